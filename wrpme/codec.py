@@ -1,0 +1,118 @@
+"""Frames: bytes in, messages out, and back; no socket.
+
+A connection opens with ``PREFACE`` from each side, so that a foreign protocol is known by its first bytes. Then each
+message is a frame: its length (4 bytes, big endian, the length not counted), then the message in msgpack: an array
+that begins with the number of its kind.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Generic, TypeVar
+
+import msgspec
+
+from wrpme.errors import ProtocolError, TooLargeError
+from wrpme.limits import FRAME_BYTES_MAX
+
+PREFACE = b"WRPME/1\n"
+HEADER_BYTES = 4
+_HEADER = Struct(">I")
+_ENCODER = msgspec.msgpack.Encoder()
+M = TypeVar("M")
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """One frame.
+
+    Raises:
+        TooLargeError: the message is beyond ``FRAME_BYTES_MAX``.
+    """
+    frame = bytearray(HEADER_BYTES)
+    _ENCODER.encode_into(message, frame, HEADER_BYTES)
+    size = len(frame) - HEADER_BYTES
+    if size > FRAME_BYTES_MAX:
+        raise TooLargeError(f"a message of {size} bytes is over the limit of {FRAME_BYTES_MAX} bytes")
+    _HEADER.pack_into(frame, 0, size)
+    return bytes(frame)
+
+
+class Decoder(Generic[M]):
+    """Takes the bytes of one connection as they come and gives its messages.
+
+    ``kinds`` is the union of message classes that this side accepts. After an error the decoder is spent: the
+    connection is to be closed. ``pending_bytes`` is what a frame that has begun still holds, its announced size
+    included in ``wanted_bytes``.
+    """
+
+    def __init__(self, kinds: type[M] | object, preface: bool = True) -> None:
+        self._decode = msgspec.msgpack.Decoder(kinds).decode
+        self._buffer = bytearray()
+        self._preface_due = preface
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait for the rest of their frame."""
+        return len(self._buffer)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """Size of the frame that has begun, header included; 0 where none has."""
+        if self._preface_due or len(self._buffer) < HEADER_BYTES:
+            return len(self._buffer)
+        size: int = _HEADER.unpack_from(self._buffer)[0]
+        return HEADER_BYTES + size
+
+    def feed(self, data: bytes) -> list[M]:
+        """The messages that ``data`` completes, in order.
+
+        Raises:
+            ProtocolError: the bytes are not of this protocol, or a message is malformed.
+            TooLargeError: a frame claims more than ``FRAME_BYTES_MAX``.
+        """
+        buffer = self._buffer
+        if buffer or self._preface_due:
+            buffer += data
+            if self._preface_due and not self._take_preface():
+                return []
+            if self.wanted_bytes > len(buffer):
+                self._check_size(self.wanted_bytes - HEADER_BYTES)
+                return []
+            data = bytes(buffer)
+            buffer.clear()
+        return self._split(data)
+
+    def _split(self, data: bytes) -> list[M]:
+        messages: list[M] = []
+        view = memoryview(data)
+        at, end = 0, len(data)
+        try:
+            while end - at >= HEADER_BYTES:
+                (size,) = _HEADER.unpack_from(data, at)
+                start = at + HEADER_BYTES
+                if size > end - start:
+                    self._check_size(size)
+                    break
+                messages.append(self._decode(view[start : start + size]))
+                at = start + size
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise ProtocolError(f"a message is malformed ({error})") from None
+        if at < end:
+            self._buffer += view[at:]
+        return messages
+
+    def _take_preface(self) -> bool:
+        got = bytes(self._buffer[: len(PREFACE)])
+        if not PREFACE.startswith(got):
+            shown = bytes(self._buffer[:24]).decode("ascii", "backslashreplace").split("\r")[0].split("\n")[0]
+            raise ProtocolError(f"the other side does not speak the wrpme protocol, it began with {shown!r}")
+        if len(got) < len(PREFACE):
+            return False
+        del self._buffer[: len(PREFACE)]
+        self._preface_due = False
+        return True
+
+    @staticmethod
+    def _check_size(size: int) -> None:
+        if size > FRAME_BYTES_MAX:
+            raise TooLargeError(f"a frame claims {size} bytes, the limit is {FRAME_BYTES_MAX} bytes")

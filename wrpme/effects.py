@@ -1,0 +1,157 @@
+"""What the node hears and what it asks of the world: no I/O here.
+
+Events and the time go into :class:`wrpme.node.Node`, effects come out as a list and are carried out in its order.
+
+- ``Persist``: the operations are written as one batch, and together with all batches before it, in order; when they
+  are on disk the runner reports ``Persisted(batch)``. ``must_sync`` asks for the disk also under ``--no-sync``.
+  What depends on the disk (a promise, an acknowledgement, a reply) the node itself holds back until then. At most one
+  ``Persist`` is outstanding at a time: the next batch gathers meanwhile (group commit).
+- ``Send``: to another node's address; may be lost, late or doubled, never reordered within one connection.
+- ``Reply``: to the session (a number that the runner gave to a connection). If ``valid_until`` has passed on the
+  runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
+- ``Say``: a line of the log.
+- ``Adopted``: followers are told of the new epoch.
+- ``Exit``: the process ends, with that code and, unless planned, a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+from typing import Protocol, Union
+
+from msgspec import Struct
+
+from wrpme.messages import Envelope, Reply, Request
+
+# --- events --------------------------------------------------------------------------------------------------------
+
+
+class Requested(Struct, frozen=True):
+    """A client's request on a session. Hot: the runner calls :meth:`Node.request` for it directly."""
+
+    session: int
+    request: Request
+
+
+class Received(Struct, frozen=True):
+    """A message of another node; ``session`` is the connection it came on, where it can be answered by ``Reply``."""
+
+    session: int
+    envelope: Envelope
+
+
+class SessionClosed(Struct, frozen=True):
+    """Replies to that session are of no use any more."""
+
+    session: int
+
+
+class Persisted(Struct, frozen=True):
+    """Everything up to this batch is on disk."""
+
+    batch: int
+
+
+class PersistFailed(Struct, frozen=True):
+    """The disk refused; nothing of the batch may be taken as written."""
+
+    reason: str
+
+
+class LinkUp(Struct, frozen=True):
+    """Messages to this address can leave from now on; also told again after a reconnection."""
+
+    address: str
+
+
+class LinkDown(Struct, frozen=True):
+    """The connection ended or can't be made; what was sent lately may be lost."""
+
+    address: str
+    reason: str
+
+
+class Woken(Struct, frozen=True):
+    """The time that :attr:`Node.wake_at` named has come."""
+
+
+class TurnEnded(Struct, frozen=True):
+    """All that arrived in this turn of the loop has been handed in: writes gathered so far leave as one batch."""
+
+
+class StopAsked(Struct, frozen=True):
+    """A signal asks for a planned stop."""
+
+
+Event = Union[
+    Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, Woken, TurnEnded, StopAsked
+]  # fmt: skip
+
+# --- effects ---------------------------------------------------------------------------------------------------------
+
+Operation = tuple[bytes, Union[bytes, None]]
+"""A key of the store and its new value; no value: the key is deleted."""
+
+
+class Persist(Struct, frozen=True):
+    batch: int
+    operations: list[Operation]
+    must_sync: bool
+
+
+class Send(Struct, frozen=True):
+    address: str
+    envelope: Envelope
+
+
+class ReplyTo(Struct, frozen=True):
+    session: int
+    reply: Union[Reply, Envelope]
+    valid_until: float = inf
+
+
+class Say(Struct, frozen=True):
+    """``level`` is one of debug, info, warning, error."""
+
+    level: str
+    line: str
+
+
+class Adopted(Struct, frozen=True):
+    epoch: int
+
+
+class Exit(Struct, frozen=True):
+    code: int
+    sentence: str = ""
+
+
+Effect = Union[Persist, Send, ReplyTo, Say, Adopted, Exit]
+
+# --- what the node reads ---------------------------------------------------------------------------------------------
+
+
+class Reader(Protocol):
+    """The reading half of a store: what is in it now, as of the last ``Persisted``; keys in order of their bytes."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None."""
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values with ``low <= key < high``, in order. Closed by exhaustion or by being dropped."""
+
+
+class Settings(Struct, frozen=True):
+    """What the process gives to its node; nothing in it changes while it runs."""
+
+    id: bytes
+    incarnation: int
+    address: str
+    """As told to others: ``--advertise``."""
+    peers: tuple[str, ...] = ()
+    replication: int = 1
+    new_hive: bytes = b""
+    """Random id of the hive that this node founds where it has neither a view nor a peer."""
+    config: str = "{}"
+    """JSON, as GetConfig answers it."""

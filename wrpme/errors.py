@@ -1,0 +1,163 @@
+"""The one tree of errors: each class has a word for scripts, a code for the wire, and carries a sentence for the operator.
+
+The sentence says what happened, to what, and what to do. Whoever raises one writes it; whoever prints one prints
+``word: sentence`` and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WrpmeError(Exception):
+    """Root of all errors of wrpme.
+
+    ``word`` is what scripts match on, ``code`` its number on the wire (stable for ever), ``not_carried_out`` says
+    that the request certainly changed nothing, ``retry`` that the same request may succeed by itself soon.
+    """
+
+    word: ClassVar[str] = "error"
+    code: ClassVar[int] = 1
+    not_carried_out: ClassVar[bool] = False
+    retry: ClassVar[bool] = False
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.sentence}"
+
+
+class NotFoundError(WrpmeError):
+    """There is certainly no such entry."""
+
+    word = "not_found"
+    code = 2
+    not_carried_out = True
+
+
+class AlreadyExistsError(WrpmeError):
+    """``put`` found an entry of that alias."""
+
+    word = "already_exists"
+    code = 3
+    not_carried_out = True
+
+
+class MismatchError(WrpmeError):
+    """The content is not the comparand."""
+
+    word = "mismatch"
+    code = 4
+    not_carried_out = True
+
+
+class UnavailableError(WrpmeError):
+    """No up-to-date copy, or no quorum, can be reached; the sentence names the nodes whose return heals it."""
+
+    word = "unavailable"
+    code = 5
+    not_carried_out = True
+
+
+class UnstableError(WrpmeError):
+    """The hive is changing; the request was not carried out and may be sent again."""
+
+    word = "unstable"
+    code = 6
+    not_carried_out = True
+    retry = True
+
+
+class IndeterminateError(WrpmeError):
+    """The write may or may not have been carried out, and nobody can know now."""
+
+    word = "indeterminate"
+    code = 7
+
+
+class TimeoutError(WrpmeError):  # noqa: A001 - the word of the shell; always used qualified
+    """The time given ran out; nothing that changes data was sent, or what was sent is known not to have happened."""
+
+    word = "timeout"
+    code = 8
+
+
+class UsageError(WrpmeError):
+    """The request itself is wrong: an alias, a number, an option."""
+
+    word = "usage"
+    code = 9
+    not_carried_out = True
+
+
+class NoSuchCommandError(WrpmeError):
+    """The shell does not know the word."""
+
+    word = "no_such_command"
+    code = 10
+    not_carried_out = True
+
+
+class TooLargeError(WrpmeError):
+    """An alias, a content or a frame beyond its limit."""
+
+    word = "too_large"
+    code = 11
+    not_carried_out = True
+
+
+class ConnectionError(WrpmeError):  # noqa: A001 - the word of the shell; always used qualified
+    """No daemon answers, or the connection ended."""
+
+    word = "connection"
+    code = 12
+
+
+class ProtocolError(WrpmeError):
+    """The other side does not speak this protocol, or spoke it wrongly."""
+
+    word = "protocol"
+    code = 13
+
+
+class StorageError(WrpmeError):
+    """The disk or the data directory does not do what is asked of it."""
+
+    word = "storage"
+    code = 14
+
+
+class BusyError(WrpmeError):
+    """A limit of the node is reached, such as ``--sessions``."""
+
+    word = "busy"
+    code = 15
+    not_carried_out = True
+
+
+class StartError(WrpmeError):
+    """A daemon that can't start: the sentence is the only line it prints."""
+
+    word = "start"
+    code = 16
+
+
+class InternalError(WrpmeError):
+    """A defect of wrpme itself."""
+
+    word = "internal"
+    code = 17
+
+
+def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
+    return [root] + [leaf for branch in root.__subclasses__() for leaf in _tree(branch)]
+
+
+BY_CODE: dict[int, type[WrpmeError]] = {kind.code: kind for kind in _tree(WrpmeError)}
+
+
+def from_wire(code: int, sentence: str) -> WrpmeError:
+    """The error that a node sent; a code from a later version becomes a plain :class:`WrpmeError`."""
+    return BY_CODE.get(code, WrpmeError)(sentence)

@@ -1,0 +1,94 @@
+"""Every bound and default of wrpme, the unit last in the name.
+
+A bound here is a promise about memory, time or size: nothing in a hive grows without one of these.
+"""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- entries -------------------------------------------------------------------------------------------------------
+ALIAS_BYTES_MAX = 1024
+CONTENT_BYTES_MAX = 64 * MIB
+EXPIRY_MILLISECONDS_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999, counted from 1970."""
+
+# --- frames and connections ----------------------------------------------------------------------------------------
+FRAME_BYTES_MAX = 2 * CONTENT_BYTES_MAX + MIB
+"""``cas`` carries two contents; a tail carries at most ``PENDING_BYTES_MAX`` and one content."""
+SESSIONS_MAX = 10_000
+SESSION_REQUESTS_MAX = 1024
+"""Requests of one connection that wait for an answer; reading from it pauses there."""
+SESSION_OUTBOX_BYTES_MAX = 1 * MIB
+"""Answers that a connection has not taken yet; reading from it pauses there."""
+PARTIAL_FRAMES_BYTES_MAX = 1024 * MIB
+"""Of all connections together: frames that have begun to arrive; a connection that would exceed it is closed."""
+PARTIAL_FRAME_SECONDS_MAX = 30.0
+"""A frame that makes no progress for so long closes its connection."""
+LINK_OUTBOX_BYTES_MAX = 256 * MIB
+"""Of one link to another node: messages beyond it are dropped, as a network would, and sent again by their owner."""
+CONNECT_SECONDS_MAX = 1.0
+LINK_RETRY_SECONDS_MIN = 0.05
+LINK_RETRY_SECONDS_MAX = 1.0
+
+# --- the hive ------------------------------------------------------------------------------------------------------
+LEASE_SECONDS = 2.0
+"""L of the design: how long an acknowledged beacon lets an owner serve."""
+BEACON_SECONDS = LEASE_SECONDS / 4
+SILENCE_SECONDS = LEASE_SECONDS * 3 / 4
+PROMISE_SECONDS = LEASE_SECONDS * 1.2
+"""Clocks may drift 5 % apart: a promise outlasts the lease that it backs."""
+SUSPECT_NOBODY_SECONDS = 10.0
+"""After its own start a proposer suspects nobody for so long."""
+VOTERS_MAX = 5
+RANK_SECONDS = 0.3
+"""Rank among the voters delays a proposal by this much each; also how old an undecided acceptance may get."""
+VIEW_GAP_SECONDS = 0.2
+"""Changes that can wait make at most one view in this time."""
+ASK_SECONDS = 0.2
+"""How often an unanswered join, back, stop, activation or report is said again."""
+FLAP_SECONDS_MAX = 60.0
+STRETCHES_MAX = 16
+ARCS_PER_MEMBER_MAX = 2 * STRETCHES_MAX
+SLOTS = 65_536
+"""Boundaries of arcs are multiples of 1/SLOTS of the ring; entries are counted by slot."""
+REPLICATION_MAX = 5
+MEMBERS_MAX = 1000
+
+# --- replication and copying ---------------------------------------------------------------------------------------
+PENDING_BYTES_MAX = CONTENT_BYTES_MAX
+PENDING_WRITES_MAX = 65_536
+"""Of one arc: writes (and their bytes) that are not acknowledged yet; further ones are refused as unstable."""
+FORWARDS_MAX = 65_536
+"""Requests that a node has passed on and that are not answered yet."""
+COPIES_IN_MAX = 2
+COPIES_OUT_MAX = 2
+COPY_RANGE_ENTRIES_MAX = 256
+COPY_RANGE_BYTES_MAX = 256 * KIB
+"""A range of a comparison ends at whichever comes first; a single larger entry is a range of its own."""
+COPY_WINDOW_RANGES = 4
+COPY_SILENCE_SECONDS = 1.0
+"""A copy whose stream makes no progress for so long starts again."""
+WIPE_ENTRIES_MAX = 512
+"""Entries of an arc that went elsewhere are deleted so many at a time."""
+EXPIRE_ENTRIES_MAX = 512
+EXPIRE_SECONDS = 0.5
+
+# --- requests ------------------------------------------------------------------------------------------------------
+PAGE_ALIASES_MAX = 1000
+"""Of one answer to a prefix scan, and of one step of ``remove_all``."""
+PAGE_ENTRIES_SCANNED_MAX = 10_000
+TIMEOUT_SECONDS = 10.0
+RETRY_SECONDS_MIN = 0.01
+RETRY_SECONDS_MAX = 0.25
+CLIENT_REQUESTS_MAX = 65_536
+"""Requests in flight of one client; further ones wait."""
+
+# --- the daemon ----------------------------------------------------------------------------------------------------
+STOP_SECONDS_MAX = 5.0
+"""A planned stop that finds no quorum gives up waiting after so long."""
+LOG_LINE_CHARACTERS_MAX = 2000
+"""A longer line of the log is cut."""
+EVENTS_KEPT = 256
+"""What a node remembers of its own history for ``story``."""

@@ -1,0 +1,538 @@
+"""What is said on the wire: requests and replies of clients, and what nodes say to each other.
+
+Each class is an array on the wire that begins with its tag. Tags and field orders are stable; a field may only be
+added at the end, with a default. ``id`` of a request is chosen by the client and comes back in the reply; replies
+may come in any order.
+
+Node ids and hive ids are 16 bytes; an incarnation, an epoch, a generation are integers that grow; positions on the
+ring and hashes are integers of 64 bits; an expiry is milliseconds since 1970, 0 for never.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Union
+
+from msgspec import Struct
+
+NodeId = bytes
+NOBODY: NodeId = b""
+
+# --- the picture of the hive -----------------------------------------------------------------------------------------
+
+
+class State(IntEnum):
+    """What the hive agreed on about a member."""
+
+    UP = 0
+    LEAVING = 1
+    DOWN = 2
+
+
+class Member(Struct, frozen=True, array_like=True):
+    """A node of the hive; ``joined`` is the epoch of its first view, and so its seniority."""
+
+    id: NodeId
+    incarnation: int
+    address: str
+    joined: int
+    state: State
+
+
+class Arc(Struct, frozen=True, array_like=True):
+    """The stretch of the ring after the end of the arc before, up to ``end`` itself. See design.md for the rest."""
+
+    end: int
+    version: int
+    holders: tuple[NodeId, ...]
+    incoming: tuple[NodeId, ...] = ()
+    prev: tuple[NodeId, ...] = ()
+
+
+class View(Struct, frozen=True, array_like=True):
+    """The agreed, numbered picture of the whole hive. ``members`` are in order of seniority, ``arcs`` of the ring;
+    the first of ``voters`` is the senior."""
+
+    epoch: int
+    hive: bytes
+    generation: int
+    replication: int
+    members: tuple[Member, ...]
+    arcs: tuple[Arc, ...]
+    voters: tuple[NodeId, ...]
+
+
+# --- changes of the view ---------------------------------------------------------------------------------------------
+
+
+class Join(Struct, frozen=True, array_like=True, tag=1):
+    """A new node asks to become a member."""
+
+    node: NodeId
+    incarnation: int
+    address: str
+
+
+class Back(Struct, frozen=True, array_like=True, tag=2):
+    """A member started again, or was wrongly taken for dead."""
+
+    node: NodeId
+    incarnation: int
+    address: str
+
+
+class Down(Struct, frozen=True, array_like=True, tag=3):
+    """A member is dead (or ``planned``: stops); ``incarnation`` says which life of it ended."""
+
+    node: NodeId
+    incarnation: int
+    planned: bool = False
+
+
+class Synced(Struct, frozen=True, array_like=True, tag=4):
+    """The owner of the arc says that ``node`` has all of it."""
+
+    end: int
+    version: int
+    node: NodeId
+    reporter: NodeId
+    incarnation: int
+
+
+class Activated(Struct, frozen=True, array_like=True, tag=5):
+    """The owner serves the arc at this version: nobody else can believe to be its owner any more."""
+
+    end: int
+    version: int
+    reporter: NodeId
+    incarnation: int
+
+
+class Elect(Struct, frozen=True, array_like=True, tag=6):
+    """One more voter, which has acknowledged the present view."""
+
+    node: NodeId
+
+
+Change = Union[Join, Back, Down, Synced, Activated, Elect]
+
+
+class Proposal(Struct, frozen=True, array_like=True):
+    """What Paxos decides: the changes that make the next view, and the digest of the result."""
+
+    changes: tuple[Change, ...]
+    digest: bytes
+
+
+class Ballot(Struct, frozen=True, array_like=True, order=True):
+    """Number of an attempt; the incarnation keeps attempts of one node's different lives apart."""
+
+    round: int
+    node: NodeId
+    incarnation: int
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+class Get(Struct, frozen=True, array_like=True, tag=1, gc=False):
+    id: int
+    alias: str
+
+
+class Put(Struct, frozen=True, array_like=True, tag=2, gc=False):
+    """Adds an entry; AlreadyExistsError if there is one."""
+
+    id: int
+    alias: str
+    content: bytes
+    expiry: int = 0
+
+
+class Update(Struct, frozen=True, array_like=True, tag=3, gc=False):
+    """Adds or replaces. The life span belongs to the content: a new content has a new one."""
+
+    id: int
+    alias: str
+    content: bytes
+    expiry: int = 0
+
+
+class GetUpdate(Struct, frozen=True, array_like=True, tag=4, gc=False):
+    """Replaces and gives the former content."""
+
+    id: int
+    alias: str
+    content: bytes
+    expiry: int = 0
+
+
+class GetRemove(Struct, frozen=True, array_like=True, tag=5, gc=False):
+    """Removes and gives the former content."""
+
+    id: int
+    alias: str
+
+
+class Cas(Struct, frozen=True, array_like=True, tag=6, gc=False):
+    """Replaces if the content is ``comparand``, and gives the former content."""
+
+    id: int
+    alias: str
+    content: bytes
+    comparand: bytes
+    expiry: int = 0
+
+
+class Remove(Struct, frozen=True, array_like=True, tag=7, gc=False):
+    id: int
+    alias: str
+
+
+class RemoveIf(Struct, frozen=True, array_like=True, tag=8, gc=False):
+    """Removes if the content is ``comparand``."""
+
+    id: int
+    alias: str
+    comparand: bytes
+
+
+class Expire(Struct, frozen=True, array_like=True, tag=9, gc=False):
+    """Sets the life span: until ``milliseconds`` since 1970, or from now if ``relative``; 0 (not relative) = for ever."""
+
+    id: int
+    alias: str
+    milliseconds: int
+    relative: bool = False
+
+
+class GetExpiry(Struct, frozen=True, array_like=True, tag=10, gc=False):
+    id: int
+    alias: str
+
+
+class PrefixScan(Struct, frozen=True, array_like=True, tag=11, gc=False):
+    """A page of the sorted aliases after ``after`` that begin with ``prefix``, of the arcs that ``node`` owns at
+    ``epoch``. A client asks every owner at one epoch; any other epoch there is an UnstableError."""
+
+    id: int
+    node: NodeId
+    epoch: int
+    prefix: str
+    after: str = ""
+    count_max: int = 1000
+
+
+class Count(Struct, frozen=True, array_like=True, tag=12, gc=False):
+    """Entries of the arcs that ``node`` owns at ``epoch``."""
+
+    id: int
+    node: NodeId
+    epoch: int
+
+
+class RemoveAll(Struct, frozen=True, array_like=True, tag=13, gc=False):
+    """Removes up to a page of entries of the arcs that ``node`` owns at ``epoch``; repeated until it removed 0."""
+
+    id: int
+    node: NodeId
+    epoch: int
+
+
+class GetView(Struct, frozen=True, array_like=True, tag=14, gc=False):
+    """The view of the node that is asked; with ``follow`` the connection is told of each later epoch by Notice."""
+
+    id: int
+    follow: bool = False
+
+
+class GetStatus(Struct, frozen=True, array_like=True, tag=15, gc=False):
+    """Figures of a node, as JSON."""
+
+    id: int
+    node: NodeId
+
+
+class GetConfig(Struct, frozen=True, array_like=True, tag=16, gc=False):
+    """Configuration of a node, as JSON."""
+
+    id: int
+    node: NodeId
+
+
+class StopNode(Struct, frozen=True, array_like=True, tag=17, gc=False):
+    """Planned stop of a node; answered when the stop has begun."""
+
+    id: int
+    node: NodeId
+
+
+EntryRequest = Union[Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry]
+NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode]
+Request = Union[EntryRequest, NodeRequest, GetView]
+READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView)
+"""Requests that change nothing, and so may be sent again whatever became of them."""
+
+# --- replies ---------------------------------------------------------------------------------------------------------
+
+
+class Done(Struct, frozen=True, array_like=True, tag=64, gc=False):
+    id: int
+
+
+class Content(Struct, frozen=True, array_like=True, tag=65, gc=False):
+    id: int
+    content: bytes
+
+
+class Failed(Struct, frozen=True, array_like=True, tag=66, gc=False):
+    """``code`` is one of :mod:`wrpme.errors`, ``sentence`` for the operator."""
+
+    id: int
+    code: int
+    sentence: str
+
+
+class Number(Struct, frozen=True, array_like=True, tag=67, gc=False):
+    """A count, or an expiry in milliseconds."""
+
+    id: int
+    number: int
+
+
+class Aliases(Struct, frozen=True, array_like=True, tag=68):
+    """``more`` tells that the scan stopped at the size of a page; it goes on after ``last``."""
+
+    id: int
+    aliases: tuple[str, ...]
+    more: bool
+    last: str
+
+
+class ViewIs(Struct, frozen=True, array_like=True, tag=69):
+    """``node`` is the one that answers."""
+
+    id: int
+    node: NodeId
+    view: View
+
+
+class Text(Struct, frozen=True, array_like=True, tag=70, gc=False):
+    """JSON."""
+
+    id: int
+    text: str
+
+
+class Notice(Struct, frozen=True, array_like=True, tag=71, gc=False):
+    """Told to followers, unasked (id 0): the node has adopted a view of this epoch."""
+
+    id: int
+    epoch: int
+
+
+Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice]
+
+# --- between nodes ---------------------------------------------------------------------------------------------------
+
+Pair = tuple[bytes, Union[bytes, None]]
+"""Key and value of the store; no value: removed."""
+
+
+class Report(Struct, frozen=True, array_like=True, tag=101):
+    """Changes that the sender asks the voters for; a node that is no voter passes it on to them."""
+
+    changes: tuple[Change, ...]
+
+
+class Complaint(Struct, frozen=True, array_like=True, tag=102):
+    """The sender has had no sign of ``node`` (in that incarnation) for too long."""
+
+    node: NodeId
+    incarnation: int
+
+
+class Prepare(Struct, frozen=True, array_like=True, tag=103):
+    """Paxos 1a for the view of ``epoch``."""
+
+    epoch: int
+    ballot: Ballot
+
+
+class Promise(Struct, frozen=True, array_like=True, tag=104):
+    """Paxos 1b."""
+
+    epoch: int
+    ballot: Ballot
+    accepted: Union[Ballot, None]
+    value: Union[Proposal, None]
+
+
+class Accept(Struct, frozen=True, array_like=True, tag=105):
+    """Paxos 2a."""
+
+    epoch: int
+    ballot: Ballot
+    value: Proposal
+
+
+class Accepted(Struct, frozen=True, array_like=True, tag=106):
+    """Paxos 2b."""
+
+    epoch: int
+    ballot: Ballot
+
+
+class Rejected(Struct, frozen=True, array_like=True, tag=107):
+    """The acceptor has promised ``promised``, which is higher than ``ballot``."""
+
+    epoch: int
+    ballot: Ballot
+    promised: Ballot
+
+
+class NextView(Struct, frozen=True, array_like=True, tag=108):
+    """The view of ``epoch`` is the one before with these changes."""
+
+    epoch: int
+    proposal: Proposal
+
+
+class WholeView(Struct, frozen=True, array_like=True, tag=109):
+    view: View
+
+
+class AskView(Struct, frozen=True, array_like=True, tag=110):
+    """The sender has seen a higher epoch, or lacks a base: send it whole."""
+
+
+class Beacon(Struct, frozen=True, array_like=True, tag=111):
+    """``sent`` is the sender's own clock; only the sender reads it."""
+
+    sent: float
+
+
+class BeaconAck(Struct, frozen=True, array_like=True, tag=112):
+    """A promise for 1.2 L: see design.md, Leases."""
+
+    sent: float
+
+
+class Forward(Struct, frozen=True, array_like=True, tag=113):
+    """A client's request on its way to the node that can serve it; ``request.id`` is the forwarder's own number."""
+
+    request: Request
+
+
+class Forwarded(Struct, frozen=True, array_like=True, tag=114):
+    reply: Reply
+
+
+class GetTail(Struct, frozen=True, array_like=True, tag=115):
+    """The new owner asks former owners and holders for what they received and do not know to be acknowledged."""
+
+    end: int
+    version: int
+
+
+class Tail(Struct, frozen=True, array_like=True, tag=116):
+    """The sender has adopted the version, serves and acknowledges nothing of older ones, and hands over its tail."""
+
+    end: int
+    version: int
+    pairs: tuple[Pair, ...]
+
+
+class Committed(Struct, frozen=True, array_like=True, tag=117):
+    """The new owner serves at this version: what your tail held is committed, tell your clients so."""
+
+    end: int
+    version: int
+
+
+class Compare(Struct, frozen=True, array_like=True, tag=118):
+    """Compare the keys in ``[low, high)`` with this digest."""
+
+    low: bytes
+    high: bytes
+    digest: bytes
+
+
+class Fill(Struct, frozen=True, array_like=True, tag=119):
+    """What differed in ``[low, high)``; the digest of the range is ``digest`` once applied."""
+
+    low: bytes
+    high: bytes
+    pairs: tuple[Pair, ...]
+    digest: bytes
+
+
+class Writes(Struct, frozen=True, array_like=True, tag=120):
+    """Writes of the owner, in order."""
+
+    pairs: tuple[Pair, ...]
+
+
+Item = Union[Compare, Fill, Writes]
+
+
+class Stream(Struct, frozen=True, array_like=True, tag=121):
+    """Items ``first``, ``first + 1``... of the numbered stream of one arc to one node; ``run`` tells one attempt from
+    the next."""
+
+    end: int
+    version: int
+    run: int
+    first: int
+    items: tuple[Item, ...]
+
+
+class Answer(Struct, frozen=True, array_like=True, tag=122):
+    """To item ``number``: ``same`` digest or not; where not, the keys of that range with their versions."""
+
+    number: int
+    same: bool
+    have: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class StreamAck(Struct, frozen=True, array_like=True, tag=123):
+    """All items up to ``upto`` are on disk; ``answers`` to comparisons among them."""
+
+    end: int
+    version: int
+    run: int
+    upto: int
+    answers: tuple[Answer, ...] = ()
+
+
+class Refused(Struct, frozen=True, array_like=True, tag=124):
+    """The message reached the wrong receiver: another hive, another node, a newer generation."""
+
+    code: int
+    sentence: str
+
+
+Body = Union[
+    Report, Complaint, Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView, AskView, Beacon, BeaconAck,
+    Forward, Forwarded, GetTail, Tail, Committed, Stream, StreamAck, Refused,
+]  # fmt: skip
+
+
+class Envelope(Struct, frozen=True, array_like=True, tag=100):
+    """Every message between nodes. ``hive`` is empty from a node that is in none yet; ``destination`` is empty where
+    the sender knows only an address; ``epoch`` is that of the sender's view, 0 for none."""
+
+    hive: bytes
+    generation: int
+    source: NodeId
+    incarnation: int
+    destination: NodeId
+    epoch: int
+    body: Body
+
+
+Inbound = Union[Request, Envelope]
+"""What a daemon may hear on a connection that it accepted."""
+
+BULK = (Forward, Forwarded, Tail, Stream, StreamAck)
+"""Bodies that may be large: they travel on a connection of their own, so that no beacon waits behind them."""
