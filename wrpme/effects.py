@@ -101,8 +101,11 @@ class Persist(Struct, frozen=True):
 
 
 class Send(Struct, frozen=True):
+    """Dropped if ``valid_until`` has passed when it leaves: an answer under a lease, on its way through another node."""
+
     address: str
     envelope: Envelope
+    valid_until: float = inf
 
 
 class ReplyTo(Struct, frozen=True):

@@ -50,6 +50,8 @@ ASK_SECONDS = 0.2
 """How often an unanswered join, back, stop, activation or report is said again."""
 FLAP_SECONDS_MAX = 60.0
 STRETCHES_MAX = 16
+STRETCHES_USUAL = 8
+"""With few nodes to take from a node gets this many stretches: wide enough that later nodes can take from them."""
 ARCS_PER_MEMBER_MAX = 2 * STRETCHES_MAX
 SLOTS = 65_536
 """Boundaries of arcs are multiples of 1/SLOTS of the ring; entries are counted by slot."""

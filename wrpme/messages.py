@@ -335,8 +335,8 @@ Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice]
 
 # --- between nodes ---------------------------------------------------------------------------------------------------
 
-Pair = tuple[bytes, Union[bytes, None]]
-"""Key and value of the store; no value: removed."""
+Pair = tuple[bytes, bytes]
+"""Key and value of an entry as :mod:`wrpme.entries` lays them out; a removal is a value too, and has a version."""
 
 
 class Report(Struct, frozen=True, array_like=True, tag=101):
@@ -473,7 +473,11 @@ class Writes(Struct, frozen=True, array_like=True, tag=120):
     pairs: tuple[Pair, ...]
 
 
-Item = Union[Compare, Fill, Writes]
+class Counts(Struct, frozen=True, array_like=True, tag=125):
+    """The copy is complete: from here on every write and the lease need the receiver too."""
+
+
+Item = Union[Compare, Fill, Writes, Counts]
 
 
 class Stream(Struct, frozen=True, array_like=True, tag=121):
@@ -496,7 +500,8 @@ class Answer(Struct, frozen=True, array_like=True, tag=122):
 
 
 class StreamAck(Struct, frozen=True, array_like=True, tag=123):
-    """All items up to ``upto`` are on disk; ``answers`` to comparisons among them."""
+    """All items up to ``upto`` are on disk; ``answers`` to comparisons among them. ``upto`` -1: not now, the receiver
+    takes part in as many copies as it may."""
 
     end: int
     version: int

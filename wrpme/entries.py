@@ -1,0 +1,130 @@
+"""How entries lie in the store: keys, values, and the small keys beside them.
+
+An entry's key is ``e`` + hash (8 bytes, big endian) + alias, so an arc is one contiguous range of keys. Its value is
+a header of 24 bytes (the two halves of its version, its expiry) and the content. A removal is a value as well, for
+tails and streams only; the store holds no removals.
+
+Beside each entry stands ``a`` + alias, so that a prefix can be scanned in order, and for each expiry ``x`` + expiry
+(8 bytes) + hash + alias: a hint that may be stale, checked against the entry when its time comes.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from struct import Struct
+
+from wrpme.effects import Operation
+from wrpme.messages import Pair
+
+_HEADER = Struct(">QQQ")
+HEADER_BYTES = _HEADER.size
+_HASH = Struct(">Q")
+REMOVED = 0xFFFF_FFFF_FFFF_FFFF
+"""In the place of the expiry: the value is a removal."""
+RING = 1 << 64
+
+VIEW_KEY = b"m:view"
+ACCEPTOR_KEY = b"m:acceptor"
+ENTRIES = (b"e", b"f")
+Version = tuple[int, int]
+"""(version of the arc at the time of the write, number of the write under that version)."""
+
+
+def key_of(position: int, alias: bytes) -> bytes:
+    """Key of the entry of this alias, whose hash is ``position``."""
+    return b"e" + _HASH.pack(position) + alias
+
+
+def hash_in(key: bytes) -> int:
+    """The hash that an entry's key begins with."""
+    position: int = _HASH.unpack_from(key, 1)[0]
+    return position
+
+
+def alias_in(key: bytes) -> bytes:
+    """The alias that an entry's key ends with."""
+    return key[9:]
+
+
+def key_range(first: int, last: int) -> tuple[bytes, bytes]:
+    """``(low, high)`` with ``low <= key < high`` for all keys with a hash from ``first`` to ``last``, both included."""
+    return b"e" + _HASH.pack(first), (b"f" if last + 1 >= RING else b"e" + _HASH.pack(last + 1))
+
+
+def value_of(version: Version, expiry: int, content: bytes) -> bytes:
+    """The value of an entry; ``expiry`` in milliseconds since 1970, 0 for never."""
+    return _HEADER.pack(version[0], version[1], expiry) + content
+
+
+def removal(version: Version) -> bytes:
+    """The value that says: removed at this version."""
+    return _HEADER.pack(version[0], version[1], REMOVED)
+
+
+def version_in(value: bytes) -> Version:
+    """The version of a value or removal."""
+    first, second, _ = _HEADER.unpack_from(value)
+    return first, second
+
+
+def expiry_in(value: bytes) -> int:
+    """The expiry of a value; ``REMOVED`` for a removal."""
+    expiry: int = _HEADER.unpack_from(value)[2]
+    return expiry
+
+
+def content_in(value: bytes) -> bytes:
+    """The content of a value."""
+    return value[HEADER_BYTES:]
+
+
+def operations_for(key: bytes, value: bytes, known: bool = False) -> list[Operation]:
+    """What the store has to do so that the entry has this value; ``known``: the alias is in the index already."""
+    alias = key[9:]
+    expiry: int = _HEADER.unpack_from(value)[2]
+    if expiry == REMOVED:
+        return [(key, None), (b"a" + alias, None)]
+    operations: list[Operation] = [(key, value)]
+    if not known:
+        operations.append((b"a" + alias, b""))
+    if expiry:
+        operations.append((hint_of(expiry, key), b""))
+    return operations
+
+
+def hint_of(expiry: int, key: bytes) -> bytes:
+    """The key that reminds of an expiry."""
+    return b"x" + _HASH.pack(expiry) + key[1:]
+
+
+def expiry_and_key_in(hint: bytes) -> tuple[int, bytes]:
+    """What a hint reminds of."""
+    expiry: int = _HASH.unpack_from(hint, 1)[0]
+    return expiry, b"e" + hint[9:]
+
+
+def hints_until(milliseconds: int) -> tuple[bytes, bytes]:
+    """The range of hints whose time has come."""
+    return b"x", b"x" + _HASH.pack(milliseconds + 1)
+
+
+def index_range(prefix: bytes, after: bytes) -> tuple[bytes, bytes]:
+    """The range of index keys that begin with ``prefix`` and come after ``after``."""
+    low = b"a" + (after + b"\0" if after >= prefix and after else prefix)
+    return low, successor(b"a" + prefix)
+
+
+def successor(prefix: bytes) -> bytes:
+    """The least key above all keys that begin with ``prefix``, which is not all 0xff."""
+    trimmed = prefix.rstrip(b"\xff")
+    return trimmed[:-1] + bytes([trimmed[-1] + 1])
+
+
+def digest_of(pairs: list[Pair]) -> bytes:
+    """Digest of entries in order of their keys: equal digests, equal contents, versions and expiries."""
+    state = blake2b(digest_size=16)
+    for key, value in pairs:
+        state.update(b"%d:%d:" % (len(key), len(value)))
+        state.update(key)
+        state.update(value)
+    return state.digest()
