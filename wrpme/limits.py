@@ -48,6 +48,10 @@ VIEW_GAP_SECONDS = 0.2
 """Changes that can wait make at most one view in this time."""
 ASK_SECONDS = 0.2
 """How often an unanswered join, back, stop, activation or report is said again."""
+TICK_SECONDS = 0.05
+"""How often a node looks at its deadlines while something waits for time to pass."""
+WAITING_LINE_SECONDS = 5.0
+"""A node that waits for something says so in its log at most so often."""
 FLAP_SECONDS_MAX = 60.0
 STRETCHES_MAX = 16
 STRETCHES_USUAL = 8
@@ -55,6 +59,8 @@ STRETCHES_USUAL = 8
 ARCS_PER_MEMBER_MAX = 2 * STRETCHES_MAX
 SLOTS = 65_536
 """Boundaries of arcs are multiples of 1/SLOTS of the ring; entries are counted by slot."""
+WISHES_MAX = 65_536
+"""Changes of the view that a voter has been asked for and that are not decided or void yet."""
 REPLICATION_MAX = 5
 MEMBERS_MAX = 1000
 
@@ -69,7 +75,14 @@ COPIES_OUT_MAX = 2
 COPY_RANGE_ENTRIES_MAX = 256
 COPY_RANGE_BYTES_MAX = 256 * KIB
 """A range of a comparison ends at whichever comes first; a single larger entry is a range of its own."""
+STREAM_BYTES_USUAL = 4 * MIB
+"""A message of a stream ends with the item that reaches this."""
 COPY_WINDOW_RANGES = 4
+COPY_WINDOW_BYTES = 8 * MIB
+"""Of one copy: ranges (and their bytes, as far as one range is not larger) that are compared or filled at a time."""
+COPY_OUTBOX_BYTES_MAX = CONTENT_BYTES_MAX
+"""Writes that an unfinished copy has not acknowledged; beyond it the copy starts again, as it can't keep up."""
+COPY_RETRY_SECONDS = 0.02
 COPY_SILENCE_SECONDS = 1.0
 """A copy whose stream makes no progress for so long starts again."""
 WIPE_ENTRIES_MAX = 512

@@ -413,9 +413,10 @@ class Beacon(Struct, frozen=True, array_like=True, tag=111):
 
 
 class BeaconAck(Struct, frozen=True, array_like=True, tag=112):
-    """A promise for 1.2 L: see design.md, Leases."""
+    """A promise for 1.2 L: see design.md, Leases. ``incarnation`` is that of the beacon."""
 
     sent: float
+    incarnation: int
 
 
 class Forward(Struct, frozen=True, array_like=True, tag=113):

@@ -110,6 +110,54 @@ def has_effect(view: View, change: Change) -> bool:
     return apply(view, (change,)) is not None
 
 
+class Condition(msgspec.Struct, frozen=True):
+    """How the hive is: ``word`` is one of stable, stabilizing, degraded, unavailable."""
+
+    word: str
+    sentence: str
+
+
+def condition(view: View) -> Condition:
+    """What an operator needs to know first, from the view alone."""
+    alive = live(view)
+    down = [found.address for found in view.members if found.state is State.DOWN]
+    waiting = {holder for arc in view.arcs if owner_among(alive, arc) is None for holder in arc.holders}
+    if waiting:
+        slots = sum(
+            ring.width(view.arcs, index) for index, arc in enumerate(view.arcs) if owner_among(alive, arc) is None
+        )
+        names = ", ".join(found.address for found in view.members if found.id in waiting)
+        share = 100 * slots / SLOTS
+        return Condition(
+            "unavailable", f"{names} down, and {share:.0f} % of the ring with it; start it again to serve that"
+        )
+    if down:
+        return Condition("degraded", f"{', '.join(down)} down; all data is served")
+    moving = sum(bool(arc.incoming) for arc in view.arcs)
+    if moving:
+        return Condition("stabilizing", f"{moving} of {len(view.arcs)} arcs are being copied")
+    changing = sum(bool(arc.prev) for arc in view.arcs)
+    if changing:
+        return Condition("stabilizing", f"{changing} of {len(view.arcs)} arcs change their owner")
+    count = len(view.members)
+    return Condition("stable", "1 node is up" if count == 1 else f"all {count} nodes are up and every arc has its copies")
+
+
+def validate(view: View) -> None:
+    """Raises AssertionError where a view breaks the invariants of design.md."""
+    alive = live(view)
+    ends = [arc.end for arc in view.arcs]
+    assert ends == sorted(set(ends)) and ends[-1] == ring.RING - 1, "arcs tile the ring"
+    for arc in view.arcs:
+        assert arc.holders and len(set(arc.holders)) == len(arc.holders), "holders are distinct and never empty"
+        up = [holder in alive for holder in arc.holders]
+        assert all(up) or not any(up), "no down holder stands beside a live one"
+        assert not set(arc.incoming) & set(arc.holders), "who holds an arc does not receive it"
+        assert arc.version <= view.epoch, "versions do not run ahead"
+    up_voters = [voter in alive for voter in view.voters]
+    assert view.voters and (all(up_voters) or not any(up_voters)), "voters are up, or the last ones"
+
+
 class _Draft:
     """A view being changed; ``epoch`` is that of the view to come."""
 
@@ -170,6 +218,7 @@ class _Draft:
         )
         alive = self.live()
         self.members[change.node] = replace(self.members[change.node], state=State.UP)
+        self.voters = [voter for voter in self.voters if voter in self.live()] or self.voters
         for index, arc in enumerate(self.arcs):
             if change.node in arc.holders and not alive.intersection(arc.holders):
                 self._set_holders(index, (change.node,), arc.incoming)

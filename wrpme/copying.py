@@ -1,0 +1,279 @@
+"""The copy of an arc from its owner to a node: a comparison in the order of hashes.
+
+The owner sends digests of ranges; where one differs the receiver tells what it has, and gets the difference. Writes
+before the cursor travel on the same numbered stream; those behind it the comparison will meet. When the cursor is at
+the end, everything is acknowledged and every digest agreed, the receiver counts: every later write needs it, and so
+does the lease. Until then a lost item costs the run: it starts again, which is cheap where nothing differs. After it,
+items are sent again until they arrive. See design.md, "Moving data".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from wrpme.entries import digest_of, hash_in, removal
+from wrpme.limits import (
+    COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, COPY_RETRY_SECONDS,
+    COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS,
+)  # fmt: skip
+from wrpme.messages import Answer, Compare, Counts, Fill, NodeId, Pair, Stream, StreamAck, Synced, Writes
+from wrpme.stream import Incoming, Outgoing
+
+if TYPE_CHECKING:
+    from wrpme.ground import Ground
+    from wrpme.replica import Pending, Replica
+
+
+class Phase(Enum):
+    """Of a copy, seen by its owner."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COUNTS = "counts"
+
+
+class Copy:
+    """The owner's end."""
+
+    def __init__(self, replica: Replica, node: NodeId) -> None:
+        self.replica = replica
+        self.node = node
+        self.phase = Phase.WAITING
+        self.not_before = 0.0
+        self.cursor = replica.low
+        self.acknowledged = 0
+        """The number of the last write that this copy has on disk; means something only when it counts."""
+        self._stream = Outgoing(replica.arc.end, replica.arc.version, 0)
+        self._open: dict[int, tuple[Compare | Fill, int]] = {}
+        self._marks: deque[tuple[int, int]] = deque()
+        self._progress = 0.0
+        self._sent_again = 0.0
+        self._distrust = False
+
+    @property
+    def counts(self) -> bool:
+        """Every write and the lease need this node."""
+        return self.phase is Phase.COUNTS
+
+    def done(self) -> float:
+        """How far it is, 0 to 1."""
+        if self.phase is Phase.COUNTS:
+            return 1.0
+        if self.phase is Phase.WAITING or self.cursor == self.replica.low:
+            return 0.0
+        if self.cursor >= self.replica.high:
+            return 0.99
+        first, last = self.replica.first, self.replica.arc.end
+        return (hash_in(self.cursor[:9].ljust(9, b"\0")) - first) / (last + 1 - first)
+
+    # --- running ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Starts a new run."""
+        ground, arc = self.replica.ground, self.replica.arc
+        ground.runs += 1
+        self._stream = Outgoing(arc.end, arc.version, ground.runs)
+        self._open.clear()
+        self._marks.clear()
+        self.cursor = self.replica.low
+        self.phase = Phase.RUNNING
+        self._progress = ground.now
+        self._pump()
+
+    def stop(self) -> None:
+        """The run is over without success; a new one may begin a little later."""
+        self.phase = Phase.WAITING
+        self.not_before = self.replica.ground.now + COPY_RETRY_SECONDS
+
+    def _pump(self) -> None:
+        """Opens ranges up to the window, and sends."""
+        open_bytes = sum(size for _, size in self._open.values())
+        high = self.replica.high
+        while self.cursor < high and len(self._open) < COPY_WINDOW_RANGES and open_bytes < COPY_WINDOW_BYTES:
+            low, size = self.cursor, 0
+            pairs: list[Pair] = []
+            self.cursor = high
+            for key, value in self.replica.pairs(low, high):
+                if len(pairs) >= COPY_RANGE_ENTRIES_MAX or (pairs and size + len(value) > COPY_RANGE_BYTES_MAX):
+                    self.cursor = key
+                    break
+                pairs.append((key, value))
+                size += len(key) + len(value)
+            item = Compare(low, self.cursor, digest_of(pairs))
+            self._open[self._stream.push(item)] = (item, size)
+            open_bytes += size
+        self._send()
+        if self.cursor >= high and not self._open and self._stream.all_acknowledged:
+            self._count()
+
+    def _count(self) -> None:
+        self.phase = Phase.COUNTS
+        self.acknowledged = self.replica.streamed
+        self._stream.push(Counts())
+        self._send()
+        self.replica.need_counted()
+        self.report()
+
+    def report(self) -> None:
+        """Tells the voters that the copy is complete."""
+        ground, arc = self.replica.ground, self.replica.arc
+        ground.reports.append(Synced(arc.end, arc.version, self.node, ground.me, ground.settings.incarnation))
+
+    def _send(self) -> None:
+        for message in self._stream.fresh():
+            self.replica.ground.send(self.node, message)
+
+    def write(self, pendings: Sequence[Pending], through: int) -> None:
+        """The writes of a turn, the last of which has the number ``through``."""
+        if self.phase is Phase.WAITING:
+            return
+        pairs = [(pending.key, pending.value) for pending in pendings if self.counts or pending.key < self.cursor]
+        if not pairs:
+            return
+        if self._stream.all_acknowledged:
+            self._progress = self.replica.ground.now
+        self._marks.append((self._stream.push(Writes(tuple(pairs))), through))
+        if not self.counts and self._stream.bytes > COPY_OUTBOX_BYTES_MAX:
+            self.stop()
+            return
+        self._send()
+
+    def on_ack(self, message: StreamAck) -> None:
+        """The receiver answers."""
+        if message.run != self._stream.run or self.phase is Phase.WAITING:
+            return
+        if message.upto < 0:
+            if self.phase is Phase.RUNNING:
+                self.stop()
+            return
+        if self._stream.take(message.upto):
+            self._progress = self.replica.ground.now
+            while self._marks and self._marks[0][0] <= message.upto:
+                self.acknowledged = max(self.acknowledged, self._marks.popleft()[1]) if self.counts else 0
+                self.replica.ground.touched[self.replica] = None
+        if self.phase is not Phase.RUNNING:
+            return
+        for answer in message.answers:
+            opened = self._open.pop(answer.number, None)
+            if opened is None or answer.same:
+                continue
+            if isinstance(opened[0], Fill):
+                self._distrust = True
+                self.stop()
+                return
+            self._fill(opened[0], answer, opened[1])
+        self._pump()
+
+    def _fill(self, compare: Compare, answer: Answer, size: int) -> None:
+        have = dict(answer.have)
+        pairs = list(self.replica.pairs(compare.low, compare.high))
+        there = {key for key, _ in pairs}
+        changes: list[Pair] = [
+            (key, value) for key, value in pairs if self._distrust or have.get(key) != value[:16]
+        ]
+        changes += [(key, removal((0, 0))) for key in have if key not in there]
+        item = Fill(compare.low, compare.high, tuple(changes), digest_of(pairs))
+        self._open[self._stream.push(item)] = (item, size)
+
+    def tick(self) -> None:
+        """Time has passed: a run that is stuck starts again, writes that count are sent again."""
+        now = self.replica.ground.now
+        if self.phase is Phase.WAITING or now - self._progress < COPY_SILENCE_SECONDS:
+            return
+        if self._stream.all_acknowledged and not self._open:
+            return
+        if self.phase is Phase.RUNNING:
+            self.stop()
+        elif now - self._sent_again >= COPY_SILENCE_SECONDS:
+            self._sent_again = now
+            self.again()
+
+    def stalled(self) -> bool:
+        """Counts, and has not acknowledged a write for L."""
+        return self.counts and not self._stream.all_acknowledged and (
+            self.replica.ground.now - self._progress >= LEASE_SECONDS
+        )
+
+    def again(self) -> None:
+        """What counts and is not acknowledged is sent again."""
+        for message in self._stream.again():
+            self.replica.ground.send(self.node, message)
+
+    def on_link(self) -> None:
+        """A new connection: what was on its way may be lost."""
+        if self.phase is Phase.RUNNING:
+            self.stop()
+        elif self.counts:
+            self.again()
+
+
+def schedule(copies: Sequence[Copy], now: float) -> None:
+    """Begins waiting copies, so that at most ``COPIES_OUT_MAX`` run."""
+    running = sum(copy.phase is Phase.RUNNING for copy in copies)
+    for copy in copies:
+        if running >= COPIES_OUT_MAX:
+            return
+        if copy.phase is Phase.WAITING and now >= copy.not_before:
+            copy.begin()
+            running += not copy.counts
+
+
+class Sink:
+    """The receiver's end: one run of a copy."""
+
+    def __init__(self, replica: Replica, source: NodeId, message: Stream) -> None:
+        self.replica = replica
+        self.source = source
+        self.run = message.run
+        self.complete = False
+        self.heard = replica.ground.now
+        self._incoming = Incoming(message.run)
+
+    @staticmethod
+    def refuse(ground: Ground, source: NodeId, message: Stream) -> None:
+        """Not now."""
+        ground.send(source, StreamAck(message.end, message.version, message.run, -1))
+
+    def active(self, now: float) -> bool:
+        """Whether it takes one of the places for copies in."""
+        return not self.complete and now - self.heard < COPY_SILENCE_SECONDS
+
+    def done(self) -> float:
+        """How far it is, 0 or 1: only the owner knows better."""
+        return 1.0 if self.complete else 0.0
+
+    def take(self, message: Stream) -> None:
+        """Applies new items in order, and acknowledges once they are on disk."""
+        replica, ground = self.replica, self.replica.ground
+        self.heard = ground.now
+        answers: list[Answer] = []
+        for number, item in self._incoming.take(message):
+            if isinstance(item, Writes):
+                replica.fill(item.pairs)
+            elif isinstance(item, Fill):
+                replica.fill(item.pairs)
+                answers.append(Answer(number, self._digest(item) == item.digest))
+            elif isinstance(item, Compare):
+                answers.append(self._compare(number, item))
+            else:
+                self.complete = True
+        ack = StreamAck(message.end, message.version, message.run, self._incoming.taken, tuple(answers))
+        version = replica.arc.version
+
+        def acknowledge() -> None:
+            if replica.sink is self and replica.arc.version == version:
+                ground.send(self.source, ack)
+
+        ground.after_disk(acknowledge)
+
+    def _digest(self, item: Fill | Compare) -> bytes:
+        return digest_of(list(self.replica.pairs(item.low, item.high)))
+
+    def _compare(self, number: int, item: Compare) -> Answer:
+        pairs = list(self.replica.pairs(item.low, item.high))
+        if digest_of(pairs) == item.digest:
+            return Answer(number, True)
+        return Answer(number, False, tuple((key, value[:16]) for key, value in pairs))

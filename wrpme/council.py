@@ -1,0 +1,272 @@
+"""The voter in a node: which changes are wanted, when to propose them, and the vote itself.
+
+Any voter may propose; rank is only a delay, never a right. See design.md, "Deciding a view" and "Leases, and the death
+of a node". The vote works also in a node that has restarted and is not back yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wrpme import consensus
+from wrpme import view as views
+from wrpme.consensus import AcceptorState, Proposer, is_quorum
+from wrpme.entries import ACCEPTOR_KEY
+from wrpme.ground import Ground
+from wrpme.limits import (
+    BEACON_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
+)  # fmt: skip
+from wrpme.messages import (
+    Accept, Accepted, Back, Ballot, Body, Change, Complaint, Down, Elect, Member, NodeId, Prepare, Promise, Proposal,
+    Rejected, State, View,
+)  # fmt: skip
+
+URGENT = (Back, Down)
+"""Changes that do not wait for a gap between views."""
+
+
+class Council:
+    """See the module."""
+
+    def __init__(self, ground: Ground, decided: Callable[[Proposal], None]) -> None:
+        self.ground = ground
+        self._decided = decided
+        raw = ground.reader.get(ACCEPTOR_KEY)
+        self.state = consensus.unpack(raw) if raw is not None else AcceptorState(0)
+        self.acknowledged: dict[NodeId, int] = {}
+        """The epoch that each node was last heard to have."""
+        self._wishes: dict[Change, float] = {}
+        self._complaints: dict[tuple[NodeId, int], dict[NodeId, float]] = {}
+        self._began: dict[tuple[NodeId, int], float] = {}
+        self._proposer: Proposer | None = None
+        self._proposer_until = 0.0
+        self._round = 0
+        self._accepted_at = 0.0
+        self._start = ground.now
+        self._last_view_at = ground.now - VIEW_GAP_SECONDS
+
+    @property
+    def is_voter(self) -> bool:
+        """Whether this node decides the next view."""
+        view = self.ground.view
+        return view is not None and self.ground.me in view.voters
+
+    @property
+    def busy(self) -> bool:
+        """Something here waits for time to pass."""
+        return self.is_voter and bool(
+            self._wishes or self._complaints or self._proposer or self._undecided() or self._candidate() is not None
+        )
+
+    # --- what is wanted ------------------------------------------------------------------------------------------------
+
+    def wish(self, change: Change) -> None:
+        """Somebody asks for a change; void ones are passed over when their time comes."""
+        if len(self._wishes) < WISHES_MAX:
+            self._wishes.setdefault(change, self.ground.now)
+
+    def complain(self, source: NodeId, complaint: Complaint) -> None:
+        """``source`` has had no sign of a node."""
+        key = (complaint.node, complaint.incarnation)
+        view = self.ground.view
+        if view is None or views.member(view, complaint.node) is None:
+            return
+        self._began.setdefault(key, self.ground.now)
+        self._complaints.setdefault(key, {})[source] = self.ground.now
+
+    @property
+    def complained_of(self) -> list[NodeId]:
+        """Whom this voter has to look at itself."""
+        return [node for node, _ in self._complaints]
+
+    def suspicions(self) -> list[Change]:
+        """Deaths that the complaints, and what this node sees itself, make sure enough to propose."""
+        ground, now = self.ground, self.ground.now
+        for key, by in list(self._complaints.items()):
+            fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS and node in ground.alive}
+            if fresh:
+                self._complaints[key] = fresh
+            else:
+                del self._complaints[key]
+                self._began.pop(key, None)
+        if now - self._start < SUSPECT_NOBODY_SECONDS or ground.view is None:
+            return []
+        found: list[Change] = []
+        for (node, incarnation), by in self._complaints.items():
+            member = views.member(ground.view, node)
+            if member is None or member.state is State.DOWN or member.incarnation != incarnation or node == ground.me:
+                continue
+            reached = ground.beacons.reaches(node, now)
+            age = now - self._began[node, incarnation]
+            if reached is False or (reached is None and age >= BEACON_SECONDS):
+                found.append(Down(node, incarnation))
+            elif reached and age >= LEASE_SECONDS:
+                found.append(self._worse(ground.view, member, by))
+        return found
+
+    def _worse(self, view: View, accused: Member, by: dict[NodeId, float]) -> Change:
+        """Of nodes that do not see each other the one with more complaints, at a tie the junior."""
+        pair = [accused, *(member for member in view.members if member.id in by)]
+
+        def weight(member: Member) -> tuple[int, int, NodeId]:
+            return len(self._complaints.get((member.id, member.incarnation), ())), member.joined, member.id
+
+        worst = max(pair, key=weight)
+        return Down(worst.id, worst.incarnation)
+
+    def _candidate(self) -> Change | None:
+        """A further voter, while there are fewer than there could be."""
+        view = self.ground.view
+        if view is None or len(view.voters) >= VOTERS_MAX:
+            return None
+        for member in view.members:
+            if member.state is State.UP and member.id not in view.voters:
+                if self.acknowledged.get(member.id) == view.epoch:
+                    return Elect(member.id)
+        return None
+
+    # --- proposing -----------------------------------------------------------------------------------------------------
+
+    def consider(self) -> None:
+        """Proposes if something is wanted and it is this voter's time."""
+        ground, now = self.ground, self.ground.now
+        view = ground.view
+        if view is None or not self.is_voter:
+            return
+        if self._proposer is not None:
+            if now < self._proposer_until:
+                return
+            self._proposer = None
+        if self._undecided() and now - self._accepted_at >= RANK_SECONDS * (1 + self._rank(view)):
+            self._propose(view, None)
+            return
+        for change in self.suspicions():
+            self.wish(change)
+        rank = self._rank(view)
+        ripe = [change for change, since in self._wishes.items() if now - since >= RANK_SECONDS * rank]
+        gap = now - self._last_view_at >= VIEW_GAP_SECONDS
+        if not gap:
+            ripe = ripe if any(isinstance(change, URGENT) for change in ripe) else []
+        for change in [change for change in ripe if not views.has_effect(view, change)]:
+            ripe.remove(change)
+            del self._wishes[change]
+        candidate = self._candidate() if gap and not rank else None
+        if candidate is not None and candidate not in ripe:
+            ripe.append(candidate)
+        if ripe:
+            self._propose(view, self._proposal(view, ripe))
+
+    def _proposal(self, view: View, changes: list[Change]) -> Proposal | None:
+        """All at once; but the last voters do not go while there are others to vote: those are elected first."""
+        following = views.apply(view, changes)
+        if following is not None and not views.live(following).intersection(following.voters):
+            if views.live(following):
+                changes = [change for change in changes if not isinstance(change, Down)]
+                candidate = self._candidate()
+                if candidate is not None and candidate not in changes:
+                    changes.append(candidate)
+                following = views.apply(view, changes)
+        if following is None:
+            return None
+        return Proposal(tuple(changes), views.digest(following))
+
+    def _propose(self, view: View, value: Proposal | None) -> None:
+        if value is None and not self._undecided():
+            return
+        ground = self.ground
+        self._round = max(self._round, self.state.promised.round if self.state.epoch == view.epoch + 1 else 0) + 1
+        ballot = Ballot(self._round, ground.me, ground.settings.incarnation)
+        self._proposer = Proposer(view.epoch + 1, view.voters, ballot, value)
+        self._proposer_until = ground.now + RANK_SECONDS * (1 + self._rank(view))
+        self._to_voters(view, self._proposer.opening())
+
+    def _rank(self, view: View) -> int:
+        """Voters before this one that seem to live."""
+        before = view.voters[: view.voters.index(self.ground.me)]
+        return sum(self.ground.beacons.reaches(node, self.ground.now) is not False for node in before)
+
+    def _undecided(self) -> bool:
+        view = self.ground.view
+        return view is not None and self.state.epoch == view.epoch + 1 and self.state.accepted is not None
+
+    def _to_voters(self, view: View, body: Prepare | Accept) -> None:
+        for voter in view.voters:
+            if voter == self.ground.me:
+                self.on_vote(voter, body)
+            else:
+                self.ground.send(voter, body)
+
+    # --- voting --------------------------------------------------------------------------------------------------------
+
+    def on_vote(self, source: NodeId, message: Prepare | Accept) -> None:
+        """A proposer asks this acceptor. What it answers is on disk first."""
+        ground, view = self.ground, self.ground.view
+        if view is None or message.epoch != view.epoch + 1 or ground.me not in view.voters:
+            return
+        state = self.state if self.state.epoch == message.epoch else AcceptorState(message.epoch)
+        answer: Promise | Accepted | Rejected
+        if isinstance(message, Prepare):
+            state, answer = consensus.prepare(state, message)
+        else:
+            state, answer = consensus.accept(state, message)
+        if state != self.state:
+            if state.accepted != self.state.accepted:
+                self._accepted_at = ground.now
+            self.state = state
+            ground.write([(ACCEPTOR_KEY, consensus.pack(state))], must_sync=True)
+        ground.after_disk(lambda: self._tell(source, answer))
+
+    def _tell(self, proposer: NodeId, answer: Promise | Accepted | Rejected) -> None:
+        if proposer == self.ground.me:
+            self.on_answer(proposer, answer)
+        else:
+            self.ground.send(proposer, answer)
+
+    def on_answer(self, source: NodeId, answer: Promise | Accepted | Rejected) -> None:
+        """An acceptor answers this proposer."""
+        proposer, view = self._proposer, self.ground.view
+        if proposer is None or view is None or proposer.decided is not None:
+            return
+        second = proposer.answer(source, answer)
+        if second is not None:
+            self._to_voters(view, second)
+        if proposer.rejected_by is not None:
+            self._round = max(self._round, proposer.rejected_by.round)
+        if proposer.decided is not None:
+            self._decided(proposer.decided)
+
+    def on_message(self, source: NodeId, body: Body) -> bool:
+        """Takes what is for the council; whether it was."""
+        if isinstance(body, Prepare | Accept):
+            self.on_vote(source, body)
+        elif isinstance(body, Promise | Accepted | Rejected):
+            self.on_answer(source, body)
+        elif isinstance(body, Complaint):
+            self.complain(source, body)
+        else:
+            return False
+        return True
+
+    # --- views ---------------------------------------------------------------------------------------------------------
+
+    def adopt(self, view: View) -> None:
+        """A new view: wishes that it fulfilled are gone, and the instance of its epoch with them."""
+        self._proposer = None
+        self._round = 0
+        self._last_view_at = self.ground.now
+        self._complaints = {
+            key: by
+            for key, by in self._complaints.items()
+            if (member := views.member(view, key[0])) and member.incarnation == key[1] and member.state is not State.DOWN
+        }
+        self._began = {key: at for key, at in self._began.items() if key in self._complaints}
+        if not self.is_voter:
+            self._wishes.clear()
+        self.acknowledged[self.ground.me] = view.epoch
+
+    def sees_quorum(self, epoch: int) -> bool:
+        """Whether a quorum of the voters is known to have the view of that epoch."""
+        view = self.ground.view
+        return view is not None and is_quorum(
+            view.voters, {node for node, known in self.acknowledged.items() if known >= epoch}
+        )

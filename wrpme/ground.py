@@ -1,0 +1,150 @@
+"""What the parts of a node stand on: who it is, the time, the view, what it stores, and the one way to the outside.
+
+Effects gather during one call of the node; batches for the disk are numbered here, and what must wait for the disk
+is kept until it is done.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING
+
+from wrpme import view as views
+from wrpme.beacon import Beacons
+from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings
+from wrpme.errors import WrpmeError
+from wrpme.limits import EVENTS_KEPT
+from wrpme.messages import NOBODY, Body, Change, Envelope, Failed, Forwarded, NodeId, Reply, View
+from wrpme.tally import Tally
+
+if TYPE_CHECKING:
+    from wrpme.replica import Replica
+
+Origin = int | bytes
+"""Who asked: a session of this node (a number), or a node that passed a request on (its id)."""
+
+
+class Ground:
+    """``now`` is the node's monotonic clock in seconds at this call, ``batch`` the number of the batch that gathers."""
+
+    def __init__(self, settings: Settings, reader: Reader, now: float) -> None:
+        self.settings = settings
+        self.me: NodeId = settings.id
+        self.reader = reader
+        self.now = now
+        self.wall_offset_milliseconds = 0.0
+        self.beacons = Beacons(now)
+        self.tally = Tally()
+        self.view: View | None = None
+        self.alive: frozenset[NodeId] = frozenset()
+        self.lives = False
+        """The view has this very life of this node as up: else it votes, and does nothing else."""
+        self.touched: dict[Replica, None] = {}
+        """Replicas where something waits for the disk or a copy."""
+        self.effects: list[Effect] = []
+        self.reports: list[Change] = []
+        """For the voters; the node sends them at the end of the call."""
+        self.linked: dict[str, bool] = {}
+        """By address: whether messages arrive there, as far as it was tried."""
+        self.down_since: dict[NodeId, float] = {}
+        self.story: deque[str] = deque(maxlen=EVENTS_KEPT)
+        self.runs = 0
+        """Copies begun; each run has a number of its own."""
+        self.batch = 1
+        self.persisted = 0
+        self._operations: list[Operation] = []
+        self._addresses: dict[NodeId, str] = {}
+        self._must_sync = False
+        self._in_flight = False
+        self._held: deque[tuple[int, Callable[[], None]]] = deque()
+
+    def wall(self) -> float:
+        """Milliseconds since 1970, for expiry alone."""
+        return self.now * 1000 + self.wall_offset_milliseconds
+
+    def adopt(self, view: View) -> None:
+        """From now on messages carry this view's epoch and go to its members."""
+        self.view = view
+        self.alive = views.live(view)
+        self._addresses = {member.id: member.address for member in view.members}
+        down = [member.id for member in view.members if member.id not in self.alive]
+        self.down_since = {node: self.down_since.get(node, self.now) for node in down}
+        mine = views.member(view, self.me)
+        self.lives = self.me in self.alive and mine is not None and mine.incarnation == self.settings.incarnation
+
+    def address_of(self, node: NodeId) -> str:
+        """The address of a member; for anyone else its id, for a sentence."""
+        return self._addresses.get(node) or node.hex()[:8]
+
+    # --- to others -------------------------------------------------------------------------------------------------
+
+    def envelope(self, destination: NodeId, body: Body) -> Envelope:
+        """``body`` with who says it, to whom, and which view the sender has."""
+        view, settings = self.view, self.settings
+        hive, generation, epoch = (view.hive, view.generation, view.epoch) if view else (b"", 1, 0)
+        return Envelope(hive, generation, settings.id, settings.incarnation, destination, epoch, body)
+
+    def send(self, node: NodeId, body: Body, valid_until: float = inf) -> None:
+        """To a member; to anyone else nothing is sent."""
+        address = self._addresses.get(node)
+        if address is not None:
+            self.effects.append(Send(address, self.envelope(node, body), valid_until))
+
+    def send_to(self, address: str, body: Body) -> None:
+        """To whoever is at that address."""
+        self.effects.append(Send(address, self.envelope(NOBODY, body)))
+
+    def reply(self, origin: Origin, reply: Reply, valid_until: float = inf) -> None:
+        """The answer to a request, to whoever asked."""
+        if isinstance(origin, int):
+            self.effects.append(ReplyTo(origin, reply, valid_until))
+        else:
+            self.send(origin, Forwarded(reply), valid_until)
+
+    def fail(self, origin: Origin, number: int, error: WrpmeError) -> None:
+        """The answer that a request failed."""
+        self.reply(origin, Failed(number, error.code, error.sentence))
+
+    def say(self, level: str, line: str) -> None:
+        """A line of the log."""
+        self.story.append(f"{self.now:.3f} {line}")
+        self.effects.append(Say(level, line))
+
+    # --- the disk --------------------------------------------------------------------------------------------------
+
+    def write(self, operations: list[Operation], must_sync: bool = False) -> int:
+        """Adds to the batch that gathers; gives its number."""
+        self._operations += operations
+        self._must_sync = self._must_sync or must_sync
+        return self.batch
+
+    def after_disk(self, then: Callable[[], None]) -> None:
+        """Does ``then`` once everything written so far is on disk."""
+        last = self.batch if self._operations else self.batch - 1
+        if last <= self.persisted:
+            then()
+        else:
+            self._held.append((last, then))
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is on its way to the disk, and nothing gathers."""
+        return not self._in_flight and not self._operations
+
+    def flush(self) -> None:
+        """Sends the gathered batch to the disk, unless one is on its way: then it gathers on."""
+        if self._operations and not self._in_flight:
+            self.effects.append(Persist(self.batch, self._operations, self._must_sync))
+            self._operations = []
+            self._must_sync = False
+            self._in_flight = True
+            self.batch += 1
+
+    def on_persisted(self, batch: int) -> None:
+        """Everything up to ``batch`` is on disk."""
+        self.persisted = batch
+        self._in_flight = False
+        while self._held and self._held[0][0] <= batch:
+            self._held.popleft()[1]()

@@ -1,0 +1,162 @@
+"""The node's own place in the hive: founding it, joining it, coming back to it, and leaving it for a while.
+
+What is asked for is asked again until a view grants it.
+"""
+
+from __future__ import annotations
+
+from wrpme import view as views
+from wrpme.consensus import is_quorum
+from wrpme.effects import Exit
+from wrpme.errors import StartError, UnavailableError, UnstableError, WrpmeError
+from wrpme.ground import Ground
+from wrpme.limits import ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, WAITING_LINE_SECONDS
+from wrpme.messages import Back, Change, Down, Join, NodeId, Refused, Report, State, View
+
+
+class Life:
+    """See the module."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.stopping_since: float | None = None
+        self.was_live = False
+        self.exited = False
+        self._start = ground.now
+        self._asked_at = ground.now - ASK_SECONDS
+        self._said_at = ground.now - WAITING_LINE_SECONDS
+        self._lost_at = ground.now
+        self._flaps = 0
+
+    @property
+    def busy(self) -> bool:
+        """Something here waits for time to pass."""
+        return not self.ground.lives or self.stopping_since is not None
+
+    def sharers(self, view: View) -> set[NodeId]:
+        """The nodes that this one shares an arc with."""
+        me = self.ground.me
+        found: set[NodeId] = set()
+        for arc in view.arcs:
+            parts = (*arc.holders, *arc.incoming, *arc.prev)
+            if me in parts:
+                found.update(parts)
+        return found - {me}
+
+    def tick(self, quorum_has_view: bool) -> None:
+        """Asks for what this node wants to be."""
+        ground, now = self.ground, self.ground.now
+        if self.stopping_since is not None:
+            self._stop(quorum_has_view)
+        elif ground.lives or now - self._asked_at < ASK_SECONDS:
+            return
+        else:
+            self._asked_at = now
+            self._ask()
+
+    def _ask(self) -> None:
+        ground, settings, view = self.ground, self.ground.settings, self.ground.view
+        mine = views.member(view, ground.me) if view else None
+        change: Change
+        if view is None or mine is None:
+            change = Join(settings.id, settings.incarnation, settings.address)
+        else:
+            if mine.incarnation == settings.incarnation and not self._may_return(view):
+                return
+            change = Back(settings.id, settings.incarnation, settings.address)
+        if view is not None:
+            ground.reports.append(change)
+        for peer in settings.peers:
+            ground.send_to(peer, Report((change,)))
+        if ground.now - self._said_at >= WAITING_LINE_SECONDS:
+            self._said_at = ground.now
+            if (waiting := self._waiting_line(view)) and ground.now > self._start:
+                ground.say("info" if ground.now - self._start < WAITING_LINE_SECONDS else "warning", waiting)
+
+    def _waiting_line(self, view: View | None) -> str:
+        if view is None:
+            return f"waiting for a hive at {', '.join(self.ground.settings.peers)}"
+        return f"waiting to be taken back by the hive: {self.quorum() or 'asked its voters'}"
+
+    def _may_return(self, view: View) -> bool:
+        """Marked down while alive: not before it sees a quorum and all it shares arcs with, and later each time."""
+        ground, now = self.ground, self.ground.now
+        if now - self._lost_at < min(FLAP_SECONDS_MAX, 2.0 ** (self._flaps - 1)):
+            return False
+        seen = {member.id for member in view.members if ground.beacons.reaches(member.id, now)} | {ground.me}
+        return is_quorum(view.voters, seen) and all(
+            node in seen for node in self.sharers(view) if node in ground.alive
+        )
+
+    def _stop(self, quorum_has_view: bool) -> None:
+        ground, since = self.ground, self.stopping_since
+        assert since is not None
+        if self.exited:
+            return
+        late = ground.now - since >= STOP_SECONDS_MAX
+        if ground.lives and not late:
+            if ground.now - self._asked_at >= ASK_SECONDS:
+                self._asked_at = ground.now
+                ground.reports.append(Down(ground.me, ground.settings.incarnation, planned=True))
+        elif late or ground.view is None or not self.was_live or quorum_has_view:
+            self.exited = True
+            if late and ground.lives:
+                ground.say("warning", f"no quorum agreed to the stop in {STOP_SECONDS_MAX:.0f} s; stopping all the same")
+            ground.after_disk(lambda: ground.effects.append(Exit(0)))
+
+    def stop(self) -> None:
+        """A signal, or ``stop_node``, asks for a planned stop."""
+        if self.stopping_since is None:
+            self.stopping_since = self.ground.now
+            self._asked_at = self.ground.now - ASK_SECONDS
+            self.ground.say("info", "stopping: the hive is told first")
+
+    def adopt(self, view: View) -> None:
+        """Says what became of this node in the new view."""
+        ground = self.ground
+        mine = views.member(view, ground.me)
+        if ground.lives:
+            if not self.was_live:
+                hive = view.hive.hex()[:8]
+                ground.say("info", f"serving at {ground.settings.address} as node {ground.me.hex()[:8]} of hive {hive}")
+            self.was_live = True
+        elif self.was_live and mine is not None and mine.state is State.DOWN and self.stopping_since is None:
+            self.was_live = False
+            self._flaps += 1
+            self._lost_at = ground.now
+            ground.say("warning", "the hive took this node for dead; it serves nothing until it is taken back")
+
+    def on_refused(self, message: Refused) -> None:
+        """Another node would not listen."""
+        if message.code == StartError.code and not self.was_live and self.stopping_since is None:
+            self.exited = True
+            self.ground.effects.append(Exit(1, message.sentence))
+        else:
+            self.ground.say("debug", f"refused: {message.sentence}")
+
+    def quorum(self) -> str:
+        """Why this node sees no quorum; empty if it does, or has no view."""
+        ground, view = self.ground, self.ground.view
+        if view is None:
+            return ""
+        seen = {voter for voter in view.voters if ground.beacons.reaches(voter, ground.now)} | {ground.me}
+        if is_quorum(view.voters, seen):
+            return ""
+        missing = ", ".join(ground.address_of(voter) for voter in view.voters if voter not in seen)
+        there = sum(voter in seen for voter in view.voters)
+        return f"this node sees {there} of {len(view.voters)} voters; it waits for {missing}"
+
+    def not_serving(self) -> WrpmeError | None:
+        """Why this node serves nothing now; None if it does."""
+        ground = self.ground
+        if ground.lives:
+            return None
+        if self.stopping_since is not None:
+            return UnstableError(f"{ground.settings.address} is stopping; nothing was changed, try another node")
+        if ground.view is None:
+            peers = ", ".join(ground.settings.peers)
+            return UnstableError(f"{ground.settings.address} waits for a hive at {peers}; nothing was changed, try again")
+        if quorum := self.quorum():
+            if ground.now - max(self._start, self._lost_at) >= 2 * LEASE_SECONDS:
+                return UnavailableError(quorum)
+        return UnstableError(f"{ground.settings.address} is coming back to the hive; nothing was changed, try again")

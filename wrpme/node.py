@@ -1,0 +1,492 @@
+"""One node, whole: events and the time in, effects out. It ties the parts together and knows no I/O.
+
+The order of effects is the order in which the runner carries them out. Nothing here says a word to another node or a
+client that depends on something that is not on disk yet: that waits in :class:`wrpme.ground.Ground`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from wrpme import __version__, ring
+from wrpme import view as views
+from wrpme.council import Council
+from wrpme.effects import (
+    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, ReplyTo, Requested,
+    SessionClosed, Settings, StopAsked, TurnEnded, Woken,
+)  # fmt: skip
+from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY, content_in, hash_in, key_of, version_in
+from wrpme.errors import ProtocolError, StartError, UnstableError
+from wrpme.ground import Ground, Origin
+from wrpme.life import Life
+from wrpme.limits import ASK_SECONDS, SLOTS, TICK_SECONDS
+from wrpme.messages import (
+    AskView, Back, Beacon, BeaconAck, Body, Committed, Complaint, Count, Done, Envelope, Forward, Forwarded, GetConfig,
+    GetStatus, GetTail, Join, NextView, NodeId, PrefixScan, Proposal, Refused, RemoveAll, Report, Request, StopNode,
+    Stream, StreamAck, Tail, Text, View, WholeView,
+)  # fmt: skip
+from wrpme.replica import Role, accepts
+from wrpme.router import Router
+from wrpme.table import Table
+
+_OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Stream, StreamAck, Complaint)
+"""Bodies that count only from the very incarnation that the view has."""
+
+
+class Node:
+    """``wall_offset_milliseconds`` is set by the runner: the wall clock in milliseconds less 1000 x ``now``."""
+
+    def __init__(self, settings: Settings, reader: Reader, now: float) -> None:
+        self.settings = settings
+        self.ground = Ground(settings, reader, now)
+        self.table = Table(self.ground)
+        self.life = Life(self.ground)
+        self.council = Council(self.ground, self._decided)
+        local: dict[type[Any], Callable[[Origin, Any], None]] = {
+            Count: self.table.count,
+            PrefixScan: self.table.prefix_scan,
+            RemoveAll: self.table.remove_all,
+            GetStatus: self._status,
+            GetConfig: self._config,
+            StopNode: self._stop_node,
+        }
+        self.router = Router(self.ground, self.table, self.life.not_serving, local)
+        self.requests: dict[str, int] = {}
+        self.wake_at = now
+        self._latest: View | None = None
+        """The newest view that is known, on disk or on its way there."""
+        self._last_proposal: tuple[int, Proposal] | None = None
+        self._told: dict[NodeId, tuple[int, float]] = {}
+        self._asked: dict[NodeId, float] = {}
+        self._again_at = now
+        self._started = now
+
+    @property
+    def view(self) -> View | None:
+        """The view that this node has adopted."""
+        return self.ground.view
+
+    @property
+    def wall_offset_milliseconds(self) -> float:
+        """See the class."""
+        return self.ground.wall_offset_milliseconds
+
+    @wall_offset_milliseconds.setter
+    def wall_offset_milliseconds(self, offset: float) -> None:
+        self.ground.wall_offset_milliseconds = offset
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def start(self, now: float) -> list[Effect]:
+        """Before any event: takes up the view on disk, or founds a hive."""
+        self.ground.now = now
+        raw = self.ground.reader.get(VIEW_KEY)
+        if raw is not None:
+            self._latest = views.unpack(raw)
+            self._adopt(self._latest)
+        elif self.settings.new_hive:
+            settings = self.settings
+            view = views.found(
+                settings.new_hive, settings.id, settings.incarnation, settings.address, settings.replication
+            )
+            self.ground.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
+            self._learn(view)
+        return self._finish()
+
+    def request(self, session: int, request: Request, now: float) -> list[Effect]:
+        """A client's request: the hot path."""
+        ground = self.ground
+        ground.now = now
+        self.router.request(session, request)
+        effects, ground.effects = ground.effects, []
+        return effects
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """One event at the time ``now``, which never goes back; gives the effects in order."""
+        ground = self.ground
+        ground.now = now
+        if isinstance(event, TurnEnded):
+            self.table.end_turn()
+        elif isinstance(event, Persisted):
+            ground.on_persisted(event.batch)
+            self.table.settle()
+        elif isinstance(event, Received):
+            self._receive(event.session, event.envelope)
+        elif isinstance(event, Requested):
+            self.router.request(event.session, event.request)
+        elif isinstance(event, Woken):
+            self._tick()
+        elif isinstance(event, LinkUp):
+            ground.linked[event.address] = True
+            self._on_link(event.address)
+        elif isinstance(event, LinkDown):
+            was_up = ground.linked.get(event.address, False)
+            ground.linked[event.address] = False
+            self.router.on_link_down(event.address, was_up)
+            self._on_link(event.address)
+        elif isinstance(event, StopAsked):
+            self.life.stop()
+            self._tick()
+        elif isinstance(event, PersistFailed):
+            sentence = f"the disk refused to take a write ({event.reason}); this node stops, nothing acknowledged is lost"
+            ground.effects.append(Exit(1, sentence))
+        elif not isinstance(event, SessionClosed):
+            raise AssertionError(f"unknown event {event!r}")
+        return self._finish()
+
+    def _finish(self) -> list[Effect]:
+        """Reports to the voters, the batch for the disk, and when to be woken."""
+        ground = self.ground
+        if ground.reports:
+            self._send_reports()
+        self.council.consider()
+        ground.flush()
+        waiting = self.life.busy or self.council.busy or self.table.busy
+        self.wake_at = min(ground.beacons.due, ground.now + TICK_SECONDS if waiting else inf)
+        effects, ground.effects = ground.effects, []
+        return effects
+
+    def _send_reports(self) -> None:
+        ground = self.ground
+        reports, ground.reports = tuple(dict.fromkeys(ground.reports)), []
+        for voter in ground.view.voters if ground.view else ():
+            if voter == ground.me:
+                for change in reports:
+                    self.council.wish(change)
+            else:
+                ground.send(voter, Report(reports))
+
+    def _on_link(self, address: str) -> None:
+        if self.view is not None:
+            for member in self.view.members:
+                if member.address == address:
+                    self.table.on_link(member.id)
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        ground, now = self.ground, self.ground.now
+        again = now >= self._again_at
+        if again:
+            self._again_at = now + ASK_SECONDS
+        if ground.view is not None:
+            self._watch()
+            for node in ground.beacons.beacon(now):
+                ground.send(node, Beacon(now))
+            if again and ground.lives:
+                self._complain()
+        self.table.tick(again)
+        self.life.tick(ground.view is not None and self.council.sees_quorum(ground.view.epoch))
+        if ground.view is None:
+            ground.beacons.due = inf
+
+    def _watch(self) -> None:
+        """The neighbours, and whom the council has to look at."""
+        assert self.view is not None
+        wanted = self.neighbours() | set(self.council.complained_of)
+        wanted.discard(self.ground.me)
+        if sorted(wanted) != self.ground.beacons.neighbours:
+            self.ground.beacons.watch(wanted, self.ground.now)
+
+    def neighbours(self) -> set[NodeId]:
+        """Nodes this one shares an arc with, its predecessor and successor in the order of ids; the voters while it
+        is not up itself."""
+        ground, view = self.ground, self.ground.view
+        if view is None:
+            return set()
+        found = self.life.sharers(view) & ground.alive
+        if not ground.lives:
+            found |= set(view.voters)
+        ids = sorted(ground.alive | {ground.me})
+        at = ids.index(ground.me)
+        found |= {ids[at - 1], ids[(at + 1) % len(ids)]}
+        return found - {ground.me}
+
+    def _complain(self) -> None:
+        ground, view = self.ground, self.ground.view
+        assert view is not None
+        silent = set(ground.beacons.silent(ground.now))
+        silent |= {copy.node for copy in self.table.copies() if copy.stalled()}
+        for node in sorted(silent & ground.alive):
+            member = views.member(view, node)
+            assert member is not None
+            complaint = Complaint(node, member.incarnation)
+            for voter in view.voters:
+                if voter == ground.me:
+                    self.council.complain(ground.me, complaint)
+                else:
+                    ground.send(voter, complaint)
+
+    # --- messages of other nodes -------------------------------------------------------------------------------------
+
+    def _receive(self, session: int, envelope: Envelope) -> None:
+        ground, source = self.ground, envelope.source
+        refusal = self._refusal(envelope)
+        if refusal is not None:
+            if not isinstance(envelope.body, Refused) and refusal.sentence:
+                ground.effects.append(ReplyTo(session, ground.envelope(source, refusal)))
+            return
+        body = envelope.body
+        if isinstance(body, Refused):
+            self.life.on_refused(body)
+            return
+        view = self.view
+        member = views.member(view, source) if view else None
+        if member is not None and envelope.incarnation < member.incarnation:
+            return
+        if envelope.epoch and isinstance(body, WholeView | NextView):
+            self._on_view(source, body)
+        if view is not None and member is not None:
+            self.council.acknowledged[source] = max(envelope.epoch, self.council.acknowledged.get(source, 0))
+            self._compare_epochs(source, envelope.epoch)
+            if isinstance(body, _OF_THIS_LIFE) and envelope.incarnation != member.incarnation:
+                return
+        elif not isinstance(body, Report):
+            return
+        self._on_body(source, envelope, body)
+
+    def _refusal(self, envelope: Envelope) -> Refused | None:
+        """Why this node will not listen; a refusal without a sentence is a silent one."""
+        ground, view = self.ground, self._latest
+        if envelope.source == ground.me:
+            if not self.life.was_live:
+                sentence = f"the peer given is this node itself ({self.settings.address}); name another node of the hive"
+                ground.effects.append(Exit(1, sentence))
+            return Refused(ProtocolError.code, "")
+        if envelope.destination not in (b"", ground.me):
+            sentence = f"{self.settings.address} is another node than the one that was meant"
+            return Refused(ProtocolError.code, sentence)
+        if view is None:
+            if isinstance(envelope.body, WholeView | Refused):
+                return None
+            sentence = f"{self.settings.address} is itself waiting for a hive"
+            return Refused(UnstableError.code, sentence)
+        if envelope.hive and (envelope.hive != view.hive or envelope.generation != view.generation):
+            sentence = (
+                f"{self.settings.address} belongs to hive {view.hive.hex()[:8]}, but this data directory to hive "
+                f"{envelope.hive.hex()[:8]}; start with another directory (-r), or name a peer of its own hive"
+            )
+            return Refused(StartError.code, sentence)
+        return None
+
+    def _compare_epochs(self, source: NodeId, epoch: int) -> None:
+        """Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his."""
+        ground, view, latest = self.ground, self.view, self._latest
+        assert view is not None and latest is not None
+        if epoch > latest.epoch:
+            if ground.now - self._asked.get(source, -inf) >= TICK_SECONDS:
+                self._asked[source] = ground.now
+                ground.send(source, AskView())
+        elif epoch < view.epoch:
+            told, at = self._told.get(source, (0, -inf))
+            if told != view.epoch or ground.now - at >= ASK_SECONDS:
+                self._tell_view(source, epoch)
+
+    def _tell_view(self, node: NodeId, epoch: int) -> None:
+        view, last = self.view, self._last_proposal
+        assert view is not None
+        self._told[node] = (view.epoch, self.ground.now)
+        if last is not None and last[0] == view.epoch and epoch == view.epoch - 1:
+            self.ground.send(node, NextView(view.epoch, last[1]))
+        else:
+            self.ground.send(node, WholeView(view))
+
+    def _on_body(self, source: NodeId, envelope: Envelope, body: Body) -> None:
+        ground = self.ground
+        if isinstance(body, Forward):
+            self._count_request(body.request)
+            self.router.request(source, body.request)
+        elif isinstance(body, Forwarded):
+            self.router.on_forwarded(source, body.reply)
+        elif isinstance(body, Stream):
+            self.table.on_stream(source, body)
+        elif isinstance(body, StreamAck):
+            self.table.on_ack(source, body)
+        elif isinstance(body, Beacon):
+            if self.view is not None and envelope.epoch == self.view.epoch:
+                ground.beacons.promise(source, ground.now)
+                ground.send(source, BeaconAck(body.sent, envelope.incarnation))
+        elif isinstance(body, BeaconAck):
+            if body.incarnation == self.settings.incarnation:
+                ground.beacons.acknowledged(source, body.sent, ground.now)
+        elif isinstance(body, AskView):
+            if self.view is not None:
+                self.ground.send(source, WholeView(self.view))
+        elif isinstance(body, Report):
+            self._on_report(source, body)
+        elif isinstance(body, GetTail | Tail | Committed):
+            self._on_activation(source, body)
+        else:
+            self.council.on_message(source, body)
+
+    def _on_report(self, source: NodeId, report: Report) -> None:
+        """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
+        if self.council.is_voter:
+            for change in report.changes:
+                self.council.wish(change)
+        elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
+            self.ground.reports += report.changes
+
+    def _on_activation(self, source: NodeId, body: GetTail | Tail | Committed) -> None:
+        replica = self.table.ending(body.end)
+        if replica is None:
+            return
+        if isinstance(body, Tail):
+            replica.on_tail(source, body)
+        elif isinstance(body, Committed):
+            replica.on_committed(source, body)
+        elif accepts(replica.arc, body.version):
+            replica.hand_over()
+
+    # --- views -------------------------------------------------------------------------------------------------------
+
+    def _on_view(self, source: NodeId, body: WholeView | NextView) -> None:
+        latest = self._latest
+        if isinstance(body, WholeView):
+            view = body.view
+            if latest is None and views.member(view, self.ground.me) is None:
+                return
+            if latest is None or (view.epoch > latest.epoch and view.hive == latest.hive):
+                self._learn(view)
+        elif latest is not None and body.epoch == latest.epoch + 1:
+            self._follow(source, latest, body)
+
+    def _follow(self, source: NodeId, base: View, body: NextView) -> None:
+        following = views.apply(base, body.proposal.changes)
+        if following is not None and views.digest(following) == body.proposal.digest:
+            self._last_proposal = (following.epoch, body.proposal)
+            self._learn(following)
+        else:
+            self.ground.send(source, AskView())
+
+    def _decided(self, proposal: Proposal) -> None:
+        """The council decided the view after the present one."""
+        view = self.view
+        if view is None or (self._latest is not None and self._latest.epoch > view.epoch):
+            return
+        following = views.apply(view, proposal.changes)
+        if following is None or views.digest(following) != proposal.digest:
+            self.ground.say("error", "a decided view can't be made from its changes: another version of wrpme?")
+            return
+        self._last_proposal = (following.epoch, proposal)
+        self._learn(following, tell=True)
+
+    def _learn(self, view: View, tell: bool = False) -> None:
+        """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone."""
+        self._latest = view
+        self.ground.write([(VIEW_KEY, views.pack(view)), (ACCEPTOR_KEY, None)], must_sync=True)
+        self.ground.after_disk(lambda: self._adopt(view, tell))
+
+    def _adopt(self, view: View, tell: bool = False) -> None:
+        ground, before = self.ground, self.view
+        if before is not None and view.epoch <= before.epoch:
+            return
+        ground.adopt(view)
+        ground.effects.append(Adopted(view.epoch))
+        self._say_changes(before, view)
+        self.council.adopt(view)
+        self._watch()
+        ground.beacons.due = ground.now
+        if tell and self._last_proposal is not None:
+            for member in view.members:
+                if member.id != ground.me:
+                    self._tell_view(member.id, view.epoch - 1)
+        self.life.adopt(view)
+        self.table.adopt(view)
+        self.router.adopt()
+        self._again_at = ground.now + ASK_SECONDS
+
+    def _say_changes(self, before: View | None, view: View) -> None:
+        ground = self.ground
+        words = {0: "is up", 1: "is leaving", 2: "is down"}
+        for member in view.members:
+            known = views.member(before, member.id) if before else None
+            if known is None and before is not None:
+                ground.say("info", f"view {view.epoch}: {member.address} joined")
+            elif known is not None and known.state != member.state:
+                ground.say("info", f"view {view.epoch}: {member.address} {words[int(member.state)]}")
+            elif known is not None and known.incarnation != member.incarnation:
+                ground.beacons.forget(member.id, ground.now)
+                ground.say("info", f"view {view.epoch}: {member.address} has started again")
+        condition = views.condition(view)
+        if before is None or views.condition(before) != condition:
+            ground.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")
+
+    # --- about this node -----------------------------------------------------------------------------------------------
+
+    def _count_request(self, request: Request) -> None:
+        name = type(request).__name__
+        self.requests[name] = self.requests.get(name, 0) + 1
+
+    def _status(self, origin: Origin, request: GetStatus) -> None:
+        self.ground.reply(origin, Text(request.id, json.dumps(self.status())))
+
+    def status(self) -> dict[str, object]:
+        """Figures of this node."""
+        ground, view = self.ground, self.view
+        mine = views.member(view, ground.me) if view else None
+        slots, entries, size = self.table.figures(lambda replica: replica.role in (Role.OWNER, Role.ASLEEP))
+        return {
+            "address": self.settings.address,
+            "id": ground.me.hex(),
+            "hive": view.hive.hex() if view else "",
+            "generation": view.generation if view else 0,
+            "epoch": view.epoch if view else 0,
+            "state": mine.state.name.lower() if mine else "joining",
+            "serving": ground.lives,
+            "version": __version__,
+            "uptime_seconds": round(ground.now - self._started, 1),
+            "share": slots / SLOTS,
+            "entries": entries,
+            "bytes": size,
+            "voter": self.council.is_voter,
+            "suspected": [ground.address_of(node) for node in ground.beacons.silent(ground.now)],
+            "quorum": self.life.quorum(),
+            "copies_out": [
+                {"end": f"{copy.replica.arc.end:016x}", "peer": ground.address_of(copy.node), "done": copy.done()}
+                for copy in self.table.copies()
+            ],
+            "copies_in": [
+                {"end": f"{replica.arc.end:016x}", "peer": ground.address_of(replica.sink.source)}
+                for replica in self.table.mine
+                if replica.sink is not None
+            ],
+            "operations": self.requests,
+        }
+
+    def _config(self, origin: Origin, request: GetConfig) -> None:
+        self.ground.reply(origin, Text(request.id, self.settings.config))
+
+    def _stop_node(self, origin: Origin, request: StopNode) -> None:
+        self.ground.reply(origin, Done(request.id))
+        self.life.stop()
+
+    def serves(self, position: int, now: float) -> bool:
+        """Whether this node would answer a ``get`` for that position now, from its own copy."""
+        replica = self.table.at(position)
+        return replica is not None and now < replica.lease_until()
+
+    def story(self, alias: str) -> list[str]:
+        """What this node knows of an entry, and what it lived through lately."""
+        position = ring.hash_of(alias)
+        replica = self.table.at(position)
+        lines = list(self.ground.story)
+        if replica is not None:
+            key = key_of(position, alias.encode())
+            held, pending = replica.current(key), replica.tail.get(key)
+            lines.append(f"arc {replica.arc} role {replica.role.value} serving {replica.serving}")
+            lines.append(f"held {(version_in(held), content_in(held)[:40]) if held else None}, pending {pending is not None}")
+        return lines
+
+    def validate(self) -> None:
+        """Raises AssertionError where the state contradicts itself."""
+        for replica in self.table.mine:
+            replica.validate()
+            assert hash_in(replica.low) == replica.first, "an arc begins where the one before ends"
+            assert not replica.serving or self.ground.lives, "only a live member serves"
+        if self.view is not None:
+            assert self._latest is not None and self._latest.epoch >= self.view.epoch, "a view is learnt, then adopted"
+            views.validate(self.view)

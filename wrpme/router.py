@@ -1,0 +1,174 @@
+"""The way of a request: to the arc that this node owns, or on to the node that can answer it.
+
+A request that was passed on is never passed on again, and one that changes data is sent once: if it is not known what
+became of it, whoever asked hears ``indeterminate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from wrpme import view as views
+from wrpme.entries import key_of
+from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError
+from wrpme.ground import Ground, Origin
+from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX
+from wrpme.messages import (
+    NOBODY, READS, Arc, Beacon, Cas, Count, EntryRequest, Forward, GetConfig, GetStatus, GetUpdate, GetView, NodeId,
+    NodeRequest, PrefixScan, Put, RemoveAll, RemoveIf, Reply, Request, State, StopNode, Update, ViewIs,
+)  # fmt: skip
+from wrpme.replica import Role
+from wrpme.ring import arc_at, check_alias, check_content, hash_of
+from wrpme.table import Table
+
+_WITH_CONTENT = (Put, Update, GetUpdate, Cas)
+_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode)
+
+
+class Router:
+    """``not_serving`` says why this node as a whole serves nothing now, or gives None."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        table: Table,
+        not_serving: Callable[[], WrpmeError | None],
+        local: dict[type[Any], Callable[[Origin, Any], None]],
+    ) -> None:
+        self.ground = ground
+        self.table = table
+        self._not_serving = not_serving
+        self._local = local
+        self._forwards: dict[int, tuple[Origin, int, NodeId, bool]] = {}
+        self._number = 0
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    def request(self, origin: Origin, request: Request) -> None:
+        """Answers, now or later, or passes on."""
+        if isinstance(request, _TO_NODES):
+            self._for_node(origin, request)
+        elif isinstance(request, GetView):
+            self._get_view(origin, request)
+        else:
+            self._for_entry(origin, request)
+
+    def _for_entry(self, origin: Origin, request: EntryRequest) -> None:
+        try:
+            alias = check_alias(request.alias)
+            if isinstance(request, _WITH_CONTENT):
+                check_content(request.content)
+                if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
+                    raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
+            if isinstance(request, Cas | RemoveIf):
+                check_content(request.comparand)
+        except (UsageError, TooLargeError) as error:
+            self.ground.fail(origin, request.id, error)
+            return
+        position = hash_of(alias)
+        replica = self.table.at(position)
+        if replica is not None and replica.role is Role.OWNER:
+            replica.execute(origin, request, key_of(position, alias))
+        else:
+            self._elsewhere(origin, request, position)
+
+    def _elsewhere(self, origin: Origin, request: EntryRequest, position: int) -> None:
+        ground, view = self.ground, self.ground.view
+        refusal = self._not_serving()
+        if view is None or refusal is not None:
+            ground.fail(origin, request.id, refusal or UnstableError("this node starts; try again"))
+            return
+        arc = view.arcs[arc_at(view, position)]
+        owner = views.owner_among(ground.alive, arc)
+        if owner is None:
+            ground.fail(origin, request.id, self._unavailable(request.alias, arc))
+        elif not isinstance(origin, int):
+            moved = UnstableError("the owner of this part of the ring is changing; nothing was changed, try again")
+            ground.fail(origin, request.id, moved)
+        else:
+            self._forward(origin, request, owner)
+
+    def _unavailable(self, alias: str, arc: Arc) -> UnavailableError:
+        ground = self.ground
+        names = " or ".join(ground.address_of(node) for node in arc.holders)
+        since = min((ground.down_since.get(node, ground.now) for node in arc.holders), default=ground.now)
+        return UnavailableError(
+            f'"{alias}" lives on {names}, which has been down for {max(0, ground.now - since):.0f} s; '
+            "it is served again when that node returns"
+        )
+
+    def _for_node(self, origin: Origin, request: NodeRequest) -> None:
+        ground = self.ground
+        if request.node in (NOBODY, ground.me):
+            self._local[type(request)](origin, request)
+            return
+        member = views.member(ground.view, request.node) if ground.view else None
+        if member is None:
+            ground.fail(origin, request.id, UsageError("no such node in this hive; hive_status lists its nodes"))
+        elif member.state is State.DOWN:
+            since = ground.now - ground.down_since.get(member.id, ground.now)
+            down = UnavailableError(f"{member.address} has been down for {since:.0f} s")
+            ground.fail(origin, request.id, down)
+        elif isinstance(origin, int):
+            self._forward(origin, request, member.id)
+
+    def _get_view(self, origin: Origin, request: GetView) -> None:
+        ground = self.ground
+        if ground.view is None:
+            refusal = self._not_serving() or UnstableError("this node starts; try again")
+            ground.fail(origin, request.id, refusal)
+        else:
+            ground.reply(origin, ViewIs(request.id, ground.me, ground.view))
+
+    # --- passing on --------------------------------------------------------------------------------------------------
+
+    def _forward(self, origin: Origin, request: EntryRequest | NodeRequest, node: NodeId) -> None:
+        ground = self.ground
+        address = ground.address_of(node)
+        if ground.linked.get(address) is False:
+            ground.send(node, Beacon(ground.now))  # so that the link is tried again
+            unreachable = UnstableError(
+                f"{address}, which serves this, can't be reached from {ground.settings.address} just now; "
+                "nothing was changed, try again"
+            )
+            ground.fail(origin, request.id, unreachable)
+            return
+        if len(self._forwards) >= FORWARDS_MAX:
+            busy = UnstableError("too many requests wait for other nodes; nothing was changed, try again")
+            ground.fail(origin, request.id, busy)
+            return
+        self._number += 1
+        self._forwards[self._number] = (origin, request.id, node, isinstance(request, READS))
+        ground.send(node, Forward(msgspec.structs.replace(request, id=self._number)))
+
+    def on_forwarded(self, source: NodeId, reply: Reply) -> None:
+        """The answer to a request that was passed on."""
+        known = self._forwards.get(reply.id)
+        if known is not None and known[2] == source:
+            del self._forwards[reply.id]
+            self.ground.reply(known[0], msgspec.structs.replace(reply, id=known[1]))
+
+    def on_link_down(self, address: str, was_up: bool) -> None:
+        """What was passed on over that link may be lost; ``was_up``: it may have left at all."""
+        self._give_up(lambda node: self.ground.address_of(node) == address, was_up)
+
+    def adopt(self) -> None:
+        """What was passed on to a node that is down now is not waited for."""
+        self._give_up(lambda node: node not in self.ground.alive, True)
+
+    def _give_up(self, lost: Callable[[NodeId], bool], was_sent: bool) -> None:
+        for number, (origin, request_id, node, is_read) in list(self._forwards.items()):
+            if not lost(node):
+                continue
+            del self._forwards[number]
+            address = self.ground.address_of(node)
+            if is_read or not was_sent:
+                error: WrpmeError = UnstableError(f"the connection to {address} broke; nothing was changed, try again")
+            else:
+                error = IndeterminateError(
+                    f"the connection to {address} broke while it wrote; the write may or may not have been carried out"
+                )
+            self.ground.fail(origin, request_id, error)

@@ -1,0 +1,92 @@
+"""A numbered stream of items between two nodes for one arc: go-back-N, cumulative acknowledgements, no I/O.
+
+``run`` tells one attempt from the next, so that an acknowledgement of an earlier one counts for nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from wrpme.limits import STREAM_BYTES_USUAL
+from wrpme.messages import Fill, Item, Stream, Writes
+
+
+def bytes_of(item: Item) -> int:
+    """About how large an item is on the wire."""
+    if isinstance(item, Fill | Writes):
+        return sum(len(key) + len(value) for key, value in item.pairs)
+    return 64
+
+
+class Outgoing:
+    """The sending end. Items are numbered from 1."""
+
+    def __init__(self, end: int, version: int, run: int) -> None:
+        self.end, self.version, self.run = end, version, run
+        self.last = 0
+        self.acknowledged = 0
+        self.bytes = 0
+        """Of what is not acknowledged."""
+        self._unacknowledged: deque[tuple[int, Item]] = deque()
+        self._unsent: list[Item] = []
+
+    def push(self, item: Item) -> int:
+        """Adds an item; gives its number."""
+        self.last += 1
+        self.bytes += bytes_of(item)
+        self._unacknowledged.append((self.last, item))
+        self._unsent.append(item)
+        return self.last
+
+    def fresh(self) -> list[Stream]:
+        """The items that were never sent, to be sent now."""
+        items, self._unsent = self._unsent, []
+        return self._messages(self.last - len(items) + 1, items)
+
+    def again(self) -> list[Stream]:
+        """Everything unacknowledged, to be sent again."""
+        self._unsent = []
+        return self._messages(self.acknowledged + 1, [item for _, item in self._unacknowledged])
+
+    def _messages(self, first: int, items: Sequence[Item]) -> list[Stream]:
+        messages: list[Stream] = []
+        start = size = 0
+        for index, item in enumerate(items):
+            size += bytes_of(item)
+            if size >= STREAM_BYTES_USUAL or index + 1 == len(items):
+                part = tuple(items[start : index + 1])
+                messages.append(Stream(self.end, self.version, self.run, first + start, part))
+                start, size = index + 1, 0
+        return messages
+
+    def take(self, upto: int) -> bool:
+        """Takes an acknowledgement of this run; whether it says something new."""
+        if not self.acknowledged < upto <= self.last:
+            return False
+        self.acknowledged = upto
+        while self._unacknowledged and self._unacknowledged[0][0] <= upto:
+            self.bytes -= bytes_of(self._unacknowledged.popleft()[1])
+        return True
+
+    @property
+    def all_acknowledged(self) -> bool:
+        """Nothing is on its way."""
+        return self.acknowledged == self.last
+
+
+class Incoming:
+    """The receiving end of one run."""
+
+    def __init__(self, run: int) -> None:
+        self.run = run
+        self.taken = 0
+
+    def take(self, message: Stream) -> list[tuple[int, Item]]:
+        """The items that continue what came so far; of doubled ones the new part, of a gap nothing."""
+        if message.first > self.taken + 1:
+            return []
+        skip = self.taken + 1 - message.first
+        items = [(message.first + index, item) for index, item in enumerate(message.items)][skip:]
+        self.taken += len(items)
+        return items
