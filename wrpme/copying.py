@@ -54,6 +54,11 @@ class Copy:
         self._distrust = False
 
     @property
+    def is_expected(self) -> bool:
+        """The receiver is known to have a view in which it receives this copy."""
+        return self.replica.ground.known_epochs.get(self.node, 0) >= self.replica.arc.version
+
+    @property
     def counts(self) -> bool:
         """Every write and the lease need this node."""
         return self.phase is Phase.COUNTS
@@ -216,7 +221,7 @@ def schedule(copies: Sequence[Copy], now: float) -> None:
     for copy in copies:
         if running >= COPIES_OUT_MAX:
             return
-        if copy.phase is Phase.WAITING and now >= copy.not_before:
+        if copy.phase is Phase.WAITING and now >= copy.not_before and copy.is_expected:
             copy.begin()
             running += not copy.counts
 

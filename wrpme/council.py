@@ -33,8 +33,6 @@ class Council:
         self._decided = decided
         raw = ground.reader.get(ACCEPTOR_KEY)
         self.state = consensus.unpack(raw) if raw is not None else AcceptorState(0)
-        self.acknowledged: dict[NodeId, int] = {}
-        """The epoch that each node was last heard to have."""
         self._wishes: dict[Change, float] = {}
         self._complaints: dict[tuple[NodeId, int], dict[NodeId, float]] = {}
         self._began: dict[tuple[NodeId, int], float] = {}
@@ -121,7 +119,7 @@ class Council:
             return None
         for member in view.members:
             if member.state is State.UP and member.id not in view.voters:
-                if self.acknowledged.get(member.id) == view.epoch:
+                if self.ground.known_epochs.get(member.id) == view.epoch:
                     return Elect(member.id)
         return None
 
@@ -262,11 +260,10 @@ class Council:
         self._began = {key: at for key, at in self._began.items() if key in self._complaints}
         if not self.is_voter:
             self._wishes.clear()
-        self.acknowledged[self.ground.me] = view.epoch
 
     def sees_quorum(self, epoch: int) -> bool:
         """Whether a quorum of the voters is known to have the view of that epoch."""
         view = self.ground.view
         return view is not None and is_quorum(
-            view.voters, {node for node, known in self.acknowledged.items() if known >= epoch}
+            view.voters, {node for node, known in self.ground.known_epochs.items() if known >= epoch}
         )

@@ -48,6 +48,8 @@ class Ground:
         """For the voters; the node sends them at the end of the call."""
         self.linked: dict[str, bool] = {}
         """By address: whether messages arrive there, as far as it was tried."""
+        self.known_epochs: dict[NodeId, int] = {}
+        """The epoch that each member was last heard to have."""
         self.down_since: dict[NodeId, float] = {}
         self.story: deque[str] = deque(maxlen=EVENTS_KEPT)
         self.runs = 0
@@ -69,6 +71,8 @@ class Ground:
         self.view = view
         self.alive = views.live(view)
         self._addresses = {member.id: member.address for member in view.members}
+        self.known_epochs = {member.id: self.known_epochs.get(member.id, 0) for member in view.members}
+        self.known_epochs[self.me] = view.epoch
         down = [member.id for member in view.members if member.id not in self.alive]
         self.down_since = {node: self.down_since.get(node, self.now) for node in down}
         mine = views.member(view, self.me)

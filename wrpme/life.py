@@ -24,7 +24,8 @@ class Life:
         self.exited = False
         self._start = ground.now
         self._asked_at = ground.now - ASK_SECONDS
-        self._said_at = ground.now - WAITING_LINE_SECONDS
+        self._said_at = ground.now - WAITING_LINE_SECONDS + 1
+        self._peer_troubles: dict[str, str] = {}
         self._lost_at = ground.now
         self._flaps = 0
 
@@ -70,8 +71,14 @@ class Life:
             ground.send_to(peer, Report((change,)))
         if ground.now - self._said_at >= WAITING_LINE_SECONDS:
             self._said_at = ground.now
-            if (waiting := self._waiting_line(view)) and ground.now > self._start:
-                ground.say("info" if ground.now - self._start < WAITING_LINE_SECONDS else "warning", waiting)
+            ground.say("warning", self._waiting_line(view))
+
+    def on_link_down(self, address: str, reason: str) -> None:
+        """A peer can't be reached: said once for each reason while this node looks for its hive."""
+        if not self.was_live and address in self.ground.settings.peers:
+            if self._peer_troubles.get(address) != reason:
+                self._peer_troubles[address] = reason
+                self.ground.say("warning", f"the peer {address} can't be reached ({reason}); trying again until it can")
 
     def _waiting_line(self, view: View | None) -> str:
         if view is None:

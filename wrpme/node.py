@@ -24,7 +24,7 @@ from wrpme.ground import Ground, Origin
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, SLOTS, TICK_SECONDS
 from wrpme.messages import (
-    AskView, Back, Beacon, BeaconAck, Body, Committed, Complaint, Count, Done, Envelope, Forward, Forwarded, GetConfig,
+    AskView, Back, Beacon, BeaconAck, Body, Committed, Complaint, Count, Done, Down, Envelope, Forward, Forwarded, GetConfig,
     GetStatus, GetTail, Join, NextView, NodeId, PrefixScan, Proposal, Refused, RemoveAll, Report, Request, StopNode,
     Stream, StreamAck, Tail, Text, View, WholeView,
 )  # fmt: skip
@@ -94,6 +94,7 @@ class Node:
             )
             self.ground.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
             self._learn(view)
+        self._tick()
         return self._finish()
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
@@ -126,6 +127,7 @@ class Node:
             was_up = ground.linked.get(event.address, False)
             ground.linked[event.address] = False
             self.router.on_link_down(event.address, was_up)
+            self.life.on_link_down(event.address, event.reason)
             self._on_link(event.address)
         elif isinstance(event, StopAsked):
             self.life.stop()
@@ -240,7 +242,9 @@ class Node:
         if envelope.epoch and isinstance(body, WholeView | NextView):
             self._on_view(source, body)
         if view is not None and member is not None:
-            self.council.acknowledged[source] = max(envelope.epoch, self.council.acknowledged.get(source, 0))
+            if envelope.epoch > ground.known_epochs.get(source, 0):
+                ground.known_epochs[source] = envelope.epoch
+                self.table.on_epoch()
             self._compare_epochs(source, envelope.epoch)
             if isinstance(body, _OF_THIS_LIFE) and envelope.incarnation != member.incarnation:
                 return
@@ -393,7 +397,7 @@ class Node:
         if tell and self._last_proposal is not None:
             for member in view.members:
                 if member.id != ground.me:
-                    self._tell_view(member.id, view.epoch - 1)
+                    self._tell_view(member.id, ground.known_epochs[member.id])
         self.life.adopt(view)
         self.table.adopt(view)
         self.router.adopt()
@@ -402,12 +406,16 @@ class Node:
     def _say_changes(self, before: View | None, view: View) -> None:
         ground = self.ground
         words = {0: "is up", 1: "is leaving", 2: "is down"}
+        last = self._last_proposal
+        changes = last[1].changes if last is not None and last[0] == view.epoch else ()
+        planned = {change.node for change in changes if isinstance(change, Down) and change.planned}
         for member in view.members:
             known = views.member(before, member.id) if before else None
             if known is None and before is not None:
                 ground.say("info", f"view {view.epoch}: {member.address} joined")
             elif known is not None and known.state != member.state:
-                ground.say("info", f"view {view.epoch}: {member.address} {words[int(member.state)]}")
+                word = "has stopped as planned" if member.id in planned else words[int(member.state)]
+                ground.say("info", f"view {view.epoch}: {member.address} {word}")
             elif known is not None and known.incarnation != member.incarnation:
                 ground.beacons.forget(member.id, ground.now)
                 ground.say("info", f"view {view.epoch}: {member.address} has started again")

@@ -138,6 +138,10 @@ class Table:
             self._expiry_due = ground.now + EXPIRE_SECONDS
             self._sweep_expired()
 
+    def on_epoch(self) -> None:
+        """A node was heard to have a later view: a copy to it may begin."""
+        schedule(self.copies(), self.ground.now)
+
     def on_link(self, node: NodeId) -> None:
         """A connection to a node came up, or is lost."""
         for copy in self.copies():
