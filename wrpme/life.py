@@ -27,6 +27,7 @@ class Life:
         self._said_at = ground.now - WAITING_LINE_SECONDS + 1
         self._peer_troubles: dict[str, str] = {}
         self._lost_at = ground.now
+        self._live_since = ground.now
         self._flaps = 0
 
     @property
@@ -124,12 +125,13 @@ class Life:
         mine = views.member(view, ground.me)
         if ground.lives:
             if not self.was_live:
+                self._live_since = ground.now
                 hive = view.hive.hex()[:8]
                 ground.say("info", f"serving at {ground.settings.address} as node {ground.me.hex()[:8]} of hive {hive}")
             self.was_live = True
         elif self.was_live and mine is not None and mine.state is State.DOWN and self.stopping_since is None:
             self.was_live = False
-            self._flaps += 1
+            self._flaps = self._flaps + 1 if ground.now - self._live_since < FLAP_SECONDS_MAX else 1
             self._lost_at = ground.now
             ground.say("warning", "the hive took this node for dead; it serves nothing until it is taken back")
 

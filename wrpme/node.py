@@ -24,9 +24,9 @@ from wrpme.ground import Ground, Origin
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, SLOTS, TICK_SECONDS
 from wrpme.messages import (
-    AskView, Back, Beacon, BeaconAck, Body, Committed, Complaint, Count, Done, Down, Envelope, Forward, Forwarded, GetConfig,
+    Activated, AskView, Back, Beacon, BeaconAck, Body, Change, Committed, Complaint, Count, Done, Down, Envelope, Forward, Forwarded, GetConfig,
     GetStatus, GetTail, Join, NextView, NodeId, PrefixScan, Proposal, Refused, RemoveAll, Report, Request, StopNode,
-    Stream, StreamAck, Tail, Text, View, WholeView,
+    Stream, StreamAck, Synced, Tail, Text, View, WholeView,
 )  # fmt: skip
 from wrpme.replica import Role, accepts
 from wrpme.router import Router
@@ -34,6 +34,15 @@ from wrpme.table import Table
 
 _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Stream, StreamAck, Complaint)
 """Bodies that count only from the very incarnation that the view has."""
+
+
+def _may_ask(source: NodeId, change: Change) -> bool:
+    """A node speaks for itself; only that somebody wants in may be passed on by others."""
+    if isinstance(change, Synced | Activated):
+        return change.reporter == source
+    if isinstance(change, Down):
+        return change.node == source and change.planned
+    return isinstance(change, Join | Back)
 
 
 class Node:
@@ -54,7 +63,6 @@ class Node:
             StopNode: self._stop_node,
         }
         self.router = Router(self.ground, self.table, self.life.not_serving, local)
-        self.requests: dict[str, int] = {}
         self.wake_at = now
         self._latest: View | None = None
         """The newest view that is known, on disk or on its way there."""
@@ -301,7 +309,6 @@ class Node:
     def _on_body(self, source: NodeId, envelope: Envelope, body: Body) -> None:
         ground = self.ground
         if isinstance(body, Forward):
-            self._count_request(body.request)
             self.router.request(source, body.request)
         elif isinstance(body, Forwarded):
             self.router.on_forwarded(source, body.reply)
@@ -330,7 +337,8 @@ class Node:
         """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
         if self.council.is_voter:
             for change in report.changes:
-                self.council.wish(change)
+                if _may_ask(source, change):
+                    self.council.wish(change)
         elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
             self.ground.reports += report.changes
 
@@ -425,10 +433,6 @@ class Node:
 
     # --- about this node -----------------------------------------------------------------------------------------------
 
-    def _count_request(self, request: Request) -> None:
-        name = type(request).__name__
-        self.requests[name] = self.requests.get(name, 0) + 1
-
     def _status(self, origin: Origin, request: GetStatus) -> None:
         self.ground.reply(origin, Text(request.id, json.dumps(self.status())))
 
@@ -462,7 +466,7 @@ class Node:
                 for replica in self.table.mine
                 if replica.sink is not None
             ],
-            "operations": self.requests,
+            "operations": {kind.__name__: count for kind, count in self.router.requests.items()},
         }
 
     def _config(self, origin: Origin, request: GetConfig) -> None:

@@ -44,11 +44,15 @@ class Router:
         self._local = local
         self._forwards: dict[int, tuple[Origin, int, NodeId, bool]] = {}
         self._number = 0
+        self.requests: dict[type[Any], int] = {}
+        """How many of each kind were asked here, also those that were passed on."""
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
     def request(self, origin: Origin, request: Request) -> None:
         """Answers, now or later, or passes on."""
+        kind = type(request)
+        self.requests[kind] = self.requests.get(kind, 0) + 1
         if isinstance(request, _TO_NODES):
             self._for_node(origin, request)
         elif isinstance(request, GetView):
