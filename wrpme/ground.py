@@ -16,7 +16,7 @@ from wrpme.beacon import Beacons
 from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings
 from wrpme.errors import WrpmeError
 from wrpme.limits import EVENTS_KEPT
-from wrpme.messages import NOBODY, Body, Change, Envelope, Failed, Forwarded, NodeId, Reply, View
+from wrpme.messages import NOBODY, Body, Change, Envelope, Failed, Forwarded, Member, NodeId, Reply, View
 from wrpme.tally import Tally
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Ground:
         self.batch = 1
         self.persisted = 0
         self._operations: list[Operation] = []
-        self._addresses: dict[NodeId, str] = {}
+        self.members: dict[NodeId, Member] = {}
         self._must_sync = False
         self._in_flight = False
         self._held: deque[tuple[int, Callable[[], None]]] = deque()
@@ -70,17 +70,18 @@ class Ground:
         """From now on messages carry this view's epoch and go to its members."""
         self.view = view
         self.alive = views.live(view)
-        self._addresses = {member.id: member.address for member in view.members}
+        self.members = {member.id: member for member in view.members}
         self.known_epochs = {member.id: self.known_epochs.get(member.id, 0) for member in view.members}
         self.known_epochs[self.me] = view.epoch
         down = [member.id for member in view.members if member.id not in self.alive]
         self.down_since = {node: self.down_since.get(node, self.now) for node in down}
-        mine = views.member(view, self.me)
+        mine = self.members.get(self.me)
         self.lives = self.me in self.alive and mine is not None and mine.incarnation == self.settings.incarnation
 
     def address_of(self, node: NodeId) -> str:
         """The address of a member; for anyone else its id, for a sentence."""
-        return self._addresses.get(node) or node.hex()[:8]
+        member = self.members.get(node)
+        return member.address if member is not None else node.hex()[:8]
 
     # --- to others -------------------------------------------------------------------------------------------------
 
@@ -92,9 +93,9 @@ class Ground:
 
     def send(self, node: NodeId, body: Body, valid_until: float = inf) -> None:
         """To a member; to anyone else nothing is sent."""
-        address = self._addresses.get(node)
-        if address is not None:
-            self.effects.append(Send(address, self.envelope(node, body), valid_until))
+        member = self.members.get(node)
+        if member is not None:
+            self.effects.append(Send(member.address, self.envelope(node, body), valid_until))
 
     def send_to(self, address: str, body: Body) -> None:
         """To whoever is at that address."""

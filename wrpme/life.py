@@ -58,7 +58,7 @@ class Life:
 
     def _ask(self) -> None:
         ground, settings, view = self.ground, self.ground.settings, self.ground.view
-        mine = views.member(view, ground.me) if view else None
+        mine = ground.members.get(ground.me)
         change: Change
         if view is None or mine is None:
             change = Join(settings.id, settings.incarnation, settings.address)
@@ -122,7 +122,7 @@ class Life:
     def adopt(self, view: View) -> None:
         """Says what became of this node in the new view."""
         ground = self.ground
-        mine = views.member(view, ground.me)
+        mine = ground.members.get(ground.me)
         if ground.lives:
             if not self.was_live:
                 self._live_since = ground.now

@@ -221,9 +221,7 @@ class Node:
         silent = set(ground.beacons.silent(ground.now))
         silent |= {copy.node for copy in self.table.copies() if copy.stalled()}
         for node in sorted(silent & ground.alive):
-            member = views.member(view, node)
-            assert member is not None
-            complaint = Complaint(node, member.incarnation)
+            complaint = Complaint(node, ground.members[node].incarnation)
             for voter in view.voters:
                 if voter == ground.me:
                     self.council.complain(ground.me, complaint)
@@ -244,7 +242,7 @@ class Node:
             self.life.on_refused(body)
             return
         view = self.view
-        member = views.member(view, source) if view else None
+        member = ground.members.get(source)
         if member is not None and envelope.incarnation < member.incarnation:
             return
         if envelope.epoch and isinstance(body, WholeView | NextView):
@@ -439,7 +437,7 @@ class Node:
     def status(self) -> dict[str, object]:
         """Figures of this node."""
         ground, view = self.ground, self.view
-        mine = views.member(view, ground.me) if view else None
+        mine = ground.members.get(ground.me)
         slots, entries, size = self.table.figures(lambda replica: replica.role in (Role.OWNER, Role.ASLEEP))
         return {
             "address": self.settings.address,

@@ -109,7 +109,7 @@ class Router:
         if request.node in (NOBODY, ground.me):
             self._local[type(request)](origin, request)
             return
-        member = views.member(ground.view, request.node) if ground.view else None
+        member = ground.members.get(request.node)
         if member is None:
             ground.fail(origin, request.id, UsageError("no such node in this hive; hive_status lists its nodes"))
         elif member.state is State.DOWN:
