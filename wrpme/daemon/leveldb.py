@@ -1,0 +1,211 @@
+"""The store on disk: one LevelDB in the data directory of the node.
+
+LevelDB itself would take any directory, and make an empty database over the remains of a damaged one. So the
+directory is looked at first: it is ours, or empty, or it is left alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+import sys
+from collections.abc import Iterator
+
+from wrpme.daemon import _plyvel
+from wrpme.effects import Operation
+from wrpme.errors import StorageError
+from wrpme.limits import MIB
+
+BLOCK_CACHE_BYTES = 64 * MIB
+WRITE_BUFFER_BYTES = 16 * MIB
+"""What gathers in memory (and in the log that a start reads again) before it becomes a table."""
+BLOOM_BITS = 10
+"""Of each key: one read of a missing key in a hundred touches a table for nothing."""
+FORMAT_KEY = b"m:format"
+FORMAT = b"wrpme 1"
+_EXPECTED_FILE = re.compile(r"(lost\+found|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))\Z")
+_LOG_FILE = re.compile(r"\d+\.log\Z")
+_TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
+_FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
+
+
+class LevelStore:
+    """Made by :func:`open_store`. Reads may run beside one write in another thread; ``close`` may not."""
+
+    def __init__(self, database: _plyvel.Database, directory: str) -> None:
+        self._database: _plyvel.Database | None = database
+        self._get = database.get
+        self._directory = directory
+        self._refusal = ""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None.
+
+        Raises:
+            StorageError: the disk can't be read, or what it holds is damaged.
+        """
+        try:
+            return self._get(key, None, verify_checksums=True)
+        except _plyvel.Error as error:
+            raise _explained(error, self._directory) from None
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values with ``low <= key < high``, in order; raises as ``get`` does."""
+        if self._database is None:
+            raise StorageError(f"the data directory {self._directory} is closed")
+        try:
+            yield from self._database.iterator(start=low, stop=high, verify_checksums=True, fill_cache=False)
+        except _plyvel.Error as error:
+            raise _explained(error, self._directory) from None
+
+    def write(self, operations: list[Operation], sync: bool) -> None:
+        """Applies the batch, and with ``sync`` waits for the disk.
+
+        After a failure no further batch is taken: LevelDB would append behind a half-written record, and lose what
+        follows it at the next start.
+        """
+        if self._refusal:
+            raise StorageError(self._refusal)
+        if self._database is None:
+            raise StorageError(f"the data directory {self._directory} is closed")
+        try:
+            batch = self._database.write_batch(sync=sync)
+            put, delete = batch.put, batch.delete
+            for key, value in operations:
+                if value is None:
+                    delete(key)
+                else:
+                    put(key, value)
+            batch.write()
+        except _plyvel.Error as error:
+            explained = _explained(error, self._directory)
+            self._refusal = explained.sentence
+            raise explained from None
+
+    def close(self) -> None:
+        """Ends the use of the directory and lets go of its lock."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def open_store(directory: str) -> LevelStore:
+    """The store in ``directory``, which is made where it is missing.
+
+    Raises:
+        StorageError: the directory can't be used; the sentence says why, and nothing in it was changed.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+        names = os.listdir(directory)
+    except FileExistsError:
+        raise StorageError(f"{directory} is no directory; give another one with --root") from None
+    except OSError as error:
+        raise _unusable(directory, error.strerror or str(error)) from None
+    _check_names(directory, names)
+    try:
+        database = _plyvel.open_database(
+            directory,
+            create_if_missing=True,
+            paranoid_checks=True,
+            write_buffer_size=WRITE_BUFFER_BYTES,
+            lru_cache_size=BLOCK_CACHE_BYTES,
+            bloom_filter_bits=BLOOM_BITS,
+        )
+    except _plyvel.Error as error:
+        raise _explained(error, directory) from None
+    store = LevelStore(database, directory)
+    try:
+        _check_format(store, directory)
+    except StorageError:
+        store.close()
+        raise
+    return store
+
+
+def _check_names(directory: str, names: list[str]) -> None:
+    """Refuses what is not a LevelDB, and remains of one that LevelDB would clear away."""
+    log = any(_LOG_FILE.match(name) for name in names)
+    tables = any(_TABLE_FILE.match(name) for name in names)
+    if "CURRENT" in names:
+        if tables and not log:
+            raise _damaged(directory, "its log is missing")
+        return
+    strange = sorted(name for name in names if not _EXPECTED_FILE.match(name))
+    if strange:
+        raise StorageError(
+            f"the directory {directory} holds other things ({strange[0][:80]}) and no data of wrpme; nothing was "
+            "changed there, give an empty or a new directory with --root"
+        )
+    if log or tables:
+        raise _damaged(directory, "its file CURRENT is missing")
+
+
+def _check_format(store: LevelStore, directory: str) -> None:
+    """Marks an empty database as ours; refuses one that has other contents, or those of a later version."""
+    found = store.get(FORMAT_KEY)
+    if found == FORMAT:
+        return
+    if found is not None:
+        raise StorageError(
+            f"the data directory {directory} is of another version of wrpme "
+            f"({found[:40].decode('ascii', 'backslashreplace')}); start it with that version"
+        )
+    for _ in store.scan(b"", b"\xff" * 16):
+        raise StorageError(
+            f"the directory {directory} holds a LevelDB that is not of wrpme; nothing was changed there, give an empty "
+            "or a new directory with --root"
+        )
+    store.write([(FORMAT_KEY, FORMAT)], sync=True)
+
+
+# --- from LevelDB's words to sentences -------------------------------------------------------------------------------
+
+
+def _explained(error: Exception, directory: str) -> StorageError:
+    text = str(error)
+    if error.args and isinstance(error.args[0], bytes):
+        text = error.args[0].decode("utf-8", "backslashreplace")
+    reason = text.rpartition(": ")[2] or text
+    if "lock " in text and ("temporarily unavailable" in text or "already held" in text):
+        return StorageError(f"the data directory {directory} is in use by {_holder(directory, text)}; stop that first")
+    if isinstance(error, _plyvel.CorruptionError):
+        return _damaged(directory, text.removeprefix("Corruption: ").replace(directory + "/", ""))
+    if "No such file or directory" in text:
+        name = re.search(r"([^/]+): No such file", text)
+        return _damaged(directory, f"its file {name[1]} is missing" if name else reason)
+    if "No space left" in text or "quota exceeded" in text:
+        return StorageError(f"the disk of the data directory {directory} is full; free some space, then start the node")
+    if text.startswith("IO error"):
+        return _unusable(directory, reason)
+    return _damaged(directory, text)
+
+
+def _unusable(directory: str, reason: str) -> StorageError:
+    return StorageError(
+        f"the data directory {directory} can't be used ({reason}); give this user the right to read and write it, or "
+        "another directory with --root"
+    )
+
+
+def _damaged(directory: str, reason: str) -> StorageError:
+    return StorageError(
+        f"the data directory {directory} is damaged ({reason}); put back a copy of it, or keep it aside and start the "
+        "node with an empty one"
+    )
+
+
+def _holder(directory: str, text: str) -> str:
+    """Who has the lock, as far as the system tells."""
+    if "already held" in text or _FLOCK is None:
+        return "this process" if "already held" in text else "another process"
+    try:
+        with open(os.path.join(directory, "LOCK"), "rb+") as file:
+            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            process = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))[4]
+        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+            return f"another process ({file.read().strip()}, number {process})"
+    except OSError:
+        return "another process"
