@@ -1,0 +1,153 @@
+"""For tests of the client: a node that answers by a script, over real loopback, and a loop whose time jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from wrpme import ring
+from wrpme.codec import PREFACE, Decoder, encode
+from wrpme.messages import Arc, GetView, Member, NodeId, Notice, Reply, Request, State, View, ViewIs
+
+R = TypeVar("R")
+HANG_SECONDS = 20.0
+GRACE_SECONDS = 0.004
+
+
+class Close:
+    """In place of a reply: the connection ends."""
+
+
+Script = Callable[[Request], Reply | type[Close] | None]
+"""What a stub answers; None: nothing at all."""
+
+
+class _JumpSelector(selectors.DefaultSelector):
+    """Where nothing happens until the next timer, time jumps there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jumped = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            events = super().select(HANG_SECONDS)
+            assert events, "the test hangs: nothing is to come, and no timer is set"
+            return events
+        events = super().select(min(timeout, GRACE_SECONDS))
+        if not events and timeout > GRACE_SECONDS:
+            self.jumped += timeout - GRACE_SECONDS
+        return events
+
+
+class _JumpLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumps = _JumpSelector()
+        super().__init__(self._jumps)
+
+    def time(self) -> float:
+        return super().time() + self._jumps.jumped
+
+
+def play(scene: Coroutine[Any, Any, R]) -> R:
+    """Runs a test in time that jumps."""
+    complaints: list[dict[str, Any]] = []
+    with asyncio.Runner(loop_factory=_JumpLoop) as runner:
+        runner.get_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        outcome = runner.run(scene)
+    assert not complaints, complaints
+    return outcome
+
+
+class StubNode:
+    """``script`` answers all requests but GetView, which ``view`` answers, unless ``script_views``."""
+
+    def __init__(self, script: Script, node: NodeId = b"a" * 16) -> None:
+        self.script = script
+        self.node = node
+        self.view: View | None = None
+        self.script_views = False
+        self.greeting = PREFACE
+        self.seen: list[Request] = []
+        self.sessions: list[_Session] = []
+        self.sessions_opened = 0
+        self.address = ""
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> StubNode:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Session(self), "127.0.0.1", 0)
+        self.address = "{}:{}".format(*self._server.sockets[0].getsockname())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.die()
+
+    def die(self) -> None:
+        """Ends all connections, and listens no more."""
+        if self._server is not None:
+            self._server.close()
+        for session in list(self.sessions):
+            session.transport.abort()
+
+    def notice(self, epoch: int) -> None:
+        """Tells all sessions of a new epoch."""
+        for session in self.sessions:
+            session.transport.write(encode(Notice(0, epoch)))
+
+    def answer(self, request: Request) -> Reply | type[Close] | None:
+        self.seen.append(request)
+        if isinstance(request, GetView) and not self.script_views:
+            return ViewIs(request.id, self.node, self.view) if self.view is not None else None
+        return self.script(request)
+
+    def seen_of(self, kind: type[Any]) -> list[Any]:
+        """The requests of a kind that came."""
+        return [request for request in self.seen if isinstance(request, kind)]
+
+
+class _Session(asyncio.Protocol):
+    def __init__(self, stub: StubNode) -> None:
+        self.stub = stub
+        self.decoder: Decoder[Request] = Decoder(Request)
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.stub.sessions.append(self)
+        self.stub.sessions_opened += 1
+        transport.write(self.stub.greeting)
+
+    def data_received(self, data: bytes) -> None:
+        for request in self.decoder.feed(data):
+            reply = self.stub.answer(request)
+            if isinstance(reply, type):
+                self.transport.abort()
+                return
+            if reply is not None:
+                self.transport.write(encode(reply))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.stub.sessions.remove(self)
+
+
+def view_of(stubs: Sequence[StubNode], epoch: int = 1, arcs: int = 8, down: Sequence[StubNode] = ()) -> View:
+    """A hive of these nodes, whose arcs they own in turn; every node gets its own as its answer."""
+    members = tuple(
+        Member(stub.node, 1, stub.address, 1, State.DOWN if stub in down else State.UP) for stub in stubs
+    )
+    part = ring.RING // arcs
+    table = tuple(Arc((index + 1) * part - 1, 1, (stubs[index % len(stubs)].node,)) for index in range(arcs))
+    view = View(epoch, b"h" * 16, 1, 1, members, table, (stubs[0].node,))
+    for stub in stubs:
+        stub.view = view
+    return view
+
+
+def alias_owned_by(view: View, node: NodeId) -> str:
+    """An alias that lives there."""
+    numbers = (f"alias-{number}" for number in range(10_000))
+    return next(alias for alias in numbers if view.arcs[ring.arc_at(view, ring.hash_of(alias))].holders[0] == node)

@@ -1,0 +1,107 @@
+"""wrpmesh on a terminal: line editing, history and completion. Loaded only there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import DummyHistory, History
+from prompt_toolkit.shortcuts import CompleteStyle
+
+from wrpme.commands import complete
+
+if TYPE_CHECKING:
+    from wrpme.client import Client
+
+PROMPT = "> "
+HISTORY_LINES_MAX = 1000
+HISTORY_LINE_CHARACTERS_MAX = 4096
+"""A longer line is not kept: it is a content rather than a command."""
+
+
+def history_path() -> Path:
+    """Where the history of all sessions is kept."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(state) / "wrpme" / "history"
+
+
+class LineHistory(History):
+    """Lines in a file that only the user can read; a home that can't be written is put up with."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def load_history_strings(self) -> Iterable[str]:
+        """The newest first, as prompt_toolkit wants them. A file grown beyond the bound is cut."""
+        try:
+            lines = self._path.read_text("utf-8", "replace").splitlines()
+            if len(lines) > 2 * HISTORY_LINES_MAX:
+                self._path.write_text("\n".join(lines[-HISTORY_LINES_MAX:]) + "\n", "utf-8")
+        except OSError:
+            return []
+        return reversed(lines[-HISTORY_LINES_MAX:])
+
+    def store_string(self, string: str) -> None:
+        """Appends a line."""
+        if not string.strip() or len(string) > HISTORY_LINE_CHARACTERS_MAX:
+            return
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
+                file.write(string.replace("\n", " ") + "\n")
+        except OSError:
+            pass
+
+
+class _Words(Completer):
+    """Commands, and the nodes that the client knows."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def get_completions(self, document: Document, event: CompleteEvent) -> Iterable[Completion]:
+        line = document.text_before_cursor
+        start = -len(line.split(" ")[-1])
+        for word in complete(line, self._client.known_addresses):
+            yield Completion(word, start)
+
+
+class Terminal:
+    """Asks the operator for lines."""
+
+    def __init__(self, client: Client) -> None:
+        # Without this, prompt_toolkit asks the terminal where its cursor is, and complains to the operator if it does
+        # not say; only menus below the line need it, and there are none.
+        os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
+        self._session: PromptSession[str] = PromptSession(
+            history=LineHistory(history_path()),
+            completer=_Words(client),
+            complete_while_typing=False,
+            complete_style=CompleteStyle.READLINE_LIKE,
+            enable_history_search=True,
+        )
+
+    async def line(self) -> str | None:
+        """The next line; Ctrl-C gives up the one being typed, Ctrl-D on an empty one leaves."""
+        while True:
+            try:
+                return await self._session.prompt_async(PROMPT, handle_sigint=False)
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return None
+
+    async def confirmation(self, question: str) -> str:
+        """The answer, which no history keeps."""
+        try:
+            session: PromptSession[str] = PromptSession(history=DummyHistory())
+            return await session.prompt_async(question, handle_sigint=False)
+        except (KeyboardInterrupt, EOFError):
+            return ""

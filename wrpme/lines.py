@@ -1,0 +1,77 @@
+"""Lines of a pipe or a file for an asyncio program: read beside the loop, so that connections live meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from contextlib import suppress
+from threading import Thread
+
+from wrpme.errors import TooLargeError
+from wrpme.limits import FRAME_BYTES_MAX
+
+CHUNK_BYTES = 64 * 1024
+
+
+class InputLines:
+    """The lines of a file descriptor, which is read up to ``CHUNK_BYTES`` ahead."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._complete: deque[bytes] = deque()
+        self._tail = bytearray()
+        self._ended = False
+
+    async def line(self) -> str | None:
+        """The next line without its end; None at the end. Bytes that are not UTF-8 come as surrogate escapes.
+
+        Raises:
+            TooLargeError: a line is longer than any command can be.
+        """
+        while not self._complete:
+            if self._ended:
+                return None
+            self._take(await self._chunk())
+        return self._complete.popleft().decode("utf-8", "surrogateescape")
+
+    async def confirmation(self, question: str) -> str:
+        """The next line answers; the question is put only where somebody can read it."""
+        if os.isatty(self._descriptor):
+            os.write(2, question.encode())
+        return await self.line() or ""
+
+    def _take(self, chunk: bytes) -> None:
+        if not chunk:
+            self._ended = True
+            if self._tail:
+                self._complete.append(bytes(self._tail))
+            return
+        first, *others = chunk.split(b"\n")
+        self._tail += first
+        if len(self._tail) > FRAME_BYTES_MAX:
+            raise TooLargeError(f"a line of the input has more than {FRAME_BYTES_MAX} bytes")
+        if others:
+            self._complete.append(bytes(self._tail))
+            self._complete.extend(others[:-1])
+            self._tail = bytearray(others[-1])
+
+    async def _chunk(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        came: asyncio.Future[bytes] = loop.create_future()
+
+        def settle(chunk: bytes) -> None:
+            if not came.done():
+                came.set_result(chunk)
+
+        def read() -> None:
+            try:
+                chunk = os.read(self._descriptor, CHUNK_BYTES)
+            except OSError:
+                chunk = b""
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(settle, chunk)
+
+        # A thread that the interpreter does not wait for: nothing can wake it out of a read when the session ends.
+        Thread(target=read, daemon=True).start()
+        return await came

@@ -1,0 +1,204 @@
+"""A hive on this machine for trying things out: nodes as child processes on loopback, data in ``./hive``.
+
+Each node keeps its directory and its port between runs, so a hive that is started again has its entries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from time import monotonic
+
+from wrpme import errors, view
+from wrpme.client import Client
+from wrpme.limits import STOP_SECONDS_MAX
+from wrpme.messages import State
+
+HOST = "127.0.0.1"
+PORT = 5909
+PORTS_TRIED_MAX = 1000
+START_SECONDS_MAX = 60.0
+ASK_SECONDS = 0.05
+"""How often a starting hive is looked at."""
+
+
+class LocalHive:
+    """``count`` nodes in ``directory``, or as many as it holds the data of; ``say`` takes lines for the operator.
+
+    Raises:
+        StorageError: the directory can't be used, or another shell uses it.
+    """
+
+    def __init__(self, directory: Path, count: int, say: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._say = say
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        try:
+            directory.mkdir(exist_ok=True)
+            self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kept = [int(path.name.removeprefix("node-")) for path in directory.glob("node-*") if path.is_dir()]
+            self._ports = self._assign(max([count, *kept]))
+        except BlockingIOError:
+            raise errors.StorageError(
+                f"another wrpmesh runs the hive in {directory.absolute()}; talk to it with wrpmesh --daemon {HOST}:PORT"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise errors.StorageError(f"{directory.absolute()} can't be used for a hive ({error})") from None
+        self._kept = sorted(kept)
+        if len(self._ports) > count:
+            say(f"./{directory} holds the data of {len(self._ports)} nodes, so all of them are started")
+
+    @property
+    def addresses(self) -> list[str]:
+        """Of all nodes, in their order."""
+        return [f"{HOST}:{port}" for port in self._ports.values()]
+
+    def _assign(self, count: int) -> dict[int, int]:
+        """The port of each node: the one of the last run, else the next that is free."""
+        record = self._directory / "ports"
+        ports: dict[int, int] = {}
+        if record.exists():
+            ports = {int(number): int(port) for number, port in map(str.split, record.read_text().splitlines())}
+        for number in range(1, count + 1):
+            wanted = ports.get(number, PORT + number - 1)
+            taken = {port for other, port in ports.items() if other != number}
+            if wanted in taken or not _is_free(wanted):
+                ports[number] = _free_port(taken)
+                self._say(f"port {wanted} is taken by another program: node {number} listens on {ports[number]}")
+            else:
+                ports[number] = wanted
+        record.write_text("".join(f"{number} {ports[number]}\n" for number in sorted(ports)))
+        return {number: ports[number] for number in sorted(ports)}
+
+    def start(self) -> None:
+        """Starts all nodes; the first one founds the hive where there is none yet."""
+        for number, port in self._ports.items():
+            peers = [other for other in self._kept or [1] if other != number]
+            log = self._directory / f"node-{number}.log"
+            command = [sys.executable, "-m", "wrpme.daemon", "-a", f"{HOST}:{port}"]
+            command += ["-r", str(self._directory / f"node-{number}"), "-l", str(log)]
+            for other in peers:
+                command += ["--peer", f"{HOST}:{self._ports[other]}"]
+            with open(log, "ab") as file:
+                # A session of its own: Ctrl-C in the terminal is for the shell, which stops the nodes in its time.
+                self._processes[number] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                )
+
+    async def until_stable(self, progress: Callable[[str], None]) -> None:
+        """Returns when all nodes are up and the hive is stable.
+
+        Raises:
+            StartError: a node ended.
+            TimeoutError: it took longer than ``START_SECONDS_MAX``.
+        """
+        end = monotonic() + START_SECONDS_MAX
+        wanted = len(self._ports)
+        state = "no node answers yet"
+        async with Client(self.addresses, timeout=1.0) as client:
+            while monotonic() < end:
+                self._check_alive()
+                try:
+                    now = await client.view()
+                except errors.WrpmeError:
+                    pass
+                else:
+                    up = sum(member.state is State.UP for member in now.members)
+                    condition = view.condition(now)
+                    if up == wanted and condition.word == "stable":
+                        return
+                    state = f"{up} of {wanted} nodes up, {condition.word}"
+                progress(f"starting a hive of {wanted} nodes: {state}")
+                await asyncio.sleep(ASK_SECONDS)
+        logs = self._directory.absolute()
+        raise errors.TimeoutError(f"after {START_SECONDS_MAX:g} s: {state}; the logs are in {logs}")
+
+    def _check_alive(self) -> None:
+        for number, process in self._processes.items():
+            code = process.poll()
+            if code is not None:
+                log = self._directory / f"node-{number}.log"
+                lines = log.read_text("utf-8", "replace").strip().splitlines()
+                said = lines[-1] if lines else f"it ended with code {code}"
+                raise errors.StartError(f"node {number} at {HOST}:{self._ports[number]} does not run: {said}")
+
+    def stop(self) -> None:
+        """Stops all nodes, in a planned way as long as that takes no longer than it may."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave nodes behind
+        for process in self._processes.values():
+            process.terminate()
+        end = monotonic() + STOP_SECONDS_MAX + 1
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.0, end - monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        os.close(self._lock)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port(taken: set[int]) -> int:
+    for port in range(PORT, PORT + PORTS_TRIED_MAX):
+        if port not in taken and _is_free(port):
+            return port
+    raise errors.StartError(f"no port from {PORT} to {PORT + PORTS_TRIED_MAX - 1} is free on {HOST}")
+
+
+async def serve_local(count: int, session: Callable[[Sequence[str]], Awaitable[int]]) -> int:
+    """Starts a hive of ``count`` nodes in ``./hive``, runs ``session`` with their addresses, and stops the hive, also
+    when SIGTERM or SIGHUP ends the session. The exit code."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    received: list[int] = []
+
+    def end(number: int) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, end, number)
+    terminal = sys.stderr.isatty()
+
+    def say(line: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{line}\n" if terminal else f"{line}\n")
+        sys.stderr.flush()
+
+    def progress(line: str) -> None:
+        if terminal:
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+
+    hive = LocalHive(Path("hive"), count, say)
+    try:
+        hive.start()
+        await hive.until_stable(progress)
+        nodes = ", ".join(hive.addresses)
+        say(f"the hive is stable: {nodes}; data and logs are in ./hive")
+        return await session(hive.addresses)
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        return 128 + received[0]
+    finally:
+        if terminal:
+            sys.stderr.write("\r\x1b[K")
+        hive.stop()

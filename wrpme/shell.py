@@ -1,0 +1,332 @@
+"""wrpmesh in line mode: interactive on a terminal, one command a line from a pipe, or a single command.
+
+What it says is fixed in the reference of wrpmesh: results on standard output, an error as one line on standard error,
+exit code 0, 1, or 2 for wrong usage. Whatever happens, nobody sees a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wrpme import __version__, errors
+from wrpme import address as addresses
+from wrpme.answers import Answer, carry_out, escaped, shown
+from wrpme.commands import Command, nearest, parse, parse_words
+from wrpme.limits import CONTENT_BYTES_MAX, TIMEOUT_SECONDS
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from wrpme.client import Client
+
+DAEMON = addresses.DEFAULT
+TIMEOUT_SECONDS_MAX = 86_400.0
+NODES_MAX = 64
+"""Of a hive that the shell starts itself."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+USAGE = f"""\
+wrpmesh [--daemon HOST:PORT]... [--timeout SECONDS] [COMMAND [ARGUMENT...]]
+wrpmesh --hive N [COMMAND [ARGUMENT...]]
+
+The shell of a wrpme hive. Without COMMAND: interactive, or one command a line from standard input.
+
+  --daemon HOST:PORT  a node of the hive, {DAEMON} if not given; several may be, the first that answers serves
+  --timeout SECONDS   how long a command may take, its retries included; {TIMEOUT_SECONDS:g} if not given
+  --hive N            start a hive of N nodes in ./hive first, and stop it at the end
+  --version           print the version
+  -h, --help          print this
+
+wrpmesh help lists the commands."""
+
+
+class Options(Struct, frozen=True):
+    """What the command line said. ``answer`` is all there is to do where it is given."""
+
+    daemons: tuple[str, ...] = (DAEMON,)
+    timeout: float = TIMEOUT_SECONDS
+    hive: int = 0
+    words: tuple[str, ...] = ()
+    answer: str = ""
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """The options before COMMAND, and its words.
+
+    Raises:
+        UsageError
+    """
+    daemons: list[str] = []
+    given: dict[str, Any] = {}
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-"):
+        option, equals, value = arguments[at].partition("=")
+        at += 1
+        if option == "--" and not equals:
+            break
+        if option in ("-h", "--help", "--version"):
+            return Options(answer=f"wrpme {__version__}" if option == "--version" else USAGE)
+        if option not in ("--daemon", "--timeout", "--hive"):
+            near = nearest(option, ("--daemon", "--timeout", "--hive", "--version", "--help"))
+            hint = f"did you mean {near}?" if near else "wrpmesh --help lists them"
+            raise errors.UsageError(f"there is no option {option}; {hint}")
+        if not equals:
+            if at == len(arguments):
+                raise errors.UsageError(f"{option} needs a value; wrpmesh --help tells which")
+            value = arguments[at]
+            at += 1
+        if option == "--daemon":
+            addresses.parse(value)
+            daemons.append(value)
+        elif option == "--timeout":
+            given["timeout"] = _number(option, value, 0.001, TIMEOUT_SECONDS_MAX, "seconds")
+        else:
+            given["hive"] = int(_number(option, value, 1, NODES_MAX, "nodes"))
+    if daemons and "hive" in given:
+        raise errors.UsageError("--hive starts a hive of its own: it can't be given together with --daemon")
+    return Options(tuple(daemons) or (DAEMON,), words=tuple(arguments[at:]), **given)
+
+
+def _number(option: str, value: str, low: float, high: float, unit: str) -> float:
+    try:
+        number = float(value)
+        if low <= number <= high and (unit != "nodes" or number.is_integer()):
+            return number
+    except ValueError:
+        pass
+    raise errors.UsageError(f'{option} is "{value}", but should be a number of {unit} from {low:g} to {high:g}')
+
+
+class Console:
+    """Standard output and standard error, as the reference wants them; unbuffered."""
+
+    def __init__(self, out: int = 1, err: int = 2) -> None:
+        self._out = out
+        self._err = err
+        self.terminal = os.isatty(out)
+
+    def answer(self, answer: Answer, line_mode: bool) -> None:
+        """Prints a result: a content bit for bit into a pipe, escaped on a terminal; in line mode with a line end.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+            StorageError: the output takes no more.
+        """
+        if answer.content is not None:
+            data = answer.content
+            if self.terminal:
+                data = shown(data).encode()
+            if line_mode or (self.terminal and data and not data.endswith(b"\n")):
+                data += b"\n"
+        elif answer.text is not None:
+            text = escaped(answer.text) if self.terminal else answer.text
+            data = f"{text}\n".encode("utf-8", "surrogateescape")
+        else:
+            return
+        try:
+            _write(self._out, data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise errors.StorageError(f"the result can't be written to the output ({error.strerror})") from None
+
+    def error(self, error: errors.WrpmeError) -> None:
+        """Prints an error: one line."""
+        line = escaped(" ".join(str(error).split("\n")), keep="")
+        with suppress(OSError):  # there may be nowhere left to tell it
+            _write(self._err, f"{line}\n".encode("utf-8", "replace"))
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # whoever shares the terminal with us made it so
+            import select
+
+            select.select([], [descriptor], [])
+
+
+class Prompt(Protocol):
+    """Where lines come from."""
+
+    async def line(self) -> str | None:
+        """The next line without its end, None at the end of all. Bytes that are not UTF-8: surrogate escapes."""
+
+    async def confirmation(self, question: str) -> str:
+        """The answer to a question."""
+
+
+class Shell:
+    """Carries out commands of one session, one after the other."""
+
+    def __init__(self, client: Client, console: Console, prompt: Prompt) -> None:
+        self._client = client
+        self._console = console
+        self._prompt = prompt
+        self._running: asyncio.Task[Answer] | None = None
+        self.failed: errors.WrpmeError | None = None
+        """The last error, for the exit code."""
+
+    async def lines(self) -> None:
+        """All lines up to the end or ``exit``."""
+        while (line := await self._prompt.line()) is not None:
+            try:
+                command = parse(line)
+            except errors.WrpmeError as error:
+                self._fail(error)
+                continue
+            if command is None:
+                continue
+            if command.name == "exit":
+                break
+            await self.run(command, line_mode=True)
+
+    async def run(self, command: Command, line_mode: bool) -> None:
+        """Carries out one command and prints what comes of it."""
+        import asyncio
+
+        try:
+            if command.lacks_content:
+                raise errors.UsageError(f"{command.name} needs CONTENT; it is written: {command.spec.syntax}")
+            question = "" if command.yes else command.spec.confirm
+            if question and (await self._prompt.confirmation(question)).strip() != "yes":
+                raise errors.UsageError(f"{command.name} was not carried out: it takes the word yes, or --yes")
+            self._running = asyncio.ensure_future(carry_out(self._client, command))
+            self._console.answer(await self._running, line_mode)
+        except asyncio.CancelledError:
+            if self._running is not None and command.spec.changes:
+                sentence = f"{command.name} was interrupted; it may or may not have been carried out"
+                self._fail(errors.IndeterminateError(sentence))
+            session = asyncio.current_task()
+            if session is None or session.cancelling():  # not only the command
+                raise
+        except errors.WrpmeError as error:
+            self._fail(error)
+        except (KeyboardInterrupt, BrokenPipeError):
+            raise
+        except Exception as error:
+            self._fail(internal(error))
+        finally:
+            self._running = None
+
+    def interrupt(self) -> None:
+        """Cancels the command that runs, if there is one."""
+        if self._running is not None:
+            self._running.cancel()
+
+    def _fail(self, error: errors.WrpmeError) -> None:
+        self.failed = error
+        self._console.error(error)
+
+
+def internal(error: BaseException) -> errors.InternalError:
+    """An exception that nobody expected, as one sentence."""
+    return errors.InternalError(f"{type(error).__name__}: {error}; this is a defect of wrpmesh, please report it")
+
+
+def exit_code(error: errors.WrpmeError | None) -> int:
+    """0 without an error, 2 for wrong usage, else 1."""
+    if error is None:
+        return 0
+    return 2 if isinstance(error, (errors.UsageError, errors.NoSuchCommandError)) else 1
+
+
+# --- the three modes -------------------------------------------------------------------------------------------------
+
+
+async def serve(options: Options, command: Command | None, console: Console) -> int:
+    """Runs the command, or the session; the exit code."""
+    import asyncio
+
+    from wrpme.client import Client
+
+    def unexpected(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        console.error(internal(context.get("exception") or RuntimeError(context["message"])))
+
+    asyncio.get_running_loop().set_exception_handler(unexpected)
+    async with Client(options.daemons, options.timeout) as client:
+        if command is None and sys.stdin.isatty() and console.terminal:
+            return await _interactive(client, console)
+        from wrpme.lines import InputLines
+
+        shell = Shell(client, console, InputLines(0))
+        if command is not None:
+            await shell.run(command, line_mode=False)
+            return exit_code(shell.failed)
+        await shell.lines()
+        return 1 if shell.failed else 0
+
+
+async def _interactive(client: Client, console: Console) -> int:
+    import asyncio
+    import signal
+
+    from wrpme.interactive import Terminal
+
+    shell = Shell(client, console, Terminal(client))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, shell.interrupt)
+    await shell.lines()
+    return 0
+
+
+def run(arguments: Sequence[str], console: Console) -> int:
+    """All of wrpmesh; the exit code."""
+    options = parse_options([os.fsencode(argument).decode("utf-8", "surrogateescape") for argument in arguments])
+    if options.answer:
+        console.answer(Answer(text=options.answer), line_mode=False)
+        return 0
+    command = parse_words(options.words) if options.words else None
+    if command is not None and command.lacks_content and not sys.stdin.isatty():
+        command = command.with_content(_standard_input())
+    import asyncio
+
+    if options.hive:
+        from wrpme.local import serve_local
+
+        def session(nodes: Sequence[str]) -> Coroutine[Any, Any, int]:
+            return serve(replace(options, daemons=tuple(nodes)), command, console)
+
+        return asyncio.run(serve_local(options.hive, session))
+    return asyncio.run(serve(options, command, console))
+
+
+def _standard_input() -> bytes:
+    content = sys.stdin.buffer.read(CONTENT_BYTES_MAX + 1)
+    if len(content) > CONTENT_BYTES_MAX:
+        raise errors.TooLargeError(f"standard input has over {CONTENT_BYTES_MAX} bytes, the limit of a content (64 MiB)")
+    return content
+
+
+def main() -> None:
+    """The command ``wrpmesh``."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us; no socket may get its number
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115 - for as long as the process lives
+    console = Console()
+    try:
+        code = run(sys.argv[1:], console)
+    except errors.WrpmeError as error:
+        console.error(error)
+        code = exit_code(error)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = 0  # whoever read has seen enough
+    except Exception as error:
+        console.error(internal(error))
+        code = 1
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
