@@ -1,0 +1,120 @@
+"""Every option, every wrong option, every wrong value: one sentence each."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from wrpme import __version__
+from wrpme.daemon.config import parse
+from wrpme.errors import UsageError
+
+
+def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = parse([])
+    assert str(config.address) == str(config.advertise) == "127.0.0.1:5909"
+    assert config.peers == ()
+    assert config.root == str(tmp_path / "db" / "127.0.0.1-5909")
+    assert (config.log_file, config.log_console, config.log_level) == ("", None, "info")
+    assert (config.sync, config.transient, config.sessions) == (True, False, 10_000)
+
+
+def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = (
+        "--address 0.0.0.0:7000 --advertise Node1:7000 --peer node2:1 --peer=[::1]:2 --peer node2:1 --root data "
+        "--log-file log --log-console --log-level debug --no-sync --sessions 5"
+    )
+    config = parse(line.split())
+    assert str(config.address) == "0.0.0.0:7000"
+    assert str(config.advertise) == "node1:7000"
+    assert [str(peer) for peer in config.peers] == ["node2:1", "[::1]:2"]
+    assert config.root == str(tmp_path / "data")
+    assert (config.log_file, config.log_console, config.log_level) == (str(tmp_path / "log"), True, "debug")
+    assert (config.sync, config.sessions) == (False, 5)
+    assert parse("-a h:1 -r data -l log -o".split()) == parse("--address h:1 --root data --log-file log -o".split())
+    assert json.loads(config.as_json())["peers"] == ["node2:1", "[::1]:2"]
+
+
+def test_transient_has_no_directory() -> None:
+    config = parse(["--transient"])
+    assert config.transient
+    assert config.root == ""
+
+
+def test_the_default_directory_is_named_after_the_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse(["-a", "[::1]:1"]).root == os.path.join(str(tmp_path), "db", "::1-1")
+    assert parse(["-a", "A:1"]).root == os.path.join(str(tmp_path), "db", "a-1")
+
+
+WRONG = [
+    ("--pear h:1", 'there is no option "--pear", did you mean "--peer"?'),
+    ("--pear=h:1", 'there is no option "--pear", did you mean "--peer"?'),
+    ("--adress h:1", 'did you mean "--address"?'),
+    ("--addr h:1", 'did you mean "--address"?'),
+    ("--log", 'there is no option "--log"'),
+    ("--replication 2", 'there is no option "--replication"'),
+    ("--grace 60", 'there is no option "--grace"'),
+    ("-x", 'there is no option "-x"'),
+    ("start", '"start" is no option'),
+    ("--no-sync=1", "--no-sync takes no value"),
+    ("--transient=yes", "--transient takes no value"),
+    ("-o5", "--log-console takes no value"),
+    ("-a", "--address needs a value"),
+    ("--address", "--address needs a value"),
+    ("--advertise", "--advertise needs a value"),
+    ("--peer", "--peer needs a value"),
+    ("--root", "--root needs a value"),
+    ("--root --no-sync", "--root needs a value"),
+    ("--log-file", "--log-file needs a value"),
+    ("--log-level", "--log-level needs a value"),
+    ("--sessions", "--sessions needs a value"),
+    ("-a 127.0.0.1", '--address: "127.0.0.1" has no port'),
+    ("-a h:99999", "--address: the port"),
+    ("--advertise h:x", "--advertise: the port"),
+    ("--peer ::1:5909", '--peer: "::1:5909" is no address'),
+    ("-a 0.0.0.0:5909", "--advertise HOST:PORT"),
+    ("-a [::]:5909", "--advertise HOST:PORT"),
+    ("-a 0.0.0.0:5909 --advertise [::0]:5909", "others can't reach that"),
+    ("--peer 127.0.0.1:5909", "is this node itself"),
+    ("-a h:1 --peer H:1", "is this node itself"),
+    ("-a 0.0.0.0:1 --advertise h:1 --peer h:1", "is this node itself"),
+    ("--peer 0.0.0.0:1", "names no machine"),
+    ("--root=", "--root needs a name"),
+    ("--log-file=", "--log-file needs a name"),
+    ("--log-level loud", "debug, info, warning, error"),
+    ("--log-level INFO", "debug, info, warning, error"),
+    ("--sessions 0", "a number from 1"),
+    ("--sessions -1", "a number from 1"),
+    ("--sessions=-1", "a number from 1"),
+    ("--sessions 1e3", "a number from 1"),
+    ("--sessions 99999999999999999999", "a number from 1"),
+    ("--transient --root data", "leave one of them out"),
+]
+
+
+@pytest.mark.parametrize(("line", "part"), WRONG)
+def test_wrong(line: str, part: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(line.split())
+    assert part in caught.value.sentence
+    assert caught.value.sentence.isprintable()
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"wrpmed {__version__}\n"
+    for option in ("-h", "--help"):
+        with pytest.raises(SystemExit) as caught:
+            parse([option])
+        assert caught.value.code == 0
+        shown = capsys.readouterr().out
+        for name in ("--address", "--advertise", "--peer", "--root", "--log-file", "--no-sync", "--sessions"):
+            assert name in shown
