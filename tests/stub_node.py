@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from wrpme import ring
 from wrpme.codec import PREFACE, Decoder, encode
-from wrpme.messages import Arc, GetView, Member, NodeId, Notice, Reply, Request, State, View, ViewIs
+from wrpme.errors import AlreadyExistsError, NotFoundError
+from wrpme.messages import (
+    Aliases,
+    Arc,
+    Content,
+    Done,
+    Failed,
+    Get,
+    GetView,
+    Member,
+    NodeId,
+    Notice,
+    Number,
+    PrefixScan,
+    Put,
+    Remove,
+    RemoveAll,
+    Reply,
+    Request,
+    State,
+    Update,
+    View,
+    ViewIs,
+)  # fmt: skip
 
 R = TypeVar("R")
 HANG_SECONDS = 20.0
@@ -151,3 +175,52 @@ def alias_owned_by(view: View, node: NodeId) -> str:
     """An alias that lives there."""
     numbers = (f"alias-{number}" for number in range(10_000))
     return next(alias for alias in numbers if view.arcs[ring.arc_at(view, ring.hash_of(alias))].holders[0] == node)
+
+
+class StubThread:
+    """A stub in a thread, in real time: for clients in other processes, and for the blocking one."""
+
+    def __init__(self, script: Script) -> None:
+        self.stub = StubNode(script)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    def __enter__(self) -> StubNode:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.stub.__aenter__(), self._loop).result()
+        view_of([self.stub])
+        return self.stub
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self.stub.die)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Entries:
+    """A script: a node that keeps entries, well enough for a shell to be tried on."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+
+    def __call__(self, request: Request) -> Reply | type[Close] | None:
+        if isinstance(request, Get):
+            if request.alias not in self.contents:
+                return Failed(request.id, NotFoundError.code, f'there is no entry "{request.alias}"')
+            return Content(request.id, self.contents[request.alias])
+        if isinstance(request, Put | Update):
+            if isinstance(request, Put) and request.alias in self.contents:
+                return Failed(request.id, AlreadyExistsError.code, f'there is an entry "{request.alias}" already')
+            self.contents[request.alias] = request.content
+            return Done(request.id)
+        if isinstance(request, Remove):
+            return None  # never answered
+        if isinstance(request, RemoveAll):
+            count = len(self.contents)
+            self.contents.clear()
+            return Number(request.id, count)
+        if isinstance(request, PrefixScan):
+            found = sorted(alias for alias in self.contents if alias.startswith(request.prefix))
+            return Aliases(request.id, tuple(found), False, "")
+        return Number(request.id, len(self.contents))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import DummyHistory, History
 from prompt_toolkit.shortcuts import CompleteStyle
+from prompt_toolkit.styles import Style
 
 from wrpme.commands import complete
 
@@ -73,6 +75,11 @@ class _Words(Completer):
             yield Completion(word, start)
 
 
+def _prompt(text: str) -> FormattedText:
+    """In a colour of its own, though the usual one: prompt_toolkit would jump over a space at the end otherwise."""
+    return FormattedText([("fg:default", text)])
+
+
 class Terminal:
     """Asks the operator for lines."""
 
@@ -86,13 +93,14 @@ class Terminal:
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
             enable_history_search=True,
+            style=Style([("aborting", "fg:default"), ("exiting", "fg:default")]),  # not greyed
         )
 
     async def line(self) -> str | None:
         """The next line; Ctrl-C gives up the one being typed, Ctrl-D on an empty one leaves."""
         while True:
             try:
-                return await self._session.prompt_async(PROMPT, handle_sigint=False)
+                return await self._session.prompt_async(_prompt(PROMPT), handle_sigint=False)
             except KeyboardInterrupt:
                 continue
             except EOFError:
@@ -102,6 +110,6 @@ class Terminal:
         """The answer, which no history keeps."""
         try:
             session: PromptSession[str] = PromptSession(history=DummyHistory())
-            return await session.prompt_async(question, handle_sigint=False)
+            return await session.prompt_async(_prompt(question), handle_sigint=False)
         except (KeyboardInterrupt, EOFError):
             return ""

@@ -303,7 +303,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
 def _standard_input() -> bytes:
     content = sys.stdin.buffer.read(CONTENT_BYTES_MAX + 1)
     if len(content) > CONTENT_BYTES_MAX:
-        raise errors.TooLargeError(f"standard input has over {CONTENT_BYTES_MAX} bytes, the limit of a content (64 MiB)")
+        raise errors.TooLargeError(f"standard input has more than the {CONTENT_BYTES_MAX} bytes (64 MiB) of a content")
     return content
 
 
