@@ -60,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._flush_due = False
         self._outbox: deque[Request] = deque()
+        self._left = 0
         self._waiting: dict[int, tuple[asyncio.Future[Reply], float, Request]] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -136,7 +137,9 @@ class Connection(asyncio.Protocol):
         if self._sweep is not None:
             self._sweep.cancel()
         unsent = {request.id for request in self._outbox}
-        refused = self._reason.not_carried_out  # the node closed it for being busy: it took nothing
+        # A node that is too busy for this connection says so before it takes anything, or between two requests: only
+        # of a single one is it sure which.
+        refused = self._reason.not_carried_out and self._left == 1
         waiting, self._waiting = self._waiting, {}
         self._outbox.clear()
         for future, _, request in waiting.values():
@@ -175,6 +178,7 @@ class Connection(asyncio.Protocol):
                 del self._waiting[request.id]
                 known[0].set_exception(error)
                 continue
+            self._left += 1
             frames.append(frame)
             size += len(frame)
             if size >= WRITE_BYTES:
