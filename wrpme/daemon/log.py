@@ -58,7 +58,7 @@ class Log:
             try:
                 fresh = _open(self._path)
             except OSError as error:
-                self.say("error", f"the log file {self._path} can't be reopened ({error.strerror}); it goes on in the old")
+                self.say("error", f"the log file {self._path} can't be reopened ({error.strerror}), the old is kept")
                 return
             os.close(self._file)
             self._file = fresh

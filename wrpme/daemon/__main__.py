@@ -1,0 +1,3 @@
+from wrpme.daemon.main import run
+
+run()

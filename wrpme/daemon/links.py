@@ -1,0 +1,259 @@
+"""Connections to other nodes, by address: dialled when the first message wants to leave, and kept.
+
+A link is two connections ("lanes"): large bodies travel on one, the rest on the other, so that no beacon waits behind
+a copy. They are dialled, reported up and given up together. While nobody has sent anything for ``IDLE_SECONDS``, a
+link is closed without a word: the next message dials it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Protocol, Union
+
+from wrpme import address as addresses
+from wrpme.codec import PREFACE, Decoder, encode
+from wrpme.daemon.wire import Host, Wire, reason_of, watch_closely
+from wrpme.effects import LinkDown, LinkUp, Send
+from wrpme.errors import UsageError, WrpmeError
+from wrpme.limits import CONNECT_SECONDS_MAX, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN
+from wrpme.messages import BULK, Envelope, Failed
+
+IDLE_SECONDS = 60.0
+HIGH_WATER_BYTES = 64 * 1024
+_BULK = frozenset(BULK)
+_CONTROL_LANE, _BULK_LANE = 0, 1
+LANES = (_CONTROL_LANE, _BULK_LANE)
+
+
+class LinkHost(Host, Protocol):
+    """What links need of the runner beyond what every connection needs."""
+
+    def link_event(self, event: LinkUp | LinkDown) -> None:
+        """For the node."""
+
+
+class Links:
+    """All links of a node."""
+
+    def __init__(self, host: LinkHost, numbers: Iterable[int]) -> None:
+        self.host = host
+        self.numbers = iter(numbers)
+        self._links: dict[str, Link] = {}
+
+    def send(self, message: Send, now: float) -> None:
+        """Leaves at the end of the turn, or when the link is up for the first time, or never."""
+        link = self._links.get(message.address)
+        if link is None:
+            link = self._links[message.address] = Link(message.address, self)
+            link.dial()
+        link.wanted_at = now
+        link.send(message)
+
+    def tick(self, now: float) -> None:
+        """Once a second or so: closes what nobody needs."""
+        for link in list(self._links.values()):
+            if now - link.wanted_at > IDLE_SECONDS:
+                self.forget(link)
+
+    def forget(self, link: Link) -> None:
+        """The link is closed, and nothing is said about it."""
+        self._links.pop(link.address, None)
+        link.close()
+
+    async def close(self) -> None:
+        """Ends all links; what was written leaves first."""
+        attempts = [link.attempt for link in self._links.values() if link.attempt is not None]
+        for link in list(self._links.values()):
+            self.forget(link)
+        await asyncio.gather(*attempts, return_exceptions=True)
+
+
+class Link:
+    """To one address."""
+
+    def __init__(self, address: str, links: Links) -> None:
+        self.address = address
+        self.wanted_at = 0.0
+        self.host = links.host
+        self._links = links
+        self._lanes: list[Lane] = []
+        self._up = False
+        self._closed = False
+        self._queue: list[tuple[int, bytes, float]] | None = []
+        """Frames for the first time that it is up: lane, frame, valid_until. None after the first attempt."""
+        self._queue_bytes = 0
+        self._pause = LINK_RETRY_SECONDS_MIN
+        self._up_since = 0.0
+        self.attempt: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
+
+    def send(self, message: Send) -> None:
+        """See :meth:`Links.send`."""
+        if not self._up and self._queue is None:
+            return
+        lane = _BULK_LANE if type(message.envelope.body) in _BULK else _CONTROL_LANE
+        try:
+            frame = encode(message.envelope)
+        except WrpmeError as error:
+            self.host.say("error", f"a message for {self.address} was dropped: {error.sentence}")
+            return
+        if self._up:
+            self._lanes[lane].put_bounded(frame, message.valid_until)
+        elif self._queue is not None and self._queue_bytes + len(frame) <= LINK_OUTBOX_BYTES_MAX:
+            self._queue.append((lane, frame, message.valid_until))
+            self._queue_bytes += len(frame)
+
+    def dial(self) -> None:
+        """Begins an attempt."""
+        self._retry = None
+        self.attempt = asyncio.get_running_loop().create_task(self._dial())
+
+    def close(self) -> None:
+        """Ends it for good."""
+        self._closed = True
+        self._up = False
+        if self.attempt is not None:
+            self.attempt.cancel()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._hang_up()
+
+    async def _dial(self) -> None:
+        try:
+            reason = await self._connect()
+        except Exception as error:
+            self.host.defect(error)
+            return
+        self.attempt = None
+        if reason:
+            self.down(reason)
+            return
+        self._up = True
+        self._up_since = self.host.clock()
+        queue, self._queue, self._queue_bytes = self._queue, None, 0
+        for lane, frame, valid_until in queue or ():
+            self._lanes[lane].put_bounded(frame, valid_until)
+        self.host.link_event(LinkUp(self.address))
+
+    async def _connect(self) -> str:
+        """Both lanes are open and answered; or why not."""
+        loop = asyncio.get_running_loop()
+        connected = False
+        try:
+            host, port = addresses.parse(self.address)
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                for _ in LANES:
+                    await loop.create_connection(self._new_lane, host, port)
+                connected = True
+                for lane in list(self._lanes):
+                    await lane.ready
+        except TimeoutError as error:
+            return "it takes the connection but says nothing" if connected else reason_of(error)
+        except UsageError as error:
+            return error.sentence
+        except OSError as error:
+            return reason_of(error)
+        return next((lane.reason for lane in self._lanes if lane.ended), "")
+
+    def _new_lane(self) -> Lane:
+        lane = Lane(next(self._links.numbers), self)
+        self._lanes.append(lane)
+        return lane
+
+    def lane_ended(self, reason: str) -> None:
+        """One of the lanes ended by itself; while dialling, the attempt learns of it by itself too."""
+        if self._up:
+            self.down(reason)
+
+    def down(self, reason: str) -> None:
+        """The link has no use any more, or an attempt failed: says so, and tries again if it is still wanted."""
+        now = self.host.clock()
+        if self._up and now - self._up_since > LINK_RETRY_SECONDS_MAX:
+            self._pause = LINK_RETRY_SECONDS_MIN
+        self._up = False
+        self._queue, self._queue_bytes = None, 0
+        self._hang_up()
+        if self._closed:
+            return
+        self._retry = asyncio.get_running_loop().call_later(self._pause, self.dial)
+        self._pause = min(LINK_RETRY_SECONDS_MAX, 2 * self._pause)
+        self.host.link_event(LinkDown(self.address, reason))
+
+    def _hang_up(self) -> None:
+        lanes, self._lanes = self._lanes, []
+        for lane in lanes:
+            lane.hang_up()
+
+
+class Lane(Wire):
+    """One of the two connections of a link. It is always read: what comes is the answer to what was sent."""
+
+    def __init__(self, number: int, link: Link) -> None:
+        super().__init__(number, link.host)
+        self._link = link
+        self._decoder: Decoder[Envelope | Failed] = Decoder(Union[Envelope, Failed])
+        self._preface_bytes = 0
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.reason = ""
+
+    def put_bounded(self, frame: bytes, valid_until: float) -> None:
+        """The message is dropped where too much waits already."""
+        assert self.transport is not None
+        waiting = self.transport.get_write_buffer_size() + self.gathered_bytes
+        if waiting + len(frame) <= LINK_OUTBOX_BYTES_MAX:
+            self.put_until(frame, valid_until, None)
+
+    def hang_up(self) -> None:
+        """Ends it; what was written leaves first if it can."""
+        self.flush()
+        self.ended = True
+        if self.transport is not None:
+            self.transport.close()
+            if self.transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(CONNECT_SECONDS_MAX, self.transport.abort)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self.transport is not None
+        watch_closely(self.transport.get_extra_info("socket"))
+        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        self.host.opened(self)
+        self.transport.write(PREFACE)
+
+    def data_received(self, data: bytes) -> None:
+        if self.ended:
+            return
+        try:
+            messages = self._decoder.feed(data)
+        except (WrpmeError, UnicodeDecodeError) as error:
+            self._end(str(getattr(error, "sentence", error)))
+            return
+        if self._preface_bytes < len(PREFACE):
+            self._preface_bytes += len(data)
+            if self._preface_bytes >= len(PREFACE) and not self.ready.done():
+                self.ready.set_result(None)
+        now = self.host.clock()
+        envelopes: list[Envelope] = []
+        for message in messages:
+            if isinstance(message, Failed):
+                self._end(message.sentence)
+                return
+            envelopes.append(message)
+        while envelopes and not self.ended:
+            envelopes = envelopes[self.host.serve(self, envelopes, now) :]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(reason_of(exc))
+        self.host.closed(self)
+
+    def _end(self, reason: str) -> None:
+        if self.ended:
+            return
+        self.reason = reason
+        self.ended = True
+        if self.transport is not None:
+            self.transport.abort()
+        if not self.ready.done():
+            self.ready.set_result(None)
+        self._link.lane_ended(reason)

@@ -1,0 +1,295 @@
+"""The only executor of effects: gives events and the time to the node, and carries out what it answers.
+
+All that arrives in one turn of the loop is handed in at once; then ``TurnEnded`` lets the node send its batch to the
+disk, and each connection gets what gathered for it in one write. A request costs no task, lock or timer.
+
+Clock, disk, and the loop itself come from outside, so that a simulation can run all of this in its own time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Protocol
+
+from wrpme.codec import encode
+from wrpme.daemon.disk import Disk, is_expected
+from wrpme.daemon.links import Links
+from wrpme.daemon.log import Log
+from wrpme.daemon.server import Server
+from wrpme.daemon.wire import Wire
+from wrpme.effects import (
+    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received, ReplyTo, Say, Send,
+    SessionClosed, StopAsked, TurnEnded, Woken,
+)  # fmt: skip
+from wrpme.errors import StorageError, WrpmeError
+from wrpme.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX
+from wrpme.messages import Envelope, Failed, GetView, Notice, Request
+
+TICK_SECONDS = 1.0
+CLOSE_SECONDS_MAX = 1.0
+"""At the end: how long answers may take to leave, and the last batch to reach the disk."""
+
+
+class NodeLike(Protocol):
+    """:class:`wrpme.node.Node`, as far as it is run here."""
+
+    wake_at: float
+    wall_offset_milliseconds: float
+
+    def start(self, now: float) -> list[Effect]: ...
+
+    def handle(self, event: Event, now: float) -> list[Effect]: ...
+
+    def request(self, session: int, request: Request, now: float) -> list[Effect]: ...
+
+
+class Runner:
+    """Runs one node on the loop that is running.
+
+    ``clock`` gives seconds that only grow, also while the machine sleeps; ``wall`` gives seconds since 1970. With
+    ``sync`` off the disk is waited for only where the node insists. ``finished`` gets the effect that ends it all.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: NodeLike,
+        disk: Disk,
+        log: Log,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        clients_max: int,
+        sync: bool = True,
+    ) -> None:
+        self.clock = clock
+        self.say = log.say
+        self.dirty: list[Wire] = []
+        self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        numbers = itertools.count(1)
+        self.server = Server(self, numbers, clients_max)
+        self.links = Links(self, numbers)
+        self._node = node
+        self._disk = disk
+        self._log = log
+        self._wall = wall
+        self._sync = sync
+        self._loop = asyncio.get_running_loop()
+        self._wires: dict[int, Wire] = {}
+        self._followers: dict[int, Wire] = {}
+        self._turn_due = False
+        self._over = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = inf
+        self._stop_asked = False
+
+    # --- from the outside --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the node; connections may be accepted from now on."""
+        self._tick()
+        self._run(self._node.start)
+
+    def stop(self) -> None:
+        """A signal: the first asks for a planned stop, the second ends the process."""
+        if self._stop_asked:
+            self._finish(Exit(0), "stopped at once, at the second signal")
+            return
+        self._stop_asked = True
+        self._loop.call_later(STOP_SECONDS_MAX, self._stop_is_over)
+        self._handle(StopAsked())
+
+    async def close(self) -> bool:
+        """After ``finished``: answers leave, the last batch reaches the disk (whether it did, is the result)."""
+        self._over = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._flush()
+        await self.links.close()
+        await self.server.close(CLOSE_SECONDS_MAX)
+        return self._disk.close(CLOSE_SECONDS_MAX)
+
+    def _stop_is_over(self) -> None:
+        self._finish(Exit(0), f"the planned stop took longer than {STOP_SECONDS_MAX:.0f} s; stopped all the same")
+
+    # --- what connections ask for ------------------------------------------------------------------------------------
+
+    def opened(self, wire: Wire) -> None:
+        """See :class:`wrpme.daemon.wire.Host`."""
+        self._wires[wire.number] = wire
+
+    def closed(self, wire: Wire) -> None:
+        """See :class:`wrpme.daemon.wire.Host`."""
+        self._wires.pop(wire.number, None)
+        self._followers.pop(wire.number, None)
+        self._handle(SessionClosed(wire.number))
+
+    def link_event(self, event: LinkUp | LinkDown) -> None:
+        """See :class:`wrpme.daemon.links.LinkHost`."""
+        self._handle(event)
+
+    def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
+        """See :class:`wrpme.daemon.wire.Host`. The hot path."""
+        if self._over:
+            return len(messages)
+        node, number = self._node, wire.number
+        done = 0
+        try:
+            for message in messages:
+                if isinstance(message, Envelope):
+                    effects = node.handle(Received(number, message), now)
+                else:
+                    if isinstance(message, GetView) and message.follow:
+                        self._followers[number] = wire
+                    wire.waiting += 1
+                    effects = node.request(number, message, now)
+                done += 1
+                for effect in effects:
+                    self._carry_out(effect, now)
+                if wire.waiting >= SESSION_REQUESTS_MAX or wire.gathered_bytes >= SESSION_OUTBOX_BYTES_MAX:
+                    break
+        except Exception as error:
+            self.defect(error)
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._end_turn)
+        return done or 1
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: Event) -> None:
+        self._run(lambda now: self._node.handle(event, now))
+
+    def _run(self, call: Callable[[float], list[Effect]]) -> None:
+        """Calls the node and carries out what it answers; the turn ends soon."""
+        if self._over:
+            return
+        try:
+            now = self.clock()
+            for effect in call(now):
+                self._carry_out(effect, now)
+        except Exception as error:
+            self.defect(error)
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn_due = False
+        if self._over:
+            return
+        try:
+            now = self.clock()
+            for effect in self._node.handle(TurnEnded(), now):
+                self._carry_out(effect, now)
+        except Exception as error:
+            self.defect(error)
+        self._flush()
+        self._set_alarm()
+
+    def _flush(self) -> None:
+        dirty, self.dirty = self.dirty, []
+        for wire in dirty:
+            wire.flush()
+
+    def _set_alarm(self) -> None:
+        """The loop wakes the node when it wants to be woken."""
+        wake_at = self._node.wake_at
+        if wake_at != self._alarm_at:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = None
+            self._alarm_at = wake_at
+            if wake_at != inf:
+                self._alarm = self._loop.call_later(max(0.0, wake_at - self.clock()), self._wake)
+
+    def _wake(self) -> None:
+        self._alarm, self._alarm_at = None, inf
+        if self.clock() >= self._node.wake_at:
+            self._handle(Woken())
+        else:
+            self._set_alarm()  # the clocks of the loop and of the node are not the same
+
+    def _tick(self) -> None:
+        """Once a second: what drifts or lies around."""
+        if self._over:
+            return
+        now = self.clock()
+        self._node.wall_offset_milliseconds = 1000.0 * (self._wall() - now)
+        self.server.tick(now)
+        self.links.tick(now)
+        if now >= self._alarm_at:  # the machine slept, and the loop's clock did not count that
+            self._alarm_at = -inf
+            self._set_alarm()
+        self._loop.call_later(TICK_SECONDS, self._tick)
+
+    # --- effects -----------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, effect: Effect, now: float) -> None:
+        if isinstance(effect, ReplyTo):
+            self._reply(effect)
+        elif isinstance(effect, Send):
+            self.links.send(effect, now)
+        elif isinstance(effect, Persist):
+            batch = effect.batch
+            sync = self._sync or effect.must_sync
+            self._disk.write(effect.operations, sync, lambda failure: self._written(batch, failure))
+        elif isinstance(effect, Say):
+            self.say(effect.level, effect.line)
+        elif isinstance(effect, Adopted):
+            notice = encode(Notice(0, effect.epoch))
+            for wire in self._followers.values():
+                wire.waiting += 1  # it answers no request
+                wire.put(notice)
+        elif isinstance(effect, Exit):
+            self._finish(effect)
+
+    def _reply(self, effect: ReplyTo) -> None:
+        wire = self._wires.get(effect.session)
+        if wire is None:
+            return
+        reply = effect.reply
+        try:
+            frame = encode(reply)
+        except WrpmeError as error:
+            if isinstance(reply, Envelope):
+                return
+            frame = encode(Failed(reply.id, error.code, error.sentence))
+        if isinstance(reply, Envelope):
+            wire.waiting += 1  # it answers no request
+            wire.put_until(frame, effect.valid_until, None)
+        elif effect.valid_until == inf:
+            wire.put(frame)
+        else:
+            wire.put_until(frame, effect.valid_until, reply.id)
+
+    def _written(self, batch: int, failure: BaseException | None) -> None:
+        if failure is None:
+            self._handle(Persisted(batch))
+        elif is_expected(failure):
+            self._handle(PersistFailed(getattr(failure, "sentence", str(failure))))
+        else:
+            self.defect(failure)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def defect(self, error: BaseException) -> None:
+        """What can't happen did: a node that is wrong must not go on. A disk that can't be read is no defect."""
+        if isinstance(error, StorageError):
+            self._finish(Exit(1, f"{error.sentence}; the node stops"))
+        elif not self._over:
+            self._log.defect(error)
+            shown = f"{type(error).__name__}: {error}"
+            self._finish(Exit(1, f"a defect of wrpme itself ({shown}); the node stops, the log has the details"))
+
+    def _finish(self, end: Exit, line: str = "") -> None:
+        if self._over:
+            return
+        if line:
+            self.say("warning", line)
+        self._over = True
+        self._flush()
+        if not self.finished.done():
+            self.finished.set_result(end)

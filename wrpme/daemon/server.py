@@ -1,0 +1,277 @@
+"""Connections that others opened: clients and other nodes.
+
+Nothing that they do costs more than its bound: what they sent and did not finish, what they asked and did not read,
+how many they are. Who sends nonsense is told so in one answer, and the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from wrpme.codec import PREFACE, Decoder, encode
+from wrpme.daemon.log import Throttle
+from wrpme.daemon.wire import Host, Wire
+from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
+from wrpme.limits import (
+    MEMBERS_MAX, PARTIAL_FRAME_SECONDS_MAX, PARTIAL_FRAMES_BYTES_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
+)  # fmt: skip
+from wrpme.messages import Envelope, Failed, Inbound, Request
+
+FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
+NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
+"""Two connections of each other node; they are not counted as clients, so that clients can't shut nodes out."""
+LINGER_SECONDS = 1.0
+"""After the last word to a connection what still arrives is thrown away for so long: else the system would answer it
+with a reset, which may overtake that word."""
+SWEEP_SECONDS = PARTIAL_FRAME_SECONDS_MAX / 6
+
+
+class Server:
+    """All sessions of a node. ``clients_max`` bounds those that are not other nodes."""
+
+    def __init__(self, host: Host, numbers: Iterable[int], clients_max: int) -> None:
+        self.host = host
+        self.clients_max = clients_max
+        self.clients = 0
+        self.partial_bytes = 0
+        self.sessions: set[Session] = set()
+        self.throttle = Throttle(host.say)
+        self._numbers = iter(numbers)
+        self._swept_at = host.clock()
+        self._empty: asyncio.Future[None] | None = None
+
+    def accept(self) -> Session:
+        """For each connection that is accepted: its protocol."""
+        return Session(next(self._numbers), self)
+
+    def tick(self, now: float) -> None:
+        """Once a second or so: closes what makes no progress."""
+        self.throttle.settle(now)
+        if now - self._swept_at >= SWEEP_SECONDS:
+            self._swept_at = now
+            for session in list(self.sessions):
+                session.check_progress(now)
+
+    async def close(self, seconds: float) -> None:
+        """Ends all sessions; what was written to them leaves first, as far as ``seconds`` suffice."""
+        for session in list(self.sessions):
+            session.end()
+        if self.sessions:
+            self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._empty], timeout=seconds)
+        for session in list(self.sessions):
+            session.abort()
+
+    def gone(self, session: Session) -> None:
+        """The session has ended."""
+        self.sessions.discard(session)
+        if self._empty is not None and not self.sessions and not self._empty.done():
+            self._empty.set_result(None)
+
+
+class Session(Wire):
+    """One accepted connection. It is read only while it is neither full nor behind with taking its answers."""
+
+    def __init__(self, number: int, server: Server) -> None:
+        super().__init__(number, server.host)
+        self._server = server
+        self._decoder: Decoder[Request | Envelope] = Decoder(Inbound)
+        self._preface_bytes = 0
+        self._is_client = True
+        self._partial_bytes = 0
+        self._progress_at = self.host.clock()
+        self._backlog: list[Request | Envelope] = []
+        self._held = False
+        self._choked = False
+        self._work_due = False
+
+    # --- what asyncio calls ------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self.transport is not None
+        self.transport.set_write_buffer_limits(high=SESSION_OUTBOX_BYTES_MAX)
+        server = self._server
+        server.sessions.add(self)
+        server.clients += 1
+        self.host.opened(self)
+        if len(server.sessions) > server.clients_max + NODE_SESSIONS_MAX:
+            self._greet()
+            self._refuse(self._busy())
+
+    def data_received(self, data: bytes) -> None:
+        if self.ended:
+            return
+        now = self.host.clock()
+        try:
+            messages = self._decoder.feed(data)
+        except (WrpmeError, UnicodeDecodeError) as error:
+            self._on_nonsense(error, data)
+            return
+        if self._preface_bytes < len(PREFACE):
+            self._preface_bytes += len(data)
+            if self._preface_bytes >= len(PREFACE):
+                self._greet()
+        self._count_partial(now)
+        if messages and not self.ended:
+            if self._is_client and self._server.clients > self._server.clients_max and not self._is_node(messages):
+                self._refuse(self._busy())
+            elif self._backlog:
+                self._backlog += messages
+            else:
+                self._take(messages, now)
+
+    def eof_received(self) -> None:
+        self.flush()
+
+    def pause_writing(self) -> None:
+        self._choked = True
+        self._hold()
+
+    def resume_writing(self) -> None:
+        self._choked = False
+        self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended = True
+        self._forget_partial()
+        if self._is_client:
+            self._server.clients -= 1
+        self._backlog.clear()
+        self._server.gone(self)
+        self.host.closed(self)
+
+    # --- requests ----------------------------------------------------------------------------------------------------
+
+    def _take(self, messages: list[Request | Envelope], now: float) -> None:
+        done = self.host.serve(self, messages, now)
+        if done < len(messages):
+            self._backlog = messages[done:]
+            self._hold()
+        elif self.waiting >= SESSION_REQUESTS_MAX:
+            self._hold()
+
+    def flush(self) -> None:
+        self.waiting -= len(self.frames)
+        super().flush()
+        if self._held:
+            self._go_on()
+
+    def _hold(self) -> None:
+        """Nothing more is read or served for now."""
+        if not self._held and self.transport is not None and not self.transport.is_closing():
+            self._held = True
+            self.transport.pause_reading()
+
+    def _go_on(self) -> None:
+        """What is left of the last reading is served in the next turn, then reading goes on."""
+        if not self._held or self._work_due or self._choked or self.ended or self.waiting > SESSION_REQUESTS_MAX // 2:
+            return
+        self._work_due = True
+        asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        self._work_due = False
+        if self.ended or self._choked or self.transport is None:
+            return
+        messages, self._backlog = self._backlog, []
+        now = self.host.clock()
+        self._progress_at = now
+        if messages:
+            self._take(messages, now)
+        if not self._backlog and not self.full:
+            self._held = False
+            self.transport.resume_reading()
+
+    # --- bounds and manners ------------------------------------------------------------------------------------------
+
+    def check_progress(self, now: float) -> None:
+        """Closes the connection if a frame (or the preface) has begun and makes no progress."""
+        if self._held or self.ended or now - self._progress_at <= PARTIAL_FRAME_SECONDS_MAX:
+            return
+        if self._preface_bytes < len(PREFACE):
+            self._refuse(ProtocolError(f"it said nothing for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"), FOREIGN)
+        elif self._partial_bytes:
+            self._refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
+
+    def end(self) -> None:
+        """What was written leaves, then the connection ends."""
+        if not self.ended and self.transport is not None:
+            super().flush()
+            self.ended = True
+            self.transport.close()
+
+    def abort(self) -> None:
+        """The connection ends now."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _greet(self) -> None:
+        self._preface_bytes = len(PREFACE)
+        if self.transport is not None:
+            self.transport.write(PREFACE)
+
+    def _is_node(self, messages: list[Request | Envelope]) -> bool:
+        if type(messages[0]) is not Envelope:
+            return False
+        self._is_client = False
+        self._server.clients -= 1
+        return True
+
+    def _count_partial(self, now: float) -> None:
+        pending = self._decoder.pending_bytes
+        if pending or self._partial_bytes:
+            self._server.partial_bytes += pending - self._partial_bytes
+            self._partial_bytes = pending
+            self._progress_at = now
+            if self._server.partial_bytes > PARTIAL_FRAMES_BYTES_MAX:
+                self._refuse(BusyError("too many large messages arrive at this node at once; try again later"))
+
+    def _forget_partial(self) -> None:
+        self._server.partial_bytes -= self._partial_bytes
+        self._partial_bytes = 0
+        self._decoder = Decoder(Inbound)
+
+    def _busy(self) -> BusyError:
+        return BusyError(f"this node has {self._server.clients_max} connections of clients, its limit (--sessions)")
+
+    def _on_nonsense(self, error: WrpmeError | UnicodeDecodeError, data: bytes) -> None:
+        due = self._preface_bytes
+        if due < len(PREFACE) and not data.startswith(PREFACE[due:]):
+            self._refuse(ProtocolError(str(getattr(error, "sentence", error))), FOREIGN)
+            return
+        if due < len(PREFACE):
+            self._greet()
+        if not isinstance(error, TooLargeError | ProtocolError):
+            error = ProtocolError(f"a message is malformed ({error})")
+        self._refuse(error)
+
+    def _refuse(self, error: WrpmeError, last_word: bytes | None = None) -> None:
+        """The last word on this connection, to it and to the log; what it still sends is not looked at."""
+        transport = self.transport
+        if transport is None or self.ended:
+            return
+        super().flush()
+        self.ended = True
+        self._forget_partial()
+        self._backlog.clear()
+        line = f"closed the connection from {_peer(transport)}: {error.sentence}"
+        self._server.throttle.say(self.host.clock(), "info", line)
+        transport.write(encode(Failed(0, error.code, error.sentence)) if last_word is None else last_word)
+        if self._held and not transport.is_closing():
+            transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._linger_over)
+
+    def _linger_over(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    name: Any = transport.get_extra_info("peername")
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) and len(name) >= 2 else "somebody"
+
