@@ -11,6 +11,7 @@ import pytest
 
 from tests.stub_node import Close, Script, StubNode, alias_owned_by, play, view_of
 from wrpme import Client, courier, errors
+from wrpme.codec import encode
 from wrpme.limits import CONTENT_BYTES_MAX, RETRY_SECONDS_MAX
 from wrpme.messages import (
     Content,
@@ -285,6 +286,7 @@ def test_deadlines_of_many_requests_are_each_kept() -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()
         async with StubNode(silent) as node, Client(node.address) as client:
+            view_of([node])
             ends: list[tuple[float, float]] = []
 
             async def ask(seconds: float) -> None:
@@ -300,6 +302,33 @@ def test_deadlines_of_many_requests_are_each_kept() -> None:
     play(scene())
 
 
+def test_a_node_that_hangs_is_given_up() -> None:
+    async def scene() -> None:
+        async with StubNode(silent) as hung, StubNode(content) as two, Client([hung.address, two.address]) as client:
+            reading, writing = asyncio.create_task(client.get("x")), asyncio.create_task(client.put("y", b""))
+            assert await reading == b"x"
+            with pytest.raises(errors.IndeterminateError, match=r"has said nothing for 4\.5 s"):
+                await writing
+            assert not two.seen_of(Put)
+
+    play(scene())
+
+
+def test_a_slow_node_that_lives_is_waited_for() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+
+        def late(request: Request) -> None:
+            loop.call_later(9.0, lambda: node.sessions[0].transport.write(encode(content(request))))
+
+        async with StubNode(late) as node, Client(node.address) as client:
+            view_of([node])
+            assert await client.get("x") == b"x"
+            assert len(node.seen_of(Get)) == 1 and len(node.seen_of(GetView)) > 3
+
+    play(scene())
+
+
 # --- many at a time --------------------------------------------------------------------------------------------------
 
 
@@ -311,7 +340,7 @@ def test_replies_are_matched_whatever_their_order() -> None:
             held.append(request)
             if len(held) == 500:
                 for waiting in reversed(held):
-                    node.sessions[0].transport.write(encode_content(waiting))
+                    node.sessions[0].transport.write(encode(content(waiting)))
 
         async with StubNode(content) as node, Client(node.address) as client:
             await client.get("first")
@@ -320,11 +349,6 @@ def test_replies_are_matched_whatever_their_order() -> None:
             contents = await asyncio.gather(*map(client.get, aliases))
             assert contents == [alias.encode() for alias in aliases]
             assert node.sessions_opened == 1
-
-    from wrpme.codec import encode
-
-    def encode_content(request: Request) -> bytes:
-        return encode(content(request))
 
     play(scene())
 
@@ -455,6 +479,23 @@ def test_the_client_survives_the_node_that_it_started_with() -> None:
             for number in range(5):
                 assert await client.get(f"x{number}") == f"x{number}".encode()
             assert any(request.follow for request in two.seen_of(GetView))
+
+    play(scene())
+
+
+def test_requests_at_a_node_that_is_found_dead_go_elsewhere() -> None:
+    async def scene() -> None:
+        async with StubNode(content) as one, StubNode(silent, b"b" * 16) as two, Client(one.address) as client:
+            alias = alias_owned_by(view_of([one, two]), two.node)
+            await client.view()
+            reading, writing = asyncio.create_task(client.get(alias)), asyncio.create_task(client.put(alias, b""))
+            while len(two.seen) < 2:
+                await asyncio.sleep(0)
+            view_of([one, two], epoch=2, down=[two])
+            await client.view()
+            assert await reading == alias.encode()
+            with pytest.raises(errors.IndeterminateError, match=f"{two.address} is down"):
+                await writing
 
     play(scene())
 

@@ -17,12 +17,18 @@ from wrpme import address as addresses
 from wrpme import errors
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.limits import CONNECT_SECONDS_MAX
-from wrpme.messages import READS, Failed, Notice, Reply, Request
+from wrpme.messages import READS, Failed, GetView, Notice, Reply, Request
 
 WRITE_BYTES = 256 * 1024
 """Frames are joined up to this size; a full system buffer makes the rest wait unencoded."""
 SWEEP_SECONDS = 0.01
 """Deadlines that lie closer together than this are looked at together."""
+PING_SECONDS = 1.5
+"""A node that owes an answer and has said nothing for so long is asked for something that every live one answers at
+once..."""
+SILENT_SECONDS_MAX = 4.5
+"""...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
+PING_ID = -1
 
 
 class Lost(errors.ConnectionError):
@@ -63,6 +69,8 @@ class Connection(asyncio.Protocol):
         self._left = 0
         self._waiting: dict[int, tuple[asyncio.Future[Reply], float, Request]] = {}
         self._sweep: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0
+        self._unwritten = 0
 
     @property
     def usable(self) -> bool:
@@ -87,12 +95,16 @@ class Connection(asyncio.Protocol):
             reason = self._reason or errors.ConnectionError(f"the connection to {self.address} has ended")
             future.set_exception(Lost(reason, sent=False))
             return future
+        if not self._waiting:
+            self._heard_at = self._loop.time()
         self._waiting[request.id] = (future, deadline, request)
         self._outbox.append(request)
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
-        if self._sweep is None or deadline < self._sweep.when() - SWEEP_SECONDS:
+        if self._sweep is None:
+            self._arm_sweep(min(deadline, self._heard_at + PING_SECONDS))
+        elif deadline < self._sweep.when() - SWEEP_SECONDS:
             self._arm_sweep(deadline)
         return future
 
@@ -115,6 +127,7 @@ class Connection(asyncio.Protocol):
         except errors.WrpmeError as error:
             self.close(errors.ProtocolError(f"{self.address}: {error.sentence}"))
             return
+        self._heard_at = self._loop.time()
         if self._preface_bytes_due:
             self._preface_bytes_due = max(0, self._preface_bytes_due - len(data))
         waiting = self._waiting
@@ -190,11 +203,26 @@ class Connection(asyncio.Protocol):
     def _arm_sweep(self, when: float) -> None:
         if self._sweep is not None:
             self._sweep.cancel()
-        self._sweep = self._loop.call_at(when + SWEEP_SECONDS, self._expire)
+        self._sweep = self._loop.call_at(when + SWEEP_SECONDS, self._look_after)
 
-    def _expire(self) -> None:
+    def _look_after(self) -> None:
         self._sweep = None
         now = self._loop.time()
+        self._expire(now)
+        if not self._waiting:
+            return
+        unwritten = self._transport.get_write_buffer_size() if self._transport else 0
+        if unwritten != self._unwritten:  # it takes what is sent: a sign of life, too
+            self._unwritten, self._heard_at = unwritten, now
+        silent = now - self._heard_at
+        if silent >= SILENT_SECONDS_MAX:
+            self.close(errors.ConnectionError(f"{self.address} has said nothing for {SILENT_SECONDS_MAX:g} s"))
+            return
+        if silent >= PING_SECONDS and not self._outbox and self._transport is not None:
+            self._transport.write(encode(GetView(PING_ID)))
+        self._arm_sweep(min(now + PING_SECONDS, *(entry[1] for entry in self._waiting.values())))
+
+    def _expire(self, now: float) -> None:
         late = [entry for entry in self._waiting.values() if entry[1] <= now]
         if late:
             unsent = {request.id for request in self._outbox}
@@ -204,8 +232,6 @@ class Connection(asyncio.Protocol):
                 del self._waiting[request.id]
                 if not future.done():
                     future.set_exception(self._late(request, sent=request.id not in unsent))
-        if self._waiting:
-            self._arm_sweep(min(entry[1] for entry in self._waiting.values()))
 
     def _late(self, request: Request, sent: bool) -> errors.WrpmeError:
         if not sent:

@@ -288,6 +288,11 @@ class Courier:
         self._ends = [arc.end for arc in new.arcs]
         homes = {member.id: member.address for member in new.members}
         alive = view.live(new)
+        up = {member.address for member in new.members if member.state is not State.DOWN}
+        for member in new.members:  # one that hangs or is cut off would not end the connection by itself
+            connection = self._pool.ready(member.address)
+            if connection is not None and member.address not in up:
+                connection.close(errors.ConnectionError(f"{member.address} is down"))
         owners = (view.owner_among(alive, arc) for arc in new.arcs)
         self._owners = [homes[owner] if owner is not None else "" for owner in owners]
 
