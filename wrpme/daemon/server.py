@@ -21,7 +21,8 @@ from wrpme.messages import Envelope, Failed, Inbound, Request
 
 FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
 NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
-"""Two connections of each other node; they are not counted as clients, so that clients can't shut nodes out."""
+"""Two connections of each other node. What a connection is, its first message tells: until then it is not counted as
+a client, and a node's never is, so that clients can't shut nodes out."""
 LINGER_SECONDS = 1.0
 """After the last word to a connection what still arrives is thrown away for so long: else the system would answer it
 with a reset, which may overtake that word."""
@@ -79,7 +80,8 @@ class Session(Wire):
         self._server = server
         self._decoder: Decoder[Request | Envelope] = Decoder(Inbound)
         self._preface_bytes = 0
-        self._is_client = True
+        self._admitted = False
+        self._is_client = False
         self._partial_bytes = 0
         self._progress_at = self.host.clock()
         self._backlog: list[Request | Envelope] = []
@@ -95,7 +97,6 @@ class Session(Wire):
         self.transport.set_write_buffer_limits(high=SESSION_OUTBOX_BYTES_MAX)
         server = self._server
         server.sessions.add(self)
-        server.clients += 1
         self.host.opened(self)
         if len(server.sessions) > server.clients_max + NODE_SESSIONS_MAX:
             self._greet()
@@ -115,10 +116,8 @@ class Session(Wire):
             if self._preface_bytes >= len(PREFACE):
                 self._greet()
         self._count_partial(now)
-        if messages and not self.ended:
-            if self._is_client and self._server.clients > self._server.clients_max and not self._is_node(messages):
-                self._refuse(self._busy())
-            elif self._backlog:
+        if messages and (self._admitted or self._admit(messages[0])) and not self.ended:
+            if self._backlog:
                 self._backlog += messages
             else:
                 self._take(messages, now)
@@ -213,11 +212,15 @@ class Session(Wire):
         if self.transport is not None:
             self.transport.write(PREFACE)
 
-    def _is_node(self, messages: list[Request | Envelope]) -> bool:
-        if type(messages[0]) is not Envelope:
-            return False
-        self._is_client = False
-        self._server.clients -= 1
+    def _admit(self, first: Request | Envelope) -> bool:
+        """Whether there is room for a connection that begins so."""
+        if not isinstance(first, Envelope):
+            if self._server.clients >= self._server.clients_max:
+                self._refuse(self._busy())
+                return False
+            self._is_client = True
+            self._server.clients += 1
+        self._admitted = True
         return True
 
     def _count_partial(self, now: float) -> None:

@@ -1,0 +1,204 @@
+"""What the tests of the daemon share: a node that does as it is told, a clock that is set, a raw connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from math import inf
+from types import TracebackType
+from typing import Self, TypeVar, Union
+
+from wrpme.codec import PREFACE, Decoder, encode
+from wrpme.daemon.disk import DirectDisk, Disk
+from wrpme.daemon.log import Log
+from wrpme.daemon.runner import Runner
+from wrpme.effects import Effect, Event, Exit, Received, ReplyTo, SessionClosed, TurnEnded
+from wrpme.messages import NOBODY, Body, Content, Done, Envelope, Get, Reply, Request
+from wrpme.store import MemoryStore
+
+PATIENCE_SECONDS = 20.0
+"""After so long a test that waits has failed; none waits for time to pass."""
+E = TypeVar("E")
+
+
+class ScriptedNode:
+    """Keeps what it hears; ``on_event`` and ``on_request`` say what it answers."""
+
+    def __init__(self) -> None:
+        self.wake_at = inf
+        self.wall_offset_milliseconds = 0.0
+        self.events: list[Event] = []
+        self.requests: list[tuple[int, Request]] = []
+        self.on_event: Callable[[Event], list[Effect]] = lambda event: []
+        self.on_request: Callable[[int, Request], list[Effect]] = echo
+        self._heard = asyncio.Event()
+
+    def start(self, now: float) -> list[Effect]:
+        return []
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        if not isinstance(event, TurnEnded):
+            self.events.append(event)
+            self._heard.set()
+        return self.on_event(event)
+
+    def request(self, session: int, request: Request, now: float) -> list[Effect]:
+        self.requests.append((session, request))
+        self._heard.set()
+        return self.on_request(session, request)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits until something that the node heard makes it true."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not condition():
+                self._heard.clear()
+                await self._heard.wait()
+
+    def heard(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def hears(self, kind: type[E], count: int = 1) -> E:
+        """The ``count``-th event of that kind, once it has come."""
+        await self.until(lambda: len(self.heard(kind)) >= count)
+        return self.heard(kind)[count - 1]
+
+    def bodies(self) -> list[Body]:
+        return [event.envelope.body for event in self.heard(Received)]
+
+
+def echo(session: int, request: Request) -> list[Effect]:
+    """Every entry holds its alias."""
+    if isinstance(request, Get):
+        return [ReplyTo(session, Content(request.id, request.alias.encode()))]
+    return [ReplyTo(session, Done(request.id))]
+
+
+def silence(session: int, request: Request) -> list[Effect]:
+    return []
+
+
+def envelope(body: Body) -> Envelope:
+    return Envelope(b"h" * 16, 1, b"s" * 16, 1, NOBODY, 0, body)
+
+
+class KeptLog(Log):
+    """Keeps its lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def say(self, level: str, line: str) -> None:
+        self.lines.append(f"{level} {line}")
+
+
+class Daemon:
+    """A runner with a scripted node, listening at a free port of loopback."""
+
+    def __init__(self, clients_max: int = 100, disk: Disk | None = None, sync: bool = True) -> None:
+        self.now: float | None = None
+        self.log = KeptLog()
+        self.node = ScriptedNode()
+        self.store = MemoryStore()
+        self.runner = Runner(
+            node=self.node,
+            disk=disk or DirectDisk(self.store),
+            log=self.log,
+            clock=self._clock,
+            wall=lambda: 1_000_000.0,
+            clients_max=clients_max,
+            sync=sync,
+        )
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    def _clock(self) -> float:
+        return self.now if self.now is not None else asyncio.get_running_loop().time()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def listen(self, port: int = 0) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self.runner.server.accept, "127.0.0.1", port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def stop_listening(self) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    async def finished(self) -> Exit:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.runner.finished
+
+
+@asynccontextmanager
+async def daemon(
+    clients_max: int = 100, disk: Disk | None = None, sync: bool = True, listen: bool = True
+) -> AsyncIterator[Daemon]:
+    made = Daemon(clients_max, disk, sync)
+    if listen:
+        await made.listen()
+    made.runner.start()
+    try:
+        yield made
+    finally:
+        if listen:
+            made.stop_listening()
+        await made.runner.close()
+
+
+class Raw:
+    """A connection on which anything can be said."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._decoder: Decoder[Reply | Envelope] = Decoder(Union[Reply, Envelope])
+        self._replies: list[Reply | Envelope] = []
+
+    async def __aenter__(self) -> Self:
+        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.writer.close()
+
+    def say(self, *messages: Request | Envelope, preface: bool = False) -> None:
+        self.writer.write((PREFACE if preface else b"") + b"".join(encode(message) for message in messages))
+
+    async def replies(self, count: int) -> list[Reply | Envelope]:
+        """The next so many replies; fewer if the connection ends."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(self._replies) < count:
+                data = await self.reader.read(1 << 16)
+                if not data:
+                    break
+                self._replies += self._decoder.feed(data)
+        taken, self._replies = self._replies[:count], self._replies[count:]
+        return taken
+
+    async def reply(self) -> Reply | Envelope:
+        (reply,) = await self.replies(1)
+        return reply
+
+    async def rest(self) -> bytes:
+        """All bytes up to the end of the connection."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self.reader.read()
+
+
+def closed(node: ScriptedNode, session: int) -> bool:
+    return SessionClosed(session) in node.events
+
+
+def play(scenario: Callable[[], Awaitable[None]]) -> None:
+    """Runs a scenario on a loop of its own."""
+
+    async def whole() -> None:
+        await scenario()
+
+    asyncio.run(whole())
