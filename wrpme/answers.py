@@ -136,9 +136,10 @@ def _row(node: NodeStatus, suspected: bool) -> tuple[str, str, str, str, str, st
     if figures is None:
         state = "down" if node.member.state is State.DOWN else "no answer"
         return (node.member.address, state, *[UNKNOWN] * 5)  # type: ignore[return-value]  # five of them
+    state = node.member.state.name.lower() if figures.serving else "starting"
     return (
         node.member.address,
-        "suspected" if suspected else figures.state,
+        "suspected" if suspected else state,
         _percent(figures.share),
         f"{figures.entries:,}",
         size_text(figures.bytes),
@@ -151,7 +152,9 @@ def condition_line(status: HiveStatus) -> str:
     """One line: the word, what it means here, what moves, and who is missing since when."""
     condition = view.condition(status.view)
     parts = [f"{condition.word}: {condition.sentence}", *moving_texts(status)]
-    parts += sorted({node.figures.quorum for node in status.nodes if node.figures and node.figures.quorum})
+    parts += [
+        f"{node.member.address}: {node.figures.quorum}" for node in status.nodes if node.figures and node.figures.quorum
+    ]
     for node in status.nodes:
         if node.error is not None and node.member.state is State.DOWN:
             parts.append(node.error.sentence)

@@ -157,7 +157,9 @@ class Copy:
         if self._stream.take(message.upto):
             self._progress = self.replica.ground.now
             while self._marks and self._marks[0][0] <= message.upto:
-                self.acknowledged = max(self.acknowledged, self._marks.popleft()[1]) if self.counts else 0
+                through = self._marks.popleft()[1]
+                if self.counts:
+                    self.acknowledged = through
                 self.replica.ground.touched[self.replica] = None
         if self.phase is not Phase.RUNNING:
             return

@@ -61,6 +61,7 @@ class Figures(Struct, frozen=True):
     entries: int
     bytes: int
     voter: bool
+    serving: bool = True
     suspected: tuple[str, ...] = ()
     quorum: str = ""
     copies_out: tuple[Copy, ...] = ()

@@ -14,12 +14,12 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from itertools import count as count_from
 from time import monotonic
 
 from wrpme import errors, view
 from wrpme.client import Client
 from wrpme.limits import STOP_SECONDS_MAX
-from wrpme.messages import State
 
 HOST = "127.0.0.1"
 PORT = 5909
@@ -39,6 +39,7 @@ class LocalHive:
     def __init__(self, directory: Path, count: int, say: Callable[[str], None]) -> None:
         self._directory = directory
         self._say = say
+        self._record = directory / "ports"
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         try:
             directory.mkdir(exist_ok=True)
@@ -51,10 +52,11 @@ class LocalHive:
                 f"another wrpmesh runs the hive in {directory.absolute()}; talk to it with wrpmesh --daemon {HOST}:PORT"
             ) from None
         except (OSError, ValueError) as error:
-            raise errors.StorageError(f"{directory.absolute()} can't be used for a hive ({error})") from None
+            reason = getattr(error, "strerror", None) or error
+            raise errors.StorageError(f"{directory.absolute()} can't be used for a hive ({reason})") from None
         self._kept = sorted(kept)
         if len(self._ports) > count:
-            say(f"./{directory} holds the data of {len(self._ports)} nodes, so all of them are started")
+            say(f"{directory} holds the data of {len(self._ports)} nodes, so all of them are started")
 
     @property
     def addresses(self) -> list[str]:
@@ -63,19 +65,15 @@ class LocalHive:
 
     def _assign(self, count: int) -> dict[int, int]:
         """The port of each node: the one of the last run, else the next that is free."""
-        record = self._directory / "ports"
         ports: dict[int, int] = {}
-        if record.exists():
-            ports = {int(number): int(port) for number, port in map(str.split, record.read_text().splitlines())}
+        if self._record.exists():
+            ports = {int(number): int(port) for number, port in map(str.split, self._record.read_text().splitlines())}
         for number in range(1, count + 1):
-            wanted = ports.get(number, PORT + number - 1)
-            taken = {port for other, port in ports.items() if other != number}
-            if wanted in taken or not _is_free(wanted):
-                ports[number] = _free_port(taken)
+            others = {port for other, port in ports.items() if other != number}
+            wanted = ports.get(number) or next(port for port in count_from(PORT) if port not in others)
+            ports[number] = _free_port(wanted, others)
+            if ports[number] != wanted:
                 self._say(f"port {wanted} is taken by another program: node {number} listens on {ports[number]}")
-            else:
-                ports[number] = wanted
-        record.write_text("".join(f"{number} {ports[number]}\n" for number in sorted(ports)))
         return {number: ports[number] for number in sorted(ports)}
 
     def start(self) -> None:
@@ -107,15 +105,18 @@ class LocalHive:
             while monotonic() < end:
                 self._check_alive()
                 try:
-                    now = await client.view()
+                    status = await client.hive_status()
                 except errors.WrpmeError:
                     pass
                 else:
-                    up = sum(member.state is State.UP for member in now.members)
+                    now = status.view
+                    up = sum(node.figures is not None and node.figures.epoch == now.epoch for node in status.nodes)
                     condition = view.condition(now)
                     if up == wanted and condition.word == "stable":
+                        lines = [f"{number} {port}\n" for number, port in self._ports.items()]
+                        self._record.write_text("".join(lines))
                         return
-                    state = f"{up} of {wanted} nodes up, {condition.word}"
+                    state = f"{up} of {wanted} nodes are up, {condition.word}"
                 progress(f"starting a hive of {wanted} nodes: {state}")
                 await asyncio.sleep(ASK_SECONDS)
         logs = self._directory.absolute()
@@ -155,11 +156,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_port(taken: set[int]) -> int:
-    for port in range(PORT, PORT + PORTS_TRIED_MAX):
-        if port not in taken and _is_free(port):
+def _free_port(wanted: int, others: set[int]) -> int:
+    """That one, or the next that is free."""
+    for port in range(wanted, wanted + PORTS_TRIED_MAX):
+        if port not in others and _is_free(port):
             return port
-    raise errors.StartError(f"no port from {PORT} to {PORT + PORTS_TRIED_MAX - 1} is free on {HOST}")
+    raise errors.StartError(f"no port from {wanted} to {wanted + PORTS_TRIED_MAX - 1} is free on {HOST}")
 
 
 async def serve_local(count: int, session: Callable[[Sequence[str]], Awaitable[int]]) -> int:
