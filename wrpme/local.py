@@ -13,8 +13,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from itertools import count as count_from
+from pathlib import Path
 from time import monotonic
 
 from wrpme import errors, view

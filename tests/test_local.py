@@ -1,0 +1,131 @@
+"""The hive that wrpmesh starts itself, with real nodes on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wrpme import Client, errors, local
+from wrpme.local import LocalHive
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+"""The program runs in other directories, whether wrpme is installed or not."""
+PROGRAM = "import sys; from wrpme import local, shell; local.PORT = int(sys.argv.pop(1)); shell.main()"
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The first of a few ports that nobody uses, so that tests may run side by side."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+    monkeypatch.setattr(local, "PORT", number)
+    return number
+
+
+@pytest.fixture
+def taken(port: int) -> Iterator[int]:
+    """The first port is somebody else's."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        yield port
+
+
+async def run(hive: LocalHive, alias: str, content: bytes | None) -> bytes:
+    """Starts the hive, writes an entry or reads it, and stops the hive."""
+    try:
+        hive.start()
+        await hive.until_stable(lambda line: None)
+        async with Client(hive.addresses) as client:
+            if content is not None:
+                await client.put(alias, content)
+            return await client.get(alias)
+    finally:
+        hive.stop()
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """The end of a hive ignores Ctrl-C; tests go on after it."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_hive_that_is_started_again_has_its_entries(tmp_path: Path, port: int) -> None:
+    said: list[str] = []
+    first = LocalHive(tmp_path / "hive", 2, said.append)
+    assert first.addresses == [f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"]
+    assert asyncio.run(run(first, "x", b"kept")) == b"kept"
+    again = LocalHive(tmp_path / "hive", 1, said.append)  # the second node holds data, too
+    assert again.addresses == first.addresses
+    assert asyncio.run(run(again, "x", None)) == b"kept"
+    assert said == [f"{tmp_path}/hive holds the data of 2 nodes, so all of them are started"]
+
+
+def test_a_port_that_is_taken_is_told_and_passed_over(tmp_path: Path, taken: int) -> None:
+    said: list[str] = []
+    hive = LocalHive(tmp_path / "hive", 1, said.append)
+    hive.stop()
+    assert hive.addresses == [f"127.0.0.1:{taken + 1}"]
+    assert said == [f"port {taken} is taken by another program: node 1 listens on {taken + 1}"]
+
+
+def test_one_shell_at_a_time(tmp_path: Path, port: int) -> None:
+    first = LocalHive(tmp_path / "hive", 1, print)
+    with pytest.raises(errors.StorageError, match="another wrpmesh runs the hive"):
+        LocalHive(tmp_path / "hive", 1, print)
+    first.stop()
+    LocalHive(tmp_path / "hive", 1, print).stop()
+
+
+def test_a_directory_that_can_not_be_used(tmp_path: Path, port: int) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.StorageError, match="can't be used for a hive"):
+        LocalHive(tmp_path / "file", 1, print)
+    (tmp_path / "hive").mkdir()
+    (tmp_path / "hive" / "ports").write_text("what")
+    with pytest.raises(errors.StorageError, match="can't be used for a hive"):
+        LocalHive(tmp_path / "hive", 1, print)
+
+
+def test_a_node_that_does_not_start_is_quoted(tmp_path: Path, port: int) -> None:
+    (tmp_path / "hive" / "node-1").mkdir(parents=True)
+    (tmp_path / "hive" / "node-1" / "CURRENT").write_text("nonsense")
+    hive = LocalHive(tmp_path / "hive", 1, print)
+    with pytest.raises(errors.StartError, match=f"node 1 at 127.0.0.1:{port} does not run: .*node-1"):
+        asyncio.run(run(hive, "x", None))
+
+
+def test_a_single_command_on_a_hive_of_its_own(tmp_path: Path, port: int) -> None:
+    for command, out in (["put", "x", "1"], b""), (["get", "x"], b"1"):
+        arguments = [sys.executable, "-c", PROGRAM, str(port), "--hive", "2", *command]
+        done = subprocess.run(arguments, capture_output=True, timeout=60, check=True, cwd=tmp_path, env=ENVIRONMENT)
+        assert done.stdout == out and done.stderr.startswith(b"the hive is stable: 127.0.0.1:")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_nodes_as_well(tmp_path: Path, port: int, number: signal.Signals) -> None:
+    arguments = [sys.executable, "-c", PROGRAM, str(port), "--hive", "1"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe, cwd=tmp_path, env=ENVIRONMENT)
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(b"put x 1\nget x\n")
+    process.stdin.flush()
+    assert select.select([process.stdout], [], [], 30)[0] and os.read(process.stdout.fileno(), 100) == b"1\n"
+    process.send_signal(number)
+    code = process.wait(30)  # its input is open to the end
+    _, err = process.communicate()
+    assert code == 128 + number and err.count(b"\n") == 1  # the line that says it is stable
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0
