@@ -24,13 +24,16 @@ from wrpme.effects import (
     Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received, ReplyTo, Say, Send,
     SessionClosed, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.errors import StorageError, WrpmeError
+from wrpme.errors import StorageError, UnstableError, WrpmeError
 from wrpme.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX
 from wrpme.messages import Envelope, Failed, GetView, Notice, Request
 
 TICK_SECONDS = 1.0
 CLOSE_SECONDS_MAX = 1.0
 """At the end: how long answers may take to leave, and the last batch to reach the disk."""
+DRAIN_SECONDS = 0.1
+"""After a planned stop clients get so long to hear of it, while whatever they still ask is declined."""
+STOPPED = "this node has stopped; nothing was changed, try another node"
 
 
 class NodeLike(Protocol):
@@ -108,6 +111,8 @@ class Runner:
             self._alarm.cancel()
         self._flush()
         await self.links.close()
+        if self.server.clients and self.finished.done() and self.finished.result().code == 0:
+            await asyncio.sleep(DRAIN_SECONDS)
         await self.server.close(CLOSE_SECONDS_MAX)
         return self._disk.close(CLOSE_SECONDS_MAX)
 
@@ -133,7 +138,7 @@ class Runner:
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         """See :class:`wrpme.daemon.wire.Host`. The hot path."""
         if self._over:
-            return len(messages)
+            return self._decline(wire, messages)
         node, number = self._node, wire.number
         done = 0
         try:
@@ -156,6 +161,17 @@ class Runner:
             self._turn_due = True
             self._loop.call_soon(self._end_turn)
         return done or 1
+
+    def _decline(self, wire: Wire, messages: Sequence[Request | Envelope]) -> int:
+        """The node has stopped: who asks it nevertheless shall know that nothing was done. After a defect nothing is
+        sure, and nothing is said."""
+        if self.finished.done() and self.finished.result().code == 0:
+            for message in messages:
+                if not isinstance(message, Envelope):
+                    wire.waiting += 1
+                    wire.put(encode(Failed(message.id, UnstableError.code, STOPPED)))
+            self._flush()
+        return len(messages)
 
     # --- events ------------------------------------------------------------------------------------------------------
 

@@ -196,11 +196,10 @@ class Session(Wire):
             self._refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
 
     def end(self) -> None:
-        """What was written leaves, then the connection ends."""
-        if not self.ended and self.transport is not None:
+        """What was written leaves, then the connection ends, at the latest when the server aborts it."""
+        if not self.ended:
             super().flush()
-            self.ended = True
-            self.transport.close()
+            self._last_word(b"")
 
     def abort(self) -> None:
         """The connection ends now."""
@@ -257,24 +256,26 @@ class Session(Wire):
         if transport is None or self.ended:
             return
         super().flush()
+        line = f"closed the connection from {_peer(transport)}: {error.sentence}"
+        self._server.throttle.say(self.host.clock(), "info", line)
+        self._last_word(encode(Failed(0, error.code, error.sentence)) if last_word is None else last_word)
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
+
+    def _last_word(self, word: bytes) -> None:
         self.ended = True
         self._forget_partial()
         self._backlog.clear()
-        line = f"closed the connection from {_peer(transport)}: {error.sentence}"
-        self._server.throttle.say(self.host.clock(), "info", line)
-        transport.write(encode(Failed(0, error.code, error.sentence)) if last_word is None else last_word)
-        if self._held and not transport.is_closing():
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if word:
+            transport.write(word)
+        if self._held:
             transport.resume_reading()
         if transport.can_write_eof():
             transport.write_eof()
-        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._linger_over)
-
-    def _linger_over(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
 
 
 def _peer(transport: asyncio.Transport) -> str:
     name: Any = transport.get_extra_info("peername")
     return f"{name[0]}:{name[1]}" if isinstance(name, tuple) and len(name) >= 2 else "somebody"
-
