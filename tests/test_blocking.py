@@ -18,7 +18,7 @@ def public(kind: type) -> set[str]:
 
 def test_it_has_every_method_of_the_client_with_the_same_parameters() -> None:
     assert public(BlockingClient) == public(Client)
-    for name in public(Client):
+    for name in public(Client):  # awaited there, waited for here
         here, there = (inspect.signature(getattr(kind, name)) for kind in (BlockingClient, Client))
         assert here == there, name
 

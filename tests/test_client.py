@@ -507,7 +507,7 @@ def test_a_closed_client_says_so() -> None:
             waiting = asyncio.create_task(client.get("x"))
             while not node.seen:
                 await asyncio.sleep(0)
-            client.close()
+            await client.close()
             with pytest.raises(errors.ConnectionError, match="closed"):
                 await waiting
             with pytest.raises(errors.ConnectionError, match="closed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -127,8 +128,14 @@ def hive_text(status: HiveStatus) -> str:
     """The table of all nodes, and the line that says how the hive is."""
     suspected = {address for node in status.nodes if node.figures for address in node.figures.suspected}
     rows = [("ADDRESS", "STATE", "SHARE", "ENTRIES", "BYTES", "EPOCH", "UPTIME")]
-    rows += [_row(node, node.member.address in suspected) for node in status.nodes]
+    nodes = sorted(status.nodes, key=lambda node: _natural(node.member.address))
+    rows += [_row(node, node.member.address in suspected) for node in nodes]
     return f"{table(rows)}\n{condition_line(status)}"
+
+
+def _natural(address: str) -> list[tuple[int, str]]:
+    """For sorting: numbers by their value, so that .10 comes after .9."""
+    return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", address)]
 
 
 def _row(node: NodeStatus, suspected: bool) -> tuple[str, str, str, str, str, str, str]:

@@ -57,7 +57,7 @@ class BlockingClient:
         self._loop.close()
 
     async def _close(self) -> None:
-        self._client.close()
+        await self._client.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)  # they end now, with an error
 

@@ -59,11 +59,11 @@ class Client(Hive):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        await self.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends all connections; requests in flight get an error."""
-        self._courier.close()
+        await self._courier.close()
 
     # --- entries -----------------------------------------------------------------------------------------------------
 

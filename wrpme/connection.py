@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._decoder: Decoder[Reply] = Decoder(Reply)
         self._preface_bytes_due = len(PREFACE)
         self.ready: asyncio.Future[None] = self._loop.create_future()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._reason: errors.WrpmeError | None = None
         self._paused = False
@@ -161,6 +162,7 @@ class Connection(asyncio.Protocol):
         if not self.ready.done():
             self.ready.set_exception(self._reason)
             self.ready.exception()  # whoever dialled may be gone
+        self.ended.set_result(None)
         self._owner.closed(self)
 
     def pause_writing(self) -> None:

@@ -83,12 +83,15 @@ class Pool:
             del self._open[connection.address]
             self._failed[connection.address] = asyncio.get_running_loop().time()
 
-    def close(self) -> None:
-        """Ends all connections and attempts."""
-        for task in list(self._dialling.values()):
+    async def close(self) -> None:
+        """Ends all connections and attempts; none is left when it returns."""
+        tasks = list(self._dialling.values())
+        for task in tasks:
             task.cancel()
-        for connection in list(self._open.values()):
+        connections = list(self._open.values())
+        for connection in connections:
             connection.close()
+        await asyncio.gather(*tasks, *(connection.ended for connection in connections), return_exceptions=True)
 
 
 class Courier:
@@ -125,10 +128,10 @@ class Courier:
         """On the clock of the loop: the end of a request that starts now."""
         return asyncio.get_running_loop().time() + (self.timeout if seconds is None else seconds)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends everything; requests in flight get an error."""
         self._closed = True
-        self._pool.close()
+        await self._pool.close()
 
     # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -178,6 +181,8 @@ class Courier:
                 connection = await self._pool.open(address)
         except TimeoutError:
             raise errors.TimeoutError(f"{address} could not be reached in the time given") from None
+        except errors.ConnectionError as error:
+            raise self._nobody({address: error}) from None
         reply = await connection.send(request, deadline)
         if isinstance(reply, kind):
             return reply

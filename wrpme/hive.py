@@ -149,7 +149,8 @@ class Hive:
         news = self._courier.epoch_seen
         while True:
             news.clear()
-            condition = view.condition(await self._courier.fresh_view(deadline))
+            asked = max(deadline, self._courier.deadline(VIEW_SECONDS))  # of 0 s, too, an answer is wanted
+            condition = view.condition(await self._courier.fresh_view(asked))
             if condition.word == "stable":
                 return
             remaining = deadline - self._courier.deadline(0)
@@ -167,7 +168,10 @@ class Hive:
         """The view, and the figures of each node; a node that does not answer within 2 s has none."""
         now = await self._courier.fresh_view()
         nodes = await asyncio.gather(*(self._status(member) for member in now.members))
-        return HiveStatus(now, tuple(nodes))
+        later = await self._courier.fresh_view()
+        if later.epoch != now.epoch:  # it changed meanwhile, and what was told does not go with it
+            nodes = await asyncio.gather(*(self._status(member) for member in later.members))
+        return HiveStatus(later, tuple(nodes))
 
     async def _status(self, member: Member) -> NodeStatus:
         request = GetStatus(self._courier.next_id(), member.id)
