@@ -256,7 +256,7 @@ def status(stub: StubNode, **more: Any) -> Any:
 
 
 def in_order(text: str, *stubs: StubNode) -> list[str]:
-    """The lines of a table, which is sorted by address, in the order of the stubs; the head first, the sentence last."""
+    """The lines of a table, which is sorted by address, in the order of the stubs; head first, sentence last."""
     head, *rows, last = text.splitlines()
     assert rows == sorted(rows, key=lambda row: int(row.split()[0].split(":")[1]))
     return [head, *(row for stub in stubs for row in rows if row.startswith(stub.address)), last]

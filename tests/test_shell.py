@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -384,6 +385,7 @@ class Tty:
         with contextlib.suppress(OSError):  # as Linux tells the end of a terminal
             while os.read(self.master, 65536):
                 pass
+        self.echoes_at_end = bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
         os.close(self.master)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
@@ -423,6 +425,15 @@ def test_an_interactive_session(node: StubNode, entries: Entries, tmp_path: Path
     history = (tmp_path / ".local/state/wrpme/history").read_text()
     assert history.splitlines()[:2] == ["put entry this is my entry", "get entry"]
     assert "no" not in history.splitlines()
+
+
+def test_a_terminal_is_left_as_it_was_by_sigterm(node: StubNode, tmp_path: Path) -> None:
+    tty = Tty(node, tmp_path)
+    tty.until("> $")
+    assert not termios.tcgetattr(tty.master)[3] & termios.ECHO
+    os.kill(tty.pid, signal.SIGTERM)
+    assert tty.end() == 128 + signal.SIGTERM
+    assert tty.echoes_at_end
 
 
 def test_history_is_there_the_next_time(node: StubNode, tmp_path: Path) -> None:

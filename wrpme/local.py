@@ -165,19 +165,8 @@ def _free_port(wanted: int, others: set[int]) -> int:
 
 
 async def serve_local(count: int, session: Callable[[Sequence[str]], Awaitable[int]]) -> int:
-    """Starts a hive of ``count`` nodes in ``./hive``, runs ``session`` with their addresses, and stops the hive, also
-    when SIGTERM or SIGHUP ends the session. The exit code."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-    received: list[int] = []
-
-    def end(number: int) -> None:
-        received.append(number)
-        task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, end, number)
+    """Starts a hive of ``count`` nodes in ``./hive``, runs ``session`` with their addresses, and stops the hive however
+    that ends. The exit code."""
     terminal = sys.stderr.isatty()
 
     def say(line: str) -> None:
@@ -196,10 +185,6 @@ async def serve_local(count: int, session: Callable[[Sequence[str]], Awaitable[i
         nodes = ", ".join(hive.addresses)
         say(f"the hive is stable: {nodes}; data and logs are in ./hive")
         return await session(hive.addresses)
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        return 128 + received[0]
     finally:
         if terminal:
             sys.stderr.write("\r\x1b[K")

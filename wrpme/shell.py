@@ -267,6 +267,28 @@ async def serve(options: Options, command: Command | None, console: Console) -> 
         return 1 if shell.failed else 0
 
 
+async def _ended_by_signals(session: Coroutine[Any, Any, int]) -> int:
+    """Runs a session; SIGTERM and SIGHUP end it in order: the terminal is left as it was, and no node behind."""
+    import asyncio
+    import signal
+
+    received: list[int] = []
+    task = asyncio.ensure_future(session)
+
+    def end(number: int) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        return 128 + received[0]
+
+
 async def _interactive(client: Client, console: Console) -> int:
     import asyncio
     import signal
@@ -296,8 +318,8 @@ def run(arguments: Sequence[str], console: Console) -> int:
         def session(nodes: Sequence[str]) -> Coroutine[Any, Any, int]:
             return serve(replace(options, daemons=tuple(nodes)), command, console)
 
-        return asyncio.run(serve_local(options.hive, session))
-    return asyncio.run(serve(options, command, console))
+        return asyncio.run(_ended_by_signals(serve_local(options.hive, session)))
+    return asyncio.run(_ended_by_signals(serve(options, command, console)))
 
 
 def _standard_input() -> bytes:
