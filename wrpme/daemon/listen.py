@@ -74,7 +74,7 @@ def check_peers(peers: tuple[Address, ...], sockets: list[socket.socket]) -> Non
             continue  # so that a slow name server costs nothing in the usual case
         with suppress(OSError, UnicodeError):
             for family, _, _, _, where in socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM):
-                unspecified = ("0.0.0.0", peer.port) in own or ("::", peer.port) in own  # noqa: S104 - compared
+                unspecified = ("0.0.0.0", peer.port) in own or ("::", peer.port) in own
                 if where[:2] in own or (unspecified and _is_local(family, str(where[0]))):
                     raise UsageError(
                         f"--peer {peer} is this node itself; name another node of the hive, or none to found one"

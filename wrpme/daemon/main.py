@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -24,11 +23,6 @@ from wrpme.effects import Exit, Settings
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.node import Node
 from wrpme.store import MemoryStore, Store
-
-GC_OBJECTS = 50_000
-"""The collector looks for cycles after so many new objects; ours make few, and at 700 it would look all the time."""
-SWITCH_SECONDS = 0.0005
-"""How long the disk's thread waits at most to tell that a batch is written, while the loop is busy."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,7 +124,6 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runner.stop)
     loop.add_signal_handler(signal.SIGHUP, log.reopen)
-    _tune()
     runner.start()
     servers = [await loop.create_server(runner.server.accept, sock=made, backlog=1024) for made in sockets]
     end = await runner.finished
@@ -155,10 +148,3 @@ def _clock() -> Callable[[], float]:
         return time.monotonic
     read, which = time.clock_gettime, boottime
     return lambda: read(which)
-
-
-def _tune() -> None:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_OBJECTS, 20, 50)
-    sys.setswitchinterval(SWITCH_SECONDS)

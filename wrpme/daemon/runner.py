@@ -152,7 +152,10 @@ class Runner:
                     effects = node.request(number, message, now)
                 done += 1
                 for effect in effects:
-                    self._carry_out(effect, now)
+                    if isinstance(effect, ReplyTo):
+                        self._reply(effect)
+                    else:
+                        self._carry_out(effect, now)
                 if wire.waiting >= SESSION_REQUESTS_MAX or wire.gathered_bytes >= SESSION_OUTBOX_BYTES_MAX:
                     break
         except Exception as error:
