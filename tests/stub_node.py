@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from wrpme import ring
 from wrpme.codec import PREFACE, Decoder, encode
-from wrpme.errors import AlreadyExistsError, NotFoundError
+from wrpme.errors import AlreadyExistsError, NotFoundError, WrpmeError
 from wrpme.messages import (
     Aliases,
     Arc,
@@ -46,6 +46,34 @@ class Close:
 
 Script = Callable[[Request], Reply | type[Close] | None]
 """What a stub answers; None: nothing at all."""
+
+
+def content(request: Request) -> Reply:
+    """The answer of a node where every entry holds its own alias."""
+    assert isinstance(request, Get)
+    return Content(request.id, request.alias.encode())
+
+
+def in_turn(*answers: Script) -> Script:
+    """Each request gets the next answer, the last one for ever."""
+    left = list(answers)
+    return lambda request: (left.pop(0) if len(left) > 1 else left[0])(request)
+
+
+def failed(error: WrpmeError) -> Script:
+    return lambda request: Failed(request.id, error.code, error.sentence)
+
+
+def done(request: Request) -> Reply:
+    return Done(request.id)
+
+
+def silent(request: Request) -> None:
+    return None
+
+
+def close(request: Request) -> type[Close]:
+    return Close
 
 
 class _JumpSelector(selectors.DefaultSelector):
