@@ -36,7 +36,8 @@ def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.root == str(tmp_path / "data")
     assert (config.log_file, config.log_console, config.log_level) == (str(tmp_path / "log"), True, "debug")
     assert (config.sync, config.sessions) == (False, 5)
-    assert parse("-a h:1 -r data -l log -o".split()) == parse("--address h:1 --root data --log-file log -o".split())
+    long = parse(["--address", "h:1", "--root", "data", "--log-file", "log", "--log-console"])
+    assert parse(["-a", "h:1", "-r", "data", "-l", "log", "-o"]) == long
     assert json.loads(config.as_json())["peers"] == ["node2:1", "[::1]:2"]
 
 

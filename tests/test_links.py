@@ -132,7 +132,7 @@ def test_a_link_that_breaks_is_told_and_made_again() -> None:
     ("said", "reason"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak the wrpme protocol, it began with 'HTTP/1.1 400 Bad"),
-        (b"-ERR unknown command 'WRPME/1'\r\n", "does not speak the wrpme protocol, it began with \"-ERR unknown"),
+        (b"-ERR unknown command 'WRPME/1'\r\n", 'does not speak the wrpme protocol, it began with "-ERR unknown'),
         (b"", "it closed the connection"),
         (PREFACE + encode(Failed(0, BusyError.code, "there are too many")), "there are too many"),
         (PREFACE + b"\0\0\0\1\xc1", "a message is malformed"),
@@ -265,6 +265,6 @@ def test_a_turn_of_messages_is_one_write() -> None:
             tell(a, b.address, *(GetTail(number, number) for number in range(100)))
             await b.node.until(lambda: len(b.node.bodies()) == 101)
             await asyncio.sleep(0)
-            assert [heard for heard in turns if heard > 1][0] == 101
+            assert next(heard for heard in turns if heard > 1) == 101
 
     play(scenario)

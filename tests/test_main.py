@@ -70,9 +70,7 @@ class Process:
 
 
 @contextmanager
-def wrpmed(
-    directory: Path, port: int, *arguments: str, prepare: Callable[[], None] | None = None
-) -> Iterator[Process]:
+def wrpmed(directory: Path, port: int, *arguments: str, prepare: Callable[[], None] | None = None) -> Iterator[Process]:
     with subprocess.Popen(
         command("-a", f"127.0.0.1:{port}", "-o", *arguments),
         cwd=directory,

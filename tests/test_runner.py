@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from itertools import pairwise
 
 import pytest
 
@@ -157,7 +158,7 @@ def test_the_node_is_woken_at_its_time() -> None:
             d.node.on_event = on_event
             await d.node.hears(Woken, 3)
             assert woken[0] >= begin + 0.02
-            assert all(later - sooner >= 0.02 for sooner, later in zip(woken, woken[1:], strict=False))
+            assert all(later - sooner >= 0.02 for sooner, later in pairwise(woken))
 
     play(scenario)
 

@@ -15,7 +15,7 @@ DEFAULT = "127.0.0.1:5909"
 PORT_MAX = 65_535
 NAME_CHARACTERS_MAX = 253
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
-_UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 - named here to be refused
+_UNSPECIFIED = ("0.0.0.0", "::")
 
 
 class Address(NamedTuple):

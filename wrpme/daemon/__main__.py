@@ -1,3 +1,3 @@
-from wrpme.daemon.main import run
+from wrpme.daemon.main import main
 
-run()
+main()

@@ -161,7 +161,7 @@ def _check_format(store: LevelStore, directory: str) -> None:
     store.write([(FORMAT_KEY, FORMAT)], sync=True)
 
 
-# --- from LevelDB's words to sentences -------------------------------------------------------------------------------
+# --- from LevelDB's words to sentences ---------------------------------------------------------------------------
 
 
 def _explained(error: Exception, directory: str) -> StorageError:

@@ -25,13 +25,21 @@ from wrpme.node import Node
 from wrpme.store import MemoryStore, Store
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> None:
+    """The command ``wrpmed``. Ends without waiting for threads: all that is ours is closed by then, and a disk or a
+    name server that hangs must not keep a stopped node from ending."""
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
     """Runs a node until it ends; gives the exit code. Everything that goes wrong is one sentence on stderr."""
     log = Log()
     try:
-        config = configs.parse(sys.argv[1:] if arguments is None else arguments)
+        config = configs.parse(arguments)
         log = _open_log(config)
-        end = _run(config, log)
+        end = _serve(config, log)
     except UsageError as error:
         log.fatal(error.sentence)
         return 2
@@ -49,14 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return end.code
 
 
-def run() -> None:
-    """The command ``wrpmed``. Ends without waiting for threads: all that is ours is closed by now, and a disk or a
-    name server that hangs must not keep a stopped node from ending."""
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)
-
-
 def _open_log(config: Config) -> Log:
     console = config.log_console
     if console is None:
@@ -66,7 +66,7 @@ def _open_log(config: Config) -> Log:
     return log
 
 
-def _run(config: Config, log: Log) -> Exit:
+def _serve(config: Config, log: Log) -> Exit:
     log.say("info", f"wrpmed {__version__} starts at {config.address}")
     sockets = listen(config.address)
     check_peers(config.peers, sockets)
@@ -74,7 +74,7 @@ def _run(config: Config, log: Log) -> Exit:
     settings = _settings(config, store)
     log.say("info", f"the data directory is {config.root or 'memory only'}, start {settings.incarnation >> 32}")
     loop = _new_loop()
-    end, at_rest = loop.run_until_complete(_serve(config, settings, store, sockets, log))
+    end, at_rest = loop.run_until_complete(_run_node(config, settings, store, sockets, log))
     if at_rest:  # else the disk's thread is still inside of it
         store.close()
     loop.close()
@@ -102,7 +102,7 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-async def _serve(
+async def _run_node(
     config: Config, settings: Settings, store: Store, sockets: list[socket.socket], log: Log
 ) -> tuple[Exit, bool]:
     """Runs the node; how it ended, and whether the store is at rest."""

@@ -88,7 +88,7 @@ class Runner:
         self._alarm_at = inf
         self._stop_asked = False
 
-    # --- from the outside --------------------------------------------------------------------------------------------
+    # --- from the outside ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Starts the node; connections may be accepted from now on."""
@@ -119,7 +119,7 @@ class Runner:
     def _stop_is_over(self) -> None:
         self._finish(Exit(0), f"the planned stop took longer than {STOP_SECONDS_MAX:.0f} s; stopped all the same")
 
-    # --- what connections ask for ------------------------------------------------------------------------------------
+    # --- what connections ask for --------------------------------------------------------------------------------
 
     def opened(self, wire: Wire) -> None:
         """See :class:`wrpme.daemon.wire.Host`."""
@@ -176,7 +176,7 @@ class Runner:
             self._flush()
         return len(messages)
 
-    # --- events ------------------------------------------------------------------------------------------------------
+    # --- events --------------------------------------------------------------------------------------------------
 
     def _handle(self, event: Event) -> None:
         self._run(lambda now: self._node.handle(event, now))
@@ -244,7 +244,7 @@ class Runner:
             self._set_alarm()
         self._loop.call_later(TICK_SECONDS, self._tick)
 
-    # --- effects -----------------------------------------------------------------------------------------------------
+    # --- effects -------------------------------------------------------------------------------------------------
 
     def _carry_out(self, effect: Effect, now: float) -> None:
         if isinstance(effect, ReplyTo):
@@ -292,7 +292,7 @@ class Runner:
         else:
             self.defect(failure)
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    # --- the end -------------------------------------------------------------------------------------------------
 
     def defect(self, error: BaseException) -> None:
         """What can't happen did: a node that is wrong must not go on. A disk that can't be read is no defect."""

@@ -89,7 +89,7 @@ class Session(Wire):
         self._choked = False
         self._work_due = False
 
-    # --- what asyncio calls ------------------------------------------------------------------------------------------
+    # --- what asyncio calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -142,7 +142,7 @@ class Session(Wire):
         self._server.gone(self)
         self.host.closed(self)
 
-    # --- requests ----------------------------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------------------
 
     def _take(self, messages: list[Request | Envelope], now: float) -> None:
         done = self.host.serve(self, messages, now)
@@ -184,7 +184,7 @@ class Session(Wire):
             self._held = False
             self.transport.resume_reading()
 
-    # --- bounds and manners ------------------------------------------------------------------------------------------
+    # --- bounds and manners --------------------------------------------------------------------------------------
 
     def check_progress(self, now: float) -> None:
         """Closes the connection if a frame (or the preface) has begun and makes no progress."""
