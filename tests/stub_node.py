@@ -188,9 +188,7 @@ class _Session(asyncio.Protocol):
 
 def view_of(stubs: Sequence[StubNode], epoch: int = 1, arcs: int = 8, down: Sequence[StubNode] = ()) -> View:
     """A hive of these nodes, whose arcs they own in turn; every node gets its own as its answer."""
-    members = tuple(
-        Member(stub.node, 1, stub.address, 1, State.DOWN if stub in down else State.UP) for stub in stubs
-    )
+    members = tuple(Member(stub.node, 1, stub.address, 1, State.DOWN if stub in down else State.UP) for stub in stubs)
     part = ring.RING // arcs
     table = tuple(Arc((index + 1) * part - 1, 1, (stubs[index % len(stubs)].node,)) for index in range(arcs))
     view = View(epoch, b"h" * 16, 1, 1, members, table, (stubs[0].node,))
