@@ -19,7 +19,7 @@ from typing import TypeVar
 from wrpme import errors, view
 from wrpme.connection import Connection, Lost, dial
 from wrpme.limits import CLIENT_REQUESTS_MAX, LINK_RETRY_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
-from wrpme.messages import READS, Failed, GetView, NodeId, Reply, Request, State, View, ViewIs
+from wrpme.messages import READS, Failed, GetView, Reply, Request, State, View, ViewIs
 
 R = TypeVar("R")
 
@@ -133,7 +133,7 @@ class Courier:
         self._closed = True
         await self._pool.close()
 
-    # --- requests ----------------------------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------------------
 
     async def ask(
         self,
@@ -202,7 +202,7 @@ class Courier:
         await asyncio.sleep(delay)
         return pause
 
-    # --- choosing a connection ---------------------------------------------------------------------------------------
+    # --- choosing a connection -----------------------------------------------------------------------------------
 
     def _choose(self, position: int | None, address: str | None) -> Connection | None:
         """An open connection to the right node, or None where one has to be made first."""
@@ -257,7 +257,7 @@ class Courier:
         more = f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""
         return errors.ConnectionError(f"no daemon answers at {shown}{more}; start wrpmed there, or name another node")
 
-    # --- the view ----------------------------------------------------------------------------------------------------
+    # --- the view ------------------------------------------------------------------------------------------------
 
     async def fresh_view(self, deadline: float | None = None) -> View:
         """The view as a node has it now."""
@@ -301,12 +301,7 @@ class Courier:
         owners = (view.owner_among(alive, arc) for arc in new.arcs)
         self._owners = [homes[owner] if owner is not None else "" for owner in owners]
 
-    def address_of(self, node: NodeId) -> str | None:
-        """Where the member of that id listens, as far as known."""
-        found = view.member(self.view, node) if self.view else None
-        return found.address if found else None
-
-    # --- told by connections -----------------------------------------------------------------------------------------
+    # --- told by connections -------------------------------------------------------------------------------------
 
     def noticed(self, connection: Connection, epoch: int) -> None:
         """A node that is followed has adopted a view."""
