@@ -42,7 +42,7 @@ class Load(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop has transports of its own
-        transport.write(codec.PREFACE)
+        self.transport.write(codec.PREFACE)
         self._fill()
 
     def data_received(self, data: bytes) -> None:
@@ -144,8 +144,9 @@ async def main() -> None:
         far_get = lambda number: Get(0, far[number * 7919 % len(far)])  # noqa: E731
         await measure("fill, through another node", two.addresses[0], far_put, 10, 200, 3.0)
         for depth in (1, asked.depth):
-            await measure("get, through another node", two.addresses[0], far_get, asked.connections, depth, asked.seconds)
-            await measure("update, through another node", two.addresses[0], far_put, asked.connections, depth, asked.seconds)
+            how = (asked.connections, depth, asked.seconds)
+            await measure("get, through another node", two.addresses[0], far_get, *how)
+            await measure("update, through another node", two.addresses[0], far_put, *how)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
     return Answer()
 
 
-# --- texts ---------------------------------------------------------------------------------------------------------
+# --- texts -------------------------------------------------------------------------------------------------------
 
 
 def expiry_text(expiry: datetime | None) -> str:

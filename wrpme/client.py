@@ -65,7 +65,7 @@ class Client(Hive):
         """Ends all connections; requests in flight get an error."""
         await self._courier.close()
 
-    # --- entries -----------------------------------------------------------------------------------------------------
+    # --- entries -------------------------------------------------------------------------------------------------
 
     async def get(self, alias: str) -> bytes:
         """The content; NotFoundError if there is no such entry."""

@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # --- what asyncio calls ------------------------------------------------------------------------------------------
+    # --- what asyncio calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -172,7 +172,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._flush()
 
-    # --- within ------------------------------------------------------------------------------------------------------
+    # --- within --------------------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
         self._flush_due = False

@@ -74,7 +74,7 @@ class Copy:
         first, last = self.replica.first, self.replica.arc.end
         return (hash_in(self.cursor[:9].ljust(9, b"\0")) - first) / (last + 1 - first)
 
-    # --- running ---------------------------------------------------------------------------------------------------
+    # --- running -------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Starts a new run."""

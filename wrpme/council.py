@@ -14,7 +14,8 @@ from wrpme.consensus import AcceptorState, Proposer, is_quorum
 from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.limits import (
-    BEACON_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
+    BEACON_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS,
+    VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
 from wrpme.messages import (
     Accept, Accepted, Back, Ballot, Body, Change, Complaint, Down, Elect, Member, NodeId, Prepare, Promise, Proposal,
@@ -56,7 +57,7 @@ class Council:
             self._wishes or self._complaints or self._proposer or self._undecided() or self._candidate() is not None
         )
 
-    # --- what is wanted ------------------------------------------------------------------------------------------------
+    # --- what is wanted ------------------------------------------------------------------------------------------
 
     def wish(self, change: Change) -> None:
         """Somebody asks for a change; void ones are passed over when their time comes."""
@@ -123,7 +124,7 @@ class Council:
                     return Elect(member.id)
         return None
 
-    # --- proposing -----------------------------------------------------------------------------------------------------
+    # --- proposing -----------------------------------------------------------------------------------------------
 
     def consider(self) -> None:
         """Proposes if something is wanted and it is this voter's time."""
@@ -194,7 +195,7 @@ class Council:
             else:
                 self.ground.send(voter, body)
 
-    # --- voting --------------------------------------------------------------------------------------------------------
+    # --- voting --------------------------------------------------------------------------------------------------
 
     def on_vote(self, source: NodeId, message: Prepare | Accept) -> None:
         """A proposer asks this acceptor. What it answers is on disk first."""
@@ -245,7 +246,7 @@ class Council:
             return False
         return True
 
-    # --- views ---------------------------------------------------------------------------------------------------------
+    # --- views ---------------------------------------------------------------------------------------------------
 
     def adopt(self, view: View) -> None:
         """A new view: wishes that it fulfilled are gone, and the instance of its epoch with them."""
@@ -255,7 +256,7 @@ class Council:
         self._complaints = {
             key: by
             for key, by in self._complaints.items()
-            if (member := views.member(view, key[0])) and member.incarnation == key[1] and member.state is not State.DOWN
+            if key[0] in self.ground.alive and self.ground.members[key[0]].incarnation == key[1]
         }
         self._began = {key: at for key, at in self._began.items() if key in self._complaints}
         if not self.is_voter:

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from wrpme.messages import Envelope, Reply, Request
 
-# --- events --------------------------------------------------------------------------------------------------------
+# --- events ------------------------------------------------------------------------------------------------------
 
 
 class Requested(Struct, frozen=True):
@@ -88,20 +88,22 @@ Event = Union[
     Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, Woken, TurnEnded, StopAsked
 ]  # fmt: skip
 
-# --- effects ---------------------------------------------------------------------------------------------------------
+# --- effects -----------------------------------------------------------------------------------------------------
 
 Operation = tuple[bytes, Union[bytes, None]]
 """A key of the store and its new value; no value: the key is deleted."""
 
 
 class Persist(Struct, frozen=True):
+    """A batch for the disk."""
+
     batch: int
     operations: list[Operation]
     must_sync: bool
 
 
 class Send(Struct, frozen=True):
-    """Dropped if ``valid_until`` has passed when it leaves: an answer under a lease, on its way through another node."""
+    """Dropped if ``valid_until`` has passed when it leaves: an answer under a lease, by way of another node."""
 
     address: str
     envelope: Envelope
@@ -109,6 +111,8 @@ class Send(Struct, frozen=True):
 
 
 class ReplyTo(Struct, frozen=True):
+    """An answer to a session."""
+
     session: int
     reply: Union[Reply, Envelope]
     valid_until: float = inf
@@ -122,17 +126,21 @@ class Say(Struct, frozen=True):
 
 
 class Adopted(Struct, frozen=True):
+    """The node has a new view."""
+
     epoch: int
 
 
 class Exit(Struct, frozen=True):
+    """The process ends."""
+
     code: int
     sentence: str = ""
 
 
 Effect = Union[Persist, Send, ReplyTo, Say, Adopted, Exit]
 
-# --- what the node reads ---------------------------------------------------------------------------------------------
+# --- what the node reads -----------------------------------------------------------------------------------------
 
 
 class Reader(Protocol):

@@ -1,7 +1,7 @@
-"""The one tree of errors: each class has a word for scripts, a code for the wire, and carries a sentence for the operator.
+"""The one tree of errors: each class has a word for scripts, a code for the wire, and carries a sentence.
 
-The sentence says what happened, to what, and what to do. Whoever raises one writes it; whoever prints one prints
-``word: sentence`` and nothing else.
+The sentence is for the operator: it says what happened, to what, and what to do. Whoever raises one writes it;
+whoever prints one prints ``word: sentence`` and nothing else.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class IndeterminateError(WrpmeError):
     code = 7
 
 
-class TimeoutError(WrpmeError):  # noqa: A001 - the word of the shell; always used qualified
+class TimeoutError(WrpmeError):
     """The time given ran out; nothing that changes data was sent, or what was sent is known not to have happened."""
 
     word = "timeout"
@@ -108,7 +108,7 @@ class TooLargeError(WrpmeError):
     not_carried_out = True
 
 
-class ConnectionError(WrpmeError):  # noqa: A001 - the word of the shell; always used qualified
+class ConnectionError(WrpmeError):
     """No daemon answers, or the connection ended."""
 
     word = "connection"

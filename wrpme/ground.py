@@ -83,7 +83,7 @@ class Ground:
         member = self.members.get(node)
         return member.address if member is not None else node.hex()[:8]
 
-    # --- to others -------------------------------------------------------------------------------------------------
+    # --- to others -----------------------------------------------------------------------------------------------
 
     def envelope(self, destination: NodeId, body: Body) -> Envelope:
         """``body`` with who says it, to whom, and which view the sender has."""
@@ -117,7 +117,7 @@ class Ground:
         self.story.append(f"{self.now:.3f} {line}")
         self.effects.append(Say(level, line))
 
-    # --- the disk --------------------------------------------------------------------------------------------------
+    # --- the disk ------------------------------------------------------------------------------------------------
 
     def write(self, operations: list[Operation], must_sync: bool = False) -> int:
         """Adds to the batch that gathers; gives its number."""

@@ -162,7 +162,7 @@ class Hive:
             except TimeoutError:
                 continue
 
-    # --- nodes -------------------------------------------------------------------------------------------------------
+    # --- nodes ---------------------------------------------------------------------------------------------------
 
     async def hive_status(self) -> HiveStatus:
         """The view, and the figures of each node; a node that does not answer within 2 s has none."""
@@ -225,7 +225,7 @@ class Hive:
             raise errors.UsageError(f"no node of this hive is at {address}; its nodes are at {known}{more}")
         return found
 
-    # --- scans -------------------------------------------------------------------------------------------------------
+    # --- scans ---------------------------------------------------------------------------------------------------
 
     async def count(self) -> int:
         """How many entries the hive has, all counted at one epoch."""

@@ -5,7 +5,6 @@ What is asked for is asked again until a view grants it.
 
 from __future__ import annotations
 
-from wrpme import view as views
 from wrpme.consensus import is_quorum
 from wrpme.effects import Exit
 from wrpme.errors import StartError, UnavailableError, UnstableError, WrpmeError
@@ -22,7 +21,7 @@ class Life:
         self.stopping_since: float | None = None
         self.was_live = False
         self.exited = False
-        self._start = ground.now
+        self.started = ground.now
         self._asked_at = ground.now - ASK_SECONDS
         self._said_at = ground.now - WAITING_LINE_SECONDS + 1
         self._peer_troubles: dict[str, str] = {}
@@ -109,7 +108,7 @@ class Life:
         elif late or ground.view is None or not self.was_live or quorum_has_view:
             self.exited = True
             if late and ground.lives:
-                ground.say("warning", f"no quorum agreed to the stop in {STOP_SECONDS_MAX:.0f} s; stopping all the same")
+                ground.say("warning", f"no quorum agreed to the stop in {STOP_SECONDS_MAX:.0f} s; stopping anyway")
             ground.after_disk(lambda: ground.effects.append(Exit(0)))
 
     def stop(self) -> None:
@@ -164,8 +163,9 @@ class Life:
             return UnstableError(f"{ground.settings.address} is stopping; nothing was changed, try another node")
         if ground.view is None:
             peers = ", ".join(ground.settings.peers)
-            return UnstableError(f"{ground.settings.address} waits for a hive at {peers}; nothing was changed, try again")
+            address = ground.settings.address
+            return UnstableError(f"{address} waits for a hive at {peers}; nothing was changed, try again")
         if quorum := self.quorum():
-            if ground.now - max(self._start, self._lost_at) >= 2 * LEASE_SECONDS:
+            if ground.now - max(self.started, self._lost_at) >= 2 * LEASE_SECONDS:
                 return UnavailableError(quorum)
         return UnstableError(f"{ground.settings.address} is coming back to the hive; nothing was changed, try again")

@@ -8,13 +8,13 @@ from __future__ import annotations
 KIB = 1024
 MIB = 1024 * KIB
 
-# --- entries -------------------------------------------------------------------------------------------------------
+# --- entries -----------------------------------------------------------------------------------------------------
 ALIAS_BYTES_MAX = 1024
 CONTENT_BYTES_MAX = 64 * MIB
 EXPIRY_MILLISECONDS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999, counted from 1970."""
 
-# --- frames and connections ----------------------------------------------------------------------------------------
+# --- frames and connections --------------------------------------------------------------------------------------
 FRAME_BYTES_MAX = 2 * CONTENT_BYTES_MAX + MIB
 """``cas`` carries two contents; a tail carries at most ``PENDING_BYTES_MAX`` and one content."""
 SESSIONS_MAX = 10_000
@@ -32,7 +32,7 @@ CONNECT_SECONDS_MAX = 1.0
 LINK_RETRY_SECONDS_MIN = 0.05
 LINK_RETRY_SECONDS_MAX = 1.0
 
-# --- the hive ------------------------------------------------------------------------------------------------------
+# --- the hive ----------------------------------------------------------------------------------------------------
 LEASE_SECONDS = 2.0
 """L of the design: how long an acknowledged beacon lets an owner serve."""
 BEACON_SECONDS = LEASE_SECONDS / 4
@@ -64,7 +64,7 @@ WISHES_MAX = 65_536
 REPLICATION_MAX = 5
 MEMBERS_MAX = 1000
 
-# --- replication and copying ---------------------------------------------------------------------------------------
+# --- replication and copying -------------------------------------------------------------------------------------
 PENDING_BYTES_MAX = CONTENT_BYTES_MAX
 PENDING_WRITES_MAX = 65_536
 """Of one arc: writes (and their bytes) that are not acknowledged yet; further ones are refused as unstable."""
@@ -90,7 +90,7 @@ WIPE_ENTRIES_MAX = 512
 EXPIRE_ENTRIES_MAX = 512
 EXPIRE_SECONDS = 0.5
 
-# --- requests ------------------------------------------------------------------------------------------------------
+# --- requests ----------------------------------------------------------------------------------------------------
 PAGE_ALIASES_MAX = 1000
 """Of one answer to a prefix scan, and of one step of ``remove_all``."""
 PAGE_ENTRIES_SCANNED_MAX = 10_000
@@ -100,7 +100,7 @@ RETRY_SECONDS_MAX = 0.25
 CLIENT_REQUESTS_MAX = 65_536
 """Requests in flight of one client; further ones wait."""
 
-# --- the daemon ----------------------------------------------------------------------------------------------------
+# --- the daemon --------------------------------------------------------------------------------------------------
 STOP_SECONDS_MAX = 5.0
 """A planned stop that finds no quorum gives up waiting after so long."""
 LOG_LINE_CHARACTERS_MAX = 2000

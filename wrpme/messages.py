@@ -18,7 +18,7 @@ from msgspec import Struct
 NodeId = bytes
 NOBODY: NodeId = b""
 
-# --- the picture of the hive -----------------------------------------------------------------------------------------
+# --- the picture of the hive -------------------------------------------------------------------------------------
 
 
 class State(IntEnum):
@@ -62,7 +62,7 @@ class View(Struct, frozen=True, array_like=True):
     voters: tuple[NodeId, ...]
 
 
-# --- changes of the view ---------------------------------------------------------------------------------------------
+# --- changes of the view -----------------------------------------------------------------------------------------
 
 
 class Join(Struct, frozen=True, array_like=True, tag=1):
@@ -132,7 +132,7 @@ class Ballot(Struct, frozen=True, array_like=True, order=True):
     incarnation: int
 
 
-# --- requests --------------------------------------------------------------------------------------------------------
+# --- requests ----------------------------------------------------------------------------------------------------
 
 
 class Get(Struct, frozen=True, array_like=True, tag=1, gc=False):
@@ -198,7 +198,7 @@ class RemoveIf(Struct, frozen=True, array_like=True, tag=8, gc=False):
 
 
 class Expire(Struct, frozen=True, array_like=True, tag=9, gc=False):
-    """Sets the life span: until ``milliseconds`` since 1970, or from now if ``relative``; 0 (not relative) = for ever."""
+    """Sets the life span: until ``milliseconds`` since 1970, or from now if ``relative``; else 0 is for ever."""
 
     id: int
     alias: str
@@ -273,7 +273,7 @@ Request = Union[EntryRequest, NodeRequest, GetView]
 READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView)
 """Requests that change nothing, and so may be sent again whatever became of them."""
 
-# --- replies ---------------------------------------------------------------------------------------------------------
+# --- replies -----------------------------------------------------------------------------------------------------
 
 
 class Done(Struct, frozen=True, array_like=True, tag=64, gc=False):
@@ -333,7 +333,7 @@ class Notice(Struct, frozen=True, array_like=True, tag=71, gc=False):
 
 Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice]
 
-# --- between nodes ---------------------------------------------------------------------------------------------------
+# --- between nodes -----------------------------------------------------------------------------------------------
 
 Pair = tuple[bytes, bytes]
 """Key and value of an entry as :mod:`wrpme.entries` lays them out; a removal is a value too, and has a version."""

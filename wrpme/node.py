@@ -11,7 +11,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from wrpme import __version__, ring
+from wrpme import ring
 from wrpme import view as views
 from wrpme.council import Council
 from wrpme.effects import (
@@ -22,14 +22,16 @@ from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY, content_in, hash_in, key_of, v
 from wrpme.errors import ProtocolError, StartError, UnstableError
 from wrpme.ground import Ground, Origin
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS, SLOTS, TICK_SECONDS
+from wrpme.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.messages import (
-    Activated, AskView, Back, Beacon, BeaconAck, Body, Change, Committed, Complaint, Count, Done, Down, Envelope, Forward, Forwarded, GetConfig,
+    Activated, AskView, Back, Beacon, BeaconAck, Body, Change, Committed, Complaint, Count, Done, Down, Envelope,
+    Forward, Forwarded, GetConfig,
     GetStatus, GetTail, Join, NextView, NodeId, PrefixScan, Proposal, Refused, RemoveAll, Report, Request, StopNode,
     Stream, StreamAck, Synced, Tail, Text, View, WholeView,
 )  # fmt: skip
 from wrpme.replica import Role, accepts
 from wrpme.router import Router
+from wrpme.status import figures
 from wrpme.table import Table
 
 _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Stream, StreamAck, Complaint)
@@ -70,7 +72,6 @@ class Node:
         self._told: dict[NodeId, tuple[int, float]] = {}
         self._asked: dict[NodeId, float] = {}
         self._again_at = now
-        self._started = now
 
     @property
     def view(self) -> View | None:
@@ -86,7 +87,7 @@ class Node:
     def wall_offset_milliseconds(self, offset: float) -> None:
         self.ground.wall_offset_milliseconds = offset
 
-    # --- events ------------------------------------------------------------------------------------------------------
+    # --- events --------------------------------------------------------------------------------------------------
 
     def start(self, now: float) -> list[Effect]:
         """Before any event: takes up the view on disk, or founds a hive."""
@@ -141,8 +142,8 @@ class Node:
             self.life.stop()
             self._tick()
         elif isinstance(event, PersistFailed):
-            sentence = f"the disk refused to take a write ({event.reason}); this node stops, nothing acknowledged is lost"
-            ground.effects.append(Exit(1, sentence))
+            refused = f"the disk refused to take a write ({event.reason}); this node stops"
+            ground.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
         elif not isinstance(event, SessionClosed):
             raise AssertionError(f"unknown event {event!r}")
         return self._finish()
@@ -175,7 +176,7 @@ class Node:
                 if member.address == address:
                     self.table.on_link(member.id)
 
-    # --- time --------------------------------------------------------------------------------------------------------
+    # --- time ----------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         ground, now = self.ground, self.ground.now
@@ -228,7 +229,7 @@ class Node:
                 else:
                     ground.send(voter, complaint)
 
-    # --- messages of other nodes -------------------------------------------------------------------------------------
+    # --- messages of other nodes ---------------------------------------------------------------------------------
 
     def _receive(self, session: int, envelope: Envelope) -> None:
         ground, source = self.ground, envelope.source
@@ -263,8 +264,8 @@ class Node:
         ground, view = self.ground, self._latest
         if envelope.source == ground.me:
             if not self.life.was_live:
-                sentence = f"the peer given is this node itself ({self.settings.address}); name another node of the hive"
-                ground.effects.append(Exit(1, sentence))
+                itself = f"the peer given is this node itself ({self.settings.address})"
+                ground.effects.append(Exit(1, f"{itself}; name another node of the hive"))
             return Refused(ProtocolError.code, "")
         if envelope.destination not in (b"", ground.me):
             sentence = f"{self.settings.address} is another node than the one that was meant"
@@ -351,7 +352,7 @@ class Node:
         elif accepts(replica.arc, body.version):
             replica.hand_over()
 
-    # --- views -------------------------------------------------------------------------------------------------------
+    # --- views ---------------------------------------------------------------------------------------------------
 
     def _on_view(self, source: NodeId, body: WholeView | NextView) -> None:
         latest = self._latest
@@ -429,43 +430,14 @@ class Node:
         if before is None or views.condition(before) != condition:
             ground.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")
 
-    # --- about this node -----------------------------------------------------------------------------------------------
+    # --- about this node -----------------------------------------------------------------------------------------
 
     def _status(self, origin: Origin, request: GetStatus) -> None:
         self.ground.reply(origin, Text(request.id, json.dumps(self.status())))
 
     def status(self) -> dict[str, object]:
-        """Figures of this node."""
-        ground, view = self.ground, self.view
-        mine = ground.members.get(ground.me)
-        slots, entries, size = self.table.figures(lambda replica: replica.role in (Role.OWNER, Role.ASLEEP))
-        return {
-            "address": self.settings.address,
-            "id": ground.me.hex(),
-            "hive": view.hive.hex() if view else "",
-            "generation": view.generation if view else 0,
-            "epoch": view.epoch if view else 0,
-            "state": mine.state.name.lower() if mine else "joining",
-            "serving": ground.lives,
-            "version": __version__,
-            "uptime_seconds": round(ground.now - self._started, 1),
-            "share": slots / SLOTS,
-            "entries": entries,
-            "bytes": size,
-            "voter": self.council.is_voter,
-            "suspected": [ground.address_of(node) for node in ground.beacons.silent(ground.now)],
-            "quorum": self.life.quorum(),
-            "copies_out": [
-                {"end": f"{copy.replica.arc.end:016x}", "peer": ground.address_of(copy.node), "done": copy.done()}
-                for copy in self.table.copies()
-            ],
-            "copies_in": [
-                {"end": f"{replica.arc.end:016x}", "peer": ground.address_of(replica.sink.source)}
-                for replica in self.table.mine
-                if replica.sink is not None
-            ],
-            "operations": {kind.__name__: count for kind, count in self.router.requests.items()},
-        }
+        """Figures of this node; see :mod:`wrpme.status`."""
+        return figures(self.ground, self.table, self.council, self.life, self.router)
 
     def _config(self, origin: Origin, request: GetConfig) -> None:
         self.ground.reply(origin, Text(request.id, self.settings.config))
@@ -488,7 +460,8 @@ class Node:
             key = key_of(position, alias.encode())
             held, pending = replica.current(key), replica.tail.get(key)
             lines.append(f"arc {replica.arc} role {replica.role.value} serving {replica.serving}")
-            lines.append(f"held {(version_in(held), content_in(held)[:40]) if held else None}, pending {pending is not None}")
+            shown = (version_in(held), content_in(held)[:40]) if held else None
+            lines.append(f"held {shown}, pending {pending is not None}")
         return lines
 
     def validate(self) -> None:

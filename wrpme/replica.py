@@ -105,7 +105,7 @@ class Replica:
         self._announce_after: int | None = None
         self.announced = False
 
-    # --- requests --------------------------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------------------
 
     def lease_until(self) -> float:
         """Until when this node may serve; -inf where it may not at all."""
@@ -206,7 +206,7 @@ class Replica:
         ground.touched[self] = None
         return pending
 
-    # --- reading ---------------------------------------------------------------------------------------------------
+    # --- reading -------------------------------------------------------------------------------------------------
 
     def current(self, key: bytes) -> bytes | None:
         """The value as the latest write left it, acknowledged or not; None if there is none."""
@@ -231,7 +231,7 @@ class Replica:
             if expiry_in(found[1]) != REMOVED:
                 yield found
 
-    # --- the end of a turn, and of a write ---------------------------------------------------------------------------
+    # --- the end of a turn, and of a write -----------------------------------------------------------------------
 
     def end_turn(self) -> None:
         """Hands what was written in this turn to the copies."""
@@ -271,7 +271,7 @@ class Replica:
         if self.tail.get(pending.key) is pending:
             del self.tail[pending.key]
 
-    # --- a new view --------------------------------------------------------------------------------------------------
+    # --- a new view ----------------------------------------------------------------------------------------------
 
     def inherit(self, other: Replica) -> None:
         """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
@@ -344,7 +344,7 @@ class Replica:
         self.owed = []
         self._land_queue()
 
-    # --- activation --------------------------------------------------------------------------------------------------
+    # --- activation ----------------------------------------------------------------------------------------------
 
     def _activate(self) -> None:
         self.serving = False
@@ -411,7 +411,9 @@ class Replica:
         """Sends the tail to the owner: from here on nothing of an older version is served or acknowledged here."""
         ground = self.ground
         owner = owner_among(ground.alive, self.arc)
-        if not ground.lives or owner is None or owner == ground.me or ground.me not in (*self.arc.prev, *self.arc.holders):
+        if not ground.lives or ground.me not in (*self.arc.prev, *self.arc.holders):
+            return
+        if owner is None or owner == ground.me:
             return
         latest = {pending.key: pending.value for pending in [*self.owed, *self.queue]}
         ground.send(owner, Tail(self.arc.end, self.arc.version, tuple(latest.items())))
@@ -439,7 +441,7 @@ class Replica:
         if accepts(self.arc, message.version) and source == owner_among(self.ground.alive, self.arc):
             self.resolve()
 
-    # --- copies --------------------------------------------------------------------------------------------------------
+    # --- copies --------------------------------------------------------------------------------------------------
 
     def need_counted(self) -> None:
         """A copy began to count: the lease needs its node from now on."""

@@ -172,7 +172,12 @@ def plan(
 
 
 def _straddle(
-    arcs: Sequence[Arc], of: dict[NodeId, list[int]], givers: list[NodeId], load: dict[NodeId, int], want: int, budget: int
+    arcs: Sequence[Arc],
+    of: dict[NodeId, list[int]],
+    givers: list[NodeId],
+    load: dict[NodeId, int],
+    want: int,
+    budget: int,
 ) -> Cuts:
     """One stretch over each of up to ``budget`` boundaries between two givers, so that twice as many give: each of
     them is cut once."""

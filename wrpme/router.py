@@ -47,7 +47,7 @@ class Router:
         self.requests: dict[type[Any], int] = {}
         """How many of each kind were asked here, also those that were passed on."""
 
-    # --- requests ----------------------------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------------------
 
     def request(self, origin: Origin, request: Request) -> None:
         """Answers, now or later, or passes on."""
@@ -127,7 +127,7 @@ class Router:
         else:
             ground.reply(origin, ViewIs(request.id, ground.me, ground.view))
 
-    # --- passing on --------------------------------------------------------------------------------------------------
+    # --- passing on ----------------------------------------------------------------------------------------------
 
     def _forward(self, origin: Origin, request: EntryRequest | NodeRequest, node: NodeId) -> None:
         ground = self.ground

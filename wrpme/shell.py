@@ -241,7 +241,7 @@ def exit_code(error: errors.WrpmeError | None) -> int:
     return 2 if isinstance(error, (errors.UsageError, errors.NoSuchCommandError)) else 1
 
 
-# --- the three modes -------------------------------------------------------------------------------------------------
+# --- the three modes ---------------------------------------------------------------------------------------------
 
 
 async def serve(options: Options, command: Command | None, console: Console) -> int:

@@ -56,7 +56,7 @@ class Table:
         """The copies that this node sends."""
         return [copy for replica in self.mine for copy in replica.copies.values()]
 
-    # --- views -------------------------------------------------------------------------------------------------------
+    # --- views ---------------------------------------------------------------------------------------------------
 
     def role_in(self, arc: Arc) -> Role | None:
         """What this node is to an arc of the present view."""
@@ -107,7 +107,7 @@ class Table:
         if self.ground.lives and self.ground.tally.between(first, last)[0]:
             self._foreign.append((first, last))
 
-    # --- time --------------------------------------------------------------------------------------------------------
+    # --- time ----------------------------------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
@@ -160,7 +160,7 @@ class Table:
             if not replica.settle():
                 touched.pop(replica, None)
 
-    # --- streams -----------------------------------------------------------------------------------------------------
+    # --- streams -------------------------------------------------------------------------------------------------
 
     def on_stream(self, source: NodeId, message: Stream) -> None:
         """Items of a copy that this node receives."""
@@ -184,7 +184,7 @@ class Table:
             if copy.phase is not Phase.RUNNING:
                 schedule(self.copies(), self.ground.now)
 
-    # --- scans -------------------------------------------------------------------------------------------------------
+    # --- scans ---------------------------------------------------------------------------------------------------
 
     def _owned(self, origin: Origin, request: Count | PrefixScan | RemoveAll) -> list[Replica] | None:
         """The replicas to answer for; None where the request was refused."""
@@ -285,7 +285,7 @@ class Table:
             removed += len(page)
         self._when_settled(owned, origin, Number(request.id, removed))
 
-    # --- sweeping ----------------------------------------------------------------------------------------------------
+    # --- sweeping ------------------------------------------------------------------------------------------------
 
     def _wipe(self) -> None:
         """Deletes some entries of arcs that went elsewhere, once what was on its way to the disk has arrived."""
@@ -293,13 +293,11 @@ class Table:
         if not self._foreign or not ground.idle:
             return
         first, last = self._foreign[-1]
-        count = 0
-        for key, value in ground.reader.scan(*key_range(first, last)):
-            self._wipe_batch = ground.write(operations_for(key, removal((0, 0))))
-            ground.tally.add(hash_in(key), -1, -size_of(key, value))
-            count += 1
+        for count, (key, value) in enumerate(ground.reader.scan(*key_range(first, last))):
             if count >= WIPE_ENTRIES_MAX:
                 return
+            self._wipe_batch = ground.write(operations_for(key, removal((0, 0))))
+            ground.tally.add(hash_in(key), -1, -size_of(key, value))
         self._foreign.pop()
 
     def _sweep_expired(self) -> None:

@@ -140,7 +140,8 @@ def condition(view: View) -> Condition:
     if changing:
         return Condition("stabilizing", f"{changing} of {len(view.arcs)} arcs change their owner")
     count = len(view.members)
-    return Condition("stable", "1 node is up" if count == 1 else f"all {count} nodes are up and every arc has its copies")
+    everything = "1 node is up" if count == 1 else f"all {count} nodes are up and every arc has its copies"
+    return Condition("stable", everything)
 
 
 def validate(view: View) -> None:
@@ -186,7 +187,7 @@ class _Draft:
     def live(self) -> frozenset[NodeId]:
         return frozenset(found.id for found in self.members.values() if found.state is not State.DOWN)
 
-    # --- changes ---------------------------------------------------------------------------------------------------
+    # --- changes -------------------------------------------------------------------------------------------------
 
     def down(self, changes: Sequence[Down]) -> None:
         """All at once, as one set: none of them is chosen to hold what another one leaves."""
@@ -270,7 +271,7 @@ class _Draft:
             self.voters.append(change.node)
             self.elected = self.changed = True
 
-    # --- arcs ------------------------------------------------------------------------------------------------------
+    # --- arcs ----------------------------------------------------------------------------------------------------
 
     def _arc_ending(self, end: int) -> int | None:
         index = next((index for index, arc in enumerate(self.arcs) if arc.end >= end), None)
