@@ -29,7 +29,7 @@ from wrpme.messages import (
     GetStatus, GetTail, Join, NextView, NodeId, PrefixScan, Proposal, Refused, RemoveAll, Report, Request, StopNode,
     Stream, StreamAck, Synced, Tail, Text, View, WholeView,
 )  # fmt: skip
-from wrpme.replica import Role, accepts
+from wrpme.replica import accepts
 from wrpme.router import Router
 from wrpme.status import figures
 from wrpme.table import Table

@@ -265,7 +265,10 @@ class _Draft:
 
     def elect(self, change: Elect) -> None:
         """At most one a view: quorums of consecutive voter sets then always meet."""
-        if self.elected or change.node in self.voters or change.node not in self.live():
+        alive = self.live()
+        if self.elected or change.node in self.voters or change.node not in alive:
+            return
+        if not alive.intersection(self.voters):
             return
         if len(self.voters) < VOTERS_MAX:
             self.voters.append(change.node)
