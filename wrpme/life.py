@@ -147,7 +147,8 @@ class Life:
         ground, view = self.ground, self.ground.view
         if view is None:
             return ""
-        seen = {voter for voter in view.voters if ground.beacons.reaches(voter, ground.now)} | {ground.me}
+        lost = {voter for voter in view.voters if ground.beacons.reaches(voter, ground.now) is False}
+        seen = set(view.voters) - lost
         if is_quorum(view.voters, seen):
             return ""
         missing = ", ".join(ground.address_of(voter) for voter in view.voters if voter not in seen)
