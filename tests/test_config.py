@@ -65,7 +65,6 @@ WRONG = [
     ("start", '"start" is no option'),
     ("--no-sync=1", "--no-sync takes no value"),
     ("--transient=yes", "--transient takes no value"),
-    ("-o5", "--log-console takes no value"),
     ("-a", "--address needs a value"),
     ("--address", "--address needs a value"),
     ("--advertise", "--advertise needs a value"),

@@ -269,6 +269,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
 
 def test_a_stop_that_finds_no_end_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runners, "STOP_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(runners, "CLOSE_SECONDS_MAX", 0.01)
 
     async def scenario() -> None:
         async with daemon() as d:

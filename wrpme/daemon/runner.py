@@ -101,7 +101,7 @@ class Runner:
             self._finish(Exit(0), "stopped at once, at the second signal")
             return
         self._stop_asked = True
-        self._loop.call_later(STOP_SECONDS_MAX, self._stop_is_over)
+        self._loop.call_later(STOP_SECONDS_MAX + CLOSE_SECONDS_MAX, self._stop_is_over)
         self._handle(StopAsked())
 
     async def close(self) -> bool:
@@ -117,6 +117,7 @@ class Runner:
         return self._disk.close(CLOSE_SECONDS_MAX)
 
     def _stop_is_over(self) -> None:
+        """The node itself gives up before this; here is the end that depends on nothing but the loop."""
         self._finish(Exit(0), f"the planned stop took longer than {STOP_SECONDS_MAX:.0f} s; stopped all the same")
 
     # --- what connections ask for --------------------------------------------------------------------------------
