@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from itertools import pairwise
 
 import pytest
 
-from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, daemon, echo, envelope, play
+from tests.daemon_parts import Daemon, Raw, daemon, echo, envelope, play
 from wrpme.daemon import runner as runners
-from wrpme.daemon.disk import Done, ThreadDisk
+from wrpme.daemon.disk import Done
 from wrpme.effects import (
     Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, ReplyTo, Say, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
@@ -18,7 +17,6 @@ from wrpme.errors import StorageError, TooLargeError, UnstableError
 from wrpme.limits import FRAME_BYTES_MAX
 from wrpme.messages import AskView, Content, Failed, Get, Put, Request
 from wrpme.messages import Done as DoneReply
-from wrpme.store import MemoryStore
 
 
 class HeldDisk:
@@ -92,33 +90,6 @@ def test_whether_the_disk_is_waited_for(sync: bool, must_sync: bool, expected: b
             d.runner._handle(Woken())
             assert [asked for _, asked, _ in disk.tasks] == [expected]
             disk.finish()
-
-    play(scenario)
-
-
-def test_the_disk_of_its_own_thread() -> None:
-    async def scenario() -> None:
-        names: list[str] = []
-
-        class Store(MemoryStore):
-            def write(self, operations: list[Operation], sync: bool) -> None:
-                names.append(threading.current_thread().name)
-                if not operations:
-                    raise StorageError("it is full")
-                super().write(operations, sync)
-
-        store = Store()
-        disk = ThreadDisk(store)
-        async with daemon(disk=disk) as d, Raw(d.port) as client:
-            in_batches(d)
-            client.say(Put(1, "a", b"x"), preface=True)
-            assert await client.reply() == DoneReply(1)
-            assert store.get(b"a") == b"x"
-            assert names == ["disk"]
-            outcome: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
-            disk.write([], True, outcome.set_result)
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                assert isinstance(await outcome, StorageError)
 
     play(scenario)
 

@@ -1,0 +1,216 @@
+"""The store on disk: a directory that may be wrong in many ways. What every store has to do is in test_store.py."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wrpme.daemon import _plyvel
+from wrpme.daemon.leveldb import FORMAT, FORMAT_KEY, open_store
+from wrpme.errors import StorageError
+from wrpme.store import Store
+
+
+def keys(store: Store, low: bytes = b"a", high: bytes = b"m") -> list[bytes]:
+    return [key for key, _ in store.scan(low, high)]
+
+
+def put(store: Store, *names: bytes) -> None:
+    store.write([(name, b"=" + name) for name in names], sync=False)
+
+
+def filled(directory: Path) -> str:
+    """A data directory with a table and a log in it, closed."""
+    store = open_store(str(directory))
+    for first in range(0, 40_000, 1000):
+        store.write([(b"k%06d" % number, os.urandom(600)) for number in range(first, first + 1000)], sync=False)
+    store.close()
+    store = open_store(str(directory))
+    put(store, *(b"l%03d" % number for number in range(100)))
+    store.close()
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("template") / "data"
+    filled(directory)
+    return directory
+
+
+def the(directory: Path, pattern: str) -> Path:
+    return min(directory.glob(pattern))
+
+
+def scratch(path: Path, place: float = 0.5) -> None:
+    """Overwrites a few bytes."""
+    content = bytearray(path.read_bytes())
+    at = int(len(content) * place)
+    content[at : at + 8] = bytes(byte ^ 0x55 for byte in content[at : at + 8])
+    path.write_bytes(content)
+
+
+def refused(directory: Path) -> str:
+    """The sentence with which the directory is refused, as it is opened or as it is read."""
+    with pytest.raises(StorageError) as caught:
+        store = open_store(str(directory))
+        try:
+            keys(store)
+        finally:
+            store.close()
+    assert "\n" not in caught.value.sentence
+    assert str(directory) in caught.value.sentence
+    return caught.value.sentence
+
+
+def test_it_is_there_after_reopening(tmp_path: Path) -> None:
+    store = open_store(filled(tmp_path / "a" / "b"))
+    assert len(keys(store, b"k", b"l")) == 40_000
+    assert store.get(b"l007") == b"=l007"
+    assert store.get(FORMAT_KEY) == FORMAT
+    store.close()
+
+
+DAMAGES: list[tuple[str, Callable[[Path], Any]]] = [
+    ("no CURRENT", lambda directory: (directory / "CURRENT").unlink()),
+    ("empty CURRENT", lambda directory: os.truncate(directory / "CURRENT", 0)),
+    ("no MANIFEST", lambda directory: the(directory, "MANIFEST-*").unlink()),
+    ("bad MANIFEST", lambda directory: scratch(the(directory, "MANIFEST-*"))),
+    ("no table", lambda directory: the(directory, "*.ldb").unlink()),
+    ("bad table", lambda directory: scratch(the(directory, "*.ldb"))),
+    ("no log", lambda directory: the(directory, "*.log").unlink()),
+    ("bad log", lambda directory: scratch(the(directory, "*.log"))),
+]
+
+
+@pytest.mark.parametrize("damage", [damage for _, damage in DAMAGES], ids=[name for name, _ in DAMAGES])
+def test_a_damaged_directory_is_told(tmp_path: Path, template: Path, damage: Callable[[Path], Any]) -> None:
+    directory = tmp_path / "data"
+    shutil.copytree(template, directory)
+    damage(directory)
+    tables = set(directory.glob("*.ldb"))
+    assert "damaged" in refused(directory)
+    assert tables <= set(directory.glob("*.ldb")), "the remains are left as they are"
+
+
+def test_a_log_that_ends_in_the_middle_of_a_batch_is_no_damage(tmp_path: Path, template: Path) -> None:
+    directory = tmp_path / "data"
+    shutil.copytree(template, directory)
+    log = the(directory, "*.log")
+    os.truncate(log, log.stat().st_size - 5)
+    store = open_store(str(directory))
+    assert len(keys(store, b"k", b"l")) == 40_000
+    assert keys(store, b"l", b"m") == []
+    store.close()
+
+
+def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"picture")
+    assert "holiday.jpg" in refused(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_a_foreign_leveldb_is_left_alone(tmp_path: Path) -> None:
+    database = _plyvel.open_database(str(tmp_path), create_if_missing=True)
+    batch = database.write_batch(sync=True)
+    batch.put(b"theirs", b"1")
+    batch.write()
+    database.close()
+    assert "not of wrpme" in refused(tmp_path)
+    database = _plyvel.open_database(str(tmp_path))
+    assert list(database.iterator(start=b"", stop=b"\xff", verify_checksums=True, fill_cache=False)) == [
+        (b"theirs", b"1")
+    ]
+    database.close()
+
+
+def test_a_later_format_is_refused(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.write([(FORMAT_KEY, b"wrpme 2")], sync=True)
+    store.close()
+    assert "another version of wrpme (wrpme 2)" in refused(tmp_path)
+
+
+def test_an_empty_file_system_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    open_store(str(tmp_path)).close()
+    open_store(str(tmp_path)).close()
+
+
+def test_a_file_in_the_place_of_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert "no directory" in refused(tmp_path / "file")
+    assert "can't be used" in refused(tmp_path / "file" / "data")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is unwritable for root")
+def test_an_unwritable_directory(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert "can't be used (Permission denied)" in refused(tmp_path / "data")
+    assert "can't be used (Permission denied)" in refused(tmp_path)
+    tmp_path.chmod(0o700)
+
+
+HOLDER = """
+import sys
+from wrpme.daemon.leveldb import open_store
+store = open_store(sys.argv[1])
+store.write([(b"k", b"acknowledged")], sync=False)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_directory_that_another_process_has_open(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        sentence = refused(tmp_path)
+        assert "in use by another process" in sentence
+        if sys.platform == "linux":
+            assert f"number {process.pid}" in sentence
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    store = open_store(str(tmp_path))
+    assert store.get(b"k") == b"acknowledged", "the death of a process loses nothing, synced or not"
+    store.close()
+
+
+def test_a_full_disk_stops_all_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(str(tmp_path))
+
+    class Full:
+        def put(self, key: bytes, value: bytes) -> None:
+            pass
+
+        def delete(self, key: bytes) -> None:
+            pass
+
+        def write(self) -> None:
+            raise _plyvel.Error(b"IO error: " + str(tmp_path).encode() + b"/000005.log: No space left on device")
+
+    assert store._database is not None
+    proper = store._database
+
+    class Database:
+        def write_batch(self, *, sync: bool) -> Full:
+            return Full()
+
+    monkeypatch.setattr(store, "_database", Database())
+    with pytest.raises(StorageError, match="is full"):
+        put(store, b"b")
+    monkeypatch.setattr(store, "_database", proper)
+    with pytest.raises(StorageError, match="is full"):
+        put(store, b"b")
+    assert store.get(b"b") is None
+    store.close()
