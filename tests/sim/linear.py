@@ -1,0 +1,110 @@
+"""Is the history of one entry linearizable? Wing and Gong's search (1993) with Lowe's memory of configurations.
+
+An operation took effect at one moment between its call and its return, or, where nobody knows how it ended, at some
+moment after its call, or never. Moments are whole numbers that no two calls or returns share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+CONFIGURATIONS_MAX = 100_000
+"""A search that meets more of them gives up, and says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """``kind`` is a command's name; ``result`` is "ok", the word of an error, or "" where it is not known; ``given`` is
+    the content that came back."""
+
+    kind: str
+    call: int
+    back: float = inf
+    result: str = ""
+    content: bytes | None = None
+    comparand: bytes | None = None
+    given: bytes | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the client knows how it ended."""
+        return self.result != ""
+
+
+GIVES = {"get", "get_update", "get_remove", "cas"}
+WRITES = {"put", "update", "get_update", "cas"}
+REMOVES = {"remove", "get_remove", "remove_if"}
+
+
+def step(held: bytes | None, operation: Operation) -> tuple[str, bytes | None]:
+    """What the operation answers to an entry of that content (None: there is none), and what it leaves."""
+    kind = operation.kind
+    if kind == "put":
+        return ("ok", operation.content) if held is None else ("already_exists", held)
+    if kind == "update":
+        return "ok", operation.content
+    if held is None:
+        return "not_found", None
+    if kind in ("cas", "remove_if") and held != operation.comparand:
+        return "mismatch", held
+    if kind in WRITES:
+        return "ok", operation.content
+    return ("ok", None) if kind in REMOVES else ("ok", held)
+
+
+def fits(held: bytes | None, operation: Operation, result: str) -> bool:
+    """Whether the client may have heard this of an entry of that content."""
+    if not operation.known:
+        return True
+    if result != operation.result:
+        return False
+    return result != "ok" or operation.kind not in GIVES or operation.given == held
+
+
+def is_linearizable(history: list[Operation], initial: bytes | None = None) -> bool | None:
+    """Whether some order explains the history; None where the search had to give up."""
+    ordered = sorted(
+        (operation for operation in history if operation.known or operation.kind != "get"), key=lambda one: one.call
+    )
+    everything = sum(1 << at for at, operation in enumerate(ordered) if operation.known)
+    seen: set[tuple[int, bytes | None]] = set()
+    stack: list[tuple[int, bytes | None]] = [(0, initial)]
+    while stack:
+        done, held = stack.pop()
+        if done & everything == everything:
+            return True
+        if (done, held) in seen:
+            continue
+        seen.add((done, held))
+        if len(seen) > CONFIGURATIONS_MAX:
+            return None
+        stack += following(ordered, done, held)
+    return False
+
+
+def following(ordered: list[Operation], done: int, held: bytes | None) -> list[tuple[int, bytes | None]]:
+    """The configurations one operation further; the likeliest last, as a stack is taken from its end."""
+    first_back = inf
+    candidates: list[int] = []
+    for at, operation in enumerate(ordered):
+        if operation.call > first_back:
+            break
+        if not done >> at & 1:
+            candidates.append(at)
+            first_back = min(first_back, operation.back)
+    sure: list[tuple[float, int, bytes | None]] = []
+    unsure: list[tuple[int, bytes | None]] = []
+    for at in candidates:
+        operation = ordered[at]
+        result, left = step(held, operation)
+        if not fits(held, operation, result):
+            continue
+        if operation.known:
+            if left == held:  # changes nothing and fits now: it can't do harm to take it at once
+                return [(done | 1 << at, held)]
+            sure.append((operation.back, done | 1 << at, left))
+        elif left != held:  # one of unknown end that changes nothing now explains nothing
+            unsure.append((done | 1 << at, left))
+    sure.sort(key=lambda one: -one[0])
+    return unsure + [(mask, left) for _, mask, left in sure]
