@@ -1,0 +1,266 @@
+"""One node with its clock, its disk, its links and its turns: what the daemon's runner does, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tests.sim.clock import Clock
+from tests.sim.disk import Disk
+from tests.sim.network import Link
+from wrpme.daemon import identity
+from wrpme.effects import (
+    Adopted, Effect, Event, Exit, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded, Woken,
+)  # fmt: skip
+from wrpme.errors import UnstableError
+from wrpme.messages import Envelope, Failed, Request
+from wrpme.node import Node
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+WALL_MILLISECONDS = 1_700_000_000_000.0
+
+
+class Machine:
+    """``life`` changes whenever a process starts or ends; ``node`` is None while none runs."""
+
+    def __init__(self, world: World, index: int, clock: Clock, peers: tuple[str, ...], sync: bool) -> None:
+        self.world = world
+        self.index = index
+        self.address = f"10.0.0.{index + 1}:5909"
+        self.peers = peers
+        self.clock = clock
+        self.disk = Disk(sync)
+        self.node: Node | None = None
+        self.life = 0
+        self.powered = True
+        self.paused = False
+        self.stopping = False
+        self.links: dict[str, Link] = {}
+        self._backlog: list[Callable[[], None]] = []
+        self._outbox: list[Send | ReplyTo] = []
+        self._turn_due = False
+        self._alarm_at = 0.0
+
+    def local(self) -> float:
+        """What its clock shows now."""
+        return self.clock.local(self.world.agenda.now)
+
+    def __repr__(self) -> str:
+        return f"n{self.index + 1}"
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """A new process over the same disk."""
+        if self.node is not None:
+            return
+        world = self.world
+        self.powered = True
+        self.life += 1
+        self._alarm_at = 0.0
+        lived = identity.next_life(self.disk, world.random.randbytes)
+        new_hive = b"" if self.peers else world.random.randbytes(16)
+        settings = Settings(lived.id, lived.incarnation, self.address, self.peers, 1, new_hive)
+        world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
+        node = Node(settings, self.disk.seen, self.local())
+        node.wall_offset_milliseconds = WALL_MILLISECONDS
+        self.node = node
+        self._run(node.start(self.local()))
+
+    def crash(self, power: bool = False) -> None:
+        """The process ends without a word; with ``power`` the whole machine."""
+        if self.node is not None:
+            self.world.say(self, "loses power" if power else "is killed")
+            self._outbox.clear()
+            self._end(rude=power)
+        self.paused = False
+        if power:
+            self.powered = False
+            self.disk.lose_power()
+
+    def stop(self) -> None:
+        """A planned stop is asked for."""
+        if self.node is not None and not self.stopping:
+            self.stopping = True
+            self.world.say(self, "is asked to stop")
+            self.feed(StopAsked())
+
+    def _end(self, rude: bool) -> None:
+        world, random = self.world, self.world.random
+        self.node = None
+        self.stopping = False
+        self.life += 1
+        self._backlog.clear()
+        self._turn_due = False
+        arrived = self.disk.crash(random.random() < 0.5)
+        if arrived is not None:
+            world.checks.written(self, arrived.operations)
+        for link in self.links.values():
+            link.hang_up()
+        self.links.clear()
+        for machine in world.machines:
+            link_here = machine.links.get(self.address)
+            if link_here is not None:
+                seconds = random.uniform(1.0, 4.0) if rude else world.habits.latency * (1 + random.random())
+                link_here.notices(seconds, "connection reset")
+        world.process_ended(self)
+
+    def pause(self, seconds: float) -> None:
+        """Nothing is handled for so long; then everything that came meanwhile, late."""
+        if self.node is None or self.paused:
+            return
+        self.paused = True
+        life = self.life
+        self.world.say(self, f"hangs for {seconds:.2f} s")
+        self.world.agenda.after(seconds, lambda: self._resume(life))
+
+    def _resume(self, life: int) -> None:
+        if self.life != life:
+            return
+        self.paused = False
+        backlog, self._backlog = self._backlog, []
+        for late in backlog:
+            if self.life != life:
+                return
+            if self.paused:
+                self._backlog.append(late)
+            else:
+                late()
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        """Handles an event, or keeps it while the process hangs."""
+        if self.node is None:
+            return
+        if self.paused:
+            self._backlog.append(lambda: self.feed(event))
+        else:
+            self._run(self.node.handle(event, self.local()))
+
+    def request(self, session: int, request: Request) -> None:
+        """A client's request arrives."""
+        if self.node is None:
+            return
+        if self.paused:
+            self._backlog.append(lambda: self.request(session, request))
+        else:
+            self._run(self.node.request(session, request, self.local()))
+
+    def _run(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._carry_out(effect)
+        if not self._turn_due and self.node is not None:
+            self._turn_due = True
+            life, random = self.life, self.world.random.random
+            gather = random() * 0.002 if random() < 0.2 else 0.0
+            self.world.agenda.after(gather, lambda: self._end_turn(life))
+
+    def _end_turn(self, life: int) -> None:
+        node = self.node
+        if self.life != life or node is None:
+            return
+        if self.paused:
+            self._backlog.append(lambda: self._end_turn(life))
+            return
+        self._turn_due = False
+        for effect in node.handle(TurnEnded(), self.local()):
+            self._carry_out(effect)
+        if self.life != life:
+            return
+        if self.world.faults.mid_turn(self):
+            self._backlog.append(lambda: self._leave(life))
+            return
+        self._leave(life)
+
+    def _leave(self, life: int) -> None:
+        """The end of a turn: what was said leaves, if it is still valid."""
+        if self.life != life or self.node is None:
+            return
+        self._flush()
+        self._set_alarm()
+        self.world.checks.turn(self)
+
+    def _flush(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        now = self.local()
+        for effect in outbox:
+            late = now > effect.valid_until
+            if isinstance(effect, ReplyTo):
+                reply = effect.reply
+                if late and not isinstance(reply, Envelope):
+                    reply = Failed(reply.id, UnstableError.code, "the lease ran out before the answer left")
+                elif late:
+                    continue
+                self.world.say_to(self, effect.session, reply)
+            elif not late:
+                link = self.links.get(effect.address)
+                if link is None:
+                    link = self.links[effect.address] = Link(self.world, self, effect.address)
+                link.send(effect)
+
+    def _set_alarm(self) -> None:
+        assert self.node is not None
+        wake_at = self.node.wake_at
+        if wake_at == self._alarm_at:
+            return
+        self._alarm_at = wake_at
+        life = self.life
+        if wake_at < float("inf"):
+            self.world.agenda.at(self.clock.true(wake_at) + 1e-6, lambda: self._wake(life, wake_at))
+
+    def _wake(self, life: int, due: float) -> None:
+        if self.life != life or self.node is None or self._alarm_at != due:
+            return
+        if self.paused:
+            self._backlog.append(lambda: self._wake(life, due))
+            return
+        self._alarm_at = 0.0
+        self.feed(Woken())
+
+    # --- effects -------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, effect: Effect) -> None:
+        if self.node is None:
+            return
+        if isinstance(effect, Send | ReplyTo):
+            self._outbox.append(effect)
+        elif isinstance(effect, Persist):
+            self._persist(effect)
+        elif isinstance(effect, Say):
+            if effect.level == "error":
+                raise AssertionError(f"{self} says: {effect.line}")
+            self.world.say(self, effect.line)
+        elif isinstance(effect, Adopted):
+            self.world.checks.adopted(self)
+            self.world.faults.adopted(self)
+        elif isinstance(effect, Exit):
+            self._exit(effect)
+
+    def _persist(self, batch: Persist) -> None:
+        self.disk.begin(batch)
+        life = self.life
+        agenda = self.world.agenda
+
+        def done() -> None:
+            if self.life == life:
+                self.feed(Persisted(batch.batch))
+
+        def written() -> None:
+            if self.life == life:
+                self.world.checks.written(self, self.disk.finish().operations)
+                agenda.after(self.world.random.random() * 0.0005, done)
+
+        agenda.after(self.world.faults.disk_seconds(self), written)
+        self.world.faults.persisting(self, batch)
+
+    def _exit(self, effect: Exit) -> None:
+        if effect.code or not self.stopping:
+            raise AssertionError(f"{self} exits unasked: {effect.code} {effect.sentence}")
+        self.world.say(self, "has stopped")
+        if self.disk.under_way is not None:
+            self.world.checks.written(self, self.disk.finish().operations)
+        self._flush()
+        self._end(rude=False)
