@@ -53,6 +53,10 @@ class Beacons:
         if node in self._heard:
             self._heard[node] = now
 
+    def trust_again(self, now: float) -> None:
+        """This node was cut off, and is not any more: silence counts from now on."""
+        self._heard = dict.fromkeys(self._heard, now)
+
     def promise(self, node: NodeId, now: float) -> None:
         """This node acknowledges a beacon of ``node`` now."""
         self._promises[node] = now + PROMISE_SECONDS

@@ -95,7 +95,7 @@ class Decoder(Generic[M]):
                     break
                 messages.append(self._decode(view[start : start + size]))
                 at = start + size
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(f"a message is malformed ({error})") from None
         if at < end:
             self._buffer += view[at:]
@@ -104,7 +104,7 @@ class Decoder(Generic[M]):
     def _take_preface(self) -> bool:
         got = bytes(self._buffer[: len(PREFACE)])
         if not PREFACE.startswith(got):
-            shown = bytes(self._buffer[:24]).decode("ascii", "backslashreplace").split("\r")[0].split("\n")[0]
+            shown = bytes(self._buffer[:24]).decode("latin-1").split("\r")[0].split("\n")[0]
             raise ProtocolError(f"the other side does not speak the wrpme protocol, it began with {shown!r}")
         if len(got) < len(PREFACE):
             return False

@@ -20,7 +20,7 @@ from wrpme.limits import (
     COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS,
 )  # fmt: skip
 from wrpme.messages import Answer, Compare, Counts, Fill, NodeId, Pair, Stream, StreamAck, Synced, Writes
-from wrpme.stream import Incoming, Outgoing
+from wrpme.stream import Outgoing, take
 
 if TYPE_CHECKING:
     from wrpme.ground import Ground
@@ -237,7 +237,7 @@ class Sink:
         self.run = message.run
         self.complete = False
         self.heard = replica.ground.now
-        self._incoming = Incoming(message.run)
+        self._taken = 0
 
     @staticmethod
     def refuse(ground: Ground, source: NodeId, message: Stream) -> None:
@@ -257,7 +257,8 @@ class Sink:
         replica, ground = self.replica, self.replica.ground
         self.heard = ground.now
         answers: list[Answer] = []
-        for number, item in self._incoming.take(message):
+        items, self._taken = take(message, replica.arc.version, self.run, self._taken)
+        for number, item in items:
             if isinstance(item, Writes):
                 replica.fill(item.pairs)
             elif isinstance(item, Fill):
@@ -267,8 +268,8 @@ class Sink:
                 answers.append(self._compare(number, item))
             else:
                 self.complete = True
-        ack = StreamAck(message.end, message.version, message.run, self._incoming.taken, tuple(answers))
         version = replica.arc.version
+        ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
 
         def acknowledge() -> None:
             if replica.sink is self and replica.arc.version == version:

@@ -83,6 +83,8 @@ class Council:
         ground, now = self.ground, self.ground.now
         for key, by in list(self._complaints.items()):
             fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS and node in ground.alive}
+            if ground.beacons.reaches(key[0], now):
+                fresh.pop(ground.me, None)
             if fresh:
                 self._complaints[key] = fresh
             else:
@@ -261,6 +263,9 @@ class Council:
         self._began = {key: at for key, at in self._began.items() if key in self._complaints}
         if not self.is_voter:
             self._wishes.clear()
+        if not self.ground.lives:  # what it saw while it was cut off is held against nobody
+            self._complaints.clear()
+            self._began.clear()
 
     def sees_quorum(self, epoch: int) -> bool:
         """Whether a quorum of the voters is known to have the view of that epoch."""

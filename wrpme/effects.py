@@ -144,7 +144,8 @@ Effect = Union[Persist, Send, ReplyTo, Say, Adopted, Exit]
 
 
 class Reader(Protocol):
-    """The reading half of a store: what is in it now, as of the last ``Persisted``; keys in order of their bytes."""
+    """The reading half of a store: as of the last ``Persisted``, or with the whole batch that is on its way; keys in
+    order of their bytes."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""

@@ -125,6 +125,7 @@ class Life:
         if ground.lives:
             if not self.was_live:
                 self._live_since = ground.now
+                ground.beacons.trust_again(ground.now)
                 hive = view.hive.hex()[:8]
                 ground.say("info", f"serving at {ground.settings.address} as node {ground.me.hex()[:8]} of hive {hive}")
             self.was_live = True

@@ -450,16 +450,15 @@ class Replica:
     def on_stream(self, source: NodeId, message: Stream, may_begin: bool) -> None:
         """Items from the owner, for the copy that this node receives."""
         owner = owner_among(self.ground.alive, self.arc)
-        if self.role is not Role.INCOMING or source != owner or not accepts(self.arc, message.version):
+        if self.role is not Role.INCOMING or source != owner:
             return
-        if self.sink is None or message.run > self.sink.run:
-            if message.first != 1:
-                return
+        begins = message.first == 1 and (self.sink is None or message.run > self.sink.run)
+        if begins and accepts(self.arc, message.version):
             if not may_begin:
                 Sink.refuse(self.ground, source, message)
                 return
             self.sink = Sink(self, source, message)
-        if message.run == self.sink.run:
+        if self.sink is not None:
             self.sink.take(message)
 
     def fill(self, pairs: Iterable[Pair]) -> None:

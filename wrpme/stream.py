@@ -75,18 +75,13 @@ class Outgoing:
         return self.acknowledged == self.last
 
 
-class Incoming:
-    """The receiving end of one run."""
+def take(message: Stream, version: int, run: int, taken: int) -> tuple[list[tuple[int, Item]], int]:
+    """What a receiver that has taken ``taken`` items of a run takes of a message, and how many it has then.
 
-    def __init__(self, run: int) -> None:
-        self.run = run
-        self.taken = 0
-
-    def take(self, message: Stream) -> list[tuple[int, Item]]:
-        """The items that continue what came so far; of doubled ones the new part, of a gap nothing."""
-        if message.first > self.taken + 1:
-            return []
-        skip = self.taken + 1 - message.first
-        items = [(message.first + index, item) for index, item in enumerate(message.items)][skip:]
-        self.taken += len(items)
-        return items
+    Only at exactly its own version of the arc, only of this run, only in sequence: of doubled items the new part, of
+    anything else nothing.
+    """
+    if message.version != version or message.run != run or message.first > taken + 1:
+        return [], taken
+    items = list(enumerate(message.items, message.first))[taken + 1 - message.first :]
+    return items, taken + len(items)
