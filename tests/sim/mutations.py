@@ -15,7 +15,7 @@ from wrpme import consensus, council, life, replica, view
 from wrpme.consensus import AcceptorState
 from wrpme.council import Council
 from wrpme.ground import Ground
-from wrpme.messages import Arc, NodeId, Synced
+from wrpme.picture import Arc, NodeId, Synced
 
 
 def _no_awaiting(

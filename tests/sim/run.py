@@ -1,220 +1,204 @@
-"""One simulated life of a hive: growth, use and faults, then everything is healed and has to be well."""
+"""One seed from start to verdict: a scenario is drawn, things go wrong, everything is healed, and all must be well."""
 
 from __future__ import annotations
 
-from msgspec import Struct
+from dataclasses import dataclass
 
-from tests.sim.clients import Client
-from tests.sim.linear import Op, linearizable
-from tests.sim.world import Host, World
-from wrpme import view as views
-from wrpme.errors import NotFoundError
-from wrpme.messages import Content, Failed, Get, Reply, View
+from tests.sim.faults import Mixture
+from tests.sim.linear import is_linearizable
+from tests.sim.network import Habits
+from tests.sim.workload import Asked, Client, Workload
+from tests.sim.world import World
+from wrpme.messages import Count, Number
+from wrpme.picture import NOBODY
+from wrpme.view import condition
 
-FAULT_SECONDS = 30.0
-HEAL_SECONDS = 150.0
-HISTORY_OPS_MAX = 400
+STABLE_SECONDS_MAX = 150.0
+"""Virtual seconds from healing to stable: twice the longest wait of a node that was taken for dead again and again."""
+READ_SECONDS_MAX = 20.0
 
 
-class Report(Struct):
-    """What a run did; ``failure`` is empty if all was well."""
+class SimulationError(AssertionError):
+    """A rule was broken; the text has the seed, the end of the schedule and the story."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run was worth."""
 
     seed: int
-    failure: str = ""
-    operations: int = 0
-    unknown: int = 0
-    refusals: int = 0
-    epochs: int = 0
-    nodes: int = 0
-    trace: list[str] = []
+    seconds: float
+    steps: int
+    operations: int
+    undecided: int
+    """Histories that were too tangled to judge."""
 
 
 class Run:
-    """A world with its clients and checkers."""
+    """See the module."""
 
-    def __init__(self, seed: int) -> None:
-        self.world = World(seed)
-        self.random = self.world.random
-        self.names = [f"node-{letter}" for letter in "abcde"[: self.random.choice([1, 2, 3, 3, 3, 4, 5])]]
-        self.founder = self.names[0]
-        self.histories: dict[str, list[Op]] = {f"entry-{index}": [] for index in range(16)}
-        self.clients: list[Client] = []
-        self.views: dict[tuple[int, int], View] = {}
-        self.epochs: dict[tuple[str, int], int] = {}
-        self.world.after_step = self.check_step
+    def __init__(self, seed: int, trace: bool = False) -> None:
+        self.world = World(seed, trace)
+        self.workload = self._scenario()
 
-    # --- checkers ------------------------------------------------------------------------------------------------
+    # --- the scenario --------------------------------------------------------------------------------------------
 
-    def check_step(self, host: Host) -> None:
-        """After each step of a node: what must always be so."""
-        node = host.node
-        assert node is not None
-        view = node.view
-        if view is not None:
-            known = self.views.setdefault((view.generation, view.epoch), view)
-            assert known is view or known == view, f"two views of epoch {view.epoch}"
-            self.views[view.generation, view.epoch] = view
-            before = self.epochs.get((host.address, host.starts), 0)
-            assert view.epoch >= before, f"{host.address} went back from epoch {before} to {view.epoch}"
-            self.epochs[host.address, host.starts] = view.epoch
-        for replica in node.table.mine:
-            if replica.serving and replica.arc.prev or self.random.random() < 0.02:
-                self.check_one_serves(replica.arc.end)
-
-    def check_one_serves(self, position: int) -> None:
-        """At most one node is able to serve a position of the ring."""
-        serving = [
-            host.address
-            for host in self.world.hosts.values()
-            if host.node is not None and host.paused is None and host.node.serves(position, self.world.clock(host))
-        ]
-        assert len(serving) <= 1, f"{' and '.join(serving)} both serve {position:016x}"
-
-    def check_histories(self) -> None:
-        """What the clients were told has an explanation."""
-        for alias, history in self.histories.items():
-            assert linearizable(history), f"the history of {alias} has no explanation: {history}"
-
-    # --- the plot ------------------------------------------------------------------------------------------------
-
-    def grow(self) -> None:
-        """The nodes start in any order; the clients begin with the first."""
-        order = list(self.names)
-        self.random.shuffle(order)
-        for name in order:
-            self.world.at(self.random.choice([0.0, self.random.uniform(0, 8)]), lambda name=name: self.start(name))
-        self.world.run(0.1)
-        self.start(self.founder)
-        aliases = sorted(self.histories)
-        self.clients = [Client(self.world, str(index), aliases, self.histories) for index in range(4)]
-
-    def start(self, name: str) -> None:
-        self.world.start(name, self.founder)
-
-    def restart_later(self, name: str) -> None:
-        """Within L or well beyond it."""
-        self.world.at(self.random.choice([0.05, 0.5, 1.5, 3.0, 8.0]), lambda: self.start(name))
-
-    def break_something(self) -> None:
-        """One fault."""
-        world, random = self.world, self.random
-        name, other = random.choice(self.names), random.choice(self.names)
-        if name not in world.hosts or other not in world.hosts:
-            return
-        kind = random.choices(
-            ["crash", "stop", "cut", "half cut", "isolate", "heal", "pause", "power", "crash pair"],
-            [6, 2, 2, 2, 2, 6, 4, 1, 2],
-        )[0]
-        world.note(f"fault: {kind} {name} {other}")
-        if kind == "crash":
-            world.crash(name)
-            self.restart_later(name)
-        elif kind == "crash pair":
-            for victim in {name: 0, other: 0}:
-                world.crash(victim)
-                self.restart_later(victim)
-        elif kind == "stop":
-            world.stop(name)
-            world.at(6.0, lambda: self.start(name))
-        elif kind == "cut":
-            world.cut |= {(name, other), (other, name)}
-        elif kind == "half cut":
-            world.cut.add((name, other))
-        elif kind == "isolate":
-            world.cut |= {pair for there in self.names for pair in ((name, there), (there, name)) if there != name}
-        elif kind == "heal":
-            world.cut.clear()
-        elif kind == "pause":
-            world.pause(name, random.uniform(0.1, 6.0))
-        elif kind == "power":
-            for victim in self.names:
-                if victim in world.hosts:
-                    world.crash(victim)
-                    self.restart_later(victim)
-
-    def suffer(self) -> None:
-        """Faults, some close together, some far apart."""
-        end = self.world.now + FAULT_SECONDS
-        while self.world.now < end:
-            self.world.run(self.random.choice([0.02, 0.2, 1.0, 3.0]) * self.random.uniform(0.5, 1.5))
-            self.break_something()
-
-    def heal(self) -> None:
-        """All faults end; the hive has to become stable, and everything acknowledged readable."""
+    def _scenario(self) -> Workload:
         world = self.world
-        world.note("everything is healed")
-        world.calm = True
-        world.cut.clear()
-        world.run(7.0)  # whoever pauses goes on
-        for client in self.clients:
-            client.stopped = True
-        end = world.now + HEAL_SECONDS
-        while world.now < end and not self.is_well():
-            for name in self.names:
-                self.start(name)
-            world.run(0.5)
-        assert self.is_well(), f"the hive does not become stable: {self.conditions()}"
-        world.run(6.0)
+        random = world.random
+        count = random.choice((1, 2, 2, 3, 3, 3, 3, 4, 5))
+        sync = random.random() < 0.93
+        for index in range(count):
+            others = [f"10.0.0.{at + 1}:5909" for at in range(count) if at != index]
+            needed = [f"10.0.0.{random.randrange(index) + 1}:5909"] if index else []
+            more = random.sample(others, random.randint(0, len(others))) if index else []
+            world.add_machine(tuple(dict.fromkeys([*needed, *more])), sync)
+        span = random.choice((0.0, 1.0, 4.0, 15.0))
+        for machine in world.machines:
+            world.agenda.at(random.random() * span, machine.start)
+        world.habits = self._habits()
+        world.faults.mixture = self._mixture()
+        world.faults.disk_base = random.choice((0.0005, 0.002, 0.01))
+        number = random.randint(3, 6)
+        prefix = random.randrange(1000)
+        aliases = [f"x{prefix}-{at}" for at in range(number)]
+        world.checks.sample(aliases)
+        padding = 140_000 if random.random() < 0.08 else 0
+        workload = Workload(world, aliases, padding)
+        for at in range(random.randint(2, 4)):
+            think = random.choice((0.05, 0.2, 0.5))
+            Client(workload, f"c{at}", think, random.choice((2.0, 6.0, 12.0))).begin()
+        return workload
 
-    def is_well(self) -> bool:
-        """All run one view that is stable, and each knows itself to be part of it."""
-        hosts = [self.world.hosts.get(name) for name in self.names]
-        nodes = [host.node if host is not None else None for host in hosts]
-        if any(node is None or node.view is None or not node.ground.lives for node in nodes):
+    def _habits(self) -> Habits:
+        random = self.world.random
+        habits = Habits(latency=random.choice((0.0003, 0.001, 0.01)))
+        if random.random() < 0.6:
+            habits.late, habits.late_by_max = random.choice(((0.02, 0.1), (0.05, 0.5), (0.01, 2.0)))
+        if random.random() < 0.3:
+            habits.lost = random.choice((0.003, 0.03))
+        if random.random() < 0.3:
+            habits.repeated = random.choice((0.01, 0.1))
+        return habits
+
+    def _mixture(self) -> Mixture:
+        random = self.world.random
+        mixture = Mixture(blow_seconds=random.choice((0.7, 2.0, 4.0)))
+        for kind in ("crash", "power", "stop", "cut", "isolate", "hang", "reset"):
+            if random.random() < 0.4:
+                setattr(mixture, kind, random.choice((0.3, 1.0, 3.0)))
+        if random.random() < 0.3:
+            mixture.blackout = 0.3
+        if random.random() < 0.4:
+            mixture.slow_disk = random.choice((0.02, 0.2))
+        if random.random() < 0.3:
+            mixture.hang_mid_turn = 0.001
+        if random.random() < 0.3:
+            mixture.crash_at_write = random.choice((0.02, 0.1))
+        if random.random() < 0.3:
+            mixture.blackout_at_view = random.choice((0.05, 0.2))
+        return mixture
+
+    # --- the run -------------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Until the verdict.
+
+        Raises:
+            SimulationError: the hive broke a rule.
+        """
+        world = self.world
+        try:
+            self._storm()
+            self._calm()
+            undecided = self._judge()
+        except Exception as error:
+            raise SimulationError(self._story(error)) from error
+        return Outcome(world.seed, world.agenda.now, world.agenda.done, self.workload.served, undecided)
+
+    def _storm(self) -> None:
+        world = self.world
+        random = world.random
+        world.agenda.run_until(random.choice((0.5, 3.0, 11.0)))
+        world.faults.begin()
+        world.agenda.run_until(world.agenda.now + random.choice((8.0, 15.0, 25.0)))
+
+    def _calm(self) -> None:
+        """Everything heals, the hive becomes stable, and every entry can be read."""
+        world = self.world
+        world.faults.heal_all(restart=world.random.random() < 0.5)
+        world.habits = Habits()
+        world.agenda.run_until(world.agenda.now + 9.0)
+        end = world.agenda.now + STABLE_SECONDS_MAX
+        while not self._is_stable():
+            assert world.agenda.now < end, f"not stable {STABLE_SECONDS_MAX} s after everything was healed"
+            world.agenda.run_until(world.agenda.now + 0.25)
+        self.workload.active = False
+        world.agenda.run_until(world.agenda.now + 13.0)
+        found = sum(self._read(alias) for alias in self.workload.aliases)
+        if not world.checks.lossy:
+            counted = self._count()
+            assert counted == found, f"{counted} entries are counted, {found} are read"
+
+    def _is_stable(self) -> bool:
+        views = [machine.node.view if machine.node is not None else None for machine in self.world.machines]
+        first = views[0]
+        if first is None or any(view != first for view in views):
             return False
-        found = [node.view for node in nodes if node is not None and node.view is not None]
-        return all(
-            view == found[0] and len(view.members) == len(self.names) and views.condition(view).word == "stable"
-            for view in found
-        )
+        return condition(first).word == "stable" and len(first.members) == len(views)
 
-    def conditions(self) -> dict[str, str]:
-        """For the message of a failure."""
-        return {
-            host.address: f"{host.node.view.epoch} {views.condition(host.node.view)}"
-            for host in self.world.hosts.values()
-            if host.node is not None and host.node.view is not None
-        }
-
-    def read_everything(self) -> None:
-        """Through every node; the answers join the histories."""
+    def _read(self, alias: str) -> bool:
+        """A last ``get``; whether there is such an entry."""
         world = self.world
-        for alias in self.histories:
-            name = self.random.choice(self.names)
-            told: list[Reply | None] = []
-            asked = world.now
-            world.ask(name, Get(1, alias), told.append)
-            while not told:
-                world.run(0.01)
-            reply = told[0]
-            if isinstance(reply, Content):
-                self.histories[alias].append(Op("get", asked, world.now, "ok", got=reply.content))
-            else:
-                missing = isinstance(reply, Failed) and reply.code == NotFoundError.code
-                assert missing, f"{alias} through {name} after all was healed: {reply}"
-                self.histories[alias].append(Op("get", asked, world.now, "not_found"))
+        asked: Asked = Client(self.workload, "last", 1.0, READ_SECONDS_MAX).ask(alias, "get")
+        world.agenda.run_until(world.agenda.now + READ_SECONDS_MAX + 1, lambda: asked.over)
+        assert asked.result in ("ok", "not_found"), f"{alias} can't be read in a stable hive: {asked.last}"
+        return asked.result == "ok"
 
-    def everything(self) -> None:
-        """The whole plot."""
-        self.grow()
-        self.suffer()
-        self.heal()
-        self.read_everything()
-        self.check_histories()
+    def _count(self) -> int:
+        world = self.world
+        total = 0
+
+        def hear(reply: object) -> None:
+            nonlocal total
+            assert isinstance(reply, Number), f"a count in a stable hive was answered with {reply}"
+            total += reply.number
+
+        for machine in world.machines:
+            assert machine.node is not None and machine.node.view is not None
+            machine.node.validate()
+            machine.node.status()
+            machine.request(world.open_session(hear), Count(1, NOBODY, machine.node.view.epoch))
+        world.agenda.run_until(world.agenda.now + 0.1)
+        return total
+
+    def _judge(self) -> int:
+        undecided = 0
+        if self.world.checks.lossy:
+            return 0
+        for alias, history in self.workload.histories.items():
+            verdict = is_linearizable(history)
+            assert verdict is not False, f"the history of {alias} is not linearizable"
+            undecided += verdict is None
+        return undecided
+
+    # --- the story -----------------------------------------------------------------------------------------------
+
+    def _story(self, error: Exception) -> str:
+        world = self.world
+        text = f"{type(error).__name__}: {error}"
+        lines = [f"seed {world.seed} at {world.agenda.now:.4f} s: {text}", "", "the end of the schedule:"]
+        lines += list(world.lines)[-60:]
+        for alias in self.workload.aliases:
+            if alias in text:
+                lines += ["", f"the history of {alias}:"]
+                lines += [_told(operation) for operation in self.workload.histories[alias]]
+                for machine in world.machines:
+                    if machine.node is not None:
+                        lines += ["", f"{machine} on {alias}:", *machine.node.story(alias)[-30:]]
+        lines += ["", f"replay it: python -m tests.sim --seed {world.seed} --trace"]
+        return "\n".join(lines)
 
 
-def run(seed: int) -> Report:
-    """One seed; a failure is told, not raised."""
-    life = Run(seed)
-    report = Report(seed)
-    try:
-        life.everything()
-    except Exception as error:  # whatever the product raises is a failure of this seed
-        report.failure = f"{type(error).__name__}: {error}"
-    report.operations = sum(len(history) for history in life.histories.values())
-    report.unknown = sum(op.result == "unknown" for history in life.histories.values() for op in history)
-    report.refusals = sum(client.refusals for client in life.clients)
-    report.epochs = max((epoch for _, epoch in life.views), default=0)
-    report.nodes = len(life.names)
-    report.trace = life.world.trace
-    return report
+def _told(operation: object) -> str:
+    return str(operation).replace("                ", "")[:240]

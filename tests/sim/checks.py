@@ -1,0 +1,99 @@
+"""What must be true after each step, looked at only where something changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.sim.machine import Machine
+from wrpme.effects import Operation
+from wrpme.entries import Version, content_in, hash_in, version_in
+from wrpme.picture import View
+from wrpme.ring import arc_at, hash_of
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+VALIDATED_ONE_IN = 8
+
+
+class Checks:
+    """Each raises AssertionError."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.views: dict[tuple[bytes, int, int], View] = {}
+        self.positions: list[int] = []
+        self.lossy = False
+        """A power loss took what was not synced, as ``--no-sync`` allows: acknowledged writes may be gone."""
+        self._epochs: dict[int, tuple[bytes, int]] = {}
+        self._versions: dict[tuple[int, bytes], Version] = {}
+        self._on_disk: set[bytes] = set()
+        self._countdown = VALIDATED_ONE_IN
+
+    def sample(self, aliases: list[str]) -> None:
+        """Whether two nodes serve at once is looked at where these entries live."""
+        self.positions = [hash_of(alias.encode()) for alias in aliases]
+
+    # --- views ---------------------------------------------------------------------------------------------------
+
+    def adopted(self, machine: Machine) -> None:
+        """One epoch, one view; and epochs only grow, over restarts too."""
+        node = machine.node
+        assert node is not None and node.view is not None
+        view = node.view
+        key = (view.hive, view.generation, view.epoch)
+        known = self.views.setdefault(key, view)
+        assert known is view or known == view, f"two views of epoch {view.epoch}:\n{known}\n{view}"
+        before = self._epochs.get(machine.index)
+        if before is not None and before[0] == view.hive:
+            assert view.epoch >= before[1], f"{machine} adopts epoch {view.epoch} after {before[1]}"
+        self._epochs[machine.index] = (view.hive, view.epoch)
+        self.world.say(machine, f"adopts view {view.epoch}")
+
+    def newest(self) -> View | None:
+        """The last view that anybody adopted."""
+        return max(self.views.values(), key=lambda view: (view.generation, view.epoch), default=None)
+
+    # --- serving -------------------------------------------------------------------------------------------------
+
+    def turn(self, machine: Machine) -> None:
+        """After a node's turn."""
+        node = machine.node
+        if node is None:
+            return
+        self._countdown -= 1
+        if not self._countdown:
+            self._countdown = VALIDATED_ONE_IN
+            node.validate()
+        now = machine.local()
+        for position in self.positions:
+            if node.serves(position, now):
+                for other in self.world.machines:
+                    if other is not machine and other.node is not None:
+                        both = other.node.serves(position, other.local())
+                        assert not both, f"{machine} and {other} both serve {position:016x}"
+
+    # --- the disk ------------------------------------------------------------------------------------------------
+
+    def written(self, machine: Machine, operations: list[Operation]) -> None:
+        """A batch is on a machine's disk."""
+        node = machine.node
+        view = node.view if node is not None else None
+        for key, value in operations:
+            if key[:1] != b"e":
+                continue
+            mark = (machine.index, key)
+            if value is None:
+                self._versions.pop(mark, None)
+                continue
+            self._on_disk.add(content_in(value)[:24])
+            version, before = version_in(value), self._versions.get(mark)
+            self._versions[mark] = version
+            if before is not None and version < before and view is not None and node is not None:
+                holders = view.arcs[arc_at(view, hash_in(key))].holders
+                assert node.settings.id not in holders, f"{machine} puts {version} of {key[9:]!r} over {before}"
+
+    def acknowledged(self, content: bytes) -> None:
+        """A client hears that its write was carried out."""
+        if not self.lossy:
+            assert content[:24] in self._on_disk, f"{content[:24]!r} was acknowledged before it was on any disk"

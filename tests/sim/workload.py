@@ -1,0 +1,287 @@
+"""Clients in virtual time, which do what the client library does, and the histories of what they heard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.sim.linear import GIVES, WRITES, Operation
+from tests.sim.machine import Machine
+from wrpme import errors
+from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
+from wrpme.messages import (
+    Aliases, Cas, Content, Count, Done, Failed, Get, GetRemove, GetUpdate, Number, PrefixScan, Put, Remove, RemoveIf,
+    Request, Update,
+)  # fmt: skip
+from wrpme.picture import NOBODY
+from wrpme.ring import arc_at, hash_of
+from wrpme.view import owner
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+KINDS = ("get", "put", "update", "cas", "get_update", "remove", "remove_if", "get_remove")
+WEIGHTS = (30, 10, 20, 12, 8, 4, 4, 3)
+ANSWERS = {error.code: error.word for error in (errors.NotFoundError, errors.AlreadyExistsError, errors.MismatchError)}
+REFUSED = {error.code for error in (errors.UnstableError, errors.UnavailableError, errors.BusyError)}
+UNSTABLE = errors.UnstableError.code
+HISTORY_MAX = 70
+"""Operations on one alias, so that its history can be judged fast."""
+
+
+class Workload:
+    """What all clients share."""
+
+    def __init__(self, world: World, aliases: list[str], padding: int) -> None:
+        self.world = world
+        self.aliases = aliases
+        self.padding = padding
+        self.histories: dict[str, list[Operation]] = {alias: [] for alias in aliases}
+        self.begun = dict.fromkeys(aliases, 0)
+        self.written: dict[str, list[bytes]] = {alias: [] for alias in aliases}
+        self.active = True
+        self.served = 0
+
+    def record(self, alias: str, operation: Operation) -> None:
+        """For the judge, and for the story."""
+        self.histories[alias].append(operation)
+        if operation.result == "ok":
+            self.served += 1
+            if operation.kind in WRITES and operation.content is not None:
+                self.world.checks.acknowledged(operation.content)
+
+    def new_content(self, alias: str, name: str) -> bytes:
+        """Never the same twice."""
+        content = f"{name}.{len(self.written[alias])}".encode().ljust(24) + b"." * self.padding
+        self.written[alias].append(content)
+        return content
+
+
+class Client:
+    """One at a time: thinks, asks, hears, records."""
+
+    def __init__(self, workload: Workload, name: str, think_seconds: float, patience: float) -> None:
+        self.workload = workload
+        self.world = workload.world
+        self.name = name
+        self.think_seconds = think_seconds
+        self.patience = patience
+        self.busy = False
+        self.asked: Asked | None = None
+        self._sessions: dict[int, tuple[int, int]] = {}
+        self.number = 0
+        self.world.on_end.append(self._process_ended)
+
+    def begin(self) -> None:
+        """The first request, after a while."""
+        self.world.agenda.after(self.world.random.random() * self.think_seconds, self._next)
+
+    def _think(self) -> None:
+        self.world.agenda.after(self.world.random.expovariate(1 / self.think_seconds), self._next)
+
+    def _next(self) -> None:
+        workload, random = self.workload, self.world.random
+        if not workload.active:
+            return
+        if random.random() < 0.02:
+            self._scan()
+        alias = random.choice(workload.aliases)
+        if workload.begun[alias] >= HISTORY_MAX:
+            self._think()
+            return
+        kind = random.choices(KINDS, WEIGHTS)[0]
+        self.ask(alias, kind)
+
+    def ask(self, alias: str, kind: str) -> Asked:
+        """Begins a request."""
+        workload, random = self.workload, self.world.random
+        workload.begun[alias] += 1
+        content = workload.new_content(alias, f"{alias}-{self.name}") if kind in WRITES else None
+        comparand = None
+        if kind in ("cas", "remove_if"):
+            known = workload.written[alias][-6:]
+            heard = [one.given for one in workload.histories[alias][-4:] if one.given is not None]
+            comparand = random.choice(heard or known or [b"nothing"])
+        self.asked = Asked(self, alias, kind, content, comparand)
+        self.asked.attempt()
+        return self.asked
+
+    def done(self) -> None:
+        """The request is over, one way or another."""
+        self._think()
+
+    def session_to(self, machine: Machine) -> int:
+        """This client's connection to that process."""
+        life, session = self._sessions.get(machine.index, (0, 0))
+        if life != machine.life:
+            session = self.world.open_session(self._hear)
+            self._sessions[machine.index] = (machine.life, session)
+        return session
+
+    def _hear(self, reply: object) -> None:
+        asked = self.asked
+        if asked is not None and getattr(reply, "id", None) == asked.number:
+            number = self.number
+            self.world.agenda.after(self.world.habits.latency, lambda: self._heard(asked, number, reply))
+
+    def _heard(self, asked: Asked, number: int, reply: object) -> None:
+        if self.asked is asked and self.number == number:
+            asked.hear(reply)
+
+    def _process_ended(self, machine: Machine) -> None:
+        asked = self.asked
+        if asked is None or asked.machine is not machine:
+            return
+        number = asked.number
+
+        def learn() -> None:
+            if self.asked is asked and asked.number == number and asked.waiting:
+                asked.lost()
+
+        if machine.powered:
+            self.world.agenda.after(self.world.random.random() * 0.1, learn)
+
+    def _scan(self) -> None:
+        """A count or a page of aliases: some valid answer has to come, or none."""
+        running = [machine for machine in self.world.machines if machine.node is not None]
+        if not running:
+            return
+        machine = self.world.random.choice(running)
+        view = machine.node.view if machine.node is not None else None
+        epoch = view.epoch if view is not None else 0
+
+        def hear(reply: object) -> None:
+            fine = isinstance(reply, Number | Aliases) or (isinstance(reply, Failed) and reply.code == UNSTABLE)
+            assert fine, f"a scan was answered with {reply}"
+
+        session = self.world.open_session(hear)
+        if self.world.random.random() < 0.5:
+            machine.request(session, Count(1, NOBODY, epoch))
+        else:
+            machine.request(session, PrefixScan(1, NOBODY, epoch, "", "", 3))
+
+
+class Asked:
+    """One request, over all its attempts."""
+
+    def __init__(self, client: Client, alias: str, kind: str, content: bytes | None, comparand: bytes | None) -> None:
+        self.client = client
+        self.world = client.world
+        self.alias = alias
+        self.kind = kind
+        self.content = content
+        self.comparand = comparand
+        self.number = 0
+        self.machine: Machine | None = None
+        self.waiting = False
+        self.over = False
+        self.last = ""
+        self.result = ""
+        self._called = 0
+        self._pause = 0.0
+        self._deadline = self.world.agenda.now + client.patience
+        self.world.agenda.at(self._deadline, self._give_up)
+
+    def attempt(self) -> None:
+        """Sends it to some node; only what was certainly not carried out gets here again."""
+        if self.over:
+            return
+        machine = self._choose()
+        if machine is None or machine.node is None:
+            self._again()
+            return
+        client, world = self.client, self.world
+        client.number += 1
+        self.number = client.number
+        self.machine = machine
+        self.waiting = True
+        self._called = world.moment()
+        request, life, session = self._request(), machine.life, client.session_to(machine)
+
+        def arrive() -> None:
+            if machine.life == life:
+                machine.request(session, request)
+
+        world.agenda.after(world.habits.latency * (0.5 + world.random.random()), arrive)
+        if world.faults.active and world.random.random() < 0.01:
+            number = self.number
+            seconds = world.random.random() * 0.01
+            world.agenda.after(seconds, lambda: self.lost() if self.waiting and self.number == number else None)
+
+    def _choose(self) -> Machine | None:
+        world = self.world
+        view = world.checks.newest()
+        if view is not None and world.random.random() < 0.5:
+            at = owner(view, view.arcs[arc_at(view, hash_of(self.alias.encode()))])
+            for machine in world.machines:
+                if machine.node is not None and machine.node.settings.id == at:
+                    return machine
+        return world.random.choice(world.machines)
+
+    def _request(self) -> Request:
+        number, alias, content, comparand = self.number, self.alias, self.content or b"", self.comparand or b""
+        requests: dict[str, Request] = {
+            "get": Get(number, alias),
+            "put": Put(number, alias, content),
+            "update": Update(number, alias, content),
+            "cas": Cas(number, alias, content, comparand),
+            "get_update": GetUpdate(number, alias, content),
+            "remove": Remove(number, alias),
+            "remove_if": RemoveIf(number, alias, comparand),
+            "get_remove": GetRemove(number, alias),
+        }
+        return requests[self.kind]
+
+    def hear(self, reply: object) -> None:
+        """The answer to the last attempt."""
+        if not self.waiting or self.over:
+            return
+        self.waiting = False
+        if isinstance(reply, Done | Content):
+            given = reply.content if isinstance(reply, Content) else None
+            assert (self.kind in GIVES) is isinstance(reply, Content), f"{self.kind} was answered with {reply}"
+            self._finish("ok", given)
+        elif isinstance(reply, Failed) and reply.code in ANSWERS:
+            self._finish(ANSWERS[reply.code])
+        elif isinstance(reply, Failed) and reply.code in REFUSED:
+            self.last = reply.sentence
+            if reply.code == UNSTABLE:
+                self._again()
+            else:
+                self._finish("refused")
+        else:
+            known = isinstance(reply, Failed) and reply.code == errors.IndeterminateError.code and self.kind != "get"
+            assert known, f"{self.kind} was answered with {reply}"
+            self._finish("")
+
+    def lost(self) -> None:
+        """The connection ended before the answer."""
+        self.waiting = False
+        if self.kind == "get":
+            self._again()
+        else:
+            self._finish("")
+
+    def _again(self) -> None:
+        random = self.world.random
+        self._pause = min(RETRY_SECONDS_MAX, max(RETRY_SECONDS_MIN, 2 * self._pause))
+        self.world.agenda.after(self._pause * random.uniform(0.5, 1.0), self.attempt)
+
+    def _give_up(self) -> None:
+        if not self.over:
+            self._finish("" if self.waiting and self.kind != "get" else "refused")
+
+    def _finish(self, result: str, given: bytes | None = None) -> None:
+        self.over = True
+        self.waiting = False
+        self.result = result
+        world = self.world
+        content = (self.content or b"").split(b" ")[0].decode()
+        heard = (given or b"").split(b" ")[0].decode()
+        world.say(None, f"{self.client.name} {self.kind} {self.alias} {content}: {result or 'unknown'} {heard}")
+        if result != "refused":
+            operation = Operation(self.kind, self._called, content=self.content, comparand=self.comparand)
+            if result:
+                operation = replace(operation, back=world.moment(), result=result, given=given)
+            self.client.workload.record(self.alias, operation)
+        self.client.done()
