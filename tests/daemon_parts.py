@@ -14,7 +14,8 @@ from wrpme.daemon.disk import DirectDisk, Disk
 from wrpme.daemon.log import Log
 from wrpme.daemon.runner import Runner
 from wrpme.effects import Effect, Event, Exit, Received, ReplyTo, SessionClosed, TurnEnded
-from wrpme.messages import NOBODY, Body, Content, Done, Envelope, Get, Reply, Request
+from wrpme.messages import Body, Content, Done, Envelope, Get, Reply, Request
+from wrpme.picture import NOBODY
 from wrpme.store import MemoryStore
 
 PATIENCE_SECONDS = 20.0

@@ -12,28 +12,10 @@ from wrpme import ring
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.errors import AlreadyExistsError, NotFoundError, WrpmeError
 from wrpme.messages import (
-    Aliases,
-    Arc,
-    Content,
-    Done,
-    Failed,
-    Get,
-    GetView,
-    Member,
-    NodeId,
-    Notice,
-    Number,
-    PrefixScan,
-    Put,
-    Remove,
-    RemoveAll,
-    Reply,
-    Request,
-    State,
-    Update,
-    View,
-    ViewIs,
+    Aliases, Content, Done, Failed, Get, GetView, Notice, Number, PrefixScan, Put, Remove, RemoveAll, Reply, Request,
+    Update, ViewIs,
 )  # fmt: skip
+from wrpme.picture import Arc, Member, NodeId, State, View
 
 R = TypeVar("R")
 HANG_SECONDS = 20.0

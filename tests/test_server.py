@@ -13,9 +13,8 @@ from wrpme.daemon.log import THROTTLE_LINES_MAX
 from wrpme.effects import Adopted, Effect, Received, ReplyTo, TurnEnded
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnstableError
 from wrpme.limits import FRAME_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
-from wrpme.messages import (
-    AskView, Content, Done, Failed, Get, GetView, Notice, Put, Request, ViewIs, View,
-)  # fmt: skip
+from wrpme.messages import AskView, Content, Done, Failed, Get, GetView, Notice, Put, Request, ViewIs
+from wrpme.picture import View
 
 assert PATIENCE_SECONDS > server.LINGER_SECONDS
 

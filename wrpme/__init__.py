@@ -3,7 +3,7 @@
 The floors, from the ground up; an import points down only, and import-linter keeps it so::
 
     errors, limits      what can go wrong, and how large anything may get
-    messages            what is said: requests, replies, and what nodes say to each other
+    picture, messages   the view of the hive; what is said: requests, replies, and what nodes say to each other
     codec               bytes <-> messages
     ring, view,         where an entry lives; the agreed picture of the hive and its changes;
     consensus, beacon   how a change is decided; who is alive

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from wrpme import __version__, ring, view
 from wrpme.commands import Command, help_text
-from wrpme.messages import NodeId, State, View
+from wrpme.picture import NodeId, State, View
 
 if TYPE_CHECKING:
     from wrpme.client import Client

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from math import inf
 
 from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
-from wrpme.messages import NodeId
+from wrpme.picture import NodeId
 
 
 class Beacons:

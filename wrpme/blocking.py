@@ -14,7 +14,7 @@ from wrpme import errors
 from wrpme.client import Bytes, Client, Time
 from wrpme.hive import HiveStatus, Location
 from wrpme.limits import TIMEOUT_SECONDS
-from wrpme.messages import View
+from wrpme.picture import View
 
 R = TypeVar("R")
 

@@ -23,7 +23,8 @@ from typing import Union
 
 import msgspec
 
-from wrpme.messages import Accept, Accepted, Ballot, NodeId, Prepare, Promise, Proposal, Rejected
+from wrpme.messages import Accept, Accepted, Prepare, Promise, Rejected
+from wrpme.picture import Ballot, NodeId, Proposal
 
 NO_BALLOT = Ballot(0, b"", 0)
 

@@ -19,7 +19,8 @@ from wrpme.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, COPY_RETRY_SECONDS,
     COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS,
 )  # fmt: skip
-from wrpme.messages import Answer, Compare, Counts, Fill, NodeId, Pair, Stream, StreamAck, Synced, Writes
+from wrpme.messages import Answer, Compare, Counts, Fill, Pair, Stream, StreamAck, Writes
+from wrpme.picture import NodeId, Synced
 from wrpme.stream import Outgoing, take
 
 if TYPE_CHECKING:

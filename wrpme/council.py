@@ -17,10 +17,8 @@ from wrpme.limits import (
     BEACON_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS,
     VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
-from wrpme.messages import (
-    Accept, Accepted, Back, Ballot, Body, Change, Complaint, Down, Elect, Member, NodeId, Prepare, Promise, Proposal,
-    Rejected, State, View,
-)  # fmt: skip
+from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
+from wrpme.picture import Back, Ballot, Change, Down, Elect, Member, NodeId, Proposal, State, View
 
 URGENT = (Back, Down)
 """Changes that do not wait for a gap between views."""

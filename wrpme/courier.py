@@ -19,7 +19,8 @@ from typing import TypeVar
 from wrpme import errors, view
 from wrpme.connection import Connection, Lost, dial
 from wrpme.limits import CLIENT_REQUESTS_MAX, LINK_RETRY_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
-from wrpme.messages import READS, Failed, GetView, Reply, Request, State, View, ViewIs
+from wrpme.messages import READS, Failed, GetView, Reply, Request, ViewIs
+from wrpme.picture import State, View
 
 R = TypeVar("R")
 

@@ -16,7 +16,8 @@ from wrpme.beacon import Beacons
 from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings
 from wrpme.errors import WrpmeError
 from wrpme.limits import EVENTS_KEPT
-from wrpme.messages import NOBODY, Body, Change, Envelope, Failed, Forwarded, Member, NodeId, Reply, View
+from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply
+from wrpme.picture import NOBODY, Change, Member, NodeId, View
 from wrpme.tally import Tally
 
 if TYPE_CHECKING:

@@ -16,23 +16,9 @@ from wrpme import errors, ring, view
 from wrpme.courier import Courier
 from wrpme.limits import CONNECT_SECONDS_MAX, PAGE_ALIASES_MAX
 from wrpme.messages import (
-    Aliases,
-    Arc,
-    Count,
-    Done,
-    GetConfig,
-    GetStatus,
-    GetView,
-    Member,
-    Number,
-    PrefixScan,
-    RemoveAll,
-    State,
-    StopNode,
-    Text,
-    View,
-    ViewIs,
-)
+    Aliases, Count, Done, GetConfig, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
+)  # fmt: skip
+from wrpme.picture import Arc, Member, State, View
 
 R = TypeVar("R")
 STATUS_SECONDS = 2 * CONNECT_SECONDS_MAX

@@ -10,7 +10,8 @@ from wrpme.effects import Exit
 from wrpme.errors import StartError, UnavailableError, UnstableError, WrpmeError
 from wrpme.ground import Ground
 from wrpme.limits import ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, WAITING_LINE_SECONDS
-from wrpme.messages import Back, Change, Down, Join, NodeId, Refused, Report, State, View
+from wrpme.messages import Refused, Report
+from wrpme.picture import Back, Change, Down, Join, NodeId, State, View
 
 
 class Life:

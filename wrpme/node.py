@@ -24,11 +24,11 @@ from wrpme.ground import Ground, Origin
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.messages import (
-    Activated, AskView, Back, Beacon, BeaconAck, Body, Change, Committed, Complaint, Count, Done, Down, Envelope,
-    Forward, Forwarded, GetConfig,
-    GetStatus, GetTail, Join, NextView, NodeId, PrefixScan, Proposal, Refused, RemoveAll, Report, Request, StopNode,
-    Stream, StreamAck, Synced, Tail, Text, View, WholeView,
+    AskView, Beacon, BeaconAck, Body, Committed, Complaint, Count, Done, Envelope, Forward, Forwarded, GetConfig,
+    GetStatus, GetTail, NextView, PrefixScan, Refused, RemoveAll, Report, Request, StopNode, Stream, StreamAck, Tail,
+    Text, WholeView,
 )  # fmt: skip
+from wrpme.picture import Activated, Back, Change, Down, Join, NodeId, Proposal, Synced, View
 from wrpme.replica import accepts
 from wrpme.router import Router
 from wrpme.status import figures

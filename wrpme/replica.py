@@ -31,7 +31,8 @@ from wrpme.entries import (
 from wrpme.errors import IndeterminateError, UnstableError
 from wrpme.ground import Ground, Origin
 from wrpme.limits import PENDING_BYTES_MAX, PENDING_WRITES_MAX
-from wrpme.messages import Activated, Arc, Committed, EntryRequest, GetTail, NodeId, Pair, Reply, Stream, Tail
+from wrpme.messages import Committed, EntryRequest, GetTail, Pair, Reply, Stream, Tail
+from wrpme.picture import Activated, Arc, NodeId
 from wrpme.operations import Write, decide
 from wrpme.tally import size_of
 from wrpme.view import owner_among

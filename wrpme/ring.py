@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 from wrpme.errors import TooLargeError, UsageError
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS, STRETCHES_MAX, STRETCHES_USUAL
-from wrpme.messages import Arc, NodeId, View
+from wrpme.picture import Arc, NodeId, View
 
 RING = 1 << 64
 SLOT = RING // SLOTS

@@ -17,9 +17,10 @@ from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, Un
 from wrpme.ground import Ground, Origin
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX
 from wrpme.messages import (
-    NOBODY, READS, Arc, Beacon, Cas, Count, EntryRequest, Forward, GetConfig, GetStatus, GetUpdate, GetView, NodeId,
-    NodeRequest, PrefixScan, Put, RemoveAll, RemoveIf, Reply, Request, State, StopNode, Update, ViewIs,
+    READS, Beacon, Cas, Count, EntryRequest, Forward, GetConfig, GetStatus, GetUpdate, GetView, NodeRequest,
+    PrefixScan, Put, RemoveAll, RemoveIf, Reply, Request, StopNode, Update, ViewIs,
 )  # fmt: skip
+from wrpme.picture import NOBODY, Arc, NodeId, State
 from wrpme.replica import Role
 from wrpme.ring import arc_at, check_alias, check_content, hash_of
 from wrpme.table import Table

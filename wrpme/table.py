@@ -21,7 +21,8 @@ from wrpme.ground import Ground, Origin
 from wrpme.limits import (
     COPIES_IN_MAX, EXPIRE_ENTRIES_MAX, EXPIRE_SECONDS, PAGE_ALIASES_MAX, PAGE_ENTRIES_SCANNED_MAX, WIPE_ENTRIES_MAX,
 )  # fmt: skip
-from wrpme.messages import Aliases, Arc, Count, NodeId, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck, View
+from wrpme.messages import Aliases, Count, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck
+from wrpme.picture import Arc, NodeId, View
 from wrpme.replica import Replica, Role
 from wrpme.tally import size_of
 from wrpme.view import owner_among

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from wrpme import ring
 from wrpme.limits import ARCS_PER_MEMBER_MAX, MEMBERS_MAX, SLOTS, VOTERS_MAX
-from wrpme.messages import Activated, Arc, Back, Change, Down, Elect, Join, Member, NodeId, State, Synced, View
+from wrpme.picture import Activated, Arc, Back, Change, Down, Elect, Join, Member, NodeId, State, Synced, View
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(View).decode

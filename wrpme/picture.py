@@ -1,0 +1,127 @@
+"""The picture of the hive: the view, the changes that make the next one, and what Paxos decides about them.
+
+Part of what is said on the wire, see :mod:`wrpme.messages`; the rules are in design.md, "The view".
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Union
+
+from msgspec import Struct
+
+NodeId = bytes
+NOBODY: NodeId = b""
+
+# --- the view -------------------------------------------------------------------------------------
+
+
+class State(IntEnum):
+    """What the hive agreed on about a member."""
+
+    UP = 0
+    LEAVING = 1
+    DOWN = 2
+
+
+class Member(Struct, frozen=True, array_like=True):
+    """A node of the hive; ``joined`` is the epoch of its first view, and so its seniority."""
+
+    id: NodeId
+    incarnation: int
+    address: str
+    joined: int
+    state: State
+
+
+class Arc(Struct, frozen=True, array_like=True):
+    """The stretch of the ring after the end of the arc before, up to ``end`` itself. See design.md for the rest."""
+
+    end: int
+    version: int
+    holders: tuple[NodeId, ...]
+    incoming: tuple[NodeId, ...] = ()
+    prev: tuple[NodeId, ...] = ()
+
+
+class View(Struct, frozen=True, array_like=True):
+    """The agreed, numbered picture of the whole hive. ``members`` are in order of seniority, ``arcs`` of the ring;
+    the first of ``voters`` is the senior."""
+
+    epoch: int
+    hive: bytes
+    generation: int
+    replication: int
+    members: tuple[Member, ...]
+    arcs: tuple[Arc, ...]
+    voters: tuple[NodeId, ...]
+
+
+# --- changes of the view -----------------------------------------------------------------------------------------
+
+
+class Join(Struct, frozen=True, array_like=True, tag=1):
+    """A new node asks to become a member."""
+
+    node: NodeId
+    incarnation: int
+    address: str
+
+
+class Back(Struct, frozen=True, array_like=True, tag=2):
+    """A member started again, or was wrongly taken for dead."""
+
+    node: NodeId
+    incarnation: int
+    address: str
+
+
+class Down(Struct, frozen=True, array_like=True, tag=3):
+    """A member is dead (or ``planned``: stops); ``incarnation`` says which life of it ended."""
+
+    node: NodeId
+    incarnation: int
+    planned: bool = False
+
+
+class Synced(Struct, frozen=True, array_like=True, tag=4):
+    """The owner of the arc says that ``node`` has all of it."""
+
+    end: int
+    version: int
+    node: NodeId
+    reporter: NodeId
+    incarnation: int
+
+
+class Activated(Struct, frozen=True, array_like=True, tag=5):
+    """The owner serves the arc at this version: nobody else can believe to be its owner any more."""
+
+    end: int
+    version: int
+    reporter: NodeId
+    incarnation: int
+
+
+class Elect(Struct, frozen=True, array_like=True, tag=6):
+    """One more voter, which has acknowledged the present view."""
+
+    node: NodeId
+
+
+Change = Union[Join, Back, Down, Synced, Activated, Elect]
+
+
+class Proposal(Struct, frozen=True, array_like=True):
+    """What Paxos decides: the changes that make the next view, and the digest of the result."""
+
+    changes: tuple[Change, ...]
+    digest: bytes
+
+
+class Ballot(Struct, frozen=True, array_like=True, order=True):
+    """Number of an attempt; the incarnation keeps attempts of one node's different lives apart."""
+
+    round: int
+    node: NodeId
+    incarnation: int
