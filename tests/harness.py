@@ -1,0 +1,245 @@
+"""A handful of nodes driven by hand: virtual time, a network of one delay, disks of one delay, no faults of its own.
+
+Tests say what happens and when; :mod:`tests.sim` is where chance does. ``Hive.go`` lets time pass, ``Hive.ask`` asks
+and waits, ``Hive.cut`` and ``Hive.drop`` lose messages, ``Hive.kill`` ends a process.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+from wrpme import view as views
+from wrpme.effects import (
+    Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, Say, Send, Settings,
+    StopAsked, TurnEnded, Woken,
+)  # fmt: skip
+from wrpme.errors import BY_CODE
+from wrpme.messages import Body, Content, Envelope, Failed, Get, Reply, Request
+from wrpme.node import Node
+from wrpme.picture import View
+from wrpme.store import MemoryStore
+
+NETWORK_SECONDS = 0.0005
+DISK_SECONDS = 0.001
+HIVE = b"h" * 16
+
+
+def identity(name: str) -> bytes:
+    """The id of the node at that address: names sort as ids do."""
+    return name.encode().ljust(16, b"\0")
+
+
+class Hive:
+    """``nodes`` and ``stores`` are by address; ``lines``, ``exits`` and ``sent`` keep what was said."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.nodes: dict[str, Node] = {}
+        self.stores: dict[str, MemoryStore] = {}
+        self.lines: list[tuple[str, str, str]] = []
+        self.exits: dict[str, Exit] = {}
+        self.sent: list[tuple[str, str, Body]] = []
+        self.replies: dict[int, Reply] = {}
+        self.drop: Callable[[str, str, Body], bool] = lambda source, target, body: False
+        """Loses a message for which it says so."""
+        self.slow_disks: set[str] = set()
+        """Batches of these never arrive."""
+        self._cut: set[frozenset[str]] = set()
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = count(1)
+        self._wakes: dict[str, tuple[float, Node]] = {}
+        self._lives: dict[str, int] = {}
+        self._sessions: dict[int, str] = {}
+
+    # --- what a test does ----------------------------------------------------------------------------------------
+
+    def start(self, name: str, *peers: str, hive: bytes = b"", replication: int = 1) -> Node:
+        """A process on the store of that address: its next life."""
+        life = self._lives[name] = self._lives.get(name, 0) + 1
+        store = self.stores.setdefault(name, MemoryStore())
+        settings = Settings(identity(name), life, name, peers, replication, hive, '{"a": 1}')
+        node = self.nodes[name] = Node(settings, store, self.now)
+        self._carry_out(name, node.start(self.now))
+        return node
+
+    def kill(self, name: str) -> None:
+        """Power off: what is on its way to the disk or the network from now on does not arrive."""
+        del self.nodes[name]
+        for other in list(self.nodes):
+            self.event(other, LinkDown(name, "connection refused"))
+
+    def cut(self, *pair: str) -> None:
+        """Messages between the two are lost until ``heal``; nobody is told."""
+        self._cut.add(frozenset(pair))
+
+    def heal(self) -> None:
+        """Ends all cuts."""
+        self._cut.clear()
+        self.drop = lambda source, target, body: False
+        for name in list(self.nodes):
+            for other in self.nodes:
+                if other != name and name in self.nodes:
+                    self.event(name, LinkUp(other))
+
+    def go(self, seconds: float) -> None:
+        """Lets time pass."""
+        end = self.now + seconds
+        while self._heap and self._heap[0][0] <= end:
+            self.now, _, then = heapq.heappop(self._heap)
+            then()
+        self.now = end
+
+    def until(self, reached: Callable[[], bool], seconds: float = 10.0) -> float:
+        """Lets time pass until something is so; gives how long it took."""
+        began = self.now
+        while not reached():
+            assert self.now - began < seconds, f"not reached in {seconds} s: {self.story()}"
+            self.go(0.01)
+        return self.now - began
+
+    def stable(self, *names: str, seconds: float = 10.0) -> float:
+        """Waits until all of these, and no others, are the stable hive; gives how long it took."""
+
+        def reached() -> bool:
+            for name in names:
+                view = self.nodes[name].view
+                if view is None or {member.address for member in view.members} != set(names):
+                    return False
+                if views.condition(view).word != "stable" or not self.nodes[name].ground.lives:
+                    return False
+            return len({self.nodes[name].ground.view for name in names}) == 1
+
+        return self.until(reached, seconds)
+
+    def send(self, name: str, request: Request) -> int:
+        """Asks without waiting; gives the number under which ``replies`` will have the answer."""
+        session = next(self._numbers)
+        self.event(name, Requested(session, request))
+        return session
+
+    def ask(self, name: str, request: Request, seconds: float = 5.0) -> Reply:
+        """Asks and waits for the answer."""
+        session = self.send(name, request)
+        self.until(lambda: session in self.replies, seconds)
+        return self.replies[session]
+
+    def get(self, name: str, alias: str) -> bytes:
+        """The content of an entry that has to be there."""
+        reply = self.ask(name, Get(1, alias))
+        assert isinstance(reply, Content), reply
+        return reply.content
+
+    def stop(self, name: str) -> None:
+        """A signal."""
+        self.event(name, StopAsked())
+
+    def event(self, name: str, event: Event) -> None:
+        """Hands an event in, and ends the turn."""
+        for part in (event, TurnEnded()):
+            if name in self.nodes:
+                self._carry_out(name, self.nodes[name].handle(part, self.now))
+
+    def view(self, name: str) -> View:
+        """The view of a node that has one."""
+        view = self.nodes[name].view
+        assert view is not None
+        return view
+
+    def said(self, name: str, words: str) -> bool:
+        """Whether a node logged a line with these words."""
+        return any(words in line for speaker, _, line in self.lines if speaker == name)
+
+    def story(self) -> str:
+        """The last lines of all logs, for a failed test."""
+        return "\n".join(" ".join(line) for line in self.lines[-15:])
+
+    # --- what the world does -------------------------------------------------------------------------------------
+
+    def _at(self, when: float, then: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (when, next(self._numbers), then))
+
+    def _carry_out(self, name: str, effects: list[Effect]) -> None:
+        node = self.nodes[name]
+        for effect in effects:
+            if isinstance(effect, Persist):
+                if name not in self.slow_disks:
+                    self._at(self.now + DISK_SECONDS, lambda e=effect: self._persist(name, node, e))  # type: ignore[misc]
+            elif isinstance(effect, Send):
+                self._post(name, effect)
+            elif isinstance(effect, ReplyTo):
+                self._answer(name, effect)
+            elif isinstance(effect, Say):
+                self.lines.append((name, effect.level, effect.line))
+            elif isinstance(effect, Exit):
+                self.exits[name] = effect
+                self.nodes.pop(name, None)
+        if name in self.nodes:
+            node.validate()
+            self._wake(name, node)
+
+    def _wake(self, name: str, node: Node) -> None:
+        due = (node.wake_at, node)
+        if self._wakes.get(name) != due and node.wake_at < float("inf"):
+            self._wakes[name] = due
+            self._at(max(self.now, node.wake_at), lambda: self._woken(name, due))
+
+    def _woken(self, name: str, due: tuple[float, Node]) -> None:
+        if self._wakes.get(name) == due and self.nodes.get(name) is due[1]:
+            del self._wakes[name]
+            self.event(name, Woken())
+
+    def _persist(self, name: str, node: Node, batch: Persist) -> None:
+        if self.nodes.get(name) is node:
+            self.stores[name].write(batch.operations, True)
+            self.event(name, Persisted(batch.batch))
+
+    def _post(self, source: str, send: Send) -> None:
+        target, body = send.address, send.envelope.body
+        self.sent.append((source, target, body))
+        if frozenset((source, target)) in self._cut or self.drop(source, target, body):
+            return
+        if target not in self.nodes:
+            self._at(self.now, lambda: self._refused(source, target))
+            return
+        self._at(self.now + NETWORK_SECONDS, lambda: self._receive(source, target, send.envelope))
+
+    def _refused(self, source: str, target: str) -> None:
+        if source in self.nodes and target not in self.nodes:
+            self.event(source, LinkDown(target, "connection refused"))
+
+    def _receive(self, source: str, target: str, envelope: Envelope) -> None:
+        if target in self.nodes:
+            session = -next(self._numbers)
+            self._sessions[session] = source
+            self.event(target, Received(session, envelope))
+
+    def _answer(self, name: str, effect: ReplyTo) -> None:
+        if isinstance(effect.reply, Envelope):
+            source = self._sessions[effect.session]
+            self._post(name, Send(source, effect.reply))
+        else:
+            assert effect.session not in self.replies, "a request is answered once"
+            assert self.now < effect.valid_until, "no answer leaves after its lease"
+            self.replies[effect.session] = effect.reply
+
+
+def word_of(reply: Reply) -> str:
+    """The word of a failure; empty for a success."""
+    return BY_CODE[reply.code].word if isinstance(reply, Failed) else ""
+
+
+def hive_of(*names: str) -> Hive:
+    """A stable hive of these nodes, the first of which founded it; old enough to suspect somebody."""
+    hive = Hive()
+    hive.start(names[0], hive=HIVE)
+    hive.go(0.1)
+    for name in names[1:]:
+        hive.start(name, names[0])
+        hive.until(lambda name=name: name in hive.nodes and hive.nodes[name].ground.lives)  # type: ignore[misc]
+    hive.stable(*names)
+    hive.go(11.0)
+    hive.stable(*names)
+    hive.sent.clear()
+    return hive

@@ -1,0 +1,161 @@
+"""Where an alias lies, and which slices a node gets."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wrpme import ring
+from wrpme.errors import TooLargeError, UsageError
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS, STRETCHES_MAX
+from wrpme.picture import Arc, View
+
+A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
+
+
+def arcs_of(*parts: tuple[int, bytes]) -> tuple[Arc, ...]:
+    """Arcs of so many slots, each with its owner."""
+    arcs: list[Arc] = []
+    slots = 0
+    for width, owner in parts:
+        slots += width
+        arcs.append(Arc(ring.end_of_slot(slots), 1, (owner,)))
+    assert slots == SLOTS
+    return tuple(arcs)
+
+
+# --- aliases -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alias", ["a", "été", "a/b:c", "x" * ALIAS_BYTES_MAX, "é" * (ALIAS_BYTES_MAX // 2), "😀"])
+def test_an_alias_is_its_utf_8(alias: str) -> None:
+    assert ring.check_alias(alias) == alias.encode()
+
+
+@pytest.mark.parametrize("alias", ["", "a b", " ", "a\n", "a\t", "\0", "\x7f", "\x85", "a\u2003b", "\ud800"])
+def test_no_alias(alias: str) -> None:
+    with pytest.raises(UsageError):
+        ring.check_alias(alias)
+
+
+@pytest.mark.parametrize("alias", ["x" * (ALIAS_BYTES_MAX + 1), "é" * (ALIAS_BYTES_MAX // 2 + 1)])
+def test_an_alias_is_measured_in_bytes(alias: str) -> None:
+    with pytest.raises(TooLargeError):
+        ring.check_alias(alias)
+
+
+def test_a_content_has_its_limit() -> None:
+    ring.check_content(bytes(CONTENT_BYTES_MAX))
+    with pytest.raises(TooLargeError):
+        ring.check_content(bytes(CONTENT_BYTES_MAX + 1))
+
+
+def test_the_hash_never_changes() -> None:
+    """It decides where data lies on every disk: another value would lose it all."""
+    assert ring.hash_of("entry") == ring.hash_of(b"entry") == 0x6A9FE39C80477F94
+    assert ring.hash_of("é") == ring.hash_of("é".encode())
+
+
+@given(st.text(max_size=20))
+def test_a_hash_is_on_the_ring(alias: str) -> None:
+    try:
+        encoded = alias.encode()
+    except UnicodeEncodeError:
+        return
+    assert 0 <= ring.hash_of(encoded) < ring.RING
+
+
+# --- arcs --------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, SLOTS - 1), unique=True, max_size=20), st.integers(0, ring.RING - 1))
+def test_each_position_lies_in_one_arc(cuts: list[int], position: int) -> None:
+    bounds = [*sorted(cuts), SLOTS]
+    arcs = tuple(Arc(ring.end_of_slot(bound), 1, (A,)) for bound in bounds)
+    view = View(1, b"h", 1, 1, (), arcs, ())
+    index = ring.arc_at(view, position)
+    assert ring.arc_start(view, index) <= position <= arcs[index].end
+    for at, arc in enumerate(arcs):
+        assert ring.arc_at(view, arc.end) == at
+        assert ring.arc_at(view, ring.arc_start(view, at)) == at
+    assert sum(ring.width(arcs, at) for at in range(len(arcs))) == SLOTS
+
+
+def test_slots() -> None:
+    assert ring.slot_of(0) == 0
+    assert ring.slot_of(ring.RING - 1) == SLOTS - 1
+    assert ring.end_of_slot(SLOTS) == ring.RING - 1
+    assert ring.slot_of(ring.end_of_slot(7)) == 6
+    assert ring.slot_of(ring.end_of_slot(7) + 1) == 7
+
+
+def test_stretches_are_counted_on_the_circle() -> None:
+    quarter = SLOTS // 4
+    assert ring.stretches(arcs_of((quarter, A), (quarter, B), (quarter, B), (quarter, A)), A) == 1
+    assert ring.stretches(arcs_of((quarter, A), (quarter, B), (quarter, A), (quarter, B)), A) == 2
+    assert ring.stretches(arcs_of((SLOTS, A)), A) == 1
+    assert ring.stretches(arcs_of((SLOTS, A)), B) == 0
+
+
+def test_a_receiver_counts_as_the_future_owner() -> None:
+    arcs = (Arc(ring.end_of_slot(SLOTS // 2), 1, (A,), (B,)), Arc(ring.RING - 1, 1, (A,)))
+    assert ring.loads(arcs) == {A: SLOTS // 2, B: SLOTS // 2}
+
+
+# --- who gives how much ------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=12), st.integers(0, 3000))
+def test_gives_levels_the_highest(givers: list[tuple[int, int]], want: int) -> None:
+    amounts = [amount for amount, _ in givers]
+    caps = [min(amount, cap) for amount, cap in givers]
+    given_away = ring.gives(amounts, caps, want)
+    assert sum(given_away) == min(want, sum(caps))
+    assert all(0 <= gift <= cap for gift, cap in zip(given_away, caps, strict=True))
+    left = [amount - gift for amount, gift in zip(amounts, given_away, strict=True)]
+    could_give = [rest for rest, gift, cap in zip(left, given_away, caps, strict=True) if gift < cap]
+    gave = [rest for rest, gift in zip(left, given_away, strict=True) if gift]
+    if could_give and gave:
+        assert max(could_give) <= min(gave) + 2, "nobody gives while a clearly higher one could"
+
+
+# --- plans -------------------------------------------------------------------------------------------------------
+
+
+def test_the_second_node_takes_half() -> None:
+    cuts = ring.plan(ring.whole_ring(A, 1), B, SLOTS // 2, lambda arc: True, {A: 1})
+    assert sum(head + tail for head, tail in cuts.values()) == SLOTS // 2
+    assert len(cuts) <= STRETCHES_MAX
+
+
+def test_who_has_its_share_takes_nothing() -> None:
+    arcs = arcs_of((SLOTS // 2, A), (SLOTS // 2, B))
+    assert ring.plan(arcs, B, SLOTS // 2, lambda arc: True, {A: 1, B: 2}) == {}
+
+
+def test_most_is_taken_from_the_most_loaded() -> None:
+    arcs = arcs_of((SLOTS * 3 // 4, A), (SLOTS // 4, B))
+    cuts = ring.plan(arcs, C, SLOTS // 3, lambda arc: True, {A: 1, B: 2})
+    assert set(cuts) == {0}, "B has less than a third already"
+    assert sum(cuts[0]) == SLOTS // 3
+
+
+def test_what_may_not_move_stays() -> None:
+    arcs = arcs_of((SLOTS // 2, A), (SLOTS // 2, B))
+    cuts = ring.plan(arcs, C, SLOTS // 3, lambda arc: arc.holders == (B,), {A: 1, B: 2})
+    assert set(cuts) == {1}
+    assert ring.plan(arcs, C, SLOTS // 3, lambda arc: False, {A: 1, B: 2}) == {}
+
+
+def test_a_holder_takes_nothing_of_its_own_arc() -> None:
+    arcs = (Arc(ring.RING - 1, 1, (A, B)),)
+    assert ring.plan(arcs, B, SLOTS // 2, lambda arc: True, {A: 1, B: 2}) == {}
+
+
+def test_a_cut_never_exceeds_its_arc() -> None:
+    parts = [(SLOTS // 64, bytes([65 + index % 32]) * 16) for index in range(64)]
+    arcs = arcs_of(*parts)
+    cuts = ring.plan(arcs, b"z" * 16, SLOTS // 33, lambda arc: True, {})
+    assert sum(head + tail for head, tail in cuts.values()) == SLOTS // 33
+    assert all(head + tail <= ring.width(arcs, index) for index, (head, tail) in cuts.items())
