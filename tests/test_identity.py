@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from wrpme.daemon.identity import KEY, STARTS_MAX, next_life
+from wrpme.daemon.identity import KEY, next_life
+from wrpme.limits import STARTS_MAX
 from wrpme.effects import Operation
 from wrpme.errors import StorageError
 from wrpme.store import MemoryStore

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from tests.daemon_parts import Daemon, daemon, envelope, play
+from wrpme import limits
 from wrpme.codec import PREFACE, encode
 from wrpme.daemon import links
 from wrpme.effects import Effect, Event, LinkDown, LinkUp, Received, ReplyTo, Send, StopAsked, TurnEnded
@@ -225,7 +226,7 @@ def test_a_link_that_nobody_needs_is_closed() -> None:
             tell(a, b.address, AskView())
             await a.node.hears(LinkUp)
             await b.node.until(lambda: len(b.runner.server.sessions) == 2 and len(b.node.bodies()) == 1)
-            a.now += links.IDLE_SECONDS + 1
+            a.now += limits.LINK_IDLE_SECONDS + 1
             a.runner.links.tick(a.now)
             await b.node.until(lambda: not b.runner.server.sessions)
             assert a.node.heard(LinkDown) == []
@@ -242,7 +243,7 @@ def test_nobody_is_dialled_for_ever() -> None:
             a.now = 100.0
             tell(a, address, AskView())
             await a.node.hears(LinkDown, 2)
-            a.now += links.IDLE_SECONDS + 1
+            a.now += limits.LINK_IDLE_SECONDS + 1
             a.runner.links.tick(a.now)
             assert a.runner.links._links == {}
 

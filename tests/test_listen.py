@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from wrpme.address import Address
-from wrpme.daemon.listen import FILES_BESIDE_CLIENTS, check_peers, listen, room_for_clients
+from wrpme.daemon.listen import check_peers, listen, room_for_clients
+from wrpme.limits import FILES_BESIDE_CLIENTS
 from wrpme.errors import StartError, UsageError
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from wrpme.daemon.log import THROTTLE_LINES_MAX, THROTTLE_SECONDS, Log, Throttle
+from wrpme.daemon.log import Log, Throttle
+from wrpme.limits import THROTTLE_LINES_MAX, THROTTLE_SECONDS
 from wrpme.errors import StartError
 from wrpme.limits import LOG_LINE_CHARACTERS_MAX
 

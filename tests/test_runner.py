@@ -137,7 +137,7 @@ def test_the_node_is_woken_at_its_time() -> None:
 def test_after_the_sleep_of_the_machine_the_node_is_woken_late_rather_than_never(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(runners, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(runners, "WALL_CLOCK_SECONDS", 0.01)
 
     async def scenario() -> None:
         async with daemon() as d:

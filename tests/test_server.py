@@ -9,14 +9,14 @@ import pytest
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, closed, daemon, echo, envelope, play, silence
 from wrpme.codec import PREFACE, encode
 from wrpme.daemon import server
-from wrpme.daemon.log import THROTTLE_LINES_MAX
+from wrpme import limits
 from wrpme.effects import Adopted, Effect, Received, ReplyTo, TurnEnded
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnstableError
 from wrpme.limits import FRAME_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
 from wrpme.messages import AskView, Content, Done, Failed, Get, GetView, Notice, Put, Request, ViewIs
 from wrpme.picture import View
 
-assert PATIENCE_SECONDS > server.LINGER_SECONDS
+assert PATIENCE_SECONDS > limits.LINGER_SECONDS
 
 
 def failure(reply: object) -> Failed:
@@ -348,10 +348,10 @@ def test_half_a_frame_and_then_nothing() -> None:
             await half.writer.drain()
             await round_trips(d)
             assert d.runner.server.partial_bytes == 600
-            d.now = begin + PARTIAL_FRAME_SECONDS_MAX + server.SWEEP_SECONDS
+            d.now = begin + PARTIAL_FRAME_SECONDS_MAX + limits.SESSION_SWEEP_SECONDS
             d.runner.server.tick(d.now)
             assert await mute.rest() == server.FOREIGN, "it never said a word"
-            d.now = begin + 2 * PARTIAL_FRAME_SECONDS_MAX + server.SWEEP_SECONDS
+            d.now = begin + 2 * PARTIAL_FRAME_SECONDS_MAX + limits.SESSION_SWEEP_SECONDS
             d.runner.server.tick(d.now)
             refusal = failure(await half.reply())
             assert "has not gone on" in refusal.sentence
@@ -404,11 +404,11 @@ def test_many_bad_connections_do_not_fill_the_log() -> None:
     async def scenario() -> None:
         async with daemon() as d:
             d.now = 1000.0
-            for _ in range(3 * THROTTLE_LINES_MAX):
+            for _ in range(3 * limits.THROTTLE_LINES_MAX):
                 async with Raw(d.port) as client:
                     client.writer.write(b"GET / HTTP/1.1\r\n\r\n")
                     await client.rest()
-            assert len(d.log.lines) == THROTTLE_LINES_MAX
+            assert len(d.log.lines) == limits.THROTTLE_LINES_MAX
             d.now = 1100.0
             d.runner.server.tick(d.now)
             assert "20 more lines" in d.log.lines[-1]

@@ -16,18 +16,9 @@ from typing import Protocol, cast
 from wrpme import address as addresses
 from wrpme import errors
 from wrpme.codec import PREFACE, Decoder, encode
-from wrpme.limits import CONNECT_SECONDS_MAX
+from wrpme.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, PING_SECONDS, SILENT_SECONDS_MAX
 from wrpme.messages import READS, Failed, GetView, Notice, Reply, Request
 
-WRITE_BYTES = 256 * 1024
-"""Frames are joined up to this size; a full system buffer makes the rest wait unencoded."""
-SWEEP_SECONDS = 0.01
-"""Deadlines that lie closer together than this are looked at together."""
-PING_SECONDS = 1.5
-"""A node that owes an answer and has said nothing for so long is asked for something that every live one answers at
-once..."""
-SILENT_SECONDS_MAX = 4.5
-"""...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
 PING_ID = -1
 
 
@@ -105,7 +96,7 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         if self._sweep is None:
             self._arm_sweep(min(deadline, self._heard_at + PING_SECONDS))
-        elif deadline < self._sweep.when() - SWEEP_SECONDS:
+        elif deadline < self._sweep.when() - CLIENT_SWEEP_SECONDS:
             self._arm_sweep(deadline)
         return future
 
@@ -119,7 +110,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=4 * WRITE_BYTES)
+        self._transport.set_write_buffer_limits(high=4 * CLIENT_WRITE_BYTES)
         self._transport.write(PREFACE)
 
     def data_received(self, data: bytes) -> None:
@@ -196,7 +187,7 @@ class Connection(asyncio.Protocol):
             self._left += 1
             frames.append(frame)
             size += len(frame)
-            if size >= WRITE_BYTES:
+            if size >= CLIENT_WRITE_BYTES:
                 transport.write(b"".join(frames) if len(frames) > 1 else frame)
                 frames, size = [], 0
         if frames:
@@ -205,7 +196,7 @@ class Connection(asyncio.Protocol):
     def _arm_sweep(self, when: float) -> None:
         if self._sweep is not None:
             self._sweep.cancel()
-        self._sweep = self._loop.call_at(when + SWEEP_SECONDS, self._look_after)
+        self._sweep = self._loop.call_at(when + CLIENT_SWEEP_SECONDS, self._look_after)
 
     def _look_after(self) -> None:
         self._sweep = None

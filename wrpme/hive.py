@@ -14,17 +14,13 @@ from msgspec import Struct
 from wrpme import address as addresses
 from wrpme import errors, ring, view
 from wrpme.courier import Courier
-from wrpme.limits import CONNECT_SECONDS_MAX, PAGE_ALIASES_MAX
+from wrpme.limits import PAGE_ALIASES_MAX, STATUS_SECONDS, VIEW_SECONDS
 from wrpme.messages import (
     Aliases, Count, Done, GetConfig, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
 )  # fmt: skip
 from wrpme.picture import Arc, Member, State, View
 
 R = TypeVar("R")
-STATUS_SECONDS = 2 * CONNECT_SECONDS_MAX
-"""A node that has not told its figures by then is shown as silent."""
-VIEW_SECONDS = 0.5
-"""Whoever waits for the hive asks for the view so often, should a notice get lost."""
 
 
 class Copy(Struct, frozen=True):

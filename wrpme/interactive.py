@@ -16,14 +16,12 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
 from wrpme.commands import complete
+from wrpme.limits import HISTORY_LINES_MAX, HISTORY_LINE_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     from wrpme.client import Client
 
 PROMPT = "> "
-HISTORY_LINES_MAX = 1000
-HISTORY_LINE_CHARACTERS_MAX = 4096
-"""A longer line is not kept: it is a content rather than a command."""
 
 
 def history_path() -> Path:

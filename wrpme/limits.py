@@ -107,3 +107,59 @@ LOG_LINE_CHARACTERS_MAX = 2000
 """A longer line of the log is cut."""
 EVENTS_KEPT = 256
 """What a node remembers of its own history for ``story``."""
+
+# --- the client and the shell ----------------------------------------------------------------------------------------
+CLIENT_WRITE_BYTES = 256 * 1024
+"""Frames are joined up to this size; a full system buffer makes the rest wait unencoded."""
+CLIENT_SWEEP_SECONDS = 0.01
+"""Deadlines that lie closer together than this are looked at together."""
+PING_SECONDS = 1.5
+"""A node that owes an answer and has said nothing for so long is asked for something that every live one answers at
+once..."""
+SILENT_SECONDS_MAX = 4.5
+"""...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
+STATUS_SECONDS = 2 * CONNECT_SECONDS_MAX
+"""A node that has not told its figures by then is shown as silent."""
+VIEW_SECONDS = 0.5
+"""Whoever waits for the hive asks for the view so often, should a notice get lost."""
+HISTORY_LINES_MAX = 1000
+HISTORY_LINE_CHARACTERS_MAX = 4096
+"""A longer line is not kept: it is a content rather than a command."""
+TIMEOUT_SECONDS_MAX = 86_400.0
+LOCAL_NODES_MAX = 64
+"""Of a hive that the shell starts itself."""
+PORTS_TRIED_MAX = 1000
+LOCAL_START_SECONDS_MAX = 60.0
+LOCAL_ASK_SECONDS = 0.05
+"""How often a starting hive is looked at."""
+
+# --- connections, disk and log of the daemon -------------------------------------------------------------------------
+SESSIONS_OPTION_MAX = 1_000_000
+LINK_IDLE_SECONDS = 60.0
+LINK_HIGH_WATER_BYTES = 64 * 1024
+WALL_CLOCK_SECONDS = 1.0
+CLOSE_SECONDS_MAX = 1.0
+"""At the end: how long answers may take to leave, and the last batch to reach the disk."""
+DRAIN_SECONDS = 0.1
+"""After a planned stop clients get so long to hear of it, while whatever they still ask is declined."""
+NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
+"""Two connections of each other node. What a connection is, its first message tells: until then it is not counted as
+a client, and a node's never is, so that clients can't shut nodes out."""
+LINGER_SECONDS = 1.0
+"""After the last word to a connection what still arrives is thrown away for so long: else the system would answer it
+with a reset, which may overtake that word."""
+SESSION_SWEEP_SECONDS = PARTIAL_FRAME_SECONDS_MAX / 6
+UNACKNOWLEDGED_SECONDS_MAX = 1.5 * LEASE_SECONDS
+"""A connection on which the other machine takes nothing for so long has ended: after a cut that is healed, the system
+itself would wait for minutes before it sends again."""
+KEEPALIVE_SECONDS = 30
+BACKLOG_CONNECTIONS = 1024
+FILES_BESIDE_CLIENTS = 1200
+"""For the data directory, the log, and the connections of other nodes."""
+BLOCK_CACHE_BYTES = 64 * MIB
+WRITE_BUFFER_BYTES = 16 * MIB
+"""What gathers in memory (and in the log that a start reads again) before it becomes a table."""
+STARTS_MAX = (1 << 31) - 1
+"""So that an incarnation fits into 63 bits."""
+THROTTLE_LINES_MAX = 10
+THROTTLE_SECONDS = 10.0

@@ -19,14 +19,10 @@ from time import monotonic
 
 from wrpme import errors, view
 from wrpme.client import Client
-from wrpme.limits import STOP_SECONDS_MAX
+from wrpme.limits import LOCAL_ASK_SECONDS, LOCAL_START_SECONDS_MAX, PORTS_TRIED_MAX, STOP_SECONDS_MAX
 
 HOST = "127.0.0.1"
 PORT = 5909
-PORTS_TRIED_MAX = 1000
-START_SECONDS_MAX = 60.0
-ASK_SECONDS = 0.05
-"""How often a starting hive is looked at."""
 
 
 class LocalHive:
@@ -96,9 +92,9 @@ class LocalHive:
 
         Raises:
             StartError: a node ended.
-            TimeoutError: it took longer than ``START_SECONDS_MAX``.
+            TimeoutError: it took longer than ``LOCAL_START_SECONDS_MAX``.
         """
-        end = monotonic() + START_SECONDS_MAX
+        end = monotonic() + LOCAL_START_SECONDS_MAX
         wanted = len(self._ports)
         state = "no node answers yet"
         async with Client(self.addresses, timeout=1.0) as client:
@@ -118,9 +114,9 @@ class LocalHive:
                         return
                     state = f"{up} of {wanted} nodes are up, {condition.word}"
                 progress(f"starting a hive of {wanted} nodes: {state}")
-                await asyncio.sleep(ASK_SECONDS)
+                await asyncio.sleep(LOCAL_ASK_SECONDS)
         logs = self._directory.absolute()
-        raise errors.TimeoutError(f"after {START_SECONDS_MAX:g} s: {state}; the logs are in {logs}")
+        raise errors.TimeoutError(f"after {LOCAL_START_SECONDS_MAX:g} s: {state}; the logs are in {logs}")
 
     def _check_alive(self) -> None:
         for number, process in self._processes.items():

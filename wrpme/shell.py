@@ -19,7 +19,7 @@ from wrpme import __version__, errors
 from wrpme import address as addresses
 from wrpme.answers import Answer, carry_out, escaped, shown
 from wrpme.commands import Command, nearest, parse, parse_words
-from wrpme.limits import CONTENT_BYTES_MAX, TIMEOUT_SECONDS
+from wrpme.limits import CONTENT_BYTES_MAX, LOCAL_NODES_MAX, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from wrpme.client import Client
 
 DAEMON = addresses.DEFAULT
-TIMEOUT_SECONDS_MAX = 86_400.0
-NODES_MAX = 64
-"""Of a hive that the shell starts itself."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -89,7 +86,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         elif option == "--timeout":
             given["timeout"] = _number(option, value, 0.001, TIMEOUT_SECONDS_MAX, "seconds")
         else:
-            given["hive"] = int(_number(option, value, 1, NODES_MAX, "nodes"))
+            given["hive"] = int(_number(option, value, 1, LOCAL_NODES_MAX, "nodes"))
     if daemons and "hive" in given:
         raise errors.UsageError("--hive starts a hive of its own: it can't be given together with --daemon")
     return Options(tuple(daemons) or (DAEMON,), words=tuple(arguments[at:]), **given)

@@ -14,9 +14,8 @@ from wrpme import __version__, address
 from wrpme.address import Address
 from wrpme.daemon.log import LEVELS
 from wrpme.errors import UsageError
-from wrpme.limits import SESSIONS_MAX
+from wrpme.limits import SESSIONS_MAX, SESSIONS_OPTION_MAX
 
-SESSIONS_OPTION_MAX = 1_000_000
 EPILOG = """\
 A node without --peer and without data founds a hive; with --peer it joins that node's hive; on a directory
 that holds data it comes back to its hive. SIGTERM or SIGINT: planned stop; SIGHUP: the log file is reopened.

@@ -12,12 +12,11 @@ from struct import Struct
 import msgspec
 
 from wrpme.errors import StorageError
+from wrpme.limits import STARTS_MAX
 from wrpme.store import Store
 
 KEY = b"m:identity"
 _VALUE = Struct(">16sI")
-STARTS_MAX = (1 << 31) - 1
-"""So that an incarnation fits into 63 bits."""
 
 
 class Identity(msgspec.Struct, frozen=True):

@@ -16,11 +16,8 @@ from collections.abc import Iterator
 from wrpme.daemon import _plyvel
 from wrpme.effects import Operation
 from wrpme.errors import StorageError
-from wrpme.limits import MIB
+from wrpme.limits import BLOCK_CACHE_BYTES, WRITE_BUFFER_BYTES
 
-BLOCK_CACHE_BYTES = 64 * MIB
-WRITE_BUFFER_BYTES = 16 * MIB
-"""What gathers in memory (and in the log that a start reads again) before it becomes a table."""
 BLOOM_BITS = 10
 """Of each key: one read of a missing key in a hundred touches a table for nothing."""
 FORMAT_KEY = b"m:format"

@@ -1,7 +1,7 @@
 """Connections to other nodes, by address: dialled when the first message wants to leave, and kept.
 
 A link is two connections ("lanes"): large bodies travel on one, the rest on the other, so that no beacon waits behind
-a copy. They are dialled, reported up and given up together. While nobody has sent anything for ``IDLE_SECONDS``, a
+a copy. They are dialled, reported up and given up together. While nobody has sent anything for ``LINK_IDLE_SECONDS``, a
 link is closed without a word: the next message dials it again.
 """
 
@@ -16,11 +16,12 @@ from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.daemon.wire import Host, Wire, reason_of, watch_closely
 from wrpme.effects import LinkDown, LinkUp, Send
 from wrpme.errors import UsageError, WrpmeError
-from wrpme.limits import CONNECT_SECONDS_MAX, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN
+from wrpme.limits import (
+    CONNECT_SECONDS_MAX, LINK_HIGH_WATER_BYTES, LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX,
+    LINK_RETRY_SECONDS_MIN,
+)  # fmt: skip
 from wrpme.messages import BULK, Envelope, Failed
 
-IDLE_SECONDS = 60.0
-HIGH_WATER_BYTES = 64 * 1024
 _BULK = frozenset(BULK)
 _CONTROL_LANE, _BULK_LANE = 0, 1
 LANES = (_CONTROL_LANE, _BULK_LANE)
@@ -53,7 +54,7 @@ class Links:
     def tick(self, now: float) -> None:
         """Once a second or so: closes what nobody needs."""
         for link in list(self._links.values()):
-            if now - link.wanted_at > IDLE_SECONDS:
+            if now - link.wanted_at > LINK_IDLE_SECONDS:
                 self.forget(link)
 
     def forget(self, link: Link) -> None:
@@ -217,7 +218,7 @@ class Lane(Wire):
         super().connection_made(transport)
         assert self.transport is not None
         watch_closely(self.transport.get_extra_info("socket"))
-        self.transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        self.transport.set_write_buffer_limits(high=LINK_HIGH_WATER_BYTES)
         self.host.opened(self)
         self.transport.write(PREFACE)
 

@@ -9,10 +9,7 @@ from contextlib import suppress
 
 from wrpme.address import Address
 from wrpme.errors import StartError, UsageError
-
-BACKLOG = 1024
-FILES_BESIDE_CLIENTS = 1200
-"""For the data directory, the log, and the connections of other nodes."""
+from wrpme.limits import BACKLOG_CONNECTIONS, FILES_BESIDE_CLIENTS
 
 
 def listen(address: Address) -> list[socket.socket]:
@@ -30,7 +27,7 @@ def listen(address: Address) -> list[socket.socket]:
             if family == socket.AF_INET6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not address.unspecified)
             made.bind(where)
-            made.listen(BACKLOG)
+            made.listen(BACKLOG_CONNECTIONS)
             made.setblocking(False)
             sockets.append(made)
         except OSError as error:

@@ -14,13 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from wrpme.errors import StartError
-from wrpme.limits import LOG_LINE_CHARACTERS_MAX
+from wrpme.limits import LOG_LINE_CHARACTERS_MAX, THROTTLE_LINES_MAX, THROTTLE_SECONDS
 
 LEVELS = ("debug", "info", "warning", "error")
 _SHOWN = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERROR"}
 STDERR = 2
-THROTTLE_LINES_MAX = 10
-THROTTLE_SECONDS = 10.0
 
 
 class Log:

@@ -25,14 +25,12 @@ from wrpme.effects import (
     SessionClosed, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import StorageError, UnstableError, WrpmeError
-from wrpme.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX
+from wrpme.limits import (
+    CLOSE_SECONDS_MAX, DRAIN_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX,
+    WALL_CLOCK_SECONDS,
+)  # fmt: skip
 from wrpme.messages import Envelope, Failed, GetView, Notice, Request
 
-TICK_SECONDS = 1.0
-CLOSE_SECONDS_MAX = 1.0
-"""At the end: how long answers may take to leave, and the last batch to reach the disk."""
-DRAIN_SECONDS = 0.1
-"""After a planned stop clients get so long to hear of it, while whatever they still ask is declined."""
 STOPPED = "this node has stopped; nothing was changed, try another node"
 
 
@@ -243,7 +241,7 @@ class Runner:
         if now >= self._alarm_at:  # the machine slept, and the loop's clock did not count that
             self._alarm_at = -inf
             self._set_alarm()
-        self._loop.call_later(TICK_SECONDS, self._tick)
+        self._loop.call_later(WALL_CLOCK_SECONDS, self._tick)
 
     # --- effects -------------------------------------------------------------------------------------------------
 

@@ -15,18 +15,12 @@ from wrpme.daemon.log import Throttle
 from wrpme.daemon.wire import Host, Wire
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
 from wrpme.limits import (
-    MEMBERS_MAX, PARTIAL_FRAME_SECONDS_MAX, PARTIAL_FRAMES_BYTES_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
+    LINGER_SECONDS, NODE_SESSIONS_MAX, PARTIAL_FRAMES_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX,
+    SESSION_REQUESTS_MAX, SESSION_SWEEP_SECONDS,
 )  # fmt: skip
 from wrpme.messages import Envelope, Failed, Inbound, Request
 
 FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
-NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
-"""Two connections of each other node. What a connection is, its first message tells: until then it is not counted as
-a client, and a node's never is, so that clients can't shut nodes out."""
-LINGER_SECONDS = 1.0
-"""After the last word to a connection what still arrives is thrown away for so long: else the system would answer it
-with a reset, which may overtake that word."""
-SWEEP_SECONDS = PARTIAL_FRAME_SECONDS_MAX / 6
 
 
 class Server:
@@ -50,7 +44,7 @@ class Server:
     def tick(self, now: float) -> None:
         """Once a second or so: closes what makes no progress."""
         self.throttle.settle(now)
-        if now - self._swept_at >= SWEEP_SECONDS:
+        if now - self._swept_at >= SESSION_SWEEP_SECONDS:
             self._swept_at = now
             for session in list(self.sessions):
                 session.check_progress(now)

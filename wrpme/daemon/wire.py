@@ -11,13 +11,10 @@ from typing import Protocol, cast
 
 from wrpme.codec import encode
 from wrpme.errors import UnstableError
-from wrpme.limits import CONNECT_SECONDS_MAX, LEASE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
+from wrpme.limits import (
+    CONNECT_SECONDS_MAX, KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX,
+)  # fmt: skip
 from wrpme.messages import Envelope, Failed, Request
-
-UNACKNOWLEDGED_SECONDS_MAX = 1.5 * LEASE_SECONDS
-"""A connection on which the other machine takes nothing for so long has ended: after a cut that is healed, the system
-itself would wait for minutes before it sends again."""
-KEEPALIVE_SECONDS = 30
 
 
 class Wire(asyncio.Protocol):
