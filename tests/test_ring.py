@@ -114,10 +114,10 @@ def test_gives_levels_the_highest(givers: list[tuple[int, int]], want: int) -> N
     assert sum(given_away) == min(want, sum(caps))
     assert all(0 <= gift <= cap for gift, cap in zip(given_away, caps, strict=True))
     left = [amount - gift for amount, gift in zip(amounts, given_away, strict=True)]
-    could_give = [rest for rest, gift, cap in zip(left, given_away, caps, strict=True) if gift < cap]
+    could_give = [rest for rest, gift, cap in zip(left, given_away, caps, strict=True) if gift < cap - 1]
     gave = [rest for rest, gift in zip(left, given_away, strict=True) if gift]
     if could_give and gave:
-        assert max(could_give) <= min(gave) + 2, "nobody gives while a clearly higher one could"
+        assert max(could_give) <= min(gave) + 1, "nobody gives while a higher one could, but for the rounding of one slot"
 
 
 # --- plans -------------------------------------------------------------------------------------------------------
