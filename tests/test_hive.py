@@ -272,7 +272,7 @@ def test_hive_status_shows_figures_and_who_is_silent() -> None:
             lines = in_order(hive_text(found), one, two)
             assert lines[0].split() == ["ADDRESS", "STATE", "SHARE", "ENTRIES", "BYTES", "EPOCH", "UPTIME"]
             assert lines[1].split() == f"{one.address} up 50.0 % 12,345 3.0 MiB 1 1 h 2 min".split()
-            assert lines[2].split() == f"{two.address} no answer ? ? ? ? ?".split()
+            assert lines[2].split() == f"{two.address} no answer 50.0 % ? ? ? ?".split()
             assert lines[3].startswith("stable: ") and f"{two.address} does not answer" in lines[3]
 
     play(scene())
@@ -291,7 +291,7 @@ def test_hive_status_of_a_hive_with_a_dead_node() -> None:
             one.script = script
             view_of([one, two], down=[two])
             lines = in_order(hive_text(await client.hive_status()), one, two)
-            assert lines[2].split() == f"{two.address} down ? ? ? ? ?".split()
+            assert lines[2].split() == f"{two.address} down 50.0 % ? ? ? ?".split()
             assert lines[3].startswith("unavailable: ") and two.address in lines[3]
             assert "it has been down for 12 s" in lines[3]
 

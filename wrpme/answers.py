@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from wrpme import __version__, ring, view
 from wrpme.commands import Command, help_text
+from wrpme.limits import SLOTS
 from wrpme.picture import NodeId, State, View
 
 if TYPE_CHECKING:
@@ -129,7 +130,10 @@ def hive_text(status: HiveStatus) -> str:
     suspected = {address for node in status.nodes if node.figures for address in node.figures.suspected}
     rows = [("ADDRESS", "STATE", "SHARE", "ENTRIES", "BYTES", "EPOCH", "UPTIME")]
     nodes = sorted(status.nodes, key=lambda node: _natural(node.member.address))
-    rows += [_row(node, node.member.address in suspected) for node in nodes]
+    slots = ring.owned(status.view.arcs)
+    rows += [
+        _row(node, slots.get(node.member.id, 0) / SLOTS, node.member.address in suspected) for node in nodes
+    ]
     return f"{table(rows)}\n{condition_line(status)}"
 
 
@@ -138,16 +142,16 @@ def _natural(address: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", address)]
 
 
-def _row(node: NodeStatus, suspected: bool) -> tuple[str, str, str, str, str, str, str]:
+def _row(node: NodeStatus, share: float, suspected: bool) -> tuple[str, str, str, str, str, str, str]:
     figures = node.figures
     if figures is None:
         state = "down" if node.member.state is State.DOWN else "no answer"
-        return (node.member.address, state, *[UNKNOWN] * 5)  # type: ignore[return-value]  # five of them
+        return (node.member.address, state, _percent(share), UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
     state = node.member.state.name.lower() if figures.serving else "starting"
     return (
         node.member.address,
         "suspected" if suspected else state,
-        _percent(figures.share),
+        _percent(share),
         f"{figures.entries:,}",
         size_text(figures.bytes),
         str(figures.epoch),

@@ -94,6 +94,14 @@ def future_owner(arc: Arc) -> NodeId:
     return arc.incoming[0] if arc.incoming else arc.holders[0]
 
 
+def owned(arcs: Sequence[Arc]) -> dict[NodeId, int]:
+    """Slots by present owner; of an arc without a live holder, by the one that was it last."""
+    found: dict[NodeId, int] = {}
+    for index, arc in enumerate(arcs):
+        found[arc.holders[0]] = found.get(arc.holders[0], 0) + width(arcs, index)
+    return found
+
+
 def loads(arcs: Sequence[Arc]) -> dict[NodeId, int]:
     """Slots by future owner."""
     found: dict[NodeId, int] = {}

@@ -128,8 +128,9 @@ def condition(view: View) -> Condition:
         )
         names = ", ".join(found.address for found in view.members if found.id in waiting)
         share = 100 * slots / SLOTS
+        one, returns = ("it", "returns") if len(waiting) == 1 else ("they", "return")
         return Condition(
-            "unavailable", f"{names} down, and {share:.0f} % of the ring with it; start it again to serve that"
+            "unavailable", f"{share:.0f} % of the ring is on {names}, down; served again when {one} {returns}"
         )
     if down:
         return Condition("degraded", f"{', '.join(down)} down; all data is served")
@@ -218,11 +219,11 @@ class _Draft:
             known, state=State.DOWN, incarnation=change.incarnation, address=change.address
         )
         alive = self.live()
-        self.members[change.node] = replace(self.members[change.node], state=State.UP)
-        self.voters = [voter for voter in self.voters if voter in self.live()] or self.voters
-        for index, arc in enumerate(self.arcs):
+        for index, arc in enumerate(self.arcs):  # as long as it is down itself: the last owner may be another one
             if change.node in arc.holders and not alive.intersection(arc.holders):
                 self._set_holders(index, (change.node,), arc.incoming)
+        self.members[change.node] = replace(self.members[change.node], state=State.UP)
+        self.voters = [voter for voter in self.voters if voter in self.live()] or self.voters
         self._place(change.node)
         self.changed = True
 
