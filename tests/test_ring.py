@@ -117,7 +117,7 @@ def test_gives_levels_the_highest(givers: list[tuple[int, int]], want: int) -> N
     could_give = [rest for rest, gift, cap in zip(left, given_away, caps, strict=True) if gift < cap - 1]
     gave = [rest for rest, gift in zip(left, given_away, strict=True) if gift]
     if could_give and gave:
-        assert max(could_give) <= min(gave) + 1, "nobody gives while a higher one could, but for the rounding of one slot"
+        assert max(could_give) <= min(gave) + 1, "nobody gives while a higher one could"
 
 
 # --- plans -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+"""Views made by hand: nodes are numbers, ``n3`` is the address of the fourth."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from wrpme import ring
+from wrpme import view as views
+from wrpme.picture import Activated, Arc, Back, Change, Down, Elect, Join, NodeId, State, Synced, View
+
+HIVE = b"h" * 16
+
+
+def id_of(number: int) -> NodeId:
+    return b"%03d" % number + bytes(13)
+
+
+def join(number: int) -> Join:
+    return Join(id_of(number), 1, f"n{number}")
+
+
+def down(number: int) -> Down:
+    return Down(id_of(number), 1)
+
+
+def back(number: int, incarnation: int) -> Back:
+    return Back(id_of(number), incarnation, f"n{number}")
+
+
+def next_view(view: View, *changes: Change) -> View:
+    """The next view; there has to be one, and it has to be a good one."""
+    after = views.apply(view, changes)
+    assert after is not None, f"{changes} changed nothing"
+    views.validate(after)
+    return after
+
+
+def live_owner(view: View, arc: Arc) -> NodeId:
+    """The owner; of an arc that nobody serves the first holder, which is no owner."""
+    return views.owner(view, arc) or arc.holders[0]
+
+
+def incarnation(view: View, node: NodeId) -> int:
+    found = views.member(view, node)
+    assert found is not None
+    return found.incarnation
+
+
+def sync_all(view: View) -> View:
+    """Every copy is complete."""
+    reports = [
+        Synced(arc.end, arc.version, node, live_owner(view, arc), incarnation(view, live_owner(view, arc)))
+        for arc in view.arcs
+        for node in arc.incoming
+    ]
+    return next_view(view, *reports) if reports else view
+
+
+def activate_all(view: View) -> View:
+    """Every owner serves."""
+    reports = [
+        Activated(arc.end, arc.version, live_owner(view, arc), incarnation(view, live_owner(view, arc)))
+        for arc in view.arcs
+        if arc.prev
+    ]
+    return next_view(view, *reports) if reports else view
+
+
+def settle(view: View) -> View:
+    """All come back, all copies end: the hive has to become stable."""
+    dead = [member for member in view.members if member.state is State.DOWN]
+    if dead:
+        view = next_view(view, *(Back(member.id, member.incarnation + 1, member.address) for member in dead))
+    for _ in range(view.replication + 2):
+        view = activate_all(sync_all(view))
+    assert views.condition(view).word == "stable", views.condition(view)
+    return view
+
+
+@cache
+def grown(count: int, elect: bool = True) -> View:
+    """A stable hive that grew node by node."""
+    view = views.found(HIVE, id_of(0), 1, "n0", 1)
+    for number in range(1, count):
+        view = settle(next_view(view, join(number)))
+        if elect:
+            view = views.apply(view, [Elect(id_of(number))]) or view
+    return view
+
+
+def touched(before: View, after: View) -> set[int]:
+    """Ends of the arcs whose version changed."""
+    versions = {arc.end: arc.version for arc in before.arcs}
+    return {arc.end for arc in after.arcs if versions.get(arc.end) != arc.version}
+
+
+def shares(view: View) -> dict[NodeId, int]:
+    """Slots by owner."""
+    found = {member.id: 0 for member in view.members}
+    for index, arc in enumerate(view.arcs):
+        found[live_owner(view, arc)] += ring.width(view.arcs, index)
+    return found
