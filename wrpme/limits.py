@@ -30,7 +30,8 @@ LINK_OUTBOX_BYTES_MAX = 256 * MIB
 """Of one link to another node: messages beyond it are dropped, as a network would, and sent again by their owner."""
 CONNECT_SECONDS_MAX = 1.0
 LINK_RETRY_SECONDS_MIN = 0.05
-LINK_RETRY_SECONDS_MAX = 1.0
+LINK_RETRY_SECONDS_MAX = 0.2
+"""Well below ``SILENCE_SECONDS``: a node that is taken back must be heard before it is missed again."""
 
 # --- the hive ----------------------------------------------------------------------------------------------------
 LEASE_SECONDS = 2.0
