@@ -1,0 +1,36 @@
+"""Counts by slot."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wrpme.entries import key_of, removal, value_of
+from wrpme.limits import SLOTS
+from wrpme.ring import RING, SLOT, end_of_slot
+from wrpme.tally import Tally, size_of
+
+
+def test_the_size_of_an_entry_is_what_its_user_gave() -> None:
+    key = key_of(1, b"alias")
+    assert size_of(key, value_of((9, 9), 99, b"content")) == len("alias") + len("content")
+    assert size_of(key, removal((9, 9))) == len("alias")
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 50)), max_size=30), st.integers(0, 99), st.integers(1, 50))
+def test_a_range_has_the_sum_of_its_slots(entries: list[tuple[int, int]], begin: int, count: int) -> None:
+    tally = Tally()
+    for slot, size in entries:
+        tally.add(slot * SLOT + size, 1, size)
+    inside = [size for slot, size in entries if begin <= slot < begin + count]
+    assert tally.between(begin * SLOT, end_of_slot(begin + count)) == (len(inside), sum(inside))
+
+
+def test_the_ends_of_the_ring() -> None:
+    tally = Tally()
+    tally.add(0, 1, 10)
+    tally.add(RING - 1, 1, 20)
+    assert tally.between(0, RING - 1) == (2, 30)
+    assert tally.between(end_of_slot(SLOTS - 1) + 1, RING - 1) == (1, 20)
+    tally.add(0, -1, -10)
+    assert tally.between(0, end_of_slot(1)) == (0, 0)
