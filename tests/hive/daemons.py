@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -88,9 +88,9 @@ async def until_stable(client: Client, count: int, seconds: float = PATIENCE_SEC
 class Daemons:
     """Nodes in one directory; node 0 founds the hive, the others know all that were there before them."""
 
-    def __init__(self, directory: Path, count: int, *options: str) -> None:
+    def __init__(self, directory: Path, count: int, *options: str, addresses: Sequence[str] = ()) -> None:
         self.directory = directory
-        self.addresses = [f"127.0.0.1:{free_port()}" for _ in range(count)]
+        self.addresses = list(addresses) or [f"127.0.0.1:{free_port()}" for _ in range(count)]
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self.started: dict[int, float] = {}
         self._options = options

@@ -1,0 +1,219 @@
+"""The tutorial to the letter: three machines, one hive, one shell. And the same on one machine, in any start order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import permutations
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.hive.daemons import PATIENCE_SECONDS, Daemons, environment, wrpmed, wrpmesh
+from tests.hive.terminal import Session
+from wrpme import Client
+
+HOSTS = ["192.168.1.1", "192.168.1.2", "192.168.1.3"]
+PEERS: dict[int, list[str]] = {1: [], 2: ["192.168.1.1:5909"], 3: ["192.168.1.1:5909", "192.168.1.2:5909"]}
+LOCAL = ["127.0.0.1:5909", "127.0.0.1:5910", "127.0.0.1:5911"]
+
+
+class Network:
+    """Three network namespaces on a bridge in a fourth; the addresses of the machine itself are left alone."""
+
+    def __init__(self) -> None:
+        self._name = f"wrpme-{os.getpid()}"
+        self._made: list[str] = []
+
+    def __enter__(self) -> Network:
+        try:
+            self._make("hub")
+            self.run("hub", "ip", "link", "add", "bridge", "type", "bridge")
+            self.run("hub", "ip", "link", "set", "bridge", "up")
+            for number, host in enumerate(HOSTS, 1):
+                self._make(str(number))
+                port = f"port{number}"
+                pair = f"{port} type veth peer name eth0 netns {self.name(str(number))}"
+                self.run("hub", "ip", "link", "add", *pair.split())
+                self.run("hub", "ip", "link", "set", port, "master", "bridge", "up")
+                self.run(str(number), "ip", "address", "add", f"{host}/24", "dev", "eth0")
+                self.run(str(number), "ip", "link", "set", "eth0", "up")
+                self.run(str(number), "ip", "link", "set", "lo", "up")
+        except subprocess.CalledProcessError as error:
+            self.remove()
+            said = error.stderr.decode("utf-8", "replace").strip()
+            unavailable(f"{' '.join(error.cmd)}: {said}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def name(self, part: str) -> str:
+        return f"{self._name}-{part}"
+
+    def inside(self, part: str) -> list[str]:
+        """What to put before a command that shall run there."""
+        return ["ip", "netns", "exec", self.name(part)]
+
+    def run(self, part: str, *command: str) -> None:
+        subprocess.run([*self.inside(part), *command], check=True, capture_output=True)
+
+    def _make(self, part: str) -> None:
+        subprocess.run(["ip", "netns", "add", self.name(part)], check=True, capture_output=True)
+        self._made.append(part)
+
+    def remove(self) -> None:
+        for part in self._made:
+            subprocess.run(["ip", "netns", "delete", self.name(part)], check=False, capture_output=True)
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Where namespaces can't be had the test is skipped, but not in CI."""
+    assert os.environ.get("CI") != "true", reason
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    if os.geteuid() != 0:
+        unavailable("network namespaces are for root only")
+    if shutil.which("ip") is None:
+        unavailable("there is no ip command (package iproute2)")
+    with Network() as made:
+        yield made
+
+
+class Machines:
+    """The daemons of the tutorial, one in each namespace."""
+
+    def __init__(self, network: Network, directory: Path) -> None:
+        self.network = network
+        self._directory = directory
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, number: int) -> None:
+        """In a terminal's stead stderr is a file: with -o the log goes there."""
+        peers = [option for peer in PEERS[number] for option in ("--peer", peer)]
+        command = [*self.network.inside(str(number)), *wrpmed("-a", f"{HOSTS[number - 1]}:5909", *peers, "-o")]
+        with open(self._directory / f"{number}.log", "ab") as log:
+            self._running[number] = subprocess.Popen(command, cwd=self._directory, env=environment(), stderr=log)
+
+    def kill(self, number: int) -> None:
+        process = self._running.pop(number)
+        process.kill()
+        process.wait()
+
+    def stop_all(self) -> None:
+        for process in self._running.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self._running.values():
+            assert process.wait(PATIENCE_SECONDS) == 0
+        self._running.clear()
+
+    def __enter__(self) -> Machines:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in self._running.values():
+            process.kill()
+            process.wait()
+        if error[0] is not None:
+            for log in sorted(self._directory.glob("*.log")):
+                print(f"--- {log.name}", log.read_text("utf-8", "replace"), sep="\n")
+
+
+def shell(network: Network, number: int, directory: Path, daemon: str) -> Session:
+    return Session([*network.inside(str(number)), *wrpmesh("--daemon", daemon)], directory)
+
+
+def until_screen(session: Session, line: str, pattern: str) -> str:
+    """Types the line again and again, as an operator who waits does, until it shows that."""
+    for _ in range(1000):
+        shown = "\n".join(session.enter(line)[1:])
+        if re.search(pattern, shown):
+            return shown
+    raise AssertionError(f"{line} never showed {pattern}, but {shown}")
+
+
+def test_the_tutorial(network: Network, tmp_path: Path) -> None:
+    with Machines(network, tmp_path) as machines, ExitStack() as sessions:
+        for number in (1, 2, 3):
+            machines.start(number)
+        first = sessions.enter_context(shell(network, 1, tmp_path, "192.168.1.1:5909"))
+        until_screen(first, "hive_status", r"\n192\.168\.1\.3:5909 ")
+        assert first.enter("wait_stable 20") == ["> wait_stable 20"]
+        assert first.enter("put entry this is my entry") == ["> put entry this is my entry"]
+        assert first.enter("get entry") == ["> get entry", "this is my entry"]
+        assert first.enter("put entry again") == [
+            "> put entry again",
+            'already_exists: there is an entry "entry" already; update replaces it',
+        ]
+        assert first.enter("get nothing") == ["> get nothing", 'not_found: there is no entry "nothing"']
+        assert first.enter("foo") == ["> foo", 'no_such_command: there is no command "foo"; help lists them all']
+        owner = re.search(r"192\.168\.1\.[123]", "\n".join(first.enter("locate entry")))
+        assert owner is not None
+        victim = HOSTS.index(owner[0]) + 1
+
+        third = sessions.enter_context(shell(network, 3, tmp_path, "192.168.1.3:5909"))
+        assert third.enter("get entry") == ["> get entry", "this is my entry"], "through the third node"
+
+        other = third if victim == 1 else first
+        machines.kill(victim)
+        sentence = until_screen(other, "get entry", r"^unavailable: ")
+        assert re.fullmatch(
+            rf'unavailable: "entry" lives on {re.escape(owner[0])}:5909, which has been down for \d+ s; '
+            "it is served again when that node returns",
+            sentence,
+        )
+        assert re.search(rf"{re.escape(owner[0])}:5909 +down", "\n".join(other.enter("hive_status")))
+        machines.start(victim)
+        assert other.enter("wait_stable 20") == ["> wait_stable 20"]
+        assert other.enter("get entry") == ["> get entry", "this is my entry"], "the failed node is back with its data"
+        assert first.leave() == 0
+        assert third.leave() == 0
+        machines.stop_all()
+
+
+def port_is_free(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError:
+            return False
+    return True
+
+
+def test_on_one_machine_in_any_order(tmp_path: Path) -> None:
+    """Ports 5909 to 5911, all started in one directory without ``-r``."""
+    if not all(map(port_is_free, LOCAL)):
+        unavailable(f"something else listens on one of {', '.join(LOCAL)}")
+    for number, order in enumerate(permutations(range(3))):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        with Daemons(directory, 3, addresses=LOCAL) as daemons:
+            asyncio.run(first_entry(daemons, order))
+            assert sorted(path.name for path in (directory / "db").iterdir()) == [
+                address.replace(":", "-") for address in LOCAL
+            ]
+            daemons.terminate(0, 1, 2)
+            daemons.check_alive()
+
+
+async def first_entry(daemons: Daemons, order: tuple[int, ...]) -> None:
+    """The nodes join; an entry that is put through the first is there through the third alone."""
+    daemons.start_all(order)
+    await daemons.until_stable(3)
+    async with Client(LOCAL[0]) as client:
+        await client.put("entry", b"this is my entry")
+    async with Client(LOCAL[2]) as client:
+        assert await client.get("entry") == b"this is my entry"
