@@ -16,14 +16,13 @@ from wrpme.errors import BusyError
 from wrpme.messages import AskView, Body, Failed, Forward, GetTail, Put, Refused
 
 
-def tell(d: Daemon, address: str, *bodies: Body, valid_until: float | None = None) -> None:
+def tell(d: Daemon, address: str, *bodies: Body) -> None:
     """The node of ``d`` sends these now."""
 
     def answer(event: Event) -> list[Effect]:
         if isinstance(event, StopAsked):
             d.node.on_event = lambda event: []
-            until = {} if valid_until is None else {"valid_until": valid_until}
-            return [Send(address, envelope(body), **until) for body in bodies]
+            return [Send(address, envelope(body)) for body in bodies]
         return []
 
     d.node.on_event = answer
@@ -67,20 +66,6 @@ def test_an_answer_comes_back_on_the_same_connection() -> None:
             a.runner._carry_out(ReplyTo(event.session, envelope(AskView())), 0.0)
             tell(a, b.address)
             await b.node.until(lambda: len(b.node.bodies()) == 2)
-
-    play(scenario)
-
-
-def test_a_stale_message_does_not_leave() -> None:
-    async def scenario() -> None:
-        async with daemon() as a, daemon() as b:
-            a.now = 100.0
-            tell(a, b.address, AskView())
-            await b.node.hears(Received)
-            tell(a, b.address, GetTail(1, 1), valid_until=99.0)
-            tell(a, b.address, GetTail(2, 2), valid_until=101.0)
-            await b.node.until(lambda: len(b.node.bodies()) == 2)
-            assert b.node.bodies() == [AskView(), GetTail(2, 2)]
 
     play(scenario)
 

@@ -68,8 +68,7 @@ def test_what_gathers_leaves_in_one_write() -> None:
 def test_leases_are_checked_when_it_leaves() -> None:
     wire, host, transport = connected()
     for number, until in ((1, 20.0), (2, 30.0), (3, 40.0)):
-        wire.put_until(encode(Content(number, b"")), until, number)
-    wire.put_until(b"an envelope that is late", 20.0, None)
+        wire.put_until(encode(Content(number, b"")), until, encode(Failed(number, UnstableError.code, "late")))
     host.now = 30.0
     wire.flush()
     first, *others = Decoder[Reply](Reply, preface=False).feed(transport.writes[0])

@@ -7,7 +7,8 @@ Events and the time go into :class:`wrpme.node.Node`, effects come out as a list
   What depends on the disk (a promise, an acknowledgement, a reply) the node itself holds back until then. At most one
   ``Persist`` is outstanding at a time: the next batch gathers meanwhile (group commit).
 - ``Send``: to another node's address; may be lost, late or doubled, never reordered within one connection.
-- ``Reply``: to the session (a number that the runner gave to a connection). If ``valid_until`` has passed on the
+- ``ReplyTo``: to the session (a number that the runner gave to a connection); an answer to a request that another
+  node passed on goes back in an envelope, on the connection that it came by. If ``valid_until`` has passed on the
   runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
 - ``Say``: a line of the log.
 - ``Adopted``: followers are told of the new epoch.
@@ -103,11 +104,10 @@ class Persist(Struct, frozen=True):
 
 
 class Send(Struct, frozen=True):
-    """Dropped if ``valid_until`` has passed when it leaves: an answer under a lease, by way of another node."""
+    """A message for another node."""
 
     address: str
     envelope: Envelope
-    valid_until: float = inf
 
 
 class ReplyTo(Struct, frozen=True):

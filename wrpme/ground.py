@@ -23,8 +23,9 @@ from wrpme.tally import Tally
 if TYPE_CHECKING:
     from wrpme.replica import Replica
 
-Origin = int | bytes
-"""Who asked: a session of this node (a number), or a node that passed a request on (its id)."""
+Origin = int | tuple[int, NodeId]
+"""Who asked: the session of a client, or a node that passed a request on, and the session that it came by: the answer
+goes back the same way, so that whoever waits for it knows when it can't come any more."""
 
 
 class Ground:
@@ -92,11 +93,11 @@ class Ground:
         hive, generation, epoch = (view.hive, view.generation, view.epoch) if view else (b"", 1, 0)
         return Envelope(hive, generation, settings.id, settings.incarnation, destination, epoch, body)
 
-    def send(self, node: NodeId, body: Body, valid_until: float = inf) -> None:
+    def send(self, node: NodeId, body: Body) -> None:
         """To a member; to anyone else nothing is sent."""
         member = self.members.get(node)
         if member is not None:
-            self.effects.append(Send(member.address, self.envelope(node, body), valid_until))
+            self.effects.append(Send(member.address, self.envelope(node, body)))
 
     def send_to(self, address: str, body: Body) -> None:
         """To whoever is at that address."""
@@ -107,7 +108,8 @@ class Ground:
         if isinstance(origin, int):
             self.effects.append(ReplyTo(origin, reply, valid_until))
         else:
-            self.send(origin, Forwarded(reply), valid_until)
+            session, node = origin
+            self.effects.append(ReplyTo(session, self.envelope(node, Forwarded(reply)), valid_until))
 
     def fail(self, origin: Origin, number: int, error: WrpmeError) -> None:
         """The answer that a request failed."""

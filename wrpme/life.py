@@ -142,7 +142,7 @@ class Life:
             self.exited = True
             self.ground.effects.append(Exit(1, message.sentence))
         else:
-            self.ground.say("debug", f"refused: {message.sentence}")
+            self.ground.say("warning" if message.code == StartError.code else "debug", f"refused: {message.sentence}")
 
     def quorum(self) -> str:
         """Why this node sees no quorum; empty if it does, or has no view."""

@@ -24,7 +24,7 @@ from wrpme.ground import Ground, Origin
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.messages import (
-    AskView, Beacon, BeaconAck, Body, Committed, Complaint, Count, Done, Envelope, Forward, Forwarded, GetConfig,
+    AskView, Beacon, BeaconAck, Committed, Complaint, Count, Done, Envelope, Forward, Forwarded, GetConfig,
     GetStatus, GetTail, NextView, PrefixScan, Refused, RemoveAll, Report, Request, StopNode, Stream, StreamAck, Tail,
     Text, WholeView,
 )  # fmt: skip
@@ -232,15 +232,15 @@ class Node:
     # --- messages of other nodes ---------------------------------------------------------------------------------
 
     def _receive(self, session: int, envelope: Envelope) -> None:
-        ground, source = self.ground, envelope.source
+        ground, source, body = self.ground, envelope.source, envelope.body
+        if isinstance(body, Refused):  # also of another hive: that is what it tells
+            if envelope.destination == ground.me:
+                self.life.on_refused(body)
+            return
         refusal = self._refusal(envelope)
         if refusal is not None:
-            if not isinstance(envelope.body, Refused) and refusal.sentence:
+            if refusal.sentence:
                 ground.effects.append(ReplyTo(session, ground.envelope(source, refusal)))
-            return
-        body = envelope.body
-        if isinstance(body, Refused):
-            self.life.on_refused(body)
             return
         view = self.view
         member = ground.members.get(source)
@@ -257,7 +257,7 @@ class Node:
                 return
         elif not isinstance(body, Report):
             return
-        self._on_body(source, envelope, body)
+        self._on_body(source, session, envelope)
 
     def _refusal(self, envelope: Envelope) -> Refused | None:
         """Why this node will not listen; a refusal without a sentence is a silent one."""
@@ -271,7 +271,7 @@ class Node:
             sentence = f"{self.settings.address} is another node than the one that was meant"
             return Refused(ProtocolError.code, sentence)
         if view is None:
-            if isinstance(envelope.body, WholeView | Refused):
+            if isinstance(envelope.body, WholeView):
                 return None
             sentence = f"{self.settings.address} is itself waiting for a hive"
             return Refused(UnstableError.code, sentence)
@@ -305,10 +305,10 @@ class Node:
         else:
             self.ground.send(node, WholeView(view))
 
-    def _on_body(self, source: NodeId, envelope: Envelope, body: Body) -> None:
-        ground = self.ground
+    def _on_body(self, source: NodeId, session: int, envelope: Envelope) -> None:
+        ground, body = self.ground, envelope.body
         if isinstance(body, Forward):
-            self.router.request(source, body.request)
+            self.router.request((session, source), body.request)
         elif isinstance(body, Forwarded):
             self.router.on_forwarded(source, body.reply)
         elif isinstance(body, Stream):

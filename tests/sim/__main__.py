@@ -1,39 +1,65 @@
-"""``python -m tests.sim --seeds 1000 --first 1 --jobs 2``; ``--seed 42 --trace`` replays one."""
+"""``python -m tests.sim``: any number of seeds, or one of them with its whole story."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
+from time import perf_counter
 
-from tests.sim.run import run
+from tests.sim import mutations
+from tests.sim.run import Outcome, Run, SimulationError
+
+
+def one(seed: int, trace: bool = False, mutation: str = "") -> Outcome | str:
+    """What came of it: an outcome, or the story of a failure."""
+    try:
+        with mutations.applied(mutation):
+            return Run(seed, trace).run()
+    except SimulationError as error:
+        return str(error)
+
+
+def many(first: int, count: int, jobs: int, mutation: str) -> int:
+    """Runs them all; how many failed."""
+    begun = perf_counter()
+    failed: list[int] = []
+    outcomes: list[Outcome] = []
+    with ProcessPoolExecutor(jobs) as pool:
+        seeds = range(first, first + count)
+        for seed, outcome in zip(seeds, pool.map(one, seeds, [False] * count, [mutation] * count, chunksize=4)):
+            if isinstance(outcome, str):
+                failed.append(seed)
+                print(outcome if len(failed) == 1 else outcome.splitlines()[0])
+            else:
+                outcomes.append(outcome)
+    hours = sum(outcome.seconds for outcome in outcomes) / 3600
+    operations = sum(outcome.operations for outcome in outcomes)
+    undecided = sum(outcome.undecided for outcome in outcomes)
+    print(
+        f"{count} seeds from {first} in {perf_counter() - begun:.0f} s: {len(failed)} failed; the others lived "
+        f"{hours:.1f} hours and served {operations} requests; {undecided} histories were too tangled to judge"
+    )
+    if failed:
+        print("failed seeds:", *failed)
+    return len(failed)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.sim", description="Simulated lives of a hive, one a seed.")
-    parser.add_argument("--first", type=int, default=1, metavar="SEED")
-    parser.add_argument("--seeds", type=int, default=300, metavar="COUNT")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seed", type=int, help="replay this one alone")
-    parser.add_argument("--trace", action="store_true", help="print what happened in it")
-    asked = parser.parse_args()
-    if asked.seed is not None:
-        report = run(asked.seed)
-        if asked.trace:
-            print("\n".join(report.trace))
-        print(report.failure or "all was well", f"({report.operations} operations, {report.epochs} epochs)")
-        return 1 if report.failure else 0
-    start, failures, operations = time.monotonic(), 0, 0
-    with ProcessPoolExecutor(asked.jobs) as pool:
-        for report in pool.map(run, range(asked.first, asked.first + asked.seeds), chunksize=4):
-            operations += report.operations
-            if report.failure:
-                failures += 1
-                print(f"seed {report.seed}: {report.failure[:400]}", flush=True)
-    spent = time.monotonic() - start
-    print(f"{asked.seeds} seeds, {failures} failed, {operations} operations, {spent:.0f} s")
-    return 1 if failures else 0
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
+    parser.add_argument("--seed", type=int, help="one seed only")
+    parser.add_argument("--trace", action="store_true", help="with --seed: tell everything as it happens")
+    parser.add_argument("--seeds", type=int, default=300, metavar="N", help="how many (300)")
+    parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first of them (1)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
+    parser.add_argument("--mutation", default="", choices=["", *mutations.ALL], help="break this rule on purpose")
+    options = parser.parse_args()
+    if options.seed is None:
+        return 1 if many(options.first, options.seeds, options.jobs, options.mutation) else 0
+    outcome = one(options.seed, options.trace, options.mutation)
+    print(outcome)
+    return 1 if isinstance(outcome, str) else 0
 
 
 if __name__ == "__main__":

@@ -81,8 +81,8 @@ class Link:
         self._lanes: list[Lane] = []
         self._up = False
         self._closed = False
-        self._queue: list[tuple[int, bytes, float]] | None = []
-        """Frames for the first time that it is up: lane, frame, valid_until. None after the first attempt."""
+        self._queue: list[tuple[int, bytes]] | None = []
+        """Frames for the first time that it is up, with their lane. None after the first attempt."""
         self._queue_bytes = 0
         self._pause = LINK_RETRY_SECONDS_MIN
         self._up_since = 0.0
@@ -100,9 +100,9 @@ class Link:
             self.host.say("error", f"a message for {self.address} was dropped: {error.sentence}")
             return
         if self._up:
-            self._lanes[lane].put_bounded(frame, message.valid_until)
+            self._lanes[lane].put_bounded(frame)
         elif self._queue is not None and self._queue_bytes + len(frame) <= LINK_OUTBOX_BYTES_MAX:
-            self._queue.append((lane, frame, message.valid_until))
+            self._queue.append((lane, frame))
             self._queue_bytes += len(frame)
 
     def dial(self) -> None:
@@ -133,8 +133,8 @@ class Link:
         self._up = True
         self._up_since = self.host.clock()
         queue, self._queue, self._queue_bytes = self._queue, None, 0
-        for lane, frame, valid_until in queue or ():
-            self._lanes[lane].put_bounded(frame, valid_until)
+        for lane, frame in queue or ():
+            self._lanes[lane].put_bounded(frame)
         self.host.link_event(LinkUp(self.address))
 
     async def _connect(self) -> str:
@@ -198,12 +198,12 @@ class Lane(Wire):
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.reason = ""
 
-    def put_bounded(self, frame: bytes, valid_until: float) -> None:
+    def put_bounded(self, frame: bytes) -> None:
         """The message is dropped where too much waits already."""
         assert self.transport is not None
         waiting = self.transport.get_write_buffer_size() + self.gathered_bytes
         if waiting + len(frame) <= LINK_OUTBOX_BYTES_MAX:
-            self.put_until(frame, valid_until, None)
+            self.put(frame)
 
     def hang_up(self) -> None:
         """Ends it; what was written leaves first if it can."""

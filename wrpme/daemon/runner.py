@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
 
+import msgspec
+
 from wrpme.codec import encode
 from wrpme.daemon.disk import Disk, is_expected
 from wrpme.daemon.links import Links
@@ -29,7 +31,7 @@ from wrpme.limits import (
     CLOSE_SECONDS_MAX, DRAIN_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX,
     WALL_CLOCK_SECONDS,
 )  # fmt: skip
-from wrpme.messages import Envelope, Failed, GetView, Notice, Request
+from wrpme.messages import Envelope, Failed, Forwarded, GetView, Notice, Reply, Request
 
 STOPPED = "this node has stopped; nothing was changed, try another node"
 
@@ -276,12 +278,11 @@ class Runner:
                 return
             frame = encode(Failed(reply.id, error.code, error.sentence))
         if isinstance(reply, Envelope):
-            wire.waiting += 1  # it answers no request
-            wire.put_until(frame, effect.valid_until, None)
-        elif effect.valid_until == inf:
+            wire.waiting += 1  # it answers no request of this connection
+        if effect.valid_until == inf:
             wire.put(frame)
         else:
-            wire.put_until(frame, effect.valid_until, reply.id)
+            wire.put_until(frame, effect.valid_until, encode(lapsed(reply)))
 
     def _written(self, batch: int, failure: BaseException | None) -> None:
         if failure is None:
@@ -311,3 +312,16 @@ class Runner:
         self._flush()
         if not self.finished.done():
             self.finished.set_result(end)
+
+
+def lapsed(reply: Reply | Envelope) -> Failed | Envelope:
+    """What leaves in the place of an answer whose lease has run out."""
+    if isinstance(reply, Envelope):
+        assert isinstance(reply.body, Forwarded), "only answers are under a lease"
+        return msgspec.structs.replace(reply, body=Forwarded(_lapsed_to(reply.body.reply)))
+    return _lapsed_to(reply)
+
+
+def _lapsed_to(reply: Reply) -> Failed:
+    sentence = "the node lost touch with the hive while it read; nothing was changed, try again"
+    return Failed(reply.id, UnstableError.code, sentence)

@@ -6,15 +6,12 @@ import asyncio
 import errno
 import socket
 from collections.abc import Sequence
-from math import inf
 from typing import Protocol, cast
 
-from wrpme.codec import encode
-from wrpme.errors import UnstableError
 from wrpme.limits import (
     CONNECT_SECONDS_MAX, KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX,
 )  # fmt: skip
-from wrpme.messages import Envelope, Failed, Request
+from wrpme.messages import Envelope, Request
 
 
 class Wire(asyncio.Protocol):
@@ -29,7 +26,7 @@ class Wire(asyncio.Protocol):
         self.waiting = 0
         self.gathered_bytes = 0
         self.frames: list[bytes] = []
-        self._leases: list[tuple[int, float, int | None]] = []
+        self._leases: list[tuple[int, float, bytes]] = []
 
     @property
     def full(self) -> bool:
@@ -43,12 +40,10 @@ class Wire(asyncio.Protocol):
         self.frames.append(frame)
         self.gathered_bytes += len(frame)
 
-    def put_until(self, frame: bytes, valid_until: float, request: int | None) -> None:
-        """The same; if ``valid_until`` has passed when it leaves, an UnstableError to that request leaves in its place,
-        or nothing if it answers none."""
+    def put_until(self, frame: bytes, valid_until: float, instead: bytes) -> None:
+        """The same; if ``valid_until`` has passed when it leaves, the frame ``instead`` leaves in its place."""
         self.put(frame)
-        if valid_until != inf:
-            self._leases.append((len(self.frames) - 1, valid_until, request))
+        self._leases.append((len(self.frames) - 1, valid_until, instead))
 
     def flush(self) -> None:
         """One write for all that gathered."""
@@ -64,9 +59,9 @@ class Wire(asyncio.Protocol):
 
     def _check_leases(self) -> None:
         now = self.host.clock()
-        for index, valid_until, request in self._leases:
+        for index, valid_until, instead in self._leases:
             if now > valid_until:
-                self.frames[index] = b"" if request is None else encode(_lapsed(request))
+                self.frames[index] = instead
         self._leases.clear()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,11 +91,6 @@ class Host(Protocol):
 
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         """Hands the messages to the node, in order, until the wire is full; how many it took, at least one."""
-
-
-def _lapsed(request: int) -> Failed:
-    sentence = "the node lost touch with the hive while it read; nothing was changed, try again"
-    return Failed(request, UnstableError.code, sentence)
 
 
 def _watch(raw: socket.socket | None) -> None:
