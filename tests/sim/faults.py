@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wrpme.effects import Persist
+from wrpme.messages import Envelope, Report, Stream
+from wrpme.picture import NodeId, Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -30,6 +32,10 @@ class Mixture:
     hang_mid_turn: float = 0.0
     crash_at_write: float = 0.0
     """Power loss of a machine while a vote or a view is on its way to its disk."""
+    crash_at_synced: float = 0.0
+    """A node is killed, and soon started again, just as its copy is reported to be complete."""
+    hang_at_stream: float = 0.0
+    """A node hangs long enough to be taken for dead while it receives a copy."""
     blackout_at_view: float = 0.0
     """Power loss of all while one has adopted a view and another has a write on its way to the disk."""
 
@@ -78,6 +84,27 @@ class Faults:
             busy = any(other.disk.under_way is not None for other in self.world.machines if other is not machine)
             if busy and self.world.random.random() < self.mixture.blackout_at_view:
                 self.world.agenda.after(0.0, self._blackout)
+
+    def sending(self, machine: Machine, envelope: Envelope) -> None:
+        """A message leaves: a good moment to kill the node that it is about."""
+        if not self.active:
+            return
+        mixture, random, body = self.mixture, self.world.random, envelope.body
+        if mixture.crash_at_synced and type(body) is Report and random.random() < mixture.crash_at_synced:
+            for change in body.changes:
+                if isinstance(change, Synced) and (victim := self._with_id(change.node)) and victim is not machine:
+                    self.world.agenda.after(0.0, victim.crash)
+                    self._restart(victim, random.choice((0.002, 0.02, 0.2)) * (0.5 + random.random()))
+                    return
+        if mixture.hang_at_stream and type(body) is Stream and random.random() < mixture.hang_at_stream:
+            if victim := self._with_id(envelope.destination):
+                victim.pause(random.uniform(1.6, 3.5))
+
+    def _with_id(self, node: NodeId) -> Machine | None:
+        for machine in self.world.machines:
+            if machine.node is not None and machine.node.settings.id == node:
+                return machine
+        return None
 
     # --- blows ---------------------------------------------------------------------------------------------------
 

@@ -9,11 +9,11 @@ from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.network import Link
 from wrpme.daemon import identity
+from wrpme.daemon.runner import lapsed
 from wrpme.effects import (
     Adopted, Effect, Event, Exit, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.errors import UnstableError
-from wrpme.messages import Envelope, Failed, Request
+from wrpme.messages import Request
 from wrpme.node import Node
 
 if TYPE_CHECKING:
@@ -180,26 +180,25 @@ class Machine:
         if self.life != life or self.node is None:
             return
         self._flush()
-        self._set_alarm()
-        self.world.checks.turn(self)
+        if self.node is not None:
+            self._set_alarm()
+            self.world.checks.turn(self)
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
         now = self.local()
         for effect in outbox:
-            late = now > effect.valid_until
             if isinstance(effect, ReplyTo):
-                reply = effect.reply
-                if late and not isinstance(reply, Envelope):
-                    reply = Failed(reply.id, UnstableError.code, "the lease ran out before the answer left")
-                elif late:
-                    continue
-                self.world.say_to(self, effect.session, reply)
-            elif not late:
+                late = now > effect.valid_until
+                self.world.say_to(self, effect.session, lapsed(effect.reply) if late else effect.reply)
+            else:
                 link = self.links.get(effect.address)
                 if link is None:
                     link = self.links[effect.address] = Link(self.world, self, effect.address)
                 link.send(effect)
+                self.world.faults.sending(self, effect.envelope)
+                if self.node is None:
+                    return
 
     def _set_alarm(self) -> None:
         assert self.node is not None

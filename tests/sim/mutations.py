@@ -1,78 +1,108 @@
-"""Rules broken on purpose, each by putting something else in the place of one function of the product.
+"""Rules of the design, each broken on purpose by putting another function in the place of one of the product's.
 
-The simulation has to notice every one of them: a checker that never fails proves nothing.
+A simulation that does not notice one of them within 200 seeds is not worth its time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from random import Random
-from unittest import mock
+from typing import Any
 
-from tests.sim import world
-from wrpme import consensus, council, life, replica, view
-from wrpme.consensus import AcceptorState
-from wrpme.council import Council
-from wrpme.ground import Ground
+from wrpme import consensus, copying, council, replica, view
+from wrpme.daemon import identity
+from wrpme.messages import Accept, Item, Prepare, Stream
 from wrpme.picture import Arc, NodeId, Synced
+from wrpme.store import Store
+
+Broken = tuple[Any, str, Callable[..., Any]]
+"""A module or class, the name of the function in it, and what stands there instead."""
 
 
-def _no_awaiting(
-    arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], promise_is_over: Callable[[NodeId], bool]
-) -> list[NodeId]:
-    return []
+def no_prev_confirmation() -> Broken:
+    """The new owner serves without a word of the former ones."""
+
+    def awaited(
+        arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Callable[[NodeId], bool]
+    ) -> list[NodeId]:
+        return [node for node in arc.holders if node != me and node in alive and node not in told]
+
+    return replica, "awaited", awaited
 
 
-def _synced_whenever(report: Synced, arc: Arc, owner: NodeId | None, incarnation: int) -> bool:
-    return report.node in arc.incoming
+def late_synced() -> Broken:
+    """A report that a copy is complete counts whatever has happened to the arc since."""
+
+    def synced_fits(report: Synced, arc: Arc, owner: NodeId | None, incarnation: int) -> bool:
+        return report.node in arc.incoming
+
+    return view, "synced_fits", synced_fits
 
 
-def _any_version(arc: Arc, version: int) -> bool:
-    return True
+def older_writes() -> Broken:
+    """A receiver takes what was sent at an older version of the arc."""
+
+    def take(message: Stream, version: int, run: int, taken: int) -> tuple[list[tuple[int, Item]], int]:
+        fits = message.run == run if message.version == version else message.version < version
+        if not fits or message.first > taken + 1:
+            return [], taken
+        items = list(enumerate(message.items, message.first))[taken + 1 - message.first :]
+        return items, taken + len(items)
+
+    return copying, "take", take
 
 
-def _told_at_once(self: Ground, then: Callable[[], None]) -> None:
-    if "Council" in then.__qualname__:
-        then()
-    else:
-        _after_disk(self, then)
+def told_before_disk() -> Broken:
+    """A promise or acceptance is told before it is on disk."""
+    honest = council.Council.on_vote
+
+    def on_vote(self: council.Council, source: NodeId, message: Prepare | Accept) -> None:
+        ground: Any = self.ground
+        ground.after_disk = lambda then: then()
+        try:
+            honest(self, source, message)
+        finally:
+            vars(ground).pop("after_disk", None)
+
+    return council.Council, "on_vote", on_vote
 
 
-_after_disk = Ground.after_disk
+def same_incarnation() -> Broken:
+    """A node that starts again says that it is in its first life."""
+    honest = identity.next_life
+
+    def next_life(store: Store, random_bytes: Callable[[int], bytes]) -> identity.Identity:
+        life = honest(store, random_bytes)
+        return identity.Identity(life.id, 1 << 32, life.starts)
+
+    return identity, "next_life", next_life
 
 
-def _same_incarnation(starts: int, random: Random) -> int:
-    random.getrandbits(32)
-    return 1 << 32
+def small_quorum() -> Broken:
+    """Less than half of the voters decide."""
+
+    def is_quorum(voters: Sequence[NodeId], present: Collection[NodeId]) -> bool:
+        return 3 * sum(voter in present for voter in voters) >= len(voters)
+
+    return consensus, "is_quorum", is_quorum
 
 
-def _third(voters: Sequence[NodeId], present: Collection[NodeId]) -> bool:
-    return 3 * sum(voter in present for voter in voters) >= len(voters)
-
-
-@contextmanager
-def _patched(*places: tuple[object, str, object]) -> Iterator[None]:
-    patches = [mock.patch.object(owner, name, other) for owner, name, other in places]
-    for patch in patches:
-        patch.start()
-    try:
-        yield
-    finally:
-        for patch in patches:
-            patch.stop()
-
-
-MUTATIONS: dict[str, tuple[tuple[object, str, object], ...]] = {
-    "skip the prev confirmation": ((replica, "awaited", _no_awaiting),),
-    "accept a late synced": ((view, "synced_fits", _synced_whenever),),
-    "accept writes at an older version": ((replica, "accepts", _any_version),),
-    "promise told before it is on disk": ((Ground, "after_disk", _told_at_once),),
-    "a restarted node keeps its incarnation": ((world, "next_incarnation", _same_incarnation),),
-    "a quorum of less than half": ((consensus, "is_quorum", _third), (council, "is_quorum", _third), (life, "is_quorum", _third)),
+ALL: dict[str, Callable[[], Broken]] = {
+    function.__name__: function
+    for function in (no_prev_confirmation, late_synced, older_writes, told_before_disk, same_incarnation, small_quorum)
 }
 
 
-def mutated(name: str) -> contextmanager[None]:  # type: ignore[valid-type]
-    """While it is open, the rule of that name is broken."""
-    return _patched(*MUTATIONS[name])  # type: ignore[return-value]
+@contextmanager
+def applied(name: str) -> Iterator[None]:
+    """That rule is broken within; no name breaks none."""
+    if not name:
+        yield
+        return
+    place, function, broken = ALL[name]()
+    honest = getattr(place, function)
+    setattr(place, function, broken)
+    try:
+        yield
+    finally:
+        setattr(place, function, honest)

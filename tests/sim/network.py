@@ -37,6 +37,7 @@ class Habits:
     late_by_max: float = 0.0
     lost: float = 0.0
     repeated: float = 0.0
+    repeated_after_max: float = 2.0
 
 
 class Lane:
@@ -65,7 +66,7 @@ class Lane:
         self._flight.append(envelope)
         world.agenda.at(arrival, self._arrive)
         if habits.repeated and type(envelope.body) is not Forward and random() < habits.repeated:
-            again = arrival + random() * random() * 2
+            again = arrival + random() * habits.repeated_after_max
             world.agenda.at(again, lambda: self._hand_over(envelope))
 
     def _arrive(self) -> None:
@@ -98,6 +99,9 @@ class Lane:
             arriving = 0
         while len(self._flight) > arriving:
             self._flight.pop()
+        if self._flight and self.world.random.random() < 0.5:  # it lies with the receiver, which is slow to take it
+            self._stalled = True
+            self.world.agenda.after(self.world.random.random() * 2, self.healed)
         for session in (self.at_source, self.at_target):
             self.world.close_session(session)
         if self.target.life == self.lives[1]:
@@ -130,7 +134,7 @@ class Link:
         self.life = source.life
         self.address = address
         self.lanes: list[Lane] = []
-        self._queue: list[tuple[Envelope, float]] | None = []
+        self._queue: list[Envelope] | None = []
         self._pause = LINK_RETRY_SECONDS_MIN
         self._up_since = 0.0
         self._dial()
@@ -145,7 +149,7 @@ class Link:
         if self.lanes:
             self.lanes[type(message.envelope.body) in BULK_BODIES].put(message.envelope)
         elif self._queue is not None:
-            self._queue.append((message.envelope, message.valid_until))
+            self._queue.append(message.envelope)
 
     def _over(self) -> bool:
         return self.source.life != self.life
@@ -175,10 +179,8 @@ class Link:
         self.lanes = [Lane(self.world, self.source, target), Lane(self.world, self.source, target)]
         self._up_since = self.world.agenda.now
         queue, self._queue = self._queue, None
-        now = self.source.local()
-        for envelope, valid_until in queue or ():
-            if now <= valid_until:
-                self.lanes[type(envelope.body) in BULK_BODIES].put(envelope)
+        for envelope in queue or ():
+            self.lanes[type(envelope.body) in BULK_BODIES].put(envelope)
         self.source.feed(LinkUp(self.address))
 
     def down(self, reason: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.sim.faults import Mixture
 from tests.sim.linear import is_linearizable
 from tests.sim.network import Habits
-from tests.sim.workload import Asked, Client, Workload
+from tests.sim.scenario import draw
+from tests.sim.workload import Asked, Client
 from tests.sim.world import World
 from wrpme.messages import Count, Number
 from wrpme.picture import NOBODY
@@ -39,65 +39,8 @@ class Run:
 
     def __init__(self, seed: int, trace: bool = False) -> None:
         self.world = World(seed, trace)
-        self.workload = self._scenario()
-
-    # --- the scenario --------------------------------------------------------------------------------------------
-
-    def _scenario(self) -> Workload:
-        world = self.world
-        random = world.random
-        count = random.choice((1, 2, 2, 3, 3, 3, 3, 4, 5))
-        sync = random.random() < 0.93
-        for index in range(count):
-            others = [f"10.0.0.{at + 1}:5909" for at in range(count) if at != index]
-            needed = [f"10.0.0.{random.randrange(index) + 1}:5909"] if index else []
-            more = random.sample(others, random.randint(0, len(others))) if index else []
-            world.add_machine(tuple(dict.fromkeys([*needed, *more])), sync)
-        span = random.choice((0.0, 1.0, 4.0, 15.0))
-        for machine in world.machines:
-            world.agenda.at(random.random() * span, machine.start)
-        world.habits = self._habits()
-        world.faults.mixture = self._mixture()
-        world.faults.disk_base = random.choice((0.0005, 0.002, 0.01))
-        number = random.randint(3, 6)
-        prefix = random.randrange(1000)
-        aliases = [f"x{prefix}-{at}" for at in range(number)]
-        world.checks.sample(aliases)
-        padding = 140_000 if random.random() < 0.08 else 0
-        workload = Workload(world, aliases, padding)
-        for at in range(random.randint(2, 4)):
-            think = random.choice((0.05, 0.2, 0.5))
-            Client(workload, f"c{at}", think, random.choice((2.0, 6.0, 12.0))).begin()
-        return workload
-
-    def _habits(self) -> Habits:
-        random = self.world.random
-        habits = Habits(latency=random.choice((0.0003, 0.001, 0.01)))
-        if random.random() < 0.6:
-            habits.late, habits.late_by_max = random.choice(((0.02, 0.1), (0.05, 0.5), (0.01, 2.0)))
-        if random.random() < 0.3:
-            habits.lost = random.choice((0.003, 0.03))
-        if random.random() < 0.3:
-            habits.repeated = random.choice((0.01, 0.1))
-        return habits
-
-    def _mixture(self) -> Mixture:
-        random = self.world.random
-        mixture = Mixture(blow_seconds=random.choice((0.7, 2.0, 4.0)))
-        for kind in ("crash", "power", "stop", "cut", "isolate", "hang", "reset"):
-            if random.random() < 0.4:
-                setattr(mixture, kind, random.choice((0.3, 1.0, 3.0)))
-        if random.random() < 0.3:
-            mixture.blackout = 0.3
-        if random.random() < 0.4:
-            mixture.slow_disk = random.choice((0.02, 0.2))
-        if random.random() < 0.3:
-            mixture.hang_mid_turn = 0.001
-        if random.random() < 0.3:
-            mixture.crash_at_write = random.choice((0.02, 0.1))
-        if random.random() < 0.3:
-            mixture.blackout_at_view = random.choice((0.05, 0.2))
-        return mixture
+        self.scenario = draw(self.world)
+        self.workload = self.scenario.workload
 
     # --- the run -------------------------------------------------------------------------------------------------
 
@@ -118,10 +61,9 @@ class Run:
 
     def _storm(self) -> None:
         world = self.world
-        random = world.random
-        world.agenda.run_until(random.choice((0.5, 3.0, 11.0)))
+        world.agenda.run_until(self.scenario.quiet_seconds)
         world.faults.begin()
-        world.agenda.run_until(world.agenda.now + random.choice((8.0, 15.0, 25.0)))
+        world.agenda.run_until(world.agenda.now + self.scenario.storm_seconds)
 
     def _calm(self) -> None:
         """Everything heals, the hive becomes stable, and every entry can be read."""

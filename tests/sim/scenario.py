@@ -1,0 +1,161 @@
+"""What a seed makes of a run: how many nodes, when they start, what goes wrong, who asks for what.
+
+A quarter of the seeds or so is given to each of the corners where a hive could go wrong; the rest is a mixture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.sim.faults import Mixture
+from tests.sim.network import Habits
+from tests.sim.workload import Client, Workload
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+
+@dataclass(slots=True)
+class Scenario:
+    """``quiet_seconds`` before things go wrong for ``storm_seconds``."""
+
+    nodes: int
+    start_seconds: float
+    """All nodes start at some time within."""
+    quiet_seconds: float
+    storm_seconds: float
+    disk_seconds: float
+    padding_bytes: int
+    think_seconds: float
+    habits: Habits
+    mixture: Mixture
+    workload: Workload
+
+
+def draw(world: World) -> Scenario:
+    """The scenario of the world's seed, set up."""
+    random = world.random
+    kind = random.choices((_mixed, _joining, _echoes, _voting), (45, 20, 15, 20))[0]
+    scenario = kind(world)
+    world.say(None, f"scenario{kind.__name__}: {scenario.nodes} nodes, {scenario.habits}, {scenario.mixture}")
+    sync = random.random() < 0.93
+    count = scenario.nodes
+    for index in range(count):
+        others = [f"10.0.0.{at + 1}:5909" for at in range(count) if at != index]
+        needed = [f"10.0.0.{random.randrange(index) + 1}:5909"] if index else []
+        more = random.sample(others, random.randint(0, len(others))) if index else []
+        world.add_machine(tuple(dict.fromkeys([*needed, *more])), sync)
+    for machine in world.machines:
+        world.agenda.at(random.random() * scenario.start_seconds, machine.start)
+    world.habits = scenario.habits
+    world.faults.mixture = scenario.mixture
+    world.faults.disk_base = scenario.disk_seconds
+    for at in range(random.randint(2, 4)):
+        Client(scenario.workload, f"c{at}", scenario.think_seconds, random.choice((2.0, 6.0, 12.0))).begin()
+    return scenario
+
+
+def _workload(world: World, padding: int) -> Workload:
+    prefix, number = world.random.randrange(1000), world.random.randint(3, 6)
+    aliases = [f"x{prefix}-{at}" for at in range(number)]
+    world.checks.sample(aliases)
+    return Workload(world, aliases, padding)
+
+
+def _mixed(world: World) -> Scenario:
+    """A little of everything."""
+    random = world.random
+    habits = Habits(latency=random.choice((0.0003, 0.001, 0.01)))
+    if random.random() < 0.6:
+        habits.late, habits.late_by_max = random.choice(((0.02, 0.1), (0.05, 0.5), (0.01, 2.0)))
+    if random.random() < 0.3:
+        habits.lost = random.choice((0.003, 0.03))
+    if random.random() < 0.3:
+        habits.repeated = random.choice((0.01, 0.1))
+    mixture = Mixture(blow_seconds=random.choice((0.7, 2.0, 4.0)))
+    for kind in ("crash", "power", "stop", "cut", "isolate", "hang", "reset"):
+        if random.random() < 0.4:
+            setattr(mixture, kind, random.choice((0.3, 1.0, 3.0)))
+    for kind, chance, values in (
+        ("blackout", 0.3, (0.3,)),
+        ("slow_disk", 0.4, (0.02, 0.2)),
+        ("hang_mid_turn", 0.3, (0.001,)),
+        ("crash_at_write", 0.3, (0.02, 0.1)),
+        ("crash_at_synced", 0.2, (0.1,)),
+        ("hang_at_stream", 0.1, (0.02,)),
+        ("blackout_at_view", 0.3, (0.05, 0.2)),
+    ):
+        if random.random() < chance:
+            setattr(mixture, kind, random.choice(values))
+    padding = 140_000 if random.random() < 0.1 else 0
+    return Scenario(
+        nodes=random.choice((1, 2, 2, 3, 3, 3, 3, 4, 5)),
+        start_seconds=random.choice((0.0, 1.0, 4.0, 15.0)),
+        quiet_seconds=random.choice((0.5, 3.0, 11.0)),
+        storm_seconds=random.choice((8.0, 15.0, 25.0)),
+        disk_seconds=random.choice((0.0005, 0.002, 0.01)),
+        padding_bytes=padding,
+        think_seconds=random.choice((0.05, 0.2, 0.5)),
+        habits=habits,
+        mixture=mixture,
+        workload=_workload(world, padding),
+    )
+
+
+def _joining(world: World) -> Scenario:
+    """Nodes join slowly, and are killed just before they get what they came for."""
+    random = world.random
+    mixture = Mixture(crash=1.0, cut=0.5, blow_seconds=2.0, crash_at_synced=random.choice((0.2, 0.6)), slow_disk=0.05)
+    return Scenario(
+        nodes=random.choice((3, 4, 5)),
+        start_seconds=6.0,
+        quiet_seconds=0.2,
+        storm_seconds=10.0,
+        disk_seconds=random.choice((0.002, 0.02)),
+        padding_bytes=0,
+        think_seconds=0.03,
+        habits=Habits(latency=random.choice((0.005, 0.03)), late=0.03, late_by_max=random.choice((0.2, 0.6))),
+        mixture=mixture,
+        workload=_workload(world, 0),
+    )
+
+
+def _echoes(world: World) -> Scenario:
+    """Messages are lost and come again much later, while nodes are taken for dead and come back."""
+    random = world.random
+    habits = Habits(latency=0.005, lost=0.1, repeated=0.3, repeated_after_max=6.0)
+    mixture = Mixture(hang=0.5, cut=1.0, reset=1.0, blow_seconds=2.0, hang_at_stream=random.choice((0.02, 0.1)))
+    return Scenario(
+        nodes=random.choice((2, 3, 4)),
+        start_seconds=16.0,
+        quiet_seconds=1.0,
+        storm_seconds=25.0,
+        disk_seconds=0.005,
+        padding_bytes=0,
+        think_seconds=0.1,
+        habits=habits,
+        mixture=mixture,
+        workload=_workload(world, 0),
+    )
+
+
+def _voting(world: World) -> Scenario:
+    """Disks are slow, and the power fails while votes are on their way to them."""
+    random = world.random
+    mixture = Mixture(crash=1.0, power=1.0, isolate=0.5, blow_seconds=2.0)
+    mixture.slow_disk = random.choice((0.2, 0.5))
+    mixture.crash_at_write = random.choice((0.0, 0.05))
+    mixture.blackout_at_view = random.choice((0.1, 0.4))
+    return Scenario(
+        nodes=random.choice((3, 3, 4, 5)),
+        start_seconds=random.choice((2.0, 10.0)),
+        quiet_seconds=0.5,
+        storm_seconds=30.0,
+        disk_seconds=0.01,
+        padding_bytes=0,
+        think_seconds=0.5,
+        habits=Habits(latency=0.002),
+        mixture=mixture,
+        workload=_workload(world, 0),
+    )
