@@ -1,0 +1,129 @@
+"""A message of every kind, and the list of all kinds: for the tests of the codec, the table and the documents."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from msgspec import Struct
+
+from wrpme.messages import (
+    Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
+    Count, Counts, Done, Envelope, Expire, Failed, Fill, Forward, Forwarded, Get, GetConfig, GetExpiry, GetRemove,
+    GetStatus, GetTail, GetUpdate, GetView, Item, NextView, Notice, Number, Prepare, PrefixScan, Promise, Put,
+    Refused, Rejected, Remove, RemoveAll, RemoveIf, Reply, Report, Request, StopNode, Stream, StreamAck, Tail, Text,
+    Update, ViewIs, WholeView, Writes,
+)  # fmt: skip
+from wrpme.picture import (
+    Activated, Arc, Back, Ballot, Change, Down, Elect, Join, Member, Proposal, State, Synced, View,
+)  # fmt: skip
+
+
+def kinds(union: Any) -> list[type[Struct]]:
+    """The classes of a union, unions within it included."""
+    return [kind for part in get_args(union) for kind in kinds(part)] if get_args(union) else [union]
+
+
+REQUESTS = kinds(Request)
+REPLIES = kinds(Reply)
+BODIES = kinds(Body)
+ITEMS = kinds(Item)
+CHANGES = kinds(Change)
+TAGGED = [*REQUESTS, *REPLIES, Envelope, *BODIES, *ITEMS]
+"""Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
+UNTAGGED = [View, Member, Arc, Proposal, Ballot, Answer]
+
+ID, OTHER = bytes(range(16)), bytes(range(16, 32))
+BIG = (1 << 64) - 1
+CONTENT = bytes(range(256))
+ALIAS = "naïve-\u20ac-\U0001f41d"
+BALLOT = Ballot(3, ID, 7)
+PROPOSAL = Proposal(
+    (
+        Join(ID, 1, "127.0.0.1:5909"),
+        Back(ID, 2, "[::1]:5909"),
+        Down(OTHER, 3, planned=True),
+        Synced(BIG, 4, ID, OTHER, 5),
+        Activated(0, 5, ID, 6),
+        Elect(OTHER),
+    ),
+    b"d" * 32,
+)
+VIEW = View(
+    9,
+    ID,
+    1,
+    1,
+    (Member(ID, 7, "127.0.0.1:5909", 1, State.UP), Member(OTHER, 8, "127.0.0.1:5910", 2, State.DOWN)),
+    (Arc(1 << 63, 9, (ID,), (OTHER,), (OTHER,)), Arc(BIG, 4, (OTHER,))),
+    (ID, OTHER),
+)
+PAIRS = ((b"e" + bytes(8) + b"alias", CONTENT), (b"", b""))
+ANSWER = Answer(3, False, ((b"key", b"version"),))
+
+REQUEST_SAMPLES: list[Any] = [
+    Get(1, ALIAS),
+    Put(2, ALIAS, CONTENT),
+    Update(3, ALIAS, b"", 253_402_300_799_999),
+    GetUpdate(4, ALIAS, CONTENT, 1),
+    GetRemove(5, ALIAS),
+    Cas(6, ALIAS, CONTENT, b"comparand", 2),
+    Remove(7, ""),
+    RemoveIf(8, "a" * 1024, CONTENT),
+    Expire(9, ALIAS, 90_000, relative=True),
+    GetExpiry(10, ALIAS),
+    PrefixScan(11, ID, 12, "pre", "prefix", 5),
+    Count(12, ID, 1),
+    RemoveAll(13, ID, BIG),
+    GetView(BIG, follow=True),
+    GetStatus(15, ID),
+    GetConfig(16, b""),
+    StopNode(17, OTHER),
+]
+REPLY_SAMPLES: list[Any] = [
+    Done(1),
+    Content(2, CONTENT),
+    Content(2, b"x" * 70_000),
+    Failed(3, 5, '"entry" lives on 127.0.0.1:5910'),
+    Number(4, BIG),
+    Aliases(5, (ALIAS, "b"), True, "b"),
+    Aliases(5, (), False, ""),
+    ViewIs(6, ID, VIEW),
+    Text(7, '{"state": "up"}'),
+    Notice(0, 12),
+]
+ITEM_SAMPLES: list[Any] = [
+    Compare(b"low", b"high", b"digest"),
+    Fill(b"", b"\xff", PAIRS, b"digest"),
+    Writes(PAIRS),
+    Counts(),
+]
+BODY_SAMPLES: list[Any] = [
+    Report(PROPOSAL.changes),
+    Complaint(OTHER, 3),
+    Prepare(10, BALLOT),
+    Promise(10, BALLOT, None, None),
+    Promise(10, BALLOT, BALLOT, PROPOSAL),
+    Accept(10, BALLOT, PROPOSAL),
+    Accepted(10, BALLOT),
+    Rejected(10, BALLOT, Ballot(4, OTHER, 1)),
+    NextView(10, PROPOSAL),
+    WholeView(VIEW),
+    AskView(),
+    Beacon(1234.5),
+    BeaconAck(1234.5, 7),
+    *(Forward(request) for request in REQUEST_SAMPLES),
+    *(Forwarded(reply) for reply in REPLY_SAMPLES),
+    GetTail(BIG, 9),
+    Tail(BIG, 9, PAIRS),
+    Committed(BIG, 9),
+    Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)),
+    StreamAck(BIG, 9, 1, -1),
+    StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))),
+    Refused(5, "this is another hive"),
+]
+ENVELOPE_SAMPLES: list[Any] = [
+    *(Envelope(ID, 1, ID, 7, OTHER, 9, body) for body in BODY_SAMPLES),
+    Envelope(b"", 0, ID, 1, b"", 0, AskView()),
+]
+FOR_SERVER: list[Any] = [*REQUEST_SAMPLES, *ENVELOPE_SAMPLES]
+"""What a daemon hears."""
