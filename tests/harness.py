@@ -52,6 +52,8 @@ class Hive:
         self._wakes: dict[str, tuple[float, Node]] = {}
         self._lives: dict[str, int] = {}
         self._sessions: dict[int, str] = {}
+        self._broken: set[tuple[str, str]] = set()
+        """Connections that the first node knows to have ended; the next message makes a new one."""
 
     # --- what a test does ----------------------------------------------------------------------------------------
 
@@ -68,7 +70,7 @@ class Hive:
         """Power off: what is on its way to the disk or the network from now on does not arrive."""
         del self.nodes[name]
         for other in list(self.nodes):
-            self.event(other, LinkDown(name, "connection refused"))
+            self._refused(other, name)
 
     def cut(self, *pair: str) -> None:
         """Messages between the two are lost until ``heal``; nobody is told."""
@@ -203,10 +205,18 @@ class Hive:
         if target not in self.nodes:
             self._at(self.now, lambda: self._refused(source, target))
             return
+        if (source, target) in self._broken:
+            self._at(self.now + NETWORK_SECONDS, lambda: self._connected(source, target))
         self._at(self.now + NETWORK_SECONDS, lambda: self._receive(source, target, send.envelope))
+
+    def _connected(self, source: str, target: str) -> None:
+        if source in self.nodes and (source, target) in self._broken:
+            self._broken.discard((source, target))
+            self.event(source, LinkUp(target))
 
     def _refused(self, source: str, target: str) -> None:
         if source in self.nodes and target not in self.nodes:
+            self._broken.add((source, target))
             self.event(source, LinkDown(target, "connection refused"))
 
     def _receive(self, source: str, target: str, envelope: Envelope) -> None:

@@ -100,7 +100,7 @@ def test_a_life_that_ends_in_the_past_ends_now(milliseconds: int) -> None:
 
 
 def test_no_time_from_now_is_no_eternity() -> None:
-    """``0 = for ever`` is said of a point in time; from now on, 0 seconds are over at once."""
+    """Whoever means for ever says it as a point in time; from now on, 0 milliseconds are over at once."""
     assert decide(Expire(7, "x", 0, relative=True), HELD, NOW) == Write(None, 0, Done(7))
 
 
