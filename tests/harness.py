@@ -143,6 +143,13 @@ class Hive:
             if name in self.nodes:
                 self._carry_out(name, self.nodes[name].handle(part, self.now))
 
+    def hear(self, target: str, source: str, body: Body) -> None:
+        """A message as if ``source`` had sent it, with the view that ``target`` has."""
+        view, member = self.view(target), views.member(self.view(target), identity(source))
+        life = member.incarnation if member else 1
+        envelope = Envelope(view.hive, view.generation, identity(source), life, identity(target), view.epoch, body)
+        self._receive(source, target, envelope)
+
     def view(self, name: str) -> View:
         """The view of a node that has one."""
         view = self.nodes[name].view

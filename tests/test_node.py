@@ -279,8 +279,7 @@ def test_a_view_that_can_not_be_made_here_is_asked_for_whole() -> None:
     changes = (Down(identity("b"), 1),)
     body = NextView(base.epoch + 1, Proposal(changes, b"?" * 16))
     hive.sent.clear()
-    envelope = Envelope(base.hive, 1, identity("a"), 1, identity("b"), base.epoch, body)
-    hive.event("b", Received(-1, envelope))
+    hive.hear("b", "a", body)
     assert hive.view("b") == base
     assert ("b", "a", AskView()) in hive.sent
     hive.go(0.01)

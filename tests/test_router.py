@@ -1,0 +1,153 @@
+"""The way of a request: served here, passed on once, or refused with the reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.harness import Hive, hive_of, identity, word_of
+from wrpme import ring
+from wrpme import view as views
+from wrpme.effects import LinkDown
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
+from wrpme.messages import (
+    Body, Cas, Content, Count, Done, Failed, Forward, Forwarded, Get, GetStatus, Number, Put, RemoveIf,
+    Request, Update,
+)  # fmt: skip
+from wrpme.picture import NOBODY
+
+
+def owned_by(hive: Hive, name: str) -> str:
+    """An alias that this node owns."""
+    view = hive.view(name)
+    for number in range(1000):
+        alias = f"k{number}"
+        if views.owner(view, view.arcs[ring.arc_at(view, ring.hash_of(alias))]) == identity(name):
+            return alias
+    raise AssertionError("a node of a stable hive owns something")
+
+
+@pytest.fixture
+def hive() -> Hive:
+    return hive_of("a", "b")
+
+
+def test_a_request_is_passed_on_and_the_answer_comes_back(hive: Hive) -> None:
+    alias = owned_by(hive, "b")
+    assert hive.ask("a", Put(77, alias, b"1")) == Done(77)
+    assert hive.ask("a", Get(78, alias)) == Content(78, b"1")
+    assert hive.ask("b", Get(79, alias)) == Content(79, b"1")
+    assert sum(isinstance(body, Forward) for _, _, body in hive.sent) == 2
+
+
+def test_its_own_requests_stay_here(hive: Hive) -> None:
+    assert hive.ask("a", Put(1, owned_by(hive, "a"), b"1")) == Done(1)
+    assert not any(isinstance(body, Forward) for _, _, body in hive.sent)
+
+
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        (Get(5, ""), "usage"),
+        (Get(5, "a b"), "usage"),
+        (Get(5, "x" * (ALIAS_BYTES_MAX + 1)), "too_large"),
+        (Put(5, "x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (Put(5, "x", b"", -1), "usage"),
+        (Update(5, "x", b"", EXPIRY_MILLISECONDS_MAX + 1), "usage"),
+        (Cas(5, "x", b"", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (RemoveIf(5, "x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_wrong_requests_are_refused_where_they_arrive(hive: Hive, request_: Request, word: str) -> None:
+    reply = hive.ask("a", request_)
+    assert (reply.id, word_of(reply)) == (5, word)
+    assert not any(isinstance(body, Forward) for _, _, body in hive.sent)
+
+
+def test_a_broken_link_leaves_a_write_indeterminate_and_a_read_to_be_repeated(hive: Hive) -> None:
+    alias = owned_by(hive, "b")
+    hive.ask("a", Put(1, alias, b"1"))
+    hive.nodes["a"].ground.linked["b"] = True
+    hive.drop = lambda source, target, body: isinstance(body, Forwarded)
+    read, write = hive.send("a", Get(1, alias)), hive.send("a", Update(2, alias, b"2"))
+    hive.go(0.1)
+    assert read not in hive.replies and write not in hive.replies
+    hive.event("a", LinkDown("b", "connection reset"))
+    assert word_of(hive.replies[read]) == "unstable"
+    assert word_of(hive.replies[write]) == "indeterminate"
+    assert hive.get("b", alias) == b"2", "and here it was carried out"
+
+
+def test_what_never_left_was_not_carried_out(hive: Hive) -> None:
+    hive.nodes["a"].ground.linked.pop("b", None)
+    hive.drop = lambda source, target, body: isinstance(body, Forward)
+    write = hive.send("a", Update(2, owned_by(hive, "b"), b"2"))
+    hive.event("a", LinkDown("b", "connection refused"))
+    assert word_of(hive.replies[write]) == "unstable"
+
+
+def test_nothing_is_passed_on_over_a_link_that_is_known_to_be_down(hive: Hive) -> None:
+    hive.event("a", LinkDown("b", "connection refused"))
+    hive.sent.clear()
+    reply = hive.ask("a", Update(2, owned_by(hive, "b"), b"2"))
+    assert word_of(reply) == "unstable"
+    assert isinstance(reply, Failed) and "b, which serves this, can't be reached from a" in reply.sentence
+    assert not any(isinstance(body, Forward) for _, _, body in hive.sent)
+    assert any(target == "b" for _, target, _ in hive.sent), "and the link is tried again"
+
+
+def test_what_was_passed_on_to_a_node_that_died(hive: Hive) -> None:
+    alias = owned_by(hive, "b")
+    hive.cut("a", "b")
+    read, write = hive.send("a", Get(1, alias)), hive.send("a", Update(2, alias, b"2"))
+    hive.until(lambda: read in hive.replies and write in hive.replies)
+    assert word_of(hive.replies[read]) == "unstable"
+    assert word_of(hive.replies[write]) == "indeterminate"
+    assert word_of(hive.ask("a", Get(1, alias))) == "unavailable"
+
+
+def pass_on(hive: Hive, target: str, source: str, body: Body) -> list[Body]:
+    """Hands a message in as if ``source`` had sent it; gives what goes back to it."""
+    hive.sent.clear()
+    hive.hear(target, source, body)
+    hive.go(0.1)
+    return [body for sender, to, body in hive.sent if sender == target and to == source and isinstance(body, Forwarded)]
+
+
+def test_nothing_is_passed_on_twice() -> None:
+    hive = hive_of("a", "b", "c")
+    answers = pass_on(hive, "a", "b", Forward(Get(7, owned_by(hive, "c"))))
+    assert len(answers) == 1 and isinstance(answers[0], Forwarded)
+    assert (answers[0].reply.id, word_of(answers[0].reply)) == (7, "unstable")
+
+
+def test_an_answer_of_the_wrong_node_is_no_answer() -> None:
+    hive = hive_of("a", "b", "c")
+    hive.drop = lambda source, target, body: isinstance(body, Forwarded) and source == "b"
+    session = hive.send("a", Get(7, owned_by(hive, "b")))
+    hive.go(0.1)
+    for number in range(1, 20):
+        pass_on(hive, "a", "c", Forwarded(Content(number, b"a lie")))
+    assert session not in hive.replies
+    pass_on(hive, "a", "b", Forwarded(Content(1, b"the truth")))
+    assert hive.replies[session] == Content(7, b"the truth")
+    pass_on(hive, "a", "b", Forwarded(Content(1, b"again")))
+
+
+def test_requests_to_nodes(hive: Hive) -> None:
+    epoch = hive.view("a").epoch
+    assert hive.ask("a", Count(3, identity("b"), epoch)) == Number(3, 0)
+    assert hive.ask("a", Count(3, NOBODY, epoch)) == Number(3, 0)
+    assert word_of(hive.ask("a", Count(3, b"?" * 16, epoch))) == "usage"
+    hive.kill("b")
+    hive.until(lambda: views.condition(hive.view("a")).word == "unavailable")
+    hive.go(2)
+    reply = hive.ask("a", GetStatus(3, identity("b")))
+    assert isinstance(reply, Failed) and word_of(reply) == "unavailable" and "b has been down for 2 s" in reply.sentence
+
+
+def test_a_node_that_is_no_member_yet_refuses_in_words() -> None:
+    hive = Hive()
+    hive.start("a", "b")
+    reply = hive.ask("a", Get(1, "x"))
+    assert isinstance(reply, Failed) and word_of(reply) == "unstable" and "waits for a hive at b" in reply.sentence
