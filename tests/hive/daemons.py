@@ -71,18 +71,19 @@ async def until(what: str, attempt: Callable[[], Awaitable[R | None]], seconds: 
     raise AssertionError(f"after {seconds:g} s still not: {what}" + (f" (last: {last})" if last else ""))
 
 
-async def until_stable(client: Client, count: int, seconds: float = PATIENCE_SECONDS) -> View:
+async def until_stable(client: Client, count: int, check: Callable[[], None] = lambda: None) -> View:
     """The view, once it has that many members and the hive is stable; every member has adopted it and serves:
     after a power loss the last view, in which all were up, is there before the hive is."""
 
     async def attempt() -> View | None:
+        check()
         status = await client.hive_status()
         now = status.view
         told = [node.figures for node in status.nodes]
         serving = all(figures is not None and figures.serving and figures.epoch == now.epoch for figures in told)
         return now if len(now.members) == count and serving and view.condition(now).word == "stable" else None
 
-    return await until(f"a stable hive of {count}", attempt, seconds)
+    return await until(f"a stable hive of {count}", attempt)
 
 
 class Daemons:
@@ -127,12 +128,16 @@ class Daemons:
     async def until_stable(self, count: int | None = None) -> View:
         """See :func:`until_stable`; through any node."""
         async with Client(self.addresses, timeout=2.0) as client:
-            return await until_stable(client, count or len(self.processes))
+            return await until_stable(client, count or len(self.processes), self.check_running)
 
-    def check_alive(self) -> None:
-        """All that were started run, and none said anything to stderr, a traceback least of all."""
+    def check_running(self) -> None:
+        """All that were started run."""
         for index, process in self.processes.items():
             assert process.poll() is None, f"node {index} ended with {process.poll()}"
+
+    def check_alive(self) -> None:
+        """All that were started run, and no log has a traceback."""
+        self.check_running()
         for index in range(len(self.addresses)):
             for path in (self.directory / f"{index}.err", self.directory / f"{index}.log"):
                 text = path.read_text("utf-8", "replace") if path.exists() else ""
