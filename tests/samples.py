@@ -28,9 +28,9 @@ REPLIES = kinds(Reply)
 BODIES = kinds(Body)
 ITEMS = kinds(Item)
 CHANGES = kinds(Change)
-TAGGED = [*REQUESTS, *REPLIES, Envelope, *BODIES, *ITEMS]
+TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
-UNTAGGED = [View, Member, Arc, Proposal, Ballot, Answer]
+UNTAGGED: list[type[Struct]] = [View, Member, Arc, Proposal, Ballot]
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
