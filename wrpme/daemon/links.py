@@ -86,12 +86,14 @@ class Link:
         self._queue_bytes = 0
         self._pause = LINK_RETRY_SECONDS_MIN
         self._up_since = 0.0
+        self._down_at = 0.0
         self.attempt: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
 
     def send(self, message: Send) -> None:
         """See :meth:`Links.send`."""
         if not self._up and self._queue is None:
+            self._hurry()
             return
         lane = _BULK_LANE if type(message.envelope.body) in _BULK else _CONTROL_LANE
         try:
@@ -104,6 +106,12 @@ class Link:
         elif self._queue is not None and self._queue_bytes + len(frame) <= LINK_OUTBOX_BYTES_MAX:
             self._queue.append((lane, frame))
             self._queue_bytes += len(frame)
+
+    def _hurry(self) -> None:
+        """Somebody is wanted who was not there a moment ago: he is looked for now rather than after the pause."""
+        if self._retry is not None and self.host.clock() - self._down_at >= LINK_RETRY_SECONDS_MIN:
+            self._retry.cancel()
+            self.dial()
 
     def dial(self) -> None:
         """Begins an attempt."""
@@ -173,6 +181,7 @@ class Link:
         if self._up and now - self._up_since > LINK_RETRY_SECONDS_MAX:
             self._pause = LINK_RETRY_SECONDS_MIN
         self._up = False
+        self._down_at = now
         self._queue, self._queue_bytes = None, 0
         self._hang_up()
         if self._closed:
