@@ -1,0 +1,182 @@
+"""Replicas of one arc on a few nodes, without nodes around them: the test is the network, the disks and the clock."""
+
+from __future__ import annotations
+
+from wrpme import ring
+from wrpme.effects import Persist, ReplyTo, Send, Settings
+from wrpme.entries import ENTRIES, Version, content_in, key_of, version_in
+from wrpme.ground import Ground
+from wrpme.messages import (
+    Body, Committed, EntryRequest, Envelope, Failed, GetTail, Reply, Stream, StreamAck, Tail,
+)  # fmt: skip
+from wrpme.picture import Arc, Member, NodeId, State, View
+from wrpme.replica import Replica, Role
+from wrpme.store import MemoryStore
+from wrpme.table import Table
+
+A, B, C = (letter * 16 for letter in (b"a", b"b", b"c"))
+END = ring.RING - 1
+WALL_MILLISECONDS = 1_000_000_000.0
+
+
+def view_of(arc: Arc, epoch: int = 1, down: tuple[NodeId, ...] = ()) -> View:
+    """Three members and one arc."""
+    members = tuple(
+        Member(node, 1, node[:1].decode(), 1, State.DOWN if node in down else State.UP) for node in (A, B, C)
+    )
+    return View(epoch, b"h" * 16, 1, 2, members, (arc,), (A,))
+
+
+class Side:
+    """One node: its ground, its disk, its replica."""
+
+    def __init__(self, bench: Bench, node: NodeId, view: View) -> None:
+        self.bench = bench
+        self.store = MemoryStore()
+        self.under_way: list[Persist] = []
+        self.replies: dict[int, Reply] = {}
+        self.ground = Ground(Settings(node, 1, node[:1].decode()), self.store, bench.now)
+        self.ground.wall_offset_milliseconds = WALL_MILLISECONDS
+        self.table = Table(self.ground)
+        self.adopt(view)
+
+    @property
+    def replica(self) -> Replica:
+        """Its replica of the arc."""
+        replica = self.table.replicas[0]
+        assert replica is not None
+        return replica
+
+    def adopt(self, view: View) -> None:
+        self.ground.now = self.bench.now
+        self.ground.adopt(view)
+        self.table.adopt(view)
+        self.collect()
+
+    def ask(self, request: EntryRequest) -> int:
+        """Gives the session, under which ``replies`` will have the answer."""
+        self.ground.now = self.bench.now
+        self.bench.sessions += 1
+        self.replica.execute(self.bench.sessions, request, key_of(ring.hash_of(request.alias), request.alias.encode()))
+        self.table.end_turn()
+        self.collect()
+        return self.bench.sessions
+
+    def hear(self, source: NodeId, body: Body) -> None:
+        self.ground.now = self.bench.now
+        if isinstance(body, Stream):
+            self.table.on_stream(source, body)
+        elif isinstance(body, StreamAck):
+            self.table.on_ack(source, body)
+        elif isinstance(body, Tail):
+            self.replica.on_tail(source, body)
+        elif isinstance(body, Committed):
+            self.replica.on_committed(source, body)
+        elif isinstance(body, GetTail) and body.version == self.replica.arc.version:
+            self.replica.hand_over()
+        self.collect()
+
+    def tick(self, again: bool = False) -> None:
+        self.ground.now = self.bench.now
+        self.table.tick(again)
+        self.table.end_turn()
+        self.collect()
+
+    def persist(self) -> None:
+        """The batch that is on its way arrives on the disk."""
+        if self.under_way:
+            batch = self.under_way.pop()
+            self.store.write(batch.operations, True)
+            self.ground.on_persisted(batch.batch)
+            self.table.settle()
+            self.collect()
+
+    def collect(self) -> None:
+        """Takes the effects, and hands the next batch to the disk."""
+        self.ground.flush()
+        effects, self.ground.effects = self.ground.effects, []
+        for effect in effects:
+            if isinstance(effect, Persist):
+                self.under_way.append(effect)
+            elif isinstance(effect, Send):
+                assert isinstance(effect.envelope, Envelope)
+                self.bench.wire.append((self.ground.me, effect.envelope.destination, effect.envelope.body))
+            elif isinstance(effect, ReplyTo):
+                assert not isinstance(effect.reply, Envelope)
+                self.replies[effect.session] = effect.reply
+        for replica in self.table.mine:
+            replica.validate()
+
+    def fails(self, session: int) -> str:
+        """The sentence of a failure."""
+        reply = self.replies[session]
+        assert isinstance(reply, Failed), reply
+        return reply.sentence
+
+    def stored(self) -> dict[str, tuple[Version, bytes]]:
+        """What is on the disk, by alias."""
+        return {key[9:].decode(): (version_in(value), content_in(value)) for key, value in self.store.scan(*ENTRIES)}
+
+
+class Bench:
+    """``wire`` has what was sent and not delivered."""
+
+    def __init__(self, arc: Arc, nodes: tuple[NodeId, ...] = (A, B), view: View | None = None) -> None:
+        self.now = 1000.0
+        self.sessions = 0
+        self.wire: list[tuple[NodeId, NodeId, Body]] = []
+        self.sides: dict[NodeId, Side] = {}
+        for node in nodes:
+            self.sides[node] = Side(self, node, view or view_of(arc))
+        for side in self.sides.values():
+            side.ground.known_epochs = dict.fromkeys((A, B, C), 1)
+
+    def __getitem__(self, node: NodeId) -> Side:
+        return self.sides[node]
+
+    def adopt(self, view: View, *nodes: NodeId) -> None:
+        for node in nodes or tuple(self.sides):
+            self.sides[node].adopt(view)
+        for side in self.sides.values():
+            side.ground.known_epochs = dict.fromkeys((A, B, C), view.epoch)
+
+    def deliver(self, pick: int = 0, keep: bool = False) -> None:
+        """Delivers one message; ``keep``: a copy of it stays on the way."""
+        if self.wire:
+            index = pick % len(self.wire)
+            source, target, body = self.wire[index]
+            if not keep:
+                del self.wire[index]
+            if target in self.sides:
+                self.sides[target].hear(source, body)
+
+    def lose(self, pick: int) -> None:
+        if self.wire:
+            del self.wire[pick % len(self.wire)]
+
+    def lease(self, owner: NodeId, *nodes: NodeId) -> None:
+        """The owner's lease is fresh."""
+        beacons = self.sides[owner].ground.beacons
+        beacons.watch(nodes, self.now)
+        for node in nodes:
+            beacons.acknowledged(node, self.now, self.now)
+
+    def settle(self) -> None:
+        """Everything on the way arrives, and everything on the disks."""
+        for _ in range(2000):
+            if not self.wire and not any(side.under_way for side in self.sides.values()):
+                return
+            self.deliver()
+            for side in self.sides.values():
+                side.persist()
+        raise AssertionError(f"they talk without an end: {self.wire[:3]}")
+
+    def quiet(self, owner: NodeId, rounds: int = 60) -> None:
+        """Time passes, and nothing is lost any more."""
+        for round_ in range(rounds):
+            self.now += 0.05
+            self.sides[owner].tick(again=round_ % 4 == 0)
+            self.settle()
+
+    def role(self, node: NodeId) -> Role:
+        return self.sides[node].replica.role
