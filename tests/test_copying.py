@@ -6,6 +6,7 @@ from math import inf
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, view_of
 from wrpme.copying import Phase
@@ -123,6 +124,42 @@ def test_what_is_not_acknowledged_does_not_count() -> None:
     assert phase(made) is Phase.RUNNING
     made.settle()
     assert phase(made) is Phase.COUNTS
+
+
+def test_a_write_that_got_lost_on_the_way_does_not_count() -> None:
+    made = bench(10)
+    made[A].tick()
+    made.deliver()
+    made[B].persist()
+    made[A].ask(Put(1, "new", b"1"))
+    made.wire = [sent for sent in made.wire if not isinstance(sent[2], Stream)]
+    made.settle()
+    assert phase(made) is Phase.RUNNING, "the comparison is over, but that write has not arrived"
+    made.quiet(A)
+    assert phase(made) is Phase.COUNTS and "new" in made[B].stored()
+
+
+def test_an_acknowledgement_is_for_what_it_names() -> None:
+    made = bench(3)
+    made[A].tick()
+    made.settle()
+    made.lease(A, B)
+    first, second = made[A].ask(Put(1, "one", b"1")), made[A].ask(Put(2, "two", b"2"))
+    made.lose(1)
+    for _ in range(5):
+        made[A].persist()
+        made[B].persist()
+        made.deliver()
+    assert first in made[A].replies and second not in made[A].replies
+
+
+def test_of_an_older_version_nothing_is_acknowledged_any_more() -> None:
+    made = bench(3)
+    made[A].tick()
+    made.deliver()
+    made[B].adopt(view_of(replace(COPIED, version=2), 2))
+    made[B].persist()
+    assert not any(isinstance(body, StreamAck) for _, _, body in made.wire)
 
 
 def test_once_it_counts_every_write_needs_it() -> None:
