@@ -1,0 +1,175 @@
+"""What the parts of a node stand on: the disk in order, messages to members, answers to whoever asked."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from tests.harness import HIVE, identity
+from wrpme.effects import Persist, ReplyTo, Say, Send, Settings
+from wrpme.errors import UnstableError
+from wrpme.ground import Ground
+from wrpme.limits import EVENTS_KEPT
+from wrpme.messages import AskView, Done, Envelope, Failed, Forwarded
+from wrpme.picture import NOBODY, Arc, Member, State, View
+from wrpme.store import MemoryStore
+
+A, B, C = (identity(name) for name in "abc")
+
+
+def view(epoch: int = 5, incarnation: int = 1, b: State = State.UP, a: State = State.UP) -> View:
+    members = (Member(A, incarnation, "host-a:1", 1, a), Member(B, 1, "host-b:1", 2, b))
+    return View(epoch, HIVE, 3, 1, members, (Arc((1 << 64) - 1, 1, (A,)),), (A,))
+
+
+@pytest.fixture
+def ground() -> Ground:
+    return Ground(Settings(A, 1, "host-a:1"), MemoryStore(), 100.0)
+
+
+def persists(ground: Ground) -> list[Persist]:
+    effects, ground.effects = ground.effects, []
+    return [effect for effect in effects if isinstance(effect, Persist)]
+
+
+# --- the disk ----------------------------------------------------------------------------------------------------
+
+
+def test_one_batch_is_on_its_way_and_the_next_one_gathers(ground: Ground) -> None:
+    assert ground.idle
+    assert ground.write([(b"k1", b"1")]) == 1
+    assert ground.write([(b"k2", None)]) == 1
+    ground.flush()
+    assert persists(ground) == [Persist(1, [(b"k1", b"1"), (b"k2", None)], False)]
+    assert ground.write([(b"k3", b"3")]) == 2
+    ground.flush()
+    ground.flush()
+    assert persists(ground) == [] and not ground.idle
+    ground.on_persisted(1)
+    ground.flush()
+    assert persists(ground) == [Persist(2, [(b"k3", b"3")], False)]
+    ground.on_persisted(2)
+    ground.flush()
+    assert persists(ground) == [] and ground.idle
+
+
+def test_one_that_must_be_synced_makes_its_batch_so_and_no_other(ground: Ground) -> None:
+    ground.write([(b"k1", b"1")], must_sync=True)
+    ground.write([(b"k2", b"2")])
+    ground.flush()
+    ground.write([(b"k3", b"3")])
+    ground.on_persisted(1)
+    ground.flush()
+    assert [batch.must_sync for batch in persists(ground)] == [True, False]
+
+
+def test_what_waits_for_the_disk_is_done_in_order_and_not_before(ground: Ground) -> None:
+    done: list[str] = []
+    ground.after_disk(lambda: done.append("at once: nothing is to be waited for"))
+    assert len(done) == 1
+    done.clear()
+    ground.write([(b"k1", b"1")])
+    ground.after_disk(lambda: done.append("first"))
+    ground.flush()
+    ground.after_disk(lambda: done.append("second, for the same batch"))
+    ground.write([(b"k2", b"2")])
+    ground.after_disk(lambda: done.append("third, for the next one"))
+    assert done == []
+    ground.on_persisted(1)
+    assert done == ["first", "second, for the same batch"]
+    ground.flush()
+    ground.on_persisted(2)
+    assert done[2:] == ["third, for the next one"]
+
+
+def test_what_waited_may_write_and_wait_again(ground: Ground) -> None:
+    done: list[int] = []
+
+    def first() -> None:
+        ground.write([(b"k2", b"2")])
+        ground.after_disk(lambda: done.append(2))
+
+    ground.write([(b"k1", b"1")])
+    ground.after_disk(first)
+    ground.flush()
+    ground.on_persisted(1)
+    assert done == []
+    ground.flush()
+    ground.on_persisted(2)
+    assert done == [2]
+
+
+# --- the view ----------------------------------------------------------------------------------------------------
+
+
+def test_a_node_lives_only_in_this_very_life(ground: Ground) -> None:
+    assert not ground.lives
+    ground.adopt(view())
+    assert ground.lives and ground.alive == {A, B}
+    ground.adopt(view(6, incarnation=2))
+    assert not ground.lives, "the view means another life of it"
+    ground.adopt(view(7, a=State.DOWN))
+    assert not ground.lives
+    ground.adopt(view(8))
+    assert ground.lives
+
+
+def test_since_when_a_member_is_down(ground: Ground) -> None:
+    ground.adopt(view(b=State.DOWN))
+    ground.now = 130.0
+    ground.adopt(view(6, b=State.DOWN))
+    assert ground.down_since == {B: 100.0}, "not since the last view"
+    ground.adopt(view(7))
+    assert ground.down_since == {}
+
+
+def test_epochs_that_were_heard_of_are_kept_for_members_only(ground: Ground) -> None:
+    ground.known_epochs = {B: 4, C: 4}
+    ground.adopt(view())
+    assert ground.known_epochs == {A: 5, B: 4}
+
+
+# --- to others ---------------------------------------------------------------------------------------------------
+
+
+def test_a_message_says_who_where_and_of_which_view(ground: Ground) -> None:
+    ground.send_to("host-b:1", AskView())
+    ground.adopt(view())
+    ground.send(B, AskView())
+    ground.send(C, AskView())
+    assert ground.effects == [
+        Send("host-b:1", Envelope(b"", 1, A, 1, NOBODY, 0, AskView())),
+        Send("host-b:1", Envelope(HIVE, 3, A, 1, B, 5, AskView())),
+    ]
+
+
+def test_an_address_for_a_sentence(ground: Ground) -> None:
+    ground.adopt(view())
+    assert ground.address_of(B) == "host-b:1"
+    assert ground.address_of(C) == C.hex()[:8]
+
+
+def test_answers_go_to_whoever_asked_and_back_on_the_same_connection(ground: Ground) -> None:
+    ground.adopt(view())
+    ground.reply(7, Done(1))
+    ground.reply((8, B), Done(2), valid_until=101.0)
+    ground.fail((8, B), 3, UnstableError("try again"))
+    assert ground.effects == [
+        ReplyTo(7, Done(1), inf),
+        ReplyTo(8, ground.envelope(B, Forwarded(Done(2))), 101.0),
+        ReplyTo(8, ground.envelope(B, Forwarded(Failed(3, UnstableError.code, "try again"))), inf),
+    ]
+
+
+def test_the_wall_clock_is_the_runners(ground: Ground) -> None:
+    ground.wall_offset_milliseconds = 1_700_000_000_000.0
+    assert ground.wall() == 1_700_000_100_000.0
+
+
+def test_a_story_is_bounded(ground: Ground) -> None:
+    for number in range(EVENTS_KEPT + 5):
+        ground.say("info", f"line {number}")
+    assert len(ground.story) == EVENTS_KEPT
+    assert ground.story[-1] == f"100.000 line {EVENTS_KEPT + 4}"
+    assert ground.effects[0] == Say("info", "line 0")
