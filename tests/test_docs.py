@@ -1,0 +1,161 @@
+"""The documents are true: links, errors, options, commands, methods and the protocol are those of the product."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.protocol_tables import DOCUMENT, filled
+from wrpme import BlockingClient, Client, errors, ring
+from wrpme.codec import PREFACE, Decoder, encode
+from wrpme.commands import COMMANDS
+from wrpme.daemon import config
+from wrpme.limits import FRAME_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_REQUESTS_MAX
+from wrpme.messages import Content, Get, Reply, Request
+from wrpme.shell import USAGE
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+MARKS = re.compile(r"[^\w\- ]")
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+def section(text: str, title: str) -> str:
+    """What stands under a heading, up to the next one."""
+    found = re.search(rf"^#+ {re.escape(title)}\n(.*?)(?=^#+ |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"there is no section {title}"
+    return found[1]
+
+
+def first_cells(text: str) -> list[str]:
+    """The first column of each table, without its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    heads = {at for at in range(len(lines) - 1) if re.fullmatch(r"\|[-|]+", lines[at + 1])}
+    heads |= {at + 1 for at in heads}
+    return [line.split("|")[1].strip() for at, line in enumerate(lines) if at not in heads]
+
+
+def code(cells: list[str]) -> list[str]:
+    """What is in backquotes."""
+    return list(chain.from_iterable(re.findall(r"`([^`]+)`", cell) for cell in cells))
+
+
+def options(texts: list[str]) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", " ".join(texts)))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        name, _, anchor = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.is_file(), f"{path.name}: {link}"
+        headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+        anchors = {MARKS.sub("", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in anchors, f"{path.name}: {link}"
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    readme = PAGES[0].read_text("utf-8")
+    for path in PAGES[1:]:
+        assert f"({path.relative_to(ROOT)})" in readme, path.name
+
+
+def test_every_error_has_an_entry_and_no_other() -> None:
+    text = page("troubleshooting.md")
+    entries = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert sorted(entries) == sorted(kind.word for kind in errors.BY_CODE.values())
+    assert all(len(section(text, entry)) > 60 for entry in entries)
+
+
+def test_errors_that_change_nothing() -> None:
+    text = page("troubleshooting.md")
+    row = next(line for line in text.splitlines() if line.startswith("| not_found"))
+    certain, open_ = ({word.strip() for word in cell.split(",")} for cell in row.strip("|").split("|"))
+    assert certain == {kind.word for kind in errors.BY_CODE.values() if kind.not_carried_out}
+    assert open_ == {errors.IndeterminateError.word}
+
+
+def test_options_of_wrpmed() -> None:
+    documented = options(first_cells(section(page("wrpmed.md"), "Options")))
+    existing = {option for action in config._build()._actions for option in action.option_strings}
+    assert documented == existing
+
+
+def test_options_of_wrpmesh() -> None:
+    text = page("wrpmesh.md")
+    documented = options(first_cells(text[: text.index("## Three ways")]))
+    listed = [line.split("  ")[1] for line in USAGE.splitlines() if line.startswith("  -")]
+    assert documented == options(listed)
+
+
+def test_commands_of_wrpmesh() -> None:
+    text = section(page("wrpmesh.md"), "Commands")
+    assert code(first_cells(text)) == [spec.syntax for spec in COMMANDS]
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    for spec, row in zip(COMMANDS, rows, strict=True):
+        _, _, does, fails, _ = row.split("|")
+        assert does.strip().startswith(spec.summary), spec.name
+        assert tuple(code([fails])) == spec.fails_with, spec.name
+        assert set(spec.synonyms) <= set(code([does])), spec.name
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_transcripts_use_what_exists(path: Path) -> None:
+    """Lines after the prompt are commands; options in command lines are options."""
+    text = path.read_text("utf-8")
+    words = {word for spec in COMMANDS for word in (spec.name, *spec.synonyms)} | {"foo"}  # foo is shown to fail
+    assert {line.split()[1] for line in text.splitlines() if line.startswith("> ")} <= words
+    daemon = {option for action in config._build()._actions for option in action.option_strings}
+    for line in re.findall(r"\$ wrpmed(.*)", text):
+        assert options([line]) <= daemon, line
+    for line in re.findall(r"\$ wrpmesh(.*)", text):
+        assert options([line]) <= {"--daemon", "--timeout", "--hive"}, line
+
+
+def test_methods_of_the_clients() -> None:
+    documented = {
+        name.partition("(")[0] for name in code(first_cells(section(page("python-client.md"), "Methods")))
+    } - {"timedelta"}
+    for kind in (Client, BlockingClient):
+        public = {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
+        assert documented == public - {"close"}, kind.__name__
+
+
+def test_protocol_tables_are_up_to_date() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    assert filled(text) == text, "run scripts/protocol_tables"
+
+
+def test_protocol_example() -> None:
+    text = section(page("protocol.md"), "Example")
+    dumps = re.findall(r"((?:^    (?:[0-9a-f]{2} )*[0-9a-f]{2}(?: {2,}.*)?\n)+)", text, re.MULTILINE)
+    sent, received = (bytes.fromhex(" ".join(line.strip().split("  ")[0] for line in d.splitlines())) for d in dumps)
+    get, content = Get(1, "entry"), Content(1, b"this is my entry")
+    assert sent == PREFACE + encode(get)
+    assert received == PREFACE + encode(content)
+    assert Decoder[Get](Request).feed(sent) == [get]
+    assert Decoder[Content](Reply).feed(received) == [content]
+    assert f"`{ring.hash_of('entry'):016x}`" in text
+
+
+def test_protocol_promises() -> None:
+    """What may be left out, and what a later version may add."""
+    text = section(page("protocol.md"), "Connection and frames")
+    for number in (FRAME_BYTES_MAX, SESSION_REQUESTS_MAX, int(PARTIAL_FRAME_SECONDS_MAX)):
+        assert str(number) in text
+    longer = msgspec.msgpack.encode([1, 7, "entry", "of a later version"])
+    assert msgspec.msgpack.decode(longer, type=Get) == Get(7, "entry")
+    shorter = msgspec.msgpack.encode([14, 7])
+    assert msgspec.msgpack.decode(shorter, type=Request).follow is False
