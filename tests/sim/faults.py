@@ -85,20 +85,21 @@ class Faults:
             if busy and self.world.random.random() < self.mixture.blackout_at_view:
                 self.world.agenda.after(0.0, self._blackout)
 
-    def sending(self, machine: Machine, envelope: Envelope) -> None:
-        """A message leaves: a good moment to kill the node that it is about."""
+    def sending(self, machine: Machine, envelope: Envelope) -> float:
+        """A message leaves: a good moment to kill the node that it is about. Gives how late it shall be."""
         if not self.active:
-            return
+            return 0.0
         mixture, random, body = self.mixture, self.world.random, envelope.body
         if mixture.crash_at_synced and type(body) is Report and random.random() < mixture.crash_at_synced:
             for change in body.changes:
                 if isinstance(change, Synced) and (victim := self._with_id(change.node)) and victim is not machine:
                     self.world.agenda.after(0.0, victim.crash)
                     self._restart(victim, random.choice((0.002, 0.02, 0.2)) * (0.5 + random.random()))
-                    return
+                    return random.choice((0.0, 1.0)) * random.random()
         if mixture.hang_at_stream and type(body) is Stream and random.random() < mixture.hang_at_stream:
             if victim := self._with_id(envelope.destination):
-                victim.pause(random.uniform(1.6, 3.5))
+                victim.pause(random.uniform(1.6, 4.0))
+        return 0.0
 
     def _with_id(self, node: NodeId) -> Machine | None:
         for machine in self.world.machines:

@@ -180,9 +180,8 @@ class Machine:
         if self.life != life or self.node is None:
             return
         self._flush()
-        if self.node is not None:
-            self._set_alarm()
-            self.world.checks.turn(self)
+        self._set_alarm()
+        self.world.checks.turn(self)
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
@@ -195,10 +194,7 @@ class Machine:
                 link = self.links.get(effect.address)
                 if link is None:
                     link = self.links[effect.address] = Link(self.world, self, effect.address)
-                link.send(effect)
-                self.world.faults.sending(self, effect.envelope)
-                if self.node is None:
-                    return
+                link.send(effect, self.world.faults.sending(self, effect.envelope))
 
     def _set_alarm(self) -> None:
         assert self.node is not None

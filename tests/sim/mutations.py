@@ -58,7 +58,8 @@ def told_before_disk() -> Broken:
 
     def on_vote(self: council.Council, source: NodeId, message: Prepare | Accept) -> None:
         ground: Any = self.ground
-        ground.after_disk = lambda then: then()
+        if source != ground.me:
+            ground.after_disk = lambda then: then()
         try:
             honest(self, source, message)
         finally:

@@ -53,13 +53,13 @@ class Lane:
         self._last_arrival = 0.0
         self._stalled = False
 
-    def put(self, envelope: Envelope) -> None:
-        """On its way."""
+    def put(self, envelope: Envelope, later: float = 0.0) -> None:
+        """On its way, by so many seconds later than usual."""
         world = self.world
         habits, random = world.habits, world.random.random
         if habits.lost and random() < habits.lost:
             return
-        arrival = world.agenda.now + habits.latency * (0.5 + random())
+        arrival = world.agenda.now + later + habits.latency * (0.5 + random())
         if habits.late and random() < habits.late:
             arrival += habits.late_by_max * random()
         self._last_arrival = arrival = max(arrival, self._last_arrival)
@@ -144,10 +144,10 @@ class Link:
         """Whose address it is."""
         return self.world.at_address(self.address)
 
-    def send(self, message: Send) -> None:
+    def send(self, message: Send, later: float) -> None:
         """Leaves now, or when the link is up for the first time, or never."""
         if self.lanes:
-            self.lanes[type(message.envelope.body) in BULK_BODIES].put(message.envelope)
+            self.lanes[type(message.envelope.body) in BULK_BODIES].put(message.envelope, later)
         elif self._queue is not None:
             self._queue.append(message.envelope)
 

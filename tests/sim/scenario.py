@@ -21,12 +21,13 @@ class Scenario:
     """``quiet_seconds`` before things go wrong for ``storm_seconds``."""
 
     nodes: int
-    start_seconds: float
-    """All nodes start at some time within."""
+    start_seconds: tuple[float, float]
+    """The first node starts before the first of them, the others between the two."""
     quiet_seconds: float
     storm_seconds: float
     disk_seconds: float
     padding_bytes: int
+    clients: int
     think_seconds: float
     habits: Habits
     mixture: Mixture
@@ -46,21 +47,23 @@ def draw(world: World) -> Scenario:
         needed = [f"10.0.0.{random.randrange(index) + 1}:5909"] if index else []
         more = random.sample(others, random.randint(0, len(others))) if index else []
         world.add_machine(tuple(dict.fromkeys([*needed, *more])), sync)
+    first, last = scenario.start_seconds
     for machine in world.machines:
-        world.agenda.at(random.random() * scenario.start_seconds, machine.start)
+        between = (first, last) if machine.index else (0.0, min(first, 0.5))
+        world.agenda.at(random.uniform(*between), machine.start)
     world.habits = scenario.habits
     world.faults.mixture = scenario.mixture
     world.faults.disk_base = scenario.disk_seconds
-    for at in range(random.randint(2, 4)):
+    for at in range(scenario.clients):
         Client(scenario.workload, f"c{at}", scenario.think_seconds, random.choice((2.0, 6.0, 12.0))).begin()
     return scenario
 
 
-def _workload(world: World, padding: int) -> Workload:
-    prefix, number = world.random.randrange(1000), world.random.randint(3, 6)
+def _workload(world: World, padding: int = 0, entries: int = 5, reads: int = 30) -> Workload:
+    prefix, number = world.random.randrange(1000), world.random.randint(entries // 2, entries)
     aliases = [f"x{prefix}-{at}" for at in range(number)]
     world.checks.sample(aliases)
-    return Workload(world, aliases, padding)
+    return Workload(world, aliases, padding, reads)
 
 
 def _mixed(world: World) -> Scenario:
@@ -91,11 +94,12 @@ def _mixed(world: World) -> Scenario:
     padding = 140_000 if random.random() < 0.1 else 0
     return Scenario(
         nodes=random.choice((1, 2, 2, 3, 3, 3, 3, 4, 5)),
-        start_seconds=random.choice((0.0, 1.0, 4.0, 15.0)),
+        start_seconds=random.choice(((0.0, 0.0), (0.5, 1.0), (3.0, 3.5), (0.1, 4.0), (1.0, 15.0))),
         quiet_seconds=random.choice((0.5, 3.0, 11.0)),
         storm_seconds=random.choice((8.0, 15.0, 25.0)),
         disk_seconds=random.choice((0.0005, 0.002, 0.01)),
         padding_bytes=padding,
+        clients=random.randint(2, 4),
         think_seconds=random.choice((0.05, 0.2, 0.5)),
         habits=habits,
         mixture=mixture,
@@ -108,35 +112,37 @@ def _joining(world: World) -> Scenario:
     random = world.random
     mixture = Mixture(crash=1.0, cut=0.5, blow_seconds=2.0, crash_at_synced=random.choice((0.2, 0.6)), slow_disk=0.05)
     return Scenario(
-        nodes=random.choice((3, 4, 5)),
-        start_seconds=6.0,
+        nodes=random.choice((4, 5)),
+        start_seconds=(0.1, 8.0),
         quiet_seconds=0.2,
         storm_seconds=10.0,
         disk_seconds=random.choice((0.002, 0.02)),
         padding_bytes=0,
-        think_seconds=0.03,
+        clients=8,
+        think_seconds=0.02,
         habits=Habits(latency=random.choice((0.005, 0.03)), late=0.03, late_by_max=random.choice((0.2, 0.6))),
         mixture=mixture,
-        workload=_workload(world, 0),
+        workload=_workload(world, entries=50, reads=5),
     )
 
 
 def _echoes(world: World) -> Scenario:
     """Messages are lost and come again much later, while nodes are taken for dead and come back."""
     random = world.random
-    habits = Habits(latency=0.005, lost=0.1, repeated=0.3, repeated_after_max=6.0)
-    mixture = Mixture(hang=0.5, cut=1.0, reset=1.0, blow_seconds=2.0, hang_at_stream=random.choice((0.02, 0.1)))
+    habits = Habits(latency=0.005, lost=0.05, repeated=0.4, repeated_after_max=6.0)
+    mixture = Mixture(hang=0.5, cut=1.0, reset=1.0, blow_seconds=2.0, hang_at_stream=0.05)
     return Scenario(
         nodes=random.choice((2, 3, 4)),
-        start_seconds=16.0,
-        quiet_seconds=1.0,
-        storm_seconds=25.0,
+        start_seconds=(11.0, 22.0),
+        quiet_seconds=11.0,
+        storm_seconds=20.0,
         disk_seconds=0.005,
         padding_bytes=0,
+        clients=4,
         think_seconds=0.1,
         habits=habits,
         mixture=mixture,
-        workload=_workload(world, 0),
+        workload=_workload(world, entries=40, reads=5),
     )
 
 
@@ -149,13 +155,14 @@ def _voting(world: World) -> Scenario:
     mixture.blackout_at_view = random.choice((0.1, 0.4))
     return Scenario(
         nodes=random.choice((3, 3, 4, 5)),
-        start_seconds=random.choice((2.0, 10.0)),
+        start_seconds=(0.5, random.choice((2.0, 10.0))),
         quiet_seconds=0.5,
         storm_seconds=30.0,
         disk_seconds=0.01,
         padding_bytes=0,
+        clients=2,
         think_seconds=0.5,
         habits=Habits(latency=0.002),
         mixture=mixture,
-        workload=_workload(world, 0),
+        workload=_workload(world),
     )

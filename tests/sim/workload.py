@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 KINDS = ("get", "put", "update", "cas", "get_update", "remove", "remove_if", "get_remove")
-WEIGHTS = (30, 10, 20, 12, 8, 4, 4, 3)
+WRITE_WEIGHTS = (10, 20, 12, 8, 4, 4, 3)
 ANSWERS = {error.code: error.word for error in (errors.NotFoundError, errors.AlreadyExistsError, errors.MismatchError)}
 REFUSED = {error.code for error in (errors.UnstableError, errors.UnavailableError, errors.BusyError)}
 UNSTABLE = errors.UnstableError.code
@@ -33,10 +33,11 @@ HISTORY_MAX = 70
 class Workload:
     """What all clients share."""
 
-    def __init__(self, world: World, aliases: list[str], padding: int) -> None:
+    def __init__(self, world: World, aliases: list[str], padding: int, reads: int) -> None:
         self.world = world
         self.aliases = aliases
         self.padding = padding
+        self.weights = (reads, *WRITE_WEIGHTS)
         self.histories: dict[str, list[Operation]] = {alias: [] for alias in aliases}
         self.begun = dict.fromkeys(aliases, 0)
         self.written: dict[str, list[bytes]] = {alias: [] for alias in aliases}
@@ -90,7 +91,7 @@ class Client:
         if workload.begun[alias] >= HISTORY_MAX:
             self._think()
             return
-        kind = random.choices(KINDS, WEIGHTS)[0]
+        kind = random.choices(KINDS, workload.weights)[0]
         self.ask(alias, kind)
 
     def ask(self, alias: str, kind: str) -> Asked:
