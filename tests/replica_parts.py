@@ -129,7 +129,7 @@ class Bench:
         for node in nodes:
             self.sides[node] = Side(self, node, view or view_of(arc))
         for side in self.sides.values():
-            side.ground.known_epochs = dict.fromkeys((A, B, C), 1)
+            side.ground.known_epochs = dict.fromkeys((A, B, C), view.epoch if view else 1)
 
     def __getitem__(self, node: NodeId) -> Side:
         return self.sides[node]

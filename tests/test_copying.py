@@ -156,6 +156,9 @@ def test_an_acknowledgement_is_for_what_it_names() -> None:
 def test_of_an_older_version_nothing_is_acknowledged_any_more() -> None:
     made = bench(3)
     made[A].tick()
+    made.settle()
+    made.lease(A, B)
+    made[A].ask(Put(1, "new", b"1"))
     made.deliver()
     made[B].adopt(view_of(replace(COPIED, version=2), 2))
     made[B].persist()

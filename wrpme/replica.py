@@ -64,21 +64,6 @@ class Pending:
         """Called with True once this write is acknowledged, with False where nobody here will ever know."""
 
 
-def awaited(
-    arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], promise_is_over: Callable[[NodeId], bool]
-) -> list[NodeId]:
-    """Whom the owner still has to hear from, or to outwait, before it serves."""
-    waiting = [node for node in arc.prev if node != me and node in alive and node not in told]
-    waiting += [node for node in arc.prev if node != me and node not in alive and not promise_is_over(node)]
-    waiting += [node for node in arc.holders if node != me and node in alive and node not in told]
-    return waiting
-
-
-def accepts(arc: Arc, version: int) -> bool:
-    """A holder accepts what the owner sends at exactly its own version of the arc."""
-    return arc.version == version
-
-
 class Replica:
     """See the module."""
 
@@ -105,6 +90,9 @@ class Replica:
         self._told: set[NodeId] = set()
         self._announce_after: int | None = None
         self.announced = False
+        self.settled = 0
+        """The version of the arc at which this node last served it, or had all of it from who did: what was written
+        at an older one is in its store, or overwritten or removed since, and counts no more in any tail."""
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -383,6 +371,7 @@ class Replica:
         if self.serving or self.awaits():
             return
         self.serving = True
+        self.settled = self.arc.version
         self.sequence = 0
         for pending in self.queue:
             self.sequence += 1
@@ -428,10 +417,10 @@ class Replica:
         for key, value in message.pairs:
             if not self.low <= key < self.high:
                 continue
-            pending, held = self.tail.get(key), self.current(key)
-            newest = pending.value if pending else held
-            if newest is None and expiry_in(value) == REMOVED:
+            if version_in(value)[0] < self.settled:
                 continue
+            pending, held = self.tail.get(key), self.current(key)
+            newest = pending.value if pending else held  # a removal too: the next tail may be older
             if newest is None or version_in(value) > version_in(newest):
                 self.queue.append(self._apply(key, value, held))
         self._told.add(source)

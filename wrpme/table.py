@@ -90,6 +90,7 @@ class Table:
             if not same:
                 for old in overlapping:
                     replica.inherit(old)
+                replica.settled = min((old.settled for old in overlapping), default=0)
             if role is None:
                 replica.arc = arc
                 replica.resolve()
