@@ -91,6 +91,11 @@ class Side:
             self.table.settle()
             self.collect()
 
+    def drain(self) -> None:
+        """Batch after batch, until nothing gathers any more."""
+        while self.under_way:
+            self.persist()
+
     def collect(self) -> None:
         """Takes the effects, and hands the next batch to the disk."""
         self.ground.flush()

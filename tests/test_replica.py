@@ -209,7 +209,7 @@ def test_a_pending_write_is_not_answered_before_the_next_owner_has_it_on_disk() 
     while made.wire:
         made.deliver()
     assert write not in made[A].replies and not sent(made, Committed)
-    made[B].persist()
+    made[B].drain()
     assert sent(made, Committed) == [(B, A)]
     made.settle()
     assert made[A].replies[write] == Done(7)
@@ -263,11 +263,11 @@ def test_what_an_activation_settled_no_later_tail_brings_back() -> None:
     made.adopt(view_of(MOVED, 2), A, B)
     while not made[B].replica.serving:
         made.deliver()
-    made[B].persist()
+    made[B].drain()
     assert sent(made, Committed) == [(B, A)]
     made.wire.clear()
     removal_ = made[B].ask(Remove(8, "x"))
-    made[B].persist()
+    made[B].drain()
     assert made[B].replies[removal_] == Done(8)
     made.adopt(view_of(replace(MOVED, version=3), 3), A, B)
     assert any(isinstance(body, Tail) and body.pairs for _, _, body in made.wire)
@@ -283,7 +283,7 @@ def test_what_a_copy_brought_no_tail_of_an_earlier_owner_undoes() -> None:
     made[A].hear(C, Tail(END, 5, (pair("x", value_of((1, 1), 0, b"1")),)))
     made.settle()
     removal_ = made[A].ask(Remove(8, "x"))
-    made[A].persist()
+    made[A].drain()
     assert made[A].replies[removal_] == Done(8)
     made.quiet(A, 5)
     assert made[A].replica.copies[B].counts
@@ -341,8 +341,7 @@ def owner_with_tails(held: dict[str, bytes], *tails: tuple[NodeId, tuple[Pair, .
     made[B].adopt(view_of(THREE, 2))
     for source, pairs in tails:
         made[B].hear(source, Tail(END, 2, pairs))
-    made[B].persist()
-    made[B].persist()
+    made[B].drain()
     return made
 
 
