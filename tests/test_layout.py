@@ -17,10 +17,14 @@ WORLD = {"asyncio", "socket", "selectors", "time", "random", "secrets", "os", "t
 PURE = [
     "errors", "limits", "picture", "messages", "codec", "address", "ring", "view", "consensus", "beacon", "effects",
     "entries", "tally", "ground", "stream", "operations", "copying", "replica", "table", "router", "life", "council",
-    "status", "node", "commands",
+    "status", "activation", "node", "commands",
 ]  # fmt: skip
 ELSEWHERE = {
     "limits": "numbers only",
+    "activation": "test_replica.py",
+    "answers": "test_commands.py, test_hive.py",
+    "lines": "test_shell.py",
+    "interactive": "test_shell.py",
     "picture": "test_messages.py",
     "__init__": "test_imports.py",
     "__main__": "test_main.py",

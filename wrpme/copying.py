@@ -269,7 +269,6 @@ class Sink:
                 answers.append(self._compare(number, item))
             else:
                 self.complete = True
-                replica.settled = replica.arc.version
         version = replica.arc.version
         ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
 

@@ -25,6 +25,7 @@ RING = 1 << 64
 
 VIEW_KEY = b"m:view"
 ACCEPTOR_KEY = b"m:acceptor"
+SETTLED_PREFIX = b"m:settled:"
 ENTRIES = (b"e", b"f")
 Version = tuple[int, int]
 """(version of the arc at the time of the write, number of the write under that version)."""
@@ -118,6 +119,22 @@ def successor(prefix: bytes) -> bytes:
     """The least key above all keys that begin with ``prefix``, which is not all 0xff."""
     trimmed = prefix.rstrip(b"\xff")
     return trimmed[:-1] + bytes([trimmed[-1] + 1])
+
+
+def settled_key(first: int, last: int) -> bytes:
+    """Where it is kept at which version an arc was settled; see :mod:`wrpme.activation`."""
+    return SETTLED_PREFIX + _HASH.pack(first) + _HASH.pack(last)
+
+
+def settled_in(key: bytes, value: bytes) -> tuple[int, int, int]:
+    """The arc, by its first and last position, and the version at which it was settled."""
+    at = len(SETTLED_PREFIX)
+    return _HASH.unpack_from(key, at)[0], _HASH.unpack_from(key, at + 8)[0], _HASH.unpack(value)[0]
+
+
+def settled_value(version: int) -> bytes:
+    """See :func:`settled_in`."""
+    return _HASH.pack(version)
 
 
 def digest_of(pairs: list[Pair]) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wrpme import view as views
 from wrpme.beacon import Beacons
 from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings
+from wrpme.entries import SETTLED_PREFIX, settled_in, settled_key, settled_value, successor
 from wrpme.errors import WrpmeError
 from wrpme.limits import EVENTS_KEPT
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply
@@ -54,6 +55,10 @@ class Ground:
         """The epoch that each member was last heard to have."""
         self.down_since: dict[NodeId, float] = {}
         self.story: deque[str] = deque(maxlen=EVENTS_KEPT)
+        self._settled: dict[tuple[int, int], int] = {}
+        for key, value in reader.scan(SETTLED_PREFIX, successor(SETTLED_PREFIX)):
+            first, last, version = settled_in(key, value)
+            self._settled[first, last] = version
         self.runs = 0
         """Copies begun; each run has a number of its own."""
         self.batch = 1
@@ -135,6 +140,22 @@ class Ground:
             then()
         else:
             self._held.append((last, then))
+
+    def settled_at(self, first: int, last: int) -> int:
+        """The version at which this arc, or one that it is part of, was settled last; 0 where nobody knows."""
+        found = (at for (low, high), at in self._settled.items() if low <= first and last <= high)
+        return max(found, default=0)
+
+    def note_settled(self, first: int, last: int, version: int) -> None:
+        """Into the gathering batch."""
+        self._settled[first, last] = version
+        self.write([(settled_key(first, last), settled_value(version))])
+
+    def forget_settled(self, first: int, last: int) -> None:
+        """No former owner can hand over anything any more."""
+        for low, high in [known for known in self._settled if first <= known[0] and known[1] <= last]:
+            del self._settled[low, high]
+            self.write([(settled_key(low, high), None)])
 
     @property
     def idle(self) -> bool:

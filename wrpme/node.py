@@ -13,6 +13,7 @@ from typing import Any
 
 from wrpme import ring
 from wrpme import view as views
+from wrpme.activation import accepts
 from wrpme.council import Council
 from wrpme.effects import (
     Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, ReplyTo, Requested,
@@ -29,7 +30,6 @@ from wrpme.messages import (
     Text, WholeView,
 )  # fmt: skip
 from wrpme.picture import Activated, Back, Change, Down, Join, NodeId, Proposal, Synced, View
-from wrpme.replica import accepts
 from wrpme.router import Router
 from wrpme.status import figures
 from wrpme.table import Table

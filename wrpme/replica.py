@@ -18,12 +18,13 @@ ASLEEP      a holder that the view calls down (or not back yet)
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from math import inf
 from typing import Any
 
 from wrpme import ring
+from wrpme.activation import Tails, accepts, awaited
 from wrpme.copying import Copy, Sink
 from wrpme.entries import (
     REMOVED, expiry_in, hash_in, key_range, operations_for, removal, value_of, version_in,
@@ -87,12 +88,9 @@ class Replica:
         self.copies: dict[NodeId, Copy] = {}
         self.sink: Sink | None = None
         self._needed: tuple[NodeId, ...] = ()
-        self._told: set[NodeId] = set()
+        self._tails = Tails(0)
         self._announce_after: int | None = None
         self.announced = False
-        self.settled = 0
-        """The version of the arc at which this node last served it, or had all of it from who did: what was written
-        at an older one is in its store, or overwritten or removed since, and counts no more in any tail."""
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -288,6 +286,8 @@ class Replica:
                 self._activate()
             else:
                 self.check_activation()
+            if not arc.prev:
+                self.ground.forget_settled(self.first, arc.end)
             return
         if changed:
             self.serving = False
@@ -340,7 +340,7 @@ class Replica:
         self.copies = {}
         self.sink = None
         self._needed = ()
-        self._told = set()
+        self._tails = Tails(self.ground.settled_at(self.first, self.arc.end))
         self.announced = False
         self._refuse_waiters()
         together = dict.fromkeys([*self.owed, *self.landing, *self.queue])
@@ -358,7 +358,7 @@ class Replica:
         def promise_is_over(node: NodeId) -> bool:
             return ground.now >= ground.beacons.promised_until(node)
 
-        return awaited(self.arc, ground.me, ground.alive, self._told, promise_is_over)
+        return awaited(self.arc, ground.me, ground.alive, self._tails.told, promise_is_over)
 
     def ask_tails(self) -> None:
         """Asks former owners and holders for their tails."""
@@ -370,8 +370,8 @@ class Replica:
         """Serves if nobody is to be waited for any more."""
         if self.serving or self.awaits():
             return
+        self._take_over()
         self.serving = True
-        self.settled = self.arc.version
         self.sequence = 0
         for pending in self.queue:
             self.sequence += 1
@@ -382,6 +382,23 @@ class Replica:
         self.copies = {node: Copy(self, node) for node in self.arc.incoming}
         self.ground.touched[self] = None
         self.settle()
+
+    def _take_over(self) -> None:
+        """What the tails hold and this node has not."""
+        for key, value in self._tails.best.items():
+            pending, held = self.tail.get(key), self.current(key)
+            newest = pending.value if pending else held
+            if newest is None and expiry_in(value) == REMOVED:
+                continue
+            if newest is None or version_in(value) > version_in(newest):
+                self.queue.append(self._apply(key, value, held))
+        if self.arc.prev:
+            self._note_settled()
+
+    def _note_settled(self) -> None:
+        """On disk before this node acknowledges anything at this version."""
+        if self.ground.settled_at(self.first, self.arc.end) < self.arc.version:
+            self.ground.note_settled(self.first, self.arc.end, self.arc.version)
 
     def _announce(self) -> None:
         self._announce_after = None
@@ -412,19 +429,9 @@ class Replica:
         """A former owner or holder hands over; of each entry the highest version wins."""
         if self.role is not Role.OWNER or self.serving or not accepts(self.arc, message.version):
             return
-        if source not in (*self.arc.prev, *self.arc.holders) or source in self._told:
-            return
-        for key, value in message.pairs:
-            if not self.low <= key < self.high:
-                continue
-            if version_in(value)[0] < self.settled:
-                continue
-            pending, held = self.tail.get(key), self.current(key)
-            newest = pending.value if pending else held  # a removal too: the next tail may be older
-            if newest is None or version_in(value) > version_in(newest):
-                self.queue.append(self._apply(key, value, held))
-        self._told.add(source)
-        self.check_activation()
+        if source in (*self.arc.prev, *self.arc.holders) and source not in self._tails.told:
+            self._tails.take(source, message.pairs, self.low, self.high)
+            self.check_activation()
 
     def on_committed(self, source: NodeId, message: Committed) -> None:
         """The new owner serves: what this node owes is done."""
@@ -448,6 +455,7 @@ class Replica:
                 Sink.refuse(self.ground, source, message)
                 return
             self.sink = Sink(self, source, message)
+            self._note_settled()  # who sends a copy serves, and has settled all before
         if self.sink is not None:
             self.sink.take(message)
 

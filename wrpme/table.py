@@ -90,7 +90,6 @@ class Table:
             if not same:
                 for old in overlapping:
                     replica.inherit(old)
-                replica.settled = min((old.settled for old in overlapping), default=0)
             if role is None:
                 replica.arc = arc
                 replica.resolve()
@@ -106,6 +105,7 @@ class Table:
                 self.ground.touched.pop(old, None)
 
     def _note_foreign(self, first: int, last: int) -> None:
+        self.ground.forget_settled(first, last)
         if self.ground.lives and self.ground.tally.between(first, last)[0]:
             self._foreign.append((first, last))
 

@@ -1,0 +1,51 @@
+"""What an owner waits for, and what it takes over, before it serves: see design.md, "Activation".
+
+A former owner does not know which of its last writes were acknowledged, and hands them over until it is told. So it
+may hand over a write that an earlier activation has settled long ago, and whose entry was removed since: nothing but
+the tail of that removal's own owner would say so, and that is gone. Therefore each node remembers (on disk, before it
+acknowledges a write) the version at which the arc was settled; of tails, what is older than that counts for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from wrpme.entries import version_in
+from wrpme.messages import Pair
+from wrpme.picture import Arc, NodeId
+
+
+def awaited(
+    arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], promise_is_over: Callable[[NodeId], bool]
+) -> list[NodeId]:
+    """Whom the owner still has to hear from, or to outwait, before it serves."""
+    waiting = [node for node in arc.prev if node != me and node in alive and node not in told]
+    waiting += [node for node in arc.prev if node != me and node not in alive and not promise_is_over(node)]
+    waiting += [node for node in arc.holders if node != me and node in alive and node not in told]
+    return waiting
+
+
+def accepts(arc: Arc, version: int) -> bool:
+    """A holder accepts what the owner sends at exactly its own version of the arc."""
+    return arc.version == version
+
+
+class Tails:
+    """What was handed over for one activation. ``settled`` is the version of the arc up to which all is settled."""
+
+    def __init__(self, settled: int) -> None:
+        self.settled = settled
+        self.told: set[NodeId] = set()
+        self.best: dict[bytes, bytes] = {}
+        """By key the value, or removal, of the highest version."""
+
+    def take(self, source: NodeId, pairs: Collection[Pair], low: bytes, high: bytes) -> None:
+        """A node hands over its tail; what lies outside of ``[low, high)`` is none of this arc."""
+        self.told.add(source)
+        for key, value in pairs:
+            version = version_in(value)
+            if not low <= key < high or version[0] < self.settled:
+                continue
+            known = self.best.get(key)
+            if known is None or version > version_in(known):
+                self.best[key] = value
