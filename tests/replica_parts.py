@@ -30,9 +30,9 @@ def view_of(arc: Arc, epoch: int = 1, down: tuple[NodeId, ...] = ()) -> View:
 class Side:
     """One node: its ground, its disk, its replica."""
 
-    def __init__(self, bench: Bench, node: NodeId, view: View) -> None:
+    def __init__(self, bench: Bench, node: NodeId, view: View, store: MemoryStore | None = None) -> None:
         self.bench = bench
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.under_way: list[Persist] = []
         self.replies: dict[int, Reply] = {}
         self.ground = Ground(Settings(node, 1, node[:1].decode()), self.store, bench.now)
@@ -144,6 +144,10 @@ class Bench:
             self.sides[node].adopt(view)
         for side in self.sides.values():
             side.ground.known_epochs = dict.fromkeys((A, B, C), view.epoch)
+
+    def restart(self, node: NodeId, view: View) -> None:
+        """Its process ends and starts again on the same disk; ``view`` calls it back."""
+        self.sides[node] = Side(self, node, view, self.sides[node].store)
 
     def deliver(self, pick: int = 0, keep: bool = False) -> None:
         """Delivers one message; ``keep``: a copy of it stays on the way."""

@@ -255,7 +255,8 @@ def test_tails_that_count_for_nothing(kind: str) -> None:
     assert "lie" not in made[B].stored()
 
 
-def test_what_an_activation_settled_no_later_tail_brings_back() -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_an_activation_settled_no_later_tail_brings_back(restarts: bool) -> None:
     """The former owner did not hear that its write was committed, and hands it over again at the next version."""
     made = counted()
     write = made[A].ask(Put(7, "x", b"1"))
@@ -269,7 +270,10 @@ def test_what_an_activation_settled_no_later_tail_brings_back() -> None:
     removal_ = made[B].ask(Remove(8, "x"))
     made[B].drain()
     assert made[B].replies[removal_] == Done(8)
+    if restarts:
+        made.restart(B, view_of(replace(MOVED, version=3), 3))
     made.adopt(view_of(replace(MOVED, version=3), 3), A, B)
+    made.now += PROMISE_SECONDS
     assert any(isinstance(body, Tail) and body.pairs for _, _, body in made.wire)
     made.settle()
     assert made[B].replica.serving and made[B].stored() == {}

@@ -1,0 +1,75 @@
+"""What an owner waits for, and what it takes over, before it serves."""
+
+from __future__ import annotations
+
+import pytest
+
+from wrpme.activation import Tails, accepts, awaited
+from wrpme.entries import removal, value_of
+from wrpme.picture import Arc, NodeId
+
+A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
+LOW, HIGH = b"e" + bytes(8), b"f"
+
+
+@pytest.mark.parametrize(
+    ("holders", "prev", "alive", "told", "over", "expected"),
+    [
+        ((A,), (), (A,), (), (), []),
+        ((A,), (B,), (A, B), (), (), [B]),
+        ((A,), (B,), (A, B), (), (B,), [B]),  # who lives has to tell, whatever was promised
+        ((A,), (B,), (A, B), (B,), (), []),
+        ((A,), (B,), (A,), (), (), [B]),  # who is dead is outwaited
+        ((A,), (B,), (A,), (B,), (), [B]),  # even if it told before it died
+        ((A,), (B,), (A,), (), (B,), []),
+        ((A, B, C), (), (A, B, C), (B,), (), [C]),
+        ((A, B, C), (), (A, B), (B,), (), []),  # who is no live holder says nothing
+        ((A,), (A, B), (A, B), (B,), (), []),  # nobody waits for itself
+        ((A,), (B, C, D), (A, B, C), (), (), [B, C, D]),
+    ],
+)
+def test_whom_an_owner_waits_for(
+    holders: tuple[NodeId, ...],
+    prev: tuple[NodeId, ...],
+    alive: tuple[NodeId, ...],
+    told: tuple[NodeId, ...],
+    over: tuple[NodeId, ...],
+    expected: list[NodeId],
+) -> None:
+    assert awaited(Arc(99, 5, holders, (), prev), A, alive, told, lambda node: node in over) == expected
+
+
+@pytest.mark.parametrize(("version", "expected"), [(4, False), (5, True), (6, False)])
+def test_exactly_its_own_version_is_accepted(version: int, expected: bool) -> None:
+    assert accepts(Arc(99, 5, (A,)), version) is expected
+
+
+def test_the_highest_version_wins_in_any_order() -> None:
+    older, gone, newest = value_of((1, 1), 0, b"older"), removal((1, 2)), value_of((2, 1), 0, b"newest")
+    for order in ((older, gone, newest), (newest, gone, older), (gone, newest, older)):
+        tails = Tails(0)
+        for source, value in zip((B, C, D), order, strict=True):
+            tails.take(source, [(b"exxxxxxxxk", value)], LOW, HIGH)
+        assert tails.best == {b"exxxxxxxxk": newest}
+        assert tails.told == {B, C, D}
+
+
+def test_a_removal_is_the_latest_too() -> None:
+    tails = Tails(0)
+    tails.take(B, [(b"exxxxxxxxk", removal((1, 2)))], LOW, HIGH)
+    tails.take(C, [(b"exxxxxxxxk", value_of((1, 1), 0, b"older"))], LOW, HIGH)
+    assert tails.best == {b"exxxxxxxxk": removal((1, 2))}
+
+
+def test_what_is_settled_counts_no_more() -> None:
+    tails = Tails(3)
+    pairs = [(b"exxxxxxxx%d" % version, value_of((version, 9), 0, b"")) for version in (1, 2, 3, 4)]
+    tails.take(B, pairs, LOW, HIGH)
+    assert set(tails.best) == {b"exxxxxxxx3", b"exxxxxxxx4"}
+    assert tails.told == {B}
+
+
+def test_what_lies_elsewhere_is_none_of_this_arc() -> None:
+    tails = Tails(0)
+    tails.take(B, [(b"ea", value_of((1, 1), 0, b"")), (b"eb", value_of((1, 1), 0, b""))], b"eb", b"ec")
+    assert set(tails.best) == {b"eb"}
