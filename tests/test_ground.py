@@ -173,3 +173,17 @@ def test_a_story_is_bounded(ground: Ground) -> None:
     assert len(ground.story) == EVENTS_KEPT
     assert ground.story[-1] == f"100.000 line {EVENTS_KEPT + 4}"
     assert ground.effects[0] == Say("info", "line 0")
+
+
+def test_what_was_settled_is_known_after_a_restart_and_of_parts_of_the_arc() -> None:
+    store = MemoryStore()
+    before = Ground(Settings(A, 1, "host-a:1"), store, 0.0)
+    before.note_settled(0, 99, 7)
+    before.flush()
+    store.write(persists(before)[0].operations, sync=True)
+    after = Ground(Settings(A, 2, "host-a:1"), store, 0.0)
+    assert (after.settled_at(0, 99), after.settled_at(50, 99), after.settled_at(50, 100)) == (7, 7, 0)
+    after.forget_settled(0, 99)
+    after.flush()
+    store.write(persists(after)[0].operations, sync=True)
+    assert Ground(Settings(A, 3, "host-a:1"), store, 0.0).settled_at(0, 99) == 0
