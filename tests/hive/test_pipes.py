@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.hive.daemons import PATIENCE_SECONDS, Daemons, environment, free_port, wrpmesh
+from wrpme import BlockingClient
+from wrpme.limits import CONTENT_BYTES_MAX
 
 TREE_BYTES = 50 * 1024 * 1024
 FILES = 10
+SEED = 1
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +47,9 @@ def test_a_tree_goes_in_and_out(hive: Daemons, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.mkdir()
     target.mkdir()
+    chance = random.Random(SEED)
     for number in range(FILES):
-        (source / str(number)).write_bytes(os.urandom(TREE_BYTES // FILES))
+        (source / str(number)).write_bytes(chance.randbytes(TREE_BYTES // FILES))
     shell = " ".join(wrpmesh("--daemon", hive.addresses[0]))
     for line in (f"tar c -C {source} . | {shell} update tree", f"{shell} get tree | tar x -C {target}"):
         done = subprocess.run(
@@ -83,3 +87,13 @@ def test_lines(hive: Daemons) -> None:
     code, output, errors = run(hive, given=b"get nothing\nget line/1\nfoo\nexit\nget line/1\n")
     assert (code, output) == (1, b"one two  three\n")
     assert [line.partition(":")[0] for line in errors.splitlines()] == ["not_found", "no_such_command"]
+
+
+def test_the_largest_content(hive: Daemons) -> None:
+    """In a file of its own size, and twice in one request."""
+    content = bytes(CONTENT_BYTES_MAX)
+    assert run(hive, "put", "largest", given=content) == (0, b"", "")
+    assert run(hive, "get", "largest") == (0, content, "")
+    with BlockingClient(hive.addresses[0], timeout=PATIENCE_SECONDS) as client:
+        assert client.cas("largest", content[:-1] + b"1", content) == content
+        assert client.get_remove("largest") == content[:-1] + b"1"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import permutations
@@ -193,6 +195,15 @@ def port_is_free(address: str) -> bool:
     return True
 
 
+@pytest.fixture
+def the_ports() -> Iterator[None]:
+    """For one test at a time, also of another run of the tests on this machine."""
+    with open(Path(tempfile.gettempdir()) / f"wrpme-tests-{os.getuid()}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.usefixtures("the_ports")
 def test_on_one_machine_in_any_order(tmp_path: Path) -> None:
     """Ports 5909 to 5911, all started in one directory without ``-r``."""
     if not all(map(port_is_free, LOCAL)):
