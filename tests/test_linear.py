@@ -10,12 +10,20 @@ import pytest
 from tests.sim.linear import Operation, is_linearizable, step
 
 
-def op(kind: str, call: int, back: float, result: str = "ok", **rest: bytes) -> Operation:
-    return Operation(kind, call, back, result, **rest)
+def op(
+    kind: str,
+    call: int,
+    back: float,
+    result: str = "ok",
+    content: bytes | None = None,
+    comparand: bytes | None = None,
+    given: bytes | None = None,
+) -> Operation:
+    return Operation(kind, call, back, result, content, comparand, given)
 
 
-def unknown(kind: str, call: int, **rest: bytes) -> Operation:
-    return Operation(kind, call, **rest)
+def unknown(kind: str, call: int, content: bytes | None = None) -> Operation:
+    return Operation(kind, call, content=content)
 
 
 GOOD = {

@@ -27,7 +27,8 @@ def many(first: int, count: int, jobs: int, mutation: str) -> int:
     outcomes: list[Outcome] = []
     with ProcessPoolExecutor(jobs) as pool:
         seeds = range(first, first + count)
-        for seed, outcome in zip(seeds, pool.map(one, seeds, [False] * count, [mutation] * count, chunksize=4)):
+        outcomes_of = pool.map(one, seeds, [False] * count, [mutation] * count, chunksize=4)
+        for seed, outcome in zip(seeds, outcomes_of, strict=True):
             if isinstance(outcome, str):
                 failed.append(seed)
                 print(outcome if len(failed) == 1 else outcome.splitlines()[0])

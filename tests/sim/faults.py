@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 
+
 @dataclass(slots=True)
 class Mixture:
     """Weights of what happens at each blow, and probabilities of what happens in between."""
@@ -36,6 +37,8 @@ class Mixture:
     """A node is killed, and soon started again, just as its copy is reported to be complete."""
     hang_at_stream: float = 0.0
     """A node hangs long enough to be taken for dead while it receives a copy."""
+    echo: float = 0.0
+    """What was copied at an older version arrives once more just when it could be taken for something new."""
     blackout_at_view: float = 0.0
     """Power loss of all while one has adopted a view and another has a write on its way to the disk."""
 
@@ -98,13 +101,26 @@ class Faults:
                     return random.choice((0.0, 1.0)) * random.random()
         if mixture.hang_at_stream and type(body) is Stream and random.random() < mixture.hang_at_stream:
             if victim := self._with_id(envelope.destination):
-                victim.pause(random.uniform(1.6, 4.0))
+                victim.pause(random.uniform(2.2, 4.5))
         return 0.0
 
     def _with_id(self, node: NodeId) -> Machine | None:
         for machine in self.world.machines:
             if machine.node is not None and machine.node.settings.id == node:
                 return machine
+        return None
+
+    def echo(self, source: Machine, target: Machine, heard: Stream) -> Envelope | None:
+        """A message of a copy has arrived: what was sent at an older version, and could be taken for the next one now,
+        arrives once more."""
+        if not self.active or not self.mixture.echo or self.world.random.random() >= self.mixture.echo:
+            return None
+        link, following = source.links.get(target.address), heard.first + len(heard.items)
+        for envelope in link.copying if link is not None else ():
+            old = envelope.body
+            if isinstance(old, Stream) and old.end == heard.end and old.version < heard.version:
+                if old.first <= following < old.first + len(old.items):
+                    return envelope
         return None
 
     # --- blows ---------------------------------------------------------------------------------------------------

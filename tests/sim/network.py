@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Union
 from wrpme.codec import Decoder, encode
 from wrpme.effects import LinkDown, LinkUp, Received, Send, SessionClosed
 from wrpme.limits import CONNECT_SECONDS_MAX, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN
-from wrpme.messages import BULK, Envelope, Forward, Request
+from wrpme.messages import BULK, Envelope, Forward, Request, Stream
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -26,6 +26,7 @@ BULK_BODIES = frozenset(BULK)
 GIVEN_UP_SECONDS = (1.0, 4.0)
 """How long a connection bears that the other side takes nothing."""
 ENCODED_ONE_IN = 16
+ECHOES = 40
 
 
 @dataclass(slots=True)
@@ -37,7 +38,6 @@ class Habits:
     late_by_max: float = 0.0
     lost: float = 0.0
     repeated: float = 0.0
-    repeated_after_max: float = 2.0
 
 
 class Lane:
@@ -66,8 +66,7 @@ class Lane:
         self._flight.append(envelope)
         world.agenda.at(arrival, self._arrive)
         if habits.repeated and type(envelope.body) is not Forward and random() < habits.repeated:
-            again = arrival + random() * habits.repeated_after_max
-            world.agenda.at(again, lambda: self._hand_over(envelope))
+            world.agenda.at(arrival + random() * 2, lambda: self._hand_over(envelope))
 
     def _arrive(self) -> None:
         if not self._flight:
@@ -81,6 +80,10 @@ class Lane:
         target, life = self.target, self.lives[1]
         if target.life == life and (self.source.index, target.index) not in self.world.cuts:
             target.feed(Received(self.at_target, self.world.through_codec(envelope)))
+            if type(envelope.body) is Stream:
+                late = self.world.faults.echo(self.source, target, envelope.body)
+                if late is not None and target.life == life:
+                    target.feed(Received(self.at_target, late))
 
     def healed(self) -> None:
         """The way is open again: what waited arrives now."""
@@ -119,7 +122,7 @@ class Lane:
         assert isinstance(reply, Envelope), "nodes answer each other with envelopes"
 
         def arrive() -> None:
-            if receiver.life == life and (sender.index, receiver.index) not in self.world.cuts:
+            if not self.broken and receiver.life == life and (sender.index, receiver.index) not in self.world.cuts:
                 receiver.feed(Received(session, reply))
 
         self.world.agenda.after(self.world.habits.latency * (0.5 + self.world.random.random()), arrive)
@@ -134,6 +137,8 @@ class Link:
         self.life = source.life
         self.address = address
         self.lanes: list[Lane] = []
+        self.copying: deque[Envelope] = deque(maxlen=ECHOES)
+        """The last messages of copies; one of them may arrive once more."""
         self._queue: list[Envelope] | None = []
         self._pause = LINK_RETRY_SECONDS_MIN
         self._up_since = 0.0
@@ -146,6 +151,8 @@ class Link:
 
     def send(self, message: Send, later: float) -> None:
         """Leaves now, or when the link is up for the first time, or never."""
+        if type(message.envelope.body) is Stream:
+            self.copying.append(message.envelope)
         if self.lanes:
             self.lanes[type(message.envelope.body) in BULK_BODIES].put(message.envelope, later)
         elif self._queue is not None:

@@ -129,17 +129,17 @@ def _joining(world: World) -> Scenario:
 def _echoes(world: World) -> Scenario:
     """Messages are lost and come again much later, while nodes are taken for dead and come back."""
     random = world.random
-    habits = Habits(latency=0.005, lost=0.05, repeated=0.4, repeated_after_max=6.0)
-    mixture = Mixture(hang=0.5, cut=1.0, reset=1.0, blow_seconds=2.0, hang_at_stream=0.05)
+    habits = Habits(latency=random.choice((0.01, 0.05)), lost=0.02, repeated=0.05)
+    mixture = Mixture(hang=0.5, cut=1.0, reset=1.0, blow_seconds=2.0, hang_at_stream=0.15, echo=0.4)
     return Scenario(
-        nodes=random.choice((2, 3, 4)),
-        start_seconds=(11.0, 22.0),
+        nodes=random.choice((3, 4)),
+        start_seconds=(11.0, 16.0),
         quiet_seconds=11.0,
-        storm_seconds=20.0,
+        storm_seconds=16.0,
         disk_seconds=0.005,
         padding_bytes=0,
-        clients=4,
-        think_seconds=0.1,
+        clients=6,
+        think_seconds=0.05,
         habits=habits,
         mixture=mixture,
         workload=_workload(world, entries=40, reads=5),

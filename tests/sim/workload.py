@@ -14,7 +14,6 @@ from wrpme.messages import (
     Request, Update,
 )  # fmt: skip
 from wrpme.picture import NOBODY
-from wrpme.picture import NOBODY
 from wrpme.ring import arc_at, hash_of
 from wrpme.view import owner
 

@@ -1,0 +1,55 @@
+"""The whole hive in virtual time: 300 seeds, or as many as ``--sim-seeds`` says.
+
+A failure prints its seed, the schedule and the story.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.run import Run, SimulationError
+
+SEEDS_A_TEST = 10
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seeds" in metafunc.fixturenames:
+        count = metafunc.config.getoption("--sim-seeds")
+        firsts = range(1, count + 1, SEEDS_A_TEST)
+        chunks = [range(first, min(first + SEEDS_A_TEST, count + 1)) for first in firsts]
+        metafunc.parametrize("seeds", chunks, ids=[f"{chunk.start}-{chunk.stop - 1}" for chunk in chunks])
+
+
+def test_the_hive_keeps_its_promises(seeds: range) -> None:
+    for seed in seeds:
+        try:
+            outcome = Run(seed).run()
+        except SimulationError as error:
+            pytest.fail(str(error), pytrace=False)
+        assert not outcome.undecided, f"a history of seed {seed} is too tangled to judge"
+
+
+@pytest.mark.parametrize("seed", [3, 7])
+def test_a_run_is_a_function_of_its_seed(seed: int) -> None:
+    stories = []
+    for _ in range(2):
+        run = Run(seed)
+        outcome = run.run()
+        stories.append((outcome, list(run.world.lines)))
+    assert stories[0] == stories[1]
+
+
+def test_a_failure_tells_its_seed_the_schedule_and_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(3)
+    alias = run.workload.aliases[0]
+
+    def judge() -> int:
+        raise AssertionError(f"the history of {alias} is not linearizable")
+
+    monkeypatch.setattr(run, "_judge", judge)
+    with pytest.raises(SimulationError) as caught:
+        run.run()
+    story = str(caught.value)
+    assert "seed 3 at" in story and "--seed 3 --trace" in story
+    assert "everything is healed" in story or "adopts view" in story or f"get {alias}" in story
+    assert f"the history of {alias}:" in story and f"n1 on {alias}:" in story
