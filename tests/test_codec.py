@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.samples import (
@@ -21,6 +21,8 @@ from wrpme.errors import ProtocolError, TooLargeError
 from wrpme.limits import FRAME_BYTES_MAX
 from wrpme.messages import Content, Get, Inbound, Put, Reply
 
+untimed = settings(deadline=None)
+"""A busy machine is no error."""
 SIDES: list[tuple[Any, list[Any]]] = [(Inbound, FOR_SERVER), (Reply, REPLY_SAMPLES)]
 EACH = [pytest.param(kinds, one, id=f"{type(getattr(one, 'body', one)).__name__}") for kinds, s in SIDES for one in s]
 FOREIGN = [
@@ -81,6 +83,7 @@ def test_byte_by_byte(kinds: Any, message: Any) -> None:
 
 
 @pytest.mark.parametrize(("kinds", "samples"), SIDES)
+@untimed
 @given(data=st.data())
 def test_any_order_in_any_pieces(kinds: Any, samples: list[Any], data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.sampled_from(samples), max_size=6))
@@ -91,6 +94,7 @@ def test_any_order_in_any_pieces(kinds: Any, samples: list[Any], data: st.DataOb
     assert decoder.pending_bytes == decoder.wanted_bytes == 0
 
 
+@untimed
 @given(
     number=st.integers(0, (1 << 64) - 1),
     alias=st.text(st.characters(exclude_categories=["Cs"])),
@@ -117,6 +121,7 @@ def survives(kinds: Any, pieces: list[bytes], preface: bool) -> None:
 
 
 @pytest.mark.parametrize("kinds", [Inbound, Reply])
+@untimed
 @given(noise=st.binary(max_size=300), places=st.lists(st.integers(0, 300), max_size=4))
 def test_random_bytes(kinds: Any, noise: bytes, places: list[int]) -> None:
     survives(kinds, cut(noise, places), preface=True)
@@ -125,6 +130,7 @@ def test_random_bytes(kinds: Any, noise: bytes, places: list[int]) -> None:
 
 
 @pytest.mark.parametrize(("kinds", "samples"), SIDES)
+@untimed
 @given(data=st.data())
 def test_damaged_messages(kinds: Any, samples: list[Any], data: st.DataObject) -> None:
     good = bytearray(encode(data.draw(st.sampled_from(samples))))
@@ -141,6 +147,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("kinds", [Inbound, Reply])
+@untimed
 @given(tag=st.integers(0, 130), fields=st.lists(JSON, max_size=7))
 def test_well_formed_nonsense(kinds: Any, tag: int, fields: list[object]) -> None:
     survives(kinds, [packed([tag, *fields])], preface=False)
