@@ -19,7 +19,7 @@ from typing import cast
 import msgspec
 import uvloop
 
-from bench.hive import Daemons, percentile
+from bench.hive import percentile, running
 from wrpme import Client, codec
 from wrpme.errors import NotFoundError
 from wrpme.messages import Content, Done, Failed, Get, Reply, Request, Update
@@ -123,7 +123,7 @@ async def main() -> None:
     asked = parser.parse_args()
     os.sched_setaffinity(0, {os.cpu_count() - 1 if os.cpu_count() else 0})  # type: ignore[operator]
     aliases = [f"entry:{number}" for number in range(20_000)]
-    async with Daemons(1, core=0) as one:
+    async with running(1, core=0) as one:
         address = one.addresses[0]
         put = lambda number: Update(0, aliases[number * 7919 % len(aliases)], CONTENT)  # noqa: E731
         get = lambda number: Get(0, aliases[number * 7919 % len(aliases)])  # noqa: E731
@@ -134,7 +134,7 @@ async def main() -> None:
         await measure("get, many connections", address, get, 1000, 1, asked.seconds)
         if asked.library:
             await library(address, aliases, asked.seconds)
-    async with Daemons(2, core=0) as two:
+    async with running(2, core=0) as two:
         async with Client(two.addresses) as client:
             view = await client.view()
         near = next(found.id for found in view.members if found.address == two.addresses[0])
