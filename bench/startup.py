@@ -1,6 +1,6 @@
 """How long a single command of wrpmesh takes, beside a Python that does nothing but import asyncio and msgpack.
 
-Usage: python bench/startup.py [ROUNDS]
+Usage: python -m bench.startup [ROUNDS]
 """
 
 from __future__ import annotations
