@@ -191,6 +191,7 @@ def test_what_it_said_itself_is_taken_back_when_the_node_answers() -> None:
     assert seat.council.suspicions() == [Down(C, 1)]
     seat.see(C)
     assert seat.council.suspicions() == []
+    assert seat.council.complained_of == []
 
 
 def test_what_it_saw_while_cut_off_is_held_against_nobody() -> None:

@@ -180,7 +180,7 @@ def test_what_went_elsewhere_is_wiped_a_little_at_a_time(monkeypatch: pytest.Mon
 def test_nothing_is_wiped_while_the_disk_has_something_to_do() -> None:
     """What is on its way there may belong to the range: it would be on disk after the wiping."""
     side = alone(*ALIASES)
-    ask(side, Update(1, "k1", b"new"))
+    ask(side, Put(1, "fresh", b"on its way"))
     side.adopt(split(2, B))
     side.tick()
     assert len(side.under_way) == 1 and all(value is not None for _, value in side.under_way[0].operations)
