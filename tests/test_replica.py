@@ -297,6 +297,16 @@ def test_what_a_copy_brought_no_tail_of_an_earlier_owner_undoes() -> None:
     assert made[B].replica.serving and made[B].stored() == {}
 
 
+@pytest.mark.parametrize(("source", "version"), [(C, 2), (B, 1), (B, 3)])
+def test_only_the_owner_says_that_something_is_committed(source: NodeId, version: int) -> None:
+    made = counted()
+    write = made[A].ask(Put(7, "x", b"1"))
+    made.adopt(view_of(MOVED, 2), A, B)
+    made[A].persist()
+    made[A].hear(source, Committed(END, version))
+    assert write not in made[A].replies
+
+
 def test_who_has_not_adopted_the_version_hands_nothing_over() -> None:
     made = counted()
     made[A].hear(B, GetTail(END, 2))
