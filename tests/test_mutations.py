@@ -15,7 +15,7 @@ def test_a_broken_rule_is_noticed(name: str) -> None:
     with mutations.applied(name):
         for seed in range(1, SEEDS_MAX + 1):
             try:
-                Run(seed).run()
+                Run(seed, corner=mutations.CORNER.get(name, "")).run()
             except SimulationError:
                 return
     pytest.fail(f"{name}: nobody noticed in {SEEDS_MAX} seeds")

@@ -9,25 +9,26 @@ from time import perf_counter
 
 from tests.sim import mutations
 from tests.sim.run import Outcome, Run, SimulationError
+from tests.sim.scenario import CORNERS
 
 
-def one(seed: int, trace: bool = False, mutation: str = "") -> Outcome | str:
+def one(seed: int, trace: bool = False, mutation: str = "", corner: str = "") -> Outcome | str:
     """What came of it: an outcome, or the story of a failure."""
     try:
         with mutations.applied(mutation):
-            return Run(seed, trace).run()
+            return Run(seed, trace, corner).run()
     except SimulationError as error:
         return str(error)
 
 
-def many(first: int, count: int, jobs: int, mutation: str) -> int:
+def many(first: int, count: int, jobs: int, mutation: str, corner: str) -> int:
     """Runs them all; how many failed."""
     begun = perf_counter()
     failed: list[int] = []
     outcomes: list[Outcome] = []
     with ProcessPoolExecutor(jobs) as pool:
         seeds = range(first, first + count)
-        outcomes_of = pool.map(one, seeds, [False] * count, [mutation] * count, chunksize=4)
+        outcomes_of = pool.map(one, seeds, [False] * count, [mutation] * count, [corner] * count, chunksize=4)
         for seed, outcome in zip(seeds, outcomes_of, strict=True):
             if isinstance(outcome, str):
                 failed.append(seed)
@@ -55,10 +56,11 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first of them (1)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
     parser.add_argument("--mutation", default="", choices=["", *mutations.ALL], help="break this rule on purpose")
+    parser.add_argument("--corner", default="", choices=["", *CORNERS], help="only scenarios of this kind")
     options = parser.parse_args()
     if options.seed is None:
-        return 1 if many(options.first, options.seeds, options.jobs, options.mutation) else 0
-    outcome = one(options.seed, options.trace, options.mutation)
+        return 1 if many(options.first, options.seeds, options.jobs, options.mutation, options.corner) else 0
+    outcome = one(options.seed, options.trace, options.mutation, options.corner)
     print(outcome)
     return 1 if isinstance(outcome, str) else 0
 

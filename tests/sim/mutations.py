@@ -88,6 +88,8 @@ def small_quorum() -> Broken:
     return consensus, "is_quorum", is_quorum
 
 
+CORNER = {"late_synced": "joining", "older_writes": "echoes", "told_before_disk": "voting"}
+"""Where a mutation that does harm only in rare moments is looked for; the others are noticed anywhere."""
 ALL: dict[str, Callable[[], Broken]] = {
     function.__name__: function
     for function in (no_prev_confirmation, late_synced, older_writes, told_before_disk, same_incarnation, small_quorum)

@@ -35,11 +35,12 @@ class Outcome:
 
 
 class Run:
-    """See the module."""
+    """See the module; ``corner`` is one of :data:`tests.sim.scenario.CORNERS`, or the seed chooses."""
 
-    def __init__(self, seed: int, trace: bool = False) -> None:
+    def __init__(self, seed: int, trace: bool = False, corner: str = "") -> None:
+        self.corner = corner
         self.world = World(seed, trace)
-        self.scenario = draw(self.world)
+        self.scenario = draw(self.world, corner)
         self.workload = self.scenario.workload
 
     # --- the run -------------------------------------------------------------------------------------------------
@@ -138,7 +139,8 @@ class Run:
                 for machine in world.machines:
                     if machine.node is not None:
                         lines += ["", f"{machine} on {alias}:", *machine.node.story(alias)[-30:]]
-        lines += ["", f"replay it: python -m tests.sim --seed {world.seed} --trace"]
+        corner = f" --corner {self.corner}" if self.corner else ""
+        lines += ["", f"replay it: python -m tests.sim --seed {world.seed}{corner} --trace"]
         return "\n".join(lines)
 
 

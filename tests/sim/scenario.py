@@ -1,10 +1,11 @@
 """What a seed makes of a run: how many nodes, when they start, what goes wrong, who asks for what.
 
-A quarter of the seeds or so is given to each of the corners where a hive could go wrong; the rest is a mixture.
+More than half of the seeds go to the corners where a hive is most likely to go wrong; the rest is a mixture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,12 +35,12 @@ class Scenario:
     workload: Workload
 
 
-def draw(world: World) -> Scenario:
-    """The scenario of the world's seed, set up."""
+def draw(world: World, corner: str) -> Scenario:
+    """The scenario of the world's seed, set up; in that ``corner``, or in one that the seed chooses."""
     random = world.random
-    kind = random.choices((_mixed, _joining, _echoes, _voting), (45, 20, 15, 20))[0]
-    scenario = kind(world)
-    world.say(None, f"scenario{kind.__name__}: {scenario.nodes} nodes, {scenario.habits}, {scenario.mixture}")
+    chosen = random.choices(list(CORNERS), [weight for weight, _ in CORNERS.values()])[0]
+    scenario = CORNERS[corner or chosen][1](world)
+    world.say(None, f"{corner or chosen}: {scenario.nodes} nodes, {scenario.habits}, {scenario.mixture}")
     sync = random.random() < 0.93
     count = scenario.nodes
     for index in range(count):
@@ -166,3 +167,12 @@ def _voting(world: World) -> Scenario:
         mixture=mixture,
         workload=_workload(world),
     )
+
+
+CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
+    "mixed": (45, _mixed),
+    "joining": (20, _joining),
+    "echoes": (15, _echoes),
+    "voting": (20, _voting),
+}
+"""How often each is chosen, and what makes it."""
