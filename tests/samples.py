@@ -40,7 +40,7 @@ BALLOT = Ballot(3, ID, 7)
 PROPOSAL = Proposal(
     (
         Join(ID, 1, "127.0.0.1:5909"),
-        Back(ID, 2, "[::1]:5909"),
+        Back(ID, 2, "[::1]:5909", 3),
         Down(OTHER, 3, planned=True),
         Synced(BIG, 4, ID, OTHER, 5),
         Activated(0, 5, ID, 6),

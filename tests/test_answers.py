@@ -213,7 +213,7 @@ def test_who_is_down_who_starts_who_is_suspected_and_who_is_silent() -> None:
     last = text.splitlines()[-1]
     assert last.startswith("unavailable: ")
     assert "; n1 has been down for 12 s" in last
-    assert "; n3 does not answer (no answer in 2 s)" in last
+    assert "; n3 does not answer" in last
     row = next(line for line in text.splitlines() if line.startswith("n1"))
     assert row.split()[-4:] == ["?"] * 4 and "20." in row, "its share is in the view, the rest is not known"
 
@@ -221,7 +221,7 @@ def test_who_is_down_who_starts_who_is_suspected_and_who_is_silent() -> None:
 def test_a_node_that_sees_no_quorum_is_quoted() -> None:
     sentence = "this node sees 1 of 2 voters; it waits for n1"
     last = hive_text(status(grown(2), n0=figures("n0", quorum=sentence))).splitlines()[-1]
-    assert f"n0: {sentence}" in last
+    assert last == f"unavailable: of n0, {sentence}", "what the view says may be long past"
 
 
 def test_nodes_are_sorted_as_people_count() -> None:

@@ -215,6 +215,7 @@ def test_locate() -> None:
 def test_wait_stable() -> None:
     async def scene() -> None:
         async with StubNode(unstable, A) as one, StubNode(unstable, B) as two, Client(one.address) as client:
+            one.script, two.script = status(one), status(two)
             whole = view_of([one, two])
             moving = replace(whole, arcs=(replace(whole.arcs[0], incoming=(B,)), *whole.arcs[1:]))
             one.view = moving
@@ -224,6 +225,9 @@ def test_wait_stable() -> None:
             one.view = replace(whole, epoch=2)
             one.notice(2)
             await waiting
+            one.script = status(one, quorum="this node sees 1 of 3 voters")
+            with pytest.raises(errors.TimeoutError, match=r"after 1 s the hive is unavailable: of .* sees 1 of 3"):
+                await client.wait_stable(1)
             one.view = replace(moving, epoch=3)
             with pytest.raises(errors.TimeoutError, match=r"after 3 s the hive is stabilizing: 1 of 8"):
                 await client.wait_stable(3)
@@ -273,7 +277,7 @@ def test_hive_status_shows_figures_and_who_is_silent() -> None:
             assert lines[0].split() == ["ADDRESS", "STATE", "SHARE", "ENTRIES", "BYTES", "EPOCH", "UPTIME"]
             assert lines[1].split() == f"{one.address} up 50.0 % 12,345 3.0 MiB 1 1 h 2 min".split()
             assert lines[2].split() == f"{two.address} no answer 50.0 % ? ? ? ?".split()
-            assert lines[3].startswith("stable: ") and f"{two.address} does not answer" in lines[3]
+            assert lines[3].startswith(f"unavailable: {two.address} does not answer")
 
     play(scene())
 

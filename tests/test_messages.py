@@ -69,7 +69,7 @@ MESSAGES = {
 """The number on the wire, the name, the fields in their order; ? is one with a default."""
 CHANGES_OF_THE_VIEW = {
     1: "Join node incarnation address",
-    2: "Back node incarnation address",
+    2: "Back node incarnation address epoch?",
     3: "Down node incarnation planned?",
     4: "Synced end version node reporter incarnation",
     5: "Activated end version reporter incarnation",

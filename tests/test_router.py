@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.harness import Hive, hive_of, identity, word_of
+from wrpme.errors import UnavailableError
 from wrpme import ring
 from wrpme import view as views
 from wrpme.effects import LinkDown
@@ -151,3 +152,22 @@ def test_a_node_that_is_no_member_yet_refuses_in_words() -> None:
     hive.start("a", "b")
     reply = hive.ask("a", Get(1, "x"))
     assert isinstance(reply, Failed) and word_of(reply) == "unstable" and "waits for a hive at b" in reply.sentence
+
+
+def test_a_survivor_without_a_quorum_does_not_pretend_that_all_will_be_well() -> None:
+    hive = hive_of("a", "b", "c")
+    hive.go(12.0)
+    alias = owned_by(hive, "c")
+    hive.kill("b")
+    hive.kill("c")
+    hive.go(4.0)
+    reply = hive.ask("a", Get(1, alias))
+    assert isinstance(reply, Failed) and reply.code == UnavailableError.code
+    assert "c, which serves this, can't be reached" in reply.sentence and "1 of 3 voters" in reply.sentence
+    assert hive.said("a", "no change of the hive can be decided") and hive.nodes["a"].status()["quorum"]
+    hive.start("b", "a")
+    hive.start("c", "a")
+    hive.stable("a", "b", "c")
+    hive.go(1.0)
+    assert word_of(hive.ask("a", Get(2, alias))) == "not_found"
+    assert hive.said("a", "sees a quorum again")

@@ -110,7 +110,8 @@ def test_a_start_is_not_taken_back() -> None:
         assert views.apply(base, [late]) is None
     gone = next_view(base, Down(B, 5))
     assert views.apply(gone, [back(1, 4)]) is None
-    assert next_view(gone, back(1, 5)).members[1].state is State.UP, "it was only taken for dead"
+    assert next_view(gone, back(1, 5, gone.epoch)).members[1].state is State.UP, "it was only taken for dead"
+    assert views.apply(gone, [back(1, 5, gone.epoch - 1)]) is None, "it has not seen that it died once more"
 
 
 def test_a_node_that_returns_elsewhere_has_its_new_address() -> None:
@@ -271,7 +272,7 @@ def _changes(view: View, kind: str, number: int, pick: int) -> list[Change]:
     made: dict[str, list[Change]] = {
         "j": [join(number)],
         "d": [Down(node, life)],
-        "b": [back(number, life + pick % 2)],
+        "b": [back(number, life + pick % 2, view.epoch)],
         "s": [Synced(arc.end, arc.version, receiver, reporter, reports[0])],
         "a": [Activated(arc.end, arc.version, reporter, reports[0])],
         "e": [Elect(node)],

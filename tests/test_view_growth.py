@@ -72,7 +72,7 @@ def test_long_churn_leaves_no_fragments(seed: int) -> None:
         view = next_view(view, *(Down(member.id, member.incarnation) for member in victims))
         for member in random.sample(victims, random.randint(0, len(victims))):
             number = int(member.id[:3])
-            view = next_view(view, back(number, member.incarnation + random.randint(0, 1)))
+            view = next_view(view, back(number, member.incarnation + random.randint(0, 1), view.epoch))
         if random.random() < 0.05 and len(view.members) < 12:
             view = next_view(view, join(len(view.members)))
         view = settle(view)

@@ -23,8 +23,8 @@ def down(number: int) -> Down:
     return Down(id_of(number), 1)
 
 
-def back(number: int, incarnation: int) -> Back:
-    return Back(id_of(number), incarnation, f"n{number}")
+def back(number: int, incarnation: int, epoch: int = 0) -> Back:
+    return Back(id_of(number), incarnation, f"n{number}", epoch)
 
 
 def next_view(view: View, *changes: Change) -> View:

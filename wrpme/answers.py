@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from wrpme import __version__, ring, view
+from wrpme import __version__, ring
 from wrpme.commands import Command, help_text
 from wrpme.limits import SLOTS
 from wrpme.picture import NodeId, State, View
@@ -161,16 +161,15 @@ def _row(node: NodeStatus, share: float, suspected: bool) -> tuple[str, str, str
 
 def condition_line(status: HiveStatus) -> str:
     """One line: the word, what it means here, what moves, and who is missing since when."""
-    condition = view.condition(status.view)
+    from wrpme.hive import condition_of  # which loads asyncio: a usage error pays for nothing of that
+
+    condition = condition_of(status)
     parts = [f"{condition.word}: {condition.sentence}", *moving_texts(status)]
-    parts += [
-        f"{node.member.address}: {node.figures.quorum}" for node in status.nodes if node.figures and node.figures.quorum
-    ]
     for node in status.nodes:
         if node.error is not None and node.member.state is State.DOWN:
             parts.append(node.error.sentence)
-        elif node.error is not None:
-            parts.append(f"{node.member.address} does not answer ({node.error.sentence})")
+        elif node.error is not None and node.member.address not in condition.sentence:
+            parts.append(f"{node.member.address} does not answer")
     return "; ".join(parts)
 
 

@@ -64,6 +64,24 @@ class HiveStatus(Struct, frozen=True):
     nodes: tuple[NodeStatus, ...]
 
 
+def condition_of(status: HiveStatus) -> view.Condition:
+    """As the view has it; but a view may be old: nodes that have no quorum, or do not answer, know or show better."""
+    condition = view.condition(status.view)
+    if condition.word == "unavailable":
+        return condition
+    for node in status.nodes:
+        if node.figures is not None and node.figures.quorum:
+            return view.Condition("unavailable", f"of {node.member.address}, {node.figures.quorum}")
+    silent = [node.member.address for node in status.nodes if node.error and node.member.state is not State.DOWN]
+    if silent:
+        names = ", ".join(silent)
+        return view.Condition("unavailable", f"{names} does not answer; what lives there is served when it does")
+    starting = [node.member.address for node in status.nodes if node.figures and not node.figures.serving]
+    if starting and condition.word == "stable":
+        return view.Condition("stabilizing", f"{', '.join(starting)} is being taken back")
+    return condition
+
+
 class Location(Struct, frozen=True):
     """Where an entry lives: its ``position`` on the ring, the arc that it lies in (``start`` to ``arc.end``)."""
 
@@ -133,6 +151,8 @@ class Hive:
             news.clear()
             asked = max(deadline, self._courier.deadline(VIEW_SECONDS))  # of 0 s, too, an answer is wanted
             condition = view.condition(await self._courier.fresh_view(asked))
+            if condition.word == "stable":
+                condition = condition_of(await self.hive_status())
             if condition.word == "stable":
                 return
             remaining = deadline - self._courier.deadline(0)

@@ -29,6 +29,7 @@ class Life:
         self._lost_at = ground.now
         self._live_since = ground.now
         self._flaps = 0
+        self._without_quorum = False
 
     @property
     def busy(self) -> bool:
@@ -48,6 +49,8 @@ class Life:
     def tick(self, quorum_has_view: bool) -> None:
         """Asks for what this node wants to be."""
         ground, now = self.ground, self.ground.now
+        if ground.lives:
+            self._say_quorum()
         if self.stopping_since is not None:
             self._stop(quorum_has_view)
         elif ground.lives or now - self._asked_at < ASK_SECONDS:
@@ -65,7 +68,7 @@ class Life:
         else:
             if mine.incarnation == settings.incarnation and not self._may_return(view):
                 return
-            change = Back(settings.id, settings.incarnation, settings.address)
+            change = Back(settings.id, settings.incarnation, settings.address, view.epoch)
         if view is not None:
             ground.reports.append(change)
         for peer in settings.peers:
@@ -156,6 +159,16 @@ class Life:
         missing = ", ".join(ground.address_of(voter) for voter in view.voters if voter not in seen)
         there = sum(voter in seen for voter in view.voters)
         return f"this node sees {there} of {len(view.voters)} voters; it waits for {missing}"
+
+    def _say_quorum(self) -> None:
+        """When it is lost, and when it is there again."""
+        missing = self.quorum()
+        if bool(missing) is not self._without_quorum:
+            self._without_quorum = bool(missing)
+            if missing:
+                self.ground.say("warning", f"no change of the hive can be decided: {missing}")
+            else:
+                self.ground.say("info", "this node sees a quorum again")
 
     def not_serving(self) -> WrpmeError | None:
         """Why this node serves nothing now; None if it does."""

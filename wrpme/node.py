@@ -64,7 +64,7 @@ class Node:
             GetConfig: self._config,
             StopNode: self._stop_node,
         }
-        self.router = Router(self.ground, self.table, self.life.not_serving, local)
+        self.router = Router(self.ground, self.table, self.life.not_serving, self.life.quorum, local)
         self.wake_at = now
         self._latest: View | None = None
         """The newest view that is known, on disk or on its way there."""

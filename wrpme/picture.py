@@ -69,11 +69,13 @@ class Join(Struct, frozen=True, array_like=True, tag=1):
 
 
 class Back(Struct, frozen=True, array_like=True, tag=2):
-    """A member started again, or was wrongly taken for dead."""
+    """A member started again, or was wrongly taken for dead. In the latter case it asks at ``epoch``, and of that view
+    alone: a word that was late must not revive a node that has not seen that it died once more."""
 
     node: NodeId
     incarnation: int
     address: str
+    epoch: int = 0
 
 
 class Down(Struct, frozen=True, array_like=True, tag=3):

@@ -30,18 +30,21 @@ _TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode)
 
 
 class Router:
-    """``not_serving`` says why this node as a whole serves nothing now, or gives None."""
+    """``not_serving`` says why this node as a whole serves nothing now, or gives None; ``quorum`` why it sees none, or
+    gives an empty text."""
 
     def __init__(
         self,
         ground: Ground,
         table: Table,
         not_serving: Callable[[], WrpmeError | None],
+        quorum: Callable[[], str],
         local: dict[type[Any], Callable[[Origin, Any], None]],
     ) -> None:
         self.ground = ground
         self.table = table
         self._not_serving = not_serving
+        self._quorum = quorum
         self._local = local
         self._forwards: dict[int, tuple[Origin, int, NodeId, bool]] = {}
         self._number = 0
@@ -135,11 +138,7 @@ class Router:
         address = ground.address_of(node)
         if ground.linked.get(address) is False:
             ground.send(node, Beacon(ground.now))  # so that the link is tried again
-            unreachable = UnstableError(
-                f"{address}, which serves this, can't be reached from {ground.settings.address} just now; "
-                "nothing was changed, try again"
-            )
-            ground.fail(origin, request.id, unreachable)
+            ground.fail(origin, request.id, self._unreachable(address))
             return
         if len(self._forwards) >= FORWARDS_MAX:
             busy = UnstableError("too many requests wait for other nodes; nothing was changed, try again")
@@ -148,6 +147,14 @@ class Router:
         self._number += 1
         self._forwards[self._number] = (origin, request.id, node, isinstance(request, READS))
         ground.send(node, Forward(msgspec.structs.replace(request, id=self._number)))
+
+    def _unreachable(self, address: str) -> WrpmeError:
+        """For a moment, or for as long as nobody can decide that it is dead."""
+        me = self.ground.settings.address
+        if quorum := self._quorum():
+            return UnavailableError(f"{address}, which serves this, can't be reached from {me}, and {quorum}")
+        sentence = f"{address}, which serves this, can't be reached from {me} just now"
+        return UnstableError(f"{sentence}; nothing was changed, try again")
 
     def on_forwarded(self, source: NodeId, reply: Reply) -> None:
         """The answer to a request that was passed on."""

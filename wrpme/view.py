@@ -215,6 +215,8 @@ class _Draft:
             if change.incarnation == known.incarnation:
                 return
             self._leave_arcs({change.node})
+        elif change.incarnation == known.incarnation and change.epoch != self.base.epoch:
+            return
         self.members[change.node] = replace(
             known, state=State.DOWN, incarnation=change.incarnation, address=change.address
         )
@@ -265,7 +267,7 @@ class _Draft:
                 self.changed = True
 
     def elect(self, change: Elect) -> None:
-        """At most one a view: quorums of consecutive voter sets then always meet."""
+        """At most one a view: a newcomer that falls silent at once costs one vote, and not the quorum."""
         alive = self.live()
         if self.elected or change.node in self.voters or change.node not in alive:
             return
