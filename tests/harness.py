@@ -63,7 +63,7 @@ class Hive:
         store = self.stores.setdefault(name, MemoryStore())
         settings = Settings(identity(name), life, name, peers, replication, hive, '{"a": 1}')
         node = self.nodes[name] = Node(settings, store, self.now)
-        self._carry_out(name, node.start(self.now))
+        self._carry_out(name, node.start(self.now) + node.handle(TurnEnded(), self.now))
         return node
 
     def kill(self, name: str) -> None:

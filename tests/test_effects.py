@@ -65,7 +65,7 @@ def test_what_depends_on_the_disk_comes_after_it() -> None:
         store.write(persist.operations, True)
         return node.handle(Persisted(batch), 100.0)
 
-    first = node.start(100.0)
+    first = node.start(100.0) + node.handle(TurnEnded(), 100.0)
     assert not any(isinstance(effect, Adopted | Send) for effect in first)
     assert Adopted(1) in disk(first, 1)
     written = node.request(7, Put(3, "x", b"1"), 100.0) + node.handle(TurnEnded(), 100.0)
@@ -75,7 +75,8 @@ def test_what_depends_on_the_disk_comes_after_it() -> None:
 
 def test_the_view_goes_to_the_disk_under_no_sync_too_and_an_entry_does_not() -> None:
     node = founder()
-    (persist,) = [effect for effect in node.start(100.0) if isinstance(effect, Persist)]
+    first = node.start(100.0) + node.handle(TurnEnded(), 100.0)
+    (persist,) = [effect for effect in first if isinstance(effect, Persist)]
     assert persist.must_sync
     node.handle(Persisted(1), 100.0)
     effects = node.request(7, Put(3, "x", b"1"), 100.0) + node.handle(TurnEnded(), 100.0)
@@ -89,5 +90,6 @@ def test_nobody_changes_what_was_said(kind: type[msgspec.Struct]) -> None:
 
 def test_levels_of_the_log() -> None:
     node = founder()
-    said = [effect for effect in [*node.start(100.0), *node.handle(Persisted(1), 100.0)] if isinstance(effect, Say)]
+    effects = node.start(100.0) + node.handle(TurnEnded(), 100.0) + node.handle(Persisted(1), 100.0)
+    said = [effect for effect in effects if isinstance(effect, Say)]
     assert said and {effect.level for effect in said} <= {"debug", "info", "warning", "error"}

@@ -6,7 +6,7 @@ Events and the time go into :class:`wrpme.node.Node`, effects come out as a list
   are on disk the runner reports ``Persisted(batch)``. ``must_sync`` asks for the disk also under ``--no-sync``.
   What depends on the disk (a promise, an acknowledgement, a reply) the node itself holds back until then. At most one
   ``Persist`` is outstanding at a time: the next batch gathers meanwhile (group commit).
-- ``Send``: to another node's address; may be lost, late or doubled, never reordered within one connection.
+- ``Send``: to another node's address; may be lost or late, never doubled, never reordered within one connection.
 - ``ReplyTo``: to the session (a number that the runner gave to a connection); an answer to a request that another
   node passed on goes back in an envelope, on the connection that it came by. If ``valid_until`` has passed on the
   runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
@@ -78,7 +78,8 @@ class Woken(Struct, frozen=True):
 
 
 class TurnEnded(Struct, frozen=True):
-    """All that arrived in this turn of the loop has been handed in: writes gathered so far leave as one batch."""
+    """All that arrived in this turn of the loop has been handed in: writes gathered so far leave as one batch. The
+    runner says so after any event."""
 
 
 class StopAsked(Struct, frozen=True):

@@ -119,7 +119,8 @@ class Node:
         ground = self.ground
         ground.now = now
         if isinstance(event, TurnEnded):
-            self.table.end_turn()
+            self.table.end_turn()  # before the disk: what is acknowledged has been handed to every copy
+            ground.flush()
         elif isinstance(event, Persisted):
             ground.on_persisted(event.batch)
             self.table.settle()
@@ -149,12 +150,11 @@ class Node:
         return self._finish()
 
     def _finish(self) -> list[Effect]:
-        """Reports to the voters, the batch for the disk, and when to be woken."""
+        """Reports to the voters, and when to be woken."""
         ground = self.ground
         if ground.reports:
             self._send_reports()
         self.council.consider()
-        ground.flush()
         waiting = self.life.busy or self.council.busy or self.table.busy
         self.wake_at = min(ground.beacons.due, ground.now + TICK_SECONDS if waiting else inf)
         effects, ground.effects = ground.effects, []
