@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from wrpme.lines import CHUNK_BYTES, InputLines
 def pipe() -> Iterator[tuple[InputLines, int]]:
     reading, writing = os.pipe()
     yield InputLines(reading), writing
+    for thread in threading.enumerate():  # one that has not read yet would read what the next test writes
+        if thread.name == "input":
+            thread.join()
     os.close(reading)
 
 

@@ -73,5 +73,5 @@ class InputLines:
                 loop.call_soon_threadsafe(settle, chunk)
 
         # A thread that the interpreter does not wait for: nothing can wake it out of a read when the session ends.
-        Thread(target=read, daemon=True).start()
+        Thread(target=read, name="input", daemon=True).start()
         return await came
