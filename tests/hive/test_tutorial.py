@@ -19,12 +19,12 @@ from typing import NoReturn
 
 import pytest
 
-from tests.hive.daemons import PATIENCE_SECONDS, Daemons, environment, wrpmed, wrpmesh
+from tests.hive.daemons import PATIENCE_SECONDS, ROOT, Daemons, environment, until, wrpmed, wrpmesh
 from tests.hive.terminal import Session
 from wrpme import Client
 
 HOSTS = ["192.168.1.1", "192.168.1.2", "192.168.1.3"]
-PEERS: dict[int, list[str]] = {1: [], 2: ["192.168.1.1:5909"], 3: ["192.168.1.1:5909", "192.168.1.2:5909"]}
+TUTORIAL = (ROOT / "docs" / "quick-tutorial.md").read_text("utf-8")
 LOCAL = ["127.0.0.1:5909", "127.0.0.1:5910", "127.0.0.1:5911"]
 
 
@@ -96,17 +96,25 @@ def network() -> Iterator[Network]:
 class Machines:
     """The daemons of the tutorial, one in each namespace."""
 
-    def __init__(self, network: Network, directory: Path) -> None:
+    def __init__(self, network: Network, directory: Path, arguments: dict[int, list[str]]) -> None:
         self.network = network
+        self._arguments = arguments
         self._directory = directory
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, number: int) -> None:
         """In a terminal's stead stderr is a file: with -o the log goes there."""
-        peers = [option for peer in PEERS[number] for option in ("--peer", peer)]
-        command = [*self.network.inside(str(number)), *wrpmed("-a", f"{HOSTS[number - 1]}:5909", *peers, "-o")]
+        command = [*self.network.inside(str(number)), *wrpmed(*self._arguments[number], "-o")]
         with open(self._directory / f"{number}.log", "ab") as log:
             self._running[number] = subprocess.Popen(command, cwd=self._directory, env=environment(), stderr=log)
+
+    def until_serving(self) -> None:
+        """Returns once each has said so in its log, as the tutorial has the reader wait for it."""
+
+        async def said() -> bool:
+            return all("serving at" in (self._directory / f"{one}.log").read_text("utf-8") for one in self._arguments)
+
+        asyncio.run(until("all three serve", said))
 
     def kill(self, number: int) -> None:
         process = self._running.pop(number)
@@ -145,28 +153,58 @@ def until_screen(session: Session, line: str, pattern: str) -> str:
     raise AssertionError(f"{line} never showed {pattern}, but {shown}")
 
 
+def transcripts() -> list[tuple[str, list[list[str]]]]:
+    """Of the quick tutorial, on three machines: what wrpmesh is started with, and each line typed with its output."""
+    found = []
+    for block in re.findall(r"^```\n(.*?)^```", TUTORIAL, re.MULTILINE | re.DOTALL):
+        start = re.match(r"192\.168\.1\.\d\$ wrpmesh --daemon (\S+)\n", block)
+        if start is not None:
+            steps = [("> " + step).splitlines() for step in block[start.end() :].split("> ")[1:]]
+            found.append((start[1], steps))
+    return found
+
+
+def comparable(lines: list[str]) -> list[str]:
+    """Figures and the width of columns differ from run to run, words and addresses do not."""
+    return [re.sub(r"\s+", " ", re.sub(r"(?<![\w.:])\d+(\.\d+)?(?![\w.:])", "N", line)) for line in lines]
+
+
+def play(session: Session, steps: list[list[str]]) -> None:
+    """To the letter, up to ``exit``; of a table of figures the words."""
+    for shown in steps[:-1]:
+        line = shown[0].removeprefix("> ")
+        got = session.enter(line)
+        assert got == shown if line != "hive_status" else comparable(got) == comparable(shown)
+    assert steps[-1] == ["> exit"]
+    assert session.leave() == 0
+
+
 def test_the_tutorial(network: Network, tmp_path: Path) -> None:
-    with Machines(network, tmp_path) as machines, ExitStack() as sessions:
+    commands = re.findall(r"^    192\.168\.1\.(\d)\$ wrpmed (.*)$", TUTORIAL, re.MULTILINE)
+    assert [number for number, _ in commands] == ["1", "2", "3"]
+    (at_first, first_steps), (at_third, third_steps) = transcripts()
+    with Machines(network, tmp_path, {int(number): words.split() for number, words in commands}) as machines:
         for number in (1, 2, 3):
             machines.start(number)
-        first = sessions.enter_context(shell(network, 1, tmp_path, "192.168.1.1:5909"))
-        until_screen(first, "hive_status", r"\n192\.168\.1\.3:5909 ")
-        assert first.enter("wait_stable 20") == ["> wait_stable 20"]
-        assert first.enter("put entry this is my entry") == ["> put entry this is my entry"]
-        assert first.enter("get entry") == ["> get entry", "this is my entry"]
-        assert first.enter("put entry again") == [
-            "> put entry again",
-            'already_exists: there is an entry "entry" already; update replaces it',
-        ]
-        assert first.enter("get nothing") == ["> get nothing", 'not_found: there is no entry "nothing"']
-        assert first.enter("foo") == ["> foo", 'no_such_command: there is no command "foo"; help lists them all']
+        machines.until_serving()
+        with shell(network, 1, tmp_path, at_first) as first:
+            play(first, first_steps)
+        with shell(network, 3, tmp_path, at_third) as third:
+            play(third, third_steps)
+        kill_and_bring_back(network, machines, tmp_path)
+        machines.stop_all()
+
+
+def kill_and_bring_back(network: Network, machines: Machines, directory: Path) -> None:
+    """The node with the entry: it is unavailable and said to be, and there again after the node's return."""
+    with ExitStack() as sessions:
+        first, third = (
+            sessions.enter_context(shell(network, number, directory, f"{HOSTS[number - 1]}:5909")) for number in (1, 3)
+        )
+        content = first.enter("get entry")[1:]
         owner = re.search(r"192\.168\.1\.[123]", "\n".join(first.enter("locate entry")))
         assert owner is not None
         victim = HOSTS.index(owner[0]) + 1
-
-        third = sessions.enter_context(shell(network, 3, tmp_path, "192.168.1.3:5909"))
-        assert third.enter("get entry") == ["> get entry", "this is my entry"], "through the third node"
-
         other = third if victim == 1 else first
         machines.kill(victim)
         sentence = until_screen(other, "get entry", r"^unavailable: ")
@@ -178,10 +216,9 @@ def test_the_tutorial(network: Network, tmp_path: Path) -> None:
         assert re.search(rf"{re.escape(owner[0])}:5909 +down", "\n".join(other.enter("hive_status")))
         machines.start(victim)
         assert other.enter("wait_stable 20") == ["> wait_stable 20"]
-        assert other.enter("get entry") == ["> get entry", "this is my entry"], "the failed node is back with its data"
+        assert other.enter("get entry") == ["> get entry", *content], "the failed node is back with its data"
         assert first.leave() == 0
         assert third.leave() == 0
-        machines.stop_all()
 
 
 def port_is_free(address: str) -> bool:
