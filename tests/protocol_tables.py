@@ -106,7 +106,7 @@ def _meaning(kind: type[msgspec.Struct]) -> str:
     text = (getdoc(kind) or "") if "__doc__" in vars(kind) and kind.__doc__ else ""
     text = " ".join(text.split("\n\n")[0].split())
     text = re.sub(r":\w+:`(?:~?)([\w.]+)`", r"`\1`", text).replace("``", "`")
-    return text.replace("design.md", "[how it works](how-it-works.md)").replace("|", "\\|")
+    return text.replace("docs/how-it-works.md", "[how it works](how-it-works.md)").replace("|", "\\|")
 
 
 def _errors() -> str:

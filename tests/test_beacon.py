@@ -132,3 +132,13 @@ def test_reaches_says_only_what_is_known() -> None:
     beacons.acknowledged(A, 0.2, 0.2)
     assert beacons.reaches(A, 0.3) is True
     assert beacons.reaches(A, 0.2 + SILENCE_SECONDS) is False
+
+
+def test_who_answers_with_a_view_lives_but_gives_no_lease() -> None:
+    beacons = Beacons(0.0)
+    beacons.watch([B], 0.0)
+    beacons.answered(B, 1.0)
+    assert beacons.silent(1.0 + SILENCE_SECONDS - 0.01) == [] and beacons.silent(1.0 + SILENCE_SECONDS) == [B]
+    assert beacons.lease_until([B]) < 0.0
+    beacons.answered(C, 1.0)
+    assert beacons.reaches(C, 1.0) is None, "it is no neighbour"

@@ -1,4 +1,4 @@
-"""What an owner waits for, and what it takes over, before it serves: see design.md, "Activation".
+"""What an owner waits for, and what it takes over, before it serves: see docs/how-it-works.md, "Changing the owner".
 
 A former owner does not know which of its last writes were acknowledged, and hands them over until it is told. So it
 may hand over a write that an earlier activation has settled long ago, and whose entry was removed since: nothing but

@@ -1,6 +1,6 @@
 """Beacons, leases and suspicion, as deadlines and never as timers: the caller brings the time.
 
-Leases after Gray and Cheriton (1989), between the holders of an arc as in PacificA (2008): see design.md, "Leases".
+Leases after Gray and Cheriton (1989), between the holders of an arc as in PacificA (2008): see docs/how-it-works.md.
 Times are seconds of this node's own monotonic clock.
 """
 
@@ -45,6 +45,11 @@ class Beacons:
         """``node`` has acknowledged the beacon that left at ``sent``: the lease runs from its sending."""
         if node in self._heard and sent <= now:
             self._acknowledged[node] = max(sent, self._acknowledged.get(node, -inf))
+            self._heard[node] = now
+
+    def answered(self, node: NodeId, now: float) -> None:
+        """``node`` has answered a beacon with a view, or the wish for one: it lives, but that is no lease."""
+        if node in self._heard:
             self._heard[node] = now
 
     def forget(self, node: NodeId, now: float) -> None:

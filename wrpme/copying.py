@@ -4,7 +4,7 @@ The owner sends digests of ranges; where one differs the receiver tells what it 
 before the cursor travel on the same numbered stream; those behind it the comparison will meet. When the cursor is at
 the end, everything is acknowledged and every digest agreed, the receiver counts: every later write needs it, and so
 does the lease. Until then a lost item costs the run: it starts again, which is cheap where nothing differs. After it,
-items are sent again until they arrive. See design.md, "Moving data".
+items are sent again until they arrive. See docs/how-it-works.md, "Moving data".
 """
 
 from __future__ import annotations

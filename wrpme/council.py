@@ -1,7 +1,7 @@
 """The voter in a node: which changes are wanted, when to propose them, and the vote itself.
 
-Any voter may propose; rank is only a delay, never a right. See design.md, "Deciding a view" and "Leases, and the death
-of a node". The vote works also in a node that has restarted and is not back yet.
+Any voter may propose; rank is only a delay, never a right. See docs/how-it-works.md, "Views" and "Who
+is alive". The vote works also in a node that has restarted and is not back yet.
 """
 
 from __future__ import annotations

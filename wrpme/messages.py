@@ -297,7 +297,7 @@ class Beacon(Struct, frozen=True, array_like=True, tag=111):
 
 
 class BeaconAck(Struct, frozen=True, array_like=True, tag=112):
-    """A promise for 1.2 L: see design.md, Leases. ``incarnation`` is that of the beacon."""
+    """A promise for 1.2 L: see docs/how-it-works.md, Leases. ``incarnation`` is that of the beacon."""
 
     sent: float
     incarnation: int

@@ -255,6 +255,8 @@ class Node:
             self._compare_epochs(source, envelope.epoch)
             if isinstance(body, _OF_THIS_LIFE) and envelope.incarnation != member.incarnation:
                 return
+            if isinstance(body, AskView | WholeView) and envelope.incarnation == member.incarnation:
+                ground.beacons.answered(source, ground.now)
         elif not isinstance(body, Report):
             return
         self._on_body(source, session, envelope)

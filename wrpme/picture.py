@@ -1,6 +1,6 @@
 """The picture of the hive: the view, the changes that make the next one, and what Paxos decides about them.
 
-Part of what is said on the wire, see :mod:`wrpme.messages`; the rules are in design.md, "The view".
+Part of what is said on the wire, see :mod:`wrpme.messages`; the rules are in docs/how-it-works.md, "Views".
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Member(Struct, frozen=True, array_like=True):
 
 
 class Arc(Struct, frozen=True, array_like=True):
-    """The stretch of the ring after the end of the arc before, up to ``end`` itself. See design.md for the rest."""
+    """The stretch of the ring after the end of the arc before, up to ``end`` itself; see docs/how-it-works.md."""
 
     end: int
     version: int

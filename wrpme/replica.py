@@ -1,6 +1,6 @@
 """One arc on one node: its pending writes, its activation, what it hands over when its owner changes.
 
-The rules are those of design.md, "Writing and reading" and "Activation". Life of a write at the owner: it gets the
+The rules are in docs/how-it-works.md, "A write" and "Changing the owner". Life of a write at the owner: it gets the
 next number under the arc's version, joins the gathering batch and ``queue``, and is answered when it is on disk here
 and acknowledged by every counted copy; until then ``tail`` shadows the store for its key, and whoever reads it waits.
 

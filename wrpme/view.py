@@ -1,7 +1,7 @@
 """The view and its changes: pure functions ``View -> View``.
 
 Every node computes the next view from the one before and the decided changes, so all of this must be a function of
-its arguments alone. The rules, and the invariants that they keep, are in design.md, "The view":
+its arguments alone. The rules, and the invariants that they keep, are in docs/how-it-works.md, "Views":
 
 - arcs tile the ring; holders are distinct and never empty; no down holder stands beside a live one;
 - voters are up (the last ones stay voters when nobody is left);
@@ -146,7 +146,7 @@ def condition(view: View) -> Condition:
 
 
 def validate(view: View) -> None:
-    """Raises AssertionError where a view breaks the invariants of design.md."""
+    """Raises AssertionError where a view breaks its invariants."""
     alive = live(view)
     ends = [arc.end for arc in view.arcs]
     assert ends == sorted(set(ends)) and ends[-1] == ring.RING - 1, "arcs tile the ring"
