@@ -228,7 +228,7 @@ def test_an_owner_that_comes_back_is_found_again() -> None:
             two.greeting = b"WRPME/1\n"
             while not two.seen:
                 await client.get(alias)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # of the loop's own time, which jumps: the pause before it is tried again
 
     play(scene())
 

@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from wrpme.daemon import _plyvel
 from wrpme.daemon.leveldb import FORMAT, FORMAT_KEY, open_store
 from wrpme.errors import StorageError
 from wrpme.store import Store
+
+NOBODY = 65534
 
 
 def keys(store: Store, low: bytes = b"a", high: bytes = b"m") -> list[bytes]:
@@ -151,12 +154,26 @@ def test_a_file_in_the_place_of_the_directory(tmp_path: Path) -> None:
     assert "can't be used" in refused(tmp_path / "file" / "data")
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="nothing is unwritable for root")
-def test_an_unwritable_directory(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    assert "can't be used (Permission denied)" in refused(tmp_path / "data")
-    assert "can't be used (Permission denied)" in refused(tmp_path)
-    tmp_path.chmod(0o700)
+@pytest.fixture
+def unwritable() -> Iterator[Path]:
+    """A directory that whoever runs the test may look into and not write; root puts on the user of nobody for it."""
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield directory
+    finally:
+        if root:
+            os.seteuid(0)
+        directory.chmod(0o700)
+        directory.rmdir()
+
+
+def test_an_unwritable_directory(unwritable: Path) -> None:
+    assert "can't be used (Permission denied)" in refused(unwritable / "data")
+    assert "can't be used (Permission denied)" in refused(unwritable)
 
 
 HOLDER = """

@@ -236,8 +236,8 @@ class Lane(Wire):
             return
         try:
             messages = self._decoder.feed(data)
-        except (WrpmeError, UnicodeDecodeError) as error:
-            self._end(str(getattr(error, "sentence", error)))
+        except WrpmeError as error:
+            self._end(error.sentence)
             return
         if self._preface_bytes < len(PREFACE):
             self._preface_bytes += len(data)

@@ -102,7 +102,7 @@ class Session(Wire):
         now = self.host.clock()
         try:
             messages = self._decoder.feed(data)
-        except (WrpmeError, UnicodeDecodeError) as error:
+        except (ProtocolError, TooLargeError) as error:
             self._on_nonsense(error, data)
             return
         if self._preface_bytes < len(PREFACE):
@@ -233,15 +233,13 @@ class Session(Wire):
     def _busy(self) -> BusyError:
         return BusyError(f"this node has {self._server.clients_max} connections of clients, its limit (--sessions)")
 
-    def _on_nonsense(self, error: WrpmeError | UnicodeDecodeError, data: bytes) -> None:
+    def _on_nonsense(self, error: ProtocolError | TooLargeError, data: bytes) -> None:
         due = self._preface_bytes
         if due < len(PREFACE) and not data.startswith(PREFACE[due:]):
-            self._refuse(ProtocolError(str(getattr(error, "sentence", error))), FOREIGN)
+            self._refuse(error, FOREIGN)
             return
         if due < len(PREFACE):
             self._greet()
-        if not isinstance(error, TooLargeError | ProtocolError):
-            error = ProtocolError(f"a message is malformed ({error})")
         self._refuse(error)
 
     def _refuse(self, error: WrpmeError, last_word: bytes | None = None) -> None:
