@@ -55,6 +55,22 @@ def wrpmesh(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "wrpme.shell", *arguments]
 
 
+def finished(
+    arguments: Sequence[str], given: bytes | None = None, directory: Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """A command that has run to its end, with these bytes or nothing on its standard input."""
+    return subprocess.run(
+        arguments,
+        cwd=directory,
+        env=environment(),
+        input=given,
+        stdin=subprocess.DEVNULL if given is None else None,
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
 async def until(what: str, attempt: Callable[[], Awaitable[R | None]], seconds: float = PATIENCE_SECONDS) -> R:
     """Polls until the attempt gives something else than None or False; errors of the hive count as not yet."""
     end = monotonic() + seconds

@@ -20,7 +20,7 @@ from time import monotonic
 
 import pytest
 
-from tests.hive.daemons import PATIENCE_SECONDS, Daemons, environment, free_port, wrpmed, wrpmesh
+from tests.hive.daemons import PATIENCE_SECONDS, Daemons, environment, finished, free_port, wrpmed, wrpmesh
 from tests.hive.raw import Wire
 from wrpme import codec, errors
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, KIB, MIB
@@ -60,16 +60,7 @@ def unharmed(hive: Daemons) -> Iterator[Daemons]:
 
 def one_line(arguments: list[str], directory: Path, given: bytes | None = None) -> tuple[int, str]:
     """Exit code and the one sentence on stderr of a command that fails."""
-    done = subprocess.run(
-        arguments,
-        cwd=directory,
-        env=environment(),
-        input=given,
-        stdin=subprocess.DEVNULL if given is None else None,
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    done = finished(arguments, given, directory)
     line = done.stderr.decode()
     assert done.stdout == b""
     assert re.fullmatch(r"[^\n]+\n", line), line

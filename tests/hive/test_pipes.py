@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hive.daemons import PATIENCE_SECONDS, Daemons, environment, free_port, wrpmesh
+from tests.hive.daemons import PATIENCE_SECONDS, Daemons, environment, finished, free_port, wrpmesh
 from wrpme import BlockingClient
 from wrpme.limits import CONTENT_BYTES_MAX
 
@@ -31,15 +31,7 @@ def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
 
 def run(hive: Daemons, *arguments: str, given: bytes | None = None) -> tuple[int, bytes, str]:
     """Exit code, standard output, standard error; through the third node."""
-    done = subprocess.run(
-        wrpmesh("--daemon", hive.addresses[2], *arguments),
-        env=environment(),
-        input=given,
-        stdin=subprocess.DEVNULL if given is None else None,
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    done = finished(wrpmesh("--daemon", hive.addresses[2], *arguments), given)
     return done.returncode, done.stdout, done.stderr.decode()
 
 
