@@ -23,6 +23,7 @@ from typing import Protocol, Union
 
 from msgspec import Struct
 
+from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import Envelope, Reply, Request
 
 # --- events ------------------------------------------------------------------------------------------------------
@@ -163,7 +164,11 @@ class Settings(Struct, frozen=True):
     address: str
     """As told to others: ``--advertise``."""
     peers: tuple[str, ...] = ()
-    replication: int = 1
+    replication: int = 0
+    """Copies of each entry: for the hive that this node founds, and what a hive that it joins must have; 0 for that
+    of any hive that it joins."""
+    grace_seconds: float = GRACE_SECONDS
+    """How long a dead node is waited for before its copies are made elsewhere."""
     new_hive: bytes = b""
     """Random id of the hive that this node founds where it has neither a view nor a peer."""
     config: str = "{}"

@@ -62,7 +62,11 @@ SLOTS = 65_536
 """Boundaries of arcs are multiples of 1/SLOTS of the ring; entries are counted by slot."""
 WISHES_MAX = 65_536
 """Changes of the view that a voter has been asked for and that are not decided or void yet."""
+REPLICATION_USUAL = 2
 REPLICATION_MAX = 5
+GRACE_SECONDS = 60.0
+GRACE_SECONDS_MAX = 31_536_000.0
+"""A year."""
 MEMBERS_MAX = 1000
 
 # --- replication and copying -------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY, content_in, hash_in, key_of, v
 from wrpme.errors import ProtocolError, StartError, UnstableError
 from wrpme.ground import Ground, Origin
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS, TICK_SECONDS
+from wrpme.limits import ASK_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.messages import (
     AskView, Beacon, BeaconAck, Committed, Complaint, Count, Done, Envelope, Forward, Forwarded, GetConfig,
     GetStatus, GetTail, NextView, PrefixScan, Refused, RemoveAll, Report, Request, StopNode, Stream, StreamAck, Tail,
@@ -99,8 +99,9 @@ class Node:
         elif self.settings.new_hive:
             settings = self.settings
             view = views.found(
-                settings.new_hive, settings.id, settings.incarnation, settings.address, settings.replication
-            )
+                settings.new_hive, settings.id, settings.incarnation, settings.address,
+                settings.replication or REPLICATION_USUAL,
+            )  # fmt: skip
             self.ground.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
             self._learn(view)
         self._tick()

@@ -14,7 +14,9 @@ from wrpme import __version__, address
 from wrpme.address import Address
 from wrpme.daemon.log import LEVELS
 from wrpme.errors import UsageError
-from wrpme.limits import SESSIONS_MAX, SESSIONS_OPTION_MAX
+from wrpme.limits import (
+    GRACE_SECONDS, GRACE_SECONDS_MAX, REPLICATION_MAX, REPLICATION_USUAL, SESSIONS_MAX, SESSIONS_OPTION_MAX,
+)  # fmt: skip
 
 EPILOG = """\
 A node without --peer and without data founds a hive; with --peer it joins that node's hive; on a directory
@@ -24,7 +26,8 @@ that holds data it comes back to its hive. SIGTERM or SIGINT: planned stop; SIGH
 
 class Config(msgspec.Struct, frozen=True):
     """What the operator asked for. ``root`` is absolute, and empty for ``--transient``; ``advertise`` is what others
-    are told; ``log_console`` is None where it follows from the rest."""
+    are told; ``log_console`` is None where it follows from the rest; ``replication`` is 0 where it was not given:
+    2 in a hive that is founded, that of the hive where one is joined."""
 
     address: Address
     advertise: Address
@@ -33,6 +36,8 @@ class Config(msgspec.Struct, frozen=True):
     log_file: str
     log_console: bool | None
     log_level: str
+    replication: int
+    grace_seconds: float
     sync: bool
     transient: bool
     sessions: int
@@ -46,6 +51,8 @@ class Config(msgspec.Struct, frozen=True):
             "root": self.root,
             "log_file": self.log_file,
             "log_level": self.log_level,
+            "replication": self.replication or None,
+            "grace_seconds": self.grace_seconds,
             "sync": self.sync,
             "transient": self.transient,
             "sessions": self.sessions,
@@ -100,6 +107,10 @@ def _build() -> _Parser:
     add("-o", "--log-console", action="store_const", const=True,
         help="log to stderr (default if there is no log file and stderr is a terminal)")  # fmt: skip
     add("--log-level", metavar="LEVEL", type=_level, default="info", help=f"{', '.join(LEVELS)} (default info)")
+    add("--replication", metavar="R", type=_replication, default=0,
+        help=f"copies of each entry, 1 to {REPLICATION_MAX} (default {REPLICATION_USUAL}, where a hive is joined its own)")  # fmt: skip
+    add("--grace", metavar="SECONDS", type=_grace, default=GRACE_SECONDS,
+        help=f"how long a dead node is waited for before its copies are made elsewhere (default {GRACE_SECONDS:.0f})")  # fmt: skip
     add("--no-sync", action="store_true",
         help="answer writes once the operating system has them rather than the disk")  # fmt: skip
     add("--transient", action="store_true", help="memory only: nothing survives the end of the process")
@@ -136,6 +147,8 @@ def _checked(given: argparse.Namespace) -> Config:
         log_file=os.path.abspath(given.log_file) if given.log_file else "",
         log_console=given.log_console,
         log_level=given.log_level,
+        replication=given.replication,
+        grace_seconds=given.grace,
         sync=not given.no_sync,
         transient=given.transient,
         sessions=given.sessions,
@@ -178,6 +191,22 @@ def _sessions(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= SESSIONS_OPTION_MAX):
         raise UsageError(f"--sessions {text[:40]}: it is a number from 1 to {SESSIONS_OPTION_MAX}")
     return int(text)
+
+
+def _replication(text: str) -> int:
+    if text not in [str(count) for count in range(1, REPLICATION_MAX + 1)]:
+        raise UsageError(f"--replication {text[:40]}: it is a number of copies from 1 to {REPLICATION_MAX}")
+    return int(text)
+
+
+def _grace(text: str) -> float:
+    try:
+        seconds = float(text) if len(text) <= 40 else -1.0
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= GRACE_SECONDS_MAX:
+        raise UsageError(f"--grace {text[:40]}: it is a number of seconds from 0 to {GRACE_SECONDS_MAX:.0f}")
+    return seconds
 
 
 # --- wrong ones --------------------------------------------------------------------------------------------------

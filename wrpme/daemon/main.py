@@ -88,6 +88,8 @@ def _settings(config: Config, store: Store) -> Settings:
         incarnation=life.incarnation,
         address=str(config.advertise),
         peers=tuple(str(peer) for peer in config.peers),
+        replication=config.replication,
+        grace_seconds=config.grace_seconds,
         new_hive=b"" if config.peers else os.urandom(16),
         config=config.as_json(),
     )
