@@ -62,7 +62,9 @@ class Machine:
         self._alarm_at = 0.0
         lived = identity.next_life(self.disk, world.random.randbytes)
         new_hive = b"" if self.peers else world.random.randbytes(16)
-        settings = Settings(lived.id, lived.incarnation, self.address, self.peers, 1, new_hive)
+        settings = Settings(
+            lived.id, lived.incarnation, self.address, self.peers, world.replication, world.grace_seconds, new_hive
+        )
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
         node = Node(settings, self.disk.seen, self.local())
         node.wall_offset_milliseconds = WALL_MILLISECONDS
