@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from struct import Struct
 from types import TracebackType
 from typing import cast
 
+from bench.target import CONTENT_BYTES, ENDED, Answered, unheard
 from tests.hive.daemons import free_port, until
 
 PROGRAM = "etcd"
@@ -31,9 +31,6 @@ _WINDOW_USUAL = 65_535
 _WINDOW_MAX = (1 << 31) - 1
 _STATUS = bytes.fromhex("00889acac8b21234da8f")  # HPACK of "grpc-status": a literal without index, its name in Huffman
 _STATUS_OK = _STATUS + b"\x010"
-
-Answered = Callable[[bytes | None, str], None]
-"""Told how a request ended: what was read, None for a write; and what went wrong, empty if nothing did."""
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
@@ -61,16 +58,15 @@ def _message(body: bytes) -> bytes:
 
 
 class EtcdConnection(asyncio.Protocol):
-    """One connection to one member; ``answered`` is told of each reply. ``content_bytes`` is that of every content."""
+    """One connection to one member; ``answered`` is told of each reply."""
 
-    def __init__(self, address: str, content_bytes: int) -> None:
+    def __init__(self, address: str) -> None:
         authority = address.encode()
-        self.answered: Answered = lambda content, error: None
+        self.answered: Answered = unheard
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._put_headers = _request_headers(b"/etcdserverpb.KV/Put", authority)
         self._range_headers = _request_headers(b"/etcdserverpb.KV/Range", authority)
-        self._content_tag = bytes([5 << 3 | 2, content_bytes])
-        self._content_bytes = content_bytes
+        self._content_tag = bytes([5 << 3 | 2, CONTENT_BYTES])
         self._buffer = b""
         self._stream = -1
         self._window = _WINDOW_USUAL
@@ -122,11 +118,11 @@ class EtcdConnection(asyncio.Protocol):
         self._buffer = data[at:]
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.answered(None, "the connection ended")
+        self.answered(None, ENDED)
 
     def close(self) -> None:
         """Ends it; nobody is told."""
-        self.answered = lambda content, error: None
+        self.answered = unheard
         self._transport.abort()
 
     # --- frames --------------------------------------------------------------------------------------------------
@@ -160,11 +156,11 @@ class EtcdConnection(asyncio.Protocol):
             self.answered(None, "")
         else:
             # The content is the last field of the entry, and the count of entries, 1, the last one of the reply.
-            tail = self._received[-self._content_bytes - 4 :]
+            tail = self._received[-CONTENT_BYTES - 4 :]
             if tail[:2] == self._content_tag and tail[-2:] == b"\x20\x01":
                 self.answered(tail[2:-2], "")
             else:
-                self.answered(b"", "")
+                self.answered(b"", "")  # no such entry, or a content of another size
 
 
 class Etcd:
@@ -187,9 +183,7 @@ class Etcd:
                 command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
                 command += ["--initial-cluster", cluster, "--initial-cluster-state", "new"]
                 with open(self.directory / f"etcd-{index}.log", "ab") as log:
-                    self.processes.append(
-                        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-                    )
+                    self.processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         except BaseException:
             self.__exit__(None, None, None)
             raise
