@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -58,7 +59,7 @@ async def etcd_targets(etcd: Etcd, clients: int) -> list[Target]:
     for number in range(clients):
         address = etcd.addresses[number % NODES]
         host, port = address.rsplit(":", 1)
-        _, connection = await loop.create_connection(lambda address=address: EtcdConnection(address), host, int(port))
+        _, connection = await loop.create_connection(partial(EtcdConnection, address), host, int(port))
         await connection.ready
         targets.append(connection)
     return targets
