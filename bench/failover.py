@@ -31,7 +31,9 @@ from wrpme.view import member_at
 GOAL_SECONDS = 3.0
 NODES = 3
 ENTRIES = 1000
-CALLERS = 8
+CALLERS = 16
+LOAD_SECONDS = 1.0
+"""Of work before a node dies."""
 PATIENCE_SECONDS = 60.0
 SENTENCES_SHOWN = 3
 
@@ -87,6 +89,7 @@ async def failovers(daemons: Daemons, asked: argparse.Namespace, totals: Totals)
             await until_stable(watcher, NODES, daemons.check_running)
             await old_enough(daemons)
             callers.start()
+            await asyncio.sleep(LOAD_SECONDS)
             index = chooser.randrange(NODES)
             seconds, wrong = await fail_once(daemons, watcher, index, aliases, asked.stop)
             await callers.stop()
