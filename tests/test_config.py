@@ -142,5 +142,6 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             parse([option])
         assert caught.value.code == 0
         shown = capsys.readouterr().out
-        for name in ("--address", "--advertise", "--peer", "--root", "--log-file", "--no-sync", "--sessions", "--grace"):
+        names = ("--address", "--advertise", "--peer", "--root", "--log-file", "--no-sync", "--sessions", "--replication")
+        for name in (*names, "--grace"):
             assert name in shown
