@@ -142,6 +142,5 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             parse([option])
         assert caught.value.code == 0
         shown = capsys.readouterr().out
-        names = ("--address", "--advertise", "--peer", "--root", "--log-file", "--no-sync", "--sessions", "--replication")
-        for name in (*names, "--grace"):
-            assert name in shown
+        names = "--address --advertise --peer --root --log-file --no-sync --sessions --replication --grace"
+        assert all(name in shown for name in names.split())

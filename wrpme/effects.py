@@ -134,8 +134,8 @@ class Adopted(Struct, frozen=True):
 
 
 class Exit(Struct, frozen=True):
-    """The process ends. With ``aside`` (addresses of a hive) it does not: the hive has fenced this node, its data is set
-    aside, and it starts anew as another node that joins the hive there."""
+    """The process ends. With ``aside`` (addresses of a hive) it does not: the hive has fenced this node, its data is
+    set aside, and it starts anew as another node that joins the hive there."""
 
     code: int
     sentence: str = ""

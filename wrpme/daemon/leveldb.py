@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from wrpme.daemon import _plyvel
+from wrpme.daemon import _plyvel, homecoming
 from wrpme.effects import Operation
 from wrpme.errors import DamagedError, DiskFullError, StorageError
 from wrpme.limits import BLOCK_CACHE_BYTES, WRITE_BUFFER_BYTES
@@ -23,7 +23,7 @@ BLOOM_BITS = 10
 """Of each key: one read of a missing key in a hundred touches a table for nothing."""
 FORMAT_KEY = b"m:format"
 FORMAT = b"wrpme 1"
-_EXPECTED_FILE = re.compile(r"(lost\+found|hive(\.new)?|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))\Z")
+_EXPECTED_FILE = re.compile(r"(lost\+found|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))\Z")
 _LOG_FILE = re.compile(r"\d+\.log\Z")
 _TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
 _FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
@@ -130,7 +130,8 @@ def _check_names(directory: str, names: list[str]) -> None:
         if tables and not log:
             raise _damaged(directory, "its log is missing")
         return
-    strange = sorted(name for name in names if not _EXPECTED_FILE.match(name))
+    ours = {homecoming.NAME, homecoming.NAME + ".new"} if homecoming.read(directory) else set()
+    strange = sorted(name for name in names if not _EXPECTED_FILE.match(name) and name not in ours)
     if strange:
         raise StorageError(
             f"the directory {directory} holds other things ({strange[0][:80]}) and no data of wrpme; nothing was "
