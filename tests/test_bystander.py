@@ -11,7 +11,9 @@ import pytest
 from tests.daemon_parts import envelope
 from wrpme.daemon import bystander
 from wrpme.daemon.bystander import Bystander
-from wrpme.effects import Event, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, TurnEnded, Woken
+from wrpme.effects import (
+    Event, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, TurnEnded, Woken,
+)  # fmt: skip
 from wrpme.errors import DiskFullError
 from wrpme.limits import DISK_FREE_BYTES_MIN
 from wrpme.messages import AskView, Beacon, Failed, Get, GetStatus, GetView, Put, Request, StopNode
