@@ -174,7 +174,7 @@ def test_the_hive_goes_on_and_takes_it_back(tmp_path: Path) -> None:
                 return True
         return False
 
-    with Daemons(tmp_path, 2) as hive:
+    with Daemons(tmp_path, 2, "--replication", "1") as hive:
         disk = SmallDisk(tmp_path / "db" / hive.addresses[1].replace(":", "-"))
         try:
             hive.start_all((0, 1))
@@ -182,5 +182,5 @@ def test_the_hive_goes_on_and_takes_it_back(tmp_path: Path) -> None:
             hive.check_alive()
             assert "has space again; the node returns" in log_of(hive, 1)
         finally:
-            hive.kill(*hive.processes)
+            hive.kill(*list(hive.processes))
             disk.unmount()
