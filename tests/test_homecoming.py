@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from wrpme import view as views
 from wrpme.daemon import homecoming
-from wrpme.daemon.homecoming import Home
+from wrpme.daemon.homecoming import Home, Keeper
 from wrpme.picture import Join
 
 HOME = Home("ab" * 16, ("127.0.0.1:5910", "[::1]:5911", "node3:5912"))
@@ -61,3 +62,35 @@ def test_the_others_are_all_members_at_other_addresses() -> None:
     others = homecoming.home_in(view, b"a" * 16).others
     assert others == ("127.0.0.1:2", "127.0.0.1:3"), "a dead node that was here before leads nowhere"
     assert homecoming.home_in(view, b"b" * 16).others == ("127.0.0.1:1", "127.0.0.1:3")
+
+
+def test_the_keeper_writes_the_last_that_was_noted(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    async def scenario() -> None:
+        keeper = Keeper(str(tmp_path), lambda level, line: said.append(line))
+        for count in range(20):
+            keeper.note(Home("ab", tuple(f"h:{port}" for port in range(1, count + 1))))
+        keeper.note(HOME)
+        assert await keeper.close(20.0)
+        keeper = Keeper(str(tmp_path), lambda level, line: said.append(line))
+        (tmp_path / "hive").unlink()
+        keeper.note(HOME)
+        assert await keeper.close(20.0)
+        assert not (tmp_path / "hive").exists(), "what the file says already is not written again"
+
+    asyncio.run(scenario())
+    assert said == []
+
+
+def test_the_keeper_says_what_it_can_not_write(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    async def scenario() -> None:
+        keeper = Keeper(str(tmp_path / "gone"), lambda level, line: said.append(f"{level} {line}"))
+        keeper.note(HOME)
+        assert await keeper.close(20.0)
+
+    asyncio.run(scenario())
+    (line,) = said
+    assert line.startswith("warning") and "can't be brought up to date (No such file" in line
