@@ -30,7 +30,7 @@ from wrpme.daemon.runner import NodeLike, Runner
 from wrpme.effects import Exit, Settings
 from wrpme.entries import VIEW_KEY
 from wrpme.errors import DamagedError, DiskFullError, StorageError
-from wrpme.limits import CLOSE_SECONDS_MAX, DISK_CHECK_SECONDS, FLAP_SECONDS_MAX
+from wrpme.limits import CLOSE_SECONDS_MAX, DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX, FLAP_SECONDS_MAX
 from wrpme.node import Node
 from wrpme.store import MemoryStore, Store
 
@@ -81,12 +81,14 @@ class Lives:
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._log.reopen)
         opened = await self._begin()
-        while opened is not None:
+        while isinstance(opened, Opened):
+            if self._stopped.is_set():
+                return Exit(0)
             end, again = await self._live(opened)
-            if again is Next.END or self._stopped.is_set():
+            if again is Next.END:
                 return end
             opened = await self._begin() if again is Next.AT_ONCE else await self._stand_by()
-        return Exit(0)
+        return opened
 
     def _stop(self) -> None:
         self._stopped.set()
@@ -95,10 +97,10 @@ class Lives:
 
     # --- beginning -----------------------------------------------------------------------------------------------
 
-    async def _begin(self) -> Opened | None:
-        """The opened store; None if a stop was asked for first."""
+    async def _begin(self) -> Opened | Exit:
+        """The opened store, unless a stop was asked for first."""
         try:
-            return await self._unless_stopped(self._open)
+            return await self._unless_stopped(self._open) or Exit(0)
         except DiskFullError:
             return await self._stand_by()
 
@@ -166,7 +168,7 @@ class Lives:
             self._replace_fenced(end, keeper)
         else:
             short = self._clock() - began < FLAP_SECONDS_MAX
-            self._pause = min(FLAP_SECONDS_MAX, 2 * self._pause) if short else DISK_CHECK_SECONDS
+            self._pause = min(DISK_CHECK_SECONDS_MAX, 2 * self._pause) if short else DISK_CHECK_SECONDS
             return end, Next.WITH_SPACE
         return end, Next.AT_ONCE
 
@@ -243,8 +245,8 @@ class Lives:
 
     # --- between lives -------------------------------------------------------------------------------------------
 
-    async def _stand_by(self) -> Opened | None:
-        """Answers clients until there is space; None if a stop was asked for first."""
+    async def _stand_by(self) -> Opened | Exit:
+        """Answers clients until there is space, or until a stop is asked for."""
         config = self._config
         sentence = bystander.full_sentence(str(config.advertise), config.root)
         self._log.say("error", sentence)
@@ -254,11 +256,11 @@ class Lives:
         try:
             either: set[asyncio.Future[Any]] = {opening, runner.finished}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not opening.done() or self._stopped.is_set():
-                opening.cancel()
-                return None
+            if runner.finished.done():
+                return runner.finished.result()
             opened = opening.result()
         finally:
+            opening.cancel()
             await self._dismiss(runner, servers)
         self._log.say("info", f"the disk of the data directory {config.root} has space again; the node returns")
         return opened
