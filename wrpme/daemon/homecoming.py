@@ -105,5 +105,6 @@ class Keeper:
             try:
                 await asyncio.get_running_loop().run_in_executor(None, write, self._directory, written)
             except OSError as error:
-                path, reason = os.path.join(self._directory, NAME), error.strerror or str(error)
-                self._say("warning", f"{path}, the way back to the hive, can't be brought up to date ({reason})")
+                reason = error.strerror or str(error)
+                line = f"the file {NAME} in {self._directory} can't be brought up to date ({reason})"
+                self._say("warning", line)
