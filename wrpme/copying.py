@@ -99,7 +99,9 @@ class Copy:
         self.cursor = self.replica.high
         self.phase = Phase.COUNTS
         self._report_after = -1
-        self.write(list(self.replica.queue), self.replica.sequence)
+        # Of each entry only the latest: a holder that has it must not fall back behind it, not even for a moment.
+        latest = {pending.key: pending for pending in self.replica.queue}
+        self.write(list(latest.values()), self.replica.sequence)
         self._push(Counts())
         self._send()
 

@@ -11,7 +11,7 @@ from tests.sim.network import Link
 from wrpme.daemon import identity
 from wrpme.daemon.runner import lapsed
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.messages import Request
 from wrpme.node import Node
@@ -140,6 +140,10 @@ class Machine:
         if self.paused:
             self._backlog.append(lambda: self.feed(event))
         else:
+            if isinstance(event, LinkDown):  # what waits to leave on a connection goes with it
+                self._outbox = [
+                    effect for effect in self._outbox if isinstance(effect, ReplyTo) or effect.address != event.address
+                ]
             self._run(self.node.handle(event, self.local()))
 
     def request(self, session: int, request: Request) -> None:
