@@ -4,6 +4,10 @@ A former owner does not know which of its last writes were acknowledged, and han
 may hand over a write that an earlier activation has settled long ago, and whose entry was removed since: nothing but
 the tail of that removal's own owner would say so, and that is gone. Therefore each node remembers (on disk, before it
 acknowledges a write) the version at which the arc was settled; of tails, what is older than that counts for nothing.
+A holder learns it from the owner's stream, once that has brought all that the tails held.
+
+A node that is down need not be outwaited where it hands over its tail itself: a planned stop, or one that the hive was
+wrong about.
 """
 
 from __future__ import annotations
@@ -19,9 +23,10 @@ def awaited(
     arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], promise_is_over: Callable[[NodeId], bool]
 ) -> list[NodeId]:
     """Whom the owner still has to hear from, or to outwait, before it serves."""
-    waiting = [node for node in arc.prev if node != me and node in alive and node not in told]
-    waiting += [node for node in arc.prev if node != me and node not in alive and not promise_is_over(node)]
-    waiting += [node for node in arc.holders if node != me and node in alive and node not in told]
+    waiting = [
+        node for node in arc.prev if node != me and node not in told and (node in alive or not promise_is_over(node))
+    ]
+    waiting += [node for node in arc.holders if node in alive and node not in (me, *told, *waiting)]
     return waiting
 
 

@@ -1,31 +1,33 @@
-"""The copy of an arc from its owner to a node: a comparison in the order of hashes.
+"""The stream of an arc from its owner to another node: to a holder every write, to an incoming node a copy first.
 
-The owner sends digests of ranges; where one differs the receiver tells what it has, and gets the difference. Writes
-before the cursor travel on the same numbered stream; those behind it the comparison will meet. When the cursor is at
-the end, everything is acknowledged and every digest agreed, the receiver counts: every later write needs it, and so
-does the lease. Until then a lost item costs the run: it starts again, which is cheap where nothing differs. After it,
-items are sent again until they arrive. See docs/how-it-works.md, "Moving data".
+A copy is a comparison in the order of hashes. The owner sends digests of ranges; where one differs the receiver tells
+what it has, and gets the difference. Writes before the cursor travel on the same numbered stream; those behind it the
+comparison will meet. When the cursor is at the end, everything is acknowledged and every digest agreed, the receiver
+counts: every later write needs it, and so does the lease; a holder counts from the start. Until then a lost item costs
+the run: it starts again, which is cheap where nothing differs. After it, items are sent again until they arrive. See
+docs/how-it-works.md, "Moving data".
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from wrpme.entries import digest_of, hash_in, removal
 from wrpme.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, COPY_RETRY_SECONDS,
-    COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS,
+    COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_USUAL,
 )  # fmt: skip
-from wrpme.messages import Answer, Compare, Counts, Fill, Pair, Stream, StreamAck, Writes
+from wrpme.messages import Answer, Compare, Counts, Fill, Item, Pair, Stream, StreamAck, Writes
 from wrpme.picture import NodeId, Synced
 from wrpme.stream import Outgoing, take
 
 if TYPE_CHECKING:
+    from wrpme.contents import Pending
     from wrpme.ground import Ground
-    from wrpme.replica import Pending, Replica
+    from wrpme.replica import Replica
 
 
 class Phase(Enum):
@@ -47,9 +49,16 @@ class Copy:
         self.cursor = replica.low
         self.acknowledged = 0
         """The number of the last write that this copy has on disk; means something only when it counts."""
+        self.watchers: dict[int, Callable[[Answer], None]] = {}
+        """By the number of a comparison in a stream that counts: who wants to know its answer."""
         self._stream = Outgoing(replica.arc.end, replica.arc.version, 0)
         self._open: dict[int, tuple[Compare | Fill, int]] = {}
         self._marks: deque[tuple[int, int]] = deque()
+        """Items of writes, with the number of the last write in each."""
+        self._unsettled: deque[tuple[int, int]] = deque()
+        """Items, with the number of the last write that may be in what came with them."""
+        self._settled = self._settled_told = 0
+        self._report_after = 0
         self._progress = 0.0
         self._sent_again = 0.0
         self._distrust = False
@@ -79,15 +88,39 @@ class Copy:
 
     def begin(self) -> None:
         """Starts a new run."""
+        self._open_stream()
+        self.cursor = self.replica.low
+        self.phase = Phase.RUNNING
+        self._pump()
+
+    def begin_to_holder(self) -> None:
+        """From here on every write goes to this holder, and needs it; first of all what the tails held."""
+        self._open_stream()
+        self.cursor = self.replica.high
+        self.phase = Phase.COUNTS
+        self._report_after = -1
+        # Of each entry only the latest: a holder that has it must not fall back behind it, not even for a moment.
+        latest = {pending.key: pending for pending in self.replica.queue}
+        self.write(list(latest.values()), self.replica.sequence)
+        self._push(Counts())
+        self._send()
+
+    def _open_stream(self) -> None:
         ground, arc = self.replica.ground, self.replica.arc
         ground.runs += 1
         self._stream = Outgoing(arc.end, arc.version, ground.runs)
         self._open.clear()
         self._marks.clear()
-        self.cursor = self.replica.low
-        self.phase = Phase.RUNNING
+        self._unsettled.clear()
+        self._settled = self._settled_told = 0
         self._progress = ground.now
-        self._pump()
+
+    def _push(self, item: Item) -> int:
+        if self._stream.all_acknowledged:
+            self._progress = self.replica.ground.now
+        number = self._stream.push(item)
+        self._unsettled.append((number, self.replica.sequence))
+        return number
 
     def stop(self) -> None:
         """The run is over without success; a new one may begin a little later."""
@@ -109,7 +142,7 @@ class Copy:
                 pairs.append((key, value))
                 size += len(key) + len(value)
             item = Compare(low, self.cursor, digest_of(pairs))
-            self._open[self._stream.push(item)] = (item, size)
+            self._open[self._push(item)] = (item, size)
             open_bytes += size
         self._send()
         if self.cursor >= high and not self._open and self._stream.all_acknowledged:
@@ -118,33 +151,64 @@ class Copy:
     def _count(self) -> None:
         self.phase = Phase.COUNTS
         self.acknowledged = self.replica.streamed
-        self._stream.push(Counts())
+        self._report_after = self.replica.sequence
+        self._push(Counts())
         self._send()
         self.replica.need_counted()
-        self.report()
+        self.on_committed()
+
+    def on_committed(self) -> None:
+        """More writes are acknowledged by all. What the comparison saw must be, before the copy is reported: a write
+        that only some have is no part of a copy yet."""
+        committed = self.replica.committed
+        while self._unsettled and self._unsettled[0][1] <= committed:
+            self._settled = self._unsettled.popleft()[0]
+        if self.counts and 0 <= self._report_after <= committed:
+            self._report_after = -1
+            self.report()
 
     def report(self) -> None:
         """Tells the voters that the copy is complete."""
         ground, arc = self.replica.ground, self.replica.arc
-        ground.reports.append(Synced(arc.end, arc.version, self.node, ground.me, ground.settings.incarnation))
+        if self.node in arc.incoming and self._report_after < 0:
+            ground.reports.append(Synced(arc.end, arc.version, self.node, ground.me, ground.settings.incarnation))
 
     def _send(self) -> None:
+        self._stream.settle(self._settled)
         for message in self._stream.fresh():
-            self.replica.ground.send(self.node, message)
+            self._settled_told = self._settled
+            self.replica.ground.send_stream(self.node, message)
+
+    def tell_settled(self) -> None:
+        """Where nothing else is to be said: the holder's tail need not be kept for ever."""
+        if self.counts and self._settled_told < self._settled and self._stream.all_acknowledged:
+            self._settled_told = self._settled
+            self._stream.settle(self._settled)
+            self.replica.ground.send_stream(self.node, self._stream.news())
 
     def write(self, pendings: Sequence[Pending], through: int) -> None:
         """The writes of a turn, the last of which has the number ``through``."""
         if self.phase is Phase.WAITING:
             return
-        pairs = [(pending.key, pending.value) for pending in pendings if self.counts or pending.key < self.cursor]
-        if not pairs:
-            return
-        if self._stream.all_acknowledged:
-            self._progress = self.replica.ground.now
-        self._marks.append((self._stream.push(Writes(tuple(pairs))), through))
+        pairs: list[Pair] = []
+        size = 0
+        for pending in pendings:
+            if self.counts or pending.key < self.cursor:
+                pairs.append((pending.key, pending.value))
+                size += len(pending.value)
+                if size >= STREAM_BYTES_USUAL:
+                    self._marks.append((self._push(Writes(tuple(pairs))), pending.number))
+                    pairs, size = [], 0
+        if pairs:
+            self._marks.append((self._push(Writes(tuple(pairs))), through))
         if not self.counts and self._stream.bytes > COPY_OUTBOX_BYTES_MAX:
             self.stop()
             return
+        self._send()
+
+    def compare(self, low: bytes, high: bytes, digest: bytes, then: Callable[[Answer], None]) -> None:
+        """Compares a range with a node that counts, at this moment of the stream."""
+        self.watchers[self._push(Compare(low, high, digest))] = then
         self._send()
 
     def on_ack(self, message: StreamAck) -> None:
@@ -163,6 +227,10 @@ class Copy:
                     self.acknowledged = through
                 self.replica.ground.touched[self.replica] = None
         if self.phase is not Phase.RUNNING:
+            for answer in message.answers:
+                watcher = self.watchers.pop(answer.number, None)
+                if watcher is not None:
+                    watcher(answer)
             return
         for answer in message.answers:
             opened = self._open.pop(answer.number, None)
@@ -184,7 +252,7 @@ class Copy:
         ]
         changes += [(key, removal((0, 0))) for key in have if key not in there]
         item = Fill(compare.low, compare.high, tuple(changes), digest_of(pairs))
-        self._open[self._stream.push(item)] = (item, size)
+        self._open[self._push(item)] = (item, size)
 
     def tick(self) -> None:
         """Time has passed: a run that is stuck starts again, writes that count are sent again."""
@@ -199,6 +267,13 @@ class Copy:
             self._sent_again = now
             self.again()
 
+    @property
+    def busy(self) -> bool:
+        """Time must pass for it: it is not complete, or something is on its way."""
+        return self.node in self.replica.arc.incoming or not self._stream.all_acknowledged or (
+            self._settled_told < self._settled
+        )
+
     def stalled(self) -> bool:
         """Counts, and has not acknowledged a write for L."""
         return self.counts and not self._stream.all_acknowledged and (
@@ -208,7 +283,7 @@ class Copy:
     def again(self) -> None:
         """What counts and is not acknowledged is sent again."""
         for message in self._stream.again():
-            self.replica.ground.send(self.node, message)
+            self.replica.ground.send_stream(self.node, message)
 
     def on_link(self) -> None:
         """A new connection: what was on its way may be lost."""
@@ -230,12 +305,12 @@ def schedule(copies: Sequence[Copy], now: float) -> None:
 
 
 class Sink:
-    """The receiver's end: one run of a copy."""
+    """The receiver's end: one run of a stream."""
 
-    def __init__(self, replica: Replica, source: NodeId, message: Stream) -> None:
+    def __init__(self, replica: Replica, source: NodeId, run: int) -> None:
         self.replica = replica
         self.source = source
-        self.run = message.run
+        self.run = run
         self.complete = False
         self.heard = replica.ground.now
         self._taken = 0
@@ -243,7 +318,7 @@ class Sink:
     @staticmethod
     def refuse(ground: Ground, source: NodeId, message: Stream) -> None:
         """Not now."""
-        ground.send(source, StreamAck(message.end, message.version, message.run, -1))
+        ground.send_ack(source, StreamAck(message.end, message.version, message.run, -1))
 
     def active(self, now: float) -> bool:
         """Whether it takes one of the places for copies in."""
@@ -261,20 +336,25 @@ class Sink:
         items, self._taken = take(message, replica.arc.version, self.run, self._taken)
         for number, item in items:
             if isinstance(item, Writes):
-                replica.fill(item.pairs)
+                replica.receive(number, item.pairs)
             elif isinstance(item, Fill):
-                replica.fill(item.pairs)
+                replica.receive(number, item.pairs)
                 answers.append(Answer(number, self._digest(item) == item.digest))
             elif isinstance(item, Compare):
                 answers.append(self._compare(number, item))
             else:
                 self.complete = True
+                replica.on_complete()
+        if message.version == replica.arc.version and message.run == self.run:
+            replica.forget_settled_tail(message.settled)
+        if not message.items:
+            return
         version = replica.arc.version
         ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
 
         def acknowledge() -> None:
             if replica.sink is self and replica.arc.version == version:
-                ground.send(self.source, ack)
+                ground.send_ack(self.source, ack)
 
         ground.after_disk(acknowledge)
 

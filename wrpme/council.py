@@ -14,14 +14,19 @@ from wrpme.consensus import AcceptorState, Proposer, is_quorum
 from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.limits import (
-    BEACON_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS,
-    VOTERS_MAX, WISHES_MAX,
+    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, STOP_GATHER_SECONDS,
+    SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
 from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
-from wrpme.picture import Back, Ballot, Change, Down, Elect, Member, NodeId, Proposal, State, View
+from wrpme.picture import Back, Ballot, Change, Down, Elect, Expel, Member, NodeId, Proposal, State, View
 
 URGENT = (Back, Down)
 """Changes that do not wait for a gap between views."""
+
+
+def _gathering(change: Change) -> float:
+    """Seconds that a change waits for others of its kind."""
+    return STOP_GATHER_SECONDS if isinstance(change, Down) and change.planned else 0.0
 
 
 class Council:
@@ -41,6 +46,7 @@ class Council:
         self._accepted_at = 0.0
         self._start = ground.now
         self._last_view_at = ground.now - VIEW_GAP_SECONDS
+        self._looked_at = ground.now
 
     @property
     def is_voter(self) -> bool:
@@ -113,6 +119,19 @@ class Council:
         worst = max(pair, key=weight)
         return Down(worst.id, worst.incarnation)
 
+    def _expulsions(self, view: View) -> list[Change]:
+        """Those who have been down for longer than the grace."""
+        ground = self.ground
+        if ground.now - self._looked_at < EXPEL_LOOK_SECONDS:
+            return []
+        self._looked_at = ground.now
+        grace = ground.settings.grace_seconds
+        return [
+            Expel(member.id, member.incarnation)
+            for member in view.members
+            if member.state is State.DOWN and ground.now - ground.down_since.get(member.id, ground.now) >= grace
+        ]
+
     def _candidate(self) -> Change | None:
         """A further voter, while there are fewer than there could be."""
         view = self.ground.view
@@ -139,10 +158,12 @@ class Council:
         if self._undecided() and now - self._accepted_at >= RANK_SECONDS * (1 + self._rank(view)):
             self._propose(view, None)
             return
-        for change in self.suspicions():
+        for change in [*self.suspicions(), *self._expulsions(view)]:
             self.wish(change)
         rank = self._rank(view)
-        ripe = [change for change, since in self._wishes.items() if now - since >= RANK_SECONDS * rank]
+        ripe = [
+            change for change, since in self._wishes.items() if now - since >= RANK_SECONDS * rank + _gathering(change)
+        ]
         gap = now - self._last_view_at >= VIEW_GAP_SECONDS
         if not gap:
             ripe = ripe if any(isinstance(change, URGENT) for change in ripe) else []

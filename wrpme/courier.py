@@ -16,7 +16,7 @@ from itertools import count
 from random import Random
 from typing import TypeVar
 
-from wrpme import errors, view
+from wrpme import errors, ring, view
 from wrpme.connection import Connection, Lost, dial
 from wrpme.limits import CLIENT_REQUESTS_MAX, LINK_RETRY_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from wrpme.messages import READS, Failed, GetView, Reply, Request, ViewIs
@@ -299,7 +299,7 @@ class Courier:
             connection = self._pool.ready(member.address)
             if connection is not None and member.address not in up:
                 connection.close(errors.ConnectionError(f"{member.address} is down"))
-        owners = (view.owner_among(alive, arc) for arc in new.arcs)
+        owners = (ring.owner_among(alive, arc) for arc in new.arcs)
         self._owners = [homes[owner] if owner is not None else "" for owner in owners]
 
     # --- told by connections -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ Events and the time go into :class:`wrpme.node.Node`, effects come out as a list
   runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
 - ``Say``: a line of the log.
 - ``Adopted``: followers are told of the new epoch.
-- ``Exit``: the process ends, with that code and, unless planned, a sentence; or it begins anew as another node.
+- ``Exit``: the process ends, with that code and, unless planned, a sentence; or it begins anew.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ class Adopted(Struct, frozen=True):
 
 
 class Exit(Struct, frozen=True):
-    """The process ends. With ``aside`` (addresses of a hive) it does not: the hive has fenced this node, its data is
-    set aside, and it starts anew as another node that joins the hive there."""
+    """The process ends. With ``aside`` it sets its data directory aside instead, and joins the hive of these addresses
+    as a new node."""
 
     code: int
     sentence: str = ""

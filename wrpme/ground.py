@@ -11,14 +11,17 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from wrpme import view as views
 from wrpme.beacon import Beacons
 from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings
 from wrpme.entries import SETTLED_PREFIX, settled_in, settled_key, settled_value, successor
 from wrpme.errors import WrpmeError
-from wrpme.limits import EVENTS_KEPT
-from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply
+from wrpme.limits import EVENTS_KEPT, STREAM_BYTES_USUAL
+from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.picture import NOBODY, Change, Member, NodeId, View
+from wrpme.stream import bytes_of
 from wrpme.tally import Tally
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ class Ground:
         self.alive: frozenset[NodeId] = frozenset()
         self.lives = False
         """The view has this very life of this node as up: else it votes, and does nothing else."""
+        self.this_life = False
+        """The view has this very life of this node, up or down: it has been there throughout."""
         self.touched: dict[Replica, None] = {}
         """Replicas where something waits for the disk or a copy."""
         self.effects: list[Effect] = []
@@ -63,7 +68,12 @@ class Ground:
         """Copies begun; each run has a number of its own."""
         self.batch = 1
         self.persisted = 0
+        self.serial = 0
+        """Of the last write that a replica made or received."""
         self._operations: list[Operation] = []
+        self._streams: dict[NodeId, list[Stream]] = {}
+        self._stream_bytes: dict[NodeId, int] = {}
+        self._acks: dict[NodeId, dict[tuple[int, int, int], StreamAck]] = {}
         self.members: dict[NodeId, Member] = {}
         self._must_sync = False
         self._in_flight = False
@@ -83,7 +93,8 @@ class Ground:
         down = [member.id for member in view.members if member.id not in self.alive]
         self.down_since = {node: self.down_since.get(node, self.now) for node in down}
         mine = self.members.get(self.me)
-        self.lives = self.me in self.alive and mine is not None and mine.incarnation == self.settings.incarnation
+        self.this_life = mine is not None and mine.incarnation == self.settings.incarnation
+        self.lives = self.this_life and self.me in self.alive
 
     def address_of(self, node: NodeId) -> str:
         """The address of a member; for anyone else its id, for a sentence."""
@@ -103,6 +114,36 @@ class Ground:
         member = self.members.get(node)
         if member is not None:
             self.effects.append(Send(member.address, self.envelope(node, body)))
+
+    def send_stream(self, node: NodeId, message: Stream) -> None:
+        """Leaves at the end of the call, with all that there is for the node."""
+        size = self._stream_bytes.get(node, 0) + sum(map(bytes_of, message.items))
+        self._streams.setdefault(node, []).append(message)
+        self._stream_bytes[node] = size
+        if size >= STREAM_BYTES_USUAL:
+            self._flush_streams(node)
+
+    def send_ack(self, node: NodeId, ack: StreamAck) -> None:
+        """Leaves at the end of the call; a later acknowledgement of the same run takes the place of an earlier one."""
+        of = self._acks.setdefault(node, {})
+        key = (ack.end, ack.version, ack.run)
+        before = of.get(key)
+        if before is not None and before.upto >= 0 and ack.upto >= 0:
+            ack = replace(ack, answers=before.answers + ack.answers)
+        of[key] = ack
+
+    def flush_messages(self) -> None:
+        """What gathered for each node leaves as one message."""
+        for node in list(self._streams):
+            self._flush_streams(node)
+        if self._acks:
+            acks, self._acks = self._acks, {}
+            for node, of in acks.items():
+                self.send(node, StreamAcks(tuple(of.values())))
+
+    def _flush_streams(self, node: NodeId) -> None:
+        self._stream_bytes.pop(node, None)
+        self.send(node, Streams(tuple(self._streams.pop(node))))
 
     def send_to(self, address: str, body: Body) -> None:
         """To whoever is at that address."""
@@ -135,11 +176,16 @@ class Ground:
 
     def after_disk(self, then: Callable[[], None]) -> None:
         """Does ``then`` once everything written so far is on disk."""
-        last = self.batch if self._operations else self.batch - 1
+        last = self.last_batch
         if last <= self.persisted:
             then()
         else:
             self._held.append((last, then))
+
+    @property
+    def last_batch(self) -> int:
+        """The batch that all written so far is on disk with."""
+        return self.batch if self._operations else self.batch - 1
 
     def settled_at(self, first: int, last: int) -> int:
         """The version at which this arc, or one that it is part of, was settled last; 0 where nobody knows."""
@@ -161,6 +207,11 @@ class Ground:
     def idle(self) -> bool:
         """Nothing is on its way to the disk, and nothing gathers."""
         return not self._in_flight and not self._operations
+
+    @property
+    def disk_is_free(self) -> bool:
+        """What gathered may leave for the disk, and for the holders with it."""
+        return not self._in_flight
 
     def flush(self) -> None:
         """Sends the gathered batch to the disk, unless one is on its way: then it gathers on."""

@@ -355,7 +355,7 @@ def owners(now: View) -> list[Member]:
         UnavailableError: an arc has no live holder; the sentence names the nodes that it waits for.
     """
     alive = view.live(now)
-    owned = {view.owner_among(alive, arc) for arc in now.arcs}
+    owned = {ring.owner_among(alive, arc) for arc in now.arcs}
     if None in owned:
         raise errors.UnavailableError(view.condition(now).sentence)
     return [member for member in now.members if member.id in owned]

@@ -11,7 +11,7 @@ from wrpme.errors import StartError, UnavailableError, UnstableError, WrpmeError
 from wrpme.ground import Ground
 from wrpme.limits import ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, WAITING_LINE_SECONDS
 from wrpme.messages import Refused, Report
-from wrpme.picture import Back, Change, Down, Join, NodeId, State, View
+from wrpme.picture import Back, Change, Down, Join, Leave, NodeId, State, View
 
 
 class Life:
@@ -20,6 +20,7 @@ class Life:
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self.stopping_since: float | None = None
+        self.leaving = False
         self.was_live = False
         self.exited = False
         self.started = ground.now
@@ -34,7 +35,7 @@ class Life:
     @property
     def busy(self) -> bool:
         """Something here waits for time to pass."""
-        return not self.ground.lives or self.stopping_since is not None
+        return not self.ground.lives or self.stopping_since is not None or self.leaving
 
     def sharers(self, view: View) -> set[NodeId]:
         """The nodes that this one shares an arc with."""
@@ -46,13 +47,15 @@ class Life:
                 found.update(parts)
         return found - {me}
 
-    def tick(self, quorum_has_view: bool) -> None:
-        """Asks for what this node wants to be."""
+    def tick(self, quorum_has_view: bool, nobody_waits: bool) -> None:
+        """Asks for what this node wants to be. ``nobody_waits``: no client has an answer to expect of this node."""
         ground, now = self.ground, self.ground.now
         if ground.lives:
             self._say_quorum()
         if self.stopping_since is not None:
-            self._stop(quorum_has_view)
+            self._stop(quorum_has_view and nobody_waits)
+        elif self.leaving and (ground.lives or ground.me not in ground.members):
+            self._leave()
         elif ground.lives or now - self._asked_at < ASK_SECONDS:
             return
         else:
@@ -99,7 +102,7 @@ class Life:
             node in seen for node in self.sharers(view) if node in ground.alive
         )
 
-    def _stop(self, quorum_has_view: bool) -> None:
+    def _stop(self, may_go: bool) -> None:
         ground, since = self.ground, self.stopping_since
         assert since is not None
         if self.exited:
@@ -109,11 +112,40 @@ class Life:
             if ground.now - self._asked_at >= ASK_SECONDS:
                 self._asked_at = ground.now
                 ground.reports.append(Down(ground.me, ground.settings.incarnation, planned=True))
-        elif late or ground.view is None or not self.was_live or quorum_has_view:
+        elif late or ground.view is None or not self.was_live or may_go:
             self.exited = True
             if late and ground.lives:
                 ground.say("warning", f"no quorum agreed to the stop in {STOP_SECONDS_MAX:.0f} s; stopping anyway")
             ground.after_disk(lambda: ground.effects.append(Exit(0)))
+
+    def leave(self) -> None:
+        """An operator asks that this node goes for good."""
+        if not self.leaving:
+            self.leaving = True
+            self._asked_at = self.ground.now - ASK_SECONDS
+            self.ground.say("info", "leaving the hive for good: others get its copies first")
+
+    def _leave(self) -> None:
+        ground = self.ground
+        if ground.lives:
+            if ground.now - self._asked_at >= ASK_SECONDS:
+                self._asked_at = ground.now
+                ground.reports.append(Leave(ground.me, ground.settings.incarnation))
+        elif not self.exited:
+            self.exited = True
+            left = "this node has left the hive; its data directory is not needed any more"
+            ground.after_disk(lambda: ground.effects.append(Exit(0, left)))
+
+    def fenced(self, view: View) -> None:
+        """The hive has begun a new generation without this node."""
+        if self.exited:
+            return
+        self.exited = True
+        sentence = (
+            f"the hive was recovered without this node (generation {view.generation}); its former data is set aside, "
+            "and it joins as a new node"
+        )
+        self.ground.effects.append(Exit(1, sentence, tuple(member.address for member in view.members)))
 
     def stop(self) -> None:
         """A signal, or ``stop_node``, asks for a planned stop."""
@@ -138,6 +170,9 @@ class Life:
             self._flaps = self._flaps + 1 if ground.now - self._live_since < FLAP_SECONDS_MAX else 1
             self._lost_at = ground.now
             ground.say("warning", "the hive took this node for dead; it serves nothing until it is taken back")
+        elif self.was_live and mine is None and not self.leaving:
+            self.was_live = False
+            ground.say("warning", "the hive did not wait for this node any longer; it joins as a new member")
 
     def on_refused(self, message: Refused) -> None:
         """Another node would not listen."""

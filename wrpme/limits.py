@@ -54,6 +54,10 @@ TICK_SECONDS = 0.05
 WAITING_LINE_SECONDS = 5.0
 """A node that waits for something says so in its log at most so often."""
 FLAP_SECONDS_MAX = 60.0
+STOP_GATHER_SECONDS = 0.1
+"""Planned stops that are asked for within this time go as one set: none of them takes over from another."""
+EXPEL_LOOK_SECONDS = 1.0
+"""How often a voter looks whether somebody has been down for longer than the grace."""
 STRETCHES_MAX = 16
 STRETCHES_USUAL = 8
 """With few nodes to take from a node gets this many stretches: wide enough that later nodes can take from them."""
@@ -90,6 +94,8 @@ COPY_OUTBOX_BYTES_MAX = CONTENT_BYTES_MAX
 COPY_RETRY_SECONDS = 0.02
 COPY_SILENCE_SECONDS = 1.0
 """A copy whose stream makes no progress for so long starts again."""
+VERIFY_ALIASES_MAX = 10
+"""Of the entries that differ between two copies of an arc so many are named."""
 WIPE_ENTRIES_MAX = 512
 """Entries of an arc that went elsewhere are deleted so many at a time."""
 EXPIRE_ENTRIES_MAX = 512

@@ -151,10 +151,41 @@ class StopNode(Struct, frozen=True, array_like=True, tag=17, gc=False):
     node: NodeId
 
 
+class LeaveNode(Struct, frozen=True, array_like=True, tag=18, gc=False):
+    """The node moves its data away, then stops for good; answered when that has begun."""
+
+    id: int
+    node: NodeId
+
+
+class ForgetNode(Struct, frozen=True, array_like=True, tag=19, gc=False):
+    """The operator's word that ``member``, which is down in that incarnation, never returns; answered when the voters
+    have been asked."""
+
+    id: int
+    member: NodeId
+    incarnation: int
+
+
+class Recover(Struct, frozen=True, array_like=True, tag=20, gc=False):
+    """The operator's word that the voters that the asked node does not see are dead: it starts a new generation."""
+
+    id: int
+
+
+class VerifyArc(Struct, frozen=True, array_like=True, tag=21, gc=False):
+    """Compares all copies of the arc with that end, which ``node`` owns at ``epoch``; answered as JSON."""
+
+    id: int
+    node: NodeId
+    epoch: int
+    end: int
+
+
 EntryRequest = Union[Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry]
-NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode]
-Request = Union[EntryRequest, NodeRequest, GetView]
-READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView)
+NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc]
+Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover]
+READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc)
 """Requests that change nothing, and so may be sent again whatever became of them."""
 
 # --- replies -----------------------------------------------------------------------------------------------------
@@ -359,7 +390,8 @@ class Writes(Struct, frozen=True, array_like=True, tag=120):
 
 
 class Counts(Struct, frozen=True, array_like=True, tag=125):
-    """The copy is complete: from here on every write and the lease need the receiver too."""
+    """The receiver has all that any tail held, and if it was incoming all of the arc: from here on every write and the
+    lease need it too."""
 
 
 Item = Union[Compare, Fill, Writes, Counts]
@@ -367,13 +399,14 @@ Item = Union[Compare, Fill, Writes, Counts]
 
 class Stream(Struct, frozen=True, array_like=True, tag=121):
     """Items ``first``, ``first + 1``... of the numbered stream of one arc to one node; ``run`` tells one attempt from
-    the next."""
+    the next. What came with the items up to ``settled`` is acknowledged by all holders."""
 
     end: int
     version: int
     run: int
     first: int
     items: tuple[Item, ...]
+    settled: int = 0
 
 
 class Answer(Struct, frozen=True, array_like=True, tag=122):
@@ -395,6 +428,18 @@ class StreamAck(Struct, frozen=True, array_like=True, tag=123):
     answers: tuple[Answer, ...] = ()
 
 
+class Streams(Struct, frozen=True, array_like=True, tag=126):
+    """All that a turn has for one node."""
+
+    streams: tuple[Stream, ...]
+
+
+class StreamAcks(Struct, frozen=True, array_like=True, tag=127):
+    """All that a batch on disk acknowledges to one node."""
+
+    acks: tuple[StreamAck, ...]
+
+
 class Refused(Struct, frozen=True, array_like=True, tag=124):
     """The message reached the wrong receiver: another hive, another node, a newer generation."""
 
@@ -404,7 +449,7 @@ class Refused(Struct, frozen=True, array_like=True, tag=124):
 
 Body = Union[
     Report, Complaint, Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView, AskView, Beacon, BeaconAck,
-    Forward, Forwarded, GetTail, Tail, Committed, Stream, StreamAck, Refused,
+    Forward, Forwarded, GetTail, Tail, Committed, Streams, StreamAcks, Refused,
 ]  # fmt: skip
 
 
@@ -424,5 +469,5 @@ class Envelope(Struct, frozen=True, array_like=True, tag=100):
 Inbound = Union[Request, Envelope]
 """What a daemon may hear on a connection that it accepted."""
 
-BULK = (Forward, Forwarded, Tail, Stream, StreamAck)
+BULK = (Forward, Forwarded, Tail, Streams, StreamAcks)
 """Bodies that may be large: they travel on a connection of their own, so that no beacon waits behind them."""

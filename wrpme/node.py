@@ -6,7 +6,6 @@ client that depends on something that is not on disk yet: that waits in :class:`
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from math import inf
 from typing import Any
@@ -14,27 +13,28 @@ from typing import Any
 from wrpme import ring
 from wrpme import view as views
 from wrpme.activation import accepts
+from wrpme.admin import Admin
 from wrpme.council import Council
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, ReplyTo, Requested,
+    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, Requested,
     SessionClosed, Settings, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY, content_in, hash_in, key_of, version_in
-from wrpme.errors import ProtocolError, StartError, UnstableError
+from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
 from wrpme.ground import Ground, Origin
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.messages import (
-    AskView, Beacon, BeaconAck, Committed, Complaint, Count, Done, Envelope, Forward, Forwarded, GetConfig,
-    GetStatus, GetTail, NextView, PrefixScan, Refused, RemoveAll, Report, Request, StopNode, Stream, StreamAck, Tail,
-    Text, WholeView,
+    AskView, Beacon, BeaconAck, Committed, Complaint, Count, Envelope, ForgetNode, Forward, Forwarded, GetConfig,
+    GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, Refused, RemoveAll, Report, Request, StopNode,
+    StreamAcks, Streams, Tail, VerifyArc, WholeView,
 )  # fmt: skip
-from wrpme.picture import Activated, Back, Change, Down, Join, NodeId, Proposal, Synced, View
+from wrpme.picture import Activated, Back, Change, Down, Forget, Join, Leave, NodeId, State, Synced, View
 from wrpme.router import Router
+from wrpme.spread import Spread
 from wrpme.status import figures
 from wrpme.table import Table
 
-_OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Stream, StreamAck, Complaint)
+_OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAcks, Complaint)
 """Bodies that count only from the very incarnation that the view has."""
 
 
@@ -44,7 +44,9 @@ def _may_ask(source: NodeId, change: Change) -> bool:
         return change.reporter == source
     if isinstance(change, Down):
         return change.node == source and change.planned
-    return isinstance(change, Join | Back)
+    if isinstance(change, Leave):
+        return change.node == source
+    return isinstance(change, Join | Back | Forget)
 
 
 class Node:
@@ -55,23 +57,25 @@ class Node:
         self.ground = Ground(settings, reader, now)
         self.table = Table(self.ground)
         self.life = Life(self.ground)
-        self.council = Council(self.ground, self._decided)
+        self.spread = Spread(self.ground, self.life, self._adopt)
+        self.council = Council(self.ground, self.spread.decided)
+        self.admin = Admin(self.ground, self.life, self.council, self.spread, self.status)
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
             Count: self.table.count,
             PrefixScan: self.table.prefix_scan,
             RemoveAll: self.table.remove_all,
-            GetStatus: self._status,
-            GetConfig: self._config,
-            StopNode: self._stop_node,
+            VerifyArc: self.table.verify_arc,
+            GetStatus: self.admin.get_status,
+            GetConfig: self.admin.get_config,
+            StopNode: self.admin.stop_node,
+            LeaveNode: self.admin.leave_node,
+            ForgetNode: self.admin.forget_node,
+            Recover: self.admin.recover,
         }
         self.router = Router(self.ground, self.table, self.life.not_serving, self.life.quorum, local)
         self.wake_at = now
-        self._latest: View | None = None
-        """The newest view that is known, on disk or on its way there."""
-        self._last_proposal: tuple[int, Proposal] | None = None
-        self._told: dict[NodeId, tuple[int, float]] = {}
-        self._asked: dict[NodeId, float] = {}
         self._again_at = now
+        self._early_beacons: dict[NodeId, Envelope] = {}
 
     @property
     def view(self) -> View | None:
@@ -94,8 +98,7 @@ class Node:
         self.ground.now = now
         raw = self.ground.reader.get(VIEW_KEY)
         if raw is not None:
-            self._latest = views.unpack(raw)
-            self._adopt(self._latest)
+            self.spread.start(views.unpack(raw))
         elif self.settings.new_hive:
             settings = self.settings
             view = views.found(
@@ -103,7 +106,7 @@ class Node:
                 settings.replication or REPLICATION_USUAL,
             )  # fmt: skip
             self.ground.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
-            self._learn(view)
+            self.spread.learn(view)
         self._tick()
         return self._finish()
 
@@ -120,8 +123,9 @@ class Node:
         ground = self.ground
         ground.now = now
         if isinstance(event, TurnEnded):
-            self.table.end_turn()  # before the disk: what is acknowledged has been handed to every copy
-            ground.flush()
+            if ground.disk_is_free:  # else it gathers on: one message to each holder goes with each batch
+                self.table.end_turn()  # before the disk: what is acknowledged has been handed to every copy
+                ground.flush()
         elif isinstance(event, Persisted):
             ground.on_persisted(event.batch)
             self.table.settle()
@@ -156,6 +160,7 @@ class Node:
         if ground.reports:
             self._send_reports()
         self.council.consider()
+        ground.flush_messages()
         waiting = self.life.busy or self.council.busy or self.table.busy
         self.wake_at = min(ground.beacons.due, ground.now + TICK_SECONDS if waiting else inf)
         effects, ground.effects = ground.effects, []
@@ -191,7 +196,9 @@ class Node:
             if again and ground.lives:
                 self._complain()
         self.table.tick(again)
-        self.life.tick(ground.view is not None and self.council.sees_quorum(ground.view.epoch))
+        self.router.tick()
+        quorum_has_view = ground.view is not None and self.council.sees_quorum(ground.view.epoch)
+        self.life.tick(quorum_has_view, self.table.settled and not self.router.waits)
         if ground.view is None:
             ground.beacons.due = inf
 
@@ -238,75 +245,28 @@ class Node:
             if envelope.destination == ground.me:
                 self.life.on_refused(body)
             return
-        refusal = self._refusal(envelope)
-        if refusal is not None:
-            if refusal.sentence:
-                ground.effects.append(ReplyTo(session, ground.envelope(source, refusal)))
+        if not self.spread.listens(session, envelope):
             return
         view = self.view
         member = ground.members.get(source)
         if member is not None and envelope.incarnation < member.incarnation:
             return
         if envelope.epoch and isinstance(body, WholeView | NextView):
-            self._on_view(source, body)
+            self.spread.on_view(source, body)
         if view is not None and member is not None:
             if envelope.epoch > ground.known_epochs.get(source, 0):
                 ground.known_epochs[source] = envelope.epoch
                 self.table.on_epoch()
-            self._compare_epochs(source, envelope.epoch)
+            self.spread.compare_epochs(source, envelope.epoch)
             if isinstance(body, _OF_THIS_LIFE) and envelope.incarnation != member.incarnation:
                 return
             if isinstance(body, AskView | WholeView) and envelope.incarnation == member.incarnation:
                 ground.beacons.answered(source, ground.now)
-        elif not isinstance(body, Report):
-            return
-        self._on_body(source, session, envelope)
-
-    def _refusal(self, envelope: Envelope) -> Refused | None:
-        """Why this node will not listen; a refusal without a sentence is a silent one."""
-        ground, view = self.ground, self._latest
-        if envelope.source == ground.me:
-            if not self.life.was_live:
-                itself = f"the peer given is this node itself ({self.settings.address})"
-                ground.effects.append(Exit(1, f"{itself}; name another node of the hive"))
-            return Refused(ProtocolError.code, "")
-        if envelope.destination not in (b"", ground.me):
-            sentence = f"{self.settings.address} is another node than the one that was meant"
-            return Refused(ProtocolError.code, sentence)
-        if view is None:
-            if isinstance(envelope.body, WholeView):
-                return None
-            sentence = f"{self.settings.address} is itself waiting for a hive"
-            return Refused(UnstableError.code, sentence)
-        if envelope.hive and (envelope.hive != view.hive or envelope.generation != view.generation):
-            sentence = (
-                f"{self.settings.address} belongs to hive {view.hive.hex()[:8]}, but this data directory to hive "
-                f"{envelope.hive.hex()[:8]}; start with another directory (-r), or name a peer of its own hive"
-            )
-            return Refused(StartError.code, sentence)
-        return None
-
-    def _compare_epochs(self, source: NodeId, epoch: int) -> None:
-        """Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his."""
-        ground, view, latest = self.ground, self.view, self._latest
-        assert view is not None and latest is not None
-        if epoch > latest.epoch:
-            if ground.now - self._asked.get(source, -inf) >= TICK_SECONDS:
-                self._asked[source] = ground.now
-                ground.send(source, AskView())
-        elif epoch < view.epoch:
-            told, at = self._told.get(source, (0, -inf))
-            if told != view.epoch or ground.now - at >= ASK_SECONDS:
-                self._tell_view(source, epoch)
-
-    def _tell_view(self, node: NodeId, epoch: int) -> None:
-        view, last = self.view, self._last_proposal
-        assert view is not None
-        self._told[node] = (view.epoch, self.ground.now)
-        if last is not None and last[0] == view.epoch and epoch == view.epoch - 1:
-            self.ground.send(node, NextView(view.epoch, last[1]))
         else:
-            self.ground.send(node, WholeView(view))
+            self.spread.answer_stranger(session, envelope)
+            if not isinstance(body, Report):
+                return
+        self._on_body(source, session, envelope)
 
     def _on_body(self, source: NodeId, session: int, envelope: Envelope) -> None:
         ground, body = self.ground, envelope.body
@@ -314,14 +274,15 @@ class Node:
             self.router.request((session, source), body.request)
         elif isinstance(body, Forwarded):
             self.router.on_forwarded(source, body.reply)
-        elif isinstance(body, Stream):
-            self.table.on_stream(source, body)
-        elif isinstance(body, StreamAck):
-            self.table.on_ack(source, body)
+        elif isinstance(body, Streams):
+            for stream in body.streams:
+                self.table.on_stream(source, stream)
+        elif isinstance(body, StreamAcks):
+            for ack in body.acks:
+                self.table.on_ack(source, ack)
         elif isinstance(body, Beacon):
-            if self.view is not None and envelope.epoch == self.view.epoch:
-                ground.beacons.promise(source, ground.now)
-                ground.send(source, BeaconAck(body.sent, envelope.incarnation))
+            self._early_beacons[source] = envelope
+            self._answer_beacons()
         elif isinstance(body, BeaconAck):
             if body.incarnation == self.settings.incarnation:
                 ground.beacons.acknowledged(source, body.sent, ground.now)
@@ -334,6 +295,18 @@ class Node:
             self._on_activation(source, body)
         else:
             self.council.on_message(source, body)
+
+    def _answer_beacons(self) -> None:
+        """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
+        ground, view = self.ground, self.view
+        assert view is not None
+        for source, envelope in list(self._early_beacons.items()):
+            if envelope.epoch > view.epoch:
+                continue
+            del self._early_beacons[source]
+            if envelope.epoch == view.epoch and isinstance(envelope.body, Beacon):
+                ground.beacons.promise(source, ground.now)
+                ground.send(source, BeaconAck(envelope.body.sent, envelope.incarnation))
 
     def _on_report(self, source: NodeId, report: Report) -> None:
         """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
@@ -357,68 +330,27 @@ class Node:
 
     # --- views ---------------------------------------------------------------------------------------------------
 
-    def _on_view(self, source: NodeId, body: WholeView | NextView) -> None:
-        latest = self._latest
-        if isinstance(body, WholeView):
-            view = body.view
-            if latest is None and views.member(view, self.ground.me) is None:
-                return
-            if latest is None or (view.epoch > latest.epoch and view.hive == latest.hive):
-                self._learn(view)
-        elif latest is not None and body.epoch == latest.epoch + 1:
-            self._follow(source, latest, body)
-
-    def _follow(self, source: NodeId, base: View, body: NextView) -> None:
-        following = views.apply(base, body.proposal.changes)
-        if following is not None and views.digest(following) == body.proposal.digest:
-            self._last_proposal = (following.epoch, body.proposal)
-            self._learn(following)
-        else:
-            self.ground.send(source, AskView())
-
-    def _decided(self, proposal: Proposal) -> None:
-        """The council decided the view after the present one."""
-        view = self.view
-        if view is None or (self._latest is not None and self._latest.epoch > view.epoch):
-            return
-        following = views.apply(view, proposal.changes)
-        if following is None or views.digest(following) != proposal.digest:
-            self.ground.say("error", "a decided view can't be made from its changes: another version of wrpme?")
-            return
-        self._last_proposal = (following.epoch, proposal)
-        self._learn(following, tell=True)
-
-    def _learn(self, view: View, tell: bool = False) -> None:
-        """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone."""
-        self._latest = view
-        self.ground.write([(VIEW_KEY, views.pack(view)), (ACCEPTOR_KEY, None)], must_sync=True)
-        self.ground.after_disk(lambda: self._adopt(view, tell))
-
-    def _adopt(self, view: View, tell: bool = False) -> None:
-        ground, before = self.ground, self.view
-        if before is not None and view.epoch <= before.epoch:
-            return
+    def _adopt(self, before: View | None, view: View, tell: bool) -> None:
+        ground = self.ground
         ground.adopt(view)
         ground.effects.append(Adopted(view.epoch))
         self._say_changes(before, view)
         self.council.adopt(view)
         self._watch()
         ground.beacons.due = ground.now
-        if tell and self._last_proposal is not None:
-            for member in view.members:
-                if member.id != ground.me:
-                    self._tell_view(member.id, ground.known_epochs[member.id])
+        self._early_beacons = {node: late for node, late in self._early_beacons.items() if node in ground.members}
+        self._answer_beacons()
+        if tell:
+            self.spread.tell_all(before, view)
         self.life.adopt(view)
         self.table.adopt(view)
-        self.router.adopt()
+        self.router.adopt(self.spread.stopping(view))
         self._again_at = ground.now + ASK_SECONDS
 
     def _say_changes(self, before: View | None, view: View) -> None:
         ground = self.ground
         words = {0: "is up", 1: "is leaving", 2: "is down"}
-        last = self._last_proposal
-        changes = last[1].changes if last is not None and last[0] == view.epoch else ()
-        planned = {change.node for change in changes if isinstance(change, Down) and change.planned}
+        planned = self.spread.stopping(view)
         for member in view.members:
             known = views.member(before, member.id) if before else None
             if known is None and before is not None:
@@ -429,25 +361,19 @@ class Node:
             elif known is not None and known.incarnation != member.incarnation:
                 ground.beacons.forget(member.id, ground.now)
                 ground.say("info", f"view {view.epoch}: {member.address} has started again")
+        for gone in before.members if before else ():
+            if gone.id not in ground.members:
+                word = "has left" if gone.state is State.LEAVING else "is not waited for any longer, and no member now"
+                ground.say("info", f"view {view.epoch}: {gone.address} {word}")
         condition = views.condition(view)
         if before is None or views.condition(before) != condition:
             ground.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")
 
     # --- about this node -----------------------------------------------------------------------------------------
 
-    def _status(self, origin: Origin, request: GetStatus) -> None:
-        self.ground.reply(origin, Text(request.id, json.dumps(self.status())))
-
     def status(self) -> dict[str, object]:
         """Figures of this node; see :mod:`wrpme.status`."""
         return figures(self.ground, self.table, self.council, self.life, self.router)
-
-    def _config(self, origin: Origin, request: GetConfig) -> None:
-        self.ground.reply(origin, Text(request.id, self.settings.config))
-
-    def _stop_node(self, origin: Origin, request: StopNode) -> None:
-        self.ground.reply(origin, Done(request.id))
-        self.life.stop()
 
     def serves(self, position: int, now: float) -> bool:
         """Whether this node would answer a ``get`` for that position now, from its own copy."""
@@ -461,7 +387,7 @@ class Node:
         lines = list(self.ground.story)
         if replica is not None:
             key = key_of(position, alias.encode())
-            held, pending = replica.current(key), replica.tail.get(key)
+            held, pending = replica.current(key), replica.shadow.get(key)
             lines.append(f"arc {replica.arc} role {replica.role.value} serving {replica.serving}")
             shown = (version_in(held), content_in(held)[:40]) if held else None
             lines.append(f"held {shown}, pending {pending is not None}")
@@ -474,5 +400,6 @@ class Node:
             assert hash_in(replica.low) == replica.first, "an arc begins where the one before ends"
             assert not replica.serving or self.ground.lives, "only a live member serves"
         if self.view is not None:
-            assert self._latest is not None and self._latest.epoch >= self.view.epoch, "a view is learnt, then adopted"
+            latest = self.spread.latest
+            assert latest is not None and latest.epoch >= self.view.epoch, "a view is learnt, then adopted"
             views.validate(self.view)

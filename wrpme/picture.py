@@ -35,13 +35,15 @@ class Member(Struct, frozen=True, array_like=True):
 
 
 class Arc(Struct, frozen=True, array_like=True):
-    """The stretch of the ring after the end of the arc before, up to ``end`` itself; see docs/how-it-works.md."""
+    """The stretch of the ring after the end of the arc before, up to ``end`` itself; see docs/how-it-works.md.
+    ``wanted`` are the nodes that shall hold it, in their order, those included that are down and waited for."""
 
     end: int
     version: int
     holders: tuple[NodeId, ...]
     incoming: tuple[NodeId, ...] = ()
     prev: tuple[NodeId, ...] = ()
+    wanted: tuple[NodeId, ...] = ()
 
 
 class View(Struct, frozen=True, array_like=True):
@@ -111,7 +113,28 @@ class Elect(Struct, frozen=True, array_like=True, tag=6):
     node: NodeId
 
 
-Change = Union[Join, Back, Down, Synced, Activated, Elect]
+class Leave(Struct, frozen=True, array_like=True, tag=7):
+    """A member goes for good: others get its copies first."""
+
+    node: NodeId
+    incarnation: int
+
+
+class Expel(Struct, frozen=True, array_like=True, tag=8):
+    """A dead member is not waited for any longer."""
+
+    node: NodeId
+    incarnation: int
+
+
+class Forget(Struct, frozen=True, array_like=True, tag=9):
+    """The operator's word that a dead member never returns; what it alone held is given up."""
+
+    node: NodeId
+    incarnation: int
+
+
+Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget]
 
 
 class Proposal(Struct, frozen=True, array_like=True):

@@ -1,4 +1,4 @@
-"""One arc on one node: its pending writes, its activation, what it hands over when its owner changes.
+"""One arc on one node: its requests, its activation, what it hands over when its owner changes.
 
 The rules are in docs/how-it-works.md, "A write" and "Changing the owner". Life of a write at the owner: it gets the
 next number under the arc's version, joins the gathering batch and ``queue``, and is answered when it is on disk here
@@ -8,35 +8,31 @@ and acknowledged by every counted copy; until then ``tail`` shadows the store fo
 role        what this node is to the arc in the present view
 ==========  =========================================================================================================
 OWNER       the first live holder: activates, then serves
-HOLDER      another live holder
+HOLDER      another live holder: receives every write, acknowledges it once it is on disk
 INCOMING    receives a copy
 FORMER      in ``prev``: handed its tail to the owner, owes its clients answers until the owner says Committed
-ASLEEP      a holder that the view calls down (or not back yet)
+ASLEEP      a holder that the view calls down (or not back yet): it ends what was begun, and begins nothing
 ==========  =========================================================================================================
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from enum import Enum
 from math import inf
-from typing import Any
 
 from wrpme import ring
 from wrpme.activation import Tails, accepts, awaited
+from wrpme.contents import Contents, Pending
 from wrpme.copying import Copy, Sink
-from wrpme.entries import (
-    REMOVED, expiry_in, hash_in, key_range, operations_for, removal, value_of, version_in,
-)  # fmt: skip
+from wrpme.entries import REMOVED, expiry_in, removal, value_of, version_in
 from wrpme.errors import IndeterminateError, UnstableError
 from wrpme.ground import Ground, Origin
 from wrpme.limits import PENDING_BYTES_MAX, PENDING_WRITES_MAX
-from wrpme.messages import Committed, EntryRequest, GetTail, Pair, Reply, Stream, Tail
-from wrpme.picture import Activated, Arc, NodeId
+from wrpme.messages import Committed, EntryRequest, GetTail, Reply, Stream, Tail
 from wrpme.operations import Write, decide
-from wrpme.tally import size_of
-from wrpme.view import owner_among
+from wrpme.picture import Activated, Arc, NodeId
+from wrpme.ring import owner_among
 
 
 class Role(Enum):
@@ -49,48 +45,28 @@ class Role(Enum):
     ASLEEP = "asleep"
 
 
-class Pending:
-    """A write that is not acknowledged by all, or not on disk yet."""
-
-    __slots__ = ("batch", "key", "number", "origin", "reply", "value", "waiters")
-
-    def __init__(self, key: bytes, value: bytes, batch: int, number: int, origin: Origin | None, reply: Any) -> None:
-        self.key = key
-        self.value = value
-        self.batch = batch
-        self.number = number
-        self.origin = origin
-        self.reply: Reply | None = reply
-        self.waiters: list[Callable[[bool], None]] = []
-        """Called with True once this write is acknowledged, with False where nobody here will ever know."""
-
-
-class Replica:
+class Replica(Contents):
     """See the module."""
 
     def __init__(self, ground: Ground, arc: Arc, first: int) -> None:
-        self.ground = ground
+        super().__init__(ground, first, arc.end)
         self.arc = arc
-        self.first = first
-        self.low, self.high = key_range(first, arc.end)
         self.role = Role.ASLEEP
         self.serving = False
         self.sequence = 0
         self.streamed = 0
         """The number of the last write that was handed to the copies."""
-        self.queue: deque[Pending] = deque()
-        self.landing: deque[Pending] = deque()
-        """Received as incoming or holder: shadows the store until it is on disk."""
-        self.owed: list[Pending] = []
-        """Of a former ownership: answered when the new owner says Committed."""
-        self.tail: dict[bytes, Pending] = {}
-        self.pending_bytes = 0
         self.copies: dict[NodeId, Copy] = {}
+        """One for each other holder, and for each node that receives a copy."""
         self.sink: Sink | None = None
+        self.on_change: list[Callable[[], None]] = []
+        """Called once, when this ownership ends or begins anew: who compares copies has to stop."""
+        self.announced = False
         self._needed: tuple[NodeId, ...] = ()
         self._tails = Tails(0)
         self._announce_after: int | None = None
-        self.announced = False
+        self._doubtful = False
+        """This node was down while it owed: what the next owner took from it, only that one knows."""
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -107,7 +83,7 @@ class Replica:
         if ground.now >= lease:
             ground.fail(origin, request.id, self.refusal())
             return
-        pending = self.tail.get(key)
+        pending = self.shadow.get(key)
         held = pending.value if pending is not None else ground.reader.get(key)
         known = held is not None
         wall = 0.0
@@ -119,18 +95,24 @@ class Replica:
                     held, known = None, False
                 elif expiry <= wall:
                     self._write(None, None, key, None, 0, held)
-                    pending, held, known = self.tail[key], None, False
+                    pending, held, known = self.shadow[key], None, False
         outcome = decide(request, held, wall or ground.wall())
         if type(outcome) is Write:
             if len(self.queue) >= PENDING_WRITES_MAX or self.pending_bytes >= PENDING_BYTES_MAX:
-                busy = UnstableError("too many writes wait for the disk of the owner; nothing was changed, try again")
-                ground.fail(origin, request.id, busy)
+                busy = "too many writes wait for the disks of the holders; nothing was changed, try again"
+                ground.fail(origin, request.id, UnstableError(busy))
                 return
             self._write(origin, outcome.reply, key, outcome.content, outcome.expiry, held if known else None)
         elif pending is None:
             ground.reply(origin, outcome, lease)  # type: ignore[arg-type]
         else:
-            pending.waiters.append(self._later(origin, outcome))  # type: ignore[arg-type]
+            self.when_acknowledged(pending, self._later(origin, outcome))  # type: ignore[arg-type]
+
+    def when_acknowledged(self, pending: Pending, then: Callable[[bool], None]) -> None:
+        """Calls ``then`` with True once the write is acknowledged, with False where nobody here will ever know."""
+        if pending.waiters is None:
+            pending.waiters = []
+        pending.waiters.append(then)
 
     def _later(self, origin: Origin, reply: Reply) -> Callable[[bool], None]:
         def answer(acknowledged: bool) -> None:
@@ -174,164 +156,158 @@ class Replica:
         self.sequence += 1
         version = (self.arc.version, self.sequence)
         value = removal(version) if content is None else value_of(version, expiry, content)
-        pending = self._apply(key, value, held, origin, reply)
+        pending = self.apply(key, value, held)
         pending.number = self.sequence
+        pending.origin, pending.reply = origin, reply
         self.queue.append(pending)
         self.pending_bytes += len(value)
-
-    def _apply(
-        self, key: bytes, value: bytes, held: bytes | None, origin: Origin | None = None, reply: Reply | None = None
-    ) -> Pending:
-        """Into the gathering batch and the tail; ``held`` is what the entry was before."""
-        ground = self.ground
-        batch = ground.write(operations_for(key, value, held is not None))
-        before = (1, size_of(key, held)) if held is not None else (0, 0)
-        after = (0, 0) if expiry_in(value) == REMOVED else (1, size_of(key, value))
-        ground.tally.add(hash_in(key), after[0] - before[0], after[1] - before[1])
-        pending = Pending(key, value, batch, 0, origin, reply)
-        self.tail[key] = pending
-        ground.touched[self] = None
-        return pending
-
-    # --- reading -------------------------------------------------------------------------------------------------
-
-    def current(self, key: bytes) -> bytes | None:
-        """The value as the latest write left it, acknowledged or not; None if there is none."""
-        pending = self.tail.get(key)
-        if pending is None:
-            return self.ground.reader.get(key)
-        return None if expiry_in(pending.value) == REMOVED else pending.value
-
-    def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
-        """The entries in ``[low, high)`` in order, as the latest writes left them."""
-        shadow = sorted((key, pending.value) for key, pending in self.tail.items() if low <= key < high)
-        at = 0
-        for key, value in self.ground.reader.scan(low, high):
-            while at < len(shadow) and shadow[at][0] < key:
-                if expiry_in(shadow[at][1]) != REMOVED:
-                    yield shadow[at]
-                at += 1
-            if at < len(shadow) and shadow[at][0] == key:
-                continue
-            yield key, value
-        for found in shadow[at:]:
-            if expiry_in(found[1]) != REMOVED:
-                yield found
+        self.ground.touched[self] = None
 
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
 
     def end_turn(self) -> None:
-        """Hands what was written in this turn to the copies."""
-        if self.copies and self.sequence > self.streamed:
-            fresh = [pending for pending in self.queue if pending.number > self.streamed]
-            for copy in self.copies.values():
-                copy.write(fresh, self.sequence)
-        self.streamed = self.sequence
+        """Hands what was written since the last turn to the copies."""
+        if self.sequence > self.streamed:
+            if self.copies and self.serving:
+                fresh = self._since(self.streamed)
+                for copy in self.copies.values():
+                    copy.write(fresh, self.sequence)
+            self.streamed = self.sequence
+
+    def _since(self, number: int) -> Sequence[Pending]:
+        """The writes of the queue after that number, which are its last ones."""
+        queue = self.queue
+        return [queue[-back] for back in range(min(self.sequence - number, len(queue)), 0, -1)]
+
+    @property
+    def committed(self) -> int:
+        """The number of the last write that all holders have on disk."""
+        return self.queue[0].number - 1 if self.queue else self.sequence
 
     def settle(self) -> bool:
         """Answers what is on disk and acknowledged; whether anything still waits."""
         persisted = self.ground.persisted
-        while self.landing and self.landing[0].batch <= persisted:
-            self._unshadow(self.landing.popleft())  # nobody waits for these: only an owner answers
-        if self.role is Role.OWNER and self.serving:
+        self.land(persisted)
+        if self.serving or self._ends_what_was_begun():
             through = min((copy.acknowledged for copy in self.copies.values() if copy.counts), default=None)
             self._commit(persisted, through)
             mark = self._announce_after
-            if mark is not None and not (self.queue and self.queue[0].number <= mark):
+            if self.serving and mark is not None and self.committed >= mark:
                 self._announce()
-        elif self.role is Role.ASLEEP and self.arc.holders == (self.ground.me,):
-            self._commit(persisted, None)
         return bool(self.queue or self.landing)
+
+    def _ends_what_was_begun(self) -> bool:
+        """All holders were marked down at once, and nothing else was decided: a write may still come to its end."""
+        others = set(self.arc.holders) - {self.ground.me}
+        return self.role is Role.ASLEEP and self.ground.this_life and others <= set(self.copies)
 
     def _commit(self, persisted: int, through: int | None) -> None:
         queue, ground = self.queue, self.ground
+        before = len(queue)
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
             self.pending_bytes -= len(pending.value)
-            self._unshadow(pending)
+            self.unshadow(pending)
             if pending.reply is not None and pending.origin is not None:
                 ground.reply(pending.origin, pending.reply)
-            for waiter in pending.waiters:
-                waiter(True)
-
-    def _unshadow(self, pending: Pending) -> None:
-        if self.tail.get(pending.key) is pending:
-            del self.tail[pending.key]
+            if pending.waiters is not None:
+                for waiter in pending.waiters:
+                    waiter(True)
+        if len(queue) < before:
+            for copy in self.copies.values():
+                copy.on_committed()
 
     # --- a new view ----------------------------------------------------------------------------------------------
 
-    def inherit(self, other: Replica) -> None:
+    def inherit(self, other: Contents) -> None:
         """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
-
-        def mine(pendings: Iterable[Pending]) -> list[Pending]:
-            return [pending for pending in pendings if self.low <= pending.key < self.high]
-
-        self.role = other.role
-        self.queue.extend(mine(other.queue))
-        self.landing.extend(mine(other.landing))
-        self.owed += mine(other.owed)
-        self.tail.update((key, pending) for key, pending in other.tail.items() if self.low <= key < self.high)
-        self.pending_bytes = sum(len(pending.value) for pending in self.queue)
+        super().inherit(other)
+        if isinstance(other, Replica):
+            self.role = other.role
+            self._doubtful = self._doubtful or other._doubtful
         if self.queue or self.landing:
             self.ground.touched[self] = None
 
     def enter(self, arc: Arc, role: Role, fresh: bool) -> None:
         """A view was adopted: what the arc is in it, and what this node is to it. ``fresh``: this replica is new."""
-        changed = fresh or arc.version != self.arc.version or role is not self.role
-        owned = self.role in (Role.OWNER, Role.ASLEEP)
-        self.arc = arc
-        self.role = role
+        ground, before = self.ground, self.role
+        changed = fresh or arc.version != self.arc.version
+        self.arc, self.role = arc, role
+        if not ground.lives:
+            self._doubtful = True
+        if not arc.prev:
+            ground.forget_settled(self.first, arc.end)
         if role is Role.OWNER:
-            if changed:
+            if changed or before is not Role.OWNER:
                 self._activate()
             else:
                 self.check_activation()
-            if not arc.prev:
-                self.ground.forget_settled(self.first, arc.end)
             return
+        self.serving = False
+        self._end_ownership()
         if changed:
-            self.serving = False
-            self.copies = {}
-            self.sink = None
-            self._refuse_waiters()
-            if owned and role is not Role.ASLEEP:
-                self.owed += self.queue
-                self._land_queue()
-            self.hand_over()
-        if self.ground.me not in (*arc.prev, *arc.holders):
-            self.resolve()
-        self.ground.touched[self] = None
+            self._freeze(before, role)
+        if ground.me not in arc.prev and role is not Role.ASLEEP:
+            self.resolve(not self._doubtful)
+        ground.touched[self] = None
 
-    def _land_queue(self) -> None:
-        """What is pending here goes on to the disk, and shadows the store until then."""
-        together = dict.fromkeys([*self.landing, *self.queue])
-        self.landing = deque(sorted(together, key=lambda pending: pending.batch))
-        self.queue.clear()
-        self.pending_bytes = 0
+    def _freeze(self, before: Role, role: Role) -> None:
+        """Another version: nothing of the former one is acknowledged from here on, and the tail is handed over."""
+        self.copies = {}
+        self.sink = None
+        self.inherit_received()
+        if role is Role.INCOMING:
+            self.forget_received()
+        if before in (Role.OWNER, Role.ASLEEP) and role is not Role.ASLEEP:
+            self.owed += self.queue
+            self.land_queue()
+        self.hand_over()
 
-    def _refuse_waiters(self) -> None:
-        """Whoever waited for a write to be acknowledged asks the next owner."""
+    def part(self) -> None:
+        """This replica stands for no arc of this node any more; what was pending went to those after it."""
+        self.serving = False
+        self._end_ownership()
+        self.ground.touched.pop(self, None)
+
+    def leave(self) -> None:
+        """This node has no part in the arc any more."""
+        self.serving = False
+        self._end_ownership()
+        self.resolve(self.ground.lives and not self._doubtful)
+        self.copies = {}
+        self.sink = None
+        self.forget_received()
+
+    def _end_ownership(self) -> None:
+        """Whoever waited for a write to be acknowledged asks the next owner; comparisons of copies stop."""
         for pending in self.queue:
-            waiters, pending.waiters = pending.waiters, []
-            for waiter in waiters:
+            waiters, pending.waiters = pending.waiters, None
+            for waiter in waiters or ():
                 waiter(False)
+        stopped, self.on_change = self.on_change, []
+        for stop in stopped:
+            stop()
 
-    def resolve(self) -> None:
-        """This node has no part in the arc's ownership any more: what it owes is committed if it was there all along
-        (the next owner had its tail then), and unknown if it was down in between."""
-        there = self.ground.lives
+    def resolve(self, committed: bool) -> None:
+        """What this node owes is committed, if the next owner had its tail; else nobody here knows."""
         for pending in [*self.owed, *self.queue]:
             if pending.reply is not None and pending.origin is not None:
-                if there:
+                if committed:
                     self.ground.reply(pending.origin, pending.reply)
                 else:
                     error = IndeterminateError(
                         "the node was cut off while it wrote; the write may or may not have been carried out"
                     )
                     self.ground.fail(pending.origin, pending.reply.id, error)
-        self._refuse_waiters()
+        self._end_ownership()
         self.owed = []
-        self._land_queue()
+        self._doubtful = not self.ground.lives
+        self.land_queue()
+
+    @property
+    def settled(self) -> bool:
+        """Nobody waits for an answer of a former ownership, or of one that ended with the node's own planned stop."""
+        return not self.owed and not self.queue
 
     # --- activation ----------------------------------------------------------------------------------------------
 
@@ -342,11 +318,9 @@ class Replica:
         self._needed = ()
         self._tails = Tails(self.ground.settled_at(self.first, self.arc.end))
         self.announced = False
-        self._refuse_waiters()
-        together = dict.fromkeys([*self.owed, *self.landing, *self.queue])
-        self.queue = deque(sorted(together, key=lambda pending: pending.batch))
-        self.owed = []
-        self.landing.clear()
+        self._doubtful = False
+        self._end_ownership()
+        self.queue_tail()
         self.check_activation()
         if not self.serving:
             self.ask_tails()
@@ -363,8 +337,7 @@ class Replica:
     def ask_tails(self) -> None:
         """Asks former owners and holders for their tails."""
         for node in self.awaits():
-            if node in self.ground.alive:
-                self.ground.send(node, GetTail(self.arc.end, self.arc.version))
+            self.ground.send(node, GetTail(self.arc.end, self.arc.version))
 
     def check_activation(self) -> None:
         """Serves if nobody is to be waited for any more."""
@@ -376,28 +349,31 @@ class Replica:
         for pending in self.queue:
             self.sequence += 1
             pending.number = self.sequence
-        self.streamed = 0
+        self.streamed = self.sequence
         self.pending_bytes = sum(len(pending.value) for pending in self.queue)
         self._announce_after = self.sequence
-        self.copies = {node: Copy(self, node) for node in self.arc.incoming}
+        others = [node for node in self.arc.holders if node in self.ground.alive and node != self.ground.me]
+        self.copies = {node: Copy(self, node) for node in (*others, *self.arc.incoming)}
+        for node in others:
+            self.copies[node].begin_to_holder()
+        self.need_counted()
         self.ground.touched[self] = None
         self.settle()
 
     def _take_over(self) -> None:
-        """What the tails hold and this node has not."""
+        """What the tails hold and this node has not. A removal goes on to the others also where there is nothing to
+        remove here: one of them may have what it removes."""
         for key, value in self._tails.best.items():
-            pending, held = self.tail.get(key), self.current(key)
-            newest = pending.value if pending else held
-            if newest is None and expiry_in(value) == REMOVED:
-                continue
+            shadowing, held = self.shadow.get(key), self.current(key)
+            newest = shadowing.value if shadowing else held
             if newest is None or version_in(value) > version_in(newest):
-                self.queue.append(self._apply(key, value, held))
-        if self.arc.prev:
-            self._note_settled()
+                self.queue.append(self.apply(key, value, held))
+        self._note_settled()
 
     def _note_settled(self) -> None:
-        """On disk before this node acknowledges anything at this version."""
-        if self.ground.settled_at(self.first, self.arc.end) < self.arc.version:
+        """On disk before this node acknowledges anything at this version; where nobody could hand over anything any
+        more there is nothing to note."""
+        if self.arc.prev and self.ground.settled_at(self.first, self.arc.end) < self.arc.version:
             self.ground.note_settled(self.first, self.arc.end, self.arc.version)
 
     def _announce(self) -> None:
@@ -409,7 +385,7 @@ class Replica:
         """Tells former owners that their writes are committed, and the voters that they can be forgotten."""
         arc, ground = self.arc, self.ground
         for node in arc.prev:
-            if node != ground.me:
+            if node in self._tails.told:
                 ground.send(node, Committed(arc.end, arc.version))
         if arc.prev:
             ground.reports.append(Activated(arc.end, arc.version, ground.me, ground.settings.incarnation))
@@ -418,12 +394,10 @@ class Replica:
         """Sends the tail to the owner: from here on nothing of an older version is served or acknowledged here."""
         ground = self.ground
         owner = owner_among(ground.alive, self.arc)
-        if not ground.lives or ground.me not in (*self.arc.prev, *self.arc.holders):
+        if not ground.this_life or owner is None or owner == ground.me:
             return
-        if owner is None or owner == ground.me:
-            return
-        latest = {pending.key: pending.value for pending in [*self.owed, *self.queue]}
-        ground.send(owner, Tail(self.arc.end, self.arc.version, tuple(latest.items())))
+        if ground.me in (*self.arc.prev, *self.arc.holders):
+            ground.send(owner, Tail(self.arc.end, self.arc.version, self.tail_pairs()))
 
     def on_tail(self, source: NodeId, message: Tail) -> None:
         """A former owner or holder hands over; of each entry the highest version wins."""
@@ -436,7 +410,7 @@ class Replica:
     def on_committed(self, source: NodeId, message: Committed) -> None:
         """The new owner serves: what this node owes is done."""
         if accepts(self.arc, message.version) and source == owner_among(self.ground.alive, self.arc):
-            self.resolve()
+            self.resolve(True)
 
     # --- copies --------------------------------------------------------------------------------------------------
 
@@ -445,27 +419,32 @@ class Replica:
         self._needed = tuple(node for node, copy in self.copies.items() if copy.counts)
 
     def on_stream(self, source: NodeId, message: Stream, may_begin: bool) -> None:
-        """Items from the owner, for the copy that this node receives."""
-        owner = owner_among(self.ground.alive, self.arc)
-        if self.role is not Role.INCOMING or source != owner:
+        """Items from the owner."""
+        if self.role is Role.ASLEEP:
+            if self.sink is not None and source == self.sink.source:
+                self.sink.take(message)
+                self.ground.touched[self] = None
+            return
+        if self.role not in (Role.INCOMING, Role.HOLDER) or source != owner_among(self.ground.alive, self.arc):
             return
         begins = message.first == 1 and (self.sink is None or message.run > self.sink.run)
         if begins and accepts(self.arc, message.version):
-            if not may_begin:
-                Sink.refuse(self.ground, source, message)
-                return
-            self.sink = Sink(self, source, message)
-            self._note_settled()  # who sends a copy serves, and has settled all before
+            if self.role is Role.INCOMING:
+                if not may_begin:
+                    Sink.refuse(self.ground, source, message)
+                    return
+                self.forget_received()
+                self._note_settled()  # who sends a copy serves, and the copy will have all that was settled
+            self.sink = Sink(self, source, message.run)
         if self.sink is not None:
             self.sink.take(message)
+            self.ground.touched[self] = None
 
-    def fill(self, pairs: Iterable[Pair]) -> None:
-        """Applies what the owner sent, in its order."""
-        for key, value in pairs:
-            held = self.current(key)
-            if held is None and expiry_in(value) == REMOVED:
-                continue
-            self.landing.append(self._apply(key, value, held))
+    def on_complete(self) -> None:
+        """This node has all that any tail held: what it received before counts for nothing any more. Who says so
+        serves, and has settled all of former owners."""
+        self.inherited.clear()
+        self._note_settled()
 
     def counts(self) -> tuple[int, int]:
         """Entries and bytes."""
@@ -474,7 +453,7 @@ class Replica:
     def validate(self) -> None:
         """Raises AssertionError where the state contradicts itself."""
         assert not self.serving or self.role is Role.OWNER, "only an owner serves"
-        assert all(self.low <= key < self.high for key in self.tail), "a tail keeps to its arc"
+        assert all(self.low <= key < self.high for key in self.shadow), "a shadow keeps to its arc"
         batches = [pending.batch for pending in self.landing]
         assert batches == sorted(batches), "what lands is in order of its batches"
         numbers = [pending.number for pending in self.queue]

@@ -72,26 +72,36 @@ def arc_at(view: View, position: int) -> int:
     return bisect_left(view.arcs, position, key=_end)
 
 
-def arc_start(view: View, index: int) -> int:
+def owner_among(alive: frozenset[NodeId], arc: Arc) -> NodeId | None:
+    """The first holder that is among the living."""
+    return next((holder for holder in arc.holders if holder in alive), None)
+
+
+def first_in(arcs: Sequence[Arc], index: int) -> int:
     """The first position of an arc."""
-    return view.arcs[index - 1].end + 1 if index else 0
+    return arcs[index - 1].end + 1 if index else 0
+
+
+def arc_start(view: View, index: int) -> int:
+    """The first position of an arc of a view."""
+    return first_in(view.arcs, index)
 
 
 def width(arcs: Sequence[Arc], index: int) -> int:
     """Size of an arc in slots."""
-    before = arcs[index - 1].end + 1 if index else 0
-    return (arcs[index].end + 1 - before) // SLOT
+    return (arcs[index].end + 1 - first_in(arcs, index)) // SLOT
 
 
 def whole_ring(node: NodeId, epoch: int) -> tuple[Arc, ...]:
     """The arcs of a hive of one node."""
     part = SLOTS // STRETCHES_USUAL
-    return tuple(Arc(end_of_slot((i + 1) * part), epoch, (node,)) for i in range(STRETCHES_USUAL))
+    ends = [end_of_slot((i + 1) * part) for i in range(STRETCHES_USUAL)]
+    return tuple(Arc(end, epoch, (node,), wanted=(node,)) for end in ends)
 
 
 def future_owner(arc: Arc) -> NodeId:
     """Who will own the arc when what is on its way has arrived."""
-    return arc.incoming[0] if arc.incoming else arc.holders[0]
+    return arc.wanted[0]
 
 
 def owned(arcs: Sequence[Arc]) -> dict[NodeId, int]:
@@ -144,7 +154,7 @@ Cuts = dict[int, list[int]]
 def plan(
     arcs: Sequence[Arc], node: NodeId, fair: int, movable: Callable[[Arc], bool], seniority: Mapping[NodeId, int]
 ) -> Cuts:
-    """Which slices ``node`` takes over so that it has its ``fair`` share (slots) and the others are levelled.
+    """Which slices ``node`` shall own so that it has its ``fair`` share (slots) and the others are levelled.
 
     Taken from the most loaded, in at most ``STRETCHES_MAX`` stretches: with few givers several slices from each, with
     many a stretch lies over the boundary between two of them.
@@ -156,7 +166,7 @@ def plan(
     of: dict[NodeId, list[int]] = {}
     for index, arc in enumerate(arcs):
         giver = future_owner(arc)
-        if giver != node and node not in arc.holders and movable(arc):
+        if giver != node and movable(arc):
             of.setdefault(giver, []).append(index)
     givers = sorted(of, key=lambda giver: (-load[giver], seniority.get(giver, 0), giver))
     amounts = gives([load[giver] for giver in givers], [load[giver] for giver in givers], want)

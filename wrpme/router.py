@@ -6,27 +6,26 @@ became of it, whoever asked hears ``indeterminate``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
-from wrpme import view as views
 from wrpme.entries import key_of
 from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError
 from wrpme.ground import Ground, Origin
-from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX
+from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX, STOP_SECONDS_MAX
 from wrpme.messages import (
-    READS, Beacon, Cas, Count, EntryRequest, Forward, GetConfig, GetStatus, GetUpdate, GetView, NodeRequest,
-    PrefixScan, Put, RemoveAll, RemoveIf, Reply, Request, StopNode, Update, ViewIs,
+    READS, Beacon, Cas, Count, EntryRequest, ForgetNode, Forward, GetConfig, GetStatus, GetUpdate, GetView, LeaveNode,
+    NodeRequest, PrefixScan, Put, Recover, RemoveAll, RemoveIf, Reply, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.picture import NOBODY, Arc, NodeId, State
 from wrpme.replica import Role
-from wrpme.ring import arc_at, check_alias, check_content, hash_of
+from wrpme.ring import arc_at, check_alias, check_content, hash_of, owner_among
 from wrpme.table import Table
 
 _WITH_CONTENT = (Put, Update, GetUpdate, Cas)
-_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode)
+_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc)
 
 
 class Router:
@@ -47,6 +46,8 @@ class Router:
         self._quorum = quorum
         self._local = local
         self._forwards: dict[int, tuple[Origin, int, NodeId, bool]] = {}
+        self._stopping: dict[NodeId, float] = {}
+        """Nodes that stop as planned, and until when they may still answer."""
         self._number = 0
         self.requests: dict[type[Any], int] = {}
         """How many of each kind were asked here, also those that were passed on."""
@@ -61,6 +62,8 @@ class Router:
             self._for_node(origin, request)
         elif isinstance(request, GetView):
             self._get_view(origin, request)
+        elif isinstance(request, ForgetNode | Recover):
+            self._local[kind](origin, request)
         else:
             self._for_entry(origin, request)
 
@@ -90,7 +93,7 @@ class Router:
             ground.fail(origin, request.id, refusal or UnstableError("this node starts; try again"))
             return
         arc = view.arcs[arc_at(view, position)]
-        owner = views.owner_among(ground.alive, arc)
+        owner = owner_among(ground.alive, arc)
         if owner is None:
             ground.fail(origin, request.id, self._unavailable(request.alias, arc))
         elif not isinstance(origin, int):
@@ -167,9 +170,23 @@ class Router:
         """What was passed on over that link may be lost; ``was_up``: it may have left at all."""
         self._give_up(lambda node: self.ground.address_of(node) == address, was_up)
 
-    def adopt(self) -> None:
-        """What was passed on to a node that is down now is not waited for."""
-        self._give_up(lambda node: node not in self.ground.alive, True)
+    @property
+    def waits(self) -> bool:
+        """Somebody waits for an answer of another node."""
+        return bool(self._forwards)
+
+    def adopt(self, stopping: Collection[NodeId]) -> None:
+        """What was passed on to a node that is down now is not waited for, but for nodes that are ``stopping`` as
+        planned: these answer before they go."""
+        alive, now = self.ground.alive, self.ground.now
+        self._stopping = {node: until for node, until in self._stopping.items() if node not in alive and now < until}
+        self._stopping.update(dict.fromkeys(stopping, now + STOP_SECONDS_MAX))
+        self._give_up(lambda node: node not in alive and node not in self._stopping, True)
+
+    def tick(self) -> None:
+        """Time has passed: who stops for too long will not answer."""
+        if self._stopping and self.ground.now >= min(self._stopping.values()):
+            self.adopt(())
 
     def _give_up(self, lost: Callable[[NodeId], bool], was_sent: bool) -> None:
         for number, (origin, request_id, node, is_read) in list(self._forwards.items()):

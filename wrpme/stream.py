@@ -30,6 +30,7 @@ class Outgoing:
         """Of what is not acknowledged."""
         self._unacknowledged: deque[tuple[int, Item]] = deque()
         self._unsent: list[Item] = []
+        self._settled = 0
 
     def push(self, item: Item) -> int:
         """Adds an item; gives its number."""
@@ -39,10 +40,18 @@ class Outgoing:
         self._unsent.append(item)
         return self.last
 
+    def settle(self, item: int) -> None:
+        """What came with the items up to this one is acknowledged by all holders: the next message says so."""
+        self._settled = item
+
     def fresh(self) -> list[Stream]:
         """The items that were never sent, to be sent now."""
         items, self._unsent = self._unsent, []
         return self._messages(self.last - len(items) + 1, items)
+
+    def news(self) -> Stream:
+        """A message without items, only to tell what is settled."""
+        return Stream(self.end, self.version, self.run, self.last + 1, (), self._settled)
 
     def again(self) -> list[Stream]:
         """Everything unacknowledged, to be sent again."""
@@ -56,7 +65,7 @@ class Outgoing:
             size += bytes_of(item)
             if size >= STREAM_BYTES_USUAL or index + 1 == len(items):
                 part = tuple(items[start : index + 1])
-                messages.append(Stream(self.end, self.version, self.run, first + start, part))
+                messages.append(Stream(self.end, self.version, self.run, first + start, part, self._settled))
                 start, size = index + 1, 0
         return messages
 

@@ -21,11 +21,12 @@ from wrpme.ground import Ground, Origin
 from wrpme.limits import (
     COPIES_IN_MAX, EXPIRE_ENTRIES_MAX, EXPIRE_SECONDS, PAGE_ALIASES_MAX, PAGE_ENTRIES_SCANNED_MAX, WIPE_ENTRIES_MAX,
 )  # fmt: skip
-from wrpme.messages import Aliases, Count, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck
+from wrpme.messages import Aliases, Count, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck, VerifyArc
 from wrpme.picture import Arc, NodeId, View
 from wrpme.replica import Replica, Role
 from wrpme.tally import size_of
-from wrpme.view import owner_among
+from wrpme.verify import Verification
+from wrpme.ring import owner_among
 
 
 class Table:
@@ -63,7 +64,9 @@ class Table:
         """What this node is to an arc of the present view."""
         me = self.ground.me
         if not self.ground.lives:
-            return Role.ASLEEP if me in arc.holders else None
+            if me in arc.holders:
+                return Role.ASLEEP
+            return Role.FORMER if me in arc.prev and self.ground.this_life else None
         if owner_among(self.ground.alive, arc) == me:
             return Role.OWNER
         if me in arc.holders:
@@ -82,7 +85,7 @@ class Table:
             role = self.role_in(arc)
             overlapping = [old for old in before if old.first <= arc.end and old.arc.end >= first]
             if role is None and not overlapping:
-                self._note_foreign(first, arc.end)
+                self._note_foreign(first, arc)
                 self.replicas.append(None)
                 continue
             same = overlapping and (overlapping[0].first, overlapping[0].arc.end) == (first, arc.end)
@@ -92,8 +95,8 @@ class Table:
                     replica.inherit(old)
             if role is None:
                 replica.arc = arc
-                replica.resolve()
-                self._note_foreign(first, arc.end)
+                replica.leave()
+                self._note_foreign(first, arc)
                 self.replicas.append(None)
                 continue
             replica.enter(arc, role, fresh=not same)
@@ -101,13 +104,17 @@ class Table:
             self.mine.append(replica)
         for old in before:
             if old not in self.mine:
-                old.serving = False
-                self.ground.touched.pop(old, None)
+                old.part()
 
-    def _note_foreign(self, first: int, last: int) -> None:
-        self.ground.forget_settled(first, last)
-        if self.ground.lives and self.ground.tally.between(first, last)[0]:
-            self._foreign.append((first, last))
+    def _note_foreign(self, first: int, arc: Arc) -> None:
+        """Entries may be deleted that live elsewhere; but not where this node is to have them again, or as long as
+        nobody else has them: the operator may have to fall back on them."""
+        ground = self.ground
+        ground.forget_settled(first, arc.end)
+        if not ground.lives or ground.me in arc.wanted or owner_among(ground.alive, arc) is None:
+            return
+        if ground.tally.between(first, arc.end)[0]:
+            self._foreign.append((first, arc.end))
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -115,7 +122,8 @@ class Table:
     def busy(self) -> bool:
         """Something here waits for time to pass."""
         return bool(self._foreign) or any(
-            replica.role is Role.OWNER and (not replica.serving or replica.arc.prev or replica.copies)
+            replica.role is Role.OWNER
+            and (not replica.serving or replica.arc.prev or any(copy.busy for copy in replica.copies.values()))
             for replica in self.mine
         )
 
@@ -123,17 +131,17 @@ class Table:
         """Time has passed; ``again``: what nobody answered is to be said again."""
         ground = self.ground
         for replica in self.mine:
-            if replica.role is not Role.OWNER:
-                continue
-            replica.check_activation()
-            if again and not replica.serving:
-                replica.ask_tails()
-            if again and replica.announced and replica.arc.prev:
-                replica.announce_again()
+            if replica.role is Role.OWNER:
+                replica.check_activation()
+                if again and not replica.serving:
+                    replica.ask_tails()
+                if again and replica.announced and replica.arc.prev:
+                    replica.announce_again()
             for copy in replica.copies.values():
                 copy.tick()
                 if again and copy.counts:
                     copy.report()
+                    copy.tell_settled()
         schedule(self.copies(), ground.now)
         self._wipe()
         if ground.now >= self._expiry_due:
@@ -151,9 +159,14 @@ class Table:
                 copy.on_link()
 
     def end_turn(self) -> None:
-        """What this turn wrote goes to the copies."""
+        """What was written since the last one goes to the copies."""
         for replica in self.ground.touched:
             replica.end_turn()
+
+    @property
+    def settled(self) -> bool:
+        """No client waits for an answer of these arcs."""
+        return all(replica.settled for replica in self.mine)
 
     def settle(self) -> None:
         """Answers what the disk and the copies have acknowledged."""
@@ -223,7 +236,7 @@ class Table:
             left = 1
             arrived(True)
         for replica in waiting:
-            replica.queue[-1].waiters.append(arrived)
+            replica.when_acknowledged(replica.queue[-1], arrived)
 
     def count(self, origin: Origin, request: Count) -> None:
         """Entries of the arcs that this node owns."""
@@ -258,7 +271,7 @@ class Table:
     def _aliases(self, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[bytes]:
         """Aliases of the index and of what is not on disk yet, in order, each once."""
         low, high = index_range(prefix, after)
-        unwritten = {b"a" + alias_in(key) for replica in owned for key in replica.tail}
+        unwritten = {b"a" + alias_in(key) for replica in owned for key in replica.shadow}
         shadow = sorted((key for key in unwritten if low <= key < high), reverse=True)
         for key, _ in self.ground.reader.scan(low, high):
             while shadow and shadow[-1] <= key:
@@ -286,6 +299,16 @@ class Table:
                 replica.remove(key, held)
             removed += len(page)
         self._when_settled(owned, origin, Number(request.id, removed))
+
+    def verify_arc(self, origin: Origin, request: VerifyArc) -> None:
+        """Compares the copies of an arc that this node owns."""
+        ground, replica = self.ground, self.ending(request.end)
+        view = ground.view
+        if view is None or request.epoch != view.epoch or replica is None or ground.now >= replica.lease_until():
+            refusal = replica.refusal() if replica is not None else UnstableError("the hive changes; try again")
+            ground.fail(origin, request.id, refusal)
+        else:
+            Verification(replica, origin, request).go_on()
 
     # --- sweeping ------------------------------------------------------------------------------------------------
 

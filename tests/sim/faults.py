@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wrpme.effects import Persist
-from wrpme.messages import Envelope, Report, Stream
+from wrpme.messages import Envelope, Report, Streams
 from wrpme.picture import NodeId, Synced
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Faults:
                     self.world.agenda.after(0.0, victim.crash)
                     self._restart(victim, random.choice((0.002, 0.02, 0.2)) * (0.5 + random.random()))
                     return random.choice((0.0, 1.0)) * random.random()
-        if mixture.hang_at_stream and type(body) is Stream and random.random() < mixture.hang_at_stream:
+        if mixture.hang_at_stream and type(body) is Streams and random.random() < mixture.hang_at_stream:
             if victim := self._with_id(envelope.destination):
                 victim.pause(random.uniform(2.2, 4.5))
         return 0.0
@@ -110,17 +110,19 @@ class Faults:
                 return machine
         return None
 
-    def echo(self, source: Machine, target: Machine, heard: Stream) -> Envelope | None:
+    def echo(self, source: Machine, target: Machine, heard: Streams) -> Envelope | None:
         """A message of a copy has arrived: what was sent at an older version, and could be taken for the next one now,
         arrives once more."""
         if not self.active or not self.mixture.echo or self.world.random.random() >= self.mixture.echo:
             return None
-        link, following = source.links.get(target.address), heard.first + len(heard.items)
+        link = source.links.get(target.address)
+        following = {stream.end: stream for stream in heard.streams}
         for envelope in link.copying if link is not None else ():
-            old = envelope.body
-            if isinstance(old, Stream) and old.end == heard.end and old.version < heard.version:
-                if old.first <= following < old.first + len(old.items):
-                    return envelope
+            for old in envelope.body.streams if isinstance(envelope.body, Streams) else ():
+                now = following.get(old.end)
+                if now is not None and old.version < now.version:
+                    if old.first <= now.first + len(now.items) < old.first + len(old.items):
+                        return envelope
         return None
 
     # --- blows ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from tests.sim.network import Link
 from wrpme.daemon import identity
 from wrpme.daemon.runner import lapsed
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.messages import Request
 from wrpme.node import Node
@@ -62,7 +62,9 @@ class Machine:
         self._alarm_at = 0.0
         lived = identity.next_life(self.disk, world.random.randbytes)
         new_hive = b"" if self.peers else world.random.randbytes(16)
-        settings = Settings(lived.id, lived.incarnation, self.address, self.peers, 1, new_hive)
+        settings = Settings(
+            lived.id, lived.incarnation, self.address, self.peers, world.replication, world.grace_seconds, new_hive
+        )
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
         node = Node(settings, self.disk.seen, self.local())
         node.wall_offset_milliseconds = WALL_MILLISECONDS
@@ -138,6 +140,10 @@ class Machine:
         if self.paused:
             self._backlog.append(lambda: self.feed(event))
         else:
+            if isinstance(event, LinkDown):  # what waits to leave on a connection goes with it
+                self._outbox = [
+                    effect for effect in self._outbox if isinstance(effect, ReplyTo) or effect.address != event.address
+                ]
             self._run(self.node.handle(event, self.local()))
 
     def request(self, session: int, request: Request) -> None:

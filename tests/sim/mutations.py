@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from wrpme import consensus, copying, council, replica, view
+from wrpme import consensus, copying, council, draft, replica
 from wrpme.daemon import identity
 from wrpme.messages import Accept, Item, Prepare, Stream
 from wrpme.picture import Arc, NodeId, Synced
@@ -36,7 +36,7 @@ def late_synced() -> Broken:
     def synced_fits(report: Synced, arc: Arc, owner: NodeId | None, incarnation: int) -> bool:
         return report.node in arc.incoming
 
-    return view, "synced_fits", synced_fits
+    return draft, "synced_fits", synced_fits
 
 
 def older_writes() -> Broken:

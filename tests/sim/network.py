@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Union
 from wrpme.codec import Decoder, encode
 from wrpme.effects import LinkDown, LinkUp, Received, Send, SessionClosed
 from wrpme.limits import CONNECT_SECONDS_MAX, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN
-from wrpme.messages import BULK, Envelope, Forward, Request, Stream
+from wrpme.messages import BULK, Envelope, Forward, Request, Streams
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -80,7 +80,7 @@ class Lane:
         target, life = self.target, self.lives[1]
         if target.life == life and (self.source.index, target.index) not in self.world.cuts:
             target.feed(Received(self.at_target, self.world.through_codec(envelope)))
-            if type(envelope.body) is Stream:
+            if type(envelope.body) is Streams:
                 late = self.world.faults.echo(self.source, target, envelope.body)
                 if late is not None and target.life == life:
                     target.feed(Received(self.at_target, late))
@@ -151,7 +151,7 @@ class Link:
 
     def send(self, message: Send, later: float) -> None:
         """Leaves now, or when the link is up for the first time, or never."""
-        if type(message.envelope.body) is Stream:
+        if type(message.envelope.body) is Streams:
             self.copying.append(message.envelope)
         if self.lanes:
             self.lanes[type(message.envelope.body) in BULK_BODIES].put(message.envelope, later)

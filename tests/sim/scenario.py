@@ -33,6 +33,8 @@ class Scenario:
     habits: Habits
     mixture: Mixture
     workload: Workload
+    replication: int = 1
+    grace_seconds: float = 60.0
 
 
 def draw(world: World, corner: str) -> Scenario:
@@ -42,6 +44,7 @@ def draw(world: World, corner: str) -> Scenario:
     scenario = CORNERS[corner or chosen][1](world)
     world.say(None, f"{corner or chosen}: {scenario.nodes} nodes, {scenario.habits}, {scenario.mixture}")
     sync = random.random() < 0.93
+    world.replication, world.grace_seconds = scenario.replication, scenario.grace_seconds
     count = scenario.nodes
     for index in range(count):
         others = [f"10.0.0.{at + 1}:5909" for at in range(count) if at != index]
@@ -105,6 +108,8 @@ def _mixed(world: World) -> Scenario:
         habits=habits,
         mixture=mixture,
         workload=_workload(world, padding),
+        replication=random.choice((1, 2, 2, 3)),
+        grace_seconds=random.choice((2.0, 10.0, 60.0)),
     )
 
 
@@ -124,6 +129,8 @@ def _joining(world: World) -> Scenario:
         habits=Habits(latency=random.choice((0.005, 0.03)), late=0.03, late_by_max=random.choice((0.2, 0.6))),
         mixture=mixture,
         workload=_workload(world, entries=50, reads=5),
+        replication=random.choice((1, 2, 3)),
+        grace_seconds=random.choice((3.0, 60.0)),
     )
 
 
@@ -144,6 +151,7 @@ def _echoes(world: World) -> Scenario:
         habits=habits,
         mixture=mixture,
         workload=_workload(world, entries=40, reads=5),
+        replication=random.choice((1, 2, 3)),
     )
 
 
@@ -166,6 +174,8 @@ def _voting(world: World) -> Scenario:
         habits=Habits(latency=0.002),
         mixture=mixture,
         workload=_workload(world),
+        replication=random.choice((1, 2, 3)),
+        grace_seconds=random.choice((3.0, 60.0)),
     )
 
 

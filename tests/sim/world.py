@@ -23,6 +23,8 @@ class World:
         self.random = Random(seed)
         self.agenda = Agenda()
         self.habits = Habits()
+        self.replication = 1
+        self.grace_seconds = 60.0
         self.machines: list[Machine] = []
         self.cuts: set[tuple[int, int]] = set()
         """Pairs of machines (from, to) between which nothing travels that way."""

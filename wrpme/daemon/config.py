@@ -108,11 +108,9 @@ def _build() -> _Parser:
         help="log to stderr (default if there is no log file and stderr is a terminal)")  # fmt: skip
     add("--log-level", metavar="LEVEL", type=_level, default="info", help=f"{', '.join(LEVELS)} (default info)")
     add("--replication", metavar="R", type=_replication, default=0,
-        help=f"copies of each entry, 1 to {REPLICATION_MAX} (default {REPLICATION_USUAL}, "
-        "where a hive is joined its own)")  # fmt: skip
+        help=f"copies of each entry, 1 to {REPLICATION_MAX} (default {REPLICATION_USUAL})")  # fmt: skip
     add("--grace", metavar="SECONDS", type=_grace, default=GRACE_SECONDS,
-        help="how long a dead node is waited for before its copies are made elsewhere "
-        f"(default {GRACE_SECONDS:.0f})")  # fmt: skip
+        help=f"before the copies of a dead node are made elsewhere (default {GRACE_SECONDS:.0f})")  # fmt: skip
     add("--no-sync", action="store_true",
         help="answer writes once the operating system has them rather than the disk")  # fmt: skip
     add("--transient", action="store_true", help="memory only: nothing survives the end of the process")

@@ -1,0 +1,97 @@
+"""Requests about a node itself and about the hive as a whole: figures, stopping, leaving, forgetting, recovering."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from wrpme import view as views
+from wrpme.council import Council
+from wrpme.errors import UsageError
+from wrpme.ground import Ground, Origin
+from wrpme.life import Life
+from wrpme.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text
+from wrpme.picture import Forget, Member, State
+from wrpme.spread import Spread
+
+
+class Admin:
+    """``status`` gives the figures of this node."""
+
+    def __init__(
+        self, ground: Ground, life: Life, council: Council, spread: Spread, status: Callable[[], dict[str, object]]
+    ) -> None:
+        self.ground = ground
+        self.life = life
+        self.council = council
+        self.spread = spread
+        self._status = status
+
+    def get_status(self, origin: Origin, request: GetStatus) -> None:
+        """As JSON."""
+        self.ground.reply(origin, Text(request.id, json.dumps(self._status())))
+
+    def get_config(self, origin: Origin, request: GetConfig) -> None:
+        """As JSON."""
+        self.ground.reply(origin, Text(request.id, self.ground.settings.config))
+
+    def stop_node(self, origin: Origin, request: StopNode) -> None:
+        """The planned stop begins."""
+        self.ground.reply(origin, Done(request.id))
+        self.life.stop()
+
+    def leave_node(self, origin: Origin, request: LeaveNode) -> None:
+        """The node begins to go for good."""
+        ground = self.ground
+        if not any(member.state is State.UP and member.id != ground.me for member in ground.members.values()):
+            address = ground.settings.address
+            last = f"{address} is the last node that is up: nobody could take its entries; stop_node stops it"
+            ground.fail(origin, request.id, UsageError(last))
+            return
+        ground.reply(origin, Done(request.id))
+        self.life.leave()
+
+    def forget_node(self, origin: Origin, request: ForgetNode) -> None:
+        """The voters are asked to give a dead node up."""
+        ground = self.ground
+        member = ground.members.get(request.member)
+        if member is None or member.incarnation != request.incarnation or member.state is not State.DOWN:
+            what = "is not down" if member is not None else "is no node of this hive"
+            name = ground.address_of(request.member)
+            ground.fail(origin, request.id, UsageError(f"{name} {what}; only a node that is down can be forgotten"))
+            return
+        if quorum := self.life.quorum():
+            ground.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}; see recover --force"))
+            return
+        ground.say("warning", f"an operator says that {member.address} never returns: the hive forgets it")
+        ground.reports.append(Forget(request.member, request.incarnation))
+        ground.reply(origin, Done(request.id))
+
+    def recover(self, origin: Origin, request: Recover) -> None:
+        """Starts a new generation with all whom this node sees."""
+        ground, view = self.ground, self.ground.view
+        missing = self.life.quorum()
+        mine = ground.members.get(ground.me)
+        if view is None or mine is None:
+            ground.fail(origin, request.id, UsageError("this node has no hive to recover"))
+            return
+        if not missing:
+            sees = "this node sees a quorum of the voters, the hive decides by itself: there is nothing to recover"
+            ground.fail(origin, request.id, UsageError(sees))
+            return
+        seen = [
+            member.id
+            for member in view.members
+            if ground.beacons.reaches(member.id, ground.now) and ground.known_epochs.get(member.id) == view.epoch
+        ]
+        settings = ground.settings
+        me = Member(ground.me, settings.incarnation, settings.address, mine.joined, State.UP)
+        following = views.recover(view, me, seen)
+        lost = [member.address for member in view.members if views.member(following, member.id) is None]
+        sentence = (
+            f"generation {following.generation} of the hive begins here with {len(following.members)} of "
+            f"{len(view.members)} nodes; without {', '.join(lost) or 'none'}, which will join as new nodes if started"
+        )
+        ground.say("warning", f"an operator says that the missing voters are dead: {sentence}")
+        self.spread.learn(following, tell=True)
+        ground.after_disk(lambda: ground.reply(origin, Text(request.id, sentence)))

@@ -1,0 +1,191 @@
+"""What one node has of one arc: the store, what is on its way there, and the tail.
+
+``shadow`` is by key the latest write that a reader must not take from the store: one that is not on disk yet, or, at
+the owner, not acknowledged by all. The *tail* is what this node received and does not know to be acknowledged by all;
+whoever becomes the owner gets it, see :mod:`wrpme.activation`. Its parts, in the order in which they came:
+
+=============  ======================================================================================================
+``owed``       writes of a former ownership, with the clients that wait for them
+``inherited``  received at earlier versions of the arc, until the present owner has put all tails on every holder
+``received``   received at the present version, until the owner says that all holders have it
+``queue``      writes of the present ownership, in order
+=============  ======================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from wrpme.entries import REMOVED, expiry_in, hash_in, key_range, operations_for
+from wrpme.ground import Ground, Origin
+from wrpme.messages import Pair, Reply
+from wrpme.tally import size_of
+
+
+class Pending:
+    """A write that is not acknowledged by all, or not on disk yet. ``batch`` is that of the disk, ``number`` its place
+    among the owner's writes, ``serial`` its place among all that this node made or received."""
+
+    __slots__ = ("batch", "key", "number", "origin", "reply", "serial", "value", "waiters")
+
+    def __init__(self, key: bytes, value: bytes, batch: int, serial: int) -> None:
+        self.key = key
+        self.value = value
+        self.batch = batch
+        self.serial = serial
+        self.number = 0
+        self.origin: Origin | None = None
+        self.reply: Reply | None = None
+        self.waiters: list[Callable[[bool], None]] | None = None
+        """Called with True once this write is acknowledged, with False where nobody here will ever know."""
+
+
+class Contents:
+    """Of the arc from ``first`` to ``last``, both included."""
+
+    def __init__(self, ground: Ground, first: int, last: int) -> None:
+        self.ground = ground
+        self.first = first
+        self.low, self.high = key_range(first, last)
+        self.shadow: dict[bytes, Pending] = {}
+        self.landing: deque[Pending] = deque()
+        """Received, and not on disk yet."""
+        self.owed: list[Pending] = []
+        self.inherited: list[Pending] = []
+        self.received: deque[tuple[int, Pending]] = deque()
+        """With the number of the item of the stream that brought it."""
+        self.queue: deque[Pending] = deque()
+        self.pending_bytes = 0
+        """Of the queue."""
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def current(self, key: bytes) -> bytes | None:
+        """The value as the latest write left it, acknowledged or not; None if there is none."""
+        pending = self.shadow.get(key)
+        if pending is None:
+            return self.ground.reader.get(key)
+        return None if expiry_in(pending.value) == REMOVED else pending.value
+
+    def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
+        """The entries in ``[low, high)`` in order, as the latest writes left them."""
+        shadow = sorted((key, pending.value) for key, pending in self.shadow.items() if low <= key < high)
+        at = 0
+        for key, value in self.ground.reader.scan(low, high):
+            while at < len(shadow) and shadow[at][0] < key:
+                if expiry_in(shadow[at][1]) != REMOVED:
+                    yield shadow[at]
+                at += 1
+            if at < len(shadow) and shadow[at][0] == key:
+                continue
+            yield key, value
+        for found in shadow[at:]:
+            if expiry_in(found[1]) != REMOVED:
+                yield found
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def apply(self, key: bytes, value: bytes, held: bytes | None) -> Pending:
+        """Into the gathering batch and the shadow; ``held`` is what the entry was before."""
+        ground = self.ground
+        ground.serial += 1
+        removal = expiry_in(value) == REMOVED
+        if held is not None or not removal:
+            ground.write(operations_for(key, value, held is not None))
+            before = (1, size_of(key, held)) if held is not None else (0, 0)
+            after = (0, 0) if removal else (1, size_of(key, value))
+            ground.tally.add(hash_in(key), after[0] - before[0], after[1] - before[1])
+        pending = Pending(key, value, ground.last_batch, ground.serial)
+        self.shadow[key] = pending
+        return pending
+
+    def receive(self, item: int, pairs: Iterable[Pair]) -> None:
+        """Applies what the owner sent with an item of its stream, in its order; nothing outside of the arc."""
+        low, high = self.low, self.high
+        for key, value in pairs:
+            if low <= key < high:
+                pending = self.apply(key, value, self.current(key))
+                self.landing.append(pending)
+                self.received.append((item, pending))
+
+    def unshadow(self, pending: Pending) -> None:
+        """A reader may take it from the store."""
+        if self.shadow.get(pending.key) is pending:
+            del self.shadow[pending.key]
+
+    def land(self, persisted: int) -> None:
+        """What was received is on disk up to this batch: nobody waits for it, as only an owner answers."""
+        while self.landing and self.landing[0].batch <= persisted:
+            self.unshadow(self.landing.popleft())
+
+    def land_queue(self) -> None:
+        """What is pending here goes on to the disk, and shadows the store until then."""
+        together = dict.fromkeys([*self.landing, *self.queue])
+        self.landing = deque(sorted(together, key=_batch))
+        self.queue.clear()
+        self.pending_bytes = 0
+
+    # --- the tail ------------------------------------------------------------------------------------------------
+
+    def tail(self) -> list[Pending]:
+        """In the order in which it came."""
+        received = (pending for _, pending in self.received)
+        together = dict.fromkeys(chain(self.owed, self.inherited, received, self.queue))
+        return sorted(together, key=_serial)
+
+    def tail_pairs(self) -> tuple[Pair, ...]:
+        """By key the latest write of the tail."""
+        return tuple({pending.key: pending.value for pending in self.tail()}.items())
+
+    def inherit_received(self) -> None:
+        """The version of the arc changes: what was received stays in the tail."""
+        self.inherited += (pending for _, pending in self.received)
+        self.received.clear()
+
+    def forget_received(self) -> None:
+        """This node is no holder: its copy will be made anew, and nobody asks for its tail."""
+        self.inherited.clear()
+        self.received.clear()
+
+    def forget_settled_tail(self, item: int) -> None:
+        """All holders have what came with the items up to this one."""
+        received = self.received
+        while received and received[0][0] <= item:
+            received.popleft()
+
+    def queue_tail(self) -> None:
+        """This node becomes the owner: the whole tail is to be acknowledged by all, and readers wait for it."""
+        self.queue = deque(self.tail())
+        self.owed.clear()
+        self.forget_received()
+        of_queue = set(self.queue)
+        self.landing = deque(pending for pending in self.landing if pending not in of_queue)
+        for pending in self.queue:
+            known = self.shadow.get(pending.key)
+            if known is None or known.serial <= pending.serial:
+                self.shadow[pending.key] = pending
+
+    def inherit(self, other: Contents) -> None:
+        """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
+
+        def mine(pendings: Iterable[Pending]) -> list[Pending]:
+            return [pending for pending in pendings if self.low <= pending.key < self.high]
+
+        self.owed += mine(other.owed)
+        self.inherited += mine(other.inherited)
+        self.inherited += mine(pending for _, pending in other.received)
+        self.queue.extend(mine(other.queue))
+        self.landing = deque(sorted([*self.landing, *mine(other.landing)], key=_batch))
+        self.shadow.update((key, pending) for key, pending in other.shadow.items() if self.low <= key < self.high)
+        self.pending_bytes = sum(len(pending.value) for pending in self.queue)
+
+
+def _serial(pending: Pending) -> int:
+    return pending.serial
+
+
+def _batch(pending: Pending) -> Any:
+    return pending.batch, pending.serial

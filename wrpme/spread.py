@@ -1,0 +1,184 @@
+"""How views spread: learnt from others or decided here, on disk, then adopted and told on.
+
+Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his. A decided view goes to all members
+as a list of changes with a digest of the result, whole to those who lack the base. A view of a newer generation is
+taken where it names this very life of this node; else this node is fenced, see :mod:`wrpme.life`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from wrpme import view as views
+from wrpme.effects import Exit, ReplyTo
+from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY
+from wrpme.errors import ProtocolError, StartError, UnstableError
+from wrpme.ground import Ground
+from wrpme.life import Life
+from wrpme.limits import ASK_SECONDS, TICK_SECONDS
+from wrpme.messages import AskView, Envelope, NextView, Refused, WholeView
+from wrpme.picture import Down, NodeId, Proposal, View
+
+
+class Spread:
+    """``adopted`` is called with the view before, the new one, and whether it was decided here."""
+
+    def __init__(self, ground: Ground, life: Life, adopted: Callable[[View | None, View, bool], None]) -> None:
+        self.ground = ground
+        self.life = life
+        self.latest: View | None = None
+        """The newest view that is known, on disk or on its way there."""
+        self._adopted = adopted
+        self._last_proposal: tuple[int, Proposal] | None = None
+        self._told: dict[NodeId, tuple[int, float]] = {}
+        self._asked: dict[NodeId, float] = {}
+
+    # --- learning ------------------------------------------------------------------------------------------------
+
+    def start(self, view: View) -> None:
+        """The view on disk."""
+        self.latest = view
+        self._adopt(view, False)
+
+    def learn(self, view: View, tell: bool = False) -> None:
+        """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone."""
+        self.latest = view
+        self.ground.write([(VIEW_KEY, views.pack(view)), (ACCEPTOR_KEY, None)], must_sync=True)
+        self.ground.after_disk(lambda: self._adopt(view, tell))
+
+    def _adopt(self, view: View, tell: bool) -> None:
+        before = self.ground.view
+        if before is None or view.epoch > before.epoch:
+            self._adopted(before, view, tell)
+
+    def decided(self, proposal: Proposal) -> None:
+        """The council decided the view after the present one."""
+        view = self.ground.view
+        if view is None or (self.latest is not None and self.latest.epoch > view.epoch):
+            return
+        following = views.apply(view, proposal.changes)
+        if following is None or views.digest(following) != proposal.digest:
+            self.ground.say("error", "a decided view can't be made from its changes: another version of wrpme?")
+            return
+        self._last_proposal = (following.epoch, proposal)
+        self.learn(following, tell=True)
+
+    def on_view(self, source: NodeId, body: WholeView | NextView) -> None:
+        """Another node tells its view."""
+        latest = self.latest
+        if isinstance(body, NextView):
+            if latest is not None and body.epoch == latest.epoch + 1:
+                self._follow(source, latest, body)
+            return
+        view = body.view
+        if latest is None:
+            if views.member(view, self.ground.me) is not None:
+                self.learn(view)
+        elif view.hive == latest.hive and view.generation > latest.generation:
+            self._on_new_generation(view, latest)
+        elif view.hive == latest.hive and view.generation == latest.generation and view.epoch > latest.epoch:
+            self.learn(view)
+
+    def _on_new_generation(self, view: View, latest: View) -> None:
+        mine = views.member(view, self.ground.me)
+        if mine is not None and mine.incarnation == self.ground.settings.incarnation and view.epoch > latest.epoch:
+            self.learn(view)
+        else:
+            self.life.fenced(view)
+
+    def _follow(self, source: NodeId, base: View, body: NextView) -> None:
+        following = views.apply(base, body.proposal.changes)
+        if following is not None and views.digest(following) == body.proposal.digest:
+            self._last_proposal = (following.epoch, body.proposal)
+            self.learn(following)
+        else:
+            self.ground.send(source, AskView())
+
+    def stopping(self, view: View) -> set[NodeId]:
+        """Who went down in this view as planned."""
+        last = self._last_proposal
+        changes = last[1].changes if last is not None and last[0] == view.epoch else ()
+        return {change.node for change in changes if isinstance(change, Down) and change.planned}
+
+    # --- telling -------------------------------------------------------------------------------------------------
+
+    def tell_all(self, before: View | None, view: View) -> None:
+        """To all members, and to those who are none any more."""
+        ground = self.ground
+        for member in view.members:
+            if member.id != ground.me:
+                self._tell(member.id, ground.known_epochs[member.id])
+        for member in before.members if before is not None else ():
+            if member.id not in ground.members:
+                ground.send_to(member.address, WholeView(view))
+
+    def compare_epochs(self, source: NodeId, epoch: int) -> None:
+        """Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his."""
+        ground, view, latest = self.ground, self.ground.view, self.latest
+        assert view is not None and latest is not None
+        if epoch > latest.epoch:
+            if ground.now - self._asked.get(source, -inf) >= TICK_SECONDS:
+                self._asked[source] = ground.now
+                ground.send(source, AskView())
+        elif epoch < view.epoch:
+            told, at = self._told.get(source, (0, -inf))
+            if told != view.epoch or ground.now - at >= ASK_SECONDS:
+                self._tell(source, epoch)
+
+    def _tell(self, node: NodeId, epoch: int) -> None:
+        view, last = self.ground.view, self._last_proposal
+        assert view is not None
+        self._told[node] = (view.epoch, self.ground.now)
+        if last is not None and last[0] == view.epoch and epoch == view.epoch - 1:
+            self.ground.send(node, NextView(view.epoch, last[1]))
+        else:
+            self.ground.send(node, WholeView(view))
+
+    def answer_stranger(self, session: int, envelope: Envelope) -> None:
+        """Who has a view of this hive and is no member any more hears so."""
+        view, now = self.ground.view, self.ground.now
+        if view is None or not 0 < envelope.epoch < view.epoch:
+            return
+        if now - self._told.get(envelope.source, (0, -inf))[1] >= ASK_SECONDS:
+            self._told[envelope.source] = (view.epoch, now)
+            self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, WholeView(view))))
+
+    # --- refusing ------------------------------------------------------------------------------------------------
+
+    def listens(self, session: int, envelope: Envelope) -> bool:
+        """Whether the message is for this node and of its hive; where not, the sender hears why, if it should."""
+        ground, latest = self.ground, self.latest
+        if latest is not None and envelope.hive == latest.hive and envelope.generation != latest.generation:
+            if envelope.generation > latest.generation:
+                return isinstance(envelope.body, WholeView)
+            if ground.view is not None and ground.view.generation == latest.generation:
+                ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, WholeView(ground.view))))
+            return False
+        refusal = self._refusal(envelope)
+        if refusal is not None and refusal.sentence:
+            ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, refusal)))
+        return refusal is None
+
+    def _refusal(self, envelope: Envelope) -> Refused | None:
+        """Why this node will not listen; a refusal without a sentence is a silent one."""
+        ground, view = self.ground, self.latest
+        address = ground.settings.address
+        if envelope.source == ground.me:
+            if not self.life.was_live:
+                itself = f"the peer given is this node itself ({address})"
+                ground.effects.append(Exit(1, f"{itself}; name another node of the hive"))
+            return Refused(ProtocolError.code, "")
+        if envelope.destination not in (b"", ground.me):
+            return Refused(ProtocolError.code, f"{address} is another node than the one that was meant")
+        if view is None:
+            if isinstance(envelope.body, WholeView):
+                return None
+            return Refused(UnstableError.code, f"{address} is itself waiting for a hive")
+        if envelope.hive and envelope.hive != view.hive:
+            sentence = (
+                f"{address} belongs to hive {view.hive.hex()[:8]}, but this data directory to hive "
+                f"{envelope.hive.hex()[:8]}; start with another directory (-r), or name a peer of its own hive"
+            )
+            return Refused(StartError.code, sentence)
+        return None

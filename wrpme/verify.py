@@ -1,0 +1,100 @@
+"""Compares the copies of an arc while it is served: the owner's digests travel in the stream to each holder.
+
+A comparison in the stream sees exactly what the writes before it have made, here and there, so that nothing has to
+stop for it and no difference in time is taken for a difference of copies.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from wrpme.copying import Copy
+from wrpme.entries import alias_in, digest_of
+from wrpme.errors import UnstableError
+from wrpme.ground import Origin
+from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, COPY_WINDOW_RANGES, VERIFY_ALIASES_MAX
+from wrpme.messages import Answer, Pair, Text, VerifyArc
+from wrpme.replica import Replica
+
+
+class Verification:
+    """Of one arc, which this node owns and serves."""
+
+    def __init__(self, replica: Replica, origin: Origin, request: VerifyArc) -> None:
+        self.replica = replica
+        self._origin = origin
+        self._request = request
+        self._cursor = replica.low
+        self._entries = 0
+        self._bound = replica.low
+        self._open = 0
+        self._over = False
+        self._differing: dict[Copy, list[str]] = {
+            copy: [] for copy in replica.copies.values() if copy.node in replica.arc.holders
+        }
+        replica.on_change.append(self._changed)
+
+    def go_on(self) -> None:
+        """Sends comparisons up to the window; answers when all have come back."""
+        replica = self.replica
+        while not self._over and self._cursor < replica.high and self._open < COPY_WINDOW_RANGES:
+            replica.end_turn()  # what was written before the comparison is to be in the stream before it
+            pairs = self._next_range()
+            low, self._cursor = self._cursor, self._bound
+            digest = digest_of(pairs)
+            self._entries += len(pairs)
+            self._open += len(self._differing)
+            for copy in self._differing:
+                copy.compare(low, self._cursor, digest, self._watcher(copy, pairs))
+        if not self._over and not self._open:
+            self._answer()
+
+    def _next_range(self) -> list[Pair]:
+        replica, size = self.replica, 0
+        pairs: list[Pair] = []
+        self._bound = replica.high
+        for key, value in replica.pairs(self._cursor, replica.high):
+            if len(pairs) >= COPY_RANGE_ENTRIES_MAX or (pairs and size + len(value) > COPY_RANGE_BYTES_MAX):
+                self._bound = key
+                break
+            pairs.append((key, value))
+            size += len(key) + len(value)
+        return pairs
+
+    def _watcher(self, copy: Copy, pairs: list[Pair]) -> Callable[[Answer], None]:
+        here = {key: value[:16] for key, value in pairs}
+
+        def take(answer: Answer) -> None:
+            self._open -= 1
+            if not answer.same:
+                there = dict(answer.have)
+                keys = [key for key in here.keys() | there.keys() if here.get(key) != there.get(key)]
+                # Where versions agree and digests do not, any of the range may be it.
+                names = sorted(alias_in(key).decode("utf-8", "replace") for key in keys or here)
+                self._differing[copy] += names or ["?"]
+            self.go_on()
+
+        return take
+
+    def _answer(self) -> None:
+        self._over = True
+        self.replica.on_change.remove(self._changed)
+        ground = self.replica.ground
+        copies = [
+            {
+                "node": ground.address_of(copy.node),
+                "differing": len(aliases),
+                "aliases": sorted(aliases)[:VERIFY_ALIASES_MAX],
+            }
+            for copy, aliases in self._differing.items()
+        ]
+        wanted = len(self.replica.arc.wanted)
+        found = {"entries": self._entries, "wanted": wanted, "copies": copies}
+        ground.reply(self._origin, Text(self._request.id, json.dumps(found)))
+
+    def _changed(self) -> None:
+        """Another version of the arc: the streams are others now."""
+        self._over = True
+        error = UnstableError("the hive changed while copies were compared; try again")
+        self.replica.ground.fail(self._origin, self._request.id, error)
