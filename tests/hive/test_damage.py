@@ -113,6 +113,28 @@ def test_a_damaged_node_joins_anew(tmp_path: Path, damage: Callable[[Path], None
         assert log_of(hive, index).count("founding hive") == (1 if index == 0 else 0)
 
 
+def test_what_has_another_copy_is_served_all_the_time(tmp_path: Path) -> None:
+    async def before(hive: Daemons) -> dict[str, bytes]:
+        await hive.until_stable(3)
+        async with Client(hive.addresses, timeout=10.0) as client:
+            return await fill(client)
+
+    async def after(hive: Daemons, contents: dict[str, bytes]) -> None:
+        async with Client(hive.addresses, timeout=10.0) as client:
+            await until_joined_again(client, hive.addresses[1])
+            assert await check_nothing_wrong(client, contents) == ENTRIES
+
+    with Daemons(tmp_path, 3, "--replication", "2") as hive:
+        hive.start_all(range(3))
+        contents = asyncio.run(before(hive))
+        hive.terminate(1)
+        spoil_log(directory_of(hive, 1))
+        hive.start(1)
+        asyncio.run(after(hive, contents))
+        hive.check_alive()
+        assert "was set aside as" in log_of(hive, 1)
+
+
 def test_a_node_whose_file_is_damaged_while_it_runs(tmp_path: Path) -> None:
     """Its tables are opened and checked when they are read, so a start may well go well."""
 
