@@ -148,6 +148,9 @@ class Node:
             self.life.stop()
             self._tick()
         elif isinstance(event, PersistFailed):
+            if ground.lives:  # the others need not find out
+                ground.reports.append(Down(ground.me, self.settings.incarnation, planned=True))
+                self._send_reports()
             refused = f"the disk refused to take a write ({event.reason}); this node stops"
             ground.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
         elif not isinstance(event, SessionClosed):
