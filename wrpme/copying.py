@@ -353,10 +353,14 @@ class Sink:
         ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
 
         def acknowledge() -> None:
-            if replica.sink is self and replica.arc.version == version:
+            if not self._is_frozen(version):
                 ground.send_ack(self.source, ack)
 
         ground.after_disk(acknowledge)
+
+    def _is_frozen(self, version: int) -> bool:
+        """Whether another version of the arc was adopted since: then nothing of this one is acknowledged any more."""
+        return self.replica.sink is not self or self.replica.arc.version != version
 
     def _digest(self, item: Fill | Compare) -> bytes:
         return digest_of(list(self.replica.pairs(item.low, item.high)))
