@@ -99,7 +99,9 @@ class Copy:
         self.cursor = self.replica.high
         self.phase = Phase.COUNTS
         self._report_after = -1
-        self.write(list(self.replica.queue), self.replica.sequence)
+        # Of each entry only the latest: a holder that has it must not fall back behind it, not even for a moment.
+        latest = {pending.key: pending for pending in self.replica.queue}
+        self.write(list(latest.values()), self.replica.sequence)
         self._push(Counts())
         self._send()
 
@@ -351,10 +353,14 @@ class Sink:
         ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
 
         def acknowledge() -> None:
-            if replica.sink is self and replica.arc.version == version:
+            if not self._is_frozen(version):
                 ground.send_ack(self.source, ack)
 
         ground.after_disk(acknowledge)
+
+    def _is_frozen(self, version: int) -> bool:
+        """Whether another version of the arc was adopted since: then nothing of this one is acknowledged any more."""
+        return self.replica.sink is not self or self.replica.arc.version != version
 
     def _digest(self, item: Fill | Compare) -> bytes:
         return digest_of(list(self.replica.pairs(item.low, item.high)))

@@ -28,7 +28,7 @@ from wrpme.messages import (
     GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, Refused, RemoveAll, Report, Request, StopNode,
     StreamAcks, Streams, Tail, VerifyArc, WholeView,
 )  # fmt: skip
-from wrpme.picture import Activated, Back, Change, Down, Forget, Join, Leave, NodeId, Synced, View
+from wrpme.picture import Activated, Back, Change, Down, Forget, Join, Leave, NodeId, State, Synced, View
 from wrpme.router import Router
 from wrpme.spread import Spread
 from wrpme.status import figures
@@ -75,6 +75,7 @@ class Node:
         self.router = Router(self.ground, self.table, self.life.not_serving, self.life.quorum, local)
         self.wake_at = now
         self._again_at = now
+        self._early_beacons: dict[NodeId, Envelope] = {}
 
     @property
     def view(self) -> View | None:
@@ -147,6 +148,9 @@ class Node:
             self.life.stop()
             self._tick()
         elif isinstance(event, PersistFailed):
+            if ground.lives:  # the others need not find out
+                ground.reports.append(Down(ground.me, self.settings.incarnation, planned=True))
+                self._send_reports()
             refused = f"the disk refused to take a write ({event.reason}); this node stops"
             ground.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
         elif not isinstance(event, SessionClosed):
@@ -261,10 +265,10 @@ class Node:
                 return
             if isinstance(body, AskView | WholeView) and envelope.incarnation == member.incarnation:
                 ground.beacons.answered(source, ground.now)
-        elif not isinstance(body, Report):
-            return
         else:
             self.spread.answer_stranger(session, envelope)
+            if not isinstance(body, Report):
+                return
         self._on_body(source, session, envelope)
 
     def _on_body(self, source: NodeId, session: int, envelope: Envelope) -> None:
@@ -280,9 +284,8 @@ class Node:
             for ack in body.acks:
                 self.table.on_ack(source, ack)
         elif isinstance(body, Beacon):
-            if self.view is not None and envelope.epoch == self.view.epoch:
-                ground.beacons.promise(source, ground.now)
-                ground.send(source, BeaconAck(body.sent, envelope.incarnation))
+            self._early_beacons[source] = envelope
+            self._answer_beacons()
         elif isinstance(body, BeaconAck):
             if body.incarnation == self.settings.incarnation:
                 ground.beacons.acknowledged(source, body.sent, ground.now)
@@ -295,6 +298,18 @@ class Node:
             self._on_activation(source, body)
         else:
             self.council.on_message(source, body)
+
+    def _answer_beacons(self) -> None:
+        """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
+        ground, view = self.ground, self.view
+        assert view is not None
+        for source, envelope in list(self._early_beacons.items()):
+            if envelope.epoch > view.epoch:
+                continue
+            del self._early_beacons[source]
+            if envelope.epoch == view.epoch and isinstance(envelope.body, Beacon):
+                ground.beacons.promise(source, ground.now)
+                ground.send(source, BeaconAck(envelope.body.sent, envelope.incarnation))
 
     def _on_report(self, source: NodeId, report: Report) -> None:
         """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
@@ -326,6 +341,8 @@ class Node:
         self.council.adopt(view)
         self._watch()
         ground.beacons.due = ground.now
+        self._early_beacons = {node: late for node, late in self._early_beacons.items() if node in ground.members}
+        self._answer_beacons()
         if tell:
             self.spread.tell_all(before, view)
         self.life.adopt(view)
@@ -347,6 +364,10 @@ class Node:
             elif known is not None and known.incarnation != member.incarnation:
                 ground.beacons.forget(member.id, ground.now)
                 ground.say("info", f"view {view.epoch}: {member.address} has started again")
+        for gone in before.members if before else ():
+            if gone.id not in ground.members:
+                word = "has left" if gone.state is State.LEAVING else "is not waited for any longer, and no member now"
+                ground.say("info", f"view {view.epoch}: {gone.address} {word}")
         condition = views.condition(view)
         if before is None or views.condition(before) != condition:
             ground.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")

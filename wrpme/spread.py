@@ -110,7 +110,7 @@ class Spread:
             if member.id != ground.me:
                 self._tell(member.id, ground.known_epochs[member.id])
         for member in before.members if before is not None else ():
-            if member.id not in ground.members:
+            if member.id not in (*ground.members, ground.me):
                 ground.send_to(member.address, WholeView(view))
 
     def compare_epochs(self, source: NodeId, epoch: int) -> None:
@@ -137,8 +137,11 @@ class Spread:
 
     def answer_stranger(self, session: int, envelope: Envelope) -> None:
         """Who has a view of this hive and is no member any more hears so."""
-        view = self.ground.view
-        if view is not None and 0 < envelope.epoch < view.epoch:
+        view, now = self.ground.view, self.ground.now
+        if view is None or not 0 < envelope.epoch < view.epoch:
+            return
+        if now - self._told.get(envelope.source, (0, -inf))[1] >= ASK_SECONDS:
+            self._told[envelope.source] = (view.epoch, now)
             self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, WholeView(view))))
 
     # --- refusing ------------------------------------------------------------------------------------------------

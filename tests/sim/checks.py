@@ -28,7 +28,8 @@ class Checks:
         """A power loss took what was not synced, as ``--no-sync`` allows: acknowledged writes may be gone."""
         self._epochs: dict[int, tuple[bytes, int]] = {}
         self._versions: dict[tuple[int, bytes], Version] = {}
-        self._on_disk: set[bytes] = set()
+        self._on_disk: dict[bytes, tuple[bytes, Version, set[int]]] = {}
+        """By content the key and version of its write, and on whose disks it has been."""
         self._countdown = VALIDATED_ONE_IN
 
     def sample(self, aliases: list[str]) -> None:
@@ -49,6 +50,10 @@ class Checks:
         if before is not None and before[0] == view.hive:
             assert view.epoch >= before[1], f"{machine} adopts epoch {view.epoch} after {before[1]}"
         self._epochs[machine.index] = (view.hive, view.epoch)
+        former = self.views.get((view.hive, view.generation, view.epoch - 1))
+        if former is not None:
+            more = set(view.voters) - set(former.voters)
+            assert len(more) <= 1, f"view {view.epoch} has {len(more)} new voters"
         self.world.say(machine, f"adopts view {view.epoch}")
 
     def newest(self) -> View | None:
@@ -87,8 +92,9 @@ class Checks:
             if value is None:
                 self._versions.pop(mark, None)
                 continue
-            self._on_disk.add(content_in(value)[:24])
             version, before = version_in(value), self._versions.get(mark)
+            known = self._on_disk.setdefault(content_in(value)[:24], (key, version, set()))
+            known[2].add(machine.index)
             self._versions[mark] = version
             if before is not None and version < before and view is not None and node is not None:
                 holders = view.arcs[arc_at(view, hash_in(key))].holders
@@ -96,5 +102,16 @@ class Checks:
 
     def acknowledged(self, content: bytes) -> None:
         """A client hears that its write was carried out."""
-        if not self.lossy:
-            assert content[:24] in self._on_disk, f"{content[:24]!r} was acknowledged before it was on any disk"
+        if self.lossy:
+            return
+        assert content[:24] in self._on_disk, f"{content[:24]!r} was acknowledged before it was on any disk"
+        key, version, where = self._on_disk[content[:24]]
+        view = self.newest()
+        if view is None:
+            return
+        arc = view.arcs[arc_at(view, hash_in(key))]
+        if arc.version == version[0]:
+            for machine in self.world.machines:
+                if machine.identity in arc.holders:
+                    told = f"{content[:24]!r} was acknowledged before it was on the disk of the holder {machine}"
+                    assert machine.index in where, told

@@ -23,6 +23,7 @@ class Mixture:
     power: float = 0.0
     blackout: float = 0.0
     stop: float = 0.0
+    leave: float = 0.0
     cut: float = 0.0
     isolate: float = 0.0
     hang: float = 0.0
@@ -43,7 +44,7 @@ class Mixture:
     """Power loss of all while one has adopted a view and another has a write on its way to the disk."""
 
 
-KINDS = ("crash", "power", "blackout", "stop", "cut", "isolate", "hang", "reset")
+KINDS = ("crash", "power", "blackout", "stop", "leave", "cut", "isolate", "hang", "reset")
 
 
 class Faults:
@@ -193,6 +194,12 @@ class Faults:
         if machine := self._any():
             machine.stop()
             self._restart(machine, 6.0 + self._absence())
+
+    def _leave(self) -> None:
+        machine = self._any()
+        if machine is not None:
+            machine.leave()
+            self._restart(machine, self.world.random.uniform(3.0, 12.0))
 
     def _hang(self) -> None:
         if machine := self._any():
