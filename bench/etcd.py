@@ -73,6 +73,8 @@ class EtcdConnection(asyncio.Protocol):
         self._waiting = b""
         self._reading = False
         self._received = b""
+        self._hearing = False
+        self._gathered: list[bytes] = []
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -94,6 +96,13 @@ class EtcdConnection(asyncio.Protocol):
         if self._window < 0:
             self._waiting = frames
         else:
+            self._write(frames)
+
+    def _write(self, frames: bytes) -> None:
+        """What is said while it listens leaves in one write: an answer to a ping goes with the next request."""
+        if self._hearing:
+            self._gathered.append(frames)
+        else:
             self._transport.write(frames)
 
     # --- what asyncio calls --------------------------------------------------------------------------------------
@@ -107,6 +116,7 @@ class EtcdConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._buffer:
             data = self._buffer + data
+        self._hearing = True
         at, end = 0, len(data)
         while end - at >= 9:
             high, low, kind, flags, stream = _FRAME.unpack_from(data, at)
@@ -116,6 +126,10 @@ class EtcdConnection(asyncio.Protocol):
             self._heard(kind, flags, stream, data[at + 9 : after])
             at = after
         self._buffer = data[at:]
+        self._hearing = False
+        if self._gathered:
+            self._transport.write(b"".join(self._gathered))
+            self._gathered.clear()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.answered(None, ENDED)
@@ -135,14 +149,14 @@ class EtcdConnection(asyncio.Protocol):
         elif kind == _WINDOW_UPDATE and stream == 0:
             self._window += _LONG.unpack(payload)[0]
             if self._waiting and self._window >= 0:
-                self._transport.write(self._waiting)
+                self._write(self._waiting)
                 self._waiting = b""
         elif kind == _SETTINGS and not flags & _ACK:
-            self._transport.write(_frame(_SETTINGS, _ACK, 0, b""))
+            self._write(_frame(_SETTINGS, _ACK, 0, b""))
             if not self.ready.done():
                 self.ready.set_result(None)
         elif kind == _PING and not flags & _ACK:
-            self._transport.write(_frame(_PING, _ACK, 0, payload))
+            self._write(_frame(_PING, _ACK, 0, payload))
         elif kind == _RESET and stream == self._stream:
             self.answered(None, "the stream was reset")
         elif kind in (_GOAWAY, _CONTINUATION):

@@ -2,13 +2,13 @@
 
 Both run on this machine in rounds, one after the other, never both at a time: each round starts a new cluster on empty
 directories of the same file system, fills it, warms it up, and measures puts (updates of random keys), gets, and both
-mixed. A client has one request in flight and asks again as soon as it is answered; both kinds of client are as light as
-each other, so that it is the servers that are measured. A client of etcd has one connection, spread evenly over the
-members; one of wrpme has one to each node and asks the owner of the key, as the client library does. Every key belongs
-to one client, which knows what it put there last: a get that gives anything else counts as wrong.
+mixed. A client has one request in flight and asks again as soon as it is answered. Both kinds of client are as light as
+their protocol allows, so that it is the servers that are measured. A client of etcd has one connection, spread evenly
+over the members; one of wrpme has one to each node and asks the owner of the key, as the client library does. Every key
+belongs to one client, which knows what it put there last: a get that gives anything else counts as wrong.
 
-The last two columns are the processor time that a request cost, in microseconds: in the one process that all the
-clients share, and in those of the three nodes together.
+The columns ``client`` and ``servers`` are the processor time that a request cost, in microseconds: in the one process
+that all the clients share, and in those of the three nodes together.
 """
 
 from __future__ import annotations
