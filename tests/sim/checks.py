@@ -8,6 +8,7 @@ from tests.sim.machine import Machine
 from wrpme.effects import Operation
 from wrpme.entries import Version, content_in, hash_in, version_in
 from wrpme.picture import View
+from wrpme.replica import Replica, Role
 from wrpme.ring import arc_at, hash_of
 
 if TYPE_CHECKING:
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 VALIDATED_ONE_IN = 8
 SAMPLED_MAX = 8
+WATCH_SECONDS = 0.25
+
+
+def assert_same(owner: Machine, mine: dict[bytes, bytes], other: Machine, theirs: dict[bytes, bytes]) -> None:
+    """Raises AssertionError naming the entries that two copies differ in."""
+    differing = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+    told = [(key[9:].decode(), mine.get(key, b"")[24:48], theirs.get(key, b"")[24:48]) for key in differing]
+    assert not differing, f"the copies of {owner} and {other} differ: {told[:3]}"
 
 
 class Checks:
@@ -78,6 +87,27 @@ class Checks:
                     if other is not machine and other.node is not None:
                         both = other.node.serves(position, other.local())
                         assert not both, f"{machine} and {other} both serve {position:016x}"
+
+    # --- copies --------------------------------------------------------------------------------------------------
+
+    def watch_copies(self) -> None:
+        """Now and then: where nothing is on its way, all holders have the same on their disks."""
+        for machine in self.world.machines:
+            if machine.node is not None and not machine.paused:
+                for replica in machine.node.table.mine:
+                    if replica.serving and not replica.queue and replica.copies:
+                        self._compare_holders(machine, replica)
+        self.world.agenda.after(WATCH_SECONDS, self.watch_copies)
+
+    def _compare_holders(self, owner: Machine, replica: Replica) -> None:
+        mine = dict(owner.disk.seen.scan(replica.low, replica.high))
+        for other in self.world.machines:
+            if other is owner or other.node is None or other.identity not in replica.arc.holders:
+                continue
+            theirs = other.node.table.ending(replica.arc.end)
+            if theirs is not None and theirs.arc == replica.arc and theirs.role is Role.HOLDER and theirs.sink:
+                if theirs.sink.complete and not theirs.landing:
+                    assert_same(owner, mine, other, dict(other.disk.seen.scan(replica.low, replica.high)))
 
     # --- the disk ------------------------------------------------------------------------------------------------
 

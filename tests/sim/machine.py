@@ -11,7 +11,8 @@ from tests.sim.network import Link
 from wrpme.daemon import identity
 from wrpme.daemon.runner import lapsed
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded,
+    Woken,
 )  # fmt: skip
 from wrpme.messages import LeaveNode, Request
 from wrpme.node import Node

@@ -207,6 +207,7 @@ def _pending(world: World) -> Scenario:
     random = world.random
     mixture = Mixture(crash=1.0, hang=1.0, cut=1.0, stop=0.5, reset=0.5, blow_seconds=1.5)
     mixture.slow_disk = random.choice((0.02, 0.1))
+    mixture.crash_at_slow = random.choice((0.0, 0.05))
     mixture.hang_mid_turn = random.choice((0.0, 0.002))
     return Scenario(
         nodes=random.choice((3, 3, 4)),
