@@ -144,6 +144,9 @@ LOCAL_START_SECONDS_MAX = 60.0
 LOCAL_ASK_SECONDS = 0.05
 """How often a starting hive is looked at."""
 
+SWITCH_SECONDS = 0.0002
+"""How long the loop may keep the disk's thread from telling that a batch is written."""
+
 # --- connections, disk and log of the daemon -------------------------------------------------------------------------
 SESSIONS_OPTION_MAX = 1_000_000
 LINK_IDLE_SECONDS = 60.0
