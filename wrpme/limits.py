@@ -129,6 +129,8 @@ PING_SECONDS = 1.5
 once..."""
 SILENT_SECONDS_MAX = 4.5
 """...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
+RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
+"""A node that stops as planned has answered by then what it had taken."""
 STATUS_SECONDS = 2 * CONNECT_SECONDS_MAX
 """A node that has not told its figures by then is shown as silent."""
 VIEW_SECONDS = 0.5
