@@ -1,0 +1,383 @@
+"""Everything goes wrong with five real daemons: ``python -m tests.hive.nemesis --minutes 10 --seed S``.
+
+The daemons run in network namespaces, each with a small disk of its own. Faults come in bursts, drawn from the seed,
+while clients (:mod:`tests.hive.clients`) ask for entries. Then everything is healed, the hive has to become stable,
+its copies have to agree, and what the clients saw is judged. Exit code 1 if anything was wrong. For root only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+import msgspec
+
+from tests.hive.clients import Saw
+from tests.hive.daemons import environment, wrpmed, wrpmesh
+from tests.hive.netns import Namespaces, missing
+from tests.sim.linear import is_linearizable
+
+HOSTS = [f"10.77.7.{number}" for number in range(1, 6)]
+HUB = "10.77.7.100"
+PORT = 5909
+DISK_MEGABYTES = 96
+YOUNG_SECONDS = 11.0
+"""A hive suspects nobody in its first 10 s."""
+STABLE_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 20.0
+
+
+class Nemesis:
+    """``directory`` gets the logs; it is kept where something was wrong."""
+
+    def __init__(self, directory: Path, net: Namespaces, seed: int, replication: int, grace: float) -> None:
+        self.directory = directory
+        self.net = net
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.options = ["--replication", str(replication), "--grace", str(grace)]
+        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.faults: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self.begun = monotonic()
+        self._clients: subprocess.Popen[bytes] | None = None
+
+    def say(self, line: str) -> None:
+        """To the terminal and to the story of the run."""
+        told = f"{monotonic() - self.begun:8.2f} {line}"
+        print(told, flush=True)
+        with open(self.directory / "faults.log", "a", encoding="utf-8") as file:
+            file.write(told + "\n")
+
+    # --- daemons -------------------------------------------------------------------------------------------------
+
+    def root(self, node: int) -> Path:
+        """The disk of a node."""
+        return self.directory / f"disk{node}"
+
+    def address(self, node: int) -> str:
+        """Of a node."""
+        return f"{HOSTS[node - 1]}:{PORT}"
+
+    def start(self, node: int) -> None:
+        """Starts it if it does not run."""
+        running = self.processes.get(node)
+        if running is not None and running.poll() is None:
+            return
+        if running is not None and running.returncode not in (0, -signal.SIGKILL):
+            self.wrong.append(f"node {node} ended by itself with {running.returncode}")
+        peers = [word for other in range(1, 6) if other != node for word in ("--peer", self.address(other))]
+        founding = [] if node != 1 or (self.root(node) / "db").exists() else ["founds"]
+        options = [] if founding else peers
+        command = wrpmed("-a", self.address(node), "-r", str(self.root(node) / "db"), "-l", f"{node}.log", *options)
+        with open(self.directory / f"{node}.err", "ab") as errors:
+            self.processes[node] = subprocess.Popen(
+                [*self.net.inside(str(node)), *command, *self.options],
+                cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+            )  # fmt: skip
+
+    def kill(self, node: int) -> None:
+        """kill -9, and gone when it returns."""
+        process = self.processes.get(node)
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def mount(self) -> None:
+        """A small disk for each node."""
+        for node in range(1, 6):
+            self.root(node).mkdir()
+            size = f"size={DISK_MEGABYTES}m"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", size, "wrpme", str(self.root(node))], check=True)
+
+    def unmount(self) -> None:
+        """The disks go, and all that ran."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        if self._clients is not None and self._clients.poll() is None:
+            self._clients.kill()
+            self._clients.wait()
+        for node in range(1, 6):
+            subprocess.run(["umount", "-l", str(self.root(node))], check=False, capture_output=True)
+
+    # --- faults: each begins, and gives what heals it ------------------------------------------------------------
+
+    def one(self) -> int:
+        """A node that runs."""
+        return self.random.choice([node for node, process in self.processes.items() if process.poll() is None])
+
+    def fault_kill(self) -> Callable[[], None]:
+        node = self.one()
+        self.say(f"kill -9 {node}")
+        self.kill(node)
+        return lambda: self.start(node)
+
+    def fault_pause(self) -> Callable[[], None]:
+        node = self.one()
+        process = self.processes[node]
+        self.say(f"pause {node}")
+        process.send_signal(signal.SIGSTOP)
+        return lambda: process.send_signal(signal.SIGCONT)
+
+    def _block(self, pairs: list[tuple[int, int]], how: str) -> Callable[[], None]:
+        for source, target in pairs:
+            self.net.block(source, target, how)
+
+        def heal() -> None:
+            for source, target in pairs:
+                self.net.unblock(source, target, how)
+
+        return heal
+
+    def fault_cut(self) -> Callable[[], None]:
+        node, how = self.one(), self.random.choice(("DROP", "REJECT"))
+        self.say(f"cut {node} off ({how})")
+        others = [other for other in range(1, 6) if other != node]
+        return self._block([(node, other) for other in others] + [(other, node) for other in others], how)
+
+    def fault_split(self) -> Callable[[], None]:
+        some, how = self.random.sample(range(1, 6), 2), self.random.choice(("DROP", "REJECT"))
+        self.say(f"split {some} from the rest ({how})")
+        rest = [other for other in range(1, 6) if other not in some]
+        pairs = [(a, b) for a in some for b in rest]
+        return self._block(pairs + [(b, a) for a, b in pairs], how)
+
+    def fault_one_way(self) -> Callable[[], None]:
+        source, target = self.random.sample(range(1, 6), 2)
+        self.say(f"one way: nothing of {source} arrives at {target}")
+        return self._block([(source, target)], "DROP")
+
+    def fault_non_transitive(self) -> Callable[[], None]:
+        a, b = self.random.sample(range(1, 6), 2)
+        self.say(f"{a} and {b} do not see each other")
+        return self._block([(a, b), (b, a)], self.random.choice(("DROP", "REJECT")))
+
+    def fault_stop(self) -> Callable[[], None]:
+        node = self.one()
+        self.say(f"planned stop of {node}")
+        process = self.processes[node]
+        process.send_signal(signal.SIGTERM)
+
+        def heal() -> None:
+            try:
+                code = process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                self.wrong.append(f"node {node} did not stop in {STOP_SECONDS_MAX:.0f} s")
+                self.kill(node)
+            else:
+                if code:
+                    self.wrong.append(f"the planned stop of node {node} ended with {code}")
+            self.start(node)
+
+        return heal
+
+    def fault_full(self) -> Callable[[], None]:
+        node = self.one()
+        self.say(f"the disk of {node} is full")
+        ballast = self.root(node) / "ballast"
+        subprocess.run(["dd", "if=/dev/zero", f"of={ballast}", "bs=1M"], check=False, capture_output=True)
+        return lambda: ballast.unlink(missing_ok=True)
+
+    def fault_join(self) -> Callable[[], None]:
+        """It leaves for good; a new one comes to its place."""
+        node = self.one()
+        self.say(f"{node} leaves, and another node joins in its place")
+        through = self.random.choice([other for other in range(1, 6) if other != node])
+        asked = subprocess.Popen(
+            [*self.net.inside("hub"), *wrpmesh("--daemon", self.address(through), "leave", self.address(node))],
+            cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+        def heal() -> None:
+            try:
+                asked.wait(STOP_SECONDS_MAX)
+                left = self.processes[node].wait(STOP_SECONDS_MAX if asked.returncode == 0 else 0.1) == 0
+            except subprocess.TimeoutExpired:
+                asked.kill()
+                left = False
+            if left:
+                shutil.rmtree(self.root(node) / "db")
+                (self.root(node) / "db").mkdir()
+            self.start(node)
+
+        return heal
+
+    def power(self) -> None:
+        """All at once, and all again."""
+        self.say("power loss of all")
+        self.faults["power"] += 1
+        for process in self.processes.values():
+            process.kill()
+        for process in self.processes.values():
+            process.wait()
+        for node in self.random.sample(range(1, 6), 5):
+            sleep(self.random.random() * 0.5)
+            self.start(node)
+
+    # --- the run -------------------------------------------------------------------------------------------------
+
+    def run(self, seconds: float) -> bool:
+        """Whether all was well."""
+        self.mount()
+        for node in range(1, 6):
+            self.start(node)
+        self.until_stable()
+        result = self.directory / "saw"
+        addresses = [self.address(node) for node in range(1, 6)]
+        command = [sys.executable, "-m", "tests.hive.clients", str(self.seed), str(result), *addresses]
+        with open(self.directory / "clients.err", "ab") as errors:
+            self._clients = subprocess.Popen(
+                [*self.net.inside("hub"), *command], cwd=self.directory, env=environment(),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            )  # fmt: skip
+        sleep(YOUNG_SECONDS)
+        end = monotonic() + seconds
+        while monotonic() < end:
+            self._burst()
+            sleep(self.random.uniform(0.5, 6.0))
+        self.say("everything is healed")
+        self.tell("stop")
+        self.until_stable()
+        self.tell("final")
+        self.verify()
+        saw = msgspec.msgpack.decode(result.read_bytes(), type=Saw)
+        self.judge(saw)
+        return not self.wrong
+
+    def _burst(self) -> None:
+        """One to three faults, each for a while of its own."""
+        kinds = {
+            "kill": 4, "pause": 4, "cut": 2, "split": 2, "one_way": 2, "non_transitive": 2, "stop": 2, "full": 1,
+            "join": 1, "power": 1,
+        }  # fmt: skip
+        heals: list[tuple[float, Callable[[], None]]] = []
+        busy = False
+        for _ in range(self.random.choice((1, 1, 2, 3))):
+            kind = self.random.choices(list(kinds), list(kinds.values()))[0]
+            if kind == "power":
+                if not heals:
+                    self.power()
+                    return
+                continue
+            if kind in ("full", "join", "stop") and busy:
+                continue
+            busy = busy or kind in ("full", "join", "stop")
+            self.faults[kind] += 1
+            heal = getattr(self, f"fault_{kind}")()
+            seconds = self.random.choice((0.1, 1.0, 3.0, 10.0)) * self.random.uniform(0.3, 1.0)
+            heals.append((monotonic() + seconds, heal))
+            sleep(self.random.random())
+        for when, heal in sorted(heals, key=lambda pair: pair[0]):
+            sleep(max(0.0, when - monotonic()))
+            heal()
+        self.say("healed")
+
+    def tell(self, word: str) -> None:
+        """To the clients, and waits for their answer."""
+        assert self._clients is not None and self._clients.stdin is not None and self._clients.stdout is not None
+        self._clients.stdin.write(f"{word}\n".encode())
+        self._clients.stdin.flush()
+        if not self._clients.stdout.readline():
+            raise AssertionError(f"the clients failed: {(self.directory / 'clients.err').read_text('utf-8')[-2000:]}")
+
+    def shell(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        """A command of the shell, from the hub."""
+        daemons = [word for node in range(1, 6) for word in ("--daemon", self.address(node))]
+        command = [*self.net.inside("hub"), *wrpmesh("--timeout", str(STABLE_SECONDS_MAX), *daemons, *words)]
+        return subprocess.run(command, cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL,
+                              capture_output=True, check=False)  # fmt: skip
+
+    def until_stable(self) -> None:
+        """All five, with all copies."""
+        end = monotonic() + STABLE_SECONDS_MAX
+        while True:
+            done = self.shell("wait_stable", "5")
+            status = self.shell("hive_status").stdout.decode()
+            if done.returncode == 0 and all(f"{host}:" in status for host in HOSTS):
+                return
+            if monotonic() > end:
+                self.wrong.append(f"not stable after {STABLE_SECONDS_MAX:.0f} s: {status}{done.stderr.decode()}")
+                return
+
+    def verify(self) -> None:
+        """All copies agree."""
+        done = self.shell("verify")
+        self.say(f"verify: {done.stdout.decode().strip()}{done.stderr.decode().strip()}")
+        if done.returncode:
+            self.wrong.append(f"verify: {done.stderr.decode().strip()}")
+        for node in range(1, 6):
+            for path in (self.directory / f"{node}.err", self.directory / f"{node}.log"):
+                text = path.read_text("utf-8", "replace") if path.exists() else ""
+                if "Traceback" in text or "defect" in text:
+                    self.wrong.append(f"{path.name} has a traceback")
+
+    def judge(self, saw: Saw) -> None:
+        """The histories, the set and the counters; then the table."""
+        undecided = 0
+        for alias, history in saw.histories.items():
+            verdict = is_linearizable(history)
+            undecided += verdict is None
+            if verdict is False:
+                self.wrong.append(f"the history of {alias} is not linearizable")
+                (self.directory / f"history-{alias}").write_text("\n".join(map(str, history)), "utf-8")
+        self.wrong += [f"the acknowledged entry {alias} is lost" for alias in saw.set_lost]
+        for which, (sure, unsure, value) in enumerate(saw.counters):
+            if not sure <= value <= sure + unsure:
+                self.wrong.append(f"counter {which} is {value} after {sure} increments and {unsure} unknown ones")
+        print("\noperations")
+        for outcome, number in sorted(saw.outcomes.items()):
+            print(f"    {outcome:<28}{number:>9,}")
+        print("faults\n    " + ", ".join(f"{kind} {number}" for kind, number in sorted(self.faults.items())))
+        print(f"histories      {len(saw.histories)} ({undecided} too tangled to judge)")
+        print(f"set            {saw.set_acknowledged} acknowledged, {len(saw.set_lost)} lost")
+        print(f"unavailable    {saw.longest_seconds:.2f} s at most, from {saw.longest_at - self.begun:.2f}")
+        print(f"anomalies      {len(self.wrong)}")
+        for line in self.wrong:
+            print(f"    {line}")
+
+
+def run(seconds: float, seed: int, replication: int, grace: float) -> bool:
+    """A whole run; whether all was well."""
+    directory = Path(tempfile.mkdtemp(prefix="wrpme-nemesis-"))
+    well = False
+    with Namespaces(HOSTS, HUB) as net:
+        nemesis = Nemesis(directory, net, seed, replication, grace)
+        try:
+            well = nemesis.run(seconds)
+        finally:
+            nemesis.unmount()
+    print(f"seed {seed}, replication {replication}: {'all was well' if well else f'see {directory}'}")
+    if well:
+        shutil.rmtree(directory)
+    return well
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.hive.nemesis", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--replication", type=int, default=0, help="2 or 3; the seed chooses")
+    options = parser.parse_args()
+    if reason := missing("iptables", "mount"):
+        print(f"the nemesis needs more: {reason}", file=sys.stderr)
+        return 2
+    replication = options.replication or random.Random(options.seed).choice((2, 3))
+    grace = random.Random(options.seed + 1).choice((5.0, 20.0, 60.0))
+    return 0 if run(60 * options.minutes, options.seed, replication, grace) else 1
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    sys.exit(main())
