@@ -144,7 +144,10 @@ def test_an_acknowledgement_is_for_what_it_names() -> None:
     made[A].tick()
     made.settle()
     made.lease(A, B)
-    first, second = made[A].ask(Put(1, "one", b"1")), made[A].ask(Put(2, "two", b"2"))
+    first = made[A].ask(Put(1, "one", b"1"))
+    made[A].persist()
+    second = made[A].ask(Put(2, "two", b"2"))
+    assert items(made, Writes) == 2
     made.lose(1)
     for _ in range(5):
         made[A].persist()
