@@ -1,10 +1,11 @@
-"""What benchmarks share: a hive that is up, and percentiles."""
+"""What benchmarks share: a hive that is up, percentiles, what the system says of disks and processes."""
 
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,3 +31,27 @@ def percentile(sorted_values: list[float], share: float) -> float:
     if not sorted_values:
         return float("nan")
     return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
+
+
+def file_system(directory: Path) -> str:
+    """The kind of file system that a directory is on, and its device."""
+    best, shown = "", "an unknown file system"
+    for line in Path("/proc/mounts").read_text().splitlines():
+        device, at, kind = line.split()[:3]
+        if directory.resolve().is_relative_to(at) and len(at) >= len(best):
+            best, shown = at, f"{kind} on {device}"
+    return shown
+
+
+def processor_seconds(processes: Iterable[int]) -> float:
+    """The processor time that these processes have used, all their threads, user and system."""
+    ticks = 0
+    for process in processes:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def end_by_signal() -> None:
+    """SIGTERM ends a benchmark as Ctrl-C does: with all processes that it started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

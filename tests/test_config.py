@@ -21,13 +21,15 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.root == str(tmp_path / "db" / "127.0.0.1-5909")
     assert (config.log_file, config.log_console, config.log_level) == ("", None, "info")
     assert (config.sync, config.transient, config.sessions) == (True, False, 10_000)
+    assert (config.replication, config.grace_seconds) == (0, 60.0)
+    assert json.loads(config.as_json())["replication"] is None, "that of the hive"
 
 
 def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line = (
         "--address 0.0.0.0:7000 --advertise Node1:7000 --peer node2:1 --peer=[::1]:2 --peer node2:1 --root data "
-        "--log-file log --log-console --log-level debug --no-sync --sessions 5"
+        "--log-file log --log-console --log-level debug --no-sync --sessions 5 --replication 3 --grace 1.5"
     )
     config = parse(line.split())
     assert str(config.address) == "0.0.0.0:7000"
@@ -36,9 +38,20 @@ def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.root == str(tmp_path / "data")
     assert (config.log_file, config.log_console, config.log_level) == (str(tmp_path / "log"), True, "debug")
     assert (config.sync, config.sessions) == (False, 5)
+    assert (config.replication, config.grace_seconds) == (3, 1.5)
+    assert json.loads(config.as_json())["replication"] == 3
     long = parse(["--address", "h:1", "--root", "data", "--log-file", "log", "--log-console"])
     assert parse(["-a", "h:1", "-r", "data", "-l", "log", "-o"]) == long
     assert json.loads(config.as_json())["peers"] == ["node2:1", "[::1]:2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "replication", "grace_seconds"),
+    [("--replication 1 --grace 0", 1, 0.0), ("--replication=5 --grace=31536000", 5, 31_536_000.0)],
+)
+def test_copies_and_grace_at_their_bounds(line: str, replication: int, grace_seconds: float) -> None:
+    config = parse(line.split())
+    assert (config.replication, config.grace_seconds) == (replication, grace_seconds)
 
 
 def test_transient_has_no_directory() -> None:
@@ -59,8 +72,7 @@ WRONG = [
     ("--adress h:1", 'did you mean "--address"?'),
     ("--addr h:1", 'did you mean "--address"?'),
     ("--log", 'there is no option "--log"'),
-    ("--replication 2", 'there is no option "--replication"'),
-    ("--grace 60", 'there is no option "--grace"'),
+    ("--replicas 2", 'there is no option "--replicas", did you mean "--replication"?'),
     ("-x", 'there is no option "-x"'),
     ("start", '"start" is no option'),
     ("--no-sync=1", "--no-sync takes no value"),
@@ -74,6 +86,8 @@ WRONG = [
     ("--log-file", "--log-file needs a value"),
     ("--log-level", "--log-level needs a value"),
     ("--sessions", "--sessions needs a value"),
+    ("--replication", "--replication needs a value"),
+    ("--grace", "--grace needs a value"),
     ("-a 127.0.0.1", '--address: "127.0.0.1" has no port'),
     ("-a h:99999", "--address: the port"),
     ("--advertise h:x", "--advertise: the port"),
@@ -94,6 +108,18 @@ WRONG = [
     ("--sessions=-1", "a number from 1"),
     ("--sessions 1e3", "a number from 1"),
     ("--sessions 99999999999999999999", "a number from 1"),
+    ("--replication 0", "a number of copies from 1 to 5"),
+    ("--replication 6", "a number of copies from 1 to 5"),
+    ("--replication=-1", "a number of copies from 1 to 5"),
+    ("--replication 02", "a number of copies from 1 to 5"),
+    ("--replication two", "a number of copies from 1 to 5"),
+    ("--replication=", "a number of copies from 1 to 5"),
+    ("--grace=-1", "a number of seconds from 0"),
+    ("--grace 1m", "a number of seconds from 0"),
+    ("--grace nan", "a number of seconds from 0"),
+    ("--grace inf", "a number of seconds from 0"),
+    ("--grace 31536001", "a number of seconds from 0"),
+    ("--grace=", "a number of seconds from 0"),
     ("--transient --root data", "leave one of them out"),
 ]
 
@@ -116,5 +142,5 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             parse([option])
         assert caught.value.code == 0
         shown = capsys.readouterr().out
-        for name in ("--address", "--advertise", "--peer", "--root", "--log-file", "--no-sync", "--sessions"):
-            assert name in shown
+        names = "--address --advertise --peer --root --log-file --no-sync --sessions --replication --grace"
+        assert all(name in shown for name in names.split())

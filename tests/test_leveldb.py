@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -14,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from wrpme.daemon import _plyvel
+from wrpme.daemon import _plyvel, homecoming
 from wrpme.daemon.leveldb import FORMAT, FORMAT_KEY, open_store
-from wrpme.errors import StorageError
+from wrpme.errors import DamagedError, DiskFullError, StorageError
 from wrpme.store import Store
 
 NOBODY = 65534
@@ -61,7 +62,7 @@ def scratch(path: Path, place: float = 0.5) -> None:
     path.write_bytes(content)
 
 
-def refused(directory: Path) -> str:
+def refused(directory: Path, kind: type[StorageError] = StorageError) -> str:
     """The sentence with which the directory is refused, as it is opened or as it is read."""
     with pytest.raises(StorageError) as caught:
         store = open_store(str(directory))
@@ -69,6 +70,7 @@ def refused(directory: Path) -> str:
             keys(store)
         finally:
             store.close()
+    assert type(caught.value) is kind
     assert "\n" not in caught.value.sentence
     assert str(directory) in caught.value.sentence
     return caught.value.sentence
@@ -100,7 +102,7 @@ def test_a_damaged_directory_is_told(tmp_path: Path, template: Path, damage: Cal
     shutil.copytree(template, directory)
     damage(directory)
     tables = set(directory.glob("*.ldb"))
-    assert "damaged" in refused(directory)
+    assert "damaged" in refused(directory, DamagedError)
     assert tables <= set(directory.glob("*.ldb")), "the remains are left as they are"
 
 
@@ -119,6 +121,15 @@ def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"picture")
     assert "holiday.jpg" in refused(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_the_way_back_to_the_hive_is_no_foreign_thing(tmp_path: Path) -> None:
+    (tmp_path / "hive").write_text("bees: 40000\n")
+    assert "hive" in refused(tmp_path)
+    homecoming.write(str(tmp_path), homecoming.Home("ab", ("127.0.0.1:5910",)))
+    open_store(str(tmp_path)).close()
+    open_store(str(tmp_path)).close()
+    assert homecoming.read(str(tmp_path)) is not None
 
 
 def test_a_foreign_leveldb_is_left_alone(tmp_path: Path) -> None:
@@ -140,6 +151,15 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
     store.write([(FORMAT_KEY, b"wrpme 2")], sync=True)
     store.close()
     assert "another version of wrpme (wrpme 2)" in refused(tmp_path)
+
+
+def test_a_full_disk_where_the_directory_shall_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "makedirs", full)
+    with pytest.raises(DiskFullError, match="is full"):
+        open_store(str(tmp_path / "data"))
 
 
 def test_an_empty_file_system_is_taken(tmp_path: Path) -> None:
@@ -224,10 +244,10 @@ def test_a_full_disk_stops_all_writing(tmp_path: Path, monkeypatch: pytest.Monke
             return Full()
 
     monkeypatch.setattr(store, "_database", Database())
-    with pytest.raises(StorageError, match="is full"):
+    with pytest.raises(DiskFullError, match="is full"):
         put(store, b"b")
     monkeypatch.setattr(store, "_database", proper)
-    with pytest.raises(StorageError, match="is full"):
+    with pytest.raises(DiskFullError, match="is full"):
         put(store, b"b")
     assert store.get(b"b") is None
     store.close()

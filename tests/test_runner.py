@@ -11,9 +11,10 @@ from tests.daemon_parts import Daemon, Raw, daemon, echo, envelope, play
 from wrpme.daemon import runner as runners
 from wrpme.daemon.disk import Done
 from wrpme.effects import (
-    Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, ReplyTo, Say, StopAsked, TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, ReplyTo, Say, StopAsked, TurnEnded,
+    Woken,
 )  # fmt: skip
-from wrpme.errors import StorageError, TooLargeError, UnstableError
+from wrpme.errors import DamagedError, DiskFullError, StorageError, TooLargeError, UnstableError
 from wrpme.limits import FRAME_BYTES_MAX
 from wrpme.messages import AskView, Content, Failed, Get, Put, Request
 from wrpme.messages import Done as DoneReply
@@ -108,6 +109,49 @@ def test_a_disk_that_refuses_is_told_to_the_node() -> None:
             d.runner._handle(Woken())
             disk.finish(StorageError("the disk is full"))
             assert await d.finished() == Exit(1, "the disk is full")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("failure", [DiskFullError("the disk is full"), DamagedError("a table is damaged")])
+def test_trouble_that_can_be_mended_is_kept(failure: DiskFullError | DamagedError) -> None:
+    """By a write, and by a read; whatever else the disk may do is not of that kind."""
+
+    async def written(error: StorageError) -> StorageError | None:
+        disk = HeldDisk()
+        async with daemon(disk=disk) as d:
+            d.node.on_event = lambda event: (
+                [Persist(1, [], False)]
+                if isinstance(event, Woken)
+                else [Exit(1, event.reason)]
+                if isinstance(event, PersistFailed)
+                else []
+            )
+            d.runner._handle(Woken())
+            disk.finish(error)
+            await d.finished()
+            d.runner.defect(DiskFullError("what comes later does not matter"))
+            return d.runner.trouble
+
+    async def scenario() -> None:
+        assert await written(failure) is failure
+        assert await written(StorageError("the directory is gone")) is None
+        async with daemon() as d:
+            d.runner.defect(failure)
+            await d.finished()
+            assert d.runner.trouble is failure
+
+    play(scenario)
+
+
+def test_the_process_hears_of_each_new_view() -> None:
+    async def scenario() -> None:
+        heard: list[int] = []
+        async with daemon() as d:
+            d.runner._adopted = lambda: heard.append(1)
+            d.node.on_event = lambda event: [Adopted(2), Adopted(3)] if isinstance(event, Woken) else []
+            d.runner._handle(Woken())
+            assert heard == [1, 1]
 
     play(scenario)
 

@@ -72,7 +72,12 @@ class Beacons:
 
     def lease_until(self, nodes: Iterable[NodeId]) -> float:
         """Until when all these nodes let this one serve; for ever if there are none."""
-        return min((self._acknowledged.get(node, -inf) + LEASE_SECONDS for node in nodes), default=inf)
+        until = inf
+        for node in nodes:
+            lease = self._acknowledged.get(node, -inf) + LEASE_SECONDS
+            if lease < until:
+                until = lease
+        return until
 
     def silent(self, now: float) -> list[NodeId]:
         """Neighbours without a sign for 3/4 L."""

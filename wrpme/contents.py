@@ -92,7 +92,12 @@ class Contents:
         """Into the gathering batch and the shadow; ``held`` is what the entry was before."""
         ground = self.ground
         ground.serial += 1
-        removal = expiry_in(value) == REMOVED
+        expiry = expiry_in(value)
+        removal = expiry == REMOVED
+        if not expiry and held is not None and len(held) == len(value):  # nothing to count, and it is in the index
+            ground.write([(key, value)])
+            pending = self.shadow[key] = Pending(key, value, ground.batch, ground.serial)
+            return pending
         if held is not None or not removal:
             ground.write(operations_for(key, value, held is not None))
             before = (1, size_of(key, held)) if held is not None else (0, 0)

@@ -47,6 +47,8 @@ class Copy:
         self.phase = Phase.WAITING
         self.not_before = 0.0
         self.cursor = replica.low
+        self.streamed = 0
+        """The number of the last write that was handed to this copy, or that its comparison will meet."""
         self.acknowledged = 0
         """The number of the last write that this copy has on disk; means something only when it counts."""
         self.watchers: dict[int, Callable[[Answer], None]] = {}
@@ -89,6 +91,7 @@ class Copy:
     def begin(self) -> None:
         """Starts a new run."""
         self._open_stream()
+        self.streamed = self.replica.sequence
         self.cursor = self.replica.low
         self.phase = Phase.RUNNING
         self._pump()
@@ -101,7 +104,8 @@ class Copy:
         self._report_after = -1
         # Of each entry only the latest: a holder that has it must not fall back behind it, not even for a moment.
         latest = {pending.key: pending for pending in self.replica.queue}
-        self.write(list(latest.values()), self.replica.sequence)
+        self._write(list(latest.values()), self.replica.sequence)
+        self.streamed = self.replica.sequence
         self._push(Counts())
         self._send()
 
@@ -150,7 +154,7 @@ class Copy:
 
     def _count(self) -> None:
         self.phase = Phase.COUNTS
-        self.acknowledged = self.replica.streamed
+        self.acknowledged = self.streamed
         self._report_after = self.replica.sequence
         self._push(Counts())
         self._send()
@@ -186,10 +190,20 @@ class Copy:
             self._stream.settle(self._settled)
             self.replica.ground.send_stream(self.node, self._stream.news())
 
-    def write(self, pendings: Sequence[Pending], through: int) -> None:
-        """The writes of a turn, the last of which has the number ``through``."""
-        if self.phase is Phase.WAITING:
-            return
+    def catch_up(self) -> None:
+        """Hands over what was written since the last time."""
+        replica = self.replica
+        if replica.sequence > self.streamed and self.phase is not Phase.WAITING:
+            fresh = replica.since(self.streamed)
+            self.streamed = replica.sequence
+            self._write(fresh, replica.sequence)
+            if not self.counts and self._stream.bytes > COPY_OUTBOX_BYTES_MAX:
+                self.stop()
+            else:
+                self._send()
+
+    def _write(self, pendings: Sequence[Pending], through: int) -> None:
+        """Writes, the last of which has the number ``through``."""
         pairs: list[Pair] = []
         size = 0
         for pending in pendings:
@@ -201,13 +215,10 @@ class Copy:
                     pairs, size = [], 0
         if pairs:
             self._marks.append((self._push(Writes(tuple(pairs))), through))
-        if not self.counts and self._stream.bytes > COPY_OUTBOX_BYTES_MAX:
-            self.stop()
-            return
-        self._send()
 
     def compare(self, low: bytes, high: bytes, digest: bytes, then: Callable[[Answer], None]) -> None:
-        """Compares a range with a node that counts, at this moment of the stream."""
+        """Compares a range with a node that counts, as it is after all writes so far."""
+        self.catch_up()
         self.watchers[self._push(Compare(low, high, digest))] = then
         self._send()
 
@@ -353,10 +364,14 @@ class Sink:
         ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
 
         def acknowledge() -> None:
-            if replica.sink is self and replica.arc.version == version:
+            if not self._is_frozen(version):
                 ground.send_ack(self.source, ack)
 
         ground.after_disk(acknowledge)
+
+    def _is_frozen(self, version: int) -> bool:
+        """Whether another version of the arc was adopted since: then nothing of this one is acknowledged any more."""
+        return self.replica.sink is not self or self.replica.arc.version != version
 
     def _digest(self, item: Fill | Compare) -> bytes:
         return digest_of(list(self.replica.pairs(item.low, item.high)))

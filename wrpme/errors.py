@@ -151,6 +151,21 @@ class InternalError(WrpmeError):
     code = 17
 
 
+class DiskFullError(StorageError):
+    """The disk of the data directory takes no more; the node serves nothing until there is space again."""
+
+    word = "disk_full"
+    code = 18
+    not_carried_out = True
+
+
+class DamagedError(StorageError):
+    """The data directory is the node's own, but what it holds is not what was written there."""
+
+    word = "damaged"
+    code = 19
+
+
 def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
     return [root] + [leaf for branch in root.__subclasses__() for leaf in _tree(branch)]
 

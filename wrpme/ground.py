@@ -18,10 +18,10 @@ from wrpme.beacon import Beacons
 from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings
 from wrpme.entries import SETTLED_PREFIX, settled_in, settled_key, settled_value, successor
 from wrpme.errors import WrpmeError
-from wrpme.limits import EVENTS_KEPT, STREAM_BYTES_USUAL
+from wrpme.limits import COPY_SILENCE_SECONDS, EVENTS_KEPT, STREAM_BYTES_USUAL
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.picture import NOBODY, Change, Member, NodeId, View
-from wrpme.stream import bytes_of
+from wrpme.stream import size_of_stream
 from wrpme.tally import Tally
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Ground:
         self._operations: list[Operation] = []
         self._streams: dict[NodeId, list[Stream]] = {}
         self._stream_bytes: dict[NodeId, int] = {}
+        self._in_flight_to: dict[NodeId, float] = {}
+        """When streams were sent to a node that has not answered since."""
         self._acks: dict[NodeId, dict[tuple[int, int, int], StreamAck]] = {}
         self.members: dict[NodeId, Member] = {}
         self._must_sync = False
@@ -117,11 +119,29 @@ class Ground:
 
     def send_stream(self, node: NodeId, message: Stream) -> None:
         """Leaves at the end of the call, with all that there is for the node."""
-        size = self._stream_bytes.get(node, 0) + sum(map(bytes_of, message.items))
+        size = self._stream_bytes.get(node, 0) + size_of_stream(message)
         self._streams.setdefault(node, []).append(message)
         self._stream_bytes[node] = size
         if size >= STREAM_BYTES_USUAL:
             self._flush_streams(node)
+
+    def may_stream(self, node: NodeId) -> bool:
+        """Whether further writes leave for the node now; else they gather until it has answered."""
+        sent = self._in_flight_to.get(node)
+        return sent is None or self.now - sent >= COPY_SILENCE_SECONDS
+
+    def on_answered(self, node: NodeId) -> None:
+        """A node has answered a message of streams."""
+        self._in_flight_to.pop(node, None)
+
+    def owe_answer(self, node: NodeId) -> None:
+        """A message of streams gets one answer, once all that came with it is on disk; if there is nothing to
+        acknowledge, an empty one."""
+
+        def answer() -> None:
+            self._acks.setdefault(node, {})
+
+        self.after_disk(answer)
 
     def send_ack(self, node: NodeId, ack: StreamAck) -> None:
         """Leaves at the end of the call; a later acknowledgement of the same run takes the place of an earlier one."""
@@ -143,6 +163,7 @@ class Ground:
 
     def _flush_streams(self, node: NodeId) -> None:
         self._stream_bytes.pop(node, None)
+        self._in_flight_to[node] = self.now
         self.send(node, Streams(tuple(self._streams.pop(node))))
 
     def send_to(self, address: str, body: Body) -> None:

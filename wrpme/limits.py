@@ -59,7 +59,7 @@ STOP_GATHER_SECONDS = 0.1
 EXPEL_LOOK_SECONDS = 1.0
 """How often a voter looks whether somebody has been down for longer than the grace."""
 STRETCHES_MAX = 16
-STRETCHES_USUAL = 8
+STRETCHES_USUAL = 4
 """With few nodes to take from a node gets this many stretches: wide enough that later nodes can take from them."""
 ARCS_PER_MEMBER_MAX = 2 * STRETCHES_MAX
 SLOTS = 65_536
@@ -170,6 +170,12 @@ FILES_BESIDE_CLIENTS = 1200
 BLOCK_CACHE_BYTES = 64 * MIB
 WRITE_BUFFER_BYTES = 16 * MIB
 """What gathers in memory (and in the log that a start reads again) before it becomes a table."""
+DISK_FREE_BYTES_MIN = 2 * WRITE_BUFFER_BYTES
+"""A node that left service as its disk was full tries to come back when so much is free: the log that is read again
+becomes a table, and the next one must have room too."""
+DISK_CHECK_SECONDS = 1.0
+DISK_CHECK_SECONDS_MAX = 10.0
+"""Where the disk was full again soon after the node came back, which would go on for ever."""
 STARTS_MAX = (1 << 31) - 1
 """So that an incarnation fits into 63 bits."""
 THROTTLE_LINES_MAX = 10

@@ -34,6 +34,7 @@ from wrpme.spread import Spread
 from wrpme.status import figures
 from wrpme.table import Table
 
+_HOT = {Forward, Forwarded, Streams, StreamAcks}
 _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAcks, Complaint)
 """Bodies that count only from the very incarnation that the view has."""
 
@@ -120,12 +121,11 @@ class Node:
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """One event at the time ``now``, which never goes back; gives the effects in order."""
-        ground = self.ground
+        ground, view = self.ground, self.view
         ground.now = now
         if isinstance(event, TurnEnded):
-            if ground.disk_is_free:  # else it gathers on: one message to each holder goes with each batch
-                self.table.end_turn()  # before the disk: what is acknowledged has been handed to every copy
-                ground.flush()
+            self.table.end_turn(ground.disk_is_free)  # before the disk: what is acknowledged was handed to every copy
+            ground.flush()
         elif isinstance(event, Persisted):
             ground.on_persisted(event.batch)
             self.table.settle()
@@ -148,11 +148,25 @@ class Node:
             self.life.stop()
             self._tick()
         elif isinstance(event, PersistFailed):
+            if ground.lives:  # the others need not find out
+                ground.reports.append(Down(ground.me, self.settings.incarnation, planned=True))
+                self._send_reports()
             refused = f"the disk refused to take a write ({event.reason}); this node stops"
             ground.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
         elif not isinstance(event, SessionClosed):
             raise AssertionError(f"unknown event {event!r}")
-        return self._finish()
+        hot = isinstance(event, TurnEnded | Persisted) or (
+            isinstance(event, Received) and type(event.envelope.body) in _HOT
+        )
+        return self._finish_hot() if hot and not ground.reports and self.view is view else self._finish()
+
+    def _finish_hot(self) -> list[Effect]:
+        """After what happens all the time, and concerns no voter: these look at the next tick."""
+        ground = self.ground
+        ground.flush_messages()
+        self.wake_at = min(self.wake_at, ground.now + TICK_SECONDS)
+        effects, ground.effects = ground.effects, []
+        return effects
 
     def _finish(self) -> list[Effect]:
         """Reports to the voters, and when to be woken."""
@@ -180,6 +194,7 @@ class Node:
         if self.view is not None:
             for member in self.view.members:
                 if member.address == address:
+                    self.ground.on_answered(member.id)  # or never will be: what was on its way may be lost
                     self.table.on_link(member.id)
 
     # --- time ----------------------------------------------------------------------------------------------------
@@ -277,7 +292,9 @@ class Node:
         elif isinstance(body, Streams):
             for stream in body.streams:
                 self.table.on_stream(source, stream)
+            ground.owe_answer(source)
         elif isinstance(body, StreamAcks):
+            ground.on_answered(source)
             for ack in body.acks:
                 self.table.on_ack(source, ack)
         elif isinstance(body, Beacon):

@@ -54,8 +54,6 @@ class Replica(Contents):
         self.role = Role.ASLEEP
         self.serving = False
         self.sequence = 0
-        self.streamed = 0
-        """The number of the last write that was handed to the copies."""
         self.copies: dict[NodeId, Copy] = {}
         """One for each other holder, and for each node that receives a copy."""
         self.sink: Sink | None = None
@@ -165,16 +163,15 @@ class Replica(Contents):
 
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
 
-    def end_turn(self) -> None:
-        """Hands what was written since the last turn to the copies."""
-        if self.sequence > self.streamed:
-            if self.copies and self.serving:
-                fresh = self._since(self.streamed)
-                for copy in self.copies.values():
-                    copy.write(fresh, self.sequence)
-            self.streamed = self.sequence
+    def end_turn(self, disk_is_free: bool) -> None:
+        """Hands what was written to the copies: to those that count as soon as their node has answered what it was
+        sent before, to others at the latest with the batch for the disk, as nobody waits for their acknowledgement."""
+        if self.serving:
+            for copy in self.copies.values():
+                if self.ground.may_stream(copy.node) if copy.counts else disk_is_free:
+                    copy.catch_up()
 
-    def _since(self, number: int) -> Sequence[Pending]:
+    def since(self, number: int) -> Sequence[Pending]:
         """The writes of the queue after that number, which are its last ones."""
         queue = self.queue
         return [queue[-back] for back in range(min(self.sequence - number, len(queue)), 0, -1)]
@@ -189,7 +186,10 @@ class Replica(Contents):
         persisted = self.ground.persisted
         self.land(persisted)
         if self.serving or self._ends_what_was_begun():
-            through = min((copy.acknowledged for copy in self.copies.values() if copy.counts), default=None)
+            through: int | None = None
+            for copy in self.copies.values():
+                if copy.counts and (through is None or copy.acknowledged < through):
+                    through = copy.acknowledged
             self._commit(persisted, through)
             mark = self._announce_after
             if self.serving and mark is not None and self.committed >= mark:
@@ -349,7 +349,6 @@ class Replica(Contents):
         for pending in self.queue:
             self.sequence += 1
             pending.number = self.sequence
-        self.streamed = self.sequence
         self.pending_bytes = sum(len(pending.value) for pending in self.queue)
         self._announce_after = self.sequence
         others = [node for node in self.arc.holders if node in self.ground.alive and node != self.ground.me]
@@ -418,7 +417,7 @@ class Replica(Contents):
         """A copy began to count: the lease needs its node from now on."""
         self._needed = tuple(node for node, copy in self.copies.items() if copy.counts)
 
-    def on_stream(self, source: NodeId, message: Stream, may_begin: bool) -> None:
+    def on_stream(self, source: NodeId, message: Stream, may_begin: Callable[[Replica], bool]) -> None:
         """Items from the owner."""
         if self.role is Role.ASLEEP:
             if self.sink is not None and source == self.sink.source:
@@ -430,7 +429,7 @@ class Replica(Contents):
         begins = message.first == 1 and (self.sink is None or message.run > self.sink.run)
         if begins and accepts(self.arc, message.version):
             if self.role is Role.INCOMING:
-                if not may_begin:
+                if not may_begin(self):
                     Sink.refuse(self.ground, source, message)
                     return
                 self.forget_received()

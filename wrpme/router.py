@@ -16,8 +16,9 @@ from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, Un
 from wrpme.ground import Ground, Origin
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX, STOP_SECONDS_MAX
 from wrpme.messages import (
-    READS, Beacon, Cas, Count, EntryRequest, ForgetNode, Forward, GetConfig, GetStatus, GetUpdate, GetView, LeaveNode,
-    NodeRequest, PrefixScan, Put, Recover, RemoveAll, RemoveIf, Reply, Request, StopNode, Update, VerifyArc, ViewIs,
+    READS, Beacon, Cas, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry, GetRemove,
+    GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf,
+    Reply, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.picture import NOBODY, Arc, NodeId, State
 from wrpme.replica import Role
@@ -25,6 +26,8 @@ from wrpme.ring import arc_at, check_alias, check_content, hash_of, owner_among
 from wrpme.table import Table
 
 _WITH_CONTENT = (Put, Update, GetUpdate, Cas)
+_WITH_COMPARAND = (Cas, RemoveIf)
+_ENTRIES = (Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry)
 _TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc)
 
 
@@ -58,14 +61,14 @@ class Router:
         """Answers, now or later, or passes on."""
         kind = type(request)
         self.requests[kind] = self.requests.get(kind, 0) + 1
-        if isinstance(request, _TO_NODES):
+        if isinstance(request, _ENTRIES):
+            self._for_entry(origin, request)
+        elif isinstance(request, _TO_NODES):
             self._for_node(origin, request)
         elif isinstance(request, GetView):
             self._get_view(origin, request)
         elif isinstance(request, ForgetNode | Recover):
             self._local[kind](origin, request)
-        else:
-            self._for_entry(origin, request)
 
     def _for_entry(self, origin: Origin, request: EntryRequest) -> None:
         try:
@@ -74,7 +77,7 @@ class Router:
                 check_content(request.content)
                 if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
                     raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
-            if isinstance(request, Cas | RemoveIf):
+            if isinstance(request, _WITH_COMPARAND):
                 check_content(request.comparand)
         except (UsageError, TooLargeError) as error:
             self.ground.fail(origin, request.id, error)

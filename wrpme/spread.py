@@ -110,7 +110,7 @@ class Spread:
             if member.id != ground.me:
                 self._tell(member.id, ground.known_epochs[member.id])
         for member in before.members if before is not None else ():
-            if member.id not in ground.members:
+            if member.id not in (*ground.members, ground.me):
                 ground.send_to(member.address, WholeView(view))
 
     def compare_epochs(self, source: NodeId, epoch: int) -> None:

@@ -15,8 +15,17 @@ from wrpme.messages import Fill, Item, Stream, Writes
 def bytes_of(item: Item) -> int:
     """About how large an item is on the wire."""
     if isinstance(item, Fill | Writes):
-        return sum(len(key) + len(value) for key, value in item.pairs)
+        size = 64
+        for key, value in item.pairs:
+            size += len(key) + len(value)
+        return size
     return 64
+
+
+def size_of_stream(message: Stream) -> int:
+    """About how large a message is on the wire."""
+    items = message.items
+    return bytes_of(items[0]) if len(items) == 1 else sum(map(bytes_of, items))
 
 
 class Outgoing:
@@ -28,15 +37,16 @@ class Outgoing:
         self.acknowledged = 0
         self.bytes = 0
         """Of what is not acknowledged."""
-        self._unacknowledged: deque[tuple[int, Item]] = deque()
+        self._unacknowledged: deque[tuple[int, Item, int]] = deque()
         self._unsent: list[Item] = []
         self._settled = 0
 
     def push(self, item: Item) -> int:
         """Adds an item; gives its number."""
         self.last += 1
-        self.bytes += bytes_of(item)
-        self._unacknowledged.append((self.last, item))
+        size = bytes_of(item)
+        self.bytes += size
+        self._unacknowledged.append((self.last, item, size))
         self._unsent.append(item)
         return self.last
 
@@ -56,9 +66,11 @@ class Outgoing:
     def again(self) -> list[Stream]:
         """Everything unacknowledged, to be sent again."""
         self._unsent = []
-        return self._messages(self.acknowledged + 1, [item for _, item in self._unacknowledged])
+        return self._messages(self.acknowledged + 1, [item for _, item, _ in self._unacknowledged])
 
     def _messages(self, first: int, items: Sequence[Item]) -> list[Stream]:
+        if len(items) == 1:
+            return [Stream(self.end, self.version, self.run, first, tuple(items), self._settled)]
         messages: list[Stream] = []
         start = size = 0
         for index, item in enumerate(items):
@@ -75,7 +87,7 @@ class Outgoing:
             return False
         self.acknowledged = upto
         while self._unacknowledged and self._unacknowledged[0][0] <= upto:
-            self.bytes -= bytes_of(self._unacknowledged.popleft()[1])
+            self.bytes -= self._unacknowledged.popleft()[2]
         return True
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import inf
 
 from wrpme import ring
-from wrpme.copying import Copy, Phase, schedule
+from wrpme.copying import Copy, schedule
 from wrpme.entries import (
     ENTRIES, alias_in, expiry_and_key_in, expiry_in, hash_in, hints_until, index_range, key_of, key_range,
     operations_for, removal,
@@ -158,10 +158,11 @@ class Table:
             if copy.node == node:
                 copy.on_link()
 
-    def end_turn(self) -> None:
+    def end_turn(self, disk_is_free: bool) -> None:
         """What was written since the last one goes to the copies."""
         for replica in self.ground.touched:
-            replica.end_turn()
+            if replica.copies:
+                replica.end_turn(disk_is_free)
 
     @property
     def settled(self) -> bool:
@@ -182,10 +183,13 @@ class Table:
         replica = self.ending(message.end)
         if replica is None:
             return
+        replica.on_stream(source, message, self._may_begin)
+
+    def _may_begin(self, replica: Replica) -> bool:
+        """Whether this node can take one more copy."""
         now = self.ground.now
         active = sum(other.sink.active(now) for other in self.mine if other.sink and other is not replica)
-        may_begin = active < COPIES_IN_MAX and self.ground.persisted >= self._wipe_batch
-        replica.on_stream(source, message, may_begin)
+        return active < COPIES_IN_MAX and self.ground.persisted >= self._wipe_batch
 
     def on_ack(self, source: NodeId, message: StreamAck) -> None:
         """The receiver of a copy of this node answers."""
@@ -194,9 +198,10 @@ class Table:
             return
         copy = replica.copies.get(source)
         if copy is not None:
+            before = copy.phase
             copy.on_ack(message)
             replica.settle()
-            if copy.phase is not Phase.RUNNING:
+            if copy.phase is not before:
                 schedule(self.copies(), self.ground.now)
 
     # --- scans ---------------------------------------------------------------------------------------------------

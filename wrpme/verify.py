@@ -39,7 +39,6 @@ class Verification:
         """Sends comparisons up to the window; answers when all have come back."""
         replica = self.replica
         while not self._over and self._cursor < replica.high and self._open < COPY_WINDOW_RANGES:
-            replica.end_turn()  # what was written before the comparison is to be in the stream before it
             pairs = self._next_range()
             low, self._cursor = self._cursor, self._bound
             digest = digest_of(pairs)

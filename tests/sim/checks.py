@@ -8,6 +8,7 @@ from tests.sim.machine import Machine
 from wrpme.effects import Operation
 from wrpme.entries import Version, content_in, hash_in, version_in
 from wrpme.picture import View
+from wrpme.replica import Replica, Role
 from wrpme.ring import arc_at, hash_of
 
 if TYPE_CHECKING:
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 VALIDATED_ONE_IN = 8
 SAMPLED_MAX = 8
+WATCH_SECONDS = 0.25
+
+
+def assert_same(owner: Machine, mine: dict[bytes, bytes], other: Machine, theirs: dict[bytes, bytes]) -> None:
+    """Raises AssertionError naming the entries that two copies differ in."""
+    differing = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+    told = [(key[9:].decode(), mine.get(key, b"")[24:48], theirs.get(key, b"")[24:48]) for key in differing]
+    assert not differing, f"the copies of {owner} and {other} differ: {told[:3]}"
 
 
 class Checks:
@@ -28,7 +37,8 @@ class Checks:
         """A power loss took what was not synced, as ``--no-sync`` allows: acknowledged writes may be gone."""
         self._epochs: dict[int, tuple[bytes, int]] = {}
         self._versions: dict[tuple[int, bytes], Version] = {}
-        self._on_disk: set[bytes] = set()
+        self._on_disk: dict[bytes, tuple[bytes, Version, set[int]]] = {}
+        """By content the key and version of its write, and on whose disks it has been."""
         self._countdown = VALIDATED_ONE_IN
 
     def sample(self, aliases: list[str]) -> None:
@@ -49,6 +59,10 @@ class Checks:
         if before is not None and before[0] == view.hive:
             assert view.epoch >= before[1], f"{machine} adopts epoch {view.epoch} after {before[1]}"
         self._epochs[machine.index] = (view.hive, view.epoch)
+        former = self.views.get((view.hive, view.generation, view.epoch - 1))
+        if former is not None:
+            more = set(view.voters) - set(former.voters)
+            assert len(more) <= 1, f"view {view.epoch} has {len(more)} new voters"
         self.world.say(machine, f"adopts view {view.epoch}")
 
     def newest(self) -> View | None:
@@ -74,6 +88,27 @@ class Checks:
                         both = other.node.serves(position, other.local())
                         assert not both, f"{machine} and {other} both serve {position:016x}"
 
+    # --- copies --------------------------------------------------------------------------------------------------
+
+    def watch_copies(self) -> None:
+        """Now and then: where nothing is on its way, all holders have the same on their disks."""
+        for machine in self.world.machines:
+            if machine.node is not None and not machine.paused:
+                for replica in machine.node.table.mine:
+                    if replica.serving and not replica.queue and replica.copies:
+                        self._compare_holders(machine, replica)
+        self.world.agenda.after(WATCH_SECONDS, self.watch_copies)
+
+    def _compare_holders(self, owner: Machine, replica: Replica) -> None:
+        mine = dict(owner.disk.seen.scan(replica.low, replica.high))
+        for other in self.world.machines:
+            if other is owner or other.node is None or other.identity not in replica.arc.holders:
+                continue
+            theirs = other.node.table.ending(replica.arc.end)
+            if theirs is not None and theirs.arc == replica.arc and theirs.role is Role.HOLDER and theirs.sink:
+                if theirs.sink.complete and not theirs.landing:
+                    assert_same(owner, mine, other, dict(other.disk.seen.scan(replica.low, replica.high)))
+
     # --- the disk ------------------------------------------------------------------------------------------------
 
     def written(self, machine: Machine, operations: list[Operation]) -> None:
@@ -87,8 +122,9 @@ class Checks:
             if value is None:
                 self._versions.pop(mark, None)
                 continue
-            self._on_disk.add(content_in(value)[:24])
             version, before = version_in(value), self._versions.get(mark)
+            known = self._on_disk.setdefault(content_in(value)[:24], (key, version, set()))
+            known[2].add(machine.index)
             self._versions[mark] = version
             if before is not None and version < before and view is not None and node is not None:
                 holders = view.arcs[arc_at(view, hash_in(key))].holders
@@ -96,5 +132,16 @@ class Checks:
 
     def acknowledged(self, content: bytes) -> None:
         """A client hears that its write was carried out."""
-        if not self.lossy:
-            assert content[:24] in self._on_disk, f"{content[:24]!r} was acknowledged before it was on any disk"
+        if self.lossy:
+            return
+        assert content[:24] in self._on_disk, f"{content[:24]!r} was acknowledged before it was on any disk"
+        key, version, where = self._on_disk[content[:24]]
+        view = self.newest()
+        if view is None:
+            return
+        arc = view.arcs[arc_at(view, hash_in(key))]
+        if arc.version == version[0]:
+            for machine in self.world.machines:
+                if machine.identity in arc.holders:
+                    told = f"{content[:24]!r} was acknowledged before it was on the disk of the holder {machine}"
+                    assert machine.index in where, told

@@ -23,6 +23,7 @@ class Mixture:
     power: float = 0.0
     blackout: float = 0.0
     stop: float = 0.0
+    leave: float = 0.0
     cut: float = 0.0
     isolate: float = 0.0
     hang: float = 0.0
@@ -30,6 +31,8 @@ class Mixture:
     blow_seconds: float = 3.0
     """Mean time between two blows."""
     slow_disk: float = 0.0
+    crash_at_slow: float = 0.0
+    """A node is killed while its disk is slow, with what gathered meanwhile."""
     hang_mid_turn: float = 0.0
     crash_at_write: float = 0.0
     """Power loss of a machine while a vote or a view is on its way to its disk."""
@@ -43,7 +46,7 @@ class Mixture:
     """Power loss of all while one has adopted a view and another has a write on its way to the disk."""
 
 
-KINDS = ("crash", "power", "blackout", "stop", "cut", "isolate", "hang", "reset")
+KINDS = ("crash", "power", "blackout", "stop", "leave", "cut", "isolate", "hang", "reset")
 
 
 class Faults:
@@ -62,7 +65,11 @@ class Faults:
         """How long this batch takes."""
         random = self.world.random.random
         if self.active and self.mixture.slow_disk and random() < self.mixture.slow_disk:
-            return random() * random() * 2.0
+            seconds = random() * random() * 2.0
+            if self.mixture.crash_at_slow and random() < self.mixture.crash_at_slow:
+                life = machine.life
+                self.world.agenda.after(seconds * random(), lambda: self._kill(machine, life))
+            return seconds
         return self.disk_base * (0.5 + random())
 
     def mid_turn(self, machine: Machine) -> bool:
@@ -170,6 +177,11 @@ class Faults:
         if not machine.disk.sync:
             self.world.checks.lossy = True
 
+    def _kill(self, machine: Machine, life: int) -> None:
+        if self.active and machine.life == life and machine.node is not None:
+            machine.crash()
+            self._restart(machine, self._absence())
+
     def _crash(self) -> None:
         if machine := self._any():
             machine.crash()
@@ -193,6 +205,12 @@ class Faults:
         if machine := self._any():
             machine.stop()
             self._restart(machine, 6.0 + self._absence())
+
+    def _leave(self) -> None:
+        machine = self._any()
+        if machine is not None:
+            machine.leave()
+            self._restart(machine, self.world.random.uniform(3.0, 12.0))
 
     def _hang(self) -> None:
         if machine := self._any():

@@ -11,10 +11,12 @@ from tests.sim.network import Link
 from wrpme.daemon import identity
 from wrpme.daemon.runner import lapsed
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded,
+    Woken,
 )  # fmt: skip
-from wrpme.messages import Request
+from wrpme.messages import LeaveNode, Request
 from wrpme.node import Node
+from wrpme.picture import NOBODY
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -37,6 +39,8 @@ class Machine:
         self.powered = True
         self.paused = False
         self.stopping = False
+        self.identity = b""
+        """The id in its data directory."""
         self.links: dict[str, Link] = {}
         self._backlog: list[Callable[[], None]] = []
         self._outbox: list[Send | ReplyTo] = []
@@ -61,6 +65,7 @@ class Machine:
         self.life += 1
         self._alarm_at = 0.0
         lived = identity.next_life(self.disk, world.random.randbytes)
+        self.identity = lived.id
         new_hive = b"" if self.peers else world.random.randbytes(16)
         settings = Settings(
             lived.id, lived.incarnation, self.address, self.peers, world.replication, world.grace_seconds, new_hive
@@ -88,6 +93,13 @@ class Machine:
             self.stopping = True
             self.world.say(self, "is asked to stop")
             self.feed(StopAsked())
+
+    def leave(self) -> None:
+        """It is asked to go for good."""
+        if self.node is not None and not self.stopping:
+            self.stopping = True
+            self.world.say(self, "is asked to leave")
+            self.request(self.world.open_session(lambda reply: None), LeaveNode(1, NOBODY))
 
     def _end(self, rude: bool) -> None:
         world, random = self.world, self.world.random

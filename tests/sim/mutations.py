@@ -9,10 +9,15 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from wrpme import consensus, copying, council, draft, replica
+from msgspec.structs import replace
+
+from tests.sim import workload
+from wrpme import activation, consensus, copying, council, draft, replica, router
+from wrpme.contents import Pending
 from wrpme.daemon import identity
-from wrpme.messages import Accept, Item, Prepare, Stream
-from wrpme.picture import Arc, NodeId, Synced
+from wrpme.errors import NotFoundError
+from wrpme.messages import Accept, Answer, Compare, EntryRequest, Item, Pair, Prepare, Stream, StreamAck, Writes
+from wrpme.picture import Arc, Back, Elect, NodeId, State, Synced
 from wrpme.store import Store
 
 Broken = tuple[Any, str, Callable[..., Any]]
@@ -88,12 +93,199 @@ def small_quorum() -> Broken:
     return consensus, "is_quorum", is_quorum
 
 
-CORNER = {"late_synced": "joining", "older_writes": "echoes", "told_before_disk": "voting"}
+def no_lease() -> Broken:
+    """The owner serves as long as it believes to be the owner."""
+
+    def lease_until(self: replica.Replica) -> float:
+        return float("inf") if self.serving else float("-inf")
+
+    return replica.Replica, "lease_until", lease_until
+
+
+def no_tails() -> Broken:
+    """The new owner waits for the tails, and makes nothing of them."""
+
+    def take(self: activation.Tails, source: NodeId, pairs: Collection[Pair], low: bytes, high: bytes) -> None:
+        self.told.add(source)
+
+    return activation.Tails, "take", take
+
+
+def lost_tail() -> Broken:
+    """A holder hands over nothing of what it received."""
+
+    def tail(self: replica.Replica) -> list[Pending]:
+        return [*self.owed, *self.queue]
+
+    return replica.Replica, "tail", tail
+
+
+def down_beside_live() -> Broken:
+    """Who is down stays a holder beside a live one, so that it needs no copy when it is back."""
+
+    def leave_arcs(self: draft.Draft, dead: set[NodeId]) -> None:
+        for index, arc in enumerate(self.arcs):
+            if dead.intersection((*arc.holders, *arc.incoming)):
+                incoming = tuple(node for node in arc.incoming if node not in dead)
+                live = tuple(node for node in arc.holders if node not in dead)
+                late = tuple(node for node in arc.holders if node in dead)
+                self._set_holders(index, live + late, incoming)
+
+    return draft.Draft, "_leave_arcs", leave_arcs
+
+
+def acknowledged_before_sync() -> Broken:
+    """A holder acknowledges what is not on its disk yet."""
+    honest = copying.Sink.take
+
+    def take(self: copying.Sink, message: Stream) -> None:
+        ground: Any = self.replica.ground
+        ground.after_disk = lambda then: then()
+        try:
+            honest(self, message)
+        finally:
+            vars(ground).pop("after_disk", None)
+
+    return copying.Sink, "take", take
+
+
+def acknowledged_after_freeze() -> Broken:
+    """A holder that has handed over its tail still acknowledges writes of the version before."""
+
+    honest = replica.Replica.on_stream
+
+    def on_stream(self: replica.Replica, source: NodeId, message: Stream, may_begin: bool) -> None:
+        if message.version >= self.arc.version:
+            honest(self, source, message, may_begin)
+            return
+        for number, item in enumerate(message.items, message.first):
+            if isinstance(item, Writes):
+                self.receive(number, item.pairs)
+        ack = StreamAck(message.end, message.version, message.run, message.first + len(message.items) - 1)
+        self.ground.after_disk(lambda: self.ground.send_ack(source, ack))
+
+    return replica.Replica, "on_stream", on_stream
+
+
+def keeps_removed() -> Broken:
+    """A returning node keeps what the owner does not have any more."""
+    honest = copying.Copy._fill
+
+    def fill(self: copying.Copy, compare: Compare, answer: Answer, size: int) -> None:
+        here = {key for key, _ in self.replica.pairs(compare.low, compare.high)}
+        honest(self, compare, replace(answer, have=tuple(pair for pair in answer.have if pair[0] in here)), size)
+
+    return copying.Copy, "_fill", fill
+
+
+def keeps_its_role() -> Broken:
+    """A holder that has restarted is a holder as before."""
+    honest = draft.Draft.back
+
+    def back(self: draft.Draft, change: Back) -> None:
+        known = self.members.get(change.node)
+        if known is not None and known.state is State.UP and change.incarnation > known.incarnation:
+            self.members[change.node] = replace(known, incarnation=change.incarnation)
+            self.changed = True
+        else:
+            honest(self, change)
+
+    return draft.Draft, "back", back
+
+
+def counts_too_early() -> Broken:
+    """A copy is complete before all digests have agreed."""
+    honest = copying.Copy._pump
+
+    def pump(self: copying.Copy) -> None:
+        honest(self)
+        if self.phase is copying.Phase.RUNNING and self.cursor >= self.replica.high:
+            self._count()
+
+    return copying.Copy, "_pump", pump
+
+
+def retried_write() -> Broken:
+    """A client sends a write again though nobody can tell what became of it."""
+
+    def lost(self: workload.Asked) -> None:
+        self.waiting = False
+        self._again()
+
+    return workload.Asked, "lost", lost
+
+
+def not_found_without_owner() -> Broken:
+    """Where no owner lives there is no entry."""
+
+    def unavailable(self: router.Router, alias: str, arc: Arc) -> NotFoundError:
+        return NotFoundError(f'there is no entry "{alias}"')
+
+    return router.Router, "_unavailable", unavailable
+
+
+def two_voters_at_once() -> Broken:
+    """Whoever can vote becomes a voter at once."""
+    honest = draft.Draft.elect
+
+    def elect(self: draft.Draft, change: Elect) -> None:
+        honest(self, change)
+        for member in self.members.values():
+            self._elected = False
+            honest(self, Elect(member.id))
+
+    return draft.Draft, "elect", elect
+
+
+def forgotten_count() -> Broken:
+    """The owner adopts a view that does not touch the arc, and forgets that a copy counts already."""
+    honest = replica.Replica.enter
+
+    def enter(self: replica.Replica, arc: Arc, role: replica.Role, fresh: bool) -> None:
+        honest(self, arc, role, fresh)
+        for node in arc.incoming:
+            if node in self.copies and self.copies[node].counts:
+                self.copies[node] = copying.Copy(self, node)
+                self.need_counted()
+
+    return replica.Replica, "enter", enter
+
+
+def reads_what_is_pending() -> Broken:
+    """A read does not wait until the write that it sees is acknowledged."""
+    honest = replica.Replica.execute
+
+    def execute(self: replica.Replica, origin: Any, request: EntryRequest, key: bytes) -> None:
+        def at_once(pending: Pending, then: Callable[[bool], None]) -> None:
+            then(True)
+
+        vars(self)["when_acknowledged"] = at_once
+        honest(self, origin, request, key)
+
+    return replica.Replica, "execute", execute
+
+
+CORNER = {
+    "late_synced": "joining",
+    "older_writes": "echoes",
+    "told_before_disk": "voting",
+    "no_tails": "pending",
+    "lost_tail": "pending",
+    "acknowledged_after_freeze": "pending",
+    "forgotten_count": "joining",
+    "counts_too_early": "joining",
+    "reads_what_is_pending": "pending",
+}
 """Where a mutation that does harm only in rare moments is looked for; the others are noticed anywhere."""
 ALL: dict[str, Callable[[], Broken]] = {
     function.__name__: function
-    for function in (no_prev_confirmation, late_synced, older_writes, told_before_disk, same_incarnation, small_quorum)
-}
+    for function in (
+        no_prev_confirmation, no_tails, lost_tail, no_lease, down_beside_live, acknowledged_before_sync,
+        acknowledged_after_freeze, keeps_removed, keeps_its_role, counts_too_early, forgotten_count, late_synced,
+        older_writes, reads_what_is_pending, retried_write, not_found_without_owner, two_voters_at_once,
+        told_before_disk, same_incarnation, small_quorum,
+    )
+}  # fmt: skip
 
 
 @contextmanager

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.sim.checks import assert_same
 from tests.sim.linear import is_linearizable
 from tests.sim.network import Habits
 from tests.sim.scenario import draw
 from tests.sim.workload import Asked, Client
 from tests.sim.world import World
+from wrpme.entries import key_range
 from wrpme.messages import Count, Number
 from wrpme.picture import NOBODY
+from wrpme.ring import arc_start
 from wrpme.view import condition
 
 STABLE_SECONDS_MAX = 150.0
@@ -62,6 +65,7 @@ class Run:
 
     def _storm(self) -> None:
         world = self.world
+        world.checks.watch_copies()
         world.agenda.run_until(self.scenario.quiet_seconds)
         world.faults.begin()
         world.agenda.run_until(world.agenda.now + self.scenario.storm_seconds)
@@ -82,6 +86,20 @@ class Run:
         if not world.checks.lossy:
             counted = self._count()
             assert counted == found, f"{counted} entries are counted, {found} are read"
+            self._compare_copies()
+
+    def _compare_copies(self) -> None:
+        """All holders of an arc have the same of it on their disks."""
+        world = self.world
+        view = world.checks.newest()
+        assert view is not None
+        machines = {machine.identity: machine for machine in world.machines}
+        for index, arc in enumerate(view.arcs):
+            low, high = key_range(arc_start(view, index), arc.end)
+            copies = {machines[node]: dict(machines[node].disk.seen.scan(low, high)) for node in arc.holders}
+            owner, first = next(iter(copies.items()))
+            for machine, copy in copies.items():
+                assert_same(owner, first, machine, copy)
 
     def _is_stable(self) -> bool:
         views = [machine.node.view if machine.node is not None else None for machine in self.world.machines]

@@ -179,10 +179,59 @@ def _voting(world: World) -> Scenario:
     )
 
 
+def _churning(world: World) -> Scenario:
+    """One to seven nodes come and go, for a while and for good, so often that copies are always on their way."""
+    random = world.random
+    mixture = Mixture(crash=1.0, stop=1.0, leave=2.0, cut=0.3, blow_seconds=random.choice((0.8, 2.0)))
+    mixture.crash_at_synced = random.choice((0.0, 0.1))
+    return Scenario(
+        nodes=random.choice((4, 5, 6, 7)),
+        start_seconds=(0.2, random.choice((3.0, 20.0))),
+        quiet_seconds=1.0,
+        storm_seconds=25.0,
+        disk_seconds=random.choice((0.0005, 0.005)),
+        padding_bytes=0,
+        clients=4,
+        think_seconds=0.1,
+        habits=Habits(latency=random.choice((0.0005, 0.005)), late=0.01, late_by_max=0.3),
+        mixture=mixture,
+        workload=_workload(world, entries=12),
+        replication=random.choice((1, 2, 2, 3)),
+        grace_seconds=random.choice((2.0, 5.0, 60.0)),
+    )
+
+
+def _pending(world: World) -> Scenario:
+    """Two and three copies of few entries that many write, on slow disks: owners die and hang with writes on their
+    way to some holders and not to others."""
+    random = world.random
+    mixture = Mixture(crash=1.0, hang=1.0, cut=1.0, stop=0.5, reset=0.5, blow_seconds=1.5)
+    mixture.slow_disk = random.choice((0.02, 0.1))
+    mixture.crash_at_slow = random.choice((0.0, 0.05))
+    mixture.hang_mid_turn = random.choice((0.0, 0.002))
+    return Scenario(
+        nodes=random.choice((3, 3, 4)),
+        start_seconds=(0.1, 0.5),
+        quiet_seconds=11.0,
+        storm_seconds=20.0,
+        disk_seconds=random.choice((0.005, 0.02)),
+        padding_bytes=0,
+        clients=8,
+        think_seconds=0.02,
+        habits=Habits(latency=random.choice((0.001, 0.01)), late=0.05, late_by_max=random.choice((0.05, 0.5))),
+        mixture=mixture,
+        workload=_workload(world, entries=12, reads=20),
+        replication=random.choice((2, 3, 3)),
+        grace_seconds=random.choice((4.0, 60.0)),
+    )
+
+
 CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
-    "mixed": (45, _mixed),
-    "joining": (20, _joining),
-    "echoes": (15, _echoes),
-    "voting": (20, _voting),
+    "mixed": (35, _mixed),
+    "joining": (15, _joining),
+    "echoes": (10, _echoes),
+    "voting": (15, _voting),
+    "churning": (10, _churning),
+    "pending": (15, _pending),
 }
 """How often each is chosen, and what makes it."""

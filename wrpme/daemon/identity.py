@@ -11,7 +11,7 @@ from struct import Struct
 
 import msgspec
 
-from wrpme.errors import StorageError
+from wrpme.errors import DamagedError, StorageError
 from wrpme.limits import STARTS_MAX
 from wrpme.store import Store
 
@@ -41,7 +41,7 @@ def next_life(store: Store, random_bytes: Callable[[int], bytes]) -> Identity:
     elif len(held) == _VALUE.size:
         node, starts = _VALUE.unpack(held)
     else:
-        raise StorageError("the identity in the data directory is damaged; put back a copy of the directory")
+        raise DamagedError("the data directory is damaged (the identity in it has another length)")
     starts += 1
     if starts > STARTS_MAX:
         raise StorageError(f"this data directory was started {STARTS_MAX} times, which is as far as the count goes")

@@ -6,6 +6,7 @@ directory is looked at first: it is ours, or empty, or it is left alone.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -13,9 +14,9 @@ import struct
 import sys
 from collections.abc import Iterator
 
-from wrpme.daemon import _plyvel
+from wrpme.daemon import _plyvel, homecoming
 from wrpme.effects import Operation
-from wrpme.errors import StorageError
+from wrpme.errors import DamagedError, DiskFullError, StorageError
 from wrpme.limits import BLOCK_CACHE_BYTES, WRITE_BUFFER_BYTES
 
 BLOOM_BITS = 10
@@ -35,7 +36,7 @@ class LevelStore:
         self._database: _plyvel.Database | None = database
         self._get = database.get
         self._directory = directory
-        self._refusal = ""
+        self._refusal: StorageError | None = None
 
     def get(self, key: bytes) -> bytes | None:
         """The value, or None.
@@ -63,8 +64,8 @@ class LevelStore:
         After a failure no further batch is taken: LevelDB would append behind a half-written record, and lose what
         follows it at the next start.
         """
-        if self._refusal:
-            raise StorageError(self._refusal)
+        if self._refusal is not None:
+            raise type(self._refusal)(self._refusal.sentence)
         if self._database is None:
             raise StorageError(f"the data directory {self._directory} is closed")
         try:
@@ -77,9 +78,8 @@ class LevelStore:
                     put(key, value)
             batch.write()
         except _plyvel.Error as error:
-            explained = _explained(error, self._directory)
-            self._refusal = explained.sentence
-            raise explained from None
+            self._refusal = _explained(error, self._directory)
+            raise self._refusal from None
 
     def close(self) -> None:
         """Ends the use of the directory and lets go of its lock."""
@@ -100,7 +100,7 @@ def open_store(directory: str) -> LevelStore:
     except FileExistsError:
         raise StorageError(f"{directory} is no directory; give another one with --root") from None
     except OSError as error:
-        raise _unusable(directory, error.strerror or str(error)) from None
+        raise unusable(directory, error) from None
     _check_names(directory, names)
     try:
         database = _plyvel.open_database(
@@ -130,7 +130,8 @@ def _check_names(directory: str, names: list[str]) -> None:
         if tables and not log:
             raise _damaged(directory, "its log is missing")
         return
-    strange = sorted(name for name in names if not _EXPECTED_FILE.match(name))
+    ours = {homecoming.NAME, homecoming.NAME + ".new"} if homecoming.read(directory) else set()
+    strange = sorted(name for name in names if not _EXPECTED_FILE.match(name) and name not in ours)
     if strange:
         raise StorageError(
             f"the directory {directory} holds other things ({strange[0][:80]}) and no data of wrpme; nothing was "
@@ -174,10 +175,19 @@ def _explained(error: Exception, directory: str) -> StorageError:
         name = re.search(r"([^/]+): No such file", text)
         return _damaged(directory, f"its file {name[1]} is missing" if name else reason)
     if "No space left" in text or "quota exceeded" in text:
-        return StorageError(f"the disk of the data directory {directory} is full; free some space, then start the node")
-    if text.startswith("IO error"):
-        return _unusable(directory, reason)
-    return _damaged(directory, text)
+        return _full(directory)
+    return _unusable(directory, reason if text.startswith("IO error") else text)
+
+
+def unusable(directory: str, error: OSError) -> StorageError:
+    """What the system said of the directory, as a sentence."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(directory)
+    return _unusable(directory, error.strerror or str(error))
+
+
+def _full(directory: str) -> DiskFullError:
+    return DiskFullError(f"the disk of the data directory {directory} is full; free some space on it")
 
 
 def _unusable(directory: str, reason: str) -> StorageError:
@@ -187,11 +197,8 @@ def _unusable(directory: str, reason: str) -> StorageError:
     )
 
 
-def _damaged(directory: str, reason: str) -> StorageError:
-    return StorageError(
-        f"the data directory {directory} is damaged ({reason}); put back a copy of it, or keep it aside and start the "
-        "node with an empty one"
-    )
+def _damaged(directory: str, reason: str) -> DamagedError:
+    return DamagedError(f"the data directory {directory} is damaged ({reason})")
 
 
 def _holder(directory: str, text: str) -> str:

@@ -26,7 +26,7 @@ from wrpme.effects import (
     Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received, ReplyTo, Say, Send,
     SessionClosed, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.errors import StorageError, UnstableError, WrpmeError
+from wrpme.errors import DamagedError, DiskFullError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
     CLOSE_SECONDS_MAX, DRAIN_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX,
     WALL_CLOCK_SECONDS,
@@ -53,7 +53,9 @@ class Runner:
     """Runs one node on the loop that is running.
 
     ``clock`` gives seconds that only grow, also while the machine sleeps; ``wall`` gives seconds since 1970. With
-    ``sync`` off the disk is waited for only where the node insists. ``finished`` gets the effect that ends it all.
+    ``sync`` off the disk is waited for only where the node insists. ``adopted`` is called after each new view.
+    ``finished`` gets the effect that ends it all; ``trouble`` is then the failure of the disk that ended it, where it
+    is one that the process can do something about.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Runner:
         wall: Callable[[], float],
         clients_max: int,
         sync: bool = True,
+        adopted: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = clock
         self.say = log.say
@@ -74,6 +77,8 @@ class Runner:
         numbers = itertools.count(1)
         self.server = Server(self, numbers, clients_max)
         self.links = Links(self, numbers)
+        self.trouble: DiskFullError | DamagedError | None = None
+        self._adopted = adopted
         self._node = node
         self._disk = disk
         self._log = log
@@ -263,6 +268,7 @@ class Runner:
             for wire in self._followers.values():
                 wire.waiting += 1  # it answers no request
                 wire.put(notice)
+            self._adopted()
         elif isinstance(effect, Exit):
             self._finish(effect)
 
@@ -288,6 +294,7 @@ class Runner:
         if failure is None:
             self._handle(Persisted(batch))
         elif is_expected(failure):
+            self._note(failure)
             self._handle(PersistFailed(getattr(failure, "sentence", str(failure))))
         else:
             self.defect(failure)
@@ -297,11 +304,16 @@ class Runner:
     def defect(self, error: BaseException) -> None:
         """What can't happen did: a node that is wrong must not go on. A disk that can't be read is no defect."""
         if isinstance(error, StorageError):
+            self._note(error)
             self._finish(Exit(1, f"{error.sentence}; the node stops"))
         elif not self._over:
             self._log.defect(error)
             shown = f"{type(error).__name__}: {error}"
             self._finish(Exit(1, f"a defect of wrpme itself ({shown}); the node stops, the log has the details"))
+
+    def _note(self, error: BaseException) -> None:
+        if not self._over and isinstance(error, DiskFullError | DamagedError):
+            self.trouble = error
 
     def _finish(self, end: Exit, line: str = "") -> None:
         if self._over:

@@ -1,0 +1,72 @@
+"""What a node whose disk is full still says."""
+
+from __future__ import annotations
+
+import os
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from tests.daemon_parts import envelope
+from wrpme.daemon import bystander
+from wrpme.daemon.bystander import Bystander
+from wrpme.effects import (
+    Event, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, TurnEnded, Woken,
+)  # fmt: skip
+from wrpme.errors import DiskFullError
+from wrpme.limits import DISK_FREE_BYTES_MIN
+from wrpme.messages import AskView, Beacon, Failed, Get, GetStatus, GetView, Put, Request, StopNode
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [Get(7, "a"), Put(7, "a", b"b"), GetView(7, True), GetStatus(7, b""), StopNode(7, b"n" * 16)],
+    ids=lambda request: type(request).__name__,
+)
+def test_every_request_is_answered_at_once(request_: Request) -> None:
+    node = Bystander("the disk is full")
+    answer = [ReplyTo(3, Failed(7, DiskFullError.code, "the disk is full"))]
+    assert node.request(3, request_, 0.0) == answer
+    assert node.handle(Requested(3, request_), 0.0) == answer
+
+
+def test_it_takes_part_in_nothing() -> None:
+    node = Bystander("the disk is full")
+    assert node.start(0.0) == []
+    heard: list[Event] = [Received(1, envelope(Beacon(1.0))), Received(1, envelope(AskView())), LinkDown("h:1", "gone")]
+    for event in (*heard, SessionClosed(1), Woken(), TurnEnded()):
+        assert node.handle(event, 1.0) == []
+    assert node.wake_at == inf
+
+
+def test_a_stop_ends_it() -> None:
+    assert Bystander("the disk is full").handle(StopAsked(), 0.0) == [Exit(0)]
+
+
+def space(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
+    found = os.statvfs("/")
+    fields = list(found)
+    fields[1], fields[4] = 1024, blocks
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+
+
+def test_when_there_is_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = str(tmp_path / "not" / "yet")
+    space(monkeypatch, DISK_FREE_BYTES_MIN // 1024)
+    assert bystander.has_space(below)
+    space(monkeypatch, DISK_FREE_BYTES_MIN // 1024 - 1)
+    assert not bystander.has_space(below)
+    sentence = bystander.full_sentence("127.0.0.1:1", below)
+    assert below in sentence and "127.0.0.1:1" in sentence
+    assert "(32.0 MiB free)" in sentence
+    assert "free at least 32 MiB" in sentence
+
+
+def test_a_system_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "statvfs", refused)
+    assert bystander.has_space(str(tmp_path))
+    assert "is full, so" in bystander.full_sentence("127.0.0.1:1", str(tmp_path))

@@ -1,0 +1,83 @@
+"""Setting a data directory aside: it is renamed, never deleted or overwritten, and an empty one takes its place.
+
+The empty one knows from its first moment which hive it is of (see :mod:`wrpme.daemon.homecoming`): it is made under
+another name, and has its file before it gets the name of the directory. A process that dies between the two renames
+is finished by the next start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from wrpme.daemon import homecoming
+from wrpme.daemon.homecoming import Home
+from wrpme.daemon.leveldb import unusable
+from wrpme.errors import DiskFullError, StorageError
+
+DAMAGED, FORMER = "damaged", "former"
+
+
+def set_aside(directory: str, reason: str, home: Home) -> str:
+    """Renames ``directory`` to ``directory.REASON-N`` with the next free number, and puts an empty one in its place
+    that leads to ``home``; gives the new name of the old one. The store in it must be closed.
+
+    Raises:
+        StorageError: it can't be done, or another process uses the directory; it is where it was.
+    """
+    fresh = _fresh(directory)
+    try:
+        with _locked(directory):
+            _make(fresh, home)
+            kept = _free_name(directory, reason)
+            os.rename(directory, kept)
+            os.rename(fresh, directory)
+            homecoming.sync_directory(os.path.dirname(directory))
+    except OSError as error:
+        explained = unusable(directory, error)
+        if isinstance(explained, DiskFullError):
+            raise explained from None
+        raise StorageError(
+            f"the data directory {directory} can't be set aside ({error.strerror or error}); move it away yourself, "
+            f"then start the node with an empty one and --peer {home.others[0] if home.others else 'HOST:PORT'}"
+        ) from None
+    return kept
+
+
+def finish(directory: str) -> None:
+    """Before a directory is opened: gives the empty one its name where a process died before it could."""
+    fresh = _fresh(directory)
+    if homecoming.read(fresh) is not None and not os.path.lexists(directory):
+        with suppress(OSError):
+            os.rename(fresh, directory)
+
+
+def _fresh(directory: str) -> str:
+    return f"{directory}.fresh"
+
+
+def _make(fresh: str, home: Home) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(fresh)
+    homecoming.write(fresh, home)
+
+
+def _free_name(directory: str, reason: str) -> str:
+    number = 1
+    while os.path.lexists(f"{directory}.{reason}-{number}"):
+        number += 1
+    return f"{directory}.{reason}-{number}"
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """Holds the lock that LevelDB takes: what looks damaged may be what another process is at work on."""
+    with open(os.path.join(directory, "LOCK"), "ab") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sentence = f"the data directory {directory} is in use by another process; stop that first"
+            raise StorageError(sentence) from None
+        yield

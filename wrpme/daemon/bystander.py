@@ -1,0 +1,67 @@
+"""What runs in the place of the node while its disk is full: it answers all clients at once, and takes part in nothing.
+
+To the hive it is a node that is down. Whether there is space again is for :mod:`wrpme.daemon.lives` to find out.
+"""
+
+from __future__ import annotations
+
+import os
+from math import inf
+
+from wrpme.effects import Effect, Event, Exit, ReplyTo, Requested, StopAsked
+from wrpme.errors import DiskFullError
+from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
+from wrpme.messages import Failed, Request
+
+
+class Bystander:
+    """A :class:`wrpme.daemon.runner.NodeLike` without data."""
+
+    def __init__(self, sentence: str) -> None:
+        self.wake_at = inf
+        self.wall_offset_milliseconds = 0.0
+        self._sentence = sentence
+
+    def start(self, now: float) -> list[Effect]:
+        """Asks for nothing."""
+        return []
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """A stop is granted at once; whatever other nodes say stays unanswered."""
+        if isinstance(event, StopAsked):
+            return [Exit(0)]
+        if isinstance(event, Requested):
+            return self.request(event.session, event.request, now)
+        return []
+
+    def request(self, session: int, request: Request, now: float) -> list[Effect]:
+        """Says why not."""
+        return [ReplyTo(session, Failed(request.id, DiskFullError.code, self._sentence))]
+
+
+def free_bytes(directory: str) -> int | None:
+    """What this user may still write on the disk of the directory, which need not be there yet; None where the system
+    does not tell."""
+    while not os.path.isdir(directory) and directory != os.path.dirname(directory):
+        directory = os.path.dirname(directory)
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
+
+
+def has_space(directory: str) -> bool:
+    """Whether it is worth while to try again. A quota is only met by trying."""
+    free = free_bytes(directory)
+    return free is None or free >= DISK_FREE_BYTES_MIN
+
+
+def full_sentence(address: str, directory: str) -> str:
+    """For the log and for clients."""
+    free = free_bytes(directory)
+    shown = "" if free is None else f" ({free / MIB:.1f} MiB free)"
+    return (
+        f"the disk of the data directory {directory} is full{shown}, so the node {address} serves nothing; free at "
+        f"least {DISK_FREE_BYTES_MIN // MIB} MiB on it, and the node returns by itself"
+    )

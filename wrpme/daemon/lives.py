@@ -1,0 +1,313 @@
+"""The lives of a process: one node after the other at the same listening sockets.
+
+Usually there is one. A node whose disk is full makes way for a bystander until there is space, then comes back as after
+a start; one whose data directory is damaged, or that its hive has fenced, sets the directory aside and joins its hive
+again as another node. Connections that arrive between two lives wait in the sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from wrpme.daemon import aside, bystander, homecoming, identity, leveldb
+from wrpme.daemon.bystander import Bystander
+from wrpme.daemon.config import Config
+from wrpme.daemon.disk import DirectDisk, Disk, ThreadDisk
+from wrpme.daemon.homecoming import Home, Keeper
+from wrpme.daemon.identity import Identity
+from wrpme.daemon.listen import room_for_clients
+from wrpme.daemon.log import Log
+from wrpme.daemon.runner import NodeLike, Runner
+from wrpme.effects import Exit, Settings
+from wrpme.entries import VIEW_KEY
+from wrpme.errors import DamagedError, DiskFullError, StorageError
+from wrpme.limits import CLOSE_SECONDS_MAX, DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX, FLAP_SECONDS_MAX
+from wrpme.node import Node
+from wrpme.store import MemoryStore, Store
+
+R = TypeVar("R")
+
+
+class Next(Enum):
+    """What follows a life."""
+
+    END = 0
+    AT_ONCE = 1
+    WITH_SPACE = 2
+
+
+class Opened(Struct, frozen=True):
+    """What a life begins with."""
+
+    store: Store
+    life: Identity
+    peers: tuple[str, ...]
+
+
+class Lives:
+    """All lives of one process."""
+
+    def __init__(self, config: Config, sockets: list[socket.socket], log: Log) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._log = log
+        self._clock = _clock()
+        self._clients_max = room_for_clients(config.sessions)
+        self._runner: Runner | None = None
+        self._stopped = asyncio.Event()
+        self._fenced_to: tuple[str, ...] = ()
+        self._pause = DISK_CHECK_SECONDS
+
+    async def run(self) -> Exit:
+        """From the first life to the end of the last.
+
+        Raises:
+            StorageError: the data directory can't be used, and the process can do nothing about it.
+        """
+        if self._clients_max < self._config.sessions:
+            line = f"the system lets this process open files for {self._clients_max} clients only (ulimit -n)"
+            self._log.say("warning", line)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._log.reopen)
+        opened = await self._begin()
+        while isinstance(opened, Opened):
+            if self._stopped.is_set():
+                return Exit(0)
+            end, again = await self._live(opened)
+            if again is Next.END:
+                return end
+            opened = await self._begin() if again is Next.AT_ONCE else await self._stand_by()
+        return opened
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        if self._runner is not None:
+            self._runner.stop()
+
+    # --- beginning -----------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> Opened | Exit:
+        """The opened store, unless a stop was asked for first."""
+        try:
+            return await self._unless_stopped(self._open) or Exit(0)
+        except DiskFullError:
+            return await self._stand_by()
+
+    async def _unless_stopped(self, call: Callable[[], R]) -> R | None:
+        """What the call gives, in a thread: a disk that hangs must not keep a stopped process from ending."""
+        working = asyncio.get_running_loop().run_in_executor(None, call)
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        either: set[asyncio.Future[Any]] = {working, stopped}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        return working.result() if working.done() else None
+
+    def _open(self) -> Opened:
+        """Opens the store and takes a new incarnation, which is a real write; what is damaged is set aside first."""
+        config = self._config
+        if config.transient:
+            store = MemoryStore()
+            peers = self._fenced_to or tuple(str(peer) for peer in config.peers)
+            return Opened(store, identity.next_life(store, os.urandom), peers)
+        aside.finish(config.root)
+        try:
+            return self._entered()
+        except DamagedError as error:
+            self._replace_damaged(error)
+            return self._entered()
+
+    def _entered(self) -> Opened:
+        config = self._config
+        store = leveldb.open_store(config.root)
+        try:
+            life = identity.next_life(store, os.urandom)
+            has_view = store.get(VIEW_KEY) is not None
+        except StorageError:
+            store.close()
+            raise
+        home = homecoming.read(config.root) or Home("", ())
+        peers = () if has_view else self._others(home)
+        return Opened(store, life, tuple(dict.fromkeys((*peers, *(str(peer) for peer in config.peers)))))
+
+    def _others(self, home: Home) -> tuple[str, ...]:
+        return tuple(other for other in home.others if other != str(self._config.advertise))
+
+    # --- lives ---------------------------------------------------------------------------------------------------
+
+    async def _live(self, opened: Opened) -> tuple[Exit, Next]:
+        """One life of the node; how it ended, and whether and how another one follows."""
+        config, log, store = self._config, self._log, opened.store
+        log.say("info", f"the data directory is {config.root or 'memory only'}, start {opened.life.starts}")
+        keeper = None if config.transient else Keeper(config.root, log.say)
+        began = self._clock()
+        end, at_rest, trouble = await self._node_runs(opened, keeper)
+        if keeper is not None:
+            at_rest = await keeper.close(CLOSE_SECONDS_MAX) and at_rest
+        if not at_rest:  # the disk's thread is still inside of the store
+            return end, Next.END
+        if trouble is None and not end.aside:
+            store.close()
+            return end, Next.END
+        await self._unless_stopped(store.close)
+        if self._stopped.is_set():
+            return end, Next.END
+        if isinstance(trouble, DamagedError):
+            self._replace_damaged(trouble)
+        elif trouble is None:
+            self._replace_fenced(end, keeper)
+        else:
+            short = self._clock() - began < FLAP_SECONDS_MAX
+            self._pause = min(DISK_CHECK_SECONDS_MAX, 2 * self._pause) if short else DISK_CHECK_SECONDS
+            return end, Next.WITH_SPACE
+        return end, Next.AT_ONCE
+
+    async def _node_runs(
+        self, opened: Opened, keeper: Keeper | None
+    ) -> tuple[Exit, bool, DiskFullError | DamagedError | None]:
+        config, store = self._config, opened.store
+        try:
+            node = Node(self._settings(opened), store, self._clock())
+        except (DiskFullError, DamagedError) as error:
+            return Exit(1, error.sentence), True, error
+
+        def adopted() -> None:
+            if keeper is not None and node.view is not None:
+                keeper.note(homecoming.home_in(node.view, node.settings.id))
+
+        disk = DirectDisk(store) if config.transient else ThreadDisk(store)
+        runner = self._make_runner(node, disk, adopted)
+        servers = await self._admit(runner)
+        end = await runner.finished
+        at_rest = await self._dismiss(runner, servers)
+        return end, at_rest, runner.trouble
+
+    def _settings(self, opened: Opened) -> Settings:
+        config = self._config
+        return Settings(
+            id=opened.life.id,
+            incarnation=opened.life.incarnation,
+            address=str(config.advertise),
+            peers=opened.peers,
+            replication=config.replication,
+            grace_seconds=config.grace_seconds,
+            new_hive=b"" if opened.peers else os.urandom(16),
+            config=config.as_json(),
+        )
+
+    def _make_runner(self, node: NodeLike, disk: Disk, adopted: Callable[[], None]) -> Runner:
+        return Runner(
+            node=node,
+            disk=disk,
+            log=self._log,
+            clock=self._clock,
+            wall=time.time,
+            clients_max=self._clients_max,
+            sync=self._config.sync,
+            adopted=adopted,
+        )
+
+    async def _admit(self, runner: Runner) -> list[asyncio.Server]:
+        """Starts it and lets connections in. A server closes its socket at its end, so it gets a copy."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self._on_loop_trouble(runner, context))
+        self._runner = runner
+        runner.start()
+        copies = [made.dup() for made in self._sockets]
+        return [await loop.create_server(runner.server.accept, sock=copy, backlog=1024) for copy in copies]
+
+    async def _dismiss(self, runner: Runner, servers: list[asyncio.Server]) -> bool:
+        """Ends it; whether its disk is at rest."""
+        for server in servers:
+            server.close()
+        at_rest = await runner.close()
+        self._runner = None
+        return at_rest
+
+    def _on_loop_trouble(self, runner: Runner, context: dict[str, Any]) -> None:
+        """What asyncio could not give to anybody: trouble of the system is said, anything else is a defect."""
+        error = context.get("exception")
+        if error is None or isinstance(error, OSError):
+            line = f"{context.get('message', 'trouble in the loop')}{f' ({error})' if error else ''}"
+            self._log.say("warning", line)
+        else:
+            runner.defect(error)
+
+    # --- between lives -------------------------------------------------------------------------------------------
+
+    async def _stand_by(self) -> Opened | Exit:
+        """Answers clients until there is space, or until a stop is asked for."""
+        config = self._config
+        sentence = bystander.full_sentence(str(config.advertise), config.root)
+        self._log.say("error", sentence)
+        runner = self._make_runner(Bystander(sentence), DirectDisk(MemoryStore()), lambda: None)
+        opening = asyncio.ensure_future(self._open_when_there_is_space())
+        servers = await self._admit(runner)
+        try:
+            either: set[asyncio.Future[Any]] = {opening, runner.finished}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if runner.finished.done():
+                return runner.finished.result()
+            opened = opening.result()
+        finally:
+            opening.cancel()
+            await self._dismiss(runner, servers)
+        self._log.say("info", f"the disk of the data directory {config.root} has space again; the node returns")
+        return opened
+
+    async def _open_when_there_is_space(self) -> Opened:
+        while True:
+            await asyncio.sleep(self._pause)
+            if bystander.has_space(self._config.root):
+                try:
+                    return await asyncio.get_running_loop().run_in_executor(None, self._open)
+                except DiskFullError:
+                    continue  # what opening it takes was more than there is, or a quota is met
+
+    def _replace_damaged(self, error: DamagedError) -> None:
+        root = self._config.root
+        home = homecoming.read(root)
+        others = self._others(home) if home is not None else ()
+        if home is None or not others:
+            raise DamagedError(
+                f"{error.sentence}; nothing was changed there, as this node knows no other member of its hive: put "
+                "back a copy of it, or keep it aside and start the node with an empty one, with --peer if the hive "
+                "has other nodes"
+            )
+        kept = aside.set_aside(root, aside.DAMAGED, Home(home.hive, others))
+        self._log.say(
+            "error",
+            f"{error.sentence}; it was set aside as {kept}, and this node joins hive {home.hive[:8]} anew, as another "
+            f"node with an empty directory, through {', '.join(others)}",
+        )
+
+    def _replace_fenced(self, end: Exit, keeper: Keeper | None) -> None:
+        self._fenced_to = end.aside
+        told = end.sentence or "the hive has fenced this node"
+        where = ", ".join(end.aside)
+        if keeper is None:
+            self._log.say("warning", f"{told}; its data is given up, and it joins the hive as another node at {where}")
+            return
+        home = homecoming.read(self._config.root) or Home("", ())
+        kept = aside.set_aside(self._config.root, aside.FORMER, Home(home.hive, end.aside))
+        line = f"{told}; its data was set aside as {kept}, and it joins the hive as another node at {where}"
+        self._log.say("warning", line)
+
+
+def _clock() -> Callable[[], float]:
+    """Seconds since the machine started, its sleep included where the system counts that."""
+    boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    if boottime is None:
+        return time.monotonic
+    read, which = time.clock_gettime, boottime
+    return lambda: read(which)
