@@ -32,10 +32,10 @@ def view_of(arc: Arc, epoch: int = 1, down: tuple[NodeId, ...] = ()) -> View:
 
 
 def parts_of(body: Body) -> tuple[Part, ...]:
-    """What one message carries."""
+    """What one message carries; an answer that acknowledges nothing stays what it is."""
     if isinstance(body, Streams):
         return body.streams
-    return body.acks if isinstance(body, StreamAcks) else (body,)
+    return body.acks if isinstance(body, StreamAcks) and body.acks else (body,)
 
 
 class Side:
@@ -76,8 +76,12 @@ class Side:
         self.ground.now = self.bench.now
         if isinstance(body, Stream):
             self.table.on_stream(source, body)
+            self.ground.owe_answer(source)
         elif isinstance(body, StreamAck):
+            self.ground.on_answered(source)
             self.table.on_ack(source, body)
+        elif isinstance(body, StreamAcks):
+            self.ground.on_answered(source)
         elif isinstance(body, Tail):
             self.replica.on_tail(source, body)
         elif isinstance(body, Committed):
@@ -107,9 +111,8 @@ class Side:
 
     def collect(self) -> None:
         """The end of a turn, as the node does it; takes the effects."""
-        if self.ground.disk_is_free:
-            self.table.end_turn()
-            self.ground.flush()
+        self.table.end_turn(self.ground.disk_is_free)
+        self.ground.flush()
         self.ground.flush_messages()
         effects, self.ground.effects = self.ground.effects, []
         for effect in effects:

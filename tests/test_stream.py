@@ -48,7 +48,8 @@ def test_bytes_of_what_is_not_acknowledged() -> None:
     stream = Outgoing(99, 7, 3)
     stream.push(item(bytes(100)))
     stream.push(Counts())
-    assert stream.bytes == 101 + bytes_of(Counts())
+    assert stream.bytes == bytes_of(item(bytes(100))) + bytes_of(Counts())
+    assert bytes_of(item(bytes(100))) == bytes_of(item(b"")) + 100
     stream.take(1)
     assert stream.bytes == bytes_of(Counts())
 
