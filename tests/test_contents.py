@@ -249,6 +249,9 @@ def test_who_becomes_the_owner_has_the_whole_tail_acknowledged(disk: Disk) -> No
 def test_the_shadow_of_a_queued_tail_is_the_latest_write(disk: Disk) -> None:
     contents = whole(disk)
     contents.receive(1, [put("x", 1), put("x", 2)])
+    disk.arrive()
+    contents.land(disk.ground.persisted)
+    assert not contents.shadow
     contents.queue_tail()
     assert contents.shadow[key("x")].value == put("x", 2)[1]
 

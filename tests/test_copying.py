@@ -192,6 +192,25 @@ def test_a_holder_that_does_not_answer_is_sent_more_after_a_while() -> None:
     assert second in made[A].replies and {"one", "two"} < set(made[B].stored())
 
 
+def test_an_answer_that_was_lost_with_nothing_else_on_the_way_holds_nothing_up_for_ever() -> None:
+    """News of what is settled acknowledge nothing, so nobody sends them again; their answer is missing all the same."""
+    made = Bench(Arc(END, 1, (A, B)))
+    made.settle()
+    made.lease(A, B)
+    made[A].ask(Put(1, "one", b"1"))
+    made.settle()
+    made[A].tick(again=True)
+    assert [body.items for _, _, body in made.wire if isinstance(body, Stream)] == [()]
+    made.wire.clear()
+    session = made[A].ask(Put(2, "two", b"2"))
+    made.settle()
+    assert session not in made[A].replies
+    made.now += COPY_SILENCE_SECONDS
+    made[A].tick()
+    made.settle()
+    assert made[A].replies[session] == Done(2)
+
+
 def test_of_an_older_version_nothing_is_acknowledged_any_more() -> None:
     made = bench(3)
     made[A].tick()

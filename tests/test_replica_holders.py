@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from tests.harness import word_of
 from tests.replica_parts import END, A, B, Bench, C, Side, view_of
+from wrpme import copying
+from wrpme import stream as streams
 from wrpme.entries import key_of, operations_for, value_of
 from wrpme.limits import COPY_SILENCE_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
 from wrpme.messages import (
@@ -226,6 +228,26 @@ def test_the_tail_does_not_shrink_while_one_holder_has_not_acknowledged() -> Non
     assert tail_of(made[B]) == {"x", "y"}
 
 
+def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
+    made = held()
+    made[A].ask(Put(1, "x", b"1"))
+    deliver_to(made, B)
+    deliver_to(made, C)
+    made[B].drain()
+    deliver_to(made, A)
+    made[A].ask(Put(2, "y", b"1"))
+    deliver_to(made, B)
+    for node in (C, A):
+        made[node].drain()
+    deliver_to(made, A)
+    assert made[A].replica.committed == 1, "x is acknowledged by all, y not by c"
+    made[B].drain()
+    deliver_to(made, A)
+    made[A].ask(Put(3, "z", b"1"))
+    deliver_to(made, B)
+    assert tail_of(made[B]) == {"y", "z"}
+
+
 # --- a new owner, and the tails of all ---------------------------------------------------------------------------
 
 
@@ -313,7 +335,11 @@ def test_what_the_tails_brought_is_read_only_when_all_have_it() -> None:
     assert made[B].ground.reports == [Activated(END, 2, B, 1)]
 
 
-def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the_tails() -> None:
+def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the_tails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (copying, streams):
+        monkeypatch.setattr(module, "STREAM_BYTES_USUAL", 1)  # each write a message of its own
     made = held()
     for number in range(3):
         made[A].ask(Update(1, "x", b"%d" % number))
@@ -321,6 +347,7 @@ def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (A, B, C), wanted=(A, B, C)), 2))
     contents = []
+    assert made[C].replica.current(pair("x", 1)[0]) is not None
     while made.wire or any(made[node].under_way for node in (A, B, C)):
         made.deliver()
         for node in (A, B, C):

@@ -139,8 +139,9 @@ def test_what_was_decided_here_is_told_to_all_once_it_is_on_disk() -> None:
     seat.spread.decided(proposal(THIRD, down(2)))
     seat.disk()
     assert seat.adopted == [(4, True)], "of one epoch there is one view"
-    view = seat.ground.view
+    view, raw = seat.ground.view, seat.store.get(VIEW_KEY)
     assert view is not None and [member.state for member in view.members] == [State.UP, State.DOWN, State.UP]
+    assert raw is not None and views.unpack(raw) == view
 
 
 def test_who_stopped_as_planned_is_known_of_the_present_view_alone() -> None:
