@@ -102,6 +102,9 @@ def test_changes_are_followed_from_their_very_base() -> None:
     assert seat.spread.latest == THIRD, "also while the one before is on its way to the disk"
     seat.disk()
     assert seat.adopted[-1] == (3, False) and seat.ground.view == THIRD
+    seat.sent()
+    seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
+    assert seat.sent() == [], "it has that view already"
 
 
 @pytest.mark.parametrize("kind", ["digest", "void"])
