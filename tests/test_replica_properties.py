@@ -13,10 +13,10 @@ from wrpme.messages import Done, Put, Remove, Update
 from wrpme.picture import Arc, NodeId, Synced, View
 from wrpme.replica import Role
 
-ALIASES = [f"k{number}" for number in range(4)]
+ALIASES = [f"k{number}" for number in range(12)]
 FIRST = Arc(END, 1, (A, B), (C,), wanted=(A, B, C))
-SEEDS, STEPS = 120, 400
-WEIGHTS = {"w": 60, "r": 15, "d": 140, "p": 60, "a": 25, "l": 3, "t": 10, "s": 15, "o": 3, "K": 0.3, "R": 2}
+SEEDS, STEPS = 300, 200
+WEIGHTS = {"w": 60, "r": 15, "d": 140, "p": 60, "a": 25, "l": 3, "t": 10, "s": 15, "o": 3, "K": 0.5, "R": 4}
 """How often: write, remove, deliver, disk, adopt, lose, time, synced, another owner, killed for ever, started again."""
 
 
