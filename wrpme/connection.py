@@ -144,7 +144,9 @@ class Connection(asyncio.Protocol):
         unsent = {request.id for request in self._outbox}
         # A node that is too busy for this connection says so before it takes anything, or between two requests: only
         # of a single one is it sure which.
-        refused = self._reason.not_carried_out and self._left == 1
+        # One that stops says that it has answered all that it took.
+        stopped = isinstance(self._reason, errors.UnstableError)
+        refused = stopped or (self._reason.not_carried_out and self._left == 1)
         waiting, self._waiting = self._waiting, {}
         self._outbox.clear()
         for future, _, request in waiting.values():

@@ -18,7 +18,9 @@ from typing import TypeVar
 
 from wrpme import errors, ring, view
 from wrpme.connection import Connection, Lost, dial
-from wrpme.limits import CLIENT_REQUESTS_MAX, LINK_RETRY_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
+from wrpme.limits import (
+    CLIENT_REQUESTS_MAX, LINK_RETRY_SECONDS_MAX, RETIRED_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN,
+)  # fmt: skip
 from wrpme.messages import READS, Failed, GetView, Reply, Request, ViewIs
 from wrpme.picture import State, View
 
@@ -33,6 +35,7 @@ class Pool:
         self._open: dict[str, Connection] = {}
         self._dialling: dict[str, asyncio.Task[Connection | errors.WrpmeError]] = {}
         self._failed: dict[str, float] = {}
+        self._retired: set[Connection] = set()
 
     def ready(self, address: str) -> Connection | None:
         """The open connection to that address, if there is one."""
@@ -80,16 +83,28 @@ class Pool:
 
     def forget(self, connection: Connection) -> None:
         """It has ended: others are asked first for a while."""
+        self._retired.discard(connection)
         if self._open.get(connection.address) is connection:
             del self._open[connection.address]
             self._failed[connection.address] = asyncio.get_running_loop().time()
+
+    def retire(self, connection: Connection) -> None:
+        """Its node is down. One that stops as planned answers what it has taken; one that hangs, or is cut off, would
+        never end the connection by itself."""
+        self.forget(connection)
+        gone = errors.ConnectionError(f"{connection.address} is down")
+        if not connection.in_flight:
+            connection.close(gone)
+            return
+        self._retired.add(connection)
+        asyncio.get_running_loop().call_later(RETIRED_SECONDS_MAX, connection.close, gone)
 
     async def close(self) -> None:
         """Ends all connections and attempts; none is left when it returns."""
         tasks = list(self._dialling.values())
         for task in tasks:
             task.cancel()
-        connections = list(self._open.values())
+        connections = [*self._open.values(), *self._retired]
         for connection in connections:
             connection.close()
         await asyncio.gather(*tasks, *(connection.ended for connection in connections), return_exceptions=True)
@@ -295,10 +310,11 @@ class Courier:
         homes = {member.id: member.address for member in new.members}
         alive = view.live(new)
         up = {member.address for member in new.members if member.state is not State.DOWN}
-        for member in new.members:  # one that hangs or is cut off would not end the connection by itself
+        for member in new.members:
             connection = self._pool.ready(member.address)
             if connection is not None and member.address not in up:
-                connection.close(errors.ConnectionError(f"{member.address} is down"))
+                self._pool.retire(connection)
+                self._unfollow(connection)
         owners = (ring.owner_among(alive, arc) for arc in new.arcs)
         self._owners = [homes[owner] if owner is not None else "" for owner in owners]
 
@@ -314,6 +330,9 @@ class Courier:
     def closed(self, connection: Connection) -> None:
         """A connection ended; if it was the one that was followed, another will be."""
         self._pool.forget(connection)
+        self._unfollow(connection)
+
+    def _unfollow(self, connection: Connection) -> None:
         if connection is self._home:
             self._home = None
             self._stale, self._epoch_told = True, 0

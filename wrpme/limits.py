@@ -129,6 +129,8 @@ PING_SECONDS = 1.5
 once..."""
 SILENT_SECONDS_MAX = 4.5
 """...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
+RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
+"""A node that stops as planned has answered by then what it had taken."""
 STATUS_SECONDS = 2 * CONNECT_SECONDS_MAX
 """A node that has not told its figures by then is shown as silent."""
 VIEW_SECONDS = 0.5
@@ -143,6 +145,9 @@ PORTS_TRIED_MAX = 1000
 LOCAL_START_SECONDS_MAX = 60.0
 LOCAL_ASK_SECONDS = 0.05
 """How often a starting hive is looked at."""
+
+SWITCH_SECONDS = 0.0002
+"""How long the loop may keep the disk's thread from telling that a batch is written."""
 
 # --- connections, disk and log of the daemon -------------------------------------------------------------------------
 SESSIONS_OPTION_MAX = 1_000_000

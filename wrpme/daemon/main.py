@@ -15,11 +15,13 @@ from wrpme.daemon.lives import Lives
 from wrpme.daemon.log import Log, bridge, stderr_is_terminal
 from wrpme.effects import Exit
 from wrpme.errors import UsageError, WrpmeError
+from wrpme.limits import SWITCH_SECONDS
 
 
 def main() -> None:
     """The command ``wrpmed``. Ends without waiting for threads: all that is ours is closed by then, and a disk or a
     name server that hangs must not keep a stopped node from ending."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     code = run(sys.argv[1:])
     sys.stdout.flush()
     os._exit(code)

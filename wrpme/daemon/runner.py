@@ -31,7 +31,7 @@ from wrpme.limits import (
     CLOSE_SECONDS_MAX, DRAIN_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX,
     WALL_CLOCK_SECONDS,
 )  # fmt: skip
-from wrpme.messages import Envelope, Failed, Forwarded, GetView, Notice, Reply, Request
+from wrpme.messages import Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request
 
 STOPPED = "this node has stopped; nothing was changed, try another node"
 
@@ -116,9 +116,11 @@ class Runner:
             self._alarm.cancel()
         self._flush()
         await self.links.close()
+        farewell = b""
         if self.server.clients and self.finished.done() and self.finished.result().code == 0:
             await asyncio.sleep(DRAIN_SECONDS)
-        await self.server.close(CLOSE_SECONDS_MAX)
+            farewell = encode(Failed(0, UnstableError.code, STOPPED))
+        await self.server.close(CLOSE_SECONDS_MAX, farewell)
         return self._disk.close(CLOSE_SECONDS_MAX)
 
     def _stop_is_over(self) -> None:
@@ -179,6 +181,10 @@ class Runner:
                 if not isinstance(message, Envelope):
                     wire.waiting += 1
                     wire.put(encode(Failed(message.id, UnstableError.code, STOPPED)))
+                elif isinstance(message.body, Forward):
+                    for effect in self._node.handle(Received(wire.number, message), self.clock()):
+                        if isinstance(effect, ReplyTo):
+                            self._reply(effect)
             self._flush()
         return len(messages)
 

@@ -49,10 +49,11 @@ class Server:
             for session in list(self.sessions):
                 session.check_progress(now)
 
-    async def close(self, seconds: float) -> None:
-        """Ends all sessions; what was written to them leaves first, as far as ``seconds`` suffice."""
+    async def close(self, seconds: float, farewell: bytes = b"") -> None:
+        """Ends all sessions; what was written to them leaves first, as far as ``seconds`` suffice. ``farewell`` is said
+        to each client that waits for nothing that was begun: what it still asks was not carried out."""
         for session in list(self.sessions):
-            session.end()
+            session.end(farewell)
         if self.sessions:
             self._empty = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._empty], timeout=seconds)
@@ -189,11 +190,12 @@ class Session(Wire):
         elif self._partial_bytes:
             self._refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
 
-    def end(self) -> None:
+    def end(self, farewell: bytes) -> None:
         """What was written leaves, then the connection ends, at the latest when the server aborts it."""
         if not self.ended:
+            self.waiting -= len(self.frames)
             super().flush()
-            self._last_word(b"")
+            self._last_word(farewell if self._is_client and not self.waiting else b"")
 
     def abort(self) -> None:
         """The connection ends now."""
