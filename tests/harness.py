@@ -16,6 +16,7 @@ from wrpme.effects import (
     StopAsked, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import BY_CODE
+from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import Body, Content, Envelope, Failed, Get, Reply, Request
 from wrpme.node import Node
 from wrpme.picture import View
@@ -57,11 +58,16 @@ class Hive:
 
     # --- what a test does ----------------------------------------------------------------------------------------
 
-    def start(self, name: str, *peers: str, hive: bytes = b"", replication: int = 1) -> Node:
+    def start(
+        self, name: str, *peers: str, hive: bytes = b"", replication: int = 1, grace_seconds: float = GRACE_SECONDS
+    ) -> Node:
         """A process on the store of that address: its next life."""
         life = self._lives[name] = self._lives.get(name, 0) + 1
         store = self.stores.setdefault(name, MemoryStore())
-        settings = Settings(identity(name), life, name, peers, replication, hive, '{"a": 1}')
+        settings = Settings(
+            identity(name), life, name, peers, replication, grace_seconds=grace_seconds, new_hive=hive,
+            config='{"a": 1}',
+        )  # fmt: skip
         node = self.nodes[name] = Node(settings, store, self.now)
         self._carry_out(name, node.start(self.now) + node.handle(TurnEnded(), self.now))
         return node
@@ -247,13 +253,13 @@ def word_of(reply: Reply) -> str:
     return BY_CODE[reply.code].word if isinstance(reply, Failed) else ""
 
 
-def hive_of(*names: str) -> Hive:
+def hive_of(*names: str, replication: int = 1) -> Hive:
     """A stable hive of these nodes, the first of which founded it; old enough to suspect somebody."""
     hive = Hive()
-    hive.start(names[0], hive=HIVE)
+    hive.start(names[0], hive=HIVE, replication=replication)
     hive.go(0.1)
     for name in names[1:]:
-        hive.start(name, names[0])
+        hive.start(name, names[0], replication=replication)
         hive.until(lambda name=name: name in hive.nodes and hive.nodes[name].ground.lives)  # type: ignore[misc]
     hive.stable(*names)
     hive.go(11.0)

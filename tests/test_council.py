@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tests.harness import HIVE, Hive, hive_of, identity
 from wrpme import consensus
@@ -13,12 +14,12 @@ from wrpme.effects import Persist, Send, Settings
 from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.limits import (
-    BEACON_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX,
-    WISHES_MAX,
+    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, STOP_GATHER_SECONDS,
+    SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
 from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
 from wrpme.picture import (
-    Arc, Ballot, Change, Down, Elect, Join, Member, NodeId, Proposal, State, Synced, View,
+    Arc, Ballot, Change, Down, Elect, Expel, Join, Member, NodeId, Proposal, State, Synced, View,
 )  # fmt: skip
 from wrpme.store import MemoryStore
 
@@ -32,7 +33,8 @@ def view_of(names: str = "abc", voters: str = "abc", epoch: int = 5, down: str =
         Member(identity(name), 1, name, number + 1, State.DOWN if name in down else State.UP)
         for number, name in enumerate(names)
     )
-    arcs = (Arc((1 << 64) - 1, 1, (identity(names[0]),)),)
+    first = (identity(names[0]),)
+    arcs = (Arc((1 << 64) - 1, 1, first, wanted=first),)
     return View(epoch, HIVE, 1, 1, members, arcs, tuple(identity(name) for name in voters))
 
 
@@ -249,7 +251,7 @@ def test_what_can_wait_waits_for_the_gap_and_a_death_does_not() -> None:
     seat.council.adopt(view_of())
     seat.council.wish(JOIN)
     assert not seat.proposes()
-    seat.council.wish(Down(C, 1, planned=True))
+    seat.council.wish(Down(C, 1))
     (prepare, *_) = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     assert prepare.epoch == 6
     seat = Seat("a", view_of())
@@ -260,7 +262,7 @@ def test_what_can_wait_waits_for_the_gap_and_a_death_does_not() -> None:
 
 def test_changes_that_wait_make_one_view() -> None:
     seat = Seat("a", view_of())
-    wanted: list[Change] = [JOIN, Join(E, 1, "e"), Down(C, 1, planned=True)]
+    wanted: list[Change] = [JOIN, Join(E, 1, "e"), Down(C, 1)]
     for change in wanted:
         seat.council.wish(change)
         seat.council.wish(change)
@@ -268,6 +270,36 @@ def test_changes_that_wait_make_one_view() -> None:
     assert list(accept.value.changes) == wanted
     following = views.apply(view_of(), wanted)
     assert following is not None and accept.value.digest == views.digest(following)
+
+
+def test_a_planned_stop_waits_for_others_that_stop_too() -> None:
+    """One view for all of them: who stops with another one does not first make a copy for it."""
+    seat = Seat("a", view_of("abcde", "abc"))
+    stops: list[Change] = [Down(node, 1, planned=True) for node in (D, E)]
+    for stop in stops:
+        seat.council.wish(stop)
+        assert not seat.consider()
+    seat.go(STOP_GATHER_SECONDS / 2)
+    assert not seat.consider()
+    seat.go(STOP_GATHER_SECONDS)
+    (accept,) = opened(seat)
+    assert list(accept.value.changes) == stops
+
+
+@pytest.mark.parametrize(("seconds", "expelled"), [(-1.0, False), (EXPEL_LOOK_SECONDS, True)])
+def test_who_is_down_for_longer_than_the_grace_is_not_waited_for(seconds: float, expelled: bool) -> None:
+    view = view_of("abcd", "abc", down="d")
+    arcs = (replace(view.arcs[0], wanted=(A, D)),)
+    seat = Seat("a", replace(view, replication=2, arcs=arcs))
+    seat.others.remove(D)
+    seat.ground.down_since[D] = seat.ground.now
+    seat.go(seat.ground.settings.grace_seconds + seconds)
+    seat.see(*seat.others)
+    if not expelled:
+        assert not seat.proposes()
+        return
+    (accept,) = opened(seat)
+    assert accept.value.changes == (Expel(D, 1),)
 
 
 def opened(seat: Seat) -> list[Accept]:

@@ -10,8 +10,10 @@ from tests.harness import HIVE, identity
 from wrpme.effects import Persist, ReplyTo, Say, Send, Settings
 from wrpme.errors import UnstableError
 from wrpme.ground import Ground
-from wrpme.limits import EVENTS_KEPT
-from wrpme.messages import AskView, Done, Envelope, Failed, Forwarded
+from wrpme.limits import EVENTS_KEPT, STREAM_BYTES_USUAL
+from wrpme.messages import (
+    Answer, AskView, Body, Done, Envelope, Failed, Forwarded, Stream, StreamAck, StreamAcks, Streams, Writes,
+)  # fmt: skip
 from wrpme.picture import NOBODY, Arc, Member, State, View
 from wrpme.store import MemoryStore
 
@@ -106,13 +108,13 @@ def test_what_waited_may_write_and_wait_again(ground: Ground) -> None:
 def test_a_node_lives_only_in_this_very_life(ground: Ground) -> None:
     assert not ground.lives
     ground.adopt(view())
-    assert ground.lives and ground.alive == {A, B}
+    assert ground.lives and ground.this_life and ground.alive == {A, B}
     ground.adopt(view(6, incarnation=2))
-    assert not ground.lives, "the view means another life of it"
+    assert not ground.lives and not ground.this_life, "the view means another life of it"
     ground.adopt(view(7, a=State.DOWN))
-    assert not ground.lives
+    assert not ground.lives and ground.this_life, "down, but it has been there throughout"
     ground.adopt(view(8))
-    assert ground.lives
+    assert ground.lives and ground.this_life
 
 
 def test_since_when_a_member_is_down(ground: Ground) -> None:
@@ -128,6 +130,69 @@ def test_epochs_that_were_heard_of_are_kept_for_members_only(ground: Ground) -> 
     ground.known_epochs = {B: 4, C: 4}
     ground.adopt(view())
     assert ground.known_epochs == {A: 5, B: 4}
+
+
+# --- streams -----------------------------------------------------------------------------------------------------
+
+
+def sent(ground: Ground) -> list[tuple[str, Body]]:
+    effects, ground.effects = ground.effects, []
+    return [(effect.address, effect.envelope.body) for effect in effects if isinstance(effect, Send)]
+
+
+def stream(end: int, size: int = 1) -> Stream:
+    return Stream(end, 1, 1, 1, (Writes(((b"k", bytes(size)),)),))
+
+
+def test_what_a_turn_has_for_a_node_is_one_message(ground: Ground) -> None:
+    ground.adopt(view())
+    acks = [StreamAck(9, 1, 1, 4), StreamAck(10, 1, 1, 1)]
+    for ack in acks:
+        ground.send_ack(B, ack)
+    ground.send_stream(B, stream(7))
+    ground.send_stream(B, stream(8))
+    assert sent(ground) == [], "the turn is not over"
+    ground.flush_messages()
+    assert sent(ground) == [("host-b:1", Streams((stream(7), stream(8)))), ("host-b:1", StreamAcks(tuple(acks)))]
+    ground.flush_messages()
+    assert sent(ground) == []
+
+
+def test_a_message_that_is_large_enough_leaves_at_once(ground: Ground) -> None:
+    ground.adopt(view())
+    ground.send_stream(B, stream(7))
+    ground.send_stream(B, stream(8, STREAM_BYTES_USUAL))
+    ground.send_stream(B, stream(9))
+    assert sent(ground) == [("host-b:1", Streams((stream(7), stream(8, STREAM_BYTES_USUAL))))]
+    ground.flush_messages()
+    assert sent(ground) == [("host-b:1", Streams((stream(9),)))], "the order is kept"
+
+
+def acks_sent(ground: Ground, *acks: StreamAck) -> tuple[StreamAck, ...]:
+    ground.adopt(view())
+    for ack in acks:
+        ground.send_ack(B, ack)
+    ground.flush_messages()
+    ((_, body),) = sent(ground)
+    assert isinstance(body, StreamAcks)
+    return body.acks
+
+
+def test_of_one_run_the_last_acknowledgement_leaves_with_all_answers(ground: Ground) -> None:
+    first, second = Answer(1, True), Answer(2, False)
+    acks = StreamAck(9, 1, 1, 1, (first,)), StreamAck(9, 1, 1, 2, (second,)), StreamAck(9, 1, 1, 3)
+    assert acks_sent(ground, *acks) == (StreamAck(9, 1, 1, 3, (first, second)),)
+
+
+@pytest.mark.parametrize("other", [StreamAck(8, 1, 1, 2), StreamAck(9, 2, 1, 2), StreamAck(9, 1, 2, 2)])
+def test_acknowledgements_of_other_runs_stand_by_themselves(ground: Ground, other: StreamAck) -> None:
+    assert acks_sent(ground, StreamAck(9, 1, 1, 5), other) == (StreamAck(9, 1, 1, 5), other)
+
+
+def test_a_refusal_carries_no_answers(ground: Ground) -> None:
+    assert acks_sent(ground, StreamAck(9, 1, 1, 1, (Answer(1, True),)), StreamAck(9, 1, 1, -1)) == (
+        StreamAck(9, 1, 1, -1),
+    )
 
 
 # --- to others ---------------------------------------------------------------------------------------------------

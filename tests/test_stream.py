@@ -48,7 +48,8 @@ def test_bytes_of_what_is_not_acknowledged() -> None:
     stream = Outgoing(99, 7, 3)
     stream.push(item(bytes(100)))
     stream.push(Counts())
-    assert stream.bytes == 101 + bytes_of(Counts())
+    assert stream.bytes == bytes_of(item(bytes(100))) + bytes_of(Counts())
+    assert bytes_of(item(bytes(100))) == bytes_of(item(b"")) + 100
     stream.take(1)
     assert stream.bytes == bytes_of(Counts())
 
@@ -58,6 +59,28 @@ def test_a_message_ends_with_the_item_that_makes_it_large() -> None:
     for size in (10, STREAM_BYTES_USUAL, 10, 10):
         stream.push(item(bytes(size)))
     assert [(message.first, len(message.items)) for message in stream.fresh()] == [(1, 2), (3, 2)]
+
+
+def test_every_message_tells_what_is_settled() -> None:
+    stream = Outgoing(99, 7, 3)
+    for text in (b"a", b"b"):
+        stream.push(item(text))
+    assert [message.settled for message in stream.fresh()] == [0]
+    stream.settle(1)
+    stream.push(item(b"c"))
+    assert [message.settled for message in [*stream.fresh(), *stream.again()]] == [1, 1]
+
+
+def test_news_are_a_message_that_costs_no_number() -> None:
+    stream = Outgoing(99, 7, 3)
+    stream.push(item(b"a"))
+    stream.fresh()
+    stream.take(1)
+    stream.settle(1)
+    assert stream.news() == Stream(99, 7, 3, 2, (), 1)
+    assert stream.all_acknowledged and take(stream.news(), 7, 3, 1) == ([], 1)
+    stream.push(item(b"b"))
+    assert [message.first for message in stream.fresh()] == [2]
 
 
 def test_a_receiver_takes_nothing_but_the_next_of_its_run() -> None:

@@ -38,7 +38,6 @@ def scan(made: Bench, request: Count | PrefixScan | RemoveAll) -> int:
     side.ground.now = made.now
     call = {Count: side.table.count, PrefixScan: side.table.prefix_scan, RemoveAll: side.table.remove_all}
     call[type(request)](made.sessions, request)  # type: ignore[operator]
-    side.table.end_turn()
     side.collect()
     return made.sessions
 

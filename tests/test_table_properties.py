@@ -41,7 +41,6 @@ def ask(side: Side, request: EntryRequest) -> int:
     replica = side.table.at(position)
     assert replica is not None
     replica.execute(side.bench.sessions, request, key_of(position, request.alias.encode()))
-    side.table.end_turn()
     side.collect()
     return side.bench.sessions
 
@@ -79,7 +78,7 @@ def test_pending_writes_follow_their_arc_through_division_and_union(parts: list[
     assert set(stored) == set(sessions)
     assert stored["k3"][1] == b"%d" % (len(parts) + 1), "the last one wins"
     assert sum(replica.counts()[0] for replica in side.table.mine) == len(stored)
-    assert not any(replica.tail or replica.queue or replica.landing for replica in side.table.mine)
+    assert not any(replica.tail() or replica.shadow or replica.queue or replica.landing for replica in side.table.mine)
 
 
 def test_a_part_that_goes_elsewhere_takes_its_pending_writes_along() -> None:

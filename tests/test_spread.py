@@ -1,0 +1,339 @@
+"""How views spread: on disk before anything else, told to those who lack them; strangers; generations of a hive."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from tests.harness import Hive, hive_of, identity, word_of
+from tests.view_parts import HIVE, down, id_of, join, next_view
+from wrpme import view as views
+from wrpme.effects import Effect, Exit, Persist, ReplyTo, Send, Settings
+from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY
+from wrpme.ground import Ground
+from wrpme.life import Life
+from wrpme.limits import ASK_SECONDS, TICK_SECONDS
+from wrpme.messages import AskView, Body, Content, Done, Envelope, Get, NextView, Put, Recover, Refused, Text, WholeView
+from wrpme.picture import NOBODY, Change, NodeId, Proposal, State, View
+from wrpme.spread import Spread
+from wrpme.store import MemoryStore
+
+ME, OTHER = id_of(0), id_of(1)
+
+
+def views_of(*steps: tuple[Change, ...]) -> list[View]:
+    """A founded hive and the views that these changes make of it, one after the other."""
+    made = [views.found(HIVE, ME, 1, "n0", 2)]
+    for step in steps:
+        made.append(next_view(made[-1], *step))
+    return made
+
+
+FIRST, SECOND, THIRD = views_of((join(1),), (join(2),))
+
+
+def proposal(base: View, *changes: Change) -> Proposal:
+    return Proposal(changes, views.digest(next_view(base, *changes)))
+
+
+class Seat:
+    """A node that has nothing but views; ``adopted`` keeps epochs, and whether it is to tell them on."""
+
+    def __init__(self, view: View | None = FIRST, me: NodeId = ME) -> None:
+        self.store = MemoryStore()
+        self.ground = Ground(Settings(me, 1, "n0", ("peer",)), self.store, 100.0)
+        self.adopted: list[tuple[int, bool]] = []
+        self.life = Life(self.ground)
+        self.spread = Spread(self.ground, self.life, self._adopt)
+        if view is not None:
+            self.spread.start(view)
+        self.adopted.clear()
+
+    def _adopt(self, before: View | None, view: View, tell: bool) -> None:
+        self.adopted.append((view.epoch, tell))
+        self.ground.adopt(view)
+
+    def effects(self) -> list[Effect]:
+        effects, self.ground.effects = self.ground.effects, []
+        return effects
+
+    def sent(self) -> list[tuple[str, Body]]:
+        return [(effect.address, effect.envelope.body) for effect in self.effects() if isinstance(effect, Send)]
+
+    def disk(self) -> None:
+        self.ground.flush()
+        for effect in self.effects():
+            if isinstance(effect, Persist):
+                assert effect.must_sync, "also under --no-sync"
+                self.store.write(effect.operations, True)
+                self.ground.on_persisted(effect.batch)
+
+    def envelope(self, body: Body, generation: int = 1, to: NodeId = ME, hive: bytes = HIVE) -> Envelope:
+        return Envelope(hive, generation, OTHER, 1, to, 1, body)
+
+    def answers(self, envelope: Envelope) -> tuple[bool, list[Body]]:
+        """Whether it listens, and what it says at once."""
+        listens = self.spread.listens(7, envelope)
+        found = [effect.reply for effect in self.effects() if isinstance(effect, ReplyTo)]
+        assert all(isinstance(reply, Envelope) and reply.destination == OTHER for reply in found)
+        return listens, [reply.body for reply in found if isinstance(reply, Envelope)]
+
+
+# --- learning ----------------------------------------------------------------------------------------------------
+
+
+def test_a_view_is_on_disk_with_the_acceptor_dropped_before_it_is_adopted() -> None:
+    seat = Seat()
+    seat.store.write([(ACCEPTOR_KEY, b"of the instance before")], True)
+    seat.spread.on_view(OTHER, WholeView(SECOND))
+    assert seat.spread.latest == SECOND and seat.adopted == []
+    seat.disk()
+    assert seat.adopted == [(2, False)]
+    raw = seat.store.get(VIEW_KEY)
+    assert raw is not None and views.unpack(raw) == SECOND and seat.store.get(ACCEPTOR_KEY) is None
+
+
+def test_changes_are_followed_from_their_very_base() -> None:
+    seat = Seat()
+    seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
+    assert seat.spread.latest == FIRST and seat.sent() == [], "two steps away"
+    seat.spread.on_view(OTHER, NextView(2, proposal(FIRST, join(1))))
+    seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
+    assert seat.spread.latest == THIRD, "also while the one before is on its way to the disk"
+    seat.disk()
+    assert seat.adopted[-1] == (3, False) and seat.ground.view == THIRD
+    seat.sent()
+    seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
+    assert seat.sent() == [], "it has that view already"
+
+
+@pytest.mark.parametrize("kind", ["digest", "void"])
+def test_changes_that_do_not_make_the_view_are_answered_by_asking_for_it_whole(kind: str) -> None:
+    seat = Seat(SECOND)
+    wrong = Proposal((join(2),), b"?" * 16) if kind == "digest" else Proposal((join(1),), views.digest(SECOND))
+    seat.spread.on_view(OTHER, NextView(3, wrong))
+    assert seat.sent() == [("n1", AskView())] and seat.spread.latest == SECOND
+
+
+@pytest.mark.parametrize(
+    "view", [FIRST, SECOND, replace(THIRD, hive=b"x" * 16), replace(THIRD, generation=0)],
+    ids=["older", "the same", "another hive", "an older generation"],
+)  # fmt: skip
+def test_views_that_tell_nothing_new(view: View) -> None:
+    seat = Seat(SECOND)
+    seat.spread.on_view(OTHER, WholeView(view))
+    seat.disk()
+    assert seat.adopted == [] and seat.spread.latest == SECOND and not seat.life.exited
+
+
+def test_a_node_without_a_view_takes_only_one_that_it_is_in() -> None:
+    seat = Seat(None, id_of(2))
+    seat.spread.on_view(OTHER, WholeView(SECOND))
+    assert seat.spread.latest is None
+    seat.spread.on_view(OTHER, WholeView(THIRD))
+    seat.disk()
+    assert seat.adopted == [(3, False)]
+
+
+def test_what_was_decided_here_is_told_to_all_once_it_is_on_disk() -> None:
+    seat = Seat(THIRD)
+    seat.spread.decided(proposal(THIRD, down(1)))
+    assert seat.adopted == []
+    seat.spread.decided(proposal(THIRD, down(2)))
+    seat.disk()
+    assert seat.adopted == [(4, True)], "of one epoch there is one view"
+    view, raw = seat.ground.view, seat.store.get(VIEW_KEY)
+    assert view is not None and [member.state for member in view.members] == [State.UP, State.DOWN, State.UP]
+    assert raw is not None and views.unpack(raw) == view
+
+
+def test_who_stopped_as_planned_is_known_of_the_present_view_alone() -> None:
+    seat = Seat(THIRD)
+    seat.spread.decided(proposal(THIRD, replace(down(1), planned=True), down(2)))
+    seat.disk()
+    assert seat.ground.view is not None
+    assert seat.spread.stopping(seat.ground.view) == {id_of(1)}
+    assert seat.spread.stopping(THIRD) == set()
+
+
+# --- telling -----------------------------------------------------------------------------------------------------
+
+
+def test_who_has_the_base_gets_the_changes_and_others_the_whole_view() -> None:
+    seat = Seat(THIRD)
+    seat.ground.known_epochs.update({id_of(1): 3, id_of(2): 2})
+    made = proposal(THIRD, join(3))
+    seat.spread.decided(made)
+    seat.disk()
+    view = seat.ground.view
+    assert view is not None
+    seat.spread.tell_all(THIRD, view)
+    assert seat.sent() == [("n1", NextView(4, made)), ("n2", WholeView(view)), ("n3", WholeView(view))]
+
+
+def test_who_is_no_member_any_more_is_told_too() -> None:
+    seat = Seat(THIRD)
+    without = replace(THIRD, epoch=4, members=tuple(member for member in THIRD.members if member.id != id_of(2)))
+    seat.spread.learn(without)
+    seat.disk()
+    seat.spread.tell_all(THIRD, without)
+    assert seat.sent() == [("n1", WholeView(without)), ("n2", WholeView(without))]
+
+
+def test_a_higher_epoch_is_asked_for_and_not_with_every_message() -> None:
+    seat = Seat(SECOND)
+    for _ in range(3):
+        seat.spread.compare_epochs(OTHER, 3)
+    assert seat.sent() == [("n1", AskView())]
+    seat.ground.now += 2 * TICK_SECONDS
+    seat.spread.compare_epochs(OTHER, 3)
+    assert seat.sent() == [("n1", AskView())]
+    seat.spread.on_view(OTHER, WholeView(THIRD))
+    seat.ground.now += 2 * TICK_SECONDS
+    seat.spread.compare_epochs(OTHER, 3)
+    assert seat.sent() == [], "it is on its way to the disk"
+
+
+def test_a_lower_epoch_is_told_once_in_a_while() -> None:
+    seat = Seat(THIRD)
+    for _ in range(3):
+        seat.spread.compare_epochs(OTHER, 2)
+    assert seat.sent() == [("n1", WholeView(THIRD))]
+    seat.ground.now += ASK_SECONDS
+    seat.spread.compare_epochs(OTHER, 2)
+    assert len(seat.sent()) == 1, "it may have been lost"
+    seat.spread.compare_epochs(OTHER, 3)
+    assert seat.sent() == []
+
+
+@pytest.mark.parametrize(("epoch", "hears"), [(0, False), (1, True), (2, True), (3, False), (9, False)])
+def test_a_stranger_with_an_older_view_hears_the_present_one(epoch: int, hears: bool) -> None:
+    """One that was expelled or has left must learn it; one that only asks to join hears from the voters."""
+    seat = Seat(THIRD)
+    stranger = Envelope(HIVE, 1, id_of(8), 1, ME, epoch, AskView())
+    for _ in range(2):
+        seat.spread.answer_stranger(7, stranger)
+    replies = [effect.reply for effect in seat.effects() if isinstance(effect, ReplyTo)]
+    assert replies == ([seat.ground.envelope(id_of(8), WholeView(THIRD))] if hears else [])
+
+
+def test_a_node_that_was_given_up_hears_so_and_joins_anew() -> None:
+    """It was cut off for longer than the grace, and for all that it knew it was a member."""
+    hive = hive_of("a", "b", "c", "d", replication=2)
+    assert hive.ask("a", Put(1, "x", b"1")) == Done(1)
+    for other in "abc":
+        hive.cut("d", other)
+    hive.until(lambda: all(identity("d") not in hive.nodes[name].ground.members for name in "abc"), seconds=100)
+    assert identity("d") in hive.nodes["d"].ground.members
+    hive.heal()
+    hive.stable("a", "b", "c", "d", seconds=30)
+    assert hive.said("d", "it joins as a new member") and hive.said("a", "d joined")
+    assert hive.ask("d", Get(1, "x")) == Content(1, b"1")
+
+
+# --- who is listened to ------------------------------------------------------------------------------------------
+
+
+def test_a_message_of_this_hive_is_listened_to() -> None:
+    assert Seat().answers(Seat().envelope(AskView())) == (True, [])
+    assert Seat().answers(Seat().envelope(AskView(), to=NOBODY)) == (True, []), "whoever is at this address"
+
+
+def test_wrong_receivers_say_so() -> None:
+    seat = Seat()
+    listens, said = seat.answers(seat.envelope(AskView(), to=id_of(5)))
+    assert not listens and isinstance(said[0], Refused) and "another node" in said[0].sentence
+    listens, said = seat.answers(seat.envelope(AskView(), hive=b"x" * 16))
+    assert not listens and isinstance(said[0], Refused) and "belongs to hive" in said[0].sentence
+    waiting = Seat(None)
+    listens, said = waiting.answers(waiting.envelope(AskView()))
+    assert not listens and isinstance(said[0], Refused) and "waiting for a hive" in said[0].sentence
+    assert waiting.answers(waiting.envelope(WholeView(SECOND))) == (True, []), "that is what it waits for"
+
+
+def test_its_own_words_end_a_node_that_has_never_served() -> None:
+    seat = Seat(None)
+    assert not seat.spread.listens(7, Envelope(b"", 1, ME, 1, NOBODY, 0, AskView()))
+    assert any(isinstance(effect, Exit) and "is this node itself" in effect.sentence for effect in seat.effects())
+
+
+# --- generations -------------------------------------------------------------------------------------------------
+
+
+def later_generation(*seen: int, epoch: int = 3) -> View:
+    """The hive after ``n1`` was recovered with these."""
+    before = replace(THIRD, epoch=epoch - 1)
+    me = views.member(before, id_of(1))
+    assert me is not None
+    return views.recover(before, me, [id_of(number) for number in seen])
+
+
+def test_an_older_generation_hears_the_new_view_and_nothing_else_of_it_counts() -> None:
+    seat = Seat(later_generation(0))
+    assert seat.answers(seat.envelope(AskView(), generation=1)) == (False, [WholeView(later_generation(0))])
+    assert seat.answers(seat.envelope(WholeView(THIRD), generation=1))[0] is False
+
+
+def test_of_a_newer_generation_only_its_view_is_heard() -> None:
+    seat = Seat(SECOND)
+    assert seat.answers(seat.envelope(AskView(), generation=2)) == (False, [])
+    assert seat.answers(seat.envelope(WholeView(later_generation(0)), generation=2)) == (True, [])
+
+
+def test_whoever_a_new_generation_takes_along_goes_with_it() -> None:
+    seat = Seat(SECOND)
+    view = later_generation(0)
+    seat.spread.on_view(OTHER, WholeView(view))
+    seat.disk()
+    assert seat.adopted == [(view.epoch, False)] and seat.ground.lives and not seat.life.exited
+    assert view.generation == 2
+
+
+@pytest.mark.parametrize("case", ["not named", "another life", "it has seen more"])
+def test_whoever_a_new_generation_leaves_behind_is_fenced(case: str) -> None:
+    seat = Seat(replace(THIRD, epoch=7) if case == "it has seen more" else SECOND)
+    view = later_generation() if case == "not named" else later_generation(0)
+    if case == "another life":
+        members = tuple(replace(found, incarnation=2) if found.id == ME else found for found in view.members)
+        view = replace(view, members=members)
+    for _ in range(2):
+        seat.spread.on_view(OTHER, WholeView(view))
+    exits = [effect for effect in seat.effects() if isinstance(effect, Exit)]
+    assert len(exits) == 1 and exits[0].aside == tuple(member.address for member in view.members)
+    assert "generation 2" in exits[0].sentence and "set aside" in exits[0].sentence
+    assert seat.adopted == [] and not any(isinstance(effect, Persist) for effect in seat.effects())
+
+
+def recovered() -> Hive:
+    """Of four nodes a and b are gone; c starts a new generation with d."""
+    hive = hive_of("a", "b", "c", "d", replication=2)
+    for number in range(30):
+        assert hive.ask("a", Put(1, f"k{number}", b"%d" % number)) == Done(1)
+    hive.kill("a")
+    hive.kill("b")
+    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.go(3.0)
+    reply = hive.ask("c", Recover(1))
+    assert isinstance(reply, Text)
+    assert "generation 2 of the hive begins here with 2 of 4 nodes; without a, b, which will join" in reply.text
+    return hive
+
+
+def test_a_recovered_hive_serves_with_all_that_it_has() -> None:
+    hive = recovered()
+    hive.stable("c", "d")
+    assert hive.view("d").generation == 2 and not hive.exits
+    found = [word_of(hive.ask(name, Get(1, f"k{number}"))) for name in "cd" for number in range(30)]
+    assert set(found) == {"", "not_found"} and found[:30] == found[30:]
+    assert hive.ask("d", Put(1, "new", b"1")) == Done(1)
+
+
+def test_a_node_that_missed_the_recovery_is_fenced_on_contact() -> None:
+    hive = recovered()
+    hive.stable("c", "d")
+    hive.start("a")
+    hive.until(lambda: "a" in hive.exits)
+    assert hive.exits["a"].aside == ("c", "d") and hive.exits["a"].code == 1
+    hive.start("e", "c", replication=2)  # what the process does then: another id, another directory
+    hive.stable("c", "d", "e")
+    assert not {"c", "d"} & set(hive.exits)
