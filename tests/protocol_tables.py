@@ -26,8 +26,9 @@ NAMED: dict[Any, str] = {
     picture.Change: "change",
 }
 PARTS: tuple[type[msgspec.Struct], ...] = (
-    picture.View, picture.Member, picture.Arc, picture.Proposal, picture.Ballot, messages.Answer,
+    picture.View, picture.Member, picture.Arc, picture.Proposal, picture.Ballot,
 )  # fmt: skip
+STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)
 
 
 def tables() -> dict[str, str]:
@@ -36,6 +37,7 @@ def tables() -> dict[str, str]:
         "requests": _messages(get_args(messages.Request)),
         "replies": _messages(get_args(messages.Reply)),
         "nodes": _messages([messages.Envelope, *get_args(messages.Body)]),
+        "streams": _messages(STREAMS),
         "items": _messages(get_args(messages.Item)),
         "changes": _messages(get_args(picture.Change)),
         "parts": _messages(PARTS),

@@ -8,13 +8,14 @@ from msgspec import Struct
 
 from wrpme.messages import (
     Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
-    Count, Counts, Done, Envelope, Expire, Failed, Fill, Forward, Forwarded, Get, GetConfig, GetExpiry, GetRemove,
-    GetStatus, GetTail, GetUpdate, GetView, Item, NextView, Notice, Number, Prepare, PrefixScan, Promise, Put,
-    Refused, Rejected, Remove, RemoveAll, RemoveIf, Reply, Report, Request, StopNode, Stream, StreamAck, Tail, Text,
-    Update, ViewIs, WholeView, Writes,
+    Count, Counts, Done, Envelope, Expire, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpiry,
+    GetRemove, GetStatus, GetTail, GetUpdate, GetView, Item, LeaveNode, NextView, Notice, Number, Prepare, PrefixScan,
+    Promise, Put, Recover, Refused, Rejected, Remove, RemoveAll, RemoveIf, Reply, Report, Request, StopNode, Stream,
+    StreamAck, StreamAcks, Streams, Tail, Text, Update, VerifyArc, ViewIs, WholeView, Writes,
 )  # fmt: skip
 from wrpme.picture import (
-    Activated, Arc, Back, Ballot, Change, Down, Elect, Join, Member, Proposal, State, Synced, View,
+    Activated, Arc, Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Leave, Member, Proposal, State, Synced,
+    View,
 )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ REPLIES = kinds(Reply)
 BODIES = kinds(Body)
 ITEMS = kinds(Item)
 CHANGES = kinds(Change)
-TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, *ITEMS, Answer]
+TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
 UNTAGGED: list[type[Struct]] = [View, Member, Arc, Proposal, Ballot]
 
@@ -45,6 +46,9 @@ PROPOSAL = Proposal(
         Synced(BIG, 4, ID, OTHER, 5),
         Activated(0, 5, ID, 6),
         Elect(OTHER),
+        Leave(ID, 7),
+        Expel(OTHER, 8),
+        Forget(OTHER, BIG),
     ),
     b"d" * 32,
 )
@@ -54,7 +58,7 @@ VIEW = View(
     1,
     1,
     (Member(ID, 7, "127.0.0.1:5909", 1, State.UP), Member(OTHER, 8, "127.0.0.1:5910", 2, State.DOWN)),
-    (Arc(1 << 63, 9, (ID,), (OTHER,), (OTHER,)), Arc(BIG, 4, (OTHER,))),
+    (Arc(1 << 63, 9, (ID,), (OTHER,), (OTHER,), (ID, OTHER)), Arc(BIG, 4, (OTHER,), wanted=(OTHER,))),
     (ID, OTHER),
 )
 PAIRS = ((b"e" + bytes(8) + b"alias", CONTENT), (b"", b""))
@@ -78,6 +82,10 @@ REQUEST_SAMPLES: list[Any] = [
     GetStatus(15, ID),
     GetConfig(16, b""),
     StopNode(17, OTHER),
+    LeaveNode(18, ID),
+    ForgetNode(19, OTHER, BIG),
+    Recover(20),
+    VerifyArc(21, ID, 9, BIG),
 ]
 REPLY_SAMPLES: list[Any] = [
     Done(1),
@@ -116,9 +124,9 @@ BODY_SAMPLES: list[Any] = [
     GetTail(BIG, 9),
     Tail(BIG, 9, PAIRS),
     Committed(BIG, 9),
-    Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)),
-    StreamAck(BIG, 9, 1, -1),
-    StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))),
+    Streams((Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)), Stream(0, 10, 2, 7, (), 6))),
+    StreamAcks((StreamAck(BIG, 9, 1, -1), StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))))),
+    StreamAcks(()),
     Refused(5, "this is another hive"),
 ]
 ENVELOPE_SAMPLES: list[Any] = [

@@ -20,9 +20,10 @@ LOW, HIGH = b"e" + bytes(8), b"f"
         ((A,), (B,), (A, B), (), (B,), [B]),  # who lives has to tell, whatever was promised
         ((A,), (B,), (A, B), (B,), (), []),
         ((A,), (B,), (A,), (), (), [B]),  # who is dead is outwaited
-        ((A,), (B,), (A,), (B,), (), [B]),  # even if it told before it died
+        ((A,), (B,), (A,), (B,), (), []),  # unless it told: what it handed over it serves no more
         ((A,), (B,), (A,), (), (B,), []),
         ((A, B, C), (), (A, B, C), (B,), (), [C]),
+        ((A, B), (B,), (A, B), (), (), [B]),  # once, be it holder and former owner
         ((A, B, C), (), (A, B), (B,), (), []),  # who is no live holder says nothing
         ((A,), (A, B), (A, B), (B,), (), []),  # nobody waits for itself
         ((A,), (B, C, D), (A, B, C), (), (), [B, C, D]),

@@ -15,7 +15,7 @@ from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.commands import COMMANDS
 from wrpme.daemon import config
 from wrpme.limits import FRAME_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_REQUESTS_MAX
-from wrpme.messages import Content, Get, Reply, Request
+from wrpme.messages import BULK, Content, Get, Reply, Request
 from wrpme.shell import USAGE
 
 ROOT = Path(__file__).parent.parent
@@ -136,6 +136,12 @@ def test_methods_of_the_clients() -> None:
 def test_protocol_tables_are_up_to_date() -> None:
     text = DOCUMENT.read_text("utf-8")
     assert filled(text) == text, "run scripts/protocol_tables"
+
+
+def test_what_travels_on_the_second_connection() -> None:
+    told = re.search(r"large ones\n\((.*?)\)", section(page("protocol.md"), "Between nodes"), re.DOTALL)
+    assert told is not None
+    assert code([told[1]]) == [kind.__name__ for kind in BULK]
 
 
 def test_protocol_example() -> None:

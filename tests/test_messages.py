@@ -31,6 +31,10 @@ MESSAGES = {
     15: "GetStatus id node",
     16: "GetConfig id node",
     17: "StopNode id node",
+    18: "LeaveNode id node",
+    19: "ForgetNode id member incarnation",
+    20: "Recover id",
+    21: "VerifyArc id node epoch end",
     64: "Done id",
     65: "Content id content",
     66: "Failed id code sentence",
@@ -60,11 +64,13 @@ MESSAGES = {
     118: "Compare low high digest",
     119: "Fill low high pairs digest",
     120: "Writes pairs",
-    121: "Stream end version run first items",
+    121: "Stream end version run first items settled?",
     122: "Answer number same have?",
     123: "StreamAck end version run upto answers?",
     124: "Refused code sentence",
     125: "Counts",
+    126: "Streams streams",
+    127: "StreamAcks acks",
 }
 """The number on the wire, the name, the fields in their order; ? is one with a default."""
 CHANGES_OF_THE_VIEW = {
@@ -74,12 +80,15 @@ CHANGES_OF_THE_VIEW = {
     4: "Synced end version node reporter incarnation",
     5: "Activated end version reporter incarnation",
     6: "Elect node",
+    7: "Leave node incarnation",
+    8: "Expel node incarnation",
+    9: "Forget node incarnation",
 }
 """Numbers of their own: they travel inside messages only."""
 PARTS = [
     "View epoch hive generation replication members arcs voters",
     "Member id incarnation address joined state",
-    "Arc end version holders incoming? prev?",
+    "Arc end version holders incoming? prev? wanted?",
     "Proposal changes digest",
     "Ballot round node incarnation",
 ]
@@ -144,7 +153,7 @@ def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
 
 def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
-        "Get", "GetExpiry", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView",
+        "Get", "GetExpiry", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView", "VerifyArc",
     ]  # fmt: skip
     assert not {kind.__name__ for kind in BULK} & {"Beacon", "BeaconAck"}, "a beacon waits behind nothing large"
 

@@ -20,7 +20,7 @@ def arcs_of(*parts: tuple[int, bytes]) -> tuple[Arc, ...]:
     slots = 0
     for width, owner in parts:
         slots += width
-        arcs.append(Arc(ring.end_of_slot(slots), 1, (owner,)))
+        arcs.append(Arc(ring.end_of_slot(slots), 1, (owner,), wanted=(owner,)))
     assert slots == SLOTS
     return tuple(arcs)
 
@@ -98,9 +98,29 @@ def test_stretches_are_counted_on_the_circle() -> None:
     assert ring.stretches(arcs_of((SLOTS, A)), B) == 0
 
 
-def test_a_receiver_counts_as_the_future_owner() -> None:
-    arcs = (Arc(ring.end_of_slot(SLOTS // 2), 1, (A,), (B,)), Arc(ring.RING - 1, 1, (A,)))
+def test_the_first_wanted_counts_as_the_future_owner() -> None:
+    arcs = (Arc(ring.end_of_slot(SLOTS // 2), 1, (A,), (B,), (), (B, A)), Arc(ring.RING - 1, 1, (A,), (), (), (A, B)))
     assert ring.loads(arcs) == {A: SLOTS // 2, B: SLOTS // 2}
+    assert ring.owned(arcs) == {A: SLOTS}, "until the copy is complete"
+
+
+def test_the_owner_is_the_first_holder_that_lives() -> None:
+    arc = Arc(ring.RING - 1, 1, (A, B), (C,), (), (C, A, B))
+    assert ring.owner_among(frozenset((A, B, C)), arc) == A
+    assert ring.owner_among(frozenset((B, C)), arc) == B
+    assert ring.owner_among(frozenset((C,)), arc) is None, "who receives does not own"
+
+
+def test_an_arc_begins_behind_the_one_before() -> None:
+    arcs = arcs_of((3, A), (5, B), (SLOTS - 8, C))
+    assert [ring.first_in(arcs, index) for index in range(3)] == [0, 3 * ring.SLOT, 8 * ring.SLOT]
+
+
+def test_the_whole_ring_is_of_one_node() -> None:
+    arcs = ring.whole_ring(A, 4)
+    assert {(arc.version, arc.holders, arc.incoming, arc.prev, arc.wanted) for arc in arcs} == {(4, (A,), (), (), (A,))}
+    assert arcs[-1].end == ring.RING - 1
+    assert len({ring.width(arcs, index) for index in range(len(arcs))}) == 1
 
 
 # --- who gives how much ------------------------------------------------------------------------------------------
@@ -148,8 +168,15 @@ def test_what_may_not_move_stays() -> None:
     assert ring.plan(arcs, C, SLOTS // 3, lambda arc: False, {A: 1, B: 2}) == {}
 
 
-def test_a_holder_takes_nothing_of_its_own_arc() -> None:
-    arcs = (Arc(ring.RING - 1, 1, (A, B)),)
+def test_a_holder_may_become_the_owner_of_its_copies() -> None:
+    """Two nodes that both hold all share what there is to own."""
+    arcs = (Arc(ring.RING - 1, 1, (A, B), (), (), (A, B)),)
+    cuts = ring.plan(arcs, B, SLOTS // 2, lambda arc: B in arc.wanted, {A: 1, B: 2})
+    assert sum(map(sum, cuts.values())) == SLOTS // 2
+
+
+def test_what_is_owned_already_is_not_taken_again() -> None:
+    arcs = (Arc(ring.RING - 1, 1, (A,), (B,), (), (B, A)),)
     assert ring.plan(arcs, B, SLOTS // 2, lambda arc: True, {A: 1, B: 2}) == {}
 
 
