@@ -205,3 +205,35 @@ class Bench:
 
     def role(self, node: NodeId) -> Role:
         return self.sides[node].replica.role
+
+
+# --- several holders -----------------------------------------------------------------------------------------------
+
+TWO = Arc(END, 1, (A, B), wanted=(A, B))
+THREE = Arc(END, 1, (A, B, C), wanted=(A, B, C))
+
+
+def held(arc: Arc = THREE) -> Bench:
+    """A owns and serves; the holders have told it their tails. No copy begins yet."""
+    made = Bench(arc, (A, B, C))
+    made[A].ground.known_epochs[C] = 0
+    made.settle()
+    assert made[A].replica.serving
+    made.lease(A, *(node for node in (B, C) if node in arc.holders))
+    return made
+
+
+def waiting(made: Bench, kind: type) -> list[tuple[NodeId, NodeId]]:
+    return [(source, target) for source, target, body in made.wire if isinstance(body, kind)]
+
+
+def deliver_to(made: Bench, node: NodeId) -> None:
+    """All that is on its way to a node arrives; what it answers stays on the way."""
+    here = [sent for sent in made.wire if sent[1] == node]
+    made.wire = [sent for sent in made.wire if sent[1] != node]
+    for source, _, body in here:
+        made[node].hear(source, body)
+
+
+def tail_of(side: Side) -> set[str]:
+    return {key[9:].decode() for key, _ in side.replica.tail_pairs()}

@@ -10,6 +10,7 @@ from tests.harness import HIVE, Hive, hive_of, identity, word_of
 from wrpme import ring
 from wrpme import view as views
 from wrpme.effects import Exit, PersistFailed, Received, ReplyTo
+from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import (
     AskView, Content, Done, Envelope, Get, GetConfig, GetStatus, GetView, NextView, Put, Refused, Remove, StopNode,
     Text, Update, ViewIs, WholeView,
@@ -232,6 +233,52 @@ def test_a_short_restart_is_a_new_life() -> None:
     check(hive, "b", aliases)
 
 
+@pytest.mark.parametrize("replication", [2, 3])
+def test_with_further_copies_a_death_makes_nothing_unavailable(replication: int) -> None:
+    hive = hive_of("a", "b", "c", replication=replication)
+    aliases = fill(hive, "a")
+    hive.kill("b")
+    hive.until(lambda: hive.view("a").members[1].state is State.DOWN)
+    assert views.condition(hive.view("a")).word == "degraded"
+    hive.go(3.0)
+    for name in "ac":
+        check(hive, name, aliases)
+        assert hive.ask(name, Update(1, name, b"meanwhile")) == Done(1)
+    hive.start("b", replication=replication)
+    hive.stable("a", "b", "c")
+    for arc in hive.view("b").arcs:
+        assert len(arc.holders) == replication
+    check(hive, "b", [*aliases])
+    assert hive.get("b", "a") == hive.get("b", "c") == b"meanwhile"
+
+
+def test_two_of_three_copies_may_go_one_after_the_other() -> None:
+    hive = hive_of("a", "b", "c", replication=3)
+    aliases = fill(hive, "a")
+    for place, name in ((2, "c"), (1, "b")):
+        hive.kill(name)
+        hive.until(lambda place=place: hive.view("a").members[place].state is State.DOWN)  # type: ignore[misc]
+        hive.go(3.0)
+    check(hive, "a", aliases)
+    assert hive.ask("a", Put(1, "alone", b"1")) == Done(1)
+
+
+def test_who_is_dead_for_longer_than_the_grace_has_its_copies_made_elsewhere() -> None:
+    hive = hive_of("a", "b", "c", "d", replication=2)
+    aliases = fill(hive, "a")
+    hive.kill("d")
+    hive.until(lambda: hive.view("a").members[3].state is State.DOWN)
+    hive.go(GRACE_SECONDS - 5.0)
+    assert len(hive.view("a").members) == 4 and any(len(arc.holders) == 1 for arc in hive.view("a").arcs)
+    hive.stable("a", "b", "c", seconds=20)
+    assert all(len(arc.holders) == 2 for arc in hive.view("a").arcs)
+    assert hive.said("a", "d is not waited for any longer")
+    hive.kill("c")
+    hive.until(lambda: hive.view("a").members[2].state is State.DOWN)
+    hive.go(3.0)
+    check(hive, "a", aliases)
+
+
 # --- planned stops -----------------------------------------------------------------------------------------------
 
 
@@ -244,6 +291,22 @@ def test_a_planned_stop_waits_for_nobody_to_notice() -> None:
     assert hive.now - began < 0.5
     assert hive.view("a").members[1].state is State.DOWN
     assert hive.said("a", "b has stopped as planned")
+
+
+@pytest.mark.parametrize("stopping", ["a", "b", "c"])
+@pytest.mark.parametrize("replication", [1, 2, 3])
+def test_what_a_node_had_begun_when_it_stopped_is_answered(stopping: str, replication: int) -> None:
+    hive = hive_of("a", "b", "c", replication=replication)
+    sessions = [hive.send("abc"[number % 3], Put(1, f"k{number}", b"%d" % number)) for number in range(90)]
+    hive.stop(stopping)
+    hive.until(lambda: stopping in hive.exits)
+    hive.go(5.0)
+    assert [hive.replies.get(session) for session in sessions] == [Done(1)] * 90
+    if replication == 1:
+        hive.start(stopping)
+        hive.stable("a", "b", "c")
+    through = next(iter(hive.nodes))
+    assert [hive.get(through, f"k{number}") for number in range(90)] == [b"%d" % number for number in range(90)]
 
 
 def test_stop_node_from_elsewhere() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import word_of
-from tests.replica_parts import END, A, B, Bench, C, Side, view_of
+from tests.replica_parts import END, THREE, TWO, A, B, C, deliver_to, held, tail_of, view_of, waiting
 from wrpme import copying
 from wrpme import stream as streams
 from wrpme.entries import key_of, operations_for, value_of
@@ -14,51 +14,12 @@ from wrpme.limits import COPY_SILENCE_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
 from wrpme.messages import (
     Committed, Content, Counts, Done, Get, GetTail, Item, Pair, Put, Remove, Stream, StreamAck, Tail, Update, Writes,
 )  # fmt: skip
-from wrpme.picture import Activated, Arc, NodeId, Synced
+from wrpme.picture import Activated, Arc, NodeId
 from wrpme.replica import Role
 from wrpme.ring import hash_of
 
-TWO = Arc(END, 1, (A, B), wanted=(A, B))
-THREE = Arc(END, 1, (A, B, C), wanted=(A, B, C))
-GROWING = Arc(END, 1, (A, B), (C,), wanted=(A, B, C))
-
-
-def held(arc: Arc = THREE) -> Bench:
-    """A owns and serves; the holders have told it their tails. No copy begins yet."""
-    made = Bench(arc, (A, B, C))
-    made[A].ground.known_epochs[C] = 0
-    made.settle()
-    assert made[A].replica.serving
-    made.lease(A, *(node for node in (B, C) if node in arc.holders))
-    return made
-
-
-def copy_to_c(made: Bench) -> None:
-    """C turns out to have the view: it receives its copy, until that counts."""
-    made[A].ground.known_epochs[C] = 1
-    made[A].tick()
-    made.settle()
-    assert made[A].replica.copies[C].counts
-
-
 def pair(alias: str, number: int, content: bytes = b"") -> Pair:
     return key_of(hash_of(alias), alias.encode()), value_of((1, number), 0, content)
-
-
-def waiting(made: Bench, kind: type) -> list[tuple[NodeId, NodeId]]:
-    return [(source, target) for source, target, body in made.wire if isinstance(body, kind)]
-
-
-def deliver_to(made: Bench, node: NodeId) -> None:
-    """All that is on its way to a node arrives; what it answers stays on the way."""
-    here = [sent for sent in made.wire if sent[1] == node]
-    made.wire = [sent for sent in made.wire if sent[1] != node]
-    for source, _, body in here:
-        made[node].hear(source, body)
-
-
-def tail_of(side: Side) -> set[str]:
-    return {key[9:].decode() for key, _ in side.replica.tail_pairs()}
 
 
 def stream(version: int, run: int, first: int, *items: Item, settled: int = 0) -> Stream:
@@ -382,69 +343,6 @@ def test_what_the_owner_knows_to_be_settled_no_tail_of_a_holder_brings_back() ->
     made[C].hear(A, Tail(END, 4, (pair("x", 1),)))
     made.settle()
     assert made[C].replica.serving and made[C].stored() == {}, "c learnt from b's stream that 3 was settled"
-
-
-# --- an incoming node --------------------------------------------------------------------------------------------
-
-
-def test_an_incoming_node_that_counts_is_needed_for_writes() -> None:
-    made = held(GROWING)
-    before = made[A].ask(Put(1, "x", b"1"))
-    deliver_to(made, B)
-    made[A].drain()
-    made[B].drain()
-    deliver_to(made, A)
-    assert made[A].replies[before] == Done(1), "it does not count yet"
-    copy_to_c(made)
-    made.lease(A, B, C)
-    after = made[A].ask(Put(2, "y", b"1"))
-    deliver_to(made, B)
-    made[A].drain()
-    made[B].drain()
-    deliver_to(made, A)
-    assert after not in made[A].replies
-    made.settle()
-    assert made[A].replies[after] == Done(2) and set(made[C].stored()) == {"x", "y"}
-
-
-def test_an_incoming_node_that_counts_is_needed_for_the_lease() -> None:
-    made = held(GROWING)
-    assert made[A].replica.lease_until() == made.now + LEASE_SECONDS
-    copy_to_c(made)
-    assert "lost sight of b, c" in made[A].fails(made[A].ask(Get(1, "x"))), "c has not given its promise yet"
-    made.lease(A, B, C)
-    assert word_of(made[A].replies[made[A].ask(Get(1, "x"))]) == "not_found"
-
-
-def test_a_copy_is_reported_only_when_what_it_saw_is_acknowledged_by_all() -> None:
-    """Else the new holder would have, as part of its copy, a write that nobody has to know of."""
-    made = held(GROWING)
-    made[A].ask(Put(1, "x", b"1"))
-    made.wire.clear()  # b does not get it
-    copy_to_c(made)
-    assert "x" in made[C].stored() and "x" not in made[B].stored()
-    made[A].tick(again=True)
-    assert made[A].ground.reports == []
-    made.now += COPY_SILENCE_SECONDS
-    made[A].tick()
-    made.settle()
-    assert made[A].ground.reports == [Synced(END, 1, C, A, 1)]
-    made[A].tick(again=True)
-    assert made[A].ground.reports == [Synced(END, 1, C, A, 1)] * 2, "until a view says so"
-
-
-def test_a_copy_that_has_become_a_holder_hands_over_what_it_received() -> None:
-    made = held(GROWING)
-    copy_to_c(made)
-    made.lease(A, B, C)
-    made[A].ask(Put(1, "x", b"1"))
-    deliver_to(made, C)
-    made.wire.clear()
-    made.adopt(view_of(Arc(END, 2, (A, B, C), wanted=(A, B, C)), 2))
-    assert made.role(C) is Role.HOLDER
-    assert any(isinstance(body, Tail) and body.pairs for source, _, body in made.wire if source == C)
-    made.settle()
-    assert made[B].stored() == made[C].stored() == made[A].stored()
 
 
 # --- a planned stop ----------------------------------------------------------------------------------------------
