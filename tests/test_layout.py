@@ -15,9 +15,11 @@ LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 WORLD = {"asyncio", "socket", "selectors", "time", "random", "secrets", "os", "threading", "logging", "uuid", "uvloop"}
 PURE = [
-    "errors", "limits", "picture", "messages", "codec", "address", "ring", "placement", "draft", "view", "consensus", "beacon", "effects",
+    "errors", "limits", "picture", "messages", "codec", "address", "ring", "placement", "draft", "view",
+    "consensus", "beacon", "effects",
     "entries", "tally", "ground", "stream", "operations", "copying", "replica", "table", "router", "life", "council",
-    "status", "activation", "contents", "spread", "admin", "verify", "node", "commands",
+    "status", "activation", "contents", "spread", "admin", "verify",
+    "node", "commands",
 ]  # fmt: skip
 ELSEWHERE = {
     "limits": "numbers only",
