@@ -206,3 +206,30 @@ def test_a_recovery_takes_along_all_that_are_seen() -> None:
     assert isinstance(reply, Text) and "begins here with 2 of 5 nodes" in reply.text, reply
     hive.stable("d", "e", seconds=30)
     assert not hive.exits
+
+
+def test_a_survivor_without_a_quorum_says_so_of_its_own_arcs_too() -> None:
+    """Red: of arcs that it owns it says "unstable: the owner has lost sight of a, b" for ever."""
+    hive = filled("a", "b", "c", replication=3)
+    hive.kill("a")
+    hive.kill("b")
+    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.go(5.0)
+    assert set(words(hive, "c")) == {"unavailable"}
+
+
+@pytest.mark.parametrize("replication", [1, 2])
+@pytest.mark.parametrize("gone", ["abc", "bcd"])
+def test_whoever_survives_the_voters_knows_it_without_being_their_neighbour(gone: str, replication: int) -> None:
+    """Red: quorum() knows only neighbours, so with one copy nobody ever notices, and recover is refused
+    everywhere; with two copies it fences nodes that live (g)."""
+    hive = filled(*"abcdefg", replication=replication)
+    rest = [name for name in "abcdefg" if name not in gone]
+    for name in gone:
+        hive.kill(name)
+    hive.go(10.0)
+    assert all(hive.nodes[name].life.quorum() for name in rest)
+    reply = hive.ask(rest[0], Recover(1))
+    assert isinstance(reply, Text) and "begins here with 4 of 7 nodes" in reply.text, reply
+    hive.stable(*rest, seconds=30)
+    assert not hive.exits, "nobody who is alive is fenced"

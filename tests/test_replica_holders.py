@@ -407,3 +407,26 @@ def test_the_stream_of_a_holder_begins_with_what_the_tails_held_and_says_when_th
     kinds = [[type(item) for item in body.items] for _, _, body in made.wire if isinstance(body, Stream)]
     firsts = [body.first for _, _, body in made.wire if isinstance(body, Stream)]
     assert (kinds, firsts) == ([[Writes, Counts]] * 2, [1, 1])
+
+
+def test_a_large_tail_is_acknowledged_write_by_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of the tail's writes is overwritten by the last one: a part that arrived says nothing of the rest."""
+    made = held(TWO)
+    monkeypatch.setattr(copying, "STREAM_BYTES_USUAL", 1000)
+    made[A].ask(Update(1, "x", b"1"))
+    second = made[A].ask(Update(2, "y", bytes(1500)))
+    made[A].ask(Update(3, "x", bytes(1500)))
+    made.wire.clear()
+    made.adopt(view_of(replace(TWO, version=2), 2))
+    while not made[A].replica.serving:
+        made.deliver()
+    made[A].drain()
+    (first, *_) = [sent for sent in made.wire if isinstance(sent[2], Stream)]
+    items = [body.items for _, _, body in made.wire if isinstance(body, Stream)]
+    made.wire.clear()
+    assert isinstance(first[2], Stream)
+    made[B].hear(A, replace(first[2], items=first[2].items[:1]))  # the second part is late
+    made[B].drain()
+    deliver_to(made, A)
+    assert "y" not in made[B].stored()
+    assert second not in made[A].replies, items

@@ -13,7 +13,7 @@ from tests.replica_parts import END, A, B, Bench, C, view_of
 from wrpme import verify
 from wrpme.entries import key_of, operations_for, removal, value_of
 from wrpme.limits import COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES, LEASE_SECONDS, VERIFY_ALIASES_MAX
-from wrpme.messages import Compare, Done, Failed, Get, Put, Stream, Text, Update, VerifyArc
+from wrpme.messages import Compare, Done, Failed, Get, Put, Stream, Text, Update, VerifyArc, StreamAck
 from wrpme.picture import Arc, NodeId
 from wrpme.ring import arc_at, hash_of
 
@@ -247,3 +247,18 @@ def test_who_does_not_own_the_arc_refuses() -> None:
     view = hive.view("a")
     other = identity("a") if view.arcs[0].holders[0] == identity("b") else identity("b")
     assert word_of(hive.ask("a", VerifyArc(1, other, view.epoch, view.arcs[0].end))) == "unstable"
+
+
+def test_an_answer_that_was_lost_is_given_again() -> None:
+    """The comparison is sent again, the receiver has taken it already and acknowledges it without the answer."""
+    made = held()
+    session = begin(made)
+    while not any(isinstance(body, StreamAck) for _, _, body in made.wire):
+        made.deliver()
+        made[B].drain()
+    made.wire = [sent for sent in made.wire if not isinstance(sent[2], StreamAck)]
+    made.settle()
+    made.now += COPY_SILENCE_SECONDS
+    made[A].tick()
+    made.settle()
+    assert session in made[A].replies

@@ -43,6 +43,9 @@ class Admin:
     def leave_node(self, origin: Origin, request: LeaveNode) -> None:
         """The node begins to go for good."""
         ground = self.ground
+        if refusal := self.life.not_serving():
+            ground.fail(origin, request.id, refusal)
+            return
         if not any(member.state is State.UP and member.id != ground.me for member in ground.members.values()):
             address = ground.settings.address
             last = f"{address} is the last node that is up: nobody could take its entries; stop_node stops it"

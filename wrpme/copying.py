@@ -51,7 +51,7 @@ class Copy:
         """The number of the last write that was handed to this copy, or that its comparison will meet."""
         self.acknowledged = 0
         """The number of the last write that this copy has on disk; means something only when it counts."""
-        self.watchers: dict[int, Callable[[Answer], None]] = {}
+        self.watchers: dict[int, Callable[[Answer | None], None]] = {}
         """By the number of a comparison in a stream that counts: who wants to know its answer."""
         self._stream = Outgoing(replica.arc.end, replica.arc.version, 0)
         self._open: dict[int, tuple[Compare | Fill, int]] = {}
@@ -104,7 +104,9 @@ class Copy:
         self._report_after = -1
         # Of each entry only the latest: a holder that has it must not fall back behind it, not even for a moment.
         latest = {pending.key: pending for pending in self.replica.queue}
-        self._write(list(latest.values()), self.replica.sequence)
+        items = self._push_writes(list(latest.values()))
+        if items:  # no part of it tells of one number that it has all up to there: only the last one does
+            self._marks.append((items[-1][0], self.replica.sequence))
         self.streamed = self.replica.sequence
         self._push(Counts())
         self._send()
@@ -196,14 +198,15 @@ class Copy:
         if replica.sequence > self.streamed and self.phase is not Phase.WAITING:
             fresh = replica.since(self.streamed)
             self.streamed = replica.sequence
-            self._write(fresh, replica.sequence)
+            self._marks += self._push_writes(fresh)
             if not self.counts and self._stream.bytes > COPY_OUTBOX_BYTES_MAX:
                 self.stop()
             else:
                 self._send()
 
-    def _write(self, pendings: Sequence[Pending], through: int) -> None:
-        """Writes, the last of which has the number ``through``."""
+    def _push_writes(self, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
+        """Items of writes, each with the number of its last one."""
+        items: list[tuple[int, int]] = []
         pairs: list[Pair] = []
         size = 0
         for pending in pendings:
@@ -211,13 +214,15 @@ class Copy:
                 pairs.append((pending.key, pending.value))
                 size += len(pending.value)
                 if size >= STREAM_BYTES_USUAL:
-                    self._marks.append((self._push(Writes(tuple(pairs))), pending.number))
+                    items.append((self._push(Writes(tuple(pairs))), pending.number))
                     pairs, size = [], 0
         if pairs:
-            self._marks.append((self._push(Writes(tuple(pairs))), through))
+            items.append((self._push(Writes(tuple(pairs))), pendings[-1].number))
+        return items
 
-    def compare(self, low: bytes, high: bytes, digest: bytes, then: Callable[[Answer], None]) -> None:
-        """Compares a range with a node that counts, as it is after all writes so far."""
+    def compare(self, low: bytes, high: bytes, digest: bytes, then: Callable[[Answer | None], None]) -> None:
+        """Compares a range with a node that counts, as it is after all writes so far; None for an answer that was
+        lost."""
         self.catch_up()
         self.watchers[self._push(Compare(low, high, digest))] = then
         self._send()
@@ -242,6 +247,8 @@ class Copy:
                 watcher = self.watchers.pop(answer.number, None)
                 if watcher is not None:
                     watcher(answer)
+            for number in [number for number in self.watchers if number <= self._stream.acknowledged]:
+                self.watchers.pop(number)(None)  # it was in an acknowledgement that did not arrive
             return
         for answer in message.answers:
             opened = self._open.pop(answer.number, None)

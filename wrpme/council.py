@@ -164,6 +164,8 @@ class Council:
         ripe = [
             change for change, since in self._wishes.items() if now - since >= RANK_SECONDS * rank + _gathering(change)
         ]
+        if any(_gathering(change) for change in ripe):
+            ripe += [change for change in self._wishes if _gathering(change) and change not in ripe]
         gap = now - self._last_view_at >= VIEW_GAP_SECONDS
         if not gap:
             ripe = ripe if any(isinstance(change, URGENT) for change in ripe) else []

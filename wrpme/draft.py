@@ -102,7 +102,7 @@ class Draft:
         state = State.LEAVING if leaving else State.UP
         self.members[change.node] = replace(self.members[change.node], state=state)
         self.voters = [voter for voter in self.voters if voter in self.live()] or self.voters
-        self._place()
+        self._place(newcomer=change.node)
         self.changed = True
 
     # --- coming and going for good -------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ class Draft:
         if change.node in self.members or len(self.members) >= MEMBERS_MAX:
             return
         self.members[change.node] = Member(change.node, change.incarnation, change.address, self.epoch, State.UP)
-        self._place()
+        self._place(newcomer=change.node)
         self.changed = True
 
     def leave(self, change: Leave) -> None:
@@ -234,7 +234,7 @@ class Draft:
             elif holders != arc.holders or incoming != arc.incoming:
                 self.arcs[index] = replace(arc, version=self.epoch, holders=holders, incoming=incoming)
 
-    def _place(self, without: NodeId = NOBODY) -> None:
+    def _place(self, without: NodeId = NOBODY, newcomer: NodeId = NOBODY) -> None:
         """Decides anew who shall hold what, and lets holders and incoming follow as far as they can now."""
         sharers = [
             found for found in self.members.values() if found.state is not State.LEAVING and found.id != without
@@ -245,7 +245,7 @@ class Draft:
             self.arcs, sharers, self.base.replication, lambda arc: owner_among(alive, arc) is not None
         )
         starts = {arc.end: ring.first_in(self.arcs, index) for index, arc in enumerate(self.arcs)}
-        self.arcs = placement.settle()
+        self.arcs = placement.settle(newcomer)
         for index, arc in enumerate(self.arcs):
             known = before.get(arc.end)
             if known is None or starts[arc.end] != ring.first_in(self.arcs, index):

@@ -49,6 +49,8 @@ class Ground:
         """The view has this very life of this node as up: else it votes, and does nothing else."""
         self.this_life = False
         """The view has this very life of this node, up or down: it has been there throughout."""
+        self.quorum: Callable[[], str] = str
+        """Why this node sees no quorum; empty if it does."""
         self.touched: dict[Replica, None] = {}
         """Replicas where something waits for the disk or a copy."""
         self.effects: list[Effect] = []

@@ -59,7 +59,7 @@ STOP_GATHER_SECONDS = 0.1
 EXPEL_LOOK_SECONDS = 1.0
 """How often a voter looks whether somebody has been down for longer than the grace."""
 STRETCHES_MAX = 16
-STRETCHES_USUAL = 4
+STRETCHES_USUAL = 8
 """With few nodes to take from a node gets this many stretches: wide enough that later nodes can take from them."""
 ARCS_PER_MEMBER_MAX = 2 * STRETCHES_MAX
 SLOTS = 65_536

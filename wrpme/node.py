@@ -74,6 +74,7 @@ class Node:
             Recover: self.admin.recover,
         }
         self.router = Router(self.ground, self.table, self.life.not_serving, self.life.quorum, local)
+        self.ground.quorum = self.life.quorum
         self.wake_at = now
         self._again_at = now
         self._early_beacons: dict[NodeId, Envelope] = {}
@@ -221,19 +222,19 @@ class Node:
         """The neighbours, and whom the council has to look at."""
         assert self.view is not None
         wanted = self.neighbours() | set(self.council.complained_of)
+        if self.life.quorum():  # whoever may have to recover the hive looks for all that are left
+            wanted |= self.ground.alive
         wanted.discard(self.ground.me)
         if sorted(wanted) != self.ground.beacons.neighbours:
             self.ground.beacons.watch(wanted, self.ground.now)
 
     def neighbours(self) -> set[NodeId]:
-        """Nodes this one shares an arc with, its predecessor and successor in the order of ids; the voters while it
-        is not up itself."""
+        """Nodes this one shares an arc with, its predecessor and successor in the order of ids, and the voters: without
+        them nothing can be decided."""
         ground, view = self.ground, self.ground.view
         if view is None:
             return set()
-        found = self.life.sharers(view) & ground.alive
-        if not ground.lives:
-            found |= set(view.voters)
+        found = (self.life.sharers(view) & ground.alive) | set(view.voters)
         ids = sorted(ground.alive | {ground.me})
         at = ids.index(ground.me)
         found |= {ids[at - 1], ids[(at + 1) % len(ids)]}

@@ -16,7 +16,10 @@ from msgspec.structs import replace
 
 from wrpme import ring
 from wrpme.limits import SLOTS, STRETCHES_USUAL
-from wrpme.picture import Arc, Member, NodeId
+from wrpme.picture import NOBODY, Arc, Member, NodeId
+
+ROUNDS_MAX = 16
+"""One that gives may have less than its share afterwards, and a node gets no more than some stretches in a round."""
 
 
 class Placement:
@@ -35,15 +38,29 @@ class Placement:
         self._movable = movable
         self._crowding_matters = len(set(self._host.values())) >= self._copies
 
-    def settle(self) -> list[Arc]:
-        """Everybody that is no sharer is dropped, every arc gets as many copies as it can, all get their share."""
+    def settle(self, newcomer: NodeId = NOBODY) -> list[Arc]:
+        """Everybody that is no sharer is dropped, every arc gets as many copies as it can, all get their share; where
+        there is a newcomer, only it does."""
         self._drop()
         self._fill()
-        for member in self._sharers:
-            self._own(member.id)
-        for member in self._sharers:
-            self._copy(member.id)
+        takers = [member.id for member in self._sharers if newcomer in (NOBODY, member.id)]
+        for _ in range(ROUNDS_MAX):
+            before = self.arcs
+            self._level(takers, lambda: ring.loads(self.arcs), self._fair, self._own)
+            self._level(takers, self.loads, self._copies * self._fair, self._copy)
+            if self.arcs == before:
+                break
         return self.arcs
+
+    @staticmethod
+    def _level(
+        takers: list[NodeId], loads: Callable[[], dict[NodeId, int]], fair: int, take: Callable[[NodeId], None]
+    ) -> None:
+        load = loads()
+        for node in takers:
+            if fair - load.get(node, 0) > fair // 50:
+                take(node)
+                load = loads()
 
     def loads(self) -> dict[NodeId, int]:
         """Slots of which each sharer shall have a copy."""
@@ -107,6 +124,8 @@ class Placement:
             size = ring.width(self.arcs, index)
             start = arc.end + 1 - size * ring.SLOT
             taken = replace(arc, wanted=(node, *self._without_one(arc, node, load)))
+            for giver in set(arc.wanted).difference(taken.wanted):
+                load[giver] -= head + tail
             if head:
                 arcs.append(replace(taken, end=start + head * ring.SLOT - 1))
             if head + tail < size:
@@ -137,6 +156,7 @@ class Placement:
 
     def _copy(self, node: NodeId) -> None:
         """Copies for a node that has fewer than its share, in the place of those that have most."""
+        self.arcs = list(self.arcs)
         fair = self._copies * self._fair
         load = self.loads()
         cuts = 0

@@ -26,7 +26,7 @@ from wrpme.activation import Tails, accepts, awaited
 from wrpme.contents import Contents, Pending
 from wrpme.copying import Copy, Sink
 from wrpme.entries import REMOVED, expiry_in, removal, value_of, version_in
-from wrpme.errors import IndeterminateError, UnstableError
+from wrpme.errors import IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.ground import Ground, Origin
 from wrpme.limits import PENDING_BYTES_MAX, PENDING_WRITES_MAX
 from wrpme.messages import Committed, EntryRequest, GetTail, Reply, Stream, Tail
@@ -121,11 +121,13 @@ class Replica(Contents):
 
         return answer
 
-    def refusal(self) -> UnstableError:
-        """Why this node does not serve the arc now."""
+    def refusal(self) -> WrpmeError:
+        """Why this node does not serve the arc now: for a moment, or until somebody returns."""
         address = self.ground.address_of
         if self.role is not Role.OWNER:
             return UnstableError("the owner of this part of the ring is changing; nothing was changed, try again")
+        if quorum := self.ground.quorum():
+            return UnavailableError(f"{quorum}; if they are dead for good, recover --force goes on without them")
         if not self.serving:
             names = ", ".join(address(node) for node in self.awaits()) or "its own start"
             return UnstableError(f"the new owner waits for {names} before it serves; nothing was changed, try again")

@@ -7,8 +7,6 @@ stop for it and no difference in time is taken for a difference of copies.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-
 from wrpme.copying import Copy
 from wrpme.entries import alias_in, digest_of
 from wrpme.errors import UnstableError
@@ -38,14 +36,15 @@ class Verification:
     def go_on(self) -> None:
         """Sends comparisons up to the window; answers when all have come back."""
         replica = self.replica
+        if not self._differing:  # nothing to compare with, so nothing to look at
+            self._cursor, self._entries = replica.high, replica.counts()[0]
         while not self._over and self._cursor < replica.high and self._open < COPY_WINDOW_RANGES:
             pairs = self._next_range()
             low, self._cursor = self._cursor, self._bound
-            digest = digest_of(pairs)
             self._entries += len(pairs)
             self._open += len(self._differing)
             for copy in self._differing:
-                copy.compare(low, self._cursor, digest, self._watcher(copy, pairs))
+                self._compare(copy, low, self._cursor, pairs)
         if not self._over and not self._open:
             self._answer()
 
@@ -61,10 +60,15 @@ class Verification:
             size += len(key) + len(value)
         return pairs
 
-    def _watcher(self, copy: Copy, pairs: list[Pair]) -> Callable[[Answer], None]:
+    def _compare(self, copy: Copy, low: bytes, high: bytes, pairs: list[Pair]) -> None:
         here = {key: value[:16] for key, value in pairs}
 
-        def take(answer: Answer) -> None:
+        def take(answer: Answer | None) -> None:
+            if self._over:
+                return
+            if answer is None:
+                self._compare(copy, low, high, list(self.replica.pairs(low, high)))
+                return
             self._open -= 1
             if not answer.same:
                 there = dict(answer.have)
@@ -74,7 +78,7 @@ class Verification:
                 self._differing[copy] += names or ["?"]
             self.go_on()
 
-        return take
+        copy.compare(low, high, digest_of(pairs), take)
 
     def _answer(self) -> None:
         self._over = True
