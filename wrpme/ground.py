@@ -50,7 +50,7 @@ class Ground:
         self.this_life = False
         """The view has this very life of this node, up or down: it has been there throughout."""
         self.quorum: Callable[[], str] = str
-        """Why this node sees no quorum; empty if it does."""
+        """Why this node has seen no quorum for a while; empty if it has."""
         self.touched: dict[Replica, None] = {}
         """Replicas where something waits for the disk or a copy."""
         self.effects: list[Effect] = []

@@ -30,7 +30,7 @@ class Life:
         self._lost_at = ground.now
         self._live_since = ground.now
         self._flaps = 0
-        self._without_quorum = False
+        self._without_quorum_since: float | None = None
 
     @property
     def busy(self) -> bool:
@@ -195,11 +195,18 @@ class Life:
         there = sum(voter in seen for voter in view.voters)
         return f"this node sees {there} of {len(view.voters)} voters; it waits for {missing}"
 
+    def lasting_loss(self) -> str:
+        """Why this node has seen no quorum for so long that it is not just a moment; else empty."""
+        since = self._without_quorum_since
+        if since is None or self.ground.now - since < 2 * LEASE_SECONDS:
+            return ""
+        return self.quorum()
+
     def _say_quorum(self) -> None:
         """When it is lost, and when it is there again."""
         missing = self.quorum()
-        if bool(missing) is not self._without_quorum:
-            self._without_quorum = bool(missing)
+        if bool(missing) is (self._without_quorum_since is None):
+            self._without_quorum_since = self.ground.now if missing else None
             if missing:
                 self.ground.say("warning", f"no change of the hive can be decided: {missing}")
             else:

@@ -74,7 +74,7 @@ class Node:
             Recover: self.admin.recover,
         }
         self.router = Router(self.ground, self.table, self.life.not_serving, self.life.quorum, local)
-        self.ground.quorum = self.life.quorum
+        self.ground.quorum = self.life.lasting_loss
         self.wake_at = now
         self._again_at = now
         self._early_beacons: dict[NodeId, Envelope] = {}

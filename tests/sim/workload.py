@@ -152,7 +152,7 @@ class Client:
         epoch = view.epoch if view is not None else 0
 
         def hear(reply: object) -> None:
-            fine = isinstance(reply, Number | Aliases) or (isinstance(reply, Failed) and reply.code == UNSTABLE)
+            fine = isinstance(reply, Number | Aliases) or (isinstance(reply, Failed) and reply.code in REFUSED)
             assert fine, f"a scan was answered with {reply}"
 
         session = self.world.open_session(hear)
