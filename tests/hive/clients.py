@@ -51,7 +51,11 @@ class Saw(msgspec.Struct):
 class Load:
     """See the module."""
 
-    def __init__(self, seed: int, addresses: list[str]) -> None:
+    def __init__(
+        self, seed: int, addresses: list[str], clock: Callable[[], float] = monotonic, callers: int = CALLERS
+    ) -> None:
+        self.clock = clock
+        self.callers = callers
         self.random = random.Random(seed)
         self.addresses = addresses
         self.moments = count(1)
@@ -60,14 +64,22 @@ class Load:
         self.acknowledged: list[str] = []
         self.increments = [[0, 0] for _ in range(COUNTERS)]
         self.stopped = asyncio.Event()
-        self.begun = monotonic()
+        self.begun = clock()
         self.longest, self.longest_at = 0.0, 0.0
         self._written = count(1)
 
     def client(self) -> Client:
         """Each begins with another node."""
         order = self.random.sample(self.addresses, len(self.addresses))
-        return Client(order, timeout=TIMEOUT_SECONDS)
+        client = Client(order, timeout=TIMEOUT_SECONDS)
+        client._courier._random = random.Random(self.random.random())  # so that the seed alone decides
+        return client
+
+    def begin(self) -> list[asyncio.Task[None]]:
+        """All callers."""
+        tasks = [asyncio.create_task(self.call_entries()) for _ in range(self.callers)]
+        tasks += [asyncio.create_task(self.call_counter(at % COUNTERS)) for at in range(2 * COUNTERS)]
+        return [*tasks, asyncio.create_task(self.call_set()), asyncio.create_task(self.probe())]
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -116,7 +128,7 @@ class Load:
         known: dict[str, bytes] = {}
         async with self.client() as client:
             while not self.stopped.is_set():
-                generation = int((monotonic() - self.begun) / KEYS_LIVE_SECONDS)
+                generation = int((self.clock() - self.begun) / KEYS_LIVE_SECONDS)
                 alias = f"key-{generation}-{self.random.randrange(KEYS)}"
                 content = f"{alias}:{next(self._written)}".encode()
                 kind = self.random.choice(KINDS)
@@ -168,7 +180,7 @@ class Load:
 
     async def probe(self) -> None:
         """How long nothing at all can be written."""
-        last = monotonic()
+        last = self.clock()
         async with self.client() as client:
             while not self.stopped.is_set():
                 try:
@@ -176,7 +188,7 @@ class Load:
                 except errors.WrpmeError:
                     pass
                 else:
-                    now = monotonic()
+                    now = self.clock()
                     if now - last > self.longest:
                         self.longest, self.longest_at = now - last, last
                     last = now
@@ -211,9 +223,7 @@ async def main() -> None:
     """The command."""
     seed, result, addresses = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     load = Load(seed, addresses)
-    tasks = [asyncio.create_task(load.call_entries()) for _ in range(CALLERS)]
-    tasks += [asyncio.create_task(load.call_counter(at % COUNTERS)) for at in range(2 * COUNTERS)]
-    tasks += [asyncio.create_task(load.call_set()), asyncio.create_task(load.probe())]
+    tasks = load.begin()
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, sys.stdin.readline)
     load.stopped.set()

@@ -19,7 +19,7 @@ SAMPLED_MAX = 8
 WATCH_SECONDS = 0.25
 
 
-def assert_same(owner: Machine, mine: dict[bytes, bytes], other: Machine, theirs: dict[bytes, bytes]) -> None:
+def assert_same(owner: object, mine: dict[bytes, bytes], other: object, theirs: dict[bytes, bytes]) -> None:
     """Raises AssertionError naming the entries that two copies differ in."""
     differing = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
     told = [(key[9:].decode(), mine.get(key, b"")[24:48], theirs.get(key, b"")[24:48]) for key in differing]

@@ -154,7 +154,7 @@ def acknowledged_after_freeze() -> Broken:
 
     honest = replica.Replica.on_stream
 
-    def on_stream(self: replica.Replica, source: NodeId, message: Stream, may_begin: bool) -> None:
+    def on_stream(self: replica.Replica, source: NodeId, message: Stream, may_begin: Any) -> None:
         if message.version >= self.arc.version:
             honest(self, source, message, may_begin)
             return

@@ -1,0 +1,221 @@
+"""One seed of the second level: what goes wrong is drawn, clients ask, everything heals, and all must be well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from random import Random
+
+from tests.hive.clients import Load
+from tests.sim.checks import assert_same
+from tests.sim.level2.loop import PROCESS, VirtualLoop
+from tests.sim.level2.machine import Machine
+from tests.sim.level2.net import Net
+from tests.sim.linear import is_linearizable
+from wrpme import Client
+from wrpme.entries import key_range
+from wrpme.picture import View
+from wrpme.ring import arc_start, hash_of
+from wrpme.view import condition
+
+STORM_SECONDS = 14.0
+YOUNG_SECONDS = 11.0
+STABLE_SECONDS_MAX = 150.0
+LOOK_SECONDS = 0.02
+LINES_KEPT = 300
+
+
+class Level2Error(AssertionError):
+    """A rule was broken; the text has the seed and the end of the story."""
+
+
+class Run:
+    """See the module."""
+
+    def __init__(self, seed: int, trace: bool = False) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.trace = trace
+        self.lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self.loop = VirtualLoop()
+        self.replication = self.random.choice((1, 2, 2, 3))
+        self.grace_seconds = self.random.choice((3.0, 60.0))
+        self.net = Net(self.loop, self.random)
+        self.net.host_of = self._host_of
+        self.net.latency = self.random.choice((0.0003, 0.001, 0.005))
+        self.machines: list[Machine] = []
+        self.machines += [Machine(self, index, self.random) for index in range(self.random.choice((1, 2, 3, 3, 4, 5)))]
+        self.slow_disk = self.random.choice((0.0, 0.02))
+        self.failure: str = ""
+        self.views: dict[int, View] = {}
+        self.load = Load(seed, [machine.address for machine in self.machines], self.loop.time, callers=3)
+        self._error: BaseException | None = None
+
+    def _host_of(self, process: object) -> str:
+        return next((machine.host for machine in self.machines if machine.life is process and process), "client")
+
+    def say(self, machine: Machine | None, line: str) -> None:
+        """For the story."""
+        told = f"{self.loop.now:9.4f} {machine or '--'} {line}"
+        self.lines.append(told)
+        if self.trace:
+            print(told)
+
+    def fail(self, line: str, error: BaseException | None = None) -> None:
+        """The run has failed; it ends soon."""
+        self.failure = self.failure or line
+        self._error = self._error or error
+
+    def disk_seconds(self) -> float:
+        """How long a batch takes."""
+        if self.slow_disk and self.random.random() < self.slow_disk:
+            return self.random.random() * 1.5
+        return 0.0005 + self.random.random() * 0.003
+
+    # --- the run -------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Until the verdict; gives how many operations were answered.
+
+        Raises:
+            Level2Error: a rule was broken.
+        """
+        self.loop.set_exception_handler(lambda loop, context: None)
+        try:
+            asyncio.set_event_loop(self.loop)
+            self.loop.run_until_complete(self._main())
+        except Exception as error:
+            self.fail(f"{type(error).__name__}: {error}", error)
+        finally:
+            asyncio.set_event_loop(None)
+            PROCESS.set(None)
+            self.loop.close()
+        if self.failure:
+            story = "\n".join(list(self.lines)[-80:])
+            told = f"seed {self.seed} at {self.loop.now:.4f} s: {self.failure}\n\n{story}\n\n"
+            replay = f"replay it: python -m tests.sim.level2 --seed {self.seed} --trace"
+            raise Level2Error(told + replay) from self._error
+        return sum(self.load.outcomes.values())
+
+    async def _main(self) -> None:
+        self.say(None, f"{len(self.machines)} nodes, {self.replication} copies, latency {self.net.latency}")
+        for machine in self.machines:
+            self.loop.call_later(self.random.random() if machine is not self.machines[0] else 0.0, machine.start)
+        looking = asyncio.ensure_future(self._look())
+        tasks = self.load.begin()
+        await asyncio.sleep(self.random.choice((0.5, YOUNG_SECONDS)))
+        await self._storm()
+        self._heal()
+        await self._until_stable()
+        self.load.stopped.set()
+        await asyncio.gather(*tasks)
+        await asyncio.sleep(1.0)
+        saw = await self.load.final()
+        looking.cancel()
+        self._judge_copies()
+        for alias, history in saw.histories.items():
+            assert is_linearizable(history) is not False, f"the history of {alias} is not linearizable: {history}"
+        assert not saw.set_lost, f"acknowledged entries are lost: {saw.set_lost}"
+        for sure, unsure, value in saw.counters:
+            assert sure <= value <= sure + unsure, f"a counter is {value} after {sure} and {unsure} unknown increments"
+
+    async def _storm(self) -> None:
+        end = self.loop.now + STORM_SECONDS
+        while self.loop.now < end and not self.failure:
+            self._blow()
+            await asyncio.sleep(self.random.expovariate(0.7))
+
+    def _blow(self) -> None:
+        random = self.random
+        kind = random.choice(("kill", "kill", "power", "blackout", "stop", "hang", "hang", "cut", "isolate", "reset"))
+        machine = random.choice(self.machines)
+        away = random.choice((0.05, 1.0, 6.0)) * random.random()
+        if kind in ("kill", "power"):
+            machine.kill(power=kind == "power")
+            self.loop.call_later(away, machine.start)
+        elif kind == "blackout" and random.random() < 0.3:
+            for each in self.machines:
+                each.kill(power=True)
+                self.loop.call_later(away * random.random(), each.start)
+        elif kind == "stop":
+            machine.stop()
+            self.loop.call_later(6.0 + away, machine.start)
+        elif kind == "hang":
+            machine.hang(random.choice((0.1, 2.0, 8.0)) * random.random())
+        elif kind == "reset" and self.net.ends:
+            random.choice(list(self.net.ends)).abort()
+        elif len(self.machines) > 1:
+            self._cut(kind, machine)
+
+    def _cut(self, kind: str, machine: Machine) -> None:
+        others = [other for other in self.machines if other is not machine]
+        chosen = others if kind == "isolate" else [self.random.choice(others)]
+        ways = self.random.choice(((True, True), (True, False)))
+        self.say(machine, f"is cut off from {chosen} {ways}")
+        for other in chosen:
+            for way, (source, target) in zip(ways, ((machine, other), (other, machine)), strict=True):
+                if way:
+                    self.net.cut(source.host, target.host)
+        self.loop.call_later(self.random.choice((0.5, 3.0, 8.0)) * self.random.random(), self.net.heal)
+
+    def _heal(self) -> None:
+        self.say(None, "everything is healed")
+        self.net.heal()
+        for machine in self.machines:
+            for seconds in (self.random.random(), 9.0):
+                self.loop.call_later(seconds, machine.start)
+
+    async def _until_stable(self) -> None:
+        end = self.loop.now + STABLE_SECONDS_MAX
+        await asyncio.sleep(10.0)
+        while not self._is_stable():
+            assert self.loop.now < end, f"not stable {STABLE_SECONDS_MAX:.0f} s after everything was healed"
+            assert not self.failure, self.failure
+            await asyncio.sleep(0.25)
+        async with Client([machine.address for machine in self.machines], timeout=20.0) as client:
+            await client.wait_stable(20.0)
+
+    def _is_stable(self) -> bool:
+        nodes = [machine.life.node if machine.life is not None else None for machine in self.machines]
+        views = [node.view if node is not None else None for node in nodes]
+        first = views[0]
+        if first is None or any(view != first for view in views):
+            return False
+        return condition(first).word == "stable" and len(first.members) == len(views)
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """What must be true at any time."""
+        while not self.failure:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                self._look_once()
+            except AssertionError as error:
+                self.fail(str(error), error)
+
+    def _look_once(self) -> None:
+        running = [
+            (machine, machine.life.node) for machine in self.machines if machine.life and machine.life.node is not None
+        ]
+        for machine, node in running:
+            if node.view is not None:
+                known = self.views.setdefault(node.view.epoch, node.view)
+                assert known is node.view or known == node.view, f"two views of epoch {node.view.epoch}"
+            if not machine.life or not machine.life.hangs:
+                node.validate()
+        for alias in list(self.load.histories)[-4:]:
+            position = hash_of(alias)
+            serving = [machine for machine, node in running if node.serves(position, machine.local())]
+            assert len(serving) <= 1, f"{serving} serve {alias} at once"
+
+    def _judge_copies(self) -> None:
+        node = self.machines[0].life.node if self.machines[0].life else None
+        view = node.view if node is not None else None
+        assert view is not None
+        of = {machine.identity: machine for machine in self.machines}
+        for index, arc in enumerate(view.arcs):
+            low, high = key_range(arc_start(view, index), arc.end)
+            copies = [(of[holder], dict(of[holder].disk.seen.scan(low, high))) for holder in arc.holders]
+            for machine, copy in copies[1:]:
+                assert_same(copies[0][0], copies[0][1], machine, copy)

@@ -1,0 +1,48 @@
+"""The daemon and the client in virtual time: 30 seeds, or as many as ``--level2-seeds`` says. A failure prints its
+seed and the end of its story."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.level2.run import Level2Error, Run
+
+SEEDS_A_TEST = 3
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seeds" in metafunc.fixturenames:
+        count = metafunc.config.getoption("--level2-seeds")
+        firsts = range(1, count + 1, SEEDS_A_TEST)
+        chunks = [range(first, min(first + SEEDS_A_TEST, count + 1)) for first in firsts]
+        metafunc.parametrize("seeds", chunks, ids=[f"{chunk.start}-{chunk.stop - 1}" for chunk in chunks])
+
+
+def test_daemons_and_clients_keep_the_promises(seeds: range) -> None:
+    for seed in seeds:
+        try:
+            answered = Run(seed).run()
+        except Level2Error as error:
+            pytest.fail(str(error), pytrace=False)
+        assert answered > 100, f"seed {seed} asked for almost nothing"
+
+
+def test_a_run_is_a_function_of_its_seed() -> None:
+    stories = []
+    for _ in range(2):
+        run = Run(2)
+        stories.append((run.run(), list(run.lines)))
+    assert stories[0] == stories[1]
+
+
+def test_a_failure_tells_its_seed_and_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(2)
+
+    def judge() -> None:
+        raise AssertionError("the copies differ")
+
+    monkeypatch.setattr(run, "_judge_copies", judge)
+    with pytest.raises(Level2Error) as caught:
+        run.run()
+    assert "the copies differ" in str(caught.value) and "--seed 2 --trace" in str(caught.value)
+    assert "everything is healed" in str(caught.value)
