@@ -12,12 +12,14 @@ from msgspec import Struct
 
 from wrpme import __version__, ring
 from wrpme.commands import Command, help_text
+from wrpme.errors import DiffersError
 from wrpme.limits import SLOTS
 from wrpme.picture import NodeId, State, View
 
 if TYPE_CHECKING:
     from wrpme.client import Client
     from wrpme.hive import HiveStatus, Location, NodeStatus
+    from wrpme.tending import Verified
 
 UNKNOWN = "?"
 
@@ -87,6 +89,15 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
             return Answer(text=_json(topology(await client.node_topology(command.address))))
         case "stop_node":
             await client.stop_node(command.address)
+        case "leave":
+            await client.leave(command.address)
+            return Answer(text=f"{command.address} has left; its data directory is not needed any more")
+        case "forget":
+            await client.forget(command.address)
+        case "recover":
+            return Answer(text=await client.recover())
+        case "verify":
+            return Answer(text=verified_text(await client.verify()))
         case "help":
             return Answer(text=help_text(command.topic))
         case "version":
@@ -128,7 +139,7 @@ def _names(members: Sequence[Any]) -> str:
 def hive_text(status: HiveStatus) -> str:
     """The table of all nodes, and the line that says how the hive is."""
     suspected = {address for node in status.nodes if node.figures for address in node.figures.suspected}
-    rows = [("ADDRESS", "STATE", "SHARE", "ENTRIES", "BYTES", "EPOCH", "UPTIME")]
+    rows: list[tuple[str, ...]] = [("ADDRESS", "STATE", "SHARE", "ENTRIES", "COPIES", "BYTES", "EPOCH", "UPTIME")]
     nodes = sorted(status.nodes, key=lambda node: _natural(node.member.address))
     slots = ring.owned(status.view.arcs)
     rows += [
@@ -137,22 +148,54 @@ def hive_text(status: HiveStatus) -> str:
     return f"{table(rows)}\n{condition_line(status)}"
 
 
+def verified_text(found: Verified) -> str:
+    """What a comparison of all copies found; DifferError naming those that differ."""
+    if not found.differences:
+        copies = "no further copies" if not found.copies else f"{found.copies} further copies"
+        return f"{_entries(found.entries)} in {found.arcs} arcs, {copies}: all agree"
+    lines = [
+        f"on {one.node} the copy of arc {one.arc} differs from that of its owner {one.owner} "
+        f"in {_entries(one.entries)}, such as {', '.join(one.aliases[:3])}"
+        for one in found.differences
+    ]
+    nodes = ", ".join(sorted({one.node for one in found.differences}))
+    raise DiffersError("; ".join([*lines, f"restart {nodes}, one after the other: its copies are made anew"]))
+
+
+async def question(client: Client, command: Command) -> str:
+    """What to ask before the command is carried out, with what it costs; empty if nothing."""
+    if command.yes or not command.spec.confirm:
+        return ""
+    if command.name != "forget":
+        return command.spec.confirm
+    price = await client.price_of(command.address)
+    if not price.share:
+        cost = f"{price.address} is the last holder of nothing: no entry is lost"
+    else:
+        cost = (
+            f"{price.address} is the last holder of {_percent(price.share)} of the ring, about "
+            f"{_entries(price.entries)}: what no other node has an older copy of is lost for good"
+        )
+    return f"{cost}; {command.spec.confirm}"
+
+
 def _natural(address: str) -> list[tuple[int, str]]:
     """For sorting: numbers by their value, so that .10 comes after .9."""
     return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", address)]
 
 
-def _row(node: NodeStatus, share: float, suspected: bool) -> tuple[str, str, str, str, str, str, str]:
+def _row(node: NodeStatus, share: float, suspected: bool) -> tuple[str, ...]:
     figures = node.figures
     if figures is None:
         state = "down" if node.member.state is State.DOWN else "no answer"
-        return (node.member.address, state, _percent(share), UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
+        return (node.member.address, state, _percent(share), *[UNKNOWN] * 5)
     state = node.member.state.name.lower() if figures.serving else "starting"
     return (
         node.member.address,
         "suspected" if suspected else state,
         _percent(share),
         f"{figures.entries:,}",
+        f"{figures.copies:,}",
         size_text(figures.bytes),
         str(figures.epoch),
         span_text(figures.uptime_seconds),
@@ -164,13 +207,33 @@ def condition_line(status: HiveStatus) -> str:
     from wrpme.hive import condition_of  # which loads asyncio: a usage error pays for nothing of that
 
     condition = condition_of(status)
-    parts = [f"{condition.word}: {condition.sentence}", *moving_texts(status)]
+    parts = [f"{condition.word}: {condition.sentence}", *_at_risk(status), *moving_texts(status)]
     for node in status.nodes:
         if node.error is not None and node.member.state is State.DOWN:
             parts.append(node.error.sentence)
         elif node.error is not None and node.member.address not in condition.sentence:
             parts.append(f"{node.member.address} does not answer")
     return "; ".join(parts)
+
+
+def _at_risk(status: HiveStatus) -> list[str]:
+    """Which entries have fewer copies than they should, and what becomes of that."""
+    figures = [node.figures for node in status.nodes if node.figures]
+    entries = sum(found.at_risk_entries for found in figures)
+    if not sum(found.at_risk_share for found in figures):
+        return []
+    down = [node.member for node in status.nodes if node.member.state is State.DOWN]
+    grace = max((found.grace_seconds for found in figures), default=0.0)
+    verb = "has" if entries == 1 else "have"
+    told = [f"{_entries(entries)} {verb} fewer copies than wanted"]
+    last = {holder for arc in status.view.arcs for holder in arc.holders}
+    if down and 3 * len(down) <= len(status.nodes) and not last.intersection(one.id for one in down):
+        one = "it returns" if len(down) == 1 else "they return"
+        told.append(f"copies are made elsewhere once that has lasted for {span_text(grace)}, unless {one}")
+    elif down:
+        one = "it" if len(down) == 1 else "them"
+        told.append(f"start {one} again, or forget what never returns")
+    return told
 
 
 def moving_texts(status: HiveStatus) -> list[str]:

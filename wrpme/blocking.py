@@ -15,6 +15,7 @@ from wrpme.client import Bytes, Client, Time
 from wrpme.hive import HiveStatus, Location
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.picture import View
+from wrpme.tending import Price, Verified
 
 R = TypeVar("R")
 
@@ -155,6 +156,26 @@ class BlockingClient:
     def node_topology(self, address: str) -> View:
         """See :meth:`Client.node_topology`."""
         return self._wait(self._client.node_topology(address))
+
+    def leave(self, address: str) -> None:
+        """See :meth:`Client.leave`."""
+        self._wait(self._client.leave(address))
+
+    def price_of(self, address: str) -> Price:
+        """See :meth:`Client.price_of`."""
+        return self._wait(self._client.price_of(address))
+
+    def forget(self, address: str) -> None:
+        """See :meth:`Client.forget`."""
+        self._wait(self._client.forget(address))
+
+    def recover(self) -> str:
+        """See :meth:`Client.recover`."""
+        return self._wait(self._client.recover())
+
+    def verify(self) -> Verified:
+        """See :meth:`Client.verify`."""
+        return self._wait(self._client.verify())
 
     def stop_node(self, address: str) -> None:
         """See :meth:`Client.stop_node`."""

@@ -18,7 +18,7 @@ from typing import TypeVar
 from wrpme import address as addresses
 from wrpme import errors, ring
 from wrpme.courier import Courier
-from wrpme.hive import Hive
+from wrpme.tending import Tending
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, TIMEOUT_SECONDS
 from wrpme.messages import (
     Cas,
@@ -43,7 +43,7 @@ Time = datetime | float
 """A moment: with a zone, or without one in local time; or seconds since 1970. 0 is for ever."""
 
 
-class Client(Hive):
+class Client(Tending):
     """A client of one hive, for one event loop; many requests may be in flight at a time.
 
     ``addresses`` (HOST:PORT, one or more) are those of any nodes, tried in order at the first request; after that the

@@ -34,6 +34,7 @@ class Kind(Enum):
     ADDRESS = "HOST:PORT of a node, as hive_status shows it"
     COMMAND = "one of the commands"
     YES = "--yes: do not ask"
+    FORCE = "--force: the missing nodes are dead for good"
 
 
 class Parameter(Struct, frozen=True):
@@ -58,7 +59,7 @@ class Spec(Struct, frozen=True):
     """Whether it may have changed something when it is cut off."""
     content_from_input: bool = False
     confirm: str = ""
-    """The question to which the answer is yes, unless ``--yes`` was said."""
+    """The question to which the answer is yes, unless ``--yes`` was said; what it costs may come before it."""
 
     @property
     def syntax(self) -> str:
@@ -81,6 +82,7 @@ class Command(Struct, frozen=True):
     address: str = ""
     topic: str = ""
     yes: bool = False
+    force: bool = False
 
     @property
     def spec(self) -> Spec:
@@ -192,6 +194,30 @@ COMMANDS: tuple[Spec, ...] = (
     Spec("node_config", (_NODE,), "prints the configuration of a node as JSON"),
     Spec("node_topology", (_NODE,), "prints the view of a node as JSON: members, arcs and voters"),
     Spec("stop_node", (_NODE,), "stops a node in a planned way", "Start it again on its directory.", changes=True),
+    Spec(
+        "leave",
+        (_NODE,),
+        "moves the data of a node away, then stops it for good",
+        "Returns when it has left. It goes on by itself if the shell ends before.",
+        ("timeout",),
+        changes=True,
+    ),
+    Spec(
+        "forget",
+        (_NODE, Parameter("--yes", Kind.YES, "yes", optional=True)),
+        "gives a dead node up that never returns",
+        "Says what may be lost, and asks for the word yes first, unless --yes is given.",
+        changes=True,
+        confirm="type yes if it never returns: ",
+    ),
+    Spec(
+        "recover",
+        (Parameter("--force", Kind.FORCE, "force"),),
+        "lets the daemon go on without the voters that it does not see",
+        "Your word that these are dead for good: one that was only out of sight joins anew, with its data set aside.",
+        changes=True,
+    ),
+    Spec("verify", (), "compares all copies of all entries, and says which differ", "", ("differs", "unavailable")),
     Spec("help", (Parameter("COMMAND", Kind.COMMAND, "topic", optional=True),), "explains all commands, or one"),
     Spec("version", (), "prints the version of this shell"),
     Spec("exit", (), "leaves the shell"),
@@ -304,6 +330,10 @@ def _value(parameter: Parameter, word: str) -> object:
     if kind is Kind.YES:
         if word != "--yes":
             raise UsageError(f"{_quoted(word)} is not --yes")
+        return True
+    if kind is Kind.FORCE:
+        if word != "--force":
+            raise UsageError(f"{_quoted(word)} is not --force")
         return True
     return _number(parameter, word)
 

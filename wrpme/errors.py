@@ -166,6 +166,13 @@ class DamagedError(StorageError):
     code = 19
 
 
+class DiffersError(WrpmeError):
+    """Copies that should be the same are not."""
+
+    word = "differs"
+    code = 20
+
+
 def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
     return [root] + [leaf for branch in root.__subclasses__() for leaf in _tree(branch)]
 

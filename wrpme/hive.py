@@ -44,6 +44,12 @@ class Figures(Struct, frozen=True):
     bytes: int
     voter: bool
     serving: bool = True
+    copies: int = 0
+    """Entries held beside those that it owns."""
+    at_risk_share: float = 0.0
+    at_risk_entries: int = 0
+    """Of the arcs that it owns: those with fewer live holders than wanted."""
+    grace_seconds: float = 0.0
     suspected: tuple[str, ...] = ()
     quorum: str = ""
     copies_out: tuple[Copy, ...] = ()

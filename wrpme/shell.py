@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from wrpme import __version__, errors
 from wrpme import address as addresses
-from wrpme.answers import Answer, carry_out, escaped, shown
+from wrpme.answers import Answer, carry_out, escaped, question, shown
 from wrpme.commands import Command, nearest, parse, parse_words
 from wrpme.limits import CONTENT_BYTES_MAX, LOCAL_NODES_MAX, TIMEOUT_SECONDS, TIMEOUT_SECONDS_MAX
 
@@ -195,8 +195,8 @@ class Shell:
         try:
             if command.lacks_content:
                 raise errors.UsageError(f"{command.name} needs CONTENT; it is written: {command.spec.syntax}")
-            question = "" if command.yes else command.spec.confirm
-            if question and (await self._prompt.confirmation(question)).strip() != "yes":
+            asked = await question(self._client, command)
+            if asked and (await self._prompt.confirmation(asked)).strip() != "yes":
                 raise errors.UsageError(f"{command.name} was not carried out: it takes the word yes, or --yes")
             self._running = asyncio.ensure_future(carry_out(self._client, command))
             self._console.answer(await self._running, line_mode)

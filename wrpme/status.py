@@ -10,6 +10,7 @@ from wrpme.limits import SLOTS
 from wrpme.replica import Role
 from wrpme.router import Router
 from wrpme.table import Table
+from wrpme.view import lacks_copies
 
 
 def figures(ground: Ground, table: Table, council: Council, life: Life, router: Router) -> dict[str, object]:
@@ -17,6 +18,10 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
     view = ground.view
     mine = ground.members.get(ground.me)
     slots, entries, size = table.figures(lambda replica: replica.role in (Role.OWNER, Role.ASLEEP))
+    _, copies, _ = table.figures(lambda replica: replica.role is Role.HOLDER)
+    risky, at_risk, _ = table.figures(
+        lambda replica: replica.role is Role.OWNER and view is not None and lacks_copies(replica.arc, ground.alive)
+    )
     return {
         "address": ground.settings.address,
         "id": ground.me.hex(),
@@ -30,12 +35,17 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
         "share": slots / SLOTS,
         "entries": entries,
         "bytes": size,
+        "copies": copies,
+        "at_risk_share": risky / SLOTS,
+        "at_risk_entries": at_risk,
+        "grace_seconds": ground.settings.grace_seconds,
         "voter": council.is_voter,
         "suspected": [ground.address_of(node) for node in ground.beacons.silent(ground.now)],
         "quorum": life.quorum(),
         "copies_out": [
             {"end": f"{copy.replica.arc.end:016x}", "peer": ground.address_of(copy.node), "done": copy.done()}
             for copy in table.copies()
+            if copy.node in copy.replica.arc.incoming
         ],
         "copies_in": [
             {
@@ -44,7 +54,7 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
                 "done": replica.sink.done(),
             }
             for replica in table.mine
-            if replica.sink is not None
+            if replica.sink is not None and replica.role is Role.INCOMING
         ],
         "operations": {kind.__name__: count for kind, count in router.requests.items()},
     }

@@ -113,7 +113,7 @@ class Condition(msgspec.Struct, frozen=True):
     sentence: str
 
 
-def lacks_copies(view: View, arc: Arc, alive: frozenset[NodeId]) -> bool:
+def lacks_copies(arc: Arc, alive: frozenset[NodeId]) -> bool:
     """Whether fewer live nodes hold the arc than shall."""
     return sum(node in alive for node in arc.holders) < len(arc.wanted)
 
@@ -130,7 +130,7 @@ def condition(view: View) -> Condition:
         return Condition("unavailable", f"{share} of the ring is on {names}, down; served again when {returns}")
     moving = sum(bool(arc.incoming) for arc in view.arcs)
     if down:
-        fewer = _share(view, lambda arc: lacks_copies(view, arc, alive))
+        fewer = _share(view, lambda arc: lacks_copies(arc, alive))
         at_risk = f", {fewer} of the ring has fewer copies than wanted" if fewer != "0 %" else ""
         return Condition("degraded", f"{', '.join(down)} down; all data is served{at_risk}")
     leaving = [found.address for found in view.members if found.state is State.LEAVING]

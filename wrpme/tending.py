@@ -1,0 +1,186 @@
+"""The operations of an operator that change the hive for good, and the one that shows that all copies agree."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from msgspec import Struct
+
+from wrpme import errors, ring, view
+from wrpme.hive import Hive
+from wrpme.limits import SLOTS, TEND_SECONDS, VERIFY_ARCS_MAX
+from wrpme.messages import Done, ForgetNode, LeaveNode, Recover, Text, VerifyArc
+from wrpme.picture import Arc, Member, State, View
+
+
+class Price(Struct, frozen=True):
+    """What is given up with a dead member: the share (0 to 1) of the ring of which it is the last holder, and about how
+    many entries that is, going by how densely the rest is filled."""
+
+    address: str
+    share: float
+    entries: int
+
+
+class Difference(Struct, frozen=True):
+    """A copy of an arc (by its end, in hex) on ``node`` that differs from the owner's in ``entries`` entries; some of
+    them are ``aliases``."""
+
+    arc: str
+    owner: str
+    node: str
+    entries: int
+    aliases: tuple[str, ...]
+
+
+class Verified(Struct, frozen=True):
+    """What a comparison of all copies found: ``entries`` of ``arcs`` arcs, each compared with ``copies`` others in
+    all."""
+
+    arcs: int
+    entries: int
+    copies: int
+    differences: tuple[Difference, ...]
+
+
+class _CopySeen(Struct, frozen=True):
+    node: str
+    differing: int
+    aliases: tuple[str, ...]
+
+
+class _ArcSeen(Struct, frozen=True):
+    entries: int
+    wanted: int
+    copies: tuple[_CopySeen, ...]
+
+
+class Tending(Hive):
+    """The part of :class:`wrpme.client.Client` that tends the hive."""
+
+    async def leave(self, address: str) -> None:
+        """The node moves its data away, then stops for good; returns when it is no member any more.
+
+        Raises:
+            TimeoutError: nothing has moved for the timeout of the client; it goes on by itself.
+        """
+        member = await self._member_at(address)
+        await self._courier.ask(LeaveNode(self._courier.next_id(), member.id), Done, address=member.address)
+        deadline, before = self._courier.deadline(), None
+        while True:
+            now = await self._courier.fresh_view()
+            if view.member(now, member.id) is None:
+                return
+            status = await self.hive_status()
+            seen = (now.epoch, [node.figures.copies_out for node in status.nodes if node.figures])
+            if seen != before:
+                deadline, before = self._courier.deadline(), seen
+            elif deadline <= self._courier.deadline(0):
+                how = view.condition(now)
+                sentence = f"{address} has begun to leave and goes on by itself; the hive is {how.word}: {how.sentence}"
+                raise errors.TimeoutError(sentence)
+            await asyncio.sleep(TEND_SECONDS)
+
+    async def price_of(self, address: str) -> Price:
+        """What is given up if the member at that address, which is down, is forgotten.
+
+        Raises:
+            UsageError: it is not down.
+        """
+        now = await self._courier.fresh_view()
+        member = self._down_at(now, address, await self._member_at(address))
+        slots = sum(
+            ring.width(now.arcs, index) for index, arc in enumerate(now.arcs) if arc.holders == (member.id,)
+        )
+        status = await self.hive_status()
+        served = sum(node.figures.share for node in status.nodes if node.figures)
+        entries = sum(node.figures.entries for node in status.nodes if node.figures)
+        share = slots / SLOTS
+        return Price(address, share, round(entries / served * share) if served else 0)
+
+    @staticmethod
+    def _down_at(now: View, address: str, found: Member) -> Member:
+        if found.state is not State.DOWN:
+            raise errors.UsageError(f"{address} is not down; stop_node stops a node, leave lets it go for good")
+        return view.member(now, found.id) or found
+
+    async def forget(self, address: str) -> None:
+        """The operator's word that the dead node there never returns; returns when it is no member any more."""
+        found = await self._member_at(address)
+        member = self._down_at(await self._courier.fresh_view(), address, found)
+        request = ForgetNode(self._courier.next_id(), member.id, member.incarnation)
+        await self._courier.ask(request, Done)
+        deadline = self._courier.deadline()
+        while view.member(await self._courier.fresh_view(), member.id) is not None:
+            if deadline <= self._courier.deadline(0):
+                raise errors.TimeoutError(f"the hive has not decided to forget {address} in the time given")
+            await asyncio.sleep(TEND_SECONDS)
+
+    async def recover(self) -> str:
+        """The operator's word that the voters that the first given daemon does not see are dead: it starts a new
+        generation of the hive. Gives what it says of it.
+
+        Raises:
+            UsageError: it sees a quorum, and there is nothing to recover.
+        """
+        address = self._courier.addresses[0]
+        deadline = self._courier.deadline()
+        return (await self._courier.ask_there(Recover(self._courier.next_id()), Text, address, deadline)).text
+
+    async def verify(self) -> Verified:
+        """Compares the copies of every arc with its owner's, while they are served.
+
+        Raises:
+            UnavailableError: an arc has no live holder.
+        """
+        now = await self._courier.fresh_view()
+        places = asyncio.Semaphore(VERIFY_ARCS_MAX)
+
+        async def one(end: int) -> tuple[_ArcSeen, str]:
+            async with places:
+                return await self._verify_arc(end)
+
+        tasks = [asyncio.create_task(one(arc.end)) for arc in now.arcs]
+        try:
+            found = [await task for task in tasks]
+        finally:
+            for task in tasks:
+                task.cancel()
+        differences = [
+            Difference(f"{arc.end:016x}", owner, copy.node, copy.differing, copy.aliases)
+            for arc, (seen, owner) in zip(now.arcs, found, strict=True)
+            for copy in seen.copies
+            if copy.differing
+        ]
+        entries = sum(seen.entries for seen, _ in found)
+        copies = sum(len(seen.copies) for seen, _ in found)
+        return Verified(len(found), entries, copies, tuple(differences))
+
+    async def _verify_arc(self, end: int) -> tuple[_ArcSeen, str]:
+        """Of the arc that lies there now: it may have been divided meanwhile."""
+        deadline, pause = self._courier.deadline(), 0.0
+        while True:
+            now = await self._courier.fresh_view(deadline)
+            index = ring.arc_at(now, end)
+            arc = now.arcs[index]
+            owner = self._owner(now, arc)
+            request = VerifyArc(self._courier.next_id(), owner.id, now.epoch, arc.end)
+            try:
+                reply = await self._courier.ask(
+                    request, Text, address=owner.address, deadline=deadline, until_stable=False
+                )
+                return msgspec.json.decode(reply.text, type=_ArcSeen), owner.address
+            except errors.UnstableError as error:
+                pause = await self._courier.back_off(pause, deadline, error)
+            except msgspec.MsgspecError as error:
+                raise errors.ProtocolError(f"{owner.address} compared in a way of its own ({error})") from None
+
+    @staticmethod
+    def _owner(now: View, arc: Arc) -> Member:
+        owner = view.owner(now, arc)
+        found = view.member(now, owner) if owner is not None else None
+        if found is None:
+            names = " or ".join(member.address for member in now.members if member.id in arc.holders)
+            raise errors.UnavailableError(f"the arc that ends at {arc.end:016x} is on {names}, which is down")
+        return found
