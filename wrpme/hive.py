@@ -77,7 +77,7 @@ def condition_of(status: HiveStatus) -> view.Condition:
         return condition
     for node in status.nodes:
         if node.figures is not None and node.figures.quorum:
-            return view.Condition("unavailable", f"of {node.member.address}, {node.figures.quorum}")
+            return view.Condition("unavailable", node.figures.quorum.replace("this node", node.member.address, 1))
     silent = [node.member.address for node in status.nodes if node.error and node.member.state is not State.DOWN]
     if silent:
         names = ", ".join(silent)

@@ -193,7 +193,9 @@ class Life:
             return ""
         missing = ", ".join(ground.address_of(voter) for voter in view.voters if voter not in seen)
         there = sum(voter in seen for voter in view.voters)
-        return f"this node sees {there} of {len(view.voters)} voters; it waits for {missing}"
+        sees = f"this node sees {there} of {len(view.voters)} voters; it waits for {missing}"
+        one = "it is" if len(view.voters) - there == 1 else "they are"
+        return f"{sees} (if {one} dead for good, recover --force goes on without)"
 
     def lasting_loss(self) -> str:
         """Why this node has seen no quorum for so long that it is not just a moment; else empty."""

@@ -127,7 +127,7 @@ class Replica(Contents):
         if self.role is not Role.OWNER:
             return UnstableError("the owner of this part of the ring is changing; nothing was changed, try again")
         if quorum := self.ground.quorum():
-            return UnavailableError(f"{quorum}; if they are dead for good, recover --force goes on without them")
+            return UnavailableError(quorum)
         if not self.serving:
             names = ", ".join(address(node) for node in self.awaits()) or "its own start"
             return UnstableError(f"the new owner waits for {names} before it serves; nothing was changed, try again")
