@@ -35,7 +35,7 @@ class Pool:
         self._open: dict[str, Connection] = {}
         self._dialling: dict[str, asyncio.Task[Connection | errors.WrpmeError]] = {}
         self._failed: dict[str, float] = {}
-        self._retired: set[Connection] = set()
+        self._retired: dict[Connection, None] = {}
 
     def ready(self, address: str) -> Connection | None:
         """The open connection to that address, if there is one."""
@@ -83,7 +83,7 @@ class Pool:
 
     def forget(self, connection: Connection) -> None:
         """It has ended: others are asked first for a while."""
-        self._retired.discard(connection)
+        self._retired.pop(connection, None)
         if self._open.get(connection.address) is connection:
             del self._open[connection.address]
             self._failed[connection.address] = asyncio.get_running_loop().time()
@@ -96,7 +96,7 @@ class Pool:
         if not connection.in_flight:
             connection.close(gone)
             return
-        self._retired.add(connection)
+        self._retired[connection] = None
         asyncio.get_running_loop().call_later(RETIRED_SECONDS_MAX, connection.close, gone)
 
     async def close(self) -> None:

@@ -31,7 +31,7 @@ class Server:
         self.clients_max = clients_max
         self.clients = 0
         self.partial_bytes = 0
-        self.sessions: set[Session] = set()
+        self.sessions: dict[Session, None] = {}
         self.throttle = Throttle(host.say)
         self._numbers = iter(numbers)
         self._swept_at = host.clock()
@@ -62,7 +62,7 @@ class Server:
 
     def gone(self, session: Session) -> None:
         """The session has ended."""
-        self.sessions.discard(session)
+        self.sessions.pop(session, None)
         if self._empty is not None and not self.sessions and not self._empty.done():
             self._empty.set_result(None)
 
@@ -91,7 +91,7 @@ class Session(Wire):
         assert self.transport is not None
         self.transport.set_write_buffer_limits(high=SESSION_OUTBOX_BYTES_MAX)
         server = self._server
-        server.sessions.add(self)
+        server.sessions[self] = None
         self.host.opened(self)
         if len(server.sessions) > server.clients_max + NODE_SESSIONS_MAX:
             self._greet()
