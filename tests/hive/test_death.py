@@ -195,7 +195,7 @@ async def scenario(daemons: Daemons) -> list[float]:
 
 
 def test_kills_in_a_row_lose_nothing(tmp_path: Path) -> None:
-    with Daemons(tmp_path, NODES) as daemons:
+    with Daemons(tmp_path, NODES, "--replication", "1") as daemons:
         times = asyncio.run(scenario(daemons))
         print(f"seconds until noticed: {min(times):.1f} to {max(times):.1f}, median {median(times):.1f}")
         daemons.check_alive()

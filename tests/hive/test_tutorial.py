@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,61 +19,13 @@ from typing import NoReturn
 import pytest
 
 from tests.hive.daemons import PATIENCE_SECONDS, ROOT, Daemons, environment, until, wrpmed, wrpmesh
+from tests.hive.netns import Namespaces, NamespacesError, missing
 from tests.hive.terminal import Session
 from wrpme import Client
 
 HOSTS = ["192.168.1.1", "192.168.1.2", "192.168.1.3"]
 TUTORIAL = (ROOT / "docs" / "quick-tutorial.md").read_text("utf-8")
 LOCAL = ["127.0.0.1:5909", "127.0.0.1:5910", "127.0.0.1:5911"]
-
-
-class Network:
-    """Three network namespaces on a bridge in a fourth; the addresses of the machine itself are left alone."""
-
-    def __init__(self) -> None:
-        self._name = f"wrpme-{os.getpid()}"
-        self._made: list[str] = []
-
-    def __enter__(self) -> Network:
-        try:
-            self._make("hub")
-            self.run("hub", "ip", "link", "add", "bridge", "type", "bridge")
-            self.run("hub", "ip", "link", "set", "bridge", "up")
-            for number, host in enumerate(HOSTS, 1):
-                self._make(str(number))
-                port = f"port{number}"
-                pair = f"{port} type veth peer name eth0 netns {self.name(str(number))}"
-                self.run("hub", "ip", "link", "add", *pair.split())
-                self.run("hub", "ip", "link", "set", port, "master", "bridge", "up")
-                self.run(str(number), "ip", "address", "add", f"{host}/24", "dev", "eth0")
-                self.run(str(number), "ip", "link", "set", "eth0", "up")
-                self.run(str(number), "ip", "link", "set", "lo", "up")
-        except subprocess.CalledProcessError as error:
-            self.remove()
-            said = error.stderr.decode("utf-8", "replace").strip()
-            unavailable(f"{' '.join(error.cmd)}: {said}")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-    def name(self, part: str) -> str:
-        return f"{self._name}-{part}"
-
-    def inside(self, part: str) -> list[str]:
-        """What to put before a command that shall run there."""
-        return ["ip", "netns", "exec", self.name(part)]
-
-    def run(self, part: str, *command: str) -> None:
-        subprocess.run([*self.inside(part), *command], check=True, capture_output=True)
-
-    def _make(self, part: str) -> None:
-        subprocess.run(["ip", "netns", "add", self.name(part)], check=True, capture_output=True)
-        self._made.append(part)
-
-    def remove(self) -> None:
-        for part in self._made:
-            subprocess.run(["ip", "netns", "delete", self.name(part)], check=False, capture_output=True)
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -84,19 +35,20 @@ def unavailable(reason: str) -> NoReturn:
 
 
 @pytest.fixture
-def network() -> Iterator[Network]:
-    if os.geteuid() != 0:
-        unavailable("network namespaces are for root only")
-    if shutil.which("ip") is None:
-        unavailable("there is no ip command (package iproute2)")
-    with Network() as made:
-        yield made
+def network() -> Iterator[Namespaces]:
+    if reason := missing():
+        unavailable(reason)
+    try:
+        with Namespaces(HOSTS) as made:
+            yield made
+    except NamespacesError as error:
+        unavailable(str(error))
 
 
 class Machines:
     """The daemons of the tutorial, one in each namespace."""
 
-    def __init__(self, network: Network, directory: Path, arguments: dict[int, list[str]]) -> None:
+    def __init__(self, network: Namespaces, directory: Path, arguments: dict[int, list[str]]) -> None:
         self.network = network
         self._arguments = arguments
         self._directory = directory
@@ -140,7 +92,7 @@ class Machines:
                 print(f"--- {log.name}", log.read_text("utf-8", "replace"), sep="\n")
 
 
-def shell(network: Network, number: int, directory: Path, daemon: str) -> Session:
+def shell(network: Namespaces, number: int, directory: Path, daemon: str) -> Session:
     return Session([*network.inside(str(number)), *wrpmesh("--daemon", daemon)], directory)
 
 
@@ -179,7 +131,7 @@ def play(session: Session, steps: list[list[str]]) -> None:
     assert session.leave() == 0
 
 
-def test_the_tutorial(network: Network, tmp_path: Path) -> None:
+def test_the_tutorial(network: Namespaces, tmp_path: Path) -> None:
     commands = re.findall(r"^    192\.168\.1\.(\d)\$ wrpmed (.*)$", TUTORIAL, re.MULTILINE)
     assert [number for number, _ in commands] == ["1", "2", "3"]
     (at_first, first_steps), (at_third, third_steps) = transcripts()
@@ -195,7 +147,7 @@ def test_the_tutorial(network: Network, tmp_path: Path) -> None:
         machines.stop_all()
 
 
-def kill_and_bring_back(network: Network, machines: Machines, directory: Path) -> None:
+def kill_and_bring_back(network: Namespaces, machines: Machines, directory: Path) -> None:
     """The node with the entry: it is unavailable and said to be, and there again after the node's return."""
     with ExitStack() as sessions:
         first, third = (

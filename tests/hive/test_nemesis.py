@@ -1,0 +1,19 @@
+"""90 seconds of :mod:`tests.hive.nemesis`, or as many as WRPME_NEMESIS_SECONDS says."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.hive.nemesis import run
+from tests.hive.netns import missing
+
+SEED = 4
+
+
+def test_nothing_is_lost_whatever_goes_wrong() -> None:
+    if reason := missing("iptables", "mount"):
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+    assert run(float(os.environ.get("WRPME_NEMESIS_SECONDS", "90")), SEED, replication=2, grace=20.0)
