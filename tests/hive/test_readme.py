@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tests.hive.daemons import ROOT, wrpmesh
 from tests.hive.terminal import Session
-from tests.hive.test_tutorial import Machines, Network
+from tests.hive.netns import Namespaces
+from tests.hive.test_tutorial import Machines
 from tests.hive.test_tutorial import network as network
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -25,7 +26,7 @@ thisismyentry
 """
 
 
-def test_the_transcript(network: Network, tmp_path: Path) -> None:
+def test_the_transcript(network: Namespaces, tmp_path: Path) -> None:
     assert SHELL in README and all(line in README for line in DAEMONS)
     arguments = {number: line.split()[1:] for number, line in enumerate(DAEMONS, 1)}
     with Machines(network, tmp_path, arguments) as machines:
