@@ -67,7 +67,7 @@ class Life:
         mine = ground.members.get(ground.me)
         change: Change
         if view is None or mine is None:
-            change = Join(settings.id, settings.incarnation, settings.address)
+            change = Join(settings.id, settings.incarnation, settings.address, settings.replication)
         else:
             if mine.incarnation == settings.incarnation and not self._may_return(view):
                 return

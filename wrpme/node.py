@@ -16,10 +16,11 @@ from wrpme.activation import accepts
 from wrpme.admin import Admin
 from wrpme.council import Council
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, Requested,
+    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, ReplyTo, Requested,
     SessionClosed, Settings, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
+from wrpme.errors import StartError
 from wrpme.ground import Ground, Origin
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, REPLICATION_USUAL, TICK_SECONDS
@@ -101,6 +102,8 @@ class Node:
         raw = self.ground.reader.get(VIEW_KEY)
         if raw is not None:
             self.spread.start(views.unpack(raw))
+            if refusal := self._wrong_replication(self.settings.replication):
+                self.ground.effects.append(Exit(1, refusal))
         elif self.settings.new_hive:
             settings = self.settings
             view = views.found(
@@ -308,7 +311,7 @@ class Node:
             if self.view is not None:
                 self.ground.send(source, WholeView(self.view))
         elif isinstance(body, Report):
-            self._on_report(source, body)
+            self._on_report(source, session, body)
         elif isinstance(body, GetTail | Tail | Committed):
             self._on_activation(source, body)
         else:
@@ -326,14 +329,29 @@ class Node:
                 ground.beacons.promise(source, ground.now)
                 ground.send(source, BeaconAck(envelope.body.sent, envelope.incarnation))
 
-    def _on_report(self, source: NodeId, report: Report) -> None:
+    def _on_report(self, source: NodeId, session: int, report: Report) -> None:
         """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
+        for change in report.changes:
+            if isinstance(change, Join) and (refusal := self._wrong_replication(change.replication)):
+                refused = Refused(StartError.code, refusal)
+                self.ground.effects.append(ReplyTo(session, self.ground.envelope(source, refused)))
+                return
         if self.council.is_voter:
             for change in report.changes:
                 if _may_ask(source, change):
                     self.council.wish(change)
         elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
             self.ground.reports += report.changes
+
+    def _wrong_replication(self, wanted: int) -> str:
+        """Why a node that wants so many copies has no place in this hive; empty if it has."""
+        view = self.view
+        if view is None or wanted in (0, view.replication):
+            return ""
+        return (
+            f"hive {view.hive.hex()[:8]} keeps {view.replication} copies of each entry, and --replication asks for "
+            f"{wanted}: that is fixed by the node that founds a hive; leave --replication out"
+        )
 
     def _on_activation(self, source: NodeId, body: GetTail | Tail | Committed) -> None:
         replica = self.table.ending(body.end)

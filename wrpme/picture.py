@@ -63,11 +63,12 @@ class View(Struct, frozen=True, array_like=True):
 
 
 class Join(Struct, frozen=True, array_like=True, tag=1):
-    """A new node asks to become a member."""
+    """A new node asks to become a member; of a hive with that many copies, if it says how many (not 0)."""
 
     node: NodeId
     incarnation: int
     address: str
+    replication: int = 0
 
 
 class Back(Struct, frozen=True, array_like=True, tag=2):
