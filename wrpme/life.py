@@ -55,7 +55,7 @@ class Life:
         if self.stopping_since is not None:
             self._stop(quorum_has_view and nobody_waits)
         elif self.leaving and (ground.lives or ground.me not in ground.members):
-            self._leave()
+            self._leave(quorum_has_view)
         elif ground.lives or now - self._asked_at < ASK_SECONDS:
             return
         else:
@@ -125,13 +125,14 @@ class Life:
             self._asked_at = self.ground.now - ASK_SECONDS
             self.ground.say("info", "leaving the hive for good: others get its copies first")
 
-    def _leave(self) -> None:
+    def _leave(self, quorum_has_view: bool) -> None:
+        """Asks for it; and goes when those who are left know: they may not be able to decide anything without it."""
         ground = self.ground
         if ground.lives:
             if ground.now - self._asked_at >= ASK_SECONDS:
                 self._asked_at = ground.now
                 ground.reports.append(Leave(ground.me, ground.settings.incarnation))
-        elif not self.exited:
+        elif not self.exited and quorum_has_view:
             self.exited = True
             left = "this node has left the hive; its data directory is not needed any more"
             ground.after_disk(lambda: ground.effects.append(Exit(0, left)))

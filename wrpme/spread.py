@@ -17,7 +17,7 @@ from wrpme.errors import ProtocolError, StartError, UnstableError
 from wrpme.ground import Ground
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, TICK_SECONDS
-from wrpme.messages import AskView, Envelope, NextView, Refused, WholeView
+from wrpme.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Refused, WholeView
 from wrpme.picture import Down, NodeId, Proposal, View
 
 
@@ -137,7 +137,10 @@ class Spread:
 
     def answer_stranger(self, session: int, envelope: Envelope) -> None:
         """Who has a view of this hive and is no member any more hears so."""
-        view, now = self.ground.view, self.ground.now
+        view, now, body = self.ground.view, self.ground.now, envelope.body
+        if view is not None and envelope.epoch == view.epoch and isinstance(body, Beacon):
+            ack = BeaconAck(body.sent, envelope.incarnation)  # no promise: it only wants to know who has the view
+            self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, ack)))
         if view is None or not 0 < envelope.epoch < view.epoch:
             return
         if now - self._told.get(envelope.source, (0, -inf))[1] >= ASK_SECONDS:

@@ -169,6 +169,7 @@ class Nemesis:
         process.send_signal(signal.SIGTERM)
 
         def heal() -> None:
+            process.send_signal(signal.SIGCONT)  # it may have been paused meanwhile
             try:
                 code = process.wait(STOP_SECONDS_MAX)
             except subprocess.TimeoutExpired:
