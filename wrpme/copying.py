@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from wrpme.entries import digest_of, hash_in, removal
 from wrpme.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, COPY_RETRY_SECONDS,
-    COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_USUAL,
+    COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN,
+    STREAM_BYTES_USUAL,
 )  # fmt: skip
 from wrpme.messages import Answer, Compare, Counts, Fill, Item, Pair, Stream, StreamAck, Writes
 from wrpme.picture import NodeId, Synced
@@ -275,13 +276,13 @@ class Copy:
     def tick(self) -> None:
         """Time has passed: a run that is stuck starts again, writes that count are sent again."""
         now = self.replica.ground.now
-        if self.phase is Phase.WAITING or now - self._progress < COPY_SILENCE_SECONDS:
+        if self.phase is Phase.WAITING or now - self._progress < COPY_SILENCE_SECONDS + self._transit_seconds():
             return
         if self._stream.all_acknowledged and not self._open:
             return
         if self.phase is Phase.RUNNING:
             self.stop()
-        elif now - self._sent_again >= COPY_SILENCE_SECONDS:
+        elif now - self._sent_again >= COPY_SILENCE_SECONDS + self._transit_seconds():
             self._sent_again = now
             self.again()
 
@@ -293,10 +294,14 @@ class Copy:
         )
 
     def stalled(self) -> bool:
-        """Counts, and has not acknowledged a write for L."""
+        """Counts, and has not acknowledged a write for L, and as long as that may be on its way."""
         return self.counts and not self._stream.all_acknowledged and (
-            self.replica.ground.now - self._progress >= LEASE_SECONDS
+            self.replica.ground.now - self._progress >= LEASE_SECONDS + self._transit_seconds()
         )
+
+    def _transit_seconds(self) -> float:
+        """How long what is unacknowledged may take over a slow network and to a slow disk."""
+        return self._stream.bytes / STREAM_BYTES_PER_SECOND_MIN
 
     def again(self) -> None:
         """What counts and is not acknowledged is sent again."""

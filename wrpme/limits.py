@@ -86,6 +86,8 @@ COPY_RANGE_BYTES_MAX = 256 * KIB
 """A range of a comparison ends at whichever comes first; a single larger entry is a range of its own."""
 STREAM_BYTES_USUAL = 4 * MIB
 """A message of a stream ends with the item that reaches this."""
+STREAM_BYTES_PER_SECOND_MIN = 8 * MIB
+"""What is on its way to a holder may take as long as at this rate before it counts as stuck."""
 COPY_WINDOW_RANGES = 4
 COPY_WINDOW_BYTES = 8 * MIB
 """Of one copy: ranges (and their bytes, as far as one range is not larger) that are compared or filled at a time."""
