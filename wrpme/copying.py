@@ -299,9 +299,9 @@ class Copy:
             self.replica.ground.now - self._progress >= LEASE_SECONDS + self._transit_seconds()
         )
 
-    def _transit_seconds(self) -> float:
+    def _transit_seconds(self) -> int:
         """How long what is unacknowledged may take over a slow network and to a slow disk."""
-        return self._stream.bytes / STREAM_BYTES_PER_SECOND_MIN
+        return self._stream.bytes // STREAM_BYTES_PER_SECOND_MIN
 
     def again(self) -> None:
         """What counts and is not acknowledged is sent again."""

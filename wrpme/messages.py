@@ -360,10 +360,12 @@ class Tail(Struct, frozen=True, array_like=True, tag=116):
 
 
 class Committed(Struct, frozen=True, array_like=True, tag=117):
-    """The new owner serves at this version: what your tail held is committed, tell your clients so."""
+    """The new owner serves at this version: what your tail held of versions from ``settled`` on is committed, tell
+    your clients so. What is older was settled before, with your tail or without it."""
 
     end: int
     version: int
+    settled: int = 0
 
 
 class Compare(Struct, frozen=True, array_like=True, tag=118):

@@ -250,7 +250,7 @@ class Replica(Contents):
         if changed:
             self._freeze(before, role)
         if ground.me not in arc.prev and role is not Role.ASLEEP:
-            self.resolve(not self._doubtful)
+            self.resolve()
         ground.touched[self] = None
 
     def _freeze(self, before: Role, role: Role) -> None:
@@ -275,7 +275,8 @@ class Replica(Contents):
         """This node has no part in the arc any more."""
         self.serving = False
         self._end_ownership()
-        self.resolve(self.ground.lives and not self._doubtful)
+        self._doubtful = self._doubtful or not self.ground.lives
+        self.resolve()
         self.copies = {}
         self.sink = None
         self.forget_received()
@@ -290,11 +291,13 @@ class Replica(Contents):
         for stop in stopped:
             stop()
 
-    def resolve(self, committed: bool) -> None:
-        """What this node owes is committed, if the next owner had its tail; else nobody here knows."""
+    def resolve(self, taken_from: int | None = None) -> None:
+        """What this node owes is committed, if it was there all along: then the next owner had its tail. Else nobody
+        here knows, but for writes of versions from ``taken_from`` on, of which the owner says so."""
         for pending in [*self.owed, *self.queue]:
             if pending.reply is not None and pending.origin is not None:
-                if committed:
+                taken = taken_from is not None and version_in(pending.value)[0] >= taken_from
+                if taken or not self._doubtful:
                     self.ground.reply(pending.origin, pending.reply)
                 else:
                     error = IndeterminateError(
@@ -387,7 +390,7 @@ class Replica(Contents):
         arc, ground = self.arc, self.ground
         for node in arc.prev:
             if node in self._tails.told:
-                ground.send(node, Committed(arc.end, arc.version))
+                ground.send(node, Committed(arc.end, arc.version, self._tails.settled))
         if arc.prev:
             ground.reports.append(Activated(arc.end, arc.version, ground.me, ground.settings.incarnation))
 
@@ -411,7 +414,7 @@ class Replica(Contents):
     def on_committed(self, source: NodeId, message: Committed) -> None:
         """The new owner serves: what this node owes is done."""
         if accepts(self.arc, message.version) and source == owner_among(self.ground.alive, self.arc):
-            self.resolve(True)
+            self.resolve(message.settled)
 
     # --- copies --------------------------------------------------------------------------------------------------
 

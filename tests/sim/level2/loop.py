@@ -60,14 +60,20 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
     def _check_closed(self) -> None:
         """What is left of a run that failed may still tidy up, to no effect."""
 
-    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
+    async def create_connection(  # type: ignore[override]
+        self, factory: Any, host: Any = None, port: Any = None, **_: Any
+    ) -> Any:
         assert self.connect is not None
         return await self.connect(factory, host, port)
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         return super().call_soon(_guarded(self, callback, context), *args, context=context)
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         return super().call_at(when, _guarded(self, callback, context), *args, context=context)
 
 
