@@ -7,14 +7,16 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.view_parts import HIVE, back, down, grown, id_of, join, next_view
 from wrpme import __version__, answers, errors, ring
 from wrpme import view as views
-from wrpme.answers import Answer, carry_out, hive_text, location_text, moving_texts, topology
+from wrpme.answers import Answer, carry_out, hive_text, location_text, moving_texts, topology, verified_text
 from wrpme.commands import COMMANDS, parse
 from wrpme.hive import Copy, Figures, HiveStatus, Location, NodeStatus
-from wrpme.picture import Member, View
+from wrpme.picture import Member, State, View
+from wrpme.tending import Difference, Verified
 
 
 class Recorder:
@@ -93,15 +95,19 @@ def test_help_and_version_need_no_daemon() -> None:
     assert answer("version")[0].text == f"wrpme {__version__}"
 
 
+RESULTS = {"prefix_get": [], "remove_all": 0, "recover": "it begins", "verify": Verified(1, 2, 3, ())}
+
+
 def test_every_command_is_carried_out() -> None:
     """A new line of the table that nobody carries out would answer nothing, in silence."""
     silent = {"exit"}
     sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k"}
+    sample["--force"] = "--force"
     for spec in COMMANDS:
         if spec.name in ("locate", "hive_status", "node_topology"):
             continue  # below
         words = [sample.get(one.name, "a:1") for one in spec.parameters if not one.optional]
-        given, calls = answer(" ".join([spec.name, *words]), {"prefix_get": [], "remove_all": 0}.get(spec.name))
+        given, calls = answer(" ".join([spec.name, *words]), RESULTS.get(spec.name))
         assert calls or given.text or spec.name in silent, spec.name
 
 
@@ -168,7 +174,7 @@ def test_an_entry_that_nobody_serves() -> None:
 def figures(address: str, **more: Any) -> Figures:
     values: dict[str, Any] = {
         "epoch": 7, "state": "up", "version": "1", "uptime_seconds": 3725.0, "share": 0.5, "entries": 12345,
-        "bytes": 1536, "voter": True, **more,
+        "copies": 12340, "bytes": 1536, "voter": True, **more,
     }  # fmt: skip
     return Figures(address, **values)
 
@@ -186,9 +192,9 @@ def status(view: View, **told: Figures | errors.WrpmeError) -> HiveStatus:
 def test_a_stable_hive_is_a_table_and_a_line() -> None:
     text = hive_text(status(grown(2)))
     assert text.splitlines() == [
-        "ADDRESS  STATE   SHARE  ENTRIES    BYTES  EPOCH     UPTIME",
-        "n0       up     50.0 %   12,345  1.5 KiB      7  1 h 2 min",
-        "n1       up     50.0 %   12,345  1.5 KiB      7  1 h 2 min",
+        "ADDRESS  STATE   SHARE  ENTRIES  COPIES    BYTES  EPOCH     UPTIME",
+        "n0       up     50.0 %   12,345  12,340  1.5 KiB      7  1 h 2 min",
+        "n1       up     50.0 %   12,345  12,340  1.5 KiB      7  1 h 2 min",
         "stable: all 2 nodes are up and every arc has its copies",
     ]
     assert answer("hive_status", status(grown(2)))[0] == Answer(text=text)
@@ -218,10 +224,36 @@ def test_who_is_down_who_starts_who_is_suspected_and_who_is_silent() -> None:
     assert row.split()[-4:] == ["?"] * 4 and "20." in row, "its share is in the view, the rest is not known"
 
 
+def test_entries_with_fewer_copies_are_counted_and_what_becomes_of_them() -> None:
+    copies = {"at_risk_entries": 4210, "at_risk_share": 0.3, "grace_seconds": 60.0}
+    three = grown(3)
+    gone = three.members[1]
+    members = tuple(replace(one, state=State.DOWN) if one is gone else one for one in three.members)
+    one = three.members[0].id
+    arcs = tuple(replace(arc, holders=(one,), wanted=(one, gone.id)) for arc in three.arcs)
+    view = replace(three, members=members, arcs=arcs)
+    down = errors.UnavailableError("n1 has been down for 12 s")
+    last = hive_text(status(view, n1=down, n0=figures("n0", **copies))).splitlines()[-1]
+    assert last.startswith("degraded: n1 down; all data is served")
+    assert "4,210 entries have fewer copies than wanted" in last
+    assert "copies are made elsewhere once that has lasted for 1 min 0 s, unless it returns" in last
+    assert last.endswith("n1 has been down for 12 s")
+
+
+def test_copies_that_agree_and_copies_that_differ() -> None:
+    assert verified_text(Verified(24, 3000, 48, ())) == "3,000 entries in 24 arcs, 48 further copies: all agree"
+    differing = Difference("00ff", "n0", "n1", 12, ("a", "b", "c", "d"))
+    with pytest.raises(errors.DiffersError) as caught:
+        verified_text(Verified(24, 3000, 48, (differing,)))
+    said = caught.value.sentence
+    assert "on n1 the copy of arc 00ff differs from that of its owner n0 in 12 entries, such as a, b, c" in said
+    assert "restart n1" in said
+
+
 def test_a_node_that_sees_no_quorum_is_quoted() -> None:
     sentence = "this node sees 1 of 2 voters; it waits for n1"
     last = hive_text(status(grown(2), n0=figures("n0", quorum=sentence))).splitlines()[-1]
-    assert last == f"unavailable: of n0, {sentence}", "what the view says may be long past"
+    assert last == "unavailable: n0 sees 1 of 2 voters; it waits for n1", "what the view says may be long past"
 
 
 def test_nodes_are_sorted_as_people_count() -> None:

@@ -29,6 +29,7 @@ STABLE = {
     17: "internal",
     18: "disk_full",
     19: "damaged",
+    20: "differs",
 }
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WrpmeError)]
 
@@ -58,7 +59,7 @@ def test_over_the_wire(kind: type[WrpmeError]) -> None:
     assert str(error) == f"{kind.word}: the sentence"
 
 
-@pytest.mark.parametrize("code", [0, 20, -1, 1 << 40])
+@pytest.mark.parametrize("code", [0, 21, -1, 1 << 40])
 def test_a_code_of_a_later_version_is_still_an_error(code: int) -> None:
     error = from_wire(code, "something new")
     assert type(error) is WrpmeError

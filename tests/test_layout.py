@@ -23,9 +23,6 @@ PURE = [
 ]  # fmt: skip
 ELSEWHERE = {
     "limits": "numbers only",
-    "admin": "test_node.py",
-    "contents": "test_replica.py, test_copying.py",
-    "spread": "test_node.py",
     "picture": "test_messages.py",
     "__init__": "test_imports.py",
     "__main__": "test_main.py",

@@ -262,6 +262,8 @@ def test_while_it_ends_it_says_so_to_whoever_asks() -> None:
             for reply, number in zip(await client.replies(2), (2, 3), strict=True):
                 assert isinstance(reply, Failed)
                 assert (reply.id, reply.code) == (number, UnstableError.code)
+            (farewell,) = await client.replies(1)
+            assert isinstance(farewell, Failed) and (farewell.id, farewell.code) == (0, UnstableError.code)
             assert await client.rest() == b""
             client.writer.close()
             await closing

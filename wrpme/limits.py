@@ -139,8 +139,6 @@ VIEW_SECONDS = 0.5
 """Whoever waits for the hive asks for the view so often, should a notice get lost."""
 TEND_SECONDS = 0.2
 """How often whoever lets a node go looks how far that is."""
-VERIFY_ARCS_MAX = 4
-"""Arcs whose copies are compared at a time."""
 HISTORY_LINES_MAX = 1000
 HISTORY_LINE_CHARACTERS_MAX = 4096
 """A longer line is not kept: it is a content rather than a command."""

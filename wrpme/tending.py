@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from wrpme import errors, ring, view
 from wrpme.hive import Hive
-from wrpme.limits import SLOTS, TEND_SECONDS, VERIFY_ARCS_MAX
+from wrpme.limits import SLOTS, TEND_SECONDS
 from wrpme.messages import Done, ForgetNode, LeaveNode, Recover, Text, VerifyArc
 from wrpme.picture import Arc, Member, State, View
 
@@ -134,35 +134,27 @@ class Tending(Hive):
         Raises:
             UnavailableError: an arc has no live holder.
         """
-        now = await self._courier.fresh_view()
-        places = asyncio.Semaphore(VERIFY_ARCS_MAX)
+        arcs = entries = copies = 0
+        differences: list[Difference] = []
+        position = ring.RING - 1
+        while position >= 0:  # from arc to arc, as they are when their turn comes: they may be divided meanwhile
+            seen, end, position, owner = await self._verify_arc(position)
+            arcs += 1
+            entries += seen.entries
+            copies += len(seen.copies)
+            differences += [
+                Difference(f"{end:016x}", owner, copy.node, copy.differing, copy.aliases)
+                for copy in seen.copies
+                if copy.differing
+            ]
+        return Verified(arcs, entries, copies, tuple(differences))
 
-        async def one(end: int) -> tuple[_ArcSeen, str]:
-            async with places:
-                return await self._verify_arc(end)
-
-        tasks = [asyncio.create_task(one(arc.end)) for arc in now.arcs]
-        try:
-            found = [await task for task in tasks]
-        finally:
-            for task in tasks:
-                task.cancel()
-        differences = [
-            Difference(f"{arc.end:016x}", owner, copy.node, copy.differing, copy.aliases)
-            for arc, (seen, owner) in zip(now.arcs, found, strict=True)
-            for copy in seen.copies
-            if copy.differing
-        ]
-        entries = sum(seen.entries for seen, _ in found)
-        copies = sum(len(seen.copies) for seen, _ in found)
-        return Verified(len(found), entries, copies, tuple(differences))
-
-    async def _verify_arc(self, end: int) -> tuple[_ArcSeen, str]:
-        """Of the arc that lies there now: it may have been divided meanwhile."""
+    async def _verify_arc(self, position: int) -> tuple[_ArcSeen, int, int, str]:
+        """What was seen of the arc that the position lies in, its end, the position before it, and its owner."""
         deadline, pause = self._courier.deadline(), 0.0
         while True:
-            now = await self._courier.fresh_view(deadline)
-            index = ring.arc_at(now, end)
+            now = self._courier.view or await self._courier.fresh_view(deadline)
+            index = ring.arc_at(now, position)
             arc = now.arcs[index]
             owner = self._owner(now, arc)
             request = VerifyArc(self._courier.next_id(), owner.id, now.epoch, arc.end)
@@ -170,9 +162,11 @@ class Tending(Hive):
                 reply = await self._courier.ask(
                     request, Text, address=owner.address, deadline=deadline, until_stable=False
                 )
-                return msgspec.json.decode(reply.text, type=_ArcSeen), owner.address
+                seen = msgspec.json.decode(reply.text, type=_ArcSeen)
+                return seen, arc.end, ring.arc_start(now, index) - 1, owner.address
             except errors.UnstableError as error:
                 pause = await self._courier.back_off(pause, deadline, error)
+                await self._courier.fresh_view(deadline)
             except msgspec.MsgspecError as error:
                 raise errors.ProtocolError(f"{owner.address} compared in a way of its own ({error})") from None
 

@@ -1,0 +1,237 @@
+"""Every change of the view at one, two and three copies: what becomes of holders, incoming, versions and members."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from wrpme import ring
+from wrpme import view as views
+from wrpme.limits import ARCS_PER_MEMBER_MAX
+from wrpme.picture import (
+    Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, NodeId, State, Synced, View,
+)  # fmt: skip
+
+COPIES = pytest.mark.parametrize("replication", [1, 2, 3])
+
+
+def node(number: int) -> NodeId:
+    return bytes([number]) * 16
+
+
+def after(view: View, *changes: Change) -> View:
+    """The next view, which validates; a version is new exactly where something of the arc is."""
+    following = views.apply(view, changes)
+    assert following is not None, "it has an effect"
+    views.validate(following)
+    before = {(ring.arc_start(view, index), arc.end): arc for index, arc in enumerate(view.arcs)}
+    incarnations = {member.id: member.incarnation for member in view.members}
+    for index, arc in enumerate(following.arcs):
+        known = before.get((ring.arc_start(following, index), arc.end))
+        same = known is not None and (known.holders, known.incoming) == (arc.holders, arc.incoming)
+        parts = (*arc.holders, *arc.incoming)
+        lives = {member.id: member.incarnation for member in following.members}
+        same = same and all(incarnations.get(part) == lives.get(part) for part in parts)
+        if not same:
+            assert arc.version == following.epoch, "what changed has a new version"
+    return following
+
+
+def incarnation(view: View, who: NodeId) -> int:
+    found = views.member(view, who)
+    assert found is not None
+    return found.incarnation
+
+
+def settled(view: View) -> View:
+    """Everything on its way has arrived, and who can vote does."""
+    for _ in range(200):
+        changes: list[Change] = []
+        for arc in view.arcs:
+            owner = views.owner(view, arc)
+            if owner is not None:
+                life = incarnation(view, owner)
+                changes += [Synced(arc.end, arc.version, new, owner, life) for new in arc.incoming[:1]]
+                changes += [Activated(arc.end, arc.version, owner, life)] * bool(arc.prev)
+        changes += [Elect(member.id) for member in view.members if member.id not in view.voters]
+        changes += [Leave(one.id, one.incarnation) for one in view.members if one.state is State.LEAVING]
+        following = views.apply(view, changes)
+        if following is None:
+            return view
+        views.validate(following)
+        view = following
+    raise AssertionError("it never comes to rest")
+
+
+def hive(count: int, replication: int) -> View:
+    view = views.found(b"h" * 16, node(1), 1, "h1:1", replication)
+    for number in range(2, count + 1):
+        view = settled(after(view, Join(node(number), 1, f"h{number}:1")))
+    assert views.condition(view).word == "stable"
+    return view
+
+
+@COPIES
+def test_who_is_down_leaves_arcs_that_others_hold_and_waits_with_the_rest(replication: int) -> None:
+    view = hive(4, replication)
+    down = after(view, Down(node(2), 1))
+    for before, now in zip(view.arcs, down.arcs, strict=True):
+        others = tuple(holder for holder in before.holders if holder != node(2))
+        assert now.holders == (others or before.holders)
+        assert now.wanted == before.wanted, "it is waited for"
+        if before.holders[0] == node(2) and others:
+            assert now.prev == (node(2),)
+
+
+@COPIES
+def test_a_set_that_dies_at_once_waits_together(replication: int) -> None:
+    view = hive(3, replication)
+    down = after(view, *(Down(node(number), 1) for number in (1, 2, 3)))
+    assert [arc.holders for arc in down.arcs] == [arc.holders for arc in view.arcs]
+    assert down.voters == view.voters, "the last voters stay"
+    back = after(down, Back(node(2), 2, "h2:1"))
+    for before, now in zip(view.arcs, back.arcs, strict=True):
+        if node(2) in before.holders:
+            assert now.holders == (node(2),), "it is the live one, and those down with it are dropped"
+
+
+@COPIES
+def test_who_comes_back_receives_what_it_shall_hold(replication: int) -> None:
+    view = hive(4, replication)
+    back = after(after(view, Down(node(3), 1)), Back(node(3), 2, "h3:1"))
+    for before, now in zip(view.arcs, back.arcs, strict=True):
+        if node(3) in before.holders:
+            others = len(before.holders) > 1
+            assert (node(3) in now.incoming) is others and (node(3) in now.holders) is not others
+    assert [arc.holders for arc in settled(back).arcs] == [arc.holders for arc in view.arcs], "all as it was"
+
+
+@COPIES
+def test_a_quick_restart_counts_as_a_death(replication: int) -> None:
+    view = hive(3, replication)
+    back = after(view, Back(node(2), 2, "h2:1"))
+    for before, now in zip(view.arcs, back.arcs, strict=True):
+        if node(2) in before.holders:
+            assert now.version == back.epoch
+            assert now.holders == (node(2),) if len(before.holders) == 1 else node(2) in now.incoming
+
+
+@COPIES
+def test_leaving_to_the_end(replication: int) -> None:
+    view = hive(4, replication)
+    leaving = after(view, Leave(node(1), 1))
+    found = views.member(leaving, node(1))
+    assert found is not None and found.state is State.LEAVING
+    assert all(node(1) not in arc.wanted for arc in leaving.arcs)
+    gone = settled(leaving)
+    assert views.member(gone, node(1)) is None and node(1) not in gone.voters
+    assert all(arc.holders == arc.wanted and len(arc.holders) == min(replication, 3) for arc in gone.arcs)
+
+
+def test_the_last_one_can_not_leave() -> None:
+    assert views.apply(hive(1, 2), [Leave(node(1), 1)]) is None
+    two = hive(2, 2)
+    alone = after(two, Down(node(2), 1))
+    assert views.apply(alone, [Leave(node(1), 1)]) is None
+
+
+def test_a_voter_that_is_the_only_one_stays_until_another_one_knows() -> None:
+    view = views.found(b"h" * 16, node(1), 1, "h1:1", 1)
+    view = after(view, Join(node(2), 1, "h2:1"), Leave(node(1), 1))
+    while any(arc.incoming or arc.prev for arc in view.arcs):
+        arc = next(arc for arc in view.arcs if arc.incoming or arc.prev)
+        owner = arc.holders[0]
+        new = arc.incoming[0] if arc.incoming else owner
+        report: Change = Synced(arc.end, arc.version, new, owner, 1)
+        view = after(view, report if arc.incoming else Activated(arc.end, arc.version, owner, 1))
+    assert view.voters == (node(1),) and views.member(view, node(1)) is not None
+    elected = after(view, Elect(node(2)))
+    assert views.member(elected, node(1)) is not None, "the newcomer may not have this view yet"
+    assert views.member(after(elected, Leave(node(1), 1)), node(1)) is None
+
+
+def test_who_is_expelled_and_who_is_not() -> None:
+    view = hive(4, 2)
+    down = after(view, Down(node(2), 1))
+    gone = settled(after(down, Expel(node(2), 1)))
+    assert views.member(gone, node(2)) is None
+    assert all(len(arc.holders) == 2 and node(2) not in arc.wanted for arc in gone.arcs)
+    two = after(down, Down(node(3), 1))
+    assert views.apply(two, [Expel(node(2), 1)]) is None, "more than a third is down"
+    assert views.apply(view, [Expel(node(2), 1)]) is None, "it lives"
+    single = after(hive(4, 1), Down(node(2), 1))
+    assert views.apply(single, [Expel(node(2), 1)]) is None, "it is a last holder"
+
+
+def test_forgetting_falls_back_on_a_former_holder_or_on_nothing() -> None:
+    view = hive(3, 2)
+    down = after(after(view, Down(node(2), 1)), Down(node(3), 1))
+    last = [arc for arc in down.arcs if arc.holders == (node(3),)]
+    assert last, "some arcs are with the dead alone"
+    back = after(down, Back(node(2), 2, "h2:1"))
+    forgotten = after(back, Forget(node(3), 1))
+    assert views.member(forgotten, node(3)) is None
+    ends = {arc.end for arc in last}
+    assert all(arc.holders == (node(2),) for arc in forgotten.arcs if arc.end in ends), "it held them once"
+    alone = after(after(hive(2, 1), Down(node(2), 1)), Forget(node(2), 1))
+    assert all(arc.holders == (node(1),) for arc in alone.arcs)
+    assert views.apply(view, [Forget(node(3), 1)]) is None, "it lives"
+
+
+def test_one_more_voter_a_view() -> None:
+    view = views.found(b"h" * 16, node(1), 1, "h1:1", 1)
+    view = after(view, Join(node(2), 1, "h2:1"), Join(node(3), 1, "h3:1"))
+    view = after(view, Elect(node(2)), Elect(node(3)))
+    assert view.voters == (node(1), node(2))
+
+
+def test_the_first_view_of_a_new_generation() -> None:
+    view = hive(4, 2)
+    me = views.member(view, node(4))
+    assert me is not None
+    again = views.recover(view, me, [node(3)])
+    views.validate(again)
+    assert (again.generation, again.epoch, again.voters[0]) == (2, view.epoch + 1, node(4))
+    assert {member.id for member in again.members} == {node(3), node(4)}
+    for before, now in zip(view.arcs, settled(again).arcs, strict=False):
+        assert set(now.holders) == {node(3), node(4)}, before
+    assert views.condition(settled(again)).word == "stable"
+
+
+@pytest.mark.parametrize("seed", range(30))
+@COPIES
+def test_whatever_happens_a_view_is_valid_and_heals(seed: int, replication: int) -> None:
+    random = Random(seed)
+    view = views.found(b"h" * 16, node(1), 1, "h1:1", replication)
+    lives, newest = {node(1): 1}, 1
+    for _ in range(40):
+        one = random.choice(view.members)
+        lives[one.id] = life = max(lives.get(one.id, 1), one.incarnation) + 1
+        arc = random.choice(view.arcs)
+        owner = views.owner(view, arc) or node(1)
+        known = views.member(view, owner)
+        reporter = known.incarnation if known else 1
+        newest += 1
+        changes: list[Change] = [
+            Join(node(newest), 1, f"h{newest}:1"), Down(one.id, one.incarnation), Back(one.id, life, one.address),
+            Leave(one.id, one.incarnation), Expel(one.id, one.incarnation), Elect(one.id),
+            *(Synced(arc.end, arc.version, new, owner, reporter) for new in arc.incoming),
+            Activated(arc.end, arc.version, owner, reporter),
+        ]  # fmt: skip
+        chosen = random.sample(changes, random.randint(1, 3))
+        if len(view.members) > 6:
+            chosen = [change for change in chosen if not isinstance(change, Join)]
+        following = views.apply(view, chosen)
+        if following is not None:
+            views.validate(following)
+            view = following
+        if random.random() < 0.2:
+            view = settled(view)
+    for member in view.members:
+        if member.state is State.DOWN:
+            view = after(view, Back(member.id, lives.get(member.id, 1) + 100, member.address))
+    view = settled(view)
+    assert views.condition(view).word == "stable"
+    assert all(arc.holders == arc.wanted for arc in view.arcs)
+    assert len(view.arcs) <= 2 * ARCS_PER_MEMBER_MAX * len(view.members)

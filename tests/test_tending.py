@@ -1,0 +1,77 @@
+"""Leaving, forgetting, recovering and verifying, as a client asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hive.daemons import Daemons, free_port
+from wrpme import Client, errors
+
+
+def play(directory: Path, count: int, scene: Any, *options: str) -> None:
+    """A scene with real daemons on loopback."""
+
+    async def whole(daemons: Daemons) -> None:
+        daemons.start_all(range(count))
+        await daemons.until_stable()
+        async with Client(daemons.addresses, timeout=15.0) as client:
+            acted: Coroutine[Any, Any, None] = scene(daemons, client)
+            await acted
+
+    with Daemons(directory, count, *options) as daemons:
+        asyncio.run(whole(daemons))
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    async def scene(daemons: Daemons, client: Client) -> None:
+        with pytest.raises(errors.UsageError, match="no node of this hive"):
+            await client.leave("127.0.0.1:1")
+        with pytest.raises(errors.UsageError, match="is not down"):
+            await client.forget(daemons.addresses[1])
+        with pytest.raises(errors.UsageError, match="is not down"):
+            await client.price_of(daemons.addresses[1])
+        with pytest.raises(errors.UsageError, match="nothing to recover"):
+            await client.recover()
+
+    play(tmp_path, 2, scene)
+
+
+def test_what_is_given_up_with_a_last_holder(tmp_path: Path) -> None:
+    async def scene(daemons: Daemons, client: Client) -> None:
+        for number in range(60):
+            await client.put(f"entry/{number}", b"1")
+        daemons.terminate(1)
+        price = await client.price_of(daemons.addresses[1])
+        assert abs(price.share - 0.5) < 0.1 and 10 < price.entries < 60
+        with pytest.raises(errors.UnavailableError, match="is down"):
+            await client.verify()
+        await client.forget(daemons.addresses[1])
+        await client.wait_stable()
+        left = await client.count()
+        assert 0 < left < 60 and left == (await client.verify()).entries
+
+    play(tmp_path, 2, scene, "--replication", "1")
+
+
+def test_copies_are_compared_while_a_node_joins(tmp_path: Path) -> None:
+    async def scene(daemons: Daemons, client: Client) -> None:
+        for number in range(200):
+            await client.put(f"entry/{number}", b"1")
+        await client.view()
+        daemons.addresses.append(f"127.0.0.1:{free_port()}")
+        daemons.start(3)
+        joining = True
+        while joining:
+            found = await client.verify()
+            assert (found.entries, found.differences) == (200, ())
+            joining = len((await client.view()).members) < 4
+        await daemons.until_stable()
+        found = await client.verify()
+        assert (found.entries, found.differences) == (200, ()) and found.copies == found.arcs
+
+    play(tmp_path, 3, scene)
