@@ -42,6 +42,8 @@ class Saw(msgspec.Struct):
     outcomes: dict[str, int]
     set_acknowledged: int
     set_lost: list[str]
+    set_wrong: list[str]
+    """Entries of the set that hold another content, or were there although only this load writes them, and once."""
     counters: list[tuple[int, int, int]]
     """For each: acknowledged increments, unknown ones, and the value at the end."""
     longest_seconds: float
@@ -62,6 +64,7 @@ class Load:
         self.histories: dict[str, list[Operation]] = {}
         self.outcomes: Counter[str] = Counter()
         self.acknowledged: list[str] = []
+        self.wrong: list[str] = []
         self.increments = [[0, 0] for _ in range(COUNTERS)]
         self.stopped = asyncio.Event()
         self.begun = clock()
@@ -150,6 +153,8 @@ class Load:
                     self.outcomes["put ok"] += 1
                 except errors.WrpmeError as error:
                     self.outcomes[f"put {error.word}"] += 1
+                    if isinstance(error, errors.AlreadyExistsError):  # somebody has sent it twice
+                        self.wrong.append(alias)
                 await asyncio.sleep(THINK_SECONDS)
 
     async def call_counter(self, which: int) -> None:
@@ -188,11 +193,15 @@ class Load:
                 except errors.WrpmeError:
                     pass
                 else:
-                    now = self.clock()
-                    if now - last > self.longest:
-                        self.longest, self.longest_at = now - last, last
-                    last = now
+                    last = self._served(last)
                 await asyncio.sleep(PROBE_SECONDS)
+        self._served(last)  # what is still unavailable at the end counts as well
+
+    def _served(self, last: float) -> float:
+        now = self.clock()
+        if now - last > self.longest:
+            self.longest, self.longest_at = now - last, last
+        return now
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -205,7 +214,8 @@ class Load:
             lost = []
             for alias in self.acknowledged:
                 try:
-                    await client.get(alias)
+                    if await client.get(alias) != alias.encode():
+                        self.wrong.append(alias)
                 except errors.NotFoundError:
                     lost.append(alias)
             for which, (sure, unsure) in enumerate(self.increments):
@@ -215,8 +225,9 @@ class Load:
                     value = 0
                 counters.append((sure, unsure, value))
         return Saw(
-            self.histories, dict(self.outcomes), len(self.acknowledged), lost, counters, self.longest, self.longest_at
-        )
+            self.histories, dict(self.outcomes), len(self.acknowledged), lost, self.wrong, counters,
+            self.longest, self.longest_at,
+        )  # fmt: skip
 
 
 async def main() -> None:

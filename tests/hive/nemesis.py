@@ -23,7 +23,7 @@ import msgspec
 
 from tests.hive.clients import Saw
 from tests.hive.daemons import environment, wrpmed, wrpmesh
-from tests.hive.netns import Namespaces, missing
+from tests.hive.netns import Namespaces, NamespacesError, missing
 from tests.sim.linear import is_linearizable
 
 HOSTS = [f"10.77.7.{number}" for number in range(1, 6)]
@@ -33,6 +33,7 @@ DISK_MEGABYTES = 96
 YOUNG_SECONDS = 11.0
 """A hive suspects nobody in its first 10 s."""
 STABLE_SECONDS_MAX = 60.0
+LAST_WORDS = "this node has left the hive"
 STOP_SECONDS_MAX = 20.0
 
 
@@ -75,6 +76,9 @@ class Nemesis:
             return
         if running is not None and running.returncode not in (0, -signal.SIGKILL):
             self.wrong.append(f"node {node} ended by itself with {running.returncode}")
+        if running is not None and running.returncode == 0 and self.left(node):
+            shutil.rmtree(self.root(node) / "db")
+            (self.root(node) / "db").mkdir()
         peers = [word for other in range(1, 6) if other != node for word in ("--peer", self.address(other))]
         founding = [] if node != 1 or (self.root(node) / "db").exists() else ["founds"]
         options = [] if founding else peers
@@ -84,6 +88,11 @@ class Nemesis:
                 [*self.net.inside(str(node)), *command, *self.options],
                 cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
             )  # fmt: skip
+
+    def left(self, node: int) -> bool:
+        """Whether it went for good, by its last words: it may do so long after the shell that asked has given up."""
+        lines = (self.directory / f"{node}.log").read_text("utf-8", "replace").splitlines()
+        return bool(lines) and LAST_WORDS in lines[-1]
 
     def kill(self, node: int) -> None:
         """kill -9, and gone when it returns."""
@@ -176,7 +185,7 @@ class Nemesis:
                 self.wrong.append(f"node {node} did not stop in {STOP_SECONDS_MAX:.0f} s")
                 self.kill(node)
             else:
-                if code:
+                if code not in (0, -signal.SIGKILL):  # another fault may have killed it on its way out
                     self.wrong.append(f"the planned stop of node {node} ended with {code}")
             self.start(node)
 
@@ -203,13 +212,10 @@ class Nemesis:
         def heal() -> None:
             try:
                 asked.wait(STOP_SECONDS_MAX)
-                left = self.processes[node].wait(STOP_SECONDS_MAX if asked.returncode == 0 else 0.1) == 0
+                self.processes[node].wait(STOP_SECONDS_MAX if asked.returncode == 0 else 0.1)
             except subprocess.TimeoutExpired:
                 asked.kill()
-                left = False
-            if left:
-                shutil.rmtree(self.root(node) / "db")
-                (self.root(node) / "db").mkdir()
+                asked.wait()
             self.start(node)
 
         return heal
@@ -303,6 +309,9 @@ class Nemesis:
         """All five, with all copies."""
         end = monotonic() + STABLE_SECONDS_MAX
         while True:
+            for node in range(1, 6):
+                if self.processes[node].poll() == 0:
+                    self.start(node)  # a leave that was slow has come to its end
             done = self.shell("wait_stable", "5")
             status = self.shell("hive_status").stdout.decode()
             if done.returncode == 0 and all(f"{host}:" in status for host in HOSTS):
@@ -333,6 +342,7 @@ class Nemesis:
                 self.wrong.append(f"the history of {alias} is not linearizable")
                 (self.directory / f"history-{alias}").write_text("\n".join(map(str, history)), "utf-8")
         self.wrong += [f"the acknowledged entry {alias} is lost" for alias in saw.set_lost]
+        self.wrong += [f"the entry {alias} was put twice, or holds what is not its own" for alias in saw.set_wrong]
         for which, (sure, unsure, value) in enumerate(saw.counters):
             if not sure <= value <= sure + unsure:
                 self.wrong.append(f"counter {which} is {value} after {sure} increments and {unsure} unknown ones")
@@ -376,7 +386,11 @@ def main() -> int:
         return 2
     replication = options.replication or random.Random(options.seed).choice((2, 3))
     grace = random.Random(options.seed + 1).choice((5.0, 20.0, 60.0))
-    return 0 if run(60 * options.minutes, options.seed, replication, grace) else 1
+    try:
+        return 0 if run(60 * options.minutes, options.seed, replication, grace) else 1
+    except NamespacesError as error:
+        print(f"the nemesis needs more: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -116,6 +116,7 @@ class Run:
         for alias, history in saw.histories.items():
             assert is_linearizable(history) is not False, f"the history of {alias} is not linearizable: {history}"
         assert not saw.set_lost, f"acknowledged entries are lost: {saw.set_lost}"
+        assert not saw.set_wrong, f"entries were put twice, or hold what is not their own: {saw.set_wrong}"
         for sure, unsure, value in saw.counters:
             assert sure <= value <= sure + unsure, f"a counter is {value} after {sure} and {unsure} unknown increments"
 
