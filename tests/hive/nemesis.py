@@ -176,7 +176,7 @@ class Nemesis:
                 self.wrong.append(f"node {node} did not stop in {STOP_SECONDS_MAX:.0f} s")
                 self.kill(node)
             else:
-                if code:
+                if code not in (0, -signal.SIGKILL):  # it may have been killed meanwhile
                     self.wrong.append(f"the planned stop of node {node} ended with {code}")
             self.start(node)
 
