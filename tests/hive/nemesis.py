@@ -303,6 +303,8 @@ class Nemesis:
         """All five, with all copies."""
         end = monotonic() + STABLE_SECONDS_MAX
         while True:
+            for node in range(1, 6):  # one that was asked to leave may have left only now
+                self.start(node)
             done = self.shell("wait_stable", "5")
             status = self.shell("hive_status").stdout.decode()
             if done.returncode == 0 and all(f"{host}:" in status for host in HOSTS):
