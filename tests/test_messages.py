@@ -60,7 +60,7 @@ MESSAGES = {
     114: "Forwarded reply",
     115: "GetTail end version",
     116: "Tail end version pairs",
-    117: "Committed end version",
+    117: "Committed end version settled?",
     118: "Compare low high digest",
     119: "Fill low high pairs digest",
     120: "Writes pairs",
@@ -74,7 +74,7 @@ MESSAGES = {
 }
 """The number on the wire, the name, the fields in their order; ? is one with a default."""
 CHANGES_OF_THE_VIEW = {
-    1: "Join node incarnation address",
+    1: "Join node incarnation address replication?",
     2: "Back node incarnation address epoch?",
     3: "Down node incarnation planned?",
     4: "Synced end version node reporter incarnation",

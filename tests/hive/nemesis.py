@@ -185,7 +185,7 @@ class Nemesis:
                 self.wrong.append(f"node {node} did not stop in {STOP_SECONDS_MAX:.0f} s")
                 self.kill(node)
             else:
-                if code not in (0, -signal.SIGKILL):  # another fault may have killed it on its way out
+                if code not in (0, -signal.SIGKILL):  # it may have been killed meanwhile
                     self.wrong.append(f"the planned stop of node {node} ended with {code}")
             self.start(node)
 
@@ -309,9 +309,8 @@ class Nemesis:
         """All five, with all copies."""
         end = monotonic() + STABLE_SECONDS_MAX
         while True:
-            for node in range(1, 6):
-                if self.processes[node].poll() == 0:
-                    self.start(node)  # a leave that was slow has come to its end
+            for node in range(1, 6):  # one that was asked to leave may have left only now
+                self.start(node)
             done = self.shell("wait_stable", "5")
             status = self.shell("hive_status").stdout.decode()
             if done.returncode == 0 and all(f"{host}:" in status for host in HOSTS):

@@ -16,7 +16,7 @@ from wrpme import activation, consensus, copying, council, draft, replica, route
 from wrpme.contents import Pending
 from wrpme.daemon import identity
 from wrpme.errors import NotFoundError
-from wrpme.messages import Accept, Answer, Compare, EntryRequest, Item, Pair, Prepare, Stream, StreamAck, Writes
+from wrpme.messages import Accept, Answer, EntryRequest, Fill, Item, Pair, Prepare, Stream, StreamAck, Writes
 from wrpme.picture import Arc, Back, Elect, NodeId, State, Synced
 from wrpme.store import Store
 
@@ -169,13 +169,21 @@ def acknowledged_after_freeze() -> Broken:
 
 def keeps_removed() -> Broken:
     """A returning node keeps what the owner does not have any more."""
-    honest = copying.Copy._fill
+    honest = copying.Copy.on_ack
 
-    def fill(self: copying.Copy, compare: Compare, answer: Answer, size: int) -> None:
-        here = {key for key, _ in self.replica.pairs(compare.low, compare.high)}
-        honest(self, compare, replace(answer, have=tuple(pair for pair in answer.have if pair[0] in here)), size)
+    def on_ack(self: copying.Copy, message: StreamAck) -> None:
+        answers: list[Answer] = []
+        for answer in message.answers:
+            opened = self._open.get(answer.number)
+            if opened is not None and isinstance(opened[0], Fill):
+                answer = replace(answer, same=True)
+            elif opened is not None:
+                here = {key for key, _ in self.replica.pairs(opened[0].low, opened[0].high)}
+                answer = replace(answer, have=tuple(pair for pair in answer.have if pair[0] in here))
+            answers.append(answer)
+        honest(self, replace(message, answers=tuple(answers)))
 
-    return copying.Copy, "_fill", fill
+    return copying.Copy, "on_ack", on_ack
 
 
 def keeps_its_role() -> Broken:
