@@ -59,13 +59,13 @@ class Hive:
     # --- what a test does ----------------------------------------------------------------------------------------
 
     def start(
-        self, name: str, *peers: str, hive: bytes = b"", replication: int = 1, grace_seconds: float = GRACE_SECONDS
+        self, name: str, *peers: str, hive: bytes = b"", replication: int = 0, grace_seconds: float = GRACE_SECONDS
     ) -> Node:
         """A process on the store of that address: its next life."""
         life = self._lives[name] = self._lives.get(name, 0) + 1
         store = self.stores.setdefault(name, MemoryStore())
         settings = Settings(
-            identity(name), life, name, peers, replication, grace_seconds=grace_seconds, new_hive=hive,
+            identity(name), life, name, peers, replication or int(bool(hive)), grace_seconds=grace_seconds, new_hive=hive,
             config='{"a": 1}',
         )  # fmt: skip
         node = self.nodes[name] = Node(settings, store, self.now)

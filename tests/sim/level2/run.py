@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from random import Random
+from typing import Any
 
 from tests.hive.clients import Load
 from tests.sim.checks import assert_same
@@ -12,7 +13,7 @@ from tests.sim.level2.loop import PROCESS, VirtualLoop
 from tests.sim.level2.machine import Machine
 from tests.sim.level2.net import Net
 from tests.sim.linear import is_linearizable
-from wrpme import Client
+from wrpme import Client, WrpmeError
 from wrpme.entries import key_range
 from wrpme.picture import View
 from wrpme.ring import arc_start, hash_of
@@ -72,6 +73,12 @@ class Run:
             return self.random.random() * 1.5
         return 0.0005 + self.random.random() * 0.003
 
+    def _on_trouble(self, context: dict[str, Any]) -> None:
+        """What asyncio could give to nobody: trouble of the system is none, as in the daemon; anything else is."""
+        error = context.get("exception")
+        if error is not None and not isinstance(error, OSError | WrpmeError):
+            self.fail(f"{type(error).__name__}: {error}", error)
+
     # --- the run -------------------------------------------------------------------------------------------------
 
     def run(self) -> int:
@@ -80,7 +87,7 @@ class Run:
         Raises:
             Level2Error: a rule was broken.
         """
-        self.loop.set_exception_handler(lambda loop, context: None)
+        self.loop.set_exception_handler(lambda loop, context: self._on_trouble(context))
         try:
             asyncio.set_event_loop(self.loop)
             self.loop.run_until_complete(self._main())
