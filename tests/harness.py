@@ -65,8 +65,7 @@ class Hive:
         life = self._lives[name] = self._lives.get(name, 0) + 1
         store = self.stores.setdefault(name, MemoryStore())
         settings = Settings(
-            identity(name), life, name, peers, replication or int(bool(hive)), grace_seconds=grace_seconds, new_hive=hive,
-            config='{"a": 1}',
+            identity(name), life, name, peers, replication or int(bool(hive)), grace_seconds, hive, config='{"a": 1}',
         )  # fmt: skip
         node = self.nodes[name] = Node(settings, store, self.now)
         self._carry_out(name, node.start(self.now) + node.handle(TurnEnded(), self.now))
