@@ -14,7 +14,8 @@ from wrpme import __version__, answers, errors, ring
 from wrpme import view as views
 from wrpme.answers import Answer, carry_out, hive_text, location_text, moving_texts, topology, verified_text
 from wrpme.commands import COMMANDS, parse
-from wrpme.hive import Copy, Figures, HiveStatus, Location, NodeStatus
+from wrpme.figures import Copy, Figures, HiveStatus, NodeStatus
+from wrpme.hive import Location
 from wrpme.picture import Member, State, View
 from wrpme.tending import Difference, Verified
 

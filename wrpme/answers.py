@@ -18,7 +18,8 @@ from wrpme.picture import NodeId, State, View
 
 if TYPE_CHECKING:
     from wrpme.client import Client
-    from wrpme.hive import HiveStatus, Location, NodeStatus
+    from wrpme.figures import HiveStatus, NodeStatus
+    from wrpme.hive import Location
     from wrpme.tending import Verified
 
 UNKNOWN = "?"
@@ -204,7 +205,7 @@ def _row(node: NodeStatus, share: float, suspected: bool) -> tuple[str, ...]:
 
 def condition_line(status: HiveStatus) -> str:
     """One line: the word, what it means here, what moves, and who is missing since when."""
-    from wrpme.hive import condition_of  # which loads asyncio: a usage error pays for nothing of that
+    from wrpme.figures import condition_of
 
     condition = condition_of(status)
     parts = [f"{condition.word}: {condition.sentence}", *_at_risk(status), *moving_texts(status)]

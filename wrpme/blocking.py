@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from wrpme import errors
 from wrpme.client import Bytes, Client, Time
-from wrpme.hive import HiveStatus, Location
+from wrpme.figures import HiveStatus
+from wrpme.hive import Location
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.picture import View
 from wrpme.tending import Price, Verified

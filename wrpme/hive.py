@@ -14,6 +14,7 @@ from msgspec import Struct
 from wrpme import address as addresses
 from wrpme import errors, ring, view
 from wrpme.courier import Courier
+from wrpme.figures import Figures, HiveStatus, NodeStatus, condition_of
 from wrpme.limits import PAGE_ALIASES_MAX, STATUS_SECONDS, VIEW_SECONDS
 from wrpme.messages import (
     Aliases, Count, Done, GetConfig, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
@@ -21,71 +22,6 @@ from wrpme.messages import (
 from wrpme.picture import Arc, Member, State, View
 
 R = TypeVar("R")
-
-
-class Copy(Struct, frozen=True):
-    """A copy of an arc (by its end, in hex) to ``peer``; ``done`` is from 0 to 1."""
-
-    end: str
-    peer: str
-    done: float
-
-
-class Figures(Struct, frozen=True):
-    """What a node tells of itself; see the reference of ``node_status``."""
-
-    address: str
-    epoch: int
-    state: str
-    version: str
-    uptime_seconds: float
-    share: float
-    entries: int
-    bytes: int
-    voter: bool
-    serving: bool = True
-    copies: int = 0
-    """Entries held beside those that it owns."""
-    at_risk_share: float = 0.0
-    at_risk_entries: int = 0
-    """Of the arcs that it owns: those with fewer live holders than wanted."""
-    grace_seconds: float = 0.0
-    suspected: tuple[str, ...] = ()
-    quorum: str = ""
-    copies_out: tuple[Copy, ...] = ()
-
-
-class NodeStatus(Struct, frozen=True):
-    """A member and its figures; where it did not tell them, ``figures`` is None and ``error`` says why."""
-
-    member: Member
-    figures: Figures | None
-    error: errors.WrpmeError | None
-
-
-class HiveStatus(Struct, frozen=True):
-    """The view of one node, and what each member told."""
-
-    view: View
-    nodes: tuple[NodeStatus, ...]
-
-
-def condition_of(status: HiveStatus) -> view.Condition:
-    """As the view has it; but a view may be old: nodes that have no quorum, or do not answer, know or show better."""
-    condition = view.condition(status.view)
-    if condition.word == "unavailable":
-        return condition
-    for node in status.nodes:
-        if node.figures is not None and node.figures.quorum:
-            return view.Condition("unavailable", node.figures.quorum.replace("this node", node.member.address, 1))
-    silent = [node.member.address for node in status.nodes if node.error and node.member.state is not State.DOWN]
-    if silent:
-        names = ", ".join(silent)
-        return view.Condition("unavailable", f"{names} does not answer; what lives there is served when it does")
-    starting = [node.member.address for node in status.nodes if node.figures and not node.figures.serving]
-    if starting and condition.word == "stable":
-        return view.Condition("stabilizing", f"{', '.join(starting)} is being taken back")
-    return condition
 
 
 class Location(Struct, frozen=True):

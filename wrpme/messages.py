@@ -14,6 +14,7 @@ from typing import Union
 
 from msgspec import Struct
 
+from wrpme.happening import Happening
 from wrpme.picture import Ballot, Change, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -182,10 +183,24 @@ class VerifyArc(Struct, frozen=True, array_like=True, tag=21, gc=False):
     end: int
 
 
+class Watch(Struct, frozen=True, array_like=True, tag=22, gc=False):
+    """The node tells what it goes through until the connection ends, see Told; with ``hive`` also what each node could
+    tell: views as ViewIs, the present one at once, and what happens to the hive."""
+
+    id: int
+    hive: bool = False
+
+
+class GetLog(Struct, frozen=True, array_like=True, tag=23, gc=False):
+    """The latest lines of the log of the node that is asked, as JSON: a list, the oldest first."""
+
+    id: int
+
+
 EntryRequest = Union[Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry]
 NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc]
-Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover]
-READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc)
+Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog]
+READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog)
 """Requests that change nothing, and so may be sent again whatever became of them."""
 
 # --- replies -----------------------------------------------------------------------------------------------------
@@ -246,7 +261,17 @@ class Notice(Struct, frozen=True, array_like=True, tag=71, gc=False):
     epoch: int
 
 
-Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice]
+class Told(Struct, frozen=True, array_like=True, tag=72):
+    """To a watcher: what happened (the remembered past at once), and every half second the node's figures as GetStatus
+    has them. ``missed`` happenings were left out before these, as the watcher did not read in time."""
+
+    id: int
+    happenings: tuple[Happening, ...] = ()
+    figures: str = ""
+    missed: int = 0
+
+
+Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice, Told]
 
 # --- between nodes -----------------------------------------------------------------------------------------------
 

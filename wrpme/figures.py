@@ -1,0 +1,102 @@
+"""What nodes tell of themselves, and how the hive is by all of that together."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from wrpme import errors, view
+from wrpme.picture import Member, State, View
+
+
+class Copy(Struct, frozen=True):
+    """A copy of an arc (by its end, in hex) to or from ``peer``; ``done`` is from 0 to 1."""
+
+    end: str
+    peer: str
+    done: float
+
+
+class Neighbour(Struct, frozen=True, array_like=True):
+    """A node that this one sends beacons to, and the seconds since its last sign of life."""
+
+    address: str
+    age: float
+
+
+class Figures(Struct, frozen=True):
+    """What a node tells of itself; see the reference of ``node_status``. Counters begin at 0 with each start."""
+
+    address: str
+    epoch: int
+    state: str
+    version: str
+    uptime_seconds: float
+    share: float
+    entries: int
+    bytes: int
+    voter: bool
+    id: str = ""
+    """In hex."""
+    hive: str = ""
+    generation: int = 0
+    serving: bool = True
+    copies: int = 0
+    """Entries held beside those that it owns."""
+    at_risk_share: float = 0.0
+    at_risk_entries: int = 0
+    """Of the arcs that it owns: those with fewer live holders than wanted."""
+    grace_seconds: float = 0.0
+    suspected: tuple[str, ...] = ()
+    quorum: str = ""
+    copies_out: tuple[Copy, ...] = ()
+    copies_in: tuple[Copy, ...] = ()
+    operations: dict[str, int] = {}
+    """Requests of clients by kind, those included that were passed on."""
+    latency: tuple[tuple[int, int], ...] = ()
+    """Answered requests on entries by how long they took here: pairs of a bucket of :mod:`wrpme.latency` and a
+    count."""
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    """Over all connections, those of other nodes included."""
+    sessions: int = 0
+    """Connections of clients."""
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    """Of the data directory; with ``disk_free_bytes`` 0, nobody looked."""
+    disk_free_bytes: int = 0
+    lease_seconds: float | None = None
+    """How much longer it may serve all its arcs if nobody answers any more; None where it needs nobody."""
+    neighbours: tuple[Neighbour, ...] = ()
+
+
+class NodeStatus(Struct, frozen=True):
+    """A member and its figures; where it did not tell them, ``figures`` is None and ``error`` says why."""
+
+    member: Member
+    figures: Figures | None
+    error: errors.WrpmeError | None
+
+
+class HiveStatus(Struct, frozen=True):
+    """The view of one node, and what each member told."""
+
+    view: View
+    nodes: tuple[NodeStatus, ...]
+
+
+def condition_of(status: HiveStatus) -> view.Condition:
+    """As the view has it; but a view may be old: nodes that have no quorum, or do not answer, know or show better."""
+    condition = view.condition(status.view)
+    if condition.word == "unavailable":
+        return condition
+    for node in status.nodes:
+        if node.figures is not None and node.figures.quorum:
+            return view.Condition("unavailable", node.figures.quorum.replace("this node", node.member.address, 1))
+    silent = [node.member.address for node in status.nodes if node.error and node.member.state is not State.DOWN]
+    if silent:
+        names = ", ".join(silent)
+        return view.Condition("unavailable", f"{names} does not answer; what lives there is served when it does")
+    starting = [node.member.address for node in status.nodes if node.figures and not node.figures.serving]
+    if starting and condition.word == "stable":
+        return view.Condition("stabilizing", f"{', '.join(starting)} is being taken back")
+    return condition

@@ -1,0 +1,1 @@
+"""wrpmesh as a terminal application."""
