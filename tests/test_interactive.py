@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,8 +11,9 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from wrpme.interactive import LineHistory, Terminal, history_path
-from wrpme.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
+from wrpme import line_history
+from wrpme.interactive import Terminal
+from wrpme.line_history import path_of_user
 
 
 class Nodes:
@@ -63,9 +62,9 @@ def test_a_line_can_be_edited() -> None:
 def test_history_is_kept_between_sessions(home: Path) -> None:
     typed(f"get x\rget y\r{CTRL_D}")
     typed(f"count\r{CTRL_D}")
-    assert history_path() == home / "wrpme" / "history"
-    assert list(LineHistory(history_path()).load_history_strings()) == ["count", "get y", "get x"]
-    assert stat.S_IMODE(history_path().stat().st_mode) == 0o600, "contents are nobody else's business"
+    assert path_of_user().is_relative_to(home)
+    assert line_history.load(path_of_user()) == ["get x", "get y", "count"]
+    assert typed(f"\x1b[A\x1b[A\x1b[A\r{CTRL_D}") == ["get x", None], "three lines up"
 
 
 @pytest.mark.parametrize(
@@ -85,46 +84,4 @@ def test_a_confirmation_is_in_no_history(keys: str, answer: str) -> None:
         return await terminal.confirmation("sure? ")
 
     assert typed(keys, confirm) == [answer]
-    assert not history_path().exists()
-
-
-# --- the file ----------------------------------------------------------------------------------------------------
-
-
-def test_where_history_is_kept_without_a_state_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("XDG_STATE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert history_path() == tmp_path / ".local" / "state" / "wrpme" / "history"
-
-
-def test_the_newest_comes_first(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "history"
-    history = LineHistory(path)
-    for line in ("one", "  ", "two", "x" * (HISTORY_LINE_CHARACTERS_MAX + 1), "three"):
-        history.store_string(line)
-    assert list(LineHistory(path).load_history_strings()) == ["three", "two", "one"]
-
-
-def test_a_long_history_is_cut(tmp_path: Path) -> None:
-    path = tmp_path / "history"
-    path.write_text("".join(f"line {number}\n" for number in range(2 * HISTORY_LINES_MAX + 1)))
-    found = list(LineHistory(path).load_history_strings())
-    assert len(found) == HISTORY_LINES_MAX and found[0] == f"line {2 * HISTORY_LINES_MAX}"
-    assert len(path.read_text().splitlines()) == HISTORY_LINES_MAX
-
-
-def test_lines_that_are_no_utf_8_do_no_harm(tmp_path: Path) -> None:
-    path = tmp_path / "history"
-    path.write_bytes(b"get \xff\nget x\n")
-    assert list(LineHistory(path).load_history_strings()) == ["get x", "get \ufffd"]
-    LineHistory(path).store_string("put \udcff 1")
-    assert next(iter(LineHistory(path).load_history_strings())) == "put ? 1"
-
-
-def test_a_home_that_can_not_be_written_is_put_up_with(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("")
-    history = LineHistory(blocked / "wrpme" / "history")
-    history.store_string("get x")
-    assert list(history.load_history_strings()) == []
-    assert os.listdir(tmp_path) == ["file"]
+    assert not path_of_user().exists()

@@ -108,6 +108,113 @@ def test_a_node_that_does_not_start_is_quoted(tmp_path: Path, port: int) -> None
         asyncio.run(run(hive, "x", None))
 
 
+# --- one node ----------------------------------------------------------------------------------------------------
+
+
+async def keys(hive: LocalHive) -> None:
+    """Each key of the dashboard once, on real nodes."""
+    hive.start()
+    await hive.until_stable(lambda line: None)
+    first, second, third = hive.addresses
+    async with Client([first], timeout=20) as client:
+
+        async def lives() -> dict[str, int]:
+            return {member.address: member.incarnation for member in (await client.node_topology(first)).members}
+
+        for number in range(20):
+            await client.put(f"x{number}", b"kept")
+        hive.kill(2)
+        while hive.is_running(2):
+            await asyncio.sleep(0)
+        with pytest.raises(errors.UsageError, match=f"node 2 at {second} does not run; restart it first"):
+            hive.kill(2)
+        await hive.restart(2)
+        await client.wait_stable(20)
+
+        hive.pause(3)
+        assert hive.is_paused(3) and hive.is_running(3)
+        with pytest.raises(errors.UsageError, match=f"node 3 at {third} is paused already"):
+            hive.pause(3)
+        hive.resume(3)
+        assert (await client.node_status(third))["address"] == third and not hive.is_paused(3)
+        with pytest.raises(errors.UsageError, match=f"node 3 at {third} is not paused"):
+            hive.resume(3)
+
+        before = await lives()
+        hive.pause(1)
+        await hive.restart(1)  # a paused one is woken, stops as planned, and comes back
+        await client.wait_stable(20)
+        after = await lives()
+        assert [address for address in hive.addresses if before[address] != after[address]] == [first]
+        assert {await client.get(f"x{number}") for number in range(20)} == {b"kept"}
+
+        assert hive.add() == 4 and hive.number_at(hive.addresses[3]) == 4
+        await hive.until_stable(lambda line: None)
+        assert set(await lives()) == set(hive.addresses)
+
+
+def test_kill_pause_resume_restart_add(tmp_path: Path, port: int) -> None:
+    hive = LocalHive(tmp_path / "hive", 3, print)
+    addresses = hive.addresses
+    try:
+        asyncio.run(keys(hive))
+        hive.kill(2)
+        hive.pause(3)
+    finally:
+        hive.stop()
+    assert not any(hive.is_running(number) for number in range(1, 5)), "killed and paused ones have ended, too"
+    with pytest.raises(errors.StartError, match="has been stopped"):
+        asyncio.run(hive.restart(2))
+    again = LocalHive(tmp_path / "hive", 1, print)
+    assert again.addresses[:3] == addresses and len(again.addresses) == 4, "the added one belongs to it"
+    again.stop()
+
+
+def test_what_is_asked_of_a_node_that_is_not_there(tmp_path: Path, port: int) -> None:
+    hive = LocalHive(tmp_path / "hive", 1, print)
+    try:
+        assert hive.number_at(f"127.0.0.1:{port - 1}") is None and hive.number_at(hive.addresses[0]) == 1
+        assert not hive.is_running(2) and not hive.is_running(1)
+        for key in (hive.kill, hive.pause, hive.resume):
+            with pytest.raises(errors.UsageError, match="there is no node 2"):
+                key(2)
+        with pytest.raises(errors.UsageError, match="there is no node 2"):
+            asyncio.run(hive.restart(2))
+    finally:
+        hive.stop()
+
+
+def test_a_port_that_was_taken_meanwhile(tmp_path: Path, port: int) -> None:
+    hive = LocalHive(tmp_path / "hive", 1, print)
+    try:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", port))
+            other.listen()
+            with pytest.raises(errors.StartError, match=f"node 1 can't be started: port {port} is taken"):
+                asyncio.run(hive.restart(1))
+            assert not hive.is_running(1)
+    finally:
+        hive.stop()
+
+
+def test_no_room_for_one_more(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    hive = LocalHive(tmp_path / "hive", 1, print)
+    try:
+        monkeypatch.setattr(local, "LOCAL_NODES_MAX", 1)
+        with pytest.raises(errors.UsageError, match="at most 1 nodes"):
+            hive.add()
+        monkeypatch.setattr(local, "LOCAL_NODES_MAX", 2)
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+        with pytest.raises(errors.StartError, match=r"node 2 can't be started \(No such file"):
+            hive.add()
+        assert hive.addresses == [f"127.0.0.1:{port}"]
+    finally:
+        hive.stop()
+
+
+# --- the shell on it ---------------------------------------------------------------------------------------------
+
+
 def test_a_single_command_on_a_hive_of_its_own(tmp_path: Path, port: int) -> None:
     for command, out in (["put", "x", "1"], b""), (["get", "x"], b"1"):
         arguments = [sys.executable, "-c", PROGRAM, str(port), "--hive", "2", *command]

@@ -15,8 +15,8 @@ from prompt_toolkit.history import DummyHistory, History
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
+from wrpme import line_history
 from wrpme.commands import complete
-from wrpme.limits import HISTORY_LINES_MAX, HISTORY_LINE_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     from wrpme.client import Client
@@ -24,40 +24,20 @@ if TYPE_CHECKING:
 PROMPT = "> "
 
 
-def history_path() -> Path:
-    """Where the history of all sessions is kept."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-    return Path(state) / "wrpme" / "history"
-
-
 class LineHistory(History):
-    """Lines in a file that only the user can read; a home that can't be written is put up with."""
+    """The lines kept in a file, as prompt_toolkit wants them."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
 
     def load_history_strings(self) -> Iterable[str]:
-        """The newest first, as prompt_toolkit wants them. A file grown beyond the bound is cut."""
-        try:
-            lines = self._path.read_text("utf-8", "replace").splitlines()
-            if len(lines) > 2 * HISTORY_LINES_MAX:
-                self._path.write_text("\n".join(lines[-HISTORY_LINES_MAX:]) + "\n", "utf-8")
-        except OSError:
-            return []
-        return reversed(lines[-HISTORY_LINES_MAX:])
+        """The newest first."""
+        return reversed(line_history.load(self._path))
 
     def store_string(self, string: str) -> None:
         """Appends a line."""
-        if not string.strip() or len(string) > HISTORY_LINE_CHARACTERS_MAX:
-            return
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
-                file.write(string.replace("\n", " ") + "\n")
-        except OSError:
-            pass
+        line_history.append(self._path, string)
 
 
 class _Words(Completer):
@@ -86,7 +66,7 @@ class Terminal:
         # not say; only menus below the line need it, and there are none.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._session: PromptSession[str] = PromptSession(
-            history=LineHistory(history_path()),
+            history=LineHistory(line_history.path_of_user()),
             completer=_Words(client),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,

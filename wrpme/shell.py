@@ -310,10 +310,10 @@ def run(arguments: Sequence[str], console: Console) -> int:
     import asyncio
 
     if options.hive:
-        from wrpme.local import serve_local
+        from wrpme.local import LocalHive, serve_local
 
-        def session(nodes: Sequence[str]) -> Coroutine[Any, Any, int]:
-            return serve(replace(options, daemons=tuple(nodes)), command, console)
+        def session(hive: LocalHive) -> Coroutine[Any, Any, int]:
+            return serve(replace(options, daemons=tuple(hive.addresses)), command, console)
 
         return asyncio.run(_ended_by_signals(serve_local(options.hive, session)))
     return asyncio.run(_ended_by_signals(serve(options, command, console)))

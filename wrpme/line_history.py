@@ -1,0 +1,41 @@
+"""The lines that an operator typed, kept between runs: one file for all shells, which only the user can read.
+
+A home that can't be read or written is put up with: there is no history then.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wrpme.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
+
+
+def path_of_user() -> Path:
+    """Where the history of all sessions is kept."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(state) / "wrpme" / "history"
+
+
+def load(path: Path) -> list[str]:
+    """The newest ``HISTORY_LINES_MAX`` lines, the oldest first. A file that has grown far beyond is cut."""
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+        if len(lines) > 2 * HISTORY_LINES_MAX:
+            path.write_text("\n".join(lines[-HISTORY_LINES_MAX:]) + "\n", "utf-8")
+    except OSError:
+        return []
+    return lines[-HISTORY_LINES_MAX:]
+
+
+def append(path: Path, line: str) -> None:
+    """Keeps a line, unless it is blank or longer than ``HISTORY_LINE_CHARACTERS_MAX``."""
+    if not line.strip() or len(line) > HISTORY_LINE_CHARACTERS_MAX:
+        return
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
+            file.write(line.replace("\n", " ") + "\n")
+    except OSError:
+        pass
