@@ -11,9 +11,8 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from wrpme import line_history
 from wrpme.interactive import Terminal
-from wrpme.line_history import path_of_user
+from wrpme.line_history import LineFile, path_of_user
 
 
 class Nodes:
@@ -63,7 +62,7 @@ def test_history_is_kept_between_sessions(home: Path) -> None:
     typed(f"get x\rget y\r{CTRL_D}")
     typed(f"count\r{CTRL_D}")
     assert path_of_user().is_relative_to(home)
-    assert line_history.load(path_of_user()) == ["get x", "get y", "count"]
+    assert LineFile(path_of_user()).load() == ["get x", "get y", "count"]
     assert typed(f"\x1b[A\x1b[A\x1b[A\r{CTRL_D}") == ["get x", None], "three lines up"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
@@ -15,8 +14,8 @@ from prompt_toolkit.history import DummyHistory, History
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
-from wrpme import line_history
 from wrpme.commands import complete
+from wrpme.line_history import LineFile, path_of_user
 
 if TYPE_CHECKING:
     from wrpme.client import Client
@@ -25,19 +24,19 @@ PROMPT = "> "
 
 
 class LineHistory(History):
-    """The lines kept in a file, as prompt_toolkit wants them."""
+    """The lines of a file, as prompt_toolkit wants them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: LineFile) -> None:
         super().__init__()
-        self._path = path
+        self._file = file
 
     def load_history_strings(self) -> Iterable[str]:
         """The newest first."""
-        return reversed(line_history.load(self._path))
+        return reversed(self._file.load())
 
     def store_string(self, string: str) -> None:
         """Appends a line."""
-        line_history.append(self._path, string)
+        self._file.append(string)
 
 
 class _Words(Completer):
@@ -66,7 +65,7 @@ class Terminal:
         # not say; only menus below the line need it, and there are none.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._session: PromptSession[str] = PromptSession(
-            history=LineHistory(line_history.path_of_user()),
+            history=LineHistory(LineFile(path_of_user())),
             completer=_Words(client),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,

@@ -17,25 +17,32 @@ def path_of_user() -> Path:
     return Path(state) / "wrpme" / "history"
 
 
-def load(path: Path) -> list[str]:
-    """The newest ``HISTORY_LINES_MAX`` lines, the oldest first. A file that has grown far beyond is cut."""
-    try:
-        lines = path.read_text("utf-8", "replace").splitlines()
-        if len(lines) > 2 * HISTORY_LINES_MAX:
-            path.write_text("\n".join(lines[-HISTORY_LINES_MAX:]) + "\n", "utf-8")
-    except OSError:
-        return []
-    return lines[-HISTORY_LINES_MAX:]
+class LineFile:
+    """The history in the file at ``path``: at most ``lines_max`` lines of it are given."""
 
+    lines_max = HISTORY_LINES_MAX
 
-def append(path: Path, line: str) -> None:
-    """Keeps a line, unless it is blank or longer than ``HISTORY_LINE_CHARACTERS_MAX``."""
-    if not line.strip() or len(line) > HISTORY_LINE_CHARACTERS_MAX:
-        return
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
-            file.write(line.replace("\n", " ") + "\n")
-    except OSError:
-        pass
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self) -> list[str]:
+        """The newest lines, the oldest of them first. A file that has grown far beyond the bound is cut."""
+        try:
+            lines = self._path.read_text("utf-8", "replace").splitlines()
+            if len(lines) > 2 * self.lines_max:
+                self._path.write_text("\n".join(lines[-self.lines_max :]) + "\n", "utf-8")
+        except OSError:
+            return []
+        return lines[-self.lines_max :]
+
+    def append(self, line: str) -> None:
+        """Keeps a line, unless it is blank or longer than ``HISTORY_LINE_CHARACTERS_MAX``."""
+        if not line.strip() or len(line) > HISTORY_LINE_CHARACTERS_MAX:
+            return
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
+                file.write(line.replace("\n", " ") + "\n")
+        except OSError:
+            pass
