@@ -12,7 +12,7 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from wrpme.interactive import Terminal
-from wrpme.line_history import LineFile, path_of_user
+from wrpme.line_history import LineFile
 
 
 class Nodes:
@@ -61,8 +61,8 @@ def test_a_line_can_be_edited() -> None:
 def test_history_is_kept_between_sessions(home: Path) -> None:
     typed(f"get x\rget y\r{CTRL_D}")
     typed(f"count\r{CTRL_D}")
-    assert path_of_user().is_relative_to(home)
-    assert LineFile(path_of_user()).load() == ["get x", "get y", "count"]
+    assert LineFile.of_user().path.is_relative_to(home)
+    assert LineFile.of_user().load() == ["get x", "get y", "count"]
     assert typed(f"\x1b[A\x1b[A\x1b[A\r{CTRL_D}") == ["get x", None], "three lines up"
 
 
@@ -83,4 +83,4 @@ def test_a_confirmation_is_in_no_history(keys: str, answer: str) -> None:
         return await terminal.confirmation("sure? ")
 
     assert typed(keys, confirm) == [answer]
-    assert not path_of_user().exists()
+    assert not LineFile.of_user().path.exists()

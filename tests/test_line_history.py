@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from wrpme.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
-from wrpme.line_history import LineFile, path_of_user
+from wrpme.line_history import LineFile
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert path_of_user() == tmp_path / "wrpme" / "history"
+    assert LineFile.of_user().path == tmp_path / "wrpme" / "history"
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert path_of_user() == tmp_path / ".local" / "state" / "wrpme" / "history"
+    assert LineFile.of_user().path == tmp_path / ".local" / "state" / "wrpme" / "history"
 
 
 def test_the_oldest_comes_first(tmp_path: Path) -> None:

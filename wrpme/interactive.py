@@ -15,7 +15,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
 from wrpme.commands import complete
-from wrpme.line_history import LineFile, path_of_user
+from wrpme.line_history import LineFile
 
 if TYPE_CHECKING:
     from wrpme.client import Client
@@ -65,7 +65,7 @@ class Terminal:
         # not say; only menus below the line need it, and there are none.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._session: PromptSession[str] = PromptSession(
-            history=LineHistory(LineFile(path_of_user())),
+            history=LineHistory(LineFile.of_user()),
             completer=_Words(client),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,

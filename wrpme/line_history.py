@@ -11,26 +11,26 @@ from pathlib import Path
 from wrpme.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
 
 
-def path_of_user() -> Path:
-    """Where the history of all sessions is kept."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-    return Path(state) / "wrpme" / "history"
-
-
 class LineFile:
     """The history in the file at ``path``: at most ``lines_max`` lines of it are given."""
 
     lines_max = HISTORY_LINES_MAX
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
+
+    @classmethod
+    def of_user(cls) -> LineFile:
+        """That of all shells of this user."""
+        state = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+        return cls(Path(state) / "wrpme" / "history")
 
     def load(self) -> list[str]:
         """The newest lines, the oldest of them first. A file that has grown far beyond the bound is cut."""
         try:
-            lines = self._path.read_text("utf-8", "replace").splitlines()
+            lines = self.path.read_text("utf-8", "replace").splitlines()
             if len(lines) > 2 * self.lines_max:
-                self._path.write_text("\n".join(lines[-self.lines_max :]) + "\n", "utf-8")
+                self.path.write_text("\n".join(lines[-self.lines_max :]) + "\n", "utf-8")
         except OSError:
             return []
         return lines[-self.lines_max :]
@@ -40,8 +40,8 @@ class LineFile:
         if not line.strip() or len(line) > HISTORY_LINE_CHARACTERS_MAX:
             return
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
                 file.write(line.replace("\n", " ") + "\n")
         except OSError:
