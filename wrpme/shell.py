@@ -32,17 +32,25 @@ INTERRUPTED = 130
 
 USAGE = f"""\
 wrpmesh [--daemon HOST:PORT]... [--timeout SECONDS] [COMMAND [ARGUMENT...]]
-wrpmesh --hive N [COMMAND [ARGUMENT...]]
+wrpmesh --tui [--daemon HOST:PORT]... [--record FILE]
+wrpmesh --tui --replay FILE
+wrpmesh --hive N [--tui] [COMMAND [ARGUMENT...]]
 
 The shell of a wrpme hive. Without COMMAND: interactive, or one command a line from standard input.
 
   --daemon HOST:PORT  a node of the hive, {DAEMON} if not given; several may be, the first that answers serves
   --timeout SECONDS   how long a command may take, its retries included; {TIMEOUT_SECONDS:g} if not given
   --hive N            start a hive of N nodes in ./hive first, and stop it at the end
+  --tui               open the dashboard: the shell beside a live picture of the hive
+  --record FILE       add all that the dashboard sees to FILE, for --replay
+  --replay FILE       show what was recorded there (or printed by wrpmesh watch)
   --version           print the version
   -h, --help          print this
 
 wrpmesh help lists the commands."""
+
+
+_WITH_VALUE = ("--daemon", "--timeout", "--hive", "--record", "--replay")
 
 
 class Options(Struct, frozen=True):
@@ -51,6 +59,9 @@ class Options(Struct, frozen=True):
     daemons: tuple[str, ...] = (DAEMON,)
     timeout: float = TIMEOUT_SECONDS
     hive: int = 0
+    tui: bool = False
+    record: str = ""
+    replay: str = ""
     words: tuple[str, ...] = ()
     answer: str = ""
 
@@ -71,8 +82,11 @@ def parse_options(arguments: Sequence[str]) -> Options:
             break
         if option in ("-h", "--help", "--version"):
             return Options(answer=f"wrpme {__version__}" if option == "--version" else USAGE)
-        if option not in ("--daemon", "--timeout", "--hive"):
-            near = nearest(option, ("--daemon", "--timeout", "--hive", "--version", "--help"))
+        if option == "--tui" and not equals:
+            given["tui"] = True
+            continue
+        if option not in _WITH_VALUE:
+            near = nearest(option, (*_WITH_VALUE, "--tui", "--version", "--help"))
             hint = f"did you mean {near}?" if near else "wrpmesh --help lists them"
             raise errors.UsageError(f"there is no option {option}; {hint}")
         if not equals:
@@ -85,11 +99,25 @@ def parse_options(arguments: Sequence[str]) -> Options:
             daemons.append(value)
         elif option == "--timeout":
             given["timeout"] = _number(option, value, 0.001, TIMEOUT_SECONDS_MAX, "seconds")
-        else:
+        elif option == "--hive":
             given["hive"] = int(_number(option, value, 1, LOCAL_NODES_MAX, "nodes"))
-    if daemons and "hive" in given:
+        else:
+            given[option[2:]] = value
+    options = Options(tuple(daemons) or (DAEMON,), words=tuple(arguments[at:]), **given)
+    _check_together(options, bool(daemons))
+    return options
+
+
+def _check_together(options: Options, daemons: bool) -> None:
+    if daemons and options.hive:
         raise errors.UsageError("--hive starts a hive of its own: it can't be given together with --daemon")
-    return Options(tuple(daemons) or (DAEMON,), words=tuple(arguments[at:]), **given)
+    if (options.record or options.replay) and not options.tui:
+        name = "--record" if options.record else "--replay"
+        raise errors.UsageError(f"{name} is for the dashboard: it needs --tui")
+    if options.tui and options.words:
+        raise errors.UsageError("--tui opens the dashboard, which takes no COMMAND; type it there")
+    if options.replay and (daemons or options.hive or options.record):
+        raise errors.UsageError("--replay shows what is past: it can't be given with --daemon, --hive or --record")
 
 
 def _number(option: str, value: str, low: float, high: float, unit: str) -> float:
@@ -100,6 +128,16 @@ def _number(option: str, value: str, low: float, high: float, unit: str) -> floa
     except ValueError:
         pass
     raise errors.UsageError(f'{option} is "{value}", but should be a number of {unit} from {low:g} to {high:g}')
+
+
+class Output(Protocol):
+    """Where results and errors go."""
+
+    def answer(self, answer: Answer, line_mode: bool) -> None:
+        """Prints a result."""
+
+    def error(self, error: errors.WrpmeError) -> None:
+        """Prints an error: one line."""
 
 
 class Console:
@@ -166,7 +204,7 @@ class Prompt(Protocol):
 class Shell:
     """Carries out commands of one session, one after the other."""
 
-    def __init__(self, client: Client, console: Console, prompt: Prompt) -> None:
+    def __init__(self, client: Client, console: Output, prompt: Prompt) -> None:
         self._client = client
         self._console = console
         self._prompt = prompt
@@ -309,6 +347,8 @@ def run(arguments: Sequence[str], console: Console) -> int:
         command = command.with_content(_standard_input())
     import asyncio
 
+    if options.tui:
+        return asyncio.run(_ended_by_signals(_dashboard(options, console)))
     if options.hive:
         from wrpme.local import LocalHive, serve_local
 
@@ -317,6 +357,20 @@ def run(arguments: Sequence[str], console: Console) -> int:
 
         return asyncio.run(_ended_by_signals(serve_local(options.hive, session)))
     return asyncio.run(_ended_by_signals(serve(options, command, console)))
+
+
+def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
+    """The terminal app stands above this floor, and costs what only it needs: loaded by its name."""
+    import importlib
+
+    if not (sys.stdin.isatty() and console.terminal):
+        raise errors.UsageError("the dashboard needs a terminal; without --tui wrpmesh works in pipes and scripts")
+    try:
+        launch = importlib.import_module("wrpme.tui.launch")
+    except ImportError as error:
+        raise errors.StartError(f"the dashboard needs the package {error.name}: pip install {error.name}") from None
+    session: Coroutine[Any, Any, int] = launch.serve(options)
+    return session
 
 
 def _standard_input() -> bytes:

@@ -1,0 +1,247 @@
+"""The terminal application: takes what a watcher sees, and shows it.
+
+Views and events are shown as they come, figures with the next beat; nothing that takes time is done here: commands and
+requests run in workers. Whatever goes wrong ends in a sentence, with the terminal as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from time import monotonic, time
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.command import Provider
+from textual.driver import Driver
+
+from wrpme import errors, ring, view
+from wrpme.client import Client
+from wrpme.commands import Command
+from wrpme.limits import BEAT_SECONDS
+from wrpme.line_history import LineFile
+from wrpme.local import LocalHive
+from wrpme.picture import NodeId
+from wrpme.sightings import FiguresSeen, Sighting
+from wrpme.tui.console import ShellPane
+from wrpme.tui.deeds import Deeds
+from wrpme.tui.ink import PREFIX, textual_themes
+from wrpme.tui.main_screen import MainScreen
+from wrpme.tui.node_screen import NodeScreen
+from wrpme.tui.palette import THEMES
+from wrpme.tui.plain import Ascii, knows_utf8
+from wrpme.tui.record import Recorder
+from wrpme.tui.scene import Mode, Scene, Way
+from wrpme.tui.search import Everything
+from wrpme.tui.source import HiveSource
+from wrpme.tui.timeline import Timeline
+
+Watch = Callable[[], AsyncIterator[Sighting]]
+
+
+class Dashboard(App[int]):
+    """``watch`` gives what is seen; ``client`` carries out commands (None: a replay, in which nothing is seen but what
+    ``timeline`` has); ``local`` is the hive, if this shell started it; ``recorder`` keeps what is seen. ``ascii``: the
+    terminal shows nothing else. The result is the exit code."""
+
+    TITLE = "wrpme"
+    CSS_PATH = None
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Everything}
+    NOTIFICATION_TIMEOUT = 6.0
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        *,
+        client: Client | None = None,
+        watch: Watch | None = None,
+        local: LocalHive | None = None,
+        recorder: Recorder | None = None,
+        history: LineFile | None = None,
+        ascii: bool | None = None,
+        clock: Callable[[], float] = time,
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        super().__init__(driver_class=driver_class)
+        self.ascii = not knows_utf8(os.environ) if ascii is None else ascii
+        if self.ascii:
+            self._filters.append(Ascii())
+        self.timeline = timeline
+        self.client = client
+        self.local = local
+        self.recorder = recorder
+        self.deeds = Deeds(self, client, local)
+        self.source = HiveSource(self)
+        self.clock = clock
+        self.crash: Exception | None = None
+        self.scene: Scene = timeline.scene(clock())
+        self._watch = watch
+        self._history = history or LineFile.of_user()
+        self._dirty = False
+        self._due = False
+        self._beat_at = 0.0
+        for theme in textual_themes():
+            self.register_theme(theme)
+        self.theme = PREFIX + next(iter(THEMES))
+
+    @property
+    def plain(self) -> bool:
+        """Whether the ring is drawn with letters: without colours, or without UTF-8."""
+        return self.ascii or self.no_color
+
+    def new_shell(self) -> ShellPane:
+        """The shell's pane."""
+        return ShellPane(self.client, self._history, id="shell")
+
+    def get_default_screen(self) -> MainScreen:
+        """The dashboard itself."""
+        return MainScreen(self._note())
+
+    def _note(self) -> str:
+        return f"recording to {self.recorder.path.name}" if self.recorder is not None else ""
+
+    def on_mount(self) -> None:
+        """The watch begins."""
+        if self._watch is not None:
+            self.run_worker(self._take_all(self._watch), name="watch", exit_on_error=False)
+        self.set_interval(BEAT_SECONDS, self._beat)
+        self._beat_at = monotonic()
+        self.call_after_refresh(self.show_now)
+
+    # --- what is seen --------------------------------------------------------------------------------------------
+
+    async def _take_all(self, watch: Watch) -> None:
+        try:
+            async for sighting in watch():
+                self.take(sighting)
+        except Exception as error:
+            self._handle_exception(error)
+
+    def take(self, sighting: Sighting) -> None:
+        """Something was seen."""
+        self.timeline.take(sighting)
+        if self.recorder is not None:
+            self._record(self.recorder, sighting)
+        self._dirty = True
+        if not isinstance(sighting, FiguresSeen) and not self._due:
+            self._due = True
+            self.call_next(self._show_due)
+
+    def _record(self, recorder: Recorder, sighting: Sighting) -> None:
+        try:
+            recorder.take(sighting)
+        except errors.WrpmeError as error:
+            self.recorder = None
+            self._main.banner.note = "recording stopped"
+            self.notify(str(error), severity="error", timeout=60, markup=False)
+
+    def _show_due(self) -> None:
+        self._due = False
+        self.show_now()
+
+    def _beat(self) -> None:
+        """Figures and ages change by themselves; a replay goes on."""
+        now = monotonic()
+        passed, self._beat_at = now - self._beat_at, now
+        moved = self.timeline.advance(passed)
+        whole_second = int(now) != int(now - passed)
+        if self._dirty or moved or whole_second:
+            self.show_now()
+
+    @property
+    def _main(self) -> MainScreen:
+        return next(screen for screen in self.screen_stack if isinstance(screen, MainScreen))
+
+    def show_now(self) -> None:
+        """Shows the moment that the timeline is at."""
+        if not self.is_running or not self.screen_stack:
+            return
+        self._dirty = False
+        self.scene = self.timeline.scene(self.clock())
+        for screen in self.screen_stack:
+            if isinstance(screen, MainScreen | NodeScreen) and screen.is_mounted:
+                screen.show(self.scene)
+
+    def show_way(self, command: Command) -> None:
+        """The ring shows the way of the request that a command made."""
+        if not command.alias or self.client is None:
+            return
+        scene = self.scene
+        slot = ring.slot_of(ring.hash_of(command.alias))
+        arc = next((arc for arc in scene.arcs if arc.first <= slot < arc.end), None)
+        if arc is None:
+            return
+        at = {node.address: index for index, node in enumerate(scene.nodes)}
+        owner = arc.holders[0] if arc.served and arc.holders else -1
+        asked = at.get(self.client.answered_by, owner) if command.name != "locate" else -1
+        self._main.ring.show_way(Way(command.alias, slot, asked, owner, arc.holders[1:]))
+
+    # --- screens -------------------------------------------------------------------------------------------------
+
+    def open_node(self, node: NodeId, panel: str = "") -> None:
+        """The screen of one node."""
+        self.push_screen(NodeScreen(node, self.source, panel))
+
+    def next_theme(self) -> None:
+        """Dark, light, high contrast."""
+        names = [PREFIX + name for name in THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+
+    def leave(self) -> None:
+        """The end of it."""
+        self.exit(0)
+
+    async def action_quit(self) -> None:
+        """Ctrl+Q."""
+        self.leave()
+
+    # --- when it breaks ------------------------------------------------------------------------------------------
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Keeps what nobody expected for a sentence, in the place of a traceback on the operator's screen."""
+        if self.crash is None:
+            self.crash = error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: Any) -> None:
+        """Textual's word for a crash that brings its own picture: that goes the same way."""
+        self._close_messages_no_wait()
+
+
+def crash_file() -> Path:
+    """Where the details of a crash are kept."""
+    return LineFile.of_user().path.with_name("crash.log")
+
+
+def crash_error(error: Exception) -> errors.InternalError:
+    """One sentence; the details are in a file."""
+    path = crash_file()
+    where = f"; the details are in {path}"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(error)), "utf-8", "replace")
+    except OSError:
+        where = ""
+    return errors.InternalError(
+        f"{type(error).__name__}: {error}; this is a defect of the dashboard, please report it{where}; wrpmesh without "
+        "--tui goes on working"
+    )
+
+
+async def run(app: Dashboard) -> int:
+    """Runs the app to its end; the exit code.
+
+    Raises:
+        InternalError: it crashed; the terminal is as it was.
+    """
+    code = await app.run_async()
+    if app.crash is not None:
+        raise crash_error(app.crash)
+    return code or 0

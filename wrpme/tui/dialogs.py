@@ -1,0 +1,84 @@
+"""Windows over the dashboard: a question with its consequence, and all keys."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+
+
+class Confirm(ModalScreen[bool]):
+    """Asks whether to do ``what``; ``consequence`` says what that means. With ``word`` that word is to be typed."""
+
+    DEFAULT_CSS = """
+    Confirm { align: center middle; background: $background 60%; }
+    Confirm > Vertical { width: 76; max-width: 94%; height: auto; max-height: 90%; padding: 1 2;
+        border: round $warning; background: $surface; }
+    Confirm .what { text-style: bold; color: $text-warning; }
+    Confirm .consequence { margin: 1 0; }
+    Confirm Input { margin: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "yes, do it"),
+        Binding("n,escape,q", "answer(False)", "no"),
+    ]
+
+    def __init__(self, what: str, consequence: str, word: str = "") -> None:
+        super().__init__()
+        self._what = what
+        self._consequence = consequence
+        self._word = word
+
+    def compose(self) -> ComposeResult:
+        """What, its consequence, and how to answer."""
+        with Vertical():
+            yield Static(self._what, classes="what", markup=False)
+            yield Static(self._consequence, classes="consequence", markup=False)
+            if self._word:
+                yield Input(placeholder=f"type {self._word} to do it; Esc leaves all as it is")
+            else:
+                yield Static("y  do it      n or Esc  leave all as it is", markup=False)
+
+    def action_answer(self, yes: bool) -> None:
+        """``y`` and ``n``; where a word is asked for, only no."""
+        if not (yes and self._word):
+            self.dismiss(yes)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The word was typed."""
+        event.stop()
+        self.dismiss(event.value.strip() == self._word)
+
+
+class Page(ModalScreen[None]):
+    """A text that scrolls, such as all keys; any of Esc, q, ? or Enter closes it."""
+
+    DEFAULT_CSS = """
+    Page { align: center middle; background: $background 60%; }
+    Page > VerticalScroll { width: 96; max-width: 96%; height: auto; max-height: 96%; padding: 1 2;
+        border: round $primary; background: $surface; scrollbar-size-vertical: 1; }
+    Page Static { width: auto; min-width: 100%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter,f1", "close", "close"),
+    ]
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """The text."""
+        with VerticalScroll() as frame:
+            frame.border_title = self._title
+            yield Static(self._text, markup=False)
+
+    def action_close(self) -> None:
+        """Back."""
+        self.dismiss()

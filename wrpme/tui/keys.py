@@ -1,0 +1,92 @@
+"""Every key of the dashboard, once: bindings, the help page and the reference follow from this table. Pure."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Key(Struct, frozen=True):
+    """``keys`` as Textual names them, ``shown`` as an operator does. ``footer`` is its word there, empty: not shown.
+    ``where`` it is of use: "all", "panes" (not while typing), "node", "time", "replay" or "local"."""
+
+    keys: str
+    action: str
+    shown: str
+    what: str
+    footer: str = ""
+    where: str = "panes"
+
+
+KEYS: tuple[Key, ...] = (
+    Key("escape", "escape", "Esc", "from the shell to the nodes; closes a filter, a full pane, a selection", "", "all"),
+    Key("colon,s", "shell", ": or s", "to the shell", "shell"),
+    Key("n", "nodes", "n", "to the table of nodes", ""),
+    Key("e", "events", "e", "to the events (where there is little room: in the place of the nodes)", "events"),
+    Key("z", "zoom", "z", "the pane with the keyboard fills the screen; again: all panes", "zoom"),
+    Key("slash", "filter", "/", "filter of nodes or events: words that a line must have", "filter"),
+    Key("question_mark,f1", "help", "? or F1", "all keys, and what the signs on the ring mean", "help"),
+    Key("ctrl+p", "command_palette", "Ctrl+P", "search among all commands and nodes", "", "all"),
+    Key("t", "theme", "t", "next theme: dark, light, high contrast", ""),
+    Key("i", "condition", "i", "the whole sentence about the hive", ""),
+    Key("q,ctrl+q", "leave_app", "q or Ctrl+Q", "leaves the dashboard", "quit"),
+    Key("o", "sort(1)", "o", "sorts the nodes by the next column", "sort", "node"),
+    Key("O", "reverse", "O", "turns the order around", "", "node"),
+    Key("enter", "open", "Enter", "opens the node; on an event: goes to that moment", "open", "node"),
+    Key("l", "logs", "l", "the latest log lines of the node", "logs", "node"),
+    Key("S", "stop", "S", "stops the node in a planned way", "stop", "node"),
+    Key("L", "leave", "L", "lets the node go for good, its data first", "leave", "node"),
+    Key("F", "forget", "F", "gives up a dead node that never returns", "forget", "node"),
+    Key("K", "kill", "K", "kill -9 of the node", "kill", "local"),
+    Key("P", "pause", "P", "pauses the node, or lets it go on", "pause", "local"),
+    Key("R", "restart", "R", "starts the node again", "restart", "local"),
+    Key("A", "add", "A", "adds a node", "add", "local"),
+    Key("left_square_bracket,left", "back", "[ or ←", "goes back in time by 5 s; again and again, up to 30 min", "back"),
+    Key("right_square_bracket,right", "forward", "] or →", "forward by 5 s", "forward", "time"),
+    Key("left_curly_bracket", "previous_event", "{", "back to the event before"),
+    Key("right_curly_bracket", "next_event", "}", "forward to the next event", "", "time"),
+    Key("backspace,0", "now", "Backspace or 0", "back to now", "now", "time"),
+    Key("space", "pause_time", "Space", "holds the events; in a replay: holds it, or lets it go on", "hold"),
+    Key("plus,equals_sign", "faster(1)", "+", "a replay twice as fast", "faster", "replay"),
+    Key("minus", "faster(-1)", "-", "half as fast", "slower", "replay"),
+)
+WHERE = {
+    "all": "Everywhere",
+    "panes": "In the panes",
+    "node": "On the selected node",
+    "local": "On a hive that this shell started (wrpmesh --hive N --tui)",
+    "time": "In the past",
+    "replay": "In a replay",
+}
+SHELL_KEYS = (
+    ("Enter", "runs the command; further ones wait their turn"),
+    ("Tab", "completes commands and addresses of nodes"),
+    ("↑ ↓", "earlier commands, those that begin as what is typed"),
+    ("→ or End", "takes the grey rest of the line"),
+    ("PgUp PgDn", "scroll the answers; Ctrl+L clears them"),
+    ("Ctrl+C", "interrupts the command that runs"),
+    ("Ctrl+D, exit", "leaves the dashboard"),
+)
+
+
+def help_text(local: bool, replay: bool) -> str:
+    """All keys that are of use, by where they are, and the signs of the ring."""
+    lines: list[str] = []
+    for where, title in WHERE.items():
+        if (where == "local" and not local) or (where == "replay" and not replay):
+            continue
+        lines += [title, *(f"  {key.shown:<16} {key.what}" for key in KEYS if key.where == where), ""]
+    if not replay:
+        lines += ["In the shell", *(f"  {shown:<16} {what}" for shown, what in SHELL_KEYS), ""]
+    return "\n".join([*lines, SIGNS])
+
+
+SIGNS = """\
+The ring
+  Each arc of it is a stretch of the hashes; entries live where their alias hashes to. The outermost band is the
+  owner of the arc, in its colour; each band further in is one more copy, in the colour of the node that holds it.
+  An empty trough           a copy is missing; the data is served
+  A band that fills up      that copy is being made; dashes run where it is still to come
+  A red hatch               no live node holds the arc: its entries are unavailable until one returns
+  ● up   ◐ suspected: another node misses its beacons   ◌ no answer here, though the hive has it as up
+  ◔ joining: it does not hold yet what it shall   ◕ leaving   ✕ down
+  In the table: + takes part in decisions (voter), * the senior one; (in parentheses): old figures"""

@@ -1,0 +1,382 @@
+"""The dashboard itself: ring, nodes, events and shell on one screen, and the keys that lead from one to the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import DescendantBlur, DescendantFocus
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from wrpme.limits import TIME_STEP_SECONDS
+from wrpme.tui import keys
+from wrpme.tui.banner import Banner
+from wrpme.tui.console import ShellPane
+from wrpme.tui.dialogs import Page
+from wrpme.tui.lines_view import LinesView
+from wrpme.tui.panes import EventsPane, ListPane, NodesPane
+from wrpme.tui.ring_widget import RingWidget
+from wrpme.tui.scene import Mode, NodeShown, Scene
+
+if TYPE_CHECKING:
+    from wrpme.tui.app import Dashboard
+
+_OF_NODES = {"sort", "reverse", "open", "logs", "stop", "leave", "forget"}
+_LOCAL = {"kill", "pause", "restart", "add"}
+_PAST = {"forward", "next_event", "now"}
+_REPLAY = {"faster"}
+
+
+class MainScreen(Screen[None]):
+    """See the module."""
+
+    AUTO_FOCUS = None
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (50, "-huge")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(key.keys, key.action, key.footer or key.what, show=bool(key.footer), key_display=key.shown.split(" ")[0])
+        for key in keys.KEYS
+        if key.action != "command_palette"
+    ]
+    DEFAULT_CSS = """
+    MainScreen { layout: vertical; background: $background; }
+    MainScreen #upper { height: 1fr; }
+    MainScreen #lists { width: 1fr; }
+    MainScreen RingWidget { width: 38; }
+    MainScreen #shell { height: 7; border-top: solid $panel; border-title-color: $text-muted; padding: 0;
+        border-title-style: bold; }
+    MainScreen #shell:focus-within { border-top: solid $primary; border-title-color: $primary; }
+    MainScreen.-medium RingWidget { width: 58; }
+    MainScreen.-wide RingWidget { width: 46%; }
+    MainScreen.-tall Banner, MainScreen.-huge Banner { height: 3; }
+    MainScreen.-tall #shell { height: 12; }
+    MainScreen.-huge #shell { height: 16; }
+    MainScreen.-short #events { display: none; }
+    MainScreen.-short.-events #events { display: block; }
+    MainScreen.-short.-events #nodes { display: none; }
+    MainScreen.-tall #nodes { height: 45%; }
+    MainScreen.-huge #nodes { height: 50%; }
+    MainScreen.-not-now Banner { background: $warning 25%; }
+    MainScreen.-not-now { border: tall $warning; }
+    MainScreen.-zoomed .-folded { display: none; }
+    MainScreen.-zoomed #shell.-grown { height: 1fr; }
+    MainScreen.-zoomed #upper.-grown > * { display: none; }
+    MainScreen.-zoomed #upper.-grown > #lists.-grown { display: block; }
+    MainScreen.-zoomed #lists.-grown > .-grown { height: 1fr; display: block; }
+    MainScreen.-zoomed #lists.-grown > .-hidden { display: none; }
+    """
+
+    def __init__(self, note: str = "") -> None:
+        super().__init__()
+        self.banner = Banner(note, id="banner")
+        self.ring = RingWidget(id="ring")
+        self.nodes = NodesPane(id="nodes")
+        self.events = EventsPane(id="events")
+        self._lit = True
+        self._zoomed: Widget | None = None
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The app."""
+        return cast("Dashboard", self.app)
+
+    @property
+    def shell(self) -> ShellPane:
+        """The shell."""
+        return self.query_one(ShellPane)
+
+    @property
+    def node(self) -> NodeShown | None:
+        """The selected node."""
+        return self.nodes.node
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield self.banner
+        with Horizontal(id="upper"):
+            yield self.ring
+            with Vertical(id="lists"):
+                yield self.nodes
+                yield self.events
+        shell = self.dashboard.new_shell()
+        shell.border_title = "SHELL"
+        yield shell
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """The keyboard goes to the shell, where there is one."""
+        self.ring.plain = self.dashboard.plain
+        if self.dashboard.client is not None:
+            self.shell.focus_line()
+        else:
+            self.nodes.list.focus()
+
+    # --- what is shown -------------------------------------------------------------------------------------------
+
+    def show(self, scene: Scene) -> None:
+        """Another moment, or another state of it."""
+        self.set_class(scene.mode is not Mode.LIVE, "-not-now")
+        self.banner.show(scene)
+        self.ring.show(scene)
+        self.nodes.show(scene)
+        self.events.show(self.dashboard.timeline.events())
+        self.refresh_bindings()
+
+    def on_nodes_pane_lit(self, event: NodesPane.Lit) -> None:
+        """The ring lights the node at the cursor while the keyboard is there."""
+        self._lit = True
+        self._light()
+
+    def _light(self) -> None:
+        node = self.nodes.node
+        shown = self._lit and self.nodes.list.has_focus and node is not None
+        self.ring.select(node.id if shown and node is not None else None)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Another pane has the keyboard."""
+        self._light()
+        self.refresh_bindings()
+
+    def on_descendant_blur(self, event: DescendantBlur) -> None:
+        """None has it."""
+        self._light()
+
+    def on_ring_widget_node_chosen(self, event: RingWidget.NodeChosen) -> None:
+        """A click on the ring selects."""
+        self.remove_class("-events")
+        self.nodes.list.focus()
+        self.nodes.select(event.node_id)
+        self._lit = True
+        self._light()
+
+    def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
+        """Two clicks are Enter."""
+        self.action_open()
+
+    def on_shell_pane_ran(self, event: ShellPane.Ran) -> None:
+        """A command has ended: the ring shows its way."""
+        self.dashboard.show_way(event.command)
+
+    def on_shell_pane_left(self) -> None:
+        """``exit``."""
+        self.action_leave_app()
+
+    # --- which keys are of use -----------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Footer and help show what is of use here and now."""
+        app = self.dashboard
+        mode = app.timeline.mode
+        if action in _LOCAL:
+            return app.local is not None and mode is Mode.LIVE and not self._typing
+        if action in _PAST:
+            return mode is not Mode.LIVE
+        if action in _REPLAY:
+            return mode is Mode.REPLAY
+        if action in ("stop", "leave", "forget", "logs"):
+            return mode is Mode.LIVE and self.node is not None and not self._typing
+        if action in _OF_NODES and action != "open":
+            return not self._typing and not self.events.list.has_focus
+        if action == "shell":
+            return app.client is not None and not self._typing
+        return True
+
+    @property
+    def _typing(self) -> bool:
+        return self.shell.has_focus_line
+
+    # --- from pane to pane ---------------------------------------------------------------------------------------
+
+    def action_escape(self) -> None:
+        """One step back from wherever the keyboard is."""
+        if self._zoomed is not None and not self._typing:
+            self.action_zoom()
+        elif self._typing:
+            self.nodes.list.focus()
+            self.remove_class("-events")
+        elif self.nodes.drop_filter() or self.events.drop_filter():
+            self.nodes.list.focus()
+        elif self.nodes.list.has_focus and self._lit:
+            self._lit = False
+            self._light()
+        elif self.dashboard.client is not None:
+            self.shell.focus_line()
+
+    def action_shell(self) -> None:
+        """To the shell."""
+        self._unzoom()
+        self.shell.focus_line()
+
+    def action_nodes(self) -> None:
+        """To the nodes."""
+        self._unzoom()
+        self.remove_class("-events")
+        self.nodes.list.focus()
+
+    def action_events(self) -> None:
+        """To the events, and back."""
+        self._unzoom()
+        if self.events.list.has_focus:
+            self.action_nodes()
+            return
+        self.add_class("-events")
+        self.call_after_refresh(self.events.list.focus)
+
+    def action_zoom(self) -> None:
+        """The pane with the keyboard fills the screen; again: all panes."""
+        if self._zoomed is not None:
+            self._unzoom()
+            return
+        pane: Widget = self.shell if self._typing else self._list_pane
+        self._zoomed = pane
+        self.add_class("-zoomed")
+        upper, lists = self.query_one("#upper"), self.query_one("#lists")
+        if pane is self.shell:
+            upper.add_class("-folded")
+            pane.add_class("-grown")
+        else:
+            self.shell.add_class("-folded")
+            other: Widget = self.events if pane is self.nodes else self.nodes
+            other.add_class("-hidden")
+            for widget in (upper, lists, pane):
+                widget.add_class("-grown")
+
+    def _unzoom(self) -> None:
+        if self._zoomed is not None:
+            self._zoomed = None
+            self.remove_class("-zoomed")
+            for widget in self.query(".-grown, .-folded, .-hidden"):
+                widget.remove_class("-grown", "-folded", "-hidden")
+
+    @property
+    def _list_pane(self) -> ListPane:
+        return self.events if self.events.list.has_focus else self.nodes
+
+    def action_filter(self) -> None:
+        """``/``."""
+        self._list_pane.open_filter()
+
+    def action_sort(self, step: int) -> None:
+        """By the next column."""
+        self.nodes.sort_next()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self.nodes.sort(self.nodes.sorted_by)
+
+    # --- windows -------------------------------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        """All keys."""
+        local, replay = self.dashboard.local is not None, self.dashboard.client is None
+        self.app.push_screen(Page("KEYS AND SIGNS", keys.help_text(local, replay)))
+
+    def action_condition(self) -> None:
+        """The whole sentence."""
+        scene = self.dashboard.scene
+        self.app.push_screen(Page(scene.mood.value, scene.sentence.replace("; ", ";\n")))
+
+    def action_theme(self) -> None:
+        """The next theme."""
+        self.dashboard.next_theme()
+
+    def action_leave_app(self) -> None:
+        """Leaves."""
+        self.dashboard.leave()
+
+    def action_open(self) -> None:
+        """Enter: the node, or the moment of the event."""
+        if self.events.list.has_focus:
+            if (event := self.events.event) is not None:
+                self.dashboard.timeline.go_to(event.at)
+                self.dashboard.show_now()
+        elif (node := self.node) is not None:
+            self.dashboard.open_node(node.id)
+
+    def action_logs(self) -> None:
+        """The node, at its log."""
+        if (node := self.node) is not None:
+            self.dashboard.open_node(node.id, "log")
+
+    # --- actions -------------------------------------------------------------------------------------------------
+
+    def action_stop(self) -> None:
+        """Planned stop."""
+        self._act("stop")
+
+    def action_leave(self) -> None:
+        """For good."""
+        self._act("leave")
+
+    def action_forget(self) -> None:
+        """Gives it up."""
+        self._act("forget")
+
+    def _act(self, action: str) -> None:
+        if (node := self.node) is not None:
+            self.dashboard.deeds.ask(action, node, self.dashboard.scene)
+
+    def action_kill(self) -> None:
+        """kill -9."""
+        self._local("kill")
+
+    def action_pause(self) -> None:
+        """SIGSTOP, or SIGCONT."""
+        self._local("pause")
+
+    def action_restart(self) -> None:
+        """Starts it again."""
+        self._local("restart")
+
+    def action_add(self) -> None:
+        """One more node."""
+        self._local("add")
+
+    def _local(self, action: str) -> None:
+        node = self.node
+        if action == "add" or node is not None:
+            self.dashboard.deeds.local(action, node.address if node else "")
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        """Into the past."""
+        self.dashboard.timeline.back(TIME_STEP_SECONDS)
+        self.dashboard.show_now()
+
+    def action_forward(self) -> None:
+        """Towards now."""
+        self.dashboard.timeline.forward(TIME_STEP_SECONDS)
+        self.dashboard.show_now()
+
+    def action_previous_event(self) -> None:
+        """To the event before."""
+        self.dashboard.timeline.previous_event()
+        self.dashboard.show_now()
+
+    def action_next_event(self) -> None:
+        """To the one after."""
+        self.dashboard.timeline.next_event()
+        self.dashboard.show_now()
+
+    def action_now(self) -> None:
+        """Back to now."""
+        self.dashboard.timeline.to_now()
+        self.dashboard.show_now()
+
+    def action_pause_time(self) -> None:
+        """Space: holds the events, or the replay."""
+        if self.dashboard.timeline.mode is Mode.REPLAY:
+            self.dashboard.timeline.toggle()
+            self.dashboard.show_now()
+        else:
+            self.events.hold()
+
+    def action_faster(self, step: int) -> None:
+        """The speed of a replay."""
+        self.dashboard.timeline.faster(step)
+        self.dashboard.show_now()

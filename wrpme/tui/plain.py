@@ -1,0 +1,53 @@
+"""Terminals that can't show everything: without UTF-8 each sign becomes one of ASCII, as wide as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
+
+_SIGNS = {
+    "●": "o", "◐": "?", "◌": ".", "◔": "+", "◕": "-", "✕": "x", "→": ">", "←": "<", "▼": "v", "▲": "^", "…": "~",
+    "│": "|", "┃": "|", "║": "|", "─": "-", "━": "-", "═": "=", "╭": "+", "╮": "+", "╰": "+", "╯": "+", "┌": "+",
+    "┐": "+", "└": "+", "┘": "+", "├": "+", "┤": "+", "┬": "+", "┴": "+", "┼": "+", "•": "*", "·": ".", "×": "x",
+    "█": "#", "▓": "#", "▒": "%", "░": ":", "▀": "\"", "▄": "_", "▌": "|", "▐": "|", "▁": "_", "▔": "-", "▏": "|",
+    "▕": "|", "◆": "*", "↑": "^", "↓": "v", "«": "<", "»": ">", "–": "-", "—": "-", "’": "'", "“": "\"", "”": "\"",
+}  # fmt: skip
+CONSOLES_WITHOUT = {"linux", "vt100", "vt102", "vt220", "ansi", "dumb", "cons25", "sun"}
+"""Terminals whose fonts have no braille."""
+
+
+def knows_utf8(environment: Mapping[str, str]) -> bool:
+    """Whether the terminal shows UTF-8, as far as the environment tells: where it says nothing, it does."""
+    if environment.get("TERM", "") in CONSOLES_WITHOUT:
+        return False
+    # Python itself sets LC_CTYPE where LANG is C, so that says nothing of the terminal.
+    locale = environment.get("LC_ALL") or environment.get("LANG") or environment.get("LC_CTYPE") or ""
+    if not locale:
+        return True
+    return "utf8" in locale.lower().replace("-", "")
+
+
+@lru_cache(4096)
+def ascii_of(text: str) -> str:
+    """The text in ASCII, in as many cells."""
+    if text.isascii():
+        return text
+    return "".join(
+        character if character.isascii() else _SIGNS.get(character, "?" * cell_len(character)) for character in text
+    )
+
+
+class Ascii(LineFilter):
+    """Applied to every line before it leaves, whatever drew it."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """See :class:`textual.filter.LineFilter`."""
+        return [
+            Segment(ascii_of(text), style, control) if not text.isascii() else Segment(text, style, control)
+            for text, style, control in segments
+        ]

@@ -1,0 +1,53 @@
+"""The command palette: every command of the shell, every key, every node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from wrpme.commands import COMMANDS
+from wrpme.tui import keys, texts
+
+if TYPE_CHECKING:
+    from wrpme.tui.app import Dashboard
+
+Found = tuple[str, str, Callable[[], object]]
+
+
+class Everything(Provider):
+    """See the module."""
+
+    async def discover(self) -> Hits:
+        """All of it, before anything is typed."""
+        for title, help_text, callback in self._all():
+            yield DiscoveryHit(title, callback, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        """What fits."""
+        matcher = self.matcher(query)
+        for title, help_text, callback in self._all():
+            score = max(matcher.match(title), 0.5 * matcher.match(help_text))
+            if score > 0:
+                yield Hit(score, matcher.highlight(title), callback, help=help_text)
+
+    def _all(self) -> Iterator[Found]:
+        from wrpme.tui.main_screen import MainScreen
+
+        app = cast("Dashboard", self.app)
+        main = next(screen for screen in app.screen_stack if isinstance(screen, MainScreen))
+        for node in app.scene.nodes:
+            what = f"{texts.state_text(node, app.scene.at)}, {texts.percent(node.share)} of the ring"
+            yield f"node {node.address}", what, partial(app.open_node, node.id)
+        for key in keys.KEYS:
+            if key.action != "command_palette" and main.check_action(key.action.split("(")[0], ()):
+                yield f"{key.footer or key.action} ({key.shown})", key.what, partial(main.run_action, key.action)
+        for theme in app.available_themes:
+            if theme.startswith("wrpme"):
+                yield f"theme {theme}", "the colours of the dashboard", partial(setattr, app, "theme", theme)
+        if app.client is not None:
+            for spec in COMMANDS:
+                line = spec.name + (" " if spec.parameters else "")
+                yield spec.syntax, spec.summary, partial(main.shell.put, line)
