@@ -25,7 +25,7 @@ def consequence(action: str, node: NodeShown, scene: Scene) -> str:
     if action == "stop":
         return f"{_stopped(index, node, scene)} Start it again with the same command on its machine."
     if action == "leave":
-        others = [other for other in scene.nodes if other is not node and other.state is NodeState.UP]
+        others = [other for other in scene.nodes if other.id != node.id and other.state is NodeState.UP]
         if not others:
             return "It is the last node that is up: nobody could take its entries, and the hive will refuse."
         held = f"{texts.count_text((node.entries or 0) + (node.copies or 0))} entries and copies"

@@ -1,0 +1,27 @@
+"""The table of keys."""
+
+from __future__ import annotations
+
+from wrpme.tui.keys import KEYS, WHERE, help_text
+from wrpme.tui.main_screen import MainScreen
+
+
+def test_no_key_has_two_meanings() -> None:
+    keys = [key for entry in KEYS for key in entry.keys.split(",")]
+    assert len(set(keys)) == len(keys)
+
+
+def test_every_key_has_an_action_and_a_place() -> None:
+    for entry in KEYS:
+        assert entry.where in WHERE, entry
+        name = f"action_{entry.action.split('(')[0]}"
+        assert hasattr(MainScreen, name) or entry.action == "command_palette", name
+
+
+def test_help_names_what_is_of_use() -> None:
+    live, local, replay = help_text(False, False), help_text(True, False), help_text(False, True)
+    assert "kill -9" in local and "kill -9" not in live
+    assert "In a replay" in replay and "In a replay" not in live
+    assert "In the shell" in live and "In the shell" not in replay
+    for entry in KEYS:
+        assert entry.what in help_text(True, False) + replay
