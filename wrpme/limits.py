@@ -120,6 +120,10 @@ LOG_LINE_CHARACTERS_MAX = 2000
 """A longer line of the log is cut."""
 EVENTS_KEPT = 256
 """What a node remembers of its own history for ``story``."""
+HAPPENINGS_KEPT = 1000
+"""What a node remembers to tell it to those who watch."""
+LOG_LINES_KEPT = 200
+"""Of the log: what ``GetLog`` answers."""
 
 # --- the client and the shell ----------------------------------------------------------------------------------------
 CLIENT_WRITE_BYTES = 256 * 1024
@@ -152,6 +156,30 @@ LOCAL_ASK_SECONDS = 0.05
 
 SWITCH_SECONDS = 0.0002
 """How long the loop may keep the disk's thread from telling that a batch is written."""
+
+# --- the dashboard ---------------------------------------------------------------------------------------------------
+STALE_SECONDS = 1.6
+"""Figures come every half second: three were missed."""
+GRAPH_SECONDS = 300.0
+"""What the graphs of a node span."""
+GRAPH_HOLD_SECONDS = 3.0
+"""How long a value that was told is drawn when none follows."""
+RATE_SECONDS = 2.0
+"""Rates and quantiles are over about so long."""
+COLOURS_USUAL = 16
+"""So many nodes get a colour of their own before one of a node that has left is given again."""
+MOVES_DRAWN_MAX = 8
+"""Copies that run through the ring as comets: those that have most to go."""
+WAY_SECONDS = 6.0
+"""How long the way of a request is shown."""
+RING_FRAME_SECONDS = 0.125
+"""Between two phases of what moves on the ring."""
+EVENTS_SHOWN_MAX = 10_000
+HISTORY_SECONDS_MAX = 1800.0
+HISTORY_BYTES_MAX = 32 * MIB
+"""Of what is remembered; with a large hive its moments are further apart."""
+MOMENT_SECONDS_MIN = 0.1
+"""What happens closer together than this is one moment of the history."""
 
 # --- connections, disk and log of the daemon -------------------------------------------------------------------------
 SESSIONS_OPTION_MAX = 1_000_000
@@ -189,3 +217,42 @@ STARTS_MAX = (1 << 31) - 1
 """So that an incarnation fits into 63 bits."""
 THROTTLE_LINES_MAX = 10
 THROTTLE_SECONDS = 10.0
+
+# --- watching --------------------------------------------------------------------------------------------------------
+WATCHERS_MAX = 64
+"""Of one node; further ones are refused as busy."""
+WATCH_SECONDS = 0.5
+"""How often a watcher is told figures."""
+WATCH_BEHIND_BYTES_MAX = 256 * KIB
+"""A watcher that has not taken so much yet is told nothing more until it has."""
+WATCH_HAPPENINGS_MAX = 1000
+"""What is kept for a watcher that is behind; the oldest beyond it are counted as missed."""
+DISK_LOOK_SECONDS = 5.0
+"""How often the size of the data directory and the free space are looked at."""
+WATCH_SILENT_SECONDS = 2.0
+"""A node that tells nothing for so long is gone, to whoever watches it."""
+WATCH_LATE_SECONDS = 1.0
+"""A view that another node has, and that does not come from where views come from, is asked for after so long."""
+WATCH_THROUGH_SECONDS = 1.0
+"""How often the figures of a node that can't be reached are asked for through another one."""
+WATCH_LOOK_SECONDS = 0.1
+"""How often a watcher looks at its deadlines."""
+WATCH_RETRY_SECONDS_MIN = 0.2
+WATCH_RETRY_SECONDS_MAX = 2.0
+WATCH_ADDRESSES_MAX = 2 * MEMBERS_MAX
+"""That a watcher remembers for the case that all nodes are gone."""
+WATCH_SIGHTINGS_MAX = 20_000
+"""That wait to be read; beyond it figures are left out first, then the oldest happenings."""
+
+# --- the dashboard ---------------------------------------------------------------------------------------------------
+PANE_LINES_MAX = 5000
+"""Of answers in the shell's pane."""
+PANE_LINES_WAITING_MAX = 100
+"""Commands that wait for the one that runs."""
+PANE_ANSWER_BYTES_MAX = 64 * KIB
+"""Of one content so much is shown."""
+STRIPS_CACHED_MAX = 4096
+BEAT_SECONDS = 0.25
+"""How often the dashboard looks what has changed; views and events are shown as they come."""
+TIME_STEP_SECONDS = 5.0
+"""One key press back or forward in time."""
