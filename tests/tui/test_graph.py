@@ -101,12 +101,13 @@ def test_no_peak_is_lost_and_nothing_is_made_up(values: list[float | None], coun
 
 
 def test_what_nobody_told_is_a_gap() -> None:
-    points = [(END - 10, 1.0), (END - 9, None), (END - 5, 2.0)]
+    points = [(END - 20, 9.0), (END - 9, None), (END - 5, 2.0)]
     held = END - 5 + GRAPH_HOLD_SECONDS
     found = columns(points, END - 10, END, 20)
     for at, value in enumerate(found):
         middle = END - 10 + (at + 0.5) / 2
-        assert value == (1.0 if middle < END - 9 else 2.0 if END - 5 < middle < held else None), at
+        assert value == (9.0 if middle < END - 9 else 2.0 if END - 5 < middle < held else None), at
+    assert columns(points, END - 30, END - 20.5, 5) == [None] * 5
 
 
 def test_the_last_value_is_not_held_for_long() -> None:
@@ -114,6 +115,7 @@ def test_the_last_value_is_not_held_for_long() -> None:
     assert latest(points, END - 10) == 7.0 and latest(points, END - 10 + GRAPH_HOLD_SECONDS) == 7.0
     assert latest(points, END) is None and latest(points, END - 11) is None
     assert latest([*points, (END - 1, None)], END) is None
+    assert latest([*points, (END + 1, None)], END) == 7.0, "it held until then"
 
 
 # --- the picture -------------------------------------------------------------------------------------------------

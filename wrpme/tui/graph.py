@@ -8,9 +8,11 @@ line over an area.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from math import ceil, floor
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -90,17 +92,17 @@ def tick_text(value: float, unit: Unit) -> str:
 
 def columns(points: Points, start: float, end: float, count: int) -> list[float | None]:
     """The largest value of each of ``count`` equal stretches of time from ``start`` to ``end``. A value holds until the
-    next point, but at most for ``GRAPH_HOLD_SECONDS``."""
+    next point, the last one for ``GRAPH_HOLD_SECONDS``."""
     found: list[float | None] = [None] * count
     if end <= start:
         return found
     scale = count / (end - start)
-    for index, (at, value) in enumerate(points):
-        if value is None or at > end:
+    begin = max(0, bisect_right(points, start, key=itemgetter(0)) - 1)
+    for index in range(begin, bisect_right(points, end, key=itemgetter(0))):
+        at, value = points[index]
+        if value is None:
             continue
-        until = at + GRAPH_HOLD_SECONDS
-        if index + 1 < len(points):
-            until = min(until, points[index + 1][0])
+        until = points[index + 1][0] if index + 1 < len(points) else at + GRAPH_HOLD_SECONDS
         if until < start:
             continue
         first = max(0, floor((at - start) * scale))
@@ -118,8 +120,10 @@ def known(points: Points, start: float, end: float) -> list[float]:
 
 def latest(points: Points, end: float) -> float | None:
     """The value at ``end``; None where nobody knows it, or nobody any more."""
-    before = [point for point in points if point[0] <= end]
-    return before[-1][1] if before and end - before[-1][0] <= GRAPH_HOLD_SECONDS else None
+    index = bisect_right(points, end, key=itemgetter(0)) - 1
+    if index < 0 or (index + 1 == len(points) and end - points[index][0] > GRAPH_HOLD_SECONDS):
+        return None
+    return points[index][1]
 
 
 # --- drawing -----------------------------------------------------------------------------------------------------
