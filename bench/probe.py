@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bench.callers import Entry
 from wrpme.connection import Connection, dial
 from wrpme.errors import NotFoundError, WrpmeError, from_wire
-from wrpme.messages import Content, Failed, Get, Request, Update
+from wrpme.messages import Content, Failed, Get, Reply, Request, Update
 from wrpme.picture import NodeId, View
 from wrpme.ring import arc_start, hash_of
 from wrpme.view import owner
@@ -68,7 +68,7 @@ class Probes:
         for connection in self._connections:
             connection.close()
 
-    def noticed(self, connection: Connection, epoch: int) -> None:
+    def heard(self, connection: Connection, reply: Reply) -> None:
         """Probes follow no views: they ask nodes that may have to pass them on."""
 
     def closed(self, connection: Connection) -> None:

@@ -9,13 +9,16 @@ from math import inf
 from types import TracebackType
 from typing import Self, TypeVar, Union
 
+import msgspec
+
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.daemon.disk import DirectDisk, Disk
 from wrpme.daemon.log import Log
 from wrpme.daemon.runner import Runner
-from wrpme.effects import Effect, Event, Exit, Received, ReplyTo, SessionClosed, TurnEnded
-from wrpme.messages import Body, Content, Done, Envelope, Get, Reply, Request
-from wrpme.picture import NOBODY
+from wrpme.effects import Effect, Event, Exit, Facts, Received, ReplyTo, SessionClosed, TurnEnded
+from wrpme.happening import Happening
+from wrpme.messages import Body, Content, Done, Envelope, Get, Reply, Request, ViewIs
+from wrpme.picture import NOBODY, View
 from wrpme.store import MemoryStore
 
 PATIENCE_SECONDS = 20.0
@@ -29,6 +32,10 @@ class ScriptedNode:
     def __init__(self) -> None:
         self.wake_at = inf
         self.wall_offset_milliseconds = 0.0
+        self.facts: Callable[[], Facts] = Facts
+        self.happenings: list[Happening] = []
+        self.view: View | None = None
+        self.told_figures = 0
         self.events: list[Event] = []
         self.requests: list[tuple[int, Request]] = []
         self.on_event: Callable[[Event], list[Effect]] = lambda event: []
@@ -48,6 +55,13 @@ class ScriptedNode:
         self.requests.append((session, request))
         self._heard.set()
         return self.on_request(session, request)
+
+    def figures(self, now: float) -> str:
+        self.told_figures += 1
+        return msgspec.json.encode({"told": self.told_figures, **msgspec.structs.asdict(self.facts())}).decode()
+
+    def view_for(self, number: int) -> ViewIs | None:
+        return ViewIs(number, b"n" * 16, self.view) if self.view is not None else None
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Waits until something that the node heard makes it true."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+
+import msgspec
 
 from wrpme import view as views
 from wrpme.council import Council
 from wrpme.errors import UsageError
+from wrpme.figures import Figures
 from wrpme.ground import Ground, Origin
 from wrpme.life import Life
 from wrpme.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text
@@ -19,7 +21,7 @@ class Admin:
     """``status`` gives the figures of this node."""
 
     def __init__(
-        self, ground: Ground, life: Life, council: Council, spread: Spread, status: Callable[[], dict[str, object]]
+        self, ground: Ground, life: Life, council: Council, spread: Spread, status: Callable[[], Figures]
     ) -> None:
         self.ground = ground
         self.life = life
@@ -29,7 +31,7 @@ class Admin:
 
     def get_status(self, origin: Origin, request: GetStatus) -> None:
         """As JSON."""
-        self.ground.reply(origin, Text(request.id, json.dumps(self._status())))
+        self.ground.reply(origin, Text(request.id, msgspec.json.encode(self._status()).decode()))
 
     def get_config(self, origin: Origin, request: GetConfig) -> None:
         """As JSON."""

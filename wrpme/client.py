@@ -10,10 +10,12 @@ because it was changing is sent again until the timeout; what may have been carr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TypeVar
+from weakref import WeakSet
 
 from wrpme import address as addresses
 from wrpme import errors, ring
@@ -36,6 +38,7 @@ from wrpme.messages import (
     RemoveIf,
     Update,
 )
+from wrpme.watching import Watching
 
 R = TypeVar("R")
 Bytes = bytes | bytearray | memoryview
@@ -52,6 +55,7 @@ class Client(Tending):
 
     def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
         super().__init__(Courier(_check_addresses(addresses), _check_timeout(timeout)))
+        self._watchings: WeakSet[Watching] = WeakSet()
 
     async def __aenter__(self) -> Client:
         return self
@@ -62,8 +66,21 @@ class Client(Tending):
         await self.close()
 
     async def close(self) -> None:
-        """Ends all connections; requests in flight get an error."""
+        """Ends all connections; requests in flight get an error, and whoever watches comes to the end."""
+        await asyncio.gather(*(watching.aclose() for watching in self._watchings))
         await self._courier.close()
+
+    def watch(self) -> Watching:
+        """What happens in the hive from now on, for ``async for``: views, happenings and figures of all nodes. See
+        :mod:`wrpme.sightings`; it never fails, and ends with ``aclose()``."""
+        watching = Watching([*self._courier.addresses, *self.known_addresses])
+        self._watchings.add(watching)
+        return watching
+
+    @property
+    def answered_by(self) -> str:
+        """The address of the node that answered the latest request of an entry; empty before the first."""
+        return self._courier.answered_by
 
     # --- entries -------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from wrpme import address as addresses
 from wrpme import errors
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, PING_SECONDS, SILENT_SECONDS_MAX
-from wrpme.messages import READS, Failed, GetView, Notice, Reply, Request
+from wrpme.messages import READS, Failed, GetView, Reply, Request
 
 PING_ID = -1
 
@@ -35,8 +35,8 @@ class Lost(errors.ConnectionError):
 class Owner(Protocol):
     """Who uses connections, and is told what they learn by themselves."""
 
-    def noticed(self, connection: Connection, epoch: int) -> None:
-        """The node has adopted a view of this epoch."""
+    def heard(self, connection: Connection, reply: Reply) -> None:
+        """The node told what no request waits for: a Notice, or what it was asked for with :meth:`Connection.say`."""
 
     def closed(self, connection: Connection) -> None:
         """The connection has ended; all its futures are settled."""
@@ -70,6 +70,11 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and self._reason is None and not self._transport.is_closing()
 
     @property
+    def reason(self) -> errors.WrpmeError:
+        """Why it has ended."""
+        return self._reason or errors.ConnectionError(f"the connection to {self.address} has ended")
+
+    @property
     def in_flight(self) -> int:
         """Requests without a reply yet."""
         return len(self._waiting)
@@ -84,8 +89,7 @@ class Connection(asyncio.Protocol):
         """
         future: asyncio.Future[Reply] = self._loop.create_future()
         if not self.usable:
-            reason = self._reason or errors.ConnectionError(f"the connection to {self.address} has ended")
-            future.set_exception(Lost(reason, sent=False))
+            future.set_exception(Lost(self.reason, sent=False))
             return future
         if not self._waiting:
             self._heard_at = self._loop.time()
@@ -99,6 +103,11 @@ class Connection(asyncio.Protocol):
         elif deadline < self._sweep.when() - CLIENT_SWEEP_SECONDS:
             self._arm_sweep(deadline)
         return future
+
+    def say(self, request: Request) -> None:
+        """Sends what no future waits for: all that is answered goes to the owner."""
+        if self._transport is not None and self.usable:
+            self._transport.write(encode(request))
 
     def close(self, reason: errors.WrpmeError | None = None) -> None:
         """Ends it; requests without a reply get :class:`Lost`."""
@@ -128,10 +137,10 @@ class Connection(asyncio.Protocol):
             if known is not None:
                 if not known[0].done():
                     known[0].set_result(reply)
-            elif type(reply) is Notice:
-                self._owner.noticed(self, reply.epoch)
             elif type(reply) is Failed and reply.id == 0:
                 self.close(errors.from_wire(reply.code, f"{self.address}: {reply.sentence}"))
+            else:
+                self._owner.heard(self, reply)
         if not self._preface_bytes_due and self._reason is None and not self.ready.done():
             self.ready.set_result(None)
 

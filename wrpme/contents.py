@@ -27,9 +27,10 @@ from wrpme.tally import size_of
 
 class Pending:
     """A write that is not acknowledged by all, or not on disk yet. ``batch`` is that of the disk, ``number`` its place
-    among the owner's writes, ``serial`` its place among all that this node made or received."""
+    among the owner's writes, ``serial`` its place among all that this node made or received, ``since`` when whoever
+    waits for the ``reply`` asked."""
 
-    __slots__ = ("batch", "key", "number", "origin", "reply", "serial", "value", "waiters")
+    __slots__ = ("batch", "key", "number", "origin", "reply", "serial", "since", "value", "waiters")
 
     def __init__(self, key: bytes, value: bytes, batch: int, serial: int) -> None:
         self.key = key
@@ -39,6 +40,7 @@ class Pending:
         self.number = 0
         self.origin: Origin | None = None
         self.reply: Reply | None = None
+        self.since = 0.0
         self.waiters: list[Callable[[bool], None]] | None = None
         """Called with True once this write is acknowledged, with False where nobody here will ever know."""
 

@@ -190,7 +190,7 @@ class Council:
                 following = views.apply(view, changes)
         if following is None:
             return None
-        return Proposal(tuple(changes), views.digest(following))
+        return Proposal(tuple(changes), views.digest(following), self.ground.me)
 
     def _propose(self, view: View, value: Proposal | None) -> None:
         if value is None and not self._undecided():

@@ -21,7 +21,7 @@ from wrpme.connection import Connection, Lost, dial
 from wrpme.limits import (
     CLIENT_REQUESTS_MAX, LINK_RETRY_SECONDS_MAX, RETIRED_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN,
 )  # fmt: skip
-from wrpme.messages import READS, Failed, GetView, Reply, Request, ViewIs
+from wrpme.messages import READS, Failed, GetView, Notice, Reply, Request, ViewIs
 from wrpme.picture import State, View
 
 R = TypeVar("R")
@@ -121,6 +121,8 @@ class Courier:
         self.addresses = tuple(addresses)
         self.timeout = timeout
         self.view: View | None = None
+        self.answered_by = ""
+        """The address of the node that answered the latest request of an entry."""
         self._pool = Pool(self)
         self._ids = count(1)
         self._random = random or Random()
@@ -182,6 +184,8 @@ class Courier:
                     last: errors.WrpmeError = lost
                 else:
                     self._answered = True
+                    if position is not None:
+                        self.answered_by = connection.address
                     if isinstance(reply, kind):
                         return reply
                     last = _error_in(reply, connection.address)
@@ -320,10 +324,12 @@ class Courier:
 
     # --- told by connections -------------------------------------------------------------------------------------
 
-    def noticed(self, connection: Connection, epoch: int) -> None:
+    def heard(self, connection: Connection, reply: Reply) -> None:
         """A node that is followed has adopted a view."""
-        self._epoch_told = epoch
-        if self.view is None or epoch > self.view.epoch:
+        if not isinstance(reply, Notice):
+            return
+        self._epoch_told = reply.epoch
+        if self.view is None or reply.epoch > self.view.epoch:
             self._stale = True
         self.epoch_seen.set()
 

@@ -11,6 +11,8 @@ Events and the time go into :class:`wrpme.node.Node`, effects come out as a list
   node passed on goes back in an envelope, on the connection that it came by. If ``valid_until`` has passed on the
   runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
 - ``Say``: a line of the log.
+- ``Tell``: something happened that watchers want to know.
+- ``ToRunner``: a request that the process answers rather than its node: ``Watch``, ``GetLog``.
 - ``Adopted``: followers are told of the new epoch.
 - ``Exit``: the process ends, with that code and, unless planned, a sentence; or it begins anew.
 """
@@ -23,8 +25,9 @@ from typing import Protocol, Union
 
 from msgspec import Struct
 
+from wrpme.happening import Happening
 from wrpme.limits import GRACE_SECONDS
-from wrpme.messages import Envelope, Reply, Request
+from wrpme.messages import Envelope, GetLog, Reply, Request, Watch
 
 # --- events ------------------------------------------------------------------------------------------------------
 
@@ -80,7 +83,9 @@ class Woken(Struct, frozen=True):
 
 class TurnEnded(Struct, frozen=True):
     """All that arrived in this turn of the loop has been handed in: writes gathered so far leave as one batch. The
-    runner says so after any event."""
+    runner says so after any event. ``since`` is when the first of it arrived."""
+
+    since: float = inf
 
 
 class StopAsked(Struct, frozen=True):
@@ -127,6 +132,19 @@ class Say(Struct, frozen=True):
     line: str
 
 
+class Tell(Struct, frozen=True):
+    """Something happened; the node remembers it too."""
+
+    happening: Happening
+
+
+class ToRunner(Struct, frozen=True):
+    """A request for the process of this very node."""
+
+    session: int
+    request: Union[Watch, GetLog]
+
+
 class Adopted(Struct, frozen=True):
     """The node has a new view."""
 
@@ -142,7 +160,7 @@ class Exit(Struct, frozen=True):
     aside: tuple[str, ...] = ()
 
 
-Effect = Union[Persist, Send, ReplyTo, Say, Adopted, Exit]
+Effect = Union[Persist, Send, ReplyTo, Say, Tell, ToRunner, Adopted, Exit]
 
 # --- what the node reads -----------------------------------------------------------------------------------------
 
@@ -156,6 +174,17 @@ class Reader(Protocol):
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with ``low <= key < high``, in order. Closed by exhaustion or by being dropped."""
+
+
+class Facts(Struct, frozen=True):
+    """What only the process knows, for the figures of its node; see :class:`wrpme.figures.Figures`."""
+
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    sessions: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    disk_free_bytes: int = 0
 
 
 class Settings(Struct, frozen=True):

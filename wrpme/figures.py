@@ -37,6 +37,8 @@ class Figures(Struct, frozen=True):
     voter: bool
     id: str = ""
     """In hex."""
+    incarnation: int = 0
+    """Of this life: another one at each start."""
     hive: str = ""
     generation: int = 0
     serving: bool = True

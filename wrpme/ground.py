@@ -15,9 +15,12 @@ from msgspec.structs import replace
 
 from wrpme import view as views
 from wrpme.beacon import Beacons
-from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings
+from wrpme.chronicle import Chronicle
+from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings, Tell
 from wrpme.entries import SETTLED_PREFIX, settled_in, settled_key, settled_value, successor
 from wrpme.errors import WrpmeError
+from wrpme.happening import UNENDED
+from wrpme.latency import Latency
 from wrpme.limits import COPY_SILENCE_SECONDS, EVENTS_KEPT, STREAM_BYTES_USUAL
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.picture import NOBODY, Change, Member, NodeId, View
@@ -43,6 +46,11 @@ class Ground:
         self.wall_offset_milliseconds = 0.0
         self.beacons = Beacons(now)
         self.tally = Tally()
+        self.chronicle = Chronicle()
+        self.latency = Latency()
+        """Of requests of clients on entries."""
+        self.at_once = 0
+        """Requests of clients on entries in this turn that were not put off."""
         self.view: View | None = None
         self.alive: frozenset[NodeId] = frozenset()
         self.lives = False
@@ -84,7 +92,7 @@ class Ground:
         self._held: deque[tuple[int, Callable[[], None]]] = deque()
 
     def wall(self) -> float:
-        """Milliseconds since 1970, for expiry alone."""
+        """Milliseconds since 1970, for expiry and for what is told."""
         return self.now * 1000 + self.wall_offset_milliseconds
 
     def adopt(self, view: View) -> None:
@@ -188,6 +196,32 @@ class Ground:
         """A line of the log."""
         self.story.append(f"{self.now:.3f} {line}")
         self.effects.append(Say(level, line))
+
+    def tell(self, kind: str, sentence: str, node: str = "", seconds: float = UNENDED, level: str = "") -> None:
+        """Something happened here, see :mod:`wrpme.happening`; with a ``level`` it is a line of the log as well."""
+        epoch = self.view.epoch if self.view is not None else 0
+        self.effects.append(Tell(self.chronicle.note(self.wall(), kind, epoch, node, sentence, seconds)))
+        if level:
+            self.say(level, sentence)
+
+    # --- how long it took ----------------------------------------------------------------------------------------
+
+    def put_off(self, origin: Origin) -> float:
+        """A request on an entry is answered later than in this turn; gives its arrival, for :meth:`answered`."""
+        if type(origin) is int:
+            self.at_once -= 1
+        return self.now
+
+    def answered(self, origin: Origin, since: float) -> None:
+        """A request on an entry that was put off is answered now. Whoever passed it on counts it, not this node."""
+        if type(origin) is int:
+            self.latency.add(self.now - since)
+
+    def end_turn(self, since: float) -> None:
+        """What was not put off in this turn, which began at ``since``, is answered now."""
+        if self.at_once:
+            self.latency.add(max(0.0, self.now - since), self.at_once)
+            self.at_once = 0
 
     # --- the disk ------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from wrpme.courier import Courier
 from wrpme.figures import Figures, HiveStatus, NodeStatus, condition_of
 from wrpme.limits import PAGE_ALIASES_MAX, STATUS_SECONDS, VIEW_SECONDS
 from wrpme.messages import (
-    Aliases, Count, Done, GetConfig, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
+    Aliases, Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
 )  # fmt: skip
 from wrpme.picture import Arc, Member, State, View
 
@@ -152,6 +152,16 @@ class Hive:
         member = await self._member_at(address)
         request = GetView(self._courier.next_id())
         return (await self._courier.ask_there(request, ViewIs, member.address, self._courier.deadline())).view
+
+    async def log_of(self, address: str) -> list[str]:
+        """The latest lines of the log of the very node at that address, the oldest first."""
+        member = await self._member_at(address)
+        request = GetLog(self._courier.next_id())
+        reply = await self._courier.ask_there(request, Text, member.address, self._courier.deadline())
+        try:
+            return msgspec.json.decode(reply.text, type=list[str])
+        except msgspec.MsgspecError as error:
+            raise errors.ProtocolError(f"{member.address} answered with no proper log ({error})") from None
 
     async def stop_node(self, address: str) -> None:
         """Planned stop of the node at that address; returns when the stop has begun."""

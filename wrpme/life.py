@@ -9,6 +9,7 @@ from wrpme.consensus import is_quorum
 from wrpme.effects import Exit
 from wrpme.errors import StartError, UnavailableError, UnstableError, WrpmeError
 from wrpme.ground import Ground
+from wrpme.happening import UNENDED
 from wrpme.limits import ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, WAITING_LINE_SECONDS
 from wrpme.messages import Refused, Report
 from wrpme.picture import Back, Change, Down, Join, Leave, NodeId, State, View
@@ -153,7 +154,7 @@ class Life:
         if self.stopping_since is None:
             self.stopping_since = self.ground.now
             self._asked_at = self.ground.now - ASK_SECONDS
-            self.ground.say("info", "stopping: the hive is told first")
+            self._tell("stopping", "stopping: the hive is told first", level="info")
 
     def adopt(self, view: View) -> None:
         """Says what became of this node in the new view."""
@@ -164,16 +165,19 @@ class Life:
                 self._live_since = ground.now
                 ground.beacons.trust_again(ground.now)
                 hive = view.hive.hex()[:8]
-                ground.say("info", f"serving at {ground.settings.address} as node {ground.me.hex()[:8]} of hive {hive}")
+                serving = f"serving at {ground.settings.address} as node {ground.me.hex()[:8]} of hive {hive}"
+                self._tell("serving", serving, ground.now - max(self.started, self._lost_at), "info")
             self.was_live = True
         elif self.was_live and mine is not None and mine.state is State.DOWN and self.stopping_since is None:
             self.was_live = False
             self._flaps = self._flaps + 1 if ground.now - self._live_since < FLAP_SECONDS_MAX else 1
             self._lost_at = ground.now
-            ground.say("warning", "the hive took this node for dead; it serves nothing until it is taken back")
+            dead = "the hive took this node for dead; it serves nothing until it is taken back"
+            self._tell("cut_off", dead, ground.now - self._live_since, "warning")
         elif self.was_live and mine is None and not self.leaving:
             self.was_live = False
-            ground.say("warning", "the hive did not wait for this node any longer; it joins as a new member")
+            dropped = "the hive did not wait for this node any longer; it joins as a new member"
+            self._tell("cut_off", dropped, ground.now - self._live_since, "warning")
 
     def on_refused(self, message: Refused) -> None:
         """Another node would not listen."""
@@ -207,13 +211,17 @@ class Life:
 
     def _say_quorum(self) -> None:
         """When it is lost, and when it is there again."""
-        missing = self.quorum()
-        if bool(missing) is (self._without_quorum_since is None):
-            self._without_quorum_since = self.ground.now if missing else None
-            if missing:
-                self.ground.say("warning", f"no change of the hive can be decided: {missing}")
-            else:
-                self.ground.say("info", "this node sees a quorum again")
+        missing, since, now = self.quorum(), self._without_quorum_since, self.ground.now
+        if missing and since is None:
+            self._without_quorum_since = now
+            self._tell("quorum_lost", f"no change of the hive can be decided: {missing}", level="warning")
+        elif not missing and since is not None:
+            self._without_quorum_since = None
+            self._tell("quorum", "this node sees a quorum again", now - since, "info")
+
+    def _tell(self, kind: str, sentence: str, seconds: float = UNENDED, level: str = "") -> None:
+        """About this node itself."""
+        self.ground.tell(kind, sentence, self.ground.settings.address, seconds, level)
 
     def not_serving(self) -> WrpmeError | None:
         """Why this node serves nothing now; None if it does."""

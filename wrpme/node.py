@@ -6,9 +6,11 @@ client that depends on something that is not on disk yet: that waits in :class:`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
+
+import msgspec
 
 from wrpme import ring
 from wrpme import view as views
@@ -16,26 +18,32 @@ from wrpme.activation import accepts
 from wrpme.admin import Admin
 from wrpme.council import Council
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, ReplyTo, Requested,
-    SessionClosed, Settings, StopAsked, TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, ReplyTo,
+    Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
 from wrpme.errors import StartError
+from wrpme.figures import Figures
 from wrpme.ground import Ground, Origin
+from wrpme.happening import Happening
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.messages import (
     AskView, Beacon, BeaconAck, Committed, Complaint, Count, Envelope, ForgetNode, Forward, Forwarded, GetConfig,
     GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, Refused, RemoveAll, Report, Request, StopNode,
-    StreamAcks, Streams, Tail, VerifyArc, WholeView,
+    StreamAcks, Streams, Tail, VerifyArc, ViewIs, WholeView,
 )  # fmt: skip
-from wrpme.picture import Activated, Back, Change, Down, Forget, Join, Leave, NodeId, State, Synced, View
+from wrpme.picture import Activated, Back, Change, Down, Forget, Join, Leave, Member, NodeId, Synced, View
 from wrpme.router import Router
 from wrpme.spread import Spread
 from wrpme.status import figures
 from wrpme.table import Table
 
 _HOT = {Forward, Forwarded, Streams, StreamAcks}
+_LOGGED = {
+    "joined", "back", "restarted", "stopped", "down", "leaving", "left", "expelled", "forgotten", "recovered",
+}  # fmt: skip
+"""What happens to the hive and is worth a line of the log."""
 _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAcks, Complaint)
 """Bodies that count only from the very incarnation that the view has."""
 
@@ -52,7 +60,8 @@ def _may_ask(source: NodeId, change: Change) -> bool:
 
 
 class Node:
-    """``wall_offset_milliseconds`` is set by the runner: the wall clock in milliseconds less 1000 x ``now``."""
+    """``wall_offset_milliseconds`` is set by the runner: the wall clock in milliseconds less 1000 x ``now``; and
+    ``facts``, which gives what only the process knows."""
 
     def __init__(self, settings: Settings, reader: Reader, now: float) -> None:
         self.settings = settings
@@ -76,7 +85,10 @@ class Node:
         }
         self.router = Router(self.ground, self.table, self.life.not_serving, self.life.quorum, local)
         self.ground.quorum = self.life.lasting_loss
+        self.facts: Callable[[], Facts] = Facts
         self.wake_at = now
+        self._suspected: dict[NodeId, float] = {}
+        """Neighbours that this node misses, and since when."""
         self._again_at = now
         self._early_beacons: dict[NodeId, Envelope] = {}
 
@@ -112,6 +124,11 @@ class Node:
             )  # fmt: skip
             self.ground.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
             self.spread.learn(view)
+            copies = "1 copy" if view.replication == 1 else f"{view.replication} copies"
+            words = f"{settings.address} founds the hive, which keeps {copies} of each entry"
+            wall, address = self.ground.wall(), settings.address
+            founded = self.ground.chronicle.note(wall, "founded", view.epoch, address, words, hive=True)
+            self.ground.effects.append(Tell(founded))
         self._tick()
         return self._finish()
 
@@ -128,6 +145,7 @@ class Node:
         ground, view = self.ground, self.view
         ground.now = now
         if isinstance(event, TurnEnded):
+            ground.end_turn(event.since)
             self.table.end_turn(ground.disk_is_free)  # before the disk: what is acknowledged was handed to every copy
             ground.flush()
         elif isinstance(event, Persisted):
@@ -212,6 +230,8 @@ class Node:
             self._watch()
             for node in ground.beacons.beacon(now):
                 ground.send(node, Beacon(now))
+            if again:
+                self._note_silence()
             if again and ground.lives:
                 self._complain()
         self.table.tick(again)
@@ -242,6 +262,20 @@ class Node:
         at = ids.index(ground.me)
         found |= {ids[at - 1], ids[(at + 1) % len(ids)]}
         return found - {ground.me}
+
+    def _note_silence(self) -> None:
+        """Tells whom this node misses, and who is heard again; one that died or is no neighbour now is let be."""
+        ground, now = self.ground, self.ground.now
+        silent = {node for node in ground.beacons.silent(now) if node in ground.alive} if ground.lives else set()
+        for node in sorted(silent.difference(self._suspected)):
+            age, address = ground.beacons.age(node, now), ground.address_of(node)
+            self._suspected[node] = now - age
+            ground.tell("suspected", f"no sign of {address} for {age:.1f} s", address)
+        for node in [node for node in self._suspected if node not in silent]:
+            since = self._suspected.pop(node)
+            if ground.lives and node in ground.alive and node in ground.beacons.neighbours:
+                address = ground.address_of(node)
+                ground.tell("heard", f"{address} is heard again", address, now - since)
 
     def _complain(self) -> None:
         ground, view = self.ground, self.ground.view
@@ -367,10 +401,11 @@ class Node:
     # --- views ---------------------------------------------------------------------------------------------------
 
     def _adopt(self, before: View | None, view: View, tell: bool) -> None:
-        ground = self.ground
+        ground, known = self.ground, self.ground.members
         ground.adopt(view)
         ground.effects.append(Adopted(view.epoch))
-        self._say_changes(before, view)
+        self._tell_changes(before, view)
+        self._forget_former_lives(known)
         self.council.adopt(view)
         self._watch()
         ground.beacons.due = ground.now
@@ -383,33 +418,43 @@ class Node:
         self.router.adopt(self.spread.stopping(view))
         self._again_at = ground.now + ASK_SECONDS
 
-    def _say_changes(self, before: View | None, view: View) -> None:
-        ground = self.ground
-        words = {0: "is up", 1: "is leaving", 2: "is down"}
-        planned = self.spread.stopping(view)
-        for member in view.members:
-            known = views.member(before, member.id) if before else None
-            if known is None and before is not None:
-                ground.say("info", f"view {view.epoch}: {member.address} joined")
-            elif known is not None and known.state != member.state:
-                word = "has stopped as planned" if member.id in planned else words[int(member.state)]
-                ground.say("info", f"view {view.epoch}: {member.address} {word}")
-            elif known is not None and known.incarnation != member.incarnation:
-                ground.beacons.forget(member.id, ground.now)
-                ground.say("info", f"view {view.epoch}: {member.address} has started again")
-        for gone in before.members if before else ():
-            if gone.id not in ground.members:
-                word = "has left" if gone.state is State.LEAVING else "is not waited for any longer, and no member now"
-                ground.say("info", f"view {view.epoch}: {gone.address} {word}")
-        condition = views.condition(view)
-        if before is None or views.condition(before) != condition:
+    def _tell_changes(self, before: View | None, view: View) -> None:
+        """To those who watch, and the log."""
+        ground, chronicle = self.ground, self.ground.chronicle
+        former, proposal = chronicle.condition, self.spread.proposal_of(view)
+        for happening in chronicle.adopt(before, view, proposal, ground.now, ground.wall()):
+            ground.effects.append(Tell(happening))
+            if happening.kind in _LOGGED:
+                ground.say("info", f"view {view.epoch}: {happening.sentence}")
+        condition = chronicle.condition
+        if condition != former:
             ground.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")
+
+    def _forget_former_lives(self, known: dict[NodeId, Member]) -> None:
+        for member in self.ground.members.values():
+            old = known.get(member.id)
+            if old is not None and old.state == member.state and old.incarnation != member.incarnation:
+                self.ground.beacons.forget(member.id, self.ground.now)
 
     # --- about this node -----------------------------------------------------------------------------------------
 
-    def status(self) -> dict[str, object]:
+    def status(self) -> Figures:
         """Figures of this node; see :mod:`wrpme.status`."""
-        return figures(self.ground, self.table, self.council, self.life, self.router)
+        return figures(self.ground, self.table, self.council, self.life, self.router, self.facts())
+
+    def figures(self, now: float) -> str:
+        """The same at the time ``now``, as JSON."""
+        self.ground.now = now
+        return msgspec.json.encode(self.status()).decode()
+
+    def view_for(self, number: int) -> ViewIs | None:
+        """The answer to a request of that id for the view; None where there is none yet."""
+        return ViewIs(number, self.ground.me, self.view) if self.view is not None else None
+
+    @property
+    def happenings(self) -> Sequence[Happening]:
+        """What this node remembers, the oldest first."""
+        return self.ground.chronicle.kept
 
     def serves(self, position: int, now: float) -> bool:
         """Whether this node would answer a ``get`` for that position now, from its own copy."""

@@ -139,10 +139,12 @@ Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget]
 
 
 class Proposal(Struct, frozen=True, array_like=True):
-    """What Paxos decides: the changes that make the next view, and the digest of the result."""
+    """What Paxos decides: the changes that make the next view, and the digest of the result. ``proposer`` is the node
+    that made it, for those who want to know."""
 
     changes: tuple[Change, ...]
     digest: bytes
+    proposer: NodeId = NOBODY
 
 
 class Ballot(Struct, frozen=True, array_like=True, order=True):

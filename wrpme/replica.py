@@ -113,7 +113,10 @@ class Replica(Contents):
         pending.waiters.append(then)
 
     def _later(self, origin: Origin, reply: Reply) -> Callable[[bool], None]:
+        since = self.ground.put_off(origin)
+
         def answer(acknowledged: bool) -> None:
+            self.ground.answered(origin, since)
             if acknowledged:
                 self.ground.reply(origin, reply, self.lease_until())
             else:
@@ -158,7 +161,8 @@ class Replica(Contents):
         value = removal(version) if content is None else value_of(version, expiry, content)
         pending = self.apply(key, value, held)
         pending.number = self.sequence
-        pending.origin, pending.reply = origin, reply
+        if origin is not None:
+            pending.origin, pending.reply, pending.since = origin, reply, self.ground.put_off(origin)
         self.queue.append(pending)
         self.pending_bytes += len(value)
         self.ground.touched[self] = None
@@ -211,6 +215,7 @@ class Replica(Contents):
             self.pending_bytes -= len(pending.value)
             self.unshadow(pending)
             if pending.reply is not None and pending.origin is not None:
+                ground.answered(pending.origin, pending.since)
                 ground.reply(pending.origin, pending.reply)
             if pending.waiters is not None:
                 for waiter in pending.waiters:
@@ -296,6 +301,7 @@ class Replica(Contents):
         here knows, but for writes of versions from ``taken_from`` on, of which the owner says so."""
         for pending in [*self.owed, *self.queue]:
             if pending.reply is not None and pending.origin is not None:
+                self.ground.answered(pending.origin, pending.since)
                 taken = taken_from is not None and version_in(pending.value)[0] >= taken_from
                 if taken or not self._doubtful:
                     self.ground.reply(pending.origin, pending.reply)

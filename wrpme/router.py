@@ -11,14 +11,15 @@ from typing import Any
 
 import msgspec
 
+from wrpme.effects import ToRunner
 from wrpme.entries import key_of
 from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError
 from wrpme.ground import Ground, Origin
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX, STOP_SECONDS_MAX
 from wrpme.messages import (
-    READS, Beacon, Cas, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry, GetRemove,
+    READS, Beacon, Cas, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry, GetLog, GetRemove,
     GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf,
-    Reply, Request, StopNode, Update, VerifyArc, ViewIs,
+    Reply, Request, StopNode, Update, VerifyArc, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.picture import NOBODY, Arc, NodeId, State
 from wrpme.replica import Role
@@ -29,6 +30,10 @@ _WITH_CONTENT = (Put, Update, GetUpdate, Cas)
 _WITH_COMPARAND = (Cas, RemoveIf)
 _ENTRIES = (Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry)
 _TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc)
+
+
+_Passed = tuple[Origin, int, NodeId, bool, float]
+"""Who asked under which id, who answers, whether it changes nothing, and when it came; below 0: not about an entry."""
 
 
 class Router:
@@ -48,27 +53,37 @@ class Router:
         self._not_serving = not_serving
         self._quorum = quorum
         self._local = local
-        self._forwards: dict[int, tuple[Origin, int, NodeId, bool]] = {}
+        self._forwards: dict[int, _Passed] = {}
         self._stopping: dict[NodeId, float] = {}
         """Nodes that stop as planned, and until when they may still answer."""
         self._number = 0
-        self.requests: dict[type[Any], int] = {}
-        """How many of each kind were asked here, also those that were passed on."""
+        self.requests: dict[type[Any], int] = dict.fromkeys(_ENTRIES, 0)
+        """How many of each kind clients asked here, also those that were passed on."""
 
     # --- requests ------------------------------------------------------------------------------------------------
 
     def request(self, origin: Origin, request: Request) -> None:
         """Answers, now or later, or passes on."""
         kind = type(request)
-        self.requests[kind] = self.requests.get(kind, 0) + 1
         if isinstance(request, _ENTRIES):
+            if type(origin) is int:
+                self.requests[kind] += 1
+                self.ground.at_once += 1
             self._for_entry(origin, request)
-        elif isinstance(request, _TO_NODES):
+            return
+        if type(origin) is int:
+            self.requests[kind] = self.requests.get(kind, 0) + 1
+        if isinstance(request, _TO_NODES):
             self._for_node(origin, request)
         elif isinstance(request, GetView):
             self._get_view(origin, request)
         elif isinstance(request, ForgetNode | Recover):
             self._local[kind](origin, request)
+        elif isinstance(origin, int):
+            self.ground.effects.append(ToRunner(origin, request))
+        else:
+            own = UsageError("a watch, and the log, are asked for at the very node: nobody passes that on")
+            self.ground.fail(origin, request.id, own)
 
     def _for_entry(self, origin: Origin, request: EntryRequest) -> None:
         try:
@@ -151,7 +166,8 @@ class Router:
             ground.fail(origin, request.id, busy)
             return
         self._number += 1
-        self._forwards[self._number] = (origin, request.id, node, isinstance(request, READS))
+        since = ground.put_off(origin) if isinstance(request, _ENTRIES) else -1.0
+        self._forwards[self._number] = (origin, request.id, node, isinstance(request, READS), since)
         ground.send(node, Forward(msgspec.structs.replace(request, id=self._number)))
 
     def _unreachable(self, address: str) -> WrpmeError:
@@ -167,7 +183,12 @@ class Router:
         known = self._forwards.get(reply.id)
         if known is not None and known[2] == source:
             del self._forwards[reply.id]
+            self._note_answer(known)
             self.ground.reply(known[0], msgspec.structs.replace(reply, id=known[1]))
+
+    def _note_answer(self, passed: _Passed) -> None:
+        if passed[4] >= 0:
+            self.ground.answered(passed[0], passed[4])
 
     def on_link_down(self, address: str, was_up: bool) -> None:
         """What was passed on over that link may be lost; ``was_up``: it may have left at all."""
@@ -192,10 +213,12 @@ class Router:
             self.adopt(())
 
     def _give_up(self, lost: Callable[[NodeId], bool], was_sent: bool) -> None:
-        for number, (origin, request_id, node, is_read) in list(self._forwards.items()):
+        for number, passed in list(self._forwards.items()):
+            origin, request_id, node, is_read, _ = passed
             if not lost(node):
                 continue
             del self._forwards[number]
+            self._note_answer(passed)
             address = self.ground.address_of(node)
             if is_read or not was_sent:
                 error: WrpmeError = UnstableError(f"the connection to {address} broke; nothing was changed, try again")

@@ -95,10 +95,15 @@ class Spread:
         else:
             self.ground.send(source, AskView())
 
+    def proposal_of(self, view: View) -> Proposal | None:
+        """What made this view of the one before; None where this node does not know."""
+        last = self._last_proposal
+        return last[1] if last is not None and last[0] == view.epoch else None
+
     def stopping(self, view: View) -> set[NodeId]:
         """Who went down in this view as planned."""
-        last = self._last_proposal
-        changes = last[1].changes if last is not None and last[0] == view.epoch else ()
+        proposal = self.proposal_of(view)
+        changes = proposal.changes if proposal is not None else ()
         return {change.node for change in changes if isinstance(change, Down) and change.planned}
 
     # --- telling -------------------------------------------------------------------------------------------------

@@ -1,60 +1,99 @@
-"""The figures of a node, as ``node_status`` shows them."""
+"""The figures of a node, as ``node_status`` and those who watch see them."""
 
 from __future__ import annotations
 
+from math import inf
+
 from wrpme import __version__
 from wrpme.council import Council
+from wrpme.effects import Facts
+from wrpme.figures import Copy, Figures, Neighbour
 from wrpme.ground import Ground
 from wrpme.life import Life
 from wrpme.limits import SLOTS
-from wrpme.replica import Role
+from wrpme.replica import Replica, Role
+from wrpme.ring import SLOT
 from wrpme.router import Router
 from wrpme.table import Table
 from wrpme.view import lacks_copies
 
 
-def figures(ground: Ground, table: Table, council: Council, life: Life, router: Router) -> dict[str, object]:
-    """Ready for JSON: ids in hex, times in seconds, shares from 0 to 1, entries and bytes of the arcs owned here."""
-    view = ground.view
+class _Sums:
+    """Over all replicas, in one pass."""
+
+    def __init__(self, ground: Ground, table: Table) -> None:
+        self.slots = self.entries = self.bytes = self.copies = self.risky = self.at_risk = 0
+        self.lease = inf
+        self.sent: list[Copy] = []
+        self.received: list[Copy] = []
+        for replica in table.mine:
+            role = replica.role
+            if role in (Role.OWNER, Role.ASLEEP):
+                self._add_owned(ground, replica)
+            elif role is Role.HOLDER:
+                self.copies += replica.counts()[0]
+            sink = replica.sink
+            if sink is not None and role is Role.INCOMING:
+                self.received.append(_copy(replica, ground.address_of(sink.source), sink.done()))
+            for copy in replica.copies.values():
+                if copy.node in replica.arc.incoming:
+                    self.sent.append(_copy(replica, ground.address_of(copy.node), copy.done()))
+
+    def _add_owned(self, ground: Ground, replica: Replica) -> None:
+        slots = (replica.arc.end + 1 - replica.first) // SLOT
+        entries, size = replica.counts()
+        self.slots += slots
+        self.entries += entries
+        self.bytes += size
+        if replica.role is Role.OWNER:
+            self.lease = min(self.lease, replica.lease_until())
+            if lacks_copies(replica.arc, ground.alive):
+                self.risky += slots
+                self.at_risk += entries
+
+
+def _copy(replica: Replica, peer: str, done: float) -> Copy:
+    return Copy(f"{replica.arc.end:016x}", peer, round(done, 4))
+
+
+def figures(ground: Ground, table: Table, council: Council, life: Life, router: Router, facts: Facts) -> Figures:
+    """As of this moment. Entries and bytes are those of the arcs owned here."""
+    view, now, beacons = ground.view, ground.now, ground.beacons
     mine = ground.members.get(ground.me)
-    slots, entries, size = table.figures(lambda replica: replica.role in (Role.OWNER, Role.ASLEEP))
-    _, copies, _ = table.figures(lambda replica: replica.role is Role.HOLDER)
-    risky, at_risk, _ = table.figures(
-        lambda replica: replica.role is Role.OWNER and view is not None and lacks_copies(replica.arc, ground.alive)
+    sums = _Sums(ground, table)
+    return Figures(
+        address=ground.settings.address,
+        id=ground.me.hex(),
+        incarnation=ground.settings.incarnation,
+        hive=view.hive.hex() if view else "",
+        generation=view.generation if view else 0,
+        epoch=view.epoch if view else 0,
+        state=mine.state.name.lower() if mine else "joining",
+        serving=ground.lives,
+        version=__version__,
+        uptime_seconds=round(now - life.started, 1),
+        share=sums.slots / SLOTS,
+        entries=sums.entries,
+        bytes=sums.bytes,
+        copies=sums.copies,
+        at_risk_share=sums.risky / SLOTS,
+        at_risk_entries=sums.at_risk,
+        grace_seconds=ground.settings.grace_seconds,
+        voter=council.is_voter,
+        suspected=tuple(ground.address_of(node) for node in beacons.silent(now)),
+        quorum=life.quorum(),
+        copies_out=tuple(sums.sent),
+        copies_in=tuple(sums.received),
+        operations={kind.__name__: count for kind, count in router.requests.items() if count},
+        latency=ground.latency.pairs(),
+        received_bytes=facts.received_bytes,
+        sent_bytes=facts.sent_bytes,
+        sessions=facts.sessions,
+        memory_bytes=facts.memory_bytes,
+        disk_bytes=facts.disk_bytes,
+        disk_free_bytes=facts.disk_free_bytes,
+        lease_seconds=None if sums.lease == inf else round(max(0.0, sums.lease - now), 3),
+        neighbours=tuple(
+            Neighbour(ground.address_of(node), round(beacons.age(node, now), 3)) for node in beacons.neighbours
+        ),
     )
-    return {
-        "address": ground.settings.address,
-        "id": ground.me.hex(),
-        "hive": view.hive.hex() if view else "",
-        "generation": view.generation if view else 0,
-        "epoch": view.epoch if view else 0,
-        "state": mine.state.name.lower() if mine else "joining",
-        "serving": ground.lives,
-        "version": __version__,
-        "uptime_seconds": round(ground.now - life.started, 1),
-        "share": slots / SLOTS,
-        "entries": entries,
-        "bytes": size,
-        "copies": copies,
-        "at_risk_share": risky / SLOTS,
-        "at_risk_entries": at_risk,
-        "grace_seconds": ground.settings.grace_seconds,
-        "voter": council.is_voter,
-        "suspected": [ground.address_of(node) for node in ground.beacons.silent(ground.now)],
-        "quorum": life.quorum(),
-        "copies_out": [
-            {"end": f"{copy.replica.arc.end:016x}", "peer": ground.address_of(copy.node), "done": copy.done()}
-            for copy in table.copies()
-            if copy.node in copy.replica.arc.incoming
-        ],
-        "copies_in": [
-            {
-                "end": f"{replica.arc.end:016x}",
-                "peer": ground.address_of(replica.sink.source),
-                "done": replica.sink.done(),
-            }
-            for replica in table.mine
-            if replica.sink is not None and replica.role is Role.INCOMING
-        ],
-        "operations": {kind.__name__: count for kind, count in router.requests.items()},
-    }

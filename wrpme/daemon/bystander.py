@@ -6,12 +6,14 @@ To the hive it is a node that is down. Whether there is space again is for :mod:
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from math import inf
 
-from wrpme.effects import Effect, Event, Exit, ReplyTo, Requested, StopAsked
+from wrpme.effects import Effect, Event, Exit, Facts, ReplyTo, Requested, StopAsked, ToRunner
 from wrpme.errors import DiskFullError
+from wrpme.happening import Happening
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
-from wrpme.messages import Failed, Request
+from wrpme.messages import Failed, GetLog, Request, ViewIs
 
 
 class Bystander:
@@ -20,6 +22,8 @@ class Bystander:
     def __init__(self, sentence: str) -> None:
         self.wake_at = inf
         self.wall_offset_milliseconds = 0.0
+        self.facts: Callable[[], Facts] = Facts
+        self.happenings: Sequence[Happening] = ()
         self._sentence = sentence
 
     def start(self, now: float) -> list[Effect]:
@@ -35,8 +39,18 @@ class Bystander:
         return []
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
-        """Says why not."""
+        """Says why not; only the log is told, as nobody may need it more."""
+        if isinstance(request, GetLog):
+            return [ToRunner(session, request)]
         return [ReplyTo(session, Failed(request.id, DiskFullError.code, self._sentence))]
+
+    def figures(self, now: float) -> str:
+        """There are none, and nobody watches: that is declined too."""
+        return ""
+
+    def view_for(self, number: int) -> ViewIs | None:
+        """There is none."""
+        return None
 
 
 def free_bytes(directory: str) -> int | None:

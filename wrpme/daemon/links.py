@@ -234,6 +234,7 @@ class Lane(Wire):
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return
+        self.host.received_bytes += len(data)
         try:
             messages = self._decoder.feed(data)
         except WrpmeError as error:

@@ -26,6 +26,7 @@ from wrpme.daemon.homecoming import Home, Keeper
 from wrpme.daemon.identity import Identity
 from wrpme.daemon.listen import room_for_clients
 from wrpme.daemon.log import Log
+from wrpme.daemon.machine import Machine
 from wrpme.daemon.runner import NodeLike, Runner
 from wrpme.effects import Exit, Settings
 from wrpme.entries import VIEW_KEY
@@ -62,6 +63,7 @@ class Lives:
         self._log = log
         self._clock = _clock()
         self._clients_max = room_for_clients(config.sessions)
+        self._machine = Machine("" if config.transient else config.root)
         self._runner: Runner | None = None
         self._stopped = asyncio.Event()
         self._fenced_to: tuple[str, ...] = ()
@@ -80,7 +82,14 @@ class Lives:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._log.reopen)
+        try:
+            return await self._all()
+        finally:
+            self._machine.close()
+
+    async def _all(self) -> Exit:
         opened = await self._begin()
+        self._machine.start()
         while isinstance(opened, Opened):
             if self._stopped.is_set():
                 return Exit(0)
@@ -215,6 +224,7 @@ class Lives:
             clients_max=self._clients_max,
             sync=self._config.sync,
             adopted=adopted,
+            facts=self._machine.facts,
         )
 
     async def _admit(self, runner: Runner) -> list[asyncio.Server]:

@@ -10,11 +10,12 @@ import os
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
 from wrpme.errors import StartError
-from wrpme.limits import LOG_LINE_CHARACTERS_MAX, THROTTLE_LINES_MAX, THROTTLE_SECONDS
+from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS
 
 LEVELS = ("debug", "info", "warning", "error")
 _SHOWN = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERROR"}
@@ -22,12 +23,13 @@ STDERR = 2
 
 
 class Log:
-    """Lines below ``level`` are left out; ``path`` is empty for no file."""
+    """Lines below ``level`` are left out; ``path`` is empty for no file. The last lines are ``kept`` in any case."""
 
     def __init__(self, path: str = "", console: bool = False, level: str = "info") -> None:
         self._path = path
         self._console = console
         self._least = LEVELS.index(level)
+        self.kept: deque[str] = deque(maxlen=LOG_LINES_KEPT)
         self._file = -1
         if path:
             try:
@@ -63,11 +65,13 @@ class Log:
             self.say("info", "the log file was reopened")
 
     def _write(self, level: str, line: str, console: bool) -> None:
-        if LEVELS.index(level) < self._least or not (console or self._file >= 0):
+        if LEVELS.index(level) < self._least:
             return
         now = time.time()
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-        whole = f"{stamp}.{int(now * 1000) % 1000:03d} {_SHOWN[level]} {one_line(line)}\n"
+        shown = f"{stamp}.{int(now * 1000) % 1000:03d} {_SHOWN[level]} {one_line(line)}"
+        self.kept.append(shown)
+        whole = f"{shown}\n"
         if self._file >= 0:
             _put(self._file, whole)
         if console:

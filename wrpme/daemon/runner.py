@@ -21,26 +21,28 @@ from wrpme.daemon.disk import Disk, is_expected
 from wrpme.daemon.links import Links
 from wrpme.daemon.log import Log
 from wrpme.daemon.server import Server
+from wrpme.daemon.watchers import Watched, Watchers
 from wrpme.daemon.wire import Wire
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received, ReplyTo, Say, Send,
-    SessionClosed, StopAsked, TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received, ReplyTo, Say,
+    Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import DamagedError, DiskFullError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
     CLOSE_SECONDS_MAX, DRAIN_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX,
     WALL_CLOCK_SECONDS,
 )  # fmt: skip
-from wrpme.messages import Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request
+from wrpme.messages import Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch
 
 STOPPED = "this node has stopped; nothing was changed, try another node"
 
 
-class NodeLike(Protocol):
+class NodeLike(Watched, Protocol):
     """:class:`wrpme.node.Node`, as far as it is run here."""
 
     wake_at: float
     wall_offset_milliseconds: float
+    facts: Callable[[], Facts]
 
     def start(self, now: float) -> list[Effect]: ...
 
@@ -54,6 +56,7 @@ class Runner:
 
     ``clock`` gives seconds that only grow, also while the machine sleeps; ``wall`` gives seconds since 1970. With
     ``sync`` off the disk is waited for only where the node insists. ``adopted`` is called after each new view.
+    ``facts`` are those of the process and its disk, for the figures of the node.
     ``finished`` gets the effect that ends it all; ``trouble`` is then the failure of the disk that ended it, where it
     is one that the process can do something about.
     """
@@ -69,10 +72,12 @@ class Runner:
         clients_max: int,
         sync: bool = True,
         adopted: Callable[[], None] = lambda: None,
+        facts: Callable[[], Facts] = Facts,
     ) -> None:
         self.clock = clock
         self.say = log.say
         self.dirty: list[Wire] = []
+        self.received_bytes = self.sent_bytes = 0
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
         self.server = Server(self, numbers, clients_max)
@@ -80,6 +85,9 @@ class Runner:
         self.trouble: DiskFullError | DamagedError | None = None
         self._adopted = adopted
         self._node = node
+        self._facts = facts
+        node.facts = self._all_facts
+        self._watchers = Watchers(self, node)
         self._disk = disk
         self._log = log
         self._wall = wall
@@ -88,6 +96,7 @@ class Runner:
         self._wires: dict[int, Wire] = {}
         self._followers: dict[int, Wire] = {}
         self._turn_due = False
+        self._turn_since = 0.0
         self._over = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = inf
@@ -114,7 +123,8 @@ class Runner:
         self._over = True
         if self._alarm is not None:
             self._alarm.cancel()
-        self._flush()
+        self._watchers.close()
+        self.flush()
         await self.links.close()
         farewell = b""
         if self.server.clients and self.finished.done() and self.finished.result().code == 0:
@@ -137,6 +147,7 @@ class Runner:
         """See :class:`wrpme.daemon.wire.Host`."""
         self._wires.pop(wire.number, None)
         self._followers.pop(wire.number, None)
+        self._watchers.forget(wire.number)
         self._handle(SessionClosed(wire.number))
 
     def link_event(self, event: LinkUp | LinkDown) -> None:
@@ -169,7 +180,7 @@ class Runner:
         except Exception as error:
             self.defect(error)
         if not self._turn_due:
-            self._turn_due = True
+            self._turn_due, self._turn_since = True, now
             self._loop.call_soon(self._end_turn)
         return done or 1
 
@@ -185,7 +196,7 @@ class Runner:
                     for effect in self._node.handle(Received(wire.number, message), self.clock()):
                         if isinstance(effect, ReplyTo):
                             self._reply(effect)
-            self._flush()
+            self.flush()
         return len(messages)
 
     # --- events --------------------------------------------------------------------------------------------------
@@ -197,14 +208,14 @@ class Runner:
         """Calls the node and carries out what it answers; the turn ends soon."""
         if self._over:
             return
+        now = self.clock()
         try:
-            now = self.clock()
             for effect in call(now):
                 self._carry_out(effect, now)
         except Exception as error:
             self.defect(error)
         if not self._turn_due:
-            self._turn_due = True
+            self._turn_due, self._turn_since = True, now
             self._loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
@@ -213,14 +224,16 @@ class Runner:
             return
         try:
             now = self.clock()
-            for effect in self._node.handle(TurnEnded(), now):
+            for effect in self._node.handle(TurnEnded(self._turn_since), now):
                 self._carry_out(effect, now)
+            self._watchers.end_turn()
         except Exception as error:
             self.defect(error)
-        self._flush()
+        self.flush()
         self._set_alarm()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """What was put on wires leaves."""
         dirty, self.dirty = self.dirty, []
         for wire in dirty:
             wire.flush()
@@ -269,11 +282,16 @@ class Runner:
             self._disk.write(effect.operations, sync, lambda failure: self._written(batch, failure))
         elif isinstance(effect, Say):
             self.say(effect.level, effect.line)
+        elif isinstance(effect, Tell):
+            self._watchers.happened(effect.happening)
+        elif isinstance(effect, ToRunner):
+            self._answer(effect)
         elif isinstance(effect, Adopted):
             notice = encode(Notice(0, effect.epoch))
             for wire in self._followers.values():
                 wire.waiting += 1  # it answers no request
                 wire.put(notice)
+            self._watchers.adopted()
             self._adopted()
         elif isinstance(effect, Exit):
             self._finish(effect)
@@ -295,6 +313,25 @@ class Runner:
             wire.put(frame)
         else:
             wire.put_until(frame, effect.valid_until, encode(lapsed(reply)))
+
+    def _answer(self, effect: ToRunner) -> None:
+        """What is asked of the process rather than of its node."""
+        wire, request = self._wires.get(effect.session), effect.request
+        if wire is None:
+            return
+        if isinstance(request, Watch):
+            self._watchers.add(wire, request)
+        else:
+            wire.put(encode(Text(request.id, msgspec.json.encode(list(self._log.kept)).decode())))
+
+    def _all_facts(self) -> Facts:
+        """For the figures of the node."""
+        return msgspec.structs.replace(
+            self._facts(),
+            received_bytes=self.received_bytes,
+            sent_bytes=self.sent_bytes,
+            sessions=self.server.clients,
+        )
 
     def _written(self, batch: int, failure: BaseException | None) -> None:
         if failure is None:
@@ -327,7 +364,8 @@ class Runner:
         if line:
             self.say("warning", line)
         self._over = True
-        self._flush()
+        self._watchers.end_turn()
+        self.flush()
         if not self.finished.done():
             self.finished.set_result(end)
 

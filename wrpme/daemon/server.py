@@ -100,6 +100,7 @@ class Session(Wire):
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return
+        self.host.received_bytes += len(data)
         now = self.host.clock()
         try:
             messages = self._decoder.feed(data)

@@ -54,6 +54,7 @@ class Wire(asyncio.Protocol):
             self._check_leases()
         if self.transport is not None and not self.ended:
             self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+            self.host.sent_bytes += self.gathered_bytes
         frames.clear()
         self.gathered_bytes = 0
 
@@ -70,9 +71,12 @@ class Wire(asyncio.Protocol):
 
 
 class Host(Protocol):
-    """What connections need of the runner; ``dirty`` are the wires that have something to write."""
+    """What connections need of the runner; ``dirty`` are the wires that have something to write. Connections count
+    what they receive and send there."""
 
     dirty: list[Wire]
+    received_bytes: int
+    sent_bytes: int
 
     def clock(self) -> float:
         """The node's clock, in seconds."""

@@ -1,0 +1,66 @@
+"""How long requests took: counts in buckets that grow with what they count, eight to each doubling.
+
+From a microsecond to 18 minutes the middle of a bucket is within 7 % of all that fell into it; what is shorter or
+longer counts in the first or the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import frexp
+
+PARTS = 8
+"""Buckets to each doubling of the time."""
+BUCKETS = 30 * PARTS
+
+
+def bucket_of(seconds: float) -> int:
+    """The number of the bucket, 0 to ``BUCKETS`` - 1, of a time."""
+    mantissa, exponent = frexp(seconds * 1e6)
+    if exponent < 1:
+        return 0
+    return min(BUCKETS - 1, (exponent - 1) * PARTS + int((mantissa - 0.5) * 2 * PARTS))
+
+
+def bounds(bucket: int) -> tuple[float, float]:
+    """In seconds: from where on, and up to where, times fall into a bucket."""
+    doublings, part = divmod(bucket, PARTS)
+    unit = 2.0**doublings / PARTS / 1e6
+    return (PARTS + part) * unit, (PARTS + part + 1) * unit
+
+
+def middle(bucket: int) -> float:
+    """In seconds: what stands for all that fell into a bucket."""
+    low, high = bounds(bucket)
+    return (low + high) / 2
+
+
+def quantile(counts: Iterable[tuple[int, int]], q: float) -> float | None:
+    """The time in seconds that the part ``q`` (0 to 1) of all did not exceed, from pairs of a bucket and a count; None
+    where nothing was counted."""
+    ordered = sorted(pair for pair in counts if pair[1] > 0)
+    rank = q * sum(count for _, count in ordered)
+    for bucket, count in ordered:
+        rank -= count
+        if rank <= 0:
+            return middle(bucket)
+    return middle(ordered[-1][0]) if ordered else None
+
+
+class Latency:
+    """The counts of one node since its start."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * BUCKETS
+        self._last = -1.0
+        self._bucket = 0
+
+    def add(self, seconds: float, count: int = 1) -> None:
+        """So many took so long; many that took the same cost little."""
+        if seconds != self._last:
+            self._last, self._bucket = seconds, bucket_of(seconds)
+        self._counts[self._bucket] += count
+
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Buckets and their counts, without the empty ones."""
+        return tuple((bucket, count) for bucket, count in enumerate(self._counts) if count)
