@@ -180,6 +180,8 @@ HISTORY_BYTES_MAX = 32 * MIB
 """Of what is remembered; with a large hive its moments are further apart."""
 MOMENT_SECONDS_MIN = 0.1
 """What happens closer together than this is one moment of the history."""
+RECORD_LINE_BYTES_MAX = 64 * MIB
+"""Far more than the view of the largest hive takes."""
 
 # --- connections, disk and log of the daemon -------------------------------------------------------------------------
 SESSIONS_OPTION_MAX = 1_000_000

@@ -1,0 +1,334 @@
+"""What a watcher of a hive in a named state has seen: real views and plausible figures, the same at each call.
+
+``sightings_of(state, nodes)`` ends a fraction of a second before ``now_of(state)``; ``timeline_of`` has taken them all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+from functools import cache
+
+from wrpme import ring
+from wrpme import view as views
+from wrpme.figures import Copy, Figures, Neighbour
+from wrpme.happening import UNENDED, Happening
+from wrpme.latency import bucket_of
+from wrpme.limits import LEASE_SECONDS, SLOTS
+from wrpme.picture import Activated, Arc, Back, Change, Down, Elect, Join, Leave, Member, NodeId, State, Synced, View
+from wrpme.sightings import FiguresSeen, Gone, Happened, Reached, Sighting, ViewSeen
+from wrpme.tui.model import Model
+from wrpme.tui.timeline import Timeline
+
+START = 1_700_000_000.0
+"""14 November 2023, 22:13:20 UTC."""
+HIVE = bytes.fromhex("7f3a9c21d4e8b6051f2c3a4b5c6d7e8f")
+STATES = (
+    "connecting", "stable", "joining", "copying", "suspected", "silent", "degraded", "unavailable", "disconnected",
+    "leaving",
+)  # fmt: skip
+GROWN_MAX = 12
+"""A larger hive takes long to grow: its first view is made up, and a valid one."""
+STRETCHES = 16
+REPLICATION = 2
+FIGURES_SECONDS = 0.5
+
+
+def id_of(number: int) -> NodeId:
+    return random.Random(number).randbytes(16)
+
+
+def address_of(number: int) -> str:
+    return f"127.0.0.1:{5909 + number}"
+
+
+# --- views -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def stable_view(nodes: int, replication: int = REPLICATION) -> View:
+    """A stable hive of that many nodes."""
+    if nodes > GROWN_MAX:
+        return _made_up(nodes, replication)
+    view = views.found(HIVE, id_of(0), 1, address_of(0), replication)
+    for number in range(1, nodes):
+        view = settled(changed(view, Join(id_of(number), 1, address_of(number))))
+        view = views.apply(view, [Elect(id_of(number))]) or view
+    return view
+
+
+def _made_up(nodes: int, replication: int) -> View:
+    chance = random.Random(nodes)
+    ends = [*sorted(chance.sample(range(1, SLOTS), STRETCHES * nodes - 1)), SLOTS]
+    owners = [number for number in range(nodes) for _ in range(STRETCHES)]
+    chance.shuffle(owners)
+    arcs = []
+    for end, owner in zip(ends, owners, strict=True):
+        partner = (owner + 1 + chance.randrange(nodes - 1)) % nodes
+        holders = (id_of(owner), *[id_of((partner + more) % nodes) for more in range(nodes) if more < replication - 1])
+        arcs.append(Arc(ring.end_of_slot(end), nodes, holders, wanted=holders))
+    members = tuple(Member(id_of(number), 1, address_of(number), number + 1, State.UP) for number in range(nodes))
+    voters = tuple(id_of(number) for number in range(5))
+    return View(nodes, HIVE, 1, replication, members, tuple(arcs), voters)
+
+
+def changed(view: View, *changes: Change) -> View:
+    """The next view, a good one."""
+    after = views.apply(view, changes)
+    assert after is not None, f"{changes} changed nothing"
+    views.validate(after)
+    return after
+
+
+def _life(view: View, node: NodeId) -> int:
+    found = views.member(view, node)
+    assert found is not None
+    return found.incarnation
+
+
+def synced(view: View, part: float = 1.0) -> View:
+    """That part of the copies that are on their way is there."""
+    pairs = [(arc, node) for arc in view.arcs for node in arc.incoming]
+    reports: list[Change] = []
+    for arc, node in pairs[: round(part * len(pairs))]:
+        if (owner := views.owner(view, arc)) is not None:
+            reports.append(Synced(arc.end, arc.version, node, owner, _life(view, owner)))
+    return changed(view, *reports) if reports else view
+
+
+def activated(view: View) -> View:
+    """All owners serve."""
+    reports: list[Change] = []
+    for arc in view.arcs:
+        if arc.prev and (owner := views.owner(view, arc)) is not None:
+            reports.append(Activated(arc.end, arc.version, owner, _life(view, owner)))
+    return changed(view, *reports) if reports else view
+
+
+def settled(view: View) -> View:
+    """All copies end, all owners serve."""
+    for _ in range(view.replication + 2):
+        view = activated(synced(view))
+    return view
+
+
+# --- what is told ------------------------------------------------------------------------------------------------
+
+
+def figures_of(
+    view: View, number: int, uptime: float, suspected: Collection[int] = (), done: float = 0.5, serving: bool = True
+) -> Figures:
+    """What a node tells after so much uptime (seconds); ``done`` is how far its copies are."""
+    member = view.members[number]
+    share = ring.owned(view.arcs).get(member.id, 0) / SLOTS
+    addresses = {one.id: one.address for one in view.members}
+    rate = 200 + 40 * (number % 7)
+    count = int(rate * uptime)
+    alive = views.live(view)
+    copies = tuple(
+        Copy(f"{arc.end:016x}", addresses[node], done)
+        for arc in view.arcs
+        if arc.incoming and ring.owner_among(alive, arc) == member.id
+        for node in arc.incoming
+    )
+    held = sum(ring.width(view.arcs, at) for at, arc in enumerate(view.arcs) if member.id in arc.holders[1:]) / SLOTS
+    risky = sum(
+        ring.width(view.arcs, at)
+        for at, arc in enumerate(view.arcs)
+        if ring.owner_among(alive, arc) == member.id and views.lacks_copies(arc, alive)
+    ) / SLOTS
+    others = [one for at, one in enumerate(view.members) if at != number and one.state is not State.DOWN][:30]
+    return Figures(
+        address=member.address,
+        epoch=view.epoch,
+        state=member.state.name.lower(),
+        version="1.0",
+        uptime_seconds=uptime,
+        share=share,
+        entries=round(128_400 * share),
+        bytes=round(128_400 * share) * 512,
+        voter=member.id in view.voters,
+        id=member.id.hex(),
+        hive=view.hive.hex(),
+        generation=view.generation,
+        serving=serving,
+        copies=round(128_400 * held),
+        at_risk_share=risky,
+        at_risk_entries=round(128_400 * risky),
+        grace_seconds=60.0,
+        suspected=tuple(address_of(one) for one in suspected),
+        copies_out=copies,
+        operations={"Get": count * 3 // 4, "Put": count - count * 3 // 4},
+        latency=_latency(count, number),
+        received_bytes=count * 600,
+        sent_bytes=count * 900,
+        sessions=3 + number % 5,
+        memory_bytes=(48 + number % 9) << 20,
+        disk_bytes=(96 + 3 * number) << 20,
+        disk_free_bytes=80 << 30,
+        lease_seconds=LEASE_SECONDS - 0.1 * (1 + number % 4) if len(others) else None,
+        neighbours=tuple(Neighbour(one.address, 0.05 * (1 + (number + at) % 8)) for at, one in enumerate(others)),
+    )
+
+
+def _latency(count: int, number: int) -> tuple[tuple[int, int], ...]:
+    parts = ((0.0002, 0.6), (0.0006, 0.3), (0.0015, 0.08), (0.004 * (1 + number % 3), 0.02))
+    return tuple(sorted((bucket_of(seconds), int(count * part)) for seconds, part in parts))
+
+
+class Story:
+    """Sightings in the making: ``at`` is the time, seconds since 1970; nodes are told apart by their number."""
+
+    def __init__(self, view: View, at: float, uptime: float = 3600.0) -> None:
+        self.view = view
+        self.at = at
+        self.sightings: list[Sighting] = []
+        self.silent: set[int] = set()
+        self.suspected: tuple[int, ...] = ()
+        self.done = 0.5
+        self._started = dict.fromkeys(range(len(view.members) + 1), at - uptime)
+        self._told = 0
+
+    def start(self) -> None:
+        """All nodes are reached, and tell the view."""
+        for number in range(len(self.view.members)):
+            self.sightings.append(Reached(self.at, address_of(number)))
+        self.sightings.append(ViewSeen(self.at, address_of(0), self.view))
+
+    def tell(self, kind: str, sentence: str, number: int | None, teller: int = 0, seconds: float = UNENDED) -> None:
+        """Something happens."""
+        self._told += 1
+        about = address_of(number) if number is not None else ""
+        happening = Happening(
+            self._told, int(self.at * 1000), kind, self.view.epoch, about, sentence, seconds, kind != "suspected"
+        )
+        self.sightings.append(Happened(self.at, address_of(teller), happening))
+
+    def see(self, *changes: Change) -> None:
+        """The next view."""
+        self.show(changed(self.view, *changes))
+
+    def show(self, view: View) -> None:
+        """This view is decided."""
+        self.view = view
+        self.sightings.append(ViewSeen(self.at, address_of(0), view))
+
+    def lose(self, *numbers: int, reason: str = "connection refused") -> None:
+        """These are not heard any more."""
+        for number in numbers:
+            self.silent.add(number)
+            self.sightings.append(Gone(self.at, address_of(number), reason))
+
+    def restart(self, number: int) -> None:
+        """A new process."""
+        self._started[number] = self.at
+        self.silent.discard(number)
+        self.sightings.append(Reached(self.at, address_of(number)))
+
+    def go(self, seconds: float) -> None:
+        """Time passes, in which all that are not silent tell their figures, one after the other."""
+        nodes = len(self.view.members)
+        for round_number in range(round(seconds / FIGURES_SECONDS)):
+            began = self.at + round_number * FIGURES_SECONDS
+            for number in range(nodes):
+                if number in self.silent or self.view.members[number].state is State.DOWN:
+                    continue
+                at = began + FIGURES_SECONDS * (number + 1) / (nodes + 1)
+                suspected = [one for one in self.suspected if one != number]
+                figures = figures_of(self.view, number, at - self._started[number], suspected, self.done)
+                self.sightings.append(FiguresSeen(at, address_of(number), figures))
+        self.at += seconds
+
+
+# --- states ------------------------------------------------------------------------------------------------------
+
+
+def story_of(state: str, nodes: int, start: float = START) -> Story:
+    """How a hive of that many nodes came into that state, from ``start`` on; its ``at`` is now."""
+    last = nodes - 1
+    story = Story(stable_view(nodes), start)
+    if state == "connecting":
+        story.lose(*range(nodes))
+        story.at += 0.5
+        return story
+    story.start()
+    story.go(6.0)
+    match state:
+        case "stable":
+            pass
+        case "joining":
+            story.see(Join(id_of(nodes), 1, address_of(nodes)))
+            story.tell("joined", f"{address_of(nodes)} joined and receives its share", nodes)
+            story.restart(nodes)
+            story.done = 0.2
+            story.go(1.0)
+        case "copying":
+            _kill(story, last)
+            story.go(3.0)
+            member = story.view.members[last]
+            story.see(Back(member.id, 2, member.address))
+            story.restart(last)
+            story.tell("back", f"{member.address} is back and gets what it missed", last, seconds=3.0)
+            story.go(1.0)
+            story.show(synced(story.view, 0.5))
+            story.go(1.0)
+        case "suspected":
+            story.silent.add(last)
+            story.suspected = (last,)
+            story.go(1.5)
+            story.tell("suspected", f"no sign of {address_of(last)} for 1.5 s", last)
+            story.go(0.5)
+        case "silent":
+            story.lose(last, reason="the connection was cut")
+            story.go(4.0)
+        case "degraded":
+            _kill(story, last)
+            story.go(12.0)
+        case "unavailable":
+            _kill(story, last)
+            story.go(2.0)
+            _kill(story, last - 1)
+            story.go(7.0)
+        case "disconnected":
+            story.lose(*range(nodes), reason="the connection was cut")
+            story.at += 14.0
+        case "leaving":
+            member = story.view.members[last]
+            story.see(Leave(member.id, member.incarnation))
+            story.tell("leaving", f"{member.address} leaves; its data goes to others first", last)
+            story.go(1.0)
+            story.show(synced(story.view, 0.4))
+            story.go(1.0)
+        case _:
+            raise AssertionError(f"no such state: {state}")
+    return story
+
+
+def _kill(story: Story, number: int) -> None:
+    member = story.view.members[number]
+    story.lose(number)
+    story.see(Down(member.id, member.incarnation))
+    story.tell("down", f"{member.address} is dead; its copies elsewhere serve", number)
+
+
+def sightings_of(state: str, nodes: int, start: float = START) -> list[Sighting]:
+    """What a watcher has seen of a hive in that state."""
+    return story_of(state, nodes, start).sightings
+
+
+def model_of(state: str, nodes: int, start: float = START) -> tuple[Model, float]:
+    """A model that has taken all of it, and now."""
+    timeline, now = timeline_of(state, nodes, start)
+    return timeline.live, now
+
+
+def timeline_of(state: str, nodes: int, start: float = START, replay: bool = False) -> tuple[Timeline, float]:
+    """A timeline that has taken all of it, and now; a replay stands at its end."""
+    story = story_of(state, nodes, start)
+    timeline = Timeline(replay)
+    for sighting in story.sightings:
+        timeline.take(sighting)
+    if replay:
+        timeline.finish()
+        timeline.to_now()
+    return timeline, story.at

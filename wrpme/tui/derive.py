@@ -1,0 +1,267 @@
+"""From facts to a scene: a function of what is known and the time, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Union
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wrpme.answers import condition_line, span_text
+from wrpme.errors import UnavailableError
+from wrpme.figures import Figures, HiveStatus, NodeStatus, condition_of
+from wrpme.limits import SLOTS, STALE_SECONDS
+from wrpme.picture import Member, NodeId, State
+from wrpme.tui import words
+from wrpme.tui.facts import Facts, Known, Life, Rates
+from wrpme.tui.places import Places, key_of
+from wrpme.tui.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeShown, NodeState, Scene
+
+NOTHING = Known()
+ALWAYS = Life(None)
+Suspicions = dict[str, list[tuple[str, float]]]
+"""By address: who suspects it, and since when."""
+ENDS = ("down", "stopped")
+"""Kinds of happenings that end the life of a node."""
+
+
+class _Seen(Struct, frozen=True):
+    """A member and what is known of it; ``figures`` None where none are its own, ``fresh`` if they are as of now."""
+
+    member: Member
+    known: Known
+    life: Life
+    figures: Figures | None
+    fresh: bool
+
+
+class _Moving(Struct, frozen=True):
+    """``done`` of each copy by the end of its arc and the address of its target, and by target the slots there."""
+
+    done: dict[tuple[str, str], float]
+    arrived: dict[NodeId, float]
+    arcs: tuple[ArcShown, ...]
+    moves: tuple[CopyShown, ...]
+    progress: float | None
+
+
+def scene(facts: Facts, places: Places | None, now: float, mode: Mode = Mode.LIVE) -> Scene:
+    """All that is shown of that moment; ``places`` None while no view is known."""
+    reasons = [f"{address}: {known.reason}" for address, known in facts.known.items() if known.is_gone()]
+    if places is None:
+        return Scene(mode, now, Mood.CONNECTING, words.connecting(reasons))
+    view = places.view
+    seen = [_seen(facts, places, member, now) for member in view.members]
+    suspicions = _suspicions(seen)
+    moving = _moving(facts, places, seen)
+    nodes = tuple(
+        _node(places, one, now, _state(facts, places, one, now, suspicions, moving)) for one in seen
+    )
+    fresh = [one for one in seen if one.fresh]
+    waiting = any(node.state is NodeState.UP and node.stale for node in nodes)
+    if not fresh and not waiting:
+        since = facts.word_at if facts.word_at is not None else facts.began
+        mood, sentence = Mood.DISCONNECTED, words.disconnected(since, now, reasons)
+    else:
+        since = None
+        mood, sentence = _mood(places, seen, nodes, now)
+    rates = [node.operations_per_second for node in nodes if node.operations_per_second is not None]
+    entries = [node.entries for one, node in zip(seen, nodes, strict=True) if one.fresh and node.entries is not None]
+    return Scene(
+        mode, now, mood, sentence,
+        progress=moving.progress,
+        hive=view.hive.hex(),
+        epoch=view.epoch,
+        generation=view.generation,
+        replication=view.replication,
+        heard=len(fresh),
+        silent_since=since,
+        entries=sum(entries) if entries else None,
+        operations_per_second=sum(rates) if rates else None,
+        partial=any(not one.fresh and _counts(one, places) for one in seen),
+        nodes=nodes,
+        arcs=moving.arcs,
+        moves=moving.moves,
+    )  # fmt: skip
+
+
+def _seen(facts: Facts, places: Places, member: Member, now: float) -> _Seen:
+    known = facts.known.get(member.address, NOTHING)
+    figures = known.told.figures if known.told else None
+    mine = figures.id == member.id.hex() if figures and figures.id else places.living_at[member.address] == member.id
+    if not mine:
+        known, figures = NOTHING, None
+    fresh = figures is not None and known.is_fresh(now)
+    return _Seen(member, known, facts.lives.get(member.id, ALWAYS), figures, fresh)
+
+
+def _counts(one: _Seen, places: Places) -> bool:
+    """Whether the sums lack something without its figures."""
+    return one.member.state is not State.DOWN or bool(places.owned.get(one.member.id))
+
+
+def _suspicions(seen: list[_Seen]) -> Suspicions:
+    """Whoever has no quorum, or was taken for dead, does not count: it is the lonely one."""
+    found: Suspicions = {}
+    for one in seen:
+        if one.fresh and one.figures and not one.figures.quorum and one.member.state is not State.DOWN:
+            told = one.known.told
+            assert told is not None
+            for address, since in zip(one.figures.suspected, told.suspected_since, strict=True):
+                found.setdefault(address, []).append((one.member.address, since))
+    return found
+
+
+# --- what moves --------------------------------------------------------------------------------------------------
+
+
+def _moving(facts: Facts, places: Places, seen: list[_Seen]) -> _Moving:
+    if not places.moving:
+        return _Moving({}, {}, places.arcs, (), None)
+    done = {
+        (copy.end, copy.peer): min(1.0, max(0.0, copy.done))
+        for one in seen
+        if one.fresh and one.figures
+        for copy in one.figures.copies_out
+    }
+    members, arcs = places.view.members, list(places.arcs)
+    arrived: dict[NodeId, float] = {}
+    shares: dict[tuple[int, int], list[float]] = {}
+    for at, end, owner in places.moving:
+        arc = arcs[at]
+        slots = arc.end - arc.first
+        coming = tuple(Incoming(one.node, done.get((end, members[one.node].address), 0.0)) for one in arc.incoming)
+        arcs[at] = ArcShown(arc.first, arc.end, arc.holders, coming, arc.wanted, arc.served, arc.changing)
+        for one in coming:
+            target = members[one.node].id
+            arrived[target] = arrived.get(target, 0.0) + slots * one.done
+            if owner >= 0:
+                move = shares.setdefault((owner, one.node), [0.0, 0.0])
+                move[0] += slots
+                move[1] += slots * one.done
+    moves = tuple(
+        CopyShown(source, target, slots / SLOTS, there / slots) for (source, target), (slots, there) in shares.items()
+    )
+    total = facts.arrived + sum(places.receiving.values())
+    progress = (facts.arrived + sum(arrived.values())) / total
+    return _Moving(done, arrived, tuple(arcs), moves, min(1.0, progress))
+
+
+# --- one node ----------------------------------------------------------------------------------------------------
+
+
+Why = tuple[NodeState, Union[float, None], str]
+"""The state, since when, and why it is not up."""
+
+
+def _node(places: Places, one: _Seen, now: float, why: Why) -> NodeShown:
+    member, known, figures = one.member, one.known, one.figures
+    state, since, reason = why
+    colour = places.colours[member.id]
+    told = known.told if figures is not None else None
+    rates = told.rates if told is not None and one.fresh else Rates()
+    shown = NodeShown(
+        id=member.id,
+        address=member.address,
+        name=places.names[places.index[member.id]],
+        key=key_of(colour),
+        colour=colour,
+        place=places.slots[member.id],
+        state=state,
+        since=since,
+        reason=reason,
+        share=places.owned.get(member.id, 0) / SLOTS,
+        age=max(0.0, now - told.at) if told is not None else None,
+        stale=not one.fresh,
+        voter=member.id in places.view.voters,
+        senior=member.id == places.view.voters[0],
+        operations_per_second=rates.operations,
+        p50_seconds=rates.p50_seconds,
+        p99_seconds=rates.p99_seconds,
+        received_bytes_per_second=rates.received_bytes,
+        sent_bytes_per_second=rates.sent_bytes,
+    )
+    return shown if figures is None else _with_figures(shown, figures, one.fresh)
+
+
+def _with_figures(shown: NodeShown, figures: Figures, fresh: bool) -> NodeShown:
+    """What changes from moment to moment is not shown once it is stale."""
+    neighbours = tuple((one.address, one.age) for one in figures.neighbours) if fresh else ()
+    return replace(
+        shown,
+        entries=figures.entries,
+        copies=figures.copies,
+        bytes=figures.bytes,
+        memory_bytes=figures.memory_bytes or None,
+        disk_bytes=figures.disk_bytes if figures.disk_bytes or figures.disk_free_bytes else None,
+        disk_free_bytes=figures.disk_free_bytes or None,
+        sessions=figures.sessions if fresh else None,
+        uptime_seconds=figures.uptime_seconds,
+        lease_seconds=figures.lease_seconds if fresh else None,
+        beacon_age_seconds=max((age for _, age in neighbours), default=None),
+        neighbours=neighbours,
+        suspects=figures.suspected if fresh else (),
+        epoch=figures.epoch,
+        version=figures.version,
+    )
+
+
+def _state(
+    facts: Facts, places: Places, one: _Seen, now: float, suspicions: Suspicions, moving: _Moving
+) -> Why:
+    member, known, life = one.member, one.known, one.life
+    suspected = suspicions.get(member.address)
+    if member.state is State.DOWN:
+        turn = facts.turns.get(member.address)
+        ended = turn if turn is not None and turn.kind in ENDS else None
+        reason = "no sign of life" if ended is None or ended.kind == "down" else "stopped as planned"
+        return NodeState.DOWN, ended.at if ended else life.since, reason
+    if suspected:
+        names = words.listed([teller for teller, _ in suspected])
+        return NodeState.SUSPECTED, min(since for _, since in suspected), f"{names} missed its beacons"
+    if member.state is State.LEAVING:
+        return NodeState.LEAVING, life.since, "its data goes to others first"
+    if not one.fresh:
+        if known.is_gone():
+            last = known.told.at if known.told else known.gone_at
+            return NodeState.SILENT, last, known.reason
+        last = known.told.at if known.told else max(facts.began, life.since or 0.0)
+        if now - last > STALE_SECONDS:
+            return NodeState.SILENT, last, "does not tell its figures here"
+    elif one.figures is not None and not one.figures.serving:
+        return NodeState.JOINING, life.since, "is being taken back, serves nothing yet"
+    receiving = places.receiving.get(member.id, 0)
+    if life.settling and receiving:
+        done = moving.arrived.get(member.id, 0.0) / receiving
+        came = "back" if life.returned else "new"
+        gets = f"{came}: gets {100 * receiving / SLOTS:.1f} % of the ring, {100 * done:.0f} % done"
+        return NodeState.JOINING, life.since, gets
+    known_since = [at for at in (life.since, known.heard_since, known.cleared_at) if at is not None]
+    return NodeState.UP, max(known_since, default=None), ""
+
+
+# --- the hive ----------------------------------------------------------------------------------------------------
+
+
+def _mood(places: Places, seen: list[_Seen], nodes: tuple[NodeShown, ...], now: float) -> tuple[Mood, str]:
+    """As hive_status has it from those who are heard; who is not is named."""
+    status = HiveStatus(places.view, tuple(_statuses(seen, nodes, now)))
+    word = condition_of(status).word
+    sentence = condition_line(status).removeprefix(f"{word}: ")
+    quiet = [node for node in nodes if node.state is NodeState.SILENT]
+    if quiet:
+        known = [node.since for node in quiet if node.since is not None]
+        sentence = f"{sentence}; {words.silent([node.address for node in quiet], min(known, default=None))}"
+    return Mood(word.upper()), sentence
+
+
+def _statuses(seen: list[_Seen], nodes: tuple[NodeShown, ...], now: float) -> Iterator[NodeStatus]:
+    for one, node in zip(seen, nodes, strict=True):
+        if one.member.state is not State.DOWN:
+            yield NodeStatus(one.member, one.figures if one.fresh else None, None)
+        elif node.since is None:
+            yield NodeStatus(one.member, None, None)
+        else:
+            down = f"{node.address} has been down for {span_text(now - node.since)}"
+            yield NodeStatus(one.member, None, UnavailableError(down))

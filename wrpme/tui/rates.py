@@ -1,0 +1,74 @@
+"""Rates and quantiles from counters that grow from the start of a node."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from msgspec import Struct
+
+from wrpme.figures import Figures
+from wrpme.latency import quantile
+from wrpme.limits import RATE_SECONDS
+from wrpme.tui.facts import Rates
+
+
+class _Sample(Struct, frozen=True, gc=False):
+    uptime: float
+    operations: int
+    received: int
+    sent: int
+    latency: dict[int, int]
+
+
+class Meter:
+    """Takes the figures of one node as they come; its own uptime is the clock, so that no delay on the way counts."""
+
+    def __init__(self) -> None:
+        self._samples: deque[_Sample] = deque()
+
+    def take(self, figures: Figures) -> Rates:
+        """The rates over the last ``RATE_SECONDS`` or so; of a node that started again, or was not heard for long, they
+        are unknown at first."""
+        new = _Sample(
+            figures.uptime_seconds,
+            sum(figures.operations.values()),
+            figures.received_bytes,
+            figures.sent_bytes,
+            dict(figures.latency),
+        )
+        samples = self._samples
+        if samples and (_went_back(samples[-1], new) or new.uptime - samples[-1].uptime > 2 * RATE_SECONDS):
+            samples.clear()
+        if not samples or new.uptime > samples[-1].uptime:
+            samples.append(new)
+        while len(samples) > 2 and new.uptime - samples[1].uptime >= RATE_SECONDS:
+            samples.popleft()
+        return _between(samples[0], new)
+
+
+def _went_back(old: _Sample, new: _Sample) -> bool:
+    return (
+        new.uptime < old.uptime
+        or new.operations < old.operations
+        or new.received < old.received
+        or new.sent < old.sent
+        or any(new.latency.get(bucket, 0) < count for bucket, count in old.latency.items())
+    )
+
+
+def _between(old: _Sample, new: _Sample) -> Rates:
+    seconds = new.uptime - old.uptime
+    if seconds <= 0:
+        return Rates()
+    counts = [
+        (bucket, count - before)
+        for bucket, count in new.latency.items()
+        if count != (before := old.latency.get(bucket, 0))
+    ]
+    return Rates(
+        (new.operations - old.operations) / seconds,
+        quantile(counts, 0.5),
+        quantile(counts, 0.99),
+        (new.received - old.received) / seconds,
+        (new.sent - old.sent) / seconds,
+    )
