@@ -1,0 +1,225 @@
+"""The nodes' marks around the ring and their names, which never overlap each other or the ring. Pure.
+
+Names are placed in the order of their importance: what is selected or part of a request's way, what is unwell, then
+the others if there are few. Each tries the places around its mark, the longest form of its text first; a name that is
+only nice to have is left out where there is no place, any other one moves along the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import cos, pi, sin
+
+from msgspec import Struct
+
+from wrpme.limits import SLOTS
+from wrpme.tui import texts
+from wrpme.tui.geometry import Geometry
+from wrpme.tui.palette import Theme, colour_of
+from wrpme.tui.scene import NodeShown, NodeState, Scene, Way
+
+TICK = "•"
+NAME_MIN = 3
+"""Characters that a name is not cut below."""
+FAR_ROWS = 6
+"""How far a name that must be shown moves away from its mark."""
+_GRAVITY = {
+    NodeState.DOWN: 0,
+    NodeState.SILENT: 1,
+    NodeState.SUSPECTED: 2,
+    NodeState.LEAVING: 3,
+    NodeState.JOINING: 4,
+    NodeState.UP: 9,
+}
+
+
+class Mark(Struct, frozen=True):
+    """A text at a column and row; ``node`` is whom it stands for, -1 for an entry."""
+
+    x: int
+    y: int
+    text: str
+    colour: str
+    bold: bool
+    node: int
+
+
+class Wish(Struct, frozen=True):
+    """A name to be placed beside the mark at a column and row: its forms, the best first, each of one or two lines."""
+
+    node: int
+    slot: int
+    x: int
+    y: int
+    forms: tuple[tuple[str, ...], ...]
+    colour: str
+    bold: bool
+    must: bool
+
+
+def side_of(scene: Scene, width: int) -> int:
+    """Cells beside the ring for the names, the same whatever the states are."""
+    longest = max((len(node.name) for node in scene.nodes), default=0)
+    return min(longest + 3, max(3, width // 6))
+
+
+def roles_of(way: Way | None) -> dict[int, str]:
+    """What each node has to do with a request."""
+    if way is None:
+        return {}
+    roles: dict[int, str] = {}
+    for node, role in ((way.asked, "asked"), (way.owner, "owner"), *((holder, "copy") for holder in way.holders)):
+        if node >= 0 and not (role == "copy" and node == way.owner):
+            roles[node] = f"{roles[node]}, {role}" if node in roles else role
+    return roles
+
+
+def kin_of(scene: Scene, selected: int) -> set[int]:
+    """The nodes that hold copies of arcs of the selected one."""
+    if selected < 0:
+        return set()
+    return {holder for arc in scene.arcs if arc.holders[:1] == (selected,) for holder in arc.holders[1:]}
+
+
+def marks(
+    geometry: Geometry, scene: Scene, selected: int, way: Way | None, theme: Theme, glyphs: Mapping[NodeState, str]
+) -> list[Mark]:
+    """All marks and names, none over another."""
+    roles, kin = roles_of(way), kin_of(scene, selected)
+    few = len(scene.nodes) <= max(3, geometry.height - 4)
+    board = _Board(geometry)
+    found: list[Mark] = []
+    wishes: list[Wish] = []
+    if way is not None:
+        x, y = geometry.outside(way.slot)
+        sign = "◆" if glyphs[NodeState.UP] == texts.GLYPHS[NodeState.UP] else "*"
+        found.append(Mark(x, y, sign, theme.accent, True, -1))
+        board.take(x, y, 1)
+        wishes.append(Wish(-1, way.slot, x, y, ((way.alias,), (way.alias[:8],)), theme.accent, True, True))
+    order = sorted(range(len(scene.nodes)), key=lambda node: _rank(scene.nodes[node], node, selected, roles))
+    for index in order:
+        node = scene.nodes[index]
+        unwell = node.state is not NodeState.UP
+        must = unwell or index == selected or index in roles
+        named = must or few or (index in kin and len(kin) <= 2 * geometry.height)
+        dimmed = selected >= 0 and not must and index not in kin
+        colour = theme.dim if dimmed or node.stale else _colour(node, theme)
+        place = _free(geometry, board, node.place, 3 if must else 2)
+        if place is None:
+            continue
+        glyph = glyphs[node.state] if named or unwell else (TICK if glyphs[NodeState.UP] != "o" else ".")
+        found.append(Mark(*place, glyph, colour, must, index))
+        board.take(*place, 1)
+        if named:
+            forms = tuple(_forms(node, scene.at, roles.get(index, "")))
+            wishes.append(Wish(index, node.place, *place, forms, colour, index == selected or unwell, must))
+    for wish in wishes:
+        found += _placed(geometry, board, wish)
+    return found
+
+
+def _rank(node: NodeShown, index: int, selected: int, roles: Mapping[int, str]) -> tuple[int, int, int]:
+    return (0 if index == selected or index in roles else 1, _GRAVITY[node.state], index)
+
+
+def _colour(node: NodeShown, theme: Theme) -> str:
+    if node.state is NodeState.UP:
+        return colour_of(node.colour, theme)
+    return {"warn": theme.warn, "bad": theme.bad}.get(texts.ROLES[node.state], theme.accent)
+
+
+def _free(geometry: Geometry, board: _Board, slot: int, tries: int) -> tuple[int, int] | None:
+    """A cell for a mark: at its place, else further out."""
+    for skip in range(tries):
+        x, y = geometry.outside(slot, skip)
+        if board.free(x, y, 1):
+            return x, y
+    return None
+
+
+def _forms(node: NodeShown, at: float, role: str) -> Iterator[tuple[str, ...]]:
+    """The texts of a node, the best first."""
+    name = node.name
+    if node.state is not NodeState.UP:
+        state, word = texts.state_text(node, at), texts.word_of(node)
+        if role:
+            yield f"{name} {role}", state
+        yield (f"{name} {state}",)
+        yield name, state
+        yield (f"{name} {word}",)
+        yield name, word
+    elif role:
+        yield (f"{name} {role}",)
+        yield name, role
+    yield (name,)
+    for length in range(len(name) - 1, NAME_MIN - 1, -2):
+        yield (name[: length - 1] + "…",)
+
+
+def _placed(geometry: Geometry, board: _Board, wish: Wish) -> list[Mark]:
+    for rows in (1, FAR_ROWS) if wish.must else (1,):
+        for form in wish.forms:
+            wide = max(len(text) for text in form)
+            for x, y in _places(wish, wide, len(form), rows):
+                if all(board.clear(x, y + line, wide) for line in range(len(form))):
+                    right = x + wide <= wish.x
+                    return [
+                        _written(board, wish, x + (wide - len(text) if right else 0), y + line, text)
+                        for line, text in enumerate(form)
+                    ]
+    return []
+
+
+def _written(board: _Board, wish: Wish, x: int, y: int, text: str) -> Mark:
+    board.take(x, y, len(text))
+    return Mark(x, y, text, wish.colour, wish.bold, wish.node)
+
+
+def _places(wish: Wish, wide: int, lines: int, rows: int) -> Iterator[tuple[int, int]]:
+    """Where a text may stand, the nicest place first."""
+    angle = 2 * pi * wish.slot / SLOTS
+    across, up = sin(angle), cos(angle)
+    right, left = wish.x + 2, wish.x - 1 - wide
+    outward = -1 if up > 0 else 1
+    sides: Sequence[int] = (right, left) if across >= 0 else (left, right)
+    top = wish.y - lines + 1 if up > 0.3 and lines > 1 else wish.y
+    for x in sides[: 1 if abs(across) > 0.5 else 2]:
+        yield x, top
+        yield x, wish.y if top != wish.y else wish.y - lines + 1
+    for step in range(1, rows + 1):
+        for x in (wish.x - wide // 2, *sides, wish.x):
+            yield x, wish.y + outward * step + (1 - lines if outward < 0 else 0)
+    if rows > 1:
+        for step in range(1, rows + 1):
+            for x in sides:
+                yield x, wish.y - outward * step
+
+
+class _Board:
+    """Which cells are taken."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._width, self._height = geometry.width, geometry.height
+        self._taken = bytearray(geometry.solid)
+        for row in range(self._height):
+            inside = geometry.chord(row)
+            if inside:
+                first = int(geometry.centre_x - inside / 2)
+                self._taken[row * self._width + first : row * self._width + first + inside] = b"\1" * inside
+
+    def free(self, x: int, y: int, wide: int) -> bool:
+        """Whether these cells are in the pane, and nothing stands there."""
+        if x < 0 or x + wide > self._width or not 0 <= y < self._height:
+            return False
+        first = y * self._width + x
+        return not any(self._taken[first : first + wide])
+
+    def clear(self, x: int, y: int, wide: int) -> bool:
+        """The same, with one cell of air on both sides."""
+        left, right = max(0, x - 1), min(self._width, x + wide + 1)
+        return self.free(x, y, wide) and self.free(left, y, right - left)
+
+    def take(self, x: int, y: int, wide: int) -> None:
+        """From now on something stands there."""
+        first = y * self._width + x
+        self._taken[first : first + wide] = b"\1" * wide
