@@ -13,9 +13,10 @@ from itertools import count
 from wrpme import view as views
 from wrpme.effects import (
     Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, Say, Send, Settings,
-    StopAsked, TurnEnded, Woken,
+    StopAsked, Tell, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import BY_CODE
+from wrpme.happening import Happening
 from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import Body, Content, Envelope, Failed, Get, Reply, Request
 from wrpme.node import Node
@@ -33,13 +34,14 @@ def identity(name: str) -> bytes:
 
 
 class Hive:
-    """``nodes`` and ``stores`` are by address; ``lines``, ``exits`` and ``sent`` keep what was said."""
+    """``nodes`` and ``stores`` are by address; ``lines``, ``told``, ``exits`` and ``sent`` keep what was said."""
 
     def __init__(self) -> None:
         self.now = 100.0
         self.nodes: dict[str, Node] = {}
         self.stores: dict[str, MemoryStore] = {}
         self.lines: list[tuple[str, str, str]] = []
+        self.told: list[tuple[str, Happening]] = []
         self.exits: dict[str, Exit] = {}
         self.sent: list[tuple[str, str, Body]] = []
         self.replies: dict[int, Reply] = {}
@@ -161,6 +163,10 @@ class Hive:
         assert view is not None
         return view
 
+    def heard(self, name: str, kind: str) -> list[Happening]:
+        """What a node told of that kind, in order."""
+        return [happening for teller, happening in self.told if teller == name and happening.kind == kind]
+
     def said(self, name: str, words: str) -> bool:
         """Whether a node logged a line with these words."""
         return any(words in line for speaker, _, line in self.lines if speaker == name)
@@ -186,6 +192,8 @@ class Hive:
                 self._answer(name, effect)
             elif isinstance(effect, Say):
                 self.lines.append((name, effect.level, effect.line))
+            elif isinstance(effect, Tell):
+                self.told.append((name, effect.happening))
             elif isinstance(effect, Exit):
                 self.exits[name] = effect
                 self.nodes.pop(name, None)

@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from wrpme import errors, messages, picture
+from wrpme import errors, happening, messages, picture
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "protocol.md"
 NAMED: dict[Any, str] = {
@@ -26,7 +26,7 @@ NAMED: dict[Any, str] = {
     picture.Change: "change",
 }
 PARTS: tuple[type[msgspec.Struct], ...] = (
-    picture.View, picture.Member, picture.Arc, picture.Proposal, picture.Ballot,
+    picture.View, picture.Member, picture.Arc, picture.Proposal, picture.Ballot, happening.Happening,
 )  # fmt: skip
 STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)
 

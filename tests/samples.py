@@ -6,12 +6,13 @@ from typing import Any, get_args
 
 from msgspec import Struct
 
+from wrpme.happening import Happening
 from wrpme.messages import (
     Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
     Count, Counts, Done, Envelope, Expire, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpiry,
-    GetRemove, GetStatus, GetTail, GetUpdate, GetView, Item, LeaveNode, NextView, Notice, Number, Prepare, PrefixScan,
-    Promise, Put, Recover, Refused, Rejected, Remove, RemoveAll, RemoveIf, Reply, Report, Request, StopNode, Stream,
-    StreamAck, StreamAcks, Streams, Tail, Text, Update, VerifyArc, ViewIs, WholeView, Writes,
+    GetLog, GetRemove, GetStatus, GetTail, GetUpdate, GetView, Item, LeaveNode, NextView, Notice, Number, Prepare,
+    PrefixScan, Promise, Put, Recover, Refused, Rejected, Remove, RemoveAll, RemoveIf, Reply, Report, Request, StopNode,
+    Stream, StreamAck, StreamAcks, Streams, Tail, Text, Told, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.picture import (
     Activated, Arc, Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Leave, Member, Proposal, State, Synced,
@@ -31,7 +32,7 @@ ITEMS = kinds(Item)
 CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
-UNTAGGED: list[type[Struct]] = [View, Member, Arc, Proposal, Ballot]
+UNTAGGED: list[type[Struct]] = [View, Member, Arc, Proposal, Ballot, Happening]
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
@@ -51,6 +52,7 @@ PROPOSAL = Proposal(
         Forget(OTHER, BIG),
     ),
     b"d" * 32,
+    OTHER,
 )
 VIEW = View(
     9,
@@ -62,6 +64,10 @@ VIEW = View(
     (ID, OTHER),
 )
 PAIRS = ((b"e" + bytes(8) + b"alias", CONTENT), (b"", b""))
+HAPPENINGS = (
+    Happening(1, 1_700_000_000_000, "down", 9, "127.0.0.1:5910", "127.0.0.1:5910 is down", hive=True),
+    Happening(2, 1_700_000_000_001, "quorum", 9, "", "this node sees a quorum again", 1.5),
+)
 ANSWER = Answer(3, False, ((b"key", b"version"),))
 
 REQUEST_SAMPLES: list[Any] = [
@@ -86,6 +92,8 @@ REQUEST_SAMPLES: list[Any] = [
     ForgetNode(19, OTHER, BIG),
     Recover(20),
     VerifyArc(21, ID, 9, BIG),
+    Watch(22, hive=True),
+    GetLog(23),
 ]
 REPLY_SAMPLES: list[Any] = [
     Done(1),
@@ -98,6 +106,8 @@ REPLY_SAMPLES: list[Any] = [
     ViewIs(6, ID, VIEW),
     Text(7, '{"state": "up"}'),
     Notice(0, 12),
+    Told(8, HAPPENINGS, '{"state": "up"}', 3),
+    Told(8),
 ]
 ITEM_SAMPLES: list[Any] = [
     Compare(b"low", b"high", b"digest"),

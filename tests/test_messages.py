@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import fields
 
 from tests.samples import BALLOT, CHANGES, FOR_SERVER, PROPOSAL, REPLY_SAMPLES, TAGGED, UNTAGGED, VIEW
-from wrpme import messages, picture
+from wrpme import happening, messages, picture
 from wrpme.messages import BULK, READS, Cas, Get
 from wrpme.picture import Ballot, State
 
@@ -35,6 +35,8 @@ MESSAGES = {
     19: "ForgetNode id member incarnation",
     20: "Recover id",
     21: "VerifyArc id node epoch end",
+    22: "Watch id hive?",
+    23: "GetLog id",
     64: "Done id",
     65: "Content id content",
     66: "Failed id code sentence",
@@ -43,6 +45,7 @@ MESSAGES = {
     69: "ViewIs id node view",
     70: "Text id text",
     71: "Notice id epoch",
+    72: "Told id happenings? figures? missed?",
     100: "Envelope hive generation source incarnation destination epoch body",
     101: "Report changes",
     102: "Complaint node incarnation",
@@ -89,8 +92,9 @@ PARTS = [
     "View epoch hive generation replication members arcs voters",
     "Member id incarnation address joined state",
     "Arc end version holders incoming? prev? wanted?",
-    "Proposal changes digest",
+    "Proposal changes digest proposer?",
     "Ballot round node incarnation",
+    "Happening number at kind epoch node sentence seconds? hive?",
 ]
 """Arrays without a number: their place says what they are."""
 
@@ -118,7 +122,7 @@ def test_parts_are_stable() -> None:
 
 def test_the_tables_know_every_class() -> None:
     known = {*TAGGED, *CHANGES, *UNTAGGED}
-    for module in (messages, picture):
+    for module in (messages, picture, happening):
         for kind in vars(module).values():
             if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
                 assert kind in known, f"{kind.__name__} is on the wire and in no table"
@@ -154,6 +158,7 @@ def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
 def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
         "Get", "GetExpiry", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView", "VerifyArc",
+        "Watch", "GetLog",
     ]  # fmt: skip
     assert not {kind.__name__ for kind in BULK} & {"Beacon", "BeaconAck"}, "a beacon waits behind nothing large"
 

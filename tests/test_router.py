@@ -164,7 +164,7 @@ def test_a_survivor_without_a_quorum_does_not_pretend_that_all_will_be_well() ->
     reply = hive.ask("a", Get(1, alias))
     assert isinstance(reply, Failed) and reply.code == UnavailableError.code
     assert "c, which serves this, can't be reached" in reply.sentence and "1 of 3 voters" in reply.sentence
-    assert hive.said("a", "no change of the hive can be decided") and hive.nodes["a"].status()["quorum"]
+    assert hive.said("a", "no change of the hive can be decided") and hive.nodes["a"].status().quorum
     hive.start("b", "a")
     hive.start("c", "a")
     hive.stable("a", "b", "c")

@@ -17,11 +17,13 @@ FIELDS = {
     "version": str, "uptime_seconds": float, "share": float, "entries": int, "bytes": int, "voter": bool,
     "copies": int, "at_risk_share": float, "at_risk_entries": int, "grace_seconds": float,
     "suspected": list, "quorum": str, "copies_out": list, "copies_in": list, "operations": dict,
+    "incarnation": int, "latency": list, "received_bytes": int, "sent_bytes": int, "sessions": int,
+    "memory_bytes": int, "disk_bytes": int, "disk_free_bytes": int, "lease_seconds": type(None), "neighbours": list,
 }  # fmt: skip
 
 
 def status(hive: Hive, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(json.dumps(hive.nodes[name].status()))
+    found: dict[str, Any] = json.loads(hive.nodes[name].figures(hive.now))
     return found
 
 

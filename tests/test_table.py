@@ -17,7 +17,6 @@ from wrpme.messages import (
     Aliases, Count, Done, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll, Reply, Update,
 )  # fmt: skip
 from wrpme.picture import NOBODY, Arc, Down, View
-from wrpme.replica import Role
 
 HALF = ring.end_of_slot(SLOTS // 2)
 WHOLE = (Arc(END, 1, (A,)),)
@@ -82,7 +81,6 @@ def test_each_position_has_the_replica_of_its_arc() -> None:
     assert table.at(0) is table.at(HALF) is table.ending(HALF) is not None
     assert table.at(HALF + 1) is table.at(END) is None
     assert table.ending(HALF - 1) is None and table.ending(END) is None
-    assert table.figures(lambda replica: replica.role is Role.OWNER) == (SLOTS // 2, 0, 0)
 
 
 # --- scans -------------------------------------------------------------------------------------------------------
@@ -253,7 +251,8 @@ def test_counts_are_taken_from_the_disk_at_the_start() -> None:
     hive.start("a")
     hive.stable("a")
     entries = sum(len(f"k{number}") + 5 for number in range(30))
-    assert hive.nodes["a"].table.figures(lambda replica: True) == (SLOTS, 30, entries)
+    told = hive.nodes["a"].status()
+    assert (told.share, told.entries, told.bytes) == (1.0, 30, entries)
 
 
 def test_the_whole_hive_is_counted_node_by_node() -> None:

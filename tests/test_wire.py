@@ -32,6 +32,7 @@ class StillHost:
     def __init__(self) -> None:
         self.dirty: list[Wire] = []
         self.now = 10.0
+        self.received_bytes = self.sent_bytes = 0
 
     def clock(self) -> float:
         return self.now

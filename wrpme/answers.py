@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from wrpme import __version__, ring
 from wrpme.commands import Command, help_text
-from wrpme.errors import DiffersError
+from wrpme.errors import DiffersError, UsageError
 from wrpme.limits import SLOTS
-from wrpme.picture import NodeId, State, View
+from wrpme.picture import State
+from wrpme.topology import topology
 
 if TYPE_CHECKING:
     from wrpme.client import Client
@@ -99,6 +100,8 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
             return Answer(text=await client.recover())
         case "verify":
             return Answer(text=verified_text(await client.verify()))
+        case "watch":
+            raise UsageError("watch goes on until it is interrupted; it is a command of wrpmesh in line mode")
         case "help":
             return Answer(text=help_text(command.topic))
         case "version":
@@ -208,7 +211,7 @@ def condition_line(status: HiveStatus) -> str:
     from wrpme.figures import condition_of
 
     condition = condition_of(status)
-    parts = [f"{condition.word}: {condition.sentence}", *_at_risk(status), *moving_texts(status)]
+    parts = [f"{condition.word}: {condition.sentence}", *at_risk_texts(status), *moving_texts(status)]
     for node in status.nodes:
         if node.error is not None and node.member.state is State.DOWN:
             parts.append(node.error.sentence)
@@ -217,7 +220,7 @@ def condition_line(status: HiveStatus) -> str:
     return "; ".join(parts)
 
 
-def _at_risk(status: HiveStatus) -> list[str]:
+def at_risk_texts(status: HiveStatus) -> list[str]:
     """Which entries have fewer copies than they should, and what becomes of that."""
     figures = [node.figures for node in status.nodes if node.figures]
     entries = sum(found.at_risk_entries for found in figures)
@@ -256,43 +259,6 @@ def moving_texts(status: HiveStatus) -> list[str]:
         f"{to} receives {_percent(share)} of the ring, {100 * arrived[to] / share:.0f} % done"
         for to, share in wanted.items()
     ]
-
-
-def topology(now: View) -> dict[str, Any]:
-    """A view as plain data: ids in hex, members by address where they are named in arcs."""
-    addresses = {member.id: member.address for member in now.members}
-
-    def names(nodes: Sequence[NodeId]) -> list[str]:
-        return [addresses.get(node, node.hex()) for node in nodes]
-
-    return {
-        "hive": now.hive.hex(),
-        "generation": now.generation,
-        "epoch": now.epoch,
-        "replication": now.replication,
-        "members": [
-            {
-                "address": member.address,
-                "id": member.id.hex(),
-                "incarnation": member.incarnation,
-                "joined": member.joined,
-                "state": member.state.name.lower(),
-            }
-            for member in now.members
-        ],
-        "voters": names(now.voters),
-        "arcs": [
-            {
-                "start": f"{ring.arc_start(now, index):016x}",
-                "end": f"{arc.end:016x}",
-                "version": arc.version,
-                "holders": names(arc.holders),
-                "incoming": names(arc.incoming),
-                "prev": names(arc.prev),
-            }
-            for index, arc in enumerate(now.arcs)
-        ],
-    }
 
 
 def _json(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from threading import Thread
@@ -16,7 +16,9 @@ from wrpme.figures import HiveStatus
 from wrpme.hive import Location
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.picture import View
+from wrpme.sightings import Sighting
 from wrpme.tending import Price, Verified
+from wrpme.watching import Watching
 
 R = TypeVar("R")
 
@@ -158,6 +160,25 @@ class BlockingClient:
         """See :meth:`Client.node_topology`."""
         return self._wait(self._client.node_topology(address))
 
+    def log_of(self, address: str) -> list[str]:
+        """See :meth:`Client.log_of`."""
+        return self._wait(self._client.log_of(address))
+
+    def watch(self) -> Iterator[Sighting]:
+        """See :meth:`Client.watch`; ends when it is closed, or the client is."""
+        watching = self._client.watch()
+        try:
+            while (sighting := self._wait(_next(watching))) is not None:
+                yield sighting
+        finally:
+            if self._thread is not None:
+                self._wait(watching.aclose())
+
+    @property
+    def answered_by(self) -> str:
+        """See :attr:`Client.answered_by`."""
+        return self._client.answered_by
+
     def leave(self, address: str) -> None:
         """See :meth:`Client.leave`."""
         self._wait(self._client.leave(address))
@@ -181,3 +202,7 @@ class BlockingClient:
     def stop_node(self, address: str) -> None:
         """See :meth:`Client.stop_node`."""
         self._wait(self._client.stop_node(address))
+
+
+async def _next(watching: Watching) -> Sighting | None:
+    return await anext(watching, None)

@@ -218,6 +218,12 @@ COMMANDS: tuple[Spec, ...] = (
         changes=True,
     ),
     Spec("verify", (), "compares all copies of all entries, and says which differ", "", ("differs", "unavailable")),
+    Spec(
+        "watch",
+        (),
+        "prints what happens in the hive as it happens, as lines of JSON",
+        "Views, happenings, and the figures of each node twice a second, until Ctrl-C.",
+    ),
     Spec("help", (Parameter("COMMAND", Kind.COMMAND, "topic", optional=True),), "explains all commands, or one"),
     Spec("version", (), "prints the version of this shell"),
     Spec("exit", (), "leaves the shell"),

@@ -17,9 +17,9 @@ from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, Un
 from wrpme.ground import Ground, Origin
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX, STOP_SECONDS_MAX
 from wrpme.messages import (
-    READS, Beacon, Cas, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry, GetLog, GetRemove,
+    READS, Beacon, Cas, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry, GetRemove,
     GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf,
-    Reply, Request, StopNode, Update, VerifyArc, ViewIs, Watch,
+    Reply, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.picture import NOBODY, Arc, NodeId, State
 from wrpme.replica import Role

@@ -236,7 +236,8 @@ class Shell:
             asked = await question(self._client, command)
             if asked and (await self._prompt.confirmation(asked)).strip() != "yes":
                 raise errors.UsageError(f"{command.name} was not carried out: it takes the word yes, or --yes")
-            self._running = asyncio.ensure_future(carry_out(self._client, command))
+            answering = self._watch() if command.name == "watch" else carry_out(self._client, command)
+            self._running = asyncio.ensure_future(answering)
             self._console.answer(await self._running, line_mode)
         except asyncio.CancelledError:
             if self._running is not None and command.spec.changes:
@@ -253,6 +254,15 @@ class Shell:
             self._fail(internal(error))
         finally:
             self._running = None
+
+    async def _watch(self) -> Answer:
+        """Prints each sighting when it comes, until it is interrupted."""
+        from wrpme.sightings import to_line
+
+        async with self._client.watch() as watching:
+            async for sighting in watching:
+                self._console.answer(Answer(text=to_line(sighting).decode()), line_mode=True)
+        return Answer()
 
     def interrupt(self) -> None:
         """Cancels the command that runs, if there is one."""

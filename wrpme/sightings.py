@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Union
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
+from wrpme.errors import ProtocolError
 from wrpme.figures import Figures
-from wrpme.happening import Happening
+from wrpme.happening import UNENDED, Happening
 from wrpme.picture import View
+from wrpme.topology import Topology, topology, view_in
 
 
 class ViewSeen(Struct, frozen=True, tag="view", tag_field="saw"):
@@ -65,3 +69,62 @@ class Missed(Struct, frozen=True, tag="missed", tag_field="saw"):
 
 
 Sighting = Union[ViewSeen, Happened, FiguresSeen, Reached, Gone, Missed]
+
+# --- as lines ----------------------------------------------------------------------------------------------------
+
+
+class _ViewLine(Struct, frozen=True, tag="view", tag_field="saw"):
+    at: float
+    node: str
+    view: Topology
+
+
+class _HappeningLine(Struct, frozen=True, omit_defaults=True):
+    """A :class:`Happening`, by the names of its fields."""
+
+    number: int
+    at: int
+    kind: str
+    epoch: int
+    node: str
+    sentence: str
+    hive: bool
+    seconds: float = UNENDED
+
+
+class _EventLine(Struct, frozen=True, tag="event", tag_field="saw"):
+    at: float
+    node: str
+    happening: _HappeningLine
+
+
+_Line = Union[_ViewLine, _EventLine, FiguresSeen, Reached, Gone, Missed]
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder(_Line).decode
+
+
+def to_line(sighting: Sighting) -> bytes:
+    """One object of JSON in a line, without the line end; ``at`` to the millisecond. What no ``seconds`` belong to has
+    none."""
+    at = round(sighting.at, 3)
+    if isinstance(sighting, ViewSeen):
+        return _ENCODE(_ViewLine(at, sighting.node, topology(sighting.view)))
+    if isinstance(sighting, Happened):
+        fields = asdict(sighting.happening)
+        if fields["seconds"] < 0:
+            fields["seconds"] = UNENDED  # the very object: what is a default is known by that
+        return _ENCODE(_EventLine(at, sighting.node, _HappeningLine(**fields)))
+    return _ENCODE(replace(sighting, at=at))
+
+
+def from_line(line: bytes) -> Sighting:
+    """What :func:`to_line` made a line of; ProtocolError if it is none."""
+    try:
+        decoded: _Line = _DECODE(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"the line is no sighting ({error})") from None
+    if isinstance(decoded, _ViewLine):
+        return ViewSeen(decoded.at, decoded.node, view_in(decoded.view))
+    if isinstance(decoded, _EventLine):
+        return Happened(decoded.at, decoded.node, Happening(**asdict(decoded.happening)))
+    return decoded

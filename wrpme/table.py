@@ -7,7 +7,7 @@ of expired entries and of entries that went elsewhere is done here, a little at 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import inf
 
 from wrpme import ring
@@ -346,14 +346,3 @@ class Table:
                 if held is not None and expiry_in(held) == expiry:
                     replica.expire(key)
             ground.write([(hint, None)])
-
-    def figures(self, chosen: Callable[[Replica], bool]) -> tuple[int, int, int]:
-        """Slots, entries and bytes of the chosen replicas."""
-        slots = entries = size = 0
-        for replica in self.mine:
-            if chosen(replica):
-                counts = replica.counts()
-                slots += (replica.arc.end + 1 - replica.first) // ring.SLOT
-                entries += counts[0]
-                size += counts[1]
-        return slots, entries, size
