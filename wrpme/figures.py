@@ -86,9 +86,10 @@ class HiveStatus(Struct, frozen=True):
     nodes: tuple[NodeStatus, ...]
 
 
-def condition_of(status: HiveStatus) -> view.Condition:
-    """As the view has it; but a view may be old: nodes that have no quorum, or do not answer, know or show better."""
-    condition = view.condition(status.view)
+def condition_of(status: HiveStatus, by_view: view.Condition | None = None) -> view.Condition:
+    """As the view has it (``by_view``, where that is known already); but a view may be old: nodes that have no quorum,
+    or do not answer, know or show better."""
+    condition = by_view or view.condition(status.view)
     if condition.word == "unavailable":
         return condition
     for node in status.nodes:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection
 from functools import cache
 
@@ -32,6 +33,8 @@ GROWN_MAX = 12
 STRETCHES = 16
 REPLICATION = 2
 FIGURES_SECONDS = 0.5
+REFUSED = "{} (connection refused)"
+CUT = "the connection to {} ended (connection reset by peer)"
 
 
 def id_of(number: int) -> NodeId:
@@ -115,28 +118,43 @@ def settled(view: View) -> View:
 # --- what is told ------------------------------------------------------------------------------------------------
 
 
+class _Sums:
+    """Slots of each node by what they are to it, and the copies that it sends: once for a view."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.owned: Counter[NodeId] = Counter()
+        self.held: Counter[NodeId] = Counter()
+        self.risky: Counter[NodeId] = Counter()
+        self.sent: dict[NodeId, list[tuple[str, NodeId]]] = {}
+        self.addresses = {one.id: one.address for one in view.members}
+        alive = views.live(view)
+        for at, arc in enumerate(view.arcs):
+            width, owner = ring.width(view.arcs, at), ring.owner_among(alive, arc)
+            self.held.update(dict.fromkeys(arc.holders[1:], width))
+            if owner is not None:
+                self.owned[owner] += width
+                self.risky[owner] += width * views.lacks_copies(arc, alive)
+                self.sent.setdefault(owner, []).extend((f"{arc.end:016x}", node) for node in arc.incoming)
+
+
+_last: list[_Sums] = []
+
+
+def _sums(view: View) -> _Sums:
+    if not _last or _last[0].view is not view:
+        _last[:] = [_Sums(view)]
+    return _last[0]
+
+
 def figures_of(
     view: View, number: int, uptime: float, suspected: Collection[int] = (), done: float = 0.5, serving: bool = True
 ) -> Figures:
     """What a node tells after so much uptime (seconds); ``done`` is how far its copies are."""
-    member = view.members[number]
-    share = ring.owned(view.arcs).get(member.id, 0) / SLOTS
-    addresses = {one.id: one.address for one in view.members}
-    rate = 200 + 40 * (number % 7)
-    count = int(rate * uptime)
-    alive = views.live(view)
-    copies = tuple(
-        Copy(f"{arc.end:016x}", addresses[node], done)
-        for arc in view.arcs
-        if arc.incoming and ring.owner_among(alive, arc) == member.id
-        for node in arc.incoming
-    )
-    held = sum(ring.width(view.arcs, at) for at, arc in enumerate(view.arcs) if member.id in arc.holders[1:]) / SLOTS
-    risky = sum(
-        ring.width(view.arcs, at)
-        for at, arc in enumerate(view.arcs)
-        if ring.owner_among(alive, arc) == member.id and views.lacks_copies(arc, alive)
-    ) / SLOTS
+    member, sums = view.members[number], _sums(view)
+    share, held, risky = (slots[member.id] / SLOTS for slots in (sums.owned, sums.held, sums.risky))
+    count = int((200 + 40 * (number % 7)) * uptime)
+    copies = tuple(Copy(end, sums.addresses[node], done) for end, node in sums.sent.get(member.id, ()))
     others = [one for at, one in enumerate(view.members) if at != number and one.state is not State.DOWN][:30]
     return Figures(
         address=member.address,
@@ -149,6 +167,7 @@ def figures_of(
         bytes=round(128_400 * share) * 512,
         voter=member.id in view.voters,
         id=member.id.hex(),
+        incarnation=member.incarnation,
         hive=view.hive.hex(),
         generation=view.generation,
         serving=serving,
@@ -213,11 +232,11 @@ class Story:
         self.view = view
         self.sightings.append(ViewSeen(self.at, address_of(0), view))
 
-    def lose(self, *numbers: int, reason: str = "connection refused") -> None:
+    def lose(self, *numbers: int, reason: str = REFUSED) -> None:
         """These are not heard any more."""
         for number in numbers:
             self.silent.add(number)
-            self.sightings.append(Gone(self.at, address_of(number), reason))
+            self.sightings.append(Gone(self.at, address_of(number), reason.format(address_of(number))))
 
     def restart(self, number: int) -> None:
         """A new process."""
@@ -279,7 +298,7 @@ def story_of(state: str, nodes: int, start: float = START) -> Story:
             story.tell("suspected", f"no sign of {address_of(last)} for 1.5 s", last)
             story.go(0.5)
         case "silent":
-            story.lose(last, reason="the connection was cut")
+            story.lose(last, reason=CUT)
             story.go(4.0)
         case "degraded":
             _kill(story, last)
@@ -290,7 +309,7 @@ def story_of(state: str, nodes: int, start: float = START) -> Story:
             _kill(story, last - 1)
             story.go(7.0)
         case "disconnected":
-            story.lose(*range(nodes), reason="the connection was cut")
+            story.lose(*range(nodes), reason=CUT)
             story.at += 14.0
         case "leaving":
             member = story.view.members[last]

@@ -8,8 +8,7 @@ from typing import Union
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme.answers import condition_line, span_text
-from wrpme.errors import UnavailableError
+from wrpme.answers import at_risk_texts
 from wrpme.figures import Figures, HiveStatus, NodeStatus, condition_of
 from wrpme.limits import SLOTS, STALE_SECONDS
 from wrpme.picture import Member, NodeId, State
@@ -37,9 +36,8 @@ class _Seen(Struct, frozen=True):
 
 
 class _Moving(Struct, frozen=True):
-    """``done`` of each copy by the end of its arc and the address of its target, and by target the slots there."""
+    """``arrived`` are the slots that are there of those that are incoming, by who receives them."""
 
-    done: dict[tuple[str, str], float]
     arrived: dict[NodeId, float]
     arcs: tuple[ArcShown, ...]
     moves: tuple[CopyShown, ...]
@@ -48,7 +46,7 @@ class _Moving(Struct, frozen=True):
 
 def scene(facts: Facts, places: Places | None, now: float, mode: Mode = Mode.LIVE) -> Scene:
     """All that is shown of that moment; ``places`` None while no view is known."""
-    reasons = [f"{address}: {known.reason}" for address, known in facts.known.items() if known.is_gone()]
+    reasons = [(address, known.reason) for address, known in facts.known.items() if known.is_gone()]
     if places is None:
         return Scene(mode, now, Mood.CONNECTING, words.connecting(reasons))
     view = places.view
@@ -65,7 +63,7 @@ def scene(facts: Facts, places: Places | None, now: float, mode: Mode = Mode.LIV
         mood, sentence = Mood.DISCONNECTED, words.disconnected(since, now, reasons)
     else:
         since = None
-        mood, sentence = _mood(places, seen, nodes, now)
+        mood, sentence = _mood(places, seen, nodes, moving, now)
     rates = [node.operations_per_second for node in nodes if node.operations_per_second is not None]
     entries = [node.entries for one, node in zip(seen, nodes, strict=True) if one.fresh and node.entries is not None]
     return Scene(
@@ -118,7 +116,7 @@ def _suspicions(seen: list[_Seen]) -> Suspicions:
 
 def _moving(facts: Facts, places: Places, seen: list[_Seen]) -> _Moving:
     if not places.moving:
-        return _Moving({}, {}, places.arcs, (), None)
+        return _Moving({}, places.arcs, (), None)
     done = {
         (copy.end, copy.peer): min(1.0, max(0.0, copy.done))
         for one in seen
@@ -145,7 +143,7 @@ def _moving(facts: Facts, places: Places, seen: list[_Seen]) -> _Moving:
     )
     total = facts.arrived + sum(places.receiving.values())
     progress = (facts.arrived + sum(arrived.values())) / total
-    return _Moving(done, arrived, tuple(arcs), moves, min(1.0, progress))
+    return _Moving(arrived, tuple(arcs), moves, min(1.0, progress))
 
 
 # --- one node ----------------------------------------------------------------------------------------------------
@@ -176,6 +174,7 @@ def _node(places: Places, one: _Seen, now: float, why: Why) -> NodeShown:
         stale=not one.fresh,
         voter=member.id in places.view.voters,
         senior=member.id == places.view.voters[0],
+        neighbours=told.neighbours if told is not None and one.fresh else (),
         operations_per_second=rates.operations,
         p50_seconds=rates.p50_seconds,
         p99_seconds=rates.p99_seconds,
@@ -187,7 +186,6 @@ def _node(places: Places, one: _Seen, now: float, why: Why) -> NodeShown:
 
 def _with_figures(shown: NodeShown, figures: Figures, fresh: bool) -> NodeShown:
     """What changes from moment to moment is not shown once it is stale."""
-    neighbours = tuple((one.address, one.age) for one in figures.neighbours) if fresh else ()
     return replace(
         shown,
         entries=figures.entries,
@@ -199,8 +197,7 @@ def _with_figures(shown: NodeShown, figures: Figures, fresh: bool) -> NodeShown:
         sessions=figures.sessions if fresh else None,
         uptime_seconds=figures.uptime_seconds,
         lease_seconds=figures.lease_seconds if fresh else None,
-        beacon_age_seconds=max((age for _, age in neighbours), default=None),
-        neighbours=neighbours,
+        beacon_age_seconds=max((age for _, age in shown.neighbours), default=None),
         suspects=figures.suspected if fresh else (),
         epoch=figures.epoch,
         version=figures.version,
@@ -234,9 +231,8 @@ def _state(
     receiving = places.receiving.get(member.id, 0)
     if life.settling and receiving:
         done = moving.arrived.get(member.id, 0.0) / receiving
-        came = "back" if life.returned else "new"
-        gets = f"{came}: gets {100 * receiving / SLOTS:.1f} % of the ring, {100 * done:.0f} % done"
-        return NodeState.JOINING, life.since, gets
+        came = "back," if life.returned else "new,"
+        return NodeState.JOINING, life.since, words.receives(came, receiving / SLOTS, done)
     known_since = [at for at in (life.since, known.heard_since, known.cleared_at) if at is not None]
     return NodeState.UP, max(known_since, default=None), ""
 
@@ -244,24 +240,33 @@ def _state(
 # --- the hive ----------------------------------------------------------------------------------------------------
 
 
-def _mood(places: Places, seen: list[_Seen], nodes: tuple[NodeShown, ...], now: float) -> tuple[Mood, str]:
+def _mood(
+    places: Places, seen: list[_Seen], nodes: tuple[NodeShown, ...], moving: _Moving, now: float
+) -> tuple[Mood, str]:
     """As hive_status has it from those who are heard; who is not is named."""
-    status = HiveStatus(places.view, tuple(_statuses(seen, nodes, now)))
-    word = condition_of(status).word
-    sentence = condition_line(status).removeprefix(f"{word}: ")
-    quiet = [node for node in nodes if node.state is NodeState.SILENT]
-    if quiet:
-        known = [node.since for node in quiet if node.since is not None]
-        sentence = f"{sentence}; {words.silent([node.address for node in quiet], min(known, default=None))}"
-    return Mood(word.upper()), sentence
+    told = (NodeStatus(one.member, one.figures if one.fresh and _is_up(one) else None, None) for one in seen)
+    status = HiveStatus(places.view, tuple(told))
+    condition = condition_of(status, places.condition)
+    parts = [condition.sentence, *at_risk_texts(status), *_moving_texts(places, moving)]
+    for state in (NodeState.SUSPECTED, NodeState.SILENT, NodeState.DOWN):
+        found = [node for node in nodes if node.state is state]
+        since = min((node.since for node in found if node.since is not None), default=None)
+        if found and (since is not None or state is not NodeState.DOWN):
+            parts.append(words.unwell(state, [node.address for node in found], since, now))
+    return Mood(condition.word.upper()), "; ".join(parts)
 
 
-def _statuses(seen: list[_Seen], nodes: tuple[NodeShown, ...], now: float) -> Iterator[NodeStatus]:
-    for one, node in zip(seen, nodes, strict=True):
-        if one.member.state is not State.DOWN:
-            yield NodeStatus(one.member, one.figures if one.fresh else None, None)
-        elif node.since is None:
-            yield NodeStatus(one.member, None, None)
-        else:
-            down = f"{node.address} has been down for {span_text(now - node.since)}"
-            yield NodeStatus(one.member, None, UnavailableError(down))
+def _is_up(one: _Seen) -> bool:
+    return one.member.state is not State.DOWN
+
+
+def _moving_texts(places: Places, moving: _Moving) -> Iterator[str]:
+    """For each node that receives arcs how much, and how far that is, as hive_status has it; of many the sum."""
+    addresses = {member.id: member.address for member in places.view.members}
+    found = [(addresses[node], slots, moving.arrived.get(node, 0.0)) for node, slots in places.receiving.items()]
+    if len(found) <= words.NAMES_MAX:
+        for address, slots, arrived in found:
+            yield words.receives(address, slots / SLOTS, arrived / slots)
+    else:
+        slots, done = sum(slots for _, slots, _ in found), sum(arrived for _, _, arrived in found)
+        yield words.receives(f"{len(found)} nodes", slots / SLOTS, done / slots, several=True)

@@ -20,11 +20,13 @@ class Rates(Struct, frozen=True, array_like=True):
 
 
 class Told(Struct, frozen=True, array_like=True):
-    """Figures, when they came, and since when each node was suspected in them (in the order of ``suspected``)."""
+    """Figures, when they came, and since when each node was suspected in them (in the order of ``suspected``). Counters
+    became ``rates``; ``neighbours`` are addresses, and seconds since each was heard."""
 
     at: float
     figures: Figures
     rates: Rates
+    neighbours: tuple[tuple[str, float], ...] = ()
     suspected_since: tuple[float, ...] = ()
 
 

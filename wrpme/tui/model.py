@@ -91,7 +91,9 @@ class Model:
         since: tuple[float, ...] = ()
         if figures.suspected or (before is not None and before.suspected_since):
             since = self._suspicions(at, figures, before)
-        known.told = Told(at, replace(figures, operations={}, latency=()), rates, since)
+        neighbours = tuple((one.address, one.age) for one in figures.neighbours)
+        kept = replace(figures, operations={}, latency=(), neighbours=())
+        known.told = Told(at, kept, rates, neighbours, since)
 
     def _suspicions(self, at: float, figures: Figures, before: Told | None) -> tuple[float, ...]:
         former = dict(zip(before.figures.suspected, before.suspected_since, strict=True)) if before else {}
@@ -119,7 +121,7 @@ class Model:
         known.gone_at, known.reason = None, ""
 
     def _gone(self, at: float, address: str, reason: str) -> None:
-        known = self._known(address)
+        known, reason = self._known(address), words.why(address, reason)
         verb = "does not answer here any more" if known.told is not None else "does not answer here"
         self._notice(at, "gone", address, f"{verb}: {reason}")
         known.gone_at, known.reason = at, reason

@@ -5,7 +5,8 @@ Colours and places are kept from one view to the next, so that a node is found a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from wrpme import address as addresses
@@ -16,6 +17,8 @@ from wrpme.limits import COLOURS_USUAL, SLOTS
 from wrpme.picture import Arc, Member, NodeId, State, View
 from wrpme.tui.scene import ArcShown, Incoming
 
+APART = 2
+"""Nodes stand at least this part of their fair share from each other, where they can."""
 KEYS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -131,24 +134,48 @@ def key_of(colour: int) -> str:
 
 
 def _slots(view: View, before: Mapping[NodeId, int]) -> dict[NodeId, int]:
+    """Where it stood, while that is its own or shall be; else in the middle of what is its own, or of what shall be."""
     owners, coming = _runs(view.arcs, lambda arc: arc.holders[:1]), _runs(view.arcs, lambda arc: arc.incoming)
-    found: dict[NodeId, int] = {}
-    taken: set[int] = set()
-    own = [member for member in view.members if member.id in owners]
-    rest = [member for member in view.members if member.id not in owners]
-    for member in (*own, *rest):
-        slot = before.get(member.id)
-        runs = owners.get(member.id)
-        if runs is not None:
-            if slot is None or not any((slot - first) % SLOTS < width for first, width in runs):
-                slot = _middle(runs)
-        elif slot is None:
-            slot = _middle(coming[member.id]) if member.id in coming else _by_id(member.id)
-        while slot in taken:
-            slot = (slot + 1) % SLOTS
-        taken.add(slot)
-        found[member.id] = slot
+
+    def keeps(node: NodeId, slot: int) -> bool:
+        runs = [*owners.get(node, ()), *coming.get(node, ())]
+        return node not in owners or any((slot - first) % SLOTS < width for first, width in runs)
+
+    known = ((member.id, before[member.id]) for member in view.members if member.id in before)
+    found = {node: slot for node, slot in known if keeps(node, slot)}
+    taken = sorted(found.values())
+    apart = SLOTS // (APART * len(view.members))
+    for member in sorted(view.members, key=lambda one: one.id not in owners):
+        if member.id not in found:
+            runs = owners.get(member.id) or coming.get(member.id) or [(_by_id(member.id), 1)]
+            slot = _free(_candidates(runs), taken, apart)
+            insort(taken, slot)
+            found[member.id] = slot
     return found
+
+
+def _candidates(runs: Sequence[tuple[int, int]]) -> Iterator[int]:
+    """Middles, then quarters, of the widest runs first."""
+    widest = sorted(runs, key=lambda run: (-run[1], run[0]))
+    for quarters in (2, 1, 3):
+        for first, width in widest:
+            yield (first + quarters * width // 4) % SLOTS
+
+
+def _free(candidates: Iterable[int], taken: Sequence[int], apart: int) -> int:
+    """The first slot that is so far from all others, else the one that is furthest from them; never one of theirs."""
+    best, distance_best = 0, -1
+    for slot in candidates:
+        at = bisect_left(taken, slot)
+        beside = (taken[at - 1], taken[at % len(taken)]) if taken else ()
+        distance = min((min((slot - one) % SLOTS, (one - slot) % SLOTS) for one in beside), default=SLOTS)
+        if distance >= apart:
+            return slot
+        if distance > distance_best:
+            best, distance_best = slot, distance
+    while best in taken:
+        best = (best + 1) % SLOTS
+    return best
 
 
 Runs = dict[NodeId, list[tuple[int, int]]]
@@ -173,14 +200,9 @@ def _runs(arcs: Sequence[Arc], nodes_of: Callable[[Arc], Sequence[NodeId]]) -> R
     for runs in found.values():  # the last run and the first one meet at position 0
         (first_began, first_width), (last_began, last_width) = runs[0], runs[-1]
         if len(runs) > 1 and first_began == 0 and last_began + last_width == SLOTS:
-            runs[0:1] = []
+            del runs[0]
             runs[-1] = (last_began, last_width + first_width)
     return found
-
-
-def _middle(runs: Sequence[tuple[int, int]]) -> int:
-    first, width = max(runs, key=lambda run: (run[1], -run[0]))
-    return (first + width // 2) % SLOTS
 
 
 def _by_id(node: NodeId) -> int:

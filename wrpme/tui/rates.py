@@ -12,7 +12,8 @@ from wrpme.limits import RATE_SECONDS
 from wrpme.tui.facts import Rates
 
 
-class _Sample(Struct, frozen=True, gc=False):
+class _Sample(Struct, frozen=True):
+    life: tuple[str, int]
     uptime: float
     operations: int
     received: int
@@ -30,6 +31,7 @@ class Meter:
         """The rates over the last ``RATE_SECONDS`` or so; of a node that started again, or was not heard for long, they
         are unknown at first."""
         new = _Sample(
+            (figures.id, figures.incarnation),
             figures.uptime_seconds,
             sum(figures.operations.values()),
             figures.received_bytes,
@@ -37,7 +39,7 @@ class Meter:
             dict(figures.latency),
         )
         samples = self._samples
-        if samples and (_went_back(samples[-1], new) or new.uptime - samples[-1].uptime > 2 * RATE_SECONDS):
+        if samples and (_is_other(samples[-1], new) or new.uptime - samples[-1].uptime > 2 * RATE_SECONDS):
             samples.clear()
         if not samples or new.uptime > samples[-1].uptime:
             samples.append(new)
@@ -46,9 +48,10 @@ class Meter:
         return _between(samples[0], new)
 
 
-def _went_back(old: _Sample, new: _Sample) -> bool:
+def _is_other(old: _Sample, new: _Sample) -> bool:
     return (
-        new.uptime < old.uptime
+        new.life != old.life
+        or new.uptime < old.uptime
         or new.operations < old.operations
         or new.received < old.received
         or new.sent < old.sent

@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
-from wrpme.errors import StorageError
+from wrpme.errors import ProtocolError, StorageError
 from wrpme.limits import RECORD_LINE_BYTES_MAX
 from wrpme.sightings import Sighting, from_line, to_line
 
@@ -36,7 +34,7 @@ class Recorder:
         Raises:
             StorageError: it could not be written, for one as the disk is full; the record ends with the one before.
         """
-        line = to_line(sighting).encode() + b"\n"
+        line = to_line(sighting) + b"\n"
         written = 0
         try:
             while written < len(line):
@@ -75,15 +73,15 @@ class Replay:
 
     def _read(self, lines: Iterator[bytes]) -> Iterator[Sighting]:
         number = 0
-        for number, line in enumerate(lines, 1):  # noqa: B007
+        for number, line in enumerate(lines, 1):
             try:
-                sighting = from_line(line.decode())
-            except (msgspec.MsgspecError, ValueError) as error:
+                sighting = from_line(line)
+            except ProtocolError as error:
                 if number == 1:
                     raise StorageError(f"{self.path} is no record: its first line tells nothing seen") from None
                 if not line.endswith(b"\n"):
                     return
-                raise StorageError(f"{self.path} is damaged at line {number}: {_short(error)}") from None
+                raise StorageError(f"{self.path} is damaged at line {number}: {error.sentence}") from None
             yield sighting
         if not number:
             raise StorageError(f"{self.path} is empty: nothing was recorded")
@@ -102,7 +100,3 @@ def open_record(path: str | Path) -> Replay:
 
 def _reason(error: OSError | ValueError) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0][:200]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from wrpme.answers import span_text
-from wrpme.tui.scene import EventShown, NodeShown
+from wrpme.tui.scene import EventShown, NodeState
 from wrpme.tui.texts import clock
 
 NAMES_MAX = 3
@@ -38,9 +38,9 @@ CONDITION_GRAVITY = {"stable": 0, "stabilizing": 1, "degraded": 2, "unavailable"
 
 
 def gravity_of(kind: str, sentence: str) -> int:
-    """How much an event matters, 0 to 3; that of a new condition is in its first word."""
+    """How much an event matters, 0 to 3; that of a new condition is in its words: "the hive is stable: ..."."""
     if kind == "condition":
-        return CONDITION_GRAVITY.get(sentence.split(":")[0].split(" ")[0], 1)
+        return CONDITION_GRAVITY.get(sentence.partition(":")[0].removeprefix("the hive is "), 1)
     return GRAVITY.get(kind, 1)
 
 
@@ -50,25 +50,54 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
-def connecting(reasons: Sequence[str]) -> str:
-    """Nobody has told anything yet."""
+def why(address: str, reason: str) -> str:
+    """The reason without the address that it is about, which stands beside it."""
+    short = reason.replace(f" to {address}", "").removeprefix(address).strip()
+    return short[1:-1] if short.startswith("(") and short.endswith(")") else short
+
+
+def _lost(reasons: Iterable[tuple[str, str]]) -> str:
+    """Addresses with the reason why they do not answer, those with the same one together."""
+    alike: dict[str, list[str]] = {}
+    for address, reason in reasons:
+        alike.setdefault(reason, []).append(address)
+    return ", ".join(f"{listed(addresses)}: {reason}" for reason, addresses in list(alike.items())[:NAMES_MAX])
+
+
+def connecting(reasons: Sequence[tuple[str, str]]) -> str:
+    """Nobody has told anything yet; ``reasons`` are addresses, and why each does not."""
     if not reasons:
         return "no node has told anything yet"
-    return f"no node has told anything yet: {listed(reasons)}; is wrpmed running there?"
+    return f"no node has told anything yet ({_lost(reasons)}); is wrpmed running there?"
 
 
-def disconnected(since: float, now: float, reasons: Sequence[str]) -> str:
-    """Nobody tells anything any more."""
-    said = f"no node has told anything since {clock(since)} ({span_text(now - since)}); all else here is as of then"
-    why = f"; {listed(reasons)}" if reasons else ""
-    return f"{said}{why}; see whether the nodes run and the network is up: this heals as soon as one answers"
+def disconnected(since: float, now: float, reasons: Sequence[tuple[str, str]]) -> str:
+    """Nobody tells anything any more; ``reasons`` are addresses, and why each does not."""
+    said = f"no node has told anything since {clock(since)} ({span_text(now - since)})"
+    lost = f" ({_lost(reasons)})" if reasons else ""
+    return f"{said}; all else here is as of then; see whether the nodes run and the network is up{lost}"
 
 
-def silent(addresses: Sequence[str], since: float | None) -> str:
-    """Some nodes do not tell anything here, whatever the hive thinks of them."""
-    verb = "does" if len(addresses) == 1 else "do"
-    when = f" since {clock(since)}" if since is not None else ""
-    return f"{listed(addresses)} {verb} not answer here{when}"
+def unwell(state: NodeState, addresses: Sequence[str], since: float | None, now: float) -> str:
+    """Of nodes that are suspected, silent or down: who, and since when."""
+    one = len(addresses) == 1
+    if state is NodeState.DOWN:
+        verb = "has been down for" if one else "have been down for up to"
+        return f"{listed(addresses)} {verb} {span_text(now - since) if since is not None else '?'}"
+    if state is NodeState.SUSPECTED:
+        verb = "is" if one else "are"
+        return f"{listed(addresses)} {verb} suspected{_since(since)}: beacons are missing"
+    verb = "does" if one else "do"
+    return f"{listed(addresses)} {verb} not answer here{_since(since)}"
+
+
+def _since(since: float | None) -> str:
+    return f" since {clock(since)}" if since is not None else ""
+
+
+def receives(who: str, share: float, done: float, several: bool = False) -> str:
+    """What is on its way to a node, or to several, as hive_status says it."""
+    return f"{who} receive{'' if several else 's'} {100 * share:.1f} % of the ring, {100 * done:.0f} % done"
 
 
 def missed(count: int) -> str:
@@ -79,11 +108,6 @@ def missed(count: int) -> str:
 def matches(event: EventShown, words: str) -> bool:
     """Whether all words are found in an event, in small letters or capitals."""
     return _found(words, f"{event.kind} {event.node} {event.teller} {event.sentence}")
-
-
-def node_matches(node: NodeShown, words: str) -> bool:
-    """Whether all words are found in what is said of a node."""
-    return _found(words, f"{node.address} {node.state.value} {node.reason} {node.version}")
 
 
 def _found(words: str, text: str) -> bool:
