@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from wrpme import errors
 from wrpme.limits import PANE_ANSWER_BYTES_MAX
 from wrpme.line_history import LineFile
-from wrpme.tui.console import NO_SHELL, CommandInput, ShellPane
+from wrpme.tui.console import NO_SHELL, Answers, CommandInput, ShellPane
 
 
 class FakeClient:
@@ -64,8 +64,7 @@ class PaneApp(App[None]):
 
     @property
     def printed(self) -> list[str]:
-        log = self.pane._log
-        return [line.text.rstrip() for line in log.lines]
+        return ["".join(text for text, _ in row).rstrip() for row in self.pane.query_one(Answers).rows][1:]
 
     @property
     def typed(self) -> str:

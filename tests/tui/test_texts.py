@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from rich.cells import cell_len
 
 from tests.tui.pieces import node, scene
 from wrpme.tui import texts
@@ -65,3 +66,12 @@ def test_what_is_copied_and_how_far() -> None:
 def test_which_time_is_shown() -> None:
     assert texts.mode_text(scene(1)).startswith("LIVE ")
     assert texts.mode_text(replace(scene(1), mode=Mode.PAST)).startswith("PAST ")
+
+
+@given(st.text(st.sampled_from("ab 日.")), st.integers(2, 30))
+def test_wrapped_lines_fit_and_lose_only_spaces(text: str, width: int) -> None:
+    lines = texts.wrapped(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    if cell_len(text) <= width:
+        assert lines == [text]

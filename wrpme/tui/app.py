@@ -17,7 +17,8 @@ from textual.app import App
 from textual.command import Provider
 from textual.driver import Driver
 
-from wrpme import errors, ring, view
+from wrpme import errors, ring
+from wrpme.answers import size_text
 from wrpme.client import Client
 from wrpme.commands import Command
 from wrpme.limits import BEAT_SECONDS
@@ -82,6 +83,7 @@ class Dashboard(App[int]):
         self._history = history or LineFile.of_user()
         self._dirty = False
         self._due = False
+        self._record_failed = False
         self._beat_at = 0.0
         for theme in textual_themes():
             self.register_theme(theme)
@@ -98,10 +100,16 @@ class Dashboard(App[int]):
 
     def get_default_screen(self) -> MainScreen:
         """The dashboard itself."""
-        return MainScreen(self._note())
+        return MainScreen()
 
     def _note(self) -> str:
-        return f"recording to {self.recorder.path.name}" if self.recorder is not None else ""
+        """What else is to be seen all the time."""
+        timeline = self.timeline
+        if timeline.mode is Mode.REPLAY:
+            return f"{timeline.speed:g}x" if timeline.playing else "paused"
+        if self.recorder is not None:
+            return f"recording, {size_text(self.recorder.bytes)}"
+        return "recording stopped" if self._record_failed else ""
 
     def on_mount(self) -> None:
         """The watch begins."""
@@ -134,8 +142,7 @@ class Dashboard(App[int]):
         try:
             recorder.take(sighting)
         except errors.WrpmeError as error:
-            self.recorder = None
-            self._main.banner.note = "recording stopped"
+            self.recorder, self._record_failed = None, True
             self.notify(str(error), severity="error", timeout=60, markup=False)
 
     def _show_due(self) -> None:
@@ -160,6 +167,7 @@ class Dashboard(App[int]):
         if not self.is_running or not self.screen_stack:
             return
         self._dirty = False
+        self._main.banner.note = self._note()
         self.scene = self.timeline.scene(self.clock())
         for screen in self.screen_stack:
             if isinstance(screen, MainScreen | NodeScreen) and screen.is_mounted:

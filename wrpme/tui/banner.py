@@ -50,9 +50,9 @@ class Banner(Widget):
     Banner { height: 2; background: $panel; padding: 0 1; }
     """
 
-    def __init__(self, note: str = "", *, id: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.note = note
+        self.note = ""
         """What else is to be seen all the time, such as that a record is being made."""
         self._scene: Scene | None = None
         self._shown: tuple[object, ...] = ()

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Key
 from textual.message import Message
 from textual.suggester import Suggester
-from textual.widgets import Input, Label, RichLog, Static
+from textual.widgets import Input, Label, Static
 
-from wrpme import errors
+from wrpme import __version__, errors
 from wrpme.answers import Answer, escaped, shown, size_text
 from wrpme.client import Client
 from wrpme.commands import Command, complete
@@ -24,6 +24,8 @@ from wrpme.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITI
 from wrpme.line_history import LineFile
 from wrpme.shell import Shell, internal
 from wrpme.tui.hints import completed, hint
+from wrpme.tui.lines_view import LinesView, Part, Row
+from wrpme.tui.texts import wrapped
 
 PROMPT = "> "
 NO_SHELL = "a replay has no hive to talk to: the shell is closed"
@@ -32,8 +34,8 @@ NO_SHELL = "a replay has no hive to talk to: the shell is closed"
 class Sink(Protocol):
     """Where the session prints to."""
 
-    def print(self, text: str, style: str = "") -> None:
-        """One or more lines."""
+    def print(self, text: str, role: str = "text") -> None:
+        """One or more lines, in the colour of that role."""
 
 
 class PaneConsole:
@@ -51,7 +53,7 @@ class PaneConsole:
 
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error: one line."""
-        self._sink.print(escaped(" ".join(str(error).split("\n")), keep=""), "error")
+        self._sink.print(escaped(" ".join(str(error).split("\n")), keep=""), "bad")
 
 
 def _beginning(content: bytes) -> str:
@@ -87,7 +89,7 @@ class PanePrompt:
 
     async def confirmation(self, question: str) -> str:
         """What is entered next."""
-        self._sink.print(question, "warning")
+        self._sink.print(question, "warn")
         self.asking = True
         try:
             return await self._lines.get() or ""
@@ -129,10 +131,10 @@ class CommandInput(Input):
     """The line being typed: Tab completes, up and down walk through the history."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "complete", priority=True),
-        Binding("up", "history(-1)", "history"),
+        Binding("tab", "complete", "complete", key_display="Tab", priority=True),
+        Binding("up", "history(-1)", "earlier", key_display="↑"),
         Binding("down", "history(1)", "history", show=False),
-        Binding("ctrl+c", "interrupt", "interrupt", priority=True),
+        Binding("ctrl+c", "interrupt", "interrupt", key_display="Ctrl+C", priority=True),
         Binding("ctrl+l", "clear_log", "clear", show=False),
         Binding("pageup", "scroll_log(-1)", "scroll", show=False),
         Binding("pagedown", "scroll_log(1)", "scroll", show=False),
@@ -182,16 +184,59 @@ class CommandInput(Input):
         self.post_message(self.Scrolled(pages))
 
 
+class Answers(LinesView):
+    """What was entered and answered; broken anew for each width. It takes no keys: the line below does."""
+
+    can_focus = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[Part] = deque(maxlen=PANE_LINES_MAX)
+        self._width = 0
+
+    def add(self, text: str, role: str) -> None:
+        """One or more lines, at the end, which comes into sight."""
+        fresh = [(line, role) for line in text.split("\n")]
+        full = len(self._lines) + len(fresh) > PANE_LINES_MAX
+        self._lines += fresh
+        if full or not self._width:
+            self._break()
+        else:
+            self.append_rows(self._rows(fresh))
+        self._to_end()
+
+    def clear(self) -> None:
+        """Nothing was said."""
+        self._lines.clear()
+        self._break()
+
+    def on_resize(self) -> None:
+        """Lines break elsewhere."""
+        if self.size.width != self._width:
+            self._break()
+        self._to_end()
+
+    def _rows(self, lines: Iterable[Part]) -> list[Row]:
+        return [((part, role),) for text, role in lines for part in wrapped(text.expandtabs(), self._width)]
+
+    def _break(self) -> None:
+        self._width = max(0, self.size.width)
+        if self._width:
+            self.show_rows(self._rows(self._lines))
+
+    def _to_end(self) -> None:
+        self.call_after_refresh(self.scroll_end, animate=False)
+
+
 class ShellPane(Vertical):
     """The pane. Without a ``client`` (a replay) it takes no commands."""
 
     DEFAULT_CSS = """
     ShellPane { height: 1fr; }
-    ShellPane RichLog { height: 1fr; background: $background; scrollbar-size-vertical: 1; }
     ShellPane Horizontal { height: 1; }
     ShellPane Label { width: auto; color: $primary; text-style: bold; }
     ShellPane CommandInput { height: 1; border: none; padding: 0; background: $background; width: 1fr; }
-    ShellPane CommandInput:focus { background: $boost; }
+    ShellPane CommandInput:focus { border: none; background-tint: $foreground 5%; }
     ShellPane #hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
@@ -215,8 +260,7 @@ class ShellPane(Vertical):
         self._prompt = PanePrompt(self)
         self._shell: PaneShell | None = None
         self._command: Command | None = None
-        self._log = RichLog(max_lines=PANE_LINES_MAX, wrap=True, min_width=1, auto_scroll=True)
-        self._log.can_focus = False
+        self._log = Answers()
         self._input = CommandInput(suggester=_Words(self), select_on_focus=False)
         self._hint = Static("", id="hint", markup=False)
 
@@ -242,6 +286,7 @@ class ShellPane(Vertical):
             self._shell = PaneShell(self._client, PaneConsole(self), self._prompt, self)
             self.run_worker(self._session(self._shell), name="shell", exit_on_error=False)
             self._show_hint()
+            self.print(f"wrpme {__version__}: help lists the commands, Esc leads to the panes, F1 tells all keys", "dim")
 
     async def _session(self, shell: Shell) -> None:
         while True:
@@ -254,10 +299,9 @@ class ShellPane(Vertical):
 
     # --- what the session tells ----------------------------------------------------------------------------------
 
-    def print(self, text: str, style: str = "") -> None:
-        """See :class:`Sink`; ``style`` is the name of a theme colour."""
-        colour = self.app.theme_variables.get(style, "") if style else ""
-        self._log.write(Text(text, style=colour.split(" ")[0]))
+    def print(self, text: str, role: str = "text") -> None:
+        """See :class:`Sink`."""
+        self._log.add(text, role)
 
     def began(self, command: Command) -> None:
         """A command runs."""
@@ -306,9 +350,9 @@ class ShellPane(Vertical):
         line = line.replace("\n", " ").replace("\r", " ")
         asked = self._prompt.asking
         if not self._prompt.enter(line):
-            self.print(f"{PANE_LINES_WAITING_MAX} lines wait already: this one was not taken", "error")
+            self.print(f"{PANE_LINES_WAITING_MAX} lines wait already: this one was not taken", "bad")
             return
-        self._log.write(Text(PROMPT + line, style="bold"), scroll_end=True)
+        self._log.add(PROMPT + line, "bold")
         if line.strip() and not asked:
             self._history.append(line)
             self._lines.append(line)

@@ -17,7 +17,11 @@ async def serve(options: Options) -> int:
         WrpmeError: there is no such record, the hive does not start, or the dashboard has a defect.
     """
     if options.replay:
-        return await run(Dashboard(Timeline.replay(open_record(options.replay))))
+        timeline = Timeline(replay=True)
+        for sighting in open_record(options.replay).sightings:
+            timeline.take(sighting)
+        timeline.finish()
+        return await run(Dashboard(timeline))
     if options.hive:
         return await serve_local(options.hive, lambda hive: _on_hive(options, tuple(hive.addresses), hive))
     return await _on_hive(options, options.daemons, None)

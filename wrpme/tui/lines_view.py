@@ -133,23 +133,15 @@ class LinesView(ScrollView, can_focus=True):
             if self.empty and not self.rows and y == self._top:
                 return self._strip(((self.empty, "dim"),), False, width)
             return Strip.blank(width, self.rich_style)
-        return self._strip(self.rows[index], index == self.cursor and self.has_focus_or_keeps, width)
-
-    @property
-    def has_focus_or_keeps(self) -> bool:
-        """Whether the cursor is to be seen."""
-        return self.has_focus
+        return self._strip(self.rows[index], index == self.cursor and self.has_focus, width)
 
     def _strip(self, row: Row, at_cursor: bool, width: int) -> Strip:
         key = (row, at_cursor, width)
         strip = self._strips.get(key)
         if strip is None:
-            base = self.rich_style
-            if at_cursor:
-                base += self.style_of("cursor")
-            segments = [Segment(text, base + self.style_of(role) if role else base) for text, role in row]
-            if at_cursor:
-                segments = [Segment(text, (style or base) + self.style_of("cursor")) for text, style, _ in segments]
+            base, over = self.rich_style, self.style_of("cursor") if at_cursor else Style.null()
+            segments = [Segment(text, base + self.style_of(role) + over) for text, role in row]
+            base += over
             if len(self._strips) >= STRIPS_CACHED_MAX:
                 self._strips.clear()
             strip = self._strips[key] = Strip(segments).adjust_cell_length(width, base)
@@ -168,7 +160,10 @@ class LinesView(ScrollView, can_focus=True):
         self.follow_cursor()
 
     def follow_cursor(self) -> None:
-        """Scrolls so that the cursor is in sight."""
+        """Scrolls so that the cursor is in sight, as soon as the lines have their place."""
+        self.call_after_refresh(self._follow_cursor)
+
+    def _follow_cursor(self) -> None:
         room = max(1, self.size.height - self._top)
         top = self.scroll_offset.y
         if self.cursor < top:

@@ -20,15 +20,15 @@ from wrpme.tui.dialogs import Page
 from wrpme.tui.lines_view import LinesView
 from wrpme.tui.panes import EventsPane, ListPane, NodesPane
 from wrpme.tui.ring_widget import RingWidget
-from wrpme.tui.scene import Mode, NodeShown, Scene
+from wrpme.tui.scene import Mode, NodeShown, NodeState, Scene
 
 if TYPE_CHECKING:
     from wrpme.tui.app import Dashboard
 
-_OF_NODES = {"sort", "reverse", "open", "logs", "stop", "leave", "forget"}
+_OF_NODE = {"logs", "stop", "leave", "forget"}
 _LOCAL = {"kill", "pause", "restart", "add"}
+_WHILE_TYPING = {"escape", "keys", "leave_app", "command_palette"}
 _PAST = {"forward", "next_event", "now"}
-_REPLAY = {"faster"}
 
 
 class MainScreen(Screen[None]):
@@ -38,7 +38,7 @@ class MainScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (50, "-huge")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, key.action, key.footer or key.what, show=bool(key.footer), key_display=key.shown.split(" ")[0])
+        Binding(key.keys, key.action, key.footer or key.what, show=bool(key.footer), key_display=key.shown)
         for key in keys.KEYS
         if key.action != "command_palette"
     ]
@@ -58,10 +58,10 @@ class MainScreen(Screen[None]):
     MainScreen.-short #events { display: none; }
     MainScreen.-short.-events #events { display: block; }
     MainScreen.-short.-events #nodes { display: none; }
-    MainScreen.-tall #nodes { height: 45%; }
-    MainScreen.-huge #nodes { height: 50%; }
-    MainScreen.-not-now Banner { background: $warning 25%; }
-    MainScreen.-not-now { border: tall $warning; }
+    MainScreen.-tall #nodes, MainScreen.-huge #nodes { height: auto; max-height: 60%; }
+    MainScreen.-tall #nodes LinesView, MainScreen.-huge #nodes LinesView { height: auto; }
+    MainScreen.-not-now Banner, MainScreen.-not-now Footer { background: $warning 35%; }
+    MainScreen.-not-now ListPane, MainScreen.-not-now #shell { border-top: solid $warning; }
     MainScreen.-zoomed .-folded { display: none; }
     MainScreen.-zoomed #shell.-grown { height: 1fr; }
     MainScreen.-zoomed #upper.-grown > * { display: none; }
@@ -70,9 +70,9 @@ class MainScreen(Screen[None]):
     MainScreen.-zoomed #lists.-grown > .-hidden { display: none; }
     """
 
-    def __init__(self, note: str = "") -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.banner = Banner(note, id="banner")
+        self.banner = Banner(id="banner")
         self.ring = RingWidget(id="ring")
         self.nodes = NodesPane(id="nodes")
         self.events = EventsPane(id="events")
@@ -133,7 +133,7 @@ class MainScreen(Screen[None]):
 
     def _light(self) -> None:
         node = self.nodes.node
-        shown = self._lit and self.nodes.list.has_focus and node is not None
+        shown = self._lit and self._at_nodes and node is not None
         self.ring.select(node.id if shown and node is not None else None)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
@@ -169,21 +169,35 @@ class MainScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Footer and help show what is of use here and now."""
-        app = self.dashboard
+        app, node = self.dashboard, self.node
         mode = app.timeline.mode
-        if action in _LOCAL:
-            return app.local is not None and mode is Mode.LIVE and not self._typing
+        if self._typing and action not in _WHILE_TYPING:
+            return False
         if action in _PAST:
             return mode is not Mode.LIVE
-        if action in _REPLAY:
+        if action == "faster":
             return mode is Mode.REPLAY
-        if action in ("stop", "leave", "forget", "logs"):
-            return mode is Mode.LIVE and self.node is not None and not self._typing
-        if action in _OF_NODES and action != "open":
-            return not self._typing and not self.events.list.has_focus
+        if action in _LOCAL:
+            return app.local is not None and mode is Mode.LIVE and self._at_nodes
+        if action in _OF_NODE:
+            if mode is not Mode.LIVE or node is None or not self._at_nodes:
+                return False
+            return action == "logs" or (action == "forget") is (node.state is NodeState.DOWN)
+        if action == "pause_time":
+            return mode is Mode.REPLAY or (mode is Mode.LIVE and self.events.list.has_focus)
+        if action == "keys":
+            return self._typing or None
+        if action == "nodes":
+            return not self._at_nodes
+        if action == "events":
+            return not self.events.list.has_focus
         if action == "shell":
-            return app.client is not None and not self._typing
+            return app.client is not None
         return True
+
+    @property
+    def _at_nodes(self) -> bool:
+        return self.nodes.list.has_focus
 
     @property
     def _typing(self) -> bool:
@@ -200,7 +214,7 @@ class MainScreen(Screen[None]):
             self.remove_class("-events")
         elif self.nodes.drop_filter() or self.events.drop_filter():
             self.nodes.list.focus()
-        elif self.nodes.list.has_focus and self._lit:
+        elif self._at_nodes and self._lit:
             self._lit = False
             self._light()
         elif self.dashboard.client is not None:
@@ -275,6 +289,10 @@ class MainScreen(Screen[None]):
         local, replay = self.dashboard.local is not None, self.dashboard.client is None
         self.app.push_screen(Page("KEYS AND SIGNS", keys.help_text(local, replay)))
 
+    def action_keys(self) -> None:
+        """The same while typing."""
+        self.action_help()
+
     def action_condition(self) -> None:
         """The whole sentence."""
         scene = self.dashboard.scene
@@ -292,7 +310,7 @@ class MainScreen(Screen[None]):
         """Enter: the node, or the moment of the event."""
         if self.events.list.has_focus:
             if (event := self.events.event) is not None:
-                self.dashboard.timeline.go_to(event.at)
+                self.dashboard.timeline.go_to_event(event)
                 self.dashboard.show_now()
         elif (node := self.node) is not None:
             self.dashboard.open_node(node.id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -43,6 +42,7 @@ class ListPane(Vertical):
     ListPane:focus-within { border-top: solid $primary; border-title-color: $primary; }
     ListPane FilterInput { height: 1; border: none; padding: 0; display: none; background: $boost; }
     ListPane FilterInput.-shown { display: block; }
+    ListPane FilterInput:focus { border: none; }
     """
 
     def __init__(self, title: str, *, id: str) -> None:
@@ -194,23 +194,15 @@ def event_rows(event: EventShown, width: int) -> list[Row]:
     """An event in lines of ``width`` cells."""
     sign, role = GRAVITY[event.gravity]
     text = event.sentence
+    about = event.node or event.teller
+    if about and about not in text and event.kind != "condition":
+        text = f"{about}: {text}"
     if event.seconds >= 0.05 and " s" not in text:
         text += f" ({texts.took_text(event.seconds)})"
     room = max(12, width - 11)
-    lines = _wrapped(text, room)
+    lines = texts.wrapped(text, room)
     first: Row = ((f"{texts.clock(event.at)} ", "dim"), (f"{sign} ", role), (lines[0], role if event.gravity else "text"))
     return [first, *(((" " * 11, "dim"), (line, role if event.gravity else "text")) for line in lines[1:])]
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines, line = [], ""
-    for word in text.split(" "):
-        if line and cell_len(line) + 1 + cell_len(word) > width:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return [*lines, line]
 
 
 class EventsPane(ListPane):

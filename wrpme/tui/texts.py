@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rich.cells import cell_len, chop_cells
+
 from wrpme.answers import size_text, span_text
 from wrpme.tui.scene import Mode, NodeShown, NodeState, Scene
 
@@ -115,3 +117,20 @@ def mode_text(scene: Scene) -> str:
     if scene.mode is Mode.LIVE:
         return f"LIVE {clock(scene.at)}"
     return f"{scene.mode.value.upper()} {clock(scene.at)}"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A line in lines of at most ``width`` cells, broken at spaces where there are any; blanks of a table are kept."""
+    if cell_len(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for word in text.split(" "):
+        if line and cell_len(line) + 1 + cell_len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line or not word else word
+        if cell_len(line) > width:
+            *whole, line = chop_cells(line, width)
+            lines += whole
+    return [*lines, line]

@@ -1,0 +1,122 @@
+"""Screens as text: what stands in each cell, and of the colours of each line a digest.
+
+A change of a screen is thus seen in the difference of two files. ``WRPME_SCREENS=write`` writes them anew; then each
+of them is looked at as a picture: ``python -m tests.tui.screens DIRECTORY`` draws all as SVG.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tests.tui.scenes import timeline_of
+from wrpme.line_history import LineFile
+from wrpme.tui.app import Dashboard
+from wrpme.tui.console import CommandInput
+
+KEPT = Path(__file__).parent / "kept"
+SIZES = ((80, 24), (120, 40), (200, 60))
+NODES = (3, 200)
+STATES = (
+    "stable", "joining", "copying", "suspected", "degraded", "unavailable", "disconnected", "past", "replay",
+)  # fmt: skip
+Keys = Callable[[Dashboard, "Pilot[int]"], Awaitable[None]]
+
+
+class IdleClient:
+    """Knows no hive: for screens on which nothing is asked."""
+
+    known_addresses: list[str] = []
+    answered_by = ""
+
+
+def dashboard_of(state: str, nodes: int, ascii: bool = False) -> Dashboard:
+    """The app as it stands when the hive is in that state; its clock stands."""
+    replay = state == "replay"
+    of = {"past": "degraded", "replay": "copying"}.get(state, state)
+    timeline, now = timeline_of(of, nodes, replay=replay)
+    if replay:
+        timeline.toggle()
+    if state == "past":
+        timeline.back(5.0)
+    client = None if replay else IdleClient()
+    app = Dashboard(
+        timeline, client=client, history=LineFile(Path(os.devnull)), ascii=ascii, clock=lambda: now  # type: ignore[arg-type]
+    )
+    app.animation_level = "none"
+    return app
+
+
+async def at_rest(pilot: Pilot[int]) -> None:
+    """All that is to be drawn is drawn."""
+    for _ in range(4):
+        await pilot.pause()
+
+
+def with_app(app: Dashboard, size: tuple[int, int], test: Keys) -> None:
+    """Runs the app without a terminal, and the test in it; what broke the app breaks the test."""
+
+    async def go() -> None:
+        async with app.run_test(size=size) as pilot:
+            for line in app.screen.query(CommandInput):
+                line.cursor_blink = False
+            await at_rest(pilot)
+            await test(app, pilot)
+        if app.crash is not None:
+            raise app.crash
+
+    asyncio.run(go())
+
+
+def text_of(app: Dashboard) -> str:
+    """The screen: its cells, then a digest of the colours of each line."""
+    strips = app.screen._compositor.render_strips()
+    cells = [strip.text.rstrip() for strip in strips]
+    inks = [
+        blake2b(
+            "|".join(f"{segment.cell_length}{segment.style}" for segment in strip.simplify()).encode(), digest_size=4
+        ).hexdigest()
+        for strip in strips
+    ]
+    return "\n".join([*cells, "", *inks, ""])
+
+
+def check(app: Dashboard, name: str) -> None:
+    """The screen is as it is kept under that name."""
+    path = KEPT / f"{name}.txt"
+    shown = text_of(app)
+    if os.environ.get("WRPME_SCREENS") == "write":
+        KEPT.mkdir(exist_ok=True)
+        path.write_text(shown, "utf-8")
+    kept = path.read_text("utf-8") if path.exists() else ""
+    if shown != kept:
+        before, after = kept.splitlines(), shown.splitlines()
+        wrong = [
+            f"{number}: kept  {was}\n{number}: shown {now}"
+            for number, (was, now) in enumerate(zip(before, after, strict=False), 1)
+            if was != now
+        ]
+        raise AssertionError(f"the screen {name} is another one than is kept:\n" + "\n".join(wrong[:30]))
+
+
+def main(directory: Path) -> None:
+    """Draws all screens."""
+    directory.mkdir(exist_ok=True)
+    for state in STATES:
+        for nodes in NODES:
+            for size in SIZES:
+
+                async def draw(app: Dashboard, pilot: Pilot[int], name: str = f"{state}-{nodes}-{size[0]}") -> None:
+                    (directory / f"{name}.svg").write_text(app.export_screenshot(title=name), "utf-8")
+
+                with_app(dashboard_of(state, nodes), size, draw)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
