@@ -22,6 +22,7 @@ from wrpme.tui.graph import (
     columns,
     graph,
     latest,
+    span_until,
     sparkline,
     step_of,
     tick_text,
@@ -118,6 +119,20 @@ def test_the_last_value_is_not_held_for_long() -> None:
     assert latest([*points, (END + 1, None)], END) == 7.0, "it held until then"
 
 
+@given(st.floats(0, 10), st.integers(24, 150), st.booleans())
+def test_what_was_drawn_keeps_its_shape(later: float, width: int, plain: bool) -> None:
+    points = [(END - 100 + at / 2 + 0.01234567, float(at * 7 % 31)) for at in range(200)]  # on no edge
+    dots = (width - LABEL_CELLS - 1) * (1 if plain else 2)
+    shown = []
+    for now in (END, END + later):
+        start, end = span_until(now, 60, width, plain)
+        assert end - start == pytest.approx(60) and now <= end <= now + 61 / dots
+        shown.append((round(end / 60 * dots), columns([*points, (now + 99, None)], start, end, dots)))
+    moved = shown[1][0] - shown[0][0]
+    inner = slice(1, dots - moved - 1)  # at its edges a stretch may be cut
+    assert shown[0][1][moved:][inner] == shown[1][1][: dots - moved][inner]
+
+
 # --- the picture -------------------------------------------------------------------------------------------------
 
 
@@ -202,9 +217,9 @@ def test_times_fit(span: float, cells: int, clock: bool) -> None:
 
 
 def test_a_sparkline() -> None:
-    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7, 8], 9) == "▁▂▃▄▅▆▇██"
-    assert sparkline([8, None, 0], 5) == "  █ ▁"
-    assert sparkline([None, 0, 9, 0], 2) == "▁█", "the largest of each few"
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇▇"
+    assert sparkline([8, None, 0], 5) == "  ▇ ▁"
+    assert sparkline([None, 0, 9, 0], 2) == "▁▇", "the largest of each few"
     assert sparkline([], 3) == "   " and sparkline([0, 0], 2) == "▁▁"
     assert sparkline([1, 2], 2, plain=True).isascii()
 

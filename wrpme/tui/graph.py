@@ -9,7 +9,7 @@ line over an area.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from math import ceil, floor
 from operator import itemgetter
@@ -26,11 +26,16 @@ Row = tuple[Part, ...]
 
 LABEL_CELLS = 8
 """The scale at the left of every graph, so that times stand under each other in all of them."""
+TIMES_MAX = 6
+"""So many stand under a graph, and the one at its end."""
 UNKNOWN = "nothing is known of this time"
-_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""Braille: from the top down, left and right."""
-_BARS = "▁▂▃▄▅▆▇█"
-_PLAIN_BARS = "_.:-=+*#"
+_BRAILLE = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
+"""The bits of the dots of a cell, left and right, from the bottom up."""
+_BRAILLE_BITS = [[[sum(dots[low : high + 1]) for high in range(4)] for low in range(4)] for dots in _BRAILLE]
+_PLAIN_BITS = [[sum((1, 2, 4)[low : high + 1]) for high in range(3)] for low in range(3)]
+"""By the lowest and the highest dot: all between them."""
+_BARS = "▁▂▃▄▅▆▇"
+_PLAIN_BARS = "_.-=+*#"
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 _SPAN_CELLS = len("-10 min")
@@ -105,11 +110,12 @@ def columns(points: Points, start: float, end: float, count: int) -> list[float 
         until = points[index + 1][0] if index + 1 < len(points) else at + GRAPH_HOLD_SECONDS
         if until < start:
             continue
-        first = max(0, floor((at - start) * scale))
+        first = min(count - 1, int((at - start) * scale)) if at > start else 0
         last = min(count, max(first + 1, ceil((until - start) * scale - 1e-9)))
-        for column in range(min(first, count - 1), last):
+        for column in range(first, last):
             before = found[column]
-            found[column] = value if before is None or value > before else before
+            if before is None or value > before:
+                found[column] = value
     return found
 
 
@@ -126,6 +132,14 @@ def latest(points: Points, end: float) -> float | None:
     return points[index][1]
 
 
+def span_until(at: float, seconds: float, width: int, plain: bool) -> tuple[float, float]:
+    """About the last ``seconds`` up to ``at``, as a graph of ``width`` cells shows them: it moves by whole columns of
+    dots, so that what was drawn once keeps its shape."""
+    column = seconds / max(1, (width - LABEL_CELLS - 1) * (1 if plain else 2))
+    end = ceil(at / column) * column
+    return end - seconds, end
+
+
 # --- drawing -----------------------------------------------------------------------------------------------------
 
 
@@ -137,15 +151,16 @@ class Canvas:
         self.width = width * self.across
         self.height = height * self.down
         self._plain = plain
-        self._cells = width
-        self._dots = [[False] * self.width for _ in range(self.height)]
-        self._roles: dict[tuple[int, int], tuple[str, bool]] = {}
+        self._dots = [[0] * width for _ in range(height)]
+        """From the bottom up; a bit for each dot."""
+        self._cells: list[list[Part]] = [[("", "")] * width for _ in range(height)]
+        """Who drew there: "#" an area or "*" a line, and its role."""
 
     def area(self, levels: Sequence[int | None], role: str) -> None:
         """All dots up to each level (0 the lowest dot)."""
         for x, level in enumerate(levels):
             if level is not None:
-                self._put(x, 0, level, role, filled=True)
+                self._put(x, 0, level, ("#", role))
 
     def line(self, levels: Sequence[int | None], role: str) -> None:
         """A line from level to level, with room around it where it crosses an area."""
@@ -155,39 +170,39 @@ class Canvas:
                 low = high = level
                 if before is not None and not self._plain:
                     low, high = min(low, before + 1), max(high, before - 1)
-                for y in range(max(0, low - 1), min(self.height, high + 2)):
-                    self._dots[y][x] = False
-                self._put(x, low, high, role, filled=False)
+                for row, bits in self._bits(x, max(0, low - 1), min(self.height - 1, high + 1)):
+                    self._dots[row][x // self.across] &= ~bits
+                self._put(x, low, high, ("*", role))
             before = level
 
-    def _put(self, x: int, low: int, high: int, role: str, filled: bool) -> None:
-        for y in range(low, high + 1):
-            self._dots[y][x] = True
-        for row in range(low // self.down, high // self.down + 1):
-            self._roles[x // self.across, row] = (role, filled)
+    def _put(self, x: int, low: int, high: int, drawn: Part) -> None:
+        cell = x // self.across
+        for row, bits in self._bits(x, low, high):
+            self._dots[row][cell] |= bits
+            self._cells[row][cell] = drawn
+
+    def _bits(self, x: int, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """The rows with those dots of a column, and which."""
+        bits = _PLAIN_BITS if self._plain else _BRAILLE_BITS[x % 2]
+        down = self.down
+        for row in range(low // down, high // down + 1):
+            yield row, bits[max(0, low - row * down)][min(down - 1, high - row * down)]
 
     def rows(self) -> list[Row]:
         """From the top down."""
         drawn: list[Row] = []
-        for row in range(self.height // self.down - 1, -1, -1):
-            cells = [self._cell(column, row) for column in range(self._cells)]
-            runs = groupby(cells, key=lambda cell: cell[1])
+        for dots, cells in zip(reversed(self._dots), reversed(self._cells), strict=True):
+            shown = [(self._sign(bits, cell[0]), cell[1]) for bits, cell in zip(dots, cells, strict=True)]
+            runs = groupby(shown, key=itemgetter(1))
             drawn.append(tuple(("".join(text for text, _ in run), role) for role, run in runs))
         return drawn
 
-    def _cell(self, column: int, row: int) -> Part:
-        role, filled = self._roles.get((column, row), ("", False))
-        if not role:
-            return " ", ""
+    def _sign(self, bits: int, drawn: str) -> str:
+        if not drawn:
+            return " "
         if self._plain:
-            count = sum(self._dots[row * 3 + y][column] for y in range(3))
-            return (" .:#"[count] if filled else "*"), role
-        bits = 0
-        for y in range(4):
-            for x in range(2):
-                if self._dots[row * 4 + 3 - y][column * 2 + x]:
-                    bits |= _DOTS[y][x]
-        return chr(0x2800 + bits), role
+            return " .:#"[bits.bit_count()] if drawn == "#" else "*"
+        return chr(0x2800 + bits)
 
 
 def graph(
@@ -281,7 +296,7 @@ def time_axis(start: float, end: float, cells: int, clock: bool) -> str:
     """The times under a graph: how long before its end, which is now, or what the clocks showed."""
     if end <= start:
         return " " * cells
-    wide = (_CLOCK_CELLS if clock else _SPAN_CELLS) + 3
+    wide = max((_CLOCK_CELLS if clock else _SPAN_CELLS) + 3, cells / TIMES_MAX)
     step = next((step for step in _TIME_STEPS if step / (end - start) * cells >= wide), end - start)
     first = end - end % step if clock else end
     line = [" "] * cells
