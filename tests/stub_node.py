@@ -13,7 +13,7 @@ from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.errors import AlreadyExistsError, NotFoundError, WrpmeError
 from wrpme.messages import (
     Aliases, Content, Done, Failed, Get, GetView, Notice, Number, PrefixScan, Put, Remove, RemoveAll, Reply, Request,
-    Update, ViewIs,
+    Update, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.picture import Arc, Member, NodeId, State, View
 
@@ -26,7 +26,8 @@ class Close:
     """In place of a reply: the connection ends."""
 
 
-Script = Callable[[Request], Reply | type[Close] | None]
+Answer = Reply | tuple[Reply, ...] | type[Close] | None
+Script = Callable[[Request], Answer]
 """What a stub answers; None: nothing at all."""
 
 
@@ -112,7 +113,8 @@ class StubNode:
 
     async def __aenter__(self) -> StubNode:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Session(self), "127.0.0.1", 0)
+        port = int(self.address.rpartition(":")[2] or 0)  # at a second life that of the first
+        self._server = await loop.create_server(lambda: _Session(self), "127.0.0.1", port)
         self.address = "{}:{}".format(*self._server.sockets[0].getsockname())
         return self
 
@@ -131,7 +133,7 @@ class StubNode:
         for session in self.sessions:
             session.transport.write(encode(Notice(0, epoch)))
 
-    def answer(self, request: Request) -> Reply | type[Close] | None:
+    def answer(self, request: Request) -> Answer:
         self.seen.append(request)
         if isinstance(request, GetView) and not self.script_views:
             return ViewIs(request.id, self.node, self.view) if self.view is not None else None
@@ -147,6 +149,7 @@ class _Session(asyncio.Protocol):
         self.stub = stub
         self.decoder: Decoder[Request] = Decoder(Request)
         self.transport: asyncio.Transport
+        self.watch: Watch | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -157,12 +160,15 @@ class _Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for request in self.decoder.feed(data):
-            reply = self.stub.answer(request)
-            if isinstance(reply, type):
+            if isinstance(request, Watch):
+                self.watch = request
+            answer = self.stub.answer(request)
+            if isinstance(answer, type):
                 self.transport.abort()
                 return
-            if reply is not None:
-                self.transport.write(encode(reply))
+            for reply in answer if isinstance(answer, tuple) else (answer,):
+                if reply is not None:
+                    self.transport.write(encode(reply))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.stub.sessions.remove(self)
@@ -212,7 +218,7 @@ class Entries:
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
 
-    def __call__(self, request: Request) -> Reply | type[Close] | None:
+    def __call__(self, request: Request) -> Answer:
         if isinstance(request, Get):
             if request.alias not in self.contents:
                 return Failed(request.id, NotFoundError.code, f'there is no entry "{request.alias}"')

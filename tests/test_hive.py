@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -32,6 +31,7 @@ from wrpme.messages import (
     StopNode,
     Text,
 )
+from wrpme.topology import topology
 
 A, B, C = (letter * 16 for letter in (b"a", b"b", b"c"))
 

@@ -8,11 +8,11 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.errors import UnavailableError
 from wrpme import ring
 from wrpme import view as views
-from wrpme.effects import LinkDown
+from wrpme.effects import LinkDown, ToRunner
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
 from wrpme.messages import (
-    Body, Cas, Content, Count, Done, Failed, Forward, Forwarded, Get, GetStatus, Number, Put, RemoveIf,
-    Request, Update,
+    Body, Cas, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog, GetStatus, Number, Put, RemoveIf,
+    Request, Update, Watch,
 )  # fmt: skip
 from wrpme.picture import NOBODY
 
@@ -171,3 +171,12 @@ def test_a_survivor_without_a_quorum_does_not_pretend_that_all_will_be_well() ->
     hive.go(1.0)
     assert word_of(hive.ask("a", Get(2, alias))) == "not_found"
     assert hive.said("a", "sees a quorum again")
+
+
+@pytest.mark.parametrize("request_", [Watch(7, hive=True), GetLog(7)], ids=lambda one: type(one).__name__)
+def test_what_only_the_process_can_answer_goes_there_and_is_passed_on_by_nobody(request_: Watch | GetLog) -> None:
+    hive = hive_of("a", "b")
+    assert hive.nodes["a"].request(5, request_, hive.now) == [ToRunner(5, request_)]
+    hive.hear("a", "b", Forward(request_))
+    (refused,) = [body.reply for source, _, body in hive.sent if source == "a" and isinstance(body, Forwarded)]
+    assert isinstance(refused, Failed) and refused.id == 7 and word_of(refused) == "usage"

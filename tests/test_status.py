@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.harness import HIVE, Hive, hive_of, identity
+from tests.harness import DISK_SECONDS, HIVE, NETWORK_SECONDS, Hive, hive_of, identity
+from tests.test_router import owned_by
 from wrpme import __version__
-from wrpme.limits import SILENCE_SECONDS
+from wrpme.effects import Facts, TurnEnded
+from wrpme.latency import middle
+from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, SILENCE_SECONDS
 from wrpme.messages import Body, Get, Put, Stream
 
 FIELDS = {
@@ -122,3 +125,83 @@ def test_a_node_that_is_not_back_yet_tells_what_it_has() -> None:
     hive.go(1.0)
     figures = status(hive, "b")
     assert not figures["serving"] and figures["entries"] == entries["b"]
+
+
+def waited(hive: Hive, name: str) -> list[float]:
+    """The times, in seconds, that requests took at a node, as far as its figures tell."""
+    return [middle(bucket) for bucket, count in status(hive, name)["latency"] for _ in range(count)]
+
+
+def test_a_write_takes_until_it_is_acknowledged_and_a_read_no_time_here() -> None:
+    hive = hive_of("a")
+    hive.ask("a", Put(1, "x", b"1"))
+    (write,) = waited(hive, "a")
+    assert write == pytest.approx(DISK_SECONDS, rel=0.07)
+    hive.ask("a", Get(2, "x"))
+    assert sorted(waited(hive, "a")) == [middle(0), write]
+
+
+def test_what_is_passed_on_is_counted_where_the_client_asked() -> None:
+    hive = hive_of("a", "b")
+    alias = owned_by(hive, "b")
+    hive.ask("a", Put(1, alias, b"1"))
+    hive.ask("a", Get(2, alias))
+    read, write = sorted(waited(hive, "a"))
+    assert read == pytest.approx(2 * NETWORK_SECONDS, rel=0.07)
+    assert write == pytest.approx(2 * NETWORK_SECONDS + DISK_SECONDS, rel=0.07)
+    assert waited(hive, "b") == [] and status(hive, "b")["operations"] == {}, "b has no client"
+
+
+def test_a_read_that_waits_for_a_write_is_counted_with_its_wait() -> None:
+    hive = hive_of("a")
+    hive.send("a", Put(1, "x", b"1"))
+    hive.send("a", Get(2, "x"))
+    assert waited(hive, "a") == [], "nobody has an answer yet"
+    hive.go(0.5)
+    assert waited(hive, "a") == pytest.approx([DISK_SECONDS] * 2, rel=0.07)
+
+
+def test_a_turn_counts_what_it_answered_at_once_from_its_beginning() -> None:
+    hive = hive_of("a")
+    node = hive.nodes["a"]
+    for number in range(3):
+        node.request(number, Get(number, "x"), hive.now)
+    node.handle(TurnEnded(hive.now - 0.25), hive.now)
+    assert waited(hive, "a") == pytest.approx([0.25] * 3, rel=0.07)
+    node.handle(TurnEnded(hive.now - 9.0), hive.now)
+    assert len(waited(hive, "a")) == 3, "a turn without requests counts nothing"
+
+
+def test_the_lease_runs_out_where_nobody_answers() -> None:
+    hive = hive_of("a", "b", replication=2)
+    lease = status(hive, "a")["lease_seconds"]
+    assert LEASE_SECONDS - BEACON_SECONDS - 0.1 <= lease <= LEASE_SECONDS
+    hive.cut("a", "b")
+    hive.go(1.0)
+    assert 0 < status(hive, "a")["lease_seconds"] <= LEASE_SECONDS - 1.0
+    hive.go(1.0)
+    assert status(hive, "a")["lease_seconds"] == 0.0
+
+
+def test_neighbours_and_their_last_sign_of_life() -> None:
+    hive = hive_of("a", "b", "c")
+    assert [name for name, _ in status(hive, "a")["neighbours"]] == ["b", "c"]
+    hive.cut("a", "c")
+    hive.go(1.0)
+    ages = dict(status(hive, "a")["neighbours"])
+    assert ages["b"] <= BEACON_SECONDS + 0.01 and ages["c"] >= 1.0
+
+
+def test_what_only_the_process_knows_comes_from_there() -> None:
+    hive = hive_of("a")
+    hive.nodes["a"].facts = lambda: Facts(1, 2, 3, 4, 5, 6)
+    names = "received_bytes", "sent_bytes", "sessions", "memory_bytes", "disk_bytes", "disk_free_bytes"
+    assert [status(hive, "a")[name] for name in names] == [1, 2, 3, 4, 5, 6]
+
+
+def test_each_life_has_an_incarnation_of_its_own() -> None:
+    hive = hive_of("a")
+    first = status(hive, "a")["incarnation"]
+    hive.kill("a")
+    hive.start("a")
+    assert status(hive, "a")["incarnation"] > first

@@ -281,7 +281,9 @@ class Watching:
             except msgspec.MsgspecError as error:
                 self._refuse(node, f"{node.address} told no proper figures ({error})")
                 return
-            if self._is_at(node, figures.address if figures is not None else node.address):
+            if figures is not None and self._is_foreign(node, figures):
+                self._refuse(node, f"{node.address} is a node of another hive now")
+            elif self._is_at(node, figures.address if figures is not None else node.address):
                 self._on_told(node, reply, figures)
         elif isinstance(reply, Text):
             self._on_figures_through(node, reply)
@@ -334,9 +336,6 @@ class Watching:
 
     def _on_told(self, node: _Node, told: Told, figures: Figures | None) -> None:
         if figures is not None:
-            if self._is_foreign(node, figures):
-                self._refuse(node, f"{node.address} is a node of another hive now")
-                return
             before = node.figures
             if before is None or (before.id, before.incarnation) != (figures.id, figures.incarnation):
                 node.number = 0

@@ -21,11 +21,12 @@ class Machine:
         self._root = root
         self._disk = (0, 0)
         self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="machine", daemon=True)
 
     def start(self) -> None:
         """Looks from now on."""
         if self._root:
-            threading.Thread(target=self._work, name="machine", daemon=True).start()
+            self._thread.start()
 
     def facts(self) -> Facts:
         """Of this moment; of the disk those of the last look."""

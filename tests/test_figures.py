@@ -1,0 +1,52 @@
+"""How a hive is by what its nodes tell; the figures themselves are tested where they are made."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tests.view_parts import down, grown, join, next_view
+from wrpme import errors
+from wrpme import view as views
+from wrpme.figures import Copy, Figures, HiveStatus, Neighbour, NodeStatus, condition_of
+from wrpme.picture import View
+
+
+def figures(address: str, quorum: str = "", serving: bool = True) -> Figures:
+    return Figures(address, 1, "up", "0", 1.0, 0.5, 0, 0, True, quorum=quorum, serving=serving)
+
+
+def status(view: View, **told: Figures | errors.WrpmeError) -> HiveStatus:
+    nodes = []
+    for member in view.members:
+        found = told.get(member.address, figures(member.address))
+        silent = isinstance(found, errors.WrpmeError)
+        nodes.append(NodeStatus(member, None if silent else found, found if silent else None))  # type: ignore[arg-type]
+    return HiveStatus(view, tuple(nodes))
+
+
+def test_where_all_tell_that_they_are_well_the_view_is_right() -> None:
+    for view in (grown(2), next_view(grown(2), join(2)), next_view(grown(3), down(1))):
+        assert condition_of(status(view)) == views.condition(view)
+
+
+def test_who_has_no_quorum_knows_better() -> None:
+    condition = condition_of(status(grown(2), n1=figures("n1", "this node sees 1 of 2 voters")))
+    assert condition == views.Condition("unavailable", "n1 sees 1 of 2 voters")
+
+
+def test_who_does_not_answer_shows_better() -> None:
+    condition = condition_of(status(grown(2), n1=errors.ConnectionError("n1 (connection refused)")))
+    assert condition.word == "unavailable" and condition.sentence.startswith("n1 does not answer")
+
+
+def test_who_is_not_back_yet_makes_it_stabilizing() -> None:
+    assert condition_of(status(grown(2), n1=figures("n1", serving=False))).word == "stabilizing"
+
+
+def test_figures_are_the_same_after_a_journey_and_may_grow() -> None:
+    sent = msgspec.structs.replace(
+        figures("n1"), copies_in=(Copy("ff", "n0", 0.5),), latency=((3, 4),), neighbours=(Neighbour("n0", 0.25),),
+    )  # fmt: skip
+    raw = msgspec.json.decode(msgspec.json.encode(sent))
+    assert raw["latency"] == [[3, 4]] and raw["neighbours"] == [["n0", 0.25]]
+    assert msgspec.json.decode(msgspec.json.encode({**raw, "of_a_later_version": 1}), type=Figures) == sent
