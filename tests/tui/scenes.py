@@ -148,10 +148,10 @@ def _sums(view: View) -> _Sums:
 
 
 def figures_of(
-    view: View, number: int, uptime: float, suspected: Collection[int] = (), done: float = 0.5, serving: bool = True
+    view: View, place: int, uptime: float, suspected: Collection[int] = (), done: float = 0.5, serving: bool = True
 ) -> Figures:
-    """What a node tells after so much uptime (seconds); ``done`` is how far its copies are."""
-    member, sums = view.members[number], _sums(view)
+    """What the member at that place tells after so much uptime (seconds); ``done`` is how far its copies are."""
+    member, number, sums = view.members[place], place, _sums(view)
     share, held, risky = (slots[member.id] / SLOTS for slots in (sums.owned, sums.held, sums.risky))
     count = int((200 + 40 * (number % 7)) * uptime)
     copies = tuple(Copy(end, sums.addresses[node], done) for end, node in sums.sent.get(member.id, ()))
@@ -205,7 +205,9 @@ class Story:
         self.silent: set[int] = set()
         self.suspected: tuple[int, ...] = ()
         self.done = 0.5
-        self._started = dict.fromkeys(range(len(view.members) + 1), at - uptime)
+        self.numbers = {id_of(number): number for number in range(len(view.members) + 1)}
+        self._uptime_began = at - uptime
+        self._started: dict[int, float] = {}
         self._told = 0
 
     def start(self) -> None:
@@ -232,6 +234,11 @@ class Story:
         self.view = view
         self.sightings.append(ViewSeen(self.at, address_of(0), view))
 
+    def show_if_new(self, view: View) -> None:
+        """This view is decided, if it is another one."""
+        if view is not self.view:
+            self.show(view)
+
     def lose(self, *numbers: int, reason: str = REFUSED) -> None:
         """These are not heard any more."""
         for number in numbers:
@@ -247,15 +254,16 @@ class Story:
     def go(self, seconds: float) -> None:
         """Time passes, in which all that are not silent tell their figures, one after the other."""
         nodes = len(self.view.members)
-        for round_number in range(round(seconds / FIGURES_SECONDS)):
-            began = self.at + round_number * FIGURES_SECONDS
-            for number in range(nodes):
-                if number in self.silent or self.view.members[number].state is State.DOWN:
+        for turn in range(round(seconds / FIGURES_SECONDS)):
+            for place, member in enumerate(self.view.members):
+                number = self.numbers[member.id]
+                if number in self.silent or member.state is State.DOWN:
                     continue
-                at = began + FIGURES_SECONDS * (number + 1) / (nodes + 1)
+                at = self.at + FIGURES_SECONDS * (turn + (place + 1) / (nodes + 1))
                 suspected = [one for one in self.suspected if one != number]
-                figures = figures_of(self.view, number, at - self._started[number], suspected, self.done)
-                self.sightings.append(FiguresSeen(at, address_of(number), figures))
+                uptime = at - self._started.get(number, self._uptime_began)
+                figures = figures_of(self.view, place, uptime, suspected, self.done)
+                self.sightings.append(FiguresSeen(at, member.address, figures))
         self.at += seconds
 
 

@@ -23,6 +23,8 @@ Suspicions = dict[str, list[tuple[str, float]]]
 """By address: who suspects it, and since when."""
 ENDS = ("down", "stopped")
 """Kinds of happenings that end the life of a node."""
+LATE_SECONDS = 5.0
+"""What happened so long before the view was seen that has a node as down was another death of it."""
 
 
 class _Seen(Struct, frozen=True):
@@ -211,9 +213,9 @@ def _state(
     suspected = suspicions.get(member.address)
     if member.state is State.DOWN:
         turn = facts.turns.get(member.address)
-        ended = turn if turn is not None and turn.kind in ENDS else None
-        reason = "no sign of life" if ended is None or ended.kind == "down" else "stopped as planned"
-        return NodeState.DOWN, ended.at if ended else life.since, reason
+        if turn is None or turn.kind not in ENDS or (life.since is not None and turn.at < life.since - LATE_SECONDS):
+            return NodeState.DOWN, life.since, "no sign of life"
+        return NodeState.DOWN, turn.at, "stopped as planned" if turn.kind == "stopped" else "no sign of life"
     if suspected:
         names = words.listed([teller for teller, _ in suspected])
         return NodeState.SUSPECTED, min(since for _, since in suspected), f"{names} missed its beacons"

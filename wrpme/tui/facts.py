@@ -45,8 +45,8 @@ class Known(Struct, array_like=True):
         return self.gone_at is not None and (self.told is None or self.told.at <= self.gone_at)
 
     def is_fresh(self, now: float) -> bool:
-        """Whether what it told may be shown as what is."""
-        return self.told is not None and not self.is_gone() and now - self.told.at <= STALE_SECONDS
+        """Whether what it told may be shown as what is; not if it is of a time to come, as the clock was set back."""
+        return self.told is not None and not self.is_gone() and abs(now - self.told.at) <= STALE_SECONDS
 
 
 class Life(Struct, array_like=True):
@@ -71,7 +71,6 @@ class Facts(Struct):
 
     began: float
     word_at: float | None = None
-    figures_seen: bool = False
     arrived: int = 0
     known: dict[str, Known] = {}
     lives: dict[NodeId, Life] = {}

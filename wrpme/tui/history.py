@@ -4,8 +4,8 @@ A moment is all that a scene is made of, packed: the facts as compressed bytes, 
 arcs). What is cut so is exact: a scene of a moment is the very scene that was shown then. Between two moments the
 earlier one holds, unless nothing was seen in between: then the facts stayed as they were, and only time went on.
 
-Memory is bounded by bytes: with a large hive moments are further apart, and where that does not do, every second one
-is given up, those of events last.
+Memory is bounded by bytes: with a large hive moments are further apart, and where that does not do, those that stand
+close together are given up, the ones at which something happened last.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import zlib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
+from itertools import pairwise
 from math import isnan, nan
 from typing import Union
 
@@ -33,6 +34,8 @@ WORST = ("p50", "p99")
 MOMENT_BYTES = 400
 """Of a moment beside what is counted."""
 ARC_BYTES, MEMBER_BYTES = 400, 400
+FULL_AFTER_THINNING, FULL_AT_MOST = 0.6, 0.9
+"""Parts of the bound: what is aimed at, and what will do."""
 PLACES_KEPT = 4
 """Views of which all that a scene needs is kept; of others it is computed again."""
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -128,50 +131,48 @@ class History:
 
     def _thin(self) -> None:
         for marked_too in (False, True):
-            self._halve(marked_too)
-            if self.bytes <= self._bytes_max * 0.9:
+            room = FULL_AFTER_THINNING * self._bytes_max * len(self._moments) / self.bytes
+            self._space((self._moments[-1].at - self._moments[0].at) / max(1.0, room), marked_too)
+            if self.bytes <= FULL_AT_MOST * self._bytes_max:
                 return
-        while self.bytes > self._bytes_max * 0.9 and len(self._moments) > 1:
+        while self.bytes > FULL_AT_MOST * self._bytes_max and len(self._moments) > 1:
             self._forget_first()
 
-    def _halve(self, marked_too: bool) -> None:
-        """Gives up every second moment but for those around which nothing was seen, as that would be lost."""
-        kept: list[_Moment] = []
-        spare = False
-        last = len(self._moments) - 1
-        for at, moment in enumerate(self._moments):
-            alone = at in (0, last) or _is_gap(kept[-1], moment) or _is_gap(moment, self._moments[at + 1])
-            spare = not spare and not alone and (marked_too or not moment.marked)
-            if spare:
+    def _space(self, seconds: float, marked_too: bool) -> None:
+        """Gives up moments that come sooner after another one than that, but for those around which nothing was seen,
+        as that would be lost."""
+        kept = self._moments[:1]
+        for moment, after in pairwise(self._moments[1:]):
+            close = moment.at - kept[-1].at < seconds and (marked_too or not moment.marked)
+            if close and not _is_gap(kept[-1], moment) and not _is_gap(moment, after):
                 kept[-1].until = moment.until
             else:
                 kept.append(moment)
-        self._moments = kept
-        self.bytes = sum(moment.size for moment in kept)
+        self._moments = kept + self._moments[1:][-1:]
+        self.bytes = sum(moment.size for moment in self._moments)
         before: Places | None = None
-        for moment in kept:
+        for moment in self._moments:
             if moment.places is not None and moment.places is not before:
                 self.bytes += _places_bytes(moment.places, before)
-                before = moment.places
+            before = moment.places
 
     # --- what is shown of it -------------------------------------------------------------------------------------
 
-    def scene_at(self, moment: float, mode: Mode = Mode.PAST) -> Scene | None:
-        """What was shown at that time; None before the first moment."""
+    def look(self, moment: float) -> tuple[float, float] | None:
+        """The moment that stands for that time, and the time as of which it is shown: its own, or a later one where
+        nothing was seen since. None before the first moment."""
         found = self._find(moment)
         if found is None:
             return None
+        return found.at, found.at if moment <= found.until else found.at + (moment - found.until)
+
+    def scene_at(self, moment: float, mode: Mode = Mode.PAST) -> Scene | None:
+        """What was shown at that time; None before the first moment."""
+        found, seen = self._find(moment), self.look(moment)
+        if found is None or seen is None:
+            return None
         facts = _DECODE(zlib.decompress(found.packed))
-        return derive.scene(facts, self._places(found.places), self._shown(found, moment), mode)
-
-    def shown(self, moment: float) -> float:
-        """The time as of which that time is shown."""
-        found = self._find(moment)
-        return self._shown(found, moment) if found is not None else moment
-
-    @staticmethod
-    def _shown(found: _Moment, moment: float) -> float:
-        return found.at if moment <= found.until else moment - found.until + found.at
+        return derive.scene(facts, self._places(found.places), seen[1], mode)
 
     def _find(self, moment: float) -> _Moment | None:
         index = bisect_right(self._moments, moment, key=_at)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from wrpme.figures import Figures
 from wrpme.happening import UNENDED, Happening
-from wrpme.limits import MEMBERS_MAX
+from wrpme.limits import MEMBERS_MAX, STALE_SECONDS
 from wrpme.picture import Arc, Member, NodeId, State, View
 from wrpme.sightings import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
 from wrpme.tui import derive, events, words
@@ -31,14 +31,16 @@ class Model:
         self.facts = Facts(began=0.0)
         self.places: Places | None = None
         self.version = 0
+        self._at = 0.0
         self._events = events.Events()
         self._meters: dict[str, Meter] = {}
         self._drawn: tuple[int, float, Scene] | None = None
 
     def take(self, sighting: Sighting) -> None:
-        """The next sighting."""
-        if not self.version:
-            self.facts.began = sighting.at
+        """The next sighting. With a clock that was set back all times that are known are of no use any more."""
+        if not self.version or sighting.at < self._at - STALE_SECONDS:
+            self.facts = Facts(began=sighting.at)
+        self._at = sighting.at
         self.version += 1
         match sighting:
             case FiguresSeen():
@@ -139,7 +141,8 @@ class Model:
             view = _thrifty(before, view)
         self.places = places_of(view, self.places)
         facts.arrived = (facts.arrived + gained(before, view)) if before and self.places.moving else 0
-        facts.lives = {member.id: self._life(at, member, before, view) for member in view.members}
+        former = {member.id: member for member in before.members} if before is not None else None
+        facts.lives = {member.id: self._life(at, member, former) for member in view.members}
         addresses = {member.address for member in view.members}
         for address in [known for known in facts.known if known not in addresses]:
             del facts.known[address]
@@ -147,22 +150,19 @@ class Model:
         for address in [known for known in facts.turns if known not in addresses]:
             del facts.turns[address]
 
-    def _life(self, at: float, member: Member, before: View | None, view: View) -> Life:
-        places = self.places
-        assert places is not None
-        receives = member.id in places.receiving
-        if before is None:
-            return Life(None, receives and _held(view, member.id) < FRESH_SHARE)
-        life = self.facts.lives.get(member.id)
-        if life is None:
+    def _life(self, at: float, member: Member, former: dict[NodeId, Member] | None) -> Life:
+        """``former`` are the members of the view before, None if there was none."""
+        assert self.places is not None
+        receives = member.id in self.places.receiving
+        if former is None:
+            return Life(None, receives and _held(self.places.view, member.id) < FRESH_SHARE)
+        before, life = former.get(member.id), self.facts.lives.get(member.id)
+        if before is None or life is None:
             return Life(at, True)
-        former = next(one for one in before.members if one.id == member.id)
-        if former.state is not member.state or former.incarnation != member.incarnation:
+        if before.state is not member.state or before.incarnation != member.incarnation:
             returned = member.state is State.UP
             return Life(at, returned, returned)
-        if life.settling and not receives:
-            return Life(at)
-        return life
+        return Life(at) if life.settling and not receives else life
 
 
 def _held(view: View, node: NodeId) -> float:

@@ -20,23 +20,27 @@ class Timeline:
 
     def __init__(self, replay: bool = False) -> None:
         self.live = Model()
-        self.history = History(None if replay else HISTORY_SECONDS_MAX)
         self.playing = replay
         self.speed = 1.0
         self._replay = replay
+        self.history = self._new_history()
         self._position: float | None = None
         self._at = 0.0
         self._happened_at: float | None = None
         """When the first happened that no moment has yet."""
         self._now = 0.0
-        self._drawn: tuple[int, float, Scene] | None = None
+        self._drawn: tuple[tuple[float, float], Scene] | None = None
 
     # --- what is seen --------------------------------------------------------------------------------------------
 
     def take(self, sighting: Sighting) -> None:
-        """The next sighting; a clock that was set back counts as one that stood."""
+        """The next sighting. A clock that was set back begins the history anew."""
         at = max(sighting.at, self._at)
-        if at > self._at and self.live.version:
+        if at - sighting.at > STALE_SECONDS:
+            self.history = self._new_history()
+            self._position = None
+            at = sighting.at
+        elif at > self._at and self.live.version:
             quiet = at - self._at > STALE_SECONDS
             happened = self._happened_at is not None and at - self._happened_at > MOMENT_SECONDS_MIN
             if quiet or happened or self.history.is_due(self._at):
@@ -48,6 +52,9 @@ class Timeline:
         self.history.passes(at)
         if not isinstance(sighting, FiguresSeen) and self._happened_at is None:
             self._happened_at = at
+
+    def _new_history(self) -> History:
+        return History(None if self._replay else HISTORY_SECONDS_MAX)
 
     def _cut(self) -> None:
         self.history.cut(self._at, self.live.facts, self.live.places, self._happened_at is not None)
@@ -80,22 +87,25 @@ class Timeline:
 
     def scene(self, now: float) -> Scene:
         """What is to be shown; ``now`` is seconds since 1970."""
-        self._now = max(now, self._now)
+        self._now = now
         moment = self.moment
-        if moment is None:
+        seen = self.history.look(moment) if moment is not None else None
+        if moment is None or seen is None:
             return self.live.scene(now)
-        shown = self.history.shown(moment)
-        if self._drawn is None or self._drawn[:2] != (len(self.history.moments), shown):
+        if self._drawn is None or self._drawn[0] != seen:
             scene = self.history.scene_at(moment, self.mode)
-            if scene is None:
-                return self.live.scene(now)
-            self._drawn = (len(self.history.moments), shown, scene)
-        return self._drawn[2]
+            assert scene is not None
+            self._drawn = (seen, scene)
+        return self._drawn[1]
 
     def events(self) -> Sequence[EventShown]:
         """Those that were known at the time that is shown, the oldest first."""
         moment = self.moment
-        return self.live.events(None if moment is None else self.history.shown(moment))
+        return self.live.events(None if moment is None else self._shown(moment))
+
+    def _shown(self, moment: float) -> float:
+        seen = self.history.look(moment)
+        return seen[1] if seen is not None else moment
 
     def series(self, node: NodeId | None, what: str) -> Series:
         """Times and values up to the time that is shown, see :meth:`History.series`."""
@@ -130,7 +140,7 @@ class Timeline:
     def previous_event(self) -> None:
         """To the last moment before at which something happened."""
         moment = self.moment if self.moment is not None else self._leave_now()
-        found = self.history.marked_before(self.history.shown(moment))
+        found = self.history.marked_before(self._shown(moment))
         if found is not None:
             self._go(found)
 

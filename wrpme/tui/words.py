@@ -73,7 +73,7 @@ def connecting(reasons: Sequence[tuple[str, str]]) -> str:
 
 def disconnected(since: float, now: float, reasons: Sequence[tuple[str, str]]) -> str:
     """Nobody tells anything any more; ``reasons`` are addresses, and why each does not."""
-    said = f"no node has told anything since {clock(since)} ({span_text(now - since)})"
+    said = f"no node has told anything since {clock(since)} ({span_text(max(0.0, now - since))})"
     lost = f" ({_lost(reasons)})" if reasons else ""
     return f"{said}; all else here is as of then; see whether the nodes run and the network is up{lost}"
 
@@ -83,7 +83,7 @@ def unwell(state: NodeState, addresses: Sequence[str], since: float | None, now:
     one = len(addresses) == 1
     if state is NodeState.DOWN:
         verb = "has been down for" if one else "have been down for up to"
-        return f"{listed(addresses)} {verb} {span_text(now - since) if since is not None else '?'}"
+        return f"{listed(addresses)} {verb} {span_text(max(0.0, now - since)) if since is not None else '?'}"
     if state is NodeState.SUSPECTED:
         verb = "is" if one else "are"
         return f"{listed(addresses)} {verb} suspected{_since(since)}: beacons are missing"

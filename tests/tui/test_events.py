@@ -1,0 +1,56 @@
+"""Events stand in the order in which they happened, whenever they were seen, and are bounded."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wrpme.happening import Happening
+from wrpme.tui.events import Events, noticed, told
+
+
+def test_what_a_node_told_keeps_its_time_and_names_the_teller() -> None:
+    event = told("n0", Happening(3, 5_250, "back", 9, "n1", "n1 is up again", 12.5, True))
+    assert (event.at, event.kind, event.epoch, event.node, event.teller) == (5.25, "back", 9, "n1", "n0")
+    assert (event.sentence, event.seconds, event.gravity) == ("n1 is up again", 12.5, 0)
+
+
+def test_nobody_told_what_was_noticed_here() -> None:
+    event = noticed(5.0, "gone", 9, "n1", "does not answer here")
+    assert (event.teller, event.gravity) == ("", 2) and event.seconds < 0
+
+
+def test_what_is_remembered_of_before_comes_before() -> None:
+    events = Events()
+    events.add(10.0, noticed(10.0, "reached", 0, "n0", ""))
+    events.add(10.1, told("n0", Happening(1, 3_000, "joined", 2, "n1", "")))
+    assert [event.kind for event in events.until()] == ["joined", "reached"]
+    assert [event.kind for event in events.until(10.0)] == ["reached"], "it was not known yet"
+    assert list(events.until(9.0)) == []
+
+
+def test_when_an_event_was_seen() -> None:
+    events = Events()
+    first, twin = noticed(5.0, "gone", 0, "n0", ""), noticed(5.0, "gone", 0, "n1", "")
+    events.add(7.0, first)
+    events.add(8.0, twin)
+    assert (events.seen_at(first), events.seen_at(twin)) == (7.0, 8.0)
+    assert events.seen_at(noticed(5.0, "gone", 0, "n2", "")) is None
+    assert events.seen_at(noticed(9.0, "gone", 0, "n2", "")) is None
+
+
+def test_the_same_events_are_the_same_object() -> None:
+    events = Events()
+    events.add(1.0, noticed(1.0, "gone", 0, "n0", ""))
+    assert events.until() is events.until()
+    before = events.until()
+    events.add(2.0, noticed(2.0, "gone", 0, "n0", ""))
+    assert events.until() is not before
+
+
+@given(st.lists(st.integers(0, 50)), st.integers(1, 10))
+def test_the_latest_are_kept(times: list[int], count_max: int) -> None:
+    events = Events(count_max)
+    for number, at in enumerate(times):
+        events.add(100.0 + number, noticed(float(at), "gone", 0, "n0", str(number)))
+    assert [event.at for event in events.until()] == sorted(map(float, times))[-count_max:]

@@ -1,0 +1,44 @@
+"""When what a node told may be shown as what is."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.scenes import figures_of, stable_view
+from wrpme.limits import STALE_SECONDS
+from wrpme.tui.facts import Known, Rates, Told
+
+TOLD = Told(100.0, figures_of(stable_view(3), 0, 1.0), Rates())
+
+
+@pytest.mark.parametrize(
+    ("known", "now", "fresh", "gone"),
+    [
+        (Known(), 100.0, False, False),
+        (Known(TOLD), 100.0, True, False),
+        (Known(TOLD), 100.0 + STALE_SECONDS, True, False),
+        (Known(TOLD), 100.1 + STALE_SECONDS, False, False),
+        (Known(TOLD), 99.0, True, False),
+        (Known(TOLD), 90.0, False, False),
+        (Known(TOLD, gone_at=100.0), 100.0, False, True),
+        (Known(TOLD, gone_at=100.5), 100.6, False, True),
+        (Known(TOLD, gone_at=99.0), 100.5, True, False),
+        (Known(gone_at=99.0), 100.5, False, True),
+    ],
+    ids=[
+        "never",
+        "now",
+        "just",
+        "old",
+        "a clock a little off",
+        "a clock set back",
+        "gone at once",
+        "gone",
+        "told through another since",
+        "never reached",
+    ],
+)
+def test_fresh_is_what_was_told_lately_by_one_that_is_not_gone(
+    known: Known, now: float, fresh: bool, gone: bool
+) -> None:
+    assert (known.is_fresh(now), known.is_gone()) == (fresh, gone)

@@ -1,0 +1,89 @@
+"""What the dashboard says in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from wrpme.happening import KINDS
+from wrpme.tui import words
+from wrpme.tui.scene import EventShown, NodeState
+from wrpme.tui.texts import clock
+
+EVENT = EventShown(1.0, "down", 7, "127.0.0.1:5911", "127.0.0.1:5909", "127.0.0.1:5911 is Down", -1.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence", "gravity"),
+    [
+        ("down", "", 3),
+        ("suspected", "", 2),
+        ("view", "", 1),
+        ("joined", "", 0),
+        ("of_a_later_version", "", 1),
+        ("condition", "the hive is stable: all 3 nodes are up", 0),
+        ("condition", "the hive is stabilizing: 3 of 24 arcs are being copied", 1),
+        ("condition", "the hive is degraded: n1 down", 2),
+        ("condition", "the hive is unavailable: n1 or n2", 3),
+        ("condition", "something else", 1),
+    ],
+)
+def test_gravity(kind: str, sentence: str, gravity: int) -> None:
+    assert words.gravity_of(kind, sentence) == gravity
+
+
+def test_gravity_is_of_kinds_that_there_are() -> None:
+    assert set(words.GRAVITY) - {"reached", "gone", "missed"} <= set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [("", True), ("DOWN", True), ("5911 is", True), ("is 5911", True), ("5909", True), ("5911 up", False)],
+)
+def test_all_words_have_to_be_there(typed: str, found: bool) -> None:
+    assert words.matches(EVENT, typed) is found
+
+
+@pytest.mark.parametrize(
+    ("reason", "short"),
+    [
+        ("n1:5909 (connection refused)", "connection refused"),
+        ("the connection to n1:5909 ended (reset)", "the connection ended (reset)"),
+        ("n1:5909 has told nothing for 2 s", "has told nothing for 2 s"),
+        ("something else", "something else"),
+    ],
+)
+def test_a_reason_stands_beside_its_address(reason: str, short: str) -> None:
+    assert words.why("n1:5909", reason) == short
+
+
+def test_of_many_some_are_named() -> None:
+    assert words.listed(["a", "b", "c"]) == "a, b, c"
+    assert words.listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+def test_who_is_not_reached_is_named_with_the_reason() -> None:
+    assert words.connecting([]) == "no node has told anything yet"
+    several = words.connecting([("a", "connection refused"), ("b", "timed out"), ("c", "connection refused")])
+    assert "(a, c: connection refused, b: timed out)" in several
+
+
+def test_disconnected_says_since_when() -> None:
+    said = words.disconnected(1000.0, 1014.2, [("a", "connection refused")])
+    assert f"since {clock(1000.0)} (14 s)" in said and "a: connection refused" in said
+
+
+@pytest.mark.parametrize(
+    ("state", "addresses", "words_said"),
+    [
+        (NodeState.DOWN, ["a"], "a has been down for 12 s"),
+        (NodeState.DOWN, ["a", "b"], "a, b have been down for up to 12 s"),
+        (NodeState.SUSPECTED, ["a"], f"a is suspected since {clock(88.0)}: beacons are missing"),
+        (NodeState.SILENT, ["a", "b"], f"a, b do not answer here since {clock(88.0)}"),
+    ],
+)
+def test_who_is_not_well_is_named(state: NodeState, addresses: list[str], words_said: str) -> None:
+    assert words.unwell(state, addresses, 88.0, 100.0) == words_said
+
+
+def test_missed_events_are_counted() -> None:
+    assert words.missed(1).startswith("1 event ") and words.missed(12).startswith("12 events ")
