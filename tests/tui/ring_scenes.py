@@ -104,7 +104,7 @@ def _node(view: View, member: Member, number: int, receives: bool) -> NodeShown:
         state = NodeState.JOINING
     mine = [place for place, arc in enumerate(view.arcs) if arc.holders[0] == member.id]
     largest = max(mine, key=lambda place: ring.width(view.arcs, place), default=None)
-    place = 0
+    place = 24_001 * number % SLOTS
     if largest is not None:
         place = ring.slot_of(ring.arc_start(view, largest)) + ring.width(view.arcs, largest) // 2
     share = sum(ring.width(view.arcs, arc) for arc in mine) / SLOTS

@@ -16,14 +16,18 @@ from enum import IntEnum
 from msgspec import Struct
 
 from wrpme.limits import SLOTS
-from wrpme.tui.geometry import LEVELS, Band, Geometry, arcs_of, rescued
+from wrpme.tui.geometry import LEVELS, Geometry, arcs_of, rescued
 from wrpme.tui.palette import Theme, colour_of, grey_of, mixed, number_of
 from wrpme.tui.scene import ArcShown, Incoming, Scene
 
-DIMMED = 0.22
+DIMMED = 0.25
 """Opacity of what is not selected."""
-GREYED = 0.55
+GREYED = 0.7
 """Opacity of what is not known to be so any more."""
+
+
+MARK_REACH = 2.2
+"""Half the width of an entry's mark, the dark beside it included."""
 
 
 class Look(IntEnum):
@@ -77,16 +81,21 @@ def _copying(incoming: Incoming) -> Fill:
     return Fill(Look.COPYING, incoming.node, incoming.done)
 
 
-def gravity_of(arc: ArcShown) -> int:
-    """How badly an arc must be seen, however narrow it is: 3 not served, 2 fewer copies than wanted, 1 moving."""
-    return 3 if not arc.served else 2 if arc.lacking else 1 if arc.incoming or arc.changing else 0
+def gravity_of(arc: ArcShown, selected: int) -> int:
+    """How much an arc must be seen, however narrow it is: 4 not served, 3 owned by the selected node, 2 fewer copies
+    than wanted, 1 moving."""
+    if not arc.served:
+        return 4
+    if selected >= 0 and arc.holders[0] == selected:
+        return 3
+    return 2 if arc.lacking else 1 if arc.incoming or arc.changing else 0
 
 
-def arcs_by_band(geometry: Geometry, arcs: Sequence[ArcShown]) -> list[list[int]]:
-    """Of each band, the arc that each pixel shows."""
+def shown_arcs(geometry: Geometry, arcs: Sequence[ArcShown], selected: int) -> list[int]:
+    """The arc that each step shows."""
     firsts = [arc.first for arc in arcs]
-    gravity = [gravity_of(arc) for arc in arcs]
-    return [rescued(arcs_of(band.slots, firsts), firsts, gravity) for band in geometry.bands] if arcs else []
+    gravity = [gravity_of(arc, selected) for arc in arcs]
+    return rescued(arcs_of(geometry.middles, firsts), firsts, gravity)
 
 
 def is_lit(selected: int, arc: ArcShown, fill: Fill) -> bool:
@@ -94,8 +103,8 @@ def is_lit(selected: int, arc: ArcShown, fill: Fill) -> bool:
     return selected < 0 or selected in arc.holders[:1] or fill.node == selected
 
 
-Moving = tuple[int, Look, int, int]
-"""A pixel that changes with the phase: its number, how it looks, its colour, and how much of it is covered."""
+Moving = tuple[int, int, int, int]
+"""A pixel that changes with the phase: its number, how long its pattern is, and the two colours of that."""
 
 
 class Paint:
@@ -104,97 +113,108 @@ class Paint:
 
     def __init__(self, geometry: Geometry, scene: Scene, selected: int, greyed: bool, theme: Theme) -> None:
         self.geometry = geometry
-        self.background = number_of(theme.background)
-        self.foreground = number_of(theme.foreground)
+        self._background = number_of(theme.background)
+        self._foreground = number_of(theme.foreground)
         self._trough = number_of(theme.trough)
         self._bad = number_of(theme.bad)
         self._greyed = greyed
         self._selected = selected
-        self._colours = [number_of(colour_of(node.colour, theme)) for node in scene.nodes]
-        self.colours = [self.background] * (len(geometry.xs) + 1)
+        self._nodes = [number_of(colour_of(node.colour, theme)) for node in scene.nodes]
+        self._under: dict[int, int] = {}
+        self._palettes: dict[tuple[Look, int, bool], tuple[int, int]] = {}
+        self.colours = [self._background] * (len(geometry.xs) + 1)
         self.moving: list[Moving] = []
-        arcs = scene.arcs
-        if not arcs:
-            self._all(self._trough)
-            return
-        self.fills = [fills_of(arc, len(geometry.bands)) for arc in arcs]
-        for number, owners in enumerate(arcs_by_band(geometry, arcs)):
-            self._paint(number, geometry.bands[number], owners, arcs)
+        if scene.arcs:
+            self._paint(scene.arcs)
+            self.move(0)
+        else:
+            self._put(0, geometry.bands[0].end, [(self._trough, self._trough)] * len(geometry.middles))
 
-    def _all(self, colour: int) -> None:
-        for band in self.geometry.bands[:-1] or self.geometry.bands:
-            for pixel in range(band.first, band.first + len(band.slots)):
-                self.colours[pixel] = self._covered(pixel, colour)
+    def _paint(self, arcs: Sequence[ArcShown]) -> None:
+        geometry, shown = self.geometry, shown_arcs(self.geometry, arcs, self._selected)
+        fills = {index: fills_of(arcs[index], len(geometry.bands)) for index in set(shown)}
+        palettes = [
+            [self._palette(arcs[index], fills[index][number]) for index in shown]
+            for number in range(len(geometry.bands))
+        ]
+        for pixel, number, level in geometry.beside:  # under the pixel's own band is what its neighbour shows there
+            colour = palettes[number][geometry.steps[pixel]][0]
+            self.colours[pixel] = self._under[pixel] = mixed(self._background, colour, level / LEVELS)
+        for number, band in enumerate(geometry.bands):
+            textured = {
+                step
+                for step, index in enumerate(shown)
+                if fills[index][number].look not in (Look.SOLID, Look.NOTHING)
+            }
+            self._put(band.first, band.end, palettes[number])
+            for pixel in range(band.first, band.end) if textured else ():
+                step = geometry.steps[pixel]
+                if step in textured:
+                    self._texture(pixel, arcs[shown[step]], fills[shown[step]][number], palettes[number][step])
 
-    def _covered(self, pixel: int, colour: int) -> int:
-        return mixed(self.background, colour, self.geometry.coverage[pixel] / LEVELS)
+    def _put(self, first: int, end: int, palettes: Sequence[tuple[int, int]]) -> None:
+        colours, steps, coverage = self.colours, self.geometry.steps, self.geometry.coverage
+        for pixel in range(first, end):
+            colour, level = palettes[steps[pixel]][0], coverage[pixel]
+            colours[pixel] = colour if level == LEVELS else mixed(colours[pixel], colour, level / LEVELS)
 
-    def _lit(self, arc: ArcShown, fill: Fill) -> bool:
-        return is_lit(self._selected, arc, fill)
+    def _palette(self, arc: ArcShown, fill: Fill) -> tuple[int, int]:
+        """The colour of most of a band's pixels of an arc, and that of the others."""
+        lit = is_lit(self._selected, arc, fill)
+        key = (fill.look, fill.node, lit)
+        found = self._palettes.get(key)
+        if found is None:
+            first, second = self._colours(fill)
+            found = self._palettes[key] = self._tone(first, lit), self._tone(second, lit)
+        return found
+
+    def _colours(self, fill: Fill) -> tuple[int, int]:
+        if fill.look is Look.NOTHING:
+            return self._background, self._background
+        if fill.look is Look.LACKING:
+            return self._trough, mixed(self._trough, self._bad, 0.5)
+        if fill.look is Look.UNSERVED:
+            return mixed(self._background, self._bad, 0.22), self._bad
+        colour = self._nodes[fill.node]
+        return colour, mixed(colour, self._foreground, 0.45) if fill.look is Look.CHANGING else self._trough
 
     def _tone(self, colour: int, lit: bool) -> int:
         if self._greyed:
-            colour = mixed(self.background, grey_of(colour), GREYED)
-        return colour if lit else mixed(self.background, colour, DIMMED)
+            colour = mixed(self._background, grey_of(colour), GREYED)
+        return colour if lit else mixed(self._background, colour, DIMMED)
 
-    def _paint(self, number: int, band: Band, owners: list[int], arcs: Sequence[ArcShown]) -> None:
-        coverage, background, colours = self.geometry.coverage, self.background, self.colours
-        ramps: dict[tuple[int, int, bool], list[int]] = {}
-        solid: dict[int, list[int] | None] = {}
-        for pixel, index in enumerate(owners, band.first):
-            if index not in solid:
-                arc, fill = arcs[index], self.fills[index][number]
-                lit = self._lit(arc, fill)
-                key = (fill.look, fill.node, lit)
-                if fill.look is Look.NOTHING:
-                    solid[index] = [background] * (LEVELS + 1)
-                elif fill.look is Look.SOLID:
-                    if key not in ramps:
-                        ramps[key] = self._ramp(self._tone(self._colours[fill.node], lit))
-                    solid[index] = ramps[key]
-                else:
-                    solid[index] = None
-            ramp = solid[index]
-            if ramp is not None:
-                colours[pixel] = ramp[coverage[pixel]]
-            else:
-                self._texture(pixel, band.slots[pixel - band.first], arcs[index], self.fills[index][number])
-
-    def _ramp(self, colour: int) -> list[int]:
-        return [mixed(self.background, colour, level / LEVELS) for level in range(LEVELS + 1)]
-
-    def _texture(self, pixel: int, slot: int, arc: ArcShown, fill: Fill) -> None:
-        x, y = self.geometry.xs[pixel], self.geometry.ys[pixel]
-        lit = self._lit(arc, fill)
-        if fill.look is Look.LACKING:
-            dotted = mixed(self._trough, self._bad, 0.45) if (x + y) % 3 == 0 else self._trough
-            colour = self._tone(dotted, lit)
-        elif fill.look is Look.UNSERVED:
-            colour = self._tone(self._bad if (x + y) % 4 < 2 else mixed(self.background, self._bad, 0.22), lit)
+    def _texture(self, pixel: int, arc: ArcShown, fill: Fill, palette: tuple[int, int]) -> None:
+        geometry = self.geometry
+        slot = geometry.middles[geometry.steps[pixel]]
+        first, second = palette
+        across = geometry.xs[pixel] + geometry.ys[pixel]
+        if fill.look is Look.COPYING:
+            if slot < arc.first + fill.done * (arc.end - arc.first):
+                return
+            first = mixed(second, first, 0.6)
+        if (fill.look is Look.LACKING and across % 3) or (fill.look is Look.UNSERVED and across % 4 < 2):
+            return
+        under, level = self._under.get(pixel, self._background), geometry.coverage[pixel] / LEVELS
+        if fill.look in (Look.COPYING, Look.CHANGING):
+            length = 4 if fill.look is Look.COPYING else 6
+            self.moving.append((pixel, length, mixed(under, first, level), mixed(under, second, level)))
         else:
-            colour = self._tone(self._colours[fill.node], lit)
-            if fill.look is Look.CHANGING or slot >= arc.first + fill.done * (arc.end - arc.first):
-                self.moving.append((pixel, fill.look, colour, self.geometry.coverage[pixel]))
-        self.colours[pixel] = self._covered(pixel, colour)
+            self.colours[pixel] = mixed(under, second, level)
 
-    def mark(self, pixels: list[int]) -> None:
-        """The place of an entry."""
-        marked = set(pixels)
-        self.moving = [moving for moving in self.moving if moving[0] not in marked]
-        for pixel in pixels:
-            self.colours[pixel] = self.foreground
+    def mark(self, slot: int) -> None:
+        """The place of an entry: a bright line across all bands, between two dark ones."""
+        for pixel, off in self.geometry.near(slot, MARK_REACH):
+            self.moving = [moving for moving in self.moving if moving[0] != pixel]
+            bright, dark = min(1.0, max(0.0, 1.2 - off)), min(0.9, max(0.0, MARK_REACH - off))
+            colour = mixed(self.colours[pixel], self._background, round(dark, 2))
+            over = mixed(colour, self._foreground, round(bright, 2))
+            self.colours[pixel] = mixed(self._background, over, self.geometry.coverage[pixel] / LEVELS)
 
     def move(self, phase: int) -> None:
         """Recolours what moves for the next phase."""
-        along, colours, background = self.geometry.along, self.colours, self.background
-        trough = self._tone(self._trough, True)
-        for pixel, look, colour, level in self.moving:
-            step = (along[pixel] - phase) % 4
-            if look is Look.COPYING:
-                colour = mixed(trough, colour, 0.6) if step < 2 else trough
-            elif (along[pixel] - phase) % 6 < 3:
-                colour = mixed(colour, self.foreground, 0.5)
-            colours[pixel] = mixed(background, colour, level / LEVELS)
+        along, colours = self.geometry.along, self.colours
+        for pixel, length, first, second in self.moving:
+            colours[pixel] = first if 2 * ((along[pixel] - phase) % length) < length else second
 
 
 def arc_at(arcs: Sequence[ArcShown], slot: int) -> ArcShown | None:

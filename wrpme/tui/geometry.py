@@ -5,8 +5,9 @@ characters alone it is one pixel. Lengths are in widths of a cell, so the ring i
 clockwise from the top.
 
 The ring is bands around each other: the owner's outside, one for each further copy, and the innermost for what is on
-its way beside these. A band's pixels stand in the order of their angles, and each stands for the same number of
-slots: so an arc's pixels are in proportion to its share within one pixel, there is no gap and no overlap.
+its way beside these. All are cut into the same number of equal steps, about as long as a pixel is wide; each step has a
+pixel of the outermost band at least, and each pixel lies in one step. A step belongs to the arc that has its middle: so
+an arc's steps are in proportion to its share within one, there is no gap and no overlap.
 """
 
 from __future__ import annotations
@@ -26,25 +27,30 @@ HEIGHT_MIN, WIDTH_MIN = 7, 14
 """Cells; in a smaller pane is no ring."""
 HEIGHT_MARKS_MIN = 10
 """With fewer rows the marks stand only beside the ring."""
+SMALL = 16
+"""Up to this radius the bands lie closer together."""
+FEW = 3
+"""More bands than this may take more of the room."""
 ROOM_MIN = 4
 """What the bands leave free around the centre at least."""
 
 
 class Band(Struct, frozen=True):
-    """One band between two radii. ``first`` is the number of its first pixel, ``slots`` the slot in the middle of
-    each pixel's stretch."""
+    """One band between two radii; its pixels are those from ``first`` up to, not including, ``end``."""
 
     outer: float
     inner: float
     first: int
-    slots: tuple[int, ...]
+    end: int
 
 
 class Geometry(Struct, frozen=True, eq=False):
-    """The ring in a pane of ``width`` x ``height`` cells. The last of ``bands`` is the innermost. By the number of a
-    pixel: ``xs`` and ``ys`` (its column, and its line of pixels), ``coverage``, and ``along``, how far along its band
-    it lies. ``rows``: of each row of cells the column, and the pixels in its upper and lower half, -1 for none (drawn
-    as characters alone: the pixel, and -1). ``solid`` tells by ``y * width + x`` which cells are the ring's."""
+    """The ring in a pane of ``width`` x ``height`` cells. The last of ``bands`` is the innermost; ``middles`` are the
+    slots in the middle of the steps. By the number of a pixel: ``xs`` and ``ys`` (its column, and its line of pixels),
+    ``steps`` (the one that it lies in), ``coverage``, and ``along``, how far along its band it lies. ``beside``: of
+    pixels at an edge the number, the other band that reaches into them, and how much of the rest that covers.
+    ``rows``: of each row of cells the column, and the pixels in its upper and lower half, -1 for none (drawn as
+    characters alone: the pixel, and -1). ``solid`` tells by ``y * width + x`` which cells are the ring's."""
 
     width: int
     height: int
@@ -55,10 +61,13 @@ class Geometry(Struct, frozen=True, eq=False):
     room: float
     """The radius that is free inside."""
     bands: tuple[Band, ...]
+    middles: tuple[int, ...]
     xs: tuple[int, ...]
     ys: tuple[int, ...]
+    steps: tuple[int, ...]
     coverage: tuple[int, ...]
     along: tuple[int, ...]
+    beside: tuple[tuple[int, int, int], ...]
     rows: tuple[tuple[tuple[int, int, int], ...], ...]
     solid: bytes
 
@@ -76,32 +85,34 @@ class Geometry(Struct, frozen=True, eq=False):
         """Whether a cell is one of the ring's."""
         return 0 <= x < self.width and 0 <= y < self.height and bool(self.solid[y * self.width + x])
 
+    @property
+    def _air(self) -> tuple[int, ...]:
+        """Among characters a mark needs a free cell on both sides, not to be taken for one of the ring's."""
+        return (0,) if self.halves else (0, -1, 1)
+
+    @lru_cache(maxsize=8192)
     def outside(self, slot: int, skip: int = 0) -> tuple[int, int]:
         """The first cell (column, row) outside the ring in the direction of a slot, or so many further out."""
         radius, found, last = self.radius, -1, (-1, -1)
         while found < skip:
             x, y = self.at(slot, radius)
             cell = int(x), int(y // 2)
-            if cell != last and not self.on_ring(*cell):
+            if cell != last and not any(self.on_ring(cell[0] + beside, cell[1]) for beside in self._air):
                 found, last = found + 1, cell
             radius += 0.25
         return min(max(last[0], 0), self.width - 1), min(max(last[1], 0), self.height - 1)
 
-    def pixels_at(self, slot: int) -> list[int]:
-        """A pixel of each line across the bands, where a slot lies."""
-        found: list[int] = []
-        for band in self.bands:
-            count = len(band.slots)
-            rank, thick = slot * count // SLOTS, max(1, round(band.outer - band.inner))
-            for depth in range(thick):
-                x, y = self.at(slot, band.outer - depth - 0.5)
-                near = [band.first + (rank + step) % count for step in range(-2 * thick, 2 * thick + 1)]
-                found.append(min(near, key=lambda pixel: self._distance(pixel, x, y)))
+    def near(self, slot: int, reach: float) -> list[tuple[int, float]]:
+        """The pixels within so much of the line from the centre towards a slot, and how far off it they are."""
+        angle, tall = 2 * pi * slot / SLOTS, 1 if self.halves else 2
+        across, up = sin(angle), cos(angle)
+        found = []
+        for pixel, (x, y) in enumerate(zip(self.xs, self.ys, strict=True)):
+            right, above = x + 0.5 - self.centre_x, self.centre_y - (y + 0.5) * tall
+            off = abs(right * up - above * across)
+            if off < reach and right * across + above * up > 0:
+                found.append((pixel, off))
         return found
-
-    def _distance(self, pixel: int, x: float, y: float) -> float:
-        tall = 1 if self.halves else 2
-        return hypot(self.xs[pixel] + 0.5 - x, (self.ys[pixel] + 0.5) * tall - y)
 
     def row_of(self, pixel: int) -> int:
         """The row of cells that a pixel lies in."""
@@ -126,7 +137,7 @@ def ring_in(width: int, height: int, bands: int, side: int, halves: bool) -> Geo
     radius = float(min(width // 2 - side, height - 2 if height > HEIGHT_MARKS_MIN else height - 1))
     centre_x, centre_y = float(width // 2), float(height)
     edges = band_edges(radius, bands, halves)
-    found: list[list[tuple[float, int, int, int]]] = [[] for _ in edges]
+    found: list[list[_Pixel]] = [[] for _ in edges]
     tall = 1 if halves else 2
     for line in range(2 * height // tall):
         up = centre_y - (line + 0.5) * tall
@@ -135,67 +146,83 @@ def ring_in(width: int, height: int, bands: int, side: int, halves: bool) -> Geo
         for x in range(width):
             right = x + 0.5 - centre_x
             distance = hypot(right, up)
-            band, level = _covering(edges, distance, halves)
-            if level:
-                found[band].append((atan2(right, up) % (2 * pi), x, line, level))
+            if edges[-1][1] - 1 < distance < radius + 1:
+                band, level, other, rest = _covering(edges, distance, halves)
+                if level:
+                    found[band].append((atan2(right, up) % (2 * pi), x, line, level, other, rest))
     return _numbered(width, height, halves, radius, edges, found)
 
 
-def _covering(edges: Sequence[tuple[float, float]], distance: float, halves: bool) -> tuple[int, int]:
-    """The band that covers most of a pixel, and how much of it."""
-    best, most = 0, 0.0
+_Pixel = tuple[float, int, int, int, int, int]
+"""Angle, column, line, coverage, the other band there and how much of the rest that covers."""
+
+
+def _covering(edges: Sequence[tuple[float, float]], distance: float, halves: bool) -> tuple[int, int, int, int]:
+    """The band that covers most of a pixel, how much of it; the next one, and how much of the rest."""
+    covers: list[tuple[float, int]] = []
     for band, (outer, inner) in enumerate(edges):
-        if inner - 0.5 < distance < outer + 0.5:
-            if halves:
-                covered = min(1.0, outer - distance + 0.5) - max(0.0, inner - distance + 0.5)
-            else:
-                covered = float(inner <= distance < outer)
-            if covered > most:
-                best, most = band, covered
-    return best, round(most * LEVELS)
+        if halves:
+            covered = min(1.0, outer - distance + 0.5) - max(0.0, inner - distance + 0.5)
+        else:
+            covered = float(inner <= distance < outer)
+        if covered > 0:
+            covers.append((covered, band))
+    if not covers:
+        return 0, 0, 0, 0
+    (most, best), *others = sorted(covers, reverse=True)
+    level = round(most * LEVELS)
+    if not others or level == LEVELS:
+        return best, level, 0, 0
+    share, other = others[0]
+    return best, level, other, min(LEVELS, round(share / (1 - most) * LEVELS))
 
 
 def band_edges(radius: float, bands: int, halves: bool) -> list[tuple[float, float]]:
     """Outer and inner radius of each band; fewer than wanted where they would leave no room inside."""
     for count in range(bands, 1, -1):
         for squeeze in (1.0, 0.85, 0.7, 0.5, 0.0):
-            gap = float(halves)
-            owner = max(2, round(0.17 * radius * squeeze)) if halves else max(2, round(0.1 * radius * squeeze))
-            copy = max(1, round(0.065 * radius * squeeze)) if halves else 2
-            moving = max(1, round(0.03 * radius * squeeze)) if halves else 2
+            if halves:
+                gap = 1.0 if radius > SMALL else 0.5
+                owner, copy = max(2, round(0.17 * radius * squeeze)), max(1, round(0.16 * radius * squeeze) / 2)
+                moving = max(1, round(0.03 * radius * squeeze))
+            else:
+                gap, owner, copy, moving = 0.0, max(2, round(0.1 * radius * squeeze)), 2, 2
             edges, outer = [], radius
             for band in range(count):
                 thick = owner if band == 0 else moving if band == count - 1 else copy
                 edges.append((outer, outer - thick))
                 outer -= thick + gap
-            if outer >= max(ROOM_MIN, (0.56 if squeeze else 0.45) * radius):
+            if outer >= max(ROOM_MIN, (0.55 if count <= FEW else 0.45) * radius):
                 return edges
     return [(radius, radius - 2.0)]
 
 
+def _steps(angles: Sequence[float]) -> int:
+    """The largest number of equal steps, a multiple of 4, of which each has one of these angles (ascending)."""
+    gap = max(after - before for before, after in zip(angles, (*angles[1:], angles[0] + 2 * pi), strict=True))
+    return max(4, int(2 * pi / gap - 1e-9) // 4 * 4)
+
+
 def _numbered(
-    width: int, height: int, halves: bool, radius: float, edges: list[tuple[float, float]],
-    found: list[list[tuple[float, int, int, int]]],
-) -> Geometry:  # fmt: skip
+    width: int, height: int, halves: bool, radius: float, edges: list[tuple[float, float]], found: list[list[_Pixel]]
+) -> Geometry:
+    for unordered in found:
+        unordered.sort()
+    count = _steps([pixel[0] for pixel in found[0]])
     bands: list[Band] = []
-    pixels: list[tuple[int, int, int, int]] = []
-    for (outer, inner), unordered in zip(edges, found, strict=True):
-        count = len(unordered)
-        slots = tuple((2 * rank + 1) * SLOTS // (2 * count) for rank in range(count))
-        bands.append(Band(outer, inner, len(pixels), slots))
-        length = pi * (outer + inner)
-        pixels += [
-            (x, line, level, int(slots[rank] * length / SLOTS))
-            for rank, (_, x, line, level) in enumerate(sorted(unordered))
-        ]
+    pixels: list[_Pixel] = []
+    along: list[int] = []
+    for (outer, inner), ordered in zip(edges, found, strict=True):
+        bands.append(Band(outer, inner, len(pixels), len(pixels) + len(ordered)))
+        along += [int(pixel[0] * (outer + inner) / 2) for pixel in ordered]
+        pixels += ordered
     rows: list[dict[int, tuple[int, int]]] = [{} for _ in range(height)]
     solid = bytearray(width * height)
-    for number, (x, line, _, _) in enumerate(pixels):
+    for number, (_, x, line, _, _, _) in enumerate(pixels):
         row = line // 2 if halves else line
         upper, lower = rows[row].get(x, (-1, -1))
         rows[row][x] = (upper, number) if halves and line % 2 else (number, lower)
         solid[row * width + x] = 1
-    ordered = tuple(tuple((x, *row[x]) for x in sorted(row)) for row in rows)
     return Geometry(
         width=width,
         height=height,
@@ -203,31 +230,34 @@ def _numbered(
         centre_x=float(width // 2),
         centre_y=float(height),
         radius=radius,
-        room=edges[-1][1] - 1.0,
+        room=edges[-1][1] - 0.5,
         bands=tuple(bands),
-        xs=tuple(x for x, _, _, _ in pixels),
-        ys=tuple(line for _, line, _, _ in pixels),
-        coverage=tuple(level for _, _, level, _ in pixels),
-        along=tuple(along for _, _, _, along in pixels),
-        rows=ordered,
+        middles=tuple((2 * step + 1) * SLOTS // (2 * count) for step in range(count)),
+        xs=tuple(pixel[1] for pixel in pixels),
+        ys=tuple(pixel[2] for pixel in pixels),
+        steps=tuple(int(pixel[0] * count / (2 * pi)) % count for pixel in pixels),
+        coverage=tuple(pixel[3] for pixel in pixels),
+        along=tuple(along),
+        beside=tuple((number, pixel[4], pixel[5]) for number, pixel in enumerate(pixels) if pixel[5]),
+        rows=tuple(tuple((x, *row[x]) for x in sorted(row)) for row in rows),
         solid=bytes(solid),
     )
 
 
-def arcs_of(slots: Sequence[int], firsts: Sequence[int]) -> list[int]:
-    """The arc that each pixel of a band belongs to, by the first slots of the arcs, ascending from 0."""
-    return [bisect_right(firsts, slot) - 1 for slot in slots]
+def arcs_of(middles: Sequence[int], firsts: Sequence[int]) -> list[int]:
+    """The arc that each step belongs to, by the first slots of the arcs, ascending from 0."""
+    return [bisect_right(firsts, middle) - 1 for middle in middles]
 
 
-def rescued(arcs: list[int], firsts: Sequence[int], gravity: Sequence[int]) -> list[int]:
-    """The same with the unwell arcs (``gravity`` above 0) that are too narrow for a pixel of their own: each takes the
-    pixel that it lies in from whatever is less grave, so that nothing that is wrong is invisible."""
+def rescued(arcs: Sequence[int], firsts: Sequence[int], gravity: Sequence[int]) -> list[int]:
+    """The same with the unwell arcs (``gravity`` above 0) that are too narrow for a step of their own: each takes the
+    step that it lies in from whatever is less grave, so that nothing that is wrong is invisible."""
     count, seen = len(arcs), set(arcs)
     result = list(arcs)
     for arc, grave in enumerate(gravity):
         if grave and arc not in seen:
             end = firsts[arc + 1] if arc + 1 < len(firsts) else SLOTS
-            pixel = min(count - 1, (firsts[arc] + end) * count // (2 * SLOTS))
-            if gravity[result[pixel]] < grave:
-                result[pixel] = arc
+            step = min(count - 1, (firsts[arc] + end) * count // (2 * SLOTS))
+            if gravity[result[step]] < grave:
+                result[step] = arc
     return result

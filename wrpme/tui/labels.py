@@ -7,10 +7,12 @@ only nice to have is left out where there is no place, any other one moves along
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from math import cos, pi, sin
 
 from msgspec import Struct
+from rich.cells import cell_len
 
 from wrpme.limits import SLOTS
 from wrpme.tui import texts
@@ -21,6 +23,8 @@ from wrpme.tui.scene import NodeShown, NodeState, Scene, Way
 TICK = "•"
 NAME_MIN = 3
 """Characters that a name is not cut below."""
+ALIAS_LENGTHS = (24, 12, 8, 5)
+"""Of an entry's alias so many characters are shown."""
 FAR_ROWS = 6
 """How far a name that must be shown moves away from its mark."""
 _GRAVITY = {
@@ -51,6 +55,7 @@ class Wish(Struct, frozen=True):
     slot: int
     x: int
     y: int
+    glyph: str
     forms: tuple[tuple[str, ...], ...]
     colour: str
     bold: bool
@@ -95,7 +100,9 @@ def marks(
         sign = "◆" if glyphs[NodeState.UP] == texts.GLYPHS[NodeState.UP] else "*"
         found.append(Mark(x, y, sign, theme.accent, True, -1))
         board.take(x, y, 1)
-        wishes.append(Wish(-1, way.slot, x, y, ((way.alias,), (way.alias[:8],)), theme.accent, True, True))
+        cuts = dict.fromkeys(_cut(narrow(way.alias), length) for length in ALIAS_LENGTHS)
+        forms: tuple[tuple[str, ...], ...] = tuple((cut,) for cut in cuts)
+        wishes.append(Wish(-1, way.slot, x, y, sign, forms, theme.accent, True, True))
     order = sorted(range(len(scene.nodes)), key=lambda node: _rank(scene.nodes[node], node, selected, roles))
     for index in order:
         node = scene.nodes[index]
@@ -104,7 +111,7 @@ def marks(
         named = must or few or (index in kin and len(kin) <= 2 * geometry.height)
         dimmed = selected >= 0 and not must and index not in kin
         colour = theme.dim if dimmed or node.stale else _colour(node, theme)
-        place = _free(geometry, board, node.place, 3 if must else 2)
+        place = _free(geometry, board, node.place, named, must)
         if place is None:
             continue
         glyph = glyphs[node.state] if named or unwell else (TICK if glyphs[NodeState.UP] != "o" else ".")
@@ -112,9 +119,9 @@ def marks(
         board.take(*place, 1)
         if named:
             forms = tuple(_forms(node, scene.at, roles.get(index, "")))
-            wishes.append(Wish(index, node.place, *place, forms, colour, index == selected or unwell, must))
+            wishes.append(Wish(index, node.place, *place, glyph, forms, colour, index == selected or unwell, must))
     for wish in wishes:
-        found += _placed(geometry, board, wish)
+        found += _placed(board, wish)
     return found
 
 
@@ -128,12 +135,15 @@ def _colour(node: NodeShown, theme: Theme) -> str:
     return {"warn": theme.warn, "bad": theme.bad}.get(texts.ROLES[node.state], theme.accent)
 
 
-def _free(geometry: Geometry, board: _Board, slot: int, tries: int) -> tuple[int, int] | None:
-    """A cell for a mark: at its place, else further out."""
-    for skip in range(tries):
-        x, y = geometry.outside(slot, skip)
-        if board.free(x, y, 1):
-            return x, y
+def _free(geometry: Geometry, board: _Board, slot: int, named: bool, must: bool) -> tuple[int, int] | None:
+    """A cell for a mark: at its place, else further out, else beside."""
+    aside = SLOTS // len(geometry.middles)
+    for step in range(2 * FAR_ROWS if must else 1):
+        shifted = slot + (step + 1) // 2 * aside * (-1 if step % 2 else 1)
+        for skip in range(3 if named else 1):
+            x, y = geometry.outside(shifted, skip)
+            if board.free(x, y, 1):
+                return x, y
     return None
 
 
@@ -153,20 +163,44 @@ def _forms(node: NodeShown, at: float, role: str) -> Iterator[tuple[str, ...]]:
         yield name, role
     yield (name,)
     for length in range(len(name) - 1, NAME_MIN - 1, -2):
-        yield (name[: length - 1] + "…",)
+        yield (_cut(name, length),)
 
 
-def _placed(geometry: Geometry, board: _Board, wish: Wish) -> list[Mark]:
-    for rows in (1, FAR_ROWS) if wish.must else (1,):
-        for form in wish.forms:
-            wide = max(len(text) for text in form)
-            for x, y in _places(wish, wide, len(form), rows):
-                if all(board.clear(x, y + line, wide) for line in range(len(form))):
-                    right = x + wide <= wish.x
-                    return [
-                        _written(board, wish, x + (wide - len(text) if right else 0), y + line, text)
-                        for line, text in enumerate(form)
-                    ]
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+@lru_cache(maxsize=64)
+def narrow(alias: str) -> str:
+    """The alias with each character as wide as a cell: those that are not become ``?``."""
+    return "".join(character if cell_len(character) == 1 else "?" for character in alias)
+
+
+def _placed(board: _Board, wish: Wish) -> list[Mark]:
+    for form in wish.forms:
+        found = _at_one_of(board, wish, form, _places(wish, form), 1)
+        if found:
+            return found
+    if wish.must:  # away from its mark the text shows the glyph too
+        for name, *more in wish.forms:
+            form = (f"{wish.glyph} {name}", *more)
+            found = _at_one_of(board, wish, form, _far_places(wish, form), 2)
+            if found:
+                return found
+    return []
+
+
+def _at_one_of(
+    board: _Board, wish: Wish, form: tuple[str, ...], places: Iterable[tuple[int, int]], air: int
+) -> list[Mark]:
+    wide = max(len(text) for text in form)
+    for x, y in places:
+        if all(board.clear(x, y + line, wide, air) for line in range(len(form))):
+            right = x + wide <= wish.x
+            return [
+                _written(board, wish, x + (wide - len(text) if right else 0), y + line, text)
+                for line, text in enumerate(form)
+            ]
     return []
 
 
@@ -175,24 +209,30 @@ def _written(board: _Board, wish: Wish, x: int, y: int, text: str) -> Mark:
     return Mark(x, y, text, wish.colour, wish.bold, wish.node)
 
 
-def _places(wish: Wish, wide: int, lines: int, rows: int) -> Iterator[tuple[int, int]]:
-    """Where a text may stand, the nicest place first."""
-    angle = 2 * pi * wish.slot / SLOTS
-    across, up = sin(angle), cos(angle)
-    right, left = wish.x + 2, wish.x - 1 - wide
-    outward = -1 if up > 0 else 1
-    sides: Sequence[int] = (right, left) if across >= 0 else (left, right)
-    top = wish.y - lines + 1 if up > 0.3 and lines > 1 else wish.y
+def _places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Where a text may stand beside its mark, the nicest place first."""
+    across, up = sin(2 * pi * wish.slot / SLOTS), cos(2 * pi * wish.slot / SLOTS)
+    sides = _sides(wish, form)
+    upper, lower = wish.y, wish.y - len(form) + 1
     for x in sides[: 1 if abs(across) > 0.5 else 2]:
-        yield x, top
-        yield x, wish.y if top != wish.y else wish.y - lines + 1
-    for step in range(1, rows + 1):
-        for x in (wish.x - wide // 2, *sides, wish.x):
-            yield x, wish.y + outward * step + (1 - lines if outward < 0 else 0)
-    if rows > 1:
-        for step in range(1, rows + 1):
-            for x in sides:
-                yield x, wish.y - outward * step
+        yield from ((x, lower), (x, upper)) if up > 0.3 else ((x, upper), (x, lower))
+    for x in (wish.x - max(len(text) for text in form) // 2, *sides, wish.x):
+        yield x, (wish.y - len(form) if up > 0 else wish.y + 1)
+
+
+def _far_places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Where it may stand a few rows away, outwards first."""
+    outward = -1 if cos(2 * pi * wish.slot / SLOTS) > 0 else 1
+    for direction in (outward, -outward):
+        for step in range(1, FAR_ROWS + 1):
+            for x in (*_sides(wish, form), wish.x):
+                yield x, wish.y + direction * step + (1 - len(form) if direction < 0 else 0)
+
+
+def _sides(wish: Wish, form: tuple[str, ...]) -> tuple[int, int]:
+    """The columns of a text at both sides of its mark, the outward one first."""
+    right, left = wish.x + 2, wish.x - 1 - max(len(text) for text in form)
+    return (right, left) if sin(2 * pi * wish.slot / SLOTS) >= 0 else (left, right)
 
 
 class _Board:
@@ -214,9 +254,9 @@ class _Board:
         first = y * self._width + x
         return not any(self._taken[first : first + wide])
 
-    def clear(self, x: int, y: int, wide: int) -> bool:
-        """The same, with one cell of air on both sides."""
-        left, right = max(0, x - 1), min(self._width, x + wide + 1)
+    def clear(self, x: int, y: int, wide: int, air: int) -> bool:
+        """The same, with so many cells of air on both sides."""
+        left, right = max(0, x - air), min(self._width, x + wide + air)
         return self.free(x, y, wide) and self.free(left, y, right - left)
 
     def take(self, x: int, y: int, wide: int) -> None:

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from wrpme.tui.bands import Fill, Look, arcs_by_band, fills_of, is_lit
+from wrpme.tui.bands import Fill, Look, fills_of, is_lit, shown_arcs
 from wrpme.tui.geometry import Geometry
 from wrpme.tui.palette import Theme, colour_of
 from wrpme.tui.scene import ArcShown, Scene
@@ -31,11 +31,14 @@ class Letters:
         self._bad, self._dim, self._foreground = theme.bad, theme.dim, theme.foreground
         self._selected, self._greyed = selected, greyed
         self._nodes = [(node.key or KEYLESS, colour_of(node.colour, theme)) for node in scene.nodes]
-        fills = [fills_of(arc, len(geometry.bands)) for arc in scene.arcs]
-        for number, owners in enumerate(arcs_by_band(geometry, scene.arcs)):
-            band = geometry.bands[number]
-            for pixel, index in enumerate(owners, band.first):
-                self._put(pixel, band.slots[pixel - band.first], scene.arcs[index], fills[index][number])
+        arcs = scene.arcs
+        shown = shown_arcs(geometry, arcs, selected) if arcs else []
+        fills = {index: fills_of(arcs[index], len(geometry.bands)) for index in set(shown)}
+        for number, band in enumerate(geometry.bands if arcs else ()):
+            for pixel in range(band.first, band.end):
+                step = geometry.steps[pixel]
+                index = shown[step]
+                self._put(pixel, geometry.middles[step], arcs[index], fills[index][number])
         self.move(0)
 
     def _put(self, pixel: int, slot: int, arc: ArcShown, fill: Fill) -> None:
@@ -66,9 +69,9 @@ class Letters:
             else:
                 self.cells[pixel] = (key if first else "~", *ink)
 
-    def mark(self, pixels: list[int]) -> None:
+    def mark(self, slot: int) -> None:
         """The place of an entry."""
-        moved = set(pixels)
-        self.moving = [moving for moving in self.moving if moving[0] not in moved]
+        pixels = [pixel for pixel, _ in self.geometry.near(slot, 0.75)]
+        self.moving = [moving for moving in self.moving if moving[0] not in pixels]
         for pixel in pixels:
             self.cells[pixel] = ("*", self._foreground, True)

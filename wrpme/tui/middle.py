@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wrpme.tui import texts
+from wrpme.tui.bigword import big
 from wrpme.tui.palette import Theme
 from wrpme.tui.scene import Mode, Mood, NodeState, Scene
 
 HIVE_CHARACTERS = 8
+CALM = 5
+"""Lines from this weight on are not urgent."""
 _AIR = 2
-"""Cells between the ring and the words."""
+"""Cells between the ring and the words, both sides together."""
 
 
 class Line(Struct, frozen=True):
-    """A line of the middle; the lines with the lowest ``weight`` are the last to go where room is short."""
+    """A line of the middle, with a ``short`` form; those with the lowest ``weight`` are the last to go where room is
+    short. The word is the one with weight 0."""
 
     text: str
     colour: str
     bold: bool
     weight: int
+    short: str = ""
+
+
+class Placed(Struct, frozen=True):
+    """A line at its row."""
+
+    row: int
+    text: str
+    colour: str
+    bold: bool
 
 
 def mood_colour(mood: Mood, theme: Theme) -> str:
@@ -64,52 +79,68 @@ def lines_of(scene: Scene, theme: Theme) -> list[Line]:
     word = Line(scene.mood.value, mood_colour(scene.mood, theme), True, 0)
     lines = []
     if scene.mode is not Mode.LIVE:
-        lines.append(Line(f"{texts.clock(scene.at)} {scene.mode.value.upper()}", theme.warn, True, 1))
+        clock = texts.clock(scene.at)
+        lines.append(Line(f"{clock} {scene.mode.value.upper()}", theme.warn, True, 1, scene.mode.value.upper()))
     lines.append(word)
     progress = progress_text(scene)
     if progress:
-        lines.append(Line(progress, word.colour, True, 1))
-    lines += [Line(text, theme.foreground, False, 1 + place) for place, text in enumerate(as_of(scene))]
+        lines.append(Line(progress, word.colour, True, 2))
+    lines += [Line(text, theme.foreground, False, 3 + place) for place, text in enumerate(as_of(scene))]
     if scene.mood is Mood.CONNECTING:
         return lines
     about = "about " if scene.partial else ""
-    lines.append(Line(nodes_text(scene), theme.foreground, False, 3))
+    nodes = nodes_text(scene)
+    lines.append(Line(nodes, theme.foreground, False, 5, nodes.replace(" nodes up", " up")))
     if scene.entries is not None:
         entries = "1 entry" if scene.entries == 1 else f"{scene.entries:,} entries".replace(",", " ")
-        lines.append(Line(about + entries, theme.foreground, False, 5))
+        short = f"{texts.count_text(scene.entries)} entries"
+        lines.append(Line(about + entries, theme.foreground, False, 7, short))
     if scene.operations_per_second is not None:
         rate = texts.rate_text(scene.operations_per_second)
-        lines.append(Line(f"{about}{rate} ops/s", theme.foreground, False, 4))
-    lines.append(Line(f"epoch {scene.epoch}", theme.dim, False, 6))
+        lines.append(Line(f"{about}{rate} ops/s", theme.foreground, False, 6, f"{rate}/s"))
+    lines.append(Line(f"epoch {scene.epoch}", theme.dim, False, 8))
     if scene.hive:
-        lines.append(Line(f"hive {scene.hive[:HIVE_CHARACTERS]}", theme.dim, False, 7))
+        lines.append(Line(f"hive {scene.hive[:HIVE_CHARACTERS]}", theme.dim, False, 9))
     return lines
 
 
-def fitted(lines: list[Line], rows: int, chord: Callable[[int], int]) -> list[tuple[int, Line]]:
-    """The lines that fit, each with its row (0 the first of ``rows``); ``chord`` says how many cells a row has. The
-    word always stays."""
-    for kept in range(len(lines), 0, -1):
-        weights = sorted(range(len(lines)), key=lambda place: lines[place].weight)[:kept]
-        chosen = [lines[place] for place in sorted(weights)]
-        airy = _spaced(chosen, rows, chord) if kept > 2 else None
-        placed = airy or _stacked(chosen, rows, 0)
-        if kept == 1 or all(
-            0 <= row < rows and len(line.text) + _AIR <= chord(row) for row, line in placed
-        ):
+def arranged(lines: Sequence[Line], rows: int, chord: Callable[[int], int], large: bool) -> list[Placed]:
+    """The lines that fit, from top to bottom; ``chord`` says how many cells each of the ``rows`` has. The word always
+    stays; with ``large`` it is in large letters where everything fits even so."""
+    word = next(line for line in lines if line.weight == 0)
+    letters = big(word.text) if large else None
+    if letters is not None:
+        placed = _stacked(lines, rows, 1, letters)
+        if _fits(placed, rows, chord):
             return placed
-    return []
+    chosen = [word]
+    for line in sorted(lines, key=lambda line: line.weight)[1:]:
+        for form in (line, replace(line, text=line.short)) if line.short else (line,):
+            trial = sorted([*chosen, form], key=lambda line: _place(lines, line))
+            if _fits(_stacked(trial, rows, 0, (word.text,)), rows, chord):
+                chosen = trial
+                break
+    airy = _stacked(chosen, rows, 1, (word.text,))
+    return airy if len(chosen) > 2 and _fits(airy, rows, chord) else _stacked(chosen, rows, 0, (word.text,))
 
 
-def _stacked(lines: list[Line], rows: int, air: int) -> list[tuple[int, Line]]:
-    height = len(lines) + air
-    first = (rows - height) // 2
-    head = next(place for place, line in enumerate(lines) if line.weight == 0)
-    last = max((place for place in range(head, len(lines)) if lines[place].weight <= 1), default=head)
-    return [(first + place + (air if place > last else 0), line) for place, line in enumerate(lines)]
+def _place(lines: Sequence[Line], line: Line) -> int:
+    return next(place for place, other in enumerate(lines) if other.weight == line.weight)
 
 
-def _spaced(lines: list[Line], rows: int, chord: Callable[[int], int]) -> list[tuple[int, Line]] | None:
-    placed = _stacked(lines, rows, 1)
-    fits = all(0 <= row < rows and len(line.text) + _AIR <= chord(row) for row, line in placed)
-    return placed if fits else None
+def _fits(placed: Sequence[Placed], rows: int, chord: Callable[[int], int]) -> bool:
+    return all(0 <= line.row < rows and len(line.text) + _AIR <= chord(line.row) for line in placed)
+
+
+def _stacked(lines: Sequence[Line], rows: int, air: int, word: Sequence[str]) -> list[Placed]:
+    """In the middle of the rows; ``air`` is between what is urgent and the rest."""
+    last = max(place for place, line in enumerate(lines) if line.weight < CALM)
+    space = air if last + 1 < len(lines) else 0
+    row = (rows - len(lines) - len(word) + 1 - space) // 2
+    placed = []
+    for place, line in enumerate(lines):
+        for text in word if line.weight == 0 else (line.text,):
+            placed.append(Placed(row, text, line.colour, line.bold))
+            row += 1
+        row += space if place == last else 0
+    return placed

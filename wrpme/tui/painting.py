@@ -6,10 +6,11 @@ selection), the words and marks, and what moves (phase). A row is put together o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from wrpme.limits import MOVES_DRAWN_MAX
 from wrpme.picture import NodeId
@@ -18,10 +19,13 @@ from wrpme.tui.bands import Paint, band_count
 from wrpme.tui.geometry import Geometry, ring_in
 from wrpme.tui.labels import Mark, marks, side_of
 from wrpme.tui.letters import Letters
-from wrpme.tui.middle import fitted, lines_of
+from wrpme.tui.middle import arranged, lines_of
 from wrpme.tui.palette import DARK, Theme, colour_of, mixed, number_of, text_of
 from wrpme.tui.plain import ascii_of
-from wrpme.tui.scene import Mood, Scene, Way
+from wrpme.tui.scene import Mode, Mood, Scene, Way
+
+LOW_ROWS = 11
+"""With fewer, the last one is kept for the word."""
 
 Style = tuple[str, str, bool]
 """Foreground, background, and whether bold."""
@@ -51,8 +55,9 @@ class Painter:
         self.marks: list[Mark] = []
         self._keys: dict[str, Any] = {}
         self._paint: Paint | Letters | None = None
-        self._words: Layer = []
         self._moving: Layer = []
+        self._marks: Layer = []
+        self._middle: Layer = []
         self._rows: list[tuple[Run, ...]] = []
         self._cells: dict[tuple[int, int], Cell] = {}
         self._styles: dict[Style, Style] = {}
@@ -64,20 +69,25 @@ class Painter:
     ) -> Picture:  # fmt: skip
         """The picture at that size, in cells."""
         chosen = next((index for index, node in enumerate(scene.nodes) if node.id == selected), -1)
-        below = 0 < height < 11
-        geometry = ring_in(width, height - below, band_count(scene.arcs), side_of(scene, width), not self.plain)
+        spare = 1 if height < LOW_ROWS else 0  # in a low pane the word may not fit into the ring
+        geometry = ring_in(width, height - spare, band_count(scene.arcs), side_of(scene, width), not self.plain)
         if self._news("size", (width, height, geometry)):
             self._resize(geometry, width, height)
         greyed = scene.mood in (Mood.DISCONNECTED, Mood.CONNECTING)
         colours = tuple(node.colour for node in scene.nodes)
         if self._news("bands", (scene.arcs, colours, chosen, greyed, way)) and geometry is not None:
+            self._keys.pop("moving", None)
+            self._dirty.update(range(height))
             kind = Letters if self.plain else Paint
             self._paint = kind(geometry, scene, chosen, greyed, self.theme)
             if way is not None:
-                self._paint.mark(geometry.pixels_at(way.slot))
-            self._dirty.update(range(height))
-        self._layer_words(scene, geometry, width, height, chosen, way)
-        moving = geometry is not None and not greyed and self._animate(geometry, scene, way, phase)
+                self._paint.mark(way.slot)
+        self._layer_middle(scene, geometry, width, height)
+        moving = False
+        if geometry is not None:
+            self._layer_marks(scene, geometry, chosen, way)
+            still = greyed or scene.mode is Mode.PAST
+            moving = self._animate(geometry, scene, way, -1 if still else phase)
         changed = self._compose(width)
         return Picture(tuple(self._rows), frozenset(changed), moving)
 
@@ -90,10 +100,10 @@ class Painter:
 
     def _resize(self, geometry: Geometry | None, width: int, height: int) -> None:
         self.geometry, self._paint, self.marks = geometry, None, []
-        for layer in ("bands", "words", "moving"):
-            self._keys.pop(layer, None)
-        self._words = [{} for _ in range(height)]
+        self._keys = {"size": self._keys["size"]}
         self._moving = [{} for _ in range(height)]
+        self._marks = [{} for _ in range(height)]
+        self._middle = [{} for _ in range(height)]
         self._rows = [()] * height
         self._dirty = set(range(height))
 
@@ -103,36 +113,39 @@ class Painter:
 
     # --- words and marks -----------------------------------------------------------------------------------------
 
-    def _layer_words(
-        self, scene: Scene, geometry: Geometry | None, width: int, height: int, chosen: int, way: Way | None
-    ) -> None:
+    def _layer_middle(self, scene: Scene, geometry: Geometry | None, width: int, height: int) -> None:
         lines = lines_of(scene, self.theme)
+        if not self._news("middle", lines):
+            return
+        if geometry is None:
+            placed = arranged(lines, height, lambda row: width, False)
+        else:
+            placed = arranged(lines, geometry.height, geometry.chord, not self.plain)
+            if len(placed) == 1 and len(placed[0].text) > geometry.chord(placed[0].row):
+                placed = [replace(placed[0], row=height - 1)]
+        layer: Layer = [{} for _ in range(height)]
+        for line in placed:
+            text = line.text[:width]
+            style = self._style(line.colour, line.bold)
+            self._write(layer, width // 2 - len(text) // 2, line.row, text, style)
+        self._replace(self._middle, layer)
+
+    def _layer_marks(self, scene: Scene, geometry: Geometry, chosen: int, way: Way | None) -> None:
         nodes = tuple(
             (node.name, node.place, node.state, node.stale, node.since and int(scene.at - node.since))
             for node in scene.nodes
         )
-        if not self._news("words", (lines, nodes, scene.arcs if chosen >= 0 else None, chosen, way)):
+        if not self._news("marks", (nodes, scene.arcs if chosen >= 0 else None, chosen, way)):
             return
-        layer: Layer = [{} for _ in range(height)]
-        if geometry is None:
-            self._write_all(layer, fitted(lines, height, lambda row: width), width)
-        else:
-            self.marks = marks(geometry, scene, chosen, way, self.theme, self._glyphs)
-            for mark in self.marks:
-                self._write(layer, mark.x, mark.y, mark.text, self._style(mark.colour, mark.bold))
-            placed = fitted(lines, geometry.height, geometry.chord)
-            self._write_all(layer, placed, width)
-        self._replace(self._words, layer)
-
-    def _write_all(self, layer: Layer, placed: Iterable[tuple[int, Any]], width: int) -> None:
-        for row, line in placed:
-            if 0 <= row < len(layer):
-                text = line.text[:width]
-                self._write(layer, (width - len(text)) // 2, row, text, self._style(line.colour, line.bold))
+        self.marks = marks(geometry, scene, chosen, way, self.theme, self._glyphs)
+        layer: Layer = [{} for _ in self._marks]
+        for mark in self.marks:
+            self._write(layer, mark.x, mark.y, mark.text, self._style(mark.colour, mark.bold))
+        self._replace(self._marks, layer)
 
     def _write(self, layer: Layer, x: int, y: int, text: str, style: Style) -> None:
         row = layer[y]
-        for place, character in enumerate(text, x):
+        for place, character in enumerate(ascii_of(text) if self.plain else text, x):
             row[place] = (character, style)
 
     def _replace(self, layer: Layer, fresh: Layer) -> None:
@@ -144,26 +157,27 @@ class Painter:
     # --- what moves ----------------------------------------------------------------------------------------------
 
     def _animate(self, geometry: Geometry, scene: Scene, way: Way | None, phase: int) -> bool:
-        paint = self._paint
-        moves = sorted(scene.moves, key=lambda move: -move.share * (1.0 - move.done))[:MOVES_DRAWN_MAX]
-        moving = bool(moves or way or (paint and paint.moving))
-        places = tuple(node.place for node in scene.nodes)
-        if not self._news("moving", (moving and phase, moves, way, places, id(paint))):
+        """What moves, at a phase; below 0 time stands still, and no comet runs."""
+        paint, nodes, still = self._paint, scene.nodes, phase < 0
+        known = [move for move in scene.moves if move.source >= 0 and move.target >= 0 and not still]
+        moves = sorted(known, key=lambda move: -move.share * (1.0 - move.done))[:MOVES_DRAWN_MAX]
+        moving = not still and bool(moves or way or (paint and paint.moving))
+        places = tuple((node.place, node.colour) for node in nodes)
+        if not self._news("moving", (phase if moving else still, moves, way, places)):
             return moving
         if paint and paint.moving:
-            paint.move(phase)
+            paint.move(max(0, phase))
             self._dirty.update({geometry.row_of(pixel[0]) for pixel in paint.moving})
-        if self.plain:
-            return moving
         dots: wires.Dots = {}
-        background = number_of(self.theme.background)
-        for move in moves:
-            points = wires.line(geometry, places[move.source], places[move.target])
-            colour = number_of(colour_of(scene.nodes[move.target].colour, self.theme))
-            wires.draw(dots, geometry, points[::3], mixed(background, colour, 0.45))
-            wires.draw(dots, geometry, wires.comet(points, phase), colour, True)
-        if way is not None:
-            self._draw_way(dots, geometry, way, places, phase)
+        if not self.plain:
+            background = number_of(self.theme.background)
+            for move in moves:
+                points = wires.line(geometry, nodes[move.source].place, nodes[move.target].place)
+                colour = number_of(colour_of(nodes[move.target].colour, self.theme))
+                wires.draw(dots, geometry, points[::3], mixed(background, colour, 0.45))
+                wires.draw(dots, geometry, wires.comet(points, phase), colour, True)
+            if way is not None:
+                self._draw_way(dots, geometry, way, [node.place for node in nodes], phase)
         layer: Layer = [{} for _ in self._moving]
         for (x, y), (bits, colour, _) in dots.items():
             layer[y][x] = (chr(0x2800 + bits), self._style(text_of(colour)))
@@ -171,7 +185,7 @@ class Painter:
         return moving
 
     def _draw_way(
-        self, dots: wires.Dots, geometry: Geometry, way: Way, places: tuple[int, ...], phase: int
+        self, dots: wires.Dots, geometry: Geometry, way: Way, places: Sequence[int], phase: int
     ) -> None:
         accent = number_of(self.theme.accent)
         faint = mixed(number_of(self.theme.background), accent, 0.6)
@@ -208,7 +222,7 @@ class Painter:
                 pair = (colours[upper], colours[lower])
                 cell = known.get(pair)
                 cells[x] = cell if cell is not None else self._cell(pair)
-        for layer in (self._moving, self._words):
+        for layer in (self._moving, self._marks, self._middle):
             for x, cell in layer[y].items():
                 cells[x] = cell
         runs: list[Run] = []

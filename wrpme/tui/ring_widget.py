@@ -26,6 +26,15 @@ from wrpme.tui.painting import Painter, Picture
 from wrpme.tui.scene import ArcShown, Scene, Way
 
 
+class Styles(dict[painting.Style, Style]):
+    """The terminal's style for each of the painter's."""
+
+    def __missing__(self, style: painting.Style) -> Style:
+        fore, back, bold = style
+        found = self[style] = Style(color=fore, bgcolor=back, bold=bold)
+        return found
+
+
 class RingWidget(Widget):
     """Shows the last scene that it was given; see :mod:`wrpme.tui.painting`."""
 
@@ -47,7 +56,7 @@ class RingWidget(Widget):
         self._frame_timer: Timer | None = None
         self._phase = 0
         self._strips: list[Strip] = []
-        self._styles: dict[painting.Style, Style] = {}
+        self._styles = Styles()
 
     @property
     def plain(self) -> bool:
@@ -108,7 +117,7 @@ class RingWidget(Widget):
     def _renew(self) -> None:
         if self.is_attached:
             self._painter = Painter(theme_of(self.app), self._plain)
-            self._styles = {}
+            self._styles = Styles()
             self._paint()
 
     def _paint(self) -> None:
@@ -125,16 +134,9 @@ class RingWidget(Widget):
         if len(self._strips) != len(picture.rows):
             self._strips = [Strip.blank(width)] * len(picture.rows)
         for y in picture.changed:
-            self._strips[y] = Strip([Segment(text, self._style(style)) for text, style in picture.rows[y]], width)
+            self._strips[y] = Strip([Segment(text, self._styles[style]) for text, style in picture.rows[y]], width)
         if picture.changed:
             self.refresh(*_regions(picture.changed, width))
-
-    def _style(self, style: painting.Style) -> Style:
-        found = self._styles.get(style)
-        if found is None:
-            fore, back, bold = style
-            found = self._styles[style] = Style(color=fore, bgcolor=back, bold=bold)
-        return found
 
     def render_line(self, y: int) -> Strip:
         """The strip of a row."""

@@ -16,6 +16,9 @@ from wrpme.tui.geometry import Geometry
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 DEPTH = 0.42
 """How far a line to the other side of the ring bends towards the centre."""
+DEPTH_MIN = 0.12
+CLEAR = 11
+"""How far from the centre lines stay, where there is room."""
 TAIL = 0.22
 """Of a comet, in lengths of its line."""
 STEPS = 24
@@ -30,7 +33,7 @@ def line(geometry: Geometry, start: int, end: int) -> tuple[tuple[int, int], ...
     """The dots of the line from one slot to another, in their order."""
     turn = (end - start + SLOTS // 2) % SLOTS - SLOTS // 2
     edge = geometry.room - 0.6
-    depth = DEPTH * min(1.0, 0.25 + 1.5 * abs(turn) / SLOTS)
+    depth = max(DEPTH_MIN, min(DEPTH, 1 - CLEAR / edge)) * min(1.0, 0.25 + 1.5 * abs(turn) / SLOTS)
     count = max(8, int(2.5 * geometry.room * (2 * pi * abs(turn) / SLOTS + 2 * depth)))
     found: dict[tuple[int, int], None] = {}
     for step in range(count + 1):

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.tui.ring_scenes import NOW, disconnected, joining, scene_of, stable, way, with_state, without
+from wrpme.limits import SLOTS
+from wrpme.tui import texts
+from wrpme.tui.bands import band_count
+from wrpme.tui.geometry import Geometry, ring_in
+from wrpme.tui.labels import Mark, kin_of, marks, narrow, roles_of, side_of
+from wrpme.tui.palette import DARK, colour_of
+from wrpme.tui.scene import NodeState, Scene, Way
+
+SIZES = [(38, 16), (60, 32), (100, 48)]
+
+
+def ring(scene: Scene, width: int, height: int) -> Geometry:
+    geometry = ring_in(width, height, band_count(scene.arcs), side_of(scene, width), True)
+    assert geometry is not None
+    return geometry
+
+
+def placed(scene: Scene, width: int = 60, height: int = 32, selected: int = -1, shown: Way | None = None) -> list[Mark]:
+    found = marks(ring(scene, width, height), scene, selected, shown, DARK, texts.GLYPHS)
+    check(found, scene, width, height)
+    return found
+
+
+def check(found: list[Mark], scene: Scene, width: int, height: int) -> None:
+    geometry = ring(scene, width, height)
+    taken: set[tuple[int, int]] = set()
+    for mark in found:
+        cells = {(mark.x + place, mark.y) for place in range(len(mark.text))}
+        assert not cells & taken, f"{mark.text} overlaps"
+        assert not any(geometry.on_ring(*cell) for cell in cells), f"{mark.text} covers the ring"
+        assert mark.x >= 0 and mark.x + len(mark.text) <= width and 0 <= mark.y < height
+        taken |= cells
+
+
+def text_of(found: list[Mark], node: int) -> str:
+    return " ".join(mark.text for mark in found if mark.node == node)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("count", [1, 3, 5, 20, 200])
+def test_nothing_overlaps(size: tuple[int, int], count: int) -> None:
+    placed(scene_of(stable(count)), *size)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([3, 5, 20, 200]),
+    st.sampled_from(SIZES),
+    st.dictionaries(st.integers(0, 199), st.sampled_from(list(NodeState)), max_size=8),
+    st.lists(st.integers(0, SLOTS - 1), max_size=10),
+    st.integers(-1, 2),
+)
+def test_unwell_nodes_are_named_wherever_they_stand(
+    count: int, size: tuple[int, int], states: dict[int, NodeState], slots: list[int], selected: int
+) -> None:
+    scene = scene_of(stable(count))
+    for number, slot in enumerate(slots[:count]):
+        moved = replace(scene.nodes[number], place=slot)
+        scene = replace(scene, nodes=(*scene.nodes[:number], moved, *scene.nodes[number + 1 :]))
+    unwell = {node: state for node, state in states.items() if node < count and state is not NodeState.UP}
+    for node, state in unwell.items():
+        scene = with_state(scene, node, state)
+    found = placed(scene, *size, selected)
+    for node, state in unwell.items():
+        text = text_of(found, node)
+        assert texts.GLYPHS[state] in text, f"{state} has its sign"
+        if size != SIZES[0]:
+            assert scene.nodes[node].name in text
+
+
+def test_few_nodes_are_all_named() -> None:
+    scene = scene_of(stable(5))
+    found = placed(scene)
+    for index, node in enumerate(scene.nodes):
+        assert text_of(found, index) == f"● {node.name}"
+        assert {mark.colour for mark in found if mark.node == index} == {colour_of(node.colour, DARK)}
+
+
+def test_of_many_only_those_are_named_that_matter() -> None:
+    scene = scene_of(without(200, 5))
+    found = placed(scene, 100, 48)
+    named = {mark.node for mark in found if mark.text.strip("●•") and mark.text not in texts.GLYPHS.values()}
+    assert named == {5}
+    assert len({mark.node for mark in found}) > 100, "the others are ticks"
+    chosen = placed(scene, 100, 48, selected=9)
+    named = {mark.node for mark in chosen if mark.text.strip("●•") and mark.text not in texts.GLYPHS.values()}
+    assert {5, 9} <= named <= {5, 9} | kin_of(scene, 9), "the selected one, and who holds its copies"
+
+
+@pytest.mark.parametrize("state", [state for state in NodeState if state is not NodeState.UP])
+def test_each_state_is_told_by_a_sign_and_a_word(state: NodeState) -> None:
+    text = text_of(placed(with_state(scene_of(stable(3)), 1, state), 100, 48), 1)
+    assert texts.GLYPHS[state] in text and "5910" in text
+    assert {NodeState.SILENT: "no answer"}.get(state, state.value) in text
+    assert "12 s" in text
+
+
+def test_the_nodes_of_a_request_are_told_apart() -> None:
+    scene = scene_of(stable(3))
+    shown = Way("some:entry", 20_000, 2, 0, (1,))
+    found = placed(scene, shown=shown)
+    assert [text_of(found, node).split(" ", 2)[2] for node in range(3)] == ["owner", "copy", "asked"]
+    assert text_of(found, -1) == "◆ some:en…"
+    assert text_of(placed(scene, shown=replace(shown, slot=600)), -1) == "◆ some:entry"
+    assert roles_of(Way("a", 0, 1, 1, (0, 1, -1))) == {1: "asked, owner", 0: "copy"}
+    assert roles_of(None) == {}
+    assert "down" in text_of(placed(scene_of(without(3, 0)), shown=shown), 0), "its state is told too"
+
+
+def test_an_alias_takes_as_many_cells_as_it_has_characters() -> None:
+    assert narrow("a:日本e\u0301") == "a:??e?"
+
+
+def test_a_request_is_told_among_many() -> None:
+    scene = scene_of(stable(200))
+    shown = way(scene, 100)
+    found = placed(scene, shown=shown)
+    for node in (shown.asked, shown.owner, *shown.holders):
+        assert scene.nodes[node].name in text_of(found, node)
+
+
+def test_long_names_are_cut_rather_than_lost() -> None:
+    scene = scene_of(joining(3))
+    nodes = tuple(replace(node, name=f"cache-{number}.example.org:5909") for number, node in enumerate(scene.nodes))
+    for size in SIZES:
+        found = placed(replace(scene, nodes=nodes), *size)
+        for node in range(4):
+            assert "cac" in text_of(found, node) or "ca…" in text_of(found, node)
+
+
+def test_what_is_stale_has_no_colour() -> None:
+    assert {mark.colour for mark in placed(disconnected(scene_of(stable(3))))} == {DARK.dim}
+
+
+def test_the_ring_does_not_jump_with_the_states() -> None:
+    scene = scene_of(stable(3))
+    assert side_of(scene, 60) == side_of(with_state(scene, 1, NodeState.DOWN), 60)
+
+
+def test_time_goes_on_in_the_words() -> None:
+    scene = replace(scene_of(without(3, 1)), at=NOW + 60)
+    assert "1 min 12 s" in text_of(placed(scene, 100, 48), 1)
