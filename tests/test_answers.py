@@ -104,11 +104,16 @@ RESULTS = {"prefix_get": [], "remove_all": 0, "recover": "it begins", "verify": 
 def test_every_command_is_carried_out() -> None:
     """A new line of the table that nobody carries out would answer nothing, in silence."""
     silent = {"exit"}
+    endless = {"watch"}  # for whoever can interrupt it
     sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k"}
     sample["--force"] = "--force"
     for spec in COMMANDS:
         if spec.name in ("locate", "hive_status", "node_topology"):
             continue  # below
+        if spec.name in endless:
+            with pytest.raises(errors.UsageError, match="until it is interrupted"):
+                answer(spec.name)
+            continue
         words = [sample.get(one.name, "a:1") for one in spec.parameters if not one.optional]
         given, calls = answer(" ".join([spec.name, *words]), RESULTS.get(spec.name))
         assert calls or given.text or spec.name in silent, spec.name

@@ -12,16 +12,16 @@ from tests.daemon_parts import envelope
 from wrpme.daemon import bystander
 from wrpme.daemon.bystander import Bystander
 from wrpme.effects import (
-    Event, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, TurnEnded, Woken,
+    Event, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import DiskFullError
 from wrpme.limits import DISK_FREE_BYTES_MIN
-from wrpme.messages import AskView, Beacon, Failed, Get, GetStatus, GetView, Put, Request, StopNode
+from wrpme.messages import AskView, Beacon, Failed, Get, GetLog, GetStatus, GetView, Put, Request, StopNode, Watch
 
 
 @pytest.mark.parametrize(
     "request_",
-    [Get(7, "a"), Put(7, "a", b"b"), GetView(7, True), GetStatus(7, b""), StopNode(7, b"n" * 16)],
+    [Get(7, "a"), Put(7, "a", b"b"), GetView(7, True), GetStatus(7, b""), StopNode(7, b"n" * 16), Watch(7, True)],
     ids=lambda request: type(request).__name__,
 )
 def test_every_request_is_answered_at_once(request_: Request) -> None:
@@ -29,6 +29,12 @@ def test_every_request_is_answered_at_once(request_: Request) -> None:
     answer = [ReplyTo(3, Failed(7, DiskFullError.code, "the disk is full"))]
     assert node.request(3, request_, 0.0) == answer
     assert node.handle(Requested(3, request_), 0.0) == answer
+
+
+def test_the_log_may_still_be_read() -> None:
+    node = Bystander("the disk is full")
+    assert node.request(3, GetLog(7), 0.0) == [ToRunner(3, GetLog(7))]
+    assert (node.figures(0.0), list(node.happenings), node.view_for(1)) == ("", [], None)
 
 
 def test_it_takes_part_in_nothing() -> None:

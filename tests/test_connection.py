@@ -9,8 +9,9 @@ import pytest
 from tests.stub_node import StubNode, content, play, silent, view_of
 from wrpme import Client, courier, errors
 from wrpme.codec import encode
+from wrpme.connection import Connection, dial
 from wrpme.limits import CONTENT_BYTES_MAX
-from wrpme.messages import Content, Get, GetView, Put, Reply, Request
+from wrpme.messages import Content, Done, Get, GetView, Notice, Put, Reply, Request, Told, Watch
 
 # --- timeouts --------------------------------------------------------------------------------------------------------
 
@@ -162,5 +163,33 @@ def test_a_cancelled_request_leaves_no_trace() -> None:
             sent.cancel()
             node.script = content
             assert await client.get("y") == b"y"
+
+    play(scene())
+
+
+def test_what_no_request_waits_for_goes_to_the_owner_in_its_order() -> None:
+    class Listener:
+        def __init__(self) -> None:
+            self.replies: list[Reply] = []
+
+        def heard(self, connection: Connection, reply: Reply) -> None:
+            self.replies.append(reply)
+
+        def closed(self, connection: Connection) -> None:
+            self.replies.append(Done(99))
+
+    async def scene() -> None:
+        async with StubNode(lambda request: (Told(request.id), Told(request.id, missed=1), Notice(0, 5))) as node:
+            listener = Listener()
+            connection = await dial(node.address, listener)
+            assert isinstance(connection, Connection)
+            connection.say(Watch(7))
+            while len(listener.replies) < 3:
+                await asyncio.sleep(0)
+            assert listener.replies == [Told(7), Told(7, missed=1), Notice(0, 5)]
+            connection.close(errors.ConnectionError("enough"))
+            await connection.ended
+            assert listener.replies[3:] == [Done(99)] and connection.reason.sentence == "enough"
+            connection.say(Watch(8))  # to nobody
 
     play(scene())

@@ -306,3 +306,21 @@ def test_a_closed_client_says_so() -> None:
                 await client.get("x")
 
     play(scene())
+
+
+def test_who_answered_for_an_entry_is_known() -> None:
+    async def scene() -> None:
+        async with StubNode(content) as one, StubNode(content, b"b" * 16) as two, Client(one.address) as client:
+            alias = alias_owned_by(view_of([one, two]), two.node)
+            assert client.answered_by == ""
+            await client.view()
+            assert client.answered_by == "", "that was about no entry"
+            await client.get(alias)
+            assert client.answered_by == two.address
+            two.script = failed(errors.NotFoundError("there is none"))
+            one.script = failed(errors.NotFoundError("there is none"))
+            with pytest.raises(errors.NotFoundError):
+                await client.get(alias_owned_by(view_of([one, two]), one.node))
+            assert client.answered_by == one.address, "a refusal is an answer, too"
+
+    play(scene())

@@ -21,6 +21,7 @@ from wrpme.messages import (
     Done,
     Failed,
     GetConfig,
+    GetLog,
     GetStatus,
     GetView,
     Number,
@@ -372,5 +373,22 @@ def test_topology_names_nodes_by_address() -> None:
                 "address": one.address, "id": A.hex(), "incarnation": 1, "joined": 1, "state": "up",
             }  # fmt: skip
             assert plain["arcs"][-1]["end"] == "f" * 16 and plain["arcs"][0]["start"] == "0" * 16
+
+    play(scene())
+
+
+def test_the_log_is_that_of_the_very_node() -> None:
+    async def scene() -> None:
+        async with StubNode(unstable, A) as one, StubNode(unstable, B) as two, Client(one.address) as client:
+            view_of([one, two])
+            two.script = lambda request: Text(request.id, '["a line"]')
+            assert await client.log_of(two.address) == ["a line"]
+            assert [type(request) for request in two.seen] == [GetLog]
+            two.script = lambda request: Text(request.id, '{"no": "log"}')
+            with pytest.raises(errors.ProtocolError, match="no proper log"):
+                await client.log_of(two.address)
+            two.die()
+            with pytest.raises(errors.ConnectionError):
+                await client.log_of(two.address)
 
     play(scene())

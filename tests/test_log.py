@@ -8,7 +8,7 @@ import pytest
 from wrpme.daemon.log import Log, Throttle
 from wrpme.limits import THROTTLE_LINES_MAX, THROTTLE_SECONDS
 from wrpme.errors import StartError
-from wrpme.limits import LOG_LINE_CHARACTERS_MAX
+from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT
 
 
 def test_a_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -92,3 +92,13 @@ def test_a_flood_is_counted() -> None:
     assert said[-1] == "again"
     throttle.settle(100.0)
     assert said[-1] == "again"
+
+
+def test_the_last_lines_are_kept_wherever_they_go(tmp_path: Path) -> None:
+    for log in (Log(), Log(str(tmp_path / "log"), console=True)):
+        log.say("debug", "below the level")
+        for number in range(LOG_LINES_KEPT + 5):
+            log.say("info", f"line\n{number}")
+        assert len(log.kept) == LOG_LINES_KEPT
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} INFO  line\\n5", log.kept[0])
+    assert (tmp_path / "log").read_text().splitlines()[-LOG_LINES_KEPT:] == list(log.kept)

@@ -8,15 +8,16 @@ from itertools import pairwise
 import pytest
 
 from tests.daemon_parts import Daemon, Raw, daemon, echo, envelope, play
+from wrpme.codec import PREFACE, encode
 from wrpme.daemon import runner as runners
 from wrpme.daemon.disk import Done
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, ReplyTo, Say, StopAsked, TurnEnded,
-    Woken,
+    Adopted, Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, ReplyTo, Say, StopAsked, ToRunner,
+    TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import DamagedError, DiskFullError, StorageError, TooLargeError, UnstableError
 from wrpme.limits import FRAME_BYTES_MAX
-from wrpme.messages import AskView, Content, Failed, Get, Put, Request
+from wrpme.messages import AskView, Content, Failed, Get, GetLog, Put, Request, Text
 from wrpme.messages import Done as DoneReply
 
 
@@ -339,5 +340,56 @@ def test_a_disk_that_can_not_be_read_is_no_defect() -> None:
             client.say(Get(1, "x"), preface=True)
             assert await d.finished() == Exit(1, "the data directory is damaged; the node stops")
             assert not any("Traceback" in line for line in d.log.lines)
+
+    play(scenario)
+
+
+def test_the_log_is_told_by_the_process() -> None:
+    async def scenario() -> None:
+        async with daemon() as d, Raw(d.port) as client:
+            d.node.on_request = lambda session, request: [ToRunner(session, request)]  # type: ignore[arg-type]
+            d.log.kept.extend(["first", 'the "second"'])
+            client.say(GetLog(3), preface=True)
+            assert await client.reply() == Text(3, '["first","the \\"second\\""]')
+
+    play(scenario)
+
+
+def test_the_node_is_told_what_only_the_process_knows() -> None:
+    async def scenario() -> None:
+        async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
+            sent = encode(Get(1, "x" * 1000))
+            client.say(Get(1, "x" * 1000), preface=True)
+            other.say(Get(1, "x"), preface=True)
+            await client.reply()
+            await other.reply()
+            facts = d.node.facts()
+            assert facts.sessions == 2 and facts.disk_bytes == 0
+            assert facts.received_bytes == 2 * len(PREFACE) + len(sent) + len(encode(Get(1, "x")))
+            answers = Content(1, b"x" * 1000), Content(1, b"x")
+            assert facts.sent_bytes == sum(len(encode(answer)) for answer in answers)
+
+    play(scenario)
+
+
+def test_a_turn_is_told_when_it_began() -> None:
+    async def scenario() -> None:
+        async with daemon() as d, Raw(d.port) as client:
+            ends: list[TurnEnded] = []
+
+            def on_event(event: Event) -> list[Effect]:
+                if isinstance(event, TurnEnded):
+                    ends.append(event)
+                return []
+
+            def on_request(session: int, request: Request) -> list[Effect]:
+                d.now = 107.0  # it takes its time
+                return echo(session, request)
+
+            d.now = 100.0
+            d.node.on_event, d.node.on_request = on_event, on_request
+            client.say(Get(1, "x"), Get(2, "x"), preface=True)
+            await client.replies(2)
+            assert ends == [TurnEnded(100.0)]
 
     play(scenario)

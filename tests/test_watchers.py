@@ -271,7 +271,7 @@ def test_what_waits_for_the_end_of_the_turn_counts_as_not_taken() -> None:
     wire.transport = _Full()  # type: ignore[assignment]
     watcher = Watcher(wire, Watch(1))
     sent: list[Reply] = []
-    watcher._put = sent.append  # type: ignore[method-assign]
+    watcher._put = sent.append  # type: ignore[method-assign,assignment]
     watcher.tell(_Node(), "{}")
     assert len(sent) == 1
     wire.gathered_bytes = WATCH_BEHIND_BYTES_MAX + 1

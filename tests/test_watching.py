@@ -131,7 +131,7 @@ class Seen:
 
     def of(self, kind: type[S], node: StubNode | None = None) -> list[S]:
         return [
-            one for one in self.all if isinstance(one, kind) and (node is None or one.node == node.address)  # type: ignore[attr-defined]
+            one for one in self.all if isinstance(one, kind) and (node is None or one.node == node.address)
         ]
 
     async def figures_of(self, *nodes: StubNode) -> None:
