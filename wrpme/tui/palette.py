@@ -37,24 +37,24 @@ class Theme(Struct, frozen=True):
 DARK = Theme(
     "dark", "#12151c", "#e6e9ef", "#8b93a5", "#2a303c", "#5fd38d", "#f2b640", "#ff5a66", "#7cc7ff",
     (
-        "#4c9df0", "#f0a541", "#36b892", "#e482c4", "#efe26a", "#8a78ea",
-        "#5fd7e6", "#b98a5e", "#a8d05a", "#cfb0f7", "#2f8296", "#b3bccb",
+        "#4fa4fd", "#f5a420", "#48b682", "#e07cc5", "#eee269", "#8a78e9",
+        "#60d7e3", "#ae865c", "#a8d05a", "#d0aff9", "#2d8296", "#b3bccb",
     ),
     0.74, 0.12,
 )  # fmt: skip
 LIGHT = Theme(
     "light", "#fbfbf9", "#1d2330", "#6a7282", "#dcdfe5", "#14804a", "#a86400", "#c9182b", "#0b62b5",
     (
-        "#2276cf", "#d9820f", "#0f8f6c", "#c14b9b", "#bda400", "#5b44c2",
-        "#1aa3b8", "#7d532b", "#6f9c14", "#a07bdc", "#0b5365", "#7d8797",
+        "#1d77d0", "#d9730a", "#157a5c", "#c2489c", "#c9ab00", "#5b43c2",
+        "#16a3b8", "#7c552c", "#709c15", "#a583e0", "#0c5366", "#7f8895",
     ),
     0.58, 0.13,
 )  # fmt: skip
 CONTRAST = Theme(
     "contrast", "#000000", "#ffffff", "#c8c8c8", "#4a4a4a", "#4dff9a", "#ffd000", "#ff5c5c", "#7fd4ff",
     (
-        "#4da6ff", "#ffae1a", "#00d69b", "#ff8ad8", "#fff45c", "#a08cff",
-        "#66f0ff", "#d39a5f", "#b8f03c", "#e0c8ff", "#2fa0b8", "#d8dee8",
+        "#548eef", "#feae19", "#05d698", "#fc93de", "#fef45b", "#a09aff",
+        "#67f3ff", "#d9a066", "#b7f03d", "#dcc3fe", "#31a1b8", "#dddddd",
     ),
     0.8, 0.14,
 )  # fmt: skip

@@ -54,6 +54,7 @@ class RingWidget(Widget):
         self._way: Way | None = None
         self._way_timer: Timer | None = None
         self._frame_timer: Timer | None = None
+        self._seen = False
         self._phase = 0
         self._strips: list[Strip] = []
         self._styles = Styles()
@@ -91,6 +92,11 @@ class RingWidget(Widget):
         self._paint()
 
     @property
+    def way(self) -> Way | None:
+        """The way that is shown."""
+        return self._way
+
+    @property
     def moving(self) -> bool:
         """Whether the timer of what moves runs."""
         return self._frame_timer is not None
@@ -108,10 +114,12 @@ class RingWidget(Widget):
 
     def on_show(self, event: Show) -> None:
         """Goes on."""
+        self._seen = True
         self._paint()
 
     def on_hide(self, event: Hide) -> None:
         """Nothing moves where nobody sees it."""
+        self._seen = False
         self._move(False)
 
     def _renew(self) -> None:
@@ -124,11 +132,9 @@ class RingWidget(Widget):
         width, height = self.size
         if self._scene is None or not width or not height or not self.is_attached:
             return
-        picture = self._painter.paint(
-            self._scene, width, height, self._selected, self._way, self._phase
-        )
+        picture = self._painter.paint(self._scene, width, height, self._selected, self._way, self._phase)
         self._take(picture, width)
-        self._move(picture.moving and self.display)
+        self._move(picture.moving and self._seen)
 
     def _take(self, picture: Picture, width: int) -> None:
         if len(self._strips) != len(picture.rows):
@@ -146,13 +152,14 @@ class RingWidget(Widget):
 
     def _move(self, moving: bool) -> None:
         if moving and self._frame_timer is None:
-            self._frame_timer = self.set_interval(RING_FRAME_SECONDS, self._frame)
+            self._frame_timer = self.set_interval(RING_FRAME_SECONDS, self.step)
         elif not moving and self._frame_timer is not None:
             self._frame_timer.stop()
             self._frame_timer = None
 
-    def _frame(self) -> None:
-        if self.screen.is_current:
+    def step(self) -> None:
+        """The next phase of what moves; under another screen, that is no dialog, it stands still."""
+        if self.app.screen is self.screen or self.app.screen.is_modal:
             self._phase += 1
             self._paint()
 
