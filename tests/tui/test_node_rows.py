@@ -78,6 +78,7 @@ def test_what_is_old_is_marked_without_colour() -> None:
     old = node(2, stale=True, age=75.0)
     told = node_rows.figures(old, scene(3))
     assert told[0].text == "25.0 %", "the share is of the view"
+    assert next(one.text for one in told if one.label == "lease") == "?"
     assert all(one.text == "?" or (one.text[0], one.text[-1]) == ("(", ")") for one in told[1:])
     assert node_rows.figures_title(old) == "FIGURES OLD: as of 1 min 15 s ago"
     assert node_rows.figures_title(node(2)) == node_rows.figures_title(None) == "FIGURES"

@@ -134,7 +134,7 @@ def figures_title(node: NodeShown | None) -> str:
 
 def _lease(node: NodeShown) -> str:
     if node.lease_seconds is None:
-        return "needs none" if node.age is not None else texts.UNKNOWN
+        return "needs none" if node.age is not None and not node.stale else texts.UNKNOWN
     return "run out" if node.lease_seconds <= 0 else f"{node.lease_seconds:.1f} s"
 
 
