@@ -8,7 +8,7 @@ from tests.tui.ring_scenes import (
 )  # fmt: skip
 from wrpme.tui.painting import Painter, Picture
 from wrpme.tui.palette import CONTRAST, DARK, LIGHT, Theme
-from wrpme.tui.scene import Mode, Mood, Scene
+from wrpme.tui.scene import Mode, Mood, Scene, Way
 
 SIZES = [(1, 1), (12, 4), (14, 7), (20, 9), (38, 16), (61, 33), (100, 48)]
 SCENES = {
@@ -102,6 +102,17 @@ def test_the_way_of_a_request_moves_and_goes() -> None:
     assert painter.paint(scene, 60, 32, way=way(scene, 3), phase=6).changed
     after = painter.paint(scene, 60, 32, phase=1)
     assert after.rows == before.rows and not after.moving
+
+
+@pytest.mark.parametrize("name", ["stable", "joining", "unavailable"])
+def test_lines_cover_neither_bands_nor_words(name: str) -> None:
+    scene = SCENES[name]
+    for width, height in SIZES[4:]:
+        without_way = text(Painter().paint(replace(scene, moves=()), width, height))
+        shown = Painter().paint(scene, width, height, way=Way("e", 40_000, len(scene.nodes) - 1, 0, (1,)))
+        for before, after in zip(without_way, text(shown), strict=True):
+            for one, other in zip(before, after, strict=True):
+                assert not 0x2800 < ord(other) < 0x2900 or one == " "
 
 
 def test_selecting_changes_the_picture_and_back() -> None:

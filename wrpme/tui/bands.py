@@ -191,7 +191,7 @@ class Paint:
         if fill.look is Look.COPYING:
             if slot < arc.first + fill.done * (arc.end - arc.first):
                 return
-            first = mixed(second, first, 0.6)
+            first = mixed(second, first, 0.5)
         if (fill.look is Look.LACKING and across % 3) or (fill.look is Look.UNSERVED and across % 4 < 2):
             return
         under, level = self._under.get(pixel, self._background), geometry.coverage[pixel] / LEVELS

@@ -184,9 +184,9 @@ def band_edges(radius: float, bands: int, halves: bool) -> list[tuple[float, flo
             if halves:
                 gap = 1.0 if radius > SMALL else 0.5
                 owner, copy = max(2, round(0.17 * radius * squeeze)), max(1, round(0.16 * radius * squeeze) / 2)
-                moving = max(1, round(0.03 * radius * squeeze))
+                moving = max(1.5 if radius > SMALL and squeeze == 1.0 else 1.0, round(0.09 * radius * squeeze) / 2)
             else:
-                gap, owner, copy, moving = 0.0, max(2, round(0.1 * radius * squeeze)), 2, 2
+                gap, owner, copy, moving = 0.0, max(2, round(0.1 * radius * squeeze)), 2, 2.0
             edges, outer = [], radius
             for band in range(count):
                 thick = owner if band == 0 else moving if band == count - 1 else copy

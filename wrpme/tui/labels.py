@@ -18,7 +18,7 @@ from wrpme.limits import SLOTS
 from wrpme.tui import texts
 from wrpme.tui.geometry import Geometry
 from wrpme.tui.palette import Theme, colour_of
-from wrpme.tui.scene import NodeShown, NodeState, Scene, Way
+from wrpme.tui.scene import Mood, NodeShown, NodeState, Scene, Way
 
 TICK = "•"
 NAME_MIN = 3
@@ -110,7 +110,8 @@ def marks(
         must = unwell or index == selected or index in roles
         named = must or few or (index in kin and len(kin) <= 2 * geometry.height)
         dimmed = selected >= 0 and not must and index not in kin
-        colour = theme.dim if dimmed or node.stale else _colour(node, theme)
+        unknown = scene.mood is Mood.DISCONNECTED or (node.stale and not unwell)
+        colour = theme.dim if dimmed or unknown else _colour(node, theme)
         place = _free(geometry, board, node.place, named, must)
         if place is None:
             continue
@@ -255,9 +256,9 @@ class _Board:
         return not any(self._taken[first : first + wide])
 
     def clear(self, x: int, y: int, wide: int, air: int) -> bool:
-        """The same, with so many cells of air on both sides."""
+        """The same, with so many cells of air on both sides; the last column stays free."""
         left, right = max(0, x - air), min(self._width, x + wide + air)
-        return self.free(x, y, wide) and self.free(left, y, right - left)
+        return x + wide < self._width and self.free(x, y, wide) and self.free(left, y, right - left)
 
     def take(self, x: int, y: int, wide: int) -> None:
         """From now on something stands there."""

@@ -7,6 +7,7 @@ selection), the words and marks, and what moves (phase). A row is put together o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import hypot
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from wrpme.tui.bands import Paint, band_count
 from wrpme.tui.geometry import Geometry, ring_in
 from wrpme.tui.labels import Mark, marks, side_of
 from wrpme.tui.letters import Letters
-from wrpme.tui.middle import arranged, lines_of
+from wrpme.tui.middle import Placed, arranged, lines_of
 from wrpme.tui.palette import DARK, Theme, colour_of, mixed, number_of, text_of
 from wrpme.tui.plain import ascii_of
 from wrpme.tui.scene import Mode, Mood, Scene, Way
@@ -56,6 +57,8 @@ class Painter:
         self._keys: dict[str, Any] = {}
         self._paint: Paint | Letters | None = None
         self._moving: Layer = []
+        self._clear = 0.0
+        """How far from the centre words stand."""
         self._marks: Layer = []
         self._middle: Layer = []
         self._rows: list[tuple[Run, ...]] = []
@@ -124,6 +127,7 @@ class Painter:
             if len(placed) == 1 and len(placed[0].text) > geometry.chord(placed[0].row):
                 placed = [replace(placed[0], row=height - 1)]
         layer: Layer = [{} for _ in range(height)]
+        self._clear = max(_reach(line, height) for line in placed) + 1
         for line in placed:
             text = line.text[:width]
             style = self._style(line.colour, line.bold)
@@ -163,7 +167,7 @@ class Painter:
         moves = sorted(known, key=lambda move: -move.share * (1.0 - move.done))[:MOVES_DRAWN_MAX]
         moving = not still and bool(moves or way or (paint and paint.moving))
         places = tuple((node.place, node.colour) for node in nodes)
-        if not self._news("moving", (phase if moving else still, moves, way, places)):
+        if not self._news("moving", (phase if moving else still, moves, way, places, self._clear)):
             return moving
         if paint and paint.moving:
             paint.move(max(0, phase))
@@ -172,7 +176,7 @@ class Painter:
         if not self.plain:
             background = number_of(self.theme.background)
             for move in moves:
-                points = wires.line(geometry, nodes[move.source].place, nodes[move.target].place)
+                points = wires.line(geometry, nodes[move.source].place, nodes[move.target].place, self._clear)
                 colour = number_of(colour_of(nodes[move.target].colour, self.theme))
                 wires.draw(dots, geometry, points[::3], mixed(background, colour, 0.45))
                 wires.draw(dots, geometry, wires.comet(points, phase), colour, True)
@@ -192,7 +196,7 @@ class Painter:
         hops = [(way.asked, way.owner), *((way.owner, holder) for holder in way.holders)]
         for source, target in hops:
             if source >= 0 and target >= 0 and source != target:
-                points = wires.line(geometry, places[source], places[target])
+                points = wires.line(geometry, places[source], places[target], self._clear)
                 wires.draw(dots, geometry, points, faint)
                 wires.draw(dots, geometry, wires.comet(points, phase), accent, True)
 
@@ -222,7 +226,10 @@ class Painter:
                 pair = (colours[upper], colours[lower])
                 cell = known.get(pair)
                 cells[x] = cell if cell is not None else self._cell(pair)
-        for layer in (self._moving, self._marks, self._middle):
+        for x, cell in self._moving[y].items():  # a line never covers what a band shows
+            if cells[x][0] == " " and cells[x][1][1] == self.theme.background:
+                cells[x] = cell
+        for layer in (self._marks, self._middle):
             for x, cell in layer[y].items():
                 cells[x] = cell
         runs: list[Run] = []
@@ -248,3 +255,9 @@ class Painter:
         cell = character, self._styles.setdefault(style, style)
         self._cells[pair] = cell
         return cell
+
+
+def _reach(line: Placed, height: int) -> float:
+    """How far from the centre the end of a line of the middle is."""
+    edge = max(abs(2 * line.row - height), abs(2 * line.row + 2 - height))
+    return hypot(len(line.text) / 2, edge)

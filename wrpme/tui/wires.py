@@ -17,8 +17,6 @@ _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 DEPTH = 0.42
 """How far a line to the other side of the ring bends towards the centre."""
 DEPTH_MIN = 0.12
-CLEAR = 11
-"""How far from the centre lines stay, where there is room."""
 TAIL = 0.22
 """Of a comet, in lengths of its line."""
 STEPS = 24
@@ -29,12 +27,13 @@ Dots = dict[tuple[int, int], tuple[int, int, bool]]
 
 
 @lru_cache(maxsize=256)
-def line(geometry: Geometry, start: int, end: int) -> tuple[tuple[int, int], ...]:
-    """The dots of the line from one slot to another, in their order."""
+def line(geometry: Geometry, start: int, end: int, clear: float) -> tuple[tuple[int, int], ...]:
+    """The dots of the line from one slot to another, in their order; it stays ``clear`` of the centre, where the words
+    stand, as far as there is room."""
     turn = (end - start + SLOTS // 2) % SLOTS - SLOTS // 2
-    edge = geometry.room - 0.6
-    depth = max(DEPTH_MIN, min(DEPTH, 1 - CLEAR / edge)) * min(1.0, 0.25 + 1.5 * abs(turn) / SLOTS)
-    count = max(8, int(2.5 * geometry.room * (2 * pi * abs(turn) / SLOTS + 2 * depth)))
+    edge = geometry.bands[max(0, len(geometry.bands) - 2)].inner - 0.6
+    depth = max(DEPTH_MIN, min(DEPTH, 1 - clear / edge)) * min(1.0, 0.25 + 1.5 * abs(turn) / SLOTS)
+    count = max(8, int(2.5 * edge * (2 * pi * abs(turn) / SLOTS + 2 * depth)))
     found: dict[tuple[int, int], None] = {}
     for step in range(count + 1):
         part = step / count
@@ -47,7 +46,7 @@ def draw(dots: Dots, geometry: Geometry, points: Iterable[tuple[int, int]], colo
     """Adds dots; in a cell that has some already, bright ones decide the colour."""
     for x, y in points:
         cell = x // 2, y // 4
-        if not (0 <= cell[0] < geometry.width and 0 <= cell[1] < geometry.height) or geometry.on_ring(*cell):
+        if not (0 <= cell[0] < geometry.width and 0 <= cell[1] < geometry.height):
             continue
         bits, before, shines = dots.get(cell, (0, colour, bright))
         if bright and not shines:
