@@ -35,7 +35,8 @@ class Tmux:
         }  # fmt: skip
         self._values = {name: value for name, value in known.items() if value is not None}
         size = ("-x", str(columns), "-y", str(rows))
-        self._run("-f", "/dev/null", "new-session", "-d", *size, "-c", str(directory), "sh")
+        shell = f"PS1='{SHELL_READY}' exec bash --norc --noprofile"
+        self._run("-f", "/dev/null", "new-session", "-d", *size, "-c", str(directory), shell)
         self.until("a shell", lambda lines: any(line.startswith(SHELL_READY.strip()) for line in lines))
 
     def _run(self, *arguments: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Protocol
 
 from textual.app import ComposeResult
@@ -28,6 +28,7 @@ from wrpme.tui.lines_view import LinesView, Part, Row
 from wrpme.tui.texts import wrapped
 
 PROMPT = "> "
+WELCOME = f"wrpme {__version__}: help lists the commands, Esc leads to the panes, F1 tells all keys"
 NO_SHELL = "a replay has no hive to talk to: the shell is closed"
 
 
@@ -131,57 +132,57 @@ class CommandInput(Input):
     """The line being typed: Tab completes, up and down walk through the history."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "complete", key_display="Tab", priority=True),
         Binding("up", "history(-1)", "earlier", key_display="↑"),
-        Binding("down", "history(1)", "history", show=False),
-        Binding("ctrl+c", "interrupt", "interrupt", key_display="Ctrl+C", priority=True),
+        Binding("down", "history(1)", "later", show=False),
+        Binding("tab", "complete", "complete", key_display="Tab"),
+        Binding("ctrl+c", "interrupt", "interrupt", key_display="Ctrl+C"),
         Binding("ctrl+l", "clear_log", "clear", show=False),
         Binding("pageup", "scroll_log(-1)", "scroll", show=False),
         Binding("pagedown", "scroll_log(1)", "scroll", show=False),
     ]
 
-    class Completed(Message):
-        """Tab was pressed."""
+    def __init__(self, pane: ShellPane) -> None:
+        super().__init__(suggester=_Words(pane), select_on_focus=False)
+        self._pane = pane
 
-    class Walked(Message):
-        """Up or down was pressed."""
-
-        def __init__(self, step: int) -> None:
-            super().__init__()
-            self.step = step
-
-    class Interrupted(Message):
-        """Ctrl-C was pressed, with nothing to copy."""
-
-    class Scrolled(Message):
-        """Page up or down was pressed, or (0) Ctrl-L."""
-
-        def __init__(self, pages: int) -> None:
-            super().__init__()
-            self.pages = pages
+    async def _on_key(self, event: Key) -> None:
+        """Keys that are bound wait for their turn elsewhere, and what is typed after them would overtake them."""
+        now: dict[str, Callable[[], None]] = {
+            "enter": self._pane.enter_typed,
+            "tab": self.action_complete,
+            "up": lambda: self.action_history(-1),
+            "down": lambda: self.action_history(1),
+            "ctrl+c": self.action_interrupt,
+        }
+        if event.key in now:
+            event.stop()
+            event.prevent_default()
+            now[event.key]()
+        else:
+            await super()._on_key(event)
 
     def action_complete(self) -> None:
         """Tab."""
-        self.post_message(self.Completed())
+        self._pane.complete()
 
     def action_history(self, step: int) -> None:
         """Up and down."""
-        self.post_message(self.Walked(step))
+        self._pane.walk(step)
 
     def action_interrupt(self) -> None:
         """Ctrl-C copies what is selected, else it interrupts."""
         if self.selected_text:
             self.action_copy()
         else:
-            self.post_message(self.Interrupted())
+            self._pane.interrupt()
 
     def action_clear_log(self) -> None:
         """Ctrl-L."""
-        self.post_message(self.Scrolled(0))
+        self._pane.answers.clear()
 
     def action_scroll_log(self, pages: int) -> None:
         """Page up and down."""
-        self.post_message(self.Scrolled(pages))
+        self._pane.answers.action_scroll_pages(pages)
 
 
 class Answers(LinesView):
@@ -204,6 +205,10 @@ class Answers(LinesView):
         else:
             self.append_rows(self._rows(fresh))
         self._to_end()
+
+    def action_scroll_pages(self, pages: int) -> None:
+        """Through what was said."""
+        self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False)
 
     def clear(self) -> None:
         """Nothing was said."""
@@ -260,8 +265,8 @@ class ShellPane(Vertical):
         self._prompt = PanePrompt(self)
         self._shell: PaneShell | None = None
         self._command: Command | None = None
-        self._log = Answers()
-        self._input = CommandInput(suggester=_Words(self), select_on_focus=False)
+        self.answers = Answers()
+        self._input = CommandInput(self)
         self._hint = Static("", id="hint", markup=False)
 
     @property
@@ -271,7 +276,7 @@ class ShellPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """Log, line, and help for it."""
-        yield self._log
+        yield self.answers
         with Horizontal():
             yield Label(PROMPT.rstrip() + " ")
             yield self._input
@@ -286,7 +291,7 @@ class ShellPane(Vertical):
             self._shell = PaneShell(self._client, PaneConsole(self), self._prompt, self)
             self.run_worker(self._session(self._shell), name="shell", exit_on_error=False)
             self._show_hint()
-            self.print(f"wrpme {__version__}: help lists the commands, Esc leads to the panes, F1 tells all keys", "dim")
+            self.print(WELCOME, "dim")
 
     async def _session(self, shell: Shell) -> None:
         while True:
@@ -301,7 +306,7 @@ class ShellPane(Vertical):
 
     def print(self, text: str, role: str = "text") -> None:
         """See :class:`Sink`."""
-        self._log.add(text, role)
+        self.answers.add(text, role)
 
     def began(self, command: Command) -> None:
         """A command runs."""
@@ -336,23 +341,19 @@ class ShellPane(Vertical):
         self._input.cursor_position = len(line)
         self.focus_line()
 
-    def enter(self, line: str) -> None:
-        """Enters a line as if it had been typed."""
-        self._enter(line)
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def enter_typed(self) -> None:
         """Enter."""
-        event.stop()
-        self._input.value = ""
-        self._enter(event.value)
+        line, self._input.value = self._input.value, ""
+        self.enter(line)
 
-    def _enter(self, line: str) -> None:
+    def enter(self, line: str) -> None:
+        """Enters a line, to be carried out in its turn."""
         line = line.replace("\n", " ").replace("\r", " ")
         asked = self._prompt.asking
         if not self._prompt.enter(line):
             self.print(f"{PANE_LINES_WAITING_MAX} lines wait already: this one was not taken", "bad")
             return
-        self._log.add(PROMPT + line, "bold")
+        self.answers.add(PROMPT + line, "bold")
         if line.strip() and not asked:
             self._history.append(line)
             self._lines.append(line)
@@ -370,7 +371,7 @@ class ShellPane(Vertical):
         else:
             self._hint.update(hint(line) or "a command, Tab completes, help lists all; Esc leaves the shell")
 
-    def on_command_input_completed(self) -> None:
+    def complete(self) -> None:
         """Tab: as far as it is certain, else all that it may become."""
         line, choices = completed(self._input.value, self.nodes)
         self._input.value = line
@@ -378,17 +379,17 @@ class ShellPane(Vertical):
         if choices:
             self._hint.update("  ".join(choices))
 
-    def on_command_input_walked(self, event: CommandInput.Walked) -> None:
+    def walk(self, step: int) -> None:
         """Up and down: earlier lines that begin as the one being typed."""
         if not self._at:
             self._typed = self._input.value
         found = [line for line in self._lines if line.startswith(self._typed)]
-        self._at = max(0, min(len(found), self._at - event.step))
+        self._at = max(0, min(len(found), self._at - step))
         line = found[-self._at] if self._at else self._typed
         self._input.value = line
         self._input.cursor_position = len(line)
 
-    def on_command_input_interrupted(self) -> None:
+    def interrupt(self) -> None:
         """Ctrl-C: the command that runs and the lines that wait; else the line being typed."""
         if self._command is not None and self._shell is not None:
             self._prompt.forget()
@@ -397,15 +398,6 @@ class ShellPane(Vertical):
             self._shell.interrupt()
         else:
             self._input.value = ""
-
-    def on_command_input_scrolled(self, event: CommandInput.Scrolled) -> None:
-        """Through the answers."""
-        if event.pages < 0:
-            self._log.scroll_page_up()
-        elif event.pages > 0:
-            self._log.scroll_page_down()
-        else:
-            self._log.clear()
 
     def on_key(self, event: Key) -> None:
         """Ctrl-D on an empty line leaves, as in line mode."""

@@ -40,7 +40,9 @@ KEYS: tuple[Key, ...] = (
     Key("n", "nodes", "n", "to the table of nodes", "nodes"),
     Key("e", "events", "e", "to the events (where there is little room: in the place of the nodes)", "events"),
     Key("question_mark", "help", "?", "all keys, and what the signs on the ring mean", "help"),
-    Key("escape", "escape", "Esc", "from the shell to the nodes; closes a filter, a full pane, a selection", "panes", "all"),
+    Key(
+        "escape", "escape", "Esc", "from the shell to the nodes; closes a filter, a full pane, a selection", "panes", "all"
+    ),
     Key("f1", "keys", "F1", "the same while typing", "help", "all"),
     Key("ctrl+p", "command_palette", "Ctrl+P", "search among all commands, keys and nodes", "search", "all"),
     Key("o", "sort(1)", "o", "sorts the nodes by the next column (a click on its title, too)"),
@@ -49,7 +51,7 @@ KEYS: tuple[Key, ...] = (
     Key("i", "condition", "i", "the whole sentence about the hive"),
     Key("t", "theme", "t", "next theme: dark, light, high contrast"),
     Key("q,ctrl+q", "leave_app", "q", "leaves the dashboard (Ctrl+Q everywhere)", "quit"),
-)
+)  # fmt: skip
 WHERE = {
     "all": "Everywhere",
     "panes": "In the panes",

@@ -78,6 +78,7 @@ class MainScreen(Screen[None]):
         self.events = EventsPane(id="events")
         self._lit = True
         self._zoomed: Widget | None = None
+        self._useful: tuple[object, ...] = ()
 
     @property
     def dashboard(self) -> Dashboard:
@@ -124,12 +125,20 @@ class MainScreen(Screen[None]):
         self.ring.show(scene)
         self.nodes.show(scene)
         self.events.show(self.dashboard.timeline.events())
-        self.refresh_bindings()
+        self._renew_footer(scene)
+
+    def _renew_footer(self, scene: Scene) -> None:
+        """Only where other keys are of use than before: it is laid out anew."""
+        useful = (scene.mode, self.node and self.node.state)
+        if useful != self._useful:
+            self._useful = useful
+            self.refresh_bindings()
 
     def on_nodes_pane_lit(self, event: NodesPane.Lit) -> None:
         """The ring lights the node at the cursor while the keyboard is there."""
         self._lit = True
         self._light()
+        self._renew_footer(self.dashboard.scene)
 
     def _light(self) -> None:
         node = self.nodes.node

@@ -201,8 +201,9 @@ def event_rows(event: EventShown, width: int) -> list[Row]:
         text += f" ({texts.took_text(event.seconds)})"
     room = max(12, width - 11)
     lines = texts.wrapped(text, room)
-    first: Row = ((f"{texts.clock(event.at)} ", "dim"), (f"{sign} ", role), (lines[0], role if event.gravity else "text"))
-    return [first, *(((" " * 11, "dim"), (line, role if event.gravity else "text")) for line in lines[1:])]
+    words = role if event.gravity else "text"
+    first: Row = ((f"{texts.clock(event.at)} ", "dim"), (f"{sign} ", role), (lines[0], words))
+    return [first, *(((" " * 11, "dim"), (line, words)) for line in lines[1:])]
 
 
 class EventsPane(ListPane):
