@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wrpme.tui.app import Dashboard
 from wrpme.tui.keys import KEYS, WHERE, help_text
 from wrpme.tui.main_screen import MainScreen
 
@@ -14,8 +15,9 @@ def test_no_key_has_two_meanings() -> None:
 def test_every_key_has_an_action_and_a_place() -> None:
     for entry in KEYS:
         assert entry.where in WHERE, entry
-        name = f"action_{entry.action.split('(')[0]}"
-        assert hasattr(MainScreen, name) or entry.action == "command_palette", name
+        name = f"action_{entry.action.removeprefix('app.').split('(')[0]}"
+        at = Dashboard if entry.action.startswith("app.") or entry.action == "command_palette" else MainScreen
+        assert hasattr(at, name), name
 
 
 def test_help_names_what_is_of_use() -> None:

@@ -200,7 +200,7 @@ def test_back(key: str) -> None:
     opened(Source(scene(3)), test)
 
 
-@pytest.mark.parametrize(("before", "after"), [("left_square_bracket", "right_square_bracket"), ("left", "right")])
+@pytest.mark.parametrize(("before", "after"), [("left", "right")])
 def test_the_nodes_before_and_after(before: str, after: str) -> None:
     source = Source(scene(3))
 

@@ -31,8 +31,8 @@ def consequence(action: str, node: NodeShown, scene: Scene) -> str:
             return "It is the last node that is up: nobody could take its entries, and the hive will refuse."
         held = f"{texts.count_text((node.entries or 0) + (node.copies or 0))} entries and copies"
         return (
-            f"Its data ({held}, {share} of the ring) moves to {_names(len(others))} first; then it stops for good and is "
-            "no member any more. No entry is lost and no request fails. It goes on by itself if this screen is left."
+            f"Its data ({held}, {share} of the ring) moves to {_names(len(others))} first; then it stops for good and "
+            "is no member any more. No entry is lost and no request fails. It goes on by itself if this screen is left."
         )
     raise ValueError(action)
 

@@ -21,7 +21,7 @@ from wrpme import errors, ring
 from wrpme.answers import size_text
 from wrpme.client import Client
 from wrpme.commands import Command
-from wrpme.limits import BEAT_SECONDS
+from wrpme.limits import BEAT_SECONDS, TIME_STEP_SECONDS
 from wrpme.line_history import LineFile
 from wrpme.local import LocalHive
 from wrpme.picture import NodeId
@@ -29,6 +29,7 @@ from wrpme.sightings import FiguresSeen, Sighting
 from wrpme.tui.console import ShellPane
 from wrpme.tui.deeds import Deeds
 from wrpme.tui.ink import PREFIX, textual_themes
+from wrpme.tui.keys import TIME
 from wrpme.tui.main_screen import MainScreen
 from wrpme.tui.node_screen import NodeScreen
 from wrpme.tui.palette import THEMES
@@ -39,6 +40,7 @@ from wrpme.tui.search import Everything
 from wrpme.tui.source import HiveSource
 from wrpme.tui.timeline import Timeline
 
+_THROUGH_TIME = {key.action.removeprefix("app.").split("(")[0] for key in TIME}
 Watch = Callable[[], AsyncIterator[Sighting]]
 
 
@@ -186,6 +188,48 @@ class Dashboard(App[int]):
         owner = arc.holders[0] if arc.served and arc.holders else -1
         asked = at.get(self.client.answered_by, owner) if command.name != "locate" else -1
         self._main.ring.show_way(Way(command.alias, slot, asked, owner, arc.holders[1:]))
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Which keys lead anywhere from the time that is shown."""
+        if action in _THROUGH_TIME and isinstance(self.screen, MainScreen) and self.screen.typing:
+            return False
+        if action in ("now", "later", "next_event"):
+            return self.timeline.mode is not Mode.LIVE
+        if action == "faster":
+            return self.timeline.mode is Mode.REPLAY
+        return super().check_action(action, parameters)
+
+    def action_earlier(self) -> None:
+        """Into the past."""
+        self.timeline.back(TIME_STEP_SECONDS)
+        self.show_now()
+
+    def action_later(self) -> None:
+        """Towards now."""
+        self.timeline.forward(TIME_STEP_SECONDS)
+        self.show_now()
+
+    def action_previous_event(self) -> None:
+        """To the event before."""
+        self.timeline.previous_event()
+        self.show_now()
+
+    def action_next_event(self) -> None:
+        """To the one after."""
+        self.timeline.next_event()
+        self.show_now()
+
+    def action_now(self) -> None:
+        """Back to now; in a replay to its end."""
+        self.timeline.to_now()
+        self.show_now()
+
+    def action_faster(self, step: int) -> None:
+        """The speed of a replay."""
+        self.timeline.faster(step)
+        self.show_now()
 
     # --- screens -------------------------------------------------------------------------------------------------
 

@@ -28,21 +28,19 @@ KEYS: tuple[Key, ...] = (
     Key("R", "restart", "R", "starts the node again", "restart", "local"),
     Key("A", "add", "A", "adds a node", "add", "local"),
     Key("space", "pause_time", "Space", "holds the events; in a replay: holds it, or lets it go on", "hold", "time"),
-    Key("plus,equals_sign", "faster(1)", "+", "a replay twice as fast", "faster", "replay"),
-    Key("minus", "faster(-1)", "-", "half as fast", "slower", "replay"),
-    Key("backspace,0", "now", "0", "back to now (Backspace, too)", "now", "time"),
-    Key("left_square_bracket,left", "back", "[", "back in time by 5 s, up to 30 min (←, too)", "back", "time"),
-    Key("right_square_bracket,right", "forward", "]", "forward by 5 s (→, too)", "forward", "time"),
-    Key("left_curly_bracket", "previous_event", "{", "back to the event before", "", "time"),
-    Key("right_curly_bracket", "next_event", "}", "forward to the next event", "", "time"),
+    Key("plus,equals_sign", "app.faster(1)", "+", "a replay twice as fast", "faster", "replay"),
+    Key("minus", "app.faster(-1)", "-", "half as fast", "slower", "replay"),
+    Key("0", "app.now", "0", "back to now", "now", "time"),
+    Key("left_square_bracket", "app.earlier", "[", "back in time by 5 s, up to 30 min", "back", "time"),
+    Key("right_square_bracket", "app.later", "]", "forward by 5 s", "forward", "time"),
+    Key("left_curly_bracket", "app.previous_event", "{", "back to the event before", "", "time"),
+    Key("right_curly_bracket", "app.next_event", "}", "forward to the next event", "", "time"),
     Key("slash", "filter", "/", "filter of nodes or events: words that a line must have", "filter"),
     Key("colon,s", "shell", ":", "to the shell (s, too)", "shell"),
     Key("n", "nodes", "n", "to the table of nodes", "nodes"),
     Key("e", "events", "e", "to the events (where there is little room: in the place of the nodes)", "events"),
     Key("question_mark", "help", "?", "all keys, and what the signs on the ring mean", "help"),
-    Key(
-        "escape", "escape", "Esc", "from the shell to the nodes; closes a filter, a full pane, a selection", "panes", "all"
-    ),
+    Key("escape", "escape", "Esc", "from the shell to the nodes; ends a filter, a full pane, a selection", "panes", "all"),
     Key("f1", "keys", "F1", "the same while typing", "help", "all"),
     Key("ctrl+p", "command_palette", "Ctrl+P", "search among all commands, keys and nodes", "search", "all"),
     Key("o", "sort(1)", "o", "sorts the nodes by the next column (a click on its title, too)"),
@@ -52,6 +50,8 @@ KEYS: tuple[Key, ...] = (
     Key("t", "theme", "t", "next theme: dark, light, high contrast"),
     Key("q,ctrl+q", "leave_app", "q", "leaves the dashboard (Ctrl+Q everywhere)", "quit"),
 )  # fmt: skip
+TIME = tuple(key for key in KEYS if key.action.startswith("app."))
+"""Those that lead through time, on whichever screen."""
 WHERE = {
     "all": "Everywhere",
     "panes": "In the panes",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantBlur, DescendantFocus
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
-from wrpme.limits import TIME_STEP_SECONDS
 from wrpme.tui import keys
 from wrpme.tui.banner import Banner
+from wrpme.tui.bindings import bindings_of
 from wrpme.tui.console import ShellPane
 from wrpme.tui.dialogs import Page
 from wrpme.tui.lines_view import LinesView
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _OF_NODE = {"logs", "stop", "leave", "forget"}
 _LOCAL = {"kill", "pause", "restart", "add"}
 _WHILE_TYPING = {"escape", "keys", "leave_app", "command_palette"}
-_PAST = {"forward", "next_event", "now"}
 
 
 class MainScreen(Screen[None]):
@@ -37,11 +36,7 @@ class MainScreen(Screen[None]):
     AUTO_FOCUS = None
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (50, "-huge")]
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.keys, key.action, key.footer or key.what, show=bool(key.footer), key_display=key.shown)
-        for key in keys.KEYS
-        if key.action != "command_palette"
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(keys.KEYS)]
     DEFAULT_CSS = """
     MainScreen { layout: vertical; background: $background; }
     MainScreen #upper { height: 1fr; }
@@ -180,12 +175,8 @@ class MainScreen(Screen[None]):
         """Footer and help show what is of use here and now."""
         app, node = self.dashboard, self.node
         mode = app.timeline.mode
-        if self._typing and action not in _WHILE_TYPING:
+        if self.typing and action not in _WHILE_TYPING:
             return False
-        if action in _PAST:
-            return mode is not Mode.LIVE
-        if action == "faster":
-            return mode is Mode.REPLAY
         if action in _LOCAL:
             return app.local is not None and mode is Mode.LIVE and self._at_nodes
         if action in _OF_NODE:
@@ -195,7 +186,7 @@ class MainScreen(Screen[None]):
         if action == "pause_time":
             return mode is Mode.REPLAY or (mode is Mode.LIVE and self.events.list.has_focus)
         if action == "keys":
-            return self._typing or None
+            return self.typing or None
         if action == "nodes":
             return not self._at_nodes
         if action == "events":
@@ -209,16 +200,17 @@ class MainScreen(Screen[None]):
         return self.nodes.list.has_focus
 
     @property
-    def _typing(self) -> bool:
+    def typing(self) -> bool:
+        """Whether the keyboard is in the shell."""
         return self.shell.has_focus_line
 
     # --- from pane to pane ---------------------------------------------------------------------------------------
 
     def action_escape(self) -> None:
         """One step back from wherever the keyboard is."""
-        if self._zoomed is not None and not self._typing:
+        if self._zoomed is not None and not self.typing:
             self.action_zoom()
-        elif self._typing:
+        elif self.typing:
             self.nodes.list.focus()
             self.remove_class("-events")
         elif self.nodes.drop_filter() or self.events.drop_filter():
@@ -254,7 +246,7 @@ class MainScreen(Screen[None]):
         if self._zoomed is not None:
             self._unzoom()
             return
-        pane: Widget = self.shell if self._typing else self._list_pane
+        pane: Widget = self.shell if self.typing else self._list_pane
         self._zoomed = pane
         self.add_class("-zoomed")
         upper, lists = self.query_one("#upper"), self.query_one("#lists")
@@ -370,31 +362,6 @@ class MainScreen(Screen[None]):
 
     # --- time ----------------------------------------------------------------------------------------------------
 
-    def action_back(self) -> None:
-        """Into the past."""
-        self.dashboard.timeline.back(TIME_STEP_SECONDS)
-        self.dashboard.show_now()
-
-    def action_forward(self) -> None:
-        """Towards now."""
-        self.dashboard.timeline.forward(TIME_STEP_SECONDS)
-        self.dashboard.show_now()
-
-    def action_previous_event(self) -> None:
-        """To the event before."""
-        self.dashboard.timeline.previous_event()
-        self.dashboard.show_now()
-
-    def action_next_event(self) -> None:
-        """To the one after."""
-        self.dashboard.timeline.next_event()
-        self.dashboard.show_now()
-
-    def action_now(self) -> None:
-        """Back to now."""
-        self.dashboard.timeline.to_now()
-        self.dashboard.show_now()
-
     def action_pause_time(self) -> None:
         """Space: holds the events, or the replay."""
         if self.dashboard.timeline.mode is Mode.REPLAY:
@@ -402,8 +369,3 @@ class MainScreen(Screen[None]):
             self.dashboard.show_now()
         else:
             self.events.hold()
-
-    def action_faster(self, step: int) -> None:
-        """The speed of a replay."""
-        self.dashboard.timeline.faster(step)
-        self.dashboard.show_now()

@@ -21,7 +21,9 @@ from wrpme.limits import GRAPH_SECONDS
 from wrpme.picture import NodeId
 from wrpme.shell import internal
 from wrpme.tui import node_rows, texts
+from wrpme.tui.bindings import bindings_of
 from wrpme.tui.graph import BYTES_PER_SECOND, RATE, SECONDS, Line, Points, graph, span_until
+from wrpme.tui.keys import TIME
 from wrpme.tui.lines_view import LinesView, Row
 from wrpme.tui.panes import event_rows
 from wrpme.tui.rows import Rows
@@ -104,10 +106,11 @@ class NodeScreen(Screen[None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "back", "back", key_display="Esc"),
-        Binding("left_square_bracket,left", "node(-1)", "node before", key_display="["),
-        Binding("right_square_bracket,right", "node(1)", "next node", key_display="]"),
+        Binding("left", "node(-1)", "node before", key_display="←"),
+        Binding("right", "node(1)", "next node", key_display="→"),
         Binding("r", "ask", "ask again"),
         Binding("z", "zoom", "zoom"),
+        *bindings_of(TIME),
         *(
             Binding(str(number), f"page('{name}')", name, show=False)
             for number, name in enumerate(PAGES, 1)
