@@ -219,9 +219,8 @@ class Ground:
 
     def end_turn(self, since: float) -> None:
         """What was not put off in this turn, which began at ``since``, is answered now."""
-        if self.at_once:
-            self.latency.add(max(0.0, self.now - since), self.at_once)
-            self.at_once = 0
+        self.latency.add(self.now - since if since < self.now else 0.0, self.at_once)
+        self.at_once = 0
 
     # --- the disk ------------------------------------------------------------------------------------------------
 

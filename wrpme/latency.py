@@ -17,9 +17,8 @@ BUCKETS = 30 * PARTS
 def bucket_of(seconds: float) -> int:
     """The number of the bucket, 0 to ``BUCKETS`` - 1, of a time."""
     mantissa, exponent = frexp(seconds * 1e6)
-    if exponent < 1:
-        return 0
-    return min(BUCKETS - 1, (exponent - 1) * PARTS + int((mantissa - 0.5) * 2 * PARTS))
+    bucket = exponent * PARTS + int(mantissa * 2 * PARTS) - 2 * PARTS
+    return 0 if bucket < 0 else bucket if bucket < BUCKETS else BUCKETS - 1
 
 
 def bounds(bucket: int) -> tuple[float, float]:

@@ -145,7 +145,8 @@ class Node:
         ground, view = self.ground, self.view
         ground.now = now
         if isinstance(event, TurnEnded):
-            ground.end_turn(event.since)
+            if ground.at_once:
+                ground.end_turn(event.since)
             self.table.end_turn(ground.disk_is_free)  # before the disk: what is acknowledged was handed to every copy
             ground.flush()
         elif isinstance(event, Persisted):

@@ -162,7 +162,9 @@ class Replica(Contents):
         pending = self.apply(key, value, held)
         pending.number = self.sequence
         if origin is not None:
-            pending.origin, pending.reply, pending.since = origin, reply, self.ground.put_off(origin)
+            pending.origin, pending.reply, pending.since = origin, reply, self.ground.now
+            if type(origin) is int:
+                self.ground.at_once -= 1
         self.queue.append(pending)
         self.pending_bytes += len(value)
         self.ground.touched[self] = None
@@ -215,7 +217,8 @@ class Replica(Contents):
             self.pending_bytes -= len(pending.value)
             self.unshadow(pending)
             if pending.reply is not None and pending.origin is not None:
-                ground.answered(pending.origin, pending.since)
+                if type(pending.origin) is int:
+                    ground.latency.add(ground.now - pending.since)
                 ground.reply(pending.origin, pending.reply)
             if pending.waiters is not None:
                 for waiter in pending.waiters:
