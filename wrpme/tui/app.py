@@ -108,7 +108,7 @@ class Dashboard(App[int]):
         """What else is to be seen all the time."""
         timeline = self.timeline
         if timeline.mode is Mode.REPLAY:
-            return f"{timeline.speed:g}x" if timeline.playing else "paused"
+            return f"playing {timeline.speed:g}x" if timeline.playing else "held"
         if self.recorder is not None:
             return f"recording, {size_text(self.recorder.bytes)}"
         return "recording stopped" if self._record_failed else ""

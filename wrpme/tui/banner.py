@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from wrpme.tui import texts
 from wrpme.tui.ink import style_of, theme_of
-from wrpme.tui.scene import Mode, Mood, Scene
+from wrpme.tui.scene import Mode, Mood, NodeState, Scene
 
 MOODS = {
     Mood.STABLE: ("✓", "good"),
@@ -27,20 +27,26 @@ def word_text(scene: Scene) -> str:
     return f"{scene.mood.value}{progress if scene.mood is Mood.STABILIZING else ''}"
 
 
-def summary(scene: Scene) -> str:
-    """The figures of the hive in one line."""
+def summary(scene: Scene, note: str, width: int) -> str:
+    """The figures of the hive, the most important that fit into ``width`` cells, and the note."""
     if not scene.nodes:
-        return ""
-    up = sum(node.state.value != "down" for node in scene.nodes)
+        return note[:width]
+    up = sum(node.state is not NodeState.DOWN for node in scene.nodes)
     some = "at least " if scene.partial else ""
     parts = [
-        f"hive {scene.hive[:8]}",
-        f"epoch {scene.epoch}" + (f" gen {scene.generation}" if scene.generation > 1 else ""),
+        note,
         f"{up} of {len(scene.nodes)} nodes up" if up < len(scene.nodes) else f"{up} nodes",
-        f"{some}{texts.count_text(scene.entries)} entries",
-        f"{some}{texts.rate_text(scene.operations_per_second)} op/s",
+        f"epoch {scene.epoch}" + (f" gen {scene.generation}" if scene.generation > 1 else ""),
     ]
-    return "  ".join(parts)
+    if scene.entries is not None:
+        parts.append(f"{some}{texts.count_text(scene.entries)} entries")
+    if scene.operations_per_second is not None:
+        parts.append(f"{some}{texts.rate_text(scene.operations_per_second)} op/s")
+    shown = ""
+    for part in (*parts, f"hive {scene.hive[:8]}"):
+        if part and len(shown) + len(part) + 2 <= width:
+            shown += f"{part}  "
+    return shown
 
 
 class Banner(Widget):
@@ -59,7 +65,7 @@ class Banner(Widget):
 
     def show(self, scene: Scene) -> None:
         """Another moment, or another state of it."""
-        shown = (word_text(scene), scene.sentence, summary(scene), texts.mode_text(scene), self.note, scene.heard)
+        shown = (word_text(scene), scene.sentence, summary(scene, self.note, 999), texts.mode_text(scene))
         if shown != self._shown:
             self._shown = shown
             self._scene = scene
@@ -78,9 +84,8 @@ class Banner(Widget):
         mood = style_of(self.app, role) + Style(bold=True)
         text.append(f"{sign} {word_text(scene)}  ", mood)
         head = len(text) + len(mode)
-        rest = "  ".join(part for part in (summary(scene), self.note) if part)
         room = max(0, width - head - 1)
-        text.append(f"{rest[:room]:<{room}} ")
+        text.append(f"{summary(scene, self.note, room):<{room}} ")
         theme = theme_of(self.app)
         colour = theme.dim if live else theme.warn
         text.append(mode, Style(color=colour, reverse=not live, bold=not live))

@@ -50,11 +50,10 @@ class MainScreen(Screen[None]):
     MainScreen.-tall Banner, MainScreen.-huge Banner { height: 3; }
     MainScreen.-tall #shell { height: 12; }
     MainScreen.-huge #shell { height: 16; }
+    MainScreen.-replay #shell { display: none; }
     MainScreen.-short #events { display: none; }
     MainScreen.-short.-events #events { display: block; }
     MainScreen.-short.-events #nodes { display: none; }
-    MainScreen.-tall #nodes, MainScreen.-huge #nodes { height: auto; max-height: 60%; }
-    MainScreen.-tall #nodes LinesView, MainScreen.-huge #nodes LinesView { height: auto; }
     MainScreen.-not-now Banner, MainScreen.-not-now Footer { background: $warning 35%; }
     MainScreen.-not-now ListPane, MainScreen.-not-now #shell { border-top: solid $warning; }
     MainScreen.-zoomed .-folded { display: none; }
@@ -109,6 +108,7 @@ class MainScreen(Screen[None]):
         if self.dashboard.client is not None:
             self.shell.focus_line()
         else:
+            self.add_class("-replay")
             self.nodes.list.focus()
 
     # --- what is shown -------------------------------------------------------------------------------------------
@@ -120,7 +120,15 @@ class MainScreen(Screen[None]):
         self.ring.show(scene)
         self.nodes.show(scene)
         self.events.show(self.dashboard.timeline.events())
+        self._share_room(len(scene.nodes))
         self._renew_footer(scene)
+
+    def _share_room(self, count: int) -> None:
+        """A few nodes leave the rest to the events."""
+        lists = self.query_one("#lists").size.height
+        both = self._zoomed is None and not self.has_class("-short") and lists > 0
+        height = min(count + 2, round(0.6 * lists)) if both else None
+        self.nodes.styles.height = height if height is not None else "1fr"
 
     def _renew_footer(self, scene: Scene) -> None:
         """Only where other keys are of use than before: it is laid out anew."""
@@ -186,7 +194,7 @@ class MainScreen(Screen[None]):
         if action == "pause_time":
             return mode is Mode.REPLAY or (mode is Mode.LIVE and self.events.list.has_focus)
         if action == "keys":
-            return self.typing or None
+            return self.typing
         if action == "nodes":
             return not self._at_nodes
         if action == "events":

@@ -16,6 +16,7 @@ from wrpme.tui import columns, texts
 from wrpme.tui.lines_view import LinesView, Row
 from wrpme.tui.scene import EventShown, NodeShown, Scene
 
+NO_BREAK = "\u00a0"
 GRAVITY = (("✓", "good"), ("·", "text"), ("▲", "warn"), ("✕", "bad"))
 """Sign and role of each gravity of an event."""
 
@@ -198,7 +199,8 @@ def event_rows(event: EventShown, width: int) -> list[Row]:
     if about and about not in text and event.kind != "condition":
         text = f"{about}: {text}"
     if event.seconds >= 0.05 and " s" not in text:
-        text += f" ({texts.took_text(event.seconds)})"
+        took = texts.took_text(event.seconds).replace(" ", NO_BREAK)
+        text += f" ({took})"
     room = max(12, width - 11)
     lines = texts.wrapped(text, room)
     words = role if event.gravity else "text"
