@@ -192,7 +192,7 @@ def band_edges(radius: float, bands: int, halves: bool) -> list[tuple[float, flo
                 thick = owner if band == 0 else moving if band == count - 1 else copy
                 edges.append((outer, outer - thick))
                 outer -= thick + gap
-            if outer >= max(ROOM_MIN, (0.55 if count <= FEW else 0.45) * radius):
+            if outer >= max(ROOM_MIN, (0.5 if count <= FEW and squeeze else 0.4) * radius):
                 return edges
     return [(radius, radius - 2.0)]
 

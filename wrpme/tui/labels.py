@@ -25,6 +25,7 @@ NAME_MIN = 3
 """Characters that a name is not cut below."""
 ALIAS_LENGTHS = (24, 12, 8, 5)
 """Of an entry's alias so many characters are shown."""
+WIDE = 50
 FAR_ROWS = 6
 """How far a name that must be shown moves away from its mark."""
 _GRAVITY = {
@@ -65,7 +66,7 @@ class Wish(Struct, frozen=True):
 def side_of(scene: Scene, width: int) -> int:
     """Cells beside the ring for the names, the same whatever the states are."""
     longest = max((len(node.name) for node in scene.nodes), default=0)
-    return min(longest + 3, max(3, width // 6))
+    return min(longest + 4, max(3, width // 6))
 
 
 def roles_of(way: Way | None) -> dict[int, str]:
@@ -241,6 +242,7 @@ class _Board:
 
     def __init__(self, geometry: Geometry) -> None:
         self._width, self._height = geometry.width, geometry.height
+        self._edge = self._width - (1 if self._width >= WIDE else 0)
         self._taken = bytearray(geometry.solid)
         for row in range(self._height):
             inside = geometry.chord(row)
@@ -256,9 +258,9 @@ class _Board:
         return not any(self._taken[first : first + wide])
 
     def clear(self, x: int, y: int, wide: int, air: int) -> bool:
-        """The same, with so many cells of air on both sides; the last column stays free."""
+        """The same, with so many cells of air on both sides; in a wide pane the last column stays free."""
         left, right = max(0, x - air), min(self._width, x + wide + air)
-        return x + wide < self._width and self.free(x, y, wide) and self.free(left, y, right - left)
+        return x + wide <= self._edge and self.free(x, y, wide) and self.free(left, y, right - left)
 
     def take(self, x: int, y: int, wide: int) -> None:
         """From now on something stands there."""

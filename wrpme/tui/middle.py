@@ -16,7 +16,7 @@ HIVE_CHARACTERS = 8
 CALM = 5
 """Lines from this weight on are not urgent."""
 _AIR = 2
-"""Cells between the ring and the words, both sides together."""
+"""Cells between the ring and what is not urgent, both sides together."""
 
 
 class Line(Struct, frozen=True):
@@ -37,6 +37,8 @@ class Placed(Struct, frozen=True):
     text: str
     colour: str
     bold: bool
+    air: int
+    """Cells beside it that must be free."""
 
 
 def mood_colour(mood: Mood, theme: Theme) -> str:
@@ -88,16 +90,16 @@ def lines_of(scene: Scene, theme: Theme) -> list[Line]:
     lines += [Line(text, theme.foreground, False, 3 + place) for place, text in enumerate(as_of(scene))]
     if scene.mood is Mood.CONNECTING:
         return lines
-    about = "about " if scene.partial else ""
+    least, more = ("at least ", "+") if scene.partial else ("", "")
     nodes = nodes_text(scene)
     lines.append(Line(nodes, theme.foreground, False, 5, nodes.replace(" nodes up", " up")))
     if scene.entries is not None:
         entries = "1 entry" if scene.entries == 1 else f"{scene.entries:,} entries".replace(",", " ")
-        short = f"{texts.count_text(scene.entries)} entries"
-        lines.append(Line(about + entries, theme.foreground, False, 7, short))
+        short = f"{texts.count_text(scene.entries)}{more} entries"
+        lines.append(Line(least + entries, theme.foreground, False, 7, short))
     if scene.operations_per_second is not None:
         rate = texts.rate_text(scene.operations_per_second)
-        lines.append(Line(f"{about}{rate} ops/s", theme.foreground, False, 6, f"{rate}/s"))
+        lines.append(Line(f"{least}{rate} ops/s", theme.foreground, False, 6, f"{rate}{more} ops/s"))
     lines.append(Line(f"epoch {scene.epoch}", theme.dim, False, 8))
     if scene.hive:
         lines.append(Line(f"hive {scene.hive[:HIVE_CHARACTERS]}", theme.dim, False, 9))
@@ -129,7 +131,7 @@ def _place(lines: Sequence[Line], line: Line) -> int:
 
 
 def _fits(placed: Sequence[Placed], rows: int, chord: Callable[[int], int]) -> bool:
-    return all(0 <= line.row < rows and len(line.text) + _AIR <= chord(line.row) for line in placed)
+    return all(0 <= line.row < rows and len(line.text) + line.air <= chord(line.row) for line in placed)
 
 
 def _stacked(lines: Sequence[Line], rows: int, air: int, word: Sequence[str]) -> list[Placed]:
@@ -140,7 +142,7 @@ def _stacked(lines: Sequence[Line], rows: int, air: int, word: Sequence[str]) ->
     placed = []
     for place, line in enumerate(lines):
         for text in word if line.weight == 0 else (line.text,):
-            placed.append(Placed(row, text, line.colour, line.bold))
+            placed.append(Placed(row, text, line.colour, line.bold, 0 if line.weight < CALM else _AIR))
             row += 1
         row += space if place == last else 0
     return placed

@@ -138,7 +138,7 @@ class RingWidget(Widget):
 
     def _take(self, picture: Picture, width: int) -> None:
         if len(self._strips) != len(picture.rows):
-            self._strips = [Strip.blank(width)] * len(picture.rows)
+            self._strips = [Strip.blank(width, Style.null())] * len(picture.rows)
         for y in picture.changed:
             self._strips[y] = Strip([Segment(text, self._styles[style]) for text, style in picture.rows[y]], width)
         if picture.changed:
@@ -146,7 +146,7 @@ class RingWidget(Widget):
 
     def render_line(self, y: int) -> Strip:
         """The strip of a row."""
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, Style.null())
 
     # --- what moves ----------------------------------------------------------------------------------------------
 
