@@ -286,7 +286,7 @@ class ShellPane(Vertical):
         """The session begins."""
         if self._client is None:
             self._input.disabled = True
-            self._hint.update(NO_SHELL)
+            self._say_beside(NO_SHELL)
         else:
             self._shell = PaneShell(self._client, PaneConsole(self), self._prompt, self)
             self.run_worker(self._session(self._shell), name="shell", exit_on_error=False)
@@ -364,12 +364,15 @@ class ShellPane(Vertical):
         event.stop()
         self._show_hint()
 
+    def _say_beside(self, text: str) -> None:
+        self._hint.update(text, layout=False)  # its place is the same whatever it says
+
     def _show_hint(self) -> None:
         line = self._input.value
         if self._command is not None and not line:
-            self._hint.update(f"{self._command.name} runs; Ctrl-C interrupts it")
+            self._say_beside(f"{self._command.name} runs; Ctrl-C interrupts it")
         else:
-            self._hint.update(hint(line) or "a command, Tab completes, help lists all; Esc leaves the shell")
+            self._say_beside(hint(line) or "a command, Tab completes, help lists all; Esc leaves the shell")
 
     def complete(self) -> None:
         """Tab: as far as it is certain, else all that it may become."""
@@ -377,7 +380,7 @@ class ShellPane(Vertical):
         self._input.value = line
         self._input.cursor_position = len(line)
         if choices:
-            self._hint.update("  ".join(choices))
+            self._say_beside("  ".join(choices))
 
     def walk(self, step: int) -> None:
         """Up and down: earlier lines that begin as the one being typed."""
