@@ -200,7 +200,7 @@ async def measure_view(report: Report, daemons: Daemons, rounds: int) -> None:
                 daemons.start(2)
                 await daemons.until_stable(3)
     delays.sort()
-    report.line(f"from a decided view to the screen, median of {rounds}", median(delays), VIEW_SECONDS_MAX, "ms", 1000.0)
+    report.line(f"from a decided view to the screen, median of {rounds}", median(delays), VIEW_SECONDS_MAX, "ms", 1e3)
     report.line("the same, the slowest", delays[-1], VIEW_SECONDS_MAX, "ms", 1000.0)
 
 

@@ -79,7 +79,8 @@ class Banner(Widget):
         width = max(10, self.size.width)
         sign, role = MOODS[scene.mood]
         live = scene.mode is Mode.LIVE
-        mode = f" {texts.mode_text(scene)} " if live else f" {texts.mode_text(scene)} - NOT NOW "
+        back = ": 0 returns" if scene.mode is Mode.PAST else ""
+        mode = f" {texts.mode_text(scene)} " if live else f" {texts.mode_text(scene)}, NOT NOW{back} "
         text = Text(no_wrap=True, overflow="ellipsis")
         mood = style_of(self.app, role) + Style(bold=True)
         text.append(f"{sign} {word_text(scene)}  ", mood)

@@ -217,7 +217,7 @@ class Answers(LinesView):
 
     def on_resize(self) -> None:
         """Lines break elsewhere."""
-        if self.size.width != self._width:
+        if self.columns != self._width:
             self._break()
         self._to_end()
 
@@ -225,7 +225,7 @@ class Answers(LinesView):
         return [((part, role),) for text, role in lines for part in wrapped(text.expandtabs(), self._width)]
 
     def _break(self) -> None:
-        self._width = max(0, self.size.width)
+        self._width = max(0, self.columns)
         if self._width:
             self.show_rows(self._rows(self._lines))
 

@@ -40,7 +40,7 @@ KEYS: tuple[Key, ...] = (
     Key("n", "nodes", "n", "to the table of nodes", "nodes"),
     Key("e", "events", "e", "to the events (where there is little room: in the place of the nodes)", "events"),
     Key("question_mark", "help", "?", "all keys, and what the signs on the ring mean", "help"),
-    Key("escape", "escape", "Esc", "from the shell to the nodes; ends a filter, a full pane, a selection", "panes", "all"),
+    Key("escape", "escape", "Esc", "from the shell to the nodes; ends a filter, a full pane, a light", "panes", "all"),
     Key("f1", "keys", "F1", "the same while typing", "help", "all"),
     Key("ctrl+p", "command_palette", "Ctrl+P", "search among all commands, keys and nodes", "search", "all"),
     Key("o", "sort(1)", "o", "sorts the nodes by the next column (a click on its title, too)"),

@@ -32,7 +32,8 @@ class LinesView(ScrollView, can_focus=True):
         Binding("end,G", "edge(1)", "last", show=False),
     ]
     DEFAULT_CSS = """
-    LinesView { height: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    LinesView { height: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden;
+        scrollbar-gutter: stable; }
     """
 
     class Moved(Message):
@@ -101,6 +102,11 @@ class LinesView(ScrollView, can_focus=True):
     def _top(self) -> int:
         return 1 if self.heading else 0
 
+    @property
+    def columns(self) -> int:
+        """Cells of a row: the bar at the side keeps its place also where there is none."""
+        return self.scrollable_content_region.width
+
     def _refresh_row(self, index: int) -> None:
         y = index + self._top - self.scroll_offset.y
         if self._top <= y < self.size.height:
@@ -125,7 +131,7 @@ class LinesView(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
-        width = self.size.width
+        width = self.columns
         if y < self._top:
             return self._strip(self.heading, False, width)
         index = y - self._top + self.scroll_offset.y

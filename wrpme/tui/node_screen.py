@@ -292,7 +292,7 @@ class NodeScreen(Screen[None]):
     def _draw_events(self) -> None:
         panel = self.panels["events"]
         events = self._source.events(self._address) if self._address else ()
-        width = panel.list.size.width
+        width = panel.list.columns
         if not panel.display or (events, width) == self._events:
             return
         self._events = (events, width)
@@ -334,7 +334,7 @@ class NodeScreen(Screen[None]):
     def _draw_answer(self, name: str) -> None:
         panel = self.panels[name]
         answer, note = self._answers[name]
-        width = panel.list.size.width
+        width = panel.list.columns
         if not width or self._answered.get(name) == (answer, note, width):
             return
         self._answered[name] = (answer, note, width)

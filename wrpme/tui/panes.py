@@ -136,7 +136,7 @@ class NodesPane(ListPane):
         kept = self.node
         self._scene = scene
         self._order = columns.ordered(scene, self.sorted_by, self.reverse, self.words)
-        self._fitted = columns.fit(scene, max(20, self.list.size.width))
+        self._fitted = columns.fit(scene, max(20, self.list.columns))
         cursor = None
         if kept is not None:
             cursor = next((at for at, index in enumerate(self._order) if scene.nodes[index].id == kept.id), None)
@@ -204,6 +204,8 @@ def event_rows(event: EventShown, width: int) -> list[Row]:
     room = max(12, width - 11)
     lines = texts.wrapped(text, room)
     words = role if event.gravity else "text"
+    if event.kind == "view":
+        words = "dim"  # the others before it say the same in other words
     first: Row = ((f"{texts.clock(event.at)} ", "dim"), (f"{sign} ", role), (lines[0], words))
     return [first, *(((" " * 11, "dim"), (line, words)) for line in lines[1:])]
 
@@ -242,14 +244,14 @@ class EventsPane(ListPane):
             0 < self._taken <= len(events)
             and events[0] == self._first
             and events[self._taken - 1] == self._last
-            and self._width == self.list.size.width
+            and self._width == self.list.columns
         )
         if grown and len(events) == self._taken:
             self.title(str(self._taken))
             return
         follows = self.list.cursor >= len(self._of_row) - 1
         if not grown:
-            self._of_row, self._taken, self._width = [], 0, self.list.size.width
+            self._of_row, self._taken, self._width = [], 0, self.list.columns
         rows: list[Row] = []
         for event in events[self._taken :]:
             if matches(event, self.words):

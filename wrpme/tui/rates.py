@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import get_args
 
 from msgspec import Struct
 
 from wrpme.figures import Figures
 from wrpme.latency import quantile
 from wrpme.limits import RATE_SECONDS
+from wrpme.messages import Count, EntryRequest, PrefixScan, RemoveAll
 from wrpme.tui.facts import Rates
+
+_OPERATIONS = {kind.__name__ for kind in (*get_args(EntryRequest), PrefixScan, Count, RemoveAll)}
+"""What is asked of entries: who looks at the hive is no load on it."""
+SPAN_SECONDS_MIN = 0.1
+"""Over less time nothing can be said."""
 
 
 class _Sample(Struct, frozen=True):
@@ -33,7 +40,7 @@ class Meter:
         new = _Sample(
             (figures.id, figures.incarnation),
             figures.uptime_seconds,
-            sum(figures.operations.values()),
+            sum(count for kind, count in figures.operations.items() if kind in _OPERATIONS),
             figures.received_bytes,
             figures.sent_bytes,
             dict(figures.latency),
@@ -61,7 +68,9 @@ def _is_other(old: _Sample, new: _Sample) -> bool:
 
 def _between(old: _Sample, new: _Sample) -> Rates:
     seconds = new.uptime - old.uptime
-    if seconds <= 0:
+    if seconds < _OPERATIONS = {kind.__name__ for kind in (*get_args(EntryRequest), PrefixScan, Count, RemoveAll)}
+"""What is asked of entries: who looks at the hive is no load on it."""
+SPAN_SECONDS_MIN:
         return Rates()
     counts = [
         (bucket, count - before)
