@@ -68,9 +68,7 @@ def _is_other(old: _Sample, new: _Sample) -> bool:
 
 def _between(old: _Sample, new: _Sample) -> Rates:
     seconds = new.uptime - old.uptime
-    if seconds < _OPERATIONS = {kind.__name__ for kind in (*get_args(EntryRequest), PrefixScan, Count, RemoveAll)}
-"""What is asked of entries: who looks at the hive is no load on it."""
-SPAN_SECONDS_MIN:
+    if seconds < SPAN_SECONDS_MIN:
         return Rates()
     counts = [
         (bucket, count - before)
