@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from itertools import count as count_from
 from pathlib import Path
 from time import monotonic
@@ -310,14 +311,17 @@ async def serve_local(count: int, session: Callable[[LocalHive], Awaitable[int]]
     The exit code."""
     terminal = sys.stderr.isatty()
 
+    def write(text: str) -> None:
+        with suppress(OSError):  # a terminal that is gone must leave no nodes behind
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
     def say(line: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{line}\n" if terminal else f"{line}\n")
-        sys.stderr.flush()
+        write(f"\r\x1b[K{line}\n" if terminal else f"{line}\n")
 
     def progress(line: str) -> None:
         if terminal:
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
+            write(f"\r\x1b[K{line}")
 
     hive = LocalHive(Path("hive"), count, say)
     try:
@@ -327,6 +331,5 @@ async def serve_local(count: int, session: Callable[[LocalHive], Awaitable[int]]
         say(f"the hive is stable: {nodes}; data and logs are in ./hive")
         return await session(hive)
     finally:
-        if terminal:
-            sys.stderr.write("\r\x1b[K")
+        progress("")
         hive.stop()

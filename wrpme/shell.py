@@ -326,12 +326,13 @@ async def _ended_by_signals(session: Coroutine[Any, Any, int]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, end, number)
+    code = 0
     try:
-        return await task
+        code = await task
     except asyncio.CancelledError:
         if not received:
             raise
-        return 128 + received[0]
+    return 128 + received[0] if received else code
 
 
 async def _interactive(client: Client, console: Console) -> int:
