@@ -19,7 +19,7 @@ PURE = [
     "consensus", "beacon", "effects",
     "entries", "tally", "ground", "stream", "operations", "copying", "replica", "table", "router", "life", "council",
     "status", "activation", "contents", "spread", "admin", "verify",
-    "node", "commands",
+    "node", "commands", "happening", "latency", "chronicle", "figures", "topology", "sightings", "backlog",
 ]  # fmt: skip
 ELSEWHERE = {
     "limits": "numbers only",

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from tests.stub_node import Entries, StubNode, StubThread
 from wrpme import errors
 from wrpme.commands import parse
 from wrpme.limits import CONTENT_BYTES_MAX
-from wrpme.sightings import Reached, Sighting
 from wrpme.shell import DAEMON, Console, Options, Shell, exit_code, parse_options
 
 REPLY_SECONDS_MAX = 20.0
@@ -110,25 +109,6 @@ class FakeClient:
     async def remove_all(self) -> int:
         self.removed = True
         return 2
-
-    def watch(self) -> FakeWatching:
-        return FakeWatching()
-
-
-class FakeWatching:
-    """Sees one thing, and then nothing more."""
-
-    closed = 0
-
-    async def __aenter__(self) -> FakeWatching:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        FakeWatching.closed += 1
-
-    async def __aiter__(self) -> AsyncIterator[Sighting]:
-        yield Reached(1.5, "a:1")
-        await asyncio.get_running_loop().create_future()
 
 
 class Lines:
@@ -228,25 +208,6 @@ def test_an_interrupt_ends_the_command_and_not_the_session(tmp_path: Path) -> No
     out, err = session.run()
     assert out == b"after\n"
     assert err == 2 * "indeterminate: put was interrupted; it may or may not have been carried out\n"
-
-
-def test_a_watch_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
-    session = Session(tmp_path, FakeClient(b"after"))
-
-    async def scene() -> None:
-        watch, later = parse("watch"), parse("get x")
-        assert watch is not None and later is not None
-        running = asyncio.create_task(session.shell.run(watch, line_mode=True))
-        while not (tmp_path / "out").read_bytes():
-            await asyncio.sleep(0)
-        session.shell.interrupt()
-        await running
-        await session.shell.run(later, line_mode=True)
-
-    closed = FakeWatching.closed
-    asyncio.run(scene())
-    assert session.run() == (b'{"saw":"reached","at":1.5,"node":"a:1"}\nafter\n', "")
-    assert session.shell.failed is None and FakeWatching.closed == closed + 1
 
 
 # --- the program -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from tests.samples import VIEW
 from tests.stub_node import Answer, StubNode, play, view_of
 from wrpme import Client
-from wrpme import view as views
 from wrpme.codec import encode
 from wrpme.errors import BusyError
 from wrpme.figures import Figures
@@ -23,8 +22,8 @@ from wrpme.limits import (
 )  # fmt: skip
 from wrpme.messages import Failed, GetStatus, Request, Text, Told, ViewIs, Watch
 from wrpme.picture import Member, State
-from wrpme.sightings import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
-from wrpme.watching import Backlog, Watching
+from wrpme.sightings import FiguresSeen, Gone, Happened, Reached, Sighting, ViewSeen
+from wrpme.watching import Watching
 
 S = TypeVar("S")
 PATIENCE_SECONDS = 60.0
@@ -437,7 +436,7 @@ def test_a_hive_that_began_anew_at_the_same_addresses_is_seen() -> None:
     with_hive(scene)
 
 
-# --- the end, and who does not read ------------------------------------------------------------------------------
+# --- the end ------------------------------------------------------------------------------
 
 
 def test_it_ends_when_it_is_closed_and_with_its_client() -> None:
@@ -473,37 +472,3 @@ def test_a_watch_does_not_disturb_the_requests_of_its_client() -> None:
             assert client.answered_by == "", "that was no entry"
 
     with_hive(scene)
-
-
-def test_a_backlog_leaves_out_figures_first() -> None:
-    backlog = Backlog(100)
-    figures = Figures("a", 1, "up", "0", 1.0, 0.5, 0, 0, True)
-    backlog.put(ViewSeen(0.0, "a", VIEW))
-    for number in range(40):
-        backlog.put(Happened(0.0, "a", event(number)))
-    for number in range(500):
-        backlog.put(FiguresSeen(float(number), "a" if number % 2 else "b", figures))
-        assert len(backlog.sightings) <= 100
-    kept = list(backlog.sightings)
-    assert numbers([one for one in kept if isinstance(one, Happened)]) == list(range(40))
-    assert not [one for one in kept if isinstance(one, Missed)] and isinstance(kept[0], ViewSeen)
-    assert {one.node: one.at for one in kept if isinstance(one, FiguresSeen)} == {"a": 499.0, "b": 498.0}, "the latest"
-
-
-def test_a_backlog_counts_the_happenings_that_it_leaves_out() -> None:
-    backlog = Backlog(100)
-    for number in range(1000):
-        backlog.put(Happened(0.0, "a" if number % 2 else "b", event(number)))
-        backlog.put(Gone(float(number), "a", "it died") if number % 2 else Reached(float(number), "a"))
-        backlog.put(ViewSeen(0.0, "a", replace(VIEW, epoch=number)))
-        assert len(backlog.sightings) <= 100
-    kept = list(backlog.sightings)
-    happened = [one for one in kept if isinstance(one, Happened)]
-    missed = {one.node: one.count for one in kept if isinstance(one, Missed)}
-    assert len(happened) + sum(missed.values()) == 1000 and set(missed) == {"a", "b"}
-    assert numbers(happened) == list(range(1000 - len(happened), 1000)), "the oldest were left out"
-    last = [one for one in kept if isinstance(one, Reached | Gone)][-1]
-    assert last == Gone(999.0, "a", "it died")
-    assert views.pack([one for one in kept if isinstance(one, ViewSeen)][-1].view) == views.pack(
-        replace(VIEW, epoch=999)
-    )

@@ -14,14 +14,11 @@ from collections.abc import Iterable
 from wrpme import ring
 from wrpme import view as views
 from wrpme.happening import UNENDED, Happening
-from wrpme.limits import HAPPENINGS_KEPT, SLOTS
+from wrpme.limits import CHANGES_NAMED_MAX, HAPPENINGS_KEPT, SLOTS
 from wrpme.picture import (
     Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Proposal, State, Synced, View,
 )  # fmt: skip
 from wrpme.ring import owner_among
-
-CHANGES_NAMED_MAX = 8
-"""Of a view so many changes are put into words."""
 
 
 class _Under:

@@ -122,6 +122,8 @@ EVENTS_KEPT = 256
 """What a node remembers of its own history for ``story``."""
 HAPPENINGS_KEPT = 1000
 """What a node remembers to tell it to those who watch."""
+CHANGES_NAMED_MAX = 8
+"""Of a view so many changes are put into words, the rest is counted."""
 LOG_LINES_KEPT = 200
 """Of the log: what ``GetLog`` answers."""
 
@@ -243,7 +245,7 @@ WATCH_RETRY_SECONDS_MIN = 0.2
 WATCH_RETRY_SECONDS_MAX = 2.0
 WATCH_ADDRESSES_MAX = 2 * MEMBERS_MAX
 """That a watcher remembers for the case that all nodes are gone."""
-WATCH_SIGHTINGS_MAX = 20_000
+WATCH_SIGHTINGS_MAX = 5000
 """That wait to be read; beyond it figures are left out first, then the oldest happenings."""
 
 # --- the dashboard ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
@@ -19,67 +18,18 @@ import msgspec
 
 from wrpme import errors
 from wrpme import view as views
+from wrpme.backlog import Backlog
 from wrpme.connection import Connection, dial
 from wrpme.figures import Figures
 from wrpme.limits import (
     WATCH_ADDRESSES_MAX, WATCH_LATE_SECONDS, WATCH_LOOK_SECONDS, WATCH_RETRY_SECONDS_MAX, WATCH_RETRY_SECONDS_MIN,
-    WATCH_SIGHTINGS_MAX, WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
+    WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
 )  # fmt: skip
 from wrpme.messages import Failed, GetStatus, Reply, Text, Told, ViewIs, Watch
 from wrpme.picture import State, View
 from wrpme.sightings import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
 
 _FIGURES = msgspec.json.Decoder(Figures)
-
-
-class Backlog:
-    """Sightings that wait to be read, at most ``most``: beyond it figures are left out first, then the oldest
-    happenings, which are counted."""
-
-    def __init__(self, most: int = WATCH_SIGHTINGS_MAX) -> None:
-        self.sightings: deque[Sighting] = deque()
-        self._most = most
-
-    def put(self, sighting: Sighting) -> None:
-        """Adds one."""
-        self.sightings.append(sighting)
-        if len(self.sightings) > self._most:
-            self._shed()
-
-    def _shed(self) -> None:
-        """Keeps the last figures of each node; if that is not half of it, also the last view, the last word about each
-        node, and the later happenings."""
-        self._keep((FiguresSeen,))
-        if len(self.sightings) <= self._most // 2:
-            return
-        self._keep((FiguresSeen, ViewSeen, Reached, Gone))
-        missed: dict[str, int] = {}
-        surplus = sum(isinstance(sighting, Happened) for sighting in self.sightings) - self._most // 4
-        rest: deque[Sighting] = deque()
-        for sighting in self.sightings:
-            if isinstance(sighting, Missed):
-                missed[sighting.node] = missed.get(sighting.node, 0) + sighting.count
-            elif isinstance(sighting, Happened) and surplus > 0:
-                surplus -= 1
-                missed[sighting.node] = missed.get(sighting.node, 0) + 1
-            else:
-                rest.append(sighting)
-        rest.extendleft(Missed(_now(), node, number) for node, number in missed.items())
-        self.sightings = rest
-
-    def _keep(self, kinds: tuple[type[Sighting], ...]) -> None:
-        """Of these kinds only the last one of each node, and of views only the last of all."""
-        seen: set[tuple[str, str]] = set()
-        kept: deque[Sighting] = deque()
-        for sighting in reversed(self.sightings):
-            if isinstance(sighting, kinds):
-                node = "" if isinstance(sighting, ViewSeen) else sighting.node
-                key = ("life" if isinstance(sighting, Reached | Gone) else type(sighting).__name__, node)
-                if key in seen:
-                    continue
-                seen.add(key)
-            kept.appendleft(sighting)
-        self.sightings = kept
 
 
 class _Node:
