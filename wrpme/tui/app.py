@@ -10,12 +10,12 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from signal import SIGHUP
 from time import monotonic, time
 from typing import Any, ClassVar
 
 from textual.app import App
 from textual.command import Provider
-from textual.driver import Driver
 
 from wrpme import errors, ring
 from wrpme.answers import size_text
@@ -38,6 +38,7 @@ from wrpme.tui.record import Recorder
 from wrpme.tui.scene import Mode, Scene, Way
 from wrpme.tui.search import Everything
 from wrpme.tui.source import HiveSource
+from wrpme.tui.terminal import Terminal
 from wrpme.tui.timeline import Timeline
 
 _THROUGH_TIME = {key.action.removeprefix("app.").split("(")[0] for key in TIME}
@@ -66,9 +67,8 @@ class Dashboard(App[int]):
         history: LineFile | None = None,
         ascii: bool | None = None,
         clock: Callable[[], float] = time,
-        driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__(driver_class=driver_class)
+        super().__init__(driver_class=Terminal)
         self.ascii = not knows_utf8(os.environ) if ascii is None else ascii
         if self.ascii:
             self._filters.append(Ascii())
@@ -153,6 +153,7 @@ class Dashboard(App[int]):
 
     def _beat(self) -> None:
         """Figures and ages change by themselves; a replay goes on."""
+        self._look_at_terminal()
         now = monotonic()
         passed, self._beat_at = now - self._beat_at, now
         moved = self.timeline.advance(passed)
@@ -160,8 +161,17 @@ class Dashboard(App[int]):
         if self._dirty or moved or whole_second:
             self.show_now()
 
+    def _look_at_terminal(self) -> None:
+        driver = self._driver
+        if isinstance(driver, Terminal) and driver.gone:
+            self.exit(128 + SIGHUP)
+        elif isinstance(driver, Terminal) and driver.behind and driver.takes_again:
+            driver.behind = False
+            self.refresh()
+
     @property
-    def _main(self) -> MainScreen:
+    def main(self) -> MainScreen:
+        """The dashboard itself, below whatever else is open."""
         return next(screen for screen in self.screen_stack if isinstance(screen, MainScreen))
 
     def show_now(self) -> None:
@@ -169,7 +179,7 @@ class Dashboard(App[int]):
         if not self.is_running or not self.screen_stack:
             return
         self._dirty = False
-        self._main.banner.note = self._note()
+        self.main.banner.note = self._note()
         self.scene = self.timeline.scene(self.clock())
         for screen in self.screen_stack:
             if isinstance(screen, MainScreen | NodeScreen) and screen.is_mounted:
@@ -187,7 +197,7 @@ class Dashboard(App[int]):
         at = {node.address: index for index, node in enumerate(scene.nodes)}
         owner = arc.holders[0] if arc.served and arc.holders else -1
         asked = at.get(self.client.answered_by, owner) if command.name != "locate" else -1
-        self._main.ring.show_way(Way(command.alias, slot, asked, owner, arc.holders[1:]))
+        self.main.ring.show_way(Way(command.alias, slot, asked, owner, arc.holders[1:]))
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -236,6 +246,12 @@ class Dashboard(App[int]):
     def open_node(self, node: NodeId, panel: str = "") -> None:
         """The screen of one node."""
         self.push_screen(NodeScreen(node, self.source, panel))
+
+    def type_command(self, line: str) -> None:
+        """Into the shell's line, from whichever screen."""
+        while self.screen is not self.main:
+            self.pop_screen()
+        self.main.shell.put(line)
 
     def next_theme(self) -> None:
         """Dark, light, high contrast."""

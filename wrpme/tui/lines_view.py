@@ -70,6 +70,8 @@ class LinesView(ScrollView, can_focus=True):
         self.cursor = 0
         self.empty = ""
         """What stands there where there are no rows."""
+        self.scrolled_up = False
+        """Whether somebody has scrolled away from the end."""
         self._styles: dict[str, Style] = {}
         self._strips: dict[tuple[Row, bool, int], Strip] = {}
 
@@ -155,15 +157,21 @@ class LinesView(ScrollView, can_focus=True):
 
     # --- the cursor ----------------------------------------------------------------------------------------------
 
-    def move_to(self, index: int) -> None:
-        """The cursor to a row."""
+    def move_to(self, index: int, follow: bool = True) -> None:
+        """The cursor to a row, which comes into sight unless it is not to be followed."""
         index = max(0, min(len(self.rows) - 1, index))
         if index != self.cursor:
             old, self.cursor = self.cursor, index
             self._refresh_row(old)
             self._refresh_row(index)
             self.post_message(self.Moved(self))
-        self.follow_cursor()
+        if follow:
+            self.follow_cursor()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Rows that come at the end leave it as it is: only who scrolls changes it."""
+        super().watch_scroll_y(old_value, new_value)
+        self.scrolled_up = round(new_value) < self.max_scroll_y
 
     def follow_cursor(self) -> None:
         """Scrolls so that the cursor is in sight, as soon as the lines have their place."""

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import DescendantBlur, DescendantFocus
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
+from textual.widgets import Footer, Input
 
 from wrpme.tui import keys
 from wrpme.tui.banner import Banner
@@ -119,6 +119,8 @@ class MainScreen(Screen[None]):
         self.banner.show(scene)
         self.ring.show(scene)
         self.nodes.show(scene)
+        if scene.mode is not Mode.LIVE:
+            self.events.go_on()
         self.events.show(self.dashboard.timeline.events())
         self._share_room(len(scene.nodes))
         self._renew_footer(scene)
@@ -150,6 +152,7 @@ class MainScreen(Screen[None]):
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Another pane has the keyboard."""
+        self._lit = self._lit or self._at_nodes
         self._light()
         self.refresh_bindings()
 
@@ -166,8 +169,9 @@ class MainScreen(Screen[None]):
         self._light()
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
-        """Two clicks are Enter."""
-        self.action_open()
+        """Two clicks are Enter; in the shell they are nothing."""
+        if event.view in (self.nodes.list, self.events.list):
+            self.action_open()
 
     def on_shell_pane_ran(self, event: ShellPane.Ran) -> None:
         """A command has ended: the ring shows its way."""
@@ -181,10 +185,14 @@ class MainScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Footer and help show what is of use here and now."""
-        app, node = self.dashboard, self.node
-        mode = app.timeline.mode
         if self.typing and action not in _WHILE_TYPING:
             return False
+        return self.of_use(action)
+
+    def of_use(self, action: str) -> bool:
+        """Whether an action leads anywhere now, with the keyboard where it is."""
+        app, node = self.dashboard, self.node
+        mode = app.timeline.mode
         if action in _LOCAL:
             return app.local is not None and mode is Mode.LIVE and self._at_nodes
         if action in _OF_NODE:
@@ -209,8 +217,8 @@ class MainScreen(Screen[None]):
 
     @property
     def typing(self) -> bool:
-        """Whether the keyboard is in the shell."""
-        return self.shell.has_focus_line
+        """Whether the keyboard is in a line: that of the shell, or a filter."""
+        return isinstance(self.focused, Input)
 
     # --- from pane to pane ---------------------------------------------------------------------------------------
 
@@ -221,8 +229,8 @@ class MainScreen(Screen[None]):
         elif self.typing:
             self.nodes.list.focus()
             self.remove_class("-events")
-        elif self.nodes.drop_filter() or self.events.drop_filter():
-            self.nodes.list.focus()
+        elif self._list_pane.drop_filter() or self.nodes.drop_filter() or self.events.drop_filter():
+            pass
         elif self._at_nodes and self._lit:
             self._lit = False
             self._light()
@@ -241,11 +249,8 @@ class MainScreen(Screen[None]):
         self.nodes.list.focus()
 
     def action_events(self) -> None:
-        """To the events, and back."""
+        """To the events."""
         self._unzoom()
-        if self.events.list.has_focus:
-            self.action_nodes()
-            return
         self.add_class("-events")
         self.call_after_refresh(self.events.list.focus)
 
@@ -254,7 +259,7 @@ class MainScreen(Screen[None]):
         if self._zoomed is not None:
             self._unzoom()
             return
-        pane: Widget = self.shell if self.typing else self._list_pane
+        pane: Widget = self.shell if self.shell.has_focus_line else self._list_pane
         self._zoomed = pane
         self.add_class("-zoomed")
         upper, lists = self.query_one("#upper"), self.query_one("#lists")

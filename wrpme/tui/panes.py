@@ -215,7 +215,7 @@ class EventsPane(ListPane):
 
     def __init__(self, *, id: str) -> None:
         super().__init__("EVENTS", id=id)
-        self.held = False
+        self._held: Sequence[EventShown] | None = None
         self._events: Sequence[EventShown] = ()
         self._taken = 0
         self._first: EventShown | None = None
@@ -229,17 +229,31 @@ class EventsPane(ListPane):
         """The one at the cursor."""
         return self._of_row[self.list.cursor] if self._of_row else None
 
+    @property
+    def held(self) -> bool:
+        """Whether later events wait."""
+        return self._held is not None
+
     def hold(self) -> None:
         """Holds the list as it is, or lets it go on."""
-        self.held = not self.held
+        self._held = None if self.held else self._events
         self.show(self._events)
+
+    def go_on(self) -> None:
+        """Holds nothing any more."""
+        self._held = None
 
     def show(self, events: Sequence[EventShown]) -> None:
         """All events up to the moment that is shown, the oldest first."""
         self._events = events
-        if self.held:
-            self.title(f"held, {max(0, len(events) - self._taken)} more since; Space goes on")
-            return
+        if self._held is not None:
+            self._draw(self._held)
+            self.title(f"held, {max(0, len(events) - len(self._held))} more since; Space goes on")
+        else:
+            self._draw(events)
+            self.title(str(len(events)))
+
+    def _draw(self, events: Sequence[EventShown]) -> None:
         grown = (
             0 < self._taken <= len(events)
             and events[0] == self._first
@@ -247,7 +261,6 @@ class EventsPane(ListPane):
             and self._width == self.list.columns
         )
         if grown and len(events) == self._taken:
-            self.title(str(self._taken))
             return
         follows = self.list.cursor >= len(self._of_row) - 1
         if not grown:
@@ -265,8 +278,7 @@ class EventsPane(ListPane):
         else:
             self.list.show_rows(rows)
         if follows and self._of_row:
-            self.list.move_to(len(self._of_row) - 1)
-        self.title(str(len(events)))
+            self.list.move_to(len(self._of_row) - 1, follow=not self.list.scrolled_up)
 
     def refilter(self) -> None:
         """See :class:`ListPane`."""

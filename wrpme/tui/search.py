@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wrpme.tui.app import Dashboard
 
 Found = tuple[str, str, Callable[[], object]]
+_NOT_HERE = {"command_palette", "keys", "escape"}
 
 
 class Everything(Provider):
@@ -34,20 +35,22 @@ class Everything(Provider):
                 yield Hit(score, matcher.highlight(title), callback, help=help_text)
 
     def _all(self) -> Iterator[Found]:
-        from wrpme.tui.main_screen import MainScreen
-
         app = cast("Dashboard", self.app)
-        main = next(screen for screen in app.screen_stack if isinstance(screen, MainScreen))
+        main = app.main
         for node in app.scene.nodes:
             what = f"{texts.state_text(node, app.scene.at)}, {texts.percent(node.share)} of the ring"
             yield f"node {node.address}", what, partial(app.open_node, node.id)
         for key in keys.KEYS:
-            if key.action != "command_palette" and main.check_action(key.action.split("(")[0], ()):
-                yield f"{key.footer or key.action} ({key.shown})", key.what, partial(main.run_action, key.action)
+            name = key.action.split("(")[0]
+            through_time = name.startswith("app.")
+            of_use = app.check_action(name.removeprefix("app."), ()) if through_time else main.of_use(name)
+            if of_use and name not in _NOT_HERE and (through_time or main in app.screen_stack[-2:]):
+                title = key.footer or name.removeprefix("app.").replace("_", " ")
+                yield f"{title} ({key.shown})", key.what, partial(main.run_action, key.action)
         for theme in app.available_themes:
             if theme.startswith("wrpme"):
                 yield f"theme {theme}", "the colours of the dashboard", partial(setattr, app, "theme", theme)
         if app.client is not None:
             for spec in COMMANDS:
                 line = spec.name + (" " if spec.parameters else "")
-                yield spec.syntax, spec.summary, partial(main.shell.put, line)
+                yield spec.syntax, spec.summary, partial(app.type_command, line)
