@@ -256,6 +256,8 @@ PANE_LINES_WAITING_MAX = 100
 PANE_ANSWER_BYTES_MAX = 64 * KIB
 """Of one content so much is shown."""
 STRIPS_CACHED_MAX = 4096
+TERMINAL_CLOSE_SECONDS_MAX = 0.5
+"""At the end: how long a terminal may take what was drawn last."""
 BEAT_SECONDS = 0.25
 """How often the dashboard looks what has changed; views and events are shown as they come."""
 TIME_STEP_SECONDS = 5.0

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import pty
 import signal
+import struct
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.hive.daemons import Daemons, wrpmesh
+from tests.hive.daemons import Daemons, environment, wrpmesh
 from tests.hive.test_tutorial import unavailable
 from tests.hive.tmux import SHELL_READY, Tmux, missing
 
@@ -144,5 +149,33 @@ def test_what_was_recorded_is_shown_again(tmp_path: Path) -> None:
             tmux.press("q")
             tmux.until("the shell's prompt", at_prompt)
             daemons.start(1)
+
+    with_hive(tmp_path, test)
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["SIGTERM", "closed"])
+def test_a_terminal_that_takes_nothing_any_more_keeps_no_process(tmp_path: Path, closed: bool) -> None:
+    def test(daemons: Daemons) -> None:
+        command = wrpmesh("--tui", "--daemon", daemons.addresses[0])
+        pid, terminal = pty.fork()
+        if not pid:
+            os.execvpe(command[0], command, {**environment(), "HOME": str(tmp_path), "TERM": "xterm"})
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        shown = b""
+        while b"STABLE" not in shown:
+            shown += os.read(terminal, 65536)
+        os.set_blocking(terminal, False)
+        os.write(terminal, b"\x1b")
+        for number in range(2000):  # each of them draws, and nobody reads it
+            with suppress(BlockingIOError):
+                os.write(terminal, b"jk"[number % 2 : number % 2 + 1])
+            if number % 100 == 0:
+                assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+        if closed:
+            os.close(terminal)
+        else:
+            os.kill(pid, signal.SIGTERM)
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 128 + (signal.SIGHUP if closed else signal.SIGTERM)
 
     with_hive(tmp_path, test)
