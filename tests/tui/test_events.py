@@ -53,4 +53,16 @@ def test_the_latest_are_kept(times: list[int], count_max: int) -> None:
     events = Events(count_max)
     for number, at in enumerate(times):
         events.add(100.0 + number, noticed(float(at), "gone", 0, "n0", str(number)))
+        known = [event.at for event in events.until()]
+        assert known == sorted(known) and len(known) <= count_max
     assert [event.at for event in events.until()] == sorted(map(float, times))[-count_max:]
+
+
+def test_a_full_list_loses_some_at_a_time() -> None:
+    events = Events(100)
+    begins = set()
+    for number in range(300):
+        events.add(float(number), noticed(float(number), "gone", 0, "n0", ""))
+        assert 95 <= len(events.until()) <= 100 or number < 99
+        begins.add(events.until()[0].at)
+    assert len(begins) <= 42 and events.until()[-1].at == 299.0

@@ -82,6 +82,25 @@ def test_where_nothing_was_seen_time_goes_on() -> None:
     assert after is not None and after.mood is Mood.STABLE
 
 
+def test_silence_is_not_thinned_away() -> None:
+    story = Story(stable_view(3), START)
+    story.start()
+    silences = []
+    for _ in range(10):
+        for _ in range(30):
+            story.go(1.0)
+            story.tell("view", "something happens all the time", None)
+        silences.append(story.at + 1.9)
+        story.at += 2.0
+    story.go(30.0)
+    history = filled(story.sightings, bytes_max=96 * KIB).history
+    assert len(history.moments) < 100
+    for silence in silences:
+        before, within, after = (history.scene_at(silence + seconds) for seconds in (-3.0, 0.0, 0.5))
+        assert before is not None and within is not None and after is not None
+        assert (before.mood, within.mood, after.mood) == (Mood.STABLE, Mood.DISCONNECTED, Mood.STABLE)
+
+
 def test_before_the_first_moment_nothing_is_known() -> None:
     history = filled(story_of("stable", 3).sightings).history
     assert history.scene_at(START - 1.0) is None and history.look(START - 1.0) is None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.tui.scenes import activated, address_of, changed, id_of, settled, stable_view, synced
 from tests.tui.stories import stories
 from wrpme import ring
 from wrpme import view as views
 from wrpme.limits import COLOURS_USUAL, SLOTS
-from wrpme.picture import Back, Down, Join, Leave, State, View
+from wrpme.picture import Back, Down, Join, Leave, Member, State, View
 from wrpme.sightings import Sighting, ViewSeen
 from wrpme.tui.places import KEYS, Places, gained, key_of, places_of, short_names
 
@@ -121,6 +122,15 @@ def test_a_node_that_owns_nothing_stands_where_it_will() -> None:
     view = changed(stable_view(3), Join(id_of(3), 1, address_of(3)))
     slot = places_of(view).slots[id_of(3)]
     assert id_of(3) in view.arcs[ring.arc_at(view, slot * ring.SLOT)].incoming
+
+
+def test_those_that_have_nothing_do_not_stand_on_each_other() -> None:
+    alike = [bytes([7] * 15 + [number]) for number in range(3)]
+    view = views.found(b"h" * 16, id_of(0), 1, address_of(0), 1)
+    strangers = tuple(Member(node, 1, address_of(1 + at), 2, State.UP) for at, node in enumerate(alike))
+    slots = places_of(replace(view, members=(*view.members, *strangers))).slots
+    assert len(set(slots.values())) == 4
+    assert max(slots[node] for node in alike) - min(slots[node] for node in alike) == 2
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,9 +10,12 @@ from wrpme.limits import EVENTS_SHOWN_MAX
 from wrpme.tui.scene import EventShown
 from wrpme.tui.words import gravity_of
 
+PARTS = 20
+
 
 class Events:
-    """At most ``count_max``; the oldest are given up."""
+    """At most ``count_max``; of more the oldest are given up, some at a time, so that a list seldom changes at its
+    begin."""
 
     def __init__(self, count_max: int = EVENTS_SHOWN_MAX) -> None:
         self._count_max = count_max
@@ -26,7 +29,7 @@ class Events:
         self._number += 1
         insort(self._all, (event.at, self._number, seen, event))
         if len(self._all) > self._count_max:
-            del self._all[0]
+            del self._all[: max(1, self._count_max // PARTS)]
 
     def until(self, moment: float | None = None) -> Sequence[EventShown]:
         """Those that were known at that moment, the oldest first; with None all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from wrpme.answers import span_text
-from wrpme.tui.scene import EventShown, NodeState
+from wrpme.tui.scene import NodeState
 from wrpme.tui.texts import clock
 
 NAMES_MAX = 3
@@ -103,13 +103,3 @@ def receives(who: str, share: float, done: float, several: bool = False) -> str:
 def missed(count: int) -> str:
     """Of a watcher that was too slow."""
     return "1 event of it was not seen here" if count == 1 else f"{count} events of it were not seen here"
-
-
-def matches(event: EventShown, words: str) -> bool:
-    """Whether all words are found in an event, in small letters or capitals."""
-    return _found(words, f"{event.kind} {event.node} {event.teller} {event.sentence}")
-
-
-def _found(words: str, text: str) -> bool:
-    text = text.casefold()
-    return all(word in text for word in words.casefold().split())
