@@ -343,7 +343,7 @@ def test_the_last_voters_elect_others_before_they_go() -> None:
     seat.disk()
     seat.disk()
     (proposal,) = seat.decided
-    assert proposal.changes == (Elect(B),)
+    assert (proposal.changes, proposal.proposer) == ((Elect(B),), A)
 
 
 # --- the vote ----------------------------------------------------------------------------------------------------
@@ -407,9 +407,9 @@ def test_a_restarted_voter_votes_before_it_is_back() -> None:
 
 
 def test_what_was_accepted_and_not_decided_is_finished() -> None:
-    """Whoever proposed it may be dead; the value it found is decided, not one of its own."""
+    """Whoever proposed it may be dead; the value it found is decided, not one of its own, and is still that one's."""
     seat = Seat("a", view_of())
-    value = proposal_of(JOIN)
+    value = replace(proposal_of(JOIN), proposer=C)
     seat.council.on_vote(C, Accept(6, SECOND, value))
     seat.disk()
     assert not seat.proposes()
