@@ -50,12 +50,15 @@ def test_nothing_overlaps(size: tuple[int, int], count: int) -> None:
     placed(scene_of(stable(count)), *size)
 
 
-@settings(max_examples=60, deadline=None)
+crowded = st.builds(lambda side, off: (side * SLOTS // 4 + off) % SLOTS, st.integers(0, 3), st.integers(0, 600))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     st.sampled_from([3, 5, 20, 200]),
     st.sampled_from(SIZES),
-    st.dictionaries(st.integers(0, 199), st.sampled_from(list(NodeState)), max_size=8),
-    st.lists(st.integers(0, SLOTS - 1), max_size=10),
+    st.dictionaries(st.integers(0, 199), st.sampled_from(list(NodeState)), max_size=6),
+    st.lists(st.integers(0, SLOTS - 1), max_size=10) | st.lists(crowded, max_size=10),
     st.integers(-1, 2),
 )
 def test_unwell_nodes_are_named_wherever_they_stand(
@@ -108,7 +111,7 @@ def test_the_nodes_of_a_request_are_told_apart() -> None:
     shown = Way("some:entry", 20_000, 2, 0, (1,))
     found = placed(scene, shown=shown)
     assert [text_of(found, node).split(" ", 2)[2] for node in range(3)] == ["owner", "copy", "asked"]
-    assert text_of(found, -1).startswith("◆ som") and text_of(found, -1).endswith("…"), "there is little room"
+    assert text_of(found, -1) == "◆ ◆ some:entry", "there is no room beside its mark"
     assert text_of(placed(scene, shown=replace(shown, slot=600)), -1) == "◆ some:entry"
     assert roles_of(Way("a", 0, 1, 1, (0, 1, -1))) == {1: "asked, owner", 0: "copy"}
     assert roles_of(None) == {}

@@ -26,7 +26,9 @@ NAME_MIN = 3
 ALIAS_LENGTHS = (24, 12, 8, 5)
 """Of an entry's alias so many characters are shown."""
 WIDE = 50
+"""From this width on a pane keeps its last column free of names."""
 FAR_ROWS = 6
+FAR_COLUMNS = 48
 """How far a name that must be shown moves away from its mark."""
 _GRAVITY = {
     NodeState.DOWN: 0,
@@ -50,7 +52,8 @@ class Mark(Struct, frozen=True):
 
 
 class Wish(Struct, frozen=True):
-    """A name to be placed beside the mark at a column and row: its forms, the best first, each of one or two lines."""
+    """A name to be placed beside the mark at a column and row: its forms, the best first, each of one or two lines;
+    ``cuts`` are those that show it in part."""
 
     node: int
     slot: int
@@ -58,6 +61,7 @@ class Wish(Struct, frozen=True):
     y: int
     glyph: str
     forms: tuple[tuple[str, ...], ...]
+    cuts: tuple[tuple[str, ...], ...]
     colour: str
     bold: bool
     must: bool
@@ -101,9 +105,8 @@ def marks(
         sign = "◆" if glyphs[NodeState.UP] == texts.GLYPHS[NodeState.UP] else "*"
         found.append(Mark(x, y, sign, theme.accent, True, -1))
         board.take(x, y, 1)
-        cuts = dict.fromkeys(_cut(narrow(way.alias), length) for length in ALIAS_LENGTHS)
-        forms: tuple[tuple[str, ...], ...] = tuple((cut,) for cut in cuts)
-        wishes.append(Wish(-1, way.slot, x, y, sign, forms, theme.accent, True, True))
+        cut = tuple((text,) for text in dict.fromkeys(_cut(narrow(way.alias), length) for length in ALIAS_LENGTHS))
+        wishes.append(Wish(-1, way.slot, x, y, sign, cut[:1], cut[1:], theme.accent, True, True))
     order = sorted(range(len(scene.nodes)), key=lambda node: _rank(scene.nodes[node], node, selected, roles))
     for index in order:
         node = scene.nodes[index]
@@ -121,7 +124,9 @@ def marks(
         board.take(*place, 1)
         if named:
             forms = tuple(_forms(node, scene.at, roles.get(index, "")))
-            wishes.append(Wish(index, node.place, *place, glyph, forms, colour, index == selected or unwell, must))
+            cuts = tuple((_cut(node.name, length),) for length in range(len(node.name) - 1, NAME_MIN - 1, -2))
+            bold = index == selected or unwell
+            wishes.append(Wish(index, node.place, *place, glyph, forms, cuts, colour, bold, must))
     for wish in wishes:
         found += _placed(board, wish)
     return found
@@ -164,8 +169,6 @@ def _forms(node: NodeShown, at: float, role: str) -> Iterator[tuple[str, ...]]:
         yield (f"{name} {role}",)
         yield name, role
     yield (name,)
-    for length in range(len(name) - 1, NAME_MIN - 1, -2):
-        yield (_cut(name, length),)
 
 
 def _cut(text: str, length: int) -> str:
@@ -179,12 +182,12 @@ def narrow(alias: str) -> str:
 
 
 def _placed(board: _Board, wish: Wish) -> list[Mark]:
-    for form in wish.forms:
-        found = _at_one_of(board, wish, form, _places(wish, form), 1)
-        if found:
-            return found
-    if wish.must:  # away from its mark the text shows the glyph too
-        for name, *more in wish.forms:
+    for forms in (wish.forms, wish.cuts):
+        for form in forms:
+            found = _at_one_of(board, wish, form, _places(wish, form), 1)
+            if found:
+                return found
+        for name, *more in forms if wish.must else ():  # away from its mark the text shows the glyph too
             form = (f"{wish.glyph} {name}", *more)
             found = _at_one_of(board, wish, form, _far_places(wish, form), 2)
             if found:
@@ -196,7 +199,8 @@ def _at_one_of(
     board: _Board, wish: Wish, form: tuple[str, ...], places: Iterable[tuple[int, int]], air: int
 ) -> list[Mark]:
     wide = max(len(text) for text in form)
-    for x, y in places:
+    for wanted, y in places:
+        x = min(max(wanted, 0), board.edge - wide) if air > 1 else wanted
         if all(board.clear(x, y + line, wide, air) for line in range(len(form))):
             right = x + wide <= wish.x
             return [
@@ -223,12 +227,15 @@ def _places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 
 
 def _far_places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Where it may stand a few rows away, outwards first."""
+    """Where it may stand a few rows away, outwards first, else further along its row."""
     outward = -1 if cos(2 * pi * wish.slot / SLOTS) > 0 else 1
     for direction in (outward, -outward):
         for step in range(1, FAR_ROWS + 1):
             for x in (*_sides(wish, form), wish.x):
                 yield x, wish.y + direction * step + (1 - len(form) if direction < 0 else 0)
+    for step in range(1, FAR_COLUMNS):
+        for x in (wish.x + step, wish.x - step):
+            yield x, wish.y
 
 
 def _sides(wish: Wish, form: tuple[str, ...]) -> tuple[int, int]:
@@ -242,7 +249,7 @@ class _Board:
 
     def __init__(self, geometry: Geometry) -> None:
         self._width, self._height = geometry.width, geometry.height
-        self._edge = self._width - (1 if self._width >= WIDE else 0)
+        self.edge = self._width - (1 if self._width >= WIDE else 0)
         self._taken = bytearray(geometry.solid)
         for row in range(self._height):
             inside = geometry.chord(row)
@@ -260,7 +267,7 @@ class _Board:
     def clear(self, x: int, y: int, wide: int, air: int) -> bool:
         """The same, with so many cells of air on both sides; in a wide pane the last column stays free."""
         left, right = max(0, x - air), min(self._width, x + wide + air)
-        return x + wide <= self._edge and self.free(x, y, wide) and self.free(left, y, right - left)
+        return x + wide <= self.edge and self.free(x, y, wide) and self.free(left, y, right - left)
 
     def take(self, x: int, y: int, wide: int) -> None:
         """From now on something stands there."""

@@ -17,6 +17,8 @@ _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 DEPTH = 0.42
 """How far a line to the other side of the ring bends towards the centre."""
 DEPTH_MIN = 0.12
+STEEP = 0.6
+"""Below 1 a line leaves the ring, and comes back, on a short way."""
 TAIL = 0.22
 """Of a comet, in lengths of its line."""
 STEPS = 24
@@ -32,12 +34,13 @@ def line(geometry: Geometry, start: int, end: int, clear: float) -> tuple[tuple[
     stand, as far as there is room."""
     turn = (end - start + SLOTS // 2) % SLOTS - SLOTS // 2
     edge = geometry.bands[max(0, len(geometry.bands) - 2)].inner - 0.6
-    depth = max(DEPTH_MIN, min(DEPTH, 1 - clear / edge)) * min(1.0, 0.25 + 1.5 * abs(turn) / SLOTS)
+    across = 1 - (geometry.room - 2) / edge  # beyond the innermost band, which may hide it
+    depth = max(across, max(DEPTH_MIN, min(DEPTH, 1 - clear / edge)) * min(1.0, 0.25 + 1.5 * abs(turn) / SLOTS))
     count = max(8, int(2.5 * edge * (2 * pi * abs(turn) / SLOTS + 2 * depth)))
     found: dict[tuple[int, int], None] = {}
     for step in range(count + 1):
         part = step / count
-        x, y = geometry.at(start + turn * part, edge * (1 - depth * sin(pi * part)))
+        x, y = geometry.at(start + turn * part, edge * (1 - depth * sin(pi * part) ** STEEP))
         found[int(2 * x), int(2 * y)] = None
     return tuple(found)
 
