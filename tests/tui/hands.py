@@ -1,0 +1,169 @@
+"""The dashboard under the hands of an operator: apps with fakes behind them, and what is to be read off a screen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+from textual.widget import Widget
+
+from tests.tui.scenes import timeline_of
+from tests.tui.screens import IdleClient
+from wrpme import errors
+from wrpme.line_history import LineFile
+from wrpme.sightings import Happened, Sighting
+from wrpme.tending import Price
+from wrpme.tui.app import Dashboard
+from wrpme.tui.console import CommandInput
+from wrpme.tui.main_screen import MainScreen
+from wrpme.tui.panes import FilterInput
+from wrpme.tui.record import Recorder
+
+ROOMY, SMALL = (120, 40), (80, 24)
+
+
+class Client(IdleClient):
+    """Notes what it is asked for; ``error`` is raised by it, ``answered_by`` is who answered."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.error: Exception | None = None
+
+    async def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if self.error is not None:
+            raise self.error
+
+    async def stop_node(self, address: str) -> None:
+        await self._ask(f"stop_node {address}")
+
+    async def leave(self, address: str) -> None:
+        await self._ask(f"leave {address}")
+
+    async def forget(self, address: str) -> None:
+        await self._ask(f"forget {address}")
+
+    async def price_of(self, address: str) -> Price:
+        await self._ask(f"price_of {address}")
+        return Price(address, 0.25, 1234)
+
+    async def get(self, alias: str) -> bytes:
+        await self._ask(f"get {alias}")
+        return b"content"
+
+    async def log_of(self, address: str) -> list[str]:
+        await self._ask(f"log_of {address}")
+        return [f"{address} serves"]
+
+    async def node_config(self, address: str) -> dict[str, Any]:
+        await self._ask(f"node_config {address}")
+        return {"address": address}
+
+
+def live(
+    state: str = "stable",
+    nodes: int = 3,
+    *,
+    client: Client | None = None,
+    local: Any = None,
+    recorder: Recorder | None = None,
+    watch: Any = None,
+) -> Dashboard:
+    """A dashboard of now."""
+    timeline, now = timeline_of(state, nodes)
+    app = Dashboard(
+        timeline,
+        client=client or Client(),  # type: ignore[arg-type]
+        watch=watch,
+        local=local,
+        recorder=recorder,
+        history=LineFile(Path(os.devnull)),
+        ascii=False,
+        clock=lambda: now,
+    )
+    app.animation_level = "none"
+    return app
+
+
+def footer(app: Dashboard) -> set[str]:
+    """The words at the foot of the screen."""
+    return {found.binding.description for found in app.screen.active_bindings.values() if found.binding.show}
+
+
+def notes(app: Dashboard) -> list[str]:
+    """The notifications, the oldest first."""
+    return [note.message for note in app._notifications]
+
+
+def cells(widget: Widget) -> str:
+    """What stands there."""
+    screen = widget.screen
+    strips = screen._compositor.render_strips()
+    region = widget.region
+    return "\n".join(strip.crop(region.x, region.right).text for strip in strips[region.y : region.bottom])
+
+
+def typed(app: Dashboard) -> str:
+    """The shell's line."""
+    return app.main.query_one(CommandInput).value
+
+
+def keyboard(main: MainScreen) -> str:
+    """Who has the keyboard."""
+    names: dict[Widget | None, str] = {main.nodes.list: "nodes", main.events.list: "events", None: "none"}
+    if isinstance(main.focused, FilterInput):
+        return "filter"
+    return "shell" if isinstance(main.focused, CommandInput) else names.get(main.focused, "?")
+
+
+def later(sighting: Sighting, seconds: float) -> Sighting:
+    """The same a little later."""
+    assert isinstance(sighting, Happened)
+    at = sighting.at + seconds
+    told = replace(sighting.happening, number=sighting.happening.number + 1000, at=int(at * 1000))
+    return replace(sighting, at=at, happening=told)
+
+
+class Hive:
+    """A hive of this shell's own, that only notes what is done to it."""
+
+    addresses = ["127.0.0.1:5909", "127.0.0.1:5910", "127.0.0.1:5911"]
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.paused: set[int] = set()
+        self.error: Exception | None = None
+
+    def _do(self, what: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.done.append(what)
+
+    def number_at(self, address: str) -> int | None:
+        return self.addresses.index(address) + 1 if address in self.addresses else None
+
+    def is_paused(self, number: int) -> bool:
+        return number in self.paused
+
+    def kill(self, number: int) -> None:
+        self._do(f"kill {number}")
+
+    def pause(self, number: int) -> None:
+        self._do(f"pause {number}")
+        self.paused.add(number)
+
+    def resume(self, number: int) -> None:
+        self._do(f"resume {number}")
+        self.paused.discard(number)
+
+    async def restart(self, number: int) -> None:
+        self._do(f"restart {number}")
+
+    def add(self) -> int:
+        self._do("add")
+        return 4
+
+
+REFUSED = errors.UnavailableError("no quorum can be reached")
