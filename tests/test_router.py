@@ -8,11 +8,11 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.errors import UnavailableError
 from wrpme import ring
 from wrpme import view as views
-from wrpme.effects import LinkDown, ToRunner
+from wrpme.effects import LinkDown, ReplyTo, ToRunner
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
 from wrpme.messages import (
-    Body, Cas, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog, GetStatus, Number, Put, RemoveIf,
-    Request, Update, Watch,
+    Body, Cas, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog, GetStatus, GetView, Number, Put,
+    RemoveIf, Request, Update, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.picture import NOBODY
 
@@ -180,3 +180,11 @@ def test_what_only_the_process_can_answer_goes_there_and_is_passed_on_by_nobody(
     hive.hear("a", "b", Forward(request_))
     (refused,) = [body.reply for source, _, body in hive.sent if source == "a" and isinstance(body, Forwarded)]
     assert isinstance(refused, Failed) and refused.id == 7 and word_of(refused) == "usage"
+
+
+def test_who_follows_is_known_to_the_process() -> None:
+    hive = hive_of("a")
+    view = ViewIs(1, identity("a"), hive.view("a"))
+    assert hive.nodes["a"].request(5, GetView(1), hive.now) == [ReplyTo(5, view)]
+    followed = GetView(1, follow=True)
+    assert hive.nodes["a"].request(5, followed, hive.now) == [ToRunner(5, followed), ReplyTo(5, view)]

@@ -10,7 +10,7 @@ from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, closed, daemon, ec
 from wrpme.codec import PREFACE, encode
 from wrpme.daemon import server
 from wrpme import limits
-from wrpme.effects import Adopted, Effect, Received, ReplyTo, TurnEnded
+from wrpme.effects import Adopted, Effect, Received, ReplyTo, ToRunner, TurnEnded
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnstableError
 from wrpme.limits import FRAME_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
 from wrpme.messages import AskView, Content, Done, Failed, Get, GetView, Notice, Put, Request, ViewIs
@@ -102,7 +102,8 @@ def test_followers_are_told_of_epochs() -> None:
 
         def answer(session: int, request: Request) -> list[Effect]:
             if isinstance(request, GetView):
-                return [ReplyTo(session, ViewIs(request.id, b"n" * 16, view))]
+                follows: list[Effect] = [ToRunner(session, request)] if request.follow else []
+                return [*follows, ReplyTo(session, ViewIs(request.id, b"n" * 16, view))]
             return [Adopted(7), *echo(session, request)]
 
         async with daemon() as d, Raw(d.port) as follower, Raw(d.port) as other:

@@ -12,7 +12,8 @@ Events and the time go into :class:`wrpme.node.Node`, effects come out as a list
   runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
 - ``Say``: a line of the log.
 - ``Tell``: something happened that watchers want to know.
-- ``ToRunner``: a request that the process answers rather than its node: ``Watch``, ``GetLog``.
+- ``ToRunner``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
+  the node answers, but whoever asked follows the views from now on.
 - ``Adopted``: followers are told of the new epoch.
 - ``Exit``: the process ends, with that code and, unless planned, a sentence; or it begins anew.
 """
@@ -27,7 +28,7 @@ from msgspec import Struct
 
 from wrpme.happening import Happening
 from wrpme.limits import GRACE_SECONDS
-from wrpme.messages import Envelope, GetLog, Reply, Request, Watch
+from wrpme.messages import Envelope, GetLog, GetView, Reply, Request, Watch
 
 # --- events ------------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ class ToRunner(Struct, frozen=True):
     """A request for the process of this very node."""
 
     session: int
-    request: Union[Watch, GetLog]
+    request: Union[Watch, GetLog, GetView]
 
 
 class Adopted(Struct, frozen=True):

@@ -50,7 +50,7 @@ class Ground:
         self.latency = Latency()
         """Of requests of clients on entries."""
         self.at_once = 0
-        """Requests of clients on entries in this turn that were not put off."""
+        """Requests of clients on entries in this turn that were not put off: answered at its end."""
         self.view: View | None = None
         self.alive: frozenset[NodeId] = frozenset()
         self.lives = False
@@ -216,11 +216,6 @@ class Ground:
         """A request on an entry that was put off is answered now. Whoever passed it on counts it, not this node."""
         if type(origin) is int:
             self.latency.add(self.now - since)
-
-    def end_turn(self, since: float) -> None:
-        """What was not put off in this turn, which began at ``since``, is answered now."""
-        self.latency.add(self.now - since if since < self.now else 0.0, self.at_once)
-        self.at_once = 0
 
     # --- the disk ------------------------------------------------------------------------------------------------
 

@@ -12,13 +12,19 @@ from math import frexp
 PARTS = 8
 """Buckets to each doubling of the time."""
 BUCKETS = 30 * PARTS
+_END = 2.0**30
+"""Microseconds beyond the last bucket."""
 
 
 def bucket_of(seconds: float) -> int:
     """The number of the bucket, 0 to ``BUCKETS`` - 1, of a time."""
-    mantissa, exponent = frexp(seconds * 1e6)
-    bucket = exponent * PARTS + int(mantissa * 2 * PARTS) - 2 * PARTS
-    return 0 if bucket < 0 else bucket if bucket < BUCKETS else BUCKETS - 1
+    microseconds = seconds * 1e6
+    if microseconds < 1.0:
+        return 0
+    if microseconds >= _END:
+        return BUCKETS - 1
+    mantissa, exponent = frexp(microseconds)  # the mantissa is from 0.5 to 1
+    return exponent * PARTS + int(mantissa * (2 * PARTS)) - 2 * PARTS
 
 
 def bounds(bucket: int) -> tuple[float, float]:

@@ -146,7 +146,8 @@ class Node:
         ground.now = now
         if isinstance(event, TurnEnded):
             if ground.at_once:
-                ground.end_turn(event.since)
+                ground.latency.add(ground.now - event.since, ground.at_once)
+                ground.at_once = 0
             self.table.end_turn(ground.disk_is_free)  # before the disk: what is acknowledged was handed to every copy
             ground.flush()
         elif isinstance(event, Persisted):

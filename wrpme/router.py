@@ -146,6 +146,8 @@ class Router:
 
     def _get_view(self, origin: Origin, request: GetView) -> None:
         ground = self.ground
+        if request.follow and isinstance(origin, int):
+            ground.effects.append(ToRunner(origin, request))
         if ground.view is None:
             refusal = self._not_serving() or UnstableError("this node starts; try again")
             ground.fail(origin, request.id, refusal)

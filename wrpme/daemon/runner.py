@@ -165,8 +165,6 @@ class Runner:
                 if isinstance(message, Envelope):
                     effects = node.handle(Received(number, message), now)
                 else:
-                    if isinstance(message, GetView) and message.follow:
-                        self._followers[number] = wire
                     wire.waiting += 1
                     effects = node.request(number, message, now)
                 done += 1
@@ -226,7 +224,8 @@ class Runner:
             now = self.clock()
             for effect in self._node.handle(TurnEnded(self._turn_since), now):
                 self._carry_out(effect, now)
-            self._watchers.end_turn()
+            if self._watchers.news:
+                self._watchers.end_turn()
         except Exception as error:
             self.defect(error)
         self.flush()
@@ -321,6 +320,8 @@ class Runner:
             return
         if isinstance(request, Watch):
             self._watchers.add(wire, request)
+        elif isinstance(request, GetView):
+            self._followers[wire.number] = wire
         else:
             wire.put(encode(Text(request.id, msgspec.json.encode(list(self._log.kept)).decode())))
 

@@ -100,7 +100,8 @@ class Watchers:
         self._host = host
         self._node = node
         self._watchers: dict[int, Watcher] = {}
-        self._news = False
+        self.news = False
+        """Something is to be told at the end of the turn."""
         self._alarm: asyncio.TimerHandle | None = None
 
     def add(self, wire: Wire, request: Watch) -> None:
@@ -123,22 +124,21 @@ class Watchers:
 
     def happened(self, happening: Happening) -> None:
         """Told at the end of the turn."""
-        self._news = bool(self._watchers)
+        self.news = bool(self._watchers)
         for watcher in self._watchers.values():
             watcher.remember(happening)
 
     def adopted(self) -> None:
         """The node has a new view; the same."""
-        self._news = bool(self._watchers)
+        self.news = bool(self._watchers)
         for watcher in self._watchers.values():
             watcher.wants_view = watcher.request.hive
 
     def end_turn(self) -> None:
         """What happened in it is told in one message."""
-        if self._news:
-            self._news = False
-            for watcher in self._watchers.values():
-                watcher.tell(self._node)
+        self.news = False
+        for watcher in self._watchers.values():
+            watcher.tell(self._node)
 
     def close(self) -> None:
         """Nobody is told anything any more."""
