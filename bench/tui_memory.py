@@ -8,6 +8,7 @@ Usage: python -m bench.tui_memory [NODES]...
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -100,7 +101,8 @@ def report(timeline: Timeline, seconds: float, grown: float) -> None:
     print(
         f"  after {seconds / 60:.0f} min {grown:6.1f} MiB more; history {history.bytes / MIB:.1f} of "
         f"{HISTORY_BYTES_MAX / MIB:.0f} MiB in {len(history.moments)} moments over {span:.1f} min; "
-        f"{len(timeline.events())} events"
+        f"{len(timeline.events())} events",
+        flush=True,
     )
 
 
@@ -109,7 +111,7 @@ def run(nodes: int) -> bool:
     figures, views, scenes, steps, rest = Watch(), Watch(), Watch(), Watch(), Watch()
     timeline = Timeline()
     grown: list[float] = []
-    print(f"{nodes} nodes")
+    print(f"{nodes} nodes", flush=True)
     base = 0
     for seconds, sightings in seen_of(nodes):
         base = base or resident_bytes()
@@ -138,14 +140,17 @@ def run(nodes: int) -> bool:
 
 
 def main() -> int:
-    """1 if a goal is missed."""
+    """1 if a goal is missed. Each hive in a process of its own, so that none finds memory that another one left."""
     hives = [int(number) for number in sys.argv[1:]] or [3, 50, 200]
-    good = [run(nodes) for nodes in hives]
+    if len(hives) == 1:
+        return int(not run(hives[0]))
+    codes = [subprocess.run([sys.executable, "-m", "bench.tui_memory", str(nodes)], check=False) for nodes in hives]
+    missed = any(code.returncode for code in codes)
     print(
         f"the goals are {TAKE_GOAL_MS} ms for figures, {SCENE_GOAL_MS:g} ms for a scene, {STEP_GOAL_MS:g} ms "
-        f"for a step back, at most {GROWTH_GOAL_MIB} MiB more in the last 20 min: {'met' if all(good) else 'MISSED'}"
+        f"for a step back, at most {GROWTH_GOAL_MIB} MiB more in the last 20 min: {'MISSED' if missed else 'met'}"
     )
-    return int(not all(good))
+    return int(missed)
 
 
 if __name__ == "__main__":

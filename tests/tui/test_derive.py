@@ -105,6 +105,17 @@ def test_a_node_without_a_quorum_makes_the_hive_unavailable() -> None:
     assert scene.mood is Mood.UNAVAILABLE and scene.sentence.startswith(f"{address_of(0)} sees 1 of 3 voters")
 
 
+def test_what_was_at_risk_in_the_view_before_is_not_told_of_this_one() -> None:
+    story = story_of("degraded", 3)
+    assert "fewer copies than wanted; copies are made elsewhere" in shown(story).sentence
+    story.see(Back(id_of(2), 2, address_of(2)))
+    story.show(synced(story.view))
+    for _ in range(3):
+        story.show_if_new(activated(story.view))
+    scene = shown(story, 0.1)
+    assert (scene.mood, scene.sentence) == (Mood.STABLE, "all 3 nodes are up and every arc has its copies")
+
+
 def test_who_is_silent_is_named_and_the_hive_has_the_word() -> None:
     story = story_of("silent", 3)
     scene = shown(story)
@@ -250,6 +261,14 @@ def test_a_node_that_is_lost_is_silent_at_once_and_told_through_another_is_not()
     told = [one for one in story.sightings if isinstance(one, FiguresSeen) and one.node == address_of(1)][-1]
     story.sightings.append(replace(told, at=story.at + 0.5, through=address_of(0)))
     assert node(story, 1, 0.6).state is UP
+
+
+def test_who_is_up_again_has_a_moment_to_answer() -> None:
+    story = story_of("degraded", 3)
+    story.see(Back(id_of(2), 2, address_of(2)))
+    assert node(story, 2, 1.0).state is JOINING
+    silent = node(story, 2, STALE_SECONDS + 0.1)
+    assert (silent.state, silent.since, silent.reason) == (NodeState.SILENT, story.at, "connection refused")
 
 
 def test_a_node_that_is_taken_back() -> None:

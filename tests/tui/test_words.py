@@ -39,6 +39,7 @@ def test_gravity_is_of_kinds_that_there_are() -> None:
         ("n1:5909 (connection refused)", "connection refused"),
         ("the connection to n1:5909 ended (reset)", "the connection ended (reset)"),
         ("n1:5909 has told nothing for 2 s", "has told nothing for 2 s"),
+        ("n1:5909: this node has stopped", "this node has stopped"),
         ("something else", "something else"),
     ],
 )

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from wrpme.answers import at_risk_texts
 from wrpme.figures import Figures, HiveStatus, NodeStatus, condition_of
 from wrpme.limits import SLOTS, STALE_SECONDS
-from wrpme.picture import Member, NodeId, State
+from wrpme.picture import Member, NodeId, State, View
 from wrpme.tui import words
 from wrpme.tui.facts import Facts, Known, Life, Rates
 from wrpme.tui.places import Places, key_of
@@ -222,12 +222,11 @@ def _state(
     if member.state is State.LEAVING:
         return NodeState.LEAVING, life.since, "its data goes to others first"
     if not one.fresh:
-        if known.is_gone():
-            last = known.told.at if known.told else known.gone_at
-            return NodeState.SILENT, last, known.reason
-        last = known.told.at if known.told else max(facts.began, life.since or 0.0)
-        if now - last > STALE_SECONDS:
-            return NodeState.SILENT, last, "does not tell its figures here"
+        told = known.told.at if known.told else facts.began
+        last, gone = max(told, life.since or 0.0), known.is_gone()
+        lost = gone and (known.gone_at or 0.0) >= (life.since or 0.0)  # else that was in its life before
+        if lost or now - last > STALE_SECONDS:
+            return NodeState.SILENT, last, known.reason if gone else "does not tell its figures here"
     elif one.figures is not None and not one.figures.serving:
         return NodeState.JOINING, life.since, "is being taken back, serves nothing yet"
     receiving = places.receiving.get(member.id, 0)
@@ -246,16 +245,21 @@ def _mood(
     places: Places, seen: list[_Seen], nodes: tuple[NodeShown, ...], moving: _Moving, now: float
 ) -> tuple[Mood, str]:
     """As hive_status has it from those who are heard; who is not is named."""
-    told = (NodeStatus(one.member, one.figures if one.fresh and _is_up(one) else None, None) for one in seen)
-    status = HiveStatus(places.view, tuple(told))
-    condition = condition_of(status, places.condition)
-    parts = [condition.sentence, *at_risk_texts(status), *_moving_texts(places, moving)]
+    view = places.view
+    told = [(one.member, one.figures if one.fresh and _is_up(one) else None) for one in seen]
+    condition = condition_of(_status(view, told), places.condition)
+    of_this_view = [(member, figures if figures and figures.epoch >= view.epoch else None) for member, figures in told]
+    parts = [condition.sentence, *at_risk_texts(_status(view, of_this_view)), *_moving_texts(places, moving)]
     for state in (NodeState.SUSPECTED, NodeState.SILENT, NodeState.DOWN):
         found = [node for node in nodes if node.state is state]
         since = min((node.since for node in found if node.since is not None), default=None)
         if found and (since is not None or state is not NodeState.DOWN):
             parts.append(words.unwell(state, [node.address for node in found], since, now))
     return Mood(condition.word.upper()), "; ".join(parts)
+
+
+def _status(view: View, told: list[tuple[Member, Figures | None]]) -> HiveStatus:
+    return HiveStatus(view, tuple(NodeStatus(member, figures, None) for member, figures in told))
 
 
 def _is_up(one: _Seen) -> bool:

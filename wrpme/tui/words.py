@@ -52,7 +52,7 @@ def listed(names: Sequence[str]) -> str:
 
 def why(address: str, reason: str) -> str:
     """The reason without the address that it is about, which stands beside it."""
-    short = reason.replace(f" to {address}", "").removeprefix(address).strip()
+    short = reason.replace(f" to {address}", "").removeprefix(address).lstrip(": ")
     return short[1:-1] if short.startswith("(") and short.endswith(")") else short
 
 
