@@ -137,7 +137,7 @@ def header(layout: Layout, by: str, reverse: bool) -> Row:
         if title == by:
             title += "▼" if column.descending != reverse else "▲"
         text = title.rjust(width) if column.right else title.ljust(width)
-        parts.append((f"{text[:width]} ", "head"))
+        parts.append((f"{text} "[: width + 1], "head"))
     return tuple(parts)
 
 

@@ -66,7 +66,7 @@ class ListPane(Vertical):
 
     def drop_filter(self) -> bool:
         """No filter any more; whether there was one."""
-        was = bool(self.words) or self._filter.has_class("-shown")
+        was = bool(self._filter.value) or self._filter.has_class("-shown")
         self._filter.value = ""
         self._filter.remove_class("-shown")
         return was
