@@ -10,13 +10,14 @@ from textual.containers import Horizontal, Vertical
 from textual.events import DescendantBlur, DescendantFocus
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from wrpme.tui import keys
 from wrpme.tui.banner import Banner
 from wrpme.tui.bindings import bindings_of
 from wrpme.tui.console import ShellPane
 from wrpme.tui.dialogs import Page
+from wrpme.tui.keys_bar import KeysBar
 from wrpme.tui.lines_view import LinesView
 from wrpme.tui.panes import EventsPane, ListPane, NodesPane
 from wrpme.tui.ring_widget import RingWidget
@@ -54,7 +55,7 @@ class MainScreen(Screen[None]):
     MainScreen.-short #events { display: none; }
     MainScreen.-short.-events #events { display: block; }
     MainScreen.-short.-events #nodes { display: none; }
-    MainScreen.-not-now Banner, MainScreen.-not-now Footer { background: $warning 35%; }
+    MainScreen.-not-now Banner, MainScreen.-not-now KeysBar { background: $warning 35%; }
     MainScreen.-not-now ListPane, MainScreen.-not-now #shell { border-top: solid $warning; }
     MainScreen.-zoomed .-folded { display: none; }
     MainScreen.-zoomed #shell.-grown { height: 1fr; }
@@ -100,7 +101,7 @@ class MainScreen(Screen[None]):
         shell = self.dashboard.new_shell()
         shell.border_title = "SHELL"
         yield shell
-        yield Footer(show_command_palette=False)
+        yield KeysBar()
 
     def on_mount(self) -> None:
         """The keyboard goes to the shell, where there is one."""

@@ -14,7 +14,6 @@ from textual.containers import Container, Vertical
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from wrpme import errors
 from wrpme.limits import GRAPH_SECONDS
@@ -24,6 +23,7 @@ from wrpme.tui import node_rows, texts
 from wrpme.tui.bindings import bindings_of
 from wrpme.tui.graph import BYTES_PER_SECOND, RATE, SECONDS, Line, Points, graph, span_until
 from wrpme.tui.keys import TIME
+from wrpme.tui.keys_bar import KeysBar
 from wrpme.tui.lines_view import LinesView, Row
 from wrpme.tui.panes import event_rows
 from wrpme.tui.rows import Rows
@@ -169,7 +169,7 @@ class NodeScreen(Screen[None]):
             with Container(id="told"):
                 for name in TOLD:
                     yield self.panels[name]
-        yield Footer(show_command_palette=False)
+        yield KeysBar()
 
     def on_mount(self) -> None:
         """The first picture; what only the node itself knows is asked for."""
