@@ -1,0 +1,359 @@
+"""Each key of the dashboard, and the mouse: from pane to pane, and what is of use where."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from tests.tui.hands import ROOMY, SMALL, Client, Hive, cells, footer, keyboard, live, typed
+from tests.tui.scenes import id_of
+from tests.tui.screens import at_rest, dashboard_of, with_app
+from wrpme.tui.app import Dashboard
+from wrpme.tui.dialogs import Page
+from wrpme.tui.keys import KEYS, SHELL_KEYS
+from wrpme.tui.lines_view import LinesView
+from wrpme.tui.node_screen import NodeScreen
+from wrpme.tui.palette import THEMES, colour_of
+from wrpme.tui.scene import Mode
+
+ALWAYS = {"open", "filter", "help", "quit", "panes"}
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await at_rest(pilot)
+
+
+def page(app: Dashboard) -> str:
+    assert isinstance(app.screen, Page)
+    return str(app.screen.query_one(Static).render())
+
+
+def opened(app: Dashboard) -> NodeScreen | None:
+    """The screen of a node, if it is one that is shown."""
+    return app.screen if isinstance(app.screen, NodeScreen) else None
+
+
+def at_main(app: Dashboard) -> bool:
+    """Whether nothing is over the dashboard."""
+    return app.screen is app.main
+
+
+# --- where the keyboard is -------------------------------------------------------------------------------------------
+
+
+def test_letters_go_to_the_shell_while_one_types() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        letters = [name for key in KEYS for name in key.keys.split(",") if key.where != "all" and name != "ctrl+q"]
+        assert keyboard(app.main) == "shell"
+        await pilot.press(*(letter for letter in letters if letter != "enter"))
+        await at_rest(pilot)
+        assert typed(app) == "SLFlKPRA +=-0[]{}/:sne?oOzitq" and keyboard(app.main) == "shell"
+        assert at_main(app) and app.timeline.mode is Mode.LIVE and app.is_running
+        await press(pilot, "f1")
+        assert "In the shell" in page(app) and all(what in page(app) for _, what in SHELL_KEYS)
+        await press(pilot, "escape")
+        assert at_main(app) and keyboard(app.main) == "shell"
+
+    with_app(live(local=Hive()), ROOMY, test)
+
+
+@pytest.mark.parametrize("size", [ROOMY, SMALL])
+def test_from_pane_to_pane(size: tuple[int, int]) -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        for key, at in (
+            ("escape", "nodes"), ("e", "events"), ("n", "nodes"), ("s", "shell"), ("escape", "nodes"),
+            ("e", "events"), ("colon", "shell"), ("escape", "nodes"), ("escape", "nodes"), ("escape", "shell"),
+            ("escape", "nodes"), ("e", "events"), ("escape", "shell"), ("escape", "nodes"),
+        ):  # fmt: skip
+            await press(pilot, key)
+            assert keyboard(app.main) == at, key
+            assert app.main.focused is not None and app.main.focused.region.height, "it can be seen"
+            if size == SMALL and at in ("nodes", "events"):
+                assert (app.main.nodes.display, app.main.events.display) == (at == "nodes", at == "events")
+
+    with_app(live(), size, test)
+
+
+def test_escape_goes_back_one_step_at_a_time() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        main = app.main
+        await press(pilot, "escape", "slash", *"5910", "enter", "e", "slash", *"join", "enter", "z")
+        assert main.has_class("-zoomed") and main.nodes.words == "5910" and main.events.words == "join"
+        await press(pilot, "escape")
+        assert not main.has_class("-zoomed") and main.events.words == "join" and keyboard(main) == "events"
+        await press(pilot, "escape")
+        assert main.events.words == "" and main.nodes.words == "5910" and keyboard(main) == "events"
+        await press(pilot, "n", "escape")
+        assert main.nodes.words == "" and keyboard(main) == "nodes" and main.ring._selected is not None
+        await press(pilot, "escape")
+        assert main.ring._selected is None and keyboard(main) == "nodes"
+        await press(pilot, "escape")
+        assert keyboard(main) == "shell"
+
+    with_app(live(), ROOMY, test)
+
+
+@pytest.mark.parametrize("size", [ROOMY, SMALL])
+def test_a_pane_fills_the_screen_and_gives_it_back(size: tuple[int, int]) -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        main = app.main
+        await press(pilot, "escape")
+        for key, pane in (("n", main.nodes), ("e", main.events)):
+            await press(pilot, key)
+            before = main.nodes.region, main.events.region, main.ring.region, main.shell.region
+            await press(pilot, "z")
+            assert pane.region.width == size[0] and pane.region.height >= size[1] - 5
+            assert not main.ring.region.height and not main.shell.region.height
+            await press(pilot, "z")
+            assert before == (main.nodes.region, main.events.region, main.ring.region, main.shell.region)
+        await press(pilot, "z", "n")
+        assert not main.has_class("-zoomed") and main.ring.region.height and keyboard(main) == "nodes"
+        await press(pilot, "z", "s")
+        assert not main.has_class("-zoomed") and keyboard(main) == "shell" and main.shell.region.height
+
+    with_app(live(), size, test)
+
+
+def test_the_filter_takes_every_letter() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await press(pilot, "escape", "slash")
+        assert footer(app) == {"no filter", "help"}
+        await press(pilot, *"sn5911", "f1")
+        assert isinstance(app.screen, Page)
+        await press(pilot, "escape")
+        assert app.main.nodes.words == "sn5911" and keyboard(app.main) == "filter" and app.main.nodes.node is None
+        await press(pilot, "S", "escape")
+        assert keyboard(app.main) == "nodes" and app.main.nodes.words == "" and at_main(app)
+        await press(pilot, "slash", *"5911", "enter", "enter")
+        assert (shown := opened(app)) is not None and shown.node == id_of(2)
+
+    with_app(live(), ROOMY, test)
+
+
+# --- what is of use --------------------------------------------------------------------------------------------------
+
+
+def test_the_foot_names_what_is_of_use_now() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        assert footer(app) == {"earlier", "complete", "interrupt", "panes", "help"}
+        await press(pilot, "escape")
+        assert footer(app) == ALWAYS | {"stop", "leave", "log", "shell", "events", "back"}
+        await press(pilot, "end")
+        assert footer(app) == ALWAYS | {"forget", "log", "shell", "events", "back"}
+        await press(pilot, "e")
+        assert footer(app) == ALWAYS | {"hold", "shell", "nodes", "back"}
+        await press(pilot, "left_square_bracket")
+        past = ALWAYS | {"shell", "back", "forward", "now"}
+        assert footer(app) == past | {"nodes"}
+        await press(pilot, "n")
+        assert footer(app) == past | {"events"}
+        await press(pilot, "s")
+        assert footer(app) == {"earlier", "complete", "interrupt", "panes", "help"}
+        await press(pilot, "escape", "0")
+        assert footer(app) == ALWAYS | {"forget", "log", "shell", "events", "back"}
+
+    with_app(live("degraded"), ROOMY, test)
+
+
+def test_the_foot_of_a_hive_of_this_shell() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await press(pilot, "escape")
+        here = {"kill -9", "pause", "restart", "add"}
+        assert footer(app) == ALWAYS | here | {"stop", "leave", "log", "shell", "events", "back"}
+        await press(pilot, "e")
+        assert not footer(app) & here
+        await press(pilot, "n", "left_square_bracket")
+        assert not footer(app) & here
+
+    with_app(live(local=Hive()), ROOMY, test)
+
+
+def test_a_replay() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        main, timeline = app.main, app.timeline
+        assert keyboard(main) == "nodes" and not main.shell.display
+        assert footer(app) == ALWAYS | {"hold", "faster", "slower", "now", "back", "forward", "events"}
+        timeline.back(3.0)
+        if timeline.playing:
+            timeline.toggle()
+        await press(pilot, "space")
+        assert timeline.playing and "playing 1x" in main.banner.note
+        await press(pilot, "plus", "equals_sign", "minus", "space")
+        assert timeline.speed == 2.0 and not timeline.playing and main.banner.note == "held"
+        await press(pilot, "s", "colon", "escape", "escape")
+        assert keyboard(main) == "nodes", "there is no shell"
+        await press(pilot, "left_curly_bracket", "question_mark")
+        assert "In a replay" in page(app) and "In the shell" not in page(app)
+
+    with_app(dashboard_of("replay", 3), ROOMY, test)
+
+
+# --- windows ---------------------------------------------------------------------------------------------------------
+
+
+def test_help_condition_node_and_log() -> None:
+    client = Client()
+
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await press(pilot, "escape", "question_mark")
+        assert all(key.what in page(app) for key in KEYS if key.where in ("all", "panes", "node", "time"))
+        assert "kill -9" not in page(app)
+        await press(pilot, "question_mark", "f1")
+        assert at_main(app), "F1 is for who types; the footer names ? here"
+        await press(pilot, "i")
+        assert page(app).replace(";\n", "; ") == app.scene.sentence
+        await press(pilot, "escape", "down", "enter")
+        assert (shown := opened(app)) is not None and shown.node == id_of(1)
+        await press(pilot, "escape")
+        assert at_main(app) and keyboard(app.main) == "nodes" and app.main.node is not None
+        assert app.main.node.id == id_of(1)
+        client.asked.clear()
+        await press(pilot, "l")
+        assert (shown := opened(app)) is not None and shown.page == "log"
+        assert "log_of 127.0.0.1:5910" in client.asked
+        await press(pilot, "q")
+        assert at_main(app)
+
+    with_app(live("degraded", client=client), ROOMY, test)
+
+
+@pytest.mark.parametrize("way", [("escape", "q"), ("ctrl+q",), (*"exit", "enter"), ("ctrl+d",)])
+def test_it_is_left(way: tuple[str, ...]) -> None:
+    app = live()
+
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        for key in way:
+            await press(pilot, key)
+        assert app.return_value == 0 and app.return_code == 0
+
+    with_app(app, ROOMY, test)
+
+
+def test_themes_change_the_colours_of_every_pane() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await press(pilot, "escape")
+        main = app.main
+        names = list(THEMES)
+        for name in (*names[1:], names[0]):
+            await press(pilot, "t")
+            theme = THEMES[name]
+            assert app.theme == f"wrpme-{name}"
+            strips = app.screen._compositor.render_strips()
+            inks = {
+                widget: " ".join(
+                    str(part.style)
+                    for strip in strips[widget.region.y : widget.region.bottom]
+                    for part in strip.crop(widget.region.x, widget.region.right)
+                )
+                for widget in (main.banner, main.ring, main.nodes.list, main.events.list, main.shell)
+            }
+            assert all(theme.background in ink or theme.trough in ink for ink in inks.values())
+            assert theme.good in inks[main.banner] and theme.good in inks[main.nodes.list]
+            for colour in range(3):
+                assert colour_of(colour, theme) in inks[main.nodes.list]
+                assert colour_of(colour, theme) in inks[main.ring]
+
+    with_app(live(), ROOMY, test)
+
+
+# --- selection -------------------------------------------------------------------------------------------------------
+
+
+def test_the_cursor_lights_its_node_while_the_table_has_the_keyboard() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        main = app.main
+        assert main.ring._selected is None
+        await press(pilot, "escape", "down")
+        assert main.ring._selected == id_of(1)
+        await press(pilot, "e")
+        assert main.ring._selected is None
+        await press(pilot, "n")
+        assert main.ring._selected == id_of(1)
+        await press(pilot, "o", "o", "O")
+        assert (main.nodes.sorted_by, main.nodes.reverse) == ("SHARE", True) and main.ring._selected == id_of(1)
+        await press(pilot, "escape")
+        assert main.ring._selected is None
+        await press(pilot, "up")
+        assert main.ring._selected is not None, "who moves the cursor wants to see"
+        await press(pilot, "escape", "escape", "escape")
+        assert keyboard(main) == "nodes" and main.ring._selected is not None
+
+    with_app(live(), ROOMY, test)
+
+
+def test_the_mouse_selects_opens_and_scrolls() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        main = app.main
+        await pilot.click("#nodes LinesView", offset=(5, 3))
+        await at_rest(pilot)
+        assert keyboard(main) == "nodes" and main.node is not None and main.ring._selected == main.node.id == id_of(2)
+        mark = next(mark for mark in main.ring._painter.marks if mark.node == 1)
+        await press(pilot, "e")
+        await pilot.click("#ring", offset=(mark.x, mark.y))
+        await at_rest(pilot)
+        assert keyboard(main) == "nodes" and main.ring._selected == main.node.id == id_of(1)
+        await pilot.double_click("#nodes LinesView", offset=(5, 1))
+        await at_rest(pilot)
+        assert (shown := opened(app)) is not None and shown.node == id_of(0)
+        await press(pilot, "escape")
+        await pilot.double_click("#shell Answers", offset=(5, 0))
+        await at_rest(pilot)
+        assert at_main(app), "the shell's answers are no nodes"
+
+    with_app(live(), ROOMY, test)
+
+
+def test_a_click_on_the_ring_shows_the_table_where_there_is_little_room() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        main = app.main
+        await press(pilot, "escape", "e")
+        mark = next(mark for mark in main.ring._painter.marks if mark.node == 2)
+        await pilot.click("#ring", offset=(mark.x, mark.y))
+        await at_rest(pilot)
+        assert keyboard(main) == "nodes" and main.nodes.region.height and main.ring._selected == id_of(2)
+
+    with_app(live(), SMALL, test)
+
+
+def test_many_nodes_scroll_under_their_heading() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        nodes = app.main.nodes.list
+        assert isinstance(nodes, LinesView)
+        head = cells(nodes).splitlines()[0]
+        await press(pilot, "escape", "end")
+        shown = cells(nodes).splitlines()
+        assert shown[0] == head and app.main.node is not None
+        assert app.main.node.address in shown[-1]
+        nodes.scroll_home(animate=False)
+        await at_rest(pilot)
+        app.show_now()
+        await at_rest(pilot)
+        assert nodes.scroll_offset.y == 0, "who scrolls is left alone by what comes"
+
+    with_app(live("stable", 200), ROOMY, test)
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def test_enter_on_an_event_goes_to_its_moment_and_space_holds() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        main = app.main
+        await press(pilot, "escape", "e", "space")
+        assert main.events.held and "held" in str(main.events.border_title)
+        event = main.events.event
+        assert event is not None
+        await press(pilot, "enter")
+        assert app.timeline.mode is Mode.PAST and app.scene.at == app.timeline.live.seen_at(event)
+        assert not main.events.held, "what is shown is what was known then"
+        assert main.has_class("-not-now") and "NOT NOW" in cells(main.banner)
+        await press(pilot, "space")
+        assert not main.events.held
+        await press(pilot, "0")
+        assert app.timeline.mode is Mode.LIVE and not main.has_class("-not-now")
+        assert "NOT NOW" not in cells(main.banner)
+
+    with_app(live("degraded"), ROOMY, test)
