@@ -13,13 +13,17 @@ PRODUCT = sorted((ROOT / "wrpme").rglob("*.py"))
 SOURCES = [*PRODUCT, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "bench").rglob("*.py"))]
 LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
-WORLD = {"asyncio", "socket", "selectors", "time", "random", "secrets", "os", "threading", "logging", "uuid", "uvloop"}
+WORLD = {"asyncio", "socket", "selectors", "time", "random", "secrets", "os", "threading", "logging", "uuid", "uvloop", "textual"}
 PURE = [
     "errors", "limits", "picture", "messages", "codec", "address", "ring", "placement", "draft", "view",
     "consensus", "beacon", "effects",
     "entries", "tally", "ground", "stream", "operations", "copying", "replica", "table", "router", "life", "council",
     "status", "activation", "contents", "spread", "admin", "verify",
     "node", "commands", "happening", "latency", "chronicle", "figures", "topology", "sightings", "backlog",
+    "tui/scene", "tui/facts", "tui/places", "tui/rates", "tui/words", "tui/events", "tui/derive", "tui/model",
+    "tui/history", "tui/timeline", "tui/geometry", "tui/bands", "tui/letters", "tui/labels", "tui/middle",
+    "tui/bigword", "tui/wires", "tui/palette", "tui/painting", "tui/columns", "tui/texts", "tui/keys", "tui/hints",
+    "tui/actions", "tui/graph", "tui/node_rows",
 ]  # fmt: skip
 ELSEWHERE = {
     "limits": "numbers only",
