@@ -187,9 +187,9 @@ class Dashboard(App[int]):
 
     def show_way(self, command: Command) -> None:
         """The ring shows the way of the request that a command made."""
-        if not command.alias or self.client is None:
-            return
         scene = self.scene
+        if not command.alias or self.client is None or scene.mode is not Mode.LIVE:
+            return
         slot = ring.slot_of(ring.hash_of(command.alias))
         arc = next((arc for arc in scene.arcs if arc.first <= slot < arc.end), None)
         if arc is None:

@@ -123,11 +123,12 @@ class MainScreen(Screen[None]):
         if scene.mode is not Mode.LIVE:
             self.events.go_on()
         self.events.show(self.dashboard.timeline.events())
-        self._share_room(len(scene.nodes))
+        self._share_room()
         self._renew_footer(scene)
 
-    def _share_room(self, count: int) -> None:
+    def _share_room(self) -> None:
         """A few nodes leave the rest to the events."""
+        count = len(self.dashboard.scene.nodes)
         lists = self.query_one("#lists").size.height
         both = self._zoomed is None and not self.has_class("-short") and lists > 0
         height = min(count + 2, round(0.6 * lists)) if both else None
@@ -262,6 +263,7 @@ class MainScreen(Screen[None]):
             return
         pane: Widget = self.shell if self.shell.has_focus_line else self._list_pane
         self._zoomed = pane
+        self._share_room()
         self.add_class("-zoomed")
         upper, lists = self.query_one("#upper"), self.query_one("#lists")
         if pane is self.shell:
@@ -280,6 +282,7 @@ class MainScreen(Screen[None]):
             self.remove_class("-zoomed")
             for widget in self.query(".-grown, .-folded, .-hidden"):
                 widget.remove_class("-grown", "-folded", "-hidden")
+            self.call_after_refresh(self._share_room)
 
     @property
     def _list_pane(self) -> ListPane:
