@@ -205,11 +205,13 @@ class Dashboard(App[int]):
         """Which keys lead anywhere from the time that is shown."""
         if action in _THROUGH_TIME and isinstance(self.screen, MainScreen) and self.screen.typing:
             return False
+        return self.of_use(action) and super().check_action(action, parameters)
+
+    def of_use(self, action: str) -> bool:
+        """Whether an action leads anywhere from the time that is shown."""
         if action in ("now", "later", "next_event"):
             return self.timeline.mode is not Mode.LIVE
-        if action == "faster":
-            return self.timeline.mode is Mode.REPLAY
-        return super().check_action(action, parameters)
+        return action != "faster" or self.timeline.mode is Mode.REPLAY
 
     def action_earlier(self) -> None:
         """Into the past."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.actions import parse
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from wrpme.commands import COMMANDS
 from wrpme.tui import keys, texts
@@ -37,16 +38,16 @@ class Everything(Provider):
     def _all(self) -> Iterator[Found]:
         app = cast("Dashboard", self.app)
         main = app.main
+        below = next(screen for screen in reversed(app.screen_stack) if not isinstance(screen, CommandPalette))
         for node in app.scene.nodes:
             what = f"{texts.state_text(node, app.scene.at)}, {texts.percent(node.share)} of the ring"
             yield f"node {node.address}", what, partial(app.open_node, node.id)
         for key in keys.KEYS:
-            name = key.action.split("(")[0]
-            through_time = name.startswith("app.")
-            of_use = app.check_action(name.removeprefix("app."), ()) if through_time else main.of_use(name)
-            if of_use and name not in _NOT_HERE and (through_time or main in app.screen_stack[-2:]):
-                title = key.footer or name.removeprefix("app.").replace("_", " ")
-                yield f"{title} ({key.shown})", key.what, partial(main.run_action, key.action)
+            where, name, parameters = parse(key.action)
+            of_use = app.of_use(name) if where else below is main and main.of_use(name)
+            if of_use and name not in _NOT_HERE:
+                action = getattr(app if where else main, f"action_{name}")
+                yield f"{key.footer or name.replace('_', ' ')} ({key.shown})", key.what, partial(action, *parameters)
         for theme in app.available_themes:
             if theme.startswith("wrpme"):
                 yield f"theme {theme}", "the colours of the dashboard", partial(setattr, app, "theme", theme)
