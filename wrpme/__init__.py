@@ -3,7 +3,8 @@
 The floors, from the ground up; an import points down only, and import-linter keeps it so::
 
     errors, limits      what can go wrong, and how large anything may get
-    picture, messages   the view of the hive; what is said: requests, replies, and what nodes say to each other
+    picture, happening, the view of the hive, and what happens in it; what is said: requests, replies, and what nodes
+    messages            say to each other
     codec               bytes <-> messages
     ring, view,         where an entry lives; the agreed picture of the hive and its changes;
     consensus, beacon   how a change is decided; who is alive
@@ -12,6 +13,7 @@ The floors, from the ground up; an import points down only, and import-linter ke
     operations, replica
     council, node       the voter, and one node whole: events and the time in, effects out
     store               the storage seam, and the store in memory
+    figures, sightings  what nodes tell of themselves, and what a watcher of the hive sees
     daemon/ client/     wrpmed; the client library; nodes on other machines
     bootstrap/
     commands, shell     the words of wrpmesh; wrpmesh in line mode

@@ -71,7 +71,7 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
         state=mine.state.name.lower() if mine else "joining",
         serving=ground.lives,
         version=__version__,
-        uptime_seconds=round(now - life.started, 1),
+        uptime_seconds=round(now - life.started, 3),
         share=sums.slots / SLOTS,
         entries=sums.entries,
         bytes=sums.bytes,

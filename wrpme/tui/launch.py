@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from time import monotonic
+
 from wrpme.client import Client
 from wrpme.local import LocalHive, serve_local
 from wrpme.shell import Options
 from wrpme.tui.app import Dashboard, run
 from wrpme.tui.record import Recorder, open_record
 from wrpme.tui.timeline import Timeline
+
+
+PROGRESS_SECONDS = 0.2
 
 
 async def serve(options: Options) -> int:
@@ -17,14 +24,25 @@ async def serve(options: Options) -> int:
         WrpmeError: there is no such record, the hive does not start, or the dashboard has a defect.
     """
     if options.replay:
-        timeline = Timeline(replay=True)
-        for sighting in open_record(options.replay).sightings:
-            timeline.take(sighting)
-        timeline.finish()
-        return await run(Dashboard(timeline))
+        return await run(Dashboard(await _read(options.replay)))
     if options.hive:
         return await serve_local(options.hive, lambda hive: _on_hive(options, tuple(hive.addresses), hive))
     return await _on_hive(options, options.daemons, None)
+
+
+async def _read(path: str) -> Timeline:
+    """All of a record; how far it is stands on the terminal, as a long one takes its time."""
+    timeline = Timeline(replay=True)
+    shown = monotonic()
+    for number, sighting in enumerate(open_record(path).sightings, 1):
+        timeline.take(sighting)
+        if number % 100 == 0 and monotonic() - shown > PROGRESS_SECONDS:
+            shown = monotonic()
+            sys.stderr.write(f"\r\x1b[Kreading {path}: {number:,} lines")
+            sys.stderr.flush()
+            await asyncio.sleep(0)  # for the signals
+    timeline.finish()
+    return timeline
 
 
 async def _on_hive(options: Options, daemons: tuple[str, ...], local: LocalHive | None) -> int:
