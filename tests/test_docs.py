@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -14,9 +15,23 @@ from wrpme import BlockingClient, Client, errors, ring
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.commands import COMMANDS
 from wrpme.daemon import config
-from wrpme.limits import FRAME_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_REQUESTS_MAX
+from wrpme.limits import (
+    EVENTS_SHOWN_MAX,
+    FRAME_BYTES_MAX,
+    HISTORY_BYTES_MAX,
+    HISTORY_SECONDS_MAX,
+    MIB,
+    PARTIAL_FRAME_SECONDS_MAX,
+    SESSION_REQUESTS_MAX,
+    STALE_SECONDS,
+)
 from wrpme.messages import BULK, Content, Get, Reply, Request
 from wrpme.shell import USAGE
+from wrpme.tui import keys, letters, texts
+from wrpme.tui.actions import COMMANDS as ACTIONS
+from wrpme.tui.columns import COLUMNS
+from wrpme.tui.panes import GRAVITY
+from wrpme.tui.scene import Mood, NodeState
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -95,7 +110,7 @@ def test_options_of_wrpmed() -> None:
 
 def test_options_of_wrpmesh() -> None:
     text = page("wrpmesh.md")
-    documented = options(first_cells(text[: text.index("## Three ways")]))
+    documented = options(first_cells(text[: text.index("## Four ways")]))
     listed = [line.split("  ")[1] for line in USAGE.splitlines() if line.startswith("  -")]
     assert documented == options(listed)
 
@@ -121,7 +136,73 @@ def test_transcripts_use_what_exists(path: Path) -> None:
     for line in re.findall(r"\$ wrpmed(.*)", text):
         assert options([line]) <= daemon, line
     for line in re.findall(r"\$ wrpmesh(.*)", text):
-        assert options([line]) <= {"--daemon", "--timeout", "--hive"}, line
+        assert options([line]) <= {"--daemon", "--timeout", "--hive", "--tui", "--record", "--replay"}, line
+
+
+def rows(text: str) -> list[tuple[str, ...]]:
+    """The cells of each line of the tables, heads left out."""
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    cells = [tuple(cell.strip() for cell in line) for line in lines]
+    return [row for row, after in pairwise([*cells, ("",)]) if not {*row, *after[:1]} & {"---"}]
+
+
+def test_keys_of_the_dashboard() -> None:
+    """All of them, in the words of its help, and no other."""
+    text = page("dashboard.md")
+    for where, title in keys.WHERE.items():
+        existing = [(f"`{key.shown}`", key.what) for key in keys.KEYS if key.where == where]
+        assert rows(section(text, title)) == existing, title
+    assert rows(section(text, "In the shell")) == [(f"`{shown}`", what) for shown, what in keys.SHELL_KEYS]
+
+
+def test_signs_of_the_dashboard() -> None:
+    text = page("dashboard.md")
+    words = [row[0] for row in rows(section(text, "The word in the middle"))]
+    assert words == [f"`{mood.value}`" for mood in Mood]
+    states = [row[0] for row in rows(section(text, "The nodes around the ring"))]
+    assert states == [f"`{texts.GLYPHS[state]}` {texts.WORDS.get(state, state.value)}" for state in NodeState]
+    bands = {letter for row in rows(section(text, "The bands of the ring")) for letter in code([row[1]])}
+    assert bands == letters_of_bands() | {"*"}
+    events = section(text, "Events")
+    assert all(f"`{sign}`" in events for sign, _ in GRAVITY)
+
+
+def letters_of_bands() -> set[str]:
+    """What stands on the ring without colours, beside the characters of nodes."""
+    theory = re.findall(r"^\| (.*?) \|", letters.__doc__ or "", re.MULTILINE)
+    return set(re.findall("``(.)``", " ".join(theory))) - {"*"}
+
+
+def test_columns_and_actions_of_the_dashboard() -> None:
+    text = page("dashboard.md")
+    assert code([row[0] for row in rows(section(text, "The table of nodes"))]) == [column.title for column in COLUMNS]
+    acts = {row[1]: row[0] for row in rows(section(text, "Actions")) if row[1]}
+    shown = {key.action: key.shown for key in keys.KEYS}
+    assert acts == {f"`{command}`": f"`{shown[action]}`" for action, command in ACTIONS.items()}
+    local = code([row[0] for row in rows(section(text, "Actions")) if not row[1]])
+    assert local == [key.shown for key in keys.KEYS if key.where == "local"]
+
+
+def test_limits_of_the_dashboard() -> None:
+    text = " ".join(section(page("dashboard.md"), "Limits").split())
+    for told in (
+        f"old after {STALE_SECONDS:g} s",
+        f"The last {HISTORY_SECONDS_MAX / 60:g} minutes",
+        f"last {EVENTS_SHOWN_MAX:,} events".replace(",", " "),
+        f"at most {HISTORY_BYTES_MAX // MIB} MiB",
+    ):
+        assert told in text, told
+
+
+def test_pictures_are_there_and_need_nothing_else() -> None:
+    """They render anywhere: no font, script or file from elsewhere, and nothing of the machine that took them."""
+    shown = {link for path in PAGES for link in re.findall(r"!\[.+?\]\((.+?)\)", path.read_text("utf-8"))}
+    pictures = sorted(DOCS.glob("*.svg"))
+    assert {Path(link).name for link in shown} == {path.name for path in pictures}
+    for path in pictures:
+        text = path.read_text("utf-8")
+        assert path.stat().st_size < 150_000 and ElementTree.fromstring(text).tag.endswith("svg")
+        assert not re.search(r"@font-face|<script|href|url\(|/home/|/root/|/tmp/|/work/", text), path.name
 
 
 def test_methods_of_the_clients() -> None:
