@@ -1,0 +1,116 @@
+"""The palette: nodes, keys, themes and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from textual.command import CommandList, CommandPalette
+from textual.pilot import Pilot
+
+from tests.tui.hands import ROOMY, Hive, keyboard, live, typed
+from tests.tui.scenes import id_of
+from tests.tui.screens import at_rest, dashboard_of, with_app
+from wrpme.commands import COMMANDS
+from wrpme.tui.app import Dashboard
+from wrpme.tui.node_screen import NodeScreen
+from wrpme.tui.palette import THEMES
+from wrpme.tui.scene import Mode
+from wrpme.tui.search import Everything
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    await pilot.press(*keys)
+    await at_rest(pilot)
+
+
+async def listed(app: Dashboard) -> dict[str, Callable[[], object]]:
+    """All that is offered before anything is typed."""
+    return {hit.text or "": hit.command async for hit in Everything(app.screen).discover()}
+
+
+def opened(app: Dashboard) -> bytes | None:
+    return app.screen.node if isinstance(app.screen, NodeScreen) else None
+
+
+def mode_of(app: Dashboard) -> Mode:
+    return app.timeline.mode
+
+
+async def choose(app: Dashboard, pilot: Pilot[int], words: str) -> None:
+    """Opens the palette, types, and takes the first that is found."""
+    await press(pilot, "ctrl+p")
+    assert isinstance(app.screen, CommandPalette)
+    await pilot.press(*("space" if letter == " " else letter for letter in words))
+    found = app.screen.query_one(CommandList)
+    while not any(words in str(found.get_option_at_index(at).prompt) for at in range(found.option_count)):
+        await pilot.pause()
+    await press(pilot, "enter")
+    if isinstance(app.screen, CommandPalette):
+        await press(pilot, "enter")
+
+
+def test_it_lists_all_that_can_be_done() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        found = await listed(app)
+        assert {f"node {node.address}" for node in app.scene.nodes} <= set(found)
+        assert {spec.syntax for spec in COMMANDS} <= set(found)
+        assert {f"theme wrpme-{name}" for name in THEMES} <= set(found)
+        everywhere = {"help (?)", "filter (/)", "events (e)", "back ([)", "theme (t)", "zoom (z)", "quit (q)"}
+        assert everywhere <= set(found), "from the shell, too"
+        assert not {"stop (S)", "forget (F)", "now (0)", "faster (+)", "kill -9 (K)"} & set(found)
+        await press(pilot, "escape")
+        found = await listed(app)
+        assert {"stop (S)", "leave (L)", "log (l)", "kill -9 (K)", "shell (:)"} <= set(found)
+        assert not {"forget (F)", "nodes (n)"} & set(found)
+        await press(pilot, "left_square_bracket")
+        found = await listed(app)
+        assert {"now (0)", "forward (])"} <= set(found)
+        assert not {"stop (S)", "kill -9 (K)", "faster (+)"} & set(found)
+
+    with_app(live(local=Hive()), ROOMY, test)
+
+
+def test_a_replay_has_no_commands() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        found = set(await listed(app))
+        assert {"faster (+)", "hold (Space)"} <= found
+        assert not found & {spec.syntax for spec in COMMANDS} and "shell (:)" not in found
+
+    with_app(dashboard_of("replay", 3), ROOMY, test)
+
+
+def test_what_is_chosen_is_done() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await choose(app, pilot, "stop_node")
+        assert typed(app) == "stop_node " and keyboard(app.main) == "shell"
+        await choose(app, pilot, "5910")
+        assert opened(app) == id_of(1)
+        found = await listed(app)
+        assert "stop (S)" not in found and "zoom (z)" not in found and "back ([)" in found, "keys of another screen"
+        await choose(app, pilot, "hive_status")
+        assert opened(app) is None, "the line that is typed can be seen"
+        assert typed(app) == "hive_status" and keyboard(app.main) == "shell"
+
+    with_app(live(), ROOMY, test)
+
+
+@pytest.mark.parametrize("start", [(), ("escape",)])
+def test_keys_by_their_words(start: tuple[str, ...]) -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        for key in start:
+            await press(pilot, key)
+        await choose(app, pilot, "theme wrpme-light")
+        assert app.theme == "wrpme-light"
+        found = await listed(app)
+        found["back ([)"]()
+        assert mode_of(app) is Mode.PAST
+        (await listed(app))["now (0)"]()
+        assert mode_of(app) is Mode.LIVE
+        (await listed(app))["sort (o)"]()
+        assert app.main.nodes.sorted_by == "STATE"
+        (await listed(app))["events (e)"]()
+        await at_rest(pilot)
+        assert keyboard(app.main) == "events"
+
+    with_app(live(), ROOMY, test)
