@@ -35,11 +35,11 @@ def summary(scene: Scene, note: str, width: int) -> str:
     some = "at least " if scene.partial else ""
     parts = [
         note,
-        f"{up} of {len(scene.nodes)} nodes up" if up < len(scene.nodes) else f"{up} nodes",
+        f"{up} of {len(scene.nodes)} nodes up" if up < len(scene.nodes) else texts.counted(up, "node", "nodes"),
         f"epoch {scene.epoch}" + (f" gen {scene.generation}" if scene.generation > 1 else ""),
     ]
     if scene.entries is not None:
-        parts.append(f"{some}{texts.count_text(scene.entries)} entries")
+        parts.append(some + texts.counted(scene.entries, "entry", "entries"))
     if scene.operations_per_second is not None:
         parts.append(f"{some}{texts.rate_text(scene.operations_per_second)} op/s")
     shown = ""

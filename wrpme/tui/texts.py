@@ -43,6 +43,11 @@ def count_text(number: float | None) -> str:
     return f"{number / 1000:.1f}T"
 
 
+def counted(number: float, one: str, many: str) -> str:
+    """So many of something."""
+    return f"{count_text(number)} {one if number == 1 else many}"
+
+
 def rate_text(rate: float | None) -> str:
     """Operations per second."""
     return count_text(rate) if rate is None or rate >= 10 or rate == 0 else f"{rate:.1f}"
