@@ -131,7 +131,7 @@ class NodeScreen(Screen[None]):
     NodeScreen.-large #now { height: 38%; min-height: 20; }
     NodeScreen #graphs { padding: 0; }
     NodeScreen #graphs Rows { height: 1fr; }
-    NodeScreen.-not-now { border: tall $warning; }
+    NodeScreen.-not-now #head, NodeScreen.-not-now KeysBar { background: $warning 35%; }
     """
 
     def __init__(self, node: NodeId, source: Source, page: str = "") -> None:
