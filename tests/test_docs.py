@@ -31,6 +31,7 @@ from wrpme.tui import keys, letters, texts
 from wrpme.tui.actions import COMMANDS as ACTIONS
 from wrpme.tui.columns import COLUMNS
 from wrpme.tui.panes import GRAVITY
+from wrpme.tui.plain import ascii_of
 from wrpme.tui.scene import Mood, NodeState
 
 ROOT = Path(__file__).parent.parent
@@ -161,6 +162,8 @@ def test_signs_of_the_dashboard() -> None:
     assert words == [f"`{mood.value}`" for mood in Mood]
     states = [row[0] for row in rows(section(text, "The nodes around the ring"))]
     assert states == [f"`{texts.GLYPHS[state]}` {texts.WORDS.get(state, state.value)}" for state in NodeState]
+    plain = section(text, "Terminals").replace("\n ", "")
+    assert all(f"`{ascii_of(texts.GLYPHS[state])}`" in plain for state in NodeState)
     bands = {letter for row in rows(section(text, "The bands of the ring")) for letter in code([row[1]])}
     assert bands == letters_of_bands() | {"*"}
     events = section(text, "Events")
