@@ -229,7 +229,7 @@ def at_risk_texts(status: HiveStatus) -> list[str]:
     down = [node.member for node in status.nodes if node.member.state is State.DOWN]
     grace = max((found.grace_seconds for found in figures), default=0.0)
     verb = "has" if entries == 1 else "have"
-    told = [f"{_entries(entries)} {verb} fewer copies than wanted"]
+    told = [f"{_entries(entries)} {verb} fewer copies than wanted"] if entries else []
     last = {holder for arc in status.view.arcs for holder in arc.holders}
     if down and 3 * len(down) <= len(status.nodes) and not last.intersection(one.id for one in down):
         one = "it returns" if len(down) == 1 else "they return"

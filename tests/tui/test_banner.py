@@ -59,7 +59,7 @@ def test_the_figures_fit_whole_or_not_at_all() -> None:
 def test_what_is_not_whole_or_not_up_is_said() -> None:
     down = scene(3, nodes=(node(1), node(2), node(3, state=NodeState.DOWN)), partial=True, generation=2)
     text = summary(down, "", 200)
-    assert "2 of 3 nodes up" in text and "at least 1.23k entries" in text and "epoch 7 gen 2" in text
+    assert "2 of 3 nodes up" in text and "about 1.23k entries" in text and "epoch 7 gen 2" in text
     unknown = summary(scene(3, entries=None, operations_per_second=None), "", 200)
     assert "entries" not in unknown and "op/s" not in unknown
     assert summary(Scene(Mode.LIVE, 0.0, Mood.CONNECTING, ""), "recording", 50) == "recording"

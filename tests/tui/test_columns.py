@@ -101,3 +101,10 @@ def test_voters_and_the_senior_are_marked() -> None:
     shown = replace(scene(3), nodes=nodes)
     lines = [text(row) for row in columns.rows(columns.fit(shown, 120), range(3), shown)]
     assert [line[1] for line in lines] == ["*", "+", " "]
+
+
+def test_without_colours_each_node_has_its_character_on_the_ring_beside_its_name() -> None:
+    shown = replace(scene(2), nodes=(node(1), node(2, key="")))
+    layout = columns.fit(shown, 120, keys=True)
+    first, second = (text(row) for row in columns.rows(layout, (0, 1), shown))
+    assert "1 192.168.1.1:5909" in first and "# 192.168.1.2:5909" in second

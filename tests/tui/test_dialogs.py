@@ -47,6 +47,13 @@ def test_answers() -> None:
                 await press(pilot, "enter", "enter")
                 assert app.answers == [answer] and app.screen is below
                 app.answers.clear()
+            app.ask("yes")
+            await press(pilot)
+            app.screen.set_focus(None)
+            await press(pilot, "y")
+            assert app.answers == [], "a letter is no word"
+            await press(pilot, "n")
+            assert app.answers == [False]
 
     asyncio.run(go())
 

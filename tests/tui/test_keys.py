@@ -21,9 +21,15 @@ def test_every_key_has_an_action_and_a_place() -> None:
 
 
 def test_help_names_what_is_of_use() -> None:
-    live, local, replay = help_text(False, False), help_text(True, False), help_text(False, True)
+    live, local, replay = help_text(False, False, False), help_text(True, False, False), help_text(False, True, False)
     assert "kill -9" in local and "kill -9" not in live
     assert "In a replay" in replay and "In a replay" not in live
     assert "In the shell" in live and "In the shell" not in replay
     for entry in KEYS:
-        assert entry.what in help_text(True, False) + replay
+        assert entry.what in help_text(True, False, False) + replay
+
+
+def test_the_signs_are_those_of_the_terminal() -> None:
+    assert "red hatch" in help_text(False, False, False) and "!    no live node" in help_text(False, False, True)
+    for local in (False, True):
+        assert max(map(len, help_text(local, False, True).split("\n"))) <= 100, "it fits into the window"

@@ -308,7 +308,7 @@ def test_the_filter_of_events() -> None:
         app.events.open_filter()
         await rest(pilot)
         await pilot.press(*"dead")
-        assert len(app.said) == 1 and str(app.events.border_title) == "EVENTS 2 /dead"
+        assert len(app.said) == 1 and str(app.events.border_title) == "EVENTS 1 of 2 /dead"
         app.events.show((event(1), one, event(3), event(4, "dead too")))
         assert len(app.said) == 2 and app.events.event == event(4, "dead too")
         await pilot.press(*"xyz")

@@ -150,6 +150,15 @@ async def test_the_timer_runs_only_while_something_moves_and_is_seen() -> None:
 
 
 @in_loop
+async def test_nothing_runs_where_the_operator_wants_no_animations() -> None:
+    app = RingApp()
+    async with app.run_test(size=SIZE):
+        app.animation_level = "none"  # what TEXTUAL_ANIMATIONS=none makes of it
+        app.ring.show(JOINING)
+        assert not app.ring.moving
+
+
+@in_loop
 async def test_under_another_screen_it_stands_still() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:

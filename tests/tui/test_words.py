@@ -55,7 +55,7 @@ def test_of_many_some_are_named() -> None:
 def test_who_is_not_reached_is_named_with_the_reason() -> None:
     assert words.connecting([]) == "no node has told anything yet"
     several = words.connecting([("a", "connection refused"), ("b", "timed out"), ("c", "connection refused")])
-    assert "(a, c: connection refused, b: timed out)" in several
+    assert "(a, c: connection refused; b: timed out)" in several
 
 
 def test_disconnected_says_since_when() -> None:

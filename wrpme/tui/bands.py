@@ -18,7 +18,7 @@ from msgspec import Struct
 from wrpme.limits import SLOTS
 from wrpme.tui.geometry import LEVELS, Geometry, arcs_of, rescued
 from wrpme.tui.palette import Theme, colour_of, grey_of, mixed, number_of
-from wrpme.tui.scene import ArcShown, Incoming, Scene
+from wrpme.tui.scene import ArcShown, Incoming, NodeShown, NodeState, Scene
 
 DIMMED = 0.25
 """Opacity of what is not selected."""
@@ -119,7 +119,7 @@ class Paint:
         self._bad = number_of(theme.bad)
         self._greyed = greyed
         self._selected = selected
-        self._nodes = [number_of(colour_of(node.colour, theme)) for node in scene.nodes]
+        self._nodes = [self._colour_of(node, theme) for node in scene.nodes]
         self._under: dict[int, int] = {}
         self._palettes: dict[tuple[Look, int, bool], tuple[int, int]] = {}
         self.colours = [self._background] * (len(geometry.xs) + 1)
@@ -157,6 +157,11 @@ class Paint:
         for pixel in range(first, end):
             colour, level = palettes[steps[pixel]][0], coverage[pixel]
             colours[pixel] = colour if level == LEVELS else mixed(colours[pixel], colour, level / LEVELS)
+
+    def _colour_of(self, node: NodeShown, theme: Theme) -> int:
+        """Grey for one that does not answer: nobody here knows whether it serves what the view says."""
+        colour = number_of(colour_of(node.colour, theme))
+        return mixed(self._background, grey_of(colour), GREYED) if node.state is NodeState.SILENT else colour
 
     def _palette(self, arc: ArcShown, fill: Fill) -> tuple[int, int]:
         """The colour of most of a band's pixels of an arc, and that of the others."""

@@ -32,7 +32,7 @@ def summary(scene: Scene, note: str, width: int) -> str:
     if not scene.nodes:
         return note[:width]
     up = sum(node.state is not NodeState.DOWN for node in scene.nodes)
-    some = "at least " if scene.partial else ""
+    some = "about " if scene.partial else ""
     parts = [
         note,
         f"{up} of {len(scene.nodes)} nodes up" if up < len(scene.nodes) else texts.counted(up, "node", "nodes"),

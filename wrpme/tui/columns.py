@@ -86,18 +86,20 @@ def _lease(node: NodeShown) -> str:
 
 
 class Layout(Struct, frozen=True):
-    """The columns that are shown, with their widths; ``name`` says whether nodes stand by their short names."""
+    """The columns that are shown, with their widths; ``short``: nodes stand by their short names, ``keys``: with the
+    character that they have on a ring without colours."""
 
     columns: tuple[tuple[Column, int], ...]
     short: bool
+    keys: bool
 
 
-def fit(scene: Scene, width: int) -> Layout:
+def fit(scene: Scene, width: int, keys: bool = False) -> Layout:
     """The most important columns that fit into ``width`` cells, in their order. COPYING only while something is."""
     full = max((len(node.address) for node in scene.nodes), default=8)
     brief = max((len(node.name) for node in scene.nodes), default=4)
     short = width < full + 34
-    first = max(4, brief if short else full)
+    first = max(4, brief if short else full) + (2 if keys else 0)
     chosen: list[Column] = []
     left = width - (first + 4)
     for column in sorted(COLUMNS[1:], key=lambda column: column.rank):
@@ -111,7 +113,7 @@ def fit(scene: Scene, width: int) -> Layout:
         chosen.append(column)
     ordered = [column for column in COLUMNS[1:] if column in chosen]
     spread = [(column, column.width) for column in ordered]
-    return Layout(((COLUMNS[0], first + 3), *spread), short)
+    return Layout(((COLUMNS[0], first + 3), *spread), short, keys)
 
 
 def ordered(scene: Scene, by: str, reverse: bool, words: str = "") -> list[int]:
@@ -158,6 +160,8 @@ def row(layout: Layout, index: int, scene: Scene) -> Row:
         if column.title == "NODE":
             mark = "*" if node.senior else "+" if node.voter else " "
             name = node.name if layout.short else node.address
+            if layout.keys:
+                name = f"{node.key or '#'} {name}"
             parts.append((f"{texts.GLYPHS[node.state]}{mark}", texts.ROLES[node.state]))
             parts.append((f"{name[: width - 2]:<{width - 2}} ", f"node{node.colour}"))
             continue

@@ -132,7 +132,7 @@ class CommandInput(Input):
     """The line being typed: Tab completes, up and down walk through the history."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "history(-1)", "earlier", key_display="↑"),
+        Binding("up", "history(-1)", "history", key_display="↑"),
         Binding("down", "history(1)", "later", show=False),
         Binding("tab", "complete", "complete", key_display="Tab"),
         Binding("ctrl+c", "interrupt", "interrupt", key_display="Ctrl+C"),

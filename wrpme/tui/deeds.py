@@ -95,6 +95,8 @@ class Deeds:
         """Whatever goes wrong is one sentence on the screen."""
         try:
             await work
+        except errors.UsageError as error:
+            self._app.notify(error.sentence, severity="warning", markup=False)
         except errors.WrpmeError as error:
             self._app.notify(str(error), severity="error", timeout=15, markup=False)
         except Exception as error:

@@ -79,7 +79,7 @@ def scene(facts: Facts, places: Places | None, now: float, mode: Mode = Mode.LIV
         silent_since=since,
         entries=sum(entries) if entries else None,
         operations_per_second=sum(rates) if rates else None,
-        partial=any(not one.fresh and _counts(one, places) for one in seen),
+        partial=any(_counts(one, places) and not (one.fresh and _agrees(one, places)) for one in seen),
         nodes=nodes,
         arcs=moving.arcs,
         moves=moving.moves,
@@ -256,6 +256,11 @@ def _mood(
         if found and (since is not None or state is not NodeState.DOWN):
             parts.append(words.unwell(state, [node.address for node in found], since, now))
     return Mood(condition.word.upper()), "; ".join(parts)
+
+
+def _agrees(one: _Seen, places: Places) -> bool:
+    """Whether it counts by this view: while owners change, an arc is counted by two of them, or by none."""
+    return one.figures is not None and one.figures.epoch == places.view.epoch
 
 
 def _status(view: View, told: list[tuple[Member, Figures | None]]) -> HiveStatus:

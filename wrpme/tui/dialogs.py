@@ -62,7 +62,7 @@ class Page(ModalScreen[None]):
     Page { align: center middle; background: $background 60%; }
     Page > VerticalScroll { width: 96; max-width: 96%; height: auto; max-height: 96%; padding: 1 2;
         border: round $primary; background: $surface; scrollbar-size-vertical: 1; }
-    Page Static { width: auto; min-width: 100%; }
+    Page Static { width: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,enter,f1", "close", "close"),

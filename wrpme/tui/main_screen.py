@@ -52,6 +52,9 @@ class MainScreen(Screen[None]):
     MainScreen.-tall #shell { height: 12; }
     MainScreen.-huge #shell { height: 16; }
     MainScreen.-replay #shell { display: none; }
+    MainScreen ToastRack { margin-bottom: 8; }
+    MainScreen.-tall ToastRack { margin-bottom: 13; }
+    MainScreen.-huge ToastRack { margin-bottom: 17; }
     MainScreen.-short #events { display: none; }
     MainScreen.-short.-events #events { display: block; }
     MainScreen.-short.-events #nodes { display: none; }
@@ -105,7 +108,7 @@ class MainScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """The keyboard goes to the shell, where there is one."""
-        self.ring.plain = self.dashboard.plain
+        self.ring.plain = self.nodes.plain = self.dashboard.plain
         if self.dashboard.client is not None:
             self.shell.focus_line()
         else:
@@ -305,7 +308,7 @@ class MainScreen(Screen[None]):
     def action_help(self) -> None:
         """All keys."""
         local, replay = self.dashboard.local is not None, self.dashboard.client is None
-        self.app.push_screen(Page("KEYS AND SIGNS", keys.help_text(local, replay)))
+        self.app.push_screen(Page("KEYS AND SIGNS", keys.help_text(local, replay, self.dashboard.plain)))
 
     def action_keys(self) -> None:
         """The same while typing."""

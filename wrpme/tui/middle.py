@@ -90,16 +90,16 @@ def lines_of(scene: Scene, theme: Theme) -> list[Line]:
     lines += [Line(text, theme.foreground, False, 3 + place) for place, text in enumerate(as_of(scene))]
     if scene.mood is Mood.CONNECTING:
         return lines
-    least, more = ("at least ", "+") if scene.partial else ("", "")
+    about, some = ("about ", "~") if scene.partial else ("", "")
     nodes = nodes_text(scene)
     lines.append(Line(nodes, theme.foreground, False, 5, nodes.replace(" nodes up", " up")))
     if scene.entries is not None:
-        entries = "1 entry" if scene.entries == 1 else f"{scene.entries:,} entries".replace(",", " ")
-        short = f"{texts.count_text(scene.entries)}{more} entries"
-        lines.append(Line(least + entries, theme.foreground, False, 7, short))
+        entries = "1 entry" if scene.entries == 1 else f"{scene.entries:,} entries"
+        short = f"{some}{texts.count_text(scene.entries)} entries"
+        lines.append(Line(about + entries, theme.foreground, False, 7, short))
     if scene.operations_per_second is not None:
         rate = texts.rate_text(scene.operations_per_second)
-        lines.append(Line(f"{least}{rate} ops/s", theme.foreground, False, 6, f"{rate}{more} ops/s"))
+        lines.append(Line(f"{about}{rate} op/s", theme.foreground, False, 6, f"{some}{rate} op/s"))
     lines.append(Line(f"epoch {scene.epoch}", theme.dim, False, 8))
     if scene.hive:
         lines.append(Line(f"hive {scene.hive[:HIVE_CHARACTERS]}", theme.dim, False, 9))

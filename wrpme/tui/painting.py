@@ -23,7 +23,7 @@ from wrpme.tui.letters import Letters
 from wrpme.tui.middle import Placed, arranged, lines_of
 from wrpme.tui.palette import DARK, Theme, colour_of, mixed, number_of, text_of
 from wrpme.tui.plain import ascii_of
-from wrpme.tui.scene import Mode, Mood, Scene, Way
+from wrpme.tui.scene import Mode, Mood, NodeState, Scene, Way
 
 LOW_ROWS = 11
 """With fewer, the last one is kept for the word."""
@@ -77,7 +77,7 @@ class Painter:
         if self._news("size", (width, height, geometry)):
             self._resize(geometry, width, height)
         greyed = scene.mood in (Mood.DISCONNECTED, Mood.CONNECTING)
-        colours = tuple(node.colour for node in scene.nodes)
+        colours = tuple((node.colour, node.state is NodeState.SILENT) for node in scene.nodes)
         if self._news("bands", (scene.arcs, colours, chosen, greyed, way)) and geometry is not None:
             self._keys.pop("moving", None)
             self._dirty.update(range(height))

@@ -117,6 +117,8 @@ class NodesPane(ListPane):
         self._scene: Scene | None = None
         self._order: list[int] = []
         self._fitted: columns.Layout | None = None
+        self.plain = False
+        """Whether the ring is drawn with letters, so that these must stand beside the names."""
         self.list.empty = "no node is known yet"
 
     @property
@@ -136,7 +138,7 @@ class NodesPane(ListPane):
         kept = self.node
         self._scene = scene
         self._order = columns.ordered(scene, self.sorted_by, self.reverse, self.words)
-        self._fitted = columns.fit(scene, max(20, self.list.columns))
+        self._fitted = columns.fit(scene, max(20, self.list.columns), self.plain)
         cursor = None
         if kept is not None:
             cursor = next((at for at, index in enumerate(self._order) if scene.nodes[index].id == kept.id), None)
@@ -196,7 +198,7 @@ def event_rows(event: EventShown, width: int) -> list[Row]:
     sign, role = GRAVITY[event.gravity]
     text = event.sentence
     about = event.node or event.teller
-    if about and about not in text and event.kind != "condition":
+    if about and about not in text and event.kind not in ("condition", "view"):
         text = f"{about}: {text}"
     if event.seconds >= 0.05 and " s" not in text:
         took = texts.took_text(event.seconds).replace(" ", NO_BREAK)
@@ -221,6 +223,7 @@ class EventsPane(ListPane):
         self._first: EventShown | None = None
         self._last: EventShown | None = None
         self._of_row: list[EventShown] = []
+        self._matched = 0
         self._width = 0
         self.list.empty = "nothing has happened yet"
 
@@ -251,7 +254,7 @@ class EventsPane(ListPane):
             self.title(f"held, {max(0, len(events) - len(self._held))} more since; Space goes on")
         else:
             self._draw(events)
-            self.title(str(len(events)))
+            self.title(f"{self._matched} of {len(events)}" if self.words else f"{len(events)}")
 
     def _draw(self, events: Sequence[EventShown]) -> None:
         grown = (
@@ -264,13 +267,14 @@ class EventsPane(ListPane):
             return
         follows = self.list.cursor >= len(self._of_row) - 1
         if not grown:
-            self._of_row, self._taken, self._width = [], 0, self.list.columns
+            self._of_row, self._taken, self._matched, self._width = [], 0, 0, self.list.columns
         rows: list[Row] = []
         for event in events[self._taken :]:
             if matches(event, self.words):
                 lines = event_rows(event, self._width)
                 rows += lines
                 self._of_row += [event] * len(lines)
+                self._matched += 1
         self._taken = len(events)
         self._first, self._last = (events[0], events[-1]) if events else (None, None)
         if grown:

@@ -151,6 +151,7 @@ class RingWidget(Widget):
     # --- what moves ----------------------------------------------------------------------------------------------
 
     def _move(self, moving: bool) -> None:
+        moving = moving and self.app.animation_level != "none"  # TEXTUAL_ANIMATIONS
         if moving and self._frame_timer is None:
             self._frame_timer = self.set_interval(RING_FRAME_SECONDS, self.step)
         elif not moving and self._frame_timer is not None:

@@ -61,7 +61,7 @@ def _lost(reasons: Iterable[tuple[str, str]]) -> str:
     alike: dict[str, list[str]] = {}
     for address, reason in reasons:
         alike.setdefault(reason, []).append(address)
-    return ", ".join(f"{listed(addresses)}: {reason}" for reason, addresses in list(alike.items())[:NAMES_MAX])
+    return "; ".join(f"{listed(addresses)}: {reason}" for reason, addresses in list(alike.items())[:NAMES_MAX])
 
 
 def connecting(reasons: Sequence[tuple[str, str]]) -> str:
