@@ -13,7 +13,10 @@ PRODUCT = sorted((ROOT / "wrpme").rglob("*.py"))
 SOURCES = [*PRODUCT, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "bench").rglob("*.py"))]
 LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
-WORLD = {"asyncio", "socket", "selectors", "time", "random", "secrets", "os", "threading", "logging", "uuid", "uvloop", "textual"}
+WORLD = {
+    "asyncio", "socket", "selectors", "time", "random", "secrets", "os", "threading", "logging", "uuid", "uvloop",
+    "textual",
+}  # fmt: skip
 PURE = [
     "errors", "limits", "picture", "messages", "codec", "address", "ring", "placement", "draft", "view",
     "consensus", "beacon", "effects",

@@ -26,7 +26,7 @@ def test_a_terminal_that_takes_nothing_holds_nobody_up() -> None:
     stalled.write("c")
     assert stalled.behind, "what was left out is known"
     stalled.close()
-    waiting = stalled._writer_thread._queue  # type: ignore[union-attr]
+    waiting = stalled._writer_thread._queue
     assert [waiting.get_nowait(), waiting.get_nowait()] == ["a", "b"]
     assert stalled.takes_again
 
