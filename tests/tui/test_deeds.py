@@ -53,7 +53,7 @@ def test_forget_tells_the_price_and_takes_the_word_alone() -> None:
     client = Client()
 
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
-        await press(pilot, "escape", "end")
+        await press(pilot, "escape", "home")
         for answer in (("escape",), ("y", "enter"), ("enter",), (*"no", "enter")):
             await press(pilot, "F")
             assert f"{DOWN} is the last holder of 25.0 % of the ring, about 1,234 entries" in asked(app)
@@ -94,7 +94,7 @@ def test_a_price_that_can_not_be_had_is_a_sentence_and_no_question() -> None:
     client.error = REFUSED
 
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
-        await press(pilot, "escape", "end", "F")
+        await press(pilot, "escape", "home", "F")
         assert app.screen is app.main and notes(app) == [str(REFUSED)]
 
     with_app(live("degraded", client=client), ROOMY, test)
@@ -109,7 +109,7 @@ def test_what_makes_no_sense_is_refused_in_words() -> None:
         app.deeds.ask("stop", nodes[2], app.scene)
         await at_rest(pilot)
         assert ["only a node that is down" in notes(app)[0], f"{DOWN} is down" in notes(app)[1]] == [True, True]
-        await press(pilot, "escape", "F", "end", "S", "L")
+        await press(pilot, "escape", "S", "L", "end", "F")
         assert app.screen is app.main and len(notes(app)) == 2 and client.asked == [], "the keys are off there"
 
     with_app(live("degraded", client=client), ROOMY, test)

@@ -50,7 +50,7 @@ def test_letters_go_to_the_shell_while_one_types() -> None:
         assert keyboard(app.main) == "shell"
         await pilot.press(*(letter for letter in letters if letter != "enter"))
         await at_rest(pilot)
-        assert typed(app) == "SLFlKPRA +=-0[]{}/:sne?oOzitq" and keyboard(app.main) == "shell"
+        assert typed(app) == "SLFlKPRA +=-0[]{}?q/:sneoOzit" and keyboard(app.main) == "shell"
         assert at_main(app) and app.timeline.mode is Mode.LIVE and app.is_running
         await press(pilot, "f1")
         assert "In the shell" in page(app) and all(what in page(app) for _, what in SHELL_KEYS)
@@ -138,22 +138,22 @@ def test_the_filter_takes_every_letter() -> None:
 
 def test_the_foot_names_what_is_of_use_now() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
-        assert footer(app) == {"earlier", "complete", "interrupt", "panes", "help"}
+        assert footer(app) == {"history", "complete", "interrupt", "panes", "help"}
         await press(pilot, "escape")
-        assert footer(app) == ALWAYS | {"stop", "leave", "log", "shell", "events", "back"}
+        assert footer(app) == ALWAYS | {"forget", "log", "shell", "events", "earlier"}, "who is down comes first"
         await press(pilot, "end")
-        assert footer(app) == ALWAYS | {"forget", "log", "shell", "events", "back"}
+        assert footer(app) == ALWAYS | {"stop", "leave", "log", "shell", "events", "earlier"}
         await press(pilot, "e")
-        assert footer(app) == ALWAYS | {"hold", "shell", "nodes", "back"}
+        assert footer(app) == ALWAYS | {"hold/go", "shell", "nodes", "earlier"}
         await press(pilot, "left_square_bracket")
-        past = ALWAYS | {"shell", "back", "forward", "now"}
+        past = ALWAYS | {"shell", "earlier", "later", "now"}
         assert footer(app) == past | {"nodes"}
         await press(pilot, "n")
         assert footer(app) == past | {"events"}
         await press(pilot, "s")
-        assert footer(app) == {"earlier", "complete", "interrupt", "panes", "help"}
+        assert footer(app) == {"history", "complete", "interrupt", "panes", "help"}
         await press(pilot, "escape", "0")
-        assert footer(app) == ALWAYS | {"forget", "log", "shell", "events", "back"}
+        assert footer(app) == ALWAYS | {"stop", "leave", "log", "shell", "events", "earlier"}
 
     with_app(live("degraded"), ROOMY, test)
 
@@ -162,7 +162,7 @@ def test_the_foot_of_a_hive_of_this_shell() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         await press(pilot, "escape")
         here = {"kill -9", "pause", "restart", "add"}
-        assert footer(app) == ALWAYS | here | {"stop", "leave", "log", "shell", "events", "back"}
+        assert footer(app) == ALWAYS | here | {"stop", "leave", "log", "shell", "events", "earlier"}
         await press(pilot, "e")
         assert not footer(app) & here
         await press(pilot, "n", "left_square_bracket")
@@ -175,7 +175,7 @@ def test_a_replay() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         main, timeline = app.main, app.timeline
         assert keyboard(main) == "nodes" and not main.shell.display
-        assert footer(app) == ALWAYS | {"hold", "faster", "slower", "now", "back", "forward", "events"}
+        assert footer(app) == ALWAYS | {"hold/go", "faster", "slower", "now", "earlier", "later", "events"}
         timeline.back(3.0)
         if timeline.playing:
             timeline.toggle()
@@ -205,7 +205,7 @@ def test_help_condition_node_and_log() -> None:
         assert at_main(app), "F1 is for who types; the footer names ? here"
         await press(pilot, "i")
         assert page(app).replace(";\n", "; ") == app.scene.sentence
-        await press(pilot, "escape", "down", "enter")
+        await press(pilot, "escape", "end", "enter")
         assert (shown := opened(app)) is not None and shown.node == id_of(1)
         await press(pilot, "escape")
         assert at_main(app) and keyboard(app.main) == "nodes" and app.main.node is not None
@@ -272,7 +272,7 @@ def test_the_cursor_lights_its_node_while_the_table_has_the_keyboard() -> None:
         assert main.ring._selected is None
         await press(pilot, "n")
         assert main.ring._selected == id_of(1)
-        await press(pilot, "o", "o", "O")
+        await press(pilot, "o", "O")
         assert (main.nodes.sorted_by, main.nodes.reverse) == ("SHARE", True) and main.ring._selected == id_of(1)
         await press(pilot, "escape")
         assert main.ring._selected is None

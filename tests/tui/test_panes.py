@@ -118,6 +118,8 @@ def test_sorting_by_keys_turns_and_goes_through_what_is_shown() -> None:
         app.nodes.show(scene(12))
         assert app.addresses == list(range(1, 13)), "as numbers, not as text"
         app.nodes.sort("NODE")
+        assert app.addresses == list(range(1, 13))
+        app.nodes.sort("NODE")
         assert app.addresses == list(range(12, 0, -1))
         app.nodes.sort("NODE")
         shown = [column.title for column, _ in columns.fit(scene(12), app.nodes.list.size.width).columns]

@@ -56,7 +56,7 @@ def test_it_lists_all_that_can_be_done() -> None:
         assert {f"node {node.address}" for node in app.scene.nodes} <= set(found)
         assert {spec.syntax for spec in COMMANDS} <= set(found)
         assert {f"theme wrpme-{name}" for name in THEMES} <= set(found)
-        everywhere = {"help (?)", "filter (/)", "events (e)", "back ([)", "theme (t)", "zoom (z)", "quit (q)"}
+        everywhere = {"help (?)", "filter (/)", "events (e)", "earlier ([)", "theme (t)", "zoom (z)", "quit (q)"}
         assert everywhere <= set(found), "from the shell, too"
         assert not {"stop (S)", "forget (F)", "now (0)", "faster (+)", "kill -9 (K)"} & set(found)
         await press(pilot, "escape")
@@ -65,7 +65,7 @@ def test_it_lists_all_that_can_be_done() -> None:
         assert not {"forget (F)", "nodes (n)"} & set(found)
         await press(pilot, "left_square_bracket")
         found = await listed(app)
-        assert {"now (0)", "forward (])"} <= set(found)
+        assert {"now (0)", "later (])"} <= set(found)
         assert not {"stop (S)", "kill -9 (K)", "faster (+)"} & set(found)
 
     with_app(live(local=Hive()), ROOMY, test)
@@ -74,7 +74,7 @@ def test_it_lists_all_that_can_be_done() -> None:
 def test_a_replay_has_no_commands() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         found = set(await listed(app))
-        assert {"faster (+)", "hold (Space)"} <= found
+        assert {"faster (+)", "hold/go (Space)"} <= found
         assert not found & {spec.syntax for spec in COMMANDS} and "shell (:)" not in found
 
     with_app(dashboard_of("replay", 3), ROOMY, test)
@@ -87,7 +87,7 @@ def test_what_is_chosen_is_done() -> None:
         await choose(app, pilot, "5910")
         assert opened(app) == id_of(1)
         found = await listed(app)
-        assert "stop (S)" not in found and "zoom (z)" not in found and "back ([)" in found, "keys of another screen"
+        assert "stop (S)" not in found and "zoom (z)" not in found and "earlier ([)" in found, "keys of another screen"
         await choose(app, pilot, "hive_status")
         assert opened(app) is None, "the line that is typed can be seen"
         assert typed(app) == "hive_status" and keyboard(app.main) == "shell"
@@ -103,12 +103,12 @@ def test_keys_by_their_words(start: tuple[str, ...]) -> None:
         await choose(app, pilot, "theme wrpme-light")
         assert app.theme == "wrpme-light"
         found = await listed(app)
-        found["back ([)"]()
+        found["earlier ([)"]()
         assert mode_of(app) is Mode.PAST
         (await listed(app))["now (0)"]()
         assert mode_of(app) is Mode.LIVE
         (await listed(app))["sort (o)"]()
-        assert app.main.nodes.sorted_by == "STATE"
+        assert app.main.nodes.sorted_by == "SHARE"
         (await listed(app))["events (e)"]()
         await at_rest(pilot)
         assert keyboard(app.main) == "events"

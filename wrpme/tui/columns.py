@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from wrpme.tui import texts
-from wrpme.tui.scene import NodeShown, Scene
+from wrpme.tui.scene import NodeShown, NodeState, Scene
 
 Part = tuple[str, str]
 Row = tuple[Part, ...]
@@ -39,13 +39,18 @@ def natural(address: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", address)]
 
 
+_SEVERITY = (
+    NodeState.DOWN, NodeState.SILENT, NodeState.SUSPECTED, NodeState.LEAVING, NodeState.JOINING, NodeState.UP,
+)  # fmt: skip
+
+
 def _severity(node: NodeShown) -> int:
-    return list(texts.GLYPHS).index(node.state)
+    return _SEVERITY.index(node.state)
 
 
 COLUMNS: tuple[Column, ...] = (
     Column("NODE", 22, 0, lambda n: natural(n.address), lambda n, i, s: n.address, False, False, False),
-    Column("STATE", 15, 1, _severity, lambda n, i, s: texts.state_text(n, s.at), False, False),
+    Column("STATE", 15, 1, _severity, lambda n, i, s: texts.state_text(n, s.at), False, False, False),
     Column("SHARE", 7, 3, lambda n: n.share, lambda n, i, s: texts.percent(n.share), fresh=False),
     Column("ENTRIES", 7, 4, lambda n: n.entries, lambda n, i, s: texts.count_text(n.entries)),
     Column("BYTES", 9, 8, lambda n: n.bytes, lambda n, i, s: texts.bytes_text(n.bytes)),

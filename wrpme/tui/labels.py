@@ -111,7 +111,8 @@ def marks(
     for index in order:
         node = scene.nodes[index]
         unwell = node.state is not NodeState.UP
-        must = unwell or index == selected or index in roles
+        lost = scene.mood is Mood.DISCONNECTED and not few and node.state is NodeState.SILENT  # as all of them are
+        must = (unwell and not lost) or index == selected or index in roles
         named = must or few or (index in kin and len(kin) <= 2 * geometry.height)
         dimmed = selected >= 0 and not must and index not in kin
         unknown = scene.mood is Mood.DISCONNECTED or (node.stale and not unwell)

@@ -112,7 +112,7 @@ class NodesPane(ListPane):
 
     def __init__(self, *, id: str) -> None:
         super().__init__("NODES", id=id)
-        self.sorted_by = "NODE"
+        self.sorted_by = "STATE"
         self.reverse = False
         self._scene: Scene | None = None
         self._order: list[int] = []
