@@ -88,8 +88,9 @@ def live(
 
 
 def footer(app: Dashboard) -> set[str]:
-    """The words at the foot of the screen."""
-    return {found.binding.description for found in app.screen.active_bindings.values() if found.binding.show}
+    """The actions whose keys are at the foot of the screen."""
+    shown = [found.binding for found in app.screen.active_bindings.values() if found.binding.show]
+    return {binding.action.removeprefix("app.") for binding in shown}
 
 
 def notes(app: Dashboard) -> list[str]:

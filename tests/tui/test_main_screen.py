@@ -17,7 +17,8 @@ from wrpme.tui.node_screen import NodeScreen
 from wrpme.tui.palette import THEMES, colour_of
 from wrpme.tui.scene import Mode
 
-ALWAYS = {"open", "filter", "help", "quit", "panes"}
+ALWAYS = {"open", "filter", "help", "leave_app", "escape"}
+TYPING = {"history(-1)", "complete", "interrupt", "escape", "keys"}
 
 
 async def press(pilot: Pilot[int], *keys: str) -> None:
@@ -120,7 +121,7 @@ def test_a_pane_fills_the_screen_and_gives_it_back(size: tuple[int, int]) -> Non
 def test_the_filter_takes_every_letter() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         await press(pilot, "escape", "slash")
-        assert footer(app) == {"no filter", "help"}
+        assert footer(app) == {"drop", "keys"}
         await press(pilot, *"sn5911", "f1")
         assert isinstance(app.screen, Page)
         await press(pilot, "escape")
@@ -138,22 +139,22 @@ def test_the_filter_takes_every_letter() -> None:
 
 def test_the_foot_names_what_is_of_use_now() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
-        assert footer(app) == {"history", "complete", "interrupt", "panes", "help"}
+        assert footer(app) == TYPING
         await press(pilot, "escape")
-        assert footer(app) == ALWAYS | {"forget", "log", "shell", "events", "earlier"}, "who is down comes first"
+        assert footer(app) == ALWAYS | {"forget", "logs", "shell", "events", "earlier"}, "who is down comes first"
         await press(pilot, "end")
-        assert footer(app) == ALWAYS | {"stop", "leave", "log", "shell", "events", "earlier"}
+        assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier"}
         await press(pilot, "e")
-        assert footer(app) == ALWAYS | {"hold/go", "shell", "nodes", "earlier"}
+        assert footer(app) == ALWAYS | {"pause_time", "shell", "nodes", "earlier"}
         await press(pilot, "left_square_bracket")
         past = ALWAYS | {"shell", "earlier", "later", "now"}
         assert footer(app) == past | {"nodes"}
         await press(pilot, "n")
         assert footer(app) == past | {"events"}
         await press(pilot, "s")
-        assert footer(app) == {"history", "complete", "interrupt", "panes", "help"}
+        assert footer(app) == TYPING
         await press(pilot, "escape", "0")
-        assert footer(app) == ALWAYS | {"stop", "leave", "log", "shell", "events", "earlier"}
+        assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier"}
 
     with_app(live("degraded"), ROOMY, test)
 
@@ -161,8 +162,8 @@ def test_the_foot_names_what_is_of_use_now() -> None:
 def test_the_foot_of_a_hive_of_this_shell() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         await press(pilot, "escape")
-        here = {"kill -9", "pause", "restart", "add"}
-        assert footer(app) == ALWAYS | here | {"stop", "leave", "log", "shell", "events", "earlier"}
+        here = {"kill", "pause", "restart", "add"}
+        assert footer(app) == ALWAYS | here | {"stop", "leave", "logs", "shell", "events", "earlier"}
         await press(pilot, "e")
         assert not footer(app) & here
         await press(pilot, "n", "left_square_bracket")
@@ -175,7 +176,7 @@ def test_a_replay() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         main, timeline = app.main, app.timeline
         assert keyboard(main) == "nodes" and not main.shell.display
-        assert footer(app) == ALWAYS | {"hold/go", "faster", "slower", "now", "earlier", "later", "events"}
+        assert footer(app) == ALWAYS | {"pause_time", "faster(1)", "faster(-1)", "now", "earlier", "later", "events"}
         timeline.back(3.0)
         if timeline.playing:
             timeline.toggle()
