@@ -229,7 +229,7 @@ def node(entries: Entries) -> Iterator[StubNode]:
         yield stub
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"line\n", bytes(range(256)) * 5000])
+@pytest.mark.parametrize("content", [b"", b"text", b"line\n", bytes(range(256)) * 5000], ids=len)
 def test_a_content_goes_in_and_out_bit_for_bit(node: StubNode, entries: Entries, content: bytes) -> None:
     done = wrpmesh("--daemon", node.address, "update", "x", input=content)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"") and entries.contents == {"x": content}

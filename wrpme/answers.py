@@ -144,7 +144,7 @@ def hive_text(status: HiveStatus) -> str:
     """The table of all nodes, and the line that says how the hive is."""
     suspected = {address for node in status.nodes if node.figures for address in node.figures.suspected}
     rows: list[tuple[str, ...]] = [("ADDRESS", "STATE", "SHARE", "ENTRIES", "COPIES", "BYTES", "EPOCH", "UPTIME")]
-    nodes = sorted(status.nodes, key=lambda node: _natural(node.member.address))
+    nodes = sorted(status.nodes, key=lambda node: natural(node.member.address))
     slots = ring.owned(status.view.arcs)
     rows += [
         _row(node, slots.get(node.member.id, 0) / SLOTS, node.member.address in suspected) for node in nodes
@@ -183,7 +183,7 @@ async def question(client: Client, command: Command) -> str:
     return f"{cost}; {command.spec.confirm}"
 
 
-def _natural(address: str) -> list[tuple[int, str]]:
+def natural(address: str) -> list[tuple[int, str]]:
     """For sorting: numbers by their value, so that .10 comes after .9."""
     return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", address)]
 

@@ -42,7 +42,7 @@ The shell of a wrpme hive. Without COMMAND: interactive, or one command a line f
   --timeout SECONDS   how long a command may take, its retries included; {TIMEOUT_SECONDS:g} if not given
   --hive N            start a hive of N nodes in ./hive first, and stop it at the end
   --tui               open the dashboard: the shell beside a live picture of the hive
-  --record FILE       add all that the dashboard sees to FILE, for --replay
+  --record FILE       keep all that the dashboard sees in FILE, a new one, for --replay
   --replay FILE       show what was recorded there (or printed by wrpmesh watch)
   --version           print the version
   -h, --help          print this
@@ -319,19 +319,24 @@ async def _ended_by_signals(session: Coroutine[Any, Any, int]) -> int:
 
     received: list[int] = []
     task = asyncio.ensure_future(session)
+    loop = asyncio.get_running_loop()
 
-    def end(number: int) -> None:
+    def end(number: int, _: object) -> None:
         received.append(number)
-        task.cancel()
+        loop.call_soon_threadsafe(task.cancel)
 
+    # Not those of the loop: it hears of a signal through a pipe, which many keys at once fill, and then hears nothing.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, end, number)
+        signal.signal(number, end)
     code = 0
     try:
         code = await task
     except asyncio.CancelledError:
         if not received:
             raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
     return 128 + received[0] if received else code
 
 

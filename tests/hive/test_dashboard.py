@@ -12,12 +12,13 @@ import termios
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
-from tests.hive.daemons import Daemons, environment, wrpmesh
+from tests.hive.daemons import PATIENCE_SECONDS, Daemons, environment, wrpmesh
 from tests.hive.test_tutorial import unavailable
-from tests.hive.tmux import SHELL_READY, Tmux, missing
+from tests.hive.tmux import POLL_SECONDS, SHELL_READY, Tmux, missing
 
 LEFT_CLEAN = "0010"
 """No alternate screen, no mouse, a cursor, no keypad mode."""
@@ -175,7 +176,13 @@ def test_a_terminal_that_takes_nothing_any_more_keeps_no_process(tmp_path: Path,
             os.close(terminal)
         else:
             os.kill(pid, signal.SIGTERM)
-        _, status = os.waitpid(pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 128 + (signal.SIGHUP if closed else signal.SIGTERM)
+        end = monotonic() + PATIENCE_SECONDS
+        while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0) and monotonic() < end:
+            sleep(POLL_SECONDS)
+        if ended == (0, 0):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert ended != (0, 0), "it does not end"
+        assert os.waitstatus_to_exitcode(ended[1]) == 128 + (signal.SIGHUP if closed else signal.SIGTERM)
 
     with_hive(tmp_path, test)

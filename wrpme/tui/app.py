@@ -6,6 +6,7 @@ requests run in workers. Whatever goes wrong ends in a sentence, with the termin
 
 from __future__ import annotations
 
+import asyncio
 import os
 import traceback
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +22,7 @@ from wrpme import errors, ring
 from wrpme.answers import size_text
 from wrpme.client import Client
 from wrpme.commands import Command
-from wrpme.limits import BEAT_SECONDS, TIME_STEP_SECONDS
+from wrpme.limits import BEAT_SECONDS, CLOSE_SECONDS_MAX, TIME_STEP_SECONDS
 from wrpme.line_history import LineFile
 from wrpme.local import LocalHive
 from wrpme.picture import NodeId
@@ -120,6 +121,10 @@ class Dashboard(App[int]):
         self.set_interval(BEAT_SECONDS, self._beat)
         self._beat_at = monotonic()
         self.call_after_refresh(self.show_now)
+
+    def on_resize(self) -> None:
+        """All anew, also where the size is the same as before: it may have been another one in between."""
+        self.refresh()
 
     # --- what is seen --------------------------------------------------------------------------------------------
 
@@ -311,7 +316,14 @@ async def run(app: Dashboard) -> int:
     Raises:
         InternalError: it crashed; the terminal is as it was.
     """
-    code = await app.run_async()
+    running = asyncio.ensure_future(app.run_async())
+    try:
+        code = await asyncio.shield(running)
+    except asyncio.CancelledError:  # which Textual swallows at some moments, and goes on
+        app.exit()
+        await asyncio.wait([running], timeout=CLOSE_SECONDS_MAX)
+        running.cancel()
+        raise
     if app.crash is not None:
         raise crash_error(app.crash)
     return code or 0

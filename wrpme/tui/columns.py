@@ -6,12 +6,12 @@ What is stale stands in parentheses: it must not be taken for fresh, with or wit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
 
+from wrpme.answers import natural
 from wrpme.tui import texts
 from wrpme.tui.scene import NodeShown, NodeState, Scene
 
@@ -32,11 +32,6 @@ class Column(Struct, frozen=True):
     fresh: bool = True
     descending: bool = True
     """Which end of it is looked for first."""
-
-
-def natural(address: str) -> list[tuple[int, str]]:
-    """For sorting: numbers by their value, so that .10 comes after .9."""
-    return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", address)]
 
 
 _SEVERITY = (

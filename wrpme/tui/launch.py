@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import warnings
 from time import monotonic
 
 from wrpme.client import Client
@@ -23,6 +24,7 @@ async def serve(options: Options) -> int:
     Raises:
         WrpmeError: there is no such record, the hive does not start, or the dashboard has a defect.
     """
+    warnings.simplefilter("ignore")  # whatever they say belongs into no picture, and a stalled terminal takes no word
     if options.replay:
         return await run(Dashboard(await _read(options.replay)))
     if options.hive:

@@ -116,9 +116,7 @@ class Model:
 
     def _reached(self, at: float, address: str) -> None:
         known = self._known(address)
-        if known.gone_at is None:
-            self._notice(at, "reached", address, "answers here")
-        else:
+        if known.gone_at is not None:
             self._notice(at, "reached", address, "answers here again", at - known.gone_at)
         known.gone_at, known.reason = None, ""
 
