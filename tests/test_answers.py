@@ -299,4 +299,4 @@ def test_a_topology_is_plain_data() -> None:
 
 @pytest.mark.parametrize(("address", "later"), [("10.0.0.9:5909", "10.0.0.10:5909"), ("a:9", "a:10"), ("a", "b")])
 def test_natural_order(address: str, later: str) -> None:
-    assert answers._natural(address) < answers._natural(later)
+    assert answers.natural(address) < answers.natural(later)

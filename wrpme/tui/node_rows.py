@@ -14,7 +14,7 @@ from msgspec import Struct
 from wrpme.answers import escaped
 from wrpme.limits import SLOTS
 from wrpme.tui import texts
-from wrpme.tui.columns import natural
+from wrpme.answers import natural
 from wrpme.tui.graph import Points, columns, sparkline
 from wrpme.tui.scene import ArcShown, Mode, Mood, NodeShown, NodeState, Scene
 
