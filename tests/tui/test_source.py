@@ -46,6 +46,6 @@ def test_events_are_those_about_the_node_or_told_by_it() -> None:
         for address in ("127.0.0.1:5909", DOWN):
             found = app.source.events(address)
             assert found == [event for event in every if address in (event.node, event.teller)]
-        assert 0 < len(app.source.events(DOWN)) < len(every)
+        assert len(app.source.events(DOWN)) == 2 and not app.source.events("127.0.0.1:5910")
 
     asyncio.run(go())
