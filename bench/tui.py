@@ -281,8 +281,8 @@ def main() -> int:
     print("\nThe ring:")
     tui_ring.main()
     print("\nMemory:")
-    tui_memory.main()
-    return int(report.missed > 0)
+    missed = tui_memory.main()
+    return int(report.missed > 0 or missed > 0)
 
 
 if __name__ == "__main__":

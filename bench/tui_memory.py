@@ -11,7 +11,7 @@ import gc
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.tui.scenes import Story, activated, stable_view, synced
@@ -139,9 +139,9 @@ def run(nodes: int) -> bool:
     )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """1 if a goal is missed. Each hive in a process of its own, so that none finds memory that another one left."""
-    hives = [int(number) for number in sys.argv[1:]] or [3, 50, 200]
+    hives = [int(number) for number in arguments] or [3, 50, 200]
     if len(hives) == 1:
         return int(not run(hives[0]))
     codes = [subprocess.run([sys.executable, "-m", "bench.tui_memory", str(nodes)], check=False) for nodes in hives]
@@ -154,4 +154,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
