@@ -22,7 +22,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from statistics import median
 
@@ -30,6 +30,7 @@ from bench import tui_memory, tui_ring
 from bench.hive import end_by_signal, percentile, processor_seconds, running
 from tests.hive.daemons import Daemons, environment, wrpmesh
 from wrpme import Client
+from wrpme.sightings import Happened, Sighting
 
 COLUMNS, ROWS = 120, 40
 QUIET_SHARE_MAX = 0.03
@@ -37,6 +38,8 @@ LOADED_SHARE_MAX = 0.10
 VIEW_SECONDS_MAX = 0.150
 KEY_SECONDS_MAX = 0.050
 START_SECONDS_MAX = 1.5
+REST_SECONDS = 0.3
+"""Once nothing was written for so long, what was begun is drawn."""
 DEATH_SECONDS_MAX = 3.0
 OPERATIONS_PER_SECOND = 10_000
 _CODES = re.compile(rb"\x1b\[[0-9;?<>=]*[A-Za-z]|\x1b\][^\x07]*\x07")
@@ -188,14 +191,14 @@ async def measure_view(report: Report, daemons: Daemons, rounds: int) -> None:
             for _ in range(rounds):
                 await app.until(rb"STABLE")
                 await daemons.until_stable(3)
-                await asyncio.sleep(1.0)
                 epoch = (await client.view()).epoch
+                await app.at_rest(REST_SECONDS)
                 app.press(b"")
-                watching = asyncio.create_task(_decided(client, epoch + 1))
-                await asyncio.sleep(0.2)
-                await client.stop_node(daemons.addresses[2])
-                seen = await app.until(rb"epoch %d" % (epoch + 1))
-                delays.append(seen - await watching)
+                async with client.watch() as watching:
+                    await anext(watching)  # from here on nothing is missed
+                    await client.stop_node(daemons.addresses[2])
+                    seen = await app.until(rb"epoch %d" % (epoch + 1))
+                    delays.append(seen - await _decided(watching, epoch + 1))
                 daemons.processes.pop(2).wait()
                 daemons.start(2)
                 await daemons.until_stable(3)
@@ -204,11 +207,9 @@ async def measure_view(report: Report, daemons: Daemons, rounds: int) -> None:
     report.line("the same, the slowest", delays[-1], VIEW_SECONDS_MAX, "ms", 1000.0)
 
 
-async def _decided(client: Client, epoch: int) -> float:
+async def _decided(watching: AsyncIterator[Sighting], epoch: int) -> float:
     """When (wall clock of the node, milliseconds) the view of that epoch was adopted by whoever told it first."""
-    from wrpme.sightings import Happened
-
-    async for sighting in client.watch():
+    async for sighting in watching:
         if isinstance(sighting, Happened) and sighting.happening.kind == "view":
             if sighting.happening.epoch == epoch:
                 return sighting.happening.at / 1000
@@ -221,11 +222,12 @@ async def measure_death(report: Report, daemons: Daemons, rounds: int) -> None:
     for _ in range(rounds):
         with opened("--daemon", daemons.addresses[0]) as app:
             await app.until(rb"STABLE")
-            await asyncio.sleep(1.0)
+            await app.at_rest(REST_SECONDS)
             app.press(b"")
-            daemons.kill(2)
             killed = time.time()
-            delays.append(await app.until(rb"suspected|no answer|down") - killed)
+            daemons.kill(2)
+            row = re.escape(daemons.addresses[2].encode()) + rb" +(suspected|no answer|down)"  # in the table of nodes
+            delays.append(await app.until(row) - killed)
         daemons.start(2)
         await daemons.until_stable(3)
     report.line(f"from kill -9 to the word on the screen, slowest of {rounds}", max(delays), DEATH_SECONDS_MAX, "s")
@@ -241,7 +243,7 @@ async def measure_keys(report: Report, daemons: Daemons, rounds: int) -> None:
             await app.until(rb"STABLE")
             if prepare:
                 app.press(prepare)
-            await asyncio.sleep(2.0)
+            await app.at_rest(REST_SECONDS)
             delays = []
             for number in range(rounds):
                 await app.at_rest(0.08)
