@@ -173,6 +173,29 @@ class DiffersError(WrpmeError):
     code = 20
 
 
+class RemoteError(WrpmeError):
+    """A machine that is reached over SSH, or something on it, does not do what is asked of it; the sentence names it."""
+
+    word = "remote"
+    code = 21
+
+
+class HostKeyError(RemoteError):
+    """The SSH host key of a machine is not the one that is trusted, or nobody has trusted it yet."""
+
+    word = "host_key"
+    code = 22
+    not_carried_out = True
+
+
+class LockedError(RemoteError):
+    """Somebody else is at work on that machine."""
+
+    word = "locked"
+    code = 23
+    not_carried_out = True
+
+
 def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
     return [root] + [leaf for branch in root.__subclasses__() for leaf in _tree(branch)]
 
