@@ -262,3 +262,34 @@ BEAT_SECONDS = 0.25
 """How often the dashboard looks what has changed; views and events are shown as they come."""
 TIME_STEP_SECONDS = 5.0
 """One key press back or forward in time."""
+
+# --- nodes on other machines -----------------------------------------------------------------------------------------
+HOSTS_AT_ONCE_MAX = 16
+"""Worked on at the same time."""
+LOCK_SECONDS = 15.0
+"""How long another operator is waited for; one whose connection broke is gone by then."""
+PEERS_TOLD_MAX = 8
+"""Addresses of others that a new node is told; it hears of all when it has reached one."""
+BUNDLE_ROOM_FACTOR = 6
+"""What is sent, and what becomes of it when it is installed, in sizes of the bundle."""
+ASK_NODE_SECONDS = 3.0
+READY_LOOK_SECONDS = 0.05
+READY_SECONDS_MAX = 60.0
+"""From its start until a node serves; a node with much data reads its log first."""
+LOOK_AGAIN_SECONDS = 0.5
+"""How often it is looked whether a node that does not answer still runs."""
+NODE_STOP_SECONDS = 60.0
+"""For a planned stop."""
+GATE_LOOK_SECONDS = 0.2
+GATE_TROUBLE_SECONDS_MAX = 60.0
+"""How long a hive may be degraded or unavailable before a rolling change halts; a restart takes seconds."""
+GATE_SECONDS_MAX = 3600.0
+"""How long it may stabilize."""
+LOG_READ_LINES = 1000
+"""Of each log, where nobody says since when."""
+LOG_SINCE_LINES_MAX = 100_000
+LOG_READ_BYTES_MAX = 16 * MIB
+LOG_FOLLOW_SECONDS = 0.5
+REACH_SECONDS = 2.0
+CLOCK_AHEAD_SECONDS_MAX = 2.0
+"""Between a host and this machine, before an operator is told."""

@@ -1,0 +1,186 @@
+"""From hosts to a plan, and from a plan to nodes that serve. Every step can be the last one of this process: what it
+leaves behind is finished when the command is given again."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from wrpme import errors
+from wrpme.bootstrap import asking, gate, nodes, package
+from wrpme.bootstrap.fleet import Fleet, Machine
+from wrpme.bootstrap.plan import Deed, Hive, HostPlan, NodePlan, Plan, Seen, make
+from wrpme.bootstrap.topology_file import Host, Node
+from wrpme.errors import RemoteError, WrpmeError
+from wrpme.limits import MIB, PEERS_TOLD_MAX
+from wrpme.view import Condition
+
+
+def lock_text(verb: str) -> str:
+    """What another operator is told who finds the machine locked."""
+    return f"{getpass.getuser()}@{socket.gethostname()}, {verb}"
+
+
+class Applying:
+    """One application of a topology. ``peers`` are nodes of the hive beside those of the file; without ``may_found`` nodes
+    only join."""
+
+    def __init__(self, fleet: Fleet, hosts: Sequence[Host], peers: Sequence[str] = (), may_found: bool = True) -> None:
+        self._fleet = fleet
+        self._hosts = hosts
+        self._peers = tuple(peers)
+        self._may_found = may_found
+        self._seen: dict[Host, Seen] = {}
+        self._founder: Machine | None = None
+        self.hive: Hive | None = None
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    async def survey(self, lock: str = "") -> Plan:
+        """Connects to all hosts, takes their locks if ``lock`` says for what, and makes the plan."""
+
+        async def look(machine: Machine) -> None:
+            await machine.open(self._fleet.connector)
+            if lock:
+                await machine.take_lock(lock)
+            await machine.look_around()
+            self._seen[machine.host] = await self._see(machine)
+            for node in machine.host.nodes:
+                if machine.look.nodes[node.name].pid is not None:
+                    self._meet(await asking.hear(machine.remote, node.address))
+
+        await self._fleet.each(look)
+        return make(self._hosts, self._seen, self.hive, self._peers, self._may_found)
+
+    async def _see(self, machine: Machine) -> Seen:
+        target = package.target_of(machine.hello)
+        try:
+            bundle = await package.bundle(target, machine.step)
+        except WrpmeError as error:
+            return Seen(machine.hello, machine.look, "", error.sentence)
+        return Seen(machine.hello, machine.look, bundle.release, "", bundle.size_bytes)
+
+    def _meet(self, heard: asking.Heard) -> None:
+        view = heard.view
+        if view is not None and self.hive is None:
+            members = tuple(member.address for member in view.members)
+            self.hive = Hive(view.hive.hex(), view.replication, members)
+
+    # --- doing ---------------------------------------------------------------------------------------------------
+
+    async def carry_out(self, plan: Plan) -> Condition | None:
+        """Does what the plan says; how the hive is at the end, None if nobody can tell."""
+        plans = {one.host: one for one in plan.hosts}
+        self._founder = next(
+            (machine for machine in self._fleet.sound for one in plans[machine.host].nodes if one.deed is Deed.FOUND), None
+        )
+
+        async def work(machine: Machine) -> None:
+            await self._host(machine, plans[machine.host])
+
+        await self._fleet.each(work)
+        for machine in self._fleet.sound:
+            changed = [one for one in plans[machine.host].nodes if one.deed is Deed.RESTART]
+            if changed:
+                await self._fleet.each(lambda there, changed=changed: self._restart(there, changed), [machine])
+        return await self._settle()
+
+    async def _host(self, machine: Machine, plan: HostPlan) -> None:
+        if plan.problems:
+            raise RemoteError(f"{machine.name}: {'; '.join(plan.problems)}")
+        for release in plan.install:
+            await install(machine, release)
+        for one in plan.nodes:
+            if one.configure:
+                machine.step(f"configuring {one.node.address}")
+                await nodes.configure(machine, one.node, one.record)
+        for one in plan.nodes:
+            if one.deed is Deed.FOUND:
+                await nodes.stop(machine, one.node)
+            if one.deed in (Deed.FOUND, Deed.JOIN, Deed.START):
+                await nodes.start(machine, one.node)
+        for one in plan.nodes:
+            if one.deed is not Deed.RESTART:
+                await self._ready(machine, one)
+        if any(one.deed is Deed.RESTART for one in plan.nodes):
+            machine.step("waiting for its turn to restart")
+        else:
+            machine.finish(_outcome(plan), "same" if plan.empty else "good")
+
+    async def _ready(self, machine: Machine, one: NodePlan) -> None:
+        hive = self.hive.id if self.hive else ""
+        self._meet(await nodes.until_ready(machine, one.node, hive, self._why_hopeless))
+        others = [node.told for host in self._hosts for node in host.nodes if node is not one.node]
+        if one.deed is Deed.FOUND and others:
+            # Not before: started again on an empty directory, it must join the others and never found a second hive.
+            record = replace(one.record, peers=tuple([*self._peers, *others][:PEERS_TOLD_MAX]))
+            await nodes.configure(machine, one.node, record)
+
+    def _why_hopeless(self) -> str:
+        founder = self._founder
+        if founder is None or founder.error is None:
+            return ""
+        return f"{founder.name} was to found it and failed; repair that, and give the command again"
+
+    async def _restart(self, machine: Machine, changed: Sequence[NodePlan]) -> None:
+        for one in changed:
+            await restart(machine, one.node, self._fleet.sound, self.hive.id if self.hive else "")
+        machine.finish(f"{_names([one.node for one in changed])} restarted with other options")
+
+    async def _settle(self) -> Condition | None:
+        sound = self._fleet.sound
+        if not sound:
+            return None
+        if self._fleet.broken:
+            return await gate.condition(sound)
+        try:
+            return await gate.until_stable(sound, lambda text: sound[0].step(text))
+        except WrpmeError as error:
+            raise errors.TimeoutError(f"all nodes serve, but {error.sentence}") from None
+
+
+async def install(machine: Machine, release: str) -> None:
+    """Sends what the machine lacks and installs it there."""
+    bundle = await package.bundle(package.target_of(machine.hello), machine.step)
+    if bundle.release != release:
+        raise RemoteError(f"{machine.name}: release {release} is not there any more; hive_upgrade brings another one")
+    size = bundle.size_bytes / MIB
+    path = f"{machine.look.directory}/incoming-{release}.zip"
+
+    def progress(sent: int) -> None:
+        machine.step(f"sending wrpme {release}: {sent / MIB:.1f} of {size:.1f} MiB")
+
+    progress(0)
+    await machine.remote.send(bundle.path, path, progress)
+    machine.step(f"installing wrpme {release}")
+    await machine.remote.call("install", release=release, bundle=path)
+
+
+async def restart(machine: Machine, node: Node, fellows: list[Machine], hive: str) -> None:
+    """A planned stop and a start, while the hive is stable, until it is so again.
+
+    Raises:
+        WrpmeError: it is not, or the node does not come back.
+    """
+    await gate.until_stable(fellows, machine.step)
+    await nodes.stop(machine, node)
+    await nodes.start(machine, node)
+    await nodes.until_ready(machine, node, hive)
+    await gate.until_stable(fellows, machine.step)
+
+
+def _outcome(plan: HostPlan) -> str:
+    if plan.empty:
+        return f"{_names([one.node for one in plan.nodes])}: nothing to do"
+    words = {Deed.FOUND: "founded the hive", Deed.JOIN: "joined the hive", Deed.START: "came back to the hive"}
+    said = [f"{one.node.address} {words[one.deed]}" for one in plan.nodes if one.deed in words]
+    told = [one.node for one in plan.nodes if one.deed is Deed.NOTHING and one.configure]
+    return "; ".join([*said, *([f"{_names(told)} told its peers"] if told else [])]) or "installed"
+
+
+def _names(found: Sequence[Node]) -> str:
+    return ", ".join(node.address for node in found)
+

@@ -1,0 +1,60 @@
+"""One node after the other: each step only while the hive is stable, and the next when it is stable again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from wrpme import errors
+from wrpme.bootstrap import asking
+from wrpme.bootstrap.fleet import Machine
+from wrpme.figures import HiveStatus, condition_of
+from wrpme.limits import GATE_LOOK_SECONDS, GATE_SECONDS_MAX, GATE_TROUBLE_SECONDS_MAX
+from wrpme.view import Condition
+
+
+async def status(machines: list[Machine]) -> HiveStatus | str:
+    """The hive as the first node tells it that answers; or why there is none."""
+    why = "no node answers"
+    for machine in machines:
+        for node in machine.host.nodes:
+            try:
+                return await asking.hear_all(machine.remote, node.address)
+            except errors.WrpmeError as error:
+                why = error.sentence
+    return why
+
+
+async def condition(machines: list[Machine]) -> Condition:
+    """How the hive is, with the state of every member counted in."""
+    found = await status(machines)
+    if isinstance(found, str):
+        return Condition("unavailable", found)
+    now = condition_of(found)
+    late = [node.member.address for node in found.nodes if node.figures and node.figures.epoch != found.view.epoch]
+    if now.word == "stable" and late:
+        return Condition("stabilizing", f"{', '.join(late)} has not heard of the last change yet")
+    return now
+
+
+async def until_stable(machines: list[Machine], say: Callable[[str], None]) -> Condition:
+    """Waits as long as the hive stabilizes, and not long where it can't.
+
+    Raises:
+        UnavailableError: it is degraded or unavailable, and stays so for ``GATE_TROUBLE_SECONDS_MAX``.
+        TimeoutError: it stabilizes for longer than ``GATE_SECONDS_MAX``.
+    """
+    loop = asyncio.get_running_loop()
+    begun = well = loop.time()
+    while True:
+        now = await condition(machines)
+        if now.word == "stable":
+            return now
+        say(f"waiting until the hive is stable: {now.word}, {now.sentence}")
+        if now.word == "stabilizing":
+            well = loop.time()
+        if loop.time() - well >= GATE_TROUBLE_SECONDS_MAX:
+            raise errors.UnavailableError(f"the hive is {now.word}: {now.sentence}")
+        if loop.time() - begun >= GATE_SECONDS_MAX:
+            raise errors.TimeoutError(f"the hive is still {now.word} after {GATE_SECONDS_MAX / 60:g} min: {now.sentence}")
+        await asyncio.sleep(GATE_LOOK_SECONDS)

@@ -1,0 +1,118 @@
+"""A hive stopped, started again, or taken away from its hosts."""
+
+from __future__ import annotations
+
+from wrpme.bootstrap import gate, nodes
+from wrpme.bootstrap.fleet import Fleet, Machine
+from wrpme.bootstrap.topology_file import Node
+from wrpme.errors import RemoteError, UsageError
+from wrpme.figures import HiveStatus
+from wrpme.limits import MIB
+from wrpme.view import Condition
+
+
+async def _enter(fleet: Fleet, lock: str) -> None:
+    async def enter(machine: Machine) -> None:
+        await machine.open(fleet.connector)
+        await machine.take_lock(lock)
+        await machine.look_around()
+
+    await fleet.each(enter)
+
+
+async def stop(fleet: Fleet, lock: str) -> None:
+    """Planned stops of all nodes, all at once; data and all files stay."""
+    await _enter(fleet, lock)
+
+    async def work(machine: Machine) -> None:
+        stopped = [node for node in _known(machine) if await nodes.stop(machine, node)]
+        if stopped:
+            machine.finish(f"{_names(stopped)} stopped")
+        else:
+            machine.finish("no node of the file runs here", "same")
+
+    await fleet.each(work)
+
+
+async def start(fleet: Fleet, lock: str) -> Condition | None:
+    """Starts all nodes that were stopped, with their data; how the hive is then."""
+    await _enter(fleet, lock)
+
+    async def work(machine: Machine) -> None:
+        known = _known(machine)
+        if len(known) < len(machine.host.nodes):
+            missing = [node for node in machine.host.nodes if node not in known]
+            raise RemoteError(f"{machine.name}: {_names(missing)} was never started there; hive_apply does that")
+        idle = [node for node in known if machine.look.nodes[node.name].pid is None]
+        for node in idle:
+            await nodes.start(machine, node)
+        for node in known:
+            await nodes.until_ready(machine, node, machine.look.nodes[node.name].hive)
+        machine.finish(f"{_names(idle)} started" if idle else f"{_names(known)} runs already", "good" if idle else "same")
+
+    await fleet.each(work)
+    if not fleet.sound:
+        return None
+    if fleet.broken:
+        return await gate.condition(fleet.sound)
+    return await gate.until_stable(fleet.sound, lambda text: fleet.sound[0].step(text))
+
+
+async def destroy(fleet: Fleet, lock: str, yes: bool) -> None:
+    """Ends all nodes of the file and removes all that was made for them, their data after the word ``yes`` only.
+
+    Raises:
+        UsageError: the answer was another one; nothing was changed.
+    """
+    await _enter(fleet, lock)
+    reporter = fleet.reporter
+    if not yes and fleet.sound:
+        answer = await reporter.ask(f"{await _price(fleet)}; type yes to destroy it for good: ")
+        if answer.strip() != "yes":
+            raise UsageError("hive_destroy was not carried out: it takes the word yes, or --yes; nothing was changed")
+
+    async def work(machine: Machine) -> None:
+        there = [node for node in machine.host.nodes if machine.look.nodes[node.name].record or _data(machine, node)]
+        for node in _known(machine):
+            await nodes.stop(machine, node)
+        for node in machine.host.nodes:
+            machine.step(f"removing {node.address}")
+            await machine.remote.call("remove", name=node.name, data=True)
+        left = await machine.remote.call("clean")
+        rest = f"; left as it is: {left['left']}" if left.get("left") else ""
+        if there:
+            machine.finish(f"{_names(there)} and all that was made for it removed{rest}")
+        else:
+            machine.finish(f"nothing of the file was there{rest}", "same")
+
+    await fleet.each(work)
+
+
+async def _price(fleet: Fleet) -> str:
+    """What would be lost."""
+    count = sum(len(_known(machine)) for machine in fleet.sound)
+    size = sum(found.bytes for machine in fleet.sound for found in machine.look.nodes.values())
+    running = [one for one in fleet.sound if any(found.pid is not None for found in one.look.nodes.values())]
+    found = await gate.status(running) if running else "no node runs"
+    entries = ""
+    if isinstance(found, HiveStatus):
+        number = sum(node.figures.entries for node in found.nodes if node.figures)
+        entries = f", {number:,} entries"
+    hosts = len(fleet.sound)
+    away = f" ({', '.join(host.name for host in fleet.broken)} can't be reached and keeps its files)" if fleet.broken else ""
+    return f"{count} nodes on {hosts} hosts with {size / MIB:.1f} MiB of data{entries} will be gone{away}"
+
+
+def _known(machine: Machine) -> list[Node]:
+    """Nodes that were configured here."""
+    return [node for node in machine.host.nodes if machine.look.nodes[node.name].record is not None]
+
+
+def _data(machine: Machine, node: Node) -> bool:
+    return machine.look.nodes[node.name].data
+
+
+def _names(found: list[Node]) -> str:
+    return ", ".join(node.address for node in found)
+
+
