@@ -293,3 +293,19 @@ LOG_FOLLOW_SECONDS = 0.5
 REACH_SECONDS = 2.0
 CLOCK_AHEAD_SECONDS_MAX = 2.0
 """Between a host and this machine, before an operator is told."""
+
+# --- the agent on another machine, and files that are sent to it -------------------------------------------------------
+AGENT_START_SECONDS_MAX = 30.0
+"""Until it says hello; also until SFTP answers."""
+AGENT_CALL_SECONDS_MAX = 60.0
+"""For a request, beyond the time that it is to take itself."""
+AGENT_INSTALL_SECONDS_MAX = 660.0
+AGENT_END_SECONDS_MAX = 5.0
+"""For the status of one that has ended, and for one to end."""
+AGENT_BEAT_SECONDS = 10.0
+"""It ends when it hears nothing for six times as long."""
+AGENT_NOISE_BYTES_MAX = 64 * KIB
+"""What login scripts write before it, and what is kept of its stderr."""
+AGENT_ANSWER_BYTES_MAX = 64 * MIB
+SEND_SILENT_SECONDS_MAX = 30.0
+"""A file of which nothing arrives for so long is given up."""

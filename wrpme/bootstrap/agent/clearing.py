@@ -1,0 +1,113 @@
+"""Taking away what we made, and nothing else: what somebody else put between it stays, and is told.
+
+What tells what else there is goes last, so that a removal that was cut off is finished by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+
+from wrpme.bootstrap.agent import files, processes, releases, services
+from wrpme.bootstrap.agent.places import Base, Made, Node
+from wrpme.bootstrap.agent.trouble import Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from wrpme.bootstrap.agent.session import Session
+
+INCOMING = re.compile(r"incoming-.*\.zip(\.part)?\Z")
+DATA_ASIDE = re.compile(r"data\.[A-Za-z0-9.-]+\Z")
+LOG_MOVED = re.compile(r"log[.-][0-9A-Za-z.-]+\Z")
+
+
+def remove(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """Removes the node, which must not run: its unit, files and logs, and with ``data`` its data. ``removed`` says
+    whether anything was there, ``left`` names what stays and is not ours.
+
+    Raises:
+        Trouble: it runs, or something can't be removed.
+    """
+    base = session.base
+    node = base.node(request["name"])
+    found = processes.running(session, [node]).get(node.name)
+    if found:
+        raise Trouble(f"node {node.name} still runs (process {found[0].pid}); stop it first")
+    removed = False
+    if node.service != "process":
+        removed |= services.uninstall(node, node.service)
+    for name in _names(node.directory):
+        path = f"{node.directory}/{name}"
+        ours = name in ("run", "pid", "out", "log") or LOG_MOVED.match(name) or name.endswith(files.NEW)
+        if ours and not os.path.isdir(path):
+            removed |= files.remove(path)
+        elif request["data"] and (name == "data" or DATA_ASIDE.match(name)):
+            files.remove_tree(path)
+            removed = True
+    removed |= files.remove(node.record)
+    files.remove_empty(node.directory)
+    files.remove_empty(base.nodes)
+    kept = [f"{node.directory}/{name}" for name in _names(node.directory)]
+    left = [path for path in kept if request["data"] or not _is_data(node, path)]
+    return {"removed": removed, "left": ", ".join(left)}
+
+
+def _is_data(node: Node, path: str) -> bool:
+    return path == node.data or bool(DATA_ASIDE.match(os.path.basename(path)))
+
+
+def clean(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """Removes all of the base directory that is ours, and what was made for it, unless a node is left. ``removed``: the
+    base directory is gone, or it is empty and was not made by us; ``left`` names what is left in it.
+
+    Raises:
+        Trouble: something can't be removed.
+    """
+    base = session.base
+    files.remove_empty(base.nodes)
+    if base.node_names():
+        left = [f"{base.nodes}/{name}" for name in base.node_names()]
+        return {"removed": False, "left": ", ".join(left)}
+    for release in releases.all_releases(base):
+        releases.remove_release(base, release)
+    files.remove_empty(base.versions)
+    for name in _names(base.directory):
+        if INCOMING.match(name) or name.endswith(files.NEW):
+            files.remove(f"{base.directory}/{name}")
+    own = (os.path.basename(base.made), os.path.basename(base.lock))
+    kept = [f"{base.directory}/{name}" for name in _names(base.directory) if name not in own]
+    made = base.read_made()
+    if made.linger:
+        services.disable_linger()
+        made.linger = False
+        base.write_made(made)
+    if kept:
+        return {"removed": False, "left": ", ".join(kept)}
+    _remove_base(base, made)
+    return {"removed": True, "left": ""}
+
+
+def _remove_base(base: Base, made: Made) -> None:
+    outside = [path for path in made.directories if not _is_above(path, base.directory)]
+    for path in reversed(outside):
+        files.remove_empty(path)
+    files.remove(base.lock)
+    files.remove(base.made)
+    for path in reversed(made.directories):
+        if _is_above(path, base.directory):
+            with suppress(OSError):
+                os.rmdir(path)
+
+
+def _is_above(path: str, base: str) -> bool:
+    return base == path or base.startswith(f"{path}/")
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

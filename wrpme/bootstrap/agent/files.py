@@ -1,0 +1,149 @@
+"""Files and directories, so that whoever comes next finds them whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+
+from wrpme.bootstrap.agent import trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NEW = ".new"
+"""What is not complete yet ends so; whatever is left of one is written over."""
+
+
+def sync_directory(path: str) -> None:
+    """Its entries are on the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path: str) -> bytes | None:
+    """What is in that file; None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write(path: str, content: bytes, mode: int = 0o644) -> bool:
+    """The file holds that content, on the disk; whether it had to be written.
+
+    Raises:
+        Trouble: it can't be; it is as it was then.
+    """
+    try:
+        if read(path) == content and os.stat(path).st_mode & 0o777 == mode:
+            return False
+        fresh = path + NEW
+        try:
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+            with open(handle, "wb") as file:
+                os.fchmod(handle, mode)
+                file.write(content)
+                file.flush()
+                os.fsync(handle)
+            os.rename(fresh, path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(fresh)
+            raise
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise trouble.of(error, path) from None
+    return True
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    """The object in that file; None where there is none, or something else."""
+    try:
+        found = json.loads(read(path) or b"null")
+    except (ValueError, OSError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write_json(path: str, content: dict[str, Any]) -> bool:
+    """As :func:`write`; the same object is the same bytes."""
+    return write(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
+
+
+def make_directory(path: str, mode: int = 0o755) -> None:
+    """There is such a directory; its parent must exist.
+
+    Raises:
+        Trouble: it can't be made.
+    """
+    try:
+        os.mkdir(path, mode)
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        if not (isinstance(error, FileExistsError) and os.path.isdir(path)):
+            raise trouble.of(error, path) from None
+
+
+def remove(path: str) -> bool:
+    """There is no such file; whether there was."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise trouble.of(error, path) from None
+    return True
+
+
+def remove_tree(path: str) -> None:
+    """There is no such directory, nor anything that was in it.
+
+    Raises:
+        Trouble: something in it can't be removed.
+    """
+    try:
+        with os.scandir(path) as found:
+            entries = list(found)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                remove_tree(entry.path)
+            else:
+                os.unlink(entry.path)
+        os.rmdir(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise trouble.of(error) from None
+
+
+def remove_empty(path: str) -> bool:
+    """Removes that directory if nothing is in it; whether there is none now."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def size_bytes(path: str) -> int:
+    """What the files there take, those of directories in it included."""
+    total = 0
+    try:
+        with os.scandir(path) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    total += size_bytes(entry.path)
+                else:
+                    with suppress(OSError):
+                        total += entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return total
+    return total

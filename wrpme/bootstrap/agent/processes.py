@@ -1,0 +1,173 @@
+"""The daemons that run here, found by what they were started with: a file with a process id may be old or lost.
+
+A process is a node's if it is the shell that begins the node's ``run``, or wrpmed on the node's data directory. One
+that has just ended (a zombie) has no command line any more, and one in a container with the same paths is not ours.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+
+from wrpme.bootstrap.agent import trouble
+from wrpme.bootstrap.agent.bounds import KILL_SECONDS_MAX, LOOK_AGAIN_SECONDS
+from wrpme.bootstrap.agent.trouble import Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wrpme.bootstrap.agent.places import Base, Node
+    from wrpme.bootstrap.agent.session import Channel, Session
+
+SHELLS = ("sh", "dash", "bash", "ash", "busybox")
+MODULE = "wrpme.daemon"
+
+
+class Running:
+    """A process of a node. ``release`` is empty until the shell has become wrpmed."""
+
+    def __init__(self, pid: int, release: str) -> None:
+        self.pid = pid
+        self.release = release
+
+
+def running(session: Session, nodes: Iterable[Node]) -> dict[str, list[Running]]:
+    """The processes of these nodes, by the node's name; no name where there is none."""
+    session.children = [child for child in session.children if child.poll() is None]
+    base = session.base
+    runs = {node.run: node for node in nodes}
+    datas = {node.data: node for node in runs.values()}
+    found: dict[str, list[Running]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (words := command_line(int(entry))):
+            node = _node_of(words, runs, datas)
+            if node is not None and _is_here(int(entry), node):
+                found.setdefault(node.name, []).append(Running(int(entry), _release(words, base)))
+    return found
+
+
+def command_line(pid: int) -> list[str]:
+    """What that process was started with; empty if it is gone, or can't be seen."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
+            content = file.read(65_536)
+    except OSError:
+        return []
+    return content.decode("utf-8", "surrogateescape").rstrip("\0").split("\0") if content else []
+
+
+def _node_of(words: list[str], runs: dict[str, Node], datas: dict[str, Node]) -> Node | None:
+    if words[0] in runs:
+        return runs[words[0]]
+    if os.path.basename(words[0]) in SHELLS:
+        return next((runs[word] for word in words[1:3] if word in runs), None)
+    if MODULE in words:
+        return next((datas[word] for word in words if word in datas), None)
+    return None
+
+
+def _is_here(pid: int, node: Node) -> bool:
+    """Whether its paths are ours: it is in no process name space below ours, and its root is not another one, as far as
+    that can be seen."""
+    with suppress(OSError, ValueError):
+        with open(f"/proc/{pid}/status") as file:
+            spaces = next((line for line in file if line.startswith("NSpid:")), "NSpid: 1")
+        if len(spaces.split()) > 2:
+            return False
+    with suppress(OSError):
+        return os.path.samestat(os.stat(f"/proc/{pid}/root{node.directory}"), os.stat(node.directory))
+    return True
+
+
+def _release(words: list[str], base: Base) -> str:
+    if not words[0].startswith(f"{base.versions}/"):
+        return ""
+    return words[0].removeprefix(f"{base.versions}/").partition("/")[0]
+
+
+def end(channel: Channel, node: Node, found: list[Running], seconds: float) -> bool:
+    """Ends these processes of a node: asks them to, and kills those that have not gone after ``seconds``. Whether all
+    went as they were asked to.
+
+    Raises:
+        Trouble: they are another user's, or can't be killed.
+    """
+    handles = [handle for one in found if (handle := _open(one.pid, node)) is not None]
+    try:
+        for handle in handles:
+            handle.send(signal.SIGTERM, node)
+            handle.send(signal.SIGCONT, node)  # one that was stopped would never hear of it
+        if _wait(channel, handles, seconds):
+            return True
+        for handle in handles:
+            handle.send(signal.SIGKILL, node)
+        if not _wait(channel, handles, KILL_SECONDS_MAX):
+            raise Trouble(f"node {node.name} was killed and does not end: its disk hangs; see the machine's own log")
+        return False
+    finally:
+        for handle in handles:
+            handle.close()
+
+
+class _Handle:
+    """A process that can't be mistaken for another one that gets its number later."""
+
+    def __init__(self, pid: int, descriptor: int) -> None:
+        self.pid = pid
+        self._descriptor = descriptor
+
+    def send(self, number: signal.Signals, node: Node) -> None:
+        try:
+            if self._descriptor >= 0:
+                signal.pidfd_send_signal(self._descriptor, number)
+            else:
+                os.kill(self.pid, number)
+        except ProcessLookupError:
+            pass
+        except PermissionError:
+            raise Trouble(
+                f"node {node.name} (process {self.pid}) is another user's, and {trouble.user()} may not stop it; log "
+                "in as that user or as root"
+            ) from None
+
+    @property
+    def ended(self) -> bool:
+        if self._descriptor >= 0:
+            return bool(select.select([self._descriptor], [], [], 0)[0])
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+        except OSError:
+            return True
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+def _open(pid: int, node: Node) -> _Handle | None:
+    before = command_line(pid)
+    try:
+        handle = _Handle(pid, os.pidfd_open(pid))
+    except ProcessLookupError:
+        return None
+    except (OSError, AttributeError):  # an old kernel
+        handle = _Handle(pid, -1)
+    now = command_line(pid)
+    if node.run in now or node.data in now or (before and now == before):
+        return handle
+    handle.close()
+    return None
+
+
+def _wait(channel: Channel, handles: list[_Handle], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not all(handle.ended for handle in handles):
+        if time.monotonic() >= end:
+            return False
+        channel.pause(LOOK_AGAIN_SECONDS)
+    return True

@@ -1,0 +1,131 @@
+"""Questions to nodes from their own machine, whose ports may be out of reach for us."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import os
+import selectors
+import socket
+import threading
+import time
+from contextlib import suppress
+
+from wrpme.bootstrap.agent.bounds import ANSWER_BYTES_MAX, CONNECTIONS_AT_ONCE_MAX
+from wrpme.bootstrap.agent.trouble import Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from wrpme.bootstrap.agent.session import Session
+
+PREFACE_BYTES = 8
+HEADER_BYTES = 4
+WORDS = {
+    errno.ECONNREFUSED: "refused",
+    errno.ETIMEDOUT: "timeout",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.EACCES: "unreachable",
+    errno.EPERM: "unreachable",
+}
+
+
+def ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """Sends ``frames`` (base64, the preface included) to ``address`` and answers ``data``: what came (base64) until
+    there were ``count`` frames.
+
+    Raises:
+        Trouble: ``connection`` or ``timeout``: there were not within ``seconds``, or in ``ANSWER_BYTES_MAX``.
+    """
+    host, port = request["address"]
+    end = time.monotonic() + float(request["seconds"])
+    got = bytearray()
+    try:
+        with socket.create_connection((host, port), float(request["seconds"])) as connection:
+            connection.settimeout(max(0.001, end - time.monotonic()))
+            connection.sendall(base64.b64decode(request["frames"]))
+            while not _has_frames(got, int(request["count"])):
+                connection.settimeout(max(0.001, end - time.monotonic()))
+                part = connection.recv(262_144)
+                got += part
+                if not part or len(got) > ANSWER_BYTES_MAX:
+                    break
+    except TimeoutError:
+        raise Trouble(f"{host}:{port} does not answer within {request['seconds']:g} s", "timeout") from None
+    except OSError as error:
+        raise Trouble(f"{host}:{port} does not answer ({error.strerror or error})", "connection") from None
+    if not _has_frames(got, 1 if request["count"] else 0):
+        raise Trouble(f"{host}:{port} ended the connection without an answer", "connection")
+    return {"data": base64.b64encode(got).decode()}
+
+
+def _has_frames(got: bytearray, count: int) -> bool:
+    start = PREFACE_BYTES
+    for _ in range(count):
+        if len(got) < start + HEADER_BYTES:
+            return False
+        start += HEADER_BYTES + int.from_bytes(got[start : start + HEADER_BYTES], "big")
+    return len(got) >= start
+
+
+def reach(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """What becomes of a connection to each of ``addresses`` within ``seconds``: open, refused, timeout, unreachable or
+    unresolved, by "host:port"."""
+    end = time.monotonic() + float(request["seconds"])
+    wanted = [(str(host), int(port)) for host, port in request["addresses"]]
+    places = _resolve_all(wanted, end)
+    found = {f"{host}:{port}": "unresolved" for host, port in wanted if (host, port) not in places}
+    targets = list(places.items())
+    for start in range(0, len(targets), CONNECTIONS_AT_ONCE_MAX):
+        some = targets[start : start + CONNECTIONS_AT_ONCE_MAX]
+        found |= _connect_all(some, max(end, time.monotonic() + 0.1))
+    return found
+
+
+def _resolve_all(wanted: list[tuple[str, int]], end: float) -> dict[tuple[str, int], tuple[int, Any]]:
+    """A name server that does not answer keeps a call as long as it likes: so in threads, which nobody waits for."""
+    found: dict[tuple[str, int], tuple[int, Any]] = {}
+
+    def resolve(host: str, port: int) -> None:
+        with suppress(OSError, UnicodeError):
+            family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            found[host, port] = (family, where)
+
+    threads = [threading.Thread(target=resolve, args=pair, daemon=True) for pair in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    return dict(found)
+
+
+def _connect_all(targets: list[tuple[tuple[str, int], tuple[int, Any]]], end: float) -> dict[str, str]:
+    found: dict[str, str] = {}
+    with selectors.DefaultSelector() as selector:
+        for (host, port), (family, where) in targets:
+            name = f"{host}:{port}"
+            try:
+                probe = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            except OSError:
+                found[name] = "unreachable"
+                continue
+            number = probe.connect_ex(where)
+            if number in (0, errno.EINPROGRESS):
+                selector.register(probe, selectors.EVENT_WRITE, name)
+            else:
+                found[name] = WORDS.get(number, "unreachable")
+                probe.close()
+        while selector.get_map() and (left := end - time.monotonic()) > 0:
+            for key, _ in selector.select(left):
+                made = key.fileobj
+                assert isinstance(made, socket.socket)
+                number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                found[key.data] = "open" if number == 0 else WORDS.get(number, "unreachable")
+                selector.unregister(made)
+                made.close()
+        for key in list(selector.get_map().values()):
+            found[key.data] = "timeout"
+            os.close(key.fd)
+    return found

@@ -1,0 +1,124 @@
+"""Releases of wrpme on this machine: each whole in a directory of its own, or not there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from wrpme.bootstrap.agent import files, processes, trouble
+from wrpme.bootstrap.agent.bounds import INSTALL_SECONDS_MAX
+from wrpme.bootstrap.agent.places import Base, checked
+from wrpme.bootstrap.agent.trouble import Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from wrpme.bootstrap.agent.session import Session
+
+BEGUN = ".begun"
+"""A file beside a release that is not complete yet: what is in its directory is ours, and no good."""
+SIGNS_OF_FULL = ("No space left on device", "Disk quota exceeded")
+
+
+def install(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """Makes the release of ``bundle``, a file that installs itself into the directory that it is given, and removes the
+    file; ``installed`` is false where it was there already.
+
+    Raises:
+        Trouble: it can't be; nothing of it is left.
+    """
+    base, release = session.base, checked(request["release"])
+    bundle = str(request["bundle"])
+    directory = f"{base.versions}/{release}"
+    begun = directory + BEGUN
+    installed = False
+    if not os.path.exists(f"{directory}/complete"):
+        files.make_directory(base.versions)
+        if os.path.lexists(directory) and not os.path.lexists(begun) and not files.remove_empty(directory):
+            raise Trouble(f"{directory} is there, but was not made by wrpme; move it away")
+        try:
+            files.write(begun, b"")
+            files.remove_tree(directory)
+            _run(bundle, directory)
+        except BaseException:
+            with suppress(Trouble):
+                files.remove_tree(directory)
+                files.remove(begun)
+                files.remove(bundle)
+            raise
+        installed = True
+    files.remove(begun)
+    if os.path.dirname(bundle) == base.directory:
+        files.remove(bundle)
+    return {"installed": installed}
+
+
+def _run(bundle: str, directory: str) -> None:
+    import subprocess
+
+    command = [sys.executable, "-I", "-B", bundle, directory]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            cwd="/", timeout=INSTALL_SECONDS_MAX, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise Trouble(f"installing into {directory} took longer than {INSTALL_SECONDS_MAX:g} s; see its disk") from None
+    except OSError as error:
+        raise trouble.of(error, sys.executable) from None
+    said = done.stdout.decode("utf-8", "replace").strip()
+    if done.returncode == 0 and os.path.exists(f"{directory}/complete"):
+        return
+    if any(sign in said for sign in SIGNS_OF_FULL):
+        raise Trouble(trouble.full(directory, quota=SIGNS_OF_FULL[1] in said), "disk_full")
+    last = said.splitlines()[-1] if said else f"it ended with status {done.returncode} and said nothing"
+    raise Trouble(f"installing into {directory} failed: {last}")
+
+
+def prune(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """Removes releases but for those to ``keep`` and those that a node is configured for or runs; answers ``removed``
+    and ``used``, those that were not to be kept but are needed.
+
+    Raises:
+        Trouble: one can't be removed.
+    """
+    base = session.base
+    needed = _used(session, base)
+    wanted = set(request["keep"])
+    removed: list[str] = []
+    used: list[str] = []
+    for release in all_releases(base):
+        if release in wanted:
+            continue
+        if release in needed:
+            used.append(release)
+            continue
+        remove_release(base, release)
+        removed.append(release)
+    return {"removed": removed, "used": used}
+
+
+def _used(session: Session, base: Base) -> set[str]:
+    nodes = [base.node(name) for name in base.node_names()]
+    found = {one.release for each in processes.running(session, nodes).values() for one in each}
+    return found | {str((node.read_record() or {}).get("release", "")) for node in nodes}
+
+
+def all_releases(base: Base) -> list[str]:
+    """Those that are installed, wholly or in part, by us."""
+    try:
+        begun = [name.removesuffix(BEGUN) for name in os.listdir(base.versions) if name.endswith(BEGUN)]
+    except (FileNotFoundError, NotADirectoryError):
+        begun = []
+    return sorted({*base.releases(), *begun})
+
+
+def remove_release(base: Base, release: str) -> None:
+    """Removes it so that what is left of it, if this is cut off, is known to be no release."""
+    directory = f"{base.versions}/{release}"
+    files.write(directory + BEGUN, b"")
+    files.remove(f"{directory}/complete")
+    files.remove_tree(directory)
+    files.remove(directory + BEGUN)

@@ -1,0 +1,204 @@
+"""By what a node is kept running here: systemd, if it is there and lets us, or nothing."""
+
+from __future__ import annotations
+
+import os
+
+from wrpme.bootstrap.agent import files, trouble
+from wrpme.bootstrap.agent.bounds import ANSWER_SECONDS_MAX, COMMAND_SECONDS_MAX
+from wrpme.bootstrap.agent.trouble import Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from wrpme.bootstrap.agent.places import Base, Node
+
+SYSTEMD = "/run/systemd/system"
+SYSTEM_UNITS = "/etc/systemd/system"
+LINGER = "/var/lib/systemd/linger"
+ANSWERS = ("initializing", "starting", "running", "degraded", "maintenance", "stopping")
+PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
+LINGER_ACTION = "org.freedesktop.login1.set-self-linger"
+
+
+class Ways:
+    """``service`` is how nodes are kept running here, and ``reason`` why so, as part of a sentence. ``linger``:
+    processes of this user outlive its last session."""
+
+    def __init__(self, service: str, reason: str, linger: bool) -> None:
+        self.service = service
+        self.reason = reason
+        self.linger = linger
+
+
+def run(words: Sequence[str], seconds: float = COMMAND_SECONDS_MAX) -> tuple[int, str]:
+    """Exit status of a command, and all that it said. It is ended after ``seconds``; that, or that there is no such
+    command, is a status of -1."""
+    import subprocess
+
+    environment = dict(os.environ, LC_ALL="C.UTF-8", SYSTEMD_PAGER="", SYSTEMD_COLORS="0")
+    environment.setdefault("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=seconds, env=environment, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return -1, f"there is no command {words[0]}"
+    except subprocess.TimeoutExpired:
+        return -1, f"it did not answer within {seconds:g} s"
+    except OSError as error:
+        return -1, error.strerror or str(error)
+    return done.returncode, done.stdout.decode("utf-8", "replace").strip()
+
+
+def detect() -> Ways:
+    """How nodes can be kept running here, changing nothing."""
+    linger = os.path.exists(f"{LINGER}/{trouble.user()}")
+    if not os.path.isdir(SYSTEMD):
+        return Ways("process", "this machine has no systemd", False)
+    if os.getuid() == 0:
+        said = run(["systemctl", "is-system-running"], ANSWER_SECONDS_MAX)[1]
+        if said in ANSWERS:
+            return Ways("system", "systemd answers, and this user is root", linger)
+        return Ways("process", f"systemd does not answer ({said or 'nothing'})", linger)
+    said = run(["systemctl", "--user", "is-system-running"], ANSWER_SECONDS_MAX)[1]
+    if said not in ANSWERS:
+        return Ways("process", f"systemd has no manager for user {trouble.user()} ({_short(said)})", linger)
+    if linger:
+        return Ways("user", f"systemd keeps the services of user {trouble.user()} running without a session", linger)
+    if run(["pkcheck", "--action-id", LINGER_ACTION, "--process", str(os.getpid())], ANSWER_SECONDS_MAX)[0] == 0:
+        return Ways("user", f"systemd answers, and user {trouble.user()} may turn lingering on", linger)
+    return Ways(
+        "process",
+        f"systemd would end the services of user {trouble.user()} with its last session; to change that, as root: "
+        f"loginctl enable-linger {trouble.user()}",
+        linger,
+    )
+
+
+def _short(said: str) -> str:
+    return (said.splitlines() or ["it said nothing"])[0][:200]
+
+
+def unit_path(node: Node, service: str) -> str:
+    """Where the unit of a node lies."""
+    return f"{SYSTEM_UNITS if service == 'system' else user_units()}/{node.unit}"
+
+
+def user_units() -> str:
+    """Where this user's own units lie."""
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return f"{home}/systemd/user"
+
+
+def systemctl(service: str, *words: str, seconds: float = COMMAND_SECONDS_MAX) -> str:
+    """What the manager answers.
+
+    Raises:
+        Trouble: it refuses.
+    """
+    command = ["systemctl", *(["--user"] if service == "user" else []), *words]
+    status, said = run(command, seconds)
+    if status != 0:
+        raise Trouble(f"{' '.join(command)} failed: {_short(said)}; see journalctl, repair that, and try again")
+    return said
+
+
+def states(nodes: Iterable[Node], service: str) -> dict[str, dict[str, str]]:
+    """``PROPERTIES`` of the units of these nodes, by the node's name; empty where the manager does not answer."""
+    units = {node.unit: node.name for node in nodes}
+    if not units:
+        return {}
+    said = systemctl(service, "show", f"--property={','.join(PROPERTIES)}", "--", *units, seconds=ANSWER_SECONDS_MAX)
+    found: dict[str, dict[str, str]] = {}
+    for block in said.split("\n\n"):
+        told = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if told.get("Id") in units:
+            found[units[told["Id"]]] = told
+    return found
+
+
+def install(base: Base, node: Node, service: str, text: str) -> bool:
+    """The unit is there, known to the manager, and enabled; whether anything had to be done.
+
+    Raises:
+        Trouble: the unit is somebody else's, or the manager refuses.
+    """
+    path = unit_path(node, service)
+    there = files.read(path)
+    if there is not None and node.run.encode() not in there:
+        raise Trouble(f"{path} is there already, and not of {base.directory}; move it away, or give another port")
+    if service == "user":
+        _enable_linger(base)
+        _make_user_units(base)
+    changed = files.write(path, text.encode())
+    told = states([node], service).get(node.name, {})
+    if changed or told.get("NeedDaemonReload") == "yes" or told.get("LoadState") == "not-found":
+        systemctl(service, "daemon-reload")
+    if told.get("UnitFileState") != "enabled":
+        systemctl(service, "enable", node.unit)
+        changed = True
+    return changed
+
+
+def uninstall(node: Node, service: str) -> bool:
+    """There is no such unit; whether there was.
+
+    Raises:
+        Trouble: the manager refuses.
+    """
+    path = unit_path(node, service)
+    there = files.read(path)
+    if there is None or node.run.encode() not in there:
+        return False
+    systemctl(service, "disable", node.unit)
+    files.remove(path)
+    systemctl(service, "daemon-reload")
+    run(["systemctl", *(["--user"] if service == "user" else []), "reset-failed", node.unit])
+    return True
+
+
+def _make_user_units(base: Base) -> None:
+    missing = [user_units()]
+    while not os.path.isdir(parent := os.path.dirname(missing[0])):
+        missing.insert(0, parent)
+    missing = [path for path in missing if not os.path.isdir(path)]
+    if missing:
+        made = base.read_made()
+        made.directories += [path for path in missing if path not in made.directories]
+        base.write_made(made)  # first: so they are ours also if this is all that is done
+        for path in missing:
+            files.make_directory(path)
+
+
+def _enable_linger(base: Base) -> None:
+    if os.path.exists(f"{LINGER}/{trouble.user()}"):
+        return
+    made = base.read_made()
+    made.linger = True
+    base.write_made(made)
+    status, said = run(["loginctl", "enable-linger"])
+    if status != 0:
+        raise Trouble(
+            f"lingering can't be turned on for user {trouble.user()} ({_short(said)}); as root: loginctl enable-linger "
+            f"{trouble.user()}"
+        )
+
+
+def disable_linger() -> None:
+    """Turns off what ``install`` turned on, unless another node of this user relies on it.
+
+    Raises:
+        Trouble: the manager refuses.
+    """
+    try:
+        others = [name for name in os.listdir(user_units()) if name.startswith("wrpmed-")]
+    except OSError:
+        others = []
+    if others or not os.path.exists(f"{LINGER}/{trouble.user()}"):
+        return
+    status, said = run(["loginctl", "disable-linger"])
+    if status != 0:
+        raise Trouble(f"lingering of user {trouble.user()} can't be turned off ({_short(said)})")
