@@ -185,7 +185,6 @@ class HostKeyError(RemoteError):
 
     word = "host_key"
     code = 22
-    not_carried_out = True
 
 
 class LockedError(RemoteError):
@@ -193,7 +192,6 @@ class LockedError(RemoteError):
 
     word = "locked"
     code = 23
-    not_carried_out = True
 
 
 def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:

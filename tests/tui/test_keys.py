@@ -26,7 +26,7 @@ def test_help_names_what_is_of_use() -> None:
     assert "In a replay" in replay and "In a replay" not in live
     assert "In the shell" in live and "In the shell" not in replay
     for entry in KEYS:
-        assert entry.what in help_text(True, False, False) + replay
+        assert entry.what in live + local + replay
 
 
 def test_the_signs_are_those_of_the_terminal() -> None:

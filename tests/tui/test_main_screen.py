@@ -51,7 +51,7 @@ def test_letters_go_to_the_shell_while_one_types() -> None:
         assert keyboard(app.main) == "shell"
         await pilot.press(*(letter for letter in letters if letter != "enter"))
         await at_rest(pilot)
-        assert typed(app) == "SLFlKPRA +=-0[]{}?q/:sneoOzit" and keyboard(app.main) == "shell"
+        assert typed(app) == "SLFlKPRAM +=-0[]{}?q/:sneoOzit" and keyboard(app.main) == "shell"
         assert at_main(app) and app.timeline.mode is Mode.LIVE and app.is_running
         await press(pilot, "f1")
         assert "In the shell" in page(app) and all(what in page(app) for _, what in SHELL_KEYS)
@@ -141,9 +141,9 @@ def test_the_foot_names_what_is_of_use_now() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         assert footer(app) == TYPING
         await press(pilot, "escape")
-        assert footer(app) == ALWAYS | {"forget", "logs", "shell", "events", "earlier"}, "who is down comes first"
+        assert footer(app) == ALWAYS | {"forget", "logs", "shell", "events", "earlier", "add_machine"}, "who is down comes first"
         await press(pilot, "end")
-        assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier"}
+        assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier", "add_machine"}
         await press(pilot, "e")
         assert footer(app) == ALWAYS | {"pause_time", "shell", "nodes", "earlier"}
         await press(pilot, "left_square_bracket")
@@ -154,7 +154,16 @@ def test_the_foot_names_what_is_of_use_now() -> None:
         await press(pilot, "s")
         assert footer(app) == TYPING
         await press(pilot, "escape", "0")
-        assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier"}
+        assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier", "add_machine"}
+
+    with_app(live("degraded"), ROOMY, test)
+
+
+def test_a_node_on_another_machine_is_begun_in_the_shell() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await press(pilot, "escape", "M", *"ops")
+        assert app.main.shell.has_focus_line
+        assert typed(app) == "node_start ops"
 
     with_app(live("degraded"), ROOMY, test)
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 class Key(Struct, frozen=True):
     """``keys`` as Textual names them, ``shown`` as an operator does. ``footer`` is its word there, empty: not shown.
-    ``where`` it is of use: "all", "panes" (not while typing), "node", "time", "replay" or "local"."""
+    ``where`` it is of use: "all", "panes" (not while typing), "node", "time", "replay", "local" or "machines"."""
 
     keys: str
     action: str
@@ -27,6 +27,7 @@ KEYS: tuple[Key, ...] = (
     Key("P", "pause", "P", "pauses the node, or lets it go on", "pause", "local"),
     Key("R", "restart", "R", "starts the node again", "restart", "local"),
     Key("A", "add", "A", "adds a node", "add", "local"),
+    Key("M", "add_machine", "M", "adds a node on another machine: its command, to be completed", "add", "machines"),
     Key("space", "pause_time", "Space", "holds the events; in a replay: holds it, or lets it go on", "hold/go", "time"),
     Key("plus,equals_sign", "app.faster(1)", "+", "a replay twice as fast", "faster", "replay"),
     Key("minus", "app.faster(-1)", "-", "half as fast", "slower", "replay"),
@@ -57,6 +58,7 @@ WHERE = {
     "panes": "In the panes",
     "node": "On the selected node",
     "local": "On a hive that this shell started (wrpmesh --hive N --tui)",
+    "machines": "On a hive of other machines (over SSH)",
     "time": "Through time",
     "replay": "In a replay",
 }
@@ -76,6 +78,8 @@ def help_text(local: bool, replay: bool, plain: bool) -> str:
     lines: list[str] = []
     for where, title in WHERE.items():
         if (where == "local" and not local) or (where == "replay" and not replay) or (where == "node" and replay):
+            continue
+        if where == "machines" and (local or replay):
             continue
         shown = [key for key in KEYS if key.where == where and not (replay and key.action == "shell")]
         lines += [title, *(f"  {key.shown:<8} {key.what}" for key in shown), ""]

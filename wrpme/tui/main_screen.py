@@ -198,6 +198,8 @@ class MainScreen(Screen[None]):
         """Whether an action leads anywhere now, with the keyboard where it is."""
         app, node = self.dashboard, self.node
         mode = app.timeline.mode
+        if action == "add_machine":
+            return app.local is None and mode is Mode.LIVE and self._at_nodes
         if action in _LOCAL:
             return app.local is not None and mode is Mode.LIVE and self._at_nodes
         if action in _OF_NODE:
@@ -374,6 +376,11 @@ class MainScreen(Screen[None]):
     def action_add(self) -> None:
         """One more node."""
         self._local("add")
+
+    def action_add_machine(self) -> None:
+        """One more node, elsewhere: what is known of its command."""
+        self._unzoom()
+        self.shell.put("node_start ")
 
     def _local(self, action: str) -> None:
         node = self.node
