@@ -192,6 +192,10 @@ LINK_HIGH_WATER_BYTES = 64 * 1024
 WALL_CLOCK_SECONDS = 1.0
 CLOSE_SECONDS_MAX = 1.0
 """At the end: how long answers may take to leave, and the last batch to reach the disk."""
+MANAGER_LOOK_SECONDS = 1.0
+"""How often systemd may be told something new of the node."""
+WATCHDOG_PINGS = 3
+"""In the time after which systemd takes the node for hung."""
 DRAIN_SECONDS = 0.1
 """After a planned stop clients get so long to hear of it, while whatever they still ask is declined."""
 NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
@@ -309,3 +313,28 @@ AGENT_NOISE_BYTES_MAX = 64 * KIB
 AGENT_ANSWER_BYTES_MAX = 64 * MIB
 SEND_SILENT_SECONDS_MAX = 30.0
 """A file of which nothing arrives for so long is given up."""
+
+# --- what is sent to hosts -------------------------------------------------------------------------------------------
+FETCH_SECONDS_MAX = 180
+"""For one wheel from the package index."""
+FETCH_CONNECT_SECONDS = 10
+"""An index that says nothing for so long can't be reached."""
+CACHE_LEFT_SECONDS = 3600.0
+"""Nothing in the cache that somebody wrote or used after that time is removed."""
+BUNDLES_CACHED_MAX = 16
+WHEELS_CACHED_MAX = 64
+
+# --- SSH -------------------------------------------------------------------------------------------------------------
+SSH_CONNECT_SECONDS_MAX = 10.0
+"""Until a machine takes the connection; ConnectTimeout of ~/.ssh/config may say less."""
+SSH_LOGIN_SECONDS_MAX = 30.0
+"""From the connection to the end of the login; a key in hardware waits for a finger."""
+SSH_HANDSHAKES_MAX = 8
+"""With one SSH server at a time: sshd begins to turn connections away at 10 (MaxStartups)."""
+SSH_KEEPALIVE_SECONDS = 9.0
+SSH_KEEPALIVES_MAX = 2
+"""So many may stay unanswered: with the next one due, after 27 s, the connection has ended."""
+SSH_CLOSE_SECONDS_MAX = 2.0
+SSH_AGENT_SECONDS_MAX = 5.0
+SSH_ATTEMPTS_MAX = 8
+"""Of one login: after an answer about a host key, and with another type of host key, it begins again."""
