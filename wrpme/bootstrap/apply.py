@@ -56,11 +56,10 @@ class Applying:
         return make(self._hosts, self._seen, self.hive, self._peers, self._may_found)
 
     async def _see(self, machine: Machine) -> Seen:
-        target = package.target_of(machine.hello)
         try:
-            bundle = await package.bundle(target, machine.step)
+            bundle = await bundle_for(machine)
         except WrpmeError as error:
-            return Seen(machine.hello, machine.look, "", error.sentence)
+            return Seen(machine.hello, machine.look, "", error.sentence.removeprefix(f"{machine.name}: "))
         return Seen(machine.hello, machine.look, bundle.release, "", bundle.size_bytes)
 
     def _meet(self, heard: asking.Heard) -> None:
@@ -98,7 +97,7 @@ class Applying:
                 machine.step(f"configuring {one.node.address}")
                 await nodes.configure(machine, one.node, one.record)
         for one in plan.nodes:
-            if one.deed is Deed.FOUND:
+            if one.deed is Deed.FOUND and one.found.pid is not None:
                 await nodes.stop(machine, one.node)
             if one.deed in (Deed.FOUND, Deed.JOIN, Deed.START):
                 await nodes.start(machine, one.node)
@@ -137,14 +136,26 @@ class Applying:
         if self._fleet.broken:
             return await gate.condition(sound)
         try:
-            return await gate.until_stable(sound, lambda text: sound[0].step(text))
+            return await gate.whole_hive(self._fleet)
         except WrpmeError as error:
             raise errors.TimeoutError(f"all nodes serve, but {error.sentence}") from None
 
 
+async def bundle_for(machine: Machine) -> package.Bundle:
+    """What this wrpmesh would install there.
+
+    Raises:
+        WrpmeError: it can't be had; names the host.
+    """
+    try:
+        return await package.bundle(package.target_of(machine.hello), machine.step)
+    except WrpmeError as error:
+        raise type(error)(f"{machine.name}: {error.sentence}") from None
+
+
 async def install(machine: Machine, release: str) -> None:
     """Sends what the machine lacks and installs it there."""
-    bundle = await package.bundle(package.target_of(machine.hello), machine.step)
+    bundle = await bundle_for(machine)
     if bundle.release != release:
         raise RemoteError(f"{machine.name}: release {release} is not there any more; hive_upgrade brings another one")
     size = bundle.size_bytes / MIB

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrpme.bootstrap import asking, package
+from wrpme.bootstrap import asking
+from wrpme.bootstrap.apply import bundle_for
 from wrpme.bootstrap.fleet import Fleet, Machine
 from wrpme.bootstrap.plan_text import SERVICES
 from wrpme.bootstrap.topology_file import Host, Node
@@ -94,9 +95,9 @@ def _machine(machine: Machine, finding: Finding) -> None:
 
 async def _release(machine: Machine, finding: Finding) -> None:
     try:
-        bundle = await package.bundle(package.target_of(machine.hello), machine.step)
+        bundle = await bundle_for(machine)
     except WrpmeError as error:
-        finding.problems.append(error.sentence)
+        finding.problems.append(error.sentence.removeprefix(f"{machine.name}: "))
         return
     there = "is there" if bundle.release in machine.look.releases else f"{bundle.size_bytes / MIB:.1f} MiB to send"
     finding.rows.append(("wrpme", f"{bundle.release}, {there}"))

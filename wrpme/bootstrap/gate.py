@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from wrpme import errors
 from wrpme.bootstrap import asking
-from wrpme.bootstrap.fleet import Machine
+from wrpme.bootstrap.fleet import Fleet, Machine
 from wrpme.figures import HiveStatus, condition_of
 from wrpme.limits import GATE_LOOK_SECONDS, GATE_SECONDS_MAX, GATE_TROUBLE_SECONDS_MAX
 from wrpme.view import Condition
@@ -58,3 +58,19 @@ async def until_stable(machines: list[Machine], say: Callable[[str], None]) -> C
         if loop.time() - begun >= GATE_SECONDS_MAX:
             raise errors.TimeoutError(f"the hive is still {now.word} after {GATE_SECONDS_MAX / 60:g} min: {now.sentence}")
         await asyncio.sleep(GATE_LOOK_SECONDS)
+
+
+async def whole_hive(fleet: Fleet) -> Condition:
+    """Waits until it is stable, in a line of its own.
+
+    Raises:
+        WrpmeError: see :func:`until_stable`.
+    """
+    name, reporter = "the hive", fleet.reporter
+    try:
+        found = await until_stable(fleet.sound, lambda text: reporter.step(name, text))
+    except errors.WrpmeError as error:
+        reporter.ended(name, error.sentence, "bad")
+        raise
+    reporter.ended(name, f"is {found.word}: {found.sentence}", "good")
+    return found

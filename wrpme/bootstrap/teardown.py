@@ -55,7 +55,7 @@ async def start(fleet: Fleet, lock: str) -> Condition | None:
         return None
     if fleet.broken:
         return await gate.condition(fleet.sound)
-    return await gate.until_stable(fleet.sound, lambda text: fleet.sound[0].step(text))
+    return await gate.whole_hive(fleet)
 
 
 async def destroy(fleet: Fleet, lock: str, yes: bool) -> None:

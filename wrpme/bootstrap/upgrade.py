@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from wrpme.bootstrap import apply, nodes, package
+from wrpme.bootstrap import apply, nodes
 from wrpme.bootstrap.facts import Record
 from wrpme.bootstrap.fleet import Fleet, Machine
 from wrpme.bootstrap.topology_file import Node
@@ -27,7 +27,7 @@ async def upgrade(fleet: Fleet, lock: str) -> str:
         await machine.take_lock(lock)
         await machine.look_around()
         _check_there(machine)
-        bundle = await package.bundle(package.target_of(machine.hello), machine.step)
+        bundle = await apply.bundle_for(machine)
         releases[machine] = bundle.release
         if bundle.release not in machine.look.releases:
             await apply.install(machine, bundle.release)

@@ -1,0 +1,61 @@
+"""Hosts as they may be found, for tests of plans."""
+
+from __future__ import annotations
+
+from wrpme.bootstrap.facts import Hello, Look, NodeFound, Record
+from wrpme.bootstrap.plan import Hive, Seen
+from wrpme.bootstrap.topology_file import Host, Topology, parse
+
+RELEASE = "0.1.0-aaaaaaaa"
+HIVE = Hive("ab" * 16, 2, ("10.0.0.1:5909", "10.0.0.2:5909", "10.0.0.3:5909"))
+BARE = NodeFound(None, False, 0, None)
+
+
+def topology(count: int = 3, *lines: str) -> Topology:
+    text = "".join(
+        f'[[node]]\nhost = "10.0.0.{number}"\naddress = "10.0.0.{number}:5909"\n' + "".join(f"{line}\n" for line in lines)
+        for number in range(1, count + 1)
+    )
+    return parse(text, "hive.toml")
+
+
+def hello() -> Hello:
+    return Hello((3, 11, 2), "/usr/bin/python3", "x86_64", ("glibc", "2.36"), "root", 0, "/root", "host")
+
+
+def look(
+    host: Host, found: NodeFound = BARE, releases: tuple[str, ...] = (), free_bytes: int = 1 << 34, writable: str = ""
+) -> Look:
+    return Look(
+        directory="/var/lib/wrpme",
+        exists=bool(releases),
+        writable=writable,
+        free_bytes=free_bytes,
+        clock=0.0,
+        utc_offset_seconds=0,
+        venv=True,
+        setsid=True,
+        service="process",
+        service_reason="there is no systemd",
+        releases=releases,
+        nodes={node.name: found for node in host.nodes},
+    )
+
+
+def bare(host: Host) -> Seen:
+    return Seen(hello(), look(host), RELEASE, "", 5_000_000)
+
+
+def record(host: Host, peers: tuple[str, ...] = (), release: str = RELEASE) -> Record:
+    node = host.nodes[0]
+    return Record(node.address, node.advertise, node.arguments, peers, release, "process")
+
+
+def running(host: Host, peers: tuple[str, ...] = ("10.0.0.9:5909",), release: str = RELEASE) -> Seen:
+    found = NodeFound(record(host, peers, release), True, 100, 42, port="ours", hive=HIVE.id)
+    return Seen(hello(), look(host, found, (release,)), RELEASE, "", 5_000_000)
+
+
+def stopped(host: Host, peers: tuple[str, ...] = (), hive: str = HIVE.id) -> Seen:
+    found = NodeFound(record(host, peers), True, 100, None, hive=hive)
+    return Seen(hello(), look(host, found, (RELEASE,)), RELEASE, "", 5_000_000)
