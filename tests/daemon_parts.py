@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from math import inf
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar, Union
 
@@ -204,6 +207,37 @@ class Raw:
         """All bytes up to the end of the connection."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.reader.read()
+
+
+class ServiceManager:
+    """The listening side of ``sd_notify``; ``address`` is for ``NOTIFY_SOCKET``."""
+
+    def __init__(self, address: str | Path) -> None:
+        self.address = str(address)
+        self.said: list[str] = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.settimeout(PATIENCE_SECONDS)
+        self.socket.bind(self.address.replace("@", "\0", 1) if self.address.startswith("@") else self.address)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def hears(self, part: str) -> str:
+        """What is said next that has this in it."""
+        while True:
+            self.said.append(self.socket.recv(65_536).decode())
+            if part in self.said[-1]:
+                return self.said[-1]
+
+    def heard(self) -> list[str]:
+        """All that is there to be heard now."""
+        said: list[str] = []
+        while select.select([self.socket], [], [], 0)[0]:
+            said.append(self.socket.recv(65_536).decode())
+        return said
 
 
 def closed(node: ScriptedNode, session: int) -> bool:

@@ -79,7 +79,7 @@ class Life:
             ground.send_to(peer, Report((change,)))
         if ground.now - self._said_at >= WAITING_LINE_SECONDS:
             self._said_at = ground.now
-            ground.say("warning", self._waiting_line(view))
+            ground.say("warning", self.waiting())
 
     def on_link_down(self, address: str, reason: str) -> None:
         """A peer can't be reached: said once for each reason while this node looks for its hive."""
@@ -88,9 +88,11 @@ class Life:
                 self._peer_troubles[address] = reason
                 self.ground.say("warning", f"the peer {address} can't be reached ({reason}); trying again until it can")
 
-    def _waiting_line(self, view: View | None) -> str:
-        if view is None:
-            return f"waiting for a hive at {', '.join(self.ground.settings.peers)}"
+    def waiting(self) -> str:
+        """What this node, which does not serve, waits for."""
+        if self.ground.view is None:
+            peers = ", ".join(self.ground.settings.peers)
+            return f"waiting for a hive at {peers}" if peers else "founding a hive"
         return f"waiting to be taken back by the hive: {self.quorum() or 'asked its voters'}"
 
     def _may_return(self, view: View) -> bool:

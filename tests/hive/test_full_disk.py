@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hive.daemons import Daemons, free_port, until
+from tests.daemon_parts import ServiceManager
+from tests.hive.daemons import Daemons, environment, free_port, until, wrpmed
 from wrpme import Client, WrpmeError
 from wrpme.errors import DiskFullError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
@@ -148,6 +149,23 @@ def test_a_bystander_can_be_stopped(tmp_path: Path, disk: SmallDisk) -> None:
         asyncio.run(scenario(hive))
         hive.terminate(0)
         assert log_of(hive).count("is full") == 1
+
+
+def test_systemd_is_told_why_a_node_is_not_ready(tmp_path: Path, disk: SmallDisk) -> None:
+    with ServiceManager(tmp_path / "notify") as systemd:
+        asked = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "300000"}
+        command = wrpmed("-a", f"127.0.0.1:{free_port()}", "-r", str(disk.directory / "node"))
+        disk.fill()
+        with subprocess.Popen(command, cwd=tmp_path, env={**environment(), **asked}) as process:
+            try:
+                systemd.hears("STATUS=the disk of the data directory")
+                for _ in range(3):
+                    systemd.hears("WATCHDOG=1")
+                assert not any("READY=1" in said for said in systemd.said), "it serves nothing"
+                disk.empty()
+                systemd.hears("READY=1\nSTATUS=stable")
+            finally:
+                process.kill()
 
 
 def test_the_hive_goes_on_and_takes_it_back(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from wrpme.daemon import aside, bystander, homecoming, identity, leveldb
+from wrpme.daemon import aside, bystander, homecoming, identity, leveldb, notify
 from wrpme.daemon.bystander import Bystander
 from wrpme.daemon.config import Config
 from wrpme.daemon.disk import DirectDisk, Disk, ThreadDisk
@@ -27,6 +27,7 @@ from wrpme.daemon.identity import Identity
 from wrpme.daemon.listen import room_for_clients
 from wrpme.daemon.log import Log
 from wrpme.daemon.machine import Machine
+from wrpme.daemon.notify import Manager, Outlook
 from wrpme.daemon.runner import NodeLike, Runner
 from wrpme.effects import Exit, Settings
 from wrpme.entries import VIEW_KEY
@@ -55,15 +56,16 @@ class Opened(Struct, frozen=True):
 
 
 class Lives:
-    """All lives of one process."""
+    """All lives of one process; ``manager`` is told of them."""
 
-    def __init__(self, config: Config, sockets: list[socket.socket], log: Log) -> None:
+    def __init__(self, config: Config, sockets: list[socket.socket], log: Log, manager: Manager | None = None) -> None:
         self._config = config
         self._sockets = sockets
         self._log = log
         self._clock = _clock()
         self._clients_max = room_for_clients(config.sessions)
         self._machine = Machine("" if config.transient else config.root)
+        self._manager = manager or Manager()
         self._runner: Runner | None = None
         self._stopped = asyncio.Event()
         self._fenced_to: tuple[str, ...] = ()
@@ -82,9 +84,12 @@ class Lives:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._log.reopen)
+        self._manager.start(lambda: (False, f"opening the data directory {self._config.root}"))
         try:
             return await self._all()
         finally:
+            self._manager.stopping()
+            self._manager.close()
             self._machine.close()
 
     async def _all(self) -> Exit:
@@ -101,6 +106,7 @@ class Lives:
 
     def _stop(self) -> None:
         self._stopped.set()
+        self._manager.stopping()
         if self._runner is not None:
             self._runner.stop()
 
@@ -193,10 +199,11 @@ class Lives:
         def adopted() -> None:
             if keeper is not None and node.view is not None:
                 keeper.note(homecoming.home_in(node.view, node.settings.id))
+            self._manager.adopted()
 
         disk = DirectDisk(store) if config.transient else ThreadDisk(store)
         runner = self._make_runner(node, disk, adopted)
-        servers = await self._admit(runner)
+        servers = await self._admit(runner, notify.outlook(node))
         end = await runner.finished
         at_rest = await self._dismiss(runner, servers)
         return end, at_rest, runner.trouble
@@ -227,14 +234,16 @@ class Lives:
             facts=self._machine.facts,
         )
 
-    async def _admit(self, runner: Runner) -> list[asyncio.Server]:
+    async def _admit(self, runner: Runner, outlook: Outlook) -> list[asyncio.Server]:
         """Starts it and lets connections in. A server closes its socket at its end, so it gets a copy."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._on_loop_trouble(runner, context))
         self._runner = runner
         runner.start()
         copies = [made.dup() for made in self._sockets]
-        return [await loop.create_server(runner.server.accept, sock=copy, backlog=1024) for copy in copies]
+        servers = [await loop.create_server(runner.server.accept, sock=copy, backlog=1024) for copy in copies]
+        self._manager.follow(outlook)
+        return servers
 
     async def _dismiss(self, runner: Runner, servers: list[asyncio.Server]) -> bool:
         """Ends it; whether its disk is at rest."""
@@ -262,7 +271,7 @@ class Lives:
         self._log.say("error", sentence)
         runner = self._make_runner(Bystander(sentence), DirectDisk(MemoryStore()), lambda: None)
         opening = asyncio.ensure_future(self._open_when_there_is_space())
-        servers = await self._admit(runner)
+        servers = await self._admit(runner, lambda: (False, sentence))
         try:
             either: set[asyncio.Future[Any]] = {opening, runner.finished}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from wrpme.daemon.config import Config
 from wrpme.daemon.listen import check_peers, listen
 from wrpme.daemon.lives import Lives
 from wrpme.daemon.log import Log, bridge, stderr_is_terminal
+from wrpme.daemon.notify import Manager, manager
 from wrpme.effects import Exit
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.limits import SWITCH_SECONDS
@@ -22,6 +24,8 @@ def main() -> None:
     """The command ``wrpmed``. Ends without waiting for threads: all that is ours is closed by then, and a disk or a
     name server that hangs must not keep a stopped node from ending."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    if sys.stderr is not None:
+        faulthandler.enable()  # systemd ends a node that hangs by SIGABRT: so its journal says where it hung
     code = run(sys.argv[1:])
     sys.stdout.flush()
     os._exit(code)
@@ -33,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         config = configs.parse(arguments)
         log = _open_log(config)
-        end = _serve(config, log)
+        end = _serve(config, log, manager(os.environ))
     except UsageError as error:
         log.fatal(error.sentence)
         return 2
@@ -60,13 +64,13 @@ def _open_log(config: Config) -> Log:
     return log
 
 
-def _serve(config: Config, log: Log) -> Exit:
+def _serve(config: Config, log: Log, starter: Manager) -> Exit:
     log.say("info", f"wrpmed {__version__} starts at {config.address}")
     sockets = listen(config.address)
     check_peers(config.peers, sockets)
 
     async def live() -> Exit:
-        return await Lives(config, sockets, log).run()
+        return await Lives(config, sockets, log, starter).run()
 
     return _new_loop().run_until_complete(live())
 
