@@ -23,6 +23,7 @@ PURE = [
     "entries", "tally", "ground", "stream", "operations", "copying", "replica", "table", "router", "life", "council",
     "status", "activation", "contents", "spread", "admin", "verify",
     "node", "commands", "happening", "latency", "chronicle", "figures", "topology", "sightings", "backlog",
+    "options", "bootstrap/topology_file", "bootstrap/topology_values", "bootstrap/toml_lines", "bootstrap/words",
     "tui/scene", "tui/facts", "tui/places", "tui/rates", "tui/words", "tui/events", "tui/derive", "tui/model",
     "tui/history", "tui/timeline", "tui/geometry", "tui/bands", "tui/letters", "tui/labels", "tui/middle",
     "tui/bigword", "tui/wires", "tui/palette", "tui/painting", "tui/columns", "tui/texts", "tui/keys", "tui/hints",

@@ -338,3 +338,9 @@ SSH_CLOSE_SECONDS_MAX = 2.0
 SSH_AGENT_SECONDS_MAX = 5.0
 SSH_ATTEMPTS_MAX = 8
 """Of one login: after an answer about a host key, and with another type of host key, it begins again."""
+
+# --- the topology file -----------------------------------------------------------------------------------------------
+TOPOLOGY_BYTES_MAX = MIB
+TOPOLOGY_VALUE_CHARACTERS_MAX = 1024
+NODE_NAME_CHARACTERS_MAX = 200
+"""It is part of the names of files and of a unit."""

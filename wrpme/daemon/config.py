@@ -10,13 +10,11 @@ from typing import NoReturn
 
 import msgspec
 
-from wrpme import __version__, address
+from wrpme import __version__, address, options
 from wrpme.address import Address
-from wrpme.daemon.log import LEVELS
 from wrpme.errors import UsageError
-from wrpme.limits import (
-    GRACE_SECONDS, GRACE_SECONDS_MAX, REPLICATION_MAX, REPLICATION_USUAL, SESSIONS_MAX, SESSIONS_OPTION_MAX,
-)  # fmt: skip
+from wrpme.limits import GRACE_SECONDS, REPLICATION_MAX, REPLICATION_USUAL, SESSIONS_MAX
+from wrpme.options import LEVELS
 
 EPILOG = """\
 A node without --peer and without data founds a hive; with --peer it joins that node's hive; on a directory
@@ -106,15 +104,16 @@ def _build() -> _Parser:
         help="log there: appended, reopened on SIGHUP")  # fmt: skip
     add("-o", "--log-console", action="store_const", const=True,
         help="log to stderr (default if there is no log file and stderr is a terminal)")  # fmt: skip
-    add("--log-level", metavar="LEVEL", type=_level, default="info", help=f"{', '.join(LEVELS)} (default info)")
-    add("--replication", metavar="R", type=_replication, default=0,
+    add("--log-level", metavar="LEVEL", type=_tuning("log-level"), default="info",
+        help=f"{', '.join(LEVELS)} (default info)")  # fmt: skip
+    add("--replication", metavar="R", type=_tuning("replication"), default=0,
         help=f"copies of each entry, 1 to {REPLICATION_MAX} (default {REPLICATION_USUAL})")  # fmt: skip
-    add("--grace", metavar="SECONDS", type=_grace, default=GRACE_SECONDS,
+    add("--grace", metavar="SECONDS", type=_tuning("grace"), default=GRACE_SECONDS,
         help=f"before the copies of a dead node are made elsewhere (default {GRACE_SECONDS:.0f})")  # fmt: skip
     add("--no-sync", action="store_true",
         help="answer writes once the operating system has them rather than the disk")  # fmt: skip
     add("--transient", action="store_true", help="memory only: nothing survives the end of the process")
-    add("--sessions", metavar="N", type=_sessions, default=SESSIONS_MAX,
+    add("--sessions", metavar="N", type=_tuning("sessions"), default=SESSIONS_MAX,
         help=f"connections of clients at a time (default {SESSIONS_MAX})")  # fmt: skip
     add("--version", action="version", version=f"wrpmed {__version__}", help="print the version and exit")
     add("-h", "--help", action="help", help="print this and exit")
@@ -181,32 +180,16 @@ def _text(option: str) -> Callable[[str], str]:
     return read
 
 
-def _level(text: str) -> str:
-    if text not in LEVELS:
-        raise UsageError(f"--log-level {text[:40]}: it is one of {', '.join(LEVELS)}")
-    return text
+def _tuning(name: str) -> Callable[[str], str | int | float]:
+    """Reads the value of that option."""
 
+    def read(text: str) -> str | int | float:
+        try:
+            return options.value(name, text)
+        except UsageError as error:
+            raise UsageError(f"--{name} {text[:40]}: {error.sentence}") from None
 
-def _sessions(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= SESSIONS_OPTION_MAX):
-        raise UsageError(f"--sessions {text[:40]}: it is a number from 1 to {SESSIONS_OPTION_MAX}")
-    return int(text)
-
-
-def _replication(text: str) -> int:
-    if text not in [str(count) for count in range(1, REPLICATION_MAX + 1)]:
-        raise UsageError(f"--replication {text[:40]}: it is a number of copies from 1 to {REPLICATION_MAX}")
-    return int(text)
-
-
-def _grace(text: str) -> float:
-    try:
-        seconds = float(text) if len(text) <= 40 else -1.0
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= GRACE_SECONDS_MAX:
-        raise UsageError(f"--grace {text[:40]}: it is a number of seconds from 0 to {GRACE_SECONDS_MAX:.0f}")
-    return seconds
+    return read
 
 
 # --- wrong ones --------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from contextlib import suppress
 
 from wrpme.errors import StartError
 from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS
+from wrpme.options import LEVELS
 
-LEVELS = ("debug", "info", "warning", "error")
 _SHOWN = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERROR"}
 STDERR = 2
 
