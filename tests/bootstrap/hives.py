@@ -39,7 +39,8 @@ class Done:
 
 
 class Operator:
-    """Runs wrpmesh where the client of ``hosts`` is; ``directory`` holds its files, ``package`` replaces the project."""
+    """Runs wrpmesh where the client of ``hosts`` is; ``directory`` holds its files, ``package`` replaces the
+    project."""
 
     def __init__(self, hosts: SshHosts, directory: Path, package: Path | None = None) -> None:
         self.hosts = hosts
@@ -76,7 +77,9 @@ class Operator:
         """A command to the node of host ``node``."""
         return self.wrpmesh("--daemon", f"{self.hosts.addresses[node - 1]}:{PORT}", *words)
 
-    def topology(self, numbers: Sequence[int], *lines: str, defaults: Sequence[str] = (), name: str = "hive.toml") -> str:
+    def topology(
+        self, numbers: Sequence[int], *lines: str, defaults: Sequence[str] = (), name: str = "hive.toml"
+    ) -> str:
         """Writes a topology file of one node on each of these hosts; ``lines`` go to each node."""
         text = ["[defaults]", 'user = "root"', *defaults, ""]
         for number in numbers:

@@ -13,7 +13,7 @@ BARE = NodeFound(None, False, 0, None)
 
 def topology(count: int = 3, *lines: str) -> Topology:
     text = "".join(
-        f'[[node]]\nhost = "10.0.0.{number}"\naddress = "10.0.0.{number}:5909"\n' + "".join(f"{line}\n" for line in lines)
+        "".join(f"{one}\n" for one in ("[[node]]", f'host = "10.0.0.{number}"', f'address = "10.0.0.{number}:5909"', *lines))
         for number in range(1, count + 1)
     )
     return parse(text, "hive.toml")

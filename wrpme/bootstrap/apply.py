@@ -4,13 +4,16 @@ leaves behind is finished when the command is given again."""
 from __future__ import annotations
 
 import getpass
+import os
 import socket
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
 from wrpme import errors
 from wrpme.bootstrap import asking, gate, nodes, package
+from wrpme.bootstrap.facts import Record
 from wrpme.bootstrap.fleet import Fleet, Machine
 from wrpme.bootstrap.plan import Deed, Hive, HostPlan, NodePlan, Plan, Seen, make
 from wrpme.bootstrap.topology_file import Host, Node
@@ -21,12 +24,12 @@ from wrpme.view import Condition
 
 def lock_text(verb: str) -> str:
     """What another operator is told who finds the machine locked."""
-    return f"{getpass.getuser()}@{socket.gethostname()}, {verb}"
+    return f"{getpass.getuser()}@{socket.gethostname()}, {verb} (process {os.getpid()})"
 
 
 class Applying:
-    """One application of a topology. ``peers`` are nodes of the hive beside those of the file; without ``may_found`` nodes
-    only join."""
+    """One application of a topology. ``peers`` are nodes of the hive beside those of the file; without ``may_found``
+    nodes only join."""
 
     def __init__(self, fleet: Fleet, hosts: Sequence[Host], peers: Sequence[str] = (), may_found: bool = True) -> None:
         self._fleet = fleet
@@ -73,18 +76,23 @@ class Applying:
     async def carry_out(self, plan: Plan) -> Condition | None:
         """Does what the plan says; how the hive is at the end, None if nobody can tell."""
         plans = {one.host: one for one in plan.hosts}
-        self._founder = next(
-            (machine for machine in self._fleet.sound for one in plans[machine.host].nodes if one.deed is Deed.FOUND), None
-        )
+        for machine in self._fleet.sound:
+            if any(one.deed is Deed.FOUND for one in plans[machine.host].nodes):
+                self._founder = machine
 
         async def work(machine: Machine) -> None:
             await self._host(machine, plans[machine.host])
 
         await self._fleet.each(work)
+        halted = ""
         for machine in self._fleet.sound:
             changed = [one for one in plans[machine.host].nodes if one.deed is Deed.RESTART]
-            if changed:
-                await self._fleet.each(lambda there, changed=changed: self._restart(there, changed), [machine])
+            if changed and halted:
+                rest = f"{halted} was not restarted well, so the rest is left as it is"
+                machine.fail(RemoteError(f"{machine.name}: {rest}"))
+            elif changed:
+                await self._fleet.each(partial(self._restart, changed), [machine])
+                halted = machine.name if machine.error else ""
         return await self._settle()
 
     async def _host(self, machine: Machine, plan: HostPlan) -> None:
@@ -93,7 +101,7 @@ class Applying:
         for release in plan.install:
             await install(machine, release)
         for one in plan.nodes:
-            if one.configure:
+            if one.configure and one.deed is not Deed.RESTART:
                 machine.step(f"configuring {one.node.address}")
                 await nodes.configure(machine, one.node, one.record)
         for one in plan.nodes:
@@ -124,9 +132,9 @@ class Applying:
             return ""
         return f"{founder.name} was to found it and failed; repair that, and give the command again"
 
-    async def _restart(self, machine: Machine, changed: Sequence[NodePlan]) -> None:
+    async def _restart(self, changed: Sequence[NodePlan], machine: Machine) -> None:
         for one in changed:
-            await restart(machine, one.node, self._fleet.sound, self.hive.id if self.hive else "")
+            await restart(machine, one.node, one.record, self._fleet.sound, self.hive.id if self.hive else "")
         machine.finish(f"{_names([one.node for one in changed])} restarted with other options")
 
     async def _settle(self) -> Condition | None:
@@ -170,14 +178,18 @@ async def install(machine: Machine, release: str) -> None:
     await machine.remote.call("install", release=release, bundle=path)
 
 
-async def restart(machine: Machine, node: Node, fellows: list[Machine], hive: str) -> None:
-    """A planned stop and a start, while the hive is stable, until it is so again.
+async def restart(machine: Machine, node: Node, record: Record, fellows: list[Machine], hive: str) -> None:
+    """A planned stop and a start as ``record`` says, while the hive is stable, until it is so again. One that does not
+    run is started, without waiting for what can only come with it.
 
     Raises:
-        WrpmeError: it is not, or the node does not come back.
+        WrpmeError: the hive is not stable, or the node does not come back.
     """
-    await gate.until_stable(fellows, machine.step)
-    await nodes.stop(machine, node)
+    if machine.look.nodes[node.name].pid is not None:
+        await gate.until_stable(fellows, machine.step)
+        await nodes.stop(machine, node)
+    # Not before: what is configured must never differ from what runs, or nobody would see that a restart is due.
+    await nodes.configure(machine, node, record)
     await nodes.start(machine, node)
     await nodes.until_ready(machine, node, hive)
     await gate.until_stable(fellows, machine.step)

@@ -84,9 +84,9 @@ def _machine(machine: Machine, finding: Finding) -> None:
     if look.writable:
         finding.problems.append(look.writable)
     if look.free_bytes < DISK_FREE_BYTES_MIN:
-        finding.problems.append(f"the disk of {look.directory} is as good as full; make room, or name another directory")
+        finding.problems.append(f"the disk of {look.directory} is full; make room, or name another directory")
     if not look.venv:
-        finding.problems.append("its Python lacks the module venv; install a whole Python (on Debian, apt install python3)")
+        finding.problems.append("its Python lacks the module venv; install a whole one (Debian: apt install python3)")
     if look.service == "process" and not look.setsid:
         finding.problems.append("it has no systemd and no command setsid (util-linux): nothing can keep a node running")
     if look.lock:
@@ -110,7 +110,7 @@ def _nodes(machine: Machine, finding: Finding) -> None:
             state = f"runs, process {found.pid}"
         elif found.port == "taken":
             state = f"its port is taken by {found.holder or 'another program'}"
-            finding.problems.append(f"the port of {node.address} is taken by {found.holder or 'another program'}; end that")
+            finding.problems.append(f"{node.address}: {state}; end that, or give the node another port")
         elif not found.address_local:
             state = "is no address of this machine"
             finding.problems.append(f"{node.address} is no address of this machine; a node listens on one of its own")
@@ -128,6 +128,7 @@ async def _reach(machine: Machine, others: Sequence[Node], finding: Finding) -> 
     for node, (host, port) in zip(others, pairs, strict=True):
         how = str(found[f"{host}:{port}"])
         if how in _UNREACHED:
-            finding.problems.append(f"from here {node.told} can't be reached ({_UNREACHED[how]}); nodes must reach each other")
+            why = _UNREACHED[how]
+            finding.problems.append(f"from here {node.told} can't be reached ({why}); nodes must reach each other")
         else:
             finding.rows.append((f"to {node.told}", _REACHED[how]))

@@ -52,7 +52,7 @@ class NodeFound(Struct, frozen=True):
     holder: str = ""
     address_local: bool = True
     hive: str = ""
-    release_running: str = ""
+    release_running: str | None = None
 
 
 class Look(Struct, frozen=True):

@@ -15,7 +15,7 @@ from wrpme.bootstrap.progress import Reporter
 from wrpme.bootstrap.remote import Remote
 from wrpme.bootstrap.topology_file import Host
 from wrpme import address as addresses
-from wrpme.errors import RemoteError, WrpmeError
+from wrpme.errors import LockedError, RemoteError, WrpmeError
 from wrpme.limits import HOSTS_AT_ONCE_MAX, LOCK_SECONDS
 
 
@@ -69,7 +69,14 @@ class Machine:
     async def take_lock(self, text: str) -> None:
         """Keeps other operators away from this machine until the connection ends; creates the base directory."""
         self.step("taking the lock")
-        await self.remote.call("lock", directory=self.host.directory, text=text, seconds=LOCK_SECONDS)
+        try:
+            await self.remote.call("lock", directory=self.host.directory, text=text, seconds=LOCK_SECONDS)
+        except LockedError as error:
+            if text not in error.sentence:
+                raise
+            raise RemoteError(
+                f"{self.name} is the same machine as another host of the file; say the same host for both of its nodes"
+            ) from None
 
     async def look_around(self) -> Look:
         """Sees how things are; changes nothing."""

@@ -56,7 +56,8 @@ async def until_stable(machines: list[Machine], say: Callable[[str], None]) -> C
         if loop.time() - well >= GATE_TROUBLE_SECONDS_MAX:
             raise errors.UnavailableError(f"the hive is {now.word}: {now.sentence}")
         if loop.time() - begun >= GATE_SECONDS_MAX:
-            raise errors.TimeoutError(f"the hive is still {now.word} after {GATE_SECONDS_MAX / 60:g} min: {now.sentence}")
+            minutes = GATE_SECONDS_MAX / 60
+            raise errors.TimeoutError(f"the hive is still {now.word} after {minutes:g} min: {now.sentence}")
         await asyncio.sleep(GATE_LOOK_SECONDS)
 
 

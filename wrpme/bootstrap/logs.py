@@ -59,7 +59,12 @@ class _Tail:
         """What came since the last time; at first the last lines, or those ``since``."""
         count = LOG_SINCE_LINES_MAX if since else LOG_READ_LINES
         answer = await self.machine.remote.call(
-            "log", name=self.node.name, offset=self._offset, inode=self._inode, lines=count, bytes_max=LOG_READ_BYTES_MAX
+            "log",
+            name=self.node.name,
+            offset=self._offset,
+            inode=self._inode,
+            lines=count,
+            bytes_max=LOG_READ_BYTES_MAX,
         )
         first = self._offset is None
         self._offset, self._inode = int(answer["offset"]), int(answer["inode"])

@@ -78,8 +78,8 @@ async def until_ready(
             )
         if view is not None and hive and view.hive.hex() != hive:
             raise RemoteError(
-                f"{machine.name}: {node.address} is in another hive ({view.hive.hex()[:8]}) than the other nodes of the "
-                f"file ({hive[:8]}); if its data is not needed, hive_destroy it alone, else take it out of the file"
+                f"{machine.name}: {node.address} is in another hive ({view.hive.hex()[:8]}) than the other nodes "
+                f"({hive[:8]}); if its data is not needed, hive_destroy it alone, else take it out of the file"
             )
         if view is not None and figures is not None and figures.serving:
             return heard
@@ -92,8 +92,8 @@ async def until_ready(
     await _check_runs(machine, node)
     why = heard.why.partition(";")[0] or "it does not serve yet"
     raise TimeoutError(
-        f"{machine.name}: {node.address} runs, but is not ready after {READY_SECONDS_MAX:g} s: {why}; see hive_logs, and "
-        f"whether the hosts reach each other's ports (hive_check)"
+        f"{machine.name}: {node.address} runs, but is not ready after {READY_SECONDS_MAX:g} s: {why}; see hive_logs, "
+        "and whether the hosts reach each other's ports (hive_check)"
     )
 
 

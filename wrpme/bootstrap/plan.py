@@ -95,8 +95,8 @@ def make(
     peers: Sequence[str] = (),
     may_found: bool = True,
 ) -> Plan:
-    """The plan for ``hosts`` in their order in the file. ``hive`` is the one that was heard of, ``peers`` are nodes of it
-    that are not in the file; without ``may_found`` nodes only join."""
+    """The plan for ``hosts`` in their order in the file. ``hive`` is the one that was heard of, ``peers`` are nodes of
+    it that are not in the file; without ``may_found`` nodes only join."""
     known = any(one.hive for each in seen.values() for one in each.look.nodes.values())
     enough = 2 * len(seen) > len(hosts)
     first = hosts[0]
@@ -170,8 +170,8 @@ def _options(record: Record) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _peers(before: Record | None, others: Sequence[str]) -> Sequence[str]:
-    """What is there stays as long as some of it holds: a node that has data needs no peers, and files that stay the same
-    need no second look."""
+    """What is there stays as long as some of it holds: a node that has data needs no peers, and files that stay the
+    same need no second look."""
     if before is not None and any(peer in others for peer in before.peers):
         return before.peers
     return others[:PEERS_TOLD_MAX]

@@ -31,6 +31,8 @@ def _host(plan: HostPlan) -> list[str]:
     hello, look = plan.seen.hello, plan.seen.look
     python = ".".join(str(part) for part in hello.python)
     lines = [f"{plan.host.name}: {hello.user}, Python {python}, {hello.machine}, {' '.join(hello.libc)}"]
+    if look.lock:
+        lines.append(f"  ! {look.lock} is at work here now: what is said here may be different in a moment")
     if not plan.problems:
         for release in plan.install:
             size = f" ({plan.seen.size_bytes / MIB:.1f} MiB)" if plan.seen.size_bytes else ""

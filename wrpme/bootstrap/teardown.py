@@ -48,7 +48,10 @@ async def start(fleet: Fleet, lock: str) -> Condition | None:
             await nodes.start(machine, node)
         for node in known:
             await nodes.until_ready(machine, node, machine.look.nodes[node.name].hive)
-        machine.finish(f"{_names(idle)} started" if idle else f"{_names(known)} runs already", "good" if idle else "same")
+        if idle:
+            machine.finish(f"{_names(idle)} started")
+        else:
+            machine.finish(f"{_names(known)} runs already", "same")
 
     await fleet.each(work)
     if not fleet.sound:
@@ -99,7 +102,8 @@ async def _price(fleet: Fleet) -> str:
         number = sum(node.figures.entries for node in found.nodes if node.figures)
         entries = f", {number:,} entries"
     hosts = len(fleet.sound)
-    away = f" ({', '.join(host.name for host in fleet.broken)} can't be reached and keeps its files)" if fleet.broken else ""
+    broken = ", ".join(host.name for host in fleet.broken)
+    away = f" ({broken} can't be reached and keeps its files)" if broken else ""
     return f"{count} nodes on {hosts} hosts with {size / MIB:.1f} MiB of data{entries} will be gone{away}"
 
 

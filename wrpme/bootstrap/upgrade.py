@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from wrpme.bootstrap import apply, nodes
+from wrpme.bootstrap import apply
 from wrpme.bootstrap.facts import Record
 from wrpme.bootstrap.fleet import Fleet, Machine
 from wrpme.bootstrap.topology_file import Node
@@ -42,8 +42,8 @@ async def upgrade(fleet: Fleet, lock: str) -> str:
     done: list[Node] = []
     for machine, node, record, release in due:
         try:
-            await nodes.configure(machine, node, replace(record, release=release))
-            await apply.restart(machine, node, fleet.sound, machine.look.nodes[node.name].hive)
+            hive = machine.look.nodes[node.name].hive
+            await apply.restart(machine, node, replace(record, release=release), fleet.sound, hive)
         except WrpmeError as error:
             raise _halted(machine, node, error, done, len(due)) from None
         done.append(node)
@@ -64,28 +64,27 @@ def _check_there(machine: Machine) -> None:
         found = machine.look.nodes[node.name]
         if found.record is None:
             raise RemoteError(f"{machine.name}: {node.address} was never started there; hive_apply does that first")
-        if found.pid is None:
-            raise RemoteError(f"{machine.name}: {node.address} does not run; hive_start or hive_apply brings it back first")
 
 
 def _due(fleet: Fleet, releases: dict[Machine, str]) -> list[_Due]:
-    """Nodes that do not run that release, or are not configured for it."""
+    """Nodes that do not run that release, or are not configured for it; those that do not run at all first, as the hive
+    gets no better without them."""
     due: list[_Due] = []
     for machine in fleet.machines:
         for node in machine.host.nodes:
             found = machine.look.nodes[node.name]
             assert found.record is not None
-            if found.record.release != releases[machine] or found.release_running not in ("", releases[machine]):
+            if found.record.release != releases[machine] or found.release_running != releases[machine]:
                 due.append((machine, node, found.record, releases[machine]))
-    return due
+    return sorted(due, key=lambda one: one[0].look.nodes[one[1].name].pid is not None)
 
 
 def _halted(machine: Machine, node: Node, error: WrpmeError, done: list[Node], count: int) -> RemoteError:
     so_far = f"{', '.join(one.address for one in done)} upgraded" if done else "no node was upgraded"
     why = error.sentence.removeprefix(f"{machine.name}: ")
     halted = RemoteError(
-        f"hive_upgrade halted at {node.address} on {machine.name}: {why}; {so_far}, {count - len(done)} of {count} are left "
-        "as they are. See hive_status and hive_logs; when the hive is stable, the same command goes on"
+        f"hive_upgrade halted at {node.address} on {machine.name}: {why}; {so_far}, {count - len(done)} of {count} are "
+        "left as they are. See hive_status and hive_logs; when the hive is stable, the same command goes on"
     )
     machine.fail(halted)
     return halted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -24,7 +24,8 @@ Members = Callable[[], Awaitable[Sequence[str]]]
 
 
 async def run(name: str, words: Sequence[str], reporter: Reporter, show: Show, members: Members) -> None:
-    """Carries out one command. ``show`` takes its result; ``members`` tells the nodes of the hive that the shell talks to.
+    """Carries out one command. ``show`` takes its result; ``members`` tells the nodes of the hive that the shell talks
+    to.
 
     Raises:
         UsageError: the words or the topology file are wrong.
@@ -71,7 +72,7 @@ async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet
             show(summary(fleet, None, said))
         case "hive_logs":
             _check_nodes(request, topology)
-            since = requests.since(request.since, datetime.now()) if request.since else 0.0
+            since = requests.since(request.since, datetime.now(timezone.utc).astimezone()) if request.since else 0.0
             await logs.show(fleet, request.nodes, since, request.follow)
         case "hive_stop":
             await teardown.stop(fleet, lock)
@@ -90,8 +91,8 @@ async def _node_start(words: Sequence[str], reporter: Reporter, show: Show, memb
             peers = tuple(await members())
         except WrpmeError as error:
             raise UsageError(
-                f"node_start adds a node to a hive, and none answers ({error.sentence}); name a node of it with --peer, "
-                "or found one with hive_apply"
+                f"node_start adds a node to a hive, and none answers ({error.sentence}); name a node of it with "
+                "--peer, or found one with hive_apply"
             ) from None
     others = [peer for peer in peers if peer != host.nodes[0].told]
     async with Fleet([host], reporter) as fleet:
