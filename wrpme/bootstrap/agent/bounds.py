@@ -15,6 +15,13 @@ ANSWER_SECONDS_MAX = 5.0
 INSTALL_SECONDS_MAX = 600.0
 KILL_SECONDS_MAX = 10.0
 """A process that was killed has gone by then, unless the disk hangs."""
+EXEC_SECONDS_MAX = 2.0
+"""A process that has begun to become another program has done so by then..."""
+EXEC_AGE_SECONDS_MAX = 30.0
+"""...if it is not older than this; an older one..."""
+EXEC_SECONDS_OLD = 0.02
+"""...has most likely wiped out its own command line."""
+EXEC_LOOK_SECONDS = 0.001
 OUT_BYTES_MAX = 1024 * 1024
 """Of what a daemon writes beside its log: beyond it the next start begins anew."""
 TAIL_LINES = 20
@@ -25,5 +32,3 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024
 LOG_BYTES_MAX = 16 * 1024 * 1024
 """Of one answer to ``log``."""
 CONNECTIONS_AT_ONCE_MAX = 256
-MAKE_TRIES_MAX = 5
-"""Of making the base directory, while somebody else makes or removes it."""

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from wrpme.bootstrap.agent.session import Session
 
-INCOMING = re.compile(r"incoming-.*\.zip(\.part)?\Z")
 DATA_ASIDE = re.compile(r"data\.[A-Za-z0-9.-]+\Z")
 LOG_MOVED = re.compile(r"log[.-][0-9A-Za-z.-]+\Z")
 
@@ -74,8 +73,9 @@ def clean(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     for release in releases.all_releases(base):
         releases.remove_release(base, release)
     files.remove_empty(base.versions)
+    releases.remove_incoming(base)
     for name in _names(base.directory):
-        if INCOMING.match(name) or name.endswith(files.NEW):
+        if name.endswith(files.NEW):
             files.remove(f"{base.directory}/{name}")
     own = (os.path.basename(base.made), os.path.basename(base.lock))
     kept = [f"{base.directory}/{name}" for name in _names(base.directory) if name not in own]
@@ -87,7 +87,18 @@ def clean(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     if kept:
         return {"removed": False, "left": ", ".join(kept)}
     _remove_base(base, made)
+    if session.hold is not None and not os.path.isdir(base.directory):
+        session.hold.release()
+        session.hold = None
     return {"removed": True, "left": ""}
+
+
+def tidy(base: Base) -> None:
+    """Takes the base directory away again if it is ours and nothing was put into it; whoever calls has the lock."""
+    own = {os.path.basename(base.made), os.path.basename(base.lock)}
+    made = base.read_made()
+    if base.directory in made.directories and not made.linger and own.issuperset(_names(base.directory)):
+        _remove_base(base, made)
 
 
 def _remove_base(base: Base, made: Made) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from wrpme.bootstrap.agent import files, trouble
-from wrpme.bootstrap.agent.bounds import LOCK_SECONDS_MIN, LOOK_AGAIN_SECONDS, MAKE_TRIES_MAX
+from wrpme.bootstrap.agent.bounds import LOCK_SECONDS_MIN, LOOK_AGAIN_SECONDS
 from wrpme.bootstrap.agent.places import Base
 from wrpme.bootstrap.agent.trouble import Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from wrpme.bootstrap.agent.session import Session
@@ -54,12 +55,12 @@ def lock(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     end = time.monotonic() + max(float(request["seconds"]), LOCK_SECONDS_MIN)
     made: list[str] = []
     while True:
-        made += make_base(base)
+        made += _make_base(base)
         handle = _try_lock(base.directory)
         if handle is not None:
             break
         if time.monotonic() >= end:
-            raise Trouble(_locked(base), "locked")
+            raise Trouble(_held(base), "locked")
         session.channel.pause(LOOK_AGAIN_SECONDS)
     session.hold = Hold(base, handle)
     try:
@@ -71,7 +72,7 @@ def lock(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     return {"made": made}
 
 
-def _locked(base: Base) -> str:
+def _held(base: Base) -> str:
     text = held_by(base)
     return f"{text or 'somebody'} is at work there; wait until that is done, and give the command again"
 
@@ -124,34 +125,55 @@ def held_by(base: Base) -> str:
     return ""
 
 
-def make_base(base: Base) -> list[str]:
-    """Makes the base directory and those above it where they are missing; which ones those were, outermost first.
+def _make_base(base: Base) -> list[str]:
+    """Makes the base directory and those above it where they are missing; which ones those were, outermost first. It
+    is still missing if somebody else is at that.
 
     They appear at once, with the note that they are ours in them: so nothing is left behind of which nobody knows.
     """
-    refused = Trouble(f"{base.directory} can't be made: something removes it; see what does, and try again")
-    for _ in range(MAKE_TRIES_MAX):
-        if os.path.isdir(base.directory):
-            return []
-        missing = [base.directory]
-        while not os.path.lexists(parent := os.path.dirname(missing[0])):
-            missing.insert(0, parent)
-        first = missing[0]
-        unfinished = f"{os.path.dirname(first)}/.{os.path.basename(first)}{UNFINISHED}"
+    if os.path.isdir(base.directory):
+        return []
+    missing = [base.directory]
+    while not os.path.lexists(parent := os.path.dirname(missing[0])):
+        missing.insert(0, parent)
+    unfinished = f"{parent}/.{os.path.basename(missing[0])}{UNFINISHED}"
+    try:
+        with _locked(parent):
+            if os.path.isdir(base.directory):
+                return []
+            try:
+                files.remove_tree(unfinished)
+                os.makedirs(unfinished + base.directory.removeprefix(missing[0]))
+                note = {"directories": missing, "linger": False}
+                files.write_json(unfinished + base.made.removeprefix(missing[0]), note)
+                os.rename(unfinished, missing[0])
+            except BaseException:
+                with suppress(Trouble):
+                    files.remove_tree(unfinished)
+                raise
+            files.sync_directory(parent)
+    except (BlockingIOError, FileNotFoundError):
+        return []
+    except OSError as error:
+        raise trouble.of(error, base.directory) from None
+    return missing
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """Of those who make something in that directory only one does it now; where that can't be had, it goes without.
+
+    Raises:
+        BlockingIOError: another one does.
+    """
+    handle = os.open(directory, os.O_RDONLY)
+    try:
         try:
-            files.remove_tree(unfinished)
-            os.makedirs(unfinished + base.directory.removeprefix(first))
-            note = {"directories": missing, "linger": False}
-            files.write_json(unfinished + base.made.removeprefix(first), note)
-            os.rename(unfinished, first)
-            files.sync_directory(os.path.dirname(first))
-            return missing
-        except FileNotFoundError:
-            continue  # another one was at it, too
-        except OSError as error:
-            refused = trouble.of(error, base.directory)
-        except Trouble as error:
-            refused = error
-        with suppress(Trouble):
-            files.remove_tree(unfinished)
-    raise refused
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)

@@ -136,8 +136,8 @@ def _has_ended(node: Node, service: str) -> bool:
 
 
 def state(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """``pid`` (None: it does not run), ``unit_state`` ("" where systemd does not keep it), and if it does not run
-    ``tail``, the last that it said."""
+    """``pid`` (None: it does not run), ``unit_state`` ("" where systemd does not keep it), ``restarts`` (how often
+    systemd has started it again), and if it does not run ``tail``, the last that it said."""
     node = session.base.node(request["name"])
     found = processes.running(session, [node]).get(node.name)
     service = node.service
@@ -145,6 +145,7 @@ def state(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     return {
         "pid": found[0].pid if found else None,
         "unit_state": unit.get("ActiveState", ""),
+        "restarts": int(unit.get("NRestarts") or 0),
         "tail": "" if found else _tail(node),
     }
 

@@ -1,7 +1,9 @@
 """The daemons that run here, found by what they were started with: a file with a process id may be old or lost.
 
 A process is a node's if it is the shell that begins the node's ``run``, or wrpmed on the node's data directory. One
-that has just ended (a zombie) has no command line any more, and one in a container with the same paths is not ours.
+in a container with the same paths is not ours. One that has just ended has no command line any more; one that is just
+about to become another program (exec) has none yet, and has let go of all locks: it must be waited for, or it is overlooked
+and a second daemon started.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ import time
 from contextlib import suppress
 
 from wrpme.bootstrap.agent import trouble
-from wrpme.bootstrap.agent.bounds import KILL_SECONDS_MAX, LOOK_AGAIN_SECONDS
+from wrpme.bootstrap.agent.bounds import (
+    EXEC_AGE_SECONDS_MAX,
+    EXEC_LOOK_SECONDS,
+    EXEC_SECONDS_MAX,
+    EXEC_SECONDS_OLD,
+    KILL_SECONDS_MAX,
+    LOOK_AGAIN_SECONDS,
+)
 from wrpme.bootstrap.agent.trouble import Trouble
 
 TYPE_CHECKING = False
@@ -25,6 +34,8 @@ if TYPE_CHECKING:
 
 SHELLS = ("sh", "dash", "bash", "ash", "busybox")
 MODULE = "wrpme.daemon"
+KERNEL_THREAD, EXITING = 0x20_0000, 0x4
+"""``PF_KTHREAD`` and ``PF_EXITING`` in the flags of /proc/PID/stat."""
 
 
 class Running:
@@ -43,7 +54,7 @@ def running(session: Session, nodes: Iterable[Node]) -> dict[str, list[Running]]
     datas = {node.data: node for node in runs.values()}
     found: dict[str, list[Running]] = {}
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and (words := command_line(int(entry))):
+        if entry.isdigit() and (words := command_line(int(entry)) or _coming(session.channel, int(entry))):
             node = _node_of(words, runs, datas)
             if node is not None and _is_here(int(entry), node):
                 found.setdefault(node.name, []).append(Running(int(entry), _release(words, base)))
@@ -60,12 +71,35 @@ def command_line(pid: int) -> list[str]:
     return content.decode("utf-8", "surrogateescape").rstrip("\0").split("\0") if content else []
 
 
+def _coming(channel: Channel, pid: int) -> list[str]:
+    """The command line of a process that has none, if it is about to get one."""
+    end = time.monotonic() + _exec_seconds(pid)
+    while not (words := command_line(pid)) and time.monotonic() < end and _exec_seconds(pid):
+        channel.pause(EXEC_LOOK_SECONDS)
+    return words
+
+
+def _exec_seconds(pid: int) -> float:
+    """How long it may take a process without a command line to get one; 0 if it is of the kernel, or has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            words = file.read().rpartition(b")")[2].split()
+        with open("/proc/uptime", "rb") as file:
+            uptime = float(file.read().split()[0])
+    except OSError:
+        return 0.0
+    if words[0] in (b"Z", b"X") or int(words[6]) & (KERNEL_THREAD | EXITING):
+        return 0.0
+    age = uptime - int(words[19]) / os.sysconf("SC_CLK_TCK")
+    return EXEC_SECONDS_MAX if age < EXEC_AGE_SECONDS_MAX else EXEC_SECONDS_OLD
+
+
 def _node_of(words: list[str], runs: dict[str, Node], datas: dict[str, Node]) -> Node | None:
     if words[0] in runs:
         return runs[words[0]]
     if os.path.basename(words[0]) in SHELLS:
         return next((runs[word] for word in words[1:3] if word in runs), None)
-    if MODULE in words:
+    if os.path.basename(words[0]).startswith("python") and MODULE in words:
         return next((datas[word] for word in words if word in datas), None)
     return None
 
@@ -96,7 +130,7 @@ def end(channel: Channel, node: Node, found: list[Running], seconds: float) -> b
     Raises:
         Trouble: they are another user's, or can't be killed.
     """
-    handles = [handle for one in found if (handle := _open(one.pid, node)) is not None]
+    handles = [handle for one in found if (handle := _open(channel, one.pid, node)) is not None]
     try:
         for handle in handles:
             handle.send(signal.SIGTERM, node)
@@ -149,16 +183,15 @@ class _Handle:
             os.close(self._descriptor)
 
 
-def _open(pid: int, node: Node) -> _Handle | None:
-    before = command_line(pid)
+def _open(channel: Channel, pid: int, node: Node) -> _Handle | None:
     try:
         handle = _Handle(pid, os.pidfd_open(pid))
     except ProcessLookupError:
         return None
     except (OSError, AttributeError):  # an old kernel
         handle = _Handle(pid, -1)
-    now = command_line(pid)
-    if node.run in now or node.data in now or (before and now == before):
+    words = command_line(pid) or _coming(channel, pid)
+    if words and _node_of(words, {node.run: node}, {node.data: node}) is not None:
         return handle
     handle.close()
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import suppress
 
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 
     from wrpme.bootstrap.agent.session import Session
 
+INCOMING = re.compile(r"incoming-.*\.zip(\.part)?\Z")
 BEGUN = ".begun"
 """A file beside a release that is not complete yet: what is in its directory is ours, and no good."""
 SIGNS_OF_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 def install(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Makes the release of ``bundle``, a file that installs itself into the directory that it is given, and removes the
-    file; ``installed`` is false where it was there already.
+    """Makes the release of ``bundle``, a file that installs itself into the directory that it is given, and removes
+    that and what else was sent; ``installed`` is false where it was there already.
 
     Raises:
         Trouble: it can't be; nothing of it is left.
@@ -46,12 +48,11 @@ def install(session: Session, request: dict[str, Any]) -> dict[str, Any]:
             with suppress(Trouble):
                 files.remove_tree(directory)
                 files.remove(begun)
-                files.remove(bundle)
+                remove_incoming(base)
             raise
         installed = True
     files.remove(begun)
-    if os.path.dirname(bundle) == base.directory:
-        files.remove(bundle)
+    remove_incoming(base)
     return {"installed": installed}
 
 
@@ -71,10 +72,17 @@ def _run(bundle: str, directory: str) -> None:
     said = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode == 0 and os.path.exists(f"{directory}/complete"):
         return
-    if any(sign in said for sign in SIGNS_OF_FULL):
-        raise Trouble(trouble.full(directory, quota=SIGNS_OF_FULL[1] in said), "disk_full")
-    last = said.splitlines()[-1] if said else f"it ended with status {done.returncode} and said nothing"
-    raise Trouble(f"installing into {directory} failed: {last}")
+    last = said.splitlines()[-1] if said else f"can't install into {directory}: no word, status {done.returncode}"
+    if any(sign in last for sign in SIGNS_OF_FULL):
+        raise Trouble(f"{last}; make room there and give the command again", "disk_full")
+    raise Trouble(last)
+
+
+def remove_incoming(base: Base) -> None:
+    """Removes what was sent, or begun to be sent: who has the lock needs it no more."""
+    for name in os.listdir(base.directory):
+        if INCOMING.match(name):
+            files.remove(f"{base.directory}/{name}")
 
 
 def prune(session: Session, request: dict[str, Any]) -> dict[str, Any]:

@@ -18,18 +18,25 @@ SYSTEMD = "/run/systemd/system"
 SYSTEM_UNITS = "/etc/systemd/system"
 LINGER = "/var/lib/systemd/linger"
 ANSWERS = ("initializing", "starting", "running", "degraded", "maintenance", "stopping")
-PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
+PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "NRestarts", "UnitFileState", "NeedDaemonReload")
+KILL_USER_PROCESSES = (
+    "org.freedesktop.login1",
+    "/org/freedesktop/login1",
+    "org.freedesktop.login1.Manager",
+    "KillUserProcesses",
+)
 LINGER_ACTION = "org.freedesktop.login1.set-self-linger"
 
 
 class Ways:
     """``service`` is how nodes are kept running here, and ``reason`` why so, as part of a sentence. ``linger``:
-    processes of this user outlive its last session."""
+    services of this user outlive its last session; ``survives``: so do its processes."""
 
-    def __init__(self, service: str, reason: str, linger: bool) -> None:
+    def __init__(self, service: str, reason: str, linger: bool = False, survives: bool = True) -> None:
         self.service = service
         self.reason = reason
         self.linger = linger
+        self.survives = survives
 
 
 def run(words: Sequence[str], seconds: float = COMMAND_SECONDS_MAX) -> tuple[int, str]:
@@ -57,7 +64,7 @@ def detect() -> Ways:
     """How nodes can be kept running here, changing nothing."""
     linger = os.path.exists(f"{LINGER}/{trouble.user()}")
     if not os.path.isdir(SYSTEMD):
-        return Ways("process", "this machine has no systemd", False)
+        return Ways("process", "this machine has no systemd")
     if os.getuid() == 0:
         said = run(["systemctl", "is-system-running"], ANSWER_SECONDS_MAX)[1]
         if said in ANSWERS:
@@ -65,7 +72,9 @@ def detect() -> Ways:
         return Ways("process", f"systemd does not answer ({said or 'nothing'})", linger)
     said = run(["systemctl", "--user", "is-system-running"], ANSWER_SECONDS_MAX)[1]
     if said not in ANSWERS:
-        return Ways("process", f"systemd has no manager for user {trouble.user()} ({_short(said)})", linger)
+        return Ways(
+            "process", f"systemd has no manager for user {trouble.user()} ({_short(said)})", linger, _survives()
+        )
     if linger:
         return Ways("user", f"systemd keeps the services of user {trouble.user()} running without a session", linger)
     if run(["pkcheck", "--action-id", LINGER_ACTION, "--process", str(os.getpid())], ANSWER_SECONDS_MAX)[0] == 0:
@@ -75,7 +84,13 @@ def detect() -> Ways:
         f"systemd would end the services of user {trouble.user()} with its last session; to change that, as root: "
         f"loginctl enable-linger {trouble.user()}",
         linger,
+        _survives(),
     )
+
+
+def _survives() -> bool:
+    """Whether processes of this user go on after its last session; whatever can't be found out is as usual."""
+    return "true" not in run(["busctl", "get-property", *KILL_USER_PROCESSES], ANSWER_SECONDS_MAX)[1]
 
 
 def _short(said: str) -> str:
@@ -179,7 +194,7 @@ def _enable_linger(base: Base) -> None:
     made = base.read_made()
     made.linger = True
     base.write_made(made)
-    status, said = run(["loginctl", "enable-linger"])
+    status, said = run(["loginctl", "--no-ask-password", "enable-linger"])
     if status != 0:
         raise Trouble(
             f"lingering can't be turned on for user {trouble.user()} ({_short(said)}); as root: loginctl enable-linger "
@@ -199,6 +214,6 @@ def disable_linger() -> None:
         others = []
     if others or not os.path.exists(f"{LINGER}/{trouble.user()}"):
         return
-    status, said = run(["loginctl", "disable-linger"])
+    status, said = run(["loginctl", "--no-ask-password", "disable-linger"])
     if status != 0:
         raise Trouble(f"lingering of user {trouble.user()} can't be turned off ({_short(said)})")

@@ -89,9 +89,9 @@ class Channel:
                 raise Gone
             return
         got = os.read(self._into, 65_536)
+        self._buffer += got
         if not got or len(self._buffer) > LINE_BYTES_MAX:
             raise Gone
-        self._buffer += got
         self._heard = time.monotonic()
 
     def write(self, answer: dict[str, Any]) -> None:
@@ -158,8 +158,12 @@ class Session:
             return {"error": {"word": "internal", "sentence": sentence}}
 
     def close(self) -> None:
-        """Lets the lock go."""
+        """Lets the lock go, and leaves no empty directory behind."""
         if self.hold is not None:
+            from wrpme.bootstrap.agent import clearing
+
+            with suppress(Trouble, OSError):
+                clearing.tidy(self.base)
             self.hold.release()
 
 

@@ -43,6 +43,7 @@ def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "service": ways.service,
         "service_reason": ways.reason,
         "linger": ways.linger,
+        "survives": ways.survives,
         "releases": base.releases(),
         "nodes": {name: told[name] for name in wanted},
         "others": {name: one for name, one in told.items() if name not in wanted},

@@ -1,0 +1,163 @@
+"""The agent as a process of this machine, with the command and the sources that a remote one gets, but without SSH."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from tests.hive.daemons import PATIENCE_SECONDS
+from wrpme.bootstrap import remote
+
+NODE = "127.0.0.1-5909"
+FAKE_DAEMON = """\
+#!/bin/sh
+echo $$ > {node}/pid
+exec {python} -B -c '{program}' wrpme.daemon -r {node}/data
+"""
+"""A ``run`` whose process looks like wrpmed."""
+WAITS = "import signal; signal.pause()"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
+
+
+class RefusedError(Exception):
+    """What the agent answered instead."""
+
+    def __init__(self, word: str, sentence: str) -> None:
+        super().__init__(f"{word}: {sentence}")
+        self.word = word
+        self.sentence = sentence
+
+
+class Agent:
+    """One agent; ``before`` is put before its command, ``environment`` is all that it has."""
+
+    def __init__(
+        self, home: Path, before: Sequence[str] = (), pythons: Sequence[str] = ("/usr/bin/python3", sys.executable)
+    ) -> None:
+        words = [*before, "sh", "-c", remote.FIND, "wrpme", remote.LOAD, *pythons]
+        self.process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+            cwd=home,
+        )
+        self._buffer = b""
+        payload = remote.payload()
+        self.write(b"%d\n" % len(payload) + payload)
+        self.line()
+        self.hello = json.loads(self.line())
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def write(self, content: bytes) -> None:
+        """To its stdin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(content)
+        self.process.stdin.flush()
+
+    def line(self) -> str:
+        """The next that it says."""
+        assert self.process.stdout is not None
+        end = monotonic() + PATIENCE_SECONDS
+        while b"\n" not in self._buffer:
+            assert select.select([self.process.stdout], [], [], end - monotonic())[0], "the agent says nothing"
+            part = os.read(self.process.stdout.fileno(), 1 << 20)
+            assert part, f"the agent has ended: {self.stderr()}"
+            self._buffer += part
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line.decode()
+
+    def stderr(self) -> str:
+        """What it wrote there; it must have ended."""
+        assert self.process.stderr is not None
+        return self.process.stderr.read().decode()
+
+    def ask(self, do: str, **arguments: Any) -> None:
+        """A request whose answer is left for ``answer``."""
+        self.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+
+    def answer(self) -> dict[str, Any]:
+        """The next one.
+
+        Raises:
+            RefusedError: it is an error.
+        """
+        answer = json.loads(self.line())
+        if "error" in answer:
+            raise RefusedError(answer["error"]["word"], answer["error"]["sentence"])
+        found: dict[str, Any] = answer["ok"]
+        return found
+
+    def call(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """A request and its answer."""
+        self.ask(do, **arguments)
+        return self.answer()
+
+    def refusal(self, do: str, **arguments: Any) -> tuple[str, str]:
+        """The word and the sentence with which a request is refused."""
+        try:
+            answer = self.call(do, **arguments)
+        except RefusedError as error:
+            return error.word, error.sentence
+        raise AssertionError(f"{do} was not refused: {answer}")
+
+    def lock(self, base: Path, seconds: float = 0.0) -> dict[str, Any]:
+        """Takes the lock of that directory."""
+        return self.call("lock", directory=str(base), text="jane@desk, hive_apply", seconds=seconds)
+
+    def look(self, base: Path, *nodes: tuple[str, int]) -> dict[str, Any]:
+        """The machine; nodes are addresses, the usual one if none is given."""
+        wanted = {f"{host}-{port}": {"address": [host, port]} for host, port in nodes or [("127.0.0.1", 5909)]}
+        return self.call("look", directory=str(base), nodes=wanted)
+
+    def configure(self, base: Path, name: str = NODE, program: str = WAITS, release: str = "1") -> dict[str, Any]:
+        """A node whose process looks like wrpmed and runs that program."""
+        node = base / "nodes" / name
+        run = FAKE_DAEMON.format(node=node, python=sys.executable, program=program)
+        record = {"address": "127.0.0.1:5909", "service": "process", "release": release}
+        return self.call("configure", name=name, record=record, run=run, unit=None)
+
+    def close_input(self) -> None:
+        """Nobody asks for anything any more."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(PATIENCE_SECONDS)
+
+    def close(self) -> None:
+        """The end of its input, and its own."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.close_input()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def kill(self) -> None:
+        """kill -9 of the agent itself, not of the shell around it."""
+        subprocess.run(["pkill", "-KILL", "-P", str(self.process.pid)], check=True)
+        self.process.wait(PATIENCE_SECONDS)
+
+
+def files_in(directory: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Each file there, with its content, mode and time of change."""
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        if path.is_file():
+            state = path.stat()
+            found[str(path.relative_to(directory))] = (path.read_bytes(), state.st_mode, state.st_mtime_ns)
+    return found
