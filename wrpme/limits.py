@@ -344,3 +344,15 @@ TOPOLOGY_BYTES_MAX = MIB
 TOPOLOGY_VALUE_CHARACTERS_MAX = 1024
 NODE_NAME_CHARACTERS_MAX = 200
 """It is part of the names of files and of a unit."""
+
+# --- units of systemd ------------------------------------------------------------------------------------------------
+WATCHDOG_SECONDS = 60
+"""A node whose loop hangs for so long is started again."""
+UNIT_ABORT_SECONDS = 10
+"""For a node that hangs to end."""
+UNIT_RESTART_SECONDS = 3
+"""Before a node that failed is started again."""
+UNIT_STARTS_MAX = 100
+UNIT_STARTS_SECONDS = 600
+"""After so many starts in that time, five minutes of failing at once, it stays down: a node that comes and goes for
+ever would make its hive move data for ever."""
