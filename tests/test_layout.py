@@ -32,6 +32,7 @@ PURE = [
 ELSEWHERE = {
     "limits": "numbers only",
     "picture": "test_messages.py",
+    "ssh_failures": "test_connect.py",
     "__init__": "test_imports.py",
     "__main__": "test_main.py",
 }
