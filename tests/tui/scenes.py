@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Collection
 from functools import cache
+from itertools import islice
 
 from wrpme import ring
 from wrpme import view as views
@@ -119,7 +120,7 @@ def settled(view: View) -> View:
 
 
 class _Sums:
-    """Slots of each node by what they are to it, and the copies that it sends: once for a view."""
+    """Slots of each node by what they are to it, the copies that it sends, and its neighbours: once for a view."""
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -136,6 +137,16 @@ class _Sums:
                 self.owned[owner] += width
                 self.risky[owner] += width * views.lacks_copies(arc, alive)
                 self.sent.setdefault(owner, []).extend((f"{arc.end:016x}", node) for node in arc.incoming)
+        self._neighbours: dict[int, tuple[Neighbour, ...]] = {}
+
+    def neighbours(self, place: int) -> tuple[Neighbour, ...]:
+        """Of the member at that place."""
+        if place not in self._neighbours:
+            others = (one for at, one in enumerate(self.view.members) if at != place and one.state is not State.DOWN)
+            self._neighbours[place] = tuple(
+                Neighbour(one.address, 0.05 * (1 + (place + at) % 8)) for at, one in enumerate(islice(others, 30))
+            )
+        return self._neighbours[place]
 
 
 _last: list[_Sums] = []
@@ -155,7 +166,7 @@ def figures_of(
     share, held, risky = (slots[member.id] / SLOTS for slots in (sums.owned, sums.held, sums.risky))
     count = int((200 + 40 * (number % 7)) * uptime)
     copies = tuple(Copy(end, sums.addresses[node], done) for end, node in sums.sent.get(member.id, ()))
-    others = [one for at, one in enumerate(view.members) if at != number and one.state is not State.DOWN][:30]
+    neighbours = sums.neighbours(place)
     return Figures(
         address=member.address,
         epoch=view.epoch,
@@ -185,8 +196,8 @@ def figures_of(
         memory_bytes=(48 + number % 9) << 20,
         disk_bytes=(96 + 3 * number) << 20,
         disk_free_bytes=80 << 30,
-        lease_seconds=LEASE_SECONDS - 0.1 * (1 + number % 4) if len(others) else None,
-        neighbours=tuple(Neighbour(one.address, 0.05 * (1 + (number + at) % 8)) for at, one in enumerate(others)),
+        lease_seconds=LEASE_SECONDS - 0.1 * (1 + number % 4) if neighbours else None,
+        neighbours=neighbours,
     )
 
 

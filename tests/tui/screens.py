@@ -6,7 +6,6 @@ of them is looked at as a picture: ``python -m tests.tui.screens DIRECTORY`` dra
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from tests.tui import jumping
 from tests.tui.scenes import timeline_of
 from wrpme.line_history import LineFile
 from wrpme.tui.app import Dashboard
@@ -71,7 +71,7 @@ def with_app(app: Dashboard, size: tuple[int, int], test: Keys) -> None:
         if app.crash is not None:
             raise app.crash
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 def text_of(app: Dashboard) -> str:

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
+from tests.tui import jumping
 from tests.tui.hands import REFUSED, ROOMY, Client, cells, live, notes
 from tests.tui.scenes import Story, address_of, id_of, story_of
 from tests.tui.screens import at_rest, dashboard_of, with_app
@@ -122,7 +123,7 @@ def crash_of(app: Dashboard, *keys: str) -> errors.InternalError:
         await run(app)
 
     with pytest.raises(errors.InternalError) as caught:
-        asyncio.run(go())
+        jumping.run(go())
     return caught.value
 
 

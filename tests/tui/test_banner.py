@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 
 import pytest
 from msgspec.structs import replace
 from textual.app import App, ComposeResult
 
+from tests.tui import jumping
 from tests.tui.hands import cells
 from tests.tui.pieces import node, scene
 from wrpme.tui.banner import MOODS, Banner, summary, word_text
@@ -37,7 +37,7 @@ def shown(what: Scene, width: int = 120, note: str = "") -> str:
             await pilot.pause()
             return cells(app.banner)
 
-    return asyncio.run(go())
+    return jumping.run(go())
 
 
 def test_every_mood_has_a_sign_of_its_own_word() -> None:
@@ -102,4 +102,4 @@ def test_it_is_drawn_only_where_it_changes_and_in_the_colours_of_the_theme(monke
                 inks = [str(part.style) for part in segments if "DEGRADED" in part.text]
                 assert len(inks) == 1 and theme.warn in inks[0]
 
-    asyncio.run(go())
+    jumping.run(go())

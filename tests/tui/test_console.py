@@ -10,6 +10,7 @@ from typing import Any
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from tests.tui import jumping
 from wrpme import errors
 from wrpme.limits import PANE_ANSWER_BYTES_MAX
 from wrpme.line_history import LineFile
@@ -81,7 +82,7 @@ def in_pane(test: Test, directory: Path, client: object | None = None, replay: b
             app.pane.focus_line()
             await test(app, pilot)
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 async def enter(pilot: Pilot[None], *lines: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.tui import jumping
 from tests.tui.screens import at_rest
 from wrpme.tui.dialogs import Confirm, Page
 
@@ -55,7 +55,7 @@ def test_answers() -> None:
             await press(pilot, "n")
             assert app.answers == [False]
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 def test_a_long_consequence_keeps_the_answers_in_sight() -> None:
@@ -69,7 +69,7 @@ def test_a_long_consequence_keeps_the_answers_in_sight() -> None:
             await press(pilot, *"yes", "enter")
             assert app.answers == [True]
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 def test_a_page_scrolls_and_closes_by_any_of_its_keys() -> None:
@@ -84,4 +84,4 @@ def test_a_page_scrolls_and_closes_by_any_of_its_keys() -> None:
                 await press(pilot, key, key)
                 assert app.screen is below
 
-    asyncio.run(go())
+    jumping.run(go())

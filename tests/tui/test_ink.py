@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 
 import pytest
 from textual.app import App
 
+from tests.tui import jumping
 from wrpme.tui.ink import PREFIX, style_of, textual_themes, theme_of
 from wrpme.tui.palette import THEMES, colour_of
 from wrpme.tui.texts import ROLES
@@ -32,7 +32,7 @@ def test_each_theme_has_each_role(name: str) -> None:
         assert style_of(app, "node7").color.name == colour_of(7, theme)  # type: ignore[union-attr]
         assert style_of(app, "cursor").bgcolor.name == theme.trough  # type: ignore[union-attr]
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 def vars_of(theme: object) -> set[str]:
@@ -44,7 +44,7 @@ def test_a_foreign_theme_gets_the_nearest_of_ours() -> None:
         assert theme_of(app_with("textual-light")) is THEMES["light"]
         assert theme_of(app_with("nord")) is THEMES["dark"]
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 def test_without_colours_the_cursor_is_seen_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,4 +53,4 @@ def test_without_colours_the_cursor_is_seen_all_the_same(monkeypatch: pytest.Mon
     async def go() -> None:
         assert style_of(app_with(PREFIX + "dark"), "cursor").reverse
 
-    asyncio.run(go())
+    jumping.run(go())

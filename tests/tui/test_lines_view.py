@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -12,6 +11,7 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.strip import Strip
 
+from tests.tui import jumping
 from tests.tui.screens import at_rest
 from wrpme.limits import STRIPS_CACHED_MAX
 from wrpme.tui.ink import PREFIX, textual_themes
@@ -63,7 +63,7 @@ def in_view(test: Test) -> None:
             await rest(pilot)
             await test(app, pilot)
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 async def rest(pilot: Pilot[None]) -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from textual.app import App
 from textual.pilot import Pilot
 
+from tests.tui import jumping
 from tests.tui.pieces import node, scene
 from wrpme import errors
 from wrpme.limits import GRAPH_SECONDS
@@ -83,7 +84,7 @@ def opened(source: Source, test: Keys, size: tuple[int, int] = LARGE, number: in
             await at_rest(pilot)
             await test(app.opened, pilot)
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 async def at_rest(pilot: Pilot[None]) -> None:

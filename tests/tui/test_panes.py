@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.geometry import Size
 from textual.pilot import Pilot
 
+from tests.tui import jumping
 from tests.tui.pieces import node, scene
 from tests.tui.screens import at_rest
 from wrpme.limits import EVENTS_SHOWN_MAX
@@ -64,7 +64,7 @@ def in_panes(test: Test, size: tuple[int, int] = (100, 30)) -> None:
             await rest(pilot)
             await test(app, pilot)
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 async def rest(pilot: Pilot[None]) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import ParamSpec
@@ -10,6 +9,7 @@ from textual.app import App, ComposeResult
 from textual.geometry import Region
 from textual.screen import Screen
 
+from tests.tui import jumping
 from tests.tui.ring_scenes import joining, scene_of, stable, way, without
 from wrpme.picture import NodeId
 from wrpme.tui import ring_widget
@@ -30,7 +30,7 @@ def in_loop(test: Callable[Parameters, Coroutine[None, None, None]]) -> Callable
 
     @wraps(test)
     def run(*given: Parameters.args, **more: Parameters.kwargs) -> None:
-        asyncio.run(test(*given, **more))
+        jumping.run(test(*given, **more))
 
     return run
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 from textual.strip import Strip
 
+from tests.tui import jumping
 from wrpme.tui.ink import PREFIX, textual_themes
 from wrpme.tui.rows import Rows
 
@@ -63,7 +63,7 @@ def test_only_what_changed_is_drawn_again() -> None:
             lines = app.rows.render_lines(Region(0, 0, 20, 1))
             assert lines[0].text == " a row that is too  "
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 def test_a_role_with_a_mark_is_reversed() -> None:
@@ -77,7 +77,7 @@ def test_a_role_with_a_mark_is_reversed() -> None:
             assert plain.style is not None and not plain.style.reverse and plain.style.color == marked.style.color
             assert bare.style is not None and bare.style.color != plain.style.color
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 def test_a_click_tells_its_cell() -> None:
@@ -89,4 +89,4 @@ def test_a_click_tells_its_cell() -> None:
             await pilot.click(app.rows, offset=(6, 0))
             assert app.rows.cells == [5]
 
-    asyncio.run(go())
+    jumping.run(go())

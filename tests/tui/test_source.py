@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 
 import pytest
 
+from tests.tui import jumping
 from tests.tui.hands import Client, live
 from tests.tui.screens import dashboard_of
 from wrpme import errors
@@ -20,7 +20,7 @@ def test_a_node_of_now_is_asked() -> None:
         assert await source.log(DOWN) == [f"{DOWN} serves"] and await source.config(DOWN) == {"address": DOWN}
         assert client.asked == [f"log_of {DOWN}", f"node_config {DOWN}"]
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 @pytest.mark.parametrize("state", ["past", "replay"])
@@ -36,7 +36,7 @@ def test_of_another_time_only_what_is_known(state: str) -> None:
         assert points and all(at <= until for at, _ in points)
         assert app.source.scene() is app.scene and app.source.plain is app.plain
 
-    asyncio.run(go())
+    jumping.run(go())
 
 
 def test_events_are_those_about_the_node_or_told_by_it() -> None:
@@ -48,4 +48,4 @@ def test_events_are_those_about_the_node_or_told_by_it() -> None:
             assert found == [event for event in every if address in (event.node, event.teller)]
         assert len(app.source.events(DOWN)) == 2 and not app.source.events("127.0.0.1:5910")
 
-    asyncio.run(go())
+    jumping.run(go())
