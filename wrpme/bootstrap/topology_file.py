@@ -36,6 +36,10 @@ ELSEWHERE = {
     **dict.fromkeys(("peer", "peers"), "the nodes of the file are told of each other"),
 }
 """What wrpmed takes on its command line, and why it is not said here."""
+_PLAINER = {
+    "Cannot overwrite a value": "this key is said twice",
+    r"Cannot declare \(.*?\) twice": "this table is there twice",
+}
 
 EXAMPLE = """\
 # The nodes of a hive, and the machines that they run on.
@@ -48,8 +52,8 @@ EXAMPLE = """\
 user = "root"                  # who logs in; else what ~/.ssh/config says, or your own name
 # port = 22                    # of the SSH server
 # jump = "admin@gateway:22"    # through that machine; "none": not even as ~/.ssh/config says
-# host_keys = "ask"            # strict, pin, ask or accept-new: what becomes of a host key that is not known
-# directory = "/var/lib/wrpme" # where all of wrpme lives there (this one for root, ~/.local/share/wrpme for others)
+# host_keys = "ask"            # of a key that is not known: strict, pin, ask or accept-new
+# directory = "/var/lib/wrpme" # of wrpme; else this for root, or ~/.local/share/wrpme
 # python = "/usr/bin/python3"  # Python 3.11 or later; searched for if it is not named
 
 [options]                      # of wrpmed, on all nodes
@@ -195,6 +199,8 @@ def _arguments_of(given: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 
 def _not_toml(reason: str, source: str) -> str:
+    for words, plain in _PLAINER.items():
+        reason = re.sub(words, plain, reason)
     place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", reason)
     if place is None:
         return f"{source} is not TOML: {reason}"
@@ -286,7 +292,8 @@ class _Reader:
         found: dict[str, tuple[str, ...]] = {}
         for name, value in table.items():
             if name not in options.NAMES:
-                self._fail_at(place, name, _misplaced(name, _Place("[options]", f"the options of {place.name}")), below)
+                where = f"the options of {place.name}" if below else place.name
+                self._fail_at(place, name, _misplaced(name, _Place("[options]", where)), below)
             try:
                 found[name] = values.option(name, value)
             except UsageError as error:

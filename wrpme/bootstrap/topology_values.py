@@ -73,7 +73,7 @@ def login(text: str) -> tuple[str, str, int]:
     else:
         host, colon = rest, ""
     name = _name(host)
-    if not name:
+    if not name or "/" in text:
         raise UsageError(f"{shown(text)} is no login: it is written [USER@]HOST[:PORT], as in root@web1:22")
     if colon and not _is_port(port):
         raise UsageError(f"the port {shown(port)} in {shown(text)} is not a number from 1 to {addresses.PORT_MAX}")
