@@ -96,11 +96,12 @@ def _taken(port: int, hosts: list[str], own: Collection[int]) -> Port:
         one
         for one in _sockets()
         if one.port == port
-        and one.state != TIME_WAIT
         and (one.host in hosts or one.host in UNSPECIFIED or any(host in UNSPECIFIED for host in hosts))
     ]
+    if sockets and all(one.state == TIME_WAIT for one in sockets):
+        return Port("taken", "connections of a program that has ended, for about a minute")
     sockets.sort(key=lambda one: one.state != LISTENING)
-    wanted = {f"socket:[{one.inode}]" for one in sockets}
+    wanted = {f"socket:[{one.inode}]" for one in sockets if one.inode}
     if any(_holds(pid, wanted) for pid in own):
         return Port("ours")
     for entry in os.listdir("/proc"):

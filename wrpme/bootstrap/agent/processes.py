@@ -2,8 +2,8 @@
 
 A process is a node's if it is the shell that begins the node's ``run``, or wrpmed on the node's data directory. One
 in a container with the same paths is not ours. One that has just ended has no command line any more; one that is just
-about to become another program (exec) has none yet, and has let go of all locks: it must be waited for, or it is overlooked
-and a second daemon started.
+about to become another program (exec) has none yet, and has let go of all locks: it must be waited for, or it is
+overlooked and a second daemon started.
 """
 
 from __future__ import annotations
