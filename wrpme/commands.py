@@ -35,6 +35,7 @@ class Kind(Enum):
     COMMAND = "one of the commands"
     YES = "--yes: do not ask"
     FORCE = "--force: the missing nodes are dead for good"
+    WORDS = "words up to the end of the line, as a shell takes them: quotes keep spaces"
 
 
 class Parameter(Struct, frozen=True):
@@ -58,6 +59,8 @@ class Spec(Struct, frozen=True):
     changes: bool = False
     """Whether it may have changed something when it is cut off."""
     content_from_input: bool = False
+    remote: bool = False
+    """Whether it is about other machines: :mod:`wrpme.bootstrap` carries it out."""
     confirm: str = ""
     """The question to which the answer is yes, unless ``--yes`` was said; what it costs may come before it."""
 
@@ -83,6 +86,8 @@ class Command(Struct, frozen=True):
     topic: str = ""
     yes: bool = False
     force: bool = False
+    words: tuple[str, ...] = ()
+    """What a command about other machines was given; checked where it is carried out."""
 
     @property
     def spec(self) -> Spec:
@@ -106,6 +111,12 @@ _COMPARAND = Parameter("COMPARAND", Kind.REST, "comparand")
 _NODE = Parameter("HOST:PORT", Kind.ADDRESS, "address")
 _PIPE = "As a command of the operating system's shell, without CONTENT, the content is standard input to its end."
 _LIFE = "A new content has a new life span: for ever, until expires_at or expires_from_now says otherwise."
+
+
+def _remote(name: str, words: str, summary: str, detail: str = "", changes: bool = False) -> Spec:
+    """A command about other machines, which takes words."""
+    return Spec(name, (Parameter(words, Kind.WORDS, "words"),), summary, detail, changes=changes, remote=True)
+
 
 COMMANDS: tuple[Spec, ...] = (
     Spec("get", (_ALIAS,), "prints the content", "Into a pipe or a file: bit for bit.", ("not_found",)),
@@ -224,6 +235,45 @@ COMMANDS: tuple[Spec, ...] = (
         "prints what happens in the hive as it happens, as lines of JSON",
         "Views, happenings, and the figures of each node twice a second, until Ctrl-C.",
     ),
+    _remote(
+        "node_start",
+        "[USER@]HOST[:SSHPORT] -a HOST:PORT [--peer HOST:PORT]... [wrpmed options]",
+        "starts a node on another machine over SSH, for this hive",
+        "With --peer for the hive of that node. Data and log are kept in the directory of wrpme there.",
+        changes=True,
+    ),
+    _remote("hive_check", "FILE", "looks at every host of a topology file; changes nothing"),
+    _remote("hive_plan", "FILE | --example", "prints what hive_apply would do, or a topology file to begin with"),
+    _remote(
+        "hive_apply",
+        "FILE",
+        "makes the hosts of a topology file a hive, or changes it to what the file says",
+        "What is as it should be stays untouched. Cut off anywhere, it goes on when it is given again.",
+        changes=True,
+    ),
+    _remote(
+        "hive_logs",
+        "FILE [--node HOST:PORT]... [--since TIME] [-f]",
+        "prints the logs of all nodes of a topology file, merged",
+        "Without --since the last lines of each. TIME is ISO 8601, seconds since 1970, or a span such as 10m. "
+        "With -f it goes on until Ctrl-C.",
+    ),
+    _remote(
+        "hive_upgrade",
+        "FILE",
+        "brings the release of this wrpmesh to all nodes, one after the other",
+        "Each only while the hive is stable. It halts where that is not so, and says why.",
+        changes=True,
+    ),
+    _remote("hive_stop", "FILE", "stops all nodes of a topology file in a planned way", changes=True),
+    _remote("hive_start", "FILE", "starts them again, with their data", changes=True),
+    _remote(
+        "hive_destroy",
+        "FILE [--yes]",
+        "removes all nodes of a topology file, with their data, and all that was made for them",
+        "Says what will be gone, and asks for the word yes first, unless --yes is given.",
+        changes=True,
+    ),
     Spec("help", (Parameter("COMMAND", Kind.COMMAND, "topic", optional=True),), "explains all commands, or one"),
     Spec("version", (), "prints the version of this shell"),
     Spec("exit", (), "leaves the shell"),
@@ -246,6 +296,8 @@ def parse(line: str) -> Command | None:
     spec = spec_of(word)
     words: list[str] = []
     for parameter in spec.parameters:
+        if parameter.kind is Kind.WORDS:
+            return Command(spec.name, words=_split(rest))
         if parameter.kind is Kind.REST:
             if rest:
                 words.append(rest[1:])
@@ -267,11 +319,22 @@ def parse_words(words: Sequence[str]) -> Command:
         NoSuchCommandError, UsageError, TooLargeError
     """
     spec = spec_of(words[0])
+    if spec.remote:
+        return Command(spec.name, words=tuple(words[1:]))
     given = list(words[1:])
     at = len(spec.parameters) - 1
     if spec.parameters and spec.parameters[at].kind is Kind.REST and len(given) > at:
         given[at:] = [" ".join(given[at:])]
     return _build(spec, given)
+
+
+def _split(rest: str) -> tuple[str, ...]:
+    from shlex import split
+
+    try:
+        return tuple(split(rest))
+    except ValueError:
+        raise UsageError(f"a quote is open in {_quoted(rest.strip())}; close it") from None
 
 
 def spec_of(word: str) -> Spec:

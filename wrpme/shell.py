@@ -24,6 +24,7 @@ from wrpme.limits import CONTENT_BYTES_MAX, LOCAL_NODES_MAX, TIMEOUT_SECONDS, TI
 if TYPE_CHECKING:
     import asyncio
 
+    from wrpme.bootstrap.progress import Reporter
     from wrpme.client import Client
 
 DAEMON = addresses.DEFAULT
@@ -139,6 +140,9 @@ class Output(Protocol):
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error: one line."""
 
+    def reporter(self, prompt: Prompt) -> Reporter:
+        """Shows what goes on on other machines."""
+
 
 class Console:
     """Standard output and standard error, as the reference wants them; unbuffered."""
@@ -178,6 +182,14 @@ class Console:
         line = escaped(" ".join(str(error).split("\n")), keep="")
         with suppress(OSError):  # there may be nowhere left to tell it
             _write(self._err, f"{line}\n".encode("utf-8", "replace"))
+
+    def reporter(self, prompt: Prompt) -> Reporter:
+        """Live lines where somebody can see them."""
+        from wrpme.bootstrap.progress import LiveLines, PlainLines
+
+        seen = os.isatty(self._err)
+        kind = LiveLines if seen else PlainLines
+        return kind(prompt.confirmation, seen and os.isatty(0), self._out, self._err)
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -236,13 +248,14 @@ class Shell:
             asked = await question(self._client, command)
             if asked and (await self._prompt.confirmation(asked)).strip() != "yes":
                 raise errors.UsageError(f"{command.name} was not carried out: it takes the word yes, or --yes")
-            answering = self._watch() if command.name == "watch" else carry_out(self._client, command)
-            self._running = asyncio.ensure_future(answering)
+            self._running = asyncio.ensure_future(self._answer(command))
             self._console.answer(await self._running, line_mode)
         except asyncio.CancelledError:
             if self._running is not None and command.spec.changes:
-                sentence = f"{command.name} was interrupted; it may or may not have been carried out"
-                self._fail(errors.IndeterminateError(sentence))
+                rest = "it may or may not have been carried out"
+                if command.spec.remote:
+                    rest = "what is half done is finished when the command is given again"
+                self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
             session = asyncio.current_task()
             if session is None or session.cancelling():  # not only the command
                 raise
@@ -254,6 +267,28 @@ class Shell:
             self._fail(internal(error))
         finally:
             self._running = None
+
+    async def _answer(self, command: Command) -> Answer:
+        if command.name == "watch":
+            return await self._watch()
+        return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
+
+    async def _on_machines(self, command: Command) -> Answer:
+        """What is done over SSH, which costs what only it needs."""
+        try:
+            from wrpme.bootstrap import verbs
+        except ImportError as error:
+            needed = f"{command.name} needs the package {error.name}: pip install {error.name}"
+            raise errors.StartError(needed) from None
+
+        def show(text: str) -> None:
+            self._console.answer(Answer(text=text), line_mode=True)
+
+        async def members() -> list[str]:
+            return [node.member.address for node in (await self._client.hive_status()).nodes]
+
+        await verbs.run(command.name, command.words, self._console.reporter(self._prompt), show, members)
+        return Answer()
 
     async def _watch(self) -> Answer:
         """Prints each sighting when it comes, until it is interrupted."""

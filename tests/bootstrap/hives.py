@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -42,10 +41,13 @@ class Operator:
     """Runs wrpmesh where the client of ``hosts`` is; ``directory`` holds its files, ``package`` replaces the
     project."""
 
-    def __init__(self, hosts: SshHosts, directory: Path, package: Path | None = None) -> None:
+    def __init__(
+        self, hosts: SshHosts, directory: Path, package: Path | None = None, cache: Path | None = None
+    ) -> None:
         self.hosts = hosts
         self.directory = directory
         self._package = package
+        self._cache = cache or directory / "cache"
 
     def command(self, *words: str) -> list[str]:
         """What to run for wrpmesh with these words."""
@@ -54,7 +56,7 @@ class Operator:
     def environment(self) -> dict[str, str]:
         """For it."""
         found = self.hosts.environment()
-        found["XDG_CACHE_HOME"] = os.environ.get("WRPME_TEST_CACHE", str(self.directory / "cache"))
+        found["XDG_CACHE_HOME"] = str(self._cache)
         if self._package is not None:
             found["PYTHONPATH"] = str(self._package)
         return found

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,10 +22,13 @@ from wrpme.client import Client
 from wrpme.commands import Command, complete
 from wrpme.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
 from wrpme.line_history import LineFile
-from wrpme.shell import Shell, internal
+from wrpme.shell import Prompt, Shell, internal
 from wrpme.tui.hints import completed, hint
 from wrpme.tui.lines_view import LinesView, Part, Row
 from wrpme.tui.texts import wrapped
+
+if TYPE_CHECKING:
+    from wrpme.bootstrap.progress import Reporter
 
 PROMPT = "> "
 WELCOME = f"wrpme {__version__}: help lists the commands, Esc leads to the panes, F1 tells all keys"
@@ -55,6 +58,12 @@ class PaneConsole:
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error: one line."""
         self._sink.print(escaped(" ".join(str(error).split("\n")), keep=""), "bad")
+
+    def reporter(self, prompt: Prompt) -> Reporter:
+        """Lines of the pane."""
+        from wrpme.tui.pane_reporter import PaneReporter
+
+        return PaneReporter(self._sink, prompt.confirmation)
 
 
 def _beginning(content: bytes) -> str:

@@ -1,0 +1,172 @@
+"""Machines with nothing but sshd and Debian's Python become a hive and grow; cut off at any step, the same command goes
+on from there."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bootstrap.hives import Operator, daemons
+from tests.bootstrap.ssh_hosts import SshHosts
+
+OWN = ("log", "data", "out")
+"""What a node that runs writes itself, in its directory."""
+STEPS = (
+    "connecting", "logging", "taking", "looking", "sending", "installing", "configuring", "starting", "waiting", "192",
+)  # fmt: skip
+"""The first word of each line that a host has; the last one tells the result."""
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    directory = tmp_path_factory.mktemp("apply")
+    with SshHosts(directory / "hosts", 4) as hosts:
+        yield Operator(hosts, directory)
+
+
+def made(operator: Operator, number: int) -> dict[str, str]:
+    """Every file of that host, but for what its node writes itself."""
+    return {path: what for path, what in operator.hosts.files(number).items() if not _is_own(path)}
+
+
+def _is_own(path: str) -> bool:
+    _, nodes, rest = path.partition("/nodes/")
+    return bool(nodes) and rest.partition("/")[2].split("/")[0] in OWN
+
+
+def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
+    hosts = operator.hosts
+    three = (1, 2, 3)
+    bare = {number: hosts.files(number) for number in hosts.numbers}
+    file = operator.topology(three)
+    planned = operator.wrpmesh("hive_plan", file).ok()
+    assert planned.out.count("founds the hive") == 1
+    assert planned.out.count("joins the hive") == 2
+    assert {number: hosts.files(number) for number in hosts.numbers} == bare, "a plan changes nothing"
+
+    applied = operator.wrpmesh("hive_apply", file).ok()
+    assert "the hive is stable: all 3 nodes are up" in applied.out, applied
+    operator.on(2, "put", "entry", "thisismyentry").ok()
+    assert operator.on(3, "get", "entry").ok().out == "thisismyentry"
+
+    files = {number: made(operator, number) for number in three}
+    processes = {number: hosts.processes(number) for number in three}
+    again = operator.wrpmesh("hive_apply", file).ok()
+    assert again.out.count("nothing to do") == 3
+    assert {number: made(operator, number) for number in three} == files
+    assert {number: hosts.processes(number) for number in three} == processes
+
+    wider = operator.topology((1, 2, 3, 4))
+    grown = operator.wrpmesh("hive_apply", wider).ok()
+    assert "all 4 nodes are up" in grown.out, grown
+    assert {number: hosts.processes(number) for number in three} == processes, "those that were there go on"
+    assert {number: made(operator, number) for number in three} == files
+    assert operator.on(4, "get", "entry").ok().out == "thisismyentry"
+
+    changed = operator.topology((1, 2, 3, 4), "options = { grace = 30 }")
+    restarted = operator.wrpmesh("hive_apply", changed).ok()
+    assert restarted.out.count("restarted with other options") == 4
+    assert '"grace_seconds":30.0' in "".join(operator.on(1, "node_config", f"{hosts.addresses[3]}:5909").ok().out.split())
+    operator.wrpmesh("hive_destroy", wider, "--yes").ok()
+    assert {number: hosts.files(number) for number in hosts.numbers} == bare
+    assert not any(hosts.processes(number) for number in hosts.numbers)
+
+
+def test_node_start_adds_to_the_hive_of_the_shell(operator: Operator) -> None:
+    hosts = operator.hosts
+    file = operator.topology((1, 2))
+    third = hosts.addresses[2]
+    alone = operator.on(1, "node_start", f"root@{third}", "-a", f"{third}:5909")
+    assert "none answers" in alone.failed()
+    assert not hosts.processes(3)
+    operator.wrpmesh("hive_apply", file).ok()
+    added = operator.on(1, "node_start", f"root@{third}", "-a", f"{third}:5909", "--grace", "30").ok()
+    assert "all 3 nodes are up" in added.out, added
+    assert f"{third}:5909" in operator.on(1, "hive_status").ok().out
+    operator.wrpmesh("hive_destroy", operator.topology((1, 2, 3)), "--yes").ok()
+
+
+def test_two_operators_are_held_apart(operator: Operator) -> None:
+    hosts = operator.hosts
+    file = operator.topology((1,))
+    first = _Cut(operator, file, hosts.addresses[0], "installing")
+    first.hold()
+    second = operator.wrpmesh("hive_apply", operator.topology((1,), name="second.toml"))
+    first.kill()
+    assert second.failed().startswith("locked: 192.168.1.1: "), second
+    assert "hive_apply" in second.failed()
+    operator.wrpmesh("hive_apply", file).ok()
+    operator.wrpmesh("hive_destroy", file, "--yes").ok()
+
+
+@pytest.mark.parametrize(("step", "number"), [(step, 1 + at % 2) for at, step in enumerate(STEPS)])
+def test_killed_at_any_step_it_is_finished_by_the_next_run(operator: Operator, step: str, number: int) -> None:
+    hosts = operator.hosts
+    file = operator.topology((1, 2))
+    _Cut(operator, file, hosts.addresses[number - 1], step).kill()
+    with _Watch(operator, (1, 2)) as watch:
+        applied = operator.wrpmesh("hive_apply", file).ok()
+        assert "all 2 nodes are up" in applied.out, applied
+        operator.on(1, "update", "entry", step).ok()
+        assert operator.on(2, "get", "entry").ok().out == step
+    assert watch.most == 1, "there was a second daemon"
+    assert "nothing to do: all" in operator.wrpmesh("hive_plan", file).ok().out
+    operator.wrpmesh("hive_destroy", file, "--yes").ok()
+    assert not hosts.processes(1) and not hosts.processes(2)
+
+
+class _Cut:
+    """An application that is stopped as soon as a host is at a step."""
+
+    def __init__(self, operator: Operator, file: str, host: str, step: str) -> None:
+        self._process = subprocess.Popen(
+            operator.command("hive_apply", file),
+            cwd=operator.directory,
+            env=operator.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert self._process.stderr is not None
+        seen: list[str] = []
+        for line in self._process.stderr:
+            seen.append(line.decode())
+            if seen[-1].startswith(f"{host}: {step}"):
+                return
+        raise AssertionError(f"{host} was never at {step}: {''.join(seen)}")
+
+    def hold(self) -> None:
+        """SIGSTOP: it holds its lock."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class _Watch:
+    """How many daemons there were at most on any of these hosts, while something went on."""
+
+    def __init__(self, operator: Operator, numbers: tuple[int, ...]) -> None:
+        self._hosts = operator.hosts
+        self._numbers = numbers
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.most = 0
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.02):
+            self.most = max([self.most, *(len(daemons(self._hosts, number)) for number in self._numbers)])

@@ -1,0 +1,82 @@
+"""A hive is stopped, started again with its data, and taken away without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bootstrap.hives import Operator, daemons
+from tests.bootstrap.ssh_hosts import SshHosts
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    directory = tmp_path_factory.mktemp("teardown")
+    with SshHosts(directory / "hosts", 2) as hosts:
+        yield Operator(hosts, directory)
+
+
+def test_stop_start_and_destroy(operator: Operator) -> None:
+    hosts = operator.hosts
+    bare = {number: hosts.files(number) for number in hosts.numbers}
+    file = operator.topology((1, 2))
+    assert "hive_apply does that" in operator.wrpmesh("hive_start", file).err
+    assert {number: hosts.files(number) for number in hosts.numbers} == bare
+    operator.wrpmesh("hive_apply", file).ok()
+    operator.on(1, "put", "entry", "content").ok()
+
+    assert operator.wrpmesh("hive_stop", file).ok().out.count(" stopped") == 2
+    assert not any(daemons(hosts, number) for number in hosts.numbers)
+    assert operator.wrpmesh("hive_stop", file).ok().out.count("no node of the file runs here") == 2
+    started = operator.wrpmesh("hive_start", file).ok()
+    assert "all 2 nodes are up" in started.out, started
+    assert operator.on(2, "get", "entry").ok().out == "content"
+    assert operator.wrpmesh("hive_start", file).ok().out.count("runs already") == 2
+
+    files = {number: hosts.files(number) for number in hosts.numbers}
+    for answer in (b"", b"no\n", b"y\n", b"YES\n"):
+        refused = operator.wrpmesh("hive_destroy", file, given=answer)
+        assert refused.failed().startswith("usage: hive_destroy was not carried out"), refused
+    assert operator.on(1, "get", "entry").ok().out == "content"
+    assert {path: 0 for found in files.values() for path in found} == {
+        path: 0 for number in hosts.numbers for path in hosts.files(number)
+    }
+
+    operator.wrpmesh("hive_destroy", file, given=b"yes\n").ok()
+    assert {number: hosts.files(number) for number in hosts.numbers} == bare
+    assert not any(hosts.processes(number) for number in hosts.numbers)
+    assert operator.wrpmesh("hive_destroy", file, given=b"yes\n").ok().out.count("nothing of the file was there") == 2
+    assert {number: hosts.files(number) for number in hosts.numbers} == bare
+
+
+def test_what_is_not_ours_stays(operator: Operator) -> None:
+    hosts = operator.hosts
+    file = operator.topology((1,))
+    operator.wrpmesh("hive_apply", file).ok()
+    foreign = hosts.path(1, "/var/lib/wrpme/notes.txt")
+    foreign.write_text("of the operator")
+    done = operator.wrpmesh("hive_destroy", file, "--yes").ok()
+    assert "notes.txt" in done.out
+    assert foreign.read_text() == "of the operator"
+    assert [path.name for path in hosts.path(1, "/var/lib/wrpme").iterdir()] == ["notes.txt"]
+    foreign.unlink()
+    foreign.parent.rmdir()
+
+
+def test_the_last_node_on_a_host_that_serves_two_files(operator: Operator) -> None:
+    """Destroying one file leaves what another one has made there."""
+    hosts = operator.hosts
+    one = operator.topology((1,))
+    host = hosts.addresses[0]
+    other = Path(operator.directory / "other.toml")
+    other.write_text(f'[defaults]\nuser = "root"\n[[node]]\nhost = "{host}"\naddress = "{host}:6000"\n')
+    operator.wrpmesh("hive_apply", one).ok()
+    operator.wrpmesh("hive_apply", other.name).ok()
+    operator.wrpmesh("hive_destroy", one, "--yes").ok()
+    assert len(daemons(hosts, 1)) == 1
+    operator.wrpmesh("--daemon", f"{host}:6000", "put", "entry", "content").ok()
+    operator.wrpmesh("hive_destroy", other.name, "--yes").ok()
+    assert not hosts.processes(1)
+    assert not hosts.path(1, "/var/lib/wrpme").exists()

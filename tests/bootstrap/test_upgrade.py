@@ -1,0 +1,120 @@
+"""Another release, one node after the other, under load."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bootstrap.hives import PORT, Operator, daemons
+from tests.bootstrap.ssh_hosts import SshHosts
+from tests.hive.daemons import ROOT
+
+THREE = (1, 2, 3)
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Iterator[Operator]:
+    with SshHosts(tmp_path / "hosts", 3) as hosts:
+        yield Operator(hosts, tmp_path)
+
+
+def release(directory: Path, change: str) -> Path:
+    """A copy of the product that differs in one line."""
+    shutil.copytree(ROOT / "wrpme", directory / "wrpme", ignore=shutil.ignore_patterns("__pycache__"))
+    with open(directory / "wrpme/daemon/main.py", "a") as file:
+        file.write(f"\n{change}\n")
+    return directory
+
+
+def test_under_load_no_operation_fails(operator: Operator, tmp_path: Path) -> None:
+    hosts = operator.hosts
+    file = operator.topology(THREE)
+    operator.wrpmesh("hive_apply", file).ok()
+    before = {number: daemons(hosts, number) for number in THREE}
+    newer = Operator(hosts, operator.directory, release(tmp_path / "newer", "# another release"))
+    loads = [_Load(operator, number) for number in THREE]
+    for load in loads:
+        load.until(20)
+    upgraded = newer.wrpmesh("hive_upgrade", file).ok()
+    assert "3 nodes upgraded" in upgraded.out, upgraded
+    for load in loads:
+        load.until(load.count + 20)
+    for load in loads:
+        load.end()
+    after = {number: daemons(hosts, number) for number in THREE}
+    assert all(len(found) == 1 and found != before[number] for number, found in after.items())
+    assert "nothing to do" in newer.wrpmesh("hive_upgrade", file).ok().out
+    assert {number: daemons(hosts, number) for number in THREE} == after
+
+
+def test_it_halts_at_a_node_that_does_not_come_back(operator: Operator, tmp_path: Path) -> None:
+    hosts = operator.hosts
+    file = operator.topology(THREE)
+    operator.wrpmesh("hive_apply", file).ok()
+    operator.on(1, "put", "entry", "content").ok()
+    broken = Operator(hosts, operator.directory, release(tmp_path / "broken", 'raise SystemExit("no such release")'))
+    before = {number: daemons(hosts, number) for number in THREE}
+    sentence = broken.wrpmesh("hive_upgrade", file).failed()
+    assert sentence.startswith("remote: hive_upgrade halted at 192.168.1.1:5909 on 192.168.1.1: "), sentence
+    assert "no such release" in sentence
+    assert "no node was upgraded, 3 of 3 are left as they are" in sentence
+    assert [daemons(hosts, number) for number in (2, 3)] == [before[2], before[3]]
+    assert operator.on(2, "get", "entry").ok().out == "content"
+    assert "nodes upgraded" in operator.wrpmesh("hive_upgrade", file).ok().out, "the release before brings it back"
+    assert "all 3 nodes are up" in operator.wrpmesh("hive_apply", file).ok().out
+
+
+class _Load:
+    """Updates and gets through one shell, one after the other, until it is ended; each must succeed."""
+
+    def __init__(self, operator: Operator, number: int) -> None:
+        told = [f"--daemon={host}:{PORT}" for host in operator.hosts.addresses]
+        self._process = subprocess.Popen(
+            operator.command(*told),
+            env=operator.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._number = number
+        self._stopping = threading.Event()
+        self._more = threading.Condition()
+        self._thread = threading.Thread(target=self._run)
+        self.count = 0
+        self._thread.start()
+
+    def _run(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        while not self._stopping.is_set():
+            content = f"{self._number}-{self.count}"
+            alias = f"load{self._number}-{self.count % 50}"
+            self._process.stdin.write(f"update {alias} {content}\nget {alias}\n".encode())
+            self._process.stdin.flush()
+            if self._process.stdout.readline().decode().strip() != content:
+                break
+            with self._more:
+                self.count += 1
+                self._more.notify_all()
+        self._process.stdin.close()
+
+    def until(self, count: int) -> None:
+        """So many were carried out."""
+        with self._more:
+            assert self._more.wait_for(lambda: self.count >= count, 60), self._failure()
+
+    def end(self) -> None:
+        """Nothing has failed."""
+        self._stopping.set()
+        self._thread.join()
+        assert self._process.wait(60) == 0, self._failure()
+
+    def _failure(self) -> str:
+        assert self._process.stderr is not None
+        self._process.kill()
+        return self._process.stderr.read().decode()
