@@ -270,7 +270,7 @@ TIME_STEP_SECONDS = 5.0
 # --- nodes on other machines -----------------------------------------------------------------------------------------
 HOSTS_AT_ONCE_MAX = 16
 """Worked on at the same time."""
-LOCK_SECONDS = 15.0
+LOCK_SECONDS = 8.0
 """How long another operator is waited for; one whose connection broke is gone by then."""
 PEERS_TOLD_MAX = 8
 """Addresses of others that a new node is told; it hears of all when it has reached one."""

@@ -60,9 +60,10 @@ def test_what_is_not_ours_stays(operator: Operator) -> None:
     done = operator.wrpmesh("hive_destroy", file, "--yes").ok()
     assert "notes.txt" in done.out
     assert foreign.read_text() == "of the operator"
-    assert [path.name for path in hosts.path(1, "/var/lib/wrpme").iterdir()] == ["notes.txt"]
+    assert {path.name for path in hosts.path(1, "/var/lib/wrpme").iterdir()} == {"notes.txt", "made.json"}
     foreign.unlink()
-    foreign.parent.rmdir()
+    operator.wrpmesh("hive_destroy", file, "--yes").ok()
+    assert not hosts.path(1, "/var/lib/wrpme").exists(), "that it was made is not forgotten"
 
 
 def test_the_last_node_on_a_host_that_serves_two_files(operator: Operator) -> None:
