@@ -66,7 +66,9 @@ def test_what_is_no_object_is_none(tmp_path: Path, content: bytes) -> None:
 
 def test_a_full_disk_leaves_the_former_file(tmp_path: Path) -> None:
     try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)], check=True, capture_output=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)], check=True, capture_output=True
+        )
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("nothing can be mounted here")
     try:

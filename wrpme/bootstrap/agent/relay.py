@@ -36,8 +36,11 @@ def ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     """Sends ``frames`` (base64, the preface included) to ``address`` and answers ``data``: what came (base64) until
     there were ``count`` frames.
 
+    A connection that ended before is no error if there was at least one.
+
     Raises:
-        Trouble: ``connection`` or ``timeout``: there were not within ``seconds``, or in ``ANSWER_BYTES_MAX``.
+        Trouble: ``connection`` or ``timeout``: nothing came within ``seconds``; ``too_large``: more than
+            ``ANSWER_BYTES_MAX`` did.
     """
     host, port = request["address"]
     end = time.monotonic() + float(request["seconds"])
@@ -50,7 +53,9 @@ def ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
                 connection.settimeout(max(0.001, end - time.monotonic()))
                 part = connection.recv(262_144)
                 got += part
-                if not part or len(got) > ANSWER_BYTES_MAX:
+                if len(got) > ANSWER_BYTES_MAX:
+                    raise Trouble(f"{host}:{port} answers with more than {ANSWER_BYTES_MAX} bytes", "too_large")
+                if not part:
                     break
     except TimeoutError:
         raise Trouble(f"{host}:{port} does not answer within {request['seconds']:g} s", "timeout") from None
