@@ -40,7 +40,7 @@ def test_what_is_changed_and_what_stands_in_the_way() -> None:
     changed = topology(3, "options = { grace = 30 }").hosts
     plan = make(changed, {changed[0]: running(FIRST), changed[1]: bare(SECOND)}, None)
     text = plan_text(plan, changed[:2], {})
-    assert "  ~ 10.0.0.1:5909 restarts with other options --grace 30" in text
+    assert "  ~ 10.0.0.1:5909 restarts with other options: --grace 30" in text
     other = topology(3, "options = { replication = 3 }").hosts
     text = plan_text(make(other, {other[0]: bare(other[0])}, HIVE), other[:1], {})
     assert "  ! the file asks for replication 3" in text

@@ -45,9 +45,10 @@ def _host(plan: HostPlan) -> list[str]:
 def _node(one: NodePlan) -> str:
     if one.deed is Deed.NOTHING:
         return f"  {'~' if one.configure else '='} {one.node.address} runs" + (", is told its peers" * one.configure)
-    sign = "~" if one.deed is Deed.RESTART else "+"
     extra = f" {' '.join(one.record.arguments)}" if one.record.arguments else ""
-    return f"  {sign} {one.node.address} {one.deed.value}{extra}; kept by {SERVICES[one.record.service]}"
+    if one.deed is Deed.RESTART:
+        return f"  ~ {one.node.address} {one.deed.value}:{extra or ' none'}"
+    return f"  + {one.node.address} {one.deed.value}{extra}; kept by {SERVICES[one.record.service]}"
 
 
 def _sum(plan: Plan, broken: int) -> str:

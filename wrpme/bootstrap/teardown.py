@@ -100,7 +100,7 @@ async def _price(fleet: Fleet) -> str:
     entries = ""
     if isinstance(found, HiveStatus):
         number = sum(node.figures.entries for node in found.nodes if node.figures)
-        entries = f", {number:,} entries"
+        entries = ", 1 entry" if number == 1 else f", {number:,} entries"
     hosts = len(fleet.sound)
     broken = ", ".join(host.name for host in fleet.broken)
     away = f" ({broken} can't be reached and keeps its files)" if broken else ""
