@@ -44,7 +44,7 @@ class Node:
         self.log = f"{self.directory}/log"
         self.pid = f"{self.directory}/pid"
         self.out = f"{self.directory}/out"
-        self.unit = f"wrpmed-{name}.service"
+        self.unit = f"wrpme-{name}.service"
 
     def read_record(self) -> dict[str, Any] | None:
         """How it was configured; None where it was not."""

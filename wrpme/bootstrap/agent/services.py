@@ -18,7 +18,16 @@ SYSTEMD = "/run/systemd/system"
 SYSTEM_UNITS = "/etc/systemd/system"
 LINGER = "/var/lib/systemd/linger"
 ANSWERS = ("initializing", "starting", "running", "degraded", "maintenance", "stopping")
-PROPERTIES = ("Id", "LoadState", "ActiveState", "SubState", "NRestarts", "UnitFileState", "NeedDaemonReload")
+PROPERTIES = (
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "NRestarts",
+    "InvocationID",
+    "UnitFileState",
+    "NeedDaemonReload",
+)
 KILL_USER_PROCESSES = (
     "org.freedesktop.login1",
     "/org/freedesktop/login1",
@@ -135,6 +144,16 @@ def states(nodes: Iterable[Node], service: str) -> dict[str, dict[str, str]]:
     return found
 
 
+def last_words(service: str, unit: dict[str, str], lines: int) -> str:
+    """What the daemon of that unit said last beside its log, from its last start on; empty if that can't be read."""
+    if not unit.get("InvocationID"):
+        return ""
+    command = ["journalctl", *(["--user"] if service == "user" else []), "--quiet", "--no-pager", "--output=cat"]
+    command += [f"--lines={lines}", "--identifier=wrpmed", f"_SYSTEMD_INVOCATION_ID={unit['InvocationID']}"]
+    status, said = run(command, ANSWER_SECONDS_MAX)
+    return said if status == 0 else ""
+
+
 def install(base: Base, node: Node, service: str, text: str) -> bool:
     """The unit is there, known to the manager, and enabled; whether anything had to be done.
 
@@ -209,7 +228,7 @@ def disable_linger() -> None:
         Trouble: the manager refuses.
     """
     try:
-        others = [name for name in os.listdir(user_units()) if name.startswith("wrpmed-")]
+        others = [name for name in os.listdir(user_units()) if name.startswith("wrpme-")]
     except OSError:
         others = []
     if others or not os.path.exists(f"{LINGER}/{trouble.user()}"):
