@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ")
 """Of the environment; the rest is the SSH session's."""
+UMASK = 0o077
 DIRECTORY_MODE = 0o700
 """What a hive keeps is not for all users of the machine."""
 
@@ -82,7 +83,7 @@ def _begin(session: Session, node: Node) -> int:
                 os.ftruncate(handle, 0)
             child = subprocess.Popen(
                 ["/bin/sh", node.run], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/",
-                env=environment, start_new_session=True, close_fds=True,
+                env=environment, umask=UMASK, start_new_session=True, close_fds=True,
             )  # fmt: skip
     except OSError as error:
         raise trouble.of(error, error.filename or node.out) from None
@@ -146,7 +147,7 @@ def state(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "pid": found[0].pid if found else None,
         "unit_state": unit.get("ActiveState", ""),
         "restarts": int(unit.get("NRestarts") or 0),
-        "tail": "" if found else _tail(node),
+        "tail": "" if found else services.last_words(service, unit, TAIL_LINES) or _tail(node),
     }
 
 
