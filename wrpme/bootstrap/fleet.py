@@ -127,9 +127,11 @@ class Fleet:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.gather(*(machine.close() for machine in self.machines), return_exceptions=True)
-        await self.connector.close()
-        self.reporter.close()
+        try:
+            await asyncio.gather(*(machine.close() for machine in self.machines), return_exceptions=True)
+        finally:  # whoever interrupts once more waits for no agent, and yet no connection stays
+            self.reporter.close()
+            await self.connector.close()
 
     @property
     def sound(self) -> list[Machine]:
