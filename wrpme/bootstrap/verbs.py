@@ -111,7 +111,7 @@ def read_topology(path: str) -> Topology:
     try:
         with open(Path(path).expanduser(), "rb") as file:
             raw = file.read(TOPOLOGY_BYTES_MAX + 1)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~NAME of a user whom nobody knows
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the topology file {path} can't be read ({reason}); hive_plan --example prints one") from None
     if len(raw) > TOPOLOGY_BYTES_MAX:
