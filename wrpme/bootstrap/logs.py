@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 from msgspec import Struct
@@ -32,7 +33,8 @@ def lines_of(text: str, number: int, utc_offset_seconds: int, at: float = 0.0) -
     for line in text.splitlines():
         stamp = _STAMP.match(line)
         if stamp:
-            at = datetime.strptime(stamp[1], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=zone).timestamp()
+            with suppress(ValueError):  # digits that are no time
+                at = datetime.strptime(stamp[1], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=zone).timestamp()
         yield Line(at, number, line)
 
 
@@ -82,10 +84,12 @@ async def show(fleet: Fleet, only: tuple[str, ...], since: float, follow: bool) 
         await machine.open(fleet.connector)
         await machine.look_around()
 
-    await fleet.each(enter)
     nodes = [(machine, node) for machine in fleet.machines for node in machine.host.nodes]
     tails = [_Tail(machine, node, number) for number, (machine, node) in enumerate(nodes)]
     tails = [tail for tail in tails if not only or tail.node.address in only or tail.node.told in only]
+    # Whoever wants the log of one node does not care whether the hosts of the others are there.
+    machines = list(dict.fromkeys(tail.machine for tail in tails))
+    await fleet.each(enter, machines)
     width = max((len(tail.node.address) for tail in tails), default=0)
     fleet.reporter.close()
     while True:
@@ -96,13 +100,13 @@ async def show(fleet: Fleet, only: tuple[str, ...], since: float, follow: bool) 
                 if tail.machine is machine:
                     found[tail.number] = await tail.read(since)
 
-        await fleet.each(read, [machine for machine in fleet.sound if any(tail.machine is machine for tail in tails)])
+        await fleet.each(read, [machine for machine in machines if machine.error is None])
         for tail in tails:
             if tail.cut:
                 tail.cut = False
                 fleet.reporter.say(f"{tail.node.address}: the log holds more lines since then; only the last are shown")
         for line in merged(found.values(), since):
             fleet.reporter.log(line.number, nodes[line.number][1].address, width, line.text)
-        if not follow or not fleet.sound:
+        if not follow or all(machine.error for machine in machines):
             return
         await asyncio.sleep(LOG_FOLLOW_SECONDS)
