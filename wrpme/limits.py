@@ -306,8 +306,8 @@ AGENT_CALL_SECONDS_MAX = 60.0
 AGENT_INSTALL_SECONDS_MAX = 660.0
 AGENT_END_SECONDS_MAX = 5.0
 """For the status of one that has ended, and for one to end."""
-AGENT_BEAT_SECONDS = 10.0
-"""It ends when it hears nothing for six times as long."""
+AGENT_BEAT_SECONDS = 5.0
+"""It ends when it hears nothing for four times as long."""
 AGENT_NOISE_BYTES_MAX = 64 * KIB
 """What login scripts write before it, and what is kept of its stderr."""
 AGENT_ANSWER_BYTES_MAX = 64 * MIB

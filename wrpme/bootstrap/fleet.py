@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 
+import asyncssh
+
 from wrpme.bootstrap import facts
 from wrpme.bootstrap.connect import Connector
 from wrpme.bootstrap.facts import Hello, Look
@@ -122,6 +124,19 @@ class Fleet:
         self._places = asyncio.Semaphore(HOSTS_AT_ONCE_MAX)
 
     async def __aenter__(self) -> Fleet:
+        loop = asyncio.get_running_loop()
+        before = loop.get_exception_handler()
+
+        def unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            # Of a connection that breaks asyncssh tells everything that used it: whoever waits for that has an error.
+            if isinstance(context.get("exception"), asyncssh.Error):
+                return
+            if before is not None:
+                before(loop, context)
+            else:
+                loop.default_exception_handler(context)
+
+        loop.set_exception_handler(unexpected)
         return self
 
     async def __aexit__(

@@ -305,7 +305,8 @@ class Remote:
                 finally:
                     work.cancel()
         except (asyncssh.Error, OSError) as error:
-            raise RemoteError(f"{self.host}: the connection ended while {remote_path} was sent ({error})") from None
+            ended = f"the connection ended while {remote_path} was sent ({error})"
+            raise RemoteError(f"{self.host}: {ended}; the same command sends it again") from None
 
     async def _sftp(self) -> asyncssh.SFTPClient:
         try:

@@ -12,6 +12,10 @@ import pytest
 from tests.bootstrap.agent.agents import Agent, files_in
 from tests.hive.daemons import PATIENCE_SECONDS
 
+AT_WORK = (
+    "is at work there; wait until that is done (a connection that broke is given up after 20 s), and give the command "
+    "again"
+)
 TEXT = "jane@desk, hive_apply"
 
 
@@ -54,7 +58,7 @@ def test_the_second_one_is_told_who_has_it(agent: Agent, tmp_path: Path, base: P
     agent.lock(base)
     with Agent(tmp_path) as other:
         refused = other.refusal("lock", directory=str(base), text="joe", seconds=0)
-        assert refused == ("locked", f"{TEXT} is at work there; wait until that is done, and give the command again")
+        assert refused == ("locked", f"{TEXT} {AT_WORK}")
         assert other.look(base)["lock"] == TEXT
     assert agent.look(base)["lock"] == ""
     assert (base / "lock").read_text() == f"{TEXT}\n"

@@ -1,6 +1,6 @@
 """Bounds of the agent, the unit last in the name; here and not in :mod:`wrpme.limits`, which is not on that machine."""
 
-SILENCE_SECONDS_MAX = 60.0
+SILENCE_SECONDS_MAX = 20.0
 """Whoever started the agent says something more often than that, or is gone."""
 LINE_BYTES_MAX = 4 * 1024 * 1024
 """Of a request."""

@@ -11,7 +11,7 @@ import os
 import time
 from contextlib import contextmanager, suppress
 
-from wrpme.bootstrap.agent import files, trouble
+from wrpme.bootstrap.agent import bounds, files, trouble
 from wrpme.bootstrap.agent.bounds import LOCK_SECONDS_MIN, LOOK_AGAIN_SECONDS
 from wrpme.bootstrap.agent.places import Base
 from wrpme.bootstrap.agent.trouble import Trouble
@@ -74,7 +74,10 @@ def lock(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 
 def _held(base: Base) -> str:
     text = held_by(base)
-    return f"{text or 'somebody'} is at work there; wait until that is done, and give the command again"
+    return (
+        f"{text or 'somebody'} is at work there; wait until that is done (a connection that broke is given up after "
+        f"{bounds.SILENCE_SECONDS_MAX:.0f} s), and give the command again"
+    )
 
 
 def _try_lock(directory: str) -> int | None:
