@@ -24,18 +24,20 @@ _ROW = re.compile(r"^192\.\S+ +([\d.]+) s ", re.MULTILINE)
 def apply_once(count: int, cache: Path) -> tuple[float, float, float]:
     """The seconds until the last node was ready, until the hive was stable and the command had ended, and those of a
     second application, which has nothing to do."""
-    with tempfile.TemporaryDirectory(prefix="wrpme-bench-") as directory:
-        with SshHosts(Path(directory) / "hosts", count) as hosts:
-            operator = Operator(hosts, Path(directory), cache=cache)
-            file = operator.topology(list(hosts.numbers))
-            start = time.perf_counter()
-            applied = operator.wrpmesh("hive_apply", file).ok()
-            whole = time.perf_counter() - start
-            start = time.perf_counter()
-            operator.wrpmesh("hive_apply", file).ok()
-            again = time.perf_counter() - start
-            operator.wrpmesh("hive_destroy", file, "--yes").ok()
-            return max(float(found) for found in _ROW.findall(applied.out)), whole, again
+    with (
+        tempfile.TemporaryDirectory(prefix="wrpme-bench-") as directory,
+        SshHosts(Path(directory) / "hosts", count) as hosts,
+    ):
+        operator = Operator(hosts, Path(directory), cache=cache)
+        file = operator.topology(list(hosts.numbers))
+        start = time.perf_counter()
+        applied = operator.wrpmesh("hive_apply", file).ok()
+        whole = time.perf_counter() - start
+        start = time.perf_counter()
+        operator.wrpmesh("hive_apply", file).ok()
+        again = time.perf_counter() - start
+        operator.wrpmesh("hive_destroy", file, "--yes").ok()
+        return max(float(found) for found in _ROW.findall(applied.out)), whole, again
 
 
 def main() -> int:
@@ -49,12 +51,9 @@ def main() -> int:
         for count in COUNTS:
             found = [apply_once(count, Path(cache)) for _ in range(rounds)]
             ready, whole, again = (percentile(sorted(column), 0.5) for column in zip(*found, strict=True))
-            slowest = max(one[0] for one in found)
-            print(
-                f"{count} bare host{'s' * (count > 1)}: every node ready after {ready:.2f} s (median of {rounds}, slowest "
-                f"{slowest:.2f} s), the hive stable and the command ended after {whole:.2f} s; again, with nothing to do, "
-                f"{again:.2f} s"
-            )
+            hosts = "1 bare host" if count == 1 else f"{count} bare hosts at once"
+            print(f"{hosts}: every node ready after {ready:.2f} s, the slowest of {rounds} rounds {max(found)[0]:.2f} s;")
+            print(f"  the hive stable, and the command ended, after {whole:.2f} s; again with nothing to do {again:.2f} s")
             missed |= ready > GOAL_SECONDS
     print(f"the goal is {GOAL_SECONDS:g} s from a bare host to a ready node; what is sent was collected in the first round")
     return int(missed)

@@ -416,7 +416,7 @@ def test_an_interactive_session(node: StubNode, entries: Entries, tmp_path: Path
     tty.until("type yes to do it: $")
     tty.type("no\r")
     assert "not carried out" in tty.until("\n> $")
-    tty.type("hive_st\t")
+    tty.type("hive_stat\t")
     tty.until("hive_status *$")
     tty.type("\x03")
     tty.until("\n> $")

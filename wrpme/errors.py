@@ -174,7 +174,7 @@ class DiffersError(WrpmeError):
 
 
 class RemoteError(WrpmeError):
-    """A machine that is reached over SSH, or something on it, does not do what is asked of it; the sentence names it."""
+    """A machine that is reached over SSH, or something on it, does not do what is asked; the sentence names it."""
 
     word = "remote"
     code = 21

@@ -298,7 +298,7 @@ REACH_SECONDS = 2.0
 CLOCK_AHEAD_SECONDS_MAX = 2.0
 """Between a host and this machine, before an operator is told."""
 
-# --- the agent on another machine, and files that are sent to it -------------------------------------------------------
+# --- the agent on another machine, and files that are sent to it -----------------------------------------------------
 AGENT_START_SECONDS_MAX = 30.0
 """Until it says hello; also until SFTP answers."""
 AGENT_CALL_SECONDS_MAX = 60.0

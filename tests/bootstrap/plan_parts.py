@@ -12,11 +12,10 @@ BARE = NodeFound(None, False, 0, None)
 
 
 def topology(count: int = 3, *lines: str) -> Topology:
-    text = "".join(
-        "".join(f"{one}\n" for one in ("[[node]]", f'host = "10.0.0.{number}"', f'address = "10.0.0.{number}:5909"', *lines))
-        for number in range(1, count + 1)
-    )
-    return parse(text, "hive.toml")
+    text: list[str] = []
+    for number in range(1, count + 1):
+        text += ["[[node]]", f'host = "10.0.0.{number}"', f'address = "10.0.0.{number}:5909"', *lines]
+    return parse("\n".join(text), "hive.toml")
 
 
 def hello() -> Hello:

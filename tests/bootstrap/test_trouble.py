@@ -1,4 +1,4 @@
-"""What can be wrong with a host: one sentence for each, which names the host and says what to do; nothing is changed."""
+"""What can be wrong with a host: one sentence for each, which names it and says what to do; nothing is changed."""
 
 from __future__ import annotations
 

@@ -141,7 +141,8 @@ def test_the_foot_names_what_is_of_use_now() -> None:
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         assert footer(app) == TYPING
         await press(pilot, "escape")
-        assert footer(app) == ALWAYS | {"forget", "logs", "shell", "events", "earlier", "add_machine"}, "who is down comes first"
+        down_first = {"forget", "logs", "shell", "events", "earlier", "add_machine"}
+        assert footer(app) == ALWAYS | down_first
         await press(pilot, "end")
         assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier", "add_machine"}
         await press(pilot, "e")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, UTC
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -72,7 +72,7 @@ async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet
             show(summary(fleet, None, said))
         case "hive_logs":
             _check_nodes(request, topology)
-            since = requests.since(request.since, datetime.now(timezone.utc).astimezone()) if request.since else 0.0
+            since = requests.since(request.since, datetime.now(UTC).astimezone()) if request.since else 0.0
             await logs.show(fleet, request.nodes, since, request.follow)
         case "hive_stop":
             await teardown.stop(fleet, lock)
