@@ -52,10 +52,10 @@ def main() -> int:
             found = [apply_once(count, Path(cache)) for _ in range(rounds)]
             ready, whole, again = (percentile(sorted(column), 0.5) for column in zip(*found, strict=True))
             hosts = "1 bare host" if count == 1 else f"{count} bare hosts at once"
-            print(f"{hosts}: every node ready after {ready:.2f} s, the slowest of {rounds} rounds {max(found)[0]:.2f} s;")
-            print(f"  the hive stable, and the command ended, after {whole:.2f} s; again with nothing to do {again:.2f} s")
+            print(f"{hosts}: every node ready after {ready:.2f} s (slowest of {rounds} rounds {max(found)[0]:.2f} s),")
+            print(f"  the hive stable and the command ended after {whole:.2f} s; with nothing to do {again:.2f} s")
             missed |= ready > GOAL_SECONDS
-    print(f"the goal is {GOAL_SECONDS:g} s from a bare host to a ready node; what is sent was collected in the first round")
+    print(f"the goal is {GOAL_SECONDS:g} s from a bare host to a ready node; the first round collects what is sent")
     return int(missed)
 
 
