@@ -13,6 +13,7 @@ from wrpme.bootstrap.connect import Connector
 from wrpme.bootstrap.topology_file import Host
 from wrpme.errors import RemoteError
 
+ONE, TWO, THREE = "192.168.1.1", "192.168.1.2", "192.168.1.3"
 PROBE = "id -un; hostname; echo $SSH_CLIENT"
 
 
@@ -66,6 +67,16 @@ class Logins:
     def __init__(self, hosts: SshHosts) -> None:
         self.hosts = hosts
         self.steps: list[str] = []
+
+    def configure(self, text: str) -> None:
+        """Writes the client's ~/.ssh/config."""
+        (self.hosts.home / ".ssh/config").write_text(text)
+
+    @property
+    def known(self) -> str:
+        """The client's known_hosts."""
+        file = self.hosts.home / ".ssh/known_hosts"
+        return file.read_text() if file.exists() else ""
 
     def each(self, *wanted: Host, operator: Operator | None = None) -> list[Outcome]:
         """All of them at once, with one Connector."""

@@ -1,4 +1,4 @@
-"""Logins at real OpenSSH servers: who gets in, whose key is trusted, and what is said when it does not work."""
+"""Logins at real OpenSSH servers: who gets in, through whom, and what is said when it does not work."""
 
 from __future__ import annotations
 
@@ -6,50 +6,16 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.logins import Logins, Operator, Outcome, host, probed
-from tests.bootstrap.ssh_hosts import CLIENT_ADDRESS, NOBODY_THERE, USER, SshHosts, fingerprint, make_key
+from tests.bootstrap.logins import ONE, THREE, TWO, Logins, Operator, Outcome, host, probed
+from tests.bootstrap.ssh_hosts import CLIENT_ADDRESS, NOBODY_THERE, USER, fingerprint, make_key
 from wrpme.bootstrap import connect
 from wrpme.bootstrap.connect import Connector
 from wrpme.errors import HostKeyError, RemoteError
-
-ONE, TWO, THREE = "192.168.1.1", "192.168.1.2", "192.168.1.3"
-MODES = ["", "ask", "strict", "accept-new"]
-
-
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHosts]:
-    with SshHosts(tmp_path_factory.mktemp("hosts"), 3) as made:
-        yield made
-
-
-@pytest.fixture
-def logins(hosts: SshHosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Logins]:
-    """The client as it was made, whatever the test before did to it."""
-    monkeypatch.setenv("HOME", str(hosts.home))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    ssh = hosts.home / ".ssh"
-    kept = {path: path.read_bytes() for path in (ssh / "id_ed25519", ssh / "id_ed25519.pub")}
-    hosts.trust_all()
-    yield Logins(hosts)
-    for path in ssh.iterdir():
-        path.unlink()
-    for path, content in kept.items():
-        path.write_bytes(content)
-        path.chmod(0o600)
-
-
-def configure(hosts: SshHosts, text: str) -> None:
-    (hosts.home / ".ssh/config").write_text(text)
-
-
-def known(hosts: SshHosts) -> str:
-    file = hosts.home / ".ssh/known_hosts"
-    return file.read_text() if file.exists() else ""
 
 
 # --- logging in ------------------------------------------------------------------------------------------------------
@@ -65,13 +31,13 @@ def test_known_hosts_are_logged_in_to_side_by_side(logins: Logins) -> None:
     assert {f"connecting to {ONE}:22", "logging in as root", f"logging in as {USER}"} <= set(logins.steps)
 
 
-def test_as_ssh_config_says(logins: Logins, hosts: SshHosts, tmp_path: Path) -> None:
+def test_as_ssh_config_says(logins: Logins, tmp_path: Path) -> None:
+    hosts = logins.hosts
     shutil.move(hosts.home / ".ssh/id_ed25519", hosts.home / ".ssh/elsewhere")
     hosts.configure_sshd(2, "Port 22", "Port 2022")
     (hosts.home / ".ssh/known_hosts").unlink()
     (hosts.home / ".ssh/others").write_text(f"second {hosts.host_key(2)}\n")
-    configure(
-        hosts,
+    logins.configure(
         "Include more*\nHost web\n HostName 192.168.1.2\n User operator\n Port 2022\n HostKeyAlias second\n"
         "Match originalhost web\n UserKnownHostsFile ~/.ssh/others\n",
     )
@@ -81,13 +47,14 @@ def test_as_ssh_config_says(logins: Logins, hosts: SshHosts, tmp_path: Path) -> 
     hosts.configure_sshd(2)
 
 
-def test_a_configuration_that_makes_no_sense(logins: Logins, hosts: SshHosts) -> None:
-    configure(hosts, "Host *\n Port ssh\n")
+def test_a_configuration_that_makes_no_sense(logins: Logins) -> None:
+    logins.configure("Host *\n Port ssh\n")
     said = logins.one(host(ONE)).sentence
     assert said.startswith(f"{ONE}: the configuration of ssh can't be used (~/.ssh/config line 2: Invalid Port")
 
 
-def test_keys_of_an_agent(logins: Logins, hosts: SshHosts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_keys_of_an_agent(logins: Logins, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    hosts = logins.hosts
     ssh, path = hosts.home / ".ssh", str(tmp_path / "agent")
     with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.PIPE) as agent:
         assert agent.stdout is not None
@@ -98,178 +65,26 @@ def test_keys_of_an_agent(logins: Logins, hosts: SshHosts, monkeypatch: pytest.M
             subprocess.run(["ssh-add", "-q", str(key)], check=True, capture_output=True)
         (ssh / "id_ed25519").unlink()
         assert [outcome.user for outcome in logins.each(host(ONE), host(TWO))] == ["root", "root"]
-        configure(hosts, "IdentitiesOnly yes\nIdentityFile ~/.ssh/nothing\n")
+        logins.configure("IdentitiesOnly yes\nIdentityFile ~/.ssh/nothing\n")
         assert "there is none in ssh-agent or ~/.ssh" in logins.one(host(ONE)).sentence
-        configure(hosts, "IdentityAgent none\n")
+        logins.configure("IdentityAgent none\n")
         assert "there is none in ssh-agent or ~/.ssh" in logins.one(host(ONE)).sentence
         agent.terminate()
-
-
-# --- host keys -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["", "ask", "strict"])
-def test_a_new_key_and_nobody_to_ask(logins: Logins, hosts: SshHosts, mode: str) -> None:
-    hosts.trust_none()
-    outcome = logins.one(host(ONE, mode=mode))
-    assert isinstance(outcome.error, HostKeyError)
-    shown = fingerprint(hosts.host_key(1))
-    because = "only known keys are accepted" if mode == "strict" else "there is nobody to ask"
-    assert outcome.sentence.startswith(f"{ONE}: the host key is not known, and {because}: {ONE}:22 shows ED25519")
-    assert f'host_key = "{shown}"' in outcome.sentence
-    assert known(hosts) == ""
-    assert "logging in as root" not in logins.steps
-
-
-def test_new_keys_are_asked_about_one_at_a_time_and_kept(logins: Logins, hosts: SshHosts) -> None:
-    hosts.trust_none()
-    operator = Operator(lambda question: "no" if THREE in question else "yes")
-    outcomes = logins.each(host(ONE), host(TWO), host(THREE), operator=operator)
-    assert [outcome.hostname for outcome in outcomes] == ["host1", "host2", ""]
-    assert f"{THREE}: the host key of {THREE}:22" in outcomes[2].sentence
-    assert "was not trusted" in outcomes[2].sentence
-    assert len(operator.questions) == 3
-    asked = next(question for question in operator.questions if ONE in question)
-    assert f"ED25519 {fingerprint(hosts.host_key(1))}" in asked
-    assert "~/.ssh/known_hosts" in asked
-    assert sorted(known(hosts).splitlines()) == [
-        f"{name} {' '.join(hosts.host_key(number).split()[:2])}" for number, name in ((1, ONE), (2, TWO))
-    ]
-    assert (hosts.home / ".ssh/known_hosts").stat().st_mode & 0o777 == 0o600
-    silent = Operator(lambda question: "no")
-    assert logins.one(host(ONE), silent).hostname == "host1"
-    assert silent.questions == []
-
-
-@pytest.mark.parametrize("answer", ["", "y", "no", "YES!", "yes please"])
-def test_only_yes_trusts(logins: Logins, hosts: SshHosts, answer: str) -> None:
-    hosts.trust_none()
-    assert isinstance(logins.one(host(ONE), Operator(lambda _: answer)).error, HostKeyError)
-    assert known(hosts) == ""
-
-
-def test_a_machine_with_two_names_is_asked_about_by_each(logins: Logins, hosts: SshHosts) -> None:
-    hosts.trust_none()
-    configure(hosts, f"Host a b\n HostName {ONE}\n")
-    operator = Operator(lambda _: "yes")
-    assert [outcome.hostname for outcome in logins.each(host("a"), host("b"), operator=operator)] == ["host1", "host1"]
-    assert len(operator.questions) == 1, "both are looked up as 192.168.1.1"
-
-
-def test_accept_new_accepts_once(logins: Logins, hosts: SshHosts) -> None:
-    hosts.trust_none()
-    (hosts.home / ".ssh/known_hosts").write_text("no newline at the end")
-    assert logins.one(host(ONE, mode="accept-new")).hostname == "host1"
-    assert known(hosts).startswith(f"no newline at the end\n{ONE} ssh-ed25519 ")
-    assert logins.one(host(ONE, mode="strict")).hostname == "host1"
-
-
-def test_a_key_that_can_not_be_kept_is_not_accepted(logins: Logins, hosts: SshHosts) -> None:
-    hosts.trust_none()
-    configure(hosts, "UserKnownHostsFile /proc/version\n")
-    said = logins.one(host(ONE, mode="accept-new")).sentence
-    assert "can't be kept in /proc/version" in said
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_a_changed_key_is_refused_in_every_mode(logins: Logins, hosts: SshHosts, mode: str) -> None:
-    before = hosts.host_key(1)
-    (hosts.home / ".ssh/known_hosts").write_text(f"# a comment\n{ONE} {make_key(hosts.home / '.ssh/false')}\n")
-    false = fingerprint((hosts.home / ".ssh/false.pub").read_text())
-    operator = Operator(lambda _: "yes")
-    outcome = logins.one(host(ONE, mode=mode), operator)
-    assert isinstance(outcome.error, HostKeyError)
-    assert outcome.sentence.startswith(f"{ONE}: the host key has changed: {ONE}:22 shows ED25519 {fingerprint(before)}")
-    assert f"line 2 of ~/.ssh/known_hosts has ED25519 {false}" in outcome.sentence
-    assert f"ssh-keygen -R {ONE}" in outcome.sentence
-    assert operator.questions == []
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_a_key_of_another_type_has_changed_too(logins: Logins, hosts: SshHosts, mode: str) -> None:
-    make_key(hosts.home / ".ssh/false", "ecdsa")
-    (hosts.home / ".ssh/known_hosts").write_text(f"{ONE} {(hosts.home / '.ssh/false.pub').read_text()}")
-    said = logins.one(host(ONE, mode=mode), Operator(lambda _: "yes")).sentence
-    assert "the host key has changed" in said
-    assert "known_hosts has ECDSA SHA256:" in said
-
-
-def test_a_host_is_asked_for_the_type_of_key_that_is_known(logins: Logins, hosts: SshHosts) -> None:
-    for kind in ("rsa", "ecdsa"):
-        make_key(hosts.path(3, f"/etc/ssh/ssh_host_{kind}_key"), kind)
-    kinds = ("ed25519", "rsa", "ecdsa")
-    hosts.configure_sshd(3, *(f"HostKey /etc/ssh/ssh_host_{kind}_key" for kind in kinds))
-    for kind in kinds:
-        (hosts.home / ".ssh/known_hosts").write_text(f"{THREE} {hosts.host_key(3, kind)}\n")
-        assert logins.one(host(THREE, mode="strict")).hostname == "host3"
-    hosts.trust_none()
-    for kind in kinds:
-        pin = fingerprint(hosts.host_key(3, kind))
-        assert logins.one(host(THREE, pins=(pin,))).hostname == "host3", "a pin may be of any of its keys"
-    said = logins.one(host(THREE, pins=("SHA256:wrong",))).sentence
-    assert f"shows ED25519 {fingerprint(hosts.host_key(3))}, and SHA256:wrong is pinned" in said
-    assert known(hosts) == ""
-    hosts.configure_sshd(3)
-
-
-def test_a_pin_needs_no_known_hosts(logins: Logins, hosts: SshHosts) -> None:
-    hosts.trust_none()
-    pin = fingerprint(hosts.host_key(1))
-    assert logins.one(host(ONE, mode="pin", pins=("SHA256:other", pin))).hostname == "host1"
-    outcome = logins.one(host(TWO, mode="pin", pins=(pin,)), Operator(lambda _: "yes"))
-    assert isinstance(outcome.error, HostKeyError)
-    assert f"{TWO}: the host key is not the pinned one" in outcome.sentence
-    assert fingerprint(hosts.host_key(2)) in outcome.sentence
-    assert pin in outcome.sentence
-
-
-def test_a_revoked_key(logins: Logins, hosts: SshHosts) -> None:
-    with (hosts.home / ".ssh/known_hosts").open("a") as file:
-        file.write(f"@revoked * {hosts.host_key(1)}\n")
-    for wanted in (host(ONE), host(ONE, mode="accept-new"), host(ONE, pins=(fingerprint(hosts.host_key(1)),))):
-        said = logins.one(wanted, Operator(lambda _: "yes")).sentence
-        assert "is marked as revoked by line 4 of ~/.ssh/known_hosts" in said
-    assert logins.one(host(TWO)).hostname == "host2"
-
-
-def test_a_certificate_of_an_authority(logins: Logins, hosts: SshHosts) -> None:
-    authority = make_key(hosts.home / ".ssh/authority")
-    key = hosts.path(2, "/etc/ssh/ssh_host_ed25519_key")
-    signing = ["ssh-keygen", "-q", "-s", str(hosts.home / ".ssh/authority"), "-I", "host2", "-h", "-n", TWO]
-    subprocess.run([*signing, f"{key}.pub"], check=True, capture_output=True)
-    hosts.configure_sshd(2, "HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub")
-    assert logins.one(host(TWO)).hostname == "host2", "who knows the key needs no authority"
-    (hosts.home / ".ssh/known_hosts").write_text(f"@cert-authority 192.168.1.* {authority}\n")
-    assert logins.one(host(TWO, mode="strict")).hostname == "host2"
-    assert "the host key is not known" in logins.one(host(ONE, mode="strict")).sentence
-    configure(hosts, f"Host other\n HostName {TWO}\n HostKeyAlias 192.168.1.9\n")
-    outcome = logins.one(host("other", mode="strict"))
-    assert isinstance(outcome.error, HostKeyError)
-    assert "the host key or certificate of 192.168.1.2:22 is not accepted" in outcome.sentence
-    hosts.configure_sshd(2)
-
-
-def test_no_known_hosts_file_at_all_trusts_nobody(logins: Logins, hosts: SshHosts) -> None:
-    configure(hosts, "UserKnownHostsFile none\nGlobalKnownHostsFile none\nStrictHostKeyChecking no\n")
-    assert isinstance(logins.one(host(ONE)).error, HostKeyError)
-    operator = Operator(lambda _: "yes")
-    assert logins.one(host(ONE), operator).hostname == "host1"
-    assert len(operator.questions) == 1
 
 
 # --- jump hosts ------------------------------------------------------------------------------------------------------
 
 
-def test_hosts_behind_a_jump_host_share_one_connection_to_it(logins: Logins, hosts: SshHosts) -> None:
+def test_hosts_behind_a_jump_host_share_one_connection_to_it(logins: Logins) -> None:
+    hosts = logins.hosts
     before = hosts.log(1).count("Accepted publickey")
     outcomes = logins.each(host(TWO, jump=f"{USER}@{ONE}"), host(THREE, jump=f"{USER}@{ONE}"))
     assert [(outcome.hostname, outcome.client) for outcome in outcomes] == [("host2", ONE), ("host3", ONE)]
     assert hosts.log(1).count("Accepted publickey") == before + 1
 
 
-def test_the_jump_host_of_ssh_config(logins: Logins, hosts: SshHosts) -> None:
-    configure(
-        hosts,
+def test_the_jump_host_of_ssh_config(logins: Logins) -> None:
+    logins.configure(
         f"Host gate\n HostName {ONE}\n User root\nHost {TWO}\n ProxyJump gate\nHost {THREE}\n ProxyJump gate,{TWO}\n",
     )
     assert logins.one(host(TWO)).client == ONE
@@ -277,7 +92,8 @@ def test_the_jump_host_of_ssh_config(logins: Logins, hosts: SshHosts) -> None:
     assert logins.one(host(THREE, jump="none")).client == CLIENT_ADDRESS
 
 
-def test_jump_hosts_are_verified_too(logins: Logins, hosts: SshHosts) -> None:
+def test_jump_hosts_are_verified_too(logins: Logins) -> None:
+    hosts = logins.hosts
     hosts.trust_none()
     outcome = logins.one(host(TWO, jump=ONE, pins=(fingerprint(hosts.host_key(2)),)))
     assert isinstance(outcome.error, HostKeyError)
@@ -290,7 +106,23 @@ def test_jump_hosts_are_verified_too(logins: Logins, hosts: SshHosts) -> None:
     assert len(operator.questions) == 3
 
 
-def test_what_a_jump_host_can_not_do(logins: Logins, hosts: SshHosts) -> None:
+def test_a_jump_host_that_is_not_trusted_is_asked_about_once(logins: Logins) -> None:
+    hosts = logins.hosts
+    hosts.trust_none()
+    operator = Operator(lambda _: "no")
+
+    async def one_after_the_other(connector: Connector) -> list[Outcome]:
+        for behind in (TWO, THREE):
+            with pytest.raises(HostKeyError, match=f"{behind}: .*; {ONE}: .* was not trusted"):
+                await connector.connect(host(behind, jump=ONE), logins.steps.append)
+        return []
+
+    logins.within(one_after_the_other, operator)
+    assert len(operator.questions) == 1
+
+
+def test_what_a_jump_host_can_not_do(logins: Logins) -> None:
+    hosts = logins.hosts
     outcomes = logins.each(host(TWO, jump="10.1.1.1"), host(ONE))
     assert outcomes[0].sentence.startswith(
         f"{TWO}: it can't be reached through its jump host; 10.1.1.1: there is no route to 10.1.1.1:22"
@@ -301,12 +133,14 @@ def test_what_a_jump_host_can_not_do(logins: Logins, hosts: SshHosts) -> None:
     hosts.configure_sshd(1, "AllowTcpForwarding no")
     assert "passes no connections on" in logins.one(host(TWO, jump=ONE)).sentence
     hosts.configure_sshd(1)
-    configure(hosts, f"Host *\n ProxyJump {ONE}\n")
+    logins.configure(f"Host *\n ProxyJump {ONE}\n")
     assert f"leads in a circle ({ONE} behind {ONE})" in logins.one(host(ONE)).sentence
     assert "is not of the form" in logins.one(host(ONE, jump="a:b:c")).sentence
 
 
-def test_a_jump_host_that_has_gone_is_logged_in_to_again(logins: Logins, hosts: SshHosts) -> None:
+def test_a_jump_host_that_has_gone_is_logged_in_to_again(logins: Logins) -> None:
+    hosts = logins.hosts
+
     async def twice(connector: Connector) -> list[Outcome]:
         first = await connector.connect(host(TWO, jump=ONE), logins.steps.append)
         await asyncio.to_thread(hosts.drop_connections, 1)
@@ -317,7 +151,7 @@ def test_a_jump_host_that_has_gone_is_logged_in_to_again(logins: Logins, hosts: 
     assert logins.within(twice)[0].client == ONE
 
 
-def test_through_a_proxy_command(logins: Logins, hosts: SshHosts, tmp_path: Path) -> None:
+def test_through_a_proxy_command(logins: Logins, tmp_path: Path) -> None:
     script = tmp_path / "relay.py"
     script.write_text(
         "import os, socket, sys, threading\n"
@@ -329,8 +163,7 @@ def test_through_a_proxy_command(logins: Logins, hosts: SshHosts, tmp_path: Path
         "threading.Thread(target=up, daemon=True).start()\n"
         "while data := s.recv(65536): os.write(1, data)\n"
     )
-    configure(
-        hosts,
+    logins.configure(
         f"Host {ONE}\n ProxyCommand {sys.executable} {script} %h $((20 + 2))\nHost {TWO}\n ProxyCommand false %h\n",
     )
     assert logins.one(host(ONE)) == Outcome(None, "root", "host1", CLIENT_ADDRESS)
@@ -341,7 +174,8 @@ def test_through_a_proxy_command(logins: Logins, hosts: SshHosts, tmp_path: Path
 # --- what can go wrong -----------------------------------------------------------------------------------------------
 
 
-def test_machines_that_are_not_reached(logins: Logins, hosts: SshHosts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machines_that_are_not_reached(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = logins.hosts
     monkeypatch.setattr(connect, "SSH_CONNECT_SECONDS_MAX", 4.0)
     hosts.mute(3)
     wanted = [host("no-such-machine.invalid"), host(NOBODY_THERE), host("10.1.1.1"), host(ONE, port=999), host(THREE)]
@@ -395,7 +229,8 @@ def test_what_is_no_ssh_server(
     assert expected in logins.within(against_it)[0].sentence
 
 
-def test_a_login_that_is_refused(logins: Logins, hosts: SshHosts) -> None:
+def test_a_login_that_is_refused(logins: Logins) -> None:
+    hosts = logins.hosts
     ssh = hosts.home / ".ssh"
     public = make_key(ssh / "id_ed25519")
     make_key(ssh / "id_ecdsa", "ecdsa", "a passphrase")
@@ -408,21 +243,44 @@ def test_a_login_that_is_refused(logins: Logins, hosts: SshHosts) -> None:
     assert "there is none in ssh-agent or ~/.ssh; not tried: ~/.ssh/id_ecdsa" in logins.one(host(ONE)).sentence
 
 
-def test_too_many_keys(logins: Logins, hosts: SshHosts) -> None:
+def test_a_login_that_does_not_end(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = logins.hosts
+    slow = "AuthorizedKeysCommand /usr/bin/sleep 1000"
+    hosts.configure_sshd(1, "AuthorizedKeysFile none", slow, "AuthorizedKeysCommandUser root")
+    with ThreadPoolExecutor(1) as pool:
+
+        def step(text: str) -> None:
+            if text.startswith("logging in"):
+                pool.submit(hosts.drop_connections, 1)
+
+        async def dropped(connector: Connector) -> list[Outcome]:
+            with pytest.raises(RemoteError) as raised:
+                await connector.connect(host(ONE), step)
+            return [Outcome(raised.value)]
+
+        assert f"the connection ended during the login of root at {ONE}:22" in logins.within(dropped)[0].sentence
+    monkeypatch.setattr(connect, "SSH_LOGIN_SECONDS_MAX", 0.5)
+    assert f"the login of root at {ONE}:22 was not over after 0.5 s" in logins.one(host(ONE)).sentence
+    hosts.configure_sshd(1)
+
+
+def test_too_many_keys(logins: Logins) -> None:
+    hosts = logins.hosts
     hosts.configure_sshd(1, "MaxAuthTries 2")
     names = [f"~/.ssh/key{number}" for number in range(4)]
     for number in range(4):
         make_key(hosts.home / f".ssh/key{number}")
-    configure(hosts, "".join(f"IdentityFile {name}\n" for name in names))
+    logins.configure("".join(f"IdentityFile {name}\n" for name in names))
     said = logins.one(host(ONE)).sentence
     assert "was refused after too many keys had been tried (~/.ssh/key0 ED25519 SHA256:" in said
     assert "IdentitiesOnly yes" in said
     hosts.configure_sshd(1)
 
 
-def test_no_algorithm_in_common(logins: Logins, hosts: SshHosts) -> None:
+def test_no_algorithm_in_common(logins: Logins) -> None:
+    hosts = logins.hosts
     hosts.configure_sshd(1, "Ciphers aes128-ctr")
-    configure(hosts, "Ciphers aes256-gcm@openssh.com\n")
+    logins.configure("Ciphers aes256-gcm@openssh.com\n")
     assert "no algorithm in common with the SSH server at 192.168.1.1:22" in logins.one(host(ONE)).sentence
     hosts.configure_sshd(1)
 
@@ -433,7 +291,9 @@ def test_more_hosts_than_a_server_takes_at_once(logins: Logins) -> None:
     assert [outcome.hostname for outcome in outcomes] == ["host1"] * 24
 
 
-def test_a_connection_that_dies(logins: Logins, hosts: SshHosts) -> None:
+def test_a_connection_that_dies(logins: Logins) -> None:
+    hosts = logins.hosts
+
     async def work(connector: Connector) -> list[Outcome]:
         connection = await connector.connect(host(ONE), logins.steps.append)
         process = await connection.create_process("cat")
@@ -445,7 +305,50 @@ def test_a_connection_that_dies(logins: Logins, hosts: SshHosts) -> None:
     logins.within(work)
 
 
-def test_a_file_that_is_no_key_and_one_that_is_none_of_ours(logins: Logins, hosts: SshHosts) -> None:
+def test_a_network_that_dies(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = logins.hosts
+    monkeypatch.setattr(connect, "SSH_KEEPALIVE_SECONDS", 0.2)
+
+    async def work(connector: Connector) -> list[Outcome]:
+        connection = await connector.connect(host(THREE), logins.steps.append)
+        process = await connection.create_process("cat")
+        await asyncio.to_thread(hosts.mute, 3)
+        assert (await process.wait()).exit_status is None
+        assert connection.is_closed()
+        return []
+
+    logins.within(work)
+    hosts.unmute(3)
+
+
+def test_who_gives_up_leaves_nothing_behind(logins: Logins) -> None:
+    hosts = logins.hosts
+    hosts.mute(3)
+
+    async def work(connector: Connector) -> list[Outcome]:
+        begun = asyncio.Event()
+
+        def step(text: str) -> None:
+            begun.set()
+
+        ways = (host(THREE), host(TWO, jump=THREE), host(THREE, jump=ONE), host(TWO, jump=ONE))
+        waiting = [asyncio.create_task(connector.connect(one, step)) for one in ways]
+        await begun.wait()
+        for task in waiting[:3]:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert [task.cancelled() for task in waiting[:3]] == [True] * 3
+        outcome = await probed(waiting[3].result())
+        await connector.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return [outcome]
+
+    assert logins.within(work)[0].client == ONE, "who waits for the same jump host is not held up"
+    hosts.unmute(3)
+
+
+def test_a_file_that_is_no_key_and_one_that_is_none_of_ours(logins: Logins) -> None:
+    hosts = logins.hosts
     (hosts.home / ".ssh/id_ecdsa").write_text("this is no key\n")
     assert logins.one(host(ONE)).hostname == "host1"
     (hosts.home / ".ssh/id_ed25519").unlink()

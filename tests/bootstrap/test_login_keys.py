@@ -46,7 +46,7 @@ def offered(home: Path, text: str = "") -> Offer:
             assert (await keys.offer(found)).named == (await keys.offer(found)).named
             return await keys.offer(found)
         finally:
-            keys.close()
+            await keys.close()
 
     (home / ".ssh/config").write_text(text)
     return asyncio.run(ask())
@@ -131,7 +131,7 @@ def test_agents_that_do_not_answer(home: Path, monkeypatch: pytest.MonkeyPatch) 
         try:
             return await keys.offer(await settings(Target("web1")))
         finally:
-            keys.close()
+            await keys.close()
             server.close()
 
     assert asyncio.run(silent()).left_out == ("ssh-agent at ~/silent does not answer (timeout)",)

@@ -76,7 +76,7 @@ class Connector:
                 await asyncio.gather(*(connection.wait_closed() for connection in self._connections))
         self._connections.clear()
         self._jump_hosts.clear()
-        self._keys.close()
+        await self._keys.close()
 
     async def _log_in(self, target: Target, step: Step) -> asyncssh.SSHClientConnection:
         settings = await ssh_config.settings(target)
@@ -205,8 +205,9 @@ class _Attempt(asyncssh.SSHClient):
                 client_keys=list(self._progress.offer.keys) or None,
                 agent_path=None,
                 agent_identities=None,
+                # Time is kept here alone: which of two clocks rings first must not decide what is said.
                 connect_timeout=None,
-                login_timeout=SSH_LOGIN_SECONDS_MAX,
+                login_timeout=0,
                 keepalive_interval=SSH_KEEPALIVE_SECONDS,
                 keepalive_count_max=SSH_KEEPALIVES_MAX,
             )
@@ -334,7 +335,9 @@ def _proxy_command(settings: Settings) -> list[str] | None:
 
 
 def _is_gone(task: asyncio.Task[asyncssh.SSHClientConnection]) -> bool:
-    """It failed, or its connection has ended since."""
+    """It failed, or its connection has ended since. Whose key is not trusted is not asked about again."""
     if not task.done():
         return False
-    return task.cancelled() or task.exception() is not None or task.result().is_closed()
+    if task.cancelled() or task.exception() is not None:
+        return task.cancelled() or not isinstance(task.exception(), HostKeyError)
+    return task.result().is_closed()

@@ -67,10 +67,11 @@ class LoginKeys:
                 left_out.append(f"{tilde(path)} {file.fault}")
         return Offer(tuple(keys), tuple(named), tuple(left_out))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Ends the connections to agents."""
         for agent in self._agents.values():
             agent.close()
+            await agent.wait_closed()
         self._agents.clear()
 
     async def _of_agent(self, path: str, left_out: list[str]) -> list[asyncssh.SSHKeyPair]:

@@ -128,8 +128,8 @@ def jump_host(settings: Settings) -> Target:
     passed = (*target.passed, target.name)
     if name in passed:
         raise RemoteError(
-            f"{target.name}: the way to it leads in a circle ({' behind '.join((*passed, name))}); set ProxyJump none "
-            f"for {name} in ~/.ssh/config"
+            f"{target.name}: the way to it leads in a circle ({' behind '.join((*passed, name))}); give {name} "
+            'jump = "none" in the topology, or ProxyJump none in ~/.ssh/config'
         )
     # A pin is of one machine: a jump host is judged by known_hosts.
     mode = "" if target.pins or target.mode == "pin" else target.mode
