@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
 
@@ -151,6 +151,15 @@ class Agent:
         """kill -9 of the agent itself, not of the shell around it."""
         subprocess.run(["pkill", "-KILL", "-P", str(self.process.pid)], check=True)
         self.process.wait(PATIENCE_SECONDS)
+
+
+def wait_for(path: Path) -> str:
+    """What is in that file, once something is."""
+    end = monotonic() + PATIENCE_SECONDS
+    while not path.exists() or not path.read_text():
+        assert monotonic() < end, f"{path} is never written"
+        sleep(0.002)
+    return path.read_text()
 
 
 def files_in(directory: Path) -> dict[str, tuple[bytes, int, int]]:

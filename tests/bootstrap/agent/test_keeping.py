@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.agent.agents import DEAF, NODE, WAITS, Agent, files_in
-from tests.hive.daemons import PATIENCE_SECONDS
+from tests.bootstrap.agent.agents import DEAF, NODE, WAITS, Agent, files_in, wait_for
 from wrpme.bootstrap.agent import bounds
 
 
@@ -28,17 +27,6 @@ def processes_of(base: Path) -> list[int]:
             if os.fsencode(f"{base}/nodes") in line:
                 found.append(int(entry.name))
     return found
-
-
-def wait_for(path: Path) -> str:
-    """What is in that file, once something is."""
-    from time import monotonic, sleep
-
-    end = monotonic() + PATIENCE_SECONDS
-    while not path.exists() or not path.read_text():
-        assert monotonic() < end, f"{path} is never written"
-        sleep(0.002)
-    return path.read_text()
 
 
 def test_configure_writes_what_differs(agent: Agent, base: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.agent.agents import NODE, Agent, files_in
+from tests.bootstrap.agent.agents import NODE, Agent, files_in, wait_for
 
 
 def test_a_bare_machine(agent: Agent, base: Path, tmp_path: Path) -> None:
@@ -60,6 +60,7 @@ def test_what_is_there_is_told_and_not_changed(agent: Agent, base: Path) -> None
     (base / "versions" / "1" / "complete").write_text("1\n")
     (base / "versions" / "half").mkdir()
     pid = agent.call("start", name=NODE)["pid"]
+    wait_for(node / "pid")
     before = files_in(base)
     found = agent.look(base, ("127.0.0.1", 5909), ("127.0.0.1", 5910))
     assert files_in(base) == before
