@@ -1,4 +1,4 @@
-"""The words of wrpmesh: every command right and wrong, help, completion, and what is shown on a terminal."""
+"""The words of wrpmesh: every command right and wrong, help, and what is shown on a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from wrpme import answers, commands, errors
-from wrpme.commands import Command, complete, help_text, parse, parse_words
+from wrpme.bootstrap import words
+from wrpme.commands import Command, help_text, parse, parse_words
 from wrpme.limits import CONTENT_BYTES_MAX
 
 RIGHT = [
@@ -58,6 +59,11 @@ RIGHT = [
     ("forget a:1 --yes", Command("forget", address="a:1", yes=True)),
     ("recover --force", Command("recover", force=True)),
     ("verify", Command("verify")),
+    ("node_start root@web1 -a w:1", Command("node_start", words=("root@web1", "-a", "w:1"))),
+    ("hive_apply  'my hive.toml' ", Command("hive_apply", words=("my hive.toml",))),
+    ('hive_logs a\\ b --since "2030-01-31 12:00"', Command("hive_logs", words=("a b", "--since", "2030-01-31 12:00"))),
+    ("hive_check é\udcff#1", Command("hive_check", words=("é\udcff#1",))),
+    ("hive_plan", Command("hive_plan")),
     ("help", Command("help")),
     ("help delete", Command("help", topic="remove")),
     ("version", Command("version")),
@@ -100,6 +106,8 @@ WRONG = [
     ("node_status", errors.UsageError, "node_status needs HOST:PORT"),
     ("node_status nowhere", errors.UsageError, "nowhere"),
     ("stop_node host:99999", errors.UsageError, "99999"),
+    ("hive_plan 'a b", errors.UsageError, "a quote is open in \"'a b\"; close it"),
+    ("hive_aply x", errors.NoSuchCommandError, "did you mean hive_apply?"),
     ("help me", errors.NoSuchCommandError, 'there is no command "me"'),
 ]
 
@@ -117,7 +125,7 @@ def test_wrong_lines(line: str, kind: type[errors.WrpmeError], sentence: str) ->
 
 
 @pytest.mark.parametrize(
-    ("words", "command"),
+    ("given", "command"),
     [
         (["get", "x"], Command("get", alias="x")),
         (["put", "x", "two  words"], Command("put", alias="x", content=b"two  words")),
@@ -129,17 +137,18 @@ def test_wrong_lines(line: str, kind: type[errors.WrpmeError], sentence: str) ->
         (["cas", "x", "", "c", "d"], Command("cas", alias="x", content=b"", comparand=b"c d")),
         (["remove_if", "x", "a", "b"], Command("remove_if", alias="x", comparand=b"a b")),
         (["remove_all", "--yes"], Command("remove_all", yes=True)),
+        (["hive_logs", "a b", "-f"], Command("hive_logs", words=("a b", "-f"))),
         (["prefix_get", ""], Command("prefix_get", prefix="")),
     ],
 )
-def test_words_of_a_command_line(words: list[str], command: Command) -> None:
-    assert parse_words(words) == command
+def test_words_of_a_command_line(given: list[str], command: Command) -> None:
+    assert parse_words(given) == command
 
 
-@pytest.mark.parametrize("words", [["get"], ["get", ""], ["get", "a", "b"], ["cas", "x", "y"], ["get", "a b"]])
-def test_wrong_words_of_a_command_line(words: list[str]) -> None:
+@pytest.mark.parametrize("given", [["get"], ["get", ""], ["get", "a", "b"], ["cas", "x", "y"], ["get", "a b"]])
+def test_wrong_words_of_a_command_line(given: list[str]) -> None:
     with pytest.raises(errors.UsageError):
-        parse_words(words)
+        parse_words(given)
 
 
 def test_content_over_the_limit() -> None:
@@ -164,24 +173,6 @@ def test_help_of_every_command(spec: commands.Spec) -> None:
     assert text.startswith(spec.syntax) and spec.summary in text
     assert all(word in text for word in (*spec.fails_with, *spec.synonyms))
     assert all(word in {kind.word for kind in errors.BY_CODE.values()} for word in spec.fails_with)
-
-
-@pytest.mark.parametrize(
-    ("line", "choices"),
-    [
-        ("ge", ["get", "get_expiry", "get_remove", "get_update"]),
-        ("  cou", ["count"]),
-        ("get x", []),
-        ("help hive", ["hive_status"]),
-        ("stop_node a", ["a:1"]),
-        ("stop_node ", ["a:1", "b:2"]),
-        ("stop_node a:1 ", []),
-        ("remove_all ", ["--yes"]),
-        ("xyzzy ", []),
-    ],
-)
-def test_completion(line: str, choices: list[str]) -> None:
-    assert complete(line, ["a:1", "b:2"]) == choices
 
 
 @pytest.mark.parametrize(
@@ -223,3 +214,18 @@ def test_expiry_reads_back() -> None:
     command = parse(f"expires_at x {text}")
     assert command is not None and command.time == moment
     assert answers.expiry_text(None) == "0"
+
+
+def test_help_stays_narrow() -> None:
+    lines = help_text().splitlines()
+    assert max(map(len, lines)) <= 120
+    at = lines.index(commands.spec_of("node_start").syntax)
+    assert lines[at + 1].strip() == commands.spec_of("node_start").summary
+    assert lines[at + 1].index(lines[at + 1].strip()) == lines[0].index("prints the content")
+
+
+def test_commands_about_other_machines_check_their_words_there() -> None:
+    remote = [spec.name for spec in commands.COMMANDS if spec.remote]
+    assert remote == ["node_start", *words.FLAGS]
+    for name in remote:
+        assert parse(name) == parse_words([name]) == Command(name)

@@ -77,6 +77,16 @@ def test_completion(keys: str, line: str) -> None:
     assert (typed(f"{keys}\r{CTRL_D}")[0] or "").strip() == line
 
 
+def test_completion_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hive.toml").touch()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "other.toml").touch()
+    assert typed(f"hive_apply hi{TAB}\r{CTRL_D}")[0] == "hive_apply hive.toml"
+    assert typed(f"hive_logs deep/{TAB} --si{TAB}\r{CTRL_D}")[0] == "hive_logs deep/other.toml --since"
+    assert typed(f"get hi{TAB}\r{CTRL_D}")[0] == "get hi"
+
+
 @pytest.mark.parametrize(("keys", "answer"), [("yes\r", "yes"), (CTRL_C, ""), (CTRL_D, "")])
 def test_a_confirmation_is_in_no_history(keys: str, answer: str) -> None:
     async def confirm(terminal: Terminal) -> str | None:

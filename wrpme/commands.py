@@ -15,10 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wrpme import address as addresses
-from wrpme import ring
+from wrpme import options, ring
 from wrpme.errors import NoSuchCommandError, UsageError
 
 SEPARATORS = " \t"
+SYNTAX_WIDTH_MAX = 40
+"""What is longer has a line of its own in the help for all commands."""
 
 
 class Kind(Enum):
@@ -35,7 +37,7 @@ class Kind(Enum):
     COMMAND = "one of the commands"
     YES = "--yes: do not ask"
     FORCE = "--force: the missing nodes are dead for good"
-    WORDS = "words up to the end of the line, as a shell takes them: quotes keep spaces"
+    WORDS = "words as a shell takes them: quotes keep spaces"
 
 
 class Parameter(Struct, frozen=True):
@@ -92,7 +94,7 @@ class Command(Struct, frozen=True):
     @property
     def spec(self) -> Spec:
         """Its line of the table."""
-        return _BY_WORD[self.name]
+        return BY_WORD[self.name]
 
     @property
     def lacks_content(self) -> bool:
@@ -114,8 +116,9 @@ _LIFE = "A new content has a new life span: for ever, until expires_at or expire
 
 
 def _remote(name: str, words: str, summary: str, detail: str = "", changes: bool = False) -> Spec:
-    """A command about other machines, which takes words."""
-    return Spec(name, (Parameter(words, Kind.WORDS, "words"),), summary, detail, changes=changes, remote=True)
+    """A command about other machines, which takes words. One that only looks takes no lock there."""
+    fails = ("remote", "host_key", "locked") if changes else ("remote", "host_key")
+    return Spec(name, (Parameter(words, Kind.WORDS, "words"),), summary, detail, fails, changes=changes, remote=True)
 
 
 COMMANDS: tuple[Spec, ...] = (
@@ -239,7 +242,8 @@ COMMANDS: tuple[Spec, ...] = (
         "node_start",
         "[USER@]HOST[:SSHPORT] -a HOST:PORT [--peer HOST:PORT]... [wrpmed options]",
         "starts a node on another machine over SSH, for this hive",
-        "With --peer for the hive of that node. Data and log are kept in the directory of wrpme there.",
+        "With --peer for the hive of that node. Data and log are kept in the directory of wrpme there. wrpmed options: "
+        f"--advertise HOST:PORT, {', '.join(f'--{name}' for name in options.NAMES)}.",
         changes=True,
     ),
     _remote("hive_check", "FILE", "looks at every host of a topology file; changes nothing"),
@@ -278,8 +282,9 @@ COMMANDS: tuple[Spec, ...] = (
     Spec("version", (), "prints the version of this shell"),
     Spec("exit", (), "leaves the shell"),
 )
-_BY_WORD: dict[str, Spec] = {word: spec for spec in COMMANDS for word in (spec.name, *spec.synonyms)}
-WORDS: tuple[str, ...] = tuple(sorted(_BY_WORD))
+BY_WORD: dict[str, Spec] = {word: spec for spec in COMMANDS for word in (spec.name, *spec.synonyms)}
+"""Commands by each of their names."""
+WORDS: tuple[str, ...] = tuple(sorted(BY_WORD))
 """All words that begin a command, for completion."""
 
 
@@ -339,7 +344,7 @@ def _split(rest: str) -> tuple[str, ...]:
 
 def spec_of(word: str) -> Spec:
     """The command that a word begins; NoSuchCommandError with the nearest one if there is none."""
-    spec = _BY_WORD.get(word)
+    spec = BY_WORD.get(word)
     if spec is None:
         near = nearest(word, WORDS)
         hint = f"did you mean {near}?" if near else "help lists them all"
@@ -423,37 +428,26 @@ def _number(parameter: Parameter, word: str) -> datetime | float:
     raise UsageError(f"{parameter.name} is {_quoted(word)}, but should be {kind.value}")
 
 
-def complete(line: str, nodes: Sequence[str] = ()) -> list[str]:
-    """What the last word of an unfinished line may become: commands at first, then addresses and commands where they
-    belong."""
-    words = line.lstrip(SEPARATORS).split(" ")
-    last = words[-1]
-    if len(words) == 1:
-        choices: Sequence[str] = WORDS
-    else:
-        spec = _BY_WORD.get(words[0])
-        at = len(words) - 2
-        if spec is None or at >= len(spec.parameters):
-            return []
-        kind = spec.parameters[at].kind
-        choices = nodes if kind is Kind.ADDRESS else WORDS if kind is Kind.COMMAND else ()
-        choices = ("--yes",) if kind is Kind.YES else choices
-    return [choice for choice in choices if choice.startswith(last)]
-
-
 def help_text(topic: str = "") -> str:
     """Help for all commands, or for one."""
     if not topic:
-        width = max(len(spec.syntax) for spec in COMMANDS)
-        lines = [f"{spec.syntax:<{width}}  {spec.summary}" for spec in COMMANDS]
+        width = max(len(spec.syntax) for spec in COMMANDS if len(spec.syntax) <= SYNTAX_WIDTH_MAX)
+        lines = []
+        for spec in COMMANDS:
+            apart = "\n" + " " * width if len(spec.syntax) > width else ""
+            lines.append(f"{spec.syntax:<{width}}{apart}  {spec.summary}")
         return "\n".join([*lines, "", "help COMMAND tells more. del and delete are the same as remove."])
-    spec = _BY_WORD[topic]
+    spec = BY_WORD[topic]
     lines = [spec.syntax, f"    {spec.summary}"]
     if spec.synonyms:
         lines.append(f"    the same: {', '.join(spec.synonyms)}")
     if spec.detail:
         lines.append(f"    {spec.detail}")
-    lines += [f"    {one.name}: {one.kind.value}" for one in spec.parameters if one.kind is not Kind.YES]
+    lines += [
+        f"    {'' if one.kind is Kind.WORDS else f'{one.name}: '}{one.kind.value}"
+        for one in spec.parameters
+        if one.kind is not Kind.YES
+    ]
     if spec.fails_with:
         lines.append(f"    fails with: {', '.join(spec.fails_with)}")
     return "\n".join(lines)

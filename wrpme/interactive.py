@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import DummyHistory, History
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
-from wrpme.commands import complete
+from wrpme.completion import complete, takes_file
 from wrpme.line_history import LineFile
 
 if TYPE_CHECKING:
@@ -40,13 +40,16 @@ class LineHistory(History):
 
 
 class _Words(Completer):
-    """Commands, and the nodes that the client knows."""
+    """Commands with their options, the nodes that the client knows, and files where one is wanted."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._files = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, event: CompleteEvent) -> Iterable[Completion]:
         line = document.text_before_cursor
+        if takes_file(line):
+            yield from self._files.get_completions(Document(line.split(" ")[-1]), event)
         start = -len(line.split(" ")[-1])
         for word in complete(line, self._client.known_addresses):
             yield Completion(word, start)

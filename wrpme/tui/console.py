@@ -19,7 +19,8 @@ from textual.widgets import Input, Label, Static
 from wrpme import __version__, errors
 from wrpme.answers import Answer, escaped, shown, size_text
 from wrpme.client import Client
-from wrpme.commands import Command, complete
+from wrpme.commands import Command
+from wrpme.completion import complete
 from wrpme.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
 from wrpme.line_history import LineFile
 from wrpme.shell import Prompt, Shell, internal

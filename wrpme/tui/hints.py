@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrpme.commands import SEPARATORS, complete, nearest, spec_of, WORDS
+from wrpme.commands import SEPARATORS, WORDS, nearest, spec_of
+from wrpme.completion import complete
 from wrpme.errors import NoSuchCommandError
 
 WORDS_SHOWN_MAX = 12
