@@ -141,10 +141,11 @@ class Applying:
         sound = self._fleet.sound
         if not sound:
             return None
+        hive = self.hive.id if self.hive else ""
         if self._fleet.broken:
-            return await gate.condition(sound)
+            return await gate.condition(sound, hive)
         try:
-            return await gate.whole_hive(self._fleet)
+            return await gate.whole_hive(self._fleet, hive)
         except WrpmeError as error:
             raise errors.TimeoutError(f"all nodes serve, but {error.sentence}") from None
 
@@ -186,13 +187,13 @@ async def restart(machine: Machine, node: Node, record: Record, fellows: list[Ma
         WrpmeError: the hive is not stable, or the node does not come back.
     """
     if machine.look.nodes[node.name].pid is not None:
-        await gate.until_stable(fellows, machine.step)
+        await gate.until_stable(fellows, machine.step, hive)
         await nodes.stop(machine, node)
     # Not before: what is configured must never differ from what runs, or nobody would see that a restart is due.
     await nodes.configure(machine, node, record)
     await nodes.start(machine, node)
     await nodes.until_ready(machine, node, hive)
-    await gate.until_stable(fellows, machine.step)
+    await gate.until_stable(fellows, machine.step, hive)
 
 
 def _outcome(plan: HostPlan) -> str:

@@ -13,21 +13,25 @@ from wrpme.limits import GATE_LOOK_SECONDS, GATE_SECONDS_MAX, GATE_TROUBLE_SECON
 from wrpme.view import Condition
 
 
-async def status(machines: list[Machine]) -> HiveStatus | str:
-    """The hive as the first node tells it that answers; or why there is none."""
+async def status(machines: list[Machine], hive: str = "") -> HiveStatus | str:
+    """That hive (by its id in hex; any, if empty) as the first node of it tells that answers; or why there is none."""
     why = "no node answers"
     for machine in machines:
         for node in machine.host.nodes:
             try:
-                return await asking.hear_all(machine.remote, node.address)
+                found = await asking.hear_all(machine.remote, node.address)
             except errors.WrpmeError as error:
                 why = error.sentence
+                continue
+            if hive in ("", found.view.hive.hex()):
+                return found
+            why = f"{node.address} is in another hive ({found.view.hive.hex()[:8]}) than the other nodes ({hive[:8]})"
     return why
 
 
-async def condition(machines: list[Machine]) -> Condition:
-    """How the hive is, with the state of every member counted in."""
-    found = await status(machines)
+async def condition(machines: list[Machine], hive: str = "") -> Condition:
+    """How the hive is, with the state of every member counted in; for ``hive`` see :func:`status`."""
+    found = await status(machines, hive)
     if isinstance(found, str):
         return Condition("unavailable", found)
     now = condition_of(found)
@@ -37,8 +41,8 @@ async def condition(machines: list[Machine]) -> Condition:
     return now
 
 
-async def until_stable(machines: list[Machine], say: Callable[[str], None]) -> Condition:
-    """Waits as long as the hive stabilizes, and not long where it can't.
+async def until_stable(machines: list[Machine], say: Callable[[str], None], hive: str = "") -> Condition:
+    """Waits as long as the hive stabilizes, and not long where it can't; for ``hive`` see :func:`status`.
 
     Raises:
         UnavailableError: it is degraded or unavailable, and stays so for ``GATE_TROUBLE_SECONDS_MAX``.
@@ -47,7 +51,7 @@ async def until_stable(machines: list[Machine], say: Callable[[str], None]) -> C
     loop = asyncio.get_running_loop()
     begun = well = loop.time()
     while True:
-        now = await condition(machines)
+        now = await condition(machines, hive)
         if now.word == "stable":
             return now
         say(f"waiting until the hive is stable: {now.word}, {now.sentence}")
@@ -61,15 +65,15 @@ async def until_stable(machines: list[Machine], say: Callable[[str], None]) -> C
         await asyncio.sleep(GATE_LOOK_SECONDS)
 
 
-async def whole_hive(fleet: Fleet) -> Condition:
-    """Waits until it is stable, in a line of its own.
+async def whole_hive(fleet: Fleet, hive: str = "") -> Condition:
+    """Waits until it is stable, in a line of its own; for ``hive`` see :func:`status`.
 
     Raises:
         WrpmeError: see :func:`until_stable`.
     """
     name, reporter = "the hive", fleet.reporter
     try:
-        found = await until_stable(fleet.sound, lambda text: reporter.step(name, text))
+        found = await until_stable(fleet.sound, lambda text: reporter.step(name, text), hive)
     except errors.WrpmeError as error:
         reporter.ended(name, error.sentence, "bad")
         raise
