@@ -24,7 +24,11 @@ from wrpme.view import Condition
 
 def lock_text(verb: str) -> str:
     """What another operator is told who finds the machine locked."""
-    return f"{getpass.getuser()}@{socket.gethostname()}, {verb} (process {os.getpid()})"
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # in a container that knows no users
+        user = f"user {os.getuid()}"
+    return f"{user}@{socket.gethostname()}, {verb} (process {os.getpid()})"
 
 
 class Applying:
@@ -76,14 +80,20 @@ class Applying:
     async def carry_out(self, plan: Plan) -> Condition | None:
         """Does what the plan says; how the hive is at the end, None if nobody can tell."""
         plans = {one.host: one for one in plan.hosts}
-        for machine in self._fleet.sound:
-            if any(one.deed is Deed.FOUND for one in plans[machine.host].nodes):
+        for machine in self._fleet.machines:
+            if machine.host in plans and any(one.deed is Deed.FOUND for one in plans[machine.host].nodes):
                 self._founder = machine
 
-        async def work(machine: Machine) -> None:
-            await self._host(machine, plans[machine.host])
+        async def begin(machine: Machine) -> None:
+            await self._begin(machine, plans[machine.host])
 
-        await self._fleet.each(work)
+        async def await_ready(machine: Machine) -> None:
+            await self._await_ready(machine, plans[machine.host])
+
+        # All are started before any is waited for: the ones that a hive needs to serve may be on hosts whose turn comes
+        # only when others are done.
+        await self._fleet.each(begin)
+        await self._fleet.each(await_ready)
         halted = ""
         for machine in self._fleet.sound:
             changed = [one for one in plans[machine.host].nodes if one.deed is Deed.RESTART]
@@ -95,7 +105,7 @@ class Applying:
                 halted = machine.name if machine.error else ""
         return await self._settle()
 
-    async def _host(self, machine: Machine, plan: HostPlan) -> None:
+    async def _begin(self, machine: Machine, plan: HostPlan) -> None:
         if plan.problems:
             raise RemoteError(f"{machine.name}: {'; '.join(plan.problems)}")
         for release in plan.install:
@@ -109,6 +119,9 @@ class Applying:
                 await nodes.stop(machine, one.node)
             if one.deed in (Deed.FOUND, Deed.JOIN, Deed.START):
                 await nodes.start(machine, one.node)
+        machine.step("waiting for the other hosts")
+
+    async def _await_ready(self, machine: Machine, plan: HostPlan) -> None:
         for one in plan.nodes:
             if one.deed is not Deed.RESTART:
                 await self._ready(machine, one)

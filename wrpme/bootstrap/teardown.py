@@ -38,22 +38,26 @@ async def start(fleet: Fleet, lock: str) -> Condition | None:
     """Starts all nodes that were stopped, with their data; how the hive is then."""
     await _enter(fleet, lock)
 
-    async def work(machine: Machine) -> None:
+    async def begin(machine: Machine) -> None:
         known = _known(machine)
         if len(known) < len(machine.host.nodes):
             missing = [node for node in machine.host.nodes if node not in known]
             raise RemoteError(f"{machine.name}: {_names(missing)} was never started there; hive_apply does that")
-        idle = [node for node in known if machine.look.nodes[node.name].pid is None]
-        for node in idle:
+        for node in _idle(machine):
             await nodes.start(machine, node)
-        for node in known:
+        machine.step("waiting for the other hosts")
+
+    async def await_ready(machine: Machine) -> None:
+        for node in machine.host.nodes:
             await nodes.until_ready(machine, node, machine.look.nodes[node.name].hive)
-        if idle:
+        if idle := _idle(machine):
             machine.finish(f"{_names(idle)} started")
         else:
-            machine.finish(f"{_names(known)} runs already", "same")
+            machine.finish(f"{_names(list(machine.host.nodes))} runs already", "same")
 
-    await fleet.each(work)
+    # All are started before any is waited for: a hive of more hosts than are worked on at a time needs them all.
+    await fleet.each(begin)
+    await fleet.each(await_ready)
     if not fleet.sound:
         return None
     if fleet.broken:
@@ -110,6 +114,11 @@ async def _price(fleet: Fleet) -> str:
 def _known(machine: Machine) -> list[Node]:
     """Nodes that were configured here."""
     return [node for node in machine.host.nodes if machine.look.nodes[node.name].record is not None]
+
+
+def _idle(machine: Machine) -> list[Node]:
+    """Nodes that did not run when it was looked."""
+    return [node for node in machine.host.nodes if machine.look.nodes[node.name].pid is None]
 
 
 def _data(machine: Machine, node: Node) -> bool:
