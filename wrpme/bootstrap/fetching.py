@@ -18,6 +18,12 @@ from wrpme.limits import FETCH_CONNECT_SECONDS, FETCH_SECONDS_MAX
 _FOLDER = "set PIP_FIND_LINKS to the folder that has it"
 _ELSEWHERE = f"bring the wheel here and {_FOLDER}, or set PIP_INDEX_URL to an index that can be reached"
 
+_UNREAD = re.compile(r"Could not fetch URL (\S+): (?!404 )(.+)")
+"""Of one index of several, perhaps, but that one may have it. One that does not know the name at all answers 404."""
+_REASON = re.compile(
+    r"\[Errno -?\d+\] ([^')]+)|(timed out)|(certificate[^')]+)|(\d{3} (?:Client|Server) Error)|(too many \d+)"
+)
+
 
 class NoWheelError(RemoteError):
     """An index answered, and has no such wheel."""
@@ -30,7 +36,7 @@ async def fetch(requirement: str, target: Target, directory: Path) -> None:
         NoWheelError: there is none for such a machine.
         RemoteError: no index can be reached, there is no pip, or it took longer than ``FETCH_SECONDS_MAX``.
     """
-    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "-vv", "--no-input", "--disable-pip-version-check"]
     command += ["--retries", "1", "--timeout", str(FETCH_CONNECT_SECONDS), "--dest", str(directory)]
     command += ["--no-deps", "--only-binary", ":all:", "--implementation", "cp"]
     command += ["--python-version", target.python_version, "--abi", target.abi]
@@ -60,11 +66,12 @@ def refusal(requirement: str, target: Target, output: str) -> RemoteError:
     if "No module named pip" in output:
         pip = f"{sys.executable} has no pip; {sys.executable} -m ensurepip adds it"
         return RemoteError(f"{requirement} must be fetched for {target}, but {pip}")
-    if re.search(r"Retrying \(|Could not fetch URL|connection error|ReadTimeout|HTTP error", output):
-        found = re.search(r"\[Errno -?\d+\] ([^')\n]+)|(timed out)|(certificate[^')\n]*)|(HTTP error \d+)", output)
-        reason = next(filter(None, found.groups()), "") if found else ""
-        said = f"no package index can be reached from here{f' ({reason})' if reason else ''}"
-        return RemoteError(f"{requirement} must be fetched for {target}, but {said}; {_ELSEWHERE}")
+    unread = _UNREAD.search(output)
+    if unread:
+        url, said = unread.groups()
+        reason = _REASON.search(said)
+        why = f"pip can't read {url} ({next(filter(None, reason.groups())) if reason else said[:200]})"
+        return RemoteError(f"{requirement} must be fetched for {target}, but {why}; {_ELSEWHERE}")
     if "No matching distribution" in output:
         others = re.search(r"\(from versions: ([^)]*)\)", output)
         if others and others[1] not in ("", "none"):

@@ -11,7 +11,7 @@ A bundle is a zip of three: this module, ``index``, and ``contents``, all files 
     644 5210 4981 lib/python3.11/site-packages/wrpme/errors.py
 
 that is, for each file its mode, its size, and the size of its compiled code, which lies behind it. That code is used
-where Python is of the version that it is for; elsewhere it is compiled here.
+where Python is of the version that it is for; elsewhere it is compiled here. The checksum is of all that follows.
 
 The file ``complete`` is written when all else is on the disk; a directory without it is made anew.
 """
@@ -56,10 +56,10 @@ class Bundle:
     def __init__(self, path: str) -> None:
         try:
             archive = zipimporter(path)
-            lines = archive.get_data("index").decode().splitlines()
+            *head, listing = archive.get_data("index").decode().split("\n", 4)
             contents = archive.get_data("contents")
-            said = dict(line.split(" ") for line in lines[:4])
-            if zlib.crc32(contents) != int(said["checksum"]):
+            said = dict(line.split(" ") for line in head)
+            if zlib.crc32(listing.encode(), zlib.crc32(contents)) != int(said["checksum"]):
                 raise ValueError("its checksum differs")
         except (ZipImportError, OSError, EOFError, ValueError, KeyError, zlib.error) as error:
             raise RefusedError(f"{path} is damaged ({error})") from None
@@ -67,18 +67,18 @@ class Bundle:
         if said["python"] != here:
             raise RefusedError(f"it is made for Python {said['python']}, but this is Python {here}")
         self.release = said["release"]
-        self.compiled_for_this = bytes.fromhex(said["magic"]) == MAGIC_NUMBER
+        self.compiled_for_this = said["magic"] == MAGIC_NUMBER.hex()
         self.contents = memoryview(contents)
         self.files = []
         at = 0
-        for line in lines[4:]:
+        for line in listing.splitlines():
             self.files.append(File(line, at))
             at += self.files[-1].size + self.files[-1].code_size
 
     @property
     def disk_bytes(self) -> int:
-        """What the files take on a disk."""
-        return len(self.contents) + 2 * BLOCK_BYTES * len(self.files)
+        """What the files take on a disk, at most, where they are compiled."""
+        return sum(file.size + (file.code_size or file.size) + 2 * BLOCK_BYTES for file in self.files)
 
     def source(self, file: File) -> memoryview:
         """What that file holds."""
@@ -129,7 +129,7 @@ def install(bundle: Bundle, directory: str) -> None:
         _remove(directory, anyhow=True)
         if not isinstance(error, OSError):
             raise
-        reason = f"{error.strerror or error} ({error.filename or directory})"
+        reason = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
         if error.errno in (ENOSPC, EDQUOT):
             reason += f"; {_mebibytes(bundle.disk_bytes)} are needed, {_mebibytes(_free_bytes(directory))} are free"
         raise RefusedError(reason) from None

@@ -212,7 +212,8 @@ def _zipped(name: str, target: Target, entries: Iterable[_Entry]) -> bytes:
         contents += [entry.content, code]
     whole = b"".join(contents)
     said = {"release": name, "python": target.python_version, "magic": importlib.util.MAGIC_NUMBER.hex()}
-    head = [f"{key} {value}\n" for key, value in {**said, "checksum": zlib.crc32(whole)}.items()]
+    checksum = zlib.crc32("".join(lines).encode(), zlib.crc32(whole))
+    head = [f"{key} {value}\n" for key, value in {**said, "checksum": checksum}.items()]
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in (
