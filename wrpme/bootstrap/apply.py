@@ -199,7 +199,7 @@ async def restart(machine: Machine, node: Node, record: Record, fellows: list[Ma
     Raises:
         WrpmeError: the hive is not stable, or the node does not come back.
     """
-    if machine.look.nodes[node.name].pid is not None:
+    if await nodes.runs(machine, node):  # what was seen at first may be an hour old when its turn comes
         await gate.until_stable(fellows, machine.step, hive)
         await nodes.stop(machine, node)
     # Not before: what is configured must never differ from what runs, or nobody would see that a restart is due.

@@ -53,6 +53,11 @@ async def stop(machine: Machine, node: Node) -> bool:
     return bool(answer["was_running"])
 
 
+async def runs(machine: Machine, node: Node) -> bool:
+    """Whether it has a process now."""
+    return (await machine.remote.call("state", name=node.name))["pid"] is not None
+
+
 async def until_ready(
     machine: Machine, node: Node, hive: str = "", hopeless: Callable[[], str] = lambda: ""
 ) -> Heard:
@@ -67,6 +72,7 @@ async def until_ready(
     end = loop.time() + READY_SECONDS_MAX
     look_at = loop.time() + LOOK_AGAIN_SECONDS
     heard = Heard(why="it does not answer")
+    restarts: int | None = None
     machine.step(f"waiting for {node.address}")
     while loop.time() < end:
         heard = await asking.hear(machine.remote, node.address)
@@ -85,22 +91,27 @@ async def until_ready(
             return heard
         if loop.time() >= look_at:
             look_at = loop.time() + LOOK_AGAIN_SECONDS
-            await _check_runs(machine, node)
+            restarts = await _check_runs(machine, node, restarts)
             if why := hopeless():
                 raise RemoteError(f"{machine.name}: {node.address} runs, and waits for its hive: {why}")
         await asyncio.sleep(READY_LOOK_SECONDS)
-    await _check_runs(machine, node)
-    why = heard.why.partition(";")[0] or "it does not serve yet"
+    await _check_runs(machine, node, restarts)
+    why = heard.why.removeprefix(f"{machine.name}: ").partition(";")[0] or "it does not serve yet"
     raise TimeoutError(
         f"{machine.name}: {node.address} runs, but is not ready after {READY_SECONDS_MAX:g} s: {why}; see hive_logs, "
         "and whether the hosts reach each other's ports (hive_check)"
     )
 
 
-async def _check_runs(machine: Machine, node: Node) -> None:
+async def _check_runs(machine: Machine, node: Node, before: int | None) -> int:
+    """How often systemd had started it again when that was asked for first (``before``, once it was). One that ended
+    once more since then would be begun for ever."""
     state = await machine.remote.call("state", name=node.name)
-    if state["pid"] is not None or state.get("unit_state") in ("activating", "reloading"):
-        return
+    restarts = int(state.get("restarts", 0))
+    first = restarts if before is None else before
+    begins = state.get("unit_state") in ("activating", "reloading") and restarts == first
+    if state["pid"] is not None or begins:
+        return first
     tail = str(state.get("tail", "")).strip().splitlines()
     said = tail[-1].removeprefix("wrpmed: ") if tail else "it left no word"
     raise RemoteError(f"{machine.name}: {node.address} does not run: {said}")
