@@ -56,7 +56,9 @@ async def upgrade(fleet: Fleet, lock: str) -> str:
         machine.finish(text, "good" if mine else "same")
 
     await fleet.each(tidy)
-    return f"{len(done)} nodes upgraded, one after the other" if done else "nothing to do: all nodes run this release"
+    if not done:
+        return "nothing to do: all nodes run this release"
+    return "1 node upgraded" if len(done) == 1 else f"{len(done)} nodes upgraded, one after the other"
 
 
 def _check_there(machine: Machine) -> None:
