@@ -107,8 +107,9 @@ async def _price(fleet: Fleet) -> str:
         entries = ", 1 entry" if number == 1 else f", {number:,} entries"
     hosts = len(fleet.sound)
     broken = ", ".join(host.name for host in fleet.broken)
-    away = f" ({broken} can't be reached and keeps its files)" if broken else ""
-    return f"{count} nodes on {hosts} hosts with {size / MIB:.1f} MiB of data{entries} will be gone{away}"
+    away = f" (nothing is done on {broken})" if broken else ""
+    what = f"{count} node{'s' * (count != 1)} on {hosts} host{'s' * (hosts != 1)}"
+    return f"{what} with {size / MIB:.1f} MiB of data{entries} will be gone{away}"
 
 
 def _known(machine: Machine) -> list[Node]:
