@@ -222,7 +222,8 @@ class Remote:
         done = False
         try:
             async with asyncio.timeout(most):
-                process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
+                with suppress(OSError):  # that the other side is gone is told when it is heard, with the reason
+                    process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
                 line = await self._line()
                 if line is None:
                     raise await self._lost(do)
@@ -231,8 +232,6 @@ class Remote:
             raise RemoteError(
                 f"{self.host}: no answer to `{do}` within {most:g} s; see whether it is overloaded"
             ) from None
-        except OSError as error:
-            raise RemoteError(f"{self.host}: the connection ended while `{do}` was sent ({error})") from None
         finally:
             if not done and not self._ended:  # an answer that comes later would be taken for that of the next request
                 self._ended = f"`{do}` was not answered"
@@ -359,7 +358,8 @@ class Remote:
         if process is not None:
             with suppress(asyncssh.Error, OSError):
                 process.stdin.write_eof()
-            await self._wait_closed(process)
+            if self.hello:
+                await self._wait_closed(process)
             process.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
