@@ -1,0 +1,111 @@
+"""Machines of tests whose agents are stubs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from wrpme import view
+from wrpme.bootstrap.fleet import Machine
+from wrpme.bootstrap.remote import Remote
+from wrpme.bootstrap.topology_file import Host
+from wrpme.codec import PREFACE, Decoder, encode
+from wrpme.figures import Figures
+from wrpme.messages import Failed, GetStatus, GetView, Reply, Request, Text, ViewIs
+from wrpme.picture import NOBODY, State, View
+
+HIVE = b"h" * 16
+IDS = (b"1" * 16, b"2" * 16)
+ADDRESSES = ("10.0.0.1:5909", "10.0.0.2:5909")
+
+
+class Shown:
+    """A reporter that keeps what it is told."""
+
+    can_ask = False
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def step(self, host: str, text: str) -> None:
+        self.lines.append(f"{host}: {text}")
+
+    def ended(self, host: str, text: str, how: str) -> None:
+        self.lines.append(f"{host}: {how}: {text}")
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def log(self, number: int, name: str, width: int, line: str) -> None:
+        self.lines.append(f"{number} {name} {line}")
+
+    async def ask(self, question: str) -> str:
+        raise AssertionError(question)
+
+    def close(self) -> None:
+        self.lines.append("closed")
+
+
+class Agent:
+    """Stands for :class:`Remote`: ``hear`` answers a request to a node, ``others`` all other requests."""
+
+    def __init__(self, hear: Callable[[Request], Reply], **others: Any) -> None:
+        self.hello: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self._hear = hear
+        self._others = others
+
+    async def call(self, do: str, **arguments: Any) -> dict[str, Any]:
+        self.asked.append(do)
+        if do != "ask":
+            answer: dict[str, Any] = self._others[do]
+            return answer
+        decoder: Decoder[Request] = Decoder(Request)
+        requests = decoder.feed(base64.b64decode(arguments["frames"]))
+        data = PREFACE + b"".join(encode(cast(msgspec.Struct, self._hear(request))) for request in requests)
+        return {"data": base64.b64encode(data).decode()}
+
+    async def close(self) -> None:
+        self.asked.append("close")
+
+
+def machine(host: Host, agent: Agent, shown: Shown) -> Machine:
+    """A machine that is connected to that agent."""
+    made = Machine(host, shown)
+    made._remote = cast(Remote, agent)
+    return made
+
+
+def hive(epoch: int = 3, down: Sequence[int] = (), hive_id: bytes = HIVE) -> View:
+    """A hive of two, stable unless one is down."""
+    found = view.found(hive_id, IDS[0], 1, ADDRESSES[0], 2)
+    first = found.members[0]
+    second = msgspec.structs.replace(first, id=IDS[1], address=ADDRESSES[1], joined=2)
+    members = tuple(
+        msgspec.structs.replace(member, state=State.DOWN) if at in down else member
+        for at, member in enumerate((first, second))
+    )
+    arcs = tuple(msgspec.structs.replace(arc, holders=IDS, wanted=IDS) for arc in found.arcs)
+    return msgspec.structs.replace(found, epoch=epoch, members=members, arcs=arcs)
+
+
+def figures(number: int, epoch: int = 3, serving: bool = True) -> Figures:
+    return Figures(ADDRESSES[number], epoch, "up", "0.1.0", 1.0, 0.5, 3, 30, True, serving=serving)
+
+
+def answers(now: View, told: dict[bytes, Figures], me: int = 0) -> Callable[[Request], Reply]:
+    """How the node ``me`` answers in that view, when each member tells those figures."""
+
+    def hear(request: Request) -> Reply:
+        if isinstance(request, GetView):
+            return ViewIs(request.id, IDS[me], now)
+        assert isinstance(request, GetStatus)
+        found = told.get(IDS[me] if request.node == NOBODY else request.node)
+        if found is None:
+            return Failed(request.id, 5, "it has been down for 3 s")
+        return Text(request.id, msgspec.json.encode(found).decode())
+
+    return hear
