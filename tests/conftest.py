@@ -1,10 +1,26 @@
-"""Options of the test run."""
+"""Options of the test run, and how its tests are shared out among workers."""
 
 from __future__ import annotations
 
+import gc
 import os
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
+LONG_FIRST = (
+    "tests/hive/test_nemesis.py", "tests/hive/test_death.py", "tests/bootstrap/", "tests/hive/", "tests/test_local.py",
+    "tests/test_lives.py", "tests/test_sim.py", "tests/test_sim_level2.py", "tests/tui/test_screens.py",
+    "tests/test_view_growth.py", "tests/tui/", "tests/test_admin.py",
+)  # fmt: skip
+"""Real processes wait most of the time, so they begin, several at once; what computes fills the machine after them,
+and what is short comes last, so that all workers end together."""
+SHARED_OUT = ("tests/hive/", "tests/test_sim.py", "tests/test_sim_level2.py")
+"""The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
+KEPT_TOGETHER = ("tests/hive/test_bad_input.py", "tests/hive/test_pipes.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -12,3 +28,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sim-seeds", type=int, default=default, help="seeds of the simulation (300)")
     default = int(os.environ.get("WRPME_LEVEL2_SEEDS", "30"))
     parser.addoption("--level2-seeds", type=int, default=default, help="seeds of the second level (30)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        begins = (number for number, start in enumerate(LONG_FIRST) if item.nodeid.startswith(start))
+        return next(begins, len(LONG_FIRST))
+
+    items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: no collection of garbage has to look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    if config.option.dist != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return nodeid if file.startswith(SHARED_OUT) and file not in KEPT_TOGETHER else file
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
