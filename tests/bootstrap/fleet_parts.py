@@ -50,19 +50,24 @@ class Shown:
 
 
 class Agent:
-    """Stands for :class:`Remote`: ``hear`` answers a request to a node, ``others`` all other requests."""
+    """Stands for :class:`Remote`: ``hear`` answers a request to a node, ``others`` all other requests, each with what
+    is told or a function of the arguments; ``given`` has the arguments of what was ``asked``."""
 
     def __init__(self, hear: Callable[[Request], Reply], **others: Any) -> None:
         self.hello: dict[str, Any] = {}
+        self.host_key = "ssh-ed25519 SHA256:abc"
         self.asked: list[str] = []
+        self.given: list[dict[str, Any]] = []
         self._hear = hear
         self._others = others
 
     async def call(self, do: str, **arguments: Any) -> dict[str, Any]:
         self.asked.append(do)
+        self.given.append(arguments)
         if do != "ask":
-            answer: dict[str, Any] = self._others[do]
-            return answer
+            answer = self._others[do]
+            told: dict[str, Any] = answer(**arguments) if callable(answer) else answer
+            return told
         decoder: Decoder[Request] = Decoder(Request)
         requests = decoder.feed(base64.b64decode(arguments["frames"]))
         data = PREFACE + b"".join(encode(cast(msgspec.Struct, self._hear(request))) for request in requests)

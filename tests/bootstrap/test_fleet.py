@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
+import msgspec
 import pytest
 
-from tests.bootstrap.fleet_parts import Shown
-from tests.bootstrap.plan_parts import topology
+from tests.bootstrap.fleet_parts import Agent, Shown
+from tests.bootstrap.fleet_parts import machine as machine_of
+from tests.bootstrap.plan_parts import look, topology
+from wrpme.bootstrap.connect import Connector
 from wrpme.bootstrap.fleet import Fleet, Machine
-from wrpme.errors import HostKeyError, RemoteError
+from wrpme.bootstrap.remote import Remote
+from wrpme.errors import HostKeyError, LockedError, RemoteError
 from wrpme.limits import HOSTS_AT_ONCE_MAX
+from wrpme.messages import Reply, Request
 
 
 def test_what_breaks_on_one_host_does_not_stop_the_others() -> None:
@@ -77,3 +83,155 @@ def test_a_defect_comes_out_as_itself() -> None:
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(test())
+
+
+def test_nothing_is_raised_where_nothing_is_broken() -> None:
+    async def test() -> None:
+        async with Fleet(topology().hosts, Shown()) as fleet:
+            fleet.raise_broken("hive_apply")
+
+    asyncio.run(test())
+
+
+def test_a_defect_ends_the_work_of_the_others_and_blames_no_host() -> None:
+    shown = Shown()
+    ended: list[str] = []
+
+    async def work(machine: Machine) -> None:
+        if machine.name == "10.0.0.2":
+            raise ZeroDivisionError
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(machine.name)
+
+    async def test() -> None:
+        async with Fleet(topology().hosts, shown) as fleet:
+            await fleet.each(work)
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(test())
+    assert sorted(ended) == ["10.0.0.1", "10.0.0.3"]
+    assert shown.lines == ["closed"]
+
+
+class Door:
+    """In the place of a connector."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def silent(request: Request) -> Reply:
+    raise AssertionError(request)
+
+
+def test_an_interruption_ends_all_work_and_all_connections() -> None:
+    shown, door = Shown(), Door()
+
+    async def test() -> None:
+        agents = [Agent(silent) for _ in range(3)]
+        begun = asyncio.Barrier(4)
+
+        async def work(machine: Machine) -> None:
+            await begun.wait()
+            await asyncio.Event().wait()
+
+        async def command() -> None:
+            async with Fleet(topology().hosts, shown) as fleet:
+                fleet.connector = cast(Connector, door)
+                for machine, agent in zip(fleet.machines, agents, strict=True):
+                    machine._remote = cast(Remote, agent)
+                await fleet.each(work)
+
+        running = asyncio.create_task(command())
+        await begun.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert all(agent.asked == ["close"] for agent in agents)
+
+    asyncio.run(test())
+    assert door.closed
+    assert shown.lines == ["closed"]
+
+
+def test_who_interrupts_once_more_waits_for_no_agent() -> None:
+    shown, door = Shown(), Door()
+
+    async def test() -> None:
+        closing = asyncio.Event()
+
+        class Stuck(Agent):
+            async def close(self) -> None:
+                closing.set()
+                await asyncio.Event().wait()
+
+        async def command() -> None:
+            async with Fleet(topology().hosts, shown) as fleet:
+                fleet.connector = cast(Connector, door)
+                fleet.machines[0]._remote = cast(Remote, Stuck(silent))
+
+        running = asyncio.create_task(command())
+        await closing.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(test())
+    assert door.closed
+    assert shown.lines == ["closed"]
+
+
+def test_an_agent_that_ends_badly_keeps_no_other_connection() -> None:
+    door, sound = Door(), Agent(silent)
+
+    class Broken(Agent):
+        async def close(self) -> None:
+            raise OSError("gone")
+
+    async def test() -> None:
+        async with Fleet(topology().hosts, Shown()) as fleet:
+            fleet.connector = cast(Connector, door)
+            fleet.machines[0]._remote = cast(Remote, Broken(silent))
+            fleet.machines[1]._remote = cast(Remote, sound)
+
+    asyncio.run(test())
+    assert sound.asked == ["close"]
+    assert door.closed
+
+
+def test_looking_asks_for_the_nodes_of_the_host_and_compares_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = topology().hosts[0]
+    found = msgspec.structs.replace(look(host), clock=105.0)
+    agent = Agent(silent, look=msgspec.to_builtins(found))
+    times = iter([100.0, 104.0])
+    monkeypatch.setattr("time.time", lambda: next(times))
+
+    async def test() -> None:
+        made = machine_of(host, agent, Shown())
+        assert await made.look_around() == found == made.look
+        assert made.clock_ahead_seconds == 3.0, "the answer was made half way"
+
+    asyncio.run(test())
+    assert agent.given == [{"directory": "", "nodes": {host.nodes[0].name: {"address": ("10.0.0.1", 5909)}}}]
+
+
+def test_one_machine_under_two_names_is_told_from_another_operator() -> None:
+    mine = "me@here, hive_apply (process 1)"
+
+    def lock(holder: str) -> None:
+        def locked(**arguments: object) -> dict[str, object]:
+            raise LockedError(f"10.0.0.1: {holder} is at work there")
+
+        async def test() -> None:
+            await machine_of(topology().hosts[0], Agent(silent, lock=locked), Shown()).take_lock(mine)
+
+        asyncio.run(test())
+
+    with pytest.raises(LockedError, match="you@there"):
+        lock("you@there, hive_upgrade (process 2)")
+    with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.1 is the same machine as another host of the file"):
+        lock(mine)
