@@ -147,7 +147,7 @@ def state(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "pid": found[0].pid if found else None,
         "unit_state": unit.get("ActiveState", ""),
         "restarts": int(unit.get("NRestarts") or 0),
-        "tail": "" if found else services.last_words(service, unit, TAIL_LINES) or _tail(node),
+        "tail": "" if found else services.last_words(node, service, unit, TAIL_LINES) or _tail(node),
     }
 
 

@@ -24,7 +24,7 @@ PROPERTIES = (
     "ActiveState",
     "SubState",
     "NRestarts",
-    "InvocationID",
+    "ExecMainStartTimestampMonotonic",
     "UnitFileState",
     "NeedDaemonReload",
 )
@@ -144,12 +144,18 @@ def states(nodes: Iterable[Node], service: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def last_words(service: str, unit: dict[str, str], lines: int) -> str:
-    """What the daemon of that unit said last beside its log, from its last start on; empty if that can't be read."""
-    if not unit.get("InvocationID"):
+def last_words(node: Node, service: str, unit: dict[str, str], lines: int) -> str:
+    """What the daemon of that node said last beside its log, from its last start on; empty if that can't be read."""
+    import time
+
+    begun_microseconds = int(unit.get("ExecMainStartTimestampMonotonic") or 0)
+    if not begun_microseconds:
         return ""
+    ago = time.clock_gettime(time.CLOCK_MONOTONIC) - begun_microseconds / 1e6
+    run(["journalctl", "--sync"], ANSWER_SECONDS_MAX)  # only root may: without it what was said just now may be missing
     command = ["journalctl", *(["--user"] if service == "user" else []), "--quiet", "--no-pager", "--output=cat"]
-    command += [f"--lines={lines}", "--identifier=wrpmed", f"_SYSTEMD_INVOCATION_ID={unit['InvocationID']}"]
+    # By the time, not by the invocation: of a process that ends at once the journal may not know the latter.
+    command += [f"--since=@{int(time.time() - ago)}", f"--lines={lines}", "--identifier=wrpmed", f"--unit={node.unit}"]
     status, said = run(command, ANSWER_SECONDS_MAX)
     return said if status == 0 else ""
 
@@ -213,7 +219,7 @@ def _enable_linger(base: Base) -> None:
     made = base.read_made()
     made.linger = True
     base.write_made(made)
-    status, said = run(["loginctl", "--no-ask-password", "enable-linger"])
+    status, said = run(["loginctl", "--no-ask-password", "enable-linger", trouble.user()])
     if status != 0:
         raise Trouble(
             f"lingering can't be turned on for user {trouble.user()} ({_short(said)}); as root: loginctl enable-linger "
@@ -233,6 +239,6 @@ def disable_linger() -> None:
         others = []
     if others or not os.path.exists(f"{LINGER}/{trouble.user()}"):
         return
-    status, said = run(["loginctl", "--no-ask-password", "disable-linger"])
+    status, said = run(["loginctl", "--no-ask-password", "disable-linger", trouble.user()])
     if status != 0:
         raise Trouble(f"lingering of user {trouble.user()} can't be turned off ({_short(said)})")
