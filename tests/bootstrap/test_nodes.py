@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.bootstrap.fleet_parts import HIVE, IDS, Agent, Shown, answers, figures, hive, machine
-from tests.bootstrap.plan_parts import record, topology
-from wrpme.bootstrap import nodes
-from wrpme.errors import RemoteError, TimeoutError
+from tests.bootstrap.plan_parts import look, record, topology
+from tests.stub_node import play
+from wrpme.bootstrap import nodes, units
+from wrpme.errors import ConnectionError, RemoteError, TimeoutError
+from wrpme.limits import NODE_STOP_SECONDS, READY_SECONDS_MAX
 from wrpme.messages import Failed, Reply, Request
 
 HOST = topology(1).hosts[0]
@@ -85,3 +89,124 @@ def test_the_command_line_of_a_node() -> None:
     assert nodes.arguments(told) == [
         "-a", "10.0.0.1:5909", "--advertise", "host.example:1", "--peer", "a:1", "--peer", "b:2", "--grace", "30",
     ]  # fmt: skip
+
+
+def refused(request: Request) -> Reply:
+    raise ConnectionError("10.0.0.1: 10.0.0.1:5909 does not answer (Connection refused); it may be starting")
+
+
+def states(*told: dict[str, Any]) -> Callable[..., dict[str, Any]]:
+    """One after the other, the last for ever."""
+    coming = chain(told, repeat(told[-1]))
+    return lambda **arguments: next(coming)
+
+
+def test_a_member_that_does_not_serve_yet_is_not_ready() -> None:
+    coming = chain(repeat(answers(hive(), {IDS[0]: figures(0, serving=False)}), 6), repeat(READY))
+    assert until_ready(lambda request: next(coming)(request)).count("ask") == 4
+    no_figures = answers(hive(), {})
+    coming = chain(repeat(no_figures, 4), repeat(READY))
+    assert until_ready(lambda request: next(coming)(request)).count("ask") == 3
+
+
+def test_a_connection_that_ends_is_not_taken_for_a_node_that_does_not_answer() -> None:
+    def gone(request: Request) -> Reply:
+        raise RemoteError("10.0.0.1: the connection ended while `ask` ran there")
+
+    with pytest.raises(RemoteError, match="the connection ended"):
+        until_ready(gone)
+
+
+def test_one_that_ended_without_a_word_is_told_too() -> None:
+    gone = {"pid": None, "unit_state": "failed", "tail": "", "restarts": 0}
+    with pytest.raises(RemoteError, match=r"10\.0\.0\.1:5909 does not run: it left no word"):
+        until_ready(refused, state=gone)
+
+
+BEGINS = {"pid": None, "unit_state": "activating", "tail": "of the life before", "restarts": 4}
+
+
+def awaited(state: Callable[..., dict[str, Any]], hear: Callable[[Request], Reply] = refused) -> int:
+    """How often it is looked whether the node runs, until it is ready."""
+    agent = Agent(hear, state=state)
+
+    async def test() -> None:
+        await nodes.until_ready(machine(HOST, agent, Shown()), NODE)
+
+    asyncio.run(test())
+    return agent.asked.count("state")
+
+
+def test_systemd_may_take_its_time_to_begin_it() -> None:
+    coming = chain(repeat(refused, 3), repeat(READY))
+    assert awaited(states(BEGINS, BEGINS, {**BEGINS, "pid": 42}), lambda request: next(coming)(request)) == 3
+
+
+def test_one_that_systemd_begins_in_vain_again_and_again_is_not_waited_for() -> None:
+    again = {**BEGINS, "tail": "wrpmed: the port is taken", "restarts": 5}
+    with pytest.raises(RemoteError, match=r"10\.0\.0\.1:5909 does not run: the port is taken"):
+        awaited(states(BEGINS, {**BEGINS, "pid": 42}, again))
+
+
+def test_how_long_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "READY_LOOK_SECONDS", 2.0)
+
+    async def test(hear: Callable[[Request], Reply]) -> float:
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(TimeoutError) as caught:
+            await nodes.until_ready(machine(HOST, Agent(hear, state=RUNS), Shown()), NODE)
+        assert caught.value.sentence.startswith(
+            "10.0.0.1: 10.0.0.1:5909 runs, but is not ready after 60 s: 10.0.0.1:5909 does not answer (Connection "
+            "refused); see hive_logs, "
+        )
+        return asyncio.get_running_loop().time() - begun
+
+    assert READY_SECONDS_MAX <= play(test(refused)) < READY_SECONDS_MAX + 2.0
+
+
+def test_one_that_ended_last_is_not_said_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "READY_SECONDS_MAX", 0.0)
+    with pytest.raises(RemoteError, match="does not run: killed"):
+        awaited(states({"pid": None, "unit_state": "", "tail": "killed", "restarts": 0}))
+
+
+def deed(agent: Agent, do: str) -> Any:
+    """What that deed of ``nodes`` gives."""
+
+    async def test() -> Any:
+        return await getattr(nodes, do)(machine(HOST, agent, Shown()), NODE)
+
+    return asyncio.run(test())
+
+
+def test_start_and_stop_tell_what_they_found() -> None:
+    agent = Agent(waiting, start={"pid": 42, "started": True}, stop={"was_running": True}, state=RUNS)
+    deed(agent, "start")
+    assert deed(agent, "stop") is True
+    assert deed(agent, "runs") is True
+    assert agent.given == [{"name": NODE.name}, {"name": NODE.name, "seconds": NODE_STOP_SECONDS}, {"name": NODE.name}]
+    agent = Agent(waiting, stop={"was_running": False}, state={**RUNS, "pid": None})
+    assert deed(agent, "stop") is False
+    assert deed(agent, "runs") is False
+
+
+@pytest.mark.parametrize("service", ["system", "user", "process"])
+def test_a_node_is_configured_for_whatever_keeps_it_running(service: str) -> None:
+    told = msgspec.structs.replace(record(HOST, ("a:1",)), service=service)
+    agent = Agent(waiting, configure={"changed": True})
+
+    async def test() -> bool:
+        made = machine(HOST, agent, Shown())
+        made._look = look(HOST)
+        return await nodes.configure(made, NODE, told)
+
+    assert asyncio.run(test()) is True
+    (given,) = agent.given
+    directory = f"/var/lib/wrpme/nodes/{NODE.name}"
+    python = "/var/lib/wrpme/versions/0.1.0-aaaaaaaa/bin/python"
+    assert given["run"] == units.run_script(python, directory, ["-a", "10.0.0.1:5909", "--peer", "a:1"])
+    assert msgspec.convert(given["record"], type(told)) == told
+    if service == "process":
+        assert given["unit"] is None
+    else:
+        assert given["unit"] == units.unit(NODE.name, directory, user=service == "user", address="10.0.0.1:5909")
