@@ -278,8 +278,7 @@ class Shell:
         try:
             from wrpme.bootstrap import verbs
         except ImportError as error:
-            needed = f"{command.name} needs the package {error.name}: pip install {error.name}"
-            raise errors.StartError(needed) from None
+            raise errors.StartError(f"{command.name} needs {_package(error)}") from None
 
         def show(text: str) -> None:
             self._console.answer(Answer(text=text), line_mode=True)
@@ -379,7 +378,11 @@ async def _interactive(client: Client, console: Console) -> int:
     import asyncio
     import signal
 
-    from wrpme.interactive import Terminal
+    try:
+        from wrpme.interactive import Terminal
+    except ImportError as error:
+        needed = f"a session needs {_package(error)}; pipes and single commands work without"
+        raise errors.StartError(needed) from None
 
     shell = Shell(client, console, Terminal(client))
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, shell.interrupt)
@@ -419,9 +422,17 @@ def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
     try:
         launch = importlib.import_module("wrpme.tui.launch")
     except ImportError as error:
-        raise errors.StartError(f"the dashboard needs the package {error.name}: pip install {error.name}") from None
+        raise errors.StartError(f"the dashboard needs {_package(error)}") from None
     session: Coroutine[Any, Any, int] = launch.serve(options)
     return session
+
+
+def _package(error: ImportError) -> str:
+    """What is missing, and what to do. To other machines only a part of wrpme is sent."""
+    name = error.name or "?"
+    if name.startswith("wrpme"):
+        return f"the whole of wrpme, and {name} is not on this machine: use the wrpmesh that made the hive"
+    return f"the package {name}: pip install {name}"
 
 
 def _standard_input() -> bytes:
