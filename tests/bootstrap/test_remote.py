@@ -182,6 +182,24 @@ def test_the_python_that_the_file_names(logins: Logins) -> None:
     assert "can't have a character of" in sentence(logins, python="/opt/it's")
 
 
+def test_a_python_that_lacks_half_of_its_library(logins: Logins) -> None:
+    fake = logins.hosts.path(1, "/opt/python")
+    fake.write_text('#!/bin/sh\nexec /usr/bin/python3 -I -B -c "import json_is_not_there"\n')
+    fake.chmod(0o755)
+    assert sentence(logins, python="/opt/python") == (
+        "its Python lacks the module 'json_is_not_there'; install a whole one (on Debian: apt install python3)"
+    )
+
+
+def test_no_terminal_whatever_the_users_configuration_says(logins: Logins) -> None:
+    logins.configure("Host *\n  RequestTTY force\n")
+
+    async def work(opened: Remote) -> None:
+        assert (await look(opened))["exists"] is False
+
+    on(logins, work)
+
+
 # --- requests --------------------------------------------------------------------------------------------------------
 
 

@@ -53,6 +53,7 @@ LOAD = (
     "exec(zlib.decompress(i.read(int(i.readline()))))"
 )
 OLD_LINE = "old-python "
+LACKING = "ModuleNotFoundError: No module named "
 UNSAFE = "'!\\\n"
 STDERR_LINES_TOLD = 3
 BY_WORD = {kind.word: kind for kind in errors.BY_CODE.values()}
@@ -109,7 +110,9 @@ class Remote:
             f"'{one}'" for one in ([python] if python else PYTHONS)
         )
         try:
-            process: asyncssh.SSHClientProcess[bytes] = await self._connection.create_process(command, encoding=None)
+            process: asyncssh.SSHClientProcess[bytes] = await self._connection.create_process(
+                command, encoding=None, request_pty=False
+            )
         except asyncssh.ChannelOpenError as error:
             raise RemoteError(f"{self.host}: its SSH server {refused_channel(error)}") from None
         except (asyncssh.Error, OSError) as error:
@@ -151,6 +154,11 @@ class Remote:
         last = "; ".join([*noise.decode("utf-8", "replace").strip().splitlines(), *said][-STDERR_LINES_TOLD:])
         if process.exit_status is None:
             return RemoteError(f"{self.host}: the connection ended while the agent was started ({last or self._ended})")
+        if said and (lacking := said[-1].partition(LACKING)[2]):
+            return RemoteError(
+                f"{self.host}: its Python lacks the module {lacking}; install a whole one (on Debian: "
+                "apt install python3)"
+            )
         return RemoteError(
             f"{self.host}: its user {self._connection.get_extra_info('username')} can't run Python there (status "
             f"{process.exit_status}): {last or 'it said nothing'}"
