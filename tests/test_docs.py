@@ -12,20 +12,29 @@ import pytest
 
 from tests.protocol_tables import DOCUMENT, filled
 from wrpme import BlockingClient, Client, errors, ring
+from wrpme.bootstrap import topology_file
+from wrpme.bootstrap.topology_values import MODES
+from wrpme.bootstrap.words import SPANS_SECONDS
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.commands import COMMANDS
 from wrpme.daemon import config
 from wrpme.limits import (
     EVENTS_SHOWN_MAX,
     FRAME_BYTES_MAX,
+    GRACE_SECONDS_MAX,
     HISTORY_BYTES_MAX,
     HISTORY_SECONDS_MAX,
+    MEMBERS_MAX,
     MIB,
     PARTIAL_FRAME_SECONDS_MAX,
+    REPLICATION_MAX,
     SESSION_REQUESTS_MAX,
+    SESSIONS_OPTION_MAX,
     STALE_SECONDS,
+    TOPOLOGY_BYTES_MAX,
 )
 from wrpme.messages import BULK, Content, Get, Reply, Request
+from wrpme.options import LEVELS
 from wrpme.shell import USAGE
 from wrpme.tui import keys, letters, texts
 from wrpme.tui.actions import COMMANDS as ACTIONS
@@ -125,6 +134,23 @@ def test_commands_of_wrpmesh() -> None:
         assert does.strip().startswith(spec.summary), spec.name
         assert tuple(code([fails])) == spec.fails_with, spec.name
         assert set(spec.synonyms) <= set(code([does])), spec.name
+
+
+def test_keys_of_the_topology_file() -> None:
+    """All of them, with their ranges, and no other."""
+    text = page("wrpmesh.md")
+    for table, known in topology_file.KEYS.items():
+        names = [row[0] for row in rows(section(text, f"`{table}`"))]
+        assert code(names) == list(known), table
+    tuning = section(text, "`[options]`")
+    for most in (REPLICATION_MAX, GRACE_SECONDS_MAX, SESSIONS_OPTION_MAX):
+        assert f" to {most:.0f}" in tuning
+    assert all(f'`"{level}"`' in tuning for level in LEVELS)
+    assert all(f"`{mode}`" in section(text, "`[defaults]`") for mode in MODES)
+    assert f"at most {MEMBERS_MAX}." in section(text, "`[[node]]`")
+    assert f"at most {TOPOLOGY_BYTES_MAX // MIB} MiB" in section(text, "Nodes on other machines")
+    spans = re.findall(r"`\d+([a-z])`", section(text, "Their words"))
+    assert spans == list(SPANS_SECONDS)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -247,7 +247,7 @@ COMMANDS: tuple[Spec, ...] = (
         changes=True,
     ),
     _remote("hive_check", "FILE", "looks at every host of a topology file; changes nothing"),
-    _remote("hive_plan", "FILE | --example", "prints what hive_apply would do, or a topology file to begin with"),
+    _remote("hive_plan", "FILE or --example", "prints what hive_apply would do, or a topology file to begin with"),
     _remote(
         "hive_apply",
         "FILE",
