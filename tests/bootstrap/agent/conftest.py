@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.bootstrap.agent.agents import Agent
+from wrpme.bootstrap.agent import processes
+from wrpme.bootstrap.agent.session import Channel, Session
 
 
 @pytest.fixture
@@ -18,9 +20,16 @@ def base(tmp_path: Path) -> Iterator[Path]:
     """A base directory that is not there yet; nodes that run there at the end are killed."""
     directory = tmp_path.resolve() / "made" / "base"
     yield directory
-    for path in directory.glob("nodes/*/pid"):
-        with suppress(ValueError, ProcessLookupError):
-            os.kill(int(path.read_text()), signal.SIGKILL)
+    into, out = os.pipe()
+    session = Session(Channel(into, out))
+    there = session.enter(str(directory))
+    nodes = [there.node(name) for name in there.node_names()]
+    for found in processes.running(session, nodes).values():
+        for one in found:
+            with suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGKILL)
+    os.close(into)
+    os.close(out)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_a_zombie_is_none(bench: Bench) -> None:
 
 
 def test_one_of_another_process_name_space_with_the_same_paths_is_none(bench: Bench) -> None:
-    before = ("unshare", "--pid", "--fork", "--mount-proc")
+    before = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
     try:
         subprocess.run([*before, "true"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
