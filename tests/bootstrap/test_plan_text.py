@@ -24,7 +24,7 @@ def test_host_by_host() -> None:
         "10.0.0.3: can't be used",
         "  ! 10.0.0.3: no route to it; look at the network",
         "nodes without systemd do not start again by themselves after a reboot: hive_start does it",
-        "nodes: 2 to start, 1 host that can't be used as things are",
+        "2 nodes to start, 1 host that can't be used as things are",
     ]
 
 

@@ -60,9 +60,12 @@ def _sum(plan: Plan, broken: int) -> str:
         (deeds.count(Deed.NOTHING), "to leave as they are"),
     ]
     said = [f"{count} {what}" for count, what in counts if count]
+    if said:
+        count, what = said[0].split(" ", 1)
+        said[0] = f"{count} node{'s' * (count != '1')} {what}"
     bad = broken + sum(bool(host.problems) for host in plan.hosts)
     if bad:
         said.append(f"{bad} host{'s' * (bad > 1)} that can't be used as things are")
     if plan.empty and not broken:
         return "nothing to do: all nodes are as the file says"
-    return f"nodes: {', '.join(said)}"
+    return ", ".join(said)
