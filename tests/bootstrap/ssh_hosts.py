@@ -23,6 +23,7 @@ from typing import NoReturn, TypeVar
 
 import pytest
 
+from tests.hive import systemd_host
 from tests.hive.daemons import PATIENCE_SECONDS, ROOT
 from tests.hive.netns import Namespaces, NamespacesError, missing
 
@@ -77,6 +78,8 @@ for own; do if [ -d "$own" ]; then mount --bind "/mnt$own" "$own"; fi; done
 umount /mnt
 mount -o remount,bind,ro /
 echo "$outside"
+"""
+BECOME_CAT = """\
 # Ignored, so that the kernel buries those who are left to this process.
 exec env --ignore-signal=CHLD cat
 """
@@ -119,23 +122,26 @@ def fingerprint(public: str) -> str:
 
 class SshHosts:
     """``count`` hosts, numbered from 1, their files and the client's home in ``directory``. The client trusts all host
-    keys, and its key opens root and ``USER`` on each.
+    keys, and its key opens root and ``USER`` on each. With ``systemd`` each host runs one; it does not know of sshd.
 
     Skips the test where that can't be had.
     """
 
-    def __init__(self, directory: Path, count: int = 3) -> None:
+    def __init__(self, directory: Path, count: int = 3, systemd: bool = False) -> None:
         self.addresses = [f"{NETWORK}.{number}" for number in range(1, count + 1)]
         self.numbers = range(1, count + 1)
         self.home = directory / "client"
         self.network = Namespaces(self.addresses, CLIENT_ADDRESS)
         self._directory = directory
+        self._systemd = systemd
         self._first: dict[int, subprocess.Popen[bytes]] = {}
         self._first_pid: dict[int, int] = {}
 
     def __enter__(self) -> SshHosts:
         if reason := why_not():
             unavailable(reason)
+        if self._systemd and (reason := systemd_host.why_not()):
+            pytest.skip(reason)
         try:
             self.network.__enter__()
         except NamespacesError as error:
@@ -181,15 +187,21 @@ class SshHosts:
         (ssh / "sshd_config").write_text(SSHD_CONFIG)
         (ssh / "authorized_keys").write_text(f"{public}\n")
         make_key(ssh / "ssh_host_ed25519_key")
+        if self._systemd:
+            systemd_host.write_units(files / systemd_host.UNITS[1:], files / "etc/systemd")
         self._launch(number, files)
         self.start_sshd(number)
 
     def _launch(self, number: int, files: Path) -> None:
         """The first process of the host: it makes the mounts, says its process id out here, and lives till the end."""
         spaces = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--propagation", "private"]
-        words = ["sh", "-ec", FIRST_PROCESS, "sh", f"host{number}", str(ROOT), str(files), *OWN]
+        script, around = FIRST_PROCESS + BECOME_CAT, []
+        if self._systemd:
+            script, around = FIRST_PROCESS + systemd_host.BECOME_SYSTEMD, systemd_host.around(f"host{number}")
+            spaces += ["--cgroup", "--kill-child"]
+        words = ["sh", "-ec", script, "sh", f"host{number}", str(ROOT), str(files), *OWN]
         process = subprocess.Popen(
-            [*self.network.inside(str(number)), *spaces, *words],
+            [*around, *self.network.inside(str(number)), *spaces, *words],
             cwd="/",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -203,6 +215,16 @@ class SshHosts:
             unavailable(f"a host can't be made here: {process.stderr.read().decode('utf-8', 'replace').strip()}")
         process.stderr.close()
         self._first_pid[number] = int(said)
+        if self._systemd:
+            answer = ("systemctl", "is-system-running")
+            _until(f"systemd of host {number} is up", lambda: self.run(number, *answer, check=False) == "running\n")
+
+    def start_user_manager(self, number: int) -> None:
+        """Systemd there runs the services of ``USER``, also without a session."""
+        self.run(number, "systemctl", "start", f"user@{USER_ID}.service")
+        linger = self.path(number, f"/var/lib/systemd/linger/{USER}")
+        linger.parent.mkdir(parents=True)
+        linger.touch()
 
     # --- on a host -----------------------------------------------------------------------------------------------
 

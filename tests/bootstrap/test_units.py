@@ -24,7 +24,7 @@ def unit(directory: str = DIRECTORY, *, user: bool = False, address: str = "10.0
 def settings(text: str) -> dict[str, str]:
     """The lines of a unit; no setting is there twice."""
     pairs = [line.split("=", 1) for line in text.splitlines() if line and line[0] not in "#["]
-    found = dict(pairs)  # type: ignore[arg-type]
+    found = dict(pairs)
     assert len(found) == len(pairs)
     return found
 

@@ -52,9 +52,9 @@ class Manager:
         self.look()
 
     def adopted(self) -> None:
-        """The node may serve now; whoever waits for that is not kept waiting."""
-        if not self._ready:
-            self.look()
+        """The node may serve as soon as it has done what it is about; whoever waits for that is not kept waiting."""
+        if self._socket is not None and not self._ready:
+            asyncio.get_running_loop().call_soon(self.look)
 
     def look(self) -> None:
         """Tells what has changed."""
