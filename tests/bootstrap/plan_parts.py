@@ -32,8 +32,6 @@ def look(
         free_bytes=free_bytes,
         clock=0.0,
         utc_offset_seconds=0,
-        venv=True,
-        setsid=True,
         service="process",
         service_reason="there is no systemd",
         releases=releases,

@@ -169,3 +169,11 @@ def test_members_that_the_file_lacks_are_told() -> None:
 def _one(found: NodeFound, free_bytes: int = 1 << 34, writable: str = "") -> Plan:
     seen = Seen(hello(), look(FIRST, found, (), free_bytes, writable), RELEASE, "", 5_000_000)
     return make([FIRST], {FIRST: seen}, None)
+
+
+def test_a_node_that_would_end_at_logout_is_not_started() -> None:
+    seen = bare(FIRST)
+    plan = make([FIRST], {FIRST: replace(seen, look=replace(seen.look, survives=False))}, None)
+    assert "KillUserProcesses" in problems(plan)[0]
+    kept = replace(seen, look=replace(seen.look, survives=False, service="user"))
+    assert not problems(make([FIRST], {FIRST: kept}, None))

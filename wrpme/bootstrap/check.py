@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from wrpme.bootstrap import asking
 from wrpme.bootstrap.apply import bundle_for
 from wrpme.bootstrap.fleet import Fleet, Machine
+from wrpme.bootstrap.plan import ENDS_AT_LOGOUT
 from wrpme.bootstrap.plan_text import SERVICES
 from wrpme.bootstrap.topology_file import Host, Node
 from wrpme.errors import WrpmeError
@@ -85,10 +86,8 @@ def _machine(machine: Machine, finding: Finding) -> None:
         finding.problems.append(look.writable)
     if look.free_bytes < DISK_FREE_BYTES_MIN:
         finding.problems.append(f"the disk of {look.directory} is full; make room, or name another directory")
-    if not look.venv:
-        finding.problems.append("its Python lacks the module venv; install a whole one (Debian: apt install python3)")
-    if look.service == "process" and not look.setsid:
-        finding.problems.append("it has no systemd and no command setsid (util-linux): nothing can keep a node running")
+    if look.service == "process" and not look.survives:
+        finding.problems.append(ENDS_AT_LOGOUT)
     if look.lock:
         finding.rows.append(("lock", f"held by {look.lock}"))
 

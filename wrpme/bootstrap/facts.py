@@ -65,13 +65,13 @@ class Look(Struct, frozen=True):
     free_bytes: int
     clock: float
     utc_offset_seconds: int
-    venv: bool
-    setsid: bool
     service: str
     service_reason: str
     releases: tuple[str, ...]
     nodes: dict[str, NodeFound]
     lock: str = ""
+    survives: bool = True
+    """Whether a process of this user outlives its last session."""
 
 
 def read(kind: type[T], answer: Any, host: str) -> T:

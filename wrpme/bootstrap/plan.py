@@ -19,6 +19,11 @@ from wrpme.bootstrap.facts import Hello, Look, NodeFound, Record
 from wrpme.bootstrap.topology_file import Host, Node
 from wrpme.limits import BUNDLE_ROOM_FACTOR, DISK_FREE_BYTES_MIN, MIB, PEERS_TOLD_MAX
 
+ENDS_AT_LOGOUT = (
+    "systemd ends the processes of this user when he logs out there (KillUserProcesses), nodes too; let the user "
+    "linger (loginctl enable-linger, as root), or log in as root"
+)
+
 
 class Deed(Enum):
     """What is done with a node."""
@@ -214,10 +219,8 @@ def _problems_of_host(plan: HostPlan) -> list[str]:
             f"the disk of {look.directory} has {look.free_bytes / MIB:.0f} MiB free, and {needed / MIB:.0f} MiB are "
             "needed; make room, or name another directory in the file"
         )
-    if plan.install and not look.venv:
-        problems.append("its Python lacks the module venv; install a whole Python (on Debian, apt install python3)")
-    if not look.setsid and any(one.record.service == "process" for one in plan.nodes):
-        problems.append("it has no systemd and no command setsid (util-linux), so nothing can keep a node running")
+    if not look.survives and any(one.record.service == "process" for one in plan.nodes):
+        problems.append(ENDS_AT_LOGOUT)
     return problems
 
 

@@ -38,8 +38,6 @@ def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "free_bytes": trouble.free_bytes(base.directory),
         "clock": time.time(),
         "utc_offset_seconds": time.localtime().tm_gmtoff,
-        "venv": _has_venv(),
-        "setsid": True,
         "service": ways.service,
         "service_reason": ways.reason,
         "linger": ways.linger,
@@ -108,9 +106,3 @@ def _why_not_writable(base: Base) -> str:
     if not os.access(path, os.W_OK | os.X_OK):
         return f"user {trouble.user()} may not write in {path}; let it, or give another directory"
     return ""
-
-
-def _has_venv() -> bool:
-    import sys
-
-    return any(os.path.isfile(f"{path}/venv/__init__.py") for path in sys.path)
