@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 import pytest
 
-from tests.bootstrap.agent.agents import FAKE_DAEMON, NODE, WAITS
+from tests.bootstrap.agent.agents import FAKE_DAEMON, NODE, PORT, WAITS
 from tests.bootstrap.logins import ONE, Logins, host
 from tests.bootstrap.ssh_hosts import USER
 from tests.hive.daemons import PATIENCE_SECONDS
@@ -24,7 +24,7 @@ from wrpme.bootstrap.topology_file import Host
 from wrpme.errors import LockedError, RemoteError, WrpmeError
 
 BASE = "/var/lib/wrpme"
-NODES = {NODE: {"address": ["127.0.0.1", 5909]}}
+NODES = {NODE: {"address": ["127.0.0.1", PORT]}}
 
 
 def on(logins: Logins, work: Callable[[Remote], Awaitable[None]], user: str = "root", python: str = "") -> None:

@@ -16,7 +16,9 @@ from typing import Any
 from tests.hive.daemons import PATIENCE_SECONDS
 from wrpme.bootstrap import remote
 
-NODE = "127.0.0.1-5909"
+PORT = 5950 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""It and the next one are those of this worker: others may run such tests now."""
+NODE = f"127.0.0.1-{PORT}"
 FAKE_DAEMON = """\
 #!/bin/sh
 echo $$ > {node}/pid
@@ -123,14 +125,14 @@ class Agent:
 
     def look(self, base: Path, *nodes: tuple[str, int]) -> dict[str, Any]:
         """The machine; nodes are addresses, the usual one if none is given."""
-        wanted = {f"{host}-{port}": {"address": [host, port]} for host, port in nodes or [("127.0.0.1", 5909)]}
+        wanted = {f"{host}-{port}": {"address": [host, port]} for host, port in nodes or [("127.0.0.1", PORT)]}
         return self.call("look", directory=str(base), nodes=wanted)
 
     def configure(self, base: Path, name: str = NODE, program: str = WAITS, release: str = "1") -> dict[str, Any]:
         """A node whose process looks like wrpmed and runs that program."""
         node = base / "nodes" / name
         run = FAKE_DAEMON.format(node=node, python=sys.executable, program=program)
-        record = {"address": "127.0.0.1:5909", "service": "process", "release": release}
+        record = {"address": f"127.0.0.1:{PORT}", "service": "process", "release": release}
         return self.call("configure", name=name, record=record, run=run, unit=None)
 
     def close_input(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.agent.agents import Agent, files_in
+from tests.bootstrap.agent.agents import NODE, Agent, files_in
 from tests.hive.daemons import PATIENCE_SECONDS
 
 AT_WORK = (
@@ -111,11 +111,11 @@ def test_a_daemon_that_was_started_does_not_hold_it(tmp_path: Path, base: Path) 
     with Agent(tmp_path) as first:
         first.lock(base)
         first.configure(base)
-        assert first.call("start", name="127.0.0.1-5909")["started"]
+        assert first.call("start", name=NODE)["started"]
     with Agent(tmp_path) as second:
         second.lock(base)
-        assert second.call("start", name="127.0.0.1-5909")["started"] is False
-        assert second.call("stop", name="127.0.0.1-5909", seconds=60)["how"] == "stopped"
+        assert second.call("start", name=NODE)["started"] is False
+        assert second.call("stop", name=NODE, seconds=60)["how"] == "stopped"
 
 
 def test_a_directory_that_was_replaced_is_locked_anew(agent: Agent, tmp_path: Path, base: Path) -> None:

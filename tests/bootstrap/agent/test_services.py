@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.bootstrap.agent.agents import DEAF, NODE, WAITS, Agent
+from tests.bootstrap.agent.agents import DEAF, NODE, PORT, WAITS, Agent
 from tests.hive.daemons import PATIENCE_SECONDS
 from tests.hive.systemd_host import USUAL_UNITS, SystemdHost
 from wrpme.bootstrap import units
@@ -76,9 +76,9 @@ def agent(host: SystemdHost) -> Iterator[Agent]:
 def configure(agent: Agent, base: Path, arguments: Sequence[str] = ()) -> dict[str, Any]:
     """A node with a real daemon."""
     directory = f"{base}/nodes/{NODE}"
-    run = units.run_script(sys.executable, directory, ["-a", "127.0.0.1:5909", *arguments])
-    unit = units.unit(NODE, directory, user=False, address="127.0.0.1:5909")
-    record = {"address": "127.0.0.1:5909", "service": "system", "release": "1"}
+    run = units.run_script(sys.executable, directory, ["-a", f"127.0.0.1:{PORT}", *arguments])
+    unit = units.unit(NODE, directory, user=False, address=f"127.0.0.1:{PORT}")
+    record = {"address": f"127.0.0.1:{PORT}", "service": "system", "release": "1"}
     return agent.call("configure", name=NODE, record=record, run=run, unit=unit)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.agent.agents import NODE, Agent, files_in, wait_for
+from tests.bootstrap.agent.agents import NODE, PORT, Agent, files_in, wait_for
 
 
 def test_a_bare_machine(agent: Agent, base: Path, tmp_path: Path) -> None:
@@ -62,13 +62,13 @@ def test_what_is_there_is_told_and_not_changed(agent: Agent, base: Path) -> None
     pid = agent.call("start", name=NODE)["pid"]
     wait_for(node / "pid")
     before = files_in(base)
-    found = agent.look(base, ("127.0.0.1", 5909), ("127.0.0.1", 5910))
+    found = agent.look(base, ("127.0.0.1", PORT), ("127.0.0.1", PORT + 1))
     assert files_in(base) == before
     assert found["exists"] is True
     assert found["releases"] == ["1"]
-    assert found["nodes"]["127.0.0.1-5910"]["record"] is None
+    assert found["nodes"][f"127.0.0.1-{PORT + 1}"]["record"] is None
     one = found["nodes"][NODE]
-    assert one["record"] == {"address": "127.0.0.1:5909", "service": "process", "release": "1"}
+    assert one["record"] == {"address": f"127.0.0.1:{PORT}", "service": "process", "release": "1"}
     assert one["run"] == (node / "run").read_text()
     assert (one["data"], one["hive"], one["bytes"]) == (True, "0123456789abcdef", 1000 + 39)
     assert one["pid"] == pid
@@ -77,8 +77,8 @@ def test_what_is_there_is_told_and_not_changed(agent: Agent, base: Path) -> None
 def test_nodes_that_nobody_asked_for(agent: Agent, base: Path) -> None:
     agent.lock(base)
     agent.configure(base)
-    found = agent.look(base, ("127.0.0.1", 5910))
-    assert list(found["nodes"]) == ["127.0.0.1-5910"]
+    found = agent.look(base, ("127.0.0.1", PORT + 1))
+    assert list(found["nodes"]) == [f"127.0.0.1-{PORT + 1}"]
     assert list(found["others"]) == [NODE]
     assert "port" not in found["others"][NODE]
 
