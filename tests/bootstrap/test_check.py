@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from tests.bootstrap.plan_parts import topology
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.bootstrap.plan_parts import BARE, topology
+from tests.bootstrap.stub_hosts import StubHosts
 from wrpme.bootstrap.check import Finding, check_text
+from wrpme.bootstrap.plan import ENDS_AT_LOGOUT
 from wrpme.errors import RemoteError
 
 FIRST, SECOND, THIRD = topology().hosts
@@ -25,3 +34,74 @@ def test_host_by_host_in_the_order_of_the_file() -> None:
         "10.0.0.3: can't be used",
         "  ! 10.0.0.3: no route; look at the network",
     ]
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StubHosts:
+    return StubHosts(monkeypatch, tmp_path)
+
+
+def problems(hosts: StubHosts) -> list[str]:
+    """Those of the first host."""
+    with suppress(RemoteError):
+        hosts.run("hive_check")
+    first, _, _ = hosts.shown[0].partition("\n10.0.0.2: ")
+    return [line.removeprefix("  ! ") for line in first.splitlines() if line.startswith("  ! ")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"clock": 5.0}, "behind this machine: entries expire at other times there; set up NTP on it"),
+        ({"writable": "/srv is on a read-only file system"}, "/srv is on a read-only file system"),
+        ({"free_bytes": 1000}, "the disk of /var/lib/wrpme is full; make room, or name another directory"),
+        ({"survives": False}, ENDS_AT_LOGOUT),
+    ],
+)
+def test_what_is_wrong_with_a_machine(hosts: StubHosts, changes: dict[str, Any], what: str) -> None:
+    hosts.seen = lambda found: replace(found, **changes)
+    (problem,) = problems(hosts)
+    assert what in problem
+
+
+def test_what_is_wrong_with_a_node(hosts: StubHosts) -> None:
+    hosts.found["10.0.0.1"] = replace(BARE, port="taken", holder="nginx (pid 12)")
+    said = "10.0.0.1:5909: its port is taken by nginx (pid 12); end that, or give the node another port"
+    assert problems(hosts) == [said]
+    hosts.found["10.0.0.1"] = replace(BARE, address_local=False)
+    assert problems(hosts) == ["10.0.0.1:5909 is no address of this machine; a node listens on one of its own"]
+    hosts.found["10.0.0.1"] = replace(BARE, port="unbindable", holder="user me may not listen at port 80")
+    assert problems(hosts) == ["10.0.0.1:5909 can't be listened at: user me may not listen at port 80"]
+
+
+@pytest.mark.parametrize("how", ["timeout", "unreachable", "unresolved"])
+def test_hosts_that_do_not_reach_each_other(hosts: StubHosts, how: str) -> None:
+    hosts.reached = how
+    (problem,) = problems(hosts)
+    assert problem.startswith("from here 10.0.0.2:5909 can't be reached (")
+
+
+def test_what_is_well(hosts: StubHosts) -> None:
+    hosts.configured()
+    hosts.seen = lambda found: replace(found, lock="you@there, hive_upgrade (process 2)")
+    hosts.reached = "refused"
+    assert problems(hosts) == []
+    rows = [" ".join(line.split()) for line in hosts.shown[0].splitlines()]
+    assert rows[0] == "10.0.0.1: all is well"
+    for row in (
+        "reached as root, host",
+        "host key ssh-ed25519 SHA256:abc",
+        "Python 3.11.2, /usr/bin/python3",
+        "services setsid and a pid file: there is no systemd",
+        "lock held by you@there, hive_upgrade (process 2)",
+        "wrpme 0.1.0-aaaaaaaa, is there",
+        "10.0.0.1:5909 runs, process 42",
+        "to 10.0.0.2:5909 reachable, nothing listens yet",
+    ):
+        assert row in rows
+
+
+def test_a_release_that_can_not_be_had_is_a_problem_and_no_end(hosts: StubHosts) -> None:
+    hosts.refuse.add("10.0.0.1 bundle")
+    assert problems(hosts) == ["no bundle today"]
+    assert hosts.shown[0].count("its port is free") == 2, "the rest is looked at all the same"

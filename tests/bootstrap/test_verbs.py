@@ -147,6 +147,10 @@ def test_a_plan_changes_nothing_and_tells_what_stands_in_the_way(hosts: StubHost
     with pytest.raises(RemoteError, match=r"hive_apply would fail on 10\.0\.0\.2; the reasons are marked with ! above"):
         hosts.run("hive_plan")
     assert "  ! the port of 10.0.0.2:5909 is taken by nginx (pid 12)" in hosts.shown[0]
+    hosts.found["10.0.0.2"] = replace(BARE, port="unbindable", holder="user me may not listen at port 80")
+    with pytest.raises(RemoteError, match="hive_apply would fail"):
+        hosts.run("hive_plan")
+    assert "  ! 10.0.0.2:5909 can't be listened at: user me may not listen at port 80" in hosts.shown[0]
     hosts.refuse.add("10.0.0.1 connect")
     with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.1: no connect today$"):
         hosts.run("hive_plan")

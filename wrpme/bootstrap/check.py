@@ -113,6 +113,9 @@ def _nodes(machine: Machine, finding: Finding) -> None:
         elif not found.address_local:
             state = "is no address of this machine"
             finding.problems.append(f"{node.address} is no address of this machine; a node listens on one of its own")
+        elif found.port == "unbindable":
+            state = "can't be listened at"
+            finding.problems.append(f"{node.address} {state}: {found.holder}")
         else:
             state = "its port is free" + (f"; data of hive {found.hive[:8]} is there" if found.hive else "")
         finding.rows.append((node.address, state))

@@ -192,6 +192,8 @@ def _problems_of(one: NodePlan, hive: Hive | None, lost: str) -> list[str]:
         problems.append(f"the port of {node.address} is taken{by}; end that program, or give the node another port")
     if not found.address_local:
         problems.append(f"{node.address} is no address of this machine; a node listens on one of its own addresses")
+    elif found.port == "unbindable" and found.pid is None:
+        problems.append(f"{node.address} can't be listened at: {found.holder}")
     wanted = _copies(node)
     if hive is not None and wanted and wanted != hive.replication:
         problems.append(
