@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bootstrap.ssh_hosts import USER, USER_ID, SshHosts
+from tests.hive.daemons import ROOT
 from tests.hive.systemd_host import USER_MANAGER_RUNS, SystemdHost
 from wrpme.bootstrap import units
 
@@ -243,6 +244,26 @@ def test_a_node_begins_at_the_start_of_the_machine(nodes: Nodes) -> None:
     node.systemctl("enable", node.unit)
     assert "multi-user.target" in node.show()["WantedBy"]
     node.systemctl("disable", node.unit)
+
+
+def test_the_unit_in_the_documents(nodes: Nodes) -> None:
+    block = re.search(r"```ini\n(\[Unit\]\n.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    assert block is not None
+    text = block[1].replace("192.168.1.", "127.0.0.").replace("/opt/wrpme/bin", str(Path(sys.executable).parent))
+    path = nodes.host.units / "wrpmed.service"
+    path.write_text(text)
+    run = nodes.host.run
+    assert run("systemd-analyze", "verify", "--man=no", str(nodes.host.inside(path))) == ""
+    run("systemctl", "daemon-reload")
+    run("systemctl", "enable", "--now", "--no-block", "wrpmed")
+    waiting = f'Status: "waiting for a hive at {FIRST}"'
+    nodes.host.until(waiting, lambda: waiting in run("systemctl", "status", "--no-pager", "wrpmed", check=False))
+    nodes.make("-a", FIRST).start()
+    nodes.host.until("wrpmed is active", lambda: run("systemctl", "is-active", "wrpmed", check=False) == "active")
+    stable = 'Status: "stable: all 2 nodes are up and every arc has its copies"'
+    nodes.host.until(stable, lambda: stable in run("systemctl", "status", "--no-pager", "wrpmed", check=False))
+    run("systemctl", "disable", "--now", "wrpmed")
+    path.unlink()
 
 
 def test_a_machine_with_an_sshd_too(tmp_path: Path) -> None:

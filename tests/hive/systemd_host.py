@@ -1,7 +1,8 @@
 """A machine of its own whose first process is a real systemd, for tests: it boots in a moment, with hardly any unit.
 
 It is a process, mount, network, host name and cgroup name space. It sees the files of this machine, read-only but for
-``directory``, ``/run``, ``/tmp`` and ``/etc/systemd``, which are its own. It ends with the test run, however that ends.
+``directory`` and for ``/run``, ``/tmp``, ``/var/lib`` and ``/etc/systemd`` of its own. It ends with the test run, however
+that ends.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ mount -t tmpfs -o mode=755 none /run
 mkdir /run/kept
 mount --bind "$1" /run/kept
 mount -t tmpfs none /tmp
+mount -t tmpfs none /var/lib
 mkdir -p "$1"
 mount --bind /run/kept "$1"
 umount /run/kept
