@@ -84,8 +84,8 @@ def test_lines(hive: Daemons) -> None:
 def test_the_largest_content(hive: Daemons) -> None:
     """In a file of its own size, and twice in one request."""
     content = bytes(CONTENT_BYTES_MAX)
-    assert run(hive, "put", "largest", given=content) == (0, b"", "")
-    assert run(hive, "get", "largest") == (0, content, "")
+    assert run(hive, "--timeout", "60", "put", "largest", given=content) == (0, b"", "")
+    assert run(hive, "--timeout", "60", "get", "largest") == (0, content, "")
     with BlockingClient(hive.addresses[0], timeout=PATIENCE_SECONDS) as client:
         assert client.cas("largest", content[:-1] + b"1", content) == content
         assert client.get_remove("largest") == content[:-1] + b"1"
