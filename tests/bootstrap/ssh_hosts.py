@@ -217,7 +217,7 @@ class SshHosts:
         self._first_pid[number] = int(said)
         if self._systemd:
             answer = ("systemctl", "is-system-running")
-            _until(f"systemd of host {number} is up", lambda: self.run(number, *answer, check=False) == "running\n")
+            until(f"systemd of host {number} is up", lambda: self.run(number, *answer, check=False) == "running\n")
 
     def start_user_manager(self, number: int) -> None:
         """Systemd there runs the services of ``USER``, also without a session."""
@@ -288,14 +288,14 @@ class SshHosts:
         """Returns once it listens."""
         self.run(number, SSHD, "-E", "/etc/ssh/log")
         pid_file = self.path(number, "/etc/ssh/sshd.pid")
-        _until(f"sshd of host {number} listens", pid_file.exists)
+        until(f"sshd of host {number} listens", pid_file.exists)
 
     def stop_sshd(self, number: int) -> None:
         """No new connection is taken (refused); those that exist go on."""
         pid = self.path(number, "/etc/ssh/sshd.pid").read_text().strip()
         self.run(number, "kill", pid)
         listening = self.path(number, f"/proc/{pid}")
-        _until(f"sshd of host {number} ends", lambda: not listening.exists())
+        until(f"sshd of host {number} ends", lambda: not listening.exists())
 
     def configure_sshd(self, number: int, *lines: str) -> None:
         """Starts it again with these lines first in its configuration (where the first one counts)."""
@@ -425,7 +425,8 @@ def _described(path: str) -> str:
     return f"{mode} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
 
 
-def _until(what: str, reached: Callable[[], bool]) -> None:
+def until(what: str, reached: Callable[[], bool]) -> None:
+    """Waits for that."""
     end = monotonic() + PATIENCE_SECONDS
     while not reached():
         assert monotonic() < end, f"it never happened that {what}"

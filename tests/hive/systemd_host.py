@@ -1,8 +1,8 @@
 """A machine of its own whose first process is a real systemd, for tests: it boots in a moment, with hardly any unit.
 
 It is a process, mount, network, host name and cgroup name space. It sees the files of this machine, read-only but for
-``directory`` and for ``/run``, ``/tmp``, ``/var/lib`` and ``/etc/systemd`` of its own. It ends with the test run, however
-that ends.
+``directory`` and for ``/run``, ``/tmp``, ``/var/lib`` and ``/etc/systemd`` of its own. It ends with the test run,
+however that ends.
 """
 
 from __future__ import annotations

@@ -1,0 +1,59 @@
+"""Where a machine has systemd, it keeps the nodes running that wrpmesh brings there: for root, and for a user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bootstrap.hives import PORT, Operator, daemons
+from tests.bootstrap.ssh_hosts import USER, USER_ID, SshHosts, until
+
+UNIT_PLACES = {"root": "/etc/systemd/system", USER: f"/home/{USER}/.config/systemd/user"}
+
+
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    directory = tmp_path_factory.mktemp("systemd")
+    with SshHosts(directory / "hosts", 2, systemd=True) as hosts:
+        for number in hosts.numbers:
+            hosts.start_user_manager(number)
+        yield Operator(hosts, directory)
+
+
+def systemctl(hosts: SshHosts, number: int, user: str, *words: str) -> str:
+    if user == "root":
+        return hosts.run(number, "systemctl", *words, check=False).strip()
+    as_user = ["setpriv", f"--reuid={USER_ID}", "--clear-groups", "env", f"XDG_RUNTIME_DIR=/run/user/{USER_ID}"]
+    return hosts.run(number, *as_user, "systemctl", "--user", *words, check=False).strip()
+
+
+@pytest.mark.parametrize("user", ["root", USER])
+def test_a_hive_that_systemd_keeps_running(operator: Operator, user: str) -> None:
+    hosts = operator.hosts
+    file = operator.topology((1, 2))
+    (operator.directory / file).write_text((operator.directory / file).read_text().replace('"root"', f'"{user}"'))
+    applied = operator.wrpmesh("hive_apply", file).ok()
+    assert "the hive is stable: all 2 nodes are up" in applied.out, applied
+    names = {number: f"wrpme-{hosts.addresses[number - 1]}-{PORT}.service" for number in hosts.numbers}
+    for number, name in names.items():
+        assert systemctl(hosts, number, user, "is-active", name) == "active"
+        assert systemctl(hosts, number, user, "is-enabled", name) == "enabled"
+        assert hosts.path(number, f"{UNIT_PLACES[user]}/{name}").exists()
+    assert operator.wrpmesh("hive_apply", file).ok().out.count("nothing to do") == 2
+
+    (before,) = daemons(hosts, 2)
+    hosts.run(2, "kill", "-9", str(before))
+    until("systemd starts it again", lambda: daemons(hosts, 2) not in ([], [before]))
+    operator.on(1, "wait_stable", "60").ok()
+
+    operator.wrpmesh("hive_stop", file).ok()
+    assert not any(daemons(hosts, number) for number in hosts.numbers)
+    assert [systemctl(hosts, number, user, "is-active", name) for number, name in names.items()] == ["inactive"] * 2
+    operator.wrpmesh("hive_start", file).ok()
+
+    operator.wrpmesh("hive_destroy", file, "--yes").ok()
+    for number, name in names.items():
+        assert not daemons(hosts, number)
+        assert not hosts.path(number, f"{UNIT_PLACES[user]}/{name}").exists()
+        assert systemctl(hosts, number, user, "is-enabled", name) != "enabled"
