@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from wrpme import view as views
+from wrpme.picture import View
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
@@ -21,6 +26,7 @@ and what is short comes last, so that all workers end together."""
 SHARED_OUT = ("tests/hive/", "tests/test_sim.py", "tests/test_sim_level2.py")
 """The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
 KEPT_TOGETHER = ("tests/hive/test_bad_input.py", "tests/hive/test_pipes.py")
+VIEWS_KEPT = 1000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +34,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sim-seeds", type=int, default=default, help="seeds of the simulation (300)")
     default = int(os.environ.get("WRPME_LEVEL2_SEEDS", "30"))
     parser.addoption("--level2-seeds", type=int, default=default, help="seeds of the second level (30)")
+
+
+def once_each(validate: Callable[[View], None]) -> Callable[[View], None]:
+    """A view never changes, and a node that is validated after each step has the same one for a long time."""
+    valid: dict[int, View] = {}
+
+    def validate_once(view: View) -> None:
+        if valid.get(id(view)) is not view:
+            validate(view)
+            if len(valid) >= VIEWS_KEPT:
+                valid.clear()
+            valid[id(view)] = view
+
+    return validate_once
+
+
+def pytest_configure() -> None:
+    vars(views)["validate"] = once_each(views.validate)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what it starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
