@@ -26,7 +26,7 @@ and what is short comes last, so that all workers end together."""
 SHARED_OUT = ("tests/hive/", "tests/test_sim.py", "tests/test_sim_level2.py")
 """The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
 KEPT_TOGETHER = ("tests/hive/test_bad_input.py", "tests/hive/test_pipes.py")
-VIEWS_KEPT = 1000
+VIEWS_KEPT = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
