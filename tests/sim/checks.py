@@ -81,12 +81,13 @@ class Checks:
             self._countdown = VALIDATED_ONE_IN
             node.validate()
         now = machine.local()
-        for position in self.positions:
-            if node.serves(position, now):
-                for other in self.world.machines:
-                    if other is not machine and other.node is not None:
-                        both = other.node.serves(position, other.local())
-                        assert not both, f"{machine} and {other} both serve {position:016x}"
+        served = [position for position in self.positions if node.serves(position, now)]
+        for other in self.world.machines if served else ():
+            if other is not machine and other.node is not None:
+                there = other.local()
+                for position in served:
+                    both = other.node.serves(position, there)
+                    assert not both, f"{machine} and {other} both serve {position:016x}"
 
     # --- copies --------------------------------------------------------------------------------------------------
 
