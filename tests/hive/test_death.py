@@ -20,6 +20,8 @@ NODES = 4
 KILLS = 20
 SEED = 1
 WRITERS = 6
+PAUSE_SECONDS = 0.002
+"""Between two writes of one writer: a node dies under writes, and the machine has time for other tests."""
 ALIASES_EACH = 25
 PROBES = 80
 OLD_SECONDS = SUSPECT_NOBODY_SECONDS + 1
@@ -64,7 +66,7 @@ class Writers:
             else:
                 self.acknowledged[alias] = number
                 self.writes += 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def until_more(self, count: int) -> None:
         """Returns after so many further acknowledged writes."""
