@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
 LONG_FIRST = (
-    "tests/hive/test_nemesis.py", "tests/hive/test_death.py", "tests/bootstrap/", "tests/hive/", "tests/test_local.py",
-    "tests/test_lives.py", "tests/test_sim.py", "tests/test_sim_level2.py", "tests/tui/test_screens.py",
-    "tests/test_view_growth.py", "tests/tui/", "tests/test_admin.py",
+    "tests/hive/test_pipes.py", "tests/hive/test_nemesis.py", "tests/hive/test_death.py", "tests/hive/test_watch.py",
+    "tests/bootstrap/", "tests/hive/", "tests/test_local.py", "tests/test_lives.py", "tests/test_sim.py",
+    "tests/test_sim_level2.py", "tests/tui/test_screens.py", "tests/test_view_growth.py", "tests/tui/",
+    "tests/test_admin.py",
 )  # fmt: skip
 """Real processes wait most of the time, so they begin, several at once; what computes fills the machine after them,
-and what is short comes last, so that all workers end together."""
+and what is short comes last, so that all workers end together. The largest content (test_pipes.py) keeps a machine so
+busy that nodes may be missed: it has its turn while the next ones wait for their hives to grow up."""
 SHARED_OUT = ("tests/hive/", "tests/test_sim.py", "tests/test_sim_level2.py")
 """The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
 KEPT_TOGETHER = ("tests/hive/test_bad_input.py", "tests/hive/test_pipes.py")
