@@ -61,3 +61,17 @@ def test_all_of_a_long_text_is_written_also_where_the_terminal_does_not_wait() -
     reader.join()
     os.close(reading)
     assert bytes(got) == b"x" * 1_000_000
+
+
+def test_only_what_was_suspended_is_resumed() -> None:
+    """SIGCONT comes from a terminal that is closed, too; see the driver of Textual for what Ctrl-Z leaves."""
+    resumed: list[bool] = []
+    running = terminal(1)
+    running._auto_restart = True
+    running.resume_application_mode = lambda: resumed.append(True)  # type: ignore[method-assign]
+    running._must_signal_resume = False
+    running._sigcont_application()
+    assert not resumed
+    running._must_signal_resume = True
+    running._sigcont_application()
+    assert resumed

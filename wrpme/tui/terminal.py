@@ -50,6 +50,12 @@ class Terminal(LinuxDriver):
         self._file: Any = self._output
         self.behind = False
 
+    def _sigcont_application(self, *_: object) -> None:
+        """Resumes what Ctrl-Z has suspended, and nothing else: a terminal that is closed sends SIGCONT, too, and
+        threads that were begun twice would not end."""
+        if self._must_signal_resume:
+            super()._sigcont_application()
+
     @property
     def gone(self) -> bool:
         """See the class."""
