@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.ssh_hosts import fingerprint, make_key
+from tests.bootstrap.ssh_hosts import fingerprint, make_key, unavailable
 from wrpme.bootstrap import login_keys, ssh_config
 from wrpme.bootstrap.login_keys import LoginKeys, Offer
 from wrpme.bootstrap.ssh_config import Target, settings
 
-pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="there is no command ssh-keygen")
+
+@pytest.fixture(autouse=True)
+def keys_can_be_made() -> None:
+    if shutil.which("ssh-keygen") is None:
+        unavailable("there is no command ssh-keygen")
 
 
 @pytest.fixture

@@ -10,16 +10,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 
-from tests.hive.daemons import PATIENCE_SECONDS
+from tests.hive.daemons import PATIENCE_SECONDS, ROOT
 
 SYSTEMD = "/lib/systemd/systemd"
 USUAL_UNITS = "/lib/systemd/system"
+HIDDEN = ("/tmp/", "/var/lib/")
+"""What the machine has of its own; what the tests need of it here is bound back, read-only."""
 UNITS = "/run/units"
 """Beside those in /etc/systemd/system, systemd knows these and no others."""
 FROM_DEBIAN = (
@@ -73,13 +76,19 @@ read -r outside _ < /proc/self/stat
 mount -t proc proc /proc
 umount -R /run/netns 2> /dev/null || :
 mount -t tmpfs -o mode=755 none /run
-mkdir /run/kept
-mount --bind "$1" /run/kept
+for kept in "$@"; do
+    mkdir -p "/run/kept$kept"
+    mount --bind "$kept" "/run/kept$kept"
+done
 mount -t tmpfs none /tmp
 mount -t tmpfs none /var/lib
-mkdir -p "$1"
-mount --bind /run/kept "$1"
-umount /run/kept
+for kept in "$@"; do
+    mkdir -p "$kept"
+    mount --bind "/run/kept$kept" "$kept"
+    umount "/run/kept$kept"
+    [ "$kept" = "$1" ] || mount -o remount,bind,ro "$kept"
+done
+rm -r /run/kept
 mount --bind "$1/machine/etc" /etc/systemd
 cp -r "$1/machine/units" {UNITS}
 mount -o remount,bind,ro /
@@ -158,7 +167,9 @@ class SystemdHost:
             pytest.skip(reason)
         write_units(self._machine / "units", self._machine / "etc")
         spaces = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--propagation", "private"]
-        words = ["sh", "-ec", FIRST_PROCESS + BECOME_SYSTEMD, "sh", str(self.directory)]
+        needed = (ROOT, Path(sys.prefix), Path(sys.base_prefix))
+        hidden = [str(path) for path in needed if str(path).startswith(HIDDEN)]
+        words = ["sh", "-ec", FIRST_PROCESS + BECOME_SYSTEMD, "sh", str(self.directory), *hidden]
         self._process = subprocess.Popen(
             [*around("systemd"), *spaces, "--fork", "--kill-child", *words],
             cwd="/",

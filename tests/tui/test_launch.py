@@ -79,8 +79,9 @@ def test_it_names_the_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -
     console.terminal = True
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setitem(sys.modules, "wrpme.tui.launch", None)
-    with pytest.raises(errors.StartError, match="pip install"):
+    with pytest.raises(errors.StartError, match="the dashboard needs the whole of wrpme"):
         shell.run(["--tui"], console)
+    assert shell._package(ImportError(name="textual")) == "the package textual: pip install textual"
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
