@@ -82,3 +82,8 @@ def test_where_a_node_is_reached_on_its_own_machine() -> None:
     assert target("10.0.0.1:5909") == ("10.0.0.1", 5909)
     assert target("0.0.0.0:5909") == ("127.0.0.1", 5909)
     assert target("[::]:5909") == ("::1", 5909)
+
+
+def test_figures_of_another_version_are_no_defect() -> None:
+    relay = Relay(ViewIs(1, ME, VIEW), Text(2, '{"address": 3}'))
+    assert "this version does not understand" in asyncio.run(hear(relay, ADDRESS)).why

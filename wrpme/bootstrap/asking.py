@@ -49,17 +49,20 @@ async def hear(relay: Relay, address: str) -> Heard:
         RemoteError: the connection to the machine ended.
     """
     try:
-        replies = await _ask(relay, address, [GetView(1), GetStatus(2, NOBODY)])
+        return _heard(await _ask(relay, address, [GetView(1), GetStatus(2, NOBODY)]), address)
     except errors.RemoteError:
         raise
     except errors.WrpmeError as error:
         return Heard(why=error.sentence)
+
+
+def _heard(replies: list[Reply], address: str) -> Heard:
     found = Heard()
     for reply in replies:
         if isinstance(reply, ViewIs):
             found = msgspec.structs.replace(found, node=reply.node, view=reply.view)
         elif isinstance(reply, Text):
-            found = msgspec.structs.replace(found, figures=msgspec.json.decode(reply.text, type=Figures))
+            found = msgspec.structs.replace(found, figures=_figures(reply, address))
         elif isinstance(reply, Failed) and not found.why:
             found = msgspec.structs.replace(found, why=reply.sentence)
     return found
@@ -82,11 +85,20 @@ async def hear_all(relay: Relay, address: str) -> HiveStatus:
     for number, member in enumerate(members):
         reply = told.get(number)
         if isinstance(reply, Text):
-            nodes.append(NodeStatus(member, msgspec.json.decode(reply.text, type=Figures), None))
+            nodes.append(NodeStatus(member, _figures(reply, member.address), None))
         else:
             why = reply.sentence if isinstance(reply, Failed) else f"{member.address} does not answer"
             nodes.append(NodeStatus(member, None, errors.UnavailableError(why)))
     return HiveStatus(answer.view, tuple(nodes))
+
+
+def _figures(reply: Text, address: str) -> Figures:
+    try:
+        return msgspec.json.decode(reply.text, type=Figures)
+    except msgspec.MsgspecError as error:
+        raise errors.ProtocolError(
+            f"{address} tells figures that this version does not understand ({error}); use the wrpmesh of its release"
+        ) from None
 
 
 async def _ask(relay: Relay, address: str, requests: list[GetView | GetStatus]) -> list[Reply]:

@@ -114,7 +114,7 @@ def make(
             others = [*peers, *everyone]
             founder = host.nodes[0] if founds and host is first else None
             plans.append(_host(host, seen[host], others, founder, hive, lost))
-    return Plan(tuple(plans), tuple(_notes(plans, hive, everyone)))
+    return Plan(tuple(plans), tuple(_notes(plans, hive if may_found else None, everyone)))
 
 
 def _why_none(hosts: Sequence[Host], seen: Mapping[Host, Seen], may_found: bool) -> str:

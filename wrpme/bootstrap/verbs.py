@@ -97,7 +97,10 @@ async def _node_start(words: Sequence[str], reporter: Reporter, show: Show, memb
     others = [peer for peer in peers if peer != host.nodes[0].told]
     async with Fleet([host], reporter) as fleet:
         applying = Applying(fleet, [host], others, may_found=False)
-        condition = await applying.carry_out(await applying.survey(lock_text("node_start")))
+        plan = await applying.survey(lock_text("node_start"))
+        for note in plan.notes:
+            reporter.say(note)
+        condition = await applying.carry_out(plan)
         show(summary(fleet, condition))
         fleet.raise_broken("node_start")
 
