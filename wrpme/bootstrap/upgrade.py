@@ -86,8 +86,8 @@ def _halted(machine: Machine, node: Node, error: WrpmeError, done: list[Node], c
     why = error.sentence.removeprefix(f"{machine.name}: ")
     halted = RemoteError(
         f"hive_upgrade halted at {node.address} on {machine.name}: {why}; {so_far} before it, "
-        f"{count - len(done) - 1} after it are left as they are. See hive_status and hive_logs; when the hive is stable, "
-        "the same command goes on"
+        f"{count - len(done) - 1} after it are left as they are. See hive_status and hive_logs; when the hive is "
+        "stable, the same command goes on"
     )
     machine.fail(halted)
     return halted
