@@ -85,10 +85,9 @@ mount -t tmpfs none /var/lib
 for kept in "$@"; do
     mkdir -p "$kept"
     mount --bind "/run/kept$kept" "$kept"
-    umount "/run/kept$kept"
+    umount -l "/run/kept$kept"
     [ "$kept" = "$1" ] || mount -o remount,bind,ro "$kept"
 done
-rm -r /run/kept
 mount --bind "$1/machine/etc" /etc/systemd
 cp -r "$1/machine/units" {UNITS}
 mount -o remount,bind,ro /
@@ -168,8 +167,9 @@ class SystemdHost:
         write_units(self._machine / "units", self._machine / "etc")
         spaces = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--propagation", "private"]
         needed = (ROOT, Path(sys.prefix), Path(sys.base_prefix))
-        hidden = [str(path) for path in needed if str(path).startswith(HIDDEN)]
-        words = ["sh", "-ec", FIRST_PROCESS + BECOME_SYSTEMD, "sh", str(self.directory), *hidden]
+        hidden = {str(path): None for path in needed if str(path).startswith(HIDDEN)}
+        kept = [path for path in hidden if not any(path.startswith(f"{other}/") for other in hidden)]
+        words = ["sh", "-ec", FIRST_PROCESS + BECOME_SYSTEMD, "sh", str(self.directory), *kept]
         self._process = subprocess.Popen(
             [*around("systemd"), *spaces, "--fork", "--kill-child", *words],
             cwd="/",
