@@ -336,6 +336,10 @@ SSH_KEEPALIVES_MAX = 2
 """So many may stay unanswered: with the next one due, after 27 s, the connection has ended."""
 SSH_CLOSE_SECONDS_MAX = 2.0
 SSH_AGENT_SECONDS_MAX = 5.0
+SSH_TURNED_AWAY_MAX = 3
+"""So often a server that ends connections before the login is tried again,"""
+SSH_TURNED_AWAY_SECONDS = 0.3
+"""after so long."""
 SSH_ATTEMPTS_MAX = 8
 """Of one login: after an answer about a host key, and with another type of host key, it begins again."""
 

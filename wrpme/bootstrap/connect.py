@@ -29,6 +29,8 @@ from wrpme.limits import (
     SSH_KEEPALIVE_SECONDS,
     SSH_KEEPALIVES_MAX,
     SSH_LOGIN_SECONDS_MAX,
+    SSH_TURNED_AWAY_MAX,
+    SSH_TURNED_AWAY_SECONDS,
 )
 
 Ask = Callable[[str], Awaitable[str]]
@@ -84,16 +86,20 @@ class Connector:
         offer = await self._keys.offer(settings)
         approved: tuple[HostKey, ...] = ()
         unfit: tuple[HostKey, ...] = ()
+        turned_away = 0
         for _ in range(SSH_ATTEMPTS_MAX):
             attempt = _Attempt(settings, offer, approved, unfit, step)
             try:
                 async with self._place(settings):
                     connection = await attempt.run(via)
             except (OSError, ValueError, asyncssh.Error) as error:
-                if attempt.refused is None:
+                if attempt.was_turned_away(error) and turned_away < SSH_TURNED_AWAY_MAX:
+                    turned_away += 1
+                    await asyncio.sleep(SSH_TURNED_AWAY_SECONDS)
+                elif attempt.refused is None:
                     await attempt.keep_new_key()
                     raise attempt.failure(error) from None
-                if attempt.may_be_asked and self._ask is not None:
+                elif attempt.may_be_asked and self._ask is not None:
                     approved += (await self._approved(attempt, attempt.refused, self._ask),)
                 elif attempt.may_have_another_key:
                     unfit += (attempt.refused,)
@@ -281,6 +287,12 @@ class _Attempt(asyncssh.SSHClient):
             return
         if self._judgement(key) is Judgement.UNKNOWN:
             await _remember(self.settings, key)
+
+    def was_turned_away(self, error: Exception) -> bool:
+        """The server ended the connection before anything was decided, as sshd does with some of many at once
+        (MaxStartups): it may take the next one."""
+        lost = isinstance(error, asyncssh.ConnectionLost | ConnectionError)
+        return lost and self.refused is None and self._progress.connected and not self._progress.logging_in
 
     def refusal(self, key: HostKey) -> HostKeyError:
         """Why that key is not trusted."""
