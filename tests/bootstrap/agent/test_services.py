@@ -179,8 +179,7 @@ def test_why_it_does_not_come_up(host: SystemdHost, agent: Agent, base: Path) ->
     agent.lock(base)
     configure(agent, base, ["--nonsense"])
     agent.call("start", name=NODE)
-    state = until(agent, unit_state="failed")
-    assert state["pid"] is None
+    state = until(agent, unit_state="failed", pid=None)
     assert "nonsense" in state["tail"].splitlines()[-1]
     configure(agent, base)
     agent.call("start", name=NODE)
