@@ -109,7 +109,8 @@ async def _check_runs(machine: Machine, node: Node, before: int | None) -> int:
     state = await machine.remote.call("state", name=node.name)
     restarts = int(state.get("restarts", 0))
     first = restarts if before is None else before
-    begins = state.get("unit_state") in ("activating", "reloading") and restarts == first
+    # "active" without a process has just lost it: what systemd makes of that is seen when it is looked at next.
+    begins = state.get("unit_state") in ("activating", "active", "reloading") and restarts == first
     if state["pid"] is not None or begins:
         return first
     tail = str(state.get("tail", "")).strip().splitlines()

@@ -140,9 +140,10 @@ def state(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     """``pid`` (None: it does not run), ``unit_state`` ("" where systemd does not keep it), ``restarts`` (how often
     systemd has started it again), and if it does not run ``tail``, the last that it said."""
     node = session.base.node(request["name"])
-    found = processes.running(session, [node]).get(node.name)
     service = node.service
+    # In this order: a process that systemd begins in between is seen, and no failed unit has one that was.
     unit = services.states([node], service).get(node.name, {}) if service != "process" else {}
+    found = processes.running(session, [node]).get(node.name)
     return {
         "pid": found[0].pid if found else None,
         "unit_state": unit.get("ActiveState", ""),

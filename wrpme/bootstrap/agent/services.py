@@ -24,6 +24,7 @@ PROPERTIES = (
     "ActiveState",
     "SubState",
     "NRestarts",
+    "ExecMainPID",
     "ExecMainStartTimestampMonotonic",
     "UnitFileState",
     "NeedDaemonReload",
@@ -155,9 +156,13 @@ def last_words(node: Node, service: str, unit: dict[str, str], lines: int) -> st
     run(["journalctl", "--sync"], ANSWER_SECONDS_MAX)  # only root may: without it what was said just now may be missing
     command = ["journalctl", *(["--user"] if service == "user" else []), "--quiet", "--no-pager", "--output=cat"]
     # By the time, not by the invocation: of a process that ends at once the journal may not know the latter.
-    command += [f"--since=@{int(time.time() - ago)}", f"--lines={lines}", "--identifier=wrpmed", f"--unit={node.unit}"]
-    status, said = run(command, ANSWER_SECONDS_MAX)
-    return said if status == 0 else ""
+    command += [f"--since=@{int(time.time() - ago)}", f"--lines={lines}", "--identifier=wrpmed"]
+    # Of a process that ends at once the journal may not know the unit either.
+    for which in (f"--unit={node.unit}", f"_PID={unit.get('ExecMainPID', '0')}"):
+        status, said = run([*command, which], ANSWER_SECONDS_MAX)
+        if status == 0 and said:
+            return said
+    return ""
 
 
 def install(base: Base, node: Node, service: str, text: str) -> bool:
