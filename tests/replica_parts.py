@@ -146,6 +146,8 @@ class Bench:
         self.now = 1000.0
         self.sessions = 0
         self.wire: list[tuple[NodeId, NodeId, Part]] = []
+        self.lost: tuple[type, ...] = ()
+        """What never arrives."""
         self.sides: dict[NodeId, Side] = {}
         for node in nodes:
             self.sides[node] = Side(self, node, view or view_of(arc))
@@ -172,7 +174,7 @@ class Bench:
             source, target, body = self.wire[index]
             if not keep:
                 del self.wire[index]
-            if target in self.sides:
+            if target in self.sides and not isinstance(body, self.lost):
                 self.sides[target].hear(source, body)
 
     def lose(self, pick: int) -> None:
@@ -191,10 +193,14 @@ class Bench:
         for _ in range(2000):
             if not self.wire and not any(side.under_way for side in self.sides.values()):
                 return
-            self.deliver()
-            for side in self.sides.values():
-                side.persist()
+            self.settle_once()
         raise AssertionError(f"they talk without an end: {self.wire[:3]}")
+
+    def settle_once(self) -> None:
+        """One message arrives, and a batch on each disk."""
+        self.deliver()
+        for side in self.sides.values():
+            side.persist()
 
     def quiet(self, owner: NodeId, rounds: int = 60) -> None:
         """Time passes, and nothing is lost any more."""

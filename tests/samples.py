@@ -15,8 +15,8 @@ from wrpme.messages import (
     Stream, StreamAck, StreamAcks, Streams, Tail, Text, Told, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.picture import (
-    Activated, Arc, Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Leave, Member, Proposal, State, Synced,
-    View,
+    Activated, Arc, Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Proposal, State,
+    Synced, View,
 )  # fmt: skip
 
 
@@ -32,7 +32,7 @@ ITEMS = kinds(Item)
 CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
-UNTAGGED: list[type[Struct]] = [View, Member, Arc, Proposal, Ballot, Happening]
+UNTAGGED: list[type[Struct]] = [View, Member, Arc, Mark, Proposal, Ballot, Happening]
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
@@ -42,7 +42,7 @@ BALLOT = Ballot(3, ID, 7)
 PROPOSAL = Proposal(
     (
         Join(ID, 1, "127.0.0.1:5909"),
-        Back(ID, 2, "[::1]:5909", 3),
+        Back(ID, 2, "[::1]:5909", 3, (Mark(BIG, 4, 3, 17),)),
         Down(OTHER, 3, planned=True),
         Synced(BIG, 4, ID, OTHER, 5),
         Activated(0, 5, ID, 6),
@@ -60,7 +60,7 @@ VIEW = View(
     1,
     1,
     (Member(ID, 7, "127.0.0.1:5909", 1, State.UP), Member(OTHER, 8, "127.0.0.1:5910", 2, State.DOWN)),
-    (Arc(1 << 63, 9, (ID,), (OTHER,), (OTHER,), (ID, OTHER)), Arc(BIG, 4, (OTHER,), wanted=(OTHER,))),
+    (Arc(1 << 63, 9, (ID,), (OTHER,), (OTHER,), (ID, OTHER), ((1 << 63, 8),)), Arc(BIG, 4, (OTHER,), wanted=(OTHER,))),
     (ID, OTHER),
 )
 PAIRS = ((b"e" + bytes(8) + b"alias", CONTENT), (b"", b""))

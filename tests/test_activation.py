@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from wrpme import ring
 from wrpme.activation import Tails, accepts, awaited
-from wrpme.entries import removal, value_of
+from wrpme.entries import ENTRIES, key_of, key_range, removal, value_of
 from wrpme.picture import Arc, NodeId
 
 A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
@@ -48,7 +49,7 @@ def test_exactly_its_own_version_is_accepted(version: int, expected: bool) -> No
 def test_the_highest_version_wins_in_any_order() -> None:
     older, gone, newest = value_of((1, 1), 0, b"older"), removal((1, 2)), value_of((2, 1), 0, b"newest")
     for order in ((older, gone, newest), (newest, gone, older), (gone, newest, older)):
-        tails = Tails(0)
+        tails = Tails(Arc(ring.RING - 1, 9, (A,)))
         for source, value in zip((B, C, D), order, strict=True):
             tails.take(source, [(b"exxxxxxxxk", value)], LOW, HIGH)
         assert tails.best == {b"exxxxxxxxk": newest}
@@ -56,21 +57,31 @@ def test_the_highest_version_wins_in_any_order() -> None:
 
 
 def test_a_removal_is_the_latest_too() -> None:
-    tails = Tails(0)
+    tails = Tails(Arc(ring.RING - 1, 9, (A,)))
     tails.take(B, [(b"exxxxxxxxk", removal((1, 2)))], LOW, HIGH)
     tails.take(C, [(b"exxxxxxxxk", value_of((1, 1), 0, b"older"))], LOW, HIGH)
     assert tails.best == {b"exxxxxxxxk": removal((1, 2))}
 
 
 def test_what_is_settled_counts_no_more() -> None:
-    tails = Tails(3)
+    tails = Tails(Arc(ring.RING - 1, 9, (A,)), 3)
     pairs = [(b"exxxxxxxx%d" % version, value_of((version, 9), 0, b"")) for version in (1, 2, 3, 4)]
     tails.take(B, pairs, LOW, HIGH)
     assert set(tails.best) == {b"exxxxxxxx3", b"exxxxxxxx4"}
     assert tails.told == {B}
 
 
+def test_each_stretch_has_its_own_version() -> None:
+    half = ring.RING // 2
+    tails = Tails(Arc(ring.RING - 1, 9, (A,), settled=((half - 1, 5), (ring.RING - 1, 2))))
+    low, high = key_of(half - 1, b"x"), key_of(half, b"x")
+    tails.take(B, [(low, value_of((4, 9), 0, b"")), (high, value_of((4, 9), 0, b""))], *ENTRIES)
+    assert set(tails.best) == {high}
+    assert tails.settled == 5
+
+
 def test_what_lies_elsewhere_is_none_of_this_arc() -> None:
-    tails = Tails(0)
-    tails.take(B, [(b"ea", value_of((1, 1), 0, b"")), (b"eb", value_of((1, 1), 0, b""))], b"eb", b"ec")
-    assert set(tails.best) == {b"eb"}
+    tails = Tails(Arc(ring.RING - 1, 9, (A,)))
+    outside, inside = key_of(1, b"x"), key_of(2, b"x")
+    tails.take(B, [(key, value_of((1, 1), 0, b"")) for key in (outside, inside)], *key_range(2, 3))
+    assert set(tails.best) == {inside}

@@ -19,7 +19,7 @@ from wrpme.limits import (
 )  # fmt: skip
 from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
 from wrpme.picture import (
-    Arc, Ballot, Change, Down, Elect, Expel, Join, Member, NodeId, Proposal, State, Synced, View,
+    Arc, Back, Ballot, Change, Down, Elect, Expel, Join, Mark, Member, NodeId, Proposal, State, Synced, View,
 )  # fmt: skip
 from wrpme.store import MemoryStore
 
@@ -45,6 +45,7 @@ class Seat:
         self.store = store or MemoryStore()
         self.ground = Ground(Settings(identity(me), 1, me), self.store, 100.0)
         self.decided: list[Proposal] = []
+        self.view = view
         self.ground.adopt(view)
         self.council = Council(self.ground, self.decided.append)
         self.council.adopt(view)
@@ -110,7 +111,7 @@ def test_who_is_silent_for_all_is_dead() -> None:
     seat.see(B)
     seat.complain(A, C)
     assert seat.council.suspicions() == [Down(C, 1)]
-    assert seat.council.complained_of == [C]
+    assert seat.council.looks_at == {C}
 
 
 def test_nobody_is_suspected_soon_after_the_own_start() -> None:
@@ -140,7 +141,7 @@ def test_a_complaint_does_not_last() -> None:
     seat.complain(B, D)
     seat.go(SILENCE_SECONDS)
     assert seat.council.suspicions() == []
-    assert seat.council.complained_of == [], "and nobody has to look any more"
+    assert seat.council.looks_at == set(), "and nobody has to look any more"
 
 
 def test_the_dead_do_not_accuse() -> None:
@@ -156,7 +157,7 @@ def test_who_was_never_asked_is_asked_first() -> None:
     seat.ground.beacons.watch([B, C], seat.ground.now)
     seat.complain(C, D)
     assert seat.council.suspicions() == []
-    assert seat.council.complained_of == [D]
+    assert seat.council.looks_at == {D}
     seat.go(BEACON_SECONDS)
     seat.complain(C, D)
     assert seat.council.suspicions() == [Down(D, 1)]
@@ -193,7 +194,7 @@ def test_what_it_said_itself_is_taken_back_when_the_node_answers() -> None:
     assert seat.council.suspicions() == [Down(C, 1)]
     seat.see(C)
     assert seat.council.suspicions() == []
-    assert seat.council.complained_of == []
+    assert seat.council.looks_at == set()
 
 
 def test_what_it_saw_while_cut_off_is_held_against_nobody() -> None:
@@ -204,7 +205,7 @@ def test_what_it_saw_while_cut_off_is_held_against_nobody() -> None:
     cut_off = view_of(epoch=6, down="c", voters="ab")
     seat.ground.adopt(cut_off)
     seat.council.adopt(cut_off)
-    assert seat.council.complained_of == []
+    assert seat.council.looks_at == set()
 
 
 # --- when to propose ---------------------------------------------------------------------------------------------
@@ -309,6 +310,59 @@ def opened(seat: Seat) -> list[Accept]:
     seat.disk()
     seat.council.on_answer(B, Promise(prepares[0].epoch, prepares[0].ballot, None, None))
     return list({body for _, body in seat.said() if isinstance(body, Accept)})
+
+
+def cold(**heard: int) -> Seat:
+    """A voter that has just started, in a hive that it has heard so much of: the arc is held by a, b and c."""
+    view = view_of()
+    seat = Seat("a", replace(view, arcs=(replace(view.arcs[0], holders=(A, B, C), wanted=(A, B, C)),)))
+    seat.council = Council(seat.ground, seat.decided.append)
+    seat.council.adopt(view)
+    seat.ground.heard = {A: 2, **{identity(name): life for name, life in heard.items()}}
+    return seat
+
+
+def test_nobody_returns_before_it_is_known_who_else_is_there() -> None:
+    """All lost their power and the view calls all of them up: an arc must not go to one that never comes."""
+    seat = cold(b=2)
+    seat.council.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.council.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
+    assert seat.council.looks_at == {A, B, C}
+    seat.others.remove(C)
+    assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1)
+    assert seat.proposes(0.2)
+    proposer = seat.council._proposer
+    assert proposer is not None and proposer.value is not None
+    assert [change for change in proposer.value.changes if not isinstance(change, Back)] == [Down(C, 1)]
+    following = views.apply(seat.view, proposer.value.changes)
+    assert following is not None and following.arcs[0].holders == (B,), "its copy is more complete"
+
+
+def test_who_is_heard_in_a_newer_life_is_waited_for_to_say_how_complete_its_copy_is() -> None:
+    seat = cold(b=2, c=2)
+    seat.council.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    assert not seat.proposes(1.0)
+    for node, name in ((B, "b"), (C, "c")):
+        seat.council.wish(Back(node, 2, name, 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    assert seat.proposes(1.0)
+
+
+def test_who_is_heard_and_never_asks_is_not_waited_for_for_ever() -> None:
+    seat = cold(b=2, c=1)
+    seat.council.wish(Back(A, 2, "a", 5))
+    assert seat.proposes(), "c has not restarted, and holds the arc"
+    seat = cold(b=2, c=2)
+    seat.council.wish(Back(A, 2, "a", 5))
+    assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1)
+    assert seat.proposes(0.2)
+
+
+def test_the_last_word_of_a_node_that_returns_counts() -> None:
+    seat = cold(b=1, c=1)
+    for epoch in (3, 4, 5):
+        seat.council.wish(Back(A, 2, "a", epoch))
+        seat.council.wish(Back(A, 1, "a", epoch))
+    assert list(seat.council._wishes) == [Back(A, 2, "a", 5)]
 
 
 def test_wishes_are_bounded() -> None:

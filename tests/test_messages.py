@@ -78,7 +78,7 @@ MESSAGES = {
 """The number on the wire, the name, the fields in their order; ? is one with a default."""
 CHANGES_OF_THE_VIEW = {
     1: "Join node incarnation address replication?",
-    2: "Back node incarnation address epoch?",
+    2: "Back node incarnation address epoch? marks?",
     3: "Down node incarnation planned?",
     4: "Synced end version node reporter incarnation",
     5: "Activated end version reporter incarnation",
@@ -91,7 +91,8 @@ CHANGES_OF_THE_VIEW = {
 PARTS = [
     "View epoch hive generation replication members arcs voters",
     "Member id incarnation address joined state",
-    "Arc end version holders incoming? prev? wanted?",
+    "Arc end version holders incoming? prev? wanted? settled?",
+    "Mark end version written sequence",
     "Proposal changes digest proposer?",
     "Ballot round node incarnation",
     "Happening number at kind epoch node sentence seconds? hive?",

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import word_of
-from tests.replica_parts import END, THREE, TWO, A, B, C, deliver_to, held, tail_of, view_of, waiting
+from tests.replica_parts import END, THREE, TWO, A, B, Bench, C, deliver_to, held, tail_of, view_of, waiting
 from wrpme import copying
 from wrpme import stream as streams
 from wrpme.entries import key_of, operations_for, value_of
@@ -343,6 +343,53 @@ def test_what_the_owner_knows_to_be_settled_no_tail_of_a_holder_brings_back() ->
     made[C].hear(A, Tail(END, 4, (pair("x", 1),)))
     made.settle()
     assert made[C].replica.serving and made[C].stored() == {}, "c learnt from b's stream that 3 was settled"
+
+
+def _removed_behind_the_back_of_a_former_owner() -> Bench:
+    """A wrote x, B took it over and removed it since, and all of that is settled; A heard of none of it."""
+    made = held()
+    made[A].ask(Put(1, "x", b"1"))
+    made.wire.clear()
+    made.lost = (Committed,)
+    made.adopt(view_of(Arc(END, 3, (B, C), (A,), (A,), wanted=(B, C, A)), 3))
+    made.settle()
+    made.lease(B, C, A)
+    removed = made[B].ask(Remove(2, "x"))
+    made.quiet(B)
+    assert made[B].replies[removed] == Done(2) and made[A].stored() == {}, "the copy is complete"
+    assert not made[A].replica.settled, "its client still waits"
+    made.adopt(view_of(Arc(END, 4, (B, C), (A,), (), (B, C, A), ((END, 3),)), 4), B, C)
+    return made
+
+
+def test_what_the_view_calls_settled_no_former_owner_hands_over() -> None:
+    made = _removed_behind_the_back_of_a_former_owner()
+    made.wire.clear()
+    made.adopt(view_of(Arc(END, 5, (B, A), (), (), (B, A), ((END, 3),)), 5))
+    assert [body.pairs for source, _, body in made.wire if source == A and isinstance(body, Tail)] == [()]
+    made.settle()
+    assert made[B].replica.serving and made[B].stored() == made[A].stored() == {}
+
+
+def test_what_the_view_calls_settled_an_owner_takes_from_nobody() -> None:
+    made = _removed_behind_the_back_of_a_former_owner()
+    made.adopt(view_of(Arc(END, 5, (B, C), (), (), (B, C), ((END, 3),)), 5), B, C)
+    made.wire.clear()
+    made[B].hear(C, Tail(END, 5, (pair("x", 1),)))
+    made.settle()
+    assert made[B].replica.serving and made[B].stored() == {}
+
+
+def test_what_the_view_calls_settled_a_former_owner_does_not_put_on_others_itself() -> None:
+    made = _removed_behind_the_back_of_a_former_owner()
+    made.adopt(view_of(Arc(END, 5, (A, C), (), (B,), (A, C, B), ((END, 3),)), 5))
+    made.settle()
+    assert made[A].replica.serving and "x" not in made[C].stored()
+    assert made[A].replies[1] == Done(1), "B had its tail"
+    made.lease(A, C)
+    asked = made[A].ask(Get(9, "x"))
+    made.settle()
+    assert "no entry" in made[A].fails(asked)
 
 
 # --- a planned stop ----------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 A former owner does not know which of its last writes were acknowledged, and hands them over until it is told. So it
 may hand over a write that an earlier activation has settled long ago, and whose entry was removed since: nothing but
-the tail of that removal's own owner would say so, and that is gone. Therefore each node remembers (on disk, before it
-acknowledges a write) the version at which the arc was settled; of tails, what is older than that counts for nothing.
-A holder learns it from the owner's stream, once that has brought all that the tails held.
+the tail of that removal's own owner would say so, and that is gone. Therefore the view keeps the version at which each
+stretch of the ring was settled (``Arc.settled``, since the former owners were forgotten); of tails, what is older than
+that counts for nothing. From an activation until ``activated`` is in a view each node that serves or holds the arc
+remembers it by itself, on disk, before it acknowledges a write; a holder learns it from the owner's stream, once that
+has brought all that the tails held.
 
 A node that is down need not be outwaited where it hands over its tail itself: a planned stop, or one that the hive was
 wrong about.
@@ -14,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from wrpme.entries import version_in
+from wrpme.entries import hash_in, version_in
 from wrpme.messages import Pair
 from wrpme.picture import Arc, NodeId
+from wrpme.ring import settled_at
 
 
 def awaited(
@@ -36,10 +39,13 @@ def accepts(arc: Arc, version: int) -> bool:
 
 
 class Tails:
-    """What was handed over for one activation. ``settled`` is the version of the arc up to which all is settled."""
+    """What was handed over for one activation. ``settled`` is the version from which on a write of the arc counts, at
+    most: of some stretches older ones may count, too."""
 
-    def __init__(self, settled: int) -> None:
-        self.settled = settled
+    def __init__(self, arc: Arc, noted: int = 0) -> None:
+        self._arc = arc
+        self._noted = noted
+        self.settled = max(noted, *(version for _, version in arc.settled)) if arc.settled else noted
         self.told: set[NodeId] = set()
         self.best: dict[bytes, bytes] = {}
         """By key the value, or removal, of the highest version."""
@@ -48,9 +54,13 @@ class Tails:
         """A node hands over its tail; what lies outside of ``[low, high)`` is none of this arc."""
         self.told.add(source)
         for key, value in pairs:
-            version = version_in(value)
-            if not low <= key < high or version[0] < self.settled:
+            if not low <= key < high or self.is_void(key, value):
                 continue
+            version = version_in(value)
             known = self.best.get(key)
             if known is None or version > version_in(known):
                 self.best[key] = value
+
+    def is_void(self, key: bytes, value: bytes) -> bool:
+        """Whether a write of a tail was settled before, with its tail or without it."""
+        return version_in(value)[0] < max(self._noted, settled_at(self._arc, hash_in(key)))

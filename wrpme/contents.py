@@ -51,6 +51,7 @@ class Contents:
     def __init__(self, ground: Ground, first: int, last: int) -> None:
         self.ground = ground
         self.first = first
+        self.stretch = (first, last)
         self.low, self.high = key_range(first, last)
         self.shadow: dict[bytes, Pending] = {}
         self.landing: deque[Pending] = deque()
@@ -146,6 +147,20 @@ class Contents:
     def tail_pairs(self) -> tuple[Pair, ...]:
         """By key the latest write of the tail."""
         return tuple({pending.key: pending.value for pending in self.tail()}.items())
+
+    def drop(self, void: Iterable[Pending]) -> None:
+        """These are no part of the tail any more; those that are on their way to the disk shadow it until then."""
+        gone = set(void)
+        self.owed = [pending for pending in self.owed if pending not in gone]
+        self.inherited = [pending for pending in self.inherited if pending not in gone]
+        self.received = deque((item, pending) for item, pending in self.received if pending not in gone)
+        self.queue = deque(pending for pending in self.queue if pending not in gone)
+        self.pending_bytes = sum(len(pending.value) for pending in self.queue)
+        landing = dict.fromkeys([*self.landing, *(each for each in gone if each.batch > self.ground.persisted)])
+        self.landing = deque(sorted(landing, key=_batch))
+        for pending in gone:
+            if pending.batch <= self.ground.persisted:
+                self.unshadow(pending)
 
     def inherit_received(self) -> None:
         """The version of the arc changes: what was received stays in the tail."""

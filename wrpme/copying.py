@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from wrpme.entries import digest_of, hash_in, removal
+from wrpme.entries import digest_of, hash_in, removal, version_in
 from wrpme.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, COPY_RETRY_SECONDS,
     COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN,
@@ -360,6 +360,8 @@ class Sink:
         for number, item in items:
             if isinstance(item, Writes):
                 replica.receive(number, item.pairs)
+                if self.complete and item.pairs:
+                    replica.note_mark(version_in(item.pairs[-1][1])[1])
             elif isinstance(item, Fill):
                 replica.receive(number, item.pairs)
                 answers.append(Answer(number, self._digest(item) == item.digest))

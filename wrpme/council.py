@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wrpme import consensus
+from wrpme import consensus, returns
 from wrpme import view as views
 from wrpme.consensus import AcceptorState, Proposer, is_quorum
 from wrpme.entries import ACCEPTOR_KEY
@@ -45,6 +45,7 @@ class Council:
         self._round = 0
         self._accepted_at = 0.0
         self._start = ground.now
+        self._voter_since: float | None = None
         self._last_view_at = ground.now - VIEW_GAP_SECONDS
         self._looked_at = ground.now
 
@@ -65,8 +66,16 @@ class Council:
 
     def wish(self, change: Change) -> None:
         """Somebody asks for a change; void ones are passed over when their time comes."""
+        since = self.ground.now
+        if isinstance(change, Back):  # the last word of a node that asks again and again
+            for known in [known for known in self._wishes if isinstance(known, Back) and known.node == change.node]:
+                if known.incarnation > change.incarnation:
+                    return
+                if known.incarnation == change.incarnation:
+                    since = self._wishes[known]
+                del self._wishes[known]
         if len(self._wishes) < WISHES_MAX:
-            self._wishes.setdefault(change, self.ground.now)
+            self._wishes.setdefault(change, since)
 
     def complain(self, source: NodeId, complaint: Complaint) -> None:
         """``source`` has had no sign of a node."""
@@ -78,9 +87,16 @@ class Council:
         self._complaints.setdefault(key, {})[source] = self.ground.now
 
     @property
-    def complained_of(self) -> list[NodeId]:
-        """Whom this voter has to look at itself."""
-        return [node for node, _ in self._complaints]
+    def looks_at(self) -> set[NodeId]:
+        """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
+        found = {node for node, _ in self._complaints}
+        view = self.ground.view
+        returning = {change.node for change in self._wishes if isinstance(change, Back)}
+        if view is not None and returning:
+            for arc in view.arcs:
+                if returning.intersection(arc.holders):
+                    found.update(arc.holders)
+        return found
 
     def suspicions(self) -> list[Change]:
         """Deaths that the complaints, and what this node sees itself, make sure enough to propose."""
@@ -172,11 +188,38 @@ class Council:
         for change in [change for change in ripe if not views.has_effect(view, change)]:
             ripe.remove(change)
             del self._wishes[change]
+        ripe = self._with_returns(view, ripe)
         candidate = self._candidate() if gap and not rank else None
         if candidate is not None and candidate not in ripe:
             ripe.append(candidate)
         if ripe:
             self._propose(view, self._proposal(view, ripe))
+
+    def _with_returns(self, view: View, changes: list[Change]) -> list[Change]:
+        """Without those that may not return yet; and where somebody does, with the deaths that this makes sure of."""
+        backs = [change for change in changes if isinstance(change, Back)]
+        if not backs:
+            return changes
+        ground, now = self.ground, self.ground.now
+        heard = dict(ground.heard)
+        for back in backs:
+            heard[back.node] = max(back.incarnation, heard.get(back.node, 0))
+        since = self._start if self._voter_since is None else max(self._start, self._voter_since)
+        dead = returns.gone(view, heard, now - since >= SUSPECT_NOBODY_SECONDS)
+        waited = now - min(self._wishes.get(back, now) for back in backs) >= SUSPECT_NOBODY_SECONDS
+
+        def is_coming(node: NodeId) -> bool:
+            member = ground.members.get(node)
+            if waited or member is None:
+                return False
+            return heard.get(node, -1) > member.incarnation or bool(ground.beacons.reaches(node, now))
+
+        going = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
+        others: list[Change] = [change for change in changes if not isinstance(change, Back)]
+        if not going:
+            return others
+        returning = {back.node for back in going}
+        return [*others, *going, *(change for change in dead if change.node not in returning and change not in others)]
 
     def _proposal(self, view: View, changes: list[Change]) -> Proposal | None:
         """All at once; but the last voters do not go while there are others to vote: those are elected first."""
@@ -284,6 +327,9 @@ class Council:
         self._began = {key: at for key, at in self._began.items() if key in self._complaints}
         if not self.is_voter:
             self._wishes.clear()
+            self._voter_since = None
+        elif self._voter_since is None:
+            self._voter_since = self.ground.now
         if not self.ground.lives:  # what it saw while it was cut off is held against nobody
             self._complaints.clear()
             self._began.clear()

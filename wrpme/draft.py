@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -23,6 +23,18 @@ def synced_fits(report: Synced, arc: Arc, owner: NodeId | None, incarnation: int
         and report.reporter == owner
         and report.incarnation == incarnation
     )
+
+
+NOTHING = (0, 0)
+
+
+def completeness(back: Back, arc: Arc) -> tuple[int, int] | None:
+    """How complete the copy of a returning node is, see :class:`wrpme.picture.Mark`; None where it did not say so of
+    the arc as it is now."""
+    for mark in back.marks:
+        if mark.end == arc.end and mark.version == arc.version:
+            return mark.written, mark.sequence
+    return None
 
 
 class Draft:
@@ -80,30 +92,51 @@ class Draft:
         self.voters = [voter for voter in self.voters if voter not in dead] or self.voters
         self.changed = True
 
-    def back(self, change: Back) -> None:
-        """First as if down; then it holds again what nobody else does, and receives what it shall hold."""
+    def back(self, changes: Sequence[Back]) -> None:
+        """All at once: first as if down, as one set. Then each holds again what nobody else does, and receives what it
+        shall hold. Where several return to an arc that nobody holds, the most complete copy wins."""
+        returning: dict[NodeId, Back] = {}
+        for change in sorted(changes, key=lambda change: change.incarnation):
+            if self._returns(change):
+                returning[change.node] = change
+        if not returning:
+            return
+        self._leave_arcs({node for node in returning if self.members[node].state is not State.DOWN})
+        leaving = {node for node in returning if self.members[node].state is State.LEAVING}
+        for node, change in returning.items():
+            self.members[node] = replace(
+                self.members[node], state=State.DOWN, incarnation=change.incarnation, address=change.address
+            )
+        self._hold_again(returning)
+        for node in returning:
+            state = State.LEAVING if node in leaving else State.UP
+            self.members[node] = replace(self.members[node], state=state)
+        self.voters = [voter for voter in self.voters if voter in self.live()] or self.voters
+        for node in sorted(returning, key=self.seniority):
+            self._place(newcomer=node)
+        self.changed = True
+
+    def _returns(self, change: Back) -> bool:
+        """Whether the change fits: a newer life, or the same one that was taken for dead and asks of this very view."""
         known = self.members.get(change.node)
         if known is None or change.incarnation < known.incarnation:
-            return
+            return False
         if known.state is not State.DOWN:
-            if change.incarnation == known.incarnation:
-                return
-            self._leave_arcs({change.node})
-        elif change.incarnation == known.incarnation and change.epoch != self.base.epoch:
-            return
-        leaving = known.state is State.LEAVING
-        self.members[change.node] = replace(
-            known, state=State.DOWN, incarnation=change.incarnation, address=change.address
-        )
+            return change.incarnation > known.incarnation
+        return change.incarnation > known.incarnation or change.epoch == self.base.epoch
+
+    def _hold_again(self, returning: Mapping[NodeId, Back]) -> None:
+        """As long as all who return are down themselves: the last owner may be another one."""
         alive = self.live()
-        for index, arc in enumerate(self.arcs):  # as long as it is down itself: the last owner may be another one
-            if change.node in arc.holders and not alive.intersection(arc.holders):
-                self._set_holders(index, (change.node,), arc.incoming)
-        state = State.LEAVING if leaving else State.UP
-        self.members[change.node] = replace(self.members[change.node], state=state)
-        self.voters = [voter for voter in self.voters if voter in self.live()] or self.voters
-        self._place(newcomer=change.node)
-        self.changed = True
+        known = {arc.end: arc for arc in self.base.arcs}  # of these the marks tell: deaths may have changed them since
+        for index, arc in enumerate(self.arcs):
+            if alive.intersection(arc.holders):
+                continue
+            candidates = [node for node in arc.holders if node in returning]
+            if candidates:  # the last owner comes first, and wins among equals
+                told = known.get(arc.end, arc)
+                marks = [completeness(returning[node], told) or NOTHING for node in candidates]
+                self._set_holders(index, (candidates[marks.index(max(marks))],), arc.incoming)
 
     # --- coming and going for good -------------------------------------------------------------------------------
 
@@ -196,7 +229,7 @@ class Draft:
             return
         if owner_among(self.live(), arc) == change.reporter:
             if self.members[change.reporter].incarnation == change.incarnation:
-                self.arcs[index] = replace(arc, prev=())
+                self.arcs[index] = replace(arc, prev=(), settled=((arc.end, arc.version),))
                 self.changed = True
 
     def elect(self, change: Elect) -> None:
@@ -267,14 +300,25 @@ class Draft:
     def _merge(self) -> None:
         """Neighbours that nothing tells apart become one arc: churn leaves no fragments for ever."""
         merged: list[Arc] = []
-        for arc in self.arcs:
+        for index, arc in enumerate(self.arcs):
+            first = ring.first_in(self.arcs, index)
             last = merged[-1] if merged else None
             if (
                 last
                 and (last.holders, last.wanted) == (arc.holders, arc.wanted)
                 and not (last.incoming or last.prev or arc.incoming or arc.prev)
             ):
-                merged[-1] = replace(arc, version=self.epoch)
+                merged[-1] = replace(arc, version=self.epoch, settled=_joined(last, arc, first))
             else:
-                merged.append(arc)
+                merged.append(replace(arc, settled=ring.settled_of(arc, first)))
         self.arcs = merged
+
+
+def _joined(left: Arc, right: Arc, first: int) -> tuple[tuple[int, int], ...]:
+    """What is settled in two arcs that become one: each stretch keeps its version. ``right`` begins at ``first``."""
+    joined: list[tuple[int, int]] = []
+    for end, version in (*(left.settled or ((left.end, 0),)), *(ring.settled_of(right, first) or ((right.end, 0),))):
+        if joined and joined[-1][1] == version:
+            joined.pop()
+        joined.append((end, version))
+    return tuple(joined)

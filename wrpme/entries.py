@@ -26,6 +26,8 @@ RING = 1 << 64
 VIEW_KEY = b"m:view"
 ACCEPTOR_KEY = b"m:acceptor"
 SETTLED_PREFIX = b"m:settled:"
+MARK_PREFIX = b"m:mark:"
+_MARK = Struct(">QQ")
 ENTRIES = (b"e", b"f")
 Version = tuple[int, int]
 """(version of the arc at the time of the write, number of the write under that version)."""
@@ -135,6 +137,23 @@ def settled_in(key: bytes, value: bytes) -> tuple[int, int, int]:
 def settled_value(version: int) -> bytes:
     """See :func:`settled_in`."""
     return _HASH.pack(version)
+
+
+def mark_key(first: int, last: int) -> bytes:
+    """Where the mark of a stretch of the ring is kept: the version of the last write that this node received there."""
+    return MARK_PREFIX + _HASH.pack(first) + _HASH.pack(last)
+
+
+def mark_value(version: Version) -> bytes:
+    """See :func:`mark_in`."""
+    return _MARK.pack(*version)
+
+
+def mark_in(key: bytes, value: bytes) -> tuple[int, int, Version]:
+    """The stretch, by its first and last position, and its mark."""
+    at = len(MARK_PREFIX)
+    written, sequence = _MARK.unpack(value)
+    return _HASH.unpack_from(key, at)[0], _HASH.unpack_from(key, at + 8)[0], (written, sequence)
 
 
 def digest_of(pairs: list[Pair]) -> bytes:

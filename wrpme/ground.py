@@ -17,11 +17,14 @@ from wrpme import view as views
 from wrpme.beacon import Beacons
 from wrpme.chronicle import Chronicle
 from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send, Settings, Tell
-from wrpme.entries import SETTLED_PREFIX, settled_in, settled_key, settled_value, successor
+from wrpme.entries import (
+    MARK_PREFIX, SETTLED_PREFIX, mark_in, settled_in, settled_key, settled_value, successor,
+)  # fmt: skip
 from wrpme.errors import WrpmeError
 from wrpme.happening import UNENDED
 from wrpme.latency import Latency
 from wrpme.limits import COPY_SILENCE_SECONDS, EVENTS_KEPT, STREAM_BYTES_USUAL
+from wrpme.marks import Marks
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.picture import NOBODY, Change, Member, NodeId, View
 from wrpme.stream import size_of_stream
@@ -74,6 +77,9 @@ class Ground:
         for key, value in reader.scan(SETTLED_PREFIX, successor(SETTLED_PREFIX)):
             first, last, version = settled_in(key, value)
             self._settled[first, last] = version
+        self.marks = Marks(mark_in(key, value) for key, value in reader.scan(MARK_PREFIX, successor(MARK_PREFIX)))
+        self.heard: dict[NodeId, int] = {}
+        """The highest incarnation of each member that was heard since this node's own start."""
         self.runs = 0
         """Copies begun; each run has a number of its own."""
         self.batch = 1
@@ -102,6 +108,8 @@ class Ground:
         self.members = {member.id: member for member in view.members}
         self.known_epochs = {member.id: self.known_epochs.get(member.id, 0) for member in view.members}
         self.known_epochs[self.me] = view.epoch
+        self.heard = {node: life for node, life in self.heard.items() if node in self.members}
+        self.heard[self.me] = self.settings.incarnation
         down = [member.id for member in view.members if member.id not in self.alive]
         self.down_since = {node: self.down_since.get(node, self.now) for node in down}
         mine = self.members.get(self.me)
@@ -254,6 +262,10 @@ class Ground:
             del self._settled[low, high]
             self.write([(settled_key(low, high), None)])
 
+    def forget_marks(self, first: int, last: int) -> None:
+        """What this node has there will be deleted, and is not a whole copy from now on."""
+        self.write(self.marks.forget(first, last))
+
     @property
     def idle(self) -> bool:
         """Nothing is on its way to the disk, and nothing gathers."""
@@ -267,6 +279,7 @@ class Ground:
     def flush(self) -> None:
         """Sends the gathered batch to the disk, unless one is on its way: then it gathers on."""
         if self._operations and not self._in_flight:
+            self._operations += self.marks.operations()  # in one batch with the writes that they tell of
             self.effects.append(Persist(self.batch, self._operations, self._must_sync))
             self._operations = []
             self._must_sync = False

@@ -12,7 +12,8 @@ from wrpme.ground import Ground
 from wrpme.happening import UNENDED
 from wrpme.limits import ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, WAITING_LINE_SECONDS
 from wrpme.messages import Refused, Report
-from wrpme.picture import Back, Change, Down, Join, Leave, NodeId, State, View
+from wrpme.picture import Back, Change, Down, Join, Leave, Mark, NodeId, State, View
+from wrpme.ring import arc_start
 
 
 class Life:
@@ -72,7 +73,7 @@ class Life:
         else:
             if mine.incarnation == settings.incarnation and not self._may_return(view):
                 return
-            change = Back(settings.id, settings.incarnation, settings.address, view.epoch)
+            change = Back(settings.id, settings.incarnation, settings.address, view.epoch, self._marks(view))
         if view is not None:
             ground.reports.append(change)
         for peer in settings.peers:
@@ -80,6 +81,15 @@ class Life:
         if ground.now - self._said_at >= WAITING_LINE_SECONDS:
             self._said_at = ground.now
             ground.say("warning", self.waiting())
+
+    def _marks(self, view: View) -> tuple[Mark, ...]:
+        """How complete this node's copies are of arcs that others hold as well."""
+        ground = self.ground
+        return tuple(
+            Mark(arc.end, arc.version, *ground.marks.of(arc_start(view, index), arc.end))
+            for index, arc in enumerate(view.arcs)
+            if ground.me in arc.holders and len(arc.holders) > 1
+        )
 
     def on_link_down(self, address: str, reason: str) -> None:
         """A peer can't be reached: said once for each reason while this node looks for its hive."""
@@ -162,6 +172,8 @@ class Life:
         """Says what became of this node in the new view."""
         ground = self.ground
         mine = ground.members.get(ground.me)
+        if not ground.lives:
+            self._asked_at = min(self._asked_at, ground.now - ASK_SECONDS)  # what it told of the former view is void
         if ground.lives:
             if not self.was_live:
                 self._live_since = ground.now

@@ -246,7 +246,7 @@ class Node:
     def _watch(self) -> None:
         """The neighbours, and whom the council has to look at."""
         assert self.view is not None
-        wanted = self.neighbours() | set(self.council.complained_of)
+        wanted = self.neighbours() | self.council.looks_at
         if self.life.quorum():  # whoever may have to recover the hive looks for all that are left
             wanted |= self.ground.alive
         wanted.discard(self.ground.me)
@@ -306,6 +306,8 @@ class Node:
         member = ground.members.get(source)
         if member is not None and envelope.incarnation < member.incarnation:
             return
+        if member is not None and ground.heard.get(source, -1) < envelope.incarnation:
+            ground.heard[source] = envelope.incarnation
         if envelope.epoch and isinstance(body, WholeView | NextView):
             self.spread.on_view(source, body)
         if view is not None and member is not None:

@@ -36,7 +36,10 @@ class Member(Struct, frozen=True, array_like=True):
 
 class Arc(Struct, frozen=True, array_like=True):
     """The stretch of the ring after the end of the arc before, up to ``end`` itself; see docs/how-it-works.md.
-    ``wanted`` are the nodes that shall hold it, in their order, those included that are down and waited for."""
+    ``wanted`` are the nodes that shall hold it, in their order, those included that are down and waited for.
+    ``settled`` are pairs (end of a stretch, version): a write of a tail that is older than the version of the stretch
+    that its hash lies in is void, everywhere and for ever. Stretches are in the order of the ring; one that ends beyond
+    the arc, or before it begins, stems from a time when the arc was larger."""
 
     end: int
     version: int
@@ -44,6 +47,7 @@ class Arc(Struct, frozen=True, array_like=True):
     incoming: tuple[NodeId, ...] = ()
     prev: tuple[NodeId, ...] = ()
     wanted: tuple[NodeId, ...] = ()
+    settled: tuple[tuple[int, int], ...] = ()
 
 
 class View(Struct, frozen=True, array_like=True):
@@ -71,14 +75,27 @@ class Join(Struct, frozen=True, array_like=True, tag=1):
     replication: int = 0
 
 
+class Mark(Struct, frozen=True, array_like=True):
+    """How complete a node's copy of the arc with that ``end`` is, at that ``version`` of the arc: ``written`` and
+    ``sequence`` are the version of the last write that it has on disk. Of two copies the one with the higher pair of
+    these has all that the other has."""
+
+    end: int
+    version: int
+    written: int
+    sequence: int
+
+
 class Back(Struct, frozen=True, array_like=True, tag=2):
     """A member started again, or was wrongly taken for dead. In the latter case it asks at ``epoch``, and of that view
-    alone: a word that was late must not revive a node that has not seen that it died once more."""
+    alone: a word that was late must not revive a node that has not seen that it died once more. ``marks`` are those of
+    the arcs that it holds together with others."""
 
     node: NodeId
     incarnation: int
     address: str
     epoch: int = 0
+    marks: tuple[Mark, ...] = ()
 
 
 class Down(Struct, frozen=True, array_like=True, tag=3):

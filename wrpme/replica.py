@@ -61,7 +61,7 @@ class Replica(Contents):
         """Called once, when this ownership ends or begins anew: who compares copies has to stop."""
         self.announced = False
         self._needed: tuple[NodeId, ...] = ()
-        self._tails = Tails(0)
+        self._tails = Tails(arc)
         self._announce_after: int | None = None
         self._doubtful = False
         """This node was down while it owed: what the next owner took from it, only that one knows."""
@@ -158,6 +158,7 @@ class Replica(Contents):
     ) -> None:
         self.sequence += 1
         version = (self.arc.version, self.sequence)
+        self.ground.marks.note(self.stretch, version)
         value = removal(version) if content is None else value_of(version, expiry, content)
         pending = self.apply(key, value, held)
         pending.number = self.sequence
@@ -302,7 +303,14 @@ class Replica(Contents):
     def resolve(self, taken_from: int | None = None) -> None:
         """What this node owes is committed, if it was there all along: then the next owner had its tail. Else nobody
         here knows, but for writes of versions from ``taken_from`` on, of which the owner says so."""
-        for pending in [*self.owed, *self.queue]:
+        self._answer_owed([*self.owed, *self.queue], taken_from)
+        self._end_ownership()
+        self.owed = []
+        self._doubtful = not self.ground.lives
+        self.land_queue()
+
+    def _answer_owed(self, pendings: Sequence[Pending], taken_from: int | None = None) -> None:
+        for pending in pendings:
             if pending.reply is not None and pending.origin is not None:
                 self.ground.answered(pending.origin, pending.since)
                 taken = taken_from is not None and version_in(pending.value)[0] >= taken_from
@@ -313,10 +321,6 @@ class Replica(Contents):
                         "the node was cut off while it wrote; the write may or may not have been carried out"
                     )
                     self.ground.fail(pending.origin, pending.reply.id, error)
-        self._end_ownership()
-        self.owed = []
-        self._doubtful = not self.ground.lives
-        self.land_queue()
 
     @property
     def settled(self) -> bool:
@@ -330,14 +334,22 @@ class Replica(Contents):
         self.copies = {}
         self.sink = None
         self._needed = ()
-        self._tails = Tails(self.ground.settled_at(self.first, self.arc.end))
+        self._tails = Tails(self.arc, self.ground.settled_at(self.first, self.arc.end))
         self.announced = False
-        self._doubtful = False
         self._end_ownership()
+        self._drop_void()
+        self._doubtful = False
         self.queue_tail()
         self.check_activation()
         if not self.serving:
             self.ask_tails()
+
+    def _drop_void(self) -> None:
+        """What was settled before is no part of the own tail either: the store has what became of these entries."""
+        void = [pending for pending in self.tail() if self._tails.is_void(pending.key, pending.value)]
+        if void:
+            self._answer_owed(void)
+            self.drop(void)
 
     def awaits(self) -> list[NodeId]:
         """Whom activation waits for."""
@@ -360,6 +372,7 @@ class Replica(Contents):
         self._take_over()
         self.serving = True
         self.sequence = 0
+        self.note_mark(0)  # with what the tails held: this copy has all that any of the holders had
         for pending in self.queue:
             self.sequence += 1
             pending.number = self.sequence
@@ -410,7 +423,9 @@ class Replica(Contents):
         if not ground.this_life or owner is None or owner == ground.me:
             return
         if ground.me in (*self.arc.prev, *self.arc.holders):
-            ground.send(owner, Tail(self.arc.end, self.arc.version, self.tail_pairs()))
+            known = Tails(self.arc, ground.settled_at(self.first, self.arc.end))
+            pairs = tuple(pair for pair in self.tail_pairs() if not known.is_void(*pair))
+            ground.send(owner, Tail(self.arc.end, self.arc.version, pairs))
 
     def on_tail(self, source: NodeId, message: Tail) -> None:
         """A former owner or holder hands over; of each entry the highest version wins."""
@@ -453,11 +468,16 @@ class Replica(Contents):
             self.sink.take(message)
             self.ground.touched[self] = None
 
+    def note_mark(self, sequence: int) -> None:
+        """This copy has all writes up to this one of the present version, see :mod:`wrpme.marks`."""
+        self.ground.marks.note(self.stretch, (self.arc.version, sequence))
+
     def on_complete(self) -> None:
         """This node has all that any tail held: what it received before counts for nothing any more. Who says so
         serves, and has settled all of former owners."""
         self.inherited.clear()
         self._note_settled()
+        self.note_mark(0)
 
     def counts(self) -> tuple[int, int]:
         """Entries and bytes."""

@@ -82,6 +82,16 @@ def first_in(arcs: Sequence[Arc], index: int) -> int:
     return arcs[index - 1].end + 1 if index else 0
 
 
+def settled_at(arc: Arc, position: int) -> int:
+    """The version from which on a write of a tail at that position of the arc may still count; see :class:`Arc`."""
+    return next((version for end, version in arc.settled if position <= end), 0)
+
+
+def settled_of(arc: Arc, first: int) -> tuple[tuple[int, int], ...]:
+    """What is settled in the arc that begins at ``first``, without what lies outside of it."""
+    return tuple((min(end, arc.end), version) for end, version in arc.settled if end >= first and version)
+
+
 def arc_start(view: View, index: int) -> int:
     """The first position of an arc of a view."""
     return first_in(view.arcs, index)

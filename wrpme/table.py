@@ -113,6 +113,7 @@ class Table:
         ground.forget_settled(first, arc.end)
         if not ground.lives or ground.me in arc.wanted or owner_among(ground.alive, arc) is None:
             return
+        ground.forget_marks(first, arc.end)
         if ground.tally.between(first, arc.end)[0]:
             self._foreign.append((first, arc.end))
 
@@ -143,6 +144,8 @@ class Table:
                     copy.report()
                     copy.tell_settled()
         schedule(self.copies(), ground.now)
+        if again and ground.idle:  # marks of arcs that nobody writes to: no request waits for a batch of their own
+            ground.write(ground.marks.operations())
         self._wipe()
         if ground.now >= self._expiry_due:
             self._expiry_due = ground.now + EXPIRE_SECONDS

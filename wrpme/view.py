@@ -82,9 +82,7 @@ def apply(view: View, changes: Iterable[Change]) -> View | None:
     draft = Draft(view)
     ordered = sorted(changes, key=lambda change: _ORDER[type(change)])
     draft.down([change for change in ordered if isinstance(change, Down)])
-    backs = [change for change in ordered if isinstance(change, Back)]
-    for back in sorted(backs, key=lambda change: draft.seniority(change.node)):
-        draft.back(back)
+    draft.back([change for change in ordered if isinstance(change, Back)])
     steps: dict[type[Any], Callable[[Any], None]] = {
         Join: draft.join,
         Forget: draft.forget,
@@ -170,7 +168,8 @@ def recover(view: View, me: Member, seen: Collection[NodeId]) -> View:
         former = tuple(node for node in arc.wanted if node in ids)[:1]
         prev = tuple(dict.fromkeys((*arc.prev, *arc.holders[:1])))
         held = holders or former or (me.id,)
-        arcs.append(Arc(arc.end, epoch, held, (), tuple(node for node in prev if node != held[0]), held))
+        former_owners = tuple(node for node in prev if node != held[0])
+        arcs.append(Arc(arc.end, epoch, held, (), former_owners, held, arc.settled))
     placed = Placement(arcs, members, view.replication, lambda arc: True).settle()
     arcs = [
         replace(arc, incoming=tuple(node for node in arc.wanted if node not in arc.holders)) for arc in placed

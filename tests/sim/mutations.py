@@ -190,13 +190,16 @@ def keeps_its_role() -> Broken:
     """A holder that has restarted is a holder as before."""
     honest = draft.Draft.back
 
-    def back(self: draft.Draft, change: Back) -> None:
-        known = self.members.get(change.node)
-        if known is not None and known.state is State.UP and change.incarnation > known.incarnation:
-            self.members[change.node] = replace(known, incarnation=change.incarnation)
-            self.changed = True
-        else:
-            honest(self, change)
+    def back(self: draft.Draft, changes: Sequence[Back]) -> None:
+        others: list[Back] = []
+        for change in changes:
+            known = self.members.get(change.node)
+            if known is not None and known.state is State.UP and change.incarnation > known.incarnation:
+                self.members[change.node] = replace(known, incarnation=change.incarnation)
+                self.changed = True
+            else:
+                others.append(change)
+        honest(self, others)
 
     return draft.Draft, "back", back
 
