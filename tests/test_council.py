@@ -45,6 +45,7 @@ class Seat:
         self.store = store or MemoryStore()
         self.ground = Ground(Settings(identity(me), 1, me), self.store, 100.0)
         self.decided: list[Proposal] = []
+        self.returning: list[NodeId] = []
         self.view = view
         self.ground.adopt(view)
         self.council = Council(self.ground, self.decided.append)
@@ -61,6 +62,7 @@ class Seat:
         """These have just answered a beacon."""
         for node in nodes:
             self.ground.beacons.acknowledged(node, self.ground.now, self.ground.now)
+        self.ground.returning = dict.fromkeys(self.returning, self.ground.now)
 
     def complain(self, source: NodeId, about: NodeId, incarnation: int = 1) -> None:
         self.council.complain(source, Complaint(about, incarnation))
@@ -315,10 +317,14 @@ def opened(seat: Seat) -> list[Accept]:
 def cold(**heard: int) -> Seat:
     """A voter that has just started, in a hive that it has heard so much of: the arc is held by a, b and c."""
     view = view_of()
-    seat = Seat("a", replace(view, arcs=(replace(view.arcs[0], holders=(A, B, C), wanted=(A, B, C)),)))
+    arc = replace(view.arcs[0], holders=(A, B, C), wanted=(A, B, C))
+    seat = Seat("a", replace(view, arcs=(arc,)))
+    seat.ground.this_life = False
     seat.council = Council(seat.ground, seat.decided.append)
     seat.council.adopt(view)
     seat.ground.heard = {A: 2, **{identity(name): life for name, life in heard.items()}}
+    seat.returning = [identity(name) for name, life in heard.items() if life > 1]
+    seat.see()
     return seat
 
 

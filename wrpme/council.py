@@ -212,7 +212,7 @@ class Council:
             member = ground.members.get(node)
             if waited or member is None:
                 return False
-            return heard.get(node, -1) > member.incarnation or bool(ground.beacons.reaches(node, now))
+            return ground.is_returning(node) or bool(ground.beacons.reaches(node, now))
 
         going = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
         others: list[Change] = [change for change in changes if not isinstance(change, Back)]

@@ -23,7 +23,7 @@ from wrpme.entries import (
 from wrpme.errors import WrpmeError
 from wrpme.happening import UNENDED
 from wrpme.latency import Latency
-from wrpme.limits import COPY_SILENCE_SECONDS, EVENTS_KEPT, STREAM_BYTES_USUAL
+from wrpme.limits import COPY_SILENCE_SECONDS, EVENTS_KEPT, SILENCE_SECONDS, STREAM_BYTES_USUAL
 from wrpme.marks import Marks
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.picture import NOBODY, Change, Member, NodeId, View
@@ -80,6 +80,8 @@ class Ground:
         self.marks = Marks(mark_in(key, value) for key, value in reader.scan(MARK_PREFIX, successor(MARK_PREFIX)))
         self.heard: dict[NodeId, int] = {}
         """The highest incarnation of each member that was heard since this node's own start."""
+        self.returning: dict[NodeId, float] = {}
+        """When a member was heard last in a newer life than the view has: it votes, and does nothing else yet."""
         self.runs = 0
         """Copies begun; each run has a number of its own."""
         self.batch = 1
@@ -110,11 +112,22 @@ class Ground:
         self.known_epochs[self.me] = view.epoch
         self.heard = {node: life for node, life in self.heard.items() if node in self.members}
         self.heard[self.me] = self.settings.incarnation
+        self.returning = {
+            node: at
+            for node, at in self.returning.items()
+            if node in self.members and self.heard.get(node, 0) > self.members[node].incarnation
+        }
         down = [member.id for member in view.members if member.id not in self.alive]
         self.down_since = {node: self.down_since.get(node, self.now) for node in down}
         mine = self.members.get(self.me)
         self.this_life = mine is not None and mine.incarnation == self.settings.incarnation
         self.lives = self.this_life and self.me in self.alive
+
+    def is_returning(self, node: NodeId) -> bool:
+        """Whether a member is there in a newer life than the view has, and was heard lately."""
+        if node == self.me:
+            return not self.this_life
+        return self.now - self.returning.get(node, -inf) < SILENCE_SECONDS
 
     def address_of(self, node: NodeId) -> str:
         """The address of a member; for anyone else its id, for a sentence."""

@@ -206,7 +206,11 @@ class Life:
         ground, view = self.ground, self.ground.view
         if view is None:
             return ""
-        lost = {voter for voter in view.voters if ground.beacons.reaches(voter, ground.now) is False}
+        lost = {
+            voter
+            for voter in view.voters
+            if ground.beacons.reaches(voter, ground.now) is False and not ground.is_returning(voter)
+        }
         seen = set(view.voters) - lost
         if is_quorum(view.voters, seen):
             return ""

@@ -308,6 +308,8 @@ class Node:
             return
         if member is not None and ground.heard.get(source, -1) < envelope.incarnation:
             ground.heard[source] = envelope.incarnation
+        if member is not None and envelope.incarnation > member.incarnation:
+            ground.returning[source] = ground.now
         if envelope.epoch and isinstance(body, WholeView | NextView):
             self.spread.on_view(source, body)
         if view is not None and member is not None:
