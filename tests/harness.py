@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
+from wrpme import salvage
 from wrpme import view as views
 from wrpme.effects import (
     Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, Say, Send, Settings,
@@ -18,9 +19,11 @@ from wrpme.effects import (
 from wrpme.errors import BY_CODE
 from wrpme.happening import Happening
 from wrpme.limits import GRACE_SECONDS
-from wrpme.messages import Body, Content, Envelope, Failed, Get, Reply, Request
+from wrpme.messages import (
+    Body, Content, Envelope, Failed, ForgetNode, Get, GetHoldings, Holding, Holdings, Reply, Request,
+)  # fmt: skip
 from wrpme.node import Node
-from wrpme.picture import View
+from wrpme.picture import NOBODY, View
 from wrpme.store import MemoryStore
 
 NETWORK_SECONDS = 0.0005
@@ -133,6 +136,19 @@ class Hive:
         session = self.send(name, request)
         self.until(lambda: session in self.replies, seconds)
         return self.replies[session]
+
+    def forget(self, name: str, lost: str) -> Reply:
+        """Asks to give a dead node up, as the client does: with the copies that what it alone held starts from."""
+        told: dict[bytes, tuple[Holding, ...]] = {}
+        for one in self.nodes:
+            reply = self.ask(one, GetHoldings(1, NOBODY))
+            assert isinstance(reply, Holdings)
+            told[identity(one)] = reply.holdings
+        view = self.view(name)
+        member = views.member(view, identity(lost))
+        assert member is not None
+        choices, _ = salvage.choose(view, salvage.orphans(view, (member.id,)), told)
+        return self.ask(name, ForgetNode(2, member.id, member.incarnation, choices))
 
     def get(self, name: str, alias: str) -> bytes:
         """The content of an entry that has to be there."""

@@ -10,12 +10,14 @@ from wrpme.happening import Happening
 from wrpme.messages import (
     Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
     Count, Counts, Done, Envelope, Expire, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpiry,
-    GetLog, GetRemove, GetStatus, GetTail, GetUpdate, GetView, Item, LeaveNode, NextView, Notice, Number, Prepare,
+    GetHoldings, GetLog, GetRemove, GetStatus, GetTail, GetUpdate, GetView, Holding, Holdings, Item, LeaveNode,
+    NextView, Notice, Number, Prepare,
     PrefixScan, Promise, Put, Recover, Refused, Rejected, Remove, RemoveAll, RemoveIf, Reply, Report, Request, StopNode,
     Stream, StreamAck, StreamAcks, Streams, Tail, Text, Told, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.picture import (
-    Activated, Arc, Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Proposal, State,
+    Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Proposal,
+    State,
     Synced, View,
 )  # fmt: skip
 
@@ -32,7 +34,7 @@ ITEMS = kinds(Item)
 CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
-UNTAGGED: list[type[Struct]] = [View, Member, Arc, Mark, Proposal, Ballot, Happening]
+UNTAGGED: list[type[Struct]] = [View, Member, Arc, Mark, Choice, Holding, Proposal, Ballot, Happening]
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
@@ -49,7 +51,7 @@ PROPOSAL = Proposal(
         Elect(OTHER),
         Leave(ID, 7),
         Expel(OTHER, 8),
-        Forget(OTHER, BIG),
+        Forget(OTHER, BIG, (Choice(BIG, 4, ID),)),
     ),
     b"d" * 32,
     OTHER,
@@ -89,9 +91,10 @@ REQUEST_SAMPLES: list[Any] = [
     GetConfig(16, b""),
     StopNode(17, OTHER),
     LeaveNode(18, ID),
-    ForgetNode(19, OTHER, BIG),
+    ForgetNode(19, OTHER, BIG, (Choice(BIG, 4, ID),)),
     Recover(20),
     VerifyArc(21, ID, 9, BIG),
+    GetHoldings(24, ID),
     Watch(22, hive=True),
     GetLog(23),
 ]
@@ -108,6 +111,7 @@ REPLY_SAMPLES: list[Any] = [
     Notice(0, 12),
     Told(8, HAPPENINGS, '{"state": "up"}', 3),
     Told(8),
+    Holdings(9, 7, (Holding(BIG, 4, 3, 17, 12),)),
 ]
 ITEM_SAMPLES: list[Any] = [
     Compare(b"low", b"high", b"digest"),

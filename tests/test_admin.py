@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from msgspec.structs import replace
+
 from tests.harness import Hive, hive_of, identity, word_of
+from wrpme import salvage
 from wrpme import view as views
+from wrpme.entries import ENTRIES
 from wrpme.messages import Done, Failed, ForgetNode, Get, LeaveNode, Put, Recover, Reply, Request, Text
-from wrpme.picture import State
+from wrpme.picture import NOBODY, State
 
 COUNT = 40
 
@@ -106,7 +110,7 @@ def test_a_forgotten_node_takes_what_it_alone_held_with_it() -> None:
     dead(hive, "c")
     lost = words(hive, "a").count("unavailable")
     assert 0 < lost < COUNT
-    assert hive.ask("b", ForgetNode(1, identity("c"), 1)) == Done(1)
+    assert hive.forget("b", "c") == Done(2)
     hive.stable("a", "b")
     assert words(hive, "a").count("not_found") == lost and set(words(hive, "a")) == {"", "not_found"}
     assert hive.said("b", "an operator says that c never returns")
@@ -115,7 +119,7 @@ def test_a_forgotten_node_takes_what_it_alone_held_with_it() -> None:
 def test_nothing_is_lost_where_others_have_copies() -> None:
     hive = filled("a", "b", "c", replication=2)
     dead(hive, "c")
-    assert hive.ask("a", ForgetNode(1, identity("c"), 1)) == Done(1)
+    assert hive.forget("a", "c") == Done(2)
     hive.stable("a", "b")
     assert set(words(hive, "a")) == {""}
 
@@ -123,12 +127,45 @@ def test_nothing_is_lost_where_others_have_copies() -> None:
 def test_a_forgotten_node_that_returns_all_the_same_joins_anew_and_brings_nothing_old() -> None:
     hive = filled("a", "b", "c")
     dead(hive, "c")
-    hive.ask("a", ForgetNode(1, identity("c"), 1))
+    hive.forget("a", "c")
     hive.stable("a", "b")
     before = words(hive, "a")
     hive.start("c", "a")
     hive.stable("a", "b", "c")
     assert words(hive, "c") == before == words(hive, "a")
+
+
+def test_the_most_complete_copy_is_taken_wherever_it_is() -> None:
+    """C has joined and received nothing; A has all, and has just restarted: it is A's copy that counts."""
+    hive = filled("a", "b")
+    dead(hive, "b")
+    lost = [number for number, word in enumerate(words(hive, "a")) if word == "unavailable"]
+    held = hive.view("a")
+    copied = hive.stores["b"].scan(*ENTRIES)
+    hive.stores["a"].write(list(copied), True)  # as if it had been a holder of these before
+    hive.kill("a")
+    hive.start("c", "a")
+    hive.start("a")
+    hive.until(lambda: len(hive.view("a").members) == 3)
+    assert held.epoch < hive.view("a").epoch
+    assert hive.forget("a", "b") == Done(2)
+    hive.stable("a", "c")
+    assert lost and set(words(hive, "c")) == {""}
+
+
+def test_a_choice_of_another_time_is_void() -> None:
+    hive = filled("a", "b")
+    dead(hive, "b")
+    view, lost = hive.view("a"), identity("b")
+    orphans = salvage.orphans(view, (lost,))
+    choices, loss = salvage.choose(view, orphans, {})
+    assert loss.empty == loss.share > 0 and {choice.node for choice in choices} == {NOBODY}
+    for void in ((), choices[1:], (replace(choices[0], version=0), *choices[1:])):
+        hive.ask("a", ForgetNode(1, lost, 1, void))
+        hive.go(2.0)
+        assert views.member(hive.view("a"), lost) is not None
+    hive.ask("a", ForgetNode(1, lost, 1, choices))
+    hive.stable("a")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from wrpme import view as views
 from wrpme.chronicle import Chronicle
 from wrpme.happening import KINDS, UNENDED, Happening
 from wrpme.limits import GRACE_SECONDS, HAPPENINGS_KEPT, SILENCE_SECONDS, STOP_GATHER_SECONDS
-from wrpme.messages import ForgetNode, LeaveNode, Put, Recover
+from wrpme.messages import LeaveNode, Put, Recover
 from wrpme.picture import (
     Activated, Back, Down, Elect, Expel, Forget, Join, Leave, Proposal, State, Synced, View,
 )  # fmt: skip
@@ -278,7 +278,7 @@ def test_whom_an_operator_gives_up_is_forgotten() -> None:
     hive.until(lambda: bool(hive.heard("a", "down")))
     member = views.member(hive.view("a"), identity("c"))
     assert member is not None and member.state is State.DOWN
-    hive.ask("a", ForgetNode(1, member.id, member.incarnation))
+    hive.forget("a", "c")
     hive.until(lambda: bool(hive.heard("a", "forgotten")))
     assert sentences(hive.heard("a", "forgotten")) == ["c was given up by an operator, and is no member now"]
     assert not hive.heard("a", "expelled")

@@ -10,7 +10,7 @@ from wrpme import ring
 from wrpme import view as views
 from wrpme.limits import ARCS_PER_MEMBER_MAX
 from wrpme.picture import (
-    Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, NodeId, State, Synced, View,
+    NOBODY, Activated, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, State, Synced, View,
 )  # fmt: skip
 
 COPIES = pytest.mark.parametrize("replication", [1, 2, 3])
@@ -164,18 +164,27 @@ def test_who_is_expelled_and_who_is_not() -> None:
     assert views.apply(single, [Expel(node(2), 1)]) is None, "it is a last holder"
 
 
+def forget(view: View, number: int, source: int | None) -> Forget:
+    """The change that gives a node up; what it alone held starts again from another one's copy, or from nothing."""
+    chosen = node(source) if source is not None else NOBODY
+    last = [arc for arc in view.arcs if arc.holders == (node(number),)]
+    return Forget(node(number), 1, tuple(Choice(arc.end, arc.version, chosen) for arc in last))
+
+
 def test_forgetting_falls_back_on_a_former_holder_or_on_nothing() -> None:
     view = hive(3, 2)
     down = after(after(view, Down(node(2), 1)), Down(node(3), 1))
     last = [arc for arc in down.arcs if arc.holders == (node(3),)]
     assert last, "some arcs are with the dead alone"
     back = after(down, Back(node(2), 2, "h2:1"))
-    forgotten = after(back, Forget(node(3), 1))
+    forgotten = after(back, forget(back, 3, 2))
     assert views.member(forgotten, node(3)) is None
     ends = {arc.end for arc in last}
     assert all(arc.holders == (node(2),) for arc in forgotten.arcs if arc.end in ends), "it held them once"
-    alone = after(after(hive(2, 1), Down(node(2), 1)), Forget(node(2), 1))
-    assert all(arc.holders == (node(1),) for arc in alone.arcs)
+    half = after(hive(2, 1), Down(node(2), 1))
+    assert all(arc.holders == (node(1),) for arc in after(half, forget(half, 2, None)).arcs)
+    for void in (Forget(node(2), 1), forget(half, 2, 2), forget(half, 2, 9)):
+        assert views.apply(half, [void]) is None, "nobody chose where it starts again, or one that is not there"
     assert views.apply(view, [Forget(node(3), 1)]) is None, "it lives"
 
 

@@ -20,7 +20,8 @@ WORLD = {
 PURE = [
     "errors", "limits", "picture", "messages", "codec", "address", "ring", "placement", "draft", "view",
     "consensus", "beacon", "effects",
-    "entries", "tally", "marks", "returns", "ground", "stream", "operations", "copying", "replica", "table", "router",
+    "entries", "tally", "marks", "returns", "salvage", "ground", "stream", "operations", "copying", "replica",
+    "table", "router",
     "life", "council", "status", "activation", "contents", "spread", "admin", "verify",
     "node", "commands", "completion", "happening", "latency", "chronicle", "figures", "topology", "sightings",
     "backlog", "options", "bootstrap/topology_file", "bootstrap/topology_values", "bootstrap/toml_lines",

@@ -47,7 +47,9 @@ def test_what_is_given_up_with_a_last_holder(tmp_path: Path) -> None:
             await client.put(f"entry/{number}", b"1")
         daemons.terminate(1)
         price = await client.price_of(daemons.addresses[1])
-        assert abs(price.share - 0.5) < 0.1 and 10 < price.entries < 60
+        assert abs(price.loss.share - 0.5) < 0.1 and price.loss.share == price.loss.empty and not price.loss.sources
+        lost = f"of {100 * price.loss.share:.1f} % of the ring"
+        assert price.words == f"{lost} no living node has a copy: it starts again empty"
         with pytest.raises(errors.UnavailableError, match="is down"):
             await client.verify()
         await client.forget(daemons.addresses[1])

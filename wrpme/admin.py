@@ -69,7 +69,7 @@ class Admin:
             ground.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}; see recover --force"))
             return
         ground.say("warning", f"an operator says that {member.address} never returns: the hive forgets it")
-        ground.reports.append(Forget(request.member, request.incarnation))
+        ground.reports.append(Forget(request.member, request.incarnation, request.choices))
         ground.reply(origin, Done(request.id))
 
     def recover(self, origin: Origin, request: Recover) -> None:
@@ -91,7 +91,7 @@ class Admin:
         ]
         settings = ground.settings
         me = Member(ground.me, settings.incarnation, settings.address, mine.joined, State.UP)
-        following = views.recover(view, me, seen)
+        following = views.recover(view, me, seen, request.choices)
         lost = [member.address for member in view.members if views.member(following, member.id) is None]
         sentence = (
             f"generation {following.generation} of the hive begins here with {len(following.members)} of "

@@ -173,13 +173,10 @@ async def question(client: Client, command: Command) -> str:
     if command.name != "forget":
         return command.spec.confirm
     price = await client.price_of(command.address)
-    if not price.share:
+    if not price.loss.share:
         cost = f"{price.address} is the last holder of nothing: no entry is lost"
     else:
-        cost = (
-            f"{price.address} is the last holder of {_percent(price.share)} of the ring, about "
-            f"{_entries(price.entries)}: what no other node has an older copy of is lost for good"
-        )
+        cost = f"{price.address} is the last holder of {_percent(price.loss.share)} of the ring: {price.words}"
     return f"{cost}; {command.spec.confirm}"
 
 

@@ -169,17 +169,22 @@ class Draft:
         self.changed = True
 
     def forget(self, change: Forget) -> None:
-        """What it held alone starts again from a former holder's copy if there is one, else empty."""
+        """What it held alone starts again from the copies that were chosen, where one was empty. Void if the arcs are
+        others than the choice was made for: the operator was told another price."""
         known = self._member(change.node, change.incarnation, State.DOWN)
         alive = self.live()
         if known is None or not any(found.state is State.UP for found in self.members.values()):
             return
+        chosen = {(choice.end, choice.version): choice.node for choice in change.choices}
+        last = [index for index, arc in enumerate(self.arcs) if arc.holders == (change.node,)]
+        sources = [chosen.get((self.arcs[index].end, self.arcs[index].version)) for index in last]
+        if any(source is None or (source != NOBODY and source not in alive) for source in sources):
+            return
+        for index, source in zip(last, sources, strict=True):
+            self._set_holders(index, (source or self._least_loaded(),), ())
         for index, arc in enumerate(self.arcs):
-            if change.node not in arc.holders:
-                continue
-            others = tuple(node for node in arc.holders if node != change.node)
-            former = tuple(node for node in arc.wanted if node in alive)[:1]
-            self._set_holders(index, others or former or (self._least_loaded(),), ())
+            if change.node in arc.holders:
+                self._set_holders(index, tuple(node for node in arc.holders if node != change.node), ())
         self._place(change.node)
         self.members.pop(change.node, None)
         self.voters = [voter for voter in self.voters if voter != change.node] or self.voters

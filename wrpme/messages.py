@@ -15,7 +15,7 @@ from typing import Union
 from msgspec import Struct
 
 from wrpme.happening import Happening
-from wrpme.picture import Ballot, Change, NodeId, Proposal, View
+from wrpme.picture import Ballot, Change, Choice, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
 
@@ -161,17 +161,20 @@ class LeaveNode(Struct, frozen=True, array_like=True, tag=18, gc=False):
 
 class ForgetNode(Struct, frozen=True, array_like=True, tag=19, gc=False):
     """The operator's word that ``member``, which is down in that incarnation, never returns; answered when the voters
-    have been asked."""
+    have been asked. ``choices`` are those of the change."""
 
     id: int
     member: NodeId
     incarnation: int
+    choices: tuple[Choice, ...] = ()
 
 
 class Recover(Struct, frozen=True, array_like=True, tag=20, gc=False):
-    """The operator's word that the voters that the asked node does not see are dead: it starts a new generation."""
+    """The operator's word that the voters that the asked node does not see are dead: it starts a new generation. An arc
+    that none of its nodes holds starts again as ``choices`` say, or empty."""
 
     id: int
+    choices: tuple[Choice, ...] = ()
 
 
 class VerifyArc(Struct, frozen=True, array_like=True, tag=21, gc=False):
@@ -197,10 +200,17 @@ class GetLog(Struct, frozen=True, array_like=True, tag=23, gc=False):
     id: int
 
 
+class GetHoldings(Struct, frozen=True, array_like=True, tag=24, gc=False):
+    """What the node has on its disk, whether it is a holder or not."""
+
+    id: int
+    node: NodeId
+
+
 EntryRequest = Union[Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry]
-NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc]
+NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings]
 Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog]
-READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog)
+READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog, GetHoldings)
 """Requests that change nothing, and so may be sent again whatever became of them."""
 
 # --- replies -----------------------------------------------------------------------------------------------------
@@ -271,7 +281,26 @@ class Told(Struct, frozen=True, array_like=True, tag=72):
     missed: int = 0
 
 
-Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice, Told]
+class Holding(Struct, frozen=True, array_like=True, gc=False):
+    """What a node has of the arc with that ``end`` at that ``version``: so many entries, and the mark of its copy, see
+    Mark."""
+
+    end: int
+    version: int
+    written: int
+    sequence: int
+    entries: int
+
+
+class Holdings(Struct, frozen=True, array_like=True, tag=73):
+    """Of all arcs of the view of that ``epoch`` that the node has anything of, or a mark."""
+
+    id: int
+    epoch: int
+    holdings: tuple[Holding, ...]
+
+
+Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice, Told, Holdings]
 
 # --- between nodes -----------------------------------------------------------------------------------------------
 

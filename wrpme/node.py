@@ -30,7 +30,8 @@ from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.messages import (
     AskView, Beacon, BeaconAck, Committed, Complaint, Count, Envelope, ForgetNode, Forward, Forwarded, GetConfig,
-    GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, Refused, RemoveAll, Report, Request, StopNode,
+    GetHoldings, GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, Refused, RemoveAll, Report, Request,
+    StopNode,
     StreamAcks, Streams, Tail, VerifyArc, ViewIs, WholeView,
 )  # fmt: skip
 from wrpme.picture import Activated, Back, Change, Down, Forget, Join, Leave, Member, NodeId, Synced, View
@@ -77,6 +78,7 @@ class Node:
             RemoveAll: self.table.remove_all,
             VerifyArc: self.table.verify_arc,
             GetStatus: self.admin.get_status,
+            GetHoldings: self.table.holdings,
             GetConfig: self.admin.get_config,
             StopNode: self.admin.stop_node,
             LeaveNode: self.admin.leave_node,

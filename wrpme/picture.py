@@ -145,11 +145,22 @@ class Expel(Struct, frozen=True, array_like=True, tag=8):
     incarnation: int
 
 
+class Choice(Struct, frozen=True, array_like=True):
+    """The arc with that ``end``, whose last holder is given up at that ``version``, starts again from the copy that
+    ``node`` has on its disk; from nothing if it is nobody."""
+
+    end: int
+    version: int
+    node: NodeId
+
+
 class Forget(Struct, frozen=True, array_like=True, tag=9):
-    """The operator's word that a dead member never returns; what it alone held is given up."""
+    """The operator's word that a dead member never returns. Of each arc that it alone held ``choices`` say where it
+    starts again; without that, or if it is not as they say, the change is void."""
 
     node: NodeId
     incarnation: int
+    choices: tuple[Choice, ...] = ()
 
 
 Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget]

@@ -17,7 +17,8 @@ from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, Un
 from wrpme.ground import Ground, Origin
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX, STOP_SECONDS_MAX
 from wrpme.messages import (
-    READS, Beacon, Cas, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry, GetRemove,
+    READS, Beacon, Cas, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry, GetHoldings,
+    GetRemove,
     GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf,
     Reply, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
@@ -29,7 +30,7 @@ from wrpme.table import Table
 _WITH_CONTENT = (Put, Update, GetUpdate, Cas)
 _WITH_COMPARAND = (Cas, RemoveIf)
 _ENTRIES = (Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry)
-_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc)
+_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings)
 
 
 _Passed = tuple[Origin, int, NodeId, bool, float]

@@ -21,7 +21,9 @@ from wrpme.ground import Ground, Origin
 from wrpme.limits import (
     COPIES_IN_MAX, EXPIRE_ENTRIES_MAX, EXPIRE_SECONDS, PAGE_ALIASES_MAX, PAGE_ENTRIES_SCANNED_MAX, WIPE_ENTRIES_MAX,
 )  # fmt: skip
-from wrpme.messages import Aliases, Count, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck, VerifyArc
+from wrpme.messages import (
+    Aliases, Count, GetHoldings, Holding, Holdings, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck, VerifyArc,
+)  # fmt: skip
 from wrpme.picture import Arc, NodeId, View
 from wrpme.replica import Replica, Role
 from wrpme.tally import size_of
@@ -317,6 +319,19 @@ class Table:
             ground.fail(origin, request.id, refusal)
         else:
             Verification(replica, origin, request).go_on()
+
+    def holdings(self, origin: Origin, request: GetHoldings) -> None:
+        """What this node has on its disk, also of arcs that it has no part in."""
+        ground, view = self.ground, self.ground.view
+        found: list[Holding] = []
+        for index, arc in enumerate(view.arcs if view is not None else ()):
+            first = ring.first_in(view.arcs, index) if view is not None else 0
+            written, sequence = ground.marks.of(first, arc.end)
+            entries = ground.tally.between(first, arc.end)[0]
+            if entries or written:
+                found.append(Holding(arc.end, arc.version, written, sequence, entries))
+        epoch = view.epoch if view is not None else 0
+        ground.reply(origin, Holdings(request.id, epoch, tuple(found)))
 
     # --- sweeping ------------------------------------------------------------------------------------------------
 

@@ -7,20 +7,24 @@ import asyncio
 import msgspec
 from msgspec import Struct
 
-from wrpme import errors, ring, view
+from wrpme import errors, ring, salvage, view
 from wrpme.hive import Hive
-from wrpme.limits import SLOTS, TEND_SECONDS
-from wrpme.messages import Done, ForgetNode, LeaveNode, Recover, Text, VerifyArc
-from wrpme.picture import Arc, Member, State, View
+from wrpme.limits import STATUS_SECONDS, TEND_SECONDS
+from wrpme.messages import (
+    Done, ForgetNode, GetHoldings, GetView, Holding, Holdings, LeaveNode, Recover, Text, VerifyArc, ViewIs,
+)  # fmt: skip
+from wrpme.picture import Arc, Choice, Member, NodeId, State, View
+from wrpme.salvage import Loss
 
 
 class Price(Struct, frozen=True):
-    """What is given up with a dead member: the share (0 to 1) of the ring of which it is the last holder, and about how
-    many entries that is, going by how densely the rest is filled."""
+    """What is given up with a dead member: of ``loss.share`` of the ring it is the last holder, and ``choices`` are the
+    copies that this starts again from; ``words`` say so."""
 
     address: str
-    share: float
-    entries: int
+    loss: Loss
+    choices: tuple[Choice, ...]
+    words: str
 
 
 class Difference(Struct, frozen=True):
@@ -90,14 +94,31 @@ class Tending(Hive):
         """
         now = await self._courier.fresh_view()
         member = self._down_at(now, address, await self._member_at(address))
-        slots = sum(
-            ring.width(now.arcs, index) for index, arc in enumerate(now.arcs) if arc.holders == (member.id,)
-        )
-        status = await self.hive_status()
-        served = sum(node.figures.share for node in status.nodes if node.figures)
-        entries = sum(node.figures.entries for node in status.nodes if node.figures)
-        share = slots / SLOTS
-        return Price(address, share, round(entries / served * share) if served else 0)
+        choices, loss = salvage.choose(now, salvage.orphans(now, (member.id,)), await self._holdings(now))
+        return Price(address, loss, choices, self._in_words(now, loss))
+
+    async def _holdings(self, now: View) -> dict[NodeId, tuple[Holding, ...]]:
+        """What each node that answers has on its disk."""
+
+        async def ask(member: Member) -> tuple[Holding, ...]:
+            request = GetHoldings(self._courier.next_id(), member.id)
+            deadline = self._courier.deadline(STATUS_SECONDS)
+            try:
+                reply = await self._courier.ask(
+                    request, Holdings, address=member.address, deadline=deadline, until_stable=False
+                )
+            except errors.WrpmeError:
+                return ()
+            return reply.holdings
+
+        there = [member for member in now.members if member.state is not State.DOWN]
+        told = await asyncio.gather(*(ask(member) for member in there))
+        return {member.id: holdings for member, holdings in zip(there, told, strict=True)}
+
+    @staticmethod
+    def _in_words(now: View, loss: Loss) -> str:
+        addresses = {member.id: member.address for member in now.members}
+        return salvage.in_words(loss, lambda node: addresses.get(node, node.hex()[:8]))
 
     @staticmethod
     def _down_at(now: View, address: str, found: Member) -> Member:
@@ -105,16 +126,20 @@ class Tending(Hive):
             raise errors.UsageError(f"{address} is not down; stop_node stops a node, leave lets it go for good")
         return view.member(now, found.id) or found
 
-    async def forget(self, address: str) -> None:
-        """The operator's word that the dead node there never returns; returns when it is no member any more."""
+    async def forget(self, address: str, price: Price | None = None) -> None:
+        """The operator's word that the dead node there never returns; returns when it is no member any more. What it
+        alone held starts again as the ``price`` says, or from the most complete copies there are now."""
         found = await self._member_at(address)
         member = self._down_at(await self._courier.fresh_view(), address, found)
-        request = ForgetNode(self._courier.next_id(), member.id, member.incarnation)
-        await self._courier.ask(request, Done)
+        choices = (price or await self.price_of(address)).choices
+        await self._courier.ask(ForgetNode(self._courier.next_id(), member.id, member.incarnation, choices), Done)
         deadline = self._courier.deadline()
         while view.member(await self._courier.fresh_view(), member.id) is not None:
             if deadline <= self._courier.deadline(0):
-                raise errors.TimeoutError(f"the hive has not decided to forget {address} in the time given")
+                raise errors.TimeoutError(
+                    f"the hive has not forgotten {address} in the time given: it can't decide just now, or what is "
+                    "lost with it has changed; hive_status tells, then try again"
+                )
             await asyncio.sleep(TEND_SECONDS)
 
     async def recover(self) -> str:
@@ -126,7 +151,13 @@ class Tending(Hive):
         """
         address = self._courier.addresses[0]
         deadline = self._courier.deadline()
-        return (await self._courier.ask_there(Recover(self._courier.next_id()), Text, address, deadline)).text
+        now = (await self._courier.ask_there(GetView(self._courier.next_id()), ViewIs, address, deadline)).view
+        told = await self._holdings(now)
+        lost = [member.id for member in now.members if not told.get(member.id)]
+        choices, loss = salvage.choose(now, salvage.orphans(now, lost), told)
+        request = Recover(self._courier.next_id(), choices)
+        sentence = (await self._courier.ask_there(request, Text, address, self._courier.deadline())).text
+        return "; ".join(filter(None, (sentence, self._in_words(now, loss))))
 
     async def verify(self) -> Verified:
         """Compares the copies of every arc with its owner's, while they are served.

@@ -23,7 +23,7 @@ from wrpme import ring
 from wrpme.draft import Draft
 from wrpme.limits import SLOTS, VOTERS_MAX
 from wrpme.picture import (
-    Activated, Arc, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, State, Synced, View,
+    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, State, Synced, View,
 )  # fmt: skip
 from wrpme.placement import Placement
 from wrpme.ring import owner_among
@@ -152,9 +152,9 @@ def _share(view: View, chosen: Callable[[Arc], bool]) -> str:
     return f"{share:.0f} %" if share >= 1 or not slots else "a little"
 
 
-def recover(view: View, me: Member, seen: Collection[NodeId]) -> View:
+def recover(view: View, me: Member, seen: Collection[NodeId], choices: Collection[Choice] = ()) -> View:
     """The first view of a new generation, by the operator's word that all but ``me`` and the ``seen`` are dead: what
-    these hold stays, what they held once starts again from that, and the rest is empty."""
+    these hold stays, the rest starts again from the copies that were chosen, or empty."""
     epoch = view.epoch + 1
     members = tuple(
         replace(me, joined=found.joined, state=State.UP) if found.id == me.id else found
@@ -162,12 +162,13 @@ def recover(view: View, me: Member, seen: Collection[NodeId]) -> View:
         if found.id == me.id or (found.id in seen and found.state is State.UP)
     )
     ids = [found.id for found in members]
+    chosen = {(choice.end, choice.version): choice.node for choice in choices if choice.node in ids}
     arcs: list[Arc] = []
     for arc in view.arcs:
         holders = tuple(node for node in arc.holders if node in ids)
-        former = tuple(node for node in arc.wanted if node in ids)[:1]
+        former = chosen.get((arc.end, arc.version)) or next((node for node in arc.wanted if node in ids), me.id)
         prev = tuple(dict.fromkeys((*arc.prev, *arc.holders[:1])))
-        held = holders or former or (me.id,)
+        held = holders or (former,)
         former_owners = tuple(node for node in prev if node != held[0])
         arcs.append(Arc(arc.end, epoch, held, (), former_owners, held, arc.settled))
     placed = Placement(arcs, members, view.replication, lambda arc: True).settle()

@@ -188,7 +188,7 @@ def test_a_node_leaves_for_good_and_a_dead_one_is_forgotten(tmp_path: Path) -> N
             with pytest.raises(errors.UsageError, match="is not down"):
                 client.forget(daemons.addresses[1])
             daemons.terminate(1)
-            assert client.price_of(daemons.addresses[1]).entries == 0
+            assert client.price_of(daemons.addresses[1]).loss.share == 0
             client.forget(daemons.addresses[1])
             client.wait_stable()
             assert client.count() == 50 and len(client.view().members) == 1

@@ -14,6 +14,7 @@ from tests.tui.screens import IdleClient
 from wrpme import errors
 from wrpme.line_history import LineFile
 from wrpme.sightings import Happened, Sighting
+from wrpme.salvage import Loss
 from wrpme.tending import Price
 from wrpme.tui.app import Dashboard
 from wrpme.tui.console import CommandInput
@@ -47,7 +48,8 @@ class Client(IdleClient):
 
     async def price_of(self, address: str) -> Price:
         await self._ask(f"price_of {address}")
-        return Price(address, 0.25, 1234)
+        loss = Loss(0.25, 0.0, ((b"n", 0.25, 1234),))
+        return Price(address, loss, (), "it starts again from the copy of n (1,234 entries)")
 
     async def get(self, alias: str) -> bytes:
         await self._ask(f"get {alias}")
