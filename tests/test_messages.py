@@ -163,7 +163,7 @@ def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
 def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
         "Get", "GetExpiry", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView", "VerifyArc",
-        "Watch", "GetLog",
+        "Watch", "GetLog", "GetHoldings",
     ]  # fmt: skip
     assert not {kind.__name__ for kind in BULK} & {"Beacon", "BeaconAck"}, "a beacon waits behind nothing large"
 
