@@ -1,19 +1,29 @@
 from __future__ import annotations
 
+import logging
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from wrpme.daemon.log import Log, Throttle
+from tests.daemon_parts import PATIENCE_SECONDS
+from wrpme.daemon.log import Log, Throttle, bridge
 from wrpme.limits import THROTTLE_LINES_MAX, THROTTLE_SECONDS
 from wrpme.errors import StartError
 from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT
 
 
+def close(log: Log) -> None:
+    """All that was said is written."""
+    log.close(PATIENCE_SECONDS)
+
+
 def test_a_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     log = Log(str(tmp_path / "log"), console=True)
     log.say("info", "text")
+    close(log)
     line = (tmp_path / "log").read_text()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} INFO  text\n", line)
     assert capfd.readouterr().err == line
@@ -23,12 +33,14 @@ def test_levels(tmp_path: Path) -> None:
     log = Log(str(tmp_path / "log"), level="warning")
     for level in ("debug", "info", "warning", "error"):
         log.say(level, level)
+    close(log)
     assert [line.split()[-1] for line in (tmp_path / "log").read_text().splitlines()] == ["warning", "error"]
 
 
 def test_what_others_say_stays_on_its_line(tmp_path: Path) -> None:
     log = Log(str(tmp_path / "log"))
     log.say("info", "a\nb\x1b[2J\udcffü" + "x" * 10_000)
+    close(log)
     (line,) = (tmp_path / "log").read_text().splitlines()
     assert "a\\nb\\x1b[2J\\udcffü" in line
     assert len(line) < LOG_LINE_CHARACTERS_MAX + 100
@@ -42,15 +54,24 @@ def test_it_is_appended_and_reopened(tmp_path: Path) -> None:
     path.rename(tmp_path / "log.1")
     log.reopen()
     log.say("info", "two")
+    close(log)
     assert "before\n" in (tmp_path / "log.1").read_text()
     assert "one" in (tmp_path / "log.1").read_text()
     assert "one" not in path.read_text()
     assert "two" in path.read_text()
-    (tmp_path / "gone").mkdir()
-    path.unlink()
+
+
+def test_one_that_can_not_be_reopened_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = Log(str(path))
+    log.say("info", "one")
+    path.rename(tmp_path / "log.1")
     path.mkdir()
     log.reopen()
-    log.say("info", "three")
+    log.say("info", "two")
+    close(log)
+    text = (tmp_path / "log.1").read_text()
+    assert "can't be reopened (Is a directory), the old is kept" in text and "two" in text
 
 
 def test_nowhere_to_write_is_told_at_the_start(tmp_path: Path) -> None:
@@ -59,7 +80,9 @@ def test_nowhere_to_write_is_told_at_the_start(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_under_the_log_stops_nothing() -> None:
-    Log("/dev/full").say("info", "text")
+    log = Log("/dev/full")
+    log.say("info", "text")
+    close(log)
 
 
 def test_a_defect_leaves_its_traceback(tmp_path: Path) -> None:
@@ -68,6 +91,7 @@ def test_a_defect_leaves_its_traceback(tmp_path: Path) -> None:
         raise ValueError("what\nhappened")
     except ValueError as error:
         log.defect(error)
+    close(log)
     text = (tmp_path / "log").read_text()
     assert "Traceback" in text
     assert "test_log.py" in text
@@ -75,7 +99,9 @@ def test_a_defect_leaves_its_traceback(tmp_path: Path) -> None:
 
 
 def test_the_last_sentence_goes_bare_to_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    Log(str(tmp_path / "log"), console=True).fatal("the end")
+    log = Log(str(tmp_path / "log"), console=True)
+    log.fatal("the end")
+    close(log)
     assert capfd.readouterr().err == "wrpmed: the end\n"
     assert " ERROR the end\n" in (tmp_path / "log").read_text()
 
@@ -101,4 +127,23 @@ def test_the_last_lines_are_kept_wherever_they_go(tmp_path: Path) -> None:
             log.say("info", f"line\n{number}")
         assert len(log.kept) == LOG_LINES_KEPT
         assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} INFO  line\\n5", log.kept[0])
+        close(log)
     assert (tmp_path / "log").read_text().splitlines()[-LOG_LINES_KEPT:] == list(log.kept)
+
+
+@pytest.fixture
+def streams() -> Iterator[None]:
+    stdout, stderr, handlers = sys.stdout, sys.stderr, list(logging.root.handlers)
+    yield
+    sys.stdout, sys.stderr, logging.root.handlers[:] = stdout, stderr, handlers
+
+
+def test_what_is_printed_is_said_and_waits_for_nobody(streams: None) -> None:
+    log = Log()
+    bridge(log)
+    sys.stderr.write("half a line, ")
+    sys.stderr.write("and its end\n\nanother\n")
+    logging.getLogger("library").error("in trouble")
+    said = [line.partition(" WARN  ")[2] or line.partition(" ERROR ")[2] for line in log.kept]
+    assert said[:2] == ["half a line, and its end", "another"]
+    assert said[-1] == "library: in trouble"

@@ -10,11 +10,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from tests.daemon_parts import ServiceManager
 from wrpme import BlockingClient, WrpmeError, __version__
 from wrpme.errors import NotFoundError
 
@@ -279,3 +280,42 @@ def test_a_disk_that_takes_no_more(tmp_path: Path, port: int) -> None:
             assert client.get("small") == b"content"
             with pytest.raises(NotFoundError):
                 client.get("large")
+
+
+def full_pipe() -> tuple[int, int]:
+    """Both ends of a pipe that takes nothing more."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write, b"x" * 512)
+    os.set_blocking(write, True)
+    return read, write
+
+
+def test_a_stderr_that_takes_nothing_holds_up_nobody(tmp_path: Path, port: int) -> None:
+    read, write = full_pipe()
+    with ServiceManager(tmp_path / "notify") as manager, subprocess.Popen(
+        command("-a", f"127.0.0.1:{port}", "-o"),
+        cwd=tmp_path,
+        env=environment() | {"NOTIFY_SOCKET": manager.address},
+        stderr=write,
+    ) as popen:
+        try:
+            os.close(write)
+            manager.hears("READY=1")
+            with BlockingClient(f"127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as client:
+                client.put("entry", b"content")
+                assert client.get("entry") == b"content"
+            popen.send_signal(signal.SIGTERM)
+            assert popen.wait(PATIENCE_SECONDS) == 0
+        finally:
+            popen.kill()
+            os.close(read)
+
+
+def test_a_log_file_that_is_a_pipe_nobody_reads(tmp_path: Path, port: int) -> None:
+    os.mkfifo(tmp_path / "log")
+    code, line = refused(tmp_path, "-a", f"127.0.0.1:{port}", "-l", "log")
+    assert code == 1
+    assert "it is a pipe that nobody reads" in line

@@ -126,6 +126,11 @@ CHANGES_NAMED_MAX = 8
 """Of a view so many changes are put into words, the rest is counted."""
 LOG_LINES_KEPT = 200
 """Of the log: what ``GetLog`` answers."""
+LOG_WAITING_BYTES_MAX = 1 * MIB
+"""Lines for stderr, or for the log file, that wait as it takes nothing; further ones are lost, and counted."""
+LOG_RETRY_SECONDS = 1.0
+LOG_CLOSE_SECONDS_MAX = 0.5
+"""At the end: how long the last lines may take."""
 
 # --- the client and the shell ----------------------------------------------------------------------------------------
 CLIENT_WRITE_BYTES = 256 * 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from wrpme.daemon import config as configs
 from wrpme.daemon.config import Config
 from wrpme.daemon.listen import check_peers, listen
 from wrpme.daemon.lives import Lives
-from wrpme.daemon.log import Log, bridge, stderr_is_terminal
+from wrpme.daemon.log import Log, bridge, say_where_it_crashed, stderr_is_terminal
 from wrpme.daemon.notify import Manager, manager
 from wrpme.effects import Exit
 from wrpme.errors import UsageError, WrpmeError
@@ -24,11 +23,8 @@ def main() -> None:
     """The command ``wrpmed``. Ends without waiting for threads: all that is ours is closed by then, and a disk or a
     name server that hangs must not keep a stopped node from ending."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    if sys.stderr is not None:
-        faulthandler.enable()  # systemd ends a node that hangs by SIGABRT: so its journal says where it hung
-    code = run(sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(code)
+    say_where_it_crashed()
+    os._exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -39,19 +35,17 @@ def run(arguments: Sequence[str]) -> int:
         log = _open_log(config)
         end = _serve(config, log, manager(os.environ))
     except UsageError as error:
-        log.fatal(error.sentence)
-        return 2
+        end = Exit(2, error.sentence)
     except WrpmeError as error:
-        log.fatal(error.sentence)
-        return 1
+        end = Exit(1, error.sentence)
     except Exception as error:
         log.defect(error)
-        log.fatal(f"a defect of wrpme itself ({type(error).__name__}: {error})")
-        return 1
+        end = Exit(1, f"a defect of wrpme itself ({type(error).__name__}: {error})")
     if end.code:
         log.fatal(end.sentence or "the node stops")
     else:
         log.say("info", end.sentence or "stopped")
+    log.close()
     return end.code
 
 
