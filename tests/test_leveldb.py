@@ -39,6 +39,7 @@ def filled(directory: Path) -> str:
     store.close()
     store = open_store(str(directory))
     put(store, *(b"l%03d" % number for number in range(100)))
+    put(store, b"m-last")
     store.close()
     return str(directory)
 
@@ -60,6 +61,12 @@ def scratch(path: Path, place: float = 0.5) -> None:
     at = int(len(content) * place)
     content[at : at + 8] = bytes(byte ^ 0x55 for byte in content[at : at + 8])
     path.write_bytes(content)
+
+
+def hole(path: Path) -> None:
+    """Zeros in the place of the first half, whose header LevelDB takes for the end of the log."""
+    content = path.read_bytes()
+    path.write_bytes(bytes(len(content) // 2) + content[len(content) // 2 :])
 
 
 def refused(directory: Path, kind: type[StorageError] = StorageError) -> str:
@@ -93,6 +100,7 @@ DAMAGES: list[tuple[str, Callable[[Path], Any]]] = [
     ("bad table", lambda directory: scratch(the(directory, "*.ldb"))),
     ("no log", lambda directory: the(directory, "*.log").unlink()),
     ("bad log", lambda directory: scratch(the(directory, "*.log"))),
+    ("hole in the log", lambda directory: hole(the(directory, "*.log"))),
 ]
 
 
@@ -112,9 +120,42 @@ def test_a_log_that_ends_in_the_middle_of_a_batch_is_no_damage(tmp_path: Path, t
     log = the(directory, "*.log")
     os.truncate(log, log.stat().st_size - 5)
     store = open_store(str(directory))
+    assert store.repaired == ""
     assert len(keys(store, b"k", b"l")) == 40_000
-    assert keys(store, b"l", b"m") == []
+    assert len(keys(store, b"l", b"m")) == 100
+    assert keys(store, b"m-", b"m.") == []
     store.close()
+
+
+def test_a_log_whose_last_batch_is_not_whole_is_cut(tmp_path: Path, template: Path) -> None:
+    directory = tmp_path / "data"
+    shutil.copytree(template, directory)
+    log = the(directory, "*.log")
+    whole = log.read_bytes()
+    log.write_bytes(whole[:-5] + bytes(5))
+    store = open_store(str(directory))
+    assert f"{directory}/torn-{log.stem}" in store.repaired
+    assert keys(store, b"m-", b"m.") == []
+    assert len(keys(store, b"k", b"l")) == 40_000
+    assert len(keys(store, b"l", b"m")) == 100
+    put(store, b"m-after")
+    store.close()
+    kept = (directory / f"torn-{log.stem}").read_bytes()
+    assert whole.endswith(kept[:-5] + b"-last") and b"m-last" in kept
+    store = open_store(str(directory))
+    assert (store.repaired, keys(store, b"m-", b"m.")) == ("", [b"m-after"])
+    store.close()
+    (directory / "CURRENT").unlink()
+    assert "its file CURRENT is missing" in refused(directory, DamagedError), "what was kept is no foreign file"
+
+
+def test_a_first_log_that_is_missing(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    put(store, b"k")
+    store.close()
+    log = the(tmp_path, "*.log")
+    log.unlink()
+    assert f"its log {log.name} is missing" in refused(tmp_path, DamagedError)
 
 
 def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:

@@ -7,14 +7,12 @@ is finished by the next start.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from wrpme.daemon import homecoming
 from wrpme.daemon.homecoming import Home
-from wrpme.daemon.leveldb import unusable
+from wrpme.daemon.leveldb import locked, unusable
 from wrpme.errors import DiskFullError, StorageError
 
 DAMAGED, FORMER = "damaged", "former"
@@ -29,7 +27,7 @@ def set_aside(directory: str, reason: str, home: Home) -> str:
     """
     fresh = _fresh(directory)
     try:
-        with _locked(directory):
+        with locked(directory):
             _make(fresh, home)
             kept = _free_name(directory, reason)
             os.rename(directory, kept)
@@ -69,15 +67,3 @@ def _free_name(directory: str, reason: str) -> str:
     while os.path.lexists(f"{directory}.{reason}-{number}"):
         number += 1
     return f"{directory}.{reason}-{number}"
-
-
-@contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    """Holds the lock that LevelDB takes: what looks damaged may be what another process is at work on."""
-    with open(os.path.join(directory, "LOCK"), "ab") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            sentence = f"the data directory {directory} is in use by another process; stop that first"
-            raise StorageError(sentence) from None
-        yield

@@ -56,14 +56,18 @@ def read(directory: str) -> Home | None:
 
 def write(directory: str, home: Home) -> None:
     """Puts the file in the place of the former one, whole and on the disk, or raises OSError and leaves that one."""
-    path = os.path.join(directory, NAME)
+    write_file(os.path.join(directory, NAME), "\n".join((f"hive {home.hive}", *home.others, "")).encode())
+
+
+def write_file(path: str, content: bytes) -> None:
+    """The same for any file."""
     fresh = f"{path}.new"
-    with open(fresh, "w", encoding="utf-8") as file:
-        file.write("\n".join((f"hive {home.hive}", *home.others, "")))
+    with open(fresh, "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.rename(fresh, path)
-    sync_directory(directory)
+    sync_directory(os.path.dirname(path))
 
 
 def sync_directory(directory: str) -> None:

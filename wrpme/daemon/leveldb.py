@@ -13,8 +13,9 @@ import re
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from wrpme.daemon import _plyvel, homecoming
+from wrpme.daemon import _plyvel, homecoming, torn
 from wrpme.effects import Operation
 from wrpme.errors import DamagedError, DiskFullError, StorageError
 from wrpme.limits import BLOCK_CACHE_BYTES, WRITE_BUFFER_BYTES
@@ -23,16 +24,20 @@ BLOOM_BITS = 10
 """Of each key: one read of a missing key in a hundred touches a table for nothing."""
 FORMAT_KEY = b"m:format"
 FORMAT = b"wrpme 1"
-_EXPECTED_FILE = re.compile(r"(lost\+found|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))\Z")
+_EXPECTED_FILE = re.compile(
+    r"(lost\+found|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp)|torn-\d+(\.new)?)\Z"
+)
 _LOG_FILE = re.compile(r"\d+\.log\Z")
 _TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
 _FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
 
 
 class LevelStore:
-    """Made by :func:`open_store`. Reads may run beside one write in another thread; ``close`` may not."""
+    """Made by :func:`open_store`. Reads may run beside one write in another thread; ``close`` may not. ``repaired`` is
+    a line about what had to be done to open it, or empty."""
 
-    def __init__(self, database: _plyvel.Database, directory: str) -> None:
+    def __init__(self, database: _plyvel.Database, directory: str, repaired: str = "") -> None:
+        self.repaired = repaired
         self._database: _plyvel.Database | None = database
         self._get = database.get
         self._directory = directory
@@ -102,18 +107,7 @@ def open_store(directory: str) -> LevelStore:
     except OSError as error:
         raise unusable(directory, error) from None
     _check_names(directory, names)
-    try:
-        database = _plyvel.open_database(
-            directory,
-            create_if_missing=True,
-            paranoid_checks=True,
-            write_buffer_size=WRITE_BUFFER_BYTES,
-            lru_cache_size=BLOCK_CACHE_BYTES,
-            bloom_filter_bits=BLOOM_BITS,
-        )
-    except _plyvel.Error as error:
-        raise _explained(error, directory) from None
-    store = LevelStore(database, directory)
+    store = _opened(directory)
     try:
         _check_format(store, directory)
     except StorageError:
@@ -122,13 +116,55 @@ def open_store(directory: str) -> LevelStore:
     return store
 
 
+def _opened(directory: str) -> LevelStore:
+    """What LevelDB opens, once nothing is wrong with its logs; a write that was under way when the power went is no
+    damage."""
+    try:
+        with locked(directory):
+            if flaw := torn.flaw(directory):
+                raise _damaged(directory, flaw)
+        try:
+            return LevelStore(_database(directory), directory)
+        except _plyvel.CorruptionError as error:
+            with locked(directory):
+                repaired = torn.cut_end(directory)
+            if not repaired:
+                raise _explained(error, directory) from None
+        return LevelStore(_database(directory), directory, repaired)
+    except _plyvel.Error as error:
+        raise _explained(error, directory) from None
+    except OSError as error:
+        raise unusable(directory, error) from None
+
+
+def _database(directory: str) -> _plyvel.Database:
+    return _plyvel.open_database(
+        directory,
+        create_if_missing=True,
+        paranoid_checks=True,
+        write_buffer_size=WRITE_BUFFER_BYTES,
+        lru_cache_size=BLOCK_CACHE_BYTES,
+        bloom_filter_bits=BLOOM_BITS,
+    )
+
+
+@contextmanager
+def locked(directory: str) -> Iterator[None]:
+    """Holds the lock that LevelDB takes, where this process has no LevelDB open: what looks damaged may be what another
+    process is at work on."""
+    with open(os.path.join(directory, "LOCK"), "ab") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise _in_use(directory, _holder(directory)) from None
+        yield
+
+
 def _check_names(directory: str, names: list[str]) -> None:
     """Refuses what is not a LevelDB, and remains of one that LevelDB would clear away."""
     log = any(_LOG_FILE.match(name) for name in names)
     tables = any(_TABLE_FILE.match(name) for name in names)
     if "CURRENT" in names:
-        if tables and not log:
-            raise _damaged(directory, "its log is missing")
         return
     ours = {homecoming.NAME, homecoming.NAME + ".new"} if homecoming.read(directory) else set()
     strange = sorted(name for name in names if not _EXPECTED_FILE.match(name) and name not in ours)
@@ -168,7 +204,7 @@ def _explained(error: Exception, directory: str) -> StorageError:
         text = error.args[0].decode("utf-8", "backslashreplace")
     reason = text.rpartition(": ")[2] or text
     if "lock " in text and ("temporarily unavailable" in text or "already held" in text):
-        return StorageError(f"the data directory {directory} is in use by {_holder(directory, text)}; stop that first")
+        return _in_use(directory, "this process" if "already held" in text else _holder(directory))
     if isinstance(error, _plyvel.CorruptionError):
         return _damaged(directory, text.removeprefix("Corruption: ").replace(directory + "/", ""))
     if "No such file or directory" in text:
@@ -201,10 +237,14 @@ def _damaged(directory: str, reason: str) -> DamagedError:
     return DamagedError(f"the data directory {directory} is damaged ({reason})")
 
 
-def _holder(directory: str, text: str) -> str:
+def _in_use(directory: str, holder: str) -> StorageError:
+    return StorageError(f"the data directory {directory} is in use by {holder}; stop that first")
+
+
+def _holder(directory: str) -> str:
     """Who has the lock, as far as the system tells."""
-    if "already held" in text or _FLOCK is None:
-        return "this process" if "already held" in text else "another process"
+    if _FLOCK is None:
+        return "another process"
     try:
         with open(os.path.join(directory, "LOCK"), "rb+") as file:
             asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

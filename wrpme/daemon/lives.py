@@ -145,6 +145,8 @@ class Lives:
     def _entered(self) -> Opened:
         config = self._config
         store = leveldb.open_store(config.root)
+        if store.repaired:
+            self._log.say("warning", store.repaired)
         try:
             life = identity.next_life(store, os.urandom)
             has_view = store.get(VIEW_KEY) is not None
