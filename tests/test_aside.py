@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from wrpme.daemon import aside, homecoming
@@ -30,7 +31,7 @@ def test_it_is_renamed_and_an_empty_one_leads_home(tmp_path: Path) -> None:
     assert aside.set_aside(str(directory), aside.DAMAGED, HOME) == f"{directory}.damaged-1"
     assert sorted(os.listdir(tmp_path)) == ["data", "data.damaged-1"]
     assert os.listdir(directory) == ["hive"]
-    assert homecoming.read(str(directory)) == HOME
+    assert homecoming.read(str(directory)) == msgspec.structs.replace(HOME, former=f"{directory}.damaged-1")
     former = open_store(f"{directory}.damaged-1")
     assert former.get(b"k") == b"v"
     former.close()

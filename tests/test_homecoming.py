@@ -25,6 +25,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["hive"]
 
 
+def test_one_that_was_set_aside_says_so_until_it_is_a_member(tmp_path: Path) -> None:
+    anew = Home(HOME.hive, HOME.others, "/data/other\udcff name.damaged-1")
+    homecoming.write(str(tmp_path), anew)
+    assert homecoming.read(str(tmp_path)) == anew
+    assert (anew.had_data, HOME.had_data, Home("", ()).had_data) == (False, True, False)
+
+
 def test_the_file_is_for_people_too(tmp_path: Path) -> None:
     homecoming.write(str(tmp_path), HOME)
     assert (tmp_path / "hive").read_text() == f"hive {HOME.hive}\n127.0.0.1:5910\n[::1]:5911\nnode3:5912\n"

@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.daemon_parts import KeptLog
@@ -15,11 +17,12 @@ from tests.hive.daemons import Daemons, free_port, until, until_stable
 from wrpme import Client
 from wrpme.address import parse as address
 from wrpme.daemon import config, homecoming, lives
+from wrpme.daemon.leveldb import open_store
 from wrpme.daemon.listen import listen
 from wrpme.daemon.lives import Lives
 from wrpme.daemon.log import Log
 from wrpme.effects import Effect, Event, Exit
-from wrpme.errors import StorageError
+from wrpme.errors import DamagedError, StorageError
 from wrpme.node import Node
 from wrpme.picture import State
 
@@ -103,3 +106,112 @@ def test_a_directory_that_can_not_be_set_aside(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(StorageError, match=rf"can't be set aside .* --peer {founder.addresses[0]}"):
             asyncio.run(play())
     assert (tmp_path / "data" / "CURRENT").exists()
+
+
+# --- a directory that has lost what it held -------------------------------------------------------------------------
+
+
+def settings_of(tmp_path: Path, *options: str) -> config.Config:
+    return config.parse(["-a", f"127.0.0.1:{free_port()}", "-r", str(tmp_path / "data"), *options])
+
+
+async def running(settings: config.Config, log: Log, check: Callable[[asyncio.Task[Exit]], Awaitable[None]]) -> Exit:
+    sockets = listen(settings.address)
+    try:
+        node = asyncio.ensure_future(Lives(settings, sockets, log).run())
+        await check(node)
+        return await node
+    finally:
+        for made in sockets:
+            made.close()
+
+
+def lived(settings: config.Config) -> KeptLog:
+    """One life of a node, until it is a member of a hive."""
+    log = KeptLog()
+
+    async def until_member(node: asyncio.Task[Exit]) -> None:
+        async def is_member() -> bool:
+            return node.done() or any("serving at" in line for line in log.lines)
+
+        await until("it serves", is_member)
+        if not node.done():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert asyncio.run(running(settings, log, until_member)).code == 0
+    return log
+
+
+def refusal(settings: config.Config) -> str:
+    async def ends(node: asyncio.Task[Exit]) -> None:
+        await asyncio.wait({node})
+
+    with pytest.raises(DamagedError) as caught:
+        asyncio.run(running(settings, KeptLog(), ends))
+    return caught.value.sentence
+
+
+def lose_the_log(directory: Path) -> None:
+    next(directory.glob("*.log")).unlink()
+
+
+def lose_what_is_in_the_log(directory: Path) -> None:
+    log = next(directory.glob("*.log"))
+    log.write_bytes(bytes(log.stat().st_size))
+
+
+def cut_the_log_to_nothing(directory: Path) -> None:
+    next(directory.glob("*.log")).write_bytes(b"")
+
+
+def lose_all_but_the_way_home(directory: Path) -> None:
+    for path in directory.iterdir():
+        if path.name != homecoming.NAME:
+            path.unlink()
+
+
+def begin_a_new_database(directory: Path) -> None:
+    lose_all_but_the_way_home(directory)
+    hive = (directory / homecoming.NAME).read_bytes()
+    (directory / homecoming.NAME).unlink()
+    open_store(str(directory)).close()
+    (directory / homecoming.NAME).write_bytes(hive)
+
+
+LOSSES: list[Callable[[Path], None]] = [
+    lose_the_log, lose_what_is_in_the_log, cut_the_log_to_nothing, lose_all_but_the_way_home, begin_a_new_database,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+def test_nobody_founds_a_second_hive_where_one_was(tmp_path: Path, loss: Callable[[Path], None]) -> None:
+    settings = settings_of(tmp_path, "--replication", "1")
+    lived(settings)
+    loss(tmp_path / "data")
+    for _ in range(2):
+        sentence = refusal(settings)
+        assert "is damaged" in sentence
+        assert "names other members of its hive and no --peer is given" in sentence
+        assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_with_a_peer_it_is_set_aside_and_joins_anew(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, "--replication", "1")
+    lived(settings)
+    lose_the_log(tmp_path / "data")
+    with Daemons(tmp_path, 1, "--replication", "1") as other:
+        other.start(0)
+        asyncio.run(other.until_stable(1))
+        log = lived(msgspec.structs.replace(settings, peers=(address(other.addresses[0]),)))
+        other.check_alive()
+    (line,) = (line for line in log.lines if "was set aside as" in line)
+    assert f"{tmp_path}/data.damaged-1" in line and f"through {other.addresses[0]}" in line
+    home = homecoming.read(str(tmp_path / "data"))
+    assert home is not None and (home.former, home.others) == ("", tuple(other.addresses))
+
+
+def test_one_that_was_set_aside_joins_or_waits_and_founds_nothing(tmp_path: Path) -> None:
+    """Also where the file that leads it home names nobody."""
+    (tmp_path / "data").mkdir()
+    homecoming.write(str(tmp_path / "data"), homecoming.Home("ab" * 16, (), f"{tmp_path}/data.damaged-1"))
+    assert "names no other node" in refusal(settings_of(tmp_path))

@@ -205,3 +205,5 @@ class Settings(Struct, frozen=True):
     """Random id of the hive that this node founds where it has neither a view nor a peer."""
     config: str = "{}"
     """JSON, as GetConfig answers it."""
+    former: str = ""
+    """Where the data directory of this node was set aside, which begins anew in an empty one; else empty."""

@@ -15,6 +15,12 @@ from wrpme.messages import Refused, Report
 from wrpme.picture import Back, Change, Down, Join, Leave, Mark, NodeId, State, View
 from wrpme.ring import arc_start
 
+ALL_LOST = (
+    "start those that are down; if they all run and wait too, none of them has its data any more: then stop this node, "
+    "put back an earlier copy of its data directory (or {}, mended as docs/troubleshooting.md says), and start it again"
+)
+"""For a node that joins its hive anew, as its data was set aside: there may be no hive left to join."""
+
 
 class Life:
     """See the module."""
@@ -101,8 +107,11 @@ class Life:
     def waiting(self) -> str:
         """What this node, which does not serve, waits for."""
         if self.ground.view is None:
-            peers = ", ".join(self.ground.settings.peers)
-            return f"waiting for a hive at {peers}" if peers else "founding a hive"
+            settings = self.ground.settings
+            if not settings.peers:
+                return "founding a hive"
+            waits = f"waiting for a hive at {', '.join(settings.peers)}"
+            return f"{waits}; {ALL_LOST.format(settings.former)}" if settings.former else waits
         return f"waiting to be taken back by the hive: {self.quorum() or 'asked its voters'}"
 
     def _may_return(self, view: View) -> bool:

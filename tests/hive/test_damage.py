@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from tests.hive.daemons import PATIENCE_SECONDS, Daemons, until
 from wrpme import Client, WrpmeError
 from wrpme.daemon import homecoming
-from wrpme.errors import UnavailableError
+from wrpme.errors import NotFoundError, UnavailableError
 from wrpme.picture import State, View
 
 ENTRIES = 400
@@ -34,6 +36,15 @@ def flip(path: Path) -> None:
 
 def spoil_log(directory: Path) -> None:
     flip(max(directory.glob("*.log"), key=lambda path: path.stat().st_size))
+
+
+def flip_one_write(directory: Path) -> None:
+    """A few bytes in the middle of the log."""
+    log = max(directory.glob("*.log"), key=lambda path: path.stat().st_size)
+    content = bytearray(log.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8] = bytes(byte ^ 0x55 for byte in content[middle : middle + 8])
+    log.write_bytes(content)
 
 
 def spoil_manifest(directory: Path) -> None:
@@ -215,3 +226,49 @@ def test_one_that_was_set_aside_never_founds_a_hive(tmp_path: Path) -> None:
             hive.terminate(0)
         assert log_of(hive, 0).count("founding hive") == 1
         assert log_of(hive, 0).count("was set aside as") == 1
+
+
+BINDING = "plyvel_next" if sys.version_info >= (3, 12) else "plyvel"
+MEND = f"import sys, {BINDING} as plyvel; plyvel.repair_db(sys.argv[1])"
+"""As docs/troubleshooting.md says."""
+
+
+def test_where_all_are_damaged(tmp_path: Path) -> None:
+    """They wait for each other, and say how to go on; that is tried."""
+
+    async def before(hive: Daemons) -> dict[str, bytes]:
+        await hive.until_stable(3)
+        async with Client(hive.addresses, timeout=10.0) as client:
+            return await fill(client)
+
+    async def until_all_wait(hive: Daemons) -> None:
+        async def wait() -> bool:
+            return all("if they all run and wait too" in log_of(hive, index) for index in range(3))
+
+        await until("all say that they wait", wait)
+
+    async def after(hive: Daemons, contents: dict[str, bytes]) -> int:
+        await hive.until_stable(3)
+        async with Client(hive.addresses, timeout=10.0) as client:
+            held = await asyncio.gather(*(client.get(alias) for alias in contents), return_exceptions=True)
+        for alias, found in zip(contents, held, strict=True):
+            assert isinstance(found, NotFoundError) or found == contents[alias]
+        return sum(isinstance(found, bytes) for found in held)
+
+    with Daemons(tmp_path, 3, "--replication", "3") as hive:
+        hive.start_all(range(3))
+        contents = asyncio.run(before(hive))
+        hive.kill(0, 1, 2)
+        for index in range(3):
+            flip_one_write(directory_of(hive, index))
+        hive.start_all(range(3))
+        asyncio.run(until_all_wait(hive))
+        hive.terminate(0, 1, 2)
+        for index in range(3):
+            directory = directory_of(hive, index)
+            directory.rename(f"{directory}.empty")
+            Path(f"{directory}.damaged-1").rename(directory)
+            subprocess.run([sys.executable, "-c", MEND, str(directory)], check=True)
+        hive.start_all(range(3))
+        assert ENTRIES / 2 < asyncio.run(after(hive, contents)) < ENTRIES, "what the damaged part held is lost"
+        hive.check_alive()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+import msgspec
+
 from wrpme.daemon import homecoming
 from wrpme.daemon.homecoming import Home
 from wrpme.daemon.leveldb import locked, unusable
@@ -28,8 +30,8 @@ def set_aside(directory: str, reason: str, home: Home) -> str:
     fresh = _fresh(directory)
     try:
         with locked(directory):
-            _make(fresh, home)
             kept = _free_name(directory, reason)
+            _make(fresh, msgspec.structs.replace(home, former=kept))
             os.rename(directory, kept)
             os.rename(fresh, directory)
             homecoming.sync_directory(os.path.dirname(directory))

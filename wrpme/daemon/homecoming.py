@@ -2,7 +2,8 @@
 
 ``DIR/hive`` has the id of the hive in its first line, and in each further one the address of another member. A node
 whose database is damaged, or that the hive has fenced, begins anew in an empty directory that has this file: it joins
-that hive, and never founds one.
+that hive, and never founds one. There the file has one more line, which names the directory that was set aside; without
+that line it is beside the data of a member, or that data was lost.
 """
 
 from __future__ import annotations
@@ -21,13 +22,21 @@ from wrpme.picture import NodeId, View
 
 NAME = "hive"
 _FIRST_LINE = re.compile(r"hive ([0-9a-f]*)\Z")
+_FORMER = "former "
 
 
 class Home(Struct, frozen=True):
-    """``hive`` in hex, empty if it is not known; ``others`` are the addresses of its other members."""
+    """``hive`` in hex, empty if it is not known; ``others`` are the addresses of its other members. ``former`` is where
+    the data of this directory was set aside, until the node is a member anew; else empty."""
 
     hive: str
     others: tuple[str, ...]
+    former: str = ""
+
+    @property
+    def had_data(self) -> bool:
+        """Whether a node that was a member wrote this, once the view that made it one was on the disk."""
+        return bool(self.hive) and not self.former
 
 
 def home_in(view: View, me: NodeId) -> Home:
@@ -40,23 +49,28 @@ def home_in(view: View, me: NodeId) -> Home:
 def read(directory: str) -> Home | None:
     """What the file says; None where there is none, or it is not one of ours."""
     try:
-        with open(os.path.join(directory, NAME), encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError):
+        with open(os.path.join(directory, NAME), encoding="utf-8", errors="surrogateescape") as file:
+            lines = file.read().split("\n")
+    except OSError:
         return None
     first = _FIRST_LINE.match(lines[0]) if lines else None
     if first is None:
         return None
     others: list[str] = []
+    former = ""
     for line in lines[1:]:
+        if line.startswith(_FORMER):
+            former = line.removeprefix(_FORMER)
         with suppress(UsageError):
             others.append(str(addresses.parse(line)))
-    return Home(first[1], tuple(others))
+    return Home(first[1], tuple(others), former)
 
 
 def write(directory: str, home: Home) -> None:
     """Puts the file in the place of the former one, whole and on the disk, or raises OSError and leaves that one."""
-    write_file(os.path.join(directory, NAME), "\n".join((f"hive {home.hive}", *home.others, "")).encode())
+    former = (_FORMER + home.former,) if home.former else ()
+    lines = (f"hive {home.hive}", *home.others, *former, "")
+    write_file(os.path.join(directory, NAME), "\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def write_file(path: str, content: bytes) -> None:

@@ -25,7 +25,7 @@ BLOOM_BITS = 10
 FORMAT_KEY = b"m:format"
 FORMAT = b"wrpme 1"
 _EXPECTED_FILE = re.compile(
-    r"(lost\+found|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp)|torn-\d+(\.new)?)\Z"
+    r"(lost\+found|lost|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp)|torn-\d+(\.new)?)\Z"
 )
 _LOG_FILE = re.compile(r"\d+\.log\Z")
 _TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
@@ -122,7 +122,7 @@ def _opened(directory: str) -> LevelStore:
     try:
         with locked(directory):
             if flaw := torn.flaw(directory):
-                raise _damaged(directory, flaw)
+                raise damaged(directory, flaw)
         try:
             return LevelStore(_database(directory), directory)
         except _plyvel.CorruptionError as error:
@@ -166,15 +166,16 @@ def _check_names(directory: str, names: list[str]) -> None:
     tables = any(_TABLE_FILE.match(name) for name in names)
     if "CURRENT" in names:
         return
-    ours = {homecoming.NAME, homecoming.NAME + ".new"} if homecoming.read(directory) else set()
+    home = homecoming.read(directory)
+    ours = {homecoming.NAME, homecoming.NAME + ".new"} if home else set()
     strange = sorted(name for name in names if not _EXPECTED_FILE.match(name) and name not in ours)
     if strange:
         raise StorageError(
             f"the directory {directory} holds other things ({strange[0][:80]}) and no data of wrpme; nothing was "
             "changed there, give an empty or a new directory with --root"
         )
-    if log or tables:
-        raise _damaged(directory, "its file CURRENT is missing")
+    if log or tables or (home is not None and home.had_data):
+        raise damaged(directory, "its file CURRENT is missing")
 
 
 def _check_format(store: LevelStore, directory: str) -> None:
@@ -206,10 +207,10 @@ def _explained(error: Exception, directory: str) -> StorageError:
     if "lock " in text and ("temporarily unavailable" in text or "already held" in text):
         return _in_use(directory, "this process" if "already held" in text else _holder(directory))
     if isinstance(error, _plyvel.CorruptionError):
-        return _damaged(directory, text.removeprefix("Corruption: ").replace(directory + "/", ""))
+        return damaged(directory, text.removeprefix("Corruption: ").replace(directory + "/", ""))
     if "No such file or directory" in text:
         name = re.search(r"([^/]+): No such file", text)
-        return _damaged(directory, f"its file {name[1]} is missing" if name else reason)
+        return damaged(directory, f"its file {name[1]} is missing" if name else reason)
     if "No space left" in text or "quota exceeded" in text:
         return _full(directory)
     return _unusable(directory, reason if text.startswith("IO error") else text)
@@ -233,7 +234,8 @@ def _unusable(directory: str, reason: str) -> StorageError:
     )
 
 
-def _damaged(directory: str, reason: str) -> DamagedError:
+def damaged(directory: str, reason: str) -> DamagedError:
+    """The data directory is not what it was; what becomes of it is for others to say."""
     return DamagedError(f"the data directory {directory} is damaged ({reason})")
 
 

@@ -53,6 +53,7 @@ class Opened(Struct, frozen=True):
     store: Store
     life: Identity
     peers: tuple[str, ...]
+    former: str = ""
 
 
 class Lives:
@@ -147,15 +148,28 @@ class Lives:
         store = leveldb.open_store(config.root)
         if store.repaired:
             self._log.say("warning", store.repaired)
+        home = homecoming.read(config.root) or Home("", ())
         try:
-            life = identity.next_life(store, os.urandom)
             has_view = store.get(VIEW_KEY) is not None
+            peers = (*(() if has_view else self._others(home)), *(str(peer) for peer in config.peers))
+            peers = tuple(dict.fromkeys(peers))
+            if not has_view:
+                self._check_that_nothing_was_lost(home, peers)
+            elif store.get(identity.KEY) is None:
+                raise leveldb.damaged(config.root, "the identity of the node is missing")
+            life = identity.next_life(store, os.urandom)
         except StorageError:
             store.close()
             raise
-        home = homecoming.read(config.root) or Home("", ())
-        peers = () if has_view else self._others(home)
-        return Opened(store, life, tuple(dict.fromkeys((*peers, *(str(peer) for peer in config.peers)))))
+        return Opened(store, life, peers, "" if has_view else home.former)
+
+    def _check_that_nothing_was_lost(self, home: Home, peers: tuple[str, ...]) -> None:
+        """Nobody founds a hive, or joins one, in a directory that has lost what it held."""
+        if home.had_data:
+            lost = f"its node was a member of hive {home.hive[:8]}, and what it held is gone"
+            raise leveldb.damaged(self._config.root, lost)
+        if home.former and not peers:
+            raise leveldb.damaged(self._config.root, f"its file {homecoming.NAME} names no other node")
 
     def _others(self, home: Home) -> tuple[str, ...]:
         return tuple(other for other in home.others if other != str(self._config.advertise))
@@ -221,6 +235,7 @@ class Lives:
             grace_seconds=config.grace_seconds,
             new_hive=b"" if opened.peers else os.urandom(16),
             config=config.as_json(),
+            former=opened.former,
         )
 
     def _make_runner(self, node: NodeLike, disk: Disk, adopted: Callable[[], None]) -> Runner:
@@ -297,19 +312,19 @@ class Lives:
 
     def _replace_damaged(self, error: DamagedError) -> None:
         root = self._config.root
-        home = homecoming.read(root)
-        others = self._others(home) if home is not None else ()
-        if home is None or not others:
+        home = homecoming.read(root) or Home("", ())
+        through = self._others(home) or tuple(str(peer) for peer in self._config.peers)
+        if not through:
             raise DamagedError(
-                f"{error.sentence}; nothing was changed there, as this node knows no other member of its hive: put "
-                "back a copy of it, or keep it aside and start the node with an empty one, with --peer if the hive "
-                "has other nodes"
+                f"{error.sentence}; nothing was changed there, as no file {homecoming.NAME} in it names other members "
+                "of its hive and no --peer is given: put back a copy of it, or keep it aside and start the node with "
+                "an empty one, with --peer if the hive has other nodes"
             )
-        kept = aside.set_aside(root, aside.DAMAGED, Home(home.hive, others))
+        kept = aside.set_aside(root, aside.DAMAGED, Home(home.hive, through))
         self._log.say(
             "error",
-            f"{error.sentence}; it was set aside as {kept}, and this node joins hive {home.hive[:8]} anew, as another "
-            f"node with an empty directory, through {', '.join(others)}",
+            f"{error.sentence}; it was set aside as {kept}, and this node joins {_hive(home)} anew, as another node "
+            f"with an empty directory, through {', '.join(through)}",
         )
 
     def _replace_fenced(self, end: Exit, keeper: Keeper | None) -> None:
@@ -323,6 +338,10 @@ class Lives:
         kept = aside.set_aside(self._config.root, aside.FORMER, Home(home.hive, end.aside))
         line = f"{told}; its data was set aside as {kept}, and it joins the hive as another node at {where}"
         self._log.say("warning", line)
+
+
+def _hive(home: Home) -> str:
+    return f"hive {home.hive[:8]}" if home.hive else "its hive"
 
 
 def _clock() -> Callable[[], float]:
