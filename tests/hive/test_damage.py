@@ -229,7 +229,7 @@ def test_one_that_was_set_aside_never_founds_a_hive(tmp_path: Path) -> None:
 
 
 BINDING = "plyvel_next" if sys.version_info >= (3, 12) else "plyvel"
-MEND = f"import sys, {BINDING} as plyvel; plyvel.repair_db(sys.argv[1])"
+MEND = f"import sys, {BINDING} as plyvel; plyvel.DB(sys.argv[1]).close()"
 """As docs/troubleshooting.md says."""
 
 
