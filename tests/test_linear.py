@@ -36,6 +36,31 @@ GOOD = {
         op("get", 5, 6, given=b"b"),
     ],
     "of two puts one wins": [op("put", 0, 3, content=b"a"), op("put", 1, 2, "already_exists", content=b"b")],
+    "what had a life span is gone after it": [
+        op("put", 0, 1, content=b"a"),
+        op("deadline", 2, 5, comparand=b"a"),
+        op("get", 3, 4, given=b"a"),
+        op("get", 6, 7, "not_found"),
+    ],
+    "what was written late is gone at once": [
+        op("deadline", 1, 5, comparand=b"a"),
+        op("put", 2, 4, content=b"a"),
+        op("get", 6, 7, "not_found"),
+    ],
+    "an expiry belongs to a content": [
+        op("put", 0, 1, content=b"a"),
+        op("update", 2, 3, content=b"b"),
+        op("deadline", 4, 5, comparand=b"a"),
+        op("get", 6, 7, given=b"b"),
+    ],
+    "an expiry that was set takes the place of the one before": [
+        op("put", 0, 1, content=b"a"),
+        op("expire", 2, 3, content=b"\0one"),
+        op("deadline", 4, 5, comparand=b"a"),
+        op("get", 6, 7, given=b"a"),
+        op("deadline", 8, 9, comparand=b"\0one"),
+        op("get", 10, 11, "not_found"),
+    ],
     "a write of unknown end happened": [unknown("update", 0, content=b"a"), op("get", 5, 6, given=b"a")],
     "a write of unknown end did not happen": [unknown("update", 0, content=b"a"), op("get", 5, 6, "not_found")],
     "a write of unknown end happened late": [
@@ -101,6 +126,29 @@ BAD = {
     "get_update gives the wrong content": [
         op("put", 0, 1, content=b"a"),
         op("get_update", 2, 3, content=b"b", given=b"z"),
+    ],
+    "what has expired comes back": [
+        op("put", 0, 1, content=b"a"),
+        op("deadline", 2, 5, comparand=b"a"),
+        op("get", 3, 4, "not_found"),
+        op("get", 6, 7, given=b"a"),
+    ],
+    "it lives longer than it may": [
+        op("put", 0, 1, content=b"a"),
+        op("deadline", 2, 3, comparand=b"a"),
+        op("get", 4, 5, given=b"a"),
+    ],
+    "it vanishes before its time": [
+        op("put", 0, 1, content=b"a"),
+        op("get", 2, 3, "not_found"),
+        op("deadline", 4, 5, comparand=b"a"),
+    ],
+    "it vanishes though its expiry was put off": [
+        op("put", 0, 1, content=b"a"),
+        op("expire", 2, 3, content=b"\0one"),
+        op("deadline", 4, 5, comparand=b"a"),
+        op("get", 6, 7, "not_found"),
+        op("deadline", 8, 9, comparand=b"\0one"),
     ],
     "a mismatch without a reason": [
         op("put", 0, 1, content=b"a"),

@@ -47,6 +47,18 @@ def many(first: int, count: int, jobs: int, mutation: str, corner: str) -> int:
     return len(failed)
 
 
+def noticed(names: list[str]) -> int:
+    """Looks for each broken rule from the first seed of its corner on, and prints how many it took; how many are
+    noticed by none."""
+    missed = 0
+    for name in names:
+        begun, took = perf_counter(), mutations.look_for(name, from_the_first=True)
+        missed += took is None
+        where, seconds = mutations.SOUGHT[name].corner or "any", perf_counter() - begun
+        print(f"{name:32} {where:10} {took or 'nobody':>6} {seconds:6.1f} s", flush=True)
+    return missed
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
@@ -57,7 +69,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
     parser.add_argument("--mutation", default="", choices=["", *mutations.ALL], help="break this rule on purpose")
     parser.add_argument("--corner", default="", choices=["", *CORNERS], help="only scenarios of this kind")
+    parser.add_argument("--mutations", nargs="*", metavar="NAME", help="how many seeds each (or these) takes")
+    parser.add_argument("--table", action="store_true", help="print the table of docs/simulation.md")
     options = parser.parse_args()
+    if options.table:
+        print(mutations.table())
+        return 0
+    if options.mutations is not None:
+        return 1 if noticed(options.mutations or list(mutations.SOUGHT)) else 0
     if options.seed is None:
         return 1 if many(options.first, options.seeds, options.jobs, options.mutation, options.corner) else 0
     outcome = one(options.seed, options.trace, options.mutation, options.corner)

@@ -14,7 +14,7 @@ from wrpme.ring import arc_at, hash_of
 if TYPE_CHECKING:
     from tests.sim.world import World
 
-VALIDATED_ONE_IN = 8
+VALIDATED_ONE_IN = 32
 SAMPLED_MAX = 8
 WATCH_SECONDS = 0.25
 
@@ -92,23 +92,29 @@ class Checks:
     # --- copies --------------------------------------------------------------------------------------------------
 
     def watch_copies(self) -> None:
-        """Now and then: where nothing is on its way, all holders have the same on their disks."""
+        """Now and then: beside what is on its way, all holders have the same on their disks."""
         for machine in self.world.machines:
             if machine.node is not None and not machine.paused:
                 for replica in machine.node.table.mine:
-                    if replica.serving and not replica.queue and replica.copies:
+                    if replica.serving and replica.copies:
                         self._compare_holders(machine, replica)
         self.world.agenda.after(WATCH_SECONDS, self.watch_copies)
 
     def _compare_holders(self, owner: Machine, replica: Replica) -> None:
+        waiting = {*replica.shadow, *(pending.key for pending in replica.queue)}
         mine = dict(owner.disk.seen.scan(replica.low, replica.high))
         for other in self.world.machines:
-            if other is owner or other.node is None or other.identity not in replica.arc.holders:
+            copy = replica.copies.get(other.identity) if other.node is not None else None
+            if other.node is None or copy is None or not copy.counts:
                 continue
-            theirs = other.node.table.ending(replica.arc.end)
-            if theirs is not None and theirs.arc == replica.arc and theirs.role is Role.HOLDER and theirs.sink:
-                if theirs.sink.complete and not theirs.landing:
-                    assert_same(owner, mine, other, dict(other.disk.seen.scan(replica.low, replica.high)))
+            there = other.node.table.ending(replica.arc.end)
+            if there is None or there.arc != replica.arc or there.sink is None:
+                continue
+            if there.role in (Role.HOLDER, Role.INCOMING):
+                out = {*waiting, *there.shadow, *(pending.key for pending in there.landing)}
+                here = {key: value for key, value in mine.items() if key not in out}
+                theirs = other.disk.seen.scan(replica.low, replica.high)
+                assert_same(owner, here, other, {key: value for key, value in theirs if key not in out})
 
     # --- the disk ------------------------------------------------------------------------------------------------
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
-from wrpme.effects import Persist
-from wrpme.messages import Envelope, Report, Streams
+from wrpme.effects import Persist, Received
+from wrpme.messages import (
+    Accept, Accepted, BeaconAck, Committed, Envelope, GetTail, NextView, Prepare, Promise, Rejected, Report, Streams,
+    Tail, WholeView, Writes,
+)  # fmt: skip
 from wrpme.picture import NodeId, Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.world import World
 
+VOTES = (Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView)
+
+WORDS = (Report, BeaconAck, GetTail, Tail, Committed)
+
+
+def _writes(body: Streams) -> bool:
+    return any(isinstance(item, Writes) for stream in body.streams for item in stream.items)
 
 
 @dataclass(slots=True)
@@ -44,9 +55,34 @@ class Mixture:
     """What was copied at an older version arrives once more just when it could be taken for something new."""
     blackout_at_view: float = 0.0
     """Power loss of all while one has adopted a view and another has a write on its way to the disk."""
+    stop_many: float = 0.0
+    """Several are asked to stop at about the same time, often all."""
+    crash_at_view: float = 0.0
+    """A node is killed as it has adopted a view and told nobody, and is soon started again."""
+    isolate_at_synced: float = 0.0
+    """An owner is cut off from everybody just after it has reported a copy to be complete."""
+    crash_after_synced: float = 0.0
+    """An owner is killed just after it has reported a copy to be complete."""
+    late_words: float = 0.0
+    """A report, an acknowledgement of a beacon, or what a former owner and a new one say to each other arrives once
+    more, seconds later."""
+    crash_mid_write: float = 0.0
+    """An owner is killed when a write has left for some holders, and not for this one."""
+    cut_mid_write: float = 0.0
+    """An owner is cut off at such a moment."""
+    lag_mid_write: float = 0.0
+    """A write is late on its way to one holder, and what follows it."""
+    hang_at_clock: float = 0.0
+    """A node hangs after it has looked at its clock, and before it reads what was asked for."""
+
+    def mid_write(self) -> bool:
+        """Whether anything happens when a write leaves."""
+        return bool(self.crash_mid_write or self.cut_mid_write or self.lag_mid_write)
+    lost_votes: float = 0.0
+    """Messages of a vote that are lost, so that several proposers are at it."""
 
 
-KINDS = ("crash", "power", "blackout", "stop", "leave", "cut", "isolate", "hang", "reset")
+KINDS = ("crash", "power", "blackout", "stop", "leave", "cut", "isolate", "hang", "reset", "stop_many")
 
 
 class Faults:
@@ -94,12 +130,24 @@ class Faults:
             busy = any(other.disk.under_way is not None for other in self.world.machines if other is not machine)
             if busy and self.world.random.random() < self.mixture.blackout_at_view:
                 self.world.agenda.after(0.0, self._blackout)
+        if self.active and self.mixture.crash_at_view and self.world.random.random() < self.mixture.crash_at_view:
+            life, seconds = machine.life, self.world.random.choice((0.005, 0.05, 0.3))
+            self.world.agenda.after(0.0, lambda: self._kill(machine, life, seconds))
 
     def sending(self, machine: Machine, envelope: Envelope) -> float:
-        """A message leaves: a good moment to kill the node that it is about. Gives how late it shall be."""
+        """A message leaves: a good moment to kill the node that it is about. Gives how late it shall be; never where it
+        is lost."""
         if not self.active:
             return 0.0
         mixture, random, body = self.mixture, self.world.random, envelope.body
+        if mixture.lost_votes and isinstance(body, VOTES) and random.random() < mixture.lost_votes:
+            return inf
+        if type(body) is Report:
+            self._reporting(machine, body)
+        if mixture.late_words and isinstance(body, WORDS) and random.random() < mixture.late_words:
+            self.world.agenda.after(random.uniform(0.5, 6.0), lambda: self._say_late(envelope))
+        if type(body) is Streams and mixture.mid_write() and _writes(body):
+            return self._writing(machine)
         if mixture.crash_at_synced and type(body) is Report and random.random() < mixture.crash_at_synced:
             for change in body.changes:
                 if isinstance(change, Synced) and (victim := self._with_id(change.node)) and victim is not machine:
@@ -110,6 +158,47 @@ class Faults:
             if victim := self._with_id(envelope.destination):
                 victim.pause(random.uniform(2.2, 4.5))
         return 0.0
+
+    def _writing(self, machine: Machine) -> float:
+        """A write leaves: a good moment to kill or cut off its owner, while this holder does not have it yet."""
+        mixture, world, random, life = self.mixture, self.world, self.world.random, machine.life
+        chance = random.random()
+        soon = random.choice((0.0, 0.002, 0.02, 0.1))
+        if chance < mixture.crash_mid_write:
+            world.agenda.after(soon, lambda: self._kill(machine, life))
+        elif chance < mixture.crash_mid_write + mixture.cut_mid_write:
+            world.agenda.after(soon, lambda: self._cut_off(machine, random.uniform(1.0, 6.0)))
+        elif random.random() >= mixture.lag_mid_write:
+            return 0.0
+        return random.choice((0.2, 1.0)) * random.uniform(0.5, 1.0)
+
+    def _cut_off(self, machine: Machine, seconds: float) -> None:
+        pairs = [(machine, other) for other in self.world.machines if other is not machine]
+        self._cut_for(pairs + [(there, here) for here, there in pairs], seconds)
+
+    def hangs_at_clock(self, machine: Machine) -> bool:
+        """Whether the machine hangs as it has just looked at its clock."""
+        mixture, random = self.mixture, self.world.random
+        if not self.active or not mixture.hang_at_clock or random.random() >= mixture.hang_at_clock:
+            return False
+        machine.pause(random.uniform(0.1, 5.0))
+        return True
+
+    def _reporting(self, machine: Machine, report: Report) -> None:
+        """Something is reported: a good moment to cut off or kill the reporter."""
+        mixture, world, random, life = self.mixture, self.world, self.world.random, machine.life
+        if not any(isinstance(change, Synced) for change in report.changes):
+            return
+        soon = world.habits.latency * 2 + 0.001
+        if mixture.isolate_at_synced and random.random() < mixture.isolate_at_synced:
+            world.agenda.after(soon, lambda: self._cut_off(machine, random.uniform(2.5, 6.0)))
+        elif mixture.crash_after_synced and random.random() < mixture.crash_after_synced:
+            world.agenda.after(soon, lambda: self._kill(machine, life, random.uniform(2.0, 8.0)))
+
+    def _say_late(self, envelope: Envelope) -> None:
+        target = self._with_id(envelope.destination)
+        if self.active and target is not None:
+            target.feed(Received(self.world.open_session(lambda reply: None), envelope))
 
     def _with_id(self, node: NodeId) -> Machine | None:
         for machine in self.world.machines:
@@ -177,10 +266,10 @@ class Faults:
         if not machine.disk.sync:
             self.world.checks.lossy = True
 
-    def _kill(self, machine: Machine, life: int) -> None:
+    def _kill(self, machine: Machine, life: int, seconds: float | None = None) -> None:
         if self.active and machine.life == life and machine.node is not None:
             machine.crash()
-            self._restart(machine, self._absence())
+            self._restart(machine, self._absence() if seconds is None else seconds)
 
     def _crash(self) -> None:
         if machine := self._any():
@@ -205,6 +294,15 @@ class Faults:
         if machine := self._any():
             machine.stop()
             self._restart(machine, 6.0 + self._absence())
+
+    def _stop_many(self) -> None:
+        running = [machine for machine in self.world.machines if machine.node is not None]
+        random = self.world.random
+        some = running if random.random() < 0.5 else random.sample(running, random.randint(0, len(running)))
+        for machine in some:
+            self.world.agenda.after(random.random() * 0.08, machine.stop)
+            self._restart(machine, random.uniform(0.8, 3.0))
+            self._restart(machine, 6.0 + random.uniform(0.0, 3.0))
 
     def _leave(self) -> None:
         machine = self._any()
@@ -238,8 +336,10 @@ class Faults:
             back = [(b, a) for a in some for b in rest]
             self._cut_for(random.choice((out, back, out + back, out + back)))
 
-    def _cut_for(self, pairs: list[tuple[Machine, Machine]]) -> None:
+    def _cut_for(self, pairs: list[tuple[Machine, Machine]], seconds: float | None = None) -> None:
         world = self.world
+        if seconds is None:
+            seconds = world.random.choice((0.5, 3.0, 12.0)) * (0.3 + world.random.random())
         for source, target in pairs:
             world.cut(source, target)
 
@@ -247,7 +347,7 @@ class Faults:
             for source, target in pairs:
                 world.heal(source, target)
 
-        world.agenda.after(world.random.choice((0.5, 3.0, 12.0)) * (0.3 + world.random.random()), heal)
+        world.agenda.after(seconds, heal)
 
     # --- the end -------------------------------------------------------------------------------------------------
 

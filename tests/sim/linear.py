@@ -19,7 +19,7 @@ class Operation:
     the content that came back."""
 
     kind: str
-    call: int
+    call: float
     back: float = inf
     result: str = ""
     content: bytes | None = None
@@ -35,19 +35,32 @@ class Operation:
 GIVES = {"get", "get_update", "get_remove", "cas"}
 WRITES = {"put", "update", "get_update", "cas"}
 REMOVES = {"remove", "get_remove", "remove_if"}
+"""Beside these there is ``expire``, which leaves the content and marks it, and ``deadline``, which removes only the
+very content, or mark, that it names. A mark begins with a zero byte."""
+
+
+def unmarked(held: bytes) -> bytes:
+    """The content alone."""
+    return held.partition(b"\0")[0] if b"\0" in held else held
 
 
 def step(held: bytes | None, operation: Operation) -> tuple[str, bytes | None]:
     """What the operation answers to an entry of that content (None: there is none), and what it leaves."""
     kind = operation.kind
+    if kind == "deadline":
+        named = operation.comparand or b""
+        ends = held is not None and (held == named or (named[:1] == b"\0" and held.endswith(named)))
+        return "ok", None if ends else held
     if kind == "put":
         return ("ok", operation.content) if held is None else ("already_exists", held)
     if kind == "update":
         return "ok", operation.content
     if held is None:
         return "not_found", None
-    if kind in ("cas", "remove_if") and held != operation.comparand:
+    if kind in ("cas", "remove_if") and unmarked(held) != operation.comparand:
         return "mismatch", held
+    if kind == "expire":
+        return "ok", unmarked(held) + (operation.content or b"")
     if kind in WRITES:
         return "ok", operation.content
     return ("ok", None) if kind in REMOVES else ("ok", held)
@@ -59,7 +72,9 @@ def fits(held: bytes | None, operation: Operation, result: str) -> bool:
         return True
     if result != operation.result:
         return False
-    return result != "ok" or operation.kind not in GIVES or operation.given == held
+    if result != "ok" or operation.kind not in GIVES:
+        return True
+    return held is not None and operation.given == unmarked(held)
 
 
 def is_linearizable(history: list[Operation], initial: bytes | None = None) -> bool | None:
@@ -101,7 +116,9 @@ def following(ordered: list[Operation], done: int, held: bytes | None) -> list[t
         if not fits(held, operation, result):
             continue
         if operation.known:
-            if left == held:  # changes nothing and fits now: it can't do harm to take it at once
+            if left == held and operation.kind != "deadline":
+                # It changes nothing and fits now, so it can't do harm to take it at once. A deadline may have to come
+                # after what is written later.
                 return [(done | 1 << at, held)]
             sure.append((operation.back, done | 1 << at, left))
         elif left != held:  # one of unknown end that changes nothing now explains nothing

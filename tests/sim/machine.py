@@ -14,6 +14,7 @@ from wrpme.effects import (
     Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded,
     Woken,
 )  # fmt: skip
+from wrpme.limits import WALL_CLOCK_SECONDS
 from wrpme.messages import LeaveNode, Request
 from wrpme.node import Node
 from wrpme.picture import NOBODY
@@ -72,9 +73,23 @@ class Machine:
         )
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
         node = Node(settings, self.disk.seen, self.local())
-        node.wall_offset_milliseconds = WALL_MILLISECONDS
         self.node = node
+        self._look_at_the_wall(self.life)
         self._run(node.start(self.local()))
+
+    def wall(self) -> float:
+        """Milliseconds since 1970 on its wall clock."""
+        return WALL_MILLISECONDS + 1000.0 * self.world.agenda.now
+
+    def _look_at_the_wall(self, life: int) -> None:
+        """Once a second, as the runner does."""
+        if self.life != life or self.node is None:
+            return
+        if self.paused:
+            self._backlog.append(lambda: self._look_at_the_wall(life))
+            return
+        self.node.wall_offset_milliseconds = self.wall() - 1000.0 * self.local()
+        self.world.agenda.after(WALL_CLOCK_SECONDS, lambda: self._look_at_the_wall(life))
 
     def crash(self, power: bool = False) -> None:
         """The process ends without a word; with ``power`` the whole machine."""
@@ -164,8 +179,16 @@ class Machine:
             return
         if self.paused:
             self._backlog.append(lambda: self.request(session, request))
+            return
+        now, life = self.local(), self.life
+        if self.world.faults.hangs_at_clock(self):
+            self._backlog.append(lambda: self._request_at(life, session, request, now))
         else:
-            self._run(self.node.request(session, request, self.local()))
+            self._run(self.node.request(session, request, now))
+
+    def _request_at(self, life: int, session: int, request: Request, now: float) -> None:
+        if self.node is not None and self.life == life:
+            self._run(self.node.request(session, request, now))
 
     def _run(self, effects: list[Effect]) -> None:
         for effect in effects:

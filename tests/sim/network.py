@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Union
 
 from wrpme.codec import Decoder, encode
@@ -54,10 +55,10 @@ class Lane:
         self._stalled = False
 
     def put(self, envelope: Envelope, later: float = 0.0) -> None:
-        """On its way, by so many seconds later than usual."""
+        """On its way, by so many seconds later than usual, or lost."""
         world = self.world
         habits, random = world.habits, world.random.random
-        if habits.lost and random() < habits.lost:
+        if later == inf or (habits.lost and random() < habits.lost):
             return
         arrival = world.agenda.now + later + habits.latency * (0.5 + random())
         if habits.late and random() < habits.late:

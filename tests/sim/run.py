@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tests.sim import bounds
 from tests.sim.checks import assert_same
 from tests.sim.linear import is_linearizable
 from tests.sim.network import Habits
 from tests.sim.scenario import draw
 from tests.sim.workload import Asked, Client
 from tests.sim.world import World
-from wrpme.entries import key_range
+from wrpme.entries import ENTRIES, expiry_in, key_range
 from wrpme.messages import Count, Number
 from wrpme.picture import NOBODY
 from wrpme.ring import arc_start
@@ -19,6 +20,8 @@ from wrpme.view import condition
 STABLE_SECONDS_MAX = 150.0
 """Virtual seconds from healing to stable: twice the longest wait of a node that was taken for dead again and again."""
 READ_SECONDS_MAX = 20.0
+EXPIRED_SECONDS_MAX = 5.0
+"""In a stable hive, where nothing is written."""
 
 
 class SimulationError(AssertionError):
@@ -56,8 +59,9 @@ class Run:
         """
         world = self.world
         try:
-            self._storm()
-            self._calm()
+            with bounds.small(self.scenario.small):
+                self._storm()
+                self._calm()
             undecided = self._judge()
         except Exception as error:
             raise SimulationError(self._story(error)) from error
@@ -86,7 +90,17 @@ class Run:
         if not world.checks.lossy:
             counted = self._count()
             assert counted == found, f"{counted} entries are counted, {found} are read"
+            self._list()
             self._compare_copies()
+            self._look_for_expired()
+
+    def _look_for_expired(self) -> None:
+        """What has expired is removed everywhere, also if nobody asks for it."""
+        for machine in self.world.machines:
+            until = machine.wall() - 1000.0 * (EXPIRED_SECONDS_MAX + self.world.skew_seconds)
+            entries = machine.disk.seen.scan(*ENTRIES)
+            late = [key[9:] for key, value in entries if 0 < expiry_in(value) < until]
+            assert not late, f"{machine} still has {late[:3]}, which have expired long ago"
 
     def _compare_copies(self) -> None:
         """All holders of an arc have the same of it on their disks."""
@@ -133,10 +147,20 @@ class Run:
         world.agenda.run_until(world.agenda.now + 0.1)
         return total
 
+    def _list(self) -> None:
+        """All that there is, from all nodes; the judge compares it with what was read."""
+        world = self.world
+        for machine in world.machines:
+            assert machine.node is not None and machine.node.view is not None
+            self.workload.scans.page(machine, machine.identity, machine.node.view, "", "")
+        world.agenda.run_until(world.agenda.now + 0.1)
+
     def _judge(self) -> int:
         undecided = 0
         if self.world.checks.lossy:
             return 0
+        self.workload.deadlines.judge(self.workload.histories, self.world.skew_seconds)
+        self.workload.scans.judge(self.workload.histories)
         for alias, history in self.workload.histories.items():
             verdict = is_linearizable(history)
             assert verdict is not False, f"the history of {alias} is not linearizable"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.sim.faults import Mixture
 from tests.sim.network import Habits
-from tests.sim.workload import Client, Workload
+from tests.sim.workload import MORTAL_USUAL, SCANNED_USUAL, Client, Workload
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -35,6 +35,8 @@ class Scenario:
     workload: Workload
     replication: int = 1
     grace_seconds: float = 60.0
+    small: bool = False
+    """With small bounds, see :mod:`tests.sim.bounds`."""
 
 
 def draw(world: World, corner: str) -> Scenario:
@@ -42,6 +44,7 @@ def draw(world: World, corner: str) -> Scenario:
     random = world.random
     chosen = random.choices(list(CORNERS), [weight for weight, _ in CORNERS.values()])[0]
     scenario = CORNERS[corner or chosen][1](world)
+    scenario.small = scenario.small or random.random() < 0.3
     world.say(None, f"{corner or chosen}: {scenario.nodes} nodes, {scenario.habits}, {scenario.mixture}")
     sync = random.random() < 0.93
     world.replication, world.grace_seconds = scenario.replication, scenario.grace_seconds
@@ -63,11 +66,14 @@ def draw(world: World, corner: str) -> Scenario:
     return scenario
 
 
-def _workload(world: World, padding: int = 0, entries: int = 5, reads: int = 30) -> Workload:
+def _workload(
+    world: World, padding: int = 0, entries: int = 5, reads: int = 30, scanned: float = SCANNED_USUAL,
+    mortal: float = MORTAL_USUAL,
+) -> Workload:
     prefix, number = world.random.randrange(1000), world.random.randint(entries // 2, entries)
     aliases = [f"x{prefix}-{at}" for at in range(number)]
     world.checks.sample(aliases)
-    return Workload(world, aliases, padding, reads)
+    return Workload(world, aliases, padding, reads, scanned, mortal)
 
 
 def _mixed(world: World) -> Scenario:
@@ -162,6 +168,7 @@ def _voting(world: World) -> Scenario:
     mixture.slow_disk = random.choice((0.2, 0.5))
     mixture.crash_at_write = random.choice((0.0, 0.05))
     mixture.blackout_at_view = random.choice((0.1, 0.4))
+    mixture.lost_votes = random.choice((0.0, 0.0, 0.5))
     return Scenario(
         nodes=random.choice((3, 3, 4, 5)),
         start_seconds=(0.5, random.choice((2.0, 10.0))),
@@ -226,6 +233,146 @@ def _pending(world: World) -> Scenario:
     )
 
 
+def _halfway(world: World) -> Scenario:
+    """Owners die, or are cut off, when a write has reached some holders and not others, again and again."""
+    random = world.random
+    mixture = Mixture(crash=0.5, stop=1.0, reset=0.5, hang=0.3, blow_seconds=2.0, slow_disk=random.choice((0.0, 0.05)))
+    mixture.lag_mid_write = random.choice((0.0, 0.03, 0.1))
+    mixture.crash_mid_write, mixture.cut_mid_write = random.choice(((0.01, 0.0), (0.005, 0.005), (0.0, 0.01)))
+    mixture.late_words = random.choice((0.0, 0.1))
+    return Scenario(
+        nodes=random.choice((3, 3, 4)),
+        start_seconds=(0.1, 0.5),
+        quiet_seconds=11.0,
+        storm_seconds=16.0,
+        disk_seconds=random.choice((0.002, 0.01)),
+        padding_bytes=0,
+        clients=8,
+        think_seconds=0.04,
+        habits=Habits(random.choice((0.001, 0.01)), 0.03, 0.3, lost=random.choice((0.0, 0.01))),
+        mixture=mixture,
+        workload=_workload(world, entries=8, reads=10),
+        replication=random.choice((2, 3, 3, 3)),
+        grace_seconds=60.0,
+        small=True,
+    )
+
+
+def _scanning(world: World) -> Scenario:
+    """As many scans as requests, in small pages, while owners die with writes on their way."""
+    scenario = _halfway(world)
+    random = world.random
+    scenario.workload = _workload(world, entries=10, reads=25, scanned=0.5)
+    scenario.mixture.crash_mid_write, scenario.mixture.slow_disk = 0.01, 0.05
+    scenario.replication = random.choice((2, 2, 3))
+    return scenario
+
+
+def _contested(world: World) -> Scenario:
+    """Most messages of votes are lost, so that each view has several proposers, which see different voters."""
+    random = world.random
+    mixture = Mixture(crash=1.0, cut=0.5, blow_seconds=1.5, lost_votes=random.choice((0.3, 0.5, 0.6)))
+    mixture.slow_disk = random.choice((0.0, 0.2))
+    return Scenario(
+        nodes=random.choice((3, 4, 5, 5)),
+        start_seconds=(0.5, 4.0),
+        quiet_seconds=6.0,
+        storm_seconds=16.0,
+        disk_seconds=0.002,
+        padding_bytes=0,
+        clients=1,
+        think_seconds=0.5,
+        habits=Habits(latency=random.choice((0.002, 0.02))),
+        mixture=mixture,
+        workload=_workload(world),
+        replication=random.choice((1, 2)),
+        grace_seconds=60.0,
+        small=True,
+    )
+
+
+def _usurping(world: World) -> Scenario:
+    """Some pairs of nodes do not see each other, messages are late by up to a lease, and nodes start again just as
+    they have become owners: who owned before still believes to."""
+    random = world.random
+    mixture = Mixture(cut=2.0, isolate=1.0, hang=0.5, crash=0.3, blow_seconds=random.choice((1.0, 2.0)))
+    mixture.crash_at_view = random.choice((0.0, 0.05, 0.15))
+    mixture.hang_mid_turn, mixture.hang_at_clock = random.choice(((0.0, 0.0), (0.003, 0.005)))
+    mixture.late_words = random.choice((0.0, 0.15))
+    return Scenario(
+        nodes=random.choice((3, 3, 4)),
+        start_seconds=(0.1, 0.5),
+        quiet_seconds=11.0,
+        storm_seconds=16.0,
+        disk_seconds=0.002,
+        padding_bytes=0,
+        clients=5,
+        think_seconds=0.05,
+        habits=Habits(latency=0.001, late=random.choice((0.0, 0.1)), late_by_max=1.9),
+        mixture=mixture,
+        workload=_workload(world, entries=6, reads=40),
+        replication=random.choice((2, 2, 3)),
+        grace_seconds=60.0,
+        small=True,
+    )
+
+
+def _moving(world: World) -> Scenario:
+    """Nodes join and return under load, and owners are cut off or killed when a copy is complete."""
+    random = world.random
+    mixture = Mixture(crash=1.5, cut=0.5, blow_seconds=1.5, slow_disk=random.choice((0.0, 0.1)))
+    mixture.isolate_at_synced = random.choice((0.0, 0.15))
+    mixture.crash_after_synced = random.choice((0.0, 0.1))
+    mixture.crash_at_synced = random.choice((0.0, 0.15))
+    mixture.late_words = random.choice((0.0, 0.15))
+    return Scenario(
+        nodes=random.choice((3, 4, 4)),
+        start_seconds=(0.1, random.choice((0.5, 20.0))),
+        quiet_seconds=11.0,
+        storm_seconds=16.0,
+        disk_seconds=random.choice((0.002, 0.01)),
+        padding_bytes=0,
+        clients=6,
+        think_seconds=0.03,
+        habits=Habits(latency=random.choice((0.001, 0.01)), late=0.05, late_by_max=random.choice((0.05, 0.5))),
+        mixture=mixture,
+        workload=_workload(world, entries=14, reads=10),
+        replication=random.choice((1, 1, 2, 3)),
+        grace_seconds=random.choice((3.0, 60.0)),
+        small=True,
+    )
+
+
+def _stopping(world: World) -> Scenario:
+    """Several stop at once, often all, while writes are on their way to some holders and not to others."""
+    random = world.random
+    mixture = Mixture(stop_many=3.0, crash=0.5, cut=0.5, blow_seconds=random.choice((2.0, 5.0)))
+    mixture.slow_disk = random.choice((0.0, 0.1))
+    return Scenario(
+        nodes=random.choice((2, 3, 3, 4)),
+        start_seconds=(0.1, random.choice((0.5, 8.0))),
+        quiet_seconds=6.0,
+        storm_seconds=20.0,
+        disk_seconds=random.choice((0.002, 0.01)),
+        padding_bytes=0,
+        clients=6,
+        think_seconds=0.03,
+        habits=Habits(latency=random.choice((0.001, 0.01)), late=0.2, late_by_max=random.choice((0.1, 0.5))),
+        mixture=mixture,
+        workload=_workload(world, entries=8, reads=10),
+        replication=random.choice((2, 2, 3)),
+        grace_seconds=60.0,
+        small=True,
+    )
+
+
+def _expiring(world: World) -> Scenario:
+    """Most entries live for seconds only, while owners change."""
+    scenario = _moving(world) if world.random.random() < 0.5 else _usurping(world)
+    scenario.workload = _workload(world, entries=12, reads=20, scanned=0.1, mortal=0.6)
+    return scenario
+
+
 CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "mixed": (35, _mixed),
     "joining": (15, _joining),
@@ -233,5 +380,12 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "voting": (15, _voting),
     "churning": (10, _churning),
     "pending": (15, _pending),
+    "scanning": (5, _scanning),
+    "halfway": (10, _halfway),
+    "contested": (5, _contested),
+    "usurping": (10, _usurping),
+    "moving": (10, _moving),
+    "stopping": (5, _stopping),
+    "expiring": (5, _expiring),
 }
 """How often each is chosen, and what makes it."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from tests.sim.linear import GIVES, WRITES, Operation
 from tests.sim.machine import Machine
+from tests.sim.spans import LIFE_SECONDS, Deadline, Deadlines
+from tests.sim.scans import REFUSED, Scans
 from wrpme import errors
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from wrpme.messages import (
-    Aliases, Cas, Content, Count, Done, Failed, Get, GetRemove, GetUpdate, Number, PrefixScan, Put, Remove, RemoveIf,
-    Request, Update,
+    Cas, Content, Done, Expire, Failed, Get, GetRemove, GetUpdate, Put, Remove, RemoveIf, Request, Update,
 )  # fmt: skip
-from wrpme.picture import NOBODY
 from wrpme.ring import arc_at, hash_of
 from wrpme.view import owner
 
@@ -23,25 +23,56 @@ if TYPE_CHECKING:
 KINDS = ("get", "put", "update", "cas", "get_update", "remove", "remove_if", "get_remove")
 WRITE_WEIGHTS = (10, 20, 12, 8, 4, 4, 3)
 ANSWERS = {error.code: error.word for error in (errors.NotFoundError, errors.AlreadyExistsError, errors.MismatchError)}
-REFUSED = {error.code for error in (errors.UnstableError, errors.UnavailableError, errors.BusyError)}
 UNSTABLE = errors.UnstableError.code
-HISTORY_MAX = 70
-"""Operations on one alias, so that its history can be judged fast."""
+HISTORY_MAX = 50
+"""Operations on one alias, so that its history can be judged fast; then another alias takes its place, so that clients
+have work as long as things go wrong."""
+SCANNED_USUAL = 0.02
+MORTAL_USUAL = 0.05
+CALM_THINK = 5.0
+"""So much longer clients think while nothing goes wrong."""
 
 
 class Workload:
     """What all clients share."""
 
-    def __init__(self, world: World, aliases: list[str], padding: int, reads: int) -> None:
+    def __init__(
+        self, world: World, aliases: list[str], padding: int, reads: int, scanned: float = SCANNED_USUAL,
+        mortal: float = MORTAL_USUAL,
+    ) -> None:
         self.world = world
-        self.aliases = aliases
+        self.aliases: list[str] = []
+        """All that there ever were."""
         self.padding = padding
         self.weights = (reads, *WRITE_WEIGHTS)
-        self.histories: dict[str, list[Operation]] = {alias: [] for alias in aliases}
-        self.begun = dict.fromkeys(aliases, 0)
-        self.written: dict[str, list[bytes]] = {alias: [] for alias in aliases}
+        self.histories: dict[str, list[Operation]] = {}
+        self.begun: dict[str, int] = {}
+        self.written: dict[str, list[bytes]] = {}
+        self.scans = Scans(world)
+        self.mortal = mortal
+        """How often what is written has a life span."""
+        self.deadlines = Deadlines(world)
+        self.scanned = scanned
+        """How often a request is preceded by a scan."""
         self.active = True
         self.served = 0
+        self._first = aliases
+        self._now: list[str] = []
+        """Those that clients work on, each in the place of an alias of the first generation."""
+        for alias in aliases:
+            self._now.append(self._new(alias))
+
+    def _new(self, alias: str) -> str:
+        self.aliases.append(alias)
+        self.histories[alias], self.written[alias], self.begun[alias] = [], [], 0
+        return alias
+
+    def choose(self) -> str:
+        """An alias whose history is not long yet."""
+        place = self.world.random.randrange(len(self._now))
+        if self.begun[self._now[place]] >= HISTORY_MAX:
+            self._now[place] = self._new(f"{self._first[place]}.{len(self.aliases)}")
+        return self._now[place]
 
     def record(self, alias: str, operation: Operation) -> None:
         """For the judge, and for the story."""
@@ -78,20 +109,19 @@ class Client:
         self.world.agenda.after(self.world.random.random() * self.think_seconds, self._next)
 
     def _think(self) -> None:
-        self.world.agenda.after(self.world.random.expovariate(1 / self.think_seconds), self._next)
+        seconds = self.world.random.expovariate(1 / self.think_seconds)
+        self.world.agenda.after(seconds if self.world.faults.active else CALM_THINK * seconds, self._next)
 
     def _next(self) -> None:
         workload, random = self.workload, self.world.random
         if not workload.active:
             return
-        if random.random() < 0.02:
-            self._scan()
-        alias = random.choice(workload.aliases)
-        if workload.begun[alias] >= HISTORY_MAX:
-            self._think()
-            return
+        if random.random() < workload.scanned:
+            workload.scans.ask(random.choice(workload.aliases))
         kind = random.choices(KINDS, workload.weights)[0]
-        self.ask(alias, kind)
+        if random.random() < workload.mortal / 2:
+            kind = "expire"
+        self.ask(workload.choose(), kind)
 
     def ask(self, alias: str, kind: str) -> Asked:
         """Begins a request."""
@@ -104,6 +134,8 @@ class Client:
             heard = [one.given for one in workload.histories[alias][-4:] if one.given is not None]
             comparand = random.choice(heard or known or [b"nothing"])
         self.asked = Asked(self, alias, kind, content, comparand)
+        if kind == "expire" or (kind in WRITES and random.random() < workload.mortal):
+            self.asked.live_for(random.choice(LIFE_SECONDS) * random.uniform(0.5, 1.0))
         self.asked.attempt()
         return self.asked
 
@@ -142,25 +174,6 @@ class Client:
         if machine.powered:
             self.world.agenda.after(self.world.random.random() * 0.1, learn)
 
-    def _scan(self) -> None:
-        """A count or a page of aliases: some valid answer has to come, or none."""
-        running = [machine for machine in self.world.machines if machine.node is not None]
-        if not running:
-            return
-        machine = self.world.random.choice(running)
-        view = machine.node.view if machine.node is not None else None
-        epoch = view.epoch if view is not None else 0
-
-        def hear(reply: object) -> None:
-            fine = isinstance(reply, Number | Aliases) or (isinstance(reply, Failed) and reply.code in REFUSED)
-            assert fine, f"a scan was answered with {reply}"
-
-        session = self.world.open_session(hear)
-        if self.world.random.random() < 0.5:
-            machine.request(session, Count(1, NOBODY, epoch))
-        else:
-            machine.request(session, PrefixScan(1, NOBODY, epoch, "", "", 3))
-
 
 class Asked:
     """One request, over all its attempts."""
@@ -179,9 +192,21 @@ class Asked:
         self.last = ""
         self.result = ""
         self._called = 0
+        self._expiry = 0
+        self._life_seconds = 0.0
+        self._deadline_of_entry: Deadline | None = None
         self._pause = 0.0
         self._deadline = self.world.agenda.now + client.patience
         self.world.agenda.at(self._deadline, self._give_up)
+
+    def live_for(self, seconds: float) -> None:
+        """What is written, or is there, has so long to live."""
+        deadlines = self.client.workload.deadlines
+        self._life_seconds = seconds
+        if self.content is None:
+            self._deadline_of_entry, self.content = deadlines.expire(self.alias, seconds)
+        else:
+            self._deadline_of_entry, self._expiry = deadlines.write(self.alias, self.content, seconds)
 
     def attempt(self) -> None:
         """Sends it to some node; only what was certainly not carried out gets here again."""
@@ -223,10 +248,11 @@ class Asked:
         number, alias, content, comparand = self.number, self.alias, self.content or b"", self.comparand or b""
         requests: dict[str, Request] = {
             "get": Get(number, alias),
-            "put": Put(number, alias, content),
-            "update": Update(number, alias, content),
-            "cas": Cas(number, alias, content, comparand),
-            "get_update": GetUpdate(number, alias, content),
+            "put": Put(number, alias, content, self._expiry),
+            "update": Update(number, alias, content, self._expiry),
+            "cas": Cas(number, alias, content, comparand, self._expiry),
+            "get_update": GetUpdate(number, alias, content, self._expiry),
+            "expire": Expire(number, alias, round(1000 * self._life_seconds), relative=True),
             "remove": Remove(number, alias),
             "remove_if": RemoveIf(number, alias, comparand),
             "get_remove": GetRemove(number, alias),
@@ -280,9 +306,13 @@ class Asked:
         content = (self.content or b"").split(b" ")[0].decode()
         heard = (given or b"").split(b" ")[0].decode()
         world.say(None, f"{self.client.name} {self.kind} {self.alias} {content}: {result or 'unknown'} {heard}")
+        if self._deadline_of_entry is not None:
+            self.client.workload.deadlines.finish(self._deadline_of_entry, result, self._life_seconds)
         if result != "refused":
             operation = Operation(self.kind, self._called, content=self.content, comparand=self.comparand)
             if result:
                 operation = replace(operation, back=world.moment(), result=result, given=given)
             self.client.workload.record(self.alias, operation)
+        else:
+            self.client.workload.begun[self.alias] -= 1
         self.client.done()

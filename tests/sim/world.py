@@ -33,7 +33,10 @@ class World:
         self.checks = Checks(self)
         self.lines: deque[str] = deque(maxlen=None if trace else LINES_KEPT)
         self.trace = trace
-        self.moments = 0
+        self.moment_times: list[float] = []
+        """The true time of each moment so far."""
+        self.skew_seconds = 0.3
+        """Wall clocks of machines are at most so far away from the true time."""
         self.on_end: list[Callable[[Machine], None]] = []
         """Called when a process has ended."""
         self._sessions: dict[int, Callable[[object], None]] = {}
@@ -41,8 +44,8 @@ class World:
 
     def moment(self) -> int:
         """A number for each call and return of a client, in their order."""
-        self.moments += 1
-        return self.moments
+        self.moment_times.append(self.agenda.now)
+        return len(self.moment_times)
 
     def add_machine(self, peers: tuple[str, ...], sync: bool) -> Machine:
         """One more; nothing runs on it yet."""

@@ -1,0 +1,44 @@
+"""Small bounds: what in a real hive takes thousands of entries and megabytes happens here with a handful.
+
+Comparisons have many ranges, streams and tails come in parts, scans in pages, sweeps stop before their end; and the
+ring is cut into few arcs, so that the same ones are written and moved again and again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from wrpme import limits
+
+SMALL = {
+    "STRETCHES_USUAL": 2,
+    "ARCS_PER_MEMBER_MAX": 3,
+    "COPY_RANGE_ENTRIES_MAX": 3,
+    "COPY_WINDOW_RANGES": 2,
+    "STREAM_BYTES_USUAL": 150,
+    "WIPE_ENTRIES_MAX": 3,
+    "EXPIRE_ENTRIES_MAX": 4,
+    "PAGE_ALIASES_MAX": 4,
+    "PAGE_ENTRIES_SCANNED_MAX": 7,
+}
+
+
+@contextmanager
+def small(on: bool) -> Iterator[None]:
+    """Within, the core has these bounds wherever it knows them by name; not ``on``: its own."""
+    changed: list[tuple[Any, str, object]] = []
+    if on:
+        for name, value in SMALL.items():
+            assert hasattr(limits, name), f"there is no bound {name} any more"
+            for place, module in list(sys.modules.items()):
+                if place.startswith("wrpme.") and hasattr(module, name):
+                    changed.append((module, name, getattr(module, name)))
+                    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, before in changed:
+            setattr(module, name, before)

@@ -1,0 +1,138 @@
+"""Broken rules of requests and scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from tests.sim.broken import Broken
+from wrpme import router
+from wrpme.contents import Contents
+from wrpme.entries import index_range
+from wrpme.errors import UnstableError
+from wrpme.ground import Origin
+from wrpme.messages import Count, Number, Reply
+from wrpme.picture import NodeId
+from wrpme.replica import Replica, Role
+from wrpme.table import Table
+
+
+def scans_see_what_is_pending() -> Broken:
+    """Scans do not wait for the writes that they saw to be acknowledged."""
+
+    def when_settled(self: Table, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
+        self.ground.reply(origin, reply, min((replica.lease_until() for replica in owned), default=float("inf")))
+
+    return Table, "_when_settled", when_settled
+
+
+class _Unleased:
+    """A replica that may serve for ever."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._replica, name)
+
+    def lease_until(self) -> float:
+        """No lease is needed."""
+        return float("inf")
+
+
+def scans_without_lease() -> Broken:
+    """Scans need no lease."""
+
+    def owned(self: Table, origin: Origin, request: Any) -> list[Any] | None:
+        view = self.ground.view
+        if view is None or not self.ground.lives or request.epoch != view.epoch:
+            self.ground.fail(origin, request.id, UnstableError("the hive changes while it is scanned; try again"))
+            return None
+        return [_Unleased(replica) for replica in self.mine if replica.role is Role.OWNER]
+
+    return Table, "_owned", owned
+
+
+def scans_miss_what_is_not_on_disk() -> Broken:
+    """Scans list what is on the disk, and nothing that is on its way there."""
+
+    def aliases(self: Table, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[bytes]:
+        for key, _ in self.ground.reader.scan(*index_range(prefix, after)):
+            yield key[1:]
+
+    return Table, "_aliases", aliases
+
+
+def scans_at_any_epoch() -> Broken:
+    """A node scans its arcs as they are now, whatever epoch was asked for."""
+    honest = Table._owned
+
+    def owned(self: Table, origin: Origin, request: Any) -> list[Replica] | None:
+        view = self.ground.view
+        return honest(self, origin, replace(request, epoch=view.epoch) if view is not None else request)
+
+    return Table, "_owned", owned
+
+
+def count_leaves_out() -> Broken:
+    """A count leaves an arc out."""
+
+    def count(self: Table, origin: Origin, request: Count) -> None:
+        owned = self._owned(origin, request)
+        if owned is not None:
+            entries = sum(replica.counts()[0] for replica in owned[1:])
+            self._when_settled(owned, origin, Number(request.id, entries))
+
+    return Table, "count", count
+
+
+def count_of_copies() -> Broken:
+    """A count has the copies that a node holds for others too."""
+
+    def count(self: Table, origin: Origin, request: Count) -> None:
+        owned = self._owned(origin, request)
+        if owned is not None:
+            entries = sum(replica.counts()[0] for replica in self.mine)
+            self._when_settled(owned, origin, Number(request.id, entries))
+
+    return Table, "count", count
+
+
+def pages_skip_one() -> Broken:
+    """The page that follows another one begins an entry too late."""
+    honest = Table._aliases
+
+    def aliases(self: Table, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[bytes]:
+        found = honest(self, owned, prefix, after)
+        if after:
+            next(found, None)
+        return found
+
+    return Table, "_aliases", aliases
+
+
+def uncounted_removals() -> Broken:
+    """What a holder removes because its owner says so is not taken off its count."""
+    honest = Contents.receive
+
+    def receive(self: Contents, item: int, pairs: Any) -> None:
+        add = self.ground.tally.add
+        vars(self.ground.tally)["add"] = lambda position, entries, size: add(position, max(0, entries), size)
+        try:
+            honest(self, item, pairs)
+        finally:
+            del vars(self.ground.tally)["add"]
+
+    return Contents, "receive", receive
+
+
+def lost_forwards_are_repeated() -> Broken:
+    """A write that was passed on is called not carried out where the connection broke, so that it is repeated."""
+    honest = router.Router._give_up
+
+    def give_up(self: router.Router, lost: Callable[[NodeId], bool], was_sent: bool) -> None:
+        honest(self, lost, False)
+
+    return router.Router, "_give_up", give_up

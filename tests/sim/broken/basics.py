@@ -1,0 +1,254 @@
+"""The rules that everything else stands on, each broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from tests.sim import workload
+from tests.sim.broken import Broken
+from wrpme import activation, consensus, copying, draft, replica, router
+from wrpme.contents import Pending
+from wrpme.daemon import identity
+from wrpme.errors import NotFoundError
+from wrpme.messages import Answer, EntryRequest, Fill, Item, Pair, Stream, StreamAck, Writes
+from wrpme.picture import Arc, Back, Elect, NodeId, State, Synced
+from wrpme.store import Store
+
+
+def no_prev_confirmation() -> Broken:
+    """The new owner serves without a word of the former ones."""
+
+    def awaited(
+        arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Callable[[NodeId], bool]
+    ) -> list[NodeId]:
+        return [node for node in arc.holders if node != me and node in alive and node not in told]
+
+    return replica, "awaited", awaited
+
+
+def late_synced() -> Broken:
+    """A report that a copy is complete counts whatever has happened to the arc since."""
+
+    def synced_fits(report: Synced, arc: Arc, owner: NodeId | None, incarnation: int) -> bool:
+        return report.node in arc.incoming
+
+    return draft, "synced_fits", synced_fits
+
+
+def older_writes() -> Broken:
+    """A receiver takes what was sent at an older version of the arc."""
+
+    def take(message: Stream, version: int, run: int, taken: int) -> tuple[list[tuple[int, Item]], int]:
+        fits = message.run == run if message.version == version else message.version < version
+        if not fits or message.first > taken + 1:
+            return [], taken
+        items = list(enumerate(message.items, message.first))[taken + 1 - message.first :]
+        return items, taken + len(items)
+
+    return copying, "take", take
+
+
+def same_incarnation() -> Broken:
+    """A node that starts again says that it is in its first life."""
+    honest = identity.next_life
+
+    def next_life(store: Store, random_bytes: Callable[[int], bytes]) -> identity.Identity:
+        life = honest(store, random_bytes)
+        return identity.Identity(life.id, 1 << 32, life.starts)
+
+    return identity, "next_life", next_life
+
+
+def small_quorum() -> Broken:
+    """Less than half of the voters decide."""
+
+    def is_quorum(voters: Sequence[NodeId], present: Collection[NodeId]) -> bool:
+        return 3 * sum(voter in present for voter in voters) >= len(voters)
+
+    return consensus, "is_quorum", is_quorum
+
+
+def no_lease() -> Broken:
+    """The owner serves as long as it believes to be the owner."""
+
+    def lease_until(self: replica.Replica) -> float:
+        return float("inf") if self.serving else float("-inf")
+
+    return replica.Replica, "lease_until", lease_until
+
+
+def no_tails() -> Broken:
+    """The new owner waits for the tails, and makes nothing of them."""
+
+    def take(self: activation.Tails, source: NodeId, pairs: Collection[Pair], low: bytes, high: bytes) -> None:
+        self.told.add(source)
+
+    return activation.Tails, "take", take
+
+
+def lost_tail() -> Broken:
+    """A holder hands over nothing of what it received."""
+
+    def tail(self: replica.Replica) -> list[Pending]:
+        return [*self.owed, *self.queue]
+
+    return replica.Replica, "tail", tail
+
+
+def down_beside_live() -> Broken:
+    """Who is down stays a holder beside a live one, so that it needs no copy when it is back."""
+
+    def leave_arcs(self: draft.Draft, dead: set[NodeId]) -> None:
+        for index, arc in enumerate(self.arcs):
+            if dead.intersection((*arc.holders, *arc.incoming)):
+                incoming = tuple(node for node in arc.incoming if node not in dead)
+                live = tuple(node for node in arc.holders if node not in dead)
+                late = tuple(node for node in arc.holders if node in dead)
+                self._set_holders(index, live + late, incoming)
+
+    return draft.Draft, "_leave_arcs", leave_arcs
+
+
+def acknowledged_before_sync() -> Broken:
+    """A holder acknowledges what is not on its disk yet."""
+    honest = copying.Sink.take
+
+    def take(self: copying.Sink, message: Stream) -> None:
+        ground: Any = self.replica.ground
+        ground.after_disk = lambda then: then()
+        try:
+            honest(self, message)
+        finally:
+            vars(ground).pop("after_disk", None)
+
+    return copying.Sink, "take", take
+
+
+def acknowledged_after_freeze() -> Broken:
+    """A holder that has handed over its tail still acknowledges writes of the version before."""
+
+    honest = replica.Replica.on_stream
+
+    def on_stream(self: replica.Replica, source: NodeId, message: Stream, may_begin: Any) -> None:
+        if message.version >= self.arc.version:
+            honest(self, source, message, may_begin)
+            return
+        for number, item in enumerate(message.items, message.first):
+            if isinstance(item, Writes):
+                self.receive(number, item.pairs)
+        ack = StreamAck(message.end, message.version, message.run, message.first + len(message.items) - 1)
+        self.ground.after_disk(lambda: self.ground.send_ack(source, ack))
+
+    return replica.Replica, "on_stream", on_stream
+
+
+def keeps_removed() -> Broken:
+    """A returning node keeps what the owner does not have any more."""
+    honest = copying.Copy.on_ack
+
+    def on_ack(self: copying.Copy, message: StreamAck) -> None:
+        answers: list[Answer] = []
+        for answer in message.answers:
+            opened = self._open.get(answer.number)
+            if opened is not None and isinstance(opened[0], Fill):
+                answer = replace(answer, same=True)
+            elif opened is not None:
+                here = {key for key, _ in self.replica.pairs(opened[0].low, opened[0].high)}
+                answer = replace(answer, have=tuple(pair for pair in answer.have if pair[0] in here))
+            answers.append(answer)
+        honest(self, replace(message, answers=tuple(answers)))
+
+    return copying.Copy, "on_ack", on_ack
+
+
+def keeps_its_role() -> Broken:
+    """A holder that has restarted is a holder as before."""
+    honest = draft.Draft.back
+
+    def back(self: draft.Draft, changes: Sequence[Back]) -> None:
+        others: list[Back] = []
+        for change in changes:
+            known = self.members.get(change.node)
+            if known is not None and known.state is State.UP and change.incarnation > known.incarnation:
+                self.members[change.node] = replace(known, incarnation=change.incarnation)
+                self.changed = True
+            else:
+                others.append(change)
+        honest(self, others)
+
+    return draft.Draft, "back", back
+
+
+def counts_too_early() -> Broken:
+    """A copy is complete before all digests have agreed."""
+    honest = copying.Copy._pump
+
+    def pump(self: copying.Copy) -> None:
+        honest(self)
+        if self.phase is copying.Phase.RUNNING and self.cursor >= self.replica.high:
+            self._count()
+
+    return copying.Copy, "_pump", pump
+
+
+def retried_write() -> Broken:
+    """A client sends a write again though nobody can tell what became of it."""
+
+    def lost(self: workload.Asked) -> None:
+        self.waiting = False
+        self._again()
+
+    return workload.Asked, "lost", lost
+
+
+def not_found_without_owner() -> Broken:
+    """Where no owner lives there is no entry."""
+
+    def unavailable(self: router.Router, alias: str, arc: Arc) -> NotFoundError:
+        return NotFoundError(f'there is no entry "{alias}"')
+
+    return router.Router, "_unavailable", unavailable
+
+
+def two_voters_at_once() -> Broken:
+    """Whoever can vote becomes a voter at once."""
+    honest = draft.Draft.elect
+
+    def elect(self: draft.Draft, change: Elect) -> None:
+        honest(self, change)
+        for member in self.members.values():
+            self._elected = False
+            honest(self, Elect(member.id))
+
+    return draft.Draft, "elect", elect
+
+
+def forgotten_count() -> Broken:
+    """The owner adopts a view that does not touch the arc, and forgets that a copy counts already."""
+    honest = replica.Replica.enter
+
+    def enter(self: replica.Replica, arc: Arc, role: replica.Role, fresh: bool) -> None:
+        honest(self, arc, role, fresh)
+        for node in arc.incoming:
+            if node in self.copies and self.copies[node].counts:
+                self.copies[node] = copying.Copy(self, node)
+                self.need_counted()
+
+    return replica.Replica, "enter", enter
+
+
+def reads_what_is_pending() -> Broken:
+    """A read does not wait until the write that it sees is acknowledged."""
+    honest = replica.Replica.execute
+
+    def execute(self: replica.Replica, origin: Any, request: EntryRequest, key: bytes) -> None:
+        def at_once(pending: Pending, then: Callable[[bool], None]) -> None:
+            then(True)
+
+        vars(self)["when_acknowledged"] = at_once
+        honest(self, origin, request, key)
+
+    return replica.Replica, "execute", execute

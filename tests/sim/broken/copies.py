@@ -1,0 +1,142 @@
+"""Broken rules of streams and copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from msgspec.structs import replace
+
+from tests.sim.broken import Broken
+from wrpme import copying
+from wrpme.contents import Pending
+from wrpme.copying import Copy, Sink
+from wrpme.messages import Item, Stream, StreamAck
+from wrpme.replica import Replica
+from wrpme.stream import Outgoing
+from wrpme.table import Table
+
+Taken = tuple[list[tuple[int, Item]], int]
+
+
+def reported_too_early() -> Broken:
+    """A copy is reported complete before what its comparison saw is committed."""
+    honest = Copy._count
+
+    def count(self: Copy) -> None:
+        honest(self)
+        if self._report_after >= 0:
+            self._report_after = -1
+            self.report()
+
+    return Copy, "_count", count
+
+
+def first_part_is_all() -> Broken:
+    """The first part of a tail that a holder acknowledges counts for all of it."""
+    honest = Copy._push_writes
+
+    def push_writes(self: Copy, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
+        items = honest(self, pendings)
+        return [(items[0][0], number) for _, number in items]
+
+    return Copy, "_push_writes", push_writes
+
+
+def gaps() -> Broken:
+    """A receiver takes what comes, also where something before it is missing."""
+
+    def take(message: Stream, version: int, run: int, taken: int) -> Taken:
+        if message.version != version or message.run != run:
+            return [], taken
+        items = [(number, item) for number, item in enumerate(message.items, message.first) if number > taken]
+        return items, max(taken, message.first + len(message.items) - 1)
+
+    return copying, "take", take
+
+
+def taken_twice() -> Broken:
+    """A receiver takes once more what it has taken already."""
+
+    def take(message: Stream, version: int, run: int, taken: int) -> Taken:
+        if message.version != version or message.run != run or message.first > taken + 1:
+            return [], taken
+        items = list(enumerate(message.items, message.first))
+        return items, max(taken, message.first + len(items) - 1)
+
+    return copying, "take", take
+
+
+def acks_of_any_run() -> Broken:
+    """An acknowledgement of an earlier run of a copy counts for the present one."""
+    honest = Copy.on_ack
+
+    def on_ack(self: Copy, message: StreamAck) -> None:
+        honest(self, replace(message, run=self._stream.run))
+
+    return Copy, "on_ack", on_ack
+
+
+def writes_behind_the_cursor() -> Broken:
+    """What is written before the cursor of a copy is not sent along."""
+    honest = Copy._push_writes
+
+    def push_writes(self: Copy, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
+        return honest(self, pendings if self.counts else [])
+
+    return Copy, "_push_writes", push_writes
+
+
+def holders_start_empty() -> Broken:
+    """The other holders do not get what the tails held."""
+
+    def begin_to_holder(self: Copy) -> None:
+        queue, self.replica.queue = self.replica.queue, type(self.replica.queue)()
+        try:
+            honest(self)
+        finally:
+            self.replica.queue = queue
+
+    honest = Copy.begin_to_holder
+    return Copy, "begin_to_holder", begin_to_holder
+
+
+def copies_what_is_wiped() -> Broken:
+    """A copy begins while what lies there from before is on its way to be deleted."""
+    honest = Table._may_begin
+
+    def may_begin(self: Table, replica: Replica) -> bool:
+        self._wipe_batch = 0
+        return honest(self, replica)
+
+    return Table, "_may_begin", may_begin
+
+
+def acknowledged_ahead() -> Broken:
+    """A copy that begins to count is taken to have all that was ever written."""
+    honest = Copy._count
+
+    def count(self: Copy) -> None:
+        honest(self)
+        self.acknowledged = self.replica.sequence + 1000
+
+    return Copy, "_count", count
+
+
+def last_of_the_stream() -> Broken:
+    """An acknowledgement counts for all that was sent, not for what it names."""
+    honest = Outgoing.take
+
+    def take(self: Outgoing, upto: int) -> bool:
+        return honest(self, self.last)
+
+    return Outgoing, "take", take
+
+
+def complete_at_once() -> Broken:
+    """A holder takes itself for complete, and forgets its tail, with the first message of the owner."""
+    honest = Sink.take
+
+    def take(self: Sink, message: Stream) -> None:
+        honest(self, message)
+        self.replica.inherited.clear()
+
+    return Sink, "take", take

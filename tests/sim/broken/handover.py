@@ -1,0 +1,244 @@
+"""Broken rules of writes, and of what a former owner hands over."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from typing import Any
+
+from tests.sim.broken import Broken
+from wrpme import activation, contents, copying, node, replica
+from wrpme.contents import Pending
+from wrpme.entries import REMOVED, expiry_in, version_in
+from wrpme.ground import Ground
+from wrpme.messages import Committed, Pair
+from wrpme.picture import Arc, NodeId
+from wrpme.replica import Replica, Role
+
+
+def answered_before_disk() -> Broken:
+    """An owner does not wait for its own disk."""
+    honest = Replica._commit
+
+    def commit(self: Replica, persisted: int, through: int | None) -> None:
+        honest(self, self.ground.batch, through)
+
+    return Replica, "_commit", commit
+
+
+def answered_before_holders() -> Broken:
+    """An owner does not wait for the other holders."""
+    honest = Replica._commit
+
+    def commit(self: Replica, persisted: int, through: int | None) -> None:
+        honest(self, persisted, None)
+
+    return Replica, "_commit", commit
+
+
+def one_holder_is_enough() -> Broken:
+    """A write is answered when one of the other holders has it."""
+    honest = Replica._commit
+
+    def commit(self: Replica, persisted: int, through: int | None) -> None:
+        most = max((copy.acknowledged for copy in self.copies.values() if copy.counts), default=None)
+        honest(self, persisted, most)
+
+    return Replica, "_commit", commit
+
+
+def keeps_what_it_owes() -> Broken:
+    """A former owner hands over what it received, and nothing of what it wrote itself."""
+
+    def tail(self: Replica) -> list[Pending]:
+        received = [pending for _, pending in self.received]
+        return [*self.inherited, *received, *self.queue]
+
+    return Replica, "tail", tail
+
+
+def answers_what_it_owes() -> Broken:
+    """A former owner tells its clients that their writes were carried out before the new owner has said so."""
+    honest = Replica.enter
+
+    def enter(self: Replica, arc: Arc, role: Role, fresh: bool) -> None:
+        honest(self, arc, role, fresh)
+        if role is not Role.OWNER and self.owed:
+            self.resolve()
+
+    return Replica, "enter", enter
+
+
+def never_doubts() -> Broken:
+    """A node that was taken for dead tells its clients that what they wrote was carried out."""
+    honest = Replica.resolve
+
+    def resolve(self: Replica, taken_from: int | None = None) -> None:
+        self._doubtful = False
+        honest(self, taken_from)
+
+    return Replica, "resolve", resolve
+
+
+def lowest_of_tails() -> Broken:
+    """Of what the tails hold of an entry the first write wins, not the latest."""
+
+    def take(self: activation.Tails, source: NodeId, pairs: Collection[Pair], low: bytes, high: bytes) -> None:
+        self.told.add(source)
+        for key, value in pairs:
+            if low <= key < high and not self.is_void(key, value):
+                known = self.best.get(key)
+                if known is None or version_in(value) < version_in(known):
+                    self.best[key] = value
+
+    return activation.Tails, "take", take
+
+
+def tails_over_newer() -> Broken:
+    """What a tail holds is put over what the new owner has, also where that is newer."""
+    honest = Replica._take_over
+
+    def take_over(self: Replica) -> None:
+        for key, value in self._tails.best.items():
+            self.queue.append(self.apply(key, value, self.current(key)))
+        self._tails.best = {}
+        honest(self)
+
+    return Replica, "_take_over", take_over
+
+
+def removals_end_here() -> Broken:
+    """A removal in a tail is not passed on where the new owner has nothing to remove."""
+    honest = Replica._take_over
+
+    def take_over(self: Replica) -> None:
+        best = self._tails.best
+        gone = [key for key, value in best.items() if expiry_in(value) == REMOVED and self.current(key) is None]
+        for key in gone:
+            del best[key]
+        honest(self)
+
+    return Replica, "_take_over", take_over
+
+
+def any_version() -> Broken:
+    """What is said of another version of an arc counts too."""
+
+    def accepts(arc: Arc, version: int) -> bool:
+        return True
+
+    return replica, "accepts", accepts
+
+
+def any_tail() -> Broken:
+    """A tail is asked for, and given, at another version than the arc's."""
+
+    def accepts(arc: Arc, version: int) -> bool:
+        return True
+
+    return node, "accepts", accepts
+
+
+def committed_without_settling() -> Broken:
+    """All that a former owner owes counts as carried out, also what the new one did not take."""
+
+    def on_committed(self: Replica, source: NodeId, message: Committed) -> None:
+        self.resolve(0)
+
+    return Replica, "on_committed", on_committed
+
+
+def incoming_keeps_tail() -> Broken:
+    """Who becomes incoming keeps its tail."""
+    honest = Replica._freeze
+
+    def freeze(self: Replica, before: Role, role: Role) -> None:
+        vars(self)["forget_received"] = lambda: None
+        try:
+            honest(self, before, role)
+        finally:
+            del vars(self)["forget_received"]
+
+    return Replica, "_freeze", freeze
+
+
+def divided_arcs_forget() -> Broken:
+    """Where an arc is divided, its parts know nothing of what was received."""
+    honest = contents.Contents.inherit
+
+    def inherit(self: contents.Contents, other: contents.Contents) -> None:
+        other.received = deque()
+        other.inherited = []
+        honest(self, other)
+
+    return contents.Contents, "inherit", inherit
+
+
+def divided_arcs_forget_writes() -> Broken:
+    """Where an arc is divided, its parts know nothing of the writes that wait."""
+    honest = contents.Contents.inherit
+
+    def inherit(self: contents.Contents, other: contents.Contents) -> None:
+        for pending in other.queue:
+            if pending.reply is not None and pending.origin is not None:
+                self.ground.answered(pending.origin, pending.since)
+                self.ground.reply(pending.origin, pending.reply)
+        other.queue = deque()
+        honest(self, other)
+
+    return contents.Contents, "inherit", inherit
+
+
+def tail_without_present() -> Broken:
+    """A holder hands over what it received at former versions of the arc, and not what came at the present one."""
+    honest = Replica.inherit_received
+
+    def inherit_received(self: Replica) -> None:
+        self.received.clear()
+        honest(self)
+
+    return Replica, "inherit_received", inherit_received
+
+
+def settled_too_early() -> Broken:
+    """A holder is told that all have what only some have."""
+    honest = copying.Copy.on_committed
+
+    def on_committed(self: copying.Copy) -> None:
+        honest(self)
+        if self._unsettled:
+            self._settled = self._unsettled[-1][0]
+
+    return copying.Copy, "on_committed", on_committed
+
+
+def acknowledged_late() -> Broken:
+    """An acknowledgement that waited for the disk leaves under a later version of the arc."""
+
+    def is_frozen(self: Any, version: int) -> bool:
+        return False
+
+    return copying.Sink, "_is_frozen", is_frozen
+
+
+def settled_in_view_ignored() -> Broken:
+    """What the view has settled counts as a tail all the same, if a former owner hands it over."""
+
+    def settled_at(arc: Arc, position: int) -> int:
+        return 0
+
+    return activation, "settled_at", settled_at
+
+
+def settled_in_memory() -> Broken:
+    """What was settled at an activation is not on disk, and is forgotten by a node that starts again."""
+    honest = Ground.note_settled
+
+    def note_settled(self: Ground, first: int, last: int, version: int) -> None:
+        vars(self)["write"] = lambda operations: None
+        try:
+            honest(self, first, last, version)
+        finally:
+            del vars(self)["write"]
+
+    return Ground, "note_settled", note_settled

@@ -1,0 +1,135 @@
+"""Broken rules of leases and of life: who may serve, and whose word counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from math import inf
+
+from msgspec.structs import replace as changed
+
+from tests.sim.broken import Broken
+from wrpme import activation, beacon, node, replica
+from wrpme.copying import Copy
+from wrpme.ground import Ground, Origin
+from wrpme.effects import ReplyTo
+from wrpme.limits import LEASE_SECONDS
+from wrpme.messages import Envelope, Forwarded, Reply
+from wrpme.picture import Arc, NodeId
+
+Over = Callable[[NodeId], bool]
+
+
+def restarted_promised_nothing() -> Broken:
+    """A node that starts again has promised nobody to let it serve."""
+
+    def promised_until(self: beacon.Beacons, node: NodeId) -> float:
+        return self._promises.get(node, -inf)
+
+    return beacon.Beacons, "promised_until", promised_until
+
+
+def no_promise() -> Broken:
+    """Who acknowledges a beacon promises nothing."""
+
+    def promise(self: beacon.Beacons, node: NodeId, now: float) -> None:
+        """Nothing."""
+
+    return beacon.Beacons, "promise", promise
+
+
+def dead_owners_are_not_outwaited() -> Broken:
+    """The new owner does not wait until the lease of a dead one has run out."""
+    honest = activation.awaited
+
+    def awaited(
+        arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Over
+    ) -> list[NodeId]:
+        return honest(arc, me, alive, told, lambda node: True)
+
+    return replica, "awaited", awaited
+
+
+def lease_from_arrival() -> Broken:
+    """A lease runs from the arrival of the acknowledgement, not from the sending of the beacon."""
+    honest = beacon.Beacons.acknowledged
+
+    def acknowledged(self: beacon.Beacons, node: NodeId, sent: float, now: float) -> None:
+        honest(self, node, now, now)
+
+    return beacon.Beacons, "acknowledged", acknowledged
+
+
+def lease_without_incoming() -> Broken:
+    """The lease does not need a node whose copy is complete and that is no holder yet."""
+
+    def need_counted(self: replica.Replica) -> None:
+        self._needed = tuple(node for node, copy in self.copies.items() if copy.counts and node in self.arc.holders)
+
+    return replica.Replica, "need_counted", need_counted
+
+
+def lease_of_any_holder() -> Broken:
+    """It is enough for the lease that one of the holders has acknowledged a beacon."""
+
+    def lease_until(self: beacon.Beacons, nodes: Collection[NodeId]) -> float:
+        return max((self._acknowledged.get(node, -inf) + LEASE_SECONDS for node in nodes), default=inf)
+
+    return beacon.Beacons, "lease_until", lease_until
+
+
+def late_answers() -> Broken:
+    """An answer leaves also where the lease that it was read under has run out since."""
+
+    def reply(self: Ground, origin: Origin, reply: Reply, valid_until: float = inf) -> None:
+        if isinstance(origin, int):
+            self.effects.append(ReplyTo(origin, reply, inf))
+        else:
+            session, other = origin
+            self.effects.append(ReplyTo(session, self.envelope(other, Forwarded(reply)), inf))
+
+    return Ground, "reply", reply
+
+
+def former_lives_count() -> Broken:
+    """Messages of a former life of a node count."""
+    honest = node.Node._receive
+
+    def receive(self: node.Node, session: int, envelope: Envelope) -> None:
+        member = self.ground.members.get(envelope.source)
+        if member is not None and envelope.incarnation != member.incarnation:
+            envelope = changed(envelope, incarnation=member.incarnation)
+        honest(self, session, envelope)
+
+    return node.Node, "_receive", receive
+
+
+def holders_need_not_confirm() -> Broken:
+    """The new owner waits for former owners only, and not for the other holders."""
+
+    def awaited(
+        arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Over
+    ) -> list[NodeId]:
+        return [node for node in arc.prev if node not in (me, *told) and (node in alive or not over(node))]
+
+    return replica, "awaited", awaited
+
+
+def sleeper_ends_writes() -> Broken:
+    """A node that is marked down with all others ends any write, with whomever of them it still has a copy."""
+
+    def ends(self: replica.Replica) -> bool:
+        return self.role is replica.Role.ASLEEP and self.ground.this_life
+
+    return replica.Replica, "_ends_what_was_begun", ends
+
+
+def counted_without_lease() -> Broken:
+    """A copy counts for writes, and nobody tells the lease."""
+    honest = Copy._count
+
+    def count(self: Copy) -> None:
+        needed = self.replica._needed
+        honest(self)
+        self.replica._needed = needed
+
+    return Copy, "_count", count

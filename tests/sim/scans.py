@@ -1,0 +1,173 @@
+"""Scans and counts in virtual time, and whether they told the truth.
+
+What a node answers at one epoch is about the arcs that it owns in that view, each entry by itself: an alias that is
+listed was there at some moment between question and answer, one that is left out was missing at some such moment. So
+each becomes one more operation in the history of its entry, and the same judge decides. Of a count only bounds are
+known: how many entries were there throughout, and how many may have been there at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.sim.linear import REMOVES, WRITES, Operation
+from wrpme import errors
+from wrpme.messages import Aliases, Count, Failed, Number, PrefixScan
+from wrpme.picture import NodeId, View
+from wrpme.ring import arc_at, hash_of
+from wrpme.view import owner
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+    from tests.sim.world import World
+
+REFUSED = {error.code for error in (errors.UnstableError, errors.UnavailableError, errors.BusyError)}
+PAGE_ALIASES_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """``number`` entries in the arcs that the node owns in the view."""
+
+    call: int
+    back: int
+    view: View
+    node: NodeId
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Of these arcs all ``aliases`` that begin with ``prefix``, after ``after`` and up to ``last``."""
+
+    call: int
+    back: int
+    view: View
+    node: NodeId
+    prefix: str
+    after: str
+    last: str | None
+    aliases: tuple[str, ...]
+
+
+class Scans:
+    """What was asked and answered."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.counted: list[Counted] = []
+        self.listed: list[Listed] = []
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    def ask(self, prefix: str) -> None:
+        """A count or a page of one node, asked there or through another one."""
+        random = self.world.random
+        running = [machine for machine in self.world.machines if machine.node is not None]
+        if not running:
+            return
+        machine = random.choice(running)
+        view = machine.node.view if machine.node is not None else None
+        if view is None:
+            return
+        node = machine.identity if random.random() < 0.8 else random.choice(view.members).id
+        if random.random() < 0.5:
+            self.count(machine, node, view)
+        else:
+            self.page(machine, node, view, random.choice(("", prefix, prefix[:-1])), "")
+
+    def count(self, machine: Machine, node: NodeId, view: View) -> None:
+        """Asks how many entries that node owns."""
+        call, world = self.world.moment(), self.world
+
+        def hear(reply: object) -> None:
+            if isinstance(reply, Number):
+                self.counted.append(Counted(call, world.moment(), view, node, reply.number))
+            else:
+                self._refused(reply)
+
+        machine.request(world.open_session(hear), Count(1, node, view.epoch))
+
+    def page(self, machine: Machine, node: NodeId, view: View, prefix: str, after: str) -> None:
+        """Asks for a page, and those after it."""
+        call, world, life = self.world.moment(), self.world, machine.life
+
+        def hear(reply: object) -> None:
+            if not isinstance(reply, Aliases):
+                self._refused(reply)
+                return
+            last = reply.last if reply.more else None
+            self.listed.append(Listed(call, world.moment(), view, node, prefix, after, last, reply.aliases))
+            if reply.more:
+                assert reply.last > after, f"a page after {after!r} ends at {reply.last!r}"
+                world.agenda.after(0.0, lambda: go_on(reply.last))
+
+        def go_on(last: str) -> None:
+            if machine.life == life:
+                self.page(machine, node, view, prefix, last)
+
+        request = PrefixScan(1, node, view.epoch, prefix, after, world.random.randint(1, PAGE_ALIASES_MAX))
+        machine.request(world.open_session(hear), request)
+
+    @staticmethod
+    def _refused(reply: object) -> None:
+        fine = isinstance(reply, Failed) and reply.code in REFUSED
+        assert fine, f"a scan was answered with {reply}"
+
+    # --- judging -------------------------------------------------------------------------------------------------
+
+    def judge(self, histories: dict[str, list[Operation]]) -> None:
+        """Counts at once; of pages each alias becomes an operation in its history."""
+        positions = {alias: hash_of(alias.encode()) for alias in histories}
+        owned: dict[tuple[int, int, NodeId], list[str]] = {}
+
+        def of(view: View, node: NodeId) -> list[str]:
+            key = (view.generation, view.epoch, node)
+            if key not in owned:
+                mine = [owner(view, arc) == node for arc in view.arcs]
+                owned[key] = [alias for alias, at in positions.items() if mine[arc_at(view, at)]]
+            return owned[key]
+
+        for count in self.counted:
+            aliases = of(count.view, count.node)
+            known = [presence(histories[alias], count.call, count.back) for alias in aliases]
+            least, most = sum(one is True for one in known), sum(one is not False for one in known)
+            told = f"{count.number} entries are counted between {count.call} and {count.back}"
+            assert least <= count.number <= most, f"{told}, there are {least} to {most}"
+        for page in self.listed:
+            aliases = [
+                alias
+                for alias in of(page.view, page.node)
+                if alias.startswith(page.prefix) and page.after < alias and (page.last is None or alias <= page.last)
+            ]
+            strange = [alias for alias in page.aliases if alias not in aliases]
+            assert not strange, f"a page after {page.after!r} of {page.prefix!r} has {strange}"
+            assert list(page.aliases) == sorted(set(page.aliases)), f"a page is not in order: {page.aliases}"
+            for alias in aliases:
+                result = "ok" if alias in page.aliases else "not_found"
+                histories[alias].append(Operation("listed", page.call, page.back, result))
+
+
+def presence(history: list[Operation], call: int, back: int) -> bool | None:
+    """Whether there was an entry at each moment between the two, or at none; None where nobody can say."""
+    there = max((one.call for one in history if one.back < call and _shows_one(one)), default=None)
+    none = max((one.call for one in history if one.back < call and _shows_none(one)), default=-1)
+    meanwhile = [one for one in history if one.call < back and one.result in ("ok", "")]
+    ends = [one for one in meanwhile if one.kind in REMOVES or one.kind == "deadline"]
+    taken = any(there is None or one.back > there for one in ends)
+    made = any(one.kind in WRITES and one.back > none for one in meanwhile)
+    if there is not None and not taken:
+        return True
+    return None if made else False
+
+
+def _shows_one(one: Operation) -> bool:
+    """There was an entry at its end."""
+    if one.kind in REMOVES or one.kind == "deadline":
+        return one.result == "mismatch"
+    return one.result in ("ok", "already_exists", "mismatch")
+
+
+def _shows_none(one: Operation) -> bool:
+    return one.result == "not_found" or (one.result == "ok" and one.kind in REMOVES)
