@@ -20,10 +20,10 @@ from wrpme.errors import BY_CODE
 from wrpme.happening import Happening
 from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import (
-    Body, Content, Envelope, Failed, ForgetNode, Get, GetHoldings, Holding, Holdings, Reply, Request,
+    Body, Content, Envelope, Failed, ForgetNode, Get, GetHoldings, Holding, Holdings, Reply, Report, Request,
 )  # fmt: skip
 from wrpme.node import Node
-from wrpme.picture import NOBODY, View
+from wrpme.picture import NOBODY, Back, View
 from wrpme.store import MemoryStore
 
 NETWORK_SECONDS = 0.0005
@@ -56,7 +56,10 @@ class Hive:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count(1)
         self._wakes: dict[str, tuple[float, Node]] = {}
-        self._lives: dict[str, int] = {}
+        self.directories: dict[str, tuple[bytes, int]] = {}
+        """By their names: the id of the node, and the number of its starts."""
+        self._in: dict[str, str] = {}
+        """The directory of the process at an address."""
         self._sessions: dict[int, str] = {}
         self._broken: set[tuple[str, str]] = set()
         """Connections that the first node knows to have ended; the next message makes a new one."""
@@ -64,17 +67,30 @@ class Hive:
     # --- what a test does ----------------------------------------------------------------------------------------
 
     def start(
-        self, name: str, *peers: str, hive: bytes = b"", replication: int = 0, grace_seconds: float = GRACE_SECONDS
-    ) -> Node:
-        """A process on the store of that address: its next life."""
-        life = self._lives[name] = self._lives.get(name, 0) + 1
-        store = self.stores.setdefault(name, MemoryStore())
+        self, name: str, *peers: str, hive: bytes = b"", replication: int = 0, grace_seconds: float = GRACE_SECONDS,
+        directory: str = "", advertise: str = "",
+    ) -> Node:  # fmt: skip
+        """A process at that address: the next life of the ``directory`` (that of the same name), which
+        ``directories`` may say to be one of another node."""
+        directory = directory or name
+        node_id, lives = self.directories.setdefault(directory, (identity(directory), 0))
+        life = lives + 1
+        self.directories[directory] = node_id, life
+        store = self.stores.setdefault(directory, MemoryStore())
+        self._in[name] = directory
         settings = Settings(
-            identity(name), life, name, peers, replication or int(bool(hive)), grace_seconds, hive, config='{"a": 1}',
+            node_id, life, advertise or name, peers, replication or int(bool(hive)), grace_seconds, hive,
+            config='{"a": 1}',
         )  # fmt: skip
         node = self.nodes[name] = Node(settings, store, self.now)
         self._carry_out(name, node.start(self.now) + node.handle(TurnEnded(), self.now))
         return node
+
+    def copy(self, directory: str, target: str) -> None:
+        """A copy of a data directory as it is now."""
+        self.stores[target] = store = MemoryStore()
+        store.write(list(self.stores[directory].scan(b"", b"\xff")), True)
+        self.directories[target] = self.directories[directory]
 
     def kill(self, name: str) -> None:
         """Power off: what is on its way to the disk or the network from now on does not arrive."""
@@ -173,6 +189,13 @@ class Hive:
         envelope = Envelope(view.hive, view.generation, identity(source), life, identity(target), view.epoch, body)
         self._receive(source, target, envelope)
 
+    def said_by_former_life(self, source: str, target: str) -> None:
+        """A wish of the life before arrives late, as if it had lain in the network."""
+        view, former = self.view(target), self.directories[self._in[source]][1] - 1
+        wish = Report((Back(identity(source), former, source, view.epoch),))
+        envelope = Envelope(view.hive, view.generation, identity(source), former, NOBODY, view.epoch, wish)
+        self._receive(source, target, envelope)
+
     def view(self, name: str) -> View:
         """The view of a node that has one."""
         view = self.nodes[name].view
@@ -230,7 +253,7 @@ class Hive:
 
     def _persist(self, name: str, node: Node, batch: Persist) -> None:
         if self.nodes.get(name) is node:
-            self.stores[name].write(batch.operations, True)
+            self.stores[self._in[name]].write(batch.operations, True)
             self.event(name, Persisted(batch.batch))
 
     def _post(self, source: str, send: Send) -> None:

@@ -7,12 +7,13 @@ from typing import Any, get_args
 from msgspec import Struct
 
 from wrpme.happening import Happening
+from wrpme.identities import GetHive, Here, Refused, Where
 from wrpme.messages import (
     Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
     Count, Counts, Done, Envelope, Expire, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpiry,
     GetHoldings, GetLog, GetRemove, GetStatus, GetTail, GetUpdate, GetView, Holding, Holdings, Item, LeaveNode,
-    NextView, Notice, Number, Prepare,
-    PrefixScan, Promise, Put, Recover, Refused, Rejected, Remove, RemoveAll, RemoveIf, Reply, Report, Request, StopNode,
+    NextView, Notice, Number, Prepare, PrefixScan, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, Reply,
+    Report, Request, StopNode,
     Stream, StreamAck, StreamAcks, Streams, Tail, Text, Told, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.picture import (
@@ -97,6 +98,7 @@ REQUEST_SAMPLES: list[Any] = [
     GetHoldings(24, ID),
     Watch(22, hive=True),
     GetLog(23),
+    GetHive(30),
 ]
 REPLY_SAMPLES: list[Any] = [
     Done(1),
@@ -141,7 +143,9 @@ BODY_SAMPLES: list[Any] = [
     Streams((Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)), Stream(0, 10, 2, 7, (), 6))),
     StreamAcks((StreamAck(BIG, 9, 1, -1), StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))))),
     StreamAcks(()),
-    Refused(5, "this is another hive"),
+    Refused(24, "this is an older copy", 7, ("n1", "n2")),
+    Where(1.5, "n1"),
+    Here(1.5, "n1", ((b"n" * 16, 7, "n2"),)),
 ]
 ENVELOPE_SAMPLES: list[Any] = [
     *(Envelope(ID, 1, ID, 7, OTHER, 9, body) for body in BODY_SAMPLES),

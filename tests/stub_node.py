@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from wrpme import ring
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.errors import AlreadyExistsError, NotFoundError, WrpmeError
+from wrpme.identities import GetHive
 from wrpme.messages import (
-    Aliases, Content, Done, Failed, Get, GetView, Notice, Number, PrefixScan, Put, Remove, RemoveAll, Reply, Request,
-    Update, ViewIs, Watch,
+    Aliases, Content, Done, Failed, Get, GetView, Notice, Number, PrefixScan, Put, Remove, RemoveAll, Reply,
+    Request, Update, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.picture import Arc, Member, NodeId, State, View
 
@@ -97,13 +98,15 @@ def play(scene: Coroutine[Any, Any, R]) -> R:
 
 
 class StubNode:
-    """``script`` answers all requests but GetView, which ``view`` answers, unless ``script_views``."""
+    """``script`` answers all requests but GetHive and GetView, which ``view`` answers, unless ``script_views``."""
 
     def __init__(self, script: Script, node: NodeId = b"a" * 16) -> None:
         self.script = script
         self.node = node
         self.view: View | None = None
         self.script_views = False
+        self.hive = b""
+        """Of which it says that it is; else that of the view."""
         self.greeting = PREFACE
         self.seen: list[Request] = []
         self.sessions: list[_Session] = []
@@ -134,6 +137,8 @@ class StubNode:
             session.transport.write(encode(Notice(0, epoch)))
 
     def answer(self, request: Request) -> Answer:
+        if isinstance(request, GetHive) and not self.script_views:
+            return Content(request.id, self.hive or (self.view.hive if self.view is not None else b""))
         self.seen.append(request)
         if isinstance(request, GetView) and not self.script_views:
             return ViewIs(request.id, self.node, self.view) if self.view is not None else None

@@ -225,6 +225,7 @@ def test_a_recovery_is_on_disk_before_it_is_answered() -> None:
     hive.kill("a")
     hive.kill("b")
     hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.go(3.0)
     hive.slow_disks.add("c")
     session = hive.send("c", Recover(3))
     hive.go(5.0)

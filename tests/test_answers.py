@@ -264,6 +264,12 @@ def test_a_node_that_sees_no_quorum_is_quoted() -> None:
     assert last == "unavailable: n0 sees 1 of 2 voters; it waits for n1", "what the view says may be long past"
 
 
+def test_what_an_operator_should_look_at_is_said_once() -> None:
+    trouble = "at n2, the address of node 0a, a node of another hive (ff) answers"
+    last = hive_text(status(grown(2), n0=figures("n0", troubles=(trouble,)), n1=figures("n1", troubles=(trouble,))))
+    assert last.splitlines()[-1].endswith(f"; {trouble}") and last.count(trouble) == 1
+
+
 def test_nodes_are_sorted_as_people_count() -> None:
     text = hive_text(status(grown(11)))
     assert [line.split()[0] for line in text.splitlines()[1:-1]] == [f"n{number}" for number in range(11)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from tests.stub_node import (
     Close,
@@ -184,6 +185,70 @@ def test_a_read_on_a_node_that_always_closes_ends() -> None:
             with pytest.raises(errors.ConnectionError, match="ended"):
                 await client.get("x")
             assert 3 < len(node.seen_of(Get)) < 40
+
+    play(scene())
+
+
+# --- which hive it is ------------------------------------------------------------------------------------------------
+
+
+def test_daemons_of_different_hives_are_told_apart_before_anything_is_sent() -> None:
+    """The founder's directory was lost, and it founded a hive of its own at its address."""
+
+    async def scene() -> None:
+        async with StubNode(done) as founder, StubNode(done) as one, StubNode(done) as two:
+            founder.hive, one.hive, two.hive = b"x" * 16, b"h" * 16, b"h" * 16
+            async with Client([founder.address, one.address, two.address]) as client:
+                for _ in range(2):
+                    with pytest.raises(errors.AnotherHiveError) as caught:
+                        await client.update("x", b"")
+            assert "the daemons given are of different hives" in caught.value.sentence
+            assert founder.address in caught.value.sentence
+            assert founder.seen == one.seen == two.seen == []
+
+    play(scene())
+
+
+def test_another_hive_at_the_address_of_a_member_gets_nothing_and_the_others_serve(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The same while a client runs: it remembers its hive."""
+
+    async def scene() -> None:
+        async with (
+            StubNode(content) as one,
+            StubNode(content, b"b" * 16) as two,
+            Client([one.address, two.address]) as client,
+        ):
+            alias = alias_owned_by(view_of([one, two]), two.node)
+            await client.view()
+            assert await client.get(alias) == alias.encode() and two.seen_of(Get)
+            two.die()
+            while await client.get(alias) and not one.seen_of(Get):
+                await asyncio.sleep(0.1)
+            two.hive = b"x" * 16
+            two.seen.clear()
+            async with two:
+                while not caplog.records:
+                    assert await client.get(alias) == alias.encode()
+                    await asyncio.sleep(0.1)
+                assert await client.get(alias) == alias.encode() and two.seen == []
+
+    play(scene())
+    assert {record.levelname for record in caplog.records} == {"WARNING"} and len(caplog.records) == 1
+    assert "and this client works with hive 68686868" in caplog.text and "--peer" in caplog.text
+
+
+def test_a_view_of_another_hive_is_not_taken() -> None:
+    """The node waited for a hive when the connection was made."""
+
+    async def scene() -> None:
+        async with StubNode(content) as one, StubNode(content, b"b" * 16) as two, Client(one.address) as client:
+            view_of([one, two])
+            await client.view()
+            one.view = replace(view_of([one, two], epoch=9), hive=b"x" * 16)
+            with pytest.raises(errors.AnotherHiveError):
+                await client.view()
 
     play(scene())
 

@@ -33,6 +33,8 @@ STABLE = {
     21: "remote",
     22: "host_key",
     23: "locked",
+    24: "old_copy",
+    25: "another_hive",
 }
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WrpmeError)]
 

@@ -34,6 +34,7 @@ PURE = [
 ELSEWHERE = {
     "limits": "numbers only",
     "picture": "test_messages.py",
+    "identities": "test_messages.py",
     "ssh_failures": "test_connect.py",
     "bounds": "numbers only",
     "__init__": "test_imports.py",

@@ -88,7 +88,7 @@ def test_a_minority_says_why_it_does_not_serve() -> None:
     isolate(hive, "c")
     hive.go(10)
     quorum = hive.nodes["c"].life.quorum()
-    assert quorum.startswith("this node sees 1 of 3 voters; it waits for a, b (if they are dead for good, recover ")
+    assert quorum.startswith("this node sees 1 of 3 voters; it waits for a, b: start them, or mend the network to them")
     assert hive.nodes["a"].life.quorum() == ""
 
 

@@ -13,7 +13,8 @@ from wrpme.codec import PREFACE, encode
 from wrpme.daemon import links
 from wrpme.effects import Effect, Event, LinkDown, LinkUp, Received, ReplyTo, Send, StopAsked, TurnEnded
 from wrpme.errors import BusyError
-from wrpme.messages import AskView, Body, Failed, Forward, GetTail, Put, Refused
+from wrpme.identities import Refused
+from wrpme.messages import AskView, Body, Failed, Forward, GetTail, Put
 
 
 def tell(d: Daemon, address: str, *bodies: Body) -> None:

@@ -38,6 +38,7 @@ MESSAGES = {
     22: "Watch id hive?",
     23: "GetLog id",
     24: "GetHoldings id node",
+    30: "GetHive id",
     64: "Done id",
     65: "Content id content",
     66: "Failed id code sentence",
@@ -72,10 +73,12 @@ MESSAGES = {
     121: "Stream end version run first items settled?",
     122: "Answer number same have?",
     123: "StreamAck end version run upto answers?",
-    124: "Refused code sentence",
+    124: "Refused code sentence incarnation? others?",
     125: "Counts",
     126: "Streams streams",
     127: "StreamAcks acks",
+    135: "Where asked address",
+    136: "Here asked address others?",
 }
 """The number on the wire, the name, the fields in their order; ? is one with a default."""
 CHANGES_OF_THE_VIEW = {
@@ -91,7 +94,7 @@ CHANGES_OF_THE_VIEW = {
 }
 """Numbers of their own: they travel inside messages only."""
 PARTS = [
-    "View epoch hive generation replication members arcs voters",
+    "View epoch hive generation replication members arcs voters branch?",
     "Member id incarnation address joined state",
     "Arc end version holders incoming? prev? wanted? settled?",
     "Mark end version written sequence",
@@ -163,7 +166,7 @@ def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
 def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
         "Get", "GetExpiry", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView", "VerifyArc",
-        "Watch", "GetLog", "GetHoldings",
+        "Watch", "GetLog", "GetHoldings", "GetHive",
     ]  # fmt: skip
     assert not {kind.__name__ for kind in BULK} & {"Beacon", "BeaconAck"}, "a beacon waits behind nothing large"
 

@@ -10,12 +10,14 @@ from tests.harness import HIVE, Hive, hive_of, identity, word_of
 from wrpme import ring
 from wrpme import view as views
 from wrpme.effects import Exit, PersistFailed, Received, ReplyTo
+from wrpme.identities import Here
 from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import (
-    AskView, Content, Done, Envelope, Get, GetConfig, GetStatus, GetView, NextView, Put, Refused, Remove, StopNode,
-    Text, Update, ViewIs, WholeView,
+    AskView, Content, Done, Envelope, Get, GetConfig, GetStatus, GetView, NextView, Put, Remove, StopNode, Text,
+    Update, ViewIs, WholeView,
 )  # fmt: skip
 from wrpme.picture import NOBODY, Down, Proposal, State
+from wrpme.whereabouts import UNPROVEN
 
 
 def fill(hive: Hive, name: str, count: int = 60) -> list[str]:
@@ -173,14 +175,13 @@ def test_a_peer_that_is_itself() -> None:
     assert hive.exits["a"] == Exit(1, "the peer given is this node itself (a); name another node of the hive")
 
 
-def test_a_message_for_another_node_is_refused() -> None:
+def test_a_message_for_another_node_is_answered_by_who_is_there() -> None:
     hive = hive_of("a", "b")
     view = hive.view("a")
     envelope = Envelope(view.hive, 1, identity("b"), 1, identity("c"), view.epoch, AskView())
     effects = hive.nodes["a"].handle(Received(5, envelope), hive.now)
     answers = [effect.reply for effect in effects if isinstance(effect, ReplyTo)]
-    assert len(answers) == 1 and isinstance(answers[0], Envelope) and isinstance(answers[0].body, Refused)
-    assert "another node" in answers[0].body.sentence
+    assert len(answers) == 1 and isinstance(answers[0], Envelope) and answers[0].body == Here(UNPROVEN, "a")
 
 
 # --- death and return --------------------------------------------------------------------------------------------

@@ -11,12 +11,15 @@ from wrpme import view as views
 from wrpme.effects import Effect, Exit, Persist, ReplyTo, Send, Settings
 from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY
 from wrpme.ground import Ground
+from wrpme.identities import Here
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, TICK_SECONDS
-from wrpme.messages import AskView, Body, Content, Done, Envelope, Get, NextView, Put, Recover, Refused, Text, WholeView
+from wrpme.messages import AskView, Body, Content, Done, Envelope, Get, NextView, Put, Recover, Report, Text, WholeView
 from wrpme.picture import NOBODY, Change, NodeId, Proposal, State, View
+from wrpme.ring import arc_at, hash_of
 from wrpme.spread import Spread
 from wrpme.store import MemoryStore
+from wrpme.whereabouts import UNPROVEN, Whereabouts
 
 ME, OTHER = id_of(0), id_of(1)
 
@@ -39,12 +42,13 @@ def proposal(base: View, *changes: Change) -> Proposal:
 class Seat:
     """A node that has nothing but views; ``adopted`` keeps epochs, and whether it is to tell them on."""
 
-    def __init__(self, view: View | None = FIRST, me: NodeId = ME) -> None:
+    def __init__(self, view: View | None = FIRST, me: NodeId = ME, life: int = 1) -> None:
         self.store = MemoryStore()
-        self.ground = Ground(Settings(me, 1, "n0", ("peer",)), self.store, 100.0)
+        self.ground = Ground(Settings(me, life, "n0", ("peer",)), self.store, 100.0)
         self.adopted: list[tuple[int, bool]] = []
         self.life = Life(self.ground)
-        self.spread = Spread(self.ground, self.life, self._adopt)
+        whereabouts = Whereabouts(self.ground, lambda wish: None, lambda node, former: None)
+        self.spread = Spread(self.ground, self.life, whereabouts, self._adopt)
         if view is not None:
             self.spread.start(view)
         self.adopted.clear()
@@ -239,22 +243,30 @@ def test_a_message_of_this_hive_is_listened_to() -> None:
     assert Seat().answers(Seat().envelope(AskView(), to=NOBODY)) == (True, []), "whoever is at this address"
 
 
-def test_wrong_receivers_say_so() -> None:
+def test_a_wrong_receiver_says_who_is_there() -> None:
     seat = Seat()
-    listens, said = seat.answers(seat.envelope(AskView(), to=id_of(5)))
-    assert not listens and isinstance(said[0], Refused) and "another node" in said[0].sentence
-    listens, said = seat.answers(seat.envelope(AskView(), hive=b"x" * 16))
-    assert not listens and isinstance(said[0], Refused) and "belongs to hive" in said[0].sentence
+    answer = [Here(UNPROVEN, "n0")]
+    assert seat.answers(seat.envelope(AskView(), to=id_of(5))) == (False, answer)
+    assert seat.answers(seat.envelope(AskView(), hive=b"x" * 16)) == (False, answer), "the envelope says of which hive"
     waiting = Seat(None)
-    listens, said = waiting.answers(waiting.envelope(AskView()))
-    assert not listens and isinstance(said[0], Refused) and "waiting for a hive" in said[0].sentence
+    assert waiting.answers(waiting.envelope(AskView())) == (False, answer)
     assert waiting.answers(waiting.envelope(WholeView(SECOND))) == (True, []), "that is what it waits for"
 
 
-def test_its_own_words_end_a_node_that_has_never_served() -> None:
+def test_its_own_words_end_a_node_that_was_given_itself_as_a_peer() -> None:
     seat = Seat(None)
-    assert not seat.spread.listens(7, Envelope(b"", 1, ME, 1, NOBODY, 0, AskView()))
+    own = Envelope(b"", 1, ME, 1, NOBODY, 0, Report((join(0),)))
+    assert not seat.spread.listens(7, own)
     assert any(isinstance(effect, Exit) and "is this node itself" in effect.sentence for effect in seat.effects())
+
+
+@pytest.mark.parametrize("case", ["meant for another", "of another life", "with a view"])
+def test_the_sentence_that_a_peer_is_the_node_itself_is_said_only_where_it_is_true(case: str) -> None:
+    """The address of a member may be this node's own now, and a process on a copy of the directory has the same id."""
+    seat = Seat(FIRST if case == "with a view" else None)
+    to, life = (OTHER, 1) if case == "meant for another" else (NOBODY, 2 if case == "of another life" else 1)
+    assert not seat.spread.listens(7, Envelope(b"", 1, ME, life, to, 0, Report((join(0),))))
+    assert not any(isinstance(effect, Exit) for effect in seat.effects())
 
 
 # --- generations -------------------------------------------------------------------------------------------------
@@ -289,11 +301,22 @@ def test_whoever_a_new_generation_takes_along_goes_with_it() -> None:
     assert view.generation == 2
 
 
-@pytest.mark.parametrize("case", ["not named", "another life", "it has seen more"])
+@pytest.mark.parametrize("life", [1, 2, 9])
+def test_whoever_a_new_generation_lists_goes_with_it_also_in_a_later_life(life: int) -> None:
+    """It restarted before it heard of it: what it alone holds must not be set aside."""
+    seat = Seat(SECOND, life=life)
+    view = later_generation(0)
+    seat.spread.on_view(OTHER, WholeView(view))
+    seat.disk()
+    assert seat.adopted == [(view.epoch, False)] and not seat.life.exited
+    assert seat.ground.lives == (life == 1), "a later life has to come back first"
+
+
+@pytest.mark.parametrize("case", ["not named", "only a later life is named", "it has seen more"])
 def test_whoever_a_new_generation_leaves_behind_is_fenced(case: str) -> None:
     seat = Seat(replace(THIRD, epoch=7) if case == "it has seen more" else SECOND)
     view = later_generation() if case == "not named" else later_generation(0)
-    if case == "another life":
+    if case == "only a later life is named":
         members = tuple(replace(found, incarnation=2) if found.id == ME else found for found in view.members)
         view = replace(view, members=members)
     for _ in range(2):
@@ -337,3 +360,50 @@ def test_a_node_that_missed_the_recovery_is_fenced_on_contact() -> None:
     hive.start("e", "c", replication=2)  # what the process does then: another id, another directory
     hive.stable("c", "d", "e")
     assert not {"c", "d"} & set(hive.exits)
+
+
+def test_a_node_that_restarts_while_the_hive_is_recovered_keeps_what_it_alone_holds() -> None:
+    """Its directory must not be set aside: the new generation lists it by its id."""
+    hive = hive_of("a", "b", "c", "d", replication=1)
+    for number in range(40):
+        assert hive.ask("a", Put(1, f"k{number}", b"%d" % number)) == Done(1)
+    kept = [f"k{number}" for number in range(40) if owner_of(hive, f"k{number}") == "d"]
+    hive.kill("a")
+    hive.kill("b")
+    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.go(3.0)
+    session = hive.send("c", Recover(1))
+    hive.kill("d")
+    hive.until(lambda: session in hive.replies)
+    assert isinstance(hive.replies[session], Text)
+    hive.start("d")
+    hive.stable("c", "d", seconds=30)
+    assert not hive.exits and kept
+    assert [hive.get("c", alias) for alias in kept] == [alias[1:].encode() for alias in kept]
+
+
+def test_a_recovery_takes_along_who_is_there_and_not_back_yet() -> None:
+    """A node that restarted without a quorum can't be back; the new generation has it all the same."""
+    hive = hive_of("a", "b", "c", "d", "e", "f", replication=1)
+    for number in range(60):
+        assert hive.ask("a", Put(1, f"k{number}", b"%d" % number)) == Done(1)
+    voters = [name for name in "abcdef" if identity(name) in hive.view("a").voters]
+    other = next(name for name in "abcdef" if name not in voters)
+    kept = [f"k{number}" for number in range(60) if owner_of(hive, f"k{number}") == other]
+    survivor, *dead = voters
+    for name in (*dead, other):
+        hive.kill(name)
+    hive.until(lambda: bool(hive.nodes[survivor].life.quorum()))
+    hive.start(other)
+    hive.go(5.0)
+    reply = hive.ask(survivor, Recover(1))
+    assert isinstance(reply, Text) and "begins here with 2 of 6 nodes" in reply.text
+    hive.stable(survivor, other, seconds=30)
+    assert not hive.exits and kept
+    assert [hive.get(survivor, alias) for alias in kept] == [alias[1:].encode() for alias in kept]
+
+
+def owner_of(hive: Hive, alias: str) -> str:
+    view = hive.view("a")
+    owner = views.owner(view, view.arcs[arc_at(view, hash_of(alias))])
+    return next(member.address for member in view.members if member.id == owner)

@@ -21,6 +21,7 @@ FIELDS = {
     "copies": int, "at_risk_share": float, "at_risk_entries": int, "grace_seconds": float,
     "suspected": list, "quorum": str, "copies_out": list, "copies_in": list, "operations": dict,
     "incarnation": int, "latency": list, "received_bytes": int, "sent_bytes": int, "sessions": int,
+    "branch": int, "troubles": list,
     "memory_bytes": int, "disk_bytes": int, "disk_free_bytes": int, "lease_seconds": type(None), "neighbours": list,
 }  # fmt: skip
 
@@ -110,7 +111,7 @@ def test_who_is_missing_is_named() -> None:
     hive.cut("b", "c")
     hive.go(SILENCE_SECONDS + 0.6)
     assert status(hive, "c")["suspected"] == ["a", "b"]
-    assert str(status(hive, "c")["quorum"]).startswith("this node sees 1 of 3 voters; it waits for a, b (if ")
+    assert str(status(hive, "c")["quorum"]).startswith("this node sees 1 of 3 voters; it waits for a, b: start them")
     assert status(hive, "a")["quorum"] == ""
     hive.go(2.0)
     assert status(hive, "c")["entries"] == entries, "what it has is still there"

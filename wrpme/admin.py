@@ -12,6 +12,7 @@ from wrpme.errors import UsageError
 from wrpme.figures import Figures
 from wrpme.ground import Ground, Origin
 from wrpme.life import Life
+from wrpme.limits import SILENCE_SECONDS, TROUBLE_SECONDS
 from wrpme.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text
 from wrpme.picture import Forget, Member, State
 from wrpme.spread import Spread
@@ -75,7 +76,7 @@ class Admin:
     def recover(self, origin: Origin, request: Recover) -> None:
         """Starts a new generation with all whom this node sees."""
         ground, view = self.ground, self.ground.view
-        missing = self.life.quorum()
+        missing = self.life.voters.missing()
         mine = ground.members.get(ground.me)
         if view is None or mine is None:
             ground.fail(origin, request.id, UsageError("this node has no hive to recover"))
@@ -84,14 +85,19 @@ class Admin:
             sees = "this node sees a quorum of the voters, the hive decides by itself: there is nothing to recover"
             ground.fail(origin, request.id, UsageError(sees))
             return
+        if refusal := self._behind() or self.life.voters.against_recovery():
+            ground.fail(origin, request.id, UsageError(refusal))
+            return
+        alive, heard = ground.alive, ground.heard_at
         seen = [
-            member.id
-            for member in view.members
-            if ground.beacons.reaches(member.id, ground.now) and ground.known_epochs.get(member.id) == view.epoch
+            node
+            for node in alive
+            if ground.beacons.reaches(node, ground.now) and ground.known_epochs.get(node) == view.epoch
         ]
+        returning = [node for node, at in heard.items() if node not in seen and ground.now - at < SILENCE_SECONDS]
         settings = ground.settings
         me = Member(ground.me, settings.incarnation, settings.address, mine.joined, State.UP)
-        following = views.recover(view, me, seen, request.choices)
+        following = views.recover(view, me, seen, request.choices, returning)
         lost = [member.address for member in view.members if views.member(following, member.id) is None]
         sentence = (
             f"generation {following.generation} of the hive begins here with {len(following.members)} of "
@@ -100,3 +106,13 @@ class Admin:
         ground.say("warning", f"an operator says that the missing voters are dead: {sentence}")
         self.spread.learn(following, tell=True)
         ground.after_disk(lambda: ground.reply(origin, Text(request.id, sentence)))
+
+    def _behind(self) -> str:
+        """Why a generation may not begin with what this node knows; empty if it may."""
+        at, source = self.spread.ahead
+        if self.ground.now - at >= TROUBLE_SECONDS:
+            return ""
+        return (
+            f"{self.ground.address_of(source)} has a later view of the hive than this node: what this node has is "
+            "older. This node takes it over as soon as they reach each other; if a recovery is needed then, do it there"
+        )

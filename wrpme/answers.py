@@ -214,7 +214,8 @@ def condition_line(status: HiveStatus) -> str:
             parts.append(node.error.sentence)
         elif node.error is not None and node.member.address not in condition.sentence:
             parts.append(f"{node.member.address} does not answer")
-    return "; ".join(parts)
+    troubles = [trouble for node in status.nodes if node.figures for trouble in node.figures.troubles]
+    return "; ".join([*parts, *dict.fromkeys(troubles)])
 
 
 def at_risk_texts(status: HiveStatus) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Protocol, cast
 from wrpme import address as addresses
 from wrpme import errors
 from wrpme.codec import PREFACE, Decoder, encode
+from wrpme.identities import GetHive
 from wrpme.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, PING_SECONDS, SILENT_SECONDS_MAX
 from wrpme.messages import READS, Failed, GetView, Reply, Request
 
@@ -195,7 +196,7 @@ class Connection(asyncio.Protocol):
                 del self._waiting[request.id]
                 known[0].set_exception(error)
                 continue
-            self._left += 1
+            self._left += type(request) is not GetHive  # by which a connection begins, and which changes nothing
             frames.append(frame)
             size += len(frame)
             if size >= CLIENT_WRITE_BYTES:

@@ -10,6 +10,7 @@ connection ended, and what changes nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import count
@@ -18,13 +19,16 @@ from typing import TypeVar
 
 from wrpme import errors, ring, view
 from wrpme.connection import Connection, Lost, dial
+from wrpme.identities import GetHive
 from wrpme.limits import (
-    CLIENT_REQUESTS_MAX, LINK_RETRY_SECONDS_MAX, RETIRED_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN,
+    CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX, LINK_RETRY_SECONDS_MAX, RETIRED_SECONDS_MAX, RETRY_SECONDS_MAX,
+    RETRY_SECONDS_MIN, SILENT_SECONDS_MAX,
 )  # fmt: skip
-from wrpme.messages import READS, Failed, GetView, Notice, Reply, Request, ViewIs
+from wrpme.messages import READS, Content, Failed, GetView, Notice, Reply, Request, ViewIs
 from wrpme.picture import State, View
 
 R = TypeVar("R")
+_LOG = logging.getLogger("wrpme")
 
 
 class Pool:
@@ -72,6 +76,8 @@ class Pool:
     async def _dial(self, address: str) -> Connection | errors.WrpmeError:
         try:
             outcome = await dial(address, self._owner)
+            if isinstance(outcome, Connection):
+                outcome = await self._introduced(outcome)
         finally:
             del self._dialling[address]
         if isinstance(outcome, Connection):
@@ -80,6 +86,21 @@ class Pool:
         else:
             self._failed[address] = asyncio.get_running_loop().time()
         return outcome
+
+    async def _introduced(self, connection: Connection) -> Connection | errors.WrpmeError:
+        """The connection, if its node is of the hive that is known, or says nothing of it."""
+        deadline = asyncio.get_running_loop().time() + SILENT_SECONDS_MAX
+        try:
+            reply = await connection.send(GetHive(self._owner.next_id()), deadline)
+        except Lost as lost:
+            return lost.reason
+        except errors.WrpmeError as error:
+            connection.close(error)
+            return error
+        refusal = self._owner.meet(connection.address, reply.content) if isinstance(reply, Content) else None
+        if refusal is not None:
+            connection.close(refusal)
+        return refusal or connection
 
     def forget(self, connection: Connection) -> None:
         """It has ended: others are asked first for a while."""
@@ -126,6 +147,12 @@ class Courier:
         self._pool = Pool(self)
         self._ids = count(1)
         self._random = random or Random()
+        self._hive = b""
+        self._hive_at = ""
+        """Where it was met first."""
+        self._warned: set[str] = set()
+        self._conflict: errors.AnotherHiveError | None = None
+        self._compared = len(self.addresses) < 2
         self._room = asyncio.Semaphore(CLIENT_REQUESTS_MAX)
         self._home: Connection | None = None
         self._closed = False
@@ -151,6 +178,33 @@ class Courier:
         self._closed = True
         await self._pool.close()
 
+    def meet(self, address: str, hive: bytes) -> errors.AnotherHiveError | None:
+        """A node says of which hive it is; the error if that is another one than is known. At an address that belongs
+        to the known hive such a node is left alone, aloud; one that was given and does not is for the user to solve."""
+        if not hive or hive == self._hive:
+            return None
+        if not self._hive:
+            self._hive, self._hive_at = hive, address
+            return None
+        known = self.view is not None and any(member.address == address for member in self.view.members)
+        theirs, ours = hive.hex()[:8], self._hive.hex()[:8]
+        if address in self.addresses and not known:
+            error = self._conflict = errors.AnotherHiveError(
+                f"the daemons given are of different hives: {self._hive_at} of hive {ours}, {address} of hive "
+                f"{theirs}; nothing was sent to {address}. Name those of one hive; if they should be of one, the data "
+                "directory of a node was lost: hive_status of each of them tells which, and what to do"
+            )
+            return error
+        error = errors.AnotherHiveError(
+            f"{address} belongs to hive {theirs} now, and this client works with hive {ours} ({self._hive_at}); "
+            "nothing was sent there. Was the data directory of that node lost, and did it found a hive of its own? "
+            f"Then stop it, and start it with an empty directory and --peer {self._hive_at}"
+        )
+        if address not in self._warned:
+            self._warned.add(address)
+            _LOG.warning("%s", error.sentence)
+        return error
+
     # --- requests ------------------------------------------------------------------------------------------------
 
     async def ask(
@@ -171,6 +225,8 @@ class Courier:
         if deadline is None:
             deadline = self.deadline()
         pause = 0.0
+        if self._conflict is not None:
+            raise self._conflict
         async with self._room:
             while True:
                 connection = self._choose(position, address)
@@ -244,6 +300,8 @@ class Courier:
         if address is None and position is not None and self._ends:
             address = self._owners[bisect_left(self._ends, position)]
         reasons: dict[str, errors.WrpmeError] = {}
+        if not self._compared:
+            await self._compare()
         try:
             async with asyncio.timeout_at(deadline):
                 for candidate in self._candidates(address):
@@ -258,6 +316,18 @@ class Courier:
         except TimeoutError:
             raise errors.TimeoutError("no node could be reached in the time given") from None
         raise self._nobody(reasons)
+
+    async def _compare(self) -> None:
+        """Looks at all given addresses once, for a moment: nothing is sent to a hive while they are of several."""
+        self._compared = True
+        attempts = [asyncio.ensure_future(self._pool.open(address)) for address in self.addresses]
+        done, late = await asyncio.wait(attempts, timeout=COMPARE_SECONDS_MAX)
+        for attempt in late:
+            attempt.cancel()  # the dialling itself goes on
+        for attempt in done:
+            attempt.exception()  # why somebody can't be reached is told when he is needed
+        if self._conflict is not None:
+            raise self._conflict
 
     def _candidates(self, first: str | None) -> list[str]:
         """Addresses to try: the right one, those that are open, the given ones, the other live members; those that
@@ -282,6 +352,8 @@ class Courier:
     async def fresh_view(self, deadline: float | None = None) -> View:
         """The view as a node has it now."""
         answer = await self.ask(GetView(self.next_id(), follow=True), ViewIs, deadline=deadline)
+        if refusal := self.meet(self._home.address if self._home else "its daemon", answer.view.hive):
+            raise refusal
         self._adopt(answer)
         return answer.view
 
@@ -301,13 +373,13 @@ class Courier:
             self._stale = True
             return
         reply = future.result()
-        if isinstance(reply, ViewIs):
+        if isinstance(reply, ViewIs) and (not self._hive or reply.view.hive == self._hive):
             self._adopt(reply)
 
     def _adopt(self, answer: ViewIs) -> None:
         new, old = answer.view, self.view
         self._stale = new.epoch < self._epoch_told
-        if old and old.hive == new.hive and (new.generation, new.epoch) <= (old.generation, old.epoch):
+        if old and old.hive == new.hive and view.age(new) <= view.age(old):
             return
         self.view = new
         self._ends = [arc.end for arc in new.arcs]

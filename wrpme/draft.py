@@ -56,8 +56,9 @@ class Draft:
         base = self.base
         members = tuple(sorted(self.members.values(), key=lambda found: (found.joined, found.id)))
         return View(
-            self.epoch, base.hive, base.generation, base.replication, members, tuple(self.arcs), tuple(self.voters)
-        )
+            self.epoch, base.hive, base.generation, base.replication, members, tuple(self.arcs), tuple(self.voters),
+            base.branch,
+        )  # fmt: skip
 
     def seniority(self, node: NodeId) -> tuple[int, NodeId]:
         """For sorting: who joined first comes first."""

@@ -30,6 +30,9 @@ from wrpme.happening import Happening
 from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import Envelope, GetLog, GetView, Reply, Request, Watch
 
+HANGING = "it takes the connection but says nothing"
+"""Why a connection was given up whose other side is there, and does not answer."""
+
 # --- events ------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ RING = 1 << 64
 
 VIEW_KEY = b"m:view"
 ACCEPTOR_KEY = b"m:acceptor"
+LEFT_OUT_KEY = b"m:left-out"
 SETTLED_PREFIX = b"m:settled:"
 MARK_PREFIX = b"m:mark:"
 _MARK = Struct(">QQ")

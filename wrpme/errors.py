@@ -194,6 +194,21 @@ class LockedError(RemoteError):
     code = 23
 
 
+class OldCopyError(WrpmeError):
+    """A node runs on a copy of a data directory that its hive has gone beyond."""
+
+    word = "old_copy"
+    code = 24
+
+
+class AnotherHiveError(WrpmeError):
+    """At a known address a node of another hive answers; nothing was sent to it."""
+
+    word = "another_hive"
+    code = 25
+    not_carried_out = True
+
+
 def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
     return [root] + [leaf for branch in root.__subclasses__() for leaf in _tree(branch)]
 

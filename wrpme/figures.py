@@ -41,6 +41,7 @@ class Figures(Struct, frozen=True):
     """Of this life: another one at each start."""
     hive: str = ""
     generation: int = 0
+    branch: int = 0
     serving: bool = True
     copies: int = 0
     """Entries held beside those that it owns."""
@@ -50,6 +51,8 @@ class Figures(Struct, frozen=True):
     grace_seconds: float = 0.0
     suspected: tuple[str, ...] = ()
     quorum: str = ""
+    troubles: tuple[str, ...] = ()
+    """What an operator should look at: addresses and directories that are not what the hive takes them for."""
     copies_out: tuple[Copy, ...] = ()
     copies_in: tuple[Copy, ...] = ()
     operations: dict[str, int] = {}

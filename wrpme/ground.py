@@ -55,6 +55,8 @@ class Ground:
         self.at_once = 0
         """Requests of clients on entries in this turn that were not put off: answered at its end."""
         self.view: View | None = None
+        self.era = 1
+        """See :func:`wrpme.view.era`; of the view."""
         self.alive: frozenset[NodeId] = frozenset()
         self.lives = False
         """The view has this very life of this node as up: else it votes, and does nothing else."""
@@ -69,8 +71,18 @@ class Ground:
         """For the voters; the node sends them at the end of the call."""
         self.linked: dict[str, bool] = {}
         """By address: whether messages arrive there, as far as it was tried."""
+        self.link_troubles: dict[str, str] = {}
+        """By address: why the last attempt to reach it failed."""
+        self.foreign: dict[str, tuple[bytes, float]] = {}
+        """Addresses of members at which nodes of other hives answer: the hive, and when that was seen last."""
         self.known_epochs: dict[NodeId, int] = {}
         """The epoch that each member was last heard to have."""
+        self.proven: dict[NodeId, tuple[int, str]] = {}
+        """Lives later than those in the view, and their addresses, see :mod:`wrpme.whereabouts`."""
+        self.routes: dict[NodeId, str] = {}
+        """The address that leads to each other member, as far as is known: not always the one in the view."""
+        self.heard_at: dict[NodeId, float] = {}
+        """When each member last said anything but data, in whatever life."""
         self.down_since: dict[NodeId, float] = {}
         self.story: deque[str] = deque(maxlen=EVENTS_KEPT)
         self._settled: dict[tuple[int, int], int] = {}
@@ -106,12 +118,14 @@ class Ground:
     def adopt(self, view: View) -> None:
         """From now on messages carry this view's epoch and go to its members."""
         self.view = view
+        self.era = views.era(view)
         self.alive = views.live(view)
         self.members = {member.id: member for member in view.members}
         self.known_epochs = {member.id: self.known_epochs.get(member.id, 0) for member in view.members}
         self.known_epochs[self.me] = view.epoch
         self.heard = {node: life for node, life in self.heard.items() if node in self.members}
         self.heard[self.me] = self.settings.incarnation
+        self.heard_at = {node: at for node, at in self.heard_at.items() if node in self.members}
         self.returning = {
             node: at
             for node, at in self.returning.items()
@@ -122,6 +136,16 @@ class Ground:
         mine = self.members.get(self.me)
         self.this_life = mine is not None and mine.incarnation == self.settings.incarnation
         self.lives = self.this_life and self.me in self.alive
+        self.reroute()
+
+    def reroute(self) -> None:
+        """Decides anew which address leads to whom. What is at this node's own address is this node."""
+        routes = {node: member.address for node, member in self.members.items()}
+        for node, (life, address) in self.proven.items():
+            if node in routes and life > self.members[node].incarnation:
+                routes[node] = address
+        own = self.settings.address
+        self.routes = {node: address for node, address in routes.items() if node != self.me and address != own}
 
     def is_returning(self, node: NodeId) -> bool:
         """Whether a member is there in a newer life than the view has, and was heard lately."""
@@ -131,22 +155,25 @@ class Ground:
 
     def address_of(self, node: NodeId) -> str:
         """The address of a member; for anyone else its id, for a sentence."""
-        member = self.members.get(node)
-        return member.address if member is not None else node.hex()[:8]
+        address = self.routes.get(node)
+        if address is None:
+            member = self.members.get(node)
+            address = member.address if member is not None else node.hex()[:8]
+        return address
 
     # --- to others -----------------------------------------------------------------------------------------------
 
     def envelope(self, destination: NodeId, body: Body) -> Envelope:
         """``body`` with who says it, to whom, and which view the sender has."""
         view, settings = self.view, self.settings
-        hive, generation, epoch = (view.hive, view.generation, view.epoch) if view else (b"", 1, 0)
-        return Envelope(hive, generation, settings.id, settings.incarnation, destination, epoch, body)
+        hive, epoch = (view.hive, view.epoch) if view else (b"", 0)
+        return Envelope(hive, self.era, settings.id, settings.incarnation, destination, epoch, body)
 
     def send(self, node: NodeId, body: Body) -> None:
         """To a member; to anyone else nothing is sent."""
-        member = self.members.get(node)
-        if member is not None:
-            self.effects.append(Send(member.address, self.envelope(node, body)))
+        address = self.routes.get(node)
+        if address is not None:
+            self.effects.append(Send(address, self.envelope(node, body)))
 
     def send_stream(self, node: NodeId, message: Stream) -> None:
         """Leaves at the end of the call, with all that there is for the node."""

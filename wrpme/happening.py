@@ -37,6 +37,10 @@ KINDS: dict[str, str] = {
     "heard": "a suspected node is heard again",
     "quorum_lost": "this node sees no quorum",
     "quorum": "this node sees a quorum again",
+    "address": "somebody else answers at the address of a node, or nobody",
+    "copy": "a process runs on an older copy of a node's data directory",
+    "foreign": "a node of another hive answers at the address of a member, or the other way round",
+    "generations": "a generation was begun twice, and the nodes of one of them give way",
     "stopping": "this node was asked to stop",
 }
 """Every kind, with what it says; a node of a later version may tell others."""

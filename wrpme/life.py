@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from wrpme.consensus import is_quorum
 from wrpme.effects import Exit
-from wrpme.errors import StartError, UnavailableError, UnstableError, WrpmeError
+from wrpme.errors import OldCopyError, StartError, UnavailableError, UnstableError, WrpmeError
 from wrpme.ground import Ground
 from wrpme.happening import UNENDED
+from wrpme.identities import Here, Refused
 from wrpme.limits import ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, WAITING_LINE_SECONDS
-from wrpme.messages import Refused, Report
+from wrpme.messages import Envelope, Report
 from wrpme.picture import Back, Change, Down, Join, Leave, Mark, NodeId, State, View
+from wrpme.quorum import Quorum
 from wrpme.ring import arc_start
 
 ALL_LOST = (
@@ -34,7 +36,10 @@ class Life:
         self.started = ground.now
         self._asked_at = ground.now - ASK_SECONDS
         self._said_at = ground.now - WAITING_LINE_SECONDS + 1
+        self.voters = Quorum(ground)
         self._peer_troubles: dict[str, str] = {}
+        self._refusal = ""
+        """Why another node does not let this one in."""
         self._lost_at = ground.now
         self._live_since = ground.now
         self._flaps = 0
@@ -111,7 +116,11 @@ class Life:
             if not settings.peers:
                 return "founding a hive"
             waits = f"waiting for a hive at {', '.join(settings.peers)}"
+            if self._refusal:
+                return f"{waits}: {self._refusal}"
             return f"{waits}; {ALL_LOST.format(settings.former)}" if settings.former else waits
+        if self._refusal:
+            return f"waiting to be taken back by the hive: {self._refusal}"
         return f"waiting to be taken back by the hive: {self.quorum() or 'asked its voters'}"
 
     def _may_return(self, view: View) -> bool:
@@ -159,15 +168,16 @@ class Life:
             left = "this node has left the hive; its data directory is not needed any more"
             ground.after_disk(lambda: ground.effects.append(Exit(0, left)))
 
-    def fenced(self, view: View) -> None:
-        """The hive has begun a new generation without this node."""
+    def fenced(self, view: View, twofold: bool = False) -> None:
+        """The hive has begun a new generation without this node; ``twofold``: of the same number as its own."""
         if self.exited:
             return
         self.exited = True
-        sentence = (
-            f"the hive was recovered without this node (generation {view.generation}); its former data is set aside, "
-            "and it joins as a new node"
-        )
+        number = f"generation {view.generation}"
+        how = f"the hive was recovered without this node ({number})"
+        if twofold:
+            how = f"{number} was begun twice (recover --force on both sides of a cut), and this one gives way"
+        sentence = f"{how}; its former data is set aside, and it joins as a new node"
         self.ground.effects.append(Exit(1, sentence, tuple(member.address for member in view.members)))
 
     def stop(self) -> None:
@@ -191,6 +201,7 @@ class Life:
                 serving = f"serving at {ground.settings.address} as node {ground.me.hex()[:8]} of hive {hive}"
                 self._tell("serving", serving, ground.now - max(self.started, self._lost_at), "info")
             self.was_live = True
+            self._refusal = ""
         elif self.was_live and mine is not None and mine.state is State.DOWN and self.stopping_since is None:
             self.was_live = False
             self._flaps = self._flaps + 1 if ground.now - self._live_since < FLAP_SECONDS_MAX else 1
@@ -203,31 +214,45 @@ class Life:
             self._tell("cut_off", dropped, ground.now - self._live_since, "warning")
 
     def on_refused(self, message: Refused) -> None:
-        """Another node would not listen."""
-        if message.code == StartError.code and not self.was_live and self.stopping_since is None:
+        """Another node would not listen to this life; what was said to another one is none of its business."""
+        ground = self.ground
+        if message.incarnation not in (0, ground.settings.incarnation) or self.exited:
+            return
+        if message.code == OldCopyError.code:
+            self._step_aside(message)
+        elif message.code == StartError.code and not self.was_live and self.stopping_since is None:
             self.exited = True
-            self.ground.effects.append(Exit(1, message.sentence))
-        else:
-            self.ground.say("warning" if message.code == StartError.code else "debug", f"refused: {message.sentence}")
+            ground.effects.append(Exit(1, message.sentence))
+        elif message.sentence != self._refusal:
+            self._refusal = message.sentence
+            ground.say("warning", f"refused: {message.sentence}")
+
+    def _step_aside(self, message: Refused) -> None:
+        """This node runs on an old copy of its directory, and joins its hive as a new one."""
+        ground = self.ground
+        known = (*ground.routes.values(), *ground.settings.peers, *message.others)
+        others = tuple(dict.fromkeys(address for address in known if address != ground.settings.address))
+        self.exited = True
+        ground.effects.append(Exit(1, message.sentence, others))
+
+    def on_here(self, envelope: Envelope, body: Here) -> None:
+        """Who comes back to its hive, and is told to through a node of another one, was given a wrong peer; where that
+        is the address of a node of its own hive it is not its own mistake."""
+        ground, view = self.ground, self.ground.view
+        if view is None or not envelope.hive or envelope.hive == view.hive or self.was_live or self.exited:
+            return
+        if body.address not in ground.settings.peers or body.address in ground.routes.values():
+            return
+        self.exited = True
+        sentence = (
+            f"{body.address} belongs to hive {envelope.hive.hex()[:8]}, but this data directory to hive "
+            f"{view.hive.hex()[:8]}; start with another directory (-r), or name a peer of its own hive"
+        )
+        ground.effects.append(Exit(1, sentence))
 
     def quorum(self) -> str:
         """Why this node sees no quorum; empty if it does, or has no view."""
-        ground, view = self.ground, self.ground.view
-        if view is None:
-            return ""
-        lost = {
-            voter
-            for voter in view.voters
-            if ground.beacons.reaches(voter, ground.now) is False and not ground.is_returning(voter)
-        }
-        seen = set(view.voters) - lost
-        if is_quorum(view.voters, seen):
-            return ""
-        missing = ", ".join(ground.address_of(voter) for voter in view.voters if voter not in seen)
-        there = sum(voter in seen for voter in view.voters)
-        sees = f"this node sees {there} of {len(view.voters)} voters; it waits for {missing}"
-        one = "it is" if len(view.voters) - there == 1 else "they are"
-        return f"{sees} (if {one} dead for good, recover --force goes on without)"
+        return self.voters.sentence()
 
     def lasting_loss(self) -> str:
         """Why this node has seen no quorum for so long that it is not just a moment; else empty."""
@@ -238,10 +263,10 @@ class Life:
 
     def _say_quorum(self) -> None:
         """When it is lost, and when it is there again."""
-        missing, since, now = self.quorum(), self._without_quorum_since, self.ground.now
+        missing, since, now = self.voters.missing(), self._without_quorum_since, self.ground.now
         if missing and since is None:
             self._without_quorum_since = now
-            self._tell("quorum_lost", f"no change of the hive can be decided: {missing}", level="warning")
+            self._tell("quorum_lost", f"no change of the hive can be decided: {self.quorum()}", level="warning")
         elif not missing and since is not None:
             self._without_quorum_since = None
             self._tell("quorum", "this node sees a quorum again", now - since, "info")

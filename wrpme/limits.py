@@ -53,6 +53,17 @@ TICK_SECONDS = 0.05
 """How often a node looks at its deadlines while something waits for time to pass."""
 WAITING_LINE_SECONDS = 5.0
 """A node that waits for something says so in its log at most so often."""
+CLAIM_SECONDS_MAX = 2 * LEASE_SECONDS
+"""A life that asks to be known and is not heard of for so long asks no more."""
+TROUBLE_SECONDS = 10.0
+"""What is wrong with an address is shown for so long after it was seen last."""
+SEEK_SECONDS_MIN = 2.0
+SEEK_SECONDS_MAX = 300.0
+"""Whom a recovery left out is looked for, after pauses that grow from the one to the other."""
+PROBES_MAX = 8
+"""Addresses at which a node without a quorum looks each second for others."""
+OTHERS_TOLD_MAX = 16
+"""Addresses of other nodes in one message about them."""
 FLAP_SECONDS_MAX = 60.0
 STOP_GATHER_SECONDS = 0.1
 """Planned stops that are asked for within this time go as one set: none of them takes over from another."""
@@ -146,6 +157,8 @@ RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
 """A node that stops as planned has answered by then what it had taken."""
 STATUS_SECONDS = 2 * CONNECT_SECONDS_MAX
 """A node that has not told its figures by then is shown as silent."""
+COMPARE_SECONDS_MAX = 0.5
+"""A client that was given several addresses waits at most so long for the answers of all before it uses the first."""
 VIEW_SECONDS = 0.5
 """Whoever waits for the hive asks for the view so often, should a notice get lost."""
 TEND_SECONDS = 0.2

@@ -15,6 +15,7 @@ from typing import Union
 from msgspec import Struct
 
 from wrpme.happening import Happening
+from wrpme.identities import GetHive, Here, Refused, Where
 from wrpme.picture import Ballot, Change, Choice, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -209,8 +210,10 @@ class GetHoldings(Struct, frozen=True, array_like=True, tag=24, gc=False):
 
 EntryRequest = Union[Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry]
 NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings]
-Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog]
-READS = (Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog, GetHoldings)
+Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive]
+READS = (
+    Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog, GetHoldings, GetHive,
+)  # fmt: skip
 """Requests that change nothing, and so may be sent again whatever became of them."""
 
 # --- replies -----------------------------------------------------------------------------------------------------
@@ -496,22 +499,16 @@ class StreamAcks(Struct, frozen=True, array_like=True, tag=127):
     acks: tuple[StreamAck, ...]
 
 
-class Refused(Struct, frozen=True, array_like=True, tag=124):
-    """The message reached the wrong receiver: another hive, another node, a newer generation."""
-
-    code: int
-    sentence: str
-
-
 Body = Union[
     Report, Complaint, Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView, AskView, Beacon, BeaconAck,
-    Forward, Forwarded, GetTail, Tail, Committed, Streams, StreamAcks, Refused,
+    Forward, Forwarded, GetTail, Tail, Committed, Streams, StreamAcks, Refused, Where, Here,
 ]  # fmt: skip
 
 
 class Envelope(Struct, frozen=True, array_like=True, tag=100):
     """Every message between nodes. ``hive`` is empty from a node that is in none yet; ``destination`` is empty where
-    the sender knows only an address; ``epoch`` is that of the sender's view, 0 for none."""
+    the sender knows only an address; ``epoch`` is that of the sender's view, 0 for none. ``generation`` is that of the
+    view, and 2**16 times its branch, which is 0 in the first one."""
 
     hive: bytes
     generation: int

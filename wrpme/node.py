@@ -16,48 +16,39 @@ from wrpme import ring
 from wrpme import view as views
 from wrpme.activation import accepts
 from wrpme.admin import Admin
+from wrpme.admission import Admission
 from wrpme.council import Council
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persisted, PersistFailed, Reader, Received, ReplyTo,
-    Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, Facts, LinkDown, LinkUp, PersistFailed, Persisted, Reader, Received, Requested,
+    SessionClosed, Settings, StopAsked, Tell, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
-from wrpme.errors import StartError
 from wrpme.figures import Figures
 from wrpme.ground import Ground, Origin
 from wrpme.happening import Happening
+from wrpme.identities import Here, Refused, Where
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.messages import (
     AskView, Beacon, BeaconAck, Committed, Complaint, Count, Envelope, ForgetNode, Forward, Forwarded, GetConfig,
-    GetHoldings, GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, Refused, RemoveAll, Report, Request,
-    StopNode,
+    GetHoldings, GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, RemoveAll, Report, Request, StopNode,
     StreamAcks, Streams, Tail, VerifyArc, ViewIs, WholeView,
 )  # fmt: skip
-from wrpme.picture import Activated, Back, Change, Down, Forget, Join, Leave, Member, NodeId, Synced, View
+from wrpme.picture import Back, Down, Join, Member, NodeId, View
 from wrpme.router import Router
 from wrpme.spread import Spread
 from wrpme.status import figures
 from wrpme.table import Table
+from wrpme.whereabouts import Whereabouts
 
 _HOT = {Forward, Forwarded, Streams, StreamAcks}
+_OF_ANY_HIVE = {Where, Here, Refused}
 _LOGGED = {
     "joined", "back", "restarted", "stopped", "down", "leaving", "left", "expelled", "forgotten", "recovered",
 }  # fmt: skip
 """What happens to the hive and is worth a line of the log."""
 _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAcks, Complaint)
 """Bodies that count only from the very incarnation that the view has."""
-
-
-def _may_ask(source: NodeId, change: Change) -> bool:
-    """A node speaks for itself; only that somebody wants in may be passed on by others."""
-    if isinstance(change, Synced | Activated):
-        return change.reporter == source
-    if isinstance(change, Down):
-        return change.node == source and change.planned
-    if isinstance(change, Leave):
-        return change.node == source
-    return isinstance(change, Join | Back | Forget)
 
 
 class Node:
@@ -69,8 +60,10 @@ class Node:
         self.ground = Ground(settings, reader, now)
         self.table = Table(self.ground)
         self.life = Life(self.ground)
-        self.spread = Spread(self.ground, self.life, self._adopt)
+        self.whereabouts = Whereabouts(self.ground, self._on_proven, self._on_moved)
+        self.spread = Spread(self.ground, self.life, self.whereabouts, self._adopt)
         self.council = Council(self.ground, self.spread.decided)
+        self.admission = Admission(self.ground, self.life, self.spread, self.council, self.whereabouts)
         self.admin = Admin(self.ground, self.life, self.council, self.spread, self.status)
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
             Count: self.table.count,
@@ -116,7 +109,7 @@ class Node:
         raw = self.ground.reader.get(VIEW_KEY)
         if raw is not None:
             self.spread.start(views.unpack(raw))
-            if refusal := self._wrong_replication(self.settings.replication):
+            if refusal := self.admission.wrong_replication(self.settings.replication):
                 self.ground.effects.append(Exit(1, refusal))
         elif self.settings.new_hive:
             settings = self.settings
@@ -163,13 +156,17 @@ class Node:
             self._tick()
         elif isinstance(event, LinkUp):
             ground.linked[event.address] = True
+            ground.link_troubles.pop(event.address, None)
             self._on_link(event.address)
+            self.whereabouts.on_link(event.address, True)
         elif isinstance(event, LinkDown):
             was_up = ground.linked.get(event.address, False)
             ground.linked[event.address] = False
+            ground.link_troubles[event.address] = event.reason
             self.router.on_link_down(event.address, was_up)
             self.life.on_link_down(event.address, event.reason)
             self._on_link(event.address)
+            self.whereabouts.on_link(event.address, False)
         elif isinstance(event, StopAsked):
             self.life.stop()
             self._tick()
@@ -201,7 +198,7 @@ class Node:
             self._send_reports()
         self.council.consider()
         ground.flush_messages()
-        waiting = self.life.busy or self.council.busy or self.table.busy
+        waiting = self.life.busy or self.council.busy or self.table.busy or self.whereabouts.busy
         self.wake_at = min(ground.beacons.due, ground.now + TICK_SECONDS if waiting else inf)
         effects, ground.effects = ground.effects, []
         return effects
@@ -217,11 +214,23 @@ class Node:
                 ground.send(voter, Report(reports))
 
     def _on_link(self, address: str) -> None:
-        if self.view is not None:
-            for member in self.view.members:
-                if member.address == address:
-                    self.ground.on_answered(member.id)  # or never will be: what was on its way may be lost
-                    self.table.on_link(member.id)
+        for node, at in self.ground.routes.items():
+            if at == address:
+                self.ground.on_answered(node)  # or never will be: what was on its way may be lost
+                self.table.on_link(node)
+
+    def _on_moved(self, node: NodeId, former: str) -> None:
+        """A node is proven to be elsewhere: what was sent to where it was is lost."""
+        self.router.on_moved(node)
+        self.ground.on_answered(node)
+        self.table.on_link(node)
+        now = self.ground.address_of(node)
+        self.ground.say("info", f"node {node.hex()[:8]}, which was at {former}, is at {now} now")
+
+    def _on_proven(self, wish: Join | Back) -> None:
+        """A life that asked to be taken in is proven."""
+        if self.council.is_voter:
+            self.council.wish(wish)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -240,6 +249,10 @@ class Node:
                 self._complain()
         self.table.tick(again)
         self.router.tick()
+        self.whereabouts.tick()
+        self.life.voters.note()
+        if self.life.voters.since < inf:
+            self.whereabouts.look_around()
         quorum_has_view = ground.view is not None and self.council.sees_quorum(ground.view.epoch)
         self.life.tick(quorum_has_view, self.table.settled and not self.router.waits)
         if ground.view is None:
@@ -249,8 +262,8 @@ class Node:
         """The neighbours, and whom the council has to look at."""
         assert self.view is not None
         wanted = self.neighbours() | self.council.looks_at
-        if self.life.quorum():  # whoever may have to recover the hive looks for all that are left
-            wanted |= self.ground.alive
+        if self.life.voters.missing():  # whoever may have to recover the hive looks for all that are left
+            wanted.update(self.ground.members)
         wanted.discard(self.ground.me)
         if sorted(wanted) != self.ground.beacons.neighbours:
             self.ground.beacons.watch(wanted, self.ground.now)
@@ -298,23 +311,23 @@ class Node:
 
     def _receive(self, session: int, envelope: Envelope) -> None:
         ground, source, body = self.ground, envelope.source, envelope.body
-        if isinstance(body, Refused):  # also of another hive: that is what it tells
-            if envelope.destination == ground.me:
-                self.life.on_refused(body)
+        if type(body) in _OF_ANY_HIVE:
+            self.admission.on_identity(session, envelope)
             return
         if not self.spread.listens(session, envelope):
             return
         view = self.view
         member = ground.members.get(source)
-        if member is not None and envelope.incarnation < member.incarnation:
-            return
-        if member is not None and ground.heard.get(source, -1) < envelope.incarnation:
-            ground.heard[source] = envelope.incarnation
-        if member is not None and envelope.incarnation > member.incarnation:
-            ground.returning[source] = ground.now
-        if envelope.epoch and isinstance(body, WholeView | NextView):
+        late = member is not None and envelope.incarnation < member.incarnation
+        if envelope.epoch and isinstance(body, WholeView | NextView) and not late:
             self.spread.on_view(source, body)
         if view is not None and member is not None:
+            if envelope.incarnation != member.incarnation and not self.whereabouts.admits(session, envelope, member):
+                if isinstance(body, Report) and not late:
+                    self.admission.on_report(session, envelope, body)
+                return
+            if type(body) not in _HOT:
+                self._note_life(envelope, member)
             if envelope.epoch > ground.known_epochs.get(source, 0):
                 ground.known_epochs[source] = envelope.epoch
                 self.table.on_epoch()
@@ -328,6 +341,15 @@ class Node:
             if not isinstance(body, Report):
                 return
         self._on_body(source, session, envelope)
+
+    def _note_life(self, envelope: Envelope, member: Member) -> None:
+        """A member is there, in that life, which is the one of the view, or proven."""
+        ground, source = self.ground, envelope.source
+        ground.heard_at[source] = ground.now
+        if ground.heard.get(source, -1) < envelope.incarnation:
+            ground.heard[source] = envelope.incarnation
+        if envelope.incarnation > member.incarnation:
+            ground.returning[source] = ground.now
 
     def _on_body(self, source: NodeId, session: int, envelope: Envelope) -> None:
         ground, body = self.ground, envelope.body
@@ -353,7 +375,7 @@ class Node:
             if self.view is not None:
                 self.ground.send(source, WholeView(self.view))
         elif isinstance(body, Report):
-            self._on_report(source, session, body)
+            self.admission.on_report(session, envelope, body)
         elif isinstance(body, GetTail | Tail | Committed):
             self._on_activation(source, body)
         else:
@@ -370,30 +392,6 @@ class Node:
             if envelope.epoch == view.epoch and isinstance(envelope.body, Beacon):
                 ground.beacons.promise(source, ground.now)
                 ground.send(source, BeaconAck(envelope.body.sent, envelope.incarnation))
-
-    def _on_report(self, source: NodeId, session: int, report: Report) -> None:
-        """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
-        for change in report.changes:
-            if isinstance(change, Join) and (refusal := self._wrong_replication(change.replication)):
-                refused = Refused(StartError.code, refusal)
-                self.ground.effects.append(ReplyTo(session, self.ground.envelope(source, refused)))
-                return
-        if self.council.is_voter:
-            for change in report.changes:
-                if _may_ask(source, change):
-                    self.council.wish(change)
-        elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
-            self.ground.reports += report.changes
-
-    def _wrong_replication(self, wanted: int) -> str:
-        """Why a node that wants so many copies has no place in this hive; empty if it has."""
-        view = self.view
-        if view is None or wanted in (0, view.replication):
-            return ""
-        return (
-            f"hive {view.hive.hex()[:8]} keeps {view.replication} copies of each entry, and --replication asks for "
-            f"{wanted}: that is fixed by the node that founds a hive; leave --replication out"
-        )
 
     def _on_activation(self, source: NodeId, body: GetTail | Tail | Committed) -> None:
         replica = self.table.ending(body.end)
@@ -414,6 +412,7 @@ class Node:
         ground.effects.append(Adopted(view.epoch))
         self._tell_changes(before, view)
         self._forget_former_lives(known)
+        self.whereabouts.adopt(before)
         self.council.adopt(view)
         self._watch()
         ground.beacons.due = ground.now
@@ -448,7 +447,8 @@ class Node:
 
     def status(self) -> Figures:
         """Figures of this node; see :mod:`wrpme.status`."""
-        return figures(self.ground, self.table, self.council, self.life, self.router, self.facts())
+        troubles = self.whereabouts.troubles
+        return figures(self.ground, self.table, self.council, self.life, self.router, self.facts(), troubles)
 
     def figures(self, now: float) -> str:
         """The same at the time ``now``, as JSON."""

@@ -52,7 +52,8 @@ class Arc(Struct, frozen=True, array_like=True):
 
 class View(Struct, frozen=True, array_like=True):
     """The agreed, numbered picture of the whole hive. ``members`` are in order of seniority, ``arcs`` of the ring;
-    the first of ``voters`` is the senior."""
+    the first of ``voters`` is the senior. ``branch`` tells generations of one number apart: two may have been begun on
+    both sides of a cut."""
 
     epoch: int
     hive: bytes
@@ -61,6 +62,7 @@ class View(Struct, frozen=True, array_like=True):
     members: tuple[Member, ...]
     arcs: tuple[Arc, ...]
     voters: tuple[NodeId, ...]
+    branch: int = 0
 
 
 # --- changes of the view -----------------------------------------------------------------------------------------

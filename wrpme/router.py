@@ -15,12 +15,12 @@ from wrpme.effects import ToRunner
 from wrpme.entries import key_of
 from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError
 from wrpme.ground import Ground, Origin
+from wrpme.identities import GetHive
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX, STOP_SECONDS_MAX
 from wrpme.messages import (
-    READS, Beacon, Cas, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry, GetHoldings,
-    GetRemove,
-    GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf,
-    Reply, Request, StopNode, Update, VerifyArc, ViewIs,
+    READS, Beacon, Cas, Content, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry,
+    GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove,
+    RemoveAll, RemoveIf, Reply, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.picture import NOBODY, Arc, NodeId, State
 from wrpme.replica import Role
@@ -78,6 +78,9 @@ class Router:
             self._for_node(origin, request)
         elif isinstance(request, GetView):
             self._get_view(origin, request)
+        elif isinstance(request, GetHive):
+            view = self.ground.view
+            self.ground.reply(origin, Content(request.id, view.hive if view is not None else b""))
         elif isinstance(request, ForgetNode | Recover):
             self._local[kind](origin, request)
         elif isinstance(origin, int):
@@ -196,6 +199,10 @@ class Router:
     def on_link_down(self, address: str, was_up: bool) -> None:
         """What was passed on over that link may be lost; ``was_up``: it may have left at all."""
         self._give_up(lambda node: self.ground.address_of(node) == address, was_up)
+
+    def on_moved(self, node: NodeId) -> None:
+        """It answers elsewhere from now on, and in another life."""
+        self._give_up(lambda target: target == node, True)
 
     @property
     def waits(self) -> bool:

@@ -2,7 +2,7 @@
 
 Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his. A decided view goes to all members
 as a list of changes with a digest of the result, whole to those who lack the base. A view of a newer generation is
-taken where it names this very life of this node; else this node is fenced, see :mod:`wrpme.life`.
+taken where it lists this node by its id; else this node is fenced, see :mod:`wrpme.life`.
 """
 
 from __future__ import annotations
@@ -13,26 +13,33 @@ from math import inf
 from wrpme import view as views
 from wrpme.effects import Exit, ReplyTo
 from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY
-from wrpme.errors import ProtocolError, StartError, UnstableError
 from wrpme.ground import Ground
+from wrpme.identities import Here, Where
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, TICK_SECONDS
-from wrpme.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Refused, WholeView
-from wrpme.picture import Down, NodeId, Proposal, View
+from wrpme.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Report, WholeView
+from wrpme.picture import NOBODY, Down, NodeId, Proposal, View
+from wrpme.whereabouts import UNPROVEN, Whereabouts
+
 
 
 class Spread:
     """``adopted`` is called with the view before, the new one, and whether it was decided here."""
 
-    def __init__(self, ground: Ground, life: Life, adopted: Callable[[View | None, View, bool], None]) -> None:
+    def __init__(
+        self, ground: Ground, life: Life, whereabouts: Whereabouts, adopted: Callable[[View | None, View, bool], None]
+    ) -> None:
         self.ground = ground
         self.life = life
+        self.whereabouts = whereabouts
         self.latest: View | None = None
         """The newest view that is known, on disk or on its way there."""
         self._adopted = adopted
         self._last_proposal: tuple[int, Proposal] | None = None
         self._told: dict[NodeId, tuple[int, float]] = {}
         self._asked: dict[NodeId, float] = {}
+        self.ahead: tuple[float, NodeId] = (-inf, NOBODY)
+        """When somebody last told of a later view or generation, and who."""
 
     # --- learning ------------------------------------------------------------------------------------------------
 
@@ -75,17 +82,22 @@ class Spread:
         if latest is None:
             if views.member(view, self.ground.me) is not None:
                 self.learn(view)
-        elif view.hive == latest.hive and view.generation > latest.generation:
-            self._on_new_generation(view, latest)
-        elif view.hive == latest.hive and view.generation == latest.generation and view.epoch > latest.epoch:
-            self.learn(view)
+        elif view.hive == latest.hive:
+            theirs, ours = views.era(view), views.era(latest)
+            if theirs == ours:
+                if view.epoch > latest.epoch:
+                    self.learn(view)
+            elif views.order_of(theirs) > views.order_of(ours):
+                self._on_new_generation(view, latest)
 
     def _on_new_generation(self, view: View, latest: View) -> None:
+        """Whoever it lists by its id goes with it, also in a later life than it knows of: that one comes back. A node
+        that has seen a later view of the old generation took part in what the new one does not know."""
         mine = views.member(view, self.ground.me)
-        if mine is not None and mine.incarnation == self.ground.settings.incarnation and view.epoch > latest.epoch:
+        if mine is not None and mine.incarnation <= self.ground.settings.incarnation and view.epoch > latest.epoch:
             self.learn(view)
         else:
-            self.life.fenced(view)
+            self.life.fenced(view, twofold=view.generation == latest.generation)
 
     def _follow(self, source: NodeId, base: View, body: NextView) -> None:
         following = views.apply(base, body.proposal.changes)
@@ -123,6 +135,7 @@ class Spread:
         ground, view, latest = self.ground, self.ground.view, self.latest
         assert view is not None and latest is not None
         if epoch > latest.epoch:
+            self.ahead = (ground.now, source)
             if ground.now - self._asked.get(source, -inf) >= TICK_SECONDS:
                 self._asked[source] = ground.now
                 ground.send(source, AskView())
@@ -157,36 +170,49 @@ class Spread:
     def listens(self, session: int, envelope: Envelope) -> bool:
         """Whether the message is for this node and of its hive; where not, the sender hears why, if it should."""
         ground, latest = self.ground, self.latest
-        if latest is not None and envelope.hive == latest.hive and envelope.generation != latest.generation:
-            if envelope.generation > latest.generation:
-                return isinstance(envelope.body, WholeView)
-            if ground.view is not None and ground.view.generation == latest.generation:
-                ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, WholeView(ground.view))))
-            return False
-        refusal = self._refusal(envelope)
-        if refusal is not None and refusal.sentence:
-            ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, refusal)))
-        return refusal is None
-
-    def _refusal(self, envelope: Envelope) -> Refused | None:
-        """Why this node will not listen; a refusal without a sentence is a silent one."""
-        ground, view = self.ground, self.latest
-        address = ground.settings.address
+        if latest is not None and envelope.hive == latest.hive and envelope.generation != views.era(latest):
+            return self._of_another_generation(session, envelope, latest)
         if envelope.source == ground.me:
-            if not self.life.was_live:
-                itself = f"the peer given is this node itself ({address})"
-                ground.effects.append(Exit(1, f"{itself}; name another node of the hive"))
-            return Refused(ProtocolError.code, "")
-        if envelope.destination not in (b"", ground.me):
-            return Refused(ProtocolError.code, f"{address} is another node than the one that was meant")
-        if view is None:
-            if isinstance(envelope.body, WholeView):
-                return None
-            return Refused(UnstableError.code, f"{address} is itself waiting for a hive")
-        if envelope.hive and envelope.hive != view.hive:
-            sentence = (
-                f"{address} belongs to hive {view.hive.hex()[:8]}, but this data directory to hive "
-                f"{envelope.hive.hex()[:8]}; start with another directory (-r), or name a peer of its own hive"
-            )
-            return Refused(StartError.code, sentence)
-        return None
+            self._on_own_words(session, envelope)
+            return False
+        if latest is not None and envelope.hive and envelope.hive != latest.hive:
+            self.whereabouts.is_taken_for_another(envelope)
+        elif envelope.destination in (NOBODY, ground.me):
+            if latest is not None or isinstance(envelope.body, WholeView):
+                return True
+        ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, self.whereabouts.here(UNPROVEN))))
+        return False
+
+    def _of_another_generation(self, session: int, envelope: Envelope, latest: View) -> bool:
+        """Of a later one its view is heard; an earlier one hears this one's."""
+        ground, theirs, ours = self.ground, views.order_of(envelope.generation), views.order_of(views.era(latest))
+        if theirs > ours:
+            self.ahead = (ground.now, envelope.source)
+            return isinstance(envelope.body, WholeView | Where | Here)
+        if theirs[0] == ours[0]:
+            self.whereabouts.note_generations(envelope.source, latest.generation)
+        if ground.view is not None and views.era(ground.view) == views.era(latest):
+            ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, WholeView(ground.view))))
+        return False
+
+    def meet(self, session: int, envelope: Envelope) -> None:
+        """Somebody of this hive says where he is: the later generation is told to the earlier one. Two that were begun
+        on both sides of a cut know nobody of each other but former addresses."""
+        latest, ground = self.latest, self.ground
+        if latest is None or ground.view is None or envelope.hive != latest.hive or envelope.source == ground.me:
+            return
+        ours = views.era(latest)
+        if envelope.generation != ours and self._of_another_generation(session, envelope, latest):
+            ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, AskView())))
+
+    def _on_own_words(self, session: int, envelope: Envelope) -> None:
+        """A message under this node's own id: its own, which a peer given led back here, or that of a process on a
+        copy of its directory."""
+        ground, address = self.ground, self.ground.settings.address
+        if envelope.incarnation != ground.settings.incarnation:
+            if ground.lives:
+                words = f"the node that it is a copy of runs at {address}"
+                self.whereabouts.refuse_old(session, envelope, words)
+        elif self.latest is None and envelope.destination == NOBODY and isinstance(envelope.body, Report):
+            itself = f"the peer given is this node itself ({address})"
+            ground.effects.append(Exit(1, f"{itself}; name another node of the hive"))

@@ -56,7 +56,9 @@ def _copy(replica: Replica, peer: str, done: float) -> Copy:
     return Copy(f"{replica.arc.end:016x}", peer, round(done, 4))
 
 
-def figures(ground: Ground, table: Table, council: Council, life: Life, router: Router, facts: Facts) -> Figures:
+def figures(
+    ground: Ground, table: Table, council: Council, life: Life, router: Router, facts: Facts, troubles: tuple[str, ...]
+) -> Figures:
     """As of this moment. Entries and bytes are those of the arcs owned here."""
     view, now, beacons = ground.view, ground.now, ground.beacons
     mine = ground.members.get(ground.me)
@@ -67,6 +69,7 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
         incarnation=ground.settings.incarnation,
         hive=view.hive.hex() if view else "",
         generation=view.generation if view else 0,
+        branch=view.branch if view else 0,
         epoch=view.epoch if view else 0,
         state=mine.state.name.lower() if mine else "joining",
         serving=ground.lives,
@@ -82,6 +85,7 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
         voter=council.is_voter,
         suspected=tuple(ground.address_of(node) for node in beacons.silent(now)),
         quorum=life.quorum(),
+        troubles=troubles,
         copies_out=tuple(sums.sent),
         copies_in=tuple(sums.received),
         operations={kind.__name__: count for kind, count in router.requests.items() if count},

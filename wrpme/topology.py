@@ -48,6 +48,7 @@ class Topology(Struct, frozen=True):
     members: tuple[TopologyMember, ...]
     voters: tuple[str, ...]
     arcs: tuple[TopologyArc, ...]
+    branch: int = 0
 
 
 def topology(now: View) -> Topology:
@@ -75,6 +76,7 @@ def topology(now: View) -> Topology:
             )
             for index, arc in enumerate(now.arcs)
         ),
+        branch=now.branch,
     )  # fmt: skip
 
 
@@ -97,4 +99,4 @@ def view_in(shown: Topology) -> View:
         hive, voters = bytes.fromhex(shown.hive), ids(shown.voters)
     except (ValueError, KeyError) as error:
         raise ProtocolError(f"a view is malformed ({error})") from None
-    return View(shown.epoch, hive, shown.generation, shown.replication, members, arcs, voters)
+    return View(shown.epoch, hive, shown.generation, shown.replication, members, arcs, voters, shown.branch)

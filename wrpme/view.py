@@ -35,6 +35,9 @@ _ORDER: dict[type[Any], int] = {
 }
 
 
+GENERATIONS, BRANCHES = 1 << 16, 1 << 24
+
+
 def found(hive: bytes, node: NodeId, incarnation: int, address: str, replication: int) -> View:
     """The first view of a new hive."""
     member = Member(node, incarnation, address, 1, State.UP)
@@ -152,31 +155,73 @@ def _share(view: View, chosen: Callable[[Arc], bool]) -> str:
     return f"{share:.0f} %" if share >= 1 or not slots else "a little"
 
 
-def recover(view: View, me: Member, seen: Collection[NodeId], choices: Collection[Choice] = ()) -> View:
-    """The first view of a new generation, by the operator's word that all but ``me`` and the ``seen`` are dead: what
-    these hold stays, the rest starts again from the copies that were chosen, or empty."""
+def recover(
+    view: View, me: Member, seen: Collection[NodeId], choices: Collection[Choice] = (),
+    returning: Collection[NodeId] = (),
+) -> View:  # fmt: skip
+    """The first view of a new generation, by the operator's word that all are dead but ``me``, the ``seen``, which go
+    on as they are, and the ``returning``, which answer and have to come back first: what these hold stays, the rest
+    starts again from the copies that were chosen, or empty. Nobody who answers is left out: what only it has would be
+    set aside with it."""
     epoch = view.epoch + 1
     members = tuple(
-        replace(me, joined=found.joined, state=State.UP) if found.id == me.id else found
+        replace(me, joined=found.joined, state=State.UP)
+        if found.id == me.id
+        else (found if found.id in seen else replace(found, state=State.DOWN))
         for found in view.members
-        if found.id == me.id or (found.id in seen and found.state is State.UP)
+        if found.id == me.id or found.id in seen or found.id in returning
     )
     ids = [found.id for found in members]
-    chosen = {(choice.end, choice.version): choice.node for choice in choices if choice.node in ids}
+    alive = [found.id for found in members if found.state is not State.DOWN]
+    chosen = {(choice.end, choice.version): choice.node for choice in choices if choice.node in alive}
     arcs: list[Arc] = []
     for arc in view.arcs:
-        holders = tuple(node for node in arc.holders if node in ids)
-        former = chosen.get((arc.end, arc.version)) or next((node for node in arc.wanted if node in ids), me.id)
+        living = tuple(node for node in arc.holders if node in alive)
+        waiting = tuple(node for node in arc.holders if node in ids)
+        former = chosen.get((arc.end, arc.version)) or next((node for node in arc.wanted if node in alive), me.id)
         prev = tuple(dict.fromkeys((*arc.prev, *arc.holders[:1])))
-        held = holders or (former,)
+        held = living or waiting or (former,)
         former_owners = tuple(node for node in prev if node != held[0])
         arcs.append(Arc(arc.end, epoch, held, (), former_owners, held, arc.settled))
-    placed = Placement(arcs, members, view.replication, lambda arc: True).settle()
-    arcs = [
-        replace(arc, incoming=tuple(node for node in arc.wanted if node not in arc.holders)) for arc in placed
-    ]
-    voters = tuple(dict.fromkeys((me.id, *(node for node in view.voters if node in ids))))[:VOTERS_MAX]
-    return View(epoch, view.hive, view.generation + 1, view.replication, members, tuple(arcs), voters)
+    sharers = [found for found in members if found.state is not State.LEAVING]
+    placed = Placement(arcs, sharers, view.replication, lambda arc: arc.holders[0] in alive).settle()
+    arcs = [_as_placed(arc, alive) for arc in placed]
+    voters = tuple(dict.fromkeys((me.id, *(node for node in view.voters if node in alive))))[:VOTERS_MAX]
+    generation, branch = view.generation + 1, _branch(me)
+    return View(epoch, view.hive, generation, view.replication, members, tuple(arcs), voters, branch)
+
+
+def _branch(me: Member) -> int:
+    """Another one for each life of each node, as far as so many bits can tell them apart."""
+    named = blake2b(me.id + me.incarnation.to_bytes(8, "big"), digest_size=8).digest()
+    return int.from_bytes(named, "big") % (BRANCHES - 1) + 1
+
+
+def era(view: View) -> int:
+    """Generation and branch in one number, as messages carry it; generations of one number differ in it."""
+    return view.branch * GENERATIONS + view.generation
+
+
+def age(view: View) -> tuple[int, int, int]:
+    """Of two views of a hive the greater one is the later one."""
+    return view.generation, view.branch, view.epoch
+
+
+def order_of(era: int) -> tuple[int, int]:
+    """For comparing: the later generation is the greater one; of two of one number a fixed one."""
+    return era % GENERATIONS, era // GENERATIONS
+
+
+def _as_placed(arc: Arc, alive: Collection[NodeId]) -> Arc:
+    """Holders as far as they are there; who shall hold it and lives receives it, unless all holders have to return."""
+    if arc.holders[0] not in alive:
+        return arc
+    ordered = [node for node in arc.wanted if node in arc.holders]
+    ordered += [node for node in arc.holders if node not in arc.wanted]
+    holders = tuple(ordered[: max(1, len(arc.wanted))])
+    prev = tuple(node for node in dict.fromkeys((*arc.prev, arc.holders[0])) if node != holders[0])
+    incoming = tuple(node for node in arc.wanted if node in alive and node not in holders)
+    return replace(arc, holders=holders, incoming=incoming, prev=prev)
 
 
 def validate(view: View) -> None:

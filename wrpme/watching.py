@@ -269,7 +269,7 @@ class Watching:
         if node is not self._home:
             return
         if known is not None and known.hive == view.hive:
-            if (view.generation, view.epoch) <= (known.generation, known.epoch):
+            if views.age(view) <= views.age(known):
                 return
         elif known is not None:
             self._epoch_told = node.floor = 0
@@ -311,8 +311,8 @@ class Watching:
 
     def _compare(self, node: _Node, figures: Figures) -> None:
         """Whether the node has a later view than is known here."""
-        known = (self._view.generation, self._view.epoch) if self._view is not None else (0, 0)
-        if (figures.generation, figures.epoch) <= known:
+        known = views.age(self._view) if self._view is not None else (0, 0, 0)
+        if (figures.generation, figures.branch, figures.epoch) <= known:
             node.ahead_since = None
         elif node.ahead_since is None:
             node.ahead_since = node.heard_at

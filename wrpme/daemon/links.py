@@ -14,7 +14,7 @@ from typing import Protocol, Union
 from wrpme import address as addresses
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.daemon.wire import Host, Wire, reason_of, watch_closely
-from wrpme.effects import LinkDown, LinkUp, Send
+from wrpme.effects import HANGING, LinkDown, LinkUp, Send
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.limits import (
     CONNECT_SECONDS_MAX, LINK_HIGH_WATER_BYTES, LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX,
@@ -158,7 +158,7 @@ class Link:
                 for lane in list(self._lanes):
                     await lane.ready
         except TimeoutError as error:
-            return "it takes the connection but says nothing" if connected else reason_of(error)
+            return HANGING if connected else reason_of(error)
         except UsageError as error:
             return error.sentence
         except OSError as error:
