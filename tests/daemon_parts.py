@@ -14,8 +14,11 @@ from typing import Self, TypeVar, Union
 
 import msgspec
 
+from wrpme.address import Address
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.daemon.disk import DirectDisk, Disk
+from wrpme.daemon.gate import Gate
+from wrpme.daemon.listen import listen
 from wrpme.daemon.log import Log
 from wrpme.daemon.runner import Runner
 from wrpme.effects import Effect, Event, Exit, Facts, Received, ReplyTo, SessionClosed, TurnEnded
@@ -114,7 +117,9 @@ class KeptLog(Log):
 class Daemon:
     """A runner with a scripted node, listening at a free port of loopback."""
 
-    def __init__(self, clients_max: int = 100, disk: Disk | None = None, sync: bool = True) -> None:
+    def __init__(
+        self, clients_max: int = 100, disk: Disk | None = None, sync: bool = True, sessions_max: int = 1000
+    ) -> None:
         self.now: float | None = None
         self.log = KeptLog()
         self.node = ScriptedNode()
@@ -126,9 +131,11 @@ class Daemon:
             clock=self._clock,
             wall=lambda: 1_000_000.0,
             clients_max=clients_max,
+            sessions_max=sessions_max,
             sync=sync,
         )
-        self._server: asyncio.Server | None = None
+        self._gate: Gate | None = None
+        self._listening: list[socket.socket] = []
         self.port = 0
 
     def _clock(self) -> float:
@@ -139,13 +146,17 @@ class Daemon:
         return f"127.0.0.1:{self.port}"
 
     async def listen(self, port: int = 0) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self.runner.server.accept, "127.0.0.1", port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listening = listen(Address("127.0.0.1", port))
+        self.port = self._listening[0].getsockname()[1]
+        server = self.runner.server
+        self._gate = Gate(self._listening, server.accept, server.places, self.log.say)
+        self._gate.open()
 
-    def stop_listening(self) -> None:
-        assert self._server is not None
-        self._server.close()
+    async def stop_listening(self) -> None:
+        assert self._gate is not None
+        await self._gate.close()
+        for made in self._listening:
+            made.close()
 
     async def finished(self) -> Exit:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -154,17 +165,21 @@ class Daemon:
 
 @asynccontextmanager
 async def daemon(
-    clients_max: int = 100, disk: Disk | None = None, sync: bool = True, listen: bool = True
+    clients_max: int = 100,
+    disk: Disk | None = None,
+    sync: bool = True,
+    listening: bool = True,
+    sessions_max: int = 1000,
 ) -> AsyncIterator[Daemon]:
-    made = Daemon(clients_max, disk, sync)
-    if listen:
+    made = Daemon(clients_max, disk, sync, sessions_max)
+    if listening:
         await made.listen()
     made.runner.start()
     try:
         yield made
     finally:
-        if listen:
-            made.stop_listening()
+        if listening:
+            await made.stop_listening()
         await made.runner.close()
 
 

@@ -14,7 +14,7 @@ from wrpme.daemon.bystander import Bystander
 from wrpme.effects import (
     Event, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.errors import DiskFullError
+from wrpme.errors import DiskFullError, ShortageError
 from wrpme.limits import DISK_FREE_BYTES_MIN
 from wrpme.messages import AskView, Beacon, Failed, Get, GetLog, GetStatus, GetView, Put, Request, StopNode, Watch
 
@@ -29,6 +29,13 @@ def test_every_request_is_answered_at_once(request_: Request) -> None:
     answer = [ReplyTo(3, Failed(7, DiskFullError.code, "the disk is full"))]
     assert node.request(3, request_, 0.0) == answer
     assert node.handle(Requested(3, request_), 0.0) == answer
+
+
+def test_what_else_may_be_lacking() -> None:
+    sentence = bystander.sentence(ShortageError("no open file is left"), "127.0.0.1:1", "/data")
+    assert sentence.startswith("no open file is left; until then the node 127.0.0.1:1 serves nothing")
+    answer = Bystander(sentence, ShortageError.code).request(3, Get(7, "a"), 0.0)
+    assert answer == [ReplyTo(3, Failed(7, ShortageError.code, sentence))]
 
 
 def test_the_log_may_still_be_read() -> None:
@@ -63,7 +70,7 @@ def test_when_there_is_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert bystander.has_space(below)
     space(monkeypatch, DISK_FREE_BYTES_MIN // 1024 - 1)
     assert not bystander.has_space(below)
-    sentence = bystander.full_sentence("127.0.0.1:1", below)
+    sentence = bystander.sentence(DiskFullError("full"), "127.0.0.1:1", below)
     assert below in sentence and "127.0.0.1:1" in sentence
     assert "(32.0 MiB free)" in sentence
     assert "free at least 32 MiB" in sentence
@@ -75,4 +82,4 @@ def test_a_system_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "statvfs", refused)
     assert bystander.has_space(str(tmp_path))
-    assert "is full, so" in bystander.full_sentence("127.0.0.1:1", str(tmp_path))
+    assert "is full, so" in bystander.sentence(DiskFullError("full"), "127.0.0.1:1", str(tmp_path))

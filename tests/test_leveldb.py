@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from wrpme.daemon import _plyvel, homecoming
-from wrpme.daemon.leveldb import FORMAT, FORMAT_KEY, open_store
-from wrpme.errors import DamagedError, DiskFullError, StorageError
+from wrpme.daemon.leveldb import FORMAT, FORMAT_KEY, open_store, unusable
+from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.store import Store
 
 NOBODY = 65534
@@ -264,27 +264,59 @@ def test_a_directory_that_another_process_has_open(tmp_path: Path) -> None:
     store.close()
 
 
+TROUBLES = [
+    (errno.ENOSPC, DiskFullError, "is full; free some space on it"),
+    (errno.EDQUOT, DiskFullError, "is full; free some space on it"),
+    (errno.EMFILE, ShortageError, "this process has as many open files as it may"),
+    (errno.ENFILE, ShortageError, "the system has no open file left"),
+    (errno.ENOMEM, ShortageError, "the system has no memory left"),
+    (errno.EIO, StorageError, "fails (Input/output error; dmesg tells more)"),
+    (errno.EROFS, StorageError, "is read-only"),
+    (errno.ESTALE, StorageError, "network disk"),
+    (errno.EACCES, StorageError, "give this user the right"),
+    (errno.EFBIG, StorageError, "can't be used (File too large); dmesg may tell more"),
+]
+
+
+@pytest.mark.parametrize(("number", "kind", "part"), TROUBLES, ids=lambda value: str(value)[:20])
+def test_what_the_system_says_of_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[StorageError], part: str
+) -> None:
+    """As LevelDB passes it on, and as we hear it ourselves."""
+    store = open_store(str(tmp_path))
+    monkeypatch.setattr(store, "_database", Failing(tmp_path, os.strerror(number)))
+    with pytest.raises(StorageError) as caught:
+        put(store, b"b")
+    heard = unusable(str(tmp_path), OSError(number, os.strerror(number)))
+    assert type(caught.value) is type(heard) is kind
+    assert caught.value.sentence == heard.sentence
+    assert part in heard.sentence and str(tmp_path) in heard.sentence
+    assert ("give this user the right" in heard.sentence) == (number == errno.EACCES)
+
+
+class Failing:
+    """A LevelDB that can't write, and its batch."""
+
+    def __init__(self, directory: Path, reason: str) -> None:
+        self._text = f"IO error: {directory}/000005.log: {reason}".encode()
+
+    def write_batch(self, *, sync: bool) -> Failing:
+        return self
+
+    def put(self, key: bytes, value: bytes) -> None:
+        pass
+
+    def delete(self, key: bytes) -> None:
+        pass
+
+    def write(self) -> None:
+        raise _plyvel.Error(self._text)
+
+
 def test_a_full_disk_stops_all_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(str(tmp_path))
-
-    class Full:
-        def put(self, key: bytes, value: bytes) -> None:
-            pass
-
-        def delete(self, key: bytes) -> None:
-            pass
-
-        def write(self) -> None:
-            raise _plyvel.Error(b"IO error: " + str(tmp_path).encode() + b"/000005.log: No space left on device")
-
-    assert store._database is not None
     proper = store._database
-
-    class Database:
-        def write_batch(self, *, sync: bool) -> Full:
-            return Full()
-
-    monkeypatch.setattr(store, "_database", Database())
+    monkeypatch.setattr(store, "_database", Failing(tmp_path, "No space left on device"))
     with pytest.raises(DiskFullError, match="is full"):
         put(store, b"b")
     monkeypatch.setattr(store, "_database", proper)

@@ -80,7 +80,7 @@ def unused_port() -> int:
 
 def test_who_is_not_there_yet_is_dialled_again() -> None:
     async def scenario() -> None:
-        async with daemon() as a, daemon(listen=False) as b:
+        async with daemon() as a, daemon(listening=False) as b:
             port = unused_port()
             address = f"127.0.0.1:{port}"
             tell(a, address, AskView())
@@ -92,7 +92,7 @@ def test_who_is_not_there_yet_is_dialled_again() -> None:
             tell(a, address, GetTail(2, 2))
             await b.node.hears(Received)
             assert b.node.bodies() == [GetTail(2, 2)]
-            b.stop_listening()
+            await b.stop_listening()
 
     play(scenario)
 

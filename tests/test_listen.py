@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from wrpme.address import Address
-from wrpme.daemon.listen import check_peers, listen, room_for_clients
-from wrpme.limits import FILES_BESIDE_CLIENTS
+from wrpme.daemon.listen import Room, check_peers, listen, room
+from wrpme.limits import FILES_RESERVED, NODE_SESSIONS_MAX
 from wrpme.errors import StartError, UsageError
 
 
@@ -76,8 +76,18 @@ def test_a_name_that_is_unknown() -> None:
         listen(Address("no-such-host.invalid", 5909))
 
 
-def test_room_for_clients(limits: None) -> None:
+def test_the_limit_is_raised_where_that_is_allowed(limits: None) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    assert room_for_clients(1000) == 1000, "the soft limit is raised"
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 1000 + FILES_BESIDE_CLIENTS
+    assert room(1000) == Room(1000, 1000 + NODE_SESSIONS_MAX)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 1000 + NODE_SESSIONS_MAX + FILES_RESERVED
+
+
+@pytest.mark.parametrize("files", [16, 64, 256, 1024, 4096, 12_000])
+def test_all_connections_leave_files_for_the_disk(files: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    found = room(10_000)
+    assert found.sessions <= files - min(FILES_RESERVED, files // 2)
+    assert 1 <= found.clients < found.sessions, "other nodes have places of their own"
+    assert room(1).clients == 1

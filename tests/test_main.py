@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon_parts import ServiceManager
+from tests.hive.daemons import free_port
 from wrpme import BlockingClient, WrpmeError, __version__
 from wrpme.errors import NotFoundError
 
@@ -88,10 +89,7 @@ def wrpmed(directory: Path, port: int, *arguments: str, prepare: Callable[[], No
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+    return free_port()
 
 
 # --- what does not start ---------------------------------------------------------------------------------------------
@@ -254,7 +252,7 @@ def test_a_system_that_allows_few_files(tmp_path: Path, port: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
     with wrpmed(tmp_path, port, prepare=few) as process:
-        assert "files for 128 clients only" in process.until("ulimit")
+        assert "files for 96 clients only" in process.until("ulimit")
         process.until("serving at")
         process.popen.send_signal(signal.SIGTERM)
         assert process.end() == 0

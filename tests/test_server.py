@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 
 import pytest
@@ -233,17 +234,56 @@ def test_too_many_clients() -> None:
     play(scenario)
 
 
-def test_far_too_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "NODE_SESSIONS_MAX", 1)
+def test_where_all_places_are_taken_the_oldest_that_said_nothing_goes() -> None:
+    async def scenario() -> None:
+        async with (
+            daemon(sessions_max=3) as d, Raw(d.port) as client, Raw(d.port) as greeted, Raw(d.port) as silent,
+        ):  # fmt: skip
+            client.say(Get(1, "x"), preface=True)
+            assert await client.reply() == Content(1, b"x")
+            greeted.say(preface=True)
+            assert await greeted.reader.readexactly(len(PREFACE)) == PREFACE
+            async with Raw(d.port) as node:
+                node.say(envelope(AskView()), preface=True)
+                await d.node.hears(Received)
+                assert await first_end(greeted, silent) in (greeted, silent)
+                async with Raw(d.port) as another:
+                    another.say(envelope(AskView()), preface=True)
+                    await d.node.hears(Received, 2)
+                    await first_end(greeted)
+                    await first_end(silent)
+                    client.say(Get(2, "x"))
+                    assert await client.reply() == Content(2, b"x")
+            assert any("said nothing yet" in line for line in d.log.lines)
+
+    play(scenario)
+
+
+async def first_end(*connections: Raw) -> Raw:
+    """The first of them that was ended by the other side."""
+    reading = {asyncio.ensure_future(made.reader.read()): made for made in connections}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        done, rest = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*reading, return_exceptions=True)
+    return reading[done.pop()]
+
+
+def test_where_all_have_spoken_who_comes_last_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SESSIONS_REFUSED_MAX", 1)
 
     async def scenario() -> None:
-        async with daemon(clients_max=1) as d, Raw(d.port) as one, Raw(d.port) as two:
+        async with daemon(sessions_max=2) as d, Raw(d.port) as one, Raw(d.port) as two:
             for client in (one, two):
-                client.say(preface=True)
-                assert await client.reader.readexactly(len(PREFACE)) == PREFACE
+                client.say(Get(1, "x"), preface=True)
+                assert await client.reply() == Content(1, b"x")
             async with Raw(d.port) as three:
                 assert failure(await three.reply()).code == BusyError.code
-                assert await three.rest() == b""
+                async with Raw(d.port) as four, Raw(d.port):
+                    await first_end(four)
+            one.say(Get(2, "x"))
+            assert await one.reply() == Content(2, b"x")
 
     play(scenario)
 

@@ -209,6 +209,14 @@ class AnotherHiveError(WrpmeError):
     not_carried_out = True
 
 
+class ShortageError(StorageError):
+    """The system denies the disk what it needs for now, open files or memory; the node serves nothing until then."""
+
+    word = "shortage"
+    code = 26
+    not_carried_out = True
+
+
 def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
     return [root] + [leaf for branch in root.__subclasses__() for leaf in _tree(branch)]
 

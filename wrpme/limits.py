@@ -219,6 +219,8 @@ DRAIN_SECONDS = 0.1
 NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
 """Two connections of each other node. What a connection is, its first message tells: until then it is not counted as
 a client, and a node's never is, so that clients can't shut nodes out."""
+SESSIONS_REFUSED_MAX = 64
+"""Beyond the bound of all connections: so many more are still told why they are not served."""
 LINGER_SECONDS = 1.0
 """After the last word to a connection what still arrives is thrown away for so long: else the system would answer it
 with a reset, which may overtake that word."""
@@ -228,8 +230,12 @@ UNACKNOWLEDGED_SECONDS_MAX = 1.5 * LEASE_SECONDS
 itself would wait for minutes before it sends again."""
 KEEPALIVE_SECONDS = 30
 BACKLOG_CONNECTIONS = 1024
-FILES_BESIDE_CLIENTS = 1200
-"""For the data directory, the log, and the connections of other nodes."""
+FILES_RESERVED = 1200
+"""For the data directory, the log, and the links to other nodes: so many the connections that others open leave, or
+half of what the system allows where that is less."""
+ACCEPTS_PER_TURN_MAX = 64
+ACCEPT_RETRY_SECONDS = 0.5
+"""Where the system has no file for a connection."""
 BLOCK_CACHE_BYTES = 64 * MIB
 WRITE_BUFFER_BYTES = 16 * MIB
 """What gathers in memory (and in the log that a start reads again) before it becomes a table."""

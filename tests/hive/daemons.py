@@ -112,14 +112,21 @@ class Daemons:
         self.started: dict[int, float] = {}
         self._options = options
 
-    def start(self, index: int) -> None:
-        """Starts it; where it stands with the hive is for the caller to wait for."""
+    def start(self, index: int, prepare: Callable[[], None] | None = None) -> None:
+        """Starts it; where it stands with the hive is for the caller to wait for. ``prepare`` is called in the new
+        process before it is a node."""
         assert index not in self.processes
         peers = [option for peer in self.addresses[:index] for option in ("--peer", peer)]
         command = wrpmed("-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options)
         with open(self.directory / f"{index}.err", "ab") as errors:
             self.processes[index] = subprocess.Popen(
-                command, cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors
+                command,
+                cwd=self.directory,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                preexec_fn=prepare,
             )
         self.started[index] = monotonic()
 

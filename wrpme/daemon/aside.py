@@ -15,7 +15,7 @@ import msgspec
 from wrpme.daemon import homecoming
 from wrpme.daemon.homecoming import Home
 from wrpme.daemon.leveldb import locked, unusable
-from wrpme.errors import DiskFullError, StorageError
+from wrpme.errors import DiskFullError, ShortageError, StorageError
 
 DAMAGED, FORMER = "damaged", "former"
 
@@ -37,7 +37,7 @@ def set_aside(directory: str, reason: str, home: Home) -> str:
             homecoming.sync_directory(os.path.dirname(directory))
     except OSError as error:
         explained = unusable(directory, error)
-        if isinstance(explained, DiskFullError):
+        if isinstance(explained, DiskFullError | ShortageError):
             raise explained from None
         raise StorageError(
             f"the data directory {directory} can't be set aside ({error.strerror or error}); move it away yourself, "

@@ -1,4 +1,5 @@
-"""What runs in the place of the node while its disk is full: it answers all clients at once, and takes part in nothing.
+"""What runs in the place of the node while its disk is full, or lacks something else for now: it answers all clients at
+once, and takes part in nothing.
 
 To the hive it is a node that is down. Whether there is space again is for :mod:`wrpme.daemon.lives` to find out.
 """
@@ -10,21 +11,22 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from wrpme.effects import Effect, Event, Exit, Facts, ReplyTo, Requested, StopAsked, ToRunner
-from wrpme.errors import DiskFullError
+from wrpme.errors import DiskFullError, StorageError
 from wrpme.happening import Happening
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 from wrpme.messages import Failed, GetLog, Request, ViewIs
 
 
 class Bystander:
-    """A :class:`wrpme.daemon.runner.NodeLike` without data."""
+    """A :class:`wrpme.daemon.runner.NodeLike` without data. ``code`` is that of the error which the sentence is of."""
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, code: int = DiskFullError.code) -> None:
         self.wake_at = inf
         self.wall_offset_milliseconds = 0.0
         self.facts: Callable[[], Facts] = Facts
         self.happenings: Sequence[Happening] = ()
         self._sentence = sentence
+        self._code = code
 
     def start(self, now: float) -> list[Effect]:
         """Asks for nothing."""
@@ -42,7 +44,7 @@ class Bystander:
         """Says why not; only the log is told, as nobody may need it more."""
         if isinstance(request, GetLog):
             return [ToRunner(session, request)]
-        return [ReplyTo(session, Failed(request.id, DiskFullError.code, self._sentence))]
+        return [ReplyTo(session, Failed(request.id, self._code, self._sentence))]
 
     def figures(self, now: float) -> str:
         """There are none, and nobody watches: that is declined too."""
@@ -71,8 +73,10 @@ def has_space(directory: str) -> bool:
     return free is None or free >= DISK_FREE_BYTES_MIN
 
 
-def full_sentence(address: str, directory: str) -> str:
-    """For the log and for clients."""
+def sentence(lack: StorageError, address: str, directory: str) -> str:
+    """For the log and for clients: what is lacking."""
+    if not isinstance(lack, DiskFullError):
+        return f"{lack.sentence}; until then the node {address} serves nothing, and it returns by itself"
     free = free_bytes(directory)
     shown = "" if free is None else f" ({free / MIB:.1f} MiB free)"
     return (

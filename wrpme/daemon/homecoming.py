@@ -47,11 +47,11 @@ def home_in(view: View, me: NodeId) -> Home:
 
 
 def read(directory: str) -> Home | None:
-    """What the file says; None where there is none, or it is not one of ours."""
+    """What the file says; None where there is none, or it is not one of ours. Raises OSError where nobody knows."""
     try:
         with open(os.path.join(directory, NAME), encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().split("\n")
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     first = _FIRST_LINE.match(lines[0]) if lines else None
     if first is None:
@@ -99,7 +99,9 @@ class Keeper:
     def __init__(self, directory: str, say: Callable[[str, str], None]) -> None:
         self._directory = directory
         self._say = say
-        self._wanted = read(directory)
+        self._wanted: Home | None = None
+        with suppress(OSError):
+            self._wanted = read(directory)
         self._task: asyncio.Task[None] | None = None
 
     def note(self, home: Home) -> None:
@@ -126,3 +128,4 @@ class Keeper:
                 reason = error.strerror or str(error)
                 line = f"the file {NAME} in {self._directory} can't be brought up to date ({reason})"
                 self._say("warning", line)
+                self._wanted = None  # so that the next note tries again

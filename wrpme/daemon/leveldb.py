@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 from wrpme.daemon import _plyvel, homecoming, torn
 from wrpme.effects import Operation
-from wrpme.errors import DamagedError, DiskFullError, StorageError
+from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.limits import BLOCK_CACHE_BYTES, WRITE_BUFFER_BYTES
 
 BLOOM_BITS = 10
@@ -101,12 +101,11 @@ def open_store(directory: str) -> LevelStore:
     """
     try:
         os.makedirs(directory, exist_ok=True)
-        names = os.listdir(directory)
+        _check_names(directory, os.listdir(directory))
     except FileExistsError:
         raise StorageError(f"{directory} is no directory; give another one with --root") from None
     except OSError as error:
         raise unusable(directory, error) from None
-    _check_names(directory, names)
     store = _opened(directory)
     try:
         _check_format(store, directory)
@@ -211,27 +210,56 @@ def _explained(error: Exception, directory: str) -> StorageError:
     if "No such file or directory" in text:
         name = re.search(r"([^/]+): No such file", text)
         return damaged(directory, f"its file {name[1]} is missing" if name else reason)
-    if "No space left" in text or "quota exceeded" in text:
-        return _full(directory)
-    return _unusable(directory, reason if text.startswith("IO error") else text)
+    number = next((number for number in errno.errorcode if os.strerror(number) == reason), 0)
+    return unusable(directory, OSError(number, reason if text.startswith("IO error") else text))
+
+
+_UNUSABLE = "the data directory {directory} can't be used ({reason}); "
+_NO_RIGHT = _UNUSABLE + "give this user the right to read and write it, or another directory with --root"
+_FULL = "the disk of the data directory {directory} is full; free some space on it"
+_TROUBLES: dict[int | None, tuple[type[StorageError], str]] = {
+    errno.ENOSPC: (DiskFullError, _FULL),
+    errno.EDQUOT: (DiskFullError, _FULL),
+    errno.EMFILE: (
+        ShortageError,
+        "this process has as many open files as it may (ulimit -n), and the data directory {directory} needs more; "
+        "close connections to it, or start it with a higher limit",
+    ),
+    errno.ENFILE: (
+        ShortageError,
+        "the system has no open file left for the data directory {directory}; end what has so many, or raise "
+        "fs.file-max",
+    ),
+    errno.ENOMEM: (
+        ShortageError,
+        "the system has no memory left for the data directory {directory}; end what takes so much of it",
+    ),
+    errno.EACCES: (StorageError, _NO_RIGHT),
+    errno.EPERM: (StorageError, _NO_RIGHT),
+    errno.EROFS: (
+        StorageError,
+        "the disk of the data directory {directory} is read-only, as the system makes one that fails (dmesg tells); "
+        "mount it for writing again, then start the node",
+    ),
+    errno.EIO: (
+        StorageError,
+        "the disk of the data directory {directory} fails ({reason}; dmesg tells more); start the node again when the "
+        "disk works, or with an empty directory on another one (--root), and with --peer if its hive has other nodes",
+    ),
+    errno.ESTALE: (
+        StorageError,
+        "the data directory {directory} is on a network disk that does not know it any more ({reason}); mount that "
+        "again, then start the node",
+    ),
+}
+"""What the system may say of a disk, and what the operator is told."""
 
 
 def unusable(directory: str, error: OSError) -> StorageError:
     """What the system said of the directory, as a sentence."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _full(directory)
-    return _unusable(directory, error.strerror or str(error))
-
-
-def _full(directory: str) -> DiskFullError:
-    return DiskFullError(f"the disk of the data directory {directory} is full; free some space on it")
-
-
-def _unusable(directory: str, reason: str) -> StorageError:
-    return StorageError(
-        f"the data directory {directory} can't be used ({reason}); give this user the right to read and write it, or "
-        "another directory with --root"
-    )
+    usual = (StorageError, _UNUSABLE + "dmesg may tell more, and another directory is given with --root")
+    kind, sentence = _TROUBLES.get(error.errno, usual)
+    return kind(sentence.format(directory=directory, reason=error.strerror or str(error)))
 
 
 def damaged(directory: str, reason: str) -> DamagedError:

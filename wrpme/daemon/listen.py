@@ -7,9 +7,11 @@ import resource
 import socket
 from contextlib import suppress
 
+from msgspec import Struct
+
 from wrpme.address import Address
 from wrpme.errors import StartError, UsageError
-from wrpme.limits import BACKLOG_CONNECTIONS, FILES_BESIDE_CLIENTS
+from wrpme.limits import BACKLOG_CONNECTIONS, FILES_RESERVED, NODE_SESSIONS_MAX
 
 
 def listen(address: Address) -> list[socket.socket]:
@@ -21,8 +23,9 @@ def listen(address: Address) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     trouble: OSError | None = None
     for family, where in _resolve(address):
-        made = socket.socket(family, socket.SOCK_STREAM)
+        made: socket.socket | None = None
         try:
+            made = socket.socket(family, socket.SOCK_STREAM)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not address.unspecified)
@@ -31,7 +34,8 @@ def listen(address: Address) -> list[socket.socket]:
             made.setblocking(False)
             sockets.append(made)
         except OSError as error:
-            made.close()
+            if made is not None:
+                made.close()
             trouble = error
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):  # a name may stand for several
                 break
@@ -88,14 +92,24 @@ def _is_local(family: int, host: str) -> bool:
     return True
 
 
-def room_for_clients(wanted: int) -> int:
-    """Lets the process open as many files as ``wanted`` clients need; for how many the system's limit suffices."""
+class Room(Struct, frozen=True):
+    """How many connections others may have to this process: clients, and all together."""
+
+    clients: int
+    sessions: int
+
+
+def room(wanted: int) -> Room:
+    """Lets the process open as many files as ``wanted`` clients and all other nodes need; what it may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + FILES_BESIDE_CLIENTS
+    needed = wanted + NODE_SESSIONS_MAX + FILES_RESERVED
     if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (needed if hard == resource.RLIM_INFINITY else min(needed, hard), hard)
+            )
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return wanted if soft >= needed else max(1, soft - min(soft // 2, FILES_BESIDE_CLIENTS))
-    return wanted
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return Room(wanted, wanted + NODE_SESSIONS_MAX)
+    sessions = max(2, soft - min(FILES_RESERVED, soft // 2))
+    return Room(max(1, min(wanted, sessions - min(NODE_SESSIONS_MAX, sessions // 4))), sessions)

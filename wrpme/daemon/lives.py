@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union
 
 from msgspec import Struct
 
@@ -24,19 +24,22 @@ from wrpme.daemon.config import Config
 from wrpme.daemon.disk import DirectDisk, Disk, ThreadDisk
 from wrpme.daemon.homecoming import Home, Keeper
 from wrpme.daemon.identity import Identity
-from wrpme.daemon.listen import room_for_clients
+from wrpme.daemon.gate import Gate
+from wrpme.daemon.listen import room
 from wrpme.daemon.log import Log
 from wrpme.daemon.machine import Machine
 from wrpme.daemon.notify import Manager, Outlook
 from wrpme.daemon.runner import NodeLike, Runner
 from wrpme.effects import Exit, Settings
 from wrpme.entries import VIEW_KEY
-from wrpme.errors import DamagedError, DiskFullError, StorageError
+from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.limits import CLOSE_SECONDS_MAX, DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX, FLAP_SECONDS_MAX
 from wrpme.node import Node
 from wrpme.store import MemoryStore, Store
 
 R = TypeVar("R")
+Lack = Union[DiskFullError, ShortageError]
+"""What a node waits for, in place of which a bystander answers."""
 
 
 class Next(Enum):
@@ -64,13 +67,14 @@ class Lives:
         self._sockets = sockets
         self._log = log
         self._clock = _clock()
-        self._clients_max = room_for_clients(config.sessions)
+        self._room = room(config.sessions)
         self._machine = Machine("" if config.transient else config.root)
         self._manager = manager or Manager()
         self._runner: Runner | None = None
         self._stopped = asyncio.Event()
         self._fenced_to: tuple[str, ...] = ()
         self._pause = DISK_CHECK_SECONDS
+        self._lack: Lack = DiskFullError("")
 
     async def run(self) -> Exit:
         """From the first life to the end of the last.
@@ -78,8 +82,8 @@ class Lives:
         Raises:
             StorageError: the data directory can't be used, and the process can do nothing about it.
         """
-        if self._clients_max < self._config.sessions:
-            line = f"the system lets this process open files for {self._clients_max} clients only (ulimit -n)"
+        if self._room.clients < self._config.sessions:
+            line = f"the system lets this process open files for {self._room.clients} clients only (ulimit -n)"
             self._log.say("warning", line)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,7 +106,7 @@ class Lives:
             end, again = await self._live(opened)
             if again is Next.END:
                 return end
-            opened = await self._begin() if again is Next.AT_ONCE else await self._stand_by()
+            opened = await self._begin() if again is Next.AT_ONCE else await self._stand_by(self._lack)
         return opened
 
     def _stop(self) -> None:
@@ -117,8 +121,8 @@ class Lives:
         """The opened store, unless a stop was asked for first."""
         try:
             return await self._unless_stopped(self._open) or Exit(0)
-        except DiskFullError:
-            return await self._stand_by()
+        except (DiskFullError, ShortageError) as error:
+            return await self._stand_by(error)
 
     async def _unless_stopped(self, call: Callable[[], R]) -> R | None:
         """What the call gives, in a thread: a disk that hangs must not keep a stopped process from ending."""
@@ -136,19 +140,22 @@ class Lives:
             store = MemoryStore()
             peers = self._fenced_to or tuple(str(peer) for peer in config.peers)
             return Opened(store, identity.next_life(store, os.urandom), peers)
-        aside.finish(config.root)
         try:
-            return self._entered()
-        except DamagedError as error:
-            self._replace_damaged(error)
-            return self._entered()
+            aside.finish(config.root)
+            try:
+                return self._entered()
+            except DamagedError as error:
+                self._replace_damaged(error)
+                return self._entered()
+        except OSError as error:
+            raise leveldb.unusable(config.root, error) from None
 
     def _entered(self) -> Opened:
         config = self._config
         store = leveldb.open_store(config.root)
         if store.repaired:
             self._log.say("warning", store.repaired)
-        home = homecoming.read(config.root) or Home("", ())
+        home = self._home()
         try:
             has_view = store.get(VIEW_KEY) is not None
             peers = (*(() if has_view else self._others(home)), *(str(peer) for peer in config.peers))
@@ -170,6 +177,12 @@ class Lives:
             raise leveldb.damaged(self._config.root, lost)
         if home.former and not peers:
             raise leveldb.damaged(self._config.root, f"its file {homecoming.NAME} names no other node")
+
+    def _home(self) -> Home:
+        try:
+            return homecoming.read(self._config.root) or Home("", ())
+        except OSError as error:
+            raise leveldb.unusable(self._config.root, error) from None
 
     def _others(self, home: Home) -> tuple[str, ...]:
         return tuple(other for other in home.others if other != str(self._config.advertise))
@@ -198,6 +211,7 @@ class Lives:
         elif trouble is None:
             self._replace_fenced(end, keeper)
         else:
+            self._lack = trouble
             short = self._clock() - began < FLAP_SECONDS_MAX
             self._pause = min(DISK_CHECK_SECONDS_MAX, 2 * self._pause) if short else DISK_CHECK_SECONDS
             return end, Next.WITH_SPACE
@@ -205,11 +219,11 @@ class Lives:
 
     async def _node_runs(
         self, opened: Opened, keeper: Keeper | None
-    ) -> tuple[Exit, bool, DiskFullError | DamagedError | None]:
+    ) -> tuple[Exit, bool, Lack | DamagedError | None]:
         config, store = self._config, opened.store
         try:
             node = Node(self._settings(opened), store, self._clock())
-        except (DiskFullError, DamagedError) as error:
+        except (DiskFullError, ShortageError, DamagedError) as error:
             return Exit(1, error.sentence), True, error
 
         def adopted() -> None:
@@ -219,9 +233,9 @@ class Lives:
 
         disk = DirectDisk(store) if config.transient else ThreadDisk(store)
         runner = self._make_runner(node, disk, adopted)
-        servers = await self._admit(runner, notify.outlook(node))
+        gate = self._admit(runner, notify.outlook(node))
         end = await runner.finished
-        at_rest = await self._dismiss(runner, servers)
+        at_rest = await self._dismiss(runner, gate)
         return end, at_rest, runner.trouble
 
     def _settings(self, opened: Opened) -> Settings:
@@ -245,27 +259,27 @@ class Lives:
             log=self._log,
             clock=self._clock,
             wall=time.time,
-            clients_max=self._clients_max,
+            clients_max=self._room.clients,
+            sessions_max=self._room.sessions,
             sync=self._config.sync,
             adopted=adopted,
             facts=self._machine.facts,
         )
 
-    async def _admit(self, runner: Runner, outlook: Outlook) -> list[asyncio.Server]:
-        """Starts it and lets connections in. A server closes its socket at its end, so it gets a copy."""
+    def _admit(self, runner: Runner, outlook: Outlook) -> Gate:
+        """Starts it and lets connections in."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._on_loop_trouble(runner, context))
         self._runner = runner
         runner.start()
-        copies = [made.dup() for made in self._sockets]
-        servers = [await loop.create_server(runner.server.accept, sock=copy, backlog=1024) for copy in copies]
+        gate = Gate(self._sockets, runner.server.accept, runner.server.places, self._log.say)
+        gate.open()
         self._manager.follow(outlook)
-        return servers
+        return gate
 
-    async def _dismiss(self, runner: Runner, servers: list[asyncio.Server]) -> bool:
+    async def _dismiss(self, runner: Runner, gate: Gate) -> bool:
         """Ends it; whether its disk is at rest."""
-        for server in servers:
-            server.close()
+        await gate.close()
         at_rest = await runner.close()
         self._runner = None
         return at_rest
@@ -281,14 +295,14 @@ class Lives:
 
     # --- between lives -------------------------------------------------------------------------------------------
 
-    async def _stand_by(self) -> Opened | Exit:
-        """Answers clients until there is space, or until a stop is asked for."""
+    async def _stand_by(self, lack: Lack) -> Opened | Exit:
+        """Answers clients until there is what is lacking, or until a stop is asked for."""
         config = self._config
-        sentence = bystander.full_sentence(str(config.advertise), config.root)
+        sentence = bystander.sentence(lack, str(config.advertise), config.root)
         self._log.say("error", sentence)
-        runner = self._make_runner(Bystander(sentence), DirectDisk(MemoryStore()), lambda: None)
-        opening = asyncio.ensure_future(self._open_when_there_is_space())
-        servers = await self._admit(runner, lambda: (False, sentence))
+        runner = self._make_runner(Bystander(sentence, type(lack).code), DirectDisk(MemoryStore()), lambda: None)
+        opening = asyncio.ensure_future(self._open_when_it_can_be())
+        gate = self._admit(runner, lambda: (False, sentence))
         try:
             either: set[asyncio.Future[Any]] = {opening, runner.finished}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -297,22 +311,23 @@ class Lives:
             opened = opening.result()
         finally:
             opening.cancel()
-            await self._dismiss(runner, servers)
-        self._log.say("info", f"the disk of the data directory {config.root} has space again; the node returns")
+            await self._dismiss(runner, gate)
+        again = "has space" if isinstance(lack, DiskFullError) else "can be used"
+        self._log.say("info", f"the disk of the data directory {config.root} {again} again; the node returns")
         return opened
 
-    async def _open_when_there_is_space(self) -> Opened:
+    async def _open_when_it_can_be(self) -> Opened:
         while True:
             await asyncio.sleep(self._pause)
             if bystander.has_space(self._config.root):
                 try:
                     return await asyncio.get_running_loop().run_in_executor(None, self._open)
-                except DiskFullError:
+                except (DiskFullError, ShortageError):
                     continue  # what opening it takes was more than there is, or a quota is met
 
     def _replace_damaged(self, error: DamagedError) -> None:
         root = self._config.root
-        home = homecoming.read(root) or Home("", ())
+        home = self._home()
         through = self._others(home) or tuple(str(peer) for peer in self._config.peers)
         if not through:
             raise DamagedError(
@@ -334,7 +349,7 @@ class Lives:
         if keeper is None:
             self._log.say("warning", f"{told}; its data is given up, and it joins the hive as another node at {where}")
             return
-        home = homecoming.read(self._config.root) or Home("", ())
+        home = self._home()
         kept = aside.set_aside(self._config.root, aside.FORMER, Home(home.hive, end.aside))
         line = f"{told}; its data was set aside as {kept}, and it joins the hive as another node at {where}"
         self._log.say("warning", line)

@@ -27,10 +27,10 @@ from wrpme.effects import (
     Adopted, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received, ReplyTo, Say,
     Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.errors import DamagedError, DiskFullError, StorageError, UnstableError, WrpmeError
+from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
-    CLOSE_SECONDS_MAX, DRAIN_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, STOP_SECONDS_MAX,
-    WALL_CLOCK_SECONDS,
+    CLOSE_SECONDS_MAX, DRAIN_SECONDS, NODE_SESSIONS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, SESSIONS_MAX,
+    STOP_SECONDS_MAX, WALL_CLOCK_SECONDS,
 )  # fmt: skip
 from wrpme.messages import Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch
 
@@ -70,6 +70,7 @@ class Runner:
         clock: Callable[[], float],
         wall: Callable[[], float],
         clients_max: int,
+        sessions_max: int = SESSIONS_MAX + NODE_SESSIONS_MAX,
         sync: bool = True,
         adopted: Callable[[], None] = lambda: None,
         facts: Callable[[], Facts] = Facts,
@@ -80,9 +81,9 @@ class Runner:
         self.received_bytes = self.sent_bytes = 0
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
-        self.server = Server(self, numbers, clients_max)
+        self.server = Server(self, numbers, clients_max, sessions_max)
         self.links = Links(self, numbers)
-        self.trouble: DiskFullError | DamagedError | None = None
+        self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted
         self._node = node
         self._facts = facts
@@ -356,7 +357,7 @@ class Runner:
             self._finish(Exit(1, f"a defect of wrpme itself ({shown}); the node stops, the log has the details"))
 
     def _note(self, error: BaseException) -> None:
-        if not self._over and isinstance(error, DiskFullError | DamagedError):
+        if not self._over and isinstance(error, DiskFullError | ShortageError | DamagedError):
             self.trouble = error
 
     def _finish(self, end: Exit, line: str = "") -> None:

@@ -15,8 +15,8 @@ from wrpme.daemon.log import Throttle
 from wrpme.daemon.wire import Host, Wire
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
 from wrpme.limits import (
-    LINGER_SECONDS, NODE_SESSIONS_MAX, PARTIAL_FRAMES_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX,
-    SESSION_REQUESTS_MAX, SESSION_SWEEP_SECONDS,
+    LINGER_SECONDS, PARTIAL_FRAMES_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX,
+    SESSION_REQUESTS_MAX, SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX,
 )  # fmt: skip
 from wrpme.messages import Envelope, Failed, Inbound, Request
 
@@ -24,14 +24,18 @@ FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
 
 
 class Server:
-    """All sessions of a node. ``clients_max`` bounds those that are not other nodes."""
+    """All sessions of a node. ``clients_max`` bounds those that are not other nodes, ``sessions_max`` all of them."""
 
-    def __init__(self, host: Host, numbers: Iterable[int], clients_max: int) -> None:
+    def __init__(self, host: Host, numbers: Iterable[int], clients_max: int, sessions_max: int) -> None:
         self.host = host
         self.clients_max = clients_max
+        self.sessions_max = sessions_max
         self.clients = 0
         self.partial_bytes = 0
         self.sessions: dict[Session, None] = {}
+        self.strangers: dict[Session, None] = {}
+        """Those that have not said what they are, and those that were refused and have not gone; the oldest first."""
+        self._leaving: set[Session] = set()
         self.throttle = Throttle(host.say)
         self._numbers = iter(numbers)
         self._swept_at = host.clock()
@@ -60,9 +64,37 @@ class Server:
         for session in list(self.sessions):
             session.abort()
 
+    def places(self, entering: int) -> int:
+        """Whether another connection may come in while so many are about to: how many may; 0 if one may soon; negative
+        if none may for now. Where all places are taken, who has said nothing for longest gives his away: other nodes
+        get in however many connections are opened only to be held."""
+        free = self.sessions_max - len(self.sessions) - entering
+        if free > 0:
+            return free
+        if len(self._leaving) > -free:
+            return 0
+        if not self.strangers:
+            return max(0, free + SESSIONS_REFUSED_MAX) or -1  # to be told that there is no room
+        oldest = next(iter(self.strangers))
+        del self.strangers[oldest]
+        self._leaving.add(oldest)
+        if not oldest.ended:
+            line = "closed the oldest connection that had said nothing yet, as all are taken (--sessions, ulimit -n)"
+            self.throttle.say(self.host.clock(), "info", line)
+        oldest.abort()
+        return 0
+
+    def came(self, session: Session) -> None:
+        """A connection was accepted."""
+        self.sessions[session] = self.strangers[session] = None
+        if len(self.sessions) > self.sessions_max:
+            session.turn_away()
+
     def gone(self, session: Session) -> None:
         """The session has ended."""
         self.sessions.pop(session, None)
+        self.strangers.pop(session, None)
+        self._leaving.discard(session)
         if self._empty is not None and not self.sessions and not self._empty.done():
             self._empty.set_result(None)
 
@@ -90,12 +122,8 @@ class Session(Wire):
         super().connection_made(transport)
         assert self.transport is not None
         self.transport.set_write_buffer_limits(high=SESSION_OUTBOX_BYTES_MAX)
-        server = self._server
-        server.sessions[self] = None
         self.host.opened(self)
-        if len(server.sessions) > server.clients_max + NODE_SESSIONS_MAX:
-            self._greet()
-            self._refuse(self._busy())
+        self._server.came(self)
 
     def data_received(self, data: bytes) -> None:
         if self.ended:
@@ -198,6 +226,11 @@ class Session(Wire):
             super().flush()
             self._last_word(farewell if self._is_client and not self.waiting else b"")
 
+    def turn_away(self) -> None:
+        """There is no room for it."""
+        self._greet()
+        self._refuse(self._busy())
+
     def abort(self) -> None:
         """The connection ends now."""
         if self.transport is not None:
@@ -217,6 +250,7 @@ class Session(Wire):
             self._is_client = True
             self._server.clients += 1
         self._admitted = True
+        self._server.strangers.pop(self, None)
         return True
 
     def _count_partial(self, now: float) -> None:
@@ -251,6 +285,7 @@ class Session(Wire):
         if transport is None or self.ended:
             return
         super().flush()
+        self._server.strangers[self] = None
         line = f"closed the connection from {_peer(transport)}: {error.sentence}"
         self._server.throttle.say(self.host.clock(), "info", line)
         self._last_word(encode(Failed(0, error.code, error.sentence)) if last_word is None else last_word)
