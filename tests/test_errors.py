@@ -35,6 +35,7 @@ STABLE = {
     23: "locked",
     24: "old_copy",
     25: "another_hive",
+    26: "shortage",
 }
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WrpmeError)]
 
