@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from tests.view_parts import down, grown, join, next_view
 from wrpme import errors
@@ -37,6 +38,15 @@ def test_who_has_no_quorum_knows_better() -> None:
 def test_who_does_not_answer_shows_better() -> None:
     condition = condition_of(status(grown(2), n1=errors.ConnectionError("n1 (connection refused)")))
     assert condition.word == "unavailable" and condition.sentence.startswith("n1 does not answer")
+
+
+def test_a_hive_that_nodes_are_about_to_join_is_not_stable() -> None:
+    """A hive of one, and 29 nodes that knock."""
+    told = {joining: replace(figures("n0"), joining=joining) for joining in (0, 1, 29)}
+    words = {joining: condition_of(status(grown(1), n0=found)) for joining, found in told.items()}
+    assert words[0].word == "stable"
+    assert words[1] == views.Condition("stabilizing", "1 node is joining")
+    assert words[29] == views.Condition("stabilizing", "29 nodes are joining")
 
 
 def test_who_is_not_back_yet_makes_it_stabilizing() -> None:

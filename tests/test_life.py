@@ -43,6 +43,30 @@ def test_a_join_through_a_node_that_is_no_voter() -> None:
     hive.stable(*"abcdefg")
 
 
+def test_a_voter_tells_how_many_wait_to_be_taken_in() -> None:
+    hive = Hive()
+    hive.start("a", hive=HIVE)
+    hive.go(0.1)
+    hive.slow_disks.add("a")  # nothing can be decided for the moment
+    for name in ("b", "c", "d"):
+        hive.start(name, "a")
+    hive.go(1.0)
+    assert hive.nodes["a"].status().joining == 3
+    hive.start("x", "a", advertise="nowhere")
+    hive.go(6.0)
+    assert hive.nodes["a"].status().joining == 3, "this one can't be taken in"
+
+
+def test_another_number_of_copies_at_a_restart_is_a_warning() -> None:
+    """The directory knows what the hive keeps; to end a node for that would take a copy away."""
+    hive = hive_of("a", "b", replication=2)
+    hive.kill("b")
+    hive.start("b", replication=3)
+    hive.stable("a", "b", seconds=30)
+    assert not hive.exits and hive.view("b").replication == 2
+    assert hive.said("b", f"hive {HIVE.hex()[:8]} keeps 2 copies of each entry, and --replication asks for 3")
+
+
 def test_a_peer_that_can_not_be_reached_is_named_once_for_each_reason() -> None:
     hive = Hive()
     hive.start("b", "nowhere")

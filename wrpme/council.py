@@ -18,7 +18,7 @@ from wrpme.limits import (
     SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
 from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
-from wrpme.picture import Back, Ballot, Change, Down, Elect, Expel, Member, NodeId, Proposal, State, View
+from wrpme.picture import Back, Ballot, Change, Down, Elect, Expel, Join, Member, NodeId, Proposal, State, View
 
 URGENT = (Back, Down)
 """Changes that do not wait for a gap between views."""
@@ -76,6 +76,10 @@ class Council:
                 del self._wishes[known]
         if len(self._wishes) < WISHES_MAX:
             self._wishes.setdefault(change, since)
+
+    def joining(self) -> set[NodeId]:
+        """Nodes that wait to become members."""
+        return {wish.node for wish in self._wishes if isinstance(wish, Join) and wish.node not in self.ground.members}
 
     def complain(self, source: NodeId, complaint: Complaint) -> None:
         """``source`` has had no sign of a node."""

@@ -53,6 +53,8 @@ class Figures(Struct, frozen=True):
     quorum: str = ""
     troubles: tuple[str, ...] = ()
     """What an operator should look at: addresses and directories that are not what the hive takes them for."""
+    joining: int = 0
+    """Nodes that have asked this one to be taken in, and wait for it; a voter tells."""
     copies_out: tuple[Copy, ...] = ()
     copies_in: tuple[Copy, ...] = ()
     operations: dict[str, int] = {}
@@ -102,6 +104,9 @@ def condition_of(status: HiveStatus, by_view: view.Condition | None = None) -> v
     if silent:
         names = ", ".join(silent)
         return view.Condition("unavailable", f"{names} does not answer; what lives there is served when it does")
+    joining = max((node.figures.joining for node in status.nodes if node.figures), default=0)
+    if joining and condition.word == "stable":
+        return view.Condition("stabilizing", "1 node is joining" if joining == 1 else f"{joining} nodes are joining")
     starting = [node.member.address for node in status.nodes if node.figures and not node.figures.serving]
     if starting and condition.word == "stable":
         return view.Condition("stabilizing", f"{', '.join(starting)} is being taken back")

@@ -157,8 +157,8 @@ RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
 """A node that stops as planned has answered by then what it had taken."""
 STATUS_SECONDS = 2 * CONNECT_SECONDS_MAX
 """A node that has not told its figures by then is shown as silent."""
-COMPARE_SECONDS_MAX = 0.5
-"""A client that was given several addresses waits at most so long for the answers of all before it uses the first."""
+COMPARE_SECONDS_MAX = 2.0
+"""A client that was given several addresses waits at most so long until each has answered, or can't be reached."""
 VIEW_SECONDS = 0.5
 """Whoever waits for the hive asks for the view so often, should a notice get lost."""
 TEND_SECONDS = 0.2

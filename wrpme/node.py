@@ -110,7 +110,7 @@ class Node:
         if raw is not None:
             self.spread.start(views.unpack(raw))
             if refusal := self.admission.wrong_replication(self.settings.replication):
-                self.ground.effects.append(Exit(1, refusal))
+                self.ground.say("warning", f"{refusal}; this node goes on with what its hive keeps")
         elif self.settings.new_hive:
             settings = self.settings
             view = views.found(
@@ -447,8 +447,9 @@ class Node:
 
     def status(self) -> Figures:
         """Figures of this node; see :mod:`wrpme.status`."""
-        troubles = self.whereabouts.troubles
-        return figures(self.ground, self.table, self.council, self.life, self.router, self.facts(), troubles)
+        told = figures(self.ground, self.table, self.council, self.life, self.router, self.facts())
+        joining = len(self.council.joining() | self.whereabouts.joining())
+        return msgspec.structs.replace(told, troubles=self.whereabouts.troubles, joining=joining)
 
     def figures(self, now: float) -> str:
         """The same at the time ``now``, as JSON."""

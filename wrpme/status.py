@@ -56,10 +56,8 @@ def _copy(replica: Replica, peer: str, done: float) -> Copy:
     return Copy(f"{replica.arc.end:016x}", peer, round(done, 4))
 
 
-def figures(
-    ground: Ground, table: Table, council: Council, life: Life, router: Router, facts: Facts, troubles: tuple[str, ...]
-) -> Figures:
-    """As of this moment. Entries and bytes are those of the arcs owned here."""
+def figures(ground: Ground, table: Table, council: Council, life: Life, router: Router, facts: Facts) -> Figures:
+    """As of this moment, but for what is known of others alone. Entries and bytes are those of the arcs owned here."""
     view, now, beacons = ground.view, ground.now, ground.beacons
     mine = ground.members.get(ground.me)
     sums = _Sums(ground, table)
@@ -85,7 +83,6 @@ def figures(
         voter=council.is_voter,
         suspected=tuple(ground.address_of(node) for node in beacons.silent(now)),
         quorum=life.quorum(),
-        troubles=troubles,
         copies_out=tuple(sums.sent),
         copies_in=tuple(sums.received),
         operations={kind.__name__: count for kind, count in router.requests.items() if count},

@@ -102,6 +102,11 @@ class Whereabouts:
         now = self.ground.now
         return tuple(trouble.sentence for trouble in self._troubles.values() if now - trouble.at < TROUBLE_SECONDS)
 
+    def joining(self) -> set[NodeId]:
+        """Nodes that wait to become members, and will as far as is known."""
+        waiting = ((node, claim) for node, claim in self._claims.items() if isinstance(claim.wish, Join))
+        return {node for node, claim in waiting if not claim.twin and not self._why_not(claim)}
+
     # --- lives that the view does not name -----------------------------------------------------------------------
 
     def admits(self, session: int, envelope: Envelope, member: Member) -> bool:
