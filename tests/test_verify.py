@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.harness import Hive, hive_of, identity, word_of
 from tests.replica_parts import END, A, B, Bench, C, view_of
-from wrpme import verify
+from wrpme import contents
 from wrpme.entries import key_of, operations_for, removal, value_of
 from wrpme.limits import COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES, LEASE_SECONDS, VERIFY_ALIASES_MAX
 from wrpme.messages import Compare, Done, Failed, Get, Put, Stream, Text, Update, VerifyArc, StreamAck
@@ -105,7 +105,7 @@ def test_other_contents_under_the_same_version_are_noticed() -> None:
 
 
 def test_of_many_differences_some_are_named_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "COPY_RANGE_ENTRIES_MAX", 7)
+    monkeypatch.setattr(contents, "COPY_RANGE_ENTRIES_MAX", 7)
     made = held()
     for number in range(COUNT):
         spoil(made, B, f"k{number}", removal((1, 999)))
@@ -115,7 +115,7 @@ def test_of_many_differences_some_are_named_and_all_are_counted(monkeypatch: pyt
 
 
 def test_every_range_is_compared_and_only_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "COPY_RANGE_ENTRIES_MAX", 2)
+    monkeypatch.setattr(contents, "COPY_RANGE_ENTRIES_MAX", 2)
     made = held()
     spoil(made, C, "k29", value_of((1, 999), 0, b""))
     spoil(made, C, "k0", value_of((1, 999), 0, b""))
@@ -139,7 +139,7 @@ def test_a_copy_that_is_still_made_is_no_difference() -> None:
 
 
 def test_writes_go_on_and_are_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "COPY_RANGE_ENTRIES_MAX", 2)
+    monkeypatch.setattr(contents, "COPY_RANGE_ENTRIES_MAX", 2)
     made = held()
     before = made[A].ask(Update(1, "k1", b"not sent yet"))
     session = begin(made)

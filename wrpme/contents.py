@@ -21,6 +21,7 @@ from typing import Any
 
 from wrpme.entries import REMOVED, expiry_in, hash_in, key_range, operations_for
 from wrpme.ground import Ground, Origin
+from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX
 from wrpme.messages import Pair, Reply
 from wrpme.tally import size_of
 
@@ -88,6 +89,19 @@ class Contents:
         for found in shadow[at:]:
             if expiry_in(found[1]) != REMOVED:
                 yield found
+
+    def range_of(self, low: bytes, high: bytes) -> tuple[list[Pair], int, bytes]:
+        """What is compared at once of ``[low, high)``: entries, about how many bytes they are, and the key before which
+        they end."""
+        pairs: list[Pair] = []
+        size = 0
+        for key, value in self.pairs(low, high):
+            bytes_of_pair = len(key) + len(value)
+            if pairs and (len(pairs) >= COPY_RANGE_ENTRIES_MAX or size + bytes_of_pair > COPY_RANGE_BYTES_MAX):
+                return pairs, size, key
+            pairs.append((key, value))
+            size += bytes_of_pair
+        return pairs, size, high
 
     # --- writing -------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 
 A copy is a comparison in the order of hashes. The owner sends digests of ranges; where one differs the receiver tells
 what it has, and gets the difference. Writes before the cursor travel on the same numbered stream; those behind it the
-comparison will meet. When the cursor is at the end, everything is acknowledged and every digest agreed, the receiver
-counts: every later write needs it, and so does the lease; a holder counts from the start. Until then a lost item costs
-the run: it starts again, which is cheap where nothing differs. After it, items are sent again until they arrive. See
+comparison will meet. When the cursor is at the end and every digest agreed, the receiver counts: every write that it
+has not acknowledged by then needs it, and so does the lease; a holder counts from the start. Items are sent again
+until they arrive. An answer that does not come with the acknowledgement of its item is lost, and its range is compared
+again: else a copy would wait for ever, while the acknowledgements of writes look like progress. A run ends without
+success where the receiver has no place for it, or is silent for long: then others have their turn. See
 docs/how-it-works.md, "Moving data".
 """
 
@@ -17,9 +19,8 @@ from typing import TYPE_CHECKING
 
 from wrpme.entries import digest_of, hash_in, removal, version_in
 from wrpme.limits import (
-    COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, COPY_RETRY_SECONDS,
-    COPY_SILENCE_SECONDS, COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN,
-    STREAM_BYTES_USUAL,
+    COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RETRY_SECONDS_MAX, COPY_RETRY_SECONDS_MIN, COPY_SILENCE_SECONDS,
+    COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN, STREAM_BYTES_USUAL,
 )  # fmt: skip
 from wrpme.messages import Answer, Compare, Counts, Fill, Item, Pair, Stream, StreamAck, Writes
 from wrpme.picture import NodeId, Synced
@@ -52,10 +53,14 @@ class Copy:
         """The number of the last write that was handed to this copy, or that its comparison will meet."""
         self.acknowledged = 0
         """The number of the last write that this copy has on disk; means something only when it counts."""
+        self._pause = COPY_RETRY_SECONDS_MIN
         self.watchers: dict[int, Callable[[Answer | None], None]] = {}
         """By the number of a comparison in a stream that counts: who wants to know its answer."""
         self._stream = Outgoing(replica.arc.end, replica.arc.version, 0)
         self._open: dict[int, tuple[Compare | Fill, int]] = {}
+        """By their numbers: what is compared or filled, and how many bytes that are."""
+        self._again: deque[tuple[bytes, bytes]] = deque()
+        """Ranges before the cursor that are still to be compared, as their answer was lost, or was only of a part."""
         self._marks: deque[tuple[int, int]] = deque()
         """Items of writes, with the number of the last write in each."""
         self._unsettled: deque[tuple[int, int]] = deque()
@@ -76,6 +81,11 @@ class Copy:
         """Every write and the lease need this node."""
         return self.phase is Phase.COUNTS
 
+    @property
+    def is_complete(self) -> bool:
+        """It has every acknowledged write, and may be called a holder."""
+        return self.counts and self._report_after < 0
+
     def done(self) -> float:
         """How far it is, 0 to 1."""
         if self.phase is Phase.COUNTS:
@@ -93,6 +103,7 @@ class Copy:
         """Starts a new run."""
         self._open_stream()
         self.streamed = self.replica.sequence
+        self.acknowledged = 0
         self.cursor = self.replica.low
         self.phase = Phase.RUNNING
         self._pump()
@@ -117,6 +128,7 @@ class Copy:
         ground.runs += 1
         self._stream = Outgoing(arc.end, arc.version, ground.runs)
         self._open.clear()
+        self._again.clear()
         self._marks.clear()
         self._unsettled.clear()
         self._settled = self._settled_told = 0
@@ -130,34 +142,42 @@ class Copy:
         return number
 
     def stop(self) -> None:
-        """The run is over without success; a new one may begin a little later."""
+        """The run is over without success; a new one may begin a little later, and each time later than before."""
         self.phase = Phase.WAITING
-        self.not_before = self.replica.ground.now + COPY_RETRY_SECONDS
+        self.not_before = self.replica.ground.now + self._pause
+        self._pause = min(COPY_RETRY_SECONDS_MAX, 2 * self._pause)
 
     def _pump(self) -> None:
-        """Opens ranges up to the window, and sends."""
+        """Opens ranges up to the window, and sends; where nothing is left to compare, the copy counts."""
+        self._gather()
         open_bytes = sum(size for _, size in self._open.values())
-        high = self.replica.high
-        while self.cursor < high and len(self._open) < COPY_WINDOW_RANGES and open_bytes < COPY_WINDOW_BYTES:
-            low, size = self.cursor, 0
-            pairs: list[Pair] = []
-            self.cursor = high
-            for key, value in self.replica.pairs(low, high):
-                if len(pairs) >= COPY_RANGE_ENTRIES_MAX or (pairs and size + len(value) > COPY_RANGE_BYTES_MAX):
-                    self.cursor = key
-                    break
-                pairs.append((key, value))
-                size += len(key) + len(value)
-            item = Compare(low, self.cursor, digest_of(pairs))
+        while self._is_left and len(self._open) < COPY_WINDOW_RANGES and open_bytes < COPY_WINDOW_BYTES:
+            low, high = self._again.popleft() if self._again else (self.cursor, self.replica.high)
+            pairs, size, until = self.replica.range_of(low, high)
+            if low == self.cursor:
+                self.cursor = until
+            elif until < high:
+                self._again.appendleft((until, high))
+            item = Compare(low, until, digest_of(pairs))
             self._open[self._push(item)] = (item, size)
             open_bytes += size
-        self._send()
-        if self.cursor >= high and not self._open and self._stream.all_acknowledged:
+        if self._open or self._is_left:
+            self._send()
+        else:
             self._count()
 
+    @property
+    def _is_left(self) -> bool:
+        """Something was not compared yet."""
+        return bool(self._again) or self.cursor < self.replica.high
+
     def _count(self) -> None:
+        """Writes need it from now on. What it was sent and has not acknowledged yet may be acknowledged by all others
+        already: before it has that, it is not complete."""
         self.phase = Phase.COUNTS
-        self.acknowledged = self.streamed
+        if not self._marks:
+            self.acknowledged = self.streamed
+        self._pause = COPY_RETRY_SECONDS_MIN
         self._report_after = self.replica.sequence
         self._push(Counts())
         self._send()
@@ -165,19 +185,20 @@ class Copy:
         self.on_committed()
 
     def on_committed(self) -> None:
-        """More writes are acknowledged by all. What the comparison saw must be, before the copy is reported: a write
-        that only some have is no part of a copy yet."""
+        """More writes are acknowledged, by all or by this copy. What the comparison saw must be by all, before the copy
+        is reported: a write that only some have is no part of a copy yet; and this copy must have all that was before
+        it counted."""
         committed = self.replica.committed
         while self._unsettled and self._unsettled[0][1] <= committed:
             self._settled = self._unsettled.popleft()[0]
-        if self.counts and 0 <= self._report_after <= committed:
+        if self.counts and 0 <= self._report_after <= min(committed, self.acknowledged):
             self._report_after = -1
             self.report()
 
     def report(self) -> None:
         """Tells the voters that the copy is complete."""
         ground, arc = self.replica.ground, self.replica.arc
-        if self.node in arc.incoming and self._report_after < 0:
+        if self.node in arc.incoming and self.is_complete:
             ground.reports.append(Synced(arc.end, arc.version, self.node, ground.me, ground.settings.incarnation))
 
     def _send(self) -> None:
@@ -195,15 +216,20 @@ class Copy:
 
     def catch_up(self) -> None:
         """Hands over what was written since the last time."""
-        replica = self.replica
-        if replica.sequence > self.streamed and self.phase is not Phase.WAITING:
-            fresh = replica.since(self.streamed)
-            self.streamed = replica.sequence
-            self._marks += self._push_writes(fresh)
+        if self.replica.sequence > self.streamed and self.phase is not Phase.WAITING:
+            self._gather()
             if not self.counts and self._stream.bytes > COPY_OUTBOX_BYTES_MAX:
                 self.stop()
             else:
                 self._send()
+
+    def _gather(self) -> None:
+        """Into the stream what was written since the last time: a comparison that follows sees it here and there."""
+        replica = self.replica
+        if replica.sequence > self.streamed:
+            fresh = replica.since(self.streamed)
+            self.streamed = replica.sequence
+            self._marks += self._push_writes(fresh)
 
     def _push_writes(self, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
         """Items of writes, each with the number of its last one."""
@@ -213,7 +239,7 @@ class Copy:
         for pending in pendings:
             if self.counts or pending.key < self.cursor:
                 pairs.append((pending.key, pending.value))
-                size += len(pending.value)
+                size += len(pending.key) + len(pending.value)
                 if size >= STREAM_BYTES_USUAL:
                     items.append((self._push(Writes(tuple(pairs))), pending.number))
                     pairs, size = [], 0
@@ -239,50 +265,71 @@ class Copy:
         if self._stream.take(message.upto):
             self._progress = self.replica.ground.now
             while self._marks and self._marks[0][0] <= message.upto:
-                through = self._marks.popleft()[1]
-                if self.counts:
-                    self.acknowledged = through
+                self.acknowledged = self._marks.popleft()[1]
                 self.replica.ground.touched[self.replica] = None
-        if self.phase is not Phase.RUNNING:
-            for answer in message.answers:
-                watcher = self.watchers.pop(answer.number, None)
-                if watcher is not None:
-                    watcher(answer)
-            for number in [number for number in self.watchers if number <= self._stream.acknowledged]:
-                self.watchers.pop(number)(None)  # it was in an acknowledgement that did not arrive
+            if not self._marks:  # the last ones were met by the comparison, or are among those
+                self.acknowledged = self.streamed
+            if self.counts:
+                self.on_committed()
+        if self.phase is Phase.RUNNING:
+            self._take_answers(message.answers)
             return
         for answer in message.answers:
+            watcher = self.watchers.pop(answer.number, None)
+            if watcher is not None:
+                watcher(answer)
+        for number in [number for number in self.watchers if number <= self._stream.acknowledged]:
+            self.watchers.pop(number)(None)  # it was in an acknowledgement that did not arrive
+
+    def _take_answers(self, answers: Sequence[Answer]) -> None:
+        """Fills in what differs, and goes on."""
+        self._gather()
+        for answer in answers:
             opened = self._open.pop(answer.number, None)
-            if opened is None or answer.same:
+            if opened is None:
                 continue
-            if isinstance(opened[0], Fill):
-                self._distrust = True
-                self.stop()
-                return
-            self._fill(opened[0], answer, opened[1])
+            item = opened[0]
+            self._pause = COPY_RETRY_SECONDS_MIN
+            if isinstance(item, Fill):
+                if not answer.same:
+                    self._distrust = True
+                    self.stop()
+                    return
+                continue
+            told_until = answer.until or item.high
+            if not answer.same:
+                self._fill(item.low, told_until, dict(answer.have))
+            if told_until < item.high:
+                self._again.append((told_until, item.high))
+        for number in [number for number in self._open if number <= self._stream.acknowledged]:
+            lost = self._open.pop(number)[0]
+            self._again.append((lost.low, lost.high))
         self._pump()
 
-    def _fill(self, compare: Compare, answer: Answer, size: int) -> None:
-        have = dict(answer.have)
-        pairs = list(self.replica.pairs(compare.low, compare.high))
+    def _fill(self, low: bytes, high: bytes, have: dict[bytes, bytes]) -> None:
+        """As much as goes into one item; where the range has grown meanwhile, the rest is compared again."""
+        pairs, size, until = self.replica.range_of(low, high)
         there = {key for key, _ in pairs}
         changes: list[Pair] = [
             (key, value) for key, value in pairs if self._distrust or have.get(key) != value[:16]
         ]
-        changes += [(key, removal((0, 0))) for key in have if key not in there]
-        item = Fill(compare.low, compare.high, tuple(changes), digest_of(pairs))
+        changes += [(key, removal((0, 0))) for key in have if key not in there and key < until]
+        item = Fill(low, until, tuple(changes), digest_of(pairs))
         self._open[self._push(item)] = (item, size)
+        if until < high:
+            self._again.append((until, high))
 
     def tick(self) -> None:
-        """Time has passed: a run that is stuck starts again, writes that count are sent again."""
+        """Time has passed: what was not acknowledged is sent again; a run that stays silent is over for now."""
         now = self.replica.ground.now
-        if self.phase is Phase.WAITING or now - self._progress < COPY_SILENCE_SECONDS + self._transit_seconds():
+        silence = COPY_SILENCE_SECONDS + self._transit_seconds()
+        if self.phase is Phase.WAITING or now - max(self._progress, self._sent_again) < silence:
             return
-        if self._stream.all_acknowledged and not self._open:
+        if self._stream.all_acknowledged:
             return
-        if self.phase is Phase.RUNNING:
+        if self.phase is Phase.RUNNING and now - self._progress >= 2 * silence:
             self.stop()
-        elif now - self._sent_again >= COPY_SILENCE_SECONDS + self._transit_seconds():
+        else:
             self._sent_again = now
             self.again()
 
@@ -304,15 +351,13 @@ class Copy:
         return self._stream.bytes // STREAM_BYTES_PER_SECOND_MIN
 
     def again(self) -> None:
-        """What counts and is not acknowledged is sent again."""
+        """What is not acknowledged is sent again."""
         for message in self._stream.again():
             self.replica.ground.send_stream(self.node, message)
 
     def on_link(self) -> None:
         """A new connection: what was on its way may be lost."""
-        if self.phase is Phase.RUNNING:
-            self.stop()
-        elif self.counts:
+        if self.phase is not Phase.WAITING:
             self.again()
 
 
@@ -364,9 +409,9 @@ class Sink:
                     replica.note_mark(version_in(item.pairs[-1][1])[1])
             elif isinstance(item, Fill):
                 replica.receive(number, item.pairs)
-                answers.append(Answer(number, self._digest(item) == item.digest))
+                answers.append(Answer(number, self._compared(item)[0]))
             elif isinstance(item, Compare):
-                answers.append(self._compare(number, item))
+                answers.append(self._answer(number, item))
             else:
                 self.complete = True
                 replica.on_complete()
@@ -387,11 +432,15 @@ class Sink:
         """Whether another version of the arc was adopted since: then nothing of this one is acknowledged any more."""
         return self.replica.sink is not self or self.replica.arc.version != version
 
-    def _digest(self, item: Fill | Compare) -> bytes:
-        return digest_of(list(self.replica.pairs(item.low, item.high)))
+    def _compared(self, item: Fill | Compare) -> tuple[bool, list[Pair], bytes]:
+        """Whether that range is the same here; and what is here, up to where it is looked at. The owner's range is cut
+        by the same rule: where one look does not reach its end, more is here than there."""
+        pairs, _, until = self.replica.range_of(item.low, item.high)
+        return until == item.high and digest_of(pairs) == item.digest, pairs, until
 
-    def _compare(self, number: int, item: Compare) -> Answer:
-        pairs = list(self.replica.pairs(item.low, item.high))
-        if digest_of(pairs) == item.digest:
+    def _answer(self, number: int, item: Compare) -> Answer:
+        same, pairs, until = self._compared(item)
+        if same:
             return Answer(number, True)
-        return Answer(number, False, tuple((key, value[:16]) for key, value in pairs))
+        have = tuple((key, value[:16]) for key, value in pairs)
+        return Answer(number, False, have, until if until < item.high else b"")

@@ -104,9 +104,12 @@ COPY_WINDOW_BYTES = 8 * MIB
 """Of one copy: ranges (and their bytes, as far as one range is not larger) that are compared or filled at a time."""
 COPY_OUTBOX_BYTES_MAX = CONTENT_BYTES_MAX
 """Writes that an unfinished copy has not acknowledged; beyond it the copy starts again, as it can't keep up."""
-COPY_RETRY_SECONDS = 0.02
+COPY_RETRY_SECONDS_MIN = 0.02
+COPY_RETRY_SECONDS_MAX = 0.64
+"""A copy that could not go on begins again after a pause that doubles each time, until it makes progress."""
 COPY_SILENCE_SECONDS = 1.0
-"""A copy whose stream makes no progress for so long starts again."""
+"""What a stream had no acknowledgement of for so long is sent again; a copy that is silent for twice as long leaves its
+place to others."""
 VERIFY_ALIASES_MAX = 10
 """Of the entries that differ between two copies of an arc so many are named."""
 WIPE_ENTRIES_MAX = 512

@@ -426,7 +426,7 @@ class Committed(Struct, frozen=True, array_like=True, tag=117):
 
 
 class Compare(Struct, frozen=True, array_like=True, tag=118):
-    """Compare the keys in ``[low, high)`` with this digest."""
+    """Compare the keys in ``[low, high)`` with this digest. The sender has no more there than one range may hold."""
 
     low: bytes
     high: bytes
@@ -469,11 +469,13 @@ class Stream(Struct, frozen=True, array_like=True, tag=121):
 
 
 class Answer(Struct, frozen=True, array_like=True, tag=122):
-    """To item ``number``: ``same`` digest or not; where not, the keys of that range with their versions."""
+    """To item ``number``: ``same`` digest or not; where not, the keys of that range with their versions. Where these
+    are more than one range may hold, they are only those before ``until``."""
 
     number: int
     same: bool
     have: tuple[tuple[bytes, bytes], ...] = ()
+    until: bytes = b""
 
 
 class StreamAck(Struct, frozen=True, array_like=True, tag=123):

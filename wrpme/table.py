@@ -158,7 +158,9 @@ class Table:
         schedule(self.copies(), self.ground.now)
 
     def on_link(self, node: NodeId) -> None:
-        """A connection to a node came up, or is lost."""
+        """A connection to a node came up, or is lost: then nothing leaves until there is another one."""
+        if self.ground.linked.get(self.ground.address_of(node)) is False:
+            return
         for copy in self.copies():
             if copy.node == node:
                 copy.on_link()

@@ -11,8 +11,8 @@ from wrpme.copying import Copy
 from wrpme.entries import alias_in, digest_of
 from wrpme.errors import UnstableError
 from wrpme.ground import Origin
-from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, COPY_WINDOW_RANGES, VERIFY_ALIASES_MAX
-from wrpme.messages import Answer, Pair, Text, VerifyArc
+from wrpme.limits import COPY_WINDOW_RANGES, VERIFY_ALIASES_MAX
+from wrpme.messages import Answer, Text, VerifyArc
 from wrpme.replica import Replica
 
 
@@ -25,7 +25,6 @@ class Verification:
         self._request = request
         self._cursor = replica.low
         self._entries = 0
-        self._bound = replica.low
         self._open = 0
         self._over = False
         self._differing: dict[Copy, list[str]] = {
@@ -39,46 +38,40 @@ class Verification:
         if not self._differing:  # nothing to compare with, so nothing to look at
             self._cursor, self._entries = replica.high, replica.counts()[0]
         while not self._over and self._cursor < replica.high and self._open < COPY_WINDOW_RANGES:
-            pairs = self._next_range()
-            low, self._cursor = self._cursor, self._bound
+            low = self._cursor
+            pairs, _, self._cursor = replica.range_of(low, replica.high)
             self._entries += len(pairs)
             self._open += len(self._differing)
             for copy in self._differing:
-                self._compare(copy, low, self._cursor, pairs)
+                self._compare(copy, low, self._cursor)
         if not self._over and not self._open:
             self._answer()
 
-    def _next_range(self) -> list[Pair]:
-        replica, size = self.replica, 0
-        pairs: list[Pair] = []
-        self._bound = replica.high
-        for key, value in replica.pairs(self._cursor, replica.high):
-            if len(pairs) >= COPY_RANGE_ENTRIES_MAX or (pairs and size + len(value) > COPY_RANGE_BYTES_MAX):
-                self._bound = key
-                break
-            pairs.append((key, value))
-            size += len(key) + len(value)
-        return pairs
-
-    def _compare(self, copy: Copy, low: bytes, high: bytes, pairs: list[Pair]) -> None:
-        here = {key: value[:16] for key, value in pairs}
+    def _compare(self, copy: Copy, low: bytes, high: bytes) -> None:
+        """With one copy: as much of the range as goes into one comparison, then the rest."""
+        pairs, _, until = self.replica.range_of(low, high)
 
         def take(answer: Answer | None) -> None:
             if self._over:
                 return
             if answer is None:
-                self._compare(copy, low, high, list(self.replica.pairs(low, high)))
+                self._compare(copy, low, high)
                 return
-            self._open -= 1
+            told_until = answer.until or until
             if not answer.same:
+                here = {key: value[:16] for key, value in pairs if key < told_until}
                 there = dict(answer.have)
                 keys = [key for key in here.keys() | there.keys() if here.get(key) != there.get(key)]
                 # Where versions agree and digests do not, any of the range may be it.
                 names = sorted(alias_in(key).decode("utf-8", "replace") for key in keys or here)
                 self._differing[copy] += names or ["?"]
+            if told_until < high:
+                self._compare(copy, told_until, high)
+                return
+            self._open -= 1
             self.go_on()
 
-        copy.compare(low, high, digest_of(pairs), take)
+        copy.compare(low, until, digest_of(pairs), take)
 
     def _answer(self) -> None:
         self._over = True
