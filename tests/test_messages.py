@@ -71,7 +71,7 @@ MESSAGES = {
     119: "Fill low high pairs digest",
     120: "Writes pairs",
     121: "Stream end version run first items settled?",
-    122: "Answer number same have?",
+    122: "Answer number same have? until?",
     123: "StreamAck end version run upto answers?",
     124: "Refused code sentence incarnation? others?",
     125: "Counts",

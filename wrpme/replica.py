@@ -255,6 +255,7 @@ class Replica(Contents):
                 self.check_activation()
             return
         self.serving = False
+        self._tails.best.clear()
         self._end_ownership()
         if changed:
             self._freeze(before, role)
@@ -370,6 +371,7 @@ class Replica(Contents):
         if self.serving or self.awaits():
             return
         self._take_over()
+        self._tails.best.clear()
         self.serving = True
         self.sequence = 0
         self.note_mark(0)  # with what the tails held: this copy has all that any of the holders had

@@ -167,9 +167,12 @@ class Table:
 
     def end_turn(self, disk_is_free: bool) -> None:
         """What was written since the last one goes to the copies."""
-        for replica in self.ground.touched:
+        touched = self.ground.touched
+        for replica in list(touched):
             if replica.copies:
                 replica.end_turn(disk_is_free)
+            if not (replica.queue or replica.landing):
+                del touched[replica]
 
     @property
     def settled(self) -> bool:

@@ -13,6 +13,7 @@ from tests.sim.level2.loop import PROCESS, VirtualLoop
 from tests.sim.level2.machine import Machine
 from tests.sim.level2.net import Net
 from tests.sim.linear import is_linearizable
+from tests.sim.rest import assert_at_rest
 from wrpme import Client, WrpmeError
 from wrpme.entries import key_range
 from wrpme.picture import View
@@ -120,6 +121,10 @@ class Run:
         saw = await self.load.final()
         looking.cancel()
         self._judge_copies()
+        await asyncio.sleep(1.0)
+        for machine in self.machines:
+            assert machine.life is not None and machine.life.node is not None
+            assert_at_rest(machine, machine.life.node, machine.disk.seen)
         for alias, history in saw.histories.items():
             assert is_linearizable(history) is not False, f"the history of {alias} is not linearizable: {history}"
         assert not saw.set_lost, f"acknowledged entries are lost: {saw.set_lost}"

@@ -1,0 +1,109 @@
+"""At rest nothing is left: of a stable hive that nobody asks anything, no node keeps anything of what is over.
+
+Whatever is kept for ever costs memory without an end, and some of it lies: a tail that was settled long ago, a hint of
+an entry that is gone, an entry that a former copy left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wrpme.copying import Copy
+from wrpme.effects import Reader
+from wrpme.entries import ENTRIES, alias_in, expiry_in, hash_in
+from wrpme.node import Node
+from wrpme.replica import Replica, Role
+from wrpme.ring import arc_at
+
+
+def assert_at_rest(name: object, node: Node, disk: Reader) -> None:
+    """Raises AssertionError naming all that is left; ``disk`` is what this node has written."""
+    left = [*_of_ground(node), *_of_parts(node), *_of_disk(node, disk)]
+    for replica in node.table.mine:
+        left += [f"arc {replica.arc.end:016x} ({replica.role.value}): {found}" for found in _of_replica(replica)]
+    assert not left, f"at rest {name} still has: " + "; ".join(left[:8])
+
+
+def _of_ground(node: Node) -> Iterator[str]:
+    ground = node.ground
+    assert ground.view is not None
+    kept = {
+        "operations that no batch has": ground._operations, "streams": ground._streams,
+        "bytes of streams": ground._stream_bytes, "acknowledgements": ground._acks, "what waits for the disk": ground._held,
+        "reports": ground.reports, "effects": ground.effects, "touched replicas": ground.touched,
+        "nodes that owe an answer to a stream": ground._in_flight_to, "who is down": ground.down_since,
+    }  # fmt: skip
+    yield from (what for what, these in kept.items() if these)
+    if ground._in_flight:
+        yield "a batch on its way to the disk"
+    if ground.known_epochs.keys() - ground.members.keys():
+        yield "epochs of who is no member"
+    addresses = {member.address for member in ground.members.values()} | set(node.settings.peers)
+    if len(ground.linked) > 2 * len(addresses) + 8:
+        yield f"{len(ground.linked)} addresses of links"
+
+
+def _of_parts(node: Node) -> Iterator[str]:
+    members = node.ground.members.keys()
+    council, router, spread = node.council, node.router, node.spread
+    kept = {
+        "wishes": council._wishes, "complaints": council._complaints, "beginnings of complaints": council._began,
+        "forwards": router._forwards, "who stops": router._stopping, "early beacons": node._early_beacons,
+        "suspects": node._suspected,
+    }  # fmt: skip
+    yield from (f"{what} ({len(these)})" for what, these in kept.items() if these)
+    if council._proposer is not None:
+        yield "a proposal"
+    bounded = {
+        "who was told a view": spread._told, "who was asked for a view": spread._asked,
+        "promises": node.ground.beacons._promises,
+    }  # fmt: skip
+    yield from (f"{what}: also others than members" for what, these in bounded.items() if these.keys() - members)
+    if node.ground.at_once:
+        yield "requests that were answered at once"
+
+
+def _of_replica(replica: Replica) -> Iterator[str]:
+    kept = {
+        "writes owed": replica.owed, "inherited writes": replica.inherited, "received writes": replica.received,
+        "writes in the queue": replica.queue, "writes that land": replica.landing, "a shadow": replica.shadow,
+        "who wants to know of a change": replica.on_change, "what tails held": replica._tails.best,
+        "bytes that are pending": replica.pending_bytes,
+    }  # fmt: skip
+    yield from (what for what, these in kept.items() if these)
+    arc, owner = replica.arc, replica.role is Role.OWNER
+    if replica.role not in (Role.OWNER, Role.HOLDER):
+        yield "a place for it, though it is no holder"
+    others = set(arc.holders) - {replica.ground.me} if owner else set()
+    if replica.copies.keys() != others:
+        yield "copies for others than the holders"
+    if owner == (replica.sink is not None) or (replica.sink is not None and not replica.sink.complete):
+        yield "a stream that it should not have, or not the one that it should"
+    for copy in replica.copies.values():
+        yield from _of_copy(copy)
+
+
+def _of_copy(copy: Copy) -> Iterator[str]:
+    kept = {
+        "open comparisons": copy._open, "ranges to compare again": copy._again, "marks": copy._marks,
+        "unsettled items": copy._unsettled, "watchers": copy.watchers, "bytes of a stream": copy._stream.bytes,
+    }  # fmt: skip
+    yield from (what for what, these in kept.items() if these)
+    if not copy.is_complete or not copy._stream.all_acknowledged:
+        yield "a copy that does not count"
+
+
+def _of_disk(node: Node, disk: Reader) -> Iterator[str]:
+    """Entries of its own arcs, each with its place in the index, and nothing else; the counts say the same."""
+    view, me = node.view, node.ground.me
+    assert view is not None
+    entries = dict(disk.scan(*ENTRIES))
+    foreign = [key for key in entries if me not in view.arcs[arc_at(view, hash_in(key))].holders]
+    if foreign:
+        yield f"{len(foreign)} entries of others, as {alias_in(foreign[0])!r}"
+    index = {key[1:] for key, _ in disk.scan(b"a", b"b")}
+    if index != {alias_in(key) for key in entries}:
+        yield f"an index of {len(index)} for {len(entries)} entries"
+    past = [key for key, value in entries.items() if 0 < expiry_in(value) <= node.ground.wall() - 60_000]
+    if past:
+        yield f"{len(past)} entries that expired a minute ago"
