@@ -6,7 +6,7 @@ an entry that is gone, an entry that a former copy left behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from wrpme.copying import Copy
 from wrpme.effects import Reader
@@ -29,7 +29,8 @@ def _of_ground(node: Node) -> Iterator[str]:
     assert ground.view is not None
     kept = {
         "operations that no batch has": ground._operations, "streams": ground._streams,
-        "bytes of streams": ground._stream_bytes, "acknowledgements": ground._acks, "what waits for the disk": ground._held,
+        "bytes of streams": ground._stream_bytes, "acknowledgements": ground._acks,
+        "what waits for the disk": ground._held,
         "reports": ground.reports, "effects": ground.effects, "touched replicas": ground.touched,
         "nodes that owe an answer to a stream": ground._in_flight_to, "who is down": ground.down_since,
     }  # fmt: skip
@@ -46,7 +47,7 @@ def _of_ground(node: Node) -> Iterator[str]:
 def _of_parts(node: Node) -> Iterator[str]:
     members = node.ground.members.keys()
     council, router, spread = node.council, node.router, node.spread
-    kept = {
+    kept: dict[str, Collection[object]] = {
         "wishes": council._wishes, "complaints": council._complaints, "beginnings of complaints": council._began,
         "forwards": router._forwards, "who stops": router._stopping, "early beacons": node._early_beacons,
         "suspects": node._suspected,
@@ -54,11 +55,11 @@ def _of_parts(node: Node) -> Iterator[str]:
     yield from (f"{what} ({len(these)})" for what, these in kept.items() if these)
     if council._proposer is not None:
         yield "a proposal"
-    bounded = {
+    bounded: dict[str, Collection[bytes]] = {
         "who was told a view": spread._told, "who was asked for a view": spread._asked,
         "promises": node.ground.beacons._promises,
     }  # fmt: skip
-    yield from (f"{what}: also others than members" for what, these in bounded.items() if these.keys() - members)
+    yield from (f"{what}: also others than members" for what, these in bounded.items() if set(these) - members)
     if node.ground.at_once:
         yield "requests that were answered at once"
 
