@@ -87,7 +87,7 @@ class Side:
         elif isinstance(body, Committed):
             self.replica.on_committed(source, body)
         elif isinstance(body, GetTail) and body.version == self.replica.arc.version:
-            self.replica.hand_over()
+            self.replica.hand_over(body.after)
         self.collect()
 
     def tick(self, again: bool = False) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from wrpme.entries import hash_in, version_in
-from wrpme.messages import Pair
+from wrpme.messages import Tail
 from wrpme.picture import Arc, NodeId
 from wrpme.ring import settled_at
 
@@ -49,11 +49,22 @@ class Tails:
         self.told: set[NodeId] = set()
         self.best: dict[bytes, bytes] = {}
         """By key the value, or removal, of the highest version."""
+        self._cursors: dict[NodeId, bytes] = {}
 
-    def take(self, source: NodeId, pairs: Collection[Pair], low: bytes, high: bytes) -> None:
-        """A node hands over its tail; what lies outside of ``[low, high)`` is none of this arc."""
-        self.told.add(source)
-        for key, value in pairs:
+    def cursor(self, source: NodeId) -> bytes:
+        """The key up to which a node has handed over its tail."""
+        return self._cursors.get(source, b"")
+
+    def take(self, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
+        """A node hands over the next part of its tail, and has told all with the last one; what lies outside of
+        ``[low, high)`` is none of this arc. A part that is not the next one was doubled, or asked for twice."""
+        if source in self.told or message.after != self.cursor(source):
+            return
+        if message.more and message.pairs:
+            self._cursors[source] = message.pairs[-1][0]
+        else:
+            self.told.add(source)
+        for key, value in message.pairs:
             if not low <= key < high or self.is_void(key, value):
                 continue
             version = version_in(value)

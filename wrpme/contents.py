@@ -21,7 +21,7 @@ from typing import Any
 
 from wrpme.entries import REMOVED, expiry_in, hash_in, key_range, operations_for
 from wrpme.ground import Ground, Origin
-from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX
+from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
 from wrpme.messages import Pair, Reply
 from wrpme.tally import size_of
 
@@ -143,6 +143,10 @@ class Contents:
         while self.landing and self.landing[0].batch <= persisted:
             self.unshadow(self.landing.popleft())
 
+    def count_pending(self) -> None:
+        """The queue was made anew."""
+        self.pending_bytes = sum(len(pending.key) + len(pending.value) for pending in self.queue)
+
     def land_queue(self) -> None:
         """What is pending here goes on to the disk, and shadows the store until then."""
         together = dict.fromkeys([*self.landing, *self.queue])
@@ -175,6 +179,17 @@ class Contents:
         for pending in gone:
             if pending.batch <= self.ground.persisted:
                 self.unshadow(pending)
+
+    def tail_part(self, after: bytes, is_void: Callable[[bytes, bytes], bool]) -> tuple[list[Pair], bool]:
+        """Of the tail, in order of keys, what follows that key and goes into one message; and whether there is more."""
+        part: list[Pair] = []
+        size = 0
+        for pair in sorted(pair for pair in self.tail_pairs() if pair[0] > after and not is_void(*pair)):
+            if size >= STREAM_BYTES_USUAL:
+                return part, True
+            part.append(pair)
+            size += len(pair[0]) + len(pair[1])
+        return part, False
 
     def inherit_received(self) -> None:
         """The version of the arc changes: what was received stays in the tail."""
@@ -216,7 +231,7 @@ class Contents:
         self.queue.extend(mine(other.queue))
         self.landing = deque(sorted([*self.landing, *mine(other.landing)], key=_batch))
         self.shadow.update((key, pending) for key, pending in other.shadow.items() if self.low <= key < self.high)
-        self.pending_bytes = sum(len(pending.value) for pending in self.queue)
+        self.count_pending()
 
 
 def _serial(pending: Pending) -> int:

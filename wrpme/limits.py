@@ -16,7 +16,7 @@ EXPIRY_MILLISECONDS_MAX = 253_402_300_799_999
 
 # --- frames and connections --------------------------------------------------------------------------------------
 FRAME_BYTES_MAX = 2 * CONTENT_BYTES_MAX + MIB
-"""``cas`` carries two contents; a tail carries at most ``PENDING_BYTES_MAX`` and one content."""
+"""``cas`` carries two contents. What may be larger travels in parts of at most ``STREAM_BYTES_USUAL`` and one entry."""
 SESSIONS_MAX = 10_000
 SESSION_REQUESTS_MAX = 1024
 """Requests of one connection that wait for an answer; reading from it pauses there."""
@@ -87,7 +87,8 @@ MEMBERS_MAX = 1000
 # --- replication and copying -------------------------------------------------------------------------------------
 PENDING_BYTES_MAX = CONTENT_BYTES_MAX
 PENDING_WRITES_MAX = 65_536
-"""Of one arc: writes (and their bytes) that are not acknowledged yet; further ones are refused as unstable."""
+"""Of one arc: writes (and their bytes, keys included) that are not acknowledged yet; further ones are refused as
+unstable."""
 FORWARDS_MAX = 65_536
 """Requests that a node has passed on and that are not answered yet."""
 COPIES_IN_MAX = 2

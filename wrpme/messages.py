@@ -402,18 +402,23 @@ class Forwarded(Struct, frozen=True, array_like=True, tag=114):
 
 
 class GetTail(Struct, frozen=True, array_like=True, tag=115):
-    """The new owner asks former owners and holders for what they received and do not know to be acknowledged."""
+    """The new owner asks former owners and holders for what they received and do not know to be acknowledged: the part
+    with keys above ``after``."""
 
     end: int
     version: int
+    after: bytes = b""
 
 
 class Tail(Struct, frozen=True, array_like=True, tag=116):
-    """The sender has adopted the version, serves and acknowledges nothing of older ones, and hands over its tail."""
+    """The sender has adopted the version, serves and acknowledges nothing of older ones, and hands over its tail: the
+    part that follows ``after``, in order of keys. While there is ``more``, it counts for nothing by itself."""
 
     end: int
     version: int
     pairs: tuple[Pair, ...]
+    after: bytes = b""
+    more: bool = False
 
 
 class Committed(Struct, frozen=True, array_like=True, tag=117):

@@ -402,7 +402,7 @@ class Node:
         elif isinstance(body, Committed):
             replica.on_committed(source, body)
         elif accepts(replica.arc, body.version):
-            replica.hand_over()
+            replica.hand_over(body.after)
 
     # --- views ---------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from wrpme.copying import Copy, Sink
 from wrpme.entries import REMOVED, expiry_in, removal, value_of, version_in
 from wrpme.errors import IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.ground import Ground, Origin
-from wrpme.limits import PENDING_BYTES_MAX, PENDING_WRITES_MAX
+from wrpme.limits import PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN
 from wrpme.messages import Committed, EntryRequest, GetTail, Reply, Stream, Tail
 from wrpme.operations import Write, decide
 from wrpme.picture import Activated, Arc, NodeId
@@ -63,6 +63,10 @@ class Replica(Contents):
         self._needed: tuple[NodeId, ...] = ()
         self._tails = Tails(arc)
         self._announce_after: int | None = None
+        self._handed: tuple[int, NodeId, bytes] | None = None
+        """The part of the tail that was sent last: for which version, to whom, after which key."""
+        self._handed_until = 0.0
+        """As long as that may be on its way, it is not sent again."""
         self._doubtful = False
         """This node was down while it owed: what the next owner took from it, only that one knows."""
 
@@ -167,7 +171,7 @@ class Replica(Contents):
             if type(origin) is int:
                 self.ground.at_once -= 1
         self.queue.append(pending)
-        self.pending_bytes += len(value)
+        self.pending_bytes += len(key) + len(value)
         self.ground.touched[self] = None
 
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
@@ -215,7 +219,7 @@ class Replica(Contents):
         before = len(queue)
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
-            self.pending_bytes -= len(pending.value)
+            self.pending_bytes -= len(pending.key) + len(pending.value)
             self.unshadow(pending)
             if pending.reply is not None and pending.origin is not None:
                 if type(pending.origin) is int:
@@ -364,7 +368,10 @@ class Replica(Contents):
     def ask_tails(self) -> None:
         """Asks former owners and holders for their tails."""
         for node in self.awaits():
-            self.ground.send(node, GetTail(self.arc.end, self.arc.version))
+            self._ask_tail(node)
+
+    def _ask_tail(self, node: NodeId) -> None:
+        self.ground.send(node, GetTail(self.arc.end, self.arc.version, self._tails.cursor(node)))
 
     def check_activation(self) -> None:
         """Serves if nobody is to be waited for any more."""
@@ -378,7 +385,7 @@ class Replica(Contents):
         for pending in self.queue:
             self.sequence += 1
             pending.number = self.sequence
-        self.pending_bytes = sum(len(pending.value) for pending in self.queue)
+        self.count_pending()
         self._announce_after = self.sequence
         others = [node for node in self.arc.holders if node in self.ground.alive and node != self.ground.me]
         self.copies = {node: Copy(self, node) for node in (*others, *self.arc.incoming)}
@@ -418,23 +425,38 @@ class Replica(Contents):
         if arc.prev:
             ground.reports.append(Activated(arc.end, arc.version, ground.me, ground.settings.incarnation))
 
-    def hand_over(self) -> None:
-        """Sends the tail to the owner: from here on nothing of an older version is served or acknowledged here."""
-        ground = self.ground
-        owner = owner_among(ground.alive, self.arc)
+    def hand_over(self, after: bytes = b"") -> None:
+        """Sends the tail to the owner, or the part of it after that key: from here on nothing of an older version is
+        served or acknowledged here. The owner asks often; a large part is sent again only when it should be there."""
+        ground, arc = self.ground, self.arc
+        owner = owner_among(ground.alive, arc)
         if not ground.this_life or owner is None or owner == ground.me:
             return
-        if ground.me in (*self.arc.prev, *self.arc.holders):
-            known = Tails(self.arc, ground.settled_at(self.first, self.arc.end))
-            pairs = tuple(pair for pair in self.tail_pairs() if not known.is_void(*pair))
-            ground.send(owner, Tail(self.arc.end, self.arc.version, pairs))
+        if ground.me not in (*arc.prev, *arc.holders):
+            return
+        handed = (arc.version, owner, after)
+        if self._handed == handed and ground.now < self._handed_until:
+            return
+        known = Tails(arc, ground.settled_at(self.first, arc.end))
+        pairs, more = self.tail_part(after, known.is_void)
+        size = sum(len(key) + len(value) for key, value in pairs)
+        self._handed, self._handed_until = handed, ground.now + size // STREAM_BYTES_PER_SECOND_MIN
+        ground.send(owner, Tail(arc.end, arc.version, tuple(pairs), after, more))
+
+    def on_link(self, node: NodeId) -> None:
+        """A connection to a node came up, or is lost: what was on its way may have got lost."""
+        if self._handed is not None and self._handed[1] == node:
+            self._handed = None
 
     def on_tail(self, source: NodeId, message: Tail) -> None:
         """A former owner or holder hands over; of each entry the highest version wins."""
         if self.role is not Role.OWNER or self.serving or not accepts(self.arc, message.version):
             return
-        if source in (*self.arc.prev, *self.arc.holders) and source not in self._tails.told:
-            self._tails.take(source, message.pairs, self.low, self.high)
+        if source in (*self.arc.prev, *self.arc.holders):
+            before = self._tails.cursor(source)
+            self._tails.take(source, message, self.low, self.high)
+            if self._tails.cursor(source) != before:
+                self._ask_tail(source)
             self.check_activation()
 
     def on_committed(self, source: NodeId, message: Committed) -> None:

@@ -159,6 +159,8 @@ class Table:
 
     def on_link(self, node: NodeId) -> None:
         """A connection to a node came up, or is lost: then nothing leaves until there is another one."""
+        for replica in self.mine:
+            replica.on_link(node)
         if self.ground.linked.get(self.ground.address_of(node)) is False:
             return
         for copy in self.copies():

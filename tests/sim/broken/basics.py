@@ -13,7 +13,7 @@ from wrpme import activation, consensus, copying, draft, replica, router
 from wrpme.contents import Pending
 from wrpme.daemon import identity
 from wrpme.errors import NotFoundError
-from wrpme.messages import Answer, EntryRequest, Fill, Item, Pair, Stream, StreamAck, Writes
+from wrpme.messages import Answer, EntryRequest, Fill, Item, Stream, StreamAck, Tail, Writes
 from wrpme.picture import Arc, Back, Elect, NodeId, State, Synced
 from wrpme.store import Store
 
@@ -83,7 +83,7 @@ def no_lease() -> Broken:
 def no_tails() -> Broken:
     """The new owner waits for the tails, and makes nothing of them."""
 
-    def take(self: activation.Tails, source: NodeId, pairs: Collection[Pair], low: bytes, high: bytes) -> None:
+    def take(self: activation.Tails, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
         self.told.add(source)
 
     return activation.Tails, "take", take

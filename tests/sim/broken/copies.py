@@ -30,6 +30,20 @@ def reported_too_early() -> Broken:
     return Copy, "_count", count
 
 
+def reported_before_it_arrived() -> Broken:
+    """A copy is reported complete before it has acknowledged all that was written before it counted."""
+    honest = Copy.on_committed
+
+    def on_committed(self: Copy) -> None:
+        acknowledged, self.acknowledged = self.acknowledged, self.streamed
+        try:
+            honest(self)
+        finally:
+            self.acknowledged = acknowledged
+
+    return Copy, "on_committed", on_committed
+
+
 def first_part_is_all() -> Broken:
     """The first part of a tail that a holder acknowledges counts for all of it."""
     honest = Copy._push_writes

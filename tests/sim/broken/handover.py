@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
 from typing import Any
+
+from msgspec.structs import replace
 
 from tests.sim.broken import Broken
 from wrpme import activation, contents, copying, node, replica
 from wrpme.contents import Pending
 from wrpme.entries import REMOVED, expiry_in, version_in
 from wrpme.ground import Ground
-from wrpme.messages import Committed, Pair
+from wrpme.messages import Committed, Tail
 from wrpme.picture import Arc, NodeId
 from wrpme.replica import Replica, Role
 
@@ -83,13 +84,34 @@ def never_doubts() -> Broken:
 def lowest_of_tails() -> Broken:
     """Of what the tails hold of an entry the first write wins, not the latest."""
 
-    def take(self: activation.Tails, source: NodeId, pairs: Collection[Pair], low: bytes, high: bytes) -> None:
-        self.told.add(source)
-        for key, value in pairs:
-            if low <= key < high and not self.is_void(key, value):
-                known = self.best.get(key)
-                if known is None or version_in(value) < version_in(known):
-                    self.best[key] = value
+    honest = activation.Tails.take
+
+    def take(self: activation.Tails, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
+        before = dict(self.best)
+        honest(self, source, message, low, high)
+        for key, value in message.pairs:
+            if key in before:
+                self.best[key] = min(before[key], value, key=version_in)
+
+    return activation.Tails, "take", take
+
+
+def first_part_of_a_tail() -> Broken:
+    """A new owner takes the first part of a tail for all of it."""
+    honest = activation.Tails.take
+
+    def take(self: activation.Tails, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
+        honest(self, source, replace(message, more=False), low, high)
+
+    return activation.Tails, "take", take
+
+
+def any_part_of_a_tail() -> Broken:
+    """A new owner takes a part of a tail that does not follow on what it has."""
+    honest = activation.Tails.take
+
+    def take(self: activation.Tails, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
+        honest(self, source, replace(message, after=self.cursor(source)), low, high)
 
     return activation.Tails, "take", take
 
