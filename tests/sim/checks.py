@@ -105,7 +105,7 @@ class Checks:
         mine = dict(owner.disk.seen.scan(replica.low, replica.high))
         for other in self.world.machines:
             copy = replica.copies.get(other.identity) if other.node is not None else None
-            if other.node is None or copy is None or not copy.counts:
+            if other.node is None or copy is None or not copy.is_complete:
                 continue
             there = other.node.table.ending(replica.arc.end)
             if there is None or there.arc != replica.arc or there.sink is None:
