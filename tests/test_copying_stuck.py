@@ -192,6 +192,22 @@ def test_a_write_that_the_owner_forgets_is_none_of_the_copy() -> None:
     assert phase(made) is Phase.COUNTS and made[B].stored() == made[A].stored()
 
 
+def test_news_of_what_is_settled_that_were_lost_are_told_again() -> None:
+    """Else the receiver would keep its tail until the next write, which may never come."""
+    made = Bench(Arc(END, 1, (A, B)))
+    made.settle()
+    made.lease(A, B)
+    made[A].ask(Put(1, "one", b"1"))
+    made.settle()
+    made[A].tick(again=True)
+    made.wire.clear()
+    assert made[B].replica.received
+    made[A].table.on_link(B)
+    made[A].tick(again=True)
+    made.settle()
+    assert not made[B].replica.received
+
+
 # --- whole nodes -------------------------------------------------------------------------------------------------
 
 

@@ -356,8 +356,9 @@ class Copy:
             self.replica.ground.send_stream(self.node, message)
 
     def on_link(self) -> None:
-        """A new connection: what was on its way may be lost."""
+        """A new connection: what was on its way may be lost, and news of what is settled, which nobody acknowledges."""
         if self.phase is not Phase.WAITING:
+            self._settled_told = 0
             self.again()
 
 

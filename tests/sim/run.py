@@ -97,8 +97,11 @@ class Run:
             self._look_for_expired()
         for machine in world.machines:
             assert machine.node is not None
-            if loses:  # no real connection loses a single message, and nobody asks twice for an answer
-                machine.node.router._forwards.clear()
+            # Here a connection that lasts may lose an answer, which no real one does; the second level looks at these.
+            machine.node.router._forwards.clear()
+            if loses:  # single messages: so news of what is settled, too, of which no sender hears that they are lost
+                for replica in machine.node.table.mine:
+                    replica.received.clear()
             assert_at_rest(machine, machine.node, machine.disk.seen)
 
     def _look_for_expired(self) -> None:
