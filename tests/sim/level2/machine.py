@@ -55,7 +55,8 @@ class SlowDisk:
             machine.disk.finish()
             done(None)
 
-        self._loop.call_later(machine.run.disk_seconds(), written)
+        hung = max(0.0, machine.disk_hangs_until - self._loop.time())
+        self._loop.call_later(hung + machine.run.disk_seconds(), written)
 
     def close(self, seconds: float) -> bool:
         if self._machine.disk.under_way is not None:
@@ -85,6 +86,7 @@ class Machine:
         self.disk = Disk(sync=True)
         self.identity = b""
         self.life: Life | None = None
+        self.disk_hangs_until = 0.0
         self._founder = index == 0
 
     def __repr__(self) -> str:
@@ -158,6 +160,17 @@ class Machine:
             self.disk.lose_power()
             self.run.net.dead_hosts.add(self.host)
         self._gone(life, silently=power)
+
+    @property
+    def wipeable(self) -> bool:
+        """Whether an operator may give it an empty disk: who founded the hive would found another one."""
+        return not self._founder
+
+    def wipe(self) -> None:
+        """Its disk is replaced by an empty one while no process runs."""
+        assert self.life is None
+        self.run.say(self, "has an empty disk")
+        self.disk = Disk(sync=True)
 
     def _gone(self, life: Life, silently: bool) -> None:
         life.alive = False

@@ -31,6 +31,8 @@ class End(asyncio.Transport):
         self._inbox: deque[bytes | None] = deque()
         self._reading = True
         self._arrives_at = 0.0
+        self.stalled_until = 0.0
+        """Nothing that is written before arrives earlier."""
         self._on_the_way = 0
         self._broken = False
 
@@ -88,7 +90,7 @@ class End(asyncio.Transport):
             pieces = [data[:at], data[at:]]
         for piece in pieces:
             delay = self.net.latency * (0.5 + random.random())
-            self._arrives_at = max(self._arrives_at + 1e-6, loop.now + delay)
+            self._arrives_at = max(self._arrives_at + 1e-6, loop.now + delay, self.stalled_until)
             self._on_the_way += len(piece or b"")
             loop.call_at(self._arrives_at, self._arrive, piece, context=self.net.context)
 

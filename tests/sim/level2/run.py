@@ -44,11 +44,13 @@ class Run:
         self.grace_seconds = self.random.choice((3.0, 60.0))
         self.net = Net(self.loop, self.random)
         self.net.host_of = self._host_of
-        self.net.latency = self.random.choice((0.0003, 0.001, 0.005))
+        self.net.latency = self.random.choice((0.0003, 0.001, 0.005, 0.005, 0.05))
         self.machines: list[Machine] = []
         self.machines += [Machine(self, index, self.random) for index in range(self.random.choice((1, 2, 3, 3, 4, 5)))]
         self.slow_disk = self.random.choice((0.0, 0.02))
         self.failure: str = ""
+        self.wiped = False
+        """One machine at most gets an empty disk: two could take the only copies."""
         self.views: dict[int, View] = {}
         self.load = Load(seed, [machine.address for machine in self.machines], self.loop.time, callers=3)
         self._error: BaseException | None = None
@@ -140,25 +142,58 @@ class Run:
 
     def _blow(self) -> None:
         random = self.random
-        kind = random.choice(("kill", "kill", "power", "blackout", "stop", "hang", "hang", "cut", "isolate", "reset"))
+        kinds = {
+            "kill": 2, "power": 1, "blackout": 1, "stop": 1, "hang": 2, "hang_all": 0.3, "cut": 1, "isolate": 1,
+            "reset": 1, "stall": 1, "hung_disk": 1,
+        }  # fmt: skip
+        kind = random.choices(list(kinds), list(kinds.values()))[0]
         machine = random.choice(self.machines)
         away = random.choice((0.05, 1.0, 6.0)) * random.random()
         if kind in ("kill", "power"):
             machine.kill(power=kind == "power")
             self.loop.call_later(away, machine.start)
-        elif kind == "blackout" and random.random() < 0.3:
-            for each in self.machines:
-                each.kill(power=True)
-                self.loop.call_later(away * random.random(), each.start)
+        elif kind == "blackout" and random.random() < 0.5:
+            self._blackout(away)
         elif kind == "stop":
             machine.stop()
             self.loop.call_later(6.0 + away, machine.start)
         elif kind == "hang":
             machine.hang(random.choice((0.1, 2.0, 8.0)) * random.random())
+        elif kind == "hang_all":
+            seconds = random.choice((1.0, 4.0)) * random.random()
+            for each in self.machines:
+                each.hang(seconds)
         elif kind == "reset" and self.net.ends:
             random.choice(list(self.net.ends)).abort()
-        elif len(self.machines) > 1:
+        elif kind == "stall" and self.net.ends:
+            end = random.choice(list(self.net.ends))
+            end.stalled_until = self.loop.now + random.uniform(0.4, 3.0)
+            self.say(machine, f"one connection from {end.here} to {end.there} stalls until {end.stalled_until:.2f}")
+        elif kind == "hung_disk":
+            machine.disk_hangs_until = self.loop.now + random.choice((1.0, 5.0, 12.0)) * random.random()
+            self.say(machine, f"the disk hangs until {machine.disk_hangs_until:.2f}")
+        elif kind in ("cut", "isolate") and len(self.machines) > 1:
             self._cut(kind, machine)
+
+    def _blackout(self, away: float) -> None:
+        """All lose their power; some come back at once, some late, and one perhaps with an empty disk."""
+        random = self.random
+        late = set(random.sample(self.machines, random.randrange(len(self.machines))))
+        wiped = random.choice(self.machines) if random.random() < 0.3 else None
+        for each in self.machines:
+            each.kill(power=True)
+            if each is wiped and self._is_spare(each):
+                each.wipe()
+            self.loop.call_later((random.uniform(5.0, 16.0) if each in late else away) * random.random(), each.start)
+
+    def _is_spare(self, machine: Machine) -> bool:
+        """Whether all that it holds is held by another one as well, and it never had an empty disk before."""
+        view = max(self.views.values(), key=lambda view: view.epoch, default=None)
+        spare = machine.wipeable and not self.wiped and view is not None
+        if spare and view is not None and all(set(arc.holders) - {machine.identity} for arc in view.arcs):
+            self.wiped = True
+            return True
+        return False
 
     def _cut(self, kind: str, machine: Machine) -> None:
         others = [other for other in self.machines if other is not machine]
@@ -175,6 +210,7 @@ class Run:
         self.say(None, "everything is healed")
         self.net.heal()
         for machine in self.machines:
+            machine.disk_hangs_until = 0.0
             for seconds in (self.random.random(), 9.0):
                 self.loop.call_later(seconds, machine.start)
 
