@@ -47,6 +47,9 @@ class Nemesis:
         self.random = random.Random(seed)
         self.options = ["--replication", str(replication), "--grace", str(grace)]
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.ports = dict.fromkeys(range(1, 6), PORT)
+        self.frozen: set[int] = set()
+        self.freezable = False
         self.faults: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.begun = monotonic()
@@ -67,7 +70,7 @@ class Nemesis:
 
     def address(self, node: int) -> str:
         """Of a node."""
-        return f"{HOSTS[node - 1]}:{PORT}"
+        return f"{HOSTS[node - 1]}:{self.ports[node]}"
 
     def start(self, node: int) -> None:
         """Starts it if it does not run."""
@@ -102,14 +105,25 @@ class Nemesis:
             process.wait()
 
     def mount(self) -> None:
-        """A small disk for each node."""
+        """A small disk for each node, which can be made to hang where the system has loop devices."""
         for node in range(1, 6):
             self.root(node).mkdir()
-            size = f"size={DISK_MEGABYTES}m"
-            subprocess.run(["mount", "-t", "tmpfs", "-o", size, "wrpme", str(self.root(node))], check=True)
+            image = self.directory / f"image{node}"
+            with open(image, "wb") as file:
+                file.truncate(DISK_MEGABYTES << 20)
+            made = subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=False, capture_output=True)
+            mounted = subprocess.run(["mount", "-o", "loop", str(image), str(self.root(node))], check=False,
+                                     capture_output=True)  # fmt: skip
+            self.freezable = made.returncode == mounted.returncode == 0
+            if not self.freezable:
+                image.unlink()
+                size = f"size={DISK_MEGABYTES}m"
+                subprocess.run(["mount", "-t", "tmpfs", "-o", size, "wrpme", str(self.root(node))], check=True)
 
     def unmount(self) -> None:
         """The disks go, and all that ran."""
+        for node in list(self.frozen):
+            self.thaw(node)
         for process in self.processes.values():
             process.kill()
             process.wait()
@@ -118,12 +132,14 @@ class Nemesis:
             self._clients.wait()
         for node in range(1, 6):
             subprocess.run(["umount", "-l", str(self.root(node))], check=False, capture_output=True)
+            (self.directory / f"image{node}").unlink(missing_ok=True)
 
     # --- faults: each begins, and gives what heals it ------------------------------------------------------------
 
     def one(self) -> int:
         """A node that runs."""
-        return self.random.choice([node for node, process in self.processes.items() if process.poll() is None])
+        running = [node for node, process in self.processes.items() if process.poll() is None]
+        return self.random.choice([node for node in running if node not in self.frozen] or running)
 
     def fault_kill(self) -> Callable[[], None]:
         node = self.one()
@@ -220,17 +236,78 @@ class Nemesis:
 
         return heal
 
+    def fault_freeze(self) -> Callable[[], None]:
+        """The disk takes nothing and says nothing: a process that waits for it can't even be killed."""
+        node = self.one()
+        if not self.freezable or self.frozen:
+            return lambda: None
+        self.say(f"the disk of {node} hangs")
+        self.frozen.add(node)
+        subprocess.run(["fsfreeze", "--freeze", str(self.root(node))], check=True)
+        return lambda: self.thaw(node)
+
+    def thaw(self, node: int) -> None:
+        """The disk goes on."""
+        if node in self.frozen:
+            self.frozen.remove(node)
+            subprocess.run(["fsfreeze", "--unfreeze", str(self.root(node))], check=True)
+
+    def fault_pause_all(self) -> Callable[[], None]:
+        self.say("pause of all")
+        processes = list(self.processes.values())
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+
+        def heal() -> None:
+            for process in processes:
+                process.send_signal(signal.SIGCONT)
+
+        return heal
+
+    def fault_move(self) -> Callable[[], None]:
+        """It comes back at another port."""
+        node = self.one()
+        self.kill(node)
+        self.ports[node] += 5 if self.ports[node] == PORT else -5
+        self.say(f"{node} moves to {self.address(node)}")
+        return lambda: self.start(node)
+
     def power(self) -> None:
-        """All at once, and all again."""
-        self.say("power loss of all")
-        self.faults["power"] += 1
+        """All at once, and all again: at once, some of them late, one with an empty disk, or one whose disk lied, and
+        has lost the end of its log. What only that one had would be lost, so the hive is whole before."""
+        kind = self.random.choice(("all return", "some are late", "an empty disk", "a cut log"))
+        if kind in ("an empty disk", "a cut log") and self.shell("wait_stable", "10").returncode:
+            kind = "all return"
+        self.say(f"power loss of all: {kind}")
+        self.faults[f"power: {kind}"] += 1
         for process in self.processes.values():
             process.kill()
         for process in self.processes.values():
             process.wait()
-        for node in self.random.sample(range(1, 6), 5):
+        chosen = self.random.randrange(2, 6)
+        if kind == "an empty disk":
+            shutil.rmtree(self.root(chosen) / "db")
+            (self.root(chosen) / "db").mkdir()
+        elif kind == "a cut log":
+            self._cut_log(chosen)
+        order = self.random.sample(range(1, 6), 5)
+        late = order[:2] if kind == "some are late" else []
+        for node in order[len(late) :]:
             sleep(self.random.random() * 0.5)
             self.start(node)
+        if late:
+            sleep(self.random.uniform(5.0, 20.0))
+            for node in late:
+                self.start(node)
+        if kind in ("an empty disk", "a cut log"):
+            self.until_stable()  # until then nobody may know yet that another copy is better
+
+    def _cut_log(self, node: int) -> None:
+        logs = sorted((self.root(node) / "db").glob("*.log"))
+        if logs:
+            size = logs[-1].stat().st_size
+            with open(logs[-1], "r+b") as file:
+                file.truncate(int(size * self.random.uniform(0.5, 1.0)))
 
     # --- the run -------------------------------------------------------------------------------------------------
 
@@ -266,7 +343,7 @@ class Nemesis:
         """One to three faults, each for a while of its own."""
         kinds = {
             "kill": 4, "pause": 4, "cut": 2, "split": 2, "one_way": 2, "non_transitive": 2, "stop": 2, "full": 1,
-            "join": 1, "power": 1,
+            "join": 1, "power": 2, "freeze": 2, "pause_all": 1, "move": 1,
         }  # fmt: skip
         heals: list[tuple[float, Callable[[], None]]] = []
         busy = False
@@ -277,9 +354,10 @@ class Nemesis:
                     self.power()
                     return
                 continue
-            if kind in ("full", "join", "stop") and busy:
+            alone = kind in ("full", "join", "stop", "freeze", "move")
+            if alone and busy:
                 continue
-            busy = busy or kind in ("full", "join", "stop")
+            busy = busy or alone
             self.faults[kind] += 1
             heal = getattr(self, f"fault_{kind}")()
             seconds = self.random.choice((0.1, 1.0, 3.0, 10.0)) * self.random.uniform(0.3, 1.0)
