@@ -27,10 +27,10 @@ def said(hive: Hive) -> str:
 def test_where_no_voter_answers_the_mildest_step_comes_first_and_the_price_last() -> None:
     assert said(alone("a", "b")) == (
         "this node sees 1 of 3 voters; it waits for a, b: start them, or mend the network to them; only if their disks "
-        "are lost for good, recover --force here goes on without them, and gives up 67 % of the ring, of which only "
-        "nodes that are not seen have copies"
+        "are lost for good, recover --force at c goes on without them, and of 67 % of the ring there are only older "
+        "copies then, or none"
     )
-    assert said(alone("a", "b", replication=3)).endswith("goes on without them, and keeps a copy of everything")
+    assert said(alone("a", "b", replication=3)).endswith("goes on without them, and no entry is lost by that")
 
 
 @pytest.mark.parametrize("answer", ["it runs", "it hangs", "another hive"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
 import msgspec
 
@@ -67,7 +68,11 @@ class Admin:
             ground.fail(origin, request.id, UsageError(f"{name} {what}; only a node that is down can be forgotten"))
             return
         if quorum := self.life.quorum():
-            ground.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}; see recover --force"))
+            ground.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}"))
+            return
+        if ground.now - ground.heard_at.get(member.id, -inf) < SILENCE_SECONDS:
+            lives = f"{member.address} answers, and is on its way back: what it has is not lost"
+            ground.fail(origin, request.id, UsageError(f"{lives}; stop it first if it is to be given up all the same"))
             return
         ground.say("warning", f"an operator says that {member.address} never returns: the hive forgets it")
         ground.reports.append(Forget(request.member, request.incarnation, request.choices))
@@ -101,7 +106,8 @@ class Admin:
         lost = [member.address for member in view.members if views.member(following, member.id) is None]
         sentence = (
             f"generation {following.generation} of the hive begins here with {len(following.members)} of "
-            f"{len(view.members)} nodes; without {', '.join(lost) or 'none'}, which will join as new nodes if started"
+            f"{len(view.members)} nodes; without {', '.join(lost) or 'none'}, which will join as new nodes if started, "
+            "with the data that they have set aside"
         )
         ground.say("warning", f"an operator says that the missing voters are dead: {sentence}")
         self.spread.learn(following, tell=True)

@@ -285,7 +285,8 @@ class Life:
         if ground.view is None:
             peers = ", ".join(ground.settings.peers)
             address = ground.settings.address
-            return UnstableError(f"{address} waits for a hive at {peers}; nothing was changed, try again")
+            refusal = f" ({self._refusal})" if self._refusal else ""
+            return UnstableError(f"{address} waits for a hive at {peers}{refusal}; nothing was changed, try again")
         if quorum := self.quorum():
             if ground.now - max(self.started, self._lost_at) >= 2 * LEASE_SECONDS:
                 return UnavailableError(quorum)

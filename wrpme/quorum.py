@@ -80,8 +80,8 @@ class Quorum:
         it = "it" if len(missing) == 1 else "them"
         lost = "its disk is" if len(missing) == 1 else "their disks are"
         return (
-            f"{sees}: start {it}, or mend the network to {it}; only if {lost} lost for good, recover --force here goes "
-            f"on without {it}, and {self.price(view)}"
+            f"{sees}: start {it}, or mend the network to {it}; only if {lost} lost for good, recover --force at "
+            f"{self.ground.settings.address} goes on without {it}, and {self.price(view)}"
         )
 
     def price(self, view: View) -> str:
@@ -93,8 +93,8 @@ class Quorum:
             lost = [index for index, arc in enumerate(view.arcs) if not seen.intersection(arc.holders)]
             slots = sum(ring.width(view.arcs, index) for index in lost)
             percent = f"{100 * slots / SLOTS:.0f} %" if slots >= SLOTS / 100 else "a little"
-            gives = f"gives up {percent} of the ring, of which only nodes that are not seen have copies"
-            self._share = key, gives if slots else "keeps a copy of everything"
+            gives = f"of {percent} of the ring there are only older copies then, or none"
+            self._share = key, gives if slots else "no entry is lost by that"
         return self._share[1]
 
     def _reached(self, node: NodeId) -> bool:
