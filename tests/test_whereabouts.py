@@ -158,6 +158,23 @@ def test_a_directory_from_before_views_that_its_node_told_of_is_set_aside() -> N
     assert any("copy" in happening.sentence for happening in hive.heard("a", "copy"))
 
 
+def test_an_old_directory_is_known_also_where_nobody_remembers_its_node() -> None:
+    """After a power loss of all: the view itself tells what each holder of an arc that was served has to know."""
+    hive = filled("a", "b", "c")
+    hive.copy("c", "old")
+    hive.kill("b")
+    hive.until(lambda: "b down; all data is served" in views.condition(hive.view("a")).sentence, seconds=10)
+    hive.until(lambda: not any(arc.prev for arc in hive.view("a").arcs), seconds=10)
+    hive.go(1.0)
+    hive.kill("a")
+    hive.kill("c")
+    for name in "ab":
+        hive.start(name)
+    hive.start("c", directory="old")
+    hive.until(lambda: "c" in hive.exits, seconds=20)
+    assert "older copy" in hive.exits["c"].sentence and hive.exits["c"].aside
+
+
 @pytest.mark.parametrize("at", ["x", "b"], ids=["elsewhere", "with its address to tell"])
 def test_a_clone_beside_its_original_is_refused(at: str) -> None:
     """It has a later number, and knows the same view: nothing but that the original answers tells them apart."""

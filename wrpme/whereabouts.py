@@ -191,9 +191,18 @@ class Whereabouts:
             return claim if claim.incarnation == incarnation else None
         former = ground.routes.get(node, "")
         former = "" if former in (address, ground.settings.address) else former
-        claim = Claim(incarnation, address, ground.now, former, ground.known_epochs.get(node, 0))
+        claim = Claim(incarnation, address, ground.now, former, self._floor(node))
         self._claims[node] = claim
         return claim
+
+    def _floor(self, node: NodeId) -> int:
+        """The epoch that the directory of a member must know at least: one that its last life told of, or at which an
+        arc was served that it was a holder of, as each of these had to confirm that. The latter every voter knows,
+        also after a power loss of all."""
+        view, heard = self.ground.view, self.ground.known_epochs.get(node, 0)
+        arcs = view.arcs if view is not None else ()
+        served = (arc.version for arc in arcs if node in arc.holders and arc.settled == ((arc.end, arc.version),))
+        return max(heard, *served, 0)
 
     def _look(self, node: NodeId, claim: Claim) -> None:
         """Asks at its address, and at that of its former life."""
