@@ -121,6 +121,7 @@ class Daemon:
         self, clients_max: int = 100, disk: Disk | None = None, sync: bool = True, sessions_max: int = 1000
     ) -> None:
         self.now: float | None = None
+        self.wall_seconds = 1_000_000.0
         self.log = KeptLog()
         self.node = ScriptedNode()
         self.store = MemoryStore()
@@ -129,7 +130,7 @@ class Daemon:
             disk=disk or DirectDisk(self.store),
             log=self.log,
             clock=self._clock,
-            wall=lambda: 1_000_000.0,
+            wall=lambda: self.wall_seconds,
             clients_max=clients_max,
             sessions_max=sessions_max,
             sync=sync,

@@ -51,7 +51,13 @@ class Hive:
         self.drop: Callable[[str, str, Body], bool] = lambda source, target, body: False
         """Loses a message for which it says so."""
         self.slow_disks: set[str] = set()
-        """Batches of these never arrive."""
+        """Batches of these do not arrive, until :meth:`disk_goes_on`."""
+        self.disk_seconds: dict[str, float] = {}
+        """How long a batch takes, where it takes longer than usual."""
+        self._behind: dict[str, float] = {}
+        """Seconds that the clock of a node did not count."""
+        self._frozen: dict[str, tuple[float, list[Event]]] = {}
+        self._held: dict[str, Callable[[], None]] = {}
         self._cut: set[frozenset[str]] = set()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count(1)
@@ -172,22 +178,56 @@ class Hive:
         assert isinstance(reply, Content), reply
         return reply.content
 
+    def disk_goes_on(self, name: str) -> None:
+        """The batch that hung arrives, and those after it do."""
+        self.slow_disks.discard(name)
+        if then := self._held.pop(name, None):
+            then()
+
     def stop(self, name: str) -> None:
         """A signal."""
         self.event(name, StopAsked())
 
     def event(self, name: str, event: Event) -> None:
         """Hands an event in, and ends the turn."""
+        if name in self._frozen:
+            self._frozen[name][1].append(event)
+            return
         for part in (event, TurnEnded()):
             if name in self.nodes:
-                self._carry_out(name, self.nodes[name].handle(part, self.now))
+                self._carry_out(name, self.nodes[name].handle(part, self.clock(name)))
+
+    def clock(self, name: str) -> float:
+        """What the clock of a node shows."""
+        since = self._frozen[name][0] if name in self._frozen else self.now
+        return since - self._behind.get(name, 0.0)
+
+    def freeze(self, name: str) -> None:
+        """Its virtual machine is paused as a whole, and its clock stands still."""
+        self._frozen[name] = self.now, []
+
+    def thaw(self, name: str, *first: Event) -> None:
+        """It goes on, with ``first`` and then all that came meanwhile."""
+        since, kept = self._frozen.pop(name)
+        self._behind[name] = self._behind.get(name, 0.0) + self.now - since
+        self._wakes.pop(name, None)
+        for event in (*first, *kept):
+            self.event(name, event)
+        if name in self.nodes:
+            self._wake(name, self.nodes[name])
 
     def hear(self, target: str, source: str, body: Body) -> None:
         """A message as if ``source`` had sent it, with the view that ``target`` has."""
+        self.event(target, self.message(target, source, body))
+
+    def message(self, target: str, source: str, body: Body) -> Received:
+        """The event of that."""
         view, member = self.view(target), views.member(self.view(target), identity(source))
         life = member.incarnation if member else 1
+        session = -next(self._numbers)
+        self._sessions[session] = source
         envelope = Envelope(view.hive, view.generation, identity(source), life, identity(target), view.epoch, body)
-        self._receive(source, target, envelope)
+        return Received(session, envelope)
 
     def said_by_former_life(self, source: str, target: str) -> None:
         """A wish of the life before arrives late, as if it had lain in the network."""
@@ -223,8 +263,7 @@ class Hive:
         node = self.nodes[name]
         for effect in effects:
             if isinstance(effect, Persist):
-                if name not in self.slow_disks:
-                    self._at(self.now + DISK_SECONDS, lambda e=effect: self._persist(name, node, e))  # type: ignore[misc]
+                self._begin(name, node, effect)
             elif isinstance(effect, Send):
                 self._post(name, effect)
             elif isinstance(effect, ReplyTo):
@@ -244,12 +283,19 @@ class Hive:
         due = (node.wake_at, node)
         if self._wakes.get(name) != due and node.wake_at < float("inf"):
             self._wakes[name] = due
-            self._at(max(self.now, node.wake_at), lambda: self._woken(name, due))
+            self._at(max(self.now, node.wake_at + self._behind.get(name, 0.0)), lambda: self._woken(name, due))
 
     def _woken(self, name: str, due: tuple[float, Node]) -> None:
-        if self._wakes.get(name) == due and self.nodes.get(name) is due[1]:
+        if name not in self._frozen and self._wakes.get(name) == due and self.nodes.get(name) is due[1]:
             del self._wakes[name]
             self.event(name, Woken())
+
+    def _begin(self, name: str, node: Node, batch: Persist) -> None:
+        if name in self.slow_disks:
+            self._held[name] = lambda: self._persist(name, node, batch)
+        else:
+            seconds = self.disk_seconds.get(name, DISK_SECONDS)
+            self._at(self.now + seconds, lambda: self._persist(name, node, batch))
 
     def _persist(self, name: str, node: Node, batch: Persist) -> None:
         if self.nodes.get(name) is node:
@@ -290,7 +336,7 @@ class Hive:
             self._post(name, Send(source, effect.reply))
         else:
             assert effect.session not in self.replies, "a request is answered once"
-            assert self.now < effect.valid_until, "no answer leaves after its lease"
+            assert self.clock(name) < effect.valid_until, "no answer leaves after its lease"
             self.replies[effect.session] = effect.reply
 
 

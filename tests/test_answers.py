@@ -213,6 +213,12 @@ def states(text: str) -> dict[str, str]:
     return {line[0].strip(): next(cell.strip() for cell in line[1:] if cell.strip()) for line in lines}
 
 
+def test_a_slow_disk_is_named_though_the_hive_is_stable() -> None:
+    slow = "the disk of n1 is slow: 0.80 s for each of its last 9 slow writes"
+    text = hive_text(status(grown(2), n1=figures("n1", troubles=(slow,))))
+    assert text.splitlines()[-1] == f"stable: all 2 nodes are up and every arc has its copies; {slow}"
+
+
 def test_who_is_down_who_starts_who_is_suspected_and_who_is_silent() -> None:
     view = next_view(grown(5), down(1))
     told = status(

@@ -22,7 +22,7 @@ PURE = [
     "consensus", "beacon", "effects",
     "entries", "tally", "marks", "returns", "salvage", "ground", "stream", "operations", "copying", "replica",
     "table", "router",
-    "life", "council", "status", "activation", "contents", "spread", "admin", "verify",
+    "life", "council", "status", "pace", "own_disk", "health", "activation", "contents", "spread", "admin", "verify",
     "node", "commands", "completion", "happening", "latency", "chronicle", "figures", "topology", "sightings",
     "backlog", "options", "bootstrap/topology_file", "bootstrap/topology_values", "bootstrap/toml_lines",
     "bootstrap/words", "bootstrap/units", "bootstrap/targets", "bootstrap/slimming",

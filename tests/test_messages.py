@@ -84,7 +84,7 @@ MESSAGES = {
 CHANGES_OF_THE_VIEW = {
     1: "Join node incarnation address replication?",
     2: "Back node incarnation address epoch? marks?",
-    3: "Down node incarnation planned?",
+    3: "Down node incarnation planned? hung?",
     4: "Synced end version node reporter incarnation",
     5: "Activated end version reporter incarnation",
     6: "Elect node",

@@ -19,7 +19,7 @@ def _may_ask(source: NodeId, change: Change) -> bool:
     if isinstance(change, Synced | Activated):
         return change.reporter == source
     if isinstance(change, Down):
-        return change.node == source and change.planned
+        return change.node == source and (change.planned or change.hung)
     if isinstance(change, Leave):
         return change.node == source
     return isinstance(change, Join | Back | Forget)

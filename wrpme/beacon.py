@@ -7,7 +7,7 @@ Times are seconds of this node's own monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf
+from math import inf, nextafter
 
 from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
 from wrpme.picture import NodeId
@@ -21,6 +21,8 @@ class Beacons:
         self._promises: dict[NodeId, float] = {}
         self._acknowledged: dict[NodeId, float] = {}
         self._heard: dict[NodeId, float] = {}
+        self._void_until = -inf
+        """Acknowledgements of beacons that left up to then count for nothing."""
         self.neighbours: list[NodeId] = []
         self.due = now
 
@@ -36,7 +38,7 @@ class Beacons:
 
     def beacon(self, now: float) -> list[NodeId]:
         """Whom to send a beacon now, if one is due."""
-        if now < self.due:
+        if now < self.due or now <= self._void_until:
             return []
         self.due = now + BEACON_SECONDS
         return self.neighbours
@@ -44,7 +46,8 @@ class Beacons:
     def acknowledged(self, node: NodeId, sent: float, now: float) -> None:
         """``node`` has acknowledged the beacon that left at ``sent``: the lease runs from its sending."""
         if node in self._heard and sent <= now:
-            self._acknowledged[node] = max(sent, self._acknowledged.get(node, -inf))
+            if sent > self._void_until:
+                self._acknowledged[node] = max(sent, self._acknowledged.get(node, -inf))
             self._heard[node] = now
 
     def answered(self, node: NodeId, now: float) -> None:
@@ -57,6 +60,13 @@ class Beacons:
         self._acknowledged.pop(node, None)
         if node in self._heard:
             self._heard[node] = now
+
+    def void(self, now: float) -> None:
+        """Time has passed that this clock did not count: no lease holds, nor will one by what is on its way. What this
+        node promised only lasts longer."""
+        self._acknowledged.clear()
+        self._void_until = now
+        self.due = nextafter(now, inf)
 
     def trust_again(self, now: float) -> None:
         """This node was cut off, and is not any more: silence counts from now on."""

@@ -147,7 +147,7 @@ def _members(
 ) -> list[_Told]:
     """Who came, went, died and returned; ``down`` is kept: since when who is down."""
     changes = proposal.changes if proposal is not None else ()
-    planned = {change.node for change in changes if isinstance(change, Down) and change.planned}
+    downs = {change.node: change for change in changes if isinstance(change, Down)}
     forgotten = {change.node for change in changes if isinstance(change, Forget)}
     known = {member.id: member for member in before.members}
     told: list[_Told] = []
@@ -156,7 +156,7 @@ def _members(
         if old is None:
             told.append(("joined", member.address, f"{member.address} joined", UNENDED))
         elif old.state != member.state:
-            told.append(_new_state(member, member.id in planned, down, now))
+            told.append(_new_state(member, downs.get(member.id), down, now))
         elif old.incarnation != member.incarnation:
             told.append(("restarted", member.address, f"{member.address} has started again", UNENDED))
     if after.generation != before.generation:
@@ -174,16 +174,20 @@ def _members(
     return told
 
 
-def _new_state(member: Member, planned: bool, down: dict[NodeId, float], now: float) -> _Told:
+def _new_state(member: Member, change: Down | None, down: dict[NodeId, float], now: float) -> _Told:
     address = member.address
     if member.state is State.DOWN:
         down[member.id] = now
-        if planned:
+        if change is not None and change.planned:
             return "stopped", address, f"{address} has stopped as planned", UNENDED
-        return "down", address, f"{address} is down", UNENDED
+        return "down", address, f"{address} is down{_why(change)}", UNENDED
     if member.state is State.LEAVING:
         return "leaving", address, f"{address} is leaving", UNENDED
     return "back", address, f"{address} is up again", _since(down, member.id, now)
+
+
+def _why(change: Down | None) -> str:
+    return ": its own disk takes nothing" if change is not None and change.hung else ""
 
 
 def _gone(member: Member, forgotten: bool, down: dict[NodeId, float], now: float) -> _Told:
@@ -256,7 +260,7 @@ def _in_words(change: Change, names: dict[NodeId, str]) -> str:
     if isinstance(change, Back):
         return f"{change.address} comes back"
     if isinstance(change, Down):
-        return f"{address} stops as planned" if change.planned else f"{address} is down"
+        return f"{address} stops as planned" if change.planned else f"{address} is down{_why(change)}"
     if isinstance(change, Elect):
         return f"{address} becomes a voter"
     if isinstance(change, Leave):

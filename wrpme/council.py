@@ -114,7 +114,7 @@ class Council:
             else:
                 del self._complaints[key]
                 self._began.pop(key, None)
-        if now - self._start < SUSPECT_NOBODY_SECONDS or ground.view is None:
+        if now - self._start < SUSPECT_NOBODY_SECONDS or now < ground.late_until or ground.view is None:
             return []
         found: list[Change] = []
         for (node, incarnation), by in self._complaints.items():
@@ -270,7 +270,7 @@ class Council:
     def on_vote(self, source: NodeId, message: Prepare | Accept) -> None:
         """A proposer asks this acceptor. What it answers is on disk first."""
         ground, view = self.ground, self.ground.view
-        if view is None or message.epoch != view.epoch + 1 or ground.me not in view.voters:
+        if view is None or message.epoch != view.epoch + 1 or ground.me not in view.voters or ground.hangs:
             return
         state = self.state if self.state.epoch == message.epoch else AcceptorState(message.epoch)
         answer: Promise | Accepted | Rejected

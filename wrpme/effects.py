@@ -85,6 +85,13 @@ class Woken(Struct, frozen=True):
     """The time that :attr:`Node.wake_at` named has come."""
 
 
+class ClockJumped(Struct, frozen=True):
+    """Time passed that the node's clock did not count: about so many seconds, 0 where nobody knows. Nothing that it
+    was promised before may be relied on; answers that were not sent yet under such a promise have lapsed."""
+
+    seconds: float
+
+
 class TurnEnded(Struct, frozen=True):
     """All that arrived in this turn of the loop has been handed in: writes gathered so far leave as one batch. The
     runner says so after any event. ``since`` is when the first of it arrived."""
@@ -97,7 +104,8 @@ class StopAsked(Struct, frozen=True):
 
 
 Event = Union[
-    Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, Woken, TurnEnded, StopAsked
+    Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, Woken, TurnEnded, StopAsked,
+    ClockJumped,
 ]  # fmt: skip
 
 # --- effects -----------------------------------------------------------------------------------------------------

@@ -71,6 +71,13 @@ class Figures(Struct, frozen=True):
     disk_bytes: int = 0
     """Of the data directory; with ``disk_free_bytes`` 0, nobody looked."""
     disk_free_bytes: int = 0
+    disk_seconds: float = 0.0
+    disk_seconds_max: float = 0.0
+    """How long the batches of the last half minute took to reach its disk: on average, and the longest."""
+    disk_waits_seconds: float = 0.0
+    """How long the batch that is under way has waited for the disk."""
+    late_seconds: float = 0.0
+    """By how much it was late within the last L: it doubts itself rather than others then."""
     lease_seconds: float | None = None
     """How much longer it may serve all its arcs if nobody answers any more; None where it needs nobody."""
     neighbours: tuple[Neighbour, ...] = ()

@@ -26,6 +26,7 @@ from wrpme.latency import Latency
 from wrpme.limits import COPY_SILENCE_SECONDS, EVENTS_KEPT, SILENCE_SECONDS, STREAM_BYTES_USUAL
 from wrpme.marks import Marks
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
+from wrpme.pace import Pace
 from wrpme.picture import NOBODY, Change, Member, NodeId, View
 from wrpme.stream import size_of_stream
 from wrpme.tally import Tally
@@ -40,6 +41,24 @@ goes back the same way, so that whoever waits for it knows when it can't come an
 
 class Ground:
     """``now`` is the node's monotonic clock in seconds at this call, ``batch`` the number of the batch that gathers."""
+
+    known: View | None = None
+    """A later view that waits for a disk that hangs: clients, which promise nothing, go elsewhere by it."""
+    lives = False
+    """The view has this very life of this node as up: else it votes, and does nothing else."""
+    this_life = False
+    """The view has this very life of this node, up or down: it has been there throughout."""
+    quiet = False
+    """A batch has waited for half of L: no beacons are sent."""
+    silent = False
+    """It has waited for L: no beacon is acknowledged, and nothing is said that others take for a sign of life."""
+    hangs = False
+    """The same, also where it can't be silent: no write begins, and no vote is given."""
+    hung_until = -inf
+    late_until = -inf
+    """This node was late, and says nothing bad of others up to then..."""
+    late_seconds = 0.0
+    """...and by so much."""
 
     def __init__(self, settings: Settings, reader: Reader, now: float) -> None:
         self.settings = settings
@@ -58,10 +77,8 @@ class Ground:
         self.era = 1
         """See :func:`wrpme.view.era`; of the view."""
         self.alive: frozenset[NodeId] = frozenset()
-        self.lives = False
-        """The view has this very life of this node as up: else it votes, and does nothing else."""
-        self.this_life = False
-        """The view has this very life of this node, up or down: it has been there throughout."""
+        self.pace = Pace()
+        """Of this node's own disk; what follows from it see :mod:`wrpme.own_disk`."""
         self.quorum: Callable[[], str] = str
         """Why this node has seen no quorum for a while; empty if it has."""
         self.touched: dict[Replica, None] = {}
@@ -117,7 +134,7 @@ class Ground:
 
     def adopt(self, view: View) -> None:
         """From now on messages carry this view's epoch and go to its members."""
-        self.view = view
+        self.view, self.known = view, None
         self.era = views.era(view)
         self.alive = views.live(view)
         self.members = {member.id: member for member in view.members}
@@ -321,6 +338,7 @@ class Ground:
         if self._operations and not self._in_flight:
             self._operations += self.marks.operations()  # in one batch with the writes that they tell of
             self.effects.append(Persist(self.batch, self._operations, self._must_sync))
+            self.pace.begin(self._operations, self.now)
             self._operations = []
             self._must_sync = False
             self._in_flight = True
@@ -328,6 +346,7 @@ class Ground:
 
     def on_persisted(self, batch: int) -> None:
         """Everything up to ``batch`` is on disk."""
+        self.pace.end(self.now)
         self.persisted = batch
         self._in_flight = False
         while self._held and self._held[0][0] <= batch:

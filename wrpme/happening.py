@@ -42,6 +42,11 @@ KINDS: dict[str, str] = {
     "foreign": "a node of another hive answers at the address of a member, or the other way round",
     "generations": "a generation was begun twice, and the nodes of one of them give way",
     "stopping": "this node was asked to stop",
+    "clock": "time passed that the clock of this node did not count",
+    "late": "this node was held up, and doubts itself rather than others",
+    "disk_hangs": "the disk of this node takes nothing",
+    "disk_slow": "the disk of this node is slow again and again",
+    "disk": "the disk of this node works as it should again",
 }
 """Every kind, with what it says; a node of a later version may tell others."""
 

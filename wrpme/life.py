@@ -206,7 +206,9 @@ class Life:
             self.was_live = False
             self._flaps = self._flaps + 1 if ground.now - self._live_since < FLAP_SECONDS_MAX else 1
             self._lost_at = ground.now
-            dead = "the hive took this node for dead; it serves nothing until it is taken back"
+            hung = ground.now - ground.hung_until < LEASE_SECONDS
+            why = "the hive went on without this node, as its disk hung" if hung else "the hive took this node for dead"
+            dead = f"{why}; it serves nothing until it is taken back"
             self._tell("cut_off", dead, ground.now - self._live_since, "warning")
         elif self.was_live and mine is None and not self.leaving:
             self.was_live = False
@@ -278,6 +280,9 @@ class Life:
     def not_serving(self) -> WrpmeError | None:
         """Why this node serves nothing now; None if it does."""
         ground = self.ground
+        if ground.known is not None:
+            hangs = ground.pace.hang_text(ground.settings.address)
+            return UnstableError(f"{hangs}; nothing was changed, try another node")
         if ground.lives:
             return None
         if self.stopping_since is not None:

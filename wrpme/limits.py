@@ -40,9 +40,20 @@ BEACON_SECONDS = LEASE_SECONDS / 4
 SILENCE_SECONDS = LEASE_SECONDS * 3 / 4
 PROMISE_SECONDS = LEASE_SECONDS * 1.2
 """Clocks may drift 5 % apart: a promise outlasts the lease that it backs."""
+LATE_SECONDS = LEASE_SECONDS / 4
+"""A turn that comes later than this makes a node doubt itself rather than others."""
+CLOCK_JUMP_SECONDS = LEASE_SECONDS / 40
+"""What may pass unseen by this node's clock within a second: over a lease that is less than what a promise outlasts it
+by, 5 % of drift taken off."""
 SUSPECT_NOBODY_SECONDS = 10.0
 """After its own start a proposer suspects nobody for so long."""
 VOTERS_MAX = 5
+DISK_SLOW_SECONDS = 0.25
+"""A batch that takes longer to reach the disk, beyond what its bytes may take, is slow..."""
+DISK_SLOW_BATCHES = 3
+"""...and so many of them, where they are the rule,"""
+DISK_LATELY_SECONDS = 30
+"""within this time make a slow disk."""
 RANK_SECONDS = 0.3
 """Rank among the voters delays a proposal by this much each; also how old an undecided acceptance may get."""
 VIEW_GAP_SECONDS = 0.2

@@ -19,21 +19,23 @@ from wrpme.admin import Admin
 from wrpme.admission import Admission
 from wrpme.council import Council
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, Facts, LinkDown, LinkUp, PersistFailed, Persisted, Reader, Received, Requested,
-    SessionClosed, Settings, StopAsked, Tell, TurnEnded, Woken,
+    Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, PersistFailed, Persisted, Reader, Received,
+    Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
 from wrpme.figures import Figures
 from wrpme.ground import Ground, Origin
 from wrpme.happening import Happening
+from wrpme.health import Health
 from wrpme.identities import Here, Refused, Where
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS, REPLICATION_USUAL, TICK_SECONDS
+from wrpme.limits import ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.messages import (
     AskView, Beacon, BeaconAck, Committed, Complaint, Count, Envelope, ForgetNode, Forward, Forwarded, GetConfig,
     GetHoldings, GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, RemoveAll, Report, Request, StopNode,
     StreamAcks, Streams, Tail, VerifyArc, ViewIs, WholeView,
 )  # fmt: skip
+from wrpme.own_disk import OwnDisk
 from wrpme.picture import Back, Down, Join, Member, NodeId, View
 from wrpme.router import Router
 from wrpme.spread import Spread
@@ -62,6 +64,8 @@ class Node:
         self.life = Life(self.ground)
         self.whereabouts = Whereabouts(self.ground, self._on_proven, self._on_moved)
         self.spread = Spread(self.ground, self.life, self.whereabouts, self._adopt)
+        self.health = Health(self.ground)
+        self.own_disk = OwnDisk(self.ground, self.spread, self.table)
         self.council = Council(self.ground, self.spread.decided)
         self.admission = Admission(self.ground, self.life, self.spread, self.council, self.whereabouts)
         self.admin = Admin(self.ground, self.life, self.council, self.spread, self.status)
@@ -82,8 +86,6 @@ class Node:
         self.ground.quorum = self.life.lasting_loss
         self.facts: Callable[[], Facts] = Facts
         self.wake_at = now
-        self._suspected: dict[NodeId, float] = {}
-        """Neighbours that this node misses, and since when."""
         self._again_at = now
         self._early_beacons: dict[NodeId, Envelope] = {}
 
@@ -139,6 +141,8 @@ class Node:
         """One event at the time ``now``, which never goes back; gives the effects in order."""
         ground, view = self.ground, self.view
         ground.now = now
+        if now - ground.beacons.due > LATE_SECONDS:
+            self.health.be_late(now - ground.beacons.due)
         if isinstance(event, TurnEnded):
             if ground.at_once:
                 ground.latency.add(ground.now - event.since, ground.at_once)
@@ -146,6 +150,8 @@ class Node:
             self.table.end_turn(ground.disk_is_free)  # before the disk: what is acknowledged was handed to every copy
             ground.flush()
         elif isinstance(event, Persisted):
+            if ground.quiet or ground.hangs:
+                self.own_disk.goes_on()
             ground.on_persisted(event.batch)
             self.table.settle()
         elif isinstance(event, Received):
@@ -170,6 +176,8 @@ class Node:
         elif isinstance(event, StopAsked):
             self.life.stop()
             self._tick()
+        elif isinstance(event, ClockJumped):
+            self.health.void_leases(event.seconds)
         elif isinstance(event, PersistFailed):
             if ground.lives:  # the others need not find out
                 ground.reports.append(Down(ground.me, self.settings.incarnation, planned=True))
@@ -196,9 +204,11 @@ class Node:
         ground = self.ground
         if ground.reports:
             self._send_reports()
-        self.council.consider()
+        if not ground.hangs:  # a proposal needs this node's own vote, and that its disk
+            self.council.consider()
         ground.flush_messages()
-        waiting = self.life.busy or self.council.busy or self.table.busy or self.whereabouts.busy
+        parts = self.life, self.council, self.table, self.whereabouts, self.own_disk
+        waiting = any(part.busy for part in parts)
         self.wake_at = min(ground.beacons.due, ground.now + TICK_SECONDS if waiting else inf)
         effects, ground.effects = ground.effects, []
         return effects
@@ -241,12 +251,14 @@ class Node:
             self._again_at = now + ASK_SECONDS
         if ground.view is not None:
             self._watch()
+            self.own_disk.tick(again)
             for node in ground.beacons.beacon(now):
-                ground.send(node, Beacon(now))
-            if again:
-                self._note_silence()
-            if again and ground.lives:
-                self._complain()
+                if not ground.quiet:
+                    ground.send(node, Beacon(now))
+            if again and not ground.quiet and now >= ground.late_until:
+                self.health.note_silence()
+                if ground.lives:
+                    self._complain()
         self.table.tick(again)
         self.router.tick()
         self.whereabouts.tick()
@@ -279,20 +291,6 @@ class Node:
         at = ids.index(ground.me)
         found |= {ids[at - 1], ids[(at + 1) % len(ids)]}
         return found - {ground.me}
-
-    def _note_silence(self) -> None:
-        """Tells whom this node misses, and who is heard again; one that died or is no neighbour now is let be."""
-        ground, now = self.ground, self.ground.now
-        silent = {node for node in ground.beacons.silent(now) if node in ground.alive} if ground.lives else set()
-        for node in sorted(silent.difference(self._suspected)):
-            age, address = ground.beacons.age(node, now), ground.address_of(node)
-            self._suspected[node] = now - age
-            ground.tell("suspected", f"no sign of {address} for {age:.1f} s", address)
-        for node in [node for node in self._suspected if node not in silent]:
-            since = self._suspected.pop(node)
-            if ground.lives and node in ground.alive and node in ground.beacons.neighbours:
-                address = ground.address_of(node)
-                ground.tell("heard", f"{address} is heard again", address, now - since)
 
     def _complain(self) -> None:
         ground, view = self.ground, self.ground.view
@@ -372,8 +370,8 @@ class Node:
             if body.incarnation == self.settings.incarnation:
                 ground.beacons.acknowledged(source, body.sent, ground.now)
         elif isinstance(body, AskView):
-            if self.view is not None:
-                self.ground.send(source, WholeView(self.view))
+            if self.view is not None and not ground.silent:
+                ground.send(source, WholeView(self.view))
         elif isinstance(body, Report):
             self.admission.on_report(session, envelope, body)
         elif isinstance(body, GetTail | Tail | Committed):
@@ -385,6 +383,8 @@ class Node:
         """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
         ground, view = self.ground, self.view
         assert view is not None
+        if ground.silent:
+            return
         for source, envelope in list(self._early_beacons.items()):
             if envelope.epoch > view.epoch:
                 continue
@@ -449,7 +449,8 @@ class Node:
         """Figures of this node; see :mod:`wrpme.status`."""
         told = figures(self.ground, self.table, self.council, self.life, self.router, self.facts())
         joining = len(self.council.joining() | self.whereabouts.joining())
-        return msgspec.structs.replace(told, troubles=self.whereabouts.troubles, joining=joining)
+        troubles = (*self.whereabouts.troubles, *self.own_disk.troubles)
+        return msgspec.structs.replace(told, troubles=troubles, joining=joining)
 
     def figures(self, now: float) -> str:
         """The same at the time ``now``, as JSON."""

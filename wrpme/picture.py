@@ -101,11 +101,13 @@ class Back(Struct, frozen=True, array_like=True, tag=2):
 
 
 class Down(Struct, frozen=True, array_like=True, tag=3):
-    """A member is dead (or ``planned``: stops); ``incarnation`` says which life of it ended."""
+    """A member is dead (or ``planned``: stops; or ``hung``: its own disk takes nothing, as it says itself);
+    ``incarnation`` says which life of it ended."""
 
     node: NodeId
     incarnation: int
     planned: bool = False
+    hung: bool = False
 
 
 class Synced(Struct, frozen=True, array_like=True, tag=4):

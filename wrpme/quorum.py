@@ -35,7 +35,7 @@ class Quorum:
     def missing(self) -> list[NodeId]:
         """The voters that this node does not see, where those that it sees are no quorum."""
         view = self.ground.view
-        if view is None:
+        if view is None or self.ground.quiet:  # it asks nobody, so nobody answers
             return []
         lost = [voter for voter in view.voters if not self._seen(voter)]
         return lost if not is_quorum(view.voters, set(view.voters).difference(lost)) else []

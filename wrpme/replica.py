@@ -100,6 +100,9 @@ class Replica(Contents):
                     pending, held, known = self.shadow[key], None, False
         outcome = decide(request, held, wall or ground.wall())
         if type(outcome) is Write:
+            if ground.hangs:
+                ground.fail(origin, request.id, self.refusal())
+                return
             if len(self.queue) >= PENDING_WRITES_MAX or self.pending_bytes >= PENDING_BYTES_MAX:
                 busy = "too many writes wait for the disks of the holders; nothing was changed, try again"
                 ground.fail(origin, request.id, UnstableError(busy))
@@ -138,6 +141,9 @@ class Replica(Contents):
         if not self.serving:
             names = ", ".join(address(node) for node in self.awaits()) or "its own start"
             return UnstableError(f"the new owner waits for {names} before it serves; nothing was changed, try again")
+        if self.ground.hangs:
+            hangs = self.ground.pace.hang_text(self.ground.settings.address)
+            return UnstableError(f"{hangs}; nothing was changed, try again")
         names = ", ".join(address(node) for node in self._needed)
         return UnstableError(f"the owner has lost sight of {names}; nothing was changed, try again")
 

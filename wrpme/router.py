@@ -156,7 +156,7 @@ class Router:
             refusal = self._not_serving() or UnstableError("this node starts; try again")
             ground.fail(origin, request.id, refusal)
         else:
-            ground.reply(origin, ViewIs(request.id, ground.me, ground.view))
+            ground.reply(origin, ViewIs(request.id, ground.me, ground.known or ground.view))
 
     # --- passing on ----------------------------------------------------------------------------------------------
 

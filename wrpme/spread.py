@@ -134,6 +134,8 @@ class Spread:
         """Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his."""
         ground, view, latest = self.ground, self.ground.view, self.latest
         assert view is not None and latest is not None
+        if ground.silent:
+            return
         if epoch > latest.epoch:
             self.ahead = (ground.now, source)
             if ground.now - self._asked.get(source, -inf) >= TICK_SECONDS:

@@ -61,6 +61,7 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
     view, now, beacons = ground.view, ground.now, ground.beacons
     mine = ground.members.get(ground.me)
     sums = _Sums(ground, table)
+    disk_mean, disk_max = ground.pace.lately(now)
     return Figures(
         address=ground.settings.address,
         id=ground.me.hex(),
@@ -81,7 +82,7 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
         at_risk_entries=sums.at_risk,
         grace_seconds=ground.settings.grace_seconds,
         voter=council.is_voter,
-        suspected=tuple(ground.address_of(node) for node in beacons.silent(now)),
+        suspected=tuple(ground.address_of(node) for node in beacons.silent(now) if not ground.quiet),
         quorum=life.quorum(),
         copies_out=tuple(sums.sent),
         copies_in=tuple(sums.received),
@@ -93,6 +94,10 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
         memory_bytes=facts.memory_bytes,
         disk_bytes=facts.disk_bytes,
         disk_free_bytes=facts.disk_free_bytes,
+        disk_seconds=round(disk_mean, 4),
+        disk_seconds_max=round(disk_max, 4),
+        disk_waits_seconds=round(ground.pace.waited, 3),
+        late_seconds=round(ground.late_seconds, 3) if now < ground.late_until else 0.0,
         lease_seconds=None if sums.lease == inf else round(max(0.0, sums.lease - now), 3),
         neighbours=tuple(
             Neighbour(ground.address_of(node), round(beacons.age(node, now), 3)) for node in beacons.neighbours

@@ -149,7 +149,7 @@ class Table:
         if again and ground.idle:  # marks of arcs that nobody writes to: no request waits for a batch of their own
             ground.write(ground.marks.operations())
         self._wipe()
-        if ground.now >= self._expiry_due:
+        if ground.now >= self._expiry_due and not ground.hangs:
             self._expiry_due = ground.now + EXPIRE_SECONDS
             self._sweep_expired()
 

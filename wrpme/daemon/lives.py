@@ -14,11 +14,12 @@ import socket
 import time
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar, Union
 
 from msgspec import Struct
 
-from wrpme.daemon import aside, bystander, homecoming, identity, leveldb, notify
+from wrpme.daemon import aside, bystander, homecoming, hypervisor, identity, leveldb, notify
 from wrpme.daemon.bystander import Bystander
 from wrpme.daemon.config import Config
 from wrpme.daemon.disk import DirectDisk, Disk, ThreadDisk
@@ -68,6 +69,7 @@ class Lives:
         self._log = log
         self._clock = _clock()
         self._room = room(config.sessions)
+        self._disrupted = hypervisor.disruptions()
         self._machine = Machine("" if config.transient else config.root)
         self._manager = manager or Manager()
         self._runner: Runner | None = None
@@ -264,6 +266,7 @@ class Lives:
             sync=self._config.sync,
             adopted=adopted,
             facts=self._machine.facts,
+            disrupted=self._disrupted,
         )
 
     def _admit(self, runner: Runner, outlook: Outlook) -> Gate:
@@ -364,5 +367,4 @@ def _clock() -> Callable[[], float]:
     boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     if boottime is None:
         return time.monotonic
-    read, which = time.clock_gettime, boottime
-    return lambda: read(which)
+    return partial(time.clock_gettime, boottime)  # a third of what a function of Python takes

@@ -17,6 +17,7 @@ from typing import Protocol
 import msgspec
 
 from wrpme.codec import encode
+from wrpme.daemon.clock import Clock
 from wrpme.daemon.disk import Disk, is_expected
 from wrpme.daemon.links import Links
 from wrpme.daemon.log import Log
@@ -24,8 +25,8 @@ from wrpme.daemon.server import Server
 from wrpme.daemon.watchers import Watched, Watchers
 from wrpme.daemon.wire import Wire
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received, ReplyTo, Say,
-    Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
+    Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received,
+    ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
@@ -56,7 +57,8 @@ class Runner:
 
     ``clock`` gives seconds that only grow, also while the machine sleeps; ``wall`` gives seconds since 1970. With
     ``sync`` off the disk is waited for only where the node insists. ``adopted`` is called after each new view.
-    ``facts`` are those of the process and its disk, for the figures of the node.
+    ``facts`` are those of the process and its disk, for the figures of the node. ``disrupted`` see
+    :class:`wrpme.daemon.clock.Clock`, which all here read the time from.
     ``finished`` gets the effect that ends it all; ``trouble`` is then the failure of the disk that ended it, where it
     is one that the process can do something about.
     """
@@ -74,8 +76,11 @@ class Runner:
         sync: bool = True,
         adopted: Callable[[], None] = lambda: None,
         facts: Callable[[], Facts] = Facts,
+        disrupted: Callable[[], bytes] | None = None,
     ) -> None:
-        self.clock = clock
+        self._jumped: float | None = None
+        self._wires: dict[int, Wire] = {}
+        self.clock = Clock(clock, wall, self._on_jump, disrupted)
         self.say = log.say
         self.dirty: list[Wire] = []
         self.received_bytes = self.sent_bytes = 0
@@ -94,7 +99,6 @@ class Runner:
         self._wall = wall
         self._sync = sync
         self._loop = asyncio.get_running_loop()
-        self._wires: dict[int, Wire] = {}
         self._followers: dict[int, Wire] = {}
         self._turn_due = False
         self._turn_since = 0.0
@@ -159,6 +163,8 @@ class Runner:
         """See :class:`wrpme.daemon.wire.Host`. The hot path."""
         if self._over:
             return self._decline(wire, messages)
+        if self._jumped is not None:
+            self._tell_jump()
         node, number = self._node, wire.number
         done = 0
         try:
@@ -208,6 +214,8 @@ class Runner:
         if self._over:
             return
         now = self.clock()
+        if self._jumped is not None:
+            self._tell_jump()
         try:
             for effect in call(now):
                 self._carry_out(effect, now)
@@ -217,12 +225,30 @@ class Runner:
             self._turn_due, self._turn_since = True, now
             self._loop.call_soon(self._end_turn)
 
+    def _on_jump(self, seconds: float) -> None:
+        """Answers that wait to leave under a lease will not; the node hears of it before anything else."""
+        self._jumped = max(seconds, self._jumped or 0.0)
+        for wire in self._wires.values():
+            wire.lapse()
+        self._loop.call_soon(self._tell_jump)
+
+    def _tell_jump(self) -> None:
+        seconds, self._jumped = self._jumped, None
+        if seconds is not None and not self._over:
+            self._set_wall_offset(self.clock())
+            self._handle(ClockJumped(seconds))
+
+    def _set_wall_offset(self, now: float) -> None:
+        self._node.wall_offset_milliseconds = 1000.0 * (self._wall() - now)
+
     def _end_turn(self) -> None:
         self._turn_due = False
         if self._over:
             return
         try:
             now = self.clock()
+            if self._jumped is not None:
+                self._tell_jump()
             for effect in self._node.handle(TurnEnded(self._turn_since), now):
                 self._carry_out(effect, now)
             if self._watchers.news:
@@ -261,7 +287,8 @@ class Runner:
         if self._over:
             return
         now = self.clock()
-        self._node.wall_offset_milliseconds = 1000.0 * (self._wall() - now)
+        self.clock.settle()
+        self._set_wall_offset(now)
         self.server.tick(now)
         self.links.tick(now)
         if now >= self._alarm_at:  # the machine slept, and the loop's clock did not count that

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Sequence
+from math import inf
 from typing import Protocol, cast
 
 from wrpme.limits import (
@@ -57,6 +58,10 @@ class Wire(asyncio.Protocol):
             self.host.sent_bytes += self.gathered_bytes
         frames.clear()
         self.gathered_bytes = 0
+
+    def lapse(self) -> None:
+        """No lease holds any more."""
+        self._leases = [(index, -inf, instead) for index, _, instead in self._leases]
 
     def _check_leases(self) -> None:
         now = self.host.clock()
