@@ -17,7 +17,7 @@ class Health:
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
-        self._suspected: dict[NodeId, float] = {}
+        self.suspected: dict[NodeId, float] = {}
         """Neighbours that this node misses, and since when."""
 
     def be_late(self, seconds: float) -> None:
@@ -46,12 +46,12 @@ class Health:
         """Tells whom this node misses, and who is heard again; one that died or is no neighbour now is let be."""
         ground, now = self.ground, self.ground.now
         silent = {node for node in ground.beacons.silent(now) if node in ground.alive} if ground.lives else set()
-        for node in sorted(silent.difference(self._suspected)):
+        for node in sorted(silent.difference(self.suspected)):
             age, address = ground.beacons.age(node, now), ground.address_of(node)
-            self._suspected[node] = now - age
+            self.suspected[node] = now - age
             ground.tell("suspected", f"no sign of {address} for {age:.1f} s", address)
-        for node in [node for node in self._suspected if node not in silent]:
-            since = self._suspected.pop(node)
+        for node in [node for node in self.suspected if node not in silent]:
+            since = self.suspected.pop(node)
             if ground.lives and node in ground.alive and node in ground.beacons.neighbours:
                 address = ground.address_of(node)
                 ground.tell("heard", f"{address} is heard again", address, now - since)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from wrpme.view import live
 class HangingDaemons(Daemons):
     """Nodes whose disks can be made to hang."""
 
-    def start(self, index: int) -> None:
+    def start(self, index: int, prepare: Callable[[], None] | None = None) -> None:
         peers = [option for peer in self.addresses[:index] for option in ("--peer", peer)]
         options = ["-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options]
         with open(self.directory / f"{index}.err", "ab") as out:
             self.processes[index] = subprocess.Popen(
                 [sys.executable, "-m", "tests.hive.hanging_node", *options],
                 cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                preexec_fn=prepare,
             )  # fmt: skip
 
     def mark(self, index: int) -> Path:

@@ -50,7 +50,7 @@ def _of_parts(node: Node) -> Iterator[str]:
     kept: dict[str, Collection[object]] = {
         "wishes": council._wishes, "complaints": council._complaints, "beginnings of complaints": council._began,
         "forwards": router._forwards, "who stops": router._stopping, "early beacons": node._early_beacons,
-        "suspects": node._suspected,
+        "suspects": node.health.suspected,
     }  # fmt: skip
     yield from (f"{what} ({len(these)})" for what, these in kept.items() if these)
     if council._proposer is not None:
