@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sim.clock import Clock
+from tests.sim.disk import Disk
 from tests.sim.run import Run, SimulationError
+from tests.sim.scenario import CORNERS
 
 SEEDS_A_TEST = 10
 
@@ -53,3 +56,33 @@ def test_a_failure_tells_its_seed_the_schedule_and_the_story(monkeypatch: pytest
     assert "seed 3 at" in story and "--seed 3 --trace" in story
     assert "everything is healed" in story or "adopts view" in story or f"get {alias}" in story
     assert f"the history of {alias}:" in story and f"n1 on {alias}:" in story
+
+
+def test_a_disk_that_lied_has_lost_its_last_batches_but_no_vote() -> None:
+    disk = Disk(sync=True)
+    disk.lies = True
+    disk.write([(b"m:view", b"1")], sync=True)
+    disk.write([(b"a", b"1")], sync=False)
+    disk.write([(b"a", b"2"), (b"b", b"1")], sync=False)
+    assert disk.cut(1) == 1
+    assert list(disk.scan(b"", b"z")) == [(b"a", b"1"), (b"m:view", b"1")]
+    assert disk.cut(5) == 1
+    assert list(disk.scan(b"", b"z")) == [(b"m:view", b"1")]
+
+
+def test_the_clock_of_a_paused_virtual_machine_stands_still() -> None:
+    clock = Clock(offset=100.0, rate=1.02)
+    before = clock.local(5.0)
+    clock.stop(5.0)
+    assert clock.local(25.0) == before
+    clock.go(25.0)
+    assert clock.local(25.0) == before
+    assert clock.true(clock.local(30.0)) == pytest.approx(30.0)
+    assert clock.local(26.0) - clock.local(25.0) == pytest.approx(1.02)
+
+
+@pytest.mark.parametrize("corner", [corner for corner, (weight, _) in CORNERS.items() if not weight])
+def test_a_corner_that_the_hive_does_not_pass_yet_can_be_run(corner: str) -> None:
+    run = Run(1, corner=corner)
+    run.world.agenda.run_until(5.0)
+    assert any(machine.node is not None and machine.node.view is not None for machine in run.world.machines)

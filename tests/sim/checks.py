@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.sim.machine import Machine
 from wrpme.effects import Operation
-from wrpme.entries import Version, content_in, hash_in, version_in
+from wrpme.entries import ENTRIES, Version, content_in, hash_in, version_in
 from wrpme.picture import View
 from wrpme.replica import Replica, Role
 from wrpme.ring import arc_at, hash_of
@@ -68,6 +68,18 @@ class Checks:
     def newest(self) -> View | None:
         """The last view that anybody adopted."""
         return max(self.views.values(), key=lambda view: (view.generation, view.epoch), default=None)
+
+    def disk_changed(self, machine: Machine) -> None:
+        """Another disk is in the machine, or what is on it has been changed: it says nothing of what was before."""
+        self._epochs.pop(machine.index, None)
+        for mark in [mark for mark in self._versions if mark[0] == machine.index]:
+            del self._versions[mark]
+        for _, _, where in self._on_disk.values() if not machine.identity else ():
+            where.discard(machine.index)
+        for key, value in machine.disk.scan(*ENTRIES):
+            version = version_in(value)
+            self._versions[machine.index, key] = version
+            self._on_disk.setdefault(content_in(value)[:24], (key, version, set()))[2].add(machine.index)
 
     # --- serving -------------------------------------------------------------------------------------------------
 

@@ -11,16 +11,29 @@ RATE_MIN, RATE_MAX = 0.9757, 1.0243
 """Any two clocks drift at most 5 % apart."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Clock:
-    """A machine's own monotonic clock, as a line over the true time; both in seconds."""
+    """A machine's own monotonic clock, as a line over the true time; both in seconds. It stands still while a virtual
+    machine is paused, and its line is another one afterwards."""
 
     offset: float
     rate: float
+    stopped: float | None = None
+    """The true time since when it stands still."""
 
     def local(self, true: float) -> float:
         """What it shows at that true time."""
-        return self.offset + self.rate * true
+        return self.offset + self.rate * (true if self.stopped is None else self.stopped)
+
+    def stop(self, true: float) -> None:
+        """From now on it stands still."""
+        self.stopped = true
+
+    def go(self, true: float) -> None:
+        """It runs on from where it stood, and knows nothing of the time between."""
+        if self.stopped is not None:
+            self.offset -= self.rate * (true - self.stopped)
+            self.stopped = None
 
     def true(self, local: float) -> float:
         """When it shows that."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 from wrpme.effects import Operation, Persist
 from wrpme.store import MemoryStore
+
+JOURNAL_BATCHES = 64
 
 
 class Disk:
@@ -17,7 +20,12 @@ class Disk:
         self.seen = MemoryStore()
         self.safe = self.seen if sync else MemoryStore()
         self.under_way: Persist | None = None
+        self.hangs_until = 0.0
+        """True time before which nothing is written: the disk stands still, and says nothing."""
+        self.lies = False
+        """What it did lately can be undone, see :meth:`cut`."""
         self._unsynced: list[list[Operation]] = []
+        self._journal: deque[tuple[list[Operation], bool]] = deque(maxlen=JOURNAL_BATCHES)
 
     def get(self, key: bytes) -> bytes | None:
         return self.seen.get(key)
@@ -27,6 +35,9 @@ class Disk:
 
     def write(self, operations: list[Operation], sync: bool) -> None:
         """At once, as a process does it before it has a node."""
+        if self.lies:
+            former = {key: self.seen.get(key) for key, _ in operations}
+            self._journal.append((list(former.items()), sync))
         self.seen.write(operations, True)
         if not self.sync:
             self._unsynced.append(operations)
@@ -62,5 +73,26 @@ class Disk:
         """What was not synced is gone; the process has crashed already."""
         self._unsynced.clear()
         if not self.sync:
-            self.seen = MemoryStore()
-            self.seen.write(list(self.safe.scan(b"", b"\xff")), True)
+            self.seen = self._copied(self.safe)
+
+    def cut(self, batches: int) -> int:
+        """The disk had said that these last batches were safe, and they are not; gives how many it took back. Votes,
+        views and the identity stay: nobody can agree with one who has forgotten what it said."""
+        done = 0
+        while done < batches and self._journal and not self._journal[-1][1]:
+            self.seen.write(self._journal.pop()[0], True)
+            done += 1
+        return done
+
+    def copy(self) -> Disk:
+        """Another disk with the same on it, as of now."""
+        other = Disk(self.sync)
+        other.seen = self._copied(self.seen)
+        other.safe = other.seen if self.sync else self._copied(self.safe)
+        return other
+
+    @staticmethod
+    def _copied(store: MemoryStore) -> MemoryStore:
+        copied = MemoryStore()
+        copied.write(list(store.scan(b"", b"\xff")), True)
+        return copied

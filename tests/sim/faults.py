@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tests.sim.disasters import Disasters
 from wrpme.effects import Persist, Received
 from wrpme.messages import (
-    Accept, Accepted, BeaconAck, Committed, Envelope, GetTail, NextView, Prepare, Promise, Rejected, Report, Streams,
-    Tail, WholeView, Writes,
+    Accept, Accepted, BeaconAck, Committed, Envelope, GetTail, NextView, Prepare, Promise, Rejected, Report, StreamAcks,
+    Streams, Tail, WholeView, Writes,
 )  # fmt: skip
 from wrpme.picture import NodeId, Synced
 
@@ -74,15 +75,37 @@ class Mixture:
     """A write is late on its way to one holder, and what follows it."""
     hang_at_clock: float = 0.0
     """A node hangs after it has looked at its clock, and before it reads what was asked for."""
+    lost_votes: float = 0.0
+    """Messages of a vote that are lost, so that several proposers are at it."""
+    outage: float = 0.0
+    wiped: float = 0.0
+    """Of those who stay away after an outage so many come back with an empty disk."""
+    empty: float = 0.0
+    liar: float = 0.0
+    hung: float = 0.0
+    lane: float = 0.0
+    stall_former: float = 0.0
+    """A former owner that still owes answers hears nothing on the control lanes, and soon another node stops."""
+    lost_answer: float = 0.0
+    """A connection breaks just before the answer of who receives a copy."""
+    lost: float = 0.0
+    pause_all: float = 0.0
+    frozen: float = 0.0
+    wall: float = 0.0
+    move: float = 0.0
+    move_all: float = 0.0
+    snapshot: float = 0.0
 
     def mid_write(self) -> bool:
         """Whether anything happens when a write leaves."""
         return bool(self.crash_mid_write or self.cut_mid_write or self.lag_mid_write)
-    lost_votes: float = 0.0
-    """Messages of a vote that are lost, so that several proposers are at it."""
 
 
 KINDS = ("crash", "power", "blackout", "stop", "leave", "cut", "isolate", "hang", "reset", "stop_many")
+DISASTERS = (
+    "outage", "empty", "liar", "hung", "lane", "lost", "pause_all", "frozen", "wall", "move", "move_all", "snapshot",
+)  # fmt: skip
+"""Further kinds of blows, see :mod:`tests.sim.disasters`."""
 
 
 class Faults:
@@ -93,7 +116,11 @@ class Faults:
         self.active = False
         self.mixture = Mixture()
         self.disk_base = 0.002
-        self._slow: dict[int, float] = {}
+        self.ends_at = inf
+        """When the storm is over."""
+        self.losing: dict[tuple[int, str], type[Any]] = {}
+        """By machine and address the kind of message that is lost next, and its connection with it."""
+        self.disasters = Disasters(self)
 
     # --- asked by machines ---------------------------------------------------------------------------------------
 
@@ -133,6 +160,10 @@ class Faults:
         if self.active and self.mixture.crash_at_view and self.world.random.random() < self.mixture.crash_at_view:
             life, seconds = machine.life, self.world.random.choice((0.005, 0.05, 0.3))
             self.world.agenda.after(0.0, lambda: self._kill(machine, life, seconds))
+        if self.active and self.mixture.stall_former and machine.node is not None:
+            owes = any(replica.owed for replica in machine.node.table.mine)
+            if owes and self.world.random.random() < self.mixture.stall_former:
+                self.disasters.stall_former(machine)
 
     def sending(self, machine: Machine, envelope: Envelope) -> float:
         """A message leaves: a good moment to kill the node that it is about. Gives how late it shall be; never where it
@@ -152,7 +183,7 @@ class Faults:
             for change in body.changes:
                 if isinstance(change, Synced) and (victim := self._with_id(change.node)) and victim is not machine:
                     self.world.agenda.after(0.0, victim.crash)
-                    self._restart(victim, random.choice((0.002, 0.02, 0.2)) * (0.5 + random.random()))
+                    self.restart(victim, random.choice((0.002, 0.02, 0.2)) * (0.5 + random.random()))
                     return random.choice((0.0, 1.0)) * random.random()
         if mixture.hang_at_stream and type(body) is Streams and random.random() < mixture.hang_at_stream:
             if victim := self._with_id(envelope.destination):
@@ -200,6 +231,17 @@ class Faults:
         if self.active and target is not None:
             target.feed(Received(self.world.open_session(lambda reply: None), envelope))
 
+    def loses(self, machine: Machine, address: str, envelope: Envelope) -> bool:
+        """Whether the connection breaks just before this message."""
+        mixture, body = self.mixture, envelope.body
+        if self.active and mixture.lost_answer and type(body) is StreamAcks and any(ack.answers for ack in body.acks):
+            return self.world.random.random() < mixture.lost_answer
+        kind = self.losing.get((machine.index, address))
+        if kind is not type(body):
+            return False
+        del self.losing[machine.index, address]
+        return True
+
     def _with_id(self, node: NodeId) -> Machine | None:
         for machine in self.world.machines:
             if machine.node is not None and machine.node.settings.id == node:
@@ -223,9 +265,12 @@ class Faults:
 
     # --- blows ---------------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """From now on things go wrong."""
+    def begin(self, seconds: float = inf) -> None:
+        """From now on things go wrong, for so long."""
         self.active = True
+        self.ends_at = self.world.agenda.now + seconds
+        for machine in self.world.machines:
+            machine.disk.lies = bool(self.mixture.liar)
         self._next()
 
     def _next(self) -> None:
@@ -234,13 +279,18 @@ class Faults:
     def _blow(self) -> None:
         if not self.active:
             return
-        weights = [getattr(self.mixture, kind) for kind in KINDS]
+        kinds = (*KINDS, *DISASTERS)
+        weights = [getattr(self.mixture, kind) for kind in kinds]
         if any(weights):
-            kind = self.world.random.choices(KINDS, weights)[0]
-            getattr(self, f"_{kind}")()
+            kind = self.world.random.choices(kinds, weights)[0]
+            if kind in DISASTERS:
+                getattr(self.disasters, kind)()
+            else:
+                getattr(self, f"_{kind}")()
         self._next()
 
-    def _any(self) -> Machine | None:
+    def any(self) -> Machine | None:
+        """Some machine on which a process runs."""
         running = [machine for machine in self.world.machines if machine.node is not None]
         return self.world.random.choice(running) if running else None
 
@@ -249,7 +299,8 @@ class Faults:
         random = self.world.random
         return random.choice((random.uniform(0.01, 0.3), random.uniform(0.1, 2.0), random.uniform(2.0, 14.0)))
 
-    def _restart(self, machine: Machine, seconds: float) -> None:
+    def restart(self, machine: Machine, seconds: float) -> None:
+        """Its next life begins in so many seconds."""
         def start() -> None:
             if self.active:
                 machine.start()
@@ -258,26 +309,27 @@ class Faults:
 
     def _lose(self, machine: Machine, life: int) -> None:
         if self.active and machine.life == life and machine.node is not None:
-            self._mark_lossy(machine)
+            self.mark_lossy(machine)
             machine.crash(power=True)
-            self._restart(machine, self._absence())
+            self.restart(machine, self._absence())
 
-    def _mark_lossy(self, machine: Machine) -> None:
+    def mark_lossy(self, machine: Machine) -> None:
+        """It loses what was not synced, and may."""
         if not machine.disk.sync:
             self.world.checks.lossy = True
 
     def _kill(self, machine: Machine, life: int, seconds: float | None = None) -> None:
         if self.active and machine.life == life and machine.node is not None:
             machine.crash()
-            self._restart(machine, self._absence() if seconds is None else seconds)
+            self.restart(machine, self._absence() if seconds is None else seconds)
 
     def _crash(self) -> None:
-        if machine := self._any():
+        if machine := self.any():
             machine.crash()
-            self._restart(machine, self._absence())
+            self.restart(machine, self._absence())
 
     def _power(self) -> None:
-        if machine := self._any():
+        if machine := self.any():
             self._lose(machine, machine.life)
 
     def _blackout(self) -> None:
@@ -286,14 +338,14 @@ class Faults:
         self.world.say(None, "blackout")
         for machine in self.world.machines:
             if machine.node is not None:
-                self._mark_lossy(machine)
+                self.mark_lossy(machine)
                 machine.crash(power=True)
-                self._restart(machine, self.world.random.choice((0.1, 1.0, 15.0)) * self.world.random.random())
+                self.restart(machine, self.world.random.choice((0.1, 1.0, 15.0)) * self.world.random.random())
 
     def _stop(self) -> None:
-        if machine := self._any():
+        if machine := self.any():
             machine.stop()
-            self._restart(machine, 6.0 + self._absence())
+            self.restart(machine, 6.0 + self._absence())
 
     def _stop_many(self) -> None:
         running = [machine for machine in self.world.machines if machine.node is not None]
@@ -301,21 +353,21 @@ class Faults:
         some = running if random.random() < 0.5 else random.sample(running, random.randint(0, len(running)))
         for machine in some:
             self.world.agenda.after(random.random() * 0.08, machine.stop)
-            self._restart(machine, random.uniform(0.8, 3.0))
-            self._restart(machine, 6.0 + random.uniform(0.0, 3.0))
+            self.restart(machine, random.uniform(0.8, 3.0))
+            self.restart(machine, 6.0 + random.uniform(0.0, 3.0))
 
     def _leave(self) -> None:
-        machine = self._any()
+        machine = self.any()
         if machine is not None:
             machine.leave()
-            self._restart(machine, self.world.random.uniform(3.0, 12.0))
+            self.restart(machine, self.world.random.uniform(3.0, 12.0))
 
     def _hang(self) -> None:
-        if machine := self._any():
+        if machine := self.any():
             machine.pause(self.world.random.choice((0.1, 0.5, 2.0, 6.0)) * (0.5 + self.world.random.random() / 2))
 
     def _reset(self) -> None:
-        machine = self._any()
+        machine = self.any()
         if machine is not None and machine.links:
             link = self.world.random.choice(list(machine.links.values()))
             link.notices(0.0, "connection reset")
@@ -356,7 +408,11 @@ class Faults:
         self.active = False
         world = self.world
         world.say(None, "everything is healed")
+        self.losing.clear()
         for machine in world.machines:
+            machine.away = False
+            machine.disk.hangs_until = min(machine.disk.hangs_until, world.agenda.now)
+            machine.free_disk()
             for other in world.machines:
                 world.heal(machine, other)
         order = list(world.machines)

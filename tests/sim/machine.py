@@ -14,6 +14,7 @@ from wrpme.effects import (
     Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded,
     Woken,
 )  # fmt: skip
+from wrpme.entries import VIEW_KEY
 from wrpme.limits import WALL_CLOCK_SECONDS
 from wrpme.messages import LeaveNode, Request
 from wrpme.node import Node
@@ -40,10 +41,19 @@ class Machine:
         self.powered = True
         self.paused = False
         self.stopping = False
+        self.away = False
+        """It does not come back before somebody says so."""
         self.identity = b""
         """The id in its data directory."""
+        self.home: tuple[str, ...] = ()
+        """What an empty directory knows of the hive that it was made for."""
+        self.may_end = False
+        """Something was done to it that may end its process with a sentence."""
+        self.wall_ahead = 0.0
+        """Seconds between its wall clock and the true time."""
         self.links: dict[str, Link] = {}
         self._backlog: list[Callable[[], None]] = []
+        self._waits_for_disk: list[Callable[[], None]] = []
         self._outbox: list[Send | ReplyTo] = []
         self._turn_due = False
         self._alarm_at = 0.0
@@ -59,17 +69,22 @@ class Machine:
 
     def start(self) -> None:
         """A new process over the same disk."""
-        if self.node is not None:
-            return
         world = self.world
+        if self.node is not None or self.away:
+            return
+        if world.agenda.now < self.disk.hangs_until:  # it can't even read who it is
+            self._waits_for_disk.append(self.start)
+            return
         self.powered = True
         self.life += 1
         self._alarm_at = 0.0
         lived = identity.next_life(self.disk, world.random.randbytes)
         self.identity = lived.id
-        new_hive = b"" if self.peers else world.random.randbytes(16)
+        home = () if self.disk.get(VIEW_KEY) is not None else self.home
+        peers = tuple(dict.fromkeys((*(known for known in home if known != self.address), *self.peers)))
+        new_hive = b"" if peers else world.random.randbytes(16)
         settings = Settings(
-            lived.id, lived.incarnation, self.address, self.peers, world.replication, world.grace_seconds, new_hive
+            lived.id, lived.incarnation, self.address, peers, world.replication, world.grace_seconds, new_hive
         )
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
         node = Node(settings, self.disk.seen, self.local())
@@ -79,7 +94,7 @@ class Machine:
 
     def wall(self) -> float:
         """Milliseconds since 1970 on its wall clock."""
-        return WALL_MILLISECONDS + 1000.0 * self.world.agenda.now
+        return WALL_MILLISECONDS + 1000.0 * (self.world.agenda.now + self.wall_ahead)
 
     def _look_at_the_wall(self, life: int) -> None:
         """Once a second, as the runner does."""
@@ -91,6 +106,27 @@ class Machine:
         self.node.wall_offset_milliseconds = self.wall() - 1000.0 * self.local()
         self.world.agenda.after(WALL_CLOCK_SECONDS, lambda: self._look_at_the_wall(life))
 
+    def replace_disk(self, disk: Disk, home: tuple[str, ...] = ()) -> None:
+        """Another disk, such as an empty one, is in it when it starts next; ``home`` is what is known of its hive."""
+        assert self.node is None, "nobody changes the disk of a process that runs"
+        self.disk = disk
+        self.home = home
+        self.identity = identity_on(disk)
+        self.world.checks.disk_changed(self)
+
+    def hang_disk(self, until: float) -> None:
+        """Until then its disk writes nothing and says nothing."""
+        self.world.say(self, f"has a disk that hangs until {until:.1f}")
+        self.disk.hangs_until = max(self.disk.hangs_until, until)
+        self.world.agenda.at(until, self.free_disk)
+
+    def free_disk(self) -> None:
+        """What waited for the disk goes on, unless it hangs for longer."""
+        if self.world.agenda.now >= self.disk.hangs_until:
+            waiting, self._waits_for_disk = self._waits_for_disk, []
+            for then in waiting:
+                then()
+
     def crash(self, power: bool = False) -> None:
         """The process ends without a word; with ``power`` the whole machine."""
         if self.node is not None:
@@ -101,6 +137,8 @@ class Machine:
         if power:
             self.powered = False
             self.disk.lose_power()
+            if not self.disk.sync:
+                self.world.checks.disk_changed(self)
 
     def stop(self) -> None:
         """A planned stop is asked for."""
@@ -122,6 +160,7 @@ class Machine:
         self.stopping = False
         self.life += 1
         self._backlog.clear()
+        self.clock.go(self.world.agenda.now)
         self._turn_due = False
         arrived = self.disk.crash(random.random() < 0.5)
         if arrived is not None:
@@ -136,18 +175,22 @@ class Machine:
                 link_here.notices(seconds, "connection reset")
         world.process_ended(self)
 
-    def pause(self, seconds: float) -> None:
-        """Nothing is handled for so long; then everything that came meanwhile, late."""
+    def pause(self, seconds: float, frozen: bool = False) -> None:
+        """Nothing is handled for so long; then everything that came meanwhile, late. Where it is ``frozen``, a virtual
+        machine that is paused as a whole, its monotonic clock does not know of it."""
         if self.node is None or self.paused:
             return
         self.paused = True
         life = self.life
-        self.world.say(self, f"hangs for {seconds:.2f} s")
+        self.world.say(self, f"{'is frozen' if frozen else 'hangs'} for {seconds:.2f} s")
+        if frozen:
+            self.clock.stop(self.world.agenda.now)
         self.world.agenda.after(seconds, lambda: self._resume(life))
 
     def _resume(self, life: int) -> None:
         if self.life != life:
             return
+        self.clock.go(self.world.agenda.now)
         self.paused = False
         backlog, self._backlog = self._backlog, []
         for late in backlog:
@@ -254,7 +297,10 @@ class Machine:
             self._backlog.append(lambda: self._wake(life, due))
             return
         self._alarm_at = 0.0
-        self.feed(Woken())
+        if self.local() >= self.node.wake_at:
+            self.feed(Woken())
+        else:  # its clock stood still meanwhile
+            self._set_alarm()
 
     # --- effects -------------------------------------------------------------------------------------------------
 
@@ -285,7 +331,9 @@ class Machine:
                 self.feed(Persisted(batch.batch))
 
         def written() -> None:
-            if self.life == life:
+            if self.life == life and agenda.now < self.disk.hangs_until:
+                self._waits_for_disk.append(written)
+            elif self.life == life:
                 self.world.checks.written(self, self.disk.finish().operations)
                 agenda.after(self.world.random.random() * 0.0005, done)
 
@@ -293,10 +341,29 @@ class Machine:
         self.world.faults.persisting(self, batch)
 
     def _exit(self, effect: Exit) -> None:
-        if effect.code or not self.stopping:
+        if effect.aside:
+            self._set_aside(effect)
+            return
+        if (effect.code or not self.stopping) and not self.world.operator.expects(self, effect):
             raise AssertionError(f"{self} exits unasked: {effect.code} {effect.sentence}")
-        self.world.say(self, "has stopped")
+        self.world.say(self, f"has stopped {effect.sentence}")
+        self._end_gently()
+
+    def _end_gently(self) -> None:
         if self.disk.under_way is not None:
             self.world.checks.written(self, self.disk.finish().operations)
         self._flush()
         self._end(rude=False)
+
+    def _set_aside(self, effect: Exit) -> None:
+        """Begins anew with an empty directory, as :mod:`wrpme.daemon.lives` does it."""
+        self.world.say(self, f"sets its directory aside: {effect.sentence}")
+        self._end_gently()
+        self.replace_disk(Disk(self.disk.sync), effect.aside)
+        self.world.agenda.after(0.01, self.start)
+
+
+def identity_on(disk: Disk) -> bytes:
+    """The id in a data directory; empty where there is none yet."""
+    return (disk.get(identity.KEY) or b"")[:16]
+

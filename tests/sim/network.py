@@ -50,15 +50,18 @@ class Lane:
         self.lives = (source.life, target.life)
         self.at_source, self.at_target = world.open_session(self.answer_to_target), world.open_session(self.answer)
         self.broken = False
+        self.loses_all = False
+        """It is broken already, and nobody knows: what is put on it is lost."""
         self._flight: deque[Envelope] = deque()
         self._last_arrival = 0.0
         self._stalled = False
+        self._stalled_until = 0.0
 
     def put(self, envelope: Envelope, later: float = 0.0) -> None:
         """On its way, by so many seconds later than usual, or lost."""
         world = self.world
         habits, random = world.habits, world.random.random
-        if later == inf or (habits.lost and random() < habits.lost):
+        if later == inf or self.loses_all or (habits.lost and random() < habits.lost):
             return
         arrival = world.agenda.now + later + habits.latency * (0.5 + random())
         if habits.late and random() < habits.late:
@@ -72,7 +75,8 @@ class Lane:
     def _arrive(self) -> None:
         if not self._flight:
             return
-        if self._stalled or (self.source.index, self.target.index) in self.world.cuts:
+        stalled = self._stalled or self.world.agenda.now < self._stalled_until
+        if stalled or (self.source.index, self.target.index) in self.world.cuts:
             self._stalled = True
             return
         self._hand_over(self._flight.popleft())
@@ -88,10 +92,20 @@ class Lane:
 
     def healed(self) -> None:
         """The way is open again: what waited arrives now."""
-        if self._stalled:
+        if self._stalled and self.world.agenda.now >= self._stalled_until:
             self._stalled = False
             while self._flight:
                 self._hand_over(self._flight.popleft())
+
+    def stall(self, seconds: float) -> None:
+        """It carries nothing for so long, while all others do; then everything that waited."""
+        agenda = self.world.agenda
+        self._stalled_until = max(self._stalled_until, agenda.now + seconds)
+        agenda.after(seconds, self._over_the_stall)
+
+    def _over_the_stall(self) -> None:
+        if (self.source.index, self.target.index) not in self.world.cuts:
+            self.healed()
 
     def end(self) -> None:
         """A part of what is on its way still arrives."""
@@ -154,6 +168,10 @@ class Link:
         """Leaves now, or when the link is up for the first time, or never."""
         if type(message.envelope.body) is Streams:
             self.copying.append(message.envelope)
+        if self.world.faults.loses(self.source, self.address, message.envelope):
+            for lane in self.lanes:
+                lane.loses_all = True
+            self.notices(self.world.random.random() * 0.3, "connection reset")
         if self.lanes:
             self.lanes[type(message.envelope.body) in BULK_BODIES].put(message.envelope, later)
         elif self._queue is not None:

@@ -72,20 +72,17 @@ class Run:
         world = self.world
         world.checks.watch_copies()
         world.agenda.run_until(self.scenario.quiet_seconds)
-        world.faults.begin()
+        world.faults.begin(self.scenario.storm_seconds)
         world.agenda.run_until(world.agenda.now + self.scenario.storm_seconds)
 
     def _calm(self) -> None:
         """Everything heals, the hive becomes stable, and every entry can be read."""
         world = self.world
-        world.faults.heal_all(restart=world.random.random() < 0.5)
         loses = world.habits.lost > 0
-        world.habits = Habits()
-        world.agenda.run_until(world.agenda.now + 9.0)
-        end = world.agenda.now + STABLE_SECONDS_MAX
-        while not self._is_stable():
-            assert world.agenda.now < end, f"not stable {STABLE_SECONDS_MAX} s after everything was healed"
-            world.agenda.run_until(world.agenda.now + 0.25)
+        self._heal(restart=world.random.random() < 0.5)
+        if self.scenario.trial is not None:
+            self.scenario.trial(self)
+            self._heal(restart=False)
         self.workload.active = False
         world.agenda.run_until(world.agenda.now + 13.0)
         found = sum(self._read(alias) for alias in self.workload.aliases)
@@ -112,6 +109,19 @@ class Run:
             late = [key[9:] for key, value in entries if 0 < expiry_in(value) < until]
             assert not late, f"{machine} still has {late[:3]}, which have expired long ago"
 
+    def _heal(self, restart: bool) -> None:
+        world = self.world
+        world.faults.heal_all(restart)
+        world.habits = Habits()
+        world.operator.begin()
+        world.agenda.run_until(world.agenda.now + 9.0)
+        end = world.agenda.now + STABLE_SECONDS_MAX
+        while not self.is_stable():
+            assert world.agenda.now < end, f"not stable {STABLE_SECONDS_MAX} s after everything was healed"
+            world.agenda.run_until(world.agenda.now + 0.25)
+        world.operator.end()
+        world.promises.trust_again()
+
     def _compare_copies(self) -> None:
         """All holders of an arc have the same of it on their disks."""
         world = self.world
@@ -125,7 +135,8 @@ class Run:
             for machine, copy in copies.items():
                 assert_same(owner, first, machine, copy)
 
-    def _is_stable(self) -> bool:
+    def is_stable(self) -> bool:
+        """All nodes have the same view, and it is whole."""
         views = [machine.node.view if machine.node is not None else None for machine in self.world.machines]
         first = views[0]
         if first is None or any(view != first for view in views):

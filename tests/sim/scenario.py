@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.sim.faults import Mixture
 from tests.sim.network import Habits
+from tests.sim.trials import Trial, a_disk_hangs, some_stay_away
 from tests.sim.workload import MORTAL_USUAL, SCANNED_USUAL, Client, Workload
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Scenario:
     grace_seconds: float = 60.0
     small: bool = False
     """With small bounds, see :mod:`tests.sim.bounds`."""
+    trial: Trial | None = None
+    """What comes after the storm, when the hive is stable again."""
 
 
 def draw(world: World, corner: str) -> Scenario:
@@ -371,6 +374,78 @@ def _expiring(world: World) -> Scenario:
     scenario = _moving(world) if world.random.random() < 0.5 else _usurping(world)
     scenario.workload = _workload(world, entries=12, reads=20, scanned=0.1, mortal=0.6)
     return scenario
+def _after(world: World, mixture: Mixture, trial: Trial | None = None, **other: Any) -> Scenario:
+    """Few entries under load, on quick disks, and outages of one kind between longer pauses."""
+    random = world.random
+    fields: dict[str, Any] = {
+        "nodes": random.choice((2, 3, 3, 4, 5)),
+        "start_seconds": (0.1, 1.0),
+        "quiet_seconds": 11.0,
+        "storm_seconds": 25.0,
+        "disk_seconds": random.choice((0.001, 0.005)),
+        "padding_bytes": 0,
+        "clients": 4,
+        "think_seconds": random.choice((0.05, 0.2)),
+        "habits": Habits(latency=random.choice((0.0005, 0.005))),
+        "replication": random.choice((2, 2, 3)),
+        "grace_seconds": random.choice((4.0, 60.0)),
+    }
+    fields |= other
+    return Scenario(mixture=mixture, workload=_workload(world, entries=12, reads=20), trial=trial, **fields)
+
+
+def _outage(world: World) -> Scenario:
+    """The power fails everywhere, and some machines stay away for long, for ever, or have an empty disk."""
+    mixture = Mixture(outage=1.0, wiped=0.3, empty=0.2, crash=0.3, blow_seconds=8.0)
+    return _after(world, mixture, some_stay_away)
+
+
+def _lying(world: World) -> Scenario:
+    """Disks that said too much: after a power loss of all the last batches of one of them are gone."""
+    return _after(world, Mixture(liar=1.0, reset=0.3, lane=0.3, blow_seconds=8.0, slow_disk=0.05))
+
+
+def _lanes(world: World) -> Scenario:
+    """One of the two connections between nodes stands still while the other one does not, and owners change."""
+    mixture = Mixture(lane=1.0, crash=1.0, stop=0.3, hang=0.3, blow_seconds=1.5, stall_former=0.7)
+    return _after(world, mixture, nodes=world.random.choice((4, 5, 5)), replication=3, clients=8, think_seconds=0.03)
+
+
+def _hung(world: World) -> Scenario:
+    """Disks hang without an error."""
+    mixture = Mixture(hung=2.0, crash=0.3, cut=0.3, blow_seconds=6.0, slow_disk=world.random.choice((0.0, 0.05)))
+    return _after(world, mixture, a_disk_hangs)
+
+
+def _paused(world: World) -> Scenario:
+    """All machines stand still at once."""
+    return _after(world, Mixture(pause_all=1.0, hang=0.5, crash=0.2, blow_seconds=5.0))
+
+
+def _frozen(world: World) -> Scenario:
+    """Virtual machines are paused, and their clocks with them."""
+    return _after(world, Mixture(frozen=1.0, blow_seconds=3.0))
+
+
+def _addresses(world: World) -> Scenario:
+    """Machines come back at other addresses, one or all."""
+    return _after(world, Mixture(move=1.0, move_all=1.0, crash=0.3, blow_seconds=6.0))
+
+
+def _copied(world: World) -> Scenario:
+    """Older copies of directories are put in the place of the newer ones."""
+    return _after(world, Mixture(snapshot=2.0, crash=0.5, stop=0.3, blow_seconds=3.0), storm_seconds=30.0)
+
+
+def _clocks(world: World) -> Scenario:
+    """Wall clocks differ and are set, while nodes come and go."""
+    return _after(world, Mixture(wall=2.0, crash=0.5, hang=0.5, cut=0.3, blow_seconds=2.0))
+
+
+def _lost(world: World) -> Scenario:
+    """Answers are lost with their connections, each once, under load that does not end."""
+    mixture = Mixture(lost=2.0, crash=1.0, reset=0.2, blow_seconds=1.0, lost_answer=0.1)
+    return _after(world, mixture, nodes=world.random.choice((2, 2, 3)), clients=6, think_seconds=0.03)
 
 
 CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
@@ -387,5 +462,15 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "moving": (10, _moving),
     "stopping": (5, _stopping),
     "expiring": (5, _expiring),
+    "outage": (0, _outage),
+    "lying": (0, _lying),
+    "lanes": (0, _lanes),
+    "hung": (0, _hung),
+    "paused": (0, _paused),
+    "frozen": (0, _frozen),
+    "addresses": (0, _addresses),
+    "copied": (0, _copied),
+    "clocks": (0, _clocks),
+    "lost": (0, _lost),
 }
 """How often each is chosen, and what makes it."""

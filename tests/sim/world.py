@@ -11,6 +11,8 @@ from tests.sim.clock import RATE_MAX, RATE_MIN, Agenda, Clock
 from tests.sim.faults import Faults
 from tests.sim.machine import Machine
 from tests.sim.network import Habits, Proof
+from tests.sim.operator import Operator
+from tests.sim.promises import Promises
 
 LINES_KEPT = 400
 
@@ -31,6 +33,9 @@ class World:
         self.through_codec = Proof()
         self.faults = Faults(self)
         self.checks = Checks(self)
+        self.promises = Promises(self)
+        self.operator = Operator(self)
+        self._addresses = 0
         self.lines: deque[str] = deque(maxlen=None if trace else LINES_KEPT)
         self.trace = trace
         self.moment_times: list[float] = []
@@ -57,6 +62,11 @@ class World:
     def at_address(self, address: str) -> Machine | None:
         """The machine there."""
         return next((machine for machine in self.machines if machine.address == address), None)
+
+    def new_address(self) -> str:
+        """Where nobody has been before."""
+        self._addresses += 1
+        return f"10.0.{1 + self._addresses // 200}.{self._addresses % 200 + 1}:5909"
 
     # --- sessions ------------------------------------------------------------------------------------------------
 

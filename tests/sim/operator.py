@@ -1,0 +1,100 @@
+"""An operator in virtual time, who does what the sentences of the nodes say, and only that.
+
+A node that never returns and still holds what nobody else does is forgotten; where the voters that are missing never
+return, ``recover --force`` goes on without. A node whose process ended with a sentence is looked after by what that
+sentence says, where it is one that the faults of the run explain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wrpme.effects import Exit
+from wrpme.messages import Done, Failed, ForgetNode, Recover, Text
+from wrpme.picture import NodeId, State, View
+from wrpme.ring import owner_among
+from wrpme.view import live
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+    from tests.sim.world import World
+
+LOOK_SECONDS = 3.0
+PATIENCE_SECONDS = 15.0
+"""An operator who has just brought machines back first waits for what the hive does by itself."""
+
+
+class Operator:
+    """``watches`` while there is one."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.recovered = 0
+        self._watching = False
+        self._since = 0.0
+
+    def begin(self) -> None:
+        """Looks at the hive now and then from now on."""
+        self._since = self.world.agenda.now
+        if not self._watching:
+            self._watching = True
+            self._look()
+
+    def end(self) -> None:
+        """Looks away."""
+        self._watching = False
+
+    def expects(self, machine: Machine, end: Exit) -> bool:
+        """Whether the faults of the run explain that this process ended with such a sentence."""
+        return machine.may_end
+
+    def _look(self) -> None:
+        if not self._watching:
+            return
+        self.world.agenda.after(LOOK_SECONDS, self._look)
+        view = self.world.checks.newest()
+        if view is None or self.world.agenda.now - self._since < PATIENCE_SECONDS:
+            return
+        gone = self.world.promises.gone(view)
+        if gone.intersection(view.voters):
+            self._recover(view, gone)
+        elif gone:
+            self._forget(view, gone)
+
+    def _forget(self, view: View, gone: set[NodeId]) -> None:
+        """Those who hold what nobody else does; of the others the hive lets go by itself."""
+        alive = live(view)
+        waited_for = {node for arc in view.arcs if owner_among(alive, arc) is None for node in arc.holders}
+        for member in view.members:
+            if member.id in gone & waited_for and member.state is State.DOWN:
+                machine = self._running(view)
+                if machine is not None:
+                    self.world.say(None, f"an operator: node_forget {member.address}")
+                    self.world.promises.give_up(view, gone)
+                    request = ForgetNode(1, member.id, member.incarnation)
+                    machine.request(self.world.open_session(self._hear), request)
+                return
+
+    def _recover(self, view: View, gone: set[NodeId]) -> None:
+        """Only where all voters that are missing never return, and a node says that it can't go on without."""
+        for machine in self.world.machines:
+            node = machine.node
+            if node is None or node.view != view or not (missing := node.life.quorum()):
+                continue
+            there = set(view.voters) - gone
+            running = {other.identity for other in self.world.machines if other.node is not None}
+            if there <= running:
+                self.world.say(None, f"an operator at {machine}: recover --force, as {missing}")
+                self.world.promises.give_up(view, gone)
+                machine.request(self.world.open_session(self._hear), Recover(1))
+                self.recovered += 1
+                self._since = self.world.agenda.now
+            return
+
+    def _running(self, view: View) -> Machine | None:
+        return next((one for one in self.world.machines if one.node is not None and one.node.view == view), None)
+
+    def _hear(self, reply: object) -> None:
+        assert isinstance(reply, Done | Text | Failed), f"an operator was answered with {reply}"
+        if isinstance(reply, Failed):
+            self.world.say(None, f"an operator hears: {reply.sentence}")
