@@ -173,9 +173,9 @@ class Disasters:
             machine.pause(self.world.random.uniform(1.0, 8.0), frozen=True)
 
     def wall(self) -> None:
-        """A wall clock is set: by milliseconds to hours, forwards or backwards."""
+        """A wall clock is set, forwards or backwards, by as much as they may differ in this run."""
         machine, random = self.world.random.choice(self.world.machines), self.world.random
-        machine.wall_ahead = random.choice((0.005, 0.5, 3.0, 600.0, 7200.0)) * random.uniform(-1.0, 1.0)
+        machine.wall_ahead = random.choice((0.01, 1.0)) * random.uniform(-1.0, 1.0) * self.faults.mixture.wall_seconds
         self.world.say(machine, f"has a wall clock that is {machine.wall_ahead:+.3f} s ahead")
 
     # --- addresses and directories -------------------------------------------------------------------------------

@@ -92,6 +92,8 @@ class Mixture:
     pause_all: float = 0.0
     frozen: float = 0.0
     wall: float = 0.0
+    wall_seconds: float = 0.0
+    """By so much wall clocks are wrong at most."""
     move: float = 0.0
     move_all: float = 0.0
     snapshot: float = 0.0
@@ -411,6 +413,7 @@ class Faults:
         self.losing.clear()
         for machine in world.machines:
             machine.away = False
+            machine.wall_ahead = 0.0
             machine.disk.hangs_until = min(machine.disk.hangs_until, world.agenda.now)
             machine.free_disk()
             for other in world.machines:

@@ -439,7 +439,10 @@ def _copied(world: World) -> Scenario:
 
 def _clocks(world: World) -> Scenario:
     """Wall clocks differ and are set, while nodes come and go."""
-    return _after(world, Mixture(wall=2.0, crash=0.5, hang=0.5, cut=0.3, blow_seconds=2.0))
+    mixture = Mixture(wall=2.0, crash=0.5, hang=0.5, cut=0.3, blow_seconds=2.0)
+    mixture.wall_seconds = world.random.choice((0.2, 3.0, 600.0, 7200.0))
+    world.skew_seconds += mixture.wall_seconds
+    return _after(world, mixture)
 
 
 def _lost(world: World) -> Scenario:
