@@ -80,6 +80,8 @@ class Mixture:
     outage: float = 0.0
     wiped: float = 0.0
     """Of those who stay away after an outage so many come back with an empty disk."""
+    beyond_quorum: bool = False
+    """Also where a quorum is gone for ever with it, so that an operator has to recover the hive."""
     empty: float = 0.0
     liar: float = 0.0
     hung: float = 0.0

@@ -32,6 +32,8 @@ class Operator:
         self.recovered = 0
         self._watching = False
         self._since = 0.0
+        self._stopped: list[Machine] = []
+        """Those that stand in the place of a voter that is gone, while the hive is recovered."""
 
     def begin(self) -> None:
         """Looks at the hive now and then from now on."""
@@ -86,10 +88,27 @@ class Operator:
             if there <= running:
                 self.world.say(None, f"an operator at {machine}: recover --force, as {missing}")
                 self.world.promises.give_up(view, gone)
-                machine.request(self.world.open_session(self._hear), Recover(1))
-                self.recovered += 1
+                machine.request(self.world.open_session(self._hear_of_recovery), Recover(1))
                 self._since = self.world.agenda.now
             return
+
+    def _hear_of_recovery(self, reply: object) -> None:
+        self._hear(reply)
+        view = self.world.checks.newest()
+        if isinstance(reply, Failed) and view is not None and "stop it, if it can't be mended" in reply.sentence:
+            gone = self.world.promises.gone(view)
+            places = {member.address for member in view.members if member.id in gone}
+            self._stopped = [machine for machine in self.world.machines if machine.address in places]
+            self.world.say(None, f"an operator stops {self._stopped}")
+            for machine in self._stopped:
+                machine.away = True
+                machine.crash()
+        elif isinstance(reply, Text):
+            self.recovered += 1
+            for machine in self._stopped:
+                machine.away = False
+                machine.start()
+            self._stopped = []
 
     def _running(self, view: View) -> Machine | None:
         return next((one for one in self.world.machines if one.node is not None and one.node.view == view), None)

@@ -42,12 +42,13 @@ class Promises:
         return self.trusted().intersection(arc.holders)
 
     def may_destroy(self, machine: Machine) -> bool:
-        """Whether nothing acknowledged, and no quorum, depends on the disk of that machine alone."""
+        """Whether nothing acknowledged depends on the disk of that machine alone, nor a quorum, where there is no
+        operator who goes on without."""
         view = self.world.checks.newest()
         if view is None or not machine.identity:
             return False
-        left = self.ids() - {machine.identity}
-        if not is_quorum(view.voters, left.intersection(view.voters)):
+        left = self.trusted() - {machine.identity}
+        if not is_quorum(view.voters, left.intersection(view.voters)) and not self.world.faults.mixture.beyond_quorum:
             return False
         return all(machine.identity not in arc.holders or len(self.complete(arc)) > 1 for arc in view.arcs)
 

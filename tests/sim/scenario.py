@@ -400,6 +400,12 @@ def _outage(world: World) -> Scenario:
     return _after(world, mixture, some_stay_away)
 
 
+def _operated(world: World) -> Scenario:
+    """More disks are gone than a quorum bears, or what nobody else has: an operator forgets nodes and recovers."""
+    mixture = Mixture(outage=1.0, wiped=0.8, empty=0.5, blow_seconds=8.0, beyond_quorum=True)
+    return _after(world, mixture, nodes=world.random.choice((3, 4, 5)), replication=world.random.choice((2, 3, 3)))
+
+
 def _lying(world: World) -> Scenario:
     """Disks that said too much: after a power loss of all the last batches of one of them are gone."""
     return _after(world, Mixture(liar=1.0, reset=0.3, lane=0.3, blow_seconds=8.0, slow_disk=0.05))
@@ -466,6 +472,7 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "stopping": (5, _stopping),
     "expiring": (5, _expiring),
     "outage": (0, _outage),
+    "operated": (0, _operated),
     "lying": (0, _lying),
     "lanes": (0, _lanes),
     "hung": (0, _hung),
