@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.hive.daemons import Daemons, free_port
+from tests.hive.daemons import Daemons, free_port, until
 from wrpme import Client, errors
 
 
@@ -58,6 +58,23 @@ def test_what_is_given_up_with_a_last_holder(tmp_path: Path) -> None:
         assert 0 < left < 60 and left == (await client.verify()).entries
 
     play(tmp_path, 2, scene, "--replication", "1")
+
+
+def test_what_a_node_has_that_was_stopped_itself_is_not_given_up(tmp_path: Path) -> None:
+    """All were stopped as planned, so the last view has all of them down, also the one that goes on."""
+
+    async def scene(daemons: Daemons, client: Client) -> None:
+        for number in range(20):
+            await client.put(f"entry/{number}", b"1")
+        daemons.terminate(0, 1, 2)
+        daemons.start(0)
+        async with Client(daemons.addresses[:1], timeout=5.0) as alone:
+            sentence = await until("it recovers", alone.recover)
+            assert "begins here with 1 of 3 nodes" in sentence
+            assert "copy" not in sentence and "empty" not in sentence
+            assert await until("it serves", alone.count) == 20
+
+    play(tmp_path, 3, scene, "--replication", "3")
 
 
 def test_copies_are_compared_while_a_node_joins(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -94,11 +95,13 @@ class Tending(Hive):
         """
         now = await self._courier.fresh_view()
         member = self._down_at(now, address, await self._member_at(address))
-        choices, loss = salvage.choose(now, salvage.orphans(now, (member.id,)), await self._holdings(now))
+        there = [found for found in now.members if found.state is not State.DOWN]
+        told = await self._holdings(there)
+        choices, loss = salvage.choose(now, salvage.orphans(now, (member.id,)), told)
         return Price(address, loss, choices, self._in_words(now, loss))
 
-    async def _holdings(self, now: View) -> dict[NodeId, tuple[Holding, ...]]:
-        """What each node that answers has on its disk."""
+    async def _holdings(self, members: Sequence[Member]) -> dict[NodeId, tuple[Holding, ...]]:
+        """What each of them has on its disk; nothing of those that do not answer."""
 
         async def ask(member: Member) -> tuple[Holding, ...]:
             request = GetHoldings(self._courier.next_id(), member.id)
@@ -111,9 +114,8 @@ class Tending(Hive):
                 return ()
             return reply.holdings
 
-        there = [member for member in now.members if member.state is not State.DOWN]
-        told = await asyncio.gather(*(ask(member) for member in there))
-        return {member.id: holdings for member, holdings in zip(there, told, strict=True)}
+        told = await asyncio.gather(*(ask(member) for member in members))
+        return {member.id: holdings for member, holdings in zip(members, told, strict=True)}
 
     @staticmethod
     def _in_words(now: View, loss: Loss) -> str:
@@ -152,7 +154,7 @@ class Tending(Hive):
         address = self._courier.addresses[0]
         deadline = self._courier.deadline()
         now = (await self._courier.ask_there(GetView(self._courier.next_id()), ViewIs, address, deadline)).view
-        told = await self._holdings(now)
+        told = await self._holdings(now.members)  # also of those that are down in this view: they may wait to be back
         lost = [member.id for member in now.members if not told.get(member.id)]
         choices, loss = salvage.choose(now, salvage.orphans(now, lost), told)
         request = Recover(self._courier.next_id(), choices)
