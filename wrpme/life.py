@@ -18,8 +18,8 @@ from wrpme.quorum import Quorum
 from wrpme.ring import arc_start
 
 ALL_LOST = (
-    "start those that are down; if they all run and wait too, too few of them still have its data: then stop this node, "
-    "put an earlier copy of its data directory back if there is one (or {}, mended), and go on as "
+    "start those that are down; if they all run and wait too, too few of them still have its data: then stop this "
+    "node, put an earlier copy of its data directory back if there is one (or {}, mended), and go on as "
     "docs/troubleshooting.md says where too many are damaged"
 )
 """For a node that joins its hive anew, as its data was set aside: there may be no hive left to join."""

@@ -245,9 +245,9 @@ UNACKNOWLEDGED_SECONDS_MAX = 1.5 * LEASE_SECONDS
 itself would wait for minutes before it sends again."""
 KEEPALIVE_SECONDS = 30
 BACKLOG_CONNECTIONS = 1024
-FILES_RESERVED = 1200
-"""For the data directory, the log, and the links to other nodes: so many the connections that others open leave, or
-half of what the system allows where that is less."""
+FILES_RESERVED = 2 * MEMBERS_MAX + 200
+"""For links to all other nodes, the data directory and the log: so many the connections that others open leave, or half
+of what the system allows where that is less."""
 ACCEPTS_PER_TURN_MAX = 64
 ACCEPT_RETRY_SECONDS = 0.5
 """Where the system has no file for a connection."""
