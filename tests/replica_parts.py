@@ -46,6 +46,7 @@ class Side:
         self.store = store or MemoryStore()
         self.under_way: list[Persist] = []
         self.replies: dict[int, Reply] = {}
+        self.valid_until: dict[int, float] = {}
         self.ground = Ground(Settings(node, 1, node[:1].decode()), self.store, bench.now)
         self.ground.wall_offset_milliseconds = WALL_MILLISECONDS
         self.table = Table(self.ground)
@@ -82,13 +83,20 @@ class Side:
             self.table.on_ack(source, body)
         elif isinstance(body, StreamAcks):
             self.ground.on_answered(source)
-        elif isinstance(body, Tail):
-            self.replica.on_tail(source, body)
-        elif isinstance(body, Committed):
-            self.replica.on_committed(source, body)
-        elif isinstance(body, GetTail) and body.version == self.replica.arc.version:
-            self.replica.hand_over(body.after)
+        elif isinstance(body, Tail | Committed | GetTail):
+            self._hear_of_activation(source, body)
         self.collect()
+
+    def _hear_of_activation(self, source: NodeId, body: Tail | Committed | GetTail) -> None:
+        replica = self.table.ending(body.end)
+        if replica is None:
+            return
+        if isinstance(body, Tail):
+            replica.on_tail(source, body)
+        elif isinstance(body, Committed):
+            replica.on_committed(source, body)
+        elif body.version == replica.arc.version:
+            replica.hand_over(body.after)
 
     def tick(self, again: bool = False) -> None:
         self.ground.now = self.bench.now
@@ -125,6 +133,7 @@ class Side:
             elif isinstance(effect, ReplyTo):
                 assert not isinstance(effect.reply, Envelope)
                 self.replies[effect.session] = effect.reply
+                self.valid_until[effect.session] = effect.valid_until
         for replica in self.table.mine:
             replica.validate()
 

@@ -16,7 +16,7 @@ from wrpme import view as views
 from wrpme.answers import Answer, carry_out, hive_text, location_text, moving_texts, verified_text
 from wrpme.commands import COMMANDS, parse
 from wrpme.figures import Copy, Figures, HiveStatus, NodeStatus
-from wrpme.hive import Location
+from wrpme.hive import Location, Removed
 from wrpme.picture import Member, State, View
 from wrpme.tending import Difference, Verified
 from wrpme.topology import topology
@@ -65,8 +65,9 @@ def answer(line: str, result: object = None) -> tuple[Answer, list[tuple[Any, ..
         ("prefix_get k 10", ["k1", "k2"], ("prefix_get", "k", 10), Answer(text="k1\nk2")),
         ("prefix_get k", [], ("prefix_get", "k", None), Answer()),
         ("count", 12345, ("count",), Answer(text="12345")),
-        ("remove_all --yes", 1, ("remove_all",), Answer(text="1 entry removed")),
-        ("remove_all --yes", 54321, ("remove_all",), Answer(text="54,321 entries removed")),
+        ("remove_all --yes", Removed(1), ("remove_all",), Answer(text="1 entry removed")),
+        ("remove_all --yes", Removed(54321), ("remove_all",), Answer(text="54,321 entries removed")),
+        ("remove_all --yes", Removed(5, False), ("remove_all",), Answer(text="at least 5 entries removed")),
         ("wait_stable 5", None, ("wait_stable", 5.0), Answer()),
         ("wait_stable", None, ("wait_stable", None), Answer()),
         ("stop_node a:1", None, ("stop_node", "a:1"), Answer()),
@@ -98,7 +99,7 @@ def test_help_and_version_need_no_daemon() -> None:
     assert answer("version")[0].text == f"wrpme {__version__}"
 
 
-RESULTS = {"prefix_get": [], "remove_all": 0, "recover": "it begins", "verify": Verified(1, 2, 3, ())}
+RESULTS = {"prefix_get": [], "remove_all": Removed(0), "recover": "it begins", "verify": Verified(1, 2, 3, ())}
 
 
 def test_every_command_is_carried_out() -> None:

@@ -20,8 +20,19 @@ class WatchedStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[tuple[str, int, bool]] = []
+        self.compacted: list[bytes] = []
         self.gate = threading.Event()
         self.gate.set()
+
+    def slices(self) -> list[tuple[bytes, bytes]]:
+        return [(b"a", b"b"), (b"b", b"c")]
+
+    def has_room(self) -> bool:
+        return True
+
+    def compact(self, low: bytes, high: bytes) -> None:
+        self.gate.wait(PATIENCE_SECONDS)
+        self.compacted.append(low)
 
     def write(self, operations: list[Operation], sync: bool) -> None:
         self.gate.wait(PATIENCE_SECONDS)
@@ -63,6 +74,20 @@ def test_closing_waits_for_the_batch_that_is_written() -> None:
         store.gate.set()
         assert disk.close(PATIENCE_SECONDS)
         assert store.get(b"a") == b"1"
+
+    play(scenario)
+
+
+def test_what_was_removed_is_given_back_beside_writes_and_before_the_end() -> None:
+    async def scenario() -> None:
+        store = WatchedStore()
+        disk = ThreadDisk(store)
+        store.gate.clear()
+        disk.compact()
+        assert not disk.close(0.0), "it is not at rest"
+        store.gate.set()
+        assert disk.close(PATIENCE_SECONDS)
+        assert len(store.compacted) <= 1, "the end waits for one slice at most"
 
     play(scenario)
 

@@ -56,14 +56,35 @@ def test_a_removal_is_no_expiry() -> None:
     assert entries.version_in(entries.removal((1, 2))) == (1, 2)
 
 
+def pack(expiry: int) -> bytes:
+    packed = expiry.to_bytes(8)
+    assert entries.indexed_expiry(packed) == expiry and entries.indexed_expiry(b"") == 0
+    return packed
+
+
 def test_what_the_store_is_told() -> None:
     key = entries.key_of(7, b"alias")
     plain, mortal = entries.value_of((1, 1), 0, b"c"), entries.value_of((1, 1), 99, b"c")
     assert entries.operations_for(key, plain) == [(key, plain), (b"aalias", b"")]
-    assert entries.operations_for(key, plain, known=True) == [(key, plain)]
+    assert entries.operations_for(key, plain, plain) == [(key, plain)]
     hint = entries.hint_of(99, key)
-    assert entries.operations_for(key, mortal) == [(key, mortal), (b"aalias", b""), (hint, b"")]
-    assert entries.operations_for(key, entries.removal((1, 2)), known=True) == [(key, None), (b"aalias", None)]
+    assert entries.operations_for(key, mortal) == [(key, mortal), (b"aalias", pack(99)), (hint, b"")]
+    assert entries.operations_for(key, entries.removal((1, 2)), plain) == [(key, None), (b"aalias", None)]
+
+
+def test_a_hint_comes_and_goes_with_its_entry() -> None:
+    key = entries.key_of(7, b"alias")
+    mortal, later = entries.value_of((1, 1), 99, b"c"), entries.value_of((1, 2), 100, b"c")
+    plain = entries.value_of((1, 2), 0, b"c")
+    hint, hint_later = entries.hint_of(99, key), entries.hint_of(100, key)
+    assert entries.operations_for(key, later, mortal) == [
+        (key, later), (b"aalias", pack(100)), (hint, None), (hint_later, b""),
+    ]  # fmt: skip
+    assert entries.operations_for(key, plain, mortal) == [(key, plain), (b"aalias", b""), (hint, None)]
+    assert entries.operations_for(key, mortal, plain) == [(key, mortal), (b"aalias", pack(99)), (hint, b"")]
+    assert entries.operations_for(key, mortal, mortal) == [(key, mortal)]
+    removed = [(key, None), (b"aalias", None), (hint, None)]
+    assert entries.operations_for(key, entries.removal((1, 2)), mortal) == removed
 
 
 @given(EXPIRIES, POSITIONS, ALIASES, EXPIRIES)
@@ -71,8 +92,8 @@ def test_hints_come_in_the_order_of_time(expiry: int, position: int, alias: byte
     key = entries.key_of(position, alias)
     hint = entries.hint_of(expiry, key)
     assert entries.expiry_and_key_in(hint) == (expiry, key)
-    low, high = entries.hints_until(now)
-    assert (low <= hint < high) == (expiry <= now)
+    assert entries.HINTS[0] <= hint < entries.HINTS[1]
+    assert (hint < entries.hints_end(now)) == (expiry <= now)
 
 
 @given(st.text(max_size=3), st.text(max_size=4), st.text(min_size=1, max_size=5))

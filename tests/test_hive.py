@@ -56,7 +56,7 @@ class Owner:
             return Number(request.id, len(self.aliases))
         if isinstance(request, RemoveAll):
             removed, self.aliases = self.aliases[: self.page], self.aliases[self.page :]
-            return Number(request.id, len(removed))
+            return Number(request.id, len(removed), removed[-1].encode() if removed else b"")
         if isinstance(request, PrefixScan):
             left = [alias for alias in self.aliases if alias.startswith(request.prefix) and alias > request.after]
             size = min(self.page, request.count_max)
@@ -191,6 +191,41 @@ def test_remove_all_goes_on_until_nothing_is_left() -> None:
             assert await client.remove_all() == 7
             assert first.aliases == [] and second.aliases == []
             assert len(one.seen_of(RemoveAll)) == 4
+
+    play(scene())
+
+
+def test_remove_all_asks_for_what_comes_after_the_last_page() -> None:
+    async def scene() -> None:
+        async with StubNode(Owner("abcde", page=2), A) as node, Client(node.address) as client:
+            view_of([node])
+            removed = await client.remove_all()
+            assert removed == 5 and removed.exact
+            assert [request.after for request in node.seen_of(RemoveAll)] == [b"", b"b", b"d", b"e"]
+
+    play(scene())
+
+
+@pytest.mark.parametrize("code", [errors.IndeterminateError.code, errors.UnstableError.code])
+def test_remove_all_goes_on_and_says_what_it_knows(code: int) -> None:
+    """A page of which nobody knows how it ended; or that was not carried out."""
+
+    async def scene() -> None:
+        owner = Owner("abcdefg", page=2)
+
+        def script(request: Request) -> Reply | None:
+            if isinstance(request, RemoveAll) and len(node.seen_of(RemoveAll)) == 2:
+                if code == errors.IndeterminateError.code:
+                    owner(request)
+                return Failed(request.id, code, "the hive changed")
+            return owner(request)
+
+        async with StubNode(script, A) as node, Client(node.address) as client:
+            view_of([node])
+            removed = await client.remove_all()
+            assert owner.aliases == []
+            assert removed.exact == (code == errors.UnstableError.code)
+            assert removed == (7 if removed.exact else 5)
 
     play(scene())
 

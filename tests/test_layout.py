@@ -20,9 +20,9 @@ WORLD = {
 PURE = [
     "errors", "limits", "picture", "messages", "codec", "address", "ring", "placement", "draft", "view",
     "consensus", "beacon", "effects",
-    "entries", "tally", "marks", "returns", "salvage", "ground", "stream", "operations", "copying", "replica",
-    "table", "router",
-    "life", "council", "status", "pace", "own_disk", "health", "activation", "contents", "spread", "admin", "verify",
+    "entries", "tally", "marks", "returns", "salvage", "reminders", "sweep", "clocks", "order", "ground",
+    "stream", "operations", "copying", "replica", "table", "router", "life", "council", "status", "pace", "own_disk",
+    "health", "activation", "contents", "spread", "admin", "verify",
     "node", "commands", "completion", "happening", "latency", "chronicle", "figures", "topology", "sightings",
     "backlog", "options", "bootstrap/topology_file", "bootstrap/topology_values", "bootstrap/toml_lines",
     "bootstrap/words", "bootstrap/units", "bootstrap/targets", "bootstrap/slimming",

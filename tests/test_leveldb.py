@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from wrpme import ring
 from wrpme.daemon import _plyvel, homecoming
 from wrpme.daemon.leveldb import FORMAT, FORMAT_KEY, open_store, unusable
+from wrpme.entries import ENTRIES, key_of, operations_for, removal, value_of
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.store import Store
 
@@ -324,3 +326,28 @@ def test_a_full_disk_stops_all_writing(tmp_path: Path, monkeypatch: pytest.Monke
         put(store, b"b")
     assert store.get(b"b") is None
     store.close()
+
+
+def test_the_space_of_what_was_removed_returns(tmp_path: Path) -> None:
+    def size() -> int:
+        return sum(path.stat().st_size for path in tmp_path.iterdir())
+
+    store = open_store(str(tmp_path))
+    keys = [key_of(ring.hash_of(f"k{number}"), b"k%d" % number) for number in range(2000)]
+    values = {key: value_of((1, 1), 0, os.urandom(10_000)) for key in keys}
+    for key in keys:
+        store.write(operations_for(key, values[key]), sync=False)
+    for key in keys[:1500]:
+        store.write(operations_for(key, removal((1, 2)), values[key]), sync=False)
+    store.close()
+    store = open_store(str(tmp_path))
+    assert size() > 15_000_000, "nobody has given anything back"
+    assert store.excess_bytes(500 * 10_000) > 10_000_000
+    slices = store.slices()
+    assert len(slices) >= 4 and slices[2][0] == ENTRIES[0] and slices[-1][1] == ENTRIES[1]
+    for low, high in slices:
+        store.compact(low, high)
+    assert size() < 7_000_000 and store.excess_bytes(500 * 10_000) < 1_000_000
+    assert dict(store.scan(*ENTRIES)) == {key: values[key] for key in keys[1500:]}
+    store.close()
+    store.compact(*ENTRIES)

@@ -26,12 +26,16 @@ class HeldDisk:
 
     def __init__(self) -> None:
         self.tasks: list[tuple[list[Operation], bool, Done]] = []
+        self.compacted = 0
 
     def write(self, operations: list[Operation], sync: bool, done: Done) -> None:
         self.tasks.append((operations, sync, done))
 
     def finish(self, failure: BaseException | None = None) -> None:
         self.tasks.pop(0)[2](failure)
+
+    def compact(self) -> None:
+        self.compacted += 1
 
     def close(self, seconds: float) -> bool:
         return not self.tasks

@@ -21,6 +21,7 @@ import pytest
 from tests.stub_node import Entries, StubNode, StubThread
 from wrpme import errors
 from wrpme.commands import parse
+from wrpme.hive import Removed
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.shell import DAEMON, Console, Options, Shell, exit_code, parse_options
 
@@ -106,9 +107,9 @@ class FakeClient:
     async def put(self, alias: str, content: bytes) -> None:
         await asyncio.get_running_loop().create_future()
 
-    async def remove_all(self) -> int:
+    async def remove_all(self) -> Removed:
         self.removed = True
-        return 2
+        return Removed(2)
 
 
 class Lines:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count as numbers
+from math import inf
 
 import pytest
 from msgspec.structs import replace
 
-from tests.harness import HIVE, Hive, hive_of, identity, word_of
-from tests.replica_parts import END, A, B, Bench, view_of
+from tests.harness import hive_of, identity, word_of
+from tests.replica_parts import END, TWO, A, B, Bench, held, view_of
 from wrpme import ring
 from wrpme import table as tables
-from wrpme.entries import key_of, operations_for, value_of
-from wrpme.limits import EXPIRE_SECONDS, SLOTS
+from wrpme.entries import key_of
+from wrpme.limits import LEASE_SECONDS, SLOTS
 from wrpme.messages import (
-    Aliases, Count, Done, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll, Reply, Update,
+    Aliases, Count, Done, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll,
 )  # fmt: skip
-from wrpme.picture import NOBODY, Arc, Down, View
+from wrpme.picture import Arc, Down, View
 
 HALF = ring.end_of_slot(SLOTS // 2)
 WHOLE = (Arc(END, 1, (A,)),)
@@ -141,23 +143,99 @@ def test_expired_entries_are_not_found_by_a_scan() -> None:
     made[A].ask(Expire(1, "p1", 500, relative=True))
     made.settle()
     made.now += 1
-    page = made[A].replies[scan(made, PrefixScan(3, A, 1, "p"))]
+    session = scan(made, PrefixScan(3, A, 1, "p"))
+    assert session not in made[A].replies, "who is told that it is gone must not see it again, by whatever clock"
+    made.settle()
+    page = made[A].replies[session]
     assert isinstance(page, Aliases) and page.aliases == ("p0", "p2")
+    made[A].ground.wall_offset_milliseconds -= 3_600_000
+    assert made[A].replies[scan(made, PrefixScan(3, A, 1, "p"))] == page
 
 
 def test_remove_all_goes_on_until_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "PAGE_ALIASES_MAX", 4)
+    monkeypatch.setattr(tables, "REMOVE_ENTRIES_MAX", 4)
     made = Bench(WHOLE[0], (A,))
     for number in range(9):
         made[A].ask(Put(1, f"p{number}", b""))
-    removed: list[Reply] = []
-    for _ in range(4):
-        session = scan(made, RemoveAll(3, A, 1))
+    removed: list[int] = []
+    after = b""
+    while not removed or after:
+        session = scan(made, RemoveAll(3, A, 1, after))
         assert session not in made[A].replies or made[A].replies[session] == Number(3, 0)
         made.settle()
-        removed.append(made[A].replies[session])
-    assert removed == [Number(3, 4), Number(3, 4), Number(3, 1), Number(3, 0)]
+        page = made[A].replies[session]
+        assert isinstance(page, Number) and (page.cursor > after or not page.cursor)
+        after = page.cursor
+        removed.append(page.number)
+    assert removed == [4, 4, 1, 0]
     assert list(made[A].store.scan(b"", b"m")) == [] and made[A].replica.counts() == (0, 0)
+
+
+def test_remove_all_takes_little_at_a_time_where_contents_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "REMOVE_BYTES_MAX", 1000)
+    made = Bench(WHOLE[0], (A,))
+    for number in range(5):
+        made[A].ask(Put(1, f"p{number}", bytes(600)))
+    made.settle()
+    session = scan(made, RemoveAll(3, A, 1))
+    made.settle()
+    page = made[A].replies[session]
+    assert isinstance(page, Number) and page.number == 2
+
+
+def test_remove_all_looks_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was removed lies in the way of a scan for a while; and so do the removals that wait for slow disks."""
+    monkeypatch.setattr(tables, "REMOVE_ENTRIES_MAX", 10)
+    made = Bench(WHOLE[0], (A,))
+    for number in range(200):
+        made[A].ask(Put(1, f"p{number}", b""))
+    made.settle()
+    seen: list[bytes] = []
+    scan_ = made[A].store.scan
+
+    def watched(low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for pair in scan_(low, high):
+            seen.append(pair[0])
+            yield pair
+
+    monkeypatch.setattr(made[A].store, "scan", watched)
+    after = b""
+    for page in range(20):
+        scan(made, RemoveAll(page, A, 1, after))
+        after = max(made[A].replica.shadow) + b"\0"
+    assert len(seen) == 200 and len(made[A].replica.queue) == 200
+    made.settle()
+    assert made[A].stored() == {}
+
+
+def test_who_was_told_that_entries_are_removed_was_told_the_truth() -> None:
+    """The lease runs out while the removals are on their way: they are done all the same, and are counted. Nothing is
+    left, only who has a lease can say."""
+    made = held(TWO)
+    for number in range(5):
+        made[A].ask(Put(1, f"p{number}", b""))
+    made.settle()
+    session = scan(made, RemoveAll(3, A, 1))
+    made.now += LEASE_SECONDS
+    made.settle()
+    page = made[A].replies[session]
+    assert isinstance(page, Number) and page.number == 5 and made[A].valid_until[session] == inf
+    assert word_of(made[A].replies[scan(made, RemoveAll(3, A, 1, page.cursor))]) == "unstable"
+    made.lease(A, B)
+    last = scan(made, RemoveAll(3, A, 1, page.cursor))
+    assert made[A].replies[last] == Number(3, 0) and made[A].valid_until[last] == made.now + LEASE_SECONDS
+
+
+def test_removals_that_nobody_has_counted_are_said_to_be_unknown() -> None:
+    made = held(TWO)
+    for number in range(5):
+        made[A].ask(Put(1, f"p{number}", b""))
+    made.settle()
+    session = scan(made, RemoveAll(3, A, 1))
+    made[A].adopt(view_of(Arc(END, 2, (B,), (), (A,)), 2))
+    made.settle()
+    assert word_of(made[A].replies[session]) == "indeterminate"
+    assert "while 5 entries were removed; they may or may not be there" in made[A].fails(session)
 
 
 @pytest.mark.parametrize("epoch", [0, 2, 99])
@@ -177,70 +255,7 @@ def test_a_scan_needs_every_lease() -> None:
     assert made[A].replies[scan(made, Count(3, A, 1))] == Number(3, 0)
 
 
-# --- sweeping ----------------------------------------------------------------------------------------------------
-
-
-def hints(hive: Hive, name: str) -> int:
-    return len(list(hive.stores[name].scan(b"x", b"y")))
-
-
-def test_expired_entries_go_without_being_asked_for() -> None:
-    hive = Hive()
-    node = hive.start("a", hive=HIVE)
-    hive.go(0.1)
-    for number in range(20):
-        hive.ask("a", Put(1, f"k{number}", b"", int(hive.now * 1000) + 5000 + number))
-    hive.ask("a", Put(1, "stays", b""))
-    hive.go(4)
-    assert hive.ask("a", Count(1, NOBODY, hive.view("a").epoch)) == Number(1, 21)
-    hive.go(1.1 + EXPIRE_SECONDS * 2)
-    assert hive.ask("a", Count(1, NOBODY, hive.view("a").epoch)) == Number(1, 1)
-    assert [key[9:] for key, _ in hive.stores["a"].scan(b"e", b"f")] == [b"stays"]
-    assert hints(hive, "a") == 0 and node.ground.tally.between(0, END)[0] == 1
-
-
-def test_a_hint_that_came_too_early_removes_nothing() -> None:
-    hive = Hive()
-    hive.start("a", hive=HIVE)
-    hive.go(0.1)
-    hive.ask("a", Put(1, "x", b"", int(hive.now * 1000) + 1000))
-    hive.ask("a", Update(1, "x", b"for ever"))
-    hive.ask("a", Put(1, "y", b"", int(hive.now * 1000) + 1000))
-    hive.ask("a", Expire(1, "y", int(hive.now * 1000) + 60_000))
-    hive.go(3)
-    assert hive.get("a", "x") == b"for ever" and hive.get("a", "y") == b""
-    assert hints(hive, "a") == 1
-
-
-def test_what_went_elsewhere_is_wiped_here() -> None:
-    hive = hive_of("a")
-    for number in range(200):
-        hive.ask("a", Put(1, f"k{number}", b"v"))
-    hive.start("b", "a")
-    hive.stable("a", "b")
-    hive.go(2)
-    held = {name: {key for key, _ in hive.stores[name].scan(b"e", b"f")} for name in ("a", "b")}
-    assert not held["a"] & held["b"]
-    assert len(held["a"]) + len(held["b"]) == 200 and held["b"]
-    for name in ("a", "b"):
-        index = {key[1:] for key, _ in hive.stores[name].scan(b"a", b"b")}
-        assert index == {key[9:] for key in held[name]}
-        assert hive.nodes[name].ground.tally.between(0, END)[0] == len(held[name])
-
-
-def test_a_node_that_is_not_back_wipes_nothing() -> None:
-    made = Bench(Arc(END, 1, (B,)), (A,))
-    key = key_of(7, b"x")
-    made[A].store.write(operations_for(key, value_of((1, 1), 0, b"")), True)
-    made[A].ground.tally.add(7, 1, 1)
-    made[A].adopt(view_of(Arc(END, 1, (B,)), 2, down=(A,)))
-    made[A].tick()
-    made.settle()
-    assert made[A].store.get(key) is not None
-    made[A].adopt(view_of(Arc(END, 1, (B,)), 3))
-    made[A].tick()
-    made.settle()
-    assert made[A].store.get(key) is None
+# --- whole nodes -------------------------------------------------------------------------------------------------
 
 
 def test_counts_are_taken_from_the_disk_at_the_start() -> None:

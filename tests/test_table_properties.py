@@ -1,19 +1,17 @@
-"""Arcs that are divided, united and handed over while writes are pending; scans of anything; sweeping beside copies."""
+"""Arcs that are divided, united and handed over while writes are pending; scans of anything; many copies."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
-from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, C, Side, view_of
+from tests.replica_parts import END, A, B, Bench, C, Side, view_of
 from wrpme import ring
-from wrpme import table as tables
 from wrpme import view as views
 from wrpme.copying import Phase
 from wrpme.entries import ENTRIES, hash_in, key_of, operations_for, value_of
-from wrpme.limits import COPIES_IN_MAX, COPIES_OUT_MAX, COPY_SILENCE_SECONDS, EXPIRE_SECONDS
+from wrpme.limits import COPIES_IN_MAX, COPIES_OUT_MAX, COPY_SILENCE_SECONDS
 from wrpme.messages import (
     Aliases, Compare, Content, Done, EntryRequest, Get, PrefixScan, Put, Stream, StreamAck, Update,
 )  # fmt: skip
@@ -121,90 +119,6 @@ def test_any_aliases_come_once_and_in_the_order_of_their_bytes(
         pages.append(page)
     wanted = [alias for alias in stored | unwritten if alias.startswith(prefix)]
     assert [alias for page in pages for alias in page.aliases] == sorted(wanted, key=str.encode)
-
-
-# --- sweeping ----------------------------------------------------------------------------------------------------
-
-
-def test_only_the_owner_with_a_lease_lets_entries_expire() -> None:
-    made = Bench(Arc(END, 1, (A,), (B,)))
-    ask(made[A], Put(1, "mortal", b"", int(WALL_MILLISECONDS + made.now * 1000) + 5000))
-    made[A].tick()
-    made.settle()
-    assert made[A].replica.copies[B].counts and set(made[B].stored()) == {"mortal"}
-    made.now += 6.0
-    for side in (made[B], made[A]):
-        side.tick()
-    made.settle()
-    assert set(made[B].stored()) == set(made[A].stored()) == {"mortal"}, "A has lost sight of B"
-    made.now += EXPIRE_SECONDS
-    made.lease(A, B)
-    made[A].tick()
-    made.settle()
-    assert made[A].stored() == made[B].stored() == {}
-
-
-def test_sweeping_takes_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "EXPIRE_ENTRIES_MAX", 10)
-    side = alone()
-    for alias in ALIASES:
-        ask(side, Put(1, alias, b"", int(WALL_MILLISECONDS + side.bench.now * 1000) + 1000))
-    side.bench.settle()
-    left = []
-    for _ in range(5):
-        side.bench.now += 1.0 + EXPIRE_SECONDS
-        side.tick()
-        side.bench.settle()
-        left.append(len(side.stored()))
-    assert left == [30, 20, 10, 0, 0]
-
-
-def test_what_went_elsewhere_is_wiped_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "WIPE_ENTRIES_MAX", 5)
-    side = alone(*ALIASES)
-    side.adopt(split(2, A, B))
-    mine = set(ALIASES) - upper_half(ALIASES)
-    left = len(ALIASES)
-    while set(side.stored()) != mine:
-        assert side.table.busy, "it has to be woken for it"
-        side.tick()
-        side.bench.settle()
-        assert left - 5 <= len(side.stored()) < left
-        left = len(side.stored())
-    side.tick()
-    assert not side.table.busy
-    assert [key[1:].decode() for key, _ in side.store.scan(b"a", b"b")] == sorted(mine), "the index too"
-
-
-def test_nothing_is_wiped_while_the_disk_has_something_to_do() -> None:
-    """What is on its way there may belong to the range: it would be on disk after the wiping."""
-    side = alone(*ALIASES)
-    ask(side, Put(1, "fresh", b"on its way"))
-    side.adopt(split(2, B))
-    side.tick()
-    assert len(side.under_way) == 1 and all(value is not None for _, value in side.under_way[0].operations)
-    side.persist()
-    side.tick()
-    side.bench.settle()
-    assert side.stored() == {}
-
-
-def test_a_copy_into_a_range_that_is_being_wiped_waits_for_the_disk() -> None:
-    """Else the wiping would delete what the copy has just brought."""
-    made = Bench(ALONE, (A, B), split(1, B))
-    made[A].store.write(operations_for(key_of(5, b"stale"), value_of((0, 1), 0, b"")), True)
-    made[A].ground.tally.add(5, 1, 5)
-    made[A].adopt(split(2, B))
-    made[A].tick()
-    assert made[A].under_way, "the wiping is on its way"
-    made.adopt(split(3, B, incoming=(A,)))
-    made[A].hear(B, Stream(END, 3, 1, 1, (Compare(b"e", b"f", b""),)))
-    assert (A, B, StreamAck(END, 3, 1, -1)) in made.wire
-    made[A].persist()
-    made.wire.clear()
-    made[A].hear(B, Stream(END, 3, 2, 1, (Compare(b"e", b"f", b""),)))
-    made[A].persist()
-    assert [body.upto for _, _, body in made.wire if isinstance(body, StreamAck)] == [1]
 
 
 # --- copies ------------------------------------------------------------------------------------------------------

@@ -5,10 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.entries import key_of, removal, value_of
+from wrpme.entries import key_of, operations_for, removal, value_of
 from wrpme.limits import SLOTS
 from wrpme.ring import RING, SLOT, end_of_slot
-from wrpme.tally import Tally, size_of
+from wrpme.store import MemoryStore
+from wrpme.tally import Tally, size_of, tally_of
 
 
 def test_the_size_of_an_entry_is_what_its_user_gave() -> None:
@@ -24,6 +25,24 @@ def test_a_range_has_the_sum_of_its_slots(entries: list[tuple[int, int]], begin:
         tally.add(slot * SLOT + size, 1, size)
     inside = [size for slot, size in entries if begin <= slot < begin + count]
     assert tally.between(begin * SLOT, end_of_slot(begin + count)) == (len(inside), sum(inside))
+
+
+def test_what_is_there_and_what_has_gone() -> None:
+    tally = Tally()
+    tally.add(0, 1, 10)
+    tally.add(RING - 1, 1, 20)
+    assert (tally.entries, tally.bytes, tally.removed, tally.removed_bytes) == (2, 30, 0, 0)
+    tally.add(0, 0, -5)
+    tally.add(RING - 1, -1, -20)
+    assert (tally.entries, tally.bytes, tally.removed, tally.removed_bytes) == (1, 5, 1, 25)
+
+
+def test_the_tally_of_a_store() -> None:
+    store = MemoryStore()
+    for number in range(9):
+        store.write(operations_for(key_of(number * SLOT, b"k%d" % number), value_of((1, 1), 7, b"12345")), True)
+    found = tally_of(store)
+    assert (found.entries, found.bytes) == (9, 9 * 7) == found.between(0, RING - 1)
 
 
 def test_the_ends_of_the_ring() -> None:

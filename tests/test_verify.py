@@ -55,8 +55,8 @@ def verified(made: Bench) -> dict[str, Any]:
 
 def spoil(made: Bench, node: NodeId, alias: str, value: bytes) -> None:
     """Behind the back of the node."""
-    known = made[node].store.get(key_of(hash_of(alias), alias.encode())) is not None
-    made[node].store.write(operations_for(key_of(hash_of(alias), alias.encode()), value, known), True)
+    held = made[node].store.get(key_of(hash_of(alias), alias.encode()))
+    made[node].store.write(operations_for(key_of(hash_of(alias), alias.encode()), value, held), True)
 
 
 def copies(*differing: tuple[str, list[str]]) -> list[dict[str, object]]:

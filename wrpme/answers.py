@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from wrpme import __version__, ring
+from wrpme.clocks import clock_sentence
 from wrpme.commands import Command, help_text
 from wrpme.errors import DiffersError, UsageError
 from wrpme.limits import SLOTS
@@ -76,7 +77,8 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
         case "count":
             return Answer(text=str(await client.count()))
         case "remove_all":
-            return Answer(text=f"{_entries(await client.remove_all())} removed")
+            removed = await client.remove_all()
+            return Answer(text=f"{'' if removed.exact else 'at least '}{_entries(removed)} removed")
         case "locate":
             return Answer(text=location_text(await client.locate(command.alias)))
         case "hive_status":
@@ -209,6 +211,7 @@ def condition_line(status: HiveStatus) -> str:
 
     condition = condition_of(status)
     parts = [f"{condition.word}: {condition.sentence}", *at_risk_texts(status), *moving_texts(status)]
+    parts += clock_texts(status)
     for node in status.nodes:
         if node.error is not None and node.member.state is State.DOWN:
             parts.append(node.error.sentence)
@@ -235,6 +238,27 @@ def at_risk_texts(status: HiveStatus) -> list[str]:
     elif down:
         one = "it" if len(down) == 1 else "them"
         told.append(f"start {one} again, or forget what never returns")
+    return told
+
+
+def clock_texts(status: HiveStatus) -> list[str]:
+    """Whose clocks differ: first of all that one that differs from most."""
+    apart: dict[str, dict[str, float]] = {}
+    for node in status.nodes:
+        for found in node.figures.clocks if node.figures else ():
+            apart.setdefault(node.member.address, {})[found.address] = -found.ahead
+            apart.setdefault(found.address, {})[node.member.address] = found.ahead
+    told = []
+    while apart:
+        address = max(apart, key=lambda one: len(apart[one]))
+        others = apart.pop(address)
+        for other in others:
+            apart[other].pop(address)
+            if not apart[other]:
+                del apart[other]
+        first, more = next(iter(others)), len(others) - 1
+        names = first + (f" and {more} more" if more else "")
+        told.append(clock_sentence(address, others[first], names))
     return told
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from wrpme import errors
 from wrpme.client import Bytes, Client, Time
 from wrpme.figures import HiveStatus
-from wrpme.hive import Location
+from wrpme.hive import Location, Removed
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.picture import View
 from wrpme.sightings import Sighting
@@ -128,7 +128,7 @@ class BlockingClient:
         """See :meth:`Client.count`."""
         return self._wait(self._client.count())
 
-    def remove_all(self) -> int:
+    def remove_all(self) -> Removed:
         """See :meth:`Client.remove_all`."""
         return self._wait(self._client.remove_all())
 

@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from wrpme.entries import REMOVED, expiry_in, hash_in, key_range, operations_for
+from wrpme.entries import NO_EXPIRY, REMOVED, expiry_in, hash_in, hint_of, key_range, operations_for
 from wrpme.ground import Ground, Origin
 from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
 from wrpme.messages import Pair, Reply
+from wrpme.order import Order
 from wrpme.tally import size_of
 
 
@@ -55,6 +56,7 @@ class Contents:
         self.stretch = (first, last)
         self.low, self.high = key_range(first, last)
         self.shadow: dict[bytes, Pending] = {}
+        self.order = Order(self.shadow)
         self.landing: deque[Pending] = deque()
         """Received, and not on disk yet."""
         self.owed: list[Pending] = []
@@ -76,19 +78,22 @@ class Contents:
 
     def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
         """The entries in ``[low, high)`` in order, as the latest writes left them."""
-        shadow = sorted((key, pending.value) for key, pending in self.shadow.items() if low <= key < high)
-        at = 0
+        shadow = self.shadow
+        unwritten = self.order.between(low, high)
+        first = next(unwritten, None)
         for key, value in self.ground.reader.scan(low, high):
-            while at < len(shadow) and shadow[at][0] < key:
-                if expiry_in(shadow[at][1]) != REMOVED:
-                    yield shadow[at]
-                at += 1
-            if at < len(shadow) and shadow[at][0] == key:
-                continue
-            yield key, value
-        for found in shadow[at:]:
-            if expiry_in(found[1]) != REMOVED:
-                yield found
+            while first is not None and first <= key:
+                latest = shadow[first].value
+                if expiry_in(latest) != REMOVED:
+                    yield first, latest
+                first = next(unwritten, None)
+            if key not in shadow:
+                yield key, value
+        while first is not None:
+            latest = shadow[first].value
+            if expiry_in(latest) != REMOVED:
+                yield first, latest
+            first = next(unwritten, None)
 
     def range_of(self, low: bytes, high: bytes) -> tuple[list[Pair], int, bytes]:
         """What is compared at once of ``[low, high)``: entries, about how many bytes they are, and the key before which
@@ -111,17 +116,22 @@ class Contents:
         ground.serial += 1
         expiry = expiry_in(value)
         removal = expiry == REMOVED
-        if not expiry and held is not None and len(held) == len(value):  # nothing to count, and it is in the index
+        if not expiry and held is not None and len(held) == len(value) and held[16:24] == NO_EXPIRY:
+            # nothing to count, it is in the index, and no hint comes or goes
             ground.write([(key, value)])
             pending = self.shadow[key] = Pending(key, value, ground.batch, ground.serial)
+            self.order.added(key)
             return pending
         if held is not None or not removal:
-            ground.write(operations_for(key, value, held is not None))
+            ground.write(operations_for(key, value, held))
+            if expiry and not removal:
+                ground.reminders.wrote(hint_of(expiry, key))
             before = (1, size_of(key, held)) if held is not None else (0, 0)
             after = (0, 0) if removal else (1, size_of(key, value))
             ground.tally.add(hash_in(key), after[0] - before[0], after[1] - before[1])
         pending = Pending(key, value, ground.last_batch, ground.serial)
         self.shadow[key] = pending
+        self.order.added(key)
         return pending
 
     def receive(self, item: int, pairs: Iterable[Pair]) -> None:
@@ -218,6 +228,7 @@ class Contents:
             known = self.shadow.get(pending.key)
             if known is None or known.serial <= pending.serial:
                 self.shadow[pending.key] = pending
+                self.order.added(pending.key)
 
     def inherit(self, other: Contents) -> None:
         """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
@@ -231,6 +242,7 @@ class Contents:
         self.queue.extend(mine(other.queue))
         self.landing = deque(sorted([*self.landing, *mine(other.landing)], key=_batch))
         self.shadow.update((key, pending) for key, pending in other.shadow.items() if self.low <= key < self.high)
+        self.order = Order(self.shadow)
         self.count_pending()
 
 

@@ -6,6 +6,7 @@ Events and the time go into :class:`wrpme.node.Node`, effects come out as a list
   are on disk the runner reports ``Persisted(batch)``. ``must_sync`` asks for the disk also under ``--no-sync``.
   What depends on the disk (a promise, an acknowledgement, a reply) the node itself holds back until then. At most one
   ``Persist`` is outstanding at a time: the next batch gathers meanwhile (group commit).
+- ``Compact``: much was removed; the store gives the space back when it can.
 - ``Send``: to another node's address; may be lost or late, never doubled, never reordered within one connection.
 - ``ReplyTo``: to the session (a number that the runner gave to a connection); an answer to a request that another
   node passed on goes back in an envelope, on the connection that it came by. If ``valid_until`` has passed on the
@@ -122,6 +123,10 @@ class Persist(Struct, frozen=True):
     must_sync: bool
 
 
+class Compact(Struct, frozen=True):
+    """Much was removed."""
+
+
 class Send(Struct, frozen=True):
     """A message for another node."""
 
@@ -172,7 +177,7 @@ class Exit(Struct, frozen=True):
     aside: tuple[str, ...] = ()
 
 
-Effect = Union[Persist, Send, ReplyTo, Say, Tell, ToRunner, Adopted, Exit]
+Effect = Union[Persist, Compact, Send, ReplyTo, Say, Tell, ToRunner, Adopted, Exit]
 
 # --- what the node reads -----------------------------------------------------------------------------------------
 

@@ -4,8 +4,9 @@ An entry's key is ``e`` + hash (8 bytes, big endian) + alias, so an arc is one c
 a header of 24 bytes (the two halves of its version, its expiry) and the content. A removal is a value as well, for
 tails and streams only; the store holds no removals.
 
-Beside each entry stands ``a`` + alias, so that a prefix can be scanned in order, and for each expiry ``x`` + expiry
-(8 bytes) + hash + alias: a hint that may be stale, checked against the entry when its time comes.
+Beside each entry stands ``a`` + alias, so that a prefix can be scanned in order; its value is the expiry, so that this
+needs no content (nothing where there is none). And where there is one, ``x`` + expiry (8 bytes) + hash + alias: a hint.
+Both come and go with the entry in the same batch.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ SETTLED_PREFIX = b"m:settled:"
 MARK_PREFIX = b"m:mark:"
 _MARK = Struct(">QQ")
 ENTRIES = (b"e", b"f")
+HINTS = (b"x", b"y")
+NO_EXPIRY = bytes(8)
+"""How a value that lives for ever has it, in its bytes 16 to 24."""
 Version = tuple[int, int]
 """(version of the arc at the time of the write, number of the write under that version)."""
 
@@ -82,17 +86,25 @@ def content_in(value: bytes) -> bytes:
     return value[HEADER_BYTES:]
 
 
-def operations_for(key: bytes, value: bytes, known: bool = False) -> list[Operation]:
-    """What the store has to do so that the entry has this value; ``known``: the alias is in the index already."""
+def operations_for(key: bytes, value: bytes, held: bytes | None = None) -> list[Operation]:
+    """What the store has to do so that the entry has this value, where it has ``held`` now: then its alias is in the
+    index already, and the hint of its expiry, if that is another one, goes."""
     alias = key[9:]
     expiry: int = _HEADER.unpack_from(value)[2]
+    before: int = _HEADER.unpack_from(held)[2] if held is not None else 0
+    operations: list[Operation]
     if expiry == REMOVED:
-        return [(key, None), (b"a" + alias, None)]
-    operations: list[Operation] = [(key, value)]
-    if not known:
-        operations.append((b"a" + alias, b""))
-    if expiry:
-        operations.append((hint_of(expiry, key), b""))
+        expiry = 0
+        operations = [(key, None), (b"a" + alias, None)]
+    elif held is None or before != expiry:
+        operations = [(key, value), (b"a" + alias, _HASH.pack(expiry) if expiry else b"")]
+    else:
+        operations = [(key, value)]
+    if before != expiry:
+        if before:
+            operations.append((hint_of(before, key), None))
+        if expiry:
+            operations.append((hint_of(expiry, key), b""))
     return operations
 
 
@@ -107,9 +119,15 @@ def expiry_and_key_in(hint: bytes) -> tuple[int, bytes]:
     return expiry, b"e" + hint[9:]
 
 
-def hints_until(milliseconds: int) -> tuple[bytes, bytes]:
-    """The range of hints whose time has come."""
-    return b"x", b"x" + _HASH.pack(milliseconds + 1)
+def hints_end(milliseconds: int) -> bytes:
+    """The end of the hints whose time has come."""
+    return b"x" + _HASH.pack(milliseconds + 1)
+
+
+def indexed_expiry(value: bytes) -> int:
+    """The expiry in a value of the index."""
+    expiry: int = _HASH.unpack(value)[0] if value else 0
+    return expiry
 
 
 def index_range(prefix: bytes, after: bytes) -> tuple[bytes, bytes]:

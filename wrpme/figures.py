@@ -23,6 +23,13 @@ class Neighbour(Struct, frozen=True, array_like=True):
     age: float
 
 
+class ClockApart(Struct, frozen=True, array_like=True):
+    """A node whose wall clock is so many seconds ahead of that of the one that tells it; below 0: behind."""
+
+    address: str
+    ahead: float
+
+
 class Figures(Struct, frozen=True):
     """What a node tells of itself; see the reference of ``node_status``. Counters begin at 0 with each start."""
 
@@ -81,6 +88,8 @@ class Figures(Struct, frozen=True):
     lease_seconds: float | None = None
     """How much longer it may serve all its arcs if nobody answers any more; None where it needs nobody."""
     neighbours: tuple[Neighbour, ...] = ()
+    clocks: tuple[ClockApart, ...] = ()
+    """Of its neighbours those whose clock differs from its own by more than a second."""
 
 
 class NodeStatus(Struct, frozen=True):

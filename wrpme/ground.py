@@ -28,8 +28,9 @@ from wrpme.marks import Marks
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.pace import Pace
 from wrpme.picture import NOBODY, Change, Member, NodeId, View
+from wrpme.reminders import Reminders
 from wrpme.stream import size_of_stream
-from wrpme.tally import Tally
+from wrpme.tally import Tally, tally_of
 
 if TYPE_CHECKING:
     from wrpme.replica import Replica
@@ -60,14 +61,15 @@ class Ground:
     late_seconds = 0.0
     """...and by so much."""
 
-    def __init__(self, settings: Settings, reader: Reader, now: float) -> None:
+    def __init__(self, settings: Settings, reader: Reader, now: float, tally: Tally | None = None) -> None:
         self.settings = settings
         self.me: NodeId = settings.id
         self.reader = reader
         self.now = now
         self.wall_offset_milliseconds = 0.0
         self.beacons = Beacons(now)
-        self.tally = Tally()
+        self.tally = tally or tally_of(reader)
+        self.reminders = Reminders()
         self.chronicle = Chronicle()
         self.latency = Latency()
         """Of requests of clients on entries."""
@@ -343,11 +345,13 @@ class Ground:
             self._must_sync = False
             self._in_flight = True
             self.batch += 1
+            self.reminders.left()
 
     def on_persisted(self, batch: int) -> None:
         """Everything up to ``batch`` is on disk."""
         self.pace.end(self.now)
         self.persisted = batch
         self._in_flight = False
+        self.reminders.landed()
         while self._held and self._held[0][0] <= batch:
             self._held.popleft()[1]()

@@ -37,6 +37,18 @@ class Location(Struct, frozen=True):
     incoming: tuple[Member, ...]
 
 
+class Removed(int):
+    """How many entries were removed; where not ``exact``, at least so many: an owner was lost, or changed, while it
+    removed some that nobody has counted."""
+
+    exact: bool
+
+    def __new__(cls, number: int, exact: bool = True) -> Removed:
+        made = super().__new__(cls, number)
+        made.exact = exact
+        return made
+
+
 class _Patience:
     """A deadline that starts anew with each progress: a long scan may take its time, a stuck one not."""
 
@@ -208,25 +220,32 @@ class Hive:
             await self._at_one_epoch(attempt)
         return found
 
-    async def remove_all(self) -> int:
+    async def remove_all(self) -> Removed:
         """Removes every entry of the hive, and gives how many it were; entries added meanwhile may stay."""
-        removed = 0
+        removed, exact = 0, True
 
         async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> None:
             async def one(owner: Member) -> None:
                 nonlocal removed
+                after = b""
                 while True:
-                    request = RemoveAll(self._courier.next_id(), owner.id, epoch)
-                    number = (await self._page(request, Number, owner, patience)).number
-                    if not number:
-                        return
-                    removed += number
+                    request = RemoveAll(self._courier.next_id(), owner.id, epoch, after)
+                    page = await self._page(request, Number, owner, patience)
+                    removed += page.number
                     patience.renew()
+                    if not page.cursor:
+                        return
+                    after = page.cursor
 
-            await _all([one(owner) for owner in owners])
+            nonlocal exact
+            try:
+                await _all([one(owner) for owner in owners])
+            except errors.IndeterminateError:
+                exact = False  # these may have been removed, and nobody has counted them
+                raise
 
-        await self._at_one_epoch(attempt)
-        return removed
+        await self._at_one_epoch(attempt, errors.IndeterminateError)
+        return Removed(removed, exact)
 
     async def _page(
         self, request: PrefixScan | Count | RemoveAll, kind: type[R], owner: Member, patience: _Patience
@@ -235,16 +254,20 @@ class Hive:
             request, kind, address=owner.address, deadline=patience.deadline, until_stable=False
         )
 
-    async def _at_one_epoch(self, attempt: Callable[[Sequence[Member], int, _Patience], Awaitable[R]]) -> R:
+    async def _at_one_epoch(
+        self,
+        attempt: Callable[[Sequence[Member], int, _Patience], Awaitable[R]],
+        harmless: type[errors.WrpmeError] = errors.UnstableError,
+    ) -> R:
         """Calls ``attempt`` with all owners and their epoch; again from the start whenever one of them is at another
-        epoch."""
+        epoch, or fails in a way that is ``harmless`` here."""
         patience = _Patience(self._courier)
         pause = 0.0
         while True:
             now = await self._courier.fresh_view(patience.deadline)
             try:
                 return await attempt(owners(now), now.epoch, patience)
-            except errors.UnstableError as error:
+            except (errors.UnstableError, harmless) as error:
                 pause = await self._courier.back_off(pause, patience.deadline, error)
 
 
@@ -292,12 +315,19 @@ async def _merge(pages: list[_Pages], found: list[str], count_max: int | None) -
 
 
 async def _all(coroutines: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
-    """All results; if some fail, the error that says most: one that a new attempt would not heal."""
+    """All results; if some fail, the error that says most: one that a new attempt would not heal, or one of which
+    nobody knows what it has done."""
     outcomes = await asyncio.gather(*coroutines, return_exceptions=True)
     failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     if failures:
-        raise min(failures, key=lambda failure: isinstance(failure, errors.UnstableError))
+        raise min(failures, key=_healed)
     return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+
+def _healed(failure: BaseException) -> int:
+    if isinstance(failure, errors.UnstableError):
+        return 2
+    return int(isinstance(failure, errors.IndeterminateError))
 
 
 def owners(now: View) -> list[Member]:

@@ -45,6 +45,8 @@ LATE_SECONDS = LEASE_SECONDS / 4
 CLOCK_JUMP_SECONDS = LEASE_SECONDS / 40
 """What may pass unseen by this node's clock within a second: over a lease that is less than what a promise outlasts it
 by, 5 % of drift taken off."""
+CLOCK_DIFFERENCE_SECONDS_MAX = 1.0
+"""Between the wall clocks of two members, before an operator is told."""
 SUSPECT_NOBODY_SECONDS = 10.0
 """After its own start a proposer suspects nobody for so long."""
 VOTERS_MAX = 5
@@ -124,15 +126,33 @@ COPY_SILENCE_SECONDS = 1.0
 place to others."""
 VERIFY_ALIASES_MAX = 10
 """Of the entries that differ between two copies of an arc so many are named."""
-WIPE_ENTRIES_MAX = 512
-"""Entries of an arc that went elsewhere are deleted so many at a time."""
-EXPIRE_ENTRIES_MAX = 512
+REMOVED_ENTRIES_MAX = 20_000
+REMOVED_BYTES_MAX = 32 * MIB
+"""What was removed, and half of what is there, before the disk is asked to give the space back..."""
+REMOVED_ENTRIES_AT_REST_MAX = 1000
+REMOVED_BYTES_AT_REST_MAX = 4 * MIB
+"""...also when nothing more is removed."""
+WIPE_ENTRIES_MAX = 256
+WIPE_BYTES_MAX = 2 * MIB
+"""Entries of an arc that went elsewhere are deleted so many at a time, in one step of the loop."""
+EXPIRE_ENTRIES_MAX = 128
+EXPIRE_HINTS_MAX = 1024
+"""In one step of the sweep so many entries are removed, and so many hints looked at: a few milliseconds."""
+EXPIRE_QUEUE_MAX = 4096
+"""Writes of an arc that wait for the disks of its holders; beyond it the sweep waits for them too."""
 EXPIRE_SECONDS = 0.5
+"""Between two looks whether anything has expired,"""
+STEP_SECONDS = 0.01
+"""and between two steps of work that goes on, so that beacons and requests are served in between."""
 
 # --- requests ----------------------------------------------------------------------------------------------------
 PAGE_ALIASES_MAX = 1000
-"""Of one answer to a prefix scan, and of one step of ``remove_all``."""
-PAGE_ENTRIES_SCANNED_MAX = 10_000
+"""Of one answer to a prefix scan."""
+PAGE_ENTRIES_SCANNED_MAX = 3000
+"""Aliases that are looked at for one answer: some ten milliseconds."""
+REMOVE_ENTRIES_MAX = 256
+REMOVE_BYTES_MAX = 2 * MIB
+"""Of one step of ``remove_all``: some milliseconds."""
 TIMEOUT_SECONDS = 10.0
 RETRY_SECONDS_MIN = 0.01
 RETRY_SECONDS_MAX = 0.25
@@ -254,6 +274,11 @@ ACCEPT_RETRY_SECONDS = 0.5
 BLOCK_CACHE_BYTES = 64 * MIB
 WRITE_BUFFER_BYTES = 16 * MIB
 """What gathers in memory (and in the log that a start reads again) before it becomes a table."""
+SLICE_BYTES = 8 * MIB
+SLICES_MAX = 4096
+"""What is written anew at a time where much was removed."""
+COMPACTION_PAUSES = 4
+"""Of the time that all slices took, before all are gone through again."""
 DISK_FREE_BYTES_MIN = 2 * WRITE_BUFFER_BYTES
 """A node that left service as its disk was full tries to come back when so much is free: the log that is read again
 becomes a table, and the next one must have room too."""

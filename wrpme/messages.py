@@ -118,11 +118,13 @@ class Count(Struct, frozen=True, array_like=True, tag=12, gc=False):
 
 
 class RemoveAll(Struct, frozen=True, array_like=True, tag=13, gc=False):
-    """Removes up to a page of entries of the arcs that ``node`` owns at ``epoch``; repeated until it removed 0."""
+    """Removes a page of the entries after the cursor ``after`` of the arcs that ``node`` owns at ``epoch``; gives how
+    many, and the next cursor: where that is empty, nothing is left there."""
 
     id: int
     node: NodeId
     epoch: int
+    after: bytes = b""
 
 
 class GetView(Struct, frozen=True, array_like=True, tag=14, gc=False):
@@ -237,10 +239,11 @@ class Failed(Struct, frozen=True, array_like=True, tag=66, gc=False):
 
 
 class Number(Struct, frozen=True, array_like=True, tag=67, gc=False):
-    """A count, or an expiry in milliseconds."""
+    """A count, or an expiry in milliseconds; ``cursor`` is for who asks for more."""
 
     id: int
     number: int
+    cursor: bytes = b""
 
 
 class Aliases(Struct, frozen=True, array_like=True, tag=68):
@@ -385,10 +388,12 @@ class Beacon(Struct, frozen=True, array_like=True, tag=111):
 
 
 class BeaconAck(Struct, frozen=True, array_like=True, tag=112):
-    """A promise for 1.2 L: see docs/how-it-works.md, Leases. ``incarnation`` is that of the beacon."""
+    """A promise for 1.2 L: see docs/how-it-works.md, Leases. ``incarnation`` is that of the beacon; ``wall`` is what
+    the wall clock of this node shows, in milliseconds since 1970."""
 
     sent: float
     incarnation: int
+    wall: int = 0
 
 
 class Forward(Struct, frozen=True, array_like=True, tag=113):

@@ -17,6 +17,7 @@ from wrpme import view as views
 from wrpme.activation import accepts
 from wrpme.admin import Admin
 from wrpme.admission import Admission
+from wrpme.clocks import Clocks
 from wrpme.council import Council
 from wrpme.effects import (
     Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, PersistFailed, Persisted, Reader, Received,
@@ -41,6 +42,7 @@ from wrpme.router import Router
 from wrpme.spread import Spread
 from wrpme.status import figures
 from wrpme.table import Table
+from wrpme.tally import Tally
 from wrpme.whereabouts import Whereabouts
 
 _HOT = {Forward, Forwarded, Streams, StreamAcks}
@@ -54,12 +56,12 @@ _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAck
 
 
 class Node:
-    """``wall_offset_milliseconds`` is set by the runner: the wall clock in milliseconds less 1000 x ``now``; and
-    ``facts``, which gives what only the process knows."""
+    """``tally`` is that of the reader, if somebody has it. ``wall_offset_milliseconds`` is set by the runner: the wall
+    clock in milliseconds less 1000 x ``now``; and ``facts``, which gives what only the process knows."""
 
-    def __init__(self, settings: Settings, reader: Reader, now: float) -> None:
+    def __init__(self, settings: Settings, reader: Reader, now: float, tally: Tally | None = None) -> None:
         self.settings = settings
-        self.ground = Ground(settings, reader, now)
+        self.ground = Ground(settings, reader, now, tally)
         self.table = Table(self.ground)
         self.life = Life(self.ground)
         self.whereabouts = Whereabouts(self.ground, self._on_proven, self._on_moved)
@@ -87,6 +89,7 @@ class Node:
         self.facts: Callable[[], Facts] = Facts
         self.wake_at = now
         self._again_at = now
+        self._clocks = Clocks(self.ground)
         self._early_beacons: dict[NodeId, Envelope] = {}
 
     @property
@@ -209,7 +212,7 @@ class Node:
         ground.flush_messages()
         parts = self.life, self.council, self.table, self.whereabouts, self.own_disk
         waiting = any(part.busy for part in parts)
-        self.wake_at = min(ground.beacons.due, ground.now + TICK_SECONDS if waiting else inf)
+        self.wake_at = min(ground.beacons.due, self.table.sweep.due, ground.now + TICK_SECONDS if waiting else inf)
         effects, ground.effects = ground.effects, []
         return effects
 
@@ -259,6 +262,8 @@ class Node:
                 self.health.note_silence()
                 if ground.lives:
                     self._complain()
+            if again:
+                self._clocks.look()
         self.table.tick(again)
         self.router.tick()
         self.whereabouts.tick()
@@ -369,6 +374,7 @@ class Node:
         elif isinstance(body, BeaconAck):
             if body.incarnation == self.settings.incarnation:
                 ground.beacons.acknowledged(source, body.sent, ground.now)
+                self._clocks.heard(source, body.wall, body.sent)
         elif isinstance(body, AskView):
             if self.view is not None and not ground.silent:
                 ground.send(source, WholeView(self.view))
@@ -391,7 +397,7 @@ class Node:
             del self._early_beacons[source]
             if envelope.epoch == view.epoch and isinstance(envelope.body, Beacon):
                 ground.beacons.promise(source, ground.now)
-                ground.send(source, BeaconAck(envelope.body.sent, envelope.incarnation))
+                ground.send(source, BeaconAck(envelope.body.sent, envelope.incarnation, int(ground.wall())))
 
     def _on_activation(self, source: NodeId, body: GetTail | Tail | Committed) -> None:
         replica = self.table.ending(body.end)
@@ -450,7 +456,7 @@ class Node:
         told = figures(self.ground, self.table, self.council, self.life, self.router, self.facts())
         joining = len(self.council.joining() | self.whereabouts.joining())
         troubles = (*self.whereabouts.troubles, *self.own_disk.troubles)
-        return msgspec.structs.replace(told, troubles=troubles, joining=joining)
+        return msgspec.structs.replace(told, troubles=troubles, joining=joining, clocks=self._clocks.apart)
 
     def figures(self, now: float) -> str:
         """The same at the time ``now``, as JSON."""

@@ -60,6 +60,8 @@ class Replica(Contents):
         self.on_change: list[Callable[[], None]] = []
         """Called once, when this ownership ends or begins anew: who compares copies has to stop."""
         self.announced = False
+        self.swept = False
+        """No entry of this ownership is left whose hint was passed over."""
         self._needed: tuple[NodeId, ...] = ()
         self._tails = Tails(arc)
         self._announce_after: int | None = None
@@ -147,14 +149,14 @@ class Replica(Contents):
         names = ", ".join(address(node) for node in self._needed)
         return UnstableError(f"the owner has lost sight of {names}; nothing was changed, try again")
 
-    def expire(self, key: bytes) -> None:
+    def remove_expired(self, key: bytes, wall: float) -> None:
         """Removes an entry whose time has come."""
         held = self.current(key)
-        if held is not None and 0 < expiry_in(held) <= self.ground.wall():
-            self._write(None, None, key, None, 0, held)
+        if held is not None and 0 < expiry_in(held) <= wall:
+            self.remove(key, held)
 
     def remove(self, key: bytes, held: bytes) -> None:
-        """Removes an entry, as part of ``remove_all``."""
+        """Removes an entry whose time has come, or as part of ``remove_all``."""
         self._write(None, None, key, None, 0, held)
 
     def _write(
@@ -341,7 +343,7 @@ class Replica(Contents):
     # --- activation ----------------------------------------------------------------------------------------------
 
     def _activate(self) -> None:
-        self.serving = False
+        self.serving = self.swept = False
         self.copies = {}
         self.sink = None
         self._needed = ()

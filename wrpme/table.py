@@ -1,32 +1,29 @@
 """The arcs of one node: a replica for each that it has a part in, and what goes over all of them.
 
-Scans (``count``, ``prefix_get``, ``remove_all``) are answered for the arcs that this node owns at one epoch; sweeping
-of expired entries and of entries that went elsewhere is done here, a little at a time.
+Scans (``count``, ``prefix_get``, ``remove_all``) are answered for the arcs that this node owns at one epoch.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from heapq import nsmallest
 from math import inf
 
 from wrpme import ring
 from wrpme.copying import Copy, schedule
-from wrpme.entries import (
-    ENTRIES, alias_in, expiry_and_key_in, expiry_in, hash_in, hints_until, index_range, key_of, key_range,
-    operations_for, removal,
-)  # fmt: skip
-from wrpme.errors import UnstableError
+from wrpme.entries import REMOVED, expiry_in, index_range, indexed_expiry, key_of
+from wrpme.errors import IndeterminateError, UnstableError
 from wrpme.ground import Ground, Origin
 from wrpme.limits import (
-    COPIES_IN_MAX, EXPIRE_ENTRIES_MAX, EXPIRE_SECONDS, PAGE_ALIASES_MAX, PAGE_ENTRIES_SCANNED_MAX, WIPE_ENTRIES_MAX,
+    COPIES_IN_MAX, EXPIRE_ENTRIES_MAX, PAGE_ALIASES_MAX, PAGE_ENTRIES_SCANNED_MAX, REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX,
 )  # fmt: skip
 from wrpme.messages import (
     Aliases, Count, GetHoldings, Holding, Holdings, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck, VerifyArc,
 )  # fmt: skip
 from wrpme.picture import Arc, NodeId, View
 from wrpme.replica import Replica, Role
-from wrpme.tally import size_of
+from wrpme.sweep import Sweep
 from wrpme.verify import Verification
 from wrpme.ring import owner_among
 
@@ -40,12 +37,7 @@ class Table:
         self.replicas: list[Replica | None] = []
         """One place for each arc of the view, in its order."""
         self.mine: list[Replica] = []
-        self._foreign: list[tuple[int, int]] = []
-        """Ranges that this node has no part in, but entries of."""
-        self._wipe_batch = 0
-        self._expiry_due = 0.0
-        for key, value in ground.reader.scan(*ENTRIES):
-            ground.tally.add(hash_in(key), 1, size_of(key, value))
+        self.sweep = Sweep(ground, self)
 
     def at(self, position: int) -> Replica | None:
         """The replica of the arc that a position lies in, if this node has a part in it."""
@@ -81,7 +73,8 @@ class Table:
         """Follows a new view, arc by arc; what was pending in a divided arc goes to its parts."""
         before = self.mine
         self.ends = [arc.end for arc in view.arcs]
-        self.replicas, self.mine, self._foreign = [], [], []
+        self.replicas, self.mine = [], []
+        self.sweep.begin_view()
         for index, arc in enumerate(view.arcs):
             first = ring.arc_start(view, index)
             role = self.role_in(arc)
@@ -117,14 +110,14 @@ class Table:
             return
         ground.forget_marks(first, arc.end)
         if ground.tally.between(first, arc.end)[0]:
-            self._foreign.append((first, arc.end))
+            self.sweep.note_foreign(first, arc.end)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
         """Something here waits for time to pass."""
-        return bool(self._foreign) or any(
+        return any(
             replica.role is Role.OWNER
             and (not replica.serving or replica.arc.prev or any(copy.busy for copy in replica.copies.values()))
             for replica in self.mine
@@ -148,10 +141,7 @@ class Table:
         schedule(self.copies(), ground.now)
         if again and ground.idle:  # marks of arcs that nobody writes to: no request waits for a batch of their own
             ground.write(ground.marks.operations())
-        self._wipe()
-        if ground.now >= self._expiry_due and not ground.hangs:
-            self._expiry_due = ground.now + EXPIRE_SECONDS
-            self._sweep_expired()
+        self.sweep.step()
 
     def on_epoch(self) -> None:
         """A node was heard to have a later view: a copy to it may begin."""
@@ -201,7 +191,7 @@ class Table:
         """Whether this node can take one more copy."""
         now = self.ground.now
         active = sum(other.sink.active(now) for other in self.mine if other.sink and other is not replica)
-        return active < COPIES_IN_MAX and self.ground.persisted >= self._wipe_batch
+        return active < COPIES_IN_MAX and self.ground.persisted >= self.sweep.wiped
 
     def on_ack(self, source: NodeId, message: StreamAck) -> None:
         """The receiver of a copy of this node answers."""
@@ -232,35 +222,42 @@ class Table:
                 return None
         return owned
 
-    def _when_settled(self, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
-        """Answers once all writes so far are acknowledged, so that the scan saw nothing that could be undone."""
-        ground = self.ground
-        waiting = [replica for replica in owned if replica.queue]
+    def _when_settled(self, waiting: Collection[Replica], then: Callable[[bool], None]) -> None:
+        """Calls ``then`` once all writes so far of these replicas are acknowledged; with False where nobody here will
+        ever know."""
+        waiting = [replica for replica in waiting if replica.queue]
         left, fine = len(waiting), True
 
         def arrived(acknowledged: bool) -> None:
             nonlocal left, fine
             left -= 1
             fine = fine and acknowledged
-            if left > 0:
-                return
+            if left <= 0:
+                then(fine)
+
+        if not waiting:
+            then(True)
+        for replica in waiting:
+            replica.when_acknowledged(replica.queue[-1], arrived)
+
+    def _answer(self, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
+        """Answers once all writes so far are acknowledged, so that the scan saw nothing that could be undone."""
+        ground = self.ground
+
+        def settled(fine: bool) -> None:
             if fine:
                 ground.reply(origin, reply, min((replica.lease_until() for replica in owned), default=inf))
             else:
                 ground.fail(origin, reply.id, UnstableError("the hive changed while it was scanned; try again"))
 
-        if not waiting:
-            left = 1
-            arrived(True)
-        for replica in waiting:
-            replica.when_acknowledged(replica.queue[-1], arrived)
+        self._when_settled(owned, settled)
 
     def count(self, origin: Origin, request: Count) -> None:
         """Entries of the arcs that this node owns."""
         owned = self._owned(origin, request)
         if owned is not None:
             entries = sum(replica.counts()[0] for replica in owned)
-            self._when_settled(owned, origin, Number(request.id, entries))
+            self._answer(owned, origin, Number(request.id, entries))
 
     def prefix_scan(self, origin: Origin, request: PrefixScan) -> None:
         """A page of sorted aliases."""
@@ -268,54 +265,83 @@ class Table:
         if owned is None:
             return
         wanted = max(1, min(request.count_max, PAGE_ALIASES_MAX))
+        wall = self.ground.wall()
         aliases: list[str] = []
-        scanned, more, last = 0, False, request.after
-        for alias in self._aliases(owned, request.prefix.encode(), request.after.encode()):
-            if len(aliases) >= wanted or scanned >= PAGE_ENTRIES_SCANNED_MAX:
+        scanned, expired, more, last = 0, 0, False, request.after
+        for alias, expiry in self._aliases(owned, request.prefix.encode(), request.after.encode()):
+            if len(aliases) >= wanted or scanned >= PAGE_ENTRIES_SCANNED_MAX or expired >= EXPIRE_ENTRIES_MAX:
                 more = True
                 break
             scanned += 1
             last = alias.decode()
             position = ring.hash_of(alias)
             replica = self.at(position)
-            if replica is None or not replica.serving:
+            if replica is None or not replica.serving or expiry == REMOVED:
                 continue
-            held = replica.current(key_of(position, alias))
-            if held is not None and not 0 < expiry_in(held) <= self.ground.wall():
+            if 0 < expiry <= wall:  # who is told that it is gone must not see it again, by whatever clock
+                replica.remove_expired(key_of(position, alias), wall)
+                expired += 1
+            else:
                 aliases.append(last)
-        self._when_settled(owned, origin, Aliases(request.id, tuple(aliases), more, last))
+        self._answer(owned, origin, Aliases(request.id, tuple(aliases), more, last))
 
-    def _aliases(self, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[bytes]:
-        """Aliases of the index and of what is not on disk yet, in order, each once."""
+    def _aliases(self, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[tuple[bytes, int]]:
+        """Aliases with their expiry, of the index and of what is not on disk yet, in order, each once; as many as a
+        page may look at."""
         low, high = index_range(prefix, after)
-        unwritten = {b"a" + alias_in(key) for replica in owned for key in replica.shadow}
-        shadow = sorted((key for key in unwritten if low <= key < high), reverse=True)
-        for key, _ in self.ground.reader.scan(low, high):
+        unwritten: dict[bytes, int] = {}
+        for replica in owned:
+            for key, pending in replica.shadow.items():
+                if key.startswith(prefix, 9) and (index := b"a" + key[9:]) >= low:
+                    unwritten[index] = expiry_in(pending.value)
+        shadow = nsmallest(PAGE_ENTRIES_SCANNED_MAX + 1, unwritten)
+        shadow.reverse()
+        for key, value in self.ground.reader.scan(low, high):
             while shadow and shadow[-1] <= key:
                 before = shadow.pop()
-                if before != key:
-                    yield before[1:]
-            yield key[1:]
-        yield from (key[1:] for key in reversed(shadow))
+                yield before[1:], unwritten[before]
+            if key not in unwritten:
+                yield key[1:], indexed_expiry(value)
+        for key in reversed(shadow):
+            yield key[1:], unwritten[key]
 
     def remove_all(self, origin: Origin, request: RemoveAll) -> None:
-        """Removes a page of entries, and tells how many."""
+        """Removes a page of entries, and tells how many, once that can't be undone. That they were removed is true
+        whoever serves by then; that nothing is left, only an owner can say."""
         owned = self._owned(origin, request)
         if owned is None:
             return
-        removed = 0
+        ground = self.ground
+        page = self._page(owned, request.after)
+        if not page:
+            self._answer(owned, origin, Number(request.id, 0))
+            return
+        for replica, key, held in page:
+            replica.remove(key, held)
+        reply = Number(request.id, len(page), page[-1][1] + b"\0")
+
+        def settled(fine: bool) -> None:
+            if fine:
+                ground.reply(origin, reply)
+            else:
+                changed = f"the hive changed while {len(page)} entries were removed; they may or may not be there"
+                ground.fail(origin, request.id, IndeterminateError(changed))
+
+        self._when_settled({replica: None for replica, _, _ in page}, settled)
+
+    def _page(self, owned: Sequence[Replica], after: bytes) -> list[tuple[Replica, bytes, bytes]]:
+        """What a few milliseconds are enough to remove, in the order of the ring."""
+        page: list[tuple[Replica, bytes, bytes]] = []
+        size = 0
         for replica in owned:
-            if removed >= PAGE_ALIASES_MAX:
-                break
-            page: list[tuple[bytes, bytes]] = []
-            for pair in replica.pairs(replica.low, replica.high):
-                page.append(pair)
-                if removed + len(page) >= PAGE_ALIASES_MAX:
-                    break
-            for key, held in page:
-                replica.remove(key, held)
-            removed += len(page)
-        self._when_settled(owned, origin, Number(request.id, removed))
+            if after >= replica.high:
+                continue
+            for key, held in replica.pairs(max(after, replica.low), replica.high):
+                page.append((replica, key, held))
+                size += len(held)
+                if len(page) >= REMOVE_ENTRIES_MAX or size >= REMOVE_BYTES_MAX:
+                    return page
+        return page
 
     def verify_arc(self, origin: Origin, request: VerifyArc) -> None:
         """Compares the copies of an arc that this node owns."""
@@ -339,35 +365,3 @@ class Table:
                 found.append(Holding(arc.end, arc.version, written, sequence, entries))
         epoch = view.epoch if view is not None else 0
         ground.reply(origin, Holdings(request.id, epoch, tuple(found)))
-
-    # --- sweeping ------------------------------------------------------------------------------------------------
-
-    def _wipe(self) -> None:
-        """Deletes some entries of arcs that went elsewhere, once what was on its way to the disk has arrived."""
-        ground = self.ground
-        if not self._foreign or not ground.idle:
-            return
-        first, last = self._foreign[-1]
-        for count, (key, value) in enumerate(ground.reader.scan(*key_range(first, last))):
-            if count >= WIPE_ENTRIES_MAX:
-                return
-            self._wipe_batch = ground.write(operations_for(key, removal((0, 0))))
-            ground.tally.add(hash_in(key), -1, -size_of(key, value))
-        self._foreign.pop()
-
-    def _sweep_expired(self) -> None:
-        """Removes entries whose time has come, where this node owns them; elsewhere their hint goes."""
-        ground = self.ground
-        hints = ground.reader.scan(*hints_until(int(ground.wall())))
-        for count, (hint, _) in enumerate(hints):
-            if count >= EXPIRE_ENTRIES_MAX:
-                return
-            expiry, key = expiry_and_key_in(hint)
-            replica = self.at(hash_in(key))
-            if replica is not None:
-                if ground.now >= replica.lease_until():
-                    continue
-                held = replica.current(key)
-                if held is not None and expiry_in(held) == expiry:
-                    replica.expire(key)
-            ground.write([(hint, None)])

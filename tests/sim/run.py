@@ -12,7 +12,7 @@ from tests.sim.rest import assert_at_rest
 from tests.sim.scenario import draw
 from tests.sim.workload import Asked, Client
 from tests.sim.world import World
-from wrpme.entries import ENTRIES, expiry_in, key_range
+from wrpme.entries import ENTRIES, HINTS, expiry_in, hint_of, indexed_expiry, key_range
 from wrpme.messages import Count, Number
 from wrpme.picture import NOBODY
 from wrpme.ring import arc_start
@@ -105,9 +105,14 @@ class Run:
         """What has expired is removed everywhere, also if nobody asks for it."""
         for machine in self.world.machines:
             until = machine.wall() - 1000.0 * (EXPIRED_SECONDS_MAX + self.world.skew_seconds)
-            entries = machine.disk.seen.scan(*ENTRIES)
-            late = [key[9:] for key, value in entries if 0 < expiry_in(value) < until]
+            expiries = {key: expiry_in(value) for key, value in machine.disk.seen.scan(*ENTRIES)}
+            late = [key[9:] for key, expiry in expiries.items() if 0 < expiry < until]
             assert not late, f"{machine} still has {late[:3]}, which have expired long ago"
+            hints = [key for key, _ in machine.disk.seen.scan(*HINTS)]
+            wanted = sorted(hint_of(expiry, key) for key, expiry in expiries.items() if expiry)
+            assert hints == wanted, f"{machine} has the hints {hints}, but should have {wanted}"
+            index = {key[1:]: indexed_expiry(value) for key, value in machine.disk.seen.scan(b"a", b"b")}
+            assert index == {key[9:]: expiry for key, expiry in expiries.items()}, f"the index of {machine} is wrong"
 
     def _heal(self, restart: bool) -> None:
         world = self.world

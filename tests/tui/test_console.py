@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from tests.tui import jumping
 from wrpme import errors
+from wrpme.hive import Removed
 from wrpme.limits import PANE_ANSWER_BYTES_MAX
 from wrpme.line_history import LineFile
 from wrpme.tui.console import NO_SHELL, Answers, CommandInput, ShellPane
@@ -36,10 +37,10 @@ class FakeClient:
     async def put(self, alias: str, content: bytes) -> None:
         self.entries[alias] = content
 
-    async def remove_all(self) -> int:
+    async def remove_all(self) -> Removed:
         count = len(self.entries)
         self.entries.clear()
-        return count
+        return Removed(count)
 
     async def count(self) -> int:
         raise ZeroDivisionError("a defect")

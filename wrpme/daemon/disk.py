@@ -8,6 +8,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Protocol
 
+from wrpme.daemon.compaction import Compactable, Compaction
 from wrpme.effects import Operation
 from wrpme.errors import StorageError
 from wrpme.store import Store
@@ -21,6 +22,9 @@ class Disk(Protocol):
 
     def write(self, operations: list[Operation], sync: bool, done: Done) -> None:
         """Begins to write the batch; see :meth:`wrpme.store.Store.write`."""
+
+    def compact(self) -> None:
+        """Much was removed: its space is given back soon, beside whatever is written."""
 
     def close(self, seconds: float) -> bool:
         """Waits for the batch that is being written; whether it came to an end in that time."""
@@ -37,16 +41,24 @@ class DirectDisk:
         self._store.write(operations, sync)
         asyncio.get_running_loop().call_soon(done, None)
 
+    def compact(self) -> None:
+        """What is removed from memory is gone."""
+
     def close(self, seconds: float) -> bool:
         """Nothing is ever under way."""
         return True
 
 
+class DiskStore(Store, Compactable, Protocol):
+    """A store that a :class:`ThreadDisk` writes."""
+
+
 class ThreadDisk:
     """Writes in a thread of its own. The thread is a daemon: a disk that hangs can't keep the process from ending."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DiskStore) -> None:
         self._store = store
+        self._compaction = Compaction(store)
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[tuple[list[Operation], bool, Done] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="disk", daemon=True)
@@ -56,11 +68,16 @@ class ThreadDisk:
         """See :class:`Disk`."""
         self._queue.put((operations, sync, done))
 
+    def compact(self) -> None:
+        """See :class:`Disk`."""
+        self._compaction.ask()
+
     def close(self, seconds: float) -> bool:
         """See :class:`Disk`."""
         self._queue.put(None)
+        compacted = self._compaction.close(seconds)
         self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return compacted and not self._thread.is_alive()
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:

@@ -14,11 +14,13 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
-from wrpme.daemon import _plyvel, homecoming, torn
+from wrpme.daemon import _plyvel, bystander, homecoming, torn
 from wrpme.effects import Operation
+from wrpme.entries import ENTRIES, HINTS
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
-from wrpme.limits import BLOCK_CACHE_BYTES, WRITE_BUFFER_BYTES
+from wrpme.limits import BLOCK_CACHE_BYTES, SLICE_BYTES, SLICES_MAX, WRITE_BUFFER_BYTES
 
 BLOOM_BITS = 10
 """Of each key: one read of a missing key in a hundred touches a table for nothing."""
@@ -85,6 +87,33 @@ class LevelStore:
         except _plyvel.Error as error:
             self._refusal = _explained(error, self._directory)
             raise self._refusal from None
+
+    # --- what was removed ----------------------------------------------------------------------------------------
+
+    def slices(self) -> list[tuple[bytes, bytes]]:
+        """See :class:`wrpme.daemon.compaction.Compactable`: the index, the hints, and parts of the entries, which lie
+        evenly."""
+        low, high = ENTRIES
+        parts = min(SLICES_MAX, 1 + self._size(low, high) // SLICE_BYTES)
+        bounds = [low, *(low + struct.pack(">Q", (at << 64) // parts) for at in range(1, parts)), high]
+        return [(b"a", b"b"), HINTS, *pairwise(bounds)]
+
+    def has_room(self) -> bool:
+        """Whether there is more free space than the log and a slice may take."""
+        return bystander.has_space(self._directory)
+
+    def compact(self, low: bytes, high: bytes) -> None:
+        """Writes anew what lies between, without what was removed; beside reads and writes, but not beside ``close``.
+        A failure is told by the next write."""
+        if self._database is not None:
+            self._database.compact_range(start=low, stop=high)
+
+    def excess_bytes(self, bytes_used: int) -> int:
+        """How much more the files of all entries take than so many bytes would."""
+        return max(0, self._size(b"", b"\xff") - bytes_used)
+
+    def _size(self, low: bytes, high: bytes) -> int:
+        return 0 if self._database is None else self._database.approximate_size(low, high)
 
     def close(self) -> None:
         """Ends the use of the directory and lets go of its lock."""

@@ -26,6 +26,7 @@ from wrpme.daemon.disk import DirectDisk, Disk, ThreadDisk
 from wrpme.daemon.homecoming import Home, Keeper
 from wrpme.daemon.identity import Identity
 from wrpme.daemon.gate import Gate
+from wrpme.daemon.leveldb import LevelStore
 from wrpme.daemon.listen import room
 from wrpme.daemon.log import Log
 from wrpme.daemon.machine import Machine
@@ -36,7 +37,8 @@ from wrpme.entries import VIEW_KEY
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.limits import CLOSE_SECONDS_MAX, DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX, FLAP_SECONDS_MAX
 from wrpme.node import Node
-from wrpme.store import MemoryStore, Store
+from wrpme.store import MemoryStore
+from wrpme.tally import Tally, tally_of
 
 R = TypeVar("R")
 Lack = Union[DiskFullError, ShortageError]
@@ -54,9 +56,10 @@ class Next(Enum):
 class Opened(Struct, frozen=True):
     """What a life begins with."""
 
-    store: Store
+    store: MemoryStore | LevelStore
     life: Identity
     peers: tuple[str, ...]
+    tally: Tally
     former: str = ""
 
 
@@ -141,7 +144,7 @@ class Lives:
         if config.transient:
             store = MemoryStore()
             peers = self._fenced_to or tuple(str(peer) for peer in config.peers)
-            return Opened(store, identity.next_life(store, os.urandom), peers)
+            return Opened(store, identity.next_life(store, os.urandom), peers, Tally())
         try:
             aside.finish(config.root)
             try:
@@ -167,10 +170,12 @@ class Lives:
             elif store.get(identity.KEY) is None:
                 raise leveldb.damaged(config.root, "the identity of the node is missing")
             life = identity.next_life(store, os.urandom)
+            tally = tally_of(store)
+            tally.removed_bytes = store.excess_bytes(tally.bytes)
         except StorageError:
             store.close()
             raise
-        return Opened(store, life, peers, "" if has_view else home.former)
+        return Opened(store, life, peers, tally, "" if has_view else home.former)
 
     def _check_that_nothing_was_lost(self, home: Home, peers: tuple[str, ...]) -> None:
         """Nobody founds a hive, or joins one, in a directory that has lost what it held."""
@@ -222,9 +227,9 @@ class Lives:
     async def _node_runs(
         self, opened: Opened, keeper: Keeper | None
     ) -> tuple[Exit, bool, Lack | DamagedError | None]:
-        config, store = self._config, opened.store
+        store = opened.store
         try:
-            node = Node(self._settings(opened), store, self._clock())
+            node = Node(self._settings(opened), store, self._clock(), opened.tally)
         except (DiskFullError, ShortageError, DamagedError) as error:
             return Exit(1, error.sentence), True, error
 
@@ -233,7 +238,7 @@ class Lives:
                 keeper.note(homecoming.home_in(node.view, node.settings.id))
             self._manager.adopted()
 
-        disk = DirectDisk(store) if config.transient else ThreadDisk(store)
+        disk = DirectDisk(store) if isinstance(store, MemoryStore) else ThreadDisk(store)
         runner = self._make_runner(node, disk, adopted)
         gate = self._admit(runner, notify.outlook(node))
         end = await runner.finished

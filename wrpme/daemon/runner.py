@@ -25,8 +25,8 @@ from wrpme.daemon.server import Server
 from wrpme.daemon.watchers import Watched, Watchers
 from wrpme.daemon.wire import Wire
 from wrpme.effects import (
-    Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received,
-    ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
+    Adopted, ClockJumped, Compact, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persist, Persisted, PersistFailed,
+    Received, ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
@@ -307,6 +307,8 @@ class Runner:
             batch = effect.batch
             sync = self._sync or effect.must_sync
             self._disk.write(effect.operations, sync, lambda failure: self._written(batch, failure))
+        elif isinstance(effect, Compact):
+            self._disk.compact()
         elif isinstance(effect, Say):
             self.say(effect.level, effect.line)
         elif isinstance(effect, Tell):

@@ -8,7 +8,7 @@ from typing import Union
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme.answers import at_risk_texts
+from wrpme.answers import at_risk_texts, clock_texts
 from wrpme.figures import Figures, HiveStatus, NodeStatus, condition_of
 from wrpme.limits import SLOTS, STALE_SECONDS
 from wrpme.picture import Member, NodeId, State, View
@@ -250,6 +250,7 @@ def _mood(
     condition = condition_of(_status(view, told), places.condition)
     of_this_view = [(member, figures if figures and figures.epoch >= view.epoch else None) for member, figures in told]
     parts = [condition.sentence, *at_risk_texts(_status(view, of_this_view)), *_moving_texts(places, moving)]
+    parts += clock_texts(_status(view, told))
     for state in (NodeState.SUSPECTED, NodeState.SILENT, NodeState.DOWN):
         found = [node for node in nodes if node.state is state]
         since = min((node.since for node in found if node.since is not None), default=None)

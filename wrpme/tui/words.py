@@ -34,6 +34,8 @@ GRAVITY: dict[str, int] = {
     "disk_hangs": 3,
     "disk_slow": 2,
     "disk": 0,
+    "clock_differs": 3,
+    "clock_agrees": 0,
     "reached": 0,
     "gone": 2,
     "missed": 2,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.sim.broken import Broken
 from wrpme import router
 from wrpme.contents import Contents
-from wrpme.entries import index_range
+from wrpme.entries import index_range, indexed_expiry
 from wrpme.errors import UnstableError
 from wrpme.ground import Origin
 from wrpme.messages import Count, Number, Reply
@@ -18,14 +18,16 @@ from wrpme.picture import NodeId
 from wrpme.replica import Replica, Role
 from wrpme.table import Table
 
+_Aliases = Iterator[tuple[bytes, int]]
+
 
 def scans_see_what_is_pending() -> Broken:
     """Scans do not wait for the writes that they saw to be acknowledged."""
 
-    def when_settled(self: Table, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
+    def answer(self: Table, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
         self.ground.reply(origin, reply, min((replica.lease_until() for replica in owned), default=float("inf")))
 
-    return Table, "_when_settled", when_settled
+    return Table, "_answer", answer
 
 
 class _Unleased:
@@ -58,9 +60,9 @@ def scans_without_lease() -> Broken:
 def scans_miss_what_is_not_on_disk() -> Broken:
     """Scans list what is on the disk, and nothing that is on its way there."""
 
-    def aliases(self: Table, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[bytes]:
-        for key, _ in self.ground.reader.scan(*index_range(prefix, after)):
-            yield key[1:]
+    def aliases(self: Table, owned: Sequence[Replica], prefix: bytes, after: bytes) -> _Aliases:
+        for key, value in self.ground.reader.scan(*index_range(prefix, after)):
+            yield key[1:], indexed_expiry(value)
 
     return Table, "_aliases", aliases
 
@@ -83,7 +85,7 @@ def count_leaves_out() -> Broken:
         owned = self._owned(origin, request)
         if owned is not None:
             entries = sum(replica.counts()[0] for replica in owned[1:])
-            self._when_settled(owned, origin, Number(request.id, entries))
+            self._answer(owned, origin, Number(request.id, entries))
 
     return Table, "count", count
 
@@ -95,7 +97,7 @@ def count_of_copies() -> Broken:
         owned = self._owned(origin, request)
         if owned is not None:
             entries = sum(replica.counts()[0] for replica in self.mine)
-            self._when_settled(owned, origin, Number(request.id, entries))
+            self._answer(owned, origin, Number(request.id, entries))
 
     return Table, "count", count
 
@@ -104,7 +106,7 @@ def pages_skip_one() -> Broken:
     """The page that follows another one begins an entry too late."""
     honest = Table._aliases
 
-    def aliases(self: Table, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[bytes]:
+    def aliases(self: Table, owned: Sequence[Replica], prefix: bytes, after: bytes) -> _Aliases:
         found = honest(self, owned, prefix, after)
         if after:
             next(found, None)

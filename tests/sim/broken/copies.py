@@ -118,7 +118,7 @@ def copies_what_is_wiped() -> Broken:
     honest = Table._may_begin
 
     def may_begin(self: Table, replica: Replica) -> bool:
-        self._wipe_batch = 0
+        self.sweep.wiped = 0
         return honest(self, replica)
 
     return Table, "_may_begin", may_begin

@@ -58,6 +58,9 @@ class SlowDisk:
         hung = max(0.0, machine.disk_hangs_until - self._loop.time())
         self._loop.call_later(hung + machine.run.disk_seconds(), written)
 
+    def compact(self) -> None:
+        """A dictionary has nothing to give back."""
+
     def close(self, seconds: float) -> bool:
         if self._machine.disk.under_way is not None:
             self._machine.disk.finish()
