@@ -39,6 +39,7 @@ class ScriptedNode:
         self.wake_at = inf
         self.wall_offset_milliseconds = 0.0
         self.facts: Callable[[], Facts] = Facts
+        self.room_for_answers: Callable[[], int] = int
         self.happenings: list[Happening] = []
         self.view: View | None = None
         self.told_figures = 0

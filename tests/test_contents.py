@@ -294,5 +294,5 @@ def test_each_part_of_a_divided_arc_takes_what_lies_in_it(disk: Disk, first_half
     assert {pending.key for pending in part.landing} == inside(list(before.landing))
     assert set(part.shadow) == inside(list(before.shadow.values()))
     assert not part.received, "numbers of another arc's stream mean nothing here"
-    assert part.pending_bytes == sum(len(pending.key) + len(pending.value) for pending in part.queue)
+    assert part.pending_bytes == sum(pending.held_bytes for pending in part.queue)
     assert {pending.key for pending in part.tail()} == inside(before.tail())

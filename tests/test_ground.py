@@ -218,8 +218,8 @@ def test_an_address_for_a_sentence(ground: Ground) -> None:
 def test_answers_go_to_whoever_asked_and_back_on_the_same_connection(ground: Ground) -> None:
     ground.adopt(view())
     ground.reply(7, Done(1))
-    ground.reply((8, B), Done(2), valid_until=101.0)
-    ground.fail((8, B), 3, UnstableError("try again"))
+    ground.reply((8, B, 0), Done(2), valid_until=101.0)
+    ground.fail((8, B, 0), 3, UnstableError("try again"))
     assert ground.effects == [
         ReplyTo(7, Done(1), inf),
         ReplyTo(8, ground.envelope(B, Forwarded(Done(2))), 101.0),

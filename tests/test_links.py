@@ -11,7 +11,7 @@ from tests.daemon_parts import Daemon, daemon, envelope, play
 from wrpme import limits
 from wrpme.codec import PREFACE, encode
 from wrpme.daemon import links
-from wrpme.effects import Effect, Event, LinkDown, LinkUp, Received, ReplyTo, Send, StopAsked, TurnEnded
+from wrpme.effects import Effect, Event, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, StopAsked, TurnEnded
 from wrpme.errors import BusyError
 from wrpme.identities import Refused
 from wrpme.messages import AskView, Body, Failed, Forward, GetTail, Put
@@ -86,6 +86,7 @@ def test_who_is_not_there_yet_is_dialled_again() -> None:
             tell(a, address, AskView())
             assert await a.node.hears(LinkDown) == LinkDown(address, "connection refused")
             tell(a, address, GetTail(1, 1))  # dropped: nobody knows when it could leave
+            assert (await a.node.hears(NotSent)).envelope.body == GetTail(1, 1)
             assert await a.node.hears(LinkDown, 3) == LinkDown(address, "connection refused")
             await b.listen(port)
             assert await a.node.hears(LinkUp) == LinkUp(address)
@@ -193,14 +194,32 @@ def test_what_waits_for_a_slow_node_is_bounded(monkeypatch: pytest.MonkeyPatch) 
             link = a.runner.links._links[address]
             for number in range(200):
                 tell(a, address, large(number, 100_000))
-                waiting = link._lanes[1].transport
-                assert waiting is not None
-                assert waiting.get_write_buffer_size() + link._lanes[1].gathered_bytes <= 1 << 20
+                assert link._lanes[1].unsent_bytes <= 1 << 20
                 await asyncio.sleep(0)
+            told = [event.envelope.body for event in a.node.heard(NotSent)]
+            assert large(0, 3 << 20) in told, "of what found no room the node is told, also before the link was up"
+            assert large(199, 100_000) in told and large(0, 100_000) not in told
             tell(a, address, GetTail(1, 1))
             assert link._lanes[0].gathered_bytes > 0, "the other lane is free"
             stalled.set()
         slow.close()
+
+    play(scenario)
+
+
+def test_of_what_is_too_large_for_a_frame_the_node_is_told() -> None:
+    async def scenario() -> None:
+        async with daemon() as a, daemon() as b:
+            tell(a, b.address, large(1))
+            await b.node.hears(Received)
+            content = bytes(limits.FRAME_BYTES_MAX)
+            for size in (0, len(content)):  # also where it is found out only when it is its turn
+                a.runner._carry_out(Send(b.address, envelope(Forward(Put(7, "x", content))), size), 0.0)
+                tell(a, b.address, large(2))
+                event = await a.node.hears(NotSent, 2 if size else 1)
+                assert isinstance(event.envelope.body, Forward) and event.envelope.body.request.id == 7
+            await b.node.until(lambda: b.node.bodies() == [large(1), large(2), large(2)])
+            assert any("was not sent" in line for line in a.log.lines)
 
     play(scenario)
 

@@ -121,7 +121,7 @@ def test_pending_writes_have_their_limits(monkeypatch: pytest.MonkeyPatch) -> No
     for number in range(3):
         made[A].ask(Put(1, f"k{number}", b""))
     refused = made[A].ask(Put(1, "k3", b""))
-    assert word_of(made[A].replies[refused]) == "unstable" and "nothing was changed" in made[A].fails(refused)
+    assert word_of(made[A].replies[refused]) == "busy" and "nothing was changed" in made[A].fails(refused)
     read = made[A].ask(Get(1, "k3"))
     assert word_of(made[A].replies[read]) == "not_found", "reads go on"
     made.settle()
@@ -135,7 +135,7 @@ def test_pending_bytes_have_their_limit(monkeypatch: pytest.MonkeyPatch) -> None
     made = Bench(ALONE)
     made[A].ask(Put(1, "k0", bytes(2000)))
     refused = made[A].ask(Put(1, "k1", b""))
-    assert word_of(made[A].replies[refused]) == "unstable"
+    assert word_of(made[A].replies[refused]) == "busy"
     made.settle()
     assert made[A].replica.pending_bytes == 0
     made[A].ask(Put(1, "k1", b""))

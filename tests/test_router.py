@@ -8,13 +8,20 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.errors import UnavailableError
 from wrpme import ring
 from wrpme import view as views
-from wrpme.effects import LinkDown, ReplyTo, ToRunner
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
+from wrpme.effects import LinkDown, NotSent, Persisted, ReplyTo, Requested, ToRunner
+from wrpme import router as routers
+from wrpme.limits import ALIAS_BYTES_MAX, ANSWER_BYTES_USUAL, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
 from wrpme.messages import (
-    Body, Cas, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog, GetStatus, GetView, Number, Put,
-    RemoveIf, Request, Update, ViewIs, Watch,
+    Body, Cas, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog, GetRemove, GetStatus, GetUpdate, GetView,
+    Number, Put, RemoveIf, Request, Update, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.picture import NOBODY
+
+
+def in_flight(hive: Hive, name: str) -> tuple[int, int, int]:
+    """Requests of that node that wait for others, and the bytes that are counted for them and for their answers."""
+    router = hive.nodes[name].router
+    return len(router._forwards), router.room.requests_bytes, router.room.answers_bytes
 
 
 def owned_by(hive: Hive, name: str) -> str:
@@ -25,6 +32,10 @@ def owned_by(hive: Hive, name: str) -> str:
         if views.owner(view, view.arcs[ring.arc_at(view, ring.hash_of(alias))]) == identity(name):
             return alias
     raise AssertionError("a node of a stable hive owns something")
+
+
+NOTHING = (0, 0, 0)
+LARGE = 4 * ANSWER_BYTES_USUAL
 
 
 @pytest.fixture
@@ -105,6 +116,107 @@ def test_what_was_passed_on_to_a_node_that_died(hive: Hive) -> None:
     assert word_of(hive.replies[read]) == "unstable"
     assert word_of(hive.replies[write]) == "indeterminate"
     assert word_of(hive.ask("a", Get(1, alias))) == "unavailable"
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_did_not_leave_for_lack_of_room_was_not_carried_out_and_says_so(hive: Hive) -> None:
+    alias = owned_by(hive, "b")
+    hive.drop = lambda source, target, body: isinstance(body, Forward)
+    write, read = hive.send("a", Update(7, alias, b"2")), hive.send("a", Get(8, alias))
+    lost = [body for source, _, body in hive.sent if source == "a" and isinstance(body, Forward)]
+    for body in lost:
+        hive.event("a", NotSent("b", hive.nodes["a"].ground.envelope(identity("b"), body)))
+    for session, number in ((write, 7), (read, 8)):
+        reply = hive.replies[session]
+        assert isinstance(reply, Failed) and (reply.id, word_of(reply)) == (number, "busy")
+        assert "nothing was changed" in reply.sentence
+    assert in_flight(hive, "a") == NOTHING and not hive.nodes["a"].router.waits
+    hive.event("a", NotSent("b", hive.nodes["a"].ground.envelope(identity("b"), lost[0])))  # known already
+    hive.event("a", NotSent("b", hive.nodes["a"].ground.envelope(identity("b"), Forwarded(Done(1)))))
+
+
+def test_bytes_in_flight_to_a_node_are_bounded(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routers, "FORWARD_BYTES_MAX", 2500)
+    alias = owned_by(hive, "b")
+    hive.drop = lambda source, target, body: isinstance(body, Forwarded)
+    taken = [hive.send("a", Update(1, alias, bytes(1000))) for _ in range(2)]
+    refused = hive.ask("a", Cas(5, alias, bytes(300), bytes(300)))
+    assert isinstance(refused, Failed) and (refused.id, word_of(refused)) == (5, "busy")
+    assert in_flight(hive, "a") == (2, 2000, 0)
+    hive.heal()
+    hive.event("a", LinkDown("b", "reset"))
+    assert all(word_of(hive.replies[session]) == "indeterminate" for session in taken)
+    assert in_flight(hive, "a") == NOTHING
+
+
+def test_bytes_in_flight_to_all_nodes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routers, "FORWARDS_BYTES_MAX", 2500)
+    hive = hive_of("a", "b", "c")
+    hive.drop = lambda source, target, body: isinstance(body, Forwarded)
+    for name in ("b", "c"):
+        hive.send("a", Update(1, owned_by(hive, name), bytes(1000)))
+    assert word_of(hive.ask("a", Update(1, owned_by(hive, "b"), bytes(1000)))) == "busy"
+    assert in_flight(hive, "a") == (2, 2000, 0)
+
+
+def test_a_large_answer_is_asked_for_with_room_for_it(hive: Hive) -> None:
+    alias, content = owned_by(hive, "b"), bytes(LARGE)
+    hive.ask("b", Put(1, alias, content))
+    hive.sent.clear()
+    assert hive.ask("a", Get(2, alias)) == Content(2, content)
+    assert [body.room for _, _, body in hive.sent if isinstance(body, Forward)] == [ANSWER_BYTES_USUAL, LARGE]
+    hive.sent.clear()
+    assert hive.ask("a", GetUpdate(3, alias, b"small")) == Content(3, content)
+    assert [body.room for _, _, body in hive.sent if isinstance(body, Forward)] == [LARGE], "it is known by now"
+    assert hive.ask("a", Get(4, alias)) == Content(4, b"small")
+    hive.sent.clear()
+    assert hive.ask("a", GetRemove(5, alias)) == Content(5, b"small")
+    assert [body.room for _, _, body in hive.sent if isinstance(body, Forward)] == [ANSWER_BYTES_USUAL]
+    assert in_flight(hive, "a") == NOTHING
+
+
+def test_a_large_answer_without_room_is_refused_and_nothing_is_carried_out(hive: Hive) -> None:
+    alias, content = owned_by(hive, "b"), bytes(LARGE)
+    hive.ask("b", Put(1, alias, content))
+    hive.nodes["a"].room_for_answers = lambda: LARGE - 1
+    for request in (Get(2, alias), GetUpdate(2, alias, b"new"), GetRemove(2, alias), Cas(2, alias, b"new", content)):
+        reply = hive.ask("a", request)
+        assert isinstance(reply, Failed) and (reply.id, word_of(reply)) == (2, "busy")
+    hive.nodes["b"].room_for_answers = lambda: LARGE - 1
+    assert word_of(hive.ask("b", Get(3, alias))) == "busy"
+    hive.nodes["a"].room_for_answers = lambda: LARGE
+    assert word_of(hive.ask("a", Get(4, alias))) == "busy", "neither has the node that has it"
+    hive.nodes["b"].room_for_answers = lambda: LARGE
+    assert hive.ask("a", Get(5, alias)) == Content(5, content)
+    assert in_flight(hive, "a") == NOTHING
+
+
+def test_large_answers_in_flight_are_bounded_for_each_connection(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routers, "SESSION_ANSWERS_BYTES_MAX", 2 * LARGE)
+    alias = owned_by(hive, "b")
+    hive.ask("b", Put(1, alias, bytes(LARGE)))
+    hive.ask("a", Get(2, alias))
+    hive.drop = lambda source, target, body: isinstance(body, Forwarded)
+    for _ in range(3):
+        hive.event("a", Requested(77, Get(3, alias)))
+    assert word_of(hive.replies[77]) == "busy" and in_flight(hive, "a") == (2, 0, 2 * LARGE)
+    hive.send("a", Get(4, alias))
+    assert in_flight(hive, "a") == (3, 0, 3 * LARGE), "another connection has room of its own"
+
+
+def test_readers_that_wait_for_a_write_share_its_content(hive: Hive) -> None:
+    alias, content = owned_by(hive, "a"), bytes(LARGE)
+    hive.slow_disks.add("a")
+    hive.send("a", Put(1, alias, content))
+    readers = [hive.send("a", Get(2, alias)) for _ in range(3)]
+    assert not any(session in hive.replies for session in readers)
+    node = hive.nodes["a"]
+    replies = [effect.reply for effect in node.handle(Persisted(node.ground.batch - 1), hive.now)
+               if isinstance(effect, ReplyTo) and isinstance(effect.reply, Content)]  # fmt: skip
+    assert [reply.content for reply in replies] == [content] * 3
+    assert len({id(reply.content) for reply in replies}) == 1
 
 
 def pass_on(hive: Hive, target: str, source: str, body: Body) -> list[Body]:

@@ -12,12 +12,14 @@ from wrpme.codec import PREFACE, encode
 from wrpme.daemon import runner as runners
 from wrpme.daemon.disk import Done
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, ReplyTo, Say, StopAsked, ToRunner,
-    TurnEnded, Woken,
+    Adopted, Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, Received, ReplyTo, Say, StopAsked,
+    ToRunner, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.errors import DamagedError, DiskFullError, StorageError, TooLargeError, UnstableError
+from wrpme.errors import BusyError, DamagedError, DiskFullError, StorageError, TooLargeError, UnstableError
 from wrpme.limits import FRAME_BYTES_MAX
-from wrpme.messages import AskView, Content, Failed, Get, GetLog, Put, Request, Text
+from wrpme.messages import (
+    Aliases, AskView, Content, Envelope, Failed, Forward, Forwarded, Get, GetLog, Put, Request, Text,
+)  # fmt: skip
 from wrpme.messages import Done as DoneReply
 
 
@@ -230,6 +232,49 @@ def test_an_answer_that_is_too_large_fails_alone() -> None:
             assert isinstance(first, Failed)
             assert (first.id, first.code) == (1, TooLargeError.code)
             assert second == Content(2, b"y")
+
+    play(scenario)
+
+
+def test_an_answer_that_is_too_large_for_a_node_fails_too() -> None:
+    """Whoever passed the request on must not wait for it for ever."""
+
+    async def scenario() -> None:
+        async with daemon() as d, Raw(d.port) as peer:
+            for answer in (Aliases(7, ("x" * 1000,) * 140_000, False, ""), Content(7, bytes(FRAME_BYTES_MAX))):
+                too_large = envelope(Forwarded(answer))
+                d.node.on_event = lambda event: (
+                    [ReplyTo(event.session, too_large)] if isinstance(event, Received) else []  # noqa: B023
+                )
+                peer.say(envelope(Forward(Get(7, "x"))), preface=isinstance(answer, Aliases))
+                reply = await peer.reply()
+                assert isinstance(reply, Envelope) and isinstance(reply.body, Forwarded)
+                failed = reply.body.reply
+                assert isinstance(failed, Failed) and (failed.id, failed.code) == (7, TooLargeError.code)
+
+    play(scenario)
+
+
+def test_after_a_large_content_whoever_else_waits_comes_first() -> None:
+    async def scenario() -> None:
+        async with daemon() as d, Raw(d.port) as greedy, Raw(d.port) as other:
+            other.say(Get(1, "x"), preface=True)
+            await other.reply()
+            order: list[str] = []
+
+            def on_request(session: int, request: Request) -> list[Effect]:
+                assert isinstance(request, Get)
+                order.append(request.alias)
+                if len(order) == 1:
+                    other.say(Get(2, "small"))
+                busy = Failed(request.id, BusyError.code, "no room")
+                return [ReplyTo(session, busy)] if request.alias == "large" else echo(session, request)
+
+            d.node.on_request = on_request
+            greedy.say(*(Get(number, "large") for number in range(300)), preface=True)
+            assert await other.reply() == Content(2, b"small")
+            assert order.index("small") < 200, "what is refused was read, which takes its time"
+            assert len(await greedy.replies(300)) == 300
 
     play(scenario)
 

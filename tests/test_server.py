@@ -97,6 +97,62 @@ def test_envelopes_are_answered_on_their_session() -> None:
     play(scenario)
 
 
+def test_large_frames_are_read_one_in_a_turn_and_what_is_small_does_not_wait_for_them() -> None:
+    async def scenario() -> None:
+        async with daemon() as d, Raw(d.port) as beacons, Raw(d.port) as other:
+            beacons.say(envelope(AskView()), preface=True)
+            other.say(Get(1, "x"), preface=True)
+            await other.reply()
+            await d.node.hears(Received)
+            turns: list[int] = []
+            heard: list[int] = []
+            large = encode(Put(1, "x", bytes(4 << 20)))
+
+            def on_request(session: int, request: Request) -> list[Effect]:
+                turns[-1] += len(request.content) if isinstance(request, Put) else 0
+                return echo(session, request)
+
+            def on_event(event: object) -> list[Effect]:
+                if isinstance(event, Received):
+                    heard.append(len(turns))
+                elif isinstance(event, TurnEnded):
+                    turns.append(0)
+                return []
+
+            turns.append(0)
+            d.node.on_request, d.node.on_event = on_request, on_event
+            clients = [Raw(d.port) for _ in range(4)]
+            for client in clients:
+                await client.__aenter__()
+                client.writer.write(PREFACE + large + large[:1000])
+            for client in clients:
+                client.writer.write(large[1000:])
+            for _ in range(20):
+                beacons.say(envelope(AskView()))
+            for client in clients:
+                assert await client.replies(2) == [Done(1), Done(1)]
+            await d.node.until(lambda: len(heard) == 20)
+            assert max(turns) <= 4 << 20 and sum(turns) == 8 * (4 << 20), "never two in one turn"
+            assert d.runner.server.partial_bytes == 0
+            for client in clients:
+                client.writer.close()
+
+    play(scenario)
+
+
+def test_a_large_frame_that_is_malformed_gets_one_answer() -> None:
+    async def scenario() -> None:
+        async with daemon() as d, Raw(d.port) as client:
+            client.say(Get(1, "one"), preface=True)
+            await client.reply()
+            client.writer.write(frame(b"\x93\x7f\x05" + bytes(1 << 20)) + encode(Get(2, "two")))
+            refusal = failure(await client.reply())
+            assert (refusal.id, refusal.code) == (0, ProtocolError.code)
+            assert await client.rest() == b"" and d.runner.server.partial_bytes == 0
+
+    play(scenario)
+
+
 def test_followers_are_told_of_epochs() -> None:
     async def scenario() -> None:
         view = View(1, b"h" * 16, 1, 1, (), (), ())
@@ -151,6 +207,36 @@ async def round_trips(d: Daemon, count: int = 5) -> None:
         for number in range(count):
             other.say(Put(number, "round-trip", b""))
             await other.reply()
+
+
+def test_who_takes_nothing_of_a_large_answer_is_let_go() -> None:
+    async def scenario() -> None:
+        async with daemon() as d, Raw(d.port) as slow, Raw(d.port) as other:
+            content = bytes(32 << 20)
+            d.now = d.runner.clock()
+            d.node.on_request = lambda session, request: (
+                [ReplyTo(session, Content(request.id, content))] if request.id == 7 else echo(session, request)
+            )
+            slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            slow.say(Get(7, "large"), preface=True)
+            await d.node.until(lambda: bool(d.node.requests))
+            await round_trips(d, 20)
+            assert d.runner.answers_bytes >= len(content)
+            assert d.node.room_for_answers() == limits.ANSWERS_BYTES_MAX - d.runner.answers_bytes
+            other.say(Get(1, "one"), preface=True)
+            assert await other.reply() == Content(1, b"one")
+            d.now += limits.SLOW_READER_SECONDS_MAX - 1
+            d.runner.server.tick(d.now)
+            await round_trips(d)
+            assert d.runner.answers_bytes >= len(content)
+            d.now += limits.SESSION_SWEEP_SECONDS + 2
+            d.runner.server.tick(d.now)
+            await d.node.until(lambda: closed(d.node, d.node.requests[0][0]))
+            assert d.runner.answers_bytes == 0 and "has taken nothing" in d.log.lines[-1]
+            other.say(Get(2, "two"))
+            assert await other.reply() == Content(2, b"two"), "a quiet connection may stay"
+
+    play(scenario)
 
 
 def test_only_so_many_requests_of_a_session_wait() -> None:

@@ -7,19 +7,25 @@ that begins with the number of its kind.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from typing import Generic, TypeVar
 
 import msgspec
 
 from wrpme.errors import ProtocolError, TooLargeError
-from wrpme.limits import FRAME_BYTES_MAX
+from wrpme.limits import FRAME_BYTES_MAX, LARGE_BYTES
 
 PREFACE = b"WRPME/1\n"
 HEADER_BYTES = 4
 _HEADER = Struct(">I")
 _ENCODER = msgspec.msgpack.Encoder()
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 M = TypeVar("M")
+
+
+def _malformed(error: Exception) -> ProtocolError:
+    return ProtocolError(f"a message is malformed ({error})")
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -37,6 +43,45 @@ def encode(message: msgspec.Struct) -> bytes:
     return bytes(frame)
 
 
+def encode_body(message: msgspec.Struct) -> bytes:
+    """What follows the header of a frame: for large messages, which are not copied once more.
+
+    Raises:
+        TooLargeError: as :func:`encode`.
+    """
+    body = _ENCODER.encode(message)
+    if len(body) > FRAME_BYTES_MAX:
+        raise TooLargeError(f"a message of {len(body)} bytes is over the limit of {FRAME_BYTES_MAX} bytes")
+    return body
+
+
+def header_of(size: int) -> bytes:
+    """What comes before a body of that size."""
+    return _HEADER.pack(size)
+
+
+class Later(Generic[M]):
+    """A large frame that has arrived: to be decoded when there is time for it."""
+
+    __slots__ = ("_decode", "_frame", "size")
+
+    def __init__(self, decode: Callable[[memoryview], M], frame: memoryview) -> None:
+        self._decode = decode
+        self._frame = frame
+        self.size = len(frame)
+
+    def message(self) -> M:
+        """What it says.
+
+        Raises:
+            ProtocolError: it is malformed.
+        """
+        try:
+            return self._decode(self._frame)
+        except _MALFORMED as error:
+            raise _malformed(error) from None
+
+
 class Decoder(Generic[M]):
     """Takes the bytes of one connection as they come and gives its messages.
 
@@ -49,6 +94,7 @@ class Decoder(Generic[M]):
         self._decode = msgspec.msgpack.Decoder(kinds).decode
         self._buffer = bytearray()
         self._preface_due = preface
+        self.has_later = False
 
     @property
     def pending_bytes(self) -> int:
@@ -70,20 +116,47 @@ class Decoder(Generic[M]):
             ProtocolError: the bytes are not of this protocol, or a message is malformed.
             TooLargeError: a frame claims more than ``FRAME_BYTES_MAX``.
         """
+        messages = self.feed_lazily(data)
+        if not self.has_later:
+            return messages  # type: ignore[return-value]
+        return [message.message() if isinstance(message, Later) else message for message in messages]
+
+    def feed_lazily(self, data: bytes) -> list[M | Later[M]]:
+        """The same; frames of more than ``LARGE_BYTES`` that took several readings are left for the caller to decode:
+        ``has_later`` tells whether there are any."""
+        self.has_later = False
         buffer = self._buffer
-        if buffer or self._preface_due:
+        if self._preface_due:
             buffer += data
-            if self._preface_due and not self._take_preface():
-                return []
-            if self.wanted_bytes > len(buffer):
-                self._check_size(self.wanted_bytes - HEADER_BYTES)
+            if not self._take_preface():
                 return []
             data = bytes(buffer)
             buffer.clear()
-        return self._split(data)
+        if not buffer:
+            return self._split(data)
+        due = HEADER_BYTES - len(buffer)
+        if due > 0:
+            buffer += data[:due]
+            data = data[due:]
+            if len(buffer) < HEADER_BYTES:
+                return []
+        size = self.wanted_bytes - HEADER_BYTES
+        self._check_size(size)
+        due = HEADER_BYTES + size - len(buffer)
+        if due > len(data):
+            buffer += data
+            return []
+        self._buffer = bytearray()
+        if size <= LARGE_BYTES:
+            return self._split(bytes(buffer) + data)
+        buffer += memoryview(data)[:due]
+        later = Later(self._decode, memoryview(buffer)[HEADER_BYTES:])
+        behind = self._split(data[due:])
+        self.has_later = True
+        return [later, *behind]
 
-    def _split(self, data: bytes) -> list[M]:
-        messages: list[M] = []
+    def _split(self, data: bytes) -> list[M | Later[M]]:
+        messages: list[M | Later[M]] = []
         view = memoryview(data)
         at, end = 0, len(data)
         try:
@@ -95,8 +168,8 @@ class Decoder(Generic[M]):
                     break
                 messages.append(self._decode(view[start : start + size]))
                 at = start + size
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise ProtocolError(f"a message is malformed ({error})") from None
+        except _MALFORMED as error:
+            raise _malformed(error) from None
         if at < end:
             self._buffer += view[at:]
         return messages

@@ -17,7 +17,10 @@ from wrpme import address as addresses
 from wrpme import errors
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.identities import GetHive
-from wrpme.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, PING_SECONDS, SILENT_SECONDS_MAX
+from wrpme.limits import (
+    CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, LARGE_BYTES, PING_SECONDS, SILENT_SECONDS_MAX,
+    TURN_BYTES,
+)  # fmt: skip
 from wrpme.messages import READS, Failed, GetView, Reply, Request
 
 PING_ID = -1
@@ -59,6 +62,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._flush_due = False
         self._outbox: deque[Request] = deque()
+        self._rest = memoryview(b"")
+        """Of a large frame that has begun to leave."""
         self._left = 0
         self._waiting: dict[int, tuple[asyncio.Future[Reply], float, Request]] = {}
         self._sweep: asyncio.TimerHandle | None = None
@@ -108,6 +113,9 @@ class Connection(asyncio.Protocol):
     def say(self, request: Request) -> None:
         """Sends what no future waits for: all that is answered goes to the owner."""
         if self._transport is not None and self.usable:
+            if self._rest:
+                self._transport.write(self._rest)
+                self._rest = memoryview(b"")
             self._transport.write(encode(request))
 
     def close(self, reason: errors.WrpmeError | None = None) -> None:
@@ -183,8 +191,17 @@ class Connection(asyncio.Protocol):
         if transport is None or not self.usable:
             return
         frames: list[bytes] = []
-        size = 0
-        while outbox and not self._paused:
+        size = written = 0
+        while (outbox or self._rest) and not self._paused:
+            if written >= TURN_BYTES:  # a node that reads as fast as it is sent to must not keep this loop
+                self._flush_due = True
+                self._loop.call_soon(self._flush)
+                break
+            if self._rest:
+                transport.write(self._rest[:CLIENT_WRITE_BYTES])
+                self._rest = self._rest[CLIENT_WRITE_BYTES:]
+                written += CLIENT_WRITE_BYTES
+                continue
             request = outbox.popleft()
             known = self._waiting.get(request.id)
             if known is None or known[0].done():  # cancelled before it left
@@ -197,10 +214,17 @@ class Connection(asyncio.Protocol):
                 known[0].set_exception(error)
                 continue
             self._left += type(request) is not GetHive  # by which a connection begins, and which changes nothing
+            if len(frame) > LARGE_BYTES:
+                if frames:
+                    transport.write(b"".join(frames))
+                    frames, size = [], 0
+                self._rest = memoryview(frame)
+                continue
             frames.append(frame)
             size += len(frame)
             if size >= CLIENT_WRITE_BYTES:
                 transport.write(b"".join(frames) if len(frames) > 1 else frame)
+                written += size
                 frames, size = [], 0
         if frames:
             transport.write(b"".join(frames))
@@ -216,14 +240,14 @@ class Connection(asyncio.Protocol):
         self._expire(now)
         if not self._waiting:
             return
-        unwritten = self._transport.get_write_buffer_size() if self._transport else 0
+        unwritten = len(self._rest) + (self._transport.get_write_buffer_size() if self._transport else 0)
         if unwritten != self._unwritten:  # it takes what is sent: a sign of life, too
             self._unwritten, self._heard_at = unwritten, now
         silent = now - self._heard_at
         if silent >= SILENT_SECONDS_MAX:
             self.close(errors.ConnectionError(f"{self.address} has said nothing for {SILENT_SECONDS_MAX:g} s"))
             return
-        if silent >= PING_SECONDS and not self._outbox and self._transport is not None:
+        if silent >= PING_SECONDS and not self._outbox and not self._rest and self._transport is not None:
             self._transport.write(encode(GetView(PING_ID)))
         self._arm_sweep(min(now + PING_SECONDS, *(entry[1] for entry in self._waiting.values())))
 

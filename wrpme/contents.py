@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from wrpme.entries import NO_EXPIRY, REMOVED, expiry_in, hash_in, hint_of, key_range, operations_for
+from wrpme.entries import NO_EXPIRY, REMOVED, content_in, expiry_in, hash_in, hint_of, key_range, operations_for
 from wrpme.ground import Ground, Origin
 from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
 from wrpme.messages import Pair, Reply
@@ -32,7 +32,9 @@ class Pending:
     among the owner's writes, ``serial`` its place among all that this node made or received, ``since`` when whoever
     waits for the ``reply`` asked."""
 
-    __slots__ = ("batch", "key", "number", "origin", "reply", "serial", "since", "value", "waiters")
+    __slots__ = (
+        "_content", "batch", "held_bytes", "key", "number", "origin", "reply", "serial", "since", "value", "waiters",
+    )  # fmt: skip
 
     def __init__(self, key: bytes, value: bytes, batch: int, serial: int) -> None:
         self.key = key
@@ -45,6 +47,15 @@ class Pending:
         self.since = 0.0
         self.waiters: list[Callable[[bool], None]] | None = None
         """Called with True once this write is acknowledged, with False where nobody here will ever know."""
+        self.held_bytes = len(key) + len(value)
+        """What it keeps in memory."""
+        self._content: bytes | None = None
+
+    def content(self) -> bytes:
+        """The content of its value; all who ask share it."""
+        if self._content is None:
+            self._content = content_in(self.value)
+        return self._content
 
 
 class Contents:
@@ -64,8 +75,17 @@ class Contents:
         self.received: deque[tuple[int, Pending]] = deque()
         """With the number of the item of the stream that brought it."""
         self.queue: deque[Pending] = deque()
-        self.pending_bytes = 0
+        self._pending_bytes = 0
+
+    @property
+    def pending_bytes(self) -> int:
         """Of the queue."""
+        return self._pending_bytes
+
+    @pending_bytes.setter
+    def pending_bytes(self, number: int) -> None:
+        self.ground.pending_bytes += number - self._pending_bytes
+        self._pending_bytes = number
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -155,7 +175,7 @@ class Contents:
 
     def count_pending(self) -> None:
         """The queue was made anew."""
-        self.pending_bytes = sum(len(pending.key) + len(pending.value) for pending in self.queue)
+        self.pending_bytes = sum(pending.held_bytes for pending in self.queue)
 
     def land_queue(self) -> None:
         """What is pending here goes on to the disk, and shadows the store until then."""

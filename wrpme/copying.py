@@ -15,12 +15,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
+from math import inf
 from typing import TYPE_CHECKING
 
 from wrpme.entries import digest_of, hash_in, removal, version_in
 from wrpme.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RETRY_SECONDS_MAX, COPY_RETRY_SECONDS_MIN, COPY_SILENCE_SECONDS,
     COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN, STREAM_BYTES_USUAL,
+    STUCK_SECONDS,
 )  # fmt: skip
 from wrpme.messages import Answer, Compare, Counts, Fill, Item, Pair, Stream, StreamAck, Writes
 from wrpme.picture import NodeId, Synced
@@ -340,15 +342,25 @@ class Copy:
             self._settled_told < self._settled
         )
 
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """Of its stream."""
+        return self._stream.bytes
+
     def stalled(self) -> bool:
-        """Counts, and has not acknowledged a write for L, and as long as that may be on its way."""
-        return self.counts and not self._stream.all_acknowledged and (
-            self.replica.ground.now - self._progress >= LEASE_SECONDS + self._transit_seconds()
-        )
+        """Counts, and has not acknowledged a write for L, and as long as that may be on its way. A node that is busy
+        with large writes of other arcs, and acknowledges those, is given more time."""
+        ground = self.replica.ground
+        late = ground.now - self._progress - self._transit_seconds()
+        if not self.counts or self._stream.all_acknowledged or late < LEASE_SECONDS:
+            return False
+        return late >= STUCK_SECONDS or ground.now - ground.acknowledged_at.get(self.node, -inf) >= LEASE_SECONDS
 
     def _transit_seconds(self) -> int:
-        """How long what is unacknowledged may take over a slow network and to a slow disk."""
-        return self._stream.bytes // STREAM_BYTES_PER_SECOND_MIN
+        """How long what is unacknowledged may take over a slow network and to a slow disk, behind the streams of other
+        arcs to that node."""
+        on_the_way = self.replica.ground.on_the_way.get(self.node, 0)
+        return max(self._stream.bytes, on_the_way) // STREAM_BYTES_PER_SECOND_MIN
 
     def again(self) -> None:
         """What is not acknowledged is sent again."""

@@ -245,7 +245,7 @@ class Courier:
                     if isinstance(reply, kind):
                         return reply
                     last = _error_in(reply, connection.address)
-                    self._stale = self._stale or last.retry
+                    self._stale = self._stale or (last.retry and not isinstance(last, errors.BusyError))
                     if not (last.retry and until_stable):
                         raise last
                 pause = await self.back_off(pause, deadline, last)

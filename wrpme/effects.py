@@ -82,6 +82,14 @@ class LinkDown(Struct, frozen=True):
     reason: str
 
 
+class NotSent(Struct, frozen=True):
+    """This message will not arrive: there was no room for it, or no link that is up. Told of each such message, but not
+    of those that were on their way when a link went down."""
+
+    address: str
+    envelope: Envelope
+
+
 class Woken(Struct, frozen=True):
     """The time that :attr:`Node.wake_at` named has come."""
 
@@ -105,8 +113,8 @@ class StopAsked(Struct, frozen=True):
 
 
 Event = Union[
-    Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, Woken, TurnEnded, StopAsked,
-    ClockJumped,
+    Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, NotSent, Woken, TurnEnded,
+    StopAsked, ClockJumped,
 ]  # fmt: skip
 
 # --- effects -----------------------------------------------------------------------------------------------------
@@ -128,10 +136,11 @@ class Compact(Struct, frozen=True):
 
 
 class Send(Struct, frozen=True):
-    """A message for another node."""
+    """A message for another node. ``size`` is about how many bytes it has, where that may be much."""
 
     address: str
     envelope: Envelope
+    size: int = 0
 
 
 class ReplyTo(Struct, frozen=True):

@@ -130,11 +130,12 @@ class StorageError(WrpmeError):
 
 
 class BusyError(WrpmeError):
-    """A limit of the node is reached, such as ``--sessions``."""
+    """A limit of the node is reached, such as ``--sessions``, or that of what waits."""
 
     word = "busy"
     code = 15
     not_carried_out = True
+    retry = True
 
 
 class StartError(WrpmeError):

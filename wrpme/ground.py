@@ -20,10 +20,12 @@ from wrpme.effects import Effect, Operation, Persist, Reader, ReplyTo, Say, Send
 from wrpme.entries import (
     MARK_PREFIX, SETTLED_PREFIX, mark_in, settled_in, settled_key, settled_value, successor,
 )  # fmt: skip
-from wrpme.errors import WrpmeError
+from wrpme.errors import BusyError, WrpmeError
 from wrpme.happening import UNENDED
 from wrpme.latency import Latency
-from wrpme.limits import COPY_SILENCE_SECONDS, EVENTS_KEPT, SILENCE_SECONDS, STREAM_BYTES_USUAL
+from wrpme.limits import (
+    ANSWER_BYTES_USUAL, ANSWERS_BYTES_MAX, COPY_SILENCE_SECONDS, EVENTS_KEPT, SILENCE_SECONDS, STREAM_BYTES_USUAL,
+)  # fmt: skip
 from wrpme.marks import Marks
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.pace import Pace
@@ -35,9 +37,13 @@ from wrpme.tally import Tally, tally_of
 if TYPE_CHECKING:
     from wrpme.replica import Replica
 
-Origin = int | tuple[int, NodeId]
-"""Who asked: the session of a client, or a node that passed a request on, and the session that it came by: the answer
-goes back the same way, so that whoever waits for it knows when it can't come any more."""
+Origin = int | tuple[int, NodeId, int]
+"""Who asked: the session of a client, or a node that passed a request on, the session that it came by, and how large a
+content the answer may have: the answer goes back the same way, so that whoever waits for it knows when it can't come
+any more."""
+
+
+NO_ROOM = "too many large answers of this node wait to be taken; nothing was changed, try again"
 
 
 class Ground:
@@ -124,7 +130,15 @@ class Ground:
         self._stream_bytes: dict[NodeId, int] = {}
         self._in_flight_to: dict[NodeId, float] = {}
         """When streams were sent to a node that has not answered since."""
+        self.on_the_way: dict[NodeId, int] = {}
+        """Bytes of all streams to a node that it has not acknowledged, as of the last tick."""
+        self.acknowledged_at: dict[NodeId, float] = {}
+        """When a node has acknowledged something of any stream last."""
         self._acks: dict[NodeId, dict[tuple[int, int, int], StreamAck]] = {}
+        self.pending_bytes = 0
+        """Of all writes that this node has taken as an owner, and not acknowledged."""
+        self.room_for_answers: Callable[[], int] = lambda: ANSWERS_BYTES_MAX
+        """How many bytes of large answers there is room for."""
         self.members: dict[NodeId, Member] = {}
         self._must_sync = False
         self._in_flight = False
@@ -188,11 +202,11 @@ class Ground:
         hive, epoch = (view.hive, view.epoch) if view else (b"", 0)
         return Envelope(hive, self.era, settings.id, settings.incarnation, destination, epoch, body)
 
-    def send(self, node: NodeId, body: Body) -> None:
-        """To a member; to anyone else nothing is sent."""
+    def send(self, node: NodeId, body: Body, size: int = 0) -> None:
+        """To a member; to anyone else nothing is sent. ``size`` as in :class:`wrpme.effects.Send`."""
         address = self.routes.get(node)
         if address is not None:
-            self.effects.append(Send(address, self.envelope(node, body)))
+            self.effects.append(Send(address, self.envelope(node, body), size))
 
     def send_stream(self, node: NodeId, message: Stream) -> None:
         """Leaves at the end of the call, with all that there is for the node."""
@@ -239,9 +253,9 @@ class Ground:
                 self.send(node, StreamAcks(tuple(of.values())))
 
     def _flush_streams(self, node: NodeId) -> None:
-        self._stream_bytes.pop(node, None)
+        size = self._stream_bytes.pop(node, 0)
         self._in_flight_to[node] = self.now
-        self.send(node, Streams(tuple(self._streams.pop(node))))
+        self.send(node, Streams(tuple(self._streams.pop(node))), size)
 
     def send_to(self, address: str, body: Body) -> None:
         """To whoever is at that address."""
@@ -252,8 +266,23 @@ class Ground:
         if isinstance(origin, int):
             self.effects.append(ReplyTo(origin, reply, valid_until))
         else:
-            session, node = origin
+            session, node, _ = origin
             self.effects.append(ReplyTo(session, self.envelope(node, Forwarded(reply)), valid_until))
+
+    def has_room(self, origin: Origin, size: int) -> bool:
+        """Whether a content of that size may be answered now; all that is usual may."""
+        if size <= ANSWER_BYTES_USUAL:
+            return True
+        return size <= self.room_for_answers() and (isinstance(origin, int) or size <= origin[2])
+
+    def no_room(self, origin: Origin, number: int, size: int) -> None:
+        """The answer to a request whose content there is no room for: nothing was carried out."""
+        if isinstance(origin, int) or size <= origin[2]:
+            self.fail(origin, number, BusyError(NO_ROOM))
+        else:
+            session, node, _ = origin
+            refused = Failed(number, BusyError.code, NO_ROOM)
+            self.effects.append(ReplyTo(session, self.envelope(node, Forwarded(refused, size))))
 
     def fail(self, origin: Origin, number: int, error: WrpmeError) -> None:
         """The answer that a request failed."""

@@ -26,8 +26,20 @@ PARTIAL_FRAMES_BYTES_MAX = 1024 * MIB
 """Of all connections together: frames that have begun to arrive; a connection that would exceed it is closed."""
 PARTIAL_FRAME_SECONDS_MAX = 30.0
 """A frame that makes no progress for so long closes its connection."""
+ANSWERS_BYTES_MAX = 256 * MIB
+"""Of all connections together: answers that they have not taken yet; a further large one is refused as busy."""
+SLOW_READER_SECONDS_MAX = 30.0
+"""A connection that has more than ``SESSION_OUTBOX_BYTES_MAX`` to take, and takes nothing for so long, is closed."""
+LARGE_BYTES = 256 * KIB
+"""A larger message is made into a frame, and read from one, in a turn of its own."""
+TURN_BYTES = MIB
+"""Of such work so much is done in one turn of the loop; also what one connection sends in one."""
+WIRE_WRITE_BYTES = 128 * KIB
+"""What the system is given at a time: where the other side reads as fast as it is sent to, it keeps whoever sends for
+as long as there is something."""
 LINK_OUTBOX_BYTES_MAX = 256 * MIB
-"""Of one link to another node: messages beyond it are dropped, as a network would, and sent again by their owner."""
+"""Of one link to another node: messages beyond it are dropped, as a network would, and sent again by their owner; who
+asked for something is told."""
 CONNECT_SECONDS_MAX = 1.0
 LINK_RETRY_SECONDS_MIN = 0.05
 LINK_RETRY_SECONDS_MAX = 0.2
@@ -101,9 +113,22 @@ MEMBERS_MAX = 1000
 PENDING_BYTES_MAX = CONTENT_BYTES_MAX
 PENDING_WRITES_MAX = 65_536
 """Of one arc: writes (and their bytes, keys included) that are not acknowledged yet; further ones are refused as
-unstable."""
-FORWARDS_MAX = 65_536
+busy."""
+NODE_PENDING_BYTES_MAX = 4 * PENDING_BYTES_MAX
+"""The same of all arcs of a node together."""
+FORWARDS_MAX = 16_384
 """Requests that a node has passed on and that are not answered yet."""
+FORWARD_BYTES_MAX = 2 * CONTENT_BYTES_MAX + MIB
+"""Their bytes, for each other node: room for the largest request..."""
+FORWARDS_BYTES_MAX = 256 * MIB
+"""...and for all."""
+ANSWER_BYTES_USUAL = 16 * KIB
+"""An answer up to this size needs no room of its own: the number of requests in flight bounds it. A larger one is asked
+for, or begun, only where there is room for it."""
+LARGE_ALIASES_MAX = 1024
+"""Of so many entries of other nodes a node remembers that they are larger."""
+SESSION_ANSWERS_BYTES_MAX = CONTENT_BYTES_MAX
+"""Of one connection: larger answers that other nodes were asked for and have not given."""
 COPIES_IN_MAX = 2
 COPIES_OUT_MAX = 2
 COPY_RANGE_ENTRIES_MAX = 256
@@ -111,6 +136,8 @@ COPY_RANGE_BYTES_MAX = 256 * KIB
 """A range of a comparison ends at whichever comes first; a single larger entry is a range of its own."""
 STREAM_BYTES_USUAL = 4 * MIB
 """A message of a stream ends with the item that reaches this."""
+STUCK_SECONDS = 10 * LEASE_SECONDS
+"""A node that acknowledges other writes, but not those of one arc, counts as stuck after so long."""
 STREAM_BYTES_PER_SECOND_MIN = 8 * MIB
 """What is on its way to a holder may take as long as at this rate before it counts as stuck."""
 COPY_WINDOW_RANGES = 4
@@ -241,7 +268,6 @@ RECORD_LINE_BYTES_MAX = 64 * MIB
 # --- connections, disk and log of the daemon -------------------------------------------------------------------------
 SESSIONS_OPTION_MAX = 1_000_000
 LINK_IDLE_SECONDS = 60.0
-LINK_HIGH_WATER_BYTES = 64 * 1024
 WALL_CLOCK_SECONDS = 1.0
 CLOSE_SECONDS_MAX = 1.0
 """At the end: how long answers may take to leave, and the last batch to reach the disk."""

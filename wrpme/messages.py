@@ -1,8 +1,7 @@
 """What is said on the wire: requests and replies of clients, and what nodes say to each other.
 
-Each class is an array on the wire that begins with its tag. Tags and field orders are stable; a field may only be
-added at the end, with a default. ``id`` of a request is chosen by the client and comes back in the reply; replies
-may come in any order.
+Each class is an array on the wire that begins with its tag. Tags and field orders are stable; a field may only be added
+at the end, with a default. ``id`` of a request is chosen by the client and comes back in the reply, in any order.
 
 Node ids and hive ids are 16 bytes; an incarnation, an epoch, a generation are integers that grow; positions on the
 ring and hashes are integers of 64 bits; an expiry is milliseconds since 1970, 0 for never.
@@ -397,13 +396,15 @@ class BeaconAck(Struct, frozen=True, array_like=True, tag=112):
 
 
 class Forward(Struct, frozen=True, array_like=True, tag=113):
-    """A client's request on its way to the node that can serve it; ``request.id`` is the forwarder's own number."""
+    """A client's request, under the forwarder's own number; a content in the answer may have ``room`` bytes."""
 
     request: Request
+    room: int = 0
 
 
 class Forwarded(Struct, frozen=True, array_like=True, tag=114):
     reply: Reply
+    wanted: int = 0  # unless 0: so large a content had no room, and nothing was carried out
 
 
 class GetTail(Struct, frozen=True, array_like=True, tag=115):
@@ -534,5 +535,4 @@ class Envelope(Struct, frozen=True, array_like=True, tag=100):
 Inbound = Union[Request, Envelope]
 """What a daemon may hear on a connection that it accepted."""
 
-BULK = (Forward, Forwarded, Tail, Streams, StreamAcks)
-"""Bodies that may be large: they travel on a connection of their own, so that no beacon waits behind them."""
+BULK = (Forward, Forwarded, Tail, Streams, StreamAcks)  # may be large: no beacon waits behind them

@@ -20,7 +20,8 @@ from wrpme.admission import Admission
 from wrpme.clocks import Clocks
 from wrpme.council import Council
 from wrpme.effects import (
-    Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, PersistFailed, Persisted, Reader, Received,
+    Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, PersistFailed, Persisted, Reader,
+    Received,
     Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
@@ -30,7 +31,7 @@ from wrpme.happening import Happening
 from wrpme.health import Health
 from wrpme.identities import Here, Refused, Where
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
+from wrpme.limits import ANSWERS_BYTES_MAX, ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.messages import (
     AskView, Beacon, BeaconAck, Committed, Complaint, Count, Envelope, ForgetNode, Forward, Forwarded, GetConfig,
     GetHoldings, GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, RemoveAll, Report, Request, StopNode,
@@ -87,6 +88,9 @@ class Node:
         self.router = Router(self.ground, self.table, self.life.not_serving, self.life.quorum, local)
         self.ground.quorum = self.life.lasting_loss
         self.facts: Callable[[], Facts] = Facts
+        self.room_for_answers: Callable[[], int] = lambda: ANSWERS_BYTES_MAX
+        """How many bytes of large answers may wait beside those that do; set by the runner."""
+        self.ground.room_for_answers = lambda: self.room_for_answers()
         self.wake_at = now
         self._again_at = now
         self._clocks = Clocks(self.ground)
@@ -176,6 +180,8 @@ class Node:
             self.life.on_link_down(event.address, event.reason)
             self._on_link(event.address)
             self.whereabouts.on_link(event.address, False)
+        elif isinstance(event, NotSent):
+            self.router.on_not_sent(event.envelope)
         elif isinstance(event, StopAsked):
             self.life.stop()
             self._tick()
@@ -357,15 +363,16 @@ class Node:
     def _on_body(self, source: NodeId, session: int, envelope: Envelope) -> None:
         ground, body = self.ground, envelope.body
         if isinstance(body, Forward):
-            self.router.request((session, source), body.request)
+            self.router.request((session, source, body.room), body.request)
         elif isinstance(body, Forwarded):
-            self.router.on_forwarded(source, body.reply)
+            self.router.on_forwarded(source, body)
         elif isinstance(body, Streams):
             for stream in body.streams:
                 self.table.on_stream(source, stream)
             ground.owe_answer(source)
         elif isinstance(body, StreamAcks):
             ground.on_answered(source)
+            ground.acknowledged_at[source] = ground.now
             for ack in body.acks:
                 self.table.on_ack(source, ack)
         elif isinstance(body, Beacon):

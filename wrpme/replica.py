@@ -26,13 +26,18 @@ from wrpme.activation import Tails, accepts, awaited
 from wrpme.contents import Contents, Pending
 from wrpme.copying import Copy, Sink
 from wrpme.entries import REMOVED, expiry_in, removal, value_of, version_in
-from wrpme.errors import IndeterminateError, UnavailableError, UnstableError, WrpmeError
+from wrpme.errors import BusyError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.ground import Ground, Origin
-from wrpme.limits import PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN
-from wrpme.messages import Committed, EntryRequest, GetTail, Reply, Stream, Tail
-from wrpme.operations import Write, decide
+from wrpme.limits import (
+    ANSWER_BYTES_USUAL, NODE_PENDING_BYTES_MAX, PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN,
+)  # fmt: skip
+from wrpme.messages import Committed, Content, EntryRequest, Get, GetTail, Reply, Stream, Tail
+from wrpme.operations import Outcome, Write, decide
 from wrpme.picture import Activated, Arc, NodeId
 from wrpme.ring import owner_among
+
+
+BUSY = "too many writes wait for the disks of the holders; nothing was changed, try again"
 
 
 class Role(Enum):
@@ -100,20 +105,34 @@ class Replica(Contents):
                 elif expiry <= wall:
                     self._write(None, None, key, None, 0, held)
                     pending, held, known = self.shadow[key], None, False
-        outcome = decide(request, held, wall or ground.wall())
-        if type(outcome) is Write:
+        outcome: Outcome
+        if pending is not None and known and type(request) is Get:
+            outcome = Content(request.id, pending.content())
+        else:
+            outcome = decide(request, held, wall or ground.wall())
+        answer = outcome.reply if type(outcome) is Write else outcome
+        size = len(answer.content) if type(answer) is Content else 0
+        if size > ANSWER_BYTES_USUAL and not ground.has_room(origin, size):
+            ground.no_room(origin, request.id, size)
+        elif type(outcome) is Write:
             if ground.hangs:
                 ground.fail(origin, request.id, self.refusal())
                 return
-            if len(self.queue) >= PENDING_WRITES_MAX or self.pending_bytes >= PENDING_BYTES_MAX:
-                busy = "too many writes wait for the disks of the holders; nothing was changed, try again"
-                ground.fail(origin, request.id, UnstableError(busy))
+            if self._is_full():
+                ground.fail(origin, request.id, BusyError(BUSY))
                 return
             self._write(origin, outcome.reply, key, outcome.content, outcome.expiry, held if known else None)
         elif pending is None:
             ground.reply(origin, outcome, lease)  # type: ignore[arg-type]
         else:
             self.when_acknowledged(pending, self._later(origin, outcome))  # type: ignore[arg-type]
+
+    def _is_full(self) -> bool:
+        return (
+            len(self.queue) >= PENDING_WRITES_MAX
+            or self.pending_bytes >= PENDING_BYTES_MAX
+            or self.ground.pending_bytes >= NODE_PENDING_BYTES_MAX
+        )
 
     def when_acknowledged(self, pending: Pending, then: Callable[[bool], None]) -> None:
         """Calls ``then`` with True once the write is acknowledged, with False where nobody here will ever know."""
@@ -126,7 +145,9 @@ class Replica(Contents):
 
         def answer(acknowledged: bool) -> None:
             self.ground.answered(origin, since)
-            if acknowledged:
+            if acknowledged and type(reply) is Content and not self.ground.has_room(origin, len(reply.content)):
+                self.ground.no_room(origin, reply.id, len(reply.content))
+            elif acknowledged:
                 self.ground.reply(origin, reply, self.lease_until())
             else:
                 self.ground.fail(origin, reply.id, self.refusal())
@@ -179,7 +200,9 @@ class Replica(Contents):
             if type(origin) is int:
                 self.ground.at_once -= 1
         self.queue.append(pending)
-        self.pending_bytes += len(key) + len(value)
+        if type(reply) is Content:
+            pending.held_bytes += len(reply.content)
+        self.pending_bytes += pending.held_bytes
         self.ground.touched[self] = None
 
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
@@ -227,7 +250,7 @@ class Replica(Contents):
         before = len(queue)
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
-            self.pending_bytes -= len(pending.key) + len(pending.value)
+            self.pending_bytes -= pending.held_bytes
             self.unshadow(pending)
             if pending.reply is not None and pending.origin is not None:
                 if type(pending.origin) is int:
@@ -291,6 +314,7 @@ class Replica(Contents):
         """This replica stands for no arc of this node any more; what was pending went to those after it."""
         self.serving = False
         self._end_ownership()
+        self.pending_bytes = 0
         self.ground.touched.pop(self, None)
 
     def leave(self) -> None:
@@ -449,7 +473,7 @@ class Replica(Contents):
         pairs, more = self.tail_part(after, known.is_void)
         size = sum(len(key) + len(value) for key, value in pairs)
         self._handed, self._handed_until = handed, ground.now + size // STREAM_BYTES_PER_SECOND_MIN
-        ground.send(owner, Tail(arc.end, arc.version, tuple(pairs), after, more))
+        ground.send(owner, Tail(arc.end, arc.version, tuple(pairs), after, more), size)
 
     def on_link(self, node: NodeId) -> None:
         """A connection to a node came up, or is lost: what was on its way may have got lost."""

@@ -7,20 +7,25 @@ became of it, whoever asked hears ``indeterminate``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from wrpme.effects import ToRunner
 from wrpme.entries import key_of
-from wrpme.errors import IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError
-from wrpme.ground import Ground, Origin
+from wrpme.errors import (
+    BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError,
+)  # fmt: skip
+from wrpme.ground import NO_ROOM, Ground, Origin
 from wrpme.identities import GetHive
-from wrpme.limits import EXPIRY_MILLISECONDS_MAX, FORWARDS_MAX, STOP_SECONDS_MAX
+from wrpme.limits import (
+    ANSWER_BYTES_USUAL, EXPIRY_MILLISECONDS_MAX, FORWARD_BYTES_MAX, FORWARDS_BYTES_MAX, FORWARDS_MAX,
+    LARGE_ALIASES_MAX, SESSION_ANSWERS_BYTES_MAX, STOP_SECONDS_MAX,
+)  # fmt: skip
 from wrpme.messages import (
-    READS, Beacon, Cas, Content, Count, EntryRequest, Expire, ForgetNode, Forward, Get, GetConfig, GetExpiry,
-    GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove,
-    RemoveAll, RemoveIf, Reply, Request, StopNode, Update, VerifyArc, ViewIs,
+    READS, Beacon, Cas, Content, Count, EntryRequest, Envelope, Expire, ForgetNode, Forward, Forwarded, Get, GetConfig,
+    GetExpiry, GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover,
+    Remove, RemoveAll, RemoveIf, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.picture import NOBODY, Arc, NodeId, State
 from wrpme.replica import Role
@@ -30,11 +35,73 @@ from wrpme.table import Table
 _WITH_CONTENT = (Put, Update, GetUpdate, Cas)
 _WITH_COMPARAND = (Cas, RemoveIf)
 _ENTRIES = (Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry)
+_LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas)
+"""Answered with a content."""
 _TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings)
 
 
-_Passed = tuple[Origin, int, NodeId, bool, float]
-"""Who asked under which id, who answers, whether it changes nothing, and when it came; below 0: not about an entry."""
+K = TypeVar("K")
+
+
+class Passed:
+    """A request that was passed on. ``since`` is when it came, below 0 where it is not about an entry; ``size`` what it
+    keeps in memory; ``room`` how large a content was reserved for its answer."""
+
+    __slots__ = ("address", "node", "origin", "request", "room", "since", "size")
+
+    def __init__(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId, size: int) -> None:
+        self.origin = origin
+        self.request = request
+        self.node = node
+        self.size = size
+        self.address = ""
+        self.since = -1.0
+        self.room = 0
+
+
+class Room:
+    """What is in flight to other nodes, in bytes: requests for each node and for all, and the large answers that were
+    asked for, for each connection and for all."""
+
+    def __init__(self) -> None:
+        self.requests_bytes = 0
+        self.answers_bytes = 0
+        self._to: dict[NodeId, int] = {}
+        self._for: dict[int, int] = {}
+
+    def for_request(self, node: NodeId, size: int) -> bool:
+        """Whether a further request of that size may be sent to the node."""
+        return self.requests_bytes + size <= FORWARDS_BYTES_MAX and self._to.get(node, 0) + size <= FORWARD_BYTES_MAX
+
+    def for_answer(self, session: int, size: int) -> bool:
+        """Whether a connection may wait for a further content of that size."""
+        return self._for.get(session, 0) + size <= SESSION_ANSWERS_BYTES_MAX
+
+    def take(self, passed: Passed, sign: int = 1) -> None:
+        """The request is in flight from now on; or, with ``sign`` -1, not any more."""
+        self.requests_bytes += sign * passed.size
+        self.answers_bytes += sign * passed.room
+        if passed.size:
+            _add(self._to, passed.node, sign * passed.size)
+        if passed.room:
+            _add(self._for, passed.origin, sign * passed.room)
+
+
+def _add(table: dict[K, int], key: K, change: int) -> None:
+    left = table.get(key, 0) + change
+    if left:
+        table[key] = left
+    else:
+        del table[key]
+
+
+def _size_of(request: EntryRequest | NodeRequest) -> int:
+    size = 0
+    if isinstance(request, _WITH_CONTENT):
+        size += len(request.content)
+    if isinstance(request, _WITH_COMPARAND):
+        size += len(request.comparand)
+    return size
 
 
 class Router:
@@ -54,7 +121,10 @@ class Router:
         self._not_serving = not_serving
         self._quorum = quorum
         self._local = local
-        self._forwards: dict[int, _Passed] = {}
+        self._forwards: dict[int, Passed] = {}
+        self.room = Room()
+        self._large: dict[str, int] = {}
+        """How large the contents of some entries were found to be, for which no answer is begun without room for it."""
         self._stopping: dict[NodeId, float] = {}
         """Nodes that stop as planned, and until when they may still answer."""
         self._number = 0
@@ -160,21 +230,40 @@ class Router:
 
     # --- passing on ----------------------------------------------------------------------------------------------
 
-    def _forward(self, origin: Origin, request: EntryRequest | NodeRequest, node: NodeId) -> None:
+    def _forward(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId) -> None:
         ground = self.ground
         address = ground.address_of(node)
-        if ground.linked.get(address) is False:
+        if ground.linked.get(ground.routes.get(node, address)) is False:
             ground.send(node, Beacon(ground.now))  # so that the link is tried again
             ground.fail(origin, request.id, self._unreachable(address))
             return
-        if len(self._forwards) >= FORWARDS_MAX:
-            busy = UnstableError("too many requests wait for other nodes; nothing was changed, try again")
-            ground.fail(origin, request.id, busy)
+        size = _size_of(request)
+        if len(self._forwards) >= FORWARDS_MAX or not self.room.for_request(node, size):
+            busy = f"too many requests, or too large ones, wait for {address}; nothing was changed, try again"
+            ground.fail(origin, request.id, BusyError(busy))
             return
+        passed = Passed(origin, request, node, size)
+        if isinstance(request, _ENTRIES):
+            wanted = self._large.get(request.alias, 0) if isinstance(request, _LARGE_ANSWERS) else 0
+            if wanted and not self._has_room(passed, wanted):
+                ground.fail(origin, request.id, BusyError(NO_ROOM))
+                return
+            passed.room = wanted
+            passed.since = ground.put_off(origin)
+        self._send(passed)
+
+    def _send(self, passed: Passed) -> None:
         self._number += 1
-        since = ground.put_off(origin) if isinstance(request, _ENTRIES) else -1.0
-        self._forwards[self._number] = (origin, request.id, node, isinstance(request, READS), since)
-        ground.send(node, Forward(msgspec.structs.replace(request, id=self._number)))
+        self._forwards[self._number] = passed
+        self.room.take(passed)
+        passed.address = self.ground.routes.get(passed.node, "")
+        request = msgspec.structs.replace(passed.request, id=self._number)
+        self.ground.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL)), passed.size)
+
+    def _end(self, number: int) -> Passed:
+        passed = self._forwards.pop(number)
+        self.room.take(passed, -1)
+        return passed
 
     def _unreachable(self, address: str) -> WrpmeError:
         """For a moment, or for as long as nobody can decide that it is dead."""
@@ -184,21 +273,56 @@ class Router:
         sentence = f"{address}, which serves this, can't be reached from {me} just now"
         return UnstableError(f"{sentence}; nothing was changed, try again")
 
-    def on_forwarded(self, source: NodeId, reply: Reply) -> None:
+    def on_forwarded(self, source: NodeId, message: Forwarded) -> None:
         """The answer to a request that was passed on."""
+        reply = message.reply
         known = self._forwards.get(reply.id)
-        if known is not None and known[2] == source:
-            del self._forwards[reply.id]
+        if known is not None and known.node == source:
+            self._end(reply.id)
+            if message.wanted and self._again(known, message.wanted):
+                return
+            if known.room and type(reply) is Content and len(reply.content) <= ANSWER_BYTES_USUAL:
+                self._large.pop(known.request.alias, None)  # type: ignore[union-attr]
             self._note_answer(known)
-            self.ground.reply(known[0], msgspec.structs.replace(reply, id=known[1]))
+            self.ground.reply(known.origin, msgspec.structs.replace(reply, id=known.request.id))
 
-    def _note_answer(self, passed: _Passed) -> None:
-        if passed[4] >= 0:
-            self.ground.answered(passed[0], passed[4])
+    def _again(self, passed: Passed, size: int) -> bool:
+        """Nothing was carried out, as the answer is a large one: it is asked for with room for it, if there is."""
+        if isinstance(passed.request, _LARGE_ANSWERS):
+            if len(self._large) >= LARGE_ALIASES_MAX:
+                self._large.clear()
+            self._large[passed.request.alias] = size
+        if size <= passed.room or not self._has_room(passed, size):
+            return False
+        passed.room = size
+        self._send(passed)
+        return True
+
+    def _has_room(self, passed: Passed, size: int) -> bool:
+        left = self.ground.room_for_answers() - self.room.answers_bytes
+        return size <= left and self.room.for_answer(passed.origin, size)
+
+    def on_not_sent(self, envelope: Envelope) -> None:
+        """What was passed on did not leave."""
+        body = envelope.body
+        known = self._forwards.get(body.request.id) if isinstance(body, Forward) else None
+        if known is not None and isinstance(body, Forward) and known.node == envelope.destination:
+            self._end(body.request.id)
+            address = self.ground.address_of(known.node)
+            busy = f"too much waits for {address} already; nothing was changed, try again"
+            self._fail(known, BusyError(busy))
+
+    def _note_answer(self, passed: Passed) -> None:
+        if passed.since >= 0:
+            self.ground.answered(passed.origin, passed.since)
+
+    def _fail(self, passed: Passed, error: WrpmeError) -> None:
+        self._note_answer(passed)
+        self.ground.fail(passed.origin, passed.request.id, error)
 
     def on_link_down(self, address: str, was_up: bool) -> None:
         """What was passed on over that link may be lost; ``was_up``: it may have left at all."""
-        self._give_up(lambda node: self.ground.address_of(node) == address, was_up)
+        self._give_up(lambda passed: passed.address == address, was_up)
 
     def on_moved(self, node: NodeId) -> None:
         """It answers elsewhere from now on, and in another life."""
@@ -215,25 +339,23 @@ class Router:
         alive, now = self.ground.alive, self.ground.now
         self._stopping = {node: until for node, until in self._stopping.items() if node not in alive and now < until}
         self._stopping.update(dict.fromkeys(stopping, now + STOP_SECONDS_MAX))
-        self._give_up(lambda node: node not in alive and node not in self._stopping, True)
+        self._give_up(lambda passed: passed.node not in alive and passed.node not in self._stopping, True)
 
     def tick(self) -> None:
         """Time has passed: who stops for too long will not answer."""
         if self._stopping and self.ground.now >= min(self._stopping.values()):
             self.adopt(())
 
-    def _give_up(self, lost: Callable[[NodeId], bool], was_sent: bool) -> None:
+    def _give_up(self, lost: Callable[[Passed], bool], was_sent: bool) -> None:
         for number, passed in list(self._forwards.items()):
-            origin, request_id, node, is_read, _ = passed
-            if not lost(node):
+            if not lost(passed):
                 continue
-            del self._forwards[number]
-            self._note_answer(passed)
-            address = self.ground.address_of(node)
-            if is_read or not was_sent:
+            self._end(number)
+            address = self.ground.address_of(passed.node)
+            if isinstance(passed.request, READS) or not was_sent:
                 error: WrpmeError = UnstableError(f"the connection to {address} broke; nothing was changed, try again")
             else:
                 error = IndeterminateError(
                     f"the connection to {address} broke while it wrote; the write may or may not have been carried out"
                 )
-            self.ground.fail(origin, request_id, error)
+            self._fail(passed, error)

@@ -126,6 +126,9 @@ class Table:
     def tick(self, again: bool) -> None:
         """Time has passed; ``again``: what nobody answered is to be said again."""
         ground = self.ground
+        ground.on_the_way = {}
+        for copy in self.copies():
+            ground.on_the_way[copy.node] = ground.on_the_way.get(copy.node, 0) + copy.unacknowledged_bytes
         for replica in self.mine:
             if replica.role is Role.OWNER:
                 replica.check_activation()

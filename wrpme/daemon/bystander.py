@@ -24,6 +24,7 @@ class Bystander:
         self.wake_at = inf
         self.wall_offset_milliseconds = 0.0
         self.facts: Callable[[], Facts] = Facts
+        self.room_for_answers: Callable[[], int] = int
         self.happenings: Sequence[Happening] = ()
         self._sentence = sentence
         self._code = code

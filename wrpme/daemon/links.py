@@ -13,11 +13,12 @@ from typing import Protocol, Union
 
 from wrpme import address as addresses
 from wrpme.codec import PREFACE, Decoder, encode
-from wrpme.daemon.wire import Host, Wire, reason_of, watch_closely
+from wrpme.daemon.outbox import Frame, Large
+from wrpme.daemon.wire import Host, Message, Wire, reason_of, watch_closely
 from wrpme.effects import HANGING, LinkDown, LinkUp, Send
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.limits import (
-    CONNECT_SECONDS_MAX, LINK_HIGH_WATER_BYTES, LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX,
+    CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX,
     LINK_RETRY_SECONDS_MIN,
 )  # fmt: skip
 from wrpme.messages import BULK, Envelope, Failed
@@ -33,6 +34,9 @@ class LinkHost(Host, Protocol):
     def link_event(self, event: LinkUp | LinkDown) -> None:
         """For the node."""
 
+    def not_sent(self, address: str, envelope: Envelope) -> None:
+        """For the node, in a later turn: the message will not arrive."""
+
 
 class Links:
     """All links of a node."""
@@ -43,7 +47,8 @@ class Links:
         self._links: dict[str, Link] = {}
 
     def send(self, message: Send, now: float) -> None:
-        """Leaves at the end of the turn, or when the link is up for the first time, or never."""
+        """Leaves at the end of the turn, or when the link is up for the first time, or never: then the node is told, by
+        the end of the link or of the message."""
         link = self._links.get(message.address)
         if link is None:
             link = self._links[message.address] = Link(message.address, self)
@@ -81,7 +86,7 @@ class Link:
         self._lanes: list[Lane] = []
         self._up = False
         self._closed = False
-        self._queue: list[tuple[int, bytes]] | None = []
+        self._queue: list[tuple[int, Frame, Envelope]] | None = []
         """Frames for the first time that it is up, with their lane. None after the first attempt."""
         self._queue_bytes = 0
         self._pause = LINK_RETRY_SECONDS_MIN
@@ -94,18 +99,34 @@ class Link:
         """See :meth:`Links.send`."""
         if not self._up and self._queue is None:
             self._hurry()
+            self.host.not_sent(self.address, message.envelope)
             return
-        lane = _BULK_LANE if type(message.envelope.body) in _BULK else _CONTROL_LANE
-        try:
-            frame = encode(message.envelope)
-        except WrpmeError as error:
-            self.host.say("error", f"a message for {self.address} was dropped: {error.sentence}")
-            return
+        envelope = message.envelope
+        lane = _BULK_LANE if type(envelope.body) in _BULK else _CONTROL_LANE
+        size = message.size
+        frame: Frame
+        if size > LARGE_BYTES:
+            frame = Large(envelope, size, lost=lambda error: self._unsendable(envelope, error))
+        else:
+            try:
+                frame = encode(envelope)
+            except WrpmeError as error:
+                self._unsendable(envelope, error)
+                return
+            size = len(frame)
         if self._up:
-            self._lanes[lane].put_bounded(frame)
-        elif self._queue is not None and self._queue_bytes + len(frame) <= LINK_OUTBOX_BYTES_MAX:
-            self._queue.append((lane, frame))
-            self._queue_bytes += len(frame)
+            if not self._lanes[lane].put_bounded(frame):
+                self.host.not_sent(self.address, envelope)
+        elif self._queue is not None and self._queue_bytes + size <= LINK_OUTBOX_BYTES_MAX:
+            self._queue.append((lane, frame, envelope))
+            self._queue_bytes += size
+        else:
+            self.host.not_sent(self.address, envelope)
+
+    def _unsendable(self, envelope: Envelope, error: WrpmeError) -> bytes:
+        self.host.say("error", f"a message for {self.address} was not sent: {error.sentence}")
+        self.host.not_sent(self.address, envelope)
+        return b""
 
     def _hurry(self) -> None:
         """Somebody is wanted who was not there a moment ago: he is looked for now rather than after the pause."""
@@ -126,7 +147,7 @@ class Link:
             self.attempt.cancel()
         if self._retry is not None:
             self._retry.cancel()
-        self._hang_up()
+        self._hang_up(for_good=True)
 
     async def _dial(self) -> None:
         try:
@@ -141,8 +162,9 @@ class Link:
         self._up = True
         self._up_since = self.host.clock()
         queue, self._queue, self._queue_bytes = self._queue, None, 0
-        for lane, frame in queue or ():
-            self._lanes[lane].put_bounded(frame)
+        for lane, frame, envelope in queue or ():
+            if not self._lanes[lane].put_bounded(frame):
+                self.host.not_sent(self.address, envelope)
         self.host.link_event(LinkUp(self.address))
 
     async def _connect(self) -> str:
@@ -183,17 +205,17 @@ class Link:
         self._up = False
         self._down_at = now
         self._queue, self._queue_bytes = None, 0
-        self._hang_up()
+        self._hang_up(for_good=False)
         if self._closed:
             return
         self._retry = asyncio.get_running_loop().call_later(self._pause, self.dial)
         self._pause = min(LINK_RETRY_SECONDS_MAX, 2 * self._pause)
         self.host.link_event(LinkDown(self.address, reason))
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, for_good: bool) -> None:
         lanes, self._lanes = self._lanes, []
         for lane in lanes:
-            lane.hang_up()
+            lane.hang_up(for_good)
 
 
 class Lane(Wire):
@@ -207,17 +229,24 @@ class Lane(Wire):
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.reason = ""
 
-    def put_bounded(self, frame: bytes) -> None:
-        """The message is dropped where too much waits already."""
-        assert self.transport is not None
-        waiting = self.transport.get_write_buffer_size() + self.gathered_bytes
-        if waiting + len(frame) <= LINK_OUTBOX_BYTES_MAX:
+    def put_bounded(self, frame: Frame) -> bool:
+        """False where too much waits already: then it is not sent."""
+        size = frame.size if isinstance(frame, Large) else len(frame)
+        if self.unsent_bytes + size > LINK_OUTBOX_BYTES_MAX:
+            return False
+        if isinstance(frame, Large):
+            self.put_large(frame)
+        else:
             self.put(frame)
+        return True
 
-    def hang_up(self) -> None:
-        """Ends it; what was written leaves first if it can."""
+    def hang_up(self, for_good: bool) -> None:
+        """Ends it; what was handed to the system leaves first if it can, ``for_good`` all that waits."""
         self.flush()
+        if for_good and not self.ended:
+            self.write_out()
         self.ended = True
+        self.drop_outbox()
         if self.transport is not None:
             self.transport.close()
             if self.transport.get_write_buffer_size():
@@ -227,7 +256,6 @@ class Lane(Wire):
         super().connection_made(transport)
         assert self.transport is not None
         watch_closely(self.transport.get_extra_info("socket"))
-        self.transport.set_write_buffer_limits(high=LINK_HIGH_WATER_BYTES)
         self.host.opened(self)
         self.transport.write(PREFACE)
 
@@ -236,7 +264,7 @@ class Lane(Wire):
             return
         self.host.received_bytes += len(data)
         try:
-            messages = self._decoder.feed(data)
+            messages = self._decoder.feed_lazily(data)
         except WrpmeError as error:
             self._end(error.sentence)
             return
@@ -244,18 +272,25 @@ class Lane(Wire):
             self._preface_bytes += len(data)
             if self._preface_bytes >= len(PREFACE) and not self.ready.done():
                 self.ready.set_result(None)
-        now = self.host.clock()
-        envelopes: list[Envelope] = []
         for message in messages:
             if isinstance(message, Failed):
                 self._end(message.sentence)
                 return
-            envelopes.append(message)
-        while envelopes and not self.ended:
-            envelopes = envelopes[self.host.serve(self, envelopes, now) :]
+        if messages:
+            self.arrived(messages, self._decoder.has_later, self.host.clock())  # type: ignore[arg-type]
+
+    def take(self, messages: list[Message], now: float) -> None:
+        """All: what comes is the answer to what was sent."""
+        while messages and not self.ended:
+            messages = messages[self.host.serve(self, messages, now) :]
+
+    def on_nonsense(self, error: WrpmeError) -> None:
+        self._end(error.sentence)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(reason_of(exc))
+        self.backlog.clear()
+        self.drop_outbox()
         self.host.closed(self)
 
     def _end(self, reason: str) -> None:

@@ -21,19 +21,21 @@ from wrpme.daemon.clock import Clock
 from wrpme.daemon.disk import Disk, is_expected
 from wrpme.daemon.links import Links
 from wrpme.daemon.log import Log
+from wrpme.daemon.outbox import Large
 from wrpme.daemon.server import Server
 from wrpme.daemon.watchers import Watched, Watchers
 from wrpme.daemon.wire import Wire
+from wrpme.daemon.work import Work
 from wrpme.effects import (
-    Adopted, ClockJumped, Compact, Effect, Event, Exit, Facts, LinkDown, LinkUp, Persist, Persisted, PersistFailed,
-    Received, ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
+    Adopted, ClockJumped, Compact, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, Persist, Persisted,
+    PersistFailed, Received, ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
+from wrpme.errors import BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
-    CLOSE_SECONDS_MAX, DRAIN_SECONDS, NODE_SESSIONS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, SESSIONS_MAX,
-    STOP_SECONDS_MAX, WALL_CLOCK_SECONDS,
+    ANSWERS_BYTES_MAX, CLOSE_SECONDS_MAX, DRAIN_SECONDS, LARGE_BYTES, NODE_SESSIONS_MAX, SESSIONS_MAX,
+    STOP_SECONDS_MAX, TURN_BYTES, WALL_CLOCK_SECONDS,
 )  # fmt: skip
-from wrpme.messages import Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch
+from wrpme.messages import Content, Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch
 
 STOPPED = "this node has stopped; nothing was changed, try another node"
 
@@ -44,6 +46,7 @@ class NodeLike(Watched, Protocol):
     wake_at: float
     wall_offset_milliseconds: float
     facts: Callable[[], Facts]
+    room_for_answers: Callable[[], int]
 
     def start(self, now: float) -> list[Effect]: ...
 
@@ -83,7 +86,8 @@ class Runner:
         self.clock = Clock(clock, wall, self._on_jump, disrupted)
         self.say = log.say
         self.dirty: list[Wire] = []
-        self.received_bytes = self.sent_bytes = 0
+        self.received_bytes = self.sent_bytes = self.answers_bytes = 0
+        self.work = Work()
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
         self.server = Server(self, numbers, clients_max, sessions_max)
@@ -93,6 +97,7 @@ class Runner:
         self._node = node
         self._facts = facts
         node.facts = self._all_facts
+        node.room_for_answers = lambda: ANSWERS_BYTES_MAX - self.answers_bytes
         self._watchers = Watchers(self, node)
         self._disk = disk
         self._log = log
@@ -102,6 +107,8 @@ class Runner:
         self._followers: dict[int, Wire] = {}
         self._turn_due = False
         self._turn_since = 0.0
+        self._turn_bytes = 0
+        """Of large contents that were read in this turn, whether they are answered or refused: each takes its time."""
         self._over = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = inf
@@ -159,6 +166,10 @@ class Runner:
         """See :class:`wrpme.daemon.links.LinkHost`."""
         self._handle(event)
 
+    def not_sent(self, address: str, envelope: Envelope) -> None:
+        """See :class:`wrpme.daemon.links.LinkHost`."""
+        self._loop.call_soon(self._handle, NotSent(address, envelope))
+
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         """See :class:`wrpme.daemon.wire.Host`. The hot path."""
         if self._over:
@@ -180,7 +191,7 @@ class Runner:
                         self._reply(effect)
                     else:
                         self._carry_out(effect, now)
-                if wire.waiting >= SESSION_REQUESTS_MAX or wire.gathered_bytes >= SESSION_OUTBOX_BYTES_MAX:
+                if wire.full or self._turn_bytes >= TURN_BYTES:
                     break
         except Exception as error:
             self.defect(error)
@@ -243,6 +254,7 @@ class Runner:
 
     def _end_turn(self) -> None:
         self._turn_due = False
+        self._turn_bytes = 0
         if self._over:
             return
         try:
@@ -330,18 +342,30 @@ class Runner:
         if wire is None:
             return
         reply = effect.reply
-        try:
-            frame = encode(reply)
-        except WrpmeError as error:
-            if isinstance(reply, Envelope):
-                return
-            frame = encode(Failed(reply.id, error.code, error.sentence))
+        size = large_size(reply)
+        if size or type(reply) is not Content:
+            self._turn_bytes += size or refused_size(reply)
+        if size:
+            content = reply.body.reply.content if isinstance(reply, Envelope) else reply.content  # type: ignore[union-attr]
+            wire.put_large(Large(reply, size, content, lambda error: encode(self._instead(reply, error))))
+        else:
+            try:
+                frame = encode(reply)
+            except WrpmeError as error:
+                frame = encode(self._instead(reply, error))
+            wire.put(frame)
         if isinstance(reply, Envelope):
             wire.waiting += 1  # it answers no request of this connection
-        if effect.valid_until == inf:
-            wire.put(frame)
-        else:
-            wire.put_until(frame, effect.valid_until, encode(lapsed(reply)))
+        if effect.valid_until != inf:
+            wire.valid_until(effect.valid_until, encode(lapsed(reply)))
+
+    def _instead(self, reply: Reply | Envelope, error: WrpmeError) -> Reply | Envelope:
+        """What is answered where the answer is larger than a frame may be: whoever asked shall not wait for it."""
+        if not isinstance(reply, Envelope):
+            return Failed(reply.id, error.code, error.sentence)
+        assert isinstance(reply.body, Forwarded), "only answers are that large"
+        failed = Failed(reply.body.reply.id, error.code, error.sentence)
+        return msgspec.structs.replace(reply, body=Forwarded(failed))
 
     def _answer(self, effect: ToRunner) -> None:
         """What is asked of the process rather than of its node."""
@@ -399,6 +423,28 @@ class Runner:
         self.flush()
         if not self.finished.done():
             self.finished.set_result(end)
+
+
+def large_size(reply: Reply | Envelope) -> int:
+    """About how large an answer is that has a large content; 0 for all others."""
+    if type(reply) is Envelope:
+        answer = reply.body.reply if type(reply.body) is Forwarded else None
+    else:
+        answer = reply  # type: ignore[assignment]
+    if type(answer) is Content and len(answer.content) > LARGE_BYTES:
+        return len(answer.content) + 64
+    return 0
+
+
+def refused_size(reply: Reply | Envelope) -> int:
+    """About how large a content is that was read and for which there was no room; 0 for all other answers."""
+    if type(reply) is Envelope:
+        if type(reply.body) is not Forwarded:
+            return 0
+        if reply.body.wanted:
+            return reply.body.wanted
+        reply = reply.body.reply
+    return TURN_BYTES if type(reply) is Failed and reply.code == BusyError.code else 0
 
 
 def lapsed(reply: Reply | Envelope) -> Failed | Envelope:

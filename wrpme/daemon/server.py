@@ -12,13 +12,13 @@ from typing import Any
 
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.daemon.log import Throttle
-from wrpme.daemon.wire import Host, Wire
+from wrpme.daemon.wire import Host, Message, Wire
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
 from wrpme.limits import (
     LINGER_SECONDS, PARTIAL_FRAMES_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX,
-    SESSION_REQUESTS_MAX, SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX,
+    SESSION_REQUESTS_MAX, SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX, SLOW_READER_SECONDS_MAX,
 )  # fmt: skip
-from wrpme.messages import Envelope, Failed, Inbound, Request
+from wrpme.messages import Envelope, Failed, Inbound
 
 FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
 
@@ -105,23 +105,19 @@ class Session(Wire):
     def __init__(self, number: int, server: Server) -> None:
         super().__init__(number, server.host)
         self._server = server
-        self._decoder: Decoder[Request | Envelope] = Decoder(Inbound)
+        self._decoder: Decoder[Message] = Decoder(Inbound)
         self._preface_bytes = 0
         self._admitted = False
         self._is_client = False
         self._partial_bytes = 0
         self._progress_at = self.host.clock()
-        self._backlog: list[Request | Envelope] = []
-        self._held = False
-        self._choked = False
-        self._work_due = False
+        self._word: bytes | None = None
+        """What is said when all that waits has left."""
 
     # --- what asyncio calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        assert self.transport is not None
-        self.transport.set_write_buffer_limits(high=SESSION_OUTBOX_BYTES_MAX)
         self.host.opened(self)
         self._server.came(self)
 
@@ -131,7 +127,7 @@ class Session(Wire):
         self.host.received_bytes += len(data)
         now = self.host.clock()
         try:
-            messages = self._decoder.feed(data)
+            messages = self._decoder.feed_lazily(data)
         except (ProtocolError, TooLargeError) as error:
             self._on_nonsense(error, data)
             return
@@ -139,85 +135,82 @@ class Session(Wire):
             self._preface_bytes += len(data)
             if self._preface_bytes >= len(PREFACE):
                 self._greet()
+        if messages:
+            self.arrived(messages, self._decoder.has_later, now)
         self._count_partial(now)
-        if messages and (self._admitted or self._admit(messages[0])) and not self.ended:
-            if self._backlog:
-                self._backlog += messages
-            else:
-                self._take(messages, now)
 
     def eof_received(self) -> None:
         self.flush()
 
     def pause_writing(self) -> None:
-        self._choked = True
-        self._hold()
-
-    def resume_writing(self) -> None:
-        self._choked = False
-        self._go_on()
+        super().pause_writing()
+        self.hold()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = True
         self._forget_partial()
         if self._is_client:
             self._server.clients -= 1
-        self._backlog.clear()
+        self.backlog.clear()
+        self.drop_outbox()
         self._server.gone(self)
         self.host.closed(self)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
-    def _take(self, messages: list[Request | Envelope], now: float) -> None:
-        done = self.host.serve(self, messages, now)
-        if done < len(messages):
-            self._backlog = messages[done:]
-            self._hold()
-        elif self.waiting >= SESSION_REQUESTS_MAX:
-            self._hold()
+    def take(self, messages: list[Message], now: float) -> None:
+        if not (self._admitted or self._admit(messages[0])) or self.ended:
+            return
+        self._progress_at = now
+        super().take(messages, now)
 
     def flush(self) -> None:
         self.waiting -= len(self.frames)
         super().flush()
-        if self._held:
-            self._go_on()
+        self.pumped()
 
-    def _hold(self) -> None:
-        """Nothing more is read or served for now."""
-        if not self._held and self.transport is not None and not self.transport.is_closing():
-            self._held = True
-            self.transport.pause_reading()
+    def pumped(self) -> None:
+        if self.ended:
+            if self._word is not None and not self.outbox:
+                self._say_last_word()
+        elif self.outbox:
+            self.hold()
+        elif self._held:
+            self.go_on()
 
-    def _go_on(self) -> None:
-        """What is left of the last reading is served in the next turn, then reading goes on."""
-        if not self._held or self._work_due or self._choked or self.ended or self.waiting > SESSION_REQUESTS_MAX // 2:
-            return
-        self._work_due = True
-        asyncio.get_running_loop().call_soon(self._work)
+    def may_go_on(self) -> bool:
+        return not self.outbox and not self._paused and self.waiting <= SESSION_REQUESTS_MAX // 2
 
-    def _work(self) -> None:
-        self._work_due = False
-        if self.ended or self._choked or self.transport is None:
-            return
-        messages, self._backlog = self._backlog, []
-        now = self.host.clock()
-        self._progress_at = now
-        if messages:
-            self._take(messages, now)
-        if not self._backlog and not self.full:
-            self._held = False
-            self.transport.resume_reading()
+    def decoded(self) -> None:
+        self._count_partial(self.host.clock())
+
+    def on_nonsense(self, error: WrpmeError) -> None:
+        self._refuse(error)
+
+    def count_waiting(self, change: int) -> None:
+        self.host.answers_bytes += change
 
     # --- bounds and manners --------------------------------------------------------------------------------------
 
     def check_progress(self, now: float) -> None:
-        """Closes the connection if a frame (or the preface) has begun and makes no progress."""
+        """Closes the connection if a frame (or the preface) has begun and makes no progress, or if nothing of a large
+        answer is taken."""
+        if self.outbox.bytes > SESSION_OUTBOX_BYTES_MAX and now - self.took_at > SLOW_READER_SECONDS_MAX:
+            self._give_up()
         if self._held or self.ended or now - self._progress_at <= PARTIAL_FRAME_SECONDS_MAX:
             return
         if self._preface_bytes < len(PREFACE):
             self._refuse(ProtocolError(f"it said nothing for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"), FOREIGN)
         elif self._partial_bytes:
             self._refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
+
+    def _give_up(self) -> None:
+        if self.transport is not None and not self.ended:
+            slow = f"it has taken nothing of its answers for {SLOW_READER_SECONDS_MAX:.0f} s"
+            line = f"closed the connection from {_peer(self.transport)}: {slow}"
+            self._server.throttle.say(self.host.clock(), "info", line)
+            self.ended = True
+            self.transport.abort()
 
     def end(self, farewell: bytes) -> None:
         """What was written leaves, then the connection ends, at the latest when the server aborts it."""
@@ -241,7 +234,7 @@ class Session(Wire):
         if self.transport is not None:
             self.transport.write(PREFACE)
 
-    def _admit(self, first: Request | Envelope) -> bool:
+    def _admit(self, first: Message) -> bool:
         """Whether there is room for a connection that begins so."""
         if not isinstance(first, Envelope):
             if self._server.clients >= self._server.clients_max:
@@ -254,7 +247,7 @@ class Session(Wire):
         return True
 
     def _count_partial(self, now: float) -> None:
-        pending = self._decoder.pending_bytes
+        pending = self._decoder.pending_bytes + (self.later_bytes if self.backlog else 0)
         if pending or self._partial_bytes:
             self._server.partial_bytes += pending - self._partial_bytes
             self._partial_bytes = pending
@@ -292,9 +285,15 @@ class Session(Wire):
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
 
     def _last_word(self, word: bytes) -> None:
+        """It comes behind what waits."""
         self.ended = True
         self._forget_partial()
-        self._backlog.clear()
+        self.backlog.clear()
+        self._word = word
+        self.pumped()
+
+    def _say_last_word(self) -> None:
+        word, self._word = self._word, None
         transport = self.transport
         if transport is None or transport.is_closing():
             return

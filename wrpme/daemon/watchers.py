@@ -60,9 +60,7 @@ class Watcher:
     @property
     def behind(self) -> bool:
         """Whether it has yet to take what it was told."""
-        transport = self._wire.transport
-        unsent = transport.get_write_buffer_size() if transport is not None else 0
-        return unsent + self._wire.gathered_bytes > WATCH_BEHIND_BYTES_MAX
+        return self._wire.unsent_bytes > WATCH_BEHIND_BYTES_MAX
 
     def remember(self, happening: Happening) -> None:
         """To be told as soon as may be."""

@@ -134,7 +134,7 @@ def lost_forwards_are_repeated() -> Broken:
     """A write that was passed on is called not carried out where the connection broke, so that it is repeated."""
     honest = router.Router._give_up
 
-    def give_up(self: router.Router, lost: Callable[[NodeId], bool], was_sent: bool) -> None:
+    def give_up(self: router.Router, lost: Callable[[router.Passed], bool], was_sent: bool) -> None:
         honest(self, lost, False)
 
     return router.Router, "_give_up", give_up

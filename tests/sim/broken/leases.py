@@ -84,7 +84,7 @@ def late_answers() -> Broken:
         if isinstance(origin, int):
             self.effects.append(ReplyTo(origin, reply, inf))
         else:
-            session, other = origin
+            session, other, _ = origin
             self.effects.append(ReplyTo(session, self.envelope(other, Forwarded(reply)), inf))
 
     return Ground, "reply", reply
