@@ -126,6 +126,17 @@ class Ground:
         self.serial = 0
         """Of the last write that a replica made or received."""
         self._operations: list[Operation] = []
+        self._begin_streams()
+        self.pending_bytes = 0
+        """Of all writes that this node has taken as an owner, and not acknowledged."""
+        self.room_for_answers: Callable[[], int] = lambda: ANSWERS_BYTES_MAX
+        """How many bytes of large answers there is room for."""
+        self.members: dict[NodeId, Member] = {}
+        self._must_sync = False
+        self._in_flight = False
+        self._held: deque[tuple[int, Callable[[], None]]] = deque()
+
+    def _begin_streams(self) -> None:
         self._streams: dict[NodeId, list[Stream]] = {}
         self._stream_bytes: dict[NodeId, int] = {}
         self._in_flight_to: dict[NodeId, float] = {}
@@ -135,14 +146,6 @@ class Ground:
         self.acknowledged_at: dict[NodeId, float] = {}
         """When a node has acknowledged something of any stream last."""
         self._acks: dict[NodeId, dict[tuple[int, int, int], StreamAck]] = {}
-        self.pending_bytes = 0
-        """Of all writes that this node has taken as an owner, and not acknowledged."""
-        self.room_for_answers: Callable[[], int] = lambda: ANSWERS_BYTES_MAX
-        """How many bytes of large answers there is room for."""
-        self.members: dict[NodeId, Member] = {}
-        self._must_sync = False
-        self._in_flight = False
-        self._held: deque[tuple[int, Callable[[], None]]] = deque()
 
     def wall(self) -> float:
         """Milliseconds since 1970, for expiry and for what is told."""

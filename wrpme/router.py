@@ -233,7 +233,8 @@ class Router:
     def _forward(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId) -> None:
         ground = self.ground
         address = ground.address_of(node)
-        if ground.linked.get(ground.routes.get(node, address)) is False:
+        route = ground.routes.get(node)
+        if route is None or ground.linked.get(route) is False:
             ground.send(node, Beacon(ground.now))  # so that the link is tried again
             ground.fail(origin, request.id, self._unreachable(address))
             return
@@ -326,7 +327,7 @@ class Router:
 
     def on_moved(self, node: NodeId) -> None:
         """It answers elsewhere from now on, and in another life."""
-        self._give_up(lambda target: target == node, True)
+        self._give_up(lambda passed: passed.node == node, True)
 
     @property
     def waits(self) -> bool:

@@ -14,7 +14,6 @@ from wrpme.entries import index_range, indexed_expiry
 from wrpme.errors import UnstableError
 from wrpme.ground import Origin
 from wrpme.messages import Count, Number, Reply
-from wrpme.picture import NodeId
 from wrpme.replica import Replica, Role
 from wrpme.table import Table
 
