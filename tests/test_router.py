@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.harness import Hive, hive_of, identity, word_of
@@ -300,3 +301,34 @@ def test_who_follows_is_known_to_the_process() -> None:
     assert hive.nodes["a"].request(5, GetView(1), hive.now) == [ReplyTo(5, view)]
     followed = GetView(1, follow=True)
     assert hive.nodes["a"].request(5, followed, hive.now) == [ToRunner(5, followed), ReplyTo(5, view)]
+
+
+def test_who_is_not_listened_to_is_told(hive: Hive) -> None:
+    """A node that passes a request on right after its start may be a view ahead of the one that it asks."""
+    hive.sent.clear()
+    view, ground = hive.view("a"), hive.nodes["b"].ground
+    envelope = msgspec.structs.replace(ground.envelope(identity("a"), Forward(Get(7, "x"))), incarnation=99)
+    hive._receive("b", "a", envelope)
+    answers = [body.reply for source, _, body in hive.sent if source == "a" and isinstance(body, Forwarded)]
+    assert [(reply.id, word_of(reply)) for reply in answers] == [(7, "unstable")]
+    assert hive.view("a") == view
+
+
+def test_what_was_passed_on_to_a_former_life_is_given_up(hive: Hive) -> None:
+    alias = owned_by(hive, "b")
+    hive.drop = lambda source, target, body: isinstance(body, Forwarded)
+    read, write = hive.send("a", Get(1, alias)), hive.send("a", Update(2, alias, b"2"))
+    hive.go(0.1)
+    node = hive.nodes["a"]
+    before = hive.view("a")
+    assert in_flight(hive, "a")[0] == 2
+    members = tuple(
+        msgspec.structs.replace(member, incarnation=member.incarnation + (member.id == identity("b")))
+        for member in before.members
+    )
+    node.ground.adopt(msgspec.structs.replace(before, members=members))
+    node.router.adopt(())
+    node.ground.adopt(before)
+    hive.go(0.1)
+    assert word_of(hive.replies[read]) == "unstable" and word_of(hive.replies[write]) == "indeterminate"
+    assert in_flight(hive, "a") == NOTHING

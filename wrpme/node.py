@@ -25,6 +25,7 @@ from wrpme.effects import (
     Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
+from wrpme.errors import UnstableError
 from wrpme.figures import Figures
 from wrpme.ground import Ground, Origin
 from wrpme.happening import Happening
@@ -324,6 +325,7 @@ class Node:
             self.admission.on_identity(session, envelope)
             return
         if not self.spread.listens(session, envelope):
+            self._decline(session, envelope)
             return
         view = self.view
         member = ground.members.get(source)
@@ -334,6 +336,7 @@ class Node:
             if envelope.incarnation != member.incarnation and not self.whereabouts.admits(session, envelope, member):
                 if isinstance(body, Report) and not late:
                     self.admission.on_report(session, envelope, body)
+                self._decline(session, envelope)
                 return
             if type(body) not in _HOT:
                 self._note_life(envelope, member)
@@ -348,8 +351,15 @@ class Node:
         else:
             self.spread.answer_stranger(session, envelope)
             if not isinstance(body, Report):
+                self._decline(session, envelope)
                 return
         self._on_body(source, session, envelope)
+
+    def _decline(self, session: int, envelope: Envelope) -> None:
+        """What is not listened to is not carried out; who passed a request on is told, as somebody waits for it."""
+        if isinstance(envelope.body, Forward):
+            changes = UnstableError("the hive is changing; nothing was changed, try again")
+            self.ground.fail((session, envelope.source, 0), envelope.body.request.id, changes)
 
     def _note_life(self, envelope: Envelope, member: Member) -> None:
         """A member is there, in that life, which is the one of the view, or proven."""

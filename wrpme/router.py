@@ -47,7 +47,7 @@ class Passed:
     """A request that was passed on. ``since`` is when it came, below 0 where it is not about an entry; ``size`` what it
     keeps in memory; ``room`` how large a content was reserved for its answer."""
 
-    __slots__ = ("address", "node", "origin", "request", "room", "since", "size")
+    __slots__ = ("address", "life", "node", "origin", "request", "room", "since", "size")
 
     def __init__(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId, size: int) -> None:
         self.origin = origin
@@ -55,6 +55,7 @@ class Passed:
         self.node = node
         self.size = size
         self.address = ""
+        self.life = 0
         self.since = -1.0
         self.room = 0
 
@@ -258,6 +259,7 @@ class Router:
         self._forwards[self._number] = passed
         self.room.take(passed)
         passed.address = self.ground.routes.get(passed.node, "")
+        passed.life = self.ground.members[passed.node].incarnation
         request = msgspec.structs.replace(passed.request, id=self._number)
         self.ground.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL)), passed.size)
 
@@ -340,7 +342,14 @@ class Router:
         alive, now = self.ground.alive, self.ground.now
         self._stopping = {node: until for node, until in self._stopping.items() if node not in alive and now < until}
         self._stopping.update(dict.fromkeys(stopping, now + STOP_SECONDS_MAX))
-        self._give_up(lambda passed: passed.node not in alive and passed.node not in self._stopping, True)
+        members = self.ground.members
+
+        def lost(passed: Passed) -> bool:
+            if passed.node not in alive:
+                return passed.node not in self._stopping
+            return members[passed.node].incarnation != passed.life  # which took it, or never heard of it
+
+        self._give_up(lost, True)
 
     def tick(self) -> None:
         """Time has passed: who stops for too long will not answer."""
