@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.address import Address, parse
+from wrpme.address import Address, is_number, parse
 from wrpme.errors import UsageError
 
 GOOD = [
@@ -83,3 +83,10 @@ def test_anything_is_an_address_or_a_usage_error(text: str) -> None:
         assert error.sentence.isprintable()
         return
     assert parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("host", "number"), [("127.0.0.1", True), ("::1", True), ("fe80::1%eth0", True), ("a", False), ("1.2.3", False)]
+)
+def test_what_is_a_number(host: str, number: bool) -> None:
+    assert is_number(host) is number

@@ -227,6 +227,18 @@ def test_answers_go_to_whoever_asked_and_back_on_the_same_connection(ground: Gro
     ]
 
 
+def test_a_round_trip_is_learnt_and_one_late_answer_is_no_distance(ground: Ground) -> None:
+    assert ground.round_trip((A, B, C)) == 0.0
+    ground.note_round_trip(B, 0.3)
+    ground.note_round_trip(C, 0.1)
+    assert ground.round_trip((B, C)) == 0.3 and ground.round_trip((C,)) == 0.1
+    ground.note_round_trip(C, 60.0)
+    assert 0.1 < ground.round_trip((C,)) < 0.4
+    for _ in range(20):
+        ground.note_round_trip(C, 0.1)
+    assert abs(ground.round_trip((C,)) - 0.1) < 0.01
+
+
 def test_the_wall_clock_is_the_runners(ground: Ground) -> None:
     ground.wall_offset_milliseconds = 1_700_000_000_000.0
     assert ground.wall() == 1_700_000_100_000.0

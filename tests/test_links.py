@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 
 import pytest
 
-from tests.daemon_parts import Daemon, daemon, envelope, play
+from tests.daemon_parts import PATIENCE_SECONDS, Daemon, daemon, envelope, play
 from wrpme import limits
 from wrpme.codec import PREFACE, encode
 from wrpme.daemon import links
+from wrpme.daemon.names import Names
 from wrpme.effects import Effect, Event, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, StopAsked, TurnEnded
 from wrpme.errors import BusyError
 from wrpme.identities import Refused
@@ -167,10 +169,43 @@ def test_a_name_that_is_not_known() -> None:
         async with daemon() as a:
             tell(a, "no-such-host.invalid:5909", AskView())
             reason = (await a.node.hears(LinkDown)).reason
-            assert reason in ("the name can't be resolved", "no answer within 1 s")
+            assert reason in ("the name can't be resolved", "its name was not resolved within 5 s")
             tell(a, "nonsense", AskView())
             await a.node.hears(LinkDown, 2)
             await a.node.until(lambda: any("has no port" in event.reason for event in a.node.heard(LinkDown)))
+
+    play(scenario)
+
+
+def test_a_name_server_that_is_slow_delays_only_those_whom_it_keeps_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        async with daemon() as a, daemon() as b:
+            answers = threading.Event()
+
+            def look_up(name: str) -> list[str]:
+                answers.wait(PATIENCE_SECONDS)
+                return ["127.0.0.1"]
+
+            a.runner.links.names = Names(look_up)
+            named = f"b.example:{b.port}"
+            tell(a, named, AskView())
+            tell(a, b.address, GetTail(1, 1))
+            assert await a.node.hears(LinkUp) == LinkUp(b.address)
+            assert a.node.heard(LinkDown) == []
+            answers.set()
+            assert await a.node.hears(LinkUp, 2) == LinkUp(named)
+            await b.node.until(lambda: AskView() in b.node.bodies())
+
+    play(scenario)
+
+
+def test_of_the_numbers_of_a_host_each_is_tried() -> None:
+    async def scenario() -> None:
+        async with daemon() as a, daemon() as b:
+            a.runner.links.names = Names(lambda name: ["127.0.0.2", "127.0.0.1"])
+            tell(a, f"b.example:{b.port}", AskView())
+            assert await a.node.hears(LinkUp) == LinkUp(f"b.example:{b.port}")
+            assert a.node.heard(LinkDown) == []
 
     play(scenario)
 

@@ -27,6 +27,15 @@ def test_daemons_and_clients_keep_the_promises(seeds: range) -> None:
         assert answered > 100, f"seed {seed} asked for almost nothing"
 
 
+@pytest.mark.parametrize("seed", [2, 3, 5])
+def test_nodes_that_are_far_from_each_other_are_a_hive_too(seed: int) -> None:
+    """A message takes 75 to 225 ms, an answer 300 ms."""
+    try:
+        Run(seed, latency=0.15).run()
+    except Level2Error as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 def test_a_run_is_a_function_of_its_seed() -> None:
     stories = []
     for _ in range(2):

@@ -194,7 +194,7 @@ def test_full() -> None:
     ("error", "words"),
     [
         (None, "it closed the connection"),
-        (TimeoutError(), "no answer within 1 s"),
+        (TimeoutError(), "no answer within 2 s"),
         (socket.gaierror(-2, "Name or service not known"), "the name can't be resolved"),
         (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "connection refused"),
         (ConnectionResetError(errno.ECONNRESET, "x"), "the connection was reset"),

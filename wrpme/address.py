@@ -7,6 +7,7 @@ one address are equal.
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from wrpme.errors import UsageError
@@ -85,3 +86,12 @@ def _ipv4_or_name(text: str, shown: str) -> str:
 
 def _is_byte(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 255 and str(int(text)) == text
+
+
+def is_number(host: str) -> bool:
+    """Whether it is the number of a machine, which needs no looking up."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True

@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from wrpme import address as addresses
@@ -18,8 +19,8 @@ from wrpme import errors
 from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.identities import GetHive
 from wrpme.limits import (
-    CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, LARGE_BYTES, PING_SECONDS, SILENT_SECONDS_MAX,
-    TURN_BYTES,
+    CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, LARGE_BYTES, LOOKUP_SECONDS_MAX, PING_SECONDS,
+    SILENT_SECONDS_MAX, TURN_BYTES,
 )  # fmt: skip
 from wrpme.messages import READS, Failed, GetView, Reply, Request
 
@@ -284,18 +285,35 @@ def _explain(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+async def _connected(host: str, port: int, factory: Callable[[], Connection]) -> Connection:
+    """A connection that the other machine has taken: each of its numbers is tried."""
+    loop = asyncio.get_running_loop()
+    numbers = [host]
+    if not addresses.is_number(host):
+        async with asyncio.timeout(LOOKUP_SECONDS_MAX):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        numbers = list(dict.fromkeys(str(where[0]) for *_, where in found))
+    last: OSError = OSError("the name has no numbers")
+    for number in numbers:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                return (await loop.create_connection(factory, number, port))[1]
+        except OSError as error:  # a TimeoutError is one
+            last = error
+    raise last
+
+
 async def dial(address: str, owner: Owner) -> Connection | errors.WrpmeError:
     """An open connection whose other side has shown that it speaks the protocol, or why there is none.
 
-    Takes at most ``CONNECT_SECONDS_MAX``. The error is given, not raised: many may wait for one dial.
+    Finding the name, being taken, and hearing the other side have a time each. The error is given, not raised: many
+    may wait for one dial.
     """
     connection: Connection | None = None
     try:
         host, port = addresses.parse(address)
+        connection = await _connected(host, port, lambda: Connection(address, owner))
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(address, owner), host, port
-            )
             await asyncio.shield(connection.ready)
     except errors.WrpmeError as error:
         return error

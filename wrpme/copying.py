@@ -356,11 +356,12 @@ class Copy:
             return False
         return late >= STUCK_SECONDS or ground.now - ground.acknowledged_at.get(self.node, -inf) >= LEASE_SECONDS
 
-    def _transit_seconds(self) -> int:
+    def _transit_seconds(self) -> float:
         """How long what is unacknowledged may take over a slow network and to a slow disk, behind the streams of other
         arcs to that node."""
         on_the_way = self.replica.ground.on_the_way.get(self.node, 0)
-        return max(self._stream.bytes, on_the_way) // STREAM_BYTES_PER_SECOND_MIN
+        seconds = max(self._stream.bytes, on_the_way) // STREAM_BYTES_PER_SECOND_MIN
+        return seconds + 2 * self.replica.ground.round_trip((self.node,))
 
     def again(self) -> None:
         """What is not acknowledged is sent again."""

@@ -175,14 +175,14 @@ class Council:
             if now < self._proposer_until:
                 return
             self._proposer = None
-        if self._undecided() and now - self._accepted_at >= RANK_SECONDS * (1 + self._rank(view)):
+        if self._undecided() and now - self._accepted_at >= self._patience(view) * (1 + self._rank(view)):
             self._propose(view, None)
             return
         for change in [*self.suspicions(), *self._expulsions(view)]:
             self.wish(change)
-        rank = self._rank(view)
+        rank, patience = self._rank(view), self._patience(view)
         ripe = [
-            change for change, since in self._wishes.items() if now - since >= RANK_SECONDS * rank + _gathering(change)
+            change for change, since in self._wishes.items() if now - since >= patience * rank + _gathering(change)
         ]
         if any(_gathering(change) for change in ripe):
             ripe += [change for change in self._wishes if _gathering(change) and change not in ripe]
@@ -246,8 +246,12 @@ class Council:
         self._round = max(self._round, self.state.promised.round if self.state.epoch == view.epoch + 1 else 0) + 1
         ballot = Ballot(self._round, ground.me, ground.settings.incarnation)
         self._proposer = Proposer(view.epoch + 1, view.voters, ballot, value)
-        self._proposer_until = ground.now + RANK_SECONDS * (1 + self._rank(view))
+        self._proposer_until = ground.now + self._patience(view) * (1 + self._rank(view))
         self._to_voters(view, self._proposer.opening())
+
+    def _patience(self, view: View) -> float:
+        """A vote takes two round trips, and the disks' time."""
+        return RANK_SECONDS + 2 * self.ground.round_trip(view.voters)
 
     def _rank(self, view: View) -> int:
         """Voters before this one that seem to live."""

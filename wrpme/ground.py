@@ -7,7 +7,7 @@ is kept until it is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ from wrpme.errors import BusyError, WrpmeError
 from wrpme.happening import UNENDED
 from wrpme.latency import Latency
 from wrpme.limits import (
-    ANSWER_BYTES_USUAL, ANSWERS_BYTES_MAX, COPY_SILENCE_SECONDS, EVENTS_KEPT, SILENCE_SECONDS, STREAM_BYTES_USUAL,
+    ANSWERS_BYTES_MAX, ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, EVENTS_KEPT, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
+    STREAM_BYTES_USUAL,
 )  # fmt: skip
 from wrpme.marks import Marks
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
@@ -145,6 +146,8 @@ class Ground:
         """Bytes of all streams to a node that it has not acknowledged, as of the last tick."""
         self.acknowledged_at: dict[NodeId, float] = {}
         """When a node has acknowledged something of any stream last."""
+        self._round_trips: dict[NodeId, float] = {}
+        """Seconds to each node and back, as its acknowledgements of beacons show."""
         self._acks: dict[NodeId, dict[tuple[int, int, int], StreamAck]] = {}
 
     def wall(self) -> float:
@@ -223,6 +226,16 @@ class Ground:
         """Whether further writes leave for the node now; else they gather until it has answered."""
         sent = self._in_flight_to.get(node)
         return sent is None or self.now - sent >= COPY_SILENCE_SECONDS
+
+    def note_round_trip(self, node: NodeId, seconds: float) -> None:
+        """So long an answer took; one that is late for once counts for a quarter."""
+        seconds = min(max(0.0, seconds), ROUND_TRIP_SECONDS_MAX)
+        known = self._round_trips.get(node, seconds)
+        self._round_trips[node] = known + (seconds - known) / 4
+
+    def round_trip(self, nodes: Iterable[NodeId]) -> float:
+        """To the farthest of these nodes and back, as far as is known."""
+        return max((self._round_trips.get(node, 0.0) for node in nodes), default=0.0)
 
     def on_answered(self, node: NodeId) -> None:
         """A node has answered a message of streams."""

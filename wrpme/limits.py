@@ -40,7 +40,13 @@ as long as there is something."""
 LINK_OUTBOX_BYTES_MAX = 256 * MIB
 """Of one link to another node: messages beyond it are dropped, as a network would, and sent again by their owner; who
 asked for something is told."""
-CONNECT_SECONDS_MAX = 1.0
+CONNECT_SECONDS_MAX = 2.0
+"""For each step of a connection: until the other machine takes it, and until the other process answers. The system
+sends again after 1 s what was lost; an attempt begins anew soon after."""
+LOOKUP_SECONDS_MAX = 5.0
+"""For the name of a host that was never found before."""
+NAME_SECONDS = 5.0
+"""How long the numbers of a host are used before its name is looked up again, beside the use of them."""
 LINK_RETRY_SECONDS_MIN = 0.05
 LINK_RETRY_SECONDS_MAX = 0.2
 """Well below ``SILENCE_SECONDS``: a node that is taken back must be heard before it is missed again."""
@@ -69,7 +75,10 @@ DISK_SLOW_BATCHES = 3
 DISK_LATELY_SECONDS = 30
 """within this time make a slow disk."""
 RANK_SECONDS = 0.3
-"""Rank among the voters delays a proposal by this much each; also how old an undecided acceptance may get."""
+"""Rank among the voters delays a proposal by this much each, and two round trips; also how old an undecided acceptance
+may get."""
+ROUND_TRIP_SECONDS_MAX = 1.0
+"""More than this is no distance: whoever answers so late hangs."""
 VIEW_GAP_SECONDS = 0.2
 """Changes that can wait make at most one view in this time."""
 ASK_SECONDS = 0.2
@@ -217,7 +226,7 @@ SILENT_SECONDS_MAX = 4.5
 """...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
 RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
 """A node that stops as planned has answered by then what it had taken."""
-STATUS_SECONDS = 2 * CONNECT_SECONDS_MAX
+STATUS_SECONDS = 3.0
 """A node that has not told its figures by then is shown as silent."""
 COMPARE_SECONDS_MAX = 2.0
 """A client that was given several addresses waits at most so long until each has answered, or can't be reached."""

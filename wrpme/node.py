@@ -258,7 +258,7 @@ class Node:
         ground, now = self.ground, self.ground.now
         again = now >= self._again_at
         if again:
-            self._again_at = now + ASK_SECONDS
+            self._again_at = now + ASK_SECONDS + ground.round_trip(ground.beacons.neighbours)
         if ground.view is not None:
             self._watch()
             self.own_disk.tick(again)
@@ -391,6 +391,7 @@ class Node:
         elif isinstance(body, BeaconAck):
             if body.incarnation == self.settings.incarnation:
                 ground.beacons.acknowledged(source, body.sent, ground.now)
+                ground.note_round_trip(source, ground.now - body.sent)
                 self._clocks.heard(source, body.wall, body.sent)
         elif isinstance(body, AskView):
             if self.view is not None and not ground.silent:

@@ -110,13 +110,17 @@ class Daemons:
         self.addresses = list(addresses) or [f"127.0.0.1:{free_port()}" for _ in range(count)]
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self.started: dict[int, float] = {}
+        self.advertised: list[str] = []
+        """Where others reach these nodes, if not at their addresses."""
         self._options = options
 
     def start(self, index: int, prepare: Callable[[], None] | None = None) -> None:
         """Starts it; where it stands with the hive is for the caller to wait for. ``prepare`` is called in the new
         process before it is a node."""
         assert index not in self.processes
-        peers = [option for peer in self.addresses[:index] for option in ("--peer", peer)]
+        peers = [option for peer in (self.advertised or self.addresses)[:index] for option in ("--peer", peer)]
+        if self.advertised:
+            peers += ["--advertise", self.advertised[index]]
         command = wrpmed("-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options)
         with open(self.directory / f"{index}.err", "ab") as errors:
             self.processes[index] = subprocess.Popen(

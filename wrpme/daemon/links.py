@@ -13,13 +13,14 @@ from typing import Protocol, Union
 
 from wrpme import address as addresses
 from wrpme.codec import PREFACE, Decoder, encode
+from wrpme.daemon.names import Names
 from wrpme.daemon.outbox import Frame, Large
 from wrpme.daemon.wire import Host, Message, Wire, reason_of, watch_closely
 from wrpme.effects import HANGING, LinkDown, LinkUp, Send
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.limits import (
     CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX,
-    LINK_RETRY_SECONDS_MIN,
+    LINK_RETRY_SECONDS_MIN, LOOKUP_SECONDS_MAX,
 )  # fmt: skip
 from wrpme.messages import BULK, Envelope, Failed
 
@@ -44,6 +45,7 @@ class Links:
     def __init__(self, host: LinkHost, numbers: Iterable[int]) -> None:
         self.host = host
         self.numbers = iter(numbers)
+        self.names = Names()
         self._links: dict[str, Link] = {}
 
     def send(self, message: Send, now: float) -> None:
@@ -169,22 +171,43 @@ class Link:
 
     async def _connect(self) -> str:
         """Both lanes are open and answered; or why not."""
-        loop = asyncio.get_running_loop()
-        connected = False
         try:
             host, port = addresses.parse(self.address)
-            async with asyncio.timeout(CONNECT_SECONDS_MAX):
-                for _ in LANES:
-                    await loop.create_connection(self._new_lane, host, port)
-                connected = True
-                for lane in list(self._lanes):
-                    await lane.ready
-        except TimeoutError as error:
-            return HANGING if connected else reason_of(error)
         except UsageError as error:
             return error.sentence
+        try:
+            found = await self._links.names.addresses(host)
+        except TimeoutError:
+            return f"its name was not resolved within {LOOKUP_SECONDS_MAX:g} s"
         except OSError as error:
             return reason_of(error)
+        reason = ""
+        for number in found:
+            reason = await self._open_lanes(number, port)
+            if not reason:
+                return await self._hear_lanes()
+        return reason
+
+    async def _open_lanes(self, number: str, port: int) -> str:
+        """Both are open, or why not. Each has its time: the network may be slow, or have lost the first packet."""
+        loop = asyncio.get_running_loop()
+        try:
+            for _ in LANES:
+                async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                    await loop.create_connection(self._new_lane, number, port)
+        except OSError as error:  # a TimeoutError is one
+            self._hang_up(for_good=False)
+            return reason_of(error)
+        return ""
+
+    async def _hear_lanes(self) -> str:
+        """The other side has answered on both."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                for lane in list(self._lanes):
+                    await lane.ready
+        except TimeoutError:
+            return HANGING
         return next((lane.reason for lane in self._lanes if lane.ended), "")
 
     def _new_lane(self) -> Lane:

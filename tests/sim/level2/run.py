@@ -34,7 +34,7 @@ class Level2Error(AssertionError):
 class Run:
     """See the module."""
 
-    def __init__(self, seed: int, trace: bool = False) -> None:
+    def __init__(self, seed: int, trace: bool = False, latency: float = 0.0) -> None:
         self.seed = seed
         self.random = Random(seed)
         self.trace = trace
@@ -45,6 +45,7 @@ class Run:
         self.net = Net(self.loop, self.random)
         self.net.host_of = self._host_of
         self.net.latency = self.random.choice((0.0003, 0.001, 0.005, 0.005, 0.05))
+        self.net.latency = latency or self.net.latency
         self.machines: list[Machine] = []
         self.machines += [Machine(self, index, self.random) for index in range(self.random.choice((1, 2, 3, 3, 4, 5)))]
         self.slow_disk = self.random.choice((0.0, 0.02))
