@@ -14,8 +14,8 @@ from wrpme.effects import Persist, Send, Settings
 from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.limits import (
-    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, STOP_GATHER_SECONDS,
-    SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
+    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, RANK_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
+    STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
 from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
 from wrpme.picture import (
@@ -555,3 +555,19 @@ def test_a_proposer_that_dies_half_way_is_replaced() -> None:
 def test_five_of_seven_vote() -> None:
     hive = hive_of(*"abcdefg")
     assert len(voters(hive, "g")) == VOTERS_MAX
+
+
+def test_votes_that_come_to_nothing_are_given_more_time() -> None:
+    """A voter that has restarted does not know how far the others are; it must not give up each vote before its end."""
+    seat = Seat("a", view_of())
+    view = seat.view
+    assert seat.council._patience(view) == RANK_SECONDS
+    for node in view.voters:
+        seat.ground.note_round_trip(node, 0.25)
+    assert seat.council._patience(view) == RANK_SECONDS + 0.5
+    seat.council._fruitless = 2
+    assert seat.council._patience(view) == 4 * RANK_SECONDS
+    seat.council._fruitless = 100
+    assert seat.council._patience(view) == RANK_SECONDS + 2 * ROUND_TRIP_SECONDS_MAX
+    seat.council.adopt(view)
+    assert seat.council._patience(view) == RANK_SECONDS + 0.5

@@ -14,8 +14,8 @@ from wrpme.consensus import AcceptorState, Proposer, is_quorum
 from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.limits import (
-    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, RANK_SECONDS, SILENCE_SECONDS, STOP_GATHER_SECONDS,
-    SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
+    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, RANK_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
+    STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
 from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
 from wrpme.picture import Back, Ballot, Change, Down, Elect, Expel, Join, Member, NodeId, Proposal, State, View
@@ -43,6 +43,8 @@ class Council:
         self._proposer: Proposer | None = None
         self._proposer_until = 0.0
         self._round = 0
+        self._fruitless = 0
+        """Proposals of this epoch that nothing came of in their time."""
         self._accepted_at = 0.0
         self._start = ground.now
         self._voter_since: float | None = None
@@ -175,6 +177,7 @@ class Council:
             if now < self._proposer_until:
                 return
             self._proposer = None
+            self._fruitless += 1
         if self._undecided() and now - self._accepted_at >= self._patience(view) * (1 + self._rank(view)):
             self._propose(view, None)
             return
@@ -250,8 +253,10 @@ class Council:
         self._to_voters(view, self._proposer.opening())
 
     def _patience(self, view: View) -> float:
-        """A vote takes two round trips, and the disks' time."""
-        return RANK_SECONDS + 2 * self.ground.round_trip(view.voters)
+        """A vote takes two round trips, and the disks' time; a node that has restarted measures none before it is taken
+        back, and finds out by votes that came to nothing."""
+        found_out = min(RANK_SECONDS * 2.0**self._fruitless, RANK_SECONDS + 2 * ROUND_TRIP_SECONDS_MAX)
+        return max(RANK_SECONDS + 2 * self.ground.round_trip(view.voters), found_out)
 
     def _rank(self, view: View) -> int:
         """Voters before this one that seem to live."""
@@ -325,7 +330,7 @@ class Council:
     def adopt(self, view: View) -> None:
         """A new view: wishes that it fulfilled are gone, and the instance of its epoch with them."""
         self._proposer = None
-        self._round = 0
+        self._round = self._fruitless = 0
         self._last_view_at = self.ground.now
         self._complaints = {
             key: by
