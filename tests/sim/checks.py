@@ -92,13 +92,11 @@ class Checks:
         if not self._countdown:
             self._countdown = VALIDATED_ONE_IN
             node.validate()
-        now = machine.local()
-        served = [position for position in self.positions if node.serves(position, now)]
+        served = [position for position in self.positions if machine.serves(position)]
         for other in self.world.machines if served else ():
             if other is not machine and other.node is not None:
-                there = other.local()
                 for position in served:
-                    both = other.node.serves(position, there)
+                    both = other.serves(position)
                     assert not both, f"{machine} and {other} both serve {position:016x}"
 
     # --- copies --------------------------------------------------------------------------------------------------

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.network import Link
 from wrpme.daemon import identity
+from wrpme.daemon.clock import Clock as LookedAtClock
 from wrpme.daemon.runner import lapsed
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked, TurnEnded,
-    Woken,
+    Adopted, ClockJumped, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked,
+    TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY
 from wrpme.limits import WALL_CLOCK_SECONDS
@@ -57,10 +61,38 @@ class Machine:
         self._outbox: list[Send | ReplyTo] = []
         self._turn_due = False
         self._alarm_at = 0.0
+        self._jumped: float | None = None
+        self._read = LookedAtClock(self.local, lambda: self.wall() / 1000.0, self._on_jump)
+        """What the process reads the time with."""
 
     def local(self) -> float:
         """What its clock shows now."""
         return self.clock.local(self.world.agenda.now)
+
+    def serves(self, position: int) -> bool:
+        """Whether it would answer a ``get`` for that position now, from its own copy. A machine that is frozen answers
+        nothing, and one that was looks at its wall clock first."""
+        if self.node is None or self.clock.stopped is not None:
+            return False
+        stood_still = self.wall() / 1000.0 - self.local() > self._read._high
+        return not stood_still and self.node.serves(position, self.local())
+
+    def _on_jump(self, seconds: float) -> None:
+        """As the runner does it: what waits to leave under a lease will not, and the node hears of it first."""
+        self._jumped = seconds
+        self._outbox = [
+            replace(effect, valid_until=-inf) if isinstance(effect, ReplyTo) and effect.valid_until < inf else effect
+            for effect in self._outbox
+        ]
+
+    def _now(self) -> float:
+        """Reads the clock, and tells the node first what that showed."""
+        now = self._read()
+        seconds, self._jumped = self._jumped, None
+        if seconds is not None and self.node is not None:
+            self.world.say(self, f"its clock did not count {seconds:.2f} s")
+            self._run(self.node.handle(ClockJumped(seconds), now))
+        return now
 
     def __repr__(self) -> str:
         return f"n{self.index + 1}"
@@ -89,6 +121,7 @@ class Machine:
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
         node = Node(settings, self.disk.seen, self.local())
         self.node = node
+        self._read.settle()
         self._look_at_the_wall(self.life)
         self._run(node.start(self.local()))
 
@@ -103,7 +136,8 @@ class Machine:
         if self.paused:
             self._backlog.append(lambda: self._look_at_the_wall(life))
             return
-        self.node.wall_offset_milliseconds = self.wall() - 1000.0 * self.local()
+        self.node.wall_offset_milliseconds = self.wall() - 1000.0 * self._now()
+        self._read.settle()
         self.world.agenda.after(WALL_CLOCK_SECONDS, lambda: self._look_at_the_wall(life))
 
     def replace_disk(self, disk: Disk, home: tuple[str, ...] = ()) -> None:
@@ -214,7 +248,9 @@ class Machine:
                 self._outbox = [
                     effect for effect in self._outbox if isinstance(effect, ReplyTo) or effect.address != event.address
                 ]
-            self._run(self.node.handle(event, self.local()))
+            now, life = self._now(), self.life
+            if self.node is not None and self.life == life:
+                self._run(self.node.handle(event, now))
 
     def request(self, session: int, request: Request) -> None:
         """A client's request arrives."""
@@ -223,7 +259,7 @@ class Machine:
         if self.paused:
             self._backlog.append(lambda: self.request(session, request))
             return
-        now, life = self.local(), self.life
+        now, life = self._now(), self.life
         if self.world.faults.hangs_at_clock(self):
             self._backlog.append(lambda: self._request_at(life, session, request, now))
         else:
@@ -250,7 +286,7 @@ class Machine:
             self._backlog.append(lambda: self._end_turn(life))
             return
         self._turn_due = False
-        for effect in node.handle(TurnEnded(), self.local()):
+        for effect in node.handle(TurnEnded(), self._now()):
             self._carry_out(effect)
         if self.life != life:
             return
@@ -268,8 +304,8 @@ class Machine:
         self.world.checks.turn(self)
 
     def _flush(self) -> None:
+        now = self._now()
         outbox, self._outbox = self._outbox, []
-        now = self.local()
         for effect in outbox:
             if isinstance(effect, ReplyTo):
                 late = now > effect.valid_until
@@ -297,7 +333,7 @@ class Machine:
             self._backlog.append(lambda: self._wake(life, due))
             return
         self._alarm_at = 0.0
-        if self.local() >= self.node.wake_at:
+        if self._now() >= self.node.wake_at:
             self.feed(Woken())
         else:  # its clock stood still meanwhile
             self._set_alarm()

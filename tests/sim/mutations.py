@@ -50,6 +50,8 @@ SOUGHT: dict[str, Sought] = {
     "pages_skip_one": Sought("scanning", 1),
     "uncounted_removals": Sought("scanning", 1),
     "lost_forwards_are_repeated": Sought("usurping", 1),
+    "pauses_void_nothing": Sought("frozen", 1),
+    "promised_before_a_pause": Sought("frozen", 4, 4),
 }
 
 

@@ -133,3 +133,23 @@ def counted_without_lease() -> Broken:
         self.replica._needed = needed
 
     return Copy, "_count", count
+
+
+def pauses_void_nothing() -> Broken:
+    """A node whose clock did not count a pause goes on under its leases."""
+
+    def void(self: beacon.Beacons, now: float) -> None:
+        """Nothing."""
+
+    return beacon.Beacons, "void", void
+
+
+def promised_before_a_pause() -> Broken:
+    """What was acknowledged before a pause that the clock did not count, and arrives after it, is a lease."""
+    honest = beacon.Beacons.void
+
+    def void(self: beacon.Beacons, now: float) -> None:
+        honest(self, now)
+        self._void_until = -inf
+
+    return beacon.Beacons, "void", void
