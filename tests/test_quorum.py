@@ -67,12 +67,15 @@ def test_voters_that_restarted_are_seen_though_nobody_is_back_yet() -> None:
 
 
 def test_a_recovery_is_refused_right_after_the_voters_were_lost() -> None:
+    """Nobody has tried yet whether they can be reached."""
     hive = hive_of("a", "b", "c")
-    hive.kill("a")
-    hive.kill("b")
+    hive.cut("a", "c")
+    hive.cut("b", "c")
     hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
     reply = hive.ask("c", Recover(1))
     assert isinstance(reply, Failed) and "ask again in a few seconds" in reply.sentence
+    hive.go(3.0)
+    assert isinstance(hive.ask("c", Recover(1)), Text)
 
 
 def test_a_recovery_is_refused_where_somebody_knows_better() -> None:

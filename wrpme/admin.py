@@ -70,7 +70,9 @@ class Admin:
         if quorum := self.life.quorum():
             ground.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}"))
             return
-        if ground.now - ground.heard_at.get(member.id, -inf) < SILENCE_SECONDS:
+        heard_at = ground.heard_at.get(member.id, -inf)
+        heard = heard_at > ground.down_since.get(member.id, -inf) and ground.now - heard_at < SILENCE_SECONDS
+        if heard and ground.linked.get(ground.routes.get(member.id, "")) is not False:
             lives = f"{member.address} answers, and is on its way back: what it has is not lost"
             ground.fail(origin, request.id, UsageError(f"{lives}; stop it first if it is to be given up all the same"))
             return

@@ -102,12 +102,14 @@ class Quorum:
 
     def against_recovery(self) -> str:
         """Why the missing voters can't be taken for dead yet; empty if they can be, by an operator's word."""
-        answers = [answer for voter in self.missing() if (answer := self.answer_of(voter))]
+        missing, ground = self.missing(), self.ground
+        answers = [answer for voter in missing if (answer := self.answer_of(voter))]
         if answers:
             return (
                 f"{'; '.join(answers)}: a voter that answers is not dead, and a new generation beside it would lose "
                 "what it has; its log says what it waits for, mend that first (or stop it, if it can't be mended)"
             )
-        if self.ground.now - self.since < LEASE_SECONDS:
+        tried = all(ground.routes.get(voter) in ground.link_troubles for voter in missing)
+        if not tried and ground.now - self.since < LEASE_SECONDS:
             return "this node has not looked for the missing voters for long enough; ask again in a few seconds"
         return ""
