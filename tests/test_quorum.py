@@ -33,7 +33,7 @@ def test_where_no_voter_answers_the_mildest_step_comes_first_and_the_price_last(
     assert said(alone("a", "b", replication=3)).endswith("goes on without them, and no entry is lost by that")
 
 
-@pytest.mark.parametrize("answer", ["it runs", "it hangs", "another hive"])
+@pytest.mark.parametrize("answer", ["it runs", "it hangs", "another hive", "an empty directory"])
 def test_a_voter_that_gives_any_answer_is_not_called_dead(answer: str) -> None:
     hive = alone("a", "b")
     if answer == "it runs":
@@ -42,6 +42,10 @@ def test_a_voter_that_gives_any_answer_is_not_called_dead(answer: str) -> None:
     elif answer == "it hangs":
         hive.event("c", LinkDown("a", HANGING))
         words = "a takes connections and says nothing, it hangs"
+    elif answer == "an empty directory":
+        hive.start("a", "b", directory="empty")
+        hive.go(2.0)
+        words = f"at a node {identity('empty').hex()[:8]} answers, whose directory is not that of node "
     else:
         hive.start("a", hive=b"x" * 16, directory="empty")
         hive.event("c", LinkDown("a", "connection refused"))

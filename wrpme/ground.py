@@ -101,6 +101,8 @@ class Ground:
         """By address: why the last attempt to reach it failed."""
         self.foreign: dict[str, tuple[bytes, float]] = {}
         """Addresses of members at which nodes of other hives answer: the hive, and when that was seen last."""
+        self.replaced: dict[str, tuple[NodeId, float]] = {}
+        """Addresses of members at which other nodes answer: who, and when that was seen last."""
         self.known_epochs: dict[NodeId, int] = {}
         """The epoch that each member was last heard to have."""
         self.proven: dict[NodeId, tuple[int, str]] = {}

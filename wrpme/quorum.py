@@ -58,6 +58,9 @@ class Quorum:
         hive, at = ground.foreign.get(address, (b"", -inf))
         if ground.now - at < TROUBLE_SECONDS:
             return f"at {address} a node of another hive ({hive.hex()[:8]}) answers"
+        other, at = ground.replaced.get(address, (b"", -inf))
+        if ground.now - at < TROUBLE_SECONDS and not self._heard(voter):
+            return f"at {address} node {other.hex()[:8]} answers, whose directory is not that of node {voter.hex()[:8]}"
         if known is None:
             return f"{address} answers" if self._heard(voter) else ""
         if ground.link_troubles.get(known) == HANGING:

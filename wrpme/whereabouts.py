@@ -272,6 +272,9 @@ class Whereabouts:
             return
         if view is not None and envelope.hive and envelope.hive != view.hive:
             self._is_foreign(view, envelope, body.address)
+        if view is not None and envelope.hive in (b"", view.hive):
+            if any(at == body.address and node != source for node, at in ground.routes.items()):
+                ground.replaced[body.address] = source, ground.now
         for node, claim in list(self._claims.items()):
             if not claim.since <= body.asked <= ground.now:
                 continue
