@@ -221,6 +221,19 @@ def test_a_stranger_with_an_older_view_hears_the_present_one(epoch: int, hears: 
     assert replies == ([seat.ground.envelope(id_of(8), WholeView(THIRD))] if hears else [])
 
 
+def test_who_was_told_is_not_remembered_longer_than_it_is_a_member() -> None:
+    seat = Seat(THIRD)
+    for number in range(8, 20):
+        seat.spread.answer_stranger(7, Envelope(HIVE, 1, id_of(number), 1, ME, 1, AskView()))
+        seat.ground.now += ASK_SECONDS
+    seat.spread.compare_epochs(id_of(2), 2)
+    assert len(seat.spread._strangers) == 1 and set(seat.spread._told) == {id_of(2)}
+    without = replace(THIRD, epoch=4, members=tuple(member for member in THIRD.members if member.id != id_of(2)))
+    seat.spread.learn(without)
+    seat.disk()
+    assert not seat.spread._told
+
+
 def test_a_node_that_was_given_up_hears_so_and_joins_anew() -> None:
     """It was cut off for longer than the grace, and for all that it knew it was a member."""
     hive = hive_of("a", "b", "c", "d", replication=2)

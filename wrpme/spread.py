@@ -37,6 +37,8 @@ class Spread:
         self._adopted = adopted
         self._last_proposal: tuple[int, Proposal] | None = None
         self._told: dict[NodeId, tuple[int, float]] = {}
+        self._strangers: dict[NodeId, float] = {}
+        """Who is no member, and was told the view a moment ago."""
         self._asked: dict[NodeId, float] = {}
         self.ahead: tuple[float, NodeId] = (-inf, NOBODY)
         """When somebody last told of a later view or generation, and who."""
@@ -58,6 +60,9 @@ class Spread:
         before = self.ground.view
         if before is None or view.epoch > before.epoch:
             self._adopted(before, view, tell)
+            members = self.ground.members
+            self._told = {node: told for node, told in self._told.items() if node in members}
+            self._asked = {node: at for node, at in self._asked.items() if node in members}
 
     def decided(self, proposal: Proposal) -> None:
         """The council decided the view after the present one."""
@@ -163,8 +168,9 @@ class Spread:
             self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, ack)))
         if view is None or not 0 < envelope.epoch < view.epoch:
             return
-        if now - self._told.get(envelope.source, (0, -inf))[1] >= ASK_SECONDS:
-            self._told[envelope.source] = (view.epoch, now)
+        self._strangers = {node: at for node, at in self._strangers.items() if now - at < ASK_SECONDS}
+        if envelope.source not in self._strangers:
+            self._strangers[envelope.source] = now
             self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, WholeView(view))))
 
     # --- refusing ------------------------------------------------------------------------------------------------
