@@ -182,3 +182,18 @@ def test_the_last_node_that_stops_is_the_first_that_serves() -> None:
     hive.start("c")
     took = hive.until(lambda: hive.nodes["c"].ground.lives)
     assert took < 3.0, "it needs nobody: it was the last voter"
+
+
+def test_a_node_that_returns_first_after_a_power_loss_says_whom_it_waits_for() -> None:
+    hive = hive_of("a", "b", replication=2)
+    epoch = hive.view("a").epoch
+    hive.kill("a")
+    hive.kill("b")
+    hive.lines.clear()
+    hive.start("a")
+    hive.go(7.0)
+    assert hive.said("a", f"view {epoch}, of 2 nodes, is the last that this node knew")
+    assert hive.said("a", "waiting to be taken back by the hive: nothing was heard yet of b with the same entries")
+    assert not hive.said("a", "stable"), "nobody knows that yet"
+    hive.until(lambda: hive.nodes["a"].ground.lives)
+    assert hive.said("a", "the hive is degraded: b down")

@@ -11,7 +11,9 @@ from wrpme.errors import OldCopyError, StartError, UnavailableError, UnstableErr
 from wrpme.ground import Ground
 from wrpme.happening import UNENDED
 from wrpme.identities import Here, Refused
-from wrpme.limits import ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, WAITING_LINE_SECONDS
+from wrpme.limits import (
+    ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, SUSPECT_NOBODY_SECONDS, WAITING_LINE_SECONDS,
+)  # fmt: skip
 from wrpme.messages import Envelope, Report
 from wrpme.picture import Back, Change, Down, Join, Leave, Mark, NodeId, State, View
 from wrpme.quorum import Quorum
@@ -122,7 +124,19 @@ class Life:
             return f"{waits}; {ALL_LOST.format(settings.former)}" if settings.former else waits
         if self._refusal:
             return f"waiting to be taken back by the hive: {self._refusal}"
-        return f"waiting to be taken back by the hive: {self.quorum() or 'asked its voters'}"
+        return f"waiting to be taken back by the hive: {self.quorum() or self._unheard() or 'asked its voters'}"
+
+    def _unheard(self) -> str:
+        """Who else has its entries and was not heard yet: nobody is taken back before it is known who is there."""
+        ground, view = self.ground, self.ground.view
+        missing = sorted(self.sharers(view).intersection(ground.alive).difference(ground.heard)) if view else []
+        if not missing:
+            return ""
+        names = ", ".join(ground.address_of(node) for node in missing)
+        return (
+            f"nothing was heard yet of {names} with the same entries; "
+            f"{SUSPECT_NOBODY_SECONDS:.0f} s after its start the hive goes on without what is not there"
+        )
 
     def _may_return(self, view: View) -> bool:
         """Marked down while alive: not before it sees a quorum and all it shares arcs with, and later each time."""

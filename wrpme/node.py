@@ -458,7 +458,9 @@ class Node:
             if happening.kind in _LOGGED:
                 ground.say("info", f"view {view.epoch}: {happening.sentence}")
         condition = chronicle.condition
-        if condition != former:
+        if before is None and not ground.lives:  # the view on its disk: what has become of the hive since, it asks now
+            ground.say("info", f"view {view.epoch}, of {len(view.members)} nodes, is the last that this node knew")
+        elif condition != former:
             ground.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")
 
     def _forget_former_lives(self, known: dict[NodeId, Member]) -> None:
