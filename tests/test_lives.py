@@ -6,18 +6,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.daemon_parts import KeptLog
+from tests.daemon_parts import PATIENCE_SECONDS, KeptLog
 from tests.hive.daemons import Daemons, free_port, until, until_stable
 from wrpme import Client
 from wrpme.address import parse as address
 from wrpme.daemon import config, homecoming, lives
-from wrpme.daemon.leveldb import open_store
+from wrpme.daemon.leveldb import LevelStore, open_store
 from wrpme.daemon.listen import listen
 from wrpme.daemon.lives import Lives
 from wrpme.daemon.log import Log
@@ -106,6 +107,25 @@ def test_a_directory_that_can_not_be_set_aside(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(StorageError, match=rf"can't be set aside .* --peer {founder.addresses[0]}"):
             asyncio.run(play())
     assert (tmp_path / "data" / "CURRENT").exists()
+
+
+def test_a_disk_that_hangs_at_the_end_keeps_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    over: list[bool] = []
+    monkeypatch.setattr(LevelStore, "close", lambda store: over.append(release.wait(PATIENCE_SECONDS)))
+
+    async def stop(node: asyncio.Task[Exit]) -> None:
+        async def serves() -> bool:
+            return any("serving at" in line for line in log.lines)
+
+        await until("it serves", serves)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait({node})
+        assert over == [], "the store is still being closed"
+        release.set()
+
+    log = KeptLog()
+    assert asyncio.run(running(settings_of(tmp_path, "--replication", "1"), log, stop)).code == 0
 
 
 # --- a directory that has lost what it held -------------------------------------------------------------------------

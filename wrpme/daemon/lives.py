@@ -131,12 +131,16 @@ class Lives:
 
     async def _unless_stopped(self, call: Callable[[], R]) -> R | None:
         """What the call gives, in a thread: a disk that hangs must not keep a stopped process from ending."""
-        working = asyncio.get_running_loop().run_in_executor(None, call)
+        working = asyncio.ensure_future(self._in_thread(call))
         stopped = asyncio.ensure_future(self._stopped.wait())
         either: set[asyncio.Future[Any]] = {working, stopped}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         return working.result() if working.done() else None
+
+    async def _in_thread(self, call: Callable[[], R]) -> R:
+        """Whatever touches the disk: where that hangs, the loop goes on, and signals are heard."""
+        return await asyncio.get_running_loop().run_in_executor(None, call)
 
     def _open(self) -> Opened:
         """Opens the store and takes a new incarnation, which is a real write; what is damaged is set aside first."""
@@ -208,15 +212,16 @@ class Lives:
         if not at_rest:  # the disk's thread is still inside of the store
             return end, Next.END
         if trouble is None and not end.aside:
-            store.close()
+            await asyncio.wait({asyncio.ensure_future(self._in_thread(store.close))}, timeout=CLOSE_SECONDS_MAX)
             return end, Next.END
         await self._unless_stopped(store.close)
         if self._stopped.is_set():
             return end, Next.END
         if isinstance(trouble, DamagedError):
-            self._replace_damaged(trouble)
+            damage = trouble
+            await self._unless_stopped(lambda: self._replace_damaged(damage))
         elif trouble is None:
-            self._replace_fenced(end, keeper)
+            await self._unless_stopped(lambda: self._replace_fenced(end, keeper))
         else:
             self._lack = trouble
             short = self._clock() - began < FLAP_SECONDS_MAX
@@ -306,7 +311,10 @@ class Lives:
     async def _stand_by(self, lack: Lack) -> Opened | Exit:
         """Answers clients until there is what is lacking, or until a stop is asked for."""
         config = self._config
-        sentence = bystander.sentence(lack, str(config.advertise), config.root)
+        address = str(config.advertise)
+        sentence = await self._unless_stopped(lambda: bystander.sentence(lack, address, config.root))
+        if sentence is None:
+            return Exit(0)
         self._log.say("error", sentence)
         runner = self._make_runner(Bystander(sentence, type(lack).code), DirectDisk(MemoryStore()), lambda: None)
         opening = asyncio.ensure_future(self._open_when_it_can_be())
@@ -327,9 +335,9 @@ class Lives:
     async def _open_when_it_can_be(self) -> Opened:
         while True:
             await asyncio.sleep(self._pause)
-            if bystander.has_space(self._config.root):
+            if await self._in_thread(lambda: bystander.has_space(self._config.root)):
                 try:
-                    return await asyncio.get_running_loop().run_in_executor(None, self._open)
+                    return await self._in_thread(self._open)
                 except (DiskFullError, ShortageError):
                     continue  # what opening it takes was more than there is, or a quota is met
 
