@@ -64,9 +64,12 @@ class Operator:
             self._forget(view, gone)
 
     def _forget(self, view: View, gone: set[NodeId]) -> None:
-        """Those who hold what nobody else does; of the others the hive lets go by itself."""
+        """Those who hold what nobody else does. Of the others the hive lets go by itself after the grace, unless they
+        are more than a third of it."""
         alive = live(view)
         waited_for = {node for arc in view.arcs if owner_among(alive, arc) is None for node in arc.holders}
+        if self.world.agenda.now - self._since > self.world.grace_seconds + PATIENCE_SECONDS:
+            waited_for |= gone
         for member in view.members:
             if member.id in gone & waited_for and member.state is State.DOWN:
                 machine = self._running(view)
@@ -98,7 +101,9 @@ class Operator:
         if isinstance(reply, Failed) and view is not None and "stop it, if it can't be mended" in reply.sentence:
             gone = self.world.promises.gone(view)
             places = {member.address for member in view.members if member.id in gone}
-            self._stopped = [machine for machine in self.world.machines if machine.address in places]
+            known = {member.id for member in view.members}
+            machines = [machine for machine in self.world.machines if machine.identity not in known]
+            self._stopped = [machine for machine in machines if machine.address in places]
             self.world.say(None, f"an operator stops {self._stopped}")
             for machine in self._stopped:
                 machine.away = True
