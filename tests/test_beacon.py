@@ -77,6 +77,15 @@ def test_a_start_is_a_promise_to_everyone() -> None:
     assert beacons.promised_until(b"never heard of") == 50.0 + PROMISE_SECONDS
 
 
+def test_a_promise_that_has_run_out_is_forgotten() -> None:
+    beacons = watching(B)
+    beacons.promise(A, 10.0)
+    beacons.beacon(10.0 + PROMISE_SECONDS - 0.1)
+    assert beacons.promised_until(A) == 10.0 + PROMISE_SECONDS
+    beacons.beacon(10.0 + PROMISE_SECONDS + BEACON_SECONDS)
+    assert not beacons._promises, "also of a node that is no member any more"
+
+
 def test_a_promise_runs_from_the_acknowledgement() -> None:
     beacons = watching(A)
     beacons.promise(A, 7.0)

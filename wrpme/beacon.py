@@ -41,6 +41,7 @@ class Beacons:
         if now < self.due or now <= self._void_until:
             return []
         self.due = now + BEACON_SECONDS
+        self._promises = {node: until for node, until in self._promises.items() if until > now}
         return self.neighbours
 
     def acknowledged(self, node: NodeId, sent: float, now: float) -> None:
