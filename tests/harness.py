@@ -236,6 +236,10 @@ class Hive:
         envelope = Envelope(view.hive, view.generation, identity(source), former, NOBODY, view.epoch, wish)
         self._receive(source, target, envelope)
 
+    def stranger(self, target: str, source: str, body: Body) -> None:
+        """A message from a process that is in no hive yet."""
+        self._receive(source, target, Envelope(b"", 1, identity(source), 1, b"", 0, body))
+
     def view(self, name: str) -> View:
         """The view of a node that has one."""
         view = self.nodes[name].view
