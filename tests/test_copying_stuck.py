@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tests.harness import Hive, hive_of
 from tests.replica_parts import END, A, B, Bench, view_of
 from tests.test_copying import bench, phase
 from wrpme.copying import Phase
 from wrpme.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS
-from wrpme.messages import Body, Fill, Put, Remove, Stream, StreamAck, StreamAcks, Update
+from wrpme.messages import AskView, Body, Fill, GetTail, Put, Remove, Stream, StreamAck, StreamAcks, Tail, Update
 from wrpme.picture import Arc, Synced
+from wrpme.replica import Role
 from wrpme.ring import hash_of
 
 
@@ -244,3 +247,20 @@ def test_two_nodes_under_load_become_stable_though_the_answers_of_one_message_ar
     assert len(lost) == 1, "the test lost nothing"
     view = hive.view("a")
     assert not any(arc.incoming for arc in view.arcs), "copies wait for answers that never come"
+
+
+def test_what_nobody_answered_is_said_again_also_while_one_view_follows_the_other() -> None:
+    """A large hive decides views faster than anything is repeated."""
+    hive = hive_of("a", "b", replication=2)
+    node = hive.nodes["a"]
+    (replica, *_) = [replica for replica in node.table.mine if replica.role is Role.OWNER]
+    replica.serving = False
+    replica._tails.told.clear()
+    hive.drop = lambda source, target, body: isinstance(body, Tail | AskView)
+    for _ in range(20):
+        before = hive.view("a")
+        node.spread.latest = msgspec.structs.replace(before, epoch=before.epoch + 1)
+        node._adopt(before, node.spread.latest, False)
+        hive.go(0.15)
+    asked = [body for source, _, body in hive.sent if source == "a" and isinstance(body, GetTail)]
+    assert len(asked) >= 5, "in three seconds"

@@ -7,6 +7,7 @@ from math import inf
 import pytest
 
 from tests.harness import HIVE, identity
+from wrpme.codec import encode
 from wrpme.effects import Persist, ReplyTo, Say, Send, Settings
 from wrpme.errors import UnstableError
 from wrpme.ground import Ground
@@ -33,6 +34,31 @@ def ground() -> Ground:
 def persists(ground: Ground) -> list[Persist]:
     effects, ground.effects = ground.effects, []
     return [effect for effect in effects if isinstance(effect, Persist)]
+
+
+# --- much at once ---
+
+
+def test_answers_that_are_large_together_leave_in_several_messages(ground: Ground) -> None:
+    """A node may compare many arcs at once: what it hears back must fit into frames all the same."""
+    ground.adopt(view())
+    have = tuple((b"k" * 1033, bytes(16)) for _ in range(256))
+    for end in range(40):
+        ground.send_ack(B, StreamAck(end, 1, 1, 4, tuple(Answer(number, False, have) for number in range(4))))
+    ground.flush_messages()
+    bodies = [body for _, body in sent(ground)]
+    assert len(bodies) > 5
+    assert [ack.end for body in bodies if isinstance(body, StreamAcks) for ack in body.acks] == list(range(40))
+    assert all(len(encode(body)) < 2 * STREAM_BYTES_USUAL for body in bodies)
+
+
+def test_who_is_no_member_any_more_owes_nothing(ground: Ground) -> None:
+    ground.adopt(view())
+    ground.send_stream(B, stream(7))
+    ground.flush_messages()
+    assert not ground.may_stream(B)
+    ground.adopt(View(6, HIVE, 3, 1, view().members[:1], view().arcs, (A,)))
+    assert ground.may_stream(B)
 
 
 # --- the disk ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ is kept until it is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, Str
 from wrpme.pace import Pace
 from wrpme.picture import NOBODY, Change, Member, NodeId, View
 from wrpme.reminders import Reminders
-from wrpme.stream import size_of_stream
+from wrpme.stream import acks_in_parts, size_of_stream
 from wrpme.tally import Tally, tally_of
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ class Ground:
             for node, at in self.returning.items()
             if node in self.members and self.heard.get(node, 0) > self.members[node].incarnation
         }
+        self._in_flight_to = {node: at for node, at in self._in_flight_to.items() if node in self.members}
         down = [member.id for member in view.members if member.id not in self.alive]
         self.down_since = {node: self.down_since.get(node, self.now) for node in down}
         mine = self.members.get(self.me)
@@ -262,13 +263,14 @@ class Ground:
         of[key] = ack
 
     def flush_messages(self) -> None:
-        """What gathered for each node leaves as one message."""
+        """What gathered for each node leaves as one message, or as few where it is large."""
         for node in list(self._streams):
             self._flush_streams(node)
         if self._acks:
             acks, self._acks = self._acks, {}
             for node, of in acks.items():
-                self.send(node, StreamAcks(tuple(of.values())))
+                for part in acks_in_parts(of.values()):
+                    self.send(node, StreamAcks(part))
 
     def _flush_streams(self, node: NodeId) -> None:
         size = self._stream_bytes.pop(node, 0)
@@ -364,9 +366,23 @@ class Ground:
 
     def forget_settled(self, first: int, last: int) -> None:
         """No former owner can hand over anything any more."""
-        for low, high in [known for known in self._settled if first <= known[0] and known[1] <= last]:
-            del self._settled[low, high]
-            self.write([(settled_key(low, high), None)])
+        self._drop_notes([known for known in self._settled if first <= known[0] and known[1] <= last])
+
+    def keep_settled(self, unsettled: Collection[tuple[int, int]]) -> None:
+        """Only in these arcs somebody may still hand over something: what was noted of others, also of larger ones that
+        were divided since, is of no use."""
+        self._drop_notes(
+            [
+                (low, high)
+                for low, high in self._settled
+                if not any(first <= high and low <= last for first, last in unsettled)
+            ]
+        )
+
+    def _drop_notes(self, of: Sequence[tuple[int, int]]) -> None:
+        for first, last in of:
+            del self._settled[first, last]
+            self.write([(settled_key(first, last), None)])
 
     def forget_marks(self, first: int, last: int) -> None:
         """What this node has there will be deleted, and is not a whole copy from now on."""

@@ -447,7 +447,6 @@ class Node:
         self.life.adopt(view)
         self.table.adopt(view)
         self.router.adopt(self.spread.stopping(view))
-        self._again_at = ground.now + ASK_SECONDS
 
     def _tell_changes(self, before: View | None, view: View) -> None:
         """To those who watch, and the log."""

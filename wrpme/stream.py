@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from wrpme.limits import STREAM_BYTES_USUAL
-from wrpme.messages import Fill, Item, Stream, Writes
+from wrpme.messages import Fill, Item, Stream, StreamAck, Writes
 
 
 def bytes_of(item: Item) -> int:
@@ -26,6 +26,22 @@ def size_of_stream(message: Stream) -> int:
     """About how large a message is on the wire."""
     items = message.items
     return bytes_of(items[0]) if len(items) == 1 else sum(map(bytes_of, items))
+
+
+def acks_in_parts(acks: Iterable[StreamAck]) -> Iterator[tuple[StreamAck, ...]]:
+    """What goes into one message each, and one message where there is nothing: a part ends with the answers that make
+    it large."""
+    part: list[StreamAck] = []
+    size = parts = 0
+    for ack in acks:
+        part.append(ack)
+        for answer in ack.answers:
+            size += sum(len(key) + len(version) for key, version in answer.have)
+        if size >= STREAM_BYTES_USUAL:
+            yield tuple(part)
+            part, size, parts = [], 0, parts + 1
+    if part or not parts:
+        yield tuple(part)
 
 
 class Outgoing:

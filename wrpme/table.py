@@ -100,6 +100,7 @@ class Table:
         for old in before:
             if old not in self.mine:
                 old.part()
+        self.ground.keep_settled([(replica.first, replica.arc.end) for replica in self.mine if replica.arc.prev])
 
     def _note_foreign(self, first: int, arc: Arc) -> None:
         """Entries may be deleted that live elsewhere; but not where this node is to have them again, or as long as

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from wrpme.copying import Copy
 from wrpme.effects import Reader
-from wrpme.entries import ENTRIES, alias_in, expiry_in, hash_in
+from wrpme.entries import ENTRIES, SETTLED_PREFIX, alias_in, hash_in, settled_in, successor
 from wrpme.node import Node
 from wrpme.replica import Replica, Role
 from wrpme.ring import arc_at
@@ -105,6 +105,8 @@ def _of_disk(node: Node, disk: Reader) -> Iterator[str]:
     index = {key[1:] for key, _ in disk.scan(b"a", b"b")}
     if index != {alias_in(key) for key in entries}:
         yield f"an index of {len(index)} for {len(entries)} entries"
-    past = [key for key, value in entries.items() if 0 < expiry_in(value) <= node.ground.wall() - 60_000]
-    if past:
-        yield f"{len(past)} entries that expired a minute ago"
+    unsettled = [replica for replica in node.table.mine if replica.arc.prev]
+    notes = [settled_in(key, value) for key, value in disk.scan(SETTLED_PREFIX, successor(SETTLED_PREFIX))]
+    for first, last, version in notes:
+        if not any(replica.first <= last and first <= replica.arc.end for replica in unsettled):
+            yield f"a note that {version} was settled at {first:016x}, where nobody could hand over anything"
