@@ -290,3 +290,15 @@ def test_what_was_settled_is_known_after_a_restart_and_of_parts_of_the_arc() -> 
     after.flush()
     store.write(persists(after)[0].operations, sync=True)
     assert Ground(Settings(A, 3, "host-a:1"), store, 0.0).settled_at(0, 99) == 0
+
+
+def test_a_note_of_what_was_settled_goes_with_the_last_arc_that_needs_it(ground: Ground) -> None:
+    """Also one of a larger arc, which was divided since."""
+    ground.note_settled(0, 99, 7)
+    ground.keep_settled([(50, 60)])
+    assert ground.settled_at(50, 60) == 7
+    ground.keep_settled([(100, 120)])
+    assert ground.settled_at(50, 60) == 0
+    ground.flush()
+    (batch,) = persists(ground)
+    assert batch.operations[-1][1] is None
