@@ -12,7 +12,8 @@ from wrpme.codec import PREFACE, encode
 from wrpme.daemon import runner as runners
 from wrpme.daemon.disk import Done
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, Received, ReplyTo, Say, StopAsked,
+    Adopted, Compact, Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, Received, ReplyTo, Say,
+    StopAsked,
     ToRunner, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import BusyError, DamagedError, DiskFullError, StorageError, TooLargeError, UnstableError
@@ -65,6 +66,18 @@ def in_batches(d: Daemon) -> None:
         return []
 
     d.node.on_request, d.node.on_event = on_request, on_event
+
+
+def test_the_disk_is_told_that_much_was_removed() -> None:
+    async def scenario() -> None:
+        disk = HeldDisk()
+        async with daemon(disk=disk) as d, Raw(d.port) as client:
+            d.node.on_request = lambda session, request: [Compact(), ReplyTo(session, DoneReply(request.id))]
+            client.say(Put(1, "a", b""), preface=True)
+            assert await client.replies(1) == [DoneReply(1)]
+            assert disk.compacted == 1
+
+    play(scenario)
 
 
 def test_writes_of_a_turn_make_one_batch_and_the_next_gathers_meanwhile() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,39 @@ def test_the_hive_goes_on_and_takes_it_back(tmp_path: Path) -> None:
         finally:
             hive.kill(*list(hive.processes))
             disk.unmount()
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["at once", "after a kill"])
+def test_the_space_of_what_was_removed_returns(tmp_path: Path, killed: bool) -> None:
+    """Also where the node had no time for it."""
+
+    def used(hive: Daemons) -> int:
+        found = 0
+        for path in (hive.directory / "db").rglob("*"):
+            with suppress(FileNotFoundError):
+                found += path.stat().st_size
+        return found
+
+    async def scenario(hive: Daemons) -> None:
+        await hive.until_stable(1)
+        async with Client(hive.addresses, timeout=20.0) as client:
+            for number in range(30):
+                await client.put(f"large-{number}", os.urandom(2 * MIB))
+            assert used(hive) > 50 * MIB
+            removed = await client.remove_all()
+            assert removed == 30 and removed.exact
+            if killed:
+                hive.kill(0)
+                hive.start(0)
+                await hive.until_stable(1)
+
+            async def returned() -> bool:
+                return used(hive) < 20 * MIB
+
+            await until("the space returns", returned)
+            assert await client.count() == 0
+
+    with Daemons(tmp_path, 1) as hive:
+        hive.start(0)
+        asyncio.run(scenario(hive))
+        hive.check_alive()
