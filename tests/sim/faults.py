@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from tests.sim.dances import Dances
 from tests.sim.disasters import Disasters
 from wrpme.effects import Persist, Received
 from wrpme.messages import (
@@ -56,6 +57,15 @@ class Mixture:
     """What was copied at an older version arrives once more just when it could be taken for something new."""
     blackout_at_view: float = 0.0
     """Power loss of all while one has adopted a view and another has a write on its way to the disk."""
+    usurp: float = 0.0
+    forget_one: float = 0.0
+    sleep: float = 0.0
+    revive: float = 0.0
+    """Faults in a row, see :mod:`tests.sim.dances`."""
+    echo_activated: bool = False
+    """What an owner reported of its activation arrives once more when it could be taken for a later one."""
+    squeeze: float = 0.0
+    """Writes of a node reach one other first late, then none, and then it stops, dies or is cut off."""
     stop_many: float = 0.0
     """Several are asked to stop at about the same time, often all."""
     crash_at_view: float = 0.0
@@ -71,6 +81,8 @@ class Mixture:
     """An owner is killed when a write has left for some holders, and not for this one."""
     cut_mid_write: float = 0.0
     """An owner is cut off at such a moment."""
+    stop_mid_write: float = 0.0
+    """An owner is asked to stop at such a moment."""
     lag_mid_write: float = 0.0
     """A write is late on its way to one holder, and what follows it."""
     hang_at_clock: float = 0.0
@@ -102,10 +114,13 @@ class Mixture:
 
     def mid_write(self) -> bool:
         """Whether anything happens when a write leaves."""
-        return bool(self.crash_mid_write or self.cut_mid_write or self.lag_mid_write)
+        return bool(self.crash_mid_write or self.cut_mid_write or self.stop_mid_write or self.lag_mid_write)
 
 
-KINDS = ("crash", "power", "blackout", "stop", "leave", "cut", "isolate", "hang", "reset", "stop_many")
+KINDS = (
+    "crash", "power", "blackout", "stop", "leave", "cut", "isolate", "hang", "reset", "stop_many", "squeeze", "usurp",
+    "forget_one", "sleep", "revive",
+)  # fmt: skip
 DISASTERS = (
     "outage", "empty", "liar", "hung", "lane", "lost", "pause_all", "frozen", "wall", "move", "move_all", "snapshot",
 )  # fmt: skip
@@ -125,6 +140,9 @@ class Faults:
         self.losing: dict[tuple[int, str], type[Any]] = {}
         """By machine and address the kind of message that is lost next, and its connection with it."""
         self.disasters = Disasters(self)
+        self.dances = Dances(world)
+        self._late: dict[tuple[int, NodeId], float] = {}
+        """By machine and receiver: until when its streams do not arrive there."""
 
     # --- asked by machines ---------------------------------------------------------------------------------------
 
@@ -135,7 +153,7 @@ class Faults:
             seconds = random() * random() * 2.0
             if self.mixture.crash_at_slow and random() < self.mixture.crash_at_slow:
                 life = machine.life
-                self.world.agenda.after(seconds * random(), lambda: self._kill(machine, life))
+                self.world.agenda.after(seconds * random(), lambda: self.kill(machine, life))
             return seconds
         return self.disk_base * (0.5 + random())
 
@@ -157,13 +175,15 @@ class Faults:
 
     def adopted(self, machine: Machine) -> None:
         """A node has a new view while others still write: a good moment for a blackout."""
+        if self.active:
+            self.dances.adopted(machine)
         if self.active and self.mixture.blackout_at_view:
             busy = any(other.disk.under_way is not None for other in self.world.machines if other is not machine)
             if busy and self.world.random.random() < self.mixture.blackout_at_view:
                 self.world.agenda.after(0.0, self._blackout)
         if self.active and self.mixture.crash_at_view and self.world.random.random() < self.mixture.crash_at_view:
             life, seconds = machine.life, self.world.random.choice((0.005, 0.05, 0.3))
-            self.world.agenda.after(0.0, lambda: self._kill(machine, life, seconds))
+            self.world.agenda.after(0.0, lambda: self.kill(machine, life, seconds))
         if self.active and self.mixture.stall_former and machine.node is not None:
             owes = any(replica.owed for replica in machine.node.table.mine)
             if owes and self.world.random.random() < self.mixture.stall_former:
@@ -175,12 +195,17 @@ class Faults:
         if not self.active:
             return 0.0
         mixture, random, body = self.mixture, self.world.random, envelope.body
+        self.dances.sending(machine, envelope)
         if mixture.lost_votes and isinstance(body, VOTES) and random.random() < mixture.lost_votes:
             return inf
         if type(body) is Report:
             self._reporting(machine, body)
         if mixture.late_words and isinstance(body, WORDS) and random.random() < mixture.late_words:
-            self.world.agenda.after(random.uniform(0.5, 6.0), lambda: self._say_late(envelope))
+            self.world.agenda.after(random.uniform(0.5, 6.0), lambda: self.say_late(envelope))
+        if self._late and type(body) is Streams:
+            until = self._late.get((machine.index, envelope.destination), 0.0)
+            if until > self.world.agenda.now:
+                return until - self.world.agenda.now
         if type(body) is Streams and mixture.mid_write() and _writes(body):
             return self._writing(machine)
         if mixture.crash_at_synced and type(body) is Report and random.random() < mixture.crash_at_synced:
@@ -200,16 +225,33 @@ class Faults:
         chance = random.random()
         soon = random.choice((0.0, 0.002, 0.02, 0.1))
         if chance < mixture.crash_mid_write:
-            world.agenda.after(soon, lambda: self._kill(machine, life))
+            world.agenda.after(soon, lambda: self.kill(machine, life))
         elif chance < mixture.crash_mid_write + mixture.cut_mid_write:
             world.agenda.after(soon, lambda: self._cut_off(machine, random.uniform(1.0, 6.0)))
+        elif chance < mixture.crash_mid_write + mixture.cut_mid_write + mixture.stop_mid_write:
+            world.agenda.after(soon, lambda: self.stop_soon(machine, life))
         elif random.random() >= mixture.lag_mid_write:
             return 0.0
         return random.choice((0.2, 1.0)) * random.uniform(0.5, 1.0)
 
+    def stop_soon(self, machine: Machine, life: int) -> None:
+        """It is asked to stop, and starts again when it has."""
+        if self.active and machine.life == life:
+            machine.stop()
+            self.restart(machine, 0.7)
+            self.restart(machine, 6.5)
+
     def _cut_off(self, machine: Machine, seconds: float) -> None:
-        pairs = [(machine, other) for other in self.world.machines if other is not machine]
+        self.cut_between(machine, [other for other in self.world.machines if other is not machine], seconds)
+
+    def cut_between(self, machine: Machine, others: list[Machine], seconds: float) -> None:
+        """Nothing travels between the machine and these, in either way."""
+        pairs = [(machine, other) for other in others]
         self._cut_for(pairs + [(there, here) for here, there in pairs], seconds)
+
+    def stall(self, machine: Machine, receiver: NodeId, seconds: float) -> None:
+        """What the machine writes does not arrive there for so long."""
+        self._late[machine.index, receiver] = self.world.agenda.now + seconds
 
     def hangs_at_clock(self, machine: Machine) -> bool:
         """Whether the machine hangs as it has just looked at its clock."""
@@ -226,11 +268,12 @@ class Faults:
             return
         soon = world.habits.latency * 2 + 0.001
         if mixture.isolate_at_synced and random.random() < mixture.isolate_at_synced:
-            world.agenda.after(soon, lambda: self._cut_off(machine, random.uniform(2.5, 6.0)))
+            world.agenda.after(soon, lambda: self._cut_off(machine, random.uniform(5.0, 9.0)))
         elif mixture.crash_after_synced and random.random() < mixture.crash_after_synced:
-            world.agenda.after(soon, lambda: self._kill(machine, life, random.uniform(2.0, 8.0)))
+            world.agenda.after(soon, lambda: self.kill(machine, life, random.uniform(2.0, 8.0)))
 
-    def _say_late(self, envelope: Envelope) -> None:
+    def say_late(self, envelope: Envelope) -> None:
+        """It arrives now, on whatever way it took so long."""
         target = self._with_id(envelope.destination)
         if self.active and target is not None:
             target.feed(Received(self.world.open_session(lambda reply: None), envelope))
@@ -322,7 +365,8 @@ class Faults:
         if not machine.disk.sync:
             self.world.checks.lossy = True
 
-    def _kill(self, machine: Machine, life: int, seconds: float | None = None) -> None:
+    def kill(self, machine: Machine, life: int, seconds: float | None = None) -> None:
+        """That very process ends, and another one starts later."""
         if self.active and machine.life == life and machine.node is not None:
             machine.crash()
             self.restart(machine, self._absence() if seconds is None else seconds)
@@ -349,7 +393,48 @@ class Faults:
     def _stop(self) -> None:
         if machine := self.any():
             machine.stop()
+            self.restart(machine, 1.0)
             self.restart(machine, 6.0 + self._absence())
+
+    def _squeeze(self) -> None:
+        world, random = self.world, self.world.random
+        owners = [
+            (machine, [node for node in replica.arc.holders if node != machine.identity])
+            for machine in world.machines
+            if machine.node is not None and not machine.paused
+            for replica in machine.node.table.mine
+            if replica.serving and len(replica.arc.holders) > 1
+        ]
+        if not owners:
+            return
+        machine, others = random.choice(owners)  # the first of these will be the next owner
+        life, until = machine.life, world.agenda.now + 3.0
+        self._late[machine.index, others[0]] = until
+        first, then = random.uniform(0.02, 0.4), random.choice((0.01, 0.05, 0.2))
+        world.agenda.after(first, lambda: self._late.update({(machine.index, other): until for other in others}))
+
+        def end() -> None:
+            what = random.random()
+            if what < 0.3:
+                self._cut_off(machine, random.uniform(2.0, 5.0))
+            elif what < 0.6:
+                self.kill(machine, life, random.uniform(0.1, 4.0))
+            else:
+                self.stop_soon(machine, life)
+
+        world.agenda.after(first + then, end)
+
+    def _usurp(self) -> None:
+        self.dances.usurp()
+
+    def _forget_one(self) -> None:
+        self.dances.forget_one()
+
+    def _revive(self) -> None:
+        self.dances.revive()
+
+    def _sleep(self) -> None:
+        self.dances.sleep()
 
     def _stop_many(self) -> None:
         running = [machine for machine in self.world.machines if machine.node is not None]

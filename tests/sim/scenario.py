@@ -239,31 +239,75 @@ def _pending(world: World) -> Scenario:
 def _halfway(world: World) -> Scenario:
     """Owners die, or are cut off, when a write has reached some holders and not others, again and again."""
     random = world.random
-    mixture = Mixture(crash=0.5, stop=1.0, reset=0.5, hang=0.3, blow_seconds=2.0, slow_disk=random.choice((0.0, 0.05)))
-    mixture.lag_mid_write = random.choice((0.0, 0.03, 0.1))
-    mixture.crash_mid_write, mixture.cut_mid_write = random.choice(((0.01, 0.0), (0.005, 0.005), (0.0, 0.01)))
+    mixture = Mixture(crash=0.3, stop=0.3, reset=0.5, hang=0.3, squeeze=random.choice((2.0, 6.0)), blow_seconds=1.0)
+    mixture.slow_disk = random.choice((0.0, 0.05))
+    mixture.crash_mid_write, mixture.cut_mid_write = random.choice(((0.01, 0.0), (0.0, 0.01), (0.0, 0.0), (0.0, 0.0)))
+    mixture.stop_mid_write = random.choice((0.0, 0.02))
+    mixture.lag_mid_write = random.choice((0.0, 0.1, 0.3))
     mixture.late_words = random.choice((0.0, 0.1))
     return Scenario(
         nodes=random.choice((3, 3, 4)),
         start_seconds=(0.1, 0.5),
         quiet_seconds=11.0,
-        storm_seconds=16.0,
+        storm_seconds=24.0,
         disk_seconds=random.choice((0.002, 0.01)),
         padding_bytes=0,
-        clients=8,
+        clients=12,
         think_seconds=0.04,
         habits=Habits(random.choice((0.001, 0.01)), 0.03, 0.3, lost=random.choice((0.0, 0.01))),
         mixture=mixture,
-        workload=_workload(world, entries=8, reads=10),
+        workload=_workload(world, entries=4, reads=6),
         replication=random.choice((2, 3, 3, 3)),
         grace_seconds=60.0,
         small=True,
     )
 
 
+def _torn(world: World) -> Scenario:
+    """As halfway, with less of everything: there is time for owners to be found wrong."""
+    random = world.random
+    scenario = _halfway(world)
+    mixture = Mixture(crash=0.5, stop=0.5, reset=0.5, hang=0.3, blow_seconds=3.0, slow_disk=random.choice((0.0, 0.05)))
+    mixture.crash_mid_write, mixture.cut_mid_write = random.choice(((0.01, 0.0), (0.005, 0.005), (0.0, 0.01)))
+    mixture.late_words = random.choice((0.0, 0.1))
+    scenario.mixture, scenario.clients, scenario.storm_seconds = mixture, 8, 16.0
+    scenario.workload = _workload(world, entries=8, reads=10)
+    return scenario
+
+
+def _dancing(world: World) -> Scenario:
+    """Little else but faults in a row."""
+    random = world.random
+    mixture = Mixture(blow_seconds=random.choice((4.0, 7.0)), crash=0.3)
+    dance = random.choice(("usurp", "usurp", "forget_one", "sleep", "revive", "arrive"))
+    if dance != "arrive":
+        setattr(mixture, dance, 5.0)
+    else:
+        mixture.isolate_at_synced = 0.4
+    mixture.echo_activated = dance == "usurp" and random.random() < 0.5
+    replication = {"usurp": random.choice((2, 3)), "revive": 2, "arrive": 1}.get(dance, 3)
+    if dance == "revive":
+        mixture.blow_seconds = 13.0
+    return Scenario(
+        nodes=5 if dance == "arrive" else random.choice((3, 3, 4)),
+        start_seconds=(1.0, 34.0) if dance == "arrive" else (0.1, 0.5),
+        quiet_seconds=11.0,
+        storm_seconds=30.0,
+        disk_seconds=0.002,
+        padding_bytes=0,
+        clients=8,
+        think_seconds=0.05,
+        habits=Habits(latency=random.choice((0.001, 0.005))),
+        mixture=mixture,
+        workload=_workload(world, entries=16 if dance == "arrive" else 6, reads=15),
+        replication=replication,
+        small=True,
+    )
+
+
 def _scanning(world: World) -> Scenario:
     """As many scans as requests, in small pages, while owners die with writes on their way."""
-    scenario = _halfway(world)
+    scenario = _torn(world)
     random = world.random
     scenario.workload = _workload(world, entries=10, reads=25, scanned=0.5)
     scenario.mixture.crash_mid_write, scenario.mixture.slow_disk = 0.01, 0.05
@@ -466,6 +510,8 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "pending": (15, _pending),
     "scanning": (5, _scanning),
     "halfway": (10, _halfway),
+    "torn": (5, _torn),
+    "dancing": (5, _dancing),
     "contested": (5, _contested),
     "usurping": (10, _usurping),
     "moving": (10, _moving),
