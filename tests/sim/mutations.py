@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 
-from tests.sim.broken import Broken, answers, basics, copies, handover, leases, votes
+from tests.sim.broken import Broken, answers, basics, copies, expiry, handover, leases, votes
 from tests.sim.run import Run, SimulationError
 
 SEEDS_MAX = 300
@@ -65,7 +65,7 @@ def _broken_in(place: ModuleType) -> dict[str, Callable[[], Broken]]:
 
 ALL: dict[str, Callable[[], Broken]] = {
     name: found
-    for place in (basics, votes, leases, handover, copies, answers)
+    for place in (basics, votes, leases, handover, copies, answers, expiry)
     for name, found in _broken_in(place).items()
 }
 

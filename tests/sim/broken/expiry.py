@@ -1,0 +1,56 @@
+"""Broken rules of expiry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.sim.broken import Broken
+from wrpme import contents, replica
+from wrpme.effects import Operation
+from wrpme.entries import REMOVED, expiry_in, operations_for, removal, version_in
+from wrpme.replica import Replica, Role
+from wrpme.sweep import Sweep
+
+
+def served_after_expiry() -> Broken:
+    """An entry is served after its time has come, until it is swept away."""
+
+    def expiry(value: bytes) -> int:
+        return REMOVED if expiry_in(value) == REMOVED else 0
+
+    return replica, "expiry_in", expiry
+
+
+def copies_expire_by_themselves() -> Broken:
+    """A holder removes what has expired by its own clock, and does not wait for its owner to say so."""
+    honest = Sweep._expire
+
+    def expire(self: Sweep) -> float:
+        ground: Any = self._ground
+        for held_here in self._table.mine:
+            if held_here.role is Role.HOLDER:
+                for key, value in list(held_here.pairs(held_here.low, held_here.high)):
+                    if 0 < expiry_in(value) <= ground.wall():
+                        held_here.landing.append(held_here.apply(key, removal(version_in(value)), value))
+        return honest(self)
+
+    return Sweep, "_expire", expire
+
+
+def forgotten_hints() -> Broken:
+    """Nothing reminds of an expiry."""
+
+    def without_hints(key: bytes, value: bytes, held: bytes | None = None) -> list[Operation]:
+        return [operation for operation in operations_for(key, value, held) if operation[0][:1] != b"x"]
+
+    return contents, "operations_for", without_hints
+
+
+def expires_here_only() -> Broken:
+    """An owner that removes what has expired tells the other holders nothing of it."""
+
+    def remove(self: Replica, key: bytes, held: bytes) -> None:
+        self.landing.append(self.apply(key, removal(version_in(held)), held))
+        self.ground.touched[self] = None
+
+    return Replica, "remove", remove
