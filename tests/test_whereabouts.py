@@ -231,6 +231,16 @@ def test_what_ends_a_node_is_never_another_hive_at_the_address_of_a_member() -> 
     assert hive.said("a", f"nodes of another hive ({ours}) know a as their node") and hive.heard("a", "foreign")
 
 
+def test_who_answers_at_the_address_of_the_dead_is_looked_at_too() -> None:
+    """The founder was marked down long before it founded another hive; nobody has anything to say to it."""
+    hive = filled("a", "b", "c", replication=2)
+    hive.kill("a")
+    hive.until(lambda: len(hive.view("b").voters) == 2, seconds=20)
+    hive.start("a", hive=b"x" * 16, directory="empty", replication=2)
+    hive.until(lambda: bool(hive.nodes["b"].status().troubles) and bool(hive.nodes["c"].status().troubles))
+    assert hive.heard("b", "foreign") and hive.heard("a", "foreign")
+
+
 def test_a_peer_of_another_hive_that_is_no_member_ends_a_start() -> None:
     hive = filled("a", "b")
     hive.start("other", hive=b"x" * 16)

@@ -381,6 +381,7 @@ class Whereabouts:
     def tick(self) -> None:
         """Who is not heard of any more has no claim; a former life that says nothing for long enough is gone."""
         self._seek()
+        self._look_at_the_dead()
         now = self.ground.now
         for node, claim in list(self._claims.items()):
             if now - claim.heard_at >= CLAIM_SECONDS_MAX:
@@ -390,6 +391,18 @@ class Whereabouts:
                 claim.former = ""
             self._look(node, claim)
             self._settle(node, claim)
+
+    def _look_at_the_dead(self) -> None:
+        """Nobody talks to a member that is down; a voter looks now and then who answers at its address."""
+        ground, now = self.ground, self.ground.now
+        if now - self._probed_at < 10 * ASK_SECONDS or ground.view is None or ground.me not in ground.view.voters:
+            return
+        self._probed_at = now
+        living = {at for node, at in ground.routes.items() if node in ground.alive}
+        places = [at for node, at in ground.routes.items() if node not in ground.alive and at not in living]
+        if places:
+            self._probed += 1
+            ground.send_to(places[self._probed % len(places)], Where(now, ground.settings.address))
 
     def look_around(self) -> None:
         """Without a quorum the others may be anywhere that this node ever heard of: some addresses each second."""
