@@ -187,9 +187,9 @@ class BlockingClient:
         """See :meth:`Client.price_of`."""
         return self._wait(self._client.price_of(address))
 
-    def forget(self, address: str) -> None:
+    def forget(self, address: str, price: Price | None = None) -> None:
         """See :meth:`Client.forget`."""
-        self._wait(self._client.forget(address))
+        self._wait(self._client.forget(address, price))
 
     def recover(self) -> str:
         """See :meth:`Client.recover`."""
