@@ -356,11 +356,39 @@ def test_who_is_heard_in_a_newer_life_is_waited_for_to_say_how_complete_its_copy
 def test_who_is_heard_and_never_asks_is_not_waited_for_for_ever() -> None:
     seat = cold(b=2, c=1)
     seat.council.wish(Back(A, 2, "a", 5))
-    assert seat.proposes(), "c has not restarted, and holds the arc"
+    assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1), "b votes, and is to come back in the same view"
+    assert seat.proposes(0.2)
+    seat = cold(b=1, c=1)
+    seat.council.wish(Back(A, 2, "a", 5))
+    assert seat.proposes(), "b and c have not restarted, and hold the arc"
     seat = cold(b=2, c=2)
     seat.council.wish(Back(A, 2, "a", 5))
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1)
     assert seat.proposes(0.2)
+
+
+def test_a_voter_that_has_restarted_is_not_marked_down_for_the_return_of_another() -> None:
+    """It would have no vote then; with a third that never comes, nobody could decide anything for ever."""
+    seat = cold(b=2)
+    seat.others.remove(C)
+    seat.council.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.5), "a has not asked yet"
+    seat.council.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    assert seat.proposes(1.0)
+    assert seat.council._proposer is not None and seat.council._proposer.value is not None
+    following = views.apply(seat.view, seat.council._proposer.value.changes)
+    assert following is not None and set(following.voters) == {A, B}
+
+
+def test_no_view_is_proposed_after_which_nothing_could_be_decided() -> None:
+    seat = Seat("a", view_of(voters="cab"))
+    seat.go(SILENCE_SECONDS)
+    seat.see(B)
+    seat.council.wish(Down(A, 1, planned=True))
+    seat.others.remove(C)
+    assert not seat.proposes(1.0), "b and c would be left, and the senior of them is silent"
+    seat.council.wish(Down(C, 1))
+    assert seat.proposes(1.0), "without c, b decides alone"
 
 
 def test_the_last_word_of_a_node_that_returns_counts() -> None:

@@ -223,9 +223,11 @@ class Council:
 
         going = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
         others: list[Change] = [change for change in changes if not isinstance(change, Back)]
-        if not going:
-            return others
         returning = {back.node for back in going}
+        if not going or any(
+            change.node in view.voters and change.node not in returning and is_coming(change.node) for change in dead
+        ):  # a voter that has restarted comes back in the same view: down, it has no vote, and may be all that is there
+            return others
         return [*others, *going, *(change for change in dead if change.node not in returning and change not in others)]
 
     def _proposal(self, view: View, changes: list[Change]) -> Proposal | None:
@@ -238,9 +240,21 @@ class Council:
                 if candidate is not None and candidate not in changes:
                     changes.append(candidate)
                 following = views.apply(view, changes)
-        if following is None:
+        if following is None or not self._can_vote(following):
             return None
         return Proposal(tuple(changes), views.digest(following), self.ground.me)
+
+    def _can_vote(self, following: View) -> bool:
+        """Whether the view after that one can be decided by those that are there, as far as this node sees."""
+        ground = self.ground
+        there = [
+            voter
+            for voter in following.voters
+            if voter == ground.me
+            or ground.is_returning(voter)
+            or ground.beacons.reaches(voter, ground.now) is not False
+        ]
+        return is_quorum(following.voters, there)
 
     def _propose(self, view: View, value: Proposal | None) -> None:
         if value is None and not self._undecided():
