@@ -302,9 +302,11 @@ class Courier:
         reasons: dict[str, errors.WrpmeError] = {}
         if not self._compared:
             await self._compare()
+        last = address or self.addresses[0]
         try:
             async with asyncio.timeout_at(deadline):
                 for candidate in self._candidates(address):
+                    last = candidate
                     try:
                         connection = await self._pool.open(candidate)
                     except errors.WrpmeError as error:
@@ -314,7 +316,8 @@ class Courier:
                         self._home = connection
                     return connection
         except TimeoutError:
-            raise errors.TimeoutError("no node could be reached in the time given") from None
+            tried = ", ".join(dict.fromkeys((*reasons, last)))
+            raise errors.TimeoutError(f"no node could be reached in the time given; tried {tried}") from None
         raise self._nobody(reasons)
 
     async def _compare(self) -> None:
