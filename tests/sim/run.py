@@ -85,13 +85,13 @@ class Run:
             self._heal(restart=False)
         self.workload.active = False
         world.agenda.run_until(world.agenda.now + 13.0)
+        self._look_for_expired()  # before they are read: whoever asks for what has expired removes it
         found = sum(self._read(alias) for alias in self.workload.aliases)
         if not world.checks.lossy:
             counted = self._count()
             assert counted == found, f"{counted} entries are counted, {found} are read"
             self._list()
             self._compare_copies()
-            self._look_for_expired()
         world.agenda.run_until(world.agenda.now + 1.0)  # a last look finds what has expired, and has it removed
         for machine in world.machines:
             assert machine.node is not None
