@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from tests.hive.daemons import Daemons, free_port, until
 from wrpme import Client, errors
+from wrpme.picture import State
 
 
 def play(directory: Path, count: int, scene: Any, *options: str) -> None:
@@ -92,5 +94,29 @@ def test_copies_are_compared_while_a_node_joins(tmp_path: Path) -> None:
         await daemons.until_stable()
         found = await client.verify()
         assert (found.entries, found.differences) == (200, ()) and found.copies == found.arcs
+
+    play(tmp_path, 3, scene)
+
+
+def test_the_dead_node_is_forgotten_where_a_new_one_runs_at_its_address(tmp_path: Path) -> None:
+    """As after its disk was lost: the id of the lost directory is down, beside the node that took its place."""
+
+    async def scene(daemons: Daemons, client: Client) -> None:
+        address = daemons.addresses[2]
+        former = next(one.id for one in (await client.view()).members if one.address == address)
+        daemons.kill(2)
+        (root,) = (path for path in (tmp_path / "db").iterdir() if path.name.endswith(address.rpartition(":")[2]))
+        shutil.rmtree(root)
+        daemons.start(2)
+
+        async def beside_each_other() -> bool:
+            there = [one for one in (await client.view()).members if one.address == address]
+            return len(there) == 2 and any(one.state is State.DOWN for one in there)
+
+        await until("the lost one is down, the new one there", beside_each_other)
+        await client.forget(address)
+        (left,) = (one for one in (await client.view()).members if one.address == address)
+        assert left.id != former and left.state is State.UP
+        await client.wait_stable()
 
     play(tmp_path, 3, scene)

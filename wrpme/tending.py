@@ -94,7 +94,7 @@ class Tending(Hive):
             UsageError: it is not down.
         """
         now = await self._courier.fresh_view()
-        member = self._down_at(now, address, await self._member_at(address))
+        member = await self._dead_at(now, address)
         there = [found for found in now.members if found.state is not State.DOWN]
         told = await self._holdings(there)
         choices, loss = salvage.choose(now, salvage.orphans(now, (member.id,)), told)
@@ -122,17 +122,18 @@ class Tending(Hive):
         addresses = {member.id: member.address for member in now.members}
         return salvage.in_words(loss, lambda node: addresses.get(node, node.hex()[:8]))
 
-    @staticmethod
-    def _down_at(now: View, address: str, found: Member) -> Member:
-        if found.state is not State.DOWN:
-            raise errors.UsageError(f"{address} is not down; stop_node stops a node, leave lets it go for good")
-        return view.member(now, found.id) or found
+    async def _dead_at(self, now: View, address: str) -> Member:
+        """The member that is down there: it, and not the new node that may run at its address by now."""
+        found = await self._member_at(address)
+        for member in now.members:
+            if member.address == found.address and member.state is State.DOWN:
+                return member
+        raise errors.UsageError(f"{address} is not down; stop_node stops a node, leave lets it go for good")
 
     async def forget(self, address: str, price: Price | None = None) -> None:
         """The operator's word that the dead node there never returns; returns when it is no member any more. What it
         alone held starts again as the ``price`` says, or from the most complete copies there are now."""
-        found = await self._member_at(address)
-        member = self._down_at(await self._courier.fresh_view(), address, found)
+        member = await self._dead_at(await self._courier.fresh_view(), address)
         choices = (price or await self.price_of(address)).choices
         await self._courier.ask(ForgetNode(self._courier.next_id(), member.id, member.incarnation, choices), Done)
         deadline = self._courier.deadline()
