@@ -328,8 +328,8 @@ class Lives:
         finally:
             opening.cancel()
             await self._dismiss(runner, gate)
-        again = "has space" if isinstance(lack, DiskFullError) else "can be used"
-        self._log.say("info", f"the disk of the data directory {config.root} {again} again; the node returns")
+        again = "has space again" if isinstance(lack, DiskFullError) else "can be used again"
+        self._log.say("info", f"the disk of the data directory {config.root} {again}; the node returns")
         return opened
 
     async def _open_when_it_can_be(self) -> Opened:
