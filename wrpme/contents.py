@@ -71,6 +71,8 @@ class Contents:
         self.landing: deque[Pending] = deque()
         """Received, and not on disk yet."""
         self.owed: list[Pending] = []
+        self.superseded: set[Pending] = set()
+        """Owed, and no part of the tail any more: the copy that was completed since has what became of them."""
         self.inherited: list[Pending] = []
         self.received: deque[tuple[int, Pending]] = deque()
         """With the number of the item of the stream that brought it."""
@@ -189,7 +191,8 @@ class Contents:
     def tail(self) -> list[Pending]:
         """In the order in which it came."""
         received = (pending for _, pending in self.received)
-        together = dict.fromkeys(chain(self.owed, self.inherited, received, self.queue))
+        owed = (pending for pending in self.owed if pending not in self.superseded)
+        together = dict.fromkeys(chain(owed, self.inherited, received, self.queue))
         return sorted(together, key=_serial)
 
     def tail_pairs(self) -> tuple[Pair, ...]:
@@ -257,6 +260,7 @@ class Contents:
             return [pending for pending in pendings if self.low <= pending.key < self.high]
 
         self.owed += mine(other.owed)
+        self.superseded.update(mine(other.superseded))
         self.inherited += mine(other.inherited)
         self.inherited += mine(pending for _, pending in other.received)
         self.queue.extend(mine(other.queue))

@@ -343,6 +343,7 @@ class Replica(Contents):
         self._answer_owed([*self.owed, *self.queue], taken_from)
         self._end_ownership()
         self.owed = []
+        self.superseded.clear()
         self._doubtful = not self.ground.lives
         self.land_queue()
 
@@ -382,11 +383,19 @@ class Replica(Contents):
             self.ask_tails()
 
     def _drop_void(self) -> None:
-        """What was settled before is no part of the own tail either: the store has what became of these entries."""
-        void = [pending for pending in self.tail() if self._tails.is_void(pending.key, pending.value)]
+        """What the view calls settled is no part of the own tail either: the store has what became of these entries.
+        The note of this node's own activation says nothing of its own tail: what it took over and not all holders have
+        yet keeps its older version."""
+        known = Tails(self.arc)
+        void = [pending for pending in (*self.tail(), *self.superseded) if known.is_void(pending.key, pending.value)]
         if void:
             self._answer_owed(void)
             self.drop(void)
+        if self.superseded:  # another owner took them over; whether all holders have them, only that one knew
+            self._doubtful = True
+            self._answer_owed([pending for pending in self.owed if pending in self.superseded])  # else answered above
+            self.drop(self.superseded)
+            self.superseded.clear()
 
     def awaits(self) -> list[NodeId]:
         """Whom activation waits for."""
@@ -469,7 +478,7 @@ class Replica(Contents):
         handed = (arc.version, owner, after)
         if self._handed == handed and ground.now < self._handed_until:
             return
-        known = Tails(arc, ground.settled_at(self.first, arc.end))
+        known = Tails(arc)
         pairs, more = self.tail_part(after, known.is_void)
         size = sum(len(key) + len(value) for key, value in pairs)
         self._handed, self._handed_until = handed, ground.now + size // STREAM_BYTES_PER_SECOND_MIN
@@ -532,6 +541,7 @@ class Replica(Contents):
         """This node has all that any tail held: what it received before counts for nothing any more. Who says so
         serves, and has settled all of former owners."""
         self.inherited.clear()
+        self.superseded.update(self.owed)
         self._note_settled()
         self.note_mark(0)
 
