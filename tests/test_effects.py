@@ -10,8 +10,8 @@ import pytest
 from tests.harness import HIVE, identity
 from tests.samples import ENVELOPE_SAMPLES
 from wrpme.effects import (
-    Adopted, Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, PersistFailed, Received, ReplyTo, Requested,
-    Say, Send, SessionClosed, Settings, StopAsked, TurnEnded, Woken,
+    Adopted, ClockJumped, Effect, Event, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted, PersistFailed, Received,
+    ReplyTo, Requested, Say, Send, SessionClosed, Settings, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.messages import Done, Get, Put
 from wrpme.node import Node
@@ -28,6 +28,8 @@ EVENTS: list[Any] = [
     Woken(),
     TurnEnded(),
     StopAsked(),
+    NotSent("b", ENVELOPE_SAMPLES[0]),
+    ClockJumped(5.0),
 ]
 
 

@@ -28,7 +28,10 @@ def views(draw: st.DrawFn) -> View:
     )
     named = st.lists(st.sampled_from([*ids, b"?" * 16]), max_size=4, unique=True).map(tuple)
     ends = sorted(draw(st.lists(st.integers(0, (1 << 64) - 1), min_size=1, max_size=5, unique=True)))
-    arcs = tuple(Arc(end, draw(NUMBERS), draw(named), draw(named), draw(named), draw(named)) for end in ends)
+    settled = st.lists(st.tuples(st.integers(0, (1 << 64) - 1), NUMBERS), max_size=2).map(tuple)
+    arcs = tuple(
+        Arc(end, draw(NUMBERS), draw(named), draw(named), draw(named), draw(named), draw(settled)) for end in ends
+    )
     return View(draw(NUMBERS), draw(IDS), draw(NUMBERS), draw(st.integers(1, 5)), members, arcs, draw(named))
 
 

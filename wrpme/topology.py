@@ -27,7 +27,7 @@ class TopologyMember(Struct, frozen=True):
 
 
 class TopologyArc(Struct, frozen=True):
-    """See :class:`wrpme.picture.Arc`; ``start`` is its first position, both bounds in hex."""
+    """See :class:`wrpme.picture.Arc`; ``start`` is its first position; all positions in hex."""
 
     start: str
     end: str
@@ -36,6 +36,7 @@ class TopologyArc(Struct, frozen=True):
     incoming: tuple[str, ...]
     prev: tuple[str, ...]
     wanted: tuple[str, ...]
+    settled: tuple[tuple[str, int], ...] = ()
 
 
 class Topology(Struct, frozen=True):
@@ -73,6 +74,7 @@ def topology(now: View) -> Topology:
             TopologyArc(
                 f"{ring.arc_start(now, index):016x}", f"{arc.end:016x}", arc.version, names(arc.holders),
                 names(arc.incoming), names(arc.prev), names(arc.wanted),
+                tuple((f"{end:016x}", version) for end, version in arc.settled),
             )
             for index, arc in enumerate(now.arcs)
         ),
@@ -93,7 +95,15 @@ def view_in(shown: Topology) -> View:
             return tuple(at[name] if name in at else bytes.fromhex(name) for name in names)
 
         arcs = tuple(
-            Arc(int(arc.end, 16), arc.version, ids(arc.holders), ids(arc.incoming), ids(arc.prev), ids(arc.wanted))
+            Arc(
+                int(arc.end, 16),
+                arc.version,
+                ids(arc.holders),
+                ids(arc.incoming),
+                ids(arc.prev),
+                ids(arc.wanted),
+                tuple((int(end, 16), version) for end, version in arc.settled),
+            )
             for arc in shown.arcs
         )
         hive, voters = bytes.fromhex(shown.hive), ids(shown.voters)
