@@ -32,10 +32,10 @@ VIEWS_KEPT = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    default = int(os.environ.get("WRPME_SIM_SEEDS", "150"))
-    parser.addoption("--sim-seeds", type=int, default=default, help="seeds of the simulation (150)")
-    default = int(os.environ.get("WRPME_LEVEL2_SEEDS", "15"))
-    parser.addoption("--level2-seeds", type=int, default=default, help="seeds of the second level (15)")
+    default = int(os.environ.get("WRPME_SIM_SEEDS", "60"))
+    parser.addoption("--sim-seeds", type=int, default=default, help="seeds of the simulation (60)")
+    default = int(os.environ.get("WRPME_LEVEL2_SEEDS", "9"))
+    parser.addoption("--level2-seeds", type=int, default=default, help="seeds of the second level (9)")
 
 
 def once_each(validate: Callable[[View], None]) -> Callable[[View], None]:

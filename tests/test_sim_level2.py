@@ -1,4 +1,4 @@
-"""The daemon and the client in virtual time: 15 seeds, or as many as ``--level2-seeds`` says. A failure prints its
+"""The daemon and the client in virtual time: 9 seeds, or as many as ``--level2-seeds`` says. A failure prints its
 seed and the end of its story."""
 
 from __future__ import annotations

@@ -244,6 +244,11 @@ class Ground:
         """A node has answered a message of streams."""
         self._in_flight_to.pop(node, None)
 
+    def forget_unanswered(self) -> None:
+        """Answers that are overdue are waited for no longer: see :meth:`may_stream`."""
+        for node in [node for node in self._in_flight_to if self.may_stream(node)]:
+            del self._in_flight_to[node]
+
     def owe_answer(self, node: NodeId) -> None:
         """A message of streams gets one answer, once all that came with it is on disk; if there is nothing to
         acknowledge, an empty one."""

@@ -143,6 +143,8 @@ class Table:
                     copy.report()
                     copy.tell_settled()
         schedule(self.copies(), ground.now)
+        if again:
+            ground.forget_unanswered()
         if again and ground.idle:  # marks of arcs that nobody writes to: no request waits for a batch of their own
             ground.write(ground.marks.operations())
         self.sweep.step()
