@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.bootstrap.agent.agents import NODE, Agent
 from tests.bootstrap.agent.test_releases import WHOLE, bundle
+from wrpme.bootstrap.agent import clearing
+from wrpme.bootstrap.agent.places import Base, Made
 
 
 @pytest.fixture
@@ -127,3 +132,37 @@ def test_a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(tmp_path: Pa
         second.call("remove", name=NODE, data=True)
         assert second.call("clean") == {"removed": True, "left": ""}
     assert not base.exists()
+
+
+class CutOff(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_a_removal_that_is_cut_off_at_any_step_leaves_nothing_of_which_nobody_knows(
+    tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    made = Base(str(base))
+    base.mkdir(parents=True)
+    made.write_made(Made([str(base.parent), str(base)]))
+    left = steps
+    with monkeypatch.context() as patch:
+
+        def counted(what: Callable[..., None]) -> Callable[..., None]:
+            def step(*arguments: object, **named: object) -> None:
+                nonlocal left
+                if left == 0:
+                    raise CutOff
+                left -= 1
+                what(*arguments, **named)
+
+            return step
+
+        for name in ("unlink", "rmdir", "rename"):
+            patch.setattr(os, name, counted(getattr(os, name)))
+        with suppress(CutOff):
+            clearing._remove_base(made, made.read_made())
+    with Agent(tmp_path) as second:
+        second.lock(base)
+        assert second.call("clean") == {"removed": True, "left": ""}
+    assert list(tmp_path.iterdir()) == []

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 
-from wrpme.bootstrap.agent import files, processes, releases, services
+from wrpme.bootstrap.agent import files, holding, processes, releases, services
 from wrpme.bootstrap.agent.places import Base, Made, Node
 from wrpme.bootstrap.agent.trouble import Trouble
 
@@ -102,15 +101,32 @@ def tidy(base: Base) -> None:
 
 
 def _remove_base(base: Base, made: Made) -> None:
-    outside = [path for path in made.directories if not _is_above(path, base.directory)]
-    for path in reversed(outside):
-        files.remove_empty(path)
-    files.remove(base.lock)
-    files.remove(base.made)
+    """Removes the base directory and those above it that we made, as far as nothing else is in them.
+
+    They disappear at once, together with the note that they are ours, under the name of what is not complete yet: the
+    next one removes what is left of that. Cut off between the note and the directory, nobody would know whose it is.
+    """
     for path in reversed(made.directories):
-        if _is_above(path, base.directory):
-            with suppress(OSError):
-                os.rmdir(path)
+        if not _is_above(path, base.directory):
+            files.remove_empty(path)
+    files.remove(base.lock)
+    ours, below = "", os.path.basename(base.made)
+    for path in reversed([path for path in made.directories if _is_above(path, base.directory)]):
+        if set(_names(path)) - {below}:
+            break
+        ours, below = path, os.path.basename(path)
+    if not ours:
+        files.remove(base.made)
+        return
+    going = holding.unfinished(ours)
+    try:
+        files.remove_tree(going)
+        os.rename(ours, going)
+    except OSError:  # a mount point, or the directory above is not ours to change
+        files.remove(base.made)
+        files.remove_empty(base.directory)
+        return
+    files.remove_tree(going)
 
 
 def _is_above(path: str, base: str) -> bool:

@@ -128,6 +128,11 @@ def held_by(base: Base) -> str:
     return ""
 
 
+def unfinished(directory: str) -> str:
+    """Returns the name beside ``directory`` that it has while it is made or removed."""
+    return f"{os.path.dirname(directory)}/.{os.path.basename(directory)}{UNFINISHED}"
+
+
 def _make_base(base: Base) -> list[str]:
     """Makes the base directory and those above it where they are missing; which ones those were, outermost first. It
     is still missing if somebody else is at that.
@@ -139,20 +144,20 @@ def _make_base(base: Base) -> list[str]:
     missing = [base.directory]
     while not os.path.lexists(parent := os.path.dirname(missing[0])):
         missing.insert(0, parent)
-    unfinished = f"{parent}/.{os.path.basename(missing[0])}{UNFINISHED}"
+    fresh = unfinished(missing[0])
     try:
         with _locked(parent):
             if os.path.isdir(base.directory):
                 return []
             try:
-                files.remove_tree(unfinished)
-                os.makedirs(unfinished + base.directory.removeprefix(missing[0]))
+                files.remove_tree(fresh)
+                os.makedirs(fresh + base.directory.removeprefix(missing[0]))
                 note = {"directories": missing, "linger": False}
-                files.write_json(unfinished + base.made.removeprefix(missing[0]), note)
-                os.rename(unfinished, missing[0])
+                files.write_json(fresh + base.made.removeprefix(missing[0]), note)
+                os.rename(fresh, missing[0])
             except BaseException:
                 with suppress(Trouble):
-                    files.remove_tree(unfinished)
+                    files.remove_tree(fresh)
                 raise
             files.sync_directory(parent)
     except (BlockingIOError, FileNotFoundError):
