@@ -17,9 +17,8 @@ from wrpme.messages import (
     Stream, StreamAck, StreamAcks, Streams, Tail, Text, Told, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.picture import (
-    Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Proposal,
-    State,
-    Synced, View,
+    Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
+    Proposal, State, Synced, View,
 )  # fmt: skip
 
 
@@ -35,7 +34,7 @@ ITEMS = kinds(Item)
 CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
-UNTAGGED: list[type[Struct]] = [View, Member, Arc, Mark, Choice, Holding, Proposal, Ballot, Happening]
+UNTAGGED: list[type[Struct]] = [View, Member, Arc, Mark, Choice, Holding, Patch, Proposal, Ballot, Happening]
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
@@ -54,6 +53,7 @@ PROPOSAL = Proposal(
         Expel(OTHER, 8),
         Forget(OTHER, BIG, (Choice(BIG, 4, ID),)),
     ),
+    Patch((Member(ID, 7, "127.0.0.1:5909", 1, State.UP),), (OTHER,), (Arc(BIG, 4, (ID,), wanted=(ID,)),), (0,), (ID,)),
     b"d" * 32,
     OTHER,
 )

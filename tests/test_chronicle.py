@@ -12,13 +12,14 @@ from wrpme.happening import KINDS, UNENDED, Happening
 from wrpme.limits import GRACE_SECONDS, HAPPENINGS_KEPT, SILENCE_SECONDS, STOP_GATHER_SECONDS
 from wrpme.messages import LeaveNode, Put, Recover
 from wrpme.picture import (
-    Activated, Back, Down, Elect, Expel, Forget, Join, Leave, Proposal, State, Synced, View,
+    Activated, Back, Down, Elect, Expel, Forget, Join, Leave, Patch, Proposal, State, Synced,
+    View,
 )  # fmt: skip
 
 
 def told(before: View, after: View, *changes: object, chronicle: Chronicle | None = None) -> dict[str, list[Happening]]:
     """What one view and the next say, by kind."""
-    proposal = Proposal(changes, b"", id_of(0)) if changes else None  # type: ignore[arg-type]
+    proposal = Proposal(changes, Patch(), b"", id_of(0)) if changes else None  # type: ignore[arg-type]
     found: dict[str, list[Happening]] = {}
     for happening in (chronicle or Chronicle()).adopt(before, after, proposal, 10.0, 1000.0):
         assert happening.hive and happening.epoch == after.epoch and happening.at == 1000
@@ -99,7 +100,7 @@ def test_a_death_and_a_return() -> None:
     before = grown(3)
     dead = next_view(before, down(1))
     assert sentences(told(before, dead, down(1), chronicle=chronicle)["down"]) == ["n1 is down"]
-    proposal = Proposal((back(1, 2),), b"", id_of(0))
+    proposal = Proposal((back(1, 2),), Patch(), b"", id_of(0))
     again = chronicle.adopt(dead, next_view(dead, back(1, 2)), proposal, 14.5, 0.0)
     (up,) = [one for one in again if one.kind == "back"]
     assert (up.sentence, up.node, up.seconds) == ("n1 is up again", "n1", 4.5)
@@ -181,7 +182,8 @@ def test_many_changes_are_counted() -> None:
 def test_an_old_proposal_has_no_proposer() -> None:
     before = grown(2)
     after = next_view(before, join(2))
-    (view,) = [x for x in Chronicle().adopt(before, after, Proposal((join(2),), b""), 0, 0) if x.kind == "view"]
+    proposal = Proposal((join(2),), Patch(), b"")
+    (view,) = [told for told in Chronicle().adopt(before, after, proposal, 0, 0) if told.kind == "view"]
     assert view.sentence == f"view {after.epoch}: n2 joins"
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from wrpme import consensus
 from wrpme.consensus import AcceptorState, Proposer, is_quorum
 from wrpme.messages import Accept, Accepted, Prepare, Promise, Rejected
-from wrpme.picture import Ballot, Elect, NodeId, Proposal
+from wrpme.picture import Ballot, Elect, NodeId, Patch, Proposal
 
 A, B, C, D, E = (letter * 16 for letter in (b"a", b"b", b"c", b"d", b"e"))
 ALL = (A, B, C, D, E)
-ONE = Proposal((Elect(A),), b"1")
-TWO = Proposal((Elect(B),), b"2")
+ONE = Proposal((Elect(A),), Patch(), b"1")
+TWO = Proposal((Elect(B),), Patch(), b"2")
 LOW, HIGH = Ballot(1, A, 1), Ballot(2, B, 1)
 
 # --- quorums -----------------------------------------------------------------------------------------------------
@@ -170,7 +170,8 @@ class Model:
         self.rounds[node] += 1
         ballot = Ballot(self.rounds[node], node, self.lives[node])
         state = consensus.unpack(self.states[node])
-        value = None if state.accepted and self.rounds[node] % 2 else Proposal((), node + b"%d" % self.rounds[node])
+        own = Proposal((), Patch(), node + b"%d" % self.rounds[node])
+        value = None if state.accepted and self.rounds[node] % 2 else own
         self.proposers[node] = Proposer(1, self.voters, ballot, value)
         self.requests += [(node, voter, self.proposers[node].opening()) for voter in self.voters]
 

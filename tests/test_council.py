@@ -442,7 +442,7 @@ FIRST, SECOND = Ballot(1, B, 1), Ballot(2, C, 1)
 def proposal_of(*changes: Change) -> Proposal:
     following = views.apply(view_of(), changes)
     assert following is not None
-    return Proposal(changes, views.digest(following))
+    return Proposal(changes, views.difference(view_of(), following), views.digest(following))
 
 
 def test_a_promise_is_on_disk_before_it_is_told() -> None:

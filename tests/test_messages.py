@@ -100,7 +100,8 @@ PARTS = [
     "Mark end version written sequence",
     "Choice end version node",
     "Holding end version written sequence entries",
-    "Proposal changes digest proposer?",
+    "Patch members? left? arcs? ends? voters?",
+    "Proposal changes patch digest proposer?",
     "Ballot round node incarnation",
     "Happening number at kind epoch node sentence seconds? hive?",
 ]

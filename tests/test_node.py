@@ -16,7 +16,7 @@ from wrpme.messages import (
     AskView, Content, Done, Envelope, Get, GetConfig, GetStatus, GetView, NextView, Put, Remove, StopNode, Text,
     Update, ViewIs, WholeView,
 )  # fmt: skip
-from wrpme.picture import NOBODY, Down, Proposal, State
+from wrpme.picture import NOBODY, Down, Patch, Proposal, State
 from wrpme.whereabouts import UNPROVEN
 
 
@@ -341,7 +341,7 @@ def test_a_view_that_can_not_be_made_here_is_asked_for_whole() -> None:
     hive = hive_of("a", "b")
     base = hive.view("b")
     changes = (Down(identity("b"), 1),)
-    body = NextView(base.epoch + 1, Proposal(changes, b"?" * 16))
+    body = NextView(base.epoch + 1, Proposal(changes, Patch(), b"?" * 16))
     hive.sent.clear()
     hive.hear("b", "a", body)
     assert hive.view("b") == base

@@ -15,7 +15,7 @@ from wrpme.identities import Here
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.messages import AskView, Body, Content, Done, Envelope, Get, NextView, Put, Recover, Report, Text, WholeView
-from wrpme.picture import NOBODY, Change, NodeId, Proposal, State, View
+from wrpme.picture import NOBODY, Change, NodeId, Patch, Proposal, State, View
 from wrpme.ring import arc_at, hash_of
 from wrpme.spread import Spread
 from wrpme.store import MemoryStore
@@ -36,7 +36,8 @@ FIRST, SECOND, THIRD = views_of((join(1),), (join(2),))
 
 
 def proposal(base: View, *changes: Change) -> Proposal:
-    return Proposal(changes, views.digest(next_view(base, *changes)))
+    following = next_view(base, *changes)
+    return Proposal(changes, views.difference(base, following), views.digest(following))
 
 
 class Seat:
@@ -111,10 +112,11 @@ def test_changes_are_followed_from_their_very_base() -> None:
     assert seat.sent() == [], "it has that view already"
 
 
-@pytest.mark.parametrize("kind", ["digest", "void"])
-def test_changes_that_do_not_make_the_view_are_answered_by_asking_for_it_whole(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["digest", "patch"])
+def test_a_patch_that_does_not_make_the_view_is_answered_by_asking_for_it_whole(kind: str) -> None:
     seat = Seat(SECOND)
-    wrong = Proposal((join(2),), b"?" * 16) if kind == "digest" else Proposal((join(1),), views.digest(SECOND))
+    right = proposal(SECOND, join(2))
+    wrong = replace(right, digest=b"?" * 16) if kind == "digest" else replace(right, patch=Patch())
     seat.spread.on_view(OTHER, NextView(3, wrong))
     assert seat.sent() == [("n1", AskView())] and seat.spread.latest == SECOND
 

@@ -242,7 +242,7 @@ class Council:
                 following = views.apply(view, changes)
         if following is None or not self._can_vote(following):
             return None
-        return Proposal(tuple(changes), views.digest(following), self.ground.me)
+        return Proposal(tuple(changes), views.difference(view, following), views.digest(following), self.ground.me)
 
     def _can_vote(self, following: View) -> bool:
         """Whether the view after that one can be decided by those that are there, as far as this node sees."""

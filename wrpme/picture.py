@@ -50,10 +50,10 @@ class Arc(Struct, frozen=True, array_like=True):
     settled: tuple[tuple[int, int], ...] = ()
 
 
-class View(Struct, frozen=True, array_like=True):
+class View(Struct, frozen=True, array_like=True, dict=True):
     """The agreed, numbered picture of the whole hive. ``members`` are in order of seniority, ``arcs`` of the ring;
     the first of ``voters`` is the senior. ``branch`` tells generations of one number apart: two may have been begun on
-    both sides of a cut."""
+    both sides of a cut. What is looked up in it is worked out once and kept beside it, see :mod:`wrpme.index`."""
 
     epoch: int
     hive: bytes
@@ -170,11 +170,23 @@ class Forget(Struct, frozen=True, array_like=True, tag=9):
 Change = Union[Join, Back, Down, Synced, Activated, Elect, Leave, Expel, Forget]
 
 
+class Patch(Struct, frozen=True, array_like=True):
+    """What makes the next view of one: members and arcs that are new or differ, and those that are gone (members by id,
+    arcs by their end); the voters if they differ, else nobody. Its size is that of the change, not of the hive."""
+
+    members: tuple[Member, ...] = ()
+    left: tuple[NodeId, ...] = ()
+    arcs: tuple[Arc, ...] = ()
+    ends: tuple[int, ...] = ()
+    voters: tuple[NodeId, ...] = ()
+
+
 class Proposal(Struct, frozen=True, array_like=True):
-    """What Paxos decides: the changes that make the next view, and the digest of the result. ``proposer`` is the node
-    that made it, for those who want to know."""
+    """What Paxos decides: the outcome, as a patch of the view before, and the digest of the view that results. The
+    ``changes`` are the reasons, and ``proposer`` is the node that made it, for those who want to know."""
 
     changes: tuple[Change, ...]
+    patch: Patch
     digest: bytes
     proposer: NodeId = NOBODY
 

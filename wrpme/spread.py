@@ -1,7 +1,7 @@
 """How views spread: learnt from others or decided here, on disk, then adopted and told on.
 
 Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his. A decided view goes to all members
-as a list of changes with a digest of the result, whole to those who lack the base. A view of a newer generation is
+as a patch with a digest of the result, whole to those who lack the base. A view of a newer generation is
 taken where it lists this node by its id; else this node is fenced, see :mod:`wrpme.life`.
 """
 
@@ -69,9 +69,9 @@ class Spread:
         view = self.ground.view
         if view is None or (self.latest is not None and self.latest.epoch > view.epoch):
             return
-        following = views.apply(view, proposal.changes)
-        if following is None or views.digest(following) != proposal.digest:
-            self.ground.say("error", "a decided view can't be made from its changes: another version of wrpme?")
+        following = views.patched(view, proposal.patch)
+        if views.digest(following) != proposal.digest:
+            self.ground.say("error", "a decided view can't be made from its patch: another version of wrpme?")
             return
         self._last_proposal = (following.epoch, proposal)
         self.learn(following, tell=True)
@@ -105,8 +105,8 @@ class Spread:
             self.life.fenced(view, twofold=view.generation == latest.generation)
 
     def _follow(self, source: NodeId, base: View, body: NextView) -> None:
-        following = views.apply(base, body.proposal.changes)
-        if following is not None and views.digest(following) == body.proposal.digest:
+        following = views.patched(base, body.proposal.patch)
+        if views.digest(following) == body.proposal.digest:
             self._last_proposal = (following.epoch, body.proposal)
             self.learn(following)
         else:

@@ -23,7 +23,8 @@ from wrpme import ring
 from wrpme.draft import Draft
 from wrpme.limits import SLOTS, VOTERS_MAX
 from wrpme.picture import (
-    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, State, Synced, View,
+    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, State, Synced,
+    View,
 )  # fmt: skip
 from wrpme.placement import Placement
 from wrpme.ring import owner_among
@@ -100,6 +101,37 @@ def apply(view: View, changes: Iterable[Change]) -> View | None:
             steps[type(change)](change)
     draft.part()
     return draft.view() if draft.changed else None
+
+
+def difference(before: View, after: View) -> Patch:
+    """Returns what makes ``after`` of ``before``, which is the view before it in the same generation."""
+    members = {found.id: found for found in before.members}
+    arcs = {arc.end: arc for arc in before.arcs}
+    kept = {found.id for found in after.members}
+    ends = {arc.end for arc in after.arcs}
+    return Patch(
+        tuple(found for found in after.members if members.get(found.id) != found),
+        tuple(node for node in members if node not in kept),
+        tuple(arc for arc in after.arcs if arcs.get(arc.end) != arc),
+        tuple(end for end in arcs if end not in ends),
+        after.voters if after.voters != before.voters else (),
+    )
+
+
+def patched(view: View, patch: Patch) -> View:
+    """Returns the view after ``view``. Whether the patch was made for it, only the digest of the result tells."""
+    members = {found.id: found for found in view.members if found.id not in patch.left}
+    members.update((found.id, found) for found in patch.members)
+    gone = set(patch.ends)
+    arcs = {arc.end: arc for arc in view.arcs if arc.end not in gone}
+    arcs.update((arc.end, arc) for arc in patch.arcs)
+    return replace(
+        view,
+        epoch=view.epoch + 1,
+        members=tuple(sorted(members.values(), key=lambda found: (found.joined, found.id))),
+        arcs=tuple(sorted(arcs.values(), key=lambda arc: arc.end)),
+        voters=patch.voters or view.voters,
+    )
 
 
 def has_effect(view: View, change: Change) -> bool:
