@@ -114,11 +114,15 @@ class Daemons:
         """Where others reach these nodes, if not at their addresses."""
         self._options = options
 
+    def known_to(self, index: int) -> list[str]:
+        """The addresses that it is started with."""
+        return (self.advertised or self.addresses)[:index]
+
     def start(self, index: int, prepare: Callable[[], None] | None = None) -> None:
         """Starts it; where it stands with the hive is for the caller to wait for. ``prepare`` is called in the new
         process before it is a node."""
         assert index not in self.processes
-        peers = [option for peer in (self.advertised or self.addresses)[:index] for option in ("--peer", peer)]
+        peers = [option for peer in self.known_to(index) for option in ("--peer", peer)]
         if self.advertised:
             peers += ["--advertise", self.advertised[index]]
         command = wrpmed("-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options)
