@@ -26,8 +26,8 @@ NAMED: dict[Any, str] = {
     picture.Change: "change",
 }
 PARTS: tuple[type[msgspec.Struct], ...] = (
-    picture.View, picture.Member, picture.Arc, picture.Mark, picture.Choice, messages.Holding, picture.Proposal,
-    picture.Ballot, happening.Happening,
+    picture.View, picture.Member, picture.Arc, picture.Mark, picture.Choice, messages.Holding, picture.Patch,
+    picture.Proposal, picture.Ballot, happening.Happening,
 )  # fmt: skip
 STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)
 

@@ -18,8 +18,8 @@ WORLD = {
     "textual",
 }  # fmt: skip
 PURE = [
-    "errors", "limits", "picture", "messages", "codec", "address", "ring", "placement", "draft", "view",
-    "consensus", "beacon", "effects",
+    "errors", "limits", "picture", "messages", "codec", "address", "ring", "arcs", "placement", "index", "draft",
+    "view", "consensus", "beacon", "effects",
     "entries", "tally", "marks", "returns", "salvage", "reminders", "sweep", "clocks", "order", "ground",
     "stream", "operations", "copying", "replica", "table", "router", "life", "council", "status", "pace", "own_disk",
     "health", "activation", "contents", "spread", "admin", "verify",

@@ -159,7 +159,7 @@ def test_late_and_foreign_reports_of_a_copy_are_void(what: str, report: object) 
     arc = next(arc for arc in base.arcs if arc.incoming)
     assert callable(report)
     assert views.apply(base, [report(arc)]) is None, what
-    assert not views.has_effect(base, report(arc))
+    assert not views.fits(base, report(arc))
 
 
 @pytest.mark.parametrize(("version", "reporter", "life"), [(-1, B, 1), (1, B, 1), (0, A, 1), (0, B, 2)])

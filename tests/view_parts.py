@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from random import Random
 
 from wrpme import ring
 from wrpme import view as views
-from wrpme.picture import Activated, Arc, Back, Change, Down, Elect, Join, NodeId, State, Synced, View
+from wrpme.picture import (
+    Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, NodeId, State, Synced, View,
+)  # fmt: skip
 
 HIVE = b"h" * 16
 
@@ -100,3 +104,61 @@ def shares(view: View) -> dict[NodeId, int]:
     for index, arc in enumerate(view.arcs):
         found[live_owner(view, arc)] += ring.width(view.arcs, index)
     return found
+
+
+# --- any life ----------------------------------------------------------------------------------------------------
+
+
+def any_changes(view: View, random: Random, newest: int) -> list[Change]:
+    """Changes of each kind that may fit the view, or nearly do."""
+    one, other = random.choice(view.members), random.choice(view.members)
+    arc = random.choice(view.arcs)
+    moving = [arc for arc in view.arcs if arc.incoming]
+    copied = random.choice(moving) if moving else arc
+    owned = random.choice([arc for arc in view.arcs if arc.prev] or [arc])
+    its_owner = live_owner(view, owned)
+    shift = random.choice((0, 0, 0, 1, -1))
+    last = [arc for arc in view.arcs if arc.holders == (one.id,)]
+    source = random.choice((b"", other.id))
+    marks = tuple(Mark(arc.end, arc.version, random.randrange(5), 1) for arc in view.arcs if one.id in arc.holders)
+    return [
+        Join(id_of(newest), 1, f"n{newest}"), Join(one.id, 1, one.address),
+        Down(one.id, one.incarnation + min(0, shift)),
+        Back(one.id, one.incarnation + shift + 1, one.address, 0, marks),
+        Back(one.id, one.incarnation, one.address, view.epoch + shift),
+        Leave(one.id, one.incarnation), Leave(other.id, other.incarnation + shift),
+        Expel(one.id, one.incarnation), Expel(other.id, other.incarnation + shift), Elect(one.id),
+        Forget(one.id, one.incarnation, tuple(Choice(arc.end, arc.version, source) for arc in last)),
+        Forget(one.id, one.incarnation),
+        *(Synced(copied.end, copied.version + shift, new, live_owner(view, copied), 1) for new in copied.incoming),
+        *(
+            Synced(found.end, found.version, new, live_owner(view, found), incarnation(view, live_owner(view, found)))
+            for found in moving
+            for new in found.incoming
+        ),
+        Activated(owned.end, owned.version + shift, its_owner, incarnation(view, its_owner)),
+        Activated(arc.end, arc.version, one.id, one.incarnation),
+    ]  # fmt: skip
+
+
+def any_life(seed: int, replication: int, steps: int = 40, most: int = 8) -> Iterator[tuple[View, list[Change], View]]:
+    """``(view, changes, next view)`` of a hive to which anything happens; it comes to rest now and then."""
+    random = Random(seed)
+    view = views.found(HIVE, id_of(0), 1, "n0", replication)
+    for newest in range(1, steps + 1):
+        changes = any_changes(view, random, newest)
+        chosen = random.sample(changes, random.randint(1, min(4, len(changes))))
+        if len(view.members) >= most:
+            chosen = [change for change in chosen if not isinstance(change, Join)]
+        if random.random() < 0.3:
+            chosen = [
+                Activated(arc.end, arc.version, live_owner(view, arc), incarnation(view, live_owner(view, arc)))
+                for arc in view.arcs
+                if arc.prev
+            ] or chosen
+        elif random.random() < 0.2:
+            chosen = [change for change in changes if isinstance(change, Synced)] or chosen
+        after = views.apply(view, chosen)
+        if after is not None:
+            yield view, chosen, after
+            view = after

@@ -192,7 +192,7 @@ class Council:
         gap = now - self._last_view_at >= VIEW_GAP_SECONDS
         if not gap:
             ripe = ripe if any(isinstance(change, URGENT) for change in ripe) else []
-        for change in [change for change in ripe if not views.has_effect(view, change)]:
+        for change in [change for change in ripe if not views.fits(view, change)]:
             ripe.remove(change)
             del self._wishes[change]
         ripe = self._with_returns(view, ripe)
@@ -232,17 +232,18 @@ class Council:
 
     def _proposal(self, view: View, changes: list[Change]) -> Proposal | None:
         """All at once; but the last voters do not go while there are others to vote: those are elected first."""
-        following = views.apply(view, changes)
-        if following is not None and not views.live(following).intersection(following.voters):
-            if views.live(following):
+        made = views.next_view(view, changes)
+        if made is not None and not views.live(made[0]).intersection(made[0].voters):
+            if views.live(made[0]):
                 changes = [change for change in changes if not isinstance(change, Down)]
                 candidate = self._candidate()
                 if candidate is not None and candidate not in changes:
                     changes.append(candidate)
-                following = views.apply(view, changes)
-        if following is None or not self._can_vote(following):
+                made = views.next_view(view, changes)
+        if made is None or not self._can_vote(made[0]):
             return None
-        return Proposal(tuple(changes), views.difference(view, following), views.digest(following), self.ground.me)
+        following, patch = made
+        return Proposal(tuple(changes), patch, views.digest(following), self.ground.me)
 
     def _can_vote(self, following: View) -> bool:
         """Whether the view after that one can be decided by those that are there, as far as this node sees."""

@@ -20,7 +20,11 @@ import msgspec
 from msgspec.structs import replace
 
 from wrpme import ring
+from wrpme.arcs import lacks_copies as lacks_copies
 from wrpme.draft import Draft
+from wrpme.index import Index, index_of, seniority
+from wrpme.index import digest as digest
+from wrpme.index import patched as patched
 from wrpme.limits import SLOTS, VOTERS_MAX
 from wrpme.picture import (
     Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, State, Synced,
@@ -45,11 +49,6 @@ def found(hive: bytes, node: NodeId, incarnation: int, address: str, replication
     return View(1, hive, 1, replication, (member,), ring.whole_ring(node, 1), (node,))
 
 
-def digest(view: View) -> bytes:
-    """Equal digests, equal views."""
-    return blake2b(_ENCODE(view), digest_size=16).digest()
-
-
 def pack(view: View) -> bytes:
     """The view for the disk."""
     return _ENCODE(view)
@@ -62,7 +61,7 @@ def unpack(raw: bytes) -> View:
 
 def member(view: View, node: NodeId) -> Member | None:
     """The member of that id."""
-    return next((found for found in view.members if found.id == node), None)
+    return index_of(view).members.get(node)
 
 
 def member_at(view: View, address: str) -> Member | None:
@@ -73,7 +72,7 @@ def member_at(view: View, address: str) -> Member | None:
 
 def live(view: View) -> frozenset[NodeId]:
     """Ids of the members that are not down."""
-    return frozenset(found.id for found in view.members if found.state is not State.DOWN)
+    return index_of(view).alive
 
 
 def owner(view: View, arc: Arc) -> NodeId | None:
@@ -118,23 +117,13 @@ def difference(before: View, after: View) -> Patch:
     )
 
 
-def patched(view: View, patch: Patch) -> View:
-    """Returns the view after ``view``. Whether the patch was made for it, only the digest of the result tells."""
-    members = {found.id: found for found in view.members if found.id not in patch.left}
-    members.update((found.id, found) for found in patch.members)
-    gone = set(patch.ends)
-    arcs = {arc.end: arc for arc in view.arcs if arc.end not in gone}
-    arcs.update((arc.end, arc) for arc in patch.arcs)
-    return replace(
-        view,
-        epoch=view.epoch + 1,
-        members=tuple(sorted(members.values(), key=lambda found: (found.joined, found.id))),
-        arcs=tuple(sorted(arcs.values(), key=lambda arc: arc.end)),
-        voters=patch.voters or view.voters,
-    )
+def next_view(view: View, changes: Iterable[Change]) -> tuple[View, Patch] | None:
+    """The next view, and what makes it of this one; None if no change has any effect."""
+    following = apply(view, changes)
+    return (following, difference(view, following)) if following is not None else None
 
 
-def has_effect(view: View, change: Change) -> bool:
+def fits(view: View, change: Change) -> bool:
     """Whether the change would make a difference to this view."""
     return apply(view, (change,)) is not None
 
@@ -146,33 +135,26 @@ class Condition(msgspec.Struct, frozen=True):
     sentence: str
 
 
-def lacks_copies(arc: Arc, alive: frozenset[NodeId]) -> bool:
-    """Whether fewer live nodes hold the arc than shall."""
-    return sum(node in alive for node in arc.holders) < len(arc.wanted)
-
-
 def condition(view: View) -> Condition:
     """What an operator needs to know first, from the view alone."""
-    alive = live(view)
-    down = [found.address for found in view.members if found.state is State.DOWN]
-    waiting = {holder for arc in view.arcs if owner_among(alive, arc) is None for holder in arc.holders}
-    if waiting:
-        names = " or ".join(found.address for found in view.members if found.id in waiting)
-        share = _share(view, lambda arc: owner_among(alive, arc) is None)
-        returns = "it returns" if len(waiting) == 1 else "they return"
+    index = index_of(view)
+    table = index.table
+    if table.waiting:
+        names = " or ".join(found.address for found in _in_order(index, table.waiting))
+        returns = "it returns" if len(table.waiting) == 1 else "they return"
+        share = _share(table.unserved_slots)
         return Condition("unavailable", f"{share} of the ring is on {names}, down; served again when {returns}")
-    moving = sum(bool(arc.incoming) for arc in view.arcs)
-    if down:
-        fewer = _share(view, lambda arc: lacks_copies(arc, alive))
-        at_risk = f", {fewer} of the ring has fewer copies than wanted" if fewer != "0 %" else ""
-        return Condition("degraded", f"{', '.join(down)} down; all data is served{at_risk}")
-    leaving = [found.address for found in view.members if found.state is State.LEAVING]
-    if moving or leaving:
-        who = f"{', '.join(leaving)} leaving; " if leaving else ""
-        return Condition("stabilizing", f"{who}{moving} of {len(view.arcs)} arcs are being copied")
-    changing = sum(bool(arc.prev) for arc in view.arcs)
-    if changing:
-        return Condition("stabilizing", f"{changing} of {len(view.arcs)} arcs change their owner")
+    if index.down:
+        fewer = _share(table.lacking)
+        at_risk = f", {fewer} of the ring has fewer copies than wanted" if table.lacking else ""
+        down = ", ".join(found.address for found in _in_order(index, index.down))
+        return Condition("degraded", f"{down} down; all data is served{at_risk}")
+    if table.copied or index.leaving:
+        leaving = ", ".join(found.address for found in _in_order(index, index.leaving))
+        who = f"{leaving} leaving; " if leaving else ""
+        return Condition("stabilizing", f"{who}{table.copied} of {len(table.arcs)} arcs are being copied")
+    if table.changing:
+        return Condition("stabilizing", f"{table.changing} of {len(table.arcs)} arcs change their owner")
     count = len(view.members)
     everything = "1 node is up" if count == 1 else f"all {count} nodes are up and every arc has its copies"
     if count < view.replication:
@@ -181,8 +163,12 @@ def condition(view: View) -> Condition:
     return Condition("stable", everything)
 
 
-def _share(view: View, chosen: Callable[[Arc], bool]) -> str:
-    slots = sum(ring.width(view.arcs, index) for index, arc in enumerate(view.arcs) if chosen(arc))
+def _in_order(index: Index, nodes: Collection[NodeId]) -> list[Member]:
+    """The members among these nodes, the senior ones first."""
+    return sorted((found for node in nodes if (found := index.members.get(node)) is not None), key=seniority)
+
+
+def _share(slots: int) -> str:
     share = 100 * slots / SLOTS
     return f"{share:.0f} %" if share >= 1 or not slots else "a little"
 

@@ -1,0 +1,223 @@
+"""The arcs of a view with what is looked up in them, kept as they change: each step costs what it changes.
+
+A table belongs to one view or to one draft of the next one. That of a view is never changed: a draft, and whoever
+applies a patch, begins with a copy, which is made of copies of lists and dictionaries alone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+from wrpme.picture import Arc, NodeId
+from wrpme.ring import SLOT
+
+_NOWHERE: frozenset[int] = frozenset()
+
+
+def named(arc: Arc) -> set[NodeId]:
+    """All whom an arc depends on, or who wait for it."""
+    return {*arc.holders, *arc.incoming, *arc.prev, *arc.wanted}
+
+
+def lacks_copies(arc: Arc, alive: frozenset[NodeId]) -> bool:
+    """Whether fewer live nodes hold the arc than shall."""
+    return sum(node in alive for node in arc.holders) < len(arc.wanted)
+
+
+def alike(left: Arc, right: Arc) -> bool:
+    """Whether nothing tells two neighbours apart and nothing is on its way: they may become one."""
+    return (
+        left.holders == right.holders
+        and left.wanted == right.wanted
+        and not (left.incoming or left.prev or right.incoming or right.prev)
+    )
+
+
+def _add(counts: dict[NodeId, int], node: NodeId, amount: int) -> None:
+    """What has come to nothing is left out, so that equal tables are equal however they came about."""
+    total = counts.get(node, 0) + amount
+    if total:
+        counts[node] = total
+    else:
+        counts.pop(node, None)
+
+
+class ArcTable:
+    """``arcs`` in the order of the ring, ``ends`` their ends; everything else follows from these and from who is alive.
+    """
+
+    def __init__(self, arcs: Iterable[Arc], alive: frozenset[NodeId]) -> None:
+        self.arcs: list[Arc] = list(arcs)
+        self.ends: list[int] = [arc.end for arc in self.arcs]
+        self.alive = alive
+        self.owning: dict[NodeId, int] = {}
+        """Slots by future owner."""
+        self.holding: dict[NodeId, int] = {}
+        """Slots by who shall hold them."""
+        self.copied = self.changing = 0
+        """How many arcs are being copied, and how many change their owner."""
+        self.lacking = 0
+        """Slots that fewer live nodes hold than shall."""
+        self.unserved: set[int] = set()
+        """Ends of the arcs without a live holder,"""
+        self.unserved_slots = 0
+        """their slots,"""
+        self.waiting: dict[NodeId, int] = {}
+        """and how many of them each of their holders has."""
+        self.joints: set[int] = set()
+        """Ends of the arcs that nothing tells apart from the next one."""
+        self.before: dict[int, Arc | None] = {}
+        """By its end each arc that was touched since the table was copied, as it was then."""
+        self._parts: dict[NodeId, frozenset[int]] = {}
+        found: dict[NodeId, list[int]] = {}
+        for at, arc in enumerate(self.arcs):
+            self._count(at, 1)
+            for node in named(arc):
+                found.setdefault(node, []).append(arc.end)
+            if at and alike(self.arcs[at - 1], arc):
+                self.joints.add(self.arcs[at - 1].end)
+        self._parts = {node: frozenset(ends) for node, ends in found.items()}
+
+    def copy(self) -> ArcTable:
+        """A table to be changed."""
+        made = ArcTable((), self.alive)
+        made.arcs, made.ends = list(self.arcs), list(self.ends)
+        made.owning, made.holding = self.owning.copy(), self.holding.copy()
+        made.copied, made.changing, made.lacking = self.copied, self.changing, self.lacking
+        made.unserved, made.unserved_slots = self.unserved.copy(), self.unserved_slots
+        made.waiting, made.joints, made._parts = self.waiting.copy(), self.joints.copy(), self._parts.copy()
+        return made
+
+    # --- what is asked -------------------------------------------------------------------------------------------
+
+    def parts(self, node: NodeId) -> frozenset[int]:
+        """Ends of the arcs that name the node."""
+        return self._parts.get(node, _NOWHERE)
+
+    def at(self, end: int) -> int | None:
+        """Index of the arc with that end."""
+        index = bisect_left(self.ends, end)
+        return index if index < len(self.ends) and self.ends[index] == end else None
+
+    def arc(self, end: int) -> Arc:
+        """The arc with that end; there has to be one."""
+        return self.arcs[bisect_left(self.ends, end)]
+
+    def first(self, end: int) -> int:
+        """The first position of the arc with that end."""
+        index = bisect_left(self.ends, end)
+        return self.ends[index - 1] + 1 if index else 0
+
+    def width(self, end: int) -> int:
+        """Slots of the arc with that end."""
+        return self._width(bisect_left(self.ends, end))
+
+    def _width(self, index: int) -> int:
+        return (self.ends[index] - (self.ends[index - 1] if index else -1)) // SLOT
+
+    # --- what is changed -----------------------------------------------------------------------------------------
+
+    def put(self, arc: Arc) -> None:
+        """The arc with that end is this one from now on; where none ended there, the one around it is cut."""
+        end = arc.end
+        index = bisect_left(self.ends, end)
+        if index < len(self.ends) and self.ends[index] == end:
+            former = self.arcs[index]
+            self.before.setdefault(end, former)
+            self._count(index, -1)
+            self.arcs[index] = arc
+            self._count(index, 1)
+            self._name(end, named(former), named(arc))
+        else:
+            self.before.setdefault(end, None)
+            cut = index < len(self.ends)
+            if cut:
+                self._count(index, -1)
+            self.arcs.insert(index, arc)
+            self.ends.insert(index, end)
+            self._count(index, 1)
+            if cut:
+                self._count(index + 1, 1)
+            self._name(end, set(), named(arc))
+        self._join(index - 1)
+        self._join(index)
+
+    def drop(self, end: int) -> None:
+        """No arc ends there any more: what it was belongs to the next one."""
+        index = self.at(end)
+        if index is None:
+            return
+        arc = self.arcs[index]
+        self.before.setdefault(end, arc)
+        follows = index + 1 < len(self.ends)
+        self._count(index, -1)
+        if follows:
+            self._count(index + 1, -1)
+        del self.arcs[index], self.ends[index]
+        if follows:
+            self._count(index, 1)
+        self._name(end, named(arc), set())
+        self.joints.discard(end)
+        self._join(index - 1)
+
+    def live(self, alive: frozenset[NodeId]) -> None:
+        """Others are alive from now on: the arcs that name them count anew."""
+        ends: set[int] = set()
+        for node in alive ^ self.alive:
+            ends |= self.parts(node)
+        indexes = [bisect_left(self.ends, end) for end in ends]
+        for index in indexes:
+            self._count(index, -1)
+        self.alive = alive
+        for index in indexes:
+            self._count(index, 1)
+
+    def changes(self) -> tuple[tuple[Arc, ...], tuple[int, ...]]:
+        """Arcs that are new or differ since the table was copied, and ends where none ends any more."""
+        changed: list[Arc] = []
+        gone: list[int] = []
+        for end, former in sorted(self.before.items()):
+            index = self.at(end)
+            if index is None:
+                if former is not None:
+                    gone.append(end)
+            elif self.arcs[index] != former:
+                changed.append(self.arcs[index])
+        return tuple(changed), tuple(gone)
+
+    def _count(self, index: int, sign: int) -> None:
+        """Counts an arc in (1), or out (-1) before it changes."""
+        arc, slots = self.arcs[index], sign * self._width(index)
+        if arc.wanted:
+            _add(self.owning, arc.wanted[0], slots)
+            for node in arc.wanted:
+                _add(self.holding, node, slots)
+        self.copied += sign * bool(arc.incoming)
+        self.changing += sign * bool(arc.prev)
+        if lacks_copies(arc, self.alive):
+            self.lacking += slots
+        if self.alive.isdisjoint(arc.holders):
+            self.unserved_slots += slots
+            (self.unserved.add if sign > 0 else self.unserved.discard)(arc.end)
+            for node in arc.holders:
+                _add(self.waiting, node, sign)
+
+    def _name(self, end: int, before: set[NodeId], after: set[NodeId]) -> None:
+        for node in before - after:
+            left = self._parts.get(node, _NOWHERE) - {end}
+            if left:
+                self._parts[node] = left
+            else:
+                self._parts.pop(node, None)
+        for node in after - before:
+            self._parts[node] = self._parts.get(node, _NOWHERE) | {end}
+
+    def _join(self, index: int) -> None:
+        """Looks anew whether an arc and the next one are alike."""
+        if 0 <= index < len(self.arcs):
+            follows = index + 1 < len(self.arcs)
+            if follows and alike(self.arcs[index], self.arcs[index + 1]):
+                self.joints.add(self.ends[index])
+            else:
+                self.joints.discard(self.ends[index])
