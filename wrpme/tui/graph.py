@@ -89,7 +89,11 @@ def tick_text(value: float, unit: Unit) -> str:
     size, at = unit.least, 0
     while value >= size * unit.base * (1 - 1e-9) and at + 1 < len(unit.suffixes):
         size, at = size * unit.base, at + 1
-    return f"{value / size:g}{unit.suffixes[at]}"
+    text = f"{value / size:g}"
+    below = f"{value / size * unit.base:g}"
+    if at and len(text) > len(below):  # 1500 B are no round number of KiB
+        text, at = below, at - 1
+    return f"{text}{unit.suffixes[at]}"
 
 
 # --- from points to columns --------------------------------------------------------------------------------------
