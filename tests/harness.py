@@ -12,9 +12,10 @@ from itertools import count
 
 from wrpme import salvage
 from wrpme import view as views
+from wrpme.compute import compute
 from wrpme.effects import (
-    Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, Say, Send, Settings,
-    StopAsked, Tell, TurnEnded, Woken,
+    ComputeView, Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, Say, Send,
+    Settings, StopAsked, Tell, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import BY_CODE
 from wrpme.happening import Happening
@@ -272,6 +273,8 @@ class Hive:
                 self._post(name, effect)
             elif isinstance(effect, ReplyTo):
                 self._answer(name, effect)
+            elif isinstance(effect, ComputeView):
+                self._compute(name, node, effect)
             elif isinstance(effect, Say):
                 self.lines.append((name, effect.level, effect.line))
             elif isinstance(effect, Tell):
@@ -293,6 +296,13 @@ class Hive:
         if name not in self._frozen and self._wakes.get(name) == due and self.nodes.get(name) is due[1]:
             del self._wakes[name]
             self.event(name, Woken())
+
+    def _compute(self, name: str, node: Node, asked: ComputeView) -> None:
+        def done() -> None:
+            if self.nodes.get(name) is node:
+                self.event(name, compute(asked))
+
+        self._at(self.now, done)
 
     def _begin(self, name: str, node: Node, batch: Persist) -> None:
         if name in self.slow_disks:

@@ -123,7 +123,7 @@ ITEM_SAMPLES: list[Any] = [
 ]
 BODY_SAMPLES: list[Any] = [
     Report(PROPOSAL.changes),
-    Complaint(OTHER, 3),
+    Complaint(((OTHER, 3), (ID, 7))),
     Prepare(10, BALLOT),
     Promise(10, BALLOT, None, None),
     Promise(10, BALLOT, BALLOT, PROPOSAL),

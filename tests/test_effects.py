@@ -11,7 +11,8 @@ from tests.harness import HIVE, identity
 from tests.samples import ENVELOPE_SAMPLES
 from wrpme.effects import (
     Adopted, ClockJumped, Effect, Event, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted, PersistFailed, Received,
-    ReplyTo, Requested, Say, Send, SessionClosed, Settings, StopAsked, TurnEnded, Woken,
+    ReplyTo, Requested, Say, Send, SessionClosed, Settings, StopAsked, TurnEnded, ViewComputed,
+    Woken,
 )  # fmt: skip
 from wrpme.messages import Done, Get, Put
 from wrpme.node import Node
@@ -30,6 +31,7 @@ EVENTS: list[Any] = [
     StopAsked(),
     NotSent("b", ENVELOPE_SAMPLES[0]),
     ClockJumped(5.0),
+    ViewComputed(1, (), None),
 ]
 
 

@@ -112,12 +112,12 @@ def test_a_proposer_that_was_late_marks_nobody_down() -> None:
     ground.now = hive.now = hive.now + SILENCE_SECONDS + LATE_SECONDS + 1.0
     member = views.member(hive.view("a"), identity("c"))
     assert member is not None and member.state is State.UP
-    council.complain(identity("b"), Complaint(identity("c"), member.incarnation))
+    council.complain(identity("b"), Complaint(((identity("c"), member.incarnation),)))
     council._began[identity("c"), member.incarnation] -= 10.0
     assert council.suspicions() == [Down(identity("c"), member.incarnation)]
     hive.nodes["a"].health.be_late(3.0)
     assert council.suspicions() == []
     ground.now += LEASE_SECONDS
-    council.complain(identity("b"), Complaint(identity("c"), member.incarnation))
+    council.complain(identity("b"), Complaint(((identity("c"), member.incarnation),)))
     ground.beacons._heard[identity("c")] -= 10.0
     assert council.suspicions() == [Down(identity("c"), member.incarnation)]

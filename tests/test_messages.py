@@ -51,7 +51,7 @@ MESSAGES = {
     73: "Holdings id epoch holdings",
     100: "Envelope hive generation source incarnation destination epoch body",
     101: "Report changes",
-    102: "Complaint node incarnation",
+    102: "Complaint lives",
     103: "Prepare epoch ballot",
     104: "Promise epoch ballot accepted value",
     105: "Accept epoch ballot value",

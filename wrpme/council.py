@@ -7,21 +7,38 @@ is alive". The vote works also in a node that has restarted and is not back yet.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 
-from wrpme import consensus, returns
+from msgspec.structs import replace
+
+from wrpme import batches, consensus, returns
 from wrpme import view as views
 from wrpme.consensus import AcceptorState, Proposer, is_quorum
+from wrpme.effects import ComputeView, Outcome, ViewComputed
 from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
+from wrpme.index import index_of
 from wrpme.limits import (
-    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, RANK_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
-    STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
+    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX, RANK_SECONDS,
+    REST_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS, STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, TICK_SECONDS,
+    VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
 from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
-from wrpme.picture import Back, Ballot, Change, Down, Elect, Expel, Join, Member, NodeId, Proposal, State, View
+from wrpme.picture import (
+    Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Member, NodeId, Proposal, State, View,
+)  # fmt: skip
 
 URGENT = (Back, Down)
 """Changes that do not wait for a gap between views."""
+
+
+def reasons(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Returns the changes without what only the proposer needed of them: the outcome travels beside."""
+    return tuple(
+        replace(change, marks=()) if isinstance(change, Back)
+        else replace(change, choices=()) if isinstance(change, Forget) else change
+        for change in changes
+    )  # fmt: skip
 
 
 def _gathering(change: Change) -> float:
@@ -37,7 +54,18 @@ class Council:
         self._decided = decided
         raw = ground.reader.get(ACCEPTOR_KEY)
         self.state = consensus.unpack(raw) if raw is not None else AcceptorState(0)
+        self.due = ground.now
+        """When to look again."""
         self._wishes: dict[Change, float] = {}
+        """When each was asked for; the last word of each node that wants to join or return is in a place of its own."""
+        self._joins: dict[NodeId, tuple[Join, float]] = {}
+        self._backs: dict[NodeId, tuple[Back, float]] = {}
+        self._computing: tuple[Change, ...] = ()
+        """The changes whose outcome is being computed; nothing else is proposed meanwhile."""
+        self._computing_since = 0.0
+        self._computed: ViewComputed | None = None
+        self._cost_seconds = 0.0
+        """How long computing took last: a proposer that is slow proposes less often."""
         self._complaints: dict[tuple[NodeId, int], dict[NodeId, float]] = {}
         self._began: dict[tuple[NodeId, int], float] = {}
         self._proposer: Proposer | None = None
@@ -49,7 +77,7 @@ class Council:
         self._start = ground.now
         self._voter_since: float | None = None
         self._last_view_at = ground.now - VIEW_GAP_SECONDS
-        self._looked_at = ground.now
+        self._looked_at = self._expelled_at = ground.now
 
     @property
     def is_voter(self) -> bool:
@@ -57,50 +85,51 @@ class Council:
         view = self.ground.view
         return view is not None and self.ground.me in view.voters
 
-    @property
-    def busy(self) -> bool:
-        """Something here waits for time to pass."""
-        return self.is_voter and bool(
-            self._wishes or self._complaints or self._proposer or self._undecided() or self._candidate() is not None
-        )
-
     # --- what is wanted ------------------------------------------------------------------------------------------
 
     def wish(self, change: Change) -> None:
         """Somebody asks for a change; void ones are passed over when their time comes."""
-        since = self.ground.now
-        if isinstance(change, Back):  # the last word of a node that asks again and again
-            for known in [known for known in self._wishes if isinstance(known, Back) and known.node == change.node]:
-                if known.incarnation > change.incarnation:
-                    return
-                if known.incarnation == change.incarnation:
-                    since = self._wishes[known]
-                del self._wishes[known]
-        if len(self._wishes) < WISHES_MAX:
-            self._wishes.setdefault(change, since)
+        self._look_soon()
+        if isinstance(change, Join | Back):
+            wishes: dict[NodeId, tuple[Join | Back, float]] = (
+                self._joins if isinstance(change, Join) else self._backs  # type: ignore[assignment]
+            )
+            known, since = wishes.get(change.node, (change, self.ground.now))
+            if known.incarnation <= change.incarnation and len(wishes) < WISHES_MAX:
+                same_life = known.incarnation == change.incarnation
+                wishes[change.node] = change, since if same_life else self.ground.now
+        elif len(self._wishes) < WISHES_MAX:
+            self._wishes.setdefault(change, self.ground.now)
+
+    def _look_soon(self) -> None:
+        """Something came that concerns the voter; what comes soon after is looked at together with it."""
+        self.due = min(self.due, max(self.ground.now, self._looked_at + LOOK_SECONDS))
+
+    @property
+    def waiting(self) -> int:
+        """How many changes were asked for and are neither decided nor void."""
+        return len(self._wishes) + len(self._joins) + len(self._backs)
 
     def joining(self) -> set[NodeId]:
         """Nodes that wait to become members."""
-        return {wish.node for wish in self._wishes if isinstance(wish, Join) and wish.node not in self.ground.members}
+        return {node for node in self._joins if node not in self.ground.members}
 
     def complain(self, source: NodeId, complaint: Complaint) -> None:
-        """``source`` has had no sign of a node."""
-        key = (complaint.node, complaint.incarnation)
-        view = self.ground.view
-        if view is None or views.member(view, complaint.node) is None:
-            return
-        self._began.setdefault(key, self.ground.now)
-        self._complaints.setdefault(key, {})[source] = self.ground.now
+        """``source`` has had no sign of some members."""
+        for life in complaint.lives:
+            if life[0] in self.ground.members:
+                self._look_soon()
+                self._began.setdefault(life, self.ground.now)
+                self._complaints.setdefault(life, {})[source] = self.ground.now
 
     @property
     def looks_at(self) -> set[NodeId]:
         """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
         found = {node for node, _ in self._complaints}
-        view = self.ground.view
-        returning = {change.node for change in self._wishes if isinstance(change, Back)}
+        view, returning = self.ground.view, self._backs
         if view is not None and returning:
             for arc in view.arcs:
-                if returning.intersection(arc.holders):
+                if any(node in returning for node in arc.holders):
                     found.update(arc.holders)
         return found
 
@@ -144,9 +173,9 @@ class Council:
     def _expulsions(self, view: View) -> list[Change]:
         """Those who have been down for longer than the grace."""
         ground = self.ground
-        if ground.now - self._looked_at < EXPEL_LOOK_SECONDS:
+        if ground.now - self._expelled_at < EXPEL_LOOK_SECONDS:
             return []
-        self._looked_at = ground.now
+        self._expelled_at = ground.now
         grace = ground.settings.grace_seconds
         return [
             Expel(member.id, member.incarnation)
@@ -167,12 +196,25 @@ class Council:
 
     # --- proposing -----------------------------------------------------------------------------------------------
 
+    def look(self) -> None:
+        """Considers what is wanted, if it is time to."""
+        if self.ground.now >= self.due:
+            self.consider()
+
     def consider(self) -> None:
         """Proposes if something is wanted and it is this voter's time."""
         ground, now = self.ground, self.ground.now
         view = ground.view
+        self._looked_at = now
+        self.due = inf if view is None or not self.is_voter else now + REST_SECONDS
         if view is None or not self.is_voter:
             return
+        self._consider(view)
+        if self._wishes or self._joins or self._backs or self._complaints or self._proposer or self._undecided():
+            self.due = min(self.due, now + TICK_SECONDS)
+
+    def _consider(self, view: View) -> None:
+        now = self.ground.now
         if self._proposer is not None:
             if now < self._proposer_until:
                 return
@@ -183,37 +225,61 @@ class Council:
             return
         for change in [*self.suspicions(), *self._expulsions(view)]:
             self.wish(change)
-        rank, patience = self._rank(view), self._patience(view)
-        ripe = [
-            change for change, since in self._wishes.items() if now - since >= patience * rank + _gathering(change)
-        ]
+        if self._computing:
+            return
+        changes = self._ripe(view)
+        candidate = self._candidate()
+        if candidate is not None:
+            self.due = min(self.due, now + TICK_SECONDS)
+            if not self._rank(view) and self._has_gap() and candidate not in changes:
+                changes.append(candidate)
+        if changes:
+            self._compute(view, tuple(changes))
+
+    def _has_gap(self) -> bool:
+        """Whether changes that can wait have waited long enough since the last view; longer where computing is slow."""
+        return self.ground.now - self._last_view_at >= max(VIEW_GAP_SECONDS, 4 * self._cost_seconds)
+
+    def _ripe(self, view: View) -> list[Change]:
+        """What goes into the next view, if it is this voter's time for anything; what is void is dropped."""
+        now, delay = self.ground.now, self._patience(view) * self._rank(view)
+        for change in [change for change in self._wishes if not views.fits(view, change)]:
+            del self._wishes[change]
+        for node in [node for node, (back, _) in self._backs.items() if not views.fits(view, back)]:
+            del self._backs[node]
+        ripe = [change for change, since in self._wishes.items() if now - since >= delay + _gathering(change)]
         if any(_gathering(change) for change in ripe):
             ripe += [change for change in self._wishes if _gathering(change) and change not in ripe]
-        gap = now - self._last_view_at >= VIEW_GAP_SECONDS
-        if not gap:
-            ripe = ripe if any(isinstance(change, URGENT) for change in ripe) else []
-        for change in [change for change in ripe if not views.fits(view, change)]:
-            ripe.remove(change)
-            del self._wishes[change]
-        ripe = self._with_returns(view, ripe)
-        candidate = self._candidate() if gap and not rank else None
-        if candidate is not None and candidate not in ripe:
-            ripe.append(candidate)
-        if ripe:
-            self._propose(view, self._proposal(view, ripe))
+        backs = [back for back, since in self._backs.values() if now - since >= delay]
+        going = self._with_returns(view, ripe, backs) if backs else ripe
+        if self._has_gap():
+            return going + self._first_joins(view, delay, MOVES_PER_VIEW_MAX - sum(isinstance(c, Back) for c in going))
+        return going if any(isinstance(change, URGENT) for change in going) else []
 
-    def _with_returns(self, view: View, changes: list[Change]) -> list[Change]:
-        """Without those that may not return yet; and where somebody does, with the deaths that this makes sure of."""
-        backs = [change for change in changes if isinstance(change, Back)]
-        if not backs:
-            return changes
+    def _first_joins(self, view: View, delay: float, room: int) -> list[Change]:
+        """Those that asked first, as many as there is room for; the others wait, and are not looked at."""
+        found: list[Change] = []
+        if not self._joins or index_of(view).table.copied >= MOVING_ARCS_MAX:
+            return found
+        for node, (join, since) in list(self._joins.items()):
+            if len(found) >= room:
+                break
+            if not views.fits(view, join):
+                del self._joins[node]
+            elif self.ground.now - since >= delay:
+                found.append(join)
+        return found
+
+    def _with_returns(self, view: View, others: list[Change], backs: list[Back]) -> list[Change]:
+        """The other changes with those that may return; and where somebody does, with the deaths that this makes sure
+        of."""
         ground, now = self.ground, self.ground.now
         heard = dict(ground.heard)
         for back in backs:
             heard[back.node] = max(back.incarnation, heard.get(back.node, 0))
         since = self._start if self._voter_since is None else max(self._start, self._voter_since)
         dead = returns.gone(view, heard, now - since >= SUSPECT_NOBODY_SECONDS)
-        waited = now - min(self._wishes.get(back, now) for back in backs) >= SUSPECT_NOBODY_SECONDS
+        waited = now - min(self._backs[back.node][1] for back in backs) >= SUSPECT_NOBODY_SECONDS
 
         def is_coming(node: NodeId) -> bool:
             member = ground.members.get(node)
@@ -221,8 +287,8 @@ class Council:
                 return False
             return ground.is_returning(node) or bool(ground.beacons.reaches(node, now))
 
-        going = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
-        others: list[Change] = [change for change in changes if not isinstance(change, Back)]
+        ready = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
+        going = batches.first_returns(view, ready, {change.node for change in dead})
         returning = {back.node for back in going}
         if not going or any(
             change.node in view.voters and change.node not in returning and is_coming(change.node) for change in dead
@@ -230,20 +296,46 @@ class Council:
             return others
         return [*others, *going, *(change for change in dead if change.node not in returning and change not in others)]
 
-    def _proposal(self, view: View, changes: list[Change]) -> Proposal | None:
-        """All at once; but the last voters do not go while there are others to vote: those are elected first."""
-        made = views.next_view(view, changes)
-        if made is not None and not views.live(made[0]).intersection(made[0].voters):
-            if views.live(made[0]):
-                changes = [change for change in changes if not isinstance(change, Down)]
-                candidate = self._candidate()
-                if candidate is not None and candidate not in changes:
-                    changes.append(candidate)
-                made = views.next_view(view, changes)
-        if made is None or not self._can_vote(made[0]):
-            return None
-        following, patch = made
-        return Proposal(tuple(changes), patch, views.digest(following), self.ground.me)
+    # --- computing what comes of it ------------------------------------------------------------------------------
+
+    def _compute(self, view: View, changes: tuple[Change, ...]) -> None:
+        """Asks for the outcome; one that is known is not computed again."""
+        known = self._computed
+        if known is not None and known.epoch == view.epoch and known.changes == changes:
+            self._weigh(view, known)
+            return
+        self._computing, self._computing_since = changes, self.ground.now
+        self.ground.effects.append(ComputeView(view, changes))
+
+    def on_computed(self, computed: ViewComputed) -> None:
+        """The outcome is there; it may have been overtaken by another view."""
+        view = self.ground.view
+        if view is None or computed.epoch != view.epoch or computed.changes != self._computing:
+            return
+        self._cost_seconds = self.ground.now - self._computing_since
+        self._computing, self._computed = (), computed
+        if self.is_voter and self._proposer is None:
+            self._weigh(view, computed)
+
+    def _weigh(self, view: View, computed: ViewComputed) -> None:
+        """Proposes the outcome; but the last voters do not go while there are others to vote: those are elected
+        first."""
+        outcome, changes = computed.outcome, computed.changes
+        if outcome is not None and self._loses_all_voters(outcome):
+            kept: list[Change] = [change for change in changes if not isinstance(change, Down)]
+            candidate = self._candidate()
+            if candidate is not None and candidate not in kept:
+                kept.append(candidate)
+            if kept and tuple(kept) != changes:
+                self._compute(view, tuple(kept))
+                return
+        if outcome is not None and self._can_vote(outcome.view):
+            self._propose(view, Proposal(reasons(changes), outcome.patch, outcome.digest, self.ground.me))
+
+    @staticmethod
+    def _loses_all_voters(outcome: Outcome) -> bool:
+        alive = views.live(outcome.view)
+        return bool(alive) and not alive.intersection(outcome.view.voters)
 
     def _can_vote(self, following: View) -> bool:
         """Whether the view after that one can be decided by those that are there, as far as this node sees."""
@@ -327,6 +419,7 @@ class Council:
             self._round = max(self._round, proposer.rejected_by.round)
         if proposer.decided is not None:
             self._decided(proposer.decided)
+        self._look_soon()
 
     def on_message(self, source: NodeId, body: Body) -> bool:
         """Takes what is for the council; whether it was."""
@@ -344,7 +437,9 @@ class Council:
 
     def adopt(self, view: View) -> None:
         """A new view: wishes that it fulfilled are gone, and the instance of its epoch with them."""
-        self._proposer = None
+        self._proposer = self._computed = None
+        self._computing = ()
+        self.due = self.ground.now
         self._round = self._fruitless = 0
         self._last_view_at = self.ground.now
         self._complaints = {
@@ -355,6 +450,8 @@ class Council:
         self._began = {key: at for key, at in self._began.items() if key in self._complaints}
         if not self.is_voter:
             self._wishes.clear()
+            self._joins.clear()
+            self._backs.clear()
             self._voter_since = None
         elif self._voter_since is None:
             self._voter_since = self.ground.now

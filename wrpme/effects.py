@@ -16,6 +16,7 @@ Events and the time go into :class:`wrpme.node.Node`, effects come out as a list
 - ``ToRunner``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
   the node answers, but whoever asked follows the views from now on.
 - ``Adopted``: followers are told of the new epoch.
+- ``ComputeView``: the next view is computed, beside the loop where that takes long; ``ViewComputed`` tells the outcome.
 - ``Exit``: the process ends, with that code and, unless planned, a sentence; or it begins anew.
 """
 
@@ -30,6 +31,7 @@ from msgspec import Struct
 from wrpme.happening import Happening
 from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import Envelope, GetLog, GetView, Reply, Request, Watch
+from wrpme.picture import Change, Patch, View
 
 HANGING = "it takes the connection but says nothing"
 """Why a connection was given up whose other side is there, and does not answer."""
@@ -108,13 +110,29 @@ class TurnEnded(Struct, frozen=True):
     since: float = inf
 
 
+class Outcome(Struct, frozen=True):
+    """The next view, the patch that makes it, and its digest."""
+
+    view: View
+    patch: Patch
+    digest: bytes
+
+
+class ViewComputed(Struct, frozen=True):
+    """What the changes make of the view of ``epoch``; no outcome: nothing."""
+
+    epoch: int
+    changes: tuple[Change, ...]
+    outcome: Union[Outcome, None]
+
+
 class StopAsked(Struct, frozen=True):
     """A signal asks for a planned stop."""
 
 
 Event = Union[
     Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, NotSent, Woken, TurnEnded,
-    StopAsked, ClockJumped,
+    StopAsked, ClockJumped, ViewComputed,
 ]  # fmt: skip
 
 # --- effects -----------------------------------------------------------------------------------------------------
@@ -177,6 +195,13 @@ class Adopted(Struct, frozen=True):
     epoch: int
 
 
+class ComputeView(Struct, frozen=True):
+    """Asks for the view that these changes make of ``view``."""
+
+    view: View
+    changes: tuple[Change, ...]
+
+
 class Exit(Struct, frozen=True):
     """The process ends. With ``aside`` it sets its data directory aside instead, and joins the hive of these addresses
     as a new node."""
@@ -186,7 +211,7 @@ class Exit(Struct, frozen=True):
     aside: tuple[str, ...] = ()
 
 
-Effect = Union[Persist, Compact, Send, ReplyTo, Say, Tell, ToRunner, Adopted, Exit]
+Effect = Union[Persist, Compact, Send, ReplyTo, Say, Tell, ToRunner, Adopted, ComputeView, Exit]
 
 # --- what the node reads -----------------------------------------------------------------------------------------
 

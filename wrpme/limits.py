@@ -109,6 +109,18 @@ STRETCHES_USUAL = 8
 ARCS_PER_MEMBER_MAX = 2 * STRETCHES_MAX
 SLOTS = 65_536
 """Boundaries of arcs are multiples of 1/SLOTS of the ring; entries are counted by slot."""
+MOVES_PER_VIEW_MAX = 8
+"""So many members join or return in one view: what a view takes to compute, and the copies that it begins, stay small
+beside a lease."""
+MOVING_ARCS_MAX = 48 * 2 * MOVES_PER_VIEW_MAX
+"""As long as copies of so many arcs are under way in the whole hive, nobody else joins: a node that joins receives
+about 48 (16 stretches, three copies each)."""
+COMPUTED_HERE_MEMBERS_MAX = 64
+"""The next view of a larger hive is computed beside the loop: it may take more than 5 ms."""
+LOOK_SECONDS = 0.01
+"""A voter looks at what it was asked for at most so often, however much arrives."""
+REST_SECONDS = 1.0
+"""How often it looks where nothing was asked for."""
 WISHES_MAX = 65_536
 """Changes of the view that a voter has been asked for and that are not decided or void yet."""
 REPLICATION_USUAL = 2

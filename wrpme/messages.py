@@ -320,10 +320,9 @@ class Report(Struct, frozen=True, array_like=True, tag=101):
 
 
 class Complaint(Struct, frozen=True, array_like=True, tag=102):
-    """The sender has had no sign of ``node`` (in that incarnation) for too long."""
+    """The sender has had no sign of these members, each in that incarnation, for too long."""
 
-    node: NodeId
-    incarnation: int
+    lives: tuple[tuple[NodeId, int], ...]
 
 
 class Prepare(Struct, frozen=True, array_like=True, tag=103):

@@ -22,7 +22,8 @@ from wrpme.council import Council
 from wrpme.effects import (
     Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, PersistFailed, Persisted, Reader,
     Received,
-    Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, Woken,
+    Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, ViewComputed,
+    Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
 from wrpme.errors import UnstableError
@@ -181,6 +182,8 @@ class Node:
             self.life.on_link_down(event.address, event.reason)
             self._on_link(event.address)
             self.whereabouts.on_link(event.address, False)
+        elif isinstance(event, ViewComputed):
+            self.council.on_computed(event)
         elif isinstance(event, NotSent):
             self.router.on_not_sent(event.envelope)
         elif isinstance(event, StopAsked):
@@ -214,12 +217,13 @@ class Node:
         ground = self.ground
         if ground.reports:
             self._send_reports()
+        due = min(ground.beacons.due, self.table.sweep.due)
         if not ground.hangs:  # a proposal needs this node's own vote, and that its disk
-            self.council.consider()
+            self.council.look()
+            due = min(due, self.council.due)
         ground.flush_messages()
-        parts = self.life, self.council, self.table, self.whereabouts, self.own_disk
-        waiting = any(part.busy for part in parts)
-        self.wake_at = min(ground.beacons.due, self.table.sweep.due, ground.now + TICK_SECONDS if waiting else inf)
+        waiting = any(part.busy for part in (self.life, self.table, self.whereabouts, self.own_disk))
+        self.wake_at = min(due, ground.now + TICK_SECONDS) if waiting else due
         effects, ground.effects = ground.effects, []
         return effects
 
@@ -309,13 +313,12 @@ class Node:
         assert view is not None
         silent = set(ground.beacons.silent(ground.now))
         silent |= {copy.node for copy in self.table.copies() if copy.stalled()}
-        for node in sorted(silent & ground.alive):
-            complaint = Complaint(node, ground.members[node].incarnation)
-            for voter in view.voters:
-                if voter == ground.me:
-                    self.council.complain(ground.me, complaint)
-                else:
-                    ground.send(voter, complaint)
+        complaint = Complaint(tuple((node, ground.members[node].incarnation) for node in sorted(silent & ground.alive)))
+        for voter in view.voters if complaint.lives else ():
+            if voter == ground.me:
+                self.council.complain(ground.me, complaint)
+            else:
+                ground.send(voter, complaint)
 
     # --- messages of other nodes ---------------------------------------------------------------------------------
 

@@ -14,9 +14,10 @@ from tests.sim.network import Link
 from wrpme.daemon import identity
 from wrpme.daemon.clock import Clock as LookedAtClock
 from wrpme.daemon.runner import lapsed
+from wrpme.compute import compute
 from wrpme.effects import (
-    Adopted, ClockJumped, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings, StopAsked,
-    TurnEnded, Woken,
+    Adopted, ClockJumped, ComputeView, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings,
+    StopAsked, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.entries import VIEW_KEY
 from wrpme.limits import WALL_CLOCK_SECONDS
@@ -351,11 +352,18 @@ class Machine:
             if effect.level == "error":
                 raise AssertionError(f"{self} says: {effect.line}")
             self.world.say(self, effect.line)
+        elif isinstance(effect, ComputeView):
+            life = self.life
+            self.world.agenda.after(0.0, lambda: self._computed(life, effect))
         elif isinstance(effect, Adopted):
             self.world.checks.adopted(self)
             self.world.faults.adopted(self)
         elif isinstance(effect, Exit):
             self._exit(effect)
+
+    def _computed(self, life: int, asked: ComputeView) -> None:
+        if self.life == life:
+            self.feed(compute(asked))
 
     def _persist(self, batch: Persist) -> None:
         self.disk.begin(batch)

@@ -48,7 +48,8 @@ def _of_parts(node: Node) -> Iterator[str]:
     members = node.ground.members.keys()
     council, router, spread = node.council, node.router, node.spread
     kept: dict[str, Collection[object]] = {
-        "wishes": council._wishes, "complaints": council._complaints, "beginnings of complaints": council._began,
+        "wishes": council._wishes, "joins": council._joins, "returns": council._backs,
+        "complaints": council._complaints, "beginnings of complaints": council._began,
         "forwards": router._forwards, "who stops": router._stopping, "early beacons": node._early_beacons,
         "suspects": node.health.suspected,
     }  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
@@ -17,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from wrpme.codec import encode
+from wrpme.compute import compute
 from wrpme.daemon.clock import Clock
 from wrpme.daemon.disk import Disk, is_expected
 from wrpme.daemon.links import Links
@@ -27,13 +29,13 @@ from wrpme.daemon.watchers import Watched, Watchers
 from wrpme.daemon.wire import Wire
 from wrpme.daemon.work import Work
 from wrpme.effects import (
-    Adopted, ClockJumped, Compact, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, Persist, Persisted,
-    PersistFailed, Received, ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
+    Adopted, ClockJumped, Compact, ComputeView, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, Persist,
+    Persisted, PersistFailed, Received, ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.errors import BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
-    ANSWERS_BYTES_MAX, CLOSE_SECONDS_MAX, DRAIN_SECONDS, LARGE_BYTES, NODE_SESSIONS_MAX, SESSIONS_MAX,
-    STOP_SECONDS_MAX, TURN_BYTES, WALL_CLOCK_SECONDS,
+    ANSWERS_BYTES_MAX, CLOSE_SECONDS_MAX, COMPUTED_HERE_MEMBERS_MAX, DRAIN_SECONDS, LARGE_BYTES, NODE_SESSIONS_MAX,
+    SESSIONS_MAX, STOP_SECONDS_MAX, TURN_BYTES, WALL_CLOCK_SECONDS,
 )  # fmt: skip
 from wrpme.messages import Content, Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch
 
@@ -327,6 +329,8 @@ class Runner:
             self._watchers.happened(effect.happening)
         elif isinstance(effect, ToRunner):
             self._answer(effect)
+        elif isinstance(effect, ComputeView):
+            self._compute(effect)
         elif isinstance(effect, Adopted):
             notice = encode(Notice(0, effect.epoch))
             for wire in self._followers.values():
@@ -336,6 +340,22 @@ class Runner:
             self._adopted()
         elif isinstance(effect, Exit):
             self._finish(effect)
+
+    def _compute(self, asked: ComputeView) -> None:
+        """In a thread where the hive is large, as nothing else may wait for it."""
+        if len(asked.view.members) <= COMPUTED_HERE_MEMBERS_MAX:
+            self._loop.call_soon(lambda: self._handle(compute(asked)))
+            return
+
+        def work() -> None:
+            try:
+                computed = compute(asked)
+            except BaseException as error:
+                self._loop.call_soon_threadsafe(self.defect, error)
+            else:
+                self._loop.call_soon_threadsafe(self._handle, computed)
+
+        threading.Thread(target=work, name="view", daemon=True).start()
 
     def _reply(self, effect: ReplyTo) -> None:
         wire = self._wires.get(effect.session)
