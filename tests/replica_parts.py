@@ -55,7 +55,7 @@ class Side:
     @property
     def replica(self) -> Replica:
         """Its replica of the arc."""
-        replica = self.table.replicas[0]
+        replica = self.table.mine[0]
         assert replica is not None
         return replica
 

@@ -6,11 +6,12 @@ cost. Deaths go together, however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from wrpme.draft import completeness
+from wrpme.index import arcs_of, index_of
 from wrpme.limits import MOVES_PER_VIEW_MAX
-from wrpme.picture import Arc, Back, NodeId, View
+from wrpme.picture import Back, NodeId, View
 
 
 def first_returns(view: View, backs: Sequence[Back], dead: Collection[NodeId]) -> list[Back]:
@@ -48,8 +49,8 @@ def _better(view: View, backs: Mapping[NodeId, Back], dead: Collection[NodeId]) 
     found: dict[NodeId, set[NodeId]] = {}
     if len(backs) < 2:
         return found
-    down = set(dead).union(backs, (member.id for member in view.members if member.state))
-    for arc in _held(view, backs):
+    down = set(dead).union(backs, index_of(view).down)
+    for arc in {arc.end: arc for node in backs for arc in arcs_of(view, node)}.values():
         rivals = [node for node in arc.holders if node in backs]
         if len(rivals) < 2 or any(node not in down for node in arc.holders):
             continue
@@ -60,6 +61,3 @@ def _better(view: View, backs: Mapping[NodeId, Back], dead: Collection[NodeId]) 
                 found.setdefault(node, set()).add(best)
     return found
 
-
-def _held(view: View, nodes: Collection[NodeId]) -> Iterable[Arc]:
-    return (arc for arc in view.arcs if len(arc.holders) > 1 and any(node in nodes for node in arc.holders))

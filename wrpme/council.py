@@ -17,7 +17,7 @@ from wrpme.consensus import AcceptorState, Proposer, is_quorum
 from wrpme.effects import ComputeView, Outcome, ViewComputed
 from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
-from wrpme.index import index_of
+from wrpme.index import arcs_of, index_of
 from wrpme.limits import (
     BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX, RANK_SECONDS,
     REST_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS, STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, TICK_SECONDS,
@@ -126,10 +126,10 @@ class Council:
     def looks_at(self) -> set[NodeId]:
         """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
         found = {node for node, _ in self._complaints}
-        view, returning = self.ground.view, self._backs
-        if view is not None and returning:
-            for arc in view.arcs:
-                if any(node in returning for node in arc.holders):
+        view = self.ground.view
+        for node in self._backs if view is not None else ():
+            for arc in arcs_of(view, node):
+                if node in arc.holders:
                     found.update(arc.holders)
         return found
 
@@ -149,7 +149,7 @@ class Council:
             return []
         found: list[Change] = []
         for (node, incarnation), by in self._complaints.items():
-            member = views.member(ground.view, node)
+            member = ground.members.get(node)
             if member is None or member.state is State.DOWN or member.incarnation != incarnation or node == ground.me:
                 continue
             reached = ground.beacons.reaches(node, now)
@@ -178,9 +178,9 @@ class Council:
         self._expelled_at = ground.now
         grace = ground.settings.grace_seconds
         return [
-            Expel(member.id, member.incarnation)
-            for member in view.members
-            if member.state is State.DOWN and ground.now - ground.down_since.get(member.id, ground.now) >= grace
+            Expel(node, ground.members[node].incarnation)
+            for node in sorted(index_of(view).down)
+            if ground.now - ground.down_since.get(node, ground.now) >= grace
         ]
 
     def _candidate(self) -> Change | None:

@@ -22,6 +22,7 @@ from wrpme.entries import (
 )  # fmt: skip
 from wrpme.errors import BusyError, WrpmeError
 from wrpme.happening import UNENDED
+from wrpme.index import index_of
 from wrpme.latency import Latency
 from wrpme.limits import (
     ANSWERS_BYTES_MAX, ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, EVENTS_KEPT, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
@@ -30,7 +31,7 @@ from wrpme.limits import (
 from wrpme.marks import Marks
 from wrpme.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.pace import Pace
-from wrpme.picture import NOBODY, Change, Member, NodeId, View
+from wrpme.picture import NOBODY, Change, Member, NodeId, Patch, View
 from wrpme.reminders import Reminders
 from wrpme.stream import acks_in_parts, size_of_stream
 from wrpme.tally import Tally, tally_of
@@ -156,38 +157,55 @@ class Ground:
         """Milliseconds since 1970, for expiry and for what is told."""
         return self.now * 1000 + self.wall_offset_milliseconds
 
-    def adopt(self, view: View) -> None:
-        """From now on messages carry this view's epoch and go to its members."""
+    def adopt(self, view: View, patch: Patch | None = None) -> None:
+        """From now on messages carry this view's epoch and go to its members. ``patch`` is what differs from the view
+        before; where nobody knows that, all that is known of members is looked through."""
         self.view, self.known = view, None
+        index = index_of(view)
         self.era = views.era(view)
-        self.alive = views.live(view)
-        self.members = {member.id: member for member in view.members}
-        self.known_epochs = {member.id: self.known_epochs.get(member.id, 0) for member in view.members}
+        self.alive, self.members = index.alive, index.members
+        if patch is None:
+            changed: Iterable[NodeId] = self.members
+            left = [node for node in (*self.known_epochs, *self.heard, *self.heard_at) if node not in self.members]
+        else:
+            changed, left = [member.id for member in patch.members], list(patch.left)
+        for node in changed:
+            self._note_member(self.members[node])
+        for node in left:
+            for known in (
+                self.known_epochs, self.heard, self.heard_at, self.returning, self._in_flight_to, self.down_since,
+                self.routes,
+            ):  # fmt: skip
+                known.pop(node, None)  # type: ignore[attr-defined]
         self.known_epochs[self.me] = view.epoch
-        self.heard = {node: life for node, life in self.heard.items() if node in self.members}
         self.heard[self.me] = self.settings.incarnation
-        self.heard_at = {node: at for node, at in self.heard_at.items() if node in self.members}
-        self.returning = {
-            node: at
-            for node, at in self.returning.items()
-            if node in self.members and self.heard.get(node, 0) > self.members[node].incarnation
-        }
-        self._in_flight_to = {node: at for node, at in self._in_flight_to.items() if node in self.members}
-        down = [member.id for member in view.members if member.id not in self.alive]
-        self.down_since = {node: self.down_since.get(node, self.now) for node in down}
         mine = self.members.get(self.me)
         self.this_life = mine is not None and mine.incarnation == self.settings.incarnation
         self.lives = self.this_life and self.me in self.alive
-        self.reroute()
 
-    def reroute(self) -> None:
-        """Decides anew which address leads to whom. What is at this node's own address is this node."""
-        routes = {node: member.address for node, member in self.members.items()}
-        for node, (life, address) in self.proven.items():
-            if node in routes and life > self.members[node].incarnation:
-                routes[node] = address
-        own = self.settings.address
-        self.routes = {node: address for node, address in routes.items() if node != self.me and address != own}
+    def _note_member(self, member: Member) -> None:
+        """A member is new, or another than before."""
+        node = member.id
+        self.known_epochs.setdefault(node, 0)
+        if self.heard.get(node, 0) <= member.incarnation:
+            self.returning.pop(node, None)
+        if node in self.alive:
+            self.down_since.pop(node, None)
+        else:
+            self.down_since.setdefault(node, self.now)
+        self.reroute(node)
+
+    def reroute(self, node: NodeId) -> None:
+        """Decides anew which address leads to a member. What is at this node's own address is this node."""
+        member = self.members.get(node)
+        address = member.address if member is not None else ""
+        life, proven = self.proven.get(node, (0, ""))
+        if member is not None and life > member.incarnation:
+            address = proven
+        if address and node != self.me and address != self.settings.address:
+            self.routes[node] = address
+        else:
+            self.routes.pop(node, None)
 
     def is_returning(self, node: NodeId) -> bool:
         """Whether a member is there in a newer life than the view has, and was heard lately."""

@@ -159,6 +159,12 @@ def index_of(view: View) -> Index:
     return found
 
 
+def arcs_of(view: View, node: NodeId) -> list[Arc]:
+    """The arcs that name the node as holder, incoming, former owner, or one that shall hold it, in their order."""
+    index = index_of(view)
+    return [index.table.arcs[bisect_left(index.ends, end)] for end in sorted(index.parts(node))]
+
+
 def patched(view: View, patch: Patch) -> View:
     """Returns the view after ``view``. Whether the patch was made for it, only the digest of the result tells."""
     index = index_of(view).copy()

@@ -11,13 +11,14 @@ from wrpme.errors import OldCopyError, StartError, UnavailableError, UnstableErr
 from wrpme.ground import Ground
 from wrpme.happening import UNENDED
 from wrpme.identities import Here, Refused
+from wrpme.index import arcs_of
 from wrpme.limits import (
     ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, SUSPECT_NOBODY_SECONDS, WAITING_LINE_SECONDS,
 )  # fmt: skip
 from wrpme.messages import Envelope, Report
 from wrpme.picture import Back, Change, Down, Join, Leave, Mark, NodeId, State, View
 from wrpme.quorum import Quorum
-from wrpme.ring import arc_start
+from wrpme.ring import arc_at, arc_start
 
 ALL_LOST = (
     "start those that are down; if they all run and wait too, too few of them still have its data: then stop this "
@@ -57,7 +58,7 @@ class Life:
         """The nodes that this one shares an arc with."""
         me = self.ground.me
         found: set[NodeId] = set()
-        for arc in view.arcs:
+        for arc in arcs_of(view, me):
             parts = (*arc.holders, *arc.incoming, *arc.prev)
             if me in parts:
                 found.update(parts)
@@ -100,8 +101,8 @@ class Life:
         """How complete this node's copies are of arcs that others hold as well."""
         ground = self.ground
         return tuple(
-            Mark(arc.end, arc.version, *ground.marks.of(arc_start(view, index), arc.end))
-            for index, arc in enumerate(view.arcs)
+            Mark(arc.end, arc.version, *ground.marks.of(arc_start(view, arc_at(view, arc.end)), arc.end))
+            for arc in arcs_of(view, ground.me)
             if ground.me in arc.holders and len(arc.holders) > 1
         )
 
@@ -143,10 +144,9 @@ class Life:
         ground, now = self.ground, self.ground.now
         if now - self._lost_at < min(FLAP_SECONDS_MAX, 2.0 ** (self._flaps - 1)):
             return False
-        seen = {member.id for member in view.members if ground.beacons.reaches(member.id, now)} | {ground.me}
-        return is_quorum(view.voters, seen) and all(
-            node in seen for node in self.sharers(view) if node in ground.alive
-        )
+        sharers = self.sharers(view)
+        seen = {node for node in (*view.voters, *sharers) if ground.beacons.reaches(node, now)} | {ground.me}
+        return is_quorum(view.voters, seen) and all(node in seen for node in sharers if node in ground.alive)
 
     def _stop(self, may_go: bool) -> None:
         ground, since = self.ground, self.stopping_since

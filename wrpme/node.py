@@ -6,7 +6,7 @@ client that depends on something that is not on disk yet: that waits in :class:`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Any
 
@@ -49,6 +49,8 @@ from wrpme.tally import Tally
 from wrpme.whereabouts import Whereabouts
 
 _HOT = {Forward, Forwarded, Streams, StreamAcks}
+_BEATS = {Beacon, BeaconAck}
+"""What comes from each neighbour all the time, and gives nothing to do."""
 _OF_ANY_HIVE = {Where, Here, Refused}
 _LOGGED = {
     "joined", "back", "restarted", "stopped", "down", "leaving", "left", "expelled", "forgotten", "recovered",
@@ -97,6 +99,7 @@ class Node:
         self._again_at = now
         self._clocks = Clocks(self.ground)
         self._early_beacons: dict[NodeId, Envelope] = {}
+        self._neighbours: set[NodeId] = set()
 
     @property
     def view(self) -> View | None:
@@ -199,16 +202,18 @@ class Node:
             ground.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
         elif not isinstance(event, SessionClosed):
             raise AssertionError(f"unknown event {event!r}")
-        hot = isinstance(event, TurnEnded | Persisted) or (
-            isinstance(event, Received) and type(event.envelope.body) in _HOT
-        )
-        return self._finish_hot() if hot and not ground.reports and self.view is view else self._finish()
+        if ground.reports or self.view is not view:
+            return self._finish()
+        said = type(event.envelope.body) if isinstance(event, Received) else None
+        if said in _HOT or isinstance(event, TurnEnded | Persisted):
+            return self._finish_hot(ground.now + TICK_SECONDS)
+        return self._finish_hot(ground.beacons.due) if said in _BEATS else self._finish()
 
-    def _finish_hot(self) -> list[Effect]:
+    def _finish_hot(self, wake_at: float) -> list[Effect]:
         """After what happens all the time, and concerns no voter: these look at the next tick."""
         ground = self.ground
         ground.flush_messages()
-        self.wake_at = min(self.wake_at, ground.now + TICK_SECONDS)
+        self.wake_at = min(self.wake_at, wake_at)
         effects, ground.effects = ground.effects, []
         return effects
 
@@ -289,7 +294,7 @@ class Node:
     def _watch(self) -> None:
         """The neighbours, and whom the council has to look at."""
         assert self.view is not None
-        wanted = self.neighbours() | self.council.looks_at
+        wanted = self._neighbours | self.council.looks_at
         if self.life.voters.missing():  # whoever may have to recover the hive looks for all that are left
             wanted.update(self.ground.members)
         wanted.discard(self.ground.me)
@@ -434,28 +439,30 @@ class Node:
     # --- views ---------------------------------------------------------------------------------------------------
 
     def _adopt(self, before: View | None, view: View, tell: bool) -> None:
-        ground, known = self.ground, self.ground.members
-        ground.adopt(view)
+        ground, known, patch = self.ground, self.ground.members, self.spread.patch
+        ground.adopt(view, patch)
         ground.effects.append(Adopted(view.epoch))
         self._tell_changes(before, view)
-        self._forget_former_lives(known)
+        self._forget_former_lives(known, [member.id for member in patch.members] if patch is not None else ())
         self.whereabouts.adopt(before)
         self.council.adopt(view)
+        self._neighbours = self.neighbours()
         self._watch()
         ground.beacons.due = ground.now
-        self._early_beacons = {node: late for node, late in self._early_beacons.items() if node in ground.members}
+        for node in patch.left if patch is not None else ():
+            self._early_beacons.pop(node, None)
         self._answer_beacons()
         if tell:
             self.spread.tell_all(before, view)
         self.life.adopt(view)
-        self.table.adopt(view)
+        self.table.adopt(view, patch)
         self.router.adopt(self.spread.stopping(view))
 
     def _tell_changes(self, before: View | None, view: View) -> None:
         """To those who watch, and the log."""
         ground, chronicle = self.ground, self.ground.chronicle
         former, proposal = chronicle.condition, self.spread.proposal_of(view)
-        for happening in chronicle.adopt(before, view, proposal, ground.now, ground.wall()):
+        for happening in chronicle.adopt(before, view, self.spread.patch, proposal, ground.now, ground.wall()):
             ground.effects.append(Tell(happening))
             if happening.kind in _LOGGED:
                 ground.say("info", f"view {view.epoch}: {happening.sentence}")
@@ -465,11 +472,11 @@ class Node:
         elif condition != former:
             ground.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")
 
-    def _forget_former_lives(self, known: dict[NodeId, Member]) -> None:
-        for member in self.ground.members.values():
-            old = known.get(member.id)
+    def _forget_former_lives(self, known: dict[NodeId, Member], changed: Iterable[NodeId]) -> None:
+        for node in changed:
+            old, member = known.get(node), self.ground.members[node]
             if old is not None and old.state == member.state and old.incarnation != member.incarnation:
-                self.ground.beacons.forget(member.id, self.ground.now)
+                self.ground.beacons.forget(node, self.ground.now)
 
     # --- about this node -----------------------------------------------------------------------------------------
 

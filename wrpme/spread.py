@@ -18,7 +18,7 @@ from wrpme.identities import Here, Where
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Report, WholeView
-from wrpme.picture import NOBODY, Down, NodeId, Proposal, View
+from wrpme.picture import NOBODY, Down, NodeId, Patch, Proposal, View
 from wrpme.whereabouts import UNPROVEN, Whereabouts
 
 
@@ -34,6 +34,8 @@ class Spread:
         self.whereabouts = whereabouts
         self.latest: View | None = None
         """The newest view that is known, on disk or on its way there."""
+        self.patch: Patch | None = None
+        """What the view that is being adopted differs in from the one before; None where nobody knows."""
         self._adopted = adopted
         self._last_proposal: tuple[int, Proposal] | None = None
         self._told: dict[NodeId, tuple[int, float]] = {}
@@ -50,19 +52,23 @@ class Spread:
         self.latest = view
         self._adopt(view, False)
 
-    def learn(self, view: View, tell: bool = False) -> None:
-        """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone."""
-        self.latest = view
+    def learn(self, view: View, tell: bool = False, patch: Patch | None = None) -> None:
+        """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone. ``patch``
+        makes it of the latest view."""
+        base, self.latest = self.latest, view
         self.ground.write([(VIEW_KEY, views.pack(view)), (ACCEPTOR_KEY, None)], must_sync=True)
-        self.ground.after_disk(lambda: self._adopt(view, tell))
+        self.ground.after_disk(lambda: self._adopt(view, tell, base, patch))
 
-    def _adopt(self, view: View, tell: bool) -> None:
+    def _adopt(self, view: View, tell: bool, base: View | None = None, patch: Patch | None = None) -> None:
         before = self.ground.view
         if before is None or view.epoch > before.epoch:
+            if before is not None and (patch is None or base is not before):
+                patch = views.difference(before, view)
+            self.patch = patch if before is not None else None
             self._adopted(before, view, tell)
-            members = self.ground.members
-            self._told = {node: told for node, told in self._told.items() if node in members}
-            self._asked = {node: at for node, at in self._asked.items() if node in members}
+            for node in self.patch.left if self.patch is not None else ():
+                self._told.pop(node, None)
+                self._asked.pop(node, None)
 
     def decided(self, proposal: Proposal) -> None:
         """The council decided the view after the present one."""
@@ -74,7 +80,7 @@ class Spread:
             self.ground.say("error", "a decided view can't be made from its patch: another version of wrpme?")
             return
         self._last_proposal = (following.epoch, proposal)
-        self.learn(following, tell=True)
+        self.learn(following, True, proposal.patch)
 
     def on_view(self, source: NodeId, body: WholeView | NextView) -> None:
         """Another node tells its view."""
@@ -108,7 +114,7 @@ class Spread:
         following = views.patched(base, body.proposal.patch)
         if views.digest(following) == body.proposal.digest:
             self._last_proposal = (following.epoch, body.proposal)
-            self.learn(following)
+            self.learn(following, False, body.proposal.patch)
         else:
             self.ground.send(source, AskView())
 
@@ -131,8 +137,9 @@ class Spread:
         for member in view.members:
             if member.id != ground.me:
                 self._tell(member.id, ground.known_epochs[member.id])
-        for member in before.members if before is not None else ():
-            if member.id not in (*ground.members, ground.me):
+        for node in self.patch.left if before is not None and self.patch is not None else ():
+            member = views.member(before, node) if before is not None else None
+            if member is not None and node != ground.me:
                 ground.send_to(member.address, WholeView(view))
 
     def compare_epochs(self, source: NodeId, epoch: int) -> None:

@@ -8,6 +8,8 @@ this node has become the owner, or has its lease back.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wrpme.effects import Compact
@@ -79,9 +81,17 @@ class Sweep:
 
     # --- elsewhere -----------------------------------------------------------------------------------------------
 
-    def begin_view(self) -> None:
-        """Another view: what lives elsewhere is noted anew."""
-        self._former, self._foreign = self._foreign, {}
+    def begin_view(self, changed: Sequence[tuple[int, int]] | None) -> None:
+        """Another view: what lives elsewhere in these stretches, or anywhere, is noted anew."""
+        if changed is None:
+            self._former, self._foreign = self._foreign, {}
+            return
+        ends = [last for _, last in changed]
+        self._former = {}
+        for first, last in list(self._foreign):
+            index = bisect_left(ends, first)
+            if index < len(ends) and changed[index][0] <= last:
+                self._former[first, last] = self._foreign.pop((first, last))
 
     def note_foreign(self, first: int, last: int) -> None:
         """Entries of that range may be deleted here."""

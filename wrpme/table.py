@@ -15,13 +15,14 @@ from wrpme.copying import Copy, schedule
 from wrpme.entries import REMOVED, expiry_in, index_range, indexed_expiry, key_of
 from wrpme.errors import IndeterminateError, UnstableError
 from wrpme.ground import Ground, Origin
+from wrpme.index import index_of
 from wrpme.limits import (
     COPIES_IN_MAX, EXPIRE_ENTRIES_MAX, PAGE_ALIASES_MAX, PAGE_ENTRIES_SCANNED_MAX, REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX,
 )  # fmt: skip
 from wrpme.messages import (
     Aliases, Count, GetHoldings, Holding, Holdings, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck, VerifyArc,
 )  # fmt: skip
-from wrpme.picture import Arc, NodeId, View
+from wrpme.picture import Arc, NodeId, Patch, View
 from wrpme.replica import Replica, Role
 from wrpme.sweep import Sweep
 from wrpme.verify import Verification
@@ -33,20 +34,25 @@ class Table:
 
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
-        self.ends: list[int] = []
-        self.replicas: list[Replica | None] = []
-        """One place for each arc of the view, in its order."""
         self.mine: list[Replica] = []
+        """In the order of the ring."""
         self.sweep = Sweep(ground, self)
+        self._ends: list[int] = []
+        """Of the arcs of ``mine``."""
+        self._state = (False, False)
+        """Whether this node was live, and there throughout, in the view before."""
 
     def at(self, position: int) -> Replica | None:
         """The replica of the arc that a position lies in, if this node has a part in it."""
-        return self.replicas[bisect_left(self.ends, position)] if self.ends else None
+        index = bisect_left(self._ends, position)
+        if index < len(self._ends) and self.mine[index].first <= position:
+            return self.mine[index]
+        return None
 
     def ending(self, end: int) -> Replica | None:
         """The replica of the arc with that end."""
-        index = bisect_left(self.ends, end)
-        return self.replicas[index] if index < len(self.ends) and self.ends[index] == end else None
+        index = bisect_left(self._ends, end)
+        return self.mine[index] if index < len(self._ends) and self._ends[index] == end else None
 
     def copies(self) -> list[Copy]:
         """The copies that this node sends."""
@@ -69,38 +75,72 @@ class Table:
             return Role.INCOMING
         return Role.FORMER if me in arc.prev else None
 
-    def adopt(self, view: View) -> None:
-        """Follows a new view, arc by arc; what was pending in a divided arc goes to its parts."""
-        before = self.mine
-        self.ends = [arc.end for arc in view.arcs]
-        self.replicas, self.mine = [], []
-        self.sweep.begin_view()
-        for index, arc in enumerate(view.arcs):
-            first = ring.arc_start(view, index)
-            role = self.role_in(arc)
-            overlapping = [old for old in before if old.first <= arc.end and old.arc.end >= first]
-            if role is None and not overlapping:
-                self._note_foreign(first, arc)
-                self.replicas.append(None)
-                continue
-            same = overlapping and (overlapping[0].first, overlapping[0].arc.end) == (first, arc.end)
-            replica = overlapping[0] if same else Replica(self.ground, arc, first)
-            if not same:
-                for old in overlapping:
-                    replica.inherit(old)
-            if role is None:
-                replica.arc = arc
-                replica.leave()
-                self._note_foreign(first, arc)
-                self.replicas.append(None)
-                continue
-            replica.enter(arc, role, fresh=not same)
-            self.replicas.append(replica)
-            self.mine.append(replica)
-        for old in before:
-            if old not in self.mine:
-                old.part()
-        self.ground.keep_settled([(replica.first, replica.arc.end) for replica in self.mine if replica.arc.prev])
+    def adopt(self, view: View, patch: Patch | None = None) -> None:
+        """Follows a new view, arc by arc; what was pending in a divided arc goes to its parts. ``patch`` is what differs
+        from the view before: then only those arcs are looked at, and the own ones."""
+        ground = self.ground
+        state = (ground.lives, ground.this_life)
+        everything = patch is None or state != self._state
+        self._state = state
+        changed = list(range(len(view.arcs))) if everything or patch is None else self._changed(view, patch)
+        stretches = [(ring.arc_start(view, index), view.arcs[index]) for index in changed]
+        self.sweep.begin_view(None if everything else [(first, arc.end) for first, arc in stretches])
+        left: set[Replica] = set()
+        made: list[Replica] = []
+        for first, arc in stretches:
+            overlapping = self._overlapping(first, arc.end)
+            left.update(overlapping)
+            replica = self._follow(first, arc, overlapping)
+            if replica is not None:
+                made.append(replica)
+        kept = set(made)
+        for old in [old for old in self.mine if old in left and old not in kept]:
+            old.part()
+        self.mine = sorted([*(old for old in self.mine if old not in left), *made], key=lambda replica: replica.first)
+        self._ends = [replica.arc.end for replica in self.mine]
+        for replica in self.mine:  # who is waited for may have died in this view
+            if replica.role is Role.OWNER and not replica.serving and replica not in kept:
+                replica.check_activation()
+        ground.keep_settled([(replica.first, replica.arc.end) for replica in self.mine if replica.arc.prev])
+
+    def _changed(self, view: View, patch: Patch) -> list[int]:
+        """The arcs that this view made or changed; those of members that it changed; and the own ones where this node
+        is something else now, as others live or do not."""
+        index = index_of(view)
+        ends = {arc.end for arc in patch.arcs}
+        for member in patch.members:
+            ends.update(index.parts(member.id))
+        for replica in self.mine:
+            if replica.arc.end not in ends and self.role_in(replica.arc) is not replica.role:
+                ends.add(replica.arc.end)
+        return [bisect_left(index.ends, end) for end in sorted(ends.difference(patch.ends))]
+
+    def _overlapping(self, first: int, end: int) -> list[Replica]:
+        found: list[Replica] = []
+        for index in range(bisect_left(self._ends, first), len(self._ends)):
+            if self.mine[index].first > end:
+                break
+            found.append(self.mine[index])
+        return found
+
+    def _follow(self, first: int, arc: Arc, overlapping: Sequence[Replica]) -> Replica | None:
+        """The replica of that arc from now on, if this node has a part in it."""
+        role = self.role_in(arc)
+        if role is None and not overlapping:
+            self._note_foreign(first, arc)
+            return None
+        same = bool(overlapping) and (overlapping[0].first, overlapping[0].arc.end) == (first, arc.end)
+        replica = overlapping[0] if same else Replica(self.ground, arc, first)
+        if not same:
+            for old in overlapping:
+                replica.inherit(old)
+        if role is None:
+            replica.arc = arc
+            replica.leave()
+            self._note_foreign(first, arc)
+            return None
+        replica.enter(arc, role, fresh=not same)
+        return replica
 
     def _note_foreign(self, first: int, arc: Arc) -> None:
         """Entries may be deleted that live elsewhere; but not where this node is to have them again, or as long as

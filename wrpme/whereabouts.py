@@ -31,6 +31,7 @@ from wrpme.effects import ReplyTo, Send
 from wrpme.entries import LEFT_OUT_KEY
 from wrpme.errors import OldCopyError, UnstableError
 from wrpme.ground import Ground
+from wrpme.index import arcs_of
 from wrpme.identities import Here, Refused, Where
 from wrpme.limits import (
     ASK_SECONDS, CLAIM_SECONDS_MAX, OTHERS_TOLD_MAX, PROBES_MAX, SEEK_SECONDS_MAX, SEEK_SECONDS_MIN, SILENCE_SECONDS,
@@ -200,7 +201,7 @@ class Whereabouts:
         arc was served that it was a holder of, as each of these had to confirm that. The latter every voter knows,
         also after a power loss of all."""
         view, heard = self.ground.view, self.ground.known_epochs.get(node, 0)
-        arcs = view.arcs if view is not None else ()
+        arcs = arcs_of(view, node) if view is not None else ()
         served = (arc.version for arc in arcs if node in arc.holders and arc.settled == ((arc.end, arc.version),))
         return max(heard, *served, 0)
 
@@ -227,7 +228,7 @@ class Whereabouts:
         if node in ground.members:
             ground.heard_at[node] = ground.now
         before = ground.routes.get(node, "")
-        ground.reroute()
+        ground.reroute(node)
         if node in ground.members and before != ground.routes.get(node, ""):
             self._on_moved(node, before)
         if claim.wish is not None:
@@ -437,7 +438,7 @@ class Whereabouts:
         live, and have begun one too."""
         ground, view = self.ground, self.ground.view
         assert view is not None
-        known = {member.address for member in view.members}
+        known = {member.address for member in view.members} if self._left_out else set()
         if before is not None and before.generation < view.generation:
             self._left_out = tuple(member.address for member in before.members)
             self._seek_pause = SEEK_SECONDS_MIN
@@ -453,4 +454,4 @@ class Whereabouts:
             member = ground.members.get(node)
             if member is None or member.incarnation >= life:
                 del ground.proven[node]
-        ground.reroute()
+                ground.reroute(node)
