@@ -17,11 +17,15 @@ from wrpme.picture import (
 )  # fmt: skip
 
 
+def step(before: View, after: View) -> tuple[View, View, Patch]:
+    return before, after, views.difference(before, after)
+
+
 def told(before: View, after: View, *changes: object, chronicle: Chronicle | None = None) -> dict[str, list[Happening]]:
     """What one view and the next say, by kind."""
     proposal = Proposal(changes, Patch(), b"", id_of(0)) if changes else None  # type: ignore[arg-type]
     found: dict[str, list[Happening]] = {}
-    for happening in (chronicle or Chronicle()).adopt(before, after, proposal, 10.0, 1000.0):
+    for happening in (chronicle or Chronicle()).adopt(*step(before, after), proposal, 10.0, 1000.0):
         assert happening.hive and happening.epoch == after.epoch and happening.at == 1000
         found.setdefault(happening.kind, []).append(happening)
     return found
@@ -48,7 +52,7 @@ def alike(hive: Hive, epoch: int, *names: str) -> list[tuple[str, str, str]]:
 def test_a_join_is_followed_to_its_end() -> None:
     chronicle = Chronicle()
     before = grown(2)
-    chronicle.adopt(None, before, None, 0.0, 0.0)
+    chronicle.adopt(None, before, None, None, 0.0, 0.0)
     joined = next_view(before, join(2))
     first = told(before, joined, join(2), chronicle=chronicle)
     assert sentences(first["joined"]) == ["n2 joined"]
@@ -101,7 +105,8 @@ def test_a_death_and_a_return() -> None:
     dead = next_view(before, down(1))
     assert sentences(told(before, dead, down(1), chronicle=chronicle)["down"]) == ["n1 is down"]
     proposal = Proposal((back(1, 2),), Patch(), b"", id_of(0))
-    again = chronicle.adopt(dead, next_view(dead, back(1, 2)), proposal, 14.5, 0.0)
+    risen = next_view(dead, back(1, 2))
+    again = chronicle.adopt(dead, risen, views.difference(dead, risen), proposal, 14.5, 0.0)
     (up,) = [one for one in again if one.kind == "back"]
     assert (up.sentence, up.node, up.seconds) == ("n1 is up again", "n1", 4.5)
 
@@ -133,18 +138,18 @@ def test_of_a_view_that_was_learnt_as_a_whole_it_says_so() -> None:
 
 
 def test_the_first_view_says_nothing_of_a_change() -> None:
-    assert Chronicle().adopt(None, grown(3), None, 0.0, 0.0) == []
+    assert Chronicle().adopt(None, grown(3), None, None, 0.0, 0.0) == []
 
 
 def test_the_condition_is_told_when_its_word_changes_with_how_long_it_lasted() -> None:
     chronicle = Chronicle()
     before = grown(3)
-    chronicle.adopt(None, before, None, 100.0, 0.0)
+    chronicle.adopt(None, before, None, None, 100.0, 0.0)
     one = next_view(before, down(1))
-    (degraded,) = [x for x in chronicle.adopt(before, one, None, 107.25, 0.0) if x.kind == "condition"]
+    (degraded,) = [x for x in chronicle.adopt(*step(before, one), None, 107.25, 0.0) if x.kind == "condition"]
     assert degraded.seconds == 7.25 and degraded.node == ""
     two = next_view(one, down(2))
-    assert not [x for x in chronicle.adopt(one, two, None, 108.0, 0.0) if x.kind == "condition"], "still the same word"
+    assert not [x for x in chronicle.adopt(*step(one, two), None, 108.0, 0.0) if x.kind == "condition"], "the same word"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +188,7 @@ def test_an_old_proposal_has_no_proposer() -> None:
     before = grown(2)
     after = next_view(before, join(2))
     proposal = Proposal((join(2),), Patch(), b"")
-    (view,) = [told for told in Chronicle().adopt(before, after, proposal, 0, 0) if told.kind == "view"]
+    (view,) = [told for told in Chronicle().adopt(*step(before, after), proposal, 0, 0) if told.kind == "view"]
     assert view.sentence == f"view {after.epoch}: n2 joins"
 
 

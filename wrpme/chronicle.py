@@ -14,9 +14,11 @@ from collections.abc import Iterable
 from wrpme import ring
 from wrpme import view as views
 from wrpme.happening import UNENDED, Happening
+from wrpme.index import arcs_of, index_of
 from wrpme.limits import CHANGES_NAMED_MAX, HAPPENINGS_KEPT, SLOTS
 from wrpme.picture import (
-    Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Proposal, State, Synced, View,
+    Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Proposal, State,
+    Synced, View,
 )  # fmt: skip
 from wrpme.ring import owner_among
 
@@ -53,16 +55,17 @@ class Chronicle:
         return happening
 
     def adopt(
-        self, before: View | None, after: View, proposal: Proposal | None, now: float, at: float
+        self, before: View | None, after: View, patch: Patch | None, proposal: Proposal | None, now: float, at: float
     ) -> list[Happening]:
-        """A view was adopted, which ``proposal`` made of the one before where this node knows: what that means."""
+        """A view was adopted, which differs from the one before by ``patch``, and which ``proposal`` made where this
+        node knows: what that means."""
         former, self.condition = self.condition, views.condition(after)
-        if before is None:
+        if before is None or patch is None:
             self._condition_since = now
             return []
-        names = {member.id: member.address for member in (*before.members, *after.members)}
-        told = _members(before, after, proposal, self._down, now)
-        told += self._moves(before, after, names, now)
+        names = _Names(before, after)
+        told = _members(before, after, patch, proposal, self._down, now)
+        told += self._moves(before, after, patch, names, now)
         if former.word != self.condition.word:
             sentence = f"the hive is {self.condition.word}: {self.condition.sentence}"
             told.append(("condition", "", sentence, now - self._condition_since))
@@ -72,21 +75,17 @@ class Chronicle:
 
     # --- what moves ----------------------------------------------------------------------------------------------
 
-    def _moves(self, before: View, after: View, names: dict[NodeId, str], now: float) -> list[_Told]:
+    def _moves(self, before: View, after: View, patch: Patch, names: _Names, now: float) -> list[_Told]:
         """Copies that begin and are done, owners that change and serve."""
         begun: dict[NodeId, list[tuple[int, NodeId | None]]] = {}
         owners: dict[tuple[NodeId | None, NodeId], int] = {}
         alive, alive_before = views.live(after), views.live(before)
-        ends = [arc.end for arc in before.arcs]
-        incoming: set[NodeId] = set()
-        changing: set[NodeId | None] = set()
-        for index, arc in enumerate(after.arcs):
-            incoming.update(arc.incoming)
-            if arc.prev:
-                changing.add(owner_among(alive, arc))
+        ends, ends_before = index_of(after).ends, index_of(before).ends
+        for arc in patch.arcs:
             if arc.version <= before.epoch:
                 continue
-            old, slots = before.arcs[bisect_left(ends, arc.end)], ring.width(after.arcs, index)
+            old = before.arcs[bisect_left(ends_before, arc.end)]
+            slots = ring.width(after.arcs, bisect_left(ends, arc.end))
             owner, owner_before = owner_among(alive, arc), owner_among(alive_before, old)
             for node in arc.incoming:
                 if node not in old.incoming:
@@ -96,6 +95,12 @@ class Chronicle:
                     self._receiving[node].slots += slots
             if owner is not None and owner != owner_before:
                 owners[owner_before, owner] = owners.get((owner_before, owner), 0) + slots
+        asked = {*self._receiving, *begun}
+        incoming = {node for node in asked if any(node in arc.incoming for arc in arcs_of(after, node))}
+        asked = {*self._taking, *(target for _, target in owners)}
+        changing = {
+            node for node in asked if any(arc.prev and owner_among(alive, arc) == node for arc in arcs_of(after, node))
+        }
         return [
             *self._begin(begun, names, now),
             *self._end(self._receiving, incoming, alive, names, now, "copied", "has all that it was to receive"),
@@ -104,18 +109,18 @@ class Chronicle:
         ]
 
     def _begin(
-        self, begun: dict[NodeId, list[tuple[int, NodeId | None]]], names: dict[NodeId, str], now: float
+        self, begun: dict[NodeId, list[tuple[int, NodeId | None]]], names: _Names, now: float
     ) -> Iterable[_Told]:
         for node, arcs in begun.items():
             more = " more" if node in self._receiving else ""
             self._receiving.setdefault(node, _Under(now))
             count = f"{len(arcs)}{more} arc{'s' * (len(arcs) != 1)}"
             share = _share(sum(slots for slots, _ in arcs))
-            sources = ", ".join(sorted({names[owner] for _, owner in arcs if owner in names}))
+            sources = ", ".join(sorted({names[owner] for _, owner in arcs if owner is not None and owner in names}))
             yield "copying", names[node], f"{names[node]} receives {count}, {share}, from {sources}", UNENDED
 
     def _give(
-        self, owners: dict[tuple[NodeId | None, NodeId], int], changing: set[NodeId | None], names: dict[NodeId, str],
+        self, owners: dict[tuple[NodeId | None, NodeId], int], changing: set[NodeId], names: _Names,
         now: float,
     ) -> Iterable[_Told]:  # fmt: skip
         for (source, target), slots in owners.items():
@@ -128,8 +133,8 @@ class Chronicle:
                 yield "owners", to, f"{_share(slots)} goes from {names.get(source, source.hex()[:8])} to {to}", UNENDED
 
     def _end(
-        self, under: dict[NodeId, _Under], still: set[NodeId] | set[NodeId | None], alive: frozenset[NodeId],
-        names: dict[NodeId, str], now: float, kind: str, words: str,
+        self, under: dict[NodeId, _Under], still: set[NodeId], alive: frozenset[NodeId],
+        names: _Names, now: float, kind: str, words: str,
     ) -> Iterable[_Told]:  # fmt: skip
         """Who is at it no longer: done, or dead, or not needed any more."""
         for node in [node for node in under if node not in still]:
@@ -142,17 +147,35 @@ _Told = tuple[str, str, str, float]
 """Kind, address, sentence, seconds."""
 
 
+class _Names:
+    """Addresses of the members of both views, by id."""
+
+    def __init__(self, before: View, after: View) -> None:
+        self._before, self._after = index_of(before).members, index_of(after).members
+
+    def get(self, node: NodeId, other: str) -> str:
+        """The address; ``other`` where nobody has that id."""
+        member = self._after.get(node) or self._before.get(node)
+        return member.address if member is not None else other
+
+    def __getitem__(self, node: NodeId) -> str:
+        return (self._after.get(node) or self._before[node]).address
+
+    def __contains__(self, node: NodeId) -> bool:
+        return node in self._after or node in self._before
+
+
 def _members(
-    before: View, after: View, proposal: Proposal | None, down: dict[NodeId, float], now: float
+    before: View, after: View, patch: Patch, proposal: Proposal | None, down: dict[NodeId, float], now: float
 ) -> list[_Told]:
     """Who came, went, died and returned; ``down`` is kept: since when who is down."""
     changes = proposal.changes if proposal is not None else ()
     downs = {change.node: change for change in changes if isinstance(change, Down)}
     forgotten = {change.node for change in changes if isinstance(change, Forget)}
-    known = {member.id: member for member in before.members}
+    known, gone = index_of(before).members, [index_of(before).members[node] for node in patch.left]
     told: list[_Told] = []
-    for member in after.members:
-        old = known.pop(member.id, None)
+    for member in patch.members:
+        old = known.get(member.id)
         if old is None:
             told.append(("joined", member.address, f"{member.address} joined", UNENDED))
         elif old.state != member.state:
@@ -160,15 +183,15 @@ def _members(
         elif old.incarnation != member.incarnation:
             told.append(("restarted", member.address, f"{member.address} has started again", UNENDED))
     if after.generation != before.generation:
-        without = ", ".join(member.address for member in known.values()) or "none"
+        without = ", ".join(member.address for member in gone) or "none"
         words = f"an operator began generation {after.generation} of the hive; without {without}"
         told.append(("recovered", "", words, UNENDED))
     else:
-        told += [_gone(member, member.id in forgotten, down, now) for member in known.values()]
-    for node in known:
+        told += [_gone(member, member.id in forgotten, down, now) for member in gone]
+    for node in patch.left:
         down.pop(node, None)
-    addresses = {member.id: member.address for member in after.members}
-    for voter in after.voters:
+    addresses = _Names(before, after)
+    for voter in patch.voters:
         if voter not in before.voters:
             told.append(("voter", addresses[voter], f"{addresses[voter]} is a voter now", UNENDED))
     return told
@@ -213,7 +236,7 @@ def _share(slots: int) -> str:
 # --- why ---------------------------------------------------------------------------------------------------------
 
 
-def _view_sentence(before: View, after: View, proposal: Proposal | None, names: dict[NodeId, str]) -> str:
+def _view_sentence(before: View, after: View, proposal: Proposal | None, names: _Names) -> str:
     if proposal is None:
         if after.generation != before.generation:
             return f"view {after.epoch}: the first of generation {after.generation}, by an operator's word"
@@ -225,7 +248,7 @@ def _view_sentence(before: View, after: View, proposal: Proposal | None, names: 
     return f"view {after.epoch}: {'; '.join(words)}{by}"
 
 
-def _changes_in_words(changes: Iterable[Change], names: dict[NodeId, str]) -> list[str]:
+def _changes_in_words(changes: Iterable[Change], names: _Names) -> list[str]:
     """A sentence for each, those of arcs counted."""
     words: list[str] = []
     synced: Counter[tuple[NodeId, NodeId]] = Counter()
@@ -253,7 +276,7 @@ def _arcs(count: int) -> str:
     return "1 arc" if count == 1 else f"{count} arcs"
 
 
-def _in_words(change: Change, names: dict[NodeId, str]) -> str:
+def _in_words(change: Change, names: _Names) -> str:
     address = names.get(getattr(change, "node", b""), "")
     if isinstance(change, Join):
         return f"{change.address} joins"

@@ -127,8 +127,8 @@ class Council:
         """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
         found = {node for node, _ in self._complaints}
         view = self.ground.view
-        for node in self._backs if view is not None else ():
-            for arc in arcs_of(view, node):
+        for node in self._backs:
+            for arc in arcs_of(view, node) if view is not None else ():
                 if node in arc.holders:
                     found.update(arc.holders)
         return found

@@ -176,7 +176,7 @@ class Ground:
                 self.known_epochs, self.heard, self.heard_at, self.returning, self._in_flight_to, self.down_since,
                 self.routes,
             ):  # fmt: skip
-                known.pop(node, None)  # type: ignore[attr-defined]
+                known.pop(node, None)
         self.known_epochs[self.me] = view.epoch
         self.heard[self.me] = self.settings.incarnation
         mine = self.members.get(self.me)

@@ -138,9 +138,9 @@ class Spread:
             if member.id != ground.me:
                 self._tell(member.id, ground.known_epochs[member.id])
         for node in self.patch.left if before is not None and self.patch is not None else ():
-            member = views.member(before, node) if before is not None else None
-            if member is not None and node != ground.me:
-                ground.send_to(member.address, WholeView(view))
+            former = views.member(before, node) if before is not None else None
+            if former is not None and node != ground.me:
+                ground.send_to(former.address, WholeView(view))
 
     def compare_epochs(self, source: NodeId, epoch: int) -> None:
         """Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his."""

@@ -76,8 +76,8 @@ class Table:
         return Role.FORMER if me in arc.prev else None
 
     def adopt(self, view: View, patch: Patch | None = None) -> None:
-        """Follows a new view, arc by arc; what was pending in a divided arc goes to its parts. ``patch`` is what differs
-        from the view before: then only those arcs are looked at, and the own ones."""
+        """Follows a new view, arc by arc; what was pending in a divided arc goes to its parts. ``patch`` is what
+        differs from the view before: then only those arcs are looked at, and the own ones."""
         ground = self.ground
         state = (ground.lives, ground.this_life)
         everything = patch is None or state != self._state
