@@ -324,10 +324,10 @@ class Copy:
     def tick(self) -> None:
         """Time has passed: what was not acknowledged is sent again; a run that stays silent is over for now."""
         now = self.replica.ground.now
-        silence = COPY_SILENCE_SECONDS + self._transit_seconds()
-        if self.phase is Phase.WAITING or now - max(self._progress, self._sent_again) < silence:
+        if self._stream.all_acknowledged or self.phase is Phase.WAITING:
             return
-        if self._stream.all_acknowledged:
+        silence = COPY_SILENCE_SECONDS + self._transit_seconds()
+        if now - max(self._progress, self._sent_again) < silence:
             return
         if self.phase is Phase.RUNNING and now - self._progress >= 2 * silence:
             self.stop()
@@ -351,8 +351,10 @@ class Copy:
         """Counts, and has not acknowledged a write for L, and as long as that may be on its way. A node that is busy
         with large writes of other arcs, and acknowledges those, is given more time."""
         ground = self.replica.ground
+        if self._stream.all_acknowledged or not self.counts:
+            return False
         late = ground.now - self._progress - self._transit_seconds()
-        if not self.counts or self._stream.all_acknowledged or late < LEASE_SECONDS:
+        if late < LEASE_SECONDS:
             return False
         return late >= STUCK_SECONDS or ground.now - ground.acknowledged_at.get(self.node, -inf) >= LEASE_SECONDS
 

@@ -39,6 +39,8 @@ class Table:
         self.sweep = Sweep(ground, self)
         self._ends: list[int] = []
         """Of the arcs of ``mine``."""
+        self._may_schedule = False
+        """Something changed by which another copy may begin."""
         self._state = (False, False)
         """Whether this node was live, and there throughout, in the view before."""
 
@@ -190,8 +192,8 @@ class Table:
         self.sweep.step()
 
     def on_epoch(self) -> None:
-        """A node was heard to have a later view: a copy to it may begin."""
-        schedule(self.copies(), self.ground.now)
+        """A node was heard to have a later view: a copy to it may begin, at the end of the turn."""
+        self._may_schedule = True
 
     def on_link(self, node: NodeId) -> None:
         """A connection to a node came up, or is lost: then nothing leaves until there is another one."""
@@ -205,6 +207,9 @@ class Table:
 
     def end_turn(self, disk_is_free: bool) -> None:
         """What was written since the last one goes to the copies."""
+        if self._may_schedule:
+            self._may_schedule = False
+            schedule(self.copies(), self.ground.now)
         touched = self.ground.touched
         for replica in list(touched):
             if replica.copies:
@@ -250,7 +255,7 @@ class Table:
             copy.on_ack(message)
             replica.settle()
             if copy.phase is not before:
-                schedule(self.copies(), self.ground.now)
+                self._may_schedule = True
 
     # --- scans ---------------------------------------------------------------------------------------------------
 
