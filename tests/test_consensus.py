@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -237,3 +238,12 @@ def test_at_most_one_value_is_decided(size: int, steps: list[tuple[str, int]]) -
             model.deliver_answer(pick)
     assert len(model.decided) == 1
     assert not first or model.decided == first
+
+
+def test_a_value_that_a_former_release_accepted_is_neither_forgotten_nor_told() -> None:
+    ballot = Ballot(2, A, 1)
+    former = msgspec.msgpack.encode([7, ballot, ballot, [[Elect(B)], b"digest", A]])
+    state = consensus.unpack(former)
+    assert state == AcceptorState(7, consensus.SILENT), "that instance is left to the others"
+    early = msgspec.msgpack.encode([7, ballot, None, None])
+    assert consensus.unpack(early) == AcceptorState(7, ballot), "what was only promised reads as ever"

@@ -611,3 +611,10 @@ def test_votes_that_come_to_nothing_are_given_more_time() -> None:
     assert seat.council._patience(view) == RANK_SECONDS + 2 * ROUND_TRIP_SECONDS_MAX
     seat.council.adopt(view)
     assert seat.council._patience(view) == RANK_SECONDS + 0.5
+
+
+def test_who_holds_a_value_of_a_former_release_takes_no_part_in_that_vote() -> None:
+    seat = Seat("b", view_of())
+    seat.council.state = AcceptorState(6, consensus.SILENT)
+    seat.council.on_vote(A, Prepare(6, Ballot(1 << 63, A, 1)))
+    assert seat.said() == [] and seat.council.state == AcceptorState(6, consensus.SILENT)

@@ -19,6 +19,7 @@ from wrpme.picture import NOBODY, Change, NodeId, Patch, Proposal, State, View
 from wrpme.ring import arc_at, hash_of
 from wrpme.spread import Spread
 from wrpme.store import MemoryStore
+from wrpme.view_log import ViewLog
 from wrpme.whereabouts import UNPROVEN, Whereabouts
 
 ME, OTHER = id_of(0), id_of(1)
@@ -51,7 +52,8 @@ class Seat:
         whereabouts = Whereabouts(self.ground, lambda wish: None, lambda node, former: None)
         self.spread = Spread(self.ground, self.life, whereabouts, self._adopt)
         if view is not None:
-            self.spread.start(view)
+            self.store.write([(VIEW_KEY, views.pack(view))], True)
+            assert self.spread.start()
         self.adopted.clear()
 
     def _adopt(self, before: View | None, view: View, tell: bool) -> None:
@@ -94,8 +96,7 @@ def test_a_view_is_on_disk_with_the_acceptor_dropped_before_it_is_adopted() -> N
     assert seat.spread.latest == SECOND and seat.adopted == []
     seat.disk()
     assert seat.adopted == [(2, False)]
-    raw = seat.store.get(VIEW_KEY)
-    assert raw is not None and views.unpack(raw) == SECOND and seat.store.get(ACCEPTOR_KEY) is None
+    assert ViewLog(seat.store).load() == SECOND and seat.store.get(ACCEPTOR_KEY) is None
 
 
 def test_changes_are_followed_from_their_very_base() -> None:
@@ -148,9 +149,9 @@ def test_what_was_decided_here_is_told_to_all_once_it_is_on_disk() -> None:
     seat.spread.decided(proposal(THIRD, down(2)))
     seat.disk()
     assert seat.adopted == [(4, True)], "of one epoch there is one view"
-    view, raw = seat.ground.view, seat.store.get(VIEW_KEY)
+    view = seat.ground.view
     assert view is not None and [member.state for member in view.members] == [State.UP, State.DOWN, State.UP]
-    assert raw is not None and views.unpack(raw) == view
+    assert ViewLog(seat.store).load() == view
 
 
 def test_who_stopped_as_planned_is_known_of_the_present_view_alone() -> None:

@@ -44,8 +44,17 @@ class AcceptorState(msgspec.Struct, frozen=True, array_like=True):
     value: Union[Proposal, None] = None
 
 
+class _Former(msgspec.Struct, frozen=True, array_like=True):
+    """The state as a former release wrote it, whose proposals were the changes alone."""
+
+    epoch: int
+
+
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(AcceptorState).decode
+_DECODE_FORMER = msgspec.msgpack.Decoder(_Former).decode
+SILENT = Ballot((1 << 63) - 1, b"\xff" * 16, (1 << 63) - 1)
+"""Whoever has promised this takes no further part in its instance."""
 
 
 def pack(state: AcceptorState) -> bytes:
@@ -54,8 +63,12 @@ def pack(state: AcceptorState) -> bytes:
 
 
 def unpack(raw: bytes) -> AcceptorState:
-    """The state from the disk; raises msgspec.MsgspecError if it is none."""
-    return _DECODE(raw)
+    """The state from the disk; raises msgspec.MsgspecError if it is none. Of a value that a former release accepted the
+    outcome is not known: that instance is left to the others, as forgetting the value might undo a decision."""
+    try:
+        return _DECODE(raw)
+    except msgspec.ValidationError:
+        return AcceptorState(_DECODE_FORMER(raw).epoch, SILENT)
 
 
 def prepare(state: AcceptorState, message: Prepare) -> tuple[AcceptorState, Promise | Rejected]:

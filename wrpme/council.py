@@ -389,6 +389,8 @@ class Council:
         if view is None or message.epoch != view.epoch + 1 or ground.me not in view.voters or ground.hangs:
             return
         state = self.state if self.state.epoch == message.epoch else AcceptorState(message.epoch)
+        if state.promised == consensus.SILENT:
+            return
         answer: Promise | Accepted | Rejected
         if isinstance(message, Prepare):
             state, answer = consensus.prepare(state, message)

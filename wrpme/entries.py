@@ -25,6 +25,7 @@ REMOVED = 0xFFFF_FFFF_FFFF_FFFF
 RING = 1 << 64
 
 VIEW_KEY = b"m:view"
+VIEW_PATCH_PREFIX = b"m:view+"
 ACCEPTOR_KEY = b"m:acceptor"
 LEFT_OUT_KEY = b"m:left-out"
 SETTLED_PREFIX = b"m:settled:"
@@ -36,6 +37,11 @@ NO_EXPIRY = bytes(8)
 """How a value that lives for ever has it, in its bytes 16 to 24."""
 Version = tuple[int, int]
 """(version of the arc at the time of the write, number of the write under that version)."""
+
+
+def view_patch_key(epoch: int) -> bytes:
+    """Key of the patch that makes the view of that epoch."""
+    return VIEW_PATCH_PREFIX + _HASH.pack(epoch)
 
 
 def key_of(position: int, alias: bytes) -> bytes:

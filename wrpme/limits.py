@@ -115,6 +115,8 @@ beside a lease."""
 MOVING_ARCS_MAX = 48 * 2 * MOVES_PER_VIEW_MAX
 """As long as copies of so many arcs are under way in the whole hive, nobody else joins: a node that joins receives
 about 48 (16 stretches, three copies each)."""
+VIEW_PATCHES_BYTES_MIN = 64 * KIB
+"""Patches of the view on disk, before it is written whole again; of a larger view as many bytes as it has itself."""
 COMPUTED_HERE_MEMBERS_MAX = 64
 """The next view of a larger hive is computed beside the loop: it may take more than 5 ms."""
 LOOK_SECONDS = 0.01

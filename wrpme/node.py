@@ -25,7 +25,7 @@ from wrpme.effects import (
     Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, ViewComputed,
     Woken,
 )  # fmt: skip
-from wrpme.entries import VIEW_KEY, content_in, hash_in, key_of, version_in
+from wrpme.entries import content_in, hash_in, key_of, version_in
 from wrpme.errors import UnstableError
 from wrpme.figures import Figures
 from wrpme.ground import Ground, Origin
@@ -120,9 +120,7 @@ class Node:
     def start(self, now: float) -> list[Effect]:
         """Before any event: takes up the view on disk, or founds a hive."""
         self.ground.now = now
-        raw = self.ground.reader.get(VIEW_KEY)
-        if raw is not None:
-            self.spread.start(views.unpack(raw))
+        if self.spread.start():
             if refusal := self.admission.wrong_replication(self.settings.replication):
                 self.ground.say("warning", f"{refusal}; this node goes on with what its hive keeps")
         elif self.settings.new_hive:

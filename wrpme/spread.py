@@ -12,13 +12,14 @@ from math import inf
 
 from wrpme import view as views
 from wrpme.effects import Exit, ReplyTo
-from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY
+from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.identities import Here, Where
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Report, WholeView
 from wrpme.picture import NOBODY, Down, NodeId, Patch, Proposal, View
+from wrpme.view_log import ViewLog
 from wrpme.whereabouts import UNPROVEN, Whereabouts
 
 
@@ -32,6 +33,7 @@ class Spread:
         self.ground = ground
         self.life = life
         self.whereabouts = whereabouts
+        self._log = ViewLog(ground.reader)
         self.latest: View | None = None
         """The newest view that is known, on disk or on its way there."""
         self.patch: Patch | None = None
@@ -47,16 +49,19 @@ class Spread:
 
     # --- learning ------------------------------------------------------------------------------------------------
 
-    def start(self, view: View) -> None:
-        """The view on disk."""
-        self.latest = view
-        self._adopt(view, False)
+    def start(self) -> bool:
+        """Takes up the view on disk, if there is one."""
+        view = self._log.load()
+        if view is not None:
+            self.latest = view
+            self._adopt(view, False)
+        return view is not None
 
     def learn(self, view: View, tell: bool = False, patch: Patch | None = None) -> None:
         """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone. ``patch``
         makes it of the latest view."""
         base, self.latest = self.latest, view
-        self.ground.write([(VIEW_KEY, views.pack(view)), (ACCEPTOR_KEY, None)], must_sync=True)
+        self.ground.write([*self._log.save(view, patch if base is not None else None), (ACCEPTOR_KEY, None)], True)
         self.ground.after_disk(lambda: self._adopt(view, tell, base, patch))
 
     def _adopt(self, view: View, tell: bool, base: View | None = None, patch: Patch | None = None) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.sim.disk import Disk
+from wrpme.view_log import ViewLog
 from wrpme.consensus import is_quorum
-from wrpme.entries import VIEW_KEY
 from wrpme.messages import (
     Accepted, BeaconAck, Committed, Forwarded, NextView, Promise, Report, StreamAcks, Tail, WholeView,
 )  # fmt: skip
-from wrpme.view import unpack
 
 if TYPE_CHECKING:
     from tests.sim.faults import Faults
@@ -231,5 +230,5 @@ class Disasters:
     @staticmethod
     def _needs_others(disk: Disk, identity: bytes) -> bool:
         """Whether a node with that directory can decide nothing before it has heard of others how old it is."""
-        raw = disk.get(VIEW_KEY)
-        return raw is not None and not is_quorum(unpack(raw).voters, {identity})
+        view = ViewLog(disk).load()
+        return view is not None and not is_quorum(view.voters, {identity})

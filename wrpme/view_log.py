@@ -1,0 +1,65 @@
+"""The view on disk: a whole one, and after it the patches that made the later ones, so that a view costs what changed.
+
+When the patches have become as large as the view, it is written whole again, in one batch with their removal. Each
+batch is whole or not there, so what is read at the start is the view that was adopted last.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from wrpme import view as views
+from wrpme.effects import Operation, Reader
+from wrpme.entries import VIEW_KEY, VIEW_PATCH_PREFIX, successor, view_patch_key
+from wrpme.limits import VIEW_PATCHES_BYTES_MIN
+from wrpme.picture import Patch, View
+
+
+class _Step(msgspec.Struct, frozen=True, array_like=True):
+    patch: Patch
+    digest: bytes
+
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE = msgspec.msgpack.Decoder(_Step).decode
+
+
+class ViewLog:
+    """See the module."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._epochs: list[int] = []
+        """Of the patches on disk."""
+        self._whole_bytes = self._patches_bytes = 0
+
+    def load(self) -> View | None:
+        """The view that was saved last; None where there is none."""
+        raw = self._reader.get(VIEW_KEY)
+        if raw is None:
+            return None
+        view = views.unpack(raw)
+        self._whole_bytes = len(raw)
+        for key, value in self._reader.scan(VIEW_PATCH_PREFIX, successor(VIEW_PATCH_PREFIX)):
+            self._epochs.append(int.from_bytes(key[len(VIEW_PATCH_PREFIX) :], "big"))
+            self._patches_bytes += len(value)
+            step = _DECODE(value)
+            if self._epochs[-1] == view.epoch + 1:
+                following = views.patched(view, step.patch)
+                if views.digest(following) != step.digest:
+                    raise msgspec.ValidationError(f"view {following.epoch} on disk is not what was decided")
+                view = following
+        return view
+
+    def save(self, view: View, patch: Patch | None) -> list[Operation]:
+        """Gives what to write. ``patch`` makes the view of the one that was saved before; None where nobody knows."""
+        if patch is not None and self._whole_bytes:
+            raw = _ENCODE(_Step(patch, views.digest(view)))
+            if self._patches_bytes + len(raw) <= max(VIEW_PATCHES_BYTES_MIN, self._whole_bytes):
+                self._epochs.append(view.epoch)
+                self._patches_bytes += len(raw)
+                return [(view_patch_key(view.epoch), raw)]
+        raw = views.pack(view)
+        operations: list[Operation] = [(VIEW_KEY, raw), *((view_patch_key(epoch), None) for epoch in self._epochs)]
+        self._epochs, self._whole_bytes, self._patches_bytes = [], len(raw), 0
+        return operations
