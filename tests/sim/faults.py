@@ -17,6 +17,7 @@ from wrpme.picture import NodeId, Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
+    from tests.sim.stage import Rule
     from tests.sim.world import World
 
 VOTES = (Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView)
@@ -141,6 +142,8 @@ class Faults:
         """By machine and address the kind of message that is lost next, and its connection with it."""
         self.disasters = Disasters(self)
         self.dances = Dances(world)
+        self.rules: list[Rule] = []
+        """Messages that a plot loses, see :mod:`tests.sim.stage`."""
         self._late: dict[tuple[int, NodeId], float] = {}
         """By machine and receiver: until when its streams do not arrive there."""
 
@@ -192,6 +195,8 @@ class Faults:
     def sending(self, machine: Machine, envelope: Envelope) -> float:
         """A message leaves: a good moment to kill the node that it is about. Gives how late it shall be; never where it
         is lost."""
+        if any(rule.takes(machine, envelope) for rule in self.rules):
+            return inf
         if not self.active:
             return 0.0
         mixture, random, body = self.mixture, self.world.random, envelope.body
@@ -498,6 +503,7 @@ class Faults:
         world = self.world
         world.say(None, "everything is healed")
         self.losing.clear()
+        self.rules.clear()
         for machine in world.machines:
             machine.away = False
             machine.wall_ahead = 0.0

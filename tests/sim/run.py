@@ -49,6 +49,8 @@ class Run:
         self.world = World(seed, trace)
         self.scenario = draw(self.world, corner)
         self.workload = self.scenario.workload
+        self.missed = False
+        """What its plot needs has not come about."""
 
     # --- the run -------------------------------------------------------------------------------------------------
 
@@ -71,6 +73,9 @@ class Run:
     def _storm(self) -> None:
         world = self.world
         world.checks.watch_copies()
+        if self.scenario.plot is not None:
+            self.scenario.plot(self)
+            return
         world.agenda.run_until(self.scenario.quiet_seconds)
         world.faults.begin(self.scenario.storm_seconds)
         world.agenda.run_until(world.agenda.now + self.scenario.storm_seconds)
@@ -143,7 +148,8 @@ class Run:
 
     def is_stable(self) -> bool:
         """All nodes have the same view, and it is whole."""
-        views = [machine.node.view if machine.node is not None else None for machine in self.world.machines]
+        there = [machine for machine in self.world.machines if not machine.away]
+        views = [machine.node.view if machine.node is not None else None for machine in there]
         first = views[0]
         if first is None or any(view != first for view in views):
             return False

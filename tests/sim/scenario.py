@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.sim.faults import Mixture
 from tests.sim.network import Habits
+from tests.sim.plots import PLOTS, Plot
 from tests.sim.trials import Trial, a_disk_hangs, some_stay_away
 from tests.sim.workload import MORTAL_USUAL, SCANNED_USUAL, Client, Workload
 
@@ -40,6 +41,10 @@ class Scenario:
     """With small bounds, see :mod:`tests.sim.bounds`."""
     trial: Trial | None = None
     """What comes after the storm, when the hive is stable again."""
+    plot: Plot | None = None
+    """What comes in its place, see :mod:`tests.sim.plots`."""
+    late: int = 0
+    """So many of the nodes, the last ones, a plot starts when it needs them."""
 
 
 def draw(world: World, corner: str) -> Scenario:
@@ -59,6 +64,7 @@ def draw(world: World, corner: str) -> Scenario:
         world.add_machine(tuple(dict.fromkeys([*needed, *more])), sync)
     first, last = scenario.start_seconds
     for machine in world.machines:
+        machine.away = machine.index >= count - scenario.late
         between = (first, last) if machine.index else (0.0, min(first, 0.5))
         world.agenda.at(random.uniform(*between), machine.start)
     world.habits = scenario.habits
@@ -501,6 +507,16 @@ def _lost(world: World) -> Scenario:
     return _after(world, mixture, nodes=world.random.choice((2, 2, 3)), clients=6, think_seconds=0.03)
 
 
+def _plotted(name: str) -> Callable[[World], Scenario]:
+    """One of the plots, of few entries that nobody else writes."""
+
+    def made(world: World) -> Scenario:
+        workload = _workload(world, entries=40, scanned=0.0, mortal=0.0)
+        return Scenario(mixture=Mixture(), workload=workload, **PLOTS[name])
+
+    return made
+
+
 CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "mixed": (35, _mixed),
     "joining": (15, _joining),
@@ -528,5 +544,6 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "copied": (0, _copied),
     "clocks": (2, _clocks),
     "lost": (3, _lost),
+    **{name: (1, _plotted(name)) for name in PLOTS},
 }
 """How often each is chosen, and what makes it."""

@@ -100,6 +100,8 @@ class Client:
         self.patience = patience
         self.busy = False
         self.asked: Asked | None = None
+        self.asks: Machine | None = None
+        """The only machine that it asks, if there is one."""
         self._sessions: dict[int, tuple[int, int]] = {}
         self.number = 0
         self.world.on_end.append(self._process_ended)
@@ -236,6 +238,8 @@ class Asked:
 
     def _choose(self) -> Machine | None:
         world = self.world
+        if self.client.asks is not None:
+            return self.client.asks
         view = world.checks.newest()
         if view is not None and world.random.random() < 0.5:
             at = owner(view, view.arcs[arc_at(view, hash_of(self.alias.encode()))])
