@@ -7,8 +7,9 @@ ring is cut into few arcs, so that the same ones are written and moved again and
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from wrpme import limits
@@ -29,11 +30,11 @@ SMALL = {
 
 
 @contextmanager
-def small(on: bool) -> Iterator[None]:
-    """Within, the core has these bounds wherever it knows them by name; not ``on``: its own."""
+def small(on: bool, other: Mapping[str, int] = MappingProxyType({})) -> Iterator[None]:
+    """Within, the core has these bounds wherever it knows them by name, or the ``other`` ones; not ``on``: its own."""
     changed: list[tuple[Any, str, object]] = []
     if on:
-        for name, value in SMALL.items():
+        for name, value in (SMALL | dict(other)).items():
             assert hasattr(limits, name), f"there is no bound {name} any more"
             for place, module in list(sys.modules.items()):
                 if place.startswith("wrpme.") and hasattr(module, name):

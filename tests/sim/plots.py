@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tests.sim.faults import VOTES
 from tests.sim.network import Habits
 from tests.sim.stage import Missed, Stage, carries
-from wrpme.messages import Accept, BeaconAck, Committed, Envelope, NextView, Prepare, Report, StreamAcks, Streams, Tail
-from wrpme.messages import WholeView
+from wrpme.messages import (
+    Accept, BeaconAck, Committed, Envelope, Item, NextView, Prepare, Report, Stream, StreamAcks, Streams, Tail,
+    WholeView, Writes,
+)  # fmt: skip
 from wrpme.picture import Activated, Back, Synced
 from wrpme.replica import Role
 
@@ -128,13 +130,22 @@ def forgetful_voter(s: Stage) -> None:
 # --- tails -------------------------------------------------------------------------------------------------------
 
 
-def _cast(s: Stage) -> tuple[str, Machine, Machine, Machine]:
-    """An entry with its three holders in their order; all entries are written."""
+def _all_written(s: Stage) -> None:
     s.wait(QUIET_SECONDS)
-    for alias in s.run.workload.aliases:
-        s.done(alias, "put")
-    aliases = list(s.run.workload.aliases)
+    asked = [s.ask(alias, "put") for alias in s.run.workload.aliases]
+    s.until(lambda: all(one.result == "ok" for one in asked))
+    s.wait(0.5)  # and everybody knows that all have it
+
+
+def _cast(
+    s: Stage, fits: Callable[[Machine, Machine], bool] = lambda owner, heir: True
+) -> tuple[str, Machine, Machine, Machine]:
+    """An entry with its first three holders in their order, of which the first two fit; all entries are written."""
+    _all_written(s)
+    aliases = [alias for alias in s.run.workload.aliases if fits(*s.holders(alias)[:2])]
     s.random.shuffle(aliases)
+    if not aliases:
+        raise Missed
     alias = max(aliases, key=lambda one: len(s.of_arc(one)))
     owner, *others = s.holders(alias)
     if len(others) < 2:
@@ -157,7 +168,8 @@ def late_heir(s: Stage) -> None:
     for written in s.of_arc(alias)[:6]:
         s.ask(written)
         if one_by_one:
-            s.until(lambda written=written: s.received(other, written))  # type: ignore[misc]
+            s.wait(0.01)
+            s.until(lambda written=written: s.reached(owner, other, written))  # type: ignore[misc]
             s.wait(0.1)
     if not one_by_one:
         s.until(lambda: all(s.received(other, written) for written in s.of_arc(alias)[:6]))
@@ -174,6 +186,7 @@ def two_writes_of_one_entry(s: Stage) -> None:
     there = s.random.random() < 0.5
     if not there:
         s.done(alias, "remove")
+    s.until(lambda: not s.received(heir, alias))
     s.lose_between([owner], [heir], Streams)
     s.ask(alias, "update" if there else "put")
     s.until(lambda: s.received(other, alias))
@@ -304,16 +317,17 @@ def revived(s: Stage) -> None:
 
 
 def untaken(s: Stage) -> None:
-    """An owner falls silent with a write that nobody has; who serves after it is not known to do so when it is back, so
-    that it is asked for its tail after all."""
-    alias, owner, heir, other = _cast(s)
+    """An owner falls silent with a write that nobody has; who serves after it is not known to do so when the former
+    owner is back, so that it is asked for its tail after all."""
+    alias, owner, heir, _ = _cast(s)
     others = s.others(owner)
     lost = s.lose_between([owner], others, Streams)
     s.ask(alias, at=owner)
     s.until(lambda: s.replica(owner, alias).queue)
-    unsaid = [s.lose_between([heir], [other], Report, _told(Activated)), s.lose_between([heir], [other], Prepare)]
+    unsaid = [s.lose_between([heir], others, Report, _told(Activated)), s.lose_between([heir], others, (Prepare, Accept))]
     s.cut(owner, others)
-    s.until(lambda: s.is_down(owner) and s.replica(heir, alias).serving, 12.0)
+    s.until(lambda: s.is_down(owner))
+    s.until(lambda: s.owner(alias) is heir and s.replica(heir, alias).serving, 5.0)
     s.wait(0.5)
     s.heal(owner, others)
     s.until(lambda: not s.is_down(owner), 10.0)
@@ -327,9 +341,14 @@ def untaken(s: Stage) -> None:
 
 
 def seen_by_one(s: Stage) -> None:
-    """An owner is seen by one other holder and not by the next owner; as soon as it is taken for dead it hears nothing
-    any more."""
-    _, owner, heir, other = _cast(s)
+    """An owner is seen by one other holder and not by the next owner, which is its senior; as soon as it is taken for
+    dead it hears nothing any more."""
+
+    def is_junior(owner: Machine, heir: Machine) -> bool:
+        joined = {member.id: (member.joined, member.id) for member in s.view().members}
+        return joined[owner.identity] > joined[heir.identity]
+
+    _, owner, heir, _ = _cast(s, is_junior)
     s.cut(owner, [heir])
     s.until(lambda: s.is_down(owner))
     s.cut(owner, s.others(owner, heir))
@@ -352,19 +371,15 @@ def late_acknowledgement(s: Stage) -> None:
 
 def _newcomer(s: Stage) -> Machine:
     machine = s.machines[-1]
+    machine.peers = tuple(other.address for other in s.others())
     machine.away = False
     machine.start()
     return machine
 
 
-def _all_written(s: Stage) -> None:
-    s.wait(QUIET_SECONDS)
-    for alias in s.run.workload.aliases:
-        s.done(alias, "put")
-
-
 def _reports(s: Stage, node: Machine) -> Callable[[], tuple[Machine, Synced] | None]:
-    """Who has reported first that this node has a complete copy, and of what."""
+    """Who has reported first that this node has a complete copy of an arc with entries, and of which."""
+    aliases = s.run.workload.aliases
     heard = s.hear(
         lambda machine, envelope: isinstance(envelope.body, Report) and any(
             isinstance(change, Synced) and change.node == node.identity for change in envelope.body.changes
@@ -374,7 +389,7 @@ def _reports(s: Stage, node: Machine) -> Callable[[], tuple[Machine, Synced] | N
     def found() -> tuple[Machine, Synced] | None:
         for machine, envelope in heard.kept:
             for change in envelope.body.changes:  # type: ignore[union-attr]
-                if isinstance(change, Synced):
+                if isinstance(change, Synced) and any(s.arc(alias).end == change.end for alias in aliases):
                     return machine, change
         return None
 
@@ -396,36 +411,23 @@ def silent_giver(s: Stage) -> None:
     s.heal(giver[0], s.others(giver[0]))
 
 
-def _given_back(s: Stage) -> tuple[Machine, Machine, str, list[Envelope]]:
-    """A node joins, gets a part of an arc, leaves, and falls silent as the other one has it back: who that is, the
-    node, an entry there, and what the other one had reported of the arc when it was the owner before."""
-    said = s.hear(lambda machine, envelope: isinstance(envelope.body, Report) and _told(Activated)(envelope.body))
+def _given_back(s: Stage, fits: Callable[[int, Machine], object]) -> Machine:
+    """A node joins, gets a part of an arc, leaves, and falls silent as another one has it back: whoever fits to its end,
+    and may have been the owner before."""
     _all_written(s)
-    for alias in s.run.workload.aliases[:4]:  # a word of each arc, as its owner starts again
-        s.done(alias)
     newcomer = _newcomer(s)
-    before = {alias: s.owner(alias) for alias in s.run.workload.aliases}
-    s.until(lambda: s.run.is_stable(), 20.0)
+    s.until(s.run.is_stable, 20.0)
     newcomer.leave()
     found = _reports_of(s, newcomer)
     s.until(found, 10.0)
     s.wait(3 * s.world.habits.latency)
     s.cut(newcomer, s.others(newcomer))
-    here = [alias for alias in s.run.workload.aliases if newcomer.identity in s.arc(alias).prev]
-    s.until(
-        lambda: [alias for alias in before if newcomer.identity in s.arc(alias).prev and s.owner(alias) is before[alias]]
-    )
-    here = [alias for alias in before if newcomer.identity in s.arc(alias).prev and s.owner(alias) is before[alias]]
-    alias = s.random.choice(here)
-    envelopes = [
-        envelope for _, envelope in said.kept
-        if any(
-            isinstance(change, Activated) and change.end == s.arc(alias).end
-            and change.reporter == s.owner(alias).identity
-            for change in envelope.body.changes  # type: ignore[union-attr]
-        )
-    ]
-    return s.owner(alias), newcomer, alias, envelopes
+    view = s.view()
+    s.until(lambda: s.view() is not view)
+    owners = [arc for arc in s.view().arcs if newcomer.identity in arc.prev]
+    if not any(fits(arc.end, s.machine(arc.holders[0])) for arc in owners):
+        raise Missed
+    return newcomer
 
 
 def _reports_of(s: Stage, node: Machine) -> Callable[[], object]:
@@ -438,20 +440,28 @@ def _reports_of(s: Stage, node: Machine) -> Callable[[], object]:
 
 
 def old_word(s: Stage) -> None:
-    """...and that report arrives once more."""
-    _, newcomer, _, envelopes = _given_back(s)
-    if not envelopes:
-        raise Missed
-    for envelope in envelopes:
-        s.faults.say_late(envelope)
+    """...and what it reported of its first activation arrives once more."""
+    said = s.hear(lambda machine, envelope: isinstance(envelope.body, Report) and _told(Activated)(envelope.body))
+
+    def say_again(end: int, owner: Machine) -> bool:
+        there = [
+            envelope for machine, envelope in said.kept
+            if machine is owner and isinstance(envelope.body, Report)
+            and any(isinstance(change, Activated) and change.end == end for change in envelope.body.changes)
+        ]
+        for envelope in there:
+            s.faults.say_late(envelope)
+        return bool(there)
+
+    newcomer = _given_back(s, say_again)
     s.wait(4.0)
     s.heal(newcomer, s.others(newcomer))
 
 
 def joined_meanwhile(s: Stage) -> None:
     """...and another node joins just then."""
-    _, newcomer, _, _ = _given_back(s)
-    _join_through(s, 3, s.random.choice(s.others(newcomer)))
+    newcomer = _given_back(s, lambda end, owner: True)
+    _join_through(s, len(s.machines) - 2, s.random.choice(s.others(newcomer)))
     s.wait(4.0)
     s.heal(newcomer, s.others(newcomer))
 
@@ -489,8 +499,10 @@ def lost_on_the_way(s: Stage) -> None:
     newcomer = _newcomer(s)
     owner, alias = _at_the_last_answer(s, newcomer)
     late = s.lose_between([newcomer], [owner], StreamAcks)
-    s.lose_between([owner], [newcomer], Streams, carries(alias))
+    s.lose_between([owner], [newcomer], Streams, carries(alias, lambda stream, item: isinstance(item, Writes)))
     s.done(alias)
+    s.until(lambda: late.kept)
+    s.wait(0.05)
     s.faults.rules.remove(late)
     s.deliver(late)
     if s.random.random() < 0.5:
@@ -512,12 +524,16 @@ def answers_of_before(s: Stage) -> None:
     copy = s.replica(owner, alias).copies[newcomer.identity]
     run = copy._stream.run
 
+    def is_later(stream: Stream, item: Item) -> bool:
+        return isinstance(item, Writes) or stream.run != run
+
     def of_that_run(body: Any) -> bool:
         return any(ack.run == run for ack in body.acks)
 
     late = s.lose_between([newcomer], [owner], StreamAcks, of_that_run)
-    s.lose_between([owner], [newcomer], Streams, carries(alias))
+    s.lose_between([owner], [newcomer], Streams, carries(alias, is_later))
     s.done(alias)
+    s.until(lambda: late.kept)
     s.until(lambda: copy._stream.run != run and any(hasattr(item, "pairs") for item, _ in copy._open.values()))
     s.deliver(late)
     s.wait(0.9)
@@ -544,13 +560,13 @@ def last_part_lost(s: Stage) -> None:
 
 
 def swept_and_copied(s: Stage) -> None:
-    """A node joins and leaves at once, while what it took over is still being wiped where it came from."""
+    """A node joins, and leaves when what it took over is just being wiped where it came from, and will return."""
     _all_written(s)
     newcomer = _newcomer(s)
-    s.until(lambda: any(newcomer.identity in arc.holders for arc in s.view().arcs))
+    s.until(lambda: any(one.node and one.node.table.sweep.wiped for one in s.others(newcomer)))
     newcomer.leave()
     s.until(lambda: all(newcomer.identity not in arc.holders for arc in s.view().arcs), 20.0)
-    s.wait(1.0)
+    s.wait(2.0)
     s.read(*s.run.workload.aliases)
 
 
@@ -566,19 +582,16 @@ def handed_over_twice(s: Stage) -> None:
     assert giver is not None
     owner, end = giver[0], giver[1].end
     held_up = [s.lose_between([one], s.others(one), VOTES) for one in s.others()]
-    aliases = [alias for alias in s.run.workload.aliases if s.arc(alias).end == end]
-    if not aliases:
-        raise Missed
-    alias = s.random.choice(aliases)
+    alias = s.random.choice([alias for alias in s.run.workload.aliases if s.arc(alias).end == end])
     s.lose_between([newcomer], [owner], StreamAcks)
     s.ask(alias, at=owner)
-    s.until(lambda: s.received(newcomer, alias))
+    s.until(lambda: s.replica(owner, alias).queue and s.reached(owner, newcomer, alias))
     s.lose_between([newcomer], others, Report, _told(Activated))
     s.lose_between([newcomer], others, (Prepare, Accept))
     s.lose_between([newcomer], [owner], Committed)
     s.let(*held_up)
     s.until(lambda: s.owner(alias) is newcomer and s.replica(newcomer, alias).serving)
-    s.done(alias, "remove")
+    s.done(alias, "get_remove")
     version = s.arc(alias).version
     newcomer.crash()
     s.wait(0.05)
@@ -592,7 +605,7 @@ def staged(steps: Callable[[Stage], None], **other: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "nodes": 3, "start_seconds": (0.1, 0.5), "quiet_seconds": 0.0, "storm_seconds": 0.0, "disk_seconds": 0.002,
         "padding_bytes": 0, "clients": 0, "think_seconds": 1.0, "habits": Habits(latency=0.002), "replication": 3,
-        "small": True, "plot": played(steps),
+        "small": True, "entries": 40, "plot": played(steps),
     }  # fmt: skip
     return fields | other
 
@@ -607,15 +620,19 @@ PLOTS: dict[str, dict[str, Any]] = {
     "first_message": staged(first_message_only, nodes=4, late=1),
     "returned_owner": staged(returned_owner),
     "revived": staged(revived),
-    "untaken": staged(untaken),
+    "untaken": staged(untaken, nodes=5),
     "seen_by_one": staged(seen_by_one),
     "late_acknowledgement": staged(late_acknowledgement),
     "silent_giver": staged(silent_giver, nodes=4, late=1, replication=1),
     "old_word": staged(old_word, nodes=3, late=1, replication=1),
-    "joined_meanwhile": staged(joined_meanwhile, nodes=5, late=2, replication=1),
+    "joined_meanwhile": staged(
+        joined_meanwhile, nodes=4, late=2, replication=1, bounds={"ARCS_PER_MEMBER_MAX": 1}
+    ),
     "lost_on_the_way": staged(lost_on_the_way, nodes=4, late=1, replication=1),
     "answers_of_before": staged(answers_of_before, nodes=4, late=1, replication=1),
     "last_part_lost": staged(last_part_lost),
-    "swept_and_copied": staged(swept_and_copied, nodes=2, late=1, replication=1, disk_seconds=0.1),
+    "swept_and_copied": staged(
+        swept_and_copied, nodes=2, late=1, replication=1, disk_seconds=0.1, entries=120
+    ),
     "handed_over_twice": staged(handed_over_twice, nodes=4, late=1, replication=1),
 }

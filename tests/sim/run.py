@@ -62,7 +62,7 @@ class Run:
         """
         world = self.world
         try:
-            with bounds.small(self.scenario.small):
+            with bounds.small(self.scenario.small, self.scenario.bounds):
                 self._storm()
                 self._calm()
             undecided = self._judge()

@@ -6,7 +6,7 @@ More than half of the seeds go to the corners where a hive is most likely to go 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.faults import Mixture
@@ -38,7 +38,8 @@ class Scenario:
     replication: int = 1
     grace_seconds: float = 60.0
     small: bool = False
-    """With small bounds, see :mod:`tests.sim.bounds`."""
+    """With small bounds, see :mod:`tests.sim.bounds`; ``bounds`` are smaller still."""
+    bounds: dict[str, int] = field(default_factory=dict)
     trial: Trial | None = None
     """What comes after the storm, when the hive is stable again."""
     plot: Plot | None = None
@@ -511,8 +512,9 @@ def _plotted(name: str) -> Callable[[World], Scenario]:
     """One of the plots, of few entries that nobody else writes."""
 
     def made(world: World) -> Scenario:
-        workload = _workload(world, entries=40, scanned=0.0, mortal=0.0)
-        return Scenario(mixture=Mixture(), workload=workload, **PLOTS[name])
+        fields = dict(PLOTS[name])
+        workload = _workload(world, entries=fields.pop("entries"), scanned=0.0, mortal=0.0)
+        return Scenario(mixture=Mixture(), workload=workload, **fields)
 
     return made
 

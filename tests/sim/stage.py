@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.workload import Asked, Client
-from wrpme.messages import Envelope, Streams
+from wrpme.entries import key_of
+from wrpme.messages import Envelope, Item, Stream, Streams
 from wrpme.picture import Arc, NodeId, State, View
 from wrpme.replica import Replica
 from wrpme.ring import arc_at, hash_of
@@ -196,7 +197,7 @@ class Stage:
     def ask(self, alias: str, kind: str = "update", at: Machine | None = None) -> Asked:
         """A client that is patient; ``at`` asks that machine alone."""
         client = Client(self.run.workload, f"p{self.world.moment()}", 1e9, PATIENCE_SECONDS)
-        client.asks = at
+        client.asks, client.unlucky = at, 0.0
         return client.ask(alias, kind)
 
     def done(self, alias: str, kind: str = "update", seconds: float = 8.0) -> None:
@@ -216,14 +217,20 @@ class Stage:
         for asked in [self.ask(alias, "get") for alias in aliases]:
             self.until(lambda asked=asked: asked.over, seconds)  # type: ignore[misc]
 
+    def reached(self, owner: Machine, machine: Machine, alias: str) -> bool:
+        """Whether the machine has of the entry what its owner has."""
+        mine, theirs = self.replica(owner, alias), self.replica(machine, alias)
+        key = key_of(hash_of(alias), alias.encode())
+        return mine.current(key) == theirs.current(key)
+
     def received(self, machine: Machine, alias: str) -> bool:
         """Whether the machine has a write of the entry that is not known to be settled."""
         key_end = alias.encode()
         return any(key[9:] == key_end for key, _ in self.replica(machine, alias).tail_pairs())
 
 
-def carries(alias: str) -> Callable[[Any], bool]:
-    """Of bodies: whether it brings that entry to another node."""
+def carries(alias: str, of: Callable[[Stream, Item], bool] = lambda stream, item: True) -> Callable[[Any], bool]:
+    """Of bodies: whether one of these items brings that entry to another node."""
     wanted = alias.encode()
 
     def carry(body: Any) -> bool:
@@ -231,6 +238,7 @@ def carries(alias: str) -> Callable[[Any], bool]:
             key[9:] == wanted
             for stream in body.streams
             for item in stream.items
+            if of(stream, item)
             for key, _ in getattr(item, "pairs", ())
         )
 

@@ -29,6 +29,8 @@ HISTORY_MAX = 50
 have work as long as things go wrong."""
 SCANNED_USUAL = 0.02
 MORTAL_USUAL = 0.05
+UNLUCKY_USUAL = 0.01
+"""How often a connection breaks before the answer."""
 CALM_THINK = 5.0
 """So much longer clients think while nothing goes wrong."""
 
@@ -102,6 +104,7 @@ class Client:
         self.asked: Asked | None = None
         self.asks: Machine | None = None
         """The only machine that it asks, if there is one."""
+        self.unlucky = UNLUCKY_USUAL
         self._sessions: dict[int, tuple[int, int]] = {}
         self.number = 0
         self.world.on_end.append(self._process_ended)
@@ -231,7 +234,7 @@ class Asked:
                 machine.request(session, request)
 
         world.agenda.after(world.habits.latency * (0.5 + world.random.random()), arrive)
-        if world.faults.active and world.random.random() < 0.01:
+        if world.faults.active and world.random.random() < client.unlucky:
             number = self.number
             seconds = world.random.random() * 0.01
             world.agenda.after(seconds, lambda: self.lost() if self.waiting and self.number == number else None)
