@@ -14,7 +14,6 @@ import msgspec
 
 from wrpme import ring
 from wrpme import view as views
-from wrpme.activation import accepts
 from wrpme.admin import Admin
 from wrpme.admission import Admission
 from wrpme.clocks import Clocks
@@ -431,7 +430,7 @@ class Node:
             replica.on_tail(source, body)
         elif isinstance(body, Committed):
             replica.on_committed(source, body)
-        elif accepts(replica.arc, body.version):
+        else:
             replica.hand_over(body.after)
 
     # --- views ---------------------------------------------------------------------------------------------------

@@ -134,35 +134,39 @@ class Stage:
 
     # --- messages ------------------------------------------------------------------------------------------------
 
-    def lose(self, fits: Callable[[Machine, Envelope], bool]) -> Rule:
-        """From now on such messages are lost."""
-        rule = Rule(fits)
-        self.faults.rules.append(rule)
-        return rule
-
     def lose_between(
         self, sources: Sequence[Machine], targets: Sequence[Machine], kinds: Any = object,
         also: Callable[[Any], bool] = lambda body: True,
     ) -> Rule:
-        """Messages of these kinds, of which ``also`` holds, from one of these machines to one of those."""
-        ids = {machine.identity for machine in targets}
+        """From now on messages of these kinds, of which ``also`` holds, are lost from one of these machines to one of
+        those."""
+        rule = Rule(self._between(sources, targets, kinds, also))
+        self.faults.rules.append(rule)
+        return rule
 
+    @staticmethod
+    def _between(
+        sources: Sequence[Machine], targets: Sequence[Machine], kinds: Any, also: Callable[[Any], bool]
+    ) -> Callable[[Machine, Envelope], bool]:
         def fits(machine: Machine, envelope: Envelope) -> bool:
-            if machine not in sources or envelope.destination not in ids:
+            if machine not in sources or not any(target.identity == envelope.destination for target in targets):
                 return False
             return isinstance(envelope.body, kinds) and also(envelope.body)
 
-        return self.lose(fits)
+        return fits
 
-    def hear(self, fits: Callable[[Machine, Envelope], bool]) -> Rule:
+    def hear_of(
+        self, sources: Sequence[Machine], targets: Sequence[Machine], kinds: Any = object,
+        also: Callable[[Any], bool] = lambda body: True,
+    ) -> Rule:
         """From now on such messages are kept, and arrive all the same."""
-        rule = Rule(fits, only_heard=True)
+        rule = Rule(self._between(sources, targets, kinds, also), only_heard=True)
         self.faults.rules.append(rule)
         return rule
 
     def let(self, *rules: Rule) -> None:
         """No more are lost. Those that were are lost with their connections, so these begin anew."""
-        for rule in rules:
+        for rule in list(rules):
             self.faults.rules.remove(rule)
             for source, envelope in rule.kept:
                 target = next((one for one in self.machines if one.identity == envelope.destination), None)
@@ -210,7 +214,7 @@ class Stage:
     def expect_write(self, alias: str, seconds: float = 12.0) -> None:
         """The entry can be written."""
         asked = self.ask(alias, "update")
-        self.expect(lambda: asked.over and asked.result == "ok", f"{alias} can't be written, though it is there", seconds)
+        self.expect(lambda: asked.result == "ok", f"{alias} can't be written, though it is there", seconds)
 
     def read(self, *aliases: str, seconds: float = 12.0) -> None:
         """Whatever is there is read, for the judge."""

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme import activation, contents, copying, node, replica
+from wrpme import activation, contents, copying, replica
 from wrpme.contents import Pending
 from wrpme.entries import REMOVED, expiry_in, version_in
 from wrpme.ground import Ground
@@ -150,15 +150,6 @@ def any_version() -> Broken:
         return True
 
     return replica, "accepts", accepts
-
-
-def any_tail() -> Broken:
-    """A tail is asked for, and given, at another version than the arc's."""
-
-    def accepts(arc: Arc, version: int) -> bool:
-        return True
-
-    return node, "accepts", accepts
 
 
 def committed_without_settling() -> Broken:

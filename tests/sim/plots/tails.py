@@ -1,0 +1,104 @@
+"""Plots of tails: what former owners and holders hand over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.sim.plots.cast import WATCHED_SECONDS, cast, join_through, served_anew
+from tests.sim.stage import Stage
+from wrpme.messages import Streams
+
+if TYPE_CHECKING:
+    pass
+
+
+def late_heir(s: Stage) -> None:
+    """Writes have reached one holder and not the next owner, when the owner dies."""
+    alias, owner, heir, other = cast(s)
+    s.lose_between([owner], [heir], Streams)
+    version = s.arc(alias).version
+    one_by_one = s.random.random() < 0.5
+    for written in s.of_arc(alias)[:6]:
+        s.ask(written)
+        if one_by_one:
+            s.wait(0.01)
+            s.until(lambda written=written: s.reached(owner, other, written))  # type: ignore[misc]
+            s.wait(0.1)
+    if not one_by_one:
+        s.until(lambda: all(s.received(other, written) for written in s.of_arc(alias)[:6]))
+    owner.crash()
+    owner.away = True
+    served_anew(s, alias, version)
+    s.read(*s.of_arc(alias)[:6])
+
+
+def two_writes_of_one_entry(s: Stage) -> None:
+    """Of two writes of an entry the first has reached one holder, and the next owner none, when the owner stops."""
+    alias, owner, heir, other = cast(s)
+    version = s.arc(alias).version
+    there = s.random.random() < 0.5
+    if not there:
+        s.done(alias, "remove")
+    s.until(lambda: not s.received(heir, alias))
+    s.lose_between([owner], [heir], Streams)
+    s.ask(alias, "update" if there else "put")
+    s.until(lambda: s.received(other, alias))
+    s.wait(0.1)
+    s.lose_between([owner], [other], Streams)
+    s.ask(alias, s.random.choice(("update", "remove")))
+    s.until(lambda: s.replica(owner, alias).sequence >= 2 or len(s.replica(owner, alias).queue) >= 2)
+    owner.stop()
+    served_anew(s, alias, version)
+    s.read(alias)
+
+
+def divided(s: Stage) -> None:
+    """Writes have reached one holder and not the other one; the owner falls silent, and before that is known a node
+    joins, for which arcs are divided."""
+    _, owner, heir, other = cast(s)
+    mine = [alias for alias in s.run.workload.aliases if s.owner(alias) is owner]
+    s.lose_between([owner], [heir], Streams)
+    for alias in mine:
+        s.ask(alias)
+    s.until(lambda: all(s.received(other, alias) for alias in mine))
+    s.cut(owner, s.others(owner))
+    join_through(s, 3, other)
+    s.until(lambda: s.is_down(owner))
+    s.wait(2.0 + WATCHED_SECONDS)
+    s.read(*mine)
+    s.heal(owner, s.others(owner))
+
+
+def first_message_only(s: Stage) -> None:
+    """What one holder alone has, beside the owner, is on its way to it once more at a new version, in several messages,
+    of which the first one arrives before the owner dies."""
+    alias, owner, heir, other = cast(s)
+    aliases = s.of_arc(alias)[:8]
+    s.lose_between([owner], [heir], Streams)
+    for written in aliases:
+        s.ask(written)
+    s.until(lambda: all(s.received(other, written) for written in aliases))
+    version = s.arc(alias).version
+
+    def is_later_part(body: Any) -> bool:
+        return any(stream.version > version and stream.first > 1 for stream in body.streams)
+
+    s.lose_between([owner], [other], Streams, is_later_part)
+    newcomer = s.machines[3]
+    newcomer.away = False
+    newcomer.start()
+
+    def has_begun() -> bool:
+        for written in aliases:
+            replica = s.replica(other, written)
+            if replica.arc.version > version and replica.sink is not None and replica.sink._taken:
+                return True
+        return False
+
+    s.until(has_begun)
+    s.wait(0.1)
+    owner.crash()
+    owner.away = True
+    s.until(lambda: s.is_down(owner))
+    s.wait(3.0 + WATCHED_SECONDS)
+    s.read(*aliases)

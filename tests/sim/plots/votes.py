@@ -1,0 +1,81 @@
+"""Plots of votes: two views of one epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.sim.faults import VOTES
+from tests.sim.plots.cast import QUIET_SECONDS, join_through
+from tests.sim.stage import Missed, Stage
+from wrpme.messages import Accept, NextView, Prepare, WholeView
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+
+VIEWS = (NextView, WholeView)
+
+
+def _three_voters(s: Stage) -> tuple[Machine, Machine, Machine, int]:
+    """In any order, and the epoch that they decide next."""
+    s.wait(QUIET_SECONDS)
+    first, second, third = s.random.sample(s.others(), 3)
+    return first, second, third, s.view().epoch + 1
+
+
+def _has_accepted(machine: Machine, epoch: int) -> bool:
+    state = machine.node.council.state if machine.node is not None else None
+    return state is not None and state.epoch == epoch and state.accepted is not None
+
+
+
+def split_vote(s: Stage) -> None:
+    """One value is accepted by its proposer alone, another one by the two others later and at a higher ballot; who has
+    decided that falls silent, and the two that are left have one of each."""
+    a, b, c, epoch = _three_voters(s)
+    silent = s.lose_between([a], [b, c], Accept)
+    join_through(s, 3, a)
+    s.until(lambda: _has_accepted(a, epoch))
+    apart = [s.lose_between([a], [b, c], VOTES), s.lose_between([b, c], [a], VOTES)]
+    untold = s.lose_between([b], [a, c], VIEWS)
+    mute = s.lose_between([c], [a, b], (Prepare, Accept))
+    join_through(s, 4, b)
+    s.until(lambda: s.has(b, epoch))
+    s.cut(b, s.others(b))
+    s.let(silent, *apart, untold, mute)
+    s.until(lambda: s.has(a, epoch) and s.has(c, epoch))
+    s.heal(b, s.others(b))
+
+
+def _decided_at(s: Stage, a: Machine, b: Machine, c: Machine, epoch: int) -> None:
+    """One knows what was decided, and is cut off; another one has accepted it, the third one knows nothing of it."""
+    rules = [s.lose_between([a], [c], Accept), s.lose_between([a], [b, c], VIEWS)]
+    join_through(s, 3, a)
+    s.until(lambda: s.has(a, epoch))
+    if not _has_accepted(b, epoch):
+        raise Missed
+    s.cut(a, s.others(a))
+    s.let(*rules)
+
+
+def known_to_one(s: Stage) -> None:
+    """The only one who knows a decision falls silent; who wants something else meets it at the other one."""
+    a, b, c, epoch = _three_voters(s)
+    mute = s.lose_between([b], [a, c], (Prepare, Accept))
+    _decided_at(s, a, b, c, epoch)
+    join_through(s, 4, c)
+    s.until(lambda: s.has(c, epoch))
+    s.let(mute)
+    s.heal(a, s.others(a))
+    s.until(lambda: s.has(a, epoch + 1))
+
+
+def forgetful_voter(s: Stage) -> None:
+    """The only one who knows a decision falls silent, and the other one who accepted it starts again."""
+    a, b, c, epoch = _three_voters(s)
+    _decided_at(s, a, b, c, epoch)
+    b.crash()
+    s.wait(0.05)
+    b.start()
+    s.until(lambda: s.has(c, epoch))
+    s.heal(a, s.others(a))
+    s.until(lambda: s.has(a, epoch + 1))
