@@ -59,7 +59,7 @@ MESSAGES = {
     107: "Rejected epoch ballot promised",
     108: "NextView epoch proposal",
     109: "WholeView view",
-    110: "AskView",
+    110: "AskView whole?",
     111: "Beacon sent",
     112: "BeaconAck sent incarnation wall?",
     113: "Forward request room?",

@@ -345,7 +345,7 @@ def test_a_view_that_can_not_be_made_here_is_asked_for_whole() -> None:
     hive.sent.clear()
     hive.hear("b", "a", body)
     assert hive.view("b") == base
-    assert ("b", "a", AskView()) in hive.sent
+    assert ("b", "a", AskView(whole=True)) in hive.sent
     hive.go(0.01)
     assert any(target == "b" and isinstance(body, WholeView) for _, target, body in hive.sent)
 

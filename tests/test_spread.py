@@ -13,7 +13,7 @@ from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY
 from wrpme.ground import Ground
 from wrpme.identities import Here
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS, TICK_SECONDS
+from wrpme.limits import ASK_SECONDS
 from wrpme.messages import AskView, Body, Content, Done, Envelope, Get, NextView, Put, Recover, Report, Text, WholeView
 from wrpme.picture import NOBODY, Change, NodeId, Patch, Proposal, State, View
 from wrpme.ring import arc_at, hash_of
@@ -119,7 +119,7 @@ def test_a_patch_that_does_not_make_the_view_is_answered_by_asking_for_it_whole(
     right = proposal(SECOND, join(2))
     wrong = replace(right, digest=b"?" * 16) if kind == "digest" else replace(right, patch=Patch())
     seat.spread.on_view(OTHER, NextView(3, wrong))
-    assert seat.sent() == [("n1", AskView())] and seat.spread.latest == SECOND
+    assert seat.sent() == [("n1", AskView(whole=True))] and seat.spread.latest == SECOND
 
 
 @pytest.mark.parametrize(
@@ -192,11 +192,11 @@ def test_a_higher_epoch_is_asked_for_and_not_with_every_message() -> None:
     for _ in range(3):
         seat.spread.compare_epochs(OTHER, 3)
     assert seat.sent() == [("n1", AskView())]
-    seat.ground.now += 2 * TICK_SECONDS
+    seat.ground.now += 3 * ASK_SECONDS
     seat.spread.compare_epochs(OTHER, 3)
-    assert seat.sent() == [("n1", AskView())]
+    assert seat.sent() == [("n1", AskView())], "it may have been lost"
     seat.spread.on_view(OTHER, WholeView(THIRD))
-    seat.ground.now += 2 * TICK_SECONDS
+    seat.ground.now += 2 * ASK_SECONDS
     seat.spread.compare_epochs(OTHER, 3)
     assert seat.sent() == [], "it is on its way to the disk"
 
@@ -206,11 +206,29 @@ def test_a_lower_epoch_is_told_once_in_a_while() -> None:
     for _ in range(3):
         seat.spread.compare_epochs(OTHER, 2)
     assert seat.sent() == [("n1", WholeView(THIRD))]
-    seat.ground.now += ASK_SECONDS
+    seat.ground.now += 1.3 * ASK_SECONDS
     seat.spread.compare_epochs(OTHER, 2)
     assert len(seat.sent()) == 1, "it may have been lost"
     seat.spread.compare_epochs(OTHER, 3)
     assert seat.sent() == []
+
+
+def test_who_lacks_a_few_views_is_told_their_patches_and_who_lacks_more_the_whole() -> None:
+    seat = Seat(FIRST)
+    steps = [proposal(FIRST, join(1)), proposal(SECOND, down(1))]
+    seat.spread.on_view(OTHER, NextView(SECOND.epoch, steps[0]))
+    seat.spread.on_view(OTHER, NextView(SECOND.epoch + 1, steps[1]))
+    seat.disk()
+    view = seat.ground.view
+    assert view is not None and view.epoch == FIRST.epoch + 2
+    seat.sent()
+    seat.spread.tell(OTHER, FIRST.epoch)
+    assert seat.sent() == [("n1", NextView(SECOND.epoch, steps[0])), ("n1", NextView(view.epoch, steps[1]))]
+    seat.spread.tell(OTHER, SECOND.epoch)
+    assert seat.sent() == [("n1", NextView(view.epoch, steps[1]))]
+    seat.spread.tell(OTHER, FIRST.epoch - 1)
+    seat.spread.tell(OTHER, 0)
+    assert seat.sent() == [("n1", WholeView(view))] * 2
 
 
 @pytest.mark.parametrize(("epoch", "hears"), [(0, False), (1, True), (2, True), (3, False), (9, False)])

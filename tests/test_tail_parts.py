@@ -66,7 +66,7 @@ def test_a_tail_goes_in_parts_and_only_the_whole_counts(monkeypatch: pytest.Monk
 def test_parts_that_are_lost_or_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
     made = with_tail(monkeypatch)
     hand_over(made)
-    for round_ in range(200):
+    for round_ in range(2000):
         if made[B].replica.serving:
             break
         if made.wire and round_ % 3 == 0:

@@ -26,6 +26,7 @@ from wrpme.limits import (
 )  # fmt: skip
 from wrpme.messages import Answer, Compare, Counts, Fill, Item, Pair, Stream, StreamAck, Writes
 from wrpme.picture import NodeId, Synced
+from wrpme.retry import Retry
 from wrpme.stream import Outgoing, take
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Copy:
         """Items, with the number of the last write that may be in what came with them."""
         self._settled = self._settled_told = 0
         self._report_after = 0
+        self._reported = False
+        self.retry = Retry(replica.ground.me)
         self._progress = 0.0
         self._sent_again = 0.0
         self._distrust = False
@@ -201,7 +204,15 @@ class Copy:
         """Tells the voters that the copy is complete."""
         ground, arc = self.replica.ground, self.replica.arc
         if self.node in arc.incoming and self.is_complete:
+            if not self._reported:
+                self._reported = True
+                self.retry.begin(ground.now)
             ground.reports.append(Synced(arc.end, arc.version, self.node, ground.me, ground.settings.incarnation))
+
+    def report_again(self) -> None:
+        """The voters have not made a holder of it yet."""
+        if self.node in self.replica.arc.incoming and self.retry.is_due(self.replica.ground.now):
+            self.report()
 
     def _send(self) -> None:
         self._stream.settle(self._settled)

@@ -18,6 +18,7 @@ from wrpme.limits import (
 from wrpme.messages import Envelope, Report
 from wrpme.picture import Back, Change, Down, Join, Leave, Mark, NodeId, State, View
 from wrpme.quorum import Quorum
+from wrpme.retry import Retry
 from wrpme.ring import arc_at, arc_start
 
 ALL_LOST = (
@@ -39,6 +40,8 @@ class Life:
         self.exited = False
         self.started = ground.now
         self._asked_at = ground.now - ASK_SECONDS
+        self._retry = Retry(ground.me)
+        self._ask_at_once = True
         self._said_at = ground.now - WAITING_LINE_SECONDS + 1
         self.voters = Quorum(ground)
         self._peer_troubles: dict[str, str] = {}
@@ -73,10 +76,10 @@ class Life:
             self._stop(quorum_has_view and nobody_waits)
         elif self.leaving and (ground.lives or ground.me not in ground.members):
             self._leave(quorum_has_view)
-        elif ground.lives or now - self._asked_at < ASK_SECONDS:
-            return
-        else:
-            self._asked_at = now
+        elif not ground.lives and (self._ask_at_once or self._retry.is_due(now)):
+            if self._ask_at_once:
+                self._retry.begin(now, ground.round_trip(ground.beacons.neighbours))
+            self._ask_at_once = False
             self._ask()
 
     def _ask(self) -> None:
@@ -105,6 +108,11 @@ class Life:
             for arc in arcs_of(view, ground.me)
             if ground.me in arc.holders and len(arc.holders) > 1
         )
+
+    def on_link_up(self) -> None:
+        """What it asked for may have been lost on the way to somebody who was not there."""
+        if not self.ground.lives:
+            self._retry.begin(self.ground.now)
 
     def on_link_down(self, address: str, reason: str) -> None:
         """A peer can't be reached: said once for each reason while this node looks for its hive."""
@@ -207,7 +215,7 @@ class Life:
         ground = self.ground
         mine = ground.members.get(ground.me)
         if not ground.lives:
-            self._asked_at = min(self._asked_at, ground.now - ASK_SECONDS)  # what it told of the former view is void
+            self._ask_at_once = True  # what it told of the former view is void
         if ground.lives:
             if not self.was_live:
                 self._live_since = ground.now

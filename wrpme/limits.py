@@ -82,7 +82,11 @@ ROUND_TRIP_SECONDS_MAX = 1.0
 VIEW_GAP_SECONDS = 0.2
 """Changes that can wait make at most one view in this time."""
 ASK_SECONDS = 0.2
-"""How often an unanswered join, back, stop, activation or report is said again."""
+"""After so long an unanswered join, back, activation, report or question for a view is said again,"""
+ASK_SECONDS_MAX = 2.0
+"""then after pauses that double up to this."""
+VIEWS_KEPT = 64
+"""Patches of the last views: whoever lacks only these is told them, and not the whole view."""
 TICK_SECONDS = 0.05
 """How often a node looks at its deadlines while something waits for time to pass."""
 WAITING_LINE_SECONDS = 5.0

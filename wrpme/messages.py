@@ -376,7 +376,10 @@ class WholeView(Struct, frozen=True, array_like=True, tag=109):
 
 
 class AskView(Struct, frozen=True, array_like=True, tag=110):
-    """The sender has seen a higher epoch, or lacks a base: send it whole."""
+    """The sender has seen a higher epoch: it is told what it lacks; ``whole``: patches did not make that view of its
+    own."""
+
+    whole: bool = False
 
 
 class Beacon(Struct, frozen=True, array_like=True, tag=111):

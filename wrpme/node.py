@@ -172,6 +172,7 @@ class Node:
         elif isinstance(event, LinkUp):
             ground.linked[event.address] = True
             ground.link_troubles.pop(event.address, None)
+            self.life.on_link_up()
             self._on_link(event.address)
             self.whereabouts.on_link(event.address, True)
         elif isinstance(event, LinkDown):
@@ -400,7 +401,7 @@ class Node:
                 self._clocks.heard(source, body.wall, body.sent)
         elif isinstance(body, AskView):
             if self.view is not None and not ground.silent:
-                ground.send(source, WholeView(self.view))
+                self.spread.tell(source, 0 if body.whole else envelope.epoch)
         elif isinstance(body, Report):
             self.admission.on_report(session, envelope, body)
         elif isinstance(body, GetTail | Tail | Committed):

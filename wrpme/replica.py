@@ -34,6 +34,7 @@ from wrpme.limits import (
 from wrpme.messages import Committed, Content, EntryRequest, Get, GetTail, Reply, Stream, Tail
 from wrpme.operations import Outcome, Write, decide
 from wrpme.picture import Activated, Arc, NodeId
+from wrpme.retry import Retry
 from wrpme.ring import owner_among
 
 
@@ -64,6 +65,8 @@ class Replica(Contents):
         self.sink: Sink | None = None
         self.on_change: list[Callable[[], None]] = []
         """Called once, when this ownership ends or begins anew: who compares copies has to stop."""
+        self.retry = Retry(ground.me)
+        """Of what its activation asks for and tells."""
         self.announced = False
         self.swept = False
         """No entry of this ownership is left whose hint was passed over."""
@@ -381,6 +384,10 @@ class Replica(Contents):
         self.check_activation()
         if not self.serving:
             self.ask_tails()
+            self._begin_retry()
+
+    def _begin_retry(self) -> None:
+        self.retry.begin(self.ground.now, self.ground.round_trip((*self.arc.prev, *self.arc.holders)))
 
     def _drop_void(self) -> None:
         """What the view calls settled is no part of the own tail either: the store has what became of these entries.
@@ -456,6 +463,7 @@ class Replica(Contents):
         self._announce_after = None
         self.announced = True
         self.announce_again()
+        self._begin_retry()
 
     def announce_again(self) -> None:
         """Tells former owners that their writes are committed, and the voters that they can be forgotten."""
@@ -488,6 +496,8 @@ class Replica(Contents):
         """A connection to a node came up, or is lost: what was on its way may have got lost."""
         if self._handed is not None and self._handed[1] == node:
             self._handed = None
+        if self.role is Role.OWNER and node in (*self.arc.prev, *self.arc.holders):
+            self._begin_retry()
 
     def on_tail(self, source: NodeId, message: Tail) -> None:
         """A former owner or holder hands over; of each entry the highest version wins."""
@@ -498,6 +508,7 @@ class Replica(Contents):
             self._tails.take(source, message, self.low, self.high)
             if self._tails.cursor(source) != before:
                 self._ask_tail(source)
+                self._begin_retry()
             self.check_activation()
 
     def on_committed(self, source: NodeId, message: Committed) -> None:

@@ -7,6 +7,7 @@ taken where it lists this node by its id; else this node is fenced, see :mod:`wr
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from math import inf
 
@@ -16,9 +17,10 @@ from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.identities import Here, Where
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS, TICK_SECONDS
+from wrpme.limits import ASK_SECONDS, VIEWS_KEPT
 from wrpme.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Report, WholeView
 from wrpme.picture import NOBODY, Down, NodeId, Patch, Proposal, View
+from wrpme.retry import Retry
 from wrpme.view_log import ViewLog
 from wrpme.whereabouts import UNPROVEN, Whereabouts
 
@@ -39,11 +41,14 @@ class Spread:
         self.patch: Patch | None = None
         """What the view that is being adopted differs in from the one before; None where nobody knows."""
         self._adopted = adopted
-        self._last_proposal: tuple[int, Proposal] | None = None
-        self._told: dict[NodeId, tuple[int, float]] = {}
+        self._proposals: OrderedDict[int, Proposal] = OrderedDict()
+        """What made the latest views of this generation, by epoch, without a gap."""
+        self._told: dict[NodeId, tuple[int, Retry]] = {}
+        """Who was told which view, which it does not have yet."""
         self._strangers: dict[NodeId, float] = {}
         """Who is no member, and was told the view a moment ago."""
-        self._asked: dict[NodeId, float] = {}
+        self._asked = Retry(ground.me)
+        """A later view was asked for, of whoever told of it first."""
         self.ahead: tuple[float, NodeId] = (-inf, NOBODY)
         """When somebody last told of a later view or generation, and who."""
 
@@ -73,7 +78,7 @@ class Spread:
             self._adopted(before, view, tell)
             for node in self.patch.left if self.patch is not None else ():
                 self._told.pop(node, None)
-                self._asked.pop(node, None)
+            self._asked.begin(-inf)
 
     def decided(self, proposal: Proposal) -> None:
         """The council decided the view after the present one."""
@@ -84,7 +89,7 @@ class Spread:
         if views.digest(following) != proposal.digest:
             self.ground.say("error", "a decided view can't be made from its patch: another version of wrpme?")
             return
-        self._last_proposal = (following.epoch, proposal)
+        self._keep(following, proposal)
         self.learn(following, True, proposal.patch)
 
     def on_view(self, source: NodeId, body: WholeView | NextView) -> None:
@@ -118,15 +123,21 @@ class Spread:
     def _follow(self, source: NodeId, base: View, body: NextView) -> None:
         following = views.patched(base, body.proposal.patch)
         if views.digest(following) == body.proposal.digest:
-            self._last_proposal = (following.epoch, body.proposal)
+            self._keep(following, body.proposal)
             self.learn(following, False, body.proposal.patch)
         else:
-            self.ground.send(source, AskView())
+            self.ground.send(source, AskView(whole=True))
 
     def proposal_of(self, view: View) -> Proposal | None:
         """What made this view of the one before; None where this node does not know."""
-        last = self._last_proposal
-        return last[1] if last is not None and last[0] == view.epoch else None
+        return self._proposals.get(view.epoch)
+
+    def _keep(self, view: View, proposal: Proposal) -> None:
+        if view.epoch - 1 not in self._proposals:
+            self._proposals.clear()
+        self._proposals[view.epoch] = proposal
+        if len(self._proposals) > VIEWS_KEPT:
+            self._proposals.popitem(last=False)
 
     def stopping(self, view: View) -> set[NodeId]:
         """Who went down in this view as planned."""
@@ -141,7 +152,7 @@ class Spread:
         ground = self.ground
         for member in view.members:
             if member.id != ground.me:
-                self._tell(member.id, ground.known_epochs[member.id])
+                self.tell(member.id, ground.known_epochs[member.id])
         for node in self.patch.left if before is not None and self.patch is not None else ():
             former = views.member(before, node) if before is not None else None
             if former is not None and node != ground.me:
@@ -155,22 +166,27 @@ class Spread:
             return
         if epoch > latest.epoch:
             self.ahead = (ground.now, source)
-            if ground.now - self._asked.get(source, -inf) >= TICK_SECONDS:
-                self._asked[source] = ground.now
+            if self._asked.is_due(ground.now):
                 ground.send(source, AskView())
         elif epoch < view.epoch:
-            told, at = self._told.get(source, (0, -inf))
-            if told != view.epoch or ground.now - at >= ASK_SECONDS:
-                self._tell(source, epoch)
+            told, retry = self._told.get(source, (0, None))
+            if retry is None or told != view.epoch or retry.is_due(ground.now):
+                self.tell(source, epoch, retry if told == view.epoch else None)
 
-    def _tell(self, node: NodeId, epoch: int) -> None:
-        view, last = self.ground.view, self._last_proposal
+    def tell(self, node: NodeId, epoch: int, retry: Retry | None = None) -> None:
+        """To whoever has the view of that epoch: the patches since, or the whole view where it lacks more."""
+        ground, view = self.ground, self.ground.view
         assert view is not None
-        self._told[node] = (view.epoch, self.ground.now)
-        if last is not None and last[0] == view.epoch and epoch == view.epoch - 1:
-            self.ground.send(node, NextView(view.epoch, last[1]))
+        if retry is None:
+            retry = Retry(ground.me)
+            retry.begin(ground.now, ground.round_trip((node,)))
+        self._told[node] = (view.epoch, retry)
+        missing = range(epoch + 1, view.epoch + 1)
+        if epoch and missing and all(number in self._proposals for number in (missing[0], missing[-1])):
+            for number in missing:
+                ground.send(node, NextView(number, self._proposals[number]))
         else:
-            self.ground.send(node, WholeView(view))
+            ground.send(node, WholeView(view))
 
     def answer_stranger(self, session: int, envelope: Envelope) -> None:
         """Who has a view of this hive and is no member any more hears so."""

@@ -175,14 +175,13 @@ class Table:
         for replica in self.mine:
             if replica.role is Role.OWNER:
                 replica.check_activation()
-                if again and not replica.serving:
-                    replica.ask_tails()
-                if again and replica.announced and replica.arc.prev:
-                    replica.announce_again()
+                unanswered = not replica.serving or (replica.announced and replica.arc.prev)
+                if unanswered and replica.retry.is_due(ground.now):
+                    (replica.announce_again if replica.serving else replica.ask_tails)()
             for copy in replica.copies.values():
                 copy.tick()
                 if again and copy.counts:
-                    copy.report()
+                    copy.report_again()
                     copy.tell_settled()
         schedule(self.copies(), ground.now)
         if again:

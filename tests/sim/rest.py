@@ -57,7 +57,7 @@ def _of_parts(node: Node) -> Iterator[str]:
     if council._proposer is not None:
         yield "a proposal"
     bounded: dict[str, Collection[bytes]] = {
-        "who was told a view": spread._told, "who was asked for a view": spread._asked,
+        "who was told a view": spread._told,
         "promises": node.ground.beacons._promises,
     }  # fmt: skip
     yield from (f"{what}: also others than members" for what, these in bounded.items() if set(these) - members)
