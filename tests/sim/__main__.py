@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from time import perf_counter
 
-from tests.sim import mutations
+from tests.sim import mutations, storm
 from tests.sim.run import Outcome, Run, SimulationError
 from tests.sim.scenario import CORNERS
 
@@ -59,6 +59,15 @@ def noticed(names: list[str]) -> int:
     return missed
 
 
+def storms(options: argparse.Namespace) -> int:
+    """One storm with its story, or many."""
+    if options.seed is None:
+        return 1 if storm.many(options.storm, options.first, options.seeds, options.jobs) else 0
+    weathered = storm.one(options.storm, options.seed, options.trace)
+    print(weathered)
+    return 1 if isinstance(weathered, str) else 0
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
@@ -69,6 +78,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (2)")
     parser.add_argument("--mutation", default="", choices=["", *mutations.ALL], help="break this rule on purpose")
     parser.add_argument("--corner", default="", choices=["", *CORNERS], help="only scenarios of this kind")
+    parser.add_argument("--storm", type=int, metavar="NODES", help="storms of so many nodes; computing costs time")
     parser.add_argument("--mutations", nargs="*", metavar="NAME", help="how many seeds each (or these) takes")
     parser.add_argument("--table", action="store_true", help="print the table of docs/simulation.md")
     options = parser.parse_args()
@@ -77,6 +87,8 @@ def main() -> int:
         return 0
     if options.mutations is not None:
         return 1 if noticed(options.mutations or list(mutations.SOUGHT)) else 0
+    if options.storm:
+        return storms(options)
     if options.seed is None:
         return 1 if many(options.first, options.seeds, options.jobs, options.mutation, options.corner) else 0
     outcome = one(options.seed, options.trace, options.mutation, options.corner)

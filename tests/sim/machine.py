@@ -275,9 +275,12 @@ class Machine:
             self._carry_out(effect)
         if not self._turn_due and self.node is not None:
             self._turn_due = True
-            life, random = self.life, self.world.random.random
-            gather = random() * 0.002 if random() < 0.2 else 0.0
-            self.world.agenda.after(gather, lambda: self._end_turn(life))
+            self._turn_ends_soon(self.life)
+
+    def _turn_ends_soon(self, life: int) -> None:
+        random = self.world.random.random
+        gather = random() * 0.002 if random() < 0.2 else 0.0
+        self.world.agenda.after(gather, lambda: self._end_turn(life))
 
     def _end_turn(self, life: int) -> None:
         node = self.node

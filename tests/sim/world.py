@@ -20,6 +20,8 @@ LINES_KEPT = 400
 class World:
     """Everything of one run."""
 
+    made_of = Machine
+
     def __init__(self, seed: int, trace: bool = False) -> None:
         self.seed = seed
         self.random = Random(seed)
@@ -55,7 +57,7 @@ class World:
     def add_machine(self, peers: tuple[str, ...], sync: bool) -> Machine:
         """One more; nothing runs on it yet."""
         clock = Clock(self.random.uniform(0, 1000), self.random.uniform(RATE_MIN, RATE_MAX))
-        machine = Machine(self, len(self.machines), clock, peers, sync)
+        machine = self.made_of(self, len(self.machines), clock, peers, sync)
         self.machines.append(machine)
         return machine
 

@@ -1,0 +1,328 @@
+"""What computing costs: prices, and the meter that charges them.
+
+Prices are in seconds of a processor, measured by ``bench/costs.py``, and depend on how many members the hive has. They
+are charged for what a node really did: each event by its kind, each message that leaves, and each call of a function
+whose time grows with the hive (:data:`WORKS`), where it is called at all. So a seed still tells everything.
+
+In here nodes share equal immutable views: what one node made of a view and a patch, the others are given. They pay for
+it all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from wrpme import view as views
+from wrpme.council import Council
+from wrpme.effects import Effect, Event, Received, ReplyTo, Send
+from wrpme.messages import NextView, Request, WholeView
+from wrpme.node import Node
+from wrpme.picture import Change, Patch, View
+
+FILE = Path(__file__).with_name("prices.json")
+SHARED_MAX = 256
+OTHER = "other"
+Points = list[tuple[float, float]]
+
+
+class Prices:
+    """By kind: points (members, seconds), with straight lines between them and beyond the last two."""
+
+    def __init__(self, points: dict[str, Points]) -> None:
+        self.points = {kind: sorted((size, price) for size, price in known) for kind, known in points.items()}
+        self._known: dict[tuple[str, int], float] = {}
+
+    @staticmethod
+    def read(path: Path = FILE) -> Prices:
+        """Those that were measured."""
+        return Prices(json.loads(path.read_text())["prices"])
+
+    def of(self, kind: str, members: int) -> float:
+        """The price of one of that kind in a hive of so many."""
+        price = self._known.get((kind, members))
+        if price is None:
+            points = self.points.get(kind) or self.points[OTHER]
+            price = self._known[kind, members] = max(0.0, _between(points, members))
+        return price
+
+
+def _between(points: Points, size: float) -> float:
+    if len(points) == 1:
+        return points[0][1]
+    at = min(max(1, bisect_left(points, (size, 0.0))), len(points) - 1)
+    (low, cheap), (high, dear) = points[at - 1], points[at]
+    price = cheap + (dear - cheap) * (size - low) / (high - low)
+    return price if size >= low else cheap * size / low
+
+
+def kind_of(event: Event) -> str:
+    """Under which name its price is known."""
+    return type(event.envelope.body).__name__ if isinstance(event, Received) else type(event).__name__
+
+
+class Meter:
+    """``spent`` is what all that was called since somebody last set it to 0 costs; ``by_kind`` is for whoever wants to
+    know for what, over all nodes."""
+
+    def __init__(self, prices: Prices) -> None:
+        self.prices = prices
+        self.spent = 0.0
+        self.by_kind: Counter[str] = Counter()
+        self._inside = False
+
+    def charge(self, kind: str, members: int, times: float = 1) -> None:
+        """Adds to what was spent."""
+        seconds = times * self.prices.of(kind, members)
+        self.spent += seconds
+        self.by_kind[kind] += seconds  # type: ignore[assignment]
+
+    def work(self, prices: Callable[..., list[tuple[str, int, float]]], honest: Callable[..., Any]) -> Any:
+        """The function, which charges what its arguments and its result cost; not where it is called by another one
+        that does."""
+
+        def call(*arguments: Any) -> Any:
+            if self._inside:
+                return honest(*arguments)
+            self._inside = True
+            try:
+                result = honest(*arguments)
+            finally:
+                self._inside = False
+            for kind, members, times in prices(result, *arguments):
+                self.charge(kind, members, times)
+            return result
+
+        return call
+
+    def handled(self, honest: Callable[..., list[Effect]]) -> Callable[..., list[Effect]]:
+        """:meth:`Node.handle` with its price, and that of what it heard and says."""
+
+        def handle(node: Node, event: Event, now: float) -> list[Effect]:
+            members = len(node.ground.members)
+            if isinstance(event, Received):
+                self._message("read", "decode", event.envelope.body, members)
+            self.charge(kind_of(event), members)
+            return self._said(honest(node, event, now), members)
+
+        return handle
+
+    def requested(self, honest: Callable[..., list[Effect]]) -> Callable[..., list[Effect]]:
+        """:meth:`Node.request` with its price."""
+
+        def request(node: Node, session: int, asked: Request, now: float) -> list[Effect]:
+            members = len(node.ground.members)
+            self.charge("read", members)
+            self.charge("Request", members)
+            return self._said(honest(node, session, asked, now), members)
+
+        return request
+
+    def considered(self, honest: Callable[[Council], None]) -> Callable[[Council], None]:
+        """:meth:`Council.consider` with the price of each change that it looks at."""
+
+        def consider(council: Council) -> None:
+            if council.is_voter:
+                self.charge("wish", len(council.ground.members), len(council._wishes) + len(council._backs))
+            honest(council)
+
+        return consider
+
+    def _said(self, effects: list[Effect], members: int) -> list[Effect]:
+        for effect in effects:
+            if isinstance(effect, Send):
+                self._message("write", "encode", effect.envelope.body, members)
+            elif isinstance(effect, ReplyTo):
+                self.charge("write", members)
+        return effects
+
+    def _message(self, way: str, coding: str, body: object, members: int) -> None:
+        self.charge(way, members)
+        if type(body) is WholeView:
+            self.charge(f"{coding}_view", len(body.view.members))
+        elif type(body) is NextView:
+            patch = body.proposal.patch
+            self.charge(f"{coding}_arc", members, len(patch.arcs) + len(patch.members))
+
+
+# --- what grows with the hive ------------------------------------------------------------------------------------
+
+
+def _next_view(result: object, view: View, changes: Any, *_: object) -> list[tuple[str, int, float]]:
+    """The first change of a kind pays for what all share, see ``bench/costs.py``."""
+    members = len(view.members)
+    kinds = Counter(type(change).__name__ for change in changes)
+    return [("next_view", members, 1), *((f"{kind}_in_view", members, count) for kind, count in kinds.items())]
+
+
+def _by_members(kind: str) -> Callable[..., list[tuple[str, int, float]]]:
+    def prices(result: object, view: View, *_: object) -> list[tuple[str, int, float]]:
+        return [(kind, len(view.members), 1)]
+
+    return prices
+
+
+def _adopt(result: object, node: Node, before: View | None, view: View, *_: object) -> list[tuple[str, int, float]]:
+    members = len(view.members)
+    return [("adopt", members, 1), ("adopt_arc", members, changed_arcs(before, view))]
+
+
+_CHANGED: OrderedDict[tuple[int, int], tuple[View, View, int]] = OrderedDict()
+
+
+def changed_arcs(before: View | None, view: View) -> int:
+    """How many arcs of ``view`` are not arcs of the one before."""
+    if before is None:
+        return len(view.arcs)
+    key = (id(before), id(view))
+    if key not in _CHANGED:
+        known = {id(arc) for arc in before.arcs}
+        count = sum(id(arc) not in known for arc in view.arcs)
+        if count == len(view.arcs):  # another copy of the view
+            equal = set(before.arcs)
+            count = sum(arc not in equal for arc in view.arcs)
+        _CHANGED[key] = (before, view, count)
+        if len(_CHANGED) > SHARED_MAX:
+            _CHANGED.popitem(last=False)
+    return _CHANGED[key][2]
+
+
+WORKS: tuple[tuple[Any, str, Callable[..., list[tuple[str, int, float]]]], ...] = (
+    (views, "next_view", _next_view),
+    (views, "patched", _by_members("patched")),
+    (views, "digest", _by_members("digest")),
+    (views, "difference", _by_members("difference")),
+    (views, "pack", _by_members("pack")),
+    (Node, "_adopt", _adopt),
+)
+"""Where they are looked up, their name, and what a call costs."""
+
+
+# --- what nodes share --------------------------------------------------------------------------------------------
+
+
+class Shared:
+    """What was made of views lately, by the identity of what it was made of."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[tuple[object, ...], tuple[object, object]] = OrderedDict()
+        self._raw: dict[bytes, View] = {}
+        self._packed: OrderedDict[int, tuple[View, bytes]] = OrderedDict()
+
+    def _once(self, key: tuple[object, ...], kept: object, make: Callable[[], Any]) -> Any:
+        known = self._made.get(key)
+        if known is None:
+            known = self._made[key] = (kept, make())
+            if len(self._made) > SHARED_MAX:
+                self._made.popitem(last=False)
+        return known[1]
+
+    def patched(self, honest: Callable[[View, Patch], View]) -> Callable[[View, Patch], View]:
+        """:func:`views.patched`."""
+        return lambda view, patch: self._once(
+            ("patched", id(view), id(patch)), (view, patch), lambda: honest(view, patch)
+        )
+
+    def of_changes(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """What is made of a view and changes."""
+
+        def share(honest: Callable[..., Any]) -> Callable[..., Any]:
+            def call(view: View, changes: Iterator[Change]) -> Any:
+                asked = tuple(changes)
+                return self._once((name, id(view), asked), view, lambda: honest(view, asked))
+
+            return call
+
+        return share
+
+    def fits(self, honest: Callable[[View, Change], bool]) -> Callable[[View, Change], bool]:
+        """:func:`views.fits`; of one view at a time."""
+        known: dict[Change, bool] = {}
+        of: list[View] = []
+
+        def call(view: View, change: Change) -> bool:
+            if not of or of[0] is not view:
+                known.clear()
+                of[:] = [view]
+            fits = known.get(change)
+            if fits is None:
+                fits = known[change] = honest(view, change)
+            return fits
+
+        return call
+
+    def of_view(self, name: str) -> Callable[[Callable[[View], Any]], Callable[[View], Any]]:
+        """What is made of a view alone."""
+
+        def share(honest: Callable[[View], Any]) -> Callable[[View], Any]:
+            return lambda view: self._once((name, id(view)), view, lambda: honest(view))
+
+        return share
+
+    def pack(self, honest: Callable[[View], bytes]) -> Callable[[View], bytes]:
+        """:func:`views.pack`; the bytes are known again by :meth:`unpack`."""
+
+        def call(view: View) -> bytes:
+            known = self._packed.get(id(view))
+            if known is None:
+                known = self._packed[id(view)] = (view, honest(view))
+                self._raw[known[1]] = view
+                if len(self._packed) > SHARED_MAX:
+                    self._raw.pop(self._packed.popitem(last=False)[1][1], None)
+            return known[1]
+
+        return call
+
+    def unpack(self, honest: Callable[[bytes], View]) -> Callable[[bytes], View]:
+        """:func:`views.unpack`."""
+        return lambda raw: self._raw[raw] if raw in self._raw else honest(raw)
+
+
+@contextmanager
+def replaced(place: Any, name: str, by: Callable[[Any], Any]) -> Iterator[None]:
+    """Within, that attribute is what ``by`` makes of it."""
+    honest = getattr(place, name)
+    setattr(place, name, by(honest))
+    try:
+        yield
+    finally:
+        setattr(place, name, honest)
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Within, nodes share views."""
+    shared = Shared()
+    ways: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+        ("patched", shared.patched), ("next_view", shared.of_changes("next_view")),
+        ("digest", shared.of_view("digest")), ("pack", shared.pack),
+        ("fits", shared.fits), ("unpack", shared.unpack), ("validate", shared.of_view("validate")),
+    )  # fmt: skip
+    with ExitStack() as stack:
+        for name, way in ways:
+            stack.enter_context(replaced(views, name, way))
+        yield
+
+
+@contextmanager
+def metered(meter: Any) -> Iterator[None]:
+    """Within, the meter hears of all that nodes do."""
+    with ExitStack() as stack:
+        for place, name, prices in WORKS:
+            stack.enter_context(replaced(place, name, partial(meter.work, prices)))
+        stack.enter_context(replaced(Node, "handle", meter.handled))
+        stack.enter_context(replaced(Node, "request", meter.requested))
+        stack.enter_context(replaced(Council, "consider", meter.considered))
+        yield
+
+
+def priced_functions() -> list[str]:
+    """The kinds that calls of functions are charged as."""
+    return ["next_view", "Join_in_view", "Back_in_view", "Down_in_view", "patched", "digest", "difference", "pack",
+            "adopt", "adopt_arc", "wish"]  # fmt: skip
