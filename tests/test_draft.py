@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
+from tests.view_parts import any_changes, any_life
 from wrpme import ring
 from wrpme import view as views
-from wrpme.limits import ARCS_PER_MEMBER_MAX
+from wrpme.draft import Draft
+from wrpme.limits import ARCS_PER_MEMBER_MAX, SLOTS
 from wrpme.picture import (
-    NOBODY, Activated, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, State, Synced, View,
+    NOBODY, Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, State, Synced, View,
 )  # fmt: skip
 
 COPIES = pytest.mark.parametrize("replication", [1, 2, 3])
@@ -244,3 +248,39 @@ def test_whatever_happens_a_view_is_valid_and_heals(seed: int, replication: int)
     assert views.condition(view).word == "stable"
     assert all(arc.holders == arc.wanted for arc in view.arcs)
     assert len(view.arcs) <= 2 * ARCS_PER_MEMBER_MAX * len(view.members)
+
+
+@COPIES
+def test_a_change_fits_where_it_has_an_effect(replication: int) -> None:
+    random = Random(replication)
+    seen: set[tuple[type[Change], bool]] = set()
+    for view, _, _ in chain.from_iterable(any_life(seed, replication) for seed in range(12)):
+        for change in any_changes(view, random, random.randint(1, 60)):
+            fits = views.fits(view, change)
+            assert fits == (views.next_view(view, [change]) is not None), change
+            seen.add((type(change), fits))
+    kinds = {Join, Back, Down, Synced, Activated, Elect, Leave, Forget} | ({Expel} if replication > 1 else set())
+    assert {(kind, fits) for kind in kinds for fits in (True, False)} <= seen, "each kind was tried both ways"
+
+
+@pytest.mark.parametrize("seed", range(12))
+@COPIES
+def test_holders_have_followed_what_is_wanted(seed: int, replication: int) -> None:
+    """Which is why only the arcs that something happened to are looked at when somebody comes or goes."""
+    for _, _, view in any_life(seed, replication):
+        draft = Draft(view)
+        for arc in view.arcs:
+            assert draft._wanted_holders(arc) == (arc.holders, arc.incoming)
+
+
+def test_only_as_many_arcs_become_one_as_are_too_many() -> None:
+    view = hive(3, 1)
+    widths = SLOTS // 128
+    parts = [Arc(ring.end_of_slot((at + 1) * widths), 1, (node(1),), wanted=(node(1),)) for at in range(128)]
+    parts = [replace(arc, settled=((arc.end, 1 + at % 2),)) for at, arc in enumerate(parts)]
+    view = replace(view, arcs=tuple(parts))
+    following = after(view, Elect(node(3))) if node(3) not in view.voters else after(view, Down(node(3), 1))
+    assert len(following.arcs) == len(following.members) * ARCS_PER_MEMBER_MAX
+    for at, arc in enumerate(parts):
+        now = following.arcs[ring.arc_at(following, arc.end)]
+        assert ring.settled_at(now, arc.end) == 1 + at % 2, "each stretch keeps the version that it is settled from"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wrpme import ring
 from wrpme.errors import TooLargeError, UsageError
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS, STRETCHES_MAX
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS
 from wrpme.picture import Arc, View
 
 A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
@@ -90,17 +90,8 @@ def test_slots() -> None:
     assert ring.slot_of(ring.end_of_slot(7) + 1) == 7
 
 
-def test_stretches_are_counted_on_the_circle() -> None:
-    quarter = SLOTS // 4
-    assert ring.stretches(arcs_of((quarter, A), (quarter, B), (quarter, B), (quarter, A)), A) == 1
-    assert ring.stretches(arcs_of((quarter, A), (quarter, B), (quarter, A), (quarter, B)), A) == 2
-    assert ring.stretches(arcs_of((SLOTS, A)), A) == 1
-    assert ring.stretches(arcs_of((SLOTS, A)), B) == 0
-
-
-def test_the_first_wanted_counts_as_the_future_owner() -> None:
+def test_who_owns_is_not_who_shall_own() -> None:
     arcs = (Arc(ring.end_of_slot(SLOTS // 2), 1, (A,), (B,), (), (B, A)), Arc(ring.RING - 1, 1, (A,), (), (), (A, B)))
-    assert ring.loads(arcs) == {A: SLOTS // 2, B: SLOTS // 2}
     assert ring.owned(arcs) == {A: SLOTS}, "until the copy is complete"
 
 
@@ -123,6 +114,14 @@ def test_the_whole_ring_is_of_one_node() -> None:
     assert len({ring.width(arcs, index) for index in range(len(arcs))}) == 1
 
 
+def test_what_is_settled_of_a_part() -> None:
+    arc = Arc(50, 9, (A,), settled=((10, 3), (20, 0), (40, 7), (60, 8), (90, 9)))
+    assert ring.settled_of(arc, 0) == ((10, 3), (20, 0), (40, 7), (50, 8)), "nothing beyond its end"
+    assert ring.settled_of(arc, 11) == ((20, 0), (40, 7), (50, 8)), "nothing before it begins; nothing settled stays so"
+    assert ring.settled_of(Arc(50, 9, (A,), settled=((10, 3),)), 0) == ((10, 3), (50, 0))
+    assert ring.settled_of(Arc(50, 9, (A,)), 0) == ((50, 0),)
+
+
 # --- who gives how much ------------------------------------------------------------------------------------------
 
 
@@ -138,51 +137,3 @@ def test_gives_levels_the_highest(givers: list[tuple[int, int]], want: int) -> N
     gave = [rest for rest, gift in zip(left, given_away, strict=True) if gift]
     if could_give and gave:
         assert max(could_give) <= min(gave) + 1, "nobody gives while a higher one could"
-
-
-# --- plans -------------------------------------------------------------------------------------------------------
-
-
-def test_the_second_node_takes_half() -> None:
-    cuts = ring.plan(ring.whole_ring(A, 1), B, SLOTS // 2, lambda arc: True, {A: 1})
-    assert sum(head + tail for head, tail in cuts.values()) == SLOTS // 2
-    assert len(cuts) <= STRETCHES_MAX
-
-
-def test_who_has_its_share_takes_nothing() -> None:
-    arcs = arcs_of((SLOTS // 2, A), (SLOTS // 2, B))
-    assert ring.plan(arcs, B, SLOTS // 2, lambda arc: True, {A: 1, B: 2}) == {}
-
-
-def test_most_is_taken_from_the_most_loaded() -> None:
-    arcs = arcs_of((SLOTS * 3 // 4, A), (SLOTS // 4, B))
-    cuts = ring.plan(arcs, C, SLOTS // 3, lambda arc: True, {A: 1, B: 2})
-    assert set(cuts) == {0}, "B has less than a third already"
-    assert sum(cuts[0]) == SLOTS // 3
-
-
-def test_what_may_not_move_stays() -> None:
-    arcs = arcs_of((SLOTS // 2, A), (SLOTS // 2, B))
-    cuts = ring.plan(arcs, C, SLOTS // 3, lambda arc: arc.holders == (B,), {A: 1, B: 2})
-    assert set(cuts) == {1}
-    assert ring.plan(arcs, C, SLOTS // 3, lambda arc: False, {A: 1, B: 2}) == {}
-
-
-def test_a_holder_may_become_the_owner_of_its_copies() -> None:
-    """Two nodes that both hold all share what there is to own."""
-    arcs = (Arc(ring.RING - 1, 1, (A, B), (), (), (A, B)),)
-    cuts = ring.plan(arcs, B, SLOTS // 2, lambda arc: B in arc.wanted, {A: 1, B: 2})
-    assert sum(map(sum, cuts.values())) == SLOTS // 2
-
-
-def test_what_is_owned_already_is_not_taken_again() -> None:
-    arcs = (Arc(ring.RING - 1, 1, (A,), (B,), (), (B, A)),)
-    assert ring.plan(arcs, B, SLOTS // 2, lambda arc: True, {A: 1, B: 2}) == {}
-
-
-def test_a_cut_never_exceeds_its_arc() -> None:
-    parts = [(SLOTS // 64, bytes([65 + index % 32]) * 16) for index in range(64)]
-    arcs = arcs_of(*parts)
-    cuts = ring.plan(arcs, b"z" * 16, SLOTS // 33, lambda arc: True, {})
-    assert sum(head + tail for head, tail in cuts.values()) == SLOTS // 33
-    assert all(head + tail <= ring.width(arcs, index) for index, (head, tail) in cuts.items())

@@ -11,8 +11,15 @@ import pytest
 from tests.view_parts import HIVE, back, id_of, join, next_view, settle, shares
 from wrpme import ring
 from wrpme import view as views
-from wrpme.limits import ARCS_PER_MEMBER_MAX, SLOTS, STRETCHES_MAX
+from wrpme.limits import ARCS_PER_MEMBER_MAX, GIVERS_MAX, SLOTS
 from wrpme.picture import Down, View
+
+
+def stretches(view: View, node: bytes) -> int:
+    """How many contiguous stretches of the circle a node owns."""
+    mine = [arc.holders[0] == node for arc in view.arcs]
+    starts = sum(now and not before for before, now in zip([mine[-1], *mine], mine, strict=False))
+    return starts or int(mine[0])
 
 
 def growth(count: int) -> Iterator[tuple[View, View]]:
@@ -34,7 +41,8 @@ def check_balance(joining: View, view: View, new: bytes) -> None:
     fair = SLOTS / count
     for node, slots in shares(view).items():
         assert abs(slots - fair) <= 0.05 * fair, f"{node!r} has {slots / fair:.3f} of its share among {count}"
-        assert ring.stretches(view.arcs, node) <= STRETCHES_MAX
+        assert stretches(view, node) <= 2 * GIVERS_MAX
+    assert len(view.arcs) <= 12 * count, "and on average far fewer"
     moved = sum(ring.width(joining.arcs, index) for index, arc in enumerate(joining.arcs) if arc.incoming)
     assert moved <= 1.05 * fair, "only what must move moves"
     assert all(arc.incoming in ((), (new,)) for arc in joining.arcs)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from typing import TypeVar
 
 from wrpme.picture import Arc, NodeId
 from wrpme.ring import SLOT
 
+_Key = TypeVar("_Key", NodeId, int)
+_ANY = Arc(0, 0, ())
 _NOWHERE: frozenset[int] = frozenset()
 
 
@@ -34,13 +37,13 @@ def alike(left: Arc, right: Arc) -> bool:
     )
 
 
-def _add(counts: dict[NodeId, int], node: NodeId, amount: int) -> None:
+def _add(counts: dict[_Key, int], key: _Key, amount: int) -> None:
     """What has come to nothing is left out, so that equal tables are equal however they came about."""
-    total = counts.get(node, 0) + amount
+    total = counts.get(key, 0) + amount
     if total:
-        counts[node] = total
+        counts[key] = total
     else:
-        counts.pop(node, None)
+        counts.pop(key, None)
 
 
 class ArcTable:
@@ -55,6 +58,8 @@ class ArcTable:
         """Slots by future owner."""
         self.holding: dict[NodeId, int] = {}
         """Slots by who shall hold them."""
+        self.sizes: dict[int, int] = {}
+        """How many arcs shall have so many holders."""
         self.copied = self.changing = 0
         """How many arcs are being copied, and how many change their owner."""
         self.lacking = 0
@@ -69,6 +74,8 @@ class ArcTable:
         """Ends of the arcs that nothing tells apart from the next one."""
         self.before: dict[int, Arc | None] = {}
         """By its end each arc that was touched since the table was copied, as it was then."""
+        self.shifted: set[int] = set()
+        """Ends of the arcs that begin elsewhere since then."""
         self._parts: dict[NodeId, frozenset[int]] = {}
         found: dict[NodeId, list[int]] = {}
         for at, arc in enumerate(self.arcs):
@@ -84,6 +91,7 @@ class ArcTable:
         made = ArcTable((), self.alive)
         made.arcs, made.ends = list(self.arcs), list(self.ends)
         made.owning, made.holding = self.owning.copy(), self.holding.copy()
+        made.sizes = self.sizes.copy()
         made.copied, made.changing, made.lacking = self.copied, self.changing, self.lacking
         made.unserved, made.unserved_slots = self.unserved.copy(), self.unserved_slots
         made.waiting, made.joints, made._parts = self.waiting.copy(), self.joints.copy(), self._parts.copy()
@@ -95,14 +103,27 @@ class ArcTable:
         """Ends of the arcs that name the node."""
         return self._parts.get(node, _NOWHERE)
 
+    def all_named(self) -> set[NodeId]:
+        """Everybody that some arc names."""
+        return set(self._parts)
+
     def at(self, end: int) -> int | None:
         """Index of the arc with that end."""
         index = bisect_left(self.ends, end)
         return index if index < len(self.ends) and self.ends[index] == end else None
 
     def arc(self, end: int) -> Arc:
-        """The arc with that end; there has to be one."""
+        """The arc with that end; or, where none ends there, the one around it."""
         return self.arcs[bisect_left(self.ends, end)]
+
+    def arc_and_width(self, end: int) -> tuple[Arc, int]:
+        """The arc with that end, and its slots."""
+        index = bisect_left(self.ends, end)
+        return self.arcs[index], (end - (self.ends[index - 1] if index else -1)) // SLOT
+
+    def is_new(self, end: int) -> bool:
+        """Whether an arc ends there since the table was copied."""
+        return self.before.get(end, _ANY) is None
 
     def first(self, end: int) -> int:
         """The first position of the arc with that end."""
@@ -123,17 +144,21 @@ class ArcTable:
         end = arc.end
         index = bisect_left(self.ends, end)
         if index < len(self.ends) and self.ends[index] == end:
-            former = self.arcs[index]
+            former, slots = self.arcs[index], self._width(index)
             self.before.setdefault(end, former)
-            self._count(index, -1)
+            self._count_state(former, slots, -1)
             self.arcs[index] = arc
-            self._count(index, 1)
+            self._count_state(arc, slots, 1)
+            if former.wanted != arc.wanted:
+                self._count_wanted(former.wanted, slots, -1)
+                self._count_wanted(arc.wanted, slots, 1)
             self._name(end, named(former), named(arc))
         else:
             self.before.setdefault(end, None)
             cut = index < len(self.ends)
             if cut:
                 self._count(index, -1)
+                self.shifted.add(self.ends[index])
             self.arcs.insert(index, arc)
             self.ends.insert(index, end)
             self._count(index, 1)
@@ -154,6 +179,7 @@ class ArcTable:
         self._count(index, -1)
         if follows:
             self._count(index + 1, -1)
+            self.shifted.add(self.ends[index + 1])
         del self.arcs[index], self.ends[index]
         if follows:
             self._count(index, 1)
@@ -166,12 +192,12 @@ class ArcTable:
         ends: set[int] = set()
         for node in alive ^ self.alive:
             ends |= self.parts(node)
-        indexes = [bisect_left(self.ends, end) for end in ends]
-        for index in indexes:
-            self._count(index, -1)
+        counted = [self.arc_and_width(end) for end in ends]
+        for arc, slots in counted:
+            self._count_state(arc, slots, -1)
         self.alive = alive
-        for index in indexes:
-            self._count(index, 1)
+        for arc, slots in counted:
+            self._count_state(arc, slots, 1)
 
     def changes(self) -> tuple[tuple[Arc, ...], tuple[int, ...]]:
         """Arcs that are new or differ since the table was copied, and ends where none ends any more."""
@@ -188,17 +214,27 @@ class ArcTable:
 
     def _count(self, index: int, sign: int) -> None:
         """Counts an arc in (1), or out (-1) before it changes."""
-        arc, slots = self.arcs[index], sign * self._width(index)
-        if arc.wanted:
-            _add(self.owning, arc.wanted[0], slots)
-            for node in arc.wanted:
-                _add(self.holding, node, slots)
+        arc, slots = self.arcs[index], self._width(index)
+        self._count_wanted(arc.wanted, slots, sign)
+        self._count_state(arc, slots, sign)
+
+    def _count_wanted(self, wanted: tuple[NodeId, ...], slots: int, sign: int) -> None:
+        _add(self.sizes, len(wanted), sign)
+        if wanted:
+            _add(self.owning, wanted[0], sign * slots)
+            for node in wanted:
+                _add(self.holding, node, sign * slots)
+
+    def _count_state(self, arc: Arc, slots: int, sign: int) -> None:
         self.copied += sign * bool(arc.incoming)
         self.changing += sign * bool(arc.prev)
-        if lacks_copies(arc, self.alive):
-            self.lacking += slots
-        if self.alive.isdisjoint(arc.holders):
-            self.unserved_slots += slots
+        live = 0
+        for node in arc.holders:
+            live += node in self.alive
+        if live < len(arc.wanted):
+            self.lacking += sign * slots
+        if not live:
+            self.unserved_slots += sign * slots
             (self.unserved.add if sign > 0 else self.unserved.discard)(arc.end)
             for node in arc.holders:
                 _add(self.waiting, node, sign)

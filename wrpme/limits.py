@@ -107,10 +107,16 @@ STOP_GATHER_SECONDS = 0.1
 """Planned stops that are asked for within this time go as one set: none of them takes over from another."""
 EXPEL_LOOK_SECONDS = 1.0
 """How often a voter looks whether somebody has been down for longer than the grace."""
-STRETCHES_MAX = 16
-STRETCHES_USUAL = 8
-"""With few nodes to take from a node gets this many stretches: wide enough that later nodes can take from them."""
-ARCS_PER_MEMBER_MAX = 2 * STRETCHES_MAX
+STRETCHES_FIRST = 8
+"""The first node has the ring in so many arcs: wide enough that later nodes can take from them."""
+GIVERS_MAX = 16
+"""A node that joins takes from so many others that have most, a sixteenth of its share from each: so all stay within
+5 % of the fair share. The more give, the more arcs there are, and the more neighbours a node has, to which it sends
+beacons. Measured with R 3 at 100 nodes: with 16 givers 10 arcs for each node, 29 neighbours, at most 4 % off the fair
+share; with 24 14, 34 and 4 %; with 12 8, 26 and 6 %; with 8 5, 21 and 7 %. At 1,000 nodes 16 givers make 9 arcs for
+each node and 43 neighbours, and all stay within 5 % of the share of 65 slots."""
+ARCS_PER_MEMBER_MAX = 16
+"""Beyond it neighbouring arcs that nothing tells apart become one."""
 SLOTS = 65_536
 """Boundaries of arcs are multiples of 1/SLOTS of the ring; entries are counted by slot."""
 MOVES_PER_VIEW_MAX = 8

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from wrpme.errors import TooLargeError, UsageError
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS, STRETCHES_MAX, STRETCHES_USUAL
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS, STRETCHES_FIRST
 from wrpme.picture import Arc, NodeId, View
 
 RING = 1 << 64
@@ -88,8 +88,13 @@ def settled_at(arc: Arc, position: int) -> int:
 
 
 def settled_of(arc: Arc, first: int) -> tuple[tuple[int, int], ...]:
-    """What is settled in the arc that begins at ``first``, without what lies outside of it."""
-    return tuple((min(end, arc.end), version) for end, version in arc.settled if end >= first and version)
+    """What is settled in the arc that begins at ``first``, without what lies outside of it, up to its end. A stretch of
+    which nothing is settled has the version 0: without it, it would have that of the stretch behind it."""
+    found: list[tuple[int, int]] = []
+    for end, version in (*arc.settled, (arc.end, 0)):
+        if end >= first and (not found or found[-1][0] < arc.end):
+            found.append((min(end, arc.end), version))
+    return tuple(found)
 
 
 def arc_start(view: View, index: int) -> int:
@@ -104,14 +109,9 @@ def width(arcs: Sequence[Arc], index: int) -> int:
 
 def whole_ring(node: NodeId, epoch: int) -> tuple[Arc, ...]:
     """The arcs of a hive of one node."""
-    part = SLOTS // STRETCHES_USUAL
-    ends = [end_of_slot((i + 1) * part) for i in range(STRETCHES_USUAL)]
+    part = SLOTS // STRETCHES_FIRST
+    ends = [end_of_slot((i + 1) * part) for i in range(STRETCHES_FIRST)]
     return tuple(Arc(end, epoch, (node,), wanted=(node,)) for end in ends)
-
-
-def future_owner(arc: Arc) -> NodeId:
-    """Who will own the arc when what is on its way has arrived."""
-    return arc.wanted[0]
 
 
 def owned(arcs: Sequence[Arc]) -> dict[NodeId, int]:
@@ -120,22 +120,6 @@ def owned(arcs: Sequence[Arc]) -> dict[NodeId, int]:
     for index, arc in enumerate(arcs):
         found[arc.holders[0]] = found.get(arc.holders[0], 0) + width(arcs, index)
     return found
-
-
-def loads(arcs: Sequence[Arc]) -> dict[NodeId, int]:
-    """Slots by future owner."""
-    found: dict[NodeId, int] = {}
-    for index, arc in enumerate(arcs):
-        owner = future_owner(arc)
-        found[owner] = found.get(owner, 0) + width(arcs, index)
-    return found
-
-
-def stretches(arcs: Sequence[Arc], node: NodeId) -> int:
-    """How many contiguous stretches of the circle a node will own."""
-    mine = [future_owner(arc) == node for arc in arcs]
-    starts = sum(now and not before for before, now in zip([mine[-1], *mine], mine, strict=False))
-    return starts or int(mine[0])
 
 
 def gives(amounts: Sequence[int], caps: Sequence[int], want: int) -> list[int]:
@@ -155,90 +139,3 @@ def gives(amounts: Sequence[int], caps: Sequence[int], want: int) -> list[int]:
             result[index] -= 1
             surplus -= 1
     return result
-
-
-Cuts = dict[int, list[int]]
-"""By index of an arc: how many slots leave at its head and at its tail."""
-
-
-def plan(
-    arcs: Sequence[Arc], node: NodeId, fair: int, movable: Callable[[Arc], bool], seniority: Mapping[NodeId, int]
-) -> Cuts:
-    """Which slices ``node`` shall own so that it has its ``fair`` share (slots) and the others are levelled.
-
-    Taken from the most loaded, in at most ``STRETCHES_MAX`` stretches: with few givers several slices from each, with
-    many a stretch lies over the boundary between two of them.
-    """
-    load = loads(arcs)
-    want = fair - load.get(node, 0)
-    if want <= fair // 50:
-        return {}
-    of: dict[NodeId, list[int]] = {}
-    for index, arc in enumerate(arcs):
-        giver = future_owner(arc)
-        if giver != node and movable(arc):
-            of.setdefault(giver, []).append(index)
-    givers = sorted(of, key=lambda giver: (-load[giver], seniority.get(giver, 0), giver))
-    amounts = gives([load[giver] for giver in givers], [load[giver] for giver in givers], want)
-    givers = [giver for giver, amount in zip(givers, amounts, strict=True) if amount]
-    budget = max(1, STRETCHES_MAX - stretches(arcs, node))
-    if len(givers) > budget:
-        return _straddle(arcs, of, givers, load, want, budget)
-    cuts: Cuts = {}
-    for total in range(max(len(givers), min(budget, STRETCHES_USUAL)), budget + 1):
-        cuts = {}
-        for rank, (giver, amount) in enumerate(zip(givers, filter(None, amounts), strict=True)):
-            slices = (total + len(givers) - 1 - rank) // len(givers)
-            largest = sorted(of[giver], key=lambda index: (-width(arcs, index), index))[:slices]
-            widths = [width(arcs, index) for index in largest]
-            for index, slots in zip(largest, gives(widths, widths, amount), strict=True):
-                if slots:
-                    cuts[index] = [0, slots]
-        if sum(tail for _, tail in cuts.values()) >= want:
-            break
-    return cuts
-
-
-def _straddle(
-    arcs: Sequence[Arc],
-    of: dict[NodeId, list[int]],
-    givers: list[NodeId],
-    load: dict[NodeId, int],
-    want: int,
-    budget: int,
-) -> Cuts:
-    """One stretch over each of up to ``budget`` boundaries between two givers, so that twice as many give: each of
-    them is cut once."""
-    allowed = {index for giver in givers for index in of[giver]}
-    sides: list[tuple[NodeId, int, int]] = []
-    used: set[NodeId] = set()
-    need = want // len(givers) + 1
-    for giver in givers:
-        if budget == 0:
-            break
-        if giver in used:
-            continue
-        budget -= 1
-        used.add(giver)
-        best: tuple[int, int, int, int] | None = None
-        for index in of[giver]:
-            for mine, other, side in ((index, index + 1, 1), (index, index - 1, 0)):
-                if other in allowed and future_owner(arcs[other]) not in used:
-                    got = min(need, width(arcs, mine)) + min(need, width(arcs, other))
-                    found = (got, load[future_owner(arcs[other])], mine, side)
-                    best = max(best, found) if best else found
-        if best is None:
-            sides.append((giver, max(of[giver], key=lambda index: width(arcs, index)), 1))
-            continue
-        _, _, mine, side = best
-        other = mine + 1 if side else mine - 1
-        partner = future_owner(arcs[other])
-        used.add(partner)
-        sides += [(giver, mine, side), (partner, other, 1 - side)]
-    sides.sort(key=lambda found: (-load[found[0]], found[1]))
-    cuts: Cuts = {}
-    caps = [width(arcs, index) for _, index, _ in sides]
-    for (_, index, side), slots in zip(sides, gives([load[giver] for giver, _, _ in sides], caps, want), strict=True):
-        if slots:
-            cuts.setdefault(index, [0, 0])[side] = slots
-    return cuts

@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from wrpme import ring
+from wrpme.arcs import ArcTable
 from wrpme.arcs import lacks_copies as lacks_copies
 from wrpme.draft import Draft
 from wrpme.index import Index, index_of, seniority
@@ -80,8 +81,8 @@ def owner(view: View, arc: Arc) -> NodeId | None:
     return owner_among(live(view), arc)
 
 
-def apply(view: View, changes: Iterable[Change]) -> View | None:
-    """The next view; None if no change has any effect."""
+def next_view(view: View, changes: Iterable[Change]) -> tuple[View, Patch] | None:
+    """The next view, and what makes it of this one; None if no change has any effect."""
     draft = Draft(view)
     ordered = sorted(changes, key=lambda change: _ORDER[type(change)])
     draft.down([change for change in ordered if isinstance(change, Down)])
@@ -99,7 +100,18 @@ def apply(view: View, changes: Iterable[Change]) -> View | None:
         if type(change) in steps:
             steps[type(change)](change)
     draft.part()
-    return draft.view() if draft.changed else None
+    return draft.result()
+
+
+def apply(view: View, changes: Iterable[Change]) -> View | None:
+    """The next view alone."""
+    made = next_view(view, changes)
+    return made[0] if made is not None else None
+
+
+def fits(view: View, change: Change) -> bool:
+    """Whether the change would make a difference to this view: a question to what is looked up in it, no new view."""
+    return Draft(view).fits(change)
 
 
 def difference(before: View, after: View) -> Patch:
@@ -115,17 +127,6 @@ def difference(before: View, after: View) -> Patch:
         tuple(end for end in arcs if end not in ends),
         after.voters if after.voters != before.voters else (),
     )
-
-
-def next_view(view: View, changes: Iterable[Change]) -> tuple[View, Patch] | None:
-    """The next view, and what makes it of this one; None if no change has any effect."""
-    following = apply(view, changes)
-    return (following, difference(view, following)) if following is not None else None
-
-
-def fits(view: View, change: Change) -> bool:
-    """Whether the change would make a difference to this view."""
-    return apply(view, (change,)) is not None
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -202,8 +203,9 @@ def recover(
         former_owners = tuple(node for node in prev if node != held[0])
         arcs.append(Arc(arc.end, epoch, held, (), former_owners, held, arc.settled))
     sharers = [found for found in members if found.state is not State.LEAVING]
-    placed = Placement(arcs, sharers, view.replication, lambda arc: arc.holders[0] in alive).settle()
-    arcs = [_as_placed(arc, alive) for arc in placed]
+    table = ArcTable(arcs, frozenset(alive))
+    Placement(table, sharers, view.replication).settle()
+    arcs = [_as_placed(arc, alive) for arc in table.arcs]
     voters = tuple(dict.fromkeys((me.id, *(node for node in view.voters if node in alive))))[:VOTERS_MAX]
     generation, branch = view.generation + 1, _branch(me)
     return View(epoch, view.hive, generation, view.replication, members, tuple(arcs), voters, branch)

@@ -15,7 +15,8 @@ from typing import Any
 from wrpme import limits
 
 SMALL = {
-    "STRETCHES_USUAL": 2,
+    "STRETCHES_FIRST": 2,
+    "GIVERS_MAX": 2,
     "ARCS_PER_MEMBER_MAX": 3,
     "COPY_RANGE_ENTRIES_MAX": 3,
     "COPY_WINDOW_RANGES": 2,

@@ -100,8 +100,8 @@ def test_of_many_only_those_are_named_that_matter() -> None:
 
 @pytest.mark.parametrize("state", [state for state in NodeState if state is not NodeState.UP])
 def test_each_state_is_told_by_a_sign_and_a_word(state: NodeState) -> None:
-    text = text_of(placed(with_state(scene_of(stable(3)), 1, state), 100, 48), 1)
-    assert texts.GLYPHS[state] in text and "5910" in text
+    text = text_of(placed(with_state(scene_of(stable(3)), 2, state), 100, 48), 2)
+    assert texts.GLYPHS[state] in text and "5911" in text
     assert {NodeState.SILENT: "no answer"}.get(state, state.value) in text
     assert "12 s" in text
 

@@ -194,7 +194,7 @@ async def test_the_next_way_takes_the_place_of_the_last() -> None:
         app.ring.show(STABLE)
         await pilot.pause()
         app.ring.show_way(way(STABLE, 3, "one"))
-        app.ring.show_way(way(STABLE, 9, "two"))
+        app.ring.show_way(way(STABLE, 5, "two"))
         told = "".join(lines(app.ring))
         assert "◆ two" in told and "◆ one" not in told
         app.ring.show_way(None)

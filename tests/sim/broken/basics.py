@@ -102,12 +102,12 @@ def down_beside_live() -> Broken:
     """Who is down stays a holder beside a live one, so that it needs no copy when it is back."""
 
     def leave_arcs(self: draft.Draft, dead: set[NodeId]) -> None:
-        for index, arc in enumerate(self.arcs):
+        for arc in list(self.table.arcs):
             if dead.intersection((*arc.holders, *arc.incoming)):
                 incoming = tuple(node for node in arc.incoming if node not in dead)
                 live = tuple(node for node in arc.holders if node not in dead)
                 late = tuple(node for node in arc.holders if node in dead)
-                self._set_holders(index, live + late, incoming)
+                self._set_holders(arc.end, live + late, incoming)
 
     return draft.Draft, "_leave_arcs", leave_arcs
 
@@ -173,8 +173,8 @@ def keeps_its_role() -> Broken:
         for change in changes:
             known = self.members.get(change.node)
             if known is not None and known.state is State.UP and change.incarnation > known.incarnation:
-                self.members[change.node] = replace(known, incarnation=change.incarnation)
-                self.changed = True
+                self._begin()
+                self.index.put(replace(known, incarnation=change.incarnation))
             else:
                 others.append(change)
         honest(self, others)

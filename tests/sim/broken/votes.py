@@ -111,8 +111,8 @@ def late_activated() -> Broken:
     honest = draft.Draft.activated
 
     def activated(self: draft.Draft, change: Activated) -> None:
-        index = next((index for index, arc in enumerate(self.arcs) if arc.end == change.end), None)
-        honest(self, change if index is None else replace(change, version=self.arcs[index].version))
+        index = self.table.at(change.end)
+        honest(self, change if index is None else replace(change, version=self.table.arcs[index].version))
 
     return draft.Draft, "activated", activated
 
@@ -122,10 +122,10 @@ def forgotten_owner() -> Broken:
     honest = draft.Draft._set_holders
 
     def set_holders(
-        self: draft.Draft, index: int, holders: tuple[NodeId, ...], incoming: tuple[NodeId, ...]
+        self: draft.Draft, end: int, holders: tuple[NodeId, ...], incoming: tuple[NodeId, ...]
     ) -> None:
-        honest(self, index, holders, incoming)
-        self.arcs[index] = replace(self.arcs[index], prev=())
+        honest(self, end, holders, incoming)
+        self.table.put(replace(self.table.arc(end), prev=()))
 
     return draft.Draft, "_set_holders", set_holders
 
@@ -135,12 +135,11 @@ def same_version() -> Broken:
     honest = draft.Draft._leave_arcs
 
     def leave_arcs(self: draft.Draft, dead: set[NodeId]) -> None:
-        before = list(self.arcs)
+        before = list(self.table.arcs)
         honest(self, dead)
-        self.arcs = [
-            replace(arc, version=old.version) if arc.holders == old.holders else arc
-            for arc, old in zip(self.arcs, before, strict=True)
-        ]
+        for arc, old in zip(list(self.table.arcs), before, strict=True):
+            if arc.holders == old.holders:
+                self.table.put(replace(arc, version=old.version))
 
     return draft.Draft, "_leave_arcs", leave_arcs
 
@@ -152,14 +151,14 @@ def removed_too_early() -> Broken:
         for node, found in list(self.members.items()):
             others = [voter for voter in self.voters if voter != node]
             if found.state is State.LEAVING and self.live().intersection(others).intersection(self.base.voters):
+                self._begin()
                 self.voters = others
-                for index, arc in enumerate(self.arcs):
+                for arc in list(self.table.arcs):
                     holders = tuple(one for one in arc.holders if one != node) or (others[0],)
                     if holders != arc.holders:
                         incoming = tuple(one for one in arc.incoming if one not in holders)
-                        self._set_holders(index, holders, incoming)
-                del self.members[node]
-                self.changed = True
+                        self._set_holders(arc.end, holders, incoming)
+                self.index.drop(node)
 
     return draft.Draft, "part", part
 
@@ -169,7 +168,9 @@ def merges_what_moves() -> Broken:
     honest = draft.Draft._merge
 
     def merge(self: draft.Draft) -> None:
-        self.arcs = [replace(arc, prev=()) for arc in self.arcs]
+        for arc in list(self.table.arcs):
+            if arc.prev:
+                self.table.put(replace(arc, prev=()))
         honest(self)
 
     return draft.Draft, "_merge", merge
