@@ -43,7 +43,7 @@ def test_a_view_costs_what_it_changed_and_the_patches_do_not_grow_for_ever() -> 
     log = ViewLog(store)
     store.write(log.save(view, None), True)
     sizes = []
-    for life in range(2, 302):
+    for life in range(2, 1502):
         after = next_view(view, back(3, life))
         store.write(log.save(after, views.difference(view, after)), True)
         sizes.append(sum(len(value) for _, value in patches(store)))
