@@ -81,6 +81,12 @@ class Checks:
             self._versions[machine.index, key] = version
             self._on_disk.setdefault(content_in(value)[:24], (key, version, set()))[2].add(machine.index)
 
+    def set_aside(self, machine: Machine) -> None:
+        """A node that the hive counts on keeps its data, unless that is known to be an old copy."""
+        view = self.newest()
+        listed = view is not None and machine.identity in {member.id for member in view.members}
+        assert not listed or machine.identity in self.world.promises.distrusted, f"{machine} is a member, and gives up"
+
     # --- serving -------------------------------------------------------------------------------------------------
 
     def turn(self, machine: Machine) -> None:

@@ -65,11 +65,15 @@ class Disasters:
         should; not where something depends on that disk alone."""
         if machine.node is not None or not self.world.promises.may_destroy(machine):
             return False
+        self.lose_for_ever(machine)
+        return True
+
+    def lose_for_ever(self, machine: Machine) -> None:
+        """Whatever depends on it."""
         self.world.say(machine, "has an empty disk from now on")
         self.world.promises.destroy(machine)
         machine.peers = machine.peers or self.addresses_beside(machine)
         machine.replace_disk(Disk(machine.disk.sync))
-        return True
 
     def empty(self) -> None:
         """One machine loses its disk, alone."""

@@ -405,6 +405,7 @@ class Machine:
     def _set_aside(self, effect: Exit) -> None:
         """Begins anew with an empty directory, as :mod:`wrpme.daemon.lives` does it."""
         self.world.say(self, f"sets its directory aside: {effect.sentence}")
+        self.world.checks.set_aside(self)
         self._end_gently()
         self.replace_disk(Disk(self.disk.sync), effect.aside)
         self.world.agenda.after(0.01, self.start)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 
-from tests.sim.broken import Broken, answers, basics, copies, expiry, handover, leases, votes
+from tests.sim.broken import Broken, answers, basics, copies, expiry, handover, leases, outages, votes
 from tests.sim.run import Run, SimulationError
 
 SEEDS_MAX = 300
@@ -122,6 +122,14 @@ SOUGHT: dict[str, Sought] = {
     "last_of_the_stream": Sought("last_part_lost", 1),
     "copies_what_is_wiped": Sought("swept_and_copied", 1),
     "settled_in_memory": Sought("handed_over_twice", 1),
+    "hung_disks_are_borne": Sought("hung", 1),
+    "old_copies_are_welcome": Sought("copied", 1),
+    "fenced_by_incarnation": Sought("operated", 1),
+    "lost_answers_are_waited_for": Sought("lost", 1),
+    "seniors_before_marks": Sought("given_up", 1),
+    "stale_hints_end_a_sweep": Sought("all_expire", 1),
+    "nobody_compares_clocks": Sought("wrong_clock", 1),
+    "space_is_kept": Sought("expiring", 1),
     "former_lives_count": Sought("copied", 2, 2, long=True),
 }
 
@@ -136,7 +144,7 @@ def _broken_in(place: ModuleType) -> dict[str, Callable[[], Broken]]:
 
 ALL: dict[str, Callable[[], Broken]] = {
     name: found
-    for place in (basics, votes, leases, handover, copies, answers, expiry)
+    for place in (basics, votes, leases, handover, copies, answers, expiry, outages)
     for name, found in _broken_in(place).items()
 }
 

@@ -7,12 +7,16 @@ sentence says, where it is one that the faults of the run explain.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from wrpme import salvage
 from wrpme.effects import Exit
-from wrpme.messages import Done, Failed, ForgetNode, Recover, Text
-from wrpme.picture import NodeId, State, View
+from wrpme.messages import Done, Failed, ForgetNode, GetHoldings, Holding, Holdings, Recover, Text
+from wrpme.picture import NOBODY, Member, NodeId, State, View
 from wrpme.ring import owner_among
+from wrpme.salvage import Told
 from wrpme.view import live
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 LOOK_SECONDS = 3.0
+ANSWER_SECONDS = 0.5
 PATIENCE_SECONDS = 15.0
 """An operator who has just brought machines back first waits for what the hive does by itself."""
 
@@ -74,11 +79,31 @@ class Operator:
             if member.id in gone & waited_for and member.state is State.DOWN:
                 machine = self._running(view)
                 if machine is not None:
-                    self.world.say(None, f"an operator: node_forget {member.address}")
-                    self.world.promises.give_up(view, gone)
-                    request = ForgetNode(1, member.id, member.incarnation)
-                    machine.request(self.world.open_session(self._hear), request)
+                    self._ask_holdings(view, partial(self._forget_now, machine, machine.life, view, member))
                 return
+
+    def _forget_now(self, machine: Machine, life: int, view: View, member: Member, told: Told) -> None:
+        if machine.life == life:
+            self.world.say(None, f"an operator: node_forget {member.address}")
+            self.world.promises.give_up(view, self.world.promises.gone(view))
+            choices, _ = salvage.choose(view, salvage.orphans(view, (member.id,)), told)
+            request = ForgetNode(1, member.id, member.incarnation, choices)
+            machine.request(self.world.open_session(self._hear), request)
+
+    def _ask_holdings(self, view: View, then: Callable[[Told], None]) -> None:
+        """Of all members that answer; ``then`` with what they said."""
+        told: dict[NodeId, Sequence[Holding]] = {}
+
+        def hear(node: NodeId, reply: object) -> None:
+            if isinstance(reply, Holdings):
+                told[node] = reply.holdings
+
+        members = {member.id for member in view.members}
+        for machine in self.world.machines:
+            if machine.node is not None and machine.identity in members:
+                session = self.world.open_session(partial(hear, machine.identity))
+                machine.request(session, GetHoldings(1, NOBODY))
+        self.world.agenda.after(ANSWER_SECONDS, lambda: then(told))
 
     def _recover(self, view: View, gone: set[NodeId]) -> None:
         """Only where all voters that are missing never return, and a node says that it can't go on without."""
@@ -90,10 +115,16 @@ class Operator:
             running = {other.identity for other in self.world.machines if other.node is not None}
             if there <= running:
                 self.world.say(None, f"an operator at {machine}: recover --force, as {missing}")
-                self.world.promises.give_up(view, gone)
-                machine.request(self.world.open_session(self._hear_of_recovery), Recover(1))
+                self._ask_holdings(view, partial(self._recover_now, machine, machine.life, view))
                 self._since = self.world.agenda.now
             return
+
+    def _recover_now(self, machine: Machine, life: int, view: View, told: Told) -> None:
+        if machine.life == life:
+            self.world.promises.give_up(view, self.world.promises.gone(view))
+            lost = [member.id for member in view.members if not told.get(member.id)]
+            choices, _ = salvage.choose(view, salvage.orphans(view, lost), told)
+            machine.request(self.world.open_session(self._hear_of_recovery), Recover(1, choices))
 
     def _hear_of_recovery(self, reply: object) -> None:
         self._hear(reply)

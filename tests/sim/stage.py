@@ -198,10 +198,10 @@ class Stage:
 
     # --- clients -------------------------------------------------------------------------------------------------
 
-    def ask(self, alias: str, kind: str = "update", at: Machine | None = None) -> Asked:
-        """A client that is patient; ``at`` asks that machine alone."""
+    def ask(self, alias: str, kind: str = "update", at: Machine | None = None, lives: float = 0.0) -> Asked:
+        """A client that is patient; ``at`` asks that machine alone. What is written ``lives`` so many seconds, if any."""
         client = Client(self.run.workload, f"p{self.world.moment()}", 1e9, PATIENCE_SECONDS)
-        client.asks, client.unlucky = at, 0.0
+        client.asks, client.unlucky, client.span_seconds = at, 0.0, lives
         return client.ask(alias, kind)
 
     def done(self, alias: str, kind: str = "update", seconds: float = 8.0) -> None:

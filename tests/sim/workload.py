@@ -105,6 +105,8 @@ class Client:
         self.asks: Machine | None = None
         """The only machine that it asks, if there is one."""
         self.unlucky = UNLUCKY_USUAL
+        self.span_seconds = 0.0
+        """How long lives what it writes; 0: that is left to chance."""
         self._sessions: dict[int, tuple[int, int]] = {}
         self.number = 0
         self.world.on_end.append(self._process_ended)
@@ -139,7 +141,9 @@ class Client:
             heard = [one.given for one in workload.histories[alias][-4:] if one.given is not None]
             comparand = random.choice(heard or known or [b"nothing"])
         self.asked = Asked(self, alias, kind, content, comparand)
-        if kind == "expire" or (kind in WRITES and random.random() < workload.mortal):
+        if self.span_seconds:
+            self.asked.live_for(self.span_seconds)
+        elif kind == "expire" or (kind in WRITES and random.random() < workload.mortal):
             self.asked.live_for(random.choice(LIFE_SECONDS) * random.uniform(0.5, 1.0))
         self.asked.attempt()
         return self.asked

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.network import Habits
-from tests.sim.plots import copies, leases, owners, tails, votes
+from tests.sim.plots import copies, leases, operators, owners, tails, votes
 from tests.sim.stage import Missed, Stage
 
 if TYPE_CHECKING:
@@ -71,5 +71,8 @@ PLOTS: dict[str, dict[str, Any]] = {
         copies.swept_and_copied, nodes=3, late=1, replication=1, disk_seconds=0.1, entries=80,
         bounds={"WIPE_ENTRIES_MAX": 1, "COPY_RANGE_ENTRIES_MAX": 1, "COPY_WINDOW_RANGES": 30},
     ),
+    "given_up": staged(operators.given_up, late=1),
+    "all_expire": staged(operators.all_expire),
+    "wrong_clock": staged(operators.wrong_clock),
     "handed_over_twice": staged(copies.handed_over_twice, nodes=4, late=1, replication=1),
 }

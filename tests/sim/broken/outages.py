@@ -1,0 +1,101 @@
+"""Broken rules of outages: disks that hang, old directories, operators, clocks, and space that nobody needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.sim.broken import Broken
+from wrpme import clocks, own_disk, salvage, spread, sweep, whereabouts
+from wrpme.copying import Copy
+from wrpme.entries import expiry_and_key_in, hash_in, hints_end
+from wrpme.messages import Answer, Holding
+from wrpme.picture import NOBODY, Arc, NodeId, View
+from wrpme.salvage import Told
+
+
+def hung_disks_are_borne() -> Broken:
+    """A node whose disk hangs goes on acknowledging beacons, and does not ask to be marked down."""
+
+    def others_decide(self: own_disk.OwnDisk) -> bool:
+        return False
+
+    return own_disk.OwnDisk, "_others_decide", others_decide
+
+
+def old_copies_are_welcome() -> Broken:
+    """A node that runs on an old copy of its directory is taken back as itself."""
+
+    def floor(self: whereabouts.Whereabouts, node: NodeId) -> int:
+        return 0
+
+    return whereabouts.Whereabouts, "_floor", floor
+
+
+def fenced_by_incarnation() -> Broken:
+    """A new generation fences whoever it does not list in that very life."""
+
+    def on_new_generation(self: spread.Spread, view: View, latest: View) -> None:
+        mine = next((member for member in view.members if member.id == self.ground.me), None)
+        if mine is not None and mine.incarnation == self.ground.settings.incarnation and view.epoch > latest.epoch:
+            self.learn(view)
+        else:
+            self.life.fenced(view)
+
+    return spread.Spread, "_on_new_generation", on_new_generation
+
+
+def lost_answers_are_waited_for() -> Broken:
+    """Whatever a copy acknowledges is progress of it, also where the answer to a comparison was lost."""
+    honest = Copy._take_answers
+
+    def take_answers(self: Copy, answers: Sequence[Answer]) -> None:
+        acknowledged, self._stream.acknowledged = self._stream.acknowledged, 0
+        try:
+            honest(self, answers)
+        finally:
+            self._stream.acknowledged = acknowledged
+
+    return Copy, "_take_answers", take_answers
+
+
+def seniors_before_marks() -> Broken:
+    """What nobody holds any more starts again from the first node that shall hold it, whatever it has."""
+
+    def best(arc: Arc, told: Told) -> tuple[Holding | None, NodeId]:
+        return None, next((node for node in (*arc.wanted, *told) if node in told), NOBODY)
+
+    return salvage, "_best", best
+
+
+def stale_hints_end_a_sweep() -> Broken:
+    """A sweep begins at the first hint each time, and ends after some that say nothing to this node."""
+    honest = sweep.Sweep._expire
+
+    def expire(self: sweep.Sweep) -> float:
+        ground = self._ground
+        ground.reminders.cursor, self._halfway = sweep.HINTS[0], False
+        stale = 0
+        for hint, _ in ground.reader.scan(sweep.HINTS[0], hints_end(int(ground.wall()))):
+            replica = self._table.at(hash_in(expiry_and_key_in(hint)[1]))
+            stale += replica is None or replica.role is not sweep.Role.OWNER
+        return sweep.EXPIRE_SECONDS if stale >= sweep.EXPIRE_HINTS_MAX else honest(self)
+
+    return sweep.Sweep, "_expire", expire
+
+
+def nobody_compares_clocks() -> Broken:
+    """That the wall clock of another node is wrong is told to nobody."""
+
+    def look(self: clocks.Clocks) -> None:
+        """Nothing."""
+
+    return clocks.Clocks, "look", look
+
+
+def space_is_kept() -> Broken:
+    """The space of what was removed stays with the disk."""
+
+    def give_back(self: sweep.Sweep) -> None:
+        """Nothing."""
+
+    return sweep.Sweep, "_give_back", give_back

@@ -1,0 +1,62 @@
+"""Plots of what an operator does, and of what he has to be told."""
+
+from __future__ import annotations
+
+from tests.sim.plots.cast import QUIET_SECONDS, all_written, newly_joined
+from tests.sim.stage import Missed, Stage
+from wrpme.entries import ENTRIES
+from wrpme.messages import Streams
+from wrpme.picture import State
+
+
+def given_up(s: Stage) -> None:
+    """The only node with all entries is gone for ever. Of those that are left one has just restarted, and has all that
+    was ever written; the other one has joined, and has received nothing."""
+    all_written(s)
+    keeper, again = s.random.sample(s.others(), 2)
+    s.lose_between(s.machines, s.machines, Streams)
+    newcomer = newly_joined(s)
+    s.until(lambda: newcomer.identity in s.view().voters)
+    again.crash()
+    s.wait(0.05)
+    again.start()
+    s.until(lambda: all(arc.holders == (keeper.identity,) for arc in s.view().arcs))
+    s.wait(0.5)
+    keeper.crash(power=True)
+    keeper.away = True
+    s.until(lambda: s.is_down(keeper), 20.0)  # who has just started suspects nobody
+    s.faults.disasters.lose_for_ever(keeper)
+    s.world.operator.begin()
+    s.until(lambda: all(member.state is State.UP for member in s.view().members), 40.0)
+    s.world.operator.end()
+    if s.world.checks.lossy:
+        raise Missed
+    s.wait(2.0)
+    s.read(*s.run.workload.aliases)
+
+
+def wrong_clock(s: Stage) -> None:
+    """A wall clock is wrong, and right again: a node tells which."""
+    all_written(s)
+    machine = s.random.choice(s.others())
+    ahead = s.random.choice((-1, 1)) * s.random.uniform(2.0, 3600.0)
+    s.world.skew_seconds += abs(ahead)
+
+    def tells() -> bool:
+        nodes = [one.node for one in s.others(machine) if one.node is not None]
+        return any(apart.address == machine.address for node in nodes for apart in node._clocks.apart)
+
+    machine.wall_ahead = ahead
+    s.expect(tells, f"nobody says that the clock of {machine} is wrong", 5.0)
+    machine.wall_ahead = 0.0
+    s.expect(lambda: not tells(), f"the clock of {machine} is right again, and nobody says so", 5.0)
+
+
+def all_expire(s: Stage) -> None:
+    """All entries expire at once: each node has as many hints of others as of its own."""
+    s.wait(QUIET_SECONDS)
+    asked = [s.ask(alias, "put", lives=3.0) for alias in s.run.workload.aliases]
+    s.until(lambda: all(one.result == "ok" for one in asked))
+    s.wait(3.5)
+    disks = [machine.disk for machine in s.machines]
+    s.expect(lambda: not any(next(disk.seen.scan(*ENTRIES), None) for disk in disks), "what expired is still there", 4.0)
