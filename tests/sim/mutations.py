@@ -122,10 +122,10 @@ SOUGHT: dict[str, Sought] = {
     "last_of_the_stream": Sought("last_part_lost", 1),
     "copies_what_is_wiped": Sought("swept_and_copied", 1),
     "settled_in_memory": Sought("handed_over_twice", 1),
-    "hung_disks_are_borne": Sought("hung", 1),
-    "old_copies_are_welcome": Sought("copied", 1),
-    "fenced_by_incarnation": Sought("operated", 1),
-    "lost_answers_are_waited_for": Sought("lost", 1),
+    "hung_disks_are_borne": Sought("hung", 2, 2),
+    "old_copies_are_welcome": Sought("old_directory", 1),
+    "fenced_by_incarnation": Sought("operated", 5, 5),
+    "lost_answers_are_waited_for": Sought("lost", 5, 5, long=True),
     "seniors_before_marks": Sought("given_up", 1),
     "stale_hints_end_a_sweep": Sought("all_expire", 1),
     "nobody_compares_clocks": Sought("wrong_clock", 1),
@@ -151,13 +151,14 @@ ALL: dict[str, Callable[[], Broken]] = {
 
 HARMLESS: dict[str, str] = {
     "incoming_keeps_tail": (
-        "Nobody asks an incoming node for its tail but where it is a former owner too, and then all that it "
-        "received as a holder is older than what was settled since; when its copy begins it forgets its tail "
-        "anyway."
+        "Nobody asks an incoming node for its tail but where it is a former owner too, and an owner has forgotten what "
+        "it received. Who was to be the owner and never heard of it was a holder until then: nothing was acknowledged "
+        "without it. When its copy begins it forgets its tail anyway."
     ),
     "acknowledged_late": (
-        "What is acknowledged late was received before the holder handed over its tail, and is in it: the new "
-        "owner has taken it, or the holder is asleep and has it on its own disk."
+        "What is acknowledged late was received before the holder handed over its tail, and is in it: the new owner has "
+        "taken it, or the holder is asleep and has it on its own disk. Where that holder is none any more, each one "
+        "that still is has acknowledged it too, or it is not committed."
     ),
     "scans_miss_what_is_not_on_disk": (
         "A put that is acknowledged is on its owner's disk and in the index; one that is not may be left out, as "

@@ -79,3 +79,26 @@ def forgetful_voter(s: Stage) -> None:
     s.until(lambda: s.has(c, epoch))
     s.heal(a, s.others(a))
     s.until(lambda: s.has(a, epoch + 1))
+
+
+def old_directory(s: Stage) -> None:
+    """The only one who knows a decision falls silent, and the other one who accepted it starts again on an older copy of
+    its directory."""
+    a, b, c, _ = _three_voters(s)
+    old = b.disk.copy()
+    join_through(s, 4, a)
+    s.until(s.run.is_stable, 20.0)
+    if len(s.view().voters) > 3:  # a further voter would have to be silent, too
+        s.machines[4].crash()
+        s.machines[4].away = True
+        s.until(lambda: len(s.view().voters) == 3, 20.0)
+    s.wait(1.0)
+    _decided_at(s, a, b, c, s.view().epoch + 1)
+    epoch = s.view().epoch
+    b.crash(power=True)
+    b.replace_disk(old)
+    s.world.promises.distrusted.add(b.identity)
+    b.start()
+    s.wait(6.0)
+    s.heal(a, s.others(a))
+    s.until(lambda: s.has(c, epoch))
