@@ -10,7 +10,6 @@ import pytest
 from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.run import Run, SimulationError
-from tests.sim.scenario import CORNERS
 
 SEEDS_A_TEST = 10
 
@@ -79,10 +78,3 @@ def test_the_clock_of_a_paused_virtual_machine_stands_still() -> None:
     assert clock.local(25.0) == before
     assert clock.true(clock.local(30.0)) == pytest.approx(30.0)
     assert clock.local(26.0) - clock.local(25.0) == pytest.approx(1.02)
-
-
-@pytest.mark.parametrize("corner", [corner for corner, (weight, _) in CORNERS.items() if not weight])
-def test_a_corner_that_the_hive_does_not_pass_yet_can_be_run(corner: str) -> None:
-    run = Run(1, corner=corner)
-    run.world.agenda.run_until(5.0)
-    assert any(machine.node is not None and machine.node.view is not None for machine in run.world.machines)

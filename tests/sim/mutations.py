@@ -156,9 +156,9 @@ HARMLESS: dict[str, str] = {
         "without it. When its copy begins it forgets its tail anyway."
     ),
     "acknowledged_late": (
-        "What is acknowledged late was received before the holder handed over its tail, and is in it: the new owner has "
-        "taken it, or the holder is asleep and has it on its own disk. Where that holder is none any more, each one "
-        "that still is has acknowledged it too, or it is not committed."
+        "What is acknowledged late was received before the holder handed over its tail, and is in it: the new owner "
+        "has taken it, or the holder is asleep and has it on its own disk. Where that holder is none any more, each "
+        "one that still is has acknowledged it too, or it is not committed."
     ),
     "scans_miss_what_is_not_on_disk": (
         "A put that is acknowledged is on its owner's disk and in the index; one that is not may be left out, as "

@@ -59,4 +59,5 @@ def all_expire(s: Stage) -> None:
     s.until(lambda: all(one.result == "ok" for one in asked))
     s.wait(3.5)
     disks = [machine.disk for machine in s.machines]
-    s.expect(lambda: not any(next(disk.seen.scan(*ENTRIES), None) for disk in disks), "what expired is still there", 4.0)
+    held = "what expired is still there"
+    s.expect(lambda: not any(next(disk.seen.scan(*ENTRIES), None) for disk in disks), held, 4.0)

@@ -82,8 +82,8 @@ def forgetful_voter(s: Stage) -> None:
 
 
 def old_directory(s: Stage) -> None:
-    """The only one who knows a decision falls silent, and the other one who accepted it starts again on an older copy of
-    its directory."""
+    """The only one who knows a decision falls silent, and the other one who accepted it starts again on an older copy
+    of its directory."""
     a, b, c, _ = _three_voters(s)
     old = b.disk.copy()
     join_through(s, 4, a)
