@@ -199,7 +199,7 @@ class Stage:
     # --- clients -------------------------------------------------------------------------------------------------
 
     def ask(self, alias: str, kind: str = "update", at: Machine | None = None, lives: float = 0.0) -> Asked:
-        """A client that is patient; ``at`` asks that machine alone. What it writes ``lives`` so long, if not for ever."""
+        """A client that is patient; ``at`` asks that machine alone. What it writes ``lives`` so long; 0: for good."""
         client = Client(self.run.workload, f"p{self.world.moment()}", 1e9, PATIENCE_SECONDS)
         client.asks, client.unlucky, client.span_seconds = at, 0.0, lives
         return client.ask(alias, kind)
