@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from wrpme import sweep
+from wrpme import limits
 from wrpme.copying import Copy
 from wrpme.effects import Reader
 from wrpme.entries import ENTRIES, SETTLED_PREFIX, alias_in, hash_in, settled_in, successor
@@ -41,7 +41,7 @@ def _of_ground(node: Node) -> Iterator[str]:
     if ground.known_epochs.keys() - ground.members.keys():
         yield "epochs of who is no member"
     tally = ground.tally
-    if tally.removed > max(sweep.REMOVED_ENTRIES_AT_REST_MAX, tally.entries // 2):
+    if tally.removed > max(limits.REMOVED_ENTRIES_AT_REST_MAX, tally.entries // 2):
         yield f"the space of {tally.removed} removed entries, which nobody asked for"
     addresses = {member.address for member in ground.members.values()} | set(node.settings.peers)
     if len(ground.linked) > 2 * len(addresses) + 8:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.sim.broken import Broken
-from wrpme import clocks, own_disk, salvage, spread, sweep, whereabouts
+from wrpme import clocks, limits, own_disk, salvage, spread, sweep, whereabouts
 from wrpme.copying import Copy
-from wrpme.entries import expiry_and_key_in, hash_in, hints_end
+from wrpme.entries import HINTS, expiry_and_key_in, hash_in, hints_end
 from wrpme.messages import Answer, Holding
 from wrpme.picture import NOBODY, Arc, NodeId, View
+from wrpme.replica import Role
 from wrpme.salvage import Told
 
 
@@ -73,12 +74,12 @@ def stale_hints_end_a_sweep() -> Broken:
 
     def expire(self: sweep.Sweep) -> float:
         ground = self._ground
-        ground.reminders.cursor, self._halfway = sweep.HINTS[0], False
+        ground.reminders.cursor, self._halfway = HINTS[0], False
         stale = 0
-        for hint, _ in ground.reader.scan(sweep.HINTS[0], hints_end(int(ground.wall()))):
+        for hint, _ in ground.reader.scan(HINTS[0], hints_end(int(ground.wall()))):
             replica = self._table.at(hash_in(expiry_and_key_in(hint)[1]))
-            stale += replica is None or replica.role is not sweep.Role.OWNER
-        return sweep.EXPIRE_SECONDS if stale >= sweep.EXPIRE_HINTS_MAX else honest(self)
+            stale += replica is None or replica.role is not Role.OWNER
+        return limits.EXPIRE_SECONDS if stale >= limits.EXPIRE_HINTS_MAX else honest(self)
 
     return sweep.Sweep, "_expire", expire
 
