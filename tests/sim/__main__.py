@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from time import perf_counter
 
-from tests.sim import mutations, storm
+from tests.sim import growth, mutations, storm
 from tests.sim.run import Outcome, Run, SimulationError
 from tests.sim.scenario import CORNERS
 
@@ -79,6 +79,7 @@ def main() -> int:
     parser.add_argument("--mutation", default="", choices=["", *mutations.ALL], help="break this rule on purpose")
     parser.add_argument("--corner", default="", choices=["", *CORNERS], help="only scenarios of this kind")
     parser.add_argument("--storm", type=int, metavar="NODES", help="storms of so many nodes; computing costs time")
+    parser.add_argument("--nodes", type=int, metavar="N", help="a hive that grows to so many, loses some, is cut in two")
     parser.add_argument("--mutations", nargs="*", metavar="NAME", help="how many seeds each (or these) takes")
     parser.add_argument("--table", action="store_true", help="print the table of docs/simulation.md")
     options = parser.parse_args()
@@ -87,6 +88,8 @@ def main() -> int:
         return 0
     if options.mutations is not None:
         return 1 if noticed(options.mutations or list(mutations.SOUGHT)) else 0
+    if options.nodes:
+        return growth.grow(options.nodes, options.seed or 1)
     if options.storm:
         return storms(options)
     if options.seed is None:

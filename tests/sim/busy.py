@@ -47,8 +47,8 @@ class BusyMachine(Machine):
             self._inbox.clear()
             self._works = self._wakes = False
             meter = self.world.meter
-            meter.spent = PROCESS_SECONDS
-            self._busy_until = self.world.agenda.now
+            meter.spent = 0.0
+            self._busy_until = self.world.agenda.now + PROCESS_SECONDS * self.factor
             super().start()
             self._pay()
 

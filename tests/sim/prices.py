@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from wrpme import view as views
+from wrpme.codec import encode
 from wrpme.council import Council
 from wrpme.effects import Effect, Event, Received, ReplyTo, Send
-from wrpme.messages import NextView, Request, WholeView
+from wrpme.messages import Envelope, NextView, Request, WholeView
 from wrpme.node import Node
 from wrpme.picture import Change, Patch, View
 
 FILE = Path(__file__).with_name("prices.json")
 SHARED_MAX = 256
+MEASURED_FIRST, MEASURED_ONE_IN = 4, 64
 OTHER = "other"
 Points = list[tuple[float, float]]
 
@@ -71,8 +73,12 @@ class Meter:
     """``spent`` is what all that was called since somebody last set it to 0 costs; ``by_kind`` is for whoever wants to
     know for what, over all nodes."""
 
-    def __init__(self, prices: Prices) -> None:
+    def __init__(self, prices: Prices, measures_bytes: bool = False) -> None:
         self.prices = prices
+        self.messages = 0
+        self.bytes = 0.0
+        """Of all that nodes sent to each other, where these are measured: of most kinds some of them."""
+        self._sizes = Sizes() if measures_bytes else None
         self.spent = 0.0
         self.by_kind: Counter[str] = Counter()
         self._inside = False
@@ -138,6 +144,9 @@ class Meter:
         for effect in effects:
             if isinstance(effect, Send):
                 self._message("write", "encode", effect.envelope.body, members)
+                self.messages += 1
+                if self._sizes is not None:
+                    self.bytes += self._sizes.of(effect.envelope)
             elif isinstance(effect, ReplyTo):
                 self.charge("write", members)
         return effects
@@ -149,6 +158,33 @@ class Meter:
         elif type(body) is NextView:
             patch = body.proposal.patch
             self.charge(f"{coding}_arc", members, len(patch.arcs) + len(patch.members))
+
+
+class Sizes:
+    """Of messages on the wire: of those with views each, of other kinds one in many."""
+
+    def __init__(self) -> None:
+        self._of_views: OrderedDict[int, tuple[object, int]] = OrderedDict()
+        self._means: dict[type[Any], float] = {}
+        self._seen: Counter[type[Any]] = Counter()
+
+    def of(self, envelope: Envelope) -> float:
+        """About how many bytes it has."""
+        body = envelope.body
+        if type(body) is WholeView or type(body) is NextView:
+            shared = body.view if isinstance(body, WholeView) else body.proposal
+            known = self._of_views.get(id(shared))
+            if known is None:
+                known = self._of_views[id(shared)] = (shared, len(encode(envelope)))
+                if len(self._of_views) > SHARED_MAX:
+                    self._of_views.popitem(last=False)
+            return known[1]
+        kind, mean = type(body), self._means.get(type(body), 0.0)
+        self._seen[kind] += 1
+        if self._seen[kind] <= MEASURED_FIRST or not self._seen[kind] % MEASURED_ONE_IN:
+            measured = min(self._seen[kind], MEASURED_FIRST + self._seen[kind] // MEASURED_ONE_IN)
+            mean = self._means[kind] = mean + (len(encode(envelope)) - mean) / measured
+        return mean
 
 
 # --- what grows with the hive ------------------------------------------------------------------------------------

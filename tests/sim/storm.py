@@ -178,6 +178,11 @@ class Storm:
         self.hive = Hive(seed, nodes, self.meter, trace)
         self.random = self.hive.world.random
         self.kind = self.random.choice(("third", "power"))
+        self.crowded = self.random.random() < 0.4
+        """All nodes are processes of one machine, for good."""
+        if self.crowded:
+            self.hive.world.processors = [0.0] * PROCESSORS
+            self.hive.world.say(None, f"all nodes share {PROCESSORS} processors")
 
     def run(self) -> Weathered:
         """Until the verdict.
@@ -235,9 +240,7 @@ class Storm:
         random, machines = self.random, self.hive.machines
         self.slow_until = self.hive.now + seconds
         self.hive.world.agenda.at(self.slow_until, self._fast)
-        if random.random() < 0.4:
-            self.hive.world.say(None, f"all machines share {PROCESSORS} processors for {seconds:.1f} s")
-            self.hive.world.processors = [self.hive.now] * PROCESSORS
+        if self.crowded:
             return
         slow: list[Machine] = random.sample(machines, random.choice((1, len(machines) // 3, len(machines))))
         alike = random.choice(SLOWNESS)
@@ -249,7 +252,6 @@ class Storm:
 
     def _fast(self) -> None:
         self.hive.world.say(None, "all machines are as fast as ever")
-        self.hive.world.processors = []
         for machine in self.hive.machines:
             machine.factor = 1.0
 

@@ -1,0 +1,108 @@
+"""A hive that grows to a thousand nodes: ``python -m tests.sim --nodes 1000``.
+
+A part of the nodes joins one after the other, the rest in waves; then a tenth dies at once and returns, and the network
+is cut in two for a while. Printed is for each step how long it took until the hive was stable in virtual time, with how
+many views, what each node sent, how large the view is, and the dearest event. Computing costs its price here, see
+:mod:`tests.sim.busy`; nodes share what is equal, or nothing of this would fit into one process.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from time import process_time
+
+from tests.sim.prices import Meter, Prices
+from tests.sim.storm import Hive, is_stable, priced
+from wrpme import view as views
+
+ONE_BY_ONE_MAX = 20
+WAVES = 4
+APART_SECONDS = 0.5
+CUT_SECONDS = 15.0
+SECONDS_MAX = 900.0
+"""For each step, in virtual time."""
+
+
+class Growth:
+    """See the module."""
+
+    def __init__(self, nodes: int, seed: int) -> None:
+        self.meter = Meter(Prices.read(), measures_bytes=True)
+        self.hive = Hive(seed, nodes, self.meter)
+        self._begun = process_time()
+
+    def run(self) -> int:
+        """Each line when it is known; 1 where the hive did not become stable."""
+        hive = self.hive
+        count = len(hive.machines)
+        single = min(ONE_BY_ONE_MAX, count // 4)
+        ends = [single + (count - single) * wave // WAVES for wave in range(WAVES + 1)]
+        print(f"{'':34}{'stable':>9}{'views':>7}{'a node sent':>22}{'the view':>10}{'dearest event':>15}{'computed':>10}")
+        try:
+            with priced(self.meter):
+                self.step(f"{single} one after the other", single, lambda: self._start(0, single, APART_SECONDS))
+                for first, last in zip(ends, ends[1:], strict=False):
+                    wave = f"{last - first} more at once: {last}"
+                    self.step(wave, last, lambda first=first, last=last: self._start(first, last, 0.0))  # type: ignore[misc]
+                self.step(f"{count // 10} killed at once, back after 8 s", count, self._lose_a_tenth)
+                self.step(f"cut in two for {CUT_SECONDS:.0f} s", count, self._cut_in_two)
+        except AssertionError as error:
+            print(f"NOT STABLE: {error}")
+            for kind, seconds in self.meter.by_kind.most_common(10):
+                print(f"    {kind:24}{seconds:10.1f} s computed")
+            return 1
+        return 0
+
+    def step(self, name: str, count: int, do: Callable[[], None]) -> None:
+        """Does it, and waits until the first ``count`` machines are a stable hive; prints what it took."""
+        hive, meter, world = self.hive, self.meter, self.hive.world
+        meter.messages = meter.bytes = 0
+        world.longest = 0.0
+        known = world.checks.newest()
+        epoch, begun, computed = known.epoch if known is not None else 0, hive.now, sum(meter.by_kind.values())
+        do()
+        started = hive.machines[:count]
+        hive.until(f"a stable hive of {count}", SECONDS_MAX, lambda: is_stable(started))
+        seconds, view = hive.now - begun, hive.view()
+        rate = f"{meter.messages / count / seconds:.0f}/s {meter.bytes / count / seconds / 1024:.1f} KiB/s"
+        each = (sum(meter.by_kind.values()) - computed) / count / seconds
+        print(
+            f"{name:34}{seconds:7.1f} s{view.epoch - epoch:7}{rate:>22}{len(views.pack(view)) / 1024:6.0f} KiB"
+            f"{1000 * world.longest:12.1f} ms{100 * each:8.1f} %   "
+            f"({process_time() - self._begun:.0f} s, "
+            f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB here)",
+            flush=True,
+        )
+
+    def _start(self, first: int, last: int, apart: float) -> None:
+        hive = self.hive
+        for number, machine in enumerate(hive.machines[first:last]):
+            hive.world.agenda.after(apart * number + hive.world.random.random() * 0.1, machine.start)
+        hive.run(apart * (last - first))
+
+    def _lose_a_tenth(self) -> None:
+        hive = self.hive
+        hive.run(10.0)
+        for machine in hive.world.random.sample(hive.machines[1:], len(hive.machines) // 10):
+            machine.crash()
+        hive.run(8.0)
+        hive.start_all(0.5)
+
+    def _cut_in_two(self) -> None:
+        hive, world = self.hive, self.hive.world
+        here, there = hive.machines[::2], hive.machines[1::2]
+        for one in here:
+            for other in there:
+                world.cut(one, other)
+                world.cut(other, one)
+        hive.run(CUT_SECONDS)
+        for one in here:
+            for other in there:
+                world.heal(one, other)
+                world.heal(other, one)
+
+
+def grow(nodes: int, seed: int = 1) -> int:
+    """The command."""
+    return Growth(nodes, seed).run()
