@@ -79,7 +79,7 @@ def main() -> int:
     parser.add_argument("--mutation", default="", choices=["", *mutations.ALL], help="break this rule on purpose")
     parser.add_argument("--corner", default="", choices=["", *CORNERS], help="only scenarios of this kind")
     parser.add_argument("--storm", type=int, metavar="NODES", help="storms of so many nodes; computing costs time")
-    parser.add_argument("--nodes", type=int, metavar="N", help="a hive that grows to so many, loses some, is cut in two")
+    parser.add_argument("--nodes", type=int, metavar="N", help="a hive that grows to so many")
     parser.add_argument("--mutations", nargs="*", metavar="NAME", help="how many seeds each (or these) takes")
     parser.add_argument("--table", action="store_true", help="print the table of docs/simulation.md")
     options = parser.parse_args()

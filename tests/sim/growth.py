@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from time import process_time
 
 from tests.sim.prices import Meter, Prices
@@ -38,13 +40,12 @@ class Growth:
         count = len(hive.machines)
         single = min(ONE_BY_ONE_MAX, count // 4)
         ends = [single + (count - single) * wave // WAVES for wave in range(WAVES + 1)]
-        print(f"{'':34}{'stable':>9}{'views':>7}{'a node sent':>22}{'the view':>10}{'dearest event':>15}{'computed':>10}")
+        print(f"{'':34}{'stable':>9}{'views':>7}{'a node sent':>22}{'the view':>10}{'dearest event':>15}{'busy':>9}")
         try:
             with priced(self.meter):
                 self.step(f"{single} one after the other", single, lambda: self._start(0, single, APART_SECONDS))
-                for first, last in zip(ends, ends[1:], strict=False):
-                    wave = f"{last - first} more at once: {last}"
-                    self.step(wave, last, lambda first=first, last=last: self._start(first, last, 0.0))  # type: ignore[misc]
+                for first, last in pairwise(ends):
+                    self.step(f"{last - first} more at once: {last}", last, partial(self._start, first, last, 0.0))
                 self.step(f"{count // 10} killed at once, back after 8 s", count, self._lose_a_tenth)
                 self.step(f"cut in two for {CUT_SECONDS:.0f} s", count, self._cut_in_two)
         except AssertionError as error:
