@@ -98,23 +98,23 @@ def adopted_before_disk() -> Broken:
 
 def late_back() -> Broken:
     """A word that a node is back counts at whatever epoch it was said: it may have died once more since."""
-    honest = draft.Draft.back
+    honest = draft.Draft._returns
 
-    def back(self: draft.Draft, changes: Sequence[Back]) -> None:
-        honest(self, [replace(change, epoch=self.base.epoch) for change in changes])
+    def comes_back(self: draft.Draft, change: Back) -> bool:
+        return honest(self, replace(change, epoch=self.base.epoch))
 
-    return draft.Draft, "back", back
+    return draft.Draft, "_returns", comes_back
 
 
 def late_activated() -> Broken:
     """A report that former owners can be forgotten counts for a later version too."""
-    honest = draft.Draft.activated
+    honest = draft.Draft._is_activated
 
-    def activated(self: draft.Draft, change: Activated) -> None:
+    def is_activated(self: draft.Draft, change: Activated) -> bool:
         index = self.table.at(change.end)
-        honest(self, change if index is None else replace(change, version=self.table.arcs[index].version))
+        return honest(self, change if index is None else replace(change, version=self.table.arcs[index].version))
 
-    return draft.Draft, "activated", activated
+    return draft.Draft, "_is_activated", is_activated
 
 
 def forgotten_owner() -> Broken:
