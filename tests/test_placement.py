@@ -19,6 +19,7 @@ from wrpme.placement import Placement
 untimed = settings(deadline=None, max_examples=60)
 """A busy machine is no error."""
 GROWN_MAX = 30
+LARGE = 300
 
 
 def id_of(number: int) -> NodeId:
@@ -97,6 +98,58 @@ def test_a_join_moves_its_share_and_nothing_between_others(count: int, replicati
         gained += new in now
     expected = SLOTS * min(replication, count) / count
     assert abs(gained - expected) <= 0.05 * expected
+
+
+def neighbours(arcs: Sequence[Arc]) -> list[int]:
+    """By node with how many others it shares arcs."""
+    found: dict[NodeId, set[NodeId]] = {}
+    for arc in arcs:
+        for node in arc.wanted:
+            found.setdefault(node, set()).update(arc.wanted)
+    return [len(others) - 1 for others in found.values()]
+
+
+@cache
+def large() -> tuple[ArcTable, tuple[Member, ...]]:
+    """Three hundred nodes came one by one: none of them ever had much more or less than its share."""
+    members = [member(0)]
+    table = ArcTable(ring.whole_ring(id_of(0), 1), frozenset(map(id_of, range(LARGE))))
+    for count in range(2, LARGE + 1):
+        members.append(member(count - 1))
+        table = table.copy()
+        Placement(table, members, 3).settle(members[-1].id)
+        check_balance(table, count, 3)
+        if count == 100:
+            assert sum(neighbours(table.arcs)) <= 32 * count, "few beacons"
+        assert len(table.arcs) <= 13 * count, "a small view"
+    return table, tuple(members)
+
+
+def check_balance(table: ArcTable, count: int, replication: int, most: float = 0.05) -> None:
+    fair = SLOTS / count
+    for node, slots in table.owning.items():
+        assert abs(slots - fair) <= most * fair, f"{node!r} owns {slots / fair:.3f} of its share among {count}"
+    fair *= min(replication, count)
+    for node, slots in table.holding.items():
+        assert abs(slots - fair) <= most * fair, f"{node!r} holds {slots / fair:.3f} of its share among {count}"
+
+
+def test_a_large_hive_is_balanced_all_along_and_a_node_has_few_neighbours() -> None:
+    table, _ = large()
+    assert len(table.owning) == LARGE and sum(neighbours(table.arcs)) <= 42 * LARGE
+
+
+@pytest.mark.parametrize("victim", [0, 7, LARGE // 2, LARGE - 1])
+def test_one_that_goes_levels_nobody_else(victim: int) -> None:
+    former, members = large()
+    table = former.copy()
+    placement = Placement(table, [found for found in members if found.id != id_of(victim)], 3)
+    placement.settle()
+    check_balance(table, LARGE - 1, 3, 0.15)
+    moved = sum(
+        table.width(arc.end) * len(set(arc.wanted) - set(former.arc(arc.end).wanted)) for arc in table.arcs
+    )
+    assert moved <= 1.5 * former.holding[id_of(victim)], "hardly more is copied than what it leaves"
 
 
 @pytest.mark.parametrize("replication", [1, 2, 3])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from wrpme.draft import completeness
+from wrpme.index import index_of
 from wrpme.picture import Arc, Back, Down, NodeId, State, View
 
 
@@ -36,19 +37,24 @@ def ready(
     """Those that may be in the next view, which marks the ``dead`` down first. ``is_coming`` tells of a node that is no
     up member whether its own return is to be waited for."""
     known = {back.node: back for back in backs}
-    down = {member.id for member in view.members if member.state is State.DOWN} | set(dead)
+    index = index_of(view)
+    down = index.down.union(dead)
     found = dict(known)
+    held = {
+        node: [arc for arc in map(index.table.arc, index.parts(node)) if node in arc.holders] for node in known
+    }
 
     def fits(node: NodeId) -> bool:
-        of_node = (arc for arc in view.arcs if node in arc.holders)
-        return all(_fits(arc, node, known, found, heard, down, is_coming) for arc in of_node)
+        return all(_fits(arc, node, known, found, heard, down, is_coming) for arc in held[node])
 
-    while True:
-        void = [node for node in found if not fits(node)]
-        if not void:
-            return list(found.values())
-        for node in void:  # whoever is waited for with it waits, too
+    looked_at = set(found)
+    while looked_at:
+        void = [node for node in looked_at if not fits(node)]
+        for node in void:
             del found[node]
+        # Whoever is waited for with it waits, too.
+        looked_at = {other for node in void for arc in held[node] for other in arc.holders if other in found}
+    return list(found.values())
 
 
 def _fits(
