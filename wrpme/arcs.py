@@ -62,6 +62,10 @@ class ArcTable:
         """How many arcs shall have so many holders."""
         self.copied = self.changing = 0
         """How many arcs are being copied, and how many change their owner."""
+        self.receiving: dict[NodeId, int] = {}
+        """How many arcs are being copied to each node,"""
+        self.taking: dict[NodeId, int] = {}
+        """and of how many it becomes the owner."""
         self.lacking = 0
         """Slots that fewer live nodes hold than shall."""
         self.unserved: set[int] = set()
@@ -92,6 +96,7 @@ class ArcTable:
         made.arcs, made.ends = list(self.arcs), list(self.ends)
         made.owning, made.holding = self.owning.copy(), self.holding.copy()
         made.sizes = self.sizes.copy()
+        made.receiving, made.taking = self.receiving.copy(), self.taking.copy()
         made.copied, made.changing, made.lacking = self.copied, self.changing, self.lacking
         made.unserved, made.unserved_slots = self.unserved.copy(), self.unserved_slots
         made.waiting, made.joints, made._parts = self.waiting.copy(), self.joints.copy(), self._parts.copy()
@@ -226,11 +231,17 @@ class ArcTable:
                 _add(self.holding, node, sign * slots)
 
     def _count_state(self, arc: Arc, slots: int, sign: int) -> None:
-        self.copied += sign * bool(arc.incoming)
-        self.changing += sign * bool(arc.prev)
+        if arc.incoming:
+            self.copied += sign
+            for node in arc.incoming:
+                _add(self.receiving, node, sign)
         live = 0
         for node in arc.holders:
             live += node in self.alive
+        if arc.prev:
+            self.changing += sign
+            if live:  # then the first one is: no down holder stands beside a live one
+                _add(self.taking, arc.holders[0], sign)
         if live < len(arc.wanted):
             self.lacking += sign * slots
         if not live:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from wrpme import ring
 from wrpme import view as views
 from wrpme.happening import UNENDED, Happening
-from wrpme.index import arcs_of, index_of
+from wrpme.index import index_of
 from wrpme.limits import CHANGES_NAMED_MAX, HAPPENINGS_KEPT, SLOTS
 from wrpme.picture import (
     Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Proposal, State,
@@ -95,12 +95,8 @@ class Chronicle:
                     self._receiving[node].slots += slots
             if owner is not None and owner != owner_before:
                 owners[owner_before, owner] = owners.get((owner_before, owner), 0) + slots
-        asked = {*self._receiving, *begun}
-        incoming = {node for node in asked if any(node in arc.incoming for arc in arcs_of(after, node))}
-        asked = {*self._taking, *(target for _, target in owners)}
-        changing = {
-            node for node in asked if any(arc.prev and owner_among(alive, arc) == node for arc in arcs_of(after, node))
-        }
+        table = index_of(after).table
+        incoming, changing = table.receiving, table.taking
         return [
             *self._begin(begun, names, now),
             *self._end(self._receiving, incoming, alive, names, now, "copied", "has all that it was to receive"),
@@ -120,7 +116,7 @@ class Chronicle:
             yield "copying", names[node], f"{names[node]} receives {count}, {share}, from {sources}", UNENDED
 
     def _give(
-        self, owners: dict[tuple[NodeId | None, NodeId], int], changing: set[NodeId], names: _Names,
+        self, owners: dict[tuple[NodeId | None, NodeId], int], changing: Container[NodeId], names: _Names,
         now: float,
     ) -> Iterable[_Told]:  # fmt: skip
         for (source, target), slots in owners.items():
@@ -133,7 +129,7 @@ class Chronicle:
                 yield "owners", to, f"{_share(slots)} goes from {names.get(source, source.hex()[:8])} to {to}", UNENDED
 
     def _end(
-        self, under: dict[NodeId, _Under], still: set[NodeId], alive: frozenset[NodeId],
+        self, under: dict[NodeId, _Under], still: Container[NodeId], alive: frozenset[NodeId],
         names: _Names, now: float, kind: str, words: str,
     ) -> Iterable[_Told]:  # fmt: skip
         """Who is at it no longer: done, or dead, or not needed any more."""
