@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import HIVE, Hive, hive_of, identity
-from wrpme import consensus
+from wrpme import consensus, council
 from wrpme import view as views
 from wrpme.consensus import AcceptorState
 from wrpme.compute import compute
@@ -15,7 +15,8 @@ from wrpme.effects import ComputeView, Persist, Send, Settings
 from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.limits import (
-    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, RANK_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
+    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, MOVES_PER_VIEW_MAX, RANK_SECONDS,
+    ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
     STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
 from wrpme.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
@@ -618,3 +619,73 @@ def test_who_holds_a_value_of_a_former_release_takes_no_part_in_that_vote() -> N
     seat.council.state = AcceptorState(6, consensus.SILENT)
     seat.council.on_vote(A, Prepare(6, Ballot(1 << 63, A, 1)))
     assert seat.said() == [] and seat.council.state == AcceptorState(6, consensus.SILENT)
+
+
+# --- a view of bounded size, computed once -----------------------------------------------------------------------
+
+
+def test_of_many_that_want_to_join_the_first_eight_do_and_the_rest_waits() -> None:
+    seat = Seat("a", view_of())
+    for number in range(30):
+        seat.council.wish(Join(b"%02d" % number + bytes(14), 1, f"x{number}"))
+    (accept,) = opened(seat)
+    assert [change.address for change in accept.value.changes if isinstance(change, Join)] == [
+        f"x{number}" for number in range(MOVES_PER_VIEW_MAX)
+    ]
+    assert len(accept.value.patch.members) == MOVES_PER_VIEW_MAX and len(seat.council._joins) == 30
+
+
+def test_nobody_joins_while_very_many_arcs_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    seat = Seat("a", view_of())
+    monkeypatch.setattr(council, "MOVING_ARCS_MAX", 0)
+    seat.council.wish(JOIN)
+    assert not seat.proposes(2.0) and JOIN in [join for join, _ in seat.council._joins.values()]
+    monkeypatch.undo()
+    assert seat.proposes(2.0)
+
+
+def test_the_same_proposal_is_computed_once() -> None:
+    seat = Seat("a", view_of())
+    seat.council.wish(JOIN)
+    computed = 0
+    for _ in range(40):
+        seat.council.consider()
+        effects, seat.ground.effects = seat.ground.effects, []
+        for effect in effects:
+            if isinstance(effect, ComputeView):
+                computed += 1
+                seat.council.on_computed(compute(effect))
+        seat.ground.effects.clear()
+        seat.council._proposer = None  # nothing came of it
+        seat.go(0.05)
+        seat.see(*seat.others)
+    assert computed == 1
+
+
+def test_an_outcome_that_another_view_has_overtaken_is_nothing() -> None:
+    seat = Seat("a", view_of())
+    seat.council.wish(JOIN)
+    seat.council.consider()
+    (asked,) = [effect for effect in seat.ground.effects if isinstance(effect, ComputeView)]
+    seat.ground.effects.clear()
+    later = view_of(epoch=6)
+    seat.ground.adopt(later)
+    seat.council.adopt(later)
+    seat.council.on_computed(compute(asked))
+    assert seat.said() == [] and seat.council._proposer is None
+
+
+def test_a_proposer_that_computes_for_long_proposes_less_often() -> None:
+    seat = Seat("a", view_of())
+    seat.council.wish(JOIN)
+    seat.council.consider()
+    (asked,) = [effect for effect in seat.ground.effects if isinstance(effect, ComputeView)]
+    seat.ground.effects.clear()
+    seat.go(1.0)
+    seat.council.on_computed(compute(asked))
+    assert any(isinstance(body, Prepare) for _, body in seat.said())
+    later = view_of(epoch=6)
+    seat.ground.adopt(later)
+    seat.council.adopt(later)
+    seat.see(*seat.others)
+    assert not seat.proposes(3.5) and seat.proposes(1.0)
