@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.harness import word_of
 from tests.replica_parts import END, A, B, Bench, C, deliver_to, held, view_of
-from wrpme.limits import COPY_SILENCE_SECONDS, LEASE_SECONDS
+from wrpme.limits import ASK_SECONDS, COPY_SILENCE_SECONDS, LEASE_SECONDS
 from wrpme.messages import Done, Get, Put, Tail
 from wrpme.picture import Arc, Synced
 from wrpme.replica import Role
@@ -62,6 +62,7 @@ def test_a_copy_is_reported_only_when_what_it_saw_is_acknowledged_by_all() -> No
     made[A].tick()
     made.settle()
     assert made[A].ground.reports == [Synced(END, 1, C, A, 1)]
+    made.now += 2 * ASK_SECONDS
     made[A].tick(again=True)
     assert made[A].ground.reports == [Synced(END, 1, C, A, 1)] * 2, "until a view says so"
 

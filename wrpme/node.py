@@ -204,8 +204,7 @@ class Node:
             return self._finish()
         said = type(event.envelope.body) if isinstance(event, Received) else None
         if said in _HOT or isinstance(event, TurnEnded | Persisted):
-            waits = said in _HOT or ground.touched or not ground.idle
-            return self._finish_hot(ground.now + TICK_SECONDS if waits else inf)
+            return self._finish_hot(ground.now + TICK_SECONDS)
         return self._finish_hot(ground.beacons.due) if said in _BEATS else self._finish()
 
     def _finish_hot(self, wake_at: float) -> list[Effect]:

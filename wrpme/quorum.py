@@ -12,7 +12,7 @@ from wrpme import ring
 from wrpme.consensus import is_quorum
 from wrpme.effects import HANGING
 from wrpme.ground import Ground
-from wrpme.limits import LEASE_SECONDS, SILENCE_SECONDS, SLOTS, TROUBLE_SECONDS
+from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, SILENCE_SECONDS, SLOTS, TROUBLE_SECONDS
 from wrpme.picture import NodeId, View
 
 
@@ -50,6 +50,11 @@ class Quorum:
     def _heard(self, node: NodeId) -> bool:
         return self.ground.now - self.ground.heard_at.get(node, -inf) < SILENCE_SECONDS
 
+    def _heard_of_late(self, node: NodeId) -> bool:
+        """Whether it has said anything since a cut that is noticed now can have begun: what came before is no
+        answer."""
+        return self.ground.now - self.ground.heard_at.get(node, -inf) < SILENCE_SECONDS - BEACON_SECONDS
+
     def answer_of(self, voter: NodeId) -> str:
         """How a voter that is not seen answers nevertheless, in words; empty if it gives no answer of any kind."""
         ground = self.ground
@@ -65,7 +70,7 @@ class Quorum:
             return f"{address} answers" if self._heard(voter) else ""
         if ground.link_troubles.get(known) == HANGING:
             return f"{address} takes connections and says nothing, it hangs"
-        if ground.linked.get(known) or self._heard(voter):
+        if ground.linked.get(known) or self._heard_of_late(voter):
             return f"{address} runs and answers, but takes no part: it starts, is cut off, or its disk is slow or full"
         return ""
 
