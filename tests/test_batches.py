@@ -81,3 +81,14 @@ def test_where_somebody_still_holds_the_arc_nobody_is_waited_for() -> None:
     away = [backs[number - 1] for number in returning if id_of(number) not in living]
     found = batches._better(view, {back.node: back for back in away}, everybody(view) - living)
     assert found == {}, "a copy is there that has all"
+
+
+def test_all_voters_return_together_whoever_else_has_to() -> None:
+    """One that stays down has no vote, and the council takes nobody back without it: it would wait for ever."""
+    view = view_of(*((number, (number + 1) % COUNT) for number in range(COUNT)))
+    voters = (id_of(0), id_of(11))
+    view = replace(view, voters=voters)
+    ahead = {number: {number - 1: 2} for number in range(1, 10)}  # each of nine has more than the one before
+    backs = [back(view, number, ahead.get(number)) for number in range(COUNT)]
+    first = first_returns(view, backs, everybody(view))
+    assert set(numbers(first)) == {*range(10), 11}, "ten that need each other, and the other voter"

@@ -27,6 +27,7 @@ from wrpme.store import MemoryStore
 
 A, B, C, D, E, F = (identity(name) for name in "abcdef")
 JOIN = Join(F, 1, "f")
+JOIN_G = Join(identity("g"), 1, "g")
 
 
 def view_of(names: str = "abc", voters: str = "abc", epoch: int = 5, down: str = "") -> View:
@@ -662,30 +663,57 @@ def test_the_same_proposal_is_computed_once() -> None:
     assert computed == 1
 
 
-def test_an_outcome_that_another_view_has_overtaken_is_nothing() -> None:
-    seat = Seat("a", view_of())
+def asked_to_compute(seat: Seat) -> ComputeView:
+    """It wants F to join, and has it computed what comes of that."""
     seat.council.wish(JOIN)
     seat.council.consider()
     (asked,) = [effect for effect in seat.ground.effects if isinstance(effect, ComputeView)]
     seat.ground.effects.clear()
+    return asked
+
+
+def adopt_another(seat: Seat) -> None:
     later = view_of(epoch=6)
     seat.ground.adopt(later)
     seat.council.adopt(later)
+
+
+def test_an_outcome_that_another_view_has_overtaken_is_nothing() -> None:
+    seat = Seat("a", view_of())
+    asked = asked_to_compute(seat)
+    adopt_another(seat)
     seat.council.on_computed(compute(asked))
     assert seat.said() == [] and seat.council._proposer is None
 
 
 def test_a_proposer_that_computes_for_long_proposes_less_often() -> None:
     seat = Seat("a", view_of())
-    seat.council.wish(JOIN)
-    seat.council.consider()
-    (asked,) = [effect for effect in seat.ground.effects if isinstance(effect, ComputeView)]
-    seat.ground.effects.clear()
+    asked = asked_to_compute(seat)
     seat.go(1.0)
     seat.council.on_computed(compute(asked))
     assert any(isinstance(body, Prepare) for _, body in seat.said())
-    later = view_of(epoch=6)
-    seat.ground.adopt(later)
-    seat.council.adopt(later)
+    adopt_another(seat)
     seat.see(*seat.others)
     assert not seat.proposes(3.5) and seat.proposes(1.0)
+
+
+def test_outcomes_that_can_not_be_proposed_are_not_computed_again_in_turn() -> None:
+    """All voters die and nobody can be elected yet: both what was wanted and what is left of it are known."""
+    seat = Seat("a", view_of("abcdef", voters="ab"))
+    for node in (A, B):
+        seat.council.wish(Down(node, 1, planned=True))
+    seat.council.wish(JOIN_G)
+    seat.go(STOP_GATHER_SECONDS)
+    computed = []
+    for _ in range(20):
+        seat.council.consider()
+        effects, seat.ground.effects = seat.ground.effects, []
+        while effects:
+            for effect in effects:
+                if isinstance(effect, ComputeView):
+                    computed.append(effect.changes)
+                    seat.council.on_computed(compute(effect))
+            effects, seat.ground.effects = seat.ground.effects, []
+        seat.council._proposer = None  # nothing comes of what it proposes
+        seat.go(0.05)
+    assert len(computed) == len(set(computed)) >= 2

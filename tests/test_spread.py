@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import Hive, hive_of, identity, word_of
-from tests.view_parts import HIVE, down, id_of, join, next_view
+from tests.view_parts import HIVE, down, grown, id_of, join, next_view
 from wrpme import view as views
 from wrpme.effects import Effect, Exit, Persist, ReplyTo, Send, Settings
 from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY
@@ -15,7 +15,7 @@ from wrpme.identities import Here
 from wrpme.life import Life
 from wrpme.limits import ASK_SECONDS
 from wrpme.messages import AskView, Body, Content, Done, Envelope, Get, NextView, Put, Recover, Report, Text, WholeView
-from wrpme.picture import NOBODY, Change, NodeId, Patch, Proposal, State, View
+from wrpme.picture import NOBODY, Change, Elect, NodeId, Patch, Proposal, State, View
 from wrpme.ring import arc_at, hash_of
 from wrpme.spread import Spread
 from wrpme.store import MemoryStore
@@ -214,21 +214,36 @@ def test_a_lower_epoch_is_told_once_in_a_while() -> None:
 
 
 def test_who_lacks_a_few_views_is_told_their_patches_and_who_lacks_more_the_whole() -> None:
-    seat = Seat(FIRST)
-    steps = [proposal(FIRST, join(1)), proposal(SECOND, down(1))]
-    seat.spread.on_view(OTHER, NextView(SECOND.epoch, steps[0]))
-    seat.spread.on_view(OTHER, NextView(SECOND.epoch + 1, steps[1]))
+    first = grown(4, False)
+    seat = Seat(first)
+    second = next_view(first, Elect(id_of(1)))
+    steps = [proposal(first, Elect(id_of(1))), proposal(second, Elect(id_of(2)))]
+    seat.spread.on_view(OTHER, NextView(second.epoch, steps[0]))
+    seat.spread.on_view(OTHER, NextView(second.epoch + 1, steps[1]))
     seat.disk()
     view = seat.ground.view
-    assert view is not None and view.epoch == FIRST.epoch + 2
+    assert view is not None and view.epoch == first.epoch + 2
     seat.sent()
-    seat.spread.tell(OTHER, FIRST.epoch)
-    assert seat.sent() == [("n1", NextView(SECOND.epoch, steps[0])), ("n1", NextView(view.epoch, steps[1]))]
-    seat.spread.tell(OTHER, SECOND.epoch)
+    seat.spread.tell(OTHER, first.epoch)
+    assert seat.sent() == [("n1", NextView(second.epoch, steps[0])), ("n1", NextView(view.epoch, steps[1]))]
+    seat.spread.tell(OTHER, second.epoch)
     assert seat.sent() == [("n1", NextView(view.epoch, steps[1]))]
-    seat.spread.tell(OTHER, FIRST.epoch - 1)
+    seat.spread.tell(OTHER, first.epoch - 1)
     seat.spread.tell(OTHER, 0)
     assert seat.sent() == [("n1", WholeView(view))] * 2
+
+
+def test_patches_that_are_kept_are_together_no_larger_than_the_view() -> None:
+    seat = Seat(FIRST)
+    view = FIRST
+    for number in range(1, 40):
+        step = (join(number),) if number % 2 else (down(number - 1),)
+        seat.spread.on_view(OTHER, NextView(view.epoch + 1, proposal(view, *step)))
+        view = next_view(view, *step)
+    assert seat.spread.latest == view
+    kept = list(seat.spread._proposals.values())
+    assert 0 < sum(len(proposal.patch.arcs) for proposal in kept) <= len(view.arcs)
+    assert list(seat.spread._proposals)[-1] == view.epoch
 
 
 @pytest.mark.parametrize(("epoch", "hears"), [(0, False), (1, True), (2, True), (3, False), (9, False)])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import islice
 
-import msgspec
 import pytest
 
 from tests.view_parts import any_life, back, grown, join, next_view
 from wrpme import view as views
 from wrpme.entries import VIEW_KEY, VIEW_PATCH_PREFIX, successor
+from wrpme.errors import DamagedError
 from wrpme.limits import VIEW_PATCHES_BYTES_MIN
 from wrpme.picture import Patch
 from wrpme.store import MemoryStore
@@ -59,7 +59,19 @@ def test_a_patch_that_does_not_make_what_was_decided_is_an_error() -> None:
     store.write(log.save(view, None), True)
     after = next_view(view, join(3))
     store.write(log.save(after, Patch()), True)
-    with pytest.raises(msgspec.ValidationError, match="not what was decided"):
+    with pytest.raises(DamagedError, match="not the one that was decided"):
+        ViewLog(store).load()
+
+
+@pytest.mark.parametrize("broken", ["view", "patch"])
+def test_what_can_not_be_read_is_damage(broken: str) -> None:
+    store, view = MemoryStore(), grown(3)
+    log = ViewLog(store)
+    store.write(log.save(view, None), True)
+    after = next_view(view, join(3))
+    store.write(log.save(after, views.difference(view, after)), True)
+    store.write([(VIEW_KEY if broken == "view" else patches(store)[0][0], b"\xc1?")], True)
+    with pytest.raises(DamagedError, match="the data directory is damaged"):
         ViewLog(store).load()
 
 

@@ -15,12 +15,12 @@ from wrpme.picture import Back, NodeId, View
 
 
 def first_returns(view: View, backs: Sequence[Back], dead: Collection[NodeId]) -> list[Back]:
-    """Returns those of ``backs`` that the next view takes, which first marks the ``dead`` down: voters before others,
-    then in their order.
+    """Returns those of ``backs`` that the next view takes, which first marks the ``dead`` down: all voters, then others
+    in their order.
 
     Of several holders of an arc that nobody holds any more the most complete has to win. So nobody returns before one
     that has more of such an arc and waits to return as well: they go in the same view, also where that makes more than
-    the bound.
+    the bound. So do all voters: one that stays down has no vote, and may be needed for the view after this one.
     """
     known = {back.node: back for back in backs}
     better = _better(view, known, dead)
@@ -29,11 +29,9 @@ def first_returns(view: View, backs: Sequence[Back], dead: Collection[NodeId]) -
         if back.node in taken:
             continue
         together = _closure(back.node, better, taken)
-        if taken and len(taken) + len(together) > MOVES_PER_VIEW_MAX:
-            continue
-        taken.update((node, known[node]) for node in together)
-        if len(taken) >= MOVES_PER_VIEW_MAX:
-            break
+        fits = len(taken) + len(together) <= MOVES_PER_VIEW_MAX
+        if fits or not taken or back.node in view.voters:
+            taken.update((node, known[node]) for node in together)
     return list(taken.values())
 
 

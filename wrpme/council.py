@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -19,7 +20,8 @@ from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.index import arcs_of, index_of
 from wrpme.limits import (
-    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX, RANK_SECONDS,
+    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX,
+    OUTCOMES_KEPT, RANK_SECONDS,
     REST_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS, STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, TICK_SECONDS,
     VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
 )  # fmt: skip
@@ -28,6 +30,7 @@ from wrpme.picture import (
     Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Member, NodeId, Proposal, State, View,
 )  # fmt: skip
 
+Moving = TypeVar("Moving", Join, Back)
 URGENT = (Back, Down)
 """Changes that do not wait for a gap between views."""
 
@@ -63,7 +66,8 @@ class Council:
         self._computing: tuple[Change, ...] = ()
         """The changes whose outcome is being computed; nothing else is proposed meanwhile."""
         self._computing_since = 0.0
-        self._computed: ViewComputed | None = None
+        self._computed: dict[tuple[Change, ...], ViewComputed] = {}
+        """The outcomes that are known of this epoch: none is computed twice."""
         self._cost_seconds = 0.0
         """How long computing took last: a proposer that is slow proposes less often."""
         self._complaints: dict[tuple[NodeId, int], dict[NodeId, float]] = {}
@@ -90,16 +94,18 @@ class Council:
     def wish(self, change: Change) -> None:
         """Somebody asks for a change; void ones are passed over when their time comes."""
         self._look_soon()
-        if isinstance(change, Join | Back):
-            wishes: dict[NodeId, tuple[Join | Back, float]] = (
-                self._joins if isinstance(change, Join) else self._backs  # type: ignore[assignment]
-            )
-            known, since = wishes.get(change.node, (change, self.ground.now))
-            if known.incarnation <= change.incarnation and len(wishes) < WISHES_MAX:
-                same_life = known.incarnation == change.incarnation
-                wishes[change.node] = change, since if same_life else self.ground.now
+        if isinstance(change, Join):
+            self._note_last_word(self._joins, change)
+        elif isinstance(change, Back):
+            self._note_last_word(self._backs, change)
         elif len(self._wishes) < WISHES_MAX:
             self._wishes.setdefault(change, self.ground.now)
+
+    def _note_last_word(self, words: dict[NodeId, tuple[Moving, float]], change: Moving) -> None:
+        """In the place of what the node said before, in this life or a former one."""
+        known, since = words.get(change.node, (change, self.ground.now))
+        if known.incarnation <= change.incarnation and (change.node in words or len(words) < WISHES_MAX):
+            words[change.node] = change, since if known.incarnation == change.incarnation else self.ground.now
 
     def _look_soon(self) -> None:
         """Something came that concerns the voter; what comes soon after is looked at together with it."""
@@ -300,8 +306,8 @@ class Council:
 
     def _compute(self, view: View, changes: tuple[Change, ...]) -> None:
         """Asks for the outcome; one that is known is not computed again."""
-        known = self._computed
-        if known is not None and known.epoch == view.epoch and known.changes == changes:
+        known = self._computed.get(changes)
+        if known is not None:
             self._weigh(view, known)
             return
         self._computing, self._computing_since = changes, self.ground.now
@@ -313,7 +319,10 @@ class Council:
         if view is None or computed.epoch != view.epoch or computed.changes != self._computing:
             return
         self._cost_seconds = self.ground.now - self._computing_since
-        self._computing, self._computed = (), computed
+        self._computing = ()
+        if len(self._computed) >= OUTCOMES_KEPT:
+            self._computed.clear()
+        self._computed[computed.changes] = computed
         if self.is_voter and self._proposer is None:
             self._weigh(view, computed)
 
@@ -439,8 +448,9 @@ class Council:
 
     def adopt(self, view: View) -> None:
         """A new view: wishes that it fulfilled are gone, and the instance of its epoch with them."""
-        self._proposer = self._computed = None
+        self._proposer = None
         self._computing = ()
+        self._computed.clear()
         self.due = self.ground.now
         self._round = self._fruitless = 0
         self._last_view_at = self.ground.now

@@ -41,7 +41,6 @@ class Life:
         self.started = ground.now
         self._asked_at = ground.now - ASK_SECONDS
         self._retry = Retry(ground.me)
-        self._ask_at_once = True
         self._said_at = ground.now - WAITING_LINE_SECONDS + 1
         self.voters = Quorum(ground)
         self._peer_troubles: dict[str, str] = {}
@@ -76,21 +75,20 @@ class Life:
             self._stop(quorum_has_view and nobody_waits)
         elif self.leaving and (ground.lives or ground.me not in ground.members):
             self._leave(quorum_has_view)
-        elif not ground.lives and (self._ask_at_once or self._retry.is_due(now)):
-            if self._ask_at_once:
-                self._retry.begin(now, ground.round_trip(ground.beacons.neighbours))
-            self._ask_at_once = False
+        elif not ground.lives and self._may_ask() and self._retry.is_due(now):
             self._ask()
+
+    def _may_ask(self) -> bool:
+        """Whoever was marked down while it lived does not ask at any time; before it may, no pause grows."""
+        view = self.ground.view
+        return view is None or not self.ground.this_life or self._may_return(view)
 
     def _ask(self) -> None:
         ground, settings, view = self.ground, self.ground.settings, self.ground.view
-        mine = ground.members.get(ground.me)
         change: Change
-        if view is None or mine is None:
+        if view is None or ground.me not in ground.members:
             change = Join(settings.id, settings.incarnation, settings.address, settings.replication)
         else:
-            if mine.incarnation == settings.incarnation and not self._may_return(view):
-                return
             change = Back(settings.id, settings.incarnation, settings.address, view.epoch, self._marks(view))
         if view is not None:
             ground.reports.append(change)
@@ -215,7 +213,7 @@ class Life:
         ground = self.ground
         mine = ground.members.get(ground.me)
         if not ground.lives:
-            self._ask_at_once = True  # what it told of the former view is void
+            self._retry.reset()  # what it told of the former view is void
         if ground.lives:
             if not self.was_live:
                 self._live_since = ground.now

@@ -85,8 +85,6 @@ ASK_SECONDS = 0.2
 """After so long an unanswered join, back, activation, report or question for a view is said again,"""
 ASK_SECONDS_MAX = 2.0
 """then after pauses that double up to this."""
-VIEWS_KEPT = 64
-"""Patches of the last views: whoever lacks only these is told them, and not the whole view."""
 TICK_SECONDS = 0.05
 """How often a node looks at its deadlines while something waits for time to pass."""
 WAITING_LINE_SECONDS = 5.0
@@ -122,9 +120,11 @@ SLOTS = 65_536
 MOVES_PER_VIEW_MAX = 8
 """So many members join or return in one view: what a view takes to compute, and the copies that it begins, stay small
 beside a lease."""
-MOVING_ARCS_MAX = 48 * 2 * MOVES_PER_VIEW_MAX
-"""As long as copies of so many arcs are under way in the whole hive, nobody else joins: a node that joins receives
-about 48 (16 stretches, three copies each)."""
+MOVING_ARCS_MAX = 768
+"""As long as copies of so many arcs are under way in the whole hive, nobody else joins. A node that joins receives some
+ten to thirty, so that is what two or three views of joins begin."""
+OUTCOMES_KEPT = 8
+"""Of proposals that were computed for one epoch and could not be made, or came to nothing."""
 VIEW_PATCHES_BYTES_MIN = 64 * KIB
 """Patches of the view on disk, before it is written whole again; of a larger view as many bytes as it has itself."""
 COMPUTED_HERE_MEMBERS_MAX = 64

@@ -6,6 +6,7 @@ Distributed Systems", 2021). There is no randomness in it: a node's id and the n
 
 from __future__ import annotations
 
+from math import inf
 from zlib import crc32
 
 from wrpme.limits import ASK_SECONDS, ASK_SECONDS_MAX
@@ -13,25 +14,30 @@ from wrpme.picture import NodeId
 
 
 class Retry:
-    """One thing that is said again until it is answered; ``begin`` when it was said first, or anew."""
+    """One thing that is said until it is answered: at once, and then after pauses."""
 
     def __init__(self, node: NodeId) -> None:
         self._node = node
-        self._pause = ASK_SECONDS
-        self._at = 0.0
         self._count = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """It is to be said at once: something has changed."""
+        self._pause = ASK_SECONDS
+        self._at = -inf
 
     def begin(self, now: float, round_trip: float = 0.0) -> None:
         """It was said just now, and an answer takes so long."""
-        self._pause = ASK_SECONDS
-        self._at = now + self._pause * self._factor() + round_trip
+        self.reset()
+        self.is_due(now)
+        self._at += round_trip
 
     def is_due(self, now: float) -> bool:
-        """Whether it is to be said again now; the next pause is twice as long then."""
+        """Whether it is to be said now; then the next pause begins, and the one after it is twice as long."""
         if now < self._at:
             return False
-        self._pause = min(ASK_SECONDS_MAX, 2 * self._pause)
         self._at = now + self._pause * self._factor()
+        self._pause = min(ASK_SECONDS_MAX, 2 * self._pause)
         return True
 
     def _factor(self) -> float:

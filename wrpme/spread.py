@@ -17,13 +17,12 @@ from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.identities import Here, Where
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS, VIEWS_KEPT
+from wrpme.limits import ASK_SECONDS
 from wrpme.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Report, WholeView
 from wrpme.picture import NOBODY, Down, NodeId, Patch, Proposal, View
 from wrpme.retry import Retry
 from wrpme.view_log import ViewLog
 from wrpme.whereabouts import UNPROVEN, Whereabouts
-
 
 
 class Spread:
@@ -43,6 +42,7 @@ class Spread:
         self._adopted = adopted
         self._proposals: OrderedDict[int, Proposal] = OrderedDict()
         """What made the latest views of this generation, by epoch, without a gap."""
+        self._kept_arcs = 0
         self._told: dict[NodeId, tuple[int, Retry]] = {}
         """Who was told which view, which it does not have yet."""
         self._strangers: dict[NodeId, float] = {}
@@ -78,7 +78,7 @@ class Spread:
             self._adopted(before, view, tell)
             for node in self.patch.left if self.patch is not None else ():
                 self._told.pop(node, None)
-            self._asked.begin(-inf)
+            self._asked.reset()
 
     def decided(self, proposal: Proposal) -> None:
         """The council decided the view after the present one."""
@@ -133,11 +133,14 @@ class Spread:
         return self._proposals.get(view.epoch)
 
     def _keep(self, view: View, proposal: Proposal) -> None:
+        """Together they are no larger than the view itself: to tell them never costs more."""
         if view.epoch - 1 not in self._proposals:
             self._proposals.clear()
+            self._kept_arcs = 0
         self._proposals[view.epoch] = proposal
-        if len(self._proposals) > VIEWS_KEPT:
-            self._proposals.popitem(last=False)
+        self._kept_arcs += len(proposal.patch.arcs)
+        while len(self._proposals) > 1 and self._kept_arcs > len(view.arcs):
+            self._kept_arcs -= len(self._proposals.popitem(last=False)[1].patch.arcs)
 
     def stopping(self, view: View) -> set[NodeId]:
         """Who went down in this view as planned."""

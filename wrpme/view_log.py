@@ -11,6 +11,7 @@ import msgspec
 from wrpme import view as views
 from wrpme.effects import Operation, Reader
 from wrpme.entries import VIEW_KEY, VIEW_PATCH_PREFIX, successor, view_patch_key
+from wrpme.errors import DamagedError
 from wrpme.limits import VIEW_PATCHES_BYTES_MIN
 from wrpme.picture import Patch, View
 
@@ -34,22 +35,41 @@ class ViewLog:
         self._whole_bytes = self._patches_bytes = 0
 
     def load(self) -> View | None:
-        """The view that was saved last; None where there is none."""
+        """The view that was saved last; None where there is none.
+
+        Raises:
+            DamagedError: what is there is not what was written.
+        """
         raw = self._reader.get(VIEW_KEY)
         if raw is None:
             return None
-        view = views.unpack(raw)
+        view = self._read(raw)
         self._whole_bytes = len(raw)
         for key, value in self._reader.scan(VIEW_PATCH_PREFIX, successor(VIEW_PATCH_PREFIX)):
             self._epochs.append(int.from_bytes(key[len(VIEW_PATCH_PREFIX) :], "big"))
             self._patches_bytes += len(value)
-            step = _DECODE(value)
             if self._epochs[-1] == view.epoch + 1:
-                following = views.patched(view, step.patch)
-                if views.digest(following) != step.digest:
-                    raise msgspec.ValidationError(f"view {following.epoch} on disk is not what was decided")
-                view = following
+                view = self._follow(view, value)
         return view
+
+    @staticmethod
+    def _read(raw: bytes) -> View:
+        try:
+            return views.unpack(raw)
+        except msgspec.MsgspecError:
+            raise DamagedError("the data directory is damaged (the view in it is none)") from None
+
+    @staticmethod
+    def _follow(view: View, raw: bytes) -> View:
+        what = f"view {view.epoch + 1} in it is not the one that was decided"
+        try:
+            step = _DECODE(raw)
+        except msgspec.MsgspecError:
+            raise DamagedError(f"the data directory is damaged ({what})") from None
+        following = views.patched(view, step.patch)
+        if views.digest(following) != step.digest:
+            raise DamagedError(f"the data directory is damaged ({what})")
+        return following
 
     def save(self, view: View, patch: Patch | None) -> list[Operation]:
         """Gives what to write. ``patch`` makes the view of the one that was saved before; None where nobody knows."""

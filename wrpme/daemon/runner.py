@@ -343,19 +343,19 @@ class Runner:
 
     def _compute(self, asked: ComputeView) -> None:
         """In a thread where the hive is large, as nothing else may wait for it."""
-        if len(asked.view.members) <= COMPUTED_HERE_MEMBERS_MAX:
-            self._loop.call_soon(lambda: self._handle(compute(asked)))
-            return
 
         def work() -> None:
             try:
                 computed = compute(asked)
-            except BaseException as error:
+            except BaseException as error:  # of whatever kind: the loop has to hear of it
                 self._loop.call_soon_threadsafe(self.defect, error)
             else:
                 self._loop.call_soon_threadsafe(self._handle, computed)
 
-        threading.Thread(target=work, name="view", daemon=True).start()
+        if len(asked.view.members) <= COMPUTED_HERE_MEMBERS_MAX:
+            self._loop.call_soon(work)
+        else:
+            threading.Thread(target=work, name="view", daemon=True).start()
 
     def _reply(self, effect: ReplyTo) -> None:
         wire = self._wires.get(effect.session)

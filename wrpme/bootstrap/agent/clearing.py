@@ -111,7 +111,8 @@ def _remove_base(base: Base, made: Made) -> None:
             files.remove_empty(path)
     files.remove(base.lock)
     ours, below = "", os.path.basename(base.made)
-    for path in reversed([path for path in made.directories if _is_above(path, base.directory)]):
+    above = [path for path in reversed(made.directories) if _is_above(path, base.directory)]
+    for path in above:
         if set(_names(path)) - {below}:
             break
         ours, below = path, os.path.basename(path)
@@ -124,7 +125,8 @@ def _remove_base(base: Base, made: Made) -> None:
         os.rename(ours, going)
     except OSError:  # a mount point, or the directory above is not ours to change
         files.remove(base.made)
-        files.remove_empty(base.directory)
+        for path in above:
+            files.remove_empty(path)
         return
     files.remove_tree(going)
 
