@@ -53,7 +53,7 @@ class Stopwatch(Meter):
         """Of each adoption the number of arcs that changed, and its seconds."""
         self._within = 0.0
 
-    def work(self, prices: Callable[..., Any], honest: Callable[..., Any]) -> Callable[..., Any]:
+    def work(self, name: str, prices: Callable[..., Any], honest: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
             if self._inside or not self.on:
                 return honest(*arguments)

@@ -622,6 +622,31 @@ def test_who_holds_a_value_of_a_former_release_takes_no_part_in_that_vote() -> N
     assert seat.said() == [] and seat.council.state == AcceptorState(6, consensus.SILENT)
 
 
+# --- who was late, or is heard again -----------------------------------------------------------------------------
+
+
+def test_who_is_heard_again_before_it_is_this_voters_time_is_not_marked_down() -> None:
+    seat = Seat("b", view_of())
+    seat.go(SILENCE_SECONDS)
+    seat.see(A)
+    seat.complain(A, C)
+    seat.complain(B, C)
+    assert not seat.consider() and seat.council._suspects, "a comes first"
+    assert not seat.proposes(LEASE_SECONDS / 2), "c has answered since"
+
+
+def test_who_was_late_itself_takes_nobody_for_gone() -> None:
+    """It may have missed the word of the one that it has not heard since its start."""
+    seat = cold(b=2)
+    seat.council.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.council.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
+    seat.others.remove(C)
+    seat.go(SUSPECT_NOBODY_SECONDS)
+    seat.ground.late_until = seat.ground.now + LEASE_SECONDS
+    assert not seat.proposes(LEASE_SECONDS - 0.1)
+    assert seat.proposes(0.2)
+
+
 # --- a view of bounded size, computed once -----------------------------------------------------------------------
 
 

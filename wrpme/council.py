@@ -61,6 +61,9 @@ class Council:
         """When to look again."""
         self._wishes: dict[Change, float] = {}
         """When each was asked for; the last word of each node that wants to join or return is in a place of its own."""
+        self._suspects: dict[Change, float] = {}
+        """Deaths that are sure enough now, and since when; not of whoever is heard again, nor while this node is late
+        itself."""
         self._joins: dict[NodeId, tuple[Join, float]] = {}
         self._backs: dict[NodeId, tuple[Back, float]] = {}
         self._computing: tuple[Change, ...] = ()
@@ -229,7 +232,8 @@ class Council:
         if self._undecided() and now - self._accepted_at >= self._patience(view) * (1 + self._rank(view)):
             self._propose(view, None)
             return
-        for change in [*self.suspicions(), *self._expulsions(view)]:
+        self._suspects = {change: self._suspects.get(change, now) for change in self.suspicions()}
+        for change in self._expulsions(view):
             self.wish(change)
         if self._computing:
             return
@@ -253,7 +257,8 @@ class Council:
             del self._wishes[change]
         for node in [node for node, (back, _) in self._backs.items() if not views.fits(view, back)]:
             del self._backs[node]
-        ripe = [change for change, since in self._wishes.items() if now - since >= delay + _gathering(change)]
+        wanted = {**self._wishes, **self._suspects}
+        ripe = [change for change, since in wanted.items() if now - since >= delay + _gathering(change)]
         if any(_gathering(change) for change in ripe):
             ripe += [change for change in self._wishes if _gathering(change) and change not in ripe]
         backs = [back for back, since in self._backs.values() if now - since >= delay]
@@ -284,7 +289,9 @@ class Council:
         for back in backs:
             heard[back.node] = max(back.incarnation, heard.get(back.node, 0))
         since = self._start if self._voter_since is None else max(self._start, self._voter_since)
-        dead = returns.gone(view, heard, now - since >= SUSPECT_NOBODY_SECONDS)
+        # One that was late itself may have missed them.
+        is_over = now - since >= SUSPECT_NOBODY_SECONDS and now >= ground.late_until
+        dead = returns.gone(view, heard, is_over)
         waited = now - min(self._backs[back.node][1] for back in backs) >= SUSPECT_NOBODY_SECONDS
 
         def is_coming(node: NodeId) -> bool:
@@ -460,6 +467,7 @@ class Council:
             if key[0] in self.ground.alive and self.ground.members[key[0]].incarnation == key[1]
         }
         self._began = {key: at for key, at in self._began.items() if key in self._complaints}
+        self._suspects.clear()
         if not self.is_voter:
             self._wishes.clear()
             self._joins.clear()

@@ -8,8 +8,9 @@ turn began: so it is with the loop of a daemon, too.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heapreplace
+from math import inf
 
 from tests.sim.checks import Checks
 from tests.sim.clock import Clock
@@ -17,9 +18,10 @@ from tests.sim.machine import Machine
 from tests.sim.prices import Meter
 from tests.sim.world import World
 from wrpme.compute import compute
-from wrpme.effects import ComputeView, Event, Woken
-from wrpme.limits import COMPUTED_HERE_MEMBERS_MAX
+from wrpme.effects import ComputeView, Effect, Event, Woken
+from wrpme.limits import COMPUTED_HERE_MEMBERS_MAX, LATE_SECONDS, LEASE_SECONDS
 from wrpme.messages import Envelope, Request
+from wrpme.picture import Change, Down
 
 TURNS_A_GLANCE = 64
 PROCESS_SECONDS = 0.3
@@ -40,6 +42,8 @@ class BusyMachine(Machine):
         self._busy_until = 0.0
         self._shared_until = 0.0
         """Until then a thread of the process computes."""
+        self._late_until = -inf
+        """This node was late, and marks nobody down up to then."""
         self.world.at[self.address] = self
 
     def start(self) -> None:
@@ -54,7 +58,15 @@ class BusyMachine(Machine):
 
     def feed(self, event: Event) -> None:
         if self.node is not None:
-            self._queue(lambda: super(BusyMachine, self).feed(event))
+            self._queue(lambda: self._feed(event))
+
+    def _feed(self, event: Event) -> None:
+        self._note_lateness()
+        super().feed(event)
+
+    def _note_lateness(self) -> None:
+        if self.node is not None and self._now() - self.node.ground.beacons.due > LATE_SECONDS:
+            self._late_until = self._now() + LEASE_SECONDS
 
     def request(self, session: int, request: Request) -> None:
         if self.node is not None:
@@ -72,9 +84,28 @@ class BusyMachine(Machine):
         self._wakes = False
         self._alarm_at = 0.0
         if self.node is not None and self._now() >= self.node.wake_at:
-            super().feed(Woken())
+            self._feed(Woken())
         else:
             self._set_alarm()
+
+    def _carry_out(self, effect: Effect) -> None:
+        if isinstance(effect, ComputeView) and self.node is not None:
+            self.world.asked += 1
+            if self._now() < self._late_until:
+                self._judge_deaths(effect.changes)
+        super()._carry_out(effect)
+
+    def _judge_deaths(self, changes: Sequence[Change]) -> None:
+        """What a node heard, or not, while it was late is held against nobody: it knows only who started again, or says
+        itself that it stops."""
+        assert self.node is not None
+        heard, returning = self.node.ground.heard, self.node.council._backs
+        for change in changes:
+            if isinstance(change, Down) and not (change.planned or change.hung):
+                life = heard.get(change.node, 0)
+                if change.node in returning:
+                    life = max(life, returning[change.node][0].incarnation)
+                assert life > change.incarnation, f"{self} was late itself, and marks {change.node.hex()[:8]} down"
 
     def _computed(self, life: int, asked: ComputeView) -> None:
         """In turn; or, as the daemon does it with a large hive, in a thread, which shares the processor with the
@@ -138,6 +169,8 @@ class BusyWorld(World):
         self.at: dict[str, Machine] = {}
         self.longest = 0.0
         """Seconds of the dearest event so far, on a usual machine."""
+        self.asked = 0
+        """How many views were to be computed."""
         self.processors: list[float] = []
         """Where all machines share some: until when each of them is busy."""
         self.checks = Glance(self)

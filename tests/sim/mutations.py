@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 
-from tests.sim.broken import Broken, answers, basics, copies, expiry, handover, leases, outages, votes
+from tests.sim.broken import Broken, answers, basics, copies, expiry, handover, leases, outages, storms, votes
 from tests.sim.run import Run, SimulationError
+from tests.sim.storm import Storm
 
 SEEDS_MAX = 300
+STORM, STORM_NODES = "storm", 16
+"""The corner of :mod:`tests.sim.storm`, and how many nodes it has here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,9 @@ SOUGHT: dict[str, Sought] = {
     "nobody_compares_clocks": Sought("wrong_clock", 1),
     "space_is_kept": Sought("expiring", 1),
     "former_lives_count": Sought("copied", 2, 2, long=True),
+    "computes_at_every_member": Sought(STORM, 1, long=True),
+    "complains_while_late": Sought(STORM, 1),
+    "unbounded_joins": Sought(STORM, 1, long=True),
 }
 
 
@@ -144,7 +150,7 @@ def _broken_in(place: ModuleType) -> dict[str, Callable[[], Broken]]:
 
 ALL: dict[str, Callable[[], Broken]] = {
     name: found
-    for place in (basics, votes, leases, handover, copies, answers, expiry, outages)
+    for place in (basics, votes, leases, handover, copies, answers, expiry, outages, storms)
     for name, found in _broken_in(place).items()
 }
 
@@ -196,6 +202,13 @@ def applied(name: str) -> Iterator[None]:
         setattr(place, function, honest)
 
 
+def _live(seed: int, corner: str) -> None:
+    if corner == STORM:
+        Storm(seed, STORM_NODES).run()
+    else:
+        Run(seed, corner=corner).run()
+
+
 def look_for(name: str, from_the_first: bool = False) -> int | None:
     """The first seed of its corner that notices the broken rule; None if none does."""
     sought = SOUGHT[name]
@@ -205,7 +218,7 @@ def look_for(name: str, from_the_first: bool = False) -> int | None:
     with applied(name):
         for seed in seeds:
             try:
-                Run(seed, corner=sought.corner).run()
+                _live(seed, sought.corner)
             except SimulationError:
                 return seed
     return None

@@ -81,6 +81,8 @@ class Meter:
         self._sizes = Sizes() if measures_bytes else None
         self.spent = 0.0
         self.by_kind: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        """How often each function that has a price was called."""
         self._inside = False
 
     def charge(self, kind: str, members: int, times: float = 1) -> None:
@@ -89,7 +91,7 @@ class Meter:
         self.spent += seconds
         self.by_kind[kind] += seconds  # type: ignore[assignment]
 
-    def work(self, prices: Callable[..., list[tuple[str, int, float]]], honest: Callable[..., Any]) -> Any:
+    def work(self, name: str, prices: Callable[..., list[tuple[str, int, float]]], honest: Callable[..., Any]) -> Any:
         """The function, which charges what its arguments and its result cost; not where it is called by another one
         that does."""
 
@@ -97,6 +99,7 @@ class Meter:
             if self._inside:
                 return honest(*arguments)
             self._inside = True
+            self.calls[name] += 1
             try:
                 result = honest(*arguments)
             finally:
@@ -351,7 +354,7 @@ def metered(meter: Any) -> Iterator[None]:
     """Within, the meter hears of all that nodes do."""
     with ExitStack() as stack:
         for place, name, prices in WORKS:
-            stack.enter_context(replaced(place, name, partial(meter.work, prices)))
+            stack.enter_context(replaced(place, name, partial(meter.work, name, prices)))
         stack.enter_context(replaced(Node, "handle", meter.handled))
         stack.enter_context(replaced(Node, "request", meter.requested))
         stack.enter_context(replaced(Council, "consider", meter.considered))

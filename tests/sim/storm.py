@@ -7,6 +7,7 @@ ever, and every acknowledged entry must be read. ``python -m tests.sim --storm 3
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from tests.sim.prices import Meter, Prices, metered, sharing
 from tests.sim.run import SimulationError
 from tests.sim.workload import Asked, Client, Workload
 from wrpme import view as views
+from wrpme.limits import MOVES_PER_VIEW_MAX
 from wrpme.picture import View
 
 ENTRIES = 24
@@ -135,6 +137,14 @@ class Hive:
             assert is_linearizable(history) is not False, f"the history of {alias} is not linearizable"
 
 
+    def judge_views(self) -> None:
+        """Few joined in each view; and what was decided was computed by whoever proposed it, once."""
+        joined = Counter(member.joined for member in self.view().members)
+        assert max(joined.values()) <= MOVES_PER_VIEW_MAX, f"{max(joined.values())} nodes joined in one view"
+        computed, asked = self.world.meter.calls["next_view"], self.world.asked
+        assert computed <= asked, f"{computed} times a view was computed, and {asked} times one was proposed"
+
+
 def is_stable(machines: Sequence[Machine]) -> bool:
     """Whether these are a stable hive, and all of them take part: those that were started again have the view of a
     stable one from the first moment."""
@@ -198,6 +208,7 @@ class Storm:
                 second = self._third() if self.kind == "third" else self._power()
                 hive.read()
                 hive.judge()
+                hive.judge_views()
         except Exception as error:
             raise SimulationError(self._story(error)) from error
         world = hive.world
