@@ -150,6 +150,17 @@ async def idle(daemons: Daemons) -> str:
     )
 
 
+async def choose(client: Client, daemons: Daemons, draw: random.Random, count: int) -> list[int]:
+    """Who is killed: so many that of every arc a holder is left, else some entries have to wait for their return."""
+    now = await client.view()
+    address = {member.id: member.address for member in now.members}
+    while True:
+        victims = draw.sample(range(len(daemons.addresses)), count)
+        lost = {daemons.addresses[index] for index in victims}
+        if not any({address[node] for node in arc.holders} <= lost for arc in now.arcs):
+            return victims
+
+
 async def measure(daemons: Daemons, asked: argparse.Namespace) -> None:
     """All of it, in order; each line when it is known."""
     count, patience = asked.nodes, asked.patience
@@ -169,7 +180,7 @@ async def measure(daemons: Daemons, asked: argparse.Namespace) -> None:
         await entries.write()
         youngest = max(daemons.started.values())
         await asyncio.sleep(max(0.0, youngest + SUSPECT_NOBODY_SECONDS + 0.5 - time.monotonic()))
-        victims = random.Random(asked.seed).sample(everybody, max(1, count // 10))
+        victims = await choose(client, daemons, random.Random(asked.seed), max(1, count // 10))
         daemons.kill(*victims)
         seconds = await entries.until_served(patience)
         say(f"{len(victims)} killed at once: all entries served again after {seconds:.1f} s")

@@ -719,7 +719,23 @@ def test_a_proposer_that_computes_for_long_proposes_less_often() -> None:
     assert any(isinstance(body, Prepare) for _, body in seat.said())
     adopt_another(seat)
     seat.see(*seat.others)
-    assert not seat.proposes(3.5) and seat.proposes(1.0)
+    assert not seat.proposes(2.8) and seat.proposes(0.3)
+
+
+def test_views_of_others_do_not_keep_a_slow_proposer_from_its_turn() -> None:
+    """Only it knows who wants to join."""
+    seat = Seat("a", view_of())
+    asked = asked_to_compute(seat)
+    seat.go(0.1)
+    seat.council.on_computed(compute(asked))
+    seat.said()
+    for epoch in range(6, 12):
+        later = view_of(epoch=epoch)
+        seat.ground.adopt(later)
+        seat.council.adopt(later)
+        if seat.proposes(VIEW_GAP_SECONDS + 0.05):
+            break
+    assert seat.council._proposer is not None and epoch < 11
 
 
 def test_outcomes_that_can_not_be_proposed_are_not_computed_again_in_turn() -> None:

@@ -71,8 +71,8 @@ class Council:
         self._computing_since = 0.0
         self._computed: dict[tuple[Change, ...], ViewComputed] = {}
         """The outcomes that are known of this epoch: none is computed twice."""
-        self._cost_seconds = 0.0
-        """How long computing took last: a proposer that is slow proposes less often."""
+        self._rests_until = -inf
+        """A proposer that is slow proposes less often: it rests three times as long as it computed."""
         self._complaints: dict[tuple[NodeId, int], dict[NodeId, float]] = {}
         self._began: dict[tuple[NodeId, int], float] = {}
         self._proposer: Proposer | None = None
@@ -247,8 +247,10 @@ class Council:
             self._compute(view, tuple(changes))
 
     def _has_gap(self) -> bool:
-        """Whether changes that can wait have waited long enough since the last view; longer where computing is slow."""
-        return self.ground.now - self._last_view_at >= max(VIEW_GAP_SECONDS, 4 * self._cost_seconds)
+        """Whether changes that can wait have waited long enough since the last view; and since this node computed one,
+        where that took long. The latter is a time of its own: views of others must not put it off for ever."""
+        now = self.ground.now
+        return now >= self._rests_until and now - self._last_view_at >= VIEW_GAP_SECONDS
 
     def _ripe(self, view: View) -> list[Change]:
         """What goes into the next view, if it is this voter's time for anything; what is void is dropped."""
@@ -258,14 +260,19 @@ class Council:
         for node in [node for node, (back, _) in self._backs.items() if not views.fits(view, back)]:
             del self._backs[node]
         wanted = {**self._wishes, **self._suspects}
-        ripe = [change for change, since in wanted.items() if now - since >= delay + _gathering(change)]
+        ripe = [change for change, since in wanted.items() if self._is_ripe(since, delay + _gathering(change))]
         if any(_gathering(change) for change in ripe):
             ripe += [change for change in self._wishes if _gathering(change) and change not in ripe]
-        backs = [back for back, since in self._backs.values() if now - since >= delay]
+        backs = [back for back, since in self._backs.values() if self._is_ripe(since, delay)]
         going = self._with_returns(view, ripe, backs) if backs else ripe
         if self._has_gap():
             return going + self._first_joins(view, delay, MOVES_PER_VIEW_MAX - sum(isinstance(c, Back) for c in going))
         return going if any(isinstance(change, URGENT) for change in going) else []
+
+    def _is_ripe(self, since: float, delay: float) -> bool:
+        """Whether it is this voter's time for what was asked for then. The rank counts anew from each view on: else
+        what waits for long is proposed by all, and who has most to compute is always the last."""
+        return not delay or self.ground.now - max(since, self._last_view_at) >= delay
 
     def _first_joins(self, view: View, delay: float, room: int) -> list[Change]:
         """Those that asked first, as many as there is room for; the others wait, and are not looked at."""
@@ -277,7 +284,7 @@ class Council:
                 break
             if not views.fits(view, join):
                 del self._joins[node]
-            elif self.ground.now - since >= delay:
+            elif self._is_ripe(since, delay):
                 found.append(join)
         return found
 
@@ -325,7 +332,7 @@ class Council:
         view = self.ground.view
         if view is None or computed.epoch != view.epoch or computed.changes != self._computing:
             return
-        self._cost_seconds = self.ground.now - self._computing_since
+        self._rests_until = self.ground.now + 3 * (self.ground.now - self._computing_since)
         self._computing = ()
         if len(self._computed) >= OUTCOMES_KEPT:
             self._computed.clear()

@@ -28,18 +28,23 @@ PORTS = range(12_000, 30_000)
 
 R = TypeVar("R")
 _random = random.Random(os.getpid())
+_given: set[int] = set()
+"""Of thousands two may well be the same, and who starts second finds it taken."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on now."""
+    """A port that nothing listens on now, and that was given to nobody else here."""
     while True:
         port = _random.choice(PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
             except OSError:
                 continue
+            _given.add(port)
             return port
 
 
