@@ -254,7 +254,7 @@ class Council:
 
     def _ripe(self, view: View) -> list[Change]:
         """What goes into the next view, if it is this voter's time for anything; what is void is dropped."""
-        now, delay = self.ground.now, self._patience(view) * self._rank(view)
+        delay = self._patience(view) * self._rank(view)
         for change in [change for change in self._wishes if not views.fits(view, change)]:
             del self._wishes[change]
         for node in [node for node, (back, _) in self._backs.items() if not views.fits(view, back)]:
