@@ -151,3 +151,14 @@ def test_who_answers_with_a_view_lives_but_gives_no_lease() -> None:
     assert beacons.lease_until([B]) < 0.0
     beacons.answered(C, 1.0)
     assert beacons.reaches(C, 1.0) is None, "it is no neighbour"
+
+
+def test_when_the_next_one_will_be_silent_is_known() -> None:
+    beacons = Beacons(10.0)
+    assert beacons.silent_at(10.0) == inf
+    beacons.watch([A, B], 10.0)
+    beacons.acknowledged(B, 10.9, 11.0)
+    assert beacons.silent_at(11.0) == 10.0 + SILENCE_SECONDS
+    assert beacons.silent_at(12.0) == 12.0, "one is already"
+    beacons.acknowledged(A, 11.9, 12.0)
+    assert beacons.silent_at(12.0) == 11.0 + SILENCE_SECONDS

@@ -9,7 +9,7 @@ import pytest
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
 from wrpme import ring
 from wrpme import view as views
-from wrpme.effects import Exit, PersistFailed, Received, ReplyTo
+from wrpme.effects import Event, Exit, PersistFailed, Received, ReplyTo, Woken
 from wrpme.identities import Here
 from wrpme.limits import GRACE_SECONDS
 from wrpme.messages import (
@@ -376,3 +376,20 @@ def test_serves_says_where() -> None:
     for number in range(40):
         position = ring.hash_of(f"k{number}")
         assert sum(node.serves(position, hive.now) for node in hive.nodes.values()) == 1
+
+
+def test_a_node_at_rest_is_woken_by_what_is_due_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beacons, and nothing twenty times a second."""
+    hive = hive_of("a", "b", "c")
+    hive.go(5.0)
+    woken = 0
+    event = hive.event
+
+    def counted(name: str, happens: Event) -> None:
+        nonlocal woken
+        woken += isinstance(happens, Woken)
+        event(name, happens)
+
+    monkeypatch.setattr(hive, "event", counted)
+    hive.go(10.0)
+    assert woken <= 3 * 10 * 6

@@ -94,6 +94,10 @@ class Beacons:
         """Neighbours without a sign for 3/4 L."""
         return [node for node in self.neighbours if now - self._heard[node] >= SILENCE_SECONDS]
 
+    def silent_at(self, now: float) -> float:
+        """When the next neighbour will have been silent for too long; ``now`` if one is already, inf without any."""
+        return max(now, min(self._heard.values(), default=inf) + SILENCE_SECONDS)
+
     def reaches(self, node: NodeId, now: float) -> bool | None:
         """Whether a neighbour has answered lately; None where nobody can say yet."""
         if node not in self._heard:

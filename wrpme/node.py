@@ -204,7 +204,8 @@ class Node:
             return self._finish()
         said = type(event.envelope.body) if isinstance(event, Received) else None
         if said in _HOT or isinstance(event, TurnEnded | Persisted):
-            return self._finish_hot(ground.now + TICK_SECONDS)
+            is_at_rest = said not in _HOT and ground.idle and not ground.touched and not self.router.waits
+            return self._finish_hot(inf if is_at_rest else ground.now + TICK_SECONDS)
         return self._finish_hot(ground.beacons.due) if said in _BEATS else self._finish()
 
     def _finish_hot(self, wake_at: float) -> list[Effect]:
@@ -225,8 +226,11 @@ class Node:
             self.council.look()
             due = min(due, self.council.due)
         ground.flush_messages()
-        waiting = any(part.busy for part in (self.life, self.table, self.whereabouts, self.own_disk))
-        self.wake_at = min(due, ground.now + TICK_SECONDS) if waiting else due
+        silent_at = ground.beacons.silent_at(ground.now)
+        parts = self.life, self.table, self.whereabouts, self.own_disk
+        if silent_at <= ground.now or self.router.waits or any(part.busy for part in parts):
+            due = min(due, ground.now + TICK_SECONDS)
+        self.wake_at = min(due, silent_at if silent_at > ground.now else inf)
         effects, ground.effects = ground.effects, []
         return effects
 
