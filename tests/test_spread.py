@@ -13,7 +13,7 @@ from wrpme.entries import ACCEPTOR_KEY, VIEW_KEY
 from wrpme.ground import Ground
 from wrpme.identities import Here
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS
+from wrpme.limits import ASK_SECONDS, LEASE_SECONDS
 from wrpme.messages import AskView, Body, Content, Done, Envelope, Get, NextView, Put, Recover, Report, Text, WholeView
 from wrpme.picture import NOBODY, Change, Elect, NodeId, Patch, Proposal, State, View
 from wrpme.ring import arc_at, hash_of
@@ -205,12 +205,24 @@ def test_a_lower_epoch_is_told_once_in_a_while() -> None:
     seat = Seat(THIRD)
     for _ in range(3):
         seat.spread.compare_epochs(OTHER, 2)
+    assert seat.sent() == [], "whoever proposed it tells all, and it asks somebody"
+    seat.ground.now += LEASE_SECONDS / 2 + 2 * ASK_SECONDS
+    for _ in range(3):
+        seat.spread.compare_epochs(OTHER, 2)
     assert seat.sent() == [("n1", WholeView(THIRD))]
-    seat.ground.now += 1.3 * ASK_SECONDS
+    seat.ground.now += 3 * ASK_SECONDS
     seat.spread.compare_epochs(OTHER, 2)
     assert len(seat.sent()) == 1, "it may have been lost"
     seat.spread.compare_epochs(OTHER, 3)
     assert seat.sent() == []
+
+
+def test_who_is_not_there_yet_is_told_at_once() -> None:
+    """Nobody sends beacons to a member that is down, or has just started again: it hears of nothing."""
+    down_in_it = next_view(THIRD, down(1))
+    seat = Seat(down_in_it)
+    seat.spread.compare_epochs(OTHER, 2)
+    assert seat.sent() == [("n1", WholeView(down_in_it))]
 
 
 def test_who_lacks_a_few_views_is_told_their_patches_and_who_lacks_more_the_whole() -> None:

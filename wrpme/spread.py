@@ -17,7 +17,7 @@ from wrpme.entries import ACCEPTOR_KEY
 from wrpme.ground import Ground
 from wrpme.identities import Here, Where
 from wrpme.life import Life
-from wrpme.limits import ASK_SECONDS
+from wrpme.limits import ASK_SECONDS, LEASE_SECONDS
 from wrpme.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Report, WholeView
 from wrpme.picture import NOBODY, Down, NodeId, Patch, Proposal, View
 from wrpme.retry import Retry
@@ -172,18 +172,25 @@ class Spread:
             if self._asked.is_due(ground.now):
                 ground.send(source, AskView())
         elif epoch < view.epoch:
-            told, retry = self._told.get(source, (0, None))
-            if retry is None or told != view.epoch or retry.is_due(ground.now):
-                self.tell(source, epoch, retry if told == view.epoch else None)
+            told, retry = self._told.get(source, (0, Retry(ground.me)))
+            if told != view.epoch:
+                retry.reset()
+                if source in ground.alive and not ground.is_returning(source):
+                    # Whoever proposed it tells all, and who hears of it asks one. If each that has it told each that
+                    # has not, a hive would be busy with that alone where all are slow.
+                    retry.begin(ground.now, LEASE_SECONDS / 2)
+                self._told[source] = (view.epoch, retry)
+            if retry.is_due(ground.now):
+                self.tell(source, epoch)
 
-    def tell(self, node: NodeId, epoch: int, retry: Retry | None = None) -> None:
+    def tell(self, node: NodeId, epoch: int) -> None:
         """To whoever has the view of that epoch: the patches since, or the whole view where it lacks more."""
         ground, view = self.ground, self.ground.view
         assert view is not None
-        if retry is None:
+        if self._told.get(node, (0, None))[0] != view.epoch:
             retry = Retry(ground.me)
             retry.begin(ground.now, ground.round_trip((node,)))
-        self._told[node] = (view.epoch, retry)
+            self._told[node] = (view.epoch, retry)
         missing = range(epoch + 1, view.epoch + 1)
         if epoch and missing and all(number in self._proposals for number in (missing[0], missing[-1])):
             for number in missing:
