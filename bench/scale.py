@@ -26,7 +26,7 @@ from pathlib import Path
 from bench.hive import end_by_signal, file_system, processor_seconds
 from tests.hive.daemons import Daemons
 from wrpme import Client, WrpmeError, view
-from wrpme.limits import SUSPECT_NOBODY_SECONDS
+from wrpme.limits import REPLICATION_MAX, SUSPECT_NOBODY_SECONDS
 
 ENTRIES = 1000
 POLL_SECONDS = 0.25
@@ -34,6 +34,7 @@ IDLE_SECONDS = 10.0
 ASKED_AT_ONCE = 100
 ANSWER_SECONDS = 2.0
 """Longer than this no request of a sweep is waited for."""
+PROCESSES_MAX = 300
 CLEAN_SWEEPS = 2
 """So many in a row: an owner whose lease has not run out yet serves for a moment more."""
 
@@ -209,6 +210,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="who is killed")
     parser.add_argument("--root", type=Path, default=Path("/tmp"), help="where the data directories are made")
     asked = parser.parse_args()
+    if not 2 <= asked.nodes <= PROCESSES_MAX:
+        parser.error(f"N is 2 to {PROCESSES_MAX}: each node is a process of this machine")
+    if not 1 <= asked.replication <= REPLICATION_MAX:
+        parser.error(f"--replication is 1 to {REPLICATION_MAX}")
+    if asked.busy < 0:
+        parser.error("--busy is 0 or more")
+    if not asked.root.is_dir():
+        parser.error(f"--root: there is no directory {asked.root}")
     end_by_signal()
     beside = f", {asked.busy} busy processes beside them" if asked.busy else ""
     print(f"{asked.nodes} nodes, {asked.replication} copies, {os.cpu_count()} processors{beside}, "
@@ -220,7 +229,7 @@ def main() -> int:
     ):
         try:
             asyncio.run(measure(daemons, asked))
-        except (Missed, WrpmeError) as missed:
+        except (Missed, WrpmeError, AssertionError) as missed:  # the latter: a node has ended, which Daemons notices
             print(f"MISSED: {missed}")
             return 1
     return 0

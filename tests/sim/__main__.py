@@ -83,6 +83,10 @@ def main() -> int:
     parser.add_argument("--mutations", nargs="*", metavar="NAME", help="how many seeds each (or these) takes")
     parser.add_argument("--table", action="store_true", help="print the table of docs/simulation.md")
     options = parser.parse_args()
+    for name, least in (("storm", 3), ("nodes", 10), ("seeds", 1), ("jobs", 1)):
+        number = getattr(options, name)
+        if number is not None and number < least:
+            parser.error(f"--{name} is {least} or more")
     if options.table:
         print(mutations.table())
         return 0
