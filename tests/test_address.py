@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.address import Address, is_number, parse
+from wrpme.address import Address, is_number, listed, parse
 from wrpme.errors import UsageError
 
 GOOD = [
@@ -90,3 +90,11 @@ def test_anything_is_an_address_or_a_usage_error(text: str) -> None:
 )
 def test_what_is_a_number(host: str, number: bool) -> None:
     assert is_number(host) is number
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [("", ""), ("a", "a"), ("abc", "a or b or c"), ("abcde", "a or b or c or d or e"), ("abcdef", "a, b, c, d and 2 more")],
+)
+def test_a_long_list_of_addresses_is_counted(names: str, shown: str) -> None:
+    assert listed(names, " or ") == shown

@@ -45,8 +45,21 @@ def test_a_hive_that_nodes_are_about_to_join_is_not_stable() -> None:
     told = {joining: replace(figures("n0"), joining=joining) for joining in (0, 1, 29)}
     words = {joining: condition_of(status(grown(1), n0=found)) for joining, found in told.items()}
     assert words[0].word == "stable"
-    assert words[1] == views.Condition("stabilizing", "1 node is joining")
-    assert words[29] == views.Condition("stabilizing", "29 nodes are joining")
+    assert words[1] == views.Condition("stabilizing", "1 of 2 nodes have joined")
+    assert words[29] == views.Condition("stabilizing", "1 of 30 nodes have joined")
+
+
+def test_while_arcs_are_copied_it_is_said_how_many_have_joined() -> None:
+    now = next_view(grown(2), join(2))
+    told = status(now, n0=replace(figures("n0"), joining=27))
+    assert views.condition(now).word == "stabilizing"
+    assert condition_of(told).sentence == f"3 of 30 nodes have joined; {views.condition(now).sentence}"
+
+
+def test_many_that_do_not_answer_are_counted() -> None:
+    silent = {f"n{number}": errors.ConnectionError("connection refused") for number in range(1, 12)}
+    condition = condition_of(status(grown(12), **silent))
+    assert condition.sentence.startswith("n1, n2, n3, n4 and 7 more do not answer; ")
 
 
 def test_who_is_not_back_yet_makes_it_stabilizing() -> None:

@@ -266,8 +266,8 @@ def test_wait_stable() -> None:
             one.script = status(one, quorum="this node sees 1 of 3 voters")
             with pytest.raises(errors.TimeoutError, match=r"after 1 s the hive is unavailable: .* sees 1 of 3"):
                 await client.wait_stable(1)
-            one.view = replace(moving, epoch=3)
-            with pytest.raises(errors.TimeoutError, match=r"after 3 s the hive is stabilizing: 1 of 8"):
+            one.view, one.script = replace(moving, epoch=3), status(one, joining=5)
+            with pytest.raises(errors.TimeoutError, match=r"after 3 s the hive is stabilizing: 2 of 7 .* joined; 1 of 8"):
                 await client.wait_stable(3)
             with pytest.raises(errors.TimeoutError, match=r"after 0 s the hive is stabilizing"):
                 await client.wait_stable(0)

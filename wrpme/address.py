@@ -7,6 +7,7 @@ one address are equal.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ DEFAULT = "127.0.0.1:5909"
 PORT_MAX = 65_535
 NAME_CHARACTERS_MAX = 253
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
+NAMED_MAX = 4
+"""So many addresses a sentence names; the others it counts, for a line must stay one that can be read."""
 _UNSPECIFIED = ("0.0.0.0", "::")
 
 
@@ -86,6 +89,15 @@ def _ipv4_or_name(text: str, shown: str) -> str:
 
 def _is_byte(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 255 and str(int(text)) == text
+
+
+def listed(found: Iterable[str], joint: str = ", ") -> str:
+    """Returns the addresses for a sentence: the first ``NAMED_MAX`` by name, the others as a number. ``joint`` stands
+    between them where all are named."""
+    names = list(found)
+    if len(names) <= NAMED_MAX + 1:  # "and 1 more" is no shorter than its address
+        return joint.join(names)
+    return f"{', '.join(names[:NAMED_MAX])} and {len(names) - NAMED_MAX} more"
 
 
 def is_number(host: str) -> bool:

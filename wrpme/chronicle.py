@@ -13,6 +13,7 @@ from collections.abc import Container, Iterable
 
 from wrpme import ring
 from wrpme import view as views
+from wrpme.address import listed
 from wrpme.happening import UNENDED, Happening
 from wrpme.index import index_of
 from wrpme.limits import CHANGES_NAMED_MAX, HAPPENINGS_KEPT, SLOTS
@@ -112,7 +113,7 @@ class Chronicle:
             self._receiving.setdefault(node, _Under(now))
             count = f"{len(arcs)}{more} arc{'s' * (len(arcs) != 1)}"
             share = _share(sum(slots for slots, _ in arcs))
-            sources = ", ".join(sorted({names[owner] for _, owner in arcs if owner is not None and owner in names}))
+            sources = listed(sorted({names[owner] for _, owner in arcs if owner is not None and owner in names}))
             yield "copying", names[node], f"{names[node]} receives {count}, {share}, from {sources}", UNENDED
 
     def _give(
@@ -179,7 +180,7 @@ def _members(
         elif old.incarnation != member.incarnation:
             told.append(("restarted", member.address, f"{member.address} has started again", UNENDED))
     if after.generation != before.generation:
-        without = ", ".join(member.address for member in gone) or "none"
+        without = listed(member.address for member in gone) or "none"
         words = f"an operator began generation {after.generation} of the hive; without {without}"
         told.append(("recovered", "", words, UNENDED))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from wrpme import address as addresses
 from wrpme import errors, view
 from wrpme.picture import Member, State, View
 
@@ -118,12 +119,19 @@ def condition_of(status: HiveStatus, by_view: view.Condition | None = None) -> v
             return view.Condition("unavailable", node.figures.quorum.replace("this node", node.member.address, 1))
     silent = [node.member.address for node in status.nodes if node.error and node.member.state is not State.DOWN]
     if silent:
-        names = ", ".join(silent)
-        return view.Condition("unavailable", f"{names} does not answer; what lives there is served when it does")
+        names = addresses.listed(silent)
+        answers = "does not answer; what lives there is served when it does"
+        if len(silent) > 1:
+            answers = "do not answer; what lives there is served when they do"
+        return view.Condition("unavailable", f"{names} {answers}")
     joining = max((node.figures.joining for node in status.nodes if node.figures), default=0)
-    if joining and condition.word == "stable":
-        return view.Condition("stabilizing", "1 node is joining" if joining == 1 else f"{joining} nodes are joining")
+    if joining and condition.word in ("stable", "stabilizing"):
+        there = len(status.view.members)
+        sentence = f"{there} of {there + joining} nodes have joined"
+        if condition.word == "stabilizing":
+            sentence = f"{sentence}; {condition.sentence}"
+        return view.Condition("stabilizing", sentence)
     starting = [node.member.address for node in status.nodes if node.figures and not node.figures.serving]
     if starting and condition.word == "stable":
-        return view.Condition("stabilizing", f"{', '.join(starting)} is being taken back")
+        return view.Condition("stabilizing", f"{addresses.listed(starting)} {'is' if len(starting) == 1 else 'are'} being taken back")
     return condition

@@ -105,11 +105,12 @@ class Hive:
             news.clear()
             asked = max(deadline, self._courier.deadline(VIEW_SECONDS))  # of 0 s, too, an answer is wanted
             condition = view.condition(await self._courier.fresh_view(asked))
-            if condition.word == "stable":
+            remaining = deadline - self._courier.deadline(0)
+            if condition.word == "stable" or remaining <= 0:
+                # The nodes know what no view says: who does not answer, and how many still wait to join.
                 condition = condition_of(await self.hive_status())
             if condition.word == "stable":
                 return
-            remaining = deadline - self._courier.deadline(0)
             if remaining <= 0:
                 raise errors.TimeoutError(f"after {seconds:g} s the hive is {condition.word}: {condition.sentence}")
             try:

@@ -5,6 +5,7 @@ What is asked for is asked again until a view grants it.
 
 from __future__ import annotations
 
+from wrpme.address import listed
 from wrpme.consensus import is_quorum
 from wrpme.effects import Exit
 from wrpme.errors import OldCopyError, StartError, UnavailableError, UnstableError, WrpmeError
@@ -139,7 +140,7 @@ class Life:
         missing = sorted(self.sharers(view).intersection(ground.alive).difference(ground.heard)) if view else []
         if not missing:
             return ""
-        names = ", ".join(ground.address_of(node) for node in missing)
+        names = listed(ground.address_of(node) for node in missing)
         return (
             f"nothing was heard yet of {names} with the same entries; "
             f"{SUSPECT_NOBODY_SECONDS:.0f} s after its start the hive goes on without what is not there"

@@ -22,6 +22,7 @@ from enum import Enum
 from math import inf
 
 from wrpme import ring
+from wrpme.address import listed
 from wrpme.activation import Tails, accepts, awaited
 from wrpme.contents import Contents, Pending
 from wrpme.copying import Copy, Sink
@@ -165,12 +166,12 @@ class Replica(Contents):
         if quorum := self.ground.quorum():
             return UnavailableError(quorum)
         if not self.serving:
-            names = ", ".join(address(node) for node in self.awaits()) or "its own start"
+            names = listed(address(node) for node in self.awaits()) or "its own start"
             return UnstableError(f"the new owner waits for {names} before it serves; nothing was changed, try again")
         if self.ground.hangs:
             hangs = self.ground.pace.hang_text(self.ground.settings.address)
             return UnstableError(f"{hangs}; nothing was changed, try again")
-        names = ", ".join(address(node) for node in self._needed)
+        names = listed(address(node) for node in self._needed)
         return UnstableError(f"the owner has lost sight of {names}; nothing was changed, try again")
 
     def remove_expired(self, key: bytes, wall: float) -> None:

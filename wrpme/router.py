@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from wrpme.address import listed
 from wrpme.effects import ToRunner
 from wrpme.entries import key_of
 from wrpme.errors import (
@@ -197,7 +198,7 @@ class Router:
 
     def _unavailable(self, alias: str, arc: Arc) -> UnavailableError:
         ground = self.ground
-        names = " or ".join(ground.address_of(node) for node in arc.holders)
+        names = listed((ground.address_of(node) for node in arc.holders), " or ")
         since = min((ground.down_since.get(node, ground.now) for node in arc.holders), default=ground.now)
         return UnavailableError(
             f'"{alias}" lives on {names}, which has been down for {max(0, ground.now - since):.0f} s; '

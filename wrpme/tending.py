@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from wrpme import errors, ring, salvage, view
+from wrpme.address import listed
 from wrpme.hive import Hive
 from wrpme.limits import STATUS_SECONDS, TEND_SECONDS
 from wrpme.messages import (
@@ -209,6 +210,6 @@ class Tending(Hive):
         owner = view.owner(now, arc)
         found = view.member(now, owner) if owner is not None else None
         if found is None:
-            names = " or ".join(member.address for member in now.members if member.id in arc.holders)
+            names = listed((member.address for member in now.members if member.id in arc.holders), " or ")
             raise errors.UnavailableError(f"the arc that ends at {arc.end:016x} is on {names}, which is down")
         return found

@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from wrpme import ring
+from wrpme.address import listed
 from wrpme.arcs import ArcTable
 from wrpme.arcs import lacks_copies as lacks_copies
 from wrpme.draft import Draft
@@ -141,17 +142,17 @@ def condition(view: View) -> Condition:
     index = index_of(view)
     table = index.table
     if table.waiting:
-        names = " or ".join(found.address for found in _in_order(index, table.waiting))
+        names = listed((found.address for found in _in_order(index, table.waiting)), " or ")
         returns = "it returns" if len(table.waiting) == 1 else "they return"
         share = _share(table.unserved_slots)
         return Condition("unavailable", f"{share} of the ring is on {names}, down; served again when {returns}")
     if index.down:
         fewer = _share(table.lacking)
         at_risk = f", {fewer} of the ring has fewer copies than wanted" if table.lacking else ""
-        down = ", ".join(found.address for found in _in_order(index, index.down))
+        down = listed(found.address for found in _in_order(index, index.down))
         return Condition("degraded", f"{down} down; all data is served{at_risk}")
     if table.copied or index.leaving:
-        leaving = ", ".join(found.address for found in _in_order(index, index.leaving))
+        leaving = listed(found.address for found in _in_order(index, index.leaving))
         who = f"{leaving} leaving; " if leaving else ""
         return Condition("stabilizing", f"{who}{table.copied} of {len(table.arcs)} arcs are being copied")
     if table.changing:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from wrpme import errors
+from wrpme.address import listed
 from wrpme.bootstrap import asking
 from wrpme.bootstrap.fleet import Fleet, Machine
 from wrpme.figures import HiveStatus, condition_of
@@ -37,7 +38,8 @@ async def condition(machines: list[Machine], hive: str = "") -> Condition:
     now = condition_of(found)
     late = [node.member.address for node in found.nodes if node.figures and node.figures.epoch != found.view.epoch]
     if now.word == "stable" and late:
-        return Condition("stabilizing", f"{', '.join(late)} has not heard of the last change yet")
+        have = "has" if len(late) == 1 else "have"
+        return Condition("stabilizing", f"{listed(late)} {have} not heard of the last change yet")
     return now
 
 
