@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 LONG_FIRST = (
     "tests/hive/test_pipes.py", "tests/hive/test_nemesis.py", "tests/hive/test_death.py", "tests/hive/test_watch.py",
-    "tests/bootstrap/", "tests/hive/", "tests/test_local.py", "tests/test_lives.py", "tests/test_sim.py",
-    "tests/test_sim_level2.py", "tests/tui/test_screens.py", "tests/test_view_growth.py", "tests/tui/",
+    "tests/bootstrap/", "tests/hive/", "tests/test_local.py", "tests/test_lives.py", "tests/test_sim",
+    "tests/test_mutations.py", "tests/tui/test_screens.py", "tests/test_view_growth.py", "tests/tui/",
     "tests/test_admin.py",
 )  # fmt: skip
 """Real processes wait most of the time, so they begin, several at once; what computes fills the machine after them,
 and what is short comes last, so that all workers end together. The largest content (test_pipes.py) keeps a machine so
 busy that nodes may be missed: it has its turn while the next ones wait for their hives to grow up."""
-SHARED_OUT = ("tests/hive/", "tests/test_sim.py", "tests/test_sim_level2.py")
+SHARED_OUT = ("tests/hive/", "tests/test_sim", "tests/test_mutations.py::test_a_broken_rule")
 """The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
 KEPT_TOGETHER = ("tests/hive/test_bad_input.py", "tests/hive/test_pipes.py")
 VIEWS_KEPT = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    default = int(os.environ.get("WRPME_SIM_SEEDS", "60"))
-    parser.addoption("--sim-seeds", type=int, default=default, help="seeds of the simulation (60)")
-    default = int(os.environ.get("WRPME_LEVEL2_SEEDS", "9"))
-    parser.addoption("--level2-seeds", type=int, default=default, help="seeds of the second level (9)")
+    default = int(os.environ.get("WRPME_SIM_SEEDS", "40"))
+    parser.addoption("--sim-seeds", type=int, default=default, help="seeds of the simulation (40)")
+    default = int(os.environ.get("WRPME_LEVEL2_SEEDS", "6"))
+    parser.addoption("--level2-seeds", type=int, default=default, help="seeds of the second level (6)")
 
 
 def once_each(validate: Callable[[View], None]) -> Callable[[View], None]:
@@ -81,7 +81,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return nodeid if file.startswith(SHARED_OUT) and file not in KEPT_TOGETHER else file
+            return nodeid if nodeid.startswith(SHARED_OUT) and file not in KEPT_TOGETHER else file
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)

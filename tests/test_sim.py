@@ -1,4 +1,4 @@
-"""The whole hive in virtual time: 60 seeds, or as many as ``--sim-seeds`` says.
+"""The whole hive in virtual time: 40 seeds, or as many as ``--sim-seeds`` says.
 
 A failure prints its seed, the schedule and the story.
 """

@@ -1,13 +1,14 @@
-"""The daemon and the client in virtual time: 9 seeds, or as many as ``--level2-seeds`` says. A failure prints its
+"""The daemon and the client in virtual time: 6 seeds, or as many as ``--level2-seeds`` says. A failure prints its
 seed and the end of its story."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.sim.level2 import run as run_module
 from tests.sim.level2.run import Level2Error, Run
 
-SEEDS_A_TEST = 3
+SEEDS_A_TEST = 2
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,7 +37,13 @@ def test_nodes_that_are_far_from_each_other_are_a_hive_too(seed: int) -> None:
         pytest.fail(str(error), pytrace=False)
 
 
-def test_a_run_is_a_function_of_its_seed() -> None:
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little goes wrong: what a seed does is not what is tested here."""
+    monkeypatch.setattr(run_module, "STORM_SECONDS", 2.0)
+
+
+def test_a_run_is_a_function_of_its_seed(short: None) -> None:
     stories = []
     for _ in range(2):
         run = Run(2)
@@ -44,7 +51,7 @@ def test_a_run_is_a_function_of_its_seed() -> None:
     assert stories[0] == stories[1]
 
 
-def test_a_failure_tells_its_seed_and_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_tells_its_seed_and_the_story(short: None, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(2)
 
     def judge() -> None:

@@ -21,7 +21,7 @@ from wrpme.picture import View
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_SECONDS = 60.0
 """On a busy machine; nothing is expected to need it."""
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 LOG_LINES_SHOWN = 60
 PORTS = range(12_000, 30_000)
 """Below those that systems give to outgoing connections: a node that is down must find its port free again."""

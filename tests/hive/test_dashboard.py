@@ -32,7 +32,7 @@ def _tmux() -> None:
 
 def at_prompt(lines: list[str]) -> bool:
     shown = [line for line in lines if line.strip()]
-    return bool(shown) and shown[-1].startswith(SHELL_READY.strip())
+    return bool(shown) and shown[-1].strip() == SHELL_READY.strip()
 
 
 def sized(rows: int) -> Callable[[list[str]], bool]:

@@ -4,6 +4,7 @@ unavailable and said to be, everything else is served, and nothing that was ackn
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from pathlib import Path
 from statistics import median
@@ -17,7 +18,7 @@ from wrpme.messages import Content, Failed, Get, Reply
 from wrpme.picture import View
 
 NODES = 4
-KILLS = 20
+KILLS = int(os.environ.get("WRPME_KILLS", "8"))
 SEED = 1
 WRITERS = 6
 PAUSE_SECONDS = 0.002

@@ -1,4 +1,4 @@
-"""90 seconds of :mod:`tests.hive.nemesis`, or as many as WRPME_NEMESIS_SECONDS says."""
+"""60 seconds of :mod:`tests.hive.nemesis`, or as many as WRPME_NEMESIS_SECONDS says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_nothing_is_lost_whatever_goes_wrong() -> None:
         assert os.environ.get("CI") != "true", reason
         pytest.skip(reason)
     try:
-        well = run(float(os.environ.get("WRPME_NEMESIS_SECONDS", "90")), SEED, replication=2, grace=20.0)
+        well = run(float(os.environ.get("WRPME_NEMESIS_SECONDS", "60")), SEED, replication=2, grace=20.0)
     except NamespacesError as error:
         assert os.environ.get("CI") != "true", error
         pytest.skip(str(error))

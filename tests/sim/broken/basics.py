@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from tests.sim import workload
 from tests.sim.broken import Broken
-from wrpme import activation, consensus, copying, draft, replica, router
+from wrpme import activation, consensus, copying, draft, replica, router, table
 from wrpme.contents import Pending
 from wrpme.daemon import identity
 from wrpme.errors import NotFoundError
 from wrpme.messages import Answer, EntryRequest, Fill, Item, Stream, StreamAck, Tail, Writes
-from wrpme.picture import Arc, Back, Elect, NodeId, State, Synced
+from wrpme.picture import Arc, Back, Elect, NodeId, Patch, State, Synced, View
 from wrpme.store import Store
 
 
@@ -228,16 +228,17 @@ def two_voters_at_once() -> Broken:
 
 def forgotten_count() -> Broken:
     """The owner adopts a view that does not touch the arc, and forgets that a copy counts already."""
-    honest = replica.Replica.enter
+    honest = table.Table.adopt
 
-    def enter(self: replica.Replica, arc: Arc, role: replica.Role, fresh: bool) -> None:
-        honest(self, arc, role, fresh)
-        for node in arc.incoming:
-            if node in self.copies and self.copies[node].counts:
-                self.copies[node] = copying.Copy(self, node)
-                self.need_counted()
+    def adopt(self: table.Table, view: View, patch: Patch | None = None) -> None:
+        honest(self, view, patch)
+        for owned in self.mine:
+            for node in owned.arc.incoming:
+                if node in owned.copies and owned.copies[node].counts:
+                    owned.copies[node] = copying.Copy(owned, node)
+                    owned.need_counted()
 
-    return replica.Replica, "enter", enter
+    return table.Table, "adopt", adopt
 
 
 def reads_what_is_pending() -> Broken:

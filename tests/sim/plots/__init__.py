@@ -75,5 +75,6 @@ PLOTS: dict[str, dict[str, Any]] = {
     "given_up": staged(operators.given_up, late=1),
     "all_expire": staged(operators.all_expire),
     "wrong_clock": staged(operators.wrong_clock),
+    "reported_and_forgotten": staged(copies.reported_and_forgotten, nodes=7, late=1, replication=1),
     "handed_over_twice": staged(copies.handed_over_twice, nodes=4, late=1, replication=1),
 }

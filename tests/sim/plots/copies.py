@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.sim.faults import VOTES
 from tests.sim.plots.cast import all_written, cast, newly_joined, reports, served_anew, told
-from tests.sim.stage import Stage, carries
+from tests.sim.stage import Missed, Stage, carries
 from wrpme.messages import Accept, Committed, Item, Prepare, Report, Stream, StreamAcks, Streams, Writes
-from wrpme.picture import Activated
+from wrpme.picture import Activated, Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -142,4 +142,41 @@ def handed_over_twice(s: Stage) -> None:
     s.wait(0.05)
     newcomer.start()
     served_anew(s, alias, version)
+    s.read(alias)
+
+
+def reported_and_forgotten(s: Stage) -> None:
+    """An owner has reported a copy, and adopts a view of something else before the report arrives; then it writes."""
+    all_written(s)
+    newcomer = newly_joined(s)
+    elect = s.view().voters
+    aliases = s.run.workload.aliases
+
+    def of_no_voter() -> list[str]:
+        return [alias for alias in aliases
+                if newcomer.identity in s.arc(alias).incoming and s.owner(alias).identity not in elect]
+
+    s.until(of_no_voter)
+    alias = s.random.choice(of_no_voter())
+    owner, end = s.owner(alias), s.arc(alias).end
+
+    def of_the_arc(body: Any) -> bool:
+        return any(isinstance(change, Synced) and change.end == end for change in body.changes)
+
+    late = s.lose_between([owner], s.others(owner), Report, of_the_arc)
+    s.until(lambda: late.kept)
+    version, victim = s.arc(alias).version, s.random.choice([
+        one for one in s.others(owner, newcomer) if one not in s.holders(alias)
+    ])
+    victim.crash()
+    victim.away = True
+    s.until(lambda: s.is_down(victim) and s.has(owner, s.view().epoch), 12.0)
+    if s.arc(alias).version != version:
+        raise Missed
+    s.lose_between([owner], [newcomer], Streams)
+    s.ask(alias, at=owner)
+    s.wait(0.3)
+    s.faults.rules.remove(late)
+    s.deliver(late)
+    s.wait(1.5)
     s.read(alias)
