@@ -267,7 +267,7 @@ def test_wait_stable() -> None:
             with pytest.raises(errors.TimeoutError, match=r"after 1 s the hive is unavailable: .* sees 1 of 3"):
                 await client.wait_stable(1)
             one.view, one.script = replace(moving, epoch=3), status(one, joining=5)
-            with pytest.raises(errors.TimeoutError, match=r"after 3 s the hive is stabilizing: 2 of 7 .* joined; 1 of 8"):
+            with pytest.raises(errors.TimeoutError, match=r"after 3 s .*: 2 of 7 nodes have joined; 1 of 8"):
                 await client.wait_stable(3)
             with pytest.raises(errors.TimeoutError, match=r"after 0 s the hive is stabilizing"):
                 await client.wait_stable(0)

@@ -178,6 +178,15 @@ def test_a_large_answer_is_asked_for_with_room_for_it(hive: Hive) -> None:
     assert in_flight(hive, "a") == NOTHING
 
 
+def test_what_is_compared_with_something_large_travels_once(hive: Hive) -> None:
+    alias, content = owned_by(hive, "b"), bytes(LARGE)
+    hive.ask("b", Put(1, alias, content))
+    hive.sent.clear()
+    assert hive.ask("a", Cas(2, alias, b"small", content)) == Content(2, content)
+    assert [body.room for _, _, body in hive.sent if isinstance(body, Forward)] == [LARGE]
+    assert in_flight(hive, "a") == NOTHING
+
+
 def test_a_large_answer_without_room_is_refused_and_nothing_is_carried_out(hive: Hive) -> None:
     alias, content = owned_by(hive, "b"), bytes(LARGE)
     hive.ask("b", Put(1, alias, content))

@@ -128,6 +128,8 @@ class Contents:
                 return pairs, size, key
             pairs.append((key, value))
             size += bytes_of_pair
+            if size >= COPY_RANGE_BYTES_MAX:  # not by reading the next one, which may be as large
+                return pairs, size, min(key + b"\0", high)
         return pairs, size, high
 
     # --- writing -------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from wrpme.entries import digest_of, hash_in, removal, version_in
 from wrpme.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RETRY_SECONDS_MAX, COPY_RETRY_SECONDS_MIN, COPY_SILENCE_SECONDS,
     COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN, STREAM_BYTES_USUAL,
-    STUCK_SECONDS,
+    STUCK_SECONDS, TURN_BYTES,
 )  # fmt: skip
 from wrpme.messages import Answer, Compare, Counts, Fill, Item, Pair, Stream, StreamAck, Writes
 from wrpme.picture import NodeId, Synced
@@ -155,7 +155,7 @@ class Copy:
     def _pump(self) -> None:
         """Opens ranges up to the window, and sends; where nothing is left to compare, the copy counts."""
         self._gather()
-        open_bytes = sum(size for _, size in self._open.values())
+        open_bytes = self.compared_bytes
         while self._is_left and len(self._open) < COPY_WINDOW_RANGES and open_bytes < COPY_WINDOW_BYTES:
             low, high = self._again.popleft() if self._again else (self.cursor, self.replica.high)
             pairs, size, until = self.replica.range_of(low, high)
@@ -170,6 +170,11 @@ class Copy:
             self._send()
         else:
             self._count()
+
+    @property
+    def compared_bytes(self) -> int:
+        """About how much is compared or filled now."""
+        return sum(size for _, size in self._open.values())
 
     @property
     def _is_left(self) -> bool:
@@ -388,15 +393,19 @@ class Copy:
             self.again()
 
 
-def schedule(copies: Sequence[Copy], now: float) -> None:
-    """Begins waiting copies, so that at most ``COPIES_OUT_MAX`` run."""
+def schedule(copies: Sequence[Copy], now: float) -> bool:
+    """Begins waiting copies, so that at most ``COPIES_OUT_MAX`` run. Returns whether the rest is for another turn, as
+    one that was begun has read large entries: while they are read nobody hears this node."""
     running = sum(copy.phase is Phase.RUNNING for copy in copies)
     for copy in copies:
         if running >= COPIES_OUT_MAX:
-            return
+            break
         if copy.phase is Phase.WAITING and now >= copy.not_before and copy.is_expected:
             copy.begin()
             running += not copy.counts
+            if copy.compared_bytes >= TURN_BYTES:
+                return True
+    return False
 
 
 class Sink:

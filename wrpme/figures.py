@@ -133,5 +133,6 @@ def condition_of(status: HiveStatus, by_view: view.Condition | None = None) -> v
         return view.Condition("stabilizing", sentence)
     starting = [node.member.address for node in status.nodes if node.figures and not node.figures.serving]
     if starting and condition.word == "stable":
-        return view.Condition("stabilizing", f"{addresses.listed(starting)} {'is' if len(starting) == 1 else 'are'} being taken back")
+        are = "is" if len(starting) == 1 else "are"
+        return view.Condition("stabilizing", f"{addresses.listed(starting)} {are} being taken back")
     return condition

@@ -517,7 +517,7 @@ class Node:
             key = key_of(position, alias.encode())
             held, pending = replica.current(key), replica.shadow.get(key)
             lines.append(f"arc {replica.arc} role {replica.role.value} serving {replica.serving}")
-            shown = (version_in(held), content_in(held)[:40]) if held else None
+            shown = (version_in(held), bytes(content_in(held)[:40])) if held else None
             lines.append(f"held {shown}, pending {pending is not None}")
         return lines
 

@@ -251,6 +251,9 @@ class Router:
             if wanted and not self._has_room(passed, wanted):
                 ground.fail(origin, request.id, BusyError(NO_ROOM))
                 return
+            likely = len(request.comparand) if isinstance(request, Cas) else 0
+            if likely > max(wanted, ANSWER_BYTES_USUAL) and self._has_room(passed, likely):
+                wanted = likely  # it is answered with what it compares, and else would travel twice
             passed.room = wanted
             passed.since = ground.put_off(origin)
         self._send(passed)

@@ -183,7 +183,8 @@ class Table:
                 if again and copy.counts:
                     copy.report_again()
                     copy.tell_settled()
-        schedule(self.copies(), ground.now)
+        if schedule(self.copies(), ground.now):
+            self._may_schedule = True
         if again:
             ground.forget_unanswered()
         if again and ground.idle:  # marks of arcs that nobody writes to: no request waits for a batch of their own
@@ -207,8 +208,7 @@ class Table:
     def end_turn(self, disk_is_free: bool) -> None:
         """What was written since the last one goes to the copies."""
         if self._may_schedule:
-            self._may_schedule = False
-            schedule(self.copies(), self.ground.now)
+            self._may_schedule = schedule(self.copies(), self.ground.now)
         touched = self.ground.touched
         for replica in list(touched):
             if replica.copies:
