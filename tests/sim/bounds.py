@@ -7,7 +7,7 @@ ring is cut into few arcs, so that the same ones are written and moved again and
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -31,18 +31,25 @@ SMALL = {
 }
 
 
+def check(names: Iterable[str]) -> None:
+    """Raises KeyError where one of them is no bound of the product any more."""
+    for name in names:
+        if not hasattr(limits, name):
+            raise KeyError(f"there is no bound {name} any more")
+
+
 @contextmanager
 def small(on: bool, other: Mapping[str, int] = MappingProxyType({})) -> Iterator[None]:
     """Within, the core has these bounds wherever it knows them by name, or the ``other`` ones; not ``on``: its own."""
+    bounds = SMALL | dict(other) if on else {}
+    check(bounds)
     changed: list[tuple[Any, str, object]] = []
-    if on:
-        for name, value in (SMALL | dict(other)).items():
-            assert hasattr(limits, name), f"there is no bound {name} any more"
+    try:
+        for name, value in bounds.items():
             for place, module in list(sys.modules.items()):
                 if place.startswith("wrpme.") and hasattr(module, name):
                     changed.append((module, name, getattr(module, name)))
                     setattr(module, name, value)
-    try:
         yield
     finally:
         for module, name, before in changed:

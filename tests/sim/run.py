@@ -48,6 +48,7 @@ class Run:
         self.corner = corner
         self.world = World(seed, trace)
         self.scenario = draw(self.world, corner)
+        bounds.check(self.scenario.bounds)  # here: what is wrong with a test is no rule that the hive broke
         self.workload = self.scenario.workload
         self.missed = False
         """What its plot needs has not come about."""

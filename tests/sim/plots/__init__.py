@@ -56,7 +56,7 @@ PLOTS: dict[str, dict[str, Any]] = {
     "first_message": staged(tails.first_message_only, nodes=4, late=1),
     "returned_owner": staged(owners.returned_owner),
     "late_question": staged(owners.late_question),
-    "revived": staged(owners.revived, bounds={"VIEWS_KEPT": 1}),
+    "revived": staged(owners.revived),
     "untaken": staged(owners.untaken, nodes=5),
     "seen_by_one": staged(leases.seen_by_one),
     "late_acknowledgement": staged(leases.late_acknowledgement),
