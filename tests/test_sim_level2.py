@@ -46,13 +46,13 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_is_a_function_of_its_seed(short: None) -> None:
     stories = []
     for _ in range(2):
-        run = Run(2)
+        run = Run(3)
         stories.append((run.run(), list(run.lines)))
     assert stories[0] == stories[1]
 
 
 def test_a_failure_tells_its_seed_and_the_story(short: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run(2)
+    run = Run(3)
 
     def judge() -> None:
         raise AssertionError("the copies differ")
@@ -60,5 +60,5 @@ def test_a_failure_tells_its_seed_and_the_story(short: None, monkeypatch: pytest
     monkeypatch.setattr(run, "_judge_copies", judge)
     with pytest.raises(Level2Error) as caught:
         run.run()
-    assert "the copies differ" in str(caught.value) and "--seed 2 --trace" in str(caught.value)
+    assert "the copies differ" in str(caught.value) and "--seed 3 --trace" in str(caught.value)
     assert "everything is healed" in str(caught.value)
