@@ -32,10 +32,10 @@ VIEWS_KEPT = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    default = int(os.environ.get("WRPME_SIM_SEEDS", "40"))
-    parser.addoption("--sim-seeds", type=int, default=default, help="seeds of the simulation (40)")
-    default = int(os.environ.get("WRPME_LEVEL2_SEEDS", "6"))
-    parser.addoption("--level2-seeds", type=int, default=default, help="seeds of the second level (6)")
+    default = int(os.environ.get("WRPME_SIM_SEEDS", "30"))
+    parser.addoption("--sim-seeds", type=int, default=default, help="seeds of the simulation (30)")
+    default = int(os.environ.get("WRPME_LEVEL2_SEEDS", "4"))
+    parser.addoption("--level2-seeds", type=int, default=default, help="seeds of the second level (4)")
 
 
 def once_each(validate: Callable[[View], None]) -> Callable[[View], None]:

@@ -1,4 +1,4 @@
-"""The whole hive in virtual time: 40 seeds, or as many as ``--sim-seeds`` says.
+"""The whole hive in virtual time: 30 seeds, or as many as ``--sim-seeds`` says.
 
 A failure prints its seed, the schedule and the story.
 """
@@ -11,7 +11,7 @@ from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.run import Run, SimulationError
 
-SEEDS_A_TEST = 10
+SEEDS_A_TEST = 5
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,4 +1,4 @@
-"""The daemon and the client in virtual time: 6 seeds, or as many as ``--level2-seeds`` says. A failure prints its
+"""The daemon and the client in virtual time: 4 seeds, or as many as ``--level2-seeds`` says. A failure prints its
 seed and the end of its story."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import pytest
 from tests.sim.level2 import run as run_module
 from tests.sim.level2.run import Level2Error, Run
 
-SEEDS_A_TEST = 2
+SEEDS_A_TEST = 1
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -13,7 +13,7 @@ from wrpme.limits import SLOTS
 from wrpme.messages import Content, Get
 from wrpme.picture import NodeId, View
 
-ENTRIES = 30_000
+ENTRIES = 10_000
 SIGMAS = 5
 FAIR = 0.05
 LOADERS = 8
