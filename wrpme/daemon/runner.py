@@ -287,7 +287,8 @@ class Runner:
             self._alarm = None
             self._alarm_at = wake_at
             if wake_at != inf:
-                self._alarm = self._loop.call_later(max(0.0, wake_at - self.clock()), self._wake)
+                # The loop counts whole milliseconds from the beginning of its turn: it would be early, and again.
+                self._alarm = self._loop.call_later(max(0.0, wake_at - self.clock()) + 0.001, self._wake)
 
     def _wake(self) -> None:
         self._alarm, self._alarm_at = None, inf
