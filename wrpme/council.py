@@ -66,6 +66,9 @@ class Council:
         itself."""
         self._joins: dict[NodeId, tuple[Join, float]] = {}
         self._backs: dict[NodeId, tuple[Back, float]] = {}
+        self._checked: View | None = None
+        self._unchecked: list[Change] = []
+        """What came since all that waits was checked against that view."""
         self._computing: tuple[Change, ...] = ()
         """The changes whose outcome is being computed; nothing else is proposed meanwhile."""
         self._computing_since = 0.0
@@ -101,14 +104,17 @@ class Council:
             self._note_last_word(self._joins, change)
         elif isinstance(change, Back):
             self._note_last_word(self._backs, change)
-        elif len(self._wishes) < WISHES_MAX:
-            self._wishes.setdefault(change, self.ground.now)
+        elif len(self._wishes) < WISHES_MAX and change not in self._wishes:
+            self._wishes[change] = self.ground.now
+            self._unchecked.append(change)
 
     def _note_last_word(self, words: dict[NodeId, tuple[Moving, float]], change: Moving) -> None:
         """In the place of what the node said before, in this life or a former one."""
         known, since = words.get(change.node, (change, self.ground.now))
         if known.incarnation <= change.incarnation and (change.node in words or len(words) < WISHES_MAX):
             words[change.node] = change, since if known.incarnation == change.incarnation else self.ground.now
+            if isinstance(change, Back):
+                self._unchecked.append(change)
 
     def _look_soon(self) -> None:
         """Something came that concerns the voter; what comes soon after is looked at together with it."""
@@ -255,10 +261,7 @@ class Council:
     def _ripe(self, view: View) -> list[Change]:
         """What goes into the next view, if it is this voter's time for anything; what is void is dropped."""
         delay = self._patience(view) * self._rank(view)
-        for change in [change for change in self._wishes if not views.fits(view, change)]:
-            del self._wishes[change]
-        for node in [node for node, (back, _) in self._backs.items() if not views.fits(view, back)]:
-            del self._backs[node]
+        self._drop_void(view)
         wanted = {**self._wishes, **self._suspects}
         ripe = [change for change, since in wanted.items() if self._is_ripe(since, delay + _gathering(change))]
         if any(_gathering(change) for change in ripe):
@@ -268,6 +271,18 @@ class Council:
         if self._has_gap():
             return going + self._first_joins(view, delay, MOVES_PER_VIEW_MAX - sum(isinstance(c, Back) for c in going))
         return going if any(isinstance(change, URGENT) for change in going) else []
+
+    def _drop_void(self, view: View) -> None:
+        """Each change is checked when it has come, and again with each view, which may have made it void."""
+        unchecked, self._unchecked = self._unchecked, []
+        if self._checked is not view:
+            self._checked = view
+            unchecked = [*self._wishes, *(back for back, _ in self._backs.values())]
+        for change in unchecked:
+            if not views.fits(view, change):
+                self._wishes.pop(change, None)
+                if isinstance(change, Back) and self._backs.get(change.node, (None, 0.0))[0] == change:
+                    del self._backs[change.node]
 
     def _is_ripe(self, since: float, delay: float) -> bool:
         """Whether it is this voter's time for what was asked for then. The rank counts anew from each view on: else
