@@ -1,4 +1,4 @@
-"""Everything goes wrong with five real daemons: ``python -m tests.hive.nemesis --minutes 10 --seed S``.
+"""Everything goes wrong with real daemons: ``python -m tests.hive.nemesis --minutes 10 --seed S``.
 
 The daemons run in network namespaces, each with a small disk of its own. Faults come in bursts, drawn from the seed,
 while clients (:mod:`tests.hive.clients`) ask for entries. Then everything is healed, the hive has to become stable,
@@ -26,7 +26,8 @@ from tests.hive.daemons import environment, wrpmed, wrpmesh
 from tests.hive.netns import Namespaces, NamespacesError, missing
 from tests.sim.linear import is_linearizable
 
-HOSTS = [f"10.77.7.{number}" for number in range(1, 6)]
+NODES, NODES_MAX = 5, 9
+HOSTS = [f"10.77.7.{number}" for number in range(1, NODES_MAX + 1)]
 HUB = "10.77.7.100"
 PORT = 5909
 DISK_MEGABYTES = 96
@@ -40,14 +41,17 @@ STOP_SECONDS_MAX = 20.0
 class Nemesis:
     """``directory`` gets the logs; it is kept where something was wrong."""
 
-    def __init__(self, directory: Path, net: Namespaces, seed: int, replication: int, grace: float) -> None:
+    def __init__(
+        self, directory: Path, net: Namespaces, seed: int, replication: int, grace: float, nodes: int
+    ) -> None:
         self.directory = directory
         self.net = net
         self.seed = seed
         self.random = random.Random(seed)
         self.options = ["--replication", str(replication), "--grace", str(grace)]
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
-        self.ports = dict.fromkeys(range(1, 6), PORT)
+        self.nodes = range(1, nodes + 1)
+        self.ports = dict.fromkeys(self.nodes, PORT)
         self.frozen: set[int] = set()
         self.freezable = False
         self.faults: Counter[str] = Counter()
@@ -82,7 +86,7 @@ class Nemesis:
         if running is not None and running.returncode == 0 and self.left(node):
             shutil.rmtree(self.root(node) / "db")
             (self.root(node) / "db").mkdir()
-        peers = [word for other in range(1, 6) if other != node for word in ("--peer", self.address(other))]
+        peers = [word for other in self.nodes if other != node for word in ("--peer", self.address(other))]
         founding = [] if node != 1 or (self.root(node) / "db").exists() else ["founds"]
         options = [] if founding else peers
         command = wrpmed("-a", self.address(node), "-r", str(self.root(node) / "db"), "-l", f"{node}.log", *options)
@@ -106,7 +110,7 @@ class Nemesis:
 
     def mount(self) -> None:
         """A small disk for each node, which can be made to hang where the system has loop devices."""
-        for node in range(1, 6):
+        for node in self.nodes:
             self.root(node).mkdir()
             image = self.directory / f"image{node}"
             with open(image, "wb") as file:
@@ -130,7 +134,7 @@ class Nemesis:
         if self._clients is not None and self._clients.poll() is None:
             self._clients.kill()
             self._clients.wait()
-        for node in range(1, 6):
+        for node in self.nodes:
             subprocess.run(["umount", "-l", str(self.root(node))], check=False, capture_output=True)
             (self.directory / f"image{node}").unlink(missing_ok=True)
 
@@ -167,23 +171,23 @@ class Nemesis:
     def fault_cut(self) -> Callable[[], None]:
         node, how = self.one(), self.random.choice(("DROP", "REJECT"))
         self.say(f"cut {node} off ({how})")
-        others = [other for other in range(1, 6) if other != node]
+        others = [other for other in self.nodes if other != node]
         return self._block([(node, other) for other in others] + [(other, node) for other in others], how)
 
     def fault_split(self) -> Callable[[], None]:
-        some, how = self.random.sample(range(1, 6), 2), self.random.choice(("DROP", "REJECT"))
+        some, how = self.random.sample(self.nodes, 2), self.random.choice(("DROP", "REJECT"))
         self.say(f"split {some} from the rest ({how})")
-        rest = [other for other in range(1, 6) if other not in some]
+        rest = [other for other in self.nodes if other not in some]
         pairs = [(a, b) for a in some for b in rest]
         return self._block(pairs + [(b, a) for a, b in pairs], how)
 
     def fault_one_way(self) -> Callable[[], None]:
-        source, target = self.random.sample(range(1, 6), 2)
+        source, target = self.random.sample(self.nodes, 2)
         self.say(f"one way: nothing of {source} arrives at {target}")
         return self._block([(source, target)], "DROP")
 
     def fault_non_transitive(self) -> Callable[[], None]:
-        a, b = self.random.sample(range(1, 6), 2)
+        a, b = self.random.sample(self.nodes, 2)
         self.say(f"{a} and {b} do not see each other")
         return self._block([(a, b), (b, a)], self.random.choice(("DROP", "REJECT")))
 
@@ -218,7 +222,7 @@ class Nemesis:
         """It leaves for good; a new one comes to its place."""
         node = self.one()
         self.say(f"{node} leaves, and another node joins in its place")
-        through = self.random.choice([other for other in range(1, 6) if other != node])
+        through = self.random.choice([other for other in self.nodes if other != node])
         asked = subprocess.Popen(
             [*self.net.inside("hub"), *wrpmesh("--daemon", self.address(through), "leave", self.address(node))],
             cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -284,13 +288,13 @@ class Nemesis:
             process.kill()
         for process in self.processes.values():
             process.wait()
-        chosen = self.random.randrange(2, 6)
+        chosen = self.random.choice(self.nodes[1:])
         if kind == "an empty disk":
             shutil.rmtree(self.root(chosen) / "db")
             (self.root(chosen) / "db").mkdir()
         elif kind == "a cut log":
             self._cut_log(chosen)
-        order = self.random.sample(range(1, 6), 5)
+        order = self.random.sample(self.nodes, len(self.nodes))
         late = order[:2] if kind == "some are late" else []
         for node in order[len(late) :]:
             sleep(self.random.random() * 0.5)
@@ -314,11 +318,11 @@ class Nemesis:
     def run(self, seconds: float) -> bool:
         """Whether all was well."""
         self.mount()
-        for node in range(1, 6):
+        for node in self.nodes:
             self.start(node)
         self.until_stable()
         result = self.directory / "saw"
-        addresses = [self.address(node) for node in range(1, 6)]
+        addresses = [self.address(node) for node in self.nodes]
         command = [sys.executable, "-m", "tests.hive.clients", str(self.seed), str(result), *addresses]
         with open(self.directory / "clients.err", "ab") as errors:
             self._clients = subprocess.Popen(
@@ -378,16 +382,16 @@ class Nemesis:
 
     def shell(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         """A command of the shell, from the hub."""
-        daemons = [word for node in range(1, 6) for word in ("--daemon", self.address(node))]
+        daemons = [word for node in self.nodes for word in ("--daemon", self.address(node))]
         command = [*self.net.inside("hub"), *wrpmesh("--timeout", str(STABLE_SECONDS_MAX), *daemons, *words)]
         return subprocess.run(command, cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL,
                               capture_output=True, check=False)  # fmt: skip
 
     def until_stable(self) -> None:
-        """All five, with all copies."""
+        """All of them, with all copies."""
         end = monotonic() + STABLE_SECONDS_MAX
         while True:
-            for node in range(1, 6):  # one that was asked to leave may have left only now
+            for node in self.nodes:  # one that was asked to leave may have left only now
                 self.start(node)
             done = self.shell("wait_stable", "5")
             status = self.shell("hive_status").stdout.decode()
@@ -403,7 +407,7 @@ class Nemesis:
         self.say(f"verify: {done.stdout.decode().strip()}{done.stderr.decode().strip()}")
         if done.returncode:
             self.wrong.append(f"verify: {done.stderr.decode().strip()}")
-        for node in range(1, 6):
+        for node in self.nodes:
             for path in (self.directory / f"{node}.err", self.directory / f"{node}.log"):
                 text = path.read_text("utf-8", "replace") if path.exists() else ""
                 if "Traceback" in text or "defect" in text:
@@ -435,12 +439,12 @@ class Nemesis:
             print(f"    {line}")
 
 
-def run(seconds: float, seed: int, replication: int, grace: float) -> bool:
+def run(seconds: float, seed: int, replication: int, grace: float, nodes: int = NODES) -> bool:
     """A whole run; whether all was well."""
     directory = Path(tempfile.mkdtemp(prefix="wrpme-nemesis-"))
     well = False
-    with Namespaces(HOSTS, HUB) as net:
-        nemesis = Nemesis(directory, net, seed, replication, grace)
+    with Namespaces(HOSTS[:nodes], HUB) as net:
+        nemesis = Nemesis(directory, net, seed, replication, grace, nodes)
         try:
             well = nemesis.run(seconds)
         finally:
@@ -457,14 +461,17 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     parser.add_argument("--replication", type=int, default=0, help="2 or 3; the seed chooses")
+    parser.add_argument("--nodes", type=int, default=NODES, help=f"4 to {NODES_MAX} ({NODES})")
     options = parser.parse_args()
+    if not 4 <= options.nodes <= NODES_MAX:
+        parser.error(f"--nodes is 4 to {NODES_MAX}")
     if reason := missing("iptables", "mount"):
         print(f"the nemesis needs more: {reason}", file=sys.stderr)
         return 2
     replication = options.replication or random.Random(options.seed).choice((2, 3))
     grace = random.Random(options.seed + 1).choice((5.0, 20.0, 60.0))
     try:
-        return 0 if run(60 * options.minutes, options.seed, replication, grace) else 1
+        return 0 if run(60 * options.minutes, options.seed, replication, grace, options.nodes) else 1
     except NamespacesError as error:
         print(f"the nemesis needs more: {error}", file=sys.stderr)
         return 2
