@@ -187,7 +187,7 @@ class Disasters:
         """A machine comes back at another address."""
         machine = self.faults.any()
         if machine is not None:
-            machine.crash(power=True)
+            machine.crash()
             self._give_address(machine, self.world.new_address())
             self.faults.restart(machine, self.world.random.uniform(0.1, 6.0))
 
@@ -219,7 +219,7 @@ class Disasters:
         if machine is None:
             return
         identity, disk = self.snapshots.get(machine.index, (b"", None))
-        machine.crash(power=True)
+        machine.crash()  # what it had not synced is not lost: this is about the copy alone
         usable = disk is not None and identity == machine.identity and self._needs_others(disk, identity)
         if disk is None or not usable or not self.world.promises.may_destroy(machine):
             self.snapshots[machine.index] = machine.identity, machine.disk.copy()
