@@ -11,7 +11,7 @@ from wrpme import salvage
 from wrpme import view as views
 from wrpme.entries import ENTRIES
 from wrpme.messages import Done, Failed, ForgetNode, Get, LeaveNode, Put, Recover, Reply, Request, Text
-from wrpme.picture import NOBODY, State
+from wrpme.picture import NOBODY, Choice, State
 
 COUNT = 40
 
@@ -241,6 +241,20 @@ def test_a_recovery_is_on_disk_before_it_is_answered() -> None:
     session = hive.send("c", Recover(3))
     hive.go(5.0)
     assert session not in hive.replies and hive.view("c").generation == 1
+
+
+def test_a_recovery_from_a_copy_that_is_not_there_any_more_is_refused() -> None:
+    """The operator was told that the entries start again from it."""
+    hive = filled(*"abcde", replication=3)
+    for name in "abc":
+        hive.kill(name)
+    hive.until(lambda: bool(hive.nodes["d"].life.quorum()))
+    hive.go(3.0)
+    arc = hive.view("d").arcs[0]
+    gone, there = (Choice(arc.end, arc.version, identity(name)) for name in "ae")
+    told = refused(hive, "d", Recover(1, (gone, there)))
+    assert "a, whose copies were to be taken, can't be reached any more" in told
+    assert isinstance(hive.ask("d", Recover(1, (there,))), Text)
 
 
 def test_a_recovery_takes_along_all_that_are_seen() -> None:

@@ -212,6 +212,21 @@ def test_the_first_view_of_a_new_generation() -> None:
     assert views.condition(settled(again)).word == "stable"
 
 
+def test_an_arc_waits_for_the_only_copy_where_its_node_has_to_come_back_first() -> None:
+    """It answers, so a new generation takes it along; but it is down until it is taken back."""
+    view = hive(4, 1)
+    me = views.member(view, node(4))
+    assert me is not None
+    lost = [arc for arc in view.arcs if arc.holders == (node(1),)]
+    choices = [Choice(arc.end, arc.version, node(3)) for arc in lost]
+    again = views.recover(view, me, [], choices, [node(3)])
+    views.validate(again)
+    assert {member.id for member in again.members if member.state is State.DOWN} == {node(3)}
+    for arc in lost:
+        (now,) = (one for one in again.arcs if one.end == arc.end)
+        assert now.holders == (node(3),), "nobody else has what it has"
+
+
 @pytest.mark.parametrize("seed", range(30))
 @COPIES
 def test_whatever_happens_a_view_is_valid_and_heals(seed: int, replication: int) -> None:

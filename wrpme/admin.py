@@ -8,6 +8,7 @@ from math import inf
 import msgspec
 
 from wrpme import view as views
+from wrpme.address import listed
 from wrpme.council import Council
 from wrpme.errors import UsageError
 from wrpme.figures import Figures
@@ -15,7 +16,7 @@ from wrpme.ground import Ground, Origin
 from wrpme.life import Life
 from wrpme.limits import SILENCE_SECONDS, TROUBLE_SECONDS
 from wrpme.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text
-from wrpme.picture import Forget, Member, State
+from wrpme.picture import NOBODY, Forget, Member, State
 from wrpme.spread import Spread
 
 
@@ -102,6 +103,12 @@ class Admin:
             if ground.beacons.reaches(node, ground.now) and ground.known_epochs.get(node) == view.epoch
         ]
         returning = [node for node, at in heard.items() if node not in seen and ground.now - at < SILENCE_SECONDS]
+        gone = {choice.node for choice in request.choices}.difference((NOBODY, ground.me), seen, returning)
+        if gone:
+            names = listed(ground.address_of(node) for node in sorted(gone))
+            sentence = f"{names}, whose copies were to be taken, can't be reached any more; nothing was changed"
+            ground.fail(origin, request.id, UsageError(f"{sentence}: give the command again for what is there now"))
+            return
         settings = ground.settings
         me = Member(ground.me, settings.incarnation, settings.address, mine.joined, State.UP)
         following = views.recover(view, me, seen, request.choices, returning)

@@ -193,7 +193,8 @@ def recover(
     )
     ids = [found.id for found in members]
     alive = [found.id for found in members if found.state is not State.DOWN]
-    chosen = {(choice.end, choice.version): choice.node for choice in choices if choice.node in alive}
+    # One that has to come back first may have the only copy: the arc waits for it, and does not start empty elsewhere.
+    chosen = {(choice.end, choice.version): choice.node for choice in choices if choice.node in ids}
     arcs: list[Arc] = []
     for arc in view.arcs:
         living = tuple(node for node in arc.holders if node in alive)

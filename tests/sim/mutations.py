@@ -133,6 +133,7 @@ SOUGHT: dict[str, Sought] = {
     "stale_hints_end_a_sweep": Sought("all_expire", 1),
     "nobody_compares_clocks": Sought("wrong_clock", 1),
     "space_is_kept": Sought("expiring", 1),
+    "who_returns_is_passed_over": Sought("copied", 26, 26),
     "former_lives_count": Sought("copied", 2, 2, long=True),
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "complains_while_late": Sought(STORM, 1, long=True),

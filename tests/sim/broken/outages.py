@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tests.sim.broken import Broken
 from wrpme import clocks, limits, own_disk, salvage, spread, sweep, whereabouts
+from wrpme import view as views
 from wrpme.copying import Copy
 from wrpme.entries import HINTS, expiry_and_key_in, hash_in, hints_end
 from wrpme.messages import Answer, Holding
-from wrpme.picture import NOBODY, Arc, NodeId, View
+from wrpme.picture import NOBODY, Arc, Choice, Member, NodeId, View
 from wrpme.replica import Role
 from wrpme.salvage import Told
 
@@ -100,3 +101,16 @@ def space_is_kept() -> Broken:
         """Nothing."""
 
     return sweep.Sweep, "_give_back", give_back
+
+
+def who_returns_is_passed_over() -> Broken:
+    """A new generation starts an arc empty whose only copy has a node that answers and has to come back first."""
+    honest = views.recover
+
+    def recover(
+        view: View, me: Member, seen: Collection[NodeId], choices: Collection[Choice] = (),
+        returning: Collection[NodeId] = (),
+    ) -> View:  # fmt: skip
+        return honest(view, me, seen, [choice for choice in choices if choice.node in (me.id, *seen)], returning)
+
+    return views, "recover", recover
