@@ -395,7 +395,7 @@ class Nemesis:
                 self.start(node)
             done = self.shell("wait_stable", "5")
             status = self.shell("hive_status").stdout.decode()
-            if done.returncode == 0 and all(f"{host}:" in status for host in HOSTS):
+            if done.returncode == 0 and all(f"{self.net.hosts[node - 1]}:" in status for node in self.nodes):
                 return
             if monotonic() > end:
                 self.wrong.append(f"not stable after {STABLE_SECONDS_MAX:.0f} s: {status}{done.stderr.decode()}")
