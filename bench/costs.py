@@ -23,12 +23,13 @@ from typing import Any
 
 from tests.sim.prices import FILE, OTHER, Meter, Prices, changed_arcs, kind_of, metered, sharing
 from tests.sim.storm import Hive
-from wrpme import view as views
-from wrpme.codec import Decoder, encode
-from wrpme.effects import Effect, Event
-from wrpme.messages import Beacon, Envelope, Request, WholeView
-from wrpme.node import Node
-from wrpme.picture import Activated, Back, Change, Down, Elect, Join, Synced, View
+from wrpme.core.io import Effect, Event
+from wrpme.core.membership import transitions as views
+from wrpme.core.node import Node
+from wrpme.protocol import view_index
+from wrpme.protocol.codec import Decoder, encode
+from wrpme.protocol.messages import Beacon, Envelope, Request, WholeView
+from wrpme.protocol.view import Activated, Back, Change, Down, Elect, Join, Synced, View
 
 SIZES = (3, 10, 30, 60, 100)
 WATCHED_SECONDS = 3.0
@@ -101,7 +102,7 @@ def timed(call: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 def private(view: View) -> View:
     """Another copy, of which nobody knows anything yet."""
-    return views.unpack(views.pack(view))
+    return view_index.unpack(view_index.pack(view))
 
 
 def mean_of_most(seconds: list[float]) -> float:
@@ -116,8 +117,8 @@ def mean_of_most(seconds: list[float]) -> float:
 def known(view: View) -> View:
     """A copy of which a node knows what it knows of the view that it has adopted."""
     copy = private(view)
-    views.digest(copy)
-    views.live(copy)
+    view_index.digest(copy)
+    view_index.live(copy)
     return copy
 
 
@@ -160,15 +161,15 @@ def price_of_views(view: View) -> dict[str, float]:
     assert made is not None
     after, patch = made
     found = price_of_changes(view)
-    found["pack"] = timed(lambda: views.pack(view))
+    found["pack"] = timed(lambda: view_index.pack(view))
     found["difference"] = timed(lambda: views.difference(view, after))
     found["patched"], found["digest"] = inf, inf
     for _ in range(ROUNDS):
         base = known(view)
         begun = process_time()
-        following = views.patched(base, patch)
+        following = view_index.patched(base, patch)
         between = process_time()
-        views.digest(following)
+        view_index.digest(following)
         found["patched"] = min(found["patched"], between - begun)
         found["digest"] = min(found["digest"], process_time() - between)
     frame = encode(envelope := Envelope(view.hive, 1, bytes(16), 1, bytes(16), view.epoch, WholeView(view)))

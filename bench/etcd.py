@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import cast
 
 from bench.target import CONTENT_BYTES, ENDED, Answered, unheard
-from tests.hive.daemons import free_port, until
+from tests.system.daemons import free_port, until
 
 PROGRAM = "etcd"
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

@@ -23,10 +23,10 @@ from pathlib import Path
 from bench.callers import Callers
 from bench.hive import end_by_signal, file_system, percentile
 from bench.probe import Aliases, Probes
-from tests.hive.daemons import Daemons, until_stable
+from tests.system.daemons import Daemons, until_stable
 from wrpme import Client
 from wrpme.limits import SUSPECT_NOBODY_SECONDS
-from wrpme.view import member_at
+from wrpme.protocol.view_index import member_at
 
 GOAL_SECONDS = 3.0
 NODES = 3

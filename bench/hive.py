@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.hive.daemons import Daemons
+from tests.system.daemons import Daemons
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from bench.hive import percentile
-from tests.hive.daemons import Daemons, until_stable
+from tests.system.daemons import Daemons, until_stable
 from wrpme import Client
 
 GOAL_SECONDS = 1.0

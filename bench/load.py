@@ -20,11 +20,12 @@ import msgspec
 import uvloop
 
 from bench.hive import percentile, running
-from wrpme import Client, codec
+from wrpme import Client
 from wrpme.errors import NotFoundError
-from wrpme.messages import Content, Done, Failed, Get, Reply, Request, Update
-from wrpme.ring import arc_at, hash_of
-from wrpme.view import member, owner
+from wrpme.protocol import codec
+from wrpme.protocol.messages import Content, Done, Failed, Get, Reply, Request, Update
+from wrpme.protocol.ring import arc_at, hash_of
+from wrpme.protocol.view_index import member, owner
 
 CONTENT = b"x" * 100
 

@@ -31,7 +31,7 @@ import uvloop
 from bench.etcd import Etcd, EtcdConnection
 from bench.hive import end_by_signal, file_system, percentile, processor_seconds
 from bench.target import Caller, HiveTarget, Routes, Tally, Target
-from tests.hive.daemons import Daemons
+from tests.system.daemons import Daemons
 
 GOAL_RATIO = 2.0
 GOAL_WORKS = ("put", "get")

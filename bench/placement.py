@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from wrpme import view as views
-from wrpme.index import index_of
+from wrpme.core.membership import transitions as views
 from wrpme.limits import SLOTS
-from wrpme.picture import Activated, Back, Change, Down, Expel, Join, Leave, NodeId, Synced, View
+from wrpme.protocol import health, view_index
+from wrpme.protocol.view import Activated, Back, Change, Down, Expel, Join, Leave, NodeId, Synced, View
+from wrpme.protocol.view_index import index_of
 
 REPLICATION = 3
 TIMES = 5
@@ -29,7 +30,7 @@ def settled(view: View) -> View:
     for _ in range(2 * REPLICATION):
         changes: list[Change] = []
         for arc in view.arcs:
-            owner = views.owner(view, arc)
+            owner = view_index.owner(view, arc)
             if owner is not None:
                 changes += [Synced(arc.end, arc.version, new, owner, 1) for new in arc.incoming[:1]]
                 changes += [Activated(arc.end, arc.version, owner, 1)] * bool(arc.prev)
@@ -88,7 +89,7 @@ def main() -> None:
         print(
             f"{count} nodes, grown in {time.process_time() - began:.1f} s: {len(view.arcs) / count:.1f} arcs and "
             f"{sum(others) / count:.1f} neighbours a node (at most {max(others)}), owners at most {100 * worst:.1f} % "
-            f"off the fair share, {len(views.pack(view)) / 1024:.0f} KiB"
+            f"off the fair share, {len(view_index.pack(view)) / 1024:.0f} KiB"
         )
         report(view, count)
 
@@ -115,18 +116,18 @@ def report(view: View, count: int) -> None:
     measure(f"a tenth ({len(tenth)}) dies at once", lambda: views.next_view(view, tenth))
     measure(f"{len(backs)} of them return in one view", lambda: views.next_view(many, backs))
     measure("a copy complete", lambda: views.next_view(joined[0], [synced]))
-    measure(f"a join as a patch ({len(joined[1].arcs)} arcs) adopted", lambda: views.patched(view, joined[1]))
-    measure("its digest", lambda: views.digest(views.patched(view, joined[1])))
+    measure(f"a join as a patch ({len(joined[1].arcs)} arcs) adopted", lambda: view_index.patched(view, joined[1]))
+    measure("its digest", lambda: view_index.digest(view_index.patched(view, joined[1])))
     measure("does a join fit", lambda: views.fits(view, join))
     measure("does a return fit", lambda: views.fits(dead, backs[0]))
-    measure("the condition", lambda: views.condition(many))
+    measure("the condition", lambda: health.condition(many))
     measure("from nothing: index, digest and condition", lambda: _anew(view))
 
 
 def _anew(view: View) -> None:
-    fresh = views.unpack(views.pack(view))
-    views.digest(fresh)
-    views.condition(fresh)
+    fresh = view_index.unpack(view_index.pack(view))
+    view_index.digest(fresh)
+    health.condition(fresh)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from bench.callers import Entry
-from wrpme.connection import Connection, dial
+from wrpme.client.connection import Connection, dial
 from wrpme.errors import NotFoundError, WrpmeError, from_wire
-from wrpme.messages import Content, Failed, Get, Reply, Request, Update
-from wrpme.picture import NodeId, View
-from wrpme.ring import arc_start, hash_of
-from wrpme.view import owner
+from wrpme.protocol.messages import Content, Failed, Get, Reply, Request, Update
+from wrpme.protocol.ring import arc_start, hash_of
+from wrpme.protocol.view import NodeId, View
+from wrpme.protocol.view_index import owner
 
 PAUSE_SECONDS = 0.01
 DEADLINE_SECONDS = 1.0

@@ -24,9 +24,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.hive import end_by_signal, file_system, processor_seconds
-from tests.hive.daemons import Daemons
-from wrpme import Client, WrpmeError, view
+from tests.system.daemons import Daemons
+from wrpme import Client, WrpmeError
 from wrpme.limits import REPLICATION_MAX, SUSPECT_NOBODY_SECONDS
+from wrpme.protocol import health, view_index
 
 ENTRIES = 1000
 POLL_SECONDS = 0.25
@@ -76,8 +77,8 @@ async def until_condition(daemons: Daemons, word: str, members: int, patience: f
             status = await client.hive_status()
             now, told = status.view, [node.figures for node in status.nodes]
             serving = sum(one is not None and one.serving and one.epoch == now.epoch for one in told)
-            condition = view.condition(now)
-            up = len(view.live(now))
+            condition = health.condition(now)
+            up = len(view_index.live(now))
             words = f"{up} of {len(now.members)} members up, {serving} serve view {now.epoch}; {condition.word}"
             there = len(now.members) == members and serving == len(daemons.processes)
             return there and condition.word == word, f"{words}: {condition.sentence[:120]}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from wrpme import Client
-from wrpme.local import LocalHive
+from wrpme.shell.local_hive import LocalHive
 
 RATIO_MAX = 4.0
 
@@ -46,7 +46,7 @@ def main() -> int:
         try:
             asyncio.run(prepare(hive))
             nothing = [sys.executable, "-c", "import asyncio, msgpack"]
-            get = [sys.executable, "-m", "wrpme.shell", "--daemon", hive.addresses[0], "get", "x"]
+            get = [sys.executable, "-m", "wrpme.cli", "--daemon", hive.addresses[0], "get", "x"]
             base, shell = measure(rounds, nothing, get)
         finally:
             hive.stop()

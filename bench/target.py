@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol, cast
 
-from wrpme import codec
 from wrpme.errors import UnstableError
-from wrpme.messages import Content, Done, Failed, Get, GetView, Reply, Update, ViewIs
-from wrpme.picture import View
-from wrpme.ring import arc_at, hash_of
-from wrpme.view import member, owner
+from wrpme.protocol import codec
+from wrpme.protocol.messages import Content, Done, Failed, Get, GetView, Reply, Update, ViewIs
+from wrpme.protocol.ring import arc_at, hash_of
+from wrpme.protocol.view import View
+from wrpme.protocol.view_index import member, owner
 
 CONTENT_BYTES = 100
 ENDED = "the connection ended"

@@ -28,9 +28,9 @@ from statistics import median
 
 from bench import tui_memory, tui_ring
 from bench.hive import end_by_signal, percentile, processor_seconds, running
-from tests.hive.daemons import Daemons, environment, wrpmesh
+from tests.system.daemons import Daemons, environment, wrpmesh
 from wrpme import Client
-from wrpme.sightings import Happened, Sighting
+from wrpme.client.watch.records import Happened, Sighting
 
 COLUMNS, ROWS = 120, 40
 QUIET_SHARE_MAX = 0.03

@@ -15,11 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.tui.scenes import Story, activated, stable_view, synced
-from wrpme.latency import Latency, quantile
+from wrpme.client.watch.records import FiguresSeen, Sighting, ViewSeen
 from wrpme.limits import HISTORY_BYTES_MAX, MIB
-from wrpme.picture import Back, Down
-from wrpme.sightings import FiguresSeen, Sighting, ViewSeen
-from wrpme.tui.timeline import Timeline
+from wrpme.protocol.histogram import Latency, quantile
+from wrpme.protocol.view import Back, Down
+from wrpme.tui.state.timeline import Timeline
 
 START = 1_700_000_000.0
 MINUTES = 60

@@ -18,10 +18,10 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from tests.tui.ring_scenes import REAL_MAX, joining, scene_of, stable, without
-from wrpme.tui import geometry
-from wrpme.tui.painting import Painter, Picture
-from wrpme.tui.ring_widget import Styles
-from wrpme.tui.scene import ArcShown, CopyShown, Incoming, Scene
+from wrpme.tui.ring import geometry
+from wrpme.tui.ring.painting import Painter, Picture
+from wrpme.tui.ring.widget import Styles
+from wrpme.tui.state.scene import ArcShown, CopyShown, Incoming, Scene
 
 FRAMES = 100
 SIZES = (("120 x 40", 60, 32), ("200 x 60", 100, 48))

@@ -10,24 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wrpme import view as views
-from wrpme.picture import View
+from wrpme.core.membership import transitions as views
+from wrpme.protocol.view import View
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
 
 LONG_FIRST = (
-    "tests/hive/test_pipes.py", "tests/hive/test_nemesis.py", "tests/hive/test_death.py", "tests/hive/test_watch.py",
-    "tests/bootstrap/", "tests/hive/", "tests/test_local.py", "tests/test_lives.py", "tests/test_sim",
-    "tests/test_mutations.py", "tests/tui/test_screens.py", "tests/test_view_growth.py", "tests/tui/",
-    "tests/test_admin.py",
+    "tests/system/test_pipes.py", "tests/system/test_nemesis.py", "tests/system/test_death.py",
+    "tests/system/test_watch.py", "tests/bootstrap/", "tests/system/", "tests/shell/test_local_hive.py",
+    "tests/daemon/test_supervisor.py", "tests/sim/", "tests/tui/test_screens.py", "tests/core/test_view_growth.py",
+    "tests/tui/", "tests/core/test_admin.py",
 )  # fmt: skip
 """Real processes wait most of the time, so they begin, several at once; what computes fills the machine after them,
 and what is short comes last, so that all workers end together. The largest content (test_pipes.py) keeps a machine so
 busy that nodes may be missed: it has its turn while the next ones wait for their hives to grow up."""
-SHARED_OUT = ("tests/hive/", "tests/test_sim", "tests/test_mutations.py::test_a_broken_rule")
+SHARED_OUT = (
+    "tests/system/", "tests/sim/test_sim.py", "tests/sim/test_level2.py", "tests/sim/test_storms.py",
+    "tests/sim/test_mutations.py::test_a_broken_rule",
+)  # fmt: skip
 """The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
-KEPT_TOGETHER = ("tests/hive/test_bad_input.py", "tests/hive/test_pipes.py")
+KEPT_TOGETHER = ("tests/system/test_bad_input.py", "tests/system/test_pipes.py")
 VIEWS_KEPT = 100
 
 

@@ -14,18 +14,18 @@ from typing import Self, TypeVar, Union
 
 import msgspec
 
-from wrpme.address import Address
-from wrpme.codec import PREFACE, Decoder, encode
-from wrpme.daemon.disk import DirectDisk, Disk
-from wrpme.daemon.gate import Gate
-from wrpme.daemon.listen import listen
+from wrpme.core.io import Effect, Event, Exit, Facts, Received, ReplyTo, SessionClosed, TurnEnded
 from wrpme.daemon.log import Log
+from wrpme.daemon.net.gate import Gate
+from wrpme.daemon.net.listen import listen
 from wrpme.daemon.runner import Runner
-from wrpme.effects import Effect, Event, Exit, Facts, Received, ReplyTo, SessionClosed, TurnEnded
-from wrpme.happening import Happening
-from wrpme.messages import Body, Content, Done, Envelope, Get, Reply, Request, ViewIs
-from wrpme.picture import NOBODY, View
-from wrpme.store import MemoryStore
+from wrpme.daemon.storage.store import MemoryStore
+from wrpme.daemon.storage.writer import DirectDisk, Disk
+from wrpme.protocol.address import Address
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.events import Happening
+from wrpme.protocol.messages import Body, Content, Done, Envelope, Get, Reply, Request, ViewIs
+from wrpme.protocol.view import NOBODY, View
 
 PATIENCE_SECONDS = 20.0
 """After so long a test that waits has failed; none waits for time to pass."""

@@ -10,22 +10,22 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
-from wrpme import salvage
-from wrpme import view as views
-from wrpme.compute import compute
-from wrpme.effects import (
+from wrpme.core.io import (
     ComputeView, Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, Say, Send,
     Settings, StopAsked, Tell, TurnEnded, Woken,
 )  # fmt: skip
+from wrpme.core.membership.compute import compute
+from wrpme.core.node import Node
+from wrpme.daemon.storage.store import MemoryStore
 from wrpme.errors import BY_CODE
-from wrpme.happening import Happening
 from wrpme.limits import GRACE_SECONDS
-from wrpme.messages import (
+from wrpme.protocol import health, view_index
+from wrpme.protocol import salvage
+from wrpme.protocol.events import Happening
+from wrpme.protocol.messages import (
     Body, Content, Envelope, Failed, ForgetNode, Get, GetHoldings, Holding, Holdings, Reply, Report, Request,
 )  # fmt: skip
-from wrpme.node import Node
-from wrpme.picture import NOBODY, Back, View
-from wrpme.store import MemoryStore
+from wrpme.protocol.view import NOBODY, Back, View
 
 NETWORK_SECONDS = 0.0005
 DISK_SECONDS = 0.001
@@ -142,7 +142,7 @@ class Hive:
                 view = self.nodes[name].view
                 if view is None or {member.address for member in view.members} != set(names):
                     return False
-                if views.condition(view).word != "stable" or not self.nodes[name].ground.lives:
+                if health.condition(view).word != "stable" or not self.nodes[name].ground.lives:
                     return False
             return len({self.nodes[name].ground.view for name in names}) == 1
 
@@ -168,7 +168,7 @@ class Hive:
             assert isinstance(reply, Holdings)
             told[identity(one)] = reply.holdings
         view = self.view(name)
-        member = views.member(view, identity(lost))
+        member = view_index.member(view, identity(lost))
         assert member is not None
         choices, _ = salvage.choose(view, salvage.orphans(view, (member.id,)), told)
         return self.ask(name, ForgetNode(2, member.id, member.incarnation, choices))
@@ -223,7 +223,7 @@ class Hive:
 
     def message(self, target: str, source: str, body: Body) -> Received:
         """The event of that."""
-        view, member = self.view(target), views.member(self.view(target), identity(source))
+        view, member = self.view(target), view_index.member(self.view(target), identity(source))
         life = member.incarnation if member else 1
         session = -next(self._numbers)
         self._sessions[session] = source

@@ -15,7 +15,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from wrpme import errors, happening, messages, picture
+from wrpme import errors
+from wrpme.protocol import events, messages, view
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "protocol.md"
 NAMED: dict[Any, str] = {
@@ -23,11 +24,11 @@ NAMED: dict[Any, str] = {
     messages.Reply: "reply",
     messages.Body: "body",
     messages.Item: "item",
-    picture.Change: "change",
+    view.Change: "change",
 }
 PARTS: tuple[type[msgspec.Struct], ...] = (
-    picture.View, picture.Member, picture.Arc, picture.Mark, picture.Choice, messages.Holding, picture.Patch,
-    picture.Proposal, picture.Ballot, happening.Happening,
+    view.View, view.Member, view.Arc, view.Mark, view.Choice, messages.Holding, view.Patch,
+    view.Proposal, view.Ballot, events.Happening,
 )  # fmt: skip
 STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)
 
@@ -40,7 +41,7 @@ def tables() -> dict[str, str]:
         "nodes": _messages([messages.Envelope, *get_args(messages.Body)]),
         "streams": _messages(STREAMS),
         "items": _messages(get_args(messages.Item)),
-        "changes": _messages(get_args(picture.Change)),
+        "changes": _messages(get_args(view.Change)),
         "parts": _messages(PARTS),
         "errors": _errors(),
     }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from wrpme import ring
-from wrpme.effects import Persist, ReplyTo, Send, Settings
-from wrpme.entries import ENTRIES, Version, content_in, key_of, version_in
-from wrpme.ground import Ground
-from wrpme.messages import (
+from wrpme.core.context import Ground
+from wrpme.core.io import Persist, ReplyTo, Send, Settings
+from wrpme.core.layout import ENTRIES, Version, content_in, key_of, version_in
+from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.replica_table import Table
+from wrpme.daemon.storage.store import MemoryStore
+from wrpme.protocol import ring
+from wrpme.protocol.messages import (
     Body, Committed, EntryRequest, Envelope, Failed, GetTail, Reply, Stream, StreamAck, StreamAcks, Streams, Tail,
 )  # fmt: skip
-from wrpme.picture import Arc, Member, NodeId, State, View
-from wrpme.replica import Replica, Role
-from wrpme.store import MemoryStore
-from wrpme.table import Table
+from wrpme.protocol.view import Arc, Member, NodeId, State, View
 
 A, B, C = (letter * 16 for letter in (b"a", b"b", b"c"))
 END = ring.RING - 1

@@ -6,17 +6,17 @@ from typing import Any, get_args
 
 from msgspec import Struct
 
-from wrpme.happening import Happening
-from wrpme.identities import GetHive, Here, Refused, Where
-from wrpme.messages import (
+from wrpme.protocol.events import Happening
+from wrpme.protocol.identities import GetHive, Here, Refused, Where
+from wrpme.protocol.messages import (
     Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
     Count, Counts, Done, Envelope, Expire, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpiry,
     GetHoldings, GetLog, GetRemove, GetStatus, GetTail, GetUpdate, GetView, Holding, Holdings, Item, LeaveNode,
-    NextView, Notice, Number, Prepare, PrefixScan, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, Reply,
-    Report, Request, StopNode,
-    Stream, StreamAck, StreamAcks, Streams, Tail, Text, Told, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
+    NextView, Notice, Number, PrefixScan, Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, Reply,
+    Report, Request, StopNode, Stream, StreamAck, StreamAcks, Streams, Tail, Text, Told, Update, VerifyArc, ViewIs,
+    Watch, WholeView, Writes,
 )  # fmt: skip
-from wrpme.picture import (
+from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
     Proposal, State, Synced, View,
 )  # fmt: skip

@@ -20,13 +20,13 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.pilot import Pilot
 
-from tests.hive.daemons import ROOT, Daemons, until
+from tests.system.daemons import ROOT, Daemons, until
 from wrpme import Client, WrpmeError
-from wrpme.line_history import LineFile
+from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
-from wrpme.tui.palette import DARK
-from wrpme.tui.scene import Mood, Scene
-from wrpme.tui.timeline import Timeline
+from wrpme.tui.state.scene import Mood, Scene
+from wrpme.tui.state.timeline import Timeline
+from wrpme.tui.terminal.palette import DARK
 
 DOCS = ROOT / "docs"
 ADDRESSES = tuple(f"127.0.0.1:{port}" for port in (5909, 5910, 5911))

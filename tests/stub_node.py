@@ -8,15 +8,15 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from wrpme import ring
-from wrpme.codec import PREFACE, Decoder, encode
 from wrpme.errors import AlreadyExistsError, NotFoundError, WrpmeError
-from wrpme.identities import GetHive
-from wrpme.messages import (
-    Aliases, Content, Done, Failed, Get, GetView, Notice, Number, PrefixScan, Put, Remove, RemoveAll, Reply,
-    Request, Update, ViewIs, Watch,
+from wrpme.protocol import ring
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.identities import GetHive
+from wrpme.protocol.messages import (
+    Aliases, Content, Done, Failed, Get, GetView, Notice, Number, PrefixScan, Put, Remove, RemoveAll, Reply, Request,
+    Update, ViewIs, Watch,
 )  # fmt: skip
-from wrpme.picture import Arc, Member, NodeId, State, View
+from wrpme.protocol.view import Arc, Member, NodeId, State, View
 
 R = TypeVar("R")
 HANG_SECONDS = 20.0

@@ -11,12 +11,10 @@ import msgspec
 import pytest
 
 from tests.protocol_tables import DOCUMENT, filled
-from wrpme import BlockingClient, Client, errors, ring
-from wrpme.bootstrap import topology_file
-from wrpme.bootstrap.topology_values import MODES
-from wrpme.bootstrap.words import SPANS_SECONDS
-from wrpme.codec import PREFACE, Decoder, encode
-from wrpme.commands import COMMANDS
+from wrpme import BlockingClient, Client, errors
+from wrpme.bootstrap.arguments import SPANS_SECONDS
+from wrpme.bootstrap.topology import file
+from wrpme.bootstrap.topology.values import MODES
 from wrpme.daemon import config
 from wrpme.limits import (
     EVENTS_SHOWN_MAX,
@@ -33,15 +31,20 @@ from wrpme.limits import (
     STALE_SECONDS,
     TOPOLOGY_BYTES_MAX,
 )
-from wrpme.messages import BULK, Content, Get, Reply, Request
 from wrpme.options import LEVELS
-from wrpme.shell import USAGE
-from wrpme.tui import keys, letters, texts
+from wrpme.protocol import ring
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.messages import BULK, Content, Get, Reply, Request
+from wrpme.shell.arguments import USAGE
+from wrpme.shell.commands import COMMANDS
+from wrpme.tui import keys
 from wrpme.tui.actions import COMMANDS as ACTIONS
-from wrpme.tui.columns import COLUMNS
-from wrpme.tui.panes import GRAVITY
-from wrpme.tui.plain import ascii_of
-from wrpme.tui.scene import Mood, NodeState
+from wrpme.tui.panes.columns import COLUMNS
+from wrpme.tui.panes.lists import GRAVITY
+from wrpme.tui.ring import letters
+from wrpme.tui.state import format
+from wrpme.tui.state.scene import Mood, NodeState
+from wrpme.tui.terminal.ascii import ascii_of
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -139,7 +142,7 @@ def test_commands_of_wrpmesh() -> None:
 def test_keys_of_the_topology_file() -> None:
     """All of them, with their ranges, and no other."""
     text = page("wrpmesh.md")
-    for table, known in topology_file.KEYS.items():
+    for table, known in file.KEYS.items():
         names = [row[0] for row in rows(section(text, f"`{table}`"))]
         assert code(names) == list(known), table
     tuning = section(text, "`[options]`")
@@ -187,9 +190,9 @@ def test_signs_of_the_dashboard() -> None:
     words = [row[0] for row in rows(section(text, "The word in the middle"))]
     assert words == [f"`{mood.value}`" for mood in Mood]
     states = [row[0] for row in rows(section(text, "The nodes around the ring"))]
-    assert states == [f"`{texts.GLYPHS[state]}` {texts.WORDS.get(state, state.value)}" for state in NodeState]
+    assert states == [f"`{format.GLYPHS[state]}` {format.WORDS.get(state, state.value)}" for state in NodeState]
     plain = section(text, "Terminals").replace("\n ", "")
-    assert all(f"`{ascii_of(texts.GLYPHS[state])}`" in plain for state in NodeState)
+    assert all(f"`{ascii_of(format.GLYPHS[state])}`" in plain for state in NodeState)
     bands = {letter for row in rows(section(text, "The bands of the ring")) for letter in code([row[1]])}
     assert bands == letters_of_bands() | {"*"}
     events = section(text, "Events")

@@ -10,10 +10,10 @@ import pytest
 
 from tests.test_docs import DOCS, PAGES, ROOT
 from wrpme import errors
-from wrpme.commands import parse
 from wrpme.daemon import config
 from wrpme.errors import BY_CODE, WrpmeError
-from wrpme.shell import parse_options
+from wrpme.shell.arguments import parse_options
+from wrpme.shell.commands import parse
 
 WORDS = {kind.word for kind in BY_CODE.values()}
 BEFORE_A_COLON = WORDS | {"stable", "stabilizing", "degraded", "unavailable", "wrpmed"}

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from functools import cache
 from random import Random
 
-from wrpme import ring
-from wrpme import view as views
-from wrpme.picture import (
+from wrpme.core.membership import transitions as views
+from wrpme.protocol import health, view_index
+from wrpme.protocol import ring
+from wrpme.protocol.view import (
     Activated, Arc, Back, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, NodeId, State, Synced, View,
 )  # fmt: skip
 
@@ -41,11 +42,11 @@ def next_view(view: View, *changes: Change) -> View:
 
 def live_owner(view: View, arc: Arc) -> NodeId:
     """The owner; of an arc that nobody serves the first holder, which is no owner."""
-    return views.owner(view, arc) or arc.holders[0]
+    return view_index.owner(view, arc) or arc.holders[0]
 
 
 def incarnation(view: View, node: NodeId) -> int:
-    found = views.member(view, node)
+    found = view_index.member(view, node)
     assert found is not None
     return found.incarnation
 
@@ -77,7 +78,7 @@ def settle(view: View) -> View:
         view = next_view(view, *(Back(member.id, member.incarnation + 1, member.address) for member in dead))
     for _ in range(view.replication + 2):
         view = activate_all(sync_all(view))
-    assert views.condition(view).word == "stable", views.condition(view)
+    assert health.condition(view).word == "stable", health.condition(view)
     return view
 
 

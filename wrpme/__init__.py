@@ -1,40 +1,37 @@
 """wrpme: a distributed key/value store.
 
-The floors, from the ground up; an import points down only, and import-linter keeps it so::
+The rooms, from the ground up; an import points down only, and import-linter keeps it so::
 
-    errors, limits      what can go wrong, and how large anything may get
-    picture, happening, the view of the hive, and what happens in it; what is said: requests, replies, and what nodes
-    messages            say to each other
-    codec               bytes <-> messages
-    ring, view,         where an entry lives; the agreed picture of the hive and its changes;
-    consensus, beacon   how a change is decided; who is alive
-    effects, entries    what the node asks of the world; how an entry lies in the store
-    stream, copying,    a numbered stream to another node, the copy of an arc, one arc on one node
-    operations, replica
-    council, node       the voter, and one node whole: events and the time in, effects out
-    store               the storage seam, and the store in memory
-    figures, sightings  what nodes tell of themselves, and what a watcher of the hive sees
-    daemon/ client/     wrpmed; the client library; nodes on other machines
-    bootstrap/
-    commands, shell     the words of wrpmesh; wrpmesh in line mode
+    errors, limits,     what can go wrong, and how large anything may get; the options of wrpmed
+    options
+    protocol/           what all programs share: messages and frames, the view of the hive and questions to it, the
+                        ring, what nodes tell of themselves and of what happens
+    core/               one node without input and output: inputs and the time in, effects out
+      membership/       views: how one becomes the next, who decides, how they spread, who is let in
+      replication/      arcs: writes, copies and streams, the change of an owner, scans
+    client/             the client library; watch/ for those who watch a hive
+    daemon/             wrpmed, the process: net/ its connections, storage/ its disk
+    bootstrap/          nodes on other machines, over SSH
+    shell/, cli         wrpmesh in line mode
     tui/                wrpmesh as a terminal application
 
-Up to and including ``node`` nothing knows a socket, a clock, a task or a random source.
+Nothing in ``protocol`` and ``core`` knows a socket, a clock, a task or a random source.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wrpme.version import VERSION as __version__
+
 if TYPE_CHECKING:
-    from wrpme.blocking import BlockingClient
-    from wrpme.client import Client
+    from wrpme.client.blocking import BlockingClient
+    from wrpme.client.client import Client
     from wrpme.errors import WrpmeError
 
-__version__ = "0.1.0"
 __all__ = ["BlockingClient", "Client", "WrpmeError", "__version__"]
 
-_HOMES = {"Client": "wrpme.client", "BlockingClient": "wrpme.blocking", "WrpmeError": "wrpme.errors"}
+_HOMES = {"Client": "wrpme.client.client", "BlockingClient": "wrpme.client.blocking", "WrpmeError": "wrpme.errors"}
 
 
 def __getattr__(name: str) -> Any:

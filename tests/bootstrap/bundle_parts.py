@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from wrpme.bootstrap import install_here
-from wrpme.bootstrap.targets import Target, target_of
+from wrpme.bootstrap.bundle import installer
+from wrpme.bootstrap.bundle.platform import Target, target_of
 
 
 PYTHON = getattr(sys, "_base_executable", sys.executable)
@@ -50,7 +50,7 @@ def small_bundle(path: Path, files: dict[str, bytes], python: str = "", magic: s
     head = f"release 1.0-{'0' * 8}\npython {version}\nmagic {magic or importlib.util.MAGIC_NUMBER.hex()}\n"
     head += f"checksum {checksum or zlib.crc32(listing.encode(), zlib.crc32(whole))}\n"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(str(install_here.__file__), "__main__.py")
+        archive.write(str(installer.__file__), "__main__.py")
         archive.writestr("index", head + listing)
         archive.writestr("contents", whole)
     return path

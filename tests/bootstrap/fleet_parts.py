@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import msgspec
 
-from wrpme import view
-from wrpme.bootstrap.fleet import Machine
-from wrpme.bootstrap.remote import Remote
-from wrpme.bootstrap.topology_file import Host
-from wrpme.codec import PREFACE, Decoder, encode
-from wrpme.figures import Figures
-from wrpme.messages import Failed, GetStatus, GetView, Reply, Request, Text, ViewIs
-from wrpme.picture import NOBODY, State, View
+from wrpme.bootstrap.hosts.agent_client import Remote
+from wrpme.bootstrap.hosts.fleet import Machine
+from wrpme.bootstrap.topology.file import Host
+from wrpme.core.membership import transitions
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.messages import Failed, GetStatus, GetView, Reply, Request, Text, ViewIs
+from wrpme.protocol.stats import Figures
+from wrpme.protocol.view import NOBODY, State, View
 
 HIVE = b"h" * 16
 IDS = (b"1" * 16, b"2" * 16)
@@ -86,7 +86,7 @@ def machine(host: Host, agent: Agent, shown: Shown) -> Machine:
 
 def hive(epoch: int = 3, down: Sequence[int] = (), hive_id: bytes = HIVE) -> View:
     """A hive of two, stable unless one is down."""
-    found = view.found(hive_id, IDS[0], 1, ADDRESSES[0], 2)
+    found = transitions.found(hive_id, IDS[0], 1, ADDRESSES[0], 2)
     first = found.members[0]
     second = msgspec.structs.replace(first, id=IDS[1], address=ADDRESSES[1], joined=2)
     members = tuple(

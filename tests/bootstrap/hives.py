@@ -51,7 +51,7 @@ class Operator:
 
     def command(self, *words: str) -> list[str]:
         """What to run for wrpmesh with these words."""
-        return self.hosts.client_command([sys.executable, "-m", "wrpme.shell", *words])
+        return self.hosts.client_command([sys.executable, "-m", "wrpme.cli", *words])
 
     def environment(self) -> dict[str, str]:
         """For it."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import asyncssh
 
 from tests.bootstrap.ssh_hosts import SshHosts
-from wrpme.bootstrap.connect import Connector
-from wrpme.bootstrap.topology_file import Host
+from wrpme.bootstrap.ssh.connector import Connector
+from wrpme.bootstrap.topology.file import Host
 from wrpme.errors import RemoteError
 
 ONE, TWO, THREE = "192.168.1.1", "192.168.1.2", "192.168.1.3"

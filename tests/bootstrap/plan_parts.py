@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wrpme.bootstrap.facts import Hello, Look, NodeFound, Record
-from wrpme.bootstrap.plan import Hive, Seen
-from wrpme.bootstrap.topology_file import Host, Topology, parse
+from wrpme.bootstrap.hosts.inventory import Hello, Look, NodeFound, Record
+from wrpme.bootstrap.rollout.plan import Hive, Seen
+from wrpme.bootstrap.topology.file import Host, Topology, parse
 
 RELEASE = "0.1.0-aaaaaaaa"
 HIVE = Hive("ab" * 16, 2, ("10.0.0.1:5909", "10.0.0.2:5909", "10.0.0.3:5909"))

@@ -23,9 +23,9 @@ from typing import NoReturn, TypeVar
 
 import pytest
 
-from tests.hive import systemd_host
-from tests.hive.daemons import PATIENCE_SECONDS, ROOT
-from tests.hive.netns import Namespaces, NamespacesError, missing
+from tests.system import systemd_host
+from tests.system.daemons import PATIENCE_SECONDS, ROOT
+from tests.system.netns import Namespaces, NamespacesError, missing
 
 SSHD = "/usr/sbin/sshd"
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"

@@ -13,15 +13,16 @@ import pytest
 from tests.bootstrap.fleet_parts import ADDRESSES, HIVE, IDS, Agent, Shown, answers, figures, hive
 from tests.bootstrap.plan_parts import BARE, RELEASE, hello, look
 from tests.stub_node import play
-from wrpme.bootstrap import apply, check, verbs
-from wrpme.bootstrap.connect import Connector
-from wrpme.bootstrap.facts import Look, NodeFound, Record
-from wrpme.bootstrap.fleet import Machine
-from wrpme.bootstrap.package import Bundle
-from wrpme.bootstrap.remote import Remote
-from wrpme.bootstrap.topology_file import Host
+from wrpme.bootstrap import commands
+from wrpme.bootstrap.bundle.build import Bundle
+from wrpme.bootstrap.hosts.agent_client import Remote
+from wrpme.bootstrap.hosts.fleet import Machine
+from wrpme.bootstrap.hosts.inventory import Look, NodeFound, Record
+from wrpme.bootstrap.rollout import apply, check
+from wrpme.bootstrap.ssh.connector import Connector
+from wrpme.bootstrap.topology.file import Host
 from wrpme.errors import ConnectionError, RemoteError
-from wrpme.messages import Failed, Reply, Request
+from wrpme.protocol.messages import Failed, Reply, Request
 
 BOTH = {IDS[0]: figures(0), IDS[1]: figures(1)}
 NAMES = ("10.0.0.1", "10.0.0.2")
@@ -142,7 +143,7 @@ class StubHosts:
 
         given = words if name == "node_start" else (str(self.file), *words)
         self.shown.clear()
-        play(verbs.run(name, given, self.reporter, self.shown.append, members))
+        play(commands.run(name, given, self.reporter, self.shown.append, members))
         return "\n".join(self.shown)
 
 

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from tests.bootstrap.plan_parts import BARE, topology
 from tests.bootstrap.stub_hosts import StubHosts
-from wrpme.bootstrap.check import Finding, check_text
-from wrpme.bootstrap.plan import ENDS_AT_LOGOUT
+from wrpme.bootstrap.rollout.check import Finding, check_text
+from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT
 from wrpme.errors import RemoteError
 
 FIRST, SECOND, THIRD = topology().hosts

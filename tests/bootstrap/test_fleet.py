@@ -11,12 +11,12 @@ import pytest
 from tests.bootstrap.fleet_parts import Agent, Shown
 from tests.bootstrap.fleet_parts import machine as machine_of
 from tests.bootstrap.plan_parts import look, topology
-from wrpme.bootstrap.connect import Connector
-from wrpme.bootstrap.fleet import Fleet, Machine
-from wrpme.bootstrap.remote import Remote
+from wrpme.bootstrap.hosts.agent_client import Remote
+from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.ssh.connector import Connector
 from wrpme.errors import HostKeyError, LockedError, RemoteError
 from wrpme.limits import HOSTS_AT_ONCE_MAX
-from wrpme.messages import Reply, Request
+from wrpme.protocol.messages import Reply, Request
 
 
 def test_what_breaks_on_one_host_does_not_stop_the_others() -> None:

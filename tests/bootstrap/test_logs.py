@@ -10,13 +10,13 @@ import pytest
 
 from tests.bootstrap.fleet_parts import Agent, Shown
 from tests.bootstrap.plan_parts import look, topology
-from wrpme.bootstrap import logs
-from wrpme.bootstrap.connect import Connector
-from wrpme.bootstrap.fleet import Fleet, Machine
-from wrpme.bootstrap.logs import Line, lines_of, merged
-from wrpme.bootstrap.remote import Remote
+from wrpme.bootstrap.hosts.agent_client import Remote
+from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.rollout import logs
+from wrpme.bootstrap.rollout.logs import Line, lines_of, merged
+from wrpme.bootstrap.ssh.connector import Connector
 from wrpme.errors import RemoteError
-from wrpme.messages import Reply, Request
+from wrpme.protocol.messages import Reply, Request
 
 UTC = "2026-11-23 12:00:00.100 INFO  one\n  of two lines\n2026-11-23 12:00:02.000 INFO  two\n"
 FURTHER_EAST = "2026-11-23 14:00:00.500 WARN  from elsewhere\n"

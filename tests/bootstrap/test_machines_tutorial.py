@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.bootstrap.hives import PATIENCE_SECONDS, Operator
 from tests.bootstrap.ssh_hosts import SshHosts
-from tests.hive.daemons import ROOT
+from tests.system.daemons import ROOT
 
 PAGE = ROOT / "docs/machines-tutorial.md"
 MARKS = "✓✗·"

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bootstrap.plan_parts import BARE, HIVE, RELEASE, bare, hello, look, record, running, stopped, topology
-from wrpme.bootstrap.facts import NodeFound
-from wrpme.bootstrap.plan import Deed, Plan, Seen, make
-from wrpme.bootstrap.topology_file import Host
+from wrpme.bootstrap.hosts.inventory import NodeFound
+from wrpme.bootstrap.rollout.plan import Deed, Plan, Seen, make
+from wrpme.bootstrap.topology.file import Host
 
 HOSTS = topology().hosts
 FIRST, SECOND, THIRD = HOSTS

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.bootstrap.plan_parts import HIVE, bare, running, topology
-from wrpme.bootstrap.plan import make
-from wrpme.bootstrap.plan_text import plan_text
+from wrpme.bootstrap.rollout.plan import make
+from wrpme.bootstrap.rollout.plan_text import plan_text
 from wrpme.errors import RemoteError
 
 HOSTS = topology().hosts

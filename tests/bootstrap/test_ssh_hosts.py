@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bootstrap.ssh_hosts import CLIENT_ADDRESS, USER, SshHosts
-from tests.hive.daemons import ROOT
+from tests.system.daemons import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.bootstrap.ssh_hosts import USER, USER_ID, SshHosts
-from tests.hive.daemons import ROOT
-from tests.hive.systemd_host import USER_MANAGER_RUNS, SystemdHost
-from wrpme.bootstrap import units
+from tests.system.daemons import ROOT
+from tests.system.systemd_host import USER_MANAGER_RUNS, SystemdHost
+from wrpme.bootstrap.hosts import systemd_unit
 
 AWKWARD = "it's a \"node\" at 100 % of $HOME \\ `x` ;é"
 FIRST, SECOND = "127.0.0.1:5909", "127.0.0.1:5910"
@@ -34,13 +34,13 @@ class Node:
         self.host = host
         self.directory = host.directory / (where or name)
         self.directory.mkdir()
-        self.unit = units.unit_name(name)
+        self.unit = systemd_unit.unit_name(name)
         self.manager = USER_MANAGER_RUNS if user else ()
-        script = units.run_script(sys.executable, str(self.directory), arguments)
+        script = systemd_unit.run_script(sys.executable, str(self.directory), arguments)
         (self.directory / "run").write_text(script)
         if user:
             host.run("systemctl", "start", "user@0.service")
-        text = units.unit(name, str(self.directory), user=user, address=FIRST)
+        text = systemd_unit.unit(name, str(self.directory), user=user, address=FIRST)
         for setting, value in changes.items():
             text, count = re.subn(rf"(?m)^{setting}=.*$", f"{setting}={value}", text)
             assert count == 1
@@ -104,7 +104,7 @@ class Nodes:
 
 
 def wrpmesh(host: SystemdHost, *words: str) -> str:
-    return host.run(sys.executable, "-I", "-m", "wrpme.shell", "--daemon", FIRST, *words)
+    return host.run(sys.executable, "-I", "-m", "wrpme.cli", "--daemon", FIRST, *words)
 
 
 # --- the texts -------------------------------------------------------------------------------------------------------

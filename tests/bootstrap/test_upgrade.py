@@ -12,7 +12,7 @@ import pytest
 
 from tests.bootstrap.hives import PORT, Operator, daemons
 from tests.bootstrap.ssh_hosts import SshHosts
-from tests.hive.daemons import ROOT
+from tests.system.daemons import ROOT
 
 THREE = (1, 2, 3)
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.bootstrap.bundle_parts import here, skip_without_index
-from wrpme.bootstrap import fetching, wheels
-from wrpme.bootstrap.targets import Target
-from wrpme.bootstrap.wheels import Need, Part
+from wrpme.bootstrap.bundle import pip, wheels
+from wrpme.bootstrap.bundle.platform import Target
+from wrpme.bootstrap.bundle.wheels import Need, Part
 from wrpme.errors import DamagedError, RemoteError
 
 ELSEWHERE = Target((3, 13), "aarch64", "glibc", (2, 36))
@@ -35,7 +35,7 @@ class Index:
         self.wheels: dict[str, dict[str, str]] = {}
         self.unreachable = False
         self.asked: list[str] = []
-        monkeypatch.setattr(fetching, "fetch", self._fetch)
+        monkeypatch.setattr(pip, "fetch", self._fetch)
 
     def has(self, name: str, **changes: str) -> None:
         """The wheel of that need; ``changes`` are files that are not as its record says."""
@@ -52,7 +52,7 @@ class Index:
         if self.unreachable:
             raise RemoteError("no index")
         if name is None:
-            raise fetching.NoWheelError(f"no wheel of {requirement}")
+            raise pip.NoWheelError(f"no wheel of {requirement}")
         with zipfile.ZipFile(directory / f"{name}-1.0-py3-none-any.whl", "w") as archive:
             for path, text in self.wheels[name].items():
                 archive.writestr(path, text)
@@ -231,6 +231,6 @@ def test_real_wheels_for_another_machine() -> None:
 
 def test_bootstrap_does_not_load_what_it_sends() -> None:
     heavy = "{'uvloop', 'plyvel', 'plyvel_next', 'asyncssh'}"
-    code = f"import sys, wrpme.bootstrap.package; print({heavy} & set(sys.modules))"
+    code = f"import sys, wrpme.bootstrap.bundle.build; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "set()"

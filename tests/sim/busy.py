@@ -17,11 +17,11 @@ from tests.sim.clock import Clock
 from tests.sim.machine import Machine
 from tests.sim.prices import Meter
 from tests.sim.world import World
-from wrpme.compute import compute
-from wrpme.effects import ComputeView, Effect, Event, Woken
+from wrpme.core.io import ComputeView, Effect, Event, Woken
+from wrpme.core.membership.compute import compute
 from wrpme.limits import COMPUTED_HERE_MEMBERS_MAX, LATE_SECONDS, LEASE_SECONDS
-from wrpme.messages import Envelope, Request
-from wrpme.picture import Change, Down
+from wrpme.protocol.messages import Envelope, Request
+from wrpme.protocol.view import Change, Down
 
 TURNS_A_GLANCE = 64
 PROCESS_SECONDS = 0.3

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.sim.machine import Machine
-from wrpme.effects import Operation
-from wrpme.entries import ENTRIES, Version, content_in, hash_in, version_in
-from wrpme.picture import View
-from wrpme.replica import Replica, Role
-from wrpme.ring import arc_at, hash_of
+from wrpme.core.io import Operation
+from wrpme.core.layout import ENTRIES, Version, content_in, hash_in, version_in
+from wrpme.core.replication.replica import Replica, Role
+from wrpme.protocol.ring import arc_at, hash_of
+from wrpme.protocol.view import View
 
 if TYPE_CHECKING:
     from tests.sim.world import World

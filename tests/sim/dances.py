@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wrpme.messages import Envelope, Report
-from wrpme.picture import Activated, Back, Synced
-from wrpme.replica import Replica
-from wrpme.view import owner as owner_in
+from wrpme.core.replication.replica import Replica
+from wrpme.protocol.messages import Envelope, Report
+from wrpme.protocol.view import Activated, Back, Synced
+from wrpme.protocol.view_index import owner as owner_in
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

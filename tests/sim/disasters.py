@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.sim.disk import Disk
-from wrpme.view_log import ViewLog
-from wrpme.consensus import is_quorum
-from wrpme.messages import (
+from wrpme.core.membership.paxos import is_quorum
+from wrpme.core.membership.view_log import ViewLog
+from wrpme.protocol.messages import (
     Accepted, BeaconAck, Committed, Forwarded, NextView, Promise, Report, StreamAcks, Tail, WholeView,
 )  # fmt: skip
 

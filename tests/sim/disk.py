@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from wrpme.effects import Operation, Persist
-from wrpme.store import MemoryStore
+from wrpme.core.io import Operation, Persist
+from wrpme.daemon.storage.store import MemoryStore
 
 JOURNAL_BATCHES = 64
 
 
 class Disk:
-    """A :class:`wrpme.store.Store`. ``seen`` is what the process reads, ``safe`` what a power loss leaves. With
-    ``sync`` off they differ by the batches that were written and never synced. One batch at a time is on its way."""
+    """A :class:`wrpme.daemon.storage.store.Store`. ``seen`` is what the process reads, ``safe`` what a power loss
+    leaves. With ``sync`` off they differ by the batches that were written and never synced. One batch at a time is on
+    its way."""
 
     def __init__(self, sync: bool) -> None:
         self.sync = sync

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tests.sim.dances import Dances
 from tests.sim.disasters import Disasters
-from wrpme.effects import Persist, Received
-from wrpme.messages import (
-    Accept, Accepted, BeaconAck, Committed, Envelope, GetTail, NextView, Prepare, Promise, Rejected, Report, StreamAcks,
-    Streams, Tail, WholeView, Writes,
+from wrpme.core.io import Persist, Received
+from wrpme.protocol.messages import (
+    Accept, Accepted, BeaconAck, Committed, Envelope, GetTail, NextView, Prepare, Promise, Rejected, Report,
+    StreamAcks, Streams, Tail, WholeView, Writes,
 )  # fmt: skip
-from wrpme.picture import NodeId, Synced
+from wrpme.protocol.view import NodeId, Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

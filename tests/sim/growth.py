@@ -16,7 +16,7 @@ from time import process_time
 
 from tests.sim.prices import Meter, Prices
 from tests.sim.storm import Hive, is_stable, priced
-from wrpme import view as views
+from wrpme.protocol import view_index
 
 ONE_BY_ONE_MAX = 20
 WAVES = 4
@@ -69,7 +69,7 @@ class Growth:
         rate = f"{meter.messages / count / seconds:.0f}/s {meter.bytes / count / seconds / 1024:.1f} KiB/s"
         each = (sum(meter.by_kind.values()) - computed) / count / seconds
         print(
-            f"{name:34}{seconds:7.1f} s{view.epoch - epoch:7}{rate:>22}{len(views.pack(view)) / 1024:6.0f} KiB"
+            f"{name:34}{seconds:7.1f} s{view.epoch - epoch:7}{rate:>22}{len(view_index.pack(view)) / 1024:6.0f} KiB"
             f"{1000 * world.longest:12.1f} ms{100 * each:8.1f} %   "
             f"({process_time() - self._begun:.0f} s, "
             f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB here)",

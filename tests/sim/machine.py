@@ -11,19 +11,19 @@ from msgspec.structs import replace
 from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.network import Link
-from wrpme.daemon import identity
-from wrpme.daemon.clock import Clock as LookedAtClock
-from wrpme.daemon.runner import lapsed
-from wrpme.compute import compute
-from wrpme.effects import (
+from wrpme.core.io import (
     Adopted, ClockJumped, ComputeView, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings,
     StopAsked, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.entries import VIEW_KEY
+from wrpme.core.layout import VIEW_KEY
+from wrpme.core.membership.compute import compute
+from wrpme.core.node import Node
+from wrpme.daemon.clock import Clock as LookedAtClock
+from wrpme.daemon.runner import lapsed
+from wrpme.daemon.storage import identity
 from wrpme.limits import WALL_CLOCK_SECONDS
-from wrpme.messages import LeaveNode, Request
-from wrpme.node import Node
-from wrpme.picture import NOBODY
+from wrpme.protocol.messages import LeaveNode, Request
+from wrpme.protocol.view import NOBODY
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -403,7 +403,7 @@ class Machine:
         self._end(rude=False)
 
     def _set_aside(self, effect: Exit) -> None:
-        """Begins anew with an empty directory, as :mod:`wrpme.daemon.lives` does it."""
+        """Begins anew with an empty directory, as :mod:`wrpme.daemon.supervisor` does it."""
         self.world.say(self, f"sets its directory aside: {effect.sentence}")
         self.world.checks.set_aside(self)
         self._end_gently()

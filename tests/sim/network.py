@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Union
 
-from wrpme.codec import Decoder, encode
-from wrpme.effects import LinkDown, LinkUp, Received, Send, SessionClosed
+from wrpme.core.io import LinkDown, LinkUp, Received, Send, SessionClosed
 from wrpme.limits import CONNECT_SECONDS_MAX, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN
-from wrpme.messages import BULK, Envelope, Forward, Request, Streams
+from wrpme.protocol.codec import Decoder, encode
+from wrpme.protocol.messages import BULK, Envelope, Forward, Request, Streams
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

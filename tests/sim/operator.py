@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wrpme import salvage
-from wrpme.effects import Exit
-from wrpme.messages import Done, Failed, ForgetNode, GetHoldings, Holding, Holdings, Recover, Text
-from wrpme.picture import NOBODY, Member, NodeId, State, View
-from wrpme.ring import owner_among
-from wrpme.salvage import Told
-from wrpme.view import live
+from wrpme.core.io import Exit
+from wrpme.protocol import salvage
+from wrpme.protocol.messages import Done, Failed, ForgetNode, GetHoldings, Holding, Holdings, Recover, Text
+from wrpme.protocol.ring import owner_among
+from wrpme.protocol.salvage import Told
+from wrpme.protocol.view import NOBODY, Member, NodeId, State, View
+from wrpme.protocol.view_index import live
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

@@ -19,13 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wrpme import view as views
-from wrpme.codec import encode
-from wrpme.council import Council
-from wrpme.effects import Effect, Event, Received, ReplyTo, Send
-from wrpme.messages import Envelope, NextView, Request, WholeView
-from wrpme.node import Node
-from wrpme.picture import Change, Patch, View
+from wrpme.core.io import Effect, Event, Received, ReplyTo, Send
+from wrpme.core.membership import transitions as views
+from wrpme.core.membership.voter import Council
+from wrpme.core.node import Node
+from wrpme.protocol.codec import encode
+from wrpme.protocol.messages import Envelope, NextView, Request, WholeView
+from wrpme.protocol.view import Change, Patch, View
 
 FILE = Path(__file__).with_name("prices.json")
 SHARED_MAX = 256

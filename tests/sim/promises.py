@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wrpme.consensus import is_quorum
-from wrpme.entries import key_range
-from wrpme.picture import Arc, NodeId, View
-from wrpme.ring import arc_at, arc_start, hash_of
+from wrpme.core.layout import key_range
+from wrpme.core.membership.paxos import is_quorum
+from wrpme.protocol.ring import arc_at, arc_start, hash_of
+from wrpme.protocol.view import Arc, NodeId, View
 
 if TYPE_CHECKING:
     from tests.sim.disk import Disk

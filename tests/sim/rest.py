@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from wrpme import limits
-from wrpme.copying import Copy
-from wrpme.effects import Reader
-from wrpme.entries import ENTRIES, SETTLED_PREFIX, alias_in, hash_in, settled_in, successor
-from wrpme.node import Node
-from wrpme.replica import Replica, Role
-from wrpme.ring import arc_at
+from wrpme.core.io import Reader
+from wrpme.core.layout import ENTRIES, SETTLED_PREFIX, alias_in, hash_in, settled_in, successor
+from wrpme.core.node import Node
+from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.sender import Copy
+from wrpme.protocol.ring import arc_at
 
 
 def assert_at_rest(name: object, node: Node, disk: Reader) -> None:

@@ -12,11 +12,11 @@ from tests.sim.rest import assert_at_rest
 from tests.sim.scenario import draw
 from tests.sim.workload import Asked, Client
 from tests.sim.world import World
-from wrpme.entries import ENTRIES, HINTS, expiry_in, hint_of, indexed_expiry, key_range
-from wrpme.messages import Count, Number
-from wrpme.picture import NOBODY
-from wrpme.ring import arc_start
-from wrpme.view import condition
+from wrpme.core.layout import ENTRIES, HINTS, expiry_in, hint_of, indexed_expiry, key_range
+from wrpme.protocol.health import condition
+from wrpme.protocol.messages import Count, Number
+from wrpme.protocol.ring import arc_start
+from wrpme.protocol.view import NOBODY
 
 STABLE_SECONDS_MAX = 150.0
 """Virtual seconds from healing to stable: twice the longest wait of a node that was taken for dead again and again."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from tests.sim.linear import REMOVES, WRITES, Operation
 from wrpme import errors
-from wrpme.messages import Aliases, Count, Failed, Number, PrefixScan
-from wrpme.picture import NodeId, View
-from wrpme.ring import arc_at, hash_of
-from wrpme.view import owner
+from wrpme.protocol.messages import Aliases, Count, Failed, Number, PrefixScan
+from wrpme.protocol.ring import arc_at, hash_of
+from wrpme.protocol.view import NodeId, View
+from wrpme.protocol.view_index import owner
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

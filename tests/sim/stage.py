@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.workload import Asked, Client
-from wrpme.entries import key_of
-from wrpme.messages import Envelope, Item, Stream, Streams
-from wrpme.picture import Arc, NodeId, State, View
-from wrpme.replica import Replica
-from wrpme.ring import arc_at, hash_of
-from wrpme.view import member, owner
+from wrpme.core.layout import key_of
+from wrpme.core.replication.replica import Replica
+from wrpme.protocol.messages import Envelope, Item, Stream, Streams
+from wrpme.protocol.ring import arc_at, hash_of
+from wrpme.protocol.view import Arc, NodeId, State, View
+from wrpme.protocol.view_index import member, owner
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

@@ -21,9 +21,9 @@ from tests.sim.machine import Machine
 from tests.sim.prices import Meter, Prices, metered, sharing
 from tests.sim.run import SimulationError
 from tests.sim.workload import Asked, Client, Workload
-from wrpme import view as views
 from wrpme.limits import MOVES_PER_VIEW_MAX
-from wrpme.picture import View
+from wrpme.protocol import health, view_index
+from wrpme.protocol.view import View
 
 ENTRIES = 24
 WRITERS = 4
@@ -100,9 +100,10 @@ class Hive:
         if view is None:
             return "nobody has a view"
         have = sum(machine.node is not None and machine.node.view == view for machine in self.machines)
-        condition = views.condition(view)
+        condition = health.condition(view)
         return (
-            f"view {view.epoch} has {len(view.members)} of {len(self.machines)} members, {len(views.live(view))} up, "
+            f"view {view.epoch} has {len(view.members)} of {len(self.machines)} members, "
+            f"{len(view_index.live(view))} up, "
             f"and {have} of them have it; {condition.word}: {condition.sentence[:100]}"
         )
 
@@ -153,7 +154,7 @@ def is_stable(machines: Sequence[Machine]) -> bool:
     if first is None or not len(nodes) == len(first.members) == len(machines):
         return False
     return all(node.view is first or node.view == first for node in nodes) and (
-        views.condition(first).word == "stable"
+        health.condition(first).word == "stable"
     )
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tests.sim.workload import Client
-from wrpme.consensus import is_quorum
-from wrpme.picture import NodeId, View
+from wrpme.core.membership.paxos import is_quorum
+from wrpme.protocol.view import NodeId, View
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from tests.sim.linear import GIVES, WRITES, Operation
 from tests.sim.machine import Machine
-from tests.sim.spans import LIFE_SECONDS, Deadline, Deadlines
 from tests.sim.scans import REFUSED, Scans
+from tests.sim.spans import LIFE_SECONDS, Deadline, Deadlines
 from wrpme import errors
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
-from wrpme.messages import (
+from wrpme.protocol.messages import (
     Cas, Content, Done, Expire, Failed, Get, GetRemove, GetUpdate, Put, Remove, RemoveIf, Request, Update,
 )  # fmt: skip
-from wrpme.ring import arc_at, hash_of
-from wrpme.view import owner
+from wrpme.protocol.ring import arc_at, hash_of
+from wrpme.protocol.view_index import owner
 
 if TYPE_CHECKING:
     from tests.sim.world import World

@@ -12,15 +12,15 @@ from textual.widget import Widget
 from tests.tui.scenes import timeline_of
 from tests.tui.screens import IdleClient
 from wrpme import errors
-from wrpme.line_history import LineFile
-from wrpme.sightings import Happened, Sighting
-from wrpme.salvage import Loss
-from wrpme.tending import Price
+from wrpme.client.admin import Price
+from wrpme.client.watch.records import Happened, Sighting
+from wrpme.protocol.salvage import Loss
+from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
-from wrpme.tui.console import CommandInput
 from wrpme.tui.main_screen import MainScreen
-from wrpme.tui.panes import FilterInput
-from wrpme.tui.record import Recorder
+from wrpme.tui.panes.lists import FilterInput
+from wrpme.tui.panes.shell import CommandInput
+from wrpme.tui.state.recording import Recorder
 
 ROOMY, SMALL = (120, 40), (80, 24)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wrpme.limits import SLOTS
-from wrpme.tui.scene import ArcShown, Mode, Mood, NodeShown, NodeState, Scene
+from wrpme.tui.state.scene import ArcShown, Mode, Mood, NodeShown, NodeState, Scene
 
 
 def node(number: int, **fields: Any) -> NodeShown:

@@ -8,11 +8,12 @@ from functools import cache
 from msgspec.structs import replace
 
 from tests.view_parts import HIVE, activate_all, down, id_of, join, next_view, sync_all
-from wrpme import ring
-from wrpme import view as views
+from wrpme.core.membership import transitions as views
 from wrpme.limits import SLOTS
-from wrpme.picture import Arc, Leave, Member, State, View
-from wrpme.tui.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeShown, NodeState, Scene, Way
+from wrpme.protocol import health, view_index
+from wrpme.protocol import ring
+from wrpme.protocol.view import Arc, Leave, Member, State, View
+from wrpme.tui.state.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeShown, NodeState, Scene, Way
 
 NOW = 1_700_000_000.0
 KEYS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -75,7 +76,7 @@ _MOODS = {
 def scene_of(view: View, done: float = 0.4) -> Scene:
     """The scene of a view; every copy that is on its way is that far."""
     index = {member.id: number for number, member in enumerate(view.members)}
-    alive = views.live(view)
+    alive = view_index.live(view)
     arcs = []
     for number, arc in enumerate(view.arcs):
         first = ring.slot_of(ring.arc_start(view, number))
@@ -84,7 +85,7 @@ def scene_of(view: View, done: float = 0.4) -> Scene:
         holders = tuple(index[node] for node in arc.holders)
         end = ring.slot_of(arc.end) + 1
         arcs.append(ArcShown(first, end, holders, incoming, len(arc.wanted), served, bool(arc.prev)))
-    condition = views.condition(view)
+    condition = health.condition(view)
     receiving = {node for arc in view.arcs for node in arc.incoming}
     nodes = tuple(_node(view, member, number, member.id in receiving) for number, member in enumerate(view.members))
     moves = _moves(tuple(arcs), done)

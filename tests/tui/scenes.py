@@ -11,16 +11,20 @@ from collections.abc import Collection
 from functools import cache
 from itertools import islice
 
-from wrpme import ring
-from wrpme import view as views
-from wrpme.figures import Copy, Figures, Neighbour
-from wrpme.happening import UNENDED, Happening
-from wrpme.latency import bucket_of
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, Sighting, ViewSeen
+from wrpme.core.membership import transitions as views
 from wrpme.limits import LEASE_SECONDS, SLOTS
-from wrpme.picture import Activated, Arc, Back, Change, Down, Elect, Join, Leave, Member, NodeId, State, Synced, View
-from wrpme.sightings import FiguresSeen, Gone, Happened, Reached, Sighting, ViewSeen
-from wrpme.tui.model import Model
-from wrpme.tui.timeline import Timeline
+from wrpme.protocol import view_index
+from wrpme.protocol import ring
+from wrpme.protocol.arc_table import lacks_copies
+from wrpme.protocol.events import UNENDED, Happening
+from wrpme.protocol.histogram import bucket_of
+from wrpme.protocol.stats import Copy, Figures, Neighbour
+from wrpme.protocol.view import (
+    Activated, Arc, Back, Change, Down, Elect, Join, Leave, Member, NodeId, State, Synced, View,
+)  # fmt: skip
+from wrpme.tui.state.model import Model
+from wrpme.tui.state.timeline import Timeline
 
 START = 1_700_000_000.0
 """14 November 2023, 22:13:20 UTC."""
@@ -85,7 +89,7 @@ def changed(view: View, *changes: Change) -> View:
 
 
 def _life(view: View, node: NodeId) -> int:
-    found = views.member(view, node)
+    found = view_index.member(view, node)
     assert found is not None
     return found.incarnation
 
@@ -95,7 +99,7 @@ def synced(view: View, part: float = 1.0) -> View:
     pairs = [(arc, node) for arc in view.arcs for node in arc.incoming]
     reports: list[Change] = []
     for arc, node in pairs[: round(part * len(pairs))]:
-        if (owner := views.owner(view, arc)) is not None:
+        if (owner := view_index.owner(view, arc)) is not None:
             reports.append(Synced(arc.end, arc.version, node, owner, _life(view, owner)))
     return changed(view, *reports) if reports else view
 
@@ -104,7 +108,7 @@ def activated(view: View) -> View:
     """All owners serve."""
     reports: list[Change] = []
     for arc in view.arcs:
-        if arc.prev and (owner := views.owner(view, arc)) is not None:
+        if arc.prev and (owner := view_index.owner(view, arc)) is not None:
             reports.append(Activated(arc.end, arc.version, owner, _life(view, owner)))
     return changed(view, *reports) if reports else view
 
@@ -129,13 +133,13 @@ class _Sums:
         self.risky: Counter[NodeId] = Counter()
         self.sent: dict[NodeId, list[tuple[str, NodeId]]] = {}
         self.addresses = {one.id: one.address for one in view.members}
-        alive = views.live(view)
+        alive = view_index.live(view)
         for at, arc in enumerate(view.arcs):
             width, owner = ring.width(view.arcs, at), ring.owner_among(alive, arc)
             self.held.update(dict.fromkeys(arc.holders[1:], width))
             if owner is not None:
                 self.owned[owner] += width
-                self.risky[owner] += width * views.lacks_copies(arc, alive)
+                self.risky[owner] += width * lacks_copies(arc, alive)
                 self.sent.setdefault(owner, []).extend((f"{arc.end:016x}", node) for node in arc.incoming)
         self._neighbours: dict[int, tuple[Neighbour, ...]] = {}
 

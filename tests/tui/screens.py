@@ -16,9 +16,9 @@ from textual.pilot import Pilot
 
 from tests.tui import jumping
 from tests.tui.scenes import timeline_of
-from wrpme.line_history import LineFile
+from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
-from wrpme.tui.console import CommandInput
+from wrpme.tui.panes.shell import CommandInput
 
 KEPT = Path(__file__).parent / "kept"
 SIZES = ((80, 24), (120, 40), (200, 60))

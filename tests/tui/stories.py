@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.tui.scenes import Story, activated, address_of, id_of, stable_view, synced
-from wrpme import view as views
-from wrpme.picture import Back, Change, Down, Expel, Join, Leave, State
-from wrpme.sightings import Missed, Sighting
+from wrpme.client.watch.records import Missed, Sighting
+from wrpme.core.membership import transitions as views
+from wrpme.protocol.view import Back, Change, Down, Expel, Join, Leave, State
 
 NUMBERS = st.integers(0, 4)
 STEPS = st.one_of(

@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.pieces import node, scene
-from wrpme.commands import parse
+from wrpme.shell.commands import parse
 from wrpme.tui.actions import COMMANDS, consequence, refusal
-from wrpme.tui.scene import NodeState
+from wrpme.tui.state.scene import NodeState
 
 
 @pytest.mark.parametrize("action", COMMANDS)

@@ -16,14 +16,15 @@ from tests.tui import jumping
 from tests.tui.hands import REFUSED, ROOMY, Client, cells, live, notes
 from tests.tui.scenes import Story, address_of, id_of, story_of
 from tests.tui.screens import at_rest, dashboard_of, with_app
-from wrpme import errors, ring
-from wrpme.picture import Down
-from wrpme.sightings import FiguresSeen, Sighting
+from wrpme import errors
+from wrpme.client.watch.records import FiguresSeen, Sighting
+from wrpme.protocol import ring
+from wrpme.protocol.view import Down
 from wrpme.tui import app as app_module
 from wrpme.tui.app import Dashboard, crash_error, run
 from wrpme.tui.main_screen import MainScreen
-from wrpme.tui.record import Recorder
-from wrpme.tui.scene import Mode, NodeState, Scene
+from wrpme.tui.state.recording import Recorder
+from wrpme.tui.state.scene import Mode, NodeState, Scene
 
 
 async def press(pilot: Pilot[int], *keys: str) -> None:

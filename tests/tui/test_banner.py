@@ -10,10 +10,10 @@ from textual.app import App, ComposeResult
 from tests.tui import jumping
 from tests.tui.hands import cells
 from tests.tui.pieces import node, scene
-from wrpme.tui.banner import MOODS, Banner, summary, word_text
-from wrpme.tui.ink import PREFIX, textual_themes
-from wrpme.tui.palette import THEMES
-from wrpme.tui.scene import Mode, Mood, NodeState, Scene
+from wrpme.tui.panes.banner import MOODS, Banner, summary, word_text
+from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene
+from wrpme.tui.terminal.palette import THEMES
+from wrpme.tui.terminal.roles import PREFIX, textual_themes
 
 
 class OneBanner(App[None]):

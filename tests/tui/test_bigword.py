@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from wrpme.tui.bigword import HEIGHT_ROWS, big
-from wrpme.tui.scene import Mood
+from wrpme.tui.ring.bigword import HEIGHT_ROWS, big
+from wrpme.tui.state.scene import Mood
 
 
 @pytest.mark.parametrize("mood", list(Mood))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wrpme.tui.bindings import bindings_of
 from wrpme.tui.keys import KEYS, Key
+from wrpme.tui.panes.bindings import bindings_of
 
 
 def test_the_foot_shows_what_the_table_says() -> None:

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from tests.tui.pieces import node, scene
-from wrpme.tui import columns
-from wrpme.tui.scene import CopyShown, NodeState, Scene
+from wrpme.tui.panes import columns
+from wrpme.tui.state.scene import CopyShown, NodeState, Scene
 
 
 def text(row: columns.Row) -> str:

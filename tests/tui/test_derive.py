@@ -6,13 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.scenes import START, STATES, Story, activated, address_of, id_of, model_of, stable_view, story_of, synced
-from wrpme.answers import condition_line
-from wrpme.figures import HiveStatus, NodeStatus, condition_of
+from wrpme.client.watch.records import FiguresSeen, Reached, Sighting
 from wrpme.limits import SLOTS, STALE_SECONDS
-from wrpme.picture import Back, Down, Join, Leave, State
-from wrpme.sightings import FiguresSeen, Reached, Sighting
-from wrpme.tui.model import Model
-from wrpme.tui.scene import Mood, NodeShown, NodeState, Scene
+from wrpme.protocol.stats import HiveStatus, NodeStatus, condition_of
+from wrpme.protocol.view import Back, Down, Join, Leave, State
+from wrpme.shell.format import condition_line
+from wrpme.tui.state.model import Model
+from wrpme.tui.state.scene import Mood, NodeShown, NodeState, Scene
 
 UP, DOWN, JOINING = NodeState.UP, NodeState.DOWN, NodeState.JOINING
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.happening import Happening
-from wrpme.tui.events import Events, noticed, told
+from wrpme.protocol.events import Happening
+from wrpme.tui.state.events import Events, noticed, told
 
 
 def test_what_a_node_told_keeps_its_time_and_names_the_teller() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wrpme.limits import SLOTS
-from wrpme.tui.geometry import LEVELS, Geometry, arcs_of, rescued, ring_in
+from wrpme.tui.ring.geometry import LEVELS, Geometry, arcs_of, rescued, ring_in
 
 SIZES = [(20, 9), (38, 14), (38, 16), (60, 32), (61, 33), (100, 48), (200, 60)]
 sizes = st.tuples(st.integers(14, 120), st.integers(7, 60))

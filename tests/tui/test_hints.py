@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wrpme.commands import COMMANDS
-from wrpme.tui.hints import completed, hint
+from wrpme.shell.commands import COMMANDS
+from wrpme.tui.panes.hints import completed, hint
 
 
 def test_nothing_typed_no_hint() -> None:

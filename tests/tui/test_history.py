@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, id_of, model_of, stable_view, story_of, synced
 from tests.tui.stories import stories
+from wrpme.client.watch.records import FiguresSeen, Sighting
 from wrpme.limits import STALE_SECONDS
-from wrpme.picture import Back, Down
-from wrpme.sightings import FiguresSeen, Sighting
-from wrpme.tui.history import WHATS, History
-from wrpme.tui.model import Model
-from wrpme.tui.scene import Mode, Mood, Scene
-from wrpme.tui.timeline import Timeline
+from wrpme.protocol.view import Back, Down
+from wrpme.tui.state.history import WHATS, History
+from wrpme.tui.state.model import Model
+from wrpme.tui.state.scene import Mode, Mood, Scene
+from wrpme.tui.state.timeline import Timeline
 
 KIB = 1024
 

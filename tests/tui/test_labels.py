@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from tests.tui.ring_scenes import NOW, disconnected, joining, scene_of, stable, way, with_state, without
 from wrpme.limits import SLOTS
-from wrpme.tui import texts
-from wrpme.tui.bands import band_count
-from wrpme.tui.geometry import Geometry, ring_in
-from wrpme.tui.labels import Mark, kin_of, marks, narrow, roles_of, side_of
-from wrpme.tui.palette import DARK, colour_of
-from wrpme.tui.scene import NodeState, Scene, Way
+from wrpme.tui.ring.bands import band_count
+from wrpme.tui.ring.geometry import Geometry, ring_in
+from wrpme.tui.ring.labels import Mark, kin_of, marks, narrow, roles_of, side_of
+from wrpme.tui.state import format
+from wrpme.tui.state.scene import NodeState, Scene, Way
+from wrpme.tui.terminal.palette import DARK, colour_of
 
 SIZES = [(38, 16), (60, 32), (100, 48)]
 
@@ -24,7 +24,7 @@ def ring(scene: Scene, width: int, height: int) -> Geometry:
 
 
 def placed(scene: Scene, width: int = 60, height: int = 32, selected: int = -1, shown: Way | None = None) -> list[Mark]:
-    found = marks(ring(scene, width, height), scene, selected, shown, DARK, texts.GLYPHS)
+    found = marks(ring(scene, width, height), scene, selected, shown, DARK, format.GLYPHS)
     check(found, scene, width, height)
     return found
 
@@ -74,7 +74,7 @@ def test_unwell_nodes_are_named_wherever_they_stand(
     found = placed(scene, *size, selected)
     for node, state in unwell.items():
         text = text_of(found, node)
-        assert texts.GLYPHS[state] in text, f"{state} has its sign"
+        assert format.GLYPHS[state] in text, f"{state} has its sign"
         if size != SIZES[0]:
             assert scene.nodes[node].name in text
 
@@ -90,18 +90,18 @@ def test_few_nodes_are_all_named() -> None:
 def test_of_many_only_those_are_named_that_matter() -> None:
     scene = scene_of(without(200, 5))
     found = placed(scene, 100, 48)
-    named = {mark.node for mark in found if mark.text.strip("●•") and mark.text not in texts.GLYPHS.values()}
+    named = {mark.node for mark in found if mark.text.strip("●•") and mark.text not in format.GLYPHS.values()}
     assert named == {5}
     assert len({mark.node for mark in found}) > 100, "the others are ticks"
     chosen = placed(scene, 100, 48, selected=9)
-    named = {mark.node for mark in chosen if mark.text.strip("●•") and mark.text not in texts.GLYPHS.values()}
+    named = {mark.node for mark in chosen if mark.text.strip("●•") and mark.text not in format.GLYPHS.values()}
     assert {5, 9} <= named <= {5, 9} | kin_of(scene, 9), "the selected one, and who holds its copies"
 
 
 @pytest.mark.parametrize("state", [state for state in NodeState if state is not NodeState.UP])
 def test_each_state_is_told_by_a_sign_and_a_word(state: NodeState) -> None:
     text = text_of(placed(with_state(scene_of(stable(3)), 2, state), 100, 48), 2)
-    assert texts.GLYPHS[state] in text and "5911" in text
+    assert format.GLYPHS[state] in text and "5911" in text
     assert {NodeState.SILENT: "no answer"}.get(state, state.value) in text
     assert "12 s" in text
 

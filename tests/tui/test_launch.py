@@ -19,14 +19,16 @@ from textual.pilot import Pilot
 from tests.tui.hands import ROOMY, Client, Hive
 from tests.tui.scenes import sightings_of
 from tests.tui.screens import at_rest
-from wrpme import errors, shell
+from wrpme import cli, errors
+from wrpme.client.watch.records import Sighting
 from wrpme.limits import LOCAL_NODES_MAX
-from wrpme.shell import Options, parse_options
-from wrpme.sightings import Sighting
+from wrpme.shell.arguments import Options, parse_options
+from wrpme.shell.console import Console
+from wrpme.shell.session import lacking
 from wrpme.tui import app as app_module
 from wrpme.tui import launch
 from wrpme.tui.app import Dashboard
-from wrpme.tui.scene import Mode, NodeState
+from wrpme.tui.state.scene import Mode, NodeState
 
 # --- options ---------------------------------------------------------------------------------------------------------
 
@@ -68,20 +70,20 @@ def test_wrong_options(arguments: list[str], sentence: str) -> None:
 
 
 def test_it_needs_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    program = [sys.executable, "-m", "wrpme.shell", "--tui"]
+    program = [sys.executable, "-m", "wrpme.cli", "--tui"]
     done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: the dashboard needs a terminal") and done.stderr.count("\n") == 1
 
 
 def test_it_names_the_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    console = shell.Console()
+    console = Console()
     console.terminal = True
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setitem(sys.modules, "wrpme.tui.launch", None)
     with pytest.raises(errors.StartError, match="the dashboard needs the whole of wrpme"):
-        shell.run(["--tui"], console)
-    assert shell._package(ImportError(name="textual")) == "the package textual: pip install textual"
+        cli.run(["--tui"], console)
+    assert lacking(ImportError(name="textual")) == "the package textual: pip install textual"
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -237,8 +239,8 @@ def test_a_hive_of_its_own_is_started_first(tmp_path: Path, monkeypatch: pytest.
 
 BREAKS = """
 import sys
-from wrpme.client import Client
-from wrpme.shell import main
+from wrpme.client.client import Client
+from wrpme.cli import main
 async def watch(self):
     raise ZeroDivisionError("a defect")
     yield

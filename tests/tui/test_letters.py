@@ -6,11 +6,11 @@ from msgspec.structs import replace
 
 from tests.tui.ring_scenes import changing, disconnected, joining, scene_of, stable, without
 from wrpme.limits import SLOTS
-from wrpme.tui.bands import band_count, shown_arcs
-from wrpme.tui.geometry import ring_in
-from wrpme.tui.letters import KEYLESS, Letters
-from wrpme.tui.palette import DARK
-from wrpme.tui.scene import ArcShown, Incoming, Scene
+from wrpme.tui.ring.bands import band_count, shown_arcs
+from wrpme.tui.ring.geometry import ring_in
+from wrpme.tui.ring.letters import KEYLESS, Letters
+from wrpme.tui.state.scene import ArcShown, Incoming, Scene
+from wrpme.tui.terminal.palette import DARK
 
 
 def letters(scene: Scene, selected: int = -1, greyed: bool = False) -> Letters:

@@ -12,10 +12,10 @@ from tests.tui.screens import at_rest, dashboard_of, with_app
 from wrpme.tui.app import Dashboard
 from wrpme.tui.dialogs import Page
 from wrpme.tui.keys import KEYS, SHELL_KEYS
-from wrpme.tui.lines_view import LinesView
-from wrpme.tui.node_screen import NodeScreen
-from wrpme.tui.palette import THEMES, colour_of
-from wrpme.tui.scene import Mode
+from wrpme.tui.node.screen import NodeScreen
+from wrpme.tui.panes.lines_view import LinesView
+from wrpme.tui.state.scene import Mode
+from wrpme.tui.terminal.palette import THEMES, colour_of
 
 ALWAYS = {"open", "filter", "help", "leave_app", "escape"}
 TYPING = {"history(-1)", "complete", "interrupt", "escape", "keys"}

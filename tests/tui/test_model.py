@@ -7,13 +7,14 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, address_of, id_of, model_of, settled, stable_view
 from tests.tui.stories import stories
-from wrpme import view as views
-from wrpme.happening import Happening
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
+from wrpme.core.membership import transitions as views
 from wrpme.limits import EVENTS_SHOWN_MAX
-from wrpme.picture import Down, Join, Leave
-from wrpme.sightings import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
-from wrpme.tui.model import ADDRESSES_MAX, Model
-from wrpme.tui.scene import Mood, NodeState
+from wrpme.protocol import view_index
+from wrpme.protocol.events import Happening
+from wrpme.protocol.view import Down, Join, Leave
+from wrpme.tui.state.model import ADDRESSES_MAX, Model
+from wrpme.tui.state.scene import Mood, NodeState
 
 
 def taken(sightings: list[Sighting]) -> Model:
@@ -86,7 +87,7 @@ def test_what_is_known_of_nodes_that_are_no_members_is_given_up() -> None:
 
 def test_views_share_the_arcs_that_are_equal() -> None:
     first = stable_view(3)
-    copy = views.unpack(views.pack(views.apply(first, [Join(id_of(3), 1, address_of(3))]) or first))
+    copy = view_index.unpack(view_index.pack(views.apply(first, [Join(id_of(3), 1, address_of(3))]) or first))
     model = taken([ViewSeen(START, "n", first), ViewSeen(START + 1, "n", copy)])
     assert model.places is not None and model.places.view == copy
     known = set(map(id, first.arcs))

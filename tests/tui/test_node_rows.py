@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.pieces import node, scene
-from wrpme.tui import node_rows, texts
-from wrpme.tui.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeState, Scene
+from wrpme.tui.node import rows as node_rows
+from wrpme.tui.state import format
+from wrpme.tui.state.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeState, Scene
 
 AT = 1000.0
 
@@ -32,7 +33,7 @@ def with_nodes(*nodes: Any, **fields: Any) -> Scene:
 def test_the_head_tells_the_state_in_words_with_since_when() -> None:
     one = node(1, state=NodeState.SUSPECTED, since=AT - 3, reason="n2 misses its beacons")
     row = node_rows.head(one, with_nodes(one))
-    assert text(row) == f"◐ 192.168.1.1:5909  suspected for 3 s, since {texts.clock(AT - 3)}: n2 misses its beacons"
+    assert text(row) == f"◐ 192.168.1.1:5909  suspected for 3 s, since {format.clock(AT - 3)}: n2 misses its beacons"
     assert role_of(row, "suspected") == "warn"
     assert text(node_rows.head(node(2), scene(2))) == "● 192.168.1.2:5909  up"
 
@@ -49,17 +50,17 @@ def test_the_part_in_decisions() -> None:
 def test_a_node_that_is_not_there() -> None:
     assert text(node_rows.absent_head("n9", scene(3))) == "? n9  is no member of the hive"
     past = scene(3, mode=Mode.PAST)
-    assert text(node_rows.absent_head("n9", past)) == f"? n9  is no member of the hive at {texts.clock(AT)}"
+    assert text(node_rows.absent_head("n9", past)) == f"? n9  is no member of the hive at {format.clock(AT)}"
     assert "no node has told anything yet" in text(node_rows.absent_head("", scene(3, nodes=(), arcs=())))
     assert node_rows.index_of(b"?", scene(3)) is None and node_rows.index_of(node(2).id, scene(3)) == 1
 
 
 def test_the_time_that_is_shown() -> None:
-    assert node_rows.time_part(scene(1)) == (f" LIVE {texts.clock(AT)} ", "dim")
-    assert node_rows.time_part(scene(1, mode=Mode.PAST)) == (f" PAST {texts.clock(AT)} - NOT NOW ", "warn!")
+    assert node_rows.time_part(scene(1)) == (f" LIVE {format.clock(AT)} ", "dim")
+    assert node_rows.time_part(scene(1, mode=Mode.PAST)) == (f" PAST {format.clock(AT)} - NOT NOW ", "warn!")
     assert node_rows.time_part(scene(1, mode=Mode.REPLAY))[0].startswith(" REPLAY ")
     silent = scene(1, mood=Mood.DISCONNECTED, silent_since=900.0)
-    assert node_rows.time_part(silent) == (f" NO WORD SINCE {texts.clock(900.0)} ", "bad!")
+    assert node_rows.time_part(silent) == (f" NO WORD SINCE {format.clock(900.0)} ", "bad!")
 
 
 # --- figures -----------------------------------------------------------------------------------------------------

@@ -15,10 +15,10 @@ from tests.tui import jumping
 from tests.tui.pieces import node, scene
 from wrpme import errors
 from wrpme.limits import GRAPH_SECONDS
-from wrpme.tui.graph import Points
-from wrpme.tui.ink import PREFIX, textual_themes
-from wrpme.tui.node_screen import PAGES, NodeScreen
-from wrpme.tui.scene import EventShown, Mode, Mood, NodeState, Scene
+from wrpme.tui.node.graph import Points
+from wrpme.tui.node.screen import PAGES, NodeScreen
+from wrpme.tui.state.scene import EventShown, Mode, Mood, NodeState, Scene
+from wrpme.tui.terminal.roles import PREFIX, textual_themes
 
 AT = 1000.0
 SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)

@@ -6,9 +6,9 @@ from msgspec.structs import replace
 from tests.tui.ring_scenes import (
     NOW, changing, disconnected, joining, leaving, past, scene_of, stable, way, without,
 )  # fmt: skip
-from wrpme.tui.painting import Painter, Picture
-from wrpme.tui.palette import CONTRAST, DARK, LIGHT, Theme
-from wrpme.tui.scene import Mode, Mood, Scene, Way
+from wrpme.tui.ring.painting import Painter, Picture
+from wrpme.tui.state.scene import Mode, Mood, Scene, Way
+from wrpme.tui.terminal.palette import CONTRAST, DARK, LIGHT, Theme
 
 SIZES = [(1, 1), (12, 4), (14, 7), (20, 9), (38, 16), (61, 33), (100, 48)]
 SCENES = {

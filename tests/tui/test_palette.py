@@ -4,7 +4,7 @@ from math import dist
 
 import pytest
 
-from wrpme.tui.palette import THEMES, Theme, colour_of, grey_of, mixed, number_of, text_of
+from wrpme.tui.terminal.palette import THEMES, Theme, colour_of, grey_of, mixed, number_of, text_of
 
 FIRST = 5
 """So many hues must be far apart for everybody."""

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.tui.scenes import figures_of, stable_view
-from wrpme.figures import Figures
-from wrpme.latency import bucket_of
-from wrpme.tui.facts import Rates
-from wrpme.tui.rates import Meter
+from wrpme.protocol.histogram import bucket_of
+from wrpme.protocol.stats import Figures
+from wrpme.tui.state.facts import Rates
+from wrpme.tui.state.rates import Meter
 
 BASE = figures_of(stable_view(3), 0, 0.0)
 

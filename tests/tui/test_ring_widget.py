@@ -11,12 +11,12 @@ from textual.screen import Screen
 
 from tests.tui import jumping
 from tests.tui.ring_scenes import joining, scene_of, stable, way, without
-from wrpme.picture import NodeId
-from wrpme.tui import ring_widget
-from wrpme.tui.ink import textual_themes
-from wrpme.tui.painting import Painter
-from wrpme.tui.palette import DARK, LIGHT, colour_of
-from wrpme.tui.ring_widget import RingWidget
+from wrpme.protocol.view import NodeId
+from wrpme.tui.ring import widget
+from wrpme.tui.ring.painting import Painter
+from wrpme.tui.ring.widget import RingWidget
+from wrpme.tui.terminal.palette import DARK, LIGHT, colour_of
+from wrpme.tui.terminal.roles import textual_themes
 
 SIZE = (60, 32)
 STABLE, JOINING, DEGRADED = scene_of(stable(3)), scene_of(joining(3)), scene_of(without(3, 1))
@@ -175,7 +175,7 @@ async def test_under_another_screen_it_stands_still() -> None:
 
 @in_loop
 async def test_a_way_is_shown_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ring_widget, "WAY_SECONDS", 0.05)
+    monkeypatch.setattr(widget, "WAY_SECONDS", 0.05)
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
         app.ring.show(STABLE)

@@ -8,8 +8,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from tests.tui import jumping
-from wrpme.tui.ink import PREFIX, textual_themes
-from wrpme.tui.rows import Rows
+from wrpme.tui.panes.rows import Rows
+from wrpme.tui.terminal.roles import PREFIX, textual_themes
 
 
 class Watched(Rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wrpme.tui.scene import ArcShown
+from wrpme.tui.state.scene import ArcShown
 
 
 @pytest.mark.parametrize(

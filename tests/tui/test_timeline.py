@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, id_of, stable_view, story_of, timeline_of
 from tests.tui.stories import stories
-from wrpme.picture import Down
-from wrpme.sightings import Sighting
-from wrpme.tui.model import Model
-from wrpme.tui.scene import Mode, Mood, NodeState, Scene
-from wrpme.tui.timeline import SPEEDS, Timeline
+from wrpme.client.watch.records import Sighting
+from wrpme.protocol.view import Down
+from wrpme.tui.state.model import Model
+from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene
+from wrpme.tui.state.timeline import SPEEDS, Timeline
 
 
 def told() -> tuple[Timeline, Story]:

@@ -6,8 +6,8 @@ from math import hypot
 import pytest
 
 from wrpme.limits import SLOTS
-from wrpme.tui import wires
-from wrpme.tui.geometry import Geometry, ring_in
+from wrpme.tui.ring import wires
+from wrpme.tui.ring.geometry import Geometry, ring_in
 
 
 CLEAR = 14.0

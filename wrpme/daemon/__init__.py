@@ -1,1 +1,1 @@
-"""wrpmed: the node of `wrpme.node` as a process: sockets, disk, clock, signals, log."""
+"""wrpmed: the node of `wrpme.core.node` as a process: sockets, disk, clock, signals, log."""

@@ -10,11 +10,13 @@ from typing import NoReturn
 
 import msgspec
 
-from wrpme import __version__, address, options
-from wrpme.address import Address
+from wrpme import options
 from wrpme.errors import UsageError
 from wrpme.limits import GRACE_SECONDS, REPLICATION_MAX, REPLICATION_USUAL, SESSIONS_MAX
 from wrpme.options import LEVELS
+from wrpme.protocol import address
+from wrpme.protocol.address import Address
+from wrpme.version import VERSION
 
 EPILOG = """\
 A node without --peer and without data founds a hive; with --peer it joins that node's hive; on a directory
@@ -54,7 +56,7 @@ class Config(msgspec.Struct, frozen=True):
             "sync": self.sync,
             "transient": self.transient,
             "sessions": self.sessions,
-            "version": __version__,
+            "version": VERSION,
         }
         return msgspec.json.encode(shown).decode()
 
@@ -115,7 +117,7 @@ def _build() -> _Parser:
     add("--transient", action="store_true", help="memory only: nothing survives the end of the process")
     add("--sessions", metavar="N", type=_tuning("sessions"), default=SESSIONS_MAX,
         help=f"connections of clients at a time (default {SESSIONS_MAX})")  # fmt: skip
-    add("--version", action="version", version=f"wrpmed {__version__}", help="print the version and exit")
+    add("--version", action="version", version=f"wrpmed {VERSION}", help="print the version and exit")
     add("-h", "--help", action="help", help="print this and exit")
     return parser
 

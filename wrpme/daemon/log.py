@@ -1,7 +1,7 @@
 """The log: lines such as ``2026-11-23 12:00:00.123 INFO  text``, to a file, to stderr, to both or nowhere.
 
 A full disk or a closed terminal under the log stops nothing: the line is lost. Neither does one that takes nothing for
-a while (see :mod:`wrpme.daemon.outlet`): nobody who says a line waits for it to be written.
+a while (see :mod:`wrpme.daemon.net.outlet`): nobody who says a line waits for it to be written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TextIO, cast
 
-from wrpme.daemon.outlet import Outlet
+from wrpme.daemon.net.outlet import Outlet
 from wrpme.errors import StartError
 from wrpme.limits import (
     LOG_CLOSE_SECONDS_MAX, LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS,

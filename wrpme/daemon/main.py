@@ -7,16 +7,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from wrpme import __version__
+from wrpme.core.io import Exit
 from wrpme.daemon import config as configs
 from wrpme.daemon.config import Config
-from wrpme.daemon.listen import check_peers, listen
-from wrpme.daemon.lives import Lives
 from wrpme.daemon.log import Log, bridge, say_where_it_crashed, stderr_is_terminal
-from wrpme.daemon.notify import Manager, manager
-from wrpme.effects import Exit
+from wrpme.daemon.net.listen import check_peers, listen
+from wrpme.daemon.supervisor import Lives
+from wrpme.daemon.systemd import Manager, manager
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.limits import SWITCH_SECONDS
+from wrpme.version import VERSION
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def _open_log(config: Config) -> Log:
 
 
 def _serve(config: Config, log: Log, starter: Manager) -> Exit:
-    log.say("info", f"wrpmed {__version__} starts at {config.address}")
+    log.say("info", f"wrpmed {VERSION} starts at {config.address}")
     sockets = listen(config.address)
     check_peers(config.peers, sockets)
 

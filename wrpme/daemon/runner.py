@@ -17,33 +17,35 @@ from typing import Protocol
 
 import msgspec
 
-from wrpme.codec import encode
-from wrpme.compute import compute
-from wrpme.daemon.clock import Clock
-from wrpme.daemon.disk import Disk, is_expected
-from wrpme.daemon.links import Links
-from wrpme.daemon.log import Log
-from wrpme.daemon.outbox import Large
-from wrpme.daemon.server import Server
-from wrpme.daemon.watchers import Watched, Watchers
-from wrpme.daemon.wire import Wire
-from wrpme.daemon.work import Work
-from wrpme.effects import (
+from wrpme.core.io import (
     Adopted, ClockJumped, Compact, ComputeView, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, Persist,
     Persisted, PersistFailed, Received, ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
+from wrpme.core.membership.compute import compute
+from wrpme.daemon.clock import Clock
+from wrpme.daemon.log import Log
+from wrpme.daemon.net.connection import Wire
+from wrpme.daemon.net.outbox import Large
+from wrpme.daemon.net.peers import Links
+from wrpme.daemon.net.server import Server
+from wrpme.daemon.net.watchers import Watched, Watchers
+from wrpme.daemon.storage.writer import Disk, is_expected
+from wrpme.daemon.work import Work
 from wrpme.errors import BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
     ANSWERS_BYTES_MAX, CLOSE_SECONDS_MAX, COMPUTED_HERE_MEMBERS_MAX, DRAIN_SECONDS, LARGE_BYTES, NODE_SESSIONS_MAX,
     SESSIONS_MAX, STOP_SECONDS_MAX, TURN_BYTES, WALL_CLOCK_SECONDS,
 )  # fmt: skip
-from wrpme.messages import Content, Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch
+from wrpme.protocol.codec import encode
+from wrpme.protocol.messages import (
+    Content, Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch,
+)  # fmt: skip
 
 STOPPED = "this node has stopped; nothing was changed, try another node"
 
 
 class NodeLike(Watched, Protocol):
-    """:class:`wrpme.node.Node`, as far as it is run here."""
+    """:class:`wrpme.core.node.Node`, as far as it is run here."""
 
     wake_at: float
     wall_offset_milliseconds: float
@@ -154,26 +156,26 @@ class Runner:
     # --- what connections ask for --------------------------------------------------------------------------------
 
     def opened(self, wire: Wire) -> None:
-        """See :class:`wrpme.daemon.wire.Host`."""
+        """See :class:`wrpme.daemon.net.connection.Host`."""
         self._wires[wire.number] = wire
 
     def closed(self, wire: Wire) -> None:
-        """See :class:`wrpme.daemon.wire.Host`."""
+        """See :class:`wrpme.daemon.net.connection.Host`."""
         self._wires.pop(wire.number, None)
         self._followers.pop(wire.number, None)
         self._watchers.forget(wire.number)
         self._handle(SessionClosed(wire.number))
 
     def link_event(self, event: LinkUp | LinkDown) -> None:
-        """See :class:`wrpme.daemon.links.LinkHost`."""
+        """See :class:`wrpme.daemon.net.peers.LinkHost`."""
         self._handle(event)
 
     def not_sent(self, address: str, envelope: Envelope) -> None:
-        """See :class:`wrpme.daemon.links.LinkHost`."""
+        """See :class:`wrpme.daemon.net.peers.LinkHost`."""
         self._loop.call_soon(self._handle, NotSent(address, envelope))
 
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
-        """See :class:`wrpme.daemon.wire.Host`. The hot path."""
+        """See :class:`wrpme.daemon.net.connection.Host`. The hot path."""
         if self._over:
             return self._decline(wire, messages)
         if self._jumped is not None:

@@ -18,29 +18,30 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.command import Provider
 
-from wrpme import errors, ring
-from wrpme.answers import size_text
-from wrpme.client import Client
-from wrpme.commands import Command
+from wrpme import errors
+from wrpme.client.client import Client
+from wrpme.client.watch.records import FiguresSeen, Sighting
 from wrpme.limits import BEAT_SECONDS, CLOSE_SECONDS_MAX, TIME_STEP_SECONDS
-from wrpme.line_history import LineFile
-from wrpme.local import LocalHive
-from wrpme.picture import NodeId
-from wrpme.sightings import FiguresSeen, Sighting
-from wrpme.tui.console import ShellPane
-from wrpme.tui.deeds import Deeds
-from wrpme.tui.ink import PREFIX, textual_themes
+from wrpme.protocol import ring
+from wrpme.protocol.view import NodeId
+from wrpme.shell.commands import Command
+from wrpme.shell.format import size_text
+from wrpme.shell.history import LineFile
+from wrpme.shell.local_hive import LocalHive
+from wrpme.tui.action_runner import Deeds
+from wrpme.tui.command_palette import Everything
 from wrpme.tui.keys import TIME
 from wrpme.tui.main_screen import MainScreen
-from wrpme.tui.node_screen import NodeScreen
-from wrpme.tui.palette import THEMES
-from wrpme.tui.plain import Ascii, knows_utf8
-from wrpme.tui.record import Recorder
-from wrpme.tui.scene import Mode, Scene, Way
-from wrpme.tui.search import Everything
-from wrpme.tui.source import HiveSource
-from wrpme.tui.terminal import Terminal
-from wrpme.tui.timeline import Timeline
+from wrpme.tui.node.screen import NodeScreen
+from wrpme.tui.node.source import HiveSource
+from wrpme.tui.panes.shell import ShellPane
+from wrpme.tui.state.recording import Recorder
+from wrpme.tui.state.scene import Mode, Scene, Way
+from wrpme.tui.state.timeline import Timeline
+from wrpme.tui.terminal.ascii import Ascii, knows_utf8
+from wrpme.tui.terminal.driver import Terminal
+from wrpme.tui.terminal.palette import THEMES
+from wrpme.tui.terminal.roles import PREFIX, textual_themes
 
 _THROUGH_TIME = {key.action.removeprefix("app.").split("(")[0] for key in TIME}
 Watch = Callable[[], AsyncIterator[Sighting]]

@@ -7,12 +7,12 @@ import sys
 import warnings
 from time import monotonic
 
-from wrpme.client import Client
-from wrpme.local import LocalHive, serve_local
-from wrpme.shell import Options
+from wrpme.client.client import Client
+from wrpme.shell.arguments import Options
+from wrpme.shell.local_hive import LocalHive, serve_local
 from wrpme.tui.app import Dashboard, run
-from wrpme.tui.record import Recorder, open_record
-from wrpme.tui.timeline import Timeline
+from wrpme.tui.state.recording import Recorder, open_record
+from wrpme.tui.state.timeline import Timeline
 
 
 PROGRESS_SECONDS = 0.2

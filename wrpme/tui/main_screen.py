@@ -13,15 +13,15 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from wrpme.tui import keys
-from wrpme.tui.banner import Banner
-from wrpme.tui.bindings import bindings_of
-from wrpme.tui.console import ShellPane
 from wrpme.tui.dialogs import Page
-from wrpme.tui.keys_bar import KeysBar
-from wrpme.tui.lines_view import LinesView
-from wrpme.tui.panes import EventsPane, ListPane, NodesPane
-from wrpme.tui.ring_widget import RingWidget
-from wrpme.tui.scene import Mode, NodeShown, NodeState, Scene
+from wrpme.tui.panes.banner import Banner
+from wrpme.tui.panes.bindings import bindings_of
+from wrpme.tui.panes.key_bar import KeysBar
+from wrpme.tui.panes.lines_view import LinesView
+from wrpme.tui.panes.lists import EventsPane, ListPane, NodesPane
+from wrpme.tui.panes.shell import ShellPane
+from wrpme.tui.ring.widget import RingWidget
+from wrpme.tui.state.scene import Mode, NodeShown, NodeState, Scene
 
 if TYPE_CHECKING:
     from wrpme.tui.app import Dashboard

@@ -13,8 +13,8 @@ from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
 
-from tests.hive.daemons import PATIENCE_SECONDS
-from wrpme.bootstrap import remote
+from tests.system.daemons import PATIENCE_SECONDS
+from wrpme.bootstrap.hosts import agent_client
 
 PORT = 5950 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 """It and the next one are those of this worker: others may run such tests now."""
@@ -44,7 +44,7 @@ class Agent:
     def __init__(
         self, home: Path, before: Sequence[str] = (), pythons: Sequence[str] = ("/usr/bin/python3", sys.executable)
     ) -> None:
-        words = [*before, "sh", "-c", remote.FIND, "wrpme", remote.LOAD, *pythons]
+        words = [*before, "sh", "-c", agent_client.FIND, "wrpme", agent_client.LOAD, *pythons]
         self.process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
@@ -54,7 +54,7 @@ class Agent:
             cwd=home,
         )
         self._buffer = b""
-        payload = remote.payload()
+        payload = agent_client.payload()
         self.write(b"%d\n" % len(payload) + payload)
         self.line()
         self.hello = json.loads(self.line())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wrpme.bootstrap.agent import files, trouble
-from wrpme.bootstrap.agent.trouble import Trouble
+from wrpme.bootstrap.agent import errors, files
+from wrpme.bootstrap.agent.errors import Trouble
 
 
 def test_written_only_where_it_differs(tmp_path: Path) -> None:
@@ -138,11 +138,11 @@ def test_the_size_of_what_is_there(tmp_path: Path) -> None:
         (errno.ENOSPC, "disk_full", "the disk is full at /x/y"),
         (errno.EDQUOT, "disk_full", "the disk quota of user"),
         (errno.EROFS, "remote", "/x/y is on a read-only file system"),
-        (errno.EACCES, "remote", f"user {trouble.user()} may not use /x/y"),
+        (errno.EACCES, "remote", f"user {errors.user()} may not use /x/y"),
         (errno.EIO, "remote", "/x/y can't be used (Input/output error)"),
     ],
 )
 def test_sentences(number: int, word: str, sentence: str) -> None:
-    found = trouble.of(OSError(number, os.strerror(number), "/x/y"))
+    found = errors.of(OSError(number, os.strerror(number), "/x/y"))
     assert found.word == word
     assert found.sentence.startswith(sentence)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.bootstrap.agent.agents import WAITS
-from tests.hive.daemons import PATIENCE_SECONDS
+from tests.system.daemons import PATIENCE_SECONDS
 from wrpme.bootstrap.agent import processes
-from wrpme.bootstrap.agent.places import Base, Node
+from wrpme.bootstrap.agent.errors import Gone, Trouble
+from wrpme.bootstrap.agent.paths import Base, Node
 from wrpme.bootstrap.agent.session import Channel, Session
-from wrpme.bootstrap.agent.trouble import Gone, Trouble
 
 
 class Bench:
@@ -132,7 +132,7 @@ def test_another_users_process_is_seen_and_not_stopped(bench: Bench, tmp_path: P
 import os, sys
 sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from wrpme.bootstrap.agent import processes, session
-from wrpme.bootstrap.agent.trouble import Trouble
+from wrpme.bootstrap.agent.errors import Trouble
 os.setuid(2345)
 one = session.Session(session.Channel(0, 1))
 base = one.enter({str(tmp_path)!r})

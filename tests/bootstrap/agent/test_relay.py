@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.bootstrap.agent.agents import Agent
-from wrpme.bootstrap.agent import bounds, relay
+from wrpme.bootstrap.agent import limits, relay
+from wrpme.bootstrap.agent.errors import Trouble
 from wrpme.bootstrap.agent.session import Channel, Session
-from wrpme.bootstrap.agent.trouble import Trouble
 
 PREFACE = b"WRPME/1\n"
 
@@ -93,7 +93,7 @@ def test_more_than_is_taken(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None
     peer.serve(deed)
     with pytest.raises(Trouble, match="answers with more than"):
         relay.ask(Session(Channel(-1, -1)), request)
-    assert bounds.ANSWER_BYTES_MAX >= 1 << 20
+    assert limits.ANSWER_BYTES_MAX >= 1 << 20
 
 
 def test_the_end_before_the_answer(agent: Agent, peer: Peer) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.bootstrap.agent.agents import NODE, Agent
-from tests.hive.daemons import PATIENCE_SECONDS
+from tests.system.daemons import PATIENCE_SECONDS
 from wrpme import errors
 from wrpme.bootstrap import agent as package
-from wrpme.bootstrap.agent import bounds, session
+from wrpme.bootstrap.agent import limits, session
+from wrpme.bootstrap.agent.errors import Gone
 from wrpme.bootstrap.agent.session import Channel
-from wrpme.bootstrap.agent.trouble import Gone
 
 SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
 
@@ -111,7 +111,7 @@ def test_what_is_printed_does_not_come_between(tmp_path: Path) -> None:
 def test_silence_ends_it() -> None:
     into, _keep = os.pipe()
     channel = Channel(into, _keep)
-    channel._heard -= bounds.SILENCE_SECONDS_MAX
+    channel._heard -= limits.SILENCE_SECONDS_MAX
     with pytest.raises(Gone):
         channel.read()
     os.close(into)
@@ -156,8 +156,8 @@ def test_an_endless_request_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_started_and_ended_it_costs_little(tmp_path: Path) -> None:
     """No timing: but nothing that is slow to load may be loaded before it is needed."""
     program = (
-        "import sys; from wrpme.bootstrap import remote; import wrpme.bootstrap.agent.loader as l; import zlib; "
-        "text = zlib.decompress(remote.payload()).decode(); print(text)"
+        "import sys; from wrpme.bootstrap.hosts import agent_client; import zlib; "
+        "text = zlib.decompress(agent_client.payload()).decode(); print(text)"
     )
     text = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
     slow = {"subprocess", "socket", "typing", "pathlib", "asyncio", "dataclasses"}

@@ -8,14 +8,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme import router
-from wrpme.contents import Contents
-from wrpme.entries import index_range, indexed_expiry
+from wrpme.core import router
+from wrpme.core.context import Origin
+from wrpme.core.layout import index_range, indexed_expiry
+from wrpme.core.replication.pending import Contents
+from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.replica_table import Table
 from wrpme.errors import UnstableError
-from wrpme.ground import Origin
-from wrpme.messages import Count, Number, Reply
-from wrpme.replica import Replica, Role
-from wrpme.table import Table
+from wrpme.protocol.messages import Count, Number, Reply
 
 _Aliases = Iterator[tuple[bytes, int]]
 

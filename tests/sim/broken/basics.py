@@ -9,13 +9,15 @@ from msgspec.structs import replace
 
 from tests.sim import workload
 from tests.sim.broken import Broken
-from wrpme import activation, consensus, copying, draft, replica, router, table
-from wrpme.contents import Pending
-from wrpme.daemon import identity
+from wrpme.core import router
+from wrpme.core.membership import draft, paxos
+from wrpme.core.replication import activation, replica, replica_table, sender
+from wrpme.core.replication.pending import Pending
+from wrpme.daemon.storage import identity
+from wrpme.daemon.storage.store import Store
 from wrpme.errors import NotFoundError
-from wrpme.messages import Answer, EntryRequest, Fill, Item, Stream, StreamAck, Tail, Writes
-from wrpme.picture import Arc, Back, Elect, NodeId, Patch, State, Synced, View
-from wrpme.store import Store
+from wrpme.protocol.messages import Answer, EntryRequest, Fill, Item, Stream, StreamAck, Tail, Writes
+from wrpme.protocol.view import Arc, Back, Elect, NodeId, Patch, State, Synced, View
 
 
 def no_prev_confirmation() -> Broken:
@@ -48,7 +50,7 @@ def older_writes() -> Broken:
         items = list(enumerate(message.items, message.first))[taken + 1 - message.first :]
         return items, taken + len(items)
 
-    return copying, "take", take
+    return sender, "take", take
 
 
 def same_incarnation() -> Broken:
@@ -68,7 +70,7 @@ def small_quorum() -> Broken:
     def is_quorum(voters: Sequence[NodeId], present: Collection[NodeId]) -> bool:
         return 3 * sum(voter in present for voter in voters) >= len(voters)
 
-    return consensus, "is_quorum", is_quorum
+    return paxos, "is_quorum", is_quorum
 
 
 def no_lease() -> Broken:
@@ -114,9 +116,9 @@ def down_beside_live() -> Broken:
 
 def acknowledged_before_sync() -> Broken:
     """A holder acknowledges what is not on its disk yet."""
-    honest = copying.Sink.take
+    honest = sender.Sink.take
 
-    def take(self: copying.Sink, message: Stream) -> None:
+    def take(self: sender.Sink, message: Stream) -> None:
         ground: Any = self.replica.ground
         ground.after_disk = lambda then: then()
         try:
@@ -124,7 +126,7 @@ def acknowledged_before_sync() -> Broken:
         finally:
             vars(ground).pop("after_disk", None)
 
-    return copying.Sink, "take", take
+    return sender.Sink, "take", take
 
 
 def acknowledged_after_freeze() -> Broken:
@@ -147,9 +149,9 @@ def acknowledged_after_freeze() -> Broken:
 
 def keeps_removed() -> Broken:
     """A returning node keeps what the owner does not have any more."""
-    honest = copying.Copy.on_ack
+    honest = sender.Copy.on_ack
 
-    def on_ack(self: copying.Copy, message: StreamAck) -> None:
+    def on_ack(self: sender.Copy, message: StreamAck) -> None:
         answers: list[Answer] = []
         for answer in message.answers:
             opened = self._open.get(answer.number)
@@ -161,7 +163,7 @@ def keeps_removed() -> Broken:
             answers.append(answer)
         honest(self, replace(message, answers=tuple(answers)))
 
-    return copying.Copy, "on_ack", on_ack
+    return sender.Copy, "on_ack", on_ack
 
 
 def keeps_its_role() -> Broken:
@@ -184,14 +186,14 @@ def keeps_its_role() -> Broken:
 
 def counts_too_early() -> Broken:
     """A copy is complete before all digests have agreed."""
-    honest = copying.Copy._pump
+    honest = sender.Copy._pump
 
-    def pump(self: copying.Copy) -> None:
+    def pump(self: sender.Copy) -> None:
         honest(self)
-        if self.phase is copying.Phase.RUNNING and self.cursor >= self.replica.high:
+        if self.phase is sender.Phase.RUNNING and self.cursor >= self.replica.high:
             self._count()
 
-    return copying.Copy, "_pump", pump
+    return sender.Copy, "_pump", pump
 
 
 def retried_write() -> Broken:
@@ -228,17 +230,17 @@ def two_voters_at_once() -> Broken:
 
 def forgotten_count() -> Broken:
     """The owner adopts a view that does not touch the arc, and forgets that a copy counts already."""
-    honest = table.Table.adopt
+    honest = replica_table.Table.adopt
 
-    def adopt(self: table.Table, view: View, patch: Patch | None = None) -> None:
+    def adopt(self: replica_table.Table, view: View, patch: Patch | None = None) -> None:
         honest(self, view, patch)
         for owned in self.mine:
             for node in owned.arc.incoming:
                 if node in owned.copies and owned.copies[node].counts:
-                    owned.copies[node] = copying.Copy(owned, node)
+                    owned.copies[node] = sender.Copy(owned, node)
                     owned.need_counted()
 
-    return table.Table, "adopt", adopt
+    return replica_table.Table, "adopt", adopt
 
 
 def reads_what_is_pending() -> Broken:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme import copying
-from wrpme.contents import Pending
-from wrpme.copying import Copy, Sink
-from wrpme.messages import Item, Stream, StreamAck
-from wrpme.replica import Replica
-from wrpme.stream import Outgoing
-from wrpme.table import Table
+from wrpme.core.replication import sender
+from wrpme.core.replication.pending import Pending
+from wrpme.core.replication.replica import Replica
+from wrpme.core.replication.replica_table import Table
+from wrpme.core.replication.sender import Copy, Sink
+from wrpme.core.replication.stream import Outgoing
+from wrpme.protocol.messages import Item, Stream, StreamAck
 
 Taken = tuple[list[tuple[int, Item]], int]
 
@@ -64,7 +64,7 @@ def gaps() -> Broken:
         items = [(number, item) for number, item in enumerate(message.items, message.first) if number > taken]
         return items, max(taken, message.first + len(message.items) - 1)
 
-    return copying, "take", take
+    return sender, "take", take
 
 
 def taken_twice() -> Broken:
@@ -76,7 +76,7 @@ def taken_twice() -> Broken:
         items = list(enumerate(message.items, message.first))
         return items, max(taken, message.first + len(items) - 1)
 
-    return copying, "take", take
+    return sender, "take", take
 
 
 def acks_of_any_run() -> Broken:

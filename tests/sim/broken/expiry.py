@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tests.sim.broken import Broken
-from wrpme import contents, replica
-from wrpme.effects import Operation
-from wrpme.entries import REMOVED, expiry_in, operations_for, removal, version_in
-from wrpme.replica import Replica, Role
-from wrpme.sweep import Sweep
+from wrpme.core.io import Operation
+from wrpme.core.layout import REMOVED, expiry_in, operations_for, removal, version_in
+from wrpme.core.replication import pending, replica
+from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.sweep import Sweep
 
 
 def served_after_expiry() -> Broken:
@@ -43,7 +43,7 @@ def forgotten_hints() -> Broken:
     def without_hints(key: bytes, value: bytes, held: bytes | None = None) -> list[Operation]:
         return [operation for operation in operations_for(key, value, held) if operation[0][:1] != b"x"]
 
-    return contents, "operations_for", without_hints
+    return pending, "operations_for", without_hints
 
 
 def expires_here_only() -> Broken:

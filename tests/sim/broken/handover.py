@@ -8,13 +8,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme import activation, contents, copying, replica
-from wrpme.contents import Pending
-from wrpme.entries import REMOVED, expiry_in, version_in
-from wrpme.ground import Ground
-from wrpme.messages import Committed, Tail
-from wrpme.picture import Arc, NodeId
-from wrpme.replica import Replica, Role
+from wrpme.core.context import Ground
+from wrpme.core.layout import REMOVED, expiry_in, version_in
+from wrpme.core.replication import activation, pending as contents, replica, sender
+from wrpme.core.replication.pending import Pending
+from wrpme.core.replication.replica import Replica, Role
+from wrpme.protocol.messages import Committed, Tail
+from wrpme.protocol.view import Arc, NodeId
 
 
 def answered_before_disk() -> Broken:
@@ -215,14 +215,14 @@ def tail_without_present() -> Broken:
 
 def settled_too_early() -> Broken:
     """A holder is told that all have what only some have."""
-    honest = copying.Copy.on_committed
+    honest = sender.Copy.on_committed
 
-    def on_committed(self: copying.Copy) -> None:
+    def on_committed(self: sender.Copy) -> None:
         honest(self)
         if self._unsettled:
             self._settled = self._unsettled[-1][0]
 
-    return copying.Copy, "on_committed", on_committed
+    return sender.Copy, "on_committed", on_committed
 
 
 def acknowledged_late() -> Broken:
@@ -231,7 +231,7 @@ def acknowledged_late() -> Broken:
     def is_frozen(self: Any, version: int) -> bool:
         return False
 
-    return copying.Sink, "_is_frozen", is_frozen
+    return sender.Sink, "_is_frozen", is_frozen
 
 
 def settled_in_view_ignored() -> Broken:

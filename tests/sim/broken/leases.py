@@ -8,13 +8,14 @@ from math import inf
 from msgspec.structs import replace as changed
 
 from tests.sim.broken import Broken
-from wrpme import activation, beacon, node, replica
-from wrpme.copying import Copy
-from wrpme.ground import Ground, Origin
-from wrpme.effects import ReplyTo
+from wrpme.core import failure_detector, node
+from wrpme.core.context import Ground, Origin
+from wrpme.core.io import ReplyTo
+from wrpme.core.replication import activation, replica
+from wrpme.core.replication.sender import Copy
 from wrpme.limits import LEASE_SECONDS
-from wrpme.messages import Envelope, Forwarded, Reply
-from wrpme.picture import Arc, NodeId
+from wrpme.protocol.messages import Envelope, Forwarded, Reply
+from wrpme.protocol.view import Arc, NodeId
 
 Over = Callable[[NodeId], bool]
 
@@ -22,19 +23,19 @@ Over = Callable[[NodeId], bool]
 def restarted_promised_nothing() -> Broken:
     """A node that starts again has promised nobody to let it serve."""
 
-    def promised_until(self: beacon.Beacons, node: NodeId) -> float:
+    def promised_until(self: failure_detector.Beacons, node: NodeId) -> float:
         return self._promises.get(node, -inf)
 
-    return beacon.Beacons, "promised_until", promised_until
+    return failure_detector.Beacons, "promised_until", promised_until
 
 
 def no_promise() -> Broken:
     """Who acknowledges a beacon promises nothing."""
 
-    def promise(self: beacon.Beacons, node: NodeId, now: float) -> None:
+    def promise(self: failure_detector.Beacons, node: NodeId, now: float) -> None:
         """Nothing."""
 
-    return beacon.Beacons, "promise", promise
+    return failure_detector.Beacons, "promise", promise
 
 
 def dead_owners_are_not_outwaited() -> Broken:
@@ -51,12 +52,12 @@ def dead_owners_are_not_outwaited() -> Broken:
 
 def lease_from_arrival() -> Broken:
     """A lease runs from the arrival of the acknowledgement, not from the sending of the beacon."""
-    honest = beacon.Beacons.acknowledged
+    honest = failure_detector.Beacons.acknowledged
 
-    def acknowledged(self: beacon.Beacons, node: NodeId, sent: float, now: float) -> None:
+    def acknowledged(self: failure_detector.Beacons, node: NodeId, sent: float, now: float) -> None:
         honest(self, node, now, now)
 
-    return beacon.Beacons, "acknowledged", acknowledged
+    return failure_detector.Beacons, "acknowledged", acknowledged
 
 
 def lease_without_incoming() -> Broken:
@@ -71,10 +72,10 @@ def lease_without_incoming() -> Broken:
 def lease_of_any_holder() -> Broken:
     """It is enough for the lease that one of the holders has acknowledged a beacon."""
 
-    def lease_until(self: beacon.Beacons, nodes: Collection[NodeId]) -> float:
+    def lease_until(self: failure_detector.Beacons, nodes: Collection[NodeId]) -> float:
         return max((self._acknowledged.get(node, -inf) + LEASE_SECONDS for node in nodes), default=inf)
 
-    return beacon.Beacons, "lease_until", lease_until
+    return failure_detector.Beacons, "lease_until", lease_until
 
 
 def late_answers() -> Broken:
@@ -138,18 +139,18 @@ def counted_without_lease() -> Broken:
 def pauses_void_nothing() -> Broken:
     """A node whose clock did not count a pause goes on under its leases."""
 
-    def void(self: beacon.Beacons, now: float) -> None:
+    def void(self: failure_detector.Beacons, now: float) -> None:
         """Nothing."""
 
-    return beacon.Beacons, "void", void
+    return failure_detector.Beacons, "void", void
 
 
 def promised_before_a_pause() -> Broken:
     """What was acknowledged before a pause that the clock did not count, and arrives after it, is a lease."""
-    honest = beacon.Beacons.void
+    honest = failure_detector.Beacons.void
 
-    def void(self: beacon.Beacons, now: float) -> None:
+    def void(self: failure_detector.Beacons, now: float) -> None:
         honest(self, now)
         self._void_until = -inf
 
-    return beacon.Beacons, "void", void
+    return failure_detector.Beacons, "void", void

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tests.sim.broken import Broken
-from wrpme import clocks, limits, own_disk, salvage, spread, sweep, whereabouts
-from wrpme import view as views
-from wrpme.copying import Copy
-from wrpme.entries import HINTS, expiry_and_key_in, hash_in, hints_end
-from wrpme.messages import Answer, Holding
-from wrpme.picture import NOBODY, Arc, Choice, Member, NodeId, View
-from wrpme.replica import Role
-from wrpme.salvage import Told
+from wrpme import limits
+from wrpme.core import clocks, own_disk
+from wrpme.core.layout import HINTS, expiry_and_key_in, hash_in, hints_end
+from wrpme.core.membership import view_sync, whereabouts
+from wrpme.core.membership import transitions as views
+from wrpme.core.replication import sweep
+from wrpme.core.replication.replica import Role
+from wrpme.core.replication.sender import Copy
+from wrpme.protocol import salvage
+from wrpme.protocol.messages import Answer, Holding
+from wrpme.protocol.salvage import Told
+from wrpme.protocol.view import NOBODY, Arc, Choice, Member, NodeId, View
 
 
 def hung_disks_are_borne() -> Broken:
@@ -36,14 +40,14 @@ def old_copies_are_welcome() -> Broken:
 def fenced_by_incarnation() -> Broken:
     """A new generation fences whoever it does not list in that very life."""
 
-    def on_new_generation(self: spread.Spread, view: View, latest: View) -> None:
+    def on_new_generation(self: view_sync.Spread, view: View, latest: View) -> None:
         mine = next((member for member in view.members if member.id == self.ground.me), None)
         if mine is not None and mine.incarnation == self.ground.settings.incarnation and view.epoch > latest.epoch:
             self.learn(view)
         else:
             self.life.fenced(view)
 
-    return spread.Spread, "_on_new_generation", on_new_generation
+    return view_sync.Spread, "_on_new_generation", on_new_generation
 
 
 def lost_answers_are_waited_for() -> Broken:

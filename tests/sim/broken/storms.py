@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 from tests.sim.broken import Broken
-from wrpme import council, health, spread
-from wrpme import view as views
-from wrpme.messages import NextView
-from wrpme.picture import Change, NodeId, View
+from wrpme.core import self_check
+from wrpme.core.membership import view_sync, voter
+from wrpme.core.membership import transitions as views
+from wrpme.protocol.messages import NextView
+from wrpme.protocol.view import Change, NodeId, View
 
 
 def computes_at_every_member() -> Broken:
     """Whoever follows a view computes it from its changes."""
-    honest = spread.Spread._follow
+    honest = view_sync.Spread._follow
 
-    def follow(self: spread.Spread, source: NodeId, base: View, body: NextView) -> None:
+    def follow(self: view_sync.Spread, source: NodeId, base: View, body: NextView) -> None:
         views.next_view(base, body.proposal.changes)
         honest(self, source, base, body)
 
-    return spread.Spread, "_follow", follow
+    return view_sync.Spread, "_follow", follow
 
 
 def complains_while_late() -> Broken:
     """A node that was late itself holds against others what it did not hear meanwhile."""
 
-    def be_late(self: health.Health, seconds: float) -> None:
+    def be_late(self: self_check.Health, seconds: float) -> None:
         self.ground.beacons.due = self.ground.now
 
-    return health.Health, "be_late", be_late
+    return self_check.Health, "be_late", be_late
 
 
 def unbounded_joins() -> Broken:
     """All that want to join do so in one view."""
-    honest = council.Council._first_joins
+    honest = voter.Council._first_joins
 
-    def first_joins(self: council.Council, view: View, delay: float, room: int) -> list[Change]:
+    def first_joins(self: voter.Council, view: View, delay: float, room: int) -> list[Change]:
         return honest(self, view, delay, len(self._joins))
 
-    return council.Council, "_first_joins", first_joins
+    return voter.Council, "_first_joins", first_joins

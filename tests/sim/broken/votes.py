@@ -8,10 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme import consensus, council, draft, returns, spread
-from wrpme.consensus import NO_BALLOT, AcceptorState, Proposer
-from wrpme.messages import Accept, Accepted, Prepare, Promise, Rejected
-from wrpme.picture import Activated, Arc, Back, Down, Member, NodeId, State, View
+from wrpme.core.membership import draft, paxos, returns, view_sync, voter as council
+from wrpme.core.membership.paxos import NO_BALLOT, AcceptorState, Proposer
+from wrpme.protocol.messages import Accept, Accepted, Prepare, Promise, Rejected
+from wrpme.protocol.view import Activated, Arc, Back, Down, Member, NodeId, State, View
 
 
 def lowest_accepted() -> Broken:
@@ -49,18 +49,18 @@ def accepts_below_promise() -> Broken:
         accepted = AcceptorState(state.epoch, message.ballot, message.ballot, message.value)
         return accepted, Accepted(message.epoch, message.ballot)
 
-    return consensus, "accept", accept
+    return paxos, "accept", accept
 
 
 def silent_promise() -> Broken:
     """A promise does not tell what was accepted before."""
-    honest = consensus.prepare
+    honest = paxos.prepare
 
     def prepare(state: AcceptorState, message: Prepare) -> tuple[AcceptorState, Promise | Rejected]:
         state, answer = honest(state, message)
         return state, Promise(answer.epoch, answer.ballot, None, None) if isinstance(answer, Promise) else answer
 
-    return consensus, "prepare", prepare
+    return paxos, "prepare", prepare
 
 
 def forgotten_votes() -> Broken:
@@ -69,7 +69,7 @@ def forgotten_votes() -> Broken:
     def unpack(raw: bytes) -> AcceptorState:
         return AcceptorState(0)
 
-    return consensus, "unpack", unpack
+    return paxos, "unpack", unpack
 
 
 def even_quorum() -> Broken:
@@ -78,14 +78,14 @@ def even_quorum() -> Broken:
     def is_quorum(voters: Sequence[NodeId], present: Collection[NodeId]) -> bool:
         return 2 * sum(voter in present for voter in voters) >= len(voters)
 
-    return consensus, "is_quorum", is_quorum
+    return paxos, "is_quorum", is_quorum
 
 
 def adopted_before_disk() -> Broken:
     """A view is adopted and told before it is on disk."""
-    honest = spread.Spread.learn
+    honest = view_sync.Spread.learn
 
-    def learn(self: spread.Spread, view: View, tell: bool = False) -> None:
+    def learn(self: view_sync.Spread, view: View, tell: bool = False) -> None:
         ground: Any = self.ground
         ground.after_disk = lambda then: then()
         try:
@@ -93,7 +93,7 @@ def adopted_before_disk() -> Broken:
         finally:
             vars(ground).pop("after_disk", None)
 
-    return spread.Spread, "learn", learn
+    return view_sync.Spread, "learn", learn
 
 
 def late_back() -> Broken:

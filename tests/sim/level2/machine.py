@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.level2.loop import PROCESS
-from wrpme.daemon import identity
-from wrpme.daemon.disk import Done
+from wrpme.core.io import Exit, Operation, Persist, Settings
+from wrpme.core.node import Node
 from wrpme.daemon.log import Log
 from wrpme.daemon.runner import Runner
-from wrpme.effects import Exit, Operation, Persist, Settings
-from wrpme.node import Node
+from wrpme.daemon.storage import identity
+from wrpme.daemon.storage.writer import Done
 
 if TYPE_CHECKING:
     from tests.sim.level2.run import Run
@@ -41,7 +41,7 @@ class Story(Log):
 
 
 class SlowDisk:
-    """A :class:`wrpme.daemon.disk.Disk` that takes its time over a simulated disk."""
+    """A :class:`wrpme.daemon.storage.writer.Disk` that takes its time over a simulated disk."""
 
     def __init__(self, machine: Machine, loop: asyncio.AbstractEventLoop) -> None:
         self._machine = machine

@@ -7,18 +7,18 @@ from collections import deque
 from random import Random
 from typing import Any
 
-from tests.hive.clients import Load
 from tests.sim.checks import assert_same
 from tests.sim.level2.loop import PROCESS, VirtualLoop
 from tests.sim.level2.machine import Machine
 from tests.sim.level2.net import Net
 from tests.sim.linear import is_linearizable
 from tests.sim.rest import assert_at_rest
+from tests.system.clients import Load
 from wrpme import Client, WrpmeError
-from wrpme.entries import key_range
-from wrpme.picture import View
-from wrpme.ring import arc_start, hash_of
-from wrpme.view import condition
+from wrpme.core.layout import key_range
+from wrpme.protocol.health import condition
+from wrpme.protocol.ring import arc_start, hash_of
+from wrpme.protocol.view import View
 
 STORM_SECONDS = 14.0
 YOUNG_SECONDS = 11.0

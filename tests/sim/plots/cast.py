@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.stage import Missed, Stage
-from wrpme.messages import Report
-from wrpme.picture import Synced
+from wrpme.protocol.messages import Report
+from wrpme.protocol.view import Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

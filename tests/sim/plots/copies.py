@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tests.sim.faults import VOTES
 from tests.sim.plots.cast import all_written, cast, newly_joined, reports, served_anew, told
 from tests.sim.stage import Missed, Stage, carries
-from wrpme.messages import Accept, Committed, Item, Prepare, Report, Stream, StreamAcks, Streams, Writes
-from wrpme.picture import Activated, Synced
+from wrpme.protocol.messages import Accept, Committed, Item, Prepare, Report, Stream, StreamAcks, Streams, Writes
+from wrpme.protocol.view import Activated, Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tests.sim.plots.cast import all_written, cast, join_through, newly_joined, reports, told
 from tests.sim.stage import Missed, Stage
-from wrpme.messages import BeaconAck, Report
-from wrpme.picture import Activated, Synced
+from wrpme.protocol.messages import BeaconAck, Report
+from wrpme.protocol.view import Activated, Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.sim.plots.cast import QUIET_SECONDS, all_written, newly_joined
 from tests.sim.stage import Missed, Stage
-from wrpme.entries import ENTRIES
-from wrpme.messages import Streams
-from wrpme.picture import State
+from wrpme.core.layout import ENTRIES
+from wrpme.protocol.messages import Streams
+from wrpme.protocol.view import State
 
 
 def given_up(s: Stage) -> None:

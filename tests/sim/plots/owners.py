@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.sim.plots.cast import cast, served_anew, told
 from tests.sim.stage import Missed, Stage
-from wrpme.messages import Accept, GetTail, Prepare, Report, Streams, Tail
-from wrpme.picture import Activated, Back, Synced
-from wrpme.replica import Role
+from wrpme.core.replication.replica import Role
+from wrpme.protocol.messages import Accept, GetTail, Prepare, Report, Streams, Tail
+from wrpme.protocol.view import Activated, Back, Synced
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.sim.plots.cast import WATCHED_SECONDS, cast, join_through, served_anew
 from tests.sim.stage import Stage
-from wrpme.messages import Streams
+from wrpme.protocol.messages import Streams
 
 if TYPE_CHECKING:
     pass

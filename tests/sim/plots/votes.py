@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.sim.faults import VOTES
 from tests.sim.plots.cast import QUIET_SECONDS, join_through
 from tests.sim.stage import Missed, Stage
-from wrpme.messages import Accept, NextView, Prepare, WholeView
+from wrpme.protocol.messages import Accept, NextView, Prepare, WholeView
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine

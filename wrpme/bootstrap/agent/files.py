@@ -6,7 +6,7 @@ import json
 import os
 from contextlib import suppress
 
-from wrpme.bootstrap.agent import trouble
+from wrpme.bootstrap.agent import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def write(path: str, content: bytes, mode: int = 0o644) -> bool:
             raise
         sync_directory(os.path.dirname(path))
     except OSError as error:
-        raise trouble.of(error, path) from None
+        raise errors.of(error, path) from None
     return True
 
 
@@ -87,7 +87,7 @@ def make_directory(path: str, mode: int = 0o755) -> None:
         sync_directory(os.path.dirname(path))
     except OSError as error:
         if not (isinstance(error, FileExistsError) and os.path.isdir(path)):
-            raise trouble.of(error, path) from None
+            raise errors.of(error, path) from None
 
 
 def remove(path: str) -> bool:
@@ -97,7 +97,7 @@ def remove(path: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise trouble.of(error, path) from None
+        raise errors.of(error, path) from None
     return True
 
 
@@ -119,7 +119,7 @@ def remove_tree(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise trouble.of(error) from None
+        raise errors.of(error) from None
 
 
 def remove_empty(path: str) -> bool:

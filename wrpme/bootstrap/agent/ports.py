@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 
-from wrpme.bootstrap.agent import trouble
+from wrpme.bootstrap.agent import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def look_at(host: str, port: int, own: Collection[int]) -> Port:
     if errno.EADDRINUSE in refused:
         return _taken(port, [str(where[0]) for _, where in places], own)
     if refused[0] in (errno.EACCES, errno.EPERM):
-        return Port("unbindable", f"user {trouble.user()} may not listen at port {port}; give one of 1024 or above")
+        return Port("unbindable", f"user {errors.user()} may not listen at port {port}; give one of 1024 or above")
     return Port("unbindable", f"listening at port {port} fails ({os.strerror(refused[0])})")
 
 
@@ -111,7 +111,7 @@ def _taken(port: int, hosts: list[str], own: Collection[int]) -> Port:
         return Port("taken", "a program that can't be seen")
     if sockets[0].uid == os.getuid():
         return Port("taken", "a program that can't be seen")
-    return Port("taken", f"a program of user {trouble.user_named(sockets[0].uid)}")
+    return Port("taken", f"a program of user {errors.user_named(sockets[0].uid)}")
 
 
 def _sockets() -> list[_Socket]:

@@ -14,22 +14,17 @@ import signal
 import time
 from contextlib import suppress
 
-from wrpme.bootstrap.agent import trouble
-from wrpme.bootstrap.agent.bounds import (
-    EXEC_AGE_SECONDS_MAX,
-    EXEC_LOOK_SECONDS,
-    EXEC_SECONDS_MAX,
-    EXEC_SECONDS_OLD,
-    KILL_SECONDS_MAX,
-    LOOK_AGAIN_SECONDS,
-)
-from wrpme.bootstrap.agent.trouble import Trouble
+from wrpme.bootstrap.agent import errors
+from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.limits import (
+    EXEC_AGE_SECONDS_MAX, EXEC_LOOK_SECONDS, EXEC_SECONDS_MAX, EXEC_SECONDS_OLD, KILL_SECONDS_MAX, LOOK_AGAIN_SECONDS,
+)  # fmt: skip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wrpme.bootstrap.agent.places import Base, Node
+    from wrpme.bootstrap.agent.paths import Base, Node
     from wrpme.bootstrap.agent.session import Channel, Session
 
 SHELLS = ("sh", "dash", "bash", "ash", "busybox")
@@ -164,7 +159,7 @@ class _Handle:
             pass
         except PermissionError:
             raise Trouble(
-                f"node {node.name} (process {self.pid}) is another user's, and {trouble.user()} may not stop it; log "
+                f"node {node.name} (process {self.pid}) is another user's, and {errors.user()} may not stop it; log "
                 "in as that user or as root"
             ) from None
 

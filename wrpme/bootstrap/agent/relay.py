@@ -11,8 +11,8 @@ import threading
 import time
 from contextlib import suppress
 
-from wrpme.bootstrap.agent.bounds import ANSWER_BYTES_MAX, CONNECTIONS_AT_ONCE_MAX
-from wrpme.bootstrap.agent.trouble import Trouble
+from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.limits import ANSWER_BYTES_MAX, CONNECTIONS_AT_ONCE_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

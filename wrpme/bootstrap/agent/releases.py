@@ -7,10 +7,10 @@ import re
 import sys
 from contextlib import suppress
 
-from wrpme.bootstrap.agent import files, processes, trouble
-from wrpme.bootstrap.agent.bounds import INSTALL_SECONDS_MAX
-from wrpme.bootstrap.agent.places import Base, checked
-from wrpme.bootstrap.agent.trouble import Trouble
+from wrpme.bootstrap.agent import errors, files, processes
+from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.limits import INSTALL_SECONDS_MAX
+from wrpme.bootstrap.agent.paths import Base, checked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _run(bundle: str, directory: str) -> None:
     except subprocess.TimeoutExpired:
         raise Trouble(f"installing into {directory} took longer than {INSTALL_SECONDS_MAX:g} s; see its disk") from None
     except OSError as error:
-        raise trouble.of(error, sys.executable) from None
+        raise errors.of(error, sys.executable) from None
     said = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode == 0 and os.path.exists(f"{directory}/complete"):
         return

@@ -13,34 +13,34 @@ import sys
 import time
 from contextlib import suppress
 
-from wrpme.bootstrap.agent import trouble
-from wrpme.bootstrap.agent.bounds import LINE_BYTES_MAX, SILENCE_SECONDS_MAX
-from wrpme.bootstrap.agent.places import Base, base_directory
-from wrpme.bootstrap.agent.trouble import Gone, Trouble
+from wrpme.bootstrap.agent import errors
+from wrpme.bootstrap.agent.errors import Gone, Trouble
+from wrpme.bootstrap.agent.limits import LINE_BYTES_MAX, SILENCE_SECONDS_MAX
+from wrpme.bootstrap.agent.paths import Base, base_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from wrpme.bootstrap.agent.holding import Hold
+    from wrpme.bootstrap.agent.lock import Hold
 
     Handler = Callable[["Session", dict[str, Any]], dict[str, Any]]
 
 HANDLERS = {
     "look": "survey",
-    "lock": "holding",
+    "lock": "lock",
     "install": "releases",
     "prune": "releases",
-    "configure": "keeping",
-    "start": "keeping",
-    "stop": "keeping",
-    "state": "keeping",
+    "configure": "node",
+    "start": "node",
+    "stop": "node",
+    "state": "node",
     "ask": "relay",
     "reach": "relay",
     "log": "tails",
-    "remove": "clearing",
-    "clean": "clearing",
+    "remove": "cleanup",
+    "clean": "cleanup",
 }
 FREE = ("look", "lock", "state", "ask", "reach", "log")
 """What needs no lock."""
@@ -146,7 +146,7 @@ class Session:
         except Trouble as error:
             return {"error": {"word": error.word, "sentence": error.sentence}}
         except OSError as error:
-            found = trouble.of(error)
+            found = errors.of(error)
             return {"error": {"word": found.word, "sentence": found.sentence}}
         except (Gone, KeyboardInterrupt, SystemExit):
             raise
@@ -160,10 +160,10 @@ class Session:
     def close(self) -> None:
         """Lets the lock go, and leaves no empty directory behind."""
         if self.hold is not None:
-            from wrpme.bootstrap.agent import clearing
+            from wrpme.bootstrap.agent import cleanup
 
             with suppress(Trouble, OSError):
-                clearing.tidy(self.base)
+                cleanup.tidy(self.base)
             self.hold.release()
 
 
@@ -183,7 +183,7 @@ def hello() -> dict[str, Any]:
         "executable": sys.executable,
         "machine": _machine(system.machine),
         "libc": _libc(),
-        "user": trouble.user(),
+        "user": errors.user(),
         "uid": os.getuid(),
         "home": os.path.expanduser("~"),
         "hostname": system.nodename,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from wrpme.bootstrap.agent import files, holding, processes, services, trouble
-from wrpme.bootstrap.agent.places import Base, Node
+from wrpme.bootstrap.agent import errors, files, lock, processes, service_manager
+from wrpme.bootstrap.agent.paths import Base, Node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     nodes = [base.node(name) for name in dict.fromkeys([*wanted, *base.node_names()])]
     found = processes.running(session, nodes)
     units = _unit_states(nodes)
-    ways = services.detect()
+    ways = service_manager.detect()
     told = {
         node.name: _node(node, found.get(node.name, []), units.get(node.name, {}), wanted.get(node.name))
         for node in nodes
@@ -35,7 +35,7 @@ def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "directory": base.directory,
         "exists": os.path.isdir(base.directory),
         "writable": _why_not_writable(base),
-        "free_bytes": trouble.free_bytes(base.directory),
+        "free_bytes": errors.free_bytes(base.directory),
         "clock": time.time(),
         "utc_offset_seconds": time.localtime().tm_gmtoff,
         "service": ways.service,
@@ -45,7 +45,7 @@ def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "releases": base.releases(),
         "nodes": {name: told[name] for name in wanted},
         "others": {name: one for name, one in told.items() if name not in wanted},
-        "lock": "" if session.hold is not None else holding.held_by(base),
+        "lock": "" if session.hold is not None else lock.held_by(base),
     }
 
 
@@ -54,8 +54,8 @@ def _unit_states(nodes: list[Node]) -> dict[str, dict[str, str]]:
     for service in ("system", "user"):
         units = [node for node in nodes if node.service == service]
         try:
-            found.update(services.states(units, service))
-        except trouble.Trouble as error:
+            found.update(service_manager.states(units, service))
+        except errors.Trouble as error:
             found.update({node.name: {"ActiveState": f"unknown: {error.sentence}"} for node in units})
     return found
 
@@ -65,7 +65,7 @@ def _node(node: Node, found: list[Running], unit: dict[str, str], wanted: dict[s
     told: dict[str, Any] = {
         "record": record,
         "run": _text(node.run),
-        "unit": _text(services.unit_path(node, node.service)) if node.service != "process" else "",
+        "unit": _text(service_manager.unit_path(node, node.service)) if node.service != "process" else "",
         "data": os.path.isdir(node.data),
         "hive": _hive(node),
         "bytes": files.size_bytes(node.data),
@@ -95,7 +95,7 @@ def _text(path: str) -> str:
 
 def _why_not_writable(base: Base) -> str:
     """Empty if the base directory can be made or written."""
-    path = trouble.existing(base.directory)
+    path = errors.existing(base.directory)
     if not os.path.isdir(path):
         return f"{path} is a file where a directory is needed; move it away, or give another directory"
     flags = os.statvfs(path).f_flag
@@ -104,5 +104,5 @@ def _why_not_writable(base: Base) -> str:
     if flags & NOT_EXECUTABLE:
         return f"{path} is on a file system from which no program may run (noexec); give another directory"
     if not os.access(path, os.W_OK | os.X_OK):
-        return f"user {trouble.user()} may not write in {path}; let it, or give another directory"
+        return f"user {errors.user()} may not write in {path}; let it, or give another directory"
     return ""

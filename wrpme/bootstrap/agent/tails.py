@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from wrpme.bootstrap.agent import trouble
-from wrpme.bootstrap.agent.bounds import LOG_BYTES_MAX
+from wrpme.bootstrap.agent import errors
+from wrpme.bootstrap.agent.limits import LOG_BYTES_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from wrpme.bootstrap.agent.places import Node
+    from wrpme.bootstrap.agent.paths import Node
     from wrpme.bootstrap.agent.session import Session
 
 
@@ -42,7 +42,7 @@ def log(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     except FileNotFoundError:
         return {"text": "", "offset": offset or 0, "inode": inode, "rotated": False}
     except OSError as error:
-        raise trouble.of(error, node.log) from None
+        raise errors.of(error, node.log) from None
 
 
 def _moved(node: Node, inode: int) -> str:

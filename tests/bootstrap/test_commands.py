@@ -1,0 +1,286 @@
+"""From the words of a command to what an operator reads at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.bootstrap.fleet_parts import IDS, Shown, answers, figures, hive
+from tests.bootstrap.plan_parts import BARE, RELEASE, topology
+from tests.bootstrap.stub_hosts import BOTH, NAMES, Asked, StubHosts
+from wrpme.bootstrap import commands
+from wrpme.bootstrap.hosts import fleet
+from wrpme.bootstrap.hosts.fleet import Fleet
+from wrpme.bootstrap.rollout import stability
+from wrpme.bootstrap.rollout.apply import lock_text
+from wrpme.bootstrap.topology.file import parse
+from wrpme.errors import ConnectionError, RemoteError, UsageError
+from wrpme.limits import TOPOLOGY_BYTES_MAX
+from wrpme.protocol.health import Condition
+from wrpme.protocol.messages import Reply, Request
+
+
+def run(name: str, *words: str) -> list[str]:
+    shown: list[str] = []
+
+    async def members() -> Sequence[str]:
+        raise ConnectionError("127.0.0.1:5909 (connection refused)")
+
+    asyncio.run(commands.run(name, words, Shown(), shown.append, members))
+    return shown
+
+
+def test_the_example_is_a_topology() -> None:
+    (text,) = run("hive_plan", "--example")
+    assert parse(text, "example").nodes
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    def refused(content: bytes | None, what: str) -> None:
+        path = tmp_path / "hive.toml"
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(UsageError, match=what):
+            run("hive_plan", str(path))
+
+    refused(None, "can't be read .No such file or directory.; hive_plan --example prints one")
+    refused(b"\xff", "is no UTF-8 text")
+    refused(b"#" * (TOPOLOGY_BYTES_MAX + 1), "is it the right one")
+    refused(b"[[node]]\nhost = 3\n", "hive.toml")
+    with pytest.raises(UsageError, match="Is a directory"):
+        run("hive_plan", str(tmp_path))
+
+
+def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "hive.toml").write_text('[[node]]\nhost = "a"\naddress = "10.0.0.1:5909"\n')
+    assert len(commands.read_topology("~/hive.toml").nodes) == 1
+
+
+def test_logs_of_a_node_that_the_file_lacks(tmp_path: Path) -> None:
+    path = tmp_path / "hive.toml"
+    path.write_text('[[node]]\nhost = "a"\naddress = "10.0.0.1:5909"\n')
+    with pytest.raises(UsageError, match=r"--node 10\.0\.0\.1:5908 is not in .*; did you mean 10\.0\.0\.1:5909\?"):
+        run("hive_logs", str(path), "--node", "10.0.0.1:5908")
+
+
+def test_a_node_needs_a_hive_to_join() -> None:
+    with pytest.raises(UsageError, match=r"none answers .*; name a node of it with --peer"):
+        run("node_start", "host", "-a", "10.0.0.1:5909")
+
+
+def test_the_summary_has_all_hosts_and_how_the_hive_is() -> None:
+    async def test() -> str:
+        async with Fleet(topology(2).hosts, Shown()) as fleet:
+            fleet.machines[0].finish("10.0.0.1:5909 founded the hive")
+            fleet.machines[0].seconds = 2.04
+            fleet.machines[1].fail(RemoteError("10.0.0.2: no route"))
+            fleet.machines[1].seconds = 10.0
+            return commands.summary(fleet, Condition("stable", "1 node is up"))
+
+    assert asyncio.run(test()).splitlines() == [
+        "HOST        TIME  RESULT",
+        "10.0.0.1   2.0 s  10.0.0.1:5909 founded the hive",
+        "10.0.0.2  10.0 s  failed: no route",
+        "the hive is stable: 1 node is up",
+    ]
+
+
+# --- whole commands on two hosts ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StubHosts:
+    return StubHosts(monkeypatch, tmp_path)
+
+
+def test_the_file_of_a_user_whom_nobody_knows() -> None:
+    with pytest.raises(UsageError, match=r"the topology file ~nobody-here/hive\.toml can't be read"):
+        run("hive_plan", "~nobody-here/hive.toml")
+    with pytest.raises(UsageError, match=r"can't be read \(embedded null byte"):
+        run("hive_plan", "hive\0.toml")
+
+
+def test_a_lock_names_its_holder_even_where_users_have_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert lock_text("hive_apply").startswith(f"user {os.getuid()}@")
+
+
+@pytest.mark.parametrize("verb", ["hive_start", "hive_apply"])
+def test_all_are_started_before_any_is_waited_for(
+    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Where more hosts are needed to serve than are worked on at a time."""
+    monkeypatch.setattr(fleet, "HOSTS_AT_ONCE_MAX", 1)
+    hosts.configured(run=False)
+    text = hosts.run(verb)
+    assert hosts.running == set(NAMES)
+    assert text.endswith("the hive is stable: all 2 nodes are up and every arc has its copies")
+
+
+def test_a_hive_is_founded_and_joined(hosts: StubHosts) -> None:
+    text = hosts.run("hive_apply")
+    assert "10.0.0.1:5909 founded the hive" in text
+    assert "10.0.0.2:5909 joined the hive" in text
+    assert hosts.deeds.count("10.0.0.1 configure") == 2
+    assert hosts.records["10.0.0.1"].peers == ("10.0.0.2:5909",), "the founder never founds another one"
+
+
+@pytest.mark.parametrize("refused", ["10.0.0.1 start", "10.0.0.1 configure"])
+def test_nobody_waits_long_for_a_founder_that_failed(hosts: StubHosts, refused: str) -> None:
+    hosts.refuse.add(refused)
+    with pytest.raises(RemoteError, match=r"^remote: hive_apply failed on 2 of 2 hosts"):
+        hosts.run("hive_apply")
+    (said,) = [line for line in hosts.reporter.lines if line.startswith("10.0.0.2: bad")]
+    assert "10.0.0.2:5909 runs, and waits for its hive: 10.0.0.1 was to found it and failed" in said
+
+
+def test_a_plan_changes_nothing_and_tells_what_stands_in_the_way(hosts: StubHosts) -> None:
+    assert "founds the hive" in hosts.run("hive_plan")
+    hosts.found["10.0.0.2"] = replace(BARE, port="taken", holder="nginx (pid 12)")
+    with pytest.raises(RemoteError, match=r"hive_apply would fail on 10\.0\.0\.2; the reasons are marked with ! above"):
+        hosts.run("hive_plan")
+    assert "  ! the port of 10.0.0.2:5909 is taken by nginx (pid 12)" in hosts.shown[0]
+    hosts.found["10.0.0.2"] = replace(BARE, port="unbindable", holder="user me may not listen at port 80")
+    with pytest.raises(RemoteError, match="hive_apply would fail"):
+        hosts.run("hive_plan")
+    assert "  ! 10.0.0.2:5909 can't be listened at: user me may not listen at port 80" in hosts.shown[0]
+    hosts.refuse.add("10.0.0.1 connect")
+    with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.1: no connect today$"):
+        hosts.run("hive_plan")
+    assert hosts.deeds == []
+
+
+def test_a_check_changes_nothing_either(hosts: StubHosts) -> None:
+    assert hosts.run("hive_check").count("all is well") == 2
+    hosts.reached = "timeout"
+    with pytest.raises(RemoteError, match=r"hive_check found problems on 10\.0\.0\.1, 10\.0\.0\.2; they are marked"):
+        hosts.run("hive_check")
+    assert "  ! from here 10.0.0.2:5909 can't be reached (no answer: a firewall drops it" in hosts.shown[0]
+    assert hosts.deeds == []
+
+
+def test_a_node_joins_by_those_that_the_shell_knows(hosts: StubHosts) -> None:
+    hosts.configured()
+    hosts.found["10.0.0.2"] = BARE
+    hosts.running = {"10.0.0.1"}
+    assert "10.0.0.2:5909 joined the hive" in hosts.run("node_start", "10.0.0.2", "-a", "10.0.0.2:5909")
+    assert hosts.records["10.0.0.2"].peers == ("10.0.0.1:5909",), "itself is no peer, even if the hive knows it"
+
+
+def test_a_node_that_the_hive_consists_of_has_nobody_to_join(hosts: StubHosts) -> None:
+    hosts.members = ["10.0.0.2:5909"]
+    with pytest.raises(RemoteError, match=r"no hive is known that it could join; name one of its nodes with --peer"):
+        hosts.run("node_start", "10.0.0.2", "-a", "10.0.0.2:5909")
+    assert hosts.deeds == ["10.0.0.2 lock"]
+
+
+def restarts(hosts: StubHosts) -> list[str]:
+    return [deed for deed in hosts.deeds if deed.split()[1] in ("stop", "configure", "start")]
+
+
+IN_TURN = [f"{name} {do}" for name in NAMES for do in ("stop", "configure", "start")]
+
+
+def test_an_upgrade_takes_one_after_the_other(hosts: StubHosts) -> None:
+    hosts.configured(release="0.0.9-bbbbbbbb")
+    assert "2 nodes upgraded, one after the other" in hosts.run("hive_upgrade")
+    assert restarts(hosts) == IN_TURN
+    assert {record.release for record in hosts.records.values()} == {RELEASE}
+    hosts.configured()
+    assert "nothing to do: all nodes run this release" in hosts.run("hive_upgrade")
+    assert restarts(hosts) == IN_TURN
+
+
+def test_an_upgrade_begins_nowhere_unless_all_are_ready_for_it(hosts: StubHosts) -> None:
+    hosts.configured(release="0.0.9-bbbbbbbb")
+    hosts.refuse.add("10.0.0.2 bundle")
+    with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.2: no bundle today$"):
+        hosts.run("hive_upgrade")
+    assert "10.0.0.1: same: ready for the upgrade, which has not begun" in hosts.reporter.lines
+    assert restarts(hosts) == []
+
+
+DEGRADED = answers(hive(down=[1]), {IDS[0]: figures(0)})
+LATE = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
+
+
+@pytest.mark.parametrize("hear", [DEGRADED, LATE])
+def test_nothing_is_stopped_while_the_hive_is_not_stable(
+    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, hear: Callable[[Request], Reply]
+) -> None:
+    monkeypatch.setattr(stability, "GATE_LOOK_SECONDS", 30.0)
+    hosts.answer = lambda me: hear
+    hosts.configured(release="0.0.9-bbbbbbbb")
+    halted = r"hive_upgrade halted at 10\.0\.0\.1:5909 on 10\.0\.0\.1: the hive is .*; no node was upgraded"
+    with pytest.raises(RemoteError, match=halted):
+        hosts.run("hive_upgrade")
+    hosts.configured()
+    hosts.write("options = { grace = 30 }")
+    with pytest.raises(RemoteError, match="hive_apply failed on 2 of 2 hosts"):
+        hosts.run("hive_apply")
+    assert any(line.startswith("10.0.0.1: bad: the hive is ") for line in hosts.reporter.lines)
+    assert "10.0.0.2: bad: 10.0.0.1 was not restarted well, so the rest is left as it is" in hosts.reporter.lines
+    assert restarts(hosts) == []
+
+
+@pytest.mark.parametrize("verb", ["hive_upgrade", "hive_apply"])
+def test_the_next_one_is_left_alone_unless_the_hive_recovers(
+    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(stability, "GATE_LOOK_SECONDS", 30.0)
+    hosts.configured(release="0.0.9-bbbbbbbb" if verb == "hive_upgrade" else RELEASE)
+    hosts.write("options = { grace = 30 }")
+    hosts.answer = lambda me: DEGRADED if restarts(hosts) else answers(hive(), BOTH, me)
+    with pytest.raises(RemoteError):
+        hosts.run(verb)
+    assert any(line.startswith("10.0.0.1: bad: ") and "the hive is degraded" in line for line in hosts.reporter.lines)
+    assert restarts(hosts) == IN_TURN[:3]
+
+
+def test_one_that_does_not_run_is_not_what_is_waited_for(hosts: StubHosts) -> None:
+    hosts.configured(release="0.0.9-bbbbbbbb")
+    hosts.running.discard("10.0.0.2")
+    hosts.found["10.0.0.2"] = replace(hosts.found["10.0.0.2"], pid=None, release_running="")
+    assert "2 nodes upgraded" in hosts.run("hive_upgrade")
+    assert restarts(hosts) == ["10.0.0.2 configure", "10.0.0.2 start", *IN_TURN[:3]]
+
+
+def test_one_that_died_since_it_was_seen_is_not_what_is_waited_for_either(hosts: StubHosts) -> None:
+    hosts.configured(release="0.0.9-bbbbbbbb")
+    hosts.running.discard("10.0.0.1")
+    assert "2 nodes upgraded" in hosts.run("hive_upgrade")
+    assert restarts(hosts) == IN_TURN[1:]
+
+
+def test_a_hive_is_stopped(hosts: StubHosts) -> None:
+    hosts.configured()
+    assert hosts.run("hive_stop").count(" stopped") == 2
+    assert hosts.running == set()
+    assert hosts.run("hive_stop").count("no node of the file runs here") == 2
+
+
+def test_a_hive_is_destroyed_by_the_word_yes_alone(hosts: StubHosts) -> None:
+    hosts.configured()
+    for answer in ("", "y", "YES"):
+        hosts.reporter = Asked(answer)
+        with pytest.raises(UsageError, match="nothing was changed"):
+            hosts.run("hive_destroy")
+    question = "2 nodes on 2 hosts with 2.0 MiB of data, 6 entries will be gone; type yes to destroy it for good: "
+    assert question in hosts.reporter.lines
+    assert not any(deed.endswith(("stop", "remove", "clean")) for deed in hosts.deeds)
+    hosts.reporter = Asked(" yes ")
+    hosts.refuse.add("10.0.0.2 connect")
+    with pytest.raises(RemoteError, match=r"10\.0\.0\.2: no connect today"):
+        hosts.run("hive_destroy")
+    assert any(line.startswith("1 node on 1 host with 1.0 MiB of data") for line in hosts.reporter.lines)
+    assert any("will be gone (nothing is done on 10.0.0.2)" in line for line in hosts.reporter.lines)
+    assert hosts.deeds[-4:] == [f"10.0.0.1 {do}" for do in ("lock", "stop", "remove", "clean")]

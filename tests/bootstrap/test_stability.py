@@ -1,0 +1,225 @@
+"""A rolling change goes on only while the hive is stable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import chain, repeat
+from typing import cast
+
+import msgspec
+import pytest
+
+from tests.bootstrap.fleet_parts import HIVE, IDS, Agent, Shown, answers, figures, hive, machine
+from tests.bootstrap.plan_parts import topology
+from tests.stub_node import play
+from wrpme.bootstrap.hosts.agent_client import Remote
+from wrpme.bootstrap.hosts.fleet import Fleet
+from wrpme.bootstrap.rollout import stability
+from wrpme.errors import RemoteError, TimeoutError, UnavailableError
+from wrpme.limits import GATE_SECONDS_MAX, GATE_TROUBLE_SECONDS_MAX
+from wrpme.protocol.health import Condition
+from wrpme.protocol.messages import Failed, GetView, Reply, Request
+
+HOSTS = topology(2).hosts
+BOTH = {IDS[0]: figures(0), IDS[1]: figures(1)}
+
+
+def condition(hear: Callable[[Request], Reply], wanted: str = "") -> Condition:
+    async def test() -> Condition:
+        return await stability.condition([machine(HOSTS[0], Agent(hear), Shown())], wanted)
+
+    return asyncio.run(test())
+
+
+def test_stable_is_when_all_have_heard_of_the_last_view() -> None:
+    assert condition(answers(hive(), BOTH)).word == "stable"
+    late = condition(answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)}))
+    assert late.word == "stabilizing" and "10.0.0.2:5909 has not heard" in late.sentence
+
+
+def test_it_is_not_stable_while_somebody_is_down_silent_or_coming_back() -> None:
+    assert condition(answers(hive(down=[1]), {IDS[0]: figures(0)})).word == "degraded"
+    assert condition(answers(hive(), {IDS[0]: figures(0)})).word == "unavailable"
+    assert condition(answers(hive(), {**BOTH, IDS[1]: figures(1, serving=False)})).word == "stabilizing"
+
+
+def test_another_hive_opens_no_gate() -> None:
+    assert condition(answers(hive(), BOTH), HIVE.hex()).word == "stable"
+    other = condition(answers(hive(hive_id=b"x" * 16), BOTH), HIVE.hex())
+    assert other.word == "unavailable" and "another hive" in other.sentence
+
+
+def test_who_answers_first_is_asked() -> None:
+    async def test() -> Condition:
+        silent = Agent(lambda request: Failed(request.id, 6, "it waits for a hive"))
+        machines = [
+            machine(HOSTS[0], silent, Shown()), machine(HOSTS[1], Agent(answers(hive(), BOTH, me=1)), Shown()),
+        ]  # fmt: skip
+        return await stability.condition(machines)
+
+    assert asyncio.run(test()).word == "stable"
+
+
+def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "GATE_LOOK_SECONDS", 0.0)
+    late = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
+    asked = 0
+    said: list[str] = []
+
+    def hear(request: Request) -> Reply:
+        nonlocal asked
+        asked += 1
+        return (late if asked <= 6 else answers(hive(), BOTH))(request)
+
+    async def test() -> Condition:
+        return await stability.until_stable([machine(HOSTS[0], Agent(hear), Shown())], said.append)
+
+    assert asyncio.run(test()).word == "stable"
+    assert len(said) == 2 and all("has not heard" in line for line in said)
+
+
+def test_it_halts_where_the_hive_stays_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "GATE_TROUBLE_SECONDS_MAX", 0.0)
+    hear = answers(hive(down=[1]), {IDS[0]: figures(0)})
+
+    async def test() -> None:
+        await stability.until_stable([machine(HOSTS[0], Agent(hear), Shown())], lambda text: None)
+
+    with pytest.raises(UnavailableError, match=r"the hive is degraded: 10\.0\.0\.2:5909 down"):
+        asyncio.run(test())
+
+
+def waits_for_a_hive(request: Request) -> Reply:
+    return Failed(request.id, 6, "it waits for a hive")
+
+
+def gone(request: Request) -> Reply:
+    raise RemoteError("10.0.0.1: the connection ended while `ask` ran there")
+
+
+def test_a_host_that_is_gone_does_not_hide_the_hive() -> None:
+    async def test(*hear: Callable[[Request], Reply]) -> Condition:
+        machines = [machine(host, Agent(one), Shown()) for host, one in zip(HOSTS, hear, strict=True)]
+        return await stability.condition(machines)
+
+    assert asyncio.run(test(gone, answers(hive(), BOTH, me=1))).word == "stable"
+    nobody = asyncio.run(test(waits_for_a_hive, gone))
+    assert nobody == Condition("unavailable", "10.0.0.1: the connection ended while `ask` ran there")
+    assert asyncio.run(stability.condition([])) == Condition("unavailable", "no node answers")
+
+
+def test_the_node_of_another_hive_is_passed_over_for_the_next() -> None:
+    async def test() -> Condition:
+        other = Agent(answers(hive(hive_id=b"x" * 16, down=[1]), {IDS[0]: figures(0)}))
+        mine = Agent(answers(hive(), BOTH, me=1))
+        machines = [machine(HOSTS[0], other, Shown()), machine(HOSTS[1], mine, Shown())]
+        return await stability.condition(machines, HIVE.hex())
+
+    assert asyncio.run(test()).word == "stable"
+
+
+def test_a_node_that_is_ahead_of_the_one_that_is_asked_keeps_it_closed() -> None:
+    ahead = condition(answers(hive(epoch=3), {**BOTH, IDS[1]: figures(1, epoch=4)}))
+    assert ahead.word == "stabilizing"
+
+
+def test_without_a_quorum_a_view_is_worth_nothing() -> None:
+    alone = msgspec.structs.replace(figures(1), quorum="this node reaches 1 of 3 voters")
+    found = condition(answers(hive(), {**BOTH, IDS[1]: alone}))
+    assert found == Condition("unavailable", "10.0.0.2:5909 reaches 1 of 3 voters")
+
+
+# --- in time that jumps: one look every 10 s ---------------------------------------------------------------------
+
+LOOK_SECONDS = 10.0
+STABLE = answers(hive(), BOTH)
+LATE = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
+DEGRADED = answers(hive(down=[1]), {IDS[0]: figures(0)})
+Hear = Callable[[Request], Reply]
+
+
+@pytest.fixture
+def ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "GATE_LOOK_SECONDS", LOOK_SECONDS)
+
+
+def looks(seconds: float) -> int:
+    return round(seconds / LOOK_SECONDS)
+
+
+def passed(*moments: tuple[Hear, int]) -> tuple[float, str]:
+    """When the gate opens or gives up (s), and what it says; each moment lasts for so many looks, the last for ever."""
+    coming = chain(*(repeat(hear, count) for hear, count in moments), repeat(moments[-1][0]))
+    now = moments[0][0]
+
+    def hear(request: Request) -> Reply:
+        nonlocal now
+        if isinstance(request, GetView):
+            now = next(coming)
+        return now(request)
+
+    async def test() -> tuple[float, str]:
+        begun = asyncio.get_running_loop().time()
+        try:
+            found = await stability.until_stable([machine(HOSTS[0], Agent(hear), Shown())], lambda text: None)
+            said = found.word
+        except (UnavailableError, TimeoutError) as error:
+            said = f"{error.word}: {error.sentence}"
+        return asyncio.get_running_loop().time() - begun, said
+
+    return play(test())
+
+
+@pytest.mark.usefixtures("ten_seconds")
+def test_trouble_that_passes_in_time_halts_nothing() -> None:
+    most = looks(GATE_TROUBLE_SECONDS_MAX) - 1
+    seconds, said = passed((DEGRADED, most), (STABLE, 1))
+    assert said == "stable"
+    assert seconds < GATE_TROUBLE_SECONDS_MAX
+    assert passed((gone, most), (STABLE, 1))[1] == "stable", "nobody may answer for a while"
+
+
+@pytest.mark.usefixtures("ten_seconds")
+@pytest.mark.parametrize("trouble", [DEGRADED, gone, waits_for_a_hive])
+def test_trouble_that_stays_halts_it(trouble: Hear) -> None:
+    seconds, said = passed((trouble, 1))
+    assert said.startswith("unavailable: the hive is ")
+    assert GATE_TROUBLE_SECONDS_MAX <= seconds < GATE_TROUBLE_SECONDS_MAX + LOOK_SECONDS
+    seconds, said = passed((LATE, 20), (trouble, 1))
+    assert said.startswith("unavailable: the hive is ")
+    assert seconds >= 20 * LOOK_SECONDS
+
+
+@pytest.mark.usefixtures("ten_seconds")
+def test_while_it_stabilizes_it_is_waited_for_much_longer() -> None:
+    most = looks(GATE_SECONDS_MAX) - 2
+    assert passed((LATE, most), (STABLE, 1))[1] == "stable"
+    several = [(DEGRADED, 5), (LATE, 1), (DEGRADED, 5), (LATE, 1), (DEGRADED, 5), (STABLE, 1)]
+    assert passed(*several)[1] == "stable", "it is getting on each time"
+
+
+@pytest.mark.usefixtures("ten_seconds")
+def test_but_not_for_ever() -> None:
+    seconds, said = passed((LATE, 1))
+    assert said.startswith("timeout: the hive is still stabilizing after 60 min: 10.0.0.2:5909 has not heard of")
+    assert GATE_SECONDS_MAX <= seconds < GATE_SECONDS_MAX + LOOK_SECONDS
+
+
+def test_the_whole_hive_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stability, "GATE_TROUBLE_SECONDS_MAX", 0.0)
+
+    async def test(hear: Hear, shown: Shown) -> Condition:
+        async with Fleet(HOSTS, shown) as fleet:
+            fleet.machines[0].fail(RemoteError("10.0.0.1: no route"))
+            fleet.machines[1]._remote = cast(Remote, Agent(hear))
+            return await stability.whole_hive(fleet)
+
+    shown = Shown()
+    assert asyncio.run(test(answers(hive(), BOTH, me=1), shown)).word == "stable"
+    assert shown.lines[1] == "the hive: good: is stable: all 2 nodes are up and every arc has its copies"
+    shown = Shown()
+    with pytest.raises(UnavailableError):
+        asyncio.run(test(DEGRADED, shown))
+    assert shown.lines[1].startswith("the hive: waiting until the hive is stable: degraded, 10.0.0.2:5909 down")
+    assert shown.lines[2].startswith("the hive: bad: the hive is degraded: 10.0.0.2:5909 down")

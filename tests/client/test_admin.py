@@ -1,0 +1,122 @@
+"""Leaving, forgetting, recovering and verifying, as a client asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.daemons import Daemons, free_port, until
+from wrpme import Client, errors
+from wrpme.protocol.view import State
+
+
+def play(directory: Path, count: int, scene: Any, *options: str) -> None:
+    """A scene with real daemons on loopback."""
+
+    async def whole(daemons: Daemons) -> None:
+        daemons.start_all(range(count))
+        await daemons.until_stable()
+        async with Client(daemons.addresses, timeout=15.0) as client:
+            acted: Coroutine[Any, Any, None] = scene(daemons, client)
+            await acted
+
+    with Daemons(directory, count, *options) as daemons:
+        asyncio.run(whole(daemons))
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    async def scene(daemons: Daemons, client: Client) -> None:
+        with pytest.raises(errors.UsageError, match="no node of this hive"):
+            await client.leave("127.0.0.1:1")
+        with pytest.raises(errors.UsageError, match="is not down"):
+            await client.forget(daemons.addresses[1])
+        with pytest.raises(errors.UsageError, match="is not down"):
+            await client.price_of(daemons.addresses[1])
+        with pytest.raises(errors.UsageError, match="nothing to recover"):
+            await client.recover()
+
+    play(tmp_path, 2, scene)
+
+
+def test_what_is_given_up_with_a_last_holder(tmp_path: Path) -> None:
+    async def scene(daemons: Daemons, client: Client) -> None:
+        for number in range(60):
+            await client.put(f"entry/{number}", b"1")
+        daemons.terminate(1)
+        price = await client.price_of(daemons.addresses[1])
+        assert abs(price.loss.share - 0.5) < 0.1 and price.loss.share == price.loss.empty and not price.loss.sources
+        lost = f"of {100 * price.loss.share:.1f} % of the ring"
+        assert price.words == f"{lost} no living node has a copy: it starts again empty"
+        with pytest.raises(errors.UnavailableError, match="is down"):
+            await client.verify()
+        await client.forget(daemons.addresses[1])
+        await client.wait_stable()
+        left = await client.count()
+        assert 0 < left < 60 and left == (await client.verify()).entries
+
+    play(tmp_path, 2, scene, "--replication", "1")
+
+
+def test_what_a_node_has_that_was_stopped_itself_is_not_given_up(tmp_path: Path) -> None:
+    """All were stopped as planned, so the last view has all of them down, also the one that goes on."""
+
+    async def scene(daemons: Daemons, client: Client) -> None:
+        for number in range(20):
+            await client.put(f"entry/{number}", b"1")
+        daemons.terminate(0, 1, 2)
+        daemons.start(0)
+        async with Client(daemons.addresses[:1], timeout=5.0) as alone:
+            sentence = await until("it recovers", alone.recover)
+            assert "begins here with 1 of 3 nodes" in sentence
+            assert "copy" not in sentence and "empty" not in sentence
+            assert await until("it serves", alone.count) == 20
+
+    play(tmp_path, 3, scene, "--replication", "3")
+
+
+def test_copies_are_compared_while_a_node_joins(tmp_path: Path) -> None:
+    async def scene(daemons: Daemons, client: Client) -> None:
+        for number in range(200):
+            await client.put(f"entry/{number}", b"1")
+        await client.view()
+        daemons.addresses.append(f"127.0.0.1:{free_port()}")
+        daemons.start(3)
+        joining = True
+        while joining:
+            found = await client.verify()
+            assert (found.entries, found.differences) == (200, ())
+            joining = len((await client.view()).members) < 4
+        await daemons.until_stable()
+        found = await client.verify()
+        assert (found.entries, found.differences) == (200, ()) and found.copies == found.arcs
+
+    play(tmp_path, 3, scene)
+
+
+def test_the_dead_node_is_forgotten_where_a_new_one_runs_at_its_address(tmp_path: Path) -> None:
+    """As after its disk was lost: the id of the lost directory is down, beside the node that took its place."""
+
+    async def scene(daemons: Daemons, client: Client) -> None:
+        address = daemons.addresses[2]
+        former = next(one.id for one in (await client.view()).members if one.address == address)
+        daemons.kill(2)
+        (root,) = (path for path in (tmp_path / "db").iterdir() if path.name.endswith(address.rpartition(":")[2]))
+        shutil.rmtree(root)
+        daemons.start(2)
+
+        async def beside_each_other() -> bool:
+            there = [one for one in (await client.view()).members if one.address == address]
+            return len(there) == 2 and any(one.state is State.DOWN for one in there)
+
+        await until("the lost one is down, the new one there", beside_each_other)
+        await client.forget(address)
+        (left,) = (one for one in (await client.view()).members if one.address == address)
+        assert left.id != former and left.state is State.UP
+        await client.wait_stable()
+
+    play(tmp_path, 3, scene)

@@ -1,0 +1,115 @@
+"""The operations of the client on entries: arguments, answers and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.stub_node import StubNode, done, failed, in_turn, play
+from wrpme import Client, errors
+from wrpme.limits import CONTENT_BYTES_MAX
+from wrpme.protocol.messages import Expire, Number, Update
+
+
+@pytest.mark.parametrize("kind", [kind for kind in errors.BY_CODE.values() if not kind.retry])
+def test_every_error_of_a_node_becomes_its_class(kind: type[errors.WrpmeError]) -> None:
+    async def scene() -> None:
+        async with StubNode(failed(kind("so it is"))) as node, Client(node.address) as client:
+            with pytest.raises(kind) as caught:
+                await client.put("x", b"1")
+            assert type(caught.value) is kind and caught.value.sentence == "so it is"
+            assert len(node.seen) == 1
+
+    play(scene())
+
+
+def test_an_answer_of_the_wrong_kind_is_told() -> None:
+    async def scene() -> None:
+        async with StubNode(done) as node, Client(node.address) as client:
+            with pytest.raises(errors.ProtocolError, match="wrong kind"):
+                await client.get("x")
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda client: client.get(""), errors.UsageError),
+        (lambda client: client.get("a b"), errors.UsageError),
+        (lambda client: client.get("a\x7f"), errors.UsageError),
+        (lambda client: client.get("\udc80"), errors.UsageError),
+        (lambda client: client.get(b"x"), errors.UsageError),
+        (lambda client: client.get("x" * 1025), errors.TooLargeError),
+        (lambda client: client.put("x", "text"), errors.UsageError),
+        (lambda client: client.put("x", 5), errors.UsageError),
+        (lambda client: client.put("x", bytes(CONTENT_BYTES_MAX + 1)), errors.TooLargeError),
+        (lambda client: client.cas("x", b"", bytes(CONTENT_BYTES_MAX + 1)), errors.TooLargeError),
+        (lambda client: client.expires_at("x", -1), errors.UsageError),
+        (lambda client: client.expires_at("x", float("nan")), errors.UsageError),
+        (lambda client: client.expires_at("x", datetime(1, 1, 1)), errors.UsageError),
+        (lambda client: client.expires_from_now("x", timedelta(seconds=-1)), errors.UsageError),
+        (lambda client: client.prefix_get("x", -1), errors.UsageError),
+    ],
+)
+def test_wrong_arguments_are_refused_here(call: Callable[[Any], Any], kind: type[errors.WrpmeError]) -> None:
+    async def scene() -> None:
+        async with StubNode(done) as node, Client(node.address) as client:
+            with pytest.raises(kind):
+                await call(client)
+            assert not node.seen
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("addresses", "timeout"), [([], 10.0), ("nowhere", 10.0), ("a:1", 0), ("a:1", float("inf")), ("a:1", "x")]
+)
+def test_wrong_addresses_and_timeouts_are_refused(addresses: Any, timeout: Any) -> None:
+    with pytest.raises(errors.UsageError):
+        Client(addresses, timeout)
+
+
+@pytest.mark.parametrize("given", [b"abc", bytearray(b"abc"), memoryview(b"abc")])
+def test_any_bytes_are_a_content(given: Any) -> None:
+    async def scene() -> None:
+        async with StubNode(done) as node, Client(node.address) as client:
+            await client.update("x", given, expires=12.5)
+            (request,) = node.seen_of(Update)
+            assert (request.content, request.expiry) == (b"abc", 12_500)
+
+    play(scene())
+
+
+@pytest.mark.parametrize(
+    ("call", "milliseconds", "relative"),
+    [
+        (lambda client: client.expires_at("x", 0), 0, False),
+        (lambda client: client.expires_at("x", datetime(2030, 1, 1, tzinfo=UTC)), 1_893_456_000_000, False),
+        (lambda client: client.expires_from_now("x", 1.5), 1500, True),
+        (lambda client: client.expires_from_now("x", timedelta(minutes=1)), 60_000, True),
+        (lambda client: client.expires_from_now("x", 0), 0, False),
+    ],
+)
+def test_life_spans(call: Callable[[Any], Any], milliseconds: int, relative: bool) -> None:
+    async def scene() -> None:
+        async with StubNode(done) as node, Client(node.address) as client:
+            await call(client)
+            (request,) = node.seen_of(Expire)
+            assert (request.milliseconds, request.relative) == (milliseconds, relative)
+
+    play(scene())
+
+
+def test_expiry_is_a_time_or_none() -> None:
+    async def scene() -> None:
+        script = in_turn(lambda request: Number(request.id, 0), lambda request: Number(request.id, 1_893_456_000_001))
+        async with StubNode(script) as node, Client(node.address) as client:
+            assert await client.get_expiry("x") is None
+            expected = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(milliseconds=1)
+            assert await client.get_expiry("x") == expected
+
+    play(scene())

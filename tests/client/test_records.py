@@ -1,0 +1,80 @@
+"""Sightings as lines of JSON, and back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.protocol.test_view_json import views
+from tests.samples import HAPPENINGS, VIEW
+from wrpme.client.watch.records import (
+    FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen, from_line, to_line,
+)  # fmt: skip
+from wrpme.errors import ProtocolError
+from wrpme.protocol.events import KINDS, Happening
+from wrpme.protocol.stats import Copy, Figures, Neighbour
+
+TIMES = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
+TEXTS = st.text(max_size=20)
+COUNTS = st.integers(0, 1 << 60)
+FLOATS = st.floats(0, 1e9)
+SECONDS = st.one_of(st.just(-1.0), st.integers(0, 10**9).map(lambda milliseconds: milliseconds / 1000))
+HAPPENED = st.builds(
+    Happening, COUNTS, COUNTS, st.sampled_from(sorted(KINDS)), COUNTS, TEXTS, TEXTS, SECONDS, st.booleans()
+)
+FIGURES = st.builds(
+    Figures, TEXTS, COUNTS, TEXTS, TEXTS, FLOATS, FLOATS, COUNTS, COUNTS, st.booleans(),
+    suspected=st.lists(TEXTS, max_size=2).map(tuple),
+    copies_out=st.lists(st.builds(Copy, TEXTS, TEXTS, FLOATS), max_size=2).map(tuple),
+    operations=st.dictionaries(TEXTS, COUNTS, max_size=3),
+    latency=st.lists(st.tuples(st.integers(0, 239), COUNTS), max_size=3).map(tuple),
+    lease_seconds=st.one_of(st.none(), FLOATS),
+    neighbours=st.lists(st.builds(Neighbour, TEXTS, FLOATS), max_size=2).map(tuple),
+)  # fmt: skip
+SIGHTINGS: st.SearchStrategy[Sighting] = st.one_of(
+    st.builds(ViewSeen, TIMES, TEXTS, views()),
+    st.builds(Happened, TIMES, TEXTS, HAPPENED),
+    st.builds(FiguresSeen, TIMES, TEXTS, FIGURES, TEXTS),
+    st.builds(Reached, TIMES, TEXTS),
+    st.builds(Gone, TIMES, TEXTS, TEXTS),
+    st.builds(Missed, TIMES, TEXTS, COUNTS),
+)
+
+
+@given(SIGHTINGS)
+def test_what_became_a_line_becomes_the_same_again(sighting: Sighting) -> None:
+    line = to_line(sighting)
+    assert b"\n" not in line
+    assert from_line(line) == sighting
+
+
+def test_lines_are_for_scripts() -> None:
+    told = json.loads(to_line(Happened(1.2345678, "a:1", HAPPENINGS[0])))
+    assert told == {
+        "saw": "event", "at": 1.235, "node": "a:1",
+        "happening": {
+            "number": 1, "at": 1_700_000_000_000, "kind": "down", "epoch": 9, "node": "127.0.0.1:5910",
+            "sentence": "127.0.0.1:5910 is down", "hive": True,
+        },
+    }, "names for all, and no seconds of what did not end"  # fmt: skip
+    assert json.loads(to_line(Happened(1.0, "a:1", HAPPENINGS[1])))["happening"]["seconds"] == 1.5
+    view = json.loads(to_line(ViewSeen(1.0, "a:1", VIEW)))["view"]
+    assert view["hive"] == VIEW.hive.hex()
+    assert view["arcs"][0]["wanted"] == ["127.0.0.1:5909", "127.0.0.1:5910"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b"{", b"[]", b"null", b'{"saw": "a ghost"}', b'{"saw": "gone", "at": 1, "node": "a"}', b"\xff\xfe",
+        b"[" * 100_000, b'{"saw": "view", "at": 1, "node": "a", "view": {}}',
+        b'{"saw":"reached","at":"now","node":"a"}', to_line(ViewSeen(1.0, "a", VIEW)).replace(b'"down"', b'"gone"'),
+    ],
+    ids=lambda line: repr(line[:20]),
+)  # fmt: skip
+def test_a_line_that_is_none_is_refused_in_words(line: bytes) -> None:
+    with pytest.raises(ProtocolError, match=r"the line is no sighting|a view is malformed"):
+        from_line(line)

@@ -1,0 +1,298 @@
+"""What a node has of an arc: what readers see, what is on its way to the disk, and the tail in its four parts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.harness import identity
+from wrpme.core.context import Ground
+from wrpme.core.io import Persist, Settings
+from wrpme.core.layout import content_in, key_of, operations_for, removal, value_of
+from wrpme.core.replication.pending import Contents, Pending
+from wrpme.daemon.storage.store import MemoryStore
+from wrpme.protocol import ring
+from wrpme.protocol.messages import Pair
+from wrpme.protocol.ring import hash_of
+
+LAST = ring.RING - 1
+HALF = ring.RING // 2
+OWED, INHERITED, RECEIVED, QUEUED = "kept", "known", "heard", "made"
+
+
+class Disk:
+    """The store under one node, and the batches on their way to it."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.ground = Ground(Settings(identity("a"), 1, "a"), self.store, 100.0)
+
+    def arrive(self) -> None:
+        """What gathered is on disk."""
+        self.ground.flush()
+        for effect in self.ground.effects:
+            if isinstance(effect, Persist):
+                self.store.write(effect.operations, True)
+                self.ground.on_persisted(effect.batch)
+        self.ground.effects = []
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+def key(alias: str) -> bytes:
+    return key_of(hash_of(alias), alias.encode())
+
+
+def put(alias: str, number: int, content: bytes = b"") -> Pair:
+    return key(alias), value_of((1, number), 0, content or b"%d" % number)
+
+
+def gone(alias: str, number: int) -> Pair:
+    return key(alias), removal((1, number))
+
+
+def whole(disk: Disk) -> Contents:
+    return Contents(disk.ground, 0, LAST)
+
+
+def write(contents: Contents, pair: Pair) -> Pending:
+    """As an owner does it."""
+    pending = contents.apply(*pair, contents.current(pair[0]))
+    contents.queue.append(pending)
+    return pending
+
+
+def seen(contents: Contents) -> dict[str, bytes]:
+    return {found[9:].decode(): content_in(value) for found, value in contents.pairs(contents.low, contents.high)}
+
+
+def tail(contents: Contents) -> list[str]:
+    return [pending.key[9:].decode() for pending in contents.tail()]
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def test_a_write_shadows_the_store_until_a_reader_may_take_it(disk: Disk) -> None:
+    disk.store.write(operations_for(*put("x", 1)), True)
+    disk.store.write(operations_for(*put("y", 2)), True)
+    contents = whole(disk)
+    later, removed = write(contents, put("x", 3)), write(contents, gone("y", 4))
+    assert seen(contents) == {"x": b"3"} and contents.current(key("y")) is None
+    assert disk.store.get(key("x")) == put("x", 1)[1], "the store does not have it yet"
+    disk.arrive()
+    assert contents.shadow == {key("x"): later, key("y"): removed}, "on disk is not acknowledged"
+    contents.unshadow(later)
+    contents.unshadow(removed)
+    assert not contents.shadow and seen(contents) == {"x": b"3"} and contents.current(key("y")) is None
+
+
+def test_an_earlier_write_does_not_take_the_shadow_of_a_later_one_away(disk: Disk) -> None:
+    contents = whole(disk)
+    earlier, later = write(contents, put("x", 1)), write(contents, put("x", 2))
+    contents.unshadow(earlier)
+    assert contents.shadow == {key("x"): later} and seen(contents) == {"x": b"2"}
+
+
+NAMES = st.sampled_from("abcdefgh")
+
+
+@given(st.dictionaries(NAMES, st.integers(1, 9)), st.dictionaries(NAMES, st.integers(0, 9)), NAMES, NAMES)
+def test_a_scan_sees_store_and_shadow_as_one(
+    stored: dict[str, int], fresh: dict[str, int], low: str, high: str
+) -> None:
+    disk = Disk()
+    for alias, number in stored.items():
+        disk.store.write(operations_for(*put(alias, number)), True)
+    contents = whole(disk)
+    for alias, number in fresh.items():
+        write(contents, put(alias, 10 + number) if number else gone(alias, 10))
+    bounds = sorted((key(low), key(high)))
+    expected = {key(alias): put(alias, number)[1] for alias, number in stored.items()}
+    for alias, number in fresh.items():
+        expected.pop(key(alias), None)
+        if number:
+            expected[key(alias)] = put(alias, 10 + number)[1]
+    assert list(contents.pairs(*bounds)) == sorted(
+        (found, value) for found, value in expected.items() if bounds[0] <= found < bounds[1]
+    )
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+
+def test_counts_follow_every_write(disk: Disk) -> None:
+    contents = whole(disk)
+    write(contents, put("x", 1, b"12345"))
+    assert disk.ground.tally.between(0, LAST) == (1, 6)
+    write(contents, put("x", 2, b"1"))
+    assert disk.ground.tally.between(0, LAST) == (1, 2)
+    write(contents, gone("x", 3))
+    write(contents, gone("never", 4))
+    assert disk.ground.tally.between(0, LAST) == (0, 0)
+
+
+def test_a_removal_of_nothing_costs_no_batch_but_is_in_the_tail(disk: Disk) -> None:
+    """A holder that has not seen the entry still tells the next owner that it is removed."""
+    contents = whole(disk)
+    contents.receive(1, [gone("x", 5)])
+    assert disk.ground.idle and contents.tail_pairs() == (gone("x", 5),)
+
+
+def test_what_is_received_shadows_the_store_until_it_is_on_disk(disk: Disk) -> None:
+    contents = whole(disk)
+    contents.receive(1, [put("x", 1), put("x", 2), put("y", 3)])
+    assert seen(contents) == {"x": b"2", "y": b"3"} and len(contents.landing) == 3
+    contents.land(disk.ground.persisted)
+    assert len(contents.landing) == 3, "nothing of it is on disk"
+    disk.arrive()
+    contents.land(disk.ground.persisted)
+    assert not contents.landing and not contents.shadow, "nobody waits for a holder"
+    assert seen(contents) == {"x": b"2", "y": b"3"}
+    assert tail(contents) == ["x", "x", "y"], "on disk here is not on disk everywhere"
+
+
+def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
+    contents = whole(disk)
+    contents.receive(1, [put("x", 1)])
+    disk.ground.flush()
+    contents.receive(2, [put("x", 2), put("y", 3)])
+    contents.land(1)
+    assert set(contents.shadow) == {key("x"), key("y")} and seen(contents) == {"x": b"2", "y": b"3"}
+
+
+def test_nothing_outside_of_the_arc_is_received(disk: Disk) -> None:
+    aliases = [f"k{number}" for number in range(20)]
+    upper = Contents(disk.ground, HALF, LAST)
+    upper.receive(1, [put(alias, 1) for alias in aliases])
+    assert set(seen(upper)) == {alias for alias in aliases if hash_of(alias) >= HALF} != set(aliases)
+    assert len(upper.received) == len(upper.landing) == len(seen(upper))
+
+
+# --- the tail ----------------------------------------------------------------------------------------------------
+
+
+def in_all_parts(disk: Disk) -> Contents:
+    """A write in each part of the tail, made in this order."""
+    contents = whole(disk)
+    contents.owed.append(contents.apply(*put(OWED, 1), None))
+    contents.receive(1, [put(INHERITED, 2)])
+    contents.inherit_received()
+    contents.receive(2, [put(RECEIVED, 3)])
+    write(contents, put(QUEUED, 4))
+    return contents
+
+
+def test_the_tail_has_its_parts_in_the_order_in_which_they_came(disk: Disk) -> None:
+    contents = in_all_parts(disk)
+    assert tail(contents) == [OWED, INHERITED, RECEIVED, QUEUED]
+    assert [pending.key for pending in contents.inherited] == [key(INHERITED)]
+    assert [pending.key for _, pending in contents.received] == [key(RECEIVED)]
+    contents.owed.append(contents.queue[0])
+    assert tail(contents) == [OWED, INHERITED, RECEIVED, QUEUED], "each write once"
+
+
+def test_of_each_entry_the_tail_hands_over_the_latest_write(disk: Disk) -> None:
+    contents = whole(disk)
+    contents.receive(1, [put("x", 1), put("y", 2)])
+    contents.inherit_received()
+    contents.receive(1, [gone("x", 3)])
+    assert dict(contents.tail_pairs()) == dict([gone("x", 3), put("y", 2)])
+
+
+def test_the_tail_shrinks_by_what_all_holders_have(disk: Disk) -> None:
+    contents = whole(disk)
+    for item, alias in enumerate("abc", 1):
+        contents.receive(item, [put(alias, item), put(alias * 2, item)])
+    contents.forget_settled_tail(0)
+    assert tail(contents) == ["a", "aa", "b", "bb", "c", "cc"]
+    contents.forget_settled_tail(2)
+    assert tail(contents) == ["c", "cc"]
+    contents.forget_settled_tail(1)
+    assert tail(contents) == ["c", "cc"]
+    contents.forget_settled_tail(3)
+    assert tail(contents) == []
+
+
+def test_what_is_settled_at_this_version_says_nothing_of_earlier_ones(disk: Disk) -> None:
+    """Items are numbered anew with each stream."""
+    contents = whole(disk)
+    contents.receive(1, [put("x", 1)])
+    contents.inherit_received()
+    contents.receive(1, [put("y", 2)])
+    contents.forget_settled_tail(9)
+    assert tail(contents) == ["x"]
+
+
+def test_a_node_that_is_no_holder_owes_its_clients_but_has_received_nothing(disk: Disk) -> None:
+    contents = in_all_parts(disk)
+    contents.forget_received()
+    assert tail(contents) == [OWED, QUEUED]
+
+
+def test_who_becomes_the_owner_has_the_whole_tail_acknowledged(disk: Disk) -> None:
+    """Also what is on its disk already: a reader must not see it before all others have it."""
+    contents = in_all_parts(disk)
+    disk.arrive()
+    contents.land(disk.ground.persisted)
+    assert set(contents.shadow) == {key(OWED), key(QUEUED)}
+    contents.queue_tail()
+    assert [pending.key[9:].decode() for pending in contents.queue] == [OWED, INHERITED, RECEIVED, QUEUED]
+    assert set(contents.shadow) == {key(alias) for alias in (OWED, INHERITED, RECEIVED, QUEUED)}
+    assert not (contents.owed or contents.inherited or contents.received or contents.landing)
+
+
+def test_the_shadow_of_a_queued_tail_is_the_latest_write(disk: Disk) -> None:
+    contents = whole(disk)
+    contents.receive(1, [put("x", 1), put("x", 2)])
+    disk.arrive()
+    contents.land(disk.ground.persisted)
+    assert not contents.shadow
+    contents.queue_tail()
+    assert contents.shadow[key("x")].value == put("x", 2)[1]
+
+
+def test_what_was_pending_lands_in_the_order_of_its_batches(disk: Disk) -> None:
+    contents = whole(disk)
+    write(contents, put("x", 1))
+    disk.ground.flush()
+    contents.receive(1, [put("y", 2)])
+    contents.land_queue()
+    assert [pending.batch for pending in contents.landing] == [1, 2] and not contents.queue
+    assert set(contents.shadow) == {key("x"), key("y")}, "still shadows the store"
+    disk.arrive()
+    contents.land(2)
+    assert not contents.landing and not contents.shadow
+
+
+@pytest.mark.parametrize("first_half", [True, False])
+def test_each_part_of_a_divided_arc_takes_what_lies_in_it(disk: Disk, first_half: bool) -> None:
+    aliases = [f"k{number}" for number in range(12)]
+    mine = {alias for alias in aliases if (hash_of(alias) < HALF) == first_half}
+    assert mine and mine != set(aliases)
+    before = whole(disk)
+    for number, alias in enumerate(aliases, 1):
+        before.receive(1, [put(alias + "r", number)])
+        write(before, put(alias, number, bytes(10)))
+    before.inherit_received()
+    for number, alias in enumerate(aliases, 1):
+        before.owed.append(before.apply(*put(alias, 20 + number), before.current(key(alias))))
+        before.receive(1, [put(alias + "n", number)])
+    part = Contents(disk.ground, 0, HALF - 1) if first_half else Contents(disk.ground, HALF, LAST)
+    part.inherit(before)
+
+    def inside(pendings: list[Pending]) -> set[bytes]:
+        return {pending.key for pending in pendings if part.low <= pending.key < part.high}
+
+    assert {pending.key for pending in part.queue} == {pending.key for pending in part.owed} == set(map(key, mine))
+    everything = [*before.inherited, *(pending for _, pending in before.received)]
+    assert {pending.key for pending in part.inherited} == inside(everything)
+    assert {pending.key for pending in part.landing} == inside(list(before.landing))
+    assert set(part.shadow) == inside(list(before.shadow.values()))
+    assert not part.received, "numbers of another arc's stream mean nothing here"
+    assert part.pending_bytes == sum(pending.held_bytes for pending in part.queue)
+    assert {pending.key for pending in part.tail()} == inside(before.tail())

@@ -1,0 +1,97 @@
+"""Who may come back in the next view, and who is marked down in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from wrpme.core.membership import transitions as views
+from wrpme.core.membership.returns import gone, ready
+from wrpme.protocol.view import Arc, Back, Down, Mark, Member, NodeId, State, View
+
+A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
+END = (1 << 64) - 1
+
+
+def view_of(holders: tuple[NodeId, ...] = (A, B, C), down: tuple[NodeId, ...] = (), epoch: int = 7) -> View:
+    members = tuple(
+        Member(node, 1, node[:1].decode(), number + 1, State.DOWN if node in down else State.UP)
+        for number, node in enumerate((A, B, C, D))
+    )
+    return View(epoch, b"h" * 16, 1, 3, members, (Arc(END, 5, holders, wanted=holders),), (A, B, C))
+
+
+def back(node: NodeId, mark: tuple[int, int] | None = (5, 0), incarnation: int = 2, version: int = 5) -> Back:
+    marks = (Mark(END, version, *mark),) if mark is not None else ()
+    return Back(node, incarnation, node[:1].decode(), 7, marks)
+
+
+def nobody(node: NodeId) -> bool:
+    return False
+
+
+def test_gone_are_those_in_a_newer_life_and_later_those_that_nobody_heard() -> None:
+    heard = {A: 2, B: 1}
+    assert gone(view_of(), heard, False) == [Down(A, 1)]
+    assert gone(view_of(), heard, True) == [Down(A, 1), Down(C, 1), Down(D, 1)]
+    assert gone(view_of(down=(A, D)), heard, True) == [Down(C, 1)]
+
+
+@pytest.mark.parametrize(
+    ("heard", "dead", "expected"),
+    [
+        ({A: 2}, (), False),  # of B and C nobody knows anything
+        ({A: 2, B: 1}, (), False),  # C may never come
+        ({A: 2, B: 1, C: 1}, (), True),
+        ({A: 2, B: 1}, (C,), True),
+        ({A: 2}, (B, C), True),
+        ({A: 2, B: 2, C: 2}, (B, C), True),
+    ],
+)
+def test_every_other_holder_is_heard_or_marked_down(
+    heard: dict[NodeId, int], dead: tuple[NodeId, ...], expected: bool
+) -> None:
+    assert bool(ready(view_of(), [back(A)], heard, {A, *dead}, nobody)) is expected
+
+
+def test_who_holds_nothing_waits_for_nobody() -> None:
+    assert ready(view_of(), [back(D)], {D: 2}, {D}, nobody) == [back(D)]
+
+
+def test_those_that_come_to_an_arc_that_nobody_holds_come_together() -> None:
+    heard, dead = {A: 2, B: 2, C: 2}, {A, B, C}
+
+    def coming(node: NodeId) -> bool:
+        return node in (A, B)
+
+    assert ready(view_of(), [back(A)], heard, dead, coming) == []
+    assert ready(view_of(), [back(A), back(B)], heard, dead, coming) == [back(A), back(B)]
+    assert ready(view_of(), [back(A), back(B, None)], heard, dead, coming) == [], "how complete is B's copy?"
+    assert ready(view_of(), [back(A), back(B, version=4)], heard, dead, coming) == [], "it told of a former version"
+    assert ready(view_of(), [back(A), back(B), back(D)], heard, dead, lambda node: node != A) == [back(D)]
+
+
+def test_the_most_complete_copy_wins() -> None:
+    view = view_of()
+    for marks, best in (((5, 9), (5, 8), (4, 99)), A), (((5, 9), (5, 10), (4, 99)), B), (((5, 9), (5, 9), (6, 0)), C):
+        backs = [back(node, mark) for node, mark in zip((A, B, C), marks, strict=True)]
+        following = views.apply(view, backs)
+        assert following is not None
+        views.validate(following)
+        assert following.arcs[0].holders == (best,)
+        assert set(following.arcs[0].incoming) == {A, B, C} - {best}
+
+
+def test_among_equals_the_last_owner_wins() -> None:
+    view = view_of(holders=(C, A, B))
+    following = views.apply(view, [back(node) for node in (A, B, C)])
+    assert following is not None and following.arcs[0].holders == (C,)
+
+
+def test_a_mark_of_another_version_of_the_arc_counts_for_nothing() -> None:
+    following = views.apply(view_of(), [back(A, (4, 1)), back(B, (9, 9), version=4), back(C, None)])
+    assert following is not None and following.arcs[0].holders == (A,)
+
+
+def test_who_returns_beside_a_living_holder_receives_a_copy() -> None:
+    following = views.apply(view_of(), [back(A, (9, 9))])
+    assert following is not None and following.arcs[0].holders == (B, C) and following.arcs[0].incoming == (A,)

@@ -1,0 +1,66 @@
+"""What the process tells of itself and its disk."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.daemon_parts import PATIENCE_SECONDS
+from wrpme.daemon import resources
+from wrpme.daemon.resources import Machine, directory_bytes, memory_bytes
+
+
+def test_the_size_of_a_directory_is_that_of_all_files_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 1000)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "b").write_bytes(b"x" * 234)
+    (tmp_path / "elsewhere").symlink_to("/usr")
+    assert 1234 <= directory_bytes(str(tmp_path)) < 1300
+    assert directory_bytes(str(tmp_path / "gone")) == 0
+
+
+def test_memory_is_that_of_this_process() -> None:
+    before = memory_bytes()
+    kept = bytearray(b"x" * 50_000_000)
+    assert memory_bytes() - before > 0.8 * len(kept) > 0
+
+
+def test_it_looks_when_it_is_started_and_until_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    looked = threading.Semaphore(0)
+
+    def look(path: str) -> int:
+        looks.append(path)
+        looked.release()
+        return 1234
+
+    monkeypatch.setattr(resources, "directory_bytes", look)
+    monkeypatch.setattr(resources, "DISK_LOOK_SECONDS", 0.001)
+    made = Machine(str(tmp_path))
+    assert made.facts().disk_bytes == made.facts().disk_free_bytes == 0 and made.facts().memory_bytes > 0
+    made.start()
+    for _ in range(3):  # the third look begins when the second one is told of
+        assert looked.acquire(timeout=PATIENCE_SECONDS)
+    assert made.facts().disk_bytes == 1234 and made.facts().disk_free_bytes > 0
+    made.close()
+    made._thread.join(PATIENCE_SECONDS)
+    assert not made._thread.is_alive() and set(looks) == {str(tmp_path)}
+
+
+def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr(resources, "directory_bytes", lambda path: int(goes_on.wait(PATIENCE_SECONDS)))
+    made = Machine(str(tmp_path))
+    made.start()
+    assert made.facts().disk_bytes == 0
+    made.close()
+    goes_on.set()
+
+
+def test_without_a_directory_nobody_looks() -> None:
+    made = Machine("")
+    made.start()
+    assert not made._thread.is_alive()
+    assert made.facts().disk_bytes == 0

@@ -1,0 +1,187 @@
+"""Tags and fields of everything on the wire are stable: a field may only be added at the end, with a default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import fields
+
+from tests.samples import BALLOT, CHANGES, FOR_SERVER, PROPOSAL, REPLY_SAMPLES, TAGGED, UNTAGGED, VIEW
+from wrpme.protocol import events, messages, view
+from wrpme.protocol.messages import BULK, READS, Cas, Get
+from wrpme.protocol.view import Ballot, State
+
+MESSAGES = {
+    1: "Get id alias",
+    2: "Put id alias content expiry?",
+    3: "Update id alias content expiry?",
+    4: "GetUpdate id alias content expiry?",
+    5: "GetRemove id alias",
+    6: "Cas id alias content comparand expiry?",
+    7: "Remove id alias",
+    8: "RemoveIf id alias comparand",
+    9: "Expire id alias milliseconds relative?",
+    10: "GetExpiry id alias",
+    11: "PrefixScan id node epoch prefix after? count_max?",
+    12: "Count id node epoch",
+    13: "RemoveAll id node epoch after?",
+    14: "GetView id follow?",
+    15: "GetStatus id node",
+    16: "GetConfig id node",
+    17: "StopNode id node",
+    18: "LeaveNode id node",
+    19: "ForgetNode id member incarnation choices?",
+    20: "Recover id choices?",
+    21: "VerifyArc id node epoch end",
+    22: "Watch id hive?",
+    23: "GetLog id",
+    24: "GetHoldings id node",
+    30: "GetHive id",
+    64: "Done id",
+    65: "Content id content",
+    66: "Failed id code sentence",
+    67: "Number id number cursor?",
+    68: "Aliases id aliases more last",
+    69: "ViewIs id node view",
+    70: "Text id text",
+    71: "Notice id epoch",
+    72: "Told id happenings? figures? missed?",
+    73: "Holdings id epoch holdings",
+    100: "Envelope hive generation source incarnation destination epoch body",
+    101: "Report changes",
+    102: "Complaint lives",
+    103: "Prepare epoch ballot",
+    104: "Promise epoch ballot accepted value",
+    105: "Accept epoch ballot value",
+    106: "Accepted epoch ballot",
+    107: "Rejected epoch ballot promised",
+    108: "NextView epoch proposal",
+    109: "WholeView view",
+    110: "AskView whole?",
+    111: "Beacon sent",
+    112: "BeaconAck sent incarnation wall?",
+    113: "Forward request room?",
+    114: "Forwarded reply wanted?",
+    115: "GetTail end version after?",
+    116: "Tail end version pairs after? more?",
+    117: "Committed end version settled?",
+    118: "Compare low high digest",
+    119: "Fill low high pairs digest",
+    120: "Writes pairs",
+    121: "Stream end version run first items settled?",
+    122: "Answer number same have? until?",
+    123: "StreamAck end version run upto answers?",
+    124: "Refused code sentence incarnation? others?",
+    125: "Counts",
+    126: "Streams streams",
+    127: "StreamAcks acks",
+    135: "Where asked address",
+    136: "Here asked address others?",
+}
+"""The number on the wire, the name, the fields in their order; ? is one with a default."""
+CHANGES_OF_THE_VIEW = {
+    1: "Join node incarnation address replication?",
+    2: "Back node incarnation address epoch? marks?",
+    3: "Down node incarnation planned? hung?",
+    4: "Synced end version node reporter incarnation",
+    5: "Activated end version reporter incarnation",
+    6: "Elect node",
+    7: "Leave node incarnation",
+    8: "Expel node incarnation",
+    9: "Forget node incarnation choices?",
+}
+"""Numbers of their own: they travel inside messages only."""
+PARTS = [
+    "View epoch hive generation replication members arcs voters branch?",
+    "Member id incarnation address joined state",
+    "Arc end version holders incoming? prev? wanted? settled?",
+    "Mark end version written sequence",
+    "Choice end version node",
+    "Holding end version written sequence entries",
+    "Patch members? left? arcs? ends? voters?",
+    "Proposal changes patch digest proposer?",
+    "Ballot round node incarnation",
+    "Happening number at kind epoch node sentence seconds? hive?",
+]
+"""Arrays without a number: their place says what they are."""
+
+
+def shape(kind: type[msgspec.Struct]) -> str:
+    return " ".join([kind.__name__, *(field.name + "?" * (not field.required) for field in fields(kind))])
+
+
+def tag(kind: type[msgspec.Struct]) -> Any:
+    return kind.__struct_config__.tag
+
+
+def test_messages_are_stable() -> None:
+    assert {tag(kind): shape(kind) for kind in TAGGED} == MESSAGES
+
+
+def test_changes_of_the_view_are_stable() -> None:
+    assert {tag(kind): shape(kind) for kind in CHANGES} == CHANGES_OF_THE_VIEW
+
+
+def test_parts_are_stable() -> None:
+    assert [shape(kind) for kind in UNTAGGED] == PARTS
+    assert all(tag(kind) is None for kind in UNTAGGED)
+
+
+def test_the_tables_know_every_class() -> None:
+    known = {*TAGGED, *CHANGES, *UNTAGGED}
+    for module in (messages, view, events):
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct:
+                assert kind in known, f"{kind.__name__} is on the wire and in no table"
+
+
+def test_tags_are_unique() -> None:
+    assert len({tag(kind) for kind in TAGGED}) == len(TAGGED)
+    assert len({tag(kind) for kind in CHANGES}) == len(CHANGES)
+
+
+@pytest.mark.parametrize("kind", [*TAGGED, *CHANGES, *UNTAGGED], ids=lambda kind: kind.__name__)
+def test_nothing_on_the_wire_can_be_changed_in_place(kind: type[msgspec.Struct]) -> None:
+    assert kind.__struct_config__.frozen and kind.__struct_config__.array_like
+    required = [field.required for field in fields(kind)]
+    assert required == sorted(required, reverse=True), "a field with a default stands at the end"
+
+
+@pytest.mark.parametrize(
+    "message", [*FOR_SERVER, *REPLY_SAMPLES, *PROPOSAL.changes], ids=lambda one: type(one).__name__
+)
+def test_on_the_wire_the_number_comes_first(message: msgspec.Struct) -> None:
+    array = msgspec.msgpack.decode(msgspec.msgpack.encode(message))
+    assert array[0] == tag(type(message))
+    assert len(array) == 1 + len(fields(message))
+
+
+def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
+    for number, told in MESSAGES.items():
+        if number < 100:
+            assert told.split()[1] == "id", told
+
+
+def test_what_changes_nothing() -> None:
+    assert [kind.__name__ for kind in READS] == [
+        "Get", "GetExpiry", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView", "VerifyArc",
+        "Watch", "GetLog", "GetHoldings", "GetHive",
+    ]  # fmt: skip
+    assert not {kind.__name__ for kind in BULK} & {"Beacon", "BeaconAck"}, "a beacon waits behind nothing large"
+
+
+def test_a_view_is_the_same_after_a_journey() -> None:
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(VIEW), type=view.View) == VIEW
+    assert VIEW.members[1].state is State.DOWN
+
+
+def test_ballots_are_in_order_of_their_rounds() -> None:
+    assert Ballot(BALLOT.round + 1, b"", 0) > BALLOT
+    assert Ballot(BALLOT.round, BALLOT.node, BALLOT.incarnation + 1) > BALLOT
+
+
+def test_messages_are_compared_by_value() -> None:
+    assert Get(1, "a") == Get(1, "a") != Get(2, "a")
+    assert Cas(1, "a", b"", b"").expiry == 0

@@ -1,0 +1,76 @@
+"""How an unfinished line may go on."""
+
+from __future__ import annotations
+
+import pytest
+
+from wrpme.bootstrap.arguments import FLAGS, VALUED
+from wrpme.shell.commands import COMMANDS, Spec, spec_of
+from wrpme.shell.completion import FLAGS as WITHOUT_VALUE
+from wrpme.shell.completion import complete, options_of, takes_file
+
+NODES = ["a:1", "b:2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "choices"),
+    [
+        ("ge", ["get", "get_expiry", "get_remove", "get_update"]),
+        ("  cou", ["count"]),
+        ("get x", []),
+        ("help hive_st", ["hive_start", "hive_status", "hive_stop"]),
+        ("stop_node a", ["a:1"]),
+        ("stop_node ", NODES),
+        ("stop_node a:1 ", []),
+        ("remove_all ", ["--yes"]),
+        ("xyzzy ", []),
+        ("hive_check x --", []),
+        ("hive_plan ", []),
+        ("hive_plan -", ["--example"]),
+        ("hive_logs x ", ["--node", "--since", "-f"]),
+        ("hive_logs x --", ["--node", "--since"]),
+        ("hive_logs x --node ", NODES),
+        ("hive_logs x --node b", ["b:2"]),
+        ("hive_logs x --since ", []),
+        ("hive_logs x -f --since 10m --node a:1 ", ["--node"]),
+        ("hive_destroy x ", ["--yes"]),
+        ("hive_destroy x --yes ", []),
+        ("node_start web1 -", ["-a", "--peer", "--advertise", "--replication", "--grace", "--no-sync", "--transient",
+                               "--log-level", "--sessions"]),
+        ("node_start web1 -a ", []),
+        ("node_start web1 -a w:1 --peer ", NODES),
+        ("node_start web1 -a w:1 --peer a:1 --p", ["--peer"]),
+        ("node_start web1 --no-sync --log-level w", ["warning"]),
+        ("node_start web1 --no-sync --no", []),
+    ],
+)  # fmt: skip
+def test_completion(line: str, choices: list[str]) -> None:
+    assert complete(line, NODES) == choices
+
+
+@pytest.mark.parametrize(
+    ("line", "takes"),
+    [
+        ("hive_apply ", True),
+        (" hive_logs ./hi", True),
+        ("hive_apply", False),
+        ("hive_plan --ex", False),
+        ("hive_logs x ", False),
+        ("node_start ", False),
+        ("get ", False),
+        ("xyzzy ", False),
+    ],
+)
+def test_where_a_file_is_named(line: str, takes: bool) -> None:
+    assert takes_file(line) == takes
+
+
+@pytest.mark.parametrize("spec", [spec for spec in COMMANDS if spec.name in FLAGS], ids=lambda spec: spec.name)
+def test_the_options_are_those_that_are_understood(spec: Spec) -> None:
+    assert set(options_of(spec)) == {*FLAGS[spec.name], *VALUED.get(spec.name, ())}
+    assert set(FLAGS[spec.name]) <= set(WITHOUT_VALUE)
+
+
+def test_what_may_be_given_again() -> None:
+    assert [option for option, again in options_of(spec_of("hive_logs")).items() if again] == ["--node"]
+    assert [option for option, again in options_of(spec_of("node_start")).items() if again] == ["--peer"]

@@ -1,0 +1,249 @@
+"""The clients of the nemesis: a process that asks for entries until it is told to stop, and tells what it saw.
+
+``python -m tests.system.clients SEED RESULT ADDRESS...``. It is told ``stop`` and ``final`` by lines on its standard
+input: the first ends the load, the second makes it read everything once more and write RESULT, see :class:`Saw`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+
+from tests.sim.linear import Operation
+from wrpme import Client, errors
+
+CALLERS = 8
+KEYS = 6
+KEYS_LIVE_SECONDS = 4.0
+"""So long each set of keys is written to: a history that is too long can't be judged."""
+COUNTERS = 3
+THINK_SECONDS = 0.01
+PROBE_SECONDS = 0.01
+TIMEOUT_SECONDS = 8.0
+KINDS = ("get", "get", "get", "put", "update", "update", "cas", "remove", "get_update", "get_remove", "remove_if")
+ANSWERED = (errors.NotFoundError, errors.AlreadyExistsError, errors.MismatchError)
+NOTHING_DONE = (errors.TimeoutError, errors.ConnectionError, errors.DiskFullError)
+
+
+class Saw(msgspec.Struct):
+    """What the clients saw. ``longest_seconds`` is the longest time without any success of the probe, and when that
+    began, in seconds of the machine's monotonic clock."""
+
+    histories: dict[str, list[Operation]]
+    outcomes: dict[str, int]
+    set_acknowledged: int
+    set_lost: list[str]
+    set_wrong: list[str]
+    """Entries of the set that hold another content, or were there although only this load writes them, and once."""
+    counters: list[tuple[int, int, int]]
+    """For each: acknowledged increments, unknown ones, and the value at the end."""
+    longest_seconds: float
+    longest_at: float
+
+
+class Load:
+    """See the module."""
+
+    def __init__(
+        self, seed: int, addresses: list[str], clock: Callable[[], float] = monotonic, callers: int = CALLERS
+    ) -> None:
+        self.clock = clock
+        self.callers = callers
+        self.random = random.Random(seed)
+        self.addresses = addresses
+        self.moments = count(1)
+        self.histories: dict[str, list[Operation]] = {}
+        self.outcomes: Counter[str] = Counter()
+        self.acknowledged: list[str] = []
+        self.wrong: list[str] = []
+        self.increments = [[0, 0] for _ in range(COUNTERS)]
+        self.stopped = asyncio.Event()
+        self.begun = clock()
+        self.longest, self.longest_at = 0.0, 0.0
+        self._written = count(1)
+
+    def client(self) -> Client:
+        """Each begins with another node."""
+        order = self.random.sample(self.addresses, len(self.addresses))
+        client = Client(order, timeout=TIMEOUT_SECONDS)
+        client._courier._random = random.Random(self.random.random())  # so that the seed alone decides
+        return client
+
+    def begin(self) -> list[asyncio.Task[None]]:
+        """All callers."""
+        tasks = [asyncio.create_task(self.call_entries()) for _ in range(self.callers)]
+        tasks += [asyncio.create_task(self.call_counter(at % COUNTERS)) for at in range(2 * COUNTERS)]
+        return [*tasks, asyncio.create_task(self.call_set()), asyncio.create_task(self.probe())]
+
+    # --- asking --------------------------------------------------------------------------------------------------
+
+    async def ask(self, alias: str, asked: Operation, call: Callable[[], Awaitable[bytes | None]]) -> Operation | None:
+        """Asks and remembers; None where nothing was carried out."""
+        operation = replace(asked, call=next(self.moments))
+        try:
+            given = await call()
+            operation = replace(operation, back=next(self.moments), result="ok", given=given)
+        except errors.WrpmeError as error:
+            self.outcomes[f"{asked.kind} {error.word}"] += 1
+            if isinstance(error, ANSWERED):
+                operation = replace(operation, back=next(self.moments), result=error.word)
+            elif error.not_carried_out or isinstance(error, NOTHING_DONE) or asked.kind == "get":
+                return None
+        else:
+            self.outcomes[f"{asked.kind} ok"] += 1
+        self.histories.setdefault(alias, []).append(operation)
+        return operation
+
+    async def entry(self, client: Client, alias: str, kind: str, content: bytes, comparand: bytes) -> Operation | None:
+        """One operation on an entry."""
+
+        async def nothing(call: Awaitable[None]) -> None:
+            await call
+
+        calls: dict[str, Callable[[], Awaitable[bytes | None]]] = {
+            "get": lambda: client.get(alias),
+            "put": lambda: nothing(client.put(alias, content)),
+            "update": lambda: nothing(client.update(alias, content)),
+            "get_update": lambda: client.get_update(alias, content),
+            "cas": lambda: client.cas(alias, content, comparand),
+            "remove": lambda: nothing(client.remove(alias)),
+            "get_remove": lambda: client.get_remove(alias),
+            "remove_if": lambda: nothing(client.remove_if(alias, comparand)),
+        }
+        writes = kind in ("put", "update", "get_update", "cas")
+        compares = kind in ("cas", "remove_if")
+        asked = Operation(kind, 0, content=content if writes else None, comparand=comparand if compares else None)
+        return await self.ask(alias, asked, calls[kind])
+
+    # --- callers -------------------------------------------------------------------------------------------------
+
+    async def call_entries(self) -> None:
+        """All kinds of operations on a few entries that others write too."""
+        known: dict[str, bytes] = {}
+        async with self.client() as client:
+            while not self.stopped.is_set():
+                generation = int((self.clock() - self.begun) / KEYS_LIVE_SECONDS)
+                alias = f"key-{generation}-{self.random.randrange(KEYS)}"
+                content = f"{alias}:{next(self._written)}".encode()
+                kind = self.random.choice(KINDS)
+                done = await self.entry(client, alias, kind, content, known.get(alias, b"?"))
+                if done is not None and done.result == "ok" and (done.given or done.content):
+                    known[alias] = done.content or done.given or b""
+                await asyncio.sleep(self.random.random() * 2 * THINK_SECONDS)
+
+    async def call_set(self) -> None:
+        """Entries that nobody else writes: each that is acknowledged must be there at the end."""
+        async with self.client() as client:
+            for number in count():
+                if self.stopped.is_set():
+                    return
+                alias = f"set-{number}"
+                try:
+                    await client.put(alias, alias.encode())
+                    self.acknowledged.append(alias)
+                    self.outcomes["put ok"] += 1
+                except errors.WrpmeError as error:
+                    self.outcomes[f"put {error.word}"] += 1
+                    if isinstance(error, errors.AlreadyExistsError):  # somebody has sent it twice
+                        self.wrong.append(alias)
+                await asyncio.sleep(THINK_SECONDS)
+
+    async def call_counter(self, which: int) -> None:
+        """Increments by compare-and-swap."""
+        alias = f"counter-{which}"
+        async with self.client() as client:
+            while not self.stopped.is_set():
+                try:
+                    value = await client.get(alias)
+                    await client.cas(alias, str(int(value) + 1).encode(), value)
+                    self.increments[which][0] += 1
+                    self.outcomes["cas ok"] += 1
+                except errors.NotFoundError:
+                    await self._create(client, alias)
+                except errors.MismatchError:
+                    self.outcomes["cas mismatch"] += 1
+                except errors.WrpmeError as error:
+                    self.outcomes[f"cas {error.word}"] += 1
+                    if not (error.not_carried_out or isinstance(error, NOTHING_DONE)):
+                        self.increments[which][1] += 1
+                await asyncio.sleep(self.random.random() * 4 * THINK_SECONDS)
+
+    async def _create(self, client: Client, alias: str) -> None:
+        try:
+            await client.put(alias, b"0")
+        except errors.WrpmeError as error:
+            self.outcomes[f"put {error.word}"] += 1
+
+    async def probe(self) -> None:
+        """How long nothing at all can be written."""
+        last = self.clock()
+        async with self.client() as client:
+            while not self.stopped.is_set():
+                try:
+                    await client.update("probe", b"!")
+                except errors.WrpmeError:
+                    pass
+                else:
+                    last = self._served(last)
+                await asyncio.sleep(PROBE_SECONDS)
+        self._served(last)  # what is still unavailable at the end counts as well
+
+    def _served(self, last: float) -> float:
+        now = self.clock()
+        if now - last > self.longest:
+            self.longest, self.longest_at = now - last, last
+        return now
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    async def final(self) -> Saw:
+        """Reads everything once more."""
+        counters: list[tuple[int, int, int]] = []
+        async with self.client() as client:
+            for alias in self.histories:
+                await self.entry(client, alias, "get", b"", b"")
+            lost = []
+            for alias in self.acknowledged:
+                try:
+                    if await client.get(alias) != alias.encode():
+                        self.wrong.append(alias)
+                except errors.NotFoundError:
+                    lost.append(alias)
+            for which, (sure, unsure) in enumerate(self.increments):
+                try:
+                    value = int(await client.get(f"counter-{which}"))
+                except errors.NotFoundError:
+                    value = 0
+                counters.append((sure, unsure, value))
+        return Saw(
+            self.histories, dict(self.outcomes), len(self.acknowledged), lost, self.wrong, counters,
+            self.longest, self.longest_at,
+        )  # fmt: skip
+
+
+async def main() -> None:
+    """The command."""
+    seed, result, addresses = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    load = Load(seed, addresses)
+    tasks = load.begin()
+    loop = asyncio.get_running_loop()
+    await loop.run_in_executor(None, sys.stdin.readline)
+    load.stopped.set()
+    await asyncio.gather(*tasks)
+    print("stopped", flush=True)
+    await loop.run_in_executor(None, sys.stdin.readline)
+    result.write_bytes(msgspec.msgpack.encode(await load.final()))
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

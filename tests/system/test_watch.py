@@ -1,0 +1,227 @@
+"""Watching a real hive: its nodes die, hang and return, and whoever watches sees it, in Python and in lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, wrpmesh
+from wrpme import BlockingClient, Client
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, Sighting, ViewSeen, from_line
+from wrpme.client.watch.watcher import Watching
+from wrpme.protocol.stats import Figures
+from wrpme.protocol.view import State
+
+
+@pytest.fixture
+def hive(tmp_path: Path) -> Iterator[Daemons]:
+    with Daemons(tmp_path, 3, "--grace", "600") as daemons:
+        daemons.start_all(range(3))
+        asyncio.run(daemons.until_stable(3))
+        yield daemons
+        daemons.check_alive()
+
+
+class Seen:
+    """What was seen so far."""
+
+    def __init__(self, watching: Watching) -> None:
+        self._watching = watching
+        self.all: list[Sighting] = []
+        self.figures: dict[str, Figures] = {}
+
+    async def until(self, reached: Callable[[Sighting], bool]) -> Sighting:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                sighting = await anext(self._watching)
+                self.all.append(sighting)
+                if isinstance(sighting, FiguresSeen):
+                    self.figures[sighting.node] = sighting.figures
+                if reached(sighting):
+                    return sighting
+
+    async def happens(self, kind: str, node: str) -> Happened:
+        """The next of that kind about that node."""
+        found = await self.until(
+            lambda one: isinstance(one, Happened) and (one.happening.kind, one.happening.node) == (kind, node)
+        )
+        assert isinstance(found, Happened)
+        return found
+
+    def count(self, kind: str, node: str) -> int:
+        return sum(
+            isinstance(one, Happened) and (one.happening.kind, one.happening.node) == (kind, node) for one in self.all
+        )
+
+
+@asynccontextmanager
+async def watched(hive: Daemons, first: int) -> AsyncIterator[tuple[Client, Seen]]:
+    """Until all tell; the one at which it begins is the home."""
+    async with Client(hive.addresses[first]) as client, client.watch() as watching:
+        seen = Seen(watching)
+        await seen.until(lambda _: set(seen.figures) == set(hive.addresses))
+        yield client, seen
+
+
+def test_the_home_is_killed_and_returns(hive: Daemons) -> None:
+    async def scene() -> None:
+        dead = hive.addresses[1]
+        async with watched(hive, 1) as (client, seen):
+            await client.put("x", b"1")
+            assert client.answered_by in hive.addresses
+            hive.kill(1)
+            await seen.until(lambda one: isinstance(one, Gone) and one.node == dead)
+            down = await seen.happens("down", dead)
+            assert down.node != dead and down.happening.hive
+            view = [one for one in seen.all if isinstance(one, ViewSeen)][-1].view
+            assert {member.address for member in view.members if member.state is State.DOWN} == {dead}
+            hive.start(1)
+            back = await seen.happens("back", dead)
+            assert back.happening.seconds > 0
+            await seen.until(lambda one: isinstance(one, Reached) and one.node == dead)
+            await seen.happens("serving", dead)
+            assert [seen.count(kind, dead) for kind in ("down", "back")] == [1, 1], "nothing twice"
+
+    asyncio.run(scene())
+
+
+def test_a_node_that_hangs_is_told_of_by_others(hive: Daemons) -> None:
+    async def scene() -> None:
+        hung = hive.addresses[2]
+        async with watched(hive, 0) as (_, seen):
+            hive.processes[2].send_signal(signal.SIGSTOP)
+            try:
+                gone = await seen.until(lambda one: isinstance(one, Gone) and one.node == hung)
+                assert isinstance(gone, Gone) and "has told nothing" in gone.reason
+                await seen.happens("down", hung)
+            finally:
+                hive.processes[2].send_signal(signal.SIGCONT)
+            await seen.until(lambda _: seen.count("cut_off", hung) == seen.count("back", hung) == 1)
+            assert seen.count("suspected", hung) >= 1
+
+    asyncio.run(scene())
+
+
+def test_all_die_and_return(hive: Daemons) -> None:
+    async def scene() -> None:
+        async with watched(hive, 0) as (_, seen):
+            hive.kill(0, 1, 2)
+            gone: set[str] = set()
+
+            def all_gone(one: Sighting) -> bool:
+                gone.update({one.node} if isinstance(one, Gone) else ())
+                return gone == set(hive.addresses)
+
+            await seen.until(all_gone)
+            hive.start_all(range(3))
+            seen.figures.clear()
+            await seen.until(lambda _: set(seen.figures) == set(hive.addresses))
+
+    asyncio.run(scene())
+
+
+def test_figures_are_those_of_the_machine(hive: Daemons) -> None:
+    async def scene() -> None:
+        async with watched(hive, 0) as (client, seen):
+            for number in range(100):
+                await client.put(f"k{number}", bytes(1000))
+                await client.get(f"k{number}")
+            await seen.until(
+                lambda _: sum(sum(count for _, count in one.latency) for one in seen.figures.values()) >= 200
+            )
+            for address, figures in seen.figures.items():
+                assert figures.memory_bytes > 10_000_000 and figures.disk_free_bytes > 0, address
+                assert figures.sent_bytes > 10_000 and figures.received_bytes > 10_000 and figures.sessions >= 1
+                assert len(figures.neighbours) == 2 and figures.lease_seconds is not None
+            assert sum(figures.operations.get("Put", 0) for figures in seen.figures.values()) == 100
+            assert sum(figures.entries for figures in seen.figures.values()) == 100
+
+    asyncio.run(scene())
+
+
+def test_the_log_of_a_node(hive: Daemons) -> None:
+    async def scene() -> None:
+        async with Client(hive.addresses) as client:
+            for index, address in enumerate(hive.addresses):
+                lines = await client.log_of(address)
+                assert lines == (hive.directory / f"{index}.log").read_text().splitlines()
+                assert "wrpmed" in lines[0] and any("serving at" in line for line in lines)
+
+    asyncio.run(scene())
+
+
+def test_for_programs_without_asyncio(hive: Daemons) -> None:
+    with BlockingClient(hive.addresses[0]) as client:
+        nodes: set[str] = set()
+        for sighting in client.watch():
+            nodes.update({sighting.node} if isinstance(sighting, FiguresSeen) else ())
+            if nodes == set(hive.addresses):
+                break
+        assert client.log_of(hive.addresses[1])
+
+
+# --- in lines ----------------------------------------------------------------------------------------------------
+
+
+def begin(hive: Daemons) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        wrpmesh("--daemon", hive.addresses[0], "watch"), env=environment(), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_lines_come_at_once_and_end_with_a_signal(hive: Daemons, number: int, code: int) -> None:
+    process = begin(hive)
+    assert process.stdout is not None
+    seen: list[Sighting] = []
+    while {one.node for one in seen if isinstance(one, FiguresSeen)} != set(hive.addresses):
+        line = process.stdout.readline()
+        assert json.loads(line)["saw"], "each line is whole"
+        seen.append(from_line(line))
+    process.send_signal(number)
+    rest, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, errors) == (code, b"")
+    assert all(from_line(line) for line in rest.splitlines())
+
+
+def test_a_reader_that_has_seen_enough(hive: Daemons) -> None:
+    shell = " ".join(wrpmesh("--daemon", hive.addresses[0], "watch"))
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{shell} | head -n 3"], env=environment(), capture_output=True,
+        timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 3, b"")
+
+
+def test_who_is_frozen_while_it_watches_costs_the_hive_nothing(hive: Daemons) -> None:
+    async def scene(frozen: subprocess.Popen[bytes]) -> None:
+        async with watched(hive, 0) as (client, seen):
+            assert frozen.stdout is not None
+            await asyncio.to_thread(frozen.stdout.readline)
+            frozen.send_signal(signal.SIGSTOP)
+            memory = {address: figures.memory_bytes for address, figures in seen.figures.items()}
+            for number in range(50):
+                await client.update("x", b"%d" % number)
+                begin = len(seen.all)
+                await seen.until(
+                    lambda _, begin=begin: {one.node for one in seen.all[begin:] if isinstance(one, FiguresSeen)}  # type: ignore[misc]
+                    == set(hive.addresses)
+                )
+            grown = {address: seen.figures[address].memory_bytes - memory[address] for address in memory}
+            assert max(grown.values()) < 8_000_000, grown
+            frozen.send_signal(signal.SIGCONT)
+
+    process = begin(hive)
+    try:
+        asyncio.run(scene(process))
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,63 @@
+"""The keys in the last line."""
+
+from __future__ import annotations
+
+import gc
+
+from textual.pilot import Pilot
+
+from tests.tui.screens import at_rest, dashboard_of, with_app
+from wrpme.tui.app import Dashboard
+from wrpme.tui.dialogs import Page
+from wrpme.tui.panes.key_bar import KeysBar
+
+
+def words(app: Dashboard) -> dict[str, str]:
+    return {shown: what for _, shown, what in app.screen.query_one(KeysBar).keys}
+
+
+def test_it_shows_what_is_of_use_where_the_keyboard_is() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        assert words(app)["Tab"] == "complete" and "S" not in words(app)
+        await pilot.press("escape")
+        await at_rest(pilot)
+        assert words(app)["F"] == "forget" and "Tab" not in words(app) and "S" not in words(app), "it is down"
+        await pilot.press("down")
+        await at_rest(pilot)
+        assert words(app)["S"] == "stop" and "F" not in words(app)
+
+    with_app(dashboard_of("degraded", 3), (120, 40), test)
+
+
+def test_a_click_is_as_good_as_the_key_and_what_does_not_fit_is_left_out() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await pilot.press("escape")
+        await at_rest(pilot)
+        bar = app.screen.query_one(KeysBar)
+        shown = bar.render().plain
+        assert len(shown.rstrip()) <= bar.content_size.width and "Esc" not in shown
+        for key, name, what in bar.keys:
+            at = shown.find(f"{name} {what}")
+            if at >= 0:
+                assert bar.key_at(at) == bar.key_at(at + len(name) + len(what)) == key
+        assert bar.key_at(500) is None
+        await pilot.click(KeysBar, offset=(shown.index("? help") + 1, 0))
+        await at_rest(pilot)
+        assert isinstance(app.screen, Page)
+
+    with_app(dashboard_of("stable", 3), (80, 24), test)
+
+
+def test_nothing_is_kept_of_what_was_shown_before() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        async def turn(times: int) -> int:
+            for _ in range(times):
+                await pilot.press("escape", "colon")
+            await at_rest(pilot)
+            gc.collect()
+            return len(gc.get_objects())
+
+        before = await turn(5)
+        assert await turn(30) - before < 30 * 10, "a day of it would fill the memory"
+
+    with_app(dashboard_of("stable", 3), (120, 40), test)

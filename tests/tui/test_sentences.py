@@ -1,0 +1,80 @@
+"""What the dashboard says in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from wrpme.protocol.events import KINDS
+from wrpme.tui.state import sentences
+from wrpme.tui.state.format import clock
+from wrpme.tui.state.scene import NodeState
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence", "gravity"),
+    [
+        ("down", "", 3),
+        ("suspected", "", 2),
+        ("view", "", 1),
+        ("joined", "", 0),
+        ("of_a_later_version", "", 1),
+        ("condition", "the hive is stable: all 3 nodes are up", 0),
+        ("condition", "the hive is stabilizing: 3 of 24 arcs are being copied", 1),
+        ("condition", "the hive is degraded: n1 down", 2),
+        ("condition", "the hive is unavailable: n1 or n2", 3),
+        ("condition", "something else", 1),
+    ],
+)
+def test_gravity(kind: str, sentence: str, gravity: int) -> None:
+    assert sentences.gravity_of(kind, sentence) == gravity
+
+
+def test_gravity_is_of_kinds_that_there_are() -> None:
+    assert set(sentences.GRAVITY) - {"reached", "gone", "missed"} <= set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("reason", "short"),
+    [
+        ("n1:5909 (connection refused)", "connection refused"),
+        ("the connection to n1:5909 ended (reset)", "the connection ended (reset)"),
+        ("n1:5909 has told nothing for 2 s", "has told nothing for 2 s"),
+        ("n1:5909: this node has stopped", "this node has stopped"),
+        ("something else", "something else"),
+    ],
+)
+def test_a_reason_stands_beside_its_address(reason: str, short: str) -> None:
+    assert sentences.why("n1:5909", reason) == short
+
+
+def test_of_many_some_are_named() -> None:
+    assert sentences.listed(["a", "b", "c"]) == "a, b, c"
+    assert sentences.listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+def test_who_is_not_reached_is_named_with_the_reason() -> None:
+    assert sentences.connecting([]) == "no node has told anything yet"
+    several = sentences.connecting([("a", "connection refused"), ("b", "timed out"), ("c", "connection refused")])
+    assert "(a, c: connection refused; b: timed out)" in several
+
+
+def test_disconnected_says_since_when() -> None:
+    said = sentences.disconnected(1000.0, 1014.2, [("a", "connection refused")])
+    assert f"since {clock(1000.0)} (14 s)" in said and "a: connection refused" in said
+
+
+@pytest.mark.parametrize(
+    ("state", "addresses", "words_said"),
+    [
+        (NodeState.DOWN, ["a"], "a has been down for 12 s"),
+        (NodeState.DOWN, ["a", "b"], "a, b have been down for up to 12 s"),
+        (NodeState.SUSPECTED, ["a"], f"a is suspected since {clock(88.0)}: beacons are missing"),
+        (NodeState.SILENT, ["a", "b"], f"a, b do not answer here since {clock(88.0)}"),
+    ],
+)
+def test_who_is_not_well_is_named(state: NodeState, addresses: list[str], words_said: str) -> None:
+    assert sentences.unwell(state, addresses, 88.0, 100.0) == words_said
+
+
+def test_missed_events_are_counted() -> None:
+    assert sentences.missed(1).startswith("1 event ") and sentences.missed(12).startswith("12 events ")

@@ -1,0 +1,187 @@
+"""One operator at a time: the lock of the base directory.
+
+The lock is flock on the directory itself, so it ends with the process that has it, however that ends. The file ``lock``
+in it is for people: it says who holds it, and is there only while somebody does (or died; then nobody holds it).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager, suppress
+
+from wrpme.bootstrap.agent import errors, files, limits
+from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.limits import LOCK_SECONDS_MIN, LOOK_AGAIN_SECONDS
+from wrpme.bootstrap.agent.paths import Base
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from wrpme.bootstrap.agent.session import Session
+
+UNFINISHED = ".wrpme-new"
+
+
+class Hold:
+    """The lock of ``directory``, held as long as ``handle`` is open."""
+
+    def __init__(self, base: Base, handle: int) -> None:
+        self.directory = base.directory
+        self._text = base.lock
+        self._handle = handle
+
+    def release(self) -> None:
+        """Nobody holds it."""
+        with suppress(OSError, Trouble):
+            if _is_at(self._handle, self.directory):
+                files.remove(self._text)
+        os.close(self._handle)
+
+
+def lock(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """Takes the lock of ``directory``, which is made where it is missing; waits ``seconds`` for another holder.
+    ``text`` says who we are and what for. Answers the directories that were made.
+
+    Raises:
+        Trouble: with the word ``locked``, another one has it.
+    """
+    base = session.enter(request["directory"])
+    if session.hold is not None:
+        return {"made": []}
+    end = time.monotonic() + max(float(request["seconds"]), LOCK_SECONDS_MIN)
+    made: list[str] = []
+    while True:
+        made += _make_base(base)
+        handle = _try_lock(base.directory)
+        if handle is not None:
+            break
+        if time.monotonic() >= end:
+            raise Trouble(_held(base), "locked")
+        session.channel.pause(LOOK_AGAIN_SECONDS)
+    session.hold = Hold(base, handle)
+    try:
+        files.write(base.lock, (str(request["text"]).strip() + "\n").encode())
+    except Trouble:
+        session.hold.release()
+        session.hold = None
+        raise
+    return {"made": made}
+
+
+def _held(base: Base) -> str:
+    text = held_by(base)
+    return (
+        f"{text or 'somebody'} is at work there; wait until that is done (a connection that broke is given up after "
+        f"{limits.SILENCE_SECONDS_MAX:.0f} s), and give the command again"
+    )
+
+
+def _try_lock(directory: str) -> int | None:
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise errors.of(error, directory) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_at(handle, directory):  # else it was removed, and perhaps made anew, meanwhile
+            return handle
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        os.close(handle)
+        raise Trouble(
+            f"{directory} can't be locked ({error.strerror}), as on a network file system; give a directory on a disk "
+            "of the machine"
+        ) from None
+    os.close(handle)
+    return None
+
+
+def _is_at(handle: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except OSError:
+        return False
+
+
+def held_by(base: Base) -> str:
+    """Who has the lock, empty if nobody has; takes it for a moment."""
+    try:
+        handle = os.open(base.directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = (files.read(base.lock) or b"").decode("utf-8", "replace").strip()
+        return text or "somebody"
+    except OSError:
+        return ""
+    finally:
+        os.close(handle)
+    return ""
+
+
+def unfinished(directory: str) -> str:
+    """Returns the name beside ``directory`` that it has while it is made or removed."""
+    return f"{os.path.dirname(directory)}/.{os.path.basename(directory)}{UNFINISHED}"
+
+
+def _make_base(base: Base) -> list[str]:
+    """Makes the base directory and those above it where they are missing; which ones those were, outermost first. It
+    is still missing if somebody else is at that.
+
+    They appear at once, with the note that they are ours in them: so nothing is left behind of which nobody knows.
+    """
+    if os.path.isdir(base.directory):
+        return []
+    missing = [base.directory]
+    while not os.path.lexists(parent := os.path.dirname(missing[0])):
+        missing.insert(0, parent)
+    fresh = unfinished(missing[0])
+    try:
+        with _locked(parent):
+            if os.path.isdir(base.directory):
+                return []
+            try:
+                files.remove_tree(fresh)
+                os.makedirs(fresh + base.directory.removeprefix(missing[0]))
+                note = {"directories": missing, "linger": False}
+                files.write_json(fresh + base.made.removeprefix(missing[0]), note)
+                os.rename(fresh, missing[0])
+            except BaseException:
+                with suppress(Trouble):
+                    files.remove_tree(fresh)
+                raise
+            files.sync_directory(parent)
+    except (BlockingIOError, FileNotFoundError):
+        return []
+    except OSError as error:
+        raise errors.of(error, base.directory) from None
+    return missing
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """Of those who make something in that directory only one does it now; where that can't be had, it goes without.
+
+    Raises:
+        BlockingIOError: another one does.
+    """
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)

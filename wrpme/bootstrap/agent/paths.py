@@ -1,0 +1,105 @@
+"""Where things lie on the machine: the one base directory, what of it is whose, and what else we made for it."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from wrpme.bootstrap.agent import files
+from wrpme.bootstrap.agent.errors import Trouble
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,199}\Z")
+
+
+def base_directory(directory: str) -> str:
+    """The absolute path of that directory, or of the usual one, without symbolic links.
+
+    Paths of running daemons are compared with it: it must be spelt in one way only.
+    """
+    if not directory:
+        directory = "/var/lib/wrpme" if os.getuid() == 0 else "~/.local/share/wrpme"
+    return os.path.realpath(os.path.join(os.path.expanduser("~"), os.path.expanduser(directory)))
+
+
+def checked(name: str) -> str:
+    """A name of a node or release that stays in its directory."""
+    if not _NAME.match(name):
+        raise Trouble(f'"{name[:80]}" is no name of a node or release; this is a defect of wrpme', "internal")
+    return name
+
+
+class Node:
+    """The paths of one node."""
+
+    def __init__(self, base: str, name: str) -> None:
+        self.name = checked(name)
+        self.directory = f"{base}/nodes/{name}"
+        self.record = f"{self.directory}/record.json"
+        self.run = f"{self.directory}/run"
+        self.data = f"{self.directory}/data"
+        self.log = f"{self.directory}/log"
+        self.pid = f"{self.directory}/pid"
+        self.out = f"{self.directory}/out"
+        self.unit = f"wrpme-{name}.service"
+
+    def read_record(self) -> dict[str, Any] | None:
+        """How it was configured; None where it was not."""
+        return files.read_json(self.record)
+
+    @property
+    def service(self) -> str:
+        """By what it is kept running: system, user or process."""
+        found = (self.read_record() or {}).get("service")
+        return found if found in ("system", "user") else "process"
+
+
+class Base:
+    """The paths of the base directory, which is absolute."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.versions = f"{directory}/versions"
+        self.nodes = f"{directory}/nodes"
+        self.lock = f"{directory}/lock"
+        self.made = f"{directory}/made.json"
+
+    def node(self, name: str) -> Node:
+        """The paths of that node."""
+        return Node(self.directory, name)
+
+    def node_names(self) -> list[str]:
+        """Of all nodes that have a directory here."""
+        return [name for name in _directories(self.nodes) if _NAME.match(name)]
+
+    def releases(self) -> list[str]:
+        """Those that are installed completely."""
+        return [name for name in _directories(self.versions) if os.path.exists(f"{self.versions}/{name}/complete")]
+
+    def read_made(self) -> Made:
+        """What we made outside of the base directory, and that one itself."""
+        found = files.read_json(self.made) or {}
+        return Made(list(found.get("directories", [])), bool(found.get("linger")))
+
+    def write_made(self, made: Made) -> None:
+        """Keeps that for :func:`wrpme.bootstrap.agent.cleanup.clean`."""
+        files.write_json(self.made, {"directories": made.directories, "linger": made.linger})
+
+
+class Made:
+    """Directories that were missing and made by us, outermost first, and whether we turned lingering on."""
+
+    def __init__(self, directories: list[str], linger: bool = False) -> None:
+        self.directories = directories
+        self.linger = linger
+
+
+def _directories(path: str) -> list[str]:
+    try:
+        with os.scandir(path) as found:
+            return sorted(entry.name for entry in found if entry.is_dir(follow_symlinks=False))
+    except (FileNotFoundError, NotADirectoryError):
+        return []

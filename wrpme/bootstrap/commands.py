@@ -1,0 +1,151 @@
+"""The commands about other machines, from their words to what the operator reads at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, UTC
+from difflib import get_close_matches
+from pathlib import Path
+
+from wrpme.bootstrap import arguments as requests
+from wrpme.bootstrap.arguments import Request
+from wrpme.bootstrap.hosts.fleet import Fleet
+from wrpme.bootstrap.reporter import Reporter
+from wrpme.bootstrap.rollout import check, logs, teardown, upgrade
+from wrpme.bootstrap.rollout.apply import Applying, lock_text
+from wrpme.bootstrap.rollout.plan_text import plan_text
+from wrpme.bootstrap.topology.file import EXAMPLE, Topology, parse, parse_target
+from wrpme.errors import RemoteError, UsageError, WrpmeError
+from wrpme.limits import TOPOLOGY_BYTES_MAX
+from wrpme.protocol.health import Condition
+
+Show = Callable[[str], None]
+Members = Callable[[], Awaitable[Sequence[str]]]
+
+
+async def run(name: str, words: Sequence[str], reporter: Reporter, show: Show, members: Members) -> None:
+    """Carries out one command. ``show`` takes its result; ``members`` tells the nodes of the hive that the shell talks
+    to.
+
+    Raises:
+        UsageError: the words or the topology file are wrong.
+        RemoteError: something could not be done on a host; what else could be done is done.
+    """
+    if name == "node_start":
+        await _node_start(words, reporter, show, members)
+        return
+    request = requests.parse(name, words)
+    if request.example:
+        show(EXAMPLE.rstrip("\n"))
+        return
+    topology = read_topology(request.file)
+    async with Fleet(topology.hosts, reporter) as fleet:
+        await _on_file(name, request, topology, fleet, show)
+        fleet.raise_broken(name)
+
+
+async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet, show: Show) -> None:
+    lock = lock_text(name)
+    match name:
+        case "hive_check":
+            findings = await check.check(fleet)
+            show(check.check_text(topology.hosts, findings, fleet.broken))
+            bad = [host.name for host in topology.hosts if host in findings and findings[host].problems]
+            if bad and not fleet.broken:
+                raise RemoteError(f"hive_check found problems on {', '.join(bad)}; they are marked with ! above")
+        case "hive_plan":
+            applying = Applying(fleet, topology.hosts)
+            plan = await applying.survey()
+            show(plan_text(plan, topology.hosts, fleet.broken))
+            bad = [one.host.name for one in plan.hosts if one.problems]
+            if bad and not fleet.broken:
+                raise RemoteError(f"hive_apply would fail on {', '.join(bad)}; the reasons are marked with ! above")
+        case "hive_apply":
+            applying = Applying(fleet, topology.hosts)
+            plan = await applying.survey(lock)
+            for note in plan.notes:
+                fleet.reporter.say(note)
+            condition = await applying.carry_out(plan)
+            show(summary(fleet, condition))
+        case "hive_upgrade":
+            said = await upgrade.upgrade(fleet, lock)
+            show(summary(fleet, None, said))
+        case "hive_logs":
+            _check_nodes(request, topology)
+            since = requests.since(request.since, datetime.now(UTC).astimezone()) if request.since else 0.0
+            await logs.show(fleet, request.nodes, since, request.follow)
+        case "hive_stop":
+            await teardown.stop(fleet, lock)
+            show(summary(fleet, None))
+        case "hive_start":
+            show(summary(fleet, await teardown.start(fleet, lock)))
+        case "hive_destroy":
+            await teardown.destroy(fleet, lock, request.yes)
+            show(summary(fleet, None))
+
+
+async def _node_start(words: Sequence[str], reporter: Reporter, show: Show, members: Members) -> None:
+    host, peers = parse_target(words)
+    if not peers:
+        try:
+            peers = tuple(await members())
+        except WrpmeError as error:
+            raise UsageError(
+                f"node_start adds a node to a hive, and none answers ({error.sentence}); name a node of it with "
+                "--peer, or found one with hive_apply"
+            ) from None
+    others = [peer for peer in peers if peer != host.nodes[0].told]
+    async with Fleet([host], reporter) as fleet:
+        applying = Applying(fleet, [host], others, may_found=False)
+        plan = await applying.survey(lock_text("node_start"))
+        for note in plan.notes:
+            reporter.say(note)
+        condition = await applying.carry_out(plan)
+        show(summary(fleet, condition))
+        fleet.raise_broken("node_start")
+
+
+def read_topology(path: str) -> Topology:
+    """The topology in that file.
+
+    Raises:
+        UsageError: it can't be read, or is wrong.
+    """
+    try:
+        with open(Path(path).expanduser(), "rb") as file:
+            raw = file.read(TOPOLOGY_BYTES_MAX + 1)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~NAME of a user whom nobody knows
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"the topology file {path} can't be read ({reason}); hive_plan --example prints one") from None
+    if len(raw) > TOPOLOGY_BYTES_MAX:
+        raise UsageError(f"the topology file {path} has more than {TOPOLOGY_BYTES_MAX} bytes; is it the right one?")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the topology file {path} is no UTF-8 text (byte {error.start})") from None
+    return parse(text, path)
+
+
+def _check_nodes(request: Request, topology: Topology) -> None:
+    known = [node.address for _, node in topology.nodes]
+    for address in request.nodes:
+        if address not in known and address not in [node.told for _, node in topology.nodes]:
+            near = get_close_matches(address, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"its nodes are {', '.join(known)}"
+            raise UsageError(f"--node {address} is not in {topology.source}; {hint}")
+
+
+def summary(fleet: Fleet, condition: Condition | None, said: str = "") -> str:
+    """The table of all hosts with their times, and how the hive is."""
+    rows = [("HOST", "TIME", "RESULT")]
+    for machine in fleet.machines:
+        result = f"failed: {machine.outcome}" if machine.error else machine.outcome
+        rows.append((machine.name, f"{machine.seconds:.1f} s", result))
+    names = max(len(row[0]) for row in rows)
+    times = max(len(row[1]) for row in rows)
+    lines = [f"{name:<{names}}  {time:>{times}}  {result}" for name, time, result in rows]
+    if said:
+        lines.append(said)
+    if condition is not None:
+        lines.append(f"the hive is {condition.word}: {condition.sentence}")
+    return "\n".join(lines)

@@ -1,0 +1,117 @@
+"""What nodes say, asked from their own machine: their ports need not be reachable from here."""
+
+from __future__ import annotations
+
+import base64
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from wrpme import errors
+from wrpme.limits import ASK_NODE_SECONDS
+from wrpme.protocol import address as addresses
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.messages import Failed, GetStatus, GetView, Reply, Text, ViewIs
+from wrpme.protocol.stats import Figures, HiveStatus, NodeStatus
+from wrpme.protocol.view import NOBODY, State, View
+
+
+class Relay(Protocol):
+    """What a question goes through; see :class:`wrpme.bootstrap.hosts.agent_client.Remote`."""
+
+    async def call(self, do: str, **arguments: object) -> dict[str, object]:
+        """One request to the agent."""
+
+
+class Heard(Struct, frozen=True):
+    """What a node said of itself: ``view`` and ``figures`` are None where it is in no hive (yet), or serves nothing,
+    and ``why`` says so."""
+
+    node: bytes = NOBODY
+    view: View | None = None
+    figures: Figures | None = None
+    why: str = ""
+
+
+def target(address: str) -> tuple[str, int]:
+    """Where to reach a node from its own machine."""
+    parsed = addresses.parse(address)
+    if parsed.unspecified:
+        return ("::1" if ":" in parsed.host else "127.0.0.1"), parsed.port
+    return parsed.host, parsed.port
+
+
+async def hear(relay: Relay, address: str) -> Heard:
+    """What the node at that address says; what can't be asked (it does not listen) is ``why``.
+
+    Raises:
+        RemoteError: the connection to the machine ended.
+    """
+    try:
+        return _heard(await _ask(relay, address, [GetView(1), GetStatus(2, NOBODY)]), address)
+    except errors.RemoteError:
+        raise
+    except errors.WrpmeError as error:
+        return Heard(why=error.sentence)
+
+
+def _heard(replies: list[Reply], address: str) -> Heard:
+    found = Heard()
+    for reply in replies:
+        if isinstance(reply, ViewIs):
+            found = msgspec.structs.replace(found, node=reply.node, view=reply.view)
+        elif isinstance(reply, Text):
+            found = msgspec.structs.replace(found, figures=_figures(reply, address))
+        elif isinstance(reply, Failed) and not found.why:
+            found = msgspec.structs.replace(found, why=reply.sentence)
+    return found
+
+
+async def hear_all(relay: Relay, address: str) -> HiveStatus:
+    """The hive as the node there sees it: its view, and what each member tells through it.
+
+    Raises:
+        RemoteError: the connection to the machine ended.
+        WrpmeError: the node does not answer, or is in no hive.
+    """
+    (answer,) = await _ask(relay, address, [GetView(1)])
+    if not isinstance(answer, ViewIs):
+        raise errors.UnavailableError(answer.sentence if isinstance(answer, Failed) else f"{address} makes no sense")
+    members = answer.view.members
+    asked = [GetStatus(number, member.id) for number, member in enumerate(members) if member.state is not State.DOWN]
+    told = {reply.id: reply for reply in await _ask(relay, address, [*asked])}
+    nodes: list[NodeStatus] = []
+    for number, member in enumerate(members):
+        reply = told.get(number)
+        if isinstance(reply, Text):
+            nodes.append(NodeStatus(member, _figures(reply, member.address), None))
+        else:
+            why = reply.sentence if isinstance(reply, Failed) else f"{member.address} does not answer"
+            nodes.append(NodeStatus(member, None, errors.UnavailableError(why)))
+    return HiveStatus(answer.view, tuple(nodes))
+
+
+def _figures(reply: Text, address: str) -> Figures:
+    try:
+        return msgspec.json.decode(reply.text, type=Figures)
+    except msgspec.MsgspecError as error:
+        raise errors.ProtocolError(
+            f"{address} tells figures that this version does not understand ({error}); use the wrpmesh of its release"
+        ) from None
+
+
+async def _ask(relay: Relay, address: str, requests: list[GetView | GetStatus]) -> list[Reply]:
+    frames = PREFACE + b"".join(encode(request) for request in requests)
+    answer = await relay.call(
+        "ask",
+        address=target(address),
+        frames=base64.b64encode(frames).decode(),
+        count=len(requests),
+        seconds=ASK_NODE_SECONDS,
+    )
+    decoder: Decoder[Reply] = Decoder(Reply)
+    try:
+        return decoder.feed(base64.b64decode(str(answer["data"])))
+    except (errors.ProtocolError, errors.TooLargeError):
+        raise errors.ProtocolError(f"what listens at {address} is no wrpme node") from None

@@ -1,0 +1,245 @@
+"""What is to be done, from what the topology file says and what was found on its hosts. Pure.
+
+Two hives where one is meant are the worst that can happen, so a hive is founded by one rule alone: no node on a host
+of the file that answers has ever been in a hive; more than half of the hosts answer; and the first node of the file is
+on one of them. That node founds it, and all others are told of its and each other's addresses, and wait. In every other
+case nodes only join, or come back with their data. (A node that founds on a directory with data comes back, too: to
+begin the founding anew after it was cut off is safe.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wrpme.bootstrap.hosts.inventory import Hello, Look, NodeFound, Record
+from wrpme.bootstrap.topology.file import Host, Node
+from wrpme.limits import BUNDLE_ROOM_FACTOR, DISK_FREE_BYTES_MIN, MIB, PEERS_TOLD_MAX
+
+ENDS_AT_LOGOUT = (
+    "systemd ends the processes of this user when he logs out there (KillUserProcesses), nodes too; let the user "
+    "linger (loginctl enable-linger, as root), or log in as root"
+)
+
+
+class Deed(Enum):
+    """What is done with a node."""
+
+    NOTHING = "runs as the file says"
+    FOUND = "founds the hive"
+    JOIN = "joins the hive"
+    START = "starts again"
+    RESTART = "restarts with other options"
+
+
+class Seen(Struct, frozen=True):
+    """A host that answers. ``release`` is what this wrpmesh would install there, empty where ``missing`` says what it
+    lacks for that; ``size_bytes`` is 0 while that is not known."""
+
+    hello: Hello
+    look: Look
+    release: str
+    missing: str = ""
+    size_bytes: int = 0
+
+
+class Hive(Struct, frozen=True):
+    """The hive that nodes of the file are in: its id in hex, the copies it keeps, and the addresses of its members."""
+
+    id: str
+    replication: int
+    members: tuple[str, ...]
+
+
+class NodePlan(Struct, frozen=True):
+    """``record`` is how the node is configured afterwards."""
+
+    node: Node
+    deed: Deed
+    record: Record
+    found: NodeFound
+    configure: bool
+    """Whether something is to be written."""
+
+
+class HostPlan(Struct, frozen=True):
+    """What is done on a host; nothing where there are ``problems``."""
+
+    host: Host
+    seen: Seen
+    nodes: tuple[NodePlan, ...]
+    problems: tuple[str, ...]
+    install: tuple[str, ...]
+    """Releases that its nodes need and that are not there."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.install and not any(one.configure or one.deed is not Deed.NOTHING for one in self.nodes)
+
+
+class Plan(Struct, frozen=True):
+    """``hosts`` are those that answer; ``notes`` are for the operator."""
+
+    hosts: tuple[HostPlan, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be done, and nothing stands in the way."""
+        return all(one.empty and not one.problems for one in self.hosts)
+
+
+def make(
+    hosts: Sequence[Host],
+    seen: Mapping[Host, Seen],
+    hive: Hive | None,
+    peers: Sequence[str] = (),
+    may_found: bool = True,
+) -> Plan:
+    """The plan for ``hosts`` in their order in the file. ``hive`` is the one that was heard of, ``peers`` are nodes of
+    it that are not in the file; without ``may_found`` nodes only join."""
+    known = any(one.hive for each in seen.values() for one in each.look.nodes.values())
+    enough = 2 * len(seen) > len(hosts)
+    first = hosts[0]
+    founds = may_found and hive is None and not known and enough and first in seen
+    lost = "" if founds or known or hive is not None or peers else _why_none(hosts, seen, may_found)
+    everyone = [node.told for host in hosts for node in host.nodes]
+    plans: list[HostPlan] = []
+    for host in hosts:
+        if host in seen:
+            others = [*peers, *everyone]
+            founder = host.nodes[0] if founds and host is first else None
+            plans.append(_host(host, seen[host], others, founder, hive, lost))
+    return Plan(tuple(plans), tuple(_notes(plans, hive if may_found else None, everyone)))
+
+
+def _why_none(hosts: Sequence[Host], seen: Mapping[Host, Seen], may_found: bool) -> str:
+    if not may_found:
+        return "no hive is known that it could join; name one of its nodes with --peer"
+    node = hosts[0].nodes[0].address
+    if hosts[0] not in seen:
+        return f"there is no hive yet, and {node}, the first node of the file, founds it: make its host reachable first"
+    return (
+        f"there is no hive yet on the hosts that answer, but only {len(seen)} of {len(hosts)} do: one may be on the "
+        "others; make more than half reachable"
+    )
+
+
+def _host(
+    host: Host, seen: Seen, others: Sequence[str], founder: Node | None, hive: Hive | None, lost: str
+) -> HostPlan:
+    nodes: list[NodePlan] = []
+    problems: list[str] = []
+    for node in host.nodes:
+        found = seen.look.nodes[node.name]
+        one = _node(node, found, seen, others, node is founder, lost)
+        nodes.append(one)
+        if one.deed is not Deed.NOTHING:
+            problems += _problems_of(one, hive, lost)
+        if hive is not None and found.hive and found.hive != hive.id:
+            problems.append(
+                f"{node.address} holds data of another hive ({found.hive[:8]}) than {hive.members[0]} "
+                f"({hive.id[:8]}): it can't join; hive_destroy its data, or move it out of this file"
+            )
+    wanted = {one.record.release for one in nodes if one.configure or one.deed is not Deed.NOTHING}
+    install = tuple(sorted(release for release in wanted if release and release not in seen.look.releases))
+    plan = HostPlan(host, seen, tuple(nodes), (), install)
+    if not plan.empty:
+        problems += _problems_of_host(plan)
+    return replace(plan, problems=tuple(dict.fromkeys(problems)))
+
+
+def _node(node: Node, found: NodeFound, seen: Seen, others: Sequence[str], founds: bool, lost: str) -> NodePlan:
+    before = found.record
+    peers = () if founds else _peers(before, [one for one in others if one != node.told])
+    release = before.release if before and before.release in seen.look.releases else seen.release
+    service = before.service if before else seen.look.service
+    record = Record(node.address, node.advertise, node.arguments, tuple(peers), release, service)
+    if founds:
+        deed = Deed.FOUND
+    elif found.pid is None:
+        deed = Deed.START if found.hive else Deed.JOIN
+    elif before is None or _options(before) != _options(record):
+        deed = Deed.RESTART
+    else:
+        deed = Deed.NOTHING
+    return NodePlan(node, deed, record, found, record != before)
+
+
+def _options(record: Record) -> tuple[str, str, tuple[str, ...]]:
+    return record.address, record.advertise, record.arguments
+
+
+def _peers(before: Record | None, others: Sequence[str]) -> Sequence[str]:
+    """What is there stays as long as some of it holds: a node that has data needs no peers, and files that stay the
+    same need no second look."""
+    if before is not None and any(peer in others for peer in before.peers):
+        return before.peers
+    return others[:PEERS_TOLD_MAX]
+
+
+def _problems_of(one: NodePlan, hive: Hive | None, lost: str) -> list[str]:
+    node, found = one.node, one.found
+    problems: list[str] = []
+    if one.deed is Deed.JOIN and lost:
+        problems.append(f"{node.address} is not started: {lost}")
+    if found.port == "taken" and found.pid is None:
+        by = f" by {found.holder}" if found.holder else ""
+        problems.append(f"the port of {node.address} is taken{by}; end that program, or give the node another port")
+    if not found.address_local:
+        problems.append(f"{node.address} is no address of this machine; a node listens on one of its own addresses")
+    elif found.port == "unbindable" and found.pid is None:
+        problems.append(f"{node.address} can't be listened at: {found.holder}")
+    wanted = _copies(node)
+    if hive is not None and wanted and wanted != hive.replication:
+        problems.append(
+            f"the file asks for replication {wanted}, but the hive keeps {hive.replication} copies of each entry since "
+            f"it was founded; say {hive.replication} in the file"
+        )
+    return problems
+
+
+def _copies(node: Node) -> int:
+    words = node.arguments
+    return int(words[words.index("--replication") + 1]) if "--replication" in words else 0
+
+
+def _problems_of_host(plan: HostPlan) -> list[str]:
+    seen, look = plan.seen, plan.seen.look
+    problems: list[str] = []
+    if plan.install and seen.missing:
+        problems.append(seen.missing)
+    if look.writable:
+        problems.append(look.writable)
+    needed = len(plan.install) * BUNDLE_ROOM_FACTOR * seen.size_bytes + DISK_FREE_BYTES_MIN
+    if look.free_bytes < needed:
+        problems.append(
+            f"the disk of {look.directory} has {look.free_bytes / MIB:.0f} MiB free, and {needed / MIB:.0f} MiB are "
+            "needed; make room, or name another directory in the file"
+        )
+    if not look.survives and any(one.record.service == "process" for one in plan.nodes):
+        problems.append(ENDS_AT_LOGOUT)
+    return problems
+
+
+def _notes(plans: Sequence[HostPlan], hive: Hive | None, everyone: Sequence[str]) -> list[str]:
+    notes: list[str] = []
+    if hive is not None and (strangers := [one for one in hive.members if one not in everyone]):
+        notes.append(f"the hive has also {', '.join(strangers)}, not in this file: left as they are")
+    old = [
+        f"{one.node.address} ({one.record.release})"
+        for plan in plans
+        for one in plan.nodes
+        if plan.seen.release and one.record.release != plan.seen.release
+    ]
+    if old:
+        release = next(plan.seen.release for plan in plans if plan.seen.release)
+        notes.append(f"{', '.join(old)}: another release than this wrpmesh has ({release}); hive_upgrade changes over")
+    ways = {one.record.service for plan in plans for one in plan.nodes if not plan.empty}
+    if "process" in ways:
+        notes.append("nodes without systemd do not start again by themselves after a reboot: hive_start does it")
+    return notes

@@ -1,0 +1,83 @@
+"""One node after the other: each step only while the hive is stable, and the next when it is stable again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from wrpme import errors
+from wrpme.bootstrap.hosts import probe
+from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.limits import GATE_LOOK_SECONDS, GATE_SECONDS_MAX, GATE_TROUBLE_SECONDS_MAX
+from wrpme.protocol.address import listed
+from wrpme.protocol.health import Condition
+from wrpme.protocol.stats import HiveStatus, condition_of
+
+
+async def status(machines: list[Machine], hive: str = "") -> HiveStatus | str:
+    """That hive (by its id in hex; any, if empty) as the first node of it tells that answers; or why there is none."""
+    why = "no node answers"
+    for machine in machines:
+        for node in machine.host.nodes:
+            try:
+                found = await probe.hear_all(machine.remote, node.address)
+            except errors.WrpmeError as error:
+                why = error.sentence
+                continue
+            if hive in ("", found.view.hive.hex()):
+                return found
+            why = f"{node.address} is in another hive ({found.view.hive.hex()[:8]}) than the other nodes ({hive[:8]})"
+    return why
+
+
+async def condition(machines: list[Machine], hive: str = "") -> Condition:
+    """How the hive is, with the state of every member counted in; for ``hive`` see :func:`status`."""
+    found = await status(machines, hive)
+    if isinstance(found, str):
+        return Condition("unavailable", found)
+    now = condition_of(found)
+    late = [node.member.address for node in found.nodes if node.figures and node.figures.epoch != found.view.epoch]
+    if now.word == "stable" and late:
+        have = "has" if len(late) == 1 else "have"
+        return Condition("stabilizing", f"{listed(late)} {have} not heard of the last change yet")
+    return now
+
+
+async def until_stable(machines: list[Machine], say: Callable[[str], None], hive: str = "") -> Condition:
+    """Waits as long as the hive stabilizes, and not long where it can't; for ``hive`` see :func:`status`.
+
+    Raises:
+        UnavailableError: it is degraded or unavailable, and stays so for ``GATE_TROUBLE_SECONDS_MAX``.
+        TimeoutError: it stabilizes for longer than ``GATE_SECONDS_MAX``.
+    """
+    loop = asyncio.get_running_loop()
+    begun = well = loop.time()
+    while True:
+        now = await condition(machines, hive)
+        if now.word == "stable":
+            return now
+        say(f"waiting until the hive is stable: {now.word}, {now.sentence}")
+        if now.word == "stabilizing":
+            well = loop.time()
+        if loop.time() - well >= GATE_TROUBLE_SECONDS_MAX:
+            raise errors.UnavailableError(f"the hive is {now.word}: {now.sentence}")
+        if loop.time() - begun >= GATE_SECONDS_MAX:
+            minutes = GATE_SECONDS_MAX / 60
+            raise errors.TimeoutError(f"the hive is still {now.word} after {minutes:g} min: {now.sentence}")
+        await asyncio.sleep(GATE_LOOK_SECONDS)
+
+
+async def whole_hive(fleet: Fleet, hive: str = "") -> Condition:
+    """Waits until it is stable, in a line of its own; for ``hive`` see :func:`status`.
+
+    Raises:
+        WrpmeError: see :func:`until_stable`.
+    """
+    name, reporter = "the hive", fleet.reporter
+    try:
+        found = await until_stable(fleet.sound, lambda text: reporter.step(name, text), hive)
+    except errors.WrpmeError as error:
+        reporter.ended(name, error.sentence, "bad")
+        raise
+    reporter.ended(name, f"is {found.word}: {found.sentence}", "good")
+    return found

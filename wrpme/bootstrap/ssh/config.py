@@ -1,0 +1,217 @@
+"""What ~/.ssh/config and the system's ssh_config say of a host, with what the topology says on top.
+
+asyncssh reads the files as OpenSSH does (Host, Match, Include). Here is what it leaves out: StrictHostKeyChecking,
+tokens in UserKnownHostsFile, and a shell for ProxyCommand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import asyncssh
+from asyncssh.config import SSHClientConfig
+
+from wrpme.bootstrap.ssh.known_hosts import PORT
+from wrpme.errors import RemoteError
+
+SYSTEM = Path("/etc/ssh/ssh_config")
+DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
+STRICT_MODES = {"yes": "strict", "true": "strict", "ask": "ask", "accept-new": "accept-new"}
+"""Mode of host keys for what StrictHostKeyChecking says; what would trust any key counts as not said."""
+
+# asyncssh passes over options that it has no handler for.
+_HANDLERS: dict[str, Any] = getattr(SSHClientConfig, "_handlers", {})
+_HANDLERS.setdefault("stricthostkeychecking", ("StrictHostKeyChecking", getattr(SSHClientConfig, "_set_string", None)))
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine to log in to, as far as it is told: a host of the topology, or a jump host on the way to one."""
+
+    name: str
+    user: str = ""
+    port: int = 0
+    jump: str = ""
+    mode: str = ""
+    pins: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
+    """The names of the hosts that this is a jump host for."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that is needed to reach a machine."""
+
+    target: Target
+    host: str
+    port: int
+    user: str
+    key_name: str
+    key_port: int
+    """What known_hosts has it by: host and port, or HostKeyAlias (which has no port)."""
+    jumps: str
+    """The jump hosts, the last one next to the machine: user@host:port,...; empty: none."""
+    proxy: str
+    """A command whose input and output are the connection; empty: none."""
+    mode: str
+    """Of host keys; empty: nobody says."""
+    known_files: tuple[Path, ...]
+    """Of the user; new keys go to the first."""
+    system_known_files: tuple[Path, ...]
+    connect_seconds: float
+    """As ConnectTimeout has it; 0: nobody says."""
+    key_files: tuple[Path, ...]
+    only_key_files: bool
+    agent: str
+    """Path of the socket of ssh-agent; empty: there is none."""
+    own_algorithms: bool
+    """HostKeyAlgorithms are given."""
+    options: asyncssh.SSHClientConnectionOptions
+
+    @property
+    def address(self) -> str:
+        """For sentences, HOST:PORT."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+async def settings(target: Target) -> Settings:
+    """Reads the files anew: a long-lived shell must see what the operator has corrected.
+
+    Raises:
+        RemoteError: they can't be used; the sentence names the file and the line.
+    """
+    files = [path for path in (Path.home() / ".ssh/config", SYSTEM) if path.exists()]
+    try:
+        options = await asyncssh.SSHClientConnectionOptions.construct(
+            None,
+            config=files,
+            host=target.name,
+            port=target.port or (),
+            username=target.user or (),
+            client_keys=None,
+            **_FIXED,
+        )
+        if options.config.has_match_final():
+            again = partial(options.update, host=target.name, reload=True, final=True)
+            await asyncio.get_running_loop().run_in_executor(None, again)
+        return _settings(target, options)
+    except (OSError, ValueError) as error:
+        reason = str(error).replace(f"{Path.home()}/", "~/")
+        raise RemoteError(
+            f"{target.name}: the configuration of ssh can't be used ({reason}); correct it for this host"
+        ) from None
+
+
+_JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<six>[^]]+)\]|(?P<name>[^:@]+))(?::(?P<port>\d+))?/?")
+"""[USER@]HOST[:PORT], an IPv6 address in brackets."""
+
+
+def jump_host(settings: Settings) -> Target:
+    """The last jump host before that machine; it is reached through those before it.
+
+    Raises:
+        RemoteError: it can't be read, or the way leads in a circle.
+    """
+    target = settings.target
+    before, _, last = settings.jumps.rpartition(",")
+    found = _JUMP.fullmatch(last.strip())
+    if found is None:
+        raise RemoteError(f"{target.name}: its jump host {last!r} is not of the form USER@HOST:PORT")
+    name = found["six"] or found["name"]
+    passed = (*target.passed, target.name)
+    if name in passed:
+        raise RemoteError(
+            f"{target.name}: the way to it leads in a circle ({' behind '.join((*passed, name))}); give {name} "
+            'jump = "none" in the topology, or ProxyJump none in ~/.ssh/config'
+        )
+    # A pin is of one machine: a jump host is judged by known_hosts.
+    mode = "" if target.pins or target.mode == "pin" else target.mode
+    return Target(name, found["user"] or "", int(found["port"] or 0), before, mode, (), passed)
+
+
+_FIXED: dict[str, Any] = {
+    # Whatever is not verified with known_hosts or pins is not used: neither GSSAPI nor X.509.
+    "gss_host": None,
+    "x509_trusted_certs": None,
+    "x509_trusted_cert_paths": (),
+    "host_based_auth": False,
+    "client_host_keysign": False,
+    "password_auth": False,
+    "kbdint_auth": False,
+    "preferred_auth": "publickey",
+    "agent_forwarding": False,
+    "x11_forwarding": False,
+    "command": None,
+    "request_pty": False,
+}
+"""Options of asyncssh that no file may change."""
+
+
+def _settings(target: Target, options: asyncssh.SSHClientConnectionOptions) -> Settings:
+    config = options.config
+    _check_name(target, options)
+    expand = partial(_expanded, target, options)
+    own_jump = "" if target.jump == "none" else target.jump
+    jumps = own_jump if target.jump else cast(str | None, config.get("ProxyJump")) or ""
+    identities = cast(list[str] | None, config.get("IdentityFile"))
+    if identities is None:
+        identities = [str(Path.home() / ".ssh" / name) for name in DEFAULT_KEYS]
+    known = cast(Sequence[str], config.get("UserKnownHostsFile", ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")))
+    etc = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+    return Settings(
+        target=target,
+        host=options.host,
+        port=options.port,
+        user=options.username,
+        key_name=options.host_key_alias or options.host,
+        key_port=PORT if options.host_key_alias else options.port,
+        jumps=jumps,
+        proxy="" if jumps or target.jump else cast(str | None, config.get("ProxyCommand")) or "",
+        mode=STRICT_MODES.get(str(config.get("StrictHostKeyChecking", "")).lower(), ""),
+        known_files=tuple(map(expand, known)),
+        system_known_files=tuple(map(expand, cast(Sequence[str], config.get("GlobalKnownHostsFile", etc)))),
+        connect_seconds=float(cast(int, config.get("ConnectTimeout", 0))),
+        key_files=tuple(Path(path).expanduser() for path in identities),
+        only_key_files=bool(config.get("IdentitiesOnly")),
+        agent=_agent(config),
+        own_algorithms=config.get("HostKeyAlgorithms") is not None,
+        options=options,
+    )
+
+
+def _check_name(target: Target, options: asyncssh.SSHClientConnectionOptions) -> None:
+    """A host key must be looked up under the name that is connected to."""
+    short = target.name.count(".") <= options.canonicalize_max_dots and ":" not in target.name
+    if options.canonicalize_hostname and options.canonical_domains and short:
+        raise ValueError(
+            f"CanonicalizeHostname is not supported: give the full name of {target.name}, or a HostName for it"
+        )
+
+
+def _agent(config: SSHClientConfig) -> str:
+    given = cast(str | None, config.get("IdentityAgent", "SSH_AUTH_SOCK"))
+    if given is None:
+        return ""
+    if given == "SSH_AUTH_SOCK" or given.startswith("$"):
+        return os.environ.get(given.removeprefix("$"), "")
+    return str(Path(given).expanduser())
+
+
+def _expanded(target: Target, options: asyncssh.SSHClientConnectionOptions, text: str) -> Path:
+    """With the tokens of ssh_config replaced."""
+    tokens = {"%": "%", "d": str(Path.home()), "h": options.host, "n": target.name, "p": str(options.port)}
+    tokens |= {"r": options.username, "k": options.host_key_alias or target.name, "i": str(os.getuid())}
+
+    def token(found: re.Match[str]) -> str:
+        if found[1] not in tokens:
+            raise ValueError(f"{found[0]} in {text} is not supported")
+        return tokens[found[1]]
+
+    return Path(os.path.expandvars(re.sub("%(.)", token, text))).expanduser()

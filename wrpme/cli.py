@@ -1,0 +1,168 @@
+"""wrpmesh in line mode: interactive on a terminal, one command a line from a pipe, or a single command.
+
+What it says is fixed in the reference of wrpmesh: results on standard output, an error as one line on standard error,
+exit code 0, 1, or 2 for wrong usage. Whatever happens, nobody sees a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from wrpme import errors
+from wrpme.limits import CONTENT_BYTES_MAX
+from wrpme.shell.arguments import Options, parse_options
+from wrpme.shell.commands import Command, parse_words
+from wrpme.shell.console import Console
+from wrpme.shell.format import Answer
+from wrpme.shell.session import Shell, exit_code, internal, lacking
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from wrpme.client.client import Client
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+# --- the three modes ---------------------------------------------------------------------------------------------
+
+
+async def serve(options: Options, command: Command | None, console: Console) -> int:
+    """Runs the command, or the session; the exit code."""
+    import asyncio
+
+    from wrpme.client.client import Client
+
+    def unexpected(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        console.error(internal(context.get("exception") or RuntimeError(context["message"])))
+
+    asyncio.get_running_loop().set_exception_handler(unexpected)
+    async with Client(options.daemons, options.timeout) as client:
+        if command is None and sys.stdin.isatty() and console.terminal:
+            return await _interactive(client, console)
+        from wrpme.shell.stdin import InputLines
+
+        shell = Shell(client, console, InputLines(0))
+        if command is not None:
+            await shell.run(command, line_mode=False)
+            return exit_code(shell.failed)
+        await shell.lines()
+        return 1 if shell.failed else 0
+
+
+async def _ended_by_signals(session: Coroutine[Any, Any, int]) -> int:
+    """Runs a session; SIGTERM and SIGHUP end it in order: the terminal is left as it was, and no node behind."""
+    import asyncio
+    import signal
+
+    received: list[int] = []
+    task = asyncio.ensure_future(session)
+    loop = asyncio.get_running_loop()
+
+    def end(number: int, _: object) -> None:
+        received.append(number)
+        loop.call_soon_threadsafe(task.cancel)
+
+    # Not those of the loop: it hears of a signal through a pipe, which many keys at once fill, and then hears nothing.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    code = 0
+    try:
+        code = await task
+    except asyncio.CancelledError:
+        if not received:
+            raise
+    finally:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+    return 128 + received[0] if received else code
+
+
+async def _interactive(client: Client, console: Console) -> int:
+    import asyncio
+    import signal
+
+    try:
+        from wrpme.shell.prompt import Terminal
+    except ImportError as error:
+        needed = f"a session needs {lacking(error)}; pipes and single commands work without"
+        raise errors.StartError(needed) from None
+
+    shell = Shell(client, console, Terminal(client))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, shell.interrupt)
+    await shell.lines()
+    return 0
+
+
+def run(arguments: Sequence[str], console: Console) -> int:
+    """All of wrpmesh; the exit code."""
+    options = parse_options([os.fsencode(argument).decode("utf-8", "surrogateescape") for argument in arguments])
+    if options.answer:
+        console.answer(Answer(text=options.answer), line_mode=False)
+        return 0
+    command = parse_words(options.words) if options.words else None
+    if command is not None and command.lacks_content and not sys.stdin.isatty():
+        command = command.with_content(_standard_input())
+    import asyncio
+
+    if options.tui:
+        return asyncio.run(_ended_by_signals(_dashboard(options, console)))
+    if options.hive:
+        from wrpme.shell.local_hive import LocalHive, serve_local
+
+        def session(hive: LocalHive) -> Coroutine[Any, Any, int]:
+            return serve(replace(options, daemons=tuple(hive.addresses)), command, console)
+
+        return asyncio.run(_ended_by_signals(serve_local(options.hive, session)))
+    return asyncio.run(_ended_by_signals(serve(options, command, console)))
+
+
+def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
+    """The terminal app stands above this floor, and costs what only it needs: loaded by its name."""
+    import importlib
+
+    if not (sys.stdin.isatty() and console.terminal):
+        raise errors.UsageError("the dashboard needs a terminal; without --tui wrpmesh works in pipes and scripts")
+    try:
+        launch = importlib.import_module("wrpme.tui.launch")
+    except ImportError as error:
+        raise errors.StartError(f"the dashboard needs {lacking(error)}") from None
+    session: Coroutine[Any, Any, int] = launch.serve(options)
+    return session
+
+
+def _standard_input() -> bytes:
+    content = sys.stdin.buffer.read(CONTENT_BYTES_MAX + 1)
+    if len(content) > CONTENT_BYTES_MAX:
+        raise errors.TooLargeError(f"standard input has more than the {CONTENT_BYTES_MAX} bytes (64 MiB) of a content")
+    return content
+
+
+def main() -> None:
+    """The command ``wrpmesh``."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us; no socket may get its number
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115 - for as long as the process lives
+    console = Console()
+    try:
+        code = run(sys.argv[1:], console)
+    except errors.WrpmeError as error:
+        console.error(error)
+        code = exit_code(error)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = 0  # whoever read has seen enough
+    except Exception as error:
+        console.error(internal(error))
+        code = 1
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+"""The operations of a client on the hive as a whole and on its nodes: scans, whereabouts, status."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from heapq import heapify, heappop, heappush
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from wrpme import errors
+from wrpme.client.dispatcher import Courier
+from wrpme.limits import PAGE_ALIASES_MAX, STATUS_SECONDS, VIEW_SECONDS
+from wrpme.protocol import health, view_index
+from wrpme.protocol import address as addresses
+from wrpme.protocol import ring
+from wrpme.protocol.messages import (
+    Aliases, Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
+)  # fmt: skip
+from wrpme.protocol.stats import Figures, HiveStatus, NodeStatus, condition_of
+from wrpme.protocol.view import Arc, Member, State, View
+
+R = TypeVar("R")
+
+
+class Location(Struct, frozen=True):
+    """Where an entry lives: its ``position`` on the ring, the arc that it lies in (``start`` to ``arc.end``)."""
+
+    epoch: int
+    alias: str
+    position: int
+    start: int
+    arc: Arc
+    owner: Member | None
+    holders: tuple[Member, ...]
+    incoming: tuple[Member, ...]
+
+
+class Removed(int):
+    """How many entries were removed; where not ``exact``, at least so many: an owner was lost, or changed, while it
+    removed some that nobody has counted."""
+
+    exact: bool
+
+    def __new__(cls, number: int, exact: bool = True) -> Removed:
+        made = super().__new__(cls, number)
+        made.exact = exact
+        return made
+
+
+class _Patience:
+    """A deadline that starts anew with each progress: a long scan may take its time, a stuck one not."""
+
+    def __init__(self, courier: Courier) -> None:
+        self._courier = courier
+        self.renew()
+
+    def renew(self) -> None:
+        self.deadline = self._courier.deadline()
+
+
+class Hive:
+    """The half of :class:`wrpme.client.client.Client` that is not about single entries."""
+
+    def __init__(self, courier: Courier) -> None:
+        self._courier = courier
+
+    @property
+    def known_addresses(self) -> list[str]:
+        """Of all members as far as known, else those that were given."""
+        now = self._courier.view
+        return [member.address for member in now.members] if now else list(self._courier.addresses)
+
+    async def view(self) -> View:
+        """The picture that a node has of the hive now."""
+        return await self._courier.fresh_view()
+
+    async def locate(self, alias: str) -> Location:
+        """Where the entry of that alias lives, or would live."""
+        position = ring.hash_of(ring.check_alias(alias))
+        now = await self._courier.fresh_view()
+        index = ring.arc_at(now, position)
+        arc = now.arcs[index]
+        of = {member.id: member for member in now.members}
+        owner = view_index.owner(now, arc)
+        return Location(
+            epoch=now.epoch,
+            alias=alias,
+            position=position,
+            start=ring.arc_start(now, index),
+            arc=arc,
+            owner=of[owner] if owner is not None else None,
+            holders=tuple(of[node] for node in arc.holders if node in of),
+            incoming=tuple(of[node] for node in arc.incoming if node in of),
+        )
+
+    async def wait_stable(self, seconds: float | None = None) -> None:
+        """Returns when the hive is stable; TimeoutError after ``seconds`` (default: the timeout of the client)."""
+        if seconds is None:
+            seconds = self._courier.timeout
+        deadline = self._courier.deadline(seconds)
+        news = self._courier.epoch_seen
+        while True:
+            news.clear()
+            asked = max(deadline, self._courier.deadline(VIEW_SECONDS))  # of 0 s, too, an answer is wanted
+            condition = health.condition(await self._courier.fresh_view(asked))
+            remaining = deadline - self._courier.deadline(0)
+            if condition.word == "stable" or remaining <= 0:
+                # The nodes know what no view says: who does not answer, and how many still wait to join.
+                condition = condition_of(await self.hive_status())
+            if condition.word == "stable":
+                return
+            if remaining <= 0:
+                raise errors.TimeoutError(f"after {seconds:g} s the hive is {condition.word}: {condition.sentence}")
+            try:
+                async with asyncio.timeout(min(remaining, VIEW_SECONDS)):
+                    await news.wait()
+            except TimeoutError:
+                continue
+
+    # --- nodes ---------------------------------------------------------------------------------------------------
+
+    async def hive_status(self) -> HiveStatus:
+        """The view, and the figures of each node; a node that does not answer within 2 s has none."""
+        now = await self._courier.fresh_view()
+        nodes = await asyncio.gather(*(self._status(member) for member in now.members))
+        later = await self._courier.fresh_view()
+        if later.epoch != now.epoch:  # it changed meanwhile, and what was told does not go with it
+            nodes = await asyncio.gather(*(self._status(member) for member in later.members))
+        return HiveStatus(later, tuple(nodes))
+
+    async def _status(self, member: Member) -> NodeStatus:
+        request = GetStatus(self._courier.next_id(), member.id)
+        deadline = self._courier.deadline(min(STATUS_SECONDS, self._courier.timeout))
+        # Of one that is down, any other node tells how long it has been.
+        address = member.address if member.state is not State.DOWN else None
+        try:
+            reply = await self._courier.ask(request, Text, address=address, deadline=deadline)
+            return NodeStatus(member, msgspec.json.decode(reply.text, type=Figures), None)
+        except errors.WrpmeError as error:
+            return NodeStatus(member, None, error)
+        except msgspec.MsgspecError as error:
+            return NodeStatus(member, None, errors.ProtocolError(f"{member.address} told no proper status ({error})"))
+
+    async def node_status(self, address: str) -> dict[str, Any]:
+        """All figures of the node at that address, by name."""
+        member = await self._member_at(address)
+        return await self._json(GetStatus(self._courier.next_id(), member.id), member)
+
+    async def node_config(self, address: str) -> dict[str, Any]:
+        """The configuration of the node at that address, by option."""
+        member = await self._member_at(address)
+        return await self._json(GetConfig(self._courier.next_id(), member.id), member)
+
+    async def _json(self, request: GetStatus | GetConfig, member: Member) -> dict[str, Any]:
+        text = (await self._courier.ask(request, Text, address=member.address)).text
+        try:
+            return msgspec.json.decode(text, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise errors.ProtocolError(f"{member.address} answered with no proper JSON ({error})") from None
+
+    async def node_topology(self, address: str) -> View:
+        """The view as the very node at that address has it."""
+        member = await self._member_at(address)
+        request = GetView(self._courier.next_id())
+        return (await self._courier.ask_there(request, ViewIs, member.address, self._courier.deadline())).view
+
+    async def log_of(self, address: str) -> list[str]:
+        """The latest lines of the log of the very node at that address, the oldest first."""
+        member = await self._member_at(address)
+        request = GetLog(self._courier.next_id())
+        reply = await self._courier.ask_there(request, Text, member.address, self._courier.deadline())
+        try:
+            return msgspec.json.decode(reply.text, type=list[str])
+        except msgspec.MsgspecError as error:
+            raise errors.ProtocolError(f"{member.address} answered with no proper log ({error})") from None
+
+    async def stop_node(self, address: str) -> None:
+        """Planned stop of the node at that address; returns when the stop has begun."""
+        member = await self._member_at(address)
+        await self._courier.ask(StopNode(self._courier.next_id(), member.id), Done, address=member.address)
+
+    async def _member_at(self, address: str) -> Member:
+        wanted = addresses.parse(address)
+        now = await self._courier.fresh_view()
+        same = next((one.address for one in now.members if addresses.parse(one.address) == wanted), address)
+        found = view_index.member_at(now, same)
+        if found is None:
+            known = ", ".join(member.address for member in now.members[:8])
+            more = f" and {len(now.members) - 8} more" if len(now.members) > 8 else ""
+            raise errors.UsageError(f"no node of this hive is at {address}; its nodes are at {known}{more}")
+        return found
+
+    # --- scans ---------------------------------------------------------------------------------------------------
+
+    async def count(self) -> int:
+        """How many entries the hive has, all counted at one epoch."""
+
+        async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> int:
+            async def one(owner: Member) -> int:
+                request = Count(self._courier.next_id(), owner.id, epoch)
+                return (await self._page(request, Number, owner, patience)).number
+
+            return sum(await _all([one(owner) for owner in owners]))
+
+        return await self._at_one_epoch(attempt)
+
+    async def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
+        """The aliases that begin with ``prefix``, sorted, at most ``count_max``; entries that come or go meanwhile may
+        be in it or not."""
+        if count_max is not None and count_max < 0:
+            raise errors.UsageError(f"the number of aliases is {count_max}, which is below 0")
+        found: list[str] = []
+
+        async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> None:
+            pages = [_Pages(self, owner, epoch, prefix, patience) for owner in owners]
+            await _merge(pages, found, count_max)
+
+        if count_max != 0:
+            await self._at_one_epoch(attempt)
+        return found
+
+    async def remove_all(self) -> Removed:
+        """Removes every entry of the hive, and gives how many it were; entries added meanwhile may stay."""
+        removed, exact = 0, True
+
+        async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> None:
+            async def one(owner: Member) -> None:
+                nonlocal removed
+                after = b""
+                while True:
+                    request = RemoveAll(self._courier.next_id(), owner.id, epoch, after)
+                    page = await self._page(request, Number, owner, patience)
+                    removed += page.number
+                    patience.renew()
+                    if not page.cursor:
+                        return
+                    after = page.cursor
+
+            nonlocal exact
+            try:
+                await _all([one(owner) for owner in owners])
+            except errors.IndeterminateError:
+                exact = False  # these may have been removed, and nobody has counted them
+                raise
+
+        await self._at_one_epoch(attempt, errors.IndeterminateError)
+        return Removed(removed, exact)
+
+    async def _page(
+        self, request: PrefixScan | Count | RemoveAll, kind: type[R], owner: Member, patience: _Patience
+    ) -> R:
+        return await self._courier.ask(
+            request, kind, address=owner.address, deadline=patience.deadline, until_stable=False
+        )
+
+    async def _at_one_epoch(
+        self,
+        attempt: Callable[[Sequence[Member], int, _Patience], Awaitable[R]],
+        harmless: type[errors.WrpmeError] = errors.UnstableError,
+    ) -> R:
+        """Calls ``attempt`` with all owners and their epoch; again from the start whenever one of them is at another
+        epoch, or fails in a way that is ``harmless`` here."""
+        patience = _Patience(self._courier)
+        pause = 0.0
+        while True:
+            now = await self._courier.fresh_view(patience.deadline)
+            try:
+                return await attempt(owners(now), now.epoch, patience)
+            except (errors.UnstableError, harmless) as error:
+                pause = await self._courier.back_off(pause, patience.deadline, error)
+
+
+class _Pages:
+    """The sorted aliases of one owner, fetched a page at a time."""
+
+    def __init__(self, hive: Hive, owner: Member, epoch: int, prefix: str, patience: _Patience) -> None:
+        self._hive = hive
+        self._owner = owner
+        self._epoch = epoch
+        self._prefix = prefix
+        self._patience = patience
+        self.aliases: deque[str] = deque()
+        self.more = True
+
+    async def fetch(self, after: str, count_max: int) -> None:
+        """The next page that is not empty; none at the end."""
+        while self.more and not self.aliases:
+            number = self._hive._courier.next_id()
+            page = PrefixScan(number, self._owner.id, self._epoch, self._prefix, after, count_max)
+            reply = await self._hive._page(page, Aliases, self._owner, self._patience)
+            self._patience.renew()
+            self.aliases.extend(reply.aliases)
+            self.more, after = reply.more, reply.last
+
+
+async def _merge(pages: list[_Pages], found: list[str], count_max: int | None) -> None:
+    """Appends to ``found`` in order what comes after its last one, until it has ``count_max``."""
+
+    def page_size() -> int:
+        return PAGE_ALIASES_MAX if count_max is None else min(PAGE_ALIASES_MAX, count_max - len(found))
+
+    after = found[-1] if found else ""
+    await _all([page.fetch(after, page_size()) for page in pages])
+    heads = [(page.aliases.popleft(), index) for index, page in enumerate(pages) if page.aliases]
+    heapify(heads)
+    while heads and (count_max is None or len(found) < count_max):
+        alias, index = heappop(heads)
+        found.append(alias)
+        page = pages[index]
+        if not page.aliases and page_size():
+            await page.fetch(alias, page_size())
+        if page.aliases:
+            heappush(heads, (page.aliases.popleft(), index))
+
+
+async def _all(coroutines: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
+    """All results; if some fail, the error that says most: one that a new attempt would not heal, or one of which
+    nobody knows what it has done."""
+    outcomes = await asyncio.gather(*coroutines, return_exceptions=True)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    if failures:
+        raise min(failures, key=_healed)
+    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+
+
+def _healed(failure: BaseException) -> int:
+    if isinstance(failure, errors.UnstableError):
+        return 2
+    return int(isinstance(failure, errors.IndeterminateError))
+
+
+def owners(now: View) -> list[Member]:
+    """All members that own an arc.
+
+    Raises:
+        UnavailableError: an arc has no live holder; the sentence names the nodes that it waits for.
+    """
+    alive = view_index.live(now)
+    owned = {ring.owner_among(alive, arc) for arc in now.arcs}
+    if None in owned:
+        raise errors.UnavailableError(health.condition(now).sentence)
+    return [member for member in now.members if member.id in owned]

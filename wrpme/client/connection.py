@@ -1,0 +1,329 @@
+"""One connection of a client to one node: many requests in flight, replies matched by their id.
+
+Requests of one turn of the loop leave in one write. A request costs a future and no task; one timer looks after all
+deadlines of the connection. What was handed to the system before the connection ended may have been carried out:
+:class:`Lost` says which of the two it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from wrpme import errors
+from wrpme.limits import (
+    CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, LARGE_BYTES, LOOKUP_SECONDS_MAX, PING_SECONDS,
+    SILENT_SECONDS_MAX, TURN_BYTES,
+)  # fmt: skip
+from wrpme.protocol import address as addresses
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.identities import GetHive
+from wrpme.protocol.messages import READS, Failed, GetView, Reply, Request
+
+PING_ID = -1
+
+
+class Lost(errors.ConnectionError):
+    """The connection ended before the reply, for that ``reason``; ``sent`` tells that the request may have reached
+    the node."""
+
+    def __init__(self, reason: errors.WrpmeError, sent: bool) -> None:
+        super().__init__(reason.sentence)
+        self.reason = reason
+        self.sent = sent
+
+
+class Owner(Protocol):
+    """Who uses connections, and is told what they learn by themselves."""
+
+    def heard(self, connection: Connection, reply: Reply) -> None:
+        """The node told what no request waits for: a Notice, or what it was asked for with :meth:`Connection.say`."""
+
+    def closed(self, connection: Connection) -> None:
+        """The connection has ended; all its futures are settled."""
+
+
+class Connection(asyncio.Protocol):
+    """Made by :func:`dial`; ``address`` is HOST:PORT as the caller named it."""
+
+    def __init__(self, address: str, owner: Owner) -> None:
+        self.address = address
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._decoder: Decoder[Reply] = Decoder(Reply)
+        self._preface_bytes_due = len(PREFACE)
+        self.ready: asyncio.Future[None] = self._loop.create_future()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._transport: asyncio.Transport | None = None
+        self._reason: errors.WrpmeError | None = None
+        self._paused = False
+        self._flush_due = False
+        self._outbox: deque[Request] = deque()
+        self._rest = memoryview(b"")
+        """Of a large frame that has begun to leave."""
+        self._left = 0
+        self._waiting: dict[int, tuple[asyncio.Future[Reply], float, Request]] = {}
+        self._sweep: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0
+        self._unwritten = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent here."""
+        return self._transport is not None and self._reason is None and not self._transport.is_closing()
+
+    @property
+    def reason(self) -> errors.WrpmeError:
+        """Why it has ended."""
+        return self._reason or errors.ConnectionError(f"the connection to {self.address} has ended")
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without a reply yet."""
+        return len(self._waiting)
+
+    def send(self, request: Request, deadline: float) -> asyncio.Future[Reply]:
+        """The reply to come. ``deadline`` is on the clock of the loop.
+
+        The future raises:
+            Lost: the connection ended first.
+            TimeoutError: the deadline has passed, and nothing was changed.
+            IndeterminateError: the deadline has passed, and the write may yet be carried out.
+        """
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        if not self.usable:
+            future.set_exception(Lost(self.reason, sent=False))
+            return future
+        if not self._waiting:
+            self._heard_at = self._loop.time()
+        self._waiting[request.id] = (future, deadline, request)
+        self._outbox.append(request)
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+        if self._sweep is None:
+            self._arm_sweep(min(deadline, self._heard_at + PING_SECONDS))
+        elif deadline < self._sweep.when() - CLIENT_SWEEP_SECONDS:
+            self._arm_sweep(deadline)
+        return future
+
+    def say(self, request: Request) -> None:
+        """Sends what no future waits for: all that is answered goes to the owner."""
+        if self._transport is not None and self.usable:
+            if self._rest:
+                self._transport.write(self._rest)
+                self._rest = memoryview(b"")
+            self._transport.write(encode(request))
+
+    def close(self, reason: errors.WrpmeError | None = None) -> None:
+        """Ends it; requests without a reply get :class:`Lost`."""
+        self._reason = self._reason or reason or errors.ConnectionError("the client was closed")
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- what asyncio calls --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=4 * CLIENT_WRITE_BYTES)
+        self._transport.write(PREFACE)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            replies = self._decoder.feed(data)
+        except errors.WrpmeError as error:
+            self.close(errors.ProtocolError(f"{self.address}: {error.sentence}"))
+            return
+        self._heard_at = self._loop.time()
+        if self._preface_bytes_due:
+            self._preface_bytes_due = max(0, self._preface_bytes_due - len(data))
+        waiting = self._waiting
+        for reply in replies:
+            known = waiting.pop(reply.id, None)
+            if known is not None:
+                if not known[0].done():
+                    known[0].set_result(reply)
+            elif type(reply) is Failed and reply.id == 0:
+                self.close(errors.from_wire(reply.code, f"{self.address}: {reply.sentence}"))
+            else:
+                self._owner.heard(self, reply)
+        if not self._preface_bytes_due and self._reason is None and not self.ready.done():
+            self.ready.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._reason is None:
+            how = f" ({_explain(exc)})" if exc is not None else ""
+            self._reason = errors.ConnectionError(f"the connection to {self.address} ended{how}")
+        if self._sweep is not None:
+            self._sweep.cancel()
+        unsent = {request.id for request in self._outbox}
+        # A node that is too busy for this connection says so before it takes anything, or between two requests: only
+        # of a single one is it sure which.
+        # One that stops says that it has answered all that it took.
+        stopped = isinstance(self._reason, errors.UnstableError)
+        refused = stopped or (self._reason.not_carried_out and self._left == 1)
+        waiting, self._waiting = self._waiting, {}
+        self._outbox.clear()
+        for future, _, request in waiting.values():
+            if not future.done():
+                future.set_exception(Lost(self._reason, sent=not refused and request.id not in unsent))
+        if not self.ready.done():
+            self.ready.set_exception(self._reason)
+            self.ready.exception()  # whoever dialled may be gone
+        self.ended.set_result(None)
+        self._owner.closed(self)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._flush()
+
+    # --- within --------------------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        outbox, transport = self._outbox, self._transport
+        if transport is None or not self.usable:
+            return
+        frames: list[bytes] = []
+        size = written = 0
+        while (outbox or self._rest) and not self._paused:
+            if written >= TURN_BYTES:  # a node that reads as fast as it is sent to must not keep this loop
+                self._flush_due = True
+                self._loop.call_soon(self._flush)
+                break
+            if self._rest:
+                transport.write(self._rest[:CLIENT_WRITE_BYTES])
+                self._rest = self._rest[CLIENT_WRITE_BYTES:]
+                written += CLIENT_WRITE_BYTES
+                continue
+            request = outbox.popleft()
+            known = self._waiting.get(request.id)
+            if known is None or known[0].done():  # cancelled before it left
+                self._waiting.pop(request.id, None)
+                continue
+            try:
+                frame = encode(request)
+            except errors.WrpmeError as error:
+                del self._waiting[request.id]
+                known[0].set_exception(error)
+                continue
+            self._left += type(request) is not GetHive  # by which a connection begins, and which changes nothing
+            if len(frame) > LARGE_BYTES:
+                if frames:
+                    transport.write(b"".join(frames))
+                    frames, size = [], 0
+                self._rest = memoryview(frame)
+                continue
+            frames.append(frame)
+            size += len(frame)
+            if size >= CLIENT_WRITE_BYTES:
+                transport.write(b"".join(frames) if len(frames) > 1 else frame)
+                written += size
+                frames, size = [], 0
+        if frames:
+            transport.write(b"".join(frames))
+
+    def _arm_sweep(self, when: float) -> None:
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweep = self._loop.call_at(when + CLIENT_SWEEP_SECONDS, self._look_after)
+
+    def _look_after(self) -> None:
+        self._sweep = None
+        now = self._loop.time()
+        self._expire(now)
+        if not self._waiting:
+            return
+        unwritten = len(self._rest) + (self._transport.get_write_buffer_size() if self._transport else 0)
+        if unwritten != self._unwritten:  # it takes what is sent: a sign of life, too
+            self._unwritten, self._heard_at = unwritten, now
+        silent = now - self._heard_at
+        if silent >= SILENT_SECONDS_MAX:
+            self.close(errors.ConnectionError(f"{self.address} has said nothing for {SILENT_SECONDS_MAX:g} s"))
+            return
+        if silent >= PING_SECONDS and not self._outbox and not self._rest and self._transport is not None:
+            self._transport.write(encode(GetView(PING_ID)))
+        self._arm_sweep(min(now + PING_SECONDS, *(entry[1] for entry in self._waiting.values())))
+
+    def _expire(self, now: float) -> None:
+        late = [entry for entry in self._waiting.values() if entry[1] <= now]
+        if late:
+            unsent = {request.id for request in self._outbox}
+            gone = {request.id for _, _, request in late}
+            self._outbox = deque(request for request in self._outbox if request.id not in gone)
+            for future, _, request in late:
+                del self._waiting[request.id]
+                if not future.done():
+                    future.set_exception(self._late(request, sent=request.id not in unsent))
+
+    def _late(self, request: Request, sent: bool) -> errors.WrpmeError:
+        if not sent:
+            return errors.TimeoutError(f"{self.address} took no more requests in the time given; nothing was sent")
+        if isinstance(request, READS):
+            return errors.TimeoutError(f"{self.address} did not answer in the time given")
+        return errors.IndeterminateError(
+            f"{self.address} did not answer in the time given; the change may or may not have been carried out, "
+            "read it before you repeat it"
+        )
+
+
+def _explain(error: BaseException) -> str:
+    """An error of the system in plain words."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS_MAX:g} s"
+    if isinstance(error, socket.gaierror):
+        return "the name can't be resolved"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
+
+
+async def _connected(host: str, port: int, factory: Callable[[], Connection]) -> Connection:
+    """A connection that the other machine has taken: each of its numbers is tried."""
+    loop = asyncio.get_running_loop()
+    numbers = [host]
+    if not addresses.is_number(host):
+        async with asyncio.timeout(LOOKUP_SECONDS_MAX):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        numbers = list(dict.fromkeys(str(where[0]) for *_, where in found))
+    last: OSError = OSError("the name has no numbers")
+    for number in numbers:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                return (await loop.create_connection(factory, number, port))[1]
+        except OSError as error:  # a TimeoutError is one
+            last = error
+    raise last
+
+
+async def dial(address: str, owner: Owner) -> Connection | errors.WrpmeError:
+    """An open connection whose other side has shown that it speaks the protocol, or why there is none.
+
+    Finding the name, being taken, and hearing the other side have a time each. The error is given, not raised: many
+    may wait for one dial.
+    """
+    connection: Connection | None = None
+    try:
+        host, port = addresses.parse(address)
+        connection = await _connected(host, port, lambda: Connection(address, owner))
+        async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            await asyncio.shield(connection.ready)
+    except errors.WrpmeError as error:
+        return error
+    except (TimeoutError, OSError) as error:
+        failure = errors.ConnectionError(f"{address} ({_explain(error)})")
+        if connection is not None:
+            connection.close(failure)
+        return failure
+    except asyncio.CancelledError:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection

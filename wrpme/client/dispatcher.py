@@ -1,0 +1,435 @@
+"""How a request reaches the hive: a pool of one connection per node, the view that says who owns what, and retries.
+
+Any node serves any request, so the view is only a short cut: with none, or an old one, the request goes to a node
+that answers, and that one passes it on. It is fetched again, beside the requests, when a node tells of a new epoch.
+
+Only what was certainly not carried out is sent again: what a node refused as unstable, what had not left when a
+connection ended, and what changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import count
+from random import Random
+from typing import TypeVar
+
+from wrpme import errors
+from wrpme.client.connection import Connection, Lost, dial
+from wrpme.limits import (
+    CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX, LINK_RETRY_SECONDS_MAX, RETIRED_SECONDS_MAX, RETRY_SECONDS_MAX,
+    RETRY_SECONDS_MIN, SILENT_SECONDS_MAX,
+)  # fmt: skip
+from wrpme.protocol import view_index
+from wrpme.protocol import ring
+from wrpme.protocol.identities import GetHive
+from wrpme.protocol.messages import READS, Content, Failed, GetView, Notice, Reply, Request, ViewIs
+from wrpme.protocol.view import State, View
+
+R = TypeVar("R")
+_LOG = logging.getLogger("wrpme")
+
+
+class Pool:
+    """One connection per address; nobody waits for addresses that did not answer the last time."""
+
+    def __init__(self, owner: Courier) -> None:
+        self._owner = owner
+        self._open: dict[str, Connection] = {}
+        self._dialling: dict[str, asyncio.Task[Connection | errors.WrpmeError]] = {}
+        self._failed: dict[str, float] = {}
+        self._retired: dict[Connection, None] = {}
+
+    def ready(self, address: str) -> Connection | None:
+        """The open connection to that address, if there is one."""
+        connection = self._open.get(address)
+        return connection if connection is not None and connection.usable else None
+
+    def any_ready(self) -> Connection | None:
+        """An open connection to whomever."""
+        return next((connection for connection in self._open.values() if connection.usable), None)
+
+    def failing(self, address: str) -> bool:
+        """Whether the last connection failed or ended; then another attempt is made beside the requests, at most one
+        each ``LINK_RETRY_SECONDS_MAX``, and nobody needs to wait for it."""
+        failed = self._failed.get(address)
+        if failed is None:
+            return False
+        if asyncio.get_running_loop().time() - failed > LINK_RETRY_SECONDS_MAX and address not in self._dialling:
+            self._dialling[address] = asyncio.create_task(self._dial(address))
+        return True
+
+    async def open(self, address: str) -> Connection:
+        """The connection to that address, made if need be; raises what stood in the way."""
+        connection = self.ready(address)
+        if connection is not None:
+            return connection
+        task = self._dialling.get(address)
+        if task is None:
+            task = self._dialling[address] = asyncio.create_task(self._dial(address))
+        outcome = await asyncio.shield(task)
+        if isinstance(outcome, errors.WrpmeError):
+            raise outcome
+        return outcome
+
+    async def _dial(self, address: str) -> Connection | errors.WrpmeError:
+        try:
+            outcome = await dial(address, self._owner)
+            if isinstance(outcome, Connection):
+                outcome = await self._introduced(outcome)
+        finally:
+            del self._dialling[address]
+        if isinstance(outcome, Connection):
+            self._open[address] = outcome
+            self._failed.pop(address, None)
+        else:
+            self._failed[address] = asyncio.get_running_loop().time()
+        return outcome
+
+    async def _introduced(self, connection: Connection) -> Connection | errors.WrpmeError:
+        """The connection, if its node is of the hive that is known, or says nothing of it."""
+        deadline = asyncio.get_running_loop().time() + SILENT_SECONDS_MAX
+        try:
+            reply = await connection.send(GetHive(self._owner.next_id()), deadline)
+        except Lost as lost:
+            return lost.reason
+        except errors.WrpmeError as error:
+            connection.close(error)
+            return error
+        refusal = self._owner.meet(connection.address, reply.content) if isinstance(reply, Content) else None
+        if refusal is not None:
+            connection.close(refusal)
+        return refusal or connection
+
+    def forget(self, connection: Connection) -> None:
+        """It has ended: others are asked first for a while."""
+        self._retired.pop(connection, None)
+        if self._open.get(connection.address) is connection:
+            del self._open[connection.address]
+            self._failed[connection.address] = asyncio.get_running_loop().time()
+
+    def retire(self, connection: Connection) -> None:
+        """Its node is down. One that stops as planned answers what it has taken; one that hangs, or is cut off, would
+        never end the connection by itself."""
+        self.forget(connection)
+        gone = errors.ConnectionError(f"{connection.address} is down")
+        if not connection.in_flight:
+            connection.close(gone)
+            return
+        self._retired[connection] = None
+        asyncio.get_running_loop().call_later(RETIRED_SECONDS_MAX, connection.close, gone)
+
+    async def close(self) -> None:
+        """Ends all connections and attempts; none is left when it returns."""
+        tasks = list(self._dialling.values())
+        for task in tasks:
+            task.cancel()
+        connections = [*self._open.values(), *self._retired]
+        for connection in connections:
+            connection.close()
+        await asyncio.gather(*tasks, *(connection.ended for connection in connections), return_exceptions=True)
+
+
+class Courier:
+    """Sends requests of one client; used from one event loop.
+
+    ``addresses`` are HOST:PORT of any nodes of the hive, tried in order; ``timeout`` in seconds is for each request,
+    its retries included.
+    """
+
+    def __init__(self, addresses: Sequence[str], timeout: float, random: Random | None = None) -> None:
+        self.addresses = tuple(addresses)
+        self.timeout = timeout
+        self.view: View | None = None
+        self.answered_by = ""
+        """The address of the node that answered the latest request of an entry."""
+        self._pool = Pool(self)
+        self._ids = count(1)
+        self._random = random or Random()
+        self._hive = b""
+        self._hive_at = ""
+        """Where it was met first."""
+        self._warned: set[str] = set()
+        self._conflict: errors.AnotherHiveError | None = None
+        self._compared = len(self.addresses) < 2
+        self._room = asyncio.Semaphore(CLIENT_REQUESTS_MAX)
+        self._home: Connection | None = None
+        self._closed = False
+        self._answered = False
+        self._stale = True
+        self._asking = False
+        self._epoch_told = 0
+        self._ends: list[int] = []
+        self._owners: list[str] = []
+        self.epoch_seen = asyncio.Event()
+        """Set whenever a node told of a later epoch; whoever waits for it clears it."""
+
+    def next_id(self) -> int:
+        """An id for the next request."""
+        return next(self._ids)
+
+    def deadline(self, seconds: float | None = None) -> float:
+        """On the clock of the loop: the end of a request that starts now."""
+        return asyncio.get_running_loop().time() + (self.timeout if seconds is None else seconds)
+
+    async def close(self) -> None:
+        """Ends everything; requests in flight get an error."""
+        self._closed = True
+        await self._pool.close()
+
+    def meet(self, address: str, hive: bytes) -> errors.AnotherHiveError | None:
+        """A node says of which hive it is; the error if that is another one than is known. At an address that belongs
+        to the known hive such a node is left alone, aloud; one that was given and does not is for the user to solve."""
+        if not hive or hive == self._hive:
+            return None
+        if not self._hive:
+            self._hive, self._hive_at = hive, address
+            return None
+        known = self.view is not None and any(member.address == address for member in self.view.members)
+        theirs, ours = hive.hex()[:8], self._hive.hex()[:8]
+        if address in self.addresses and not known:
+            error = self._conflict = errors.AnotherHiveError(
+                f"the daemons given are of different hives: {self._hive_at} of hive {ours}, {address} of hive "
+                f"{theirs}; nothing was sent to {address}. Name those of one hive; if they should be of one, the data "
+                "directory of a node was lost: hive_status of each of them tells which, and what to do"
+            )
+            return error
+        error = errors.AnotherHiveError(
+            f"{address} belongs to hive {theirs} now, and this client works with hive {ours} ({self._hive_at}); "
+            "nothing was sent there. Was the data directory of that node lost, and did it found a hive of its own? "
+            f"Then stop it, and start it with an empty directory and --peer {self._hive_at}"
+        )
+        if address not in self._warned:
+            self._warned.add(address)
+            _LOG.warning("%s", error.sentence)
+        return error
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    async def ask(
+        self,
+        request: Request,
+        kind: type[R],
+        position: int | None = None,
+        address: str | None = None,
+        deadline: float | None = None,
+        until_stable: bool = True,
+    ) -> R:
+        """The reply, which is of ``kind``; sent to the owner of ``position`` or to ``address`` if that can be reached,
+        else to any node. ``until_stable``: what is refused as unstable is sent again until the deadline.
+
+        Raises:
+            WrpmeError: what the node answered, or what became of the request; see the module.
+        """
+        if deadline is None:
+            deadline = self.deadline()
+        pause = 0.0
+        if self._conflict is not None:
+            raise self._conflict
+        async with self._room:
+            while True:
+                connection = self._choose(position, address)
+                if connection is None:
+                    connection = await self._reach(position, address, deadline)
+                try:
+                    reply: Reply = await connection.send(request, deadline)
+                except Lost as lost:
+                    if lost.sent and not isinstance(request, READS):
+                        raise _unknown(lost) from None
+                    last: errors.WrpmeError = lost
+                else:
+                    self._answered = True
+                    if position is not None:
+                        self.answered_by = connection.address
+                    if isinstance(reply, kind):
+                        return reply
+                    last = _error_in(reply, connection.address)
+                    self._stale = self._stale or (last.retry and not isinstance(last, errors.BusyError))
+                    if not (last.retry and until_stable):
+                        raise last
+                pause = await self.back_off(pause, deadline, last)
+
+    async def ask_there(self, request: Request, kind: type[R], address: str, deadline: float) -> R:
+        """The reply of the very node at that address, asked once: nobody else can answer for it."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await self._pool.open(address)
+        except TimeoutError:
+            raise errors.TimeoutError(f"{address} could not be reached in the time given") from None
+        except errors.ConnectionError as error:
+            raise self._nobody({address: error}) from None
+        reply = await connection.send(request, deadline)
+        if isinstance(reply, kind):
+            return reply
+        raise _error_in(reply, connection.address)
+
+    async def back_off(self, pause: float, deadline: float, last: errors.WrpmeError) -> float:
+        """Waits before the next attempt, longer than the ``pause`` before, which it returned (0 at first); raises
+        ``last`` if no time is left. After a lost connection the first attempt elsewhere is made at once."""
+        if not pause and isinstance(last, Lost):
+            return RETRY_SECONDS_MIN
+        pause = min(RETRY_SECONDS_MAX, max(RETRY_SECONDS_MIN, 2 * pause))
+        delay = pause * self._random.uniform(0.5, 1.0)
+        if self.deadline(delay) >= deadline:
+            if isinstance(last, Lost):
+                raise last.reason
+            raise last if last.sentence else errors.TimeoutError("the hive did not become stable in the time given")
+        await asyncio.sleep(delay)
+        return pause
+
+    # --- choosing a connection -----------------------------------------------------------------------------------
+
+    def _choose(self, position: int | None, address: str | None) -> Connection | None:
+        """An open connection to the right node, or None where one has to be made first."""
+        if self._stale and self._answered and not self._asking:
+            self._ask_view()
+        if address is None and position is not None and self._ends:
+            address = self._owners[bisect_left(self._ends, position)]
+        if address:
+            connection = self._pool.ready(address)
+            if connection is not None or not self._pool.failing(address):
+                return connection
+        if self._home is None or not self._home.usable:
+            self._home = self._pool.any_ready()
+        return self._home
+
+    async def _reach(self, position: int | None, address: str | None, deadline: float) -> Connection:
+        if self._closed:
+            raise errors.ConnectionError("this client is closed")
+        if address is None and position is not None and self._ends:
+            address = self._owners[bisect_left(self._ends, position)]
+        reasons: dict[str, errors.WrpmeError] = {}
+        if not self._compared:
+            await self._compare()
+        last = address or self.addresses[0]
+        try:
+            async with asyncio.timeout_at(deadline):
+                for candidate in self._candidates(address):
+                    last = candidate
+                    try:
+                        connection = await self._pool.open(candidate)
+                    except errors.WrpmeError as error:
+                        reasons[candidate] = error
+                        continue
+                    if self._home is None or not self._home.usable:
+                        self._home = connection
+                    return connection
+        except TimeoutError:
+            tried = ", ".join(dict.fromkeys((*reasons, last)))
+            raise errors.TimeoutError(f"no node could be reached in the time given; tried {tried}") from None
+        raise self._nobody(reasons)
+
+    async def _compare(self) -> None:
+        """Looks at all given addresses once, for a moment: nothing is sent to a hive while they are of several."""
+        self._compared = True
+        attempts = [asyncio.ensure_future(self._pool.open(address)) for address in self.addresses]
+        done, late = await asyncio.wait(attempts, timeout=COMPARE_SECONDS_MAX)
+        for attempt in late:
+            attempt.cancel()  # the dialling itself goes on
+        for attempt in done:
+            attempt.exception()  # why somebody can't be reached is told when he is needed
+        if self._conflict is not None:
+            raise self._conflict
+
+    def _candidates(self, first: str | None) -> list[str]:
+        """Addresses to try: the right one, those that are open, the given ones, the other live members; those that
+        lately failed last."""
+        members = self.view.members if self.view else ()
+        known = [member.address for member in members if member.state is not State.DOWN]
+        ordered = list(dict.fromkeys([*([first] if first else []), *self.addresses, *known]))
+        ordered.sort(key=lambda address: (self._pool.failing(address), address != first, not self._pool.ready(address)))
+        return ordered
+
+    @staticmethod
+    def _nobody(reasons: dict[str, errors.WrpmeError]) -> errors.WrpmeError:
+        for error in reasons.values():  # one that answers, but not as it should, tells more
+            if not isinstance(error, errors.ConnectionError):
+                return error
+        shown = ", ".join(error.sentence for error in list(reasons.values())[:5])
+        more = f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""
+        return errors.ConnectionError(f"no daemon answers at {shown}{more}; start wrpmed there, or name another node")
+
+    # --- the view ------------------------------------------------------------------------------------------------
+
+    async def fresh_view(self, deadline: float | None = None) -> View:
+        """The view as a node has it now."""
+        answer = await self.ask(GetView(self.next_id(), follow=True), ViewIs, deadline=deadline)
+        if refusal := self.meet(self._home.address if self._home else "its daemon", answer.view.hive):
+            raise refusal
+        self._adopt(answer)
+        return answer.view
+
+    def _ask_view(self) -> None:
+        """Sends for the view beside the requests; the answer is adopted when it comes."""
+        if self._home is None or not self._home.usable:
+            self._home = self._pool.any_ready()
+        if self._home is None:
+            return
+        self._asking, self._stale = True, False
+        future = self._home.send(GetView(self.next_id(), follow=True), self.deadline())
+        future.add_done_callback(self._view_came)
+
+    def _view_came(self, future: asyncio.Future[Reply]) -> None:
+        self._asking = False
+        if future.cancelled() or future.exception() is not None:
+            self._stale = True
+            return
+        reply = future.result()
+        if isinstance(reply, ViewIs) and (not self._hive or reply.view.hive == self._hive):
+            self._adopt(reply)
+
+    def _adopt(self, answer: ViewIs) -> None:
+        new, old = answer.view, self.view
+        self._stale = new.epoch < self._epoch_told
+        if old and old.hive == new.hive and view_index.age(new) <= view_index.age(old):
+            return
+        self.view = new
+        self._ends = [arc.end for arc in new.arcs]
+        homes = {member.id: member.address for member in new.members}
+        alive = view_index.live(new)
+        up = {member.address for member in new.members if member.state is not State.DOWN}
+        for member in new.members:
+            connection = self._pool.ready(member.address)
+            if connection is not None and member.address not in up:
+                self._pool.retire(connection)
+                self._unfollow(connection)
+        owners = (ring.owner_among(alive, arc) for arc in new.arcs)
+        self._owners = [homes[owner] if owner is not None else "" for owner in owners]
+
+    # --- told by connections -------------------------------------------------------------------------------------
+
+    def heard(self, connection: Connection, reply: Reply) -> None:
+        """A node that is followed has adopted a view."""
+        if not isinstance(reply, Notice):
+            return
+        self._epoch_told = reply.epoch
+        if self.view is None or reply.epoch > self.view.epoch:
+            self._stale = True
+        self.epoch_seen.set()
+
+    def closed(self, connection: Connection) -> None:
+        """A connection ended; if it was the one that was followed, another will be."""
+        self._pool.forget(connection)
+        self._unfollow(connection)
+
+    def _unfollow(self, connection: Connection) -> None:
+        if connection is self._home:
+            self._home = None
+            self._stale, self._epoch_told = True, 0
+            self.epoch_seen.set()
+
+
+def _unknown(lost: Lost) -> errors.IndeterminateError:
+    return errors.IndeterminateError(
+        f"{lost.sentence} before the answer came; the change may or may not have been carried out, "
+        "read it before you repeat it"
+    )
+
+
+def _error_in(reply: Reply, address: str) -> errors.WrpmeError:
+    if isinstance(reply, Failed):
+        return errors.from_wire(reply.code, reply.sentence)
+    return errors.ProtocolError(f"{address} gave an answer of the wrong kind ({type(reply).__name__})")

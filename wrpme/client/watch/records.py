@@ -1,0 +1,130 @@
+"""What a watcher of a hive sees, in the order in which it sees it: views, happenings and figures of all nodes.
+
+``at`` is seconds since 1970 by the watcher's clock, ``node`` the address of the node that told it. As lines of JSON
+(:func:`to_line`, :func:`from_line`) sightings are what ``wrpmesh watch`` prints and what a record holds.
+"""
+
+from __future__ import annotations
+
+from typing import Union
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from wrpme.errors import ProtocolError
+from wrpme.protocol.events import UNENDED, Happening
+from wrpme.protocol.stats import Figures
+from wrpme.protocol.view import View
+from wrpme.protocol.view_json import Topology, topology, view_in
+
+
+class ViewSeen(Struct, frozen=True, tag="view", tag_field="saw"):
+    """The view that a node has adopted, newer than all before (or of another hive than before)."""
+
+    at: float
+    node: str
+    view: View
+
+
+class Happened(Struct, frozen=True, tag="event", tag_field="saw"):
+    """Something happened. What several nodes tell alike is seen once."""
+
+    at: float
+    node: str
+    happening: Happening
+
+
+class FiguresSeen(Struct, frozen=True, tag="figures", tag_field="saw"):
+    """The figures of a node; ``through`` is the address of another node that asked for them, where this one can't be
+    reached from here."""
+
+    at: float
+    node: str
+    figures: Figures
+    through: str = ""
+
+
+class Reached(Struct, frozen=True, tag="reached", tag_field="saw"):
+    """The node tells from now on."""
+
+    at: float
+    node: str
+
+
+class Gone(Struct, frozen=True, tag="gone", tag_field="saw"):
+    """The node is not heard any more, or can't be reached: why, in words. Seen once until it is reached again."""
+
+    at: float
+    node: str
+    reason: str
+
+
+class Missed(Struct, frozen=True, tag="missed", tag_field="saw"):
+    """So many happenings of the node were not seen: this watcher did not read in time."""
+
+    at: float
+    node: str
+    count: int
+
+
+Sighting = Union[ViewSeen, Happened, FiguresSeen, Reached, Gone, Missed]
+
+# --- as lines ----------------------------------------------------------------------------------------------------
+
+
+class _ViewLine(Struct, frozen=True, tag="view", tag_field="saw"):
+    at: float
+    node: str
+    view: Topology
+
+
+class _HappeningLine(Struct, frozen=True, omit_defaults=True):
+    """A :class:`Happening`, by the names of its fields."""
+
+    number: int
+    at: int
+    kind: str
+    epoch: int
+    node: str
+    sentence: str
+    hive: bool
+    seconds: float = UNENDED
+
+
+class _EventLine(Struct, frozen=True, tag="event", tag_field="saw"):
+    at: float
+    node: str
+    happening: _HappeningLine
+
+
+_Line = Union[_ViewLine, _EventLine, FiguresSeen, Reached, Gone, Missed]
+_ENCODE = msgspec.json.Encoder().encode
+_DECODE = msgspec.json.Decoder(_Line).decode
+
+
+def to_line(sighting: Sighting) -> bytes:
+    """One object of JSON in a line, without the line end; ``at`` to the millisecond. What no ``seconds`` belong to has
+    none."""
+    at = round(sighting.at, 3)
+    if isinstance(sighting, ViewSeen):
+        return _ENCODE(_ViewLine(at, sighting.node, topology(sighting.view)))
+    if isinstance(sighting, Happened):
+        fields = asdict(sighting.happening)
+        if fields["seconds"] < 0:
+            fields["seconds"] = UNENDED  # the very object: what is a default is known by that
+        return _ENCODE(_EventLine(at, sighting.node, _HappeningLine(**fields)))
+    return _ENCODE(replace(sighting, at=at))
+
+
+def from_line(line: bytes) -> Sighting:
+    """What :func:`to_line` made a line of; ProtocolError if it is none."""
+    try:
+        decoded: _Line = _DECODE(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"the line is no sighting ({error})") from None
+    if isinstance(decoded, _ViewLine):
+        return ViewSeen(decoded.at, decoded.node, view_in(decoded.view))
+    if isinstance(decoded, _EventLine):
+        return Happened(decoded.at, decoded.node, Happening(**asdict(decoded.happening)))
+    return decoded

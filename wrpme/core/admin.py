@@ -1,0 +1,134 @@
+"""Requests about a node itself and about the hive as a whole: figures, stopping, leaving, forgetting, recovering."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+import msgspec
+
+from wrpme.core.context import Ground, Origin
+from wrpme.core.membership import transitions as views
+from wrpme.core.membership.lifecycle import Life
+from wrpme.core.membership.view_sync import Spread
+from wrpme.core.membership.voter import Council
+from wrpme.errors import UsageError
+from wrpme.limits import SILENCE_SECONDS, TROUBLE_SECONDS
+from wrpme.protocol import view_index
+from wrpme.protocol.address import listed
+from wrpme.protocol.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text
+from wrpme.protocol.stats import Figures
+from wrpme.protocol.view import NOBODY, Forget, Member, State
+
+
+class Admin:
+    """``status`` gives the figures of this node."""
+
+    def __init__(
+        self, ground: Ground, life: Life, council: Council, spread: Spread, status: Callable[[], Figures]
+    ) -> None:
+        self.ground = ground
+        self.life = life
+        self.council = council
+        self.spread = spread
+        self._status = status
+
+    def get_status(self, origin: Origin, request: GetStatus) -> None:
+        """As JSON."""
+        self.ground.reply(origin, Text(request.id, msgspec.json.encode(self._status()).decode()))
+
+    def get_config(self, origin: Origin, request: GetConfig) -> None:
+        """As JSON."""
+        self.ground.reply(origin, Text(request.id, self.ground.settings.config))
+
+    def stop_node(self, origin: Origin, request: StopNode) -> None:
+        """The planned stop begins."""
+        self.ground.reply(origin, Done(request.id))
+        self.life.stop()
+
+    def leave_node(self, origin: Origin, request: LeaveNode) -> None:
+        """The node begins to go for good."""
+        ground = self.ground
+        if refusal := self.life.not_serving():
+            ground.fail(origin, request.id, refusal)
+            return
+        if not any(member.state is State.UP and member.id != ground.me for member in ground.members.values()):
+            address = ground.settings.address
+            last = f"{address} is the last node that is up: nobody could take its entries; stop_node stops it"
+            ground.fail(origin, request.id, UsageError(last))
+            return
+        ground.reply(origin, Done(request.id))
+        self.life.leave()
+
+    def forget_node(self, origin: Origin, request: ForgetNode) -> None:
+        """The voters are asked to give a dead node up."""
+        ground = self.ground
+        member = ground.members.get(request.member)
+        if member is None or member.incarnation != request.incarnation or member.state is not State.DOWN:
+            what = "is not down" if member is not None else "is no node of this hive"
+            name = ground.address_of(request.member)
+            ground.fail(origin, request.id, UsageError(f"{name} {what}; only a node that is down can be forgotten"))
+            return
+        if quorum := self.life.quorum():
+            ground.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}"))
+            return
+        heard_at = ground.heard_at.get(member.id, -inf)
+        heard = heard_at > ground.down_since.get(member.id, -inf) and ground.now - heard_at < SILENCE_SECONDS
+        if heard and ground.linked.get(ground.routes.get(member.id, "")) is not False:
+            lives = f"{member.address} answers, and is on its way back: what it has is not lost"
+            ground.fail(origin, request.id, UsageError(f"{lives}; stop it first if it is to be given up all the same"))
+            return
+        ground.say("warning", f"an operator says that {member.address} never returns: the hive forgets it")
+        ground.reports.append(Forget(request.member, request.incarnation, request.choices))
+        ground.reply(origin, Done(request.id))
+
+    def recover(self, origin: Origin, request: Recover) -> None:
+        """Starts a new generation with all whom this node sees."""
+        ground, view = self.ground, self.ground.view
+        missing = self.life.voters.missing()
+        mine = ground.members.get(ground.me)
+        if view is None or mine is None:
+            ground.fail(origin, request.id, UsageError("this node has no hive to recover"))
+            return
+        if not missing:
+            sees = "this node sees a quorum of the voters, the hive decides by itself: there is nothing to recover"
+            ground.fail(origin, request.id, UsageError(sees))
+            return
+        if refusal := self._behind() or self.life.voters.against_recovery():
+            ground.fail(origin, request.id, UsageError(refusal))
+            return
+        alive, heard = ground.alive, ground.heard_at
+        seen = [
+            node
+            for node in alive
+            if ground.beacons.reaches(node, ground.now) and ground.known_epochs.get(node) == view.epoch
+        ]
+        returning = [node for node, at in heard.items() if node not in seen and ground.now - at < SILENCE_SECONDS]
+        gone = {choice.node for choice in request.choices}.difference((NOBODY, ground.me), seen, returning)
+        if gone:
+            names = listed(ground.address_of(node) for node in sorted(gone))
+            sentence = f"{names}, whose copies were to be taken, can't be reached any more; nothing was changed"
+            ground.fail(origin, request.id, UsageError(f"{sentence}: give the command again for what is there now"))
+            return
+        settings = ground.settings
+        me = Member(ground.me, settings.incarnation, settings.address, mine.joined, State.UP)
+        following = views.recover(view, me, seen, request.choices, returning)
+        lost = [member.address for member in view.members if view_index.member(following, member.id) is None]
+        sentence = (
+            f"generation {following.generation} of the hive begins here with {len(following.members)} of "
+            f"{len(view.members)} nodes; without {', '.join(lost) or 'none'}, which will join as new nodes if started, "
+            "with the data that they have set aside"
+        )
+        ground.say("warning", f"an operator says that the missing voters are dead: {sentence}")
+        self.spread.learn(following, tell=True)
+        ground.after_disk(lambda: ground.reply(origin, Text(request.id, sentence)))
+
+    def _behind(self) -> str:
+        """Why a generation may not begin with what this node knows; empty if it may."""
+        at, source = self.spread.ahead
+        if self.ground.now - at >= TROUBLE_SECONDS:
+            return ""
+        return (
+            f"{self.ground.address_of(source)} has a later view of the hive than this node: what this node has is "
+            "older. This node takes it over as soon as they reach each other; if a recovery is needed then, do it there"
+        )

@@ -1,0 +1,58 @@
+"""Whether the wall clocks of members agree: each acknowledgement of a beacon tells what the other one's shows, and was
+made between the sending of the beacon and its own arrival. So half of that time is all that is uncertain.
+
+Nothing is decided by it: an entry expires by the clock of its owner; a clock that is wrong is for an operator to set.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wrpme.limits import CLOCK_DIFFERENCE_SECONDS_MAX
+from wrpme.protocol.stats import ClockApart, clock_sentence
+from wrpme.protocol.view import NodeId
+
+if TYPE_CHECKING:
+    from wrpme.core.context import Ground
+
+
+class Clocks:
+    """Of the neighbours, as this node sees them."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._found: dict[NodeId, tuple[float, float]] = {}
+        """How many seconds its clock is ahead of this node's, and how many that may be wrong."""
+        self._apart: dict[NodeId, float] = {}
+        """Those that were told to differ, and since when."""
+
+    def heard(self, node: NodeId, wall: int, sent: float) -> None:
+        """``node`` has answered a beacon that left at ``sent``, and its clock showed ``wall`` milliseconds."""
+        ground = self._ground
+        if wall and sent <= ground.now:
+            uncertain = (ground.now - sent) / 2
+            self._found[node] = (wall - ground.wall()) / 1000 + uncertain, uncertain
+
+    def look(self) -> None:
+        """Tells whose clock is more than a second ahead or behind, and whose is not any more."""
+        ground = self._ground
+        for node in [node for node in self._found if node not in ground.beacons.neighbours]:
+            del self._found[node]
+            self._apart.pop(node, None)
+        for node, (ahead, uncertain) in self._found.items():
+            if node in self._apart:
+                if abs(ahead) + uncertain < CLOCK_DIFFERENCE_SECONDS_MAX:
+                    seconds = ground.now - self._apart.pop(node)
+                    address = ground.address_of(node)
+                    agrees = f"the clock of {address} agrees with that of {ground.settings.address} again"
+                    ground.tell("clock_agrees", agrees, address, seconds, "info")
+            elif abs(ahead) - uncertain > CLOCK_DIFFERENCE_SECONDS_MAX:
+                self._apart[node] = ground.now
+                address = ground.address_of(node)
+                differs = clock_sentence(address, ahead, ground.settings.address)
+                ground.tell("clock_differs", differs, address, level="warning")
+
+    @property
+    def apart(self) -> tuple[ClockApart, ...]:
+        """Those that differ, and how many seconds they are ahead."""
+        return tuple(ClockApart(self._ground.address_of(node), round(self._found[node][0], 3)) for node in self._apart)

@@ -1,0 +1,259 @@
+"""What the node hears and what it asks of the world: no I/O here.
+
+Events and the time go into :class:`wrpme.core.node.Node`, effects come out as a list and are carried out in its order.
+
+- ``Persist``: the operations are written as one batch, and together with all batches before it, in order; when they
+  are on disk the runner reports ``Persisted(batch)``. ``must_sync`` asks for the disk also under ``--no-sync``.
+  What depends on the disk (a promise, an acknowledgement, a reply) the node itself holds back until then. At most one
+  ``Persist`` is outstanding at a time: the next batch gathers meanwhile (group commit).
+- ``Compact``: much was removed; the store gives the space back when it can.
+- ``Send``: to another node's address; may be lost or late, never doubled, never reordered within one connection.
+- ``ReplyTo``: to the session (a number that the runner gave to a connection); an answer to a request that another
+  node passed on goes back in an envelope, on the connection that it came by. If ``valid_until`` has passed on the
+  runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
+- ``Say``: a line of the log.
+- ``Tell``: something happened that watchers want to know.
+- ``ToRunner``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
+  the node answers, but whoever asked follows the views from now on.
+- ``Adopted``: followers are told of the new epoch.
+- ``ComputeView``: the next view is computed, beside the loop where that takes long; ``ViewComputed`` tells the outcome.
+- ``Exit``: the process ends, with that code and, unless planned, a sentence; or it begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+from typing import Protocol, Union
+
+from msgspec import Struct
+
+from wrpme.limits import GRACE_SECONDS
+from wrpme.protocol.events import Happening
+from wrpme.protocol.messages import Envelope, GetLog, GetView, Reply, Request, Watch
+from wrpme.protocol.view import Change, Patch, View
+
+HANGING = "it takes the connection but says nothing"
+"""Why a connection was given up whose other side is there, and does not answer."""
+
+# --- events ------------------------------------------------------------------------------------------------------
+
+
+class Requested(Struct, frozen=True):
+    """A client's request on a session. Hot: the runner calls :meth:`Node.request` for it directly."""
+
+    session: int
+    request: Request
+
+
+class Received(Struct, frozen=True):
+    """A message of another node; ``session`` is the connection it came on, where it can be answered by ``Reply``."""
+
+    session: int
+    envelope: Envelope
+
+
+class SessionClosed(Struct, frozen=True):
+    """Replies to that session are of no use any more."""
+
+    session: int
+
+
+class Persisted(Struct, frozen=True):
+    """Everything up to this batch is on disk."""
+
+    batch: int
+
+
+class PersistFailed(Struct, frozen=True):
+    """The disk refused; nothing of the batch may be taken as written."""
+
+    reason: str
+
+
+class LinkUp(Struct, frozen=True):
+    """Messages to this address can leave from now on; also told again after a reconnection."""
+
+    address: str
+
+
+class LinkDown(Struct, frozen=True):
+    """The connection ended or can't be made; what was sent lately may be lost."""
+
+    address: str
+    reason: str
+
+
+class NotSent(Struct, frozen=True):
+    """This message will not arrive: there was no room for it, or no link that is up. Told of each such message, but not
+    of those that were on their way when a link went down."""
+
+    address: str
+    envelope: Envelope
+
+
+class Woken(Struct, frozen=True):
+    """The time that :attr:`Node.wake_at` named has come."""
+
+
+class ClockJumped(Struct, frozen=True):
+    """Time passed that the node's clock did not count: about so many seconds, 0 where nobody knows. Nothing that it
+    was promised before may be relied on; answers that were not sent yet under such a promise have lapsed."""
+
+    seconds: float
+
+
+class TurnEnded(Struct, frozen=True):
+    """All that arrived in this turn of the loop has been handed in: writes gathered so far leave as one batch. The
+    runner says so after any event. ``since`` is when the first of it arrived."""
+
+    since: float = inf
+
+
+class Outcome(Struct, frozen=True):
+    """The next view, the patch that makes it, and its digest."""
+
+    view: View
+    patch: Patch
+    digest: bytes
+
+
+class ViewComputed(Struct, frozen=True):
+    """What the changes make of the view of ``epoch``; no outcome: nothing."""
+
+    epoch: int
+    changes: tuple[Change, ...]
+    outcome: Union[Outcome, None]
+
+
+class StopAsked(Struct, frozen=True):
+    """A signal asks for a planned stop."""
+
+
+Event = Union[
+    Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, NotSent, Woken, TurnEnded,
+    StopAsked, ClockJumped, ViewComputed,
+]  # fmt: skip
+
+# --- effects -----------------------------------------------------------------------------------------------------
+
+Operation = tuple[bytes, Union[bytes, None]]
+"""A key of the store and its new value; no value: the key is deleted."""
+
+
+class Persist(Struct, frozen=True):
+    """A batch for the disk."""
+
+    batch: int
+    operations: list[Operation]
+    must_sync: bool
+
+
+class Compact(Struct, frozen=True):
+    """Much was removed."""
+
+
+class Send(Struct, frozen=True):
+    """A message for another node. ``size`` is about how many bytes it has, where that may be much."""
+
+    address: str
+    envelope: Envelope
+    size: int = 0
+
+
+class ReplyTo(Struct, frozen=True):
+    """An answer to a session."""
+
+    session: int
+    reply: Union[Reply, Envelope]
+    valid_until: float = inf
+
+
+class Say(Struct, frozen=True):
+    """``level`` is one of debug, info, warning, error."""
+
+    level: str
+    line: str
+
+
+class Tell(Struct, frozen=True):
+    """Something happened; the node remembers it too."""
+
+    happening: Happening
+
+
+class ToRunner(Struct, frozen=True):
+    """A request for the process of this very node."""
+
+    session: int
+    request: Union[Watch, GetLog, GetView]
+
+
+class Adopted(Struct, frozen=True):
+    """The node has a new view."""
+
+    epoch: int
+
+
+class ComputeView(Struct, frozen=True):
+    """Asks for the view that these changes make of ``view``."""
+
+    view: View
+    changes: tuple[Change, ...]
+
+
+class Exit(Struct, frozen=True):
+    """The process ends. With ``aside`` it sets its data directory aside instead, and joins the hive of these addresses
+    as a new node."""
+
+    code: int
+    sentence: str = ""
+    aside: tuple[str, ...] = ()
+
+
+Effect = Union[Persist, Compact, Send, ReplyTo, Say, Tell, ToRunner, Adopted, ComputeView, Exit]
+
+# --- what the node reads -----------------------------------------------------------------------------------------
+
+
+class Reader(Protocol):
+    """The reading half of a store: as of the last ``Persisted``, or with the whole batch that is on its way; keys in
+    order of their bytes."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None."""
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values with ``low <= key < high``, in order. Closed by exhaustion or by being dropped."""
+
+
+class Facts(Struct, frozen=True):
+    """What only the process knows, for the figures of its node; see :class:`wrpme.protocol.stats.Figures`."""
+
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    sessions: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    disk_free_bytes: int = 0
+
+
+class Settings(Struct, frozen=True):
+    """What the process gives to its node; nothing in it changes while it runs."""
+
+    id: bytes
+    incarnation: int
+    address: str
+    """As told to others: ``--advertise``."""
+    peers: tuple[str, ...] = ()
+    replication: int = 0
+    """Copies of each entry: for the hive that this node founds, and what a hive that it joins must have; 0 for that
+    of any hive that it joins."""
+    grace_seconds: float = GRACE_SECONDS
+    """How long a dead node is waited for before its copies are made elsewhere."""
+    new_hive: bytes = b""
+    """Random id of the hive that this node founds where it has neither a view nor a peer."""
+    config: str = "{}"
+    """JSON, as GetConfig answers it."""
+    former: str = ""
+    """Where the data directory of this node was set aside, which begins anew in an empty one; else empty."""

@@ -1,0 +1,195 @@
+"""How entries lie in the store: keys, values, and the small keys beside them.
+
+An entry's key is ``e`` + hash (8 bytes, big endian) + alias, so an arc is one contiguous range of keys. Its value is
+a header of 24 bytes (the two halves of its version, its expiry) and the content. A removal is a value as well, for
+tails and streams only; the store holds no removals.
+
+Beside each entry stands ``a`` + alias, so that a prefix can be scanned in order; its value is the expiry, so that this
+needs no content (nothing where there is none). And where there is one, ``x`` + expiry (8 bytes) + hash + alias: a hint.
+Both come and go with the entry in the same batch.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from struct import Struct
+
+from wrpme.core.io import Operation
+from wrpme.limits import LARGE_BYTES
+from wrpme.protocol.messages import Pair
+
+_HEADER = Struct(">QQQ")
+HEADER_BYTES = _HEADER.size
+_HASH = Struct(">Q")
+REMOVED = 0xFFFF_FFFF_FFFF_FFFF
+"""In the place of the expiry: the value is a removal."""
+RING = 1 << 64
+
+VIEW_KEY = b"m:view"
+VIEW_PATCH_PREFIX = b"m:view+"
+ACCEPTOR_KEY = b"m:acceptor"
+LEFT_OUT_KEY = b"m:left-out"
+SETTLED_PREFIX = b"m:settled:"
+MARK_PREFIX = b"m:mark:"
+_MARK = Struct(">QQ")
+ENTRIES = (b"e", b"f")
+HINTS = (b"x", b"y")
+NO_EXPIRY = bytes(8)
+"""How a value that lives for ever has it, in its bytes 16 to 24."""
+Version = tuple[int, int]
+"""(version of the arc at the time of the write, number of the write under that version)."""
+
+
+def view_patch_key(epoch: int) -> bytes:
+    """Key of the patch that makes the view of that epoch."""
+    return VIEW_PATCH_PREFIX + _HASH.pack(epoch)
+
+
+def key_of(position: int, alias: bytes) -> bytes:
+    """Key of the entry of this alias, whose hash is ``position``."""
+    return b"e" + _HASH.pack(position) + alias
+
+
+def hash_in(key: bytes) -> int:
+    """The hash that an entry's key begins with."""
+    position: int = _HASH.unpack_from(key, 1)[0]
+    return position
+
+
+def alias_in(key: bytes) -> bytes:
+    """The alias that an entry's key ends with."""
+    return key[9:]
+
+
+def key_range(first: int, last: int) -> tuple[bytes, bytes]:
+    """``(low, high)`` with ``low <= key < high`` for all keys with a hash from ``first`` to ``last``, both included."""
+    return b"e" + _HASH.pack(first), (b"f" if last + 1 >= RING else b"e" + _HASH.pack(last + 1))
+
+
+def value_of(version: Version, expiry: int, content: bytes) -> bytes:
+    """The value of an entry; ``expiry`` in milliseconds since 1970, 0 for never."""
+    return _HEADER.pack(version[0], version[1], expiry) + content
+
+
+def removal(version: Version) -> bytes:
+    """The value that says: removed at this version."""
+    return _HEADER.pack(version[0], version[1], REMOVED)
+
+
+def version_in(value: bytes) -> Version:
+    """The version of a value or removal."""
+    first, second, _ = _HEADER.unpack_from(value)
+    return first, second
+
+
+def expiry_in(value: bytes) -> int:
+    """The expiry of a value; ``REMOVED`` for a removal."""
+    expiry: int = _HEADER.unpack_from(value)[2]
+    return expiry
+
+
+def content_in(value: bytes) -> bytes:
+    """The content of a value; a large one is a view of it that is as good as bytes where it is compared, measured or
+    encoded, for to copy it takes longer than all the rest of a request."""
+    if len(value) > LARGE_BYTES:
+        return memoryview(value)[HEADER_BYTES:]  # type: ignore[return-value]
+    return value[HEADER_BYTES:]
+
+
+def operations_for(key: bytes, value: bytes, held: bytes | None = None) -> list[Operation]:
+    """What the store has to do so that the entry has this value, where it has ``held`` now: then its alias is in the
+    index already, and the hint of its expiry, if that is another one, goes."""
+    alias = key[9:]
+    expiry: int = _HEADER.unpack_from(value)[2]
+    before: int = _HEADER.unpack_from(held)[2] if held is not None else 0
+    operations: list[Operation]
+    if expiry == REMOVED:
+        expiry = 0
+        operations = [(key, None), (b"a" + alias, None)]
+    elif held is None or before != expiry:
+        operations = [(key, value), (b"a" + alias, _HASH.pack(expiry) if expiry else b"")]
+    else:
+        operations = [(key, value)]
+    if before != expiry:
+        if before:
+            operations.append((hint_of(before, key), None))
+        if expiry:
+            operations.append((hint_of(expiry, key), b""))
+    return operations
+
+
+def hint_of(expiry: int, key: bytes) -> bytes:
+    """The key that reminds of an expiry."""
+    return b"x" + _HASH.pack(expiry) + key[1:]
+
+
+def expiry_and_key_in(hint: bytes) -> tuple[int, bytes]:
+    """What a hint reminds of."""
+    expiry: int = _HASH.unpack_from(hint, 1)[0]
+    return expiry, b"e" + hint[9:]
+
+
+def hints_end(milliseconds: int) -> bytes:
+    """The end of the hints whose time has come."""
+    return b"x" + _HASH.pack(milliseconds + 1)
+
+
+def indexed_expiry(value: bytes) -> int:
+    """The expiry in a value of the index."""
+    expiry: int = _HASH.unpack(value)[0] if value else 0
+    return expiry
+
+
+def index_range(prefix: bytes, after: bytes) -> tuple[bytes, bytes]:
+    """The range of index keys that begin with ``prefix`` and come after ``after``."""
+    low = b"a" + (after + b"\0" if after >= prefix and after else prefix)
+    return low, successor(b"a" + prefix)
+
+
+def successor(prefix: bytes) -> bytes:
+    """The least key above all keys that begin with ``prefix``, which is not all 0xff."""
+    trimmed = prefix.rstrip(b"\xff")
+    return trimmed[:-1] + bytes([trimmed[-1] + 1])
+
+
+def settled_key(first: int, last: int) -> bytes:
+    """Where it is kept at which version an arc was settled; see :mod:`wrpme.core.replication.activation`."""
+    return SETTLED_PREFIX + _HASH.pack(first) + _HASH.pack(last)
+
+
+def settled_in(key: bytes, value: bytes) -> tuple[int, int, int]:
+    """The arc, by its first and last position, and the version at which it was settled."""
+    at = len(SETTLED_PREFIX)
+    return _HASH.unpack_from(key, at)[0], _HASH.unpack_from(key, at + 8)[0], _HASH.unpack(value)[0]
+
+
+def settled_value(version: int) -> bytes:
+    """See :func:`settled_in`."""
+    return _HASH.pack(version)
+
+
+def mark_key(first: int, last: int) -> bytes:
+    """Where the mark of a stretch of the ring is kept: the version of the last write that this node received there."""
+    return MARK_PREFIX + _HASH.pack(first) + _HASH.pack(last)
+
+
+def mark_value(version: Version) -> bytes:
+    """See :func:`mark_in`."""
+    return _MARK.pack(*version)
+
+
+def mark_in(key: bytes, value: bytes) -> tuple[int, int, Version]:
+    """The stretch, by its first and last position, and its mark."""
+    at = len(MARK_PREFIX)
+    written, sequence = _MARK.unpack(value)
+    return _HASH.unpack_from(key, at)[0], _HASH.unpack_from(key, at + 8)[0], (written, sequence)
+
+
+def digest_of(pairs: list[Pair]) -> bytes:
+    """Digest of entries in order of their keys: equal digests, equal contents, versions and expiries."""
+    state = blake2b(digest_size=16)
+    for key, value in pairs:
+        state.update(b"%d:%d:" % (len(key), len(value)))
+        state.update(key)
+        state.update(value)
+    return state.digest()

@@ -1,0 +1,83 @@
+"""Who is let in: what nodes say about themselves, and what they ask the voters for."""
+
+from __future__ import annotations
+
+from wrpme.core.context import Ground
+from wrpme.core.io import ReplyTo, Send
+from wrpme.core.membership.lifecycle import Life
+from wrpme.core.membership.view_sync import Spread
+from wrpme.core.membership.voter import Council
+from wrpme.core.membership.whereabouts import Whereabouts
+from wrpme.errors import StartError
+from wrpme.protocol.identities import Here, Refused, Where
+from wrpme.protocol.messages import Envelope, Report
+from wrpme.protocol.view import NOBODY, Activated, Back, Change, Down, Forget, Join, Leave, NodeId, Synced
+
+
+def _may_ask(source: NodeId, change: Change) -> bool:
+    """A node speaks for itself; only that somebody wants in may be passed on by others."""
+    if isinstance(change, Synced | Activated):
+        return change.reporter == source
+    if isinstance(change, Down):
+        return change.node == source and (change.planned or change.hung)
+    if isinstance(change, Leave):
+        return change.node == source
+    return isinstance(change, Join | Back | Forget)
+
+
+class Admission:
+    """See the module."""
+
+    def __init__(
+        self, ground: Ground, life: Life, spread: Spread, council: Council, whereabouts: Whereabouts
+    ) -> None:
+        self.ground = ground
+        self.spread = spread
+        self.life = life
+        self.council = council
+        self.whereabouts = whereabouts
+
+    def on_identity(self, session: int, envelope: Envelope) -> None:
+        """Who is who, and where; also of other hives."""
+        body, ours = envelope.body, envelope.destination in (NOBODY, self.ground.me)
+        self.spread.meet(session, envelope)
+        if isinstance(body, Refused) and envelope.destination == self.ground.me:
+            self.life.on_refused(body)
+        elif isinstance(body, Where) and envelope.source != self.ground.me:
+            self.whereabouts.on_where(session, envelope, body)
+        elif isinstance(body, Here) and ours:
+            self.whereabouts.on_here(envelope, body)
+            self.life.on_here(envelope, body)
+
+    def on_report(self, session: int, envelope: Envelope, report: Report) -> None:
+        """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
+        source = envelope.source
+        for change in report.changes:
+            if isinstance(change, Join) and (refusal := self.wrong_replication(change.replication)):
+                refused = Refused(StartError.code, refusal, change.incarnation)
+                if change.node == source:
+                    self.ground.effects.append(ReplyTo(session, self.ground.envelope(source, refused)))
+                else:  # it was passed on by another node, which has no use for the answer
+                    self.ground.effects.append(Send(change.address, self.ground.envelope(change.node, refused)))
+                return
+        known = [
+            change
+            for change in report.changes
+            if not isinstance(change, Join | Back) or self.whereabouts.wants_in(session, envelope, change)
+        ]
+        if self.council.is_voter:
+            for change in known:
+                if _may_ask(source, change):
+                    self.council.wish(change)
+        elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
+            self.ground.reports += report.changes
+
+    def wrong_replication(self, wanted: int) -> str:
+        """Why a node that wants so many copies has no place in this hive; empty if it has."""
+        view = self.ground.view
+        if view is None or wanted in (0, view.replication):
+            return ""
+        return (
+            f"hive {view.hive.hex()[:8]} keeps {view.replication} copies of each entry, and --replication asks for "
+            f"{wanted}: that is fixed by the node that founds a hive; leave --replication out"
+        )

@@ -1,0 +1,123 @@
+"""Whether this node sees a quorum of the voters, and what an operator should know and do where it does not.
+
+A voter that gives an answer of any kind is not dead: its process runs, even if it is slow, starts, has an old copy of
+its directory, or speaks for another hive. ``recover --force`` is named only where no missing voter answers at all.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from wrpme.core.context import Ground
+from wrpme.core.io import HANGING
+from wrpme.core.membership.paxos import is_quorum
+from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, SILENCE_SECONDS, SLOTS, TROUBLE_SECONDS
+from wrpme.protocol import ring
+from wrpme.protocol.view import NodeId, View
+
+
+class Quorum:
+    """See the module."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        self.since = inf
+        """Since when there is none; inf if there is one."""
+        self._share: tuple[tuple[int, frozenset[NodeId]], str] = ((0, frozenset()), "")
+
+    def note(self) -> None:
+        """Called as time passes."""
+        if not self.missing():
+            self.since = inf
+        elif self.since == inf:
+            self.since = self.ground.now
+
+    def missing(self) -> list[NodeId]:
+        """The voters that this node does not see, where those that it sees are no quorum."""
+        view = self.ground.view
+        if view is None or self.ground.quiet:  # it asks nobody, so nobody answers
+            return []
+        lost = [voter for voter in view.voters if not self._seen(voter)]
+        return lost if not is_quorum(view.voters, set(view.voters).difference(lost)) else []
+
+    def _seen(self, voter: NodeId) -> bool:
+        """Acknowledged beacons tell; between lives that the view does not name there are none, but votes."""
+        ground = self.ground
+        if voter == ground.me or ground.beacons.reaches(voter, ground.now) is not False:
+            return True
+        return ground.is_returning(voter) or (not ground.this_life and self._heard(voter))
+
+    def _heard(self, node: NodeId) -> bool:
+        return self.ground.now - self.ground.heard_at.get(node, -inf) < SILENCE_SECONDS
+
+    def _heard_of_late(self, node: NodeId) -> bool:
+        """Whether it has said anything since a cut that is noticed now can have begun: what came before is no
+        answer."""
+        return self.ground.now - self.ground.heard_at.get(node, -inf) < SILENCE_SECONDS - BEACON_SECONDS
+
+    def answer_of(self, voter: NodeId) -> str:
+        """How a voter that is not seen answers nevertheless, in words; empty if it gives no answer of any kind."""
+        ground = self.ground
+        address = ground.address_of(voter)
+        known = ground.routes.get(voter)
+        hive, at = ground.foreign.get(address, (b"", -inf))
+        if ground.now - at < TROUBLE_SECONDS:
+            return f"at {address} a node of another hive ({hive.hex()[:8]}) answers"
+        other, at = ground.replaced.get(address, (b"", -inf))
+        if ground.now - at < TROUBLE_SECONDS and not self._heard(voter):
+            return f"at {address} node {other.hex()[:8]} answers, whose directory is not that of node {voter.hex()[:8]}"
+        if known is None:
+            return f"{address} answers" if self._heard(voter) else ""
+        if ground.link_troubles.get(known) == HANGING:
+            return f"{address} takes connections and says nothing, it hangs"
+        if ground.linked.get(known) or self._heard_of_late(voter):
+            return f"{address} runs and answers, but takes no part: it starts, is cut off, or its disk is slow or full"
+        return ""
+
+    def sentence(self) -> str:
+        """Why this node sees no quorum, and what to do; empty if it does, or has no view."""
+        missing, view = self.missing(), self.ground.view
+        if not missing or view is None:
+            return ""
+        names = ", ".join(self.ground.address_of(voter) for voter in missing)
+        there = len(view.voters) - len(missing)
+        sees = f"this node sees {there} of {len(view.voters)} voters; it waits for {names}"
+        answers = [answer for voter in missing if (answer := self.answer_of(voter))]
+        if answers:
+            return f"{sees} ({'; '.join(answers)}; their logs say more)"
+        it = "it" if len(missing) == 1 else "them"
+        lost = "its disk is" if len(missing) == 1 else "their disks are"
+        return (
+            f"{sees}: start {it}, or mend the network to {it}; only if {lost} lost for good, recover --force at "
+            f"{self.ground.settings.address} goes on without {it}, and {self.price(view)}"
+        )
+
+    def price(self, view: View) -> str:
+        """What a recovery here would give up, as far as this node can see."""
+        ground = self.ground
+        seen = frozenset(node for node in ground.members if node == ground.me or self._reached(node))
+        key = (view.epoch, seen)
+        if self._share[0] != key:
+            lost = [index for index, arc in enumerate(view.arcs) if not seen.intersection(arc.holders)]
+            slots = sum(ring.width(view.arcs, index) for index in lost)
+            percent = f"{100 * slots / SLOTS:.0f} %" if slots >= SLOTS / 100 else "a little"
+            gives = f"of {percent} of the ring there are only older copies then, or none"
+            self._share = key, gives if slots else "no entry is lost by that"
+        return self._share[1]
+
+    def _reached(self, node: NodeId) -> bool:
+        return self._heard(node) or bool(self.ground.beacons.reaches(node, self.ground.now))
+
+    def against_recovery(self) -> str:
+        """Why the missing voters can't be taken for dead yet; empty if they can be, by an operator's word."""
+        missing, ground = self.missing(), self.ground
+        answers = [answer for voter in missing if (answer := self.answer_of(voter))]
+        if answers:
+            return (
+                f"{'; '.join(answers)}: a voter that answers is not dead, and a new generation beside it would lose "
+                "what it has; its log says what it waits for, mend that first (or stop it, if it can't be mended)"
+            )
+        tried = all(ground.routes.get(voter) in ground.link_troubles for voter in missing)
+        if not tried and ground.now - self.since < LEASE_SECONDS:
+            return "this node has not looked for the missing voters for long enough; ask again in a few seconds"
+        return ""

@@ -1,0 +1,266 @@
+"""How views spread: learnt from others or decided here, on disk, then adopted and told on.
+
+Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his. A decided view goes to all members
+as a patch with a digest of the result, whole to those who lack the base. A view of a newer generation is
+taken where it lists this node by its id; else this node is fenced, see :mod:`wrpme.core.membership.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from math import inf
+
+from wrpme.core.context import Ground
+from wrpme.core.io import Exit, ReplyTo
+from wrpme.core.layout import ACCEPTOR_KEY
+from wrpme.core.membership import transitions as views
+from wrpme.core.membership.lifecycle import Life
+from wrpme.core.membership.view_log import ViewLog
+from wrpme.core.membership.whereabouts import UNPROVEN, Whereabouts
+from wrpme.core.retry import Retry
+from wrpme.limits import ASK_SECONDS, LEASE_SECONDS
+from wrpme.protocol import view_index
+from wrpme.protocol.identities import Here, Where
+from wrpme.protocol.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Report, WholeView
+from wrpme.protocol.view import NOBODY, Down, NodeId, Patch, Proposal, View
+
+
+class Spread:
+    """``adopted`` is called with the view before, the new one, and whether it was decided here."""
+
+    def __init__(
+        self, ground: Ground, life: Life, whereabouts: Whereabouts, adopted: Callable[[View | None, View, bool], None]
+    ) -> None:
+        self.ground = ground
+        self.life = life
+        self.whereabouts = whereabouts
+        self._log = ViewLog(ground.reader)
+        self.latest: View | None = None
+        """The newest view that is known, on disk or on its way there."""
+        self.patch: Patch | None = None
+        """What the view that is being adopted differs in from the one before; None where nobody knows."""
+        self._adopted = adopted
+        self._proposals: OrderedDict[int, Proposal] = OrderedDict()
+        """What made the latest views of this generation, by epoch, without a gap."""
+        self._kept_arcs = 0
+        self._told: dict[NodeId, tuple[int, Retry]] = {}
+        """Who was told which view, which it does not have yet."""
+        self._strangers: dict[NodeId, float] = {}
+        """Who is no member, and was told the view a moment ago."""
+        self._asked = Retry(ground.me)
+        """A later view was asked for, of whoever told of it first."""
+        self.ahead: tuple[float, NodeId] = (-inf, NOBODY)
+        """When somebody last told of a later view or generation, and who."""
+
+    # --- learning ------------------------------------------------------------------------------------------------
+
+    def start(self) -> bool:
+        """Takes up the view on disk, if there is one."""
+        view = self._log.load()
+        if view is not None:
+            self.latest = view
+            self._adopt(view, False)
+        return view is not None
+
+    def learn(self, view: View, tell: bool = False, patch: Patch | None = None) -> None:
+        """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone. ``patch``
+        makes it of the latest view."""
+        base, self.latest = self.latest, view
+        self.ground.write([*self._log.save(view, patch if base is not None else None), (ACCEPTOR_KEY, None)], True)
+        self.ground.after_disk(lambda: self._adopt(view, tell, base, patch))
+
+    def _adopt(self, view: View, tell: bool, base: View | None = None, patch: Patch | None = None) -> None:
+        before = self.ground.view
+        if before is None or view.epoch > before.epoch:
+            if before is not None and (patch is None or base is not before):
+                patch = views.difference(before, view)
+            self.patch = patch if before is not None else None
+            self._adopted(before, view, tell)
+            for node in self.patch.left if self.patch is not None else ():
+                self._told.pop(node, None)
+            self._asked.reset()
+
+    def decided(self, proposal: Proposal) -> None:
+        """The council decided the view after the present one."""
+        view = self.ground.view
+        if view is None or (self.latest is not None and self.latest.epoch > view.epoch):
+            return
+        following = view_index.patched(view, proposal.patch)
+        if view_index.digest(following) != proposal.digest:
+            self.ground.say("error", "a decided view can't be made from its patch: another version of wrpme?")
+            return
+        self._keep(following, proposal)
+        self.learn(following, True, proposal.patch)
+
+    def on_view(self, source: NodeId, body: WholeView | NextView) -> None:
+        """Another node tells its view."""
+        latest = self.latest
+        if isinstance(body, NextView):
+            if latest is not None and body.epoch == latest.epoch + 1:
+                self._follow(source, latest, body)
+            return
+        view = body.view
+        if latest is None:
+            if view_index.member(view, self.ground.me) is not None:
+                self.learn(view)
+        elif view.hive == latest.hive:
+            theirs, ours = view_index.era(view), view_index.era(latest)
+            if theirs == ours:
+                if view.epoch > latest.epoch:
+                    self.learn(view)
+            elif view_index.order_of(theirs) > view_index.order_of(ours):
+                self._on_new_generation(view, latest)
+
+    def _on_new_generation(self, view: View, latest: View) -> None:
+        """Whoever it lists by its id goes with it, also in a later life than it knows of: that one comes back. A node
+        that has seen a later view of the old generation took part in what the new one does not know."""
+        mine = view_index.member(view, self.ground.me)
+        if mine is not None and mine.incarnation <= self.ground.settings.incarnation and view.epoch > latest.epoch:
+            self.learn(view)
+        else:
+            self.life.fenced(view, twofold=view.generation == latest.generation)
+
+    def _follow(self, source: NodeId, base: View, body: NextView) -> None:
+        following = view_index.patched(base, body.proposal.patch)
+        if view_index.digest(following) == body.proposal.digest:
+            self._keep(following, body.proposal)
+            self.learn(following, False, body.proposal.patch)
+        else:
+            self.ground.send(source, AskView(whole=True))
+
+    def proposal_of(self, view: View) -> Proposal | None:
+        """What made this view of the one before; None where this node does not know."""
+        return self._proposals.get(view.epoch)
+
+    def _keep(self, view: View, proposal: Proposal) -> None:
+        """Together they are no larger than the view itself: to tell them never costs more."""
+        if view.epoch - 1 not in self._proposals:
+            self._proposals.clear()
+            self._kept_arcs = 0
+        self._proposals[view.epoch] = proposal
+        self._kept_arcs += len(proposal.patch.arcs)
+        while len(self._proposals) > 1 and self._kept_arcs > len(view.arcs):
+            self._kept_arcs -= len(self._proposals.popitem(last=False)[1].patch.arcs)
+
+    def stopping(self, view: View) -> set[NodeId]:
+        """Who went down in this view as planned."""
+        proposal = self.proposal_of(view)
+        changes = proposal.changes if proposal is not None else ()
+        return {change.node for change in changes if isinstance(change, Down) and change.planned}
+
+    # --- telling -------------------------------------------------------------------------------------------------
+
+    def tell_all(self, before: View | None, view: View) -> None:
+        """To all members, and to those who are none any more."""
+        ground = self.ground
+        for member in view.members:
+            if member.id != ground.me:
+                self.tell(member.id, ground.known_epochs[member.id])
+        for node in self.patch.left if before is not None and self.patch is not None else ():
+            former = view_index.member(before, node) if before is not None else None
+            if former is not None and node != ground.me:
+                ground.send_to(former.address, WholeView(view))
+
+    def compare_epochs(self, source: NodeId, epoch: int) -> None:
+        """Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his."""
+        ground, view, latest = self.ground, self.ground.view, self.latest
+        assert view is not None and latest is not None
+        if ground.silent:
+            return
+        if epoch > latest.epoch:
+            self.ahead = (ground.now, source)
+            if self._asked.is_due(ground.now):
+                ground.send(source, AskView())
+        elif epoch < view.epoch:
+            told, retry = self._told.get(source, (0, Retry(ground.me)))
+            if told != view.epoch:
+                retry.reset()
+                if source in ground.alive and not ground.is_returning(source):
+                    # Whoever proposed it tells all, and who hears of it asks one. If each that has it told each that
+                    # has not, a hive would be busy with that alone where all are slow.
+                    retry.begin(ground.now, LEASE_SECONDS / 2)
+                self._told[source] = (view.epoch, retry)
+            if retry.is_due(ground.now):
+                self.tell(source, epoch)
+
+    def tell(self, node: NodeId, epoch: int) -> None:
+        """To whoever has the view of that epoch: the patches since, or the whole view where it lacks more."""
+        ground, view = self.ground, self.ground.view
+        assert view is not None
+        if self._told.get(node, (0, None))[0] != view.epoch:
+            retry = Retry(ground.me)
+            retry.begin(ground.now, ground.round_trip((node,)))
+            self._told[node] = (view.epoch, retry)
+        missing = range(epoch + 1, view.epoch + 1)
+        if epoch and missing and all(number in self._proposals for number in (missing[0], missing[-1])):
+            for number in missing:
+                ground.send(node, NextView(number, self._proposals[number]))
+        else:
+            ground.send(node, WholeView(view))
+
+    def answer_stranger(self, session: int, envelope: Envelope) -> None:
+        """Who has a view of this hive and is no member any more hears so."""
+        view, now, body = self.ground.view, self.ground.now, envelope.body
+        if view is not None and envelope.epoch == view.epoch and isinstance(body, Beacon):
+            ack = BeaconAck(body.sent, envelope.incarnation)  # no promise: it only wants to know who has the view
+            self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, ack)))
+        if view is None or not 0 < envelope.epoch < view.epoch:
+            return
+        self._strangers = {node: at for node, at in self._strangers.items() if now - at < ASK_SECONDS}
+        if envelope.source not in self._strangers:
+            self._strangers[envelope.source] = now
+            self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, WholeView(view))))
+
+    # --- refusing ------------------------------------------------------------------------------------------------
+
+    def listens(self, session: int, envelope: Envelope) -> bool:
+        """Whether the message is for this node and of its hive; where not, the sender hears why, if it should."""
+        ground, latest = self.ground, self.latest
+        if latest is not None and envelope.hive == latest.hive and envelope.generation != view_index.era(latest):
+            return self._of_another_generation(session, envelope, latest)
+        if envelope.source == ground.me:
+            self._on_own_words(session, envelope)
+            return False
+        if latest is not None and envelope.hive and envelope.hive != latest.hive:
+            self.whereabouts.is_taken_for_another(envelope)
+        elif envelope.destination in (NOBODY, ground.me):
+            if latest is not None or isinstance(envelope.body, WholeView):
+                return True
+        ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, self.whereabouts.here(UNPROVEN))))
+        return False
+
+    def _of_another_generation(self, session: int, envelope: Envelope, latest: View) -> bool:
+        """Of a later one its view is heard; an earlier one hears this one's."""
+        ground, theirs = self.ground, view_index.order_of(envelope.generation)
+        ours = view_index.order_of(view_index.era(latest))
+        if theirs > ours:
+            self.ahead = (ground.now, envelope.source)
+            return isinstance(envelope.body, WholeView | Where | Here)
+        if theirs[0] == ours[0]:
+            self.whereabouts.note_generations(envelope.source, latest.generation)
+        if ground.view is not None and view_index.era(ground.view) == view_index.era(latest):
+            ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, WholeView(ground.view))))
+        return False
+
+    def meet(self, session: int, envelope: Envelope) -> None:
+        """Somebody of this hive says where he is: the later generation is told to the earlier one. Two that were begun
+        on both sides of a cut know nobody of each other but former addresses."""
+        latest, ground = self.latest, self.ground
+        if latest is None or ground.view is None or envelope.hive != latest.hive or envelope.source == ground.me:
+            return
+        ours = view_index.era(latest)
+        if envelope.generation != ours and self._of_another_generation(session, envelope, latest):
+            ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, AskView())))
+
+    def _on_own_words(self, session: int, envelope: Envelope) -> None:
+        """A message under this node's own id: its own, which a peer given led back here, or that of a process on a
+        copy of its directory."""
+        ground, address = self.ground, self.ground.settings.address
+        if envelope.incarnation != ground.settings.incarnation:
+            if ground.lives:
+                words = f"the node that it is a copy of runs at {address}"
+                self.whereabouts.refuse_old(session, envelope, words)
+        elif self.latest is None and envelope.destination == NOBODY and isinstance(envelope.body, Report):
+            itself = f"the peer given is this node itself ({address})"
+            ground.effects.append(Exit(1, f"{itself}; name another node of the hive"))

@@ -1,0 +1,510 @@
+"""The voter in a node: which changes are wanted, when to propose them, and the vote itself.
+
+Any voter may propose; rank is only a delay, never a right. See docs/how-it-works.md, "Views" and "Who
+is alive". The vote works also in a node that has restarted and is not back yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from wrpme.core.context import Ground
+from wrpme.core.io import ComputeView, Outcome, ViewComputed
+from wrpme.core.layout import ACCEPTOR_KEY
+from wrpme.core.membership import batches, paxos, returns
+from wrpme.core.membership import transitions as views
+from wrpme.core.membership.paxos import AcceptorState, Proposer, is_quorum
+from wrpme.limits import (
+    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX,
+    OUTCOMES_KEPT, RANK_SECONDS,
+    REST_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS, STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, TICK_SECONDS,
+    VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
+)  # fmt: skip
+from wrpme.protocol import view_index
+from wrpme.protocol.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
+from wrpme.protocol.view import (
+    Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Member, NodeId, Proposal, State, View,
+)  # fmt: skip
+from wrpme.protocol.view_index import arcs_of, index_of
+
+Moving = TypeVar("Moving", Join, Back)
+URGENT = (Back, Down)
+"""Changes that do not wait for a gap between views."""
+
+
+def reasons(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Returns the changes without what only the proposer needed of them: the outcome travels beside."""
+    return tuple(
+        replace(change, marks=()) if isinstance(change, Back)
+        else replace(change, choices=()) if isinstance(change, Forget) else change
+        for change in changes
+    )  # fmt: skip
+
+
+def _gathering(change: Change) -> float:
+    """Seconds that a change waits for others of its kind."""
+    return STOP_GATHER_SECONDS if isinstance(change, Down) and change.planned else 0.0
+
+
+class Council:
+    """See the module."""
+
+    def __init__(self, ground: Ground, decided: Callable[[Proposal], None]) -> None:
+        self.ground = ground
+        self._decided = decided
+        raw = ground.reader.get(ACCEPTOR_KEY)
+        self.state = paxos.unpack(raw) if raw is not None else AcceptorState(0)
+        self.due = ground.now
+        """When to look again."""
+        self._wishes: dict[Change, float] = {}
+        """When each was asked for; the last word of each node that wants to join or return is in a place of its own."""
+        self._suspects: dict[Change, float] = {}
+        """Deaths that are sure enough now, and since when; not of whoever is heard again, nor while this node is late
+        itself."""
+        self._joins: dict[NodeId, tuple[Join, float]] = {}
+        self._backs: dict[NodeId, tuple[Back, float]] = {}
+        self._checked: View | None = None
+        self._unchecked: list[Change] = []
+        """What came since all that waits was checked against that view."""
+        self._computing: tuple[Change, ...] = ()
+        """The changes whose outcome is being computed; nothing else is proposed meanwhile."""
+        self._computing_since = 0.0
+        self._computed: dict[tuple[Change, ...], ViewComputed] = {}
+        """The outcomes that are known of this epoch: none is computed twice."""
+        self._rests_until = -inf
+        """A proposer that is slow proposes less often: it rests three times as long as it computed."""
+        self._complaints: dict[tuple[NodeId, int], dict[NodeId, float]] = {}
+        self._began: dict[tuple[NodeId, int], float] = {}
+        self._proposer: Proposer | None = None
+        self._proposer_until = 0.0
+        self._round = 0
+        self._fruitless = 0
+        """Proposals of this epoch that nothing came of in their time."""
+        self._accepted_at = 0.0
+        self._start = ground.now
+        self._voter_since: float | None = None
+        self._last_view_at = ground.now - VIEW_GAP_SECONDS
+        self._looked_at = self._expelled_at = ground.now
+
+    @property
+    def is_voter(self) -> bool:
+        """Whether this node decides the next view."""
+        view = self.ground.view
+        return view is not None and self.ground.me in view.voters
+
+    # --- what is wanted ------------------------------------------------------------------------------------------
+
+    def wish(self, change: Change) -> None:
+        """Somebody asks for a change; void ones are passed over when their time comes."""
+        self._look_soon()
+        if isinstance(change, Join):
+            self._note_last_word(self._joins, change)
+        elif isinstance(change, Back):
+            self._note_last_word(self._backs, change)
+        elif len(self._wishes) < WISHES_MAX and change not in self._wishes:
+            self._wishes[change] = self.ground.now
+            self._unchecked.append(change)
+
+    def _note_last_word(self, words: dict[NodeId, tuple[Moving, float]], change: Moving) -> None:
+        """In the place of what the node said before, in this life or a former one."""
+        known, since = words.get(change.node, (change, self.ground.now))
+        if known.incarnation <= change.incarnation and (change.node in words or len(words) < WISHES_MAX):
+            words[change.node] = change, since if known.incarnation == change.incarnation else self.ground.now
+            if isinstance(change, Back):
+                self._unchecked.append(change)
+
+    def _look_soon(self) -> None:
+        """Something came that concerns the voter; what comes soon after is looked at together with it."""
+        self.due = min(self.due, max(self.ground.now, self._looked_at + LOOK_SECONDS))
+
+    @property
+    def waiting(self) -> int:
+        """How many changes were asked for and are neither decided nor void."""
+        return len(self._wishes) + len(self._joins) + len(self._backs)
+
+    def joining(self) -> set[NodeId]:
+        """Nodes that wait to become members."""
+        return {node for node in self._joins if node not in self.ground.members}
+
+    def complain(self, source: NodeId, complaint: Complaint) -> None:
+        """``source`` has had no sign of some members."""
+        for life in complaint.lives:
+            if life[0] in self.ground.members:
+                self._look_soon()
+                self._began.setdefault(life, self.ground.now)
+                self._complaints.setdefault(life, {})[source] = self.ground.now
+
+    @property
+    def looks_at(self) -> set[NodeId]:
+        """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
+        found = {node for node, _ in self._complaints}
+        view = self.ground.view
+        for node in self._backs:
+            for arc in arcs_of(view, node) if view is not None else ():
+                if node in arc.holders:
+                    found.update(arc.holders)
+        return found
+
+    def suspicions(self) -> list[Change]:
+        """Deaths that the complaints, and what this node sees itself, make sure enough to propose."""
+        ground, now = self.ground, self.ground.now
+        for key, by in list(self._complaints.items()):
+            fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS and node in ground.alive}
+            if ground.beacons.reaches(key[0], now):
+                fresh.pop(ground.me, None)
+            if fresh:
+                self._complaints[key] = fresh
+            else:
+                del self._complaints[key]
+                self._began.pop(key, None)
+        if now - self._start < SUSPECT_NOBODY_SECONDS or now < ground.late_until or ground.view is None:
+            return []
+        found: list[Change] = []
+        for (node, incarnation), by in self._complaints.items():
+            member = ground.members.get(node)
+            if member is None or member.state is State.DOWN or member.incarnation != incarnation or node == ground.me:
+                continue
+            reached = ground.beacons.reaches(node, now)
+            age = now - self._began[node, incarnation]
+            if reached is False or (reached is None and age >= BEACON_SECONDS):
+                found.append(Down(node, incarnation))
+            elif reached and age >= LEASE_SECONDS:
+                found.append(self._worse(ground.view, member, by))
+        return found
+
+    def _worse(self, view: View, accused: Member, by: dict[NodeId, float]) -> Change:
+        """Of nodes that do not see each other the one with more complaints, at a tie the junior."""
+        pair = [accused, *(member for member in view.members if member.id in by)]
+
+        def weight(member: Member) -> tuple[int, int, NodeId]:
+            return len(self._complaints.get((member.id, member.incarnation), ())), member.joined, member.id
+
+        worst = max(pair, key=weight)
+        return Down(worst.id, worst.incarnation)
+
+    def _expulsions(self, view: View) -> list[Change]:
+        """Those who have been down for longer than the grace."""
+        ground = self.ground
+        if ground.now - self._expelled_at < EXPEL_LOOK_SECONDS:
+            return []
+        self._expelled_at = ground.now
+        grace = ground.settings.grace_seconds
+        return [
+            Expel(node, ground.members[node].incarnation)
+            for node in sorted(index_of(view).down)
+            if ground.now - ground.down_since.get(node, ground.now) >= grace
+        ]
+
+    def _candidate(self) -> Change | None:
+        """A further voter, while there are fewer than there could be."""
+        view = self.ground.view
+        if view is None or len(view.voters) >= VOTERS_MAX:
+            return None
+        for member in view.members:
+            if member.state is State.UP and member.id not in view.voters:
+                if self.ground.known_epochs.get(member.id) == view.epoch:
+                    return Elect(member.id)
+        return None
+
+    # --- proposing -----------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Considers what is wanted, if it is time to."""
+        if self.ground.now >= self.due:
+            self.consider()
+
+    def consider(self) -> None:
+        """Proposes if something is wanted and it is this voter's time."""
+        ground, now = self.ground, self.ground.now
+        view = ground.view
+        self._looked_at = now
+        self.due = inf if view is None or not self.is_voter else now + REST_SECONDS
+        if view is None or not self.is_voter:
+            return
+        self._consider(view)
+        if self._wishes or self._joins or self._backs or self._complaints or self._proposer or self._undecided():
+            self.due = min(self.due, now + TICK_SECONDS)
+
+    def _consider(self, view: View) -> None:
+        now = self.ground.now
+        if self._proposer is not None:
+            if now < self._proposer_until:
+                return
+            self._proposer = None
+            self._fruitless += 1
+        if self._undecided() and now - self._accepted_at >= self._patience(view) * (1 + self._rank(view)):
+            self._propose(view, None)
+            return
+        self._suspects = {change: self._suspects.get(change, now) for change in self.suspicions()}
+        for change in self._expulsions(view):
+            self.wish(change)
+        if self._computing:
+            return
+        changes = self._ripe(view)
+        candidate = self._candidate()
+        if candidate is not None:
+            self.due = min(self.due, now + TICK_SECONDS)
+            if not self._rank(view) and self._has_gap() and candidate not in changes:
+                changes.append(candidate)
+        if changes:
+            self._compute(view, tuple(changes))
+
+    def _has_gap(self) -> bool:
+        """Whether changes that can wait have waited long enough since the last view; and since this node computed one,
+        where that took long. The latter is a time of its own: views of others must not put it off for ever."""
+        now = self.ground.now
+        return now >= self._rests_until and now - self._last_view_at >= VIEW_GAP_SECONDS
+
+    def _ripe(self, view: View) -> list[Change]:
+        """What goes into the next view, if it is this voter's time for anything; what is void is dropped."""
+        delay = self._patience(view) * self._rank(view)
+        self._drop_void(view)
+        wanted = {**self._wishes, **self._suspects}
+        ripe = [change for change, since in wanted.items() if self._is_ripe(since, delay + _gathering(change))]
+        if any(_gathering(change) for change in ripe):
+            ripe += [change for change in self._wishes if _gathering(change) and change not in ripe]
+        backs = [back for back, since in self._backs.values() if self._is_ripe(since, delay)]
+        going = self._with_returns(view, ripe, backs) if backs else ripe
+        if self._has_gap():
+            return going + self._first_joins(view, delay, MOVES_PER_VIEW_MAX - sum(isinstance(c, Back) for c in going))
+        return going if any(isinstance(change, URGENT) for change in going) else []
+
+    def _drop_void(self, view: View) -> None:
+        """Each change is checked when it has come, and again with each view, which may have made it void."""
+        unchecked, self._unchecked = self._unchecked, []
+        if self._checked is not view:
+            self._checked = view
+            unchecked = [*self._wishes, *(back for back, _ in self._backs.values())]
+        for change in unchecked:
+            if not views.fits(view, change):
+                self._wishes.pop(change, None)
+                if isinstance(change, Back) and self._backs.get(change.node, (None, 0.0))[0] == change:
+                    del self._backs[change.node]
+
+    def _is_ripe(self, since: float, delay: float) -> bool:
+        """Whether it is this voter's time for what was asked for then. The rank counts anew from each view on: else
+        what waits for long is proposed by all, and who has most to compute is always the last."""
+        return not delay or self.ground.now - max(since, self._last_view_at) >= delay
+
+    def _first_joins(self, view: View, delay: float, room: int) -> list[Change]:
+        """Those that asked first, as many as there is room for; the others wait, and are not looked at."""
+        found: list[Change] = []
+        if not self._joins or index_of(view).table.copied >= MOVING_ARCS_MAX:
+            return found
+        for node, (join, since) in list(self._joins.items()):
+            if len(found) >= room:
+                break
+            if not views.fits(view, join):
+                del self._joins[node]
+            elif self._is_ripe(since, delay):
+                found.append(join)
+        return found
+
+    def _with_returns(self, view: View, others: list[Change], backs: list[Back]) -> list[Change]:
+        """The other changes with those that may return; and where somebody does, with the deaths that this makes sure
+        of."""
+        ground, now = self.ground, self.ground.now
+        heard = dict(ground.heard)
+        for back in backs:
+            heard[back.node] = max(back.incarnation, heard.get(back.node, 0))
+        since = self._start if self._voter_since is None else max(self._start, self._voter_since)
+        # One that was late itself may have missed them.
+        is_over = now - since >= SUSPECT_NOBODY_SECONDS and now >= ground.late_until
+        dead = returns.gone(view, heard, is_over)
+        waited = now - min(self._backs[back.node][1] for back in backs) >= SUSPECT_NOBODY_SECONDS
+
+        def is_coming(node: NodeId) -> bool:
+            member = ground.members.get(node)
+            if waited or member is None:
+                return False
+            return ground.is_returning(node) or bool(ground.beacons.reaches(node, now))
+
+        ready = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
+        going = batches.first_returns(view, ready, {change.node for change in dead})
+        returning = {back.node for back in going}
+        if not going or any(
+            change.node in view.voters and change.node not in returning and is_coming(change.node) for change in dead
+        ):  # a voter that has restarted comes back in the same view: down, it has no vote, and may be all that is there
+            return others
+        return [*others, *going, *(change for change in dead if change.node not in returning and change not in others)]
+
+    # --- computing what comes of it ------------------------------------------------------------------------------
+
+    def _compute(self, view: View, changes: tuple[Change, ...]) -> None:
+        """Asks for the outcome; one that is known is not computed again."""
+        known = self._computed.get(changes)
+        if known is not None:
+            self._weigh(view, known)
+            return
+        self._computing, self._computing_since = changes, self.ground.now
+        self.ground.effects.append(ComputeView(view, changes))
+
+    def on_computed(self, computed: ViewComputed) -> None:
+        """The outcome is there; it may have been overtaken by another view."""
+        view = self.ground.view
+        if view is None or computed.epoch != view.epoch or computed.changes != self._computing:
+            return
+        self._rests_until = self.ground.now + 3 * (self.ground.now - self._computing_since)
+        self._computing = ()
+        if len(self._computed) >= OUTCOMES_KEPT:
+            self._computed.clear()
+        self._computed[computed.changes] = computed
+        if self.is_voter and self._proposer is None:
+            self._weigh(view, computed)
+
+    def _weigh(self, view: View, computed: ViewComputed) -> None:
+        """Proposes the outcome; but the last voters do not go while there are others to vote: those are elected
+        first."""
+        outcome, changes = computed.outcome, computed.changes
+        if outcome is not None and self._loses_all_voters(outcome):
+            kept: list[Change] = [change for change in changes if not isinstance(change, Down)]
+            candidate = self._candidate()
+            if candidate is not None and candidate not in kept:
+                kept.append(candidate)
+            if kept and tuple(kept) != changes:
+                self._compute(view, tuple(kept))
+                return
+        if outcome is not None and self._can_vote(outcome.view):
+            self._propose(view, Proposal(reasons(changes), outcome.patch, outcome.digest, self.ground.me))
+
+    @staticmethod
+    def _loses_all_voters(outcome: Outcome) -> bool:
+        alive = view_index.live(outcome.view)
+        return bool(alive) and not alive.intersection(outcome.view.voters)
+
+    def _can_vote(self, following: View) -> bool:
+        """Whether the view after that one can be decided by those that are there, as far as this node sees."""
+        ground = self.ground
+        there = [
+            voter
+            for voter in following.voters
+            if voter == ground.me
+            or ground.is_returning(voter)
+            or ground.beacons.reaches(voter, ground.now) is not False
+        ]
+        return is_quorum(following.voters, there)
+
+    def _propose(self, view: View, value: Proposal | None) -> None:
+        if value is None and not self._undecided():
+            return
+        ground = self.ground
+        self._round = max(self._round, self.state.promised.round if self.state.epoch == view.epoch + 1 else 0) + 1
+        ballot = Ballot(self._round, ground.me, ground.settings.incarnation)
+        self._proposer = Proposer(view.epoch + 1, view.voters, ballot, value)
+        self._proposer_until = ground.now + self._patience(view) * (1 + self._rank(view))
+        self._to_voters(view, self._proposer.opening())
+
+    def _patience(self, view: View) -> float:
+        """A vote takes two round trips, and the disks' time; a node that has restarted measures none before it is taken
+        back, and finds out by votes that came to nothing."""
+        found_out = min(RANK_SECONDS * 2.0**self._fruitless, RANK_SECONDS + 2 * ROUND_TRIP_SECONDS_MAX)
+        return max(RANK_SECONDS + 2 * self.ground.round_trip(view.voters), found_out)
+
+    def _rank(self, view: View) -> int:
+        """Voters before this one that seem to live."""
+        before = view.voters[: view.voters.index(self.ground.me)]
+        return sum(self.ground.beacons.reaches(node, self.ground.now) is not False for node in before)
+
+    def _undecided(self) -> bool:
+        view = self.ground.view
+        return view is not None and self.state.epoch == view.epoch + 1 and self.state.accepted is not None
+
+    def _to_voters(self, view: View, body: Prepare | Accept) -> None:
+        for voter in view.voters:
+            if voter == self.ground.me:
+                self.on_vote(voter, body)
+            else:
+                self.ground.send(voter, body)
+
+    # --- voting --------------------------------------------------------------------------------------------------
+
+    def on_vote(self, source: NodeId, message: Prepare | Accept) -> None:
+        """A proposer asks this acceptor. What it answers is on disk first."""
+        ground, view = self.ground, self.ground.view
+        if view is None or message.epoch != view.epoch + 1 or ground.me not in view.voters or ground.hangs:
+            return
+        state = self.state if self.state.epoch == message.epoch else AcceptorState(message.epoch)
+        if state.promised == paxos.SILENT:
+            return
+        answer: Promise | Accepted | Rejected
+        if isinstance(message, Prepare):
+            state, answer = paxos.prepare(state, message)
+        else:
+            state, answer = paxos.accept(state, message)
+        if state != self.state:
+            if state.accepted != self.state.accepted:
+                self._accepted_at = ground.now
+            self.state = state
+            ground.write([(ACCEPTOR_KEY, paxos.pack(state))], must_sync=True)
+        ground.after_disk(lambda: self._tell(source, answer))
+
+    def _tell(self, proposer: NodeId, answer: Promise | Accepted | Rejected) -> None:
+        if proposer == self.ground.me:
+            self.on_answer(proposer, answer)
+        else:
+            self.ground.send(proposer, answer)
+
+    def on_answer(self, source: NodeId, answer: Promise | Accepted | Rejected) -> None:
+        """An acceptor answers this proposer."""
+        proposer, view = self._proposer, self.ground.view
+        if proposer is None or view is None or proposer.decided is not None:
+            return
+        second = proposer.answer(source, answer)
+        if second is not None:
+            self._to_voters(view, second)
+        if proposer.rejected_by is not None:
+            self._round = max(self._round, proposer.rejected_by.round)
+        if proposer.decided is not None:
+            self._decided(proposer.decided)
+        self._look_soon()
+
+    def on_message(self, source: NodeId, body: Body) -> bool:
+        """Takes what is for the council; whether it was."""
+        if isinstance(body, Prepare | Accept):
+            self.on_vote(source, body)
+        elif isinstance(body, Promise | Accepted | Rejected):
+            self.on_answer(source, body)
+        elif isinstance(body, Complaint):
+            self.complain(source, body)
+        else:
+            return False
+        return True
+
+    # --- views ---------------------------------------------------------------------------------------------------
+
+    def adopt(self, view: View) -> None:
+        """A new view: wishes that it fulfilled are gone, and the instance of its epoch with them."""
+        self._proposer = None
+        self._computing = ()
+        self._computed.clear()
+        self.due = self.ground.now
+        self._round = self._fruitless = 0
+        self._last_view_at = self.ground.now
+        self._complaints = {
+            key: by
+            for key, by in self._complaints.items()
+            if key[0] in self.ground.alive and self.ground.members[key[0]].incarnation == key[1]
+        }
+        self._began = {key: at for key, at in self._began.items() if key in self._complaints}
+        self._suspects.clear()
+        if not self.is_voter:
+            self._wishes.clear()
+            self._joins.clear()
+            self._backs.clear()
+            self._voter_since = None
+        elif self._voter_since is None:
+            self._voter_since = self.ground.now
+        if not self.ground.lives:  # what it saw while it was cut off is held against nobody
+            self._complaints.clear()
+            self._began.clear()
+
+    def sees_quorum(self, epoch: int) -> bool:
+        """Whether a quorum of the voters is known to have the view of that epoch."""
+        view = self.ground.view
+        return view is not None and is_quorum(
+            view.voters, {node for node, known in self.ground.known_epochs.items() if known >= epoch}
+        )

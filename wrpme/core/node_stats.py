@@ -1,0 +1,105 @@
+"""The figures of a node, as ``node_status`` and those who watch see them."""
+
+from __future__ import annotations
+
+from math import inf
+
+from wrpme.core.context import Ground
+from wrpme.core.io import Facts
+from wrpme.core.membership.lifecycle import Life
+from wrpme.core.membership.voter import Council
+from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.replica_table import Table
+from wrpme.core.router import Router
+from wrpme.limits import SLOTS
+from wrpme.protocol.arc_table import lacks_copies
+from wrpme.protocol.ring import SLOT
+from wrpme.protocol.stats import Copy, Figures, Neighbour
+from wrpme.version import VERSION
+
+
+class _Sums:
+    """Over all replicas, in one pass."""
+
+    def __init__(self, ground: Ground, table: Table) -> None:
+        self.slots = self.entries = self.bytes = self.copies = self.risky = self.at_risk = 0
+        self.lease = inf
+        self.sent: list[Copy] = []
+        self.received: list[Copy] = []
+        for replica in table.mine:
+            role = replica.role
+            if role in (Role.OWNER, Role.ASLEEP):
+                self._add_owned(ground, replica)
+            elif role is Role.HOLDER:
+                self.copies += replica.counts()[0]
+            sink = replica.sink
+            if sink is not None and role is Role.INCOMING:
+                self.received.append(_copy(replica, ground.address_of(sink.source), sink.done()))
+            for copy in replica.copies.values():
+                if copy.node in replica.arc.incoming:
+                    self.sent.append(_copy(replica, ground.address_of(copy.node), copy.done()))
+
+    def _add_owned(self, ground: Ground, replica: Replica) -> None:
+        slots = (replica.arc.end + 1 - replica.first) // SLOT
+        entries, size = replica.counts()
+        self.slots += slots
+        self.entries += entries
+        self.bytes += size
+        if replica.role is Role.OWNER:
+            self.lease = min(self.lease, replica.lease_until())
+            if lacks_copies(replica.arc, ground.alive):
+                self.risky += slots
+                self.at_risk += entries
+
+
+def _copy(replica: Replica, peer: str, done: float) -> Copy:
+    return Copy(f"{replica.arc.end:016x}", peer, round(done, 4))
+
+
+def figures(ground: Ground, table: Table, council: Council, life: Life, router: Router, facts: Facts) -> Figures:
+    """As of this moment, but for what is known of others alone. Entries and bytes are those of the arcs owned here."""
+    view, now, beacons = ground.view, ground.now, ground.beacons
+    mine = ground.members.get(ground.me)
+    sums = _Sums(ground, table)
+    disk_mean, disk_max = ground.pace.lately(now)
+    return Figures(
+        address=ground.settings.address,
+        id=ground.me.hex(),
+        incarnation=ground.settings.incarnation,
+        hive=view.hive.hex() if view else "",
+        generation=view.generation if view else 0,
+        branch=view.branch if view else 0,
+        epoch=view.epoch if view else 0,
+        state=mine.state.name.lower() if mine else "joining",
+        serving=ground.lives,
+        version=VERSION,
+        uptime_seconds=round(now - life.started, 3),
+        share=sums.slots / SLOTS,
+        entries=sums.entries,
+        bytes=sums.bytes,
+        copies=sums.copies,
+        at_risk_share=sums.risky / SLOTS,
+        at_risk_entries=sums.at_risk,
+        grace_seconds=ground.settings.grace_seconds,
+        voter=council.is_voter,
+        suspected=tuple(ground.address_of(node) for node in beacons.silent(now) if not ground.quiet),
+        quorum=life.quorum(),
+        copies_out=tuple(sums.sent),
+        copies_in=tuple(sums.received),
+        operations={kind.__name__: count for kind, count in router.requests.items() if count},
+        latency=ground.latency.pairs(),
+        received_bytes=facts.received_bytes,
+        sent_bytes=facts.sent_bytes,
+        sessions=facts.sessions,
+        memory_bytes=facts.memory_bytes,
+        disk_bytes=facts.disk_bytes,
+        disk_free_bytes=facts.disk_free_bytes,
+        disk_seconds=round(disk_mean, 4),
+        disk_seconds_max=round(disk_max, 4),
+        disk_waits_seconds=round(ground.pace.waited, 3),
+        late_seconds=round(ground.late_seconds, 3) if now < ground.late_until else 0.0,
+        lease_seconds=None if sums.lease == inf else round(max(0.0, sums.lease - now), 3),
+        neighbours=tuple(
+            Neighbour(ground.address_of(node), round(beacons.age(node, now), 3)) for node in beacons.neighbours
+        ),
+    )

@@ -1,0 +1,152 @@
+"""What a node does about its own disk: one that hangs takes it out of service, and one that is slow is named.
+
+A node whose oldest batch has not reached its disk for L is of no use as an owner or as a holder, and only it knows why.
+It is silent then in the sense of the beacons, so that no lease depends on it, and asks the voters to mark it down. Its
+own vote needs its disk, so the others decide; where they can't, its silence would only end the reads that are left, and
+it goes on. From half of L on it sends no beacons: so what it was promised as an owner has mostly run out when it asks.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from wrpme.core.context import Ground
+from wrpme.core.io import Adopted
+from wrpme.core.membership.paxos import is_quorum
+from wrpme.core.membership.view_sync import Spread
+from wrpme.core.replication.replica import Replica
+from wrpme.core.replication.replica_table import Table
+from wrpme.errors import IndeterminateError, WrpmeError
+from wrpme.limits import ASK_SECONDS, BEACON_SECONDS, LEASE_SECONDS
+from wrpme.protocol.events import UNENDED
+from wrpme.protocol.messages import Report
+from wrpme.protocol.view import Down, State, View
+from wrpme.protocol.view_index import member
+
+
+class OwnDisk:
+    """See the module. ``ground.quiet``, ``silent`` and ``hangs`` are set here."""
+
+    def __init__(self, ground: Ground, spread: Spread, table: Table) -> None:
+        self.ground = ground
+        self.spread = spread
+        self.table = table
+        self._asked_at = -inf
+        self._slow_since: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        """It is looked at more closely: a batch has waited for a while."""
+        return self.ground.pace.waited >= BEACON_SECONDS
+
+    def tick(self, again: bool) -> None:
+        """Time has passed; ``again``: things may be said again."""
+        ground = self.ground
+        if ground.pace.look(ground.now) >= LEASE_SECONDS / 2:
+            self._wait()
+        if again:
+            self._note_slowness()
+
+    def _wait(self) -> None:
+        ground = self.ground
+        if not ground.quiet and ground.lives and self._others_decide():
+            ground.quiet = True
+        if not ground.pace.hangs:
+            return
+        if not ground.hangs:
+            ground.hangs = True
+            self._tell("disk_hangs", self.trouble(), level="warning")
+        if ground.quiet:
+            ground.silent = True
+            self._go_on_without_disk()
+
+    def _others_decide(self) -> bool:
+        """Whether the other voters that this node reaches are a quorum."""
+        ground, view = self.ground, self.ground.view
+        if view is None:
+            return False
+        reached = [node for node in view.voters if node != ground.me and ground.beacons.reaches(node, ground.now)]
+        return is_quorum(view.voters, reached)
+
+    def _go_on_without_disk(self) -> None:
+        """Asks to be marked down; once that is decided its clients hear of it, though it can't adopt the view."""
+        ground, latest = self.ground, self.spread.latest
+        mine = member(latest, ground.me) if latest is not None else None
+        if latest is None or mine is None:
+            return
+        if mine.state is not State.DOWN:
+            self._ask(latest)
+        elif ground.known is not latest and latest is not ground.view:
+            ground.known = latest
+            ground.effects.append(Adopted(latest.epoch))
+            hung = IndeterminateError(
+                f"{ground.pace.hang_text(ground.settings.address)}, and the hive goes on without it; the write may or "
+                "may not have been carried out"
+            )
+            for replica in self.table.mine:
+                self._give_up(replica, hung)
+
+    def _give_up(self, replica: Replica, error: WrpmeError) -> None:
+        """Whoever waits for an answer here hears this: it may take long until anything is known."""
+        ground = self.ground
+        for pending in [*replica.owed, *replica.queue]:
+            if pending.reply is not None and pending.origin is not None:
+                ground.answered(pending.origin, pending.since)
+                ground.fail(pending.origin, pending.reply.id, error)
+                pending.reply = None
+            waiters, pending.waiters = pending.waiters, None
+            for waiter in waiters or ():
+                waiter(False)
+
+    def _ask(self, view: View) -> None:
+        """The other voters: this node's own vote would come too late."""
+        ground = self.ground
+        if ground.now - self._asked_at < ASK_SECONDS:
+            return
+        self._asked_at = ground.now
+        for voter in view.voters:
+            if voter != ground.me:
+                ground.send(voter, Report((Down(ground.me, ground.settings.incarnation, hung=True),)))
+
+    def goes_on(self) -> None:
+        """The batch that waited is on disk: whom this node has not heard since, it did not ask."""
+        ground = self.ground
+        waited = ground.pace.look(ground.now)
+        if ground.quiet:
+            ground.quiet = ground.silent = False
+            ground.beacons.trust_again(ground.now)
+            ground.beacons.due = ground.now
+        if ground.hangs:
+            ground.hangs, ground.hung_until = False, ground.now
+            self._tell("disk", f"the disk of {ground.settings.address} goes on", waited, "warning")
+
+    def _note_slowness(self) -> None:
+        ground, since = self.ground, self._slow_since
+        slow = ground.pace.slow(ground.now) is not None
+        if slow and since is None:
+            self._slow_since = ground.now
+            self._tell("disk_slow", self.trouble(), level="warning")
+        elif not slow and since is not None and not ground.hangs:
+            self._slow_since = None
+            again = f"the disk of {ground.settings.address} is as fast again as it should be"
+            self._tell("disk", again, ground.now - since, "info")
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """As figures tell it."""
+        trouble = self.trouble()
+        return (trouble,) if trouble else ()
+
+    def trouble(self) -> str:
+        """What is wrong with the disk, for the operator; empty if nothing is."""
+        pace, address = self.ground.pace, self.ground.settings.address
+        if pace.hangs:
+            return pace.hang_text(address)
+        if (slow := pace.slow(self.ground.now)) is None:
+            return ""
+        count, seconds = slow
+        which = f"the disk of {address} is slow: {seconds:.2f} s for each of its last {count} slow writes"
+        return f"{which}; whatever is written to an entry that this node has a copy of waits for it"
+
+    def _tell(self, kind: str, sentence: str, seconds: float = UNENDED, level: str = "") -> None:
+        self.ground.tell(kind, sentence, self.ground.settings.address, seconds, level)

@@ -1,0 +1,281 @@
+"""What one node has of one arc: the store, what is on its way there, and the tail.
+
+``shadow`` is by key the latest write that a reader must not take from the store: one that is not on disk yet, or, at
+the owner, not acknowledged by all. The *tail* is what this node received and does not know to be acknowledged by all;
+whoever becomes the owner gets it, see :mod:`wrpme.core.replication.activation`. Its parts, in the order in which they
+came:
+
+=============  ======================================================================================================
+``owed``       writes of a former ownership, with the clients that wait for them
+``inherited``  received at earlier versions of the arc, until the present owner has put all tails on every holder
+``received``   received at the present version, until the owner says that all holders have it
+``queue``      writes of the present ownership, in order
+=============  ======================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from wrpme.core.context import Ground, Origin
+from wrpme.core.layout import NO_EXPIRY, REMOVED, content_in, expiry_in, hash_in, hint_of, key_range, operations_for
+from wrpme.core.replication.key_order import Order
+from wrpme.core.slot_counts import size_of
+from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
+from wrpme.protocol.messages import Pair, Reply
+
+
+class Pending:
+    """A write that is not acknowledged by all, or not on disk yet. ``batch`` is that of the disk, ``number`` its place
+    among the owner's writes, ``serial`` its place among all that this node made or received, ``since`` when whoever
+    waits for the ``reply`` asked."""
+
+    __slots__ = (
+        "_content", "batch", "held_bytes", "key", "number", "origin", "reply", "serial", "since", "value", "waiters",
+    )  # fmt: skip
+
+    def __init__(self, key: bytes, value: bytes, batch: int, serial: int) -> None:
+        self.key = key
+        self.value = value
+        self.batch = batch
+        self.serial = serial
+        self.number = 0
+        self.origin: Origin | None = None
+        self.reply: Reply | None = None
+        self.since = 0.0
+        self.waiters: list[Callable[[bool], None]] | None = None
+        """Called with True once this write is acknowledged, with False where nobody here will ever know."""
+        self.held_bytes = len(key) + len(value)
+        """What it keeps in memory."""
+        self._content: bytes | None = None
+
+    def content(self) -> bytes:
+        """The content of its value; all who ask share it."""
+        if self._content is None:
+            self._content = content_in(self.value)
+        return self._content
+
+
+class Contents:
+    """Of the arc from ``first`` to ``last``, both included."""
+
+    def __init__(self, ground: Ground, first: int, last: int) -> None:
+        self.ground = ground
+        self.first = first
+        self.stretch = (first, last)
+        self.low, self.high = key_range(first, last)
+        self.shadow: dict[bytes, Pending] = {}
+        self.order = Order(self.shadow)
+        self.landing: deque[Pending] = deque()
+        """Received, and not on disk yet."""
+        self.owed: list[Pending] = []
+        self.superseded: set[Pending] = set()
+        """Owed, and no part of the tail any more: the copy that was completed since has what became of them."""
+        self.inherited: list[Pending] = []
+        self.received: deque[tuple[int, Pending]] = deque()
+        """With the number of the item of the stream that brought it."""
+        self.queue: deque[Pending] = deque()
+        self._pending_bytes = 0
+
+    @property
+    def pending_bytes(self) -> int:
+        """Of the queue."""
+        return self._pending_bytes
+
+    @pending_bytes.setter
+    def pending_bytes(self, number: int) -> None:
+        self.ground.pending_bytes += number - self._pending_bytes
+        self._pending_bytes = number
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def current(self, key: bytes) -> bytes | None:
+        """The value as the latest write left it, acknowledged or not; None if there is none."""
+        pending = self.shadow.get(key)
+        if pending is None:
+            return self.ground.reader.get(key)
+        return None if expiry_in(pending.value) == REMOVED else pending.value
+
+    def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
+        """The entries in ``[low, high)`` in order, as the latest writes left them."""
+        shadow = self.shadow
+        unwritten = self.order.between(low, high)
+        first = next(unwritten, None)
+        for key, value in self.ground.reader.scan(low, high):
+            while first is not None and first <= key:
+                latest = shadow[first].value
+                if expiry_in(latest) != REMOVED:
+                    yield first, latest
+                first = next(unwritten, None)
+            if key not in shadow:
+                yield key, value
+        while first is not None:
+            latest = shadow[first].value
+            if expiry_in(latest) != REMOVED:
+                yield first, latest
+            first = next(unwritten, None)
+
+    def range_of(self, low: bytes, high: bytes) -> tuple[list[Pair], int, bytes]:
+        """What is compared at once of ``[low, high)``: entries, about how many bytes they are, and the key before which
+        they end."""
+        pairs: list[Pair] = []
+        size = 0
+        for key, value in self.pairs(low, high):
+            bytes_of_pair = len(key) + len(value)
+            if pairs and (len(pairs) >= COPY_RANGE_ENTRIES_MAX or size + bytes_of_pair > COPY_RANGE_BYTES_MAX):
+                return pairs, size, key
+            pairs.append((key, value))
+            size += bytes_of_pair
+            if size >= COPY_RANGE_BYTES_MAX:  # not by reading the next one, which may be as large
+                return pairs, size, min(key + b"\0", high)
+        return pairs, size, high
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def apply(self, key: bytes, value: bytes, held: bytes | None) -> Pending:
+        """Into the gathering batch and the shadow; ``held`` is what the entry was before."""
+        ground = self.ground
+        ground.serial += 1
+        expiry = expiry_in(value)
+        removal = expiry == REMOVED
+        if not expiry and held is not None and len(held) == len(value) and held[16:24] == NO_EXPIRY:
+            # nothing to count, it is in the index, and no hint comes or goes
+            ground.write([(key, value)])
+            pending = self.shadow[key] = Pending(key, value, ground.batch, ground.serial)
+            self.order.added(key)
+            return pending
+        if held is not None or not removal:
+            ground.write(operations_for(key, value, held))
+            if expiry and not removal:
+                ground.reminders.wrote(hint_of(expiry, key))
+            before = (1, size_of(key, held)) if held is not None else (0, 0)
+            after = (0, 0) if removal else (1, size_of(key, value))
+            ground.tally.add(hash_in(key), after[0] - before[0], after[1] - before[1])
+        pending = Pending(key, value, ground.last_batch, ground.serial)
+        self.shadow[key] = pending
+        self.order.added(key)
+        return pending
+
+    def receive(self, item: int, pairs: Iterable[Pair]) -> None:
+        """Applies what the owner sent with an item of its stream, in its order; nothing outside of the arc."""
+        low, high = self.low, self.high
+        for key, value in pairs:
+            if low <= key < high:
+                pending = self.apply(key, value, self.current(key))
+                self.landing.append(pending)
+                self.received.append((item, pending))
+
+    def unshadow(self, pending: Pending) -> None:
+        """A reader may take it from the store."""
+        if self.shadow.get(pending.key) is pending:
+            del self.shadow[pending.key]
+
+    def land(self, persisted: int) -> None:
+        """What was received is on disk up to this batch: nobody waits for it, as only an owner answers."""
+        while self.landing and self.landing[0].batch <= persisted:
+            self.unshadow(self.landing.popleft())
+
+    def count_pending(self) -> None:
+        """The queue was made anew."""
+        self.pending_bytes = sum(pending.held_bytes for pending in self.queue)
+
+    def land_queue(self) -> None:
+        """What is pending here goes on to the disk, and shadows the store until then."""
+        together = dict.fromkeys([*self.landing, *self.queue])
+        self.landing = deque(sorted(together, key=_batch))
+        self.queue.clear()
+        self.pending_bytes = 0
+
+    # --- the tail ------------------------------------------------------------------------------------------------
+
+    def tail(self) -> list[Pending]:
+        """In the order in which it came."""
+        received = (pending for _, pending in self.received)
+        owed = (pending for pending in self.owed if pending not in self.superseded)
+        together = dict.fromkeys(chain(owed, self.inherited, received, self.queue))
+        return sorted(together, key=_serial)
+
+    def tail_pairs(self) -> tuple[Pair, ...]:
+        """By key the latest write of the tail."""
+        return tuple({pending.key: pending.value for pending in self.tail()}.items())
+
+    def drop(self, void: Iterable[Pending]) -> None:
+        """These are no part of the tail any more; those that are on their way to the disk shadow it until then."""
+        gone = set(void)
+        self.owed = [pending for pending in self.owed if pending not in gone]
+        self.inherited = [pending for pending in self.inherited if pending not in gone]
+        self.received = deque((item, pending) for item, pending in self.received if pending not in gone)
+        self.queue = deque(pending for pending in self.queue if pending not in gone)
+        self.pending_bytes = sum(len(pending.value) for pending in self.queue)
+        landing = dict.fromkeys([*self.landing, *(each for each in gone if each.batch > self.ground.persisted)])
+        self.landing = deque(sorted(landing, key=_batch))
+        for pending in gone:
+            if pending.batch <= self.ground.persisted:
+                self.unshadow(pending)
+
+    def tail_part(self, after: bytes, is_void: Callable[[bytes, bytes], bool]) -> tuple[list[Pair], bool]:
+        """Of the tail, in order of keys, what follows that key and goes into one message; and whether there is more."""
+        part: list[Pair] = []
+        size = 0
+        for pair in sorted(pair for pair in self.tail_pairs() if pair[0] > after and not is_void(*pair)):
+            if size >= STREAM_BYTES_USUAL:
+                return part, True
+            part.append(pair)
+            size += len(pair[0]) + len(pair[1])
+        return part, False
+
+    def inherit_received(self) -> None:
+        """The version of the arc changes: what was received stays in the tail."""
+        self.inherited += (pending for _, pending in self.received)
+        self.received.clear()
+
+    def forget_received(self) -> None:
+        """This node is no holder: its copy will be made anew, and nobody asks for its tail."""
+        self.inherited.clear()
+        self.received.clear()
+
+    def forget_settled_tail(self, item: int) -> None:
+        """All holders have what came with the items up to this one."""
+        received = self.received
+        while received and received[0][0] <= item:
+            received.popleft()
+
+    def queue_tail(self) -> None:
+        """This node becomes the owner: the whole tail is to be acknowledged by all, and readers wait for it."""
+        self.queue = deque(self.tail())
+        self.owed.clear()
+        self.forget_received()
+        of_queue = set(self.queue)
+        self.landing = deque(pending for pending in self.landing if pending not in of_queue)
+        for pending in self.queue:
+            known = self.shadow.get(pending.key)
+            if known is None or known.serial <= pending.serial:
+                self.shadow[pending.key] = pending
+                self.order.added(pending.key)
+
+    def inherit(self, other: Contents) -> None:
+        """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
+
+        def mine(pendings: Iterable[Pending]) -> list[Pending]:
+            return [pending for pending in pendings if self.low <= pending.key < self.high]
+
+        self.owed += mine(other.owed)
+        self.superseded.update(mine(other.superseded))
+        self.inherited += mine(other.inherited)
+        self.inherited += mine(pending for _, pending in other.received)
+        self.queue.extend(mine(other.queue))
+        self.landing = deque(sorted([*self.landing, *mine(other.landing)], key=_batch))
+        self.shadow.update((key, pending) for key, pending in other.shadow.items() if self.low <= key < self.high)
+        self.order = Order(self.shadow)
+        self.count_pending()
+
+
+def _serial(pending: Pending) -> int:
+    return pending.serial
+
+
+def _batch(pending: Pending) -> Any:
+    return pending.batch, pending.serial

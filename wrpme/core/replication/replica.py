@@ -1,0 +1,572 @@
+"""One arc on one node: its requests, its activation, what it hands over when its owner changes.
+
+The rules are in docs/how-it-works.md, "A write" and "Changing the owner". Life of a write at the owner: it gets the
+next number under the arc's version, joins the gathering batch and ``queue``, and is answered when it is on disk here
+and acknowledged by every counted copy; until then ``tail`` shadows the store for its key, and whoever reads it waits.
+
+==========  =========================================================================================================
+role        what this node is to the arc in the present view
+==========  =========================================================================================================
+OWNER       the first live holder: activates, then serves
+HOLDER      another live holder: receives every write, acknowledges it once it is on disk
+INCOMING    receives a copy
+FORMER      in ``prev``: handed its tail to the owner, owes its clients answers until the owner says Committed
+ASLEEP      a holder that the view calls down (or not back yet): it ends what was begun, and begins nothing
+==========  =========================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from math import inf
+
+from wrpme.core.context import Ground, Origin
+from wrpme.core.layout import REMOVED, expiry_in, removal, value_of, version_in
+from wrpme.core.replication.activation import Tails, accepts, awaited
+from wrpme.core.replication.operations import Outcome, Write, decide
+from wrpme.core.replication.pending import Contents, Pending
+from wrpme.core.replication.sender import Copy, Sink
+from wrpme.core.retry import Retry
+from wrpme.errors import BusyError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
+from wrpme.limits import (
+    ANSWER_BYTES_USUAL, NODE_PENDING_BYTES_MAX, PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN,
+)  # fmt: skip
+from wrpme.protocol import ring
+from wrpme.protocol.address import listed
+from wrpme.protocol.messages import Committed, Content, EntryRequest, Get, GetTail, Reply, Stream, Tail
+from wrpme.protocol.ring import owner_among
+from wrpme.protocol.view import Activated, Arc, NodeId
+
+
+BUSY = "too many writes wait for the disks of the holders; nothing was changed, try again"
+
+
+class Role(Enum):
+    """See the table above."""
+
+    OWNER = "owner"
+    HOLDER = "holder"
+    INCOMING = "incoming"
+    FORMER = "former"
+    ASLEEP = "asleep"
+
+
+class Replica(Contents):
+    """See the module."""
+
+    def __init__(self, ground: Ground, arc: Arc, first: int) -> None:
+        super().__init__(ground, first, arc.end)
+        self.arc = arc
+        self.role = Role.ASLEEP
+        self.serving = False
+        self.sequence = 0
+        self.copies: dict[NodeId, Copy] = {}
+        """One for each other holder, and for each node that receives a copy."""
+        self.sink: Sink | None = None
+        self.on_change: list[Callable[[], None]] = []
+        """Called once, when this ownership ends or begins anew: who compares copies has to stop."""
+        self.retry = Retry(ground.me)
+        """Of what its activation asks for and tells."""
+        self.announced = False
+        self.swept = False
+        """No entry of this ownership is left whose hint was passed over."""
+        self._needed: tuple[NodeId, ...] = ()
+        self._tails = Tails(arc)
+        self._announce_after: int | None = None
+        self._handed: tuple[int, NodeId, bytes] | None = None
+        """The part of the tail that was sent last: for which version, to whom, after which key."""
+        self._handed_until = 0.0
+        """As long as that may be on its way, it is not sent again."""
+        self._doubtful = False
+        """This node was down while it owed: what the next owner took from it, only that one knows."""
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def lease_until(self) -> float:
+        """Until when this node may serve; -inf where it may not at all."""
+        if not self.serving:
+            return -inf
+        return self.ground.beacons.lease_until(self._needed) if self._needed else inf
+
+    def execute(self, origin: Origin, request: EntryRequest, key: bytes) -> None:
+        """Carries out a request on an entry of this arc, or refuses it."""
+        ground = self.ground
+        lease = self.lease_until()
+        if ground.now >= lease:
+            ground.fail(origin, request.id, self.refusal())
+            return
+        pending = self.shadow.get(key)
+        held = pending.value if pending is not None else ground.reader.get(key)
+        known = held is not None
+        wall = 0.0
+        if held is not None:
+            expiry = expiry_in(held)
+            if expiry:
+                wall = ground.wall()
+                if expiry == REMOVED:
+                    held, known = None, False
+                elif expiry <= wall:
+                    self._write(None, None, key, None, 0, held)
+                    pending, held, known = self.shadow[key], None, False
+        outcome: Outcome
+        if pending is not None and known and type(request) is Get:
+            outcome = Content(request.id, pending.content())
+        else:
+            outcome = decide(request, held, wall or ground.wall())
+        answer = outcome.reply if type(outcome) is Write else outcome
+        size = len(answer.content) if type(answer) is Content else 0
+        if size > ANSWER_BYTES_USUAL and not ground.has_room(origin, size):
+            ground.no_room(origin, request.id, size)
+        elif type(outcome) is Write:
+            if ground.hangs:
+                ground.fail(origin, request.id, self.refusal())
+                return
+            if self._is_full():
+                ground.fail(origin, request.id, BusyError(BUSY))
+                return
+            self._write(origin, outcome.reply, key, outcome.content, outcome.expiry, held if known else None)
+        elif pending is None:
+            ground.reply(origin, outcome, lease)  # type: ignore[arg-type]
+        else:
+            self.when_acknowledged(pending, self._later(origin, outcome))  # type: ignore[arg-type]
+
+    def _is_full(self) -> bool:
+        return (
+            len(self.queue) >= PENDING_WRITES_MAX
+            or self.pending_bytes >= PENDING_BYTES_MAX
+            or self.ground.pending_bytes >= NODE_PENDING_BYTES_MAX
+        )
+
+    def when_acknowledged(self, pending: Pending, then: Callable[[bool], None]) -> None:
+        """Calls ``then`` with True once the write is acknowledged, with False where nobody here will ever know."""
+        if pending.waiters is None:
+            pending.waiters = []
+        pending.waiters.append(then)
+
+    def _later(self, origin: Origin, reply: Reply) -> Callable[[bool], None]:
+        since = self.ground.put_off(origin)
+
+        def answer(acknowledged: bool) -> None:
+            self.ground.answered(origin, since)
+            if acknowledged and type(reply) is Content and not self.ground.has_room(origin, len(reply.content)):
+                self.ground.no_room(origin, reply.id, len(reply.content))
+            elif acknowledged:
+                self.ground.reply(origin, reply, self.lease_until())
+            else:
+                self.ground.fail(origin, reply.id, self.refusal())
+
+        return answer
+
+    def refusal(self) -> WrpmeError:
+        """Why this node does not serve the arc now: for a moment, or until somebody returns."""
+        address = self.ground.address_of
+        if self.role is not Role.OWNER:
+            return UnstableError("the owner of this part of the ring is changing; nothing was changed, try again")
+        if quorum := self.ground.quorum():
+            return UnavailableError(quorum)
+        if not self.serving:
+            names = listed(address(node) for node in self.awaits()) or "its own start"
+            return UnstableError(f"the new owner waits for {names} before it serves; nothing was changed, try again")
+        if self.ground.hangs:
+            hangs = self.ground.pace.hang_text(self.ground.settings.address)
+            return UnstableError(f"{hangs}; nothing was changed, try again")
+        names = listed(address(node) for node in self._needed)
+        return UnstableError(f"the owner has lost sight of {names}; nothing was changed, try again")
+
+    def remove_expired(self, key: bytes, wall: float) -> None:
+        """Removes an entry whose time has come."""
+        held = self.current(key)
+        if held is not None and 0 < expiry_in(held) <= wall:
+            self.remove(key, held)
+
+    def remove(self, key: bytes, held: bytes) -> None:
+        """Removes an entry whose time has come, or as part of ``remove_all``."""
+        self._write(None, None, key, None, 0, held)
+
+    def _write(
+        self,
+        origin: Origin | None,
+        reply: Reply | None,
+        key: bytes,
+        content: bytes | None,
+        expiry: int,
+        held: bytes | None,
+    ) -> None:
+        self.sequence += 1
+        version = (self.arc.version, self.sequence)
+        self.ground.marks.note(self.stretch, version)
+        value = removal(version) if content is None else value_of(version, expiry, content)
+        pending = self.apply(key, value, held)
+        pending.number = self.sequence
+        if origin is not None:
+            pending.origin, pending.reply, pending.since = origin, reply, self.ground.now
+            if type(origin) is int:
+                self.ground.at_once -= 1
+        self.queue.append(pending)
+        if type(reply) is Content:
+            pending.held_bytes += len(reply.content)
+        self.pending_bytes += pending.held_bytes
+        self.ground.touched[self] = None
+
+    # --- the end of a turn, and of a write -----------------------------------------------------------------------
+
+    def end_turn(self, disk_is_free: bool) -> None:
+        """Hands what was written to the copies: to those that count as soon as their node has answered what it was
+        sent before, to others at the latest with the batch for the disk, as nobody waits for their acknowledgement."""
+        if self.serving:
+            for copy in self.copies.values():
+                if self.ground.may_stream(copy.node) if copy.counts else disk_is_free:
+                    copy.catch_up()
+
+    def since(self, number: int) -> Sequence[Pending]:
+        """The writes of the queue after that number, which are its last ones."""
+        queue = self.queue
+        return [queue[-back] for back in range(min(self.sequence - number, len(queue)), 0, -1)]
+
+    @property
+    def committed(self) -> int:
+        """The number of the last write that all holders have on disk."""
+        return self.queue[0].number - 1 if self.queue else self.sequence
+
+    def settle(self) -> bool:
+        """Answers what is on disk and acknowledged; whether anything still waits."""
+        persisted = self.ground.persisted
+        self.land(persisted)
+        if self.serving or self._ends_what_was_begun():
+            through: int | None = None
+            for copy in self.copies.values():
+                if copy.counts and (through is None or copy.acknowledged < through):
+                    through = copy.acknowledged
+            self._commit(persisted, through)
+            mark = self._announce_after
+            if self.serving and mark is not None and self.committed >= mark:
+                self._announce()
+        return bool(self.queue or self.landing)
+
+    def _ends_what_was_begun(self) -> bool:
+        """All holders were marked down at once, and nothing else was decided: a write may still come to its end."""
+        others = set(self.arc.holders) - {self.ground.me}
+        return self.role is Role.ASLEEP and self.ground.this_life and others <= set(self.copies)
+
+    def _commit(self, persisted: int, through: int | None) -> None:
+        queue, ground = self.queue, self.ground
+        before = len(queue)
+        while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
+            pending = queue.popleft()
+            self.pending_bytes -= pending.held_bytes
+            self.unshadow(pending)
+            if pending.reply is not None and pending.origin is not None:
+                if type(pending.origin) is int:
+                    ground.latency.add(ground.now - pending.since)
+                ground.reply(pending.origin, pending.reply)
+            if pending.waiters is not None:
+                for waiter in pending.waiters:
+                    waiter(True)
+        if len(queue) < before:
+            for copy in self.copies.values():
+                copy.on_committed()
+
+    # --- a new view ----------------------------------------------------------------------------------------------
+
+    def inherit(self, other: Contents) -> None:
+        """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
+        super().inherit(other)
+        if isinstance(other, Replica):
+            self.role = other.role
+            self._doubtful = self._doubtful or other._doubtful
+        if self.queue or self.landing:
+            self.ground.touched[self] = None
+
+    def enter(self, arc: Arc, role: Role, fresh: bool) -> None:
+        """A view was adopted: what the arc is in it, and what this node is to it. ``fresh``: this replica is new."""
+        ground, before = self.ground, self.role
+        changed = fresh or arc.version != self.arc.version
+        self.arc, self.role = arc, role
+        if not ground.lives:
+            self._doubtful = True
+        if not arc.prev:
+            ground.forget_settled(self.first, arc.end)
+        if role is Role.OWNER:
+            if changed or before is not Role.OWNER:
+                self._activate()
+            else:
+                self.check_activation()
+            return
+        self.serving = False
+        self._tails.best.clear()
+        self._end_ownership()
+        if changed:
+            self._freeze(before, role)
+        if ground.me not in arc.prev and role is not Role.ASLEEP:
+            self.resolve()
+        ground.touched[self] = None
+
+    def _freeze(self, before: Role, role: Role) -> None:
+        """Another version: nothing of the former one is acknowledged from here on, and the tail is handed over."""
+        self.copies = {}
+        self.sink = None
+        self.inherit_received()
+        if role is Role.INCOMING:
+            self.forget_received()
+        if before in (Role.OWNER, Role.ASLEEP) and role is not Role.ASLEEP:
+            self.owed += self.queue
+            self.land_queue()
+        self.hand_over()
+
+    def part(self) -> None:
+        """This replica stands for no arc of this node any more; what was pending went to those after it."""
+        self.serving = False
+        self._end_ownership()
+        self.pending_bytes = 0
+        self.ground.touched.pop(self, None)
+
+    def leave(self) -> None:
+        """This node has no part in the arc any more."""
+        self.serving = False
+        self._end_ownership()
+        self._doubtful = self._doubtful or not self.ground.lives
+        self.resolve()
+        self.copies = {}
+        self.sink = None
+        self.forget_received()
+
+    def _end_ownership(self) -> None:
+        """Whoever waited for a write to be acknowledged asks the next owner; comparisons of copies stop."""
+        for pending in self.queue:
+            waiters, pending.waiters = pending.waiters, None
+            for waiter in waiters or ():
+                waiter(False)
+        stopped, self.on_change = self.on_change, []
+        for stop in stopped:
+            stop()
+
+    def resolve(self, taken_from: int | None = None) -> None:
+        """What this node owes is committed, if it was there all along: then the next owner had its tail. Else nobody
+        here knows, but for writes of versions from ``taken_from`` on, of which the owner says so."""
+        self._answer_owed([*self.owed, *self.queue], taken_from)
+        self._end_ownership()
+        self.owed = []
+        self.superseded.clear()
+        self._doubtful = not self.ground.lives
+        self.land_queue()
+
+    def _answer_owed(self, pendings: Sequence[Pending], taken_from: int | None = None) -> None:
+        for pending in pendings:
+            if pending.reply is not None and pending.origin is not None:
+                self.ground.answered(pending.origin, pending.since)
+                taken = taken_from is not None and version_in(pending.value)[0] >= taken_from
+                if taken or not self._doubtful:
+                    self.ground.reply(pending.origin, pending.reply)
+                else:
+                    error = IndeterminateError(
+                        "the node was cut off while it wrote; the write may or may not have been carried out"
+                    )
+                    self.ground.fail(pending.origin, pending.reply.id, error)
+
+    @property
+    def settled(self) -> bool:
+        """Nobody waits for an answer of a former ownership, or of one that ended with the node's own planned stop."""
+        return not self.owed and not self.queue
+
+    # --- activation ----------------------------------------------------------------------------------------------
+
+    def _activate(self) -> None:
+        self.serving = self.swept = False
+        self.copies = {}
+        self.sink = None
+        self._needed = ()
+        self._tails = Tails(self.arc, self.ground.settled_at(self.first, self.arc.end))
+        self.announced = False
+        self._end_ownership()
+        self._drop_void()
+        self._doubtful = False
+        self.queue_tail()
+        self.check_activation()
+        if not self.serving:
+            self.ask_tails()
+            self._begin_retry()
+
+    def _begin_retry(self) -> None:
+        self.retry.begin(self.ground.now, self.ground.round_trip((*self.arc.prev, *self.arc.holders)))
+
+    def _drop_void(self) -> None:
+        """What the view calls settled is no part of the own tail either: the store has what became of these entries.
+        The note of this node's own activation says nothing of its own tail: what it took over and not all holders have
+        yet keeps its older version."""
+        known = Tails(self.arc)
+        void = [pending for pending in (*self.tail(), *self.superseded) if known.is_void(pending.key, pending.value)]
+        if void:
+            self._answer_owed(void)
+            self.drop(void)
+        if self.superseded:  # another owner took them over; whether all holders have them, only that one knew
+            self._doubtful = True
+            self._answer_owed([pending for pending in self.owed if pending in self.superseded])  # else answered above
+            self.drop(self.superseded)
+            self.superseded.clear()
+
+    def awaits(self) -> list[NodeId]:
+        """Whom activation waits for."""
+        ground = self.ground
+
+        def promise_is_over(node: NodeId) -> bool:
+            return ground.now >= ground.beacons.promised_until(node)
+
+        return awaited(self.arc, ground.me, ground.alive, self._tails.told, promise_is_over)
+
+    def ask_tails(self) -> None:
+        """Asks former owners and holders for their tails."""
+        for node in self.awaits():
+            self._ask_tail(node)
+
+    def _ask_tail(self, node: NodeId) -> None:
+        self.ground.send(node, GetTail(self.arc.end, self.arc.version, self._tails.cursor(node)))
+
+    def check_activation(self) -> None:
+        """Serves if nobody is to be waited for any more."""
+        if self.serving or self.awaits():
+            return
+        self._take_over()
+        self._tails.best.clear()
+        self.serving = True
+        self.sequence = 0
+        self.note_mark(0)  # with what the tails held: this copy has all that any of the holders had
+        for pending in self.queue:
+            self.sequence += 1
+            pending.number = self.sequence
+        self.count_pending()
+        self._announce_after = self.sequence
+        others = [node for node in self.arc.holders if node in self.ground.alive and node != self.ground.me]
+        self.copies = {node: Copy(self, node) for node in (*others, *self.arc.incoming)}
+        for node in others:
+            self.copies[node].begin_to_holder()
+        self.need_counted()
+        self.ground.touched[self] = None
+        self.settle()
+
+    def _take_over(self) -> None:
+        """What the tails hold and this node has not. A removal goes on to the others also where there is nothing to
+        remove here: one of them may have what it removes."""
+        for key, value in self._tails.best.items():
+            shadowing, held = self.shadow.get(key), self.current(key)
+            newest = shadowing.value if shadowing else held
+            if newest is None or version_in(value) > version_in(newest):
+                self.queue.append(self.apply(key, value, held))
+        self._note_settled()
+
+    def _note_settled(self) -> None:
+        """On disk before this node acknowledges anything at this version; where nobody could hand over anything any
+        more there is nothing to note."""
+        if self.arc.prev and self.ground.settled_at(self.first, self.arc.end) < self.arc.version:
+            self.ground.note_settled(self.first, self.arc.end, self.arc.version)
+
+    def _announce(self) -> None:
+        self._announce_after = None
+        self.announced = True
+        self.announce_again()
+        self._begin_retry()
+
+    def announce_again(self) -> None:
+        """Tells former owners that their writes are committed, and the voters that they can be forgotten."""
+        arc, ground = self.arc, self.ground
+        for node in arc.prev:
+            if node in self._tails.told:
+                ground.send(node, Committed(arc.end, arc.version, self._tails.settled))
+        if arc.prev:
+            ground.reports.append(Activated(arc.end, arc.version, ground.me, ground.settings.incarnation))
+
+    def hand_over(self, after: bytes = b"") -> None:
+        """Sends the tail to the owner, or the part of it after that key: from here on nothing of an older version is
+        served or acknowledged here. The owner asks often; a large part is sent again only when it should be there."""
+        ground, arc = self.ground, self.arc
+        owner = owner_among(ground.alive, arc)
+        if not ground.this_life or owner is None or owner == ground.me:
+            return
+        if ground.me not in (*arc.prev, *arc.holders):
+            return
+        handed = (arc.version, owner, after)
+        if self._handed == handed and ground.now < self._handed_until:
+            return
+        known = Tails(arc)
+        pairs, more = self.tail_part(after, known.is_void)
+        size = sum(len(key) + len(value) for key, value in pairs)
+        self._handed, self._handed_until = handed, ground.now + size // STREAM_BYTES_PER_SECOND_MIN
+        ground.send(owner, Tail(arc.end, arc.version, tuple(pairs), after, more), size)
+
+    def on_link(self, node: NodeId) -> None:
+        """A connection to a node came up, or is lost: what was on its way may have got lost."""
+        if self._handed is not None and self._handed[1] == node:
+            self._handed = None
+        if self.role is Role.OWNER and node in (*self.arc.prev, *self.arc.holders):
+            self._begin_retry()
+
+    def on_tail(self, source: NodeId, message: Tail) -> None:
+        """A former owner or holder hands over; of each entry the highest version wins."""
+        if self.role is not Role.OWNER or self.serving or not accepts(self.arc, message.version):
+            return
+        if source in (*self.arc.prev, *self.arc.holders):
+            before = self._tails.cursor(source)
+            self._tails.take(source, message, self.low, self.high)
+            if self._tails.cursor(source) != before:
+                self._ask_tail(source)
+                self._begin_retry()
+            self.check_activation()
+
+    def on_committed(self, source: NodeId, message: Committed) -> None:
+        """The new owner serves: what this node owes is done."""
+        if accepts(self.arc, message.version) and source == owner_among(self.ground.alive, self.arc):
+            self.resolve(message.settled)
+
+    # --- copies --------------------------------------------------------------------------------------------------
+
+    def need_counted(self) -> None:
+        """A copy began to count: the lease needs its node from now on."""
+        self._needed = tuple(node for node, copy in self.copies.items() if copy.counts)
+
+    def on_stream(self, source: NodeId, message: Stream, may_begin: Callable[[Replica], bool]) -> None:
+        """Items from the owner."""
+        if self.role is Role.ASLEEP:
+            if self.sink is not None and source == self.sink.source:
+                self.sink.take(message)
+                self.ground.touched[self] = None
+            return
+        if self.role not in (Role.INCOMING, Role.HOLDER) or source != owner_among(self.ground.alive, self.arc):
+            return
+        begins = message.first == 1 and (self.sink is None or message.run > self.sink.run)
+        if begins and accepts(self.arc, message.version):
+            if self.role is Role.INCOMING:
+                if not may_begin(self):
+                    Sink.refuse(self.ground, source, message)
+                    return
+                self.forget_received()
+                self._note_settled()  # who sends a copy serves, and the copy will have all that was settled
+            self.sink = Sink(self, source, message.run)
+        if self.sink is not None:
+            self.sink.take(message)
+            self.ground.touched[self] = None
+
+    def note_mark(self, sequence: int) -> None:
+        """This copy has all writes up to this one of the present version, see :mod:`wrpme.core.replication.marks`."""
+        self.ground.marks.note(self.stretch, (self.arc.version, sequence))
+
+    def on_complete(self) -> None:
+        """This node has all that any tail held: what it received before counts for nothing any more. Who says so
+        serves, and has settled all of former owners."""
+        self.inherited.clear()
+        self.superseded.update(self.owed)
+        self._note_settled()
+        self.note_mark(0)
+
+    def counts(self) -> tuple[int, int]:
+        """Entries and bytes."""
+        return self.ground.tally.between(self.first, self.arc.end)
+
+    def validate(self) -> None:
+        """Raises AssertionError where the state contradicts itself."""
+        assert not self.serving or self.role is Role.OWNER, "only an owner serves"
+        assert all(self.low <= key < self.high for key in self.shadow), "a shadow keeps to its arc"
+        batches = [pending.batch for pending in self.landing]
+        assert batches == sorted(batches), "what lands is in order of its batches"
+        numbers = [pending.number for pending in self.queue]
+        assert not self.serving or numbers == sorted(numbers), "writes are committed in order"
+        assert self.first <= self.arc.end and (self.first % ring.SLOT == 0), "arcs are bounded by slots"

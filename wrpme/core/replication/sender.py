@@ -1,0 +1,482 @@
+"""The stream of an arc from its owner to another node: to a holder every write, to an incoming node a copy first.
+
+A copy is a comparison in the order of hashes. The owner sends digests of ranges; where one differs the receiver tells
+what it has, and gets the difference. Writes before the cursor travel on the same numbered stream; those behind it the
+comparison will meet. When the cursor is at the end and every digest agreed, the receiver counts: every write that it
+has not acknowledged by then needs it, and so does the lease; a holder counts from the start. Items are sent again
+until they arrive. An answer that does not come with the acknowledgement of its item is lost, and its range is compared
+again: else a copy would wait for ever, while the acknowledgements of writes look like progress. A run ends without
+success where the receiver has no place for it, or is silent for long: then others have their turn. See
+docs/how-it-works.md, "Moving data".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import Enum
+from math import inf
+from typing import TYPE_CHECKING
+
+from wrpme.core.layout import digest_of, hash_in, removal, version_in
+from wrpme.core.replication.stream import Outgoing, take
+from wrpme.core.retry import Retry
+from wrpme.limits import (
+    COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RETRY_SECONDS_MAX, COPY_RETRY_SECONDS_MIN, COPY_SILENCE_SECONDS,
+    COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN, STREAM_BYTES_USUAL,
+    STUCK_SECONDS, TURN_BYTES,
+)  # fmt: skip
+from wrpme.protocol.messages import Answer, Compare, Counts, Fill, Item, Pair, Stream, StreamAck, Writes
+from wrpme.protocol.view import NodeId, Synced
+
+if TYPE_CHECKING:
+    from wrpme.core.replication.pending import Pending
+    from wrpme.core.context import Ground
+    from wrpme.core.replication.replica import Replica
+
+
+class Phase(Enum):
+    """Of a copy, seen by its owner."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COUNTS = "counts"
+
+
+class Copy:
+    """The owner's end."""
+
+    def __init__(self, replica: Replica, node: NodeId) -> None:
+        self.replica = replica
+        self.node = node
+        self.phase = Phase.WAITING
+        self.not_before = 0.0
+        self.cursor = replica.low
+        self.streamed = 0
+        """The number of the last write that was handed to this copy, or that its comparison will meet."""
+        self.acknowledged = 0
+        """The number of the last write that this copy has on disk; means something only when it counts."""
+        self._pause = COPY_RETRY_SECONDS_MIN
+        self.watchers: dict[int, Callable[[Answer | None], None]] = {}
+        """By the number of a comparison in a stream that counts: who wants to know its answer."""
+        self._stream = Outgoing(replica.arc.end, replica.arc.version, 0)
+        self._open: dict[int, tuple[Compare | Fill, int]] = {}
+        """By their numbers: what is compared or filled, and how many bytes that are."""
+        self._again: deque[tuple[bytes, bytes]] = deque()
+        """Ranges before the cursor that are still to be compared, as their answer was lost, or was only of a part."""
+        self._marks: deque[tuple[int, int]] = deque()
+        """Items of writes, with the number of the last write in each."""
+        self._unsettled: deque[tuple[int, int]] = deque()
+        """Items, with the number of the last write that may be in what came with them."""
+        self._settled = self._settled_told = 0
+        self._report_after = 0
+        self._reported = False
+        self.retry = Retry(replica.ground.me)
+        self._progress = 0.0
+        self._sent_again = 0.0
+        self._distrust = False
+
+    @property
+    def is_expected(self) -> bool:
+        """The receiver is known to have a view in which it receives this copy."""
+        return self.replica.ground.known_epochs.get(self.node, 0) >= self.replica.arc.version
+
+    @property
+    def counts(self) -> bool:
+        """Every write and the lease need this node."""
+        return self.phase is Phase.COUNTS
+
+    @property
+    def is_complete(self) -> bool:
+        """It has every acknowledged write, and may be called a holder."""
+        return self.counts and self._report_after < 0
+
+    def done(self) -> float:
+        """How far it is, 0 to 1."""
+        if self.phase is Phase.COUNTS:
+            return 1.0
+        if self.phase is Phase.WAITING or self.cursor == self.replica.low:
+            return 0.0
+        if self.cursor >= self.replica.high:
+            return 0.99
+        first, last = self.replica.first, self.replica.arc.end
+        return (hash_in(self.cursor[:9].ljust(9, b"\0")) - first) / (last + 1 - first)
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Starts a new run."""
+        self._open_stream()
+        self.streamed = self.replica.sequence
+        self.acknowledged = 0
+        self.cursor = self.replica.low
+        self.phase = Phase.RUNNING
+        self._pump()
+
+    def begin_to_holder(self) -> None:
+        """From here on every write goes to this holder, and needs it; first of all what the tails held."""
+        self._open_stream()
+        self.cursor = self.replica.high
+        self.phase = Phase.COUNTS
+        self._report_after = -1
+        # Of each entry only the latest: a holder that has it must not fall back behind it, not even for a moment.
+        latest = {pending.key: pending for pending in self.replica.queue}
+        items = self._push_writes(list(latest.values()))
+        if items:  # no part of it tells of one number that it has all up to there: only the last one does
+            self._marks.append((items[-1][0], self.replica.sequence))
+        self.streamed = self.replica.sequence
+        self._push(Counts())
+        self._send()
+
+    def _open_stream(self) -> None:
+        ground, arc = self.replica.ground, self.replica.arc
+        ground.runs += 1
+        self._stream = Outgoing(arc.end, arc.version, ground.runs)
+        self._open.clear()
+        self._again.clear()
+        self._marks.clear()
+        self._unsettled.clear()
+        self._settled = self._settled_told = 0
+        self._progress = ground.now
+
+    def _push(self, item: Item) -> int:
+        if self._stream.all_acknowledged:
+            self._progress = self.replica.ground.now
+        number = self._stream.push(item)
+        self._unsettled.append((number, self.replica.sequence))
+        return number
+
+    def stop(self) -> None:
+        """The run is over without success; a new one may begin a little later, and each time later than before."""
+        self.phase = Phase.WAITING
+        self.not_before = self.replica.ground.now + self._pause
+        self._pause = min(COPY_RETRY_SECONDS_MAX, 2 * self._pause)
+
+    def _pump(self) -> None:
+        """Opens ranges up to the window, and sends; where nothing is left to compare, the copy counts."""
+        self._gather()
+        open_bytes = self.compared_bytes
+        while self._is_left and len(self._open) < COPY_WINDOW_RANGES and open_bytes < COPY_WINDOW_BYTES:
+            low, high = self._again.popleft() if self._again else (self.cursor, self.replica.high)
+            pairs, size, until = self.replica.range_of(low, high)
+            if low == self.cursor:
+                self.cursor = until
+            elif until < high:
+                self._again.appendleft((until, high))
+            item = Compare(low, until, digest_of(pairs))
+            self._open[self._push(item)] = (item, size)
+            open_bytes += size
+        if self._open or self._is_left:
+            self._send()
+        else:
+            self._count()
+
+    @property
+    def compared_bytes(self) -> int:
+        """About how much is compared or filled now."""
+        return sum(size for _, size in self._open.values())
+
+    @property
+    def _is_left(self) -> bool:
+        """Something was not compared yet."""
+        return bool(self._again) or self.cursor < self.replica.high
+
+    def _count(self) -> None:
+        """Writes need it from now on. What it was sent and has not acknowledged yet may be acknowledged by all others
+        already: before it has that, it is not complete."""
+        self.phase = Phase.COUNTS
+        if not self._marks:
+            self.acknowledged = self.streamed
+        self._pause = COPY_RETRY_SECONDS_MIN
+        self._report_after = self.replica.sequence
+        self._push(Counts())
+        self._send()
+        self.replica.need_counted()
+        self.on_committed()
+
+    def on_committed(self) -> None:
+        """More writes are acknowledged, by all or by this copy. What the comparison saw must be by all, before the copy
+        is reported: a write that only some have is no part of a copy yet; and this copy must have all that was before
+        it counted."""
+        committed = self.replica.committed
+        while self._unsettled and self._unsettled[0][1] <= committed:
+            self._settled = self._unsettled.popleft()[0]
+        if self.counts and 0 <= self._report_after <= min(committed, self.acknowledged):
+            self._report_after = -1
+            self.report()
+
+    def report(self) -> None:
+        """Tells the voters that the copy is complete."""
+        ground, arc = self.replica.ground, self.replica.arc
+        if self.node in arc.incoming and self.is_complete:
+            if not self._reported:
+                self._reported = True
+                self.retry.begin(ground.now)
+            ground.reports.append(Synced(arc.end, arc.version, self.node, ground.me, ground.settings.incarnation))
+
+    def report_again(self) -> None:
+        """The voters have not made a holder of it yet."""
+        if self.node in self.replica.arc.incoming and self.retry.is_due(self.replica.ground.now):
+            self.report()
+
+    def _send(self) -> None:
+        self._stream.settle(self._settled)
+        for message in self._stream.fresh():
+            self._settled_told = self._settled
+            self.replica.ground.send_stream(self.node, message)
+
+    def tell_settled(self) -> None:
+        """Where nothing else is to be said: the holder's tail need not be kept for ever."""
+        if self.counts and self._settled_told < self._settled and self._stream.all_acknowledged:
+            self._settled_told = self._settled
+            self._stream.settle(self._settled)
+            self.replica.ground.send_stream(self.node, self._stream.news())
+
+    def catch_up(self) -> None:
+        """Hands over what was written since the last time."""
+        if self.replica.sequence > self.streamed and self.phase is not Phase.WAITING:
+            self._gather()
+            if not self.counts and self._stream.bytes > COPY_OUTBOX_BYTES_MAX:
+                self.stop()
+            else:
+                self._send()
+
+    def _gather(self) -> None:
+        """Into the stream what was written since the last time: a comparison that follows sees it here and there."""
+        replica = self.replica
+        if replica.sequence > self.streamed:
+            fresh = replica.since(self.streamed)
+            self.streamed = replica.sequence
+            self._marks += self._push_writes(fresh)
+
+    def _push_writes(self, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
+        """Items of writes, each with the number of its last one."""
+        items: list[tuple[int, int]] = []
+        pairs: list[Pair] = []
+        size = 0
+        for pending in pendings:
+            if self.counts or pending.key < self.cursor:
+                pairs.append((pending.key, pending.value))
+                size += len(pending.key) + len(pending.value)
+                if size >= STREAM_BYTES_USUAL:
+                    items.append((self._push(Writes(tuple(pairs))), pending.number))
+                    pairs, size = [], 0
+        if pairs:
+            items.append((self._push(Writes(tuple(pairs))), pendings[-1].number))
+        return items
+
+    def compare(self, low: bytes, high: bytes, digest: bytes, then: Callable[[Answer | None], None]) -> None:
+        """Compares a range with a node that counts, as it is after all writes so far; None for an answer that was
+        lost."""
+        self.catch_up()
+        self.watchers[self._push(Compare(low, high, digest))] = then
+        self._send()
+
+    def on_ack(self, message: StreamAck) -> None:
+        """The receiver answers."""
+        if message.run != self._stream.run or self.phase is Phase.WAITING:
+            return
+        if message.upto < 0:
+            if self.phase is Phase.RUNNING:
+                self.stop()
+            return
+        if self._stream.take(message.upto):
+            self._progress = self.replica.ground.now
+            while self._marks and self._marks[0][0] <= message.upto:
+                self.acknowledged = self._marks.popleft()[1]
+                self.replica.ground.touched[self.replica] = None
+            if not self._marks:  # the last ones were met by the comparison, or are among those
+                self.acknowledged = self.streamed
+            if self.counts:
+                self.on_committed()
+        if self.phase is Phase.RUNNING:
+            self._take_answers(message.answers)
+            return
+        for answer in message.answers:
+            watcher = self.watchers.pop(answer.number, None)
+            if watcher is not None:
+                watcher(answer)
+        for number in [number for number in self.watchers if number <= self._stream.acknowledged]:
+            self.watchers.pop(number)(None)  # it was in an acknowledgement that did not arrive
+
+    def _take_answers(self, answers: Sequence[Answer]) -> None:
+        """Fills in what differs, and goes on."""
+        self._gather()
+        for answer in answers:
+            opened = self._open.pop(answer.number, None)
+            if opened is None:
+                continue
+            item = opened[0]
+            self._pause = COPY_RETRY_SECONDS_MIN
+            if isinstance(item, Fill):
+                if not answer.same:
+                    self._distrust = True
+                    self.stop()
+                    return
+                continue
+            told_until = answer.until or item.high
+            if not answer.same:
+                self._fill(item.low, told_until, dict(answer.have))
+            if told_until < item.high:
+                self._again.append((told_until, item.high))
+        for number in [number for number in self._open if number <= self._stream.acknowledged]:
+            lost = self._open.pop(number)[0]
+            self._again.append((lost.low, lost.high))
+        self._pump()
+
+    def _fill(self, low: bytes, high: bytes, have: dict[bytes, bytes]) -> None:
+        """As much as goes into one item; where the range has grown meanwhile, the rest is compared again."""
+        pairs, size, until = self.replica.range_of(low, high)
+        there = {key for key, _ in pairs}
+        changes: list[Pair] = [
+            (key, value) for key, value in pairs if self._distrust or have.get(key) != value[:16]
+        ]
+        changes += [(key, removal((0, 0))) for key in have if key not in there and key < until]
+        item = Fill(low, until, tuple(changes), digest_of(pairs))
+        self._open[self._push(item)] = (item, size)
+        if until < high:
+            self._again.append((until, high))
+
+    def tick(self) -> None:
+        """Time has passed: what was not acknowledged is sent again; a run that stays silent is over for now."""
+        now = self.replica.ground.now
+        if self._stream.all_acknowledged or self.phase is Phase.WAITING:
+            return
+        silence = COPY_SILENCE_SECONDS + self._transit_seconds()
+        if now - max(self._progress, self._sent_again) < silence:
+            return
+        if self.phase is Phase.RUNNING and now - self._progress >= 2 * silence:
+            self.stop()
+        else:
+            self._sent_again = now
+            self.again()
+
+    @property
+    def busy(self) -> bool:
+        """Time must pass for it: it is not complete, or something is on its way."""
+        return self.node in self.replica.arc.incoming or not self._stream.all_acknowledged or (
+            self._settled_told < self._settled
+        )
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """Of its stream."""
+        return self._stream.bytes
+
+    def stalled(self) -> bool:
+        """Counts, and has not acknowledged a write for L, and as long as that may be on its way. A node that is busy
+        with large writes of other arcs, and acknowledges those, is given more time."""
+        ground = self.replica.ground
+        if self._stream.all_acknowledged or not self.counts:
+            return False
+        late = ground.now - self._progress - self._transit_seconds()
+        if late < LEASE_SECONDS:
+            return False
+        return late >= STUCK_SECONDS or ground.now - ground.acknowledged_at.get(self.node, -inf) >= LEASE_SECONDS
+
+    def _transit_seconds(self) -> float:
+        """How long what is unacknowledged may take over a slow network and to a slow disk, behind the streams of other
+        arcs to that node."""
+        on_the_way = self.replica.ground.on_the_way.get(self.node, 0)
+        seconds = max(self._stream.bytes, on_the_way) // STREAM_BYTES_PER_SECOND_MIN
+        return seconds + 2 * self.replica.ground.round_trip((self.node,))
+
+    def again(self) -> None:
+        """What is not acknowledged is sent again."""
+        for message in self._stream.again():
+            self.replica.ground.send_stream(self.node, message)
+
+    def on_link(self) -> None:
+        """A new connection: what was on its way may be lost, and news of what is settled, which nobody acknowledges."""
+        if self.phase is not Phase.WAITING:
+            self._settled_told = 0
+            self.again()
+
+
+def schedule(copies: Sequence[Copy], now: float) -> bool:
+    """Begins waiting copies, so that at most ``COPIES_OUT_MAX`` run. Returns whether the rest is for another turn, as
+    one that was begun has read large entries: while they are read nobody hears this node."""
+    running = sum(copy.phase is Phase.RUNNING for copy in copies)
+    for copy in copies:
+        if running >= COPIES_OUT_MAX:
+            break
+        if copy.phase is Phase.WAITING and now >= copy.not_before and copy.is_expected:
+            copy.begin()
+            running += not copy.counts
+            if copy.compared_bytes >= TURN_BYTES:
+                return True
+    return False
+
+
+class Sink:
+    """The receiver's end: one run of a stream."""
+
+    def __init__(self, replica: Replica, source: NodeId, run: int) -> None:
+        self.replica = replica
+        self.source = source
+        self.run = run
+        self.complete = False
+        self.heard = replica.ground.now
+        self._taken = 0
+
+    @staticmethod
+    def refuse(ground: Ground, source: NodeId, message: Stream) -> None:
+        """Not now."""
+        ground.send_ack(source, StreamAck(message.end, message.version, message.run, -1))
+
+    def active(self, now: float) -> bool:
+        """Whether it takes one of the places for copies in."""
+        return not self.complete and now - self.heard < COPY_SILENCE_SECONDS
+
+    def done(self) -> float:
+        """How far it is, 0 or 1: only the owner knows better."""
+        return 1.0 if self.complete else 0.0
+
+    def take(self, message: Stream) -> None:
+        """Applies new items in order, and acknowledges once they are on disk."""
+        replica, ground = self.replica, self.replica.ground
+        self.heard = ground.now
+        answers: list[Answer] = []
+        items, self._taken = take(message, replica.arc.version, self.run, self._taken)
+        for number, item in items:
+            if isinstance(item, Writes):
+                replica.receive(number, item.pairs)
+                if self.complete and item.pairs:
+                    replica.note_mark(version_in(item.pairs[-1][1])[1])
+            elif isinstance(item, Fill):
+                replica.receive(number, item.pairs)
+                answers.append(Answer(number, self._compared(item)[0]))
+            elif isinstance(item, Compare):
+                answers.append(self._answer(number, item))
+            else:
+                self.complete = True
+                replica.on_complete()
+        if message.version == replica.arc.version and message.run == self.run:
+            replica.forget_settled_tail(message.settled)
+        if not message.items:
+            return
+        version = replica.arc.version
+        ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
+
+        def acknowledge() -> None:
+            if not self._is_frozen(version):
+                ground.send_ack(self.source, ack)
+
+        ground.after_disk(acknowledge)
+
+    def _is_frozen(self, version: int) -> bool:
+        """Whether another version of the arc was adopted since: then nothing of this one is acknowledged any more."""
+        return self.replica.sink is not self or self.replica.arc.version != version
+
+    def _compared(self, item: Fill | Compare) -> tuple[bool, list[Pair], bytes]:
+        """Whether that range is the same here; and what is here, up to where it is looked at. The owner's range is cut
+        by the same rule: where one look does not reach its end, more is here than there."""
+        pairs, _, until = self.replica.range_of(item.low, item.high)
+        return until == item.high and digest_of(pairs) == item.digest, pairs, until
+
+    def _answer(self, number: int, item: Compare) -> Answer:
+        same, pairs, until = self._compared(item)
+        if same:
+            return Answer(number, True)
+        have = tuple((key, value[:16]) for key, value in pairs)
+        return Answer(number, False, have, until if until < item.high else b"")

@@ -1,0 +1,375 @@
+"""The way of a request: to the arc that this node owns, or on to the node that can answer it.
+
+A request that was passed on is never passed on again, and one that changes data is sent once: if it is not known what
+became of it, whoever asked hears ``indeterminate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+import msgspec
+
+from wrpme.core.context import NO_ROOM, Ground, Origin
+from wrpme.core.io import ToRunner
+from wrpme.core.layout import key_of
+from wrpme.core.replication.replica import Role
+from wrpme.core.replication.replica_table import Table
+from wrpme.errors import (
+    BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError,
+)  # fmt: skip
+from wrpme.limits import (
+    ANSWER_BYTES_USUAL, EXPIRY_MILLISECONDS_MAX, FORWARD_BYTES_MAX, FORWARDS_BYTES_MAX, FORWARDS_MAX,
+    LARGE_ALIASES_MAX, SESSION_ANSWERS_BYTES_MAX, STOP_SECONDS_MAX,
+)  # fmt: skip
+from wrpme.protocol.address import listed
+from wrpme.protocol.identities import GetHive
+from wrpme.protocol.messages import (
+    READS, Beacon, Cas, Content, Count, EntryRequest, Envelope, Expire, ForgetNode, Forward, Forwarded, Get, GetConfig,
+    GetExpiry, GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover,
+    Remove, RemoveAll, RemoveIf, Request, StopNode, Update, VerifyArc, ViewIs,
+)  # fmt: skip
+from wrpme.protocol.ring import arc_at, check_alias, check_content, hash_of, owner_among
+from wrpme.protocol.view import NOBODY, Arc, NodeId, State
+
+_WITH_CONTENT = (Put, Update, GetUpdate, Cas)
+_WITH_COMPARAND = (Cas, RemoveIf)
+_ENTRIES = (Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry)
+_LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas)
+"""Answered with a content."""
+_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings)
+
+
+K = TypeVar("K")
+
+
+class Passed:
+    """A request that was passed on. ``since`` is when it came, below 0 where it is not about an entry; ``size`` what it
+    keeps in memory; ``room`` how large a content was reserved for its answer."""
+
+    __slots__ = ("address", "life", "node", "origin", "request", "room", "since", "size")
+
+    def __init__(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId, size: int) -> None:
+        self.origin = origin
+        self.request = request
+        self.node = node
+        self.size = size
+        self.address = ""
+        self.life = 0
+        self.since = -1.0
+        self.room = 0
+
+
+class Room:
+    """What is in flight to other nodes, in bytes: requests for each node and for all, and the large answers that were
+    asked for, for each connection and for all."""
+
+    def __init__(self) -> None:
+        self.requests_bytes = 0
+        self.answers_bytes = 0
+        self._to: dict[NodeId, int] = {}
+        self._for: dict[int, int] = {}
+
+    def for_request(self, node: NodeId, size: int) -> bool:
+        """Whether a further request of that size may be sent to the node."""
+        return self.requests_bytes + size <= FORWARDS_BYTES_MAX and self._to.get(node, 0) + size <= FORWARD_BYTES_MAX
+
+    def for_answer(self, session: int, size: int) -> bool:
+        """Whether a connection may wait for a further content of that size."""
+        return self._for.get(session, 0) + size <= SESSION_ANSWERS_BYTES_MAX
+
+    def take(self, passed: Passed, sign: int = 1) -> None:
+        """The request is in flight from now on; or, with ``sign`` -1, not any more."""
+        self.requests_bytes += sign * passed.size
+        self.answers_bytes += sign * passed.room
+        if passed.size:
+            _add(self._to, passed.node, sign * passed.size)
+        if passed.room:
+            _add(self._for, passed.origin, sign * passed.room)
+
+
+def _add(table: dict[K, int], key: K, change: int) -> None:
+    left = table.get(key, 0) + change
+    if left:
+        table[key] = left
+    else:
+        del table[key]
+
+
+def _size_of(request: EntryRequest | NodeRequest) -> int:
+    size = 0
+    if isinstance(request, _WITH_CONTENT):
+        size += len(request.content)
+    if isinstance(request, _WITH_COMPARAND):
+        size += len(request.comparand)
+    return size
+
+
+class Router:
+    """``not_serving`` says why this node as a whole serves nothing now, or gives None; ``quorum`` why it sees none, or
+    gives an empty text."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        table: Table,
+        not_serving: Callable[[], WrpmeError | None],
+        quorum: Callable[[], str],
+        local: dict[type[Any], Callable[[Origin, Any], None]],
+    ) -> None:
+        self.ground = ground
+        self.table = table
+        self._not_serving = not_serving
+        self._quorum = quorum
+        self._local = local
+        self._forwards: dict[int, Passed] = {}
+        self.room = Room()
+        self._large: dict[str, int] = {}
+        """How large the contents of some entries were found to be, for which no answer is begun without room for it."""
+        self._stopping: dict[NodeId, float] = {}
+        """Nodes that stop as planned, and until when they may still answer."""
+        self._number = 0
+        self.requests: dict[type[Any], int] = dict.fromkeys(_ENTRIES, 0)
+        """How many of each kind clients asked here, also those that were passed on."""
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def request(self, origin: Origin, request: Request) -> None:
+        """Answers, now or later, or passes on."""
+        kind = type(request)
+        if isinstance(request, _ENTRIES):
+            if type(origin) is int:
+                self.requests[kind] += 1
+                self.ground.at_once += 1
+            self._for_entry(origin, request)
+            return
+        if type(origin) is int:
+            self.requests[kind] = self.requests.get(kind, 0) + 1
+        if isinstance(request, _TO_NODES):
+            self._for_node(origin, request)
+        elif isinstance(request, GetView):
+            self._get_view(origin, request)
+        elif isinstance(request, GetHive):
+            view = self.ground.view
+            self.ground.reply(origin, Content(request.id, view.hive if view is not None else b""))
+        elif isinstance(request, ForgetNode | Recover):
+            self._local[kind](origin, request)
+        elif isinstance(origin, int):
+            self.ground.effects.append(ToRunner(origin, request))
+        else:
+            own = UsageError("a watch, and the log, are asked for at the very node: nobody passes that on")
+            self.ground.fail(origin, request.id, own)
+
+    def _for_entry(self, origin: Origin, request: EntryRequest) -> None:
+        try:
+            alias = check_alias(request.alias)
+            if isinstance(request, _WITH_CONTENT):
+                check_content(request.content)
+                if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
+                    raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
+            if isinstance(request, _WITH_COMPARAND):
+                check_content(request.comparand)
+        except (UsageError, TooLargeError) as error:
+            self.ground.fail(origin, request.id, error)
+            return
+        position = hash_of(alias)
+        replica = self.table.at(position)
+        if replica is not None and replica.role is Role.OWNER:
+            replica.execute(origin, request, key_of(position, alias))
+        else:
+            self._elsewhere(origin, request, position)
+
+    def _elsewhere(self, origin: Origin, request: EntryRequest, position: int) -> None:
+        ground, view = self.ground, self.ground.view
+        refusal = self._not_serving()
+        if view is None or refusal is not None:
+            ground.fail(origin, request.id, refusal or UnstableError("this node starts; try again"))
+            return
+        arc = view.arcs[arc_at(view, position)]
+        owner = owner_among(ground.alive, arc)
+        if owner is None:
+            ground.fail(origin, request.id, self._unavailable(request.alias, arc))
+        elif not isinstance(origin, int):
+            moved = UnstableError("the owner of this part of the ring is changing; nothing was changed, try again")
+            ground.fail(origin, request.id, moved)
+        else:
+            self._forward(origin, request, owner)
+
+    def _unavailable(self, alias: str, arc: Arc) -> UnavailableError:
+        ground = self.ground
+        names = listed((ground.address_of(node) for node in arc.holders), " or ")
+        since = min((ground.down_since.get(node, ground.now) for node in arc.holders), default=ground.now)
+        return UnavailableError(
+            f'"{alias}" lives on {names}, which has been down for {max(0, ground.now - since):.0f} s; '
+            "it is served again when that node returns"
+        )
+
+    def _for_node(self, origin: Origin, request: NodeRequest) -> None:
+        ground = self.ground
+        if request.node in (NOBODY, ground.me):
+            self._local[type(request)](origin, request)
+            return
+        member = ground.members.get(request.node)
+        if member is None:
+            ground.fail(origin, request.id, UsageError("no such node in this hive; hive_status lists its nodes"))
+        elif member.state is State.DOWN:
+            since = ground.now - ground.down_since.get(member.id, ground.now)
+            down = UnavailableError(f"{member.address} has been down for {since:.0f} s")
+            ground.fail(origin, request.id, down)
+        elif isinstance(origin, int):
+            self._forward(origin, request, member.id)
+
+    def _get_view(self, origin: Origin, request: GetView) -> None:
+        ground = self.ground
+        if request.follow and isinstance(origin, int):
+            ground.effects.append(ToRunner(origin, request))
+        if ground.view is None:
+            refusal = self._not_serving() or UnstableError("this node starts; try again")
+            ground.fail(origin, request.id, refusal)
+        else:
+            ground.reply(origin, ViewIs(request.id, ground.me, ground.known or ground.view))
+
+    # --- passing on ----------------------------------------------------------------------------------------------
+
+    def _forward(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId) -> None:
+        ground = self.ground
+        address = ground.address_of(node)
+        route = ground.routes.get(node)
+        if route is None or ground.linked.get(route) is False:
+            ground.send(node, Beacon(ground.now))  # so that the link is tried again
+            ground.fail(origin, request.id, self._unreachable(address))
+            return
+        size = _size_of(request)
+        if len(self._forwards) >= FORWARDS_MAX or not self.room.for_request(node, size):
+            busy = f"too many requests, or too large ones, wait for {address}; nothing was changed, try again"
+            ground.fail(origin, request.id, BusyError(busy))
+            return
+        passed = Passed(origin, request, node, size)
+        if isinstance(request, _ENTRIES):
+            wanted = self._large.get(request.alias, 0) if isinstance(request, _LARGE_ANSWERS) else 0
+            if wanted and not self._has_room(passed, wanted):
+                ground.fail(origin, request.id, BusyError(NO_ROOM))
+                return
+            likely = len(request.comparand) if isinstance(request, Cas) else 0
+            if likely > max(wanted, ANSWER_BYTES_USUAL) and self._has_room(passed, likely):
+                wanted = likely  # it is answered with what it compares, and else would travel twice
+            passed.room = wanted
+            passed.since = ground.put_off(origin)
+        self._send(passed)
+
+    def _send(self, passed: Passed) -> None:
+        self._number += 1
+        self._forwards[self._number] = passed
+        self.room.take(passed)
+        passed.address = self.ground.routes.get(passed.node, "")
+        passed.life = self.ground.members[passed.node].incarnation
+        request = msgspec.structs.replace(passed.request, id=self._number)
+        self.ground.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL)), passed.size)
+
+    def _end(self, number: int) -> Passed:
+        passed = self._forwards.pop(number)
+        self.room.take(passed, -1)
+        return passed
+
+    def _unreachable(self, address: str) -> WrpmeError:
+        """For a moment, or for as long as nobody can decide that it is dead."""
+        me = self.ground.settings.address
+        if quorum := self._quorum():
+            return UnavailableError(f"{address}, which serves this, can't be reached from {me}, and {quorum}")
+        sentence = f"{address}, which serves this, can't be reached from {me} just now"
+        return UnstableError(f"{sentence}; nothing was changed, try again")
+
+    def on_forwarded(self, source: NodeId, message: Forwarded) -> None:
+        """The answer to a request that was passed on."""
+        reply = message.reply
+        known = self._forwards.get(reply.id)
+        if known is not None and known.node == source:
+            self._end(reply.id)
+            if message.wanted and self._again(known, message.wanted):
+                return
+            if known.room and type(reply) is Content and len(reply.content) <= ANSWER_BYTES_USUAL:
+                self._large.pop(known.request.alias, None)  # type: ignore[union-attr]
+            self._note_answer(known)
+            self.ground.reply(known.origin, msgspec.structs.replace(reply, id=known.request.id))
+
+    def _again(self, passed: Passed, size: int) -> bool:
+        """Nothing was carried out, as the answer is a large one: it is asked for with room for it, if there is."""
+        if isinstance(passed.request, _LARGE_ANSWERS):
+            if len(self._large) >= LARGE_ALIASES_MAX:
+                self._large.clear()
+            self._large[passed.request.alias] = size
+        if size <= passed.room or not self._has_room(passed, size):
+            return False
+        passed.room = size
+        self._send(passed)
+        return True
+
+    def _has_room(self, passed: Passed, size: int) -> bool:
+        left = self.ground.room_for_answers() - self.room.answers_bytes
+        return size <= left and self.room.for_answer(passed.origin, size)
+
+    def on_not_sent(self, envelope: Envelope) -> None:
+        """What was passed on did not leave."""
+        body = envelope.body
+        known = self._forwards.get(body.request.id) if isinstance(body, Forward) else None
+        if known is not None and isinstance(body, Forward) and known.node == envelope.destination:
+            self._end(body.request.id)
+            address = self.ground.address_of(known.node)
+            busy = f"too much waits for {address} already; nothing was changed, try again"
+            self._fail(known, BusyError(busy))
+
+    def _note_answer(self, passed: Passed) -> None:
+        if passed.since >= 0:
+            self.ground.answered(passed.origin, passed.since)
+
+    def _fail(self, passed: Passed, error: WrpmeError) -> None:
+        self._note_answer(passed)
+        self.ground.fail(passed.origin, passed.request.id, error)
+
+    def on_link_down(self, address: str, was_up: bool) -> None:
+        """What was passed on over that link may be lost; ``was_up``: it may have left at all."""
+        self._give_up(lambda passed: passed.address == address, was_up)
+
+    def on_moved(self, node: NodeId) -> None:
+        """It answers elsewhere from now on, and in another life."""
+        self._give_up(lambda passed: passed.node == node, True)
+
+    @property
+    def waits(self) -> bool:
+        """Somebody waits for an answer of another node."""
+        return bool(self._forwards)
+
+    def adopt(self, stopping: Collection[NodeId]) -> None:
+        """What was passed on to a node that is down now is not waited for, but for nodes that are ``stopping`` as
+        planned: these answer before they go."""
+        alive, now = self.ground.alive, self.ground.now
+        self._stopping = {node: until for node, until in self._stopping.items() if node not in alive and now < until}
+        self._stopping.update(dict.fromkeys(stopping, now + STOP_SECONDS_MAX))
+        members = self.ground.members
+
+        def lost(passed: Passed) -> bool:
+            if passed.node not in alive:
+                return passed.node not in self._stopping
+            return members[passed.node].incarnation != passed.life  # which took it, or never heard of it
+
+        self._give_up(lost, True)
+
+    def tick(self) -> None:
+        """Time has passed: who stops for too long will not answer."""
+        if self._stopping and self.ground.now >= min(self._stopping.values()):
+            self.adopt(())
+
+    def _give_up(self, lost: Callable[[Passed], bool], was_sent: bool) -> None:
+        for number, passed in list(self._forwards.items()):
+            if not lost(passed):
+                continue
+            self._end(number)
+            address = self.ground.address_of(passed.node)
+            if isinstance(passed.request, READS) or not was_sent:
+                error: WrpmeError = UnstableError(f"the connection to {address} broke; nothing was changed, try again")
+            else:
+                error = IndeterminateError(
+                    f"the connection to {address} broke while it wrote; the write may or may not have been carried out"
+                )
+            self._fail(passed, error)

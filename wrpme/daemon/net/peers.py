@@ -1,0 +1,328 @@
+"""Connections to other nodes, by address: dialled when the first message wants to leave, and kept.
+
+A link is two connections ("lanes"): large bodies travel on one, the rest on the other, so that no beacon waits behind
+a copy. They are dialled, reported up and given up together. While nobody has sent anything for ``LINK_IDLE_SECONDS``, a
+link is closed without a word: the next message dials it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Protocol, Union
+
+from wrpme.core.io import HANGING, LinkDown, LinkUp, Send
+from wrpme.daemon.net.connection import Host, Message, Wire, reason_of, watch_closely
+from wrpme.daemon.net.names import Names
+from wrpme.daemon.net.outbox import Frame, Large
+from wrpme.errors import UsageError, WrpmeError
+from wrpme.limits import (
+    CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX,
+    LINK_RETRY_SECONDS_MIN, LOOKUP_SECONDS_MAX,
+)  # fmt: skip
+from wrpme.protocol import address as addresses
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.messages import BULK, Envelope, Failed
+
+_BULK = frozenset(BULK)
+_CONTROL_LANE, _BULK_LANE = 0, 1
+LANES = (_CONTROL_LANE, _BULK_LANE)
+
+
+class LinkHost(Host, Protocol):
+    """What links need of the runner beyond what every connection needs."""
+
+    def link_event(self, event: LinkUp | LinkDown) -> None:
+        """For the node."""
+
+    def not_sent(self, address: str, envelope: Envelope) -> None:
+        """For the node, in a later turn: the message will not arrive."""
+
+
+class Links:
+    """All links of a node."""
+
+    def __init__(self, host: LinkHost, numbers: Iterable[int]) -> None:
+        self.host = host
+        self.numbers = iter(numbers)
+        self.names = Names()
+        self._links: dict[str, Link] = {}
+
+    def send(self, message: Send, now: float) -> None:
+        """Leaves at the end of the turn, or when the link is up for the first time, or never: then the node is told, by
+        the end of the link or of the message."""
+        link = self._links.get(message.address)
+        if link is None:
+            link = self._links[message.address] = Link(message.address, self)
+            link.dial()
+        link.wanted_at = now
+        link.send(message)
+
+    def tick(self, now: float) -> None:
+        """Once a second or so: closes what nobody needs."""
+        for link in list(self._links.values()):
+            if now - link.wanted_at > LINK_IDLE_SECONDS:
+                self.forget(link)
+
+    def forget(self, link: Link) -> None:
+        """The link is closed, and nothing is said about it."""
+        self._links.pop(link.address, None)
+        link.close()
+
+    async def close(self) -> None:
+        """Ends all links; what was written leaves first."""
+        attempts = [link.attempt for link in self._links.values() if link.attempt is not None]
+        for link in list(self._links.values()):
+            self.forget(link)
+        await asyncio.gather(*attempts, return_exceptions=True)
+
+
+class Link:
+    """To one address."""
+
+    def __init__(self, address: str, links: Links) -> None:
+        self.address = address
+        self.wanted_at = 0.0
+        self.host = links.host
+        self._links = links
+        self._lanes: list[Lane] = []
+        self._up = False
+        self._closed = False
+        self._queue: list[tuple[int, Frame, Envelope]] | None = []
+        """Frames for the first time that it is up, with their lane. None after the first attempt."""
+        self._queue_bytes = 0
+        self._pause = LINK_RETRY_SECONDS_MIN
+        self._up_since = 0.0
+        self._down_at = 0.0
+        self.attempt: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
+
+    def send(self, message: Send) -> None:
+        """See :meth:`Links.send`."""
+        if not self._up and self._queue is None:
+            self._hurry()
+            self.host.not_sent(self.address, message.envelope)
+            return
+        envelope = message.envelope
+        lane = _BULK_LANE if type(envelope.body) in _BULK else _CONTROL_LANE
+        size = message.size
+        frame: Frame
+        if size > LARGE_BYTES:
+            frame = Large(envelope, size, lost=lambda error: self._unsendable(envelope, error))
+        else:
+            try:
+                frame = encode(envelope)
+            except WrpmeError as error:
+                self._unsendable(envelope, error)
+                return
+            size = len(frame)
+        if self._up:
+            if not self._lanes[lane].put_bounded(frame):
+                self.host.not_sent(self.address, envelope)
+        elif self._queue is not None and self._queue_bytes + size <= LINK_OUTBOX_BYTES_MAX:
+            self._queue.append((lane, frame, envelope))
+            self._queue_bytes += size
+        else:
+            self.host.not_sent(self.address, envelope)
+
+    def _unsendable(self, envelope: Envelope, error: WrpmeError) -> bytes:
+        self.host.say("error", f"a message for {self.address} was not sent: {error.sentence}")
+        self.host.not_sent(self.address, envelope)
+        return b""
+
+    def _hurry(self) -> None:
+        """Somebody is wanted who was not there a moment ago: he is looked for now rather than after the pause."""
+        if self._retry is not None and self.host.clock() - self._down_at >= LINK_RETRY_SECONDS_MIN:
+            self._retry.cancel()
+            self.dial()
+
+    def dial(self) -> None:
+        """Begins an attempt."""
+        self._retry = None
+        self.attempt = asyncio.get_running_loop().create_task(self._dial())
+
+    def close(self) -> None:
+        """Ends it for good."""
+        self._closed = True
+        self._up = False
+        if self.attempt is not None:
+            self.attempt.cancel()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._hang_up(for_good=True)
+
+    async def _dial(self) -> None:
+        try:
+            reason = await self._connect()
+        except Exception as error:
+            self.host.defect(error)
+            return
+        self.attempt = None
+        if reason:
+            self.down(reason)
+            return
+        self._up = True
+        self._up_since = self.host.clock()
+        queue, self._queue, self._queue_bytes = self._queue, None, 0
+        for lane, frame, envelope in queue or ():
+            if not self._lanes[lane].put_bounded(frame):
+                self.host.not_sent(self.address, envelope)
+        self.host.link_event(LinkUp(self.address))
+
+    async def _connect(self) -> str:
+        """Both lanes are open and answered; or why not."""
+        try:
+            host, port = addresses.parse(self.address)
+        except UsageError as error:
+            return error.sentence
+        try:
+            found = await self._links.names.addresses(host)
+        except TimeoutError:
+            return f"its name was not resolved within {LOOKUP_SECONDS_MAX:g} s"
+        except OSError as error:
+            return reason_of(error)
+        reason = ""
+        for number in found:
+            reason = await self._open_lanes(number, port)
+            if not reason:
+                return await self._hear_lanes()
+        return reason
+
+    async def _open_lanes(self, number: str, port: int) -> str:
+        """Both are open, or why not. Each has its time: the network may be slow, or have lost the first packet."""
+        loop = asyncio.get_running_loop()
+        try:
+            for _ in LANES:
+                async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                    await loop.create_connection(self._new_lane, number, port)
+        except OSError as error:  # a TimeoutError is one
+            self._hang_up(for_good=False)
+            return reason_of(error)
+        return ""
+
+    async def _hear_lanes(self) -> str:
+        """The other side has answered on both."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                for lane in list(self._lanes):
+                    await lane.ready
+        except TimeoutError:
+            return HANGING
+        return next((lane.reason for lane in self._lanes if lane.ended), "")
+
+    def _new_lane(self) -> Lane:
+        lane = Lane(next(self._links.numbers), self)
+        self._lanes.append(lane)
+        return lane
+
+    def lane_ended(self, reason: str) -> None:
+        """One of the lanes ended by itself; while dialling, the attempt learns of it by itself too."""
+        if self._up:
+            self.down(reason)
+
+    def down(self, reason: str) -> None:
+        """The link has no use any more, or an attempt failed: says so, and tries again if it is still wanted."""
+        now = self.host.clock()
+        if self._up and now - self._up_since > LINK_RETRY_SECONDS_MAX:
+            self._pause = LINK_RETRY_SECONDS_MIN
+        self._up = False
+        self._down_at = now
+        self._queue, self._queue_bytes = None, 0
+        self._hang_up(for_good=False)
+        if self._closed:
+            return
+        self._retry = asyncio.get_running_loop().call_later(self._pause, self.dial)
+        self._pause = min(LINK_RETRY_SECONDS_MAX, 2 * self._pause)
+        self.host.link_event(LinkDown(self.address, reason))
+
+    def _hang_up(self, for_good: bool) -> None:
+        lanes, self._lanes = self._lanes, []
+        for lane in lanes:
+            lane.hang_up(for_good)
+
+
+class Lane(Wire):
+    """One of the two connections of a link. It is always read: what comes is the answer to what was sent."""
+
+    def __init__(self, number: int, link: Link) -> None:
+        super().__init__(number, link.host)
+        self._link = link
+        self._decoder: Decoder[Envelope | Failed] = Decoder(Union[Envelope, Failed])
+        self._preface_bytes = 0
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.reason = ""
+
+    def put_bounded(self, frame: Frame) -> bool:
+        """False where too much waits already: then it is not sent."""
+        size = frame.size if isinstance(frame, Large) else len(frame)
+        if self.unsent_bytes + size > LINK_OUTBOX_BYTES_MAX:
+            return False
+        if isinstance(frame, Large):
+            self.put_large(frame)
+        else:
+            self.put(frame)
+        return True
+
+    def hang_up(self, for_good: bool) -> None:
+        """Ends it; what was handed to the system leaves first if it can, ``for_good`` all that waits."""
+        self.flush()
+        if for_good and not self.ended:
+            self.write_out()
+        self.ended = True
+        self.drop_outbox()
+        if self.transport is not None:
+            self.transport.close()
+            if self.transport.get_write_buffer_size():
+                asyncio.get_running_loop().call_later(CONNECT_SECONDS_MAX, self.transport.abort)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self.transport is not None
+        watch_closely(self.transport.get_extra_info("socket"))
+        self.host.opened(self)
+        self.transport.write(PREFACE)
+
+    def data_received(self, data: bytes) -> None:
+        if self.ended:
+            return
+        self.host.received_bytes += len(data)
+        try:
+            messages = self._decoder.feed_lazily(data)
+        except WrpmeError as error:
+            self._end(error.sentence)
+            return
+        if self._preface_bytes < len(PREFACE):
+            self._preface_bytes += len(data)
+            if self._preface_bytes >= len(PREFACE) and not self.ready.done():
+                self.ready.set_result(None)
+        for message in messages:
+            if isinstance(message, Failed):
+                self._end(message.sentence)
+                return
+        if messages:
+            self.arrived(messages, self._decoder.has_later, self.host.clock())  # type: ignore[arg-type]
+
+    def take(self, messages: list[Message], now: float) -> None:
+        """All: what comes is the answer to what was sent."""
+        while messages and not self.ended:
+            messages = messages[self.host.serve(self, messages, now) :]
+
+    def on_nonsense(self, error: WrpmeError) -> None:
+        self._end(error.sentence)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(reason_of(exc))
+        self.backlog.clear()
+        self.drop_outbox()
+        self.host.closed(self)
+
+    def _end(self, reason: str) -> None:
+        if self.ended:
+            return
+        self.reason = reason
+        self.ended = True
+        if self.transport is not None:
+            self.transport.abort()
+        if not self.ready.done():
+            self.ready.set_result(None)
+        self._link.lane_ended(reason)

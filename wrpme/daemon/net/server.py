@@ -1,0 +1,310 @@
+"""Connections that others opened: clients and other nodes.
+
+Nothing that they do costs more than its bound: what they sent and did not finish, what they asked and did not read,
+how many they are. Who sends nonsense is told so in one answer, and the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from wrpme.daemon.log import Throttle
+from wrpme.daemon.net.connection import Host, Message, Wire
+from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
+from wrpme.limits import (
+    LINGER_SECONDS, PARTIAL_FRAMES_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX,
+    SESSION_REQUESTS_MAX, SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX, SLOW_READER_SECONDS_MAX,
+)  # fmt: skip
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.messages import Envelope, Failed, Inbound
+
+FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
+
+
+class Server:
+    """All sessions of a node. ``clients_max`` bounds those that are not other nodes, ``sessions_max`` all of them."""
+
+    def __init__(self, host: Host, numbers: Iterable[int], clients_max: int, sessions_max: int) -> None:
+        self.host = host
+        self.clients_max = clients_max
+        self.sessions_max = sessions_max
+        self.clients = 0
+        self.partial_bytes = 0
+        self.sessions: dict[Session, None] = {}
+        self.strangers: dict[Session, None] = {}
+        """Those that have not said what they are, and those that were refused and have not gone; the oldest first."""
+        self._leaving: set[Session] = set()
+        self.throttle = Throttle(host.say)
+        self._numbers = iter(numbers)
+        self._swept_at = host.clock()
+        self._empty: asyncio.Future[None] | None = None
+
+    def accept(self) -> Session:
+        """For each connection that is accepted: its protocol."""
+        return Session(next(self._numbers), self)
+
+    def tick(self, now: float) -> None:
+        """Once a second or so: closes what makes no progress."""
+        self.throttle.settle(now)
+        if now - self._swept_at >= SESSION_SWEEP_SECONDS:
+            self._swept_at = now
+            for session in list(self.sessions):
+                session.check_progress(now)
+
+    async def close(self, seconds: float, farewell: bytes = b"") -> None:
+        """Ends all sessions; what was written to them leaves first, as far as ``seconds`` suffice. ``farewell`` is said
+        to each client that waits for nothing that was begun: what it still asks was not carried out."""
+        for session in list(self.sessions):
+            session.end(farewell)
+        if self.sessions:
+            self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._empty], timeout=seconds)
+        for session in list(self.sessions):
+            session.abort()
+
+    def places(self, entering: int) -> int:
+        """Whether another connection may come in while so many are about to: how many may; 0 if one may soon; negative
+        if none may for now. Where all places are taken, who has said nothing for longest gives his away: other nodes
+        get in however many connections are opened only to be held."""
+        free = self.sessions_max - len(self.sessions) - entering
+        if free > 0:
+            return free
+        if len(self._leaving) > -free:
+            return 0
+        if not self.strangers:
+            return max(0, free + SESSIONS_REFUSED_MAX) or -1  # to be told that there is no room
+        oldest = next(iter(self.strangers))
+        del self.strangers[oldest]
+        self._leaving.add(oldest)
+        if not oldest.ended:
+            line = "closed the oldest connection that had said nothing yet, as all are taken (--sessions, ulimit -n)"
+            self.throttle.say(self.host.clock(), "info", line)
+        oldest.abort()
+        return 0
+
+    def came(self, session: Session) -> None:
+        """A connection was accepted."""
+        self.sessions[session] = self.strangers[session] = None
+        if len(self.sessions) > self.sessions_max:
+            session.turn_away()
+
+    def gone(self, session: Session) -> None:
+        """The session has ended."""
+        self.sessions.pop(session, None)
+        self.strangers.pop(session, None)
+        self._leaving.discard(session)
+        if self._empty is not None and not self.sessions and not self._empty.done():
+            self._empty.set_result(None)
+
+
+class Session(Wire):
+    """One accepted connection. It is read only while it is neither full nor behind with taking its answers."""
+
+    def __init__(self, number: int, server: Server) -> None:
+        super().__init__(number, server.host)
+        self._server = server
+        self._decoder: Decoder[Message] = Decoder(Inbound)
+        self._preface_bytes = 0
+        self._admitted = False
+        self._is_client = False
+        self._partial_bytes = 0
+        self._progress_at = self.host.clock()
+        self._word: bytes | None = None
+        """What is said when all that waits has left."""
+
+    # --- what asyncio calls --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.host.opened(self)
+        self._server.came(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.ended:
+            return
+        self.host.received_bytes += len(data)
+        now = self.host.clock()
+        try:
+            messages = self._decoder.feed_lazily(data)
+        except (ProtocolError, TooLargeError) as error:
+            self._on_nonsense(error, data)
+            return
+        if self._preface_bytes < len(PREFACE):
+            self._preface_bytes += len(data)
+            if self._preface_bytes >= len(PREFACE):
+                self._greet()
+        if messages:
+            self.arrived(messages, self._decoder.has_later, now)
+        self._count_partial(now)
+
+    def eof_received(self) -> None:
+        self.flush()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.hold()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended = True
+        self._forget_partial()
+        if self._is_client:
+            self._server.clients -= 1
+        self.backlog.clear()
+        self.drop_outbox()
+        self._server.gone(self)
+        self.host.closed(self)
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def take(self, messages: list[Message], now: float) -> None:
+        if not (self._admitted or self._admit(messages[0])) or self.ended:
+            return
+        self._progress_at = now
+        super().take(messages, now)
+
+    def flush(self) -> None:
+        self.waiting -= len(self.frames)
+        super().flush()
+        self.pumped()
+
+    def pumped(self) -> None:
+        if self.ended:
+            if self._word is not None and not self.outbox:
+                self._say_last_word()
+        elif self.outbox:
+            self.hold()
+        elif self._held:
+            self.go_on()
+
+    def may_go_on(self) -> bool:
+        return not self.outbox and not self._paused and self.waiting <= SESSION_REQUESTS_MAX // 2
+
+    def decoded(self) -> None:
+        self._count_partial(self.host.clock())
+
+    def on_nonsense(self, error: WrpmeError) -> None:
+        self._refuse(error)
+
+    def count_waiting(self, change: int) -> None:
+        self.host.answers_bytes += change
+
+    # --- bounds and manners --------------------------------------------------------------------------------------
+
+    def check_progress(self, now: float) -> None:
+        """Closes the connection if a frame (or the preface) has begun and makes no progress, or if nothing of a large
+        answer is taken."""
+        if self.outbox.bytes > SESSION_OUTBOX_BYTES_MAX and now - self.took_at > SLOW_READER_SECONDS_MAX:
+            self._give_up()
+        if self._held or self.ended or now - self._progress_at <= PARTIAL_FRAME_SECONDS_MAX:
+            return
+        if self._preface_bytes < len(PREFACE):
+            self._refuse(ProtocolError(f"it said nothing for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"), FOREIGN)
+        elif self._partial_bytes:
+            self._refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
+
+    def _give_up(self) -> None:
+        if self.transport is not None and not self.ended:
+            slow = f"it has taken nothing of its answers for {SLOW_READER_SECONDS_MAX:.0f} s"
+            line = f"closed the connection from {_peer(self.transport)}: {slow}"
+            self._server.throttle.say(self.host.clock(), "info", line)
+            self.ended = True
+            self.transport.abort()
+
+    def end(self, farewell: bytes) -> None:
+        """What was written leaves, then the connection ends, at the latest when the server aborts it."""
+        if not self.ended:
+            self.waiting -= len(self.frames)
+            super().flush()
+            self._last_word(farewell if self._is_client and not self.waiting else b"")
+
+    def turn_away(self) -> None:
+        """There is no room for it."""
+        self._greet()
+        self._refuse(self._busy())
+
+    def abort(self) -> None:
+        """The connection ends now."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _greet(self) -> None:
+        self._preface_bytes = len(PREFACE)
+        if self.transport is not None:
+            self.transport.write(PREFACE)
+
+    def _admit(self, first: Message) -> bool:
+        """Whether there is room for a connection that begins so."""
+        if not isinstance(first, Envelope):
+            if self._server.clients >= self._server.clients_max:
+                self._refuse(self._busy())
+                return False
+            self._is_client = True
+            self._server.clients += 1
+        self._admitted = True
+        self._server.strangers.pop(self, None)
+        return True
+
+    def _count_partial(self, now: float) -> None:
+        pending = self._decoder.pending_bytes + (self.later_bytes if self.backlog else 0)
+        if pending or self._partial_bytes:
+            self._server.partial_bytes += pending - self._partial_bytes
+            self._partial_bytes = pending
+            self._progress_at = now
+            if self._server.partial_bytes > PARTIAL_FRAMES_BYTES_MAX:
+                self._refuse(BusyError("too many large messages arrive at this node at once; try again later"))
+
+    def _forget_partial(self) -> None:
+        self._server.partial_bytes -= self._partial_bytes
+        self._partial_bytes = 0
+        self._decoder = Decoder(Inbound)
+
+    def _busy(self) -> BusyError:
+        return BusyError(f"this node has {self._server.clients_max} connections of clients, its limit (--sessions)")
+
+    def _on_nonsense(self, error: ProtocolError | TooLargeError, data: bytes) -> None:
+        due = self._preface_bytes
+        if due < len(PREFACE) and not data.startswith(PREFACE[due:]):
+            self._refuse(error, FOREIGN)
+            return
+        if due < len(PREFACE):
+            self._greet()
+        self._refuse(error)
+
+    def _refuse(self, error: WrpmeError, last_word: bytes | None = None) -> None:
+        """The last word on this connection, to it and to the log; what it still sends is not looked at."""
+        transport = self.transport
+        if transport is None or self.ended:
+            return
+        super().flush()
+        self._server.strangers[self] = None
+        line = f"closed the connection from {_peer(transport)}: {error.sentence}"
+        self._server.throttle.say(self.host.clock(), "info", line)
+        self._last_word(encode(Failed(0, error.code, error.sentence)) if last_word is None else last_word)
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
+
+    def _last_word(self, word: bytes) -> None:
+        """It comes behind what waits."""
+        self.ended = True
+        self._forget_partial()
+        self.backlog.clear()
+        self._word = word
+        self.pumped()
+
+    def _say_last_word(self) -> None:
+        word, self._word = self._word, None
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if word:
+            transport.write(word)
+        if self._held:
+            transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    name: Any = transport.get_extra_info("peername")
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) and len(name) >= 2 else "somebody"

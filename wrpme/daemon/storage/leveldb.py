@@ -1,0 +1,315 @@
+"""The store on disk: one LevelDB in the data directory of the node.
+
+LevelDB itself would take any directory, and make an empty database over the remains of a damaged one. So the
+directory is looked at first: it is ours, or empty, or it is left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+from wrpme.core.io import Operation
+from wrpme.core.layout import ENTRIES, HINTS
+from wrpme.daemon import disk_full
+from wrpme.daemon.storage import _plyvel, rejoin, torn
+from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
+from wrpme.limits import BLOCK_CACHE_BYTES, SLICE_BYTES, SLICES_MAX, WRITE_BUFFER_BYTES
+
+BLOOM_BITS = 10
+"""Of each key: one read of a missing key in a hundred touches a table for nothing."""
+FORMAT_KEY = b"m:format"
+FORMAT = b"wrpme 1"
+_EXPECTED_FILE = re.compile(
+    r"(lost\+found|lost|CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp)|torn-\d+(\.new)?)\Z"
+)
+_LOG_FILE = re.compile(r"\d+\.log\Z")
+_TABLE_FILE = re.compile(r"\d+\.(ldb|sst)\Z")
+_FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
+
+
+class LevelStore:
+    """Made by :func:`open_store`. Reads may run beside one write in another thread; ``close`` may not. ``repaired`` is
+    a line about what had to be done to open it, or empty."""
+
+    def __init__(self, database: _plyvel.Database, directory: str, repaired: str = "") -> None:
+        self.repaired = repaired
+        self._database: _plyvel.Database | None = database
+        self._get = database.get
+        self._directory = directory
+        self._refusal: StorageError | None = None
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or None.
+
+        Raises:
+            StorageError: the disk can't be read, or what it holds is damaged.
+        """
+        try:
+            return self._get(key, None, verify_checksums=True)
+        except _plyvel.Error as error:
+            raise _explained(error, self._directory) from None
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values with ``low <= key < high``, in order; raises as ``get`` does."""
+        if self._database is None:
+            raise StorageError(f"the data directory {self._directory} is closed")
+        try:
+            yield from self._database.iterator(start=low, stop=high, verify_checksums=True, fill_cache=False)
+        except _plyvel.Error as error:
+            raise _explained(error, self._directory) from None
+
+    def write(self, operations: list[Operation], sync: bool) -> None:
+        """Applies the batch, and with ``sync`` waits for the disk.
+
+        After a failure no further batch is taken: LevelDB would append behind a half-written record, and lose what
+        follows it at the next start.
+        """
+        if self._refusal is not None:
+            raise type(self._refusal)(self._refusal.sentence)
+        if self._database is None:
+            raise StorageError(f"the data directory {self._directory} is closed")
+        try:
+            batch = self._database.write_batch(sync=sync)
+            put, delete = batch.put, batch.delete
+            for key, value in operations:
+                if value is None:
+                    delete(key)
+                else:
+                    put(key, value)
+            batch.write()
+        except _plyvel.Error as error:
+            self._refusal = _explained(error, self._directory)
+            raise self._refusal from None
+
+    # --- what was removed ----------------------------------------------------------------------------------------
+
+    def slices(self) -> list[tuple[bytes, bytes]]:
+        """See :class:`wrpme.daemon.storage.compaction.Compactable`: the index, the hints, and parts of the entries,
+        which lie evenly."""
+        low, high = ENTRIES
+        parts = min(SLICES_MAX, 1 + self._size(low, high) // SLICE_BYTES)
+        bounds = [low, *(low + struct.pack(">Q", (at << 64) // parts) for at in range(1, parts)), high]
+        return [(b"a", b"b"), HINTS, *pairwise(bounds)]
+
+    def has_room(self) -> bool:
+        """Whether there is more free space than the log and a slice may take."""
+        return disk_full.has_space(self._directory)
+
+    def compact(self, low: bytes, high: bytes) -> None:
+        """Writes anew what lies between, without what was removed; beside reads and writes, but not beside ``close``.
+        A failure is told by the next write."""
+        if self._database is not None:
+            self._database.compact_range(start=low, stop=high)
+
+    def excess_bytes(self, bytes_used: int) -> int:
+        """How much more the files of all entries take than so many bytes would."""
+        return max(0, self._size(b"", b"\xff") - bytes_used)
+
+    def _size(self, low: bytes, high: bytes) -> int:
+        return 0 if self._database is None else self._database.approximate_size(low, high)
+
+    def close(self) -> None:
+        """Ends the use of the directory and lets go of its lock."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def open_store(directory: str) -> LevelStore:
+    """The store in ``directory``, which is made where it is missing.
+
+    Raises:
+        StorageError: the directory can't be used; the sentence says why, and nothing in it was changed.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+        _check_names(directory, os.listdir(directory))
+    except FileExistsError:
+        raise StorageError(f"{directory} is no directory; give another one with --root") from None
+    except OSError as error:
+        raise unusable(directory, error) from None
+    store = _opened(directory)
+    try:
+        _check_format(store, directory)
+    except StorageError:
+        store.close()
+        raise
+    return store
+
+
+def _opened(directory: str) -> LevelStore:
+    """What LevelDB opens, once nothing is wrong with its logs; a write that was under way when the power went is no
+    damage."""
+    try:
+        with locked(directory):
+            if flaw := torn.flaw(directory):
+                raise damaged(directory, flaw)
+        try:
+            return LevelStore(_database(directory), directory)
+        except _plyvel.CorruptionError as error:
+            with locked(directory):
+                repaired = torn.cut_end(directory)
+            if not repaired:
+                raise _explained(error, directory) from None
+        return LevelStore(_database(directory), directory, repaired)
+    except _plyvel.Error as error:
+        raise _explained(error, directory) from None
+    except OSError as error:
+        raise unusable(directory, error) from None
+
+
+def _database(directory: str) -> _plyvel.Database:
+    return _plyvel.open_database(
+        directory,
+        create_if_missing=True,
+        paranoid_checks=True,
+        write_buffer_size=WRITE_BUFFER_BYTES,
+        lru_cache_size=BLOCK_CACHE_BYTES,
+        bloom_filter_bits=BLOOM_BITS,
+    )
+
+
+@contextmanager
+def locked(directory: str) -> Iterator[None]:
+    """Holds the lock that LevelDB takes, where this process has no LevelDB open: what looks damaged may be what another
+    process is at work on."""
+    with open(os.path.join(directory, "LOCK"), "ab") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            raise _in_use(directory, _holder(directory)) from None
+        yield
+
+
+def _check_names(directory: str, names: list[str]) -> None:
+    """Refuses what is not a LevelDB, and remains of one that LevelDB would clear away."""
+    log = any(_LOG_FILE.match(name) for name in names)
+    tables = any(_TABLE_FILE.match(name) for name in names)
+    if "CURRENT" in names:
+        return
+    home = rejoin.read(directory)
+    ours = {rejoin.NAME, rejoin.NAME + ".new"} if home else set()
+    strange = sorted(name for name in names if not _EXPECTED_FILE.match(name) and name not in ours)
+    if strange:
+        raise StorageError(
+            f"the directory {directory} holds other things ({strange[0][:80]}) and no data of wrpme; nothing was "
+            "changed there, give an empty or a new directory with --root"
+        )
+    if log or tables or (home is not None and home.had_data):
+        raise damaged(directory, "its file CURRENT is missing")
+
+
+def _check_format(store: LevelStore, directory: str) -> None:
+    """Marks an empty database as ours; refuses one that has other contents, or those of a later version."""
+    found = store.get(FORMAT_KEY)
+    if found == FORMAT:
+        return
+    if found is not None:
+        raise StorageError(
+            f"the data directory {directory} is of another version of wrpme "
+            f"({found[:40].decode('ascii', 'backslashreplace')}); start it with that version"
+        )
+    for _ in store.scan(b"", b"\xff" * 16):
+        raise StorageError(
+            f"the directory {directory} holds a LevelDB that is not of wrpme; nothing was changed there, give an empty "
+            "or a new directory with --root"
+        )
+    store.write([(FORMAT_KEY, FORMAT)], sync=True)
+
+
+# --- from LevelDB's words to sentences ---------------------------------------------------------------------------
+
+
+def _explained(error: Exception, directory: str) -> StorageError:
+    text = str(error)
+    if error.args and isinstance(error.args[0], bytes):
+        text = error.args[0].decode("utf-8", "backslashreplace")
+    reason = text.rpartition(": ")[2] or text
+    if "lock " in text and ("temporarily unavailable" in text or "already held" in text):
+        return _in_use(directory, "this process" if "already held" in text else _holder(directory))
+    if isinstance(error, _plyvel.CorruptionError):
+        return damaged(directory, text.removeprefix("Corruption: ").replace(directory + "/", ""))
+    if "No such file or directory" in text:
+        name = re.search(r"([^/]+): No such file", text)
+        return damaged(directory, f"its file {name[1]} is missing" if name else reason)
+    number = next((number for number in errno.errorcode if os.strerror(number) == reason), 0)
+    return unusable(directory, OSError(number, reason if text.startswith("IO error") else text))
+
+
+_UNUSABLE = "the data directory {directory} can't be used ({reason}); "
+_NO_RIGHT = _UNUSABLE + "give this user the right to read and write it, or another directory with --root"
+_FULL = "the disk of the data directory {directory} is full; free some space on it"
+_TROUBLES: dict[int | None, tuple[type[StorageError], str]] = {
+    errno.ENOSPC: (DiskFullError, _FULL),
+    errno.EDQUOT: (DiskFullError, _FULL),
+    errno.EMFILE: (
+        ShortageError,
+        "this process has as many open files as it may (ulimit -n), and the data directory {directory} needs more; "
+        "close connections to it, or start it with a higher limit",
+    ),
+    errno.ENFILE: (
+        ShortageError,
+        "the system has no open file left for the data directory {directory}; end what has so many, or raise "
+        "fs.file-max",
+    ),
+    errno.ENOMEM: (
+        ShortageError,
+        "the system has no memory left for the data directory {directory}; end what takes so much of it",
+    ),
+    errno.EACCES: (StorageError, _NO_RIGHT),
+    errno.EPERM: (StorageError, _NO_RIGHT),
+    errno.EROFS: (
+        StorageError,
+        "the disk of the data directory {directory} is read-only, as the system makes one that fails (dmesg tells); "
+        "mount it for writing again, then start the node",
+    ),
+    errno.EIO: (
+        StorageError,
+        "the disk of the data directory {directory} fails ({reason}; dmesg tells more); start the node again when the "
+        "disk works, or with an empty directory on another one (--root), and with --peer if its hive has other nodes",
+    ),
+    errno.ESTALE: (
+        StorageError,
+        "the data directory {directory} is on a network disk that does not know it any more ({reason}); mount that "
+        "again, then start the node",
+    ),
+}
+"""What the system may say of a disk, and what the operator is told."""
+
+
+def unusable(directory: str, error: OSError) -> StorageError:
+    """What the system said of the directory, as a sentence."""
+    usual = (StorageError, _UNUSABLE + "dmesg may tell more, and another directory is given with --root")
+    kind, sentence = _TROUBLES.get(error.errno, usual)
+    return kind(sentence.format(directory=directory, reason=error.strerror or str(error)))
+
+
+def damaged(directory: str, reason: str) -> DamagedError:
+    """The data directory is not what it was; what becomes of it is for others to say."""
+    return DamagedError(f"the data directory {directory} is damaged ({reason})")
+
+
+def _in_use(directory: str, holder: str) -> StorageError:
+    return StorageError(f"the data directory {directory} is in use by {holder}; stop that first")
+
+
+def _holder(directory: str) -> str:
+    """Who has the lock, as far as the system tells."""
+    if _FLOCK is None:
+        return "another process"
+    try:
+        with open(os.path.join(directory, "LOCK"), "rb+") as file:
+            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            process = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))[4]
+        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+            return f"another process ({file.read().strip()}, number {process})"
+    except OSError:
+        return "another process"

@@ -1,0 +1,540 @@
+"""What is said on the wire: requests and replies of clients, and what nodes say to each other.
+
+Each class is an array on the wire that begins with its tag. Tags and field orders are stable; a field may only be added
+at the end, with a default. ``id`` of a request is chosen by the client and comes back in the reply, in any order.
+
+Node ids and hive ids are 16 bytes; an incarnation, an epoch, a generation are integers that grow; positions on the
+ring and hashes are integers of 64 bits; an expiry is milliseconds since 1970, 0 for never.
+"""
+
+from __future__ import annotations
+
+from typing import Union
+
+from msgspec import Struct
+
+from wrpme.protocol.events import Happening
+from wrpme.protocol.identities import GetHive, Here, Refused, Where
+from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
+
+# --- requests ----------------------------------------------------------------------------------------------------
+
+
+class Get(Struct, frozen=True, array_like=True, tag=1, gc=False):
+    id: int
+    alias: str
+
+
+class Put(Struct, frozen=True, array_like=True, tag=2, gc=False):
+    """Adds an entry; AlreadyExistsError if there is one."""
+
+    id: int
+    alias: str
+    content: bytes
+    expiry: int = 0
+
+
+class Update(Struct, frozen=True, array_like=True, tag=3, gc=False):
+    """Adds or replaces. The life span belongs to the content: a new content has a new one."""
+
+    id: int
+    alias: str
+    content: bytes
+    expiry: int = 0
+
+
+class GetUpdate(Struct, frozen=True, array_like=True, tag=4, gc=False):
+    """Replaces and gives the former content."""
+
+    id: int
+    alias: str
+    content: bytes
+    expiry: int = 0
+
+
+class GetRemove(Struct, frozen=True, array_like=True, tag=5, gc=False):
+    """Removes and gives the former content."""
+
+    id: int
+    alias: str
+
+
+class Cas(Struct, frozen=True, array_like=True, tag=6, gc=False):
+    """Replaces if the content is ``comparand``, and gives the former content."""
+
+    id: int
+    alias: str
+    content: bytes
+    comparand: bytes
+    expiry: int = 0
+
+
+class Remove(Struct, frozen=True, array_like=True, tag=7, gc=False):
+    id: int
+    alias: str
+
+
+class RemoveIf(Struct, frozen=True, array_like=True, tag=8, gc=False):
+    """Removes if the content is ``comparand``."""
+
+    id: int
+    alias: str
+    comparand: bytes
+
+
+class Expire(Struct, frozen=True, array_like=True, tag=9, gc=False):
+    """Sets the life span: until ``milliseconds`` since 1970, or from now if ``relative``; else 0 is for ever."""
+
+    id: int
+    alias: str
+    milliseconds: int
+    relative: bool = False
+
+
+class GetExpiry(Struct, frozen=True, array_like=True, tag=10, gc=False):
+    id: int
+    alias: str
+
+
+class PrefixScan(Struct, frozen=True, array_like=True, tag=11, gc=False):
+    """A page of the sorted aliases after ``after`` that begin with ``prefix``, of the arcs that ``node`` owns at
+    ``epoch``. A client asks every owner at one epoch; any other epoch there is an UnstableError."""
+
+    id: int
+    node: NodeId
+    epoch: int
+    prefix: str
+    after: str = ""
+    count_max: int = 1000
+
+
+class Count(Struct, frozen=True, array_like=True, tag=12, gc=False):
+    """Entries of the arcs that ``node`` owns at ``epoch``."""
+
+    id: int
+    node: NodeId
+    epoch: int
+
+
+class RemoveAll(Struct, frozen=True, array_like=True, tag=13, gc=False):
+    """Removes a page of the entries after the cursor ``after`` of the arcs that ``node`` owns at ``epoch``; gives how
+    many, and the next cursor: where that is empty, nothing is left there."""
+
+    id: int
+    node: NodeId
+    epoch: int
+    after: bytes = b""
+
+
+class GetView(Struct, frozen=True, array_like=True, tag=14, gc=False):
+    """The view of the node that is asked; with ``follow`` the connection is told of each later epoch by Notice."""
+
+    id: int
+    follow: bool = False
+
+
+class GetStatus(Struct, frozen=True, array_like=True, tag=15, gc=False):
+    """Figures of a node, as JSON."""
+
+    id: int
+    node: NodeId
+
+
+class GetConfig(Struct, frozen=True, array_like=True, tag=16, gc=False):
+    """Configuration of a node, as JSON."""
+
+    id: int
+    node: NodeId
+
+
+class StopNode(Struct, frozen=True, array_like=True, tag=17, gc=False):
+    """Planned stop of a node; answered when the stop has begun."""
+
+    id: int
+    node: NodeId
+
+
+class LeaveNode(Struct, frozen=True, array_like=True, tag=18, gc=False):
+    """The node moves its data away, then stops for good; answered when that has begun."""
+
+    id: int
+    node: NodeId
+
+
+class ForgetNode(Struct, frozen=True, array_like=True, tag=19, gc=False):
+    """The operator's word that ``member``, which is down in that incarnation, never returns; answered when the voters
+    have been asked. ``choices`` are those of the change."""
+
+    id: int
+    member: NodeId
+    incarnation: int
+    choices: tuple[Choice, ...] = ()
+
+
+class Recover(Struct, frozen=True, array_like=True, tag=20, gc=False):
+    """The operator's word that the voters that the asked node does not see are dead: it starts a new generation. An arc
+    that none of its nodes holds starts again as ``choices`` say, or empty."""
+
+    id: int
+    choices: tuple[Choice, ...] = ()
+
+
+class VerifyArc(Struct, frozen=True, array_like=True, tag=21, gc=False):
+    """Compares all copies of the arc with that end, which ``node`` owns at ``epoch``; answered as JSON."""
+
+    id: int
+    node: NodeId
+    epoch: int
+    end: int
+
+
+class Watch(Struct, frozen=True, array_like=True, tag=22, gc=False):
+    """The node tells what it goes through until the connection ends, see Told; with ``hive`` also what each node could
+    tell: views as ViewIs, the present one at once, and what happens to the hive."""
+
+    id: int
+    hive: bool = False
+
+
+class GetLog(Struct, frozen=True, array_like=True, tag=23, gc=False):
+    """The latest lines of the log of the node that is asked, as JSON: a list, the oldest first."""
+
+    id: int
+
+
+class GetHoldings(Struct, frozen=True, array_like=True, tag=24, gc=False):
+    """What the node has on its disk, whether it is a holder or not."""
+
+    id: int
+    node: NodeId
+
+
+EntryRequest = Union[Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry]
+NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings]
+Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive]
+READS = (
+    Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog, GetHoldings, GetHive,
+)  # fmt: skip
+"""Requests that change nothing, and so may be sent again whatever became of them."""
+
+# --- replies -----------------------------------------------------------------------------------------------------
+
+
+class Done(Struct, frozen=True, array_like=True, tag=64, gc=False):
+    id: int
+
+
+class Content(Struct, frozen=True, array_like=True, tag=65, gc=False):
+    id: int
+    content: bytes
+
+
+class Failed(Struct, frozen=True, array_like=True, tag=66, gc=False):
+    """``code`` is one of :mod:`wrpme.errors`, ``sentence`` for the operator."""
+
+    id: int
+    code: int
+    sentence: str
+
+
+class Number(Struct, frozen=True, array_like=True, tag=67, gc=False):
+    """A count, or an expiry in milliseconds; ``cursor`` is for who asks for more."""
+
+    id: int
+    number: int
+    cursor: bytes = b""
+
+
+class Aliases(Struct, frozen=True, array_like=True, tag=68):
+    """``more`` tells that the scan stopped at the size of a page; it goes on after ``last``."""
+
+    id: int
+    aliases: tuple[str, ...]
+    more: bool
+    last: str
+
+
+class ViewIs(Struct, frozen=True, array_like=True, tag=69):
+    """``node`` is the one that answers."""
+
+    id: int
+    node: NodeId
+    view: View
+
+
+class Text(Struct, frozen=True, array_like=True, tag=70, gc=False):
+    """JSON."""
+
+    id: int
+    text: str
+
+
+class Notice(Struct, frozen=True, array_like=True, tag=71, gc=False):
+    """Told to followers, unasked (id 0): the node has adopted a view of this epoch."""
+
+    id: int
+    epoch: int
+
+
+class Told(Struct, frozen=True, array_like=True, tag=72):
+    """To a watcher: what happened (the remembered past at once), and every half second the node's figures as GetStatus
+    has them. ``missed`` happenings were left out before these, as the watcher did not read in time."""
+
+    id: int
+    happenings: tuple[Happening, ...] = ()
+    figures: str = ""
+    missed: int = 0
+
+
+class Holding(Struct, frozen=True, array_like=True, gc=False):
+    """What a node has of the arc with that ``end`` at that ``version``: so many entries, and the mark of its copy, see
+    Mark."""
+
+    end: int
+    version: int
+    written: int
+    sequence: int
+    entries: int
+
+
+class Holdings(Struct, frozen=True, array_like=True, tag=73):
+    """Of all arcs of the view of that ``epoch`` that the node has anything of, or a mark."""
+
+    id: int
+    epoch: int
+    holdings: tuple[Holding, ...]
+
+
+Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice, Told, Holdings]
+
+# --- between nodes -----------------------------------------------------------------------------------------------
+
+Pair = tuple[bytes, bytes]
+"""Key and value of an entry as :mod:`wrpme.core.layout` lays them out; a removal is a value too, and has a version."""
+
+
+class Report(Struct, frozen=True, array_like=True, tag=101):
+    """Changes that the sender asks the voters for; a node that is no voter passes it on to them."""
+
+    changes: tuple[Change, ...]
+
+
+class Complaint(Struct, frozen=True, array_like=True, tag=102):
+    """The sender has had no sign of these members, each in that incarnation, for too long."""
+
+    lives: tuple[tuple[NodeId, int], ...]
+
+
+class Prepare(Struct, frozen=True, array_like=True, tag=103):
+    """Paxos 1a for the view of ``epoch``."""
+
+    epoch: int
+    ballot: Ballot
+
+
+class Promise(Struct, frozen=True, array_like=True, tag=104):
+    """Paxos 1b."""
+
+    epoch: int
+    ballot: Ballot
+    accepted: Union[Ballot, None]
+    value: Union[Proposal, None]
+
+
+class Accept(Struct, frozen=True, array_like=True, tag=105):
+    """Paxos 2a."""
+
+    epoch: int
+    ballot: Ballot
+    value: Proposal
+
+
+class Accepted(Struct, frozen=True, array_like=True, tag=106):
+    """Paxos 2b."""
+
+    epoch: int
+    ballot: Ballot
+
+
+class Rejected(Struct, frozen=True, array_like=True, tag=107):
+    """The acceptor has promised ``promised``, which is higher than ``ballot``."""
+
+    epoch: int
+    ballot: Ballot
+    promised: Ballot
+
+
+class NextView(Struct, frozen=True, array_like=True, tag=108):
+    """The view of ``epoch`` is the one before with these changes."""
+
+    epoch: int
+    proposal: Proposal
+
+
+class WholeView(Struct, frozen=True, array_like=True, tag=109):
+    view: View
+
+
+class AskView(Struct, frozen=True, array_like=True, tag=110):
+    """The sender has seen a higher epoch: it is told what it lacks; ``whole``: patches did not make that view of its
+    own."""
+
+    whole: bool = False
+
+
+class Beacon(Struct, frozen=True, array_like=True, tag=111):
+    """``sent`` is the sender's own clock; only the sender reads it."""
+
+    sent: float
+
+
+class BeaconAck(Struct, frozen=True, array_like=True, tag=112):
+    """A promise for 1.2 L: see docs/how-it-works.md, Leases. ``incarnation`` is that of the beacon; ``wall`` is what
+    the wall clock of this node shows, in milliseconds since 1970."""
+
+    sent: float
+    incarnation: int
+    wall: int = 0
+
+
+class Forward(Struct, frozen=True, array_like=True, tag=113):
+    """A client's request, under the forwarder's own number; a content in the answer may have ``room`` bytes."""
+
+    request: Request
+    room: int = 0
+
+
+class Forwarded(Struct, frozen=True, array_like=True, tag=114):
+    reply: Reply
+    wanted: int = 0  # unless 0: so large a content had no room, and nothing was carried out
+
+
+class GetTail(Struct, frozen=True, array_like=True, tag=115):
+    """The new owner asks former owners and holders for what they received and do not know to be acknowledged: the part
+    with keys above ``after``."""
+
+    end: int
+    version: int
+    after: bytes = b""
+
+
+class Tail(Struct, frozen=True, array_like=True, tag=116):
+    """The sender has adopted the version, serves and acknowledges nothing of older ones, and hands over its tail: the
+    part that follows ``after``, in order of keys. While there is ``more``, it counts for nothing by itself."""
+
+    end: int
+    version: int
+    pairs: tuple[Pair, ...]
+    after: bytes = b""
+    more: bool = False
+
+
+class Committed(Struct, frozen=True, array_like=True, tag=117):
+    """The new owner serves at this version: what your tail held of versions from ``settled`` on is committed, tell
+    your clients so. What is older was settled before, with your tail or without it."""
+
+    end: int
+    version: int
+    settled: int = 0
+
+
+class Compare(Struct, frozen=True, array_like=True, tag=118):
+    """Compare the keys in ``[low, high)`` with this digest. The sender has no more there than one range may hold."""
+
+    low: bytes
+    high: bytes
+    digest: bytes
+
+
+class Fill(Struct, frozen=True, array_like=True, tag=119):
+    """What differed in ``[low, high)``; the digest of the range is ``digest`` once applied."""
+
+    low: bytes
+    high: bytes
+    pairs: tuple[Pair, ...]
+    digest: bytes
+
+
+class Writes(Struct, frozen=True, array_like=True, tag=120):
+    """Writes of the owner, in order."""
+
+    pairs: tuple[Pair, ...]
+
+
+class Counts(Struct, frozen=True, array_like=True, tag=125):
+    """The receiver has all that any tail held, and if it was incoming all of the arc: from here on every write and the
+    lease need it too."""
+
+
+Item = Union[Compare, Fill, Writes, Counts]
+
+
+class Stream(Struct, frozen=True, array_like=True, tag=121):
+    """Items ``first``, ``first + 1``... of the numbered stream of one arc to one node; ``run`` tells one attempt from
+    the next. What came with the items up to ``settled`` is acknowledged by all holders."""
+
+    end: int
+    version: int
+    run: int
+    first: int
+    items: tuple[Item, ...]
+    settled: int = 0
+
+
+class Answer(Struct, frozen=True, array_like=True, tag=122):
+    """To item ``number``: ``same`` digest or not; where not, the keys of that range with their versions. Where these
+    are more than one range may hold, they are only those before ``until``."""
+
+    number: int
+    same: bool
+    have: tuple[tuple[bytes, bytes], ...] = ()
+    until: bytes = b""
+
+
+class StreamAck(Struct, frozen=True, array_like=True, tag=123):
+    """All items up to ``upto`` are on disk; ``answers`` to comparisons among them. ``upto`` -1: not now, the receiver
+    takes part in as many copies as it may."""
+
+    end: int
+    version: int
+    run: int
+    upto: int
+    answers: tuple[Answer, ...] = ()
+
+
+class Streams(Struct, frozen=True, array_like=True, tag=126):
+    """All that a turn has for one node."""
+
+    streams: tuple[Stream, ...]
+
+
+class StreamAcks(Struct, frozen=True, array_like=True, tag=127):
+    """All that a batch on disk acknowledges to one node."""
+
+    acks: tuple[StreamAck, ...]
+
+
+Body = Union[
+    Report, Complaint, Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView, AskView, Beacon, BeaconAck,
+    Forward, Forwarded, GetTail, Tail, Committed, Streams, StreamAcks, Refused, Where, Here,
+]  # fmt: skip
+
+
+class Envelope(Struct, frozen=True, array_like=True, tag=100):
+    """Every message between nodes. ``hive`` is empty from a node that is in none yet; ``destination`` is empty where
+    the sender knows only an address; ``epoch`` is that of the sender's view, 0 for none. ``generation`` is that of the
+    view, and 2**16 times its branch, which is 0 in the first one."""
+
+    hive: bytes
+    generation: int
+    source: NodeId
+    incarnation: int
+    destination: NodeId
+    epoch: int
+    body: Body
+
+
+Inbound = Union[Request, Envelope]
+"""What a daemon may hear on a connection that it accepted."""
+
+BULK = (Forward, Forwarded, Tail, Streams, StreamAcks)  # may be large: no beacon waits behind them

@@ -1,0 +1,141 @@
+"""The ring: where an alias lies, and which slices a node shall get.
+
+Consistent hashing (Karger et al. 1997) with an explicit table of arcs: placement is computed once, when a view is
+made, and read everywhere else. Boundaries of arcs are multiples of 1/``SLOTS`` of the ring, and no arc lies over
+position 0, so the arcs of a view are plain ascending ranges.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from wrpme.errors import TooLargeError, UsageError
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS, STRETCHES_FIRST
+from wrpme.protocol.view import Arc, NodeId, View
+
+RING = 1 << 64
+SLOT = RING // SLOTS
+_FORBIDDEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
+
+
+def check_alias(alias: str) -> bytes:
+    """The alias in UTF-8.
+
+    Raises:
+        UsageError: it is empty, or has spaces or control characters.
+        TooLargeError: it is over ``ALIAS_BYTES_MAX`` bytes.
+    """
+    if not alias:
+        raise UsageError("an alias has at least one character")
+    if _FORBIDDEN.search(alias):
+        raise UsageError(f"the alias {alias[:40]!r} has a space or a control character, which no alias may have")
+    try:
+        encoded = alias.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the alias {alias[:40]!r} is not valid text, an alias is UTF-8") from None
+    if len(encoded) > ALIAS_BYTES_MAX:
+        raise TooLargeError(f"the alias has {len(encoded)} bytes, the limit is {ALIAS_BYTES_MAX}")
+    return encoded
+
+
+def check_content(content: bytes) -> None:
+    """Raises TooLargeError if the content is over ``CONTENT_BYTES_MAX`` bytes."""
+    if len(content) > CONTENT_BYTES_MAX:
+        raise TooLargeError(f"the content has {len(content)} bytes, the limit is {CONTENT_BYTES_MAX} (64 MiB)")
+
+
+def hash_of(alias: str | bytes) -> int:
+    """The position of an alias on the ring: 64 bits of BLAKE2b over its UTF-8."""
+    encoded = alias.encode() if isinstance(alias, str) else alias
+    return int.from_bytes(blake2b(encoded, digest_size=8).digest(), "big")
+
+
+def slot_of(position: int) -> int:
+    """The slot, 0 to ``SLOTS`` - 1, of a position."""
+    return position // SLOT
+
+
+def end_of_slot(count: int) -> int:
+    """The last position of the first ``count`` slots."""
+    return count * SLOT - 1
+
+
+def _end(arc: Arc) -> int:
+    return arc.end
+
+
+def arc_at(view: View, position: int) -> int:
+    """Index of the arc that a position lies in."""
+    return bisect_left(view.arcs, position, key=_end)
+
+
+def owner_among(alive: frozenset[NodeId], arc: Arc) -> NodeId | None:
+    """The first holder that is among the living."""
+    return next((holder for holder in arc.holders if holder in alive), None)
+
+
+def first_in(arcs: Sequence[Arc], index: int) -> int:
+    """The first position of an arc."""
+    return arcs[index - 1].end + 1 if index else 0
+
+
+def settled_at(arc: Arc, position: int) -> int:
+    """The version from which on a write of a tail at that position of the arc may still count; see :class:`Arc`."""
+    return next((version for end, version in arc.settled if position <= end), 0)
+
+
+def settled_of(arc: Arc, first: int) -> tuple[tuple[int, int], ...]:
+    """What is settled in the arc that begins at ``first``, without what lies outside of it, up to its end. A stretch of
+    which nothing is settled has the version 0: without it, it would have that of the stretch behind it."""
+    found: list[tuple[int, int]] = []
+    for end, version in (*arc.settled, (arc.end, 0)):
+        if end >= first and (not found or found[-1][0] < arc.end):
+            found.append((min(end, arc.end), version))
+    return tuple(found)
+
+
+def arc_start(view: View, index: int) -> int:
+    """The first position of an arc of a view."""
+    return first_in(view.arcs, index)
+
+
+def width(arcs: Sequence[Arc], index: int) -> int:
+    """Size of an arc in slots."""
+    return (arcs[index].end + 1 - first_in(arcs, index)) // SLOT
+
+
+def whole_ring(node: NodeId, epoch: int) -> tuple[Arc, ...]:
+    """The arcs of a hive of one node."""
+    part = SLOTS // STRETCHES_FIRST
+    ends = [end_of_slot((i + 1) * part) for i in range(STRETCHES_FIRST)]
+    return tuple(Arc(end, epoch, (node,), wanted=(node,)) for end in ends)
+
+
+def owned(arcs: Sequence[Arc]) -> dict[NodeId, int]:
+    """Slots by present owner; of an arc without a live holder, by the one that was it last."""
+    found: dict[NodeId, int] = {}
+    for index, arc in enumerate(arcs):
+        found[arc.holders[0]] = found.get(arc.holders[0], 0) + width(arcs, index)
+    return found
+
+
+def gives(amounts: Sequence[int], caps: Sequence[int], want: int) -> list[int]:
+    """How much each takes off, at most its cap, so that ``want`` comes together and the highest are levelled."""
+
+    def taken(level: int) -> list[int]:
+        return [min(cap, max(0, amount - level)) for amount, cap in zip(amounts, caps, strict=True)]
+
+    low, high = 0, max(amounts, default=0)
+    while low < high:  # the highest level that still gives enough
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if sum(taken(middle)) >= want else (low, middle - 1)
+    result = taken(low)
+    surplus = sum(result) - want
+    for index in reversed(range(len(result))):
+        if surplus > 0 and result[index] > 0:
+            result[index] -= 1
+            surplus -= 1
+    return result

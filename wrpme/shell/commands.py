@@ -1,0 +1,454 @@
+"""The words of wrpmesh: a line or the words of a command line -> a command, or a sentence that says what is wrong.
+
+Pure, and shared by everything that takes commands. ``COMMANDS`` is the one table: parsing, help, completion and the
+reference follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+from math import isfinite
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wrpme import options
+from wrpme.errors import NoSuchCommandError, UsageError
+from wrpme.protocol import address as addresses
+from wrpme.protocol import ring
+
+SEPARATORS = " \t"
+SYNTAX_WIDTH_MAX = 40
+"""What is longer has a line of its own in the help for all commands."""
+
+
+class Kind(Enum):
+    """What a parameter is. A content is taken as it is: a ``REST`` goes on to the end of the line."""
+
+    ALIAS = "1 to 1024 bytes of UTF-8 without spaces or control characters"
+    WORD = "any bytes; on a line without spaces"
+    REST = "any bytes up to the end of the line, spaces included, up to 64 MiB"
+    TIME = "ISO 8601 (2030-01-31T12:00:00Z, without a zone in local time), or seconds since 1970; 0 = for ever"
+    SECONDS = "a number of seconds from 0 up, such as 90 or 0.5"
+    PREFIX = "the first characters of an alias"
+    NUMBER = "a whole number from 0 up"
+    ADDRESS = "HOST:PORT of a node, as hive_status shows it"
+    COMMAND = "one of the commands"
+    YES = "--yes: do not ask"
+    FORCE = "--force: the missing nodes are dead for good"
+    WORDS = "words as a shell takes them: quotes keep spaces"
+
+
+class Parameter(Struct, frozen=True):
+    """``name`` as it is written in help; ``field`` of :class:`Command` that takes it."""
+
+    name: str
+    kind: Kind
+    field: str
+    optional: bool = False
+
+
+class Spec(Struct, frozen=True):
+    """A command: its name, what it takes, and its help."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    summary: str
+    detail: str = ""
+    fails_with: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
+    changes: bool = False
+    """Whether it may have changed something when it is cut off."""
+    content_from_input: bool = False
+    remote: bool = False
+    """Whether it is about other machines: :mod:`wrpme.bootstrap` carries it out."""
+    confirm: str = ""
+    """The question to which the answer is yes, unless ``--yes`` was said; what it costs may come before it."""
+
+    @property
+    def syntax(self) -> str:
+        """How it is written."""
+        shown = [f"[{one.name}]" if one.optional else one.name for one in self.parameters]
+        return " ".join([self.name, *shown])
+
+
+class Command(Struct, frozen=True):
+    """A command with its arguments, checked; only the fields that its spec names mean anything."""
+
+    name: str
+    alias: str = ""
+    content: bytes | None = None
+    comparand: bytes = b""
+    time: datetime | float = 0
+    seconds: float | None = None
+    prefix: str = ""
+    count_max: int | None = None
+    address: str = ""
+    topic: str = ""
+    yes: bool = False
+    force: bool = False
+    words: tuple[str, ...] = ()
+    """What a command about other machines was given; checked where it is carried out."""
+
+    @property
+    def spec(self) -> Spec:
+        """Its line of the table."""
+        return BY_WORD[self.name]
+
+    @property
+    def lacks_content(self) -> bool:
+        """Whether the content is to be read from the input."""
+        return self.spec.content_from_input and self.content is None
+
+    def with_content(self, content: bytes) -> Command:
+        """The same command with the content that it lacked; TooLargeError if that is over the limit."""
+        ring.check_content(content)
+        return replace(self, content=content)
+
+
+_ALIAS = Parameter("ALIAS", Kind.ALIAS, "alias")
+_CONTENT = Parameter("CONTENT", Kind.REST, "content")
+_COMPARAND = Parameter("COMPARAND", Kind.REST, "comparand")
+_NODE = Parameter("HOST:PORT", Kind.ADDRESS, "address")
+_PIPE = "As a command of the operating system's shell, without CONTENT, the content is standard input to its end."
+_LIFE = "A new content has a new life span: for ever, until expires_at or expires_from_now says otherwise."
+
+
+def _remote(name: str, words: str, summary: str, detail: str = "", changes: bool = False) -> Spec:
+    """A command about other machines, which takes words. One that only looks takes no lock there."""
+    fails = ("remote", "host_key", "locked") if changes else ("remote", "host_key")
+    return Spec(name, (Parameter(words, Kind.WORDS, "words"),), summary, detail, fails, changes=changes, remote=True)
+
+
+COMMANDS: tuple[Spec, ...] = (
+    Spec("get", (_ALIAS,), "prints the content", "Into a pipe or a file: bit for bit.", ("not_found",)),
+    Spec("put", (_ALIAS, _CONTENT), "adds an entry", _PIPE, ("already_exists",), changes=True, content_from_input=True),
+    Spec(
+        "update",
+        (_ALIAS, _CONTENT),
+        "adds or replaces an entry",
+        f"{_PIPE} {_LIFE}",
+        changes=True,
+        content_from_input=True,
+    ),
+    Spec(
+        "get_update",
+        (_ALIAS, _CONTENT),
+        "replaces the content, prints the former one",
+        _LIFE,
+        ("not_found",),
+        changes=True,
+    ),
+    Spec("get_remove", (_ALIAS,), "removes the entry, prints its content", "", ("not_found",), changes=True),
+    Spec(
+        "cas",
+        (_ALIAS, Parameter("CONTENT", Kind.WORD, "content"), _COMPARAND),
+        "replaces the content if it is COMPARAND, prints the former one",
+        _LIFE,
+        ("not_found", "mismatch"),
+        changes=True,
+    ),
+    Spec("remove", (_ALIAS,), "removes the entry", "", ("not_found",), ("del", "delete"), changes=True),
+    Spec(
+        "remove_if",
+        (_ALIAS, _COMPARAND),
+        "removes the entry if its content is COMPARAND",
+        "",
+        ("not_found", "mismatch"),
+        changes=True,
+    ),
+    Spec(
+        "expires_at",
+        (_ALIAS, Parameter("TIME", Kind.TIME, "time")),
+        "lets the entry live until TIME",
+        "0 lets it live for ever.",
+        ("not_found",),
+        changes=True,
+    ),
+    Spec(
+        "expires_from_now",
+        (_ALIAS, Parameter("SECONDS", Kind.SECONDS, "seconds")),
+        "lets the entry live for SECONDS from now",
+        "0 lets it live for ever.",
+        ("not_found",),
+        changes=True,
+    ),
+    Spec(
+        "get_expiry",
+        (_ALIAS,),
+        "prints until when the entry lives",
+        "In UTC, or 0 for an entry that lives for ever: expires_at takes both.",
+        ("not_found",),
+    ),
+    Spec(
+        "prefix_get",
+        (Parameter("PREFIX", Kind.PREFIX, "prefix"), Parameter("MAX", Kind.NUMBER, "count_max", optional=True)),
+        "prints the aliases that begin with PREFIX, sorted, one a line, at most MAX",
+    ),
+    Spec("count", (), "prints how many entries the hive has"),
+    Spec(
+        "remove_all",
+        (Parameter("--yes", Kind.YES, "yes", optional=True),),
+        "removes every entry of the hive",
+        "Asks for the word yes first, unless --yes is given.",
+        changes=True,
+        confirm="this removes every entry of the hive, for good; type yes to do it: ",
+    ),
+    Spec("locate", (_ALIAS,), "prints where the entry lives: its hash, arc, owner and holders"),
+    Spec("hive_status", (), "prints a table of all nodes, and how the hive is"),
+    Spec(
+        "wait_stable",
+        (Parameter("SECONDS", Kind.SECONDS, "seconds", optional=True),),
+        "returns when the hive is stable",
+        "Waits for --timeout where no SECONDS are given.",
+        ("timeout",),
+    ),
+    Spec("node_status", (_NODE,), "prints the figures of a node as JSON"),
+    Spec("node_config", (_NODE,), "prints the configuration of a node as JSON"),
+    Spec("node_topology", (_NODE,), "prints the view of a node as JSON: members, arcs and voters"),
+    Spec("stop_node", (_NODE,), "stops a node in a planned way", "Start it again on its directory.", changes=True),
+    Spec(
+        "leave",
+        (_NODE,),
+        "moves the data of a node away, then stops it for good",
+        "Returns when it has left. It goes on by itself if the shell ends before.",
+        ("timeout",),
+        changes=True,
+    ),
+    Spec(
+        "forget",
+        (_NODE, Parameter("--yes", Kind.YES, "yes", optional=True)),
+        "gives a dead node up that never returns",
+        "Says what may be lost, and asks for the word yes first, unless --yes is given.",
+        changes=True,
+        confirm="type yes if it never returns: ",
+    ),
+    Spec(
+        "recover",
+        (Parameter("--force", Kind.FORCE, "force"),),
+        "lets the daemon go on without the voters that it does not see",
+        "Your word that these are dead for good: one that was only out of sight joins anew, with its data set aside.",
+        changes=True,
+    ),
+    Spec("verify", (), "compares all copies of all entries, and says which differ", "", ("differs", "unavailable")),
+    Spec(
+        "watch",
+        (),
+        "prints what happens in the hive as it happens, as lines of JSON",
+        "Views, happenings, and the figures of each node twice a second, until Ctrl-C.",
+    ),
+    _remote(
+        "node_start",
+        "[USER@]HOST[:SSHPORT] -a HOST:PORT [--peer HOST:PORT]... [wrpmed options]",
+        "starts a node on another machine over SSH, for this hive",
+        "With --peer for the hive of that node. Data and log are kept in the directory of wrpme there. wrpmed options: "
+        f"--advertise HOST:PORT, {', '.join(f'--{name}' for name in options.NAMES)}.",
+        changes=True,
+    ),
+    _remote("hive_check", "FILE", "looks at every host of a topology file; changes nothing"),
+    _remote("hive_plan", "FILE or --example", "prints what hive_apply would do, or a topology file to begin with"),
+    _remote(
+        "hive_apply",
+        "FILE",
+        "makes the hosts of a topology file a hive, or changes it to what the file says",
+        "What is as it should be stays untouched. Cut off anywhere, it goes on when it is given again.",
+        changes=True,
+    ),
+    _remote(
+        "hive_logs",
+        "FILE [--node HOST:PORT]... [--since TIME] [-f]",
+        "prints the logs of all nodes of a topology file, merged",
+        "Without --since the last lines of each. TIME is ISO 8601, seconds since 1970, or a span such as 10m. "
+        "With -f it goes on until Ctrl-C.",
+    ),
+    _remote(
+        "hive_upgrade",
+        "FILE",
+        "brings the release of this wrpmesh to all nodes, one after the other",
+        "Each only while the hive is stable. It halts where that is not so, and says why.",
+        changes=True,
+    ),
+    _remote("hive_stop", "FILE", "stops all nodes of a topology file in a planned way", changes=True),
+    _remote("hive_start", "FILE", "starts them again, with their data", changes=True),
+    _remote(
+        "hive_destroy",
+        "FILE [--yes]",
+        "removes all nodes of a topology file, with their data, and all that was made for them",
+        "Says what will be gone, and asks for the word yes first, unless --yes is given.",
+        changes=True,
+    ),
+    Spec("help", (Parameter("COMMAND", Kind.COMMAND, "topic", optional=True),), "explains all commands, or one"),
+    Spec("version", (), "prints the version of this shell"),
+    Spec("exit", (), "leaves the shell"),
+)
+BY_WORD: dict[str, Spec] = {word: spec for spec in COMMANDS for word in (spec.name, *spec.synonyms)}
+"""Commands by each of their names."""
+WORDS: tuple[str, ...] = tuple(sorted(BY_WORD))
+"""All words that begin a command, for completion."""
+
+
+def parse(line: str) -> Command | None:
+    """The command on a line, None if there is nothing on it. Bytes that are not UTF-8 come as surrogate escapes.
+
+    Raises:
+        NoSuchCommandError, UsageError, TooLargeError
+    """
+    line = line.lstrip(SEPARATORS)
+    if not line:
+        return None
+    word, rest = _cut(line)
+    spec = spec_of(word)
+    words: list[str] = []
+    for parameter in spec.parameters:
+        if parameter.kind is Kind.WORDS:
+            return Command(spec.name, words=_split(rest))
+        if parameter.kind is Kind.REST:
+            if rest:
+                words.append(rest[1:])
+            rest = ""
+            break
+        rest = rest.lstrip(SEPARATORS)
+        if not rest:
+            break
+        word, rest = _cut(rest)
+        words.append(word)
+    words += rest.split()
+    return _build(spec, words)
+
+
+def parse_words(words: Sequence[str]) -> Command:
+    """The command that the words of a command line make; a last content may be of several words.
+
+    Raises:
+        NoSuchCommandError, UsageError, TooLargeError
+    """
+    spec = spec_of(words[0])
+    if spec.remote:
+        return Command(spec.name, words=tuple(words[1:]))
+    given = list(words[1:])
+    at = len(spec.parameters) - 1
+    if spec.parameters and spec.parameters[at].kind is Kind.REST and len(given) > at:
+        given[at:] = [" ".join(given[at:])]
+    return _build(spec, given)
+
+
+def _split(rest: str) -> tuple[str, ...]:
+    from shlex import split
+
+    try:
+        return tuple(split(rest))
+    except ValueError:
+        raise UsageError(f"a quote is open in {_quoted(rest.strip())}; close it") from None
+
+
+def spec_of(word: str) -> Spec:
+    """The command that a word begins; NoSuchCommandError with the nearest one if there is none."""
+    spec = BY_WORD.get(word)
+    if spec is None:
+        near = nearest(word, WORDS)
+        hint = f"did you mean {near}?" if near else "help lists them all"
+        raise NoSuchCommandError(f"there is no command {_quoted(word)}; {hint}")
+    return spec
+
+
+def nearest(word: str, words: Sequence[str]) -> str | None:
+    """The one of the words that looks most like ``word``."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word[:64].lower(), words, n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def _cut(text: str) -> tuple[str, str]:
+    """The first word, and what follows it from the separator on."""
+    at = next((index for index, character in enumerate(text) if character in SEPARATORS), len(text))
+    return text[:at], text[at:]
+
+
+def _quoted(text: str) -> str:
+    return f'"{text[:60]}"'
+
+
+def _build(spec: Spec, words: list[str]) -> Command:
+    written = f"it is written: {spec.syntax}"
+    if len(words) > len(spec.parameters):
+        raise UsageError(f"{_quoted(words[len(spec.parameters)])} is too much for {spec.name}; {written}")
+    fields: dict[str, object] = {}
+    for index, parameter in enumerate(spec.parameters):
+        if index < len(words):
+            fields[parameter.field] = _value(parameter, words[index])
+        elif not parameter.optional and not (parameter.field == "content" and spec.content_from_input):
+            raise UsageError(f"{spec.name} needs {parameter.name}; {written}")
+    return Command(spec.name, **fields)  # type: ignore[arg-type]  # the table says which field is of which kind
+
+
+def _value(parameter: Parameter, word: str) -> object:
+    kind = parameter.kind
+    if kind is Kind.ALIAS:
+        ring.check_alias(word)
+        return word
+    if kind in (Kind.REST, Kind.WORD):
+        content = word.encode("utf-8", "surrogateescape")
+        ring.check_content(content)
+        return content
+    if kind is Kind.PREFIX:
+        if word:
+            ring.check_alias(word)
+        return word
+    if kind is Kind.ADDRESS:
+        addresses.parse(word)
+        return word
+    if kind is Kind.COMMAND:
+        return spec_of(word).name
+    if kind is Kind.YES:
+        if word != "--yes":
+            raise UsageError(f"{_quoted(word)} is not --yes")
+        return True
+    if kind is Kind.FORCE:
+        if word != "--force":
+            raise UsageError(f"{_quoted(word)} is not --force")
+        return True
+    return _number(parameter, word)
+
+
+def _number(parameter: Parameter, word: str) -> datetime | float:
+    kind = parameter.kind
+    try:
+        number = int(word) if kind is Kind.NUMBER else float(word)
+        if number >= 0 and isfinite(number):
+            return number
+    except ValueError:
+        pass
+    if kind is Kind.TIME:
+        try:
+            return datetime.fromisoformat(word)
+        except ValueError:
+            pass
+    raise UsageError(f"{parameter.name} is {_quoted(word)}, but should be {kind.value}")
+
+
+def help_text(topic: str = "") -> str:
+    """Help for all commands, or for one."""
+    if not topic:
+        width = max(len(spec.syntax) for spec in COMMANDS if len(spec.syntax) <= SYNTAX_WIDTH_MAX)
+        lines = []
+        for spec in COMMANDS:
+            apart = "\n" + " " * width if len(spec.syntax) > width else ""
+            lines.append(f"{spec.syntax:<{width}}{apart}  {spec.summary}")
+        return "\n".join([*lines, "", "help COMMAND tells more. del and delete are the same as remove."])
+    spec = BY_WORD[topic]
+    lines = [spec.syntax, f"    {spec.summary}"]
+    if spec.synonyms:
+        lines.append(f"    the same: {', '.join(spec.synonyms)}")
+    if spec.detail:
+        lines.append(f"    {spec.detail}")
+    lines += [
+        f"    {'' if one.kind is Kind.WORDS else f'{one.name}: '}{one.kind.value}"
+        for one in spec.parameters
+        if one.kind is not Kind.YES
+    ]
+    if spec.fails_with:
+        lines.append(f"    fails with: {', '.join(spec.fails_with)}")
+    return "\n".join(lines)

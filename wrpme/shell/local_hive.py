@@ -1,0 +1,336 @@
+"""A hive on this machine for trying things out: nodes as child processes on loopback, data in ``./hive``.
+
+Each node keeps its directory and its port between runs, so a hive that is started again has its entries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from itertools import count as count_from
+from pathlib import Path
+from time import monotonic
+
+from wrpme import errors
+from wrpme.client.client import Client
+from wrpme.limits import (
+    LOCAL_ASK_SECONDS,
+    LOCAL_NODES_MAX,
+    LOCAL_START_SECONDS_MAX,
+    PORTS_TRIED_MAX,
+    STOP_SECONDS_MAX,
+)
+from wrpme.protocol import health
+
+HOST = "127.0.0.1"
+PORT = 5909
+
+
+class LocalHive:
+    """``count`` nodes in ``directory``, or as many as it holds the data of; ``say`` takes lines for the operator.
+    Nodes are numbered from 1.
+
+    Raises:
+        StorageError: the directory can't be used, or another shell uses it.
+    """
+
+    def __init__(self, directory: Path, count: int, say: Callable[[str], None]) -> None:
+        self._directory = directory
+        self._say = say
+        self._record = directory / "ports"
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._paused: set[int] = set()
+        self._restarting: set[int] = set()
+        self._stopped = False
+        try:
+            directory.mkdir(exist_ok=True)
+            self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kept = [int(path.name.removeprefix("node-")) for path in directory.glob("node-*") if path.is_dir()]
+            self._ports = self._assign(max([count, *kept]))
+        except BlockingIOError:
+            raise errors.StorageError(
+                f"another wrpmesh runs the hive in {directory.absolute()}; talk to it with wrpmesh --daemon {HOST}:PORT"
+            ) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise errors.StorageError(f"{directory.absolute()} can't be used for a hive ({reason})") from None
+        self._kept = sorted(kept)
+        if len(self._ports) > count:
+            say(f"{directory} holds the data of {len(self._ports)} nodes, so all of them are started")
+
+    @property
+    def addresses(self) -> list[str]:
+        """Of all nodes, in their order."""
+        return [f"{HOST}:{port}" for port in self._ports.values()]
+
+    def _assign(self, count: int) -> dict[int, int]:
+        """The port of each node: the one of the last run, else the next that is free."""
+        ports: dict[int, int] = {}
+        if self._record.exists():
+            ports = {int(number): int(port) for number, port in map(str.split, self._record.read_text().splitlines())}
+        for number in range(1, count + 1):
+            others = {port for other, port in ports.items() if other != number}
+            wanted = ports.get(number) or next(port for port in count_from(PORT) if port not in others)
+            ports[number] = _free_port(wanted, others)
+            if ports[number] != wanted:
+                self._say(f"port {wanted} is taken by another program: node {number} listens on {ports[number]}")
+        return {number: ports[number] for number in sorted(ports)}
+
+    def start(self) -> None:
+        """Starts all nodes; the first one founds the hive where there is none yet.
+
+        Raises:
+            StartError: the system has no room for one more process.
+        """
+        for number in self._ports:
+            self._launch(number, self._kept or [1])
+
+    def _launch(self, number: int, peers: Iterable[int]) -> None:
+        if self._stopped:
+            raise errors.StartError("the hive has been stopped")
+        log = self._directory / f"node-{number}.log"
+        command = [sys.executable, "-m", "wrpme.daemon", "-a", self._address(number)]
+        command += ["-r", str(self._directory / f"node-{number}"), "-l", str(log)]
+        for other in peers:
+            if other != number:
+                command += ["--peer", self._address(other)]
+        try:
+            with open(log, "ab") as file:
+                # A session of its own: Ctrl-C in the terminal is for the shell, which stops the nodes in its time.
+                self._processes[number] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                )
+        except OSError as error:
+            raise errors.StartError(f"node {number} can't be started ({error.strerror or error})") from None
+
+    async def until_stable(self, progress: Callable[[str], None]) -> None:
+        """Returns when all nodes are up and the hive is stable.
+
+        Raises:
+            StartError: a node ended.
+            TimeoutError: it took longer than ``LOCAL_START_SECONDS_MAX``.
+        """
+        end = monotonic() + LOCAL_START_SECONDS_MAX
+        wanted = len(self._ports)
+        state = "no node answers yet"
+        async with Client(self.addresses, timeout=1.0) as client:
+            while monotonic() < end:
+                self._check_alive()
+                try:
+                    status = await client.hive_status()
+                except errors.WrpmeError:
+                    pass
+                else:
+                    now = status.view
+                    up = sum(node.figures is not None and node.figures.epoch == now.epoch for node in status.nodes)
+                    condition = health.condition(now)
+                    if up == wanted and condition.word == "stable":
+                        self._remember()
+                        return
+                    state = f"{up} of {wanted} nodes are up, {condition.word}"
+                progress(f"starting a hive of {wanted} nodes: {state}")
+                await asyncio.sleep(LOCAL_ASK_SECONDS)
+        logs = self._directory.absolute()
+        raise errors.TimeoutError(f"after {LOCAL_START_SECONDS_MAX:g} s: {state}; the logs are in {logs}")
+
+    def _remember(self) -> None:
+        self._record.write_text("".join(f"{number} {port}\n" for number, port in self._ports.items()))
+
+    def _check_alive(self) -> None:
+        for number, process in self._processes.items():
+            code = process.poll()
+            if code is not None:
+                log = self._directory / f"node-{number}.log"
+                lines = log.read_text("utf-8", "replace").strip().splitlines()
+                said = lines[-1] if lines else f"it ended with code {code}"
+                raise errors.StartError(f"node {number} at {HOST}:{self._ports[number]} does not run: {said}")
+
+    # --- one node ------------------------------------------------------------------------------------------------
+
+    def _address(self, number: int) -> str:
+        return f"{HOST}:{self._ports[number]}"
+
+    def number_at(self, address: str) -> int | None:
+        """Of the node that listens there; None: it is none of this hive's."""
+        return next((number for number in self._ports if self._address(number) == address), None)
+
+    def is_running(self, number: int) -> bool:
+        """Its process lives; paused or not."""
+        process = self._processes.get(number)
+        return process is not None and process.poll() is None
+
+    def is_paused(self, number: int) -> bool:
+        """Its process lives, and has been paused here."""
+        return number in self._paused and self.is_running(number)
+
+    def kill(self, number: int) -> None:
+        """kill -9.
+
+        Raises:
+            UsageError: it does not run.
+        """
+        self._running(number).kill()
+        self._paused.discard(number)
+
+    def pause(self, number: int) -> None:
+        """SIGSTOP: it hangs, and its connections stay open.
+
+        Raises:
+            UsageError: it does not run, or is paused.
+        """
+        process = self._running(number)
+        if self.is_paused(number):
+            raise errors.UsageError(f"node {number} at {self._address(number)} is paused already")
+        process.send_signal(signal.SIGSTOP)
+        self._paused.add(number)
+
+    def resume(self, number: int) -> None:
+        """SIGCONT: it goes on as if no time had passed.
+
+        Raises:
+            UsageError: it does not run, or is not paused.
+        """
+        process = self._running(number)
+        if not self.is_paused(number):
+            raise errors.UsageError(f"node {number} at {self._address(number)} is not paused")
+        process.send_signal(signal.SIGCONT)
+        self._paused.discard(number)
+
+    async def restart(self, number: int) -> None:
+        """Starts it, after a planned stop if it runs; returns when its process has begun.
+
+        Raises:
+            UsageError: it is being restarted already.
+            StartError: its port is taken, or the system has no room for one more process.
+        """
+        port = self._port_of(number)
+        if number in self._restarting:
+            raise errors.UsageError(f"node {number} at {self._address(number)} is being restarted already")
+        self._restarting.add(number)
+        try:
+            if self.is_running(number):
+                await self._end(self._processes[number])
+            self._paused.discard(number)
+            if not _is_free(port):
+                raise errors.StartError(f"node {number} can't be started: port {port} is taken by another program")
+            self._launch(number, self._ports)
+        finally:
+            self._restarting.discard(number)
+
+    async def _end(self, process: subprocess.Popen[bytes]) -> None:
+        _ask_to_stop(process)
+        end = monotonic() + STOP_SECONDS_MAX + 1
+        while process.poll() is None:
+            if monotonic() >= end:
+                process.kill()
+            await asyncio.sleep(LOCAL_ASK_SECONDS)
+
+    def add(self) -> int:
+        """Starts one more node, which joins the others; its number. It belongs to the hive from then on.
+
+        Raises:
+            UsageError: there are ``LOCAL_NODES_MAX``.
+            StartError: no port is free, or the system has no room for one more process.
+        """
+        number = max(self._ports) + 1
+        if len(self._ports) >= LOCAL_NODES_MAX:
+            raise errors.UsageError(f"a hive on one machine has at most {LOCAL_NODES_MAX} nodes")
+        used = set(self._ports.values())
+        self._ports[number] = _free_port(next(port for port in count_from(PORT) if port not in used), used)
+        try:
+            self._launch(number, self._ports)
+            self._remember()
+        except errors.StartError:
+            del self._ports[number]
+            raise
+        except OSError as error:
+            raise errors.StorageError(f"{self._record} can't be written ({error.strerror or error})") from None
+        return number
+
+    def _port_of(self, number: int) -> int:
+        port = self._ports.get(number)
+        if port is None:
+            raise errors.UsageError(f"there is no node {number} in this hive")
+        return port
+
+    def _running(self, number: int) -> subprocess.Popen[bytes]:
+        port = self._port_of(number)
+        if not self.is_running(number):
+            raise errors.UsageError(f"node {number} at {HOST}:{port} does not run; restart it first")
+        return self._processes[number]
+
+    def stop(self) -> None:
+        """Stops all nodes, in a planned way as long as that takes no longer than it may."""
+        self._stopped = True
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave nodes behind
+        for process in self._processes.values():
+            _ask_to_stop(process)
+        end = monotonic() + STOP_SECONDS_MAX + 1
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.0, end - monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        os.close(self._lock)
+
+
+def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
+    """A paused process would never hear of it."""
+    process.send_signal(signal.SIGCONT)
+    process.terminate()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port(wanted: int, others: set[int]) -> int:
+    """That one, or the next that is free."""
+    for port in range(wanted, wanted + PORTS_TRIED_MAX):
+        if port not in others and _is_free(port):
+            return port
+    raise errors.StartError(f"no port from {wanted} to {wanted + PORTS_TRIED_MAX - 1} is free on {HOST}")
+
+
+async def serve_local(count: int, session: Callable[[LocalHive], Awaitable[int]]) -> int:
+    """Starts a hive of ``count`` nodes in ``./hive``, runs ``session`` with it, and stops the hive however that ends.
+    The exit code."""
+    terminal = sys.stderr.isatty()
+
+    def write(text: str) -> None:
+        with suppress(OSError):  # a terminal that is gone must leave no nodes behind
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+    def say(line: str) -> None:
+        write(f"\r\x1b[K{line}\n" if terminal else f"{line}\n")
+
+    def progress(line: str) -> None:
+        if terminal:
+            write(f"\r\x1b[K{line}")
+
+    hive = LocalHive(Path("hive"), count, say)
+    try:
+        hive.start()
+        await hive.until_stable(progress)
+        nodes = ", ".join(hive.addresses)
+        say(f"the hive is stable: {nodes}; data and logs are in ./hive")
+        return await session(hive)
+    finally:
+        progress("")
+        hive.stop()

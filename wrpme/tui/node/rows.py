@@ -1,0 +1,351 @@
+"""What the screen of one node says, as rows of parts: a text and the role of its colour. Pure.
+
+Figures that are not of the moment that is shown stand in parentheses, with their age above them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from wrpme.limits import SLOTS
+from wrpme.shell.format import escaped
+from wrpme.shell.format import natural
+from wrpme.tui.node.graph import Points, columns, sparkline
+from wrpme.tui.state import format
+from wrpme.tui.state.scene import ArcShown, Mode, Mood, NodeShown, NodeState, Scene
+
+Part = tuple[str, str]
+Row = tuple[Part, ...]
+
+FIGURE_CELLS = 25
+BAR_CELLS = 16
+LEVELS = {"DEBUG": "dim", "INFO": "text", "WARN": "warn", "ERROR": "bad"}
+"""Role of each level of a log line."""
+
+
+def index_of(node: bytes, scene: Scene) -> int | None:
+    """The place of that node in the scene; None if it is no member at that moment."""
+    return next((at for at, other in enumerate(scene.nodes) if other.id == node), None)
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """So many of something."""
+    return f"{number} {one if number == 1 else many}"
+
+
+# --- the head ----------------------------------------------------------------------------------------------------
+
+
+def head(node: NodeShown, scene: Scene) -> Row:
+    """Who it is, how it is, and since when."""
+    role = format.ROLES[node.state]
+    word = format.word_of(node)
+    parts: list[Part] = [(f"{format.GLYPHS[node.state]} ", role), (node.address, f"node{node.colour}"), ("  ", "text")]
+    if node.since is not None:
+        word += f" for {format.span(scene.at - node.since)}, since {format.clock(node.since)}"
+    parts.append((word, role))
+    if node.reason:
+        parts.append((f": {node.reason}", "text"))
+    return tuple(parts)
+
+
+def subhead(node: NodeShown, scene: Scene) -> Row:
+    """Its id, its version, and its part in decisions."""
+    vote = "senior voter" if node.senior else "voter" if node.voter else "not a voter"
+    known = [f"id {node.id.hex()[:8]}", f"wrpme {node.version}" if node.version else "", vote, f"epoch {scene.epoch}"]
+    if node.key:
+        known.append(f"{node.key} on the ring")
+    return (("  ".join(part for part in known if part), "dim"),)
+
+
+def absent_head(address: str, scene: Scene) -> Row:
+    """There is no such node at that moment."""
+    if not scene.nodes:
+        why = "no node has told anything yet" if scene.mode is Mode.LIVE else "nothing is known of the hive"
+    else:
+        why = "is no member of the hive"
+    when = "" if scene.mode is Mode.LIVE else f" at {format.clock(scene.at)}"
+    return ("? ", "warn"), (address or "this node", "bold"), (f"  {why}{when}", "warn")
+
+
+def time_part(scene: Scene) -> Part:
+    """Which time is shown; ``!`` in a role reverses it."""
+    if scene.mode is Mode.LIVE:
+        if scene.mood is Mood.DISCONNECTED and scene.silent_since is not None:
+            return f" NO WORD SINCE {format.clock(scene.silent_since)} ", "bad!"
+        return f" {format.mode_text(scene)} ", "dim"
+    return f" {format.mode_text(scene)} - NOT NOW ", "warn!"
+
+
+# --- figures -----------------------------------------------------------------------------------------------------
+
+
+class Figure(Struct, frozen=True):
+    """A figure and its value in words; ``series`` is what there is of it over time and in no other graph."""
+
+    label: str
+    text: str
+    role: str = "text"
+    series: str = ""
+
+
+def figures(node: NodeShown, scene: Scene) -> list[Figure]:
+    """The important ones first."""
+    rate = [node.received_bytes_per_second, node.sent_bytes_per_second]
+    received, sent = (format.UNKNOWN if value is None else f"{format.bytes_text(value)}/s" for value in rate)
+    told = [
+        Figure("entries", format.count_text(node.entries), series="entries"),
+        Figure("copies", format.count_text(node.copies)),
+        Figure("bytes", format.bytes_text(node.bytes)),
+        Figure("op/s", format.rate_text(node.operations_per_second)),
+        Figure("p50", format.latency_text(node.p50_seconds)),
+        Figure("p99", format.latency_text(node.p99_seconds)),
+        Figure("received", received),
+        Figure("sent", sent),
+        Figure("memory", format.bytes_text(node.memory_bytes or None), series="memory"),
+        Figure("disk", format.bytes_text(node.disk_bytes or None), series="disk"),
+        Figure("disk free", format.bytes_text(node.disk_free_bytes or None)),
+        Figure("sessions", format.count_text(node.sessions)),
+        Figure("uptime", format.span(node.uptime_seconds)),
+        Figure("lease", _lease(node)),
+        Figure("beacons", _ago(node.beacon_age_seconds)),
+        Figure("epoch", _epoch(node, scene), "warn" if node.epoch and node.epoch != scene.epoch else "text"),
+    ]
+    if node.stale:
+        told = [
+            Figure(one.label, one.text if one.text == format.UNKNOWN else f"({one.text})", "dim", one.series)
+            for one in told
+        ]
+    return [Figure("share", format.percent(node.share)), *told]
+
+
+def figures_title(node: NodeShown | None) -> str:
+    """With the age of what is stale."""
+    if node is None:
+        return "FIGURES"
+    if node.age is None:
+        return "FIGURES: it has told none"
+    return f"FIGURES OLD: as of {format.span(node.age)} ago" if node.stale else "FIGURES"
+
+
+def _lease(node: NodeShown) -> str:
+    if node.lease_seconds is None:
+        return "needs none" if node.age is not None and not node.stale else format.UNKNOWN
+    return "run out" if node.lease_seconds <= 0 else f"{node.lease_seconds:.1f} s"
+
+
+def _ago(seconds: float | None) -> str:
+    return format.UNKNOWN if seconds is None else f"{format.took_text(seconds)} ago"
+
+
+def _epoch(node: NodeShown, scene: Scene) -> str:
+    if not node.epoch:
+        return format.UNKNOWN
+    return str(node.epoch) if node.epoch == scene.epoch else f"{node.epoch} of {scene.epoch}"
+
+
+def figure_rows(
+    shown: Sequence[Figure], series: Mapping[str, Points], span: tuple[float, float], size: tuple[int, int], plain: bool
+) -> list[Row]:
+    """Below each other with what they were like in the span of time, or in several columns where that is too high for
+    ``size`` (width and height)."""
+    width, height = size
+    if height >= len(shown) and width >= FIGURE_CELLS:
+        bars = width - FIGURE_CELLS - 2
+        return [
+            (*_figure(one, FIGURE_CELLS), ("  " + _spark(one, series, span, bars, plain), "accent"))
+            if bars >= 4
+            else _figure(one, width)
+            for one in shown
+        ]
+    across = max(1, (width + 2) // (FIGURE_CELLS + 1))
+    down = -(-len(shown) // across)
+    rows = []
+    for line in range(down):
+        parts: list[Part] = []
+        for one in shown[line::down]:
+            parts += [*_figure(one, FIGURE_CELLS - 1), ("  ", "text")]
+        rows.append(tuple(parts))
+    return rows
+
+
+def _figure(figure: Figure, width: int) -> Row:
+    text = figure.text[: width - 10]
+    return (f"{figure.label:<10}", "dim"), (f"{text:<{width - 10}}", figure.role)
+
+
+def _spark(figure: Figure, series: Mapping[str, Points], span: tuple[float, float], width: int, plain: bool) -> str:
+    points = series.get(figure.series)
+    return sparkline(columns(points, *span, width), width, plain) if points else " " * width
+
+
+# --- arcs --------------------------------------------------------------------------------------------------------
+
+ROLE_CELLS = len("owner, not served") + 1
+ARCS_HEADING: Row = ((f"{'ARC':<10}  SHARE  {'ROLE':<{ROLE_CELLS}}COPIES  WITH", "head"),)
+
+
+def arcs(node: int, scene: Scene) -> list[Row]:
+    """Those that it owns, holds or receives, by their place on the ring; places are the first digits of hashes."""
+    return [_arc(arc, node, scene) for arc in scene.arcs if _has(arc, node)]
+
+
+def arcs_title(node: int | None, scene: Scene) -> str:
+    """How many of each."""
+    if node is None:
+        return "ARCS"
+    own = [arc for arc in scene.arcs if arc.holders and arc.holders[0] == node]
+    copies = sum(node in arc.holders[1:] for arc in scene.arcs)
+    parts = [f"{len(own)} owned", counted(copies, "copy", "copies")]
+    if incoming := sum(any(one.node == node for one in arc.incoming) for arc in scene.arcs):
+        parts.append(f"{incoming} incoming")
+    if lacking := sum(_has(arc, node) and arc.lacking > 0 for arc in scene.arcs):
+        parts.append(f"{lacking} {'lacks' if lacking == 1 else 'lack'} copies")
+    return f"ARCS {', '.join(parts)}"
+
+
+def _has(arc: ArcShown, node: int) -> bool:
+    return node in arc.holders or any(one.node == node for one in arc.incoming)
+
+
+def _arc(arc: ArcShown, node: int, scene: Scene) -> Row:
+    end = f"{arc.end - 1:04x}"
+    word, role = _role(arc, node)
+    grave = "bad" if not arc.served else "warn" if arc.lacking else "dim"
+    others = [other for other in arc.holders if other != node]
+    parts: list[Part] = [
+        (f"{arc.first:04x}-{end} ", "text"),
+        (f"{100 * (arc.end - arc.first) / SLOTS:6.2f} % ", "text"),
+        (f"{word:<{ROLE_CELLS}}", role),
+        (f"{arc.wanted - arc.lacking} of {arc.wanted}  ", grave),
+        *(_named(other, scene) for other in others),
+    ]
+    for one in arc.incoming:
+        if one.node != node:
+            parts += [_named(one.node, scene), (f"at {100 * one.done:.0f} % ", "accent")]
+    return tuple(parts)
+
+
+def _role(arc: ArcShown, node: int) -> Part:
+    coming = next((one for one in arc.incoming if one.node == node), None)
+    if coming is not None:
+        return f"incoming {100 * coming.done:.0f} %", "accent"
+    word = "owner" if arc.holders[0] == node else "copy"
+    if not arc.served:
+        return f"{word}, not served", "bad"
+    if arc.changing:
+        return f"{word}, not yet" if word == "owner" else word, "accent"
+    return word, "bold" if word == "owner" else "text"
+
+
+def _named(node: int, scene: Scene) -> Part:
+    other = scene.nodes[node]
+    sign = "" if other.state is NodeState.UP else format.GLYPHS[other.state]
+    return f"{sign}{other.name} ", f"node{other.colour}"
+
+
+# --- neighbours --------------------------------------------------------------------------------------------------
+
+
+def neighbours(node: int, scene: Scene, plain: bool) -> list[Row]:
+    """What it sends and receives, then each neighbour: when it was heard, and who suspects whom."""
+    return [*_moves(node, scene, plain), *_heard(node, scene)]
+
+
+def _moves(node: int, scene: Scene, plain: bool) -> list[Row]:
+    rows: list[Row] = []
+    for move in scene.moves:
+        if node not in (move.source, move.target):
+            continue
+        sends = move.source == node
+        rows.append((
+            (f"{bar(move.done, BAR_CELLS, plain)} {100 * move.done:3.0f} %  ", "accent"),
+            (f"{'sends' if sends else 'receives'} {format.percent(move.share)} {'to' if sends else 'from'} ", "text"),
+            _named(move.target if sends else move.source, scene),
+        ))
+    return rows
+
+
+def _heard(node: int, scene: Scene) -> list[Row]:
+    this = scene.nodes[node]
+    by_address = {other.address: at for at, other in enumerate(scene.nodes)}
+    heard = dict(this.neighbours)
+    against = {other.address for other in scene.nodes if this.address in other.suspects}
+    rows: list[Row] = []
+    for address in sorted({*heard, *this.suspects, *against}, key=natural):
+        at = by_address.get(address)
+        state = scene.nodes[at].state if at is not None else NodeState.DOWN
+        age = f"heard {format.took_text(heard[address])} ago" if address in heard else "no neighbour"
+        parts: list[Part] = [
+            (f"{format.GLYPHS[state]} ", format.ROLES[state]),
+            (f"{address} ", f"node{scene.nodes[at].colour}" if at is not None else "text"),
+            (f"({age})" if this.stale else age, "dim" if this.stale else "text"),
+        ]
+        if address in this.suspects:
+            parts.append(("  suspected by this node", "warn"))
+        if address in against:
+            parts.append(("  suspects this node", "warn"))
+        rows.append(tuple(parts))
+    return rows
+
+
+def bar(done: float, width: int, plain: bool) -> str:
+    """How far something is, 0 to 1."""
+    full = round(min(1.0, max(0.0, done)) * width)
+    return ("#" if plain else "█") * full + ("-" if plain else "░") * (width - full)
+
+
+# --- what the node itself says -----------------------------------------------------------------------------------
+
+
+def log_rows(lines: Sequence[str], width: int) -> list[Row]:
+    """Lines of a log, broken where they are too long; the date stands where it changes."""
+    rows: list[Row] = []
+    day = ""
+    for line in lines:
+        date, _, rest = escaped(line, keep="").partition(" ")
+        clock, _, rest = rest.partition(" ")
+        level = rest[:5].strip()
+        if level not in LEVELS or date.count("-") != 2:
+            rows += [((part, "text"),) for part in broken(escaped(line, keep=""), width)]
+            continue
+        if date != day:
+            day = date
+            rows.append(((date, "dim"),))
+        role = LEVELS[level]
+        indent = len(clock) + 7
+        first, *others = broken(rest[6:].strip(), max(12, width - indent))
+        rows.append(((f"{clock} ", "dim"), (f"{level:<6}", role), (first, role)))
+        rows += [((" " * indent, "text"), (part, role)) for part in others]
+    return rows
+
+
+def config_rows(config: Mapping[str, Any], width: int) -> list[Row]:
+    """A configuration as JSON, an option to a line."""
+    rows: list[Row] = []
+    for line in json.dumps(config, indent=2, ensure_ascii=False).splitlines():
+        name, colon, value = line.partition('": ')
+        if not colon:
+            value = line.lstrip()
+            name = line[: len(line) - len(value)]
+        indent = len(name + colon)
+        first, *others = broken(escaped(value, keep=""), max(12, width - indent))
+        rows.append(((name + colon, "dim"), (first, "text")))
+        rows += [((" " * indent + part, "text"),) for part in others]
+    return rows
+
+
+def broken(text: str, width: int) -> list[str]:
+    """The text in lines of at most ``width`` characters, if it can be between words."""
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+        while len(lines[-1]) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return lines

@@ -1,0 +1,102 @@
+"""The lines at the top: how the hive is, in a word and a sentence, and which time is shown."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from rich.text import Text
+from textual.widget import Widget
+
+from wrpme.tui.state import format
+from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene
+from wrpme.tui.terminal.roles import style_of, theme_of
+
+MOODS = {
+    Mood.STABLE: ("✓", "good"),
+    Mood.STABILIZING: ("◔", "accent"),
+    Mood.DEGRADED: ("▲", "warn"),
+    Mood.UNAVAILABLE: ("✕", "bad"),
+    Mood.DISCONNECTED: ("✕", "bad"),
+    Mood.CONNECTING: ("◌", "dim"),
+}
+"""Sign and role of each mood."""
+
+
+def word_text(scene: Scene) -> str:
+    """The word, and how far what moves is."""
+    progress = f" {100 * scene.progress:.0f} %" if scene.progress is not None else ""
+    return f"{scene.mood.value}{progress if scene.mood is Mood.STABILIZING else ''}"
+
+
+def summary(scene: Scene, note: str, width: int) -> str:
+    """The figures of the hive, the most important that fit into ``width`` cells, and the note."""
+    if not scene.nodes:
+        return note[:width]
+    up = sum(node.state is not NodeState.DOWN for node in scene.nodes)
+    some = "about " if scene.partial else ""
+    parts = [
+        note,
+        f"{up} of {len(scene.nodes)} nodes up" if up < len(scene.nodes) else format.counted(up, "node", "nodes"),
+        f"epoch {scene.epoch}" + (f" gen {scene.generation}" if scene.generation > 1 else ""),
+    ]
+    if scene.entries is not None:
+        parts.append(some + format.counted(scene.entries, "entry", "entries"))
+    if scene.operations_per_second is not None:
+        parts.append(f"{some}{format.rate_text(scene.operations_per_second)} op/s")
+    shown = ""
+    for part in (*parts, f"hive {scene.hive[:8]}"):
+        if part and len(shown) + len(part) + 2 <= width:
+            shown += f"{part}  "
+    return shown
+
+
+class Banner(Widget):
+    """See the module."""
+
+    DEFAULT_CSS = """
+    Banner { height: 2; background: $panel; padding: 0 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.note = ""
+        """What else is to be seen all the time, such as that a record is being made."""
+        self._scene: Scene | None = None
+        self._shown: tuple[object, ...] = ()
+
+    def show(self, scene: Scene) -> None:
+        """Another moment, or another state of it."""
+        shown = (word_text(scene), scene.sentence, summary(scene, self.note, 999), format.mode_text(scene))
+        if shown != self._shown:
+            self._shown = shown
+            self._scene = scene
+            self.refresh()
+
+    def render(self) -> Text:
+        """The lines."""
+        scene = self._scene
+        if scene is None:
+            return Text("")
+        width = max(10, self.size.width)
+        sign, role = MOODS[scene.mood]
+        live = scene.mode is Mode.LIVE
+        back = ": 0 returns" if scene.mode is Mode.PAST else ""
+        mode = f" {format.mode_text(scene)} " if live else f" {format.mode_text(scene)}, NOT NOW{back} "
+        text = Text(no_wrap=True, overflow="ellipsis")
+        mood = style_of(self.app, role) + Style(bold=True)
+        text.append(f"{sign} {word_text(scene)}  ", mood)
+        head = len(text) + len(mode)
+        room = max(0, width - head - 1)
+        text.append(f"{summary(scene, self.note, room):<{room}} ")
+        theme = theme_of(self.app)
+        colour = theme.dim if live else theme.warn
+        text.append(mode, Style(color=colour, reverse=not live, bold=not live))
+        text.append("\n")
+        lines = Text(scene.sentence, style_of(self.app, "text")).wrap(self.app.console, width)
+        rows = max(1, self.size.height - 1)
+        for at, line in enumerate(lines[:rows]):
+            if at == rows - 1 and len(lines) > rows:
+                line.truncate(width - 4)
+                line.append(" (i)", style_of(self.app, "accent"))
+            text.append_text(line)
+            text.append("\n" if at < rows - 1 else "")
+        return text

@@ -1,0 +1,75 @@
+"""The keys that are of use here and now, in the last line. Drawn, not composed: Textual's own Footer makes its widgets
+anew whenever the keyboard goes to another pane, and what they held is never given back."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+from textual.events import Click
+from textual.screen import Screen
+from textual.widget import Widget
+
+from wrpme.tui.terminal.roles import style_of
+
+GAP = 2
+
+
+class KeysBar(Widget):
+    """Follows the active bindings of its screen; a click is as good as the key."""
+
+    DEFAULT_CSS = """
+    KeysBar { height: 1; dock: bottom; background: $panel; padding: 0 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: list[tuple[str, str, str]] = []
+        """Of each: the key for Textual, how it is shown, and what it does in a word."""
+
+    def on_mount(self) -> None:
+        """Told by the screen whenever other keys are of use."""
+        self.screen.bindings_updated_signal.subscribe(self, self._renew)
+        self._renew(self.screen)
+
+    def _renew(self, screen: Screen[object]) -> None:
+        if not self.is_attached:
+            return
+        found: dict[str, tuple[str, str, str]] = {}
+        for _, binding, enabled, _ in screen.active_bindings.values():
+            if binding.show and enabled:
+                shown = self.app.get_key_display(binding)
+                found.setdefault(binding.action, (binding.key, shown, binding.description))
+        keys = list(found.values())
+        if keys != self.keys:
+            self.keys = keys
+            self.refresh()
+
+    def render(self) -> Text:
+        """As many as fit whole, the most important first."""
+        text, room = Text(no_wrap=True), self.content_size.width
+        for _, shown, what in self.keys:
+            if cell_len(shown) + cell_len(what) + 1 > room:
+                break
+            text.append(shown, style_of(self.app, "accent") + Style(bold=True))
+            text.append(f" {what}{' ' * GAP}")
+            room -= cell_len(shown) + cell_len(what) + 1 + GAP
+        return text
+
+    def key_at(self, x: int) -> str | None:
+        """The key that is shown at a cell."""
+        for key, shown, what in self.keys:
+            width = cell_len(shown) + cell_len(what) + 1
+            if x < width:
+                return key
+            x -= width + GAP
+            if x < 0:
+                return None
+        return None
+
+    def on_click(self, event: Click) -> None:
+        """As if the key were pressed."""
+        offset = event.get_content_offset(self)
+        key = self.key_at(offset.x) if offset is not None else None
+        if key is not None:
+            self.app.simulate_key(key)

@@ -1,0 +1,220 @@
+"""A list of lines through Textual's line API: only what is in sight is drawn, and only what changed is drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.events import Click
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from wrpme.limits import STRIPS_CACHED_MAX
+
+Part = tuple[str, str]
+Row = tuple[Part, ...]
+
+
+class LinesView(ScrollView, can_focus=True):
+    """Rows of parts (a text and the role of its colour) with a cursor, under an optional heading that stays."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("pageup", "page(-1)", "page up", show=False),
+        Binding("pagedown", "page(1)", "page down", show=False),
+        Binding("home,g", "edge(0)", "first", show=False),
+        Binding("end,G", "edge(1)", "last", show=False),
+    ]
+    DEFAULT_CSS = """
+    LinesView { height: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden;
+        scrollbar-gutter: stable; }
+    """
+
+    class Moved(Message):
+        """The cursor is at another row."""
+
+        def __init__(self, view: LinesView) -> None:
+            super().__init__()
+            self.view = view
+
+        @property
+        def control(self) -> LinesView:
+            """The view that it comes from."""
+            return self.view
+
+    class Chosen(Message):
+        """A row was clicked twice."""
+
+        def __init__(self, view: LinesView) -> None:
+            super().__init__()
+            self.view = view
+
+    class HeadingClicked(Message):
+        """The heading was clicked, at that cell."""
+
+        def __init__(self, view: LinesView, x: int) -> None:
+            super().__init__()
+            self.view = view
+            self.x = x
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.rows: list[Row] = []
+        self.heading: Row = ()
+        self.cursor = 0
+        self.empty = ""
+        """What stands there where there are no rows."""
+        self.scrolled_up = False
+        """Whether somebody has scrolled away from the end."""
+        self._styles: dict[str, Style] = {}
+        self._strips: dict[tuple[Row, bool, int], Strip] = {}
+
+    # --- content -------------------------------------------------------------------------------------------------
+
+    def show_rows(self, rows: Sequence[Row], heading: Row = (), cursor: int | None = None) -> None:
+        """Replaces all rows; draws those anew that are not as they were."""
+        before, self.rows = self.rows, list(rows)
+        moved = cursor is not None and cursor != self.cursor
+        old = self.cursor
+        self.cursor = max(0, min(len(self.rows) - 1, self.cursor if cursor is None else cursor))
+        if heading != self.heading or len(before) != len(self.rows):
+            self.heading = heading
+            self.virtual_size = Size(0, len(self.rows) + self._top)
+            self.refresh()
+        else:
+            for index, (was, now) in enumerate(zip(before, self.rows, strict=True)):
+                if was != now or (moved and index in (old, self.cursor)):
+                    self._refresh_row(index)
+        if moved:
+            self.follow_cursor()
+
+    def append_rows(self, rows: Sequence[Row]) -> None:
+        """Adds rows at the end."""
+        self.rows += rows
+        self.virtual_size = Size(0, len(self.rows) + self._top)
+        self.refresh()
+
+    @property
+    def _top(self) -> int:
+        return 1 if self.heading else 0
+
+    @property
+    def columns(self) -> int:
+        """Cells of a row: the bar at the side keeps its place also where there is none."""
+        return self.scrollable_content_region.width
+
+    def _refresh_row(self, index: int) -> None:
+        y = index + self._top - self.scroll_offset.y
+        if self._top <= y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    # --- drawing -------------------------------------------------------------------------------------------------
+
+    def style_of(self, role: str) -> Style:
+        """The style of a role under the present theme: a theme colour, ``nodeN``, or one of a few words."""
+        style = self._styles.get(role)
+        if style is None:
+            from wrpme.tui.terminal.roles import style_of
+
+            style = self._styles[role] = style_of(self.app, role)
+        return style
+
+    def notify_style_update(self) -> None:
+        """Another theme."""
+        super().notify_style_update()
+        self._styles.clear()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        width = self.columns
+        if y < self._top:
+            return self._strip(self.heading, False, width)
+        index = y - self._top + self.scroll_offset.y
+        if index >= len(self.rows):
+            if self.empty and not self.rows and y == self._top:
+                return self._strip(((self.empty, "dim"),), False, width)
+            return Strip.blank(width, self.rich_style)
+        return self._strip(self.rows[index], index == self.cursor and self.has_focus, width)
+
+    def _strip(self, row: Row, at_cursor: bool, width: int) -> Strip:
+        key = (row, at_cursor, width)
+        strip = self._strips.get(key)
+        if strip is None:
+            base, over = self.rich_style, self.style_of("cursor") if at_cursor else Style.null()
+            segments = [Segment(text, base + self.style_of(role) + over) for text, role in row]
+            base += over
+            if len(self._strips) >= STRIPS_CACHED_MAX:
+                self._strips.clear()
+            strip = self._strips[key] = Strip(segments).adjust_cell_length(width, base)
+        return strip
+
+    # --- the cursor ----------------------------------------------------------------------------------------------
+
+    def move_to(self, index: int, follow: bool = True) -> None:
+        """The cursor to a row, which comes into sight unless it is not to be followed."""
+        index = max(0, min(len(self.rows) - 1, index))
+        if index != self.cursor:
+            old, self.cursor = self.cursor, index
+            self._refresh_row(old)
+            self._refresh_row(index)
+            self.post_message(self.Moved(self))
+        if follow:
+            self.follow_cursor()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Rows that come at the end leave it as it is: only who scrolls changes it."""
+        super().watch_scroll_y(old_value, new_value)
+        self.scrolled_up = round(new_value) < self.max_scroll_y
+
+    def follow_cursor(self) -> None:
+        """Scrolls so that the cursor is in sight, as soon as the lines have their place."""
+        self.call_after_refresh(self._follow_cursor)
+
+    def _follow_cursor(self) -> None:
+        room = max(1, self.size.height - self._top)
+        top = self.scroll_offset.y
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False)
+        elif self.cursor >= top + room:
+            self.scroll_to(y=self.cursor - room + 1, animate=False)
+
+    def action_move(self, step: int) -> None:
+        """Up and down."""
+        self.move_to(self.cursor + step)
+
+    def action_page(self, step: int) -> None:
+        """A page up or down."""
+        self.move_to(self.cursor + step * max(1, self.size.height - self._top - 1))
+
+    def action_edge(self, last: int) -> None:
+        """To the first or the last row."""
+        self.move_to(len(self.rows) - 1 if last else 0)
+
+    def on_focus(self) -> None:
+        """The cursor appears."""
+        self._refresh_row(self.cursor)
+
+    def on_blur(self) -> None:
+        """The cursor disappears."""
+        self._refresh_row(self.cursor)
+
+    def on_click(self, event: Click) -> None:
+        """A click moves the cursor, two choose the row."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        if offset.y < self._top:
+            self.post_message(self.HeadingClicked(self, offset.x))
+            return
+        index = offset.y - self._top + self.scroll_offset.y
+        if index < len(self.rows):
+            self.move_to(index)
+            if event.chain == 2:
+                self.post_message(self.Chosen(self))

@@ -1,0 +1,303 @@
+"""The panes of nodes and of events: a list with a title and a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Input
+
+from wrpme.protocol.view import NodeId
+from wrpme.tui.panes import columns
+from wrpme.tui.panes.lines_view import LinesView, Row
+from wrpme.tui.state import format
+from wrpme.tui.state.scene import EventShown, NodeShown, Scene
+
+NO_BREAK = "\u00a0"
+GRAVITY = (("✓", "good"), ("·", "text"), ("▲", "warn"), ("✕", "bad"))
+"""Sign and role of each gravity of an event."""
+
+
+class FilterInput(Input):
+    """Appears with ``/``; Enter keeps the filter, Esc drops it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "drop", "no filter")]
+
+    class Dropped(Message):
+        """Esc was pressed."""
+
+    def action_drop(self) -> None:
+        """Esc."""
+        self.value = ""
+        self.post_message(self.Dropped())
+
+
+class ListPane(Vertical):
+    """A list under a title, with a filter."""
+
+    DEFAULT_CSS = """
+    ListPane { height: 1fr; border-top: solid $panel; border-title-color: $text-muted; border-title-style: bold; }
+    ListPane:focus-within { border-top: solid $primary; border-title-color: $primary; }
+    ListPane FilterInput { height: 1; border: none; padding: 0; display: none; background: $boost; }
+    ListPane FilterInput.-shown { display: block; }
+    ListPane FilterInput:focus { border: none; }
+    """
+
+    def __init__(self, title: str, *, id: str) -> None:
+        super().__init__(id=id)
+        self.name_shown = title
+        self.list = LinesView()
+        self._filter = FilterInput(placeholder="words that a line must have; Enter keeps the filter, Esc drops it")
+        self.words = ""
+        self.border_title = title
+
+    def compose(self) -> ComposeResult:
+        """The list, and the filter below it."""
+        yield self.list
+        yield self._filter
+
+    def open_filter(self) -> None:
+        """``/``."""
+        self._filter.add_class("-shown")
+        self._filter.focus()
+
+    def drop_filter(self) -> bool:
+        """No filter any more; whether there was one."""
+        was = bool(self._filter.value) or self._filter.has_class("-shown")
+        self._filter.value = ""
+        self._filter.remove_class("-shown")
+        return was
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The list follows what is typed."""
+        event.stop()
+        self.words = event.value
+        self.refilter()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: back to the list, with the filter."""
+        event.stop()
+        if not event.value:
+            self._filter.remove_class("-shown")
+        self.list.focus()
+
+    def on_filter_input_dropped(self) -> None:
+        """Esc: back to the list, without one."""
+        self._filter.remove_class("-shown")
+        self.list.focus()
+
+    def refilter(self) -> None:
+        """The filter is another one."""
+
+    def title(self, *parts: str) -> None:
+        """The title, with what is to be known of the list."""
+        shown = [f"/{self.words}"] if self.words else []
+        text = " ".join([self.name_shown, *(part for part in (*parts, *shown) if part)])
+        if text != self.border_title:
+            self.border_title = text
+
+
+class NodesPane(ListPane):
+    """The table of nodes."""
+
+    class Lit(Message):
+        """The cursor is at another node, or at none."""
+
+        def __init__(self, node: NodeId | None) -> None:
+            super().__init__()
+            self.node = node
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__("NODES", id=id)
+        self.sorted_by = "STATE"
+        self.reverse = False
+        self._scene: Scene | None = None
+        self._order: list[int] = []
+        self._fitted: columns.Layout | None = None
+        self.plain = False
+        """Whether the ring is drawn with letters, so that these must stand beside the names."""
+        self.list.empty = "no node is known yet"
+
+    @property
+    def node(self) -> NodeShown | None:
+        """The node at the cursor."""
+        if self._scene is None or not self._order:
+            return None
+        return self._scene.nodes[self._order[min(self.list.cursor, len(self._order) - 1)]]
+
+    @property
+    def node_ids(self) -> list[NodeId]:
+        """In the order of the table."""
+        return [self._scene.nodes[index].id for index in self._order] if self._scene else []
+
+    def show(self, scene: Scene) -> None:
+        """Another moment, or another state of it."""
+        kept = self.node
+        self._scene = scene
+        self._order = columns.ordered(scene, self.sorted_by, self.reverse, self.words)
+        self._fitted = columns.fit(scene, max(20, self.list.columns), self.plain)
+        cursor = None
+        if kept is not None:
+            cursor = next((at for at, index in enumerate(self._order) if scene.nodes[index].id == kept.id), None)
+        heading = columns.header(self._fitted, self.sorted_by, self.reverse)
+        self.list.show_rows(columns.rows(self._fitted, self._order, scene), heading, cursor)
+        hidden = len(scene.nodes) - len(self._order)
+        self.title(f"{len(self._order)} of {len(scene.nodes)}" if hidden else f"{len(scene.nodes)}")
+        now = self.node
+        if (kept and kept.id) != (now and now.id):
+            self._tell()
+
+    def select(self, node: NodeId) -> None:
+        """The cursor to that node, if it is shown."""
+        for at, index in enumerate(self._order):
+            if self._scene is not None and self._scene.nodes[index].id == node:
+                self.list.move_to(at)
+
+    def sort(self, title: str) -> None:
+        """By that column; by the one that is sorted by already: the other way round."""
+        self.reverse = not self.reverse if title == self.sorted_by else False
+        self.sorted_by = title
+        self.refilter()
+
+    def sort_next(self) -> None:
+        """By the next column that is shown."""
+        shown = [column.title for column, _ in self._fitted.columns] if self._fitted else ["NODE"]
+        at = shown.index(self.sorted_by) if self.sorted_by in shown else -1
+        self.sort(shown[(at + 1) % len(shown)])
+
+    def refilter(self) -> None:
+        """See :class:`ListPane`."""
+        if self._scene is not None:
+            self.show(self._scene)
+
+    def on_resize(self) -> None:
+        """Other columns may fit."""
+        self.call_after_refresh(self.refilter)
+
+    def on_lines_view_moved(self, event: LinesView.Moved) -> None:
+        """The cursor is at another node."""
+        event.stop()
+        self._tell()
+
+    def on_lines_view_heading_clicked(self, event: LinesView.HeadingClicked) -> None:
+        """A click on a title sorts."""
+        title = columns.title_at(self._fitted, event.x) if self._fitted else None
+        if title is not None:
+            self.sort(title)
+
+    def _tell(self) -> None:
+        node = self.node
+        self.post_message(self.Lit(node.id if node else None))
+
+
+def event_rows(event: EventShown, width: int) -> list[Row]:
+    """An event in lines of ``width`` cells."""
+    sign, role = GRAVITY[event.gravity]
+    text = event.sentence
+    about = event.node or event.teller
+    if about and about not in text and event.kind not in ("condition", "view"):
+        text = f"{about}: {text}"
+    if event.seconds >= 0.05 and " s" not in text:
+        took = format.took_text(event.seconds).replace(" ", NO_BREAK)
+        text += f" ({took})"
+    room = max(12, width - 11)
+    lines = format.wrapped(text, room)
+    words = role if event.gravity else "text"
+    if event.kind == "view":
+        words = "dim"  # the others before it say the same in other words
+    first: Row = ((f"{format.clock(event.at)} ", "dim"), (f"{sign} ", role), (lines[0], words))
+    return [first, *(((" " * 11, "dim"), (line, words)) for line in lines[1:])]
+
+
+class EventsPane(ListPane):
+    """What happened, the latest at the bottom; follows unless it is held or scrolled up."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__("EVENTS", id=id)
+        self._held: Sequence[EventShown] | None = None
+        self._events: Sequence[EventShown] = ()
+        self._taken = 0
+        self._first: EventShown | None = None
+        self._last: EventShown | None = None
+        self._of_row: list[EventShown] = []
+        self._matched = 0
+        self._width = 0
+        self.list.empty = "nothing has happened yet"
+
+    @property
+    def event(self) -> EventShown | None:
+        """The one at the cursor."""
+        return self._of_row[self.list.cursor] if self._of_row else None
+
+    @property
+    def held(self) -> bool:
+        """Whether later events wait."""
+        return self._held is not None
+
+    def hold(self) -> None:
+        """Holds the list as it is, or lets it go on."""
+        self._held = None if self.held else self._events
+        self.show(self._events)
+
+    def go_on(self) -> None:
+        """Holds nothing any more."""
+        self._held = None
+
+    def show(self, events: Sequence[EventShown]) -> None:
+        """All events up to the moment that is shown, the oldest first."""
+        self._events = events
+        if self._held is not None:
+            self._draw(self._held)
+            self.title(f"held, {max(0, len(events) - len(self._held))} more since; Space goes on")
+        else:
+            self._draw(events)
+            self.title(f"{self._matched} of {len(events)}" if self.words else f"{len(events)}")
+
+    def _draw(self, events: Sequence[EventShown]) -> None:
+        grown = (
+            0 < self._taken <= len(events)
+            and events[0] == self._first
+            and events[self._taken - 1] == self._last
+            and self._width == self.list.columns
+        )
+        if grown and len(events) == self._taken:
+            return
+        follows = self.list.cursor >= len(self._of_row) - 1
+        if not grown:
+            self._of_row, self._taken, self._matched, self._width = [], 0, 0, self.list.columns
+        rows: list[Row] = []
+        for event in events[self._taken :]:
+            if matches(event, self.words):
+                lines = event_rows(event, self._width)
+                rows += lines
+                self._of_row += [event] * len(lines)
+                self._matched += 1
+        self._taken = len(events)
+        self._first, self._last = (events[0], events[-1]) if events else (None, None)
+        if grown:
+            self.list.append_rows(rows)
+        else:
+            self.list.show_rows(rows)
+        if follows and self._of_row:
+            self.list.move_to(len(self._of_row) - 1, follow=not self.list.scrolled_up)
+
+    def refilter(self) -> None:
+        """See :class:`ListPane`."""
+        self._taken = 0
+        self.show(self._events)
+
+    def on_resize(self) -> None:
+        """Lines break elsewhere."""
+        self.call_after_refresh(lambda: self.show(self._events))
+
+
+def matches(event: EventShown, words: str) -> bool:
+    """Whether a line of events has all the words."""
+    if not words:
+        return True
+    text = f"{event.kind} {event.node} {event.teller} {event.sentence}".lower()
+    return all(word in text for word in words.lower().split())

@@ -1,0 +1,425 @@
+"""The shell in a pane: the very session of line mode, with its lines from an input and its answers in a log that
+scrolls. Nothing waits for it: a command runs beside the app, further lines wait their turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.events import Key
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input, Label, Static
+
+from wrpme import __version__, errors
+from wrpme.client.client import Client
+from wrpme.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
+from wrpme.shell.commands import Command
+from wrpme.shell.completion import complete
+from wrpme.shell.format import Answer, escaped, shown, size_text
+from wrpme.shell.history import LineFile
+from wrpme.shell.session import Prompt, Shell, internal
+from wrpme.tui.panes.hints import completed, hint
+from wrpme.tui.panes.lines_view import LinesView, Part, Row
+from wrpme.tui.state.format import wrapped
+
+if TYPE_CHECKING:
+    from wrpme.bootstrap.reporter import Reporter
+
+PROMPT = "> "
+WELCOME = f"wrpme {__version__}: help lists the commands, Esc leads to the panes, F1 tells all keys"
+NO_SHELL = "a replay has no hive to talk to: the shell is closed"
+
+
+class Sink(Protocol):
+    """Where the session prints to."""
+
+    def print(self, text: str, role: str = "text") -> None:
+        """One or more lines, in the colour of that role."""
+
+
+class PaneConsole:
+    """What :class:`wrpme.shell.console.Console` is to a terminal, for a pane."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def answer(self, answer: Answer, line_mode: bool) -> None:
+        """Prints a result, escaped; of a long one the beginning."""
+        if answer.content is not None:
+            self._sink.print(_beginning(answer.content))
+        elif answer.text is not None:
+            self._sink.print(escaped(answer.text))
+
+    def error(self, error: errors.WrpmeError) -> None:
+        """Prints an error: one line."""
+        self._sink.print(escaped(" ".join(str(error).split("\n")), keep=""), "bad")
+
+    def reporter(self, prompt: Prompt) -> Reporter:
+        """Lines of the pane."""
+        from wrpme.tui.panes.reporter import PaneReporter
+
+        return PaneReporter(self._sink, prompt.confirmation)
+
+
+def _beginning(content: bytes) -> str:
+    if len(content) <= PANE_ANSWER_BYTES_MAX:
+        return shown(content)
+    rest = f"... {size_text(len(content))} in all; wrpmesh get ALIAS > FILE writes the whole of it"
+    return f"{shown(content[:PANE_ANSWER_BYTES_MAX])}\n{rest}"
+
+
+class PanePrompt:
+    """Lines that were entered, one after the other; a question is answered by the next one."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue(PANE_LINES_WAITING_MAX)
+        self.asking = False
+
+    def enter(self, line: str | None) -> bool:
+        """One more line, None for the end of all; whether there was room."""
+        if self._lines.full():
+            return False
+        self._lines.put_nowait(line)
+        return True
+
+    def forget(self) -> None:
+        """Lines that wait are not carried out."""
+        while not self._lines.empty():
+            self._lines.get_nowait()
+
+    async def line(self) -> str | None:
+        """The next line."""
+        return await self._lines.get()
+
+    async def confirmation(self, question: str) -> str:
+        """What is entered next."""
+        self._sink.print(question, "warn")
+        self.asking = True
+        try:
+            return await self._lines.get() or ""
+        finally:
+            self.asking = False
+
+
+class PaneShell(Shell):
+    """A session that tells what it runs."""
+
+    def __init__(self, client: Client, console: PaneConsole, prompt: PanePrompt, pane: ShellPane) -> None:
+        super().__init__(client, console, prompt)
+        self._pane = pane
+
+    async def run(self, command: Command, line_mode: bool) -> None:
+        """See :class:`wrpme.shell.session.Shell`."""
+        self._pane.began(command)
+        try:
+            await super().run(command, line_mode)
+        finally:
+            self._pane.ended(command)
+
+
+class _Words(Suggester):
+    """How the line may go on, shown in grey."""
+
+    def __init__(self, pane: ShellPane) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._pane = pane
+
+    async def get_suggestion(self, value: str) -> str | None:
+        found = complete(value, self._pane.nodes) if value.strip() else []
+        if not found:
+            return self._pane.remembered(value)
+        return value[: len(value) - len(value.split(" ")[-1])] + found[0]
+
+
+class CommandInput(Input):
+    """The line being typed: Tab completes, up and down walk through the history."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "history(-1)", "history", key_display="↑"),
+        Binding("down", "history(1)", "later", show=False),
+        Binding("tab", "complete", "complete", key_display="Tab"),
+        Binding("ctrl+c", "interrupt", "interrupt", key_display="Ctrl+C"),
+        Binding("ctrl+l", "clear_log", "clear", show=False),
+        Binding("pageup", "scroll_log(-1)", "scroll", show=False),
+        Binding("pagedown", "scroll_log(1)", "scroll", show=False),
+    ]
+
+    def __init__(self, pane: ShellPane) -> None:
+        super().__init__(suggester=_Words(pane), select_on_focus=False)
+        self._pane = pane
+
+    async def _on_key(self, event: Key) -> None:
+        """Keys that are bound wait for their turn elsewhere, and what is typed after them would overtake them."""
+        now: dict[str, Callable[[], None]] = {
+            "enter": self._pane.enter_typed,
+            "tab": self.action_complete,
+            "up": lambda: self.action_history(-1),
+            "down": lambda: self.action_history(1),
+            "ctrl+c": self.action_interrupt,
+        }
+        if event.key in now:
+            event.stop()
+            event.prevent_default()
+            now[event.key]()
+        else:
+            await super()._on_key(event)
+
+    def action_complete(self) -> None:
+        """Tab."""
+        self._pane.complete()
+
+    def action_history(self, step: int) -> None:
+        """Up and down."""
+        self._pane.walk(step)
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C copies what is selected, else it interrupts."""
+        if self.selected_text:
+            self.action_copy()
+        else:
+            self._pane.interrupt()
+
+    def action_clear_log(self) -> None:
+        """Ctrl-L."""
+        self._pane.answers.clear()
+
+    def action_scroll_log(self, pages: int) -> None:
+        """Page up and down."""
+        self._pane.answers.action_scroll_pages(pages)
+
+
+class Answers(LinesView):
+    """What was entered and answered; broken anew for each width. It takes no keys: the line below does."""
+
+    can_focus = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: deque[Part] = deque(maxlen=PANE_LINES_MAX)
+        self._width = 0
+
+    def add(self, text: str, role: str) -> None:
+        """One or more lines, at the end, which comes into sight."""
+        fresh = [(line, role) for line in text.split("\n")]
+        full = len(self._lines) + len(fresh) > PANE_LINES_MAX
+        self._lines += fresh
+        if full or not self._width:
+            self._break()
+        else:
+            self.append_rows(self._rows(fresh))
+        self._to_end()
+
+    def action_scroll_pages(self, pages: int) -> None:
+        """Through what was said."""
+        self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False)
+
+    def clear(self) -> None:
+        """Nothing was said."""
+        self._lines.clear()
+        self._break()
+
+    def on_resize(self) -> None:
+        """Lines break elsewhere."""
+        if self.columns != self._width:
+            self._break()
+        self._to_end()
+
+    def _rows(self, lines: Iterable[Part]) -> list[Row]:
+        return [((part, role),) for text, role in lines for part in wrapped(text.expandtabs(), self._width)]
+
+    def _break(self) -> None:
+        self._width = max(0, self.columns)
+        if self._width:
+            self.show_rows(self._rows(self._lines))
+
+    def _to_end(self) -> None:
+        self.call_after_refresh(self.scroll_end, animate=False)
+
+
+class ShellPane(Vertical):
+    """The pane. Without a ``client`` (a replay) it takes no commands."""
+
+    DEFAULT_CSS = """
+    ShellPane { height: 1fr; }
+    ShellPane Horizontal { height: 1; }
+    ShellPane Label { width: auto; color: $primary; text-style: bold; }
+    ShellPane CommandInput { height: 1; border: none; padding: 0; background: $background; width: 1fr; }
+    ShellPane CommandInput:focus { border: none; background-tint: $foreground 5%; }
+    ShellPane #hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    class Ran(Message):
+        """A command has ended."""
+
+        def __init__(self, command: Command) -> None:
+            super().__init__()
+            self.command = command
+
+    class Left(Message):
+        """``exit`` was entered."""
+
+    def __init__(self, client: Client | None, history: LineFile, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._client = client
+        self._history = history
+        self._lines = deque(history.load(), history.lines_max)
+        self._at = 0
+        self._typed = ""
+        self._prompt = PanePrompt(self)
+        self._shell: PaneShell | None = None
+        self._command: Command | None = None
+        self.answers = Answers()
+        self._input = CommandInput(self)
+        self._hint = Static("", id="hint", markup=False)
+
+    @property
+    def nodes(self) -> list[str]:
+        """Addresses for completion."""
+        return self._client.known_addresses if self._client is not None else []
+
+    def compose(self) -> ComposeResult:
+        """Log, line, and help for it."""
+        yield self.answers
+        with Horizontal():
+            yield Label(PROMPT.rstrip() + " ")
+            yield self._input
+        yield self._hint
+
+    def on_mount(self) -> None:
+        """The session begins."""
+        if self._client is None:
+            self._input.disabled = True
+            self._say_beside(NO_SHELL)
+        else:
+            self._shell = PaneShell(self._client, PaneConsole(self), self._prompt, self)
+            self.run_worker(self._session(self._shell), name="shell", exit_on_error=False)
+            self._show_hint()
+            self.print(WELCOME, "dim")
+
+    async def _session(self, shell: Shell) -> None:
+        while True:
+            try:
+                await shell.lines()
+                self.post_message(self.Left())
+                return
+            except Exception as error:
+                PaneConsole(self).error(internal(error))
+
+    # --- what the session tells ----------------------------------------------------------------------------------
+
+    def print(self, text: str, role: str = "text") -> None:
+        """See :class:`Sink`."""
+        self.answers.add(text, role)
+
+    def began(self, command: Command) -> None:
+        """A command runs."""
+        self._command = command
+        self._show_hint()
+
+    def ended(self, command: Command) -> None:
+        """It has ended."""
+        self._command = None
+        self._show_hint()
+        self.post_message(self.Ran(command))
+
+    # --- what is typed -------------------------------------------------------------------------------------------
+
+    def focus_line(self) -> None:
+        """The keyboard goes to the line."""
+        self._input.focus()
+
+    @property
+    def has_focus_line(self) -> bool:
+        """Whether the keyboard is at the line."""
+        return self._input.has_focus
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is typed."""
+        return not self._input.value
+
+    def put(self, line: str) -> None:
+        """Types a line, to be looked at before it is entered."""
+        self._input.value = line
+        self._input.cursor_position = len(line)
+        self.focus_line()
+
+    def enter_typed(self) -> None:
+        """Enter."""
+        line, self._input.value = self._input.value, ""
+        self.enter(line)
+
+    def enter(self, line: str) -> None:
+        """Enters a line, to be carried out in its turn."""
+        line = line.replace("\n", " ").replace("\r", " ")
+        asked = self._prompt.asking
+        if not self._prompt.enter(line):
+            self.print(f"{PANE_LINES_WAITING_MAX} lines wait already: this one was not taken", "bad")
+            return
+        self.answers.add(PROMPT + line, "bold")
+        if line.strip() and not asked:
+            self._history.append(line)
+            self._lines.append(line)
+        self._at, self._typed = 0, ""
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What is typed has its help beside it."""
+        event.stop()
+        self._show_hint()
+
+    def _say_beside(self, text: str) -> None:
+        self._hint.update(text, layout=False)  # its place is the same whatever it says
+
+    def _show_hint(self) -> None:
+        line = self._input.value
+        if self._command is not None and not line:
+            self._say_beside(f"{self._command.name} runs; Ctrl-C interrupts it")
+        else:
+            self._say_beside(hint(line) or "a command, Tab completes, help lists all; Esc leaves the shell")
+
+    def complete(self) -> None:
+        """Tab: as far as it is certain, else all that it may become."""
+        line, choices = completed(self._input.value, self.nodes)
+        self._input.value = line
+        self._input.cursor_position = len(line)
+        if choices:
+            self._say_beside("  ".join(choices))
+
+    def walk(self, step: int) -> None:
+        """Up and down: earlier lines that begin as the one being typed."""
+        if not self._at:
+            self._typed = self._input.value
+        found = [line for line in self._lines if line.startswith(self._typed)]
+        self._at = max(0, min(len(found), self._at - step))
+        line = found[-self._at] if self._at else self._typed
+        self._input.value = line
+        self._input.cursor_position = len(line)
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the command that runs and the lines that wait; else the line being typed."""
+        if self._command is not None and self._shell is not None:
+            self._prompt.forget()
+            if self._prompt.asking:
+                self._prompt.enter("")
+            self._shell.interrupt()
+        else:
+            self._input.value = ""
+
+    def on_key(self, event: Key) -> None:
+        """Ctrl-D on an empty line leaves, as in line mode."""
+        if event.key == "ctrl+d" and self.is_empty and self._client is not None:
+            event.stop()
+            self._prompt.enter(None)
+
+    def remembered(self, value: str) -> str | None:
+        """The latest line of the history that begins so."""
+        if not value:
+            return None
+        return next((line for line in reversed(self._lines) if line.startswith(value)), None)

@@ -1,0 +1,148 @@
+"""The words in the middle of the ring: how the hive is, before anything else. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from wrpme.tui.ring.bigword import big
+from wrpme.tui.state import format
+from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene
+from wrpme.tui.terminal.palette import Theme
+
+HIVE_CHARACTERS = 8
+CALM = 5
+"""Lines from this weight on are not urgent."""
+_AIR = 2
+"""Cells between the ring and what is not urgent, both sides together."""
+
+
+class Line(Struct, frozen=True):
+    """A line of the middle, with a ``short`` form; those with the lowest ``weight`` are the last to go where room is
+    short. The word is the one with weight 0."""
+
+    text: str
+    colour: str
+    bold: bool
+    weight: int
+    short: str = ""
+
+
+class Placed(Struct, frozen=True):
+    """A line at its row."""
+
+    row: int
+    text: str
+    colour: str
+    bold: bool
+    air: int
+    """Cells beside it that must be free."""
+
+
+def mood_colour(mood: Mood, theme: Theme) -> str:
+    """The colour of the word."""
+    return {
+        Mood.STABLE: theme.good,
+        Mood.STABILIZING: theme.accent,
+        Mood.DEGRADED: theme.warn,
+        Mood.UNAVAILABLE: theme.bad,
+        Mood.DISCONNECTED: theme.bad,
+        Mood.CONNECTING: theme.accent,
+    }[mood]
+
+
+def progress_text(scene: Scene) -> str:
+    """How far all that moves is; empty where nothing does."""
+    if scene.progress is None or scene.mood in (Mood.DISCONNECTED, Mood.CONNECTING, Mood.STABLE):
+        return ""
+    return f"{100 * scene.progress:.0f} %"
+
+
+def as_of(scene: Scene) -> list[str]:
+    """Since when nothing is known, in one line or two."""
+    if scene.silent_since is None:
+        return []
+    return [f"as of {format.clock(scene.silent_since)}", f"{format.span(scene.at - scene.silent_since)} ago"]
+
+
+def nodes_text(scene: Scene) -> str:
+    """How many nodes there are, and how many of them are up."""
+    count = len(scene.nodes)
+    up = sum(node.state is not NodeState.DOWN for node in scene.nodes)
+    if up < count:
+        return f"{up} of {count} nodes up"
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
+def lines_of(scene: Scene, theme: Theme) -> list[Line]:
+    """All lines, in the order in which they stand."""
+    word = Line(scene.mood.value, mood_colour(scene.mood, theme), True, 0)
+    lines = []
+    if scene.mode is not Mode.LIVE:
+        clock = format.clock(scene.at)
+        lines.append(Line(f"{clock} {scene.mode.value.upper()}", theme.warn, True, 1, scene.mode.value.upper()))
+    lines.append(word)
+    progress = progress_text(scene)
+    if progress:
+        lines.append(Line(progress, word.colour, True, 2))
+    lines += [Line(text, theme.foreground, False, 3 + place) for place, text in enumerate(as_of(scene))]
+    if scene.mood is Mood.CONNECTING:
+        return lines
+    about, some = ("about ", "~") if scene.partial else ("", "")
+    nodes = nodes_text(scene)
+    lines.append(Line(nodes, theme.foreground, False, 5, nodes.replace(" nodes up", " up")))
+    if scene.entries is not None:
+        entries = "1 entry" if scene.entries == 1 else f"{scene.entries:,} entries"
+        short = f"{some}{format.count_text(scene.entries)} entries"
+        lines.append(Line(about + entries, theme.foreground, False, 7, short))
+    if scene.operations_per_second is not None:
+        rate = format.rate_text(scene.operations_per_second)
+        lines.append(Line(f"{about}{rate} op/s", theme.foreground, False, 6, f"{some}{rate} op/s"))
+    lines.append(Line(f"epoch {scene.epoch}", theme.dim, False, 8))
+    if scene.hive:
+        lines.append(Line(f"hive {scene.hive[:HIVE_CHARACTERS]}", theme.dim, False, 9))
+    return lines
+
+
+def arranged(lines: Sequence[Line], rows: int, chord: Callable[[int], int], large: bool) -> list[Placed]:
+    """The lines that fit, from top to bottom; ``chord`` says how many cells each of the ``rows`` has. The word always
+    stays; with ``large`` it is in large letters where everything fits even so."""
+    word = next(line for line in lines if line.weight == 0)
+    letters = big(word.text) if large else None
+    if letters is not None:
+        placed = _stacked(lines, rows, 1, letters)
+        if _fits(placed, rows, chord):
+            return placed
+    chosen = [word]
+    for line in sorted(lines, key=lambda line: line.weight)[1:]:
+        for form in (line, replace(line, text=line.short)) if line.short else (line,):
+            trial = sorted([*chosen, form], key=lambda line: _place(lines, line))
+            if _fits(_stacked(trial, rows, 0, (word.text,)), rows, chord):
+                chosen = trial
+                break
+    airy = _stacked(chosen, rows, 1, (word.text,))
+    return airy if len(chosen) > 2 and _fits(airy, rows, chord) else _stacked(chosen, rows, 0, (word.text,))
+
+
+def _place(lines: Sequence[Line], line: Line) -> int:
+    return next(place for place, other in enumerate(lines) if other.weight == line.weight)
+
+
+def _fits(placed: Sequence[Placed], rows: int, chord: Callable[[int], int]) -> bool:
+    return all(0 <= line.row < rows and len(line.text) + line.air <= chord(line.row) for line in placed)
+
+
+def _stacked(lines: Sequence[Line], rows: int, air: int, word: Sequence[str]) -> list[Placed]:
+    """In the middle of the rows; ``air`` is between what is urgent and the rest."""
+    last = max(place for place, line in enumerate(lines) if line.weight < CALM)
+    space = air if last + 1 < len(lines) else 0
+    row = (rows - len(lines) - len(word) + 1 - space) // 2
+    placed = []
+    for place, line in enumerate(lines):
+        for text in word if line.weight == 0 else (line.text,):
+            placed.append(Placed(row, text, line.colour, line.bold, 0 if line.weight < CALM else _AIR))
+            row += 1
+        row += space if place == last else 0
+    return placed

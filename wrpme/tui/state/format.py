@@ -1,0 +1,141 @@
+"""Figures as an operator reads them, in few characters. Pure. What nobody knows is ``?``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.cells import cell_len, chop_cells
+
+from wrpme.shell.format import size_text, span_text
+from wrpme.tui.state.scene import Mode, NodeShown, NodeState, Scene
+
+UNKNOWN = "?"
+GLYPHS = {
+    NodeState.UP: "●",
+    NodeState.SUSPECTED: "◐",
+    NodeState.SILENT: "◌",
+    NodeState.JOINING: "◔",
+    NodeState.LEAVING: "◕",
+    NodeState.DOWN: "✕",
+}
+ROLES = {
+    NodeState.UP: "good",
+    NodeState.SUSPECTED: "warn",
+    NodeState.SILENT: "warn",
+    NodeState.JOINING: "accent",
+    NodeState.LEAVING: "accent",
+    NodeState.DOWN: "bad",
+}
+"""The role of the colour of each state; its glyph and its word tell the same."""
+WORDS = {NodeState.SILENT: "no answer"}
+
+
+def count_text(number: float | None) -> str:
+    """A count in at most 5 characters: 999, 12.3k, 4.56M."""
+    if number is None:
+        return UNKNOWN
+    if number < 999.5:
+        return f"{number:.0f}"
+    for unit in ("k", "M", "G"):
+        number /= 1000
+        if number < 999.5:
+            return f"{number:.{2 if number < 9.995 else 1 if number < 99.95 else 0}f}{unit}"
+    return f"{number / 1000:.1f}T"
+
+
+def counted(number: float, one: str, many: str) -> str:
+    """So many of something."""
+    return f"{count_text(number)} {one if number == 1 else many}"
+
+
+def rate_text(rate: float | None) -> str:
+    """Operations per second."""
+    return count_text(rate) if rate is None or rate >= 10 or rate == 0 else f"{rate:.1f}"
+
+
+def latency_text(seconds: float | None) -> str:
+    """A latency in the unit that fits, three digits."""
+    if seconds is None:
+        return UNKNOWN
+    for unit, size in (("us", 1e-6), ("ms", 1e-3), ("s", 1.0)):
+        value = seconds / size
+        if value < 999.5 or unit == "s":
+            return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f} {unit}"
+    raise AssertionError("s fits everything")
+
+
+def bytes_text(size: float | None) -> str:
+    """Bytes in the unit that fits."""
+    return UNKNOWN if size is None else size_text(size)
+
+
+def span(seconds: float | None) -> str:
+    """A span of time in its two largest units."""
+    return UNKNOWN if seconds is None else span_text(max(0.0, seconds))
+
+
+def took_text(seconds: float) -> str:
+    """How long something took: tenths where they matter."""
+    return f"{seconds:.1f} s" if seconds < 60 else span_text(seconds)
+
+
+def percent(share: float | None) -> str:
+    """A share of 0 to 1."""
+    return UNKNOWN if share is None else f"{100 * share:.1f} %"
+
+
+def clock(at: float) -> str:
+    """The time of day, local."""
+    return datetime.fromtimestamp(at).strftime("%H:%M:%S")  # noqa: DTZ006 - an operator's own time
+
+
+def word_of(node: NodeShown) -> str:
+    """The state in a word."""
+    return WORDS.get(node.state, node.state.value)
+
+
+def state_text(node: NodeShown, at: float) -> str:
+    """The state, and for how long where that is no good news."""
+    word = word_of(node)
+    if node.state is NodeState.UP or node.since is None:
+        return word
+    return f"{word} {span(at - node.since)}"
+
+
+def copying_text(node: int, scene: Scene) -> str:
+    """What a node sends and receives, and how far that is."""
+    parts: list[str] = []
+    for arrow, moves in (
+        ("→", [(move.target, move) for move in scene.moves if move.source == node]),
+        ("←", [(move.source, move) for move in scene.moves if move.target == node]),
+    ):
+        if moves:
+            share = sum(move.share for _, move in moves)
+            done = sum(move.share * move.done for _, move in moves) / share if share else 0.0
+            others = ",".join(dict.fromkeys(scene.nodes[other].name for other, _ in moves[:2]))
+            parts.append(f"{arrow}{others}{'..' if len(moves) > 2 else ''} {100 * done:.0f}%")
+    return " ".join(parts)
+
+
+def mode_text(scene: Scene) -> str:
+    """Which time is shown."""
+    if scene.mode is Mode.LIVE:
+        return f"LIVE {clock(scene.at)}"
+    return f"{scene.mode.value.upper()} {clock(scene.at)}"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A line in lines of at most ``width`` cells, broken at spaces where there are any; blanks of a table are kept."""
+    if cell_len(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for word in text.split(" "):
+        if line and cell_len(line) + 1 + cell_len(word) > width:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line or not word else word
+        if cell_len(line) > width:
+            *whole, line = chop_cells(line, width)
+            lines += whole
+    return [*lines, line]

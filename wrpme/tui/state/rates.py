@@ -1,0 +1,84 @@
+"""Rates and quantiles from counters that grow from the start of a node."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import get_args
+
+from msgspec import Struct
+
+from wrpme.limits import RATE_SECONDS
+from wrpme.protocol.histogram import quantile
+from wrpme.protocol.messages import Count, EntryRequest, PrefixScan, RemoveAll
+from wrpme.protocol.stats import Figures
+from wrpme.tui.state.facts import Rates
+
+_OPERATIONS = {kind.__name__ for kind in (*get_args(EntryRequest), PrefixScan, Count, RemoveAll)}
+"""What is asked of entries: who looks at the hive is no load on it."""
+SPAN_SECONDS_MIN = 0.1
+"""Over less time nothing can be said."""
+
+
+class _Sample(Struct, frozen=True):
+    life: tuple[str, int]
+    uptime: float
+    operations: int
+    received: int
+    sent: int
+    latency: dict[int, int]
+
+
+class Meter:
+    """Takes the figures of one node as they come; its own uptime is the clock, so that no delay on the way counts."""
+
+    def __init__(self) -> None:
+        self._samples: deque[_Sample] = deque()
+
+    def take(self, figures: Figures) -> Rates:
+        """The rates over the last ``RATE_SECONDS`` or so; of a node that started again, or was not heard for long, they
+        are unknown at first."""
+        new = _Sample(
+            (figures.id, figures.incarnation),
+            figures.uptime_seconds,
+            sum(count for kind, count in figures.operations.items() if kind in _OPERATIONS),
+            figures.received_bytes,
+            figures.sent_bytes,
+            dict(figures.latency),
+        )
+        samples = self._samples
+        if samples and (_is_other(samples[-1], new) or new.uptime - samples[-1].uptime > 2 * RATE_SECONDS):
+            samples.clear()
+        if not samples or new.uptime > samples[-1].uptime:
+            samples.append(new)
+        while len(samples) > 2 and new.uptime - samples[1].uptime >= RATE_SECONDS:
+            samples.popleft()
+        return _between(samples[0], new)
+
+
+def _is_other(old: _Sample, new: _Sample) -> bool:
+    return (
+        new.life != old.life
+        or new.uptime < old.uptime
+        or new.operations < old.operations
+        or new.received < old.received
+        or new.sent < old.sent
+        or any(new.latency.get(bucket, 0) < count for bucket, count in old.latency.items())
+    )
+
+
+def _between(old: _Sample, new: _Sample) -> Rates:
+    seconds = new.uptime - old.uptime
+    if seconds < SPAN_SECONDS_MIN:
+        return Rates()
+    counts = [
+        (bucket, count - before)
+        for bucket, count in new.latency.items()
+        if count != (before := old.latency.get(bucket, 0))
+    ]
+    return Rates(
+        (new.operations - old.operations) / seconds,
+        quantile(counts, 0.5),
+        quantile(counts, 0.99),
+        (new.received - old.received) / seconds,
+        (new.sent - old.sent) / seconds,
+    )
