@@ -21,6 +21,7 @@ from typing import Any
 
 from wrpme.core.io import Effect, Event, Received, ReplyTo, Send
 from wrpme.core.membership import transitions as views
+from wrpme.protocol import view_index
 from wrpme.core.membership.voter import Council
 from wrpme.core.node import Node
 from wrpme.protocol.codec import encode
@@ -234,10 +235,10 @@ def changed_arcs(before: View | None, view: View) -> int:
 
 WORKS: tuple[tuple[Any, str, Callable[..., list[tuple[str, int, float]]]], ...] = (
     (views, "next_view", _next_view),
-    (views, "patched", _by_members("patched")),
-    (views, "digest", _by_members("digest")),
+    (view_index, "patched", _by_members("patched")),
+    (view_index, "digest", _by_members("digest")),
     (views, "difference", _by_members("difference")),
-    (views, "pack", _by_members("pack")),
+    (view_index, "pack", _by_members("pack")),
     (Node, "_adopt", _adopt),
 )
 """Where they are looked up, their name, and what a call costs."""
@@ -263,7 +264,7 @@ class Shared:
         return known[1]
 
     def patched(self, honest: Callable[[View, Patch], View]) -> Callable[[View, Patch], View]:
-        """:func:`views.patched`."""
+        """:func:`view_index.patched`."""
         return lambda view, patch: self._once(
             ("patched", id(view), id(patch)), (view, patch), lambda: honest(view, patch)
         )
@@ -305,7 +306,7 @@ class Shared:
         return share
 
     def pack(self, honest: Callable[[View], bytes]) -> Callable[[View], bytes]:
-        """:func:`views.pack`; the bytes are known again by :meth:`unpack`."""
+        """:func:`view_index.pack`; the bytes are known again by :meth:`unpack`."""
 
         def call(view: View) -> bytes:
             known = self._packed.get(id(view))
@@ -319,7 +320,7 @@ class Shared:
         return call
 
     def unpack(self, honest: Callable[[bytes], View]) -> Callable[[bytes], View]:
-        """:func:`views.unpack`."""
+        """:func:`view_index.unpack`."""
         return lambda raw: self._raw[raw] if raw in self._raw else honest(raw)
 
 
@@ -338,14 +339,15 @@ def replaced(place: Any, name: str, by: Callable[[Any], Any]) -> Iterator[None]:
 def sharing() -> Iterator[None]:
     """Within, nodes share views."""
     shared = Shared()
-    ways: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-        ("patched", shared.patched), ("next_view", shared.of_changes("next_view")),
-        ("digest", shared.of_view("digest")), ("pack", shared.pack),
-        ("fits", shared.fits), ("unpack", shared.unpack), ("validate", shared.of_view("validate")),
+    ways: tuple[tuple[Any, str, Callable[[Any], Any]], ...] = (
+        (view_index, "patched", shared.patched), (views, "next_view", shared.of_changes("next_view")),
+        (view_index, "digest", shared.of_view("digest")), (view_index, "pack", shared.pack),
+        (views, "fits", shared.fits), (view_index, "unpack", shared.unpack),
+        (views, "validate", shared.of_view("validate")),
     )  # fmt: skip
     with ExitStack() as stack:
-        for name, way in ways:
-            stack.enter_context(replaced(views, name, way))
+        for place, name, way in ways:
+            stack.enter_context(replaced(place, name, way))
         yield
 
 

@@ -272,5 +272,5 @@ def test_where_all_are_damaged(tmp_path: Path) -> None:
             Path(f"{directory}.damaged-1").rename(directory)
             subprocess.run([sys.executable, "-c", MEND, str(directory)], check=True)
         hive.start_all(range(3))
-        assert ENTRIES / 2 < asyncio.run(after(hive, contents)) < ENTRIES, "what the damaged part held is lost"
+        assert asyncio.run(after(hive, contents)) > ENTRIES / 2, "what the damaged part held may be lost, no more"
         hive.check_alive()
