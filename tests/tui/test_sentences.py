@@ -47,11 +47,6 @@ def test_a_reason_stands_beside_its_address(reason: str, short: str) -> None:
     assert sentences.why("n1:5909", reason) == short
 
 
-def test_of_many_some_are_named() -> None:
-    assert sentences.listed(["a", "b", "c"]) == "a, b, c"
-    assert sentences.listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
-
-
 def test_who_is_not_reached_is_named_with_the_reason() -> None:
     assert sentences.connecting([]) == "no node has told anything yet"
     several = sentences.connecting([("a", "connection refused"), ("b", "timed out"), ("c", "connection refused")])

@@ -17,6 +17,7 @@ from wrpme.bootstrap.rollout.plan_text import plan_text
 from wrpme.bootstrap.topology.file import EXAMPLE, Topology, parse, parse_target
 from wrpme.errors import RemoteError, UsageError, WrpmeError
 from wrpme.limits import TOPOLOGY_BYTES_MAX
+from wrpme.protocol.address import listed
 from wrpme.protocol.health import Condition
 
 Show = Callable[[str], None]
@@ -131,7 +132,7 @@ def _check_nodes(request: Request, topology: Topology) -> None:
     for address in request.nodes:
         if address not in known and address not in [node.told for _, node in topology.nodes]:
             near = get_close_matches(address, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"its nodes are {', '.join(known)}"
+            hint = f"did you mean {near[0]}?" if near else f"its nodes are {listed(known)}"
             raise UsageError(f"--node {address} is not in {topology.source}; {hint}")
 
 

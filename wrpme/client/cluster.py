@@ -189,9 +189,8 @@ class Hive:
         same = next((one.address for one in now.members if addresses.parse(one.address) == wanted), address)
         found = view_index.member_at(now, same)
         if found is None:
-            known = ", ".join(member.address for member in now.members[:8])
-            more = f" and {len(now.members) - 8} more" if len(now.members) > 8 else ""
-            raise errors.UsageError(f"no node of this hive is at {address}; its nodes are at {known}{more}")
+            known = addresses.listed(member.address for member in now.members)
+            raise errors.UsageError(f"no node of this hive is at {address}; its nodes are at {known}")
         return found
 
     # --- scans ---------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ class Admin:
         lost = [member.address for member in view.members if view_index.member(following, member.id) is None]
         sentence = (
             f"generation {following.generation} of the hive begins here with {len(following.members)} of "
-            f"{len(view.members)} nodes; without {', '.join(lost) or 'none'}, which will join as new nodes if started, "
+            f"{len(view.members)} nodes; without {listed(lost) or 'none'}, which will join as new nodes if started, "
             "with the data that they have set aside"
         )
         ground.say("warning", f"an operator says that the missing voters are dead: {sentence}")

@@ -187,7 +187,7 @@ class Fleet:
         if len(broken) == 1:
             raise broken[0]
         if broken:
-            names = ", ".join(host.name for host in self.broken)
+            names = addresses.listed(host.name for host in self.broken)
             raise RemoteError(
                 f"{verb} failed on {len(broken)} of {len(self.machines)} hosts: {names}; what is wrong with each is "
                 "said above; do something about it and give the command again, it goes on where it stopped"

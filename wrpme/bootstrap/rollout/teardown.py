@@ -8,6 +8,7 @@ from wrpme.bootstrap.rollout import stability
 from wrpme.bootstrap.topology.file import Node
 from wrpme.errors import RemoteError, UsageError
 from wrpme.limits import MIB
+from wrpme.protocol.address import listed
 from wrpme.protocol.health import Condition
 from wrpme.protocol.stats import HiveStatus
 
@@ -107,7 +108,7 @@ async def _price(fleet: Fleet) -> str:
         number = sum(node.figures.entries for node in found.nodes if node.figures)
         entries = ", 1 entry" if number == 1 else f", {number:,} entries"
     hosts = len(fleet.sound)
-    broken = ", ".join(host.name for host in fleet.broken)
+    broken = listed(host.name for host in fleet.broken)
     away = f" (nothing is done on {broken})" if broken else ""
     what = f"{count} node{'s' * (count != 1)} on {hosts} host{'s' * (hosts != 1)}"
     return f"{what} with {size / MIB:.1f} MiB of data{entries} will be gone{away}"

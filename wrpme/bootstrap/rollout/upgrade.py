@@ -10,6 +10,7 @@ from wrpme.bootstrap.hosts.inventory import Record
 from wrpme.bootstrap.rollout import apply
 from wrpme.bootstrap.topology.file import Node
 from wrpme.errors import RemoteError, WrpmeError
+from wrpme.protocol.address import listed
 
 _Due = tuple[Machine, Node, Record, str]
 
@@ -82,7 +83,7 @@ def _due(fleet: Fleet, releases: dict[Machine, str]) -> list[_Due]:
 
 
 def _halted(machine: Machine, node: Node, error: WrpmeError, done: list[Node], count: int) -> RemoteError:
-    so_far = f"{', '.join(one.address for one in done)} upgraded" if done else "no node was upgraded"
+    so_far = f"{listed(one.address for one in done)} upgraded" if done else "no node was upgraded"
     why = error.sentence.removeprefix(f"{machine.name}: ")
     halted = RemoteError(
         f"hive_upgrade halted at {node.address} on {machine.name}: {why}; {so_far} before it, "

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wrpme.limits import SLOTS, STALE_SECONDS
+from wrpme.protocol.address import listed
 from wrpme.protocol.stats import Figures, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Member, NodeId, State, View
 from wrpme.shell.format import at_risk_texts, clock_texts
@@ -217,7 +218,7 @@ def _state(
             return NodeState.DOWN, life.since, "no sign of life"
         return NodeState.DOWN, turn.at, "stopped as planned" if turn.kind == "stopped" else "no sign of life"
     if suspected:
-        names = sentences.listed([teller for teller, _ in suspected])
+        names = listed(teller for teller, _ in suspected)
         return NodeState.SUSPECTED, min(since for _, since in suspected), f"{names} missed its beacons"
     if member.state is State.LEAVING:
         return NodeState.LEAVING, life.since, "its data goes to others first"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from wrpme.protocol.address import listed
 from wrpme.shell.format import span_text
 from wrpme.tui.state.format import clock
 from wrpme.tui.state.scene import NodeState
 
 NAMES_MAX = 3
-"""Of several nodes so many are named."""
+"""So many reasons are told, and so many nodes that receive arcs have a line each."""
 
 GRAVITY: dict[str, int] = {
     "founded": 0,
@@ -49,12 +50,6 @@ def gravity_of(kind: str, sentence: str) -> int:
     if kind == "condition":
         return CONDITION_GRAVITY.get(sentence.partition(":")[0].removeprefix("the hive is "), 1)
     return GRAVITY.get(kind, 1)
-
-
-def listed(names: Sequence[str]) -> str:
-    """Some names, and how many more there are."""
-    more = len(names) - NAMES_MAX
-    return ", ".join(names[:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def why(address: str, reason: str) -> str:
