@@ -23,7 +23,7 @@ from wrpme.protocol import health, view_index
 from wrpme.protocol import salvage
 from wrpme.protocol.events import Happening
 from wrpme.protocol.messages import (
-    Body, Content, Envelope, Failed, ForgetNode, Get, GetHoldings, Holding, Holdings, Reply, Report, Request,
+    Body, Content, Envelope, Failed, ForgetNode, Get, GetHoldings, Holding, Holdings, Recover, Reply, Report, Request,
 )  # fmt: skip
 from wrpme.protocol.view import NOBODY, Back, View
 
@@ -162,16 +162,26 @@ class Hive:
 
     def forget(self, name: str, lost: str) -> Reply:
         """Asks to give a dead node up, as the client does: with the copies that what it alone held starts from."""
-        told: dict[bytes, tuple[Holding, ...]] = {}
-        for one in self.nodes:
-            reply = self.ask(one, GetHoldings(1, NOBODY))
-            assert isinstance(reply, Holdings)
-            told[identity(one)] = reply.holdings
-        view = self.view(name)
+        told, view = self._holdings(*self.nodes), self.view(name)
         member = view_index.member(view, identity(lost))
         assert member is not None
         choices, _ = salvage.choose(view, salvage.orphans(view, (member.id,)), told)
         return self.ask(name, ForgetNode(2, member.id, member.incarnation, choices))
+
+    def recovery(self, name: str, *reached: str) -> Recover:
+        """What the client of an operator asks that node, who reaches only these (all that run, if none is named)."""
+        told, view = self._holdings(*(reached or self.nodes)), self.view(name)
+        lost = [member.id for member in view.members if not told.get(member.id)]
+        choices, _ = salvage.choose(view, salvage.orphans(view, lost), told)
+        return Recover(3, choices)
+
+    def _holdings(self, *names: str) -> dict[bytes, tuple[Holding, ...]]:
+        told: dict[bytes, tuple[Holding, ...]] = {}
+        for one in names:
+            reply = self.ask(one, GetHoldings(1, NOBODY))
+            assert isinstance(reply, Holdings)
+            told[identity(one)] = reply.holdings
+        return told
 
     def get(self, name: str, alias: str) -> bytes:
         """The content of an entry that has to be there."""

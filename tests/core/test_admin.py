@@ -243,18 +243,36 @@ def test_a_recovery_is_on_disk_before_it_is_answered() -> None:
     assert session not in hive.replies and hive.view("c").generation == 1
 
 
-def test_a_recovery_from_a_copy_that_is_not_there_any_more_is_refused() -> None:
-    """The operator was told that the entries start again from it."""
+def without_voters() -> Hive:
+    """Of five nodes with three copies three are gone; ``d`` sees no quorum."""
     hive = filled(*"abcde", replication=3)
     for name in "abc":
         hive.kill(name)
     hive.until(lambda: bool(hive.nodes["d"].life.quorum()))
     hive.go(3.0)
+    return hive
+
+
+def test_a_recovery_from_a_copy_that_is_not_there_any_more_is_refused() -> None:
+    """The operator was told that the entries start again from it."""
+    hive = without_voters()
+    asked = hive.recovery("d")
     arc = hive.view("d").arcs[0]
-    gone, there = (Choice(arc.end, arc.version, identity(name)) for name in "ae")
-    told = refused(hive, "d", Recover(1, (gone, there)))
-    assert "a, whose copies were to be taken, can't be reached any more" in told
-    assert isinstance(hive.ask("d", Recover(1, (there,))), Text)
+    gone = Recover(1, (*asked.choices, Choice(arc.end, arc.version, identity("a"))))
+    assert "a, whose copies were to be taken, can't be reached any more" in refused(hive, "d", gone)
+    assert isinstance(hive.ask("d", asked), Text)
+
+
+def test_a_recovery_that_loses_what_the_operator_still_reaches_is_refused() -> None:
+    """He asked all nodes what they have, and `e` answered him; `d` can't reach it, and would begin without."""
+    hive = without_voters()
+    asked = hive.recovery("d")
+    hive.cut("d", "e")
+    hive.go(5.0)
+    told = refused(hive, "d", asked)
+    assert told.startswith("one of ") and " answered you, but can't be reached from d, which" in told
+    assert "only where its disk is lost for good, stop it and give the command again" in told
+    assert isinstance(hive.ask("d", hive.recovery("d", "d")), Text), "what it costs without it was told"
 
 
 def test_a_recovery_takes_along_all_that_are_seen() -> None:
@@ -265,7 +283,7 @@ def test_a_recovery_takes_along_all_that_are_seen() -> None:
         hive.kill(name)
     hive.until(lambda: bool(hive.nodes["d"].life.quorum()))
     hive.go(3.0)
-    reply = hive.ask("d", Recover(1))
+    reply = hive.ask("d", hive.recovery("d"))
     assert isinstance(reply, Text) and "begins here with 2 of 5 nodes" in reply.text, reply
     hive.stable("d", "e", seconds=30)
     assert not hive.exits
@@ -292,7 +310,7 @@ def test_whoever_survives_the_voters_knows_it_without_being_their_neighbour(gone
         hive.kill(name)
     hive.go(10.0)
     assert all(hive.nodes[name].life.quorum() for name in rest)
-    reply = hive.ask(rest[0], Recover(1))
+    reply = hive.ask(rest[0], hive.recovery(rest[0]))
     assert isinstance(reply, Text) and "begins here with 4 of 7 nodes" in reply.text, reply
     hive.stable(*rest, seconds=30)
     assert not hive.exits, "nobody who is alive is fenced"

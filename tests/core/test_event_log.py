@@ -11,7 +11,7 @@ from wrpme.core.membership import transitions as views
 from wrpme.limits import GRACE_SECONDS, HAPPENINGS_KEPT, SILENCE_SECONDS, STOP_GATHER_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.events import KINDS, UNENDED, Happening
-from wrpme.protocol.messages import LeaveNode, Put, Recover
+from wrpme.protocol.messages import LeaveNode, Put
 from wrpme.protocol.view import (
     Activated, Back, Down, Elect, Expel, Forget, Join, Leave, Patch, Proposal, State, Synced, View,
 )  # fmt: skip
@@ -298,7 +298,7 @@ def test_a_new_generation_is_told_with_whom_it_lacks() -> None:
     hive.kill("c")
     hive.until(lambda: bool(hive.heard("a", "quorum_lost")))
     hive.go(1.0)  # at first they may still be on their way: a recovery leaves out nobody who was just heard
-    hive.ask("a", Recover(1))
+    hive.ask("a", hive.recovery("a"))
     (recovered,) = hive.heard("a", "recovered")
     assert recovered.sentence == "an operator began generation 2 of the hive; without b, c"
     assert not hive.heard("a", "expelled") and "by an operator's word" in hive.heard("a", "view")[-1].sentence

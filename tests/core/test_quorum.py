@@ -79,7 +79,7 @@ def test_a_recovery_is_refused_right_after_the_voters_were_lost() -> None:
     reply = hive.ask("c", Recover(1))
     assert isinstance(reply, Failed) and "ask again in a few seconds" in reply.sentence
     hive.go(3.0)
-    assert isinstance(hive.ask("c", Recover(1)), Text)
+    assert isinstance(hive.ask("c", hive.recovery("c", "c")), Text)
 
 
 def test_a_recovery_is_refused_where_somebody_knows_better() -> None:
@@ -114,12 +114,12 @@ def test_a_recovery_on_both_sides_of_a_cut_is_noticed_and_one_of_them_gives_way(
     hive.go(15.0)
     lonely = next(side for side in sides if len(voters.intersection(side)) < 3)
     first, second = sorted(voters.intersection(lonely))[0], next(side for side in sides if side != lonely)
-    assert isinstance(hive.ask(first, Recover(1)), Text)
+    assert isinstance(hive.ask(first, hive.recovery(first, *lonely)), Text)
     for name in sorted(voters.intersection(second))[:2]:
         hive.kill(name)
     other = next(name for name in second if name in hive.nodes and name in voters)
     hive.go(8.0)
-    assert isinstance(hive.ask(other, Recover(1)), Text)
+    assert isinstance(hive.ask(other, hive.recovery(other, *(name for name in second if name in hive.nodes))), Text)
     one, two = hive.view(first), hive.view(other)
     assert (one.generation, two.generation) == (2, 2) and one.branch != two.branch
     hive.go(3.0)

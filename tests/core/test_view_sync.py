@@ -20,7 +20,7 @@ from wrpme.limits import ASK_SECONDS, LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.identities import Here
 from wrpme.protocol.messages import (
-    AskView, Body, Content, Done, Envelope, Get, NextView, Put, Recover, Report, Text, WholeView,
+    AskView, Body, Content, Done, Envelope, Get, NextView, Put, Report, Text, WholeView,
 )  # fmt: skip
 from wrpme.protocol.ring import arc_at, hash_of
 from wrpme.protocol.view import NOBODY, Change, Elect, NodeId, Patch, Proposal, State, View
@@ -400,7 +400,7 @@ def recovered() -> Hive:
     hive.kill("b")
     hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
     hive.go(3.0)
-    reply = hive.ask("c", Recover(1))
+    reply = hive.ask("c", hive.recovery("c"))
     assert isinstance(reply, Text)
     assert "generation 2 of the hive begins here with 2 of 4 nodes; without a, b, which will join" in reply.text
     return hive
@@ -436,7 +436,7 @@ def test_a_node_that_restarts_while_the_hive_is_recovered_keeps_what_it_alone_ho
     hive.kill("b")
     hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
     hive.go(3.0)
-    session = hive.send("c", Recover(1))
+    session = hive.send("c", hive.recovery("c"))
     hive.kill("d")
     hive.until(lambda: session in hive.replies)
     assert isinstance(hive.replies[session], Text)
@@ -460,7 +460,7 @@ def test_a_recovery_takes_along_who_is_there_and_not_back_yet() -> None:
     hive.until(lambda: bool(hive.nodes[survivor].life.quorum()))
     hive.start(other)
     hive.go(5.0)
-    reply = hive.ask(survivor, Recover(1))
+    reply = hive.ask(survivor, hive.recovery(survivor))
     assert isinstance(reply, Text) and "begins here with 2 of 6 nodes" in reply.text
     hive.stable(survivor, other, seconds=30)
     assert not hive.exits and kept

@@ -240,6 +240,15 @@ def test_a_void_wish_is_passed_over() -> None:
     assert not seat.council.waiting, "and forgotten"
 
 
+def test_what_is_said_again_and_again_is_checked_once() -> None:
+    """Nothing is considered meanwhile, and what is to be checked is no more than what waits."""
+    seat = Seat("a", view_of(down="b"))
+    for number in range(100):
+        seat.council.wish(Back(B, 2 + number // 10, "b", number))
+        seat.council.wish(Synced((1 << 64) - 1, 999, B, A, 1))
+    assert seat.council.waiting == len(seat.council._unchecked) == 2
+
+
 def test_who_is_no_voter_proposes_nothing() -> None:
     seat = Seat("c", view_of(voters="ab"))
     seat.council.wish(JOIN)

@@ -134,6 +134,7 @@ SOUGHT: dict[str, Sought] = {
     "nobody_compares_clocks": Sought("wrong_clock", 1),
     "space_is_kept": Sought("expiring", 1),
     "who_returns_is_passed_over": Sought("copied", 26, 26),
+    "what_others_reach_may_go": Sought("reached_by_the_operator", 1),
     "former_lives_count": Sought("copied", 2, 2, long=True),
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "complains_while_late": Sought(STORM, 1, long=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 
 import msgspec
@@ -18,7 +18,7 @@ from wrpme.protocol import view_index
 from wrpme.protocol.address import listed
 from wrpme.protocol.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text
 from wrpme.protocol.stats import Figures
-from wrpme.protocol.view import NOBODY, Forget, Member, State
+from wrpme.protocol.view import NOBODY, Forget, Member, NodeId, State, View
 
 
 class Admin:
@@ -104,11 +104,8 @@ class Admin:
             if ground.beacons.reaches(node, ground.now) and ground.known_epochs.get(node) == view.epoch
         ]
         returning = [node for node, at in heard.items() if node not in seen and ground.now - at < SILENCE_SECONDS]
-        gone = {choice.node for choice in request.choices}.difference((NOBODY, ground.me), seen, returning)
-        if gone:
-            names = listed(ground.address_of(node) for node in sorted(gone))
-            sentence = f"{names}, whose copies were to be taken, can't be reached any more; nothing was changed"
-            ground.fail(origin, request.id, UsageError(f"{sentence}: give the command again for what is there now"))
+        if refusal := self._other_price(view, request, {ground.me, *seen, *returning}):
+            ground.fail(origin, request.id, UsageError(refusal))
             return
         settings = ground.settings
         me = Member(ground.me, settings.incarnation, settings.address, mine.joined, State.UP)
@@ -122,6 +119,30 @@ class Admin:
         ground.say("warning", f"an operator says that the missing voters are dead: {sentence}")
         self.spread.learn(following, tell=True)
         ground.after_disk(lambda: ground.reply(origin, Text(request.id, sentence)))
+
+    def _other_price(self, view: View, request: Recover, kept: Collection[NodeId]) -> str:
+        """Returns why the generation would lose something else than the operator was told, who asked all nodes that he
+        reaches; empty if it would not. ``kept`` are those that this node would take along."""
+        address = self.ground.address_of
+        gone = {choice.node for choice in request.choices}.difference((NOBODY,), kept)
+        if gone:
+            names = listed(address(node) for node in sorted(gone))
+            sentence = f"{names}, whose copies were to be taken, can't be reached any more; nothing was changed"
+            return f"{sentence}: give the command again for what is there now"
+        told = {(choice.end, choice.version) for choice in request.choices}
+        untold = dict.fromkeys(
+            node for arc in view.arcs if not set(kept).intersection(arc.holders) and (arc.end, arc.version) not in told
+            for node in arc.holders
+        )
+        if untold:
+            names = listed(address(node) for node in untold)
+            who = names if len(untold) == 1 else f"one of {names}"
+            return (
+                f"{who} answered you, but can't be reached from {self.ground.settings.address}, which would begin "
+                "without what it has: nothing was changed. Mend the network between them; only where its disk is lost "
+                "for good, stop it and give the command again"
+            )
+        return ""
 
     def _behind(self) -> str:
         """Why a generation may not begin with what this node knows; empty if it may."""

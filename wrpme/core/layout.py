@@ -89,8 +89,8 @@ def expiry_in(value: bytes) -> int:
 
 
 def content_in(value: bytes) -> bytes:
-    """The content of a value; a large one is a view of it that is as good as bytes where it is compared, measured or
-    encoded, for to copy it takes longer than all the rest of a request."""
+    """Returns the content of a value. A large one is a memoryview, which is compared, measured, sliced, joined and
+    encoded like bytes: to copy it would take longer than the rest of the request."""
     if len(value) > LARGE_BYTES:
         return memoryview(value)[HEADER_BYTES:]  # type: ignore[return-value]
     return value[HEADER_BYTES:]

@@ -41,6 +41,8 @@ from wrpme.protocol.messages import (
     Content, Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch,
 )  # fmt: skip
 
+TIMER_SECONDS = 0.001
+"""What the loop's timers count in: rounded to it, and from the beginning of a turn, one may be early by as much."""
 STOPPED = "this node has stopped; nothing was changed, try another node"
 
 
@@ -289,8 +291,8 @@ class Runner:
             self._alarm = None
             self._alarm_at = wake_at
             if wake_at != inf:
-                # The loop counts whole milliseconds from the beginning of its turn: it would be early, and again.
-                self._alarm = self._loop.call_later(max(0.0, wake_at - self.clock()) + 0.001, self._wake)
+                # Rather late than early: the node has nothing to do yet, and is woken again.
+                self._alarm = self._loop.call_later(max(0.0, wake_at - self.clock()) + TIMER_SECONDS, self._wake)
 
     def _wake(self) -> None:
         self._alarm, self._alarm_at = None, inf

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from tests.sim.broken import Broken
 from wrpme import limits
-from wrpme.core import clocks, own_disk
+from wrpme.core import admin, clocks, own_disk
 from wrpme.core.layout import HINTS, expiry_and_key_in, hash_in, hints_end
 from wrpme.core.membership import view_sync, whereabouts
 from wrpme.core.membership import transitions as views
@@ -14,7 +14,7 @@ from wrpme.core.replication import sweep
 from wrpme.core.replication.replica import Role
 from wrpme.core.replication.sender import Copy
 from wrpme.protocol import salvage
-from wrpme.protocol.messages import Answer, Holding
+from wrpme.protocol.messages import Answer, Holding, Recover
 from wrpme.protocol.salvage import Told
 from wrpme.protocol.view import NOBODY, Arc, Choice, Member, NodeId, View
 
@@ -118,3 +118,12 @@ def who_returns_is_passed_over() -> Broken:
         return honest(view, me, seen, [choice for choice in choices if choice.node in (me.id, *seen)], returning)
 
     return views, "recover", recover
+
+
+def what_others_reach_may_go() -> Broken:
+    """A new generation begins without a node that the operator reaches, though he was not told what only it has."""
+
+    def other_price(self: admin.Admin, view: View, request: Recover, kept: Collection[NodeId]) -> str:
+        return ""
+
+    return admin.Admin, "_other_price", other_price

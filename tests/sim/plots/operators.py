@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.sim.plots.cast import QUIET_SECONDS, all_written, newly_joined
 from tests.sim.stage import Missed, Stage
 from wrpme.core.layout import ENTRIES
@@ -61,3 +63,22 @@ def all_expire(s: Stage) -> None:
     disks = [machine.disk for machine in s.machines]
     held = "what expired is still there"
     s.expect(lambda: not any(next(disk.seen.scan(*ENTRIES), None) for disk in disks), held, 4.0)
+
+
+def reached_by_the_operator(s: Stage) -> None:
+    """One node of three is gone for ever, and the other two can't reach each other: an operator who reaches both gives
+    the one that is gone up at one of them."""
+    all_written(s)
+    here, there, gone = s.random.sample(s.others(), 3)
+    s.cut(here, [there])
+    gone.crash()
+    gone.away = True
+    s.faults.disasters.lose_for_ever(gone)
+    s.until(lambda: here.node is not None and here.node.life.quorum(), 20.0)
+    s.wait(5.0)
+    view, operator = s.view(), s.world.operator
+    operator._ask_holdings(view, partial(operator._recover_now, here, here.life, view))
+    s.wait(3.0)
+    s.heal(here, [there])
+    s.wait(8.0)
+    s.read(*s.run.workload.aliases)

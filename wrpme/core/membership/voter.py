@@ -68,8 +68,8 @@ class Council:
         self._joins: dict[NodeId, tuple[Join, float]] = {}
         self._backs: dict[NodeId, tuple[Back, float]] = {}
         self._checked: View | None = None
-        self._unchecked: list[Change] = []
-        """What came since all that waits was checked against that view."""
+        self._unchecked: dict[Change, None] = {}
+        """Of what waits that which came since all was checked against that view; no more than waits."""
         self._computing: tuple[Change, ...] = ()
         """The changes whose outcome is being computed; nothing else is proposed meanwhile."""
         self._computing_since = 0.0
@@ -107,7 +107,7 @@ class Council:
             self._note_last_word(self._backs, change)
         elif len(self._wishes) < WISHES_MAX and change not in self._wishes:
             self._wishes[change] = self.ground.now
-            self._unchecked.append(change)
+            self._unchecked[change] = None
 
     def _note_last_word(self, words: dict[NodeId, tuple[Moving, float]], change: Moving) -> None:
         """In the place of what the node said before, in this life or a former one."""
@@ -115,7 +115,8 @@ class Council:
         if known.incarnation <= change.incarnation and (change.node in words or len(words) < WISHES_MAX):
             words[change.node] = change, since if known.incarnation == change.incarnation else self.ground.now
             if isinstance(change, Back):
-                self._unchecked.append(change)
+                self._unchecked.pop(known, None)
+                self._unchecked[change] = None
 
     def _look_soon(self) -> None:
         """Something came that concerns the voter; what comes soon after is looked at together with it."""
@@ -275,10 +276,10 @@ class Council:
 
     def _drop_void(self, view: View) -> None:
         """Each change is checked when it has come, and again with each view, which may have made it void."""
-        unchecked, self._unchecked = self._unchecked, []
+        unchecked, self._unchecked = self._unchecked, {}
         if self._checked is not view:
             self._checked = view
-            unchecked = [*self._wishes, *(back for back, _ in self._backs.values())]
+            unchecked = dict.fromkeys([*self._wishes, *(back for back, _ in self._backs.values())])
         for change in unchecked:
             if not views.fits(view, change):
                 self._wishes.pop(change, None)
@@ -495,6 +496,7 @@ class Council:
             self._wishes.clear()
             self._joins.clear()
             self._backs.clear()
+            self._unchecked.clear()
             self._voter_since = None
         elif self._voter_since is None:
             self._voter_since = self.ground.now
