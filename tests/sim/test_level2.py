@@ -8,15 +8,7 @@ import pytest
 from tests.sim.level2 import run as run_module
 from tests.sim.level2.run import Level2Error, Run
 
-SEEDS_A_TEST = 1
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "seeds" in metafunc.fixturenames:
-        count = metafunc.config.getoption("--level2-seeds")
-        firsts = range(1, count + 1, SEEDS_A_TEST)
-        chunks = [range(first, min(first + SEEDS_A_TEST, count + 1)) for first in firsts]
-        metafunc.parametrize("seeds", chunks, ids=[f"{chunk.start}-{chunk.stop - 1}" for chunk in chunks])
+SEEDS = "--level2-seeds", 1
 
 
 def test_daemons_and_clients_keep_the_promises(seeds: range) -> None:

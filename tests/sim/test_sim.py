@@ -11,15 +11,7 @@ from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.run import Run, SimulationError
 
-SEEDS_A_TEST = 5
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "seeds" in metafunc.fixturenames:
-        count = metafunc.config.getoption("--sim-seeds")
-        firsts = range(1, count + 1, SEEDS_A_TEST)
-        chunks = [range(first, min(first + SEEDS_A_TEST, count + 1)) for first in firsts]
-        metafunc.parametrize("seeds", chunks, ids=[f"{chunk.start}-{chunk.stop - 1}" for chunk in chunks])
+SEEDS = "--sim-seeds", 5
 
 
 def test_the_hive_keeps_its_promises(seeds: range) -> None:
