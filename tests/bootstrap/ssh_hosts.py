@@ -275,6 +275,16 @@ class SshHosts:
                     found[int(entry.name)] = line
         return found
 
+    def kill(self, number: int, pid: int) -> None:
+        """With SIGKILL; returns once it is gone, which a signal alone doesn't promise."""
+        self.run(number, "kill", "-9", str(pid))
+        until(f"process {pid} of host {number} ends", lambda: pid not in self.processes(number))
+
+    def until_idle(self, *numbers: int) -> None:
+        """Returns once those hosts (all without numbers) have no process: an agent ends just after its connection."""
+        for number in numbers or self.numbers:
+            until(f"host {number} has no process", lambda number=number: not self.processes(number))
+
     def network_processes(self, number: int) -> list[int]:
         """All in that host's network, by their process id out here."""
         done = subprocess.run(

@@ -8,11 +8,11 @@ import re
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
 from tests.bootstrap.agent.agents import FAKE_DAEMON, NODE, PORT, WAITS
+from tests.bootstrap.hives import daemons
 from tests.bootstrap.logins import ONE, Logins, host
 from tests.bootstrap.ssh_hosts import USER
 from tests.system.daemons import PATIENCE_SECONDS
@@ -81,10 +81,7 @@ def nothing_is_left(logins: Logins) -> Iterator[None]:
     yield
     hosts = logins.hosts
     hosts.run(1, "rm", "-rf", BASE, "/root/bundle", "/root/.bashrc")
-    end = monotonic() + PATIENCE_SECONDS
-    while found := hosts.processes(1):
-        assert monotonic() < end, found
-        sleep(0.002)
+    hosts.until_idle(1)
 
 
 # --- the start -------------------------------------------------------------------------------------------------------
@@ -343,8 +340,7 @@ def test_a_daemon_lives_on_and_keeps_no_session(logins: Logins) -> None:
         await opened.call("start", name=NODE)
 
     on(logins, begin)
-    (line,) = logins.hosts.processes(1).values()
-    assert "wrpme.daemon" in line
+    assert len(daemons(logins.hosts, 1)) == 1
 
     async def end(opened: Remote) -> None:
         await lock(opened)

@@ -55,16 +55,16 @@ def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
     assert operator.on(3, "get", "entry").ok().out == "thisismyentry"
 
     files = {number: made(operator, number) for number in three}
-    processes = {number: hosts.processes(number) for number in three}
+    processes = {number: daemons(hosts, number) for number in three}
     again = operator.wrpmesh("hive_apply", file).ok()
     assert again.out.count("nothing to do") == 3
     assert {number: made(operator, number) for number in three} == files
-    assert {number: hosts.processes(number) for number in three} == processes
+    assert {number: daemons(hosts, number) for number in three} == processes
 
     wider = operator.topology((1, 2, 3, 4))
     grown = operator.wrpmesh("hive_apply", wider).ok()
     assert "all 4 nodes are up" in grown.out, grown
-    assert {number: hosts.processes(number) for number in three} == processes, "those that were there go on"
+    assert {number: daemons(hosts, number) for number in three} == processes, "those that were there go on"
     assert {number: made(operator, number) for number in three} == files
     assert operator.on(4, "get", "entry").ok().out == "thisismyentry"
 
@@ -75,7 +75,7 @@ def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
     assert json.loads(config)["grace_seconds"] == 30
     operator.wrpmesh("hive_destroy", wider, "--yes").ok()
     assert {number: hosts.files(number) for number in hosts.numbers} == bare
-    assert not any(hosts.processes(number) for number in hosts.numbers)
+    hosts.until_idle()
 
 
 def test_node_start_adds_to_the_hive_of_the_shell(operator: Operator) -> None:
@@ -84,7 +84,7 @@ def test_node_start_adds_to_the_hive_of_the_shell(operator: Operator) -> None:
     third = hosts.addresses[2]
     alone = operator.on(1, "node_start", f"root@{third}", "-a", f"{third}:5909")
     assert "none answers" in alone.failed()
-    assert not hosts.processes(3)
+    hosts.until_idle(3)
     operator.wrpmesh("hive_apply", file).ok()
     added = operator.on(1, "node_start", f"root@{third}", "-a", f"{third}:5909", "--grace", "30").ok()
     assert "all 3 nodes are up" in added.out, added
@@ -118,7 +118,7 @@ def test_killed_at_any_step_it_is_finished_by_the_next_run(operator: Operator, s
     assert watch.most == 1, "there was a second daemon"
     assert "nothing to do: all" in operator.wrpmesh("hive_plan", file).ok().out
     operator.wrpmesh("hive_destroy", file, "--yes").ok()
-    assert not hosts.processes(1) and not hosts.processes(2)
+    hosts.until_idle(1, 2)
 
 
 class _Cut:

@@ -43,7 +43,7 @@ def test_a_hive_that_systemd_keeps_running(operator: Operator, user: str) -> Non
     assert operator.wrpmesh("hive_apply", file).ok().out.count("nothing to do") == 2
 
     (before,) = daemons(hosts, 2)
-    hosts.run(2, "kill", "-9", str(before))
+    hosts.kill(2, before)
     until("systemd starts it again", lambda: daemons(hosts, 2) not in ([], [before]))
     operator.on(1, "wait_stable", "60").ok()
 

@@ -110,7 +110,7 @@ def test_to_the_letter(tmp_path: Path) -> None:
             else:
                 printed[at] = run(operator, text)
         assert {number: hosts.files(number) for number in hosts.numbers} == bare
-        assert not any(hosts.processes(number) for number in hosts.numbers)
+        hosts.until_idle()
     if os.environ.get("WRPME_TUTORIAL") == "write":
         PAGE.write_text(_written(page, [printed[at] for at in sorted(printed)]))
         sys.exit("the page was written")

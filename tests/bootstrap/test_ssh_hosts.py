@@ -50,7 +50,7 @@ def test_files_and_processes(hosts: SshHosts) -> None:
     ((pid, line),) = hosts.processes(1).items()
     assert line.endswith("sleep 1000")
     assert hosts.processes(2) == {}
-    hosts.run(1, "kill", "-9", str(pid))
+    hosts.kill(1, pid)
     assert "sleep" not in hosts.run(1, "ps", "-eo", "args"), "who is left to the first process is buried"
     hosts.run(1, "rm", "/var/lib/x")
     assert hosts.files(1) == before

@@ -46,7 +46,7 @@ def test_stop_start_and_destroy(operator: Operator) -> None:
 
     operator.wrpmesh("hive_destroy", file, given=b"yes\n").ok()
     assert {number: hosts.files(number) for number in hosts.numbers} == bare
-    assert not any(hosts.processes(number) for number in hosts.numbers)
+    hosts.until_idle()
     assert operator.wrpmesh("hive_destroy", file, given=b"yes\n").ok().out.count("nothing of the file was there") == 2
     assert {number: hosts.files(number) for number in hosts.numbers} == bare
 
@@ -79,5 +79,5 @@ def test_the_last_node_on_a_host_that_serves_two_files(operator: Operator) -> No
     assert len(daemons(hosts, 1)) == 1
     operator.wrpmesh("--daemon", f"{host}:6000", "put", "entry", "content").ok()
     operator.wrpmesh("hive_destroy", other.name, "--yes").ok()
-    assert not hosts.processes(1)
+    hosts.until_idle(1)
     assert not hosts.path(1, "/var/lib/wrpme").exists()

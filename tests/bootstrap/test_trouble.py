@@ -28,7 +28,7 @@ def bare(operator: Operator) -> Iterator[None]:
     before = hosts.files(1, "/var/lib", "/root")
     yield
     assert hosts.files(1, "/var/lib", "/root") == before
-    assert not hosts.processes(1)
+    hosts.until_idle(1)
 
 
 def apply(operator: Operator, *lines: str) -> str:
@@ -117,7 +117,7 @@ def test_a_busy_port(operator: Operator) -> None:
               "until [ -s /tmp/began ]; do :; done; rm /tmp/began")  # fmt: skip
     (pid,) = hosts.processes(1)
     sentence = apply(operator)
-    hosts.run(1, "kill", "-9", str(pid))
+    hosts.kill(1, pid)
     assert sentence.startswith(f"remote: {HOST}: the port of {HOST}:{PORT} is taken by python3"), sentence
     assert f"process {pid}" in sentence or f"pid {pid}" in sentence
 
