@@ -282,8 +282,8 @@ class SshHosts:
 
     def until_idle(self, *numbers: int) -> None:
         """Returns once those hosts (all without numbers) have no process: an agent ends just after its connection."""
-        for number in numbers or self.numbers:
-            until(f"host {number} has no process", lambda number=number: not self.processes(number))
+        watched = numbers or tuple(self.numbers)
+        until(f"the hosts {watched} have no process", lambda: not any(map(self.processes, watched)))
 
     def network_processes(self, number: int) -> list[int]:
         """All in that host's network, by their process id out here."""
