@@ -31,6 +31,7 @@ class Disasters:
         self.faults = faults
         self.world = faults.world
         self.snapshots: dict[int, tuple[bytes, Disk]] = {}
+        self._moved: set[int] = set()
 
     def _running(self) -> list[Machine]:
         return [machine for machine in self.world.machines if machine.node is not None]
@@ -184,11 +185,14 @@ class Disasters:
     # --- addresses and directories -------------------------------------------------------------------------------
 
     def move(self) -> None:
-        """A machine comes back at another address."""
+        """A machine comes back at another address. Where others have moved too it is told where they are, as an operator
+        has to: those that are down may all have moved, and then nobody knows anybody's address."""
         machine = self.faults.any()
         if machine is not None:
             machine.crash()
             self._give_address(machine, self.world.new_address())
+            if self._moved - {machine.index}:
+                machine.peers = self.addresses_beside(machine)
             self.faults.restart(machine, self.world.random.uniform(0.1, 6.0))
 
     def move_all(self) -> None:
@@ -211,6 +215,7 @@ class Disasters:
     def _give_address(self, machine: Machine, address: str) -> None:
         self.world.say(machine, f"is at {address} from now on")
         machine.address = address
+        self._moved.add(machine.index)
 
     def snapshot(self) -> None:
         """Somebody copies the directory of a node that is down, or puts such a copy in the place of the newer one."""
