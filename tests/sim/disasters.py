@@ -185,8 +185,8 @@ class Disasters:
     # --- addresses and directories -------------------------------------------------------------------------------
 
     def move(self) -> None:
-        """A machine comes back at another address. Where others have moved too it is told where they are, as an operator
-        has to: those that are down may all have moved, and then nobody knows anybody's address."""
+        """A machine comes back at another address. Where others have moved too it is told where they are, as an
+        operator has to: those that are down may all have moved, and then nobody knows anybody's address."""
         machine = self.faults.any()
         if machine is not None:
             machine.crash()
