@@ -13,6 +13,7 @@ import pytest
 from tests.protocol_tables import DOCUMENT, filled
 from wrpme import BlockingClient, Client, errors
 from wrpme.bootstrap.arguments import SPANS_SECONDS
+from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.topology import file
 from wrpme.bootstrap.topology.values import MODES
 from wrpme.daemon import config
@@ -26,10 +27,9 @@ from wrpme.limits import (
     MIB,
     PARTIAL_FRAME_SECONDS_MAX,
     REPLICATION_MAX,
-    SESSION_REQUESTS_MAX,
     SESSIONS_OPTION_MAX,
+    SESSION_REQUESTS_MAX,
     STALE_SECONDS,
-    TOPOLOGY_BYTES_MAX,
 )
 from wrpme.options import LEVELS
 from wrpme.protocol import ring

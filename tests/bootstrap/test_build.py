@@ -21,8 +21,8 @@ from tests.bootstrap.bundle_parts import PYTHON, here, skip_without_index
 from wrpme.bootstrap.bundle import build, wheels
 from wrpme.bootstrap.bundle.build import Bundle
 from wrpme.bootstrap.bundle.platform import Target
+from wrpme.bootstrap.limits import BUNDLES_CACHED_MAX, CACHE_LEFT_SECONDS
 from wrpme.errors import RemoteError, StorageError
-from wrpme.limits import BUNDLES_CACHED_MAX, CACHE_LEFT_SECONDS
 
 SYSTEM = "/usr/bin/python3"
 ELSEWHERE = Target((3, 13), "aarch64", "glibc", (2, 36))

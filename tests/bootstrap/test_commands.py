@@ -16,11 +16,11 @@ from tests.bootstrap.stub_hosts import BOTH, NAMES, Asked, StubHosts
 from wrpme.bootstrap import commands
 from wrpme.bootstrap.hosts import fleet
 from wrpme.bootstrap.hosts.fleet import Fleet
+from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.rollout import stability
 from wrpme.bootstrap.rollout.apply import lock_text
 from wrpme.bootstrap.topology.file import parse
 from wrpme.errors import ConnectionError, RemoteError, UsageError
-from wrpme.limits import TOPOLOGY_BYTES_MAX
 from wrpme.protocol.health import Condition
 from wrpme.protocol.messages import Reply, Request
 
@@ -217,7 +217,7 @@ LATE = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
 def test_nothing_is_stopped_while_the_hive_is_not_stable(
     hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, hear: Callable[[Request], Reply]
 ) -> None:
-    monkeypatch.setattr(stability, "GATE_LOOK_SECONDS", 30.0)
+    monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", 30.0)
     hosts.answer = lambda me: hear
     hosts.configured(release="0.0.9-bbbbbbbb")
     halted = r"hive_upgrade halted at 10\.0\.0\.1:5909 on 10\.0\.0\.1: the hive is .*; no node was upgraded"
@@ -236,7 +236,7 @@ def test_nothing_is_stopped_while_the_hive_is_not_stable(
 def test_the_next_one_is_left_alone_unless_the_hive_recovers(
     hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    monkeypatch.setattr(stability, "GATE_LOOK_SECONDS", 30.0)
+    monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", 30.0)
     hosts.configured(release="0.0.9-bbbbbbbb" if verb == "hive_upgrade" else RELEASE)
     hosts.write("options = { grace = 30 }")
     hosts.answer = lambda me: DEGRADED if restarts(hosts) else answers(hive(), BOTH, me)

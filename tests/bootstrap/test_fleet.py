@@ -13,9 +13,9 @@ from tests.bootstrap.fleet_parts import machine as machine_of
 from tests.bootstrap.plan_parts import look, topology
 from wrpme.bootstrap.hosts.agent_client import Remote
 from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.limits import HOSTS_AT_ONCE_MAX
 from wrpme.bootstrap.ssh.connector import Connector
 from wrpme.errors import HostKeyError, LockedError, RemoteError
-from wrpme.limits import HOSTS_AT_ONCE_MAX
 from wrpme.protocol.messages import Reply, Request
 
 

@@ -14,8 +14,8 @@ from tests.bootstrap.fleet_parts import HIVE, IDS, Agent, Shown, answers, figure
 from tests.bootstrap.plan_parts import look, record, topology
 from tests.stub_node import play
 from wrpme.bootstrap.hosts import node_control, systemd_unit
+from wrpme.bootstrap.limits import NODE_STOP_SECONDS, READY_SECONDS_MAX
 from wrpme.errors import ConnectionError, RemoteError, TimeoutError
-from wrpme.limits import NODE_STOP_SECONDS, READY_SECONDS_MAX
 from wrpme.protocol.messages import Failed, Reply, Request
 
 HOST = topology(1).hosts[0]

@@ -15,9 +15,9 @@ from tests.bootstrap.plan_parts import topology
 from tests.stub_node import play
 from wrpme.bootstrap.hosts.agent_client import Remote
 from wrpme.bootstrap.hosts.fleet import Fleet
+from wrpme.bootstrap.limits import DEGRADED_SECONDS_MAX, STABILIZING_SECONDS_MAX
 from wrpme.bootstrap.rollout import stability
 from wrpme.errors import RemoteError, TimeoutError, UnavailableError
-from wrpme.limits import GATE_SECONDS_MAX, GATE_TROUBLE_SECONDS_MAX
 from wrpme.protocol.health import Condition
 from wrpme.protocol.messages import Failed, GetView, Reply, Request
 
@@ -62,7 +62,7 @@ def test_who_answers_first_is_asked() -> None:
 
 
 def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stability, "GATE_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", 0.0)
     late = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
     asked = 0
     said: list[str] = []
@@ -80,7 +80,7 @@ def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest
 
 
 def test_it_halts_where_the_hive_stays_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stability, "GATE_TROUBLE_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(stability, "DEGRADED_SECONDS_MAX", 0.0)
     hear = answers(hive(down=[1]), {IDS[0]: figures(0)})
 
     async def test() -> None:
@@ -141,7 +141,7 @@ Hear = Callable[[Request], Reply]
 
 @pytest.fixture
 def ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stability, "GATE_LOOK_SECONDS", LOOK_SECONDS)
+    monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", LOOK_SECONDS)
 
 
 def looks(seconds: float) -> int:
@@ -173,10 +173,10 @@ def passed(*moments: tuple[Hear, int]) -> tuple[float, str]:
 
 @pytest.mark.usefixtures("ten_seconds")
 def test_trouble_that_passes_in_time_halts_nothing() -> None:
-    most = looks(GATE_TROUBLE_SECONDS_MAX) - 1
+    most = looks(DEGRADED_SECONDS_MAX) - 1
     seconds, said = passed((DEGRADED, most), (STABLE, 1))
     assert said == "stable"
-    assert seconds < GATE_TROUBLE_SECONDS_MAX
+    assert seconds < DEGRADED_SECONDS_MAX
     assert passed((gone, most), (STABLE, 1))[1] == "stable", "nobody may answer for a while"
 
 
@@ -185,7 +185,7 @@ def test_trouble_that_passes_in_time_halts_nothing() -> None:
 def test_trouble_that_stays_halts_it(trouble: Hear) -> None:
     seconds, said = passed((trouble, 1))
     assert said.startswith("unavailable: the hive is ")
-    assert GATE_TROUBLE_SECONDS_MAX <= seconds < GATE_TROUBLE_SECONDS_MAX + LOOK_SECONDS
+    assert DEGRADED_SECONDS_MAX <= seconds < DEGRADED_SECONDS_MAX + LOOK_SECONDS
     seconds, said = passed((LATE, 20), (trouble, 1))
     assert said.startswith("unavailable: the hive is ")
     assert seconds >= 20 * LOOK_SECONDS
@@ -193,7 +193,7 @@ def test_trouble_that_stays_halts_it(trouble: Hear) -> None:
 
 @pytest.mark.usefixtures("ten_seconds")
 def test_while_it_stabilizes_it_is_waited_for_much_longer() -> None:
-    most = looks(GATE_SECONDS_MAX) - 2
+    most = looks(STABILIZING_SECONDS_MAX) - 2
     assert passed((LATE, most), (STABLE, 1))[1] == "stable"
     several = [(DEGRADED, 5), (LATE, 1), (DEGRADED, 5), (LATE, 1), (DEGRADED, 5), (STABLE, 1)]
     assert passed(*several)[1] == "stable", "it is getting on each time"
@@ -203,11 +203,11 @@ def test_while_it_stabilizes_it_is_waited_for_much_longer() -> None:
 def test_but_not_for_ever() -> None:
     seconds, said = passed((LATE, 1))
     assert said.startswith("timeout: the hive is still stabilizing after 60 min: 10.0.0.2:5909 has not heard of")
-    assert GATE_SECONDS_MAX <= seconds < GATE_SECONDS_MAX + LOOK_SECONDS
+    assert STABILIZING_SECONDS_MAX <= seconds < STABILIZING_SECONDS_MAX + LOOK_SECONDS
 
 
 def test_the_whole_hive_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stability, "GATE_TROUBLE_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(stability, "DEGRADED_SECONDS_MAX", 0.0)
 
     async def test(hear: Hear, shown: Shown) -> Condition:
         async with Fleet(HOSTS, shown) as fleet:

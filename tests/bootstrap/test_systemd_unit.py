@@ -10,8 +10,8 @@ import pytest
 
 from wrpme.bootstrap.agent.paths import Base
 from wrpme.bootstrap.hosts import systemd_unit
+from wrpme.bootstrap.limits import NODE_STOP_SECONDS
 from wrpme.errors import UsageError
-from wrpme.limits import NODE_STOP_SECONDS
 
 DIRECTORY = "/var/lib/wrpme/nodes/10.0.0.1-5909"
 AWKWARD = "it's a \"node\" at 100 % of $HOME \\ `x` ;é"

@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 
 from wrpme import options
+from wrpme.bootstrap.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
 from wrpme.bootstrap.topology.values import login, option, read, shown
 from wrpme.errors import UsageError
-from wrpme.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
 
 PRINT = "SHA256:" + "A" * 43
 OTHER = "SHA256:" + base64.b64encode(bytes(range(32))).decode().rstrip("=")

@@ -10,13 +10,13 @@ from pathlib import Path
 from wrpme.bootstrap import arguments as requests
 from wrpme.bootstrap.arguments import Request
 from wrpme.bootstrap.hosts.fleet import Fleet
+from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.reporter import Reporter
 from wrpme.bootstrap.rollout import check, logs, teardown, upgrade
 from wrpme.bootstrap.rollout.apply import Applying, lock_text
 from wrpme.bootstrap.rollout.plan_text import plan_text
 from wrpme.bootstrap.topology.file import EXAMPLE, Topology, parse, parse_target
 from wrpme.errors import RemoteError, UsageError, WrpmeError
-from wrpme.limits import TOPOLOGY_BYTES_MAX
 from wrpme.protocol.address import listed
 from wrpme.protocol.health import Condition
 

@@ -1,4 +1,4 @@
-"""Bounds of the agent, the unit last in the name; here and not in :mod:`wrpme.limits`, which is not on that machine."""
+"""Bounds of the agent, the unit last in the name. No other module of wrpme is sent to a host, so they stand here."""
 
 SILENCE_SECONDS_MAX = 20.0
 """Whoever started the agent says something more often than that, or is gone."""

@@ -31,8 +31,8 @@ from wrpme import version
 from wrpme.bootstrap.bundle import installer, strip, wheels
 from wrpme.bootstrap.bundle.platform import OLDEST_PYTHON, Target, target_of
 from wrpme.bootstrap.bundle.wheels import Part, Say, digest
+from wrpme.bootstrap.limits import BUNDLES_CACHED_MAX, CACHE_LEFT_SECONDS, WHEELS_CACHED_MAX
 from wrpme.errors import StorageError
-from wrpme.limits import BUNDLES_CACHED_MAX, CACHE_LEFT_SECONDS, WHEELS_CACHED_MAX
 
 __all__ = ["Bundle", "Target", "bundle", "release", "target_of"]
 

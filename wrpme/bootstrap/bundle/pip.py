@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from wrpme.bootstrap.bundle.platform import Target
+from wrpme.bootstrap.limits import FETCH_CONNECT_SECONDS, FETCH_SECONDS_MAX
 from wrpme.errors import RemoteError
-from wrpme.limits import FETCH_CONNECT_SECONDS, FETCH_SECONDS_MAX
 
 _FOLDER = "set PIP_FIND_LINKS to the folder that has it"
 _ELSEWHERE = f"bring the wheel here and {_FOLDER}, or set PIP_INDEX_URL to an index that can be reached"

@@ -20,8 +20,7 @@ import asyncssh
 
 from wrpme import errors
 from wrpme.bootstrap import agent
-from wrpme.errors import RemoteError, WrpmeError
-from wrpme.limits import (
+from wrpme.bootstrap.limits import (
     AGENT_ANSWER_BYTES_MAX,
     AGENT_BEAT_SECONDS,
     AGENT_CALL_SECONDS_MAX,
@@ -29,10 +28,10 @@ from wrpme.limits import (
     AGENT_INSTALL_SECONDS_MAX,
     AGENT_NOISE_BYTES_MAX,
     AGENT_START_SECONDS_MAX,
-    KIB,
-    MIB,
     SEND_SILENT_SECONDS_MAX,
 )
+from wrpme.errors import RemoteError, WrpmeError
+from wrpme.limits import KIB, MIB
 
 if TYPE_CHECKING:
     from wrpme.bootstrap.topology.file import Host

@@ -13,11 +13,11 @@ import asyncssh
 from wrpme.bootstrap.hosts import inventory
 from wrpme.bootstrap.hosts.agent_client import Remote
 from wrpme.bootstrap.hosts.inventory import Hello, Look
+from wrpme.bootstrap.limits import HOSTS_AT_ONCE_MAX, LOCK_SECONDS
 from wrpme.bootstrap.reporter import Reporter
 from wrpme.bootstrap.ssh.connector import Connector
 from wrpme.bootstrap.topology.file import Host
 from wrpme.errors import LockedError, RemoteError, WrpmeError
-from wrpme.limits import HOSTS_AT_ONCE_MAX, LOCK_SECONDS
 from wrpme.protocol import address as addresses
 
 

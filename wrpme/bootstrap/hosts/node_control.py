@@ -9,9 +9,9 @@ from wrpme.bootstrap.hosts import probe, systemd_unit
 from wrpme.bootstrap.hosts.fleet import Machine
 from wrpme.bootstrap.hosts.inventory import Record
 from wrpme.bootstrap.hosts.probe import Heard
+from wrpme.bootstrap.limits import LOOK_AGAIN_SECONDS, NODE_STOP_SECONDS, READY_LOOK_SECONDS, READY_SECONDS_MAX
 from wrpme.bootstrap.topology.file import Node
 from wrpme.errors import RemoteError, TimeoutError
-from wrpme.limits import LOOK_AGAIN_SECONDS, NODE_STOP_SECONDS, READY_LOOK_SECONDS, READY_SECONDS_MAX
 
 
 async def configure(machine: Machine, node: Node, record: Record) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from wrpme import errors
-from wrpme.limits import ASK_NODE_SECONDS
+from wrpme.bootstrap.limits import ASK_NODE_SECONDS
 from wrpme.protocol import address as addresses
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import Failed, GetStatus, GetView, Reply, Text, ViewIs

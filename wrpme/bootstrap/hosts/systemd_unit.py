@@ -12,11 +12,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from wrpme.bootstrap.limits import (
+    NODE_STOP_SECONDS,
+    UNIT_ABORT_SECONDS,
+    UNIT_RESTART_SECONDS,
+    UNIT_STARTS_MAX,
+    UNIT_STARTS_SECONDS,
+    WATCHDOG_SECONDS,
+)
 from wrpme.errors import UsageError
-from wrpme.limits import (
-    FILES_RESERVED, NODE_SESSIONS_MAX, NODE_STOP_SECONDS, SESSIONS_OPTION_MAX, UNIT_ABORT_SECONDS, UNIT_RESTART_SECONDS,
-    UNIT_STARTS_MAX, UNIT_STARTS_SECONDS, WATCHDOG_SECONDS,
-)  # fmt: skip
+from wrpme.limits import FILES_RESERVED, NODE_SESSIONS_MAX, SESSIONS_OPTION_MAX
 from wrpme.protocol import address as addresses
 
 PORTS_OF_ROOT = 1024

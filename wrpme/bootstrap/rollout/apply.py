@@ -16,11 +16,12 @@ from wrpme.bootstrap.bundle import build
 from wrpme.bootstrap.hosts import node_control, probe
 from wrpme.bootstrap.hosts.fleet import Fleet, Machine
 from wrpme.bootstrap.hosts.inventory import Record
+from wrpme.bootstrap.limits import PEERS_TOLD_MAX
 from wrpme.bootstrap.rollout import stability
 from wrpme.bootstrap.rollout.plan import Deed, Hive, HostPlan, NodePlan, Plan, Seen, make
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import RemoteError, WrpmeError
-from wrpme.limits import MIB, PEERS_TOLD_MAX
+from wrpme.limits import MIB
 from wrpme.protocol.health import Condition
 
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from wrpme.bootstrap.hosts import probe
 from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.limits import CLOCK_AHEAD_SECONDS_MAX, REACH_SECONDS
 from wrpme.bootstrap.rollout.apply import bundle_for
 from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT
 from wrpme.bootstrap.rollout.plan_text import SERVICES
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
-from wrpme.limits import CLOCK_AHEAD_SECONDS_MAX, DISK_FREE_BYTES_MIN, MIB, REACH_SECONDS
+from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 
 _REACHED = {"open": "answers", "refused": "reachable, nothing listens yet"}
 _UNREACHED = {

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta, timezone
 from msgspec import Struct
 
 from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.limits import LOG_FOLLOW_SECONDS, LOG_READ_BYTES_MAX, LOG_READ_LINES, LOG_SINCE_LINES_MAX
 from wrpme.bootstrap.topology.file import Node
-from wrpme.limits import LOG_FOLLOW_SECONDS, LOG_READ_BYTES_MAX, LOG_READ_LINES, LOG_SINCE_LINES_MAX
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) ")
 

@@ -16,8 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wrpme.bootstrap.hosts.inventory import Hello, Look, NodeFound, Record
+from wrpme.bootstrap.limits import BUNDLE_ROOM_FACTOR, PEERS_TOLD_MAX
 from wrpme.bootstrap.topology.file import Host, Node
-from wrpme.limits import BUNDLE_ROOM_FACTOR, DISK_FREE_BYTES_MIN, MIB, PEERS_TOLD_MAX
+from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 
 ENDS_AT_LOGOUT = (
     "systemd ends the processes of this user when he logs out there (KillUserProcesses), nodes too; let the user "

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from wrpme import errors
 from wrpme.bootstrap.hosts import probe
 from wrpme.bootstrap.hosts.fleet import Fleet, Machine
-from wrpme.limits import GATE_LOOK_SECONDS, GATE_SECONDS_MAX, GATE_TROUBLE_SECONDS_MAX
+from wrpme.bootstrap.limits import DEGRADED_SECONDS_MAX, STABILITY_LOOK_SECONDS, STABILIZING_SECONDS_MAX
 from wrpme.protocol.address import listed
 from wrpme.protocol.health import Condition
 from wrpme.protocol.stats import HiveStatus, condition_of
@@ -47,8 +47,8 @@ async def until_stable(machines: list[Machine], say: Callable[[str], None], hive
     """Waits as long as the hive stabilizes, and not long where it can't; for ``hive`` see :func:`status`.
 
     Raises:
-        UnavailableError: it is degraded or unavailable, and stays so for ``GATE_TROUBLE_SECONDS_MAX``.
-        TimeoutError: it stabilizes for longer than ``GATE_SECONDS_MAX``.
+        UnavailableError: it is degraded or unavailable, and stays so for ``DEGRADED_SECONDS_MAX``.
+        TimeoutError: it stabilizes for longer than ``STABILIZING_SECONDS_MAX``.
     """
     loop = asyncio.get_running_loop()
     begun = well = loop.time()
@@ -59,12 +59,12 @@ async def until_stable(machines: list[Machine], say: Callable[[str], None], hive
         say(f"waiting until the hive is stable: {now.word}, {now.sentence}")
         if now.word == "stabilizing":
             well = loop.time()
-        if loop.time() - well >= GATE_TROUBLE_SECONDS_MAX:
+        if loop.time() - well >= DEGRADED_SECONDS_MAX:
             raise errors.UnavailableError(f"the hive is {now.word}: {now.sentence}")
-        if loop.time() - begun >= GATE_SECONDS_MAX:
-            minutes = GATE_SECONDS_MAX / 60
+        if loop.time() - begun >= STABILIZING_SECONDS_MAX:
+            minutes = STABILIZING_SECONDS_MAX / 60
             raise errors.TimeoutError(f"the hive is still {now.word} after {minutes:g} min: {now.sentence}")
-        await asyncio.sleep(GATE_LOOK_SECONDS)
+        await asyncio.sleep(STABILITY_LOOK_SECONDS)
 
 
 async def whole_hive(fleet: Fleet, hive: str = "") -> Condition:

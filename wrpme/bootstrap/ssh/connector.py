@@ -14,6 +14,17 @@ from pathlib import Path
 
 import asyncssh
 
+from wrpme.bootstrap.limits import (
+    SSH_ATTEMPTS_MAX,
+    SSH_CLOSE_SECONDS_MAX,
+    SSH_CONNECT_SECONDS_MAX,
+    SSH_HANDSHAKES_MAX,
+    SSH_KEEPALIVES_MAX,
+    SSH_KEEPALIVE_SECONDS,
+    SSH_LOGIN_SECONDS_MAX,
+    SSH_TURNED_AWAY_MAX,
+    SSH_TURNED_AWAY_SECONDS,
+)
 from wrpme.bootstrap.ssh import config, failures, known_hosts
 from wrpme.bootstrap.ssh.config import Settings, Target
 from wrpme.bootstrap.ssh.failures import Progress
@@ -21,17 +32,6 @@ from wrpme.bootstrap.ssh.identities import LoginKeys, Offer
 from wrpme.bootstrap.ssh.known_hosts import HostKey, Judgement, Known
 from wrpme.bootstrap.topology.file import Host
 from wrpme.errors import HostKeyError, RemoteError
-from wrpme.limits import (
-    SSH_ATTEMPTS_MAX,
-    SSH_CLOSE_SECONDS_MAX,
-    SSH_CONNECT_SECONDS_MAX,
-    SSH_HANDSHAKES_MAX,
-    SSH_KEEPALIVE_SECONDS,
-    SSH_KEEPALIVES_MAX,
-    SSH_LOGIN_SECONDS_MAX,
-    SSH_TURNED_AWAY_MAX,
-    SSH_TURNED_AWAY_SECONDS,
-)
 
 Ask = Callable[[str], Awaitable[str]]
 Step = Callable[[str], None]

@@ -12,9 +12,9 @@ from typing import Any
 
 import asyncssh
 
+from wrpme.bootstrap.limits import SSH_AGENT_SECONDS_MAX
 from wrpme.bootstrap.ssh.config import Settings
 from wrpme.bootstrap.ssh.known_hosts import HostKey, tilde
-from wrpme.limits import SSH_AGENT_SECONDS_MAX
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from msgspec import Struct
 
 from wrpme import options
 from wrpme.bootstrap import arguments as texts
+from wrpme.bootstrap.limits import NODE_NAME_CHARACTERS_MAX
 from wrpme.bootstrap.topology import values
 from wrpme.bootstrap.topology.toml_lines import TomlLines
 from wrpme.errors import UsageError
-from wrpme.limits import MEMBERS_MAX, NODE_NAME_CHARACTERS_MAX
+from wrpme.limits import MEMBERS_MAX
 from wrpme.protocol import address as addresses
 
 HOST_KEYS = ("user", "port", "jump", "host_keys", "directory", "python")

@@ -13,8 +13,8 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from wrpme import options
+from wrpme.bootstrap.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
 from wrpme.errors import UsageError
-from wrpme.limits import TOPOLOGY_VALUE_CHARACTERS_MAX
 from wrpme.protocol import address as addresses
 
 MODES = ("strict", "pin", "ask", "accept-new")
