@@ -133,6 +133,14 @@ def remove_empty(path: str) -> bool:
     return True
 
 
+def is_open_at(handle: int, path: str) -> bool:
+    """Returns whether ``handle`` is what lies at that path now."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except OSError:
+        return False
+
+
 def size_bytes(path: str) -> int:
     """What the files there take, those of directories in it included."""
     total = 0

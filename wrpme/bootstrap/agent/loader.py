@@ -49,6 +49,6 @@ class Sources:
 def run(sources: Mapping[str, str]) -> None:
     """Serves the channel until it ends."""
     sys.meta_path.insert(0, Sources(sources))
-    from wrpme.bootstrap.agent import session
+    from wrpme.bootstrap.agent import dispatch
 
-    session.serve()
+    dispatch.serve()

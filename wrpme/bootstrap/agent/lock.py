@@ -15,31 +15,14 @@ from wrpme.bootstrap.agent import errors, files, limits
 from wrpme.bootstrap.agent.errors import Trouble
 from wrpme.bootstrap.agent.limits import LOCK_SECONDS_MIN, LOOK_AGAIN_SECONDS
 from wrpme.bootstrap.agent.paths import Base
+from wrpme.bootstrap.agent.session import Hold, Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from wrpme.bootstrap.agent.session import Session
-
 UNFINISHED = ".wrpme-new"
-
-
-class Hold:
-    """The lock of ``directory``, held as long as ``handle`` is open."""
-
-    def __init__(self, base: Base, handle: int) -> None:
-        self.directory = base.directory
-        self._text = base.lock
-        self._handle = handle
-
-    def release(self) -> None:
-        """Nobody holds it."""
-        with suppress(OSError, Trouble):
-            if _is_at(self._handle, self.directory):
-                files.remove(self._text)
-        os.close(self._handle)
 
 
 def lock(session: Session, request: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +72,7 @@ def _try_lock(directory: str) -> int | None:
         raise errors.of(error, directory) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_at(handle, directory):  # else it was removed, and perhaps made anew, meanwhile
+        if files.is_open_at(handle, directory):  # else it was removed, and perhaps made anew, meanwhile
             return handle
     except BlockingIOError:
         pass
@@ -101,13 +84,6 @@ def _try_lock(directory: str) -> int | None:
         ) from None
     os.close(handle)
     return None
-
-
-def _is_at(handle: int, path: str) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
-    except OSError:
-        return False
 
 
 def held_by(base: Base) -> str:

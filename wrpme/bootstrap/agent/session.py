@@ -1,7 +1,7 @@
-"""The agent's end of the channel: requests in, answers out, one at a time.
+"""What the requests of one agent share: the channel that they come through, the base directory and its lock.
 
-The channel's own files are out of reach for everything else in this process and for its children: what a library prints
-goes to stderr, and a daemon that is started here never keeps the SSH session open.
+Nobody else in this process, and none of its children, has the channel's file descriptors: what a library prints goes to
+stderr, and a daemon that is started here never keeps the SSH session open.
 """
 
 from __future__ import annotations
@@ -9,45 +9,21 @@ from __future__ import annotations
 import json
 import os
 import select
-import sys
 import time
 from contextlib import suppress
 
-from wrpme.bootstrap.agent import errors
+from wrpme.bootstrap.agent import files
 from wrpme.bootstrap.agent.errors import Gone, Trouble
 from wrpme.bootstrap.agent.limits import LINE_BYTES_MAX, SILENCE_SECONDS_MAX
 from wrpme.bootstrap.agent.paths import Base, base_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
-
-    from wrpme.bootstrap.agent.lock import Hold
-
-    Handler = Callable[["Session", dict[str, Any]], dict[str, Any]]
-
-HANDLERS = {
-    "look": "survey",
-    "lock": "lock",
-    "install": "releases",
-    "prune": "releases",
-    "configure": "node",
-    "start": "node",
-    "stop": "node",
-    "state": "node",
-    "ask": "relay",
-    "reach": "relay",
-    "log": "tails",
-    "remove": "cleanup",
-    "clean": "cleanup",
-}
-FREE = ("look", "lock", "state", "ask", "reach", "log")
-"""What needs no lock."""
 
 
 class Channel:
-    """Lines from ``into`` and to ``out``, which are file descriptors."""
+    """Reads lines from the file descriptor ``into`` and writes lines to ``out``."""
 
     def __init__(self, into: int, out: int) -> None:
         self._into = into
@@ -56,10 +32,10 @@ class Channel:
         self._heard = time.monotonic()
 
     def read(self) -> dict[str, Any]:
-        """The next request that is no beat.
+        """Returns the next request that is no beat.
 
         Raises:
-            Gone: there will be none.
+            Gone: the input has ended, or nothing came for ``SILENCE_SECONDS_MAX``.
         """
         while True:
             line, end, rest = self._buffer.partition(b"\n")
@@ -72,7 +48,7 @@ class Channel:
                 self._hear(SILENCE_SECONDS_MAX)
 
     def pause(self, seconds: float) -> None:
-        """Waits.
+        """Waits for that long, and goes on reading, so that the end of the input is noticed at once.
 
         Raises:
             Gone: nobody waits for an answer any more.
@@ -81,7 +57,12 @@ class Channel:
         while (left := end - time.monotonic()) > 0:
             self._hear(left)
 
+    def end_line(self) -> None:
+        """Ends the line that somebody else may have begun. Raises OSError."""
+        os.write(self._out, b"\n")
+
     def _hear(self, seconds: float) -> None:
+        """Reads what comes within that time."""
         silent_at = self._heard + SILENCE_SECONDS_MAX
         wait = max(0.0, min(seconds, silent_at - time.monotonic()))
         if not select.select([self._into], [], [], wait)[0]:
@@ -95,7 +76,11 @@ class Channel:
         self._heard = time.monotonic()
 
     def write(self, answer: dict[str, Any]) -> None:
-        """Raises Gone: nobody reads it."""
+        """Writes an answer as one line.
+
+        Raises:
+            Gone: nobody reads it.
+        """
         left = memoryview(
             (json.dumps(answer, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "replace")
         )
@@ -106,8 +91,25 @@ class Channel:
             raise Gone from None
 
 
+class Hold:
+    """The lock of the base directory, which is held as long as ``handle`` is open."""
+
+    def __init__(self, base: Base, handle: int) -> None:
+        self.directory = base.directory
+        self._text = base.lock
+        self._handle = handle
+
+    def release(self) -> None:
+        """Lets the lock go."""
+        with suppress(OSError, Trouble):
+            # Somebody may have removed the directory and made another one; what lies there then is not ours.
+            if files.is_open_at(self._handle, self.directory):
+                files.remove(self._text)
+        os.close(self._handle)
+
+
 class Session:
-    """What requests of one channel share. ``children`` are processes that were begun here and go on."""
+    """What the requests of one channel share. ``children`` are the processes that were started here and go on."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -117,117 +119,15 @@ class Session:
 
     @property
     def base(self) -> Base:
-        """The directory that was looked at or locked last."""
+        """Returns the base directory that was inspected or locked last."""
         if self._base is None:
             raise Trouble("no directory was named yet; this is a defect of wrpme", "internal")
         return self._base
 
     def enter(self, directory: str) -> Base:
-        """What follows is about that directory."""
+        """Makes that directory the one that later requests are about."""
         base = Base(base_directory(directory))
         if self.hold is not None and self.hold.directory != base.directory:
             raise Trouble(f"{self.hold.directory} is locked here, not {base.directory}; a defect of wrpme", "internal")
         self._base = base
         return base
-
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Does what is asked for; the answer to it.
-
-        Raises:
-            Gone: nobody waits for it.
-        """
-        do = str(request.pop("do", ""))
-        try:
-            if do not in HANDLERS:
-                raise Trouble(f'the agent knows no request "{do[:80]}"; this is a defect of wrpme', "internal")
-            if do not in FREE and self.hold is None:
-                raise Trouble(f"{do} without the lock; this is a defect of wrpme", "internal")
-            return {"ok": _handler(do)(self, request)}
-        except Trouble as error:
-            return {"error": {"word": error.word, "sentence": error.sentence}}
-        except OSError as error:
-            found = errors.of(error)
-            return {"error": {"word": found.word, "sentence": found.sentence}}
-        except (Gone, KeyboardInterrupt, SystemExit):
-            raise
-        except Exception as error:
-            import traceback
-
-            traceback.print_exc()
-            sentence = f"{do} failed ({type(error).__name__}: {error}); this is a defect of wrpme"
-            return {"error": {"word": "internal", "sentence": sentence}}
-
-    def close(self) -> None:
-        """Lets the lock go, and leaves no empty directory behind."""
-        if self.hold is not None:
-            from wrpme.bootstrap.agent import cleanup
-
-            with suppress(Trouble, OSError):
-                cleanup.tidy(self.base)
-            self.hold.release()
-
-
-def _handler(do: str) -> Handler:
-    from importlib import import_module
-
-    handler: Handler = getattr(import_module(f"wrpme.bootstrap.agent.{HANDLERS[do]}"), do)
-    return handler
-
-
-def hello() -> dict[str, Any]:
-    """What this machine is, as far as it matters for what can be installed here."""
-    system = os.uname()
-    return {
-        "hello": 1,
-        "python": list(sys.version_info[:3]),
-        "executable": sys.executable,
-        "machine": _machine(system.machine),
-        "libc": _libc(),
-        "user": errors.user(),
-        "uid": os.getuid(),
-        "home": os.path.expanduser("~"),
-        "hostname": system.nodename,
-    }
-
-
-def _machine(kernel: str) -> str:
-    """Of this Python: with a 64-bit kernel it may still have 32 bits."""
-    if sys.maxsize > 2**32:
-        return kernel
-    return {"x86_64": "i686", "aarch64": "armv7l"}.get(kernel, kernel)
-
-
-def _libc() -> list[str]:
-    with suppress(ValueError, OSError):
-        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
-        if name == "glibc":
-            return [name, version]
-    with suppress(OSError):
-        for name in sorted(os.listdir("/lib")):
-            if name.startswith("ld-musl-"):
-                import subprocess
-
-                said = subprocess.run([f"/lib/{name}"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-                return ["musl", said.stderr.decode("utf-8", "replace").partition("Version ")[2].partition("\n")[0]]
-    return ["", ""]
-
-
-def serve() -> None:
-    """Serves stdin and stdout until nobody is there."""
-    channel = Channel(os.dup(0), os.dup(1))
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(2, 1)
-    if os.getuid() == 0:
-        os.umask(0o022)
-    session = Session(channel)
-    try:
-        # Behind what a login script has written without an end of line.
-        os.write(channel._out, b"\n")
-        channel.write(hello())
-        while True:
-            channel.write(session.answer(channel.read()))
-    except (Gone, OSError):
-        pass
-    finally:
-        session.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
+import sys
 import time
 
 from wrpme.bootstrap.agent import errors, files, lock, processes, service_manager
@@ -10,11 +13,18 @@ from wrpme.bootstrap.agent.paths import Base, Node
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
     from wrpme.bootstrap.agent.processes import Running
     from wrpme.bootstrap.agent.session import Session
 
+    Where = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+
+UNSPECIFIED = ("0.0.0.0", "::")
+NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+TIME_WAIT = "06"
+LISTENING = "0A"
 NOT_EXECUTABLE = 8
 """``ST_NOEXEC`` of statvfs."""
 
@@ -75,10 +85,8 @@ def _node(node: Node, found: list[Running], unit: dict[str, str], wanted: dict[s
         "enabled": unit.get("UnitFileState") == "enabled",
     }
     if wanted is not None:
-        from wrpme.bootstrap.agent import ports
-
         host, number = wanted["address"]
-        port = ports.look_at(host, number, [one.pid for one in found])
+        port = probe_port(host, number, [one.pid for one in found])
         told |= {"port": port.word, "holder": port.holder, "address_local": port.local}
     return told
 
@@ -106,3 +114,129 @@ def _why_not_writable(base: Base) -> str:
     if not os.access(path, os.W_OK | os.X_OK):
         return f"user {errors.user()} may not write in {path}; let it, or give another directory"
     return ""
+
+
+class Port:
+    """``word`` is free, ours, taken or unbindable; ``holder`` says who has it (taken) or why not (unbindable);
+    ``local``: the address is one of this machine."""
+
+    def __init__(self, word: str, holder: str = "", local: bool = True) -> None:
+        self.word = word
+        self.holder = holder
+        self.local = local
+
+
+def probe_port(host: str, port: int, own: Collection[int]) -> Port:
+    """How that address stands; ``own`` are the processes of the node that is to listen there."""
+    try:
+        found = _resolve(host, port)
+    except (OSError, UnicodeError):
+        return Port("unbindable", f"the name {host} can't be resolved there", False)
+    numbers = [_try(family, where, host in UNSPECIFIED) for family, where in found]
+    refused = [number for number in numbers if number and number not in NOT_HERE]
+    if not refused:
+        if 0 in numbers:
+            return Port("free")
+        return Port("unbindable", f"{host} is no address of this machine", False)
+    if errno.EADDRINUSE in refused:
+        return _taken(port, [str(where[0]) for _, where in found], own)
+    if refused[0] in (errno.EACCES, errno.EPERM):
+        return Port("unbindable", f"user {errors.user()} may not listen at port {port}; give one of 1024 or above")
+    return Port("unbindable", f"listening at port {port} fails ({os.strerror(refused[0])})")
+
+
+def _resolve(host: str, port: int) -> list[Where]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((int(family), where) for family, _, _, _, where in found))  # type: ignore[misc]
+
+
+def _try(family: int, where: tuple[str, int] | tuple[str, int, int, int], unspecified: bool) -> int:
+    """Why wrpmed could not listen there, as errno; 0 if it could. The same options as wrpmed has."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not unspecified)
+            probe.bind(where)
+    except OSError as error:
+        return error.errno or errno.EIO
+    return 0
+
+
+class _Socket:
+    """A line of /proc/net/tcp."""
+
+    def __init__(self, line: str) -> None:
+        words = line.split()
+        address, _, port = words[1].partition(":")
+        self.host = _host(address)
+        self.port = int(port, 16)
+        self.state = words[3]
+        self.uid = int(words[7])
+        self.inode = int(words[9])
+
+
+def _host(text: str) -> str:
+    """The address that the kernel wrote as words of 32 bits in its own order."""
+    whole = bytes.fromhex(text)
+    if sys.byteorder == "little":
+        whole = b"".join(whole[start : start + 4][::-1] for start in range(0, len(whole), 4))
+    if len(whole) == 16 and whole.startswith(bytes(10) + b"\xff\xff"):
+        whole = whole[12:]
+    return socket.inet_ntop(socket.AF_INET if len(whole) == 4 else socket.AF_INET6, whole)
+
+
+def _taken(port: int, hosts: list[str], own: Collection[int]) -> Port:
+    sockets = [
+        one
+        for one in _sockets()
+        if one.port == port
+        and (one.host in hosts or one.host in UNSPECIFIED or any(host in UNSPECIFIED for host in hosts))
+    ]
+    if sockets and all(one.state == TIME_WAIT for one in sockets):
+        return Port("taken", "connections of a program that has ended, for about a minute")
+    sockets.sort(key=lambda one: one.state != LISTENING)
+    wanted = {f"socket:[{one.inode}]" for one in sockets if one.inode}
+    if any(_holds(pid, wanted) for pid in own):
+        return Port("ours")
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and _holds(int(entry), wanted):
+            return Port("taken", f"{_name(int(entry))} (pid {entry})")
+    if not sockets:
+        return Port("taken", "a program that can't be seen")
+    if sockets[0].uid == os.getuid():
+        return Port("taken", "a program that can't be seen")
+    return Port("taken", f"a program of user {errors.user_named(sockets[0].uid)}")
+
+
+def _sockets() -> list[_Socket]:
+    found: list[_Socket] = []
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"/proc/net/{name}") as file:
+                next(file, "")
+                found += [_Socket(line) for line in file]
+        except OSError:
+            continue
+    return found
+
+
+def _holds(pid: int, wanted: Collection[str]) -> bool:
+    try:
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                if os.readlink(f"/proc/{pid}/fd/{number}") in wanted:
+                    return True
+            except OSError:
+                continue
+    except OSError:
+        return False
+    return False
+
+
+def _name(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return "a program"
