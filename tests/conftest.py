@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from wrpme.core.membership import transitions as views
 from wrpme.protocol.view import View
@@ -56,6 +57,8 @@ def once_each(validate: Callable[[View], None]) -> Callable[[View], None]:
 
 
 def pytest_configure() -> None:
+    settings.register_profile("wrpme", deadline=None)  # how long an example takes says how busy the machine is
+    settings.load_profile("wrpme")
     vars(views)["validate"] = once_each(views.validate)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what it starts in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -213,7 +213,7 @@ class Model:
 PICKS = st.lists(st.tuples(st.sampled_from("prqqqqaaaaa"), st.integers(0, 10_000)), max_size=160)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(1, 5), PICKS)
 def test_at_most_one_value_is_decided(size: int, steps: list[tuple[str, int]]) -> None:
     model = Model(ALL[:size])

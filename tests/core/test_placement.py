@@ -16,7 +16,7 @@ from wrpme.protocol import ring
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.view import NOBODY, Arc, Member, NodeId, State
 
-untimed = settings(deadline=None, max_examples=60)
+untimed = settings(max_examples=60)
 """A busy machine is no error."""
 GROWN_MAX = 30
 LARGE = 300

@@ -393,7 +393,7 @@ def acknowledged(made: Bench, asked: dict[int, tuple[str, Version]]) -> dict[str
     return found
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(STEPS, st.dictionaries(st.sampled_from(ALIASES), st.binary(max_size=1), max_size=6))
 def test_any_loss_at_any_time(steps: list[tuple[str, int]], there: dict[str, bytes]) -> None:
     made = bench(0, there)

@@ -283,7 +283,7 @@ def _changes(view: View, kind: str, number: int, pick: int) -> list[Change]:
     return made[kind]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS, st.integers(1, 3))
 def test_invariants_hold_after_any_life(steps: list[tuple[str, int, int]], replication: int) -> None:
     view = views.found(HIVE, A, 1, "n0", replication)

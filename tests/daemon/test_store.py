@@ -93,7 +93,7 @@ def test_large_values(store: Store) -> None:
 OPERATIONS = st.lists(st.tuples(st.binary(min_size=1, max_size=3), st.none() | st.binary(max_size=3)), max_size=20)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batches=st.lists(OPERATIONS, max_size=6), bounds=st.tuples(st.binary(max_size=2), st.binary(max_size=2)))
 def test_stores_do_the_same_as_a_dict(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[Operation]], bounds: tuple[bytes, bytes]

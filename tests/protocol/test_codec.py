@@ -22,7 +22,7 @@ from wrpme.protocol import codec
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import Content, Get, Inbound, Put, Reply
 
-untimed = settings(deadline=None)
+untimed = settings()
 """A busy machine is no error."""
 SIDES: list[tuple[Any, list[Any]]] = [(Inbound, FOR_SERVER), (Reply, REPLY_SAMPLES)]
 EACH = [pytest.param(kinds, one, id=f"{type(getattr(one, 'body', one)).__name__}") for kinds, s in SIDES for one in s]

@@ -21,7 +21,7 @@ def ring(width: int, height: int, bands: int = 3, side: int = 6, halves: bool = 
     return geometry
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sizes, st.integers(2, 6), st.booleans(), tilings)
 def test_each_arc_has_its_share_within_one_step(
     size: tuple[int, int], bands: int, halves: bool, firsts: list[int]
@@ -35,7 +35,7 @@ def test_each_arc_has_its_share_within_one_step(
     assert arcs_of(geometry.middles, firsts) == sorted(arcs_of(geometry.middles, firsts)), "in the order of the ring"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, st.integers(2, 6), st.booleans())
 def test_steps_are_equal_and_each_is_drawn(size: tuple[int, int], bands: int, halves: bool) -> None:
     geometry = ring(*size, bands, halves=halves)
@@ -49,7 +49,7 @@ def test_steps_are_equal_and_each_is_drawn(size: tuple[int, int], bands: int, ha
         assert min(off, SLOTS - off) <= SLOTS / count / 2 + 1, "a pixel lies in the stretch of its step"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes, st.integers(2, 6), st.integers(0, 20), st.booleans())
 def test_every_pixel_is_one_band_s_and_lies_in_the_pane(
     size: tuple[int, int], bands: int, side: int, halves: bool

@@ -41,7 +41,7 @@ def replayed(sightings: list[Sighting], until: float, now: float) -> Scene:
 # --- exactness ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(stories(), st.randoms(use_true_random=False))
 def test_a_moment_is_what_was_shown_then(sightings: list[Sighting], chance: object) -> None:
     history = filled(sightings).history
@@ -51,7 +51,7 @@ def test_a_moment_is_what_was_shown_then(sightings: list[Sighting], chance: obje
         assert history.scene_at(moment) == replayed(sightings, moment, moment)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(stories(), st.floats(0, 1))
 def test_any_time_is_what_was_shown_not_long_before(sightings: list[Sighting], part: float) -> None:
     history = filled(sightings).history
@@ -179,7 +179,7 @@ def test_events_outlast_plain_moments() -> None:
     assert scene is not None and scene.mood is Mood.DEGRADED
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(stories(steps_max=25), st.integers(2, 40))
 def test_thinned_moments_are_exact_too(sightings: list[Sighting], kib: int) -> None:
     history = filled(sightings, bytes_max=kib * KIB).history

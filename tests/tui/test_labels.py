@@ -53,7 +53,7 @@ def test_nothing_overlaps(size: tuple[int, int], count: int) -> None:
 crowded = st.builds(lambda side, off: (side * SLOTS // 4 + off) % SLOTS, st.integers(0, 3), st.integers(0, 600))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(
     st.sampled_from([3, 5, 20, 200]),
     st.sampled_from(SIZES),

@@ -102,7 +102,7 @@ def test_counters_are_not_kept_longer_than_rates_need_them() -> None:
     assert told.rates.operations is not None and told.neighbours
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stories())
 def test_whatever_happens_a_scene_is_sound(sightings: list[Sighting]) -> None:
     model = Model()

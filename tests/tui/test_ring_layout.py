@@ -134,7 +134,7 @@ def test_those_that_have_nothing_do_not_stand_on_each_other() -> None:
     assert max(slots[node] for node in alike) - min(slots[node] for node in alike) == 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stories())
 def test_places_are_distinct_colours_too_and_the_arcs_tile_the_ring(sightings: list[Sighting]) -> None:
     places: Places | None = None

@@ -238,7 +238,7 @@ def test_a_replay_shows_what_the_live_scene_showed() -> None:
     assert replace(replay.scene(0.0), mode=Mode.LIVE) == live.scene(at)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(stories(), st.lists(st.tuples(st.sampled_from(["back", "forward", "before", "after", "now"]), st.floats(0, 20))))
 def test_wherever_one_goes_one_sees_what_was_seen(sightings: list[Sighting], steps: list[tuple[str, float]]) -> None:
     timeline = Timeline()
