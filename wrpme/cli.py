@@ -131,7 +131,7 @@ def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
     try:
         launch = importlib.import_module("wrpme.tui.launch")
     except ImportError as error:
-        raise errors.StartError(f"the dashboard needs {lacking(error)}") from None
+        raise errors.UsageError(f"the dashboard needs {lacking(error, 'wrpme[tui]')}") from None
     session: Coroutine[Any, Any, int] = launch.serve(options)
     return session
 

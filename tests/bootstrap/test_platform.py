@@ -69,6 +69,8 @@ def test_platforms_best_first() -> None:
         ("py2.py3-none-any", True),
         ("py3-none-any", True),
         ("py2-none-any", False),
+        ("py310-none-any", True),
+        ("py312-none-any", False),
         ("cp311-none-any", True),
         ("nonsense", False),
     ],

@@ -19,12 +19,10 @@ from textual.pilot import Pilot
 from tests.tui.hands import ROOMY, Client, Hive
 from tests.tui.scenes import sightings_of
 from tests.tui.screens import at_rest
-from wrpme import cli, errors
+from wrpme import errors
 from wrpme.client.watch.records import Sighting
 from wrpme.limits import LOCAL_NODES_MAX
 from wrpme.shell.arguments import Options, parse_options
-from wrpme.shell.console import Console
-from wrpme.shell.session import lacking
 from wrpme.tui import app as app_module
 from wrpme.tui import launch
 from wrpme.tui.app import Dashboard
@@ -74,16 +72,6 @@ def test_it_needs_a_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: the dashboard needs a terminal") and done.stderr.count("\n") == 1
-
-
-def test_it_names_the_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    console = Console()
-    console.terminal = True
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setitem(sys.modules, "wrpme.tui.launch", None)
-    with pytest.raises(errors.StartError, match="the dashboard needs the whole of wrpme"):
-        cli.run(["--tui"], console)
-    assert lacking(ImportError(name="textual")) == "the package textual: pip install textual"
 
 
 # --- records ---------------------------------------------------------------------------------------------------------

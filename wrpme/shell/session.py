@@ -106,7 +106,7 @@ class Shell:
         try:
             from wrpme.bootstrap import commands
         except ImportError as error:
-            raise errors.StartError(f"{command.name} needs {lacking(error)}") from None
+            raise errors.UsageError(f"{command.name} needs {lacking(error, 'wrpme[ssh]')}") from None
 
         def show(text: str) -> None:
             self._console.answer(Answer(text=text), line_mode=True)
@@ -148,9 +148,11 @@ def exit_code(error: errors.WrpmeError | None) -> int:
     return 2 if isinstance(error, (errors.UsageError, errors.NoSuchCommandError)) else 1
 
 
-def lacking(error: ImportError) -> str:
-    """What an import found missing, and what to do. To other machines only a part of wrpme is sent."""
+def lacking(error: ImportError, requirement: str = "") -> str:
+    """What an import found missing, and the command that brings it: pip installs ``requirement``, or that package where
+    none is given. To other machines only a part of wrpme is sent."""
     name = error.name or "?"
     if name.startswith("wrpme"):
         return f"the whole of wrpme, and {name} is not on this machine: use the wrpmesh that made the hive"
-    return f"the package {name}: pip install {name}"
+    package = name.partition(".")[0]
+    return f"the package {package}, which is not installed: pip install '{requirement or package}'"

@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from wrpme.bootstrap.bundle.platform import Target
 from wrpme.bootstrap.limits import FETCH_CONNECT_SECONDS, FETCH_SECONDS_MAX
 from wrpme.errors import RemoteError
@@ -62,7 +64,7 @@ async def fetch(requirement: str, target: Target, directory: Path) -> None:
 
 def refusal(requirement: str, target: Target, output: str) -> RemoteError:
     """What is to be said after pip said that."""
-    name = re.split(r"[<>=!~]", requirement)[0]
+    name = Requirement(requirement).name
     if "No module named pip" in output:
         pip = f"{sys.executable} has no pip; {sys.executable} -m ensurepip adds it"
         return RemoteError(f"{requirement} must be fetched for {target}, but {pip}")

@@ -7,9 +7,11 @@ x86_64 with glibc 2.17 or later. ``musllinux`` is the same for musl, ``any`` nee
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Protocol
 
 from msgspec import Struct
+from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag
 
 from wrpme.errors import RemoteError
 
@@ -58,7 +60,7 @@ class Target(Struct, frozen=True):
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """The platform tags of wheels that run there, best first."""
+        """The platform tags of wheels that run there, best first. (``packaging`` knows those of this machine only.)"""
         major, minor = self.libc_version
         if self.libc == "musl":
             return tuple(f"musllinux_{major}_{step}_{self.machine}" for step in range(minor, -1, -1))
@@ -72,21 +74,17 @@ class Target(Struct, frozen=True):
 
     def accepts(self, tag: str) -> bool:
         """Whether a wheel of that tag (``PYTHON-ABI-PLATFORM``, each possibly several with dots between) runs there."""
-        parts = tag.split("-")
-        if len(parts) != 3:
+        try:
+            return not _tags(self).isdisjoint(parse_tag(tag))
+        except ValueError:  # no tag at all
             return False
-        pythons, abis, platforms = (part.split(".") for part in parts)
-        fits = any(self._accepts_python(python, abi) for python in pythons for abi in abis)
-        return fits and not {"any", *self.platforms}.isdisjoint(platforms)
 
-    def _accepts_python(self, python: str, abi: str) -> bool:
-        major, minor = self.python
-        if abi == "abi3":
-            oldest = re.fullmatch(rf"cp{major}(\d+)", python)
-            return oldest is not None and int(oldest[1]) <= minor
-        if abi == "none":
-            return python in (f"py{major}", f"py{major}{minor}", self.abi)
-        return abi == python == self.abi
+
+@cache
+def _tags(target: Target) -> frozenset[Tag]:
+    """The tags of all wheels that run there."""
+    binary = cpython_tags(target.python, [target.abi], target.platforms)
+    return frozenset((*binary, *compatible_tags(target.python, target.abi, target.platforms)))
 
 
 def target_of(hello: Described) -> Target:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -24,6 +23,8 @@ from importlib import metadata
 from pathlib import Path
 
 from msgspec import Struct
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from wrpme.bootstrap.bundle import pip, strip
 from wrpme.bootstrap.bundle.platform import Target
@@ -70,18 +71,17 @@ def digest(content: bytes) -> str:
 def needs(target: Target) -> tuple[Need, ...]:
     """What wrpme needs there: in the version that is installed here, else any that wrpme accepts."""
     try:
-        accepted = metadata.requires("wrpme") or []
+        accepted = {canonicalize_name(one.name): one for one in map(Requirement, metadata.requires("wrpme") or [])}
     except metadata.PackageNotFoundError:
-        accepted = []
+        accepted = {}
     plyvel = "plyvel" if target.python < (3, 12) else "plyvel-next"
 
     def requirement(name: str) -> str:
         try:
             return f"{name}=={metadata.version(name)}"
         except metadata.PackageNotFoundError:
-            pattern = re.compile(rf"{re.escape(name)}\s*([<>=!~][^;\[]*)")
-            found = next(filter(None, map(pattern.match, accepted)), None)
-            return name + (found[1].replace(" ", "") if found else "")
+            found = accepted.get(canonicalize_name(name))
+            return f"{name}{found.specifier}" if found else name
 
     return (
         Need("msgspec", requirement("msgspec")),
