@@ -18,7 +18,7 @@ from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.shell.arguments import Options, parse_options
 from wrpme.shell.commands import Command, parse_words
 from wrpme.shell.console import Console
-from wrpme.shell.format import Answer
+from wrpme.shell.execute import Answer
 from wrpme.shell.session import Shell, exit_code, internal, lacking
 
 if TYPE_CHECKING:

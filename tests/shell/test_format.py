@@ -1,8 +1,7 @@
-"""What commands answer: which call of the client each one is, and the words that an operator reads."""
+"""The texts that an operator reads: where an entry lives, how the hive is, what moves."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -10,127 +9,19 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from tests.shell.test_execute import answer
 from tests.view_parts import HIVE, back, down, grown, id_of, join, next_view
-from wrpme import __version__, errors
+from wrpme import errors
 from wrpme.client.admin import Difference, Verified
-from wrpme.client.cluster import Location, Removed
+from wrpme.client.cluster import Location
 from wrpme.protocol import view_index
 from wrpme.protocol import ring
 from wrpme.protocol.stats import Copy, Figures, HiveStatus, NodeStatus
 from wrpme.protocol.view import Member, State, View
 from wrpme.protocol.view_json import topology
 from wrpme.shell import format
-from wrpme.shell.commands import COMMANDS, parse
-from wrpme.shell.format import Answer, carry_out, hive_text, location_text, moving_texts, verified_text
-
-
-class Recorder:
-    """A client that keeps what it is asked, and answers what the test says."""
-
-    def __init__(self, result: object = None) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self._result = result
-
-    def __getattr__(self, name: str) -> Any:
-        async def call(*arguments: object) -> object:
-            self.calls.append((name, *arguments))
-            return self._result
-
-        return call
-
-
-def answer(line: str, result: object = None) -> tuple[Answer, list[tuple[Any, ...]]]:
-    command = parse(line)
-    assert command is not None
-    client = Recorder(result)
-    return asyncio.run(carry_out(client, command)), client.calls  # type: ignore[arg-type]
-
-
-# --- from command to call ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("line", "result", "call", "expected"),
-    [
-        ("get x", b"\xff1", ("get", "x"), Answer(content=b"\xff1")),
-        ("get x", b"", ("get", "x"), Answer(content=b"")),
-        ("put x two words ", None, ("put", "x", b"two words "), Answer()),
-        ("update x 1", None, ("update", "x", b"1"), Answer()),
-        ("get_update x 1", b"old", ("get_update", "x", b"1"), Answer(content=b"old")),
-        ("get_remove x", b"old", ("get_remove", "x"), Answer(content=b"old")),
-        ("cas x 2 1", b"1", ("cas", "x", b"2", b"1"), Answer(content=b"1")),
-        ("remove x", None, ("remove", "x"), Answer()),
-        ("del x", None, ("remove", "x"), Answer()),
-        ("remove_if x 1", None, ("remove_if", "x", b"1"), Answer()),
-        ("expires_from_now x 90.5", None, ("expires_from_now", "x", 90.5), Answer()),
-        ("get_expiry x", None, ("get_expiry", "x"), Answer(text="0")),
-        ("prefix_get k 10", ["k1", "k2"], ("prefix_get", "k", 10), Answer(text="k1\nk2")),
-        ("prefix_get k", [], ("prefix_get", "k", None), Answer()),
-        ("count", 12345, ("count",), Answer(text="12345")),
-        ("remove_all --yes", Removed(1), ("remove_all",), Answer(text="1 entry removed")),
-        ("remove_all --yes", Removed(54321), ("remove_all",), Answer(text="54,321 entries removed")),
-        ("remove_all --yes", Removed(5, False), ("remove_all",), Answer(text="at least 5 entries removed")),
-        ("wait_stable 5", None, ("wait_stable", 5.0), Answer()),
-        ("wait_stable", None, ("wait_stable", None), Answer()),
-        ("stop_node a:1", None, ("stop_node", "a:1"), Answer()),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_commands_are_calls(line: str, result: object, call: tuple[object, ...], expected: Answer) -> None:
-    assert answer(line, result) == (expected, [call])
-
-
-def test_a_time_goes_on_as_it_was_meant() -> None:
-    given, calls = answer("expires_at x 0")
-    assert given == Answer() and calls[0][:2] == ("expires_at", "x") and calls[0][2] == 0
-
-
-@pytest.mark.parametrize("name", ["node_status", "node_config"])
-def test_json_is_shown_indented_and_otherwise_as_it_is(name: str) -> None:
-    figures = {"address": "a:1", "share": 0.25, "copies_out": [], "zähler": {"Get": 3}}
-    given, calls = answer(f"{name} a:1", figures)
-    assert calls == [(name, "a:1")]
-    assert given.text is not None and json.loads(given.text) == figures
-    assert given.text.splitlines()[1] == '  "address": "a:1",'
-
-
-def test_help_and_version_need_no_daemon() -> None:
-    for line in ("help", "help get", "version"):
-        given, calls = answer(line)
-        assert calls == [] and given.text
-    assert answer("version")[0].text == f"wrpme {__version__}"
-
-
-RESULTS = {"prefix_get": [], "remove_all": Removed(0), "recover": "it begins", "verify": Verified(1, 2, 3, ())}
-
-
-def test_every_command_is_carried_out() -> None:
-    """A new line of the table that nobody carries out would answer nothing, in silence."""
-    silent = {"exit"}
-    endless = {"watch"}  # for whoever can interrupt it
-    sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k"}
-    sample["--force"] = "--force"
-    for spec in COMMANDS:
-        if spec.name in ("locate", "hive_status", "node_topology"):
-            continue  # below
-        if spec.name in endless:
-            with pytest.raises(errors.UsageError, match="until it is interrupted"):
-                answer(spec.name)
-            continue
-        words = [sample.get(one.name, "a:1") for one in spec.parameters if not one.optional]
-        given, calls = answer(" ".join([spec.name, *words]), RESULTS.get(spec.name))
-        assert calls or given.text or spec.remote or spec.name in silent, spec.name
-
-
-def test_an_error_of_the_client_goes_through() -> None:
-    class Failing(Recorder):
-        def __getattr__(self, name: str) -> Any:
-            raise errors.NotFoundError(f"{name}: there is none")
-
-    command = parse("get x")
-    assert command is not None
-    with pytest.raises(errors.NotFoundError, match="there is none"):
-        asyncio.run(carry_out(Failing(), command))  # type: ignore[arg-type]
+from wrpme.shell.execute import Answer
+from wrpme.shell.format import hive_text, location_text, moving_texts, verified_text
 
 
 # --- where an entry lives ----------------------------------------------------------------------------------------

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wrpme import errors
-from wrpme.shell.format import Answer, escaped, shown
+from wrpme.shell.execute import Answer
+from wrpme.shell.format import escaped, shown
 
 if TYPE_CHECKING:
     from wrpme.bootstrap.reporter import Reporter
-    from wrpme.shell.session import Prompt
 
 
 class Console:
-    """Standard output and standard error, as the reference wants them; unbuffered."""
+    """Prints results on standard output and errors on standard error, unbuffered."""
 
     def __init__(self, out: int = 1, err: int = 2) -> None:
         self._out = out
@@ -48,18 +49,18 @@ class Console:
             raise errors.StorageError(f"the result can't be written to the output ({error.strerror})") from None
 
     def error(self, error: errors.WrpmeError) -> None:
-        """Prints an error: one line."""
+        """Prints an error as one line."""
         line = escaped(" ".join(str(error).split("\n")), keep="")
-        with suppress(OSError):  # there may be nowhere left to tell it
+        with suppress(OSError):  # standard error may be closed or full, and there is no other place to report that
             _write(self._err, f"{line}\n".encode("utf-8", "replace"))
 
-    def reporter(self, prompt: Prompt) -> Reporter:
-        """Live lines where somebody can see them."""
+    def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
+        """Returns lines that are drawn anew on a terminal, and plain lines elsewhere."""
         from wrpme.bootstrap.reporter import LiveLines, PlainLines
 
         seen = os.isatty(self._err)
         kind = LiveLines if seen else PlainLines
-        return kind(prompt.confirmation, seen and os.isatty(0), self._out, self._err)
+        return kind(confirm, seen and os.isatty(0), self._out, self._err)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -1,6 +1,6 @@
-"""The lines that an operator typed, kept between runs: one file for all shells, which only the user can read.
+"""The lines that an operator typed, kept between runs in one file for all shells, which only the user can read.
 
-A home that can't be read or written is put up with: there is no history then.
+Where the home directory can't be read or written, the shell works without a history.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from wrpme.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
 
 
 class LineFile:
-    """The history in the file at ``path``: at most ``lines_max`` lines of it are given."""
+    """The history in the file at ``path``, of which the newest ``lines_max`` lines are used."""
 
     lines_max = HISTORY_LINES_MAX
 
@@ -21,12 +21,12 @@ class LineFile:
 
     @classmethod
     def of_user(cls) -> LineFile:
-        """That of all shells of this user."""
+        """Returns the history that all shells of this user share."""
         state = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
         return cls(Path(state) / "wrpme" / "history")
 
     def load(self) -> list[str]:
-        """The newest lines, the oldest of them first. A file that has grown far beyond the bound is cut."""
+        """Returns the newest lines, the oldest of them first, and shortens a file far beyond the bound."""
         try:
             lines = self.path.read_text("utf-8", "replace").splitlines()
             if len(lines) > 2 * self.lines_max:
@@ -36,7 +36,7 @@ class LineFile:
         return lines[-self.lines_max :]
 
     def append(self, line: str) -> None:
-        """Keeps a line, unless it is blank or longer than ``HISTORY_LINE_CHARACTERS_MAX``."""
+        """Appends a line, unless it is blank or longer than ``HISTORY_LINE_CHARACTERS_MAX``."""
         if not line.strip() or len(line) > HISTORY_LINE_CHARACTERS_MAX:
             return
         try:

@@ -1,4 +1,4 @@
-"""A hive on this machine for trying things out: nodes as child processes on loopback, data in ``./hive``.
+"""A hive on this machine for trials: its nodes are child processes on loopback, its data is in ``./hive``.
 
 Each node keeps its directory and its port between runs, so a hive that is started again has its entries again.
 """
@@ -68,11 +68,11 @@ class LocalHive:
 
     @property
     def addresses(self) -> list[str]:
-        """Of all nodes, in their order."""
+        """The addresses of all nodes, in the order of their numbers."""
         return [f"{HOST}:{port}" for port in self._ports.values()]
 
     def _assign(self, count: int) -> dict[int, int]:
-        """The port of each node: the one of the last run, else the next that is free."""
+        """Returns the port of each node: the one of the last run, else the next free one."""
         ports: dict[int, int] = {}
         if self._record.exists():
             ports = {int(number): int(port) for number, port in map(str.split, self._record.read_text().splitlines())}
@@ -159,20 +159,20 @@ class LocalHive:
         return f"{HOST}:{self._ports[number]}"
 
     def number_at(self, address: str) -> int | None:
-        """Of the node that listens there; None: it is none of this hive's."""
+        """Returns the number of the node at that address, or None where this hive has no such node."""
         return next((number for number in self._ports if self._address(number) == address), None)
 
     def is_running(self, number: int) -> bool:
-        """Its process lives; paused or not."""
+        """Returns whether the process of the node lives, paused or not."""
         process = self._processes.get(number)
         return process is not None and process.poll() is None
 
     def is_paused(self, number: int) -> bool:
-        """Its process lives, and has been paused here."""
+        """Returns whether the process of the node lives and is paused."""
         return number in self._paused and self.is_running(number)
 
     def kill(self, number: int) -> None:
-        """kill -9.
+        """Kills the process of the node (SIGKILL).
 
         Raises:
             UsageError: it does not run.
@@ -181,7 +181,7 @@ class LocalHive:
         self._paused.discard(number)
 
     def pause(self, number: int) -> None:
-        """SIGSTOP: it hangs, and its connections stay open.
+        """Pauses the process of the node (SIGSTOP): it hangs, and its connections stay open.
 
         Raises:
             UsageError: it does not run, or is paused.
@@ -193,7 +193,7 @@ class LocalHive:
         self._paused.add(number)
 
     def resume(self, number: int) -> None:
-        """SIGCONT: it goes on as if no time had passed.
+        """Resumes the process of the node (SIGCONT), for which no time has passed.
 
         Raises:
             UsageError: it does not run, or is not paused.
@@ -205,7 +205,7 @@ class LocalHive:
         self._paused.discard(number)
 
     async def restart(self, number: int) -> None:
-        """Starts it, after a planned stop if it runs; returns when its process has begun.
+        """Starts the node, after a planned stop if it runs; returns when its process has begun.
 
         Raises:
             UsageError: it is being restarted already.
@@ -234,7 +234,7 @@ class LocalHive:
             await asyncio.sleep(LOCAL_ASK_SECONDS)
 
     def add(self) -> int:
-        """Starts one more node, which joins the others; its number. It belongs to the hive from then on.
+        """Starts one more node, which joins the others and belongs to the hive from then on. Returns its number.
 
         Raises:
             UsageError: there are ``LOCAL_NODES_MAX``.
@@ -268,7 +268,7 @@ class LocalHive:
         return self._processes[number]
 
     def stop(self) -> None:
-        """Stops all nodes, in a planned way as long as that takes no longer than it may."""
+        """Stops all nodes in a planned way, and kills those that have not ended after ``STOP_SECONDS_MAX``."""
         self._stopped = True
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave nodes behind
         for process in self._processes.values():
@@ -284,7 +284,7 @@ class LocalHive:
 
 
 def _ask_to_stop(process: subprocess.Popen[bytes]) -> None:
-    """A paused process would never hear of it."""
+    """Sends SIGTERM, after SIGCONT: a paused process would not act on it."""
     process.send_signal(signal.SIGCONT)
     process.terminate()
 
@@ -300,7 +300,7 @@ def _is_free(port: int) -> bool:
 
 
 def _free_port(wanted: int, others: set[int]) -> int:
-    """That one, or the next that is free."""
+    """Returns the wanted port, or the next one that is free and not among the others."""
     for port in range(wanted, wanted + PORTS_TRIED_MAX):
         if port not in others and _is_free(port):
             return port
@@ -309,7 +309,7 @@ def _free_port(wanted: int, others: set[int]) -> int:
 
 async def serve_local(count: int, session: Callable[[LocalHive], Awaitable[int]]) -> int:
     """Starts a hive of ``count`` nodes in ``./hive``, runs ``session`` with it, and stops the hive however that ends.
-    The exit code."""
+    Returns the exit code of the session."""
     terminal = sys.stderr.isatty()
 
     def write(text: str) -> None:

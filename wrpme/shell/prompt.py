@@ -1,4 +1,4 @@
-"""wrpmesh on a terminal: line editing, history and completion. Loaded only there."""
+"""wrpmesh on a terminal: line editing, history and completion. Only a session on a terminal loads this module."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ PROMPT = "> "
 
 
 class LineHistory(History):
-    """The lines of a file, as prompt_toolkit wants them."""
+    """The lines of a file, in the form that prompt_toolkit asks for."""
 
     def __init__(self, file: LineFile) -> None:
         super().__init__()
         self._file = file
 
     def load_history_strings(self) -> Iterable[str]:
-        """The newest first."""
+        """Yields the lines, the newest first."""
         return reversed(self._file.load())
 
     def store_string(self, string: str) -> None:
-        """Appends a line."""
+        """Appends a line to the file."""
         self._file.append(string)
 
 
 class _Words(Completer):
-    """Commands with their options, the nodes that the client knows, and files where one is wanted."""
+    """Completes commands, their options, the nodes that the client knows, and files where a command takes one."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -56,16 +56,16 @@ class _Words(Completer):
 
 
 def _prompt(text: str) -> FormattedText:
-    """In a colour of its own, though the usual one: prompt_toolkit would jump over a space at the end otherwise."""
+    """Returns the text in the default colour; without a colour, prompt_toolkit would jump over a space at its end."""
     return FormattedText([("fg:default", text)])
 
 
 class Terminal:
-    """Asks the operator for lines."""
+    """Asks the operator for lines and for answers."""
 
     def __init__(self, client: Client) -> None:
-        # Without this, prompt_toolkit asks the terminal where its cursor is, and complains to the operator if it does
-        # not say; only menus below the line need it, and there are none.
+        # Without this, prompt_toolkit asks the terminal for the position of its cursor, and complains to the operator
+        # where the terminal does not answer; only menus below the line need the position, and there are none.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._session: PromptSession[str] = PromptSession(
             history=LineHistory(LineFile.of_user()),
@@ -77,7 +77,7 @@ class Terminal:
         )
 
     async def line(self) -> str | None:
-        """The next line; Ctrl-C gives up the one being typed, Ctrl-D on an empty one leaves."""
+        """Returns the next line, or None after Ctrl-D on an empty line; Ctrl-C gives up the line being typed."""
         while True:
             try:
                 return await self._session.prompt_async(_prompt(PROMPT), handle_sigint=False)
@@ -87,7 +87,7 @@ class Terminal:
                 return None
 
     async def confirmation(self, question: str) -> str:
-        """The answer, which no history keeps."""
+        """Puts a question and returns the answer, which no history keeps; Ctrl-C and Ctrl-D answer with nothing."""
         try:
             session: PromptSession[str] = PromptSession(history=DummyHistory())
             return await session.prompt_async(_prompt(question), handle_sigint=False)

@@ -1,15 +1,17 @@
-"""A session of wrpmesh: commands are carried out one after the other, and what comes of them is printed.
+"""A session of wrpmesh: it carries out commands one after the other, and prints their results and errors.
 
-Where lines come from and where results go is for whoever opens the session: a pipe, a terminal, a pane.
+A session has a client, an :class:`Output` and a :class:`Prompt`; the program that opens it chooses those: a pipe, a
+terminal, a pane of the dashboard.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from wrpme import errors
 from wrpme.shell.commands import Command, parse
-from wrpme.shell.format import Answer, carry_out, question
+from wrpme.shell.execute import Answer, carry_out, question
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Output(Protocol):
-    """Where results and errors go."""
+    """The place where results and errors go."""
 
     def answer(self, answer: Answer, line_mode: bool) -> None:
         """Prints a result."""
@@ -27,22 +29,23 @@ class Output(Protocol):
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error: one line."""
 
-    def reporter(self, prompt: Prompt) -> Reporter:
-        """Shows what goes on on other machines."""
+    def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
+        """Returns what shows the progress on other machines; ``confirm`` puts a question and returns the answer."""
 
 
 class Prompt(Protocol):
-    """Where lines come from."""
+    """The source of lines."""
 
     async def line(self) -> str | None:
-        """The next line without its end, None at the end of all. Bytes that are not UTF-8: surrogate escapes."""
+        """Returns the next line without its end, or None after the last one. Bytes that are not UTF-8 become surrogate
+        escapes."""
 
     async def confirmation(self, question: str) -> str:
-        """The answer to a question."""
+        """Puts a question and returns the answer."""
 
 
 class Shell:
-    """Carries out commands of one session, one after the other."""
+    """Carries out the commands of one session, one after the other."""
 
     def __init__(self, client: Client, console: Output, prompt: Prompt) -> None:
         self._client = client
@@ -50,10 +53,10 @@ class Shell:
         self._prompt = prompt
         self._running: asyncio.Task[Answer] | None = None
         self.failed: errors.WrpmeError | None = None
-        """The last error, for the exit code."""
+        """The last error, which decides the exit code."""
 
     async def lines(self) -> None:
-        """All lines up to the end or ``exit``."""
+        """Carries out all lines up to the last one or ``exit``; an error does not end the session."""
         while (line := await self._prompt.line()) is not None:
             try:
                 command = parse(line)
@@ -67,7 +70,12 @@ class Shell:
             await self.run(command, line_mode=True)
 
     async def run(self, command: Command, line_mode: bool) -> None:
-        """Carries out one command and prints what comes of it."""
+        """Carries out one command and prints its result or its error. In ``line_mode`` a content ends with a line end.
+
+        Raises:
+            asyncio.CancelledError: the session itself was cancelled, not only the command.
+            BrokenPipeError: nobody reads the output any more.
+        """
         import asyncio
 
         try:
@@ -102,7 +110,7 @@ class Shell:
         return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
 
     async def _on_machines(self, command: Command) -> Answer:
-        """What is done over SSH, which costs what only it needs."""
+        """Carries out a command over SSH. The imports are here: no other command pays for them."""
         try:
             from wrpme.bootstrap import commands
         except ImportError as error:
@@ -114,20 +122,21 @@ class Shell:
         async def members() -> list[str]:
             return [node.member.address for node in (await self._client.hive_status()).nodes]
 
-        await commands.run(command.name, command.words, self._console.reporter(self._prompt), show, members)
+        reporter = self._console.reporter(self._prompt.confirmation)
+        await commands.run(command.name, command.words, reporter, show, members)
         return Answer()
 
     async def _watch(self) -> Answer:
-        """Prints each sighting when it comes, until it is interrupted."""
+        """Prints each record of a watch when it comes, until the command is interrupted."""
         from wrpme.client.watch.records import to_line
 
-        async with self._client.watch() as watching:
-            async for sighting in watching:
-                self._console.answer(Answer(text=to_line(sighting).decode()), line_mode=True)
+        async with self._client.watch() as watcher:
+            async for record in watcher:
+                self._console.answer(Answer(text=to_line(record).decode()), line_mode=True)
         return Answer()
 
     def interrupt(self) -> None:
-        """Cancels the command that runs, if there is one."""
+        """Cancels the command that runs, if there is one; the session goes on."""
         if self._running is not None:
             self._running.cancel()
 
@@ -137,12 +146,12 @@ class Shell:
 
 
 def internal(error: BaseException) -> errors.InternalError:
-    """An exception that nobody expected, as one sentence."""
+    """Returns an unexpected exception as one sentence."""
     return errors.InternalError(f"{type(error).__name__}: {error}; this is a defect of wrpmesh, please report it")
 
 
 def exit_code(error: errors.WrpmeError | None) -> int:
-    """0 without an error, 2 for wrong usage, else 1."""
+    """Returns 0 without an error, 2 for wrong usage, else 1."""
     if error is None:
         return 0
     return 2 if isinstance(error, (errors.UsageError, errors.NoSuchCommandError)) else 1

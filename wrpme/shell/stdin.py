@@ -1,4 +1,4 @@
-"""Lines of a pipe or a file for an asyncio program: read beside the loop, so that connections live meanwhile."""
+"""The lines of a pipe or a file for an asyncio program. A thread reads them, so that connections live meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class InputLines:
         self._ended = False
 
     async def line(self) -> str | None:
-        """The next line without its end; None at the end. Bytes that are not UTF-8 come as surrogate escapes.
+        """Returns the next line without its end, or None after the last one. Bytes that are not UTF-8 become surrogate
+        escapes.
 
         Raises:
             TooLargeError: a line is longer than any command can be.
@@ -36,7 +37,7 @@ class InputLines:
         return self._complete.popleft().decode("utf-8", "surrogateescape")
 
     async def confirmation(self, question: str) -> str:
-        """The next line answers; the question is put only where somebody can read it."""
+        """Returns the next line as the answer. The question is printed only on a terminal."""
         if os.isatty(self._descriptor):
             os.write(2, question.encode())
         return await self.line() or ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrpme import errors
 from wrpme.shell.commands import Command, parse
-from wrpme.shell.format import Answer, carry_out, question
+from wrpme.shell.execute import Answer, carry_out, question
 from wrpme.shell.session import internal
 from wrpme.tui import actions
 from wrpme.tui.dialogs import Confirm

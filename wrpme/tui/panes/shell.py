@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
@@ -21,9 +21,10 @@ from wrpme.client.client import Client
 from wrpme.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
 from wrpme.shell.commands import Command
 from wrpme.shell.completion import complete
-from wrpme.shell.format import Answer, escaped, shown, size_text
+from wrpme.shell.execute import Answer
+from wrpme.shell.format import escaped, shown, size_text
 from wrpme.shell.history import LineFile
-from wrpme.shell.session import Prompt, Shell, internal
+from wrpme.shell.session import Shell, internal
 from wrpme.tui.panes.hints import completed, hint
 from wrpme.tui.panes.lines_view import LinesView, Part, Row
 from wrpme.tui.state.format import wrapped
@@ -60,11 +61,11 @@ class PaneConsole:
         """Prints an error: one line."""
         self._sink.print(escaped(" ".join(str(error).split("\n")), keep=""), "bad")
 
-    def reporter(self, prompt: Prompt) -> Reporter:
+    def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Lines of the pane."""
         from wrpme.tui.panes.reporter import PaneReporter
 
-        return PaneReporter(self._sink, prompt.confirmation)
+        return PaneReporter(self._sink, confirm)
 
 
 def _beginning(content: bytes) -> str:

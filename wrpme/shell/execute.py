@@ -1,0 +1,115 @@
+"""Carries out the commands that are calls of a client. Prints nothing: line mode and the dashboard share it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from wrpme.errors import UsageError
+from wrpme.protocol.view_json import topology
+from wrpme.shell import format
+from wrpme.shell.commands import Command, help_text
+from wrpme.version import VERSION
+
+if TYPE_CHECKING:
+    from wrpme.client.client import Client
+
+
+class Answer(Struct, frozen=True):
+    """An answer has the ``content`` of an entry, bit for bit, or ``text`` (without the last line end), or neither."""
+
+    content: bytes | None = None
+    text: str | None = None
+
+
+async def carry_out(client: Client, command: Command) -> Answer:
+    """Carries out a command; ``exit`` does nothing, and the commands about other machines are not carried out here.
+
+    Raises:
+        WrpmeError: the client raised it.
+    """
+    content = command.content if command.content is not None else b""
+    match command.name:
+        case "get":
+            return Answer(content=await client.get(command.alias))
+        case "put":
+            await client.put(command.alias, content)
+        case "update":
+            await client.update(command.alias, content)
+        case "get_update":
+            return Answer(content=await client.get_update(command.alias, content))
+        case "get_remove":
+            return Answer(content=await client.get_remove(command.alias))
+        case "cas":
+            return Answer(content=await client.cas(command.alias, content, command.comparand))
+        case "remove":
+            await client.remove(command.alias)
+        case "remove_if":
+            await client.remove_if(command.alias, command.comparand)
+        case "expires_at":
+            await client.expires_at(command.alias, command.time)
+        case "expires_from_now":
+            await client.expires_from_now(command.alias, command.seconds or 0)
+        case "get_expiry":
+            return Answer(text=format.expiry_text(await client.get_expiry(command.alias)))
+        case _:
+            return await _carry_out_on_hive(client, command)
+    return Answer()
+
+
+async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
+    match command.name:
+        case "prefix_get":
+            aliases = await client.prefix_get(command.prefix, command.count_max)
+            return Answer(text="\n".join(aliases)) if aliases else Answer()
+        case "count":
+            return Answer(text=str(await client.count()))
+        case "remove_all":
+            removed = await client.remove_all()
+            return Answer(text=f"{'' if removed.exact else 'at least '}{format.entries_text(removed)} removed")
+        case "locate":
+            return Answer(text=format.location_text(await client.locate(command.alias)))
+        case "hive_status":
+            return Answer(text=format.hive_text(await client.hive_status()))
+        case "wait_stable":
+            await client.wait_stable(command.seconds)
+        case "node_status":
+            return Answer(text=format.json_text(await client.node_status(command.address)))
+        case "node_config":
+            return Answer(text=format.json_text(await client.node_config(command.address)))
+        case "node_topology":
+            return Answer(text=format.json_text(topology(await client.node_topology(command.address))))
+        case "stop_node":
+            await client.stop_node(command.address)
+        case "leave":
+            await client.leave(command.address)
+            return Answer(text=f"{command.address} has left; its data directory is not needed any more")
+        case "forget":
+            await client.forget(command.address)
+        case "recover":
+            return Answer(text=await client.recover())
+        case "verify":
+            return Answer(text=format.verified_text(await client.verify()))
+        case "watch":
+            raise UsageError("watch goes on until it is interrupted; it is a command of wrpmesh in line mode")
+        case "help":
+            return Answer(text=help_text(command.topic))
+        case "version":
+            return Answer(text=f"wrpme {VERSION}")
+    return Answer()
+
+
+async def question(client: Client, command: Command) -> str:
+    """Returns the question to put before the command is carried out, with what the command costs; empty for none."""
+    if command.yes or not command.spec.confirm:
+        return ""
+    if command.name != "forget":
+        return command.spec.confirm
+    price = await client.price_of(command.address)
+    if not price.loss.share:
+        cost = f"{price.address} is the last holder of nothing: no entry is lost"
+    else:
+        share = format.percent_text(price.loss.share)
+        cost = f"{price.address} is the last holder of {share} of the ring: {price.words}"
+    return f"{cost}; {command.spec.confirm}"
