@@ -1,4 +1,4 @@
-"""Machines of tests whose agents are stubs."""
+"""Sessions with hosts whose agents are stubs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import msgspec
 
-from wrpme.bootstrap.hosts.agent_client import Remote
-from wrpme.bootstrap.hosts.fleet import Machine
+from wrpme.bootstrap.hosts.agent_client import AgentClient
+from wrpme.bootstrap.hosts.fleet import HostSession
 from wrpme.bootstrap.topology.file import Host
 from wrpme.core.membership import transitions
 from wrpme.protocol.codec import PREFACE, Decoder, encode
@@ -50,8 +50,11 @@ class Shown:
 
 
 class Agent:
-    """Stands for :class:`Remote`: ``hear`` answers a request to a node, ``others`` all other requests, each with what
-    is told or a function of the arguments; ``given`` has the arguments of what was ``asked``."""
+    """Stands for :class:`AgentClient`.
+
+    ``hear`` answers a request to a node, ``others`` all other requests, each with what is told or a function of the
+    arguments; ``given`` has the arguments of what was ``asked``.
+    """
 
     def __init__(self, hear: Callable[[Request], Reply], **others: Any) -> None:
         self.hello: dict[str, Any] = {}
@@ -77,10 +80,10 @@ class Agent:
         self.asked.append("close")
 
 
-def machine(host: Host, agent: Agent, shown: Shown) -> Machine:
-    """A machine that is connected to that agent."""
-    made = Machine(host, shown)
-    made._remote = cast(Remote, agent)
+def session(host: Host, agent: Agent, shown: Shown) -> HostSession:
+    """A session that is connected to that agent."""
+    made = HostSession(host, shown)
+    made._agent = cast(AgentClient, agent)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wrpme.bootstrap.hosts.inventory import Hello, Look, NodeFound, Record
+from wrpme.bootstrap.hosts.inventory import Hello, HostInventory, NodeFound, Record
 from wrpme.bootstrap.rollout.plan import Hive, Seen
 from wrpme.bootstrap.topology.file import Host, Topology, parse
 
@@ -22,10 +22,10 @@ def hello() -> Hello:
     return Hello((3, 11, 2), "/usr/bin/python3", "x86_64", ("glibc", "2.36"), "root", 0, "/root", "host")
 
 
-def look(
+def inventory(
     host: Host, found: NodeFound = BARE, releases: tuple[str, ...] = (), free_bytes: int = 1 << 34, writable: str = ""
-) -> Look:
-    return Look(
+) -> HostInventory:
+    return HostInventory(
         directory="/var/lib/wrpme",
         exists=bool(releases),
         writable=writable,
@@ -40,7 +40,7 @@ def look(
 
 
 def bare(host: Host) -> Seen:
-    return Seen(hello(), look(host), RELEASE, "", 5_000_000)
+    return Seen(hello(), inventory(host), RELEASE, "", 5_000_000)
 
 
 def record(host: Host, peers: tuple[str, ...] = (), release: str = RELEASE) -> Record:
@@ -50,9 +50,9 @@ def record(host: Host, peers: tuple[str, ...] = (), release: str = RELEASE) -> R
 
 def running(host: Host, peers: tuple[str, ...] = ("10.0.0.9:5909",), release: str = RELEASE) -> Seen:
     found = NodeFound(record(host, peers, release), True, 100, 42, port="ours", hive=HIVE.id)
-    return Seen(hello(), look(host, found, (release,)), RELEASE, "", 5_000_000)
+    return Seen(hello(), inventory(host, found, (release,)), RELEASE, "", 5_000_000)
 
 
 def stopped(host: Host, peers: tuple[str, ...] = (), hive: str = HIVE.id) -> Seen:
     found = NodeFound(record(host, peers), True, 100, None, hive=hive)
-    return Seen(hello(), look(host, found, (RELEASE,)), RELEASE, "", 5_000_000)
+    return Seen(hello(), inventory(host, found, (RELEASE,)), RELEASE, "", 5_000_000)

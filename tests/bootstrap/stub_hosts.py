@@ -11,13 +11,13 @@ import msgspec
 import pytest
 
 from tests.bootstrap.fleet_parts import ADDRESSES, HIVE, IDS, Agent, Shown, answers, figures, hive
-from tests.bootstrap.plan_parts import BARE, RELEASE, hello, look
+from tests.bootstrap.plan_parts import BARE, RELEASE, hello, inventory
 from tests.stub_node import play
 from wrpme.bootstrap import commands
 from wrpme.bootstrap.bundle.build import Bundle
-from wrpme.bootstrap.hosts.agent_client import Remote
-from wrpme.bootstrap.hosts.fleet import Machine
-from wrpme.bootstrap.hosts.inventory import Look, NodeFound, Record
+from wrpme.bootstrap.hosts.agent_client import AgentClient
+from wrpme.bootstrap.hosts.fleet import HostSession
+from wrpme.bootstrap.hosts.inventory import HostInventory, NodeFound, Record
 from wrpme.bootstrap.rollout import apply, check
 from wrpme.bootstrap.ssh.connector import Connector
 from wrpme.bootstrap.topology.file import Host
@@ -43,18 +43,18 @@ class Asked(Shown):
 
 
 class StubHosts:
-    """``deeds`` has what was done in its order: the host's name, the request, and the node's name. ``found`` is how
+    """``actions`` has what was done in its order: the host's name, the request, and the node's name. ``found`` is how
     each node is found, ``running`` those that run, ``answer`` how they answer once all do: alone, a node waits.
     ``refuse`` has the requests that hosts refuse (as "10.0.0.1 start")."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
         self.found: dict[str, NodeFound] = dict.fromkeys(NAMES, BARE)
-        self.seen: Callable[[Look], Look] = lambda found: found
+        self.seen: Callable[[HostInventory], HostInventory] = lambda found: found
         self.running: set[str] = set()
         self.answer: Callable[[int], Callable[[Request], Reply]] = lambda me: answers(hive(), BOTH, me)
         self.refuse: set[str] = set()
         self.reached = "open"
-        self.deeds: list[str] = []
+        self.actions: list[str] = []
         self.records: dict[str, Record] = {}
         self.file = directory / "hive.toml"
         self.reporter = Shown()
@@ -63,15 +63,15 @@ class StubHosts:
         self.write()
         hosts = self
 
-        async def opened(machine: Machine, connector: Connector) -> None:
-            hosts.check(machine.name, "connect")
-            machine._remote = cast(Remote, hosts.agent(machine.host))
+        async def opened(session: HostSession, connector: Connector) -> None:
+            hosts.check(session.name, "connect")
+            session._agent = cast(AgentClient, hosts.agent(session.host))
 
-        async def bundle_for(machine: Machine) -> Bundle:
-            hosts.check(machine.name, "bundle")
+        async def bundle_for(session: HostSession) -> Bundle:
+            hosts.check(session.name, "bundle")
             return Bundle(RELEASE, Path("bundle.zip"), 5_000_000)
 
-        monkeypatch.setattr(Machine, "open", opened)
+        monkeypatch.setattr(HostSession, "open", opened)
         monkeypatch.setattr(apply, "bundle_for", bundle_for)
         monkeypatch.setattr(check, "bundle_for", bundle_for)
 
@@ -105,17 +105,17 @@ class StubHosts:
                 return Failed(request.id, 6, f"{ADDRESSES[me]} waits for the others; see them")
             return self.answer(me)(request)
 
-        agent = Agent(hear, **{do: self._deed(host.name, do) for do in (*CHANGING, "look", "state", "reach")})
+        agent = Agent(hear, **{do: self._action(host.name, do) for do in (*CHANGING, "look", "state", "reach")})
         agent.hello = msgspec.to_builtins(hello())
         return agent
 
-    def _deed(self, name: str, do: str) -> Callable[..., dict[str, Any]]:
-        def deed(**arguments: Any) -> dict[str, Any]:
+    def _action(self, name: str, do: str) -> Callable[..., dict[str, Any]]:
+        def action(**arguments: Any) -> dict[str, Any]:
             self.check(name, do)
             if do in CHANGING:
-                self.deeds.append(f"{name} {do}")
+                self.actions.append(f"{name} {do}")
             if do == "look":
-                found = look(Host(name, nodes=()), releases=(RELEASE,))
+                found = inventory(Host(name, nodes=()), releases=(RELEASE,))
                 nodes = dict.fromkeys(arguments["nodes"], self.found[name])
                 told = self.seen(msgspec.structs.replace(found, nodes=nodes, clock=time.time()))
                 return cast(dict[str, Any], msgspec.to_builtins(told))
@@ -133,7 +133,7 @@ class StubHosts:
                 self.running.discard(name)
             return told_by.get(do, {})
 
-        return deed
+        return action
 
     def run(self, name: str, *words: str) -> str:
         """A command on the file (or with these words, for node_start), in time that jumps; what it shows."""

@@ -18,7 +18,7 @@ from tests.bootstrap.ssh_hosts import USER
 from tests.system.daemons import PATIENCE_SECONDS
 from wrpme import errors
 from wrpme.bootstrap.hosts import agent_client
-from wrpme.bootstrap.hosts.agent_client import Remote
+from wrpme.bootstrap.hosts.agent_client import AgentClient
 from wrpme.bootstrap.ssh.connector import Connector
 from wrpme.bootstrap.topology.file import Host
 from wrpme.errors import LockedError, RemoteError, WrpmeError
@@ -27,14 +27,14 @@ BASE = "/var/lib/wrpme"
 NODES = {NODE: {"address": ["127.0.0.1", PORT]}}
 
 
-def on(logins: Logins, work: Callable[[Remote], Awaitable[None]], user: str = "root", python: str = "") -> None:
+def on(logins: Logins, work: Callable[[AgentClient], Awaitable[None]], user: str = "root", python: str = "") -> None:
     """Does that with the agent on the first host, and sees that nothing of it stays there."""
 
     async def whole() -> None:
         connector = Connector()
         try:
             where = Host(name=ONE, user=user, python=python)
-            opened = await Remote.open(await connector.connect(where, lambda _: None), where)
+            opened = await AgentClient.open(await connector.connect(where, lambda _: None), where)
             try:
                 await work(opened)
             finally:
@@ -45,10 +45,10 @@ def on(logins: Logins, work: Callable[[Remote], Awaitable[None]], user: str = "r
     logins.hosts.in_client_network(whole)
 
 
-def sentence(logins: Logins, work: Callable[[Remote], Awaitable[None]] | None = None, python: str = "") -> str:
+def sentence(logins: Logins, work: Callable[[AgentClient], Awaitable[None]] | None = None, python: str = "") -> str:
     """The one line of the error that comes of that."""
 
-    async def nothing(_: Remote) -> None:
+    async def nothing(_: AgentClient) -> None:
         pass
 
     with pytest.raises(RemoteError) as caught:
@@ -58,11 +58,11 @@ def sentence(logins: Logins, work: Callable[[Remote], Awaitable[None]] | None = 
     return caught.value.sentence.removeprefix(f"{ONE}: ")
 
 
-def look(opened: Remote, directory: str = "") -> Awaitable[dict[str, object]]:
+def look(opened: AgentClient, directory: str = "") -> Awaitable[dict[str, object]]:
     return opened.call("look", directory=directory, nodes=NODES)
 
 
-def lock(opened: Remote, seconds: float = 0.0) -> Awaitable[dict[str, object]]:
+def lock(opened: AgentClient, seconds: float = 0.0) -> Awaitable[dict[str, object]]:
     return opened.call("lock", directory="", text="jane@desk", seconds=seconds)
 
 
@@ -93,7 +93,7 @@ def test_what_goes_through_the_login_shell_means_the_same_to_each() -> None:
 
 
 def test_hello_and_host_key(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         assert opened.hello["user"] == "root"
         assert opened.hello["hostname"] == "host1"
         assert opened.hello["python"] >= [3, 11]
@@ -104,7 +104,7 @@ def test_hello_and_host_key(logins: Logins) -> None:
 
 
 def test_another_user(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         assert opened.hello["user"] == USER
         assert (await look(opened))["directory"] == f"/home/{USER}/.local/share/wrpme"
 
@@ -114,7 +114,7 @@ def test_another_user(logins: Logins) -> None:
 def test_a_login_script_that_writes_and_ends_no_line(logins: Logins, bashrc: Callable[[str], None]) -> None:
     bashrc('echo Welcome; echo "{}"; printf "no end of line"; echo disturbing >&2')
 
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         assert (await look(opened))["exists"] is False
 
     on(logins, work)
@@ -169,7 +169,7 @@ def test_an_old_python(logins: Logins) -> None:
 def test_the_python_that_the_file_names(logins: Logins) -> None:
     logins.hosts.run(1, "ln", "-s", "/usr/bin/python3", "/opt/a python")
 
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         assert opened.hello["executable"] == "/opt/a python"
 
     on(logins, work, python="/opt/a python")
@@ -191,7 +191,7 @@ def test_a_python_that_lacks_half_of_its_library(logins: Logins) -> None:
 def test_no_terminal_whatever_the_users_configuration_says(logins: Logins) -> None:
     logins.configure("Host *\n  RequestTTY force\n")
 
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         assert (await look(opened))["exists"] is False
 
     on(logins, work)
@@ -201,7 +201,7 @@ def test_no_terminal_whatever_the_users_configuration_says(logins: Logins) -> No
 
 
 def test_errors_have_their_class_and_their_host(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         await look(opened)
         with pytest.raises(errors.ConnectionError) as refused:
             await opened.call("ask", address=["127.0.0.1", 1], frames="", count=1, seconds=5)
@@ -216,7 +216,7 @@ def test_errors_have_their_class_and_their_host(logins: Logins) -> None:
 
 
 def test_requests_at_once_wait_for_each_other(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         found = await asyncio.gather(*(look(opened, f"/srv/{number}") for number in range(20)))
         assert [one["directory"] for one in found] == [f"/srv/{number}" for number in range(20)]
 
@@ -224,7 +224,7 @@ def test_requests_at_once_wait_for_each_other(logins: Logins) -> None:
 
 
 def test_a_long_answer(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         await lock(opened)
         await opened.call("configure", name=NODE, record={"service": "process"}, run="", unit=None)
         text = "line ü\n" * 700_000
@@ -239,10 +239,10 @@ def test_a_long_answer(logins: Logins) -> None:
 
 
 def test_two_operators(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         await lock(opened)
         connector = Connector()
-        other = await Remote.open(await connector.connect(host(ONE), lambda _: None), host(ONE))
+        other = await AgentClient.open(await connector.connect(host(ONE), lambda _: None), host(ONE))
         with pytest.raises(LockedError) as caught:
             await lock(other)
         assert caught.value.sentence.startswith(f"{ONE}: jane@desk is at work there; wait until that is done")
@@ -256,23 +256,23 @@ def test_two_operators(logins: Logins) -> None:
 
 
 def test_a_client_that_is_gone_holds_no_lock(logins: Logins) -> None:
-    async def dies(opened: Remote) -> None:
+    async def dies(opened: AgentClient) -> None:
         await lock(opened)
         opened._connection.abort()
 
     on(logins, dies)
 
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         await lock(opened, PATIENCE_SECONDS)
 
     on(logins, work)
 
 
 def test_the_connection_ends_in_the_middle(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         await lock(opened)
         connector = Connector()
-        other = await Remote.open(await connector.connect(host(ONE), lambda _: None), host(ONE))
+        other = await AgentClient.open(await connector.connect(host(ONE), lambda _: None), host(ONE))
         waiting = asyncio.ensure_future(lock(other, 60.0))
         await asyncio.to_thread(logins.hosts.drop_connections, 1)
         try:
@@ -287,7 +287,7 @@ def test_the_connection_ends_in_the_middle(logins: Logins) -> None:
 
 
 def test_after_the_end_every_request_says_so(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         await asyncio.to_thread(logins.hosts.drop_connections, 1)
         with pytest.raises(RemoteError):
             await look(opened)
@@ -297,7 +297,7 @@ def test_after_the_end_every_request_says_so(logins: Logins) -> None:
 
 
 def test_the_agent_is_killed(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         await lock(opened)
         await asyncio.to_thread(logins.hosts.run, 1, "pkill", "-KILL", "python3")
         await look(opened)
@@ -307,7 +307,7 @@ def test_the_agent_is_killed(logins: Logins) -> None:
 
 
 def test_no_answer_in_time(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         pid = next(pid for pid, line in logins.hosts.processes(1).items() if line.startswith("python3"))
         await asyncio.to_thread(logins.hosts.run, 1, "kill", "-STOP", str(pid))
         monkeypatch.setattr(agent_client, "AGENT_CALL_SECONDS_MAX", 0.2)
@@ -323,7 +323,7 @@ def test_no_answer_in_time(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> N
 def test_beats_keep_it_alive(logins: Logins, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent_client, "AGENT_BEAT_SECONDS", 0.001)
 
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         for _ in range(20):
             await look(opened)
 
@@ -333,7 +333,7 @@ def test_beats_keep_it_alive(logins: Logins, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_daemon_lives_on_and_keeps_no_session(logins: Logins) -> None:
     node = f"{BASE}/nodes/{NODE}"
 
-    async def begin(opened: Remote) -> None:
+    async def begin(opened: AgentClient) -> None:
         await lock(opened)
         run = FAKE_DAEMON.format(node=node, python="/usr/bin/python3", program=f"print(1, flush=True); {WAITS}")
         await opened.call("configure", name=NODE, record={"service": "process"}, run=run, unit=None)
@@ -342,7 +342,7 @@ def test_a_daemon_lives_on_and_keeps_no_session(logins: Logins) -> None:
     on(logins, begin)
     assert len(daemons(logins.hosts, 1)) == 1
 
-    async def end(opened: Remote) -> None:
+    async def end(opened: AgentClient) -> None:
         await lock(opened)
         assert (await opened.call("start", name=NODE))["started"] is False
         assert (await opened.call("stop", name=NODE, seconds=PATIENCE_SECONDS))["how"] == "stopped"
@@ -361,7 +361,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def test_a_file_is_whole_or_not_there(logins: Logins, bundle: Path) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         heard: list[int] = []
         await opened.send(bundle, "/root/bundle", heard.append)
         assert heard == sorted(heard)
@@ -379,7 +379,7 @@ def test_the_disk_is_full(logins: Logins, bundle: Path) -> None:
     logins.hosts.small_disk(1, 1024, "/srv")
     try:
 
-        async def work(opened: Remote) -> None:
+        async def work(opened: AgentClient) -> None:
             await opened.send(bundle, "/srv/bundle", lambda _: None)
 
         said = sentence(logins, work)
@@ -394,7 +394,7 @@ def test_the_disk_is_full(logins: Logins, bundle: Path) -> None:
 
 
 def test_a_place_that_can_not_be_written(logins: Logins, bundle: Path) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         await opened.send(bundle, "/nowhere/bundle", lambda _: None)
 
     assert sentence(logins, work) == "/nowhere/bundle.part can't be written by SFTP (No such file)"
@@ -404,7 +404,7 @@ def test_the_connection_ends_while_a_file_is_sent(logins: Logins, tmp_path: Path
     large = tmp_path / "large"
     large.write_bytes(bytes(50_000_000))
 
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         begun = asyncio.Event()
         sending = asyncio.create_task(opened.send(large, "/root/bundle", lambda _: begun.set()))
         await begun.wait()
@@ -440,7 +440,7 @@ def test_a_server_without_sftp(logins: Logins, bundle: Path, line: str, said: st
     logins.hosts.start_sshd(1)
     try:
 
-        async def work(opened: Remote) -> None:
+        async def work(opened: AgentClient) -> None:
             await opened.send(bundle, "/root/bundle", lambda _: None)
 
         assert sentence(logins, work) == said
@@ -464,7 +464,7 @@ def test_a_server_that_runs_nothing(logins: Logins, line: str) -> None:
 
 
 def test_every_error_is_one_of_ours(logins: Logins) -> None:
-    async def work(opened: Remote) -> None:
+    async def work(opened: AgentClient) -> None:
         for do in ("look", "lock", "start", "log"):
             with pytest.raises(WrpmeError):
                 await opened.call(do)

@@ -77,10 +77,10 @@ def test_a_node_needs_a_hive_to_join() -> None:
 def test_the_summary_has_all_hosts_and_how_the_hive_is() -> None:
     async def test() -> str:
         async with Fleet(topology(2).hosts, Shown()) as fleet:
-            fleet.machines[0].finish("10.0.0.1:5909 founded the hive")
-            fleet.machines[0].seconds = 2.04
-            fleet.machines[1].fail(RemoteError("10.0.0.2: no route"))
-            fleet.machines[1].seconds = 10.0
+            fleet.sessions[0].finish("10.0.0.1:5909 founded the hive")
+            fleet.sessions[0].seconds = 2.04
+            fleet.sessions[1].fail(RemoteError("10.0.0.2: no route"))
+            fleet.sessions[1].seconds = 10.0
             return commands.summary(fleet, Condition("stable", "1 node is up"))
 
     assert asyncio.run(test()).splitlines() == [
@@ -114,14 +114,14 @@ def test_a_lock_names_its_holder_even_where_users_have_no_names(monkeypatch: pyt
     assert lock_text("hive_apply").startswith(f"user {os.getuid()}@")
 
 
-@pytest.mark.parametrize("verb", ["hive_start", "hive_apply"])
+@pytest.mark.parametrize("command", ["hive_start", "hive_apply"])
 def test_all_are_started_before_any_is_waited_for(
-    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, verb: str
+    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     """Where more hosts are needed to serve than are worked on at a time."""
     monkeypatch.setattr(fleet, "HOSTS_AT_ONCE_MAX", 1)
     hosts.configured(run=False)
-    text = hosts.run(verb)
+    text = hosts.run(command)
     assert hosts.running == set(NAMES)
     assert text.endswith("the hive is stable: all 2 nodes are up and every arc has its copies")
 
@@ -130,7 +130,7 @@ def test_a_hive_is_founded_and_joined(hosts: StubHosts) -> None:
     text = hosts.run("hive_apply")
     assert "10.0.0.1:5909 founded the hive" in text
     assert "10.0.0.2:5909 joined the hive" in text
-    assert hosts.deeds.count("10.0.0.1 configure") == 2
+    assert hosts.actions.count("10.0.0.1 configure") == 2
     assert hosts.records["10.0.0.1"].peers == ("10.0.0.2:5909",), "the founder never founds another one"
 
 
@@ -156,7 +156,7 @@ def test_a_plan_changes_nothing_and_tells_what_stands_in_the_way(hosts: StubHost
     hosts.refuse.add("10.0.0.1 connect")
     with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.1: no connect today$"):
         hosts.run("hive_plan")
-    assert hosts.deeds == []
+    assert hosts.actions == []
 
 
 def test_a_check_changes_nothing_either(hosts: StubHosts) -> None:
@@ -165,7 +165,7 @@ def test_a_check_changes_nothing_either(hosts: StubHosts) -> None:
     with pytest.raises(RemoteError, match=r"hive_check found problems on 10\.0\.0\.1, 10\.0\.0\.2; they are marked"):
         hosts.run("hive_check")
     assert "  ! from here 10.0.0.2:5909 can't be reached (no answer: a firewall drops it" in hosts.shown[0]
-    assert hosts.deeds == []
+    assert hosts.actions == []
 
 
 def test_a_node_joins_by_those_that_the_shell_knows(hosts: StubHosts) -> None:
@@ -180,11 +180,11 @@ def test_a_node_that_the_hive_consists_of_has_nobody_to_join(hosts: StubHosts) -
     hosts.members = ["10.0.0.2:5909"]
     with pytest.raises(RemoteError, match=r"no hive is known that it could join; name one of its nodes with --peer"):
         hosts.run("node_start", "10.0.0.2", "-a", "10.0.0.2:5909")
-    assert hosts.deeds == ["10.0.0.2 lock"]
+    assert hosts.actions == ["10.0.0.2 lock"]
 
 
 def restarts(hosts: StubHosts) -> list[str]:
-    return [deed for deed in hosts.deeds if deed.split()[1] in ("stop", "configure", "start")]
+    return [action for action in hosts.actions if action.split()[1] in ("stop", "configure", "start")]
 
 
 IN_TURN = [f"{name} {do}" for name in NAMES for do in ("stop", "configure", "start")]
@@ -232,16 +232,16 @@ def test_nothing_is_stopped_while_the_hive_is_not_stable(
     assert restarts(hosts) == []
 
 
-@pytest.mark.parametrize("verb", ["hive_upgrade", "hive_apply"])
+@pytest.mark.parametrize("command", ["hive_upgrade", "hive_apply"])
 def test_the_next_one_is_left_alone_unless_the_hive_recovers(
-    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, verb: str
+    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", 30.0)
-    hosts.configured(release="0.0.9-bbbbbbbb" if verb == "hive_upgrade" else RELEASE)
+    hosts.configured(release="0.0.9-bbbbbbbb" if command == "hive_upgrade" else RELEASE)
     hosts.write("options = { grace = 30 }")
     hosts.answer = lambda me: DEGRADED if restarts(hosts) else answers(hive(), BOTH, me)
     with pytest.raises(RemoteError):
-        hosts.run(verb)
+        hosts.run(command)
     assert any(line.startswith("10.0.0.1: bad: ") and "the hive is degraded" in line for line in hosts.reporter.lines)
     assert restarts(hosts) == IN_TURN[:3]
 
@@ -276,11 +276,11 @@ def test_a_hive_is_destroyed_by_the_word_yes_alone(hosts: StubHosts) -> None:
             hosts.run("hive_destroy")
     question = "2 nodes on 2 hosts with 2.0 MiB of data, 6 entries will be gone; type yes to destroy it for good: "
     assert question in hosts.reporter.lines
-    assert not any(deed.endswith(("stop", "remove", "clean")) for deed in hosts.deeds)
+    assert not any(action.endswith(("stop", "remove", "clean")) for action in hosts.actions)
     hosts.reporter = Asked(" yes ")
     hosts.refuse.add("10.0.0.2 connect")
     with pytest.raises(RemoteError, match=r"10\.0\.0\.2: no connect today"):
         hosts.run("hive_destroy")
     assert any(line.startswith("1 node on 1 host with 1.0 MiB of data") for line in hosts.reporter.lines)
     assert any("will be gone (nothing is done on 10.0.0.2)" in line for line in hosts.reporter.lines)
-    assert hosts.deeds[-4:] == [f"10.0.0.1 {do}" for do in ("lock", "stop", "remove", "clean")]
+    assert hosts.actions[-4:] == [f"10.0.0.1 {do}" for do in ("lock", "stop", "remove", "clean")]

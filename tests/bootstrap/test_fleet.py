@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from tests.bootstrap.fleet_parts import Agent, Shown
-from tests.bootstrap.fleet_parts import machine as machine_of
-from tests.bootstrap.plan_parts import look, topology
-from wrpme.bootstrap.hosts.agent_client import Remote
-from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from tests.bootstrap.fleet_parts import session as session_of
+from tests.bootstrap.plan_parts import inventory, topology
+from wrpme.bootstrap.hosts.agent_client import AgentClient
+from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.limits import HOSTS_AT_ONCE_MAX
 from wrpme.bootstrap.ssh.connector import Connector
 from wrpme.errors import HostKeyError, LockedError, RemoteError
@@ -22,15 +22,15 @@ from wrpme.protocol.messages import Reply, Request
 def test_what_breaks_on_one_host_does_not_stop_the_others() -> None:
     shown = Shown()
 
-    async def work(machine: Machine) -> None:
-        if machine.name == "10.0.0.2":
+    async def work(session: HostSession) -> None:
+        if session.name == "10.0.0.2":
             raise RemoteError("10.0.0.2: no route; look at the network")
-        machine.finish("done")
+        session.finish("done")
 
     async def test() -> None:
         async with Fleet(topology().hosts, shown) as fleet:
             await fleet.each(work)
-            assert [machine.name for machine in fleet.sound] == ["10.0.0.1", "10.0.0.3"]
+            assert [session.name for session in fleet.sound] == ["10.0.0.1", "10.0.0.3"]
             await fleet.each(work)
             with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.2: no route"):
                 fleet.raise_broken("hive_apply")
@@ -42,8 +42,8 @@ def test_what_breaks_on_one_host_does_not_stop_the_others() -> None:
 
 
 def test_several_errors_are_counted_and_named() -> None:
-    async def work(machine: Machine) -> None:
-        raise HostKeyError(f"{machine.name}: a changed key")
+    async def work(session: HostSession) -> None:
+        raise HostKeyError(f"{session.name}: a changed key")
 
     async def test() -> None:
         async with Fleet(topology().hosts, Shown()) as fleet:
@@ -57,7 +57,7 @@ def test_several_errors_are_counted_and_named() -> None:
 def test_no_more_at_a_time_than_are_allowed() -> None:
     at_work = most = 0
 
-    async def work(machine: Machine) -> None:
+    async def work(session: HostSession) -> None:
         nonlocal at_work, most
         at_work += 1
         most = max(most, at_work)
@@ -74,7 +74,7 @@ def test_no_more_at_a_time_than_are_allowed() -> None:
 
 
 def test_a_defect_comes_out_as_itself() -> None:
-    async def work(machine: Machine) -> None:
+    async def work(session: HostSession) -> None:
         raise ZeroDivisionError
 
     async def test() -> None:
@@ -97,13 +97,13 @@ def test_a_defect_ends_the_work_of_the_others_and_blames_no_host() -> None:
     shown = Shown()
     ended: list[str] = []
 
-    async def work(machine: Machine) -> None:
-        if machine.name == "10.0.0.2":
+    async def work(session: HostSession) -> None:
+        if session.name == "10.0.0.2":
             raise ZeroDivisionError
         try:
             await asyncio.Event().wait()
         finally:
-            ended.append(machine.name)
+            ended.append(session.name)
 
     async def test() -> None:
         async with Fleet(topology().hosts, shown) as fleet:
@@ -135,15 +135,15 @@ def test_an_interruption_ends_all_work_and_all_connections() -> None:
         agents = [Agent(silent) for _ in range(3)]
         begun = asyncio.Barrier(4)
 
-        async def work(machine: Machine) -> None:
+        async def work(session: HostSession) -> None:
             await begun.wait()
             await asyncio.Event().wait()
 
         async def command() -> None:
             async with Fleet(topology().hosts, shown) as fleet:
                 fleet.connector = cast(Connector, door)
-                for machine, agent in zip(fleet.machines, agents, strict=True):
-                    machine._remote = cast(Remote, agent)
+                for session, agent in zip(fleet.sessions, agents, strict=True):
+                    session._agent = cast(AgentClient, agent)
                 await fleet.each(work)
 
         running = asyncio.create_task(command())
@@ -172,7 +172,7 @@ def test_who_interrupts_once_more_waits_for_no_agent() -> None:
         async def command() -> None:
             async with Fleet(topology().hosts, shown) as fleet:
                 fleet.connector = cast(Connector, door)
-                fleet.machines[0]._remote = cast(Remote, Stuck(silent))
+                fleet.sessions[0]._agent = cast(AgentClient, Stuck(silent))
 
         running = asyncio.create_task(command())
         await closing.wait()
@@ -195,8 +195,8 @@ def test_an_agent_that_ends_badly_keeps_no_other_connection() -> None:
     async def test() -> None:
         async with Fleet(topology().hosts, Shown()) as fleet:
             fleet.connector = cast(Connector, door)
-            fleet.machines[0]._remote = cast(Remote, Broken(silent))
-            fleet.machines[1]._remote = cast(Remote, sound)
+            fleet.sessions[0]._agent = cast(AgentClient, Broken(silent))
+            fleet.sessions[1]._agent = cast(AgentClient, sound)
 
     asyncio.run(test())
     assert sound.asked == ["close"]
@@ -205,14 +205,14 @@ def test_an_agent_that_ends_badly_keeps_no_other_connection() -> None:
 
 def test_looking_asks_for_the_nodes_of_the_host_and_compares_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
     host = topology().hosts[0]
-    found = msgspec.structs.replace(look(host), clock=105.0)
+    found = msgspec.structs.replace(inventory(host), clock=105.0)
     agent = Agent(silent, look=msgspec.to_builtins(found))
     times = iter([100.0, 104.0])
     monkeypatch.setattr("time.time", lambda: next(times))
 
     async def test() -> None:
-        made = machine_of(host, agent, Shown())
-        assert await made.look_around() == found == made.look
+        made = session_of(host, agent, Shown())
+        assert await made.take_inventory() == found == made.inventory
         assert made.clock_ahead_seconds == 3.0, "the answer was made half way"
 
     asyncio.run(test())
@@ -227,7 +227,7 @@ def test_one_machine_under_two_names_is_told_from_another_operator() -> None:
             raise LockedError(f"10.0.0.1: {holder} is at work there")
 
         async def test() -> None:
-            await machine_of(topology().hosts[0], Agent(silent, lock=locked), Shown()).take_lock(mine)
+            await session_of(topology().hosts[0], Agent(silent, lock=locked), Shown()).take_lock(mine)
 
         asyncio.run(test())
 

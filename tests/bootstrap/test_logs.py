@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from tests.bootstrap.fleet_parts import Agent, Shown
-from tests.bootstrap.plan_parts import look, topology
-from wrpme.bootstrap.hosts.agent_client import Remote
-from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from tests.bootstrap.plan_parts import inventory, topology
+from wrpme.bootstrap.hosts.agent_client import AgentClient
+from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.rollout import logs
 from wrpme.bootstrap.rollout.logs import Line, lines_of, merged
 from wrpme.bootstrap.ssh.connector import Connector
@@ -103,15 +103,15 @@ def show(
     """What is shown of these logs (None: there is no route to that host), interrupted after so many ``rounds``."""
     shown = Shown()
 
-    async def opened(machine: Machine, connector: Connector) -> None:
-        log = found[HOSTS.index(machine.host)]
+    async def opened(session: HostSession, connector: Connector) -> None:
+        log = found[HOSTS.index(session.host)]
         if log is None:
-            raise RemoteError(f"{machine.name}: no route")
+            raise RemoteError(f"{session.name}: no route")
         log.opened += 1
-        machine._remote = cast(Remote, Agent(never, log=log.read))
+        session._agent = cast(AgentClient, Agent(never, log=log.read))
 
-    async def looked(machine: Machine) -> None:
-        machine._look = look(machine.host)
+    async def looked(session: HostSession) -> None:
+        session._inventory = inventory(session.host)
 
     async def paused(seconds: float) -> None:
         nonlocal rounds
@@ -120,8 +120,8 @@ def show(
         if rounds <= 0:
             raise End
 
-    monkeypatch.setattr(Machine, "open", opened)
-    monkeypatch.setattr(Machine, "look_around", looked)
+    monkeypatch.setattr(HostSession, "open", opened)
+    monkeypatch.setattr(HostSession, "take_inventory", looked)
     monkeypatch.setattr(asyncio, "sleep", paused)
 
     async def test() -> None:

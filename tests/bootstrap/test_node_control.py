@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bootstrap.fleet_parts import HIVE, IDS, Agent, Shown, answers, figures, hive, machine
-from tests.bootstrap.plan_parts import look, record, topology
+from tests.bootstrap.fleet_parts import HIVE, IDS, Agent, Shown, answers, figures, hive, session
+from tests.bootstrap.plan_parts import inventory, record, topology
 from tests.stub_node import play
 from wrpme.bootstrap.hosts import node_control, systemd_unit
 from wrpme.bootstrap.limits import NODE_STOP_SECONDS, READY_SECONDS_MAX
@@ -36,7 +36,7 @@ def until_ready(
     agent = Agent(hear, state=state)
 
     async def test() -> None:
-        await node_control.until_ready(machine(HOST, agent, Shown()), NODE, wanted, lambda: why)
+        await node_control.until_ready(session(HOST, agent, Shown()), NODE, wanted, lambda: why)
 
     asyncio.run(test())
     return agent.asked
@@ -131,7 +131,7 @@ def awaited(state: Callable[..., dict[str, Any]], hear: Callable[[Request], Repl
     agent = Agent(hear, state=state)
 
     async def test() -> None:
-        await node_control.until_ready(machine(HOST, agent, Shown()), NODE)
+        await node_control.until_ready(session(HOST, agent, Shown()), NODE)
 
     asyncio.run(test())
     return agent.asked.count("state")
@@ -154,7 +154,7 @@ def test_how_long_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(hear: Callable[[Request], Reply]) -> float:
         begun = asyncio.get_running_loop().time()
         with pytest.raises(TimeoutError) as caught:
-            await node_control.until_ready(machine(HOST, Agent(hear, state=RUNS), Shown()), NODE)
+            await node_control.until_ready(session(HOST, Agent(hear, state=RUNS), Shown()), NODE)
         assert caught.value.sentence.startswith(
             "10.0.0.1: 10.0.0.1:5909 runs, but is not ready after 60 s: 10.0.0.1:5909 does not answer (Connection "
             "refused); see hive_logs, "
@@ -170,24 +170,24 @@ def test_one_that_ended_last_is_not_said_to_run(monkeypatch: pytest.MonkeyPatch)
         awaited(states({"pid": None, "unit_state": "", "tail": "killed", "restarts": 0}))
 
 
-def deed(agent: Agent, do: str) -> Any:
+def action(agent: Agent, do: str) -> Any:
     """What that deed of ``nodes`` gives."""
 
     async def test() -> Any:
-        return await getattr(node_control, do)(machine(HOST, agent, Shown()), NODE)
+        return await getattr(node_control, do)(session(HOST, agent, Shown()), NODE)
 
     return asyncio.run(test())
 
 
 def test_start_and_stop_tell_what_they_found() -> None:
     agent = Agent(waiting, start={"pid": 42, "started": True}, stop={"was_running": True}, state=RUNS)
-    deed(agent, "start")
-    assert deed(agent, "stop") is True
-    assert deed(agent, "runs") is True
+    action(agent, "start")
+    assert action(agent, "stop") is True
+    assert action(agent, "runs") is True
     assert agent.given == [{"name": NODE.name}, {"name": NODE.name, "seconds": NODE_STOP_SECONDS}, {"name": NODE.name}]
     agent = Agent(waiting, stop={"was_running": False}, state={**RUNS, "pid": None})
-    assert deed(agent, "stop") is False
-    assert deed(agent, "runs") is False
+    assert action(agent, "stop") is False
+    assert action(agent, "runs") is False
 
 
 @pytest.mark.parametrize("service", ["system", "user", "process"])
@@ -196,8 +196,8 @@ def test_a_node_is_configured_for_whatever_keeps_it_running(service: str) -> Non
     agent = Agent(waiting, configure={"changed": True})
 
     async def test() -> bool:
-        made = machine(HOST, agent, Shown())
-        made._look = look(HOST)
+        made = session(HOST, agent, Shown())
+        made._inventory = inventory(HOST)
         return await node_control.configure(made, NODE, told)
 
     assert asyncio.run(test()) is True

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from wrpme import errors
-from wrpme.bootstrap.hosts.probe import hear, hear_all, target
+from wrpme.bootstrap.hosts.probe import probe_hive, probe_node, target
 from wrpme.core.membership import transitions
 from wrpme.protocol.codec import PREFACE, encode
 from wrpme.protocol.messages import Failed, GetStatus, GetView, Text, ViewIs
@@ -39,32 +39,32 @@ class Relay:
 
 def test_a_member_tells_its_view_and_figures() -> None:
     relay = Relay(ViewIs(1, ME, VIEW), Text(2, msgspec.json.encode(FIGURES).decode()))
-    heard = asyncio.run(hear(relay, ADDRESS))
-    assert (heard.node, heard.view, heard.figures, heard.why) == (ME, VIEW, FIGURES, "")
+    answer = asyncio.run(probe_node(relay, ADDRESS))
+    assert (answer.node, answer.view, answer.figures, answer.why) == (ME, VIEW, FIGURES, "")
     assert relay.asked == [PREFACE + encode(GetView(1)) + encode(GetStatus(2, b""))]
 
 
 def test_a_node_without_a_hive_says_so() -> None:
     relay = Relay(Failed(1, 6, "it waits for a hive"), Text(2, msgspec.json.encode(FIGURES).decode()))
-    heard = asyncio.run(hear(relay, ADDRESS))
-    assert heard.view is None
-    assert heard.why == "it waits for a hive"
+    answer = asyncio.run(probe_node(relay, ADDRESS))
+    assert answer.view is None
+    assert answer.why == "it waits for a hive"
 
 
 def test_a_port_that_does_not_answer_is_no_error_of_the_machine() -> None:
-    heard = asyncio.run(hear(Relay(error=errors.ConnectionError("connection refused")), ADDRESS))
-    assert heard.why == "connection refused"
+    answer = asyncio.run(probe_node(Relay(error=errors.ConnectionError("connection refused")), ADDRESS))
+    assert answer.why == "connection refused"
     with pytest.raises(errors.RemoteError):
-        asyncio.run(hear(Relay(error=errors.RemoteError("the connection ended")), ADDRESS))
+        asyncio.run(probe_node(Relay(error=errors.RemoteError("the connection ended")), ADDRESS))
 
 
 def test_a_foreign_program_is_told() -> None:
-    heard = asyncio.run(hear(Relay(raw=b"HTTP/1.1 400 Bad Request\r\n\r\n"), ADDRESS))
-    assert "no wrpme node" in heard.why
+    answer = asyncio.run(probe_node(Relay(raw=b"HTTP/1.1 400 Bad Request\r\n\r\n"), ADDRESS))
+    assert "no wrpme node" in answer.why
 
 
 def test_the_whole_hive_through_one_node() -> None:
-    status = asyncio.run(hear_all(Both(), ADDRESS))
+    status = asyncio.run(probe_hive(Both(), ADDRESS))
     assert status.view == VIEW
     assert [node.figures for node in status.nodes] == [FIGURES]
 
@@ -87,4 +87,4 @@ def test_where_a_node_is_reached_on_its_own_machine() -> None:
 
 def test_figures_of_another_version_are_no_defect() -> None:
     relay = Relay(ViewIs(1, ME, VIEW), Text(2, '{"address": 3}'))
-    assert "this version does not understand" in asyncio.run(hear(relay, ADDRESS)).why
+    assert "this version does not understand" in asyncio.run(probe_node(relay, ADDRESS)).why

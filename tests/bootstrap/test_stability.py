@@ -10,10 +10,10 @@ from typing import cast
 import msgspec
 import pytest
 
-from tests.bootstrap.fleet_parts import HIVE, IDS, Agent, Shown, answers, figures, hive, machine
+from tests.bootstrap.fleet_parts import HIVE, IDS, Agent, Shown, answers, figures, hive, session
 from tests.bootstrap.plan_parts import topology
 from tests.stub_node import play
-from wrpme.bootstrap.hosts.agent_client import Remote
+from wrpme.bootstrap.hosts.agent_client import AgentClient
 from wrpme.bootstrap.hosts.fleet import Fleet
 from wrpme.bootstrap.limits import DEGRADED_SECONDS_MAX, STABILIZING_SECONDS_MAX
 from wrpme.bootstrap.rollout import stability
@@ -27,7 +27,7 @@ BOTH = {IDS[0]: figures(0), IDS[1]: figures(1)}
 
 def condition(hear: Callable[[Request], Reply], wanted: str = "") -> Condition:
     async def test() -> Condition:
-        return await stability.condition([machine(HOSTS[0], Agent(hear), Shown())], wanted)
+        return await stability.condition([session(HOSTS[0], Agent(hear), Shown())], wanted)
 
     return asyncio.run(test())
 
@@ -53,10 +53,10 @@ def test_another_hive_opens_no_gate() -> None:
 def test_who_answers_first_is_asked() -> None:
     async def test() -> Condition:
         silent = Agent(lambda request: Failed(request.id, 6, "it waits for a hive"))
-        machines = [
-            machine(HOSTS[0], silent, Shown()), machine(HOSTS[1], Agent(answers(hive(), BOTH, me=1)), Shown()),
+        sessions = [
+            session(HOSTS[0], silent, Shown()), session(HOSTS[1], Agent(answers(hive(), BOTH, me=1)), Shown()),
         ]  # fmt: skip
-        return await stability.condition(machines)
+        return await stability.condition(sessions)
 
     assert asyncio.run(test()).word == "stable"
 
@@ -73,7 +73,7 @@ def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest
         return (late if asked <= 6 else answers(hive(), BOTH))(request)
 
     async def test() -> Condition:
-        return await stability.until_stable([machine(HOSTS[0], Agent(hear), Shown())], said.append)
+        return await stability.until_stable([session(HOSTS[0], Agent(hear), Shown())], said.append)
 
     assert asyncio.run(test()).word == "stable"
     assert len(said) == 2 and all("has not heard" in line for line in said)
@@ -84,7 +84,7 @@ def test_it_halts_where_the_hive_stays_degraded(monkeypatch: pytest.MonkeyPatch)
     hear = answers(hive(down=[1]), {IDS[0]: figures(0)})
 
     async def test() -> None:
-        await stability.until_stable([machine(HOSTS[0], Agent(hear), Shown())], lambda text: None)
+        await stability.until_stable([session(HOSTS[0], Agent(hear), Shown())], lambda text: None)
 
     with pytest.raises(UnavailableError, match=r"the hive is degraded: 10\.0\.0\.2:5909 down"):
         asyncio.run(test())
@@ -100,8 +100,8 @@ def gone(request: Request) -> Reply:
 
 def test_a_host_that_is_gone_does_not_hide_the_hive() -> None:
     async def test(*hear: Callable[[Request], Reply]) -> Condition:
-        machines = [machine(host, Agent(one), Shown()) for host, one in zip(HOSTS, hear, strict=True)]
-        return await stability.condition(machines)
+        sessions = [session(host, Agent(one), Shown()) for host, one in zip(HOSTS, hear, strict=True)]
+        return await stability.condition(sessions)
 
     assert asyncio.run(test(gone, answers(hive(), BOTH, me=1))).word == "stable"
     nobody = asyncio.run(test(waits_for_a_hive, gone))
@@ -113,8 +113,8 @@ def test_the_node_of_another_hive_is_passed_over_for_the_next() -> None:
     async def test() -> Condition:
         other = Agent(answers(hive(hive_id=b"x" * 16, down=[1]), {IDS[0]: figures(0)}))
         mine = Agent(answers(hive(), BOTH, me=1))
-        machines = [machine(HOSTS[0], other, Shown()), machine(HOSTS[1], mine, Shown())]
-        return await stability.condition(machines, HIVE.hex())
+        sessions = [session(HOSTS[0], other, Shown()), session(HOSTS[1], mine, Shown())]
+        return await stability.condition(sessions, HIVE.hex())
 
     assert asyncio.run(test()).word == "stable"
 
@@ -162,7 +162,7 @@ def passed(*moments: tuple[Hear, int]) -> tuple[float, str]:
     async def test() -> tuple[float, str]:
         begun = asyncio.get_running_loop().time()
         try:
-            found = await stability.until_stable([machine(HOSTS[0], Agent(hear), Shown())], lambda text: None)
+            found = await stability.until_stable([session(HOSTS[0], Agent(hear), Shown())], lambda text: None)
             said = found.word
         except (UnavailableError, TimeoutError) as error:
             said = f"{error.word}: {error.sentence}"
@@ -211,8 +211,8 @@ def test_the_whole_hive_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -
 
     async def test(hear: Hear, shown: Shown) -> Condition:
         async with Fleet(HOSTS, shown) as fleet:
-            fleet.machines[0].fail(RemoteError("10.0.0.1: no route"))
-            fleet.machines[1]._remote = cast(Remote, Agent(hear))
+            fleet.sessions[0].fail(RemoteError("10.0.0.1: no route"))
+            fleet.sessions[1]._agent = cast(AgentClient, Agent(hear))
             return await stability.whole_hive(fleet)
 
     shown = Shown()

@@ -14,7 +14,7 @@ from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.reporter import Reporter
 from wrpme.bootstrap.rollout import check, logs, teardown, upgrade
 from wrpme.bootstrap.rollout.apply import Applying, lock_text
-from wrpme.bootstrap.rollout.plan_text import plan_text
+from wrpme.bootstrap.rollout.plan import plan_text
 from wrpme.bootstrap.topology.file import EXAMPLE, Topology, parse, parse_target
 from wrpme.errors import RemoteError, UsageError, WrpmeError
 from wrpme.protocol.address import listed
@@ -139,9 +139,9 @@ def _check_nodes(request: Request, topology: Topology) -> None:
 def summary(fleet: Fleet, condition: Condition | None, said: str = "") -> str:
     """The table of all hosts with their times, and how the hive is."""
     rows = [("HOST", "TIME", "RESULT")]
-    for machine in fleet.machines:
-        result = f"failed: {machine.outcome}" if machine.error else machine.outcome
-        rows.append((machine.name, f"{machine.seconds:.1f} s", result))
+    for session in fleet.sessions:
+        result = f"failed: {session.outcome}" if session.error else session.outcome
+        rows.append((session.name, f"{session.seconds:.1f} s", result))
     names = max(len(row[0]) for row in rows)
     times = max(len(row[1]) for row in rows)
     lines = [f"{name:<{names}}  {time:>{times}}  {result}" for name, time, result in rows]

@@ -28,7 +28,7 @@ STABILITY_LOOK_SECONDS = 0.2
 DEGRADED_SECONDS_MAX = 60.0
 """How long a hive may be degraded or unavailable before a rolling change halts; a restart takes seconds."""
 STABILIZING_SECONDS_MAX = 3600.0
-"""How long it may stabilize."""
+"""How long it may be stabilizing."""
 LOG_READ_LINES = 1000
 """Of each log, where nobody says since when."""
 LOG_SINCE_LINES_MAX = 100_000

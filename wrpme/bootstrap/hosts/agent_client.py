@@ -1,7 +1,8 @@
-"""Our end of the agent that runs on another machine: see :mod:`wrpme.bootstrap.agent` for what is said.
+"""The client of the agent on another machine; :mod:`wrpme.bootstrap.agent` has the protocol.
 
-One channel for requests, and one more while a file is sent. Everything is bounded in time; what ends in the middle is
-an error that names the host and what was going on, and no status at all is no success.
+It uses one channel of the SSH connection for requests, and a second one while a file is sent. Every wait is bounded. A
+connection that ends in the middle is an error that names the host and the request, and an agent that ended without an
+exit status has not succeeded.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ if TYPE_CHECKING:
 
 PYTHONS = ("python3", "python3.11", "python3.12", "python3.13", "python3.14", "python3.15")
 OLD, NONE = 93, 94
-"""Statuses with which a Python that is too old, and a search without result, end."""
+"""The exit statuses of a Python that is too old, and of a search that found none."""
 FIND = (
     'code=$1; shift; PATH=$PATH:/usr/local/bin:/usr/bin:/bin; for python in "$@"; do '
     'command -v "$python" >/dev/null 2>&1 || continue; "$python" -I -B -c "$code"; status=$?; '
     f"case $status in {OLD}|126|127) ;; *) exit $status;; esac; done; exit {NONE}"
 )
-"""For sh. It and ``LOAD`` reach it through the login shell, whichever that is: so there are no quotes of the other
-kind, backslashes, exclamation marks or ends of line in them."""
+"""Finds a Python; for sh. It and ``LOAD`` get there through the login shell, which may be any: so neither has quotes of
+the other kind, backslashes, exclamation marks or ends of line."""
 LOAD = (
     'import sys;v=sys.version_info;s=sys.executable;v<(3,11) and (sys.stderr.write("old-python %d.%d.%d %s" '
     f"% (v[0],v[1],v[2],s)+chr(10)),sys.exit({OLD}));import zlib;i=sys.stdin.buffer;"
@@ -58,8 +59,8 @@ STDERR_LINES_TOLD = 3
 BY_WORD = {kind.word: kind for kind in errors.BY_CODE.values()}
 
 
-class Remote:
-    """The agent on a host. One request at a time; others wait."""
+class AgentClient:
+    """The agent on one host. It carries out one request at a time; others wait for their turn."""
 
     def __init__(self, host: str, connection: asyncssh.SSHClientConnection) -> None:
         self.host = host
@@ -73,30 +74,30 @@ class Remote:
         self._ended = ""
 
     @classmethod
-    async def open(cls, connection: asyncssh.SSHClientConnection, host: Host) -> Remote:
-        """Starts the agent over that connection, which stays the caller's.
+    async def open(cls, connection: asyncssh.SSHClientConnection, host: Host) -> AgentClient:
+        """Starts the agent over that connection, which the caller has to close.
 
         Raises:
-            RemoteError: the host has no Python that can run it, or lets us run nothing.
+            RemoteError: the host has no Python that can run the agent, or does not let this user run a program.
         """
-        remote = cls(host.name, connection)
+        client = cls(host.name, connection)
         try:
             async with asyncio.timeout(AGENT_START_SECONDS_MAX):
-                await remote._start(host.python)
+                await client._start(host.python)
         except TimeoutError:
-            await remote.close()
+            await client.close()
             raise RemoteError(
                 f"{host.name}: its SSH server answers, but no Python could be started there within "
                 f"{AGENT_START_SECONDS_MAX:g} s; see whether it is overloaded, or its login scripts wait for something"
             ) from None
         except BaseException:
-            await remote.close()
+            await client.close()
             raise
-        return remote
+        return client
 
     @property
     def host_key(self) -> str:
-        """Of its SSH server: the kind and the fingerprint."""
+        """Returns the kind and the fingerprint of the host key of its SSH server."""
         key = self._connection.get_server_host_key()
         return f"{key.get_algorithm()} {key.get_fingerprint()}" if key is not None else ""
 
@@ -166,7 +167,7 @@ class Remote:
     # --- lines ---------------------------------------------------------------------------------------------------
 
     async def _line(self) -> bytes | None:
-        """The next one without its end; None if there is none."""
+        """Returns the next line without its end, or None if there is none."""
         process = self._process
         assert process is not None
         seen = 0
@@ -188,14 +189,14 @@ class Remote:
         return line
 
     async def _collect(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
-        """What the agent writes to stderr; the last of it is kept."""
+        """Reads what the agent writes to stderr, and keeps the last of it."""
         with suppress(asyncssh.Error, OSError):
             while part := await process.stderr.read(64 * KIB):
                 self._stderr += part
                 del self._stderr[:-AGENT_NOISE_BYTES_MAX]
 
     async def _beat(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
-        """So that the agent knows that somebody is here, also while it works."""
+        """Tells the agent every ``AGENT_BEAT_SECONDS`` that somebody is here, also while it works."""
         with suppress(asyncssh.Error, OSError):
             while True:
                 await asyncio.sleep(AGENT_BEAT_SECONDS)
@@ -204,12 +205,12 @@ class Remote:
     # --- requests ------------------------------------------------------------------------------------------------
 
     async def call(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """What the agent answers to that request.
+        """Returns the agent's answer to that request.
 
         Raises:
             LockedError: another operator is at work there.
-            RemoteError: it can't be done, or the connection ended meanwhile.
-            WrpmeError: what else the agent refuses with, by its word.
+            RemoteError: the agent can't do it, or the connection ended meanwhile.
+            WrpmeError: the agent refused; the kind of error is the one with the word that it answered.
         """
         async with self._turn:
             answer = await self._exchange(do, arguments)
@@ -229,7 +230,7 @@ class Remote:
         done = False
         try:
             async with asyncio.timeout(most):
-                with suppress(OSError):  # that the other side is gone is told when it is heard, with the reason
+                with suppress(OSError):  # reading finds out that the other side is gone, and why
                     process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
                 line = await self._line()
                 if line is None:
@@ -268,39 +269,38 @@ class Remote:
         )
 
     async def _wait_closed(self, process: asyncssh.SSHClientProcess[bytes]) -> None:
-        """Until the status is known, if there is one."""
+        """Waits until the exit status is known, at most ``AGENT_END_SECONDS_MAX``."""
         with suppress(TimeoutError, asyncssh.Error, OSError):
             async with asyncio.timeout(AGENT_END_SECONDS_MAX):
                 await process.wait_closed()
 
     # --- files ---------------------------------------------------------------------------------------------------
 
-    async def send(self, path: Path, remote_path: str, progress: Callable[[int], None]) -> None:
-        """Sends a file to an absolute path there, which is whole or not there; ``progress`` hears how many bytes
-        have arrived.
+    async def send(self, path: Path, remote_path: str, report: Callable[[int], None]) -> None:
+        """Sends a file to an absolute path there, which has all of it or does not exist. ``report`` is called with the
+        number of bytes that have arrived.
 
         Raises:
             RemoteError: the SSH server has no SFTP, its disk is full, or the connection ended.
         """
         part = f"{remote_path}.part"
         size = os.stat(path).st_size
-        moved = asyncio.get_running_loop().time
+        now = asyncio.get_running_loop().time
+        last = now()
 
-        last = moved()
-
-        def heard(_from: bytes, _to: bytes, sent: int, _total: int) -> None:
+        def acknowledged(_from: bytes, _to: bytes, sent: int, _total: int) -> None:
             nonlocal last
-            last = moved()
-            progress(sent)
+            last = now()
+            report(sent)
 
         sftp = await self._sftp()
         try:
             async with sftp:
-                work = asyncio.ensure_future(self._put(sftp, path, part, remote_path, heard))
+                work = asyncio.ensure_future(self._put(sftp, path, part, remote_path, acknowledged))
                 try:
                     while not work.done():
-                        await asyncio.wait({work}, timeout=max(0.1, last + SEND_SILENT_SECONDS_MAX - moved()))
-                        if not work.done() and moved() - last >= SEND_SILENT_SECONDS_MAX:
+                        await asyncio.wait({work}, timeout=max(0.1, last + SEND_SILENT_SECONDS_MAX - now()))
+                        if not work.done() and now() - last >= SEND_SILENT_SECONDS_MAX:
                             raise RemoteError(
                                 f"{self.host}: nothing of {remote_path} was taken for {SEND_SILENT_SECONDS_MAX:g} s; "
                                 "see whether its disk or the network hangs"
@@ -333,9 +333,9 @@ class Remote:
         path: Path,
         part: str,
         whole: str,
-        heard: Callable[[bytes, bytes, int, int], None],
+        acknowledged: Callable[[bytes, bytes, int, int], None],
     ) -> None:
-        await sftp.put(str(path), part, sparse=False, progress_handler=heard)
+        await sftp.put(str(path), part, sparse=False, progress_handler=acknowledged)
         await sftp.posix_rename(part, whole)
 
     async def _refused_file(
@@ -358,7 +358,7 @@ class Remote:
         return RemoteError(f"{self.host}: {part} can't be written by SFTP ({error.reason})")
 
     async def close(self) -> None:
-        """Lets the agent end, and waits for that, so that its lock is free; the connection stays."""
+        """Ends the agent and waits until it has ended, so that its lock is free. The connection stays open."""
         process, self._process = self._process, None
         for task in self._tasks:
             task.cancel()
@@ -375,7 +375,7 @@ NO_SFTP = "has no SFTP, which files are sent by; give it one (in sshd_config: Su
 
 
 def refused_channel(error: asyncssh.ChannelOpenError, what: str = "session") -> str:
-    """What a server does that opens no further channel."""
+    """Returns what an SSH server does that opens no further channel, as part of a sentence."""
     if what == "SFTP" and error.code == asyncssh.OPEN_REQUEST_SESSION_FAILED:
         return NO_SFTP
     return (
@@ -386,7 +386,7 @@ def refused_channel(error: asyncssh.ChannelOpenError, what: str = "session") -> 
 
 @cache
 def payload() -> bytes:
-    """What :data:`LOAD` reads and runs: the loader, with the sources of the agent."""
+    """Returns what :data:`LOAD` reads and runs: the loader, with the sources of the agent, compressed."""
     directory = Path(agent.__file__).parent
     package = agent.__name__
     sources = {

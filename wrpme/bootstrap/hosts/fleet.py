@@ -1,4 +1,4 @@
-"""The hosts of one command, worked on side by side: what breaks on one does not stop the others."""
+"""The hosts of one command, which are worked on side by side; an error on one host does not stop the others."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import asyncssh
 
-from wrpme.bootstrap.hosts import inventory
-from wrpme.bootstrap.hosts.agent_client import Remote
-from wrpme.bootstrap.hosts.inventory import Hello, Look
+from wrpme.bootstrap.hosts.agent_client import AgentClient
+from wrpme.bootstrap.hosts.inventory import Hello, HostInventory, read_answer
 from wrpme.bootstrap.limits import HOSTS_AT_ONCE_MAX, LOCK_SECONDS
 from wrpme.bootstrap.reporter import Reporter
 from wrpme.bootstrap.ssh.connector import Connector
@@ -21,8 +20,11 @@ from wrpme.errors import LockedError, RemoteError, WrpmeError
 from wrpme.protocol import address as addresses
 
 
-class Machine:
-    """A host, as far as this command has come with it. ``error`` ends its part."""
+class HostSession:
+    """One host during one command: its connection, its agent, what was found there, and how far the work has come.
+
+    ``error`` is what ended the work on this host, and ``outcome`` what the operator is told at the end.
+    """
 
     def __init__(self, host: Host, reporter: Reporter) -> None:
         self.host = host
@@ -32,47 +34,52 @@ class Machine:
         self.seconds = 0.0
         self.outcome = ""
         self.clock_ahead_seconds = 0.0
-        """Of that machine against this one."""
-        self._remote: Remote | None = None
-        self._look: Look | None = None
+        """How far the host's clock is ahead of this machine's; negative if it is behind."""
+        self._agent: AgentClient | None = None
+        self._inventory: HostInventory | None = None
 
     @property
     def name(self) -> str:
-        """As the file says."""
+        """Returns the name that the topology file has for it."""
         return self.host.name
 
     @property
-    def remote(self) -> Remote:
-        """The agent there; only while it is connected."""
-        assert self._remote is not None
-        return self._remote
+    def agent(self) -> AgentClient:
+        """Returns the agent there. It may be asked for only while the host is connected."""
+        assert self._agent is not None
+        return self._agent
 
     @property
-    def look(self) -> Look:
-        """What was seen last."""
-        assert self._look is not None
-        return self._look
+    def inventory(self) -> HostInventory:
+        """Returns what was found when the inventory was taken last."""
+        assert self._inventory is not None
+        return self._inventory
 
     @property
     def hello(self) -> Hello:
-        """What its agent said at first."""
-        return inventory.read(Hello, self.remote.hello, self.name)
+        """Returns what the agent said of its machine when it started."""
+        return read_answer(Hello, self.agent.hello, self.name)
 
     def step(self, text: str) -> None:
-        """Shows where it is."""
+        """Shows the operator which step this host is at."""
         self.reporter.step(self.name, text)
 
     async def open(self, connector: Connector) -> None:
-        """Connects and starts the agent."""
+        """Connects to the host and starts the agent there."""
         self.step("connecting")
         connection = await connector.connect(self.host, self.step)
-        self._remote = await Remote.open(connection, self.host)
+        self._agent = await AgentClient.open(connection, self.host)
 
     async def take_lock(self, text: str) -> None:
-        """Keeps other operators away from this machine until the connection ends; creates the base directory."""
+        """Keeps other operators away from this machine until the connection ends, and creates the base directory.
+
+        Raises:
+            LockedError: another operator is at work there.
+            RemoteError: another session of this very command has the lock: two hosts of the file are one machine.
+        """
         self.step("taking the lock")
         try:
-            await self.remote.call("lock", directory=self.host.directory, text=text, seconds=LOCK_SECONDS)
+            await self.agent.call("lock", directory=self.host.directory, text=text, seconds=LOCK_SECONDS)
         except LockedError as error:
             if text not in error.sentence:
                 raise
@@ -80,33 +87,33 @@ class Machine:
                 f"{self.name} is the same machine as another host of the file; say the same host for both of its nodes"
             ) from None
 
-    async def look_around(self) -> Look:
-        """Sees how things are; changes nothing."""
+    async def take_inventory(self) -> HostInventory:
+        """Finds out how things are on the host, and changes nothing."""
         self.step("looking at the machine")
         nodes = {node.name: {"address": _pair(node.address)} for node in self.host.nodes}
         before = time.time()
-        answer = await self.remote.call("look", directory=self.host.directory, nodes=nodes)
-        self._look = inventory.read(Look, answer, self.name)
-        # As NTP has it: the answer was made half way between question and arrival.
-        self.clock_ahead_seconds = self._look.clock - (before + time.time()) / 2
-        return self._look
+        answer = await self.agent.call("look", directory=self.host.directory, nodes=nodes)
+        self._inventory = read_answer(HostInventory, answer, self.name)
+        # As in NTP, the answer is taken to have been made half way between the question and its arrival.
+        self.clock_ahead_seconds = self._inventory.clock - (before + time.time()) / 2
+        return self._inventory
 
     def finish(self, text: str, how: str = "good") -> None:
-        """Its part is done."""
+        """Ends the work on this host; ``how`` is good, bad or same (nothing was to be done)."""
         self.outcome = text
         self.seconds = asyncio.get_running_loop().time() - self.begun
         self.reporter.ended(self.name, text, how)
 
     def fail(self, error: WrpmeError) -> None:
-        """Its part ends here."""
+        """Ends the work on this host with an error."""
         self.error = error
         self.finish(error.sentence.removeprefix(f"{self.name}: "), "bad")
 
     async def close(self) -> None:
-        """Lets the agent end, and the lock with it."""
-        if self._remote is not None:
-            remote, self._remote = self._remote, None
-            await remote.close()
+        """Ends the agent, and the lock with it."""
+        if self._agent is not None:
+            agent, self._agent = self._agent, None
+            await agent.close()
 
 
 def _pair(address: str) -> tuple[str, int]:
@@ -115,20 +122,20 @@ def _pair(address: str) -> tuple[str, int]:
 
 
 class Fleet:
-    """All hosts of one command; leaving the context ends all connections."""
+    """All hosts of one command. Leaving the context ends all agents and connections."""
 
     def __init__(self, hosts: Sequence[Host], reporter: Reporter) -> None:
-        self.machines = [Machine(host, reporter) for host in hosts]
+        self.sessions = [HostSession(host, reporter) for host in hosts]
         self.reporter = reporter
         self.connector = Connector(reporter.ask if reporter.can_ask else None)
-        self._places = asyncio.Semaphore(HOSTS_AT_ONCE_MAX)
+        self._slots = asyncio.Semaphore(HOSTS_AT_ONCE_MAX)
 
     async def __aenter__(self) -> Fleet:
         loop = asyncio.get_running_loop()
         before = loop.get_exception_handler()
 
         def unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-            # Of a connection that breaks asyncssh tells everything that used it: whoever waits for that has an error.
+            # asyncssh reports a broken connection here, too; whoever waits for the connection has the error already.
             if isinstance(context.get("exception"), asyncssh.Error):
                 return
             if before is not None:
@@ -143,45 +150,48 @@ class Fleet:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await asyncio.gather(*(machine.close() for machine in self.machines), return_exceptions=True)
-        finally:  # whoever interrupts once more waits for no agent, and yet no connection stays
+            await asyncio.gather(*(session.close() for session in self.sessions), return_exceptions=True)
+        finally:  # an operator who interrupts a second time waits for no agent, and still no connection is left
             self.reporter.close()
             await self.connector.close()
 
     @property
-    def sound(self) -> list[Machine]:
-        """Those without an error so far."""
-        return [machine for machine in self.machines if machine.error is None]
+    def sound(self) -> list[HostSession]:
+        """Returns the sessions that have had no error so far."""
+        return [session for session in self.sessions if session.error is None]
 
     @property
     def broken(self) -> dict[Host, WrpmeError]:
-        """What went wrong where."""
-        return {machine.host: machine.error for machine in self.machines if machine.error is not None}
+        """Returns the hosts that had an error, with the error."""
+        return {session.host: session.error for session in self.sessions if session.error is not None}
 
     async def each(
-        self, work: Callable[[Machine], Awaitable[Any]], machines: Iterable[Machine] | None = None
+        self, work: Callable[[HostSession], Awaitable[Any]], sessions: Iterable[HostSession] | None = None
     ) -> None:
-        """Does the work on all machines that are sound (or on those), at most ``HOSTS_AT_ONCE_MAX`` at a time."""
+        """Does the work on ``sessions``, or on all sound ones, at most ``HOSTS_AT_ONCE_MAX`` at a time.
 
-        async def one(machine: Machine) -> None:
-            async with self._places:
+        A WrpmeError fails its own session; anything else ends all work and is raised.
+        """
+
+        async def one(session: HostSession) -> None:
+            async with self._slots:
                 try:
-                    await work(machine)
+                    await work(session)
                 except WrpmeError as error:
-                    machine.fail(error)
+                    session.fail(error)
 
         try:
             async with asyncio.TaskGroup() as group:
-                for machine in list(self.sound if machines is None else machines):
-                    group.create_task(one(machine))
+                for session in list(self.sound if sessions is None else sessions):
+                    group.create_task(one(session))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
 
-    def raise_broken(self, verb: str) -> None:
-        """The errors of all hosts as one, if there are any.
+    def raise_broken(self, command: str) -> None:
+        """Raises the errors of all hosts as one, if there are any.
 
         Raises:
-            WrpmeError: the only error there is, or a RemoteError that counts and names them.
+            WrpmeError: the only error that there is, or a RemoteError that counts and names the hosts.
         """
         broken = list(self.broken.values())
         if len(broken) == 1:
@@ -189,6 +199,6 @@ class Fleet:
         if broken:
             names = addresses.listed(host.name for host in self.broken)
             raise RemoteError(
-                f"{verb} failed on {len(broken)} of {len(self.machines)} hosts: {names}; what is wrong with each is "
+                f"{command} failed on {len(broken)} of {len(self.sessions)} hosts: {names}; what is wrong with each is "
                 "said above; do something about it and give the command again, it goes on where it stopped"
             )

@@ -1,6 +1,6 @@
-"""What is found on a host: the answers of the agent, checked. Pure.
+"""What is found on a host: the answers of the agent as checked types. This module is pure.
 
-A :class:`Record` is also what is kept there of a node, so that whoever comes next knows how it was configured.
+A :class:`Record` is also written to the host for each node, so that a later command knows how it was configured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Hello(Struct, frozen=True):
-    """What the agent says of its machine when it begins."""
+    """What the agent says of its machine when it starts."""
 
     python: tuple[int, int, int]
     executable: str
@@ -29,7 +29,7 @@ class Hello(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True):
-    """How a node was configured; ``service`` is system, user or process. Fields of a later version are passed over."""
+    """How a node was configured. ``service`` is system, user or process. Fields of a later version are ignored."""
 
     address: str
     advertise: str = ""
@@ -40,8 +40,11 @@ class Record(Struct, frozen=True):
 
 
 class NodeFound(Struct, frozen=True):
-    """A node on its host. ``hive`` is the id (in hex) that its data directory names, ``port`` one of free, ours, taken,
-    unbindable; ``holder`` says by whom it is taken."""
+    """A node as it was found on its host.
+
+    ``hive`` is the id (in hex) that its data directory names, ``bytes`` the size of that directory, ``port`` one of
+    free, ours, taken and unbindable. ``holder`` says who has the port, or why nobody can listen there.
+    """
 
     record: Record | None
     data: bool
@@ -55,9 +58,12 @@ class NodeFound(Struct, frozen=True):
     release_running: str | None = None
 
 
-class Look(Struct, frozen=True):
-    """A host as it is. ``writable`` is empty, or says why the base directory can't be written; ``lock`` says who works
-    there, if anybody does; ``clock`` is in seconds since 1970."""
+class HostInventory(Struct, frozen=True):
+    """A host as it was found.
+
+    ``writable`` is empty, or says why the base directory can't be written. ``lock`` names the operator who is at work
+    there, and is empty if nobody is. ``clock`` is in seconds since 1970.
+    """
 
     directory: str
     exists: bool
@@ -71,14 +77,14 @@ class Look(Struct, frozen=True):
     nodes: dict[str, NodeFound]
     lock: str = ""
     survives: bool = True
-    """Whether a process of this user outlives its last session."""
+    """Whether a process of this user outlives the user's last session."""
 
 
-def read(kind: type[T], answer: Any, host: str) -> T:
-    """An answer of the agent.
+def read_answer(kind: type[T], answer: Any, host: str) -> T:
+    """Returns an answer of the agent as that type.
 
     Raises:
-        RemoteError: it is not what was asked for.
+        RemoteError: the answer does not fit the type.
     """
     try:
         return msgspec.convert(answer, kind)

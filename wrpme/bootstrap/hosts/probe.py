@@ -1,4 +1,4 @@
-"""What nodes say, asked from their own machine: their ports need not be reachable from here."""
+"""Questions to nodes, which the agent on their own machine passes on: their ports need not be reachable from here."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from wrpme.protocol.view import NOBODY, State, View
 
 
 class Relay(Protocol):
-    """What a question goes through; see :class:`wrpme.bootstrap.hosts.agent_client.Remote`."""
+    """The way of a question to a node; see :class:`wrpme.bootstrap.hosts.agent_client.AgentClient`."""
 
     async def call(self, do: str, **arguments: object) -> dict[str, object]:
-        """One request to the agent."""
+        """Returns the agent's answer to one request."""
 
 
-class Heard(Struct, frozen=True):
-    """What a node said of itself: ``view`` and ``figures`` are None where it is in no hive (yet), or serves nothing,
-    and ``why`` says so."""
+class NodeAnswer(Struct, frozen=True):
+    """What a node says of itself. ``view`` and ``figures`` are None where it is in no hive (yet), or does not answer;
+    ``why`` says which."""
 
     node: bytes = NOBODY
     view: View | None = None
@@ -35,29 +35,29 @@ class Heard(Struct, frozen=True):
 
 
 def target(address: str) -> tuple[str, int]:
-    """Where to reach a node from its own machine."""
+    """Returns the host and port at which a node is reached from its own machine."""
     parsed = addresses.parse(address)
     if parsed.unspecified:
         return ("::1" if ":" in parsed.host else "127.0.0.1"), parsed.port
     return parsed.host, parsed.port
 
 
-async def hear(relay: Relay, address: str) -> Heard:
-    """What the node at that address says; what can't be asked (it does not listen) is ``why``.
+async def probe_node(relay: Relay, address: str) -> NodeAnswer:
+    """Returns what the node at that address says. That it can't be asked is no error: ``why`` says the reason.
 
     Raises:
         RemoteError: the connection to the machine ended.
     """
     try:
-        return _heard(await _ask(relay, address, [GetView(1), GetStatus(2, NOBODY)]), address)
+        return _node_answer(await _ask(relay, address, [GetView(1), GetStatus(2, NOBODY)]), address)
     except errors.RemoteError:
         raise
     except errors.WrpmeError as error:
-        return Heard(why=error.sentence)
+        return NodeAnswer(why=error.sentence)
 
 
-def _heard(replies: list[Reply], address: str) -> Heard:
-    found = Heard()
+def _node_answer(replies: list[Reply], address: str) -> NodeAnswer:
+    found = NodeAnswer()
     for reply in replies:
         if isinstance(reply, ViewIs):
             found = msgspec.structs.replace(found, node=reply.node, view=reply.view)
@@ -68,8 +68,8 @@ def _heard(replies: list[Reply], address: str) -> Heard:
     return found
 
 
-async def hear_all(relay: Relay, address: str) -> HiveStatus:
-    """The hive as the node there sees it: its view, and what each member tells through it.
+async def probe_hive(relay: Relay, address: str) -> HiveStatus:
+    """Returns the hive as the node at that address sees it: its view, and the figures of each member.
 
     Raises:
         RemoteError: the connection to the machine ended.

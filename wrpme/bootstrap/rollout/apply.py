@@ -1,5 +1,7 @@
-"""From hosts to a plan, and from a plan to nodes that serve. Every step can be the last one of this process: what it
-leaves behind is finished when the command is given again."""
+"""Makes a plan from what is found on the hosts, and nodes that serve from the plan.
+
+This process may be killed after any step: the same command, given again, goes on from what was done.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +15,33 @@ from msgspec.structs import replace
 
 from wrpme import errors
 from wrpme.bootstrap.bundle import build
-from wrpme.bootstrap.hosts import node_control, probe
-from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.hosts import node_control
+from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.hosts.inventory import Record
+from wrpme.bootstrap.hosts.probe import NodeAnswer, probe_node
 from wrpme.bootstrap.limits import PEERS_TOLD_MAX
 from wrpme.bootstrap.rollout import stability
-from wrpme.bootstrap.rollout.plan import Deed, Hive, HostPlan, NodePlan, Plan, Seen, make
+from wrpme.bootstrap.rollout.plan import Action, Hive, HostPlan, NodePlan, Plan, Seen, make
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import RemoteError, WrpmeError
 from wrpme.limits import MIB
 from wrpme.protocol.health import Condition
 
 
-def lock_text(verb: str) -> str:
-    """What another operator is told who finds the machine locked."""
+def lock_text(command: str) -> str:
+    """Returns who is at work, for another operator who finds a host locked."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # in a container that knows no users
         user = f"user {os.getuid()}"
-    return f"{user}@{socket.gethostname()}, {verb} (process {os.getpid()})"
+    return f"{user}@{socket.gethostname()}, {command} (process {os.getpid()})"
 
 
 class Applying:
-    """One application of a topology. ``peers`` are nodes of the hive beside those of the file; without ``may_found``
-    nodes only join."""
+    """One application of a topology.
+
+    ``peers`` are nodes of the hive that are not in the file. Without ``may_found`` nodes only join.
+    """
 
     def __init__(self, fleet: Fleet, hosts: Sequence[Host], peers: Sequence[str] = (), may_found: bool = True) -> None:
         self._fleet = fleet
@@ -44,36 +49,36 @@ class Applying:
         self._peers = tuple(peers)
         self._may_found = may_found
         self._seen: dict[Host, Seen] = {}
-        self._founder: Machine | None = None
+        self._founder: HostSession | None = None
         self.hive: Hive | None = None
 
     # --- looking -------------------------------------------------------------------------------------------------
 
     async def survey(self, lock: str = "") -> Plan:
-        """Connects to all hosts, takes their locks if ``lock`` says for what, and makes the plan."""
+        """Connects to all hosts, takes their locks if ``lock`` has a text for other operators, and makes the plan."""
 
-        async def look(machine: Machine) -> None:
-            await machine.open(self._fleet.connector)
+        async def inspect(session: HostSession) -> None:
+            await session.open(self._fleet.connector)
             if lock:
-                await machine.take_lock(lock)
-            await machine.look_around()
-            self._seen[machine.host] = await self._see(machine)
-            for node in machine.host.nodes:
-                if machine.look.nodes[node.name].pid is not None:
-                    self._meet(await probe.hear(machine.remote, node.address))
+                await session.take_lock(lock)
+            await session.take_inventory()
+            self._seen[session.host] = await self._see(session)
+            for node in session.host.nodes:
+                if session.inventory.nodes[node.name].pid is not None:
+                    self._meet(await probe_node(session.agent, node.address))
 
-        await self._fleet.each(look)
+        await self._fleet.each(inspect)
         return make(self._hosts, self._seen, self.hive, self._peers, self._may_found)
 
-    async def _see(self, machine: Machine) -> Seen:
+    async def _see(self, session: HostSession) -> Seen:
         try:
-            bundle = await bundle_for(machine)
+            bundle = await bundle_for(session)
         except WrpmeError as error:
-            return Seen(machine.hello, machine.look, "", error.sentence.removeprefix(f"{machine.name}: "))
-        return Seen(machine.hello, machine.look, bundle.release, "", bundle.size_bytes)
+            return Seen(session.hello, session.inventory, "", error.sentence.removeprefix(f"{session.name}: "))
+        return Seen(session.hello, session.inventory, bundle.release, "", bundle.size_bytes)
 
-    def _meet(self, heard: probe.Heard) -> None:
-        view = heard.view
+    def _meet(self, answer: NodeAnswer) -> None:
+        view = answer.view
         if view is not None and self.hive is None:
             members = tuple(member.address for member in view.members)
             self.hive = Hive(view.hive.hex(), view.replication, members)
@@ -81,66 +86,67 @@ class Applying:
     # --- doing ---------------------------------------------------------------------------------------------------
 
     async def carry_out(self, plan: Plan) -> Condition | None:
-        """Does what the plan says; how the hive is at the end, None if nobody can tell."""
+        """Carries the plan out; returns the condition of the hive at the end, or None if no host is left to tell."""
         plans = {one.host: one for one in plan.hosts}
-        for machine in self._fleet.machines:
-            if machine.host in plans and any(one.deed is Deed.FOUND for one in plans[machine.host].nodes):
-                self._founder = machine
+        for session in self._fleet.sessions:
+            if session.host in plans and any(one.action is Action.FOUND for one in plans[session.host].nodes):
+                self._founder = session
 
-        async def begin(machine: Machine) -> None:
-            await self._begin(machine, plans[machine.host])
+        async def begin(session: HostSession) -> None:
+            await self._begin(session, plans[session.host])
 
-        async def await_ready(machine: Machine) -> None:
-            await self._await_ready(machine, plans[machine.host])
+        async def await_ready(session: HostSession) -> None:
+            await self._await_ready(session, plans[session.host])
 
-        # All are started before any is waited for: the ones that a hive needs to serve may be on hosts whose turn comes
-        # only when others are done.
+        # All nodes are started before any is waited for: those that the hive needs to serve may be on hosts whose turn
+        # comes only when others are done.
         await self._fleet.each(begin)
         await self._fleet.each(await_ready)
         halted = ""
-        for machine in self._fleet.sound:
-            changed = [one for one in plans[machine.host].nodes if one.deed is Deed.RESTART]
+        for session in self._fleet.sound:
+            changed = [one for one in plans[session.host].nodes if one.action is Action.RESTART]
             if changed and halted:
                 rest = f"{halted} was not restarted well, so the rest is left as it is"
-                machine.fail(RemoteError(f"{machine.name}: {rest}"))
+                session.fail(RemoteError(f"{session.name}: {rest}"))
             elif changed:
-                await self._fleet.each(partial(self._restart, changed), [machine])
-                halted = machine.name if machine.error else ""
+                await self._fleet.each(partial(self._restart, changed), [session])
+                halted = session.name if session.error else ""
         return await self._settle()
 
-    async def _begin(self, machine: Machine, plan: HostPlan) -> None:
+    async def _begin(self, session: HostSession, plan: HostPlan) -> None:
         if plan.problems:
-            raise RemoteError(f"{machine.name}: {'; '.join(plan.problems)}")
+            raise RemoteError(f"{session.name}: {'; '.join(plan.problems)}")
         for release in plan.install:
-            await install(machine, release)
+            await install(session, release)
         for one in plan.nodes:
-            if one.configure and one.deed is not Deed.RESTART:
-                machine.step(f"configuring {one.node.address}")
-                await node_control.configure(machine, one.node, one.record)
+            if one.configure and one.action is not Action.RESTART:
+                session.step(f"configuring {one.node.address}")
+                await node_control.configure(session, one.node, one.record)
         for one in plan.nodes:
-            if one.deed is Deed.FOUND and one.found.pid is not None:
-                await node_control.stop(machine, one.node)
-            if one.deed in (Deed.FOUND, Deed.JOIN, Deed.START):
-                await node_control.start(machine, one.node)
-        machine.step("waiting for the other hosts")
+            if one.action is Action.FOUND and one.found.pid is not None:
+                await node_control.stop(session, one.node)
+            if one.action in (Action.FOUND, Action.JOIN, Action.START):
+                await node_control.start(session, one.node)
+        session.step("waiting for the other hosts")
 
-    async def _await_ready(self, machine: Machine, plan: HostPlan) -> None:
+    async def _await_ready(self, session: HostSession, plan: HostPlan) -> None:
         for one in plan.nodes:
-            if one.deed is not Deed.RESTART:
-                await self._ready(machine, one)
-        if any(one.deed is Deed.RESTART for one in plan.nodes):
-            machine.step("waiting for its turn to restart")
+            if one.action is not Action.RESTART:
+                await self._ready(session, one)
+        if any(one.action is Action.RESTART for one in plan.nodes):
+            session.step("waiting for its turn to restart")
         else:
-            machine.finish(_outcome(plan), "same" if plan.empty else "good")
+            session.finish(_outcome(plan), "same" if plan.empty else "good")
 
-    async def _ready(self, machine: Machine, one: NodePlan) -> None:
+    async def _ready(self, session: HostSession, one: NodePlan) -> None:
         hive = self.hive.id if self.hive else ""
-        self._meet(await node_control.until_ready(machine, one.node, hive, self._why_hopeless))
+        self._meet(await node_control.until_ready(session, one.node, hive, self._why_hopeless))
         others = [node.told for host in self._hosts for node in host.nodes if node is not one.node]
-        if one.deed is Deed.FOUND and others:
-            # Not before: started again on an empty directory, it must join the others and never found a second hive.
+        if one.action is Action.FOUND and others:
+            # From now on its record names the others: if its data is lost and it starts again, it has to join them.
+            # Without peers it would found a second hive.
             record = replace(one.record, peers=tuple([*self._peers, *others][:PEERS_TOLD_MAX]))
-            await node_control.configure(machine, one.node, record)
+            await node_control.configure(session, one.node, record)
 
     def _why_hopeless(self) -> str:
         founder = self._founder
@@ -148,10 +154,10 @@ class Applying:
             return ""
         return f"{founder.name} was to found it and failed; repair that, and give the command again"
 
-    async def _restart(self, changed: Sequence[NodePlan], machine: Machine) -> None:
+    async def _restart(self, changed: Sequence[NodePlan], session: HostSession) -> None:
         for one in changed:
-            await restart(machine, one.node, one.record, self._fleet.sound, self.hive.id if self.hive else "")
-        machine.finish(f"{_names([one.node for one in changed])} restarted with other options")
+            await restart(session, one.node, one.record, self._fleet.sound, self.hive.id if self.hive else "")
+        session.finish(f"{_names([one.node for one in changed])} restarted with other options")
 
     async def _settle(self) -> Condition | None:
         sound = self._fleet.sound
@@ -166,58 +172,65 @@ class Applying:
             raise errors.TimeoutError(f"all nodes serve, but {error.sentence}") from None
 
 
-async def bundle_for(machine: Machine) -> build.Bundle:
-    """What this wrpmesh would install there.
+async def bundle_for(session: HostSession) -> build.Bundle:
+    """Returns the bundle that this wrpmesh would install on that host.
 
     Raises:
-        WrpmeError: it can't be had; names the host.
+        WrpmeError: there is none for it; the sentence begins with the name of the host.
     """
     try:
-        return await build.bundle(build.target_of(machine.hello), machine.step)
+        return await build.bundle(build.target_of(session.hello), session.step)
     except WrpmeError as error:
-        raise type(error)(f"{machine.name}: {error.sentence}") from None
+        raise type(error)(f"{session.name}: {error.sentence}") from None
 
 
-async def install(machine: Machine, release: str) -> None:
-    """Sends what the machine lacks and installs it there."""
-    bundle = await bundle_for(machine)
+async def install(session: HostSession, release: str) -> None:
+    """Sends the bundle of that release to the host and installs it there.
+
+    Raises:
+        WrpmeError: it can't be sent or installed, or this wrpmesh has another release.
+    """
+    bundle = await bundle_for(session)
     if bundle.release != release:
-        raise RemoteError(f"{machine.name}: release {release} is not there any more; hive_upgrade brings another one")
+        raise RemoteError(f"{session.name}: release {release} is not there any more; hive_upgrade brings another one")
     size = bundle.size_bytes / MIB
-    path = f"{machine.look.directory}/incoming-{release}.zip"
+    path = f"{session.inventory.directory}/incoming-{release}.zip"
 
-    def progress(sent: int) -> None:
-        machine.step(f"sending wrpme {release}: {sent / MIB:.1f} of {size:.1f} MiB")
+    def report(sent: int) -> None:
+        session.step(f"sending wrpme {release}: {sent / MIB:.1f} of {size:.1f} MiB")
 
-    progress(0)
-    await machine.remote.send(bundle.path, path, progress)
-    machine.step(f"installing wrpme {release}")
-    await machine.remote.call("install", release=release, bundle=path)
+    report(0)
+    await session.agent.send(bundle.path, path, report)
+    session.step(f"installing wrpme {release}")
+    await session.agent.call("install", release=release, bundle=path)
 
 
-async def restart(machine: Machine, node: Node, record: Record, fellows: list[Machine], hive: str) -> None:
-    """A planned stop and a start as ``record`` says, while the hive is stable, until it is so again. One that does not
-    run is started, without waiting for what can only come with it.
+async def restart(session: HostSession, node: Node, record: Record, fellows: list[HostSession], hive: str) -> None:
+    """Restarts a node as ``record`` says: stops it once the hive is stable, and returns when the hive is stable again.
+
+    A node that does not run is started at once, as the hive may not become stable without it. ``fellows`` are the
+    hosts that are asked for the condition of the hive.
 
     Raises:
         WrpmeError: the hive is not stable, or the node does not come back.
     """
-    if await node_control.runs(machine, node):  # what was seen at first may be an hour old when its turn comes
-        await stability.until_stable(fellows, machine.step, hive)
-        await node_control.stop(machine, node)
-    # Not before: what is configured must never differ from what runs, or nobody would see that a restart is due.
-    await node_control.configure(machine, node, record)
-    await node_control.start(machine, node)
-    await node_control.until_ready(machine, node, hive)
-    await stability.until_stable(fellows, machine.step, hive)
+    if await node_control.runs(session, node):  # the inventory may be an hour old when its turn comes
+        await stability.until_stable(fellows, session.step, hive)
+        await node_control.stop(session, node)
+    # Only now: as long as the node runs, its record says how it was started. A record that was ahead of the process
+    # would hide from the next command that a restart is due.
+    await node_control.configure(session, node, record)
+    await node_control.start(session, node)
+    await node_control.until_ready(session, node, hive)
+    await stability.until_stable(fellows, session.step, hive)
 
 
 def _outcome(plan: HostPlan) -> str:
     if plan.empty:
         return f"{_names([one.node for one in plan.nodes])}: nothing to do"
-    words = {Deed.FOUND: "founded the hive", Deed.JOIN: "joined the hive", Deed.START: "came back to the hive"}
-    said = [f"{one.node.address} {words[one.deed]}" for one in plan.nodes if one.deed in words]
-    told = [one.node for one in plan.nodes if one.deed is Deed.NOTHING and one.configure]
+    words = {Action.FOUND: "founded the hive", Action.JOIN: "joined the hive", Action.START: "came back to the hive"}
+    said = [f"{one.node.address} {words[one.action]}" for one in plan.nodes if one.action in words]
+    told = [one.node for one in plan.nodes if one.action is Action.NOTHING and one.configure]
     return "; ".join([*said, *([f"{_names(told)} told its peers"] if told else [])]) or "installed"
 
 

@@ -1,15 +1,14 @@
-"""What stands in the way of a hive on these hosts: everything is looked at, nothing is changed."""
+"""Finds out what stands in the way of a hive on these hosts, and changes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from wrpme.bootstrap.hosts import probe
-from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.limits import CLOCK_AHEAD_SECONDS_MAX, REACH_SECONDS
 from wrpme.bootstrap.rollout.apply import bundle_for
-from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT
-from wrpme.bootstrap.rollout.plan_text import SERVICES
+from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT, SERVICES
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
@@ -23,7 +22,7 @@ _UNREACHED = {
 
 
 class Finding:
-    """What was found on one host: lines of a name and a text, and what is wrong."""
+    """What was found on one host: ``rows`` of a name and a text, and the ``problems``."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, str]] = []
@@ -31,28 +30,28 @@ class Finding:
 
 
 async def check(fleet: Fleet) -> dict[Host, Finding]:
-    """Looks at all hosts side by side; those that can't be looked at are broken machines of the fleet."""
+    """Returns what was found on each host. Those that can't be inspected are missing: the fleet has their errors."""
     findings: dict[Host, Finding] = {}
-    everyone = [node for machine in fleet.machines for node in machine.host.nodes]
+    everyone = [node for session in fleet.sessions for node in session.host.nodes]
 
-    async def work(machine: Machine) -> None:
-        await machine.open(fleet.connector)
-        await machine.look_around()
+    async def work(session: HostSession) -> None:
+        await session.open(fleet.connector)
+        await session.take_inventory()
         finding = Finding()
-        _machine(machine, finding)
-        await _release(machine, finding)
-        _nodes(machine, finding)
-        await _reach(machine, [node for node in everyone if node not in machine.host.nodes], finding)
-        findings[machine.host] = finding
+        _host_state(session, finding)
+        await _release(session, finding)
+        _nodes(session, finding)
+        await _reach(session, [node for node in everyone if node not in session.host.nodes], finding)
+        findings[session.host] = finding
         bad = len(finding.problems)
-        machine.finish(f"{bad} problem{'s' * (bad > 1)}" if bad else "all is well", "bad" if bad else "good")
+        session.finish(f"{bad} problem{'s' * (bad > 1)}" if bad else "all is well", "bad" if bad else "good")
 
     await fleet.each(work)
     return findings
 
 
 def check_text(hosts: Sequence[Host], findings: dict[Host, Finding], broken: dict[Host, WrpmeError]) -> str:
-    """Host by host, problems marked with ``!``."""
+    """Returns the findings in words, host by host; problems are marked with ``!``."""
     lines: list[str] = []
     for host in hosts:
         if host not in findings:
@@ -66,46 +65,46 @@ def check_text(hosts: Sequence[Host], findings: dict[Host, Finding], broken: dic
     return "\n".join(lines)
 
 
-def _machine(machine: Machine, finding: Finding) -> None:
-    hello, look = machine.hello, machine.look
+def _host_state(session: HostSession, finding: Finding) -> None:
+    hello, found = session.hello, session.inventory
     python = ".".join(str(part) for part in hello.python)
-    ahead = machine.clock_ahead_seconds
+    ahead = session.clock_ahead_seconds
     clock = f"{abs(ahead):.2f} s {'ahead of' if ahead >= 0 else 'behind'} this machine"
-    kept = SERVICES[look.service]
+    kept = SERVICES[found.service]
     finding.rows += [
         ("reached", f"as {hello.user}, {hello.hostname}"),
-        ("host key", machine.remote.host_key),
+        ("host key", session.agent.host_key),
         ("Python", f"{python}, {hello.executable}"),
         ("machine", f"{hello.machine}, {' '.join(hello.libc)}"),
-        ("disk", f"{look.free_bytes / MIB:,.0f} MiB free for {look.directory}"),
+        ("disk", f"{found.free_bytes / MIB:,.0f} MiB free for {found.directory}"),
         ("clock", clock),
-        ("services", f"{kept}: {look.service_reason}" if look.service_reason else kept),
+        ("services", f"{kept}: {found.service_reason}" if found.service_reason else kept),
     ]
     if abs(ahead) > CLOCK_AHEAD_SECONDS_MAX:
         finding.problems.append(f"its clock is {clock}: entries expire at other times there; set up NTP on it")
-    if look.writable:
-        finding.problems.append(look.writable)
-    if look.free_bytes < DISK_FREE_BYTES_MIN:
-        finding.problems.append(f"the disk of {look.directory} is full; make room, or name another directory")
-    if look.service == "process" and not look.survives:
+    if found.writable:
+        finding.problems.append(found.writable)
+    if found.free_bytes < DISK_FREE_BYTES_MIN:
+        finding.problems.append(f"the disk of {found.directory} is full; make room, or name another directory")
+    if found.service == "process" and not found.survives:
         finding.problems.append(ENDS_AT_LOGOUT)
-    if look.lock:
-        finding.rows.append(("lock", f"held by {look.lock}"))
+    if found.lock:
+        finding.rows.append(("lock", f"held by {found.lock}"))
 
 
-async def _release(machine: Machine, finding: Finding) -> None:
+async def _release(session: HostSession, finding: Finding) -> None:
     try:
-        bundle = await bundle_for(machine)
+        bundle = await bundle_for(session)
     except WrpmeError as error:
-        finding.problems.append(error.sentence.removeprefix(f"{machine.name}: "))
+        finding.problems.append(error.sentence.removeprefix(f"{session.name}: "))
         return
-    there = "is there" if bundle.release in machine.look.releases else f"{bundle.size_bytes / MIB:.1f} MiB to send"
+    there = "is there" if bundle.release in session.inventory.releases else f"{bundle.size_bytes / MIB:.1f} MiB to send"
     finding.rows.append(("wrpme", f"{bundle.release}, {there}"))
 
 
-def _nodes(machine: Machine, finding: Finding) -> None:
-    for node in machine.host.nodes:
-        found = machine.look.nodes[node.name]
+def _nodes(session: HostSession, finding: Finding) -> None:
+    for node in session.host.nodes:
+        found = session.inventory.nodes[node.name]
         if found.pid is not None:
             state = f"runs, process {found.pid}"
         elif found.port == "taken":
@@ -122,12 +121,12 @@ def _nodes(machine: Machine, finding: Finding) -> None:
         finding.rows.append((node.address, state))
 
 
-async def _reach(machine: Machine, others: Sequence[Node], finding: Finding) -> None:
+async def _reach(session: HostSession, others: Sequence[Node], finding: Finding) -> None:
     if not others:
         return
-    machine.step("trying the ports of the other nodes")
+    session.step("trying the ports of the other nodes")
     pairs = [probe.target(node.told) for node in others]
-    found = await machine.remote.call("reach", addresses=pairs, seconds=REACH_SECONDS)
+    found = await session.agent.call("reach", addresses=pairs, seconds=REACH_SECONDS)
     for node, (host, port) in zip(others, pairs, strict=True):
         how = str(found[f"{host}:{port}"])
         if how in _UNREACHED:

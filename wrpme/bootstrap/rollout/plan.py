@@ -1,10 +1,10 @@
-"""What is to be done, from what the topology file says and what was found on its hosts. Pure.
+"""The plan: what is to be done, from what the topology file says and what was found on its hosts; also in words.
 
-Two hives where one is meant are the worst that can happen, so a hive is founded by one rule alone: no node on a host
-of the file that answers has ever been in a hive; more than half of the hosts answer; and the first node of the file is
-on one of them. That node founds it, and all others are told of its and each other's addresses, and wait. In every other
-case nodes only join, or come back with their data. (A node that founds on a directory with data comes back, too: to
-begin the founding anew after it was cut off is safe.)
+This module is pure. Two hives where one is meant are the worst that can happen, so a hive is founded under one rule
+alone: no node on a host of the file that answers has ever been in a hive; more than half of the hosts answer; and the
+first node of the file is on one of them. That node founds the hive; all others are told its address and each other's,
+and wait. In every other case nodes only join, or come back with their data. (A node that is told to found a hive, and
+has data, comes back too: so it is safe to give the command again after a founding that was cut off.)
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from enum import Enum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme.bootstrap.hosts.inventory import Hello, Look, NodeFound, Record
+from wrpme.bootstrap.hosts.inventory import Hello, HostInventory, NodeFound, Record
 from wrpme.bootstrap.limits import BUNDLE_ROOM_FACTOR, PEERS_TOLD_MAX
 from wrpme.bootstrap.topology.file import Host, Node
+from wrpme.errors import WrpmeError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 
 ENDS_AT_LOGOUT = (
     "systemd ends the processes of this user when he logs out there (KillUserProcesses), nodes too; let the user "
     "linger (loginctl enable-linger, as root), or log in as root"
 )
+SERVICES = {"system": "systemd", "user": "systemd of the user", "process": "setsid and a pid file"}
+"""What keeps nodes running, in words."""
 
 
-class Deed(Enum):
+class Action(Enum):
     """What is done with a node."""
 
     NOTHING = "runs as the file says"
@@ -37,11 +40,14 @@ class Deed(Enum):
 
 
 class Seen(Struct, frozen=True):
-    """A host that answers. ``release`` is what this wrpmesh would install there, empty where ``missing`` says what it
-    lacks for that; ``size_bytes`` is 0 while that is not known."""
+    """A host that answers.
+
+    ``release`` is the one that this wrpmesh would install there. It is empty where ``missing`` says why there is none;
+    ``size_bytes`` is 0 then.
+    """
 
     hello: Hello
-    look: Look
+    inventory: HostInventory
     release: str
     missing: str = ""
     size_bytes: int = 0
@@ -56,18 +62,18 @@ class Hive(Struct, frozen=True):
 
 
 class NodePlan(Struct, frozen=True):
-    """``record`` is how the node is configured afterwards."""
+    """What is done with one node. ``record`` is how the node is configured afterwards."""
 
     node: Node
-    deed: Deed
+    action: Action
     record: Record
     found: NodeFound
     configure: bool
-    """Whether something is to be written."""
+    """Whether its configuration is to be written."""
 
 
 class HostPlan(Struct, frozen=True):
-    """What is done on a host; nothing where there are ``problems``."""
+    """What is done on one host, which is nothing while it has ``problems``."""
 
     host: Host
     seen: Seen
@@ -78,19 +84,19 @@ class HostPlan(Struct, frozen=True):
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is to be done."""
-        return not self.install and not any(one.configure or one.deed is not Deed.NOTHING for one in self.nodes)
+        """Returns whether nothing is to be done."""
+        return not self.install and not any(one.configure or one.action is not Action.NOTHING for one in self.nodes)
 
 
 class Plan(Struct, frozen=True):
-    """``hosts`` are those that answer; ``notes`` are for the operator."""
+    """What is done on all ``hosts`` that answer. ``notes`` are sentences for the operator."""
 
     hosts: tuple[HostPlan, ...]
     notes: tuple[str, ...]
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is to be done, and nothing stands in the way."""
+        """Returns whether nothing is to be done, and nothing stands in the way."""
         return all(one.empty and not one.problems for one in self.hosts)
 
 
@@ -101,9 +107,12 @@ def make(
     peers: Sequence[str] = (),
     may_found: bool = True,
 ) -> Plan:
-    """The plan for ``hosts`` in their order in the file. ``hive`` is the one that was heard of, ``peers`` are nodes of
-    it that are not in the file; without ``may_found`` nodes only join."""
-    known = any(one.hive for each in seen.values() for one in each.look.nodes.values())
+    """Returns the plan for ``hosts``, which are in their order in the file.
+
+    ``hive`` is the one that a node of theirs is in, ``peers`` are nodes of it that are not in the file. Without
+    ``may_found`` nodes only join.
+    """
+    known = any(one.hive for each in seen.values() for one in each.inventory.nodes.values())
     enough = 2 * len(seen) > len(hosts)
     first = hosts[0]
     founds = may_found and hive is None and not known and enough and first in seen
@@ -136,18 +145,18 @@ def _host(
     nodes: list[NodePlan] = []
     problems: list[str] = []
     for node in host.nodes:
-        found = seen.look.nodes[node.name]
+        found = seen.inventory.nodes[node.name]
         one = _node(node, found, seen, others, node is founder, lost)
         nodes.append(one)
-        if one.deed is not Deed.NOTHING:
+        if one.action is not Action.NOTHING:
             problems += _problems_of(one, hive, lost)
         if hive is not None and found.hive and found.hive != hive.id:
             problems.append(
                 f"{node.address} holds data of another hive ({found.hive[:8]}) than {hive.members[0]} "
                 f"({hive.id[:8]}): it can't join; hive_destroy its data, or move it out of this file"
             )
-    wanted = {one.record.release for one in nodes if one.configure or one.deed is not Deed.NOTHING}
-    install = tuple(sorted(release for release in wanted if release and release not in seen.look.releases))
+    wanted = {one.record.release for one in nodes if one.configure or one.action is not Action.NOTHING}
+    install = tuple(sorted(release for release in wanted if release and release not in seen.inventory.releases))
     plan = HostPlan(host, seen, tuple(nodes), (), install)
     if not plan.empty:
         problems += _problems_of_host(plan)
@@ -157,18 +166,18 @@ def _host(
 def _node(node: Node, found: NodeFound, seen: Seen, others: Sequence[str], founds: bool, lost: str) -> NodePlan:
     before = found.record
     peers = () if founds else _peers(before, [one for one in others if one != node.told])
-    release = before.release if before and before.release in seen.look.releases else seen.release
-    service = before.service if before else seen.look.service
+    release = before.release if before and before.release in seen.inventory.releases else seen.release
+    service = before.service if before else seen.inventory.service
     record = Record(node.address, node.advertise, node.arguments, tuple(peers), release, service)
     if founds:
-        deed = Deed.FOUND
+        action = Action.FOUND
     elif found.pid is None:
-        deed = Deed.START if found.hive else Deed.JOIN
+        action = Action.START if found.hive else Action.JOIN
     elif before is None or _options(before) != _options(record):
-        deed = Deed.RESTART
+        action = Action.RESTART
     else:
-        deed = Deed.NOTHING
-    return NodePlan(node, deed, record, found, record != before)
+        action = Action.NOTHING
+    return NodePlan(node, action, record, found, record != before)
 
 
 def _options(record: Record) -> tuple[str, str, tuple[str, ...]]:
@@ -176,8 +185,8 @@ def _options(record: Record) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _peers(before: Record | None, others: Sequence[str]) -> Sequence[str]:
-    """What is there stays as long as some of it holds: a node that has data needs no peers, and files that stay the
-    same need no second look."""
+    """Returns the peers of the record. Those it has stay as long as one of them holds: a node with data does not need
+    them, and a record that stays the same need not be written."""
     if before is not None and any(peer in others for peer in before.peers):
         return before.peers
     return others[:PEERS_TOLD_MAX]
@@ -186,7 +195,7 @@ def _peers(before: Record | None, others: Sequence[str]) -> Sequence[str]:
 def _problems_of(one: NodePlan, hive: Hive | None, lost: str) -> list[str]:
     node, found = one.node, one.found
     problems: list[str] = []
-    if one.deed is Deed.JOIN and lost:
+    if one.action is Action.JOIN and lost:
         problems.append(f"{node.address} is not started: {lost}")
     if found.port == "taken" and found.pid is None:
         by = f" by {found.holder}" if found.holder else ""
@@ -210,19 +219,19 @@ def _copies(node: Node) -> int:
 
 
 def _problems_of_host(plan: HostPlan) -> list[str]:
-    seen, look = plan.seen, plan.seen.look
+    seen, there = plan.seen, plan.seen.inventory
     problems: list[str] = []
     if plan.install and seen.missing:
         problems.append(seen.missing)
-    if look.writable:
-        problems.append(look.writable)
+    if there.writable:
+        problems.append(there.writable)
     needed = len(plan.install) * BUNDLE_ROOM_FACTOR * seen.size_bytes + DISK_FREE_BYTES_MIN
-    if look.free_bytes < needed:
+    if there.free_bytes < needed:
         problems.append(
-            f"the disk of {look.directory} has {look.free_bytes / MIB:.0f} MiB free, and {needed / MIB:.0f} MiB are "
+            f"the disk of {there.directory} has {there.free_bytes / MIB:.0f} MiB free, and {needed / MIB:.0f} MiB are "
             "needed; make room, or name another directory in the file"
         )
-    if not look.survives and any(one.record.service == "process" for one in plan.nodes):
+    if not there.survives and any(one.record.service == "process" for one in plan.nodes):
         problems.append(ENDS_AT_LOGOUT)
     return problems
 
@@ -244,3 +253,62 @@ def _notes(plans: Sequence[HostPlan], hive: Hive | None, everyone: Sequence[str]
     if "process" in ways:
         notes.append("nodes without systemd do not start again by themselves after a reboot: hive_start does it")
     return notes
+
+
+def plan_text(plan: Plan, hosts: Sequence[Host], broken: Mapping[Host, WrpmeError]) -> str:
+    """Returns the plan in words: host by host in the order of the file, the notes, and what it comes to."""
+    by_host = {one.host: one for one in plan.hosts}
+    lines: list[str] = []
+    for host in hosts:
+        if host in by_host:
+            lines += _host_lines(by_host[host])
+        else:
+            lines.append(f"{host.name}: can't be used")
+            lines.append(f"  ! {broken[host].sentence}")
+    lines += plan.notes
+    lines.append(_total(plan, len(broken)))
+    return "\n".join(lines)
+
+
+def _host_lines(plan: HostPlan) -> list[str]:
+    hello, there = plan.seen.hello, plan.seen.inventory
+    python = ".".join(str(part) for part in hello.python)
+    lines = [f"{plan.host.name}: {hello.user}, Python {python}, {hello.machine}, {' '.join(hello.libc)}"]
+    if there.lock:
+        lines.append(f"  ! {there.lock} is at work here now: what is said here may be different in a moment")
+    if not plan.problems:
+        for release in plan.install:
+            size = f" ({plan.seen.size_bytes / MIB:.1f} MiB)" if plan.seen.size_bytes else ""
+            lines.append(f"  + send wrpme {release}{size} to {there.directory}")
+        lines += [_node_line(one) for one in plan.nodes]
+    lines += [f"  ! {problem}" for problem in plan.problems]
+    return lines
+
+
+def _node_line(one: NodePlan) -> str:
+    if one.action is Action.NOTHING:
+        return f"  {'~' if one.configure else '='} {one.node.address} runs" + (", is told its peers" * one.configure)
+    extra = f" {' '.join(one.record.arguments)}" if one.record.arguments else ""
+    if one.action is Action.RESTART:
+        return f"  ~ {one.node.address} {one.action.value}:{extra or ' none'}"
+    return f"  + {one.node.address} {one.action.value}{extra}; kept by {SERVICES[one.record.service]}"
+
+
+def _total(plan: Plan, broken: int) -> str:
+    actions = [one.action for host in plan.hosts if not host.problems for one in host.nodes]
+    start = sum(action in (Action.FOUND, Action.JOIN, Action.START) for action in actions)
+    counts = [
+        (start, "to start"),
+        (actions.count(Action.RESTART), "to restart"),
+        (actions.count(Action.NOTHING), "to leave as they are"),
+    ]
+    said = [f"{count} {what}" for count, what in counts if count]
+    if said:
+        count, what = said[0].split(" ", 1)
+        said[0] = f"{count} node{'s' * (count != '1')} {what}"
+    bad = broken + sum(bool(host.problems) for host in plan.hosts)
+    if bad:
+        said.append(f"{bad} host{'s' * (bad > 1)} that can't be used as things are")
+    if plan.empty and not broken:
+        return "nothing to do: all nodes are as the file says"
+    return ", ".join(said)

@@ -1,4 +1,4 @@
-"""One node after the other: each step only while the hive is stable, and the next when it is stable again."""
+"""The condition of the hive during a rolling change, which takes its next step only when the hive is stable."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import asyncio
 from collections.abc import Callable
 
 from wrpme import errors
-from wrpme.bootstrap.hosts import probe
-from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
+from wrpme.bootstrap.hosts.probe import probe_hive
 from wrpme.bootstrap.limits import DEGRADED_SECONDS_MAX, STABILITY_LOOK_SECONDS, STABILIZING_SECONDS_MAX
 from wrpme.protocol.address import listed
 from wrpme.protocol.health import Condition
 from wrpme.protocol.stats import HiveStatus, condition_of
 
 
-async def status(machines: list[Machine], hive: str = "") -> HiveStatus | str:
-    """That hive (by its id in hex; any, if empty) as the first node of it tells that answers; or why there is none."""
+async def status(sessions: list[HostSession], hive: str = "") -> HiveStatus | str:
+    """Returns that hive (by its id in hex; any, if empty) as the first node that answers sees it, or why none does."""
     why = "no node answers"
-    for machine in machines:
-        for node in machine.host.nodes:
+    for session in sessions:
+        for node in session.host.nodes:
             try:
-                found = await probe.hear_all(machine.remote, node.address)
+                found = await probe_hive(session.agent, node.address)
             except errors.WrpmeError as error:
                 why = error.sentence
                 continue
@@ -30,9 +30,10 @@ async def status(machines: list[Machine], hive: str = "") -> HiveStatus | str:
     return why
 
 
-async def condition(machines: list[Machine], hive: str = "") -> Condition:
-    """How the hive is, with the state of every member counted in; for ``hive`` see :func:`status`."""
-    found = await status(machines, hive)
+async def condition(sessions: list[HostSession], hive: str = "") -> Condition:
+    """Returns the condition of the hive: it is stable only if every member knows the last view. For ``hive`` see
+    :func:`status`."""
+    found = await status(sessions, hive)
     if isinstance(found, str):
         return Condition("unavailable", found)
     now = condition_of(found)
@@ -43,17 +44,17 @@ async def condition(machines: list[Machine], hive: str = "") -> Condition:
     return now
 
 
-async def until_stable(machines: list[Machine], say: Callable[[str], None], hive: str = "") -> Condition:
-    """Waits as long as the hive stabilizes, and not long where it can't; for ``hive`` see :func:`status`.
+async def until_stable(sessions: list[HostSession], say: Callable[[str], None], hive: str = "") -> Condition:
+    """Waits until the hive is stable; for ``hive`` see :func:`status`. ``say`` is called with what it waits for.
 
     Raises:
-        UnavailableError: it is degraded or unavailable, and stays so for ``DEGRADED_SECONDS_MAX``.
-        TimeoutError: it stabilizes for longer than ``STABILIZING_SECONDS_MAX``.
+        UnavailableError: the hive was degraded or unavailable for all of ``DEGRADED_SECONDS_MAX``.
+        TimeoutError: the hive was stabilizing for longer than ``STABILIZING_SECONDS_MAX``.
     """
     loop = asyncio.get_running_loop()
     begun = well = loop.time()
     while True:
-        now = await condition(machines, hive)
+        now = await condition(sessions, hive)
         if now.word == "stable":
             return now
         say(f"waiting until the hive is stable: {now.word}, {now.sentence}")
@@ -68,7 +69,7 @@ async def until_stable(machines: list[Machine], say: Callable[[str], None], hive
 
 
 async def whole_hive(fleet: Fleet, hive: str = "") -> Condition:
-    """Waits until it is stable, in a line of its own; for ``hive`` see :func:`status`.
+    """Waits until the hive is stable, which the operator sees as a line of its own; for ``hive`` see :func:`status`.
 
     Raises:
         WrpmeError: see :func:`until_stable`.

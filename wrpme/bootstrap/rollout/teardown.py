@@ -1,9 +1,9 @@
-"""A hive stopped, started again, or taken away from its hosts."""
+"""Stops a hive, starts it again, or removes it from its hosts."""
 
 from __future__ import annotations
 
 from wrpme.bootstrap.hosts import node_control
-from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.rollout import stability
 from wrpme.bootstrap.topology.file import Node
 from wrpme.errors import RemoteError, UsageError
@@ -14,50 +14,53 @@ from wrpme.protocol.stats import HiveStatus
 
 
 async def _enter(fleet: Fleet, lock: str) -> None:
-    async def enter(machine: Machine) -> None:
-        await machine.open(fleet.connector)
-        await machine.take_lock(lock)
-        await machine.look_around()
+    async def enter(session: HostSession) -> None:
+        await session.open(fleet.connector)
+        await session.take_lock(lock)
+        await session.take_inventory()
 
     await fleet.each(enter)
 
 
 async def stop(fleet: Fleet, lock: str) -> None:
-    """Planned stops of all nodes, all at once; data and all files stay."""
+    """Stops all nodes in a planned way, all at once; their data and all files stay."""
     await _enter(fleet, lock)
 
-    async def work(machine: Machine) -> None:
-        stopped = [node for node in _known(machine) if await node_control.stop(machine, node)]
+    async def work(session: HostSession) -> None:
+        stopped = [node for node in _known(session) if await node_control.stop(session, node)]
         if stopped:
-            machine.finish(f"{_names(stopped)} stopped")
+            session.finish(f"{_names(stopped)} stopped")
         else:
-            machine.finish("no node of the file runs here", "same")
+            session.finish("no node of the file runs here", "same")
 
     await fleet.each(work)
 
 
 async def start(fleet: Fleet, lock: str) -> Condition | None:
-    """Starts all nodes that were stopped, with their data; how the hive is then."""
+    """Starts all nodes that were stopped, with their data.
+
+    It returns the condition of the hive then, or None if no host is left to tell.
+    """
     await _enter(fleet, lock)
 
-    async def begin(machine: Machine) -> None:
-        known = _known(machine)
-        if len(known) < len(machine.host.nodes):
-            missing = [node for node in machine.host.nodes if node not in known]
-            raise RemoteError(f"{machine.name}: {_names(missing)} was never started there; hive_apply does that")
-        for node in _idle(machine):
-            await node_control.start(machine, node)
-        machine.step("waiting for the other hosts")
+    async def begin(session: HostSession) -> None:
+        known = _known(session)
+        if len(known) < len(session.host.nodes):
+            missing = [node for node in session.host.nodes if node not in known]
+            raise RemoteError(f"{session.name}: {_names(missing)} was never started there; hive_apply does that")
+        for node in _idle(session):
+            await node_control.start(session, node)
+        session.step("waiting for the other hosts")
 
-    async def await_ready(machine: Machine) -> None:
-        for node in machine.host.nodes:
-            await node_control.until_ready(machine, node, machine.look.nodes[node.name].hive)
-        if idle := _idle(machine):
-            machine.finish(f"{_names(idle)} started")
+    async def await_ready(session: HostSession) -> None:
+        for node in session.host.nodes:
+            await node_control.until_ready(session, node, session.inventory.nodes[node.name].hive)
+        if idle := _idle(session):
+            session.finish(f"{_names(idle)} started")
         else:
-            machine.finish(f"{_names(list(machine.host.nodes))} runs already", "same")
+            session.finish(f"{_names(list(session.host.nodes))} runs already", "same")
 
-    # All are started before any is waited for: a hive of more hosts than are worked on at a time needs them all.
+    # All nodes are started before any is waited for: a hive may need nodes of more hosts than are worked on at a time.
     await fleet.each(begin)
     await fleet.each(await_ready)
     if not fleet.sound:
@@ -68,40 +71,41 @@ async def start(fleet: Fleet, lock: str) -> Condition | None:
 
 
 async def destroy(fleet: Fleet, lock: str, yes: bool) -> None:
-    """Ends all nodes of the file and removes all that was made for them, their data after the word ``yes`` only.
+    """Stops all nodes of the file and removes all that was made for them and, once the operator typed yes, their data.
 
     Raises:
-        UsageError: the answer was another one; nothing was changed.
+        UsageError: the operator answered something else; nothing was changed.
     """
     await _enter(fleet, lock)
     reporter = fleet.reporter
     if not yes and fleet.sound:
-        answer = await reporter.ask(f"{await _price(fleet)}; type yes to destroy it for good: ")
+        answer = await reporter.ask(f"{await _loss(fleet)}; type yes to destroy it for good: ")
         if answer.strip() != "yes":
             raise UsageError("hive_destroy was not carried out: it takes the word yes, or --yes; nothing was changed")
 
-    async def work(machine: Machine) -> None:
-        there = [node for node in machine.host.nodes if machine.look.nodes[node.name].record or _data(machine, node)]
-        for node in _known(machine):
-            await node_control.stop(machine, node)
-        for node in machine.host.nodes:
-            machine.step(f"removing {node.address}")
-            await machine.remote.call("remove", name=node.name, data=True)
-        left = await machine.remote.call("clean")
+    async def work(session: HostSession) -> None:
+        found = session.inventory.nodes
+        there = [node for node in session.host.nodes if found[node.name].record or found[node.name].data]
+        for node in _known(session):
+            await node_control.stop(session, node)
+        for node in session.host.nodes:
+            session.step(f"removing {node.address}")
+            await session.agent.call("remove", name=node.name, data=True)
+        left = await session.agent.call("clean")
         rest = f"; left as it is: {left['left']}" if left.get("left") else ""
         if there:
-            machine.finish(f"{_names(there)} and all that was made for it removed{rest}")
+            session.finish(f"{_names(there)} and all that was made for it removed{rest}")
         else:
-            machine.finish(f"nothing of the file was there{rest}", "same")
+            session.finish(f"nothing of the file was there{rest}", "same")
 
     await fleet.each(work)
 
 
-async def _price(fleet: Fleet) -> str:
-    """What would be lost."""
-    count = sum(len(_known(machine)) for machine in fleet.sound)
-    size = sum(found.bytes for machine in fleet.sound for found in machine.look.nodes.values())
-    running = [one for one in fleet.sound if any(found.pid is not None for found in one.look.nodes.values())]
+async def _loss(fleet: Fleet) -> str:
+    """Returns what would be lost, as a sentence for the operator."""
+    count = sum(len(_known(session)) for session in fleet.sound)
+    size = sum(found.bytes for session in fleet.sound for found in session.inventory.nodes.values())
+    running = [one for one in fleet.sound if any(found.pid is not None for found in one.inventory.nodes.values())]
     found = await stability.status(running) if running else "no node runs"
     entries = ""
     if isinstance(found, HiveStatus):
@@ -114,18 +118,14 @@ async def _price(fleet: Fleet) -> str:
     return f"{what} with {size / MIB:.1f} MiB of data{entries} will be gone{away}"
 
 
-def _known(machine: Machine) -> list[Node]:
-    """Nodes that were configured here."""
-    return [node for node in machine.host.nodes if machine.look.nodes[node.name].record is not None]
+def _known(session: HostSession) -> list[Node]:
+    """Returns the nodes that were configured on this host."""
+    return [node for node in session.host.nodes if session.inventory.nodes[node.name].record is not None]
 
 
-def _idle(machine: Machine) -> list[Node]:
-    """Nodes that did not run when it was looked."""
-    return [node for node in machine.host.nodes if machine.look.nodes[node.name].pid is None]
-
-
-def _data(machine: Machine, node: Node) -> bool:
-    return machine.look.nodes[node.name].data
+def _idle(session: HostSession) -> list[Node]:
+    """Returns the nodes that did not run when the inventory was taken."""
+    return [node for node in session.host.nodes if session.inventory.nodes[node.name].pid is None]
 
 
 def _names(found: list[Node]) -> str:

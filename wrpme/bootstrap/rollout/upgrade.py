@@ -1,60 +1,60 @@
-"""Another release on all nodes: sent and installed everywhere first, then one node after the other, each only while the
-hive is stable."""
+"""Brings all nodes to another release: it is installed on all hosts, then the nodes restart one after the other, each
+while the hive is stable."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from wrpme.bootstrap.hosts.fleet import Fleet, Machine
+from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.hosts.inventory import Record
 from wrpme.bootstrap.rollout import apply
 from wrpme.bootstrap.topology.file import Node
 from wrpme.errors import RemoteError, WrpmeError
 from wrpme.protocol.address import listed
 
-_Due = tuple[Machine, Node, Record, str]
+_Due = tuple[HostSession, Node, Record, str]
 
 
 async def upgrade(fleet: Fleet, lock: str) -> str:
-    """Brings all nodes of the file to the release of this wrpmesh; what it came to, in one sentence.
+    """Brings all nodes of the file to the release of this wrpmesh; returns what it came to, in one sentence.
 
     Raises:
-        RemoteError: it halted; the sentence says at which node and why, and which ones run what.
+        RemoteError: it halted; the sentence says at which node and why, and which nodes were upgraded.
     """
-    releases: dict[Machine, str] = {}
+    releases: dict[HostSession, str] = {}
 
-    async def prepare(machine: Machine) -> None:
-        await machine.open(fleet.connector)
-        await machine.take_lock(lock)
-        await machine.look_around()
-        _check_there(machine)
-        bundle = await apply.bundle_for(machine)
-        releases[machine] = bundle.release
-        if bundle.release not in machine.look.releases:
-            await apply.install(machine, bundle.release)
-        machine.step("waiting for its turn")
+    async def prepare(session: HostSession) -> None:
+        await session.open(fleet.connector)
+        await session.take_lock(lock)
+        await session.take_inventory()
+        _check_there(session)
+        bundle = await apply.bundle_for(session)
+        releases[session] = bundle.release
+        if bundle.release not in session.inventory.releases:
+            await apply.install(session, bundle.release)
+        session.step("waiting for its turn")
 
     await fleet.each(prepare)
     if fleet.broken:
-        for machine in fleet.sound:
-            machine.finish("ready for the upgrade, which has not begun", "same")
+        for session in fleet.sound:
+            session.finish("ready for the upgrade, which has not begun", "same")
         return ""
     due = _due(fleet, releases)
     done: list[Node] = []
-    for machine, node, record, release in due:
+    for session, node, record, release in due:
         try:
-            hive = machine.look.nodes[node.name].hive
-            await apply.restart(machine, node, replace(record, release=release), fleet.sound, hive)
+            hive = session.inventory.nodes[node.name].hive
+            await apply.restart(session, node, replace(record, release=release), fleet.sound, hive)
         except WrpmeError as error:
-            raise _halted(machine, node, error, done, len(due)) from None
+            raise _halted(session, node, error, done, len(due)) from None
         done.append(node)
         fleet.reporter.say(f"{node.address} runs {release} ({len(done)} of {len(due)})")
 
-    async def tidy(machine: Machine) -> None:
-        await machine.remote.call("prune", keep=[releases[machine]])
-        mine = [node.address for node in machine.host.nodes if node in done]
-        text = f"{', '.join(mine)} upgraded to {releases[machine]}" if mine else f"runs {releases[machine]} already"
-        machine.finish(text, "good" if mine else "same")
+    async def tidy(session: HostSession) -> None:
+        await session.agent.call("prune", keep=[releases[session]])
+        mine = [node.address for node in session.host.nodes if node in done]
+        text = f"{', '.join(mine)} upgraded to {releases[session]}" if mine else f"runs {releases[session]} already"
+        session.finish(text, "good" if mine else "same")
 
     await fleet.each(tidy)
     if not done:
@@ -62,33 +62,35 @@ async def upgrade(fleet: Fleet, lock: str) -> str:
     return "1 node upgraded" if len(done) == 1 else f"{len(done)} nodes upgraded, one after the other"
 
 
-def _check_there(machine: Machine) -> None:
-    for node in machine.host.nodes:
-        found = machine.look.nodes[node.name]
+def _check_there(session: HostSession) -> None:
+    for node in session.host.nodes:
+        found = session.inventory.nodes[node.name]
         if found.record is None:
-            raise RemoteError(f"{machine.name}: {node.address} was never started there; hive_apply does that first")
+            raise RemoteError(f"{session.name}: {node.address} was never started there; hive_apply does that first")
 
 
-def _due(fleet: Fleet, releases: dict[Machine, str]) -> list[_Due]:
-    """Nodes that do not run that release, or are not configured for it; those that do not run at all first, as the hive
-    gets no better without them."""
+def _due(fleet: Fleet, releases: dict[HostSession, str]) -> list[_Due]:
+    """Returns the nodes that do not run that release, or are not configured for it.
+
+    Those that do not run at all come first, as the hive may not become stable without them.
+    """
     due: list[_Due] = []
-    for machine in fleet.machines:
-        for node in machine.host.nodes:
-            found = machine.look.nodes[node.name]
+    for session in fleet.sessions:
+        for node in session.host.nodes:
+            found = session.inventory.nodes[node.name]
             assert found.record is not None
-            if found.record.release != releases[machine] or found.release_running != releases[machine]:
-                due.append((machine, node, found.record, releases[machine]))
-    return sorted(due, key=lambda one: one[0].look.nodes[one[1].name].pid is not None)
+            if found.record.release != releases[session] or found.release_running != releases[session]:
+                due.append((session, node, found.record, releases[session]))
+    return sorted(due, key=lambda one: one[0].inventory.nodes[one[1].name].pid is not None)
 
 
-def _halted(machine: Machine, node: Node, error: WrpmeError, done: list[Node], count: int) -> RemoteError:
+def _halted(session: HostSession, node: Node, error: WrpmeError, done: list[Node], count: int) -> RemoteError:
     so_far = f"{listed(one.address for one in done)} upgraded" if done else "no node was upgraded"
-    why = error.sentence.removeprefix(f"{machine.name}: ")
+    why = error.sentence.removeprefix(f"{session.name}: ")
     halted = RemoteError(
-        f"hive_upgrade halted at {node.address} on {machine.name}: {why}; {so_far} before it, "
+        f"hive_upgrade halted at {node.address} on {session.name}: {why}; {so_far} before it, "
         f"{count - len(done) - 1} after it are left as they are. See hive_status and hive_logs; when the hive is "
         "stable, the same command goes on"
     )
-    machine.fail(halted)
+    session.fail(halted)
     return halted
