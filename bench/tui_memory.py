@@ -16,9 +16,10 @@ from pathlib import Path
 
 from tests.tui.scenes import Story, activated, stable_view, synced
 from wrpme.client.watch.records import FiguresSeen, Sighting, ViewSeen
-from wrpme.limits import HISTORY_BYTES_MAX, MIB
+from wrpme.limits import MIB
 from wrpme.protocol.histogram import Latency, quantile
 from wrpme.protocol.view import Back, Down
+from wrpme.tui.limits import HISTORY_BYTES_MAX
 from wrpme.tui.state.timeline import Timeline
 
 START = 1_700_000_000.0

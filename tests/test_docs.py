@@ -18,18 +18,14 @@ from wrpme.bootstrap.topology import file
 from wrpme.bootstrap.topology.values import MODES
 from wrpme.daemon import config
 from wrpme.limits import (
-    EVENTS_SHOWN_MAX,
     FRAME_BYTES_MAX,
     GRACE_SECONDS_MAX,
-    HISTORY_BYTES_MAX,
-    HISTORY_SECONDS_MAX,
     MEMBERS_MAX,
     MIB,
     PARTIAL_FRAME_SECONDS_MAX,
     REPLICATION_MAX,
-    SESSIONS_OPTION_MAX,
     SESSION_REQUESTS_MAX,
-    STALE_SECONDS,
+    SESSIONS_OPTION_MAX,
 )
 from wrpme.options import LEVELS
 from wrpme.protocol import ring
@@ -39,6 +35,7 @@ from wrpme.shell.arguments import USAGE
 from wrpme.shell.commands import COMMANDS
 from wrpme.tui import keys
 from wrpme.tui.actions import COMMANDS as ACTIONS
+from wrpme.tui.limits import EVENTS_SHOWN_MAX, HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX, STALE_SECONDS
 from wrpme.tui.panes.columns import COLUMNS
 from wrpme.tui.panes.lists import GRAVITY
 from wrpme.tui.ring import letters

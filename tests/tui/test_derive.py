@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, STATES, Story, activated, address_of, id_of, model_of, stable_view, story_of, synced
 from wrpme.client.watch.records import FiguresSeen, Reached, Sighting
-from wrpme.limits import SLOTS, STALE_SECONDS
+from wrpme.limits import SLOTS
 from wrpme.protocol.stats import HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Back, Down, Join, Leave, State
 from wrpme.shell.format import condition_line
+from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state.model import Model
 from wrpme.tui.state.scene import Mood, NodeShown, NodeState, Scene
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.tui.scenes import figures_of, stable_view
-from wrpme.limits import STALE_SECONDS
+from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state.facts import Known, Rates, Told
 
 TOLD = Told(100.0, figures_of(stable_view(3), 0, 1.0), Rates())

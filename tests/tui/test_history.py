@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from tests.tui.scenes import START, Story, id_of, model_of, stable_view, story_of, synced
 from tests.tui.stories import stories
 from wrpme.client.watch.records import FiguresSeen, Sighting
-from wrpme.limits import STALE_SECONDS
 from wrpme.protocol.view import Back, Down
+from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state.history import WHATS, History
 from wrpme.tui.state.model import Model
 from wrpme.tui.state.scene import Mode, Mood, Scene

@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from tests.tui import jumping
 from tests.tui.screens import at_rest
-from wrpme.limits import STRIPS_CACHED_MAX
+from wrpme.tui.limits import STRIPS_CACHED_MAX
 from wrpme.tui.panes.lines_view import LinesView, Row
 from wrpme.tui.terminal.palette import THEMES
 from wrpme.tui.terminal.roles import PREFIX, textual_themes

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from tests.tui import jumping
 from tests.tui.pieces import node, scene
 from tests.tui.screens import at_rest
-from wrpme.limits import EVENTS_SHOWN_MAX
+from wrpme.tui.limits import EVENTS_SHOWN_MAX
 from wrpme.tui.panes import columns, lists
 from wrpme.tui.panes.lines_view import Row
 from wrpme.tui.panes.lists import EventsPane, FilterInput, NodesPane, event_rows, matches

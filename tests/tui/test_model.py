@@ -9,10 +9,10 @@ from tests.tui.scenes import START, Story, address_of, id_of, model_of, settled,
 from tests.tui.stories import stories
 from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
 from wrpme.core.membership import transitions as views
-from wrpme.limits import EVENTS_SHOWN_MAX
 from wrpme.protocol import view_index
 from wrpme.protocol.events import Happening
 from wrpme.protocol.view import Down, Join, Leave
+from wrpme.tui.limits import EVENTS_SHOWN_MAX
 from wrpme.tui.state.model import ADDRESSES_MAX, Model
 from wrpme.tui.state.scene import Mood, NodeState
 

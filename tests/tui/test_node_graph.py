@@ -8,10 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.limits import GRAPH_HOLD_SECONDS
+from wrpme.tui.limits import GRAPH_HOLD_SECONDS
 from wrpme.tui.node.graph import (
-    BYTES_PER_SECOND, LABEL_CELLS, RATE, SECONDS, UNKNOWN, Line, Points, Row, Unit, columns, graph, latest, span_until,
-    sparkline, step_of, tick_text, time_axis,
+    BYTES_PER_SECOND,
+    LABEL_CELLS,
+    RATE,
+    SECONDS,
+    UNKNOWN,
+    Line,
+    Points,
+    Row,
+    Unit,
+    columns,
+    graph,
+    latest,
+    span_until,
+    sparkline,
+    step_of,
+    tick_text,
+    time_axis,
 )  # fmt: skip
 
 END = 1_700_000_000.0

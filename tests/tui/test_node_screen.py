@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from tests.tui import jumping
 from tests.tui.pieces import node, scene
 from wrpme import errors
-from wrpme.limits import GRAPH_SECONDS
+from wrpme.tui.limits import GRAPH_SECONDS
 from wrpme.tui.node.graph import Points
 from wrpme.tui.node.screen import PAGES, NodeScreen
 from wrpme.tui.state.scene import EventShown, Mode, Mood, NodeState, Scene

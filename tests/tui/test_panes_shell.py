@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 from tests.tui import jumping
 from wrpme import errors
 from wrpme.client.cluster import Removed
-from wrpme.limits import PANE_ANSWER_BYTES_MAX
 from wrpme.shell.history import LineFile
+from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX
 from wrpme.tui.panes.shell import NO_SHELL, Answers, CommandInput, ShellPane
 
 

@@ -11,10 +11,10 @@ from tests.tui.scenes import activated, address_of, changed, id_of, settled, sta
 from tests.tui.stories import stories
 from wrpme.client.watch.records import Sighting, ViewSeen
 from wrpme.core.membership import transitions as views
-from wrpme.limits import COLOURS_USUAL, SLOTS
-from wrpme.protocol import view_index
-from wrpme.protocol import ring
+from wrpme.limits import SLOTS
+from wrpme.protocol import ring, view_index
 from wrpme.protocol.view import Back, Down, Join, Leave, Member, State, View
+from wrpme.tui.limits import COLOURS_USUAL
 from wrpme.tui.state.ring_layout import KEYS, Places, gained, key_of, places_of, short_names
 
 

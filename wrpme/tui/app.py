@@ -21,7 +21,7 @@ from textual.command import Provider
 from wrpme import errors
 from wrpme.client.client import Client
 from wrpme.client.watch.records import FiguresSeen, Sighting
-from wrpme.limits import BEAT_SECONDS, CLOSE_SECONDS_MAX, TIME_STEP_SECONDS
+from wrpme.limits import CLOSE_SECONDS_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.view import NodeId
 from wrpme.shell.commands import Command
@@ -31,6 +31,7 @@ from wrpme.shell.local_hive import LocalHive
 from wrpme.tui.action_runner import Deeds
 from wrpme.tui.command_palette import Everything
 from wrpme.tui.keys import TIME
+from wrpme.tui.limits import BEAT_SECONDS, TIME_STEP_SECONDS
 from wrpme.tui.main_screen import MainScreen
 from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.node.source import HiveSource

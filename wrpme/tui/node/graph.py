@@ -16,7 +16,7 @@ from operator import itemgetter
 
 from msgspec import Struct
 
-from wrpme.limits import GRAPH_HOLD_SECONDS
+from wrpme.tui.limits import GRAPH_HOLD_SECONDS
 from wrpme.tui.state import format
 
 Points = Sequence[tuple[float, float | None]]

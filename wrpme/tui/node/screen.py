@@ -16,10 +16,10 @@ from textual.message import Message
 from textual.screen import Screen
 
 from wrpme import errors
-from wrpme.limits import GRAPH_SECONDS
 from wrpme.protocol.view import NodeId
 from wrpme.shell.session import internal
 from wrpme.tui.keys import TIME
+from wrpme.tui.limits import GRAPH_SECONDS
 from wrpme.tui.node import rows as node_rows
 from wrpme.tui.node.graph import BYTES_PER_SECOND, RATE, SECONDS, Line, Points, graph, span_until
 from wrpme.tui.panes.bindings import bindings_of

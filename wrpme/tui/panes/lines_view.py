@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from wrpme.limits import STRIPS_CACHED_MAX
+from wrpme.tui.limits import STRIPS_CACHED_MAX
 
 Part = tuple[str, str]
 Row = tuple[Part, ...]

@@ -18,13 +18,13 @@ from textual.widgets import Input, Label, Static
 
 from wrpme import __version__, errors
 from wrpme.client.client import Client
-from wrpme.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
 from wrpme.shell.commands import Command
 from wrpme.shell.completion import complete
 from wrpme.shell.execute import Answer
 from wrpme.shell.format import escaped, shown, size_text
 from wrpme.shell.history import LineFile
 from wrpme.shell.session import Shell, internal
+from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
 from wrpme.tui.panes.hints import completed, hint
 from wrpme.tui.panes.lines_view import LinesView, Part, Row
 from wrpme.tui.state.format import wrapped

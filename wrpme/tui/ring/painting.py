@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme.limits import MOVES_DRAWN_MAX
 from wrpme.protocol.view import NodeId
+from wrpme.tui.limits import MOVES_DRAWN_MAX
 from wrpme.tui.ring import wires
 from wrpme.tui.ring.bands import Paint, band_count
 from wrpme.tui.ring.center import Placed, arranged, lines_of

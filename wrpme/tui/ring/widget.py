@@ -17,8 +17,8 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from wrpme.limits import RING_FRAME_SECONDS, WAY_SECONDS
 from wrpme.protocol.view import NodeId
+from wrpme.tui.limits import RING_FRAME_SECONDS, WAY_SECONDS
 from wrpme.tui.ring import painting
 from wrpme.tui.ring.bands import arc_at, arc_text
 from wrpme.tui.ring.painting import Painter, Picture

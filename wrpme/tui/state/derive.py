@@ -8,11 +8,12 @@ from typing import Union
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme.limits import SLOTS, STALE_SECONDS
+from wrpme.limits import SLOTS
 from wrpme.protocol.address import listed
 from wrpme.protocol.stats import Figures, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Member, NodeId, State, View
 from wrpme.shell.format import at_risk_texts, clock_texts
+from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state import sentences
 from wrpme.tui.state.facts import Facts, Known, Life, Rates
 from wrpme.tui.state.ring_layout import Places, key_of

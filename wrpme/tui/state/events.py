@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
-from wrpme.limits import EVENTS_SHOWN_MAX
 from wrpme.protocol.events import UNENDED, Happening
+from wrpme.tui.limits import EVENTS_SHOWN_MAX
 from wrpme.tui.state.scene import EventShown
 from wrpme.tui.state.sentences import gravity_of
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from wrpme.limits import STALE_SECONDS
 from wrpme.protocol.stats import Figures
 from wrpme.protocol.view import NodeId
+from wrpme.tui.limits import STALE_SECONDS
 
 
 class Rates(Struct, frozen=True, array_like=True):

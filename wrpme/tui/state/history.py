@@ -20,8 +20,8 @@ from typing import Union
 
 import msgspec
 
-from wrpme.limits import HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX, STALE_SECONDS
 from wrpme.protocol.view import NodeId
+from wrpme.tui.limits import HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX, STALE_SECONDS
 from wrpme.tui.state import derive
 from wrpme.tui.state.facts import Facts
 from wrpme.tui.state.ring_layout import Places

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
-from wrpme.limits import MEMBERS_MAX, STALE_SECONDS
+from wrpme.limits import MEMBERS_MAX
 from wrpme.protocol.events import UNENDED, Happening
 from wrpme.protocol.stats import Figures
 from wrpme.protocol.view import Arc, Member, NodeId, State, View
+from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state import derive, events, sentences
 from wrpme.tui.state.facts import Facts, Known, Life, Told, Turn
 from wrpme.tui.state.rates import Meter

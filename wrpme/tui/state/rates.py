@@ -7,10 +7,10 @@ from typing import get_args
 
 from msgspec import Struct
 
-from wrpme.limits import RATE_SECONDS
 from wrpme.protocol.histogram import quantile
 from wrpme.protocol.messages import Count, EntryRequest, PrefixScan, RemoveAll
 from wrpme.protocol.stats import Figures
+from wrpme.tui.limits import RATE_SECONDS
 from wrpme.tui.state.facts import Rates
 
 _OPERATIONS = {kind.__name__ for kind in (*get_args(EntryRequest), PrefixScan, Count, RemoveAll)}

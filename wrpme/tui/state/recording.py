@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wrpme.client.watch.records import Sighting, from_line, to_line
 from wrpme.errors import ProtocolError, StorageError
-from wrpme.limits import RECORD_LINE_BYTES_MAX
+from wrpme.tui.limits import RECORD_LINE_BYTES_MAX
 
 
 class Recorder:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from wrpme.errors import UsageError
-from wrpme.limits import COLOURS_USUAL, SLOTS
-from wrpme.protocol import health, view_index
+from wrpme.limits import SLOTS
 from wrpme.protocol import address as addresses
-from wrpme.protocol import ring
+from wrpme.protocol import health, ring, view_index
 from wrpme.protocol.view import Arc, Member, NodeId, State, View
+from wrpme.tui.limits import COLOURS_USUAL
 from wrpme.tui.state.scene import ArcShown, Incoming
 
 APART = 2

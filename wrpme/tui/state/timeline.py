@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wrpme.client.watch.records import FiguresSeen, Sighting
-from wrpme.limits import HISTORY_SECONDS_MAX, MOMENT_SECONDS_MIN, STALE_SECONDS
 from wrpme.protocol.view import NodeId
+from wrpme.tui.limits import HISTORY_SECONDS_MAX, MOMENT_SECONDS_MIN, STALE_SECONDS
 from wrpme.tui.state.history import History, Series
 from wrpme.tui.state.model import Model
 from wrpme.tui.state.scene import EventShown, Mode, Scene

@@ -11,7 +11,7 @@ from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
-from wrpme.limits import TERMINAL_CLOSE_SECONDS_MAX
+from wrpme.tui.limits import TERMINAL_CLOSE_SECONDS_MAX
 
 
 class _Output:
