@@ -33,7 +33,7 @@ def test_words_of_errors_are_words_of_the_one_tree() -> None:
     known = {kind.word for kind in errors.BY_CODE.values()}
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Trouble" and len(node.args) > 1:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "AgentError" and len(node.args) > 1:
                 assert ast.literal_eval(node.args[1]) in known, f"{path.name}:{node.lineno}"
 
 

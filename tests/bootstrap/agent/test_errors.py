@@ -27,4 +27,5 @@ def test_free_bytes_are_those_of_the_disk_where_it_would_be(tmp_path: Path) -> N
 
 
 def test_a_sentence_without_a_path() -> None:
-    assert errors.of(OSError(5, "Input/output error")).sentence == "a file can't be used (Input/output error)"
+    found = errors.from_os_error(OSError(5, "Input/output error"))
+    assert found.sentence == "a file can't be used (Input/output error)"

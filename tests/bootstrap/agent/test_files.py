@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wrpme.bootstrap.agent import errors, files
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 
 
 def test_written_only_where_it_differs(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_half_of_a_file_is_written_over(tmp_path: Path) -> None:
 def test_a_link_in_the_place_of_what_is_begun_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "file.new").symlink_to(tmp_path / "precious")
-    with pytest.raises(Trouble):
+    with pytest.raises(AgentError):
         files.write(str(tmp_path / "file"), b"x")
     assert (tmp_path / "precious").read_text() == "mine"
     assert files.write(str(tmp_path / "file"), b"x") is True
@@ -74,7 +74,7 @@ def test_a_full_disk_leaves_the_former_file(tmp_path: Path) -> None:
     try:
         path = tmp_path / "file"
         files.write(str(path), b"former")
-        with pytest.raises(Trouble) as caught:
+        with pytest.raises(AgentError) as caught:
             files.write(str(path), b"x" * 100_000)
         assert caught.value.word == "disk_full"
         assert caught.value.sentence == (
@@ -89,11 +89,11 @@ def test_a_full_disk_leaves_the_former_file(tmp_path: Path) -> None:
 def test_a_directory_where_a_file_should_be_and_the_other_way_round(tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     (tmp_path / "file").write_text("")
-    with pytest.raises(Trouble, match="directory is a directory where a file is needed; move it away"):
+    with pytest.raises(AgentError, match="directory is a directory where a file is needed; move it away"):
         files.write(str(tmp_path / "directory"), b"x")
-    with pytest.raises(Trouble, match="file is a file where a directory is needed; move it away"):
+    with pytest.raises(AgentError, match="file is a file where a directory is needed; move it away"):
         files.make_directory(str(tmp_path / "file"))
-    with pytest.raises(Trouble, match="file is a file where a directory is needed; move it away"):
+    with pytest.raises(AgentError, match="file is a file where a directory is needed; move it away"):
         files.write(str(tmp_path / "file" / "x" / "y"), b"x")
     files.make_directory(str(tmp_path / "directory"))
 
@@ -143,6 +143,6 @@ def test_the_size_of_what_is_there(tmp_path: Path) -> None:
     ],
 )
 def test_sentences(number: int, word: str, sentence: str) -> None:
-    found = errors.of(OSError(number, os.strerror(number), "/x/y"))
+    found = errors.from_os_error(OSError(number, os.strerror(number), "/x/y"))
     assert found.word == word
     assert found.sentence.startswith(sentence)

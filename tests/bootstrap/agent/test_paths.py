@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.paths import Base, Made, base_directory, checked
 
 
@@ -28,7 +28,7 @@ def test_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a b", "-r", "x" * 300, "a\n"])
 def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(Trouble):
+    with pytest.raises(AgentError):
         checked(name)
 
 

@@ -14,7 +14,7 @@ import pytest
 from tests.bootstrap.agent.agents import WAITS
 from tests.system.daemons import PATIENCE_SECONDS
 from wrpme.bootstrap.agent import processes
-from wrpme.bootstrap.agent.errors import Gone, Trouble
+from wrpme.bootstrap.agent.errors import AgentError, ChannelClosedError
 from wrpme.bootstrap.agent.paths import Base, Node
 from wrpme.bootstrap.agent.session import Channel, Session
 
@@ -132,14 +132,14 @@ def test_another_users_process_is_seen_and_not_stopped(bench: Bench, tmp_path: P
 import os, sys
 sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from wrpme.bootstrap.agent import processes, session
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 os.setuid(2345)
 one = session.Session(session.Channel(0, 1))
 base = one.enter({str(tmp_path)!r})
 (found,) = processes.running(one, [base.node("a-1")]).values()
 try:
     processes.end(one.channel, base.node("a-1"), found, 60)
-except Trouble as error:
+except AgentError as error:
     print(found[0].pid, error.sentence)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, stdin=subprocess.PIPE)
@@ -158,7 +158,7 @@ def test_an_end_that_nobody_waits_for_any_more(bench: Bench) -> None:
     process.stdout.readline()
     (found,) = processes.running(bench.session, [bench.node]).values()
     os.close(bench.out)
-    with pytest.raises(Gone):
+    with pytest.raises(ChannelClosedError):
         processes.end(bench.session.channel, bench.node, found, PATIENCE_SECONDS)
     bench.out = os.open(os.devnull, os.O_RDONLY)
     assert process.poll() is None
@@ -186,7 +186,7 @@ def test_what_can_not_be_killed_is_told(bench: Bench, monkeypatch: pytest.Monkey
     (found,) = processes.running(bench.session, [bench.node]).values()
     monkeypatch.setattr(processes, "KILL_SECONDS_MAX", 0.1)
     monkeypatch.setattr(signal, "pidfd_send_signal", lambda *_: None)
-    with pytest.raises(Trouble, match="was killed and does not end"):
+    with pytest.raises(AgentError, match="was killed and does not end"):
         processes.end(bench.session.channel, bench.node, found, 0.0)
 
 

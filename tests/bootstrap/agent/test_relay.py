@@ -11,7 +11,7 @@ import pytest
 
 from tests.bootstrap.agent.agents import Agent
 from wrpme.bootstrap.agent import limits, relay
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.session import Channel, Session
 
 PREFACE = b"WRPME/1\n"
@@ -91,7 +91,7 @@ def test_more_than_is_taken(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None
         connection.sendall(PREFACE + frame(b"x" * 100_000))
 
     peer.serve(deed)
-    with pytest.raises(Trouble, match="answers with more than"):
+    with pytest.raises(AgentError, match="answers with more than"):
         relay.ask(Session(Channel(-1, -1)), request)
     assert limits.ANSWER_BYTES_MAX >= 1 << 20
 

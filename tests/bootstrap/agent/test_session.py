@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.daemons import PATIENCE_SECONDS
 from wrpme.bootstrap.agent import limits, session
-from wrpme.bootstrap.agent.errors import Gone
+from wrpme.bootstrap.agent.errors import ChannelClosedError
 from wrpme.bootstrap.agent.session import Channel
 
 
@@ -16,7 +16,7 @@ def test_silence_ends_it() -> None:
     into, _keep = os.pipe()
     channel = Channel(into, _keep)
     channel._heard -= limits.SILENCE_SECONDS_MAX
-    with pytest.raises(Gone):
+    with pytest.raises(ChannelClosedError):
         channel.read()
     os.close(into)
     os.close(_keep)
@@ -32,7 +32,7 @@ def test_a_request_in_pieces_and_two_in_one() -> None:
     os.close(out)
     assert channel.read() == {"do": "one"}
     assert channel.read() == {"do": "two"}
-    with pytest.raises(Gone):
+    with pytest.raises(ChannelClosedError):
         channel.read()
     os.close(into)
 
@@ -41,7 +41,7 @@ def test_a_pause_ends_with_the_channel() -> None:
     into, out = os.pipe()
     channel = Channel(into, -1)
     os.close(out)
-    with pytest.raises(Gone):
+    with pytest.raises(ChannelClosedError):
         channel.pause(PATIENCE_SECONDS)
     os.close(into)
 
@@ -51,7 +51,7 @@ def test_an_endless_request_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     into, out = os.pipe()
     channel = Channel(into, -1)
     os.write(out, b"x" * 5000)
-    with pytest.raises(Gone):
+    with pytest.raises(ChannelClosedError):
         channel.read()
     os.close(into)
     os.close(out)

@@ -1,6 +1,6 @@
-"""Taking away what we made, and nothing else: what somebody else put between it stays, and is told.
+"""Removal of what wrpme made, and of nothing else: what somebody else put beside it stays, and the answer names it.
 
-What tells what else there is goes last, so that a removal that was cut off is finished by the next one.
+The files that say what else there is are removed last, so that a removal that was cut off is finished by the next one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import re
 
 from wrpme.bootstrap.agent import files, lock, processes, releases, service_manager
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.paths import Base, Made, Node
 
 TYPE_CHECKING = False
@@ -23,17 +23,18 @@ LOG_MOVED = re.compile(r"log[.-][0-9A-Za-z.-]+\Z")
 
 
 def remove(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Removes the node, which must not run: its unit, files and logs, and with ``data`` its data. ``removed`` says
-    whether anything was there, ``left`` names what stays and is not ours.
+    """Removes a node that does not run: its unit, files and logs, and with ``data`` its data.
+
+    ``removed`` of the answer says whether anything was there; ``left`` names what is not of wrpme and stays.
 
     Raises:
-        Trouble: it runs, or something can't be removed.
+        AgentError: the node runs, or something can't be removed.
     """
     base = session.base
     node = base.node(request["name"])
     found = processes.running(session, [node]).get(node.name)
     if found:
-        raise Trouble(f"node {node.name} still runs (process {found[0].pid}); stop it first")
+        raise AgentError(f"node {node.name} still runs (process {found[0].pid}); stop it first")
     removed = False
     if node.service != "process":
         removed |= service_manager.uninstall(node, node.service)
@@ -58,11 +59,13 @@ def _is_data(node: Node, path: str) -> bool:
 
 
 def clean(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Removes all of the base directory that is ours, and what was made for it, unless a node is left. ``removed``: the
-    base directory is gone, or it is empty and was not made by us; ``left`` names what is left in it.
+    """Removes what wrpme made in the base directory and for it, unless a node is left.
+
+    ``removed`` of the answer says whether nothing is left: the base directory is gone, or it is empty and wrpme did not
+    make it. ``left`` names what is left in it.
 
     Raises:
-        Trouble: something can't be removed.
+        AgentError: something can't be removed.
     """
     base = session.base
     files.remove_empty(base.nodes)
@@ -93,7 +96,7 @@ def clean(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def tidy(base: Base) -> None:
-    """Takes the base directory away again if it is ours and nothing was put into it; whoever calls has the lock."""
+    """Removes the base directory again if wrpme made it and nothing was put into it. The caller has the lock."""
     own = {os.path.basename(base.made), os.path.basename(base.lock)}
     made = base.read_made()
     if base.directory in made.directories and not made.linger and own.issuperset(_names(base.directory)):
@@ -101,10 +104,11 @@ def tidy(base: Base) -> None:
 
 
 def _remove_base(base: Base, made: Made) -> None:
-    """Removes the base directory and those above it that we made, as far as nothing else is in them.
+    """Removes the base directory and those above it that wrpme made, as far as nothing else is in them.
 
-    They disappear at once, together with the note that they are ours, under the name of what is not complete yet: the
-    next one removes what is left of that. Cut off between the note and the directory, nobody would know whose it is.
+    They are renamed first, and disappear all at once with the note that wrpme made them; the next agent removes what is
+    left under that name. Were the note removed before the directory, an agent that is killed in between would leave a
+    directory of which nobody knows whose it is.
     """
     for path in reversed(made.directories):
         if not _is_above(path, base.directory):
@@ -123,7 +127,7 @@ def _remove_base(base: Base, made: Made) -> None:
     try:
         files.remove_tree(going)
         os.rename(ours, going)
-    except OSError:  # a mount point, or the directory above is not ours to change
+    except OSError:  # it is a mount point, or this user may not change the directory above
         files.remove(base.made)
         for path in above:
             files.remove_empty(path)

@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 
 from wrpme.bootstrap.agent import cleanup, errors, lock, node, relay, releases, survey
-from wrpme.bootstrap.agent.errors import Gone, Trouble
+from wrpme.bootstrap.agent.errors import AgentError, ChannelClosedError
 from wrpme.bootstrap.agent.session import Channel, Session
 
 TYPE_CHECKING = False
@@ -54,7 +54,7 @@ def serve() -> None:
         channel.write(hello())
         while True:
             channel.write(answer(session, channel.read()))
-    except (Gone, OSError):
+    except (ChannelClosedError, OSError):
         pass
     finally:
         close(session)
@@ -64,21 +64,21 @@ def answer(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     """Carries out a request and returns the answer to it, which may be an error.
 
     Raises:
-        Gone: nobody waits for the answer any more.
+        ChannelClosedError: nobody waits for the answer any more.
     """
     do = str(request.pop("do", ""))
     try:
         if do not in HANDLERS:
-            raise Trouble(f'the agent knows no request "{do[:80]}"; this is a defect of wrpme', "internal")
+            raise AgentError(f'the agent knows no request "{do[:80]}"; this is a defect of wrpme', "internal")
         if do not in WITHOUT_LOCK and session.hold is None:
-            raise Trouble(f"{do} without the lock; this is a defect of wrpme", "internal")
+            raise AgentError(f"{do} without the lock; this is a defect of wrpme", "internal")
         return {"ok": HANDLERS[do](session, request)}
-    except Trouble as error:
+    except AgentError as error:
         return {"error": {"word": error.word, "sentence": error.sentence}}
     except OSError as error:
-        found = errors.of(error)
+        found = errors.from_os_error(error)
         return {"error": {"word": found.word, "sentence": found.sentence}}
-    except (Gone, KeyboardInterrupt, SystemExit):
+    except (ChannelClosedError, KeyboardInterrupt, SystemExit):
         raise
     except Exception as error:
         import traceback
@@ -91,7 +91,7 @@ def answer(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 def close(session: Session) -> None:
     """Lets the lock go, and leaves no empty base directory behind."""
     if session.hold is not None:
-        with suppress(Trouble, OSError):
+        with suppress(AgentError, OSError):
             cleanup.tidy(session.base)
         session.hold.release()
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the machine, as one sentence for the operator; whose machine it is says the other end."""
+"""Errors on this machine, each as one sentence for the operator. The other end puts the name of the host before it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import os
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Trouble(Exception):
-    """``word`` is one of :mod:`wrpme.errors`."""
+class AgentError(Exception):
+    """A request can't be carried out; ``word`` is that of an error of :mod:`wrpme.errors`."""
 
     def __init__(self, sentence: str, word: str = "remote") -> None:
         super().__init__(sentence)
@@ -17,17 +17,17 @@ class Trouble(Exception):
         self.word = word
 
 
-class Gone(Exception):
+class ChannelClosedError(Exception):
     """Nobody is at the other end of the channel any more."""
 
 
 def user() -> str:
-    """The name of the user that this is, or its number."""
+    """Returns the name of the user that the agent runs as, or the number if it has no name."""
     return user_named(os.getuid())
 
 
 def user_named(uid: int) -> str:
-    """The name of that user, or the number."""
+    """Returns the name of that user, or the number if it has no name."""
     import pwd
 
     try:
@@ -37,20 +37,20 @@ def user_named(uid: int) -> str:
 
 
 def existing(path: str) -> str:
-    """That path, or the nearest directory above it that exists."""
+    """Returns that path if it exists, else the nearest directory above it that does."""
     while not os.path.lexists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     return path
 
 
 def free_bytes(path: str) -> int:
-    """What a user may still write where that path is or would be."""
+    """Returns how many bytes a user may still write on the file system where that path is or would be."""
     found = os.statvfs(existing(path))
     return found.f_bavail * found.f_frsize
 
 
 def full(path: str, quota: bool = False) -> str:
-    """The sentence for a disk without space."""
+    """Returns the sentence for a disk without space, or with ``quota`` for a user whose quota is used up."""
     try:
         free = f"{free_bytes(path) / 1024 / 1024:.1f} MiB free"
     except OSError:
@@ -59,24 +59,27 @@ def full(path: str, quota: bool = False) -> str:
     return f"{what} {path} ({free}); make room there and give the command again"
 
 
-def of(error: OSError, path: str = "") -> Trouble:
-    """What the system refused, to which path, and what to do."""
+def from_os_error(error: OSError, path: str = "") -> AgentError:
+    """Returns the error that says what the system refused, at which path, and what to do about it."""
     path = path or (error.filename if isinstance(error.filename, str) else "") or "a file"
     number = error.errno
     if number in FULL:
-        return Trouble(full(path, quota=number == errno.EDQUOT), "disk_full")
+        return AgentError(full(path, quota=number == errno.EDQUOT), "disk_full")
     if number == errno.EROFS:
-        return Trouble(f"{path} is on a read-only file system; mount it for writing, or give another directory")
-    if number in (errno.EACCES, errno.EPERM):
-        return Trouble(f"user {user()} may not use {path}; let it, log in as another user, or give another directory")
-    if number in (errno.ENOTDIR, errno.EEXIST):
-        return Trouble(f"{_file_in_the_way(path)} is a file where a directory is needed; move it away")
-    if number == errno.EISDIR:
-        return Trouble(f"{path} is a directory where a file is needed; move it away")
-    return Trouble(f"{path} can't be used ({error.strerror or error})")
+        sentence = f"{path} is on a read-only file system; mount it for writing, or give another directory"
+    elif number in (errno.EACCES, errno.EPERM):
+        sentence = f"user {user()} may not use {path}; let it, log in as another user, or give another directory"
+    elif number in (errno.ENOTDIR, errno.EEXIST):
+        sentence = f"{_file_in_the_way(path)} is a file where a directory is needed; move it away"
+    elif number == errno.EISDIR:
+        sentence = f"{path} is a directory where a file is needed; move it away"
+    else:
+        sentence = f"{path} can't be used ({error.strerror or error})"
+    return AgentError(sentence)
 
 
 def _file_in_the_way(path: str) -> str:
+    """Returns what exists of that path and is no directory."""
     while os.path.isdir(path) or not os.path.lexists(path):
         if path == os.path.dirname(path):
             break

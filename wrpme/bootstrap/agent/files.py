@@ -1,4 +1,4 @@
-"""Files and directories, so that whoever comes next finds them whole or not at all."""
+"""Files and directories that are whole or not there, also if this process or the machine ends at any point."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 NEW = ".new"
-"""What is not complete yet ends so; whatever is left of one is written over."""
+"""The end of the name of a file that is not complete yet. What is left of one is written over."""
 
 
 def sync_directory(path: str) -> None:
-    """Its entries are on the disk."""
+    """Writes the entries of that directory to the disk."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -26,7 +26,7 @@ def sync_directory(path: str) -> None:
 
 
 def read(path: str) -> bytes | None:
-    """What is in that file; None where there is none."""
+    """Returns what is in that file, or None if there is none."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -35,10 +35,10 @@ def read(path: str) -> bytes | None:
 
 
 def write(path: str, content: bytes, mode: int = 0o644) -> bool:
-    """The file holds that content, on the disk; whether it had to be written.
+    """Makes the file have that content and mode, on the disk; returns whether it had to be written.
 
     Raises:
-        Trouble: it can't be; it is as it was then.
+        AgentError: it can't be written; the file is as it was before.
     """
     try:
         if read(path) == content and os.stat(path).st_mode & 0o777 == mode:
@@ -58,12 +58,12 @@ def write(path: str, content: bytes, mode: int = 0o644) -> bool:
             raise
         sync_directory(os.path.dirname(path))
     except OSError as error:
-        raise errors.of(error, path) from None
+        raise errors.from_os_error(error, path) from None
     return True
 
 
 def read_json(path: str) -> dict[str, Any] | None:
-    """The object in that file; None where there is none, or something else."""
+    """Returns the JSON object in that file, or None if there is none."""
     try:
         found = json.loads(read(path) or b"null")
     except (ValueError, OSError):
@@ -72,40 +72,44 @@ def read_json(path: str) -> dict[str, Any] | None:
 
 
 def write_json(path: str, content: dict[str, Any]) -> bool:
-    """As :func:`write`; the same object is the same bytes."""
+    """Does the same as :func:`write` for an object, which is always written as the same bytes."""
     return write(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
 def make_directory(path: str, mode: int = 0o755) -> None:
-    """There is such a directory; its parent must exist.
+    """Makes that directory unless it is there; its parent must exist.
 
     Raises:
-        Trouble: it can't be made.
+        AgentError: it can't be made.
     """
     try:
         os.mkdir(path, mode)
         sync_directory(os.path.dirname(path))
     except OSError as error:
         if not (isinstance(error, FileExistsError) and os.path.isdir(path)):
-            raise errors.of(error, path) from None
+            raise errors.from_os_error(error, path) from None
 
 
 def remove(path: str) -> bool:
-    """There is no such file; whether there was."""
+    """Removes that file; returns whether there was one.
+
+    Raises:
+        AgentError: it can't be removed.
+    """
     try:
         os.unlink(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise errors.of(error, path) from None
+        raise errors.from_os_error(error, path) from None
     return True
 
 
 def remove_tree(path: str) -> None:
-    """There is no such directory, nor anything that was in it.
+    """Removes that directory, if it is there, and all that is in it.
 
     Raises:
-        Trouble: something in it can't be removed.
+        AgentError: something in it can't be removed.
     """
     try:
         with os.scandir(path) as found:
@@ -119,11 +123,11 @@ def remove_tree(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise errors.of(error) from None
+        raise errors.from_os_error(error) from None
 
 
 def remove_empty(path: str) -> bool:
-    """Removes that directory if nothing is in it; whether there is none now."""
+    """Removes that directory if nothing is in it; returns whether it does not exist afterwards."""
     try:
         os.rmdir(path)
     except FileNotFoundError:
@@ -142,7 +146,7 @@ def is_open_at(handle: int, path: str) -> bool:
 
 
 def size_bytes(path: str) -> int:
-    """What the files there take, those of directories in it included."""
+    """Returns the bytes of all files below that directory, as far as they can be seen."""
     total = 0
     try:
         with os.scandir(path) as found:

@@ -1,6 +1,6 @@
-"""The first that runs on the other machine: makes modules of the sources that came through the channel.
+"""What runs first on the other machine: it makes modules of the sources that came through the channel.
 
-This file is sent as it is, with a call of :func:`run` after it, so it may import nothing of ours.
+This file is sent as it is, with a call of :func:`run` after it, so it may import no other module of wrpme.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 
 class Sources:
-    """Finds and executes modules in ``sources``, which has the text of each by its full name; a name of which it has
-    only modules below it is an empty package. A module costs its compilation only when it is imported."""
+    """Finds and executes modules in ``sources``, which has the text of each by its full name.
+
+    A name under which there are only other modules is an empty package. A module is compiled when it is imported.
+    """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
@@ -25,7 +27,7 @@ class Sources:
         self._packages |= {parent.rpartition(".")[0] for parent in self._packages}
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """As the import system wants it."""
+        """Returns how to load that module, or None if it is none of these; the import system calls it."""
         package = name in self._packages
         if name not in self._sources and not package:
             return None
@@ -35,11 +37,11 @@ class Sources:
         return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """The usual one."""
+        """Returns None: the import system makes the module object as usual."""
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Compiles and runs its source."""
+        """Compiles and runs the source of that module."""
         spec = module.__spec__
         assert spec is not None
         source = self._sources.get(spec.name, "")
@@ -47,7 +49,7 @@ class Sources:
 
 
 def run(sources: Mapping[str, str]) -> None:
-    """Serves the channel until it ends."""
+    """Makes modules of the sources, and serves the channel until it ends."""
     sys.meta_path.insert(0, Sources(sources))
     from wrpme.bootstrap.agent import dispatch
 

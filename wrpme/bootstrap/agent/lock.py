@@ -1,7 +1,8 @@
-"""One operator at a time: the lock of the base directory.
+"""The lock of the base directory, which lets one operator at a time change something there.
 
 The lock is flock on the directory itself, so it ends with the process that has it, however that ends. The file ``lock``
-in it is for people: it says who holds it, and is there only while somebody does (or died; then nobody holds it).
+in the directory is for people: it says who holds the lock. A process that was killed leaves it behind; then nobody
+holds the lock.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from contextlib import contextmanager, suppress
 
 from wrpme.bootstrap.agent import errors, files, limits
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.limits import LOCK_SECONDS_MIN, LOOK_AGAIN_SECONDS
 from wrpme.bootstrap.agent.paths import Base
 from wrpme.bootstrap.agent.session import Hold, Session
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 UNFINISHED = ".wrpme-new"
+"""The end of the name of a base directory that is being made or removed."""
 
 
 def lock(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Takes the lock of ``directory``, which is made where it is missing; waits ``seconds`` for another holder.
-    ``text`` says who we are and what for. Answers the directories that were made.
+    """Takes the lock of ``directory``, which it makes if it is missing, and waits ``seconds`` for another holder.
+
+    ``text`` says who wants the lock, and for what. ``made`` of the answer has the directories that were made.
 
     Raises:
-        Trouble: with the word ``locked``, another one has it.
+        AgentError: another operator has it (its word is ``locked``), or the directory can't be made or locked.
     """
     base = session.enter(request["directory"])
     if session.hold is not None:
@@ -43,19 +46,19 @@ def lock(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         if handle is not None:
             break
         if time.monotonic() >= end:
-            raise Trouble(_held(base), "locked")
+            raise AgentError(_locked_sentence(base), "locked")
         session.channel.pause(LOOK_AGAIN_SECONDS)
     session.hold = Hold(base, handle)
     try:
         files.write(base.lock, (str(request["text"]).strip() + "\n").encode())
-    except Trouble:
+    except AgentError:
         session.hold.release()
         session.hold = None
         raise
     return {"made": made}
 
 
-def _held(base: Base) -> str:
+def _locked_sentence(base: Base) -> str:
     text = held_by(base)
     return (
         f"{text or 'somebody'} is at work there; wait until that is done (a connection that broke is given up after "
@@ -69,16 +72,16 @@ def _try_lock(directory: str) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise errors.of(error, directory) from None
+        raise errors.from_os_error(error, directory) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if files.is_open_at(handle, directory):  # else it was removed, and perhaps made anew, meanwhile
+        if files.is_open_at(handle, directory):  # else it was removed meanwhile, and perhaps made anew
             return handle
     except BlockingIOError:
         pass
     except OSError as error:
         os.close(handle)
-        raise Trouble(
+        raise AgentError(
             f"{directory} can't be locked ({error.strerror}), as on a network file system; give a directory on a disk "
             "of the machine"
         ) from None
@@ -87,7 +90,7 @@ def _try_lock(directory: str) -> int | None:
 
 
 def held_by(base: Base) -> str:
-    """Who has the lock, empty if nobody has; takes it for a moment."""
+    """Returns who has the lock, empty if nobody has it. To find out, it takes a shared lock for a moment."""
     try:
         handle = os.open(base.directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -110,10 +113,11 @@ def unfinished(directory: str) -> str:
 
 
 def _make_base(base: Base) -> list[str]:
-    """Makes the base directory and those above it where they are missing; which ones those were, outermost first. It
-    is still missing if somebody else is at that.
+    """Makes the base directory and those above it that are missing; returns which ones, outermost first.
 
-    They appear at once, with the note that they are ours in them: so nothing is left behind of which nobody knows.
+    They are made under another name and appear all at once, with the note in them that wrpme made them: so an agent
+    that is killed leaves no directory of which nobody knows whose it is. While another agent does the same, the base
+    directory may still be missing afterwards.
     """
     if os.path.isdir(base.directory):
         return []
@@ -132,23 +136,23 @@ def _make_base(base: Base) -> list[str]:
                 files.write_json(fresh + base.made.removeprefix(missing[0]), note)
                 os.rename(fresh, missing[0])
             except BaseException:
-                with suppress(Trouble):
+                with suppress(AgentError):
                     files.remove_tree(fresh)
                 raise
             files.sync_directory(parent)
     except (BlockingIOError, FileNotFoundError):
         return []
     except OSError as error:
-        raise errors.of(error, base.directory) from None
+        raise errors.from_os_error(error, base.directory) from None
     return missing
 
 
 @contextmanager
 def _locked(directory: str) -> Iterator[None]:
-    """Of those who make something in that directory only one does it now; where that can't be had, it goes without.
+    """Locks that directory against others who make something in it, if its file system can lock.
 
     Raises:
-        BlockingIOError: another one does.
+        BlockingIOError: somebody else has it locked.
     """
     handle = os.open(directory, os.O_RDONLY)
     try:

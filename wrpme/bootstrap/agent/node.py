@@ -6,7 +6,7 @@ import os
 import time
 
 from wrpme.bootstrap.agent import errors, files, processes, service_manager
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.limits import (
     COMMAND_SECONDS_MAX, LOG_BYTES_MAX, OUT_BYTES_MAX, TAIL_BYTES_MAX, TAIL_LINES,
 )  # fmt: skip
@@ -19,21 +19,20 @@ if TYPE_CHECKING:
     from wrpme.bootstrap.agent.session import Session
 
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ")
-"""Of the environment; the rest is the SSH session's."""
+"""What a node has of the environment. The rest belongs to the SSH session."""
 UMASK = 0o077
 DIRECTORY_MODE = 0o700
-"""What a hive keeps is not for all users of the machine."""
+"""Other users of the machine may not read what a hive stores."""
 
 
 def configure(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Writes ``record``, ``run`` and the unit (``unit`` is its text, or None) where they differ; ``changed`` says
-    whether. Takes effect at the next start.
+    """Writes ``record``, ``run`` and the unit (``unit`` is its text, or None) where they differ from what is there.
 
-    The record comes first, so that whatever else is there can be found by it and be removed; whoever compares, compares
-    all three (see ``look``).
+    ``changed`` of the answer says whether anything was written; it takes effect at the next start. The record is
+    written first, so that the unit of a configuration that was cut off can be found by it and removed.
 
     Raises:
-        Trouble: one of them can't be written.
+        AgentError: one of them can't be written.
     """
     node = session.base.node(request["name"])
     record: dict[str, Any] = request["record"]
@@ -51,30 +50,36 @@ def configure(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def start(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Starts the node unless one of its processes lives; ``pid`` is its process, None where systemd has not begun it
-    yet; ``started`` says whether there was none.
+    """Starts the node unless it has a process.
+
+    ``pid`` of the answer is its process, or None if systemd has not begun it yet; ``started`` says whether there was
+    none before.
 
     Raises:
-        Trouble: it is not configured, or can't be started.
+        AgentError: the node is not configured, or can't be started.
     """
     node = session.base.node(request["name"])
     found = processes.running(session, [node]).get(node.name)
     if found:
         return {"pid": found[0].pid, "started": False}
     if files.read(node.run) is None:
-        raise Trouble(f"node {node.name} is not configured here; hive_apply does that")
+        raise AgentError(f"node {node.name} is not configured here; hive_apply does that")
     service = node.service
     if service == "process":
         return {"pid": _begin(session, node), "started": True}
     if service_manager.states([node], service).get(node.name, {}).get("ActiveState") == "failed":
-        service_manager.systemctl(service, "reset-failed", node.unit)  # else it may be refused as started too often
+        service_manager.systemctl(service, "reset-failed", node.unit)  # else systemd may refuse it as started too often
     service_manager.systemctl(service, "start", "--no-block", node.unit)
     found = processes.running(session, [node]).get(node.name)
     return {"pid": found[0].pid if found else None, "started": True}
 
 
 def _begin(session: Session, node: Node) -> int:
-    """A session of its own and nothing of ours open: it outlives us, and keeps neither the SSH session nor the lock."""
+    """Starts the node without systemd, and returns its process id.
+
+    It gets a session of its own and none of the agent's open files: so it outlives the agent, and keeps neither the SSH
+    session nor the lock.
+    """
     import subprocess
 
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
@@ -88,17 +93,18 @@ def _begin(session: Session, node: Node) -> int:
                 env=environment, umask=UMASK, start_new_session=True, close_fds=True,
             )  # fmt: skip
     except OSError as error:
-        raise errors.of(error, error.filename or node.out) from None
+        raise errors.from_os_error(error, error.filename or node.out) from None
     session.children.append(child)
     return child.pid
 
 
 def stop(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Ends the node in a planned way, and by force after ``seconds``. ``was_running``; ``how`` is "" (it did not run),
-    "stopped" or "killed"; ``took_seconds``.
+    """Stops the node in a planned way, and kills it if it has not ended after ``seconds``.
+
+    The answer has ``was_running``, ``how`` ("" if it did not run, "stopped" or "killed") and ``took_seconds``.
 
     Raises:
-        Trouble: it can't be ended.
+        AgentError: it can't be stopped.
     """
     node = session.base.node(request["name"])
     seconds = float(request["seconds"])
@@ -122,7 +128,7 @@ def stop(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stop_unit(session: Session, node: Node, service: str, seconds: float) -> bool:
-    """Whether the unit has ended within that time; else it was killed."""
+    """Stops the unit; returns whether it ended within that time. If it did not, it was killed."""
     service_manager.systemctl(service, "stop", "--no-block", node.unit)
     end = time.monotonic() + seconds
     while not _has_ended(node, service):
@@ -139,11 +145,15 @@ def _has_ended(node: Node, service: str) -> bool:
 
 
 def state(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """``pid`` (None: it does not run), ``unit_state`` ("" where systemd does not keep it), ``restarts`` (how often
-    systemd has started it again), and if it does not run ``tail``, the last that it said."""
+    """Answers how the node is.
+
+    ``pid`` is None if it does not run, ``unit_state`` is "" if systemd does not keep it running, ``restarts`` is how
+    often systemd has started it again, and ``tail`` has the last lines that it wrote if it does not run.
+    """
     node = session.base.node(request["name"])
     service = node.service
-    # In this order: a process that systemd begins in between is seen, and no failed unit has one that was.
+    # The unit is asked for before the process: so a process that systemd starts in between is seen, and a unit that is
+    # said to have failed has no process that was seen before.
     unit = service_manager.states([node], service).get(node.name, {}) if service != "process" else {}
     found = processes.running(session, [node]).get(node.name)
     return {
@@ -155,7 +165,10 @@ def state(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tail(node: Node) -> str:
-    """Of its output, or of its log where that is empty: what ended it stands last in either, and bare in the output."""
+    """Returns the last lines of its output, or of its log if the output is empty.
+
+    The reason for its end is the last line of both, and has no time stamp in the output.
+    """
     for path in (node.out, node.log):
         try:
             with open(path, "rb") as file:
@@ -170,15 +183,17 @@ def _tail(node: Node) -> str:
 
 
 def log(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Whole lines of the log: the last ``lines`` of it where ``offset`` is None, else those from there on; at most
-    ``bytes_max``. ``offset`` and ``inode`` of the answer say where to go on; ``cut``: there are earlier lines
-    than those last ones.
+    """Answers whole lines of the log: its last ``lines`` if ``offset`` is None, else those from there on.
+
+    ``text`` of the answer has at most ``bytes_max`` bytes, ``offset`` and ``inode`` say where the next request goes on,
+    and ``cut`` says that the log has earlier lines than the last ones.
 
     A file that was moved away is read to its end first, if it is still beside the new one; then the new one is read
-    from its start, as is one that was cut, and ``rotated`` is true. An unfinished line comes with its rest.
+    from its start, as is a file that was truncated, and ``rotated`` is true. A line that is not finished comes with the
+    request that finds its end.
 
     Raises:
-        Trouble: the file can't be read.
+        AgentError: the file can't be read.
     """
     node = session.base.node(request["name"])
     most = max(1, min(int(request["bytes_max"]), LOG_BYTES_MAX))
@@ -196,11 +211,11 @@ def log(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     except FileNotFoundError:
         return {"text": "", "offset": offset or 0, "inode": inode, "rotated": False}
     except OSError as error:
-        raise errors.of(error, node.log) from None
+        raise errors.from_os_error(error, node.log) from None
 
 
 def _moved_log(node: Node, inode: int) -> str:
-    """Where the file that was read last is now, if it is the log no more; empty if that can't be found."""
+    """Returns where the file that was read last is now, empty if it is still the log or can't be found."""
     if not inode:
         return ""
     with os.scandir(node.directory) as found:
@@ -211,14 +226,14 @@ def _moved_log(node: Node, inode: int) -> str:
 
 
 def _read_from(path: str, offset: int, most: int, whole: bool = False) -> dict[str, Any]:
-    """From there on; with ``whole`` the last line is taken as it is, for nobody will finish it."""
+    """Reads from that offset on. With ``whole`` the last line is taken without its end, as nobody will finish it."""
     with open(path, "rb") as file:
         state = os.fstat(file.fileno())
         file.seek(offset)
         got = file.read(most)
     end = got.rfind(b"\n") + 1
     if not end and (len(got) == most or whole):
-        end = len(got)  # a line longer than all that may be told, or one without an end
+        end = len(got)  # a line longer than ``most``, or one that nobody will finish
     if whole and offset + len(got) >= state.st_size:
         end = len(got)
     text = got[:end].decode("utf-8", "replace")
@@ -226,6 +241,7 @@ def _read_from(path: str, offset: int, most: int, whole: bool = False) -> dict[s
 
 
 def _last_lines(node: Node, lines: int, most: int) -> dict[str, Any]:
+    """Reads the last lines of the log, as far as they are within its last ``most`` bytes."""
     with open(node.log, "rb") as file:
         state = os.fstat(file.fileno())
         start = max(0, state.st_size - most)
@@ -234,7 +250,7 @@ def _last_lines(node: Node, lines: int, most: int) -> dict[str, Any]:
     end = got.rfind(b"\n") + 1
     parts = got[:end].splitlines(keepends=True)
     if start and parts:
-        parts = parts[1:]  # it began before
+        parts = parts[1:]  # this line began before ``start``
     kept = b"".join(parts[-lines:]) if lines > 0 else b""
     return {
         "text": kept.decode("utf-8", "replace"),

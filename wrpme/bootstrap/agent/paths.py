@@ -1,4 +1,4 @@
-"""Where things lie on the machine: the one base directory, what of it is whose, and what else we made for it."""
+"""Where things are on the machine: the base directory, the files of each node, and what else wrpme made."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 
 from wrpme.bootstrap.agent import files
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!~-]{0,199}\Z")
 
 
 def base_directory(directory: str) -> str:
-    """The absolute path of that directory, or of the usual one, without symbolic links.
+    """Returns the absolute path of that directory, or of the usual one if it is empty, without symbolic links.
 
-    Paths of running daemons are compared with it: it must be spelt in one way only.
+    The paths of running daemons are compared with it, so there must be only one way to write it.
     """
     if not directory:
         directory = "/var/lib/wrpme" if os.getuid() == 0 else "~/.local/share/wrpme"
@@ -26,9 +26,9 @@ def base_directory(directory: str) -> str:
 
 
 def checked(name: str) -> str:
-    """A name of a node or release that stays in its directory."""
+    """Returns the name of a node or release, after a check that it can't lead out of its directory."""
     if not _NAME.match(name):
-        raise Trouble(f'"{name[:80]}" is no name of a node or release; this is a defect of wrpme', "internal")
+        raise AgentError(f'"{name[:80]}" is no name of a node or release; this is a defect of wrpme', "internal")
     return name
 
 
@@ -47,12 +47,12 @@ class Node:
         self.unit = f"wrpme-{name}.service"
 
     def read_record(self) -> dict[str, Any] | None:
-        """How it was configured; None where it was not."""
+        """Returns how the node was configured, or None if it was not."""
         return files.read_json(self.record)
 
     @property
     def service(self) -> str:
-        """By what it is kept running: system, user or process."""
+        """Returns what keeps the node running: system or user (managers of systemd), or process (nothing does)."""
         found = (self.read_record() or {}).get("service")
         return found if found in ("system", "user") else "process"
 
@@ -68,29 +68,29 @@ class Base:
         self.made = f"{directory}/made.json"
 
     def node(self, name: str) -> Node:
-        """The paths of that node."""
+        """Returns the paths of that node."""
         return Node(self.directory, name)
 
     def node_names(self) -> list[str]:
-        """Of all nodes that have a directory here."""
+        """Returns the names of all nodes that have a directory here."""
         return [name for name in _directories(self.nodes) if _NAME.match(name)]
 
     def releases(self) -> list[str]:
-        """Those that are installed completely."""
+        """Returns the releases that are installed completely."""
         return [name for name in _directories(self.versions) if os.path.exists(f"{self.versions}/{name}/complete")]
 
     def read_made(self) -> Made:
-        """What we made outside of the base directory, and that one itself."""
+        """Returns the note of what wrpme made outside of the base directory, and whether it made that one."""
         found = files.read_json(self.made) or {}
         return Made(list(found.get("directories", [])), bool(found.get("linger")))
 
     def write_made(self, made: Made) -> None:
-        """Keeps that for :func:`wrpme.bootstrap.agent.cleanup.clean`."""
+        """Writes that note, for :func:`wrpme.bootstrap.agent.cleanup.clean`."""
         files.write_json(self.made, {"directories": made.directories, "linger": made.linger})
 
 
 class Made:
-    """Directories that were missing and made by us, outermost first, and whether we turned lingering on."""
+    """Directories that were missing and that wrpme made, outermost first, and whether it turned lingering on."""
 
     def __init__(self, directories: list[str], linger: bool = False) -> None:
         self.directories = directories

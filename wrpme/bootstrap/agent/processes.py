@@ -1,9 +1,9 @@
-"""The daemons that run here, found by what they were started with: a file with a process id may be old or lost.
+"""The daemons that run here. They are found by their command lines, as a file with a process id may be old or lost.
 
-A process is a node's if it is the shell that begins the node's ``run``, or wrpmed on the node's data directory. One
-in a container with the same paths is not ours. One that has just ended has no command line any more; one that is just
-about to become another program (exec) has none yet, and has let go of all locks: it must be waited for, or it is
-overlooked and a second daemon started.
+A process is a node's if it is the shell that runs the node's ``run``, or wrpmed on the node's data directory. A process
+in a container with the same paths is not. A process that has just ended has no command line any more. A process that is
+just becoming another program (exec) has none yet, and it has already let go of all locks: it must be waited for, or it
+is overlooked and a second daemon is started.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 
 from wrpme.bootstrap.agent import errors
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.limits import (
     EXEC_AGE_SECONDS_MAX, EXEC_LOOK_SECONDS, EXEC_SECONDS_MAX, EXEC_SECONDS_OLD, KILL_SECONDS_MAX, LOOK_AGAIN_SECONDS,
 )  # fmt: skip
@@ -42,14 +42,14 @@ class Running:
 
 
 def running(session: Session, nodes: Iterable[Node]) -> dict[str, list[Running]]:
-    """The processes of these nodes, by the node's name; no name where there is none."""
+    """Returns the processes of these nodes by the node's name. A node without a process is missing."""
     session.children = [child for child in session.children if child.poll() is None]
     base = session.base
     runs = {node.run: node for node in nodes}
     datas = {node.data: node for node in runs.values()}
     found: dict[str, list[Running]] = {}
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and (words := command_line(int(entry)) or _coming(session.channel, int(entry))):
+        if entry.isdigit() and (words := command_line(int(entry)) or _await_command_line(session.channel, int(entry))):
             node = _node_of(words, runs, datas)
             if node is not None and _is_here(int(entry), node):
                 found.setdefault(node.name, []).append(Running(int(entry), _release(words, base)))
@@ -57,7 +57,7 @@ def running(session: Session, nodes: Iterable[Node]) -> dict[str, list[Running]]
 
 
 def command_line(pid: int) -> list[str]:
-    """What that process was started with; empty if it is gone, or can't be seen."""
+    """Returns the command line of that process; empty if it has ended, or can't be seen."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
             content = file.read(65_536)
@@ -66,8 +66,8 @@ def command_line(pid: int) -> list[str]:
     return content.decode("utf-8", "surrogateescape").rstrip("\0").split("\0") if content else []
 
 
-def _coming(channel: Channel, pid: int) -> list[str]:
-    """The command line of a process that has none, if it is about to get one."""
+def _await_command_line(channel: Channel, pid: int) -> list[str]:
+    """Waits for the command line of a process that has none, if it is about to get one, and returns it."""
     end = time.monotonic() + _exec_seconds(pid)
     while not (words := command_line(pid)) and time.monotonic() < end and _exec_seconds(pid):
         channel.pause(EXEC_LOOK_SECONDS)
@@ -75,7 +75,7 @@ def _coming(channel: Channel, pid: int) -> list[str]:
 
 
 def _exec_seconds(pid: int) -> float:
-    """How long it may take a process without a command line to get one; 0 if it is of the kernel, or has ended."""
+    """Returns how long a process without a command line may take to get one; 0 if it is the kernel's, or has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             words = file.read().rpartition(b")")[2].split()
@@ -100,8 +100,8 @@ def _node_of(words: list[str], runs: dict[str, Node], datas: dict[str, Node]) ->
 
 
 def _is_here(pid: int, node: Node) -> bool:
-    """Whether its paths are ours: it is in no process name space below ours, and its root is not another one, as far as
-    that can be seen."""
+    """Returns whether its paths mean the same files as here: it is in no inner process namespace and has no other root,
+    as far as that can be seen."""
     with suppress(OSError, ValueError):
         with open(f"/proc/{pid}/status") as file:
             spaces = next((line for line in file if line.startswith("NSpid:")), "NSpid: 1")
@@ -119,23 +119,23 @@ def _release(words: list[str], base: Base) -> str:
 
 
 def end(channel: Channel, node: Node, found: list[Running], seconds: float) -> bool:
-    """Ends these processes of a node: asks them to, and kills those that have not gone after ``seconds``. Whether all
-    went as they were asked to.
+    """Asks these processes of a node to end, and kills those that have not after ``seconds``; returns whether none was
+    killed.
 
     Raises:
-        Trouble: they are another user's, or can't be killed.
+        AgentError: they are another user's, or do not even end when they are killed.
     """
     handles = [handle for one in found if (handle := _open(channel, one.pid, node)) is not None]
     try:
         for handle in handles:
             handle.send(signal.SIGTERM, node)
-            handle.send(signal.SIGCONT, node)  # one that was stopped would never hear of it
+            handle.send(signal.SIGCONT, node)  # a process that was paused (SIGSTOP) would never get the other signal
         if _wait(channel, handles, seconds):
             return True
         for handle in handles:
             handle.send(signal.SIGKILL, node)
         if not _wait(channel, handles, KILL_SECONDS_MAX):
-            raise Trouble(f"node {node.name} was killed and does not end: its disk hangs; see the machine's own log")
+            raise AgentError(f"node {node.name} was killed and does not end: its disk hangs; see the machine's own log")
         return False
     finally:
         for handle in handles:
@@ -143,7 +143,7 @@ def end(channel: Channel, node: Node, found: list[Running], seconds: float) -> b
 
 
 class _Handle:
-    """A process that can't be mistaken for another one that gets its number later."""
+    """A process, by a descriptor: another process that gets the same number later can't be mistaken for it."""
 
     def __init__(self, pid: int, descriptor: int) -> None:
         self.pid = pid
@@ -158,7 +158,7 @@ class _Handle:
         except ProcessLookupError:
             pass
         except PermissionError:
-            raise Trouble(
+            raise AgentError(
                 f"node {node.name} (process {self.pid}) is another user's, and {errors.user()} may not stop it; log "
                 "in as that user or as root"
             ) from None
@@ -183,9 +183,9 @@ def _open(channel: Channel, pid: int, node: Node) -> _Handle | None:
         handle = _Handle(pid, os.pidfd_open(pid))
     except ProcessLookupError:
         return None
-    except (OSError, AttributeError):  # an old kernel
+    except (OSError, AttributeError):  # the kernel is older than 5.3
         handle = _Handle(pid, -1)
-    words = command_line(pid) or _coming(channel, pid)
+    words = command_line(pid) or _await_command_line(channel, pid)
     if words and _node_of(words, {node.run: node}, {node.data: node}) is not None:
         return handle
     handle.close()

@@ -1,4 +1,4 @@
-"""Questions to nodes from their own machine, whose ports may be out of reach for us."""
+"""Connections to nodes from a host of theirs: questions to the node there, and whether others can be reached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import suppress
 
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.limits import ANSWER_BYTES_MAX, CONNECTIONS_AT_ONCE_MAX
 
 TYPE_CHECKING = False
@@ -33,14 +33,14 @@ WORDS = {
 
 
 def ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Sends ``frames`` (base64, the preface included) to ``address`` and answers ``data``: what came (base64) until
-    there were ``count`` frames.
+    """Sends ``frames`` (base64, the preface included) to the node at ``address``.
 
-    A connection that ended before is no error if there was at least one.
+    ``data`` of the answer is what came (base64) until there were ``count`` frames. A connection that ended before is no
+    error if there was at least one.
 
     Raises:
-        Trouble: ``connection`` or ``timeout``: nothing came within ``seconds``; ``too_large``: more than
-            ``ANSWER_BYTES_MAX`` did.
+        AgentError: nothing came within ``seconds`` (its word is ``connection`` or ``timeout``), or more than
+            ``ANSWER_BYTES_MAX`` did (``too_large``).
     """
     host, port = request["address"]
     end = time.monotonic() + float(request["seconds"])
@@ -54,15 +54,15 @@ def ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:
                 part = connection.recv(262_144)
                 got += part
                 if len(got) > ANSWER_BYTES_MAX:
-                    raise Trouble(f"{host}:{port} answers with more than {ANSWER_BYTES_MAX} bytes", "too_large")
+                    raise AgentError(f"{host}:{port} answers with more than {ANSWER_BYTES_MAX} bytes", "too_large")
                 if not part:
                     break
     except TimeoutError:
-        raise Trouble(f"{host}:{port} does not answer within {request['seconds']:g} s", "timeout") from None
+        raise AgentError(f"{host}:{port} does not answer within {request['seconds']:g} s", "timeout") from None
     except OSError as error:
-        raise Trouble(f"{host}:{port} does not answer ({error.strerror or error})", "connection") from None
+        raise AgentError(f"{host}:{port} does not answer ({error.strerror or error})", "connection") from None
     if not _has_frames(got, 1 if request["count"] else 0):
-        raise Trouble(f"{host}:{port} ended the connection without an answer", "connection")
+        raise AgentError(f"{host}:{port} ended the connection without an answer", "connection")
     return {"data": base64.b64encode(got).decode()}
 
 
@@ -76,13 +76,15 @@ def _has_frames(got: bytearray, count: int) -> bool:
 
 
 def reach(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """What becomes of a connection to each of ``addresses`` within ``seconds``: open, refused, timeout, unreachable or
-    unresolved, by "host:port"."""
+    """Tries to connect to each of ``addresses`` for ``seconds``.
+
+    The answer has by "host:port" what became of it: open, refused, timeout, unreachable or unresolved.
+    """
     end = time.monotonic() + float(request["seconds"])
     wanted = [(str(host), int(port)) for host, port in request["addresses"]]
-    places = _resolve_all(wanted, end)
-    found = {f"{host}:{port}": "unresolved" for host, port in wanted if (host, port) not in places}
-    targets = list(places.items())
+    resolved = _resolve_all(wanted, end)
+    found = {f"{host}:{port}": "unresolved" for host, port in wanted if (host, port) not in resolved}
+    targets = list(resolved.items())
     for start in range(0, len(targets), CONNECTIONS_AT_ONCE_MAX):
         some = targets[start : start + CONNECTIONS_AT_ONCE_MAX]
         found |= _connect_all(some, max(end, time.monotonic() + 0.1))
@@ -90,7 +92,8 @@ def reach(session: Session, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resolve_all(wanted: list[tuple[str, int]], end: float) -> dict[tuple[str, int], tuple[int, Any]]:
-    """A name server that does not answer keeps a call as long as it likes: so in threads, which nobody waits for."""
+    """Looks all names up, each in a thread, which is left behind when the time is over: a name server that does not
+    answer may keep a call for minutes."""
     found: dict[tuple[str, int], tuple[int, Any]] = {}
 
     def resolve(host: str, port: int) -> None:

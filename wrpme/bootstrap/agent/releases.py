@@ -1,4 +1,4 @@
-"""Releases of wrpme on this machine: each whole in a directory of its own, or not there."""
+"""The releases of wrpme on this machine. Each is complete in a directory of its own, or not there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 
 from wrpme.bootstrap.agent import errors, files, processes
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.limits import INSTALL_SECONDS_MAX
 from wrpme.bootstrap.agent.paths import Base, checked
 
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 
 INCOMING = re.compile(r"incoming-.*\.zip(\.part)?\Z")
 BEGUN = ".begun"
-"""A file beside a release that is not complete yet: what is in its directory is ours, and no good."""
+"""The end of the name of a file beside a release that is not complete: wrpme made its directory, which is of no use."""
 SIGNS_OF_FULL = ("No space left on device", "Disk quota exceeded")
 
 
 def install(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Makes the release of ``bundle``, a file that installs itself into the directory that it is given, and removes
-    that and what else was sent; ``installed`` is false where it was there already.
+    """Installs the release of ``bundle``, a program that installs itself into a directory, and removes the bundle and
+    whatever else was sent.
+
+    ``installed`` of the answer is false if the release was there already.
 
     Raises:
-        Trouble: it can't be; nothing of it is left.
+        AgentError: it can't be installed; nothing of it is left.
     """
     base, release = session.base, checked(request["release"])
     bundle = str(request["bundle"])
@@ -39,13 +41,13 @@ def install(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     if not os.path.exists(f"{directory}/complete"):
         files.make_directory(base.versions)
         if os.path.lexists(directory) and not os.path.lexists(begun) and not files.remove_empty(directory):
-            raise Trouble(f"{directory} is there, but was not made by wrpme; move it away")
+            raise AgentError(f"{directory} is there, but was not made by wrpme; move it away")
         try:
             files.write(begun, b"")
             files.remove_tree(directory)
             _run(bundle, directory)
         except BaseException:
-            with suppress(Trouble):
+            with suppress(AgentError):
                 files.remove_tree(directory)
                 files.remove(begun)
                 remove_incoming(base)
@@ -66,31 +68,34 @@ def _run(bundle: str, directory: str) -> None:
             cwd="/", timeout=INSTALL_SECONDS_MAX, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise Trouble(f"installing into {directory} took longer than {INSTALL_SECONDS_MAX:g} s; see its disk") from None
+        sentence = f"installing into {directory} took longer than {INSTALL_SECONDS_MAX:g} s; see its disk"
+        raise AgentError(sentence) from None
     except OSError as error:
-        raise errors.of(error, sys.executable) from None
+        raise errors.from_os_error(error, sys.executable) from None
     said = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode == 0 and os.path.exists(f"{directory}/complete"):
         return
     last = said.splitlines()[-1] if said else f"can't install into {directory}: no word, status {done.returncode}"
     if any(sign in last for sign in SIGNS_OF_FULL):
-        raise Trouble(f"{last}; make room there and give the command again", "disk_full")
-    raise Trouble(last)
+        raise AgentError(f"{last}; make room there and give the command again", "disk_full")
+    raise AgentError(last)
 
 
 def remove_incoming(base: Base) -> None:
-    """Removes what was sent, or begun to be sent: who has the lock needs it no more."""
+    """Removes the files that were sent, wholly or in part: the holder of the lock sent them, and needs them no more."""
     for name in os.listdir(base.directory):
         if INCOMING.match(name):
             files.remove(f"{base.directory}/{name}")
 
 
 def prune(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """Removes releases but for those to ``keep`` and those that a node is configured for or runs; answers ``removed``
-    and ``used``, those that were not to be kept but are needed.
+    """Removes all releases except those to ``keep`` and those that a node runs or is configured for.
+
+    ``removed`` of the answer has those that were removed, ``used`` those that a node needs though they were not to be
+    kept.
 
     Raises:
-        Trouble: one can't be removed.
+        AgentError: one can't be removed.
     """
     base = session.base
     needed = _used(session, base)
@@ -115,7 +120,7 @@ def _used(session: Session, base: Base) -> set[str]:
 
 
 def all_releases(base: Base) -> list[str]:
-    """Those that are installed, wholly or in part, by us."""
+    """Returns the releases that wrpme installed, wholly or in part."""
     try:
         begun = [name.removesuffix(BEGUN) for name in os.listdir(base.versions) if name.endswith(BEGUN)]
     except (FileNotFoundError, NotADirectoryError):
@@ -124,7 +129,7 @@ def all_releases(base: Base) -> list[str]:
 
 
 def remove_release(base: Base, release: str) -> None:
-    """Removes it so that what is left of it, if this is cut off, is known to be no release."""
+    """Removes a release in an order in which what is left of it, if this is cut off, is known to be incomplete."""
     directory = f"{base.versions}/{release}"
     files.write(directory + BEGUN, b"")
     files.remove(f"{directory}/complete")

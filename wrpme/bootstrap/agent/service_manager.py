@@ -1,11 +1,11 @@
-"""By what a node is kept running here: systemd, if it is there and lets us, or nothing."""
+"""What keeps nodes running here: systemd, if it is there and this user may use it, or nothing."""
 
 from __future__ import annotations
 
 import os
 
 from wrpme.bootstrap.agent import errors, files
-from wrpme.bootstrap.agent.errors import Trouble
+from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.limits import ANSWER_SECONDS_MAX, COMMAND_SECONDS_MAX
 
 TYPE_CHECKING = False
@@ -39,8 +39,12 @@ LINGER_ACTION = "org.freedesktop.login1.set-self-linger"
 
 
 class Ways:
-    """``service`` is how nodes are kept running here, and ``reason`` why so, as part of a sentence. ``linger``:
-    services of this user outlive its last session; ``survives``: so do its processes."""
+    """What keeps nodes running here. ``service`` is system, user or process; ``reason`` says why, as part of a
+    sentence.
+
+    ``linger`` says whether services of this user outlive the user's last session, and ``survives`` whether processes
+    do.
+    """
 
     def __init__(self, service: str, reason: str, linger: bool = False, survives: bool = True) -> None:
         self.service = service
@@ -50,8 +54,10 @@ class Ways:
 
 
 def run(words: Sequence[str], seconds: float = COMMAND_SECONDS_MAX) -> tuple[int, str]:
-    """Exit status of a command, and all that it said. It is ended after ``seconds``; that, or that there is no such
-    command, is a status of -1."""
+    """Runs a command; returns its exit status and all that it wrote.
+
+    The status is -1 if there is no such command, or if it was ended after ``seconds``.
+    """
     import subprocess
 
     environment = dict(os.environ, LC_ALL="C.UTF-8", SYSTEMD_PAGER="", SYSTEMD_COLORS="0")
@@ -71,7 +77,7 @@ def run(words: Sequence[str], seconds: float = COMMAND_SECONDS_MAX) -> tuple[int
 
 
 def detect() -> Ways:
-    """How nodes can be kept running here, changing nothing."""
+    """Finds out what can keep nodes running here, and changes nothing."""
     linger = os.path.exists(f"{LINGER}/{errors.user()}")
     if not os.path.isdir(SYSTEMD):
         return Ways("process", "this machine has no systemd")
@@ -99,7 +105,7 @@ def detect() -> Ways:
 
 
 def _survives() -> bool:
-    """Whether processes of this user go on after its last session; whatever can't be found out is as usual."""
+    """Returns whether processes of this user go on after the user's last session; true if that can't be found out."""
     return "true" not in run(["busctl", "get-property", *KILL_USER_PROCESSES], ANSWER_SECONDS_MAX)[1]
 
 
@@ -108,31 +114,35 @@ def _short(said: str) -> str:
 
 
 def unit_path(node: Node, service: str) -> str:
-    """Where the unit of a node lies."""
+    """Returns the path of the unit of a node."""
     return f"{SYSTEM_UNITS if service == 'system' else user_units()}/{node.unit}"
 
 
 def user_units() -> str:
-    """Where this user's own units lie."""
+    """Returns the directory of the units of this user."""
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     return f"{home}/systemd/user"
 
 
 def systemctl(service: str, *words: str, seconds: float = COMMAND_SECONDS_MAX) -> str:
-    """What the manager answers.
+    """Runs systemctl for the manager of the system or of this user; returns what it wrote.
 
     Raises:
-        Trouble: it refuses.
+        AgentError: the manager refuses.
     """
     command = ["systemctl", *(["--user"] if service == "user" else []), *words]
     status, said = run(command, seconds)
     if status != 0:
-        raise Trouble(f"{' '.join(command)} failed: {_short(said)}; see journalctl, repair that, and try again")
+        raise AgentError(f"{' '.join(command)} failed: {_short(said)}; see journalctl, repair that, and try again")
     return said
 
 
 def states(nodes: Iterable[Node], service: str) -> dict[str, dict[str, str]]:
-    """``PROPERTIES`` of the units of these nodes, by the node's name; empty where the manager does not answer."""
+    """Returns the ``PROPERTIES`` of the units of these nodes by the node's name.
+
+    Raises:
+        AgentError: the manager does not answer.
+    """
     units = {node.unit: node.name for node in nodes}
     if not units:
         return {}
@@ -146,18 +156,19 @@ def states(nodes: Iterable[Node], service: str) -> dict[str, dict[str, str]]:
 
 
 def last_words(node: Node, service: str, unit: dict[str, str], lines: int) -> str:
-    """What the daemon of that node said last beside its log, from its last start on; empty if that can't be read."""
+    """Returns the last lines that the daemon of that node wrote outside of its log since its last start; empty if they
+    can't be read."""
     import time
 
     begun_microseconds = int(unit.get("ExecMainStartTimestampMonotonic") or 0)
     if not begun_microseconds:
         return ""
     ago = time.clock_gettime(time.CLOCK_MONOTONIC) - begun_microseconds / 1e6
-    run(["journalctl", "--sync"], ANSWER_SECONDS_MAX)  # only root may: without it what was said just now may be missing
+    run(["journalctl", "--sync"], ANSWER_SECONDS_MAX)  # only root may; without it the last lines may be missing
     command = ["journalctl", *(["--user"] if service == "user" else []), "--quiet", "--no-pager", "--output=cat"]
-    # By the time, not by the invocation: of a process that ends at once the journal may not know the latter.
+    # By the time and not by the invocation, which the journal may not know of a process that ended at once.
     command += [f"--since=@{int(time.time() - ago)}", f"--lines={lines}", "--identifier=wrpmed"]
-    # Of a process that ends at once the journal may not know the unit either.
+    # It may not know the unit of such a process either, so its number is tried too.
     for which in (f"--unit={node.unit}", f"_PID={unit.get('ExecMainPID', '0')}"):
         status, said = run([*command, which], ANSWER_SECONDS_MAX)
         if status == 0 and said:
@@ -166,15 +177,15 @@ def last_words(node: Node, service: str, unit: dict[str, str], lines: int) -> st
 
 
 def install(base: Base, node: Node, service: str, text: str) -> bool:
-    """The unit is there, known to the manager, and enabled; whether anything had to be done.
+    """Makes the unit be there, known to the manager and enabled; returns whether anything had to be done.
 
     Raises:
-        Trouble: the unit is somebody else's, or the manager refuses.
+        AgentError: there is a unit of that name that is not this node's, or the manager refuses.
     """
     path = unit_path(node, service)
     there = files.read(path)
     if there is not None and node.run.encode() not in there:
-        raise Trouble(f"{path} is there already, and not of {base.directory}; move it away, or give another port")
+        raise AgentError(f"{path} is there already, and not of {base.directory}; move it away, or give another port")
     if service == "user":
         _enable_linger(base)
         _make_user_units(base)
@@ -189,10 +200,10 @@ def install(base: Base, node: Node, service: str, text: str) -> bool:
 
 
 def uninstall(node: Node, service: str) -> bool:
-    """There is no such unit; whether there was.
+    """Removes the unit of that node; returns whether there was one.
 
     Raises:
-        Trouble: the manager refuses.
+        AgentError: the manager refuses.
     """
     path = unit_path(node, service)
     there = files.read(path)
@@ -213,7 +224,7 @@ def _make_user_units(base: Base) -> None:
     if missing:
         made = base.read_made()
         made.directories += [path for path in missing if path not in made.directories]
-        base.write_made(made)  # first: so they are ours also if this is all that is done
+        base.write_made(made)  # comes first: an agent that is killed here leaves no directory that nobody removes
         for path in missing:
             files.make_directory(path)
 
@@ -226,17 +237,17 @@ def _enable_linger(base: Base) -> None:
     base.write_made(made)
     status, said = run(["loginctl", "--no-ask-password", "enable-linger", errors.user()])
     if status != 0:
-        raise Trouble(
+        raise AgentError(
             f"lingering can't be turned on for user {errors.user()} ({_short(said)}); as root: loginctl enable-linger "
             f"{errors.user()}"
         )
 
 
 def disable_linger() -> None:
-    """Turns off what ``install`` turned on, unless another node of this user relies on it.
+    """Turns lingering off, which ``install`` turned on, unless another node of this user needs it.
 
     Raises:
-        Trouble: the manager refuses.
+        AgentError: the manager refuses.
     """
     try:
         others = [name for name in os.listdir(user_units()) if name.startswith("wrpme-")]
@@ -246,4 +257,4 @@ def disable_linger() -> None:
         return
     status, said = run(["loginctl", "--no-ask-password", "disable-linger", errors.user()])
     if status != 0:
-        raise Trouble(f"lingering of user {errors.user()} can't be turned off ({_short(said)})")
+        raise AgentError(f"lingering of user {errors.user()} can't be turned off ({_short(said)})")

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 
 from wrpme.bootstrap.agent import files
-from wrpme.bootstrap.agent.errors import Gone, Trouble
+from wrpme.bootstrap.agent.errors import AgentError, ChannelClosedError
 from wrpme.bootstrap.agent.limits import LINE_BYTES_MAX, SILENCE_SECONDS_MAX
 from wrpme.bootstrap.agent.paths import Base, base_directory
 
@@ -35,7 +35,7 @@ class Channel:
         """Returns the next request that is no beat.
 
         Raises:
-            Gone: the input has ended, or nothing came for ``SILENCE_SECONDS_MAX``.
+            ChannelClosedError: the input has ended, or nothing came for ``SILENCE_SECONDS_MAX``.
         """
         while True:
             line, end, rest = self._buffer.partition(b"\n")
@@ -51,7 +51,7 @@ class Channel:
         """Waits for that long, and goes on reading, so that the end of the input is noticed at once.
 
         Raises:
-            Gone: nobody waits for an answer any more.
+            ChannelClosedError: nobody waits for an answer any more.
         """
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -67,19 +67,19 @@ class Channel:
         wait = max(0.0, min(seconds, silent_at - time.monotonic()))
         if not select.select([self._into], [], [], wait)[0]:
             if time.monotonic() >= silent_at:
-                raise Gone
+                raise ChannelClosedError
             return
         got = os.read(self._into, 65_536)
         self._buffer += got
         if not got or len(self._buffer) > LINE_BYTES_MAX:
-            raise Gone
+            raise ChannelClosedError
         self._heard = time.monotonic()
 
     def write(self, answer: dict[str, Any]) -> None:
         """Writes an answer as one line.
 
         Raises:
-            Gone: nobody reads it.
+            ChannelClosedError: nobody reads it.
         """
         left = memoryview(
             (json.dumps(answer, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "replace")
@@ -88,7 +88,7 @@ class Channel:
             while left:
                 left = left[os.write(self._out, left) :]
         except OSError:
-            raise Gone from None
+            raise ChannelClosedError from None
 
 
 class Hold:
@@ -101,7 +101,7 @@ class Hold:
 
     def release(self) -> None:
         """Lets the lock go."""
-        with suppress(OSError, Trouble):
+        with suppress(OSError, AgentError):
             # Somebody may have removed the directory and made another one; what lies there then is not ours.
             if files.is_open_at(self._handle, self.directory):
                 files.remove(self._text)
@@ -121,13 +121,14 @@ class Session:
     def base(self) -> Base:
         """Returns the base directory that was inspected or locked last."""
         if self._base is None:
-            raise Trouble("no directory was named yet; this is a defect of wrpme", "internal")
+            raise AgentError("no directory was named yet; this is a defect of wrpme", "internal")
         return self._base
 
     def enter(self, directory: str) -> Base:
         """Makes that directory the one that later requests are about."""
         base = Base(base_directory(directory))
         if self.hold is not None and self.hold.directory != base.directory:
-            raise Trouble(f"{self.hold.directory} is locked here, not {base.directory}; a defect of wrpme", "internal")
+            sentence = f"{self.hold.directory} is locked here, not {base.directory}; this is a defect of wrpme"
+            raise AgentError(sentence, "internal")
         self._base = base
         return base

@@ -1,4 +1,4 @@
-"""How things are on this machine; changes nothing."""
+"""How things are on this machine, its nodes and their ports. Nothing here changes anything."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NOT_EXECUTABLE = 8
 
 
 def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """The machine as it is. ``nodes`` of the answer has those that were asked for, ``others`` what else is there."""
+    """Answers how the machine is. ``nodes`` of the answer has those that were asked for, ``others`` all others."""
     base = session.enter(request["directory"])
     wanted: dict[str, Any] = request["nodes"]
     nodes = [base.node(name) for name in dict.fromkeys([*wanted, *base.node_names()])]
@@ -65,7 +65,7 @@ def _unit_states(nodes: list[Node]) -> dict[str, dict[str, str]]:
         units = [node for node in nodes if node.service == service]
         try:
             found.update(service_manager.states(units, service))
-        except errors.Trouble as error:
+        except errors.AgentError as error:
             found.update({node.name: {"ActiveState": f"unknown: {error.sentence}"} for node in units})
     return found
 
@@ -92,7 +92,7 @@ def _node(node: Node, found: list[Running], unit: dict[str, str], wanted: dict[s
 
 
 def _hive(node: Node) -> str:
-    """The id of the hive that the data directory is of, in hex, as wrpmed writes it there; empty if of none."""
+    """Returns the id of the hive that the data belongs to, in hex as wrpmed writes it there; empty if there is none."""
     first = _text(f"{node.data}/hive").partition("\n")[0]
     return first.removeprefix("hive ") if first.startswith("hive ") else ""
 
@@ -102,7 +102,7 @@ def _text(path: str) -> str:
 
 
 def _why_not_writable(base: Base) -> str:
-    """Empty if the base directory can be made or written."""
+    """Returns why the base directory can't be made or written; empty if it can."""
     path = errors.existing(base.directory)
     if not os.path.isdir(path):
         return f"{path} is a file where a directory is needed; move it away, or give another directory"
@@ -117,8 +117,11 @@ def _why_not_writable(base: Base) -> str:
 
 
 class Port:
-    """``word`` is free, ours, taken or unbindable; ``holder`` says who has it (taken) or why not (unbindable);
-    ``local``: the address is one of this machine."""
+    """Whether a node could listen at its address.
+
+    ``word`` is free, ours, taken or unbindable; ``holder`` says who has the port (taken), or why nobody can listen
+    there (unbindable). ``local`` says whether the address is one of this machine.
+    """
 
     def __init__(self, word: str, holder: str = "", local: bool = True) -> None:
         self.word = word
@@ -127,7 +130,7 @@ class Port:
 
 
 def probe_port(host: str, port: int, own: Collection[int]) -> Port:
-    """How that address stands; ``own`` are the processes of the node that is to listen there."""
+    """Returns whether a node could listen at that address; ``own`` are the processes that the node has now."""
     try:
         found = _resolve(host, port)
     except (OSError, UnicodeError):
@@ -151,7 +154,7 @@ def _resolve(host: str, port: int) -> list[Where]:
 
 
 def _try(family: int, where: tuple[str, int] | tuple[str, int, int, int], unspecified: bool) -> int:
-    """Why wrpmed could not listen there, as errno; 0 if it could. The same options as wrpmed has."""
+    """Returns the errno with which wrpmed could not listen there; 0 if it could. It uses the same socket options."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -177,7 +180,7 @@ class _Socket:
 
 
 def _host(text: str) -> str:
-    """The address that the kernel wrote as words of 32 bits in its own order."""
+    """Returns an address that the kernel wrote as 32-bit words in its own byte order."""
     whole = bytes.fromhex(text)
     if sys.byteorder == "little":
         whole = b"".join(whole[start : start + 4][::-1] for start in range(0, len(whole), 4))
@@ -187,6 +190,7 @@ def _host(text: str) -> str:
 
 
 def _taken(port: int, hosts: list[str], own: Collection[int]) -> Port:
+    """Finds out who has the port."""
     sockets = [
         one
         for one in _sockets()
