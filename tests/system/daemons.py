@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from wrpme import Client, WrpmeError
 from wrpme.protocol import health
@@ -49,8 +49,9 @@ def free_port(host: str = "127.0.0.1") -> int:
             return port
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+def environment(source: Path = ROOT) -> dict[str, str]:
+    """For programs of the wrpme in that directory."""
+    return {**os.environ, "PYTHONPATH": str(source)}
 
 
 def wrpmed(*arguments: str) -> list[str]:
@@ -62,13 +63,13 @@ def wrpmesh(*arguments: str) -> list[str]:
 
 
 def finished(
-    arguments: Sequence[str], given: bytes | None = None, directory: Path | None = None
+    arguments: Sequence[str], given: bytes | None = None, directory: Path | None = None, source: Path = ROOT
 ) -> subprocess.CompletedProcess[bytes]:
     """A command that has run to its end, with these bytes or nothing on its standard input."""
     return subprocess.run(
         arguments,
         cwd=directory,
-        env=environment(),
+        env=environment(source),
         input=given,
         stdin=subprocess.DEVNULL if given is None else None,
         capture_output=True,
@@ -118,6 +119,8 @@ class Daemons:
         self.started: dict[int, float] = {}
         self.advertised: list[str] = []
         """Where others reach these nodes, if not at their addresses."""
+        self.sources: dict[int, Path] = {}
+        """Where the wrpme of a node is, if it is another one than this."""
         self._options = options
 
     def known_to(self, index: int) -> list[str]:
@@ -136,7 +139,7 @@ class Daemons:
             self.processes[index] = subprocess.Popen(
                 command,
                 cwd=self.directory,
-                env=environment(),
+                env=environment(self.sources.get(index, ROOT)),
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -180,7 +183,7 @@ class Daemons:
                 text = path.read_text("utf-8", "replace") if path.exists() else ""
                 assert "Traceback" not in text and "defect" not in text, f"{path.name}: {text[-2000:]}"
 
-    def __enter__(self) -> Daemons:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
