@@ -1,4 +1,4 @@
-"""How an unfinished line may go on."""
+"""How an unfinished line may go on, and the help beside it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from wrpme.bootstrap.arguments import FLAGS, VALUED
 from wrpme.shell.commands import COMMANDS, Spec, spec_of
 from wrpme.shell.completion import FLAGS as WITHOUT_VALUE
-from wrpme.shell.completion import complete, options_of, takes_file
+from wrpme.shell.completion import complete, completed, hint, options_of, takes_file
 
 NODES = ["a:1", "b:2"]
 
@@ -74,3 +74,41 @@ def test_the_options_are_those_that_are_understood(spec: Spec) -> None:
 def test_what_may_be_given_again() -> None:
     assert [option for option, again in options_of(spec_of("hive_logs")).items() if again] == ["--node"]
     assert [option for option, again in options_of(spec_of("node_start")).items() if again] == ["--peer"]
+
+
+# --- help beside what is typed ----------------------------------------------------------------------------------
+
+
+def test_nothing_typed_no_hint() -> None:
+    assert hint("") == hint("   ") == ""
+
+
+@pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)
+def test_a_command_is_explained_as_soon_as_it_is_there(spec: object) -> None:
+    name, syntax, summary = spec.name, spec.syntax, spec.summary  # type: ignore[attr-defined]
+    assert hint(name).startswith(f"{syntax}: {summary}")
+    assert hint(f"{name} something").startswith(f"{syntax}: {summary}")
+
+
+def test_the_beginning_of_a_word_lists_what_it_may_become() -> None:
+    assert hint("get_") == "get_expiry  get_remove  get_update"
+    assert hint("p").split() == ["prefix_get", "put"]
+
+
+def test_a_word_that_is_none_names_the_nearest() -> None:
+    assert hint("updat x") == "there is no command updat: update?"
+    assert hint("xyzzyq x") == "there is no command xyzzyq"
+
+
+@pytest.mark.parametrize(
+    ("line", "becomes", "choices"),
+    [
+        ("loc", "locate ", []),
+        ("get_", "get_", ["get_expiry", "get_remove", "get_update"]),
+        ("stop_node 192.168.1.2", "stop_node 192.168.1.2:5909 ", []),
+        ("stop_node ", "stop_node 192.168.1.", ["192.168.1.1:5909", "192.168.1.2:5909"]),
+        ("get alias", "get alias", []),
+    ],
+)
+def test_tab(line: str, becomes: str, choices: list[str]) -> None:
+    assert completed(line, ["192.168.1.1:5909", "192.168.1.2:5909"]) == (becomes, choices)

@@ -105,8 +105,8 @@ def test_what_makes_no_sense_is_refused_in_words() -> None:
 
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         nodes = app.scene.nodes
-        app.deeds.ask("forget", nodes[0], app.scene)
-        app.deeds.ask("stop", nodes[2], app.scene)
+        app.runner.ask("forget", nodes[0], app.scene)
+        app.runner.ask("stop", nodes[2], app.scene)
         await at_rest(pilot)
         assert ["only a node that is down" in notes(app)[0], f"{DOWN} is down" in notes(app)[1]] == [True, True]
         await press(pilot, "escape", "S", "L", "end", "F")

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.ring_scenes import disconnected, joining, past, scene_of, stable, without
-from wrpme.tui.ring.center import Line, arranged, lines_of, mood_colour, nodes_text
+from wrpme.tui.ring.center import HEIGHT_ROWS, Line, arranged, big, lines_of, mood_colour, nodes_text
 from wrpme.tui.state.scene import Mode, Mood, Scene
 from wrpme.tui.terminal.palette import DARK
 
@@ -94,3 +94,19 @@ def test_large_letters_where_everything_fits() -> None:
     assert arranged(lines, 30, lambda row: 20, True)[0].text == "STABLE", "they are too wide"
     assert arranged(lines, 7, wide, True)[0].text == "STABLE", "they are too high"
     assert arranged([Line("?", "", True, 0)], 9, wide, True)[0].text == "?", "there is no letter for it"
+
+
+# --- large letters ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mood", list(Mood))
+def test_there_are_letters_for_every_mood(mood: Mood) -> None:
+    rows = big(mood.value)
+    assert rows is not None and len(rows) == HEIGHT_ROWS
+    assert len({len(row) for row in rows}) == 1
+    assert set("".join(rows)) <= set(" ▀▄█")
+
+
+def test_letters_are_what_they_are() -> None:
+    assert big("TIE") == ("▀█▀ █ █▀▀", " █  █ █▀ ", " ▀  ▀ ▀▀▀")
+    assert big("%") is None

@@ -13,7 +13,7 @@ from tests.tui.scenes import id_of
 from tests.tui.screens import at_rest, dashboard_of, with_app
 from wrpme.shell.commands import COMMANDS
 from wrpme.tui.app import Dashboard
-from wrpme.tui.command_palette import Everything
+from wrpme.tui.command_palette import PaletteProvider
 from wrpme.tui.keys import KEYS
 from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.state.scene import Mode
@@ -35,7 +35,7 @@ def keys_of(found: dict[str, Callable[[], object]]) -> dict[str, Callable[[], ob
 
 async def listed(app: Dashboard) -> dict[str, Callable[[], object]]:
     """All that is offered before anything is typed."""
-    return {hit.text or "": hit.command async for hit in Everything(app.screen).discover()}
+    return {hit.text or "": hit.command async for hit in PaletteProvider(app.screen).discover()}
 
 
 def opened(app: Dashboard) -> bytes | None:

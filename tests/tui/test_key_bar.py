@@ -9,11 +9,12 @@ from textual.pilot import Pilot
 from tests.tui.screens import at_rest, dashboard_of, with_app
 from wrpme.tui.app import Dashboard
 from wrpme.tui.dialogs import Page
-from wrpme.tui.panes.key_bar import KeysBar
+from wrpme.tui.keys import KEYS, Key
+from wrpme.tui.panes.key_bar import KeyBar, bindings_of
 
 
 def words(app: Dashboard) -> dict[str, str]:
-    return {shown: what for _, shown, what in app.screen.query_one(KeysBar).keys}
+    return {shown: what for _, shown, what in app.screen.query_one(KeyBar).keys}
 
 
 def test_it_shows_what_is_of_use_where_the_keyboard_is() -> None:
@@ -33,7 +34,7 @@ def test_a_click_is_as_good_as_the_key_and_what_does_not_fit_is_left_out() -> No
     async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         await pilot.press("escape")
         await at_rest(pilot)
-        bar = app.screen.query_one(KeysBar)
+        bar = app.screen.query_one(KeyBar)
         shown = bar.render().plain
         assert len(shown.rstrip()) <= bar.content_size.width and "Esc" not in shown
         for key, name, what in bar.keys:
@@ -41,7 +42,7 @@ def test_a_click_is_as_good_as_the_key_and_what_does_not_fit_is_left_out() -> No
             if at >= 0:
                 assert bar.key_at(at) == bar.key_at(at + len(name) + len(what)) == key
         assert bar.key_at(500) is None
-        await pilot.click(KeysBar, offset=(shown.index("? help") + 1, 0))
+        await pilot.click(KeyBar, offset=(shown.index("? help") + 1, 0))
         await at_rest(pilot)
         assert isinstance(app.screen, Page)
 
@@ -61,3 +62,18 @@ def test_nothing_is_kept_of_what_was_shown_before() -> None:
         assert await turn(30) - before < 30 * 10, "a day of it would fill the memory"
 
     with_app(dashboard_of("stable", 3), (120, 40), test)
+
+
+# --- from the table of keys to bindings -------------------------------------------------------------------------
+
+
+def test_the_foot_shows_what_the_table_says() -> None:
+    shown, hidden = bindings_of([Key("S,x", "stop", "S", "stops it", "stop"), Key("o", "sort(1)", "o", "sorts")])
+    assert (shown.key, shown.action, shown.description, shown.show, shown.key_display) == (
+        "S,x", "stop", "stop", True, "S",
+    )  # fmt: skip
+    assert (hidden.description, hidden.show) == ("sorts", False)
+
+
+def test_each_key_is_bound_but_the_one_that_the_app_binds_itself() -> None:
+    assert [one.action for one in bindings_of(KEYS)] == [k.action for k in KEYS if k.action != "command_palette"]

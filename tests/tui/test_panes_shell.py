@@ -15,7 +15,7 @@ from wrpme import errors
 from wrpme.client.cluster import Removed
 from wrpme.shell.history import LineFile
 from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX
-from wrpme.tui.panes.shell import NO_SHELL, Answers, CommandInput, ShellPane
+from wrpme.tui.panes.shell import NO_SHELL, Answers, CommandInput, PaneReporter, ShellPane
 
 
 class FakeClient:
@@ -245,3 +245,44 @@ def test_a_replay_has_no_shell(tmp_path: Path) -> None:
         assert NO_SHELL in str(app.pane.query_one("#hint").render())
 
     in_pane(test, tmp_path, replay=True)
+
+
+# --- what goes on on other machines -----------------------------------------------------------------------------
+
+
+class Sink:
+    """What was printed, with its colour."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def print(self, text: str, role: str = "text") -> None:
+        self.lines.append((text, role))
+
+
+async def _yes(question: str) -> str:
+    return f"{question}yes"
+
+
+def test_steps_results_and_logs_have_their_colours() -> None:
+    sink = Sink()
+    shown = PaneReporter(sink, _yes)
+    shown.step("a", "sending wrpme: 0.0 of 5.0 MiB")
+    shown.step("a", "sending wrpme: 2.0 of 5.0 MiB")
+    shown.ended("a", "joined the hive", "good")
+    shown.ended("b", "no route \x1b[2J", "bad")
+    shown.ended("c", "nothing to do", "same")
+    shown.log(2, "10.0.0.1:1", 12, "a line")
+    assert sink.lines == [
+        ("a: sending wrpme: 0.0 of 5.0 MiB", "dim"),
+        ("a: joined the hive", "good"),
+        ("b: no route \\x1b[2J", "bad"),
+        ("c: nothing to do", "dim"),
+        ("10.0.0.1:1    a line", "node2"),
+    ]
+
+
+def test_somebody_is_there_to_answer() -> None:
+    shown = PaneReporter(Sink(), _yes)
+    assert shown.can_ask
+    assert asyncio.run(shown.ask("trust it? ")) == "trust it? yes"

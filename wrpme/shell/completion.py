@@ -6,10 +6,13 @@ import re
 from collections.abc import Sequence
 
 from wrpme import options
-from wrpme.shell.commands import BY_WORD, SEPARATORS, WORDS, Kind, Spec
+from wrpme.errors import NoSuchCommandError
+from wrpme.shell.commands import BY_WORD, SEPARATORS, WORDS, Kind, Spec, nearest, spec_of
 
 FLAGS = ("-f", "--yes", "--example", *(f"--{name}" for name in options.FLAGS))
 """Options without a value of commands about other machines."""
+WORDS_SHOWN_MAX = 12
+"""Of the words that a line may begin with, a hint lists so many."""
 _OPTION = re.compile(r"(?<!\S)\[?(--?[a-z-]+)(?: [A-Z:]+)?\]?(\.\.\.)?")
 
 
@@ -22,6 +25,41 @@ def complete(line: str, nodes: Sequence[str] = ()) -> list[str]:
     if spec is None:
         return []
     return [choice for choice in _choices(spec, words, nodes) if choice.startswith(words[-1])]
+
+
+def hint(line: str) -> str:
+    """Returns a line of help for what has been typed so far: how the command is written and what it does, or what its
+    first word may become. Empty where nothing has been typed."""
+    line = line.lstrip(SEPARATORS)
+    if not line:
+        return ""
+    word, *rest = line.split(" ", 1)
+    try:
+        spec = spec_of(word)
+    except NoSuchCommandError:
+        if rest:
+            near = nearest(word, WORDS)
+            return f"there is no command {word}" + (f": {near}?" if near else "")
+        words = complete(word)
+        more = " ..." if len(words) > WORDS_SHOWN_MAX else ""
+        return "  ".join(words[:WORDS_SHOWN_MAX]) + more
+    fails = f" (fails with {', '.join(spec.fails_with)})" if spec.fails_with else ""
+    return f"{spec.syntax}: {spec.summary}{fails}"
+
+
+def completed(line: str, nodes: Sequence[str]) -> tuple[str, list[str]]:
+    """Returns the line as far as it is certain how it goes on, and the words among which it is not."""
+    found = complete(line, nodes)
+    head = line[: len(line) - len(line.split(" ")[-1])]
+    if not found:
+        return line, []
+    if len(found) == 1:
+        return f"{head}{found[0]} ", []
+    common = found[0]
+    for word in found[1:]:
+        while not word.startswith(common):
+            common = common[:-1]
+    return head + common, found
 
 
 def takes_file(line: str) -> bool:

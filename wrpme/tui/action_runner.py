@@ -1,47 +1,46 @@
-"""Carries out what the keys ask for: with a question first, beside the app, and with a word of how it ended."""
+"""Carries out what keys do to nodes: a dialog asks, a worker of the app acts, a notification tells the end."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from textual.app import App
 
 from wrpme import errors
+from wrpme.client.client import Client
 from wrpme.shell.commands import Command, parse
 from wrpme.shell.execute import Answer, carry_out, question
+from wrpme.shell.local_hive import LocalHive
 from wrpme.shell.session import internal
 from wrpme.tui import actions
 from wrpme.tui.dialogs import Confirm
 from wrpme.tui.state.scene import NodeShown, Scene
 
-if TYPE_CHECKING:
-    from wrpme.client.client import Client
-    from wrpme.shell.local_hive import LocalHive
-    from wrpme.tui.app import Dashboard
 
+class ActionRunner:
+    """Runs the actions of ``app``; ``client`` is None in a replay, ``local`` unless this program started the hive."""
 
-class Deeds:
-    """``client`` is None in a replay, ``local`` where the hive is not this shell's own."""
-
-    def __init__(self, app: Dashboard, client: Client | None, local: LocalHive | None) -> None:
+    def __init__(self, app: App[Any], client: Client | None, local: LocalHive | None) -> None:
         self._app = app
         self._client = client
         self._local = local
 
     def ask(self, action: str, node: NodeShown, scene: Scene) -> None:
-        """Asks with the consequence, then does it."""
+        """Opens a dialog that tells the consequence, and carries the action out if the operator agrees."""
         if refusal := actions.refusal(action, node):
             self._app.notify(refusal, severity="warning", markup=False)
             return
         command = parse(f"{actions.COMMANDS[action]} {node.address}")
         assert command is not None and self._client is not None, "keys of actions are off without a hive"
         if command.spec.confirm:
-            self._worker(self._ask_price(self._client, command))
+            self._worker(self._ask_loss(self._client, command))
         else:
             self._confirm(command, actions.consequence(action, node, scene))
 
-    async def _ask_price(self, client: Client, command: Command) -> None:
-        price = await question(client, command)
-        consequence = price.removesuffix(f"; {command.spec.confirm}")
+    async def _ask_loss(self, client: Client, command: Command) -> None:
+        loss = await question(client, command)
+        consequence = loss.removesuffix(f"; {command.spec.confirm}")
         self._confirm(command, f"{consequence[:1].upper()}{consequence[1:]}.", word="yes")
 
     def _confirm(self, command: Command, consequence: str, word: str = "") -> None:
@@ -62,7 +61,7 @@ class Deeds:
         self._app.notify(answer.text or f"{what}: done", markup=False)
 
     def local(self, action: str, address: str) -> None:
-        """kill, pause, restart and add, on a hive of this shell's own."""
+        """Carries out kill, pause, restart or add on the hive that this program started."""
         assert self._local is not None, "these keys are off elsewhere"
         self._worker(self._do_local(self._local, action, address))
 
@@ -92,7 +91,7 @@ class Deeds:
         self._app.run_worker(self._guarded(work), exit_on_error=False)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Whatever goes wrong is one sentence on the screen."""
+        """Turns every error into one notification: an action never closes the app."""
         try:
             await work
         except errors.UsageError as error:

@@ -28,14 +28,13 @@ from wrpme.shell.commands import Command
 from wrpme.shell.format import size_text
 from wrpme.shell.history import LineFile
 from wrpme.shell.local_hive import LocalHive
-from wrpme.tui.action_runner import Deeds
-from wrpme.tui.command_palette import Everything
+from wrpme.tui.action_runner import ActionRunner
+from wrpme.tui.command_palette import PaletteProvider
 from wrpme.tui.keys import TIME
 from wrpme.tui.limits import BEAT_SECONDS, TIME_STEP_SECONDS
 from wrpme.tui.main_screen import MainScreen
 from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.node.source import HiveSource
-from wrpme.tui.panes.shell import ShellPane
 from wrpme.tui.state.recording import Recorder
 from wrpme.tui.state.scene import Mode, Scene, Way
 from wrpme.tui.state.timeline import Timeline
@@ -56,7 +55,7 @@ class Dashboard(App[int]):
     TITLE = "wrpme"
     CSS_PATH = None
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {Everything}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {PaletteProvider}
     NOTIFICATION_TIMEOUT = 6.0
 
     def __init__(
@@ -79,13 +78,13 @@ class Dashboard(App[int]):
         self.client = client
         self.local = local
         self.recorder = recorder
-        self.deeds = Deeds(self, client, local)
+        self.history = history or LineFile.of_user()
+        self.runner = ActionRunner(self, client, local)
         self.source = HiveSource(self)
         self.clock = clock
         self.crash: Exception | None = None
         self.scene: Scene = timeline.scene(clock())
         self._watch = watch
-        self._history = history or LineFile.of_user()
         self._dirty = False
         self._due = False
         self._record_failed = False
@@ -99,13 +98,9 @@ class Dashboard(App[int]):
         """Whether the ring is drawn with letters: without colours, or without UTF-8."""
         return self.ascii or self.no_color
 
-    def new_shell(self) -> ShellPane:
-        """The shell's pane."""
-        return ShellPane(self.client, self._history, id="shell")
-
     def get_default_screen(self) -> MainScreen:
         """The dashboard itself."""
-        return MainScreen()
+        return MainScreen(self)
 
     def _note(self) -> str:
         """What else is to be seen all the time."""

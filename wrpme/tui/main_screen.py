@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -15,16 +15,13 @@ from textual.widgets import Input
 from wrpme.tui import keys
 from wrpme.tui.dialogs import Page
 from wrpme.tui.panes.banner import Banner
-from wrpme.tui.panes.bindings import bindings_of
-from wrpme.tui.panes.key_bar import KeysBar
+from wrpme.tui.panes.key_bar import KeyBar, bindings_of
 from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.panes.lists import EventsPane, ListPane, NodesPane
 from wrpme.tui.panes.shell import ShellPane
 from wrpme.tui.ring.widget import RingWidget
+from wrpme.tui.services import Services
 from wrpme.tui.state.scene import Mode, NodeShown, NodeState, Scene
-
-if TYPE_CHECKING:
-    from wrpme.tui.app import Dashboard
 
 _OF_NODE = {"logs", "stop", "leave", "forget"}
 _LOCAL = {"kill", "pause", "restart", "add"}
@@ -58,7 +55,7 @@ class MainScreen(Screen[None]):
     MainScreen.-short #events { display: none; }
     MainScreen.-short.-events #events { display: block; }
     MainScreen.-short.-events #nodes { display: none; }
-    MainScreen.-not-now Banner, MainScreen.-not-now KeysBar { background: $warning 35%; }
+    MainScreen.-not-now Banner, MainScreen.-not-now KeyBar { background: $warning 35%; }
     MainScreen.-not-now ListPane, MainScreen.-not-now #shell { border-top: solid $warning; }
     MainScreen.-zoomed .-folded { display: none; }
     MainScreen.-zoomed #shell.-grown { height: 1fr; }
@@ -68,8 +65,9 @@ class MainScreen(Screen[None]):
     MainScreen.-zoomed #lists.-grown > .-hidden { display: none; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__()
+        self.services = services
         self.banner = Banner(id="banner")
         self.ring = RingWidget(id="ring")
         self.nodes = NodesPane(id="nodes")
@@ -77,11 +75,6 @@ class MainScreen(Screen[None]):
         self._lit = True
         self._zoomed: Widget | None = None
         self._useful: tuple[object, ...] = ()
-
-    @property
-    def dashboard(self) -> Dashboard:
-        """The app."""
-        return cast("Dashboard", self.app)
 
     @property
     def shell(self) -> ShellPane:
@@ -101,15 +94,15 @@ class MainScreen(Screen[None]):
             with Vertical(id="lists"):
                 yield self.nodes
                 yield self.events
-        shell = self.dashboard.new_shell()
+        shell = ShellPane(self.services.client, self.services.history, id="shell")
         shell.border_title = "SHELL"
         yield shell
-        yield KeysBar()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """The keyboard goes to the shell, where there is one."""
-        self.ring.plain = self.nodes.plain = self.dashboard.plain
-        if self.dashboard.client is not None:
+        self.ring.plain = self.nodes.plain = self.services.plain
+        if self.services.client is not None:
             self.shell.focus_line()
         else:
             self.add_class("-replay")
@@ -125,13 +118,13 @@ class MainScreen(Screen[None]):
         self.nodes.show(scene)
         if scene.mode is not Mode.LIVE:
             self.events.go_on()
-        self.events.show(self.dashboard.timeline.events())
+        self.events.show(self.services.timeline.events())
         self._share_room()
         self._renew_footer(scene)
 
     def _share_room(self) -> None:
         """A few nodes leave the rest to the events."""
-        count = len(self.dashboard.scene.nodes)
+        count = len(self.services.scene.nodes)
         lists = self.query_one("#lists").size.height
         both = self._zoomed is None and not self.has_class("-short") and lists > 0
         height = min(count + 2, round(0.6 * lists)) if both else None
@@ -148,7 +141,7 @@ class MainScreen(Screen[None]):
         """The ring lights the node at the cursor while the keyboard is there."""
         self._lit = True
         self._light()
-        self._renew_footer(self.dashboard.scene)
+        self._renew_footer(self.services.scene)
 
     def _light(self) -> None:
         node = self.nodes.node
@@ -180,7 +173,7 @@ class MainScreen(Screen[None]):
 
     def on_shell_pane_ran(self, event: ShellPane.Ran) -> None:
         """A command has ended: the ring shows its way."""
-        self.dashboard.show_way(event.command)
+        self.services.show_way(event.command)
 
     def on_shell_pane_left(self) -> None:
         """``exit``."""
@@ -196,12 +189,12 @@ class MainScreen(Screen[None]):
 
     def of_use(self, action: str) -> bool:
         """Whether an action leads anywhere now, with the keyboard where it is."""
-        app, node = self.dashboard, self.node
-        mode = app.timeline.mode
+        services, node = self.services, self.node
+        mode = services.timeline.mode
         if action == "add_machine":
-            return app.local is None and mode is Mode.LIVE and self._at_nodes
+            return services.local is None and mode is Mode.LIVE and self._at_nodes
         if action in _LOCAL:
-            return app.local is not None and mode is Mode.LIVE and self._at_nodes
+            return services.local is not None and mode is Mode.LIVE and self._at_nodes
         if action in _OF_NODE:
             if mode is not Mode.LIVE or node is None or not self._at_nodes:
                 return False
@@ -215,7 +208,7 @@ class MainScreen(Screen[None]):
         if action == "events":
             return not self.events.list.has_focus
         if action == "shell":
-            return app.client is not None
+            return services.client is not None
         return True
 
     @property
@@ -241,7 +234,7 @@ class MainScreen(Screen[None]):
         elif self._at_nodes and self._lit:
             self._lit = False
             self._light()
-        elif self.dashboard.client is not None:
+        elif self.services.client is not None:
             self.shell.focus_line()
 
     def action_shell(self) -> None:
@@ -309,8 +302,8 @@ class MainScreen(Screen[None]):
 
     def action_help(self) -> None:
         """All keys."""
-        local, replay = self.dashboard.local is not None, self.dashboard.client is None
-        self.app.push_screen(Page("KEYS AND SIGNS", keys.help_text(local, replay, self.dashboard.plain)))
+        local, replay = self.services.local is not None, self.services.client is None
+        self.app.push_screen(Page("KEYS AND SIGNS", keys.help_text(local, replay, self.services.plain)))
 
     def action_keys(self) -> None:
         """The same while typing."""
@@ -318,30 +311,30 @@ class MainScreen(Screen[None]):
 
     def action_condition(self) -> None:
         """The whole sentence."""
-        scene = self.dashboard.scene
+        scene = self.services.scene
         self.app.push_screen(Page(scene.mood.value, scene.sentence.replace("; ", ";\n")))
 
     def action_theme(self) -> None:
         """The next theme."""
-        self.dashboard.next_theme()
+        self.services.next_theme()
 
     def action_leave_app(self) -> None:
         """Leaves."""
-        self.dashboard.leave()
+        self.services.leave()
 
     def action_open(self) -> None:
         """Enter: the node, or the moment of the event."""
         if self.events.list.has_focus:
             if (event := self.events.event) is not None:
-                self.dashboard.timeline.go_to_event(event)
-                self.dashboard.show_now()
+                self.services.timeline.go_to_event(event)
+                self.services.show_now()
         elif (node := self.node) is not None:
-            self.dashboard.open_node(node.id)
+            self.services.open_node(node.id)
 
     def action_logs(self) -> None:
         """The node, at its log."""
         if (node := self.node) is not None:
-            self.dashboard.open_node(node.id, "log")
+            self.services.open_node(node.id, "log")
 
     # --- actions -------------------------------------------------------------------------------------------------
 
@@ -359,7 +352,7 @@ class MainScreen(Screen[None]):
 
     def _act(self, action: str) -> None:
         if (node := self.node) is not None:
-            self.dashboard.deeds.ask(action, node, self.dashboard.scene)
+            self.services.runner.ask(action, node, self.services.scene)
 
     def action_kill(self) -> None:
         """kill -9."""
@@ -385,14 +378,14 @@ class MainScreen(Screen[None]):
     def _local(self, action: str) -> None:
         node = self.node
         if action == "add" or node is not None:
-            self.dashboard.deeds.local(action, node.address if node else "")
+            self.services.runner.local(action, node.address if node else "")
 
     # --- time ----------------------------------------------------------------------------------------------------
 
     def action_pause_time(self) -> None:
         """Space: holds the events, or the replay."""
-        if self.dashboard.timeline.mode is Mode.REPLAY:
-            self.dashboard.timeline.toggle()
-            self.dashboard.show_now()
+        if self.services.timeline.mode is Mode.REPLAY:
+            self.services.timeline.toggle()
+            self.services.show_now()
         else:
             self.events.hold()

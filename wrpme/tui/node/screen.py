@@ -6,7 +6,7 @@ All panels at once where there is room; else the pages of :data:`PAGES`, one or 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,8 +22,8 @@ from wrpme.tui.keys import TIME
 from wrpme.tui.limits import GRAPH_SECONDS
 from wrpme.tui.node import rows as node_rows
 from wrpme.tui.node.graph import BYTES_PER_SECOND, RATE, SECONDS, Line, Points, graph, span_until
-from wrpme.tui.panes.bindings import bindings_of
-from wrpme.tui.panes.key_bar import KeysBar
+from wrpme.tui.node.source import SERIES, Source
+from wrpme.tui.panes.key_bar import KeyBar, bindings_of
 from wrpme.tui.panes.lines_view import LinesView, Row
 from wrpme.tui.panes.lists import event_rows
 from wrpme.tui.panes.rows import Rows
@@ -41,32 +41,8 @@ PAGES = {
 """The panels of each page, in the order of the keys 1 to 6."""
 TOLD = ("events", "log", "config")
 """Of these one at a time where there is room for several panels, but not for all."""
-SERIES = ("operations", "p50", "p99", "received", "sent", "entries", "memory", "disk")
 ROOM_MEDIUM = (100, 34)
 ROOM_LARGE = (156, 46)
-
-
-class Source(Protocol):
-    """Whom the screen asks."""
-
-    @property
-    def plain(self) -> bool:
-        """No colours, or no UTF-8."""
-
-    def scene(self) -> Scene:
-        """What is shown."""
-
-    def series(self, node: NodeId, what: str) -> Points:
-        """One of :data:`SERIES` up to the moment that is shown."""
-
-    def events(self, address: str) -> Sequence[EventShown]:
-        """Those about the node or told by it, the oldest first."""
-
-    async def config(self, address: str) -> dict[str, Any]:
-        """WrpmeError where it can't be had."""
-
-    async def log(self, address: str) -> list[str]:
-        """The oldest line first; WrpmeError where it can't be had."""
 
 
 class Panel(Vertical):
@@ -132,7 +108,7 @@ class NodeScreen(Screen[None]):
     NodeScreen.-large #now { height: 38%; min-height: 20; }
     NodeScreen #graphs { padding: 0; }
     NodeScreen #graphs Rows { height: 1fr; }
-    NodeScreen.-not-now #head, NodeScreen.-not-now KeysBar { background: $warning 35%; }
+    NodeScreen.-not-now #head, NodeScreen.-not-now KeyBar { background: $warning 35%; }
     """
 
     def __init__(self, node: NodeId, source: Source, page: str = "") -> None:
@@ -170,7 +146,7 @@ class NodeScreen(Screen[None]):
             with Container(id="told"):
                 for name in TOLD:
                     yield self.panels[name]
-        yield KeysBar()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """The first picture; what only the node itself knows is asked for."""

@@ -1,52 +1,85 @@
-"""What the screen of one node asks for."""
+"""The data of a node's screen: what the timeline knows, and what only the node itself can tell."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from wrpme import errors
+from wrpme.client.client import Client
 from wrpme.protocol.view import NodeId
+from wrpme.tui.node.graph import Points
+from wrpme.tui.services import Services
 from wrpme.tui.state.scene import EventShown, Mode, Scene
 
-if TYPE_CHECKING:
-    from wrpme.client.client import Client
-    from wrpme.tui.app import Dashboard
+SERIES = ("operations", "p50", "p99", "received", "sent", "entries", "memory", "disk")
+"""The figures that a screen asks series of."""
 
 
-class HiveSource:
-    """Answers from the timeline, and from the node itself where it is asked about now."""
-
-    def __init__(self, app: Dashboard) -> None:
-        self._app = app
+class Source(Protocol):
+    """What the screen of a node asks for."""
 
     @property
     def plain(self) -> bool:
-        """See :class:`wrpme.tui.app.Dashboard`."""
-        return self._app.plain
+        """Whether there are no colours, or no UTF-8."""
 
     def scene(self) -> Scene:
-        """What is shown."""
-        return self._app.scene
+        """Returns the state of the hive at the moment that is shown."""
 
-    def series(self, node: NodeId, what: str) -> Sequence[tuple[float, float | None]]:
-        """The figures of a node up to the moment that is shown."""
-        return self._app.timeline.series(node, what)
+    def series(self, node: NodeId, what: str) -> Points:
+        """Returns one of :data:`SERIES` up to the moment that is shown."""
 
     def events(self, address: str) -> Sequence[EventShown]:
-        """What happened to the node at that address, or was told by it."""
-        return [event for event in self._app.timeline.events() if address in (event.node, event.teller)]
+        """Returns the events about the node at that address, or told by it, the oldest first."""
 
     async def config(self, address: str) -> dict[str, Any]:
-        """Its configuration."""
+        """Returns the configuration of the node at that address.
+
+        Raises:
+            WrpmeError: the node can't be asked now, or does not answer.
+        """
+
+    async def log(self, address: str) -> list[str]:
+        """Returns the latest log lines of the node at that address, the oldest first.
+
+        Raises:
+            WrpmeError: the node can't be asked now, or does not answer.
+        """
+
+
+class HiveSource:
+    """A :class:`Source` that reads the timeline, and asks the node itself where the moment shown is now."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @property
+    def plain(self) -> bool:
+        """See :class:`Source`."""
+        return self._services.plain
+
+    def scene(self) -> Scene:
+        """See :class:`Source`."""
+        return self._services.scene
+
+    def series(self, node: NodeId, what: str) -> Points:
+        """See :class:`Source`."""
+        return self._services.timeline.series(node, what)
+
+    def events(self, address: str) -> Sequence[EventShown]:
+        """See :class:`Source`."""
+        return [event for event in self._services.timeline.events() if address in (event.node, event.teller)]
+
+    async def config(self, address: str) -> dict[str, Any]:
+        """See :class:`Source`."""
         return await self._client().node_config(address)
 
     async def log(self, address: str) -> list[str]:
-        """Its latest log lines."""
+        """See :class:`Source`."""
         return await self._client().log_of(address)
 
     def _client(self) -> Client:
-        client = self._app.client
-        if client is None or self._app.timeline.mode is not Mode.LIVE:
+        client = self._services.client
+        if client is None or self._services.timeline.mode is not Mode.LIVE:
             raise errors.UsageError("only a node of now can be asked for this; 0 goes back to now")
         return client

@@ -3,23 +3,36 @@ anew whenever the keyboard goes to another pane, and what they held is never giv
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
+from textual.binding import Binding
 from textual.events import Click
 from textual.screen import Screen
 from textual.widget import Widget
 
+from wrpme.tui.keys import Key
 from wrpme.tui.terminal.roles import style_of
 
 GAP = 2
 
 
-class KeysBar(Widget):
+def bindings_of(table: Iterable[Key]) -> list[Binding]:
+    """Returns Textual's binding for each key of the table; the key that Textual binds itself is left out."""
+    return [
+        Binding(key.keys, key.action, key.footer or key.what, show=bool(key.footer), key_display=key.shown)
+        for key in table
+        if key.action != "command_palette"
+    ]
+
+
+class KeyBar(Widget):
     """Follows the active bindings of its screen; a click is as good as the key."""
 
     DEFAULT_CSS = """
-    KeysBar { height: 1; dock: bottom; background: $panel; padding: 0 1; }
+    KeyBar { height: 1; dock: bottom; background: $panel; padding: 0 1; }
     """
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,23 +17,21 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 from wrpme import __version__, errors
+from wrpme.bootstrap.reporter import PlainLines, Reporter, harmless
 from wrpme.client.client import Client
 from wrpme.shell.commands import Command
-from wrpme.shell.completion import complete
+from wrpme.shell.completion import complete, completed, hint
 from wrpme.shell.execute import Answer
 from wrpme.shell.format import escaped, shown, size_text
 from wrpme.shell.history import LineFile
 from wrpme.shell.session import Shell, internal
 from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
-from wrpme.tui.panes.hints import completed, hint
 from wrpme.tui.panes.lines_view import LinesView, Part, Row
 from wrpme.tui.state.format import wrapped
 
-if TYPE_CHECKING:
-    from wrpme.bootstrap.reporter import Reporter
-
 PROMPT = "> "
 WELCOME = f"wrpme {__version__}: help lists the commands, Esc leads to the panes, F1 tells all keys"
+_REPORT_ROLES = {"good": "good", "bad": "bad", "same": "dim"}
 NO_SHELL = "a replay has no hive to talk to: the shell is closed"
 
 
@@ -42,6 +40,27 @@ class Sink(Protocol):
 
     def print(self, text: str, role: str = "text") -> None:
         """One or more lines, in the colour of that role."""
+
+
+class PaneReporter(PlainLines):
+    """Prints the progress on other machines: steps in grey, results in their colours, log lines in the colour of their
+    node."""
+
+    def __init__(self, sink: Sink, ask: Callable[[str], Awaitable[str]]) -> None:
+        super().__init__(ask, can_ask=True)
+        self._sink = sink
+
+    def ended(self, host: str, text: str, how: str) -> None:
+        """See :class:`wrpme.bootstrap.reporter.Reporter`."""
+        self._sink.print(harmless(f"{host}: {text}"), _REPORT_ROLES[how])
+
+    def say(self, text: str) -> None:
+        """See :class:`wrpme.bootstrap.reporter.Reporter`."""
+        self._sink.print(harmless(text), "dim")
+
+    def log(self, number: int, name: str, width: int, line: str) -> None:
+        """See :class:`wrpme.bootstrap.reporter.Reporter`."""
+        self._sink.print(harmless(f"{name:<{width}}  {line}"), f"node{number}")
 
 
 class PaneConsole:
@@ -63,8 +82,6 @@ class PaneConsole:
 
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Lines of the pane."""
-        from wrpme.tui.panes.reporter import PaneReporter
-
         return PaneReporter(self._sink, confirm)
 
 

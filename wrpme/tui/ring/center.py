@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme.tui.ring.bigword import big
 from wrpme.tui.state import format
 from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene
 from wrpme.tui.terminal.palette import Theme
@@ -17,6 +16,27 @@ CALM = 5
 """Lines from this weight on are not urgent."""
 _AIR = 2
 """Cells between the ring and what is not urgent, both sides together."""
+HEIGHT_ROWS = 3
+"""Of large letters, which are five pixels high."""
+_LETTERS = {
+    "A": ".#. #.# ### #.# #.#",
+    "B": "##. #.# ##. #.# ##.",
+    "C": ".## #.. #.. #.. .##",
+    "D": "##. #.# #.# #.# ##.",
+    "E": "### #.. ##. #.. ###",
+    "G": ".### #... #.## #..# .###",
+    "I": "# # # # #",
+    "L": "#.. #.. #.. #.. ###",
+    "N": "#..# ##.# #.## #..# #..#",
+    "O": ".#. #.# #.# #.# .#.",
+    "R": "##. #.# ##. #.# #.#",
+    "S": ".## #.. .#. ..# ##.",
+    "T": "### .#. .#. .#. .#.",
+    "U": "#.# #.# #.# #.# ###",
+    "V": "#.# #.# #.# #.# .#.",
+    "Z": "### ..# .#. #.. ###",
+}
+_HALVES = {"..": " ", "#.": "▀", ".#": "▄", "##": "█"}
 
 
 class Line(Struct, frozen=True):
@@ -146,3 +166,15 @@ def _stacked(lines: Sequence[Line], rows: int, air: int, word: Sequence[str]) ->
             row += 1
         row += space if place == last else 0
     return placed
+
+
+def big(word: str) -> tuple[str, ...] | None:
+    """Returns the rows of a word in large letters, made of half blocks; None if it has a character without a letter."""
+    if not set(word) <= set(_LETTERS):
+        return None
+    lines = [".".join(parts) for parts in zip(*(_LETTERS[letter].split(" ") for letter in word), strict=True)]
+    lines.append("." * len(lines[0]))
+    return tuple(
+        "".join(_HALVES[upper + lower] for upper, lower in zip(lines[row], lines[row + 1], strict=True))
+        for row in range(0, len(lines), 2)
+    )
