@@ -1,7 +1,7 @@
 """What an operator sees while hosts are worked on: a line for each host with its step.
 
-On a terminal the lines of the hosts at work are drawn anew in place, and a host that is done, or failed, leaves one
-line behind; elsewhere each step is a plain line, so that logs of CI and ``grep`` can be read.
+On a terminal the lines of the hosts at work are redrawn in place, and a host that is done, or failed, leaves one line
+behind. Elsewhere each step is a plain line, which can be read in the log of a CI job and found with ``grep``.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ _MARKS = {"good": ("✓", "32"), "bad": ("✗", "31"), "same": ("·", "2")}
 
 
 class Reporter(Protocol):
-    """Whoever shows what goes on."""
+    """Shows an operator what goes on."""
 
     can_ask: bool
-    """Whether somebody is there to answer."""
+    """Whether somebody is there to answer questions."""
 
     def step(self, host: str, text: str) -> None:
-        """The host is at this step now."""
+        """Shows that the host is at this step now."""
 
     def ended(self, host: str, text: str, how: str) -> None:
-        """The host is done: ``how`` is good, bad or same (nothing was to do)."""
+        """Shows that the host is done. ``how`` is good, bad or same (nothing was to be done)."""
 
     def say(self, text: str) -> None:
-        """A line about all of it."""
+        """Shows a line about the command as a whole."""
 
     def log(self, number: int, name: str, width: int, line: str) -> None:
-        """A line of the log of the node ``number`` (from 0, for its colour), whose name is shown ``width`` wide."""
+        """Shows a line of a log. Its node has that ``number`` (from 0, for the colour), and the name is ``width`` wide."""
 
     async def ask(self, question: str) -> str:
-        """The answer of the operator."""
+        """Asks the operator a question and returns the answer."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Ends the display: nothing more comes."""
 
 
 Ask = Callable[[str], Awaitable[str]]
 
 
 class _Lines:
-    """What both ways have in common: logs go to ``out``, where they may be piped on, and questions to the operator."""
+    """What both reporters have in common: lines of logs go to ``out``, from where they may be piped on."""
 
     def __init__(self, ask: Ask, can_ask: bool, out: int = STDOUT, err: int = STDERR) -> None:
         self._ask = ask
@@ -70,7 +70,10 @@ class _Lines:
 
 
 class PlainLines(_Lines):
-    """Steps as plain lines; one that only tells how far a step is (its first word is the same) is left out."""
+    """Shows steps as plain lines.
+
+    A step that begins with the same word as the one before only says how far that one is, and is left out.
+    """
 
     def __init__(self, ask: Ask, can_ask: bool, out: int = STDOUT, err: int = STDERR) -> None:
         super().__init__(ask, can_ask, out, err)
@@ -102,7 +105,7 @@ class PlainLines(_Lines):
 
 
 class LiveLines(_Lines):
-    """Steps drawn in place on a terminal."""
+    """Redraws steps in place on a terminal."""
 
     def __init__(self, ask: Ask, can_ask: bool, out: int = STDOUT, err: int = STDERR) -> None:
         super().__init__(ask, can_ask, out, err)
@@ -131,7 +134,7 @@ class LiveLines(_Lines):
         self._draw(f"{harmless(text)}\n")
 
     async def ask(self, question: str) -> str:
-        """See :class:`Reporter`. Nothing is drawn over the question."""
+        """See :class:`Reporter`. Nothing is drawn while the question waits for its answer."""
         self._draw("", with_steps=False)
         self._asking = True
         try:
@@ -161,14 +164,14 @@ class LiveLines(_Lines):
 
 
 def write(descriptor: int, text: str) -> None:
-    """All of it; raises OSError."""
+    """Writes all of the text. Raises OSError."""
     rest = memoryview(text.encode("utf-8", "replace"))
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def harmless(text: str) -> str:
-    """Without what would disturb a terminal: it comes from other machines."""
+    """Returns the text, which comes from other machines, without characters that a terminal would obey."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

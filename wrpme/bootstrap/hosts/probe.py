@@ -1,4 +1,4 @@
-"""Questions to nodes, which the agent on their own machine passes on: their ports need not be reachable from here."""
+"""Questions to nodes, which the agent on their own machine asks: their ports need not be reachable from here."""
 
 from __future__ import annotations
 

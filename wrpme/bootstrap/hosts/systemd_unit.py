@@ -1,10 +1,11 @@
-"""The text of a systemd unit for one node, and of the script that it runs. Pure: nothing is written here.
+"""The text of a systemd unit for one node, and of the script that it runs. This module is pure: it writes no file.
 
-The node lives in one directory: the script ``run``, the process id in ``pid`` (for people), ``data`` and ``log``. The
+The node has one directory with the script ``run``, the process id in ``pid`` (for people), ``data`` and ``log``. The
 script becomes the daemon (``exec``), so that the process which systemd started is the node.
 
-What the unit makes of the node's end: 0 (a planned stop, ``stop_node``, ``leave``) is an end; 2 is a wrong command
-line, which does not get better; anything else starts it again, until it has failed ``UNIT_STARTS_MAX`` times in a row.
+After exit status 0 (a planned stop, ``stop_node``, ``leave``) the unit does not start the node again, nor after 2, a
+wrong command line, which would be wrong again. After anything else it does, until the node has failed
+``UNIT_STARTS_MAX`` times in a row.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from wrpme.limits import FILES_RESERVED, NODE_SESSIONS_MAX, SESSIONS_OPTION_MAX
 from wrpme.protocol import address as addresses
 
 PORTS_OF_ROOT = 1024
-"""A port below it needs a capability."""
+"""Listening at a port below it needs a capability."""
 SHARED = ("/tmp/", "/var/tmp/")
-"""What ``PrivateTmp`` hides."""
+"""The directories that ``PrivateTmp`` hides."""
 
 SERVICE = f"""\
 Restart=on-failure
@@ -53,7 +54,7 @@ SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
 SystemCallFilter=@system-service
 """
-"""What also the manager of a user can enforce. AF_NETLINK is how the C library looks names up."""
+"""What the manager of a user can enforce, too. The C library needs AF_NETLINK to look names up."""
 PRIVILEGED = """\
 ProtectSystem=strict
 ProtectHome=read-only
@@ -66,16 +67,16 @@ ProtectKernelTunables=yes
 ProtectProc=invisible
 PrivateDevices=yes
 """
-"""Homes can be read, as a Python may lie there."""
+"""What only the manager of the system can enforce. Homes can be read, as the Python may be in one."""
 
 
 def unit_name(node_name: str) -> str:
-    """Of the unit of the node of that name (letters, digits, and ``-_.``)."""
+    """Returns the name of the unit of a node; the node's name has letters, digits, and ``-_.`` alone."""
     return f"wrpme-{node_name}.service"
 
 
 def unit(node_name: str, directory: str, *, user: bool, address: str) -> str:
-    """The unit of a node in that directory (absolute, its own), for the manager of the system or of a ``user``.
+    """Returns the unit of a node in that directory (absolute, its own), for the manager of the system or of a ``user``.
 
     Raises:
         UsageError: the directory can't be named in a unit.
@@ -93,7 +94,7 @@ def unit(node_name: str, directory: str, *, user: bool, address: str) -> str:
     )
     if user:
         return f"{head}{begin}{SERVICE}{UNPRIVILEGED}\n[Install]\nWantedBy=default.target\n"
-    # Root may read what lies in a directory of another user; without this capability not even that.
+    # With this capability root may read what is in a directory of another user, as usual.
     capabilities = ["CAP_DAC_OVERRIDE"]
     if addresses.parse(address).port < PORTS_OF_ROOT:
         capabilities.append("CAP_NET_BIND_SERVICE")
@@ -106,14 +107,15 @@ def unit(node_name: str, directory: str, *, user: bool, address: str) -> str:
 
 
 def run_script(python: str, directory: str, arguments: Sequence[str]) -> str:
-    """The script that becomes the daemon of the node in that directory, run by that Python (both absolute);
-    ``arguments`` are those of wrpmed, but for the directory of its data and its log.
+    """Returns the script that becomes the daemon of the node in that directory, run by that Python (both absolute).
+
+    ``arguments`` are those of wrpmed, except for its data directory and its log.
 
     Raises:
         UsageError: the directory can't be named in a unit.
     """
     _check(directory)
-    # -I: neither the environment nor the directory it is started in may bring in another wrpme
+    # With -I neither the environment nor the working directory can bring in another wrpme.
     words = [python, "-I", "-B", "-m", "wrpme.daemon", *arguments, "-r", f"{directory}/data", "-l", f"{directory}/log"]
     return (
         "#!/bin/sh\n"
@@ -134,6 +136,6 @@ def _plain(text: str) -> str:
 
 
 def _quoted(path: str) -> str:
-    """As one word of a line of a unit."""
+    """Returns the path as one word of a line of a unit."""
     escaped = _plain(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -1,7 +1,7 @@
-"""What ~/.ssh/config and the system's ssh_config say of a host, with what the topology says on top.
+"""The settings for a login: those of the topology, then what ~/.ssh/config and the system's ssh_config say of a host.
 
-asyncssh reads the files as OpenSSH does (Host, Match, Include). Here is what it leaves out: StrictHostKeyChecking,
-tokens in UserKnownHostsFile, and a shell for ProxyCommand.
+asyncssh reads the files as OpenSSH does (Host, Match, Include). This module adds what asyncssh leaves out:
+StrictHostKeyChecking, tokens in UserKnownHostsFile, and a shell for ProxyCommand.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from wrpme.errors import RemoteError
 SYSTEM = Path("/etc/ssh/ssh_config")
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
 STRICT_MODES = {"yes": "strict", "true": "strict", "ask": "ask", "accept-new": "accept-new"}
-"""Mode of host keys for what StrictHostKeyChecking says; what would trust any key counts as not said."""
+"""The mode of host keys for each value of StrictHostKeyChecking. Values that trust any key count as not given."""
 
-# asyncssh passes over options that it has no handler for.
+# asyncssh ignores options that it has no handler for.
 _HANDLERS: dict[str, Any] = getattr(SSHClientConfig, "_handlers", {})
 _HANDLERS.setdefault("stricthostkeychecking", ("StrictHostKeyChecking", getattr(SSHClientConfig, "_set_string", None)))
 
 
 @dataclass(frozen=True)
 class Target:
-    """A machine to log in to, as far as it is told: a host of the topology, or a jump host on the way to one."""
+    """A machine to log in to, as the operator named it: a host of the topology, or a jump host on the way to one."""
 
     name: str
     user: str = ""
@@ -47,7 +47,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that is needed to reach a machine."""
+    """All that is needed to log in to a machine."""
 
     target: Target
     host: str
@@ -55,37 +55,39 @@ class Settings:
     user: str
     key_name: str
     key_port: int
-    """What known_hosts has it by: host and port, or HostKeyAlias (which has no port)."""
+    """The name and port by which its key is looked up: those it is reached at, or HostKeyAlias, which has no port."""
     jumps: str
-    """The jump hosts, the last one next to the machine: user@host:port,...; empty: none."""
+    """The jump hosts as user@host:port,..., the one next to the machine last; empty if there are none."""
     proxy: str
-    """A command whose input and output are the connection; empty: none."""
+    """A command whose input and output are the connection; empty if there is none."""
     mode: str
-    """Of host keys; empty: nobody says."""
+    """The mode of host keys; empty if nobody says one."""
     known_files: tuple[Path, ...]
-    """Of the user; new keys go to the first."""
+    """The user's own files of known hosts; new keys go to the first one."""
     system_known_files: tuple[Path, ...]
     connect_seconds: float
-    """As ConnectTimeout has it; 0: nobody says."""
+    """The value of ConnectTimeout, or 0 if there is none."""
     key_files: tuple[Path, ...]
     only_key_files: bool
     agent: str
-    """Path of the socket of ssh-agent; empty: there is none."""
+    """The path of the socket of ssh-agent; empty if there is none."""
     own_algorithms: bool
-    """HostKeyAlgorithms are given."""
+    """Whether HostKeyAlgorithms is given."""
     options: asyncssh.SSHClientConnectionOptions
 
     @property
     def address(self) -> str:
-        """For sentences, HOST:PORT."""
+        """Returns HOST:PORT, for sentences."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 async def settings(target: Target) -> Settings:
-    """Reads the files anew: a long-lived shell must see what the operator has corrected.
+    """Returns the settings for a login to that machine.
+
+    The files are read each time: a long-lived shell must see what the operator has corrected.
 
     Raises:
-        RemoteError: they can't be used; the sentence names the file and the line.
+        RemoteError: a file can't be used; the sentence names it and the line.
     """
     files = [path for path in (Path.home() / ".ssh/config", SYSTEM) if path.exists()]
     try:
@@ -110,14 +112,14 @@ async def settings(target: Target) -> Settings:
 
 
 _JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<six>[^]]+)\]|(?P<name>[^:@]+))(?::(?P<port>\d+))?/?")
-"""[USER@]HOST[:PORT], an IPv6 address in brackets."""
+"""[USER@]HOST[:PORT], with an IPv6 address in brackets."""
 
 
 def jump_host(settings: Settings) -> Target:
-    """The last jump host before that machine; it is reached through those before it.
+    """Returns the jump host next to that machine, which is itself reached through those before it.
 
     Raises:
-        RemoteError: it can't be read, or the way leads in a circle.
+        RemoteError: its name makes no sense, or the way leads in a circle.
     """
     target = settings.target
     before, _, last = settings.jumps.rpartition(",")
@@ -131,13 +133,13 @@ def jump_host(settings: Settings) -> Target:
             f"{target.name}: the way to it leads in a circle ({' behind '.join((*passed, name))}); give {name} "
             'jump = "none" in the topology, or ProxyJump none in ~/.ssh/config'
         )
-    # A pin is of one machine: a jump host is judged by known_hosts.
+    # A pinned key is that of one machine; the keys of jump hosts are looked up in the files of known hosts.
     mode = "" if target.pins or target.mode == "pin" else target.mode
     return Target(name, found["user"] or "", int(found["port"] or 0), before, mode, (), passed)
 
 
 _FIXED: dict[str, Any] = {
-    # Whatever is not verified with known_hosts or pins is not used: neither GSSAPI nor X.509.
+    # A host is verified with known hosts or pinned keys alone, so neither with GSSAPI nor with X.509.
     "gss_host": None,
     "x509_trusted_certs": None,
     "x509_trusted_cert_paths": (),
@@ -151,7 +153,7 @@ _FIXED: dict[str, Any] = {
     "command": None,
     "request_pty": False,
 }
-"""Options of asyncssh that no file may change."""
+"""The options of asyncssh that no file may change."""
 
 
 def _settings(target: Target, options: asyncssh.SSHClientConnectionOptions) -> Settings:
@@ -187,7 +189,7 @@ def _settings(target: Target, options: asyncssh.SSHClientConnectionOptions) -> S
 
 
 def _check_name(target: Target, options: asyncssh.SSHClientConnectionOptions) -> None:
-    """A host key must be looked up under the name that is connected to."""
+    """Raises ValueError if the name would be made canonical: a host key is looked up under the name that was given."""
     short = target.name.count(".") <= options.canonicalize_max_dots and ":" not in target.name
     if options.canonicalize_hostname and options.canonical_domains and short:
         raise ValueError(
@@ -205,7 +207,7 @@ def _agent(config: SSHClientConfig) -> str:
 
 
 def _expanded(target: Target, options: asyncssh.SSHClientConnectionOptions, text: str) -> Path:
-    """With the tokens of ssh_config replaced."""
+    """Returns the path with the tokens of ssh_config replaced. Raises ValueError for one that is not supported."""
     tokens = {"%": "%", "d": str(Path.home()), "h": options.host, "n": target.name, "p": str(options.port)}
     tokens |= {"r": options.username, "k": options.host_key_alias or target.name, "i": str(os.getuid())}
 

@@ -1,7 +1,7 @@
-"""Logging in to machines over SSH: host keys verified always, jump hosts too, and one sentence for whatever fails.
+"""Logins to machines over SSH. Host keys are always verified, those of jump hosts too.
 
-An attempt goes to its end with what is known before it begins. When it shows that a question must be asked, it is given
-up, so that nobody holds a place of the server's while an operator thinks, and a new one begins with the answer.
+An attempt uses only what is known before it begins. If it shows that the operator must be asked something, it is given
+up, so that it does not occupy the SSH server while the operator thinks, and a new attempt begins with the answer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wrpme.bootstrap.limits import (
 )
 from wrpme.bootstrap.ssh import config, failures, known_hosts
 from wrpme.bootstrap.ssh.config import Settings, Target
-from wrpme.bootstrap.ssh.failures import Progress
+from wrpme.bootstrap.ssh.failures import LoginProgress
 from wrpme.bootstrap.ssh.identities import LoginKeys, Offer
 from wrpme.bootstrap.ssh.known_hosts import HostKey, Judgement, Known
 from wrpme.bootstrap.topology.file import Host
@@ -37,28 +37,30 @@ Ask = Callable[[str], Awaitable[str]]
 Step = Callable[[str], None]
 
 
-# Of old servers' key exchange, in the middle of what the operator is shown.
+# asyncssh warns of the key exchange of old servers, in the middle of what the operator is shown.
 warnings.filterwarnings("ignore", module=r"asyncssh\.")
 
 
 class Connector:
-    """The connections of one command. ``ask`` shows a question and gives the answer; None: nobody is there to answer.
+    """The SSH connections of one command.
 
-    At most ``SSH_HANDSHAKES_MAX`` logins go on at one SSH server at a time, one question is asked at a time, and hosts
-    behind the same jump host share one connection to it.
+    ``ask`` shows the operator a question and returns the answer; it is None if nobody is there to answer. At most
+    ``SSH_HANDSHAKES_MAX`` logins go on at one SSH server at a time, one question is asked at a time, and hosts behind
+    the same jump host share one connection to it.
     """
 
     def __init__(self, ask: Ask | None = None) -> None:
         self._ask = ask
         self._asking = asyncio.Lock()
         self._keys = LoginKeys()
-        self._places: dict[str, asyncio.Semaphore] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
         self._jump_hosts: dict[tuple[str, str], asyncio.Task[asyncssh.SSHClientConnection]] = {}
         self._connections: list[asyncssh.SSHClientConnection] = []
 
     async def connect(self, host: Host, step: Step) -> asyncssh.SSHClientConnection:
-        """Logs in to a host; ``step`` is told what goes on. A connection whose other side is silent for half a minute
-        ends.
+        """Logs in to a host and returns the connection; ``step`` is called with what goes on.
+
+        The connection ends if the other side is silent for half a minute.
 
         Raises:
             HostKeyError: the key of the host, or of a jump host on the way, is not trusted.
@@ -67,7 +69,7 @@ class Connector:
         return await self._log_in(Target(host.name, host.user, host.port, host.jump, host.mode, host.pins), step)
 
     async def close(self) -> None:
-        """Ends all connections, those to jump hosts last; returns after ``SSH_CLOSE_SECONDS_MAX`` at the latest."""
+        """Ends all connections, those to jump hosts last, within ``SSH_CLOSE_SECONDS_MAX``."""
         for task in self._jump_hosts.values():
             task.cancel()
         await asyncio.gather(*self._jump_hosts.values(), return_exceptions=True)
@@ -90,7 +92,7 @@ class Connector:
         for _ in range(SSH_ATTEMPTS_MAX):
             attempt = _Attempt(settings, offer, approved, unfit, step)
             try:
-                async with self._place(settings):
+                async with self._slot(settings):
                     connection = await attempt.run(via)
             except (OSError, ValueError, asyncssh.Error) as error:
                 if attempt.was_turned_away(error) and turned_away < SSH_TURNED_AWAY_MAX:
@@ -111,16 +113,21 @@ class Connector:
                 return connection
         raise HostKeyError(f"{target.name}: its SSH server shows another host key each time that it is asked")
 
-    def _place(self, settings: Settings) -> asyncio.Semaphore:
+    def _slot(self, settings: Settings) -> asyncio.Semaphore:
+        """Returns what bounds the logins that go on at that SSH server."""
         server = f"{settings.jumps} {settings.proxy} {settings.address}"
-        return self._places.setdefault(server, asyncio.Semaphore(SSH_HANDSHAKES_MAX))
+        return self._slots.setdefault(server, asyncio.Semaphore(SSH_HANDSHAKES_MAX))
 
     async def _approved(self, attempt: _Attempt, key: HostKey, ask: Ask) -> HostKey:
-        """The key, once the operator trusts it."""
+        """Returns the key once the operator trusts it.
+
+        Raises:
+            HostKeyError: the operator does not, or the key can't be kept.
+        """
         settings = attempt.settings
         async with self._asking:
-            # The question before this one may have been about the same machine under another name.
-            if known_hosts.judge(key, known_hosts.look_up(*_places_of(settings)), ()) is Judgement.TRUSTED:
+            # The operator may just have trusted the same machine under another name.
+            if known_hosts.judge(key, known_hosts.look_up(*_lookup_of(settings)), ()) is Judgement.TRUSTED:
                 return key
             attempt.step("waiting for an answer about its host key")
             file = settings.known_files[0] if settings.known_files else None
@@ -131,7 +138,7 @@ class Connector:
             return key
 
     async def _jump_host(self, settings: Settings, step: Step) -> asyncssh.SSHClientConnection | None:
-        """The connection to go through; None: there is no jump host."""
+        """Returns the connection to the jump host, or None if there is no jump host."""
         if not settings.jumps:
             return None
         jump = config.jump_host(settings)
@@ -140,7 +147,7 @@ class Connector:
         if task is None or _is_gone(task):
             task = self._jump_hosts[which] = asyncio.create_task(self._log_in(jump, step))
         try:
-            # Who gives up waiting must not end it for the others.
+            # One that gives up waiting must not cancel the login for the others.
             return await asyncio.shield(task)
         except RemoteError as error:
             raise type(error)(
@@ -149,10 +156,10 @@ class Connector:
 
 
 class _Attempt(asyncssh.SSHClient):
-    """One connection up to the end of the login; judges the host key that is shown.
+    """One attempt to log in, which judges the host key that the server shows.
 
-    ``approved``: keys that the operator has said yes to. ``unfit``: keys of other types that the machine has shown and
-    that are not the pinned ones.
+    ``approved`` are keys that the operator has said yes to. ``unfit`` are keys that the machine has shown before and
+    that are not pinned: it is asked for a key of another type.
     """
 
     def __init__(
@@ -166,18 +173,18 @@ class _Attempt(asyncssh.SSHClient):
         self.settings = settings
         self.step = step
         self.refused: HostKey | None = None
-        """The key that was shown and is not trusted."""
+        """The key that the server showed and that is not trusted."""
         self._approved = approved
         self._unfit = unfit
         self._accepted: HostKey | None = None
         try:
-            self._record = known_hosts.look_up(*_places_of(settings))
+            self._record = known_hosts.look_up(*_lookup_of(settings))
         except OSError as error:
             raise HostKeyError(
                 f"{settings.target.name}: {known_hosts.tilde(error.filename)} can't be read ({error.strerror}), so its "
                 "host key can't be checked"
             ) from None
-        self._progress = Progress(offer=offer)
+        self._progress = LoginProgress(offer=offer)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._limit: asyncio.Timeout | None = None
         target = settings.target
@@ -185,10 +192,11 @@ class _Attempt(asyncssh.SSHClient):
         self._mode = target.mode or ("pin" if target.pins else settings.mode or "ask")
 
     async def run(self, via: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
-        """The connection, logged in; through that one if given.
+        """Connects, through ``via`` if it is given, and logs in.
 
         Raises:
-            OSError, ValueError, asyncssh.Error: see ``refused``, then ``failure``.
+            OSError, ValueError, asyncssh.Error: the attempt failed. If ``refused`` has a key, that is the reason; else
+                ``failure`` says it.
         """
         settings = self.settings
         self.step(f"connecting to {settings.address}")
@@ -211,7 +219,7 @@ class _Attempt(asyncssh.SSHClient):
                 client_keys=list(self._progress.offer.keys) or None,
                 agent_path=None,
                 agent_identities=None,
-                # Time is kept here alone: which of two clocks rings first must not decide what is said.
+                # Only the timeout above counts: which of two ends first must not decide what the operator reads.
                 connect_timeout=None,
                 login_timeout=0,
                 keepalive_interval=SSH_KEEPALIVE_SECONDS,
@@ -219,15 +227,15 @@ class _Attempt(asyncssh.SSHClient):
             )
 
     def _for_certificates(self) -> tuple[list[asyncssh.SSHKey], list[asyncssh.SSHKey]]:
-        """Authorities and revoked keys: certificates are asyncssh's to check, plain keys are judged here."""
+        """Returns authorities and revoked keys for asyncssh, which checks certificates; plain keys are judged below."""
         if not self._record.authorities:
             return [], []
         return _imported(self._record.authorities), _imported(self._record.revoked)
 
-    # --- what asyncssh tells -------------------------------------------------------------------------------------
+    # --- what asyncssh calls -------------------------------------------------------------------------------------
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """From here the login has its own time."""
+        """Begins the time of the login, as there is a connection."""
         self._connection = conn
         self._progress.connected = True
         self._progress.seconds = SSH_LOGIN_SECONDS_MAX
@@ -235,7 +243,7 @@ class _Attempt(asyncssh.SSHClient):
             self._limit.reschedule(asyncio.get_running_loop().time() + SSH_LOGIN_SECONDS_MAX)
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Is asked again whenever the connection changes its keys."""
+        """Returns whether the key is trusted. asyncssh asks again whenever the connection changes its session keys."""
         shown = HostKey(key.get_algorithm(), key.public_data)
         if self._accepted is not None:
             return shown == self._accepted
@@ -246,7 +254,7 @@ class _Attempt(asyncssh.SSHClient):
         return False
 
     def begin_auth(self, username: str) -> None:
-        """The host has proved that it has the key that it showed."""
+        """Notes that the host has proved that it has the key that it showed."""
         self._progress.logging_in = True
         self.step(f"logging in as {username}")
 
@@ -262,12 +270,12 @@ class _Attempt(asyncssh.SSHClient):
 
     @property
     def may_be_asked(self) -> bool:
-        """The key is new, and the operator may decide."""
+        """Returns whether the refused key is new, and the operator may decide."""
         return self._mode == "ask" and self._judgement(self.refused) is Judgement.UNKNOWN
 
     @property
     def may_have_another_key(self) -> bool:
-        """The key is not the pinned one, and the machine may have keys of other types."""
+        """Returns whether the refused key is not the pinned one, but the machine may have keys of other types."""
         assert self.refused is not None
         kinds = [key.kind for key in (*self._unfit, self.refused)]
         changed = bool(self._pins) and self._judgement(self.refused) is Judgement.CHANGED
@@ -277,7 +285,7 @@ class _Attempt(asyncssh.SSHClient):
         return None if key is None else known_hosts.judge(key, self._record, self._pins)
 
     async def keep_new_key(self) -> None:
-        """Remembers a key that was accepted because it is new, once the host has proved that it has it.
+        """Adds a key to the known hosts that was accepted because it is new, once the host has proved that it has it.
 
         Raises:
             HostKeyError: the file can't be written.
@@ -289,13 +297,13 @@ class _Attempt(asyncssh.SSHClient):
             await _remember(self.settings, key)
 
     def was_turned_away(self, error: Exception) -> bool:
-        """The server ended the connection before anything was decided, as sshd does with some of many at once
+        """Returns whether the server ended the connection before the login, as sshd does with some of many at once
         (MaxStartups): it may take the next one."""
         lost = isinstance(error, asyncssh.ConnectionLost | ConnectionError)
         return lost and self.refused is None and self._progress.connected and not self._progress.logging_in
 
     def refusal(self, key: HostKey) -> HostKeyError:
-        """Why that key is not trusted."""
+        """Returns the error that says why that key is not trusted."""
         if self._mode == "pin" and not self._pins:
             because = "the mode is pin, but no fingerprint is given"
         elif self._mode in ("strict", "pin"):
@@ -308,7 +316,7 @@ class _Attempt(asyncssh.SSHClient):
         )
 
     def failure(self, error: Exception) -> RemoteError:
-        """What the exception of ``run`` means, if no key was refused."""
+        """Returns the error that says what the exception of ``run`` means, if no key was refused."""
         if self._unfit:
             return self.refusal(self._unfit[0])
         if self._connection is not None:
@@ -317,8 +325,8 @@ class _Attempt(asyncssh.SSHClient):
         return kind(failures.sentence(self.settings, self._progress, error))
 
 
-def _places_of(settings: Settings) -> tuple[tuple[Path, ...], str, int]:
-    """Where a host key is looked up, and by what."""
+def _lookup_of(settings: Settings) -> tuple[tuple[Path, ...], str, int]:
+    """Returns the files in which a host key is looked up, and the host and port by which."""
     return settings.known_files + settings.system_known_files, settings.key_name, settings.key_port
 
 
@@ -327,7 +335,7 @@ async def _remember(settings: Settings, key: HostKey) -> None:
         return
     file = settings.known_files[0]
     try:
-        # Another process may hold the lock of a file on a network.
+        # In a thread, as another process may hold the lock of the file, also of one on a network.
         await asyncio.to_thread(known_hosts.remember, file, settings.key_name, settings.key_port, key)
     except OSError as error:
         raise HostKeyError(
@@ -341,13 +349,19 @@ def _imported(known: tuple[Known, ...]) -> list[asyncssh.SSHKey]:
 
 
 def _proxy_command(settings: Settings) -> list[str] | None:
-    """By a shell, as OpenSSH runs it. What it writes to stderr asyncssh would take for the server's words, and the end
-    of stderr for the end of the connection."""
+    """Returns the command with a shell around it, as OpenSSH has it.
+
+    asyncssh would take what it writes to stderr for words of the server, and the end of stderr for the end of the
+    connection; so its stderr is discarded.
+    """
     return ["/bin/sh", "-c", f"exec 3>&2 2>/dev/null\nexec {settings.proxy}"] if settings.proxy else None
 
 
 def _is_gone(task: asyncio.Task[asyncssh.SSHClientConnection]) -> bool:
-    """It failed, or its connection has ended since. Whose key is not trusted is not asked about again."""
+    """Returns whether the login failed, or its connection has ended since, so that a new one may be tried.
+
+    One that failed as the key is not trusted is not tried again: the operator would be asked the same once more.
+    """
     if not task.done():
         return False
     if task.cancelled() or task.exception() is not None:

@@ -1,4 +1,4 @@
-"""The sentence for each way in which a machine can't be logged in to: what happened, to what, and what to do."""
+"""The sentence for each way in which a login can fail: what happened, at which address, and what to do about it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ NO_ROUTE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDO
 
 
 @dataclass
-class Progress:
-    """How far an attempt has come, and what it had to work with."""
+class LoginProgress:
+    """How far a login has come, and which keys it may try."""
 
     offer: Offer
     seconds: float = 0.0
-    """How long the step may take that the attempt is at."""
+    """How long the present step may take."""
     connected: bool = False
-    """A connection, or a channel through the jump host, is there."""
+    """Whether there is a connection, or a channel through the jump host."""
     answered: bool = False
-    """The other side has said that it is an SSH server."""
+    """Whether the other side has said that it is an SSH server."""
     logging_in: bool = False
-    """The host has proved that it has a key that is trusted."""
+    """Whether the host has proved that it has a key that is trusted."""
 
 
-def sentence(settings: Settings, progress: Progress, error: Exception) -> str:
-    """Why that machine was not reached, or not logged in to."""
+def sentence(settings: Settings, progress: LoginProgress, error: Exception) -> str:
+    """Returns why that machine could not be reached, or did not let us log in."""
     if not progress.connected:
         happened = _unreachable(settings, progress, error)
     elif not progress.answered:
@@ -45,7 +45,7 @@ def sentence(settings: Settings, progress: Progress, error: Exception) -> str:
     return f"{settings.target.name}: {happened}"
 
 
-def _unreachable(settings: Settings, progress: Progress, error: Exception) -> str:
+def _unreachable(settings: Settings, progress: LoginProgress, error: Exception) -> str:
     address = settings.address
     if isinstance(error, asyncssh.ChannelOpenError):
         jump = settings.jumps.rpartition(",")[2]
@@ -73,7 +73,7 @@ def _unreachable(settings: Settings, progress: Progress, error: Exception) -> st
     return f"{address} can't be reached ({_reason(error)})"
 
 
-def _no_server(settings: Settings, progress: Progress, error: Exception) -> str:
+def _no_server(settings: Settings, progress: LoginProgress, error: Exception) -> str:
     if settings.proxy:
         return f"no SSH server answered through its ProxyCommand; try that by hand: {settings.proxy}"
     if isinstance(error, TimeoutError):
@@ -89,7 +89,7 @@ def _no_server(settings: Settings, progress: Progress, error: Exception) -> str:
     )
 
 
-def _no_handshake(settings: Settings, progress: Progress, error: Exception) -> str:
+def _no_handshake(settings: Settings, progress: LoginProgress, error: Exception) -> str:
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
         return f"the host key or certificate of {settings.address} is not accepted ({_reason(error)})"
     if isinstance(error, asyncssh.KeyExchangeFailed):
@@ -102,7 +102,7 @@ def _no_handshake(settings: Settings, progress: Progress, error: Exception) -> s
     return f"the connection to {settings.address} ended before the login ({_reason(error)}); try again"
 
 
-def _no_login(settings: Settings, progress: Progress, error: Exception) -> str:
+def _no_login(settings: Settings, progress: LoginProgress, error: Exception) -> str:
     where = f"{settings.user} at {settings.address}"
     if isinstance(error, TimeoutError):
         return f"the login of {where} was not over after {progress.seconds:g} s; look at its sshd, or at ssh-agent"
@@ -127,7 +127,7 @@ def _no_login(settings: Settings, progress: Progress, error: Exception) -> str:
 
 
 def _number(error: Exception) -> int:
-    """Of the operating system; of a name with several addresses what the last one gave."""
+    """Returns the errno, which for a name with several addresses is that of the last one; 0 if there is none."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     found = re.findall(r"\[Errno (\d+)\]", str(error))

@@ -1,6 +1,6 @@
-"""The keys that we log in with: those of ssh-agent and the private key files, in the order in which OpenSSH tries them.
+"""The keys that a login tries: those of ssh-agent and of the private key files, in the order of OpenSSH.
 
-Each file is read once for all hosts and not checked for being a sound RSA key, which takes a third of a second.
+Each file is read once for all hosts. That an RSA key is sound is not checked, as this takes a third of a second.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from wrpme.bootstrap.ssh.known_hosts import HostKey, tilde
 
 @dataclass(frozen=True)
 class Offer:
-    """What one login may try."""
+    """The keys that one login may try."""
 
     keys: tuple[Any, ...] = ()
-    """As asyncssh takes them."""
+    """The keys as asyncssh takes them."""
     named: tuple[str, ...] = ()
-    """The same for sentences."""
+    """Their names, for sentences."""
     left_out: tuple[str, ...] = ()
-    """Why other keys are not tried."""
+    """The other keys, which are not tried, and why."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class _File:
 
 
 class LoginKeys:
-    """Of one command; keeps one connection to each ssh-agent."""
+    """The keys of one command. It keeps one connection to each ssh-agent."""
 
     def __init__(self) -> None:
         self._files: dict[Path, _File] = {}
         self._agents: dict[str, asyncssh.SSHAgentClient] = {}
 
     async def offer(self, settings: Settings) -> Offer:
-        """For a login with these settings."""
+        """Returns the keys for a login with these settings."""
         left_out: list[str] = []
         from_agent = await self._of_agent(settings.agent, left_out)
         files = {path: self._read(path) for path in settings.key_files}
@@ -68,7 +68,7 @@ class LoginKeys:
         return Offer(tuple(keys), tuple(named), tuple(left_out))
 
     async def close(self) -> None:
-        """Ends the connections to agents."""
+        """Ends the connections to all ssh-agents."""
         for agent in self._agents.values():
             agent.close()
             await agent.wait_closed()
@@ -92,7 +92,7 @@ class LoginKeys:
 
 
 def _read(path: Path) -> _File:
-    """A file that does not exist is no fault: most of the usual ones don't."""
+    """Reads a private key file. That it does not exist is no fault: most of the usual ones don't."""
     public = _public(path.with_name(f"{path.name}.pub")) or _public(path)
     try:
         key = asyncssh.read_private_key(path, unsafe_skip_rsa_key_validation=True)
@@ -103,7 +103,7 @@ def _read(path: Path) -> _File:
     except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError) as error:
         if str(error).startswith("Passphrase"):
             return _File(public, fault=f"has a passphrase (run ssh-add {tilde(path)} first)")
-        # With an agent that has the private half it is usual to configure the public one.
+        # It is usual to configure the file with the public half where ssh-agent has the private one.
         return _File(public) if public else _File(fault=f"is no private key that can be read ({error})")
     certificate = path.with_name(f"{path.name}-cert.pub")
     return _File(key.public_data, key, certificate if certificate.exists() else None)

@@ -1,9 +1,9 @@
 """Which host keys are trusted: what known_hosts files and the topology say of a host, and what follows from that.
 
-As OpenSSH does it: a host is looked up by the name it is connected to (lower case, ``[name]:port`` for another port
+It works as in OpenSSH: a host is looked up by the name it is connected to (lower case, ``[name]:port`` for another port
 than 22), in plain, wildcard and hashed entries; ``@revoked`` and ``@cert-authority`` count; lines that make no sense
-are passed over. Stricter than OpenSSH in one thing: a host that is known by keys of some types and shows a key of
-another type, as it has none of those any more, has a changed key.
+are ignored. It is stricter than OpenSSH in one thing: a host that is known by keys of some types, and shows a key of
+another type as it has none of those any more, has a changed key.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ ALGORITHMS: dict[str, tuple[str, ...]] = {
     "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
     "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
 }
-"""The types of host keys, the preferred ones first, and the signatures that each makes."""
+"""The types of host keys, the preferred ones first, with the signature algorithms of each."""
 
 
 @dataclass(frozen=True)
 class HostKey:
-    """The public half: ``kind`` as known_hosts has it, such as ssh-ed25519, and the key as it goes over the wire."""
+    """A public key: ``kind`` is as in known_hosts, such as ssh-ed25519, and ``blob`` the key as on the wire."""
 
     kind: str
     blob: bytes
 
     @property
     def fingerprint(self) -> str:
-        """SHA256:..., as OpenSSH shows it."""
+        """Returns SHA256:..., as OpenSSH shows it."""
         return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
 
     @property
     def line(self) -> str:
-        """As in a public key file."""
+        """Returns the key as in a public key file."""
         return f"{self.kind} {base64.b64encode(self.blob).decode()}"
 
     def __str__(self) -> str:
-        """For sentences: ED25519 SHA256:..."""
+        """Returns ED25519 SHA256:..., for sentences."""
         return f"{_file_kind(self).upper()} {self.fingerprint}"
 
 
@@ -60,13 +60,13 @@ class Known:
 
     key: HostKey
     name: str
-    """That the host was looked up by."""
+    """The name by which the host was looked up."""
     file: Path
     line: int
 
     @property
     def place(self) -> str:
-        """Line 3 of ~/.ssh/known_hosts."""
+        """Returns "line 3 of ~/.ssh/known_hosts"."""
         return f"line {self.line} of {tilde(self.file)}"
 
 
@@ -76,14 +76,14 @@ class Record:
 
     keys: tuple[Known, ...] = ()
     authorities: tuple[Known, ...] = ()
-    """Whoever has a certificate by one of these is trusted."""
+    """A host with a certificate by one of these is trusted."""
     revoked: tuple[Known, ...] = ()
     other_port: tuple[Known, ...] = ()
-    """Of the same name on port 22: good for saying yes, never for saying that a key has changed."""
+    """The keys of the same name on port 22. They can make a key trusted, but never make it a changed one."""
 
 
 class Judgement(Enum):
-    """Of a key that a host shows."""
+    """What the files and pins make of a key that a host shows."""
 
     TRUSTED = "trusted"
     UNKNOWN = "unknown"
@@ -92,18 +92,18 @@ class Judgement(Enum):
 
 
 def tilde(path: Path | str) -> str:
-    """The path as an operator would write it: ~ for the home directory."""
+    """Returns the path as an operator would write it, with ~ for the home directory."""
     path, home = Path(path), Path.home()
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def name_in_files(host: str, port: int) -> str:
-    """What known_hosts calls a host."""
+    """Returns the name of a host in known_hosts."""
     return host.lower() if port == PORT else f"[{host.lower()}]:{port}"
 
 
 def look_up(files: Sequence[Path], host: str, port: int) -> Record:
-    """What those files have for a host; a file that does not exist has nothing.
+    """Returns what those files have for a host; a file that does not exist has nothing.
 
     Raises:
         OSError: a file can't be read.
@@ -124,7 +124,7 @@ def look_up(files: Sequence[Path], host: str, port: int) -> Record:
 
 
 def judge(key: HostKey, record: Record, pins: Sequence[str]) -> Judgement:
-    """With ``pins`` (fingerprints) these alone decide, but for keys that are revoked."""
+    """Returns the judgement of a key. ``pins`` (fingerprints), if any, decide alone, except about revoked keys."""
     if any(known.key.blob == key.blob for known in record.revoked):
         return Judgement.REVOKED
     if pins:
@@ -136,8 +136,10 @@ def judge(key: HostKey, record: Record, pins: Sequence[str]) -> Judgement:
 
 
 def algorithms(record: Record, without: Sequence[str] = ()) -> list[str]:
-    """What to ask a host for, the best first: certificates if an authority is known, then types of keys that are known,
-    then all others. Types of ``without`` are left out."""
+    """Returns the algorithms to ask a host for, the best first, without those of the types ``without``.
+
+    They are certificates if an authority is known, then the types of keys that are known, then all others.
+    """
     known = {entry.key.kind for entry in record.keys or record.other_port}
     kinds = sorted((kind for kind in ALGORITHMS if kind not in without), key=lambda kind: kind not in known)
     plain = [name for kind in kinds for name in ALGORITHMS[kind]]
@@ -145,8 +147,8 @@ def algorithms(record: Record, without: Sequence[str] = ()) -> list[str]:
 
 
 def remember(file: Path, host: str, port: int, key: HostKey) -> None:
-    """Adds the key to the end of the file, which only its owner can read if it is made here; nothing that another
-    process adds at the same time is lost.
+    """Appends the key to the file. Nothing is lost that another process appends at the same time, and if the file is
+    made here, only its owner can read it.
 
     Raises:
         OSError: the file can't be written.
@@ -166,7 +168,7 @@ def remember(file: Path, host: str, port: int, key: HostKey) -> None:
 
 
 def question(name: str, address: str, key: HostKey, file: Path | None) -> str:
-    """What the operator is asked before a new key is trusted."""
+    """Returns what the operator is asked before a new key is trusted."""
     kept = f" and kept in {tilde(file)}" if file is not None else ""
     return (
         f"{name}: the host key of {address} is not known; it shows {key}. Compare this with the machine's own. "
@@ -175,15 +177,18 @@ def question(name: str, address: str, key: HostKey, file: Path | None) -> str:
 
 
 def declined(name: str, address: str, key: HostKey) -> str:
-    """The sentence after another answer than yes."""
+    """Returns the sentence after another answer than yes."""
     return f"{name}: the host key of {address}, {key}, was not trusted, so nothing was done there; only yes trusts it"
 
 
 def refusal(
     name: str, address: str, key: HostKey, record: Record, pins: Sequence[str], because: str, can_pin: bool
 ) -> str:
-    """The sentence for a key that is not trusted; ``because`` says why a new key is not (nobody to ask, strict),
-    ``can_pin`` that a topology may have the fingerprint of this machine."""
+    """Returns the sentence for a key that is not trusted.
+
+    ``because`` says why a new key is not (nobody to ask, strict), ``can_pin`` whether a topology may have the
+    fingerprint of this machine.
+    """
     own = f"ssh-keygen -lf /etc/ssh/ssh_host_{_file_kind(key)}_key.pub"
     judgement = judge(key, record, pins)
     if judgement is Judgement.REVOKED:
@@ -223,12 +228,12 @@ def _removal(keys: Sequence[Known]) -> str:
 
 
 def _file_kind(key: HostKey) -> str:
-    """In the name of its file on a usual machine."""
+    """Returns the kind of the key as it is in the name of its file on a usual machine."""
     return key.kind.removeprefix("ssh-").partition("-")[0]
 
 
 def _entries(file: Path, name: str) -> Iterator[tuple[str, Known]]:
-    """The marker and the key of each line that is about that name."""
+    """Yields the marker and the key of each line that is about that name."""
     try:
         lines = file.read_bytes().decode("utf-8", "replace").splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -244,7 +249,7 @@ def _entries(file: Path, name: str) -> Iterator[tuple[str, Known]]:
 
 
 def _key(kind: str, text: str) -> HostKey | None:
-    """None: this is no key."""
+    """Returns the key, or None if this is none."""
     try:
         blob = base64.b64decode(text, validate=True)
     except binascii.Error:
@@ -255,7 +260,10 @@ def _key(kind: str, text: str) -> HostKey | None:
 
 
 def _is_about(field: str, name: str) -> bool:
-    """The first field of a line: a hash, or patterns of which a negated one that fits rules all out."""
+    """Returns whether the first field of a line fits the name.
+
+    It is a hash, or a list of patterns; a negated one that fits rules out all others.
+    """
     if field.startswith("|"):
         return _hash_fits(field, name)
     found = False

@@ -1,8 +1,8 @@
-"""The topology file: which nodes are to run on which machines, and how those are reached. Pure.
+"""The topology file: which nodes are to run on which machines, and how those are reached. This module is pure.
 
-One file of TOML. ``[defaults]`` has what holds for all machines, ``[options]`` what holds for all nodes, and each
-``[[node]]`` may say otherwise. What is of a machine (:data:`HOST_KEYS` and ``host_key``) belongs to all nodes on it: it
-is enough that one of them says it, and two must not say different things.
+It is a file of TOML. ``[defaults]`` holds for all machines, ``[options]`` for all nodes, and each ``[[node]]`` may say
+other values. The values of a machine (:data:`HOST_KEYS` and ``host_key``) belong to all nodes on it: it is enough that
+one of them has a value, and two must not have different ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wrpme.protocol import address as addresses
 HOST_KEYS = ("user", "port", "jump", "host_keys", "directory", "python")
 NODE_KEYS = ("host", "address", "advertise", *HOST_KEYS, "host_key", "options")
 KEYS: dict[str, tuple[str, ...]] = {"[defaults]": HOST_KEYS, "[options]": options.NAMES, "[[node]]": NODE_KEYS}
-"""All tables, and the keys of each."""
+"""All tables, with the keys of each."""
 KEY_SHOWN = "as ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub shows it on the machine"
 ELSEWHERE = {
     **dict.fromkeys(
@@ -36,7 +36,7 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(("peer", "peers"), "the nodes of the file are told of each other"),
 }
-"""What wrpmed takes on its command line, and why it is not said here."""
+"""Options of wrpmed that have no place in the file, and why."""
 _PLAINER = {
     "Cannot overwrite a value": "this key is said twice",
     r"Cannot declare \(.*?\) twice": "this table is there twice",
@@ -83,8 +83,11 @@ advertise = "192.168.1.3:5909" # and this is what others are told
 
 
 class Node(Struct, frozen=True):
-    """``address`` is HOST:PORT in its normal form, ``advertise`` empty where it is the same; ``arguments`` are further
-    options of wrpmed, in the order of :data:`wrpme.options.NAMES`."""
+    """A node of the file.
+
+    ``address`` is HOST:PORT in its normal form, and ``advertise`` is empty where it is the same. ``arguments`` are
+    further options of wrpmed, in the order of :data:`wrpme.options.NAMES`.
+    """
 
     address: str
     advertise: str = ""
@@ -92,20 +95,23 @@ class Node(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """HOST-PORT, fit for the names of files and units; no two nodes of a host have the same."""
+        """Returns HOST-PORT, fit for names of files and units. No two nodes of a host have the same name."""
         host, _, port = self.address.rpartition(":")
         return re.sub(r"[^A-Za-z0-9.-]", "_", f"{host.strip('[]')}-{port}")
 
     @property
     def told(self) -> str:
-        """The address that others are told."""
+        """Returns the address that others are told."""
         return self.advertise or self.address
 
 
 class Host(Struct, frozen=True):
-    """A machine. An empty text or 0 is what nobody said: then ~/.ssh/config decides, or the machine itself. ``jump`` is
-    ``[USER@]HOST[:PORT]`` once or more, with commas, or "none"; ``mode`` is strict, pin, ask or accept-new; ``pins``
-    are fingerprints, and there are some if and only if the mode is pin."""
+    """A machine of the file.
+
+    An empty text or 0 stands for what the file does not say: ~/.ssh/config decides then, or the machine itself.
+    ``jump`` is ``[USER@]HOST[:PORT]`` once or more, with commas, or "none". ``mode`` is strict, pin, ask or accept-new.
+    ``pins`` are fingerprints, and there are some if and only if the mode is pin.
+    """
 
     name: str
     user: str = ""
@@ -119,22 +125,22 @@ class Host(Struct, frozen=True):
 
 
 class Topology(Struct, frozen=True):
-    """Hosts in the order of the file, each once, with all of its nodes; ``source`` is the name of the file."""
+    """The hosts in the order of the file, each once and with all of its nodes. ``source`` is the name of the file."""
 
     hosts: tuple[Host, ...]
     source: str
 
     @property
     def nodes(self) -> tuple[tuple[Host, Node], ...]:
-        """All nodes, those of one host together."""
+        """Returns all nodes with their hosts; those of one host are together."""
         return tuple((host, node) for host in self.hosts for node in host.nodes)
 
 
 def parse(text: str, source: str) -> Topology:
-    """The topology that a file says; ``source`` names it in sentences.
+    """Returns the topology of a file with that text; ``source`` is its name in sentences.
 
     Raises:
-        UsageError: something in it is wrong; one sentence with the line.
+        UsageError: something in it is wrong; the sentence has the line.
     """
     try:
         document = tomllib.loads(text)
@@ -210,7 +216,7 @@ def _not_toml(reason: str, source: str) -> str:
 
 
 class _Place(Struct, frozen=True):
-    """A table of the file. ``name`` is what the operator reads, ``table`` one of :data:`KEYS`."""
+    """A table of the file. ``name`` is what the operator reads, and ``table`` one of :data:`KEYS`."""
 
     table: str
     name: str
@@ -222,7 +228,7 @@ class _Place(Struct, frozen=True):
 
 
 class _Entry(Struct, frozen=True):
-    """A [[node]] that was read: ``of_host`` is what it says of its machine."""
+    """A [[node]] that was read. ``of_host`` are the values that it has for its machine."""
 
     place: _Place
     host: str
@@ -231,7 +237,7 @@ class _Entry(Struct, frozen=True):
 
 
 class _Reader:
-    """Reads one file; whatever is wrong ends it."""
+    """Reads one file, and raises UsageError for the first thing that is wrong."""
 
     def __init__(self, lines: TomlLines, source: str) -> None:
         self._lines = lines
@@ -286,7 +292,7 @@ class _Reader:
         return found
 
     def _options(self, place: _Place, table: Any, below: str = "") -> dict[str, tuple[str, ...]]:
-        """The words of the command line for each option of a table."""
+        """Returns the words of wrpmed's command line for each option of a table."""
         if not isinstance(table, dict):
             should = "but should be a table such as { grace = 60 }"
             self._fail_at(place, "options", f"options of {place.name} is {values.shown(table)}, {should}")
@@ -415,7 +421,7 @@ def _copies(node: Node) -> str:
 
 
 def _stray(key: str, is_table: bool) -> str:
-    """A key outside of all tables, or a table that there is not."""
+    """Returns the sentence for a key outside of all tables, or for a table that does not exist."""
     names = [table.strip("[]") for table in KEYS]
     if near := get_close_matches(key[:64], names, n=1):
         table = next(one for one in KEYS if one.strip("[]") == near[0])
@@ -428,7 +434,7 @@ def _stray(key: str, is_table: bool) -> str:
 
 
 def _misplaced(key: str, place: _Place) -> str:
-    """A key that its table does not have."""
+    """Returns the sentence for a key that its table does not have."""
     head = f"there is no key {values.shown(key)} in {place.name}"
     if key in ELSEWHERE:
         return f"{head}: {ELSEWHERE[key]}"

@@ -1,4 +1,7 @@
-"""In which lines of a TOML text its tables and keys stand, as far as that is certain: tomllib does not tell. Pure."""
+"""The lines in which the tables and keys of a TOML text stand, as far as they are certain; tomllib does not tell them.
+
+This module is pure.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,17 @@ _KEY = re.compile(rf"\s*({_PATH})\s*=")
 
 
 class TomlLines:
-    """Lines are counted from 1, and 0 stands for one that is not certain. Tables of an array are counted from 1, and so
-    are the tables below them; other tables have the number 0."""
+    """Finds the lines of one text.
+
+    Lines are counted from 1, and 0 stands for a line that is not certain. Tables of an array are counted from 1, and so
+    are the tables below them; other tables have the number 0.
+    """
 
     def __init__(self, text: str) -> None:
         self._headers: dict[tuple[str, int], int] = {}
         self._keys: dict[tuple[str, int, str], int] = {}
         self._counts: dict[str, int] = {}
-        if '"""' in text or "'''" in text:  # what looks like a table may be a text there
+        if '"""' in text or "'''" in text:  # within such a text, what looks like a table is none
             return
         table, number = "", 0
         for line, words in enumerate(text.split("\n"), 1):
@@ -33,19 +39,19 @@ class TomlLines:
                 self._keys.setdefault((table, number, _plain(key[1])), line)
 
     def count(self, array: str) -> int:
-        """How many tables of that array were found."""
+        """Returns how many tables of that array were found."""
         return self._counts.get(array, 0)
 
     def header(self, table: str, number: int = 0) -> int:
-        """The line of its header."""
+        """Returns the line of the header of that table."""
         return self._headers.get((table, number), 0)
 
     def key(self, table: str, key: str, number: int = 0) -> int:
-        """The line of a key, or else the one of the header of its table."""
+        """Returns the line of a key, or of the header of its table if that is not certain."""
         return self._keys.get((table, number, key), 0) or self.header(table, number)
 
     def key_below(self, table: str, below: str, key: str, number: int = 0) -> int:
-        """The line of a key in the table ``below`` of a table, in whichever of its three ways that is written."""
+        """Returns the line of a key in the table ``below`` of a table, in whichever of the three ways it is written."""
         whole = (table, number, below)
         dotted = (table, number, f"{below}.{key}")
         own = (f"{table}.{below}", number, key)

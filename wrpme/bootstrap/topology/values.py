@@ -1,6 +1,6 @@
 """The values of a topology file, each made canonical or refused. Pure.
 
-The sentence of a refusal goes on after the name of the key: ``is 70000, but should be ...``.
+The sentence of a refusal continues one that begins with the name of the key: ``is 70000, but should be ...``.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ MODES = ("strict", "pin", "ask", "accept-new")
 _HOST = re.compile(r"(?![-.])[^\s:@/\\,;\"'`*?!#%&|<>(){}\[\]$]+")
 _USER = re.compile(r"(?!-)[^\s:/\\,;\"'`*?!#%&|<>(){}\[\]$]+")
 _UNSAFE = frozenset("\"'`\\$%!:")
-"""Of paths: they mean something to a shell, to systemd, or within PATH."""
+"""Characters that a path may not have: they mean something to a shell, to systemd, or within PATH."""
 
 
 def read(key: str, given: object) -> Any:
-    """The canonical value of a key of [defaults] or a [[node]].
+    """Returns the canonical value of a key of [defaults] or a [[node]].
 
     Raises:
-        UsageError: it is of a wrong kind, or out of range.
+        UsageError: the value is of a wrong kind, or out of range.
     """
     return _READERS[key](given)
 
 
 def option(name: str, given: object) -> tuple[str, ...]:
-    """The words of the command line for an option of [options].
+    """Returns the words of wrpmed's command line for an option of [options].
 
     Raises:
-        UsageError: it is of a wrong kind, or out of range.
+        UsageError: the value is of a wrong kind, or out of range.
     """
     if name in options.FLAGS:
         if not isinstance(given, bool):
@@ -54,10 +54,10 @@ def option(name: str, given: object) -> tuple[str, ...]:
 
 
 def login(text: str) -> tuple[str, str, int]:
-    """User, host and port of ``[USER@]HOST[:PORT]``; an empty user and the port 0 where they are not said.
+    """Returns user, host and port of ``[USER@]HOST[:PORT]``; the user is empty and the port 0 if they are not given.
 
     Raises:
-        UsageError: it is not that.
+        UsageError: the text has another form.
     """
     user, at, rest = text.rpartition("@")
     if at and not _USER.fullmatch(user):
@@ -81,7 +81,7 @@ def login(text: str) -> tuple[str, str, int]:
 
 
 def shown(given: object) -> str:
-    """A value as TOML has it, as far as that fits into a sentence."""
+    """Returns a value as TOML writes it, as far as that fits into a sentence."""
     if isinstance(given, bool):
         return "true" if given else "false"
     if isinstance(given, str):
@@ -107,7 +107,7 @@ def _text(given: object, should: str) -> str:
 
 
 def _name(text: str) -> str:
-    """A host without the brackets of IPv6; empty if it can be none."""
+    """Returns the name of a host without the brackets of IPv6; empty if it can be none."""
     if ":" not in text:
         return text if len(text) <= addresses.NAME_CHARACTERS_MAX and _HOST.fullmatch(text) else ""
     try:
@@ -117,7 +117,8 @@ def _name(text: str) -> str:
 
 
 def _plain(given: object) -> str:
-    """The text of a value; a whole number may have more digits than Python writes in decimal."""
+    """Returns the text of a value. A large number is hexadecimal: Python refuses to write one of very many digits in
+    decimal."""
     return hex(given) if isinstance(given, int) and abs(given) >= 1 << 63 else str(given)
 
 
