@@ -35,7 +35,7 @@ class Reporter(Protocol):
         """Shows a line about the command as a whole."""
 
     def log(self, number: int, name: str, width: int, line: str) -> None:
-        """Shows a line of a log. Its node has that ``number`` (from 0, for the colour), and the name is ``width`` wide."""
+        """Shows a line of a log; the ``number`` of its node (from 0) is for the colour, its name is ``width`` wide."""
 
     async def ask(self, question: str) -> str:
         """Asks the operator a question and returns the answer."""
