@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
+import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from math import inf
@@ -113,6 +115,17 @@ class KeptLog(Log):
 
     def say(self, level: str, line: str) -> None:
         self.lines.append(f"{level} {line}")
+
+    def defect(self, error: BaseException) -> None:
+        self.lines += traceback.format_exception(error)
+
+
+def until_written(path: Path, part: str) -> None:
+    """Waits until the file has this in it: a thread writes it."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not path.exists() or part not in path.read_text():
+        assert time.monotonic() < end, f"{part!r} was not written to {path}"
+        time.sleep(0.005)
 
 
 class Daemon:

@@ -232,6 +232,8 @@ CHANGES_NAMED_MAX = 8
 """Of a view so many changes are put into words, the rest is counted."""
 LOG_LINES_KEPT = 200
 """Of the log: what ``GetLog`` answers."""
+LOG_TRACEBACK_LINES_MAX = 100
+"""Of the traceback of a defect; the first ones beyond it are left out."""
 LOG_WAITING_BYTES_MAX = 1 * MIB
 """Lines for stderr, or for the log file, that wait as it takes nothing; further ones are lost, and counted."""
 LOG_RETRY_SECONDS = 1.0

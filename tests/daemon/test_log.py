@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -8,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon_parts import PATIENCE_SECONDS
-from wrpme.daemon.log import Log, Throttle, bridge
+from tests.daemon_parts import PATIENCE_SECONDS, until_written
+from wrpme.daemon.log import Log, Throttle
+from wrpme.daemon.log_format import JsonFormatter
 from wrpme.errors import StartError
-from wrpme.limits import THROTTLE_LINES_MAX, THROTTLE_SECONDS
-from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT
+from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS
 
 
 def close(log: Log) -> None:
@@ -51,24 +52,27 @@ def test_it_is_appended_and_reopened(tmp_path: Path) -> None:
     path.write_text("before\n")
     log = Log(str(path))
     log.say("info", "one")
+    until_written(path, "one")
     path.rename(tmp_path / "log.1")
     log.reopen()
     log.say("info", "two")
+    until_written(path, "reopened")
     close(log)
-    assert "before\n" in (tmp_path / "log.1").read_text()
-    assert "one" in (tmp_path / "log.1").read_text()
-    assert "one" not in path.read_text()
-    assert "two" in path.read_text()
+    former, lines = (tmp_path / "log.1").read_text().splitlines(), path.read_text().splitlines()
+    assert former[0] == "before" and former[1].endswith(" one") and len(former) == 2
+    assert [line.partition(" INFO  ")[2] for line in lines] == ["two", "the log file was reopened"]
 
 
 def test_one_that_can_not_be_reopened_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = Log(str(path))
     log.say("info", "one")
+    until_written(path, "one")
     path.rename(tmp_path / "log.1")
     path.mkdir()
     log.reopen()
     log.say("info", "two")
+    until_written(tmp_path / "log.1", "reopened")
     close(log)
     text = (tmp_path / "log.1").read_text()
     assert "can't be reopened (Is a directory), the old is kept" in text and "two" in text
@@ -93,6 +97,7 @@ def test_a_defect_leaves_its_traceback(tmp_path: Path) -> None:
         log.defect(error)
     close(log)
     text = (tmp_path / "log").read_text()
+    assert text.splitlines()[0].endswith(" ERROR a defect of wrpme itself")
     assert "Traceback" in text
     assert "test_log.py" in text
     assert all(" ERROR " in line for line in text.splitlines())
@@ -104,6 +109,28 @@ def test_the_last_sentence_goes_bare_to_stderr(tmp_path: Path, capfd: pytest.Cap
     close(log)
     assert capfd.readouterr().err == "wrpmed: the end\n"
     assert " ERROR the end\n" in (tmp_path / "log").read_text()
+
+
+def test_json_goes_to_the_file_and_to_stderr_and_text_is_kept(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = Log(str(tmp_path / "log"), console=True, formatter=JsonFormatter("127.0.0.1:5909"))
+    log.say("info", "text")
+    log.fatal("the end")
+    close(log)
+    written = (tmp_path / "log").read_text()
+    shown = [json.loads(line) for line in written.splitlines()]
+    assert [(line["level"], line["message"]) for line in shown] == [("info", "text"), ("error", "the end")]
+    assert capfd.readouterr().err == written
+    assert [line.partition("  ")[2] or line.partition(" ERROR ")[2] for line in log.kept] == ["text", "the end"]
+
+
+def test_where_stderr_gets_no_json_the_last_sentence_is_bare(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    log = Log(str(tmp_path / "log"), formatter=JsonFormatter("127.0.0.1:5909"))
+    log.fatal("the end")
+    close(log)
+    assert capfd.readouterr().err == "wrpmed: the end\n"
+    assert json.loads((tmp_path / "log").read_text())["message"] == "the end"
 
 
 def test_a_flood_is_counted() -> None:
@@ -140,7 +167,7 @@ def streams() -> Iterator[None]:
 
 def test_what_is_printed_is_said_and_waits_for_nobody(streams: None) -> None:
     log = Log()
-    bridge(log)
+    log.take_over()
     sys.stderr.write("half a line, ")
     sys.stderr.write("and its end\n\nanother\n")
     logging.getLogger("library").error("in trouble")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon_parts import ServiceManager
+from tests.daemon_parts import ServiceManager, until_written
 from tests.system.daemons import free_port
 from wrpme import BlockingClient, WrpmeError, __version__
 from wrpme.errors import NotFoundError
@@ -238,6 +238,7 @@ def test_while_it_waits_for_a_peer_it_can_be_stopped(tmp_path: Path, port: int) 
 def test_the_log_is_reopened(tmp_path: Path, port: int) -> None:
     with wrpmed(tmp_path, port, "-l", "log") as process:
         process.until("serving at")
+        until_written(tmp_path / "log", "serving at")
         (tmp_path / "log").rename(tmp_path / "log.1")
         process.popen.send_signal(signal.SIGHUP)
         process.until("the log file was reopened")

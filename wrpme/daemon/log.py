@@ -1,101 +1,111 @@
 """The log: lines such as ``2026-11-23 12:00:00.123 INFO  text``, to a file, to stderr, to both or nowhere.
 
 A full disk or a closed terminal under the log stops nothing: the line is lost. Neither does one that takes nothing for
-a while (see :mod:`wrpme.daemon.net.outlet`): nobody who says a line waits for it to be written.
+a while (see :mod:`wrpme.daemon.log_handlers`): nobody who says a line waits for it to be written.
 """
 
 from __future__ import annotations
 
-import errno
 import faulthandler
 import io
 import logging
 import os
 import stat
 import sys
-import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import TextIO, cast
 
-from wrpme.daemon.net.outlet import Outlet
+from wrpme.daemon.log_format import OWN, TextFormatter, one_line
+from wrpme.daemon.log_handlers import STDERR, DescriptorHandler, LogFile, Outlet, reason
 from wrpme.errors import StartError
 from wrpme.limits import (
     LOG_CLOSE_SECONDS_MAX, LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS,
 )  # fmt: skip
-from wrpme.options import LEVELS
 
-_SHOWN = {"debug": "DEBUG", "info": "INFO ", "warning": "WARN ", "error": "ERROR"}
-STDERR = 2
+_NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 class Log:
-    """Lines below ``level`` are left out; ``path`` is empty for no file. The last lines are ``kept`` in any case."""
+    """A logger of the standard library, with the handlers that a node needs.
 
-    def __init__(self, path: str = "", console: bool = False, level: str = "info") -> None:
-        self._path = path
-        self._console = console
-        self._least = LEVELS.index(level)
+    Lines below ``level`` are left out. They go to the file at ``path``, if it is not empty, and with ``console`` to
+    stderr, both as ``formatter`` shows them; the last ones are ``kept`` in any case, as text.
+
+    Raises:
+        StartError: the log file can't be written.
+    """
+
+    def __init__(
+        self, path: str = "", console: bool = False, level: str = "info", formatter: logging.Formatter | None = None
+    ) -> None:
         self.kept: deque[str] = deque(maxlen=LOG_LINES_KEPT)
-        self._stderr = Outlet(STDERR, lambda count: _lost_line(count, "stderr"))
-        self._file: Outlet | None = None
+        self._logger = logging.Logger(OWN, _NUMBERS[level])
+        self._logger.addHandler(_Keeper(self.kept))
+        self._stderr = Outlet(_stderr(), "stderr")
+        self._stderr.setFormatter(formatter or TextFormatter())
+        self._ends_bare = not console or formatter is None
+        self._outlets = [self._stderr]
+        self._log_file: LogFile | None = None
+        if console:
+            self._logger.addHandler(self._stderr)
         if path:
             try:
-                self._file = Outlet(_open(path), lambda count: _lost_line(count, "the log file"))
+                self._log_file = LogFile(path, self.say)
             except OSError as error:
-                raise StartError(f"the log file {path} can't be written ({_reason(error)})") from None
+                raise StartError(f"the log file {path} can't be written ({reason(error)})") from None
+            self._file = Outlet(self._log_file, "the log file")
+            self._file.setFormatter(formatter or TextFormatter())
+            self._logger.addHandler(self._file)
+            self._outlets.insert(0, self._file)
 
     def say(self, level: str, line: str) -> None:
-        """One line, cut and freed of control characters."""
-        self._write(level, line, self._console)
+        """Logs one line, cut and freed of control characters."""
+        self._logger.log(_NUMBERS[level], line)
 
     def fatal(self, sentence: str) -> None:
-        """The sentence with which the process ends: to the file as a line, and bare to stderr."""
-        self._write("error", sentence, console=False)
-        self._stderr.put(f"wrpmed: {one_line(sentence)}\n", last=True)
+        """Logs the sentence with which the process ends. It goes to stderr without time and level, whether or not
+        other lines go there, unless stderr gets JSON."""
+        record = self._logger.makeRecord(OWN, logging.ERROR, "", 0, sentence, (), None)
+        for handler in self._logger.handlers:
+            if handler is not self._stderr:
+                handler.handle(record)
+        self._stderr.put_last(f"wrpmed: {one_line(sentence)}" if self._ends_bare else self._stderr.format(record))
 
     def defect(self, error: BaseException) -> None:
-        """The traceback of what should not have happened."""
-        for line in traceback.format_exception(error):
-            for part in line.rstrip("\n").split("\n"):
-                self.say("error", part)
+        """Logs what should not have happened, with its traceback."""
+        self._logger.error("a defect of wrpme itself", exc_info=error)
 
     def reopen(self) -> None:
-        """After the file was moved away: goes on in a new one, or in the old one if none can be made."""
-        if self._file is not None:
-            self._file.renew(self._reopened)
+        """Opens the log file again, which may have been moved away; goes on in the old one if none can be made."""
+        if self._log_file is not None:
+            self._file.call(self._log_file.reopen)
+
+    def take_over(self) -> None:
+        """From here on all that the process logs or prints goes to this log: a print would wait."""
+        level = max(logging.WARNING, self._logger.level)
+        logging.basicConfig(handlers=self._logger.handlers, level=level, force=True)
+        sys.stdout = sys.stderr = cast(TextIO, _Lines(self))
 
     def close(self, seconds: float = LOG_CLOSE_SECONDS_MAX) -> None:
-        """The last lines get out where they can within a moment; nothing is written any more."""
+        """Writes the last lines where that is possible in this time; takes no further ones."""
         end = monotonic() + seconds
-        for outlet in (self._file, self._stderr):
-            if outlet is not None:
-                outlet.close(max(0.0, end - monotonic()))
+        for outlet in self._outlets:
+            outlet.drain(max(0.0, end - monotonic()))
 
-    def _reopened(self, former: int) -> int:
-        try:
-            fresh = _open(self._path)
-        except OSError as error:
-            self.say("error", f"the log file {self._path} can't be reopened ({_reason(error)}), the old is kept")
-            return former
-        with suppress(OSError):
-            os.close(former)
-        self.say("info", "the log file was reopened")
-        return fresh
 
-    def _write(self, level: str, line: str, console: bool) -> None:
-        if LEVELS.index(level) < self._least:
-            return
-        shown = _stamped(level, line)
-        self.kept.append(shown)
-        whole = f"{shown}\n"
-        if self._file is not None:
-            self._file.put(whole)
-        if console:
-            self._stderr.put(whole)
+class _Keeper(logging.Handler):
+    """Keeps the lines of text."""
+
+    def __init__(self, lines: deque[str]) -> None:
+        super().__init__()
+        self._lines = lines
+        self.setFormatter(TextFormatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.extend(self.format(record).split("\n"))
 
 
 class Throttle:
@@ -123,18 +133,6 @@ class Throttle:
             self._lines = 0
 
 
-class _Bridge(logging.Handler):
-    """What libraries (asyncio above all) say through ``logging``."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__(logging.WARNING)
-        self._log = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        level = "error" if record.levelno >= logging.ERROR else "warning"
-        self._log.say(level, f"{record.name}: {record.getMessage()}")
-
-
 class _Lines(io.TextIOBase):
     """What Python itself prints: warnings, and the tracebacks of what nobody caught."""
 
@@ -155,12 +153,6 @@ class _Lines(io.TextIOBase):
         return len(text)
 
 
-def bridge(log: Log) -> None:
-    """From here on the ``logging`` of the process, and what is printed, goes to the log: a print would wait."""
-    logging.basicConfig(handlers=[_Bridge(log)], level=logging.WARNING, force=True)
-    sys.stdout = sys.stderr = cast(TextIO, _Lines(log))
-
-
 def say_where_it_crashed() -> None:
     """A crash, or the SIGABRT with which systemd ends a node that hangs, tells on stderr where; also there nobody waits
     for a stderr that takes nothing, where the system lets us open it a second time with flags of its own."""
@@ -178,32 +170,9 @@ def stderr_is_terminal() -> bool:
     return sys.stderr is not None and os.isatty(STDERR)
 
 
-def one_line(text: str) -> str:
-    """The text cut to the longest line, and with what would disturb a terminal or a reader of lines escaped."""
-    if len(text) > LOG_LINE_CHARACTERS_MAX:
-        text = text[: LOG_LINE_CHARACTERS_MAX - 3] + "..."
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
-
-
-def _stamped(level: str, line: str) -> str:
-    now = time.time()
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-    return f"{stamp}.{int(now * 1000) % 1000:03d} {_SHOWN[level]} {one_line(line)}"
-
-
-def _lost_line(count: int, where: str) -> str:
-    lines = "1 line is" if count == 1 else f"{count} lines are"
-    return _stamped("warning", f"{lines} missing here, as {where} did not take what was written") + "\n"
-
-
-def _open(path: str) -> int:
-    """Also of a pipe: without waiting for somebody who reads it."""
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o644)
-
-
-def _reason(error: OSError) -> str:
-    return "it is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror or str(error)
+def _stderr() -> logging.Handler:
+    """Who starts a process may have closed its stderr."""
+    try:
+        return DescriptorHandler(STDERR)
+    except OSError:
+        return logging.NullHandler()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wrpme.core.io import Exit
 from wrpme.daemon import config as configs
 from wrpme.daemon.config import Config
-from wrpme.daemon.log import Log, bridge, say_where_it_crashed, stderr_is_terminal
+from wrpme.daemon.log import Log, say_where_it_crashed, stderr_is_terminal
 from wrpme.daemon.net.listen import check_peers, listen
 from wrpme.daemon.supervisor import Lives
 from wrpme.daemon.systemd import Manager, manager
@@ -54,7 +54,7 @@ def _open_log(config: Config) -> Log:
     if console is None:
         console = not config.log_file and stderr_is_terminal()
     log = Log(config.log_file, console, config.log_level)
-    bridge(log)
+    log.take_over()
     return log
 
 
