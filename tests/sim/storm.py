@@ -137,7 +137,6 @@ class Hive:
         for alias, history in self.workload.histories.items():
             assert is_linearizable(history) is not False, f"the history of {alias} is not linearizable"
 
-
     def judge_views(self) -> None:
         """Few joined in each view; and what was decided was computed by whoever proposed it, once."""
         joined = Counter(member.joined for member in self.view().members)
@@ -182,10 +181,12 @@ class Weathered:
 
 
 class Storm:
-    """One seed: all start at once; then the power fails everywhere, or a third of the nodes is lost at once."""
+    """One seed: all start at once; then the power fails everywhere, or a third of the nodes is lost at once. With a
+    ``pace`` below 1 the machines are slow, and away, for that part of the usual time only."""
 
-    def __init__(self, seed: int, nodes: int, trace: bool = False) -> None:
+    def __init__(self, seed: int, nodes: int, trace: bool = False, pace: float = 1.0) -> None:
         self.meter = Meter(Prices.read())
+        self.pace = pace
         self.hive = Hive(seed, nodes, self.meter, trace)
         self.random = self.hive.world.random
         self.kind = self.random.choice(("third", "power"))
@@ -219,7 +220,7 @@ class Storm:
         )
 
     def _start(self) -> float:
-        self._slow_for(self.random.uniform(10.0, 30.0))
+        self._slow_for(self.random.uniform(10.0, 30.0) * self.pace)
         self.hive.start_all()
         return self._until_stable()
 
@@ -228,11 +229,11 @@ class Storm:
         hive, random = self.hive, self.random
         hive.run(12.0)
         victims = random.sample(hive.machines, len(hive.machines) // 3)
-        self._slow_for(random.uniform(5.0, 20.0))
+        self._slow_for(random.uniform(5.0, 20.0) * self.pace)
         rude = random.random() < 0.5
         for machine in victims:
             machine.crash(power=rude)
-        hive.run(random.choice((1.0, 4.0, 20.0)))
+        hive.run(random.choice((1.0, 4.0, 20.0)) * self.pace)
         hive.start_all(random.choice((0.1, 1.0, 5.0)))
         return self._until_stable()
 
@@ -242,7 +243,7 @@ class Storm:
         hive.run(random.choice((2.0, 12.0)))
         for machine in hive.machines:
             machine.crash(power=True)
-        self._slow_for(random.uniform(10.0, 30.0))
+        self._slow_for(random.uniform(10.0, 30.0) * self.pace)
         hive.run(1.0)
         hive.start_all(random.choice((0.3, 1.0, 5.0)))
         return self._until_stable()

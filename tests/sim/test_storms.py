@@ -9,14 +9,14 @@ from tests.sim.prices import OTHER, Meter, Prices, metered, priced_functions
 from tests.sim.run import SimulationError
 from tests.sim.storm import Hive, Storm, priced
 
-NODES = 10
-"""Larger ones are for scripts/soak."""
+NODES, PACE = 30, 0.3
+"""Of the usual length they are for scripts/soak."""
 
 
-@pytest.mark.parametrize("seed", range(1, 3))
+@pytest.mark.parametrize("seed", range(1, 21))
 def test_a_hive_survives_storms(seed: int) -> None:
     try:
-        Storm(seed, NODES).run()
+        Storm(seed, NODES, pace=PACE).run()
     except SimulationError as error:
         pytest.fail(str(error), pytrace=False)
 
