@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.protocol.test_view_json import views
 from tests.samples import HAPPENINGS, VIEW
 from wrpme.client.watch.records import (
-    FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen, from_line, to_line,
+    FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen, from_line, from_object, to_line, to_object,
 )  # fmt: skip
 from wrpme.errors import ProtocolError
 from wrpme.protocol.events import KINDS, Happening
@@ -49,6 +49,8 @@ def test_what_became_a_line_becomes_the_same_again(sighting: Sighting) -> None:
     line = to_line(sighting)
     assert b"\n" not in line
     assert from_line(line) == sighting
+    assert from_object(to_object(sighting)) == sighting
+    assert json.loads(json.dumps(to_object(sighting))) == json.loads(line)
 
 
 def test_lines_are_for_scripts() -> None:

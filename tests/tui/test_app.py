@@ -23,7 +23,7 @@ from wrpme.protocol.view import Down
 from wrpme.tui import app as app_module
 from wrpme.tui.app import Dashboard, crash_error, run
 from wrpme.tui.main_screen import MainScreen
-from wrpme.tui.state.recording import Recorder
+from wrpme.tui.state.recording import Recorder, open_record
 from wrpme.tui.state.scene import Mode, NodeState, Scene
 
 
@@ -181,7 +181,7 @@ def test_a_record_that_can_not_go_on_stops_and_nothing_else_does(
         first, *others = death(story)
         app.take(first)
         await at_rest(pilot)
-        assert "recording, " in cells(app.main.banner) and (tmp_path / "record").read_bytes().count(b"\n") == 1
+        assert "recording, " in cells(app.main.banner) and len(list(open_record(tmp_path / "record").sightings)) == 1
 
         def full(_: Sighting) -> None:
             raise errors.StorageError("recording has stopped: no space left on device")

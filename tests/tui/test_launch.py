@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.hands import ROOMY, Client, Hive
+from tests.tui.hands import ROOMY, Client, Hive, notes
 from tests.tui.scenes import sightings_of
 from tests.tui.screens import at_rest
 from wrpme import errors
@@ -26,6 +26,7 @@ from wrpme.shell.arguments import Options, parse_options
 from wrpme.tui import app as app_module
 from wrpme.tui import launch
 from wrpme.tui.app import Dashboard
+from wrpme.tui.state.recording import Recorder, open_record
 from wrpme.tui.state.scene import Mode, NodeState
 
 # --- options ---------------------------------------------------------------------------------------------------------
@@ -138,7 +139,8 @@ def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypatch: py
     options = Options(("a:1",), timeout=3.0, tui=True, record=str(record))
     assert launched(monkeypatch, options, recorded) == 0
     assert Watched.given == (("a:1",), 3.0)
-    assert record.read_bytes().count(b"\n") == len(Watched.sightings) and record.stat().st_mode & 0o777 == 0o600
+    assert len(list(open_record(record).sightings)) == len(Watched.sightings)
+    assert record.stat().st_mode & 0o777 == 0o600
 
     async def played(app: Dashboard, pilot: Pilot[int]) -> None:
         assert app.timeline.mode is Mode.REPLAY and app.client is None and app.recorder is None
@@ -152,12 +154,28 @@ def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypatch: py
     assert sentences[0] == sentences[1] and sentences[0]
 
 
+def test_a_record_that_was_cut_off_is_shown_and_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    record = tmp_path / "record"
+    recorder = Recorder(record)
+    for sighting in sightings_of("degraded", 3):
+        recorder.take(sighting)
+    os.truncate(record, recorder.bytes - 3)
+
+    async def played(app: Dashboard, pilot: Pilot[int]) -> None:
+        assert len(app.scene.nodes) == 3
+        (note,) = notes(app)
+        assert note.startswith(f"{record} was cut off: what begins at byte ")
+
+    assert launched(monkeypatch, Options(tui=True, replay=str(record)), played) == 0
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         (None, "no such file"),
         (b"", "is empty: nothing was recorded"),
-        (b"hello\n", "is no record: its first line tells nothing seen"),
+        (b"hello\n", "is no record: neither --record nor wrpmesh watch wrote it"),
         (b"\xff\x00\n", "is no record"),
         (b'{"saw":"reached","at":1.0,"node":"a:1"}\nnonsense\nmore\n', "is damaged at line 2"),
     ],

@@ -50,7 +50,7 @@ Watch = Callable[[], AsyncIterator[Sighting]]
 class Dashboard(App[int]):
     """``watch`` gives what is seen; ``client`` carries out commands (None: a replay, in which nothing is seen but what
     ``timeline`` has); ``local`` is the hive, if this shell started it; ``recorder`` keeps what is seen. ``ascii``: the
-    terminal shows nothing else. The result is the exit code."""
+    terminal shows nothing else. ``notice`` is a sentence to begin with. The result is the exit code."""
 
     TITLE = "wrpme"
     CSS_PATH = None
@@ -68,6 +68,7 @@ class Dashboard(App[int]):
         recorder: Recorder | None = None,
         history: LineFile | None = None,
         ascii: bool | None = None,
+        notice: str = "",
         clock: Callable[[], float] = time,
     ) -> None:
         super().__init__(driver_class=Terminal)
@@ -85,6 +86,7 @@ class Dashboard(App[int]):
         self.crash: Exception | None = None
         self.scene: Scene = timeline.scene(clock())
         self._watch = watch
+        self._notice = notice
         self._dirty = False
         self._due = False
         self._record_failed = False
@@ -118,6 +120,8 @@ class Dashboard(App[int]):
         self.set_interval(BEAT_SECONDS, self._beat)
         self._beat_at = monotonic()
         self.call_after_refresh(self.show_now)
+        if self._notice:
+            self.notify(self._notice, severity="warning", timeout=60, markup=False)
 
     def on_resize(self) -> None:
         """All anew, also where the size is the same as before: it may have been another one in between."""

@@ -9,9 +9,10 @@ from time import monotonic
 
 from wrpme.client.client import Client
 from wrpme.shell.arguments import Options
+from wrpme.shell.format import size_text
 from wrpme.shell.local_hive import LocalHive, serve_local
 from wrpme.tui.app import Dashboard, run
-from wrpme.tui.state.recording import Recorder, open_record
+from wrpme.tui.state.recording import Recorder, Replay, open_record
 from wrpme.tui.state.timeline import Timeline
 
 
@@ -19,28 +20,30 @@ PROGRESS_SECONDS = 0.2
 
 
 async def serve(options: Options) -> int:
-    """The dashboard on a hive, on one that is started first, or on a record; the exit code.
+    """Shows the dashboard of a hive, of one that is started first, or of a record; returns the exit code.
 
     Raises:
         WrpmeError: there is no such record, the hive does not start, or the dashboard has a defect.
     """
     warnings.simplefilter("ignore")  # whatever they say belongs into no picture, and a stalled terminal takes no word
     if options.replay:
-        return await run(Dashboard(await _read(options.replay)))
+        replay = open_record(options.replay)
+        timeline = await _read(replay)
+        return await run(Dashboard(timeline, notice=replay.notice))
     if options.hive:
         return await serve_local(options.hive, lambda hive: _on_hive(options, tuple(hive.addresses), hive))
     return await _on_hive(options, options.daemons, None)
 
 
-async def _read(path: str) -> Timeline:
-    """All of a record; how far it is stands on the terminal, as a long one takes its time."""
+async def _read(replay: Replay) -> Timeline:
+    """Reads all of a record. How far it is stands on the terminal, because a long record takes its time."""
     timeline = Timeline(replay=True)
     shown = monotonic()
-    for number, sighting in enumerate(open_record(path).sightings, 1):
+    for number, sighting in enumerate(replay.sightings, 1):
         timeline.take(sighting)
         if number % 100 == 0 and monotonic() - shown > PROGRESS_SECONDS:
             shown = monotonic()
-            sys.stderr.write(f"\r\x1b[Kreading {path}: {number:,} lines")
+            sys.stderr.write(f"\r\x1b[Kreading {replay.path}: {size_text(replay.bytes_read)}")
             sys.stderr.flush()
             await asyncio.sleep(0)  # for the signals
     timeline.finish()

@@ -26,8 +26,12 @@ HISTORY_BYTES_MAX = 32 * MIB
 """Of what is remembered; with a large hive its moments are further apart."""
 MOMENT_SECONDS_MIN = 0.1
 """What happens closer together than this is one moment of the history."""
-RECORD_LINE_BYTES_MAX = 64 * MIB
-"""Far more than the view of the largest hive takes."""
+RECORD_FRAME_BYTES_MAX = 64 * MIB
+"""A frame of a record, or a line of JSON: far more than the view of the largest hive takes."""
+RECORD_ITEMS_MAX = 65_536
+"""An array or a map in a frame has at most so many items; the view of the largest hive has 16,000 arcs."""
+RECORD_READ_BYTES = 256 * KIB
+"""So much of a record is read at a time."""
 PANE_LINES_MAX = 5000
 """Of answers in the shell's pane."""
 PANE_LINES_WAITING_MAX = 100

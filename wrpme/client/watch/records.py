@@ -1,12 +1,13 @@
 """What a watcher of a hive sees, in the order in which it sees it: views, happenings and figures of all nodes.
 
-``at`` is seconds since 1970 by the watcher's clock, ``node`` the address of the node that told it. As lines of JSON
-(:func:`to_line`, :func:`from_line`) sightings are what ``wrpmesh watch`` prints and what a record holds.
+``at`` is seconds since 1970 by the watcher's clock, ``node`` the address of the node that told it. ``wrpmesh watch``
+prints sightings as lines of JSON (:func:`to_line`, :func:`from_line`); the dashboard's ``--record`` keeps the same
+objects in another encoding (:func:`to_object`, :func:`from_object`).
 """
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Any, Union
 
 import msgspec
 from msgspec import Struct
@@ -70,7 +71,7 @@ class Missed(Struct, frozen=True, tag="missed", tag_field="saw"):
 
 Sighting = Union[ViewSeen, Happened, FiguresSeen, Reached, Gone, Missed]
 
-# --- as lines ----------------------------------------------------------------------------------------------------
+# --- as plain objects, and as lines of JSON ----------------------------------------------------------------------
 
 
 class _ViewLine(Struct, frozen=True, tag="view", tag_field="saw"):
@@ -104,25 +105,54 @@ _DECODE = msgspec.json.Decoder(_Line).decode
 
 
 def to_line(sighting: Sighting) -> bytes:
-    """One object of JSON in a line, without the line end; ``at`` to the millisecond. What no ``seconds`` belong to has
-    none."""
+    """Returns the sighting as one object of JSON in a line, without the line end. ``at`` is rounded to the millisecond;
+    a happening that has no ``seconds`` is written without them."""
+    return _ENCODE(_written(sighting))
+
+
+def to_object(sighting: Sighting) -> dict[str, Any]:
+    """Returns what :func:`to_line` encodes, made of dictionaries, lists, strings and numbers."""
+    plain: dict[str, Any] = msgspec.to_builtins(_written(sighting))
+    return plain
+
+
+def _written(sighting: Sighting) -> _Line:
     at = round(sighting.at, 3)
     if isinstance(sighting, ViewSeen):
-        return _ENCODE(_ViewLine(at, sighting.node, topology(sighting.view)))
+        return _ViewLine(at, sighting.node, topology(sighting.view))
     if isinstance(sighting, Happened):
         fields = asdict(sighting.happening)
         if fields["seconds"] < 0:
             fields["seconds"] = UNENDED  # the very object: what is a default is known by that
-        return _ENCODE(_EventLine(at, sighting.node, _HappeningLine(**fields)))
-    return _ENCODE(replace(sighting, at=at))
+        return _EventLine(at, sighting.node, _HappeningLine(**fields))
+    return replace(sighting, at=at)
 
 
 def from_line(line: bytes) -> Sighting:
-    """What :func:`to_line` made a line of; ProtocolError if it is none."""
+    """Returns the sighting that :func:`to_line` made the line of.
+
+    Raises:
+        ProtocolError: the line is none of these.
+    """
     try:
-        decoded: _Line = _DECODE(line)
+        return _read(_DECODE(line))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"the line is no sighting ({error})") from None
+
+
+def from_object(plain: object) -> Sighting:
+    """Returns the sighting that :func:`to_object` made the object of.
+
+    Raises:
+        ProtocolError: the object is none of these.
+    """
+    try:
+        return _read(msgspec.convert(plain, _Line))
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ProtocolError(f"the object is no sighting ({error})") from None
+
+
+def _read(decoded: _Line) -> Sighting:
     if isinstance(decoded, _ViewLine):
         return ViewSeen(decoded.at, decoded.node, view_in(decoded.view))
     if isinstance(decoded, _EventLine):

@@ -1,44 +1,61 @@
-"""A record: what a watcher saw, a sighting a line, as ``wrpmesh watch`` prints it. It grows as long as it is kept."""
+"""Records: files of what a watcher saw, written by ``--record`` and read by ``--replay``.
+
+A record is a sequence of msgpack objects: a header, then a sighting after the other, with the names that ``wrpmesh
+watch`` prints. Lines of JSON, as ``wrpmesh watch > FILE`` writes them and ``--record`` once did, are read as well; the
+first byte tells which of the two a file is, because no msgpack object of a record begins with a brace.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 
-from wrpme.client.watch.records import Sighting, from_line, to_line
+import msgpack
+
+from wrpme.client.watch.records import Sighting, from_line, from_object, to_object
 from wrpme.errors import ProtocolError, StorageError
-from wrpme.tui.limits import RECORD_LINE_BYTES_MAX
+from wrpme.tui.limits import RECORD_FRAME_BYTES_MAX, RECORD_ITEMS_MAX, RECORD_READ_BYTES
+
+FORMAT = 1
+"""The number in the header; a change that older programs can't read counts it up."""
+_HEADER = {"wrpme": "record", "format": FORMAT}
 
 
 class Recorder:
-    """A new file at ``path`` that only its owner may read; ``bytes`` is its size. Each sighting is there at once.
+    """A new file at ``path``, which only its owner may read. It grows as long as it is open.
 
     Raises:
-        StorageError: it can't be made, or is there already.
+        StorageError: the file can't be made or written, or is there already.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.bytes = 0
+        """The size of the file."""
+        self._packer = msgpack.Packer()
         try:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
             raise StorageError(f"{self.path} is there already: give the record another name") from None
         except (OSError, ValueError) as error:
             raise StorageError(f"no record at {self.path}: {_reason(error)}") from None
+        self._write(self._packer.pack(_HEADER))
 
     def take(self, sighting: Sighting) -> None:
-        """One more.
+        """Appends a sighting; it is in the file when this returns.
 
         Raises:
-            StorageError: it could not be written, for one as the disk is full; the record ends with the one before.
+            StorageError: it could not be written, for example because the disk is full; the record ends before it.
         """
-        line = to_line(sighting) + b"\n"
+        self._write(self._packer.pack(to_object(sighting)))
+
+    def _write(self, frame: bytes) -> None:
         written = 0
         try:
-            while written < len(line):
-                written += os.write(self._file, line[written:])
+            while written < len(frame):
+                written += os.write(self._file, frame[written:])
         except OSError as error:
             self.close()
             kept = f"what was seen until then is in {self.path}"
@@ -46,52 +63,112 @@ class Recorder:
         self.bytes += written
 
     def close(self) -> None:
-        """The end of it; again does nothing."""
+        """Closes the file; a second call does nothing."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
 
 class Replay:
-    """A record to be read; ``path`` is its file."""
+    """A record to be read from the file at ``path``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.bytes_read = 0
+        """How far the file has been read."""
+        self.cut_off_at: int | None = None
+        """The byte at which an incomplete sighting begins that ends the file; known when all others have been read."""
+
+    @property
+    def notice(self) -> str:
+        """What an operator has to know of the record beside its content; empty if it is whole."""
+        if self.cut_off_at is None:
+            return ""
+        return f"{self.path} was cut off: what begins at byte {self.cut_off_at} is incomplete, all before it is shown"
 
     @property
     def sightings(self) -> Iterator[Sighting]:
-        """From the first to the last; of a line at the end that was cut off nothing is said.
+        """Yields the sightings from the first to the last. One that is incomplete at the end of the file, as a full
+        disk or a killed program leaves it, is left out, and told by :attr:`notice`.
 
         Raises:
-            StorageError: it can't be read, a line of it is damaged, or it is no record at all.
+            StorageError: the file can't be read, is damaged, or is no record.
         """
+        self.bytes_read, self.cut_off_at = 0, None
+        found = False
         try:
             with self.path.open("rb") as file:
-                yield from self._read(iter(lambda: file.readline(RECORD_LINE_BYTES_MAX), b""))
+                for sighting in self._lines(file) if file.peek(1)[:1] == b"{" else self._frames(file):
+                    found = True
+                    yield sighting
         except OSError as error:
             raise StorageError(f"{self.path} can't be read: {_reason(error)}") from None
+        if not found:
+            raise StorageError(f"{self.path} is empty: nothing was recorded")
 
-    def _read(self, lines: Iterator[bytes]) -> Iterator[Sighting]:
+    def _frames(self, file: BufferedReader) -> Iterator[Sighting]:
+        unpacker = msgpack.Unpacker(
+            max_buffer_size=RECORD_FRAME_BYTES_MAX, max_array_len=RECORD_ITEMS_MAX, max_map_len=RECORD_ITEMS_MAX
+        )
+        end = 0  # of the last frame that was whole
+        try:
+            while chunk := file.read(RECORD_READ_BYTES):
+                self.bytes_read += len(chunk)
+                if self.bytes_read - end > RECORD_FRAME_BYTES_MAX:  # the unpacker bounds what it buffers, not an object
+                    raise ProtocolError(f"what begins there is longer than {RECORD_FRAME_BYTES_MAX} bytes")
+                unpacker.feed(chunk)
+                for plain in unpacker:
+                    if end:
+                        yield from_object(plain)
+                    else:
+                        self._check_header(plain)
+                    end = unpacker.tell()
+        except (ProtocolError, ValueError, msgpack.UnpackException) as error:
+            if not end:
+                raise self._no_record() from None
+            why = error.sentence if isinstance(error, ProtocolError) else "what begins there is no msgpack"
+            kept = f"head -c {end} {self.path} > FILE makes a record of all before it"
+            raise StorageError(f"{self.path} is damaged at byte {end}: {why}; {kept}") from None
+        if self.bytes_read and not end:
+            raise self._no_record()
+        if self.bytes_read > end:
+            self.cut_off_at = end
+
+    def _check_header(self, plain: object) -> None:
+        if not isinstance(plain, dict) or plain.get("wrpme") != _HEADER["wrpme"]:
+            raise self._no_record()
+        if plain.get("format") != FORMAT:
+            raise StorageError(
+                f"{self.path} is a record in the format {plain.get('format')}, and this version of wrpme reads the "
+                f"format {FORMAT}: show it with the version that made it"
+            )
+
+    def _lines(self, file: BufferedReader) -> Iterator[Sighting]:
         number = 0
-        for number, line in enumerate(lines, 1):
+        while line := file.readline(RECORD_FRAME_BYTES_MAX):
+            number += 1
             try:
                 sighting = from_line(line)
             except ProtocolError as error:
                 if number == 1:
-                    raise StorageError(f"{self.path} is no record: its first line tells nothing seen") from None
-                if not line.endswith(b"\n"):
+                    raise self._no_record() from None
+                if not line.endswith(b"\n") and len(line) < RECORD_FRAME_BYTES_MAX:
+                    self.cut_off_at = self.bytes_read
                     return
-                raise StorageError(f"{self.path} is damaged at line {number}: {error.sentence}") from None
+                kept = f"head -n {number - 1} {self.path} > FILE makes a record of all before it"
+                raise StorageError(f"{self.path} is damaged at line {number}: {error.sentence}; {kept}") from None
+            self.bytes_read += len(line)
             yield sighting
-        if not number:
-            raise StorageError(f"{self.path} is empty: nothing was recorded")
+
+    def _no_record(self) -> StorageError:
+        return StorageError(f"{self.path} is no record: neither --record nor wrpmesh watch wrote it")
 
 
 def open_record(path: str | Path) -> Replay:
-    """The record at ``path``.
+    """Returns the record at ``path``, of which the beginning has been looked at.
 
     Raises:
-        StorageError: there is none that can be read.
+        StorageError: there is no record that can be read.
     """
     replay = Replay(Path(path))
     next(replay.sightings)
