@@ -16,22 +16,18 @@ from wrpme.bootstrap.arguments import SPANS_SECONDS
 from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.topology import file
 from wrpme.bootstrap.topology.values import MODES
-from wrpme.daemon import config
 from wrpme.limits import (
     FRAME_BYTES_MAX,
-    GRACE_SECONDS_MAX,
     MEMBERS_MAX,
     MIB,
     PARTIAL_FRAME_SECONDS_MAX,
-    REPLICATION_MAX,
     SESSION_REQUESTS_MAX,
-    SESSIONS_OPTION_MAX,
 )
-from wrpme.options import LEVELS
+from wrpme.options import COMMANDS as OPTIONS
+from wrpme.options import TUNING, WRPMED, WRPMESH, Syntax
 from wrpme.protocol import ring
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import BULK, Content, Get, Reply, Request
-from wrpme.shell.arguments import USAGE
 from wrpme.shell.commands import COMMANDS
 from wrpme.tui import keys
 from wrpme.tui.actions import COMMANDS as ACTIONS
@@ -112,17 +108,34 @@ def test_errors_that_change_nothing() -> None:
     assert open_ == {errors.IndeterminateError.word}
 
 
-def test_options_of_wrpmed() -> None:
-    documented = options(first_cells(section(page("wrpmed.md"), "Options")))
-    existing = {option for action in config._build()._actions for option in action.option_strings}
-    assert documented == existing
+@pytest.mark.parametrize(
+    ("syntax", "text"),
+    [
+        (WRPMED, section(page("wrpmed.md"), "Options")),
+        (WRPMESH, page("wrpmesh.md").partition("## Four ways")[0]),
+    ],
+    ids=["wrpmed", "wrpmesh"],
+)
+def test_options_of_programs(syntax: Syntax, text: str) -> None:
+    """All of them in their order, with defaults and ranges, in the words of the help, and no other."""
+    table = rows(text)
+    for option, (spellings, default, meaning) in zip(syntax.all, table, strict=True):
+        value = f" {option.value.shown}" if option.value else ""
+        assert spellings == ", ".join([*(f"`{one}`" for one in option.spellings[:-1]), f"`{option.written}{value}`"])
+        none = "" if option.ends else "off" if option.value is None else "none"
+        assert plain(default) == (option.default_shown or none), option.name
+        assert plain(meaning).startswith(option.help), option.name
+        assert option.value is None or option.value.range in plain(meaning), option.name
+        assert ("may be repeated" in meaning.lower()) is option.is_repeated, option.name
+        for other in option.excludes.names if option.excludes else ():
+            assert f"`--{other}`" in meaning, f"{option.name} excludes {other}"
+        for other in option.needs.names if option.needs else ():
+            assert f"`--{other}`" in meaning, f"{option.name} needs {other}"
 
 
-def test_options_of_wrpmesh() -> None:
-    text = page("wrpmesh.md")
-    documented = options(first_cells(text[: text.index("## Four ways")]))
-    listed = [line.split("  ")[1] for line in USAGE.splitlines() if line.startswith("  -")]
-    assert documented == options(listed)
+def plain(text: str) -> str:
+    """Text without the marks of code and links."""
+    return re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", text).replace("`", "")
 
 
 def test_commands_of_wrpmesh() -> None:
@@ -143,9 +156,9 @@ def test_keys_of_the_topology_file() -> None:
         names = [row[0] for row in rows(section(text, f"`{table}`"))]
         assert code(names) == list(known), table
     tuning = section(text, "`[options]`")
-    for most in (REPLICATION_MAX, GRACE_SECONDS_MAX, SESSIONS_OPTION_MAX):
-        assert f" to {most:.0f}" in tuning
-    assert all(f'`"{level}"`' in tuning for level in LEVELS)
+    for row in rows(tuning):
+        value = TUNING[code([row[0]])[0]].value
+        assert value is None or value.range in plain(row[2]).replace('"', ""), row
     assert all(f"`{mode}`" in section(text, "`[defaults]`") for mode in MODES)
     assert f"at most {MEMBERS_MAX}." in section(text, "`[[node]]`")
     assert f"at most {TOPOLOGY_BYTES_MAX // MIB} MiB" in section(text, "Nodes on other machines")
@@ -159,11 +172,11 @@ def test_transcripts_use_what_exists(path: Path) -> None:
     text = path.read_text("utf-8")
     words = {word for spec in COMMANDS for word in (spec.name, *spec.synonyms)} | {"foo"}  # foo is shown to fail
     assert {line.split()[1] for line in text.splitlines() if line.startswith("> ")} <= words
-    daemon = {option for action in config._build()._actions for option in action.option_strings}
+    mesh = set(chain.from_iterable(syntax.by_spelling() for syntax in (WRPMESH, *OPTIONS.values())))
     for line in re.findall(r"\$ wrpmed(.*)", text):
-        assert options([line]) <= daemon, line
+        assert options([line]) <= set(WRPMED.by_spelling()), line
     for line in re.findall(r"\$ wrpmesh(.*)", text):
-        assert options([line]) <= {"--daemon", "--timeout", "--hive", "--tui", "--record", "--replay"}, line
+        assert options([line]) <= mesh, line
 
 
 def rows(text: str) -> list[tuple[str, ...]]:

@@ -2,10 +2,10 @@
 
 The rooms, from the ground up; an import points down only, and import-linter keeps it so::
 
-    errors, limits,     what can go wrong, and how large anything may get; the options of wrpmed
-    options
+    errors, limits      what can go wrong, and how large anything may get
     protocol/           what all programs share: messages and frames, the view of the hive and questions to it, the
                         ring, what nodes tell of themselves and of what happens
+    options             the options of all programs and commands: one table, its parser, help and completion
     core/               one node without input and output: inputs and the time in, effects out
       membership/       views: how one becomes the next, who decides, how they spread, who is let in
       replication/      arcs: writes, copies and streams, the change of an owner, scans

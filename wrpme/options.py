@@ -1,73 +1,513 @@
-"""The options of wrpmed that tune a node: their names without dashes, and what their values are. Pure.
+"""The options of wrpmed, wrpmesh and their commands: one table, from which parsing, help and completion follow. Pure.
 
-The daemon reads them from its command line; a topology file says them for nodes on other machines.
+Each :class:`Option` is declared once, below. A :class:`Syntax` is what one program or command takes of them. The parser
+returns what was given apart from the defaults, so that other sources can come between the two.
+
+argparse is not used: its error sentences would have to be recognised by their text and written anew, near misses are
+found only through its private attributes, it accepts no options that end at the first word of a command, and syntax
+lines, completion and topology files need the table anyway.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from wrpme.errors import UsageError
-from wrpme.limits import GRACE_SECONDS_MAX, REPLICATION_MAX, SESSIONS_OPTION_MAX
+from wrpme.limits import (
+    GRACE_SECONDS,
+    GRACE_SECONDS_MAX,
+    LOCAL_NODES_MAX,
+    REPLICATION_MAX,
+    REPLICATION_USUAL,
+    SESSIONS_MAX,
+    SESSIONS_OPTION_MAX,
+    TIMEOUT_SECONDS,
+    TIMEOUT_SECONDS_MAX,
+)
+from wrpme.protocol import address
 
 LEVELS = ("debug", "info", "warning", "error")
-VALUE_CHARACTERS_MAX = 40
-FLAGS = ("no-sync", "transient")
-"""They take no value."""
+NUMBER_CHARACTERS_MAX = 40
+NAMED_MAX = 4
+"""So many options a sentence lists; of more it names the help."""
+LIKENESS = 0.6
+"""How much a wrong option has in common with the one that is suggested, from 0 to 1."""
+
+# --- declarations ------------------------------------------------------------------------------------------------
 
 
-class Rule(NamedTuple):
-    """``read`` makes a value of a text, or raises ValueError; ``must`` says what it accepts."""
+class Value(Struct, frozen=True):
+    """What an option takes. ``read`` makes the value of a text that is not empty; it raises ValueError, or UsageError
+    where it has a better sentence than that the value should be ``must``."""
 
+    shown: str
     must: str
-    read: Callable[[str], str | int | float]
+    read: Callable[[str], Any]
+    range: str = ""
+    """What is allowed, as the help shows it."""
+    choices: tuple[str, ...] = ()
+    """All values, where there are only a few."""
+    is_node: bool = False
+    """Whether it is the address of a node of the hive, so that the known ones complete it."""
+    types: tuple[type, ...] = (str,)
+    """The types that a file of TOML may have for it."""
 
 
-def _level(text: str) -> str:
-    return LEVELS[LEVELS.index(text)]
+class Others(Struct, frozen=True):
+    """Options that must, or must not, stand beside another one; ``because`` says why, with that one as its subject."""
+
+    names: tuple[str, ...]
+    because: str
 
 
-def _whole(text: str, most: int) -> int:
-    if text.isascii() and text.isdigit() and not text.startswith("0") and 1 <= int(text) <= most:
-        return int(text)
-    raise ValueError(text)
+class Option(Struct, frozen=True):
+    """One option. A name of one letter has one dash; without a ``value`` the option is a flag."""
+
+    name: str
+    help: str
+    value: Value | None = None
+    short: str = ""
+    default: Any = None
+    default_text: str = ""
+    """How the help shows the default, where that is not its plain text."""
+    is_repeated: bool = False
+    """Whether it may be given more than once; its value is a tuple then."""
+    is_required: bool = False
+    replaces_words: bool = False
+    """Whether it stands in place of the words that the command takes."""
+    ends: bool = False
+    """Whether nothing that follows counts, as after ``--help``."""
+    needs: Others | None = None
+    excludes: Others | None = None
+
+    @property
+    def written(self) -> str:
+        """The option with its dashes."""
+        return f"-{self.name}" if len(self.name) == 1 else f"--{self.name}"
+
+    @property
+    def brief(self) -> str:
+        """The shortest spelling."""
+        return f"-{self.short}" if self.short else self.written
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """All spellings, with their dashes."""
+        return (self.brief, self.written) if self.short else (self.written,)
+
+    @property
+    def default_shown(self) -> str:
+        """The default as the help shows it; empty where there is none."""
+        return self.default_text or ("" if self.default is None else text(self.default))
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= GRACE_SECONDS_MAX:
-        raise ValueError(text)
-    return seconds
+class Syntax(Struct, frozen=True):
+    """The options of one program or command."""
+
+    name: str
+    options: tuple[Option, ...]
+    hidden: tuple[Option, ...] = ()
+    """Further options, which the syntax line does not name one by one."""
+    is_program: bool = False
+    """A program takes an option again, and the last one counts; to a command that is an error."""
+    has_command: bool = False
+    """Whether the options end at the first other word."""
+
+    @property
+    def all(self) -> tuple[Option, ...]:
+        """All options that are understood."""
+        return self.options + self.hidden
+
+    @property
+    def help(self) -> str:
+        """What the operator types to read about the options."""
+        return f"{self.name} --help" if self.is_program else f"help {self.name}"
+
+    @property
+    def of(self) -> str:
+        """Whose option it is, after its name in a sentence."""
+        return "" if self.is_program else f" of {self.name}"
+
+    def by_spelling(self) -> dict[str, Option]:
+        """Returns the options by each of their spellings."""
+        return {spelling: option for option in self.all for spelling in option.spellings}
 
 
-RULES: dict[str, Rule] = {
-    "log-level": Rule(f"it is one of {', '.join(LEVELS)}", _level),
-    "replication": Rule(
-        f"it is a number of copies from 1 to {REPLICATION_MAX}", lambda text: _whole(text, REPLICATION_MAX)
-    ),
-    "grace": Rule(f"it is a number of seconds from 0 to {GRACE_SECONDS_MAX:.0f}", _seconds),
-    "sessions": Rule(f"it is a number from 1 to {SESSIONS_OPTION_MAX}", lambda text: _whole(text, SESSIONS_OPTION_MAX)),
+class Given(Struct, frozen=True):
+    """What was given: ``values`` by the names of the options, without those that were left out, and other words."""
+
+    syntax: Syntax
+    values: dict[str, Any]
+    words: tuple[str, ...]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of an option, or its default: a flag is False, one that may be repeated an empty tuple."""
+        if name in self.values:
+            return self.values[name]
+        option = next(one for one in self.syntax.all if one.name == name)
+        if option.is_repeated:
+            return ()
+        return False if option.value is None else option.default
+
+
+# --- kinds of values ---------------------------------------------------------------------------------------------
+
+
+def _whole(shown: str, noun: str, most: int) -> Value:
+    """A whole number from 1 to ``most``, without leading zeros."""
+
+    def read(given: str) -> int:
+        plain = given.isascii() and given.isdigit() and not given.startswith("0")
+        if plain and len(given) <= NUMBER_CHARACTERS_MAX and int(given) <= most:
+            return int(given)
+        raise ValueError(given)
+
+    return Value(shown, f"{noun} from 1 to {most}", read, f"1 to {most}", types=(int,))
+
+
+def _seconds(least: float, most: float) -> Value:
+    """A number of seconds."""
+
+    def read(given: str) -> float:
+        if len(given) <= NUMBER_CHARACTERS_MAX and least <= (number := float(given)) <= most:
+            return number
+        raise ValueError(given)
+
+    span = f"{text(least)} to {text(most)}"
+    return Value("SECONDS", f"a number of seconds from {span}", read, span, types=(int, float))
+
+
+def _one_of(shown: str, choices: tuple[str, ...]) -> Value:
+    def read(given: str) -> str:
+        return choices[choices.index(given)]
+
+    span = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    return Value(shown, f"one of {', '.join(choices)}", read, span, choices)
+
+
+def _path(given: str) -> str:
+    if "\0" in given:
+        raise ValueError(given)
+    return given
+
+
+def text(value: object) -> str:
+    """Returns a value as it is written, in its shortest form."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+HOST_PORT = Value("HOST:PORT", "HOST:PORT", address.parse)
+NODE = replace(HOST_PORT, is_node=True)
+FILE = Value("FILE", "the name of a file", _path)
+DIRECTORY = Value("DIR", "the name of a directory", _path)
+TIME = Value("TIME", "a time or a span such as 10m", str)
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+ADDRESS = Option(
+    "address", "where to listen: IPv4, [IPv6] or a name", HOST_PORT, short="a", default=address.parse(address.DEFAULT)
+)
+ADVERTISE = Option("advertise", "what other nodes and clients are told", HOST_PORT, default_text="the address")
+PEER = Option("peer", "any node of the hive to join, which need not be up yet", NODE, is_repeated=True)
+TUNING: dict[str, Option] = {
+    option.name: option
+    for option in (
+        Option(
+            "replication",
+            "copies of each entry",
+            _whole("R", "a number of copies", REPLICATION_MAX),
+            default=0,
+            default_text=f"{REPLICATION_USUAL}, or that of the hive that is joined",
+        ),
+        Option(
+            "grace",
+            "the wait before a dead node's copies are made elsewhere",
+            _seconds(0.0, GRACE_SECONDS_MAX),
+            default=GRACE_SECONDS,
+        ),
+        Option("no-sync", "answer writes once the operating system has them rather than the disk"),
+        Option(
+            "transient",
+            "memory only: nothing survives the end of the process",
+            excludes=Others(("root",), "keeps nothing on disk"),
+        ),
+        Option("log-level", "log lines of this level and above", _one_of("LEVEL", LEVELS), default="info"),
+        Option(
+            "sessions",
+            "connections of clients at a time",
+            _whole("N", "a number", SESSIONS_OPTION_MAX),
+            default=SESSIONS_MAX,
+        ),
+    )
 }
-NAMES = ("replication", "grace", "no-sync", "transient", "log-level", "sessions")
-"""All of them, in the order in which they are written."""
+"""What tunes a node, by name, in the order in which it is written: wrpmed takes it, node_start and topology files."""
+HELP = (
+    Option("version", "print the version and exit", ends=True),
+    Option("help", "print the options and exit", short="h", ends=True),
+)
+YES = Option("yes", "do not ask")
+
+WRPMED = Syntax(
+    "wrpmed",
+    (
+        ADDRESS,
+        ADVERTISE,
+        PEER,
+        Option(
+            "root", "the data directory", DIRECTORY, short="r", default_text="db/HOST-PORT under the current directory"
+        ),
+        Option("log-file", "log there: appended, reopened on SIGHUP", FILE, short="l"),
+        Option(
+            "log-console",
+            "log to stderr",
+            short="o",
+            default_text="on if there is no log file and stderr is a terminal",
+        ),
+        *TUNING.values(),
+        *HELP,
+    ),
+    is_program=True,
+)
+WRPMESH = Syntax(
+    "wrpmesh",
+    (
+        Option(
+            "daemon",
+            "a node of the hive; the first that answers serves",
+            HOST_PORT,
+            default_text=address.DEFAULT,
+            is_repeated=True,
+        ),
+        Option(
+            "timeout",
+            "how long a command may take, its retries included",
+            _seconds(0.001, TIMEOUT_SECONDS_MAX),
+            default=TIMEOUT_SECONDS,
+        ),
+        Option(
+            "hive",
+            "start a hive of N nodes in ./hive first, and stop it at the end",
+            _whole("N", "a number of nodes", LOCAL_NODES_MAX),
+            excludes=Others(("daemon",), "starts a hive of its own"),
+        ),
+        Option("tui", "open the dashboard: the shell beside a live picture of the hive"),
+        Option(
+            "record",
+            "keep all that the dashboard sees in FILE, which must not be there yet",
+            FILE,
+            needs=Others(("tui",), "is for the dashboard"),
+        ),
+        Option(
+            "replay",
+            "show what was recorded there, or printed by wrpmesh watch",
+            FILE,
+            needs=Others(("tui",), "is for the dashboard"),
+            excludes=Others(("daemon", "hive", "record"), "shows what is past"),
+        ),
+        *HELP,
+    ),
+    is_program=True,
+    has_command=True,
+)
+COMMANDS: dict[str, Syntax] = {
+    syntax.name: syntax
+    for syntax in (
+        Syntax("remove_all", (YES,)),
+        Syntax("forget", (YES,)),
+        Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True),)),
+        Syntax(
+            "node_start",
+            (replace(ADDRESS, is_required=True, default=None), PEER),
+            (ADVERTISE, *TUNING.values()),
+        ),
+        Syntax("hive_plan", (Option("example", "print a topology file to begin with", replaces_words=True),)),
+        Syntax(
+            "hive_logs",
+            (
+                Option("node", "the log of this node alone", NODE, is_repeated=True),
+                Option("since", "lines from then on; without it the last ones of each log", TIME),
+                Option("f", "go on until Ctrl-C"),
+            ),
+        ),
+        Syntax("hive_destroy", (YES,)),
+    )
+}
+"""The commands of wrpmesh that take options; a command that is not here takes none."""
 
 
-def value(name: str, text: str) -> str | int | float:
-    """The value of an option that takes one.
+def of_command(name: str) -> Syntax:
+    """Returns the options of a command of wrpmesh."""
+    return COMMANDS.get(name) or Syntax(name, ())
+
+
+
+# --- parsing -----------------------------------------------------------------------------------------------------
+
+
+def parse(syntax: Syntax, arguments: Sequence[str]) -> Given:
+    """Tells options from other words and reads their values. ``--option VALUE`` and ``--option=VALUE`` are the same, as
+    are ``-o VALUE``, ``-o=VALUE`` and ``-oVALUE``; all that follows ``--`` is words. Whether what is required is there
+    is left to the caller, who can say more about it.
 
     Raises:
-        UsageError: it is none; the sentence says what it should be, not for which option.
+        UsageError: there is no such option, its value is missing or wrong, or it doesn't go together with another one.
     """
-    rule = RULES[name]
+    known = syntax.by_spelling()
+    values: dict[str, Any] = {}
+    words: list[str] = []
+    rest = list(reversed(arguments))
+    while rest:
+        word = rest.pop()
+        if word == "--" or not _is_option(word):
+            words += [] if word == "--" else [word]
+            if word == "--" or syntax.has_command:
+                words += reversed(rest)
+                break
+            continue
+        option, attached = _recognised(syntax, known, word)
+        value = _taken(syntax, option, attached, rest)
+        if option.is_repeated:
+            value = (*values.get(option.name, ()), value)
+        elif option.name in values and not syntax.is_program:
+            raise UsageError(f"{option.written} is given twice to {syntax.name}; give it once")
+        values[option.name] = value
+        if option.ends:
+            return Given(syntax, values, tuple(words))
+    _check_together(syntax, values)
+    return Given(syntax, values, tuple(words))
+
+
+def read(option: Option, given: str) -> Any:
+    """Returns the value that a text means for an option.
+
+    Raises:
+        UsageError: it means none; the sentence names the option, and what its value should be.
+    """
+    assert option.value is not None, "a flag has no value to read"
     try:
-        if len(text) <= VALUE_CHARACTERS_MAX:
-            return rule.read(text)
+        return option.value.read(given)
+    except UsageError as error:
+        raise UsageError(f"{option.written}: {error.sentence}") from None
     except ValueError:
-        pass
-    raise UsageError(rule.must)
+        raise UsageError(f"{option.written} is {_quoted(given)}, but should be {option.value.must}") from None
 
 
-def text(given: str | int | float) -> str:
-    """A value as it is written, in its shortest form."""
-    return str(int(given)) if isinstance(given, float) and given.is_integer() else str(given)
+def nearest(word: str, words: Sequence[str], likeness: float = 0.5) -> str | None:
+    """Returns the one of the words that looks most like ``word``, or None if none does."""
+    from difflib import get_close_matches  # here: few lines are wrong, and a shell starts sooner without
+
+    found = get_close_matches(word[:64].lower(), words, n=1, cutoff=likeness)
+    return found[0] if found else None
+
+
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _recognised(syntax: Syntax, known: dict[str, Option], word: str) -> tuple[Option, str | None]:
+    """The option that a word is, and the value attached to it, if there is one."""
+    spelling, equals, attached = word.partition("=")
+    if option := known.get(spelling):
+        return option, attached if equals else None
+    short = known.get(word[:2])
+    if short is not None and short.value is not None:
+        return short, word[2:]
+    near = nearest(spelling, list(known), LIKENESS)
+    if near:
+        hint = f"did you mean {near}?"
+    elif len(syntax.all) > NAMED_MAX:
+        hint = f"{syntax.help} lists them"
+    else:
+        hint = f"it has {', '.join(one.brief for one in syntax.all)}" if known else "it takes none"
+    raise UsageError(f"there is no option {_quoted(spelling)}{syntax.of}; {hint}")
+
+
+def _taken(syntax: Syntax, option: Option, attached: str | None, rest: list[str]) -> Any:
+    """The value of an option, which is attached to it or the next word."""
+    if option.value is None:
+        if attached is not None:
+            raise UsageError(f"{option.written}{syntax.of} takes no value; see {syntax.help}")
+        return True
+    given = attached
+    # A word that begins with a dash is another option, except a number below 0, of which the value's reader says more.
+    if given is None and rest and not (_is_option(rest[-1]) and not rest[-1][1].isdigit()):
+        given = rest.pop()
+    if not given:
+        raise UsageError(f"{option.written}{syntax.of} needs a value: {option.value.must}; see {syntax.help}")
+    return read(option, given)
+
+
+def _check_together(syntax: Syntax, values: dict[str, Any]) -> None:
+    for option in syntax.all:
+        if option.name not in values:
+            continue
+        if option.needs:
+            for name in option.needs.names:
+                if name not in values:
+                    raise UsageError(f"{option.written} {option.needs.because}: it needs --{name}")
+        if option.excludes:
+            for name in option.excludes.names:
+                if name in values:
+                    raise UsageError(
+                        f"{option.written} {option.excludes.because}: it can't be given together with --{name}; "
+                        "leave one of them out"
+                    )
+
+
+def _quoted(given: str) -> str:
+    """A word of the operator in a sentence."""
+    plain = "".join(character if character.isprintable() else "?" for character in given[:80])
+    return f'"{plain}"'
+
+
+# --- help and completion -----------------------------------------------------------------------------------------
+
+
+def synopsis(syntax: Syntax) -> str:
+    """Returns the options as they stand in the line that says how a command is written."""
+    parts = []
+    for option in syntax.options:
+        shown = f"{option.brief} {option.value.shown}" if option.value else option.brief
+        if option.replaces_words:
+            shown = f"or {shown}"
+        elif not option.is_required:
+            shown = f"[{shown}]"
+        parts.append(f"{shown}..." if option.is_repeated else shown)
+    return " ".join([*parts, *["[wrpmed options]"] * bool(syntax.hidden)])
+
+
+def help_lines(syntax: Syntax) -> list[str]:
+    """Returns a line for each option: its spellings, what it does, what is allowed, and its default."""
+    indent = "    " if any(len(option.brief) == 2 for option in syntax.all) else ""
+    rows = []
+    for option in syntax.all:
+        head = ", ".join(option.spellings) if len(option.brief) == 2 else f"{indent}{option.written}"
+        if option.value:
+            head = f"{head} {option.value.shown}"
+        notes = [
+            "may be repeated" if option.is_repeated else "",
+            option.value.range if option.value else "",
+            f"default {option.default_shown}" if option.default_shown else "",
+        ]
+        told = "; ".join(note for note in notes if note)
+        rows.append((head, f"{option.help} ({told})" if told else option.help))
+    width = max((len(head) for head, _ in rows), default=0)
+    return [f"{head:<{width}}  {meaning}" for head, meaning in rows]
+
+
+def completions(syntax: Syntax, before: Sequence[str], nodes: Sequence[str]) -> Sequence[str]:
+    """Returns what may follow the words ``before``: values of the last option, or options that can still be given.
+    ``nodes`` are the addresses that are known."""
+    known = syntax.by_spelling()
+    last = known.get(before[-1]) if before else None
+    if last is not None and last.value is not None:
+        return nodes if last.value.is_node else last.value.choices
+    used = {known[word].name for word in (one.partition("=")[0] for one in before) if word in known}
+    return [option.brief for option in syntax.all if option.is_repeated or option.name not in used]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from wrpme.bootstrap.arguments import FLAGS, Request, Taken, parse, since, take
+from wrpme.bootstrap.arguments import Request, parse, since
 from wrpme.errors import UsageError
 
 RIGHT = [
@@ -60,20 +60,10 @@ def test_wrong(line: str, sentence: str) -> None:
     assert sentence in caught.value.sentence
 
 
-@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("name", ["hive_check", "hive_apply", "hive_logs", "hive_stop", "hive_destroy"])
 def test_a_file_of_an_empty_name_is_none(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} needs FILE"):
         parse(name, [""])
-
-
-def test_options_among_words() -> None:
-    words = ["a", "--x", "-1", "b", "--y", "--z=", "--z=2=3"]
-    with pytest.raises(UsageError, match="--z of it needs a value"):
-        take("it", words, ["--x", "--z"], ["--y"], ["--z"])
-    words.remove("--z=")
-    assert take("it", words, ["--x", "--z"], ["--y"], ["--z"]) == Taken(
-        ("a", "b"), {"--x": ["-1"], "--y": [], "--z": ["2=3"]}
-    )
 
 
 NOW = datetime(2030, 1, 31, 12, 0, 0, tzinfo=UTC)

@@ -53,10 +53,10 @@ def test_right_options(arguments: list[str], options: Options) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--deamon", "a:1"], "there is no option --deamon; did you mean --daemon?"),
-        (["-x"], "there is no option -x"),
+        (["--deamon", "a:1"], 'there is no option "--deamon"; did you mean --daemon?'),
+        (["-x"], 'there is no option "-x"; wrpmesh --help lists them'),
         (["--daemon"], "--daemon needs a value"),
-        (["--daemon", "nowhere"], "nowhere"),
+        (["--daemon", "nowhere"], '--daemon: "nowhere" has no port'),
         (["--timeout", "soon"], '--timeout is "soon", but should be a number of seconds from 0.001 to 86400'),
         (["--timeout", "0"], "--timeout is"),
         (["--timeout", "nan"], "--timeout is"),

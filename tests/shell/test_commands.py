@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from wrpme import errors
-from wrpme.bootstrap import arguments
 from wrpme.limits import CONTENT_BYTES_MAX
+from wrpme.options import COMMANDS, help_lines
 from wrpme.shell import commands, format
 from wrpme.shell.commands import Command, help_text, parse, parse_words
 
@@ -58,6 +58,8 @@ RIGHT = [
     ("leave a:1", Command("leave", address="a:1")),
     ("forget a:1", Command("forget", address="a:1")),
     ("forget a:1 --yes", Command("forget", address="a:1", yes=True)),
+    ("forget --yes a:1", Command("forget", address="a:1", yes=True)),
+    ("put --yes --force", Command("put", alias="--yes", content=b"--force")),
     ("recover --force", Command("recover", force=True)),
     ("verify", Command("verify")),
     ("node_start root@web1 -a w:1", Command("node_start", words=("root@web1", "-a", "w:1"))),
@@ -78,7 +80,9 @@ WRONG = [
     ("GET x", errors.NoSuchCommandError, "did you mean get?"),
     ("hivestatus", errors.NoSuchCommandError, "did you mean hive_status?"),
     ("recover", errors.UsageError, "recover needs --force"),
-    ("recover now", errors.UsageError, "not --force"),
+    ("recover now", errors.UsageError, '"now" is too much for recover; it is written: recover --force'),
+    ("recover --froce", errors.UsageError, 'no option "--froce" of recover; did you mean --force?'),
+    ("forget a:1 --yes=1", errors.UsageError, "--yes of forget takes no value"),
     ("forget", errors.UsageError, "needs HOST:PORT"),
     ("xyzzy", errors.NoSuchCommandError, "help lists them all"),
     ("get", errors.UsageError, "get needs ALIAS; it is written: get ALIAS"),
@@ -102,7 +106,7 @@ WRONG = [
     ("prefix_get x many", errors.UsageError, 'MAX is "many", but should be a whole number'),
     ("prefix_get x 1.5", errors.UsageError, "MAX is"),
     ("count all", errors.UsageError, '"all" is too much for count; it is written: count'),
-    ("remove_all yes", errors.UsageError, '"yes" is not --yes'),
+    ("remove_all yes", errors.UsageError, '"yes" is too much for remove_all; it is written: remove_all [--yes]'),
     ("wait_stable -1", errors.UsageError, "SECONDS is"),
     ("node_status", errors.UsageError, "node_status needs HOST:PORT"),
     ("node_status nowhere", errors.UsageError, "nowhere"),
@@ -173,6 +177,7 @@ def test_help_of_every_command(spec: commands.Spec) -> None:
     text = help_text(spec.name)
     assert text.startswith(spec.syntax) and spec.summary in text
     assert all(word in text for word in (*spec.fails_with, *spec.synonyms))
+    assert all(f"    {line}" in text for line in help_lines(spec.options))
     assert all(word in {kind.word for kind in errors.BY_CODE.values()} for word in spec.fails_with)
 
 
@@ -227,6 +232,15 @@ def test_help_stays_narrow() -> None:
 
 def test_commands_about_other_machines_check_their_words_there() -> None:
     remote = [spec.name for spec in commands.COMMANDS if spec.remote]
-    assert remote == ["node_start", *arguments.FLAGS]
+    files = ["check", "plan", "apply", "logs", "upgrade", "stop", "start", "destroy"]
+    assert remote == ["node_start", *(f"hive_{name}" for name in files)]
     for name in remote:
         assert parse(name) == parse_words([name]) == Command(name)
+
+
+def test_options_belong_to_commands_that_take_them() -> None:
+    """Each one of the table is a command's, and either carried out elsewhere or a field of the command."""
+    assert set(COMMANDS) <= set(commands.BY_WORD)
+    for name, syntax in COMMANDS.items():
+        if not commands.spec_of(name).remote:
+            assert {option.name for option in syntax.all} <= set(Command.__struct_fields__)

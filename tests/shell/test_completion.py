@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wrpme.bootstrap.arguments import FLAGS, VALUED
-from wrpme.shell.commands import COMMANDS, Spec, spec_of
-from wrpme.shell.completion import FLAGS as WITHOUT_VALUE
-from wrpme.shell.completion import complete, completed, hint, options_of, takes_file
+from wrpme.shell.commands import COMMANDS
+from wrpme.shell.completion import complete, completed, hint, takes_file
 
 NODES = ["a:1", "b:2"]
 
@@ -23,6 +21,10 @@ NODES = ["a:1", "b:2"]
         ("stop_node ", NODES),
         ("stop_node a:1 ", []),
         ("remove_all ", ["--yes"]),
+        ("remove_all --yes ", []),
+        ("forget ", NODES),
+        ("forget a:1 ", ["--yes"]),
+        ("recover --f", ["--force"]),
         ("xyzzy ", []),
         ("hive_check x --", []),
         ("hive_plan ", []),
@@ -63,17 +65,6 @@ def test_completion(line: str, choices: list[str]) -> None:
 )
 def test_where_a_file_is_named(line: str, takes: bool) -> None:
     assert takes_file(line) == takes
-
-
-@pytest.mark.parametrize("spec", [spec for spec in COMMANDS if spec.name in FLAGS], ids=lambda spec: spec.name)
-def test_the_options_are_those_that_are_understood(spec: Spec) -> None:
-    assert set(options_of(spec)) == {*FLAGS[spec.name], *VALUED.get(spec.name, ())}
-    assert set(FLAGS[spec.name]) <= set(WITHOUT_VALUE)
-
-
-def test_what_may_be_given_again() -> None:
-    assert [option for option, again in options_of(spec_of("hive_logs")).items() if again] == ["--node"]
-    assert [option for option, again in options_of(spec_of("node_start")).items() if again] == ["--peer"]
 
 
 # --- help beside what is typed ----------------------------------------------------------------------------------

@@ -97,7 +97,6 @@ def test_every_command_is_carried_out() -> None:
     silent = {"exit"}
     endless = {"watch"}  # for whoever can interrupt it
     sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k"}
-    sample["--force"] = "--force"
     for spec in COMMANDS:
         if spec.name in ("locate", "hive_status", "node_topology"):
             continue  # below
@@ -106,6 +105,7 @@ def test_every_command_is_carried_out() -> None:
                 answer(spec.name)
             continue
         words = [sample.get(one.name, "a:1") for one in spec.parameters if not one.optional]
+        words += [option.written for option in spec.options.all if option.is_required and not spec.remote]
         given, calls = answer(" ".join([spec.name, *words]), RESULTS.get(spec.name))
         assert calls or given.text or spec.remote or spec.name in silent, spec.name
 

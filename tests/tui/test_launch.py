@@ -53,7 +53,7 @@ def test_right_options(arguments: list[str], options: Options) -> None:
         (["--record", "f"], "--record is for the dashboard: it needs --tui"),
         (["--replay", "f"], "--replay is for the dashboard: it needs --tui"),
         (["--tui", "get", "x"], "--tui opens the dashboard, which takes no COMMAND"),
-        (["--tui=yes"], "there is no option --tui"),
+        (["--tui=yes"], "--tui takes no value"),
         (["--tu"], "did you mean --tui?"),
         (["--tui", "--replay", "f", "--record", "g"], "--replay shows what is past"),
         (["--tui", "--replay", "f", "--daemon", "a:1"], "--replay shows what is past"),

@@ -1,7 +1,8 @@
-"""The words of wrpmesh: a line or the words of a command line -> a command, or a sentence that says what is wrong.
+"""The commands of wrpmesh: a line, or the words of a command line, becomes a command or a sentence that says what is
+wrong. Pure, and shared by everything that takes commands.
 
-Pure, and shared by everything that takes commands. ``COMMANDS`` is the one table: parsing, help, completion and the
-reference follow from it.
+``COMMANDS`` is the one table of commands, and :mod:`wrpme.options` that of their options: parsing, help, completion and
+the reference follow from the two.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 
 from wrpme import options
 from wrpme.errors import NoSuchCommandError, UsageError
+from wrpme.options import Syntax, nearest
 from wrpme.protocol import address as addresses
 from wrpme.protocol import ring
 
@@ -25,7 +27,7 @@ SYNTAX_WIDTH_MAX = 40
 
 
 class Kind(Enum):
-    """What a parameter is. A content is taken as it is: a ``REST`` goes on to the end of the line."""
+    """What a parameter may be. A content is taken as it is: a ``REST`` goes on to the end of the line."""
 
     ALIAS = "1 to 1024 bytes of UTF-8 without spaces or control characters"
     WORD = "any bytes; on a line without spaces"
@@ -36,13 +38,11 @@ class Kind(Enum):
     NUMBER = "a whole number from 0 up"
     ADDRESS = "HOST:PORT of a node, as hive_status shows it"
     COMMAND = "one of the commands"
-    YES = "--yes: do not ask"
-    FORCE = "--force: the missing nodes are dead for good"
     WORDS = "words as a shell takes them: quotes keep spaces"
 
 
 class Parameter(Struct, frozen=True):
-    """``name`` as it is written in help; ``field`` of :class:`Command` that takes it."""
+    """A word that a command takes: its ``name`` in the help, and the ``field`` of :class:`Command` for its value."""
 
     name: str
     kind: Kind
@@ -51,7 +51,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Spec(Struct, frozen=True):
-    """A command: its name, what it takes, and its help."""
+    """A command: its name, the words that it takes beside its options, and its help."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -65,17 +65,22 @@ class Spec(Struct, frozen=True):
     remote: bool = False
     """Whether it is about other machines: :mod:`wrpme.bootstrap` carries it out."""
     confirm: str = ""
-    """The question to which the answer is yes, unless ``--yes`` was said; what it costs may come before it."""
+    """The question to which the answer is yes, unless ``--yes`` was given; what it costs may come before it."""
+
+    @property
+    def options(self) -> Syntax:
+        """The options that it takes."""
+        return options.of_command(self.name)
 
     @property
     def syntax(self) -> str:
-        """How it is written."""
+        """The line that says how it is written."""
         shown = [f"[{one.name}]" if one.optional else one.name for one in self.parameters]
-        return " ".join([self.name, *shown])
+        return " ".join([self.name, *shown, options.synopsis(self.options)]).rstrip()
 
 
 class Command(Struct, frozen=True):
-    """A command with its arguments, checked; only the fields that its spec names mean anything."""
+    """A command with its arguments, checked. Only the fields that its spec names mean anything."""
 
     name: str
     alias: str = ""
@@ -90,20 +95,24 @@ class Command(Struct, frozen=True):
     yes: bool = False
     force: bool = False
     words: tuple[str, ...] = ()
-    """What a command about other machines was given; checked where it is carried out."""
+    """The words and options of a command about other machines, which are checked where it is carried out."""
 
     @property
     def spec(self) -> Spec:
-        """Its line of the table."""
+        """Its entry of the table."""
         return BY_WORD[self.name]
 
     @property
     def lacks_content(self) -> bool:
-        """Whether the content is to be read from the input."""
+        """Whether its content is still to be read from the input."""
         return self.spec.content_from_input and self.content is None
 
     def with_content(self, content: bytes) -> Command:
-        """The same command with the content that it lacked; TooLargeError if that is over the limit."""
+        """Returns the same command with the content that it lacked.
+
+        Raises:
+            TooLargeError: the content is over the limit.
+        """
         ring.check_content(content)
         return replace(self, content=content)
 
@@ -117,7 +126,7 @@ _LIFE = "A new content has a new life span: for ever, until expires_at or expire
 
 
 def _remote(name: str, words: str, summary: str, detail: str = "", changes: bool = False) -> Spec:
-    """A command about other machines, which takes words. One that only looks takes no lock there."""
+    """A command about other machines. One that changes nothing takes no lock there."""
     fails = ("remote", "host_key", "locked") if changes else ("remote", "host_key")
     return Spec(name, (Parameter(words, Kind.WORDS, "words"),), summary, detail, fails, changes=changes, remote=True)
 
@@ -190,7 +199,7 @@ COMMANDS: tuple[Spec, ...] = (
     Spec("count", (), "prints how many entries the hive has"),
     Spec(
         "remove_all",
-        (Parameter("--yes", Kind.YES, "yes", optional=True),),
+        (),
         "removes every entry of the hive",
         "Asks for the word yes first, unless --yes is given.",
         changes=True,
@@ -219,7 +228,7 @@ COMMANDS: tuple[Spec, ...] = (
     ),
     Spec(
         "forget",
-        (_NODE, Parameter("--yes", Kind.YES, "yes", optional=True)),
+        (_NODE,),
         "gives a dead node up that never returns",
         "Says what may be lost, and asks for the word yes first, unless --yes is given.",
         changes=True,
@@ -227,7 +236,7 @@ COMMANDS: tuple[Spec, ...] = (
     ),
     Spec(
         "recover",
-        (Parameter("--force", Kind.FORCE, "force"),),
+        (),
         "lets the daemon go on without the voters that it does not see",
         "Your word that these are dead for good: one that was only out of sight joins anew, with its data set aside.",
         changes=True,
@@ -241,14 +250,13 @@ COMMANDS: tuple[Spec, ...] = (
     ),
     _remote(
         "node_start",
-        "[USER@]HOST[:SSHPORT] -a HOST:PORT [--peer HOST:PORT]... [wrpmed options]",
+        "[USER@]HOST[:SSHPORT]",
         "starts a node on another machine over SSH, for this hive",
-        "With --peer for the hive of that node. Data and log are kept in the directory of wrpme there. wrpmed options: "
-        f"--advertise HOST:PORT, {', '.join(f'--{name}' for name in options.NAMES)}.",
+        "With --peer for the hive of that node. Data and log are kept in the directory of wrpme there.",
         changes=True,
     ),
     _remote("hive_check", "FILE", "looks at every host of a topology file; changes nothing"),
-    _remote("hive_plan", "FILE or --example", "prints what hive_apply would do, or a topology file to begin with"),
+    _remote("hive_plan", "FILE", "prints what hive_apply would do, or a topology file to begin with"),
     _remote(
         "hive_apply",
         "FILE",
@@ -258,10 +266,9 @@ COMMANDS: tuple[Spec, ...] = (
     ),
     _remote(
         "hive_logs",
-        "FILE [--node HOST:PORT]... [--since TIME] [-f]",
+        "FILE",
         "prints the logs of all nodes of a topology file, merged",
-        "Without --since the last lines of each. TIME is ISO 8601, seconds since 1970, or a span such as 10m. "
-        "With -f it goes on until Ctrl-C.",
+        "TIME is ISO 8601, seconds since 1970, or a span such as 10m.",
     ),
     _remote(
         "hive_upgrade",
@@ -274,7 +281,7 @@ COMMANDS: tuple[Spec, ...] = (
     _remote("hive_start", "FILE", "starts them again, with their data", changes=True),
     _remote(
         "hive_destroy",
-        "FILE [--yes]",
+        "FILE",
         "removes all nodes of a topology file, with their data, and all that was made for them",
         "Says what will be gone, and asks for the word yes first, unless --yes is given.",
         changes=True,
@@ -290,10 +297,12 @@ WORDS: tuple[str, ...] = tuple(sorted(BY_WORD))
 
 
 def parse(line: str) -> Command | None:
-    """The command on a line, None if there is nothing on it. Bytes that are not UTF-8 come as surrogate escapes.
+    """Returns the command on a line, or None for a blank one. Bytes that are not UTF-8 come as surrogate escapes.
 
     Raises:
-        NoSuchCommandError, UsageError, TooLargeError
+        NoSuchCommandError: its first word is no command.
+        UsageError: the words after it are wrong.
+        TooLargeError: an alias or a content is over its limit.
     """
     line = line.lstrip(SEPARATORS)
     if not line:
@@ -319,10 +328,12 @@ def parse(line: str) -> Command | None:
 
 
 def parse_words(words: Sequence[str]) -> Command:
-    """The command that the words of a command line make; a last content may be of several words.
+    """Returns the command that the words of a command line make; its last content may be of several words.
 
     Raises:
-        NoSuchCommandError, UsageError, TooLargeError
+        NoSuchCommandError: the first word is no command.
+        UsageError: the words after it are wrong.
+        TooLargeError: an alias or a content is over its limit.
     """
     spec = spec_of(words[0])
     if spec.remote:
@@ -344,7 +355,11 @@ def _split(rest: str) -> tuple[str, ...]:
 
 
 def spec_of(word: str) -> Spec:
-    """The command that a word begins; NoSuchCommandError with the nearest one if there is none."""
+    """Returns the command of that name.
+
+    Raises:
+        NoSuchCommandError: there is none; the sentence names the nearest one.
+    """
     spec = BY_WORD.get(word)
     if spec is None:
         near = nearest(word, WORDS)
@@ -353,16 +368,8 @@ def spec_of(word: str) -> Spec:
     return spec
 
 
-def nearest(word: str, words: Sequence[str]) -> str | None:
-    """The one of the words that looks most like ``word``."""
-    from difflib import get_close_matches
-
-    found = get_close_matches(word[:64].lower(), words, n=1, cutoff=0.5)
-    return found[0] if found else None
-
-
 def _cut(text: str) -> tuple[str, str]:
-    """The first word, and what follows it from the separator on."""
+    """Returns the first word, and what follows it from the separator on."""
     at = next((index for index, character in enumerate(text) if character in SEPARATORS), len(text))
     return text[:at], text[at:]
 
@@ -371,17 +378,24 @@ def _quoted(text: str) -> str:
     return f'"{text[:60]}"'
 
 
-def _build(spec: Spec, words: list[str]) -> Command:
+def _build(spec: Spec, words: Sequence[str]) -> Command:
     written = f"it is written: {spec.syntax}"
+    fields: dict[str, object] = {}
+    if spec.options.all:  # else words that begin with a dash are words as others
+        given = options.parse(spec.options, words)
+        fields |= given.values
+        words = given.words
     if len(words) > len(spec.parameters):
         raise UsageError(f"{_quoted(words[len(spec.parameters)])} is too much for {spec.name}; {written}")
-    fields: dict[str, object] = {}
     for index, parameter in enumerate(spec.parameters):
         if index < len(words):
             fields[parameter.field] = _value(parameter, words[index])
         elif not parameter.optional and not (parameter.field == "content" and spec.content_from_input):
             raise UsageError(f"{spec.name} needs {parameter.name}; {written}")
-    return Command(spec.name, **fields)  # type: ignore[arg-type]  # the table says which field is of which kind
+    for option in spec.options.all:
+        if option.is_required and option.name not in fields:
+            raise UsageError(f"{spec.name} needs {option.written}; {written}")
+    return Command(spec.name, **fields)  # type: ignore[arg-type]  # the tables say which field is of which kind
 
 
 def _value(parameter: Parameter, word: str) -> object:
@@ -402,14 +416,6 @@ def _value(parameter: Parameter, word: str) -> object:
         return word
     if kind is Kind.COMMAND:
         return spec_of(word).name
-    if kind is Kind.YES:
-        if word != "--yes":
-            raise UsageError(f"{_quoted(word)} is not --yes")
-        return True
-    if kind is Kind.FORCE:
-        if word != "--force":
-            raise UsageError(f"{_quoted(word)} is not --force")
-        return True
     return _number(parameter, word)
 
 
@@ -430,7 +436,7 @@ def _number(parameter: Parameter, word: str) -> datetime | float:
 
 
 def help_text(topic: str = "") -> str:
-    """Help for all commands, or for one."""
+    """Returns the help for all commands, or for one."""
     if not topic:
         width = max(len(spec.syntax) for spec in COMMANDS if len(spec.syntax) <= SYNTAX_WIDTH_MAX)
         lines = []
@@ -445,10 +451,9 @@ def help_text(topic: str = "") -> str:
     if spec.detail:
         lines.append(f"    {spec.detail}")
     lines += [
-        f"    {'' if one.kind is Kind.WORDS else f'{one.name}: '}{one.kind.value}"
-        for one in spec.parameters
-        if one.kind is not Kind.YES
+        f"    {'' if one.kind is Kind.WORDS else f'{one.name}: '}{one.kind.value}" for one in spec.parameters
     ]
+    lines += [f"    {line}" for line in options.help_lines(spec.options)]
     if spec.fails_with:
         lines.append(f"    fails with: {', '.join(spec.fails_with)}")
     return "\n".join(lines)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from wrpme import options
 from wrpme.errors import NoSuchCommandError
-from wrpme.shell.commands import BY_WORD, SEPARATORS, WORDS, Kind, Spec, nearest, spec_of
+from wrpme.options import nearest
+from wrpme.shell.commands import BY_WORD, SEPARATORS, WORDS, Kind, Spec, spec_of
 
-FLAGS = ("-f", "--yes", "--example", *(f"--{name}" for name in options.FLAGS))
-"""Options without a value of commands about other machines."""
 WORDS_SHOWN_MAX = 12
 """Of the words that a line may begin with, a hint lists so many."""
-_OPTION = re.compile(r"(?<!\S)\[?(--?[a-z-]+)(?: [A-Z:]+)?\]?(\.\.\.)?")
 
 
 def complete(line: str, nodes: Sequence[str] = ()) -> list[str]:
-    """What the last word of a line may become; ``nodes`` are the addresses that are known."""
+    """Returns what the last word of a line may become; ``nodes`` are the addresses that are known."""
     first, *words = line.lstrip(SEPARATORS).split(" ")
     if not words:
         return [word for word in WORDS if word.startswith(first)]
@@ -63,39 +60,20 @@ def completed(line: str, nodes: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def takes_file(line: str) -> bool:
-    """Whether the last word of a line may name a topology file."""
+    """Returns whether the last word of a line may name a topology file."""
     first, *words = line.lstrip(SEPARATORS).split(" ")
     spec = BY_WORD.get(first)
     if spec is None or not spec.remote or len(words) != 1:
         return False
-    return spec.parameters[0].name.startswith("FILE") and not words[0].startswith("-")
-
-
-def options_of(spec: Spec) -> dict[str, bool]:
-    """The options of a command about other machines, as its syntax has them; whether each may be given again."""
-    syntax = spec.parameters[0].name
-    found = {option: bool(more) for option, more in _OPTION.findall(syntax)}
-    if "[wrpmed options]" in syntax:
-        found |= dict.fromkeys(["--advertise", *(f"--{name}" for name in options.NAMES)], False)
-    return found
+    return spec.parameters[0].name == "FILE" and not words[0].startswith("-")
 
 
 def _choices(spec: Spec, words: Sequence[str], nodes: Sequence[str]) -> Sequence[str]:
-    if spec.remote:
-        return _among_words(spec, words, nodes)
-    if len(words) > len(spec.parameters):
-        return ()
-    kind = spec.parameters[len(words) - 1].kind
-    return {Kind.ADDRESS: nodes, Kind.COMMAND: WORDS, Kind.YES: ("--yes",)}.get(kind, ())
-
-
-def _among_words(spec: Spec, words: Sequence[str], nodes: Sequence[str]) -> Sequence[str]:
+    """What may stand in the place of the last word of a command."""
     *before, last = words
-    given = before[-1] if before else ""
-    if given in ("--node", "--peer"):
-        return nodes
-    if given == "--log-level":
-        return options.LEVELS
-    if (not before and not last) or (given.startswith("-") and given not in FLAGS):
-        return ()
-    return [option for option, repeated in options_of(spec).items() if repeated or option not in before]
+    is_first = not before and not last
+    if spec.remote:
+        return () if is_first else options.completions(spec.options, before, nodes)
+    if len(before) < len(spec.parameters):
+        return {Kind.ADDRESS: nodes, Kind.COMMAND: WORDS}.get(spec.parameters[len(before)].kind, ())
+    return options.completions(spec.options, before, nodes)

@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 from msgspec import Struct
 
 from wrpme import options
-from wrpme.bootstrap import arguments as texts
 from wrpme.bootstrap.limits import NODE_NAME_CHARACTERS_MAX
 from wrpme.bootstrap.topology import values
 from wrpme.bootstrap.topology.toml_lines import TomlLines
@@ -26,7 +25,7 @@ from wrpme.protocol import address as addresses
 
 HOST_KEYS = ("user", "port", "jump", "host_keys", "directory", "python")
 NODE_KEYS = ("host", "address", "advertise", *HOST_KEYS, "host_key", "options")
-KEYS: dict[str, tuple[str, ...]] = {"[defaults]": HOST_KEYS, "[options]": options.NAMES, "[[node]]": NODE_KEYS}
+KEYS: dict[str, tuple[str, ...]] = {"[defaults]": HOST_KEYS, "[options]": tuple(options.TUNING), "[[node]]": NODE_KEYS}
 """All tables, with the keys of each."""
 KEY_SHOWN = "as ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub shows it on the machine"
 ELSEWHERE = {
@@ -86,7 +85,7 @@ class Node(Struct, frozen=True):
     """A node of the file.
 
     ``address`` is HOST:PORT in its normal form, and ``advertise`` is empty where it is the same. ``arguments`` are
-    further options of wrpmed, in the order of :data:`wrpme.options.NAMES`.
+    further options of wrpmed, in the order of :data:`wrpme.options.TUNING`.
     """
 
     address: str
@@ -150,58 +149,43 @@ def parse(text: str, source: str) -> Topology:
 
 
 def parse_target(words: Sequence[str]) -> tuple[Host, tuple[str, ...]]:
-    """The words of node_start: the host with its one node, and the addresses given with ``--peer``.
+    """Returns what node_start is asked for: the host with its one node, and the addresses given with ``--peer``.
 
     Raises:
-        UsageError
+        UsageError: a word or an option is wrong.
     """
     verb = "node_start"
-    given = ["--address" if word == "-a" else f"--address{word[2:]}" if word[:3] == "-a=" else word for word in words]
-    valued = ["--address", "--advertise", "--peer", *(f"--{name}" for name in options.RULES)]
-    for option in (word.partition("=")[0] for word in given if word.startswith("-")):
-        if option.lstrip("-") in ELSEWHERE and option not in valued:
+    syntax = options.of_command(verb)
+    for option in (word.partition("=")[0] for word in words if word.startswith("-")):
+        if option.lstrip("-") in ELSEWHERE and option not in syntax.by_spelling():
             raise UsageError(f"{option} is not for {verb}: {ELSEWHERE[option.lstrip('-')]}")
-    taken = texts.take(verb, given, valued, [f"--{name}" for name in options.FLAGS], repeated=("--peer",))
-    if not taken.words:
+    given = options.parse(syntax, words)
+    if not given.words:
         raise UsageError(f"{verb} needs [USER@]HOST[:SSHPORT], the machine that it logs in to; see help {verb}")
-    if len(taken.words) > 1:
-        raise UsageError(f"{texts.shown(taken.words[1])} is too much for {verb}: it starts one node on one host")
-    user, host, port = values.login(taken.words[0])
-    if "--address" not in taken.values:
+    if len(given.words) > 1:
+        raise UsageError(f"{values.shown(given.words[1])} is too much for {verb}: it starts one node on one host")
+    user, host, port = values.login(given.words[0])
+    if "address" not in given:
         raise UsageError(f"{verb} needs -a HOST:PORT, where the node is to listen, such as -a {host}:5909")
-    address = _spoken("-a", taken.values["--address"][0])
-    told = _spoken("--advertise", taken.values["--advertise"][0]) if "--advertise" in taken.values else address
+    address: addresses.Address = given["address"]
+    told: addresses.Address = given["advertise"] or address
     if told.unspecified:
         raise UsageError(f"{told} is every address of a machine; say with --advertise HOST:PORT what others are told")
-    peers = [_spoken("--peer", text) for text in taken.values.get("--peer", ())]
-    for peer in peers:
+    for peer in given["peer"]:
         if peer in (address, told) or peer.unspecified:
             raise UsageError(f"--peer {peer} is no other node; name one of the hive that is to be joined")
-    node = Node(str(address), "" if told == address else str(told), _arguments_of(taken.values))
+    node = Node(str(address), "" if told == address else str(told), _arguments_of(given))
     if len(node.name) > NODE_NAME_CHARACTERS_MAX:
         raise UsageError(f"-a {address} is too long; its host may have about {NODE_NAME_CHARACTERS_MAX - 6} characters")
-    return Host(host, user, port, nodes=(node,)), tuple(dict.fromkeys(map(str, peers)))
+    return Host(host, user, port, nodes=(node,)), tuple(dict.fromkeys(map(str, given["peer"])))
 
 
-def _spoken(option: str, text: str) -> addresses.Address:
-    try:
-        return addresses.parse(text)
-    except UsageError as error:
-        raise UsageError(f"{option}: {error.sentence}") from None
-
-
-def _arguments_of(given: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Options as they were written on a line, in their one form."""
+def _arguments_of(given: options.Given) -> tuple[str, ...]:
+    """Returns the options that tune the node, in their one form."""
     found: list[str] = []
-    for name in options.NAMES:
-        if f"--{name}" in given and name in options.FLAGS:
-            found.append(f"--{name}")
-        elif f"--{name}" in given:
-            text = given[f"--{name}"][0]
-            try:
-                found += [f"--{name}", options.text(options.value(name, text))]
-            except UsageError as error:
-                raise UsageError(f"--{name} {text[:40]}: {error.sentence}") from None
+    for name, option in options.TUNING.items():
+        if name in given:
+            found += [option.written] if option.value is None else [option.written, options.text(given[name])]
     return tuple(found)
 
 
@@ -298,7 +282,7 @@ class _Reader:
             self._fail_at(place, "options", f"options of {place.name} is {values.shown(table)}, {should}")
         found: dict[str, tuple[str, ...]] = {}
         for name, value in table.items():
-            if name not in options.NAMES:
+            if name not in options.TUNING:
                 where = f"the options of {place.name}" if below else place.name
                 self._fail_at(place, name, _misplaced(name, _Place("[options]", where)), below)
             try:
@@ -318,7 +302,7 @@ class _Reader:
                 self._fail_at(place, "", f"{place.name} has no {key}; add {wanted}")
         own = self._options(place, table.get("options", {}), "options")
         merged = {**shared, **own}
-        arguments = tuple(word for name in options.NAMES for word in merged.get(name, ()))
+        arguments = tuple(word for name in options.TUNING for word in merged.get(name, ()))
         advertise = found.get("advertise", "")
         node = Node(found["address"], "" if advertise == found["address"] else advertise, arguments)
         if addresses.parse(node.told).unspecified:

@@ -39,18 +39,17 @@ def option(name: str, given: object) -> tuple[str, ...]:
     Raises:
         UsageError: the value is of a wrong kind, or out of range.
     """
-    if name in options.FLAGS:
+    value = options.TUNING[name].value
+    if value is None:
         if not isinstance(given, bool):
             raise _wrong(given, "should be true or false")
         return (f"--{name}",) if given else ()
-    must = f"should be {options.RULES[name].must.removeprefix('it is ')}"
-    kinds: tuple[type, ...] = {"log-level": (str,), "grace": (int, float)}.get(name, (int,))
-    if isinstance(given, bool) or not isinstance(given, kinds):
-        raise _wrong(given, must)
     try:
-        return (f"--{name}", options.text(options.value(name, _plain(given))))
-    except UsageError:
-        raise _wrong(given, must) from None
+        if isinstance(given, value.types) and not isinstance(given, bool):
+            return (f"--{name}", options.text(value.read(_plain(given))))
+    except ValueError:
+        pass
+    raise _wrong(given, f"should be {value.must}")
 
 
 def login(text: str) -> tuple[str, str, int]:
