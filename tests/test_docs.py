@@ -16,13 +16,8 @@ from wrpme.bootstrap.arguments import SPANS_SECONDS
 from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.topology import file
 from wrpme.bootstrap.topology.values import MODES
-from wrpme.limits import (
-    FRAME_BYTES_MAX,
-    MEMBERS_MAX,
-    MIB,
-    PARTIAL_FRAME_SECONDS_MAX,
-    SESSION_REQUESTS_MAX,
-)
+from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SESSION_REQUESTS_MAX
+from wrpme.limits import FRAME_BYTES_MAX, MEMBERS_MAX, MIB
 from wrpme.options import COMMANDS as OPTIONS
 from wrpme.options import TUNING, WRPMED, WRPMESH, Syntax
 from wrpme.protocol import ring

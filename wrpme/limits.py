@@ -18,35 +18,17 @@ EXPIRY_MILLISECONDS_MAX = 253_402_300_799_999
 FRAME_BYTES_MAX = 2 * CONTENT_BYTES_MAX + MIB
 """``cas`` carries two contents. What may be larger travels in parts of at most ``STREAM_BYTES_USUAL`` and one entry."""
 SESSIONS_MAX = 10_000
-SESSION_REQUESTS_MAX = 1024
-"""Requests of one connection that wait for an answer; reading from it pauses there."""
-SESSION_OUTBOX_BYTES_MAX = 1 * MIB
-"""Answers that a connection has not taken yet; reading from it pauses there."""
-PARTIAL_FRAMES_BYTES_MAX = 1024 * MIB
-"""Of all connections together: frames that have begun to arrive; a connection that would exceed it is closed."""
-PARTIAL_FRAME_SECONDS_MAX = 30.0
-"""A frame that makes no progress for so long closes its connection."""
 ANSWERS_BYTES_MAX = 256 * MIB
 """Of all connections together: answers that they have not taken yet; a further large one is refused as busy."""
-SLOW_READER_SECONDS_MAX = 30.0
-"""A connection that has more than ``SESSION_OUTBOX_BYTES_MAX`` to take, and takes nothing for so long, is closed."""
 LARGE_BYTES = 256 * KIB
 """A larger message is made into a frame, and read from one, in a turn of its own."""
 TURN_BYTES = MIB
 """Of such work so much is done in one turn of the loop; also what one connection sends in one."""
-WIRE_WRITE_BYTES = 128 * KIB
-"""What the system is given at a time: where the other side reads as fast as it is sent to, it keeps whoever sends for
-as long as there is something."""
-LINK_OUTBOX_BYTES_MAX = 256 * MIB
-"""Of one link to another node: messages beyond it are dropped, as a network would, and sent again by their owner; who
-asked for something is told."""
 CONNECT_SECONDS_MAX = 2.0
 """For each step of a connection: until the other machine takes it, and until the other process answers. The system
 sends again after 1 s what was lost; an attempt begins anew soon after."""
 LOOKUP_SECONDS_MAX = 5.0
 """For the name of a host that was never found before."""
-NAME_SECONDS = 5.0
-"""How long the numbers of a host are used before its name is looked up again, beside the use of them."""
 LINK_RETRY_SECONDS_MIN = 0.05
 LINK_RETRY_SECONDS_MAX = 0.2
 """Well below ``SILENCE_SECONDS``: a node that is taken back must be heard before it is missed again."""
@@ -60,9 +42,6 @@ PROMISE_SECONDS = LEASE_SECONDS * 1.2
 """Clocks may drift 5 % apart: a promise outlasts the lease that it backs."""
 LATE_SECONDS = LEASE_SECONDS / 4
 """A turn that comes later than this makes a node doubt itself rather than others."""
-CLOCK_JUMP_SECONDS = LEASE_SECONDS / 40
-"""What may pass unseen by this node's clock within a second: over a lease that is less than what a promise outlasts it
-by, 5 % of drift taken off."""
 CLOCK_DIFFERENCE_SECONDS_MAX = 1.0
 """Between the wall clocks of two members, before an operator is told."""
 SUSPECT_NOBODY_SECONDS = 10.0
@@ -222,23 +201,12 @@ CLIENT_REQUESTS_MAX = 65_536
 # --- the daemon --------------------------------------------------------------------------------------------------
 STOP_SECONDS_MAX = 5.0
 """A planned stop that finds no quorum gives up waiting after so long."""
-LOG_LINE_CHARACTERS_MAX = 2000
-"""A longer line of the log is cut."""
 EVENTS_KEPT = 256
 """What a node remembers of its own history for ``story``."""
 HAPPENINGS_KEPT = 1000
 """What a node remembers to tell it to those who watch."""
 CHANGES_NAMED_MAX = 8
 """Of a view so many changes are put into words, the rest is counted."""
-LOG_LINES_KEPT = 200
-"""Of the log: what ``GetLog`` answers."""
-LOG_TRACEBACK_LINES_MAX = 100
-"""Of the traceback of a defect; the first ones beyond it are left out."""
-LOG_WAITING_BYTES_MAX = 1 * MIB
-"""Lines for stderr, or for the log file, that wait as it takes nothing; further ones are lost, and counted."""
-LOG_RETRY_SECONDS = 1.0
-LOG_CLOSE_SECONDS_MAX = 0.5
-"""At the end: how long the last lines may take."""
 
 # --- the client and the shell ----------------------------------------------------------------------------------------
 CLIENT_WRITE_BYTES = 256 * 1024
@@ -271,71 +239,26 @@ LOCAL_START_SECONDS_MAX = 60.0
 LOCAL_ASK_SECONDS = 0.05
 """How often a starting hive is looked at."""
 
-SWITCH_SECONDS = 0.0002
-"""How long the loop may keep the disk's thread from telling that a batch is written."""
-
-# --- connections, disk and log of the daemon -------------------------------------------------------------------------
+# --- connections and disk of the daemon ------------------------------------------------------------------------------
 SESSIONS_OPTION_MAX = 1_000_000
-LINK_IDLE_SECONDS = 60.0
 WALL_CLOCK_SECONDS = 1.0
 CLOSE_SECONDS_MAX = 1.0
 """At the end: how long answers may take to leave, and the last batch to reach the disk."""
-MANAGER_LOOK_SECONDS = 1.0
-"""How often systemd may be told something new of the node."""
-WATCHDOG_PINGS = 3
-"""In the time after which systemd takes the node for hung."""
-DRAIN_SECONDS = 0.1
-"""After a planned stop clients get so long to hear of it, while whatever they still ask is declined."""
 NODE_SESSIONS_MAX = 2 * MEMBERS_MAX
 """Two connections of each other node. What a connection is, its first message tells: until then it is not counted as
 a client, and a node's never is, so that clients can't shut nodes out."""
-SESSIONS_REFUSED_MAX = 64
-"""Beyond the bound of all connections: so many more are still told why they are not served."""
-LINGER_SECONDS = 1.0
-"""After the last word to a connection what still arrives is thrown away for so long: else the system would answer it
-with a reset, which may overtake that word."""
-SESSION_SWEEP_SECONDS = PARTIAL_FRAME_SECONDS_MAX / 6
-UNACKNOWLEDGED_SECONDS_MAX = 1.5 * LEASE_SECONDS
-"""A connection on which the other machine takes nothing for so long has ended: after a cut that is healed, the system
-itself would wait for minutes before it sends again."""
-KEEPALIVE_SECONDS = 30
-BACKLOG_CONNECTIONS = 1024
 FILES_RESERVED = 2 * MEMBERS_MAX + 200
 """For links to all other nodes, the data directory and the log: so many the connections that others open leave, or half
 of what the system allows where that is less."""
-ACCEPTS_PER_TURN_MAX = 64
-ACCEPT_RETRY_SECONDS = 0.5
-"""Where the system has no file for a connection."""
-BLOCK_CACHE_BYTES = 64 * MIB
 WRITE_BUFFER_BYTES = 16 * MIB
 """What gathers in memory (and in the log that a start reads again) before it becomes a table."""
-SLICE_BYTES = 8 * MIB
-SLICES_MAX = 4096
-"""What is written anew at a time where much was removed."""
-COMPACTION_PAUSES = 4
-"""Of the time that all slices took, before all are gone through again."""
 DISK_FREE_BYTES_MIN = 2 * WRITE_BUFFER_BYTES
 """A node that left service as its disk was full tries to come back when so much is free: the log that is read again
 becomes a table, and the next one must have room too."""
-DISK_CHECK_SECONDS = 1.0
-DISK_CHECK_SECONDS_MAX = 10.0
-"""Where the disk was full again soon after the node came back, which would go on for ever."""
-STARTS_MAX = (1 << 31) - 1
-"""So that an incarnation fits into 63 bits."""
-THROTTLE_LINES_MAX = 10
-THROTTLE_SECONDS = 10.0
 
 # --- watching --------------------------------------------------------------------------------------------------------
-WATCHERS_MAX = 64
-"""Of one node; further ones are refused as busy."""
 WATCH_SECONDS = 0.5
 """How often a watcher is told figures."""
-WATCH_BEHIND_BYTES_MAX = 256 * KIB
-"""A watcher that has not taken so much yet is told nothing more until it has."""
-WATCH_HAPPENINGS_MAX = 1000
-"""What is kept for a watcher that is behind; the oldest beyond it are counted as missed."""
-DISK_LOOK_SECONDS = 5.0
-"""How often the size of the data directory and the free space are looked at."""
 WATCH_SILENT_SECONDS = 2.0
 """A node that tells nothing for so long is gone, to whoever watches it."""
 WATCH_LATE_SECONDS = 1.0

@@ -10,8 +10,9 @@ import pytest
 from tests.daemon_parts import Raw, daemon, play
 from wrpme.core.io import ClockJumped, Effect, ReplyTo
 from wrpme.daemon.clock import Clock
+from wrpme.daemon.limits import CLOCK_JUMP_SECONDS
 from wrpme.errors import UnstableError
-from wrpme.limits import BEACON_SECONDS, CLOCK_JUMP_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
+from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
 from wrpme.protocol.messages import Content, Failed, Get, Request
 
 

@@ -10,11 +10,12 @@ from typing import cast
 
 import pytest
 
+from wrpme.daemon.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, WIRE_WRITE_BYTES
 from wrpme.daemon.net.connection import Host, Wire, reason_of
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.work import Work
 from wrpme.errors import TooLargeError, UnstableError, WrpmeError
-from wrpme.limits import FRAME_BYTES_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, TURN_BYTES, WIRE_WRITE_BYTES
+from wrpme.limits import FRAME_BYTES_MAX, TURN_BYTES
 from wrpme.protocol.codec import Decoder, encode
 from wrpme.protocol.messages import Content, Envelope, Failed, Reply, Request
 

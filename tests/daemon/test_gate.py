@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, play
+from wrpme.daemon.limits import ACCEPTS_PER_TURN_MAX
 from wrpme.daemon.net.gate import Gate
-from wrpme.limits import ACCEPTS_PER_TURN_MAX
 
 
 class Greeter(asyncio.Protocol):

@@ -5,10 +5,10 @@ from random import Random
 import pytest
 
 from wrpme.core.io import Operation
+from wrpme.daemon.limits import STARTS_MAX
 from wrpme.daemon.storage.identity import KEY, next_life
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.errors import StorageError
-from wrpme.limits import STARTS_MAX
 
 
 class Watched(MemoryStore):

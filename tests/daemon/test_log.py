@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, until_written
+from wrpme.daemon.limits import LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS
 from wrpme.daemon.log import Log, Throttle
 from wrpme.daemon.log_format import JsonFormatter
 from wrpme.errors import StartError
-from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS
 
 
 def close(log: Log) -> None:

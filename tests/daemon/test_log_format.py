@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from wrpme.daemon.limits import LOG_LINE_CHARACTERS_MAX, LOG_TRACEBACK_LINES_MAX
 from wrpme.daemon.log_format import OWN, JsonFormatter, TextFormatter
-from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_TRACEBACK_LINES_MAX
 
 NODE = "192.168.1.3:5909"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS
+from wrpme.daemon.limits import LOG_WAITING_BYTES_MAX
 from wrpme.daemon.log_handlers import DescriptorHandler, LogFile, Outlet
-from wrpme.limits import LOG_WAITING_BYTES_MAX
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wrpme.daemon.limits import WIRE_WRITE_BYTES
 from wrpme.daemon.net.outbox import Frame, Large, Outbox
-from wrpme.limits import WIRE_WRITE_BYTES
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import Content
 

@@ -9,11 +9,12 @@ import threading
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, daemon, envelope, play
-from wrpme import limits
 from wrpme.core.io import Effect, Event, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, StopAsked, TurnEnded
+from wrpme.daemon.limits import LINK_IDLE_SECONDS
 from wrpme.daemon.net import peers
 from wrpme.daemon.net.names import Names
 from wrpme.errors import BusyError
+from wrpme.limits import FRAME_BYTES_MAX
 from wrpme.protocol.codec import PREFACE, encode
 from wrpme.protocol.identities import Refused
 from wrpme.protocol.messages import AskView, Body, Failed, Forward, GetTail, Put
@@ -247,7 +248,7 @@ def test_of_what_is_too_large_for_a_frame_the_node_is_told() -> None:
         async with daemon() as a, daemon() as b:
             tell(a, b.address, large(1))
             await b.node.hears(Received)
-            content = bytes(limits.FRAME_BYTES_MAX)
+            content = bytes(FRAME_BYTES_MAX)
             for size in (0, len(content)):  # also where it is found out only when it is its turn
                 a.runner._carry_out(Send(b.address, envelope(Forward(Put(7, "x", content))), size), 0.0)
                 tell(a, b.address, large(2))
@@ -266,7 +267,7 @@ def test_a_link_that_nobody_needs_is_closed() -> None:
             tell(a, b.address, AskView())
             await a.node.hears(LinkUp)
             await b.node.until(lambda: len(b.runner.server.sessions) == 2 and len(b.node.bodies()) == 1)
-            a.now += limits.LINK_IDLE_SECONDS + 1
+            a.now += LINK_IDLE_SECONDS + 1
             a.runner.links.tick(a.now)
             await b.node.until(lambda: not b.runner.server.sessions)
             assert a.node.heard(LinkDown) == []
@@ -283,7 +284,7 @@ def test_nobody_is_dialled_for_ever() -> None:
             a.now = 100.0
             tell(a, address, AskView())
             await a.node.hears(LinkDown, 2)
-            a.now += limits.LINK_IDLE_SECONDS + 1
+            a.now += LINK_IDLE_SECONDS + 1
             a.runner.links.tick(a.now)
             assert a.runner.links._links == {}
 

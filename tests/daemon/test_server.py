@@ -8,11 +8,12 @@ import struct
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, closed, daemon, echo, envelope, play, silence
-from wrpme import limits
 from wrpme.core.io import Adopted, Effect, Received, ReplyTo, ToRunner, TurnEnded
+from wrpme.daemon import limits
+from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
 from wrpme.daemon.net import server
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnstableError
-from wrpme.limits import FRAME_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
+from wrpme.limits import ANSWERS_BYTES_MAX, FRAME_BYTES_MAX
 from wrpme.protocol.codec import PREFACE, encode
 from wrpme.protocol.messages import AskView, Content, Done, Failed, Get, GetView, Notice, Put, Request, ViewIs
 from wrpme.protocol.view import View
@@ -223,7 +224,7 @@ def test_who_takes_nothing_of_a_large_answer_is_let_go() -> None:
             await d.node.until(lambda: bool(d.node.requests))
             await round_trips(d, 20)
             assert d.runner.answers_bytes >= len(content)
-            assert d.node.room_for_answers() == limits.ANSWERS_BYTES_MAX - d.runner.answers_bytes
+            assert d.node.room_for_answers() == ANSWERS_BYTES_MAX - d.runner.answers_bytes
             other.say(Get(1, "one"), preface=True)
             assert await other.reply() == Content(1, b"one")
             d.now += limits.SLOW_READER_SECONDS_MAX - 1

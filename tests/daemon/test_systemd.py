@@ -15,8 +15,9 @@ import pytest
 from tests.daemon_parts import PATIENCE_SECONDS, ServiceManager, play
 from tests.harness import HIVE, Hive, hive_of
 from tests.system.daemons import environment, free_port, wrpmed
+from wrpme.daemon.limits import LOG_LINE_CHARACTERS_MAX
 from wrpme.daemon.systemd import Manager, manager, outlook
-from wrpme.limits import LEASE_SECONDS, LOG_LINE_CHARACTERS_MAX
+from wrpme.limits import LEASE_SECONDS
 
 
 @pytest.fixture

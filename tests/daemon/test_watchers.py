@@ -11,11 +11,11 @@ import pytest
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, daemon, echo, play
 from tests.samples import VIEW
 from wrpme.core.io import Adopted, Effect, Exit, ReplyTo, Tell, ToRunner
+from wrpme.daemon.limits import WATCH_BEHIND_BYTES_MAX, WATCH_HAPPENINGS_MAX
 from wrpme.daemon.net import watchers
 from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.watchers import Watcher
 from wrpme.errors import BusyError
-from wrpme.limits import WATCH_BEHIND_BYTES_MAX, WATCH_HAPPENINGS_MAX
 from wrpme.protocol.events import Happening
 from wrpme.protocol.messages import Content, Done, Failed, Get, Put, Reply, Request, Told, ViewIs, Watch
 

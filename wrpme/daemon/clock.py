@@ -9,8 +9,8 @@ slewed alike. An operator who sets the wall clock does: that is taken for the sa
 from __future__ import annotations
 
 from collections.abc import Callable
+from wrpme.daemon.limits import CLOCK_JUMP_SECONDS
 
-from wrpme.limits import CLOCK_JUMP_SECONDS
 
 
 class Clock:

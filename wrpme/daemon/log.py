@@ -18,12 +18,12 @@ from contextlib import suppress
 from time import monotonic
 from typing import TextIO, cast
 
+from wrpme.daemon.limits import (
+    LOG_CLOSE_SECONDS_MAX, LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS,
+)  # fmt: skip
 from wrpme.daemon.log_format import OWN, TextFormatter, one_line
 from wrpme.daemon.log_handlers import STDERR, DescriptorHandler, LogFile, Outlet, reason
 from wrpme.errors import StartError
-from wrpme.limits import (
-    LOG_CLOSE_SECONDS_MAX, LOG_LINE_CHARACTERS_MAX, LOG_LINES_KEPT, THROTTLE_LINES_MAX, THROTTLE_SECONDS,
-)  # fmt: skip
 
 _NUMBERS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 

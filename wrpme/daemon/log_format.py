@@ -6,8 +6,8 @@ import json
 import logging
 import traceback
 from datetime import UTC, datetime
+from wrpme.daemon.limits import LOG_LINE_CHARACTERS_MAX, LOG_TRACEBACK_LINES_MAX
 
-from wrpme.limits import LOG_LINE_CHARACTERS_MAX, LOG_TRACEBACK_LINES_MAX
 
 OWN = "wrpmed"
 """The name of the node's own logger. Records of any other logger come from a library and name it."""

@@ -21,8 +21,8 @@ from logging.handlers import QueueHandler, QueueListener, WatchedFileHandler
 from queue import SimpleQueue
 from typing import Any, NoReturn
 
+from wrpme.daemon.limits import LOG_RETRY_SECONDS, LOG_WAITING_BYTES_MAX
 from wrpme.daemon.log_format import OWN
-from wrpme.limits import LOG_RETRY_SECONDS, LOG_WAITING_BYTES_MAX
 
 STDERR = 2
 

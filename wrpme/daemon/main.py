@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from wrpme.core.io import Exit
 from wrpme.daemon import config as configs
 from wrpme.daemon.config import Config
+from wrpme.daemon.limits import SWITCH_SECONDS
 from wrpme.daemon.log import Log, say_where_it_crashed, stderr_is_terminal
 from wrpme.daemon.net.listen import check_peers, listen
 from wrpme.daemon.supervisor import Lives
 from wrpme.daemon.systemd import Manager, manager
 from wrpme.errors import UsageError, WrpmeError
-from wrpme.limits import SWITCH_SECONDS
 from wrpme.version import VERSION
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from wrpme.core.io import Facts
 from wrpme.daemon.disk_full import free_bytes
-from wrpme.limits import DISK_LOOK_SECONDS
+from wrpme.daemon.limits import DISK_LOOK_SECONDS
 
 
 class Machine:

@@ -23,6 +23,7 @@ from wrpme.core.io import (
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
+from wrpme.daemon.limits import DRAIN_SECONDS
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.outbox import Large
@@ -33,8 +34,8 @@ from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.work import Work
 from wrpme.errors import BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
-    ANSWERS_BYTES_MAX, CLOSE_SECONDS_MAX, COMPUTED_HERE_MEMBERS_MAX, DRAIN_SECONDS, LARGE_BYTES, NODE_SESSIONS_MAX,
-    SESSIONS_MAX, STOP_SECONDS_MAX, TURN_BYTES, WALL_CLOCK_SECONDS,
+    ANSWERS_BYTES_MAX, CLOSE_SECONDS_MAX, COMPUTED_HERE_MEMBERS_MAX, LARGE_BYTES, NODE_SESSIONS_MAX, SESSIONS_MAX,
+    STOP_SECONDS_MAX, TURN_BYTES, WALL_CLOCK_SECONDS,
 )  # fmt: skip
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (

@@ -26,6 +26,7 @@ from wrpme.core.slot_counts import Tally, tally_of
 from wrpme.daemon import disk_full, hypervisor, systemd
 from wrpme.daemon.config import Config
 from wrpme.daemon.disk_full import Bystander
+from wrpme.daemon.limits import DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
 from wrpme.daemon.net.listen import room
@@ -39,7 +40,7 @@ from wrpme.daemon.storage.store import MemoryStore
 from wrpme.daemon.storage.writer import DirectDisk, Disk, ThreadDisk
 from wrpme.daemon.systemd import Manager, Outlook
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
-from wrpme.limits import CLOSE_SECONDS_MAX, DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX, FLAP_SECONDS_MAX
+from wrpme.limits import CLOSE_SECONDS_MAX, FLAP_SECONDS_MAX
 
 R = TypeVar("R")
 Lack = Union[DiskFullError, ShortageError]

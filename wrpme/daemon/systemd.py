@@ -14,8 +14,8 @@ import socket
 from collections.abc import Callable, MutableMapping
 
 from wrpme.core.node import Node
+from wrpme.daemon.limits import MANAGER_LOOK_SECONDS, WATCHDOG_PINGS
 from wrpme.daemon.log_format import one_line
-from wrpme.limits import MANAGER_LOOK_SECONDS, WATCHDOG_PINGS
 from wrpme.protocol import health
 
 Outlook = Callable[[], tuple[bool, str]]

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from math import inf
 from typing import Protocol, cast
 
+from wrpme.daemon.limits import (
+    KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
+)  # fmt: skip
 from wrpme.daemon.net.outbox import Frame, Large, Outbox
 from wrpme.daemon.work import Work
 from wrpme.errors import WrpmeError
-from wrpme.limits import (
-    CONNECT_SECONDS_MAX, KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, TURN_BYTES,
-    UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
-)  # fmt: skip
+from wrpme.limits import CONNECT_SECONDS_MAX, TURN_BYTES
 from wrpme.protocol.codec import Later
 from wrpme.protocol.messages import Envelope, Request
 

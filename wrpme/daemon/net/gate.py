@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from wrpme.daemon.limits import ACCEPT_RETRY_SECONDS, ACCEPTS_PER_TURN_MAX
 
-from wrpme.limits import ACCEPT_RETRY_SECONDS, ACCEPTS_PER_TURN_MAX
 
 
 class Gate:

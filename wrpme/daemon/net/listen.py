@@ -9,8 +9,9 @@ from contextlib import suppress
 
 from msgspec import Struct
 
+from wrpme.daemon.limits import BACKLOG_CONNECTIONS
 from wrpme.errors import StartError, UsageError
-from wrpme.limits import BACKLOG_CONNECTIONS, FILES_RESERVED, NODE_SESSIONS_MAX
+from wrpme.limits import FILES_RESERVED, NODE_SESSIONS_MAX
 from wrpme.protocol.address import Address
 
 

@@ -11,7 +11,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-from wrpme.limits import LOOKUP_SECONDS_MAX, NAME_SECONDS
+from wrpme.daemon.limits import NAME_SECONDS
+from wrpme.limits import LOOKUP_SECONDS_MAX
 from wrpme.protocol.address import is_number
 
 Lookup = Callable[[str], list[str]]

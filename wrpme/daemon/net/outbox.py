@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from wrpme.daemon.limits import WIRE_WRITE_BYTES
 from wrpme.errors import WrpmeError
-from wrpme.limits import WIRE_WRITE_BYTES
 from wrpme.protocol.codec import encode_body, header_of
 
 

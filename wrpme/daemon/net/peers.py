@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from typing import Protocol, Union
 
 from wrpme.core.io import HANGING, LinkDown, LinkUp, Send
+from wrpme.daemon.limits import LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX
 from wrpme.daemon.net.connection import Host, Message, Wire, reason_of, watch_closely
 from wrpme.daemon.net.names import Names
 from wrpme.daemon.net.outbox import Frame, Large
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.limits import (
-    CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_RETRY_SECONDS_MAX,
-    LINK_RETRY_SECONDS_MIN, LOOKUP_SECONDS_MAX,
+    CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN, LOOKUP_SECONDS_MAX,
 )  # fmt: skip
 from wrpme.protocol import address as addresses
 from wrpme.protocol.codec import PREFACE, Decoder, encode

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from wrpme.daemon.limits import (
+    LINGER_SECONDS, PARTIAL_FRAMES_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX,
+    SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX, SLOW_READER_SECONDS_MAX,
+)  # fmt: skip
 from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
-from wrpme.limits import (
-    LINGER_SECONDS, PARTIAL_FRAMES_BYTES_MAX, PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX,
-    SESSION_REQUESTS_MAX, SESSION_SWEEP_SECONDS, SESSIONS_REFUSED_MAX, SLOW_READER_SECONDS_MAX,
-)  # fmt: skip
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import Envelope, Failed, Inbound
 

@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
+from wrpme.daemon.limits import WATCH_BEHIND_BYTES_MAX, WATCH_HAPPENINGS_MAX, WATCHERS_MAX
 from wrpme.daemon.net.connection import Wire
 from wrpme.errors import BusyError
-from wrpme.limits import WATCH_BEHIND_BYTES_MAX, WATCH_HAPPENINGS_MAX, WATCH_SECONDS, WATCHERS_MAX
+from wrpme.limits import WATCH_SECONDS
 from wrpme.protocol.codec import encode
 from wrpme.protocol.events import Happening
 from wrpme.protocol.messages import Failed, Reply, Told, ViewIs, Watch

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Protocol
+from wrpme.daemon.limits import COMPACTION_PAUSES
 
-from wrpme.limits import COMPACTION_PAUSES
 
 Range = tuple[bytes, bytes]
 

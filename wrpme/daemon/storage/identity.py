@@ -11,9 +11,9 @@ from struct import Struct
 
 import msgspec
 
+from wrpme.daemon.limits import STARTS_MAX
 from wrpme.daemon.storage.store import Store
 from wrpme.errors import DamagedError, StorageError
-from wrpme.limits import STARTS_MAX
 
 KEY = b"m:identity"
 _VALUE = Struct(">16sI")

@@ -19,9 +19,10 @@ from itertools import pairwise
 from wrpme.core.io import Operation
 from wrpme.core.layout import ENTRIES, HINTS
 from wrpme.daemon import disk_full
+from wrpme.daemon.limits import BLOCK_CACHE_BYTES, SLICE_BYTES, SLICES_MAX
 from wrpme.daemon.storage import _plyvel, rejoin, torn
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
-from wrpme.limits import BLOCK_CACHE_BYTES, SLICE_BYTES, SLICES_MAX, WRITE_BUFFER_BYTES
+from wrpme.limits import WRITE_BUFFER_BYTES
 
 BLOOM_BITS = 10
 """Of each key: one read of a missing key in a hundred touches a table for nothing."""

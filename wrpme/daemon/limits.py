@@ -1,0 +1,108 @@
+"""Bounds of the process wrpmed, the unit last in the name.
+
+Those that a client, the core or another room shares with it are in :mod:`wrpme.limits`.
+"""
+
+from __future__ import annotations
+
+from wrpme.limits import KIB, LEASE_SECONDS, MIB
+
+# --- connections -----------------------------------------------------------------------------------------------------
+SESSION_REQUESTS_MAX = 1024
+"""When so many requests of one connection wait for an answer, the node pauses reading from it."""
+SESSION_OUTBOX_BYTES_MAX = 1 * MIB
+"""When a connection has not taken so much of its answers yet, the node pauses reading from it."""
+SLOW_READER_SECONDS_MAX = 30.0
+"""A connection that has more than ``SESSION_OUTBOX_BYTES_MAX`` to take, and takes nothing for so long, is closed."""
+PARTIAL_FRAMES_BYTES_MAX = 1024 * MIB
+"""Frames that have begun to arrive hold so much, of all connections together; a connection that would exceed it is
+closed."""
+PARTIAL_FRAME_SECONDS_MAX = 30.0
+"""A frame that makes no progress for so long closes its connection."""
+SESSION_SWEEP_SECONDS = PARTIAL_FRAME_SECONDS_MAX / 6
+"""The node looks so often for connections that are to be closed."""
+SESSIONS_REFUSED_MAX = 64
+"""Beyond the bound of all connections, so many more are still told why they are not served."""
+WIRE_WRITE_BYTES = 128 * KIB
+"""The system is given so much at a time: where the other side reads as fast as it is sent to, the system keeps the
+sender for as long as there is something."""
+LINGER_SECONDS = 1.0
+"""After the last word to a connection the node throws away for so long what still arrives: else the system would answer
+it with a reset, which may overtake that word."""
+UNACKNOWLEDGED_SECONDS_MAX = 1.5 * LEASE_SECONDS
+"""A connection on which the other machine takes nothing for so long has ended: after a cut that is healed, the system
+itself would wait for minutes before it sends again."""
+KEEPALIVE_SECONDS = 30
+"""The system probes a connection that was idle for so long."""
+BACKLOG_CONNECTIONS = 1024
+"""So many connections wait in a listening socket; the system may allow fewer."""
+ACCEPTS_PER_TURN_MAX = 64
+"""One turn of the loop lets so many connections in."""
+ACCEPT_RETRY_SECONDS = 0.5
+"""Where the system has no file for a connection, the node accepts none for so long."""
+
+# --- links to other nodes --------------------------------------------------------------------------------------------
+LINK_OUTBOX_BYTES_MAX = 256 * MIB
+"""One link holds so much of messages that wait to be sent. Those beyond it are dropped, as a network would, and sent
+again by their owner; who asked for something is told."""
+LINK_IDLE_SECONDS = 60.0
+"""A link over which nothing was sent for so long is closed."""
+NAME_SECONDS = 5.0
+"""The node uses the numbers of a host for so long before it looks up its name again, beside the use of them."""
+
+# --- watchers --------------------------------------------------------------------------------------------------------
+WATCHERS_MAX = 64
+"""One node has so many watchers; further ones are refused as busy."""
+WATCH_BEHIND_BYTES_MAX = 256 * KIB
+"""A watcher that has not taken so much yet is told nothing more until it has."""
+WATCH_HAPPENINGS_MAX = 1000
+"""So many events are kept for a watcher that is behind; the oldest beyond it are counted as missed."""
+
+# --- the process -----------------------------------------------------------------------------------------------------
+CLOCK_JUMP_SECONDS = LEASE_SECONDS / 40
+"""So much may pass unseen by this node's clock within a second: over a lease that is less than what a promise outlasts
+it by, 5 % of drift taken off."""
+SWITCH_SECONDS = 0.0002
+"""The loop may keep the disk's thread from telling that a batch is written for so long."""
+DRAIN_SECONDS = 0.1
+"""After a planned stop clients get so long to hear of it, while whatever they still ask is declined."""
+STARTS_MAX = (1 << 31) - 1
+"""A data directory is started so often at most, so that an incarnation fits into 63 bits."""
+MANAGER_LOOK_SECONDS = 1.0
+"""The node looks so often whether systemd is to be told something new."""
+WATCHDOG_PINGS = 3
+"""The node tells systemd so often that its loop runs, in the time after which systemd takes it for hung."""
+
+# --- the disk --------------------------------------------------------------------------------------------------------
+BLOCK_CACHE_BYTES = 64 * MIB
+"""LevelDB keeps so much of its tables in memory."""
+SLICE_BYTES = 8 * MIB
+"""Where much was removed, a compaction writes so much anew at a time."""
+SLICES_MAX = 4096
+"""A compaction divides the data into so many slices at most."""
+COMPACTION_PAUSES = 4
+"""Before all slices are gone through again, the node waits for so many times as long as that took."""
+DISK_CHECK_SECONDS = 1.0
+"""While its disk is full, the node looks so often whether it may come back,"""
+DISK_CHECK_SECONDS_MAX = 10.0
+"""and after pauses that double up to this where the disk was full again soon after it came back."""
+DISK_LOOK_SECONDS = 5.0
+"""The node looks so often at the size of its data directory and at the free space."""
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+LOG_LINE_CHARACTERS_MAX = 2000
+"""A longer line of the log is cut."""
+LOG_TRACEBACK_LINES_MAX = 100
+"""A traceback shows so many of its last lines."""
+LOG_LINES_KEPT = 200
+"""A node keeps so many of its last lines in memory: what ``GetLog`` answers."""
+LOG_WAITING_BYTES_MAX = 1 * MIB
+"""While stderr, or the log file, takes nothing, so much waits for it; further lines are lost, and counted."""
+LOG_RETRY_SECONDS = 1.0
+"""A descriptor that would block is tried again after so long at most."""
+LOG_CLOSE_SECONDS_MAX = 0.5
+"""At the end of the process the last lines may take so long."""
+THROTTLE_LINES_MAX = 10
+"""Of lines that others cause, so many are logged..."""
+THROTTLE_SECONDS = 10.0
+"""...within so long; the rest is counted."""
