@@ -142,9 +142,9 @@ class Hive:
                 view = self.nodes[name].view
                 if view is None or {member.address for member in view.members} != set(names):
                     return False
-                if health.condition(view).word != "stable" or not self.nodes[name].ground.lives:
+                if health.condition(view).word != "stable" or not self.nodes[name].context.lives:
                     return False
-            return len({self.nodes[name].ground.view for name in names}) == 1
+            return len({self.nodes[name].context.view for name in names}) == 1
 
         return self.until(reached, seconds)
 
@@ -376,7 +376,7 @@ def hive_of(*names: str, replication: int = 1) -> Hive:
     hive.go(0.1)
     for name in names[1:]:
         hive.start(name, names[0], replication=replication)
-        hive.until(lambda name=name: name in hive.nodes and hive.nodes[name].ground.lives)  # type: ignore[misc]
+        hive.until(lambda name=name: name in hive.nodes and hive.nodes[name].context.lives)  # type: ignore[misc]
     hive.stable(*names)
     hive.go(11.0)
     hive.stable(*names)

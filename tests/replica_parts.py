@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from wrpme.core.context import Ground
+from functools import partial
+
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Persist, ReplyTo, Send, Settings
 from wrpme.core.layout import ENTRIES, Version, content_in, key_of, version_in
 from wrpme.core.replication.replica import Replica, Role
@@ -39,7 +41,7 @@ def parts_of(body: Body) -> tuple[Part, ...]:
 
 
 class Side:
-    """One node: its ground, its disk, its replica."""
+    """One node: its context, its disk, its replica."""
 
     def __init__(self, bench: Bench, node: NodeId, view: View, store: MemoryStore | None = None) -> None:
         self.bench = bench
@@ -47,9 +49,9 @@ class Side:
         self.under_way: list[Persist] = []
         self.replies: dict[int, Reply] = {}
         self.valid_until: dict[int, float] = {}
-        self.ground = Ground(Settings(node, 1, node[:1].decode()), self.store, bench.now)
-        self.ground.wall_offset_milliseconds = WALL_MILLISECONDS
-        self.table = Table(self.ground)
+        self.context = NodeContext(Settings(node, 1, node[:1].decode()), self.store, bench.now)
+        self.context.wall_offset_milliseconds = WALL_MILLISECONDS
+        self.table = Table(self.context)
         self.adopt(view)
 
     @property
@@ -60,29 +62,29 @@ class Side:
         return replica
 
     def adopt(self, view: View) -> None:
-        self.ground.now = self.bench.now
-        self.ground.adopt(view)
+        self.context.now = self.bench.now
+        self.context.adopt(view)
         self.table.adopt(view)
         self.collect()
 
     def ask(self, request: EntryRequest) -> int:
         """Gives the session, under which ``replies`` will have the answer."""
-        self.ground.now = self.bench.now
+        self.context.now = self.bench.now
         self.bench.sessions += 1
         self.replica.execute(self.bench.sessions, request, key_of(ring.hash_of(request.alias), request.alias.encode()))
         self.collect()
         return self.bench.sessions
 
     def hear(self, source: NodeId, body: Part) -> None:
-        self.ground.now = self.bench.now
+        self.context.now = self.bench.now
         if isinstance(body, Stream):
             self.table.on_stream(source, body)
-            self.ground.owe_answer(source)
+            self.context.commits.after_disk(partial(self.context.outbox.owe_answer, source))
         elif isinstance(body, StreamAck):
-            self.ground.on_answered(source)
+            self.context.outbox.on_answered(source)
             self.table.on_ack(source, body)
         elif isinstance(body, StreamAcks):
-            self.ground.on_answered(source)
+            self.context.outbox.on_answered(source)
         elif isinstance(body, Tail | Committed | GetTail):
             self._hear_of_activation(source, body)
         self.collect()
@@ -99,7 +101,7 @@ class Side:
             replica.hand_over(body.after)
 
     def tick(self, again: bool = False) -> None:
-        self.ground.now = self.bench.now
+        self.context.now = self.bench.now
         self.table.tick(again)
         self.collect()
 
@@ -108,7 +110,7 @@ class Side:
         if self.under_way:
             batch = self.under_way.pop()
             self.store.write(batch.operations, True)
-            self.ground.on_persisted(batch.batch)
+            self.context.commits.on_persisted(batch.batch, self.context.now)
             self.table.settle()
             self.collect()
 
@@ -119,17 +121,17 @@ class Side:
 
     def collect(self) -> None:
         """The end of a turn, as the node does it; takes the effects."""
-        self.table.end_turn(self.ground.disk_is_free)
-        self.ground.flush()
-        self.ground.flush_messages()
-        effects, self.ground.effects = self.ground.effects, []
+        self.table.end_turn(self.context.commits.disk_is_free)
+        self.context.flush_disk()
+        self.context.outbox.flush_messages(self.context.now)
+        effects, self.context.outbox.effects = self.context.outbox.effects, []
         for effect in effects:
             if isinstance(effect, Persist):
                 self.under_way.append(effect)
             elif isinstance(effect, Send):
                 assert isinstance(effect.envelope, Envelope)
                 for part in parts_of(effect.envelope.body):
-                    self.bench.wire.append((self.ground.me, effect.envelope.destination, part))
+                    self.bench.wire.append((self.context.me, effect.envelope.destination, part))
             elif isinstance(effect, ReplyTo):
                 assert not isinstance(effect.reply, Envelope)
                 self.replies[effect.session] = effect.reply
@@ -161,7 +163,7 @@ class Bench:
         for node in nodes:
             self.sides[node] = Side(self, node, view or view_of(arc))
         for side in self.sides.values():
-            side.ground.known_epochs = dict.fromkeys((A, B, C), view.epoch if view else 1)
+            side.context.known_epochs = dict.fromkeys((A, B, C), view.epoch if view else 1)
 
     def __getitem__(self, node: NodeId) -> Side:
         return self.sides[node]
@@ -170,7 +172,7 @@ class Bench:
         for node in nodes or tuple(self.sides):
             self.sides[node].adopt(view)
         for side in self.sides.values():
-            side.ground.known_epochs = dict.fromkeys((A, B, C), view.epoch)
+            side.context.known_epochs = dict.fromkeys((A, B, C), view.epoch)
 
     def restart(self, node: NodeId, view: View) -> None:
         """Its process ends and starts again on the same disk; ``view`` calls it back."""
@@ -192,7 +194,7 @@ class Bench:
 
     def lease(self, owner: NodeId, *nodes: NodeId) -> None:
         """The owner's lease is fresh."""
-        beacons = self.sides[owner].ground.beacons
+        beacons = self.sides[owner].context.beacons
         beacons.watch(nodes, self.now)
         for node in nodes:
             beacons.acknowledged(node, self.now, self.now)
@@ -231,7 +233,7 @@ THREE = Arc(END, 1, (A, B, C), wanted=(A, B, C))
 def held(arc: Arc = THREE) -> Bench:
     """A owns and serves; the holders have told it their tails. No copy begins yet."""
     made = Bench(arc, (A, B, C))
-    made[A].ground.known_epochs[C] = 0
+    made[A].context.known_epochs[C] = 0
     made.settle()
     assert made[A].replica.serving
     made.lease(A, *(node for node in (B, C) if node in arc.holders))

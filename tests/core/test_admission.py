@@ -23,7 +23,7 @@ def test_what_is_passed_on_for_another_node_has_to_be_proven_too() -> None:
     before = hive.view("a")
     hive.hear("a", "b", Report((Back(identity("c"), 9, "nowhere", before.epoch),)))
     hive.go(8.0)
-    assert hive.view("a") == before and hive.nodes["c"].ground.lives
+    assert hive.view("a") == before and hive.nodes["c"].context.lives
 
 
 def test_another_number_of_copies_is_told_to_the_one_that_asks_also_through_another_node() -> None:

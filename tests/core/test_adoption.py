@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.view_parts import any_life, id_of
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Settings
 from wrpme.core.membership import transitions as views
 from wrpme.core.replication.replica_table import Table
@@ -19,32 +19,32 @@ from wrpme.protocol.view import Patch, View
 
 
 class Follower:
-    """A node's ground and table, with entries everywhere: what is not its own is foreign."""
+    """A node's context and table, with entries everywhere: what is not its own is foreign."""
 
     def __init__(self, number: int) -> None:
-        self.ground = Ground(Settings(id_of(number), 1, f"n{number}"), MemoryStore(), 10.0)
-        self.table = Table(self.ground)
+        self.context = NodeContext(Settings(id_of(number), 1, f"n{number}"), MemoryStore(), 10.0)
+        self.table = Table(self.context)
         for slot in range(0, SLOTS, 97):
-            self.ground.tally.add(slot * SLOT, 1, 10)
+            self.context.slots.add(slot * SLOT, 1, 10)
 
     def adopt(self, view: View, patch: Patch | None) -> None:
-        self.ground.now += 1.0
-        self.ground.adopt(view, patch)
+        self.context.now += 1.0
+        self.context.adopt(view, patch)
         self.table.adopt(view, patch)
-        self.ground.effects.clear()
+        self.context.outbox.effects.clear()
 
     def state(self) -> dict[str, Any]:
-        ground, table = self.ground, self.table
+        context, table = self.context, self.table
         return {
-            "members": ground.members,
-            "alive": ground.alive,
-            "routes": ground.routes,
-            "epochs": ground.known_epochs,
-            "down": ground.down_since,
-            "lives": (ground.lives, ground.this_life),
+            "members": context.members,
+            "alive": context.alive,
+            "routes": context.routes,
+            "epochs": context.known_epochs,
+            "down": context.down_since,
+            "lives": (context.lives, context.this_life),
             "arcs": [(replica.first, replica.arc, replica.role, replica.serving) for replica in table.mine],
             "foreign": set(table.sweep._foreign),
-            "settled": ground._settled,
+            "settled": context.reconciled._known,
         }
 
 

@@ -22,18 +22,18 @@ class Pair:
 
     def __init__(self) -> None:
         self.bench = Bench(ALONE, (A, B))
-        self.ground = self.bench[A].ground
-        self.ground.beacons.watch([B], self.bench.now)
-        self.clocks = Clocks(self.ground)
+        self.context = self.bench[A].context
+        self.context.beacons.watch([B], self.bench.now)
+        self.clocks = Clocks(self.context)
 
     def hear(self, ahead: float, seconds: float, part: float) -> list[Happening]:
         """B's clock is ``ahead``; its answer takes ``seconds`` in all, ``part`` of it after it looked at the clock."""
-        sent = self.ground.now
-        self.ground.now += seconds
-        moment = self.ground.now - part * seconds
+        sent = self.context.now
+        self.context.now += seconds
+        moment = self.context.now - part * seconds
         self.clocks.heard(B, int(WALL_MILLISECONDS + (moment + ahead) * 1000), sent)
         self.clocks.look()
-        effects, self.ground.effects = self.ground.effects, []
+        effects, self.context.outbox.effects = self.context.outbox.effects, []
         return [effect.happening for effect in effects if isinstance(effect, Tell)]
 
 
@@ -62,9 +62,9 @@ def test_an_answer_that_takes_its_time_is_no_difference(ahead: float, seconds: f
 def test_who_is_no_neighbour_any_more_is_forgotten() -> None:
     pair = Pair()
     assert pair.hear(5.0, 0.0, 0.0)
-    pair.ground.beacons.watch([], pair.ground.now)
+    pair.context.beacons.watch([], pair.context.now)
     pair.clocks.look()
-    assert pair.clocks.apart == () and not pair.ground.effects
+    assert pair.clocks.apart == () and not pair.context.outbox.effects
 
 
 # --- a hive ------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_what_is_no_event_is_a_defect() -> None:
 def test_what_depends_on_the_disk_comes_after_it() -> None:
     """The runner carries effects out in order, and a node says nothing that a power loss could make untrue."""
     node = founder()
-    store: MemoryStore = node.ground.reader  # type: ignore[assignment]
+    store: MemoryStore = node.context.reader  # type: ignore[assignment]
 
     def disk(effects: list[Effect], batch: int) -> list[Effect]:
         (persist,) = [effect for effect in effects if isinstance(effect, Persist)]

@@ -128,7 +128,7 @@ def test_a_node_that_finds_no_quorum_after_its_start_says_so() -> None:
     assert isinstance(reply, Failed) and word_of(reply) == "unavailable"
     assert "sees 1 of 3 voters; it waits for a, c" in reply.sentence
     hive.start("a")
-    hive.until(lambda: hive.nodes["a"].ground.lives and hive.nodes["b"].ground.lives)
+    hive.until(lambda: hive.nodes["a"].context.lives and hive.nodes["b"].context.lives)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -167,7 +167,7 @@ def test_a_stopped_node_declines() -> None:
     hive = hive_of("a", "b", "c")
     hive.slow_disks.add("a")
     hive.stop("b")
-    hive.until(lambda: not hive.nodes["b"].ground.lives if "b" in hive.nodes else True)
+    hive.until(lambda: not hive.nodes["b"].context.lives if "b" in hive.nodes else True)
     if "b" in hive.nodes:
         reply = hive.ask("b", Get(1, "x"))
         assert isinstance(reply, Failed) and word_of(reply) == "unstable" and "stopping" in reply.sentence
@@ -180,7 +180,7 @@ def test_the_last_node_that_stops_is_the_first_that_serves() -> None:
         hive.until(lambda name=name: name in hive.exits)  # type: ignore[misc]
         hive.go(1)
     hive.start("c")
-    took = hive.until(lambda: hive.nodes["c"].ground.lives)
+    took = hive.until(lambda: hive.nodes["c"].context.lives)
     assert took < 3.0, "it needs nobody: it was the last voter"
 
 
@@ -195,5 +195,5 @@ def test_a_node_that_returns_first_after_a_power_loss_says_whom_it_waits_for() -
     assert hive.said("a", f"view {epoch}, of 2 nodes, is the last that this node knew")
     assert hive.said("a", "waiting to be taken back by the hive: nothing was heard yet of b with the same entries")
     assert not hive.said("a", "stable"), "nobody knows that yet"
-    hive.until(lambda: hive.nodes["a"].ground.lives)
+    hive.until(lambda: hive.nodes["a"].context.lives)
     assert hive.said("a", "the hive is degraded: b down")

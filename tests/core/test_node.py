@@ -77,10 +77,10 @@ def test_many_writes_of_a_turn_are_one_batch() -> None:
     hive = Hive()
     node = hive.start("a", hive=HIVE)
     hive.go(0.1)
-    batch = node.ground.batch
+    batch = node.context.commits.batch
     hive.slow_disks.add("a")
     sessions = [hive.send("a", Put(1, f"k{number}", b"")) for number in range(50)]
-    assert node.ground.batch == batch + 1, "the next batch gathers while that one syncs"
+    assert node.context.commits.batch == batch + 1, "the next batch gathers while that one syncs"
     assert not any(session in hive.replies for session in sessions)
 
 

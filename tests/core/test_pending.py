@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.harness import identity
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Persist, Settings
 from wrpme.core.layout import content_in, key_of, operations_for, removal, value_of
 from wrpme.core.replication.pending import Contents, Pending
@@ -26,16 +26,16 @@ class Disk:
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.ground = Ground(Settings(identity("a"), 1, "a"), self.store, 100.0)
+        self.context = NodeContext(Settings(identity("a"), 1, "a"), self.store, 100.0)
 
     def arrive(self) -> None:
         """What gathered is on disk."""
-        self.ground.flush()
-        for effect in self.ground.effects:
+        self.context.flush_disk()
+        for effect in self.context.outbox.effects:
             if isinstance(effect, Persist):
                 self.store.write(effect.operations, True)
-                self.ground.on_persisted(effect.batch)
-        self.ground.effects = []
+                self.context.commits.on_persisted(effect.batch, self.context.now)
+        self.context.outbox.effects = []
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def gone(alias: str, number: int) -> Pair:
 
 
 def whole(disk: Disk) -> Contents:
-    return Contents(disk.ground, 0, LAST)
+    return Contents(disk.context, 0, LAST)
 
 
 def write(contents: Contents, pair: Pair) -> Pending:
@@ -128,29 +128,29 @@ def test_a_scan_sees_store_and_shadow_as_one(
 def test_counts_follow_every_write(disk: Disk) -> None:
     contents = whole(disk)
     write(contents, put("x", 1, b"12345"))
-    assert disk.ground.tally.between(0, LAST) == (1, 6)
+    assert disk.context.slots.between(0, LAST) == (1, 6)
     write(contents, put("x", 2, b"1"))
-    assert disk.ground.tally.between(0, LAST) == (1, 2)
+    assert disk.context.slots.between(0, LAST) == (1, 2)
     write(contents, gone("x", 3))
     write(contents, gone("never", 4))
-    assert disk.ground.tally.between(0, LAST) == (0, 0)
+    assert disk.context.slots.between(0, LAST) == (0, 0)
 
 
 def test_a_removal_of_nothing_costs_no_batch_but_is_in_the_tail(disk: Disk) -> None:
     """A holder that has not seen the entry still tells the next owner that it is removed."""
     contents = whole(disk)
     contents.receive(1, [gone("x", 5)])
-    assert disk.ground.idle and contents.tail_pairs() == (gone("x", 5),)
+    assert disk.context.commits.idle and contents.tail_pairs() == (gone("x", 5),)
 
 
 def test_what_is_received_shadows_the_store_until_it_is_on_disk(disk: Disk) -> None:
     contents = whole(disk)
     contents.receive(1, [put("x", 1), put("x", 2), put("y", 3)])
     assert seen(contents) == {"x": b"2", "y": b"3"} and len(contents.landing) == 3
-    contents.land(disk.ground.persisted)
+    contents.land(disk.context.commits.persisted)
     assert len(contents.landing) == 3, "nothing of it is on disk"
     disk.arrive()
-    contents.land(disk.ground.persisted)
+    contents.land(disk.context.commits.persisted)
     assert not contents.landing and not contents.shadow, "nobody waits for a holder"
     assert seen(contents) == {"x": b"2", "y": b"3"}
     assert tail(contents) == ["x", "x", "y"], "on disk here is not on disk everywhere"
@@ -159,7 +159,7 @@ def test_what_is_received_shadows_the_store_until_it_is_on_disk(disk: Disk) -> N
 def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
     contents = whole(disk)
     contents.receive(1, [put("x", 1)])
-    disk.ground.flush()
+    disk.context.flush_disk()
     contents.receive(2, [put("x", 2), put("y", 3)])
     contents.land(1)
     assert set(contents.shadow) == {key("x"), key("y")} and seen(contents) == {"x": b"2", "y": b"3"}
@@ -167,7 +167,7 @@ def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
 
 def test_nothing_outside_of_the_arc_is_received(disk: Disk) -> None:
     aliases = [f"k{number}" for number in range(20)]
-    upper = Contents(disk.ground, HALF, LAST)
+    upper = Contents(disk.context, HALF, LAST)
     upper.receive(1, [put(alias, 1) for alias in aliases])
     assert set(seen(upper)) == {alias for alias in aliases if hash_of(alias) >= HALF} != set(aliases)
     assert len(upper.received) == len(upper.landing) == len(seen(upper))
@@ -238,7 +238,7 @@ def test_who_becomes_the_owner_has_the_whole_tail_acknowledged(disk: Disk) -> No
     """Also what is on its disk already: a reader must not see it before all others have it."""
     contents = in_all_parts(disk)
     disk.arrive()
-    contents.land(disk.ground.persisted)
+    contents.land(disk.context.commits.persisted)
     assert set(contents.shadow) == {key(OWED), key(QUEUED)}
     contents.queue_tail()
     assert [pending.key[9:].decode() for pending in contents.queue] == [OWED, INHERITED, RECEIVED, QUEUED]
@@ -250,7 +250,7 @@ def test_the_shadow_of_a_queued_tail_is_the_latest_write(disk: Disk) -> None:
     contents = whole(disk)
     contents.receive(1, [put("x", 1), put("x", 2)])
     disk.arrive()
-    contents.land(disk.ground.persisted)
+    contents.land(disk.context.commits.persisted)
     assert not contents.shadow
     contents.queue_tail()
     assert contents.shadow[key("x")].value == put("x", 2)[1]
@@ -259,7 +259,7 @@ def test_the_shadow_of_a_queued_tail_is_the_latest_write(disk: Disk) -> None:
 def test_what_was_pending_lands_in_the_order_of_its_batches(disk: Disk) -> None:
     contents = whole(disk)
     write(contents, put("x", 1))
-    disk.ground.flush()
+    disk.context.flush_disk()
     contents.receive(1, [put("y", 2)])
     contents.land_queue()
     assert [pending.batch for pending in contents.landing] == [1, 2] and not contents.queue
@@ -282,7 +282,7 @@ def test_each_part_of_a_divided_arc_takes_what_lies_in_it(disk: Disk, first_half
     for number, alias in enumerate(aliases, 1):
         before.owed.append(before.apply(*put(alias, 20 + number), before.current(key(alias))))
         before.receive(1, [put(alias + "n", number)])
-    part = Contents(disk.ground, 0, HALF - 1) if first_half else Contents(disk.ground, HALF, LAST)
+    part = Contents(disk.context, 0, HALF - 1) if first_half else Contents(disk.context, HALF, LAST)
     part.inherit(before)
 
     def inside(pendings: list[Pending]) -> set[bytes]:

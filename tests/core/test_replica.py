@@ -180,7 +180,7 @@ def test_the_next_owner_waits_for_the_former() -> None:
     made[A].adopt(view_of(MOVED, 2))
     made.settle()
     assert made[B].replica.serving and not made[A].replica.serving
-    assert made[B].ground.reports == [Activated(END, 2, B, 1)]
+    assert made[B].context.outbox.reports == [Activated(END, 2, B, 1)]
 
 
 def test_a_planned_change_fails_no_request() -> None:
@@ -225,7 +225,7 @@ def test_a_cut_off_owner_does_not_know_how_its_writes_ended() -> None:
 
 def test_the_next_owner_outwaits_the_dead() -> None:
     made = counted()
-    made[B].ground.beacons.promise(A, made.now)
+    made[B].context.beacons.promise(A, made.now)
     dead = view_of(MOVED, 2, down=(A,))
     made[B].adopt(dead)
     made.now += PROMISE_SECONDS - 0.01

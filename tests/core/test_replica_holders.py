@@ -76,7 +76,7 @@ def test_the_lease_needs_every_other_holder(silent: NodeId) -> None:
     made = held()
     made.now += LEASE_SECONDS - 0.01
     assert word_of(made[A].replies[made[A].ask(Get(1, "x"))]) == "not_found"
-    beacons = made[A].ground.beacons
+    beacons = made[A].context.beacons
     beacons.acknowledged(B if silent == C else C, made.now, made.now)
     made.now += 0.01
     assert "lost sight of b, c" in made[A].fails(made[A].ask(Get(1, "x")))
@@ -268,7 +268,7 @@ def test_a_removal_that_the_new_owner_never_had_goes_to_the_others() -> None:
     made[A].store.write(operations_for(*pair("x", 1)), True)
     made[C].store.write(operations_for(*pair("x", 1)), True)
     for node in (A, C):
-        made[node].ground.tally.add(hash_of("x"), 1, 1)
+        made[node].context.slots.add(hash_of("x"), 1, 1)
     made[A].ask(Remove(1, "x"))
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (B, C, A), (), (A,), wanted=(B, C, A)), 2))
@@ -290,10 +290,10 @@ def test_what_the_tails_brought_is_read_only_when_all_have_it() -> None:
     made[B].drain()
     read = made[B].ask(Get(2, "x"))
     assert read not in made[B].replies, "the others could still come up without it"
-    assert made[B].ground.reports == [], "and nobody is told to forget the former owner"
+    assert made[B].context.outbox.reports == [], "and nobody is told to forget the former owner"
     made.settle()
     assert made[B].replies[read] == Content(2, b"1")
-    assert made[B].ground.reports == [Activated(END, 2, B, 1)]
+    assert made[B].context.outbox.reports == [Activated(END, 2, B, 1)]
 
 
 def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the_tails(

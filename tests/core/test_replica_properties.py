@@ -88,12 +88,12 @@ class Course:
     def adopt(self, node: NodeId) -> None:
         self.made[node].adopt(self.view)
         for side in self.made.sides.values():
-            side.ground.known_epochs[node] = self.view.epoch
+            side.context.known_epochs[node] = self.view.epoch
 
     def sync(self) -> None:
         """The voters believe a report that is of this very version and of its owner."""
         for side in self.made.sides.values():
-            for report in side.ground.reports:
+            for report in side.context.outbox.reports:
                 if not isinstance(report, Synced) or report.version != self.arc.version:
                     continue
                 if report.node in self.arc.incoming and report.reporter == self.owner:
@@ -112,7 +112,7 @@ class Course:
         if returns:
             self.change(holders, (*incoming, node))
             made.restart(node, self.view)
-            made[node].ground.known_epochs = dict.fromkeys((A, B, C), 0)
+            made[node].context.known_epochs = dict.fromkeys((A, B, C), 0)
             self.adopt(node)
         else:
             self.dead.add(node)

@@ -36,7 +36,7 @@ def scan(made: Bench, request: Count | PrefixScan | RemoveAll) -> int:
     """Asks A; gives the session."""
     made.sessions += 1
     side = made[A]
-    side.ground.now = made.now
+    side.context.now = made.now
     call = {Count: side.table.count, PrefixScan: side.table.prefix_scan, RemoveAll: side.table.remove_all}
     call[type(request)](made.sessions, request)  # type: ignore[operator]
     side.collect()
@@ -148,7 +148,7 @@ def test_expired_entries_are_not_found_by_a_scan() -> None:
     made.settle()
     page = made[A].replies[session]
     assert isinstance(page, Aliases) and page.aliases == ("p0", "p2")
-    made[A].ground.wall_offset_milliseconds -= 3_600_000
+    made[A].context.wall_offset_milliseconds -= 3_600_000
     assert made[A].replies[scan(made, PrefixScan(3, A, 1, "p"))] == page
 
 

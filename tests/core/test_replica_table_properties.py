@@ -33,7 +33,7 @@ def split(version: int, *owners: NodeId, incoming: tuple[NodeId, ...] = (), prev
 
 def ask(side: Side, request: EntryRequest) -> int:
     """A request on whichever arc it belongs to."""
-    side.ground.now = side.bench.now
+    side.context.now = side.bench.now
     side.bench.sessions += 1
     position = ring.hash_of(request.alias)
     replica = side.table.at(position)

@@ -80,7 +80,7 @@ def test_wrong_requests_are_refused_where_they_arrive(hive: Hive, request_: Requ
 def test_a_broken_link_leaves_a_write_indeterminate_and_a_read_to_be_repeated(hive: Hive) -> None:
     alias = owned_by(hive, "b")
     hive.ask("a", Put(1, alias, b"1"))
-    hive.nodes["a"].ground.linked["b"] = True
+    hive.nodes["a"].context.linked["b"] = True
     hive.drop = lambda source, target, body: isinstance(body, Forwarded)
     read, write = hive.send("a", Get(1, alias)), hive.send("a", Update(2, alias, b"2"))
     hive.go(0.1)
@@ -92,7 +92,7 @@ def test_a_broken_link_leaves_a_write_indeterminate_and_a_read_to_be_repeated(hi
 
 
 def test_what_never_left_was_not_carried_out(hive: Hive) -> None:
-    hive.nodes["a"].ground.linked.pop("b", None)
+    hive.nodes["a"].context.linked.pop("b", None)
     hive.drop = lambda source, target, body: isinstance(body, Forward)
     write = hive.send("a", Update(2, owned_by(hive, "b"), b"2"))
     hive.event("a", LinkDown("b", "connection refused"))
@@ -128,14 +128,14 @@ def test_what_did_not_leave_for_lack_of_room_was_not_carried_out_and_says_so(hiv
     write, read = hive.send("a", Update(7, alias, b"2")), hive.send("a", Get(8, alias))
     lost = [body for source, _, body in hive.sent if source == "a" and isinstance(body, Forward)]
     for body in lost:
-        hive.event("a", NotSent("b", hive.nodes["a"].ground.envelope(identity("b"), body)))
+        hive.event("a", NotSent("b", hive.nodes["a"].context.outbox.envelope(identity("b"), body)))
     for session, number in ((write, 7), (read, 8)):
         reply = hive.replies[session]
         assert isinstance(reply, Failed) and (reply.id, word_of(reply)) == (number, "busy")
         assert "nothing was changed" in reply.sentence
     assert in_flight(hive, "a") == NOTHING and not hive.nodes["a"].router.waits
-    hive.event("a", NotSent("b", hive.nodes["a"].ground.envelope(identity("b"), lost[0])))  # known already
-    hive.event("a", NotSent("b", hive.nodes["a"].ground.envelope(identity("b"), Forwarded(Done(1)))))
+    hive.event("a", NotSent("b", hive.nodes["a"].context.outbox.envelope(identity("b"), lost[0])))  # known already
+    hive.event("a", NotSent("b", hive.nodes["a"].context.outbox.envelope(identity("b"), Forwarded(Done(1)))))
 
 
 def test_bytes_in_flight_to_a_node_are_bounded(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +223,7 @@ def test_readers_that_wait_for_a_write_share_its_content(hive: Hive) -> None:
     readers = [hive.send("a", Get(2, alias)) for _ in range(3)]
     assert not any(session in hive.replies for session in readers)
     node = hive.nodes["a"]
-    replies = [effect.reply for effect in node.handle(Persisted(node.ground.batch - 1), hive.now)
+    replies = [effect.reply for effect in node.handle(Persisted(node.context.commits.batch - 1), hive.now)
                if isinstance(effect, ReplyTo) and isinstance(effect.reply, Content)]  # fmt: skip
     assert [reply.content for reply in replies] == [content] * 3
     assert len({id(reply.content) for reply in replies}) == 1
@@ -315,8 +315,8 @@ def test_who_follows_is_known_to_the_process() -> None:
 def test_who_is_not_listened_to_is_told(hive: Hive) -> None:
     """A node that passes a request on right after its start may be a view ahead of the one that it asks."""
     hive.sent.clear()
-    view, ground = hive.view("a"), hive.nodes["b"].ground
-    envelope = msgspec.structs.replace(ground.envelope(identity("a"), Forward(Get(7, "x"))), incarnation=99)
+    view, context = hive.view("a"), hive.nodes["b"].context
+    envelope = msgspec.structs.replace(context.outbox.envelope(identity("a"), Forward(Get(7, "x"))), incarnation=99)
     hive._receive("b", "a", envelope)
     answers = [body.reply for source, _, body in hive.sent if source == "a" and isinstance(body, Forwarded)]
     assert [(reply.id, word_of(reply)) for reply in answers] == [(7, "unstable")]
@@ -335,9 +335,9 @@ def test_what_was_passed_on_to_a_former_life_is_given_up(hive: Hive) -> None:
         msgspec.structs.replace(member, incarnation=member.incarnation + (member.id == identity("b")))
         for member in before.members
     )
-    node.ground.adopt(msgspec.structs.replace(before, members=members))
+    node.context.adopt(msgspec.structs.replace(before, members=members))
     node.router.adopt(())
-    node.ground.adopt(before)
+    node.context.adopt(before)
     hive.go(0.1)
     assert word_of(hive.replies[read]) == "unstable" and word_of(hive.replies[write]) == "indeterminate"
     assert in_flight(hive, "a") == NOTHING

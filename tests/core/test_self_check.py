@@ -108,8 +108,8 @@ def test_who_was_late_complains_of_nobody_until_it_was_on_time_for_a_lease() -> 
 
 def test_a_proposer_that_was_late_marks_nobody_down() -> None:
     hive = hive_of("a", "b", "c", replication=3)
-    council, ground = hive.nodes["a"].council, hive.nodes["a"].ground
-    ground.now = hive.now = hive.now + SILENCE_SECONDS + LATE_SECONDS + 1.0
+    council, context = hive.nodes["a"].council, hive.nodes["a"].context
+    context.now = hive.now = hive.now + SILENCE_SECONDS + LATE_SECONDS + 1.0
     member = view_index.member(hive.view("a"), identity("c"))
     assert member is not None and member.state is State.UP
     council.complain(identity("b"), Complaint(((identity("c"), member.incarnation),)))
@@ -117,7 +117,7 @@ def test_a_proposer_that_was_late_marks_nobody_down() -> None:
     assert council.suspicions() == [Down(identity("c"), member.incarnation)]
     hive.nodes["a"].health.be_late(3.0)
     assert council.suspicions() == []
-    ground.now += LEASE_SECONDS
+    context.now += LEASE_SECONDS
     council.complain(identity("b"), Complaint(((identity("c"), member.incarnation),)))
-    ground.beacons._heard[identity("c")] -= 10.0
+    context.beacons._heard[identity("c")] -= 10.0
     assert council.suspicions() == [Down(identity("c"), member.incarnation)]

@@ -30,7 +30,7 @@ def bench(entries: int = 0, there: dict[str, bytes] | None = None) -> Bench:
     for alias, content in (there or {}).items():
         key = key_of(hash_of(alias), alias.encode())
         made[B].store.write(operations_for(key, value_of((0, 9), 0, content)), True)
-        made[B].ground.tally.add(hash_of(alias), 1, len(alias) + len(content))
+        made[B].context.slots.add(hash_of(alias), 1, len(alias) + len(content))
     return made
 
 
@@ -47,15 +47,15 @@ def test_a_copy_of_nothing() -> None:
     made[A].tick()
     made.settle()
     assert phase(made) is Phase.COUNTS
-    assert made[A].ground.reports == [Synced(END, 1, B, A, 1)]
+    assert made[A].context.outbox.reports == [Synced(END, 1, B, A, 1)]
 
 
 def test_a_copy_waits_until_the_receiver_knows_of_it() -> None:
     made = bench(3)
-    made[A].ground.known_epochs[B] = 0
+    made[A].context.known_epochs[B] = 0
     made[A].tick()
     assert phase(made) is Phase.WAITING and not made.wire
-    made[A].ground.known_epochs[B] = 1
+    made[A].context.known_epochs[B] = 1
     made[A].tick()
     assert phase(made) is Phase.RUNNING
 
@@ -288,7 +288,7 @@ def test_an_acknowledgement_of_an_earlier_run_counts_for_nothing() -> None:
     made.now += 1
     made.wire.clear()
     made[A].tick()
-    run = made[A].ground.runs
+    run = made[A].context.outbox.runs
     made[A].hear(B, StreamAck(END, 1, run - 1, 1))
     made[A].hear(B, StreamAck(END, 0, run, 1))
     assert phase(made) is Phase.RUNNING
@@ -307,7 +307,7 @@ def test_a_receiver_takes_part_in_two_copies_at_most() -> None:
 def test_a_refusal_is_tried_again() -> None:
     made = bench(10)
     made[A].tick()
-    run = made[A].ground.runs
+    run = made[A].context.outbox.runs
     made[A].hear(B, StreamAck(END, 1, run, -1))
     assert phase(made) is Phase.WAITING
     made.quiet(A, 5)

@@ -14,7 +14,7 @@ GROWING = Arc(END, 1, (A, B), (C,), wanted=(A, B, C))
 
 def copy_to_c(made: Bench) -> None:
     """C turns out to have the view: it receives its copy, until that counts."""
-    made[A].ground.known_epochs[C] = 1
+    made[A].context.known_epochs[C] = 1
     made[A].tick()
     made.settle()
     assert made[A].replica.copies[C].counts
@@ -57,14 +57,14 @@ def test_a_copy_is_reported_only_when_what_it_saw_is_acknowledged_by_all() -> No
     copy_to_c(made)
     assert "x" in made[C].stored() and "x" not in made[B].stored()
     made[A].tick(again=True)
-    assert made[A].ground.reports == []
+    assert made[A].context.outbox.reports == []
     made.now += COPY_SILENCE_SECONDS
     made[A].tick()
     made.settle()
-    assert made[A].ground.reports == [Synced(END, 1, C, A, 1)]
+    assert made[A].context.outbox.reports == [Synced(END, 1, C, A, 1)]
     made.now += 2 * ASK_SECONDS
     made[A].tick(again=True)
-    assert made[A].ground.reports == [Synced(END, 1, C, A, 1)] * 2, "until a view says so"
+    assert made[A].context.outbox.reports == [Synced(END, 1, C, A, 1)] * 2, "until a view says so"
 
 
 def test_a_copy_that_has_become_a_holder_hands_over_what_it_received() -> None:

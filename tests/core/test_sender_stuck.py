@@ -46,14 +46,14 @@ def test_an_answer_that_was_lost_is_asked_for_again_while_writes_go_on() -> None
 def test_a_lost_answer_costs_its_range_and_not_the_run() -> None:
     made = bench(COPY_RANGE_ENTRIES_MAX * 6)
     made[A].tick()
-    run, cursor = made[A].ground.runs, made[A].replica.copies[B].cursor
+    run, cursor = made[A].context.outbox.runs, made[A].replica.copies[B].cursor
     while not made.wire or isinstance(made.wire[0][2], Stream):
         made.deliver()
         made[B].persist()
     made.lose(0)
     write(made, 1)
     made.settle()
-    assert phase(made) is Phase.COUNTS and made[A].ground.runs == run and cursor > made[A].replica.low
+    assert phase(made) is Phase.COUNTS and made[A].context.outbox.runs == run and cursor > made[A].replica.low
 
 
 def test_writes_that_never_pause_keep_no_copy_from_counting() -> None:
@@ -92,22 +92,22 @@ def test_a_copy_that_counts_is_complete_only_with_what_was_on_its_way_then() -> 
     made.settle()
     assert phase(made) is Phase.COUNTS and made[B].stored()["k3"][1] != b"late"
     made[A].tick(again=True)
-    assert made[A].ground.reports == []
+    assert made[A].context.outbox.reports == []
     made.quiet(A)
-    assert made[B].stored()["k3"][1] == b"late" and made[A].ground.reports[0] == Synced(END, 1, B, A, 1)
+    assert made[B].stored()["k3"][1] == b"late" and made[A].context.outbox.reports[0] == Synced(END, 1, B, A, 1)
 
 
 def test_a_removal_between_a_comparison_and_its_answer_is_no_corruption() -> None:
     """The receiver has a write that the owner has removed meanwhile: the removal goes before what is filled in."""
     made = bench(5, there={"gone": b"old"})
     made[A].tick()
-    run = made[A].ground.runs
+    run = made[A].context.outbox.runs
     made.deliver()
     made[B].persist()
     made[A].ask(Put(1, "brief", b"1"))  # goes to the copy at once, and to the disk
     made[A].ask(Remove(1, "brief"))  # waits until the disk is free
     made.settle()
-    assert phase(made) is Phase.COUNTS and made[A].ground.runs == run
+    assert phase(made) is Phase.COUNTS and made[A].context.outbox.runs == run
     assert made[B].stored() == made[A].stored()
 
 
@@ -149,12 +149,12 @@ def test_a_range_that_grew_while_it_was_compared_is_filled_bit_by_bit() -> None:
 def test_a_lost_message_is_sent_again_in_the_same_run() -> None:
     made = bench(10)
     made[A].tick()
-    run = made[A].ground.runs
+    run = made[A].context.outbox.runs
     made.lose(0)
     made.now += COPY_SILENCE_SECONDS
     made[A].tick()
     made.settle()
-    assert phase(made) is Phase.COUNTS and made[A].ground.runs == run
+    assert phase(made) is Phase.COUNTS and made[A].context.outbox.runs == run
 
 
 def test_a_receiver_that_is_silent_gives_up_its_place_to_others() -> None:
@@ -178,7 +178,7 @@ def test_who_is_refused_again_and_again_asks_less_and_less_often() -> None:
         made.wire.clear()
         if phase(made) is Phase.RUNNING:
             runs.append(made.now)
-            made[A].hear(B, StreamAck(END, 1, made[A].ground.runs, -1))
+            made[A].hear(B, StreamAck(END, 1, made[A].context.outbox.runs, -1))
     assert len(runs) < 15, "in five seconds"
     assert runs[-1] - runs[-2] <= 1.0
     made.quiet(A, 40)
@@ -233,7 +233,7 @@ def test_two_nodes_under_load_become_stable_though_the_answers_of_one_message_ar
         hive.send("a", Put(1, f"k{number}", b""))
     hive.go(1.0)
     hive.kill("b")
-    hive.until(lambda: hive.nodes["a"].ground.alive == {hive.nodes["a"].ground.me})
+    hive.until(lambda: hive.nodes["a"].context.alive == {hive.nodes["a"].context.me})
     lost: list[Body] = []
 
     def answers(source: str, target: str, body: Body) -> bool:

@@ -42,8 +42,8 @@ def go(side: Side, seconds: float) -> None:
     while side.bench.now < end:
         side.bench.now = min(end, max(side.table.sweep.due, side.bench.now + 0.001))
         for other in (A, B):
-            if side.ground.me != other and other in side.bench.sides:
-                side.bench.lease(side.ground.me, other)
+            if side.context.me != other and other in side.bench.sides:
+                side.bench.lease(side.context.me, other)
         side.tick()
         side.bench.settle()
 
@@ -109,7 +109,7 @@ def test_expired_entries_go_without_being_asked_for() -> None:
     hive.go(1.1 + EXPIRE_SECONDS * 2)
     assert hive.ask("a", Count(1, NOBODY, hive.view("a").epoch)) == Number(1, 1)
     assert [key[9:] for key, _ in hive.stores["a"].scan(*ENTRIES)] == [b"stays"]
-    assert not list(hive.stores["a"].scan(*HINTS)) and node.ground.tally.between(0, END)[0] == 1
+    assert not list(hive.stores["a"].scan(*HINTS)) and node.context.slots.between(0, END)[0] == 1
 
 
 def test_ten_thousand_expire_in_a_second() -> None:
@@ -120,7 +120,7 @@ def test_ten_thousand_expire_in_a_second() -> None:
     entries = {key_of(ring.hash_of(f"k{n}"), b"k%d" % n): value_of((1, n + 1), at, b"") for n in range(10_000)}
     hive.stores["a"].write([one for pair in entries.items() for one in operations_for(*pair)], True)
     for key in entries:
-        node.ground.tally.add(int.from_bytes(key[1:9]), 1, len(key) - 9)
+        node.context.slots.add(int.from_bytes(key[1:9]), 1, len(key) - 9)
     hive.go(5.0 + EXPIRE_SECONDS + 1.0)
     assert hive.ask("a", Count(1, NOBODY, hive.view("a").epoch)) == Number(1, 0)
     assert not list(hive.stores["a"].scan(b"a", b"m")) and not list(hive.stores["a"].scan(*HINTS))
@@ -142,7 +142,7 @@ def test_hints_of_others_do_not_hold_up_the_own_ones(monkeypatch: pytest.MonkeyP
     made = Bench(ALONE, (A, B), halves(1, (B, A), (A, B)))
     made.settle()
     for side in (made[A], made[B]):
-        made.lease(side.ground.me, A if side is made[B] else B)
+        made.lease(side.context.me, A if side is made[B] else B)
     lower = [f"k{n}" for n in range(60) if ring.hash_of(f"k{n}") <= HALF]
     upper = [f"k{n}" for n in range(60) if ring.hash_of(f"k{n}") > HALF]
     for alias in lower:
@@ -196,9 +196,9 @@ def test_a_life_span_that_is_over_already_is_found() -> None:
 
 def test_a_clock_that_was_set_back_leaves_nothing_behind() -> None:
     side = alone()
-    side.ground.wall_offset_milliseconds += 3_600_000
+    side.context.wall_offset_milliseconds += 3_600_000
     go(side, 1.0)
-    side.ground.wall_offset_milliseconds -= 3_600_000
+    side.context.wall_offset_milliseconds -= 3_600_000
     ask(side, Put(1, "mortal", b"", wall(side, 2.0)))
     go(side, 1.0)
     assert set(side.stored()) == {"mortal"}
@@ -246,12 +246,12 @@ def test_an_expired_entry_that_somebody_saw_gone_stays_gone() -> None:
     side = alone()
     ask(side, Put(1, "mortal", b"", wall(side, 60.0)))
     side.bench.settle()
-    side.ground.wall_offset_milliseconds += 3_600_000
+    side.context.wall_offset_milliseconds += 3_600_000
     session = ask(side, GetExpiry(1, "mortal"))
     assert session not in side.replies, "it waits for the removal"
     side.bench.settle()
     assert side.fails(session)
-    side.ground.wall_offset_milliseconds -= 3_600_000
+    side.context.wall_offset_milliseconds -= 3_600_000
     again = ask(side, GetExpiry(1, "mortal"))
     assert side.fails(again) and side.stored() == {}
 
@@ -265,10 +265,10 @@ def asked(side: Side, seconds: float) -> int:
     end = side.bench.now + seconds
     while side.bench.now < end:
         side.bench.now += EXPIRE_SECONDS
-        side.ground.now = side.bench.now
+        side.context.now = side.bench.now
         side.table.tick(False)
-        count += sum(isinstance(effect, Compact) for effect in side.ground.effects)
-        side.ground.effects.clear()
+        count += sum(isinstance(effect, Compact) for effect in side.context.outbox.effects)
+        side.context.outbox.effects.clear()
     return count
 
 
@@ -277,30 +277,30 @@ def test_the_disk_is_asked_for_space_once_much_was_removed(monkeypatch: pytest.M
     monkeypatch.setattr(sweep, "REMOVED_ENTRIES_AT_REST_MAX", 3)
     side = alone()
     for _ in range(25):
-        side.ground.tally.add(0, 1, 100)
+        side.context.slots.add(0, 1, 100)
     for _ in range(10):
-        side.ground.tally.add(0, -1, -100)
+        side.context.slots.add(0, -1, -100)
         assert asked(side, EXPIRE_SECONDS) == 0
-    side.ground.tally.add(0, -1, -100)
+    side.context.slots.add(0, -1, -100)
     assert asked(side, EXPIRE_SECONDS) == 1, "more than half of what is there"
     assert asked(side, 10.0) == 0, "once"
     for _ in range(4):
-        side.ground.tally.add(0, -1, -100)
+        side.context.slots.add(0, -1, -100)
     assert asked(side, EXPIRE_SECONDS) == 0, "there is more than twice as much"
     assert asked(side, 10.0) == 0
     for _ in range(4):
-        side.ground.tally.add(0, -1, -100)
+        side.context.slots.add(0, -1, -100)
         assert asked(side, 0.0) == 0
     assert asked(side, EXPIRE_SECONDS) == 0 and asked(side, 10.0) == 1, "nothing more is removed"
 
 
 def test_large_contents_that_were_removed_or_replaced_count_as_well() -> None:
     side = alone()
-    side.ground.tally.add(0, 1, REMOVED_BYTES_MAX)
-    side.ground.tally.add(0, 0, -REMOVED_BYTES_MAX)
+    side.context.slots.add(0, 1, REMOVED_BYTES_MAX)
+    side.context.slots.add(0, 0, -REMOVED_BYTES_MAX)
     assert asked(side, EXPIRE_SECONDS) == 0
-    side.ground.tally.add(0, 1, 2)
-    side.ground.tally.add(0, 0, -1)
+    side.context.slots.add(0, 1, 2)
+    side.context.slots.add(0, 0, -1)
     assert asked(side, EXPIRE_SECONDS) == 1
 
 
@@ -320,14 +320,14 @@ def test_what_went_elsewhere_is_wiped_here() -> None:
     for name in ("a", "b"):
         index = {key[1:] for key, _ in hive.stores[name].scan(b"a", b"b")}
         assert index == {key[9:] for key in held[name]}
-        assert hive.nodes[name].ground.tally.between(0, END)[0] == len(held[name])
+        assert hive.nodes[name].context.slots.between(0, END)[0] == len(held[name])
 
 
 def test_a_node_that_is_not_back_wipes_nothing() -> None:
     made = Bench(Arc(END, 1, (B,)), (A,))
     key = key_of(7, b"x")
     made[A].store.write(operations_for(key, value_of((1, 1), 0, b"")), True)
-    made[A].ground.tally.add(7, 1, 1)
+    made[A].context.slots.add(7, 1, 1)
     made[A].adopt(view_of(Arc(END, 1, (B,)), 2, down=(A,)))
     made[A].tick()
     made.settle()
@@ -378,7 +378,7 @@ def test_constant_writes_do_not_keep_what_lives_elsewhere() -> None:
     for number in range(20):
         ask(side, Update(1, min(mine), b"%d" % number))
         ask(side, Update(1, max(mine), b"%d" % number))
-        assert not side.ground.idle
+        assert not side.context.commits.idle
         side.bench.now = max(side.bench.now, side.table.sweep.due)
         side.tick()
         side.persist()
@@ -390,7 +390,7 @@ def test_a_copy_into_a_range_that_is_being_wiped_waits_for_the_disk() -> None:
     """Else the wiping would delete what the copy has just brought."""
     made = Bench(ALONE, (A, B), split(1, B))
     made[A].store.write(operations_for(key_of(5, b"stale"), value_of((0, 1), 0, b"")), True)
-    made[A].ground.tally.add(5, 1, 5)
+    made[A].context.slots.add(5, 1, 5)
     made[A].adopt(split(2, B))
     made[A].tick()
     assert made[A].under_way, "the wiping is on its way"

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.harness import Hive, hive_of, identity, word_of
 from tests.view_parts import HIVE, down, grown, id_of, join, next_view
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Effect, Exit, Persist, ReplyTo, Send, Settings
 from wrpme.core.layout import ACCEPTOR_KEY, VIEW_KEY
 from wrpme.core.membership import transitions as views
@@ -49,11 +49,11 @@ class Seat:
 
     def __init__(self, view: View | None = FIRST, me: NodeId = ME, life: int = 1) -> None:
         self.store = MemoryStore()
-        self.ground = Ground(Settings(me, life, "n0", ("peer",)), self.store, 100.0)
+        self.context = NodeContext(Settings(me, life, "n0", ("peer",)), self.store, 100.0)
         self.adopted: list[tuple[int, bool]] = []
-        self.life = Life(self.ground)
-        whereabouts = Whereabouts(self.ground, lambda wish: None, lambda node, former: None)
-        self.spread = Spread(self.ground, self.life, whereabouts, self._adopt)
+        self.life = Life(self.context)
+        whereabouts = Whereabouts(self.context, lambda wish: None, lambda node, former: None)
+        self.spread = Spread(self.context, self.life, whereabouts, self._adopt)
         if view is not None:
             self.store.write([(VIEW_KEY, view_index.pack(view))], True)
             assert self.spread.start()
@@ -61,22 +61,22 @@ class Seat:
 
     def _adopt(self, before: View | None, view: View, tell: bool) -> None:
         self.adopted.append((view.epoch, tell))
-        self.ground.adopt(view)
+        self.context.adopt(view)
 
     def effects(self) -> list[Effect]:
-        effects, self.ground.effects = self.ground.effects, []
+        effects, self.context.outbox.effects = self.context.outbox.effects, []
         return effects
 
     def sent(self) -> list[tuple[str, Body]]:
         return [(effect.address, effect.envelope.body) for effect in self.effects() if isinstance(effect, Send)]
 
     def disk(self) -> None:
-        self.ground.flush()
+        self.context.flush_disk()
         for effect in self.effects():
             if isinstance(effect, Persist):
                 assert effect.must_sync, "also under --no-sync"
                 self.store.write(effect.operations, True)
-                self.ground.on_persisted(effect.batch)
+                self.context.commits.on_persisted(effect.batch, self.context.now)
 
     def envelope(self, body: Body, generation: int = 1, to: NodeId = ME, hive: bytes = HIVE) -> Envelope:
         return Envelope(hive, generation, OTHER, 1, to, 1, body)
@@ -110,7 +110,7 @@ def test_changes_are_followed_from_their_very_base() -> None:
     seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
     assert seat.spread.latest == THIRD, "also while the one before is on its way to the disk"
     seat.disk()
-    assert seat.adopted[-1] == (3, False) and seat.ground.view == THIRD
+    assert seat.adopted[-1] == (3, False) and seat.context.view == THIRD
     seat.sent()
     seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
     assert seat.sent() == [], "it has that view already"
@@ -152,7 +152,7 @@ def test_what_was_decided_here_is_told_to_all_once_it_is_on_disk() -> None:
     seat.spread.decided(proposal(THIRD, down(2)))
     seat.disk()
     assert seat.adopted == [(4, True)], "of one epoch there is one view"
-    view = seat.ground.view
+    view = seat.context.view
     assert view is not None and [member.state for member in view.members] == [State.UP, State.DOWN, State.UP]
     assert ViewLog(seat.store).load() == view
 
@@ -161,8 +161,8 @@ def test_who_stopped_as_planned_is_known_of_the_present_view_alone() -> None:
     seat = Seat(THIRD)
     seat.spread.decided(proposal(THIRD, replace(down(1), planned=True), down(2)))
     seat.disk()
-    assert seat.ground.view is not None
-    assert seat.spread.stopping(seat.ground.view) == {id_of(1)}
+    assert seat.context.view is not None
+    assert seat.spread.stopping(seat.context.view) == {id_of(1)}
     assert seat.spread.stopping(THIRD) == set()
 
 
@@ -171,11 +171,11 @@ def test_who_stopped_as_planned_is_known_of_the_present_view_alone() -> None:
 
 def test_who_has_the_base_gets_the_changes_and_others_the_whole_view() -> None:
     seat = Seat(THIRD)
-    seat.ground.known_epochs.update({id_of(1): 3, id_of(2): 2})
+    seat.context.known_epochs.update({id_of(1): 3, id_of(2): 2})
     made = proposal(THIRD, join(3))
     seat.spread.decided(made)
     seat.disk()
-    view = seat.ground.view
+    view = seat.context.view
     assert view is not None
     seat.spread.tell_all(THIRD, view)
     assert seat.sent() == [("n1", NextView(4, made)), ("n2", WholeView(view)), ("n3", WholeView(view))]
@@ -195,11 +195,11 @@ def test_a_higher_epoch_is_asked_for_and_not_with_every_message() -> None:
     for _ in range(3):
         seat.spread.compare_epochs(OTHER, 3)
     assert seat.sent() == [("n1", AskView())]
-    seat.ground.now += 3 * ASK_SECONDS
+    seat.context.now += 3 * ASK_SECONDS
     seat.spread.compare_epochs(OTHER, 3)
     assert seat.sent() == [("n1", AskView())], "it may have been lost"
     seat.spread.on_view(OTHER, WholeView(THIRD))
-    seat.ground.now += 2 * ASK_SECONDS
+    seat.context.now += 2 * ASK_SECONDS
     seat.spread.compare_epochs(OTHER, 3)
     assert seat.sent() == [], "it is on its way to the disk"
 
@@ -209,11 +209,11 @@ def test_a_lower_epoch_is_told_once_in_a_while() -> None:
     for _ in range(3):
         seat.spread.compare_epochs(OTHER, 2)
     assert seat.sent() == [], "whoever proposed it tells all, and it asks somebody"
-    seat.ground.now += LEASE_SECONDS / 2 + 2 * ASK_SECONDS
+    seat.context.now += LEASE_SECONDS / 2 + 2 * ASK_SECONDS
     for _ in range(3):
         seat.spread.compare_epochs(OTHER, 2)
     assert seat.sent() == [("n1", WholeView(THIRD))]
-    seat.ground.now += 3 * ASK_SECONDS
+    seat.context.now += 3 * ASK_SECONDS
     seat.spread.compare_epochs(OTHER, 2)
     assert len(seat.sent()) == 1, "it may have been lost"
     seat.spread.compare_epochs(OTHER, 3)
@@ -236,7 +236,7 @@ def test_who_lacks_a_few_views_is_told_their_patches_and_who_lacks_more_the_whol
     seat.spread.on_view(OTHER, NextView(second.epoch, steps[0]))
     seat.spread.on_view(OTHER, NextView(second.epoch + 1, steps[1]))
     seat.disk()
-    view = seat.ground.view
+    view = seat.context.view
     assert view is not None and view.epoch == first.epoch + 2
     seat.sent()
     seat.spread.tell(OTHER, first.epoch)
@@ -269,14 +269,14 @@ def test_a_stranger_with_an_older_view_hears_the_present_one(epoch: int, hears: 
     for _ in range(2):
         seat.spread.answer_stranger(7, stranger)
     replies = [effect.reply for effect in seat.effects() if isinstance(effect, ReplyTo)]
-    assert replies == ([seat.ground.envelope(id_of(8), WholeView(THIRD))] if hears else [])
+    assert replies == ([seat.context.outbox.envelope(id_of(8), WholeView(THIRD))] if hears else [])
 
 
 def test_who_was_told_is_not_remembered_longer_than_it_is_a_member() -> None:
     seat = Seat(THIRD)
     for number in range(8, 20):
         seat.spread.answer_stranger(7, Envelope(HIVE, 1, id_of(number), 1, ME, 1, AskView()))
-        seat.ground.now += ASK_SECONDS
+        seat.context.now += ASK_SECONDS
     seat.spread.compare_epochs(id_of(2), 2)
     assert len(seat.spread._strangers) == 1 and set(seat.spread._told) == {id_of(2)}
     without = replace(THIRD, epoch=4, members=tuple(member for member in THIRD.members if member.id != id_of(2)))
@@ -291,8 +291,8 @@ def test_a_node_that_was_given_up_hears_so_and_joins_anew() -> None:
     assert hive.ask("a", Put(1, "x", b"1")) == Done(1)
     for other in "abc":
         hive.cut("d", other)
-    hive.until(lambda: all(identity("d") not in hive.nodes[name].ground.members for name in "abc"), seconds=100)
-    assert identity("d") in hive.nodes["d"].ground.members
+    hive.until(lambda: all(identity("d") not in hive.nodes[name].context.members for name in "abc"), seconds=100)
+    assert identity("d") in hive.nodes["d"].context.members
     hive.heal()
     hive.stable("a", "b", "c", "d", seconds=30)
     assert hive.said("d", "it joins as a new member") and hive.said("a", "d joined")
@@ -361,7 +361,7 @@ def test_whoever_a_new_generation_takes_along_goes_with_it() -> None:
     view = later_generation(0)
     seat.spread.on_view(OTHER, WholeView(view))
     seat.disk()
-    assert seat.adopted == [(view.epoch, False)] and seat.ground.lives and not seat.life.exited
+    assert seat.adopted == [(view.epoch, False)] and seat.context.lives and not seat.life.exited
     assert view.generation == 2
 
 
@@ -373,7 +373,7 @@ def test_whoever_a_new_generation_lists_goes_with_it_also_in_a_later_life(life: 
     seat.spread.on_view(OTHER, WholeView(view))
     seat.disk()
     assert seat.adopted == [(view.epoch, False)] and not seat.life.exited
-    assert seat.ground.lives == (life == 1), "a later life has to come back first"
+    assert seat.context.lives == (life == 1), "a later life has to come back first"
 
 
 @pytest.mark.parametrize("case", ["not named", "only a later life is named", "it has seen more"])

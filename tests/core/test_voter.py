@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import HIVE, Hive, hive_of, identity
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import ComputeView, Persist, Send, Settings
 from wrpme.core.layout import ACCEPTOR_KEY
 from wrpme.core.membership import paxos, voter
@@ -43,30 +43,30 @@ def view_of(names: str = "abc", voters: str = "abc", epoch: int = 5, down: str =
 
 
 class Seat:
-    """A council with the ground below it; the test is everything else."""
+    """A council with the context below it; the test is everything else."""
 
     def __init__(self, me: str, view: View, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
-        self.ground = Ground(Settings(identity(me), 1, me), self.store, 100.0)
+        self.context = NodeContext(Settings(identity(me), 1, me), self.store, 100.0)
         self.decided: list[Proposal] = []
         self.returning: list[NodeId] = []
         self.view = view
-        self.ground.adopt(view)
-        self.council = Council(self.ground, self.decided.append)
+        self.context.adopt(view)
+        self.council = Council(self.context, self.decided.append)
         self.council.adopt(view)
-        self.others = [member.id for member in view.members if member.id != self.ground.me]
-        self.ground.beacons.watch(self.others, 100.0)
+        self.others = [member.id for member in view.members if member.id != self.context.me]
+        self.context.beacons.watch(self.others, 100.0)
         self.go(SUSPECT_NOBODY_SECONDS)
         self.see(*self.others)
 
     def go(self, seconds: float) -> None:
-        self.ground.now += seconds
+        self.context.now += seconds
 
     def see(self, *nodes: NodeId) -> None:
         """These have just answered a beacon."""
         for node in nodes:
-            self.ground.beacons.acknowledged(node, self.ground.now, self.ground.now)
-        self.ground.returning = dict.fromkeys(self.returning, self.ground.now)
+            self.context.beacons.acknowledged(node, self.context.now, self.context.now)
+        self.context.returning = dict.fromkeys(self.returning, self.context.now)
 
     def complain(self, source: NodeId, about: NodeId, incarnation: int = 1) -> None:
         self.council.complain(source, Complaint(((about, incarnation),)))
@@ -79,8 +79,8 @@ class Seat:
     def computed(self) -> list[tuple[str, Body]]:
         """What was to be computed is; gives what is sent."""
         sent: list[tuple[str, Body]] = []
-        while self.ground.effects:
-            effects, self.ground.effects = self.ground.effects, []
+        while self.context.outbox.effects:
+            effects, self.context.outbox.effects = self.context.outbox.effects, []
             sent += [(effect.address, effect.envelope.body) for effect in effects if isinstance(effect, Send)]
             for effect in effects:
                 if isinstance(effect, ComputeView):
@@ -88,32 +88,32 @@ class Seat:
         return sent
 
     def said(self) -> list[tuple[str, Body]]:
-        effects, self.ground.effects = self.ground.effects, []
+        effects, self.context.outbox.effects = self.context.outbox.effects, []
         return [(effect.address, effect.envelope.body) for effect in effects if isinstance(effect, Send)]
 
     def disk(self) -> list[tuple[str, Body]]:
         """What gathered arrives on the disk; gives what could be said only then."""
-        self.ground.flush()
+        self.context.flush_disk()
         before = self.said_and_persist()
         assert before == [], "nothing of a vote is said before it is on disk"
         return self.said()
 
     def said_and_persist(self) -> list[tuple[str, Body]]:
-        effects, self.ground.effects = self.ground.effects, []
+        effects, self.context.outbox.effects = self.context.outbox.effects, []
         for effect in effects:
             if isinstance(effect, Persist):
                 assert effect.must_sync, "also under --no-sync"
                 self.store.write(effect.operations, True)
-                self.ground.on_persisted(effect.batch)
+                self.context.commits.on_persisted(effect.batch, self.context.now)
         return [(effect.address, effect.envelope.body) for effect in effects if isinstance(effect, Send)]
 
     def proposes(self, seconds: float = 0.0) -> bool:
         """Whether it opens a ballot within that time, looking at it often."""
-        end = self.ground.now + seconds
+        end = self.context.now + seconds
         while True:
             if any(isinstance(body, Prepare) for _, body in self.consider()):
                 return True
-            if self.ground.now >= end:
+            if self.context.now >= end:
                 return False
             self.go(0.05)
             self.see(*self.others)
@@ -133,7 +133,7 @@ def test_who_is_silent_for_all_is_dead() -> None:
 
 def test_nobody_is_suspected_soon_after_the_own_start() -> None:
     seat = Seat("a", view_of())
-    seat.council = Council(seat.ground, seat.decided.append)
+    seat.council = Council(seat.context, seat.decided.append)
     seat.go(SILENCE_SECONDS)
     seat.see(B)
     seat.complain(A, C)
@@ -171,7 +171,7 @@ def test_the_dead_do_not_accuse() -> None:
 def test_who_was_never_asked_is_asked_first() -> None:
     """The proposer does not know the accused: it has to try to reach it before it says that it can't."""
     seat = Seat("a", view_of("abcd", "abc"))
-    seat.ground.beacons.watch([B, C], seat.ground.now)
+    seat.context.beacons.watch([B, C], seat.context.now)
     seat.complain(C, D)
     assert seat.council.suspicions() == []
     assert seat.council.looks_at == {D}
@@ -220,7 +220,7 @@ def test_what_it_saw_while_cut_off_is_held_against_nobody() -> None:
     seat.complain(C, A)
     seat.complain(C, B)
     cut_off = view_of(epoch=6, down="c", voters="ab")
-    seat.ground.adopt(cut_off)
+    seat.context.adopt(cut_off)
     seat.council.adopt(cut_off)
     assert seat.council.looks_at == set()
 
@@ -319,8 +319,8 @@ def test_who_is_down_for_longer_than_the_grace_is_not_waited_for(seconds: float,
     arcs = (replace(view.arcs[0], wanted=(A, D)),)
     seat = Seat("a", replace(view, replication=2, arcs=arcs))
     seat.others.remove(D)
-    seat.ground.down_since[D] = seat.ground.now
-    seat.go(seat.ground.settings.grace_seconds + seconds)
+    seat.context.down_since[D] = seat.context.now
+    seat.go(seat.context.settings.grace_seconds + seconds)
     seat.see(*seat.others)
     if not expelled:
         assert not seat.proposes()
@@ -343,10 +343,10 @@ def cold(**heard: int) -> Seat:
     view = view_of()
     arc = replace(view.arcs[0], holders=(A, B, C), wanted=(A, B, C))
     seat = Seat("a", replace(view, arcs=(arc,)))
-    seat.ground.this_life = False
-    seat.council = Council(seat.ground, seat.decided.append)
+    seat.context.this_life = False
+    seat.council = Council(seat.context, seat.decided.append)
     seat.council.adopt(view)
-    seat.ground.heard = {A: 2, **{identity(name): life for name, life in heard.items()}}
+    seat.context.heard = {A: 2, **{identity(name): life for name, life in heard.items()}}
     seat.returning = [identity(name) for name, life in heard.items() if life > 1]
     seat.see()
     return seat
@@ -434,21 +434,21 @@ def test_one_voter_comes_in_at_a_time_and_only_one_that_has_the_view() -> None:
     seat = Seat("a", view_of("abcdef", "abc"))
     seat.go(VIEW_GAP_SECONDS)
     assert not seat.proposes(), "nobody is known to have the view"
-    seat.ground.known_epochs.update({D: 4, E: 5, F: 5})
+    seat.context.known_epochs.update({D: 4, E: 5, F: 5})
     (accept,) = opened(seat)
     assert accept.value.changes == (Elect(E),)
 
 
 def test_voters_are_at_most_five() -> None:
     seat = Seat("a", view_of("abcdef", "abcde"))
-    seat.ground.known_epochs = dict.fromkeys((A, B, C, D, E, F), 5)
+    seat.context.known_epochs = dict.fromkeys((A, B, C, D, E, F), 5)
     assert VOTERS_MAX == 5 and not seat.proposes(1.0)
 
 
 def test_the_last_voters_elect_others_before_they_go() -> None:
     """a is the only voter and stops: else the hive would wait for a to come back before it could decide anything."""
     seat = Seat("a", view_of("ab", "a"))
-    seat.ground.known_epochs[B] = 5
+    seat.context.known_epochs[B] = 5
     seat.council.wish(Down(A, 1, planned=True))
     prepares = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     assert not prepares, "there is nobody else to ask"
@@ -500,20 +500,20 @@ def test_votes_outlive_the_process() -> None:
 def test_votes_are_for_the_next_view_only(epoch: int) -> None:
     seat = Seat("a", view_of())
     seat.council.on_vote(B, Prepare(epoch, FIRST))
-    seat.ground.flush()
-    assert seat.ground.effects == []
+    seat.context.flush_disk()
+    assert seat.context.outbox.effects == []
 
 
 def test_who_is_no_voter_does_not_vote() -> None:
     seat = Seat("c", view_of(voters="ab"))
     seat.council.on_vote(B, Prepare(6, FIRST))
-    seat.ground.flush()
-    assert seat.ground.effects == []
+    seat.context.flush_disk()
+    assert seat.context.outbox.effects == []
 
 
 def test_a_restarted_voter_votes_before_it_is_back() -> None:
     seat = Seat("a", view_of())
-    seat.ground.lives = False
+    seat.context.lives = False
     seat.council.on_vote(B, Prepare(6, FIRST))
     assert seat.disk() == [("b", Promise(6, FIRST, None, None))]
 
@@ -562,7 +562,7 @@ def test_an_answer_to_an_earlier_ballot_or_epoch_counts_for_nothing() -> None:
 
 
 def voters(hive: Hive, seen_by: str) -> str:
-    return "".join(hive.nodes[seen_by].ground.address_of(node) for node in hive.view(seen_by).voters)
+    return "".join(hive.nodes[seen_by].context.address_of(node) for node in hive.view(seen_by).voters)
 
 
 def test_a_hive_shrinks_three_two_one() -> None:
@@ -615,7 +615,7 @@ def test_votes_that_come_to_nothing_are_given_more_time() -> None:
     view = seat.view
     assert seat.council._patience(view) == RANK_SECONDS
     for node in view.voters:
-        seat.ground.note_round_trip(node, 0.25)
+        seat.context.note_round_trip(node, 0.25)
     assert seat.council._patience(view) == RANK_SECONDS + 0.5
     seat.council._fruitless = 2
     assert seat.council._patience(view) == 4 * RANK_SECONDS
@@ -652,7 +652,7 @@ def test_who_was_late_itself_takes_nobody_for_gone() -> None:
     seat.council.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
     seat.others.remove(C)
     seat.go(SUSPECT_NOBODY_SECONDS)
-    seat.ground.late_until = seat.ground.now + LEASE_SECONDS
+    seat.context.lateness.until = seat.context.now + LEASE_SECONDS
     assert not seat.proposes(LEASE_SECONDS - 0.1)
     assert seat.proposes(0.2)
 
@@ -686,12 +686,12 @@ def test_the_same_proposal_is_computed_once() -> None:
     computed = 0
     for _ in range(40):
         seat.council.consider()
-        effects, seat.ground.effects = seat.ground.effects, []
+        effects, seat.context.outbox.effects = seat.context.outbox.effects, []
         for effect in effects:
             if isinstance(effect, ComputeView):
                 computed += 1
                 seat.council.on_computed(compute(effect))
-        seat.ground.effects.clear()
+        seat.context.outbox.effects.clear()
         seat.council._proposer = None  # nothing came of it
         seat.go(0.05)
         seat.see(*seat.others)
@@ -702,14 +702,14 @@ def asked_to_compute(seat: Seat) -> ComputeView:
     """It wants F to join, and has it computed what comes of that."""
     seat.council.wish(JOIN)
     seat.council.consider()
-    (asked,) = [effect for effect in seat.ground.effects if isinstance(effect, ComputeView)]
-    seat.ground.effects.clear()
+    (asked,) = [effect for effect in seat.context.outbox.effects if isinstance(effect, ComputeView)]
+    seat.context.outbox.effects.clear()
     return asked
 
 
 def adopt_another(seat: Seat) -> None:
     later = view_of(epoch=6)
-    seat.ground.adopt(later)
+    seat.context.adopt(later)
     seat.council.adopt(later)
 
 
@@ -741,7 +741,7 @@ def test_views_of_others_do_not_keep_a_slow_proposer_from_its_turn() -> None:
     seat.said()
     for epoch in range(6, 12):
         later = view_of(epoch=epoch)
-        seat.ground.adopt(later)
+        seat.context.adopt(later)
         seat.council.adopt(later)
         if seat.proposes(VIEW_GAP_SECONDS + 0.05):
             break
@@ -758,13 +758,13 @@ def test_outcomes_that_can_not_be_proposed_are_not_computed_again_in_turn() -> N
     computed = []
     for _ in range(20):
         seat.council.consider()
-        effects, seat.ground.effects = seat.ground.effects, []
+        effects, seat.context.outbox.effects = seat.context.outbox.effects, []
         while effects:
             for effect in effects:
                 if isinstance(effect, ComputeView):
                     computed.append(effect.changes)
                     seat.council.on_computed(compute(effect))
-            effects, seat.ground.effects = seat.ground.effects, []
+            effects, seat.context.outbox.effects = seat.context.outbox.effects, []
         seat.council._proposer = None  # nothing comes of what it proposes
         seat.go(0.05)
     assert len(computed) == len(set(computed)) >= 2

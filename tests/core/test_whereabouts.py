@@ -59,7 +59,7 @@ def test_swapped_addresses_are_found_out(peers: bool) -> None:
     hive.kill("b")
     hive.start("a", *(["b"] if peers else []), directory="b")
     hive.start("b", *(["a"] if peers else []), directory="a")
-    hive.until(lambda: all(hive.nodes[name].ground.lives for name in "ab"), seconds=30)
+    hive.until(lambda: all(hive.nodes[name].context.lives for name in "ab"), seconds=30)
     hive.stable("a", "b", seconds=30)
     at = {member.id: member.address for member in hive.view("a").members}
     assert at == {identity("a"): "b", identity("b"): "a"} and contents(hive, "a") == {True} and not hive.exits
@@ -141,7 +141,7 @@ def test_a_directory_from_before_an_earlier_start_is_set_aside() -> None:
     end = hive.exits["b"]
     assert "older copy" in end.sentence and set(end.aside) == {"a", "c"} and end.code == 1
     hive.start("b", *end.aside, directory="fresh")
-    hive.until(lambda: hive.nodes["b"].ground.lives, seconds=30)
+    hive.until(lambda: hive.nodes["b"].context.lives, seconds=30)
     assert contents(hive, "b") == {True}
 
 
@@ -185,7 +185,7 @@ def test_a_clone_beside_its_original_is_refused(at: str) -> None:
     hive.start("x", directory="clone", advertise=at)
     hive.until(lambda: "x" in hive.exits or at == "b", seconds=5)
     hive.go(3.0)
-    assert hive.view("a") == before and "b" in hive.nodes and hive.nodes["b"].ground.lives
+    assert hive.view("a") == before and "b" in hive.nodes and hive.nodes["b"].context.lives
     assert contents(hive, "b") == {True} and hive.get("a", "later") == b"1"
     if at == "x":
         assert "older copy" in hive.exits["x"].sentence and hive.exits["x"].aside
@@ -224,7 +224,7 @@ def test_what_ends_a_node_is_never_another_hive_at_the_address_of_a_member() -> 
     hive.until(lambda: health.condition(hive.view("b")).word == "stable" or len(hive.view("b").voters) == 2, seconds=20)
     hive.kill("b")
     hive.start("b", "a")
-    hive.until(lambda: hive.nodes["b"].ground.lives, seconds=30)
+    hive.until(lambda: hive.nodes["b"].context.lives, seconds=30)
     assert contents(hive, "b") == {True} and not hive.exits
     ours, theirs = HIVE.hex()[:8], (b"x" * 16).hex()[:8]
     assert any(f"a node of another hive ({theirs}) answers" in one for one in hive.nodes["b"].status().troubles)

@@ -88,7 +88,7 @@ class Dances:
             node = machine.node
             if world.agenda.now > until or heir.life != life:
                 return True
-            if machine is not heir or node is None or owner.identity in node.ground.alive:
+            if machine is not heir or node is None or owner.identity in node.context.alive:
                 return False
             world.faults.cut_between(owner, [heir], 6.0)
             if stops:
@@ -169,7 +169,7 @@ class Dances:
             for change in report.changes if machine is owner else ():
                 if isinstance(change, Back) and machine.node is not None:
                     said.extend(
-                        machine.node.ground.envelope(other.identity, Report((change,))) for other in others
+                        machine.node.context.outbox.envelope(other.identity, Report((change,))) for other in others
                     )
                     return True
             return owner.life != life

@@ -115,7 +115,7 @@ class Meter:
         """:meth:`Node.handle` with its price, and that of what it heard and says."""
 
         def handle(node: Node, event: Event, now: float) -> list[Effect]:
-            members = len(node.ground.members)
+            members = len(node.context.members)
             if isinstance(event, Received):
                 self._message("read", "decode", event.envelope.body, members)
             self.charge(kind_of(event), members)
@@ -127,7 +127,7 @@ class Meter:
         """:meth:`Node.request` with its price."""
 
         def request(node: Node, session: int, asked: Request, now: float) -> list[Effect]:
-            members = len(node.ground.members)
+            members = len(node.context.members)
             self.charge("read", members)
             self.charge("Request", members)
             return self._said(honest(node, session, asked, now), members)
@@ -139,7 +139,7 @@ class Meter:
 
         def consider(council: Council) -> None:
             if council.is_voter:
-                self.charge("wish", len(council.ground.members), len(council._wishes) + len(council._backs))
+                self.charge("wish", len(council.context.members), len(council._wishes) + len(council._backs))
             honest(council)
 
         return consider

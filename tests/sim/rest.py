@@ -26,30 +26,30 @@ def assert_at_rest(name: object, node: Node, disk: Reader) -> None:
 
 
 def _of_ground(node: Node) -> Iterator[str]:
-    ground = node.ground
-    assert ground.view is not None
+    context = node.context
+    assert context.view is not None
     kept = {
-        "operations that no batch has": ground._operations, "streams": ground._streams,
-        "bytes of streams": ground._stream_bytes, "acknowledgements": ground._acks,
-        "what waits for the disk": ground._held,
-        "reports": ground.reports, "effects": ground.effects, "touched replicas": ground.touched,
-        "nodes that owe an answer to a stream": ground._in_flight_to, "who is down": ground.down_since,
+        "operations that no batch has": context.commits._operations, "streams": context.outbox._streams,
+        "bytes of streams": context.outbox._stream_bytes, "acknowledgements": context.outbox._acks,
+        "what waits for the disk": context.commits._held,
+        "reports": context.outbox.reports, "effects": context.outbox.effects, "dirty replicas": node.table.dirty,
+        "nodes that owe an answer to a stream": context.outbox._in_flight_to, "who is down": context.down_since,
     }  # fmt: skip
     yield from (what for what, these in kept.items() if these)
-    if ground._in_flight:
+    if context.commits._in_flight:
         yield "a batch on its way to the disk"
-    if ground.known_epochs.keys() - ground.members.keys():
+    if context.known_epochs.keys() - context.members.keys():
         yield "epochs of who is no member"
-    tally = ground.tally
+    tally = context.slots
     if tally.removed > max(limits.REMOVED_ENTRIES_AT_REST_MAX, tally.entries // 2):
         yield f"the space of {tally.removed} removed entries, which nobody asked for"
-    addresses = {member.address for member in ground.members.values()} | set(node.settings.peers)
-    if len(ground.linked) > 2 * len(addresses) + 8:
-        yield f"{len(ground.linked)} addresses of links"
+    addresses = {member.address for member in context.members.values()} | set(node.settings.peers)
+    if len(context.linked) > 2 * len(addresses) + 8:
+        yield f"{len(context.linked)} addresses of links"
 
 
 def _of_parts(node: Node) -> Iterator[str]:
-    members = node.ground.members.keys()
+    members = node.context.members.keys()
     council, router, spread = node.council, node.router, node.spread
     kept: dict[str, Collection[object]] = {
         "wishes": council._wishes, "joins": council._joins, "returns": council._backs,
@@ -62,10 +62,10 @@ def _of_parts(node: Node) -> Iterator[str]:
         yield "a proposal"
     bounded: dict[str, Collection[bytes]] = {
         "who was told a view": spread._told,
-        "promises": node.ground.beacons._promises,
+        "promises": node.context.beacons._promises,
     }  # fmt: skip
     yield from (f"{what}: also others than members" for what, these in bounded.items() if set(these) - members)
-    if node.ground.at_once:
+    if node.context.responses.at_once:
         yield "requests that were answered at once"
 
 
@@ -80,7 +80,7 @@ def _of_replica(replica: Replica) -> Iterator[str]:
     arc, owner = replica.arc, replica.role is Role.OWNER
     if replica.role not in (Role.OWNER, Role.HOLDER):
         yield "a place for it, though it is no holder"
-    others = set(arc.holders) - {replica.ground.me} if owner else set()
+    others = set(arc.holders) - {replica.context.me} if owner else set()
     if replica.copies.keys() != others:
         yield "copies for others than the holders"
     if owner == (replica.sink is not None) or (replica.sink is not None and not replica.sink.complete):
@@ -101,7 +101,7 @@ def _of_copy(copy: Copy) -> Iterator[str]:
 
 def _of_disk(node: Node, disk: Reader) -> Iterator[str]:
     """Entries of its own arcs, each with its place in the index, and nothing else; the counts say the same."""
-    view, me = node.view, node.ground.me
+    view, me = node.view, node.context.me
     assert view is not None
     entries = dict(disk.scan(*ENTRIES))
     foreign = [key for key in entries if me not in view.arcs[arc_at(view, hash_in(key))].holders]

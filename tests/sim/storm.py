@@ -148,7 +148,7 @@ class Hive:
 def is_stable(machines: Sequence[Machine]) -> bool:
     """Whether these are a stable hive, and all of them take part: those that were started again have the view of a
     stable one from the first moment."""
-    nodes = [machine.node for machine in machines if machine.node is not None and machine.node.ground.lives]
+    nodes = [machine.node for machine in machines if machine.node is not None and machine.node.context.lives]
     first = nodes[0].view if nodes else None
     if first is None or not len(nodes) == len(first.members) == len(machines):
         return False

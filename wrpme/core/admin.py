@@ -7,7 +7,8 @@ from math import inf
 
 import msgspec
 
-from wrpme.core.context import Ground, Origin
+from wrpme.core.context import NodeContext
+from wrpme.core.outbox import Origin
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.lifecycle import Life
 from wrpme.core.membership.view_sync import Spread
@@ -25,9 +26,9 @@ class Admin:
     """``status`` gives the figures of this node."""
 
     def __init__(
-        self, ground: Ground, life: Life, council: Council, spread: Spread, status: Callable[[], Figures]
+        self, context: NodeContext, life: Life, council: Council, spread: Spread, status: Callable[[], Figures]
     ) -> None:
-        self.ground = ground
+        self.context = context
         self.life = life
         self.council = council
         self.spread = spread
@@ -35,80 +36,84 @@ class Admin:
 
     def get_status(self, origin: Origin, request: GetStatus) -> None:
         """As JSON."""
-        self.ground.reply(origin, Text(request.id, msgspec.json.encode(self._status()).decode()))
+        self.context.outbox.reply(origin, Text(request.id, msgspec.json.encode(self._status()).decode()))
 
     def get_config(self, origin: Origin, request: GetConfig) -> None:
         """As JSON."""
-        self.ground.reply(origin, Text(request.id, self.ground.settings.config))
+        self.context.outbox.reply(origin, Text(request.id, self.context.settings.config))
 
     def stop_node(self, origin: Origin, request: StopNode) -> None:
         """The planned stop begins."""
-        self.ground.reply(origin, Done(request.id))
+        self.context.outbox.reply(origin, Done(request.id))
         self.life.stop()
 
     def leave_node(self, origin: Origin, request: LeaveNode) -> None:
         """The node begins to go for good."""
-        ground = self.ground
+        context = self.context
         if refusal := self.life.not_serving():
-            ground.fail(origin, request.id, refusal)
+            context.outbox.fail(origin, request.id, refusal)
             return
-        if not any(member.state is State.UP and member.id != ground.me for member in ground.members.values()):
-            address = ground.settings.address
+        if not any(member.state is State.UP and member.id != context.me for member in context.members.values()):
+            address = context.settings.address
             last = f"{address} is the last node that is up: nobody could take its entries; stop_node stops it"
-            ground.fail(origin, request.id, UsageError(last))
+            context.outbox.fail(origin, request.id, UsageError(last))
             return
-        ground.reply(origin, Done(request.id))
+        context.outbox.reply(origin, Done(request.id))
         self.life.leave()
 
     def forget_node(self, origin: Origin, request: ForgetNode) -> None:
         """The voters are asked to give a dead node up."""
-        ground = self.ground
-        member = ground.members.get(request.member)
+        context = self.context
+        member = context.members.get(request.member)
         if member is None or member.incarnation != request.incarnation or member.state is not State.DOWN:
             what = "is not down" if member is not None else "is no node of this hive"
-            name = ground.address_of(request.member)
-            ground.fail(origin, request.id, UsageError(f"{name} {what}; only a node that is down can be forgotten"))
+            name = context.address_of(request.member)
+            context.outbox.fail(
+                origin, request.id, UsageError(f"{name} {what}; only a node that is down can be forgotten")
+            )
             return
         if quorum := self.life.quorum():
-            ground.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}"))
+            context.outbox.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}"))
             return
-        heard_at = ground.heard_at.get(member.id, -inf)
-        heard = heard_at > ground.down_since.get(member.id, -inf) and ground.now - heard_at < SILENCE_SECONDS
-        if heard and ground.linked.get(ground.routes.get(member.id, "")) is not False:
+        heard_at = context.heard_at.get(member.id, -inf)
+        heard = heard_at > context.down_since.get(member.id, -inf) and context.now - heard_at < SILENCE_SECONDS
+        if heard and context.linked.get(context.routes.get(member.id, "")) is not False:
             lives = f"{member.address} answers, and is on its way back: what it has is not lost"
-            ground.fail(origin, request.id, UsageError(f"{lives}; stop it first if it is to be given up all the same"))
+            context.outbox.fail(
+                origin, request.id, UsageError(f"{lives}; stop it first if it is to be given up all the same")
+            )
             return
-        ground.say("warning", f"an operator says that {member.address} never returns: the hive forgets it")
-        ground.reports.append(Forget(request.member, request.incarnation, request.choices))
-        ground.reply(origin, Done(request.id))
+        context.say("warning", f"an operator says that {member.address} never returns: the hive forgets it")
+        context.outbox.reports.append(Forget(request.member, request.incarnation, request.choices))
+        context.outbox.reply(origin, Done(request.id))
 
     def recover(self, origin: Origin, request: Recover) -> None:
         """Starts a new generation with all whom this node sees."""
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         missing = self.life.voters.missing()
-        mine = ground.members.get(ground.me)
+        mine = context.members.get(context.me)
         if view is None or mine is None:
-            ground.fail(origin, request.id, UsageError("this node has no hive to recover"))
+            context.outbox.fail(origin, request.id, UsageError("this node has no hive to recover"))
             return
         if not missing:
             sees = "this node sees a quorum of the voters, the hive decides by itself: there is nothing to recover"
-            ground.fail(origin, request.id, UsageError(sees))
+            context.outbox.fail(origin, request.id, UsageError(sees))
             return
         if refusal := self._behind() or self.life.voters.against_recovery():
-            ground.fail(origin, request.id, UsageError(refusal))
+            context.outbox.fail(origin, request.id, UsageError(refusal))
             return
-        alive, heard = ground.alive, ground.heard_at
+        alive, heard = context.alive, context.heard_at
         seen = [
             node
             for node in alive
-            if ground.beacons.reaches(node, ground.now) and ground.known_epochs.get(node) == view.epoch
+            if context.beacons.reaches(node, context.now) and context.known_epochs.get(node) == view.epoch
         ]
-        returning = [node for node, at in heard.items() if node not in seen and ground.now - at < SILENCE_SECONDS]
-        if refusal := self._other_price(view, request, {ground.me, *seen, *returning}):
-            ground.fail(origin, request.id, UsageError(refusal))
+        returning = [node for node, at in heard.items() if node not in seen and context.now - at < SILENCE_SECONDS]
+        if refusal := self._other_price(view, request, {context.me, *seen, *returning}):
+            context.outbox.fail(origin, request.id, UsageError(refusal))
             return
-        settings = ground.settings
-        me = Member(ground.me, settings.incarnation, settings.address, mine.joined, State.UP)
+        settings = context.settings
+        me = Member(context.me, settings.incarnation, settings.address, mine.joined, State.UP)
         following = views.recover(view, me, seen, request.choices, returning)
         lost = [member.address for member in view.members if view_index.member(following, member.id) is None]
         sentence = (
@@ -116,14 +121,14 @@ class Admin:
             f"{len(view.members)} nodes; without {listed(lost) or 'none'}, which will join as new nodes if started, "
             "with the data that they have set aside"
         )
-        ground.say("warning", f"an operator says that the missing voters are dead: {sentence}")
+        context.say("warning", f"an operator says that the missing voters are dead: {sentence}")
         self.spread.learn(following, tell=True)
-        ground.after_disk(lambda: ground.reply(origin, Text(request.id, sentence)))
+        context.commits.after_disk(lambda: context.outbox.reply(origin, Text(request.id, sentence)))
 
     def _other_price(self, view: View, request: Recover, kept: Collection[NodeId]) -> str:
         """Returns why the generation would lose something else than the operator was told, who asked all nodes that he
         reaches; empty if it would not. ``kept`` are those that this node would take along."""
-        address = self.ground.address_of
+        address = self.context.address_of
         gone = {choice.node for choice in request.choices}.difference((NOBODY,), kept)
         if gone:
             names = listed(address(node) for node in sorted(gone))
@@ -131,14 +136,16 @@ class Admin:
             return f"{sentence}: give the command again for what is there now"
         told = {(choice.end, choice.version) for choice in request.choices}
         untold = dict.fromkeys(
-            node for arc in view.arcs if not set(kept).intersection(arc.holders) and (arc.end, arc.version) not in told
+            node
+            for arc in view.arcs
+            if not set(kept).intersection(arc.holders) and (arc.end, arc.version) not in told
             for node in arc.holders
         )
         if untold:
             names = listed(address(node) for node in untold)
             who = names if len(untold) == 1 else f"one of {names}"
             return (
-                f"{who} answered you, but can't be reached from {self.ground.settings.address}, which would begin "
+                f"{who} answered you, but can't be reached from {self.context.settings.address}, which would begin "
                 "without what it has: nothing was changed. Mend the network between them; only where its disk is lost "
                 "for good, stop it and give the command again"
             )
@@ -147,9 +154,9 @@ class Admin:
     def _behind(self) -> str:
         """Why a generation may not begin with what this node knows; empty if it may."""
         at, source = self.spread.ahead
-        if self.ground.now - at >= TROUBLE_SECONDS:
+        if self.context.now - at >= TROUBLE_SECONDS:
             return ""
         return (
-            f"{self.ground.address_of(source)} has a later view of the hive than this node: what this node has is "
+            f"{self.context.address_of(source)} has a later view of the hive than this node: what this node has is "
             "older. This node takes it over as soon as they reach each other; if a recovery is needed then, do it there"
         )

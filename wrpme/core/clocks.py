@@ -13,14 +13,14 @@ from wrpme.protocol.stats import ClockApart, clock_sentence
 from wrpme.protocol.view import NodeId
 
 if TYPE_CHECKING:
-    from wrpme.core.context import Ground
+    from wrpme.core.context import NodeContext
 
 
 class Clocks:
     """Of the neighbours, as this node sees them."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: NodeContext) -> None:
+        self._context = context
         self._found: dict[NodeId, tuple[float, float]] = {}
         """How many seconds its clock is ahead of this node's, and how many that may be wrong."""
         self._apart: dict[NodeId, float] = {}
@@ -28,31 +28,31 @@ class Clocks:
 
     def heard(self, node: NodeId, wall: int, sent: float) -> None:
         """``node`` has answered a beacon that left at ``sent``, and its clock showed ``wall`` milliseconds."""
-        ground = self._ground
-        if wall and sent <= ground.now:
-            uncertain = (ground.now - sent) / 2
-            self._found[node] = (wall - ground.wall()) / 1000 + uncertain, uncertain
+        context = self._context
+        if wall and sent <= context.now:
+            uncertain = (context.now - sent) / 2
+            self._found[node] = (wall - context.wall()) / 1000 + uncertain, uncertain
 
     def look(self) -> None:
         """Tells whose clock is more than a second ahead or behind, and whose is not any more."""
-        ground = self._ground
-        for node in [node for node in self._found if node not in ground.beacons.neighbours]:
+        context = self._context
+        for node in [node for node in self._found if node not in context.beacons.neighbours]:
             del self._found[node]
             self._apart.pop(node, None)
         for node, (ahead, uncertain) in self._found.items():
             if node in self._apart:
                 if abs(ahead) + uncertain < CLOCK_DIFFERENCE_SECONDS_MAX:
-                    seconds = ground.now - self._apart.pop(node)
-                    address = ground.address_of(node)
-                    agrees = f"the clock of {address} agrees with that of {ground.settings.address} again"
-                    ground.tell("clock_agrees", agrees, address, seconds, "info")
+                    seconds = context.now - self._apart.pop(node)
+                    address = context.address_of(node)
+                    agrees = f"the clock of {address} agrees with that of {context.settings.address} again"
+                    context.tell("clock_agrees", agrees, address, seconds, "info")
             elif abs(ahead) - uncertain > CLOCK_DIFFERENCE_SECONDS_MAX:
-                self._apart[node] = ground.now
-                address = ground.address_of(node)
-                differs = clock_sentence(address, ahead, ground.settings.address)
-                ground.tell("clock_differs", differs, address, level="warning")
+                self._apart[node] = context.now
+                address = context.address_of(node)
+                differs = clock_sentence(address, ahead, context.settings.address)
+                context.tell("clock_differs", differs, address, level="warning")
 
     @property
     def apart(self) -> tuple[ClockApart, ...]:
         """Those that differ, and how many seconds they are ahead."""
-        return tuple(ClockApart(self._ground.address_of(node), round(self._found[node][0], 3)) for node in self._apart)
+        return tuple(ClockApart(self._context.address_of(node), round(self._found[node][0], 3)) for node in self._apart)

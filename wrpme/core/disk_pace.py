@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 
 from wrpme.core.io import Operation
 from wrpme.limits import (
@@ -27,9 +28,17 @@ class _Second:
 
 class Pace:
     """One batch is under way at a time. Time counts only as far as the node looked: what passes while its own process,
-    or its machine, stands still is not the disk's doing."""
+    or its machine, stands still is not the disk's doing. What the node does about a disk that hangs is noted here by
+    :class:`wrpme.core.own_disk.OwnDisk`."""
 
     def __init__(self) -> None:
+        self.quiet = False
+        """A batch has waited for half of L: no beacons are sent."""
+        self.silent = False
+        """It has waited for L: no beacon is acknowledged, and nothing is said that others take for a sign of life."""
+        self.hung = False
+        """The same, also where it can't be silent: no write begins, and no vote is given."""
+        self.hung_until = -inf
         self._operations: Sequence[Operation] | None = None
         self._looked = 0.0
         self._waited = 0.0

@@ -1,12 +1,13 @@
 """One node, whole: events and the time in, effects out. It ties the parts together and knows no I/O.
 
 The order of effects is the order in which the runner carries them out. Nothing here says a word to another node or a
-client that depends on something that is not on disk yet: that waits in :class:`wrpme.core.context.Ground`.
+client that depends on something that is not on disk yet: that waits in :class:`wrpme.core.context.NodeContext`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -14,7 +15,8 @@ import msgspec
 
 from wrpme.core.admin import Admin
 from wrpme.core.clocks import Clocks
-from wrpme.core.context import Ground, Origin
+from wrpme.core.context import NodeContext
+from wrpme.core.outbox import Origin
 from wrpme.core.io import (
     Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, Persisted, PersistFailed, Reader,
     Received, Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, ViewComputed, Woken,
@@ -63,16 +65,16 @@ class Node:
 
     def __init__(self, settings: Settings, reader: Reader, now: float, tally: Tally | None = None) -> None:
         self.settings = settings
-        self.ground = Ground(settings, reader, now, tally)
-        self.table = Table(self.ground)
-        self.life = Life(self.ground)
-        self.whereabouts = Whereabouts(self.ground, self._on_proven, self._on_moved)
-        self.spread = Spread(self.ground, self.life, self.whereabouts, self._adopt)
-        self.health = Health(self.ground)
-        self.own_disk = OwnDisk(self.ground, self.spread, self.table)
-        self.council = Council(self.ground, self.spread.decided)
-        self.admission = Admission(self.ground, self.life, self.spread, self.council, self.whereabouts)
-        self.admin = Admin(self.ground, self.life, self.council, self.spread, self.status)
+        self.context = NodeContext(settings, reader, now, tally)
+        self.life = Life(self.context)
+        self.table = Table(self.context, self.life.lasting_loss)
+        self.whereabouts = Whereabouts(self.context, self._on_proven, self._on_moved)
+        self.spread = Spread(self.context, self.life, self.whereabouts, self._adopt)
+        self.health = Health(self.context)
+        self.own_disk = OwnDisk(self.context, self.spread, self.table)
+        self.council = Council(self.context, self.spread.decided)
+        self.admission = Admission(self.context, self.life, self.spread, self.council, self.whereabouts)
+        self.admin = Admin(self.context, self.life, self.council, self.spread, self.status)
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
             Count: self.table.count,
             PrefixScan: self.table.prefix_scan,
@@ -86,80 +88,79 @@ class Node:
             ForgetNode: self.admin.forget_node,
             Recover: self.admin.recover,
         }
-        self.router = Router(self.ground, self.table, self.life.not_serving, self.life.quorum, local)
-        self.ground.quorum = self.life.lasting_loss
+        self.router = Router(self.context, self.table, self.life.not_serving, self.life.quorum, local)
         self.facts: Callable[[], Facts] = Facts
         self.room_for_answers: Callable[[], int] = lambda: ANSWERS_BYTES_MAX
         """How many bytes of large answers may wait beside those that do; set by the runner."""
-        self.ground.room_for_answers = lambda: self.room_for_answers()
+        self.context.outbox.room_for_answers = lambda: self.room_for_answers()
         self.wake_at = now
         self._again_at = now
-        self._clocks = Clocks(self.ground)
+        self._clocks = Clocks(self.context)
         self._early_beacons: dict[NodeId, Envelope] = {}
         self._neighbours: set[NodeId] = set()
 
     @property
     def view(self) -> View | None:
         """The view that this node has adopted."""
-        return self.ground.view
+        return self.context.view
 
     @property
     def wall_offset_milliseconds(self) -> float:
         """See the class."""
-        return self.ground.wall_offset_milliseconds
+        return self.context.wall_offset_milliseconds
 
     @wall_offset_milliseconds.setter
     def wall_offset_milliseconds(self, offset: float) -> None:
-        self.ground.wall_offset_milliseconds = offset
+        self.context.wall_offset_milliseconds = offset
 
     # --- events --------------------------------------------------------------------------------------------------
 
     def start(self, now: float) -> list[Effect]:
         """Before any event: takes up the view on disk, or founds a hive."""
-        self.ground.now = now
+        self.context.now = now
         if self.spread.start():
             if refusal := self.admission.wrong_replication(self.settings.replication):
-                self.ground.say("warning", f"{refusal}; this node goes on with what its hive keeps")
+                self.context.say("warning", f"{refusal}; this node goes on with what its hive keeps")
         elif self.settings.new_hive:
             settings = self.settings
             view = views.found(
                 settings.new_hive, settings.id, settings.incarnation, settings.address,
                 settings.replication or REPLICATION_USUAL,
             )  # fmt: skip
-            self.ground.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
+            self.context.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
             self.spread.learn(view)
             copies = "1 copy" if view.replication == 1 else f"{view.replication} copies"
             words = f"{settings.address} founds the hive, which keeps {copies} of each entry"
-            wall, address = self.ground.wall(), settings.address
-            founded = self.ground.chronicle.note(wall, "founded", view.epoch, address, words, hive=True)
-            self.ground.effects.append(Tell(founded))
+            wall, address = self.context.wall(), settings.address
+            founded = self.context.event_log.note(wall, "founded", view.epoch, address, words, hive=True)
+            self.context.outbox.effects.append(Tell(founded))
         self._tick()
         return self._finish()
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
         """A client's request: the hot path."""
-        ground = self.ground
-        ground.now = now
+        context = self.context
+        context.now = now
         self.router.request(session, request)
-        effects, ground.effects = ground.effects, []
+        effects, context.outbox.effects = context.outbox.effects, []
         return effects
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """One event at the time ``now``, which never goes back; gives the effects in order."""
-        ground, view = self.ground, self.view
-        ground.now = now
-        if now - ground.beacons.due > LATE_SECONDS:
-            self.health.be_late(now - ground.beacons.due)
+        context, view = self.context, self.view
+        context.now = now
+        if now - context.beacons.due > LATE_SECONDS:
+            self.health.be_late(now - context.beacons.due)
         if isinstance(event, TurnEnded):
-            if ground.at_once:
-                ground.latency.add(ground.now - event.since, ground.at_once)
-                ground.at_once = 0
-            self.table.end_turn(ground.disk_is_free)  # before the disk: what is acknowledged was handed to every copy
-            ground.flush()
+            context.responses.end_turn(context.now - event.since)
+            self.table.end_turn(
+                context.commits.disk_is_free
+            )  # before the disk: what is acknowledged was handed to every copy
+            context.flush_disk()
         elif isinstance(event, Persisted):
-            if ground.quiet or ground.hangs:
+            if context.disk.quiet or context.disk.hung:
                 self.own_disk.goes_on()
-            ground.on_persisted(event.batch)
+            context.commits.on_persisted(event.batch, context.now)
             self.table.settle()
         elif isinstance(event, Received):
             self._receive(event.session, event.envelope)
@@ -168,15 +169,15 @@ class Node:
         elif isinstance(event, Woken):
             self._tick()
         elif isinstance(event, LinkUp):
-            ground.linked[event.address] = True
-            ground.link_troubles.pop(event.address, None)
+            context.linked[event.address] = True
+            context.link_troubles.pop(event.address, None)
             self.life.on_link_up()
             self._on_link(event.address)
             self.whereabouts.on_link(event.address, True)
         elif isinstance(event, LinkDown):
-            was_up = ground.linked.get(event.address, False)
-            ground.linked[event.address] = False
-            ground.link_troubles[event.address] = event.reason
+            was_up = context.linked.get(event.address, False)
+            context.linked[event.address] = False
+            context.link_troubles[event.address] = event.reason
             self.router.on_link_down(event.address, was_up)
             self.life.on_link_down(event.address, event.reason)
             self._on_link(event.address)
@@ -191,70 +192,70 @@ class Node:
         elif isinstance(event, ClockJumped):
             self.health.void_leases(event.seconds)
         elif isinstance(event, PersistFailed):
-            if ground.lives:  # the others need not find out
-                ground.reports.append(Down(ground.me, self.settings.incarnation, planned=True))
+            if context.lives:  # the others need not find out
+                context.outbox.reports.append(Down(context.me, self.settings.incarnation, planned=True))
                 self._send_reports()
             refused = f"the disk refused to take a write ({event.reason}); this node stops"
-            ground.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
+            context.outbox.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
         elif not isinstance(event, SessionClosed):
             raise AssertionError(f"unknown event {event!r}")
-        if ground.reports or self.view is not view:
+        if context.outbox.reports or self.view is not view:
             return self._finish()
         said = type(event.envelope.body) if isinstance(event, Received) else None
         if said in _HOT or isinstance(event, TurnEnded | Persisted):
-            is_at_rest = said not in _HOT and ground.idle and not ground.touched and not self.router.waits
-            return self._finish_hot(inf if is_at_rest else ground.now + TICK_SECONDS)
-        return self._finish_hot(ground.beacons.due) if said in _BEATS else self._finish()
+            is_at_rest = said not in _HOT and context.commits.idle and not self.table.dirty and not self.router.waits
+            return self._finish_hot(inf if is_at_rest else context.now + TICK_SECONDS)
+        return self._finish_hot(context.beacons.due) if said in _BEATS else self._finish()
 
     def _finish_hot(self, wake_at: float) -> list[Effect]:
         """After what happens all the time, and concerns no voter: these look at the next tick."""
-        ground = self.ground
-        ground.flush_messages()
+        context = self.context
+        context.outbox.flush_messages(context.now)
         self.wake_at = min(self.wake_at, wake_at)
-        effects, ground.effects = ground.effects, []
+        effects, context.outbox.effects = context.outbox.effects, []
         return effects
 
     def _finish(self) -> list[Effect]:
         """Reports to the voters, and when to be woken."""
-        ground = self.ground
-        if ground.reports:
+        context = self.context
+        if context.outbox.reports:
             self._send_reports()
-        due = min(ground.beacons.due, self.table.sweep.due)
-        if not ground.hangs:  # a proposal needs this node's own vote, and that its disk
+        due = min(context.beacons.due, self.table.sweep.due)
+        if not context.disk.hung:  # a proposal needs this node's own vote, and that its disk
             self.council.look()
             due = min(due, self.council.due)
-        ground.flush_messages()
-        silent_at = ground.beacons.silent_at(ground.now)
+        context.outbox.flush_messages(context.now)
+        silent_at = context.beacons.silent_at(context.now)
         parts = self.life, self.table, self.whereabouts, self.own_disk
-        if silent_at <= ground.now or self.router.waits or any(part.busy for part in parts):
-            due = min(due, ground.now + TICK_SECONDS)
-        self.wake_at = min(due, silent_at if silent_at > ground.now else inf)
-        effects, ground.effects = ground.effects, []
+        if silent_at <= context.now or self.router.waits or any(part.busy for part in parts):
+            due = min(due, context.now + TICK_SECONDS)
+        self.wake_at = min(due, silent_at if silent_at > context.now else inf)
+        effects, context.outbox.effects = context.outbox.effects, []
         return effects
 
     def _send_reports(self) -> None:
-        ground = self.ground
-        reports, ground.reports = tuple(dict.fromkeys(ground.reports)), []
-        for voter in ground.view.voters if ground.view else ():
-            if voter == ground.me:
+        context = self.context
+        reports, context.outbox.reports = tuple(dict.fromkeys(context.outbox.reports)), []
+        for voter in context.view.voters if context.view else ():
+            if voter == context.me:
                 for change in reports:
                     self.council.wish(change)
             else:
-                ground.send(voter, Report(reports))
+                context.outbox.send(voter, Report(reports))
 
     def _on_link(self, address: str) -> None:
-        for node, at in self.ground.routes.items():
+        for node, at in self.context.routes.items():
             if at == address:
-                self.ground.on_answered(node)  # or never will be: what was on its way may be lost
+                self.context.outbox.on_answered(node)  # or never will be: what was on its way may be lost
                 self.table.on_link(node)
 
     def _on_moved(self, node: NodeId, former: str) -> None:
         """A node is proven to be elsewhere: what was sent to where it was is lost."""
         self.router.on_moved(node)
-        self.ground.on_answered(node)
+        self.context.outbox.on_answered(node)
         self.table.on_link(node)
-        now = self.ground.address_of(node)
-        self.ground.say("info", f"node {node.hex()[:8]}, which was at {former}, is at {now} now")
+        now = self.context.address_of(node)
+        self.context.say("info", f"node {node.hex()[:8]}, which was at {former}, is at {now} now")
 
     def _on_proven(self, wish: Join | Back) -> None:
         """A life that asked to be taken in is proven."""
@@ -264,19 +265,19 @@ class Node:
     # --- time ----------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        ground, now = self.ground, self.ground.now
+        context, now = self.context, self.context.now
         again = now >= self._again_at
         if again:
-            self._again_at = now + ASK_SECONDS + ground.round_trip(ground.beacons.neighbours)
-        if ground.view is not None:
+            self._again_at = now + ASK_SECONDS + context.round_trip(context.beacons.neighbours)
+        if context.view is not None:
             self._watch()
             self.own_disk.tick(again)
-            for node in ground.beacons.beacon(now):
-                if not ground.quiet:
-                    ground.send(node, Beacon(now))
-            if again and not ground.quiet and now >= ground.late_until:
+            for node in context.beacons.beacon(now):
+                if not context.disk.quiet:
+                    context.outbox.send(node, Beacon(now))
+            if again and not context.disk.quiet and now >= context.lateness.until:
                 self.health.note_silence()
-                if ground.lives:
+                if context.lives:
                     self._complain()
             if again:
                 self._clocks.look()
@@ -286,49 +287,51 @@ class Node:
         self.life.voters.note()
         if self.life.voters.since < inf:
             self.whereabouts.look_around()
-        quorum_has_view = ground.view is not None and self.council.sees_quorum(ground.view.epoch)
+        quorum_has_view = context.view is not None and self.council.sees_quorum(context.view.epoch)
         self.life.tick(quorum_has_view, self.table.settled and not self.router.waits)
-        if ground.view is None:
-            ground.beacons.due = inf
+        if context.view is None:
+            context.beacons.due = inf
 
     def _watch(self) -> None:
         """The neighbours, and whom the council has to look at."""
         assert self.view is not None
         wanted = self._neighbours | self.council.looks_at
         if self.life.voters.missing():  # whoever may have to recover the hive looks for all that are left
-            wanted.update(self.ground.members)
-        wanted.discard(self.ground.me)
-        if sorted(wanted) != self.ground.beacons.neighbours:
-            self.ground.beacons.watch(wanted, self.ground.now)
+            wanted.update(self.context.members)
+        wanted.discard(self.context.me)
+        if sorted(wanted) != self.context.beacons.neighbours:
+            self.context.beacons.watch(wanted, self.context.now)
 
     def neighbours(self) -> set[NodeId]:
         """Nodes this one shares an arc with, its predecessor and successor in the order of ids, and the voters: without
         them nothing can be decided."""
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         if view is None:
             return set()
-        found = (self.life.sharers(view) & ground.alive) | set(view.voters)
-        ids = sorted(ground.alive | {ground.me})
-        at = ids.index(ground.me)
+        found = (self.life.sharers(view) & context.alive) | set(view.voters)
+        ids = sorted(context.alive | {context.me})
+        at = ids.index(context.me)
         found |= {ids[at - 1], ids[(at + 1) % len(ids)]}
-        return found - {ground.me}
+        return found - {context.me}
 
     def _complain(self) -> None:
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         assert view is not None
-        silent = set(ground.beacons.silent(ground.now))
+        silent = set(context.beacons.silent(context.now))
         silent |= {copy.node for copy in self.table.copies() if copy.stalled()}
-        complaint = Complaint(tuple((node, ground.members[node].incarnation) for node in sorted(silent & ground.alive)))
+        complaint = Complaint(
+            tuple((node, context.members[node].incarnation) for node in sorted(silent & context.alive))
+        )
         for voter in view.voters if complaint.lives else ():
-            if voter == ground.me:
-                self.council.complain(ground.me, complaint)
+            if voter == context.me:
+                self.council.complain(context.me, complaint)
             else:
-                ground.send(voter, complaint)
+                context.outbox.send(voter, complaint)
 
     # --- messages of other nodes ---------------------------------------------------------------------------------
 
     def _receive(self, session: int, envelope: Envelope) -> None:
-        ground, source, body = self.ground, envelope.source, envelope.body
+        context, source, body = self.context, envelope.source, envelope.body
         if type(body) in _OF_ANY_HIVE:
             self.admission.on_identity(session, envelope)
             return
@@ -336,7 +339,7 @@ class Node:
             self._decline(session, envelope)
             return
         view = self.view
-        member = ground.members.get(source)
+        member = context.members.get(source)
         late = member is not None and envelope.incarnation < member.incarnation
         if envelope.epoch and isinstance(body, WholeView | NextView) and not late:
             self.spread.on_view(source, body)
@@ -348,14 +351,14 @@ class Node:
                 return
             if type(body) not in _HOT:
                 self._note_life(envelope, member)
-            if envelope.epoch > ground.known_epochs.get(source, 0):
-                ground.known_epochs[source] = envelope.epoch
+            if envelope.epoch > context.known_epochs.get(source, 0):
+                context.known_epochs[source] = envelope.epoch
                 self.table.on_epoch()
             self.spread.compare_epochs(source, envelope.epoch)
             if isinstance(body, _OF_THIS_LIFE) and envelope.incarnation != member.incarnation:
                 return
             if isinstance(body, AskView | WholeView) and envelope.incarnation == member.incarnation:
-                ground.beacons.answered(source, ground.now)
+                context.beacons.answered(source, context.now)
         else:
             self.spread.answer_stranger(session, envelope)
             if not isinstance(body, Report):
@@ -367,19 +370,19 @@ class Node:
         """What is not listened to is not carried out; who passed a request on is told, as somebody waits for it."""
         if isinstance(envelope.body, Forward):
             changes = UnstableError("the hive is changing; nothing was changed, try again")
-            self.ground.fail((session, envelope.source, 0), envelope.body.request.id, changes)
+            self.context.outbox.fail((session, envelope.source, 0), envelope.body.request.id, changes)
 
     def _note_life(self, envelope: Envelope, member: Member) -> None:
         """A member is there, in that life, which is the one of the view, or proven."""
-        ground, source = self.ground, envelope.source
-        ground.heard_at[source] = ground.now
-        if ground.heard.get(source, -1) < envelope.incarnation:
-            ground.heard[source] = envelope.incarnation
+        context, source = self.context, envelope.source
+        context.heard_at[source] = context.now
+        if context.heard.get(source, -1) < envelope.incarnation:
+            context.heard[source] = envelope.incarnation
         if envelope.incarnation > member.incarnation:
-            ground.returning[source] = ground.now
+            context.returning[source] = context.now
 
     def _on_body(self, source: NodeId, session: int, envelope: Envelope) -> None:
-        ground, body = self.ground, envelope.body
+        context, body = self.context, envelope.body
         if isinstance(body, Forward):
             self.router.request((session, source, body.room), body.request)
         elif isinstance(body, Forwarded):
@@ -387,10 +390,10 @@ class Node:
         elif isinstance(body, Streams):
             for stream in body.streams:
                 self.table.on_stream(source, stream)
-            ground.owe_answer(source)
+            context.commits.after_disk(partial(context.outbox.owe_answer, source))
         elif isinstance(body, StreamAcks):
-            ground.on_answered(source)
-            ground.acknowledged_at[source] = ground.now
+            context.outbox.on_answered(source)
+            context.outbox.acknowledged_at[source] = context.now
             for ack in body.acks:
                 self.table.on_ack(source, ack)
         elif isinstance(body, Beacon):
@@ -398,11 +401,11 @@ class Node:
             self._answer_beacons()
         elif isinstance(body, BeaconAck):
             if body.incarnation == self.settings.incarnation:
-                ground.beacons.acknowledged(source, body.sent, ground.now)
-                ground.note_round_trip(source, ground.now - body.sent)
+                context.beacons.acknowledged(source, body.sent, context.now)
+                context.note_round_trip(source, context.now - body.sent)
                 self._clocks.heard(source, body.wall, body.sent)
         elif isinstance(body, AskView):
-            if self.view is not None and not ground.silent:
+            if self.view is not None and not context.disk.silent:
                 self.spread.tell(source, 0 if body.whole else envelope.epoch)
         elif isinstance(body, Report):
             self.admission.on_report(session, envelope, body)
@@ -413,17 +416,17 @@ class Node:
 
     def _answer_beacons(self) -> None:
         """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
-        ground, view = self.ground, self.view
+        context, view = self.context, self.view
         assert view is not None
-        if ground.silent:
+        if context.disk.silent:
             return
         for source, envelope in list(self._early_beacons.items()):
             if envelope.epoch > view.epoch:
                 continue
             del self._early_beacons[source]
             if envelope.epoch == view.epoch and isinstance(envelope.body, Beacon):
-                ground.beacons.promise(source, ground.now)
-                ground.send(source, BeaconAck(envelope.body.sent, envelope.incarnation, int(ground.wall())))
+                context.beacons.promise(source, context.now)
+                context.outbox.send(source, BeaconAck(envelope.body.sent, envelope.incarnation, int(context.wall())))
 
     def _on_activation(self, source: NodeId, body: GetTail | Tail | Committed) -> None:
         replica = self.table.ending(body.end)
@@ -439,16 +442,16 @@ class Node:
     # --- views ---------------------------------------------------------------------------------------------------
 
     def _adopt(self, before: View | None, view: View, tell: bool) -> None:
-        ground, known, patch = self.ground, self.ground.members, self.spread.patch
-        ground.adopt(view, patch)
-        ground.effects.append(Adopted(view.epoch))
+        context, known, patch = self.context, self.context.members, self.spread.patch
+        context.adopt(view, patch)
+        context.outbox.effects.append(Adopted(view.epoch))
         self._tell_changes(before, view)
         self._forget_former_lives(known, [member.id for member in patch.members] if patch is not None else ())
         self.whereabouts.adopt(before)
         self.council.adopt(view)
         self._neighbours = self.neighbours()
         self._watch()
-        ground.beacons.due = ground.now
+        context.beacons.due = context.now
         for node in patch.left if patch is not None else ():
             self._early_beacons.pop(node, None)
         self._answer_beacons()
@@ -460,46 +463,46 @@ class Node:
 
     def _tell_changes(self, before: View | None, view: View) -> None:
         """To those who watch, and the log."""
-        ground, chronicle = self.ground, self.ground.chronicle
+        context, chronicle = self.context, self.context.event_log
         former, proposal = chronicle.condition, self.spread.proposal_of(view)
-        for happening in chronicle.adopt(before, view, self.spread.patch, proposal, ground.now, ground.wall()):
-            ground.effects.append(Tell(happening))
+        for happening in chronicle.adopt(before, view, self.spread.patch, proposal, context.now, context.wall()):
+            context.outbox.effects.append(Tell(happening))
             if happening.kind in _LOGGED:
-                ground.say("info", f"view {view.epoch}: {happening.sentence}")
+                context.say("info", f"view {view.epoch}: {happening.sentence}")
         condition = chronicle.condition
-        if before is None and not ground.lives:  # the view on its disk: what has become of the hive since, it asks now
-            ground.say("info", f"view {view.epoch}, of {len(view.members)} nodes, is the last that this node knew")
+        if before is None and not context.lives:  # the view on its disk: what has become of the hive since, it asks now
+            context.say("info", f"view {view.epoch}, of {len(view.members)} nodes, is the last that this node knew")
         elif condition != former:
-            ground.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")
+            context.say("info", f"view {view.epoch}: the hive is {condition.word}: {condition.sentence}")
 
     def _forget_former_lives(self, known: dict[NodeId, Member], changed: Iterable[NodeId]) -> None:
         for node in changed:
-            old, member = known.get(node), self.ground.members[node]
+            old, member = known.get(node), self.context.members[node]
             if old is not None and old.state == member.state and old.incarnation != member.incarnation:
-                self.ground.beacons.forget(node, self.ground.now)
+                self.context.beacons.forget(node, self.context.now)
 
     # --- about this node -----------------------------------------------------------------------------------------
 
     def status(self) -> Figures:
         """Figures of this node; see :mod:`wrpme.core.node_stats`."""
-        told = figures(self.ground, self.table, self.council, self.life, self.router, self.facts())
+        told = figures(self.context, self.table, self.council, self.life, self.router, self.facts())
         joining = len(self.council.joining() | self.whereabouts.joining())
         troubles = (*self.whereabouts.troubles, *self.own_disk.troubles)
         return msgspec.structs.replace(told, troubles=troubles, joining=joining, clocks=self._clocks.apart)
 
     def figures(self, now: float) -> str:
         """The same at the time ``now``, as JSON."""
-        self.ground.now = now
+        self.context.now = now
         return msgspec.json.encode(self.status()).decode()
 
     def view_for(self, number: int) -> ViewIs | None:
         """The answer to a request of that id for the view; None where there is none yet."""
-        return ViewIs(number, self.ground.me, self.view) if self.view is not None else None
+        return ViewIs(number, self.context.me, self.view) if self.view is not None else None
 
     @property
     def happenings(self) -> Sequence[Happening]:
         """What this node remembers, the oldest first."""
-        return self.ground.chronicle.kept
+        return self.context.event_log.kept
 
     def serves(self, position: int, now: float) -> bool:
         """Whether this node would answer a ``get`` for that position now, from its own copy."""
@@ -510,7 +513,7 @@ class Node:
         """What this node knows of an entry, and what it lived through lately."""
         position = ring.hash_of(alias)
         replica = self.table.at(position)
-        lines = list(self.ground.story)
+        lines = list(self.context.story)
         if replica is not None:
             key = key_of(position, alias.encode())
             held, pending = replica.current(key), replica.shadow.get(key)
@@ -524,7 +527,7 @@ class Node:
         for replica in self.table.mine:
             replica.validate()
             assert hash_in(replica.low) == replica.first, "an arc begins where the one before ends"
-            assert not replica.serving or self.ground.lives, "only a live member serves"
+            assert not replica.serving or self.context.lives, "only a live member serves"
         if self.view is not None:
             latest = self.spread.latest
             assert latest is not None and latest.epoch >= self.view.epoch, "a view is learnt, then adopted"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Facts
 from wrpme.core.membership.lifecycle import Life
 from wrpme.core.membership.voter import Council
@@ -21,7 +21,7 @@ from wrpme.version import VERSION
 class _Sums:
     """Over all replicas, in one pass."""
 
-    def __init__(self, ground: Ground, table: Table) -> None:
+    def __init__(self, context: NodeContext, table: Table) -> None:
         self.slots = self.entries = self.bytes = self.copies = self.risky = self.at_risk = 0
         self.lease = inf
         self.sent: list[Copy] = []
@@ -29,17 +29,17 @@ class _Sums:
         for replica in table.mine:
             role = replica.role
             if role in (Role.OWNER, Role.ASLEEP):
-                self._add_owned(ground, replica)
+                self._add_owned(context, replica)
             elif role is Role.HOLDER:
                 self.copies += replica.counts()[0]
             sink = replica.sink
             if sink is not None and role is Role.INCOMING:
-                self.received.append(_copy(replica, ground.address_of(sink.source), sink.done()))
+                self.received.append(_copy(replica, context.address_of(sink.source), sink.done()))
             for copy in replica.copies.values():
                 if copy.node in replica.arc.incoming:
-                    self.sent.append(_copy(replica, ground.address_of(copy.node), copy.done()))
+                    self.sent.append(_copy(replica, context.address_of(copy.node), copy.done()))
 
-    def _add_owned(self, ground: Ground, replica: Replica) -> None:
+    def _add_owned(self, context: NodeContext, replica: Replica) -> None:
         slots = (replica.arc.end + 1 - replica.first) // SLOT
         entries, size = replica.counts()
         self.slots += slots
@@ -47,7 +47,7 @@ class _Sums:
         self.bytes += size
         if replica.role is Role.OWNER:
             self.lease = min(self.lease, replica.lease_until())
-            if lacks_copies(replica.arc, ground.alive):
+            if lacks_copies(replica.arc, context.alive):
                 self.risky += slots
                 self.at_risk += entries
 
@@ -56,22 +56,22 @@ def _copy(replica: Replica, peer: str, done: float) -> Copy:
     return Copy(f"{replica.arc.end:016x}", peer, round(done, 4))
 
 
-def figures(ground: Ground, table: Table, council: Council, life: Life, router: Router, facts: Facts) -> Figures:
+def figures(context: NodeContext, table: Table, council: Council, life: Life, router: Router, facts: Facts) -> Figures:
     """As of this moment, but for what is known of others alone. Entries and bytes are those of the arcs owned here."""
-    view, now, beacons = ground.view, ground.now, ground.beacons
-    mine = ground.members.get(ground.me)
-    sums = _Sums(ground, table)
-    disk_mean, disk_max = ground.pace.lately(now)
+    view, now, beacons = context.view, context.now, context.beacons
+    mine = context.members.get(context.me)
+    sums = _Sums(context, table)
+    disk_mean, disk_max = context.disk.lately(now)
     return Figures(
-        address=ground.settings.address,
-        id=ground.me.hex(),
-        incarnation=ground.settings.incarnation,
+        address=context.settings.address,
+        id=context.me.hex(),
+        incarnation=context.settings.incarnation,
         hive=view.hive.hex() if view else "",
         generation=view.generation if view else 0,
         branch=view.branch if view else 0,
         epoch=view.epoch if view else 0,
         state=mine.state.name.lower() if mine else "joining",
-        serving=ground.lives,
+        serving=context.lives,
         version=VERSION,
         uptime_seconds=round(now - life.started, 3),
         share=sums.slots / SLOTS,
@@ -80,14 +80,14 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
         copies=sums.copies,
         at_risk_share=sums.risky / SLOTS,
         at_risk_entries=sums.at_risk,
-        grace_seconds=ground.settings.grace_seconds,
+        grace_seconds=context.settings.grace_seconds,
         voter=council.is_voter,
-        suspected=tuple(ground.address_of(node) for node in beacons.silent(now) if not ground.quiet),
+        suspected=tuple(context.address_of(node) for node in beacons.silent(now) if not context.disk.quiet),
         quorum=life.quorum(),
         copies_out=tuple(sums.sent),
         copies_in=tuple(sums.received),
         operations={kind.__name__: count for kind, count in router.requests.items() if count},
-        latency=ground.latency.pairs(),
+        latency=context.responses.latency.pairs(),
         received_bytes=facts.received_bytes,
         sent_bytes=facts.sent_bytes,
         sessions=facts.sessions,
@@ -96,10 +96,10 @@ def figures(ground: Ground, table: Table, council: Council, life: Life, router: 
         disk_free_bytes=facts.disk_free_bytes,
         disk_seconds=round(disk_mean, 4),
         disk_seconds_max=round(disk_max, 4),
-        disk_waits_seconds=round(ground.pace.waited, 3),
-        late_seconds=round(ground.late_seconds, 3) if now < ground.late_until else 0.0,
+        disk_waits_seconds=round(context.disk.waited, 3),
+        late_seconds=round(context.lateness.seconds, 3) if now < context.lateness.until else 0.0,
         lease_seconds=None if sums.lease == inf else round(max(0.0, sums.lease - now), 3),
         neighbours=tuple(
-            Neighbour(ground.address_of(node), round(beacons.age(node, now), 3)) for node in beacons.neighbours
+            Neighbour(context.address_of(node), round(beacons.age(node, now), 3)) for node in beacons.neighbours
         ),
     )

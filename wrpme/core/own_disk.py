@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Adopted
 from wrpme.core.membership.paxos import is_quorum
 from wrpme.core.membership.view_sync import Spread
@@ -25,10 +25,10 @@ from wrpme.protocol.view_index import member
 
 
 class OwnDisk:
-    """See the module. ``ground.quiet``, ``silent`` and ``hangs`` are set here."""
+    """See the module. ``disk.quiet``, ``silent`` and ``hangs`` are set here."""
 
-    def __init__(self, ground: Ground, spread: Spread, table: Table) -> None:
-        self.ground = ground
+    def __init__(self, context: NodeContext, spread: Spread, table: Table) -> None:
+        self.context = context
         self.spread = spread
         self.table = table
         self._asked_at = -inf
@@ -37,62 +37,62 @@ class OwnDisk:
     @property
     def busy(self) -> bool:
         """It is looked at more closely: a batch has waited for a while."""
-        return self.ground.pace.waited >= BEACON_SECONDS
+        return self.context.disk.waited >= BEACON_SECONDS
 
     def tick(self, again: bool) -> None:
         """Time has passed; ``again``: things may be said again."""
-        ground = self.ground
-        if ground.pace.look(ground.now) >= LEASE_SECONDS / 2:
+        context = self.context
+        if context.disk.look(context.now) >= LEASE_SECONDS / 2:
             self._wait()
         if again:
             self._note_slowness()
 
     def _wait(self) -> None:
-        ground = self.ground
-        if not ground.quiet and ground.lives and self._others_decide():
-            ground.quiet = True
-        if not ground.pace.hangs:
+        context = self.context
+        if not context.disk.quiet and context.lives and self._others_decide():
+            context.disk.quiet = True
+        if not context.disk.hangs:
             return
-        if not ground.hangs:
-            ground.hangs = True
+        if not context.disk.hung:
+            context.disk.hung = True
             self._tell("disk_hangs", self.trouble(), level="warning")
-        if ground.quiet:
-            ground.silent = True
+        if context.disk.quiet:
+            context.disk.silent = True
             self._go_on_without_disk()
 
     def _others_decide(self) -> bool:
         """Whether the other voters that this node reaches are a quorum."""
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         if view is None:
             return False
-        reached = [node for node in view.voters if node != ground.me and ground.beacons.reaches(node, ground.now)]
+        reached = [node for node in view.voters if node != context.me and context.beacons.reaches(node, context.now)]
         return is_quorum(view.voters, reached)
 
     def _go_on_without_disk(self) -> None:
         """Asks to be marked down; once that is decided its clients hear of it, though it can't adopt the view."""
-        ground, latest = self.ground, self.spread.latest
-        mine = member(latest, ground.me) if latest is not None else None
+        context, latest = self.context, self.spread.latest
+        mine = member(latest, context.me) if latest is not None else None
         if latest is None or mine is None:
             return
         if mine.state is not State.DOWN:
             self._ask(latest)
-        elif ground.known is not latest and latest is not ground.view:
-            ground.known = latest
-            ground.effects.append(Adopted(latest.epoch))
+        elif context.known is not latest and latest is not context.view:
+            context.known = latest
+            context.outbox.effects.append(Adopted(latest.epoch))
             hung = IndeterminateError(
-                f"{ground.pace.hang_text(ground.settings.address)}, and the hive goes on without it; the write may or "
-                "may not have been carried out"
+                f"{context.disk.hang_text(context.settings.address)}, and the hive goes on without it; "
+                "the write may or may not have been carried out"
             )
             for replica in self.table.mine:
                 self._give_up(replica, hung)
 
     def _give_up(self, replica: Replica, error: WrpmeError) -> None:
         """Whoever waits for an answer here hears this: it may take long until anything is known."""
-        ground = self.ground
+        context = self.context
         for pending in [*replica.owed, *replica.queue]:
             if pending.reply is not None and pending.origin is not None:
-                ground.answered(pending.origin, pending.since)
-                ground.fail(pending.origin, pending.reply.id, error)
+                context.responses.answered(pending.origin, context.now - pending.since)
+                context.outbox.fail(pending.origin, pending.reply.id, error)
                 pending.reply = None
             waiters, pending.waiters = pending.waiters, None
             for waiter in waiters or ():
@@ -100,36 +100,36 @@ class OwnDisk:
 
     def _ask(self, view: View) -> None:
         """The other voters: this node's own vote would come too late."""
-        ground = self.ground
-        if ground.now - self._asked_at < ASK_SECONDS:
+        context = self.context
+        if context.now - self._asked_at < ASK_SECONDS:
             return
-        self._asked_at = ground.now
+        self._asked_at = context.now
         for voter in view.voters:
-            if voter != ground.me:
-                ground.send(voter, Report((Down(ground.me, ground.settings.incarnation, hung=True),)))
+            if voter != context.me:
+                context.outbox.send(voter, Report((Down(context.me, context.settings.incarnation, hung=True),)))
 
     def goes_on(self) -> None:
         """The batch that waited is on disk: whom this node has not heard since, it did not ask."""
-        ground = self.ground
-        waited = ground.pace.look(ground.now)
-        if ground.quiet:
-            ground.quiet = ground.silent = False
-            ground.beacons.trust_again(ground.now)
-            ground.beacons.due = ground.now
-        if ground.hangs:
-            ground.hangs, ground.hung_until = False, ground.now
-            self._tell("disk", f"the disk of {ground.settings.address} goes on", waited, "warning")
+        context = self.context
+        waited = context.disk.look(context.now)
+        if context.disk.quiet:
+            context.disk.quiet = context.disk.silent = False
+            context.beacons.trust_again(context.now)
+            context.beacons.due = context.now
+        if context.disk.hung:
+            context.disk.hung, context.disk.hung_until = False, context.now
+            self._tell("disk", f"the disk of {context.settings.address} goes on", waited, "warning")
 
     def _note_slowness(self) -> None:
-        ground, since = self.ground, self._slow_since
-        slow = ground.pace.slow(ground.now) is not None
+        context, since = self.context, self._slow_since
+        slow = context.disk.slow(context.now) is not None
         if slow and since is None:
-            self._slow_since = ground.now
+            self._slow_since = context.now
             self._tell("disk_slow", self.trouble(), level="warning")
-        elif not slow and since is not None and not ground.hangs:
+        elif not slow and since is not None and not context.disk.hung:
             self._slow_since = None
-            again = f"the disk of {ground.settings.address} is as fast again as it should be"
-            self._tell("disk", again, ground.now - since, "info")
+            again = f"the disk of {context.settings.address} is as fast again as it should be"
+            self._tell("disk", again, context.now - since, "info")
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -139,14 +139,14 @@ class OwnDisk:
 
     def trouble(self) -> str:
         """What is wrong with the disk, for the operator; empty if nothing is."""
-        pace, address = self.ground.pace, self.ground.settings.address
+        pace, address = self.context.disk, self.context.settings.address
         if pace.hangs:
             return pace.hang_text(address)
-        if (slow := pace.slow(self.ground.now)) is None:
+        if (slow := pace.slow(self.context.now)) is None:
             return ""
         count, seconds = slow
         which = f"the disk of {address} is slow: {seconds:.2f} s for each of its last {count} slow writes"
         return f"{which}; whatever is written to an entry that this node has a copy of waits for it"
 
     def _tell(self, kind: str, sentence: str, seconds: float = UNENDED, level: str = "") -> None:
-        self.ground.tell(kind, sentence, self.ground.settings.address, seconds, level)
+        self.context.tell(kind, sentence, self.context.settings.address, seconds, level)

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from wrpme.core.context import NO_ROOM, Ground, Origin
+from wrpme.core.context import NodeContext
+from wrpme.core.outbox import NO_ROOM, Origin
 from wrpme.core.io import ToRunner
 from wrpme.core.layout import key_of
 from wrpme.core.replication.replica import Role
@@ -112,13 +113,13 @@ class Router:
 
     def __init__(
         self,
-        ground: Ground,
+        context: NodeContext,
         table: Table,
         not_serving: Callable[[], WrpmeError | None],
         quorum: Callable[[], str],
         local: dict[type[Any], Callable[[Origin, Any], None]],
     ) -> None:
-        self.ground = ground
+        self.context = context
         self.table = table
         self._not_serving = not_serving
         self._quorum = quorum
@@ -141,7 +142,7 @@ class Router:
         if isinstance(request, _ENTRIES):
             if type(origin) is int:
                 self.requests[kind] += 1
-                self.ground.at_once += 1
+                self.context.responses.at_once += 1
             self._for_entry(origin, request)
             return
         if type(origin) is int:
@@ -151,15 +152,15 @@ class Router:
         elif isinstance(request, GetView):
             self._get_view(origin, request)
         elif isinstance(request, GetHive):
-            view = self.ground.view
-            self.ground.reply(origin, Content(request.id, view.hive if view is not None else b""))
+            view = self.context.view
+            self.context.outbox.reply(origin, Content(request.id, view.hive if view is not None else b""))
         elif isinstance(request, ForgetNode | Recover):
             self._local[kind](origin, request)
         elif isinstance(origin, int):
-            self.ground.effects.append(ToRunner(origin, request))
+            self.context.outbox.effects.append(ToRunner(origin, request))
         else:
             own = UsageError("a watch, and the log, are asked for at the very node: nobody passes that on")
-            self.ground.fail(origin, request.id, own)
+            self.context.outbox.fail(origin, request.id, own)
 
     def _for_entry(self, origin: Origin, request: EntryRequest) -> None:
         try:
@@ -171,7 +172,7 @@ class Router:
             if isinstance(request, _WITH_COMPARAND):
                 check_content(request.comparand)
         except (UsageError, TooLargeError) as error:
-            self.ground.fail(origin, request.id, error)
+            self.context.outbox.fail(origin, request.id, error)
             return
         position = hash_of(alias)
         replica = self.table.at(position)
@@ -181,91 +182,94 @@ class Router:
             self._elsewhere(origin, request, position)
 
     def _elsewhere(self, origin: Origin, request: EntryRequest, position: int) -> None:
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         refusal = self._not_serving()
         if view is None or refusal is not None:
-            ground.fail(origin, request.id, refusal or UnstableError("this node starts; try again"))
+            context.outbox.fail(origin, request.id, refusal or UnstableError("this node starts; try again"))
             return
         arc = view.arcs[arc_at(view, position)]
-        owner = owner_among(ground.alive, arc)
+        owner = owner_among(context.alive, arc)
         if owner is None:
-            ground.fail(origin, request.id, self._unavailable(request.alias, arc))
+            context.outbox.fail(origin, request.id, self._unavailable(request.alias, arc))
         elif not isinstance(origin, int):
             moved = UnstableError("the owner of this part of the ring is changing; nothing was changed, try again")
-            ground.fail(origin, request.id, moved)
+            context.outbox.fail(origin, request.id, moved)
         else:
             self._forward(origin, request, owner)
 
     def _unavailable(self, alias: str, arc: Arc) -> UnavailableError:
-        ground = self.ground
-        names = listed((ground.address_of(node) for node in arc.holders), " or ")
-        since = min((ground.down_since.get(node, ground.now) for node in arc.holders), default=ground.now)
+        context = self.context
+        names = listed((context.address_of(node) for node in arc.holders), " or ")
+        since = min((context.down_since.get(node, context.now) for node in arc.holders), default=context.now)
         return UnavailableError(
-            f'"{alias}" lives on {names}, which has been down for {max(0, ground.now - since):.0f} s; '
+            f'"{alias}" lives on {names}, which has been down for {max(0, context.now - since):.0f} s; '
             "it is served again when that node returns"
         )
 
     def _for_node(self, origin: Origin, request: NodeRequest) -> None:
-        ground = self.ground
-        if request.node in (NOBODY, ground.me):
+        context = self.context
+        if request.node in (NOBODY, context.me):
             self._local[type(request)](origin, request)
             return
-        member = ground.members.get(request.node)
+        member = context.members.get(request.node)
         if member is None:
-            ground.fail(origin, request.id, UsageError("no such node in this hive; hive_status lists its nodes"))
+            context.outbox.fail(
+                origin, request.id, UsageError("no such node in this hive; hive_status lists its nodes")
+            )
         elif member.state is State.DOWN:
-            since = ground.now - ground.down_since.get(member.id, ground.now)
+            since = context.now - context.down_since.get(member.id, context.now)
             down = UnavailableError(f"{member.address} has been down for {since:.0f} s")
-            ground.fail(origin, request.id, down)
+            context.outbox.fail(origin, request.id, down)
         elif isinstance(origin, int):
             self._forward(origin, request, member.id)
 
     def _get_view(self, origin: Origin, request: GetView) -> None:
-        ground = self.ground
+        context = self.context
         if request.follow and isinstance(origin, int):
-            ground.effects.append(ToRunner(origin, request))
-        if ground.view is None:
+            context.outbox.effects.append(ToRunner(origin, request))
+        if context.view is None:
             refusal = self._not_serving() or UnstableError("this node starts; try again")
-            ground.fail(origin, request.id, refusal)
+            context.outbox.fail(origin, request.id, refusal)
         else:
-            ground.reply(origin, ViewIs(request.id, ground.me, ground.known or ground.view))
+            context.outbox.reply(origin, ViewIs(request.id, context.me, context.known or context.view))
 
     # --- passing on ----------------------------------------------------------------------------------------------
 
     def _forward(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId) -> None:
-        ground = self.ground
-        address = ground.address_of(node)
-        route = ground.routes.get(node)
-        if route is None or ground.linked.get(route) is False:
-            ground.send(node, Beacon(ground.now))  # so that the link is tried again
-            ground.fail(origin, request.id, self._unreachable(address))
+        context = self.context
+        address = context.address_of(node)
+        route = context.routes.get(node)
+        if route is None or context.linked.get(route) is False:
+            context.outbox.send(node, Beacon(context.now))  # so that the link is tried again
+            context.outbox.fail(origin, request.id, self._unreachable(address))
             return
         size = _size_of(request)
         if len(self._forwards) >= FORWARDS_MAX or not self.room.for_request(node, size):
             busy = f"too many requests, or too large ones, wait for {address}; nothing was changed, try again"
-            ground.fail(origin, request.id, BusyError(busy))
+            context.outbox.fail(origin, request.id, BusyError(busy))
             return
         passed = Passed(origin, request, node, size)
         if isinstance(request, _ENTRIES):
             wanted = self._large.get(request.alias, 0) if isinstance(request, _LARGE_ANSWERS) else 0
             if wanted and not self._has_room(passed, wanted):
-                ground.fail(origin, request.id, BusyError(NO_ROOM))
+                context.outbox.fail(origin, request.id, BusyError(NO_ROOM))
                 return
             likely = len(request.comparand) if isinstance(request, Cas) else 0
             if likely > max(wanted, ANSWER_BYTES_USUAL) and self._has_room(passed, likely):
                 wanted = likely  # it is answered with what it compares, and else would travel twice
             passed.room = wanted
-            passed.since = ground.put_off(origin)
+            passed.since = context.now
+            context.responses.put_off(origin)
         self._send(passed)
 
     def _send(self, passed: Passed) -> None:
         self._number += 1
         self._forwards[self._number] = passed
         self.room.take(passed)
-        passed.address = self.ground.routes.get(passed.node, "")
-        passed.life = self.ground.members[passed.node].incarnation
+        passed.address = self.context.routes.get(passed.node, "")
+        passed.life = self.context.members[passed.node].incarnation
         request = msgspec.structs.replace(passed.request, id=self._number)
-        self.ground.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL)), passed.size)
+        self.context.outbox.send(passed.node, Forward(request, max(passed.room, ANSWER_BYTES_USUAL)), passed.size)
 
     def _end(self, number: int) -> Passed:
         passed = self._forwards.pop(number)
@@ -274,7 +278,7 @@ class Router:
 
     def _unreachable(self, address: str) -> WrpmeError:
         """For a moment, or for as long as nobody can decide that it is dead."""
-        me = self.ground.settings.address
+        me = self.context.settings.address
         if quorum := self._quorum():
             return UnavailableError(f"{address}, which serves this, can't be reached from {me}, and {quorum}")
         sentence = f"{address}, which serves this, can't be reached from {me} just now"
@@ -291,7 +295,7 @@ class Router:
             if known.room and type(reply) is Content and len(reply.content) <= ANSWER_BYTES_USUAL:
                 self._large.pop(known.request.alias, None)  # type: ignore[union-attr]
             self._note_answer(known)
-            self.ground.reply(known.origin, msgspec.structs.replace(reply, id=known.request.id))
+            self.context.outbox.reply(known.origin, msgspec.structs.replace(reply, id=known.request.id))
 
     def _again(self, passed: Passed, size: int) -> bool:
         """Nothing was carried out, as the answer is a large one: it is asked for with room for it, if there is."""
@@ -306,7 +310,7 @@ class Router:
         return True
 
     def _has_room(self, passed: Passed, size: int) -> bool:
-        left = self.ground.room_for_answers() - self.room.answers_bytes
+        left = self.context.outbox.room_for_answers() - self.room.answers_bytes
         return size <= left and self.room.for_answer(passed.origin, size)
 
     def on_not_sent(self, envelope: Envelope) -> None:
@@ -315,17 +319,17 @@ class Router:
         known = self._forwards.get(body.request.id) if isinstance(body, Forward) else None
         if known is not None and isinstance(body, Forward) and known.node == envelope.destination:
             self._end(body.request.id)
-            address = self.ground.address_of(known.node)
+            address = self.context.address_of(known.node)
             busy = f"too much waits for {address} already; nothing was changed, try again"
             self._fail(known, BusyError(busy))
 
     def _note_answer(self, passed: Passed) -> None:
         if passed.since >= 0:
-            self.ground.answered(passed.origin, passed.since)
+            self.context.responses.answered(passed.origin, self.context.now - passed.since)
 
     def _fail(self, passed: Passed, error: WrpmeError) -> None:
         self._note_answer(passed)
-        self.ground.fail(passed.origin, passed.request.id, error)
+        self.context.outbox.fail(passed.origin, passed.request.id, error)
 
     def on_link_down(self, address: str, was_up: bool) -> None:
         """What was passed on over that link may be lost; ``was_up``: it may have left at all."""
@@ -343,10 +347,10 @@ class Router:
     def adopt(self, stopping: Collection[NodeId]) -> None:
         """What was passed on to a node that is down now is not waited for, but for nodes that are ``stopping`` as
         planned: these answer before they go."""
-        alive, now = self.ground.alive, self.ground.now
+        alive, now = self.context.alive, self.context.now
         self._stopping = {node: until for node, until in self._stopping.items() if node not in alive and now < until}
         self._stopping.update(dict.fromkeys(stopping, now + STOP_SECONDS_MAX))
-        members = self.ground.members
+        members = self.context.members
 
         def lost(passed: Passed) -> bool:
             if passed.node not in alive:
@@ -357,7 +361,7 @@ class Router:
 
     def tick(self) -> None:
         """Time has passed: who stops for too long will not answer."""
-        if self._stopping and self.ground.now >= min(self._stopping.values()):
+        if self._stopping and self.context.now >= min(self._stopping.values()):
             self.adopt(())
 
     def _give_up(self, lost: Callable[[Passed], bool], was_sent: bool) -> None:
@@ -365,7 +369,7 @@ class Router:
             if not lost(passed):
                 continue
             self._end(number)
-            address = self.ground.address_of(passed.node)
+            address = self.context.address_of(passed.node)
             if isinstance(passed.request, READS) or not was_sent:
                 error: WrpmeError = UnstableError(f"the connection to {address} broke; nothing was changed, try again")
             else:

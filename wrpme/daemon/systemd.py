@@ -121,7 +121,7 @@ def outlook(node: Node) -> Outlook:
         life, view = node.life, node.view
         if life.stopping_since is not None:
             return False, "stopping: the hive is told first"
-        if view is None or not node.ground.lives:
+        if view is None or not node.context.lives:
             return False, life.waiting()
         if view is not known[0]:
             condition = health.condition(view)

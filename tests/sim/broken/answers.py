@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.sim.broken import Broken
 from wrpme.core import router
-from wrpme.core.context import Origin
+from wrpme.core.outbox import Origin
 from wrpme.core.layout import index_range, indexed_expiry
 from wrpme.core.replication.pending import Contents
 from wrpme.core.replication.replica import Replica, Role
@@ -24,7 +24,8 @@ def scans_see_what_is_pending() -> Broken:
     """Scans do not wait for the writes that they saw to be acknowledged."""
 
     def answer(self: Table, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
-        self.ground.reply(origin, reply, min((replica.lease_until() for replica in owned), default=float("inf")))
+        until = min((replica.lease_until() for replica in owned), default=float("inf"))
+        self.context.outbox.reply(origin, reply, until)
 
     return Table, "_answer", answer
 
@@ -47,9 +48,10 @@ def scans_without_lease() -> Broken:
     """Scans need no lease."""
 
     def owned(self: Table, origin: Origin, request: Any) -> list[Any] | None:
-        view = self.ground.view
-        if view is None or not self.ground.lives or request.epoch != view.epoch:
-            self.ground.fail(origin, request.id, UnstableError("the hive changes while it is scanned; try again"))
+        view = self.context.view
+        if view is None or not self.context.lives or request.epoch != view.epoch:
+            changes = UnstableError("the hive changes while it is scanned; try again")
+            self.context.outbox.fail(origin, request.id, changes)
             return None
         return [_Unleased(replica) for replica in self.mine if replica.role is Role.OWNER]
 
@@ -60,7 +62,7 @@ def scans_miss_what_is_not_on_disk() -> Broken:
     """Scans list what is on the disk, and nothing that is on its way there."""
 
     def aliases(self: Table, owned: Sequence[Replica], prefix: bytes, after: bytes) -> _Aliases:
-        for key, value in self.ground.reader.scan(*index_range(prefix, after)):
+        for key, value in self.context.reader.scan(*index_range(prefix, after)):
             yield key[1:], indexed_expiry(value)
 
     return Table, "_aliases", aliases
@@ -71,7 +73,7 @@ def scans_at_any_epoch() -> Broken:
     honest = Table._owned
 
     def owned(self: Table, origin: Origin, request: Any) -> list[Replica] | None:
-        view = self.ground.view
+        view = self.context.view
         return honest(self, origin, replace(request, epoch=view.epoch) if view is not None else request)
 
     return Table, "_owned", owned
@@ -119,12 +121,12 @@ def uncounted_removals() -> Broken:
     honest = Contents.receive
 
     def receive(self: Contents, item: int, pairs: Any) -> None:
-        add = self.ground.tally.add
-        vars(self.ground.tally)["add"] = lambda position, entries, size: add(position, max(0, entries), size)
+        add = self.context.slots.add
+        vars(self.context.slots)["add"] = lambda position, entries, size: add(position, max(0, entries), size)
         try:
             honest(self, item, pairs)
         finally:
-            del vars(self.ground.tally)["add"]
+            del vars(self.context.slots)["add"]
 
     return Contents, "receive", receive
 

@@ -119,12 +119,12 @@ def acknowledged_before_sync() -> Broken:
     honest = sender.Sink.take
 
     def take(self: sender.Sink, message: Stream) -> None:
-        ground: Any = self.replica.ground
-        ground.after_disk = lambda then: then()
+        context: Any = self.replica.context
+        context.commits.after_disk = lambda then: then()
         try:
             honest(self, message)
         finally:
-            vars(ground).pop("after_disk", None)
+            vars(context).pop("after_disk", None)
 
     return sender.Sink, "take", take
 
@@ -142,7 +142,7 @@ def acknowledged_after_freeze() -> Broken:
             if isinstance(item, Writes):
                 self.receive(number, item.pairs)
         ack = StreamAck(message.end, message.version, message.run, message.first + len(message.items) - 1)
-        self.ground.after_disk(lambda: self.ground.send_ack(source, ack))
+        self.context.commits.after_disk(lambda: self.context.outbox.send_ack(source, ack))
 
     return replica.Replica, "on_stream", on_stream
 

@@ -26,11 +26,11 @@ def copies_expire_by_themselves() -> Broken:
     honest = Sweep._expire
 
     def expire(self: Sweep) -> float:
-        ground: Any = self._ground
+        context: Any = self._context
         for held_here in self._table.mine:
             if held_here.role is Role.HOLDER:
                 for key, value in list(held_here.pairs(held_here.low, held_here.high)):
-                    if 0 < expiry_in(value) <= ground.wall():
+                    if 0 < expiry_in(value) <= context.wall():
                         held_here.landing.append(held_here.apply(key, removal(version_in(value)), value))
         return honest(self)
 
@@ -51,6 +51,6 @@ def expires_here_only() -> Broken:
 
     def remove(self: Replica, key: bytes, held: bytes) -> None:
         self.landing.append(self.apply(key, removal(version_in(held)), held))
-        self.ground.touched[self] = None
+        self._dirty[self] = None
 
     return Replica, "remove", remove

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme.core.context import Ground
+from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.layout import REMOVED, expiry_in, version_in
 from wrpme.core.replication import activation, pending as contents, replica, sender
 from wrpme.core.replication.pending import Pending
@@ -22,7 +22,7 @@ def answered_before_disk() -> Broken:
     honest = Replica._commit
 
     def commit(self: Replica, persisted: int, through: int | None) -> None:
-        honest(self, self.ground.batch, through)
+        honest(self, self.context.commits.batch, through)
 
     return Replica, "_commit", commit
 
@@ -194,8 +194,8 @@ def divided_arcs_forget_writes() -> Broken:
     def inherit(self: contents.Contents, other: contents.Contents) -> None:
         for pending in other.queue:
             if pending.reply is not None and pending.origin is not None:
-                self.ground.answered(pending.origin, pending.since)
-                self.ground.reply(pending.origin, pending.reply)
+                self.context.responses.answered(pending.origin, self.context.now - pending.since)
+                self.context.outbox.reply(pending.origin, pending.reply)
         other.queue = deque()
         honest(self, other)
 
@@ -245,13 +245,13 @@ def settled_in_view_ignored() -> Broken:
 
 def settled_in_memory() -> Broken:
     """What was settled at an activation is not on disk, and is forgotten by a node that starts again."""
-    honest = Ground.note_settled
+    honest = Reconciled.note
 
-    def note_settled(self: Ground, first: int, last: int, version: int) -> None:
-        vars(self)["write"] = lambda operations: None
+    def note(self: Reconciled, first: int, last: int, version: int) -> None:
+        vars(self._commits)["write"] = lambda operations: None
         try:
             honest(self, first, last, version)
         finally:
-            del vars(self)["write"]
+            del vars(self._commits)["write"]
 
-    return Ground, "note_settled", note_settled
+    return Reconciled, "note", note

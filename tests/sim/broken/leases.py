@@ -9,7 +9,7 @@ from msgspec.structs import replace as changed
 
 from tests.sim.broken import Broken
 from wrpme.core import failure_detector, node
-from wrpme.core.context import Ground, Origin
+from wrpme.core.outbox import Origin, Outbox
 from wrpme.core.io import ReplyTo
 from wrpme.core.replication import activation, replica
 from wrpme.core.replication.sender import Copy
@@ -81,14 +81,14 @@ def lease_of_any_holder() -> Broken:
 def late_answers() -> Broken:
     """An answer leaves also where the lease that it was read under has run out since."""
 
-    def reply(self: Ground, origin: Origin, reply: Reply, valid_until: float = inf) -> None:
+    def reply(self: Outbox, origin: Origin, reply: Reply, valid_until: float = inf) -> None:
         if isinstance(origin, int):
             self.effects.append(ReplyTo(origin, reply, inf))
         else:
             session, other, _ = origin
             self.effects.append(ReplyTo(session, self.envelope(other, Forwarded(reply)), inf))
 
-    return Ground, "reply", reply
+    return Outbox, "reply", reply
 
 
 def former_lives_count() -> Broken:
@@ -96,7 +96,7 @@ def former_lives_count() -> Broken:
     honest = node.Node._receive
 
     def receive(self: node.Node, session: int, envelope: Envelope) -> None:
-        member = self.ground.members.get(envelope.source)
+        member = self.context.members.get(envelope.source)
         if member is not None and envelope.incarnation != member.incarnation:
             envelope = changed(envelope, incarnation=member.incarnation)
         honest(self, session, envelope)
@@ -119,7 +119,7 @@ def sleeper_ends_writes() -> Broken:
     """A node that is marked down with all others ends any write, with whomever of them it still has a copy."""
 
     def ends(self: replica.Replica) -> bool:
-        return self.role is replica.Role.ASLEEP and self.ground.this_life
+        return self.role is replica.Role.ASLEEP and self.context.this_life
 
     return replica.Replica, "_ends_what_was_begun", ends
 

@@ -41,8 +41,8 @@ def fenced_by_incarnation() -> Broken:
     """A new generation fences whoever it does not list in that very life."""
 
     def on_new_generation(self: view_sync.Spread, view: View, latest: View) -> None:
-        mine = next((member for member in view.members if member.id == self.ground.me), None)
-        if mine is not None and mine.incarnation == self.ground.settings.incarnation and view.epoch > latest.epoch:
+        mine = next((member for member in view.members if member.id == self.context.me), None)
+        if mine is not None and mine.incarnation == self.context.settings.incarnation and view.epoch > latest.epoch:
             self.learn(view)
         else:
             self.life.fenced(view)
@@ -78,10 +78,10 @@ def stale_hints_end_a_sweep() -> Broken:
     honest = sweep.Sweep._expire
 
     def expire(self: sweep.Sweep) -> float:
-        ground = self._ground
-        ground.reminders.cursor, self._halfway = HINTS[0], False
+        context = self._context
+        context.commits.reminders.cursor, self._halfway = HINTS[0], False
         stale = 0
-        for hint, _ in ground.reader.scan(HINTS[0], hints_end(int(ground.wall()))):
+        for hint, _ in context.reader.scan(HINTS[0], hints_end(int(context.wall()))):
             replica = self._table.at(hash_in(expiry_and_key_in(hint)[1]))
             stale += replica is None or replica.role is not Role.OWNER
         return limits.EXPIRE_SECONDS if stale >= limits.EXPIRE_HINTS_MAX else honest(self)

@@ -25,7 +25,7 @@ def complains_while_late() -> Broken:
     """A node that was late itself holds against others what it did not hear meanwhile."""
 
     def be_late(self: self_check.Health, seconds: float) -> None:
-        self.ground.beacons.due = self.ground.now
+        self.context.beacons.due = self.context.now
 
     return self_check.Health, "be_late", be_late
 

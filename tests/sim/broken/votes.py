@@ -86,12 +86,12 @@ def adopted_before_disk() -> Broken:
     honest = view_sync.Spread.learn
 
     def learn(self: view_sync.Spread, view: View, tell: bool = False) -> None:
-        ground: Any = self.ground
-        ground.after_disk = lambda then: then()
+        context: Any = self.context
+        context.commits.after_disk = lambda then: then()
         try:
             honest(self, view, tell)
         finally:
-            vars(ground).pop("after_disk", None)
+            vars(context).pop("after_disk", None)
 
     return view_sync.Spread, "learn", learn
 
@@ -217,13 +217,13 @@ def told_before_disk() -> Broken:
     honest = council.Council.on_vote
 
     def on_vote(self: council.Council, source: NodeId, message: Prepare | Accept) -> None:
-        ground: Any = self.ground
-        if source != ground.me:
-            ground.after_disk = lambda then: then()
+        context: Any = self.context
+        if source != context.me:
+            context.commits.after_disk = lambda then: then()
         try:
             honest(self, source, message)
         finally:
-            vars(ground).pop("after_disk", None)
+            vars(context).pop("after_disk", None)
 
     return council.Council, "on_vote", on_vote
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wrpme.core.context import Ground
-from wrpme.core.io import ReplyTo, Send
+from wrpme.core.context import NodeContext
+from wrpme.core.io import Send
 from wrpme.core.membership.lifecycle import Life
 from wrpme.core.membership.view_sync import Spread
 from wrpme.core.membership.voter import Council
@@ -29,9 +29,9 @@ class Admission:
     """See the module."""
 
     def __init__(
-        self, ground: Ground, life: Life, spread: Spread, council: Council, whereabouts: Whereabouts
+        self, context: NodeContext, life: Life, spread: Spread, council: Council, whereabouts: Whereabouts
     ) -> None:
-        self.ground = ground
+        self.context = context
         self.spread = spread
         self.life = life
         self.council = council
@@ -39,11 +39,11 @@ class Admission:
 
     def on_identity(self, session: int, envelope: Envelope) -> None:
         """Who is who, and where; also of other hives."""
-        body, ours = envelope.body, envelope.destination in (NOBODY, self.ground.me)
+        body, ours = envelope.body, envelope.destination in (NOBODY, self.context.me)
         self.spread.meet(session, envelope)
-        if isinstance(body, Refused) and envelope.destination == self.ground.me:
+        if isinstance(body, Refused) and envelope.destination == self.context.me:
             self.life.on_refused(body)
-        elif isinstance(body, Where) and envelope.source != self.ground.me:
+        elif isinstance(body, Where) and envelope.source != self.context.me:
             self.whereabouts.on_where(session, envelope, body)
         elif isinstance(body, Here) and ours:
             self.whereabouts.on_here(envelope, body)
@@ -56,9 +56,11 @@ class Admission:
             if isinstance(change, Join) and (refusal := self.wrong_replication(change.replication)):
                 refused = Refused(StartError.code, refusal, change.incarnation)
                 if change.node == source:
-                    self.ground.effects.append(ReplyTo(session, self.ground.envelope(source, refused)))
+                    self.context.outbox.answer(session, source, refused)
                 else:  # it was passed on by another node, which has no use for the answer
-                    self.ground.effects.append(Send(change.address, self.ground.envelope(change.node, refused)))
+                    self.context.outbox.effects.append(
+                        Send(change.address, self.context.outbox.envelope(change.node, refused))
+                    )
                 return
         known = [
             change
@@ -70,11 +72,11 @@ class Admission:
                 if _may_ask(source, change):
                     self.council.wish(change)
         elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
-            self.ground.reports += report.changes
+            self.context.outbox.reports += report.changes
 
     def wrong_replication(self, wanted: int) -> str:
         """Why a node that wants so many copies has no place in this hive; empty if it has."""
-        view = self.ground.view
+        view = self.context.view
         if view is None or wanted in (0, view.replication):
             return ""
         return (

@@ -58,4 +58,3 @@ def _better(view: View, backs: Mapping[NodeId, Back], dead: Collection[NodeId]) 
             if marks[node] < marks[best]:
                 found.setdefault(node, set()).add(best)
     return found
-

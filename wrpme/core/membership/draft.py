@@ -142,9 +142,7 @@ class Draft:
         leaving = {node for node in returning if self.members[node].state is State.LEAVING}
         for node, change in returning.items():
             known = self.members[node]
-            self.index.put(
-                replace(known, state=State.DOWN, incarnation=change.incarnation, address=change.address)
-            )
+            self.index.put(replace(known, state=State.DOWN, incarnation=change.incarnation, address=change.address))
         self._hold_again(returning)
         for node in returning:
             self._set_state(node, State.LEAVING if node in leaving else State.UP)

@@ -5,7 +5,7 @@ What is asked for is asked again until a view grants it.
 
 from __future__ import annotations
 
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Exit
 from wrpme.core.membership.paxos import is_quorum
 from wrpme.core.membership.quorum import Quorum
@@ -33,33 +33,33 @@ ALL_LOST = (
 class Life:
     """See the module."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
+    def __init__(self, context: NodeContext) -> None:
+        self.context = context
         self.stopping_since: float | None = None
         self.leaving = False
         self.was_live = False
         self.exited = False
-        self.started = ground.now
-        self._asked_at = ground.now - ASK_SECONDS
-        self._retry = Retry(ground.me)
-        self._said_at = ground.now - WAITING_LINE_SECONDS + 1
-        self.voters = Quorum(ground)
+        self.started = context.now
+        self._asked_at = context.now - ASK_SECONDS
+        self._retry = Retry(context.me)
+        self._said_at = context.now - WAITING_LINE_SECONDS + 1
+        self.voters = Quorum(context)
         self._peer_troubles: dict[str, str] = {}
         self._refusal = ""
         """Why another node does not let this one in."""
-        self._lost_at = ground.now
-        self._live_since = ground.now
+        self._lost_at = context.now
+        self._live_since = context.now
         self._flaps = 0
         self._without_quorum_since: float | None = None
 
     @property
     def busy(self) -> bool:
         """Something here waits for time to pass."""
-        return not self.ground.lives or self.stopping_since is not None or self.leaving
+        return not self.context.lives or self.stopping_since is not None or self.leaving
 
     def sharers(self, view: View) -> set[NodeId]:
         """The nodes that this one shares an arc with."""
-        me = self.ground.me
+        me = self.context.me
         found: set[NodeId] = set()
         for arc in arcs_of(view, me):
             parts = (*arc.holders, *arc.incoming, *arc.prev)
@@ -69,61 +69,63 @@ class Life:
 
     def tick(self, quorum_has_view: bool, nobody_waits: bool) -> None:
         """Asks for what this node wants to be. ``nobody_waits``: no client has an answer to expect of this node."""
-        ground, now = self.ground, self.ground.now
-        if ground.lives:
+        context, now = self.context, self.context.now
+        if context.lives:
             self._say_quorum()
         if self.stopping_since is not None:
             self._stop(quorum_has_view and nobody_waits)
-        elif self.leaving and (ground.lives or ground.me not in ground.members):
+        elif self.leaving and (context.lives or context.me not in context.members):
             self._leave(quorum_has_view)
-        elif not ground.lives and self._may_ask() and self._retry.is_due(now):
+        elif not context.lives and self._may_ask() and self._retry.is_due(now):
             self._ask()
 
     def _may_ask(self) -> bool:
         """Whoever was marked down while it lived does not ask at any time; before it may, no pause grows."""
-        view = self.ground.view
-        return view is None or not self.ground.this_life or self._may_return(view)
+        view = self.context.view
+        return view is None or not self.context.this_life or self._may_return(view)
 
     def _ask(self) -> None:
-        ground, settings, view = self.ground, self.ground.settings, self.ground.view
+        context, settings, view = self.context, self.context.settings, self.context.view
         change: Change
-        if view is None or ground.me not in ground.members:
+        if view is None or context.me not in context.members:
             change = Join(settings.id, settings.incarnation, settings.address, settings.replication)
         else:
             change = Back(settings.id, settings.incarnation, settings.address, view.epoch, self._marks(view))
         if view is not None:
-            ground.reports.append(change)
+            context.outbox.reports.append(change)
         for peer in settings.peers:
-            ground.send_to(peer, Report((change,)))
-        if ground.now - self._said_at >= WAITING_LINE_SECONDS:
-            self._said_at = ground.now
-            ground.say("warning", self.waiting())
+            context.outbox.send_to(peer, Report((change,)))
+        if context.now - self._said_at >= WAITING_LINE_SECONDS:
+            self._said_at = context.now
+            context.say("warning", self.waiting())
 
     def _marks(self, view: View) -> tuple[Mark, ...]:
         """How complete this node's copies are of arcs that others hold as well."""
-        ground = self.ground
+        context = self.context
         return tuple(
-            Mark(arc.end, arc.version, *ground.marks.of(arc_start(view, arc_at(view, arc.end)), arc.end))
-            for arc in arcs_of(view, ground.me)
-            if ground.me in arc.holders and len(arc.holders) > 1
+            Mark(arc.end, arc.version, *context.marks.of(arc_start(view, arc_at(view, arc.end)), arc.end))
+            for arc in arcs_of(view, context.me)
+            if context.me in arc.holders and len(arc.holders) > 1
         )
 
     def on_link_up(self) -> None:
         """What it asked for may have been lost on the way to somebody who was not there."""
-        if not self.ground.lives:
-            self._retry.begin(self.ground.now)
+        if not self.context.lives:
+            self._retry.begin(self.context.now)
 
     def on_link_down(self, address: str, reason: str) -> None:
         """A peer can't be reached: said once for each reason while this node looks for its hive."""
-        if not self.was_live and address in self.ground.settings.peers:
+        if not self.was_live and address in self.context.settings.peers:
             if self._peer_troubles.get(address) != reason:
                 self._peer_troubles[address] = reason
-                self.ground.say("warning", f"the peer {address} can't be reached ({reason}); trying again until it can")
+                self.context.say(
+                    "warning", f"the peer {address} can't be reached ({reason}); trying again until it can"
+                )
 
     def waiting(self) -> str:
         """What this node, which does not serve, waits for."""
-        if self.ground.view is None:
-            settings = self.ground.settings
+        if self.context.view is None:
+            settings = self.context.settings
             if not settings.peers:
                 return "founding a hive"
             waits = f"waiting for a hive at {', '.join(settings.peers)}"
@@ -136,11 +138,11 @@ class Life:
 
     def _unheard(self) -> str:
         """Who else has its entries and was not heard yet: nobody is taken back before it is known who is there."""
-        ground, view = self.ground, self.ground.view
-        missing = sorted(self.sharers(view).intersection(ground.alive).difference(ground.heard)) if view else []
+        context, view = self.context, self.context.view
+        missing = sorted(self.sharers(view).intersection(context.alive).difference(context.heard)) if view else []
         if not missing:
             return ""
-        names = listed(ground.address_of(node) for node in missing)
+        names = listed(context.address_of(node) for node in missing)
         return (
             f"nothing was heard yet of {names} with the same entries; "
             f"{SUSPECT_NOBODY_SECONDS:.0f} s after its start the hive goes on without what is not there"
@@ -148,47 +150,47 @@ class Life:
 
     def _may_return(self, view: View) -> bool:
         """Marked down while alive: not before it sees a quorum and all it shares arcs with, and later each time."""
-        ground, now = self.ground, self.ground.now
+        context, now = self.context, self.context.now
         if now - self._lost_at < min(FLAP_SECONDS_MAX, 2.0 ** (self._flaps - 1)):
             return False
         sharers = self.sharers(view)
-        seen = {node for node in (*view.voters, *sharers) if ground.beacons.reaches(node, now)} | {ground.me}
-        return is_quorum(view.voters, seen) and all(node in seen for node in sharers if node in ground.alive)
+        seen = {node for node in (*view.voters, *sharers) if context.beacons.reaches(node, now)} | {context.me}
+        return is_quorum(view.voters, seen) and all(node in seen for node in sharers if node in context.alive)
 
     def _stop(self, may_go: bool) -> None:
-        ground, since = self.ground, self.stopping_since
+        context, since = self.context, self.stopping_since
         assert since is not None
         if self.exited:
             return
-        late = ground.now - since >= STOP_SECONDS_MAX
-        if ground.lives and not late:
-            if ground.now - self._asked_at >= ASK_SECONDS:
-                self._asked_at = ground.now
-                ground.reports.append(Down(ground.me, ground.settings.incarnation, planned=True))
-        elif late or ground.view is None or not self.was_live or may_go:
+        late = context.now - since >= STOP_SECONDS_MAX
+        if context.lives and not late:
+            if context.now - self._asked_at >= ASK_SECONDS:
+                self._asked_at = context.now
+                context.outbox.reports.append(Down(context.me, context.settings.incarnation, planned=True))
+        elif late or context.view is None or not self.was_live or may_go:
             self.exited = True
-            if late and ground.lives:
-                ground.say("warning", f"no quorum agreed to the stop in {STOP_SECONDS_MAX:.0f} s; stopping anyway")
-            ground.after_disk(lambda: ground.effects.append(Exit(0)))
+            if late and context.lives:
+                context.say("warning", f"no quorum agreed to the stop in {STOP_SECONDS_MAX:.0f} s; stopping anyway")
+            context.commits.after_disk(lambda: context.outbox.effects.append(Exit(0)))
 
     def leave(self) -> None:
         """An operator asks that this node goes for good."""
         if not self.leaving:
             self.leaving = True
-            self._asked_at = self.ground.now - ASK_SECONDS
-            self.ground.say("info", "leaving the hive for good: others get its copies first")
+            self._asked_at = self.context.now - ASK_SECONDS
+            self.context.say("info", "leaving the hive for good: others get its copies first")
 
     def _leave(self, quorum_has_view: bool) -> None:
         """Asks for it; and goes when those who are left know: they may not be able to decide anything without it."""
-        ground = self.ground
-        if ground.lives:
-            if ground.now - self._asked_at >= ASK_SECONDS:
-                self._asked_at = ground.now
-                ground.reports.append(Leave(ground.me, ground.settings.incarnation))
+        context = self.context
+        if context.lives:
+            if context.now - self._asked_at >= ASK_SECONDS:
+                self._asked_at = context.now
+                context.outbox.reports.append(Leave(context.me, context.settings.incarnation))
         elif not self.exited and quorum_has_view:
             self.exited = True
             left = "this node has left the hive; its data directory is not needed any more"
-            ground.after_disk(lambda: ground.effects.append(Exit(0, left)))
+            context.commits.after_disk(lambda: context.outbox.effects.append(Exit(0, left)))
 
     def fenced(self, view: View, twofold: bool = False) -> None:
         """The hive has begun a new generation without this node; ``twofold``: of the same number as its own."""
@@ -200,79 +202,79 @@ class Life:
         if twofold:
             how = f"{number} was begun twice (recover --force on both sides of a cut), and this one gives way"
         sentence = f"{how}; its former data is set aside, and it joins as a new node"
-        self.ground.effects.append(Exit(1, sentence, tuple(member.address for member in view.members)))
+        self.context.outbox.effects.append(Exit(1, sentence, tuple(member.address for member in view.members)))
 
     def stop(self) -> None:
         """A signal, or ``stop_node``, asks for a planned stop."""
         if self.stopping_since is None:
-            self.stopping_since = self.ground.now
-            self._asked_at = self.ground.now - ASK_SECONDS
+            self.stopping_since = self.context.now
+            self._asked_at = self.context.now - ASK_SECONDS
             self._tell("stopping", "stopping: the hive is told first", level="info")
 
     def adopt(self, view: View) -> None:
         """Says what became of this node in the new view."""
-        ground = self.ground
-        mine = ground.members.get(ground.me)
-        if not ground.lives:
+        context = self.context
+        mine = context.members.get(context.me)
+        if not context.lives:
             self._retry.reset()  # what it told of the former view is void
-        if ground.lives:
+        if context.lives:
             if not self.was_live:
-                self._live_since = ground.now
-                ground.beacons.trust_again(ground.now)
+                self._live_since = context.now
+                context.beacons.trust_again(context.now)
                 hive = view.hive.hex()[:8]
-                serving = f"serving at {ground.settings.address} as node {ground.me.hex()[:8]} of hive {hive}"
-                self._tell("serving", serving, ground.now - max(self.started, self._lost_at), "info")
+                serving = f"serving at {context.settings.address} as node {context.me.hex()[:8]} of hive {hive}"
+                self._tell("serving", serving, context.now - max(self.started, self._lost_at), "info")
             self.was_live = True
             self._refusal = ""
         elif self.was_live and mine is not None and mine.state is State.DOWN and self.stopping_since is None:
             self.was_live = False
-            self._flaps = self._flaps + 1 if ground.now - self._live_since < FLAP_SECONDS_MAX else 1
-            self._lost_at = ground.now
-            hung = ground.now - ground.hung_until < LEASE_SECONDS
+            self._flaps = self._flaps + 1 if context.now - self._live_since < FLAP_SECONDS_MAX else 1
+            self._lost_at = context.now
+            hung = context.now - context.disk.hung_until < LEASE_SECONDS
             why = "the hive went on without this node, as its disk hung" if hung else "the hive took this node for dead"
             dead = f"{why}; it serves nothing until it is taken back"
-            self._tell("cut_off", dead, ground.now - self._live_since, "warning")
+            self._tell("cut_off", dead, context.now - self._live_since, "warning")
         elif self.was_live and mine is None and not self.leaving:
             self.was_live = False
             dropped = "the hive did not wait for this node any longer; it joins as a new member"
-            self._tell("cut_off", dropped, ground.now - self._live_since, "warning")
+            self._tell("cut_off", dropped, context.now - self._live_since, "warning")
 
     def on_refused(self, message: Refused) -> None:
         """Another node would not listen to this life; what was said to another one is none of its business."""
-        ground = self.ground
-        if message.incarnation not in (0, ground.settings.incarnation) or self.exited:
+        context = self.context
+        if message.incarnation not in (0, context.settings.incarnation) or self.exited:
             return
         if message.code == OldCopyError.code:
             self._step_aside(message)
         elif message.code == StartError.code and not self.was_live and self.stopping_since is None:
             self.exited = True
-            ground.effects.append(Exit(1, message.sentence))
+            context.outbox.effects.append(Exit(1, message.sentence))
         elif message.sentence != self._refusal:
             self._refusal = message.sentence
-            ground.say("warning", f"refused: {message.sentence}")
+            context.say("warning", f"refused: {message.sentence}")
 
     def _step_aside(self, message: Refused) -> None:
         """This node runs on an old copy of its directory, and joins its hive as a new one."""
-        ground = self.ground
-        known = (*ground.routes.values(), *ground.settings.peers, *message.others)
-        others = tuple(dict.fromkeys(address for address in known if address != ground.settings.address))
+        context = self.context
+        known = (*context.routes.values(), *context.settings.peers, *message.others)
+        others = tuple(dict.fromkeys(address for address in known if address != context.settings.address))
         self.exited = True
-        ground.effects.append(Exit(1, message.sentence, others))
+        context.outbox.effects.append(Exit(1, message.sentence, others))
 
     def on_here(self, envelope: Envelope, body: Here) -> None:
         """Who comes back to its hive, and is told to through a node of another one, was given a wrong peer; where that
         is the address of a node of its own hive it is not its own mistake."""
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         if view is None or not envelope.hive or envelope.hive == view.hive or self.was_live or self.exited:
             return
-        if body.address not in ground.settings.peers or body.address in ground.routes.values():
+        if body.address not in context.settings.peers or body.address in context.routes.values():
             return
         self.exited = True
         sentence = (
             f"{body.address} belongs to hive {envelope.hive.hex()[:8]}, but this data directory to hive "
             f"{view.hive.hex()[:8]}; start with another directory (-r), or name a peer of its own hive"
         )
-        ground.effects.append(Exit(1, sentence))
+        context.outbox.effects.append(Exit(1, sentence))
 
     def quorum(self) -> str:
         """Why this node sees no quorum; empty if it does, or has no view."""
@@ -281,13 +283,13 @@ class Life:
     def lasting_loss(self) -> str:
         """Why this node has seen no quorum for so long that it is not just a moment; else empty."""
         since = self._without_quorum_since
-        if since is None or self.ground.now - since < 2 * LEASE_SECONDS:
+        if since is None or self.context.now - since < 2 * LEASE_SECONDS:
             return ""
         return self.quorum()
 
     def _say_quorum(self) -> None:
         """When it is lost, and when it is there again."""
-        missing, since, now = self.voters.missing(), self._without_quorum_since, self.ground.now
+        missing, since, now = self.voters.missing(), self._without_quorum_since, self.context.now
         if missing and since is None:
             self._without_quorum_since = now
             self._tell("quorum_lost", f"no change of the hive can be decided: {self.quorum()}", level="warning")
@@ -297,24 +299,24 @@ class Life:
 
     def _tell(self, kind: str, sentence: str, seconds: float = UNENDED, level: str = "") -> None:
         """About this node itself."""
-        self.ground.tell(kind, sentence, self.ground.settings.address, seconds, level)
+        self.context.tell(kind, sentence, self.context.settings.address, seconds, level)
 
     def not_serving(self) -> WrpmeError | None:
         """Why this node serves nothing now; None if it does."""
-        ground = self.ground
-        if ground.known is not None:
-            hangs = ground.pace.hang_text(ground.settings.address)
+        context = self.context
+        if context.known is not None:
+            hangs = context.disk.hang_text(context.settings.address)
             return UnstableError(f"{hangs}; nothing was changed, try another node")
-        if ground.lives:
+        if context.lives:
             return None
         if self.stopping_since is not None:
-            return UnstableError(f"{ground.settings.address} is stopping; nothing was changed, try another node")
-        if ground.view is None:
-            peers = ", ".join(ground.settings.peers)
-            address = ground.settings.address
+            return UnstableError(f"{context.settings.address} is stopping; nothing was changed, try another node")
+        if context.view is None:
+            peers = ", ".join(context.settings.peers)
+            address = context.settings.address
             refusal = f" ({self._refusal})" if self._refusal else ""
             return UnstableError(f"{address} waits for a hive at {peers}{refusal}; nothing was changed, try again")
         if quorum := self.quorum():
-            if ground.now - max(self.started, self._lost_at) >= 2 * LEASE_SECONDS:
+            if context.now - max(self.started, self._lost_at) >= 2 * LEASE_SECONDS:
                 return UnavailableError(quorum)
-        return UnstableError(f"{ground.settings.address} is coming back to the hive; nothing was changed, try again")
+        return UnstableError(f"{context.settings.address} is coming back to the hive; nothing was changed, try again")

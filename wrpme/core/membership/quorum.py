@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import HANGING
 from wrpme.core.membership.paxos import is_quorum
 from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, SILENCE_SECONDS, SLOTS, TROUBLE_SECONDS
@@ -19,8 +19,8 @@ from wrpme.protocol.view import NodeId, View
 class Quorum:
     """See the module."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
+    def __init__(self, context: NodeContext) -> None:
+        self.context = context
         self.since = inf
         """Since when there is none; inf if there is one."""
         self._share: tuple[tuple[int, frozenset[NodeId]], str] = ((0, frozenset()), "")
@@ -30,56 +30,56 @@ class Quorum:
         if not self.missing():
             self.since = inf
         elif self.since == inf:
-            self.since = self.ground.now
+            self.since = self.context.now
 
     def missing(self) -> list[NodeId]:
         """The voters that this node does not see, where those that it sees are no quorum."""
-        view = self.ground.view
-        if view is None or self.ground.quiet:  # it asks nobody, so nobody answers
+        view = self.context.view
+        if view is None or self.context.disk.quiet:  # it asks nobody, so nobody answers
             return []
         lost = [voter for voter in view.voters if not self._seen(voter)]
         return lost if not is_quorum(view.voters, set(view.voters).difference(lost)) else []
 
     def _seen(self, voter: NodeId) -> bool:
         """Acknowledged beacons tell; between lives that the view does not name there are none, but votes."""
-        ground = self.ground
-        if voter == ground.me or ground.beacons.reaches(voter, ground.now) is not False:
+        context = self.context
+        if voter == context.me or context.beacons.reaches(voter, context.now) is not False:
             return True
-        return ground.is_returning(voter) or (not ground.this_life and self._heard(voter))
+        return context.is_returning(voter) or (not context.this_life and self._heard(voter))
 
     def _heard(self, node: NodeId) -> bool:
-        return self.ground.now - self.ground.heard_at.get(node, -inf) < SILENCE_SECONDS
+        return self.context.now - self.context.heard_at.get(node, -inf) < SILENCE_SECONDS
 
     def _heard_of_late(self, node: NodeId) -> bool:
         """Whether it has said anything since a cut that is noticed now can have begun: what came before is no
         answer."""
-        return self.ground.now - self.ground.heard_at.get(node, -inf) < SILENCE_SECONDS - BEACON_SECONDS
+        return self.context.now - self.context.heard_at.get(node, -inf) < SILENCE_SECONDS - BEACON_SECONDS
 
     def answer_of(self, voter: NodeId) -> str:
         """How a voter that is not seen answers nevertheless, in words; empty if it gives no answer of any kind."""
-        ground = self.ground
-        address = ground.address_of(voter)
-        known = ground.routes.get(voter)
-        hive, at = ground.foreign.get(address, (b"", -inf))
-        if ground.now - at < TROUBLE_SECONDS:
+        context = self.context
+        address = context.address_of(voter)
+        known = context.routes.get(voter)
+        hive, at = context.foreign.get(address, (b"", -inf))
+        if context.now - at < TROUBLE_SECONDS:
             return f"at {address} a node of another hive ({hive.hex()[:8]}) answers"
-        other, at = ground.replaced.get(address, (b"", -inf))
-        if ground.now - at < TROUBLE_SECONDS and not self._heard(voter):
+        other, at = context.replaced.get(address, (b"", -inf))
+        if context.now - at < TROUBLE_SECONDS and not self._heard(voter):
             return f"at {address} node {other.hex()[:8]} answers, whose directory is not that of node {voter.hex()[:8]}"
         if known is None:
             return f"{address} answers" if self._heard(voter) else ""
-        if ground.link_troubles.get(known) == HANGING:
+        if context.link_troubles.get(known) == HANGING:
             return f"{address} takes connections and says nothing, it hangs"
-        if ground.linked.get(known) or self._heard_of_late(voter):
+        if context.linked.get(known) or self._heard_of_late(voter):
             return f"{address} runs and answers, but takes no part: it starts, is cut off, or its disk is slow or full"
         return ""
 
     def sentence(self) -> str:
         """Why this node sees no quorum, and what to do; empty if it does, or has no view."""
-        missing, view = self.missing(), self.ground.view
+        missing, view = self.missing(), self.context.view
         if not missing or view is None:
             return ""
-        names = ", ".join(self.ground.address_of(voter) for voter in missing)
+        names = ", ".join(self.context.address_of(voter) for voter in missing)
         there = len(view.voters) - len(missing)
         sees = f"this node sees {there} of {len(view.voters)} voters; it waits for {names}"
         answers = [answer for voter in missing if (answer := self.answer_of(voter))]
@@ -89,13 +89,13 @@ class Quorum:
         lost = "its disk is" if len(missing) == 1 else "their disks are"
         return (
             f"{sees}: start {it}, or mend the network to {it}; only if {lost} lost for good, recover --force at "
-            f"{self.ground.settings.address} goes on without {it}, and {self.price(view)}"
+            f"{self.context.settings.address} goes on without {it}, and {self.price(view)}"
         )
 
     def price(self, view: View) -> str:
         """What a recovery here would give up, as far as this node can see."""
-        ground = self.ground
-        seen = frozenset(node for node in ground.members if node == ground.me or self._reached(node))
+        context = self.context
+        seen = frozenset(node for node in context.members if node == context.me or self._reached(node))
         key = (view.epoch, seen)
         if self._share[0] != key:
             lost = [index for index, arc in enumerate(view.arcs) if not seen.intersection(arc.holders)]
@@ -106,18 +106,18 @@ class Quorum:
         return self._share[1]
 
     def _reached(self, node: NodeId) -> bool:
-        return self._heard(node) or bool(self.ground.beacons.reaches(node, self.ground.now))
+        return self._heard(node) or bool(self.context.beacons.reaches(node, self.context.now))
 
     def against_recovery(self) -> str:
         """Why the missing voters can't be taken for dead yet; empty if they can be, by an operator's word."""
-        missing, ground = self.missing(), self.ground
+        missing, context = self.missing(), self.context
         answers = [answer for voter in missing if (answer := self.answer_of(voter))]
         if answers:
             return (
                 f"{'; '.join(answers)}: a voter that answers is not dead, and a new generation beside it would lose "
                 "what it has; its log says what it waits for, mend that first (or stop it, if it can't be mended)"
             )
-        tried = all(ground.routes.get(voter) in ground.link_troubles for voter in missing)
-        if not tried and ground.now - self.since < LEASE_SECONDS:
+        tried = all(context.routes.get(voter) in context.link_troubles for voter in missing)
+        if not tried and context.now - self.since < LEASE_SECONDS:
             return "this node has not looked for the missing voters for long enough; ask again in a few seconds"
         return ""

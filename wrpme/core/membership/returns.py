@@ -40,9 +40,7 @@ def ready(
     index = index_of(view)
     down = index.down.union(dead)
     found = dict(known)
-    held = {
-        node: [arc for arc in map(index.table.arc, index.parts(node)) if node in arc.holders] for node in known
-    }
+    held = {node: [arc for arc in map(index.table.arc, index.parts(node)) if node in arc.holders] for node in known}
 
     def fits(node: NodeId) -> bool:
         return all(_fits(arc, node, known, found, heard, down, is_coming) for arc in held[node])
@@ -75,6 +73,7 @@ def _fits(
     rivals = [other for other in others if is_coming(other)]
     if not rivals:
         return True
-    return all(
-        rival in found and completeness(known[rival], arc) is not None for rival in rivals
-    ) and completeness(known[node], arc) is not None
+    return (
+        all(rival in found and completeness(known[rival], arc) is not None for rival in rivals)
+        and completeness(known[node], arc) is not None
+    )

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from math import inf
 
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Exit, ReplyTo
 from wrpme.core.layout import ACCEPTOR_KEY
 from wrpme.core.membership import transitions as views
@@ -30,12 +30,16 @@ class Spread:
     """``adopted`` is called with the view before, the new one, and whether it was decided here."""
 
     def __init__(
-        self, ground: Ground, life: Life, whereabouts: Whereabouts, adopted: Callable[[View | None, View, bool], None]
+        self,
+        context: NodeContext,
+        life: Life,
+        whereabouts: Whereabouts,
+        adopted: Callable[[View | None, View, bool], None],
     ) -> None:
-        self.ground = ground
+        self.context = context
         self.life = life
         self.whereabouts = whereabouts
-        self._log = ViewLog(ground.reader)
+        self._log = ViewLog(context.reader)
         self.latest: View | None = None
         """The newest view that is known, on disk or on its way there."""
         self.patch: Patch | None = None
@@ -48,7 +52,7 @@ class Spread:
         """Who was told which view, which it does not have yet."""
         self._strangers: dict[NodeId, float] = {}
         """Who is no member, and was told the view a moment ago."""
-        self._asked = Retry(ground.me)
+        self._asked = Retry(context.me)
         """A later view was asked for, of whoever told of it first."""
         self.ahead: tuple[float, NodeId] = (-inf, NOBODY)
         """When somebody last told of a later view or generation, and who."""
@@ -67,11 +71,13 @@ class Spread:
         """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone. ``patch``
         makes it of the latest view."""
         base, self.latest = self.latest, view
-        self.ground.write([*self._log.save(view, patch if base is not None else None), (ACCEPTOR_KEY, None)], True)
-        self.ground.after_disk(lambda: self._adopt(view, tell, base, patch))
+        self.context.commits.write(
+            [*self._log.save(view, patch if base is not None else None), (ACCEPTOR_KEY, None)], True
+        )
+        self.context.commits.after_disk(lambda: self._adopt(view, tell, base, patch))
 
     def _adopt(self, view: View, tell: bool, base: View | None = None, patch: Patch | None = None) -> None:
-        before = self.ground.view
+        before = self.context.view
         if before is None or view.epoch > before.epoch:
             if before is not None and (patch is None or base is not before):
                 patch = views.difference(before, view)
@@ -83,12 +89,12 @@ class Spread:
 
     def decided(self, proposal: Proposal) -> None:
         """The council decided the view after the present one."""
-        view = self.ground.view
+        view = self.context.view
         if view is None or (self.latest is not None and self.latest.epoch > view.epoch):
             return
         following = view_index.patched(view, proposal.patch)
         if view_index.digest(following) != proposal.digest:
-            self.ground.say("error", "a decided view can't be made from its patch: another version of wrpme?")
+            self.context.say("error", "a decided view can't be made from its patch: another version of wrpme?")
             return
         self._keep(following, proposal)
         self.learn(following, True, proposal.patch)
@@ -102,7 +108,7 @@ class Spread:
             return
         view = body.view
         if latest is None:
-            if view_index.member(view, self.ground.me) is not None:
+            if view_index.member(view, self.context.me) is not None:
                 self.learn(view)
         elif view.hive == latest.hive:
             theirs, ours = view_index.era(view), view_index.era(latest)
@@ -115,8 +121,8 @@ class Spread:
     def _on_new_generation(self, view: View, latest: View) -> None:
         """Whoever it lists by its id goes with it, also in a later life than it knows of: that one comes back. A node
         that has seen a later view of the old generation took part in what the new one does not know."""
-        mine = view_index.member(view, self.ground.me)
-        if mine is not None and mine.incarnation <= self.ground.settings.incarnation and view.epoch > latest.epoch:
+        mine = view_index.member(view, self.context.me)
+        if mine is not None and mine.incarnation <= self.context.settings.incarnation and view.epoch > latest.epoch:
             self.learn(view)
         else:
             self.life.fenced(view, twofold=view.generation == latest.generation)
@@ -127,7 +133,7 @@ class Spread:
             self._keep(following, body.proposal)
             self.learn(following, False, body.proposal.patch)
         else:
-            self.ground.send(source, AskView(whole=True))
+            self.context.outbox.send(source, AskView(whole=True))
 
     def proposal_of(self, view: View) -> Proposal | None:
         """What made this view of the one before; None where this node does not know."""
@@ -153,114 +159,120 @@ class Spread:
 
     def tell_all(self, before: View | None, view: View) -> None:
         """To all members, and to those who are none any more."""
-        ground = self.ground
+        context = self.context
         for member in view.members:
-            if member.id != ground.me:
-                self.tell(member.id, ground.known_epochs[member.id])
+            if member.id != context.me:
+                self.tell(member.id, context.known_epochs[member.id])
         for node in self.patch.left if before is not None and self.patch is not None else ():
             former = view_index.member(before, node) if before is not None else None
-            if former is not None and node != ground.me:
-                ground.send_to(former.address, WholeView(view))
+            if former is not None and node != context.me:
+                context.outbox.send_to(former.address, WholeView(view))
 
     def compare_epochs(self, source: NodeId, epoch: int) -> None:
         """Whoever sees a higher epoch asks for that view, whoever sees a lower one sends his."""
-        ground, view, latest = self.ground, self.ground.view, self.latest
+        context, view, latest = self.context, self.context.view, self.latest
         assert view is not None and latest is not None
-        if ground.silent:
+        if context.disk.silent:
             return
         if epoch > latest.epoch:
-            self.ahead = (ground.now, source)
-            if self._asked.is_due(ground.now):
-                ground.send(source, AskView())
+            self.ahead = (context.now, source)
+            if self._asked.is_due(context.now):
+                context.outbox.send(source, AskView())
         elif epoch < view.epoch:
-            told, retry = self._told.get(source, (0, Retry(ground.me)))
+            told, retry = self._told.get(source, (0, Retry(context.me)))
             if told != view.epoch:
                 retry.reset()
-                if source in ground.alive and not ground.is_returning(source):
+                if source in context.alive and not context.is_returning(source):
                     # Whoever proposed it tells all, and who hears of it asks one. If each that has it told each that
                     # has not, a hive would be busy with that alone where all are slow.
-                    retry.begin(ground.now, LEASE_SECONDS / 2)
+                    retry.begin(context.now, LEASE_SECONDS / 2)
                 self._told[source] = (view.epoch, retry)
-            if retry.is_due(ground.now):
+            if retry.is_due(context.now):
                 self.tell(source, epoch)
 
     def tell(self, node: NodeId, epoch: int) -> None:
         """To whoever has the view of that epoch: the patches since, or the whole view where it lacks more."""
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         assert view is not None
         if self._told.get(node, (0, None))[0] != view.epoch:
-            retry = Retry(ground.me)
-            retry.begin(ground.now, ground.round_trip((node,)))
+            retry = Retry(context.me)
+            retry.begin(context.now, context.round_trip((node,)))
             self._told[node] = (view.epoch, retry)
         missing = range(epoch + 1, view.epoch + 1)
         if epoch and missing and all(number in self._proposals for number in (missing[0], missing[-1])):
             for number in missing:
-                ground.send(node, NextView(number, self._proposals[number]))
+                context.outbox.send(node, NextView(number, self._proposals[number]))
         else:
-            ground.send(node, WholeView(view))
+            context.outbox.send(node, WholeView(view))
 
     def answer_stranger(self, session: int, envelope: Envelope) -> None:
         """Who has a view of this hive and is no member any more hears so."""
-        view, now, body = self.ground.view, self.ground.now, envelope.body
+        view, now, body = self.context.view, self.context.now, envelope.body
         if view is not None and envelope.epoch == view.epoch and isinstance(body, Beacon):
             ack = BeaconAck(body.sent, envelope.incarnation)  # no promise: it only wants to know who has the view
-            self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, ack)))
+            self.context.outbox.answer(session, envelope.source, ack)
         if view is None or not 0 < envelope.epoch < view.epoch:
             return
         self._strangers = {node: at for node, at in self._strangers.items() if now - at < ASK_SECONDS}
         if envelope.source not in self._strangers:
             self._strangers[envelope.source] = now
-            self.ground.effects.append(ReplyTo(session, self.ground.envelope(envelope.source, WholeView(view))))
+            self.context.outbox.effects.append(
+                ReplyTo(session, self.context.outbox.envelope(envelope.source, WholeView(view)))
+            )
 
     # --- refusing ------------------------------------------------------------------------------------------------
 
     def listens(self, session: int, envelope: Envelope) -> bool:
         """Whether the message is for this node and of its hive; where not, the sender hears why, if it should."""
-        ground, latest = self.ground, self.latest
+        context, latest = self.context, self.latest
         if latest is not None and envelope.hive == latest.hive and envelope.generation != view_index.era(latest):
             return self._of_another_generation(session, envelope, latest)
-        if envelope.source == ground.me:
+        if envelope.source == context.me:
             self._on_own_words(session, envelope)
             return False
         if latest is not None and envelope.hive and envelope.hive != latest.hive:
             self.whereabouts.is_taken_for_another(envelope)
-        elif envelope.destination in (NOBODY, ground.me):
+        elif envelope.destination in (NOBODY, context.me):
             if latest is not None or isinstance(envelope.body, WholeView):
                 return True
-        ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, self.whereabouts.here(UNPROVEN))))
+        context.outbox.effects.append(
+            ReplyTo(session, context.outbox.envelope(envelope.source, self.whereabouts.here(UNPROVEN)))
+        )
         return False
 
     def _of_another_generation(self, session: int, envelope: Envelope, latest: View) -> bool:
         """Of a later one its view is heard; an earlier one hears this one's."""
-        ground, theirs = self.ground, view_index.order_of(envelope.generation)
+        context, theirs = self.context, view_index.order_of(envelope.generation)
         ours = view_index.order_of(view_index.era(latest))
         if theirs > ours:
-            self.ahead = (ground.now, envelope.source)
+            self.ahead = (context.now, envelope.source)
             return isinstance(envelope.body, WholeView | Where | Here)
         if theirs[0] == ours[0]:
             self.whereabouts.note_generations(envelope.source, latest.generation)
-        if ground.view is not None and view_index.era(ground.view) == view_index.era(latest):
-            ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, WholeView(ground.view))))
+        if context.view is not None and view_index.era(context.view) == view_index.era(latest):
+            context.outbox.effects.append(
+                ReplyTo(session, context.outbox.envelope(envelope.source, WholeView(context.view)))
+            )
         return False
 
     def meet(self, session: int, envelope: Envelope) -> None:
         """Somebody of this hive says where he is: the later generation is told to the earlier one. Two that were begun
         on both sides of a cut know nobody of each other but former addresses."""
-        latest, ground = self.latest, self.ground
-        if latest is None or ground.view is None or envelope.hive != latest.hive or envelope.source == ground.me:
+        latest, context = self.latest, self.context
+        if latest is None or context.view is None or envelope.hive != latest.hive or envelope.source == context.me:
             return
         ours = view_index.era(latest)
         if envelope.generation != ours and self._of_another_generation(session, envelope, latest):
-            ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, AskView())))
+            context.outbox.answer(session, envelope.source, AskView())
 
     def _on_own_words(self, session: int, envelope: Envelope) -> None:
         """A message under this node's own id: its own, which a peer given led back here, or that of a process on a
         copy of its directory."""
-        ground, address = self.ground, self.ground.settings.address
-        if envelope.incarnation != ground.settings.incarnation:
-            if ground.lives:
+        context, address = self.context, self.context.settings.address
+        if envelope.incarnation != context.settings.incarnation:
+            if context.lives:
                 words = f"the node that it is a copy of runs at {address}"
                 self.whereabouts.refuse_old(session, envelope, words)
         elif self.latest is None and envelope.destination == NOBODY and isinstance(envelope.body, Report):
             itself = f"the peer given is this node itself ({address})"
-            ground.effects.append(Exit(1, f"{itself}; name another node of the hive"))
+            context.outbox.effects.append(Exit(1, f"{itself}; name another node of the hive"))

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from wrpme.core.context import Ground
+from wrpme.core.context import NodeContext
 from wrpme.core.io import ComputeView, Outcome, ViewComputed
 from wrpme.core.layout import ACCEPTOR_KEY
 from wrpme.core.membership import batches, paxos, returns
@@ -53,12 +53,12 @@ def _gathering(change: Change) -> float:
 class Council:
     """See the module."""
 
-    def __init__(self, ground: Ground, decided: Callable[[Proposal], None]) -> None:
-        self.ground = ground
+    def __init__(self, context: NodeContext, decided: Callable[[Proposal], None]) -> None:
+        self.context = context
         self._decided = decided
-        raw = ground.reader.get(ACCEPTOR_KEY)
+        raw = context.reader.get(ACCEPTOR_KEY)
         self.state = paxos.unpack(raw) if raw is not None else AcceptorState(0)
-        self.due = ground.now
+        self.due = context.now
         """When to look again."""
         self._wishes: dict[Change, float] = {}
         """When each was asked for; the last word of each node that wants to join or return is in a place of its own."""
@@ -85,16 +85,16 @@ class Council:
         self._fruitless = 0
         """Proposals of this epoch that nothing came of in their time."""
         self._accepted_at = 0.0
-        self._start = ground.now
+        self._start = context.now
         self._voter_since: float | None = None
-        self._last_view_at = ground.now - VIEW_GAP_SECONDS
-        self._looked_at = self._expelled_at = ground.now
+        self._last_view_at = context.now - VIEW_GAP_SECONDS
+        self._looked_at = self._expelled_at = context.now
 
     @property
     def is_voter(self) -> bool:
         """Whether this node decides the next view."""
-        view = self.ground.view
-        return view is not None and self.ground.me in view.voters
+        view = self.context.view
+        return view is not None and self.context.me in view.voters
 
     # --- what is wanted ------------------------------------------------------------------------------------------
 
@@ -106,21 +106,21 @@ class Council:
         elif isinstance(change, Back):
             self._note_last_word(self._backs, change)
         elif len(self._wishes) < WISHES_MAX and change not in self._wishes:
-            self._wishes[change] = self.ground.now
+            self._wishes[change] = self.context.now
             self._unchecked[change] = None
 
     def _note_last_word(self, words: dict[NodeId, tuple[Moving, float]], change: Moving) -> None:
         """In the place of what the node said before, in this life or a former one."""
-        known, since = words.get(change.node, (change, self.ground.now))
+        known, since = words.get(change.node, (change, self.context.now))
         if known.incarnation <= change.incarnation and (change.node in words or len(words) < WISHES_MAX):
-            words[change.node] = change, since if known.incarnation == change.incarnation else self.ground.now
+            words[change.node] = change, since if known.incarnation == change.incarnation else self.context.now
             if isinstance(change, Back):
                 self._unchecked.pop(known, None)
                 self._unchecked[change] = None
 
     def _look_soon(self) -> None:
         """Something came that concerns the voter; what comes soon after is looked at together with it."""
-        self.due = min(self.due, max(self.ground.now, self._looked_at + LOOK_SECONDS))
+        self.due = min(self.due, max(self.context.now, self._looked_at + LOOK_SECONDS))
 
     @property
     def waiting(self) -> int:
@@ -129,21 +129,21 @@ class Council:
 
     def joining(self) -> set[NodeId]:
         """Nodes that wait to become members."""
-        return {node for node in self._joins if node not in self.ground.members}
+        return {node for node in self._joins if node not in self.context.members}
 
     def complain(self, source: NodeId, complaint: Complaint) -> None:
         """``source`` has had no sign of some members."""
         for life in complaint.lives:
-            if life[0] in self.ground.members:
+            if life[0] in self.context.members:
                 self._look_soon()
-                self._began.setdefault(life, self.ground.now)
-                self._complaints.setdefault(life, {})[source] = self.ground.now
+                self._began.setdefault(life, self.context.now)
+                self._complaints.setdefault(life, {})[source] = self.context.now
 
     @property
     def looks_at(self) -> set[NodeId]:
         """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
         found = {node for node, _ in self._complaints}
-        view = self.ground.view
+        view = self.context.view
         for node in self._backs:
             for arc in arcs_of(view, node) if view is not None else ():
                 if node in arc.holders:
@@ -152,29 +152,29 @@ class Council:
 
     def suspicions(self) -> list[Change]:
         """Deaths that the complaints, and what this node sees itself, make sure enough to propose."""
-        ground, now = self.ground, self.ground.now
+        context, now = self.context, self.context.now
         for key, by in list(self._complaints.items()):
-            fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS and node in ground.alive}
-            if ground.beacons.reaches(key[0], now):
-                fresh.pop(ground.me, None)
+            fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS and node in context.alive}
+            if context.beacons.reaches(key[0], now):
+                fresh.pop(context.me, None)
             if fresh:
                 self._complaints[key] = fresh
             else:
                 del self._complaints[key]
                 self._began.pop(key, None)
-        if now - self._start < SUSPECT_NOBODY_SECONDS or now < ground.late_until or ground.view is None:
+        if now - self._start < SUSPECT_NOBODY_SECONDS or now < context.lateness.until or context.view is None:
             return []
         found: list[Change] = []
         for (node, incarnation), by in self._complaints.items():
-            member = ground.members.get(node)
-            if member is None or member.state is State.DOWN or member.incarnation != incarnation or node == ground.me:
+            member = context.members.get(node)
+            if member is None or member.state is State.DOWN or member.incarnation != incarnation or node == context.me:
                 continue
-            reached = ground.beacons.reaches(node, now)
+            reached = context.beacons.reaches(node, now)
             age = now - self._began[node, incarnation]
             if reached is False or (reached is None and age >= BEACON_SECONDS):
                 found.append(Down(node, incarnation))
             elif reached and age >= LEASE_SECONDS:
-                found.append(self._worse(ground.view, member, by))
+                found.append(self._worse(context.view, member, by))
         return found
 
     def _worse(self, view: View, accused: Member, by: dict[NodeId, float]) -> Change:
@@ -189,25 +189,25 @@ class Council:
 
     def _expulsions(self, view: View) -> list[Change]:
         """Those who have been down for longer than the grace."""
-        ground = self.ground
-        if ground.now - self._expelled_at < EXPEL_LOOK_SECONDS:
+        context = self.context
+        if context.now - self._expelled_at < EXPEL_LOOK_SECONDS:
             return []
-        self._expelled_at = ground.now
-        grace = ground.settings.grace_seconds
+        self._expelled_at = context.now
+        grace = context.settings.grace_seconds
         return [
-            Expel(node, ground.members[node].incarnation)
+            Expel(node, context.members[node].incarnation)
             for node in sorted(index_of(view).down)
-            if ground.now - ground.down_since.get(node, ground.now) >= grace
+            if context.now - context.down_since.get(node, context.now) >= grace
         ]
 
     def _candidate(self) -> Change | None:
         """A further voter, while there are fewer than there could be."""
-        view = self.ground.view
+        view = self.context.view
         if view is None or len(view.voters) >= VOTERS_MAX:
             return None
         for member in view.members:
             if member.state is State.UP and member.id not in view.voters:
-                if self.ground.known_epochs.get(member.id) == view.epoch:
+                if self.context.known_epochs.get(member.id) == view.epoch:
                     return Elect(member.id)
         return None
 
@@ -215,13 +215,13 @@ class Council:
 
     def look(self) -> None:
         """Considers what is wanted, if it is time to."""
-        if self.ground.now >= self.due:
+        if self.context.now >= self.due:
             self.consider()
 
     def consider(self) -> None:
         """Proposes if something is wanted and it is this voter's time."""
-        ground, now = self.ground, self.ground.now
-        view = ground.view
+        context, now = self.context, self.context.now
+        view = context.view
         self._looked_at = now
         self.due = inf if view is None or not self.is_voter else now + REST_SECONDS
         if view is None or not self.is_voter:
@@ -231,7 +231,7 @@ class Council:
             self.due = min(self.due, now + TICK_SECONDS)
 
     def _consider(self, view: View) -> None:
-        now = self.ground.now
+        now = self.context.now
         if self._proposer is not None:
             if now < self._proposer_until:
                 return
@@ -257,7 +257,7 @@ class Council:
     def _has_gap(self) -> bool:
         """Whether changes that can wait have waited long enough since the last view; and since this node computed one,
         where that took long. The latter is a time of its own: views of others must not put it off for ever."""
-        now = self.ground.now
+        now = self.context.now
         return now >= self._rests_until and now - self._last_view_at >= VIEW_GAP_SECONDS
 
     def _ripe(self, view: View) -> list[Change]:
@@ -289,7 +289,7 @@ class Council:
     def _is_ripe(self, since: float, delay: float) -> bool:
         """Whether it is this voter's time for what was asked for then. The rank counts anew from each view on: else
         what waits for long is proposed by all, and who has most to compute is always the last."""
-        return not delay or self.ground.now - max(since, self._last_view_at) >= delay
+        return not delay or self.context.now - max(since, self._last_view_at) >= delay
 
     def _first_joins(self, view: View, delay: float, room: int) -> list[Change]:
         """Those that asked first, as many as there is room for; the others wait, and are not looked at."""
@@ -308,21 +308,21 @@ class Council:
     def _with_returns(self, view: View, others: list[Change], backs: list[Back]) -> list[Change]:
         """The other changes with those that may return; and where somebody does, with the deaths that this makes sure
         of."""
-        ground, now = self.ground, self.ground.now
-        heard = dict(ground.heard)
+        context, now = self.context, self.context.now
+        heard = dict(context.heard)
         for back in backs:
             heard[back.node] = max(back.incarnation, heard.get(back.node, 0))
         since = self._start if self._voter_since is None else max(self._start, self._voter_since)
         # One that was late itself may have missed them.
-        is_over = now - since >= SUSPECT_NOBODY_SECONDS and now >= ground.late_until
+        is_over = now - since >= SUSPECT_NOBODY_SECONDS and now >= context.lateness.until
         dead = returns.gone(view, heard, is_over)
         waited = now - min(self._backs[back.node][1] for back in backs) >= SUSPECT_NOBODY_SECONDS
 
         def is_coming(node: NodeId) -> bool:
-            member = ground.members.get(node)
+            member = context.members.get(node)
             if waited or member is None:
                 return False
-            return ground.is_returning(node) or bool(ground.beacons.reaches(node, now))
+            return context.is_returning(node) or bool(context.beacons.reaches(node, now))
 
         ready = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
         going = batches.first_returns(view, ready, {change.node for change in dead})
@@ -341,15 +341,15 @@ class Council:
         if known is not None:
             self._weigh(view, known)
             return
-        self._computing, self._computing_since = changes, self.ground.now
-        self.ground.effects.append(ComputeView(view, changes))
+        self._computing, self._computing_since = changes, self.context.now
+        self.context.outbox.effects.append(ComputeView(view, changes))
 
     def on_computed(self, computed: ViewComputed) -> None:
         """The outcome is there; it may have been overtaken by another view."""
-        view = self.ground.view
+        view = self.context.view
         if view is None or computed.epoch != view.epoch or computed.changes != self._computing:
             return
-        self._rests_until = self.ground.now + 3 * (self.ground.now - self._computing_since)
+        self._rests_until = self.context.now + 3 * (self.context.now - self._computing_since)
         self._computing = ()
         if len(self._computed) >= OUTCOMES_KEPT:
             self._computed.clear()
@@ -370,7 +370,7 @@ class Council:
                 self._compute(view, tuple(kept))
                 return
         if outcome is not None and self._can_vote(outcome.view):
-            self._propose(view, Proposal(reasons(changes), outcome.patch, outcome.digest, self.ground.me))
+            self._propose(view, Proposal(reasons(changes), outcome.patch, outcome.digest, self.context.me))
 
     @staticmethod
     def _loses_all_voters(outcome: Outcome) -> bool:
@@ -379,54 +379,54 @@ class Council:
 
     def _can_vote(self, following: View) -> bool:
         """Whether the view after that one can be decided by those that are there, as far as this node sees."""
-        ground = self.ground
+        context = self.context
         there = [
             voter
             for voter in following.voters
-            if voter == ground.me
-            or ground.is_returning(voter)
-            or ground.beacons.reaches(voter, ground.now) is not False
+            if voter == context.me
+            or context.is_returning(voter)
+            or context.beacons.reaches(voter, context.now) is not False
         ]
         return is_quorum(following.voters, there)
 
     def _propose(self, view: View, value: Proposal | None) -> None:
         if value is None and not self._undecided():
             return
-        ground = self.ground
+        context = self.context
         self._round = max(self._round, self.state.promised.round if self.state.epoch == view.epoch + 1 else 0) + 1
-        ballot = Ballot(self._round, ground.me, ground.settings.incarnation)
+        ballot = Ballot(self._round, context.me, context.settings.incarnation)
         self._proposer = Proposer(view.epoch + 1, view.voters, ballot, value)
-        self._proposer_until = ground.now + self._patience(view) * (1 + self._rank(view))
+        self._proposer_until = context.now + self._patience(view) * (1 + self._rank(view))
         self._to_voters(view, self._proposer.opening())
 
     def _patience(self, view: View) -> float:
         """A vote takes two round trips, and the disks' time; a node that has restarted measures none before it is taken
         back, and finds out by votes that came to nothing."""
         found_out = min(RANK_SECONDS * 2.0**self._fruitless, RANK_SECONDS + 2 * ROUND_TRIP_SECONDS_MAX)
-        return max(RANK_SECONDS + 2 * self.ground.round_trip(view.voters), found_out)
+        return max(RANK_SECONDS + 2 * self.context.round_trip(view.voters), found_out)
 
     def _rank(self, view: View) -> int:
         """Voters before this one that seem to live."""
-        before = view.voters[: view.voters.index(self.ground.me)]
-        return sum(self.ground.beacons.reaches(node, self.ground.now) is not False for node in before)
+        before = view.voters[: view.voters.index(self.context.me)]
+        return sum(self.context.beacons.reaches(node, self.context.now) is not False for node in before)
 
     def _undecided(self) -> bool:
-        view = self.ground.view
+        view = self.context.view
         return view is not None and self.state.epoch == view.epoch + 1 and self.state.accepted is not None
 
     def _to_voters(self, view: View, body: Prepare | Accept) -> None:
         for voter in view.voters:
-            if voter == self.ground.me:
+            if voter == self.context.me:
                 self.on_vote(voter, body)
             else:
-                self.ground.send(voter, body)
+                self.context.outbox.send(voter, body)
 
     # --- voting --------------------------------------------------------------------------------------------------
 
     def on_vote(self, source: NodeId, message: Prepare | Accept) -> None:
         """A proposer asks this acceptor. What it answers is on disk first."""
-        ground, view = self.ground, self.ground.view
-        if view is None or message.epoch != view.epoch + 1 or ground.me not in view.voters or ground.hangs:
+        context, view = self.context, self.context.view
+        if view is None or message.epoch != view.epoch + 1 or context.me not in view.voters or context.disk.hung:
             return
         state = self.state if self.state.epoch == message.epoch else AcceptorState(message.epoch)
         if state.promised == paxos.SILENT:
@@ -438,20 +438,20 @@ class Council:
             state, answer = paxos.accept(state, message)
         if state != self.state:
             if state.accepted != self.state.accepted:
-                self._accepted_at = ground.now
+                self._accepted_at = context.now
             self.state = state
-            ground.write([(ACCEPTOR_KEY, paxos.pack(state))], must_sync=True)
-        ground.after_disk(lambda: self._tell(source, answer))
+            context.commits.write([(ACCEPTOR_KEY, paxos.pack(state))], must_sync=True)
+        context.commits.after_disk(lambda: self._tell(source, answer))
 
     def _tell(self, proposer: NodeId, answer: Promise | Accepted | Rejected) -> None:
-        if proposer == self.ground.me:
+        if proposer == self.context.me:
             self.on_answer(proposer, answer)
         else:
-            self.ground.send(proposer, answer)
+            self.context.outbox.send(proposer, answer)
 
     def on_answer(self, source: NodeId, answer: Promise | Accepted | Rejected) -> None:
         """An acceptor answers this proposer."""
-        proposer, view = self._proposer, self.ground.view
+        proposer, view = self._proposer, self.context.view
         if proposer is None or view is None or proposer.decided is not None:
             return
         second = proposer.answer(source, answer)
@@ -482,13 +482,13 @@ class Council:
         self._proposer = None
         self._computing = ()
         self._computed.clear()
-        self.due = self.ground.now
+        self.due = self.context.now
         self._round = self._fruitless = 0
-        self._last_view_at = self.ground.now
+        self._last_view_at = self.context.now
         self._complaints = {
             key: by
             for key, by in self._complaints.items()
-            if key[0] in self.ground.alive and self.ground.members[key[0]].incarnation == key[1]
+            if key[0] in self.context.alive and self.context.members[key[0]].incarnation == key[1]
         }
         self._began = {key: at for key, at in self._began.items() if key in self._complaints}
         self._suspects.clear()
@@ -499,14 +499,14 @@ class Council:
             self._unchecked.clear()
             self._voter_since = None
         elif self._voter_since is None:
-            self._voter_since = self.ground.now
-        if not self.ground.lives:  # what it saw while it was cut off is held against nobody
+            self._voter_since = self.context.now
+        if not self.context.lives:  # what it saw while it was cut off is held against nobody
             self._complaints.clear()
             self._began.clear()
 
     def sees_quorum(self, epoch: int) -> bool:
         """Whether a quorum of the voters is known to have the view of that epoch."""
-        view = self.ground.view
+        view = self.context.view
         return view is not None and is_quorum(
-            view.voters, {node for node, known in self.ground.known_epochs.items() if known >= epoch}
+            view.voters, {node for node, known in self.context.known_epochs.items() if known >= epoch}
         )

@@ -27,8 +27,8 @@ from math import inf
 
 from msgspec import Struct
 
-from wrpme.core.context import Ground
-from wrpme.core.io import ReplyTo, Send
+from wrpme.core.context import NodeContext
+from wrpme.core.io import Send
 from wrpme.core.layout import LEFT_OUT_KEY
 from wrpme.errors import OldCopyError, UnstableError
 from wrpme.limits import (
@@ -77,17 +77,17 @@ class Whereabouts:
     from now on."""
 
     def __init__(
-        self, ground: Ground, proven: Callable[[Join | Back], None], moved: Callable[[NodeId, str], None]
+        self, context: NodeContext, proven: Callable[[Join | Back], None], moved: Callable[[NodeId, str], None]
     ) -> None:
-        self.ground = ground
+        self.context = context
         self._on_proven = proven
         self._on_moved = moved
         self._claims: dict[NodeId, Claim] = {}
         self._troubles: dict[tuple[str, str], Trouble] = {}
-        raw = ground.reader.get(LEFT_OUT_KEY)
+        raw = context.reader.get(LEFT_OUT_KEY)
         self._left_out = tuple(raw.decode().split("\n")) if raw else ()
         """Where those were that the last recovery left out."""
-        self._seek_at = ground.now
+        self._seek_at = context.now
         self._seek_pause = SEEK_SECONDS_MIN
         self._probed = 0
         self._probed_at = -inf
@@ -100,7 +100,7 @@ class Whereabouts:
     @property
     def troubles(self) -> tuple[str, ...]:
         """Sentences for the operator."""
-        now = self.ground.now
+        now = self.context.now
         return tuple(trouble.sentence for trouble in self._troubles.values() if now - trouble.at < TROUBLE_SECONDS)
 
     def joining(self) -> set[NodeId]:
@@ -112,8 +112,8 @@ class Whereabouts:
 
     def admits(self, session: int, envelope: Envelope, member: Member) -> bool:
         """Whether a message of a member counts that does not come from the life that the view names."""
-        ground, source, life = self.ground, envelope.source, envelope.incarnation
-        known = max(member.incarnation, ground.proven.get(source, (0, ""))[0])
+        context, source, life = self.context, envelope.source, envelope.incarnation
+        known = max(member.incarnation, context.proven.get(source, (0, ""))[0])
         if life == known:
             return True
         if life < known:
@@ -123,30 +123,30 @@ class Whereabouts:
             return False  # what it wishes is looked at all the same
         claim = self._claims.get(source)
         if claim is None or claim.incarnation < life:
-            ground.effects.append(ReplyTo(session, ground.envelope(source, Where(UNPROVEN, ground.settings.address))))
+            context.outbox.answer(session, source, Where(UNPROVEN, context.settings.address))
         elif claim.incarnation == life:
-            claim.heard_at = ground.now
+            claim.heard_at = context.now
             self._is_copy(session, envelope, claim)
         return False
 
     def wants_in(self, session: int, envelope: Envelope, wish: Join | Back) -> bool:
         """Whether a node that asks to be taken in, or back, is the one at its address as far as is known; where that
         has to be found out first, the wish is kept until it is."""
-        ground, member = self.ground, self.ground.members.get(wish.node)
-        known = max(member.incarnation if member else 0, ground.proven.get(wish.node, (0, ""))[0])
-        if wish.incarnation <= known or wish.node == ground.me:
-            return wish.incarnation == known or wish.node == ground.me
+        context, member = self.context, self.context.members.get(wish.node)
+        known = max(member.incarnation if member else 0, context.proven.get(wish.node, (0, ""))[0])
+        if wish.incarnation <= known or wish.node == context.me:
+            return wish.incarnation == known or wish.node == context.me
         claim = self._claim(wish.node, wish.incarnation, wish.address)
         if claim is None:
             return False
-        claim.heard_at = ground.now
+        claim.heard_at = context.now
         if envelope.source == wish.node:
             if self._is_copy(session, envelope, claim):
                 return False
-            if ground.now - claim.refused_at >= 5 * ASK_SECONDS and (why := self._why_not(claim)):
-                claim.refused_at = ground.now
+            if context.now - claim.refused_at >= 5 * ASK_SECONDS and (why := self._why_not(claim)):
+                claim.refused_at = context.now
                 refused = Refused(UnstableError.code, why, wish.incarnation)
-                ground.effects.append(ReplyTo(session, ground.envelope(wish.node, refused)))
+                context.outbox.answer(session, wish.node, refused)
                 self._note("address", wish.address, f"node {wish.node.hex()[:8]} is not taken in: {why}")
         claim.wish = wish
         self._look(wish.node, claim)
@@ -158,7 +158,7 @@ class Whereabouts:
             known = f"its hive heard this node at view {claim.floor}"
             words = f"{known}, and the directory knows only view {envelope.epoch}"
         elif claim.twin:
-            words = f"the node that it is a copy of runs at {self.ground.address_of(envelope.source)}"
+            words = f"the node that it is a copy of runs at {self.context.address_of(envelope.source)}"
         else:
             return False
         claim.twin = True
@@ -167,11 +167,11 @@ class Whereabouts:
 
     def _why_not(self, claim: Claim) -> str:
         """What an operator has to mend; empty as long as it may come right by itself."""
-        ground, age = self.ground, self.ground.now - claim.since
-        me = ground.settings.address
+        context, age = self.context, self.context.now - claim.since
+        me = context.settings.address
         if claim.reached or age < 2 * SILENCE_SECONDS:
             return ""
-        if claim.instead == ground.me:
+        if claim.instead == context.me:
             return f"{claim.address} is the address of node {me} itself; give each node its own --advertise"
         if claim.instead:
             other = claim.instead.hex()[:8]
@@ -186,13 +186,13 @@ class Whereabouts:
 
     def _claim(self, node: NodeId, incarnation: int, address: str) -> Claim | None:
         """The claim of that life; None where a later one has a claim already."""
-        ground = self.ground
+        context = self.context
         claim = self._claims.get(node)
         if claim is not None and claim.incarnation >= incarnation:
             return claim if claim.incarnation == incarnation else None
-        former = ground.routes.get(node, "")
-        former = "" if former in (address, ground.settings.address) else former
-        claim = Claim(incarnation, address, ground.now, former, self._floor(node))
+        former = context.routes.get(node, "")
+        former = "" if former in (address, context.settings.address) else former
+        claim = Claim(incarnation, address, context.now, former, self._floor(node))
         self._claims[node] = claim
         return claim
 
@@ -200,48 +200,46 @@ class Whereabouts:
         """The epoch that the directory of a member must know at least: one that its last life told of, or at which an
         arc was served that it was a holder of, as each of these had to confirm that. The latter every voter knows,
         also after a power loss of all."""
-        view, heard = self.ground.view, self.ground.known_epochs.get(node, 0)
+        view, heard = self.context.view, self.context.known_epochs.get(node, 0)
         arcs = arcs_of(view, node) if view is not None else ()
         served = (arc.version for arc in arcs if node in arc.holders and arc.settled == ((arc.end, arc.version),))
         return max(heard, *served, 0)
 
     def _look(self, node: NodeId, claim: Claim) -> None:
         """Asks at its address, and at that of its former life."""
-        ground = self.ground
-        if ground.now - claim.asked_at < ASK_SECONDS:
+        context = self.context
+        if context.now - claim.asked_at < ASK_SECONDS:
             return
-        claim.asked_at = ground.now
-        where = Where(ground.now, ground.settings.address)
-        if claim.address == ground.settings.address:
-            claim.instead = ground.me
+        claim.asked_at = context.now
+        where = Where(context.now, context.settings.address)
+        if claim.address == context.settings.address:
+            claim.instead = context.me
         else:
-            ground.send_to(claim.address, where)
+            context.outbox.send_to(claim.address, where)
         if claim.former:
-            ground.effects.append(Send(claim.former, ground.envelope(node, where)))
+            context.outbox.effects.append(Send(claim.former, context.outbox.envelope(node, where)))
 
     def _settle(self, node: NodeId, claim: Claim) -> None:
-        ground = self.ground
+        context = self.context
         if not claim.reached or claim.twin or claim.former:
             return
         del self._claims[node]
-        ground.proven[node] = (claim.incarnation, claim.address)
-        if node in ground.members:
-            ground.heard_at[node] = ground.now
-        before = ground.routes.get(node, "")
-        ground.reroute(node)
-        if node in ground.members and before != ground.routes.get(node, ""):
+        context.proven[node] = (claim.incarnation, claim.address)
+        if node in context.members:
+            context.heard_at[node] = context.now
+        before = context.routes.get(node, "")
+        context.reroute(node)
+        if node in context.members and before != context.routes.get(node, ""):
             self._on_moved(node, before)
         if claim.wish is not None:
             self._on_proven(claim.wish)
 
     def refuse_old(self, session: int, envelope: Envelope, words: str) -> None:
-        ground, node = self.ground, envelope.source.hex()[:8]
+        context, node = self.context, envelope.source.hex()[:8]
         sentence = f"the data directory is an older copy of that of node {node}: {words}"
-        others = tuple(ground.routes.values())[:OTHERS_TOLD_MAX]
-        refused = Refused(
-            OldCopyError.code, sentence, envelope.incarnation, (ground.settings.address, *others)
-        )
-        ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, refused)))
+        others = tuple(context.routes.values())[:OTHERS_TOLD_MAX]
+        refused = Refused(OldCopyError.code, sentence, envelope.incarnation, (context.settings.address, *others))
+        context.outbox.answer(session, envelope.source, refused)
         claim = self._claims.get(envelope.source)
         if claim is not None and claim.incarnation == envelope.incarnation:
             at = f" at {claim.address}"
@@ -251,35 +249,35 @@ class Whereabouts:
 
     def on_where(self, session: int, envelope: Envelope, body: Where) -> None:
         """Somebody asks who is here: the answer goes back on its connection. Its own address is a claim."""
-        ground = self.ground
-        ground.effects.append(ReplyTo(session, ground.envelope(envelope.source, self.here(body.asked))))
+        context = self.context
+        context.outbox.answer(session, envelope.source, self.here(body.asked))
         self._hear_of(envelope, body.address)
 
     def here(self, asked: float) -> Here:
         """Who and where this node is, and whom it knows elsewhere than the view does."""
-        ground = self.ground
+        context = self.context
         others = tuple(
             (node, life, address)
-            for node, (life, address) in ground.proven.items()
-            if node in ground.members and ground.members[node].address != address
+            for node, (life, address) in context.proven.items()
+            if node in context.members and context.members[node].address != address
         )
-        return Here(asked, ground.settings.address, others[:OTHERS_TOLD_MAX])
+        return Here(asked, context.settings.address, others[:OTHERS_TOLD_MAX])
 
     def on_here(self, envelope: Envelope, body: Here) -> None:
         """Somebody says who and where he is."""
-        ground, source, life = self.ground, envelope.source, envelope.incarnation
-        view = ground.view
-        if source == ground.me:
+        context, source, life = self.context, envelope.source, envelope.incarnation
+        view = context.view
+        if source == context.me:
             return
         if view is not None and envelope.hive and envelope.hive != view.hive:
             self._is_foreign(view, envelope, body.address)
         if view is not None and envelope.hive in (b"", view.hive):
-            if any(at == body.address and node != source for node, at in ground.routes.items()):
-                ground.replaced[body.address] = source, ground.now
+            if any(at == body.address and node != source for node, at in context.routes.items()):
+                context.replaced[body.address] = source, context.now
         for node, claim in list(self._claims.items()):
-            if not claim.since <= body.asked <= ground.now:
+            if not claim.since <= body.asked <= context.now:
                 continue
-            member = ground.members.get(node)
+            member = context.members.get(node)
             if node != source or life != claim.incarnation:
                 if body.address == claim.former:
                     claim.former = ""
@@ -298,46 +296,46 @@ class Whereabouts:
             self._compare(view, source, body.address)
 
     def _hear_of(self, envelope: Envelope, address: str) -> None:
-        view = self.ground.view
+        view = self.context.view
         if view is not None and envelope.hive == view.hive:
             self._hear(envelope.source, envelope.incarnation, address)
 
     def _hear(self, node: NodeId, incarnation: int, address: str) -> None:
         """A member is said to be at that address in that life: it is looked for there."""
-        ground, member = self.ground, self.ground.members.get(node)
-        if member is None or node == ground.me:
+        context, member = self.context, self.context.members.get(node)
+        if member is None or node == context.me:
             return
-        if incarnation > max(member.incarnation, ground.proven.get(node, (0, ""))[0]):
+        if incarnation > max(member.incarnation, context.proven.get(node, (0, ""))[0]):
             claim = self._claim(node, incarnation, address)
             if claim is not None:
-                claim.heard_at = ground.now
+                claim.heard_at = context.now
                 self._look(node, claim)
 
     # --- what is wrong -------------------------------------------------------------------------------------------
 
     def _is_foreign(self, view: View, envelope: Envelope, address: str) -> None:
-        ground = self.ground
-        node = next((node for node, at in ground.routes.items() if at == address), None)
+        context = self.context
+        node = next((node for node, at in context.routes.items() if at == address), None)
         if node is None:
             return
-        ground.foreign[address] = envelope.hive, ground.now
+        context.foreign[address] = envelope.hive, context.now
         theirs, ours = envelope.hive.hex()[:8], view.hive.hex()[:8]
         self._note(
             "foreign", address,
             f"at {address}, the address of node {node.hex()[:8]}, a node of another hive ({theirs}) answers: no client "
             f"should use it. Was its directory lost? Then stop it, and start it with an empty one and --peer "
-            f"{ground.settings.address}, to have it in this hive ({ours}) again",
+            f"{context.settings.address}, to have it in this hive ({ours}) again",
         )  # fmt: skip
 
     def is_taken_for_another(self, envelope: Envelope) -> None:
         """A node of another hive looks for one of its own here."""
-        ground = self.ground
-        if ground.view is None or not envelope.destination or envelope.destination == ground.me:
+        context = self.context
+        if context.view is None or not envelope.destination or envelope.destination == context.me:
             return
-        theirs, ours = envelope.hive.hex()[:8], ground.view.hive.hex()[:8]
+        theirs, ours = envelope.hive.hex()[:8], context.view.hive.hex()[:8]
         self._note(
             "foreign", theirs,
-            f"nodes of another hive ({theirs}) know {ground.settings.address} as their node "
+            f"nodes of another hive ({theirs}) know {context.settings.address} as their node "
             f"{envelope.destination.hex()[:8]}: if its directory was lost, this hive ({ours}) was founded by mistake; "
             "stop this node, and start it with an empty directory and --peer of a node of that hive",
         )  # fmt: skip
@@ -352,19 +350,19 @@ class Whereabouts:
 
     def _compare(self, view: View, source: NodeId, address: str) -> None:
         """Whether somebody else answers at the address of a member that is up."""
-        ground = self.ground
-        if ground.routes.get(source) == address:
+        context = self.context
+        if context.routes.get(source) == address:
             return
-        for node, at in ground.routes.items():
-            if at == address and node != source and node in ground.alive and node not in self._claims:
+        for node, at in context.routes.items():
+            if at == address and node != source and node in context.alive and node not in self._claims:
                 words = f"at {address}, the address of node {node.hex()[:8]}, node {source.hex()[:8]} answers"
                 self._note("address", address, f"{words}; give each node its own --advertise")
 
     def _note(self, kind: str, about: str, sentence: str) -> None:
         """Said once, and shown for as long as it goes on."""
-        known, now = self._troubles.get((kind, about)), self.ground.now
+        known, now = self._troubles.get((kind, about)), self.context.now
         if known is None or known.sentence != sentence or now - known.at >= TROUBLE_SECONDS:
-            self.ground.tell(kind, sentence, self.ground.settings.address, level="warning")
+            self.context.tell(kind, sentence, self.context.settings.address, level="warning")
         self._troubles[kind, about] = Trouble(sentence, now)
 
     # --- time and views ------------------------------------------------------------------------------------------
@@ -383,7 +381,7 @@ class Whereabouts:
         """Who is not heard of any more has no claim; a former life that says nothing for long enough is gone."""
         self._seek()
         self._look_at_the_dead()
-        now = self.ground.now
+        now = self.context.now
         for node, claim in list(self._claims.items()):
             if now - claim.heard_at >= CLAIM_SECONDS_MAX:
                 del self._claims[node]
@@ -395,48 +393,48 @@ class Whereabouts:
 
     def _look_at_the_dead(self) -> None:
         """Nobody talks to a member that is down; a voter looks now and then who answers at its address."""
-        ground, now = self.ground, self.ground.now
-        if now - self._probed_at < 10 * ASK_SECONDS or ground.view is None or ground.me not in ground.view.voters:
+        context, now = self.context, self.context.now
+        if now - self._probed_at < 10 * ASK_SECONDS or context.view is None or context.me not in context.view.voters:
             return
         self._probed_at = now
-        living = {at for node, at in ground.routes.items() if node in ground.alive}
-        places = [at for node, at in ground.routes.items() if node not in ground.alive and at not in living]
+        living = {at for node, at in context.routes.items() if node in context.alive}
+        places = [at for node, at in context.routes.items() if node not in context.alive and at not in living]
         if places:
             self._probed += 1
-            ground.send_to(places[self._probed % len(places)], Where(now, ground.settings.address))
+            context.outbox.send_to(places[self._probed % len(places)], Where(now, context.settings.address))
 
     def look_around(self) -> None:
         """Without a quorum the others may be anywhere that this node ever heard of: some addresses each second."""
-        ground, now = self.ground, self.ground.now
+        context, now = self.context, self.context.now
         if now - self._probed_at < 5 * ASK_SECONDS:
             return
         self._probed_at = now
-        members = ground.members.values()
-        known = [*ground.settings.peers, *(member.address for member in members), *ground.routes.values()]
-        places = [at for at in dict.fromkeys(known) if at != ground.settings.address]
+        members = context.members.values()
+        known = [*context.settings.peers, *(member.address for member in members), *context.routes.values()]
+        places = [at for at in dict.fromkeys(known) if at != context.settings.address]
         for index in range(min(PROBES_MAX, len(places))):
-            ground.send_to(places[(self._probed + index) % len(places)], Where(now, ground.settings.address))
+            context.outbox.send_to(places[(self._probed + index) % len(places)], Where(now, context.settings.address))
         self._probed += PROBES_MAX
 
     def _keep_left_out(self) -> None:
         value = "\n".join(self._left_out).encode() if self._left_out else None
-        self.ground.write([(LEFT_OUT_KEY, value)])
+        self.context.commits.write([(LEFT_OUT_KEY, value)])
 
     def _seek(self) -> None:
         """Ever more rarely, at former addresses."""
-        ground, now = self.ground, self.ground.now
+        context, now = self.context, self.context.now
         if not self._left_out or now < self._seek_at:
             return
         self._seek_at = now + self._seek_pause
         self._seek_pause = min(SEEK_SECONDS_MAX, 2 * self._seek_pause)
         for address in self._left_out[:PROBES_MAX]:
-            ground.send_to(address, Where(now, ground.settings.address))
+            context.outbox.send_to(address, Where(now, context.settings.address))
         self._left_out = self._left_out[PROBES_MAX:] + self._left_out[:PROBES_MAX]
 
     def adopt(self, before: View | None) -> None:
         """A new view: what it says by itself needs no proof. Whom a new generation leaves out is looked for: he may
         live, and have begun one too."""
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         assert view is not None
         known = {member.address for member in view.members} if self._left_out else set()
         if before is not None and before.generation < view.generation:
@@ -447,11 +445,11 @@ class Whereabouts:
             self._left_out = tuple(address for address in self._left_out if address not in known)
             self._keep_left_out()
         for node, claim in list(self._claims.items()):
-            member = ground.members.get(node)
+            member = context.members.get(node)
             if member is not None and member.incarnation >= claim.incarnation:
                 del self._claims[node]
-        for node, (life, _) in list(ground.proven.items()):
-            member = ground.members.get(node)
+        for node, (life, _) in list(context.proven.items()):
+            member = context.members.get(node)
             if member is None or member.incarnation >= life:
-                del ground.proven[node]
-                ground.reroute(node)
+                del context.proven[node]
+                context.reroute(node)

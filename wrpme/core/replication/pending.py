@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from wrpme.core.context import Ground, Origin
+from wrpme.core.context import NodeContext
+from wrpme.core.outbox import Origin
 from wrpme.core.layout import NO_EXPIRY, REMOVED, content_in, expiry_in, hash_in, hint_of, key_range, operations_for
 from wrpme.core.replication.key_order import Order
 from wrpme.core.slot_counts import size_of
@@ -62,8 +63,8 @@ class Pending:
 class Contents:
     """Of the arc from ``first`` to ``last``, both included."""
 
-    def __init__(self, ground: Ground, first: int, last: int) -> None:
-        self.ground = ground
+    def __init__(self, context: NodeContext, first: int, last: int) -> None:
+        self.context = context
         self.first = first
         self.stretch = (first, last)
         self.low, self.high = key_range(first, last)
@@ -87,7 +88,7 @@ class Contents:
 
     @pending_bytes.setter
     def pending_bytes(self, number: int) -> None:
-        self.ground.pending_bytes += number - self._pending_bytes
+        self.context.commits.pending_bytes += number - self._pending_bytes
         self._pending_bytes = number
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ class Contents:
         """The value as the latest write left it, acknowledged or not; None if there is none."""
         pending = self.shadow.get(key)
         if pending is None:
-            return self.ground.reader.get(key)
+            return self.context.reader.get(key)
         return None if expiry_in(pending.value) == REMOVED else pending.value
 
     def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
@@ -104,7 +105,7 @@ class Contents:
         shadow = self.shadow
         unwritten = self.order.between(low, high)
         first = next(unwritten, None)
-        for key, value in self.ground.reader.scan(low, high):
+        for key, value in self.context.reader.scan(low, high):
             while first is not None and first <= key:
                 latest = shadow[first].value
                 if expiry_in(latest) != REMOVED:
@@ -137,24 +138,24 @@ class Contents:
 
     def apply(self, key: bytes, value: bytes, held: bytes | None) -> Pending:
         """Into the gathering batch and the shadow; ``held`` is what the entry was before."""
-        ground = self.ground
-        ground.serial += 1
+        context = self.context
+        context.commits.serial += 1
         expiry = expiry_in(value)
         removal = expiry == REMOVED
         if not expiry and held is not None and len(held) == len(value) and held[16:24] == NO_EXPIRY:
             # nothing to count, it is in the index, and no hint comes or goes
-            ground.write([(key, value)])
-            pending = self.shadow[key] = Pending(key, value, ground.batch, ground.serial)
+            context.commits.write([(key, value)])
+            pending = self.shadow[key] = Pending(key, value, context.commits.batch, context.commits.serial)
             self.order.added(key)
             return pending
         if held is not None or not removal:
-            ground.write(operations_for(key, value, held))
+            context.commits.write(operations_for(key, value, held))
             if expiry and not removal:
-                ground.reminders.wrote(hint_of(expiry, key))
+                context.commits.reminders.wrote(hint_of(expiry, key))
             before = (1, size_of(key, held)) if held is not None else (0, 0)
             after = (0, 0) if removal else (1, size_of(key, value))
-            ground.tally.add(hash_in(key), after[0] - before[0], after[1] - before[1])
-        pending = Pending(key, value, ground.last_batch, ground.serial)
+            context.slots.add(hash_in(key), after[0] - before[0], after[1] - before[1])
+        pending = Pending(key, value, context.commits.last_batch, context.commits.serial)
         self.shadow[key] = pending
         self.order.added(key)
         return pending
@@ -210,10 +211,12 @@ class Contents:
         self.received = deque((item, pending) for item, pending in self.received if pending not in gone)
         self.queue = deque(pending for pending in self.queue if pending not in gone)
         self.pending_bytes = sum(len(pending.value) for pending in self.queue)
-        landing = dict.fromkeys([*self.landing, *(each for each in gone if each.batch > self.ground.persisted)])
+        landing = dict.fromkeys(
+            [*self.landing, *(each for each in gone if each.batch > self.context.commits.persisted)]
+        )
         self.landing = deque(sorted(landing, key=_batch))
         for pending in gone:
-            if pending.batch <= self.ground.persisted:
+            if pending.batch <= self.context.commits.persisted:
                 self.unshadow(pending)
 
     def tail_part(self, after: bytes, is_void: Callable[[bytes, bytes], bool]) -> tuple[list[Pair], bool]:

@@ -21,7 +21,8 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from math import inf
 
-from wrpme.core.context import Ground, Origin
+from wrpme.core.context import NodeContext
+from wrpme.core.outbox import Origin
 from wrpme.core.layout import REMOVED, expiry_in, removal, value_of, version_in
 from wrpme.core.replication.activation import Tails, accepts, awaited
 from wrpme.core.replication.operations import Outcome, Write, decide
@@ -53,10 +54,20 @@ class Role(Enum):
 
 
 class Replica(Contents):
-    """See the module."""
+    """``dirty`` are the replicas where something waits for the disk or for another node, of one table;
+    ``quorum_lost`` says why this node has seen no quorum for a while, or gives an empty text."""
 
-    def __init__(self, ground: Ground, arc: Arc, first: int) -> None:
-        super().__init__(ground, first, arc.end)
+    def __init__(
+        self,
+        context: NodeContext,
+        arc: Arc,
+        first: int,
+        dirty: dict[Replica, None],
+        quorum_lost: Callable[[], str],
+    ) -> None:
+        super().__init__(context, first, arc.end)
+        self._dirty = dirty
+        self._quorum_lost = quorum_lost
         self.arc = arc
         self.role = Role.ASLEEP
         self.serving = False
@@ -66,7 +77,7 @@ class Replica(Contents):
         self.sink: Sink | None = None
         self.on_change: list[Callable[[], None]] = []
         """Called once, when this ownership ends or begins anew: who compares copies has to stop."""
-        self.retry = Retry(ground.me)
+        self.retry = Retry(context.me)
         """Of what its activation asks for and tells."""
         self.announced = False
         self.swept = False
@@ -83,27 +94,31 @@ class Replica(Contents):
 
     # --- requests ------------------------------------------------------------------------------------------------
 
+    def note_dirty(self) -> None:
+        """Something here waits for the disk or for another node."""
+        self._dirty[self] = None
+
     def lease_until(self) -> float:
         """Until when this node may serve; -inf where it may not at all."""
         if not self.serving:
             return -inf
-        return self.ground.beacons.lease_until(self._needed) if self._needed else inf
+        return self.context.beacons.lease_until(self._needed) if self._needed else inf
 
     def execute(self, origin: Origin, request: EntryRequest, key: bytes) -> None:
         """Carries out a request on an entry of this arc, or refuses it."""
-        ground = self.ground
+        context = self.context
         lease = self.lease_until()
-        if ground.now >= lease:
-            ground.fail(origin, request.id, self.refusal())
+        if context.now >= lease:
+            context.outbox.fail(origin, request.id, self.refusal())
             return
         pending = self.shadow.get(key)
-        held = pending.value if pending is not None else ground.reader.get(key)
+        held = pending.value if pending is not None else context.reader.get(key)
         known = held is not None
         wall = 0.0
         if held is not None:
             expiry = expiry_in(held)
             if expiry:
-                wall = ground.wall()
+                wall = context.wall()
                 if expiry == REMOVED:
                     held, known = None, False
                 elif expiry <= wall:
@@ -113,21 +128,21 @@ class Replica(Contents):
         if pending is not None and known and type(request) is Get:
             outcome = Content(request.id, pending.content())
         else:
-            outcome = decide(request, held, wall or ground.wall())
+            outcome = decide(request, held, wall or context.wall())
         answer = outcome.reply if type(outcome) is Write else outcome
         size = len(answer.content) if type(answer) is Content else 0
-        if size > ANSWER_BYTES_USUAL and not ground.has_room(origin, size):
-            ground.no_room(origin, request.id, size)
+        if size > ANSWER_BYTES_USUAL and not context.outbox.has_room(origin, size):
+            context.outbox.no_room(origin, request.id, size)
         elif type(outcome) is Write:
-            if ground.hangs:
-                ground.fail(origin, request.id, self.refusal())
+            if context.disk.hung:
+                context.outbox.fail(origin, request.id, self.refusal())
                 return
             if self._is_full():
-                ground.fail(origin, request.id, BusyError(BUSY))
+                context.outbox.fail(origin, request.id, BusyError(BUSY))
                 return
             self._write(origin, outcome.reply, key, outcome.content, outcome.expiry, held if known else None)
         elif pending is None:
-            ground.reply(origin, outcome, lease)  # type: ignore[arg-type]
+            context.outbox.reply(origin, outcome, lease)  # type: ignore[arg-type]
         else:
             self.when_acknowledged(pending, self._later(origin, outcome))  # type: ignore[arg-type]
 
@@ -135,7 +150,7 @@ class Replica(Contents):
         return (
             len(self.queue) >= PENDING_WRITES_MAX
             or self.pending_bytes >= PENDING_BYTES_MAX
-            or self.ground.pending_bytes >= NODE_PENDING_BYTES_MAX
+            or self.context.commits.pending_bytes >= NODE_PENDING_BYTES_MAX
         )
 
     def when_acknowledged(self, pending: Pending, then: Callable[[bool], None]) -> None:
@@ -145,31 +160,32 @@ class Replica(Contents):
         pending.waiters.append(then)
 
     def _later(self, origin: Origin, reply: Reply) -> Callable[[bool], None]:
-        since = self.ground.put_off(origin)
+        since = self.context.now
+        self.context.responses.put_off(origin)
 
         def answer(acknowledged: bool) -> None:
-            self.ground.answered(origin, since)
-            if acknowledged and type(reply) is Content and not self.ground.has_room(origin, len(reply.content)):
-                self.ground.no_room(origin, reply.id, len(reply.content))
+            self.context.responses.answered(origin, self.context.now - since)
+            if acknowledged and type(reply) is Content and not self.context.outbox.has_room(origin, len(reply.content)):
+                self.context.outbox.no_room(origin, reply.id, len(reply.content))
             elif acknowledged:
-                self.ground.reply(origin, reply, self.lease_until())
+                self.context.outbox.reply(origin, reply, self.lease_until())
             else:
-                self.ground.fail(origin, reply.id, self.refusal())
+                self.context.outbox.fail(origin, reply.id, self.refusal())
 
         return answer
 
     def refusal(self) -> WrpmeError:
         """Why this node does not serve the arc now: for a moment, or until somebody returns."""
-        address = self.ground.address_of
+        address = self.context.address_of
         if self.role is not Role.OWNER:
             return UnstableError("the owner of this part of the ring is changing; nothing was changed, try again")
-        if quorum := self.ground.quorum():
+        if quorum := self._quorum_lost():
             return UnavailableError(quorum)
         if not self.serving:
             names = listed(address(node) for node in self.awaits()) or "its own start"
             return UnstableError(f"the new owner waits for {names} before it serves; nothing was changed, try again")
-        if self.ground.hangs:
-            hangs = self.ground.pace.hang_text(self.ground.settings.address)
+        if self.context.disk.hung:
+            hangs = self.context.disk.hang_text(self.context.settings.address)
             return UnstableError(f"{hangs}; nothing was changed, try again")
         names = listed(address(node) for node in self._needed)
         return UnstableError(f"the owner has lost sight of {names}; nothing was changed, try again")
@@ -195,19 +211,19 @@ class Replica(Contents):
     ) -> None:
         self.sequence += 1
         version = (self.arc.version, self.sequence)
-        self.ground.marks.note(self.stretch, version)
+        self.context.marks.note(self.stretch, version)
         value = removal(version) if content is None else value_of(version, expiry, content)
         pending = self.apply(key, value, held)
         pending.number = self.sequence
         if origin is not None:
-            pending.origin, pending.reply, pending.since = origin, reply, self.ground.now
+            pending.origin, pending.reply, pending.since = origin, reply, self.context.now
             if type(origin) is int:
-                self.ground.at_once -= 1
+                self.context.responses.at_once -= 1
         self.queue.append(pending)
         if type(reply) is Content:
             pending.held_bytes += len(reply.content)
         self.pending_bytes += pending.held_bytes
-        self.ground.touched[self] = None
+        self._dirty[self] = None
 
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
 
@@ -216,7 +232,7 @@ class Replica(Contents):
         sent before, to others at the latest with the batch for the disk, as nobody waits for their acknowledgement."""
         if self.serving:
             for copy in self.copies.values():
-                if self.ground.may_stream(copy.node) if copy.counts else disk_is_free:
+                if self.context.outbox.may_stream(copy.node, self.context.now) if copy.counts else disk_is_free:
                     copy.catch_up()
 
     def since(self, number: int) -> Sequence[Pending]:
@@ -231,7 +247,7 @@ class Replica(Contents):
 
     def settle(self) -> bool:
         """Answers what is on disk and acknowledged; whether anything still waits."""
-        persisted = self.ground.persisted
+        persisted = self.context.commits.persisted
         self.land(persisted)
         if self.serving or self._ends_what_was_begun():
             through: int | None = None
@@ -246,11 +262,11 @@ class Replica(Contents):
 
     def _ends_what_was_begun(self) -> bool:
         """All holders were marked down at once, and nothing else was decided: a write may still come to its end."""
-        others = set(self.arc.holders) - {self.ground.me}
-        return self.role is Role.ASLEEP and self.ground.this_life and others <= set(self.copies)
+        others = set(self.arc.holders) - {self.context.me}
+        return self.role is Role.ASLEEP and self.context.this_life and others <= set(self.copies)
 
     def _commit(self, persisted: int, through: int | None) -> None:
-        queue, ground = self.queue, self.ground
+        queue, context = self.queue, self.context
         before = len(queue)
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
@@ -258,8 +274,8 @@ class Replica(Contents):
             self.unshadow(pending)
             if pending.reply is not None and pending.origin is not None:
                 if type(pending.origin) is int:
-                    ground.latency.add(ground.now - pending.since)
-                ground.reply(pending.origin, pending.reply)
+                    context.responses.latency.add(context.now - pending.since)
+                context.outbox.reply(pending.origin, pending.reply)
             if pending.waiters is not None:
                 for waiter in pending.waiters:
                     waiter(True)
@@ -276,17 +292,17 @@ class Replica(Contents):
             self.role = other.role
             self._doubtful = self._doubtful or other._doubtful
         if self.queue or self.landing:
-            self.ground.touched[self] = None
+            self._dirty[self] = None
 
     def enter(self, arc: Arc, role: Role, fresh: bool) -> None:
         """A view was adopted: what the arc is in it, and what this node is to it. ``fresh``: this replica is new."""
-        ground, before = self.ground, self.role
+        context, before = self.context, self.role
         changed = fresh or arc.version != self.arc.version
         self.arc, self.role = arc, role
-        if not ground.lives:
+        if not context.lives:
             self._doubtful = True
         if not arc.prev:
-            ground.forget_settled(self.first, arc.end)
+            context.reconciled.forget(self.first, arc.end)
         if role is Role.OWNER:
             if changed or before is not Role.OWNER:
                 self._activate()
@@ -298,9 +314,9 @@ class Replica(Contents):
         self._end_ownership()
         if changed:
             self._freeze(before, role)
-        if ground.me not in arc.prev and role is not Role.ASLEEP:
+        if context.me not in arc.prev and role is not Role.ASLEEP:
             self.resolve()
-        ground.touched[self] = None
+        self._dirty[self] = None
 
     def _freeze(self, before: Role, role: Role) -> None:
         """Another version: nothing of the former one is acknowledged from here on, and the tail is handed over."""
@@ -319,13 +335,13 @@ class Replica(Contents):
         self.serving = False
         self._end_ownership()
         self.pending_bytes = 0
-        self.ground.touched.pop(self, None)
+        self._dirty.pop(self, None)
 
     def leave(self) -> None:
         """This node has no part in the arc any more."""
         self.serving = False
         self._end_ownership()
-        self._doubtful = self._doubtful or not self.ground.lives
+        self._doubtful = self._doubtful or not self.context.lives
         self.resolve()
         self.copies = {}
         self.sink = None
@@ -348,21 +364,21 @@ class Replica(Contents):
         self._end_ownership()
         self.owed = []
         self.superseded.clear()
-        self._doubtful = not self.ground.lives
+        self._doubtful = not self.context.lives
         self.land_queue()
 
     def _answer_owed(self, pendings: Sequence[Pending], taken_from: int | None = None) -> None:
         for pending in pendings:
             if pending.reply is not None and pending.origin is not None:
-                self.ground.answered(pending.origin, pending.since)
+                self.context.responses.answered(pending.origin, self.context.now - pending.since)
                 taken = taken_from is not None and version_in(pending.value)[0] >= taken_from
                 if taken or not self._doubtful:
-                    self.ground.reply(pending.origin, pending.reply)
+                    self.context.outbox.reply(pending.origin, pending.reply)
                 else:
                     error = IndeterminateError(
                         "the node was cut off while it wrote; the write may or may not have been carried out"
                     )
-                    self.ground.fail(pending.origin, pending.reply.id, error)
+                    self.context.outbox.fail(pending.origin, pending.reply.id, error)
 
     @property
     def settled(self) -> bool:
@@ -376,7 +392,7 @@ class Replica(Contents):
         self.copies = {}
         self.sink = None
         self._needed = ()
-        self._tails = Tails(self.arc, self.ground.settled_at(self.first, self.arc.end))
+        self._tails = Tails(self.arc, self.context.reconciled.version(self.first, self.arc.end))
         self.announced = False
         self._end_ownership()
         self._drop_void()
@@ -388,7 +404,7 @@ class Replica(Contents):
             self._begin_retry()
 
     def _begin_retry(self) -> None:
-        self.retry.begin(self.ground.now, self.ground.round_trip((*self.arc.prev, *self.arc.holders)))
+        self.retry.begin(self.context.now, self.context.round_trip((*self.arc.prev, *self.arc.holders)))
 
     def _drop_void(self) -> None:
         """What the view calls settled is no part of the own tail either: the store has what became of these entries.
@@ -407,12 +423,12 @@ class Replica(Contents):
 
     def awaits(self) -> list[NodeId]:
         """Whom activation waits for."""
-        ground = self.ground
+        context = self.context
 
         def promise_is_over(node: NodeId) -> bool:
-            return ground.now >= ground.beacons.promised_until(node)
+            return context.now >= context.beacons.promised_until(node)
 
-        return awaited(self.arc, ground.me, ground.alive, self._tails.told, promise_is_over)
+        return awaited(self.arc, context.me, context.alive, self._tails.told, promise_is_over)
 
     def ask_tails(self) -> None:
         """Asks former owners and holders for their tails."""
@@ -420,7 +436,7 @@ class Replica(Contents):
             self._ask_tail(node)
 
     def _ask_tail(self, node: NodeId) -> None:
-        self.ground.send(node, GetTail(self.arc.end, self.arc.version, self._tails.cursor(node)))
+        self.context.outbox.send(node, GetTail(self.arc.end, self.arc.version, self._tails.cursor(node)))
 
     def check_activation(self) -> None:
         """Serves if nobody is to be waited for any more."""
@@ -436,12 +452,12 @@ class Replica(Contents):
             pending.number = self.sequence
         self.count_pending()
         self._announce_after = self.sequence
-        others = [node for node in self.arc.holders if node in self.ground.alive and node != self.ground.me]
+        others = [node for node in self.arc.holders if node in self.context.alive and node != self.context.me]
         self.copies = {node: Copy(self, node) for node in (*others, *self.arc.incoming)}
         for node in others:
             self.copies[node].begin_to_holder()
         self.need_counted()
-        self.ground.touched[self] = None
+        self._dirty[self] = None
         self.settle()
 
     def _take_over(self) -> None:
@@ -457,8 +473,8 @@ class Replica(Contents):
     def _note_settled(self) -> None:
         """On disk before this node acknowledges anything at this version; where nobody could hand over anything any
         more there is nothing to note."""
-        if self.arc.prev and self.ground.settled_at(self.first, self.arc.end) < self.arc.version:
-            self.ground.note_settled(self.first, self.arc.end, self.arc.version)
+        if self.arc.prev and self.context.reconciled.version(self.first, self.arc.end) < self.arc.version:
+            self.context.reconciled.note(self.first, self.arc.end, self.arc.version)
 
     def _announce(self) -> None:
         self._announce_after = None
@@ -468,30 +484,30 @@ class Replica(Contents):
 
     def announce_again(self) -> None:
         """Tells former owners that their writes are committed, and the voters that they can be forgotten."""
-        arc, ground = self.arc, self.ground
+        arc, context = self.arc, self.context
         for node in arc.prev:
             if node in self._tails.told:
-                ground.send(node, Committed(arc.end, arc.version, self._tails.settled))
+                context.outbox.send(node, Committed(arc.end, arc.version, self._tails.settled))
         if arc.prev:
-            ground.reports.append(Activated(arc.end, arc.version, ground.me, ground.settings.incarnation))
+            context.outbox.reports.append(Activated(arc.end, arc.version, context.me, context.settings.incarnation))
 
     def hand_over(self, after: bytes = b"") -> None:
         """Sends the tail to the owner, or the part of it after that key: from here on nothing of an older version is
         served or acknowledged here. The owner asks often; a large part is sent again only when it should be there."""
-        ground, arc = self.ground, self.arc
-        owner = owner_among(ground.alive, arc)
-        if not ground.this_life or owner is None or owner == ground.me:
+        context, arc = self.context, self.arc
+        owner = owner_among(context.alive, arc)
+        if not context.this_life or owner is None or owner == context.me:
             return
-        if ground.me not in (*arc.prev, *arc.holders):
+        if context.me not in (*arc.prev, *arc.holders):
             return
         handed = (arc.version, owner, after)
-        if self._handed == handed and ground.now < self._handed_until:
+        if self._handed == handed and context.now < self._handed_until:
             return
         known = Tails(arc)
         pairs, more = self.tail_part(after, known.is_void)
         size = sum(len(key) + len(value) for key, value in pairs)
-        self._handed, self._handed_until = handed, ground.now + size // STREAM_BYTES_PER_SECOND_MIN
-        ground.send(owner, Tail(arc.end, arc.version, tuple(pairs), after, more), size)
+        self._handed, self._handed_until = handed, context.now + size // STREAM_BYTES_PER_SECOND_MIN
+        context.outbox.send(owner, Tail(arc.end, arc.version, tuple(pairs), after, more), size)
 
     def on_link(self, node: NodeId) -> None:
         """A connection to a node came up, or is lost: what was on its way may have got lost."""
@@ -514,7 +530,7 @@ class Replica(Contents):
 
     def on_committed(self, source: NodeId, message: Committed) -> None:
         """The new owner serves: what this node owes is done."""
-        if accepts(self.arc, message.version) and source == owner_among(self.ground.alive, self.arc):
+        if accepts(self.arc, message.version) and source == owner_among(self.context.alive, self.arc):
             self.resolve(message.settled)
 
     # --- copies --------------------------------------------------------------------------------------------------
@@ -528,26 +544,26 @@ class Replica(Contents):
         if self.role is Role.ASLEEP:
             if self.sink is not None and source == self.sink.source:
                 self.sink.take(message)
-                self.ground.touched[self] = None
+                self._dirty[self] = None
             return
-        if self.role not in (Role.INCOMING, Role.HOLDER) or source != owner_among(self.ground.alive, self.arc):
+        if self.role not in (Role.INCOMING, Role.HOLDER) or source != owner_among(self.context.alive, self.arc):
             return
         begins = message.first == 1 and (self.sink is None or message.run > self.sink.run)
         if begins and accepts(self.arc, message.version):
             if self.role is Role.INCOMING:
                 if not may_begin(self):
-                    Sink.refuse(self.ground, source, message)
+                    Sink.refuse(self.context, source, message)
                     return
                 self.forget_received()
                 self._note_settled()  # who sends a copy serves, and the copy will have all that was settled
             self.sink = Sink(self, source, message.run)
         if self.sink is not None:
             self.sink.take(message)
-            self.ground.touched[self] = None
+            self._dirty[self] = None
 
     def note_mark(self, sequence: int) -> None:
         """This copy has all writes up to this one of the present version, see :mod:`wrpme.core.replication.marks`."""
-        self.ground.marks.note(self.stretch, (self.arc.version, sequence))
+        self.context.marks.note(self.stretch, (self.arc.version, sequence))
 
     def on_complete(self) -> None:
         """This node has all that any tail held: what it received before counts for nothing any more. Who says so
@@ -559,7 +575,7 @@ class Replica(Contents):
 
     def counts(self) -> tuple[int, int]:
         """Entries and bytes."""
-        return self.ground.tally.between(self.first, self.arc.end)
+        return self.context.slots.between(self.first, self.arc.end)
 
     def validate(self) -> None:
         """Raises AssertionError where the state contradicts itself."""

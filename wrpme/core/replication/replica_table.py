@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import nsmallest
 from math import inf
 
-from wrpme.core.context import Ground, Origin
+from wrpme.core.context import NodeContext
+from wrpme.core.outbox import Origin
 from wrpme.core.layout import REMOVED, expiry_in, index_range, indexed_expiry, key_of
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.sender import Copy, schedule
@@ -32,11 +33,14 @@ from wrpme.protocol.view_index import index_of
 class Table:
     """See the module."""
 
-    def __init__(self, ground: Ground) -> None:
-        self.ground = ground
+    def __init__(self, context: NodeContext, quorum_lost: Callable[[], str] = str) -> None:
+        self.context = context
+        self._quorum_lost = quorum_lost
+        self.dirty: dict[Replica, None] = {}
+        """Replicas where something waits for the disk or for another node."""
         self.mine: list[Replica] = []
         """In the order of the ring."""
-        self.sweep = Sweep(ground, self)
+        self.sweep = Sweep(context, self)
         self._ends: list[int] = []
         """Of the arcs of ``mine``."""
         self._may_schedule = False
@@ -64,12 +68,12 @@ class Table:
 
     def role_in(self, arc: Arc) -> Role | None:
         """What this node is to an arc of the present view."""
-        me = self.ground.me
-        if not self.ground.lives:
+        me = self.context.me
+        if not self.context.lives:
             if me in arc.holders:
                 return Role.ASLEEP
-            return Role.FORMER if me in arc.prev and self.ground.this_life else None
-        if owner_among(self.ground.alive, arc) == me:
+            return Role.FORMER if me in arc.prev and self.context.this_life else None
+        if owner_among(self.context.alive, arc) == me:
             return Role.OWNER
         if me in arc.holders:
             return Role.HOLDER
@@ -80,8 +84,8 @@ class Table:
     def adopt(self, view: View, patch: Patch | None = None) -> None:
         """Follows a new view, arc by arc; what was pending in a divided arc goes to its parts. ``patch`` is what
         differs from the view before: then only those arcs are looked at, and the own ones."""
-        ground = self.ground
-        state = (ground.lives, ground.this_life)
+        context = self.context
+        state = (context.lives, context.this_life)
         everything = patch is None or state != self._state
         self._state = state
         changed = list(range(len(view.arcs))) if everything or patch is None else self._changed(view, patch)
@@ -103,7 +107,7 @@ class Table:
         for replica in self.mine:  # who is waited for may have died in this view
             if replica.role is Role.OWNER and not replica.serving and replica not in kept:
                 replica.check_activation()
-        ground.keep_settled([(replica.first, replica.arc.end) for replica in self.mine if replica.arc.prev])
+        context.reconciled.keep([(replica.first, replica.arc.end) for replica in self.mine if replica.arc.prev])
 
     def _changed(self, view: View, patch: Patch) -> list[int]:
         """The arcs that this view made or changed; those of members that it changed; and the own ones where this node
@@ -132,7 +136,7 @@ class Table:
             self._note_foreign(first, arc)
             return None
         same = bool(overlapping) and (overlapping[0].first, overlapping[0].arc.end) == (first, arc.end)
-        replica = overlapping[0] if same else Replica(self.ground, arc, first)
+        replica = overlapping[0] if same else Replica(self.context, arc, first, self.dirty, self._quorum_lost)
         if not same:
             for old in overlapping:
                 replica.inherit(old)
@@ -147,12 +151,12 @@ class Table:
     def _note_foreign(self, first: int, arc: Arc) -> None:
         """Entries may be deleted that live elsewhere; but not where this node is to have them again, or as long as
         nobody else has them: the operator may have to fall back on them."""
-        ground = self.ground
-        ground.forget_settled(first, arc.end)
-        if not ground.lives or ground.me in arc.wanted or owner_among(ground.alive, arc) is None:
+        context = self.context
+        context.reconciled.forget(first, arc.end)
+        if not context.lives or context.me in arc.wanted or owner_among(context.alive, arc) is None:
             return
-        ground.forget_marks(first, arc.end)
-        if ground.tally.between(first, arc.end)[0]:
+        context.commits.write(context.marks.forget(first, arc.end))
+        if context.slots.between(first, arc.end)[0]:
             self.sweep.note_foreign(first, arc.end)
 
     # --- time ----------------------------------------------------------------------------------------------------
@@ -168,27 +172,31 @@ class Table:
 
     def tick(self, again: bool) -> None:
         """Time has passed; ``again``: what nobody answered is to be said again."""
-        ground = self.ground
-        ground.on_the_way = {}
+        context = self.context
+        context.outbox.on_the_way = {}
         for copy in self.copies():
-            ground.on_the_way[copy.node] = ground.on_the_way.get(copy.node, 0) + copy.unacknowledged_bytes
+            context.outbox.on_the_way[copy.node] = (
+                context.outbox.on_the_way.get(copy.node, 0) + copy.unacknowledged_bytes
+            )
         for replica in self.mine:
             if replica.role is Role.OWNER:
                 replica.check_activation()
                 unanswered = not replica.serving or (replica.announced and replica.arc.prev)
-                if unanswered and replica.retry.is_due(ground.now):
+                if unanswered and replica.retry.is_due(context.now):
                     (replica.announce_again if replica.serving else replica.ask_tails)()
             for copy in replica.copies.values():
                 copy.tick()
                 if again and copy.counts:
                     copy.report_again()
                     copy.tell_settled()
-        if schedule(self.copies(), ground.now):
+        if schedule(self.copies(), context.now):
             self._may_schedule = True
         if again:
-            ground.forget_unanswered()
-        if again and ground.idle:  # marks of arcs that nobody writes to: no request waits for a batch of their own
-            ground.write(ground.marks.operations())
+            context.outbox.forget_unanswered(context.now)
+        if (
+            again and context.commits.idle
+        ):  # marks of arcs that nobody writes to: no request waits for a batch of their own
+            context.commits.write(context.marks.operations())
         self.sweep.step()
 
     def on_epoch(self) -> None:
@@ -199,7 +207,7 @@ class Table:
         """A connection to a node came up, or is lost: then nothing leaves until there is another one."""
         for replica in self.mine:
             replica.on_link(node)
-        if self.ground.linked.get(self.ground.address_of(node)) is False:
+        if self.context.linked.get(self.context.address_of(node)) is False:
             return
         for copy in self.copies():
             if copy.node == node:
@@ -208,13 +216,13 @@ class Table:
     def end_turn(self, disk_is_free: bool) -> None:
         """What was written since the last one goes to the copies."""
         if self._may_schedule:
-            self._may_schedule = schedule(self.copies(), self.ground.now)
-        touched = self.ground.touched
-        for replica in list(touched):
+            self._may_schedule = schedule(self.copies(), self.context.now)
+        dirty = self.dirty
+        for replica in list(dirty):
             if replica.copies:
                 replica.end_turn(disk_is_free)
             if not (replica.queue or replica.landing):
-                del touched[replica]
+                del dirty[replica]
 
     @property
     def settled(self) -> bool:
@@ -223,10 +231,10 @@ class Table:
 
     def settle(self) -> None:
         """Answers what the disk and the copies have acknowledged."""
-        touched = self.ground.touched
-        for replica in list(touched):
+        dirty = self.dirty
+        for replica in list(dirty):
             if not replica.settle():
-                touched.pop(replica, None)
+                dirty.pop(replica, None)
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -239,9 +247,9 @@ class Table:
 
     def _may_begin(self, replica: Replica) -> bool:
         """Whether this node can take one more copy."""
-        now = self.ground.now
+        now = self.context.now
         active = sum(other.sink.active(now) for other in self.mine if other.sink and other is not replica)
-        return active < COPIES_IN_MAX and self.ground.persisted >= self.sweep.wiped
+        return active < COPIES_IN_MAX and self.context.commits.persisted >= self.sweep.wiped
 
     def on_ack(self, source: NodeId, message: StreamAck) -> None:
         """The receiver of a copy of this node answers."""
@@ -260,15 +268,15 @@ class Table:
 
     def _owned(self, origin: Origin, request: Count | PrefixScan | RemoveAll) -> list[Replica] | None:
         """The replicas to answer for; None where the request was refused."""
-        ground = self.ground
-        view = ground.view
-        if view is None or not ground.lives or request.epoch != view.epoch:
-            ground.fail(origin, request.id, UnstableError("the hive changes while it is scanned; try again"))
+        context = self.context
+        view = context.view
+        if view is None or not context.lives or request.epoch != view.epoch:
+            context.outbox.fail(origin, request.id, UnstableError("the hive changes while it is scanned; try again"))
             return None
         owned = [replica for replica in self.mine if replica.role is Role.OWNER]
         for replica in owned:
-            if ground.now >= replica.lease_until():
-                ground.fail(origin, request.id, replica.refusal())
+            if context.now >= replica.lease_until():
+                context.outbox.fail(origin, request.id, replica.refusal())
                 return None
         return owned
 
@@ -292,13 +300,13 @@ class Table:
 
     def _answer(self, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
         """Answers once all writes so far are acknowledged, so that the scan saw nothing that could be undone."""
-        ground = self.ground
+        context = self.context
 
         def settled(fine: bool) -> None:
             if fine:
-                ground.reply(origin, reply, min((replica.lease_until() for replica in owned), default=inf))
+                context.outbox.reply(origin, reply, min((replica.lease_until() for replica in owned), default=inf))
             else:
-                ground.fail(origin, reply.id, UnstableError("the hive changed while it was scanned; try again"))
+                context.outbox.fail(origin, reply.id, UnstableError("the hive changed while it was scanned; try again"))
 
         self._when_settled(owned, settled)
 
@@ -315,7 +323,7 @@ class Table:
         if owned is None:
             return
         wanted = max(1, min(request.count_max, PAGE_ALIASES_MAX))
-        wall = self.ground.wall()
+        wall = self.context.wall()
         aliases: list[str] = []
         scanned, expired, more, last = 0, 0, False, request.after
         for alias, expiry in self._aliases(owned, request.prefix.encode(), request.after.encode()):
@@ -346,7 +354,7 @@ class Table:
                     unwritten[index] = expiry_in(pending.value)
         shadow = nsmallest(PAGE_ENTRIES_SCANNED_MAX + 1, unwritten)
         shadow.reverse()
-        for key, value in self.ground.reader.scan(low, high):
+        for key, value in self.context.reader.scan(low, high):
             while shadow and shadow[-1] <= key:
                 before = shadow.pop()
                 yield before[1:], unwritten[before]
@@ -361,7 +369,7 @@ class Table:
         owned = self._owned(origin, request)
         if owned is None:
             return
-        ground = self.ground
+        context = self.context
         page = self._page(owned, request.after)
         if not page:
             self._answer(owned, origin, Number(request.id, 0))
@@ -372,10 +380,10 @@ class Table:
 
         def settled(fine: bool) -> None:
             if fine:
-                ground.reply(origin, reply)
+                context.outbox.reply(origin, reply)
             else:
                 changed = f"the hive changed while {len(page)} entries were removed; they may or may not be there"
-                ground.fail(origin, request.id, IndeterminateError(changed))
+                context.outbox.fail(origin, request.id, IndeterminateError(changed))
 
         self._when_settled({replica: None for replica, _, _ in page}, settled)
 
@@ -395,23 +403,23 @@ class Table:
 
     def verify_arc(self, origin: Origin, request: VerifyArc) -> None:
         """Compares the copies of an arc that this node owns."""
-        ground, replica = self.ground, self.ending(request.end)
-        view = ground.view
-        if view is None or request.epoch != view.epoch or replica is None or ground.now >= replica.lease_until():
+        context, replica = self.context, self.ending(request.end)
+        view = context.view
+        if view is None or request.epoch != view.epoch or replica is None or context.now >= replica.lease_until():
             refusal = replica.refusal() if replica is not None else UnstableError("the hive changes; try again")
-            ground.fail(origin, request.id, refusal)
+            context.outbox.fail(origin, request.id, refusal)
         else:
             Verification(replica, origin, request).go_on()
 
     def holdings(self, origin: Origin, request: GetHoldings) -> None:
         """What this node has on its disk, also of arcs that it has no part in."""
-        ground, view = self.ground, self.ground.view
+        context, view = self.context, self.context.view
         found: list[Holding] = []
         for index, arc in enumerate(view.arcs if view is not None else ()):
             first = ring.first_in(view.arcs, index) if view is not None else 0
-            written, sequence = ground.marks.of(first, arc.end)
-            entries = ground.tally.between(first, arc.end)[0]
+            written, sequence = context.marks.of(first, arc.end)
+            entries = context.slots.between(first, arc.end)[0]
             if entries or written:
                 found.append(Holding(arc.end, arc.version, written, sequence, entries))
         epoch = view.epoch if view is not None else 0
-        ground.reply(origin, Holdings(request.id, epoch, tuple(found)))
+        context.outbox.reply(origin, Holdings(request.id, epoch, tuple(found)))

@@ -31,7 +31,7 @@ from wrpme.protocol.view import NodeId, Synced
 
 if TYPE_CHECKING:
     from wrpme.core.replication.pending import Pending
-    from wrpme.core.context import Ground
+    from wrpme.core.context import NodeContext
     from wrpme.core.replication.replica import Replica
 
 
@@ -71,7 +71,7 @@ class Copy:
         self._settled = self._settled_told = 0
         self._report_after = 0
         self._reported = False
-        self.retry = Retry(replica.ground.me)
+        self.retry = Retry(replica.context.me)
         self._progress = 0.0
         self._sent_again = 0.0
         self._distrust = False
@@ -79,7 +79,7 @@ class Copy:
     @property
     def is_expected(self) -> bool:
         """The receiver is known to have a view in which it receives this copy."""
-        return self.replica.ground.known_epochs.get(self.node, 0) >= self.replica.arc.version
+        return self.replica.context.known_epochs.get(self.node, 0) >= self.replica.arc.version
 
     @property
     def counts(self) -> bool:
@@ -129,19 +129,18 @@ class Copy:
         self._send()
 
     def _open_stream(self) -> None:
-        ground, arc = self.replica.ground, self.replica.arc
-        ground.runs += 1
-        self._stream = Outgoing(arc.end, arc.version, ground.runs)
+        context, arc = self.replica.context, self.replica.arc
+        self._stream = Outgoing(arc.end, arc.version, context.outbox.new_run())
         self._open.clear()
         self._again.clear()
         self._marks.clear()
         self._unsettled.clear()
         self._settled = self._settled_told = 0
-        self._progress = ground.now
+        self._progress = context.now
 
     def _push(self, item: Item) -> int:
         if self._stream.all_acknowledged:
-            self._progress = self.replica.ground.now
+            self._progress = self.replica.context.now
         number = self._stream.push(item)
         self._unsettled.append((number, self.replica.sequence))
         return number
@@ -149,7 +148,7 @@ class Copy:
     def stop(self) -> None:
         """The run is over without success; a new one may begin a little later, and each time later than before."""
         self.phase = Phase.WAITING
-        self.not_before = self.replica.ground.now + self._pause
+        self.not_before = self.replica.context.now + self._pause
         self._pause = min(COPY_RETRY_SECONDS_MAX, 2 * self._pause)
 
     def _pump(self) -> None:
@@ -207,30 +206,32 @@ class Copy:
 
     def report(self) -> None:
         """Tells the voters that the copy is complete."""
-        ground, arc = self.replica.ground, self.replica.arc
+        context, arc = self.replica.context, self.replica.arc
         if self.node in arc.incoming and self.is_complete:
             if not self._reported:
                 self._reported = True
-                self.retry.begin(ground.now)
-            ground.reports.append(Synced(arc.end, arc.version, self.node, ground.me, ground.settings.incarnation))
+                self.retry.begin(context.now)
+            context.outbox.reports.append(
+                Synced(arc.end, arc.version, self.node, context.me, context.settings.incarnation)
+            )
 
     def report_again(self) -> None:
         """The voters have not made a holder of it yet."""
-        if self.node in self.replica.arc.incoming and self.retry.is_due(self.replica.ground.now):
+        if self.node in self.replica.arc.incoming and self.retry.is_due(self.replica.context.now):
             self.report()
 
     def _send(self) -> None:
         self._stream.settle(self._settled)
         for message in self._stream.fresh():
             self._settled_told = self._settled
-            self.replica.ground.send_stream(self.node, message)
+            self.replica.context.outbox.send_stream(self.node, message, self.replica.context.now)
 
     def tell_settled(self) -> None:
         """Where nothing else is to be said: the holder's tail need not be kept for ever."""
         if self.counts and self._settled_told < self._settled and self._stream.all_acknowledged:
             self._settled_told = self._settled
             self._stream.settle(self._settled)
-            self.replica.ground.send_stream(self.node, self._stream.news())
+            self.replica.context.outbox.send_stream(self.node, self._stream.news(), self.replica.context.now)
 
     def catch_up(self) -> None:
         """Hands over what was written since the last time."""
@@ -281,10 +282,10 @@ class Copy:
                 self.stop()
             return
         if self._stream.take(message.upto):
-            self._progress = self.replica.ground.now
+            self._progress = self.replica.context.now
             while self._marks and self._marks[0][0] <= message.upto:
                 self.acknowledged = self._marks.popleft()[1]
-                self.replica.ground.touched[self.replica] = None
+                self.replica.note_dirty()
             if not self._marks:  # the last ones were met by the comparison, or are among those
                 self.acknowledged = self.streamed
             if self.counts:
@@ -328,9 +329,7 @@ class Copy:
         """As much as goes into one item; where the range has grown meanwhile, the rest is compared again."""
         pairs, size, until = self.replica.range_of(low, high)
         there = {key for key, _ in pairs}
-        changes: list[Pair] = [
-            (key, value) for key, value in pairs if self._distrust or have.get(key) != value[:16]
-        ]
+        changes: list[Pair] = [(key, value) for key, value in pairs if self._distrust or have.get(key) != value[:16]]
         changes += [(key, removal((0, 0))) for key in have if key not in there and key < until]
         item = Fill(low, until, tuple(changes), digest_of(pairs))
         self._open[self._push(item)] = (item, size)
@@ -339,7 +338,7 @@ class Copy:
 
     def tick(self) -> None:
         """Time has passed: what was not acknowledged is sent again; a run that stays silent is over for now."""
-        now = self.replica.ground.now
+        now = self.replica.context.now
         if self._stream.all_acknowledged or self.phase is Phase.WAITING:
             return
         silence = COPY_SILENCE_SECONDS + self._transit_seconds()
@@ -354,8 +353,10 @@ class Copy:
     @property
     def busy(self) -> bool:
         """Time must pass for it: it is not complete, or something is on its way."""
-        return self.node in self.replica.arc.incoming or not self._stream.all_acknowledged or (
-            self._settled_told < self._settled
+        return (
+            self.node in self.replica.arc.incoming
+            or not self._stream.all_acknowledged
+            or (self._settled_told < self._settled)
         )
 
     @property
@@ -366,25 +367,27 @@ class Copy:
     def stalled(self) -> bool:
         """Counts, and has not acknowledged a write for L, and as long as that may be on its way. A node that is busy
         with large writes of other arcs, and acknowledges those, is given more time."""
-        ground = self.replica.ground
+        context = self.replica.context
         if self._stream.all_acknowledged or not self.counts:
             return False
-        late = ground.now - self._progress - self._transit_seconds()
+        late = context.now - self._progress - self._transit_seconds()
         if late < LEASE_SECONDS:
             return False
-        return late >= STUCK_SECONDS or ground.now - ground.acknowledged_at.get(self.node, -inf) >= LEASE_SECONDS
+        return (
+            late >= STUCK_SECONDS or context.now - context.outbox.acknowledged_at.get(self.node, -inf) >= LEASE_SECONDS
+        )
 
     def _transit_seconds(self) -> float:
         """How long what is unacknowledged may take over a slow network and to a slow disk, behind the streams of other
         arcs to that node."""
-        on_the_way = self.replica.ground.on_the_way.get(self.node, 0)
+        on_the_way = self.replica.context.outbox.on_the_way.get(self.node, 0)
         seconds = max(self._stream.bytes, on_the_way) // STREAM_BYTES_PER_SECOND_MIN
-        return seconds + 2 * self.replica.ground.round_trip((self.node,))
+        return seconds + 2 * self.replica.context.round_trip((self.node,))
 
     def again(self) -> None:
         """What is not acknowledged is sent again."""
         for message in self._stream.again():
-            self.replica.ground.send_stream(self.node, message)
+            self.replica.context.outbox.send_stream(self.node, message, self.replica.context.now)
 
     def on_link(self) -> None:
         """A new connection: what was on its way may be lost, and news of what is settled, which nobody acknowledges."""
@@ -416,13 +419,13 @@ class Sink:
         self.source = source
         self.run = run
         self.complete = False
-        self.heard = replica.ground.now
+        self.heard = replica.context.now
         self._taken = 0
 
     @staticmethod
-    def refuse(ground: Ground, source: NodeId, message: Stream) -> None:
+    def refuse(context: NodeContext, source: NodeId, message: Stream) -> None:
         """Not now."""
-        ground.send_ack(source, StreamAck(message.end, message.version, message.run, -1))
+        context.outbox.send_ack(source, StreamAck(message.end, message.version, message.run, -1))
 
     def active(self, now: float) -> bool:
         """Whether it takes one of the places for copies in."""
@@ -434,8 +437,8 @@ class Sink:
 
     def take(self, message: Stream) -> None:
         """Applies new items in order, and acknowledges once they are on disk."""
-        replica, ground = self.replica, self.replica.ground
-        self.heard = ground.now
+        replica, context = self.replica, self.replica.context
+        self.heard = context.now
         answers: list[Answer] = []
         items, self._taken = take(message, replica.arc.version, self.run, self._taken)
         for number, item in items:
@@ -460,9 +463,9 @@ class Sink:
 
         def acknowledge() -> None:
             if not self._is_frozen(version):
-                ground.send_ack(self.source, ack)
+                context.outbox.send_ack(self.source, ack)
 
-        ground.after_disk(acknowledge)
+        context.commits.after_disk(acknowledge)
 
     def _is_frozen(self, version: int) -> bool:
         """Whether another version of the arc was adopted since: then nothing of this one is acknowledged any more."""

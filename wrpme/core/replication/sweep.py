@@ -25,7 +25,7 @@ from wrpme.limits import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from wrpme.core.context import Ground
+    from wrpme.core.context import NodeContext
     from wrpme.core.replication.replica_table import Table
 
 
@@ -40,15 +40,15 @@ class _Foreign:
 class Sweep:
     """``due`` is when there is something to do next."""
 
-    def __init__(self, ground: Ground, table: Table) -> None:
-        self.due = ground.now
+    def __init__(self, context: NodeContext, table: Table) -> None:
+        self.due = context.now
         self.wiped = 0
         """The last batch that has something of a wiping."""
-        self._ground = ground
+        self._context = context
         self._table = table
         self._foreign: dict[tuple[int, int], _Foreign] = {}
         self._former: dict[tuple[int, int], _Foreign] = {}
-        self._expire_at = ground.now
+        self._expire_at = context.now
         self._left = HINTS[1]
         """The first hint that was passed over."""
         self._halfway = False
@@ -56,27 +56,27 @@ class Sweep:
 
     def step(self) -> None:
         """Does a little of what is due."""
-        ground = self._ground
-        if ground.now < self.due:
+        context = self._context
+        if context.now < self.due:
             return
-        if ground.hangs:
-            self.due = ground.now + EXPIRE_SECONDS
+        if context.disk.hung:
+            self.due = context.now + EXPIRE_SECONDS
             return
         wiping = self._wipe()
-        if ground.now >= self._expire_at:
-            self._expire_at = ground.now + self._expire()
+        if context.now >= self._expire_at:
+            self._expire_at = context.now + self._expire()
             self._give_back()
-        self.due = min(self._expire_at, ground.now + STEP_SECONDS) if wiping else self._expire_at
+        self.due = min(self._expire_at, context.now + STEP_SECONDS) if wiping else self._expire_at
 
     def _give_back(self) -> None:
         """Asks the disk for the space of what was removed, where that is much beside what is there."""
-        tally = self._ground.tally
+        tally = self._context.slots
         rests = (tally.removed, tally.removed_bytes) == self._removed
         entries = REMOVED_ENTRIES_AT_REST_MAX if rests else REMOVED_ENTRIES_MAX
         size = REMOVED_BYTES_AT_REST_MAX if rests else REMOVED_BYTES_MAX
         if tally.removed > max(entries, tally.entries // 2) or tally.removed_bytes > max(size, tally.bytes // 2):
             tally.removed = tally.removed_bytes = 0
-            self._ground.effects.append(Compact())
+            self._context.outbox.effects.append(Compact())
         self._removed = (tally.removed, tally.removed_bytes)
 
     # --- elsewhere -----------------------------------------------------------------------------------------------
@@ -96,23 +96,23 @@ class Sweep:
     def note_foreign(self, first: int, last: int) -> None:
         """Entries of that range may be deleted here."""
         known = self._former.get((first, last))
-        self._foreign[first, last] = known or _Foreign(first, last, self._ground.last_batch)
-        self.due = self._ground.now
+        self._foreign[first, last] = known or _Foreign(first, last, self._context.commits.last_batch)
+        self.due = self._context.now
 
     def _wipe(self) -> bool:
         """Deletes some entries that live elsewhere, once what was on its way to the disk has arrived; whether there are
         more."""
-        ground = self._ground
+        context = self._context
         for place, range_ in list(self._foreign.items()):
-            if ground.persisted < max(range_.after, self.wiped):
+            if context.commits.persisted < max(range_.after, self.wiped):
                 return True
             size = 0
-            for count, (key, value) in enumerate(ground.reader.scan(range_.cursor, range_.high)):
+            for count, (key, value) in enumerate(context.reader.scan(range_.cursor, range_.high)):
                 if count >= WIPE_ENTRIES_MAX or size >= WIPE_BYTES_MAX:
                     range_.cursor = key
                     return True
-                self.wiped = ground.write(operations_for(key, removal((0, 0)), value))
-                ground.tally.add(hash_in(key), -1, -size_of(key, value))
+                self.wiped = context.commits.write(operations_for(key, removal((0, 0)), value))
+                context.slots.add(hash_in(key), -1, -size_of(key, value))
                 size += len(value)
             del self._foreign[place]
         return False
@@ -121,12 +121,12 @@ class Sweep:
 
     def _expire(self) -> float:
         """Removes entries whose time has come where this node owns them; gives the time until it is to go on."""
-        ground, reminders = self._ground, self._ground.reminders
+        context, reminders = self._context, self._context.commits.reminders
         if not self._halfway:
             self._look_again()
-        high = hints_end(int(ground.wall()))
+        high = hints_end(int(context.wall()))
         looked = removed = 0
-        for hint, _ in ground.reader.scan(reminders.cursor, high):
+        for hint, _ in context.reader.scan(reminders.cursor, high):
             expiry, key = expiry_and_key_in(hint)
             replica = self._table.at(hash_in(key))
             waits = replica is not None and len(replica.queue) >= EXPIRE_QUEUE_MAX
@@ -135,7 +135,7 @@ class Sweep:
                 self._halfway = True
                 return STEP_SECONDS
             looked += 1
-            if replica is None or replica.role is not Role.OWNER or ground.now >= replica.lease_until():
+            if replica is None or replica.role is not Role.OWNER or context.now >= replica.lease_until():
                 self._left = min(self._left, hint)
                 if replica is not None:
                     replica.swept = False
@@ -145,20 +145,20 @@ class Sweep:
             if held is not None and expiry_in(held) == expiry:
                 replica.remove(key, held)
             else:
-                ground.write([(hint, None)])
+                context.commits.write([(hint, None)])
         reminders.cursor = max(reminders.cursor, high)
         self._halfway = False
         return EXPIRE_SECONDS
 
     def _look_again(self) -> None:
         """From the first hint that was passed over, where this node may now remove what it reminds of."""
-        ground = self._ground
+        context = self._context
         found = [
             replica for replica in self._table.mine
-            if not replica.swept and replica.role is Role.OWNER and ground.now < replica.lease_until()
+            if not replica.swept and replica.role is Role.OWNER and context.now < replica.lease_until()
         ]  # fmt: skip
         if found:
             for replica in found:
                 replica.swept = True
-            ground.reminders.cursor = min(ground.reminders.cursor, self._left)
+            context.commits.reminders.cursor = min(context.commits.reminders.cursor, self._left)
             self._left = HINTS[1]

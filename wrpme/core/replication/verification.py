@@ -7,7 +7,7 @@ stop for it and no difference in time is taken for a difference of copies.
 from __future__ import annotations
 
 import json
-from wrpme.core.context import Origin
+from wrpme.core.outbox import Origin
 from wrpme.core.layout import alias_in, digest_of
 from wrpme.core.replication.replica import Replica
 from wrpme.core.replication.sender import Copy
@@ -76,10 +76,10 @@ class Verification:
     def _answer(self) -> None:
         self._over = True
         self.replica.on_change.remove(self._changed)
-        ground = self.replica.ground
+        context = self.replica.context
         copies = [
             {
-                "node": ground.address_of(copy.node),
+                "node": context.address_of(copy.node),
                 "differing": len(aliases),
                 "aliases": sorted(aliases)[:VERIFY_ALIASES_MAX],
             }
@@ -87,10 +87,10 @@ class Verification:
         ]
         wanted = len(self.replica.arc.wanted)
         found = {"entries": self._entries, "wanted": wanted, "copies": copies}
-        ground.reply(self._origin, Text(self._request.id, json.dumps(found)))
+        context.outbox.reply(self._origin, Text(self._request.id, json.dumps(found)))
 
     def _changed(self) -> None:
         """Another version of the arc: the streams are others now."""
         self._over = True
         error = UnstableError("the hive changed while copies were compared; try again")
-        self.replica.ground.fail(self._origin, self._request.id, error)
+        self.replica.context.outbox.fail(self._origin, self._request.id, error)

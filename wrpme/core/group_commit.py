@@ -1,0 +1,92 @@
+"""Group commit: writes gather into one batch while the batch before it is on its way to the disk.
+
+Batches are numbered and reach the disk in order. What may be said only of what is on disk (an acknowledgement, a
+promise, a vote) is held here with the number of the last batch that it depends on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from wrpme.core.disk_pace import Pace
+from wrpme.core.io import Operation, Persist
+from wrpme.core.replication.marks import Marks
+from wrpme.core.replication.reminders import Reminders
+
+
+class GroupCommit:
+    """``batch`` is the number of the batch that gathers, ``persisted`` that of the last one on disk."""
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+        self.reminders = Reminders()
+        self.disk = Pace()
+        """How this node's own disk takes batches; what follows from it see :mod:`wrpme.core.own_disk`."""
+        self.batch = 1
+        self.persisted = 0
+        self.serial = 0
+        """Of the last write that a replica made or received."""
+        self.pending_bytes = 0
+        """Of all writes that this node has taken as an owner, and not acknowledged."""
+        self._operations: list[Operation] = []
+        self._must_sync = False
+        self._in_flight = False
+        self._held: deque[tuple[int, Callable[[], None]]] = deque()
+
+    def write(self, operations: list[Operation], must_sync: bool = False) -> int:
+        """Adds to the batch that gathers; gives its number."""
+        self._operations += operations
+        self._must_sync = self._must_sync or must_sync
+        return self.batch
+
+    def next_serial(self) -> int:
+        """The number of a further write of a replica, in the order of all that it makes or receives."""
+        self.serial += 1
+        return self.serial
+
+    def after_disk(self, then: Callable[[], None]) -> None:
+        """Does ``then`` once everything written so far is on disk."""
+        last = self.last_batch
+        if last <= self.persisted:
+            then()
+        else:
+            self._held.append((last, then))
+
+    @property
+    def last_batch(self) -> int:
+        """The batch that all written so far is on disk with."""
+        return self.batch if self._operations else self.batch - 1
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is on its way to the disk, and nothing gathers."""
+        return not self._in_flight and not self._operations
+
+    @property
+    def disk_is_free(self) -> bool:
+        """What gathered may leave for the disk, and for the holders with it."""
+        return not self._in_flight
+
+    def flush(self, now: float) -> Persist | None:
+        """The gathered batch, which leaves for the disk now; None while another one is on its way: it gathers on."""
+        if not self._operations or self._in_flight:
+            return None
+        self._operations += self._marks.operations()  # in one batch with the writes that they tell of
+        leaving = Persist(self.batch, self._operations, self._must_sync)
+        self.disk.begin(self._operations, now)
+        self._operations = []
+        self._must_sync = False
+        self._in_flight = True
+        self.batch += 1
+        self.reminders.left()
+        return leaving
+
+    def on_persisted(self, batch: int, now: float) -> None:
+        """Everything up to ``batch`` is on disk."""
+        self.disk.end(now)
+        self.persisted = batch
+        self._in_flight = False
+        self.reminders.landed()
+        while self._held and self._held[0][0] <= batch:
+            self._held.popleft()[1]()
