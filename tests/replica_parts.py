@@ -253,4 +253,4 @@ def deliver_to(made: Bench, node: NodeId) -> None:
 
 
 def tail_of(side: Side) -> set[str]:
-    return {key[9:].decode() for key, _ in side.replica.tail_pairs()}
+    return {key[9:].decode() for key, _ in side.replica.writes.tail_pairs()}

@@ -10,7 +10,7 @@ from tests.harness import identity
 from wrpme.core.context import NodeContext
 from wrpme.core.io import Persist, Settings
 from wrpme.core.layout import content_in, key_of, operations_for, removal, value_of
-from wrpme.core.replication.pending import Contents, Pending
+from wrpme.core.replication.pending import PendingWrites, Pending
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.protocol import ring
 from wrpme.protocol.messages import Pair
@@ -55,22 +55,22 @@ def gone(alias: str, number: int) -> Pair:
     return key(alias), removal((1, number))
 
 
-def whole(disk: Disk) -> Contents:
-    return Contents(disk.context, 0, LAST)
+def whole(disk: Disk) -> PendingWrites:
+    return PendingWrites(disk.context, 0, LAST)
 
 
-def write(contents: Contents, pair: Pair) -> Pending:
+def write(contents: PendingWrites, pair: Pair) -> Pending:
     """As an owner does it."""
     pending = contents.apply(*pair, contents.current(pair[0]))
     contents.queue.append(pending)
     return pending
 
 
-def seen(contents: Contents) -> dict[str, bytes]:
+def seen(contents: PendingWrites) -> dict[str, bytes]:
     return {found[9:].decode(): content_in(value) for found, value in contents.pairs(contents.low, contents.high)}
 
 
-def tail(contents: Contents) -> list[str]:
+def tail(contents: PendingWrites) -> list[str]:
     return [pending.key[9:].decode() for pending in contents.tail()]
 
 
@@ -167,7 +167,7 @@ def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
 
 def test_nothing_outside_of_the_arc_is_received(disk: Disk) -> None:
     aliases = [f"k{number}" for number in range(20)]
-    upper = Contents(disk.context, HALF, LAST)
+    upper = PendingWrites(disk.context, HALF, LAST)
     upper.receive(1, [put(alias, 1) for alias in aliases])
     assert set(seen(upper)) == {alias for alias in aliases if hash_of(alias) >= HALF} != set(aliases)
     assert len(upper.received) == len(upper.landing) == len(seen(upper))
@@ -176,7 +176,7 @@ def test_nothing_outside_of_the_arc_is_received(disk: Disk) -> None:
 # --- the tail ----------------------------------------------------------------------------------------------------
 
 
-def in_all_parts(disk: Disk) -> Contents:
+def in_all_parts(disk: Disk) -> PendingWrites:
     """A write in each part of the tail, made in this order."""
     contents = whole(disk)
     contents.owed.append(contents.apply(*put(OWED, 1), None))
@@ -282,7 +282,7 @@ def test_each_part_of_a_divided_arc_takes_what_lies_in_it(disk: Disk, first_half
     for number, alias in enumerate(aliases, 1):
         before.owed.append(before.apply(*put(alias, 20 + number), before.current(key(alias))))
         before.receive(1, [put(alias + "n", number)])
-    part = Contents(disk.context, 0, HALF - 1) if first_half else Contents(disk.context, HALF, LAST)
+    part = PendingWrites(disk.context, 0, HALF - 1) if first_half else PendingWrites(disk.context, HALF, LAST)
     part.inherit(before)
 
     def inside(pendings: list[Pending]) -> set[bytes]:

@@ -135,7 +135,7 @@ def test_pending_bytes_have_their_limit(monkeypatch: pytest.MonkeyPatch) -> None
     refused = made[A].ask(Put(1, "k1", b""))
     assert word_of(made[A].replies[refused]) == "busy"
     made.settle()
-    assert made[A].replica.pending_bytes == 0
+    assert made[A].replica.writes.pending_bytes == 0
     made[A].ask(Put(1, "k1", b""))
     made.settle()
     assert "k1" in made[A].stored()

@@ -201,7 +201,7 @@ def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
     for node in (C, A):
         made[node].drain()
     deliver_to(made, A)
-    assert made[A].replica.committed == 1, "x is acknowledged by all, y not by c"
+    assert made[A].replica.writes.committed == 1, "x is acknowledged by all, y not by c"
     made[B].drain()
     deliver_to(made, A)
     made[A].ask(Put(3, "z", b"1"))
@@ -249,7 +249,7 @@ def test_the_highest_version_of_all_tails_is_put_on_every_holder() -> None:
     for node, pairs in {
         A: (pair("p", 1, b"a"), pair("q", 4, b"latest")), B: (pair("p", 2, b"b"),), C: (pair("p", 3, b"latest"),)
     }.items():  # fmt: skip
-        made[node].replica.receive(9, pairs)
+        made[node].replica.writes.receive(9, pairs)
         made[node].collect()
         made[node].drain()
     made.wire.clear()
@@ -315,7 +315,7 @@ def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the
         made.deliver()
         for node in (A, B, C):
             made[node].persist()
-        contents.append(made[C].replica.current(pair("x", 1)[0]))
+        contents.append(made[C].replica.writes.current(pair("x", 1)[0]))
     versions = [value[:16] for value in contents if value is not None]
     assert versions == sorted(versions) and made[C].stored()["x"][1] == b"2"
 

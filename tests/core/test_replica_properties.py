@@ -72,10 +72,10 @@ class Course:
         for node in serving:
             side, alias = self.made[node], ALIASES[pick % len(ALIASES)]
             self.made.lease(node, *(other for other in (A, B, C) if other != node))
-            before = side.replica.sequence
+            before = side.replica.writes.sequence
             session = side.ask(Remove(1, alias) if removal else Update(1, alias, b"%d" % len(self.asked)))
-            if side.replica.sequence > before:
-                version = (side.replica.arc.version, side.replica.sequence)
+            if side.replica.writes.sequence > before:
+                version = (side.replica.arc.version, side.replica.writes.sequence)
                 self.asked.append((node, session, alias, version, removal))
 
     def change(self, holders: tuple[NodeId, ...], incoming: tuple[NodeId, ...]) -> None:

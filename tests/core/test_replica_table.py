@@ -53,7 +53,7 @@ def test_a_divided_arc_keeps_its_pending_writes() -> None:
     divided = with_arcs(view_of(WHOLE[0], 2), Arc(HALF, 2, (A,)), Arc(END, 2, (A,), (B,)))
     made[A].adopt(divided)
     assert [replica.first for replica in made[A].table.mine] == [0, HALF + 1]
-    assert [len(replica.queue) for replica in made[A].table.mine] == [1, 1]
+    assert [len(replica.writes.queue) for replica in made[A].table.mine] == [1, 1]
     made.settle()
     assert [made[A].replies[session] for session in sessions] == [Done(1), Done(2)]
     assert set(made[A].stored()) == {left, right}
@@ -65,7 +65,7 @@ def test_a_divided_arc_keeps_its_pending_writes() -> None:
     third.execute(99, Put(3, alias_in(0, HALF) + "x", b""), key_of(5, b"a"))
     made[A].collect()
     made[A].adopt(joined)
-    assert len(made[A].table.mine) == 1 and len(made[A].replica.queue) == 1
+    assert len(made[A].table.mine) == 1 and len(made[A].replica.writes.queue) == 1
     made.settle()
     assert made[A].replies[99] == Done(3)
 
@@ -202,8 +202,8 @@ def test_remove_all_looks_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> N
     after = b""
     for page in range(20):
         scan(made, RemoveAll(page, A, 1, after))
-        after = max(made[A].replica.shadow) + b"\0"
-    assert len(seen) == 200 and len(made[A].replica.queue) == 200
+        after = max(made[A].replica.writes.shadow) + b"\0"
+    assert len(seen) == 200 and len(made[A].replica.writes.queue) == 200
     made.settle()
     assert made[A].stored() == {}
 

@@ -76,7 +76,8 @@ def test_pending_writes_follow_their_arc_through_division_and_union(parts: list[
     assert set(stored) == set(sessions)
     assert stored["k3"][1] == b"%d" % (len(parts) + 1), "the last one wins"
     assert sum(replica.counts()[0] for replica in side.table.mine) == len(stored)
-    assert not any(replica.tail() or replica.shadow or replica.queue or replica.landing for replica in side.table.mine)
+    left = [replica.writes for replica in side.table.mine]
+    assert not any(writes.tail() or writes.shadow or writes.queue or writes.landing for writes in left)
 
 
 def test_a_part_that_goes_elsewhere_takes_its_pending_writes_along() -> None:

@@ -401,15 +401,15 @@ def test_any_loss_at_any_time(steps: list[tuple[str, int]], there: dict[str, byt
     for number, (kind, pick) in enumerate(steps):
         alias = ALIASES[pick % len(ALIASES)]
         made.lease(A, B)
-        before = made[A].replica.sequence
+        before = made[A].replica.writes.sequence
         if kind in "wre":
             session = made[A].ask(
                 Update(1, alias, b"%d" % number)
                 if kind == "w"
                 else Remove(1, alias) if kind == "r" else Expire(1, alias, int(WALL_MILLISECONDS) * 2)
             )
-            if made[A].replica.sequence > before:
-                asked[session] = (alias, (1, made[A].replica.sequence))
+            if made[A].replica.writes.sequence > before:
+                asked[session] = (alias, (1, made[A].replica.writes.sequence))
         elif kind == "x":
             made[A].table.on_link(B)
             made[A].collect()

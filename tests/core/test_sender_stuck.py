@@ -53,7 +53,7 @@ def test_a_lost_answer_costs_its_range_and_not_the_run() -> None:
     made.lose(0)
     write(made, 1)
     made.settle()
-    assert phase(made) is Phase.COUNTS and made[A].context.outbox.runs == run and cursor > made[A].replica.low
+    assert phase(made) is Phase.COUNTS and made[A].context.outbox.runs == run and cursor > made[A].replica.writes.low
 
 
 def test_writes_that_never_pause_keep_no_copy_from_counting() -> None:
@@ -72,7 +72,7 @@ def test_writes_that_never_pause_keep_no_copy_from_counting() -> None:
         made[B].persist()
     assert phase(made) is Phase.COUNTS
     acknowledged = made[A].replica.copies[B].acknowledged
-    assert acknowledged < made[A].replica.sequence, "what is on its way is not there yet"
+    assert acknowledged < made[A].replica.writes.sequence, "what is on its way is not there yet"
     made.quiet(A)
     assert made[B].stored() == made[A].stored()
 
@@ -206,11 +206,11 @@ def test_news_of_what_is_settled_that_were_lost_are_told_again() -> None:
     made.settle()
     made[A].tick(again=True)
     made.wire.clear()
-    assert made[B].replica.received
+    assert made[B].replica.writes.received
     made[A].table.on_link(B)
     made[A].tick(again=True)
     made.settle()
-    assert not made[B].replica.received
+    assert not made[B].replica.writes.received
 
 
 # --- whole nodes -------------------------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ def test_the_sweep_waits_for_slow_disks(monkeypatch: pytest.MonkeyPatch) -> None
     for _ in range(10):
         side.tick()
         side.bench.now += STEP_SECONDS
-    assert len(side.replica.queue) == 5
+    assert len(side.replica.writes.queue) == 5
     side.bench.settle()
     for _ in range(100):
         side.bench.now += STEP_SECONDS

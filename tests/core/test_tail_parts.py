@@ -31,7 +31,7 @@ def with_tail(monkeypatch: pytest.MonkeyPatch, part_bytes: int = 300) -> Bench:
     for number in range(20):
         alias = f"k{number}"
         pair = key_of(hash_of(alias), alias.encode()), value_of((1, number + 1), 0, bytes(80))
-        made[C].replica.receive(number + 2, [pair])
+        made[C].replica.writes.receive(number + 2, [pair])
     made[C].collect()
     made[C].drain()
     assert len(tail_of(made[C])) == 20 and not tail_of(made[B])
@@ -102,14 +102,14 @@ def test_each_part_of_the_largest_tail_fits_into_a_frame() -> None:
     value = value_of((1, 1), 0, bytes(CONTENT_BYTES_MAX))
     for number in range(3):
         alias = f"{number}".ljust(1024, "k").encode()
-        made[C].replica.receive(number + 1, [(key_of(hash_of(alias), alias), value)])
+        made[C].replica.writes.receive(number + 1, [(key_of(hash_of(alias), alias), value)])
     small = value_of((1, 2), 0, b"")
     keys = [f"{number}".ljust(1024, "s").encode() for number in range(6000)]
-    made[C].replica.receive(9, [(key_of(hash_of(alias), alias), small) for alias in keys])
+    made[C].replica.writes.receive(9, [(key_of(hash_of(alias), alias), small) for alias in keys])
     assert made.role(C) is Role.HOLDER
     after, parts, found = b"", 0, 0
     while True:
-        pairs, more = made[C].replica.tail_part(after, lambda key, value: False)
+        pairs, more = made[C].replica.writes.tail_part(after, lambda key, value: False)
         parts, found = parts + 1, found + len(pairs)
         frame = encode(Envelope(b"h" * 16, 1, C, 1, A, 2, Tail(BY_B.end, 2, tuple(pairs), after, more)))
         assert len(frame) < CONTENT_BYTES_MAX + 8 * MIB < FRAME_BYTES_MAX
@@ -129,7 +129,7 @@ def test_keys_count_for_what_may_be_pending(monkeypatch: pytest.MonkeyPatch) -> 
     made.settle()
     made[A].drain()
     made.quiet(A, 4)
-    assert isinstance(made[A].replies[sessions[0]], Done) and made[A].replica.pending_bytes == 0
+    assert isinstance(made[A].replies[sessions[0]], Done) and made[A].replica.writes.pending_bytes == 0
 
 
 def test_a_message_of_a_stream_counts_the_keys() -> None:

@@ -117,8 +117,8 @@ class Checks:
         self.world.agenda.after(WATCH_SECONDS, self.watch_copies)
 
     def _compare_holders(self, owner: Machine, replica: Replica) -> None:
-        waiting = {*replica.shadow, *(pending.key for pending in replica.queue)}
-        mine = dict(owner.disk.seen.scan(replica.low, replica.high))
+        waiting = {*replica.writes.shadow, *(pending.key for pending in replica.writes.queue)}
+        mine = dict(owner.disk.seen.scan(replica.writes.low, replica.writes.high))
         for other in self.world.machines:
             copy = replica.copies.get(other.identity) if other.node is not None else None
             if other.node is None or copy is None or not copy.is_complete:
@@ -127,9 +127,9 @@ class Checks:
             if there is None or there.arc != replica.arc or there.sink is None:
                 continue
             if there.role in (Role.HOLDER, Role.INCOMING):
-                out = {*waiting, *there.shadow, *(pending.key for pending in there.landing)}
+                out = {*waiting, *there.writes.shadow, *(pending.key for pending in there.writes.landing)}
                 here = {key: value for key, value in mine.items() if key not in out}
-                theirs = other.disk.seen.scan(replica.low, replica.high)
+                theirs = other.disk.seen.scan(replica.writes.low, replica.writes.high)
                 assert_same(owner, here, other, {key: value for key, value in theirs if key not in out})
 
     # --- the disk ------------------------------------------------------------------------------------------------

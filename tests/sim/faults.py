@@ -188,7 +188,7 @@ class Faults:
             life, seconds = machine.life, self.world.random.choice((0.005, 0.05, 0.3))
             self.world.agenda.after(0.0, lambda: self.kill(machine, life, seconds))
         if self.active and self.mixture.stall_former and machine.node is not None:
-            owes = any(replica.owed for replica in machine.node.table.mine)
+            owes = any(replica.writes.owed for replica in machine.node.table.mine)
             if owes and self.world.random.random() < self.mixture.stall_former:
                 self.disasters.stall_former(machine)
 

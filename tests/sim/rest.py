@@ -13,7 +13,7 @@ from wrpme.core.io import Reader
 from wrpme.core.layout import ENTRIES, SETTLED_PREFIX, alias_in, hash_in, settled_in, successor
 from wrpme.core.node import Node
 from wrpme.core.replication.replica import Replica, Role
-from wrpme.core.replication.sender import Copy
+from wrpme.core.replication.sender import Sender
 from wrpme.protocol.ring import arc_at
 
 
@@ -70,11 +70,12 @@ def _of_parts(node: Node) -> Iterator[str]:
 
 
 def _of_replica(replica: Replica) -> Iterator[str]:
+    writes = replica.writes
     kept = {
-        "writes owed": replica.owed, "inherited writes": replica.inherited, "received writes": replica.received,
-        "writes in the queue": replica.queue, "writes that land": replica.landing, "a shadow": replica.shadow,
+        "writes owed": writes.owed, "inherited writes": writes.inherited, "received writes": writes.received,
+        "writes in the queue": writes.queue, "writes that land": writes.landing, "a shadow": writes.shadow,
         "who wants to know of a change": replica.on_change, "what tails held": replica._tails.best,
-        "bytes that are pending": replica.pending_bytes,
+        "bytes that are pending": writes.pending_bytes,
     }  # fmt: skip
     yield from (what for what, these in kept.items() if these)
     arc, owner = replica.arc, replica.role is Role.OWNER
@@ -89,7 +90,7 @@ def _of_replica(replica: Replica) -> Iterator[str]:
         yield from _of_copy(copy)
 
 
-def _of_copy(copy: Copy) -> Iterator[str]:
+def _of_copy(copy: Sender) -> Iterator[str]:
     kept = {
         "open comparisons": copy._open, "ranges to compare again": copy._again, "marks": copy._marks,
         "unsettled items": copy._unsettled, "watchers": copy.watchers, "bytes of a stream": copy._stream.bytes,

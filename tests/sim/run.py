@@ -105,7 +105,7 @@ class Run:
             machine.node.router._forwards.clear()
             if loses:  # single messages: so news of what is settled, too, of which no sender hears that they are lost
                 for replica in machine.node.table.mine:
-                    replica.received.clear()
+                    replica.writes.received.clear()
             assert_at_rest(machine, machine.node, machine.disk.seen)
 
     def _look_for_expired(self) -> None:

@@ -225,12 +225,12 @@ class Stage:
         """Whether the machine has of the entry what its owner has."""
         mine, theirs = self.replica(owner, alias), self.replica(machine, alias)
         key = key_of(hash_of(alias), alias.encode())
-        return mine.current(key) == theirs.current(key)
+        return mine.writes.current(key) == theirs.writes.current(key)
 
     def received(self, machine: Machine, alias: str) -> bool:
         """Whether the machine has a write of the entry that is not known to be settled."""
         key_end = alias.encode()
-        return any(key[9:] == key_end for key, _ in self.replica(machine, alias).tail_pairs())
+        return any(key[9:] == key_end for key, _ in self.replica(machine, alias).writes.tail_pairs())
 
 
 def carries(alias: str, of: Callable[[Stream, Item], bool] = lambda stream, item: True) -> Callable[[Any], bool]:

@@ -516,7 +516,7 @@ class Node:
         lines = list(self.context.story)
         if replica is not None:
             key = key_of(position, alias.encode())
-            held, pending = replica.current(key), replica.shadow.get(key)
+            held, pending = replica.writes.current(key), replica.writes.shadow.get(key)
             lines.append(f"arc {replica.arc} role {replica.role.value} serving {replica.serving}")
             shown = (version_in(held), bytes(content_in(held)[:40])) if held else None
             lines.append(f"held {shown}, pending {pending is not None}")
@@ -526,7 +526,7 @@ class Node:
         """Raises AssertionError where the state contradicts itself."""
         for replica in self.table.mine:
             replica.validate()
-            assert hash_in(replica.low) == replica.first, "an arc begins where the one before ends"
+            assert hash_in(replica.writes.low) == replica.first, "an arc begins where the one before ends"
             assert not replica.serving or self.context.lives, "only a live member serves"
         if self.view is not None:
             latest = self.spread.latest

@@ -89,7 +89,7 @@ class OwnDisk:
     def _give_up(self, replica: Replica, error: WrpmeError) -> None:
         """Whoever waits for an answer here hears this: it may take long until anything is known."""
         context = self.context
-        for pending in [*replica.owed, *replica.queue]:
+        for pending in [*replica.writes.owed, *replica.writes.queue]:
             if pending.reply is not None and pending.origin is not None:
                 context.responses.answered(pending.origin, context.now - pending.since)
                 context.outbox.fail(pending.origin, pending.reply.id, error)

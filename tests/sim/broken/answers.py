@@ -11,7 +11,7 @@ from tests.sim.broken import Broken
 from wrpme.core import router
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import index_range, indexed_expiry
-from wrpme.core.replication.pending import Contents
+from wrpme.core.replication.pending import PendingWrites
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.replica_table import Table
 from wrpme.errors import UnstableError
@@ -118,9 +118,9 @@ def pages_skip_one() -> Broken:
 
 def uncounted_removals() -> Broken:
     """What a holder removes because its owner says so is not taken off its count."""
-    honest = Contents.receive
+    honest = PendingWrites.receive
 
-    def receive(self: Contents, item: int, pairs: Any) -> None:
+    def receive(self: PendingWrites, item: int, pairs: Any) -> None:
         add = self.context.slots.add
         vars(self.context.slots)["add"] = lambda position, entries, size: add(position, max(0, entries), size)
         try:
@@ -128,7 +128,7 @@ def uncounted_removals() -> Broken:
         finally:
             del vars(self.context.slots)["add"]
 
-    return Contents, "receive", receive
+    return PendingWrites, "receive", receive
 
 
 def lost_forwards_are_repeated() -> Broken:

@@ -11,8 +11,8 @@ from tests.sim import workload
 from tests.sim.broken import Broken
 from wrpme.core import router
 from wrpme.core.membership import draft, paxos
-from wrpme.core.replication import activation, replica, replica_table, sender
-from wrpme.core.replication.pending import Pending
+from wrpme.core.replication import activation, receiver, replica, replica_table, sender
+from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.daemon.storage import identity
 from wrpme.daemon.storage.store import Store
 from wrpme.errors import NotFoundError
@@ -94,10 +94,10 @@ def no_tails() -> Broken:
 def lost_tail() -> Broken:
     """A holder hands over nothing of what it received."""
 
-    def tail(self: replica.Replica) -> list[Pending]:
+    def tail(self: PendingWrites) -> list[Pending]:
         return [*self.owed, *self.queue]
 
-    return replica.Replica, "tail", tail
+    return PendingWrites, "tail", tail
 
 
 def down_beside_live() -> Broken:
@@ -116,17 +116,17 @@ def down_beside_live() -> Broken:
 
 def acknowledged_before_sync() -> Broken:
     """A holder acknowledges what is not on its disk yet."""
-    honest = sender.Sink.take
+    honest = receiver.Receiver.take
 
-    def take(self: sender.Sink, message: Stream) -> None:
-        context: Any = self.replica.context
+    def take(self: receiver.Receiver, message: Stream) -> None:
+        context: Any = self.context
         context.commits.after_disk = lambda then: then()
         try:
             honest(self, message)
         finally:
-            vars(context).pop("after_disk", None)
+            vars(context.commits).pop("after_disk", None)
 
-    return sender.Sink, "take", take
+    return receiver.Receiver, "take", take
 
 
 def acknowledged_after_freeze() -> Broken:
@@ -140,7 +140,7 @@ def acknowledged_after_freeze() -> Broken:
             return
         for number, item in enumerate(message.items, message.first):
             if isinstance(item, Writes):
-                self.receive(number, item.pairs)
+                self.writes.receive(number, item.pairs)
         ack = StreamAck(message.end, message.version, message.run, message.first + len(message.items) - 1)
         self.context.commits.after_disk(lambda: self.context.outbox.send_ack(source, ack))
 
@@ -149,21 +149,21 @@ def acknowledged_after_freeze() -> Broken:
 
 def keeps_removed() -> Broken:
     """A returning node keeps what the owner does not have any more."""
-    honest = sender.Copy.on_ack
+    honest = sender.Sender.on_ack
 
-    def on_ack(self: sender.Copy, message: StreamAck) -> None:
+    def on_ack(self: sender.Sender, message: StreamAck) -> None:
         answers: list[Answer] = []
         for answer in message.answers:
             opened = self._open.get(answer.number)
             if opened is not None and isinstance(opened[0], Fill):
                 answer = replace(answer, same=True)
             elif opened is not None:
-                here = {key for key, _ in self.replica.pairs(opened[0].low, opened[0].high)}
+                here = {key for key, _ in self.writes.pairs(opened[0].low, opened[0].high)}
                 answer = replace(answer, have=tuple(pair for pair in answer.have if pair[0] in here))
             answers.append(answer)
         honest(self, replace(message, answers=tuple(answers)))
 
-    return sender.Copy, "on_ack", on_ack
+    return sender.Sender, "on_ack", on_ack
 
 
 def keeps_its_role() -> Broken:
@@ -186,14 +186,14 @@ def keeps_its_role() -> Broken:
 
 def counts_too_early() -> Broken:
     """A copy is complete before all digests have agreed."""
-    honest = sender.Copy._pump
+    honest = sender.Sender._pump
 
-    def pump(self: sender.Copy) -> None:
+    def pump(self: sender.Sender) -> None:
         honest(self)
-        if self.phase is sender.Phase.RUNNING and self.cursor >= self.replica.high:
+        if self.phase is sender.Phase.RUNNING and self.cursor >= self.writes.high:
             self._count()
 
-    return sender.Copy, "_pump", pump
+    return sender.Sender, "_pump", pump
 
 
 def retried_write() -> Broken:
@@ -237,7 +237,7 @@ def forgotten_count() -> Broken:
         for owned in self.mine:
             for node in owned.arc.incoming:
                 if node in owned.copies and owned.copies[node].counts:
-                    owned.copies[node] = sender.Copy(owned, node)
+                    owned.copies[node] = owned._sender(node)
                     owned.need_counted()
 
     return replica_table.Table, "adopt", adopt

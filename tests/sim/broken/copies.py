@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme.core.replication import sender
+from wrpme.core.replication import receiver
 from wrpme.core.replication.pending import Pending
 from wrpme.core.replication.replica import Replica
 from wrpme.core.replication.replica_table import Table
-from wrpme.core.replication.sender import Copy, Sink
+from wrpme.core.replication.receiver import Receiver
+from wrpme.core.replication.sender import Sender
 from wrpme.core.replication.stream import Outgoing
 from wrpme.protocol.messages import Item, Stream, StreamAck
 
@@ -19,40 +20,40 @@ Taken = tuple[list[tuple[int, Item]], int]
 
 def reported_too_early() -> Broken:
     """A copy is reported complete before what its comparison saw is committed."""
-    honest = Copy._count
+    honest = Sender._count
 
-    def count(self: Copy) -> None:
+    def count(self: Sender) -> None:
         honest(self)
         if self._report_after >= 0:
             self._report_after = -1
             self.report()
 
-    return Copy, "_count", count
+    return Sender, "_count", count
 
 
 def reported_before_it_arrived() -> Broken:
     """A copy is reported complete before it has acknowledged all that was written before it counted."""
-    honest = Copy.on_committed
+    honest = Sender.on_committed
 
-    def on_committed(self: Copy) -> None:
+    def on_committed(self: Sender) -> None:
         acknowledged, self.acknowledged = self.acknowledged, self.streamed
         try:
             honest(self)
         finally:
             self.acknowledged = acknowledged
 
-    return Copy, "on_committed", on_committed
+    return Sender, "on_committed", on_committed
 
 
 def first_part_is_all() -> Broken:
     """The first part of a tail that a holder acknowledges counts for all of it."""
-    honest = Copy._push_writes
+    honest = Sender._push_writes
 
-    def push_writes(self: Copy, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
+    def push_writes(self: Sender, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
         items = honest(self, pendings)
         return [(items[0][0], number) for _, number in items]
 
-    return Copy, "_push_writes", push_writes
+    return Sender, "_push_writes", push_writes
 
 
 def gaps() -> Broken:
@@ -64,7 +65,7 @@ def gaps() -> Broken:
         items = [(number, item) for number, item in enumerate(message.items, message.first) if number > taken]
         return items, max(taken, message.first + len(message.items) - 1)
 
-    return sender, "take", take
+    return receiver, "take", take
 
 
 def taken_twice() -> Broken:
@@ -76,41 +77,41 @@ def taken_twice() -> Broken:
         items = list(enumerate(message.items, message.first))
         return items, max(taken, message.first + len(items) - 1)
 
-    return sender, "take", take
+    return receiver, "take", take
 
 
 def acks_of_any_run() -> Broken:
     """An acknowledgement of an earlier run of a copy counts for the present one."""
-    honest = Copy.on_ack
+    honest = Sender.on_ack
 
-    def on_ack(self: Copy, message: StreamAck) -> None:
+    def on_ack(self: Sender, message: StreamAck) -> None:
         honest(self, replace(message, run=self._stream.run))
 
-    return Copy, "on_ack", on_ack
+    return Sender, "on_ack", on_ack
 
 
 def writes_behind_the_cursor() -> Broken:
     """What is written before the cursor of a copy is not sent along."""
-    honest = Copy._push_writes
+    honest = Sender._push_writes
 
-    def push_writes(self: Copy, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
+    def push_writes(self: Sender, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
         return honest(self, pendings if self.counts else [])
 
-    return Copy, "_push_writes", push_writes
+    return Sender, "_push_writes", push_writes
 
 
 def holders_start_empty() -> Broken:
     """The other holders do not get what the tails held."""
 
-    def begin_to_holder(self: Copy) -> None:
-        queue, self.replica.queue = self.replica.queue, type(self.replica.queue)()
+    def begin_to_holder(self: Sender) -> None:
+        queue, self.writes.queue = self.writes.queue, type(self.writes.queue)()
         try:
             honest(self)
         finally:
-            self.replica.queue = queue
+            self.writes.queue = queue
 
-    honest = Copy.begin_to_holder
-    return Copy, "begin_to_holder", begin_to_holder
+    honest = Sender.begin_to_holder
+    return Sender, "begin_to_holder", begin_to_holder
 
 
 def copies_what_is_wiped() -> Broken:
@@ -126,13 +127,13 @@ def copies_what_is_wiped() -> Broken:
 
 def acknowledged_ahead() -> Broken:
     """A copy that begins to count is taken to have all that was ever written."""
-    honest = Copy._count
+    honest = Sender._count
 
-    def count(self: Copy) -> None:
+    def count(self: Sender) -> None:
         honest(self)
-        self.acknowledged = self.replica.sequence + 1000
+        self.acknowledged = self.writes.sequence + 1000
 
-    return Copy, "_count", count
+    return Sender, "_count", count
 
 
 def last_of_the_stream() -> Broken:
@@ -147,10 +148,10 @@ def last_of_the_stream() -> Broken:
 
 def complete_at_once() -> Broken:
     """A holder takes itself for complete, and forgets its tail, with the first message of the owner."""
-    honest = Sink.take
+    honest = Receiver.take
 
-    def take(self: Sink, message: Stream) -> None:
+    def take(self: Receiver, message: Stream) -> None:
         honest(self, message)
-        self.replica.inherited.clear()
+        self.writes.inherited.clear()
 
-    return Sink, "take", take
+    return Receiver, "take", take

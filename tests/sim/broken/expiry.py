@@ -29,9 +29,10 @@ def copies_expire_by_themselves() -> Broken:
         context: Any = self._context
         for held_here in self._table.mine:
             if held_here.role is Role.HOLDER:
-                for key, value in list(held_here.pairs(held_here.low, held_here.high)):
+                writes = held_here.writes
+                for key, value in list(writes.pairs(writes.low, writes.high)):
                     if 0 < expiry_in(value) <= context.wall():
-                        held_here.landing.append(held_here.apply(key, removal(version_in(value)), value))
+                        writes.landing.append(writes.apply(key, removal(version_in(value)), value))
         return honest(self)
 
     return Sweep, "_expire", expire
@@ -50,7 +51,7 @@ def expires_here_only() -> Broken:
     """An owner that removes what has expired tells the other holders nothing of it."""
 
     def remove(self: Replica, key: bytes, held: bytes) -> None:
-        self.landing.append(self.apply(key, removal(version_in(held)), held))
+        self.writes.landing.append(self.writes.apply(key, removal(version_in(held)), held))
         self._dirty[self] = None
 
     return Replica, "remove", remove

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -51,11 +50,11 @@ def one_holder_is_enough() -> Broken:
 def keeps_what_it_owes() -> Broken:
     """A former owner hands over what it received, and nothing of what it wrote itself."""
 
-    def tail(self: Replica) -> list[Pending]:
+    def tail(self: contents.PendingWrites) -> list[Pending]:
         received = [pending for _, pending in self.received]
         return [*self.inherited, *received, *self.queue]
 
-    return Replica, "tail", tail
+    return contents.PendingWrites, "tail", tail
 
 
 def answers_what_it_owes() -> Broken:
@@ -64,7 +63,7 @@ def answers_what_it_owes() -> Broken:
 
     def enter(self: Replica, arc: Arc, role: Role, fresh: bool) -> None:
         honest(self, arc, role, fresh)
-        if role is not Role.OWNER and self.owed:
+        if role is not Role.OWNER and self.writes.owed:
             self.resolve()
 
     return Replica, "enter", enter
@@ -122,7 +121,7 @@ def tails_over_newer() -> Broken:
 
     def take_over(self: Replica) -> None:
         for key, value in self._tails.best.items():
-            self.queue.append(self.apply(key, value, self.current(key)))
+            self.writes.queue.append(self.writes.apply(key, value, self.writes.current(key)))
         self._tails.best = {}
         honest(self)
 
@@ -135,7 +134,7 @@ def removals_end_here() -> Broken:
 
     def take_over(self: Replica) -> None:
         best = self._tails.best
-        gone = [key for key, value in best.items() if expiry_in(value) == REMOVED and self.current(key) is None]
+        gone = [key for key, value in best.items() if expiry_in(value) == REMOVED and self.writes.current(key) is None]
         for key in gone:
             del best[key]
         honest(self)
@@ -177,21 +176,21 @@ def incoming_keeps_tail() -> Broken:
 
 def divided_arcs_forget() -> Broken:
     """Where an arc is divided, its parts know nothing of what was received."""
-    honest = contents.Contents.inherit
+    honest = contents.PendingWrites.inherit
 
-    def inherit(self: contents.Contents, other: contents.Contents) -> None:
+    def inherit(self: contents.PendingWrites, other: contents.PendingWrites) -> None:
         other.received = deque()
         other.inherited = []
         honest(self, other)
 
-    return contents.Contents, "inherit", inherit
+    return contents.PendingWrites, "inherit", inherit
 
 
 def divided_arcs_forget_writes() -> Broken:
     """Where an arc is divided, its parts know nothing of the writes that wait."""
-    honest = contents.Contents.inherit
+    honest = contents.PendingWrites.inherit
 
-    def inherit(self: contents.Contents, other: contents.Contents) -> None:
+    def inherit(self: contents.PendingWrites, other: contents.PendingWrites) -> None:
         for pending in other.queue:
             if pending.reply is not None and pending.origin is not None:
                 self.context.responses.answered(pending.origin, self.context.now - pending.since)
@@ -199,39 +198,39 @@ def divided_arcs_forget_writes() -> Broken:
         other.queue = deque()
         honest(self, other)
 
-    return contents.Contents, "inherit", inherit
+    return contents.PendingWrites, "inherit", inherit
 
 
 def tail_without_present() -> Broken:
     """A holder hands over what it received at former versions of the arc, and not what came at the present one."""
-    honest = Replica.inherit_received
+    honest = contents.PendingWrites.inherit_received
 
-    def inherit_received(self: Replica) -> None:
+    def inherit_received(self: contents.PendingWrites) -> None:
         self.received.clear()
         honest(self)
 
-    return Replica, "inherit_received", inherit_received
+    return contents.PendingWrites, "inherit_received", inherit_received
 
 
 def settled_too_early() -> Broken:
     """A holder is told that all have what only some have."""
-    honest = sender.Copy.on_committed
+    honest = sender.Sender.on_committed
 
-    def on_committed(self: sender.Copy) -> None:
+    def on_committed(self: sender.Sender) -> None:
         honest(self)
         if self._unsettled:
             self._settled = self._unsettled[-1][0]
 
-    return sender.Copy, "on_committed", on_committed
+    return sender.Sender, "on_committed", on_committed
 
 
 def acknowledged_late() -> Broken:
     """An acknowledgement that waited for the disk leaves under a later version of the arc."""
 
-    def is_frozen(self: Any, version: int) -> bool:
-        return False
+    def close_sink(self: Replica) -> None:
+        self.sink = None
 
-    return sender.Sink, "_is_frozen", is_frozen
+    return Replica, "_close_sink", close_sink
 
 
 def settled_in_view_ignored() -> Broken:

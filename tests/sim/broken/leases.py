@@ -12,7 +12,7 @@ from wrpme.core import failure_detector, node
 from wrpme.core.outbox import Origin, Outbox
 from wrpme.core.io import ReplyTo
 from wrpme.core.replication import activation, replica
-from wrpme.core.replication.sender import Copy
+from wrpme.core.replication.sender import Sender
 from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import Envelope, Forwarded, Reply
 from wrpme.protocol.view import Arc, NodeId
@@ -126,14 +126,14 @@ def sleeper_ends_writes() -> Broken:
 
 def counted_without_lease() -> Broken:
     """A copy counts for writes, and nobody tells the lease."""
-    honest = Copy._count
+    honest = Sender._count
 
-    def count(self: Copy) -> None:
-        needed = self.replica._needed
+    def count(self: Sender) -> None:
+        counted, self._counted = self._counted, lambda: None
         honest(self)
-        self.replica._needed = needed
+        self._counted = counted
 
-    return Copy, "_count", count
+    return Sender, "_count", count
 
 
 def pauses_void_nothing() -> Broken:

@@ -12,7 +12,7 @@ from wrpme.core.membership import view_sync, whereabouts
 from wrpme.core.membership import transitions as views
 from wrpme.core.replication import sweep
 from wrpme.core.replication.replica import Role
-from wrpme.core.replication.sender import Copy
+from wrpme.core.replication.sender import Sender
 from wrpme.protocol import salvage
 from wrpme.protocol.messages import Answer, Holding, Recover
 from wrpme.protocol.salvage import Told
@@ -52,16 +52,16 @@ def fenced_by_incarnation() -> Broken:
 
 def lost_answers_are_waited_for() -> Broken:
     """Whatever a copy acknowledges is progress of it, also where the answer to a comparison was lost."""
-    honest = Copy._take_answers
+    honest = Sender._take_answers
 
-    def take_answers(self: Copy, answers: Sequence[Answer]) -> None:
+    def take_answers(self: Sender, answers: Sequence[Answer]) -> None:
         acknowledged, self._stream.acknowledged = self._stream.acknowledged, 0
         try:
             honest(self, answers)
         finally:
             self._stream.acknowledged = acknowledged
 
-    return Copy, "_take_answers", take_answers
+    return Sender, "_take_answers", take_answers
 
 
 def seniors_before_marks() -> Broken:

@@ -28,7 +28,7 @@ def _at_the_last_answer(s: Stage, receiver: Machine) -> tuple[Machine, str]:
             copy = s.replica(owner, alias).copies.get(receiver.identity) if owner is not None else None
             if owner is not None and copy is not None and copy.phase.value == "running":
                 left = copy._open.values()
-                if copy.cursor >= copy.replica.high and not copy._again and left:
+                if copy.cursor >= copy.writes.high and not copy._again and left:
                     if all(hasattr(item, "pairs") for item, _ in left):
                         found.append((owner, alias))
                         return True
@@ -93,8 +93,8 @@ def last_part_lost(s: Stage) -> None:
     s.ask(aliases[0])
     s.until(lambda: slow.kept)
     asked = [s.ask(written) for written in aliases[1:]]
-    s.until(lambda: len(s.replica(owner, alias).queue) >= len(aliases))
-    last = s.replica(owner, alias).queue[-1].key[9:].decode()
+    s.until(lambda: len(s.replica(owner, alias).writes.queue) >= len(aliases))
+    last = s.replica(owner, alias).writes.queue[-1].key[9:].decode()
     lost = s.lose_between([owner], [heir], Streams, carries(last))
     s.faults.rules.remove(slow)
     s.deliver(slow)
@@ -130,7 +130,7 @@ def handed_over_twice(s: Stage) -> None:
     alias = s.random.choice([alias for alias in s.run.workload.aliases if s.arc(alias).end == end])
     s.lose_between([newcomer], [owner], StreamAcks)
     s.ask(alias, at=owner)
-    s.until(lambda: s.replica(owner, alias).queue and s.reached(owner, newcomer, alias))
+    s.until(lambda: s.replica(owner, alias).writes.queue and s.reached(owner, newcomer, alias))
     s.lose_between([newcomer], others, Report, told(Activated))
     s.lose_between([newcomer], others, (Prepare, Accept))
     s.lose_between([newcomer], [owner], Committed)

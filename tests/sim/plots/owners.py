@@ -82,7 +82,7 @@ def _dies_with_writes(s: Stage, owner: Machine, heir: Machine, other: Machine, a
     for written in aliases:
         s.ask(written)
     version = s.arc(aliases[0]).version
-    s.until(lambda: len(s.replica(owner, aliases[0]).queue) >= len(aliases))
+    s.until(lambda: len(s.replica(owner, aliases[0]).writes.queue) >= len(aliases))
     s.until(lambda: all(s.reached(owner, other, written) for written in aliases))
     owner.crash()
     s.until(lambda: s.arc(aliases[0]).version > version and s.owner(aliases[0]) is not owner)
@@ -103,7 +103,7 @@ def revived(s: Stage) -> None:
     s.wait(1.0)
     s.lose_between([owner], others, Streams)
     s.ask(alias, at=owner)
-    s.until(lambda: s.replica(owner, alias).queue)
+    s.until(lambda: s.replica(owner, alias).writes.queue)
     s.cut(owner, others)
     s.until(lambda: s.is_down(owner) and s.owner(alias) is not owner)
     s.until(lambda: s.replica(s.owner(alias), alias).serving and not s.arc(alias).prev, 10.0)
@@ -123,7 +123,7 @@ def untaken(s: Stage) -> None:
     others = s.others(owner)
     lost = s.lose_between([owner], others, Streams)
     s.ask(alias, at=owner)
-    s.until(lambda: s.replica(owner, alias).queue)
+    s.until(lambda: s.replica(owner, alias).writes.queue)
     unsaid = [s.lose_between([heir], others, Report, told(Activated))]
     unsaid.append(s.lose_between([heir], others, (Prepare, Accept)))
     s.cut(owner, others)

@@ -46,7 +46,7 @@ def two_writes_of_one_entry(s: Stage) -> None:
     s.wait(0.1)
     s.lose_between([owner], [other], Streams)
     s.ask(alias, s.random.choice(("update", "remove")))
-    s.until(lambda: s.replica(owner, alias).sequence >= 2 or len(s.replica(owner, alias).queue) >= 2)
+    s.until(lambda: s.replica(owner, alias).writes.sequence >= 2 or len(s.replica(owner, alias).writes.queue) >= 2)
     owner.stop()
     served_anew(s, alias, version)
     s.read(alias)

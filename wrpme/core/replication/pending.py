@@ -16,7 +16,7 @@ came:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -60,7 +60,7 @@ class Pending:
         return self._content
 
 
-class Contents:
+class PendingWrites:
     """Of the arc from ``first`` to ``last``, both included."""
 
     def __init__(self, context: NodeContext, first: int, last: int) -> None:
@@ -79,6 +79,8 @@ class Contents:
         self.received: deque[tuple[int, Pending]] = deque()
         """With the number of the item of the stream that brought it."""
         self.queue: deque[Pending] = deque()
+        self.sequence = 0
+        """The number of the last write of the present ownership."""
         self._pending_bytes = 0
 
     @property
@@ -90,6 +92,16 @@ class Contents:
     def pending_bytes(self, number: int) -> None:
         self.context.commits.pending_bytes += number - self._pending_bytes
         self._pending_bytes = number
+
+    def since(self, number: int) -> Sequence[Pending]:
+        """The writes of the queue after that number, which are its last ones."""
+        queue = self.queue
+        return [queue[-back] for back in range(min(self.sequence - number, len(queue)), 0, -1)]
+
+    @property
+    def committed(self) -> int:
+        """The number of the last write that all holders have on disk."""
+        return self.queue[0].number - 1 if self.queue else self.sequence
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -259,7 +271,7 @@ class Contents:
                 self.shadow[pending.key] = pending
                 self.order.added(pending.key)
 
-    def inherit(self, other: Contents) -> None:
+    def inherit(self, other: PendingWrites) -> None:
         """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
 
         def mine(pendings: Iterable[Pending]) -> list[Pending]:

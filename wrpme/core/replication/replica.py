@@ -26,8 +26,9 @@ from wrpme.core.outbox import Origin
 from wrpme.core.layout import REMOVED, expiry_in, removal, value_of, version_in
 from wrpme.core.replication.activation import Tails, accepts, awaited
 from wrpme.core.replication.operations import Outcome, Write, decide
-from wrpme.core.replication.pending import Contents, Pending
-from wrpme.core.replication.sender import Copy, Sink
+from wrpme.core.replication.pending import Pending, PendingWrites
+from wrpme.core.replication.receiver import Receiver
+from wrpme.core.replication.sender import Sender
 from wrpme.core.retry import Retry
 from wrpme.errors import BusyError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.limits import (
@@ -53,7 +54,7 @@ class Role(Enum):
     ASLEEP = "asleep"
 
 
-class Replica(Contents):
+class Replica:
     """``dirty`` are the replicas where something waits for the disk or for another node, of one table;
     ``quorum_lost`` says why this node has seen no quorum for a while, or gives an empty text."""
 
@@ -65,16 +66,17 @@ class Replica(Contents):
         dirty: dict[Replica, None],
         quorum_lost: Callable[[], str],
     ) -> None:
-        super().__init__(context, first, arc.end)
+        self.context = context
+        self.first = first
+        self.writes = PendingWrites(context, first, arc.end)
         self._dirty = dirty
         self._quorum_lost = quorum_lost
         self.arc = arc
         self.role = Role.ASLEEP
         self.serving = False
-        self.sequence = 0
-        self.copies: dict[NodeId, Copy] = {}
+        self.copies: dict[NodeId, Sender] = {}
         """One for each other holder, and for each node that receives a copy."""
-        self.sink: Sink | None = None
+        self.sink: Receiver | None = None
         self.on_change: list[Callable[[], None]] = []
         """Called once, when this ownership ends or begins anew: who compares copies has to stop."""
         self.retry = Retry(context.me)
@@ -111,7 +113,7 @@ class Replica(Contents):
         if context.now >= lease:
             context.outbox.fail(origin, request.id, self.refusal())
             return
-        pending = self.shadow.get(key)
+        pending = self.writes.shadow.get(key)
         held = pending.value if pending is not None else context.reader.get(key)
         known = held is not None
         wall = 0.0
@@ -123,7 +125,7 @@ class Replica(Contents):
                     held, known = None, False
                 elif expiry <= wall:
                     self._write(None, None, key, None, 0, held)
-                    pending, held, known = self.shadow[key], None, False
+                    pending, held, known = self.writes.shadow[key], None, False
         outcome: Outcome
         if pending is not None and known and type(request) is Get:
             outcome = Content(request.id, pending.content())
@@ -148,8 +150,8 @@ class Replica(Contents):
 
     def _is_full(self) -> bool:
         return (
-            len(self.queue) >= PENDING_WRITES_MAX
-            or self.pending_bytes >= PENDING_BYTES_MAX
+            len(self.writes.queue) >= PENDING_WRITES_MAX
+            or self.writes.pending_bytes >= PENDING_BYTES_MAX
             or self.context.commits.pending_bytes >= NODE_PENDING_BYTES_MAX
         )
 
@@ -192,7 +194,7 @@ class Replica(Contents):
 
     def remove_expired(self, key: bytes, wall: float) -> None:
         """Removes an entry whose time has come."""
-        held = self.current(key)
+        held = self.writes.current(key)
         if held is not None and 0 < expiry_in(held) <= wall:
             self.remove(key, held)
 
@@ -209,20 +211,20 @@ class Replica(Contents):
         expiry: int,
         held: bytes | None,
     ) -> None:
-        self.sequence += 1
-        version = (self.arc.version, self.sequence)
-        self.context.marks.note(self.stretch, version)
+        self.writes.sequence += 1
+        version = (self.arc.version, self.writes.sequence)
+        self.context.marks.note(self.writes.stretch, version)
         value = removal(version) if content is None else value_of(version, expiry, content)
-        pending = self.apply(key, value, held)
-        pending.number = self.sequence
+        pending = self.writes.apply(key, value, held)
+        pending.number = self.writes.sequence
         if origin is not None:
             pending.origin, pending.reply, pending.since = origin, reply, self.context.now
             if type(origin) is int:
                 self.context.responses.at_once -= 1
-        self.queue.append(pending)
+        self.writes.queue.append(pending)
         if type(reply) is Content:
             pending.held_bytes += len(reply.content)
-        self.pending_bytes += pending.held_bytes
+        self.writes.pending_bytes += pending.held_bytes
         self._dirty[self] = None
 
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
@@ -235,20 +237,10 @@ class Replica(Contents):
                 if self.context.outbox.may_stream(copy.node, self.context.now) if copy.counts else disk_is_free:
                     copy.catch_up()
 
-    def since(self, number: int) -> Sequence[Pending]:
-        """The writes of the queue after that number, which are its last ones."""
-        queue = self.queue
-        return [queue[-back] for back in range(min(self.sequence - number, len(queue)), 0, -1)]
-
-    @property
-    def committed(self) -> int:
-        """The number of the last write that all holders have on disk."""
-        return self.queue[0].number - 1 if self.queue else self.sequence
-
     def settle(self) -> bool:
         """Answers what is on disk and acknowledged; whether anything still waits."""
         persisted = self.context.commits.persisted
-        self.land(persisted)
+        self.writes.land(persisted)
         if self.serving or self._ends_what_was_begun():
             through: int | None = None
             for copy in self.copies.values():
@@ -256,9 +248,9 @@ class Replica(Contents):
                     through = copy.acknowledged
             self._commit(persisted, through)
             mark = self._announce_after
-            if self.serving and mark is not None and self.committed >= mark:
+            if self.serving and mark is not None and self.writes.committed >= mark:
                 self._announce()
-        return bool(self.queue or self.landing)
+        return bool(self.writes.queue or self.writes.landing)
 
     def _ends_what_was_begun(self) -> bool:
         """All holders were marked down at once, and nothing else was decided: a write may still come to its end."""
@@ -266,12 +258,12 @@ class Replica(Contents):
         return self.role is Role.ASLEEP and self.context.this_life and others <= set(self.copies)
 
     def _commit(self, persisted: int, through: int | None) -> None:
-        queue, context = self.queue, self.context
+        queue, context = self.writes.queue, self.context
         before = len(queue)
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
-            self.pending_bytes -= pending.held_bytes
-            self.unshadow(pending)
+            self.writes.pending_bytes -= pending.held_bytes
+            self.writes.unshadow(pending)
             if pending.reply is not None and pending.origin is not None:
                 if type(pending.origin) is int:
                     context.responses.latency.add(context.now - pending.since)
@@ -285,13 +277,12 @@ class Replica(Contents):
 
     # --- a new view ----------------------------------------------------------------------------------------------
 
-    def inherit(self, other: Contents) -> None:
+    def inherit(self, other: Replica) -> None:
         """Takes over what lies in this arc from a replica of the arcs before; it keeps nothing of that."""
-        super().inherit(other)
-        if isinstance(other, Replica):
-            self.role = other.role
-            self._doubtful = self._doubtful or other._doubtful
-        if self.queue or self.landing:
+        self.writes.inherit(other.writes)
+        self.role = other.role
+        self._doubtful = self._doubtful or other._doubtful
+        if self.writes.queue or self.writes.landing:
             self._dirty[self] = None
 
     def enter(self, arc: Arc, role: Role, fresh: bool) -> None:
@@ -299,6 +290,8 @@ class Replica(Contents):
         context, before = self.context, self.role
         changed = fresh or arc.version != self.arc.version
         self.arc, self.role = arc, role
+        for copy in self.copies.values():
+            copy.arc = arc
         if not context.lives:
             self._doubtful = True
         if not arc.prev:
@@ -321,20 +314,20 @@ class Replica(Contents):
     def _freeze(self, before: Role, role: Role) -> None:
         """Another version: nothing of the former one is acknowledged from here on, and the tail is handed over."""
         self.copies = {}
-        self.sink = None
-        self.inherit_received()
+        self._close_sink()
+        self.writes.inherit_received()
         if role is Role.INCOMING:
-            self.forget_received()
+            self.writes.forget_received()
         if before in (Role.OWNER, Role.ASLEEP) and role is not Role.ASLEEP:
-            self.owed += self.queue
-            self.land_queue()
+            self.writes.owed += self.writes.queue
+            self.writes.land_queue()
         self.hand_over()
 
     def part(self) -> None:
         """This replica stands for no arc of this node any more; what was pending went to those after it."""
         self.serving = False
         self._end_ownership()
-        self.pending_bytes = 0
+        self.writes.pending_bytes = 0
         self._dirty.pop(self, None)
 
     def leave(self) -> None:
@@ -344,12 +337,12 @@ class Replica(Contents):
         self._doubtful = self._doubtful or not self.context.lives
         self.resolve()
         self.copies = {}
-        self.sink = None
-        self.forget_received()
+        self._close_sink()
+        self.writes.forget_received()
 
     def _end_ownership(self) -> None:
         """Whoever waited for a write to be acknowledged asks the next owner; comparisons of copies stop."""
-        for pending in self.queue:
+        for pending in self.writes.queue:
             waiters, pending.waiters = pending.waiters, None
             for waiter in waiters or ():
                 waiter(False)
@@ -360,12 +353,12 @@ class Replica(Contents):
     def resolve(self, taken_from: int | None = None) -> None:
         """What this node owes is committed, if it was there all along: then the next owner had its tail. Else nobody
         here knows, but for writes of versions from ``taken_from`` on, of which the owner says so."""
-        self._answer_owed([*self.owed, *self.queue], taken_from)
+        self._answer_owed([*self.writes.owed, *self.writes.queue], taken_from)
         self._end_ownership()
-        self.owed = []
-        self.superseded.clear()
+        self.writes.owed = []
+        self.writes.superseded.clear()
         self._doubtful = not self.context.lives
-        self.land_queue()
+        self.writes.land_queue()
 
     def _answer_owed(self, pendings: Sequence[Pending], taken_from: int | None = None) -> None:
         for pending in pendings:
@@ -383,21 +376,21 @@ class Replica(Contents):
     @property
     def settled(self) -> bool:
         """Nobody waits for an answer of a former ownership, or of one that ended with the node's own planned stop."""
-        return not self.owed and not self.queue
+        return not self.writes.owed and not self.writes.queue
 
     # --- activation ----------------------------------------------------------------------------------------------
 
     def _activate(self) -> None:
         self.serving = self.swept = False
         self.copies = {}
-        self.sink = None
+        self._close_sink()
         self._needed = ()
         self._tails = Tails(self.arc, self.context.reconciled.version(self.first, self.arc.end))
         self.announced = False
         self._end_ownership()
         self._drop_void()
         self._doubtful = False
-        self.queue_tail()
+        self.writes.queue_tail()
         self.check_activation()
         if not self.serving:
             self.ask_tails()
@@ -411,15 +404,21 @@ class Replica(Contents):
         The note of this node's own activation says nothing of its own tail: what it took over and not all holders have
         yet keeps its older version."""
         known = Tails(self.arc)
-        void = [pending for pending in (*self.tail(), *self.superseded) if known.is_void(pending.key, pending.value)]
+        void = [
+            pending
+            for pending in (*self.writes.tail(), *self.writes.superseded)
+            if known.is_void(pending.key, pending.value)
+        ]
         if void:
             self._answer_owed(void)
-            self.drop(void)
-        if self.superseded:  # another owner took them over; whether all holders have them, only that one knew
+            self.writes.drop(void)
+        if self.writes.superseded:  # another owner took them over; whether all holders have them, only that one knew
             self._doubtful = True
-            self._answer_owed([pending for pending in self.owed if pending in self.superseded])  # else answered above
-            self.drop(self.superseded)
-            self.superseded.clear()
+            self._answer_owed(
+                [pending for pending in self.writes.owed if pending in self.writes.superseded]
+            )  # else answered above
+            self.writes.drop(self.writes.superseded)
+            self.writes.superseded.clear()
 
     def awaits(self) -> list[NodeId]:
         """Whom activation waits for."""
@@ -445,15 +444,15 @@ class Replica(Contents):
         self._take_over()
         self._tails.best.clear()
         self.serving = True
-        self.sequence = 0
+        self.writes.sequence = 0
         self.note_mark(0)  # with what the tails held: this copy has all that any of the holders had
-        for pending in self.queue:
-            self.sequence += 1
-            pending.number = self.sequence
-        self.count_pending()
-        self._announce_after = self.sequence
+        for pending in self.writes.queue:
+            self.writes.sequence += 1
+            pending.number = self.writes.sequence
+        self.writes.count_pending()
+        self._announce_after = self.writes.sequence
         others = [node for node in self.arc.holders if node in self.context.alive and node != self.context.me]
-        self.copies = {node: Copy(self, node) for node in (*others, *self.arc.incoming)}
+        self.copies = {node: self._sender(node) for node in (*others, *self.arc.incoming)}
         for node in others:
             self.copies[node].begin_to_holder()
         self.need_counted()
@@ -464,10 +463,10 @@ class Replica(Contents):
         """What the tails hold and this node has not. A removal goes on to the others also where there is nothing to
         remove here: one of them may have what it removes."""
         for key, value in self._tails.best.items():
-            shadowing, held = self.shadow.get(key), self.current(key)
+            shadowing, held = self.writes.shadow.get(key), self.writes.current(key)
             newest = shadowing.value if shadowing else held
             if newest is None or version_in(value) > version_in(newest):
-                self.queue.append(self.apply(key, value, held))
+                self.writes.queue.append(self.writes.apply(key, value, held))
         self._note_settled()
 
     def _note_settled(self) -> None:
@@ -504,7 +503,7 @@ class Replica(Contents):
         if self._handed == handed and context.now < self._handed_until:
             return
         known = Tails(arc)
-        pairs, more = self.tail_part(after, known.is_void)
+        pairs, more = self.writes.tail_part(after, known.is_void)
         size = sum(len(key) + len(value) for key, value in pairs)
         self._handed, self._handed_until = handed, context.now + size // STREAM_BYTES_PER_SECOND_MIN
         context.outbox.send(owner, Tail(arc.end, arc.version, tuple(pairs), after, more), size)
@@ -522,7 +521,7 @@ class Replica(Contents):
             return
         if source in (*self.arc.prev, *self.arc.holders):
             before = self._tails.cursor(source)
-            self._tails.take(source, message, self.low, self.high)
+            self._tails.take(source, message, self.writes.low, self.writes.high)
             if self._tails.cursor(source) != before:
                 self._ask_tail(source)
                 self._begin_retry()
@@ -552,24 +551,33 @@ class Replica(Contents):
         if begins and accepts(self.arc, message.version):
             if self.role is Role.INCOMING:
                 if not may_begin(self):
-                    Sink.refuse(self.context, source, message)
+                    Receiver.refuse(self.context, source, message)
                     return
-                self.forget_received()
+                self.writes.forget_received()
                 self._note_settled()  # who sends a copy serves, and the copy will have all that was settled
-            self.sink = Sink(self, source, message.run)
+            self._close_sink()
+            self.sink = Receiver(self.context, self.arc, self.writes, source, message.run, self.on_complete)
         if self.sink is not None:
             self.sink.take(message)
             self._dirty[self] = None
 
+    def _sender(self, node: NodeId) -> Sender:
+        return Sender(self.context, self.arc, self.writes, node, self.need_counted, self.note_dirty)
+
+    def _close_sink(self) -> None:
+        if self.sink is not None:
+            self.sink.closed = True
+            self.sink = None
+
     def note_mark(self, sequence: int) -> None:
         """This copy has all writes up to this one of the present version, see :mod:`wrpme.core.replication.marks`."""
-        self.context.marks.note(self.stretch, (self.arc.version, sequence))
+        self.context.marks.note(self.writes.stretch, (self.arc.version, sequence))
 
     def on_complete(self) -> None:
         """This node has all that any tail held: what it received before counts for nothing any more. Who says so
         serves, and has settled all of former owners."""
-        self.inherited.clear()
-        self.superseded.update(self.owed)
+        self.writes.inherited.clear()
+        self.writes.superseded.update(self.writes.owed)
         self._note_settled()
         self.note_mark(0)
 
@@ -580,9 +588,9 @@ class Replica(Contents):
     def validate(self) -> None:
         """Raises AssertionError where the state contradicts itself."""
         assert not self.serving or self.role is Role.OWNER, "only an owner serves"
-        assert all(self.low <= key < self.high for key in self.shadow), "a shadow keeps to its arc"
-        batches = [pending.batch for pending in self.landing]
+        assert all(self.writes.low <= key < self.writes.high for key in self.writes.shadow), "a shadow keeps to its arc"
+        batches = [pending.batch for pending in self.writes.landing]
         assert batches == sorted(batches), "what lands is in order of its batches"
-        numbers = [pending.number for pending in self.queue]
+        numbers = [pending.number for pending in self.writes.queue]
         assert not self.serving or numbers == sorted(numbers), "writes are committed in order"
         assert self.first <= self.arc.end and (self.first % ring.SLOT == 0), "arcs are bounded by slots"

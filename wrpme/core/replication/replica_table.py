@@ -14,7 +14,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import REMOVED, expiry_in, index_range, indexed_expiry, key_of
 from wrpme.core.replication.replica import Replica, Role
-from wrpme.core.replication.sender import Copy, schedule
+from wrpme.core.replication.sender import Sender, schedule
 from wrpme.core.replication.sweep import Sweep
 from wrpme.core.replication.verification import Verification
 from wrpme.errors import IndeterminateError, UnstableError
@@ -60,7 +60,7 @@ class Table:
         index = bisect_left(self._ends, end)
         return self.mine[index] if index < len(self._ends) and self._ends[index] == end else None
 
-    def copies(self) -> list[Copy]:
+    def copies(self) -> list[Sender]:
         """The copies that this node sends."""
         return [copy for replica in self.mine for copy in replica.copies.values()]
 
@@ -221,7 +221,7 @@ class Table:
         for replica in list(dirty):
             if replica.copies:
                 replica.end_turn(disk_is_free)
-            if not (replica.queue or replica.landing):
+            if not (replica.writes.queue or replica.writes.landing):
                 del dirty[replica]
 
     @property
@@ -283,7 +283,7 @@ class Table:
     def _when_settled(self, waiting: Collection[Replica], then: Callable[[bool], None]) -> None:
         """Calls ``then`` once all writes so far of these replicas are acknowledged; with False where nobody here will
         ever know."""
-        waiting = [replica for replica in waiting if replica.queue]
+        waiting = [replica for replica in waiting if replica.writes.queue]
         left, fine = len(waiting), True
 
         def arrived(acknowledged: bool) -> None:
@@ -296,7 +296,7 @@ class Table:
         if not waiting:
             then(True)
         for replica in waiting:
-            replica.when_acknowledged(replica.queue[-1], arrived)
+            replica.when_acknowledged(replica.writes.queue[-1], arrived)
 
     def _answer(self, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
         """Answers once all writes so far are acknowledged, so that the scan saw nothing that could be undone."""
@@ -349,7 +349,7 @@ class Table:
         low, high = index_range(prefix, after)
         unwritten: dict[bytes, int] = {}
         for replica in owned:
-            for key, pending in replica.shadow.items():
+            for key, pending in replica.writes.shadow.items():
                 if key.startswith(prefix, 9) and (index := b"a" + key[9:]) >= low:
                     unwritten[index] = expiry_in(pending.value)
         shadow = nsmallest(PAGE_ENTRIES_SCANNED_MAX + 1, unwritten)
@@ -392,9 +392,9 @@ class Table:
         page: list[tuple[Replica, bytes, bytes]] = []
         size = 0
         for replica in owned:
-            if after >= replica.high:
+            if after >= replica.writes.high:
                 continue
-            for key, held in replica.pairs(max(after, replica.low), replica.high):
+            for key, held in replica.writes.pairs(max(after, replica.writes.low), replica.writes.high):
                 page.append((replica, key, held))
                 size += len(held)
                 if len(page) >= REMOVE_ENTRIES_MAX or size >= REMOVE_BYTES_MAX:

@@ -16,23 +16,19 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from math import inf
-from typing import TYPE_CHECKING
 
-from wrpme.core.layout import digest_of, hash_in, removal, version_in
-from wrpme.core.replication.stream import Outgoing, take
+from wrpme.core.context import NodeContext
+from wrpme.core.layout import digest_of, hash_in, removal
+from wrpme.core.replication.pending import Pending, PendingWrites
+from wrpme.core.replication.stream import Outgoing
 from wrpme.core.retry import Retry
 from wrpme.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RETRY_SECONDS_MAX, COPY_RETRY_SECONDS_MIN, COPY_SILENCE_SECONDS,
     COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN, STREAM_BYTES_USUAL,
     STUCK_SECONDS, TURN_BYTES,
 )  # fmt: skip
-from wrpme.protocol.messages import Answer, Compare, Counts, Fill, Item, Pair, Stream, StreamAck, Writes
-from wrpme.protocol.view import NodeId, Synced
-
-if TYPE_CHECKING:
-    from wrpme.core.replication.pending import Pending
-    from wrpme.core.context import NodeContext
-    from wrpme.core.replication.replica import Replica
+from wrpme.protocol.messages import Answer, Compare, Counts, Fill, Item, Pair, StreamAck, Writes
+from wrpme.protocol.view import Arc, NodeId, Synced
 
 
 class Phase(Enum):
@@ -43,15 +39,28 @@ class Phase(Enum):
     COUNTS = "counts"
 
 
-class Copy:
-    """The owner's end."""
+class Sender:
+    """The primary's end. ``counted`` is called when every write and the lease begin to need this node, ``acknowledged``
+    when it has acknowledged writes."""
 
-    def __init__(self, replica: Replica, node: NodeId) -> None:
-        self.replica = replica
+    def __init__(
+        self,
+        context: NodeContext,
+        arc: Arc,
+        writes: PendingWrites,
+        node: NodeId,
+        counted: Callable[[], None],
+        acknowledged: Callable[[], None],
+    ) -> None:
+        self.context = context
+        self.arc = arc
+        self.writes = writes
+        self._counted = counted
+        self._acknowledged = acknowledged
         self.node = node
         self.phase = Phase.WAITING
         self.not_before = 0.0
-        self.cursor = replica.low
+        self.cursor = writes.low
         self.streamed = 0
         """The number of the last write that was handed to this copy, or that its comparison will meet."""
         self.acknowledged = 0
@@ -59,7 +68,7 @@ class Copy:
         self._pause = COPY_RETRY_SECONDS_MIN
         self.watchers: dict[int, Callable[[Answer | None], None]] = {}
         """By the number of a comparison in a stream that counts: who wants to know its answer."""
-        self._stream = Outgoing(replica.arc.end, replica.arc.version, 0)
+        self._stream = Outgoing(arc.end, arc.version, 0)
         self._open: dict[int, tuple[Compare | Fill, int]] = {}
         """By their numbers: what is compared or filled, and how many bytes that are."""
         self._again: deque[tuple[bytes, bytes]] = deque()
@@ -71,7 +80,7 @@ class Copy:
         self._settled = self._settled_told = 0
         self._report_after = 0
         self._reported = False
-        self.retry = Retry(replica.context.me)
+        self.retry = Retry(context.me)
         self._progress = 0.0
         self._sent_again = 0.0
         self._distrust = False
@@ -79,7 +88,7 @@ class Copy:
     @property
     def is_expected(self) -> bool:
         """The receiver is known to have a view in which it receives this copy."""
-        return self.replica.context.known_epochs.get(self.node, 0) >= self.replica.arc.version
+        return self.context.known_epochs.get(self.node, 0) >= self.arc.version
 
     @property
     def counts(self) -> bool:
@@ -95,11 +104,11 @@ class Copy:
         """How far it is, 0 to 1."""
         if self.phase is Phase.COUNTS:
             return 1.0
-        if self.phase is Phase.WAITING or self.cursor == self.replica.low:
+        if self.phase is Phase.WAITING or self.cursor == self.writes.low:
             return 0.0
-        if self.cursor >= self.replica.high:
+        if self.cursor >= self.writes.high:
             return 0.99
-        first, last = self.replica.first, self.replica.arc.end
+        first, last = self.writes.first, self.arc.end
         return (hash_in(self.cursor[:9].ljust(9, b"\0")) - first) / (last + 1 - first)
 
     # --- running -------------------------------------------------------------------------------------------------
@@ -107,29 +116,29 @@ class Copy:
     def begin(self) -> None:
         """Starts a new run."""
         self._open_stream()
-        self.streamed = self.replica.sequence
+        self.streamed = self.writes.sequence
         self.acknowledged = 0
-        self.cursor = self.replica.low
+        self.cursor = self.writes.low
         self.phase = Phase.RUNNING
         self._pump()
 
     def begin_to_holder(self) -> None:
         """From here on every write goes to this holder, and needs it; first of all what the tails held."""
         self._open_stream()
-        self.cursor = self.replica.high
+        self.cursor = self.writes.high
         self.phase = Phase.COUNTS
         self._report_after = -1
         # Of each entry only the latest: a holder that has it must not fall back behind it, not even for a moment.
-        latest = {pending.key: pending for pending in self.replica.queue}
+        latest = {pending.key: pending for pending in self.writes.queue}
         items = self._push_writes(list(latest.values()))
         if items:  # no part of it tells of one number that it has all up to there: only the last one does
-            self._marks.append((items[-1][0], self.replica.sequence))
-        self.streamed = self.replica.sequence
+            self._marks.append((items[-1][0], self.writes.sequence))
+        self.streamed = self.writes.sequence
         self._push(Counts())
         self._send()
 
     def _open_stream(self) -> None:
-        context, arc = self.replica.context, self.replica.arc
+        context, arc = self.context, self.arc
         self._stream = Outgoing(arc.end, arc.version, context.outbox.new_run())
         self._open.clear()
         self._again.clear()
@@ -140,15 +149,15 @@ class Copy:
 
     def _push(self, item: Item) -> int:
         if self._stream.all_acknowledged:
-            self._progress = self.replica.context.now
+            self._progress = self.context.now
         number = self._stream.push(item)
-        self._unsettled.append((number, self.replica.sequence))
+        self._unsettled.append((number, self.writes.sequence))
         return number
 
     def stop(self) -> None:
         """The run is over without success; a new one may begin a little later, and each time later than before."""
         self.phase = Phase.WAITING
-        self.not_before = self.replica.context.now + self._pause
+        self.not_before = self.context.now + self._pause
         self._pause = min(COPY_RETRY_SECONDS_MAX, 2 * self._pause)
 
     def _pump(self) -> None:
@@ -156,8 +165,8 @@ class Copy:
         self._gather()
         open_bytes = self.compared_bytes
         while self._is_left and len(self._open) < COPY_WINDOW_RANGES and open_bytes < COPY_WINDOW_BYTES:
-            low, high = self._again.popleft() if self._again else (self.cursor, self.replica.high)
-            pairs, size, until = self.replica.range_of(low, high)
+            low, high = self._again.popleft() if self._again else (self.cursor, self.writes.high)
+            pairs, size, until = self.writes.range_of(low, high)
             if low == self.cursor:
                 self.cursor = until
             elif until < high:
@@ -178,7 +187,7 @@ class Copy:
     @property
     def _is_left(self) -> bool:
         """Something was not compared yet."""
-        return bool(self._again) or self.cursor < self.replica.high
+        return bool(self._again) or self.cursor < self.writes.high
 
     def _count(self) -> None:
         """Writes need it from now on. What it was sent and has not acknowledged yet may be acknowledged by all others
@@ -187,17 +196,17 @@ class Copy:
         if not self._marks:
             self.acknowledged = self.streamed
         self._pause = COPY_RETRY_SECONDS_MIN
-        self._report_after = self.replica.sequence
+        self._report_after = self.writes.sequence
         self._push(Counts())
         self._send()
-        self.replica.need_counted()
+        self._counted()
         self.on_committed()
 
     def on_committed(self) -> None:
         """More writes are acknowledged, by all or by this copy. What the comparison saw must be by all, before the copy
         is reported: a write that only some have is no part of a copy yet; and this copy must have all that was before
         it counted."""
-        committed = self.replica.committed
+        committed = self.writes.committed
         while self._unsettled and self._unsettled[0][1] <= committed:
             self._settled = self._unsettled.popleft()[0]
         if self.counts and 0 <= self._report_after <= min(committed, self.acknowledged):
@@ -206,7 +215,7 @@ class Copy:
 
     def report(self) -> None:
         """Tells the voters that the copy is complete."""
-        context, arc = self.replica.context, self.replica.arc
+        context, arc = self.context, self.arc
         if self.node in arc.incoming and self.is_complete:
             if not self._reported:
                 self._reported = True
@@ -217,25 +226,25 @@ class Copy:
 
     def report_again(self) -> None:
         """The voters have not made a holder of it yet."""
-        if self.node in self.replica.arc.incoming and self.retry.is_due(self.replica.context.now):
+        if self.node in self.arc.incoming and self.retry.is_due(self.context.now):
             self.report()
 
     def _send(self) -> None:
         self._stream.settle(self._settled)
         for message in self._stream.fresh():
             self._settled_told = self._settled
-            self.replica.context.outbox.send_stream(self.node, message, self.replica.context.now)
+            self.context.outbox.send_stream(self.node, message, self.context.now)
 
     def tell_settled(self) -> None:
         """Where nothing else is to be said: the holder's tail need not be kept for ever."""
         if self.counts and self._settled_told < self._settled and self._stream.all_acknowledged:
             self._settled_told = self._settled
             self._stream.settle(self._settled)
-            self.replica.context.outbox.send_stream(self.node, self._stream.news(), self.replica.context.now)
+            self.context.outbox.send_stream(self.node, self._stream.news(), self.context.now)
 
     def catch_up(self) -> None:
         """Hands over what was written since the last time."""
-        if self.replica.sequence > self.streamed and self.phase is not Phase.WAITING:
+        if self.writes.sequence > self.streamed and self.phase is not Phase.WAITING:
             self._gather()
             if not self.counts and self._stream.bytes > COPY_OUTBOX_BYTES_MAX:
                 self.stop()
@@ -244,10 +253,10 @@ class Copy:
 
     def _gather(self) -> None:
         """Into the stream what was written since the last time: a comparison that follows sees it here and there."""
-        replica = self.replica
-        if replica.sequence > self.streamed:
-            fresh = replica.since(self.streamed)
-            self.streamed = replica.sequence
+        writes = self.writes
+        if writes.sequence > self.streamed:
+            fresh = writes.since(self.streamed)
+            self.streamed = writes.sequence
             self._marks += self._push_writes(fresh)
 
     def _push_writes(self, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
@@ -282,10 +291,10 @@ class Copy:
                 self.stop()
             return
         if self._stream.take(message.upto):
-            self._progress = self.replica.context.now
+            self._progress = self.context.now
             while self._marks and self._marks[0][0] <= message.upto:
                 self.acknowledged = self._marks.popleft()[1]
-                self.replica.note_dirty()
+                self._acknowledged()
             if not self._marks:  # the last ones were met by the comparison, or are among those
                 self.acknowledged = self.streamed
             if self.counts:
@@ -327,7 +336,7 @@ class Copy:
 
     def _fill(self, low: bytes, high: bytes, have: dict[bytes, bytes]) -> None:
         """As much as goes into one item; where the range has grown meanwhile, the rest is compared again."""
-        pairs, size, until = self.replica.range_of(low, high)
+        pairs, size, until = self.writes.range_of(low, high)
         there = {key for key, _ in pairs}
         changes: list[Pair] = [(key, value) for key, value in pairs if self._distrust or have.get(key) != value[:16]]
         changes += [(key, removal((0, 0))) for key in have if key not in there and key < until]
@@ -338,7 +347,7 @@ class Copy:
 
     def tick(self) -> None:
         """Time has passed: what was not acknowledged is sent again; a run that stays silent is over for now."""
-        now = self.replica.context.now
+        now = self.context.now
         if self._stream.all_acknowledged or self.phase is Phase.WAITING:
             return
         silence = COPY_SILENCE_SECONDS + self._transit_seconds()
@@ -354,9 +363,7 @@ class Copy:
     def busy(self) -> bool:
         """Time must pass for it: it is not complete, or something is on its way."""
         return (
-            self.node in self.replica.arc.incoming
-            or not self._stream.all_acknowledged
-            or (self._settled_told < self._settled)
+            self.node in self.arc.incoming or not self._stream.all_acknowledged or (self._settled_told < self._settled)
         )
 
     @property
@@ -367,7 +374,7 @@ class Copy:
     def stalled(self) -> bool:
         """Counts, and has not acknowledged a write for L, and as long as that may be on its way. A node that is busy
         with large writes of other arcs, and acknowledges those, is given more time."""
-        context = self.replica.context
+        context = self.context
         if self._stream.all_acknowledged or not self.counts:
             return False
         late = context.now - self._progress - self._transit_seconds()
@@ -380,14 +387,14 @@ class Copy:
     def _transit_seconds(self) -> float:
         """How long what is unacknowledged may take over a slow network and to a slow disk, behind the streams of other
         arcs to that node."""
-        on_the_way = self.replica.context.outbox.on_the_way.get(self.node, 0)
+        on_the_way = self.context.outbox.on_the_way.get(self.node, 0)
         seconds = max(self._stream.bytes, on_the_way) // STREAM_BYTES_PER_SECOND_MIN
-        return seconds + 2 * self.replica.context.round_trip((self.node,))
+        return seconds + 2 * self.context.round_trip((self.node,))
 
     def again(self) -> None:
         """What is not acknowledged is sent again."""
         for message in self._stream.again():
-            self.replica.context.outbox.send_stream(self.node, message, self.replica.context.now)
+            self.context.outbox.send_stream(self.node, message, self.context.now)
 
     def on_link(self) -> None:
         """A new connection: what was on its way may be lost, and news of what is settled, which nobody acknowledges."""
@@ -396,7 +403,7 @@ class Copy:
             self.again()
 
 
-def schedule(copies: Sequence[Copy], now: float) -> bool:
+def schedule(copies: Sequence[Sender], now: float) -> bool:
     """Begins waiting copies, so that at most ``COPIES_OUT_MAX`` run. Returns whether the rest is for another turn, as
     one that was begun has read large entries: while they are read nobody hears this node."""
     running = sum(copy.phase is Phase.RUNNING for copy in copies)
@@ -409,77 +416,3 @@ def schedule(copies: Sequence[Copy], now: float) -> bool:
             if copy.compared_bytes >= TURN_BYTES:
                 return True
     return False
-
-
-class Sink:
-    """The receiver's end: one run of a stream."""
-
-    def __init__(self, replica: Replica, source: NodeId, run: int) -> None:
-        self.replica = replica
-        self.source = source
-        self.run = run
-        self.complete = False
-        self.heard = replica.context.now
-        self._taken = 0
-
-    @staticmethod
-    def refuse(context: NodeContext, source: NodeId, message: Stream) -> None:
-        """Not now."""
-        context.outbox.send_ack(source, StreamAck(message.end, message.version, message.run, -1))
-
-    def active(self, now: float) -> bool:
-        """Whether it takes one of the places for copies in."""
-        return not self.complete and now - self.heard < COPY_SILENCE_SECONDS
-
-    def done(self) -> float:
-        """How far it is, 0 or 1: only the owner knows better."""
-        return 1.0 if self.complete else 0.0
-
-    def take(self, message: Stream) -> None:
-        """Applies new items in order, and acknowledges once they are on disk."""
-        replica, context = self.replica, self.replica.context
-        self.heard = context.now
-        answers: list[Answer] = []
-        items, self._taken = take(message, replica.arc.version, self.run, self._taken)
-        for number, item in items:
-            if isinstance(item, Writes):
-                replica.receive(number, item.pairs)
-                if self.complete and item.pairs:
-                    replica.note_mark(version_in(item.pairs[-1][1])[1])
-            elif isinstance(item, Fill):
-                replica.receive(number, item.pairs)
-                answers.append(Answer(number, self._compared(item)[0]))
-            elif isinstance(item, Compare):
-                answers.append(self._answer(number, item))
-            else:
-                self.complete = True
-                replica.on_complete()
-        if message.version == replica.arc.version and message.run == self.run:
-            replica.forget_settled_tail(message.settled)
-        if not message.items:
-            return
-        version = replica.arc.version
-        ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))
-
-        def acknowledge() -> None:
-            if not self._is_frozen(version):
-                context.outbox.send_ack(self.source, ack)
-
-        context.commits.after_disk(acknowledge)
-
-    def _is_frozen(self, version: int) -> bool:
-        """Whether another version of the arc was adopted since: then nothing of this one is acknowledged any more."""
-        return self.replica.sink is not self or self.replica.arc.version != version
-
-    def _compared(self, item: Fill | Compare) -> tuple[bool, list[Pair], bytes]:
-        """Whether that range is the same here; and what is here, up to where it is looked at. The owner's range is cut
-        by the same rule: where one look does not reach its end, more is here than there."""
-        pairs, _, until = self.replica.range_of(item.low, item.high)
-        return until == item.high and digest_of(pairs) == item.digest, pairs, until
-
-    def _answer(self, number: int, item: Compare) -> Answer:
-        same, pairs, until = self._compared(item)
-        if same:
-            return Answer(number, True)
-        have = tuple((key, value[:16]) for key, value in pairs)
-        return Answer(number, False, have, until if until < item.high else b"")

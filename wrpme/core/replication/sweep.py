@@ -129,7 +129,7 @@ class Sweep:
         for hint, _ in context.reader.scan(reminders.cursor, high):
             expiry, key = expiry_and_key_in(hint)
             replica = self._table.at(hash_in(key))
-            waits = replica is not None and len(replica.queue) >= EXPIRE_QUEUE_MAX
+            waits = replica is not None and len(replica.writes.queue) >= EXPIRE_QUEUE_MAX
             if waits or looked >= EXPIRE_HINTS_MAX or removed >= EXPIRE_ENTRIES_MAX:
                 reminders.cursor = hint
                 self._halfway = True
@@ -141,7 +141,7 @@ class Sweep:
                     replica.swept = False
                 continue
             removed += 1
-            held = replica.current(key)
+            held = replica.writes.current(key)
             if held is not None and expiry_in(held) == expiry:
                 replica.remove(key, held)
             else:

@@ -10,7 +10,7 @@ import json
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import alias_in, digest_of
 from wrpme.core.replication.replica import Replica
-from wrpme.core.replication.sender import Copy
+from wrpme.core.replication.sender import Sender
 from wrpme.errors import UnstableError
 from wrpme.limits import COPY_WINDOW_RANGES, VERIFY_ALIASES_MAX
 from wrpme.protocol.messages import Answer, Text, VerifyArc
@@ -23,11 +23,11 @@ class Verification:
         self.replica = replica
         self._origin = origin
         self._request = request
-        self._cursor = replica.low
+        self._cursor = replica.writes.low
         self._entries = 0
         self._open = 0
         self._over = False
-        self._differing: dict[Copy, list[str]] = {
+        self._differing: dict[Sender, list[str]] = {
             copy: [] for copy in replica.copies.values() if copy.node in replica.arc.holders
         }
         replica.on_change.append(self._changed)
@@ -36,10 +36,10 @@ class Verification:
         """Sends comparisons up to the window; answers when all have come back."""
         replica = self.replica
         if not self._differing:  # nothing to compare with, so nothing to look at
-            self._cursor, self._entries = replica.high, replica.counts()[0]
-        while not self._over and self._cursor < replica.high and self._open < COPY_WINDOW_RANGES:
+            self._cursor, self._entries = replica.writes.high, replica.counts()[0]
+        while not self._over and self._cursor < replica.writes.high and self._open < COPY_WINDOW_RANGES:
             low = self._cursor
-            pairs, _, self._cursor = replica.range_of(low, replica.high)
+            pairs, _, self._cursor = replica.writes.range_of(low, replica.writes.high)
             self._entries += len(pairs)
             self._open += len(self._differing)
             for copy in self._differing:
@@ -47,9 +47,9 @@ class Verification:
         if not self._over and not self._open:
             self._answer()
 
-    def _compare(self, copy: Copy, low: bytes, high: bytes) -> None:
+    def _compare(self, copy: Sender, low: bytes, high: bytes) -> None:
         """With one copy: as much of the range as goes into one comparison, then the rest."""
-        pairs, _, until = self.replica.range_of(low, high)
+        pairs, _, until = self.replica.writes.range_of(low, high)
 
         def take(answer: Answer | None) -> None:
             if self._over:
