@@ -245,7 +245,7 @@ def price_of_a_wish(hive: Hive) -> float:
     voter = next(machine for machine in hive.machines if machine.identity == hive.view().voters[-1])
     node = voter.node
     assert node is not None
-    council, now = node.council, node.context.now
+    council, now = node.voter, node.context.now
     kept, council._wishes = council._wishes, {}
     for end in range(WISHES):
         council._wishes[Synced(end, 1, bytes(16), bytes(16), 1)] = now

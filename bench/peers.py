@@ -30,7 +30,7 @@ import uvloop
 
 from bench.etcd import Etcd, EtcdConnection
 from bench.hive import end_by_signal, file_system, percentile, processor_seconds
-from bench.target import Caller, HiveTarget, Routes, Tally, Target
+from bench.target import Caller, HiveTarget, Routes, SlotCounts, Target
 from tests.system.daemons import Daemons
 
 GOAL_RATIO = 2.0
@@ -78,7 +78,7 @@ async def hive_targets(daemons: Daemons, slices: Sequence[Sequence[bytes]]) -> l
 
 async def measure(callers: Sequence[Caller], reads: float, seconds: float, servers: Sequence[int]) -> Figures:
     """That share of gets for so long; ``servers`` are the ids of their processes."""
-    tally = Tally()
+    tally = SlotCounts()
     client_before, servers_before = time.process_time(), processor_seconds(servers)
     start = time.perf_counter()
     async with asyncio.timeout(seconds + PATIENCE_SECONDS):

@@ -133,7 +133,7 @@ class HiveTarget:
 
 
 @dataclass
-class Tally:
+class SlotCounts:
     """What the callers of one measurement saw; ``said`` is the last error."""
 
     latencies: list[float] = field(default_factory=list)
@@ -155,7 +155,7 @@ class Caller:
 
     async def fill(self) -> None:
         """Puts each of its keys once."""
-        tally = Tally()
+        tally = SlotCounts()
         due = iter(self._aliases[1:])
 
         def ask() -> bool:
@@ -168,7 +168,7 @@ class Caller:
         if tally.errors:
             raise SystemExit(f"the filling failed: {tally.said}")
 
-    async def measure(self, tally: Tally, reads: float, until: float) -> None:
+    async def measure(self, tally: SlotCounts, reads: float, until: float) -> None:
         """Asks until that time of ``time.perf_counter``; that share of the requests are gets, the others puts."""
 
         def ask() -> bool:
@@ -179,7 +179,7 @@ class Caller:
 
         await self._run(tally, lambda: self._any(reads), ask)
 
-    async def _run(self, tally: Tally, first: Callable[[], None], ask: Callable[[], bool]) -> None:
+    async def _run(self, tally: SlotCounts, first: Callable[[], None], ask: Callable[[], bool]) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def answered(content: bytes | None, error: str) -> None:
@@ -195,7 +195,7 @@ class Caller:
         first()
         await done
 
-    def _account(self, tally: Tally, content: bytes | None, error: str) -> None:
+    def _account(self, tally: SlotCounts, content: bytes | None, error: str) -> None:
         if not error:
             tally.latencies.append(time.perf_counter() - self._sent)
             expected = self._last[self._asked]

@@ -8,7 +8,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.io import Persist, ReplyTo, Send, Settings
 from wrpme.core.layout import ENTRIES, Version, content_in, key_of, version_in
 from wrpme.core.replication.replica import Replica, Role
-from wrpme.core.replication.replica_table import Table
+from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
@@ -51,7 +51,7 @@ class Side:
         self.valid_until: dict[int, float] = {}
         self.context = NodeContext(Settings(node, 1, node[:1].decode()), self.store, bench.now)
         self.context.wall_offset_milliseconds = WALL_MILLISECONDS
-        self.table = Table(self.context)
+        self.table = ReplicaTable(self.context)
         self.adopt(view)
 
     @property
@@ -194,7 +194,7 @@ class Bench:
 
     def lease(self, owner: NodeId, *nodes: NodeId) -> None:
         """The owner's lease is fresh."""
-        beacons = self.sides[owner].context.beacons
+        beacons = self.sides[owner].context.heartbeats
         beacons.watch(nodes, self.now)
         for node in nodes:
             beacons.acknowledged(node, self.now, self.now)

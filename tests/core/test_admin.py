@@ -184,7 +184,7 @@ def test_nothing_is_forgotten_where_nothing_can_be_decided() -> None:
     dead(hive, "d")
     hive.kill("b")
     hive.kill("c")
-    hive.until(lambda: bool(hive.nodes["a"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["a"].lifecycle.quorum()))
     said = refused(hive, "a", ForgetNode(1, identity("d"), 1))
     assert "nothing can be decided here: this node sees 1 of 3 voters; it waits for" in said
     assert said.startswith("nothing can be decided here: this node sees")
@@ -221,7 +221,7 @@ def test_a_single_survivor_serves_all_that_it_has_copies_of() -> None:
     hive = filled("a", "b", "c", replication=3)
     hive.kill("a")
     hive.kill("b")
-    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
     hive.go(3.0)
     assert set(words(hive, "c")) <= {"unavailable", "unstable"}
     reply = hive.ask("c", Recover(3))
@@ -235,7 +235,7 @@ def test_a_recovery_is_on_disk_before_it_is_answered() -> None:
     hive = filled("a", "b", "c", replication=3)
     hive.kill("a")
     hive.kill("b")
-    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
     hive.go(3.0)
     hive.slow_disks.add("c")
     session = hive.send("c", Recover(3))
@@ -248,7 +248,7 @@ def without_voters() -> Hive:
     hive = filled(*"abcde", replication=3)
     for name in "abc":
         hive.kill(name)
-    hive.until(lambda: bool(hive.nodes["d"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["d"].lifecycle.quorum()))
     hive.go(3.0)
     return hive
 
@@ -281,7 +281,7 @@ def test_a_recovery_takes_along_all_that_are_seen() -> None:
     assert {identity(name) for name in "abcde"} == set(hive.view("a").voters)
     for name in "abc":
         hive.kill(name)
-    hive.until(lambda: bool(hive.nodes["d"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["d"].lifecycle.quorum()))
     hive.go(3.0)
     reply = hive.ask("d", hive.recovery("d"))
     assert isinstance(reply, Text) and "begins here with 2 of 5 nodes" in reply.text, reply
@@ -294,7 +294,7 @@ def test_a_survivor_without_a_quorum_says_so_of_its_own_arcs_too() -> None:
     hive = filled("a", "b", "c", replication=3)
     hive.kill("a")
     hive.kill("b")
-    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
     hive.go(5.0)
     assert set(words(hive, "c")) == {"unavailable"}
 
@@ -309,7 +309,7 @@ def test_whoever_survives_the_voters_knows_it_without_being_their_neighbour(gone
     for name in gone:
         hive.kill(name)
     hive.go(10.0)
-    assert all(hive.nodes[name].life.quorum() for name in rest)
+    assert all(hive.nodes[name].lifecycle.quorum() for name in rest)
     reply = hive.ask(rest[0], hive.recovery(rest[0]))
     assert isinstance(reply, Text) and "begins here with 4 of 7 nodes" in reply.text, reply
     hive.stable(*rest, seconds=30)

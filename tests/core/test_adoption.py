@@ -11,7 +11,7 @@ from tests.view_parts import any_life, id_of
 from wrpme.core.context import NodeContext
 from wrpme.core.io import Settings
 from wrpme.core.membership import transitions as views
-from wrpme.core.replication.replica_table import Table
+from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.limits import SLOTS
 from wrpme.protocol.ring import SLOT
@@ -23,7 +23,7 @@ class Follower:
 
     def __init__(self, number: int) -> None:
         self.context = NodeContext(Settings(id_of(number), 1, f"n{number}"), MemoryStore(), 10.0)
-        self.table = Table(self.context)
+        self.table = ReplicaTable(self.context)
         for slot in range(0, SLOTS, 97):
             self.context.slots.add(slot * SLOT, 1, 10)
 

@@ -23,7 +23,7 @@ class Pair:
     def __init__(self) -> None:
         self.bench = Bench(ALONE, (A, B))
         self.context = self.bench[A].context
-        self.context.beacons.watch([B], self.bench.now)
+        self.context.heartbeats.watch([B], self.bench.now)
         self.clocks = Clocks(self.context)
 
     def hear(self, ahead: float, seconds: float, part: float) -> list[Happening]:
@@ -62,7 +62,7 @@ def test_an_answer_that_takes_its_time_is_no_difference(ahead: float, seconds: f
 def test_who_is_no_neighbour_any_more_is_forgotten() -> None:
     pair = Pair()
     assert pair.hear(5.0, 0.0, 0.0)
-    pair.context.beacons.watch([], pair.context.now)
+    pair.context.heartbeats.watch([], pair.context.now)
     pair.clocks.look()
     assert pair.clocks.apart == () and not pair.context.outbox.effects
 

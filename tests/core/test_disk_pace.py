@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from wrpme.core.disk_pace import Pace
+from wrpme.core.disk_pace import DiskPace
 from wrpme.limits import BEACON_SECONDS, DISK_LATELY_SECONDS, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN
 
 
-def batches(pace: Pace, now: float, *seconds: float) -> float:
+def batches(pace: DiskPace, now: float, *seconds: float) -> float:
     """One after the other; gives the time after them."""
     for each in seconds:
         pace.begin([(b"k", b"v")], now)
@@ -22,13 +22,13 @@ def batches(pace: Pace, now: float, *seconds: float) -> float:
 
 
 def test_nothing_was_written_yet() -> None:
-    pace = Pace()
+    pace = DiskPace()
     pace.end(1.0)  # of a batch that it never saw begin
     assert pace.lately(1.0) == (0.0, 0.0) and pace.slow(1.0) is None and pace.look(2.0) == 0.0 and not pace.hangs
 
 
 def test_a_batch_hangs_after_a_lease() -> None:
-    pace = Pace()
+    pace = DiskPace()
     pace.begin([(b"k", b"v")], 10.0)
     for beat in range(1, round(LEASE_SECONDS / BEACON_SECONDS) + 1):
         assert not pace.hangs
@@ -39,7 +39,7 @@ def test_a_batch_hangs_after_a_lease() -> None:
 
 
 def test_a_large_batch_may_take_longer() -> None:
-    pace = Pace()
+    pace = DiskPace()
     pace.begin([(b"k", bytes(2 * STREAM_BYTES_PER_SECOND_MIN)), (b"gone", None)], 0.0)
     for beat in range(1, 8):
         pace.look(beat * BEACON_SECONDS)
@@ -50,7 +50,7 @@ def test_a_large_batch_may_take_longer() -> None:
 
 
 def test_while_the_process_stood_still_the_disk_is_not_blamed() -> None:
-    pace = Pace()
+    pace = DiskPace()
     pace.begin([(b"k", b"v")], 0.0)
     pace.look(100.0)
     assert pace.waited < LEASE_SECONDS / 2 and not pace.hangs
@@ -69,13 +69,13 @@ def test_while_the_process_stood_still_the_disk_is_not_blamed() -> None:
     ],
 )
 def test_slow_is_a_disk_whose_slow_batches_are_the_rule(seconds: list[float], slow: bool) -> None:
-    pace = Pace()
+    pace = DiskPace()
     now = batches(pace, 0.0, *seconds)
     assert (pace.slow(now) is not None) is slow
 
 
 def test_what_is_long_ago_is_forgotten() -> None:
-    pace = Pace()
+    pace = DiskPace()
     now = batches(pace, 0.0, 0.8, 0.8, 0.8)
     assert pace.slow(now) is not None and pace.lately(now) == pytest.approx((0.8, 0.8))
     now = batches(pace, now + DISK_LATELY_SECONDS - 5.0, *[0.01] * 10)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness import HIVE, Hive, hive_of, identity
 from tests.view_parts import activate_all, back, down, grown, id_of, join, next_view, sync_all
-from wrpme.core.event_log import Chronicle
+from wrpme.core.event_log import EventLog
 from wrpme.core.membership import transitions as views
 from wrpme.limits import GRACE_SECONDS, HAPPENINGS_KEPT, SILENCE_SECONDS, STOP_GATHER_SECONDS
 from wrpme.protocol import view_index
@@ -21,11 +21,11 @@ def step(before: View, after: View) -> tuple[View, View, Patch]:
     return before, after, views.difference(before, after)
 
 
-def told(before: View, after: View, *changes: object, chronicle: Chronicle | None = None) -> dict[str, list[Happening]]:
+def told(before: View, after: View, *changes: object, chronicle: EventLog | None = None) -> dict[str, list[Happening]]:
     """What one view and the next say, by kind."""
     proposal = Proposal(changes, Patch(), b"", id_of(0)) if changes else None  # type: ignore[arg-type]
     found: dict[str, list[Happening]] = {}
-    for happening in (chronicle or Chronicle()).adopt(*step(before, after), proposal, 10.0, 1000.0):
+    for happening in (chronicle or EventLog()).adopt(*step(before, after), proposal, 10.0, 1000.0):
         assert happening.hive and happening.epoch == after.epoch and happening.at == 1000
         found.setdefault(happening.kind, []).append(happening)
     return found
@@ -50,7 +50,7 @@ def alike(hive: Hive, epoch: int, *names: str) -> list[tuple[str, str, str]]:
 
 
 def test_a_join_is_followed_to_its_end() -> None:
-    chronicle = Chronicle()
+    chronicle = EventLog()
     before = grown(2)
     chronicle.adopt(None, before, None, None, 0.0, 0.0)
     joined = next_view(before, join(2))
@@ -77,7 +77,7 @@ def test_a_join_is_followed_to_its_end() -> None:
 
 
 def test_a_copy_in_two_steps_is_done_at_the_second() -> None:
-    chronicle = Chronicle()
+    chronicle = EventLog()
     joined = next_view(grown(2), join(2))
     told(grown(2), joined, chronicle=chronicle)
     first = next(arc for arc in joined.arcs if arc.incoming)
@@ -89,7 +89,7 @@ def test_a_copy_in_two_steps_is_done_at_the_second() -> None:
 
 
 def test_a_copy_to_a_node_that_died_is_not_done() -> None:
-    chronicle = Chronicle()
+    chronicle = EventLog()
     joined = next_view(grown(2), join(2))
     told(grown(2), joined, chronicle=chronicle)
     dead = next_view(joined, down(2))
@@ -100,7 +100,7 @@ def test_a_copy_to_a_node_that_died_is_not_done() -> None:
 
 
 def test_a_death_and_a_return() -> None:
-    chronicle = Chronicle()
+    chronicle = EventLog()
     before = grown(3)
     dead = next_view(before, down(1))
     assert sentences(told(before, dead, down(1), chronicle=chronicle)["down"]) == ["n1 is down"]
@@ -138,11 +138,11 @@ def test_of_a_view_that_was_learnt_as_a_whole_it_says_so() -> None:
 
 
 def test_the_first_view_says_nothing_of_a_change() -> None:
-    assert Chronicle().adopt(None, grown(3), None, None, 0.0, 0.0) == []
+    assert EventLog().adopt(None, grown(3), None, None, 0.0, 0.0) == []
 
 
 def test_the_condition_is_told_when_its_word_changes_with_how_long_it_lasted() -> None:
-    chronicle = Chronicle()
+    chronicle = EventLog()
     before = grown(3)
     chronicle.adopt(None, before, None, None, 100.0, 0.0)
     one = next_view(before, down(1))
@@ -188,7 +188,7 @@ def test_an_old_proposal_has_no_proposer() -> None:
     before = grown(2)
     after = next_view(before, join(2))
     proposal = Proposal((join(2),), Patch(), b"")
-    (view,) = [told for told in Chronicle().adopt(*step(before, after), proposal, 0, 0) if told.kind == "view"]
+    (view,) = [told for told in EventLog().adopt(*step(before, after), proposal, 0, 0) if told.kind == "view"]
     assert view.sentence == f"view {after.epoch}: n2 joins"
 
 
@@ -319,7 +319,7 @@ def test_the_beginning() -> None:
 
 
 def test_numbers_grow_and_the_oldest_are_forgotten() -> None:
-    chronicle = Chronicle()
+    chronicle = EventLog()
     for number in range(HAPPENINGS_KEPT + 10):
         chronicle.note(0.0, "heard", 1, "a", f"{number}")
     assert [one.number for one in chronicle.kept] == list(range(11, HAPPENINGS_KEPT + 11))

@@ -7,14 +7,14 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.core.failure_detector import Beacons
+from wrpme.core.failure_detector import HeartbeatLeases
 from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
 
 A, B, C = b"a", b"b", b"c"
 
 
-def watching(*nodes: bytes, now: float = 0.0) -> Beacons:
-    beacons = Beacons(now)
+def watching(*nodes: bytes, now: float = 0.0) -> HeartbeatLeases:
+    beacons = HeartbeatLeases(now)
     beacons.watch(nodes, now)
     return beacons
 
@@ -72,7 +72,7 @@ def test_a_new_life_voids_the_lease_of_the_former() -> None:
 
 
 def test_a_start_is_a_promise_to_everyone() -> None:
-    beacons = Beacons(50.0)
+    beacons = HeartbeatLeases(50.0)
     assert beacons.promised_until(A) == 50.0 + PROMISE_SECONDS
     assert beacons.promised_until(b"never heard of") == 50.0 + PROMISE_SECONDS
 
@@ -108,7 +108,7 @@ def test_a_promise_outlasts_the_lease_that_it_backs(
     def holders_clock(true: float) -> float:
         return true * drift + offset
 
-    owner, holder = watching(A), Beacons(-1e6)
+    owner, holder = watching(A), HeartbeatLeases(-1e6)
     owner.acknowledged(A, sent, sent + way + back)
     holder.promise(B, holders_clock(sent + way))
     lease_ends = owner.lease_until([A])
@@ -144,7 +144,7 @@ def test_reaches_says_only_what_is_known() -> None:
 
 
 def test_who_answers_with_a_view_lives_but_gives_no_lease() -> None:
-    beacons = Beacons(0.0)
+    beacons = HeartbeatLeases(0.0)
     beacons.watch([B], 0.0)
     beacons.answered(B, 1.0)
     assert beacons.silent(1.0 + SILENCE_SECONDS - 0.01) == [] and beacons.silent(1.0 + SILENCE_SECONDS) == [B]
@@ -154,7 +154,7 @@ def test_who_answers_with_a_view_lives_but_gives_no_lease() -> None:
 
 
 def test_when_the_next_one_will_be_silent_is_known() -> None:
-    beacons = Beacons(10.0)
+    beacons = HeartbeatLeases(10.0)
     assert beacons.silent_at(10.0) == inf
     beacons.watch([A, B], 10.0)
     beacons.acknowledged(B, 10.9, 11.0)

@@ -111,9 +111,9 @@ def test_a_minority_says_why_it_does_not_serve() -> None:
     hive = hive_of("a", "b", "c")
     isolate(hive, "c")
     hive.go(10)
-    quorum = hive.nodes["c"].life.quorum()
+    quorum = hive.nodes["c"].lifecycle.quorum()
     assert quorum.startswith("this node sees 1 of 3 voters; it waits for a, b: start them, or mend the network to them")
-    assert hive.nodes["a"].life.quorum() == ""
+    assert hive.nodes["a"].lifecycle.quorum() == ""
 
 
 def test_a_node_that_finds_no_quorum_after_its_start_says_so() -> None:

@@ -379,7 +379,7 @@ def test_serves_says_where() -> None:
 
 
 def test_a_node_at_rest_is_woken_by_what_is_due_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beacons, and nothing twenty times a second."""
+    """HeartbeatLeases, and nothing twenty times a second."""
     hive = hive_of("a", "b", "c")
     hive.go(5.0)
     woken = 0

@@ -15,13 +15,13 @@ def alone(*dead: str, replication: int = 1) -> Hive:
     hive = hive_of("a", "b", "c", replication=replication)
     for name in dead:
         hive.kill(name)
-    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
     hive.go(5.0)
     return hive
 
 
 def said(hive: Hive) -> str:
-    return hive.nodes["c"].life.quorum()
+    return hive.nodes["c"].lifecycle.quorum()
 
 
 def test_where_no_voter_answers_the_mildest_step_comes_first_and_the_price_last() -> None:
@@ -67,7 +67,7 @@ def test_voters_that_restarted_are_seen_though_nobody_is_back_yet() -> None:
     for name in "ab":
         hive.start(name)
     hive.go(6.0)
-    assert hive.nodes["a"].life.quorum() == hive.nodes["b"].life.quorum() == ""
+    assert hive.nodes["a"].lifecycle.quorum() == hive.nodes["b"].lifecycle.quorum() == ""
 
 
 def test_a_recovery_is_refused_right_after_the_voters_were_lost() -> None:
@@ -75,7 +75,7 @@ def test_a_recovery_is_refused_right_after_the_voters_were_lost() -> None:
     hive = hive_of("a", "b", "c")
     hive.cut("a", "c")
     hive.cut("b", "c")
-    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
     reply = hive.ask("c", Recover(1))
     assert isinstance(reply, Failed) and "ask again in a few seconds" in reply.sentence
     hive.go(3.0)
@@ -93,7 +93,7 @@ def test_a_recovery_is_refused_where_somebody_knows_better() -> None:
     hive.until(lambda: any(member.address == "g" for member in hive.view(other).members))
     for name in voters[:-1]:
         hive.kill(name)
-    hive.until(lambda: bool(hive.nodes[survivor].life.quorum()))
+    hive.until(lambda: bool(hive.nodes[survivor].lifecycle.quorum()))
     hive.go(5.0)
     reply = hive.ask(survivor, Recover(1))
     assert isinstance(reply, Failed) and "has a later view of the hive than this node" in reply.sentence

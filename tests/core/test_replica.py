@@ -225,7 +225,7 @@ def test_a_cut_off_owner_does_not_know_how_its_writes_ended() -> None:
 
 def test_the_next_owner_outwaits_the_dead() -> None:
     made = counted()
-    made[B].context.beacons.promise(A, made.now)
+    made[B].context.heartbeats.promise(A, made.now)
     dead = view_of(MOVED, 2, down=(A,))
     made[B].adopt(dead)
     made.now += PROMISE_SECONDS - 0.01

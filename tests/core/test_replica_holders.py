@@ -76,7 +76,7 @@ def test_the_lease_needs_every_other_holder(silent: NodeId) -> None:
     made = held()
     made.now += LEASE_SECONDS - 0.01
     assert word_of(made[A].replies[made[A].ask(Get(1, "x"))]) == "not_found"
-    beacons = made[A].context.beacons
+    beacons = made[A].context.heartbeats
     beacons.acknowledged(B if silent == C else C, made.now, made.now)
     made.now += 0.01
     assert "lost sight of b, c" in made[A].fails(made[A].ask(Get(1, "x")))

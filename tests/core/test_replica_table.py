@@ -281,7 +281,7 @@ def test_the_whole_hive_is_counted_node_by_node() -> None:
         assert isinstance(reply, Number) and reply.number > 0
         total += reply.number
     assert total == 90
-    hive.nodes["a"].council.wish(Down(identity("c"), 1, planned=True))
+    hive.nodes["a"].voter.wish(Down(identity("c"), 1, planned=True))
     hive.until(lambda: hive.view("a").epoch > epoch)
     reply = hive.ask("a", Count(1, identity("a"), epoch))
     assert isinstance(reply, Failed) and word_of(reply) == "unstable"

@@ -261,8 +261,8 @@ def test_what_nobody_answered_is_said_again_also_while_one_view_follows_the_othe
     hive.drop = lambda source, target, body: isinstance(body, Tail | AskView)
     for _ in range(20):
         before = hive.view("a")
-        node.spread.latest = msgspec.structs.replace(before, epoch=before.epoch + 1)
-        node._adopt(before, node.spread.latest, False)
+        node.view_sync.latest = msgspec.structs.replace(before, epoch=before.epoch + 1)
+        node._adopt(before, node.view_sync.latest, False)
         hive.go(0.15)
     asked = [body for source, _, body in hive.sent if source == "a" and isinstance(body, GetTail)]
     assert len(asked) >= 3, "in three seconds, after pauses that double"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrpme.core.layout import key_of, operations_for, removal, value_of
-from wrpme.core.slot_counts import Tally, size_of, tally_of
+from wrpme.core.slot_counts import SlotCounts, size_of, counts_of
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.limits import SLOTS
 from wrpme.protocol.ring import RING, SLOT, end_of_slot
@@ -20,7 +20,7 @@ def test_the_size_of_an_entry_is_what_its_user_gave() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 50)), max_size=30), st.integers(0, 99), st.integers(1, 50))
 def test_a_range_has_the_sum_of_its_slots(entries: list[tuple[int, int]], begin: int, count: int) -> None:
-    tally = Tally()
+    tally = SlotCounts()
     for slot, size in entries:
         tally.add(slot * SLOT + size, 1, size)
     inside = [size for slot, size in entries if begin <= slot < begin + count]
@@ -28,7 +28,7 @@ def test_a_range_has_the_sum_of_its_slots(entries: list[tuple[int, int]], begin:
 
 
 def test_what_is_there_and_what_has_gone() -> None:
-    tally = Tally()
+    tally = SlotCounts()
     tally.add(0, 1, 10)
     tally.add(RING - 1, 1, 20)
     assert (tally.entries, tally.bytes, tally.removed, tally.removed_bytes) == (2, 30, 0, 0)
@@ -41,12 +41,12 @@ def test_the_tally_of_a_store() -> None:
     store = MemoryStore()
     for number in range(9):
         store.write(operations_for(key_of(number * SLOT, b"k%d" % number), value_of((1, 1), 7, b"12345")), True)
-    found = tally_of(store)
+    found = counts_of(store)
     assert (found.entries, found.bytes) == (9, 9 * 7) == found.between(0, RING - 1)
 
 
 def test_the_ends_of_the_ring() -> None:
-    tally = Tally()
+    tally = SlotCounts()
     tally.add(0, 1, 10)
     tally.add(RING - 1, 1, 20)
     assert tally.between(0, RING - 1) == (2, 30)

@@ -11,9 +11,9 @@ from wrpme.core.context import NodeContext
 from wrpme.core.io import Effect, Exit, Persist, ReplyTo, Send, Settings
 from wrpme.core.layout import ACCEPTOR_KEY, VIEW_KEY
 from wrpme.core.membership import transitions as views
-from wrpme.core.membership.lifecycle import Life
+from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.view_log import ViewLog
-from wrpme.core.membership.view_sync import Spread
+from wrpme.core.membership.view_sync import ViewSync
 from wrpme.core.membership.whereabouts import UNPROVEN, Whereabouts
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.limits import ASK_SECONDS, LEASE_SECONDS
@@ -51,12 +51,12 @@ class Seat:
         self.store = MemoryStore()
         self.context = NodeContext(Settings(me, life, "n0", ("peer",)), self.store, 100.0)
         self.adopted: list[tuple[int, bool]] = []
-        self.life = Life(self.context)
+        self.lifecycle = Lifecycle(self.context)
         whereabouts = Whereabouts(self.context, lambda wish: None, lambda node, former: None)
-        self.spread = Spread(self.context, self.life, whereabouts, self._adopt)
+        self.view_sync = ViewSync(self.context, self.lifecycle, whereabouts, self._adopt)
         if view is not None:
             self.store.write([(VIEW_KEY, view_index.pack(view))], True)
-            assert self.spread.start()
+            assert self.view_sync.start()
         self.adopted.clear()
 
     def _adopt(self, before: View | None, view: View, tell: bool) -> None:
@@ -83,7 +83,7 @@ class Seat:
 
     def answers(self, envelope: Envelope) -> tuple[bool, list[Body]]:
         """Whether it listens, and what it says at once."""
-        listens = self.spread.listens(7, envelope)
+        listens = self.view_sync.listens(7, envelope)
         found = [effect.reply for effect in self.effects() if isinstance(effect, ReplyTo)]
         assert all(isinstance(reply, Envelope) and reply.destination == OTHER for reply in found)
         return listens, [reply.body for reply in found if isinstance(reply, Envelope)]
@@ -95,8 +95,8 @@ class Seat:
 def test_a_view_is_on_disk_with_the_acceptor_dropped_before_it_is_adopted() -> None:
     seat = Seat()
     seat.store.write([(ACCEPTOR_KEY, b"of the instance before")], True)
-    seat.spread.on_view(OTHER, WholeView(SECOND))
-    assert seat.spread.latest == SECOND and seat.adopted == []
+    seat.view_sync.on_view(OTHER, WholeView(SECOND))
+    assert seat.view_sync.latest == SECOND and seat.adopted == []
     seat.disk()
     assert seat.adopted == [(2, False)]
     assert ViewLog(seat.store).load() == SECOND and seat.store.get(ACCEPTOR_KEY) is None
@@ -104,15 +104,15 @@ def test_a_view_is_on_disk_with_the_acceptor_dropped_before_it_is_adopted() -> N
 
 def test_changes_are_followed_from_their_very_base() -> None:
     seat = Seat()
-    seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
-    assert seat.spread.latest == FIRST and seat.sent() == [], "two steps away"
-    seat.spread.on_view(OTHER, NextView(2, proposal(FIRST, join(1))))
-    seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
-    assert seat.spread.latest == THIRD, "also while the one before is on its way to the disk"
+    seat.view_sync.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
+    assert seat.view_sync.latest == FIRST and seat.sent() == [], "two steps away"
+    seat.view_sync.on_view(OTHER, NextView(2, proposal(FIRST, join(1))))
+    seat.view_sync.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
+    assert seat.view_sync.latest == THIRD, "also while the one before is on its way to the disk"
     seat.disk()
     assert seat.adopted[-1] == (3, False) and seat.context.view == THIRD
     seat.sent()
-    seat.spread.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
+    seat.view_sync.on_view(OTHER, NextView(3, proposal(SECOND, join(2))))
     assert seat.sent() == [], "it has that view already"
 
 
@@ -121,8 +121,8 @@ def test_a_patch_that_does_not_make_the_view_is_answered_by_asking_for_it_whole(
     seat = Seat(SECOND)
     right = proposal(SECOND, join(2))
     wrong = replace(right, digest=b"?" * 16) if kind == "digest" else replace(right, patch=Patch())
-    seat.spread.on_view(OTHER, NextView(3, wrong))
-    assert seat.sent() == [("n1", AskView(whole=True))] and seat.spread.latest == SECOND
+    seat.view_sync.on_view(OTHER, NextView(3, wrong))
+    assert seat.sent() == [("n1", AskView(whole=True))] and seat.view_sync.latest == SECOND
 
 
 @pytest.mark.parametrize(
@@ -131,25 +131,25 @@ def test_a_patch_that_does_not_make_the_view_is_answered_by_asking_for_it_whole(
 )  # fmt: skip
 def test_views_that_tell_nothing_new(view: View) -> None:
     seat = Seat(SECOND)
-    seat.spread.on_view(OTHER, WholeView(view))
+    seat.view_sync.on_view(OTHER, WholeView(view))
     seat.disk()
-    assert seat.adopted == [] and seat.spread.latest == SECOND and not seat.life.exited
+    assert seat.adopted == [] and seat.view_sync.latest == SECOND and not seat.lifecycle.exited
 
 
 def test_a_node_without_a_view_takes_only_one_that_it_is_in() -> None:
     seat = Seat(None, id_of(2))
-    seat.spread.on_view(OTHER, WholeView(SECOND))
-    assert seat.spread.latest is None
-    seat.spread.on_view(OTHER, WholeView(THIRD))
+    seat.view_sync.on_view(OTHER, WholeView(SECOND))
+    assert seat.view_sync.latest is None
+    seat.view_sync.on_view(OTHER, WholeView(THIRD))
     seat.disk()
     assert seat.adopted == [(3, False)]
 
 
 def test_what_was_decided_here_is_told_to_all_once_it_is_on_disk() -> None:
     seat = Seat(THIRD)
-    seat.spread.decided(proposal(THIRD, down(1)))
+    seat.view_sync.decided(proposal(THIRD, down(1)))
     assert seat.adopted == []
-    seat.spread.decided(proposal(THIRD, down(2)))
+    seat.view_sync.decided(proposal(THIRD, down(2)))
     seat.disk()
     assert seat.adopted == [(4, True)], "of one epoch there is one view"
     view = seat.context.view
@@ -159,11 +159,11 @@ def test_what_was_decided_here_is_told_to_all_once_it_is_on_disk() -> None:
 
 def test_who_stopped_as_planned_is_known_of_the_present_view_alone() -> None:
     seat = Seat(THIRD)
-    seat.spread.decided(proposal(THIRD, replace(down(1), planned=True), down(2)))
+    seat.view_sync.decided(proposal(THIRD, replace(down(1), planned=True), down(2)))
     seat.disk()
     assert seat.context.view is not None
-    assert seat.spread.stopping(seat.context.view) == {id_of(1)}
-    assert seat.spread.stopping(THIRD) == set()
+    assert seat.view_sync.stopping(seat.context.view) == {id_of(1)}
+    assert seat.view_sync.stopping(THIRD) == set()
 
 
 # --- telling -----------------------------------------------------------------------------------------------------
@@ -173,50 +173,50 @@ def test_who_has_the_base_gets_the_changes_and_others_the_whole_view() -> None:
     seat = Seat(THIRD)
     seat.context.known_epochs.update({id_of(1): 3, id_of(2): 2})
     made = proposal(THIRD, join(3))
-    seat.spread.decided(made)
+    seat.view_sync.decided(made)
     seat.disk()
     view = seat.context.view
     assert view is not None
-    seat.spread.tell_all(THIRD, view)
+    seat.view_sync.tell_all(THIRD, view)
     assert seat.sent() == [("n1", NextView(4, made)), ("n2", WholeView(view)), ("n3", WholeView(view))]
 
 
 def test_who_is_no_member_any_more_is_told_too() -> None:
     seat = Seat(THIRD)
     without = replace(THIRD, epoch=4, members=tuple(member for member in THIRD.members if member.id != id_of(2)))
-    seat.spread.learn(without)
+    seat.view_sync.learn(without)
     seat.disk()
-    seat.spread.tell_all(THIRD, without)
+    seat.view_sync.tell_all(THIRD, without)
     assert seat.sent() == [("n1", WholeView(without)), ("n2", WholeView(without))]
 
 
 def test_a_higher_epoch_is_asked_for_and_not_with_every_message() -> None:
     seat = Seat(SECOND)
     for _ in range(3):
-        seat.spread.compare_epochs(OTHER, 3)
+        seat.view_sync.compare_epochs(OTHER, 3)
     assert seat.sent() == [("n1", AskView())]
     seat.context.now += 3 * ASK_SECONDS
-    seat.spread.compare_epochs(OTHER, 3)
+    seat.view_sync.compare_epochs(OTHER, 3)
     assert seat.sent() == [("n1", AskView())], "it may have been lost"
-    seat.spread.on_view(OTHER, WholeView(THIRD))
+    seat.view_sync.on_view(OTHER, WholeView(THIRD))
     seat.context.now += 2 * ASK_SECONDS
-    seat.spread.compare_epochs(OTHER, 3)
+    seat.view_sync.compare_epochs(OTHER, 3)
     assert seat.sent() == [], "it is on its way to the disk"
 
 
 def test_a_lower_epoch_is_told_once_in_a_while() -> None:
     seat = Seat(THIRD)
     for _ in range(3):
-        seat.spread.compare_epochs(OTHER, 2)
+        seat.view_sync.compare_epochs(OTHER, 2)
     assert seat.sent() == [], "whoever proposed it tells all, and it asks somebody"
     seat.context.now += LEASE_SECONDS / 2 + 2 * ASK_SECONDS
     for _ in range(3):
-        seat.spread.compare_epochs(OTHER, 2)
+        seat.view_sync.compare_epochs(OTHER, 2)
     assert seat.sent() == [("n1", WholeView(THIRD))]
     seat.context.now += 3 * ASK_SECONDS
-    seat.spread.compare_epochs(OTHER, 2)
+    seat.view_sync.compare_epochs(OTHER, 2)
     assert len(seat.sent()) == 1, "it may have been lost"
-    seat.spread.compare_epochs(OTHER, 3)
+    seat.view_sync.compare_epochs(OTHER, 3)
     assert seat.sent() == []
 
 
@@ -224,7 +224,7 @@ def test_who_is_not_there_yet_is_told_at_once() -> None:
     """Nobody sends beacons to a member that is down, or has just started again: it hears of nothing."""
     down_in_it = next_view(THIRD, down(1))
     seat = Seat(down_in_it)
-    seat.spread.compare_epochs(OTHER, 2)
+    seat.view_sync.compare_epochs(OTHER, 2)
     assert seat.sent() == [("n1", WholeView(down_in_it))]
 
 
@@ -233,18 +233,18 @@ def test_who_lacks_a_few_views_is_told_their_patches_and_who_lacks_more_the_whol
     seat = Seat(first)
     second = next_view(first, Elect(id_of(1)))
     steps = [proposal(first, Elect(id_of(1))), proposal(second, Elect(id_of(2)))]
-    seat.spread.on_view(OTHER, NextView(second.epoch, steps[0]))
-    seat.spread.on_view(OTHER, NextView(second.epoch + 1, steps[1]))
+    seat.view_sync.on_view(OTHER, NextView(second.epoch, steps[0]))
+    seat.view_sync.on_view(OTHER, NextView(second.epoch + 1, steps[1]))
     seat.disk()
     view = seat.context.view
     assert view is not None and view.epoch == first.epoch + 2
     seat.sent()
-    seat.spread.tell(OTHER, first.epoch)
+    seat.view_sync.tell(OTHER, first.epoch)
     assert seat.sent() == [("n1", NextView(second.epoch, steps[0])), ("n1", NextView(view.epoch, steps[1]))]
-    seat.spread.tell(OTHER, second.epoch)
+    seat.view_sync.tell(OTHER, second.epoch)
     assert seat.sent() == [("n1", NextView(view.epoch, steps[1]))]
-    seat.spread.tell(OTHER, first.epoch - 1)
-    seat.spread.tell(OTHER, 0)
+    seat.view_sync.tell(OTHER, first.epoch - 1)
+    seat.view_sync.tell(OTHER, 0)
     assert seat.sent() == [("n1", WholeView(view))] * 2
 
 
@@ -253,12 +253,12 @@ def test_patches_that_are_kept_are_together_no_larger_than_the_view() -> None:
     view = FIRST
     for number in range(1, 40):
         step = (join(number),) if number % 2 else (down(number - 1),)
-        seat.spread.on_view(OTHER, NextView(view.epoch + 1, proposal(view, *step)))
+        seat.view_sync.on_view(OTHER, NextView(view.epoch + 1, proposal(view, *step)))
         view = next_view(view, *step)
-    assert seat.spread.latest == view
-    kept = list(seat.spread._proposals.values())
+    assert seat.view_sync.latest == view
+    kept = list(seat.view_sync._proposals.values())
     assert 0 < sum(len(proposal.patch.arcs) for proposal in kept) <= len(view.arcs)
-    assert list(seat.spread._proposals)[-1] == view.epoch
+    assert list(seat.view_sync._proposals)[-1] == view.epoch
 
 
 @pytest.mark.parametrize(("epoch", "hears"), [(0, False), (1, True), (2, True), (3, False), (9, False)])
@@ -267,7 +267,7 @@ def test_a_stranger_with_an_older_view_hears_the_present_one(epoch: int, hears: 
     seat = Seat(THIRD)
     stranger = Envelope(HIVE, 1, id_of(8), 1, ME, epoch, AskView())
     for _ in range(2):
-        seat.spread.answer_stranger(7, stranger)
+        seat.view_sync.answer_stranger(7, stranger)
     replies = [effect.reply for effect in seat.effects() if isinstance(effect, ReplyTo)]
     assert replies == ([seat.context.outbox.envelope(id_of(8), WholeView(THIRD))] if hears else [])
 
@@ -275,14 +275,14 @@ def test_a_stranger_with_an_older_view_hears_the_present_one(epoch: int, hears: 
 def test_who_was_told_is_not_remembered_longer_than_it_is_a_member() -> None:
     seat = Seat(THIRD)
     for number in range(8, 20):
-        seat.spread.answer_stranger(7, Envelope(HIVE, 1, id_of(number), 1, ME, 1, AskView()))
+        seat.view_sync.answer_stranger(7, Envelope(HIVE, 1, id_of(number), 1, ME, 1, AskView()))
         seat.context.now += ASK_SECONDS
-    seat.spread.compare_epochs(id_of(2), 2)
-    assert len(seat.spread._strangers) == 1 and set(seat.spread._told) == {id_of(2)}
+    seat.view_sync.compare_epochs(id_of(2), 2)
+    assert len(seat.view_sync._strangers) == 1 and set(seat.view_sync._told) == {id_of(2)}
     without = replace(THIRD, epoch=4, members=tuple(member for member in THIRD.members if member.id != id_of(2)))
-    seat.spread.learn(without)
+    seat.view_sync.learn(without)
     seat.disk()
-    assert not seat.spread._told
+    assert not seat.view_sync._told
 
 
 def test_a_node_that_was_given_up_hears_so_and_joins_anew() -> None:
@@ -320,7 +320,7 @@ def test_a_wrong_receiver_says_who_is_there() -> None:
 def test_its_own_words_end_a_node_that_was_given_itself_as_a_peer() -> None:
     seat = Seat(None)
     own = Envelope(b"", 1, ME, 1, NOBODY, 0, Report((join(0),)))
-    assert not seat.spread.listens(7, own)
+    assert not seat.view_sync.listens(7, own)
     assert any(isinstance(effect, Exit) and "is this node itself" in effect.sentence for effect in seat.effects())
 
 
@@ -329,7 +329,7 @@ def test_the_sentence_that_a_peer_is_the_node_itself_is_said_only_where_it_is_tr
     """The address of a member may be this node's own now, and a process on a copy of the directory has the same id."""
     seat = Seat(FIRST if case == "with a view" else None)
     to, life = (OTHER, 1) if case == "meant for another" else (NOBODY, 2 if case == "of another life" else 1)
-    assert not seat.spread.listens(7, Envelope(b"", 1, ME, life, to, 0, Report((join(0),))))
+    assert not seat.view_sync.listens(7, Envelope(b"", 1, ME, life, to, 0, Report((join(0),))))
     assert not any(isinstance(effect, Exit) for effect in seat.effects())
 
 
@@ -359,9 +359,9 @@ def test_of_a_newer_generation_only_its_view_is_heard() -> None:
 def test_whoever_a_new_generation_takes_along_goes_with_it() -> None:
     seat = Seat(SECOND)
     view = later_generation(0)
-    seat.spread.on_view(OTHER, WholeView(view))
+    seat.view_sync.on_view(OTHER, WholeView(view))
     seat.disk()
-    assert seat.adopted == [(view.epoch, False)] and seat.context.lives and not seat.life.exited
+    assert seat.adopted == [(view.epoch, False)] and seat.context.lives and not seat.lifecycle.exited
     assert view.generation == 2
 
 
@@ -370,9 +370,9 @@ def test_whoever_a_new_generation_lists_goes_with_it_also_in_a_later_life(life: 
     """It restarted before it heard of it: what it alone holds must not be set aside."""
     seat = Seat(SECOND, life=life)
     view = later_generation(0)
-    seat.spread.on_view(OTHER, WholeView(view))
+    seat.view_sync.on_view(OTHER, WholeView(view))
     seat.disk()
-    assert seat.adopted == [(view.epoch, False)] and not seat.life.exited
+    assert seat.adopted == [(view.epoch, False)] and not seat.lifecycle.exited
     assert seat.context.lives == (life == 1), "a later life has to come back first"
 
 
@@ -384,7 +384,7 @@ def test_whoever_a_new_generation_leaves_behind_is_fenced(case: str) -> None:
         members = tuple(replace(found, incarnation=2) if found.id == ME else found for found in view.members)
         view = replace(view, members=members)
     for _ in range(2):
-        seat.spread.on_view(OTHER, WholeView(view))
+        seat.view_sync.on_view(OTHER, WholeView(view))
     exits = [effect for effect in seat.effects() if isinstance(effect, Exit)]
     assert len(exits) == 1 and exits[0].aside == tuple(member.address for member in view.members)
     assert "generation 2" in exits[0].sentence and "set aside" in exits[0].sentence
@@ -398,7 +398,7 @@ def recovered() -> Hive:
         assert hive.ask("a", Put(1, f"k{number}", b"%d" % number)) == Done(1)
     hive.kill("a")
     hive.kill("b")
-    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
     hive.go(3.0)
     reply = hive.ask("c", hive.recovery("c"))
     assert isinstance(reply, Text)
@@ -434,7 +434,7 @@ def test_a_node_that_restarts_while_the_hive_is_recovered_keeps_what_it_alone_ho
     kept = [f"k{number}" for number in range(40) if owner_of(hive, f"k{number}") == "d"]
     hive.kill("a")
     hive.kill("b")
-    hive.until(lambda: bool(hive.nodes["c"].life.quorum()))
+    hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
     hive.go(3.0)
     session = hive.send("c", hive.recovery("c"))
     hive.kill("d")
@@ -457,7 +457,7 @@ def test_a_recovery_takes_along_who_is_there_and_not_back_yet() -> None:
     survivor, *dead = voters
     for name in (*dead, other):
         hive.kill(name)
-    hive.until(lambda: bool(hive.nodes[survivor].life.quorum()))
+    hive.until(lambda: bool(hive.nodes[survivor].lifecycle.quorum()))
     hive.start(other)
     hive.go(5.0)
     reply = hive.ask(survivor, hive.recovery(survivor))

@@ -13,7 +13,7 @@ from wrpme.core.membership import paxos, voter
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.compute import compute
 from wrpme.core.membership.paxos import AcceptorState
-from wrpme.core.membership.voter import Council
+from wrpme.core.membership.voter import Voter
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.limits import (
     BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, MOVES_PER_VIEW_MAX, RANK_SECONDS,
@@ -52,10 +52,10 @@ class Seat:
         self.returning: list[NodeId] = []
         self.view = view
         self.context.adopt(view)
-        self.council = Council(self.context, self.decided.append)
-        self.council.adopt(view)
+        self.voter = Voter(self.context, self.decided.append)
+        self.voter.adopt(view)
         self.others = [member.id for member in view.members if member.id != self.context.me]
-        self.context.beacons.watch(self.others, 100.0)
+        self.context.heartbeats.watch(self.others, 100.0)
         self.go(SUSPECT_NOBODY_SECONDS)
         self.see(*self.others)
 
@@ -65,15 +65,15 @@ class Seat:
     def see(self, *nodes: NodeId) -> None:
         """These have just answered a beacon."""
         for node in nodes:
-            self.context.beacons.acknowledged(node, self.context.now, self.context.now)
+            self.context.heartbeats.acknowledged(node, self.context.now, self.context.now)
         self.context.returning = dict.fromkeys(self.returning, self.context.now)
 
-    def complain(self, source: NodeId, about: NodeId, incarnation: int = 1) -> None:
-        self.council.complain(source, Complaint(((about, incarnation),)))
+    def report_failure(self, source: NodeId, about: NodeId, incarnation: int = 1) -> None:
+        self.voter.report_failure(source, Complaint(((about, incarnation),)))
 
     def consider(self) -> list[tuple[str, Body]]:
         """Gives what is sent at once, and lets the disk follow; what comes then is for ``said``."""
-        self.council.consider()
+        self.voter.consider()
         return self.computed()
 
     def computed(self) -> list[tuple[str, Body]]:
@@ -84,7 +84,7 @@ class Seat:
             sent += [(effect.address, effect.envelope.body) for effect in effects if isinstance(effect, Send)]
             for effect in effects:
                 if isinstance(effect, ComputeView):
-                    self.council.on_computed(compute(effect))
+                    self.voter.on_computed(compute(effect))
         return sent
 
     def said(self) -> list[tuple[str, Body]]:
@@ -126,103 +126,103 @@ def test_who_is_silent_for_all_is_dead() -> None:
     seat = Seat("a", view_of())
     seat.go(SILENCE_SECONDS)
     seat.see(B)
-    seat.complain(A, C)
-    assert seat.council.suspicions() == [Down(C, 1)]
-    assert seat.council.looks_at == {C}
+    seat.report_failure(A, C)
+    assert seat.voter.suspicions() == [Down(C, 1)]
+    assert seat.voter.looks_at == {C}
 
 
 def test_nobody_is_suspected_soon_after_the_own_start() -> None:
     seat = Seat("a", view_of())
-    seat.council = Council(seat.context, seat.decided.append)
+    seat.voter = Voter(seat.context, seat.decided.append)
     seat.go(SILENCE_SECONDS)
     seat.see(B)
-    seat.complain(A, C)
-    seat.complain(B, C)
-    assert seat.council.suspicions() == []
+    seat.report_failure(A, C)
+    seat.report_failure(B, C)
+    assert seat.voter.suspicions() == []
     seat.go(SUSPECT_NOBODY_SECONDS - SILENCE_SECONDS)
     seat.see(B)
-    seat.complain(A, C)
-    assert seat.council.suspicions() == [Down(C, 1)]
+    seat.report_failure(A, C)
+    assert seat.voter.suspicions() == [Down(C, 1)]
 
 
 @pytest.mark.parametrize("incarnation", [0, 2])
 def test_a_complaint_is_about_one_life(incarnation: int) -> None:
     seat = Seat("a", view_of())
     seat.go(SILENCE_SECONDS)
-    seat.complain(B, C, incarnation)
-    assert seat.council.suspicions() == []
+    seat.report_failure(B, C, incarnation)
+    assert seat.voter.suspicions() == []
 
 
 def test_a_complaint_does_not_last() -> None:
     seat = Seat("a", view_of("abcd", "abc"))
-    seat.complain(B, D)
+    seat.report_failure(B, D)
     seat.go(SILENCE_SECONDS)
-    assert seat.council.suspicions() == []
-    assert seat.council.looks_at == set(), "and nobody has to look any more"
+    assert seat.voter.suspicions() == []
+    assert seat.voter.looks_at == set(), "and nobody has to look any more"
 
 
 def test_the_dead_do_not_accuse() -> None:
     seat = Seat("a", view_of("abcd", "abc", down="d"))
     seat.go(SILENCE_SECONDS)
-    seat.complain(D, C)
-    assert seat.council.suspicions() == []
+    seat.report_failure(D, C)
+    assert seat.voter.suspicions() == []
 
 
 def test_who_was_never_asked_is_asked_first() -> None:
     """The proposer does not know the accused: it has to try to reach it before it says that it can't."""
     seat = Seat("a", view_of("abcd", "abc"))
-    seat.context.beacons.watch([B, C], seat.context.now)
-    seat.complain(C, D)
-    assert seat.council.suspicions() == []
-    assert seat.council.looks_at == {D}
+    seat.context.heartbeats.watch([B, C], seat.context.now)
+    seat.report_failure(C, D)
+    assert seat.voter.suspicions() == []
+    assert seat.voter.looks_at == {D}
     seat.go(BEACON_SECONDS)
-    seat.complain(C, D)
-    assert seat.council.suspicions() == [Down(D, 1)]
+    seat.report_failure(C, D)
+    assert seat.voter.suspicions() == [Down(D, 1)]
 
 
 def test_two_that_do_not_see_each_other() -> None:
     """The proposer sees both. The one with more complaints goes; here it is that of the two who do not see c."""
     seat = Seat("a", view_of("abcd", "abc"))
     for quarter in range(5):
-        seat.complain(B, C)
-        seat.complain(D, C)
-        seat.complain(C, B)
+        seat.report_failure(B, C)
+        seat.report_failure(D, C)
+        seat.report_failure(C, B)
         if quarter < 4:
-            assert seat.council.suspicions() == [], "it may heal"
+            assert seat.voter.suspicions() == [], "it may heal"
             seat.go(LEASE_SECONDS / 4)
             seat.see(B, C, D)
-    assert set(seat.council.suspicions()) == {Down(C, 1)}
+    assert set(seat.voter.suspicions()) == {Down(C, 1)}
 
 
 def test_at_a_tie_the_junior_goes() -> None:
     seat = Seat("a", view_of())
     for _ in range(5):
-        seat.complain(B, C)
-        seat.complain(C, B)
+        seat.report_failure(B, C)
+        seat.report_failure(C, B)
         seat.go(LEASE_SECONDS / 4)
         seat.see(B, C)
-    assert set(seat.council.suspicions()) == {Down(C, 1)}
+    assert set(seat.voter.suspicions()) == {Down(C, 1)}
 
 
 def test_what_it_said_itself_is_taken_back_when_the_node_answers() -> None:
     seat = Seat("a", view_of())
     seat.go(SILENCE_SECONDS)
-    seat.complain(A, C)
-    assert seat.council.suspicions() == [Down(C, 1)]
+    seat.report_failure(A, C)
+    assert seat.voter.suspicions() == [Down(C, 1)]
     seat.see(C)
-    assert seat.council.suspicions() == []
-    assert seat.council.looks_at == set()
+    assert seat.voter.suspicions() == []
+    assert seat.voter.looks_at == set()
 
 
 def test_what_it_saw_while_cut_off_is_held_against_nobody() -> None:
     seat = Seat("c", view_of())
     seat.go(SILENCE_SECONDS)
-    seat.complain(C, A)
-    seat.complain(C, B)
+    seat.report_failure(C, A)
+    seat.report_failure(C, B)
     cut_off = view_of(epoch=6, down="c", voters="ab")
     seat.context.adopt(cut_off)
-    seat.council.adopt(cut_off)
-    assert seat.council.looks_at == set()
+    seat.voter.adopt(cut_off)
+    assert seat.voter.looks_at == set()
 
 
 # --- when to propose ---------------------------------------------------------------------------------------------
@@ -234,32 +234,32 @@ def test_what_nobody_wants_is_not_proposed() -> None:
 
 def test_a_void_wish_is_passed_over() -> None:
     seat = Seat("a", view_of())
-    seat.council.wish(Synced((1 << 64) - 1, 999, B, A, 1))
-    seat.council.wish(Down(B, 99))
+    seat.voter.wish(Synced((1 << 64) - 1, 999, B, A, 1))
+    seat.voter.wish(Down(B, 99))
     assert not seat.proposes(1.0)
-    assert not seat.council.waiting, "and forgotten"
+    assert not seat.voter.waiting, "and forgotten"
 
 
 def test_what_is_said_again_and_again_is_checked_once() -> None:
     """Nothing is considered meanwhile, and what is to be checked is no more than what waits."""
     seat = Seat("a", view_of(down="b"))
     for number in range(100):
-        seat.council.wish(Back(B, 2 + number // 10, "b", number))
-        seat.council.wish(Synced((1 << 64) - 1, 999, B, A, 1))
-    assert seat.council.waiting == len(seat.council._unchecked) == 2
+        seat.voter.wish(Back(B, 2 + number // 10, "b", number))
+        seat.voter.wish(Synced((1 << 64) - 1, 999, B, A, 1))
+    assert seat.voter.waiting == len(seat.voter._unchecked) == 2
 
 
 def test_who_is_no_voter_proposes_nothing() -> None:
     seat = Seat("c", view_of(voters="ab"))
-    seat.council.wish(JOIN)
-    assert not seat.council.is_voter and not seat.proposes(3.0)
+    seat.voter.wish(JOIN)
+    assert not seat.voter.is_voter and not seat.proposes(3.0)
 
 
 def test_rank_is_a_delay() -> None:
     for me, rank in (("a", 0), ("b", 1), ("c", 2)):
         seat = Seat(me, view_of())
         seat.go(VIEW_GAP_SECONDS)
-        seat.council.wish(JOIN)
+        seat.voter.wish(JOIN)
         if rank:
             assert not seat.proposes(rank * RANK_SECONDS - 0.1)
         assert seat.proposes(0.2), "and no more than that"
@@ -269,21 +269,21 @@ def test_the_rank_of_the_silent_is_nobodys() -> None:
     seat = Seat("b", view_of())
     seat.go(SILENCE_SECONDS)
     seat.see(C)
-    seat.council.wish(JOIN)
+    seat.voter.wish(JOIN)
     assert seat.proposes()
 
 
 def test_what_can_wait_waits_for_the_gap_and_a_death_does_not() -> None:
     seat = Seat("a", view_of())
-    seat.council.adopt(view_of())
-    seat.council.wish(JOIN)
+    seat.voter.adopt(view_of())
+    seat.voter.wish(JOIN)
     assert not seat.proposes()
-    seat.council.wish(Down(C, 1))
+    seat.voter.wish(Down(C, 1))
     (prepare, *_) = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     assert prepare.epoch == 6
     seat = Seat("a", view_of())
-    seat.council.adopt(view_of())
-    seat.council.wish(JOIN)
+    seat.voter.adopt(view_of())
+    seat.voter.wish(JOIN)
     assert seat.proposes(VIEW_GAP_SECONDS + 0.05)
 
 
@@ -291,8 +291,8 @@ def test_changes_that_wait_make_one_view() -> None:
     seat = Seat("a", view_of())
     wanted: list[Change] = [JOIN, Join(E, 1, "e"), Down(C, 1)]
     for change in wanted:
-        seat.council.wish(change)
-        seat.council.wish(change)
+        seat.voter.wish(change)
+        seat.voter.wish(change)
     (accept,) = opened(seat)
     assert set(accept.value.changes) == set(wanted) and len(accept.value.changes) == len(wanted)
     following = views.apply(view_of(), wanted)
@@ -304,7 +304,7 @@ def test_a_planned_stop_waits_for_others_that_stop_too() -> None:
     seat = Seat("a", view_of("abcde", "abc"))
     stops: list[Change] = [Down(node, 1, planned=True) for node in (D, E)]
     for stop in stops:
-        seat.council.wish(stop)
+        seat.voter.wish(stop)
         assert not seat.consider()
     seat.go(STOP_GATHER_SECONDS / 2)
     assert not seat.consider()
@@ -334,7 +334,7 @@ def opened(seat: Seat) -> list[Accept]:
     prepares = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     assert prepares
     seat.disk()
-    seat.council.on_answer(B, Promise(prepares[0].epoch, prepares[0].ballot, None, None))
+    seat.voter.on_answer(B, Promise(prepares[0].epoch, prepares[0].ballot, None, None))
     return list({body for _, body in seat.said() if isinstance(body, Accept)})
 
 
@@ -344,8 +344,8 @@ def cold(**heard: int) -> Seat:
     arc = replace(view.arcs[0], holders=(A, B, C), wanted=(A, B, C))
     seat = Seat("a", replace(view, arcs=(arc,)))
     seat.context.this_life = False
-    seat.council = Council(seat.context, seat.decided.append)
-    seat.council.adopt(view)
+    seat.voter = Voter(seat.context, seat.decided.append)
+    seat.voter.adopt(view)
     seat.context.heard = {A: 2, **{identity(name): life for name, life in heard.items()}}
     seat.returning = [identity(name) for name, life in heard.items() if life > 1]
     seat.see()
@@ -355,13 +355,13 @@ def cold(**heard: int) -> Seat:
 def test_nobody_returns_before_it_is_known_who_else_is_there() -> None:
     """All lost their power and the view calls all of them up: an arc must not go to one that never comes."""
     seat = cold(b=2)
-    seat.council.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
-    seat.council.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
-    assert seat.council.looks_at == {A, B, C}
+    seat.voter.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
+    assert seat.voter.looks_at == {A, B, C}
     seat.others.remove(C)
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1)
     assert seat.proposes(0.2)
-    proposer = seat.council._proposer
+    proposer = seat.voter._proposer
     assert proposer is not None and proposer.value is not None
     assert [change for change in proposer.value.changes if not isinstance(change, Back)] == [Down(C, 1)]
     following = view_index.patched(seat.view, proposer.value.patch)
@@ -370,23 +370,23 @@ def test_nobody_returns_before_it_is_known_who_else_is_there() -> None:
 
 def test_who_is_heard_in_a_newer_life_is_waited_for_to_say_how_complete_its_copy_is() -> None:
     seat = cold(b=2, c=2)
-    seat.council.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     assert not seat.proposes(1.0)
     for node, name in ((B, "b"), (C, "c")):
-        seat.council.wish(Back(node, 2, name, 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+        seat.voter.wish(Back(node, 2, name, 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     assert seat.proposes(1.0)
 
 
 def test_who_is_heard_and_never_asks_is_not_waited_for_for_ever() -> None:
     seat = cold(b=2, c=1)
-    seat.council.wish(Back(A, 2, "a", 5))
+    seat.voter.wish(Back(A, 2, "a", 5))
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1), "b votes, and is to come back in the same view"
     assert seat.proposes(0.2)
     seat = cold(b=1, c=1)
-    seat.council.wish(Back(A, 2, "a", 5))
+    seat.voter.wish(Back(A, 2, "a", 5))
     assert seat.proposes(), "b and c have not restarted, and hold the arc"
     seat = cold(b=2, c=2)
-    seat.council.wish(Back(A, 2, "a", 5))
+    seat.voter.wish(Back(A, 2, "a", 5))
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1)
     assert seat.proposes(0.2)
 
@@ -395,12 +395,12 @@ def test_a_voter_that_has_restarted_is_not_marked_down_for_the_return_of_another
     """It would have no vote then; with a third that never comes, nobody could decide anything for ever."""
     seat = cold(b=2)
     seat.others.remove(C)
-    seat.council.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.5), "a has not asked yet"
-    seat.council.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     assert seat.proposes(1.0)
-    assert seat.council._proposer is not None and seat.council._proposer.value is not None
-    following = views.apply(seat.view, seat.council._proposer.value.changes)
+    assert seat.voter._proposer is not None and seat.voter._proposer.value is not None
+    following = views.apply(seat.view, seat.voter._proposer.value.changes)
     assert following is not None and set(following.voters) == {A, B}
 
 
@@ -408,26 +408,26 @@ def test_no_view_is_proposed_after_which_nothing_could_be_decided() -> None:
     seat = Seat("a", view_of(voters="cab"))
     seat.go(SILENCE_SECONDS)
     seat.see(B)
-    seat.council.wish(Down(A, 1, planned=True))
+    seat.voter.wish(Down(A, 1, planned=True))
     seat.others.remove(C)
     assert not seat.proposes(1.0), "b and c would be left, and the senior of them is silent"
-    seat.council.wish(Down(C, 1))
+    seat.voter.wish(Down(C, 1))
     assert seat.proposes(1.0), "without c, b decides alone"
 
 
 def test_the_last_word_of_a_node_that_returns_counts() -> None:
     seat = cold(b=1, c=1)
     for epoch in (3, 4, 5):
-        seat.council.wish(Back(A, 2, "a", epoch))
-        seat.council.wish(Back(A, 1, "a", epoch))
-    assert [back for back, _ in seat.council._backs.values()] == [Back(A, 2, "a", 5)]
+        seat.voter.wish(Back(A, 2, "a", epoch))
+        seat.voter.wish(Back(A, 1, "a", epoch))
+    assert [back for back, _ in seat.voter._backs.values()] == [Back(A, 2, "a", 5)]
 
 
 def test_wishes_are_bounded() -> None:
     seat = Seat("c", view_of())
     for number in range(WISHES_MAX + 10):
-        seat.council.wish(Elect(b"%016d" % number))
-    assert len(seat.council._wishes) == WISHES_MAX
+        seat.voter.wish(Elect(b"%016d" % number))
+    assert len(seat.voter._wishes) == WISHES_MAX
 
 
 def test_one_voter_comes_in_at_a_time_and_only_one_that_has_the_view() -> None:
@@ -449,7 +449,7 @@ def test_the_last_voters_elect_others_before_they_go() -> None:
     """a is the only voter and stops: else the hive would wait for a to come back before it could decide anything."""
     seat = Seat("a", view_of("ab", "a"))
     seat.context.known_epochs[B] = 5
-    seat.council.wish(Down(A, 1, planned=True))
+    seat.voter.wish(Down(A, 1, planned=True))
     prepares = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     assert not prepares, "there is nobody else to ask"
     seat.disk()
@@ -471,7 +471,7 @@ def proposal_of(*changes: Change) -> Proposal:
 
 def test_a_promise_is_on_disk_before_it_is_told() -> None:
     seat = Seat("a", view_of())
-    seat.council.on_vote(B, Prepare(6, FIRST))
+    seat.voter.on_vote(B, Prepare(6, FIRST))
     assert seat.said() == []
     assert seat.disk() == [("b", Promise(6, FIRST, None, None))]
     raw = seat.store.get(ACCEPTOR_KEY)
@@ -481,32 +481,32 @@ def test_a_promise_is_on_disk_before_it_is_told() -> None:
 def test_an_acceptance_is_on_disk_before_it_is_told() -> None:
     seat = Seat("a", view_of())
     value = proposal_of(JOIN)
-    seat.council.on_vote(B, Accept(6, FIRST, value))
+    seat.voter.on_vote(B, Accept(6, FIRST, value))
     assert seat.disk() == [("b", Accepted(6, FIRST))]
-    seat.council.on_vote(C, Prepare(6, SECOND))
+    seat.voter.on_vote(C, Prepare(6, SECOND))
     assert seat.disk() == [("c", Promise(6, SECOND, FIRST, value))]
 
 
 def test_votes_outlive_the_process() -> None:
     seat = Seat("a", view_of())
-    seat.council.on_vote(C, Prepare(6, SECOND))
+    seat.voter.on_vote(C, Prepare(6, SECOND))
     seat.disk()
     later = Seat("a", view_of(), seat.store)
-    later.council.on_vote(B, Accept(6, FIRST, proposal_of(JOIN)))
+    later.voter.on_vote(B, Accept(6, FIRST, proposal_of(JOIN)))
     assert later.said() == [("b", Rejected(6, FIRST, SECOND))]
 
 
 @pytest.mark.parametrize("epoch", [4, 5, 7])
 def test_votes_are_for_the_next_view_only(epoch: int) -> None:
     seat = Seat("a", view_of())
-    seat.council.on_vote(B, Prepare(epoch, FIRST))
+    seat.voter.on_vote(B, Prepare(epoch, FIRST))
     seat.context.flush_disk()
     assert seat.context.outbox.effects == []
 
 
 def test_who_is_no_voter_does_not_vote() -> None:
     seat = Seat("c", view_of(voters="ab"))
-    seat.council.on_vote(B, Prepare(6, FIRST))
+    seat.voter.on_vote(B, Prepare(6, FIRST))
     seat.context.flush_disk()
     assert seat.context.outbox.effects == []
 
@@ -514,7 +514,7 @@ def test_who_is_no_voter_does_not_vote() -> None:
 def test_a_restarted_voter_votes_before_it_is_back() -> None:
     seat = Seat("a", view_of())
     seat.context.lives = False
-    seat.council.on_vote(B, Prepare(6, FIRST))
+    seat.voter.on_vote(B, Prepare(6, FIRST))
     assert seat.disk() == [("b", Promise(6, FIRST, None, None))]
 
 
@@ -522,25 +522,25 @@ def test_what_was_accepted_and_not_decided_is_finished() -> None:
     """Whoever proposed it may be dead; the value it found is decided, not one of its own, and is still that one's."""
     seat = Seat("a", view_of())
     value = replace(proposal_of(JOIN), proposer=C)
-    seat.council.on_vote(C, Accept(6, SECOND, value))
+    seat.voter.on_vote(C, Accept(6, SECOND, value))
     seat.disk()
     assert not seat.proposes()
-    seat.council.wish(Down(C, 1, planned=True))
+    seat.voter.wish(Down(C, 1, planned=True))
     seat.go(RANK_SECONDS)
     (accept,) = opened(seat)
     assert accept.value == value and accept.ballot > SECOND
     seat.disk()
-    seat.council.on_answer(B, Accepted(6, accept.ballot))
+    seat.voter.on_answer(B, Accepted(6, accept.ballot))
     assert seat.decided == [value]
 
 
 def test_a_refused_ballot_is_followed_by_a_higher_one() -> None:
     seat = Seat("a", view_of())
     seat.go(VIEW_GAP_SECONDS)
-    seat.council.wish(JOIN)
+    seat.voter.wish(JOIN)
     (first, *_) = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     seat.disk()
-    seat.council.on_answer(B, Rejected(6, first.ballot, Ballot(9, C, 1)))
+    seat.voter.on_answer(B, Rejected(6, first.ballot, Ballot(9, C, 1)))
     seat.go(RANK_SECONDS)
     (second, *_) = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     assert second.ballot > Ballot(9, C, 1)
@@ -549,12 +549,12 @@ def test_a_refused_ballot_is_followed_by_a_higher_one() -> None:
 def test_an_answer_to_an_earlier_ballot_or_epoch_counts_for_nothing() -> None:
     seat = Seat("a", view_of())
     seat.go(VIEW_GAP_SECONDS)
-    seat.council.wish(JOIN)
+    seat.voter.wish(JOIN)
     (prepare, *_) = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     seat.disk()
-    seat.council.on_answer(B, Promise(5, prepare.ballot, None, None))
-    seat.council.on_answer(B, Promise(6, Ballot(prepare.ballot.round - 1, A, 1), None, None))
-    seat.council.on_answer(D, Promise(6, prepare.ballot, None, None))
+    seat.voter.on_answer(B, Promise(5, prepare.ballot, None, None))
+    seat.voter.on_answer(B, Promise(6, Ballot(prepare.ballot.round - 1, A, 1), None, None))
+    seat.voter.on_answer(D, Promise(6, prepare.ballot, None, None))
     assert seat.said() == []
 
 
@@ -613,23 +613,23 @@ def test_votes_that_come_to_nothing_are_given_more_time() -> None:
     """A voter that has restarted does not know how far the others are; it must not give up each vote before its end."""
     seat = Seat("a", view_of())
     view = seat.view
-    assert seat.council._patience(view) == RANK_SECONDS
+    assert seat.voter._patience(view) == RANK_SECONDS
     for node in view.voters:
         seat.context.note_round_trip(node, 0.25)
-    assert seat.council._patience(view) == RANK_SECONDS + 0.5
-    seat.council._fruitless = 2
-    assert seat.council._patience(view) == 4 * RANK_SECONDS
-    seat.council._fruitless = 100
-    assert seat.council._patience(view) == RANK_SECONDS + 2 * ROUND_TRIP_SECONDS_MAX
-    seat.council.adopt(view)
-    assert seat.council._patience(view) == RANK_SECONDS + 0.5
+    assert seat.voter._patience(view) == RANK_SECONDS + 0.5
+    seat.voter._fruitless = 2
+    assert seat.voter._patience(view) == 4 * RANK_SECONDS
+    seat.voter._fruitless = 100
+    assert seat.voter._patience(view) == RANK_SECONDS + 2 * ROUND_TRIP_SECONDS_MAX
+    seat.voter.adopt(view)
+    assert seat.voter._patience(view) == RANK_SECONDS + 0.5
 
 
 def test_who_holds_a_value_of_a_former_release_takes_no_part_in_that_vote() -> None:
     seat = Seat("b", view_of())
-    seat.council.state = AcceptorState(6, paxos.SILENT)
-    seat.council.on_vote(A, Prepare(6, Ballot(1 << 63, A, 1)))
-    assert seat.said() == [] and seat.council.state == AcceptorState(6, paxos.SILENT)
+    seat.voter.state = AcceptorState(6, paxos.SILENT)
+    seat.voter.on_vote(A, Prepare(6, Ballot(1 << 63, A, 1)))
+    assert seat.said() == [] and seat.voter.state == AcceptorState(6, paxos.SILENT)
 
 
 # --- who was late, or is heard again -----------------------------------------------------------------------------
@@ -639,17 +639,17 @@ def test_who_is_heard_again_before_it_is_this_voters_time_is_not_marked_down() -
     seat = Seat("b", view_of())
     seat.go(SILENCE_SECONDS)
     seat.see(A)
-    seat.complain(A, C)
-    seat.complain(B, C)
-    assert not seat.consider() and seat.council._suspects, "a comes first"
+    seat.report_failure(A, C)
+    seat.report_failure(B, C)
+    assert not seat.consider() and seat.voter._suspects, "a comes first"
     assert not seat.proposes(LEASE_SECONDS / 2), "c has answered since"
 
 
 def test_who_was_late_itself_takes_nobody_for_gone() -> None:
     """It may have missed the word of the one that it has not heard since its start."""
     seat = cold(b=2)
-    seat.council.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
-    seat.council.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
+    seat.voter.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
     seat.others.remove(C)
     seat.go(SUSPECT_NOBODY_SECONDS)
     seat.context.lateness.until = seat.context.now + LEASE_SECONDS
@@ -663,36 +663,36 @@ def test_who_was_late_itself_takes_nobody_for_gone() -> None:
 def test_of_many_that_want_to_join_the_first_eight_do_and_the_rest_waits() -> None:
     seat = Seat("a", view_of())
     for number in range(30):
-        seat.council.wish(Join(b"%02d" % number + bytes(14), 1, f"x{number}"))
+        seat.voter.wish(Join(b"%02d" % number + bytes(14), 1, f"x{number}"))
     (accept,) = opened(seat)
     assert [change.address for change in accept.value.changes if isinstance(change, Join)] == [
         f"x{number}" for number in range(MOVES_PER_VIEW_MAX)
     ]
-    assert len(accept.value.patch.members) == MOVES_PER_VIEW_MAX and len(seat.council._joins) == 30
+    assert len(accept.value.patch.members) == MOVES_PER_VIEW_MAX and len(seat.voter._joins) == 30
 
 
 def test_nobody_joins_while_very_many_arcs_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     seat = Seat("a", view_of())
     monkeypatch.setattr(voter, "MOVING_ARCS_MAX", 0)
-    seat.council.wish(JOIN)
-    assert not seat.proposes(2.0) and JOIN in [join for join, _ in seat.council._joins.values()]
+    seat.voter.wish(JOIN)
+    assert not seat.proposes(2.0) and JOIN in [join for join, _ in seat.voter._joins.values()]
     monkeypatch.undo()
     assert seat.proposes(2.0)
 
 
 def test_the_same_proposal_is_computed_once() -> None:
     seat = Seat("a", view_of())
-    seat.council.wish(JOIN)
+    seat.voter.wish(JOIN)
     computed = 0
     for _ in range(40):
-        seat.council.consider()
+        seat.voter.consider()
         effects, seat.context.outbox.effects = seat.context.outbox.effects, []
         for effect in effects:
             if isinstance(effect, ComputeView):
                 computed += 1
-                seat.council.on_computed(compute(effect))
+                seat.voter.on_computed(compute(effect))
         seat.context.outbox.effects.clear()
-        seat.council._proposer = None  # nothing came of it
+        seat.voter._proposer = None  # nothing came of it
         seat.go(0.05)
         seat.see(*seat.others)
     assert computed == 1
@@ -700,8 +700,8 @@ def test_the_same_proposal_is_computed_once() -> None:
 
 def asked_to_compute(seat: Seat) -> ComputeView:
     """It wants F to join, and has it computed what comes of that."""
-    seat.council.wish(JOIN)
-    seat.council.consider()
+    seat.voter.wish(JOIN)
+    seat.voter.consider()
     (asked,) = [effect for effect in seat.context.outbox.effects if isinstance(effect, ComputeView)]
     seat.context.outbox.effects.clear()
     return asked
@@ -710,22 +710,22 @@ def asked_to_compute(seat: Seat) -> ComputeView:
 def adopt_another(seat: Seat) -> None:
     later = view_of(epoch=6)
     seat.context.adopt(later)
-    seat.council.adopt(later)
+    seat.voter.adopt(later)
 
 
 def test_an_outcome_that_another_view_has_overtaken_is_nothing() -> None:
     seat = Seat("a", view_of())
     asked = asked_to_compute(seat)
     adopt_another(seat)
-    seat.council.on_computed(compute(asked))
-    assert seat.said() == [] and seat.council._proposer is None
+    seat.voter.on_computed(compute(asked))
+    assert seat.said() == [] and seat.voter._proposer is None
 
 
 def test_a_proposer_that_computes_for_long_proposes_less_often() -> None:
     seat = Seat("a", view_of())
     asked = asked_to_compute(seat)
     seat.go(1.0)
-    seat.council.on_computed(compute(asked))
+    seat.voter.on_computed(compute(asked))
     assert any(isinstance(body, Prepare) for _, body in seat.said())
     adopt_another(seat)
     seat.see(*seat.others)
@@ -737,34 +737,34 @@ def test_views_of_others_do_not_keep_a_slow_proposer_from_its_turn() -> None:
     seat = Seat("a", view_of())
     asked = asked_to_compute(seat)
     seat.go(0.1)
-    seat.council.on_computed(compute(asked))
+    seat.voter.on_computed(compute(asked))
     seat.said()
     for epoch in range(6, 12):
         later = view_of(epoch=epoch)
         seat.context.adopt(later)
-        seat.council.adopt(later)
+        seat.voter.adopt(later)
         if seat.proposes(VIEW_GAP_SECONDS + 0.05):
             break
-    assert seat.council._proposer is not None and epoch < 11
+    assert seat.voter._proposer is not None and epoch < 11
 
 
 def test_outcomes_that_can_not_be_proposed_are_not_computed_again_in_turn() -> None:
     """All voters die and nobody can be elected yet: both what was wanted and what is left of it are known."""
     seat = Seat("a", view_of("abcdef", voters="ab"))
     for node in (A, B):
-        seat.council.wish(Down(node, 1, planned=True))
-    seat.council.wish(JOIN_G)
+        seat.voter.wish(Down(node, 1, planned=True))
+    seat.voter.wish(JOIN_G)
     seat.go(STOP_GATHER_SECONDS)
     computed = []
     for _ in range(20):
-        seat.council.consider()
+        seat.voter.consider()
         effects, seat.context.outbox.effects = seat.context.outbox.effects, []
         while effects:
             for effect in effects:
                 if isinstance(effect, ComputeView):
                     computed.append(effect.changes)
-                    seat.council.on_computed(compute(effect))
+                    seat.voter.on_computed(compute(effect))
             effects, seat.context.outbox.effects = seat.context.outbox.effects, []
-        seat.council._proposer = None  # nothing comes of what it proposes
+        seat.voter._proposer = None  # nothing comes of what it proposes
         seat.go(0.05)
     assert len(computed) == len(set(computed)) >= 2

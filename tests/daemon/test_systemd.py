@@ -176,13 +176,13 @@ def test_a_node_that_waits_joins_and_stops() -> None:
     hive.heal()
     hive.stable("a", "b")
     assert look() == (True, "stable: all 2 nodes are up and every arc has its copies")
-    hive.nodes["b"].life.stop()
+    hive.nodes["b"].lifecycle.stop()
     assert outlook(hive.nodes["b"])() == (False, "stopping: the hive is told first")
 
 
 def test_a_node_that_leaves_says_so() -> None:
     hive = hive_of("a", "b", "c")
-    hive.nodes["c"].life.leave()
+    hive.nodes["c"].lifecycle.leave()
     assert outlook(hive.nodes["c"])() == (
         True,
         "leaving the hive for good; stable: all 3 nodes are up and every arc has its copies",

@@ -65,7 +65,7 @@ class BusyMachine(Machine):
         super().feed(event)
 
     def _note_lateness(self) -> None:
-        if self.node is not None and self._now() - self.node.context.beacons.due > LATE_SECONDS:
+        if self.node is not None and self._now() - self.node.context.heartbeats.due > LATE_SECONDS:
             self._late_until = self._now() + LEASE_SECONDS
 
     def request(self, session: int, request: Request) -> None:
@@ -99,7 +99,7 @@ class BusyMachine(Machine):
         """What a node heard, or not, while it was late is held against nobody: it knows only who started again, or says
         itself that it stops."""
         assert self.node is not None
-        heard, returning = self.node.context.heard, self.node.council._backs
+        heard, returning = self.node.context.heard, self.node.voter._backs
         for change in changes:
             if isinstance(change, Down) and not (change.planned or change.hung):
                 life = heard.get(change.node, 0)

@@ -109,7 +109,7 @@ class Operator:
         """Only where all voters that are missing never return, and a node says that it can't go on without."""
         for machine in self.world.machines:
             node = machine.node
-            if node is None or node.view != view or not (missing := node.life.quorum()):
+            if node is None or node.view != view or not (missing := node.lifecycle.quorum()):
                 continue
             there = set(view.voters) - gone
             running = {other.identity for other in self.world.machines if other.node is not None}

@@ -22,7 +22,7 @@ from typing import Any
 from wrpme.core.io import Effect, Event, Received, ReplyTo, Send
 from wrpme.core.membership import transitions as views
 from wrpme.protocol import view_index
-from wrpme.core.membership.voter import Council
+from wrpme.core.membership.voter import Voter
 from wrpme.core.node import Node
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import Envelope, NextView, Request, WholeView
@@ -134,13 +134,13 @@ class Meter:
 
         return request
 
-    def considered(self, honest: Callable[[Council], None]) -> Callable[[Council], None]:
-        """:meth:`Council.consider` with the price of each change that it looks at."""
+    def considered(self, honest: Callable[[Voter], None]) -> Callable[[Voter], None]:
+        """:meth:`Voter.consider` with the price of each change that it looks at."""
 
-        def consider(council: Council) -> None:
-            if council.is_voter:
-                self.charge("wish", len(council.context.members), len(council._wishes) + len(council._backs))
-            honest(council)
+        def consider(voter: Voter) -> None:
+            if voter.is_voter:
+                self.charge("wish", len(voter.context.members), len(voter._wishes) + len(voter._backs))
+            honest(voter)
 
         return consider
 
@@ -359,7 +359,7 @@ def metered(meter: Any) -> Iterator[None]:
             stack.enter_context(replaced(place, name, partial(meter.work, name, prices)))
         stack.enter_context(replaced(Node, "handle", meter.handled))
         stack.enter_context(replaced(Node, "request", meter.requested))
-        stack.enter_context(replaced(Council, "consider", meter.considered))
+        stack.enter_context(replaced(Voter, "consider", meter.considered))
         yield
 
 

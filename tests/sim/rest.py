@@ -50,19 +50,19 @@ def _of_ground(node: Node) -> Iterator[str]:
 
 def _of_parts(node: Node) -> Iterator[str]:
     members = node.context.members.keys()
-    council, router, spread = node.council, node.router, node.spread
+    council, router, spread = node.voter, node.router, node.view_sync
     kept: dict[str, Collection[object]] = {
         "wishes": council._wishes, "joins": council._joins, "returns": council._backs,
         "complaints": council._complaints, "beginnings of complaints": council._began,
         "forwards": router._forwards, "who stops": router._stopping, "early beacons": node._early_beacons,
-        "suspects": node.health.suspected,
+        "suspects": node.self_check.suspected,
     }  # fmt: skip
     yield from (f"{what} ({len(these)})" for what, these in kept.items() if these)
     if council._proposer is not None:
         yield "a proposal"
     bounded: dict[str, Collection[bytes]] = {
         "who was told a view": spread._told,
-        "promises": node.context.beacons._promises,
+        "promises": node.context.heartbeats._promises,
     }  # fmt: skip
     yield from (f"{what}: also others than members" for what, these in bounded.items() if set(these) - members)
     if node.context.responses.at_once:

@@ -10,9 +10,9 @@ import msgspec
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin
 from wrpme.core.membership import transitions as views
-from wrpme.core.membership.lifecycle import Life
-from wrpme.core.membership.view_sync import Spread
-from wrpme.core.membership.voter import Council
+from wrpme.core.membership.lifecycle import Lifecycle
+from wrpme.core.membership.view_sync import ViewSync
+from wrpme.core.membership.voter import Voter
 from wrpme.errors import UsageError
 from wrpme.limits import SILENCE_SECONDS, TROUBLE_SECONDS
 from wrpme.protocol import view_index
@@ -26,12 +26,17 @@ class Admin:
     """``status`` gives the figures of this node."""
 
     def __init__(
-        self, context: NodeContext, life: Life, council: Council, spread: Spread, status: Callable[[], Figures]
+        self,
+        context: NodeContext,
+        lifecycle: Lifecycle,
+        voter: Voter,
+        view_sync: ViewSync,
+        status: Callable[[], Figures],
     ) -> None:
         self.context = context
-        self.life = life
-        self.council = council
-        self.spread = spread
+        self.lifecycle = lifecycle
+        self.voter = voter
+        self.view_sync = view_sync
         self._status = status
 
     def get_status(self, origin: Origin, request: GetStatus) -> None:
@@ -45,12 +50,12 @@ class Admin:
     def stop_node(self, origin: Origin, request: StopNode) -> None:
         """The planned stop begins."""
         self.context.outbox.reply(origin, Done(request.id))
-        self.life.stop()
+        self.lifecycle.stop()
 
     def leave_node(self, origin: Origin, request: LeaveNode) -> None:
         """The node begins to go for good."""
         context = self.context
-        if refusal := self.life.not_serving():
+        if refusal := self.lifecycle.not_serving():
             context.outbox.fail(origin, request.id, refusal)
             return
         if not any(member.state is State.UP and member.id != context.me for member in context.members.values()):
@@ -59,7 +64,7 @@ class Admin:
             context.outbox.fail(origin, request.id, UsageError(last))
             return
         context.outbox.reply(origin, Done(request.id))
-        self.life.leave()
+        self.lifecycle.leave()
 
     def forget_node(self, origin: Origin, request: ForgetNode) -> None:
         """The voters are asked to give a dead node up."""
@@ -72,7 +77,7 @@ class Admin:
                 origin, request.id, UsageError(f"{name} {what}; only a node that is down can be forgotten")
             )
             return
-        if quorum := self.life.quorum():
+        if quorum := self.lifecycle.quorum():
             context.outbox.fail(origin, request.id, UsageError(f"nothing can be decided here: {quorum}"))
             return
         heard_at = context.heard_at.get(member.id, -inf)
@@ -90,7 +95,7 @@ class Admin:
     def recover(self, origin: Origin, request: Recover) -> None:
         """Starts a new generation with all whom this node sees."""
         context, view = self.context, self.context.view
-        missing = self.life.voters.missing()
+        missing = self.lifecycle.voters.missing()
         mine = context.members.get(context.me)
         if view is None or mine is None:
             context.outbox.fail(origin, request.id, UsageError("this node has no hive to recover"))
@@ -99,14 +104,14 @@ class Admin:
             sees = "this node sees a quorum of the voters, the hive decides by itself: there is nothing to recover"
             context.outbox.fail(origin, request.id, UsageError(sees))
             return
-        if refusal := self._behind() or self.life.voters.against_recovery():
+        if refusal := self._behind() or self.lifecycle.voters.against_recovery():
             context.outbox.fail(origin, request.id, UsageError(refusal))
             return
         alive, heard = context.alive, context.heard_at
         seen = [
             node
             for node in alive
-            if context.beacons.reaches(node, context.now) and context.known_epochs.get(node) == view.epoch
+            if context.heartbeats.reaches(node, context.now) and context.known_epochs.get(node) == view.epoch
         ]
         returning = [node for node, at in heard.items() if node not in seen and context.now - at < SILENCE_SECONDS]
         if refusal := self._other_price(view, request, {context.me, *seen, *returning}):
@@ -122,7 +127,7 @@ class Admin:
             "with the data that they have set aside"
         )
         context.say("warning", f"an operator says that the missing voters are dead: {sentence}")
-        self.spread.learn(following, tell=True)
+        self.view_sync.learn(following, tell=True)
         context.commits.after_disk(lambda: context.outbox.reply(origin, Text(request.id, sentence)))
 
     def _other_price(self, view: View, request: Recover, kept: Collection[NodeId]) -> str:
@@ -153,7 +158,7 @@ class Admin:
 
     def _behind(self) -> str:
         """Why a generation may not begin with what this node knows; empty if it may."""
-        at, source = self.spread.ahead
+        at, source = self.view_sync.ahead
         if self.context.now - at >= TROUBLE_SECONDS:
             return ""
         return (

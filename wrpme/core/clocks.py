@@ -36,7 +36,7 @@ class Clocks:
     def look(self) -> None:
         """Tells whose clock is more than a second ahead or behind, and whose is not any more."""
         context = self._context
-        for node in [node for node in self._found if node not in context.beacons.neighbours]:
+        for node in [node for node in self._found if node not in context.heartbeats.neighbours]:
             del self._found[node]
             self._apart.pop(node, None)
         for node, (ahead, uncertain) in self._found.items():

@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Iterable
 from math import inf
 
-from wrpme.core.disk_pace import Pace
-from wrpme.core.event_log import Chronicle
-from wrpme.core.failure_detector import Beacons
+from wrpme.core.disk_pace import DiskPace
+from wrpme.core.event_log import EventLog
+from wrpme.core.failure_detector import HeartbeatLeases
 from wrpme.core.group_commit import GroupCommit
 from wrpme.core.io import Reader, Say, Settings, Tell
 from wrpme.core.layout import MARK_PREFIX, mark_in, successor
@@ -20,7 +20,7 @@ from wrpme.core.outbox import Outbox
 from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.response_times import ResponseTimes
-from wrpme.core.slot_counts import Tally, tally_of
+from wrpme.core.slot_counts import SlotCounts, counts_of
 from wrpme.limits import EVENTS_KEPT, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.events import UNENDED
@@ -46,7 +46,7 @@ class NodeContext:
     this_life = False
     """The view has this very life of this node, up or down: it has been there throughout."""
 
-    def __init__(self, settings: Settings, reader: Reader, now: float, slots: Tally | None = None) -> None:
+    def __init__(self, settings: Settings, reader: Reader, now: float, slots: SlotCounts | None = None) -> None:
         self.settings = settings
         self.me: NodeId = settings.id
         self.reader = reader
@@ -62,11 +62,11 @@ class NodeContext:
         self.commits = GroupCommit(self.marks)
         self.outbox = Outbox(settings, self.routes)
         self.reconciled = Reconciled(reader, self.commits)
-        self.beacons = Beacons(now)
+        self.heartbeats = HeartbeatLeases(now)
         self.lateness = Lateness()
-        self.slots = slots or tally_of(reader)
+        self.slots = slots or counts_of(reader)
         self.responses = ResponseTimes()
-        self.event_log = Chronicle()
+        self.event_log = EventLog()
         self.story: deque[str] = deque(maxlen=EVENTS_KEPT)
         """The last lines of the log."""
 
@@ -97,7 +97,7 @@ class NodeContext:
         """Seconds to each node and back, as its acknowledgements of beacons show."""
 
     @property
-    def disk(self) -> Pace:
+    def disk(self) -> DiskPace:
         """How this node's own disk takes batches."""
         return self.commits.disk
 

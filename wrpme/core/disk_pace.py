@@ -26,7 +26,7 @@ class _Second:
         self.seconds = self.slow_seconds = self.seconds_max = 0.0
 
 
-class Pace:
+class DiskPace:
     """One batch is under way at a time. Time counts only as far as the node looked: what passes while its own process,
     or its machine, stands still is not the disk's doing. What the node does about a disk that hangs is noted here by
     :class:`wrpme.core.own_disk.OwnDisk`."""

@@ -32,7 +32,7 @@ class _Under:
         self.slots = 0
 
 
-class Chronicle:
+class EventLog:
     """The memory of one node. ``now`` is its own clock in seconds, ``at`` milliseconds since 1970."""
 
     def __init__(self) -> None:

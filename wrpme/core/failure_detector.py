@@ -1,4 +1,4 @@
-"""Beacons, leases and suspicion, as deadlines and never as timers: the caller brings the time.
+"""HeartbeatLeases, leases and suspicion, as deadlines and never as timers: the caller brings the time.
 
 Leases after Gray and Cheriton (1989), between the holders of an arc as in PacificA (2008): see docs/how-it-works.md.
 Times are seconds of this node's own monotonic clock.
@@ -13,7 +13,7 @@ from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE
 from wrpme.protocol.view import NodeId
 
 
-class Beacons:
+class HeartbeatLeases:
     """What this node knows of the life of its neighbours."""
 
     def __init__(self, now: float) -> None:

@@ -24,16 +24,16 @@ from wrpme.core.io import (
 from wrpme.core.layout import content_in, hash_in, key_of, version_in
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.admission import Admission
-from wrpme.core.membership.lifecycle import Life
-from wrpme.core.membership.view_sync import Spread
-from wrpme.core.membership.voter import Council
+from wrpme.core.membership.lifecycle import Lifecycle
+from wrpme.core.membership.view_sync import ViewSync
+from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
 from wrpme.core.node_stats import figures
 from wrpme.core.own_disk import OwnDisk
-from wrpme.core.replication.replica_table import Table
+from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
-from wrpme.core.self_check import Health
-from wrpme.core.slot_counts import Tally
+from wrpme.core.self_check import SelfCheck
+from wrpme.core.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
 from wrpme.limits import ANSWERS_BYTES_MAX, ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.protocol import ring
@@ -60,21 +60,21 @@ _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAck
 
 
 class Node:
-    """``tally`` is that of the reader, if somebody has it. ``wall_offset_milliseconds`` is set by the runner: the wall
+    """``slots`` are the counts of the reader, if somebody has it. ``wall_offset_milliseconds`` is set by the runner: the wall
     clock in milliseconds less 1000 x ``now``; and ``facts``, which gives what only the process knows."""
 
-    def __init__(self, settings: Settings, reader: Reader, now: float, tally: Tally | None = None) -> None:
+    def __init__(self, settings: Settings, reader: Reader, now: float, slots: SlotCounts | None = None) -> None:
         self.settings = settings
-        self.context = NodeContext(settings, reader, now, tally)
-        self.life = Life(self.context)
-        self.table = Table(self.context, self.life.lasting_loss)
+        self.context = NodeContext(settings, reader, now, slots)
+        self.lifecycle = Lifecycle(self.context)
+        self.table = ReplicaTable(self.context, self.lifecycle.lasting_loss)
         self.whereabouts = Whereabouts(self.context, self._on_proven, self._on_moved)
-        self.spread = Spread(self.context, self.life, self.whereabouts, self._adopt)
-        self.health = Health(self.context)
-        self.own_disk = OwnDisk(self.context, self.spread, self.table)
-        self.council = Council(self.context, self.spread.decided)
-        self.admission = Admission(self.context, self.life, self.spread, self.council, self.whereabouts)
-        self.admin = Admin(self.context, self.life, self.council, self.spread, self.status)
+        self.view_sync = ViewSync(self.context, self.lifecycle, self.whereabouts, self._adopt)
+        self.self_check = SelfCheck(self.context)
+        self.own_disk = OwnDisk(self.context, self.view_sync, self.table)
+        self.voter = Voter(self.context, self.view_sync.decided)
+        self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
+        self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
             Count: self.table.count,
             PrefixScan: self.table.prefix_scan,
@@ -88,7 +88,7 @@ class Node:
             ForgetNode: self.admin.forget_node,
             Recover: self.admin.recover,
         }
-        self.router = Router(self.context, self.table, self.life.not_serving, self.life.quorum, local)
+        self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.quorum, local)
         self.facts: Callable[[], Facts] = Facts
         self.room_for_answers: Callable[[], int] = lambda: ANSWERS_BYTES_MAX
         """How many bytes of large answers may wait beside those that do; set by the runner."""
@@ -118,7 +118,7 @@ class Node:
     def start(self, now: float) -> list[Effect]:
         """Before any event: takes up the view on disk, or founds a hive."""
         self.context.now = now
-        if self.spread.start():
+        if self.view_sync.start():
             if refusal := self.admission.wrong_replication(self.settings.replication):
                 self.context.say("warning", f"{refusal}; this node goes on with what its hive keeps")
         elif self.settings.new_hive:
@@ -128,7 +128,7 @@ class Node:
                 settings.replication or REPLICATION_USUAL,
             )  # fmt: skip
             self.context.say("info", f"founding hive {settings.new_hive.hex()[:8]}")
-            self.spread.learn(view)
+            self.view_sync.learn(view)
             copies = "1 copy" if view.replication == 1 else f"{view.replication} copies"
             words = f"{settings.address} founds the hive, which keeps {copies} of each entry"
             wall, address = self.context.wall(), settings.address
@@ -149,8 +149,8 @@ class Node:
         """One event at the time ``now``, which never goes back; gives the effects in order."""
         context, view = self.context, self.view
         context.now = now
-        if now - context.beacons.due > LATE_SECONDS:
-            self.health.be_late(now - context.beacons.due)
+        if now - context.heartbeats.due > LATE_SECONDS:
+            self.self_check.be_late(now - context.heartbeats.due)
         if isinstance(event, TurnEnded):
             context.responses.end_turn(context.now - event.since)
             self.table.end_turn(
@@ -171,7 +171,7 @@ class Node:
         elif isinstance(event, LinkUp):
             context.linked[event.address] = True
             context.link_troubles.pop(event.address, None)
-            self.life.on_link_up()
+            self.lifecycle.on_link_up()
             self._on_link(event.address)
             self.whereabouts.on_link(event.address, True)
         elif isinstance(event, LinkDown):
@@ -179,18 +179,18 @@ class Node:
             context.linked[event.address] = False
             context.link_troubles[event.address] = event.reason
             self.router.on_link_down(event.address, was_up)
-            self.life.on_link_down(event.address, event.reason)
+            self.lifecycle.on_link_down(event.address, event.reason)
             self._on_link(event.address)
             self.whereabouts.on_link(event.address, False)
         elif isinstance(event, ViewComputed):
-            self.council.on_computed(event)
+            self.voter.on_computed(event)
         elif isinstance(event, NotSent):
             self.router.on_not_sent(event.envelope)
         elif isinstance(event, StopAsked):
-            self.life.stop()
+            self.lifecycle.stop()
             self._tick()
         elif isinstance(event, ClockJumped):
-            self.health.void_leases(event.seconds)
+            self.self_check.void_leases(event.seconds)
         elif isinstance(event, PersistFailed):
             if context.lives:  # the others need not find out
                 context.outbox.reports.append(Down(context.me, self.settings.incarnation, planned=True))
@@ -205,7 +205,7 @@ class Node:
         if said in _HOT or isinstance(event, TurnEnded | Persisted):
             is_at_rest = said not in _HOT and context.commits.idle and not self.table.dirty and not self.router.waits
             return self._finish_hot(inf if is_at_rest else context.now + TICK_SECONDS)
-        return self._finish_hot(context.beacons.due) if said in _BEATS else self._finish()
+        return self._finish_hot(context.heartbeats.due) if said in _BEATS else self._finish()
 
     def _finish_hot(self, wake_at: float) -> list[Effect]:
         """After what happens all the time, and concerns no voter: these look at the next tick."""
@@ -220,13 +220,13 @@ class Node:
         context = self.context
         if context.outbox.reports:
             self._send_reports()
-        due = min(context.beacons.due, self.table.sweep.due)
+        due = min(context.heartbeats.due, self.table.sweep.due)
         if not context.disk.hung:  # a proposal needs this node's own vote, and that its disk
-            self.council.look()
-            due = min(due, self.council.due)
+            self.voter.look()
+            due = min(due, self.voter.due)
         context.outbox.flush_messages(context.now)
-        silent_at = context.beacons.silent_at(context.now)
-        parts = self.life, self.table, self.whereabouts, self.own_disk
+        silent_at = context.heartbeats.silent_at(context.now)
+        parts = self.lifecycle, self.table, self.whereabouts, self.own_disk
         if silent_at <= context.now or self.router.waits or any(part.busy for part in parts):
             due = min(due, context.now + TICK_SECONDS)
         self.wake_at = min(due, silent_at if silent_at > context.now else inf)
@@ -239,7 +239,7 @@ class Node:
         for voter in context.view.voters if context.view else ():
             if voter == context.me:
                 for change in reports:
-                    self.council.wish(change)
+                    self.voter.wish(change)
             else:
                 context.outbox.send(voter, Report(reports))
 
@@ -259,8 +259,8 @@ class Node:
 
     def _on_proven(self, wish: Join | Back) -> None:
         """A life that asked to be taken in is proven."""
-        if self.council.is_voter:
-            self.council.wish(wish)
+        if self.voter.is_voter:
+            self.voter.wish(wish)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -268,15 +268,15 @@ class Node:
         context, now = self.context, self.context.now
         again = now >= self._again_at
         if again:
-            self._again_at = now + ASK_SECONDS + context.round_trip(context.beacons.neighbours)
+            self._again_at = now + ASK_SECONDS + context.round_trip(context.heartbeats.neighbours)
         if context.view is not None:
             self._watch()
             self.own_disk.tick(again)
-            for node in context.beacons.beacon(now):
+            for node in context.heartbeats.beacon(now):
                 if not context.disk.quiet:
                     context.outbox.send(node, Beacon(now))
             if again and not context.disk.quiet and now >= context.lateness.until:
-                self.health.note_silence()
+                self.self_check.note_silence()
                 if context.lives:
                     self._complain()
             if again:
@@ -284,23 +284,23 @@ class Node:
         self.table.tick(again)
         self.router.tick()
         self.whereabouts.tick()
-        self.life.voters.note()
-        if self.life.voters.since < inf:
+        self.lifecycle.voters.note()
+        if self.lifecycle.voters.since < inf:
             self.whereabouts.look_around()
-        quorum_has_view = context.view is not None and self.council.sees_quorum(context.view.epoch)
-        self.life.tick(quorum_has_view, self.table.settled and not self.router.waits)
+        quorum_has_view = context.view is not None and self.voter.sees_quorum(context.view.epoch)
+        self.lifecycle.tick(quorum_has_view, self.table.settled and not self.router.waits)
         if context.view is None:
-            context.beacons.due = inf
+            context.heartbeats.due = inf
 
     def _watch(self) -> None:
-        """The neighbours, and whom the council has to look at."""
+        """The neighbours, and whom the voter has to look at."""
         assert self.view is not None
-        wanted = self._neighbours | self.council.looks_at
-        if self.life.voters.missing():  # whoever may have to recover the hive looks for all that are left
+        wanted = self._neighbours | self.voter.looks_at
+        if self.lifecycle.voters.missing():  # whoever may have to recover the hive looks for all that are left
             wanted.update(self.context.members)
         wanted.discard(self.context.me)
-        if sorted(wanted) != self.context.beacons.neighbours:
-            self.context.beacons.watch(wanted, self.context.now)
+        if sorted(wanted) != self.context.heartbeats.neighbours:
+            self.context.heartbeats.watch(wanted, self.context.now)
 
     def neighbours(self) -> set[NodeId]:
         """Nodes this one shares an arc with, its predecessor and successor in the order of ids, and the voters: without
@@ -308,7 +308,7 @@ class Node:
         context, view = self.context, self.context.view
         if view is None:
             return set()
-        found = (self.life.sharers(view) & context.alive) | set(view.voters)
+        found = (self.lifecycle.sharers(view) & context.alive) | set(view.voters)
         ids = sorted(context.alive | {context.me})
         at = ids.index(context.me)
         found |= {ids[at - 1], ids[(at + 1) % len(ids)]}
@@ -317,14 +317,14 @@ class Node:
     def _complain(self) -> None:
         context, view = self.context, self.context.view
         assert view is not None
-        silent = set(context.beacons.silent(context.now))
+        silent = set(context.heartbeats.silent(context.now))
         silent |= {copy.node for copy in self.table.copies() if copy.stalled()}
         complaint = Complaint(
             tuple((node, context.members[node].incarnation) for node in sorted(silent & context.alive))
         )
         for voter in view.voters if complaint.lives else ():
             if voter == context.me:
-                self.council.complain(context.me, complaint)
+                self.voter.report_failure(context.me, complaint)
             else:
                 context.outbox.send(voter, complaint)
 
@@ -335,14 +335,14 @@ class Node:
         if type(body) in _OF_ANY_HIVE:
             self.admission.on_identity(session, envelope)
             return
-        if not self.spread.listens(session, envelope):
+        if not self.view_sync.listens(session, envelope):
             self._decline(session, envelope)
             return
         view = self.view
         member = context.members.get(source)
         late = member is not None and envelope.incarnation < member.incarnation
         if envelope.epoch and isinstance(body, WholeView | NextView) and not late:
-            self.spread.on_view(source, body)
+            self.view_sync.on_view(source, body)
         if view is not None and member is not None:
             if envelope.incarnation != member.incarnation and not self.whereabouts.admits(session, envelope, member):
                 if isinstance(body, Report) and not late:
@@ -354,13 +354,13 @@ class Node:
             if envelope.epoch > context.known_epochs.get(source, 0):
                 context.known_epochs[source] = envelope.epoch
                 self.table.on_epoch()
-            self.spread.compare_epochs(source, envelope.epoch)
+            self.view_sync.compare_epochs(source, envelope.epoch)
             if isinstance(body, _OF_THIS_LIFE) and envelope.incarnation != member.incarnation:
                 return
             if isinstance(body, AskView | WholeView) and envelope.incarnation == member.incarnation:
-                context.beacons.answered(source, context.now)
+                context.heartbeats.answered(source, context.now)
         else:
-            self.spread.answer_stranger(session, envelope)
+            self.view_sync.answer_stranger(session, envelope)
             if not isinstance(body, Report):
                 self._decline(session, envelope)
                 return
@@ -401,18 +401,18 @@ class Node:
             self._answer_beacons()
         elif isinstance(body, BeaconAck):
             if body.incarnation == self.settings.incarnation:
-                context.beacons.acknowledged(source, body.sent, context.now)
+                context.heartbeats.acknowledged(source, body.sent, context.now)
                 context.note_round_trip(source, context.now - body.sent)
                 self._clocks.heard(source, body.wall, body.sent)
         elif isinstance(body, AskView):
             if self.view is not None and not context.disk.silent:
-                self.spread.tell(source, 0 if body.whole else envelope.epoch)
+                self.view_sync.tell(source, 0 if body.whole else envelope.epoch)
         elif isinstance(body, Report):
             self.admission.on_report(session, envelope, body)
         elif isinstance(body, GetTail | Tail | Committed):
             self._on_activation(source, body)
         else:
-            self.council.on_message(source, body)
+            self.voter.on_message(source, body)
 
     def _answer_beacons(self) -> None:
         """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
@@ -425,7 +425,7 @@ class Node:
                 continue
             del self._early_beacons[source]
             if envelope.epoch == view.epoch and isinstance(envelope.body, Beacon):
-                context.beacons.promise(source, context.now)
+                context.heartbeats.promise(source, context.now)
                 context.outbox.send(source, BeaconAck(envelope.body.sent, envelope.incarnation, int(context.wall())))
 
     def _on_activation(self, source: NodeId, body: GetTail | Tail | Committed) -> None:
@@ -442,34 +442,34 @@ class Node:
     # --- views ---------------------------------------------------------------------------------------------------
 
     def _adopt(self, before: View | None, view: View, tell: bool) -> None:
-        context, known, patch = self.context, self.context.members, self.spread.patch
+        context, known, patch = self.context, self.context.members, self.view_sync.patch
         context.adopt(view, patch)
         context.outbox.effects.append(Adopted(view.epoch))
         self._tell_changes(before, view)
         self._forget_former_lives(known, [member.id for member in patch.members] if patch is not None else ())
         self.whereabouts.adopt(before)
-        self.council.adopt(view)
+        self.voter.adopt(view)
         self._neighbours = self.neighbours()
         self._watch()
-        context.beacons.due = context.now
+        context.heartbeats.due = context.now
         for node in patch.left if patch is not None else ():
             self._early_beacons.pop(node, None)
         self._answer_beacons()
         if tell:
-            self.spread.tell_all(before, view)
-        self.life.adopt(view)
+            self.view_sync.tell_all(before, view)
+        self.lifecycle.adopt(view)
         self.table.adopt(view, patch)
-        self.router.adopt(self.spread.stopping(view))
+        self.router.adopt(self.view_sync.stopping(view))
 
     def _tell_changes(self, before: View | None, view: View) -> None:
         """To those who watch, and the log."""
-        context, chronicle = self.context, self.context.event_log
-        former, proposal = chronicle.condition, self.spread.proposal_of(view)
-        for happening in chronicle.adopt(before, view, self.spread.patch, proposal, context.now, context.wall()):
+        context, event_log = self.context, self.context.event_log
+        former, proposal = event_log.condition, self.view_sync.proposal_of(view)
+        for happening in event_log.adopt(before, view, self.view_sync.patch, proposal, context.now, context.wall()):
             context.outbox.effects.append(Tell(happening))
             if happening.kind in _LOGGED:
                 context.say("info", f"view {view.epoch}: {happening.sentence}")
-        condition = chronicle.condition
+        condition = event_log.condition
         if before is None and not context.lives:  # the view on its disk: what has become of the hive since, it asks now
             context.say("info", f"view {view.epoch}, of {len(view.members)} nodes, is the last that this node knew")
         elif condition != former:
@@ -479,14 +479,14 @@ class Node:
         for node in changed:
             old, member = known.get(node), self.context.members[node]
             if old is not None and old.state == member.state and old.incarnation != member.incarnation:
-                self.context.beacons.forget(node, self.context.now)
+                self.context.heartbeats.forget(node, self.context.now)
 
     # --- about this node -----------------------------------------------------------------------------------------
 
     def status(self) -> Figures:
         """Figures of this node; see :mod:`wrpme.core.node_stats`."""
-        told = figures(self.context, self.table, self.council, self.life, self.router, self.facts())
-        joining = len(self.council.joining() | self.whereabouts.joining())
+        told = figures(self.context, self.table, self.voter, self.lifecycle, self.router, self.facts())
+        joining = len(self.voter.joining() | self.whereabouts.joining())
         troubles = (*self.whereabouts.troubles, *self.own_disk.troubles)
         return msgspec.structs.replace(told, troubles=troubles, joining=joining, clocks=self._clocks.apart)
 
@@ -529,6 +529,6 @@ class Node:
             assert hash_in(replica.writes.low) == replica.first, "an arc begins where the one before ends"
             assert not replica.serving or self.context.lives, "only a live member serves"
         if self.view is not None:
-            latest = self.spread.latest
+            latest = self.view_sync.latest
             assert latest is not None and latest.epoch >= self.view.epoch, "a view is learnt, then adopted"
             views.validate(self.view)

@@ -6,10 +6,10 @@ from math import inf
 
 from wrpme.core.context import NodeContext
 from wrpme.core.io import Facts
-from wrpme.core.membership.lifecycle import Life
-from wrpme.core.membership.voter import Council
+from wrpme.core.membership.lifecycle import Lifecycle
+from wrpme.core.membership.voter import Voter
 from wrpme.core.replication.replica import Replica, Role
-from wrpme.core.replication.replica_table import Table
+from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
 from wrpme.limits import SLOTS
 from wrpme.protocol.arc_table import lacks_copies
@@ -21,7 +21,7 @@ from wrpme.version import VERSION
 class _Sums:
     """Over all replicas, in one pass."""
 
-    def __init__(self, context: NodeContext, table: Table) -> None:
+    def __init__(self, context: NodeContext, table: ReplicaTable) -> None:
         self.slots = self.entries = self.bytes = self.copies = self.risky = self.at_risk = 0
         self.lease = inf
         self.sent: list[Copy] = []
@@ -56,9 +56,11 @@ def _copy(replica: Replica, peer: str, done: float) -> Copy:
     return Copy(f"{replica.arc.end:016x}", peer, round(done, 4))
 
 
-def figures(context: NodeContext, table: Table, council: Council, life: Life, router: Router, facts: Facts) -> Figures:
+def figures(
+    context: NodeContext, table: ReplicaTable, voter: Voter, lifecycle: Lifecycle, router: Router, facts: Facts
+) -> Figures:
     """As of this moment, but for what is known of others alone. Entries and bytes are those of the arcs owned here."""
-    view, now, beacons = context.view, context.now, context.beacons
+    view, now, beacons = context.view, context.now, context.heartbeats
     mine = context.members.get(context.me)
     sums = _Sums(context, table)
     disk_mean, disk_max = context.disk.lately(now)
@@ -73,7 +75,7 @@ def figures(context: NodeContext, table: Table, council: Council, life: Life, ro
         state=mine.state.name.lower() if mine else "joining",
         serving=context.lives,
         version=VERSION,
-        uptime_seconds=round(now - life.started, 3),
+        uptime_seconds=round(now - lifecycle.started, 3),
         share=sums.slots / SLOTS,
         entries=sums.entries,
         bytes=sums.bytes,
@@ -81,9 +83,9 @@ def figures(context: NodeContext, table: Table, council: Council, life: Life, ro
         at_risk_share=sums.risky / SLOTS,
         at_risk_entries=sums.at_risk,
         grace_seconds=context.settings.grace_seconds,
-        voter=council.is_voter,
+        voter=voter.is_voter,
         suspected=tuple(context.address_of(node) for node in beacons.silent(now) if not context.disk.quiet),
-        quorum=life.quorum(),
+        quorum=lifecycle.quorum(),
         copies_out=tuple(sums.sent),
         copies_in=tuple(sums.received),
         operations={kind.__name__: count for kind, count in router.requests.items() if count},

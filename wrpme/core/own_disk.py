@@ -13,9 +13,9 @@ from math import inf
 from wrpme.core.context import NodeContext
 from wrpme.core.io import Adopted
 from wrpme.core.membership.paxos import is_quorum
-from wrpme.core.membership.view_sync import Spread
+from wrpme.core.membership.view_sync import ViewSync
 from wrpme.core.replication.replica import Replica
-from wrpme.core.replication.replica_table import Table
+from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.errors import IndeterminateError, WrpmeError
 from wrpme.limits import ASK_SECONDS, BEACON_SECONDS, LEASE_SECONDS
 from wrpme.protocol.events import UNENDED
@@ -27,9 +27,9 @@ from wrpme.protocol.view_index import member
 class OwnDisk:
     """See the module. ``disk.quiet``, ``silent`` and ``hangs`` are set here."""
 
-    def __init__(self, context: NodeContext, spread: Spread, table: Table) -> None:
+    def __init__(self, context: NodeContext, view_sync: ViewSync, table: ReplicaTable) -> None:
         self.context = context
-        self.spread = spread
+        self.view_sync = view_sync
         self.table = table
         self._asked_at = -inf
         self._slow_since: float | None = None
@@ -65,12 +65,12 @@ class OwnDisk:
         context, view = self.context, self.context.view
         if view is None:
             return False
-        reached = [node for node in view.voters if node != context.me and context.beacons.reaches(node, context.now)]
+        reached = [node for node in view.voters if node != context.me and context.heartbeats.reaches(node, context.now)]
         return is_quorum(view.voters, reached)
 
     def _go_on_without_disk(self) -> None:
         """Asks to be marked down; once that is decided its clients hear of it, though it can't adopt the view."""
-        context, latest = self.context, self.spread.latest
+        context, latest = self.context, self.view_sync.latest
         mine = member(latest, context.me) if latest is not None else None
         if latest is None or mine is None:
             return
@@ -114,8 +114,8 @@ class OwnDisk:
         waited = context.disk.look(context.now)
         if context.disk.quiet:
             context.disk.quiet = context.disk.silent = False
-            context.beacons.trust_again(context.now)
-            context.beacons.due = context.now
+            context.heartbeats.trust_again(context.now)
+            context.heartbeats.due = context.now
         if context.disk.hung:
             context.disk.hung, context.disk.hung_until = False, context.now
             self._tell("disk", f"the disk of {context.settings.address} goes on", waited, "warning")

@@ -16,7 +16,7 @@ from wrpme.core.outbox import NO_ROOM, Origin
 from wrpme.core.io import ToRunner
 from wrpme.core.layout import key_of
 from wrpme.core.replication.replica import Role
-from wrpme.core.replication.replica_table import Table
+from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.errors import (
     BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError,
 )  # fmt: skip
@@ -114,7 +114,7 @@ class Router:
     def __init__(
         self,
         context: NodeContext,
-        table: Table,
+        table: ReplicaTable,
         not_serving: Callable[[], WrpmeError | None],
         quorum: Callable[[], str],
         local: dict[type[Any], Callable[[Origin, Any], None]],

@@ -10,12 +10,12 @@ from wrpme.limits import SLOTS
 from wrpme.protocol.ring import slot_of
 
 
-def tally_of(reader: Reader) -> Tally:
+def counts_of(reader: Reader) -> SlotCounts:
     """Of all that a store has: every entry is read once."""
-    tally = Tally()
+    counts = SlotCounts()
     for key, value in reader.scan(*ENTRIES):
-        tally.add(hash_in(key), 1, size_of(key, value))
-    return tally
+        counts.add(hash_in(key), 1, size_of(key, value))
+    return counts
 
 
 def size_of(key: bytes, value: bytes) -> int:
@@ -23,7 +23,7 @@ def size_of(key: bytes, value: bytes) -> int:
     return len(key) - 9 + len(value) - HEADER_BYTES
 
 
-class Tally:
+class SlotCounts:
     """Counts of one node, by slot."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ from msgspec import Struct
 from wrpme.core.io import Exit, Settings
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
-from wrpme.core.slot_counts import Tally, tally_of
+from wrpme.core.slot_counts import SlotCounts, counts_of
 from wrpme.daemon import disk_full, hypervisor, systemd
 from wrpme.daemon.config import Config
 from wrpme.daemon.disk_full import Bystander
@@ -61,7 +61,7 @@ class Opened(Struct, frozen=True):
     store: MemoryStore | LevelStore
     life: Identity
     peers: tuple[str, ...]
-    tally: Tally
+    tally: SlotCounts
     former: str = ""
 
 
@@ -150,7 +150,7 @@ class Lives:
         if config.transient:
             store = MemoryStore()
             peers = self._fenced_to or tuple(str(peer) for peer in config.peers)
-            return Opened(store, identity.next_life(store, os.urandom), peers, Tally())
+            return Opened(store, identity.next_life(store, os.urandom), peers, SlotCounts())
         try:
             quarantine.finish(config.root)
             try:
@@ -176,7 +176,7 @@ class Lives:
             elif store.get(identity.KEY) is None:
                 raise leveldb.damaged(config.root, "the identity of the node is missing")
             life = identity.next_life(store, os.urandom)
-            tally = tally_of(store)
+            tally = counts_of(store)
             tally.removed_bytes = store.excess_bytes(tally.bytes)
         except StorageError:
             store.close()

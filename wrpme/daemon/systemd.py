@@ -118,7 +118,7 @@ def outlook(node: Node) -> Outlook:
 
     def look() -> tuple[bool, str]:
         nonlocal known
-        life, view = node.life, node.view
+        life, view = node.lifecycle, node.view
         if life.stopping_since is not None:
             return False, "stopping: the hive is told first"
         if view is None or not node.context.lives:

@@ -230,9 +230,9 @@ def two_voters_at_once() -> Broken:
 
 def forgotten_count() -> Broken:
     """The owner adopts a view that does not touch the arc, and forgets that a copy counts already."""
-    honest = replica_table.Table.adopt
+    honest = replica_table.ReplicaTable.adopt
 
-    def adopt(self: replica_table.Table, view: View, patch: Patch | None = None) -> None:
+    def adopt(self: replica_table.ReplicaTable, view: View, patch: Patch | None = None) -> None:
         honest(self, view, patch)
         for owned in self.mine:
             for node in owned.arc.incoming:
@@ -240,7 +240,7 @@ def forgotten_count() -> Broken:
                     owned.copies[node] = owned._sender(node)
                     owned.need_counted()
 
-    return replica_table.Table, "adopt", adopt
+    return replica_table.ReplicaTable, "adopt", adopt
 
 
 def reads_what_is_pending() -> Broken:

@@ -9,7 +9,7 @@ from tests.sim.broken import Broken
 from wrpme.core.replication import receiver
 from wrpme.core.replication.pending import Pending
 from wrpme.core.replication.replica import Replica
-from wrpme.core.replication.replica_table import Table
+from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
 from wrpme.core.replication.stream import Outgoing
@@ -116,13 +116,13 @@ def holders_start_empty() -> Broken:
 
 def copies_what_is_wiped() -> Broken:
     """A copy begins while what lies there from before is on its way to be deleted."""
-    honest = Table._may_begin
+    honest = ReplicaTable._may_begin
 
-    def may_begin(self: Table, replica: Replica) -> bool:
+    def may_begin(self: ReplicaTable, replica: Replica) -> bool:
         self.sweep.wiped = 0
         return honest(self, replica)
 
-    return Table, "_may_begin", may_begin
+    return ReplicaTable, "_may_begin", may_begin
 
 
 def acknowledged_ahead() -> Broken:

@@ -23,19 +23,19 @@ Over = Callable[[NodeId], bool]
 def restarted_promised_nothing() -> Broken:
     """A node that starts again has promised nobody to let it serve."""
 
-    def promised_until(self: failure_detector.Beacons, node: NodeId) -> float:
+    def promised_until(self: failure_detector.HeartbeatLeases, node: NodeId) -> float:
         return self._promises.get(node, -inf)
 
-    return failure_detector.Beacons, "promised_until", promised_until
+    return failure_detector.HeartbeatLeases, "promised_until", promised_until
 
 
 def no_promise() -> Broken:
     """Who acknowledges a beacon promises nothing."""
 
-    def promise(self: failure_detector.Beacons, node: NodeId, now: float) -> None:
+    def promise(self: failure_detector.HeartbeatLeases, node: NodeId, now: float) -> None:
         """Nothing."""
 
-    return failure_detector.Beacons, "promise", promise
+    return failure_detector.HeartbeatLeases, "promise", promise
 
 
 def dead_owners_are_not_outwaited() -> Broken:
@@ -52,12 +52,12 @@ def dead_owners_are_not_outwaited() -> Broken:
 
 def lease_from_arrival() -> Broken:
     """A lease runs from the arrival of the acknowledgement, not from the sending of the beacon."""
-    honest = failure_detector.Beacons.acknowledged
+    honest = failure_detector.HeartbeatLeases.acknowledged
 
-    def acknowledged(self: failure_detector.Beacons, node: NodeId, sent: float, now: float) -> None:
+    def acknowledged(self: failure_detector.HeartbeatLeases, node: NodeId, sent: float, now: float) -> None:
         honest(self, node, now, now)
 
-    return failure_detector.Beacons, "acknowledged", acknowledged
+    return failure_detector.HeartbeatLeases, "acknowledged", acknowledged
 
 
 def lease_without_incoming() -> Broken:
@@ -72,10 +72,10 @@ def lease_without_incoming() -> Broken:
 def lease_of_any_holder() -> Broken:
     """It is enough for the lease that one of the holders has acknowledged a beacon."""
 
-    def lease_until(self: failure_detector.Beacons, nodes: Collection[NodeId]) -> float:
+    def lease_until(self: failure_detector.HeartbeatLeases, nodes: Collection[NodeId]) -> float:
         return max((self._acknowledged.get(node, -inf) + LEASE_SECONDS for node in nodes), default=inf)
 
-    return failure_detector.Beacons, "lease_until", lease_until
+    return failure_detector.HeartbeatLeases, "lease_until", lease_until
 
 
 def late_answers() -> Broken:
@@ -139,18 +139,18 @@ def counted_without_lease() -> Broken:
 def pauses_void_nothing() -> Broken:
     """A node whose clock did not count a pause goes on under its leases."""
 
-    def void(self: failure_detector.Beacons, now: float) -> None:
+    def void(self: failure_detector.HeartbeatLeases, now: float) -> None:
         """Nothing."""
 
-    return failure_detector.Beacons, "void", void
+    return failure_detector.HeartbeatLeases, "void", void
 
 
 def promised_before_a_pause() -> Broken:
     """What was acknowledged before a pause that the clock did not count, and arrives after it, is a lease."""
-    honest = failure_detector.Beacons.void
+    honest = failure_detector.HeartbeatLeases.void
 
-    def void(self: failure_detector.Beacons, now: float) -> None:
+    def void(self: failure_detector.HeartbeatLeases, now: float) -> None:
         honest(self, now)
         self._void_until = -inf
 
-    return failure_detector.Beacons, "void", void
+    return failure_detector.HeartbeatLeases, "void", void

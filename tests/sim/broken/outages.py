@@ -40,14 +40,14 @@ def old_copies_are_welcome() -> Broken:
 def fenced_by_incarnation() -> Broken:
     """A new generation fences whoever it does not list in that very life."""
 
-    def on_new_generation(self: view_sync.Spread, view: View, latest: View) -> None:
+    def on_new_generation(self: view_sync.ViewSync, view: View, latest: View) -> None:
         mine = next((member for member in view.members if member.id == self.context.me), None)
         if mine is not None and mine.incarnation == self.context.settings.incarnation and view.epoch > latest.epoch:
             self.learn(view)
         else:
-            self.life.fenced(view)
+            self.lifecycle.fenced(view)
 
-    return view_sync.Spread, "_on_new_generation", on_new_generation
+    return view_sync.ViewSync, "_on_new_generation", on_new_generation
 
 
 def lost_answers_are_waited_for() -> Broken:

@@ -12,29 +12,29 @@ from wrpme.protocol.view import Change, NodeId, View
 
 def computes_at_every_member() -> Broken:
     """Whoever follows a view computes it from its changes."""
-    honest = view_sync.Spread._follow
+    honest = view_sync.ViewSync._follow
 
-    def follow(self: view_sync.Spread, source: NodeId, base: View, body: NextView) -> None:
+    def follow(self: view_sync.ViewSync, source: NodeId, base: View, body: NextView) -> None:
         views.next_view(base, body.proposal.changes)
         honest(self, source, base, body)
 
-    return view_sync.Spread, "_follow", follow
+    return view_sync.ViewSync, "_follow", follow
 
 
 def complains_while_late() -> Broken:
     """A node that was late itself holds against others what it did not hear meanwhile."""
 
-    def be_late(self: self_check.Health, seconds: float) -> None:
-        self.context.beacons.due = self.context.now
+    def be_late(self: self_check.SelfCheck, seconds: float) -> None:
+        self.context.heartbeats.due = self.context.now
 
-    return self_check.Health, "be_late", be_late
+    return self_check.SelfCheck, "be_late", be_late
 
 
 def unbounded_joins() -> Broken:
     """All that want to join do so in one view."""
-    honest = voter.Council._first_joins
+    honest = voter.Voter._first_joins
 
-    def first_joins(self: voter.Council, view: View, delay: float, room: int) -> list[Change]:
+    def first_joins(self: voter.Voter, view: View, delay: float, room: int) -> list[Change]:
         return honest(self, view, delay, len(self._joins))
 
-    return voter.Council, "_first_joins", first_joins
+    return voter.Voter, "_first_joins", first_joins

@@ -83,9 +83,9 @@ def even_quorum() -> Broken:
 
 def adopted_before_disk() -> Broken:
     """A view is adopted and told before it is on disk."""
-    honest = view_sync.Spread.learn
+    honest = view_sync.ViewSync.learn
 
-    def learn(self: view_sync.Spread, view: View, tell: bool = False) -> None:
+    def learn(self: view_sync.ViewSync, view: View, tell: bool = False) -> None:
         context: Any = self.context
         context.commits.after_disk = lambda then: then()
         try:
@@ -93,7 +93,7 @@ def adopted_before_disk() -> Broken:
         finally:
             vars(context).pop("after_disk", None)
 
-    return view_sync.Spread, "learn", learn
+    return view_sync.ViewSync, "learn", learn
 
 
 def late_back() -> Broken:
@@ -214,9 +214,9 @@ def answers_of_any_ballot() -> Broken:
 
 def told_before_disk() -> Broken:
     """A promise or acceptance is told before it is on disk."""
-    honest = council.Council.on_vote
+    honest = council.Voter.on_vote
 
-    def on_vote(self: council.Council, source: NodeId, message: Prepare | Accept) -> None:
+    def on_vote(self: council.Voter, source: NodeId, message: Prepare | Accept) -> None:
         context: Any = self.context
         if source != context.me:
             context.commits.after_disk = lambda then: then()
@@ -225,7 +225,7 @@ def told_before_disk() -> Broken:
         finally:
             vars(context).pop("after_disk", None)
 
-    return council.Council, "on_vote", on_vote
+    return council.Voter, "on_vote", on_vote
 
 
 def cold_start_ignored() -> Broken:

@@ -74,7 +74,7 @@ def reached_by_the_operator(s: Stage) -> None:
     gone.crash()
     gone.away = True
     s.faults.disasters.lose_for_ever(gone)
-    s.until(lambda: here.node is not None and here.node.life.quorum(), 20.0)
+    s.until(lambda: here.node is not None and here.node.lifecycle.quorum(), 20.0)
     s.wait(5.0)
     view, operator = s.view(), s.world.operator
     operator._ask_holdings(view, partial(operator._recover_now, here, here.life, view))

@@ -23,7 +23,7 @@ def _three_voters(s: Stage) -> tuple[Machine, Machine, Machine, int]:
 
 
 def _has_accepted(machine: Machine, epoch: int) -> bool:
-    state = machine.node.council.state if machine.node is not None else None
+    state = machine.node.voter.state if machine.node is not None else None
     return state is not None and state.epoch == epoch and state.accepted is not None
 
 

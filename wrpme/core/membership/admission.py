@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from wrpme.core.context import NodeContext
 from wrpme.core.io import Send
-from wrpme.core.membership.lifecycle import Life
-from wrpme.core.membership.view_sync import Spread
-from wrpme.core.membership.voter import Council
+from wrpme.core.membership.lifecycle import Lifecycle
+from wrpme.core.membership.view_sync import ViewSync
+from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
 from wrpme.errors import StartError
 from wrpme.protocol.identities import Here, Refused, Where
@@ -29,25 +29,25 @@ class Admission:
     """See the module."""
 
     def __init__(
-        self, context: NodeContext, life: Life, spread: Spread, council: Council, whereabouts: Whereabouts
+        self, context: NodeContext, lifecycle: Lifecycle, view_sync: ViewSync, voter: Voter, whereabouts: Whereabouts
     ) -> None:
         self.context = context
-        self.spread = spread
-        self.life = life
-        self.council = council
+        self.view_sync = view_sync
+        self.lifecycle = lifecycle
+        self.voter = voter
         self.whereabouts = whereabouts
 
     def on_identity(self, session: int, envelope: Envelope) -> None:
         """Who is who, and where; also of other hives."""
         body, ours = envelope.body, envelope.destination in (NOBODY, self.context.me)
-        self.spread.meet(session, envelope)
+        self.view_sync.meet(session, envelope)
         if isinstance(body, Refused) and envelope.destination == self.context.me:
-            self.life.on_refused(body)
+            self.lifecycle.on_refused(body)
         elif isinstance(body, Where) and envelope.source != self.context.me:
             self.whereabouts.on_where(session, envelope, body)
         elif isinstance(body, Here) and ours:
             self.whereabouts.on_here(envelope, body)
-            self.life.on_here(envelope, body)
+            self.lifecycle.on_here(envelope, body)
 
     def on_report(self, session: int, envelope: Envelope, report: Report) -> None:
         """A voter takes it; another node passes on what a node says of itself, which may not know the voters."""
@@ -67,10 +67,10 @@ class Admission:
             for change in report.changes
             if not isinstance(change, Join | Back) or self.whereabouts.wants_in(session, envelope, change)
         ]
-        if self.council.is_voter:
+        if self.voter.is_voter:
             for change in known:
                 if _may_ask(source, change):
-                    self.council.wish(change)
+                    self.voter.wish(change)
         elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
             self.context.outbox.reports += report.changes
 

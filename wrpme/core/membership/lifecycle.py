@@ -30,7 +30,7 @@ ALL_LOST = (
 """For a node that joins its hive anew, as its data was set aside: there may be no hive left to join."""
 
 
-class Life:
+class Lifecycle:
     """See the module."""
 
     def __init__(self, context: NodeContext) -> None:
@@ -154,7 +154,7 @@ class Life:
         if now - self._lost_at < min(FLAP_SECONDS_MAX, 2.0 ** (self._flaps - 1)):
             return False
         sharers = self.sharers(view)
-        seen = {node for node in (*view.voters, *sharers) if context.beacons.reaches(node, now)} | {context.me}
+        seen = {node for node in (*view.voters, *sharers) if context.heartbeats.reaches(node, now)} | {context.me}
         return is_quorum(view.voters, seen) and all(node in seen for node in sharers if node in context.alive)
 
     def _stop(self, may_go: bool) -> None:
@@ -220,7 +220,7 @@ class Life:
         if context.lives:
             if not self.was_live:
                 self._live_since = context.now
-                context.beacons.trust_again(context.now)
+                context.heartbeats.trust_again(context.now)
                 hive = view.hive.hex()[:8]
                 serving = f"serving at {context.settings.address} as node {context.me.hex()[:8]} of hive {hive}"
                 self._tell("serving", serving, context.now - max(self.started, self._lost_at), "info")

@@ -43,7 +43,7 @@ class Quorum:
     def _seen(self, voter: NodeId) -> bool:
         """Acknowledged beacons tell; between lives that the view does not name there are none, but votes."""
         context = self.context
-        if voter == context.me or context.beacons.reaches(voter, context.now) is not False:
+        if voter == context.me or context.heartbeats.reaches(voter, context.now) is not False:
             return True
         return context.is_returning(voter) or (not context.this_life and self._heard(voter))
 
@@ -106,7 +106,7 @@ class Quorum:
         return self._share[1]
 
     def _reached(self, node: NodeId) -> bool:
-        return self._heard(node) or bool(self.context.beacons.reaches(node, self.context.now))
+        return self._heard(node) or bool(self.context.heartbeats.reaches(node, self.context.now))
 
     def against_recovery(self) -> str:
         """Why the missing voters can't be taken for dead yet; empty if they can be, by an operator's word."""

@@ -15,7 +15,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.io import Exit, ReplyTo
 from wrpme.core.layout import ACCEPTOR_KEY
 from wrpme.core.membership import transitions as views
-from wrpme.core.membership.lifecycle import Life
+from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.view_log import ViewLog
 from wrpme.core.membership.whereabouts import UNPROVEN, Whereabouts
 from wrpme.core.retry import Retry
@@ -26,18 +26,18 @@ from wrpme.protocol.messages import AskView, Beacon, BeaconAck, Envelope, NextVi
 from wrpme.protocol.view import NOBODY, Down, NodeId, Patch, Proposal, View
 
 
-class Spread:
+class ViewSync:
     """``adopted`` is called with the view before, the new one, and whether it was decided here."""
 
     def __init__(
         self,
         context: NodeContext,
-        life: Life,
+        lifecycle: Lifecycle,
         whereabouts: Whereabouts,
         adopted: Callable[[View | None, View, bool], None],
     ) -> None:
         self.context = context
-        self.life = life
+        self.lifecycle = lifecycle
         self.whereabouts = whereabouts
         self._log = ViewLog(context.reader)
         self.latest: View | None = None
@@ -88,7 +88,7 @@ class Spread:
             self._asked.reset()
 
     def decided(self, proposal: Proposal) -> None:
-        """The council decided the view after the present one."""
+        """The voter decided the view after the present one."""
         view = self.context.view
         if view is None or (self.latest is not None and self.latest.epoch > view.epoch):
             return
@@ -125,7 +125,7 @@ class Spread:
         if mine is not None and mine.incarnation <= self.context.settings.incarnation and view.epoch > latest.epoch:
             self.learn(view)
         else:
-            self.life.fenced(view, twofold=view.generation == latest.generation)
+            self.lifecycle.fenced(view, twofold=view.generation == latest.generation)
 
     def _follow(self, source: NodeId, base: View, body: NextView) -> None:
         following = view_index.patched(base, body.proposal.patch)

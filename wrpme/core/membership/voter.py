@@ -50,7 +50,7 @@ def _gathering(change: Change) -> float:
     return STOP_GATHER_SECONDS if isinstance(change, Down) and change.planned else 0.0
 
 
-class Council:
+class Voter:
     """See the module."""
 
     def __init__(self, context: NodeContext, decided: Callable[[Proposal], None]) -> None:
@@ -131,7 +131,7 @@ class Council:
         """Nodes that wait to become members."""
         return {node for node in self._joins if node not in self.context.members}
 
-    def complain(self, source: NodeId, complaint: Complaint) -> None:
+    def report_failure(self, source: NodeId, complaint: Complaint) -> None:
         """``source`` has had no sign of some members."""
         for life in complaint.lives:
             if life[0] in self.context.members:
@@ -155,7 +155,7 @@ class Council:
         context, now = self.context, self.context.now
         for key, by in list(self._complaints.items()):
             fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS and node in context.alive}
-            if context.beacons.reaches(key[0], now):
+            if context.heartbeats.reaches(key[0], now):
                 fresh.pop(context.me, None)
             if fresh:
                 self._complaints[key] = fresh
@@ -169,7 +169,7 @@ class Council:
             member = context.members.get(node)
             if member is None or member.state is State.DOWN or member.incarnation != incarnation or node == context.me:
                 continue
-            reached = context.beacons.reaches(node, now)
+            reached = context.heartbeats.reaches(node, now)
             age = now - self._began[node, incarnation]
             if reached is False or (reached is None and age >= BEACON_SECONDS):
                 found.append(Down(node, incarnation))
@@ -322,7 +322,7 @@ class Council:
             member = context.members.get(node)
             if waited or member is None:
                 return False
-            return context.is_returning(node) or bool(context.beacons.reaches(node, now))
+            return context.is_returning(node) or bool(context.heartbeats.reaches(node, now))
 
         ready = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
         going = batches.first_returns(view, ready, {change.node for change in dead})
@@ -385,7 +385,7 @@ class Council:
             for voter in following.voters
             if voter == context.me
             or context.is_returning(voter)
-            or context.beacons.reaches(voter, context.now) is not False
+            or context.heartbeats.reaches(voter, context.now) is not False
         ]
         return is_quorum(following.voters, there)
 
@@ -408,7 +408,7 @@ class Council:
     def _rank(self, view: View) -> int:
         """Voters before this one that seem to live."""
         before = view.voters[: view.voters.index(self.context.me)]
-        return sum(self.context.beacons.reaches(node, self.context.now) is not False for node in before)
+        return sum(self.context.heartbeats.reaches(node, self.context.now) is not False for node in before)
 
     def _undecided(self) -> bool:
         view = self.context.view
@@ -464,13 +464,13 @@ class Council:
         self._look_soon()
 
     def on_message(self, source: NodeId, body: Body) -> bool:
-        """Takes what is for the council; whether it was."""
+        """Takes what is for the voter; whether it was."""
         if isinstance(body, Prepare | Accept):
             self.on_vote(source, body)
         elif isinstance(body, Promise | Accepted | Rejected):
             self.on_answer(source, body)
         elif isinstance(body, Complaint):
-            self.complain(source, body)
+            self.report_failure(source, body)
         else:
             return False
         return True

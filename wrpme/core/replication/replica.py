@@ -104,7 +104,7 @@ class Replica:
         """Until when this node may serve; -inf where it may not at all."""
         if not self.serving:
             return -inf
-        return self.context.beacons.lease_until(self._needed) if self._needed else inf
+        return self.context.heartbeats.lease_until(self._needed) if self._needed else inf
 
     def execute(self, origin: Origin, request: EntryRequest, key: bytes) -> None:
         """Carries out a request on an entry of this arc, or refuses it."""
@@ -425,7 +425,7 @@ class Replica:
         context = self.context
 
         def promise_is_over(node: NodeId) -> bool:
-            return context.now >= context.beacons.promised_until(node)
+            return context.now >= context.heartbeats.promised_until(node)
 
         return awaited(self.arc, context.me, context.alive, self._tails.told, promise_is_over)
 

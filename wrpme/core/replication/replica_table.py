@@ -30,7 +30,7 @@ from wrpme.protocol.view import Arc, NodeId, Patch, View
 from wrpme.protocol.view_index import index_of
 
 
-class Table:
+class ReplicaTable:
     """See the module."""
 
     def __init__(self, context: NodeContext, quorum_lost: Callable[[], str] = str) -> None:

@@ -26,7 +26,7 @@ from wrpme.limits import (
 
 if TYPE_CHECKING:
     from wrpme.core.context import NodeContext
-    from wrpme.core.replication.replica_table import Table
+    from wrpme.core.replication.replica_table import ReplicaTable
 
 
 class _Foreign:
@@ -40,7 +40,7 @@ class _Foreign:
 class Sweep:
     """``due`` is when there is something to do next."""
 
-    def __init__(self, context: NodeContext, table: Table) -> None:
+    def __init__(self, context: NodeContext, table: ReplicaTable) -> None:
         self.due = context.now
         self.wiped = 0
         """The last batch that has something of a wiping."""
@@ -70,14 +70,14 @@ class Sweep:
 
     def _give_back(self) -> None:
         """Asks the disk for the space of what was removed, where that is much beside what is there."""
-        tally = self._context.slots
-        rests = (tally.removed, tally.removed_bytes) == self._removed
+        slots = self._context.slots
+        rests = (slots.removed, slots.removed_bytes) == self._removed
         entries = REMOVED_ENTRIES_AT_REST_MAX if rests else REMOVED_ENTRIES_MAX
         size = REMOVED_BYTES_AT_REST_MAX if rests else REMOVED_BYTES_MAX
-        if tally.removed > max(entries, tally.entries // 2) or tally.removed_bytes > max(size, tally.bytes // 2):
-            tally.removed = tally.removed_bytes = 0
+        if slots.removed > max(entries, slots.entries // 2) or slots.removed_bytes > max(size, slots.bytes // 2):
+            slots.removed = slots.removed_bytes = 0
             self._context.outbox.effects.append(Compact())
-        self._removed = (tally.removed, tally.removed_bytes)
+        self._removed = (slots.removed, slots.removed_bytes)
 
     # --- elsewhere -----------------------------------------------------------------------------------------------
 
