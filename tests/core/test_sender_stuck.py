@@ -7,6 +7,7 @@ import msgspec
 from tests.core.test_sender import bench, phase
 from tests.harness import Hive, hive_of
 from tests.replica_parts import END, A, B, Bench, view_of
+from wrpme.core.membership.view_sync import Adoption
 from wrpme.core.replication.replica import Role
 from wrpme.core.replication.sender import Phase
 from wrpme.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS
@@ -262,7 +263,7 @@ def test_what_nobody_answered_is_said_again_also_while_one_view_follows_the_othe
     for _ in range(20):
         before = hive.view("a")
         node.view_sync.latest = msgspec.structs.replace(before, epoch=before.epoch + 1)
-        node._adopt(before, node.view_sync.latest, False)
+        node._adopt(Adoption(node.view_sync.latest, base=before))
         hive.go(0.15)
     asked = [body for source, _, body in hive.sent if source == "a" and isinstance(body, GetTail)]
     assert len(asked) >= 3, "in three seconds, after pauses that double"

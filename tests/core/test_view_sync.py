@@ -53,15 +53,17 @@ class Seat:
         self.adopted: list[tuple[int, bool]] = []
         self.lifecycle = Lifecycle(self.context)
         whereabouts = Whereabouts(self.context, lambda wish: None, lambda node, former: None)
-        self.view_sync = ViewSync(self.context, self.lifecycle, whereabouts, self._adopt)
+        self.view_sync = ViewSync(self.context, self.lifecycle, whereabouts)
         if view is not None:
             self.store.write([(VIEW_KEY, view_index.pack(view))], True)
             assert self.view_sync.start()
+            self._adopt()
         self.adopted.clear()
 
-    def _adopt(self, before: View | None, view: View, tell: bool) -> None:
-        self.adopted.append((view.epoch, tell))
-        self.context.adopt(view)
+    def _adopt(self) -> None:
+        while (adoption := self.view_sync.next_on_disk()) is not None:
+            self.adopted.append((adoption.view.epoch, adoption.is_news))
+            self.context.adopt(adoption.view)
 
     def effects(self) -> list[Effect]:
         effects, self.context.outbox.effects = self.context.outbox.effects, []
@@ -77,6 +79,7 @@ class Seat:
                 assert effect.must_sync, "also under --no-sync"
                 self.store.write(effect.operations, True)
                 self.context.commits.on_persisted(effect.batch, self.context.now)
+                self._adopt()
 
     def envelope(self, body: Body, generation: int = 1, to: NodeId = ME, hive: bytes = HIVE) -> Envelope:
         return Envelope(hive, generation, OTHER, 1, to, 1, body)

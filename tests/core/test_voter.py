@@ -43,16 +43,15 @@ def view_of(names: str = "abc", voters: str = "abc", epoch: int = 5, down: str =
 
 
 class Seat:
-    """A council with the context below it; the test is everything else."""
+    """A voter with the context below it; the test is everything else."""
 
     def __init__(self, me: str, view: View, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
         self.context = NodeContext(Settings(identity(me), 1, me), self.store, 100.0)
-        self.decided: list[Proposal] = []
         self.returning: list[NodeId] = []
         self.view = view
         self.context.adopt(view)
-        self.voter = Voter(self.context, self.decided.append)
+        self.voter = Voter(self.context)
         self.voter.adopt(view)
         self.others = [member.id for member in view.members if member.id != self.context.me]
         self.context.heartbeats.watch(self.others, 100.0)
@@ -133,7 +132,7 @@ def test_who_is_silent_for_all_is_dead() -> None:
 
 def test_nobody_is_suspected_soon_after_the_own_start() -> None:
     seat = Seat("a", view_of())
-    seat.voter = Voter(seat.context, seat.decided.append)
+    seat.voter = Voter(seat.context)
     seat.go(SILENCE_SECONDS)
     seat.see(B)
     seat.report_failure(A, C)
@@ -344,7 +343,7 @@ def cold(**heard: int) -> Seat:
     arc = replace(view.arcs[0], holders=(A, B, C), wanted=(A, B, C))
     seat = Seat("a", replace(view, arcs=(arc,)))
     seat.context.this_life = False
-    seat.voter = Voter(seat.context, seat.decided.append)
+    seat.voter = Voter(seat.context)
     seat.voter.adopt(view)
     seat.context.heard = {A: 2, **{identity(name): life for name, life in heard.items()}}
     seat.returning = [identity(name) for name, life in heard.items() if life > 1]
@@ -454,7 +453,8 @@ def test_the_last_voters_elect_others_before_they_go() -> None:
     assert not prepares, "there is nobody else to ask"
     seat.disk()
     seat.disk()
-    (proposal,) = seat.decided
+    proposal = seat.voter.decided
+    assert proposal is not None
     assert (proposal.changes, proposal.proposer) == ((Elect(B),), A)
 
 
@@ -531,7 +531,7 @@ def test_what_was_accepted_and_not_decided_is_finished() -> None:
     assert accept.value == value and accept.ballot > SECOND
     seat.disk()
     seat.voter.on_answer(B, Accepted(6, accept.ballot))
-    assert seat.decided == [value]
+    assert seat.voter.decided == value
 
 
 def test_a_refused_ballot_is_followed_by_a_higher_one() -> None:

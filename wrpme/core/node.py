@@ -25,7 +25,7 @@ from wrpme.core.layout import content_in, hash_in, key_of, version_in
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.admission import Admission
 from wrpme.core.membership.lifecycle import Lifecycle
-from wrpme.core.membership.view_sync import ViewSync
+from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
 from wrpme.core.node_stats import figures
@@ -60,8 +60,8 @@ _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAck
 
 
 class Node:
-    """``slots`` are the counts of the reader, if somebody has it. ``wall_offset_milliseconds`` is set by the runner: the wall
-    clock in milliseconds less 1000 x ``now``; and ``facts``, which gives what only the process knows."""
+    """``slots`` are the counts of the reader, if somebody has them. ``wall_offset_milliseconds`` is set by the runner:
+    the wall clock in milliseconds less 1000 x ``now``; and ``facts``, which gives what only the process knows."""
 
     def __init__(self, settings: Settings, reader: Reader, now: float, slots: SlotCounts | None = None) -> None:
         self.settings = settings
@@ -69,10 +69,10 @@ class Node:
         self.lifecycle = Lifecycle(self.context)
         self.table = ReplicaTable(self.context, self.lifecycle.lasting_loss)
         self.whereabouts = Whereabouts(self.context, self._on_proven, self._on_moved)
-        self.view_sync = ViewSync(self.context, self.lifecycle, self.whereabouts, self._adopt)
+        self.view_sync = ViewSync(self.context, self.lifecycle, self.whereabouts)
         self.self_check = SelfCheck(self.context)
         self.own_disk = OwnDisk(self.context, self.view_sync, self.table)
-        self.voter = Voter(self.context, self.view_sync.decided)
+        self.voter = Voter(self.context)
         self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
@@ -119,6 +119,7 @@ class Node:
         """Before any event: takes up the view on disk, or founds a hive."""
         self.context.now = now
         if self.view_sync.start():
+            self._follow_views()
             if refusal := self.admission.wrong_replication(self.settings.replication):
                 self.context.say("warning", f"{refusal}; this node goes on with what its hive keeps")
         elif self.settings.new_hive:
@@ -199,6 +200,8 @@ class Node:
             context.outbox.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
         elif not isinstance(event, SessionClosed):
             raise AssertionError(f"unknown event {event!r}")
+        if self.voter.decided is not None or self.view_sync.on_disk:
+            self._follow_views()
         if context.outbox.reports or self.view is not view:
             return self._finish()
         said = type(event.envelope.body) if isinstance(event, Received) else None
@@ -441,8 +444,22 @@ class Node:
 
     # --- views ---------------------------------------------------------------------------------------------------
 
-    def _adopt(self, before: View | None, view: View, tell: bool) -> None:
-        context, known, patch = self.context, self.context.members, self.view_sync.patch
+    def _follow_views(self) -> None:
+        """The one road of a view: what this node's proposal decided, and what others have told, is on disk before it is
+        adopted, and adopted once whatever else this call had to do is done."""
+        while True:
+            decided, self.voter.decided = self.voter.decided, None
+            if decided is not None:
+                self.view_sync.decided(decided)
+            adoption = self.view_sync.next_on_disk()
+            if adoption is None:
+                return
+            self._adopt(adoption)
+
+    def _adopt(self, adoption: Adoption) -> None:
+        """Every part follows the view, in this order: who knows it first, then who serves by it."""
+        context, known = self.context, self.context.members
+        before, view, patch = adoption.base, adoption.view, adoption.patch
         context.adopt(view, patch)
         context.outbox.effects.append(Adopted(view.epoch))
         self._tell_changes(before, view)
@@ -455,7 +472,7 @@ class Node:
         for node in patch.left if patch is not None else ():
             self._early_beacons.pop(node, None)
         self._answer_beacons()
-        if tell:
+        if adoption.is_news:
             self.view_sync.tell_all(before, view)
         self.lifecycle.adopt(view)
         self.table.adopt(view, patch)

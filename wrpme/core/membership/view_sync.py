@@ -7,9 +7,11 @@ taken where it lists this node by its id; else this node is fenced, see :mod:`wr
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from functools import partial
 from math import inf
+
+from msgspec import Struct
 
 from wrpme.core.context import NodeContext
 from wrpme.core.io import Exit, ReplyTo
@@ -26,16 +28,20 @@ from wrpme.protocol.messages import AskView, Beacon, BeaconAck, Envelope, NextVi
 from wrpme.protocol.view import NOBODY, Down, NodeId, Patch, Proposal, View
 
 
-class ViewSync:
-    """``adopted`` is called with the view before, the new one, and whether it was decided here."""
+class Adoption(Struct, frozen=True):
+    """A view that is on disk. ``is_news``: it was decided here, and others do not know it yet. ``patch`` makes it of
+    ``base``."""
 
-    def __init__(
-        self,
-        context: NodeContext,
-        lifecycle: Lifecycle,
-        whereabouts: Whereabouts,
-        adopted: Callable[[View | None, View, bool], None],
-    ) -> None:
+    view: View
+    is_news: bool = False
+    base: View | None = None
+    patch: Patch | None = None
+
+
+class ViewSync:
+    """See the module. A view that is learnt goes to the disk; from there the node takes it (:meth:`next_on_disk`)."""
+
+    def __init__(self, context: NodeContext, lifecycle: Lifecycle, whereabouts: Whereabouts) -> None:
         self.context = context
         self.lifecycle = lifecycle
         self.whereabouts = whereabouts
@@ -44,7 +50,8 @@ class ViewSync:
         """The newest view that is known, on disk or on its way there."""
         self.patch: Patch | None = None
         """What the view that is being adopted differs in from the one before; None where nobody knows."""
-        self._adopted = adopted
+        self.on_disk: deque[Adoption] = deque()
+        """Views that are on disk and not adopted yet."""
         self._proposals: OrderedDict[int, Proposal] = OrderedDict()
         """What made the latest views of this generation, by epoch, without a gap."""
         self._kept_arcs = 0
@@ -64,7 +71,7 @@ class ViewSync:
         view = self._log.load()
         if view is not None:
             self.latest = view
-            self._adopt(view, False)
+            self.on_disk.append(Adoption(view))
         return view is not None
 
     def learn(self, view: View, tell: bool = False, patch: Patch | None = None) -> None:
@@ -74,18 +81,23 @@ class ViewSync:
         self.context.commits.write(
             [*self._log.save(view, patch if base is not None else None), (ACCEPTOR_KEY, None)], True
         )
-        self.context.commits.after_disk(lambda: self._adopt(view, tell, base, patch))
+        self.context.commits.after_disk(partial(self.on_disk.append, Adoption(view, tell, base, patch)))
 
-    def _adopt(self, view: View, tell: bool, base: View | None = None, patch: Patch | None = None) -> None:
+    def next_on_disk(self) -> Adoption | None:
+        """The next view to adopt, with what differs from the present one; None where there is none that is later."""
         before = self.context.view
-        if before is None or view.epoch > before.epoch:
-            if before is not None and (patch is None or base is not before):
-                patch = views.difference(before, view)
-            self.patch = patch if before is not None else None
-            self._adopted(before, view, tell)
-            for node in self.patch.left if self.patch is not None else ():
-                self._told.pop(node, None)
-            self._asked.reset()
+        while self.on_disk:
+            found = self.on_disk.popleft()
+            if before is None or found.view.epoch > before.epoch:
+                patch = found.patch
+                if before is not None and (patch is None or found.base is not before):
+                    patch = views.difference(before, found.view)
+                self.patch = patch if before is not None else None
+                for node in self.patch.left if self.patch is not None else ():
+                    self._told.pop(node, None)
+                self._asked.reset()
+                return Adoption(found.view, found.is_news, before, self.patch)
+        return None
 
     def decided(self, proposal: Proposal) -> None:
         """The voter decided the view after the present one."""

@@ -6,7 +6,6 @@ is alive". The vote works also in a node that has restarted and is not back yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 from typing import TypeVar
 
@@ -53,9 +52,10 @@ def _gathering(change: Change) -> float:
 class Voter:
     """See the module."""
 
-    def __init__(self, context: NodeContext, decided: Callable[[Proposal], None]) -> None:
+    def __init__(self, context: NodeContext) -> None:
         self.context = context
-        self._decided = decided
+        self.decided: Proposal | None = None
+        """The view after the present one, as this node's own proposal decided it; the node takes it up."""
         raw = context.reader.get(ACCEPTOR_KEY)
         self.state = paxos.unpack(raw) if raw is not None else AcceptorState(0)
         self.due = context.now
@@ -460,7 +460,7 @@ class Voter:
         if proposer.rejected_by is not None:
             self._round = max(self._round, proposer.rejected_by.round)
         if proposer.decided is not None:
-            self._decided(proposer.decided)
+            self.decided = proposer.decided
         self._look_soon()
 
     def on_message(self, source: NodeId, body: Body) -> bool:
