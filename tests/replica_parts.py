@@ -9,6 +9,8 @@ from wrpme.core.io import Persist, ReplyTo, Send, Settings
 from wrpme.core.layout import ENTRIES, Version, content_in, key_of, version_in
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.replica_table import ReplicaTable
+from wrpme.core.replication.scans import Scans
+from wrpme.core.replication.sweep import Sweep
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
@@ -52,6 +54,8 @@ class Side:
         self.context = NodeContext(Settings(node, 1, node[:1].decode()), self.store, bench.now)
         self.context.wall_offset_milliseconds = WALL_MILLISECONDS
         self.table = ReplicaTable(self.context)
+        self.sweep = Sweep(self.context, self.table)
+        self.scans = Scans(self.context, self.table)
         self.adopt(view)
 
     @property
@@ -103,6 +107,7 @@ class Side:
     def tick(self, again: bool = False) -> None:
         self.context.now = self.bench.now
         self.table.tick(again)
+        self.sweep.step()
         self.collect()
 
     def persist(self) -> None:

@@ -43,7 +43,7 @@ class Follower:
             "down": context.down_since,
             "lives": (context.lives, context.this_life),
             "arcs": [(replica.first, replica.arc, replica.role, replica.serving) for replica in table.mine],
-            "foreign": set(table.sweep._foreign),
+            "foreign": set(table.wiping._foreign),
             "settled": context.reconciled._known,
         }
 

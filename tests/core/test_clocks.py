@@ -9,7 +9,7 @@ from tests.harness import Hive, hive_of
 from tests.replica_parts import WALL_MILLISECONDS, A, B, Bench
 from tests.shell.test_format import figures, status
 from tests.view_parts import grown
-from wrpme.core.clocks import Clocks
+from wrpme.core.health.clocks import Clocks
 from wrpme.core.io import Tell
 from wrpme.limits import CLOCK_DIFFERENCE_SECONDS_MAX
 from wrpme.protocol.events import Happening

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wrpme.core.disk_pace import DiskPace
+from wrpme.core.health.disk_pace import DiskPace
 from wrpme.limits import BEACON_SECONDS, DISK_LATELY_SECONDS, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN
 
 

@@ -7,7 +7,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.core.failure_detector import HeartbeatLeases
+from wrpme.core.health.failure_detector import HeartbeatLeases
 from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
 
 A, B, C = b"a", b"b", b"c"

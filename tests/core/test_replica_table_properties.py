@@ -111,7 +111,7 @@ def test_any_aliases_come_once_and_in_the_order_of_their_bytes(
         side.bench.sessions += 1
         session = side.bench.sessions
         after = pages[-1].last if pages else ""
-        side.table.prefix_scan(session, PrefixScan(3, A, 1, prefix, after, most))
+        side.scans.prefix_scan(session, PrefixScan(3, A, 1, prefix, after, most))
         side.collect()
         if session not in side.replies:
             side.bench.settle()

@@ -6,13 +6,11 @@ from math import inf
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, view_of
 from wrpme.core.layout import Version, key_of, operations_for, value_of
 from wrpme.core.replication.sender import Phase
-from wrpme.core.replication.stream import Outgoing
-from wrpme.limits import COPIES_IN_MAX, COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES, LEASE_SECONDS
+from wrpme.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES, LEASE_SECONDS
 from wrpme.protocol.messages import Compare, Done, Expire, Fill, Get, Put, Remove, Stream, StreamAck, Update, Writes
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Arc, Synced
@@ -211,18 +209,6 @@ def test_an_answer_that_was_lost_with_nothing_else_on_the_way_holds_nothing_up_f
     assert made[A].replies[session] == Done(2)
 
 
-def test_of_an_older_version_nothing_is_acknowledged_any_more() -> None:
-    made = bench(3)
-    made[A].tick()
-    made.settle()
-    made.lease(A, B)
-    made[A].ask(Put(1, "new", b"1"))
-    made.deliver()
-    made[B].adopt(view_of(replace(COPIED, version=2), 2))
-    made[B].persist()
-    assert not any(isinstance(body, StreamAck) for _, _, body in made.wire)
-
-
 def test_once_it_counts_every_write_needs_it() -> None:
     made = bench(10)
     made[A].tick()
@@ -295,15 +281,6 @@ def test_an_acknowledgement_of_an_earlier_run_counts_for_nothing() -> None:
     assert not made[A].replica.copies[B]._stream.all_acknowledged
 
 
-def test_a_receiver_takes_part_in_two_copies_at_most() -> None:
-    made = bench(10)
-    item = Compare(b"e", b"f", b"")
-    made[B].replica.on_stream(A, Outgoing(END, 1, 1)._messages(1, [item])[0], lambda replica: False)
-    made[B].collect()
-    assert made.wire == [(B, A, StreamAck(END, 1, 1, -1))]
-    assert COPIES_IN_MAX == 2
-
-
 def test_a_refusal_is_tried_again() -> None:
     made = bench(10)
     made[A].tick()
@@ -329,15 +306,6 @@ def test_over_a_new_link_what_was_on_its_way_is_sent_again() -> None:
     made[A].collect()
     made.settle()
     assert made[A].replies[session] == Done(1)
-
-
-def test_a_receiver_takes_nothing_from_anyone_but_the_owner() -> None:
-    made = bench()
-    item = Writes(((key_of(hash_of("lie"), b"lie"), value_of((1, 1), 0, b"")),))
-    made[B].hear(b"c" * 16, Stream(END, 1, 1, 1, (item,)))
-    made[B].hear(A, Stream(END, 2, 1, 1, (item,)))
-    made[B].persist()
-    assert made[B].stored() == {}
 
 
 def test_same_versions_and_other_contents_are_noticed() -> None:

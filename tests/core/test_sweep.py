@@ -1,4 +1,4 @@
-"""What a node clears away: entries whose time has come, at every copy; entries of arcs that went elsewhere."""
+"""Entries whose time has come go, at every copy; and the space of what was removed comes back."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.core.test_replica_table_properties import ALIASES, ALONE, alone, ask, split, upper_half
-from tests.harness import HIVE, Hive, hive_of
+from tests.core.test_replica_table_properties import ALIASES, ALONE, alone, ask
+from tests.harness import HIVE, Hive
 from tests.replica_parts import END, TWO, WALL_MILLISECONDS, A, B, Bench, Side, held, view_of
 from wrpme.core.io import Compact
 from wrpme.core.layout import ENTRIES, HINTS, expiry_in, hint_of, indexed_expiry, key_of, operations_for, value_of
 from wrpme.core.replication import sweep
 from wrpme.limits import EXPIRE_SECONDS, REMOVED_BYTES_MAX, SLOTS, STEP_SECONDS
 from wrpme.protocol import ring
-from wrpme.protocol.messages import Compare, Count, Expire, GetExpiry, Number, Put, Remove, Stream, StreamAck, Update
+from wrpme.protocol.messages import Count, Expire, GetExpiry, Number, Put, Remove, Update
 from wrpme.protocol.view import NOBODY, Arc, NodeId, View
 
 HALF = ring.end_of_slot(SLOTS // 2)
@@ -40,7 +40,7 @@ def go(side: Side, seconds: float) -> None:
     """Time passes, in the steps that the node asks for."""
     end = side.bench.now + seconds
     while side.bench.now < end:
-        side.bench.now = min(end, max(side.table.sweep.due, side.bench.now + 0.001))
+        side.bench.now = min(end, max(side.sweep.due, side.bench.now + 0.001))
         for other in (A, B):
             if side.context.me != other and other in side.bench.sides:
                 side.bench.lease(side.context.me, other)
@@ -218,8 +218,8 @@ def test_sweeping_takes_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
         side.tick()
         side.bench.settle()
         left.append(len(side.stored()))
-        side.bench.now = max(side.bench.now, side.table.sweep.due)
-    assert left == [30, 20, 10, 0, 0] and side.table.sweep.due <= side.bench.now + 2 * EXPIRE_SECONDS
+        side.bench.now = max(side.bench.now, side.sweep.due)
+    assert left == [30, 20, 10, 0, 0] and side.sweep.due <= side.bench.now + 2 * EXPIRE_SECONDS
 
 
 def test_the_sweep_waits_for_slow_disks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,6 +267,7 @@ def asked(side: Side, seconds: float) -> int:
         side.bench.now += EXPIRE_SECONDS
         side.context.now = side.bench.now
         side.table.tick(False)
+        side.sweep.step()
         count += sum(isinstance(effect, Compact) for effect in side.context.outbox.effects)
         side.context.outbox.effects.clear()
     return count
@@ -302,103 +303,3 @@ def test_large_contents_that_were_removed_or_replaced_count_as_well() -> None:
     side.context.slots.add(0, 1, 2)
     side.context.slots.add(0, 0, -1)
     assert asked(side, EXPIRE_SECONDS) == 1
-
-
-# --- what lives elsewhere ----------------------------------------------------------------------------------------
-
-
-def test_what_went_elsewhere_is_wiped_here() -> None:
-    hive = hive_of("a")
-    for number in range(200):
-        hive.ask("a", Put(1, f"k{number}", b"v"))
-    hive.start("b", "a")
-    hive.stable("a", "b")
-    hive.go(2)
-    held = {name: {key for key, _ in hive.stores[name].scan(b"e", b"f")} for name in ("a", "b")}
-    assert not held["a"] & held["b"]
-    assert len(held["a"]) + len(held["b"]) == 200 and held["b"]
-    for name in ("a", "b"):
-        index = {key[1:] for key, _ in hive.stores[name].scan(b"a", b"b")}
-        assert index == {key[9:] for key in held[name]}
-        assert hive.nodes[name].context.slots.between(0, END)[0] == len(held[name])
-
-
-def test_a_node_that_is_not_back_wipes_nothing() -> None:
-    made = Bench(Arc(END, 1, (B,)), (A,))
-    key = key_of(7, b"x")
-    made[A].store.write(operations_for(key, value_of((1, 1), 0, b"")), True)
-    made[A].context.slots.add(7, 1, 1)
-    made[A].adopt(view_of(Arc(END, 1, (B,)), 2, down=(A,)))
-    made[A].tick()
-    made.settle()
-    assert made[A].store.get(key) is not None
-    made[A].adopt(view_of(Arc(END, 1, (B,)), 3))
-    made[A].tick()
-    made.settle()
-    assert made[A].store.get(key) is None
-
-
-def test_what_went_elsewhere_is_wiped_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "WIPE_ENTRIES_MAX", 5)
-    side = alone(*ALIASES)
-    side.adopt(split(2, A, B))
-    side.bench.settle()
-    mine = set(ALIASES) - upper_half(ALIASES)
-    left = len(ALIASES)
-    while set(side.stored()) != mine:
-        side.bench.now = max(side.bench.now, side.table.sweep.due)
-        side.tick()
-        side.bench.settle()
-        assert left - 5 <= len(side.stored()) < left
-        left = len(side.stored())
-    side.bench.now += 1.0
-    side.tick()
-    assert side.table.sweep.due > side.bench.now + STEP_SECONDS, "there is nothing left to do"
-    assert [key[1:].decode() for key, _ in side.store.scan(b"a", b"b")] == sorted(mine), "the index too"
-
-
-def test_nothing_is_wiped_while_the_disk_has_something_to_do() -> None:
-    """What is on its way there may belong to the range: it would be on disk after the wiping."""
-    side = alone(*ALIASES)
-    ask(side, Put(1, "fresh", b"on its way"))
-    side.adopt(split(2, B))
-    side.tick()
-    assert len(side.under_way) == 1 and all(value is not None for _, value in side.under_way[0].operations)
-    side.drain()
-    side.bench.now = side.table.sweep.due
-    side.tick()
-    side.bench.settle()
-    assert side.stored() == {}
-
-
-def test_constant_writes_do_not_keep_what_lives_elsewhere() -> None:
-    side = alone(*ALIASES)
-    side.adopt(split(2, A, B))
-    mine = set(ALIASES) - upper_half(ALIASES)
-    for number in range(20):
-        ask(side, Update(1, min(mine), b"%d" % number))
-        ask(side, Update(1, max(mine), b"%d" % number))
-        assert not side.context.commits.idle
-        side.bench.now = max(side.bench.now, side.table.sweep.due)
-        side.tick()
-        side.persist()
-    assert set(side.stored()) == mine
-    assert sum(replica.counts()[0] for replica in side.table.mine) == len(mine)
-
-
-def test_a_copy_into_a_range_that_is_being_wiped_waits_for_the_disk() -> None:
-    """Else the wiping would delete what the copy has just brought."""
-    made = Bench(ALONE, (A, B), split(1, B))
-    made[A].store.write(operations_for(key_of(5, b"stale"), value_of((0, 1), 0, b"")), True)
-    made[A].context.slots.add(5, 1, 5)
-    made[A].adopt(split(2, B))
-    made[A].tick()
-    assert made[A].under_way, "the wiping is on its way"
-    made.adopt(split(3, B, incoming=(A,)))
-    made[A].hear(B, Stream(END, 3, 1, 1, (Compare(b"e", b"f", b""),)))
-    assert (A, B, StreamAck(END, 3, 1, -1)) in made.wire
-    made[A].persist()
-    made.wire.clear()
-    made[A].hear(B, Stream(END, 3, 2, 1, (Compare(b"e", b"f", b""),)))
-    made[A].persist()
-    assert [body.upto for _, _, body in made.wire if isinstance(body, StreamAck)] == [1]

@@ -35,7 +35,7 @@ def held(count: int = COUNT, arc: Arc = THREE) -> Bench:
 def begin(made: Bench, epoch: int = 1, end: int = END) -> int:
     made.sessions += 1
     made[A].context.now = made.now
-    made[A].table.verify_arc(made.sessions, VerifyArc(7, A, epoch, end))
+    made[A].scans.verify_arc(made.sessions, VerifyArc(7, A, epoch, end))
     made[A].collect()
     return made.sessions
 

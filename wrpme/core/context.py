@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Iterable
 from math import inf
 
-from wrpme.core.disk_pace import DiskPace
+from wrpme.core.health.disk_pace import DiskPace
 from wrpme.core.event_log import EventLog
-from wrpme.core.failure_detector import HeartbeatLeases
+from wrpme.core.health.failure_detector import HeartbeatLeases
 from wrpme.core.group_commit import GroupCommit
 from wrpme.core.io import Reader, Say, Settings, Tell
 from wrpme.core.layout import MARK_PREFIX, mark_in, successor

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from wrpme.core.disk_pace import DiskPace
+from wrpme.core.health.disk_pace import DiskPace
 from wrpme.core.io import Operation, Persist
 from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reminders import Reminders
@@ -22,7 +22,7 @@ class GroupCommit:
         self._marks = marks
         self.reminders = Reminders()
         self.disk = DiskPace()
-        """How this node's own disk takes batches; what follows from it see :mod:`wrpme.core.own_disk`."""
+        """How this node's own disk takes batches; what follows from it see :mod:`wrpme.core.health.own_disk`."""
         self.batch = 1
         self.persisted = 0
         self.serial = 0

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from wrpme.core.admin import Admin
-from wrpme.core.clocks import Clocks
+from wrpme.core.health.clocks import Clocks
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin
 from wrpme.core.io import (
@@ -29,10 +29,12 @@ from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
 from wrpme.core.node_stats import figures
-from wrpme.core.own_disk import OwnDisk
+from wrpme.core.health.own_disk import OwnDisk
 from wrpme.core.replication.replica_table import ReplicaTable
+from wrpme.core.replication.scans import Scans
+from wrpme.core.replication.sweep import Sweep
 from wrpme.core.router import Router
-from wrpme.core.self_check import SelfCheck
+from wrpme.core.health.self_check import SelfCheck
 from wrpme.core.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
 from wrpme.limits import ANSWERS_BYTES_MAX, ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
@@ -68,6 +70,8 @@ class Node:
         self.context = NodeContext(settings, reader, now, slots)
         self.lifecycle = Lifecycle(self.context)
         self.table = ReplicaTable(self.context, self.lifecycle.lasting_loss)
+        self.sweep = Sweep(self.context, self.table)
+        self.scans = Scans(self.context, self.table)
         self.whereabouts = Whereabouts(self.context, self._on_proven, self._on_moved)
         self.view_sync = ViewSync(self.context, self.lifecycle, self.whereabouts)
         self.self_check = SelfCheck(self.context)
@@ -76,12 +80,12 @@ class Node:
         self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
-            Count: self.table.count,
-            PrefixScan: self.table.prefix_scan,
-            RemoveAll: self.table.remove_all,
-            VerifyArc: self.table.verify_arc,
+            Count: self.scans.count,
+            PrefixScan: self.scans.prefix_scan,
+            RemoveAll: self.scans.remove_all,
+            VerifyArc: self.scans.verify_arc,
             GetStatus: self.admin.get_status,
-            GetHoldings: self.table.holdings,
+            GetHoldings: self.scans.holdings,
             GetConfig: self.admin.get_config,
             StopNode: self.admin.stop_node,
             LeaveNode: self.admin.leave_node,
@@ -223,7 +227,7 @@ class Node:
         context = self.context
         if context.outbox.reports:
             self._send_reports()
-        due = min(context.heartbeats.due, self.table.sweep.due)
+        due = min(context.heartbeats.due, self.sweep.due)
         if not context.disk.hung:  # a proposal needs this node's own vote, and that its disk
             self.voter.look()
             due = min(due, self.voter.due)
@@ -285,6 +289,7 @@ class Node:
             if again:
                 self._clocks.look()
         self.table.tick(again)
+        self.sweep.step()
         self.router.tick()
         self.whereabouts.tick()
         self.lifecycle.voters.note()

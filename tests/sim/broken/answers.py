@@ -13,7 +13,7 @@ from wrpme.core.outbox import Origin
 from wrpme.core.layout import index_range, indexed_expiry
 from wrpme.core.replication.pending import PendingWrites
 from wrpme.core.replication.replica import Replica, Role
-from wrpme.core.replication.replica_table import ReplicaTable
+from wrpme.core.replication.scans import Scans
 from wrpme.errors import UnstableError
 from wrpme.protocol.messages import Count, Number, Reply
 
@@ -23,11 +23,11 @@ _Aliases = Iterator[tuple[bytes, int]]
 def scans_see_what_is_pending() -> Broken:
     """Scans do not wait for the writes that they saw to be acknowledged."""
 
-    def answer(self: ReplicaTable, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
+    def answer(self: Scans, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
         until = min((replica.lease_until() for replica in owned), default=float("inf"))
         self.context.outbox.reply(origin, reply, until)
 
-    return ReplicaTable, "_answer", answer
+    return Scans, "_answer", answer
 
 
 class _Unleased:
@@ -47,73 +47,73 @@ class _Unleased:
 def scans_without_lease() -> Broken:
     """Scans need no lease."""
 
-    def owned(self: ReplicaTable, origin: Origin, request: Any) -> list[Any] | None:
+    def owned(self: Scans, origin: Origin, request: Any) -> list[Any] | None:
         view = self.context.view
         if view is None or not self.context.lives or request.epoch != view.epoch:
             changes = UnstableError("the hive changes while it is scanned; try again")
             self.context.outbox.fail(origin, request.id, changes)
             return None
-        return [_Unleased(replica) for replica in self.mine if replica.role is Role.OWNER]
+        return [_Unleased(replica) for replica in self.table.mine if replica.role is Role.OWNER]
 
-    return ReplicaTable, "_owned", owned
+    return Scans, "_owned", owned
 
 
 def scans_miss_what_is_not_on_disk() -> Broken:
     """Scans list what is on the disk, and nothing that is on its way there."""
 
-    def aliases(self: ReplicaTable, owned: Sequence[Replica], prefix: bytes, after: bytes) -> _Aliases:
+    def aliases(self: Scans, owned: Sequence[Replica], prefix: bytes, after: bytes) -> _Aliases:
         for key, value in self.context.reader.scan(*index_range(prefix, after)):
             yield key[1:], indexed_expiry(value)
 
-    return ReplicaTable, "_aliases", aliases
+    return Scans, "_aliases", aliases
 
 
 def scans_at_any_epoch() -> Broken:
     """A node scans its arcs as they are now, whatever epoch was asked for."""
-    honest = ReplicaTable._owned
+    honest = Scans._owned
 
-    def owned(self: ReplicaTable, origin: Origin, request: Any) -> list[Replica] | None:
+    def owned(self: Scans, origin: Origin, request: Any) -> list[Replica] | None:
         view = self.context.view
         return honest(self, origin, replace(request, epoch=view.epoch) if view is not None else request)
 
-    return ReplicaTable, "_owned", owned
+    return Scans, "_owned", owned
 
 
 def count_leaves_out() -> Broken:
     """A count leaves an arc out."""
 
-    def count(self: ReplicaTable, origin: Origin, request: Count) -> None:
+    def count(self: Scans, origin: Origin, request: Count) -> None:
         owned = self._owned(origin, request)
         if owned is not None:
             entries = sum(replica.counts()[0] for replica in owned[1:])
             self._answer(owned, origin, Number(request.id, entries))
 
-    return ReplicaTable, "count", count
+    return Scans, "count", count
 
 
 def count_of_copies() -> Broken:
     """A count has the copies that a node holds for others too."""
 
-    def count(self: ReplicaTable, origin: Origin, request: Count) -> None:
+    def count(self: Scans, origin: Origin, request: Count) -> None:
         owned = self._owned(origin, request)
         if owned is not None:
-            entries = sum(replica.counts()[0] for replica in self.mine)
+            entries = sum(replica.counts()[0] for replica in self.table.mine)
             self._answer(owned, origin, Number(request.id, entries))
 
-    return ReplicaTable, "count", count
+    return Scans, "count", count
 
 
 def pages_skip_one() -> Broken:
     """The page that follows another one begins an entry too late."""
-    honest = ReplicaTable._aliases
+    honest = Scans._aliases
 
-    def aliases(self: ReplicaTable, owned: Sequence[Replica], prefix: bytes, after: bytes) -> _Aliases:
+    def aliases(self: Scans, owned: Sequence[Replica], prefix: bytes, after: bytes) -> _Aliases:
         found = honest(self, owned, prefix, after)
         if after:
             next(found, None)
         return found
 
-    return ReplicaTable, "_aliases", aliases
+    return Scans, "_aliases", aliases
 
 
 def uncounted_removals() -> Broken:

@@ -119,7 +119,7 @@ def copies_what_is_wiped() -> Broken:
     honest = ReplicaTable._may_begin
 
     def may_begin(self: ReplicaTable, replica: Replica) -> bool:
-        self.sweep.wiped = 0
+        self.wiping.wiped = 0
         return honest(self, replica)
 
     return ReplicaTable, "_may_begin", may_begin

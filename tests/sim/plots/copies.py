@@ -108,7 +108,7 @@ def swept_and_copied(s: Stage) -> None:
     """A node joins, and leaves when what it took over is just being wiped where it came from, and will return."""
     all_written(s)
     newcomer = newly_joined(s)
-    s.until(lambda: any(one.node and one.node.table.sweep.wiped for one in s.others(newcomer)))
+    s.until(lambda: any(one.node and one.node.table.wiping.wiped for one in s.others(newcomer)))
     newcomer.leave()
     s.until(lambda: all(newcomer.identity not in arc.holders for arc in s.view().arcs), 20.0)
     s.wait(2.0)

@@ -1,29 +1,20 @@
-"""The arcs of one node: a replica for each that it has a part in, and what goes over all of them.
-
-Scans (``count``, ``prefix_get``, ``remove_all``) are answered for the arcs that this node owns at one epoch.
-"""
+"""The arcs of one node: a replica for each that it has a part in, and what goes over all of them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
-from heapq import nsmallest
-from math import inf
+from collections.abc import Callable, Sequence
 
 from wrpme.core.context import NodeContext
-from wrpme.core.outbox import Origin
-from wrpme.core.layout import REMOVED, expiry_in, index_range, indexed_expiry, key_of
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.sender import Sender, schedule
-from wrpme.core.replication.sweep import Sweep
-from wrpme.core.replication.verification import Verification
-from wrpme.errors import IndeterminateError, UnstableError
+from wrpme.core.replication.wiping import Wiping
 from wrpme.limits import (
-    COPIES_IN_MAX, EXPIRE_ENTRIES_MAX, PAGE_ALIASES_MAX, PAGE_ENTRIES_SCANNED_MAX, REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX,
+    COPIES_IN_MAX,
 )  # fmt: skip
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
-    Aliases, Count, GetHoldings, Holding, Holdings, Number, PrefixScan, RemoveAll, Reply, Stream, StreamAck, VerifyArc,
+    Stream, StreamAck,
 )  # fmt: skip
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Arc, NodeId, Patch, View
@@ -40,7 +31,7 @@ class ReplicaTable:
         """Replicas where something waits for the disk or for another node."""
         self.mine: list[Replica] = []
         """In the order of the ring."""
-        self.sweep = Sweep(context, self)
+        self.wiping = Wiping(context)
         self._ends: list[int] = []
         """Of the arcs of ``mine``."""
         self._may_schedule = False
@@ -90,7 +81,7 @@ class ReplicaTable:
         self._state = state
         changed = list(range(len(view.arcs))) if everything or patch is None else self._changed(view, patch)
         stretches = [(ring.arc_start(view, index), view.arcs[index]) for index in changed]
-        self.sweep.begin_view(None if everything else [(first, arc.end) for first, arc in stretches])
+        self.wiping.begin_view(None if everything else [(first, arc.end) for first, arc in stretches])
         left: set[Replica] = set()
         made: list[Replica] = []
         for first, arc in stretches:
@@ -157,7 +148,7 @@ class ReplicaTable:
             return
         context.commits.write(context.marks.forget(first, arc.end))
         if context.slots.between(first, arc.end)[0]:
-            self.sweep.note_foreign(first, arc.end)
+            self.wiping.note_foreign(first, arc.end)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -197,7 +188,6 @@ class ReplicaTable:
             again and context.commits.idle
         ):  # marks of arcs that nobody writes to: no request waits for a batch of their own
             context.commits.write(context.marks.operations())
-        self.sweep.step()
 
     def on_epoch(self) -> None:
         """A node was heard to have a later view: a copy to it may begin, at the end of the turn."""
@@ -249,7 +239,7 @@ class ReplicaTable:
         """Whether this node can take one more copy."""
         now = self.context.now
         active = sum(other.sink.active(now) for other in self.mine if other.sink and other is not replica)
-        return active < COPIES_IN_MAX and self.context.commits.persisted >= self.sweep.wiped
+        return active < COPIES_IN_MAX and self.context.commits.persisted >= self.wiping.wiped
 
     def on_ack(self, source: NodeId, message: StreamAck) -> None:
         """The receiver of a copy of this node answers."""
@@ -263,163 +253,3 @@ class ReplicaTable:
             replica.settle()
             if copy.phase is not before:
                 self._may_schedule = True
-
-    # --- scans ---------------------------------------------------------------------------------------------------
-
-    def _owned(self, origin: Origin, request: Count | PrefixScan | RemoveAll) -> list[Replica] | None:
-        """The replicas to answer for; None where the request was refused."""
-        context = self.context
-        view = context.view
-        if view is None or not context.lives or request.epoch != view.epoch:
-            context.outbox.fail(origin, request.id, UnstableError("the hive changes while it is scanned; try again"))
-            return None
-        owned = [replica for replica in self.mine if replica.role is Role.OWNER]
-        for replica in owned:
-            if context.now >= replica.lease_until():
-                context.outbox.fail(origin, request.id, replica.refusal())
-                return None
-        return owned
-
-    def _when_settled(self, waiting: Collection[Replica], then: Callable[[bool], None]) -> None:
-        """Calls ``then`` once all writes so far of these replicas are acknowledged; with False where nobody here will
-        ever know."""
-        waiting = [replica for replica in waiting if replica.writes.queue]
-        left, fine = len(waiting), True
-
-        def arrived(acknowledged: bool) -> None:
-            nonlocal left, fine
-            left -= 1
-            fine = fine and acknowledged
-            if left <= 0:
-                then(fine)
-
-        if not waiting:
-            then(True)
-        for replica in waiting:
-            replica.when_acknowledged(replica.writes.queue[-1], arrived)
-
-    def _answer(self, owned: Sequence[Replica], origin: Origin, reply: Reply) -> None:
-        """Answers once all writes so far are acknowledged, so that the scan saw nothing that could be undone."""
-        context = self.context
-
-        def settled(fine: bool) -> None:
-            if fine:
-                context.outbox.reply(origin, reply, min((replica.lease_until() for replica in owned), default=inf))
-            else:
-                context.outbox.fail(origin, reply.id, UnstableError("the hive changed while it was scanned; try again"))
-
-        self._when_settled(owned, settled)
-
-    def count(self, origin: Origin, request: Count) -> None:
-        """Entries of the arcs that this node owns."""
-        owned = self._owned(origin, request)
-        if owned is not None:
-            entries = sum(replica.counts()[0] for replica in owned)
-            self._answer(owned, origin, Number(request.id, entries))
-
-    def prefix_scan(self, origin: Origin, request: PrefixScan) -> None:
-        """A page of sorted aliases."""
-        owned = self._owned(origin, request)
-        if owned is None:
-            return
-        wanted = max(1, min(request.count_max, PAGE_ALIASES_MAX))
-        wall = self.context.wall()
-        aliases: list[str] = []
-        scanned, expired, more, last = 0, 0, False, request.after
-        for alias, expiry in self._aliases(owned, request.prefix.encode(), request.after.encode()):
-            if len(aliases) >= wanted or scanned >= PAGE_ENTRIES_SCANNED_MAX or expired >= EXPIRE_ENTRIES_MAX:
-                more = True
-                break
-            scanned += 1
-            last = alias.decode()
-            position = ring.hash_of(alias)
-            replica = self.at(position)
-            if replica is None or not replica.serving or expiry == REMOVED:
-                continue
-            if 0 < expiry <= wall:  # who is told that it is gone must not see it again, by whatever clock
-                replica.remove_expired(key_of(position, alias), wall)
-                expired += 1
-            else:
-                aliases.append(last)
-        self._answer(owned, origin, Aliases(request.id, tuple(aliases), more, last))
-
-    def _aliases(self, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[tuple[bytes, int]]:
-        """Aliases with their expiry, of the index and of what is not on disk yet, in order, each once; as many as a
-        page may look at."""
-        low, high = index_range(prefix, after)
-        unwritten: dict[bytes, int] = {}
-        for replica in owned:
-            for key, pending in replica.writes.shadow.items():
-                if key.startswith(prefix, 9) and (index := b"a" + key[9:]) >= low:
-                    unwritten[index] = expiry_in(pending.value)
-        shadow = nsmallest(PAGE_ENTRIES_SCANNED_MAX + 1, unwritten)
-        shadow.reverse()
-        for key, value in self.context.reader.scan(low, high):
-            while shadow and shadow[-1] <= key:
-                before = shadow.pop()
-                yield before[1:], unwritten[before]
-            if key not in unwritten:
-                yield key[1:], indexed_expiry(value)
-        for key in reversed(shadow):
-            yield key[1:], unwritten[key]
-
-    def remove_all(self, origin: Origin, request: RemoveAll) -> None:
-        """Removes a page of entries, and tells how many, once that can't be undone. That they were removed is true
-        whoever serves by then; that nothing is left, only an owner can say."""
-        owned = self._owned(origin, request)
-        if owned is None:
-            return
-        context = self.context
-        page = self._page(owned, request.after)
-        if not page:
-            self._answer(owned, origin, Number(request.id, 0))
-            return
-        for replica, key, held in page:
-            replica.remove(key, held)
-        reply = Number(request.id, len(page), page[-1][1] + b"\0")
-
-        def settled(fine: bool) -> None:
-            if fine:
-                context.outbox.reply(origin, reply)
-            else:
-                changed = f"the hive changed while {len(page)} entries were removed; they may or may not be there"
-                context.outbox.fail(origin, request.id, IndeterminateError(changed))
-
-        self._when_settled({replica: None for replica, _, _ in page}, settled)
-
-    def _page(self, owned: Sequence[Replica], after: bytes) -> list[tuple[Replica, bytes, bytes]]:
-        """What a few milliseconds are enough to remove, in the order of the ring."""
-        page: list[tuple[Replica, bytes, bytes]] = []
-        size = 0
-        for replica in owned:
-            if after >= replica.writes.high:
-                continue
-            for key, held in replica.writes.pairs(max(after, replica.writes.low), replica.writes.high):
-                page.append((replica, key, held))
-                size += len(held)
-                if len(page) >= REMOVE_ENTRIES_MAX or size >= REMOVE_BYTES_MAX:
-                    return page
-        return page
-
-    def verify_arc(self, origin: Origin, request: VerifyArc) -> None:
-        """Compares the copies of an arc that this node owns."""
-        context, replica = self.context, self.ending(request.end)
-        view = context.view
-        if view is None or request.epoch != view.epoch or replica is None or context.now >= replica.lease_until():
-            refusal = replica.refusal() if replica is not None else UnstableError("the hive changes; try again")
-            context.outbox.fail(origin, request.id, refusal)
-        else:
-            Verification(replica, origin, request).go_on()
-
-    def holdings(self, origin: Origin, request: GetHoldings) -> None:
-        """What this node has on its disk, also of arcs that it has no part in."""
-        context, view = self.context, self.context.view
-        found: list[Holding] = []
-        for index, arc in enumerate(view.arcs if view is not None else ()):
-            first = ring.first_in(view.arcs, index) if view is not None else 0
-            written, sequence = context.marks.of(first, arc.end)
-            entries = context.slots.between(first, arc.end)[0]
-            if entries or written:
-                found.append(Holding(arc.end, arc.version, written, sequence, entries))
-        epoch = view.epoch if view is not None else 0
-        context.outbox.reply(origin, Holdings(request.id, epoch, tuple(found)))

@@ -8,65 +8,52 @@ this node has become the owner, or has its lease back.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from wrpme.core.context import NodeContext
 from wrpme.core.io import Compact
 from wrpme.core.layout import (
-    HINTS, expiry_and_key_in, expiry_in, hash_in, hints_end, key_range, operations_for, removal,
+    HINTS, expiry_and_key_in, expiry_in, hash_in, hints_end,
 )  # fmt: skip
 from wrpme.core.replication.replica import Role
-from wrpme.core.slot_counts import size_of
+from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.limits import (
     EXPIRE_ENTRIES_MAX, EXPIRE_HINTS_MAX, EXPIRE_QUEUE_MAX, EXPIRE_SECONDS, REMOVED_BYTES_AT_REST_MAX,
-    REMOVED_BYTES_MAX, REMOVED_ENTRIES_AT_REST_MAX, REMOVED_ENTRIES_MAX, STEP_SECONDS, WIPE_BYTES_MAX,
-    WIPE_ENTRIES_MAX,
+    REMOVED_BYTES_MAX, REMOVED_ENTRIES_AT_REST_MAX, REMOVED_ENTRIES_MAX, STEP_SECONDS,
 )  # fmt: skip
-
-if TYPE_CHECKING:
-    from wrpme.core.context import NodeContext
-    from wrpme.core.replication.replica_table import ReplicaTable
-
-
-class _Foreign:
-    """A range that this node has no part in, but entries of; ``after`` is the batch with the last of its writes."""
-
-    def __init__(self, first: int, last: int, after: int) -> None:
-        self.cursor, self.high = key_range(first, last)
-        self.after = after
 
 
 class Sweep:
-    """``due`` is when there is something to do next."""
+    """See the module. What lives elsewhere is deleted by :class:`wrpme.core.replication.wiping.Wiping`, at its pace."""
 
     def __init__(self, context: NodeContext, table: ReplicaTable) -> None:
-        self.due = context.now
-        self.wiped = 0
-        """The last batch that has something of a wiping."""
         self._context = context
         self._table = table
-        self._foreign: dict[tuple[int, int], _Foreign] = {}
-        self._former: dict[tuple[int, int], _Foreign] = {}
-        self._expire_at = context.now
+        self._wiping = table.wiping
+        self._due = self._expire_at = context.now
         self._left = HINTS[1]
         """The first hint that was passed over."""
         self._halfway = False
         self._removed = (0, 0)
+
+    @property
+    def due(self) -> float:
+        """When there is something to do next."""
+        return self._context.now if self._wiping.noted else self._due
 
     def step(self) -> None:
         """Does a little of what is due."""
         context = self._context
         if context.now < self.due:
             return
+        self._wiping.noted = False
         if context.disk.hung:
-            self.due = context.now + EXPIRE_SECONDS
+            self._due = context.now + EXPIRE_SECONDS
             return
-        wiping = self._wipe()
+        wiping = self._wiping.step()
         if context.now >= self._expire_at:
             self._expire_at = context.now + self._expire()
             self._give_back()
-        self.due = min(self._expire_at, context.now + STEP_SECONDS) if wiping else self._expire_at
+        self._due = min(self._expire_at, context.now + STEP_SECONDS) if wiping else self._expire_at
 
     def _give_back(self) -> None:
         """Asks the disk for the space of what was removed, where that is much beside what is there."""
@@ -78,46 +65,6 @@ class Sweep:
             slots.removed = slots.removed_bytes = 0
             self._context.outbox.effects.append(Compact())
         self._removed = (slots.removed, slots.removed_bytes)
-
-    # --- elsewhere -----------------------------------------------------------------------------------------------
-
-    def begin_view(self, changed: Sequence[tuple[int, int]] | None) -> None:
-        """Another view: what lives elsewhere in these stretches, or anywhere, is noted anew."""
-        if changed is None:
-            self._former, self._foreign = self._foreign, {}
-            return
-        ends = [last for _, last in changed]
-        self._former = {}
-        for first, last in list(self._foreign):
-            index = bisect_left(ends, first)
-            if index < len(ends) and changed[index][0] <= last:
-                self._former[first, last] = self._foreign.pop((first, last))
-
-    def note_foreign(self, first: int, last: int) -> None:
-        """Entries of that range may be deleted here."""
-        known = self._former.get((first, last))
-        self._foreign[first, last] = known or _Foreign(first, last, self._context.commits.last_batch)
-        self.due = self._context.now
-
-    def _wipe(self) -> bool:
-        """Deletes some entries that live elsewhere, once what was on its way to the disk has arrived; whether there are
-        more."""
-        context = self._context
-        for place, range_ in list(self._foreign.items()):
-            if context.commits.persisted < max(range_.after, self.wiped):
-                return True
-            size = 0
-            for count, (key, value) in enumerate(context.reader.scan(range_.cursor, range_.high)):
-                if count >= WIPE_ENTRIES_MAX or size >= WIPE_BYTES_MAX:
-                    range_.cursor = key
-                    return True
-                self.wiped = context.commits.write(operations_for(key, removal((0, 0)), value))
-                context.slots.add(hash_in(key), -1, -size_of(key, value))
-                size += len(value)
-            del self._foreign[place]
-        return False
-
-    # --- expired -------------------------------------------------------------------------------------------------
 
     def _expire(self) -> float:
         """Removes entries whose time has come where this node owns them; gives the time until it is to go on."""

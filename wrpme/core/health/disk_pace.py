@@ -29,7 +29,7 @@ class _Second:
 class DiskPace:
     """One batch is under way at a time. Time counts only as far as the node looked: what passes while its own process,
     or its machine, stands still is not the disk's doing. What the node does about a disk that hangs is noted here by
-    :class:`wrpme.core.own_disk.OwnDisk`."""
+    :class:`wrpme.core.health.own_disk.OwnDisk`."""
 
     def __init__(self) -> None:
         self.quiet = False

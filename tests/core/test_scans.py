@@ -1,0 +1,217 @@
+"""Counts, pages of aliases and remove_all: answered for what this node owns, and never with half the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+import pytest
+
+from tests.harness import hive_of, identity, word_of
+from tests.replica_parts import END, TWO, A, B, Bench, held, view_of
+from wrpme.core.replication import scans
+from wrpme.limits import LEASE_SECONDS
+from wrpme.protocol.messages import (
+    Aliases, Count, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll,
+)  # fmt: skip
+from wrpme.protocol.view import Arc, Down
+WHOLE = (Arc(END, 1, (A,)),)
+
+
+def scan(made: Bench, request: Count | PrefixScan | RemoveAll) -> int:
+    """Asks A; gives the session."""
+    made.sessions += 1
+    side = made[A]
+    side.context.now = made.now
+    call = {Count: side.scans.count, PrefixScan: side.scans.prefix_scan, RemoveAll: side.scans.remove_all}
+    call[type(request)](made.sessions, request)  # type: ignore[operator]
+    side.collect()
+    return made.sessions
+
+
+# --- scans -------------------------------------------------------------------------------------------------------
+
+
+def test_scans_see_what_is_not_on_disk_yet_and_wait_for_it() -> None:
+    made = Bench(WHOLE[0], (A,))
+    for alias in ("a1", "a2", "b1"):
+        made[A].ask(Put(1, alias, b""))
+    made.settle()
+    made[A].ask(Remove(1, "a1"))
+    made[A].ask(Put(1, "a3", b""))
+    counted, found = scan(made, Count(2, A, 1)), scan(made, PrefixScan(3, A, 1, "a"))
+    assert counted not in made[A].replies and found not in made[A].replies
+    made.settle()
+    assert made[A].replies[counted] == Number(2, 3)
+    assert made[A].replies[found] == Aliases(3, ("a2", "a3"), False, "a3")
+
+
+def test_a_scan_that_the_hive_changes_under_is_not_answered_with_half_the_truth() -> None:
+    made = Bench(WHOLE[0], (A,))
+    made[A].ask(Put(1, "a", b""))
+    session = scan(made, Count(2, A, 1))
+    made[A].adopt(view_of(Arc(END, 2, (B,), (), (A,)), 2))
+    made.settle()
+    assert word_of(made[A].replies[session]) == "unstable"
+
+
+def test_pages_of_a_prefix() -> None:
+    made = Bench(WHOLE[0], (A,))
+    aliases = sorted(f"p{number}" for number in range(25))
+    for alias in [*aliases, "o", "q"]:
+        made[A].ask(Put(1, alias, b""))
+    made.settle()
+    found: list[str] = []
+    after, more, pages = "", True, 0
+    while more:
+        page = made[A].replies[scan(made, PrefixScan(3, A, 1, "p", after, 10))]
+        assert isinstance(page, Aliases)
+        found += page.aliases
+        after, more, pages = page.last, page.more, pages + 1
+    assert found == aliases and pages == 3
+
+
+def test_a_scan_stops_at_what_it_may_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scans, "PAGE_ENTRIES_SCANNED_MAX", 4)
+    made = Bench(WHOLE[0], (A,))
+    for number in range(6):
+        made[A].ask(Put(1, f"p{number}", b""))
+    made.settle()
+    assert made[A].replies[scan(made, PrefixScan(3, A, 1, ""))] == Aliases(3, ("p0", "p1", "p2", "p3"), True, "p3")
+
+
+def test_expired_entries_are_not_found_by_a_scan() -> None:
+    made = Bench(WHOLE[0], (A,))
+    for number in range(3):
+        made[A].ask(Put(1, f"p{number}", b""))
+    made[A].ask(Expire(1, "p1", 500, relative=True))
+    made.settle()
+    made.now += 1
+    session = scan(made, PrefixScan(3, A, 1, "p"))
+    assert session not in made[A].replies, "who is told that it is gone must not see it again, by whatever clock"
+    made.settle()
+    page = made[A].replies[session]
+    assert isinstance(page, Aliases) and page.aliases == ("p0", "p2")
+    made[A].context.wall_offset_milliseconds -= 3_600_000
+    assert made[A].replies[scan(made, PrefixScan(3, A, 1, "p"))] == page
+
+
+def test_remove_all_goes_on_until_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scans, "REMOVE_ENTRIES_MAX", 4)
+    made = Bench(WHOLE[0], (A,))
+    for number in range(9):
+        made[A].ask(Put(1, f"p{number}", b""))
+    removed: list[int] = []
+    after = b""
+    while not removed or after:
+        session = scan(made, RemoveAll(3, A, 1, after))
+        assert session not in made[A].replies or made[A].replies[session] == Number(3, 0)
+        made.settle()
+        page = made[A].replies[session]
+        assert isinstance(page, Number) and (page.cursor > after or not page.cursor)
+        after = page.cursor
+        removed.append(page.number)
+    assert removed == [4, 4, 1, 0]
+    assert list(made[A].store.scan(b"", b"m")) == [] and made[A].replica.counts() == (0, 0)
+
+
+def test_remove_all_takes_little_at_a_time_where_contents_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scans, "REMOVE_BYTES_MAX", 1000)
+    made = Bench(WHOLE[0], (A,))
+    for number in range(5):
+        made[A].ask(Put(1, f"p{number}", bytes(600)))
+    made.settle()
+    session = scan(made, RemoveAll(3, A, 1))
+    made.settle()
+    page = made[A].replies[session]
+    assert isinstance(page, Number) and page.number == 2
+
+
+def test_remove_all_looks_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was removed lies in the way of a scan for a while; and so do the removals that wait for slow disks."""
+    monkeypatch.setattr(scans, "REMOVE_ENTRIES_MAX", 10)
+    made = Bench(WHOLE[0], (A,))
+    for number in range(200):
+        made[A].ask(Put(1, f"p{number}", b""))
+    made.settle()
+    seen: list[bytes] = []
+    scan_ = made[A].store.scan
+
+    def watched(low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for pair in scan_(low, high):
+            seen.append(pair[0])
+            yield pair
+
+    monkeypatch.setattr(made[A].store, "scan", watched)
+    after = b""
+    for page in range(20):
+        scan(made, RemoveAll(page, A, 1, after))
+        after = max(made[A].replica.writes.shadow) + b"\0"
+    assert len(seen) == 200 and len(made[A].replica.writes.queue) == 200
+    made.settle()
+    assert made[A].stored() == {}
+
+
+def test_who_was_told_that_entries_are_removed_was_told_the_truth() -> None:
+    """The lease runs out while the removals are on their way: they are done all the same, and are counted. Nothing is
+    left, only who has a lease can say."""
+    made = held(TWO)
+    for number in range(5):
+        made[A].ask(Put(1, f"p{number}", b""))
+    made.settle()
+    session = scan(made, RemoveAll(3, A, 1))
+    made.now += LEASE_SECONDS
+    made.settle()
+    page = made[A].replies[session]
+    assert isinstance(page, Number) and page.number == 5 and made[A].valid_until[session] == inf
+    assert word_of(made[A].replies[scan(made, RemoveAll(3, A, 1, page.cursor))]) == "unstable"
+    made.lease(A, B)
+    last = scan(made, RemoveAll(3, A, 1, page.cursor))
+    assert made[A].replies[last] == Number(3, 0) and made[A].valid_until[last] == made.now + LEASE_SECONDS
+
+
+def test_removals_that_nobody_has_counted_are_said_to_be_unknown() -> None:
+    made = held(TWO)
+    for number in range(5):
+        made[A].ask(Put(1, f"p{number}", b""))
+    made.settle()
+    session = scan(made, RemoveAll(3, A, 1))
+    made[A].adopt(view_of(Arc(END, 2, (B,), (), (A,)), 2))
+    made.settle()
+    assert word_of(made[A].replies[session]) == "indeterminate"
+    assert "while 5 entries were removed; they may or may not be there" in made[A].fails(session)
+
+
+@pytest.mark.parametrize("epoch", [0, 2, 99])
+def test_a_scan_of_another_epoch_is_refused(epoch: int) -> None:
+    made = Bench(WHOLE[0], (A,))
+    for request in (Count(3, A, epoch), PrefixScan(3, A, epoch, ""), RemoveAll(3, A, epoch)):
+        assert word_of(made[A].replies[scan(made, request)]) == "unstable"
+
+
+def test_a_scan_needs_every_lease() -> None:
+    made = Bench(Arc(END, 1, (A,), (B,)))
+    made[A].tick()
+    made.settle()
+    session = scan(made, Count(3, A, 1))
+    assert word_of(made[A].replies[session]) == "unstable" and "lost sight of b" in made[A].fails(session)
+    made.lease(A, B)
+    assert made[A].replies[scan(made, Count(3, A, 1))] == Number(3, 0)
+
+
+def test_the_whole_hive_is_counted_node_by_node() -> None:
+    hive = hive_of("a", "b", "c")
+    for number in range(90):
+        hive.ask("a", Put(1, f"k{number}", b""))
+    epoch = hive.view("a").epoch
+    total = 0
+    for name in "abc":
+        reply = hive.ask("b", Count(1, identity(name), epoch))
+        assert isinstance(reply, Number) and reply.number > 0
+        total += reply.number
+    assert total == 90
+    hive.nodes["a"].voter.wish(Down(identity("c"), 1, planned=True))
+    hive.until(lambda: hive.view("a").epoch > epoch)
+    reply = hive.ask("a", Count(1, identity("a"), epoch))
+    assert isinstance(reply, Failed) and word_of(reply) == "unstable"
+    assert word_of(hive.ask("a", Get(1, "k1"))) in ("", "unavailable")
