@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tests.protocol_tables import DOCUMENT, filled
+from tests.rooms_picture import PICTURE, PUT, ROOMS, drawn
 from wrpme import BlockingClient, Client, errors
 from wrpme.bootstrap.arguments import SPANS_SECONDS
 from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
@@ -249,6 +250,23 @@ def test_methods_of_the_clients() -> None:
     for kind in (Client, BlockingClient):
         public = {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
         assert documented == public - {"close"}, kind.__name__
+
+
+def test_the_picture_of_the_rooms_is_up_to_date() -> None:
+    assert PICTURE.read_text() == drawn(), "run scripts/rooms_picture"
+    named = {module for step in PUT for module in step.modules}
+    assert not [module for module in named if not (ROOT / "wrpme" / f"{module}.py").is_file()]
+    rooms = [word for room in ROOMS for line in room.holds for word in re.findall(r"[a-z_]+", line)]
+    there = {path.stem for path in (ROOT / "wrpme").rglob("*")}
+    assert not [word for word in rooms if "_" in word and word not in there]
+
+
+def test_the_ways_through_the_rooms_name_modules_that_are_there() -> None:
+    text = (ROOT / "docs/how-it-works.md").read_text()
+    ways = text[text.index("Four ways through the rooms") : text.index("## What is not yet there")]
+    for name in re.findall(r"`([a-z_]+/[a-z_/]+)`", ways):
+        places = [ROOT / "wrpme" / name, ROOT / "wrpme/bootstrap" / name]
+        assert any(place.with_suffix(".py").is_file() or place.is_dir() for place in places), name
 
 
 def test_protocol_tables_are_up_to_date() -> None:

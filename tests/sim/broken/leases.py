@@ -8,7 +8,8 @@ from math import inf
 from msgspec.structs import replace as changed
 
 from tests.sim.broken import Broken
-from wrpme.core import failure_detector, node
+from wrpme.core import node
+from wrpme.core.health import failure_detector
 from wrpme.core.outbox import Origin, Outbox
 from wrpme.core.io import ReplyTo
 from wrpme.core.replication import activation, replica

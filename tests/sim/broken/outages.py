@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from tests.sim.broken import Broken
 from wrpme import limits
-from wrpme.core import admin, clocks, own_disk
+from wrpme.core import admin
+from wrpme.core.health import clocks, own_disk
 from wrpme.core.layout import HINTS, expiry_and_key_in, hash_in, hints_end
 from wrpme.core.membership import view_sync, whereabouts
 from wrpme.core.membership import transitions as views

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.sim.broken import Broken
-from wrpme.core import self_check
+from wrpme.core.health import self_check
 from wrpme.core.membership import view_sync, voter
 from wrpme.core.membership import transitions as views
 from wrpme.protocol.messages import NextView
