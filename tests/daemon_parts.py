@@ -16,7 +16,7 @@ from typing import Self, TypeVar, Union
 
 import msgspec
 
-from wrpme.core.io import Effect, Event, Exit, Facts, Received, ReplyTo, SessionClosed, TurnEnded
+from wrpme.core.io import Process, Effect, Event, Exit, Received, ReplyTo, SessionClosed, TurnEnded
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
 from wrpme.daemon.net.listen import listen
@@ -39,9 +39,7 @@ class ScriptedNode:
 
     def __init__(self) -> None:
         self.wake_at = inf
-        self.wall_offset_milliseconds = 0.0
-        self.facts: Callable[[], Facts] = Facts
-        self.room_for_answers: Callable[[], int] = int
+        self.process = Process()
         self.happenings: list[Happening] = []
         self.view: View | None = None
         self.told_figures = 0
@@ -67,7 +65,7 @@ class ScriptedNode:
 
     def figures(self, now: float) -> str:
         self.told_figures += 1
-        return msgspec.json.encode({"told": self.told_figures, **msgspec.structs.asdict(self.facts())}).decode()
+        return msgspec.json.encode({"told": self.told_figures, **msgspec.structs.asdict(self.process.stats())}).decode()
 
     def view_for(self, number: int) -> ViewIs | None:
         return ViewIs(number, b"n" * 16, self.view) if self.view is not None else None
@@ -141,6 +139,7 @@ class Daemon:
         self.store = MemoryStore()
         self.runner = Runner(
             node=self.node,
+            process=self.node.process,
             disk=disk or DirectDisk(self.store),
             log=self.log,
             clock=self._clock,

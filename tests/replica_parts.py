@@ -52,7 +52,7 @@ class Side:
         self.replies: dict[int, Reply] = {}
         self.valid_until: dict[int, float] = {}
         self.context = NodeContext(Settings(node, 1, node[:1].decode()), self.store, bench.now)
-        self.context.wall_offset_milliseconds = WALL_MILLISECONDS
+        self.context.process.wall_offset_milliseconds = WALL_MILLISECONDS
         self.table = ReplicaTable(self.context)
         self.sweep = Sweep(self.context, self.table)
         self.scans = Scans(self.context, self.table)

@@ -78,14 +78,14 @@ def test_a_node_with_a_wrong_clock_is_named_by_all() -> None:
     hive = hive_of("a", "b", "c")
     hive.go(2.0)
     assert not [line for name in "abc" for line in lines_of(hive, name)]
-    hive.nodes["c"].wall_offset_milliseconds += 7_200_000
+    hive.nodes["c"].context.process.wall_offset_milliseconds += 7_200_000
     hive.go(2.0)
     for name in "ab":
         assert [line[:36] for line in lines_of(hive, name)] == ["the clock of c is 7,200.0 s ahead of "[:36]]
     assert len(lines_of(hive, "c")) == 2
     (found,) = hive.nodes["a"].status().clocks
     assert found.address == "c" and abs(found.ahead - 7200.0) < 0.1
-    hive.nodes["c"].wall_offset_milliseconds -= 7_200_000
+    hive.nodes["c"].context.process.wall_offset_milliseconds -= 7_200_000
     hive.go(2.0)
     assert [one.node for one in hive.heard("a", "clock_agrees")] == ["c"] and hive.nodes["a"].status().clocks == ()
 

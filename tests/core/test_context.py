@@ -74,7 +74,7 @@ def test_a_round_trip_is_learnt_and_one_late_answer_is_no_distance(context: Node
 
 
 def test_the_wall_clock_is_the_runners(context: NodeContext) -> None:
-    context.wall_offset_milliseconds = 1_700_000_000_000.0
+    context.process.wall_offset_milliseconds = 1_700_000_000_000.0
     assert context.wall() == 1_700_000_100_000.0
 
 

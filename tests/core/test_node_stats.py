@@ -10,7 +10,7 @@ import pytest
 from tests.core.test_router import owned_by
 from tests.harness import DISK_SECONDS, HIVE, NETWORK_SECONDS, Hive, hive_of, identity
 from wrpme import __version__
-from wrpme.core.io import Facts, TurnEnded
+from wrpme.core.io import ProcessStats, TurnEnded
 from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, SILENCE_SECONDS
 from wrpme.protocol.histogram import middle
 from wrpme.protocol.messages import Body, Get, Put, Stream
@@ -197,7 +197,7 @@ def test_neighbours_and_their_last_sign_of_life() -> None:
 
 def test_what_only_the_process_knows_comes_from_there() -> None:
     hive = hive_of("a")
-    hive.nodes["a"].facts = lambda: Facts(1, 2, 3, 4, 5, 6)
+    vars(hive.nodes["a"].context.process)["stats"] = lambda: ProcessStats(1, 2, 3, 4, 5, 6)
     names = "received_bytes", "sent_bytes", "sessions", "memory_bytes", "disk_bytes", "disk_free_bytes"
     assert [status(hive, "a")[name] for name in names] == [1, 2, 3, 4, 5, 6]
 

@@ -190,15 +190,15 @@ def test_what_is_compared_with_something_large_travels_once(hive: Hive) -> None:
 def test_a_large_answer_without_room_is_refused_and_nothing_is_carried_out(hive: Hive) -> None:
     alias, content = owned_by(hive, "b"), bytes(LARGE)
     hive.ask("b", Put(1, alias, content))
-    hive.nodes["a"].room_for_answers = lambda: LARGE - 1
+    vars(hive.nodes["a"].context.process)["room_for_answers"] = lambda: LARGE - 1
     for request in (Get(2, alias), GetUpdate(2, alias, b"new"), GetRemove(2, alias), Cas(2, alias, b"new", content)):
         reply = hive.ask("a", request)
         assert isinstance(reply, Failed) and (reply.id, word_of(reply)) == (2, "busy")
-    hive.nodes["b"].room_for_answers = lambda: LARGE - 1
+    vars(hive.nodes["b"].context.process)["room_for_answers"] = lambda: LARGE - 1
     assert word_of(hive.ask("b", Get(3, alias))) == "busy"
-    hive.nodes["a"].room_for_answers = lambda: LARGE
+    vars(hive.nodes["a"].context.process)["room_for_answers"] = lambda: LARGE
     assert word_of(hive.ask("a", Get(4, alias))) == "busy", "neither has the node that has it"
-    hive.nodes["b"].room_for_answers = lambda: LARGE
+    vars(hive.nodes["b"].context.process)["room_for_answers"] = lambda: LARGE
     assert hive.ask("a", Get(5, alias)) == Content(5, content)
     assert in_flight(hive, "a") == NOTHING
 

@@ -92,7 +92,7 @@ def test_expired_entries_are_not_found_by_a_scan() -> None:
     made.settle()
     page = made[A].replies[session]
     assert isinstance(page, Aliases) and page.aliases == ("p0", "p2")
-    made[A].context.wall_offset_milliseconds -= 3_600_000
+    made[A].context.process.wall_offset_milliseconds -= 3_600_000
     assert made[A].replies[scan(made, PrefixScan(3, A, 1, "p"))] == page
 
 

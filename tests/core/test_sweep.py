@@ -196,9 +196,9 @@ def test_a_life_span_that_is_over_already_is_found() -> None:
 
 def test_a_clock_that_was_set_back_leaves_nothing_behind() -> None:
     side = alone()
-    side.context.wall_offset_milliseconds += 3_600_000
+    side.context.process.wall_offset_milliseconds += 3_600_000
     go(side, 1.0)
-    side.context.wall_offset_milliseconds -= 3_600_000
+    side.context.process.wall_offset_milliseconds -= 3_600_000
     ask(side, Put(1, "mortal", b"", wall(side, 2.0)))
     go(side, 1.0)
     assert set(side.stored()) == {"mortal"}
@@ -246,12 +246,12 @@ def test_an_expired_entry_that_somebody_saw_gone_stays_gone() -> None:
     side = alone()
     ask(side, Put(1, "mortal", b"", wall(side, 60.0)))
     side.bench.settle()
-    side.context.wall_offset_milliseconds += 3_600_000
+    side.context.process.wall_offset_milliseconds += 3_600_000
     session = ask(side, GetExpiry(1, "mortal"))
     assert session not in side.replies, "it waits for the removal"
     side.bench.settle()
     assert side.fails(session)
-    side.context.wall_offset_milliseconds -= 3_600_000
+    side.context.process.wall_offset_milliseconds -= 3_600_000
     again = ask(side, GetExpiry(1, "mortal"))
     assert side.fails(again) and side.stored() == {}
 

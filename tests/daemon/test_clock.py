@@ -154,7 +154,7 @@ def test_the_node_hears_of_it_before_what_came_meanwhile() -> None:
             client.say(Get(2, "x"))
             assert await client.reply() == Content(2, b"x"), "what the node says after it, it says knowing it"
             assert heard == ["get with 0 jumps", "get with 1 jumps"]
-            assert d.node.wall_offset_milliseconds == pytest.approx(1000.0 * (d.wall_seconds - now))
+            assert d.node.process.wall_offset_milliseconds == pytest.approx(1000.0 * (d.wall_seconds - now))
             await asyncio.sleep(0)
             assert len(d.node.heard(ClockJumped)) == 1
 

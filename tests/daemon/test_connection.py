@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from wrpme.core.io import Process
 from wrpme.daemon.limits import SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, WIRE_WRITE_BYTES
 from wrpme.daemon.net.connection import Host, Wire, reason_of
 from wrpme.daemon.net.outbox import Large
@@ -60,7 +61,7 @@ class StillHost:
     def __init__(self) -> None:
         self.dirty: list[Wire] = []
         self.now = 10.0
-        self.received_bytes = self.sent_bytes = self.answers_bytes = 0
+        self.process = Process()
         self.steps = Steps()
         self.work = cast(Work, self.steps)
 
@@ -134,7 +135,7 @@ def test_what_is_not_taken_waits_and_goes_on_in_order() -> None:
     while wire.outbox:
         wire.resume_writing()
     assert b"".join(transport.writes) == b"".join(frames)
-    assert wire.unsent_bytes == 0 and host.sent_bytes == 1_000_000
+    assert wire.unsent_bytes == 0 and host.process.sent_bytes == 1_000_000
 
 
 def test_a_large_message_becomes_a_frame_when_it_leaves() -> None:

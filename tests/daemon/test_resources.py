@@ -39,11 +39,11 @@ def test_it_looks_when_it_is_started_and_until_it_is_closed(tmp_path: Path, monk
     monkeypatch.setattr(resources, "directory_bytes", look)
     monkeypatch.setattr(resources, "DISK_LOOK_SECONDS", 0.001)
     made = Machine(str(tmp_path))
-    assert made.facts().disk_bytes == made.facts().disk_free_bytes == 0 and made.facts().memory_bytes > 0
+    assert made.stats().disk_bytes == made.stats().disk_free_bytes == 0 and made.stats().memory_bytes > 0
     made.start()
     for _ in range(3):  # the third look begins when the second one is told of
         assert looked.acquire(timeout=PATIENCE_SECONDS)
-    assert made.facts().disk_bytes == 1234 and made.facts().disk_free_bytes > 0
+    assert made.stats().disk_bytes == 1234 and made.stats().disk_free_bytes > 0
     made.close()
     made._thread.join(PATIENCE_SECONDS)
     assert not made._thread.is_alive() and set(looks) == {str(tmp_path)}
@@ -54,7 +54,7 @@ def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(resources, "directory_bytes", lambda path: int(goes_on.wait(PATIENCE_SECONDS)))
     made = Machine(str(tmp_path))
     made.start()
-    assert made.facts().disk_bytes == 0
+    assert made.stats().disk_bytes == 0
     made.close()
     goes_on.set()
 
@@ -63,4 +63,4 @@ def test_without_a_directory_nobody_looks() -> None:
     made = Machine("")
     made.start()
     assert not made._thread.is_alive()
-    assert made.facts().disk_bytes == 0
+    assert made.stats().disk_bytes == 0

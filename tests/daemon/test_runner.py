@@ -217,7 +217,7 @@ def test_after_the_sleep_of_the_machine_the_node_is_woken_late_rather_than_never
 
             d.node.on_event = on_event
             await d.node.hears(Woken)
-            assert d.node.wall_offset_milliseconds == 1000.0 * (1_000_000.0 - 3000.0)
+            assert d.node.process.wall_offset_milliseconds == 1000.0 * (1_000_000.0 - 3000.0)
 
     play(scenario)
 
@@ -424,7 +424,7 @@ def test_the_node_is_told_what_only_the_process_knows() -> None:
             other.say(Get(1, "x"), preface=True)
             await client.reply()
             await other.reply()
-            facts = d.node.facts()
+            facts = d.node.process.stats()
             assert facts.sessions == 2 and facts.disk_bytes == 0
             assert facts.received_bytes == 2 * len(PREFACE) + len(sent) + len(encode(Get(1, "x")))
             answers = Content(1, b"x" * 1000), Content(1, b"x")

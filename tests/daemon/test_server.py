@@ -81,7 +81,7 @@ def test_the_end_of_a_session_is_told() -> None:
                 other.say(Get(1, "one"), preface=True)
                 await other.reply()
                 assert d.node.requests[1][0] != session, "no number is used twice"
-                assert d.runner.server.clients == 1
+                assert d.runner.process.sessions == 1
 
     play(scenario)
 
@@ -223,18 +223,18 @@ def test_who_takes_nothing_of_a_large_answer_is_let_go() -> None:
             slow.say(Get(7, "large"), preface=True)
             await d.node.until(lambda: bool(d.node.requests))
             await round_trips(d, 20)
-            assert d.runner.answers_bytes >= len(content)
-            assert d.node.room_for_answers() == ANSWERS_BYTES_MAX - d.runner.answers_bytes
+            assert d.runner.process.answers_bytes >= len(content)
+            assert d.node.process.room_for_answers() == ANSWERS_BYTES_MAX - d.runner.process.answers_bytes
             other.say(Get(1, "one"), preface=True)
             assert await other.reply() == Content(1, b"one")
             d.now += limits.SLOW_READER_SECONDS_MAX - 1
             d.runner.server.tick(d.now)
             await round_trips(d)
-            assert d.runner.answers_bytes >= len(content)
+            assert d.runner.process.answers_bytes >= len(content)
             d.now += limits.SESSION_SWEEP_SECONDS + 2
             d.runner.server.tick(d.now)
             await d.node.until(lambda: closed(d.node, d.node.requests[0][0]))
-            assert d.runner.answers_bytes == 0 and "has taken nothing" in d.log.lines[-1]
+            assert d.runner.process.answers_bytes == 0 and "has taken nothing" in d.log.lines[-1]
             other.say(Get(2, "two"))
             assert await other.reply() == Content(2, b"two"), "a quiet connection may stay"
 
@@ -314,7 +314,7 @@ def test_too_many_clients() -> None:
                 await d.node.hears(Received)  # other nodes are not shut out by clients
                 one.say(Get(2, "x"))
                 assert await one.reply() == Content(2, b"x")
-            await d.node.until(lambda: d.runner.server.clients == 0)
+            await d.node.until(lambda: d.runner.process.sessions == 0)
             async with Raw(d.port) as again:
                 again.say(Get(1, "x"), preface=True)
                 assert await again.reply() == Content(1, b"x")
@@ -523,7 +523,7 @@ def test_a_client_that_vanishes_in_the_middle() -> None:
                 client.writer.transport.abort()
             await d.node.until(lambda: not d.runner.server.sessions)
             assert d.runner.server.partial_bytes == 0
-            assert d.runner.server.clients == 0
+            assert d.runner.process.sessions == 0
             assert d.log.lines == []
 
     play(scenario)

@@ -137,7 +137,7 @@ class Machine:
         if self.paused:
             self._backlog.append(lambda: self._look_at_the_wall(life))
             return
-        self.node.wall_offset_milliseconds = self.wall() - 1000.0 * self._now()
+        self.node.context.process.wall_offset_milliseconds = self.wall() - 1000.0 * self._now()
         self._read.settle()
         self.world.agenda.after(WALL_CLOCK_SECONDS, lambda: self._look_at_the_wall(life))
 

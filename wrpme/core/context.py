@@ -14,7 +14,7 @@ from wrpme.core.health.disk_pace import DiskPace
 from wrpme.core.event_log import EventLog
 from wrpme.core.health.failure_detector import HeartbeatLeases
 from wrpme.core.group_commit import GroupCommit
-from wrpme.core.io import Reader, Say, Settings, Tell
+from wrpme.core.io import Process, Reader, Say, Settings, Tell
 from wrpme.core.layout import MARK_PREFIX, mark_in, successor
 from wrpme.core.outbox import Outbox
 from wrpme.core.replication.marks import Marks
@@ -46,12 +46,19 @@ class NodeContext:
     this_life = False
     """The view has this very life of this node, up or down: it has been there throughout."""
 
-    def __init__(self, settings: Settings, reader: Reader, now: float, slots: SlotCounts | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: Reader,
+        now: float,
+        slots: SlotCounts | None = None,
+        process: Process | None = None,
+    ) -> None:
         self.settings = settings
+        self.process = process or Process()
         self.me: NodeId = settings.id
         self.reader = reader
         self.now = now
-        self.wall_offset_milliseconds = 0.0
         self.view: View | None = None
         self.era = 1
         """See :func:`wrpme.protocol.view_index.era`; of the view."""
@@ -60,7 +67,7 @@ class NodeContext:
         self._begin_knowledge()
         self.marks = Marks(mark_in(key, value) for key, value in reader.scan(MARK_PREFIX, successor(MARK_PREFIX)))
         self.commits = GroupCommit(self.marks)
-        self.outbox = Outbox(settings, self.routes)
+        self.outbox = Outbox(settings, self.routes, self.process)
         self.reconciled = Reconciled(reader, self.commits)
         self.heartbeats = HeartbeatLeases(now)
         self.lateness = Lateness()
@@ -103,7 +110,7 @@ class NodeContext:
 
     def wall(self) -> float:
         """Milliseconds since 1970, for expiry and for what is told."""
-        return self.now * 1000 + self.wall_offset_milliseconds
+        return self.now * 1000 + self.process.wall_offset_milliseconds
 
     def adopt(self, view: View, patch: Patch | None = None) -> None:
         """From now on messages carry this view's epoch and go to its members. ``patch`` is what differs from the view

@@ -22,13 +22,14 @@ Events and the time go into :class:`wrpme.core.node.Node`, effects come out as a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import Protocol, Union
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from wrpme.limits import GRACE_SECONDS
+from wrpme.limits import ANSWERS_BYTES_MAX, GRACE_SECONDS
 from wrpme.protocol.events import Happening
 from wrpme.protocol.messages import Envelope, GetLog, GetView, Reply, Request, Watch
 from wrpme.protocol.view import Change, Patch, View
@@ -227,7 +228,7 @@ class Reader(Protocol):
         """Keys and values with ``low <= key < high``, in order. Closed by exhaustion or by being dropped."""
 
 
-class Facts(Struct, frozen=True):
+class ProcessStats(Struct, frozen=True):
     """What only the process knows, for the figures of its node; see :class:`wrpme.protocol.stats.Figures`."""
 
     received_bytes: int = 0
@@ -236,6 +237,30 @@ class Facts(Struct, frozen=True):
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_free_bytes: int = 0
+
+
+class Process:
+    """What only the process knows: it keeps this up to date, and its node reads it. ``measure`` gives its memory and its
+    disk; ``wall_offset_milliseconds`` is the wall clock in milliseconds less 1000 x the node's clock."""
+
+    def __init__(self, measure: Callable[[], ProcessStats] | None = None) -> None:
+        self._measure = measure or ProcessStats
+        self.wall_offset_milliseconds = 0.0
+        self.received_bytes = self.sent_bytes = 0
+        self.sessions = 0
+        """Connections of clients."""
+        self.answers_bytes = 0
+        """Of large answers that wait to leave."""
+
+    def stats(self) -> ProcessStats:
+        """As of now."""
+        return replace(
+            self._measure(), received_bytes=self.received_bytes, sent_bytes=self.sent_bytes, sessions=self.sessions
+        )
+
+    def room_for_answers(self) -> int:
+        """How many bytes of large answers may wait beside those that do."""
+        return ANSWERS_BYTES_MAX - self.answers_bytes
 
 
 class Settings(Struct, frozen=True):

@@ -18,7 +18,7 @@ from wrpme.core.health.clocks import Clocks
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin
 from wrpme.core.io import (
-    Adopted, ClockJumped, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, Persisted, PersistFailed, Reader,
+    Adopted, ClockJumped, Effect, Event, Exit, Process, LinkDown, LinkUp, NotSent, Persisted, PersistFailed, Reader,
     Received, Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.layout import content_in, hash_in, key_of, version_in
@@ -37,7 +37,7 @@ from wrpme.core.router import Router
 from wrpme.core.health.self_check import SelfCheck
 from wrpme.core.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
-from wrpme.limits import ANSWERS_BYTES_MAX, ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
+from wrpme.limits import ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.protocol import ring
 from wrpme.protocol.events import Happening
 from wrpme.protocol.identities import Here, Refused, Where
@@ -62,12 +62,18 @@ _OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAck
 
 
 class Node:
-    """``slots`` are the counts of the reader, if somebody has them. ``wall_offset_milliseconds`` is set by the runner:
-    the wall clock in milliseconds less 1000 x ``now``; and ``facts``, which gives what only the process knows."""
+    """``slots`` are the counts of the reader, if somebody has them; ``process`` is the one that runs this node."""
 
-    def __init__(self, settings: Settings, reader: Reader, now: float, slots: SlotCounts | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: Reader,
+        now: float,
+        slots: SlotCounts | None = None,
+        process: Process | None = None,
+    ) -> None:
         self.settings = settings
-        self.context = NodeContext(settings, reader, now, slots)
+        self.context = NodeContext(settings, reader, now, slots, process)
         self.lifecycle = Lifecycle(self.context)
         self.table = ReplicaTable(self.context, self.lifecycle.lasting_loss)
         self.sweep = Sweep(self.context, self.table)
@@ -93,10 +99,6 @@ class Node:
             Recover: self.admin.recover,
         }
         self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.quorum, local)
-        self.facts: Callable[[], Facts] = Facts
-        self.room_for_answers: Callable[[], int] = lambda: ANSWERS_BYTES_MAX
-        """How many bytes of large answers may wait beside those that do; set by the runner."""
-        self.context.outbox.room_for_answers = lambda: self.room_for_answers()
         self.wake_at = now
         self._again_at = now
         self._clocks = Clocks(self.context)
@@ -107,15 +109,6 @@ class Node:
     def view(self) -> View | None:
         """The view that this node has adopted."""
         return self.context.view
-
-    @property
-    def wall_offset_milliseconds(self) -> float:
-        """See the class."""
-        return self.context.wall_offset_milliseconds
-
-    @wall_offset_milliseconds.setter
-    def wall_offset_milliseconds(self, offset: float) -> None:
-        self.context.wall_offset_milliseconds = offset
 
     # --- events --------------------------------------------------------------------------------------------------
 
@@ -507,7 +500,7 @@ class Node:
 
     def status(self) -> Figures:
         """Figures of this node; see :mod:`wrpme.core.node_stats`."""
-        told = figures(self.context, self.table, self.voter, self.lifecycle, self.router, self.facts())
+        told = figures(self.context, self.table, self.voter, self.lifecycle, self.router, self.context.process.stats())
         joining = len(self.voter.joining() | self.whereabouts.joining())
         troubles = (*self.whereabouts.troubles, *self.own_disk.troubles)
         return msgspec.structs.replace(told, troubles=troubles, joining=joining, clocks=self._clocks.apart)

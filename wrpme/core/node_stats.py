@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from wrpme.core.context import NodeContext
-from wrpme.core.io import Facts
+from wrpme.core.io import ProcessStats
 from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.voter import Voter
 from wrpme.core.replication.replica import Replica, Role
@@ -57,7 +57,7 @@ def _copy(replica: Replica, peer: str, done: float) -> Copy:
 
 
 def figures(
-    context: NodeContext, table: ReplicaTable, voter: Voter, lifecycle: Lifecycle, router: Router, facts: Facts
+    context: NodeContext, table: ReplicaTable, voter: Voter, lifecycle: Lifecycle, router: Router, process: ProcessStats
 ) -> Figures:
     """As of this moment, but for what is known of others alone. Entries and bytes are those of the arcs owned here."""
     view, now, beacons = context.view, context.now, context.heartbeats
@@ -90,12 +90,12 @@ def figures(
         copies_in=tuple(sums.received),
         operations={kind.__name__: count for kind, count in router.requests.items() if count},
         latency=context.responses.latency.pairs(),
-        received_bytes=facts.received_bytes,
-        sent_bytes=facts.sent_bytes,
-        sessions=facts.sessions,
-        memory_bytes=facts.memory_bytes,
-        disk_bytes=facts.disk_bytes,
-        disk_free_bytes=facts.disk_free_bytes,
+        received_bytes=process.received_bytes,
+        sent_bytes=process.sent_bytes,
+        sessions=process.sessions,
+        memory_bytes=process.memory_bytes,
+        disk_bytes=process.disk_bytes,
+        disk_free_bytes=process.disk_free_bytes,
         disk_seconds=round(disk_mean, 4),
         disk_seconds_max=round(disk_max, 4),
         disk_waits_seconds=round(context.disk.waited, 3),

@@ -5,15 +5,15 @@ Every message carries the view that its sender has (the stamp), so that whoever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import inf
 
 from msgspec.structs import replace
 
-from wrpme.core.io import Effect, ReplyTo, Send, Settings
+from wrpme.core.io import Effect, Process, ReplyTo, Send, Settings
 from wrpme.core.replication.stream import acks_in_parts, size_of_stream
 from wrpme.errors import BusyError, WrpmeError
-from wrpme.limits import ANSWERS_BYTES_MAX, ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL
+from wrpme.limits import ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.protocol.view import NOBODY, Change, NodeId, View
@@ -28,15 +28,14 @@ NO_ROOM = "too many large answers of this node wait to be taken; nothing was cha
 class Outbox:
     """``routes`` gives the address that leads to each other member; it belongs to the context, which keeps it."""
 
-    def __init__(self, settings: Settings, routes: Mapping[NodeId, str]) -> None:
+    def __init__(self, settings: Settings, routes: Mapping[NodeId, str], process: Process) -> None:
+        self._process = process
         self._id, self._incarnation = settings.id, settings.incarnation
         self._routes = routes
         self._hive, self._era, self._epoch = b"", 1, 0
         self.effects: list[Effect] = []
         self.reports: list[Change] = []
         """For the voters; the node sends them at the end of the call."""
-        self.room_for_answers: Callable[[], int] = lambda: ANSWERS_BYTES_MAX
-        """How many bytes of large answers there is room for."""
         self._streams: dict[NodeId, list[Stream]] = {}
         self._stream_bytes: dict[NodeId, int] = {}
         self._in_flight_to: dict[NodeId, float] = {}
@@ -154,7 +153,7 @@ class Outbox:
         """Whether a content of that size may be answered now; all that is usual may."""
         if size <= ANSWER_BYTES_USUAL:
             return True
-        return size <= self.room_for_answers() and (isinstance(origin, int) or size <= origin[2])
+        return size <= self._process.room_for_answers() and (isinstance(origin, int) or size <= origin[2])
 
     def no_room(self, origin: Origin, number: int, size: int) -> None:
         """The answer to a request whose content there is no room for: nothing was carried out."""

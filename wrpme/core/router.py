@@ -310,7 +310,7 @@ class Router:
         return True
 
     def _has_room(self, passed: Passed, size: int) -> bool:
-        left = self.context.outbox.room_for_answers() - self.room.answers_bytes
+        left = self.context.process.room_for_answers() - self.room.answers_bytes
         return size <= left and self.room.for_answer(passed.origin, size)
 
     def on_not_sent(self, envelope: Envelope) -> None:

@@ -7,10 +7,10 @@ To the hive it is a node that is down. Whether there is space again is for :mod:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 
-from wrpme.core.io import Effect, Event, Exit, Facts, ReplyTo, Requested, StopAsked, ToRunner
+from wrpme.core.io import Effect, Event, Exit, ReplyTo, Requested, StopAsked, ToRunner
 from wrpme.errors import DiskFullError, StorageError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 from wrpme.protocol.events import Happening
@@ -22,9 +22,6 @@ class Bystander:
 
     def __init__(self, sentence: str, code: int = DiskFullError.code) -> None:
         self.wake_at = inf
-        self.wall_offset_milliseconds = 0.0
-        self.facts: Callable[[], Facts] = Facts
-        self.room_for_answers: Callable[[], int] = int
         self.happenings: Sequence[Happening] = ()
         self._sentence = sentence
         self._code = code

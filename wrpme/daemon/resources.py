@@ -9,7 +9,7 @@ import os
 import threading
 from contextlib import suppress
 
-from wrpme.core.io import Facts
+from wrpme.core.io import ProcessStats
 from wrpme.daemon.disk_full import free_bytes
 from wrpme.daemon.limits import DISK_LOOK_SECONDS
 
@@ -28,10 +28,10 @@ class Machine:
         if self._root:
             self._thread.start()
 
-    def facts(self) -> Facts:
+    def stats(self) -> ProcessStats:
         """Of this moment; of the disk those of the last look."""
         used, free = self._disk
-        return Facts(memory_bytes=memory_bytes(), disk_bytes=used, disk_free_bytes=free)
+        return ProcessStats(memory_bytes=memory_bytes(), disk_bytes=used, disk_free_bytes=free)
 
     def close(self) -> None:
         """No further look is begun."""

@@ -18,7 +18,8 @@ from typing import Protocol
 import msgspec
 
 from wrpme.core.io import (
-    Adopted, ClockJumped, Compact, ComputeView, Effect, Event, Exit, Facts, LinkDown, LinkUp, NotSent, Persist,
+    Process,
+    Adopted, ClockJumped, Compact, ComputeView, Effect, Event, Exit, LinkDown, LinkUp, NotSent, Persist,
     Persisted, PersistFailed, Received, ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
@@ -34,7 +35,7 @@ from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.work import Work
 from wrpme.errors import BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
 from wrpme.limits import (
-    ANSWERS_BYTES_MAX, CLOSE_SECONDS_MAX, COMPUTED_HERE_MEMBERS_MAX, LARGE_BYTES, NODE_SESSIONS_MAX, SESSIONS_MAX,
+    CLOSE_SECONDS_MAX, COMPUTED_HERE_MEMBERS_MAX, LARGE_BYTES, NODE_SESSIONS_MAX, SESSIONS_MAX,
     STOP_SECONDS_MAX, TURN_BYTES, WALL_CLOCK_SECONDS,
 )  # fmt: skip
 from wrpme.protocol.codec import encode
@@ -51,9 +52,6 @@ class NodeLike(Watched, Protocol):
     """:class:`wrpme.core.node.Node`, as far as it is run here."""
 
     wake_at: float
-    wall_offset_milliseconds: float
-    facts: Callable[[], Facts]
-    room_for_answers: Callable[[], int]
 
     def start(self, now: float) -> list[Effect]: ...
 
@@ -67,7 +65,7 @@ class Runner:
 
     ``clock`` gives seconds that only grow, also while the machine sleeps; ``wall`` gives seconds since 1970. With
     ``sync`` off the disk is waited for only where the node insists. ``adopted`` is called after each new view.
-    ``facts`` are those of the process and its disk, for the figures of the node. ``disrupted`` see
+    ``process`` is what the node reads of the process, and is kept up to date here. ``disrupted`` see
     :class:`wrpme.daemon.clock.Clock`, which all here read the time from.
     ``finished`` gets the effect that ends it all; ``trouble`` is then the failure of the disk that ended it, where it
     is one that the process can do something about.
@@ -85,7 +83,7 @@ class Runner:
         sessions_max: int = SESSIONS_MAX + NODE_SESSIONS_MAX,
         sync: bool = True,
         adopted: Callable[[], None] = lambda: None,
-        facts: Callable[[], Facts] = Facts,
+        process: Process,
         disrupted: Callable[[], bytes] | None = None,
     ) -> None:
         self._jumped: float | None = None
@@ -93,7 +91,7 @@ class Runner:
         self.clock = Clock(clock, wall, self._on_jump, disrupted)
         self.say = log.say
         self.dirty: list[Wire] = []
-        self.received_bytes = self.sent_bytes = self.answers_bytes = 0
+        self.process = process
         self.work = Work()
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
@@ -102,9 +100,6 @@ class Runner:
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted
         self._node = node
-        self._facts = facts
-        node.facts = self._all_facts
-        node.room_for_answers = lambda: ANSWERS_BYTES_MAX - self.answers_bytes
         self._watchers = Watchers(self, node)
         self._disk = disk
         self._log = log
@@ -146,7 +141,7 @@ class Runner:
         self.flush()
         await self.links.close()
         farewell = b""
-        if self.server.clients and self.finished.done() and self.finished.result().code == 0:
+        if self.process.sessions and self.finished.done() and self.finished.result().code == 0:
             await asyncio.sleep(DRAIN_SECONDS)
             farewell = encode(Failed(0, UnstableError.code, STOPPED))
         await self.server.close(CLOSE_SECONDS_MAX, farewell)
@@ -257,7 +252,7 @@ class Runner:
             self._handle(ClockJumped(seconds))
 
     def _set_wall_offset(self, now: float) -> None:
-        self._node.wall_offset_milliseconds = 1000.0 * (self._wall() - now)
+        self.process.wall_offset_milliseconds = 1000.0 * (self._wall() - now)
 
     def _end_turn(self) -> None:
         self._turn_due = False
@@ -404,15 +399,6 @@ class Runner:
             self._followers[wire.number] = wire
         else:
             wire.put(encode(Text(request.id, msgspec.json.encode(list(self._log.kept)).decode())))
-
-    def _all_facts(self) -> Facts:
-        """For the figures of the node."""
-        return msgspec.structs.replace(
-            self._facts(),
-            received_bytes=self.received_bytes,
-            sent_bytes=self.sent_bytes,
-            sessions=self.server.clients,
-        )
 
     def _written(self, batch: int, failure: BaseException | None) -> None:
         if failure is None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar, Union
 
 from msgspec import Struct
 
-from wrpme.core.io import Exit, Settings
+from wrpme.core.io import Process, Exit, Settings
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
 from wrpme.core.slot_counts import SlotCounts, counts_of
@@ -236,7 +236,8 @@ class Lives:
     ) -> tuple[Exit, bool, Lack | DamagedError | None]:
         store = opened.store
         try:
-            node = Node(self._settings(opened), store, self._clock(), opened.tally)
+            process = Process(self._machine.stats)
+            node = Node(self._settings(opened), store, self._clock(), opened.tally, process)
         except (DiskFullError, ShortageError, DamagedError) as error:
             return Exit(1, error.sentence), True, error
 
@@ -246,7 +247,7 @@ class Lives:
             self._manager.adopted()
 
         disk = DirectDisk(store) if isinstance(store, MemoryStore) else ThreadDisk(store)
-        runner = self._make_runner(node, disk, adopted)
+        runner = self._make_runner(node, process, disk, adopted)
         gate = self._admit(runner, systemd.outlook(node))
         end = await runner.finished
         at_rest = await self._dismiss(runner, gate)
@@ -266,7 +267,7 @@ class Lives:
             former=opened.former,
         )
 
-    def _make_runner(self, node: NodeLike, disk: Disk, adopted: Callable[[], None]) -> Runner:
+    def _make_runner(self, node: NodeLike, process: Process, disk: Disk, adopted: Callable[[], None]) -> Runner:
         return Runner(
             node=node,
             disk=disk,
@@ -277,7 +278,7 @@ class Lives:
             sessions_max=self._room.sessions,
             sync=self._config.sync,
             adopted=adopted,
-            facts=self._machine.facts,
+            process=process,
             disrupted=self._disrupted,
         )
 
@@ -318,7 +319,9 @@ class Lives:
         if sentence is None:
             return Exit(0)
         self._log.say("error", sentence)
-        runner = self._make_runner(Bystander(sentence, type(lack).code), DirectDisk(MemoryStore()), lambda: None)
+        runner = self._make_runner(
+            Bystander(sentence, type(lack).code), Process(self._machine.stats), DirectDisk(MemoryStore()), lambda: None
+        )
         opening = asyncio.ensure_future(self._open_when_it_can_be())
         gate = self._admit(runner, lambda: (False, sentence))
         try:

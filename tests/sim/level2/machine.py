@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.level2.loop import PROCESS
-from wrpme.core.io import Exit, Operation, Persist, Settings
+from wrpme.core.io import Process, Exit, Operation, Persist, Settings
 from wrpme.core.node import Node
 from wrpme.daemon.log import Log
 from wrpme.daemon.runner import Runner
@@ -124,9 +124,11 @@ class Machine:
             new_hive=run.random.randbytes(16) if self._founder else b"",
         )
         run.say(self, f"starts, life {lived.starts}")
-        node = life.node = Node(settings, self.disk.seen, self.local())
+        process = Process()
+        node = life.node = Node(settings, self.disk.seen, self.local(), process=process)
         runner = life.runner = Runner(
             node=node,
+            process=process,
             disk=SlowDisk(self, run.loop),
             log=Story(self),
             clock=self.local,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Protocol, cast
 
+from wrpme.core.io import Process
 from wrpme.daemon.limits import (
     KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
 )  # fmt: skip
@@ -100,7 +101,7 @@ class Wire(asyncio.Protocol):
             self.pump()
         else:
             self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))  # type: ignore[arg-type]
-            self.host.sent_bytes += size
+            self.host.process.sent_bytes += size
         frames.clear()
 
     def _discard(self, frames: list[Frame]) -> None:
@@ -121,7 +122,7 @@ class Wire(asyncio.Protocol):
             sent += len(piece)
             transport.write(piece)
         if sent:
-            self.host.sent_bytes += sent
+            self.host.process.sent_bytes += sent
             self.took_at = self.host.clock()
 
     def _pump_on(self) -> None:
@@ -278,9 +279,7 @@ class Host(Protocol):
     what they receive and send there."""
 
     dirty: list[Wire]
-    received_bytes: int
-    sent_bytes: int
-    answers_bytes: int
+    process: Process
     """What waits in the outboxes of all sessions."""
     work: Work
 

@@ -285,7 +285,7 @@ class Lane(Wire):
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return
-        self.host.received_bytes += len(data)
+        self.host.process.received_bytes += len(data)
         try:
             messages = self._decoder.feed_lazily(data)
         except WrpmeError as error:

@@ -30,7 +30,6 @@ class Server:
         self.host = host
         self.clients_max = clients_max
         self.sessions_max = sessions_max
-        self.clients = 0
         self.partial_bytes = 0
         self.sessions: dict[Session, None] = {}
         self.strangers: dict[Session, None] = {}
@@ -124,7 +123,7 @@ class Session(Wire):
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return
-        self.host.received_bytes += len(data)
+        self.host.process.received_bytes += len(data)
         now = self.host.clock()
         try:
             messages = self._decoder.feed_lazily(data)
@@ -150,7 +149,7 @@ class Session(Wire):
         self.ended = True
         self._forget_partial()
         if self._is_client:
-            self._server.clients -= 1
+            self.host.process.sessions -= 1
         self.backlog.clear()
         self.drop_outbox()
         self._server.gone(self)
@@ -188,7 +187,7 @@ class Session(Wire):
         self._refuse(error)
 
     def count_waiting(self, change: int) -> None:
-        self.host.answers_bytes += change
+        self.host.process.answers_bytes += change
 
     # --- bounds and manners --------------------------------------------------------------------------------------
 
@@ -237,11 +236,11 @@ class Session(Wire):
     def _admit(self, first: Message) -> bool:
         """Whether there is room for a connection that begins so."""
         if not isinstance(first, Envelope):
-            if self._server.clients >= self._server.clients_max:
+            if self.host.process.sessions >= self._server.clients_max:
                 self._refuse(self._busy())
                 return False
             self._is_client = True
-            self._server.clients += 1
+            self.host.process.sessions += 1
         self._admitted = True
         self._server.strangers.pop(self, None)
         return True
