@@ -240,8 +240,8 @@ class ProcessStats(Struct, frozen=True):
 
 
 class Process:
-    """What only the process knows: it keeps this up to date, and its node reads it. ``measure`` gives its memory and its
-    disk; ``wall_offset_milliseconds`` is the wall clock in milliseconds less 1000 x the node's clock."""
+    """What only the process knows: it keeps this up to date, and its node reads it. ``measure`` gives its memory and
+    its disk; ``wall_offset_milliseconds`` is the wall clock in milliseconds less 1000 x the node's clock."""
 
     def __init__(self, measure: Callable[[], ProcessStats] | None = None) -> None:
         self._measure = measure or ProcessStats
