@@ -50,7 +50,7 @@ def older_writes() -> Broken:
         items = list(enumerate(message.items, message.first))[taken + 1 - message.first :]
         return items, taken + len(items)
 
-    return sender, "take", take
+    return receiver, "take", take
 
 
 def same_incarnation() -> Broken:
