@@ -101,6 +101,14 @@ def test_a_set_that_dies_at_once_waits_together(replication: int) -> None:
             assert now.holders == (node(2),), "it is the live one, and those down with it are dropped"
 
 
+@pytest.mark.parametrize(("known", "taken"), [(0, True), (1, True), (2, False), (9, False)])
+def test_who_comes_back_has_seen_the_life_that_the_view_names(known: int, taken: bool) -> None:
+    """Its directory alone knows whether it has lived that; a node of a former release says nothing of it."""
+    view = hive(3, 2)
+    back = Back(node(2), 3, "h2:1", known=known)
+    assert (views.apply(view, (back,)) is not None) is taken
+
+
 @COPIES
 def test_who_comes_back_receives_what_it_shall_hold(replication: int) -> None:
     view = hive(4, replication)

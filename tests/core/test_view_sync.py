@@ -418,6 +418,26 @@ def test_a_recovered_hive_serves_with_all_that_it_has() -> None:
     assert hive.ask("d", Put(1, "new", b"1")) == Done(1)
 
 
+@pytest.mark.parametrize(
+    ("lives", "taken"),
+    [((), True), ((5 << 32 | 1,), True), ((1 << 32 | 7, 3 << 32 | 7), True), ((1 << 32 | 7, 2 << 32 | 7), False)],
+    ids=["of a former release", "of before its record", "its own", "of another directory"],
+)
+def test_a_view_that_names_a_life_which_the_directory_has_not_lived(lives: tuple[int, ...], taken: bool) -> None:
+    """An older copy: what it has on its disk must not count for what that life had."""
+    seat = Seat(life=9 << 32)
+    seat.context.settings = replace(seat.context.settings, lives=lives)
+    mine = view_index.member(SECOND, ME)
+    assert mine is not None
+    others = tuple(member for member in SECOND.members if member.id != ME)
+    named = replace(SECOND, members=(*others, replace(mine, incarnation=3 << 32 | 7)))
+    seat.view_sync.on_view(OTHER, WholeView(named))
+    assert seat.lifecycle.exited is not taken
+    assert (seat.view_sync.latest == named) is taken
+    ends = [effect for effect in seat.effects() if isinstance(effect, Exit)]
+    assert [bool(end.aside) and "older copy" in end.sentence for end in ends] == [True] * (not taken)
+
+
 def test_a_node_that_missed_the_recovery_is_fenced_on_contact() -> None:
     hive = recovered()
     hive.stable("c", "d")

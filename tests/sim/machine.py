@@ -117,8 +117,9 @@ class Machine:
         peers = tuple(dict.fromkeys((*(known for known in home if known != self.address), *self.peers)))
         new_hive = b"" if peers else world.random.randbytes(16)
         settings = Settings(
-            lived.id, lived.incarnation, self.address, peers, world.replication, world.grace_seconds, new_hive
-        )
+            lived.id, lived.incarnation, self.address, peers, world.replication, world.grace_seconds, new_hive,
+            lives=lived.lives,
+        )  # fmt: skip
         world.say(self, f"starts, life {lived.starts}, id {lived.id.hex()[:8]}")
         node = Node(settings, self.disk.seen, self.local())
         self.node = node

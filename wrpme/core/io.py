@@ -282,3 +282,5 @@ class Settings(Struct, frozen=True):
     """JSON, as GetConfig answers it."""
     former: str = ""
     """Where the data directory of this node was set aside, which begins anew in an empty one; else empty."""
+    lives: tuple[int, ...] = ()
+    """The incarnations of the last starts of this directory, in order; without any, none is called a copy by them."""

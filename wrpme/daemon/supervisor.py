@@ -258,6 +258,7 @@ class Lives:
         return Settings(
             id=opened.life.id,
             incarnation=opened.life.incarnation,
+            lives=opened.life.lives,
             address=str(config.advertise),
             peers=opened.peers,
             replication=config.replication,

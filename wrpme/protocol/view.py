@@ -92,13 +92,15 @@ class Mark(Struct, frozen=True, array_like=True):
 class Back(Struct, frozen=True, array_like=True, tag=2):
     """A member started again, or was wrongly taken for dead. In the latter case it asks at ``epoch``, and of that view
     alone: a word that was late must not revive a node that has not seen that it died once more. ``marks`` are those of
-    the arcs that it holds together with others."""
+    the arcs that it holds together with others; ``known`` is the life that its own view has of it, which its directory
+    has lived through (0 from a node of a former release)."""
 
     node: NodeId
     incarnation: int
     address: str
     epoch: int = 0
     marks: tuple[Mark, ...] = ()
+    known: int = 0
 
 
 class Down(Struct, frozen=True, array_like=True, tag=3):

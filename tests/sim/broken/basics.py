@@ -59,7 +59,7 @@ def same_incarnation() -> Broken:
 
     def next_life(store: Store, random_bytes: Callable[[int], bytes]) -> identity.Identity:
         life = honest(store, random_bytes)
-        return identity.Identity(life.id, 1 << 32, life.starts)
+        return identity.Identity(life.id, 1 << 32, life.starts, ())
 
     return identity, "next_life", next_life
 

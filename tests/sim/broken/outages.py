@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from msgspec.structs import replace
+
 from tests.sim.broken import Broken
 from wrpme import limits
 from wrpme.core import admin
 from wrpme.core.health import clocks, own_disk
 from wrpme.core.layout import HINTS, expiry_and_key_in, hash_in, hints_end
-from wrpme.core.membership import view_sync, whereabouts
+from wrpme.core.membership import draft, lifecycle, view_sync, whereabouts
 from wrpme.core.membership import transitions as views
 from wrpme.core.replication import sweep
 from wrpme.core.replication.replica import Role
@@ -17,7 +19,7 @@ from wrpme.core.replication.sender import Sender
 from wrpme.protocol import salvage
 from wrpme.protocol.messages import Answer, Holding, Recover
 from wrpme.protocol.salvage import Told
-from wrpme.protocol.view import NOBODY, Arc, Choice, Member, NodeId, View
+from wrpme.protocol.view import NOBODY, Arc, Back, Choice, Member, NodeId, View
 
 
 def hung_disks_are_borne() -> Broken:
@@ -36,6 +38,25 @@ def old_copies_are_welcome() -> Broken:
         return 0
 
     return whereabouts.Whereabouts, "_floor", floor
+
+
+def copies_do_not_know_it() -> Broken:
+    """A directory takes a view that names a life which it has not lived."""
+
+    def has_lived(self: lifecycle.Lifecycle, incarnation: int) -> bool:
+        return True
+
+    return lifecycle.Lifecycle, "has_lived", has_lived
+
+
+def taken_back_unseen() -> Broken:
+    """Who returns need not have seen the view that names its last life."""
+    honest = draft.Draft._returns
+
+    def returns(self: draft.Draft, change: Back) -> bool:
+        return honest(self, replace(change, known=0))
+
+    return draft.Draft, "_returns", returns
 
 
 def fenced_by_incarnation() -> Broken:

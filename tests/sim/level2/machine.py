@@ -117,6 +117,7 @@ class Machine:
         settings = Settings(
             id=lived.id,
             incarnation=lived.incarnation,
+            lives=lived.lives,
             address=self.address,
             peers=() if self._founder else peers,
             replication=run.replication,

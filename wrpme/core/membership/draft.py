@@ -124,6 +124,10 @@ class Draft:
         known = self.members.get(change.node)
         if known is None or change.incarnation < known.incarnation:
             return False
+        if change.known not in (0, known.incarnation):
+            # It has to see the life that this view names before it may go on from it: only the directory itself knows
+            # whether it has lived that, or is an older copy.
+            return False
         if known.state is not State.DOWN:
             return change.incarnation > known.incarnation
         return change.incarnation > known.incarnation or change.epoch == self.base.epoch

@@ -90,7 +90,9 @@ class Lifecycle:
         if view is None or context.me not in context.members:
             change = Join(settings.id, settings.incarnation, settings.address, settings.replication)
         else:
-            change = Back(settings.id, settings.incarnation, settings.address, view.epoch, self._marks(view))
+            known = context.members[context.me].incarnation
+            marks = self._marks(view)
+            change = Back(settings.id, settings.incarnation, settings.address, view.epoch, marks, known)
         if view is not None:
             context.outbox.reports.append(change)
         for peer in settings.peers:
@@ -252,6 +254,20 @@ class Lifecycle:
         elif message.sentence != self._refusal:
             self._refusal = message.sentence
             context.say("warning", f"refused: {message.sentence}")
+
+    def has_lived(self, incarnation: int) -> bool:
+        """Whether this directory was started in that life of the node, as far as it knows its starts. A hive that has
+        taken in another life of it was written to by a directory of which this one is an older copy."""
+        lives = self.context.settings.lives
+        return incarnation in lives or not lives or incarnation >> 32 < lives[0] >> 32
+
+    def is_copy(self) -> None:
+        """The hive names a life of this node that its directory knows nothing of."""
+        if not self.exited:
+            node = self.context.me.hex()[:8]
+            known = "its hive knows a start of this node that the directory does not know of"
+            sentence = f"the data directory is an older copy of that of node {node}: {known}"
+            self._step_aside(Refused(OldCopyError.code, sentence, self.context.settings.incarnation))
 
     def _step_aside(self, message: Refused) -> None:
         """This node runs on an old copy of its directory, and joins its hive as a new one."""

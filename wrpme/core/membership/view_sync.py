@@ -76,7 +76,12 @@ class ViewSync:
 
     def learn(self, view: View, tell: bool = False, patch: Patch | None = None) -> None:
         """On disk, together with dropping the acceptor of its instance, before its epoch is told to anyone. ``patch``
-        makes it of the latest view."""
+        makes it of the latest view. One that names a life of this node which its directory has not lived is not taken:
+        what this node has on its disk must not count for what that life had."""
+        mine = view_index.member(view, self.context.me)
+        if mine is not None and not self.lifecycle.has_lived(mine.incarnation):
+            self.lifecycle.is_copy()
+            return
         base, self.latest = self.latest, view
         self.context.commits.write(
             [*self._log.save(view, patch if base is not None else None), (ACCEPTOR_KEY, None)], True

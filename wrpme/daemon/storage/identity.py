@@ -1,7 +1,8 @@
 """Who this node is: an id for its lifetime, and an incarnation for each start.
 
 The incarnation is (number of the start << 32) | 32 random bits. It grows even where a directory was copied back from
-an older copy often enough, and two starts from one copy still differ. It is on disk before the node says a word.
+an older copy often enough, and two starts from one copy still differ. It is on disk before the node says a word, and so
+are those of the starts before: a hive that knows a start which the directory does not know has an older copy before it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,21 @@ from wrpme.daemon.storage.store import Store
 from wrpme.errors import DamagedError, StorageError
 
 KEY = b"m:identity"
+LIVES_KEY = b"m:lives"
+LIVES_KEPT = 256
+"""Of the last starts: the hive names one that it took in, and a node that fails so often was not taken in since."""
 _VALUE = Struct(">16sI")
+_LIFE = Struct(">I")
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """``id`` has 16 bytes; ``starts`` counts from 1."""
+    """``id`` has 16 bytes; ``starts`` counts from 1; ``lives`` are the incarnations of the last starts, this one is the
+    last."""
 
     id: bytes
     incarnation: int
     starts: int
+    lives: tuple[int, ...]
 
 
 def next_life(store: Store, random_bytes: Callable[[int], bytes]) -> Identity:
@@ -45,5 +52,11 @@ def next_life(store: Store, random_bytes: Callable[[int], bytes]) -> Identity:
     starts += 1
     if starts > STARTS_MAX:
         raise StorageError(f"this data directory was started {STARTS_MAX} times, which is as far as the count goes")
-    store.write([(KEY, _VALUE.pack(node, starts))], sync=True)
-    return Identity(node, starts << 32 | int.from_bytes(random_bytes(4), "big"), starts)
+    known = (store.get(LIVES_KEY) or b"")[-_LIFE.size * (LIVES_KEPT - 1) :]
+    if len(known) % _LIFE.size:
+        raise DamagedError("the data directory is damaged (the record of its starts has another length)")
+    known += random_bytes(_LIFE.size)
+    store.write([(KEY, _VALUE.pack(node, starts)), (LIVES_KEY, known)], sync=True)
+    numbers = range(starts + 1 - len(known) // _LIFE.size, starts + 1)
+    lives = tuple(start << 32 | low for start, (low,) in zip(numbers, _LIFE.iter_unpack(known), strict=True))
+    return Identity(node, lives[-1], starts, lives)
