@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import chain
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wrpme import options
 from wrpme.errors import UsageError
@@ -170,6 +172,26 @@ def test_wrong_options_of_programs(syntax: Syntax, line: str, sentence: str) -> 
     with pytest.raises(UsageError) as caught:
         parse(program, line.split())
     assert caught.value.sentence == sentence
+
+
+SPELLINGS = sorted({spelling for syntax in EVERY for spelling in syntax.by_spelling()})
+WORDS = st.one_of(
+    st.sampled_from([*SPELLINGS, "--", "-", "", "-1", "get"]),
+    st.builds("{}{}{}".format, st.sampled_from(SPELLINGS), st.sampled_from(["", "="]), st.text(max_size=5)),
+    st.text(st.characters(exclude_categories=[]), max_size=100),
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.sampled_from(EVERY), st.lists(WORDS, max_size=6))
+def test_whatever_is_given_is_taken_or_refused_in_one_line(syntax: Syntax, words: list[str]) -> None:
+    try:
+        found = parse(syntax, words)
+    except UsageError as error:
+        assert error.sentence.isprintable() and len(error.sentence) < 300
+    else:
+        assert set(found.values) <= {option.name for option in syntax.all}
+        assert all(word in words for word in found.words)
 
 
 def test_a_file_name_with_a_zero_byte_is_none() -> None:

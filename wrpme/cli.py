@@ -1,7 +1,7 @@
-"""wrpmesh in line mode: interactive on a terminal, one command a line from a pipe, or a single command.
+"""The program wrpmesh: a session on a terminal, one command a line from a pipe, a single command, or the dashboard.
 
-What it says is fixed in the reference of wrpmesh: results on standard output, an error as one line on standard error,
-exit code 0, 1, or 2 for wrong usage. Whatever happens, nobody sees a traceback.
+Results go to standard output, an error goes as one line to standard error, and the exit code is 0, 1, or 2 for wrong
+usage, as the reference of wrpmesh says. An unexpected exception is reported as one line, too, not as a traceback.
 """
 
 from __future__ import annotations
@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     from wrpme.client.client import Client
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
-# --- the three modes ---------------------------------------------------------------------------------------------
+"""The exit code after Ctrl-C, as shells have it."""
 
 
 async def serve(options: Options, command: Command | None, console: Console) -> int:
-    """Runs the command, or the session; the exit code."""
+    """Runs the command, or a session where there is none. Returns the exit code."""
     import asyncio
 
     from wrpme.client.client import Client
@@ -56,7 +54,8 @@ async def serve(options: Options, command: Command | None, console: Console) -> 
 
 
 async def _ended_by_signals(session: Coroutine[Any, Any, int]) -> int:
-    """Runs a session; SIGTERM and SIGHUP end it in order: the terminal is left as it was, and no node behind."""
+    """Runs a session, which SIGTERM and SIGHUP end in order: the terminal is left as it was, and no node runs on.
+    Returns its exit code."""
     import asyncio
     import signal
 
@@ -68,7 +67,8 @@ async def _ended_by_signals(session: Coroutine[Any, Any, int]) -> int:
         received.append(number)
         loop.call_soon_threadsafe(task.cancel)
 
-    # Not those of the loop: it hears of a signal through a pipe, which many keys at once fill, and then hears nothing.
+    # Not loop.add_signal_handler: the loop gets signals through a pipe, which many keys at once fill, and then a signal
+    # is lost.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
     code = 0
@@ -100,7 +100,11 @@ async def _interactive(client: Client, console: Console) -> int:
 
 
 def run(arguments: Sequence[str], console: Console) -> int:
-    """All of wrpmesh; the exit code."""
+    """Does what the command line asks for. Returns the exit code.
+
+    Raises:
+        WrpmeError: the command line is wrong, or what it asks for can't be begun.
+    """
     options = parse_options([os.fsencode(argument).decode("utf-8", "surrogateescape") for argument in arguments])
     if options.answer:
         console.answer(Answer(text=options.answer), line_mode=False)
@@ -123,17 +127,18 @@ def run(arguments: Sequence[str], console: Console) -> int:
 
 
 def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
-    """The terminal app stands above this floor, and costs what only it needs: loaded by its name."""
-    import importlib
+    """Returns the session of the dashboard.
 
+    Raises:
+        UsageError: there is no terminal, or a package is missing that only the dashboard needs.
+    """
     if not (sys.stdin.isatty() and console.terminal):
         raise errors.UsageError("the dashboard needs a terminal; without --tui wrpmesh works in pipes and scripts")
     try:
-        launch = importlib.import_module("wrpme.tui.launch")
+        from wrpme.tui.launch import serve as serve_dashboard  # here: no other mode pays for it
     except ImportError as error:
         raise errors.UsageError(f"the dashboard needs {lacking(error, 'wrpme[tui]')}") from None
-    session: Coroutine[Any, Any, int] = launch.serve(options)
-    return session
+    return serve_dashboard(options)
 
 
 def _standard_input() -> bytes:
@@ -146,7 +151,7 @@ def _standard_input() -> bytes:
 def main() -> None:
     """The command ``wrpmesh``."""
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us; no socket may get its number
+        if getattr(sys, name) is None:  # the caller closed it; without this a socket would get its number
             setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115 - for as long as the process lives
     console = Console()
     try:
@@ -157,7 +162,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
-        code = 0  # whoever read has seen enough
+        code = 0  # the reader of the output has seen enough
     except Exception as error:
         console.error(internal(error))
         code = 1
