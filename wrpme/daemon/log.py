@@ -43,7 +43,7 @@ class Log:
     ) -> None:
         self.kept: deque[str] = deque(maxlen=LOG_LINES_KEPT)
         self._logger = logging.Logger(OWN, _NUMBERS[level])
-        self._logger.addHandler(_Keeper(self.kept))
+        self._logger.addHandler(_Kept(self.kept))
         self._stderr = Outlet(_stderr(), "stderr")
         self._stderr.setFormatter(formatter or TextFormatter())
         self._ends_bare = not console or formatter is None
@@ -96,7 +96,7 @@ class Log:
             outlet.drain(max(0.0, end - monotonic()))
 
 
-class _Keeper(logging.Handler):
+class _Kept(logging.Handler):
     """Keeps the lines of text."""
 
     def __init__(self, lines: deque[str]) -> None:

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from wrpme.core.io import Operation
 from wrpme.core.layout import ENTRIES, HINTS
-from wrpme.daemon import disk_full
+from wrpme.daemon import resources
 from wrpme.daemon.limits import BLOCK_CACHE_BYTES, SLICE_BYTES, SLICES_MAX
 from wrpme.daemon.storage import _plyvel, rejoin, torn
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
@@ -102,7 +102,7 @@ class LevelStore:
 
     def has_room(self) -> bool:
         """Whether there is more free space than the log and a slice may take."""
-        return disk_full.has_space(self._directory)
+        return resources.has_space(self._directory)
 
     def compact(self, low: bytes, high: bytes) -> None:
         """Writes anew what lies between, without what was removed; beside reads and writes, but not beside ``close``.
@@ -196,15 +196,15 @@ def _check_names(directory: str, names: list[str]) -> None:
     tables = any(_TABLE_FILE.match(name) for name in names)
     if "CURRENT" in names:
         return
-    home = rejoin.read(directory)
-    ours = {rejoin.NAME, rejoin.NAME + ".new"} if home else set()
+    info = rejoin.read(directory)
+    ours = {rejoin.NAME, rejoin.NAME + ".new"} if info else set()
     strange = sorted(name for name in names if not _EXPECTED_FILE.match(name) and name not in ours)
     if strange:
         raise StorageError(
             f"the directory {directory} holds other things ({strange[0][:80]}) and no data of wrpme; nothing was "
             "changed there, give an empty or a new directory with --root"
         )
-    if log or tables or (home is not None and home.had_data):
+    if log or tables or (info is not None and info.had_data):
         raise damaged(directory, "its file CURRENT is missing")
 
 
