@@ -31,6 +31,7 @@ from wrpme.limits import (
 from wrpme.protocol import address
 
 LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 NUMBER_CHARACTERS_MAX = 40
 NAMED_MAX = 4
 """So many options a sentence lists; of more it names the help."""
@@ -269,6 +270,9 @@ WRPMED = Syntax(
             "log to stderr",
             short="o",
             default_text="on if there is no log file and stderr is a terminal",
+        ),
+        Option(
+            "log-format", "log lines of text, or one JSON object a line", _one_of("FORMAT", LOG_FORMATS), default="text"
         ),
         *TUNING.values(),
         *HELP,

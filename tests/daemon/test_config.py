@@ -21,6 +21,7 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.peers == ()
     assert config.root == str(tmp_path / "db" / "127.0.0.1-5909")
     assert (config.log_file, config.log_console, config.log_level) == ("", None, "info")
+    assert config.log_format == "text"
     assert (config.sync, config.transient, config.sessions) == (True, False, 10_000)
     assert (config.replication, config.grace_seconds) == (0, 60.0)
     assert json.loads(config.as_json())["replication"] is None, "that of the hive"
@@ -30,7 +31,8 @@ def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line = (
         "--address 0.0.0.0:7000 --advertise Node1:7000 --peer node2:1 --peer=[::1]:2 --peer node2:1 --root data "
-        "--log-file log --log-console --log-level debug --no-sync --sessions 5 --replication 3 --grace 1.5"
+        "--log-file log --log-console --log-format json --log-level debug --no-sync --sessions 5 "
+        "--replication 3 --grace 1.5"
     )
     config = parse(line.split())
     assert str(config.address) == "0.0.0.0:7000"
@@ -38,6 +40,7 @@ def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(peer) for peer in config.peers] == ["node2:1", "[::1]:2"]
     assert config.root == str(tmp_path / "data")
     assert (config.log_file, config.log_console, config.log_level) == (str(tmp_path / "log"), True, "debug")
+    assert config.log_format == json.loads(config.as_json())["log_format"] == "json"
     assert (config.sync, config.sessions) == (False, 5)
     assert (config.replication, config.grace_seconds) == (3, 1.5)
     assert json.loads(config.as_json())["replication"] == 3
@@ -105,6 +108,7 @@ WRONG = [
     ("--log-file=", "--log-file needs a value: the name of a file"),
     ("--log-level loud", "debug, info, warning, error"),
     ("--log-level INFO", "debug, info, warning, error"),
+    ("--log-format yaml", "one of text, json"),
     ("--sessions 0", "a number from 1"),
     ("--sessions -1", "a number from 1"),
     ("--sessions=-1", "a number from 1"),

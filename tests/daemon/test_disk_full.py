@@ -12,8 +12,8 @@ from tests.daemon_parts import envelope
 from wrpme.core.io import (
     Event, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, ToRunner, TurnEnded, Woken,
 )  # fmt: skip
-from wrpme.daemon import disk_full
-from wrpme.daemon.disk_full import Bystander
+from wrpme.daemon import disk_full, resources
+from wrpme.daemon.disk_full import UnavailableNode
 from wrpme.errors import DiskFullError, ShortageError
 from wrpme.limits import DISK_FREE_BYTES_MIN
 from wrpme.protocol.messages import (
@@ -27,7 +27,7 @@ from wrpme.protocol.messages import (
     ids=lambda request: type(request).__name__,
 )
 def test_every_request_is_answered_at_once(request_: Request) -> None:
-    node = Bystander("the disk is full")
+    node = UnavailableNode("the disk is full")
     answer = [ReplyTo(3, Failed(7, DiskFullError.code, "the disk is full"))]
     assert node.request(3, request_, 0.0) == answer
     assert node.handle(Requested(3, request_), 0.0) == answer
@@ -36,18 +36,18 @@ def test_every_request_is_answered_at_once(request_: Request) -> None:
 def test_what_else_may_be_lacking() -> None:
     sentence = disk_full.sentence(ShortageError("no open file is left"), "127.0.0.1:1", "/data")
     assert sentence.startswith("no open file is left; until then the node 127.0.0.1:1 serves nothing")
-    answer = Bystander(sentence, ShortageError.code).request(3, Get(7, "a"), 0.0)
+    answer = UnavailableNode(sentence, ShortageError.code).request(3, Get(7, "a"), 0.0)
     assert answer == [ReplyTo(3, Failed(7, ShortageError.code, sentence))]
 
 
 def test_the_log_may_still_be_read() -> None:
-    node = Bystander("the disk is full")
+    node = UnavailableNode("the disk is full")
     assert node.request(3, GetLog(7), 0.0) == [ToRunner(3, GetLog(7))]
     assert (node.figures(0.0), list(node.happenings), node.view_for(1)) == ("", [], None)
 
 
 def test_it_takes_part_in_nothing() -> None:
-    node = Bystander("the disk is full")
+    node = UnavailableNode("the disk is full")
     assert node.start(0.0) == []
     heard: list[Event] = [Received(1, envelope(Beacon(1.0))), Received(1, envelope(AskView())), LinkDown("h:1", "gone")]
     for event in (*heard, SessionClosed(1), Woken(), TurnEnded()):
@@ -56,7 +56,7 @@ def test_it_takes_part_in_nothing() -> None:
 
 
 def test_a_stop_ends_it() -> None:
-    assert Bystander("the disk is full").handle(StopAsked(), 0.0) == [Exit(0)]
+    assert UnavailableNode("the disk is full").handle(StopAsked(), 0.0) == [Exit(0)]
 
 
 def space(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
@@ -69,9 +69,9 @@ def space(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
 def test_when_there_is_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     below = str(tmp_path / "not" / "yet")
     space(monkeypatch, DISK_FREE_BYTES_MIN // 1024)
-    assert disk_full.has_space(below)
+    assert resources.has_space(below)
     space(monkeypatch, DISK_FREE_BYTES_MIN // 1024 - 1)
-    assert not disk_full.has_space(below)
+    assert not resources.has_space(below)
     sentence = disk_full.sentence(DiskFullError("full"), "127.0.0.1:1", below)
     assert below in sentence and "127.0.0.1:1" in sentence
     assert "(32.0 MiB free)" in sentence
@@ -83,5 +83,5 @@ def test_a_system_that_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError
 
     monkeypatch.setattr(os, "statvfs", refused)
-    assert disk_full.has_space(str(tmp_path))
+    assert resources.has_space(str(tmp_path))
     assert "is full, so" in disk_full.sentence(DiskFullError("full"), "127.0.0.1:1", str(tmp_path))

@@ -169,7 +169,7 @@ def test_a_foreign_directory_is_left_alone(tmp_path: Path) -> None:
 def test_the_way_back_to_the_hive_is_no_foreign_thing(tmp_path: Path) -> None:
     (tmp_path / "hive").write_text("bees: 40000\n")
     assert "hive" in refused(tmp_path)
-    rejoin.write(str(tmp_path), rejoin.Home("ab", ("127.0.0.1:5910",), "elsewhere"))
+    rejoin.write(str(tmp_path), rejoin.RejoinInfo("ab", ("127.0.0.1:5910",), "elsewhere"))
     open_store(str(tmp_path)).close()
     open_store(str(tmp_path)).close()
     assert rejoin.read(str(tmp_path)) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -246,6 +247,32 @@ def test_the_log_is_reopened(tmp_path: Path, port: int) -> None:
         assert process.end() == 0
     assert "serving at" in (tmp_path / "log.1").read_text()
     assert "stopped" in (tmp_path / "log").read_text()
+
+
+def test_json_is_one_object_a_line_from_the_first_to_the_last(tmp_path: Path, port: int) -> None:
+    with wrpmed(tmp_path, port, "-l", "log", "--log-format", "json", "--transient") as process:
+        process.until("serving at")
+        with BlockingClient(f"127.0.0.1:{port}") as client:
+            kept = client.log_of(f"127.0.0.1:{port}")
+        process.popen.send_signal(signal.SIGTERM)
+        assert process.end() == 0
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert process.lines == lines
+    shown = [json.loads(line) for line in lines]
+    assert {line["node"] for line in shown} == {f"127.0.0.1:{port}"}
+    assert {line["level"] for line in shown} == {"info"}
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"]) for line in shown)
+    assert shown[0]["message"] == f"wrpmed {__version__} starts at 127.0.0.1:{port}"
+    assert shown[-1]["message"] == "stopped"
+    assert " INFO  wrpmed " in kept[0], "who asks for the log gets text"
+
+
+def test_json_tells_also_why_it_does_not_start(tmp_path: Path, port: int) -> None:
+    (tmp_path / "foreign").write_text("dear")
+    with wrpmed(tmp_path, port, "--log-format", "json", "-r", "foreign") as process:
+        assert process.end() == 1
+    last = json.loads(process.lines[-1])
+    assert last["level"] == "error" and "is no directory" in last["message"]
 
 
 def test_a_system_that_allows_few_files(tmp_path: Path, port: int) -> None:

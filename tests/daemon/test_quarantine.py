@@ -1,4 +1,4 @@
-"""A data directory that is set aside: nothing of it is lost, and an empty one stands in its place."""
+"""A data directory in quarantine: nothing of it is lost, and an empty one stands in its place."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from wrpme.daemon.storage import quarantine, rejoin
 from wrpme.daemon.storage.leveldb import open_store
-from wrpme.daemon.storage.rejoin import Home
+from wrpme.daemon.storage.rejoin import RejoinInfo
 from wrpme.errors import StorageError
 
-HOME = Home("ab" * 16, ("127.0.0.1:5910",))
+INFO = RejoinInfo("ab" * 16, ("127.0.0.1:5910",))
 
 
 def made(tmp_path: Path) -> Path:
@@ -26,12 +26,12 @@ def made(tmp_path: Path) -> Path:
     return directory
 
 
-def test_it_is_renamed_and_an_empty_one_leads_home(tmp_path: Path) -> None:
+def test_it_is_renamed_and_an_empty_one_rejoins(tmp_path: Path) -> None:
     directory = made(tmp_path)
-    assert quarantine.set_aside(str(directory), quarantine.DAMAGED, HOME) == f"{directory}.damaged-1"
+    assert quarantine.isolate(str(directory), quarantine.DAMAGED, INFO) == f"{directory}.damaged-1"
     assert sorted(os.listdir(tmp_path)) == ["data", "data.damaged-1"]
     assert os.listdir(directory) == ["hive"]
-    assert rejoin.read(str(directory)) == msgspec.structs.replace(HOME, former=f"{directory}.damaged-1")
+    assert rejoin.read(str(directory)) == msgspec.structs.replace(INFO, former=f"{directory}.damaged-1")
     former = open_store(f"{directory}.damaged-1")
     assert former.get(b"k") == b"v"
     former.close()
@@ -43,10 +43,10 @@ def test_it_is_renamed_and_an_empty_one_leads_home(tmp_path: Path) -> None:
 def test_nothing_is_ever_overwritten(tmp_path: Path) -> None:
     directory = made(tmp_path)
     (tmp_path / "data.damaged-2").write_text("a letter")
-    kept = [quarantine.set_aside(str(directory), quarantine.DAMAGED, HOME) for _ in range(3)]
+    kept = [quarantine.isolate(str(directory), quarantine.DAMAGED, INFO) for _ in range(3)]
     assert kept == [f"{directory}.damaged-{number}" for number in (1, 3, 4)]
     assert (tmp_path / "data.damaged-2").read_text() == "a letter"
-    assert quarantine.set_aside(str(directory), quarantine.FORMER, HOME) == f"{directory}.former-1"
+    assert quarantine.isolate(str(directory), quarantine.FORMER, INFO) == f"{directory}.former-1"
 
 
 def test_one_that_another_process_uses_stays(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_one_that_another_process_uses_stays(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         with pytest.raises(StorageError, match="in use by another process"):
-            quarantine.set_aside(str(directory), quarantine.DAMAGED, HOME)
+            quarantine.isolate(str(directory), quarantine.DAMAGED, INFO)
         process.kill()
     assert os.listdir(tmp_path) == ["data"]
 
@@ -70,15 +70,15 @@ def test_one_that_can_not_be_renamed_stays(tmp_path: Path) -> None:
     directory = made(tmp_path)
     (tmp_path / "data.fresh").write_text("in the way")
     with pytest.raises(StorageError, match=r"can't be set aside .* --peer 127\.0\.0\.1:5910"):
-        quarantine.set_aside(str(directory), quarantine.DAMAGED, HOME)
+        quarantine.isolate(str(directory), quarantine.DAMAGED, INFO)
     assert "CURRENT" in os.listdir(directory)
 
 
 def test_a_process_that_died_between_the_renames(tmp_path: Path) -> None:
     directory = made(tmp_path)
-    homecoming_only = tmp_path / "data.fresh"
-    homecoming_only.mkdir()
-    rejoin.write(str(homecoming_only), HOME)
+    rejoin_only = tmp_path / "data.fresh"
+    rejoin_only.mkdir()
+    rejoin.write(str(rejoin_only), INFO)
     quarantine.finish(str(directory))
     assert "CURRENT" in os.listdir(directory), "what is there stays"
     directory.rename(tmp_path / "data.damaged-1")

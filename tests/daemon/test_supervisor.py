@@ -1,5 +1,5 @@
-"""One process, several lives: what follows when the hive has fenced the node. Full disks and damaged directories are in
-tests/system, with real processes."""
+"""One process, one node after the other: what follows when the hive has fenced the node. Full disks and damaged
+directories are in tests/system, with real processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from wrpme.daemon.log import Log
 from wrpme.daemon.net.listen import listen
 from wrpme.daemon.storage import rejoin
 from wrpme.daemon.storage.leveldb import LevelStore, open_store
-from wrpme.daemon.supervisor import Lives
+from wrpme.daemon.supervisor import Supervisor
 from wrpme.errors import DamagedError, StorageError
 from wrpme.protocol.address import parse as address
 from wrpme.protocol.view import State
@@ -47,7 +47,7 @@ def run(options: list[str], log: Log, founder: Daemons) -> Exit:
     settings = config.parse(options)
 
     async def play() -> Exit:
-        running = asyncio.ensure_future(Lives(settings, listen(settings.address), log).run())
+        running = asyncio.ensure_future(Supervisor(settings, listen(settings.address), log).run())
         async with Client(founder.addresses) as client:
             view = await until_stable(client, 2)
             first = next(member for member in view.members if member.address == str(settings.advertise))
@@ -85,8 +85,8 @@ def test_a_fenced_node_joins_as_another(tmp_path: Path, monkeypatch: pytest.Monk
     assert f"was set aside as {root}.former-1" in line
     assert sorted(path.name for path in tmp_path.glob("data*")) == ["data", "data.former-1"]
     assert (tmp_path / "data.former-1" / "CURRENT").exists()
-    home = rejoin.read(str(root))
-    assert home is not None and home.others == (founder.addresses[0],)
+    info = rejoin.read(str(root))
+    assert info is not None and info.others == (founder.addresses[0],)
 
 
 def test_a_directory_that_can_not_be_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_directory_that_can_not_be_set_aside(tmp_path: Path, monkeypatch: pyte
         settings = config.parse(options)
 
         async def play() -> Exit:
-            running = asyncio.ensure_future(Lives(settings, listen(settings.address), KeptLog()).run())
+            running = asyncio.ensure_future(Supervisor(settings, listen(settings.address), KeptLog()).run())
             async with Client(founder.addresses) as client:
                 view = await until_stable(client, 2)
             (mine,) = (member.id for member in view.members if address(member.address) == settings.advertise)
@@ -139,7 +139,7 @@ def settings_of(tmp_path: Path, *options: str) -> config.Config:
 async def running(settings: config.Config, log: Log, check: Callable[[asyncio.Task[Exit]], Awaitable[None]]) -> Exit:
     sockets = listen(settings.address)
     try:
-        node = asyncio.ensure_future(Lives(settings, sockets, log).run())
+        node = asyncio.ensure_future(Supervisor(settings, sockets, log).run())
         await check(node)
         return await node
     finally:
@@ -185,14 +185,14 @@ def cut_the_log_to_nothing(directory: Path) -> None:
     next(directory.glob("*.log")).write_bytes(b"")
 
 
-def lose_all_but_the_way_home(directory: Path) -> None:
+def lose_all_but_the_rejoin_file(directory: Path) -> None:
     for path in directory.iterdir():
         if path.name != rejoin.NAME:
             path.unlink()
 
 
 def begin_a_new_database(directory: Path) -> None:
-    lose_all_but_the_way_home(directory)
+    lose_all_but_the_rejoin_file(directory)
     hive = (directory / rejoin.NAME).read_bytes()
     (directory / rejoin.NAME).unlink()
     open_store(str(directory)).close()
@@ -200,7 +200,7 @@ def begin_a_new_database(directory: Path) -> None:
 
 
 LOSSES: list[Callable[[Path], None]] = [
-    lose_the_log, lose_what_is_in_the_log, cut_the_log_to_nothing, lose_all_but_the_way_home, begin_a_new_database,
+    lose_the_log, lose_what_is_in_the_log, cut_the_log_to_nothing, lose_all_but_the_rejoin_file, begin_a_new_database,
 ]  # fmt: skip
 
 
@@ -227,12 +227,12 @@ def test_with_a_peer_it_is_set_aside_and_joins_anew(tmp_path: Path) -> None:
         other.check_alive()
     (line,) = (line for line in log.lines if "was set aside as" in line)
     assert f"{tmp_path}/data.damaged-1" in line and f"through {other.addresses[0]}" in line
-    home = rejoin.read(str(tmp_path / "data"))
-    assert home is not None and (home.former, home.others) == ("", tuple(other.addresses))
+    info = rejoin.read(str(tmp_path / "data"))
+    assert info is not None and (info.former, info.others) == ("", tuple(other.addresses))
 
 
 def test_one_that_was_set_aside_joins_or_waits_and_founds_nothing(tmp_path: Path) -> None:
-    """Also where the file that leads it home names nobody."""
+    """Also where the file that names its hive names nobody."""
     (tmp_path / "data").mkdir()
-    rejoin.write(str(tmp_path / "data"), rejoin.Home("ab" * 16, (), f"{tmp_path}/data.damaged-1"))
+    rejoin.write(str(tmp_path / "data"), rejoin.RejoinInfo("ab" * 16, (), f"{tmp_path}/data.damaged-1"))
     assert "names no other node" in refusal(settings_of(tmp_path))

@@ -34,7 +34,8 @@ class Clock:
         self.settle()
 
     def __call__(self) -> float:
-        """Hot: once for all that arrives in one read, and once for all that leaves in one turn."""
+        """Returns the time in seconds. This is hot: it is called for all that arrives in one read, and for all that
+        leaves in one turn."""
         now = self._monotonic()
         if not self._low <= self._wall() - now <= self._high:
             self._look()
@@ -45,12 +46,12 @@ class Clock:
         return now
 
     def settle(self) -> None:
-        """What the wall clock gained or lost up to now is forgotten: called once a second, it lets pass what is far
-        too little to matter."""
+        """Forgets what the wall clock gained or lost up to now: called once a second, it lets pass what is far too
+        little to matter."""
         self._set(self._ahead())
 
     def _ahead(self) -> float:
-        """How much the wall clock is ahead, at least: the process may be held up between two readings."""
+        """Returns how much the wall clock is ahead, at least: the process may be held up between two readings."""
         wall = self._wall()
         return wall - self._monotonic()
 

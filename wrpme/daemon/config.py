@@ -36,6 +36,7 @@ class Config(msgspec.Struct, frozen=True):
     root: str
     log_file: str
     log_console: bool | None
+    log_format: str
     log_level: str
     replication: int
     grace_seconds: float
@@ -51,6 +52,7 @@ class Config(msgspec.Struct, frozen=True):
             "peers": [str(peer) for peer in self.peers],
             "root": self.root,
             "log_file": self.log_file,
+            "log_format": self.log_format,
             "log_level": self.log_level,
             "replication": self.replication or None,
             "grace_seconds": self.grace_seconds,
@@ -106,6 +108,7 @@ def _checked(given: Given) -> Config:
         root="" if given["transient"] else os.path.abspath(root),
         log_file=os.path.abspath(given["log-file"]) if given["log-file"] else "",
         log_console=given["log-console"] or None,
+        log_format=given["log-format"],
         log_level=given["log-level"],
         replication=given["replication"],
         grace_seconds=given["grace"],

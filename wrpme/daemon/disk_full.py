@@ -1,24 +1,25 @@
-"""What runs in the place of the node while its disk is full, or lacks something else for now: it answers all clients at
+"""What runs in the place of a node whose disk is full, or that lacks something else for now. It answers all clients at
 once, and takes part in nothing.
 
-To the hive it is a node that is down. Whether there is space again is for :mod:`wrpme.daemon.supervisor` to find out.
+To the hive the node is down. :mod:`wrpme.daemon.supervisor` finds out when there is space again.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from math import inf
 
 from wrpme.core.io import Effect, Event, Exit, ReplyTo, Requested, StopAsked, ToRunner
+from wrpme.daemon.resources import free_bytes
 from wrpme.errors import DiskFullError, StorageError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
 from wrpme.protocol.events import Happening
 from wrpme.protocol.messages import Failed, GetLog, Request, ViewIs
 
 
-class Bystander:
-    """A :class:`wrpme.daemon.runner.NodeLike` without data. ``code`` is that of the error which the sentence is of."""
+class UnavailableNode:
+    """A :class:`wrpme.daemon.runner.NodeLike` without data. It answers every request with an error: ``code`` is its
+    code, and ``sentence`` says what is lacking."""
 
     def __init__(self, sentence: str, code: int = DiskFullError.code) -> None:
         self.wake_at = inf
@@ -27,11 +28,11 @@ class Bystander:
         self._code = code
 
     def start(self, now: float) -> list[Effect]:
-        """Asks for nothing."""
+        """Has nothing to do."""
         return []
 
     def handle(self, event: Event, now: float) -> list[Effect]:
-        """A stop is granted at once; whatever other nodes say stays unanswered."""
+        """Grants a stop at once, and leaves unanswered what other nodes say."""
         if isinstance(event, StopAsked):
             return [Exit(0)]
         if isinstance(event, Requested):
@@ -39,40 +40,22 @@ class Bystander:
         return []
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
-        """Says why not; only the log is told, as nobody may need it more."""
+        """Declines; only the log is answered, which an operator may need now."""
         if isinstance(request, GetLog):
             return [ToRunner(session, request)]
         return [ReplyTo(session, Failed(request.id, self._code, self._sentence))]
 
     def figures(self, now: float) -> str:
-        """There are none, and nobody watches: that is declined too."""
+        """Returns no figures: a request to watch is declined too."""
         return ""
 
     def view_for(self, number: int) -> ViewIs | None:
-        """There is none."""
+        """Returns no view."""
         return None
-
-
-def free_bytes(directory: str) -> int | None:
-    """What this user may still write on the disk of the directory, which need not be there yet; None where the system
-    does not tell."""
-    while not os.path.isdir(directory) and directory != os.path.dirname(directory):
-        directory = os.path.dirname(directory)
-    try:
-        found = os.statvfs(directory)
-    except OSError:
-        return None
-    return found.f_bavail * found.f_frsize
-
-
-def has_space(directory: str) -> bool:
-    """Whether it is worth while to try again. A quota is only met by trying."""
-    free = free_bytes(directory)
-    return free is None or free >= DISK_FREE_BYTES_MIN
 
 
 def sentence(lack: StorageError, address: str, directory: str) -> str:
-    """For the log and for clients: what is lacking."""
+    """Returns what is lacking, and what to do, as the log and the clients are told."""
     if not isinstance(lack, DiskFullError):
         return f"{lack.sentence}; until then the node {address} serves nothing, and it returns by itself"
     free = free_bytes(directory)

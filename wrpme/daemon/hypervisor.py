@@ -1,4 +1,4 @@
-"""What a hypervisor tells a virtual machine of its own pauses.
+"""Reads what a hypervisor tells a virtual machine of its own pauses.
 
 The VMClock page (include/uapi/linux/vmclock-abi.h of Linux, since 6.13) has two counters in memory, cheap to look at:
 one changes when the machine was moved to another host or its clock was disrupted otherwise, the other when it was
@@ -22,8 +22,8 @@ _GENERATION = slice(104, 112)
 
 
 def disruptions(path: str = PATH) -> Callable[[], bytes] | None:
-    """Gives something else than before each time the machine's clock was disrupted; None where nobody tells, or this
-    user may not read it."""
+    """Returns a function whose result changes each time the machine's clock was disrupted, or None where nobody tells,
+    or this user may not read it."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:

@@ -43,7 +43,7 @@ class Log:
     ) -> None:
         self.kept: deque[str] = deque(maxlen=LOG_LINES_KEPT)
         self._logger = logging.Logger(OWN, _NUMBERS[level])
-        self._logger.addHandler(_Keeper(self.kept))
+        self._logger.addHandler(_Kept(self.kept))
         self._stderr = Outlet(_stderr(), "stderr")
         self._stderr.setFormatter(formatter or TextFormatter())
         self._ends_bare = not console or formatter is None
@@ -96,7 +96,7 @@ class Log:
             outlet.drain(max(0.0, end - monotonic()))
 
 
-class _Keeper(logging.Handler):
+class _Kept(logging.Handler):
     """Keeps the lines of text."""
 
     def __init__(self, lines: deque[str]) -> None:
@@ -109,7 +109,8 @@ class _Keeper(logging.Handler):
 
 
 class Throttle:
-    """Says at most ``THROTTLE_LINES_MAX`` lines in ``THROTTLE_SECONDS``, and counts the rest: for what others cause."""
+    """Says at most ``THROTTLE_LINES_MAX`` lines in ``THROTTLE_SECONDS``, and counts the rest. It is for lines that
+    others cause."""
 
     def __init__(self, say: Callable[[str, str], None]) -> None:
         self._say = say
@@ -117,7 +118,7 @@ class Throttle:
         self._lines = 0
 
     def say(self, now: float, level: str, line: str) -> None:
-        """A line that may be left out; ``now`` in seconds on any clock that only grows."""
+        """Says a line, or leaves it out; ``now`` is in seconds on any clock that only grows."""
         self.settle(now)
         if not self._lines:
             self._end = now + THROTTLE_SECONDS
@@ -134,7 +135,7 @@ class Throttle:
 
 
 class _Lines(io.TextIOBase):
-    """What Python itself prints: warnings, and the tracebacks of what nobody caught."""
+    """Logs what Python itself prints: warnings, and the tracebacks of what nobody caught."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -154,8 +155,8 @@ class _Lines(io.TextIOBase):
 
 
 def say_where_it_crashed() -> None:
-    """A crash, or the SIGABRT with which systemd ends a node that hangs, tells on stderr where; also there nobody waits
-    for a stderr that takes nothing, where the system lets us open it a second time with flags of its own."""
+    """Lets a crash, or the SIGABRT with which systemd ends a node that hangs, tell on stderr where it came. Nobody
+    waits for a stderr that takes nothing here either, where the system lets us open it again with flags of its own."""
     if sys.stderr is None:
         return
     file = STDERR
@@ -166,7 +167,7 @@ def say_where_it_crashed() -> None:
 
 
 def stderr_is_terminal() -> bool:
-    """Whether somebody may be looking."""
+    """Returns whether somebody may be looking at stderr."""
     return sys.stderr is not None and os.isatty(STDERR)
 
 

@@ -12,8 +12,9 @@ from wrpme.daemon import config as configs
 from wrpme.daemon.config import Config
 from wrpme.daemon.limits import SWITCH_SECONDS
 from wrpme.daemon.log import Log, say_where_it_crashed, stderr_is_terminal
+from wrpme.daemon.log_format import JsonFormatter
 from wrpme.daemon.net.listen import check_peers, listen
-from wrpme.daemon.supervisor import Lives
+from wrpme.daemon.supervisor import Supervisor
 from wrpme.daemon.systemd import Manager, manager
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.version import VERSION
@@ -53,7 +54,8 @@ def _open_log(config: Config) -> Log:
     console = config.log_console
     if console is None:
         console = not config.log_file and stderr_is_terminal()
-    log = Log(config.log_file, console, config.log_level)
+    formatter = JsonFormatter(str(config.advertise)) if config.log_format == "json" else None
+    log = Log(config.log_file, console, config.log_level, formatter)
     log.take_over()
     return log
 
@@ -63,10 +65,10 @@ def _serve(config: Config, log: Log, starter: Manager) -> Exit:
     sockets = listen(config.address)
     check_peers(config.peers, sockets)
 
-    async def live() -> Exit:
-        return await Lives(config, sockets, log, starter).run()
+    async def supervised() -> Exit:
+        return await Supervisor(config, sockets, log, starter).run()
 
-    return _new_loop().run_until_complete(live())
+    return _new_loop().run_until_complete(supervised())
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

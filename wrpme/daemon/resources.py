@@ -1,4 +1,4 @@
-"""What the figures of a node tell of its process and its disk.
+"""What the process and its disk have: memory, space used and space free, for the figures of a node.
 
 The disk is looked at in a thread of its own, one look after the other: where it hangs, nothing else does.
 """
@@ -10,12 +10,12 @@ import threading
 from contextlib import suppress
 
 from wrpme.core.io import ProcessStats
-from wrpme.daemon.disk_full import free_bytes
 from wrpme.daemon.limits import DISK_LOOK_SECONDS
+from wrpme.limits import DISK_FREE_BYTES_MIN
 
 
 class Machine:
-    """Started and closed once a process; ``root`` is the data directory, empty where there is none."""
+    """Is started and closed once a process; ``root`` is the data directory, empty where there is none."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -24,17 +24,17 @@ class Machine:
         self._thread = threading.Thread(target=self._work, name="machine", daemon=True)
 
     def start(self) -> None:
-        """Looks from now on."""
+        """Looks at the disk from now on."""
         if self._root:
             self._thread.start()
 
     def stats(self) -> ProcessStats:
-        """Of this moment; of the disk those of the last look."""
+        """Returns the memory of this moment, and what the last look at the disk found."""
         used, free = self._disk
         return ProcessStats(memory_bytes=memory_bytes(), disk_bytes=used, disk_free_bytes=free)
 
     def close(self) -> None:
-        """No further look is begun."""
+        """Begins no further look."""
         self._closed.set()
 
     def _work(self) -> None:
@@ -44,7 +44,7 @@ class Machine:
 
 
 def directory_bytes(path: str) -> int:
-    """Sizes of all files in a directory and below; what goes away meanwhile does not count."""
+    """Returns the sizes of all files in a directory and below; what goes away meanwhile does not count."""
     total = 0
     with suppress(OSError), os.scandir(path) as entries:
         for entry in entries:
@@ -56,8 +56,26 @@ def directory_bytes(path: str) -> int:
     return total
 
 
+def free_bytes(directory: str) -> int | None:
+    """Returns what this user may still write on the disk of the directory, which need not be there yet; None where the
+    system does not tell."""
+    while not os.path.isdir(directory) and directory != os.path.dirname(directory):
+        directory = os.path.dirname(directory)
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
+
+
+def has_space(directory: str) -> bool:
+    """Returns whether a node may come back on the disk of the directory. A quota is only met by trying."""
+    free = free_bytes(directory)
+    return free is None or free >= DISK_FREE_BYTES_MIN
+
+
 def memory_bytes() -> int:
-    """What this process has in memory; 0 where the system does not tell."""
+    """Returns what this process has in memory; 0 where the system does not tell."""
     with suppress(OSError, ValueError, IndexError), open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0

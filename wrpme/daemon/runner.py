@@ -124,7 +124,7 @@ class Runner:
         self._run(self._node.start)
 
     def stop(self) -> None:
-        """A signal: the first asks for a planned stop, the second ends the process."""
+        """Handles a signal: the first asks for a planned stop, the second ends the process."""
         if self._stop_asked:
             self._finish(Exit(0), "stopped at once, at the second signal")
             return
@@ -133,7 +133,7 @@ class Runner:
         self._handle(StopAsked())
 
     async def close(self) -> bool:
-        """After ``finished``: answers leave, the last batch reaches the disk (whether it did, is the result)."""
+        """Comes after ``finished``: lets answers leave, and the last batch reach the disk; returns whether it did."""
         self._over = True
         if self._alarm is not None:
             self._alarm.cancel()
@@ -148,7 +148,8 @@ class Runner:
         return self._disk.close(CLOSE_SECONDS_MAX)
 
     def _stop_is_over(self) -> None:
-        """The node itself gives up before this; here is the end that depends on nothing but the loop."""
+        """Ends a planned stop that takes too long. The node itself gives up before; this depends on nothing but the
+        loop."""
         self._finish(Exit(0), f"the planned stop took longer than {STOP_SECONDS_MAX:.0f} s; stopped all the same")
 
     # --- what connections ask for --------------------------------------------------------------------------------
@@ -203,8 +204,8 @@ class Runner:
         return done or 1
 
     def _decline(self, wire: Wire, messages: Sequence[Request | Envelope]) -> int:
-        """The node has stopped: who asks it nevertheless shall know that nothing was done. After a defect nothing is
-        sure, and nothing is said."""
+        """Tells who asks a node that has stopped that nothing was done. After a defect nothing is sure, and nothing is
+        said."""
         if self.finished.done() and self.finished.result().code == 0:
             for message in messages:
                 if not isinstance(message, Envelope):
@@ -223,7 +224,7 @@ class Runner:
         self._run(lambda now: self._node.handle(event, now))
 
     def _run(self, call: Callable[[float], list[Effect]]) -> None:
-        """Calls the node and carries out what it answers; the turn ends soon."""
+        """Calls the node and carries out what it answers; ends the turn soon."""
         if self._over:
             return
         now = self.clock()
@@ -239,7 +240,7 @@ class Runner:
             self._loop.call_soon(self._end_turn)
 
     def _on_jump(self, seconds: float) -> None:
-        """Answers that wait to leave under a lease will not; the node hears of it before anything else."""
+        """Lets no answer leave that waits under a lease, and tells the node before anything else."""
         self._jumped = max(seconds, self._jumped or 0.0)
         for wire in self._wires.values():
             wire.lapse()
@@ -273,13 +274,13 @@ class Runner:
         self._set_alarm()
 
     def flush(self) -> None:
-        """What was put on wires leaves."""
+        """Writes what was put on wires."""
         dirty, self.dirty = self.dirty, []
         for wire in dirty:
             wire.flush()
 
     def _set_alarm(self) -> None:
-        """The loop wakes the node when it wants to be woken."""
+        """Lets the loop wake the node when it wants to be woken."""
         wake_at = self._node.wake_at
         if wake_at != self._alarm_at:
             if self._alarm is not None:
@@ -298,7 +299,7 @@ class Runner:
             self._set_alarm()  # the clocks of the loop and of the node are not the same
 
     def _tick(self) -> None:
-        """Once a second: what drifts or lies around."""
+        """Looks once a second after what drifts or lies around."""
         if self._over:
             return
         now = self.clock()
@@ -343,7 +344,7 @@ class Runner:
             self._finish(effect)
 
     def _compute(self, asked: ComputeView) -> None:
-        """In a thread where the hive is large, as nothing else may wait for it."""
+        """Computes a view, in a thread where the hive is large, as nothing else may wait for it."""
 
         def work() -> None:
             try:
@@ -381,7 +382,7 @@ class Runner:
             wire.valid_until(effect.valid_until, encode(lapsed(reply)))
 
     def _instead(self, reply: Reply | Envelope, error: WrpmeError) -> Reply | Envelope:
-        """What is answered where the answer is larger than a frame may be: whoever asked shall not wait for it."""
+        """Returns what is answered where the answer is larger than a frame may be, so that nobody waits for it."""
         if not isinstance(reply, Envelope):
             return Failed(reply.id, error.code, error.sentence)
         assert isinstance(reply.body, Forwarded), "only answers are that large"
@@ -389,7 +390,7 @@ class Runner:
         return msgspec.structs.replace(reply, body=Forwarded(failed))
 
     def _answer(self, effect: ToRunner) -> None:
-        """What is asked of the process rather than of its node."""
+        """Answers what is asked of the process rather than of its node."""
         wire, request = self._wires.get(effect.session), effect.request
         if wire is None:
             return
@@ -412,7 +413,8 @@ class Runner:
     # --- the end -------------------------------------------------------------------------------------------------
 
     def defect(self, error: BaseException) -> None:
-        """What can't happen did: a node that is wrong must not go on. A disk that can't be read is no defect."""
+        """Ends a node in which something happened that can't: one that is wrong must not go on. A disk that can't be
+        read is no defect."""
         if isinstance(error, StorageError):
             self._note(error)
             self._finish(Exit(1, f"{error.sentence}; the node stops"))
@@ -438,7 +440,7 @@ class Runner:
 
 
 def large_size(reply: Reply | Envelope) -> int:
-    """About how large an answer is that has a large content; 0 for all others."""
+    """Returns about how large an answer is that has a large content; 0 for all others."""
     if type(reply) is Envelope:
         answer = reply.body.reply if type(reply.body) is Forwarded else None
     else:
@@ -449,7 +451,7 @@ def large_size(reply: Reply | Envelope) -> int:
 
 
 def refused_size(reply: Reply | Envelope) -> int:
-    """About how large a content is that was read and for which there was no room; 0 for all other answers."""
+    """Returns about how large a content is that was read and for which there was no room; 0 for all other answers."""
     if type(reply) is Envelope:
         if type(reply.body) is not Forwarded:
             return 0
@@ -460,7 +462,7 @@ def refused_size(reply: Reply | Envelope) -> int:
 
 
 def lapsed(reply: Reply | Envelope) -> Failed | Envelope:
-    """What leaves in the place of an answer whose lease has run out."""
+    """Returns what leaves in the place of an answer whose lease has run out."""
     if isinstance(reply, Envelope):
         assert isinstance(reply.body, Forwarded), "only answers are under a lease"
         return msgspec.structs.replace(reply, body=Forwarded(_lapsed_to(reply.body.reply)))

@@ -1,8 +1,9 @@
-"""The lives of a process: one node after the other at the same listening sockets.
+"""The supervisor of a process: it runs one node after the other at the same listening sockets.
 
-Usually there is one. A node whose disk is full makes way for a bystander until there is space, then comes back as after
-a start; one whose data directory is damaged, or that its hive has fenced, sets the directory aside and joins its hive
-again as another node. Connections that arrive between two lives wait in the sockets.
+Usually there is one. A node whose disk is full makes way for an :class:`~wrpme.daemon.disk_full.UnavailableNode` until
+there is space, then comes back as after a start. One whose data directory is damaged, or that its hive has fenced, puts
+the directory in quarantine and joins its hive again as another node. Connections that arrive between two nodes wait in
+the sockets.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from wrpme.core.io import Process, Exit, Settings
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
 from wrpme.core.slot_counts import SlotCounts, counts_of
-from wrpme.daemon import disk_full, hypervisor, systemd
+from wrpme.daemon import disk_full, hypervisor, resources, systemd
 from wrpme.daemon.config import Config
-from wrpme.daemon.disk_full import Bystander
+from wrpme.daemon.disk_full import UnavailableNode
 from wrpme.daemon.limits import DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
@@ -35,7 +36,7 @@ from wrpme.daemon.runner import NodeLike, Runner
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
 from wrpme.daemon.storage.identity import Identity
 from wrpme.daemon.storage.leveldb import LevelStore
-from wrpme.daemon.storage.rejoin import Home, Keeper
+from wrpme.daemon.storage.rejoin import RejoinFile, RejoinInfo
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.daemon.storage.writer import DirectDisk, Disk, ThreadDisk
 from wrpme.daemon.systemd import Manager, Outlook
@@ -44,11 +45,11 @@ from wrpme.limits import CLOSE_SECONDS_MAX, FLAP_SECONDS_MAX
 
 R = TypeVar("R")
 Lack = Union[DiskFullError, ShortageError]
-"""What a node waits for, in place of which a bystander answers."""
+"""What a node waits for, while an unavailable one answers in its place."""
 
 
 class Next(Enum):
-    """What follows a life."""
+    """What follows when a node has ended."""
 
     END = 0
     AT_ONCE = 1
@@ -56,17 +57,17 @@ class Next(Enum):
 
 
 class Opened(Struct, frozen=True):
-    """What a life begins with."""
+    """What a node begins with: its opened store and what was found there."""
 
     store: MemoryStore | LevelStore
-    life: Identity
+    identity: Identity
     peers: tuple[str, ...]
     tally: SlotCounts
     former: str = ""
 
 
-class Lives:
-    """All lives of one process; ``manager`` is told of them."""
+class Supervisor:
+    """Runs the nodes of one process, and tells the service manager how they are."""
 
     def __init__(self, config: Config, sockets: list[socket.socket], log: Log, manager: Manager | None = None) -> None:
         self._config = config
@@ -84,7 +85,7 @@ class Lives:
         self._lack: Lack = DiskFullError("")
 
     async def run(self) -> Exit:
-        """From the first life to the end of the last.
+        """Runs nodes until one ends for good.
 
         Raises:
             StorageError: the data directory can't be used, and the process can do nothing about it.
@@ -110,7 +111,7 @@ class Lives:
         while isinstance(opened, Opened):
             if self._stopped.is_set():
                 return Exit(0)
-            end, again = await self._live(opened)
+            end, again = await self._run_node(opened)
             if again is Next.END:
                 return end
             opened = await self._begin() if again is Next.AT_ONCE else await self._stand_by(self._lack)
@@ -125,14 +126,15 @@ class Lives:
     # --- beginning -----------------------------------------------------------------------------------------------
 
     async def _begin(self) -> Opened | Exit:
-        """The opened store, unless a stop was asked for first."""
+        """Returns the opened store, or the end where a stop was asked for first."""
         try:
             return await self._unless_stopped(self._open) or Exit(0)
         except (DiskFullError, ShortageError) as error:
             return await self._stand_by(error)
 
     async def _unless_stopped(self, call: Callable[[], R]) -> R | None:
-        """What the call gives, in a thread: a disk that hangs must not keep a stopped process from ending."""
+        """Calls in a thread, and returns the result, or None where a stop comes first: a disk that hangs must not keep
+        a stopped process from ending."""
         working = asyncio.ensure_future(self._in_thread(call))
         stopped = asyncio.ensure_future(self._stopped.wait())
         either: set[asyncio.Future[Any]] = {working, stopped}
@@ -141,11 +143,12 @@ class Lives:
         return working.result() if working.done() else None
 
     async def _in_thread(self, call: Callable[[], R]) -> R:
-        """Whatever touches the disk: where that hangs, the loop goes on, and signals are heard."""
+        """Calls what touches the disk: where that hangs, the loop goes on, and signals are heard."""
         return await asyncio.get_running_loop().run_in_executor(None, call)
 
     def _open(self) -> Opened:
-        """Opens the store and takes a new incarnation, which is a real write; what is damaged is set aside first."""
+        """Opens the store and takes a new incarnation, which is a real write. A damaged directory is put in quarantine
+        first."""
         config = self._config
         if config.transient:
             store = MemoryStore()
@@ -166,51 +169,55 @@ class Lives:
         store = leveldb.open_store(config.root)
         if store.repaired:
             self._log.say("warning", store.repaired)
-        home = self._home()
+        info = self._rejoin_info()
         try:
             has_view = store.get(VIEW_KEY) is not None
-            peers = (*(() if has_view else self._others(home)), *(str(peer) for peer in config.peers))
+            peers = (*(() if has_view else self._others(info)), *(str(peer) for peer in config.peers))
             peers = tuple(dict.fromkeys(peers))
             if not has_view:
-                self._check_that_nothing_was_lost(home, peers)
+                self._check_that_nothing_was_lost(info, peers)
             elif store.get(identity.KEY) is None:
                 raise leveldb.damaged(config.root, "the identity of the node is missing")
-            life = identity.next_life(store, os.urandom)
+            next_identity = identity.next_life(store, os.urandom)
             tally = counts_of(store)
             tally.removed_bytes = store.excess_bytes(tally.bytes)
         except StorageError:
             store.close()
             raise
-        return Opened(store, life, peers, tally, "" if has_view else home.former)
+        return Opened(store, next_identity, peers, tally, "" if has_view else info.former)
 
-    def _check_that_nothing_was_lost(self, home: Home, peers: tuple[str, ...]) -> None:
-        """Nobody founds a hive, or joins one, in a directory that has lost what it held."""
-        if home.had_data:
-            lost = f"its node was a member of hive {home.hive[:8]}, and what it held is gone"
+    def _check_that_nothing_was_lost(self, info: RejoinInfo, peers: tuple[str, ...]) -> None:
+        """Refuses to found a hive, or to join one, in a directory that has lost what it held.
+
+        Raises:
+            DamagedError: it has.
+        """
+        if info.had_data:
+            lost = f"its node was a member of hive {info.hive[:8]}, and what it held is gone"
             raise leveldb.damaged(self._config.root, lost)
-        if home.former and not peers:
+        if info.former and not peers:
             raise leveldb.damaged(self._config.root, f"its file {rejoin.NAME} names no other node")
 
-    def _home(self) -> Home:
+    def _rejoin_info(self) -> RejoinInfo:
         try:
-            return rejoin.read(self._config.root) or Home("", ())
+            return rejoin.read(self._config.root) or RejoinInfo("", ())
         except OSError as error:
             raise leveldb.unusable(self._config.root, error) from None
 
-    def _others(self, home: Home) -> tuple[str, ...]:
-        return tuple(other for other in home.others if other != str(self._config.advertise))
+    def _others(self, info: RejoinInfo) -> tuple[str, ...]:
+        return tuple(other for other in info.others if other != str(self._config.advertise))
 
-    # --- lives ---------------------------------------------------------------------------------------------------
+    # --- running -------------------------------------------------------------------------------------------------
 
-    async def _live(self, opened: Opened) -> tuple[Exit, Next]:
-        """One life of the node; how it ended, and whether and how another one follows."""
+    async def _run_node(self, opened: Opened) -> tuple[Exit, Next]:
+        """Runs a node until it ends; returns how it ended, and whether and how another one follows."""
         config, log, store = self._config, self._log, opened.store
-        log.say("info", f"the data directory is {config.root or 'memory only'}, start {opened.life.starts}")
-        keeper = None if config.transient else Keeper(config.root, log.say)
+        log.say("info", f"the data directory is {config.root or 'memory only'}, start {opened.identity.starts}")
+        rejoin_file = None if config.transient else RejoinFile(config.root, log.say)
         began = self._clock()
-        end, at_rest, trouble = await self._node_runs(opened, keeper)
-        if keeper is not None:
-            at_rest = await keeper.close(CLOSE_SECONDS_MAX) and at_rest
+        end, at_rest, trouble = await self._until_finished(opened, rejoin_file)
+        if rejoin_file is not None:
+            at_rest = await rejoin_file.close(CLOSE_SECONDS_MAX) and at_rest
         if not at_rest:  # the disk's thread is still inside of the store
             return end, Next.END
         if trouble is None and not end.aside:
@@ -223,7 +230,7 @@ class Lives:
             damage = trouble
             await self._unless_stopped(lambda: self._replace_damaged(damage))
         elif trouble is None:
-            await self._unless_stopped(lambda: self._replace_fenced(end, keeper))
+            await self._unless_stopped(lambda: self._replace_fenced(end, rejoin_file))
         else:
             self._lack = trouble
             short = self._clock() - began < FLAP_SECONDS_MAX
@@ -231,8 +238,8 @@ class Lives:
             return end, Next.WITH_SPACE
         return end, Next.AT_ONCE
 
-    async def _node_runs(
-        self, opened: Opened, keeper: Keeper | None
+    async def _until_finished(
+        self, opened: Opened, rejoin_file: RejoinFile | None
     ) -> tuple[Exit, bool, Lack | DamagedError | None]:
         store = opened.store
         try:
@@ -242,8 +249,8 @@ class Lives:
             return Exit(1, error.sentence), True, error
 
         def adopted() -> None:
-            if keeper is not None and node.view is not None:
-                keeper.note(rejoin.home_in(node.view, node.settings.id))
+            if rejoin_file is not None and node.view is not None:
+                rejoin_file.note(rejoin.info_in(node.view, node.settings.id))
             self._manager.adopted()
 
         disk = DirectDisk(store) if isinstance(store, MemoryStore) else ThreadDisk(store)
@@ -256,9 +263,9 @@ class Lives:
     def _settings(self, opened: Opened) -> Settings:
         config = self._config
         return Settings(
-            id=opened.life.id,
-            incarnation=opened.life.incarnation,
-            lives=opened.life.lives,
+            id=opened.identity.id,
+            incarnation=opened.identity.incarnation,
+            lives=opened.identity.lives,
             address=str(config.advertise),
             peers=opened.peers,
             replication=config.replication,
@@ -284,7 +291,7 @@ class Lives:
         )
 
     def _admit(self, runner: Runner, outlook: Outlook) -> Gate:
-        """Starts it and lets connections in."""
+        """Starts the node and lets connections in."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self._on_loop_trouble(runner, context))
         self._runner = runner
@@ -295,14 +302,14 @@ class Lives:
         return gate
 
     async def _dismiss(self, runner: Runner, gate: Gate) -> bool:
-        """Ends it; whether its disk is at rest."""
+        """Closes the node; returns whether its disk is at rest."""
         await gate.close()
         at_rest = await runner.close()
         self._runner = None
         return at_rest
 
     def _on_loop_trouble(self, runner: Runner, context: dict[str, Any]) -> None:
-        """What asyncio could not give to anybody: trouble of the system is said, anything else is a defect."""
+        """Handles what asyncio could give to nobody: trouble of the system is logged, anything else is a defect."""
         error = context.get("exception")
         if error is None or isinstance(error, OSError):
             line = f"{context.get('message', 'trouble in the loop')}{f' ({error})' if error else ''}"
@@ -310,10 +317,10 @@ class Lives:
         else:
             runner.defect(error)
 
-    # --- between lives -------------------------------------------------------------------------------------------
+    # --- between two nodes ---------------------------------------------------------------------------------------
 
     async def _stand_by(self, lack: Lack) -> Opened | Exit:
-        """Answers clients until there is what is lacking, or until a stop is asked for."""
+        """Answers clients until what is lacking is there, or until a stop is asked for."""
         config = self._config
         address = str(config.advertise)
         sentence = await self._unless_stopped(lambda: disk_full.sentence(lack, address, config.root))
@@ -321,7 +328,10 @@ class Lives:
             return Exit(0)
         self._log.say("error", sentence)
         runner = self._make_runner(
-            Bystander(sentence, type(lack).code), Process(self._machine.stats), DirectDisk(MemoryStore()), lambda: None
+            UnavailableNode(sentence, type(lack).code),
+            Process(self._machine.stats),
+            DirectDisk(MemoryStore()),
+            lambda: None,
         )
         opening = asyncio.ensure_future(self._open_when_it_can_be())
         gate = self._admit(runner, lambda: (False, sentence))
@@ -341,7 +351,7 @@ class Lives:
     async def _open_when_it_can_be(self) -> Opened:
         while True:
             await asyncio.sleep(self._pause)
-            if await self._in_thread(lambda: disk_full.has_space(self._config.root)):
+            if await self._in_thread(lambda: resources.has_space(self._config.root)):
                 try:
                     return await self._in_thread(self._open)
                 except (DiskFullError, ShortageError):
@@ -349,40 +359,40 @@ class Lives:
 
     def _replace_damaged(self, error: DamagedError) -> None:
         root = self._config.root
-        home = self._home()
-        through = self._others(home) or tuple(str(peer) for peer in self._config.peers)
+        info = self._rejoin_info()
+        through = self._others(info) or tuple(str(peer) for peer in self._config.peers)
         if not through:
             raise DamagedError(
                 f"{error.sentence}; nothing was changed there, as no file {rejoin.NAME} in it names other members "
                 "of its hive and no --peer is given: put back a copy of it, or keep it aside and start the node with "
                 "an empty one, with --peer if the hive has other nodes"
             )
-        kept = quarantine.set_aside(root, quarantine.DAMAGED, Home(home.hive, through))
+        kept = quarantine.isolate(root, quarantine.DAMAGED, RejoinInfo(info.hive, through))
         self._log.say(
             "error",
-            f"{error.sentence}; it was set aside as {kept}, and this node joins {_hive(home)} anew, as another node "
+            f"{error.sentence}; it was set aside as {kept}, and this node joins {_hive(info)} anew, as another node "
             f"with an empty directory, through {', '.join(through)}",
         )
 
-    def _replace_fenced(self, end: Exit, keeper: Keeper | None) -> None:
+    def _replace_fenced(self, end: Exit, rejoin_file: RejoinFile | None) -> None:
         self._fenced_to = end.aside
         told = end.sentence or "the hive has fenced this node"
         where = ", ".join(end.aside)
-        if keeper is None:
+        if rejoin_file is None:
             self._log.say("warning", f"{told}; its data is given up, and it joins the hive as another node at {where}")
             return
-        home = self._home()
-        kept = quarantine.set_aside(self._config.root, quarantine.FORMER, Home(home.hive, end.aside))
+        info = self._rejoin_info()
+        kept = quarantine.isolate(self._config.root, quarantine.FORMER, RejoinInfo(info.hive, end.aside))
         line = f"{told}; its data was set aside as {kept}, and it joins the hive as another node at {where}"
         self._log.say("warning", line)
 
 
-def _hive(home: Home) -> str:
-    return f"hive {home.hive[:8]}" if home.hive else "its hive"
+def _hive(info: RejoinInfo) -> str:
+    return f"hive {info.hive[:8]}" if info.hive else "its hive"
 
 
 def _clock() -> Callable[[], float]:
-    """Seconds since the machine started, its sleep included where the system counts that."""
+    """Returns a clock of the seconds since the machine started, its sleep included where the system counts that."""
     boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     if boottime is None:
         return time.monotonic

@@ -1,5 +1,4 @@
-"""What the service manager (systemd) that started this process is told, where it asks for that: the protocol of
-``sd_notify(3)``.
+"""Tells the service manager (systemd) that started this process how it is, by the protocol of ``sd_notify(3)``.
 
 The environment names a socket; each datagram to it is a few lines ``KEY=value``. ``READY=1`` is said once, when the
 node serves; ``STATUS=`` is one line for ``systemctl status``; ``WATCHDOG=1`` comes from the loop that runs the node, so
@@ -36,7 +35,7 @@ class Manager:
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
 
     def start(self, outlook: Outlook) -> None:
-        """Tells from now on, on the loop that is running."""
+        """Tells how the process is from now on, on the loop that is running."""
         self._outlook = outlook
         if not self._path:
             return
@@ -47,12 +46,12 @@ class Manager:
             self._ping()
 
     def follow(self, outlook: Outlook) -> None:
-        """This is how the node is, from now on."""
+        """Asks ``outlook`` from now on how the node is."""
         self._outlook = outlook
         self.look()
 
     def adopted(self) -> None:
-        """The node may serve as soon as it has done what it is about; whoever waits for that is not kept waiting."""
+        """Looks at the end of the turn whether the node serves, so that whoever waits for that is not kept waiting."""
         if self._socket is not None and not self._ready:
             asyncio.get_running_loop().call_soon(self.look)
 
@@ -68,7 +67,7 @@ class Manager:
             self._ready, self._told = ready, line
 
     def stopping(self) -> None:
-        """The process is about to end."""
+        """Tells that the process is about to end."""
         self._send("STOPPING=1")
 
     def close(self) -> None:
@@ -91,7 +90,7 @@ class Manager:
         self._timers[call] = asyncio.get_running_loop().call_later(seconds, call)
 
     def _send(self, text: str) -> bool:
-        """Whether the manager has it."""
+        """Returns whether the manager has it."""
         if self._socket is None:
             return False
         try:
@@ -102,7 +101,7 @@ class Manager:
 
 
 def manager(environment: MutableMapping[str, str]) -> Manager:
-    """The one that the environment names, which then names it no more: it is meant for this process alone."""
+    """Returns the manager that the environment names, and takes it out of there: it is meant for this process alone."""
     path = environment.pop("NOTIFY_SOCKET", "")
     microseconds = environment.pop("WATCHDOG_USEC", "")
     meant_for = environment.pop("WATCHDOG_PID", "")
@@ -113,7 +112,8 @@ def manager(environment: MutableMapping[str, str]) -> Manager:
 
 
 def outlook(node: Node) -> Outlook:
-    """How this node and its hive are. What a view means is found out once for each view."""
+    """Returns a function that tells how this node and its hive are. What a view means is found out once for each
+    view."""
     known: tuple[object, str] = (None, "")
 
     def look() -> tuple[bool, str]:

@@ -1,7 +1,7 @@
 """Large pieces of work, one after the other: between two of them the loop looks at everything else first.
 
 A frame of many megabytes that is read or made holds up the loop for as long as the machine takes to copy it; several in
-one turn would make beacons wait that have come meanwhile.
+one turn would make heartbeats wait that have come meanwhile.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wrpme.limits import TURN_BYTES
 
 
 class Work:
-    """``put`` what is to be done, and how many bytes it is about."""
+    """Carries out steps in later turns of the loop, about ``TURN_BYTES`` in each."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -22,7 +22,7 @@ class Work:
         self._scheduled = False
 
     def put(self, size: int, step: Callable[[], None]) -> None:
-        """In a later turn, after what was put before."""
+        """Carries out the step, which is about ``size`` bytes, in a later turn, after what was put before."""
         self._due.append((size, step))
         if not self._scheduled:
             self._scheduled = True

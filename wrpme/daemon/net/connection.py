@@ -51,7 +51,7 @@ class Wire(asyncio.Protocol):
         self._pump_due = False
 
     def count_waiting(self, change: int) -> None:
-        """What waits in the outbox has become so much more or less."""
+        """Hears that what waits in the outbox has become so many bytes more or less."""
 
     @property
     def unsent_bytes(self) -> int:
@@ -68,14 +68,14 @@ class Wire(asyncio.Protocol):
         )
 
     def put(self, frame: bytes) -> None:
-        """Adds to what leaves at the end of the turn."""
+        """Adds a frame to what leaves at the end of the turn."""
         if not self.frames:
             self.host.dirty.append(self)
         self.frames.append(frame)
         self.gathered_bytes += len(frame)
 
     def put_large(self, large: Large) -> None:
-        """The same, for what becomes a frame only when it leaves."""
+        """Adds what becomes a frame only when it leaves."""
         if not self.frames:
             self.host.dirty.append(self)
         self.frames.append(large)
@@ -83,11 +83,12 @@ class Wire(asyncio.Protocol):
         self.outbox.note(large)
 
     def valid_until(self, moment: float, instead: bytes) -> None:
-        """If that has passed when the frame that was put last leaves, the frame ``instead`` leaves in its place."""
+        """Lets the frame ``instead`` leave in the place of the one that was put last, if it leaves after that
+        moment."""
         self._leases.append((len(self.frames) - 1, moment, instead))
 
     def flush(self) -> None:
-        """What gathered in the turn leaves."""
+        """Writes what gathered in the turn."""
         frames = self.frames
         if not frames:
             return
@@ -110,7 +111,7 @@ class Wire(asyncio.Protocol):
                 self.outbox.forget(frame)
 
     def pump(self) -> None:
-        """Hands on what the system takes; goes on in another turn after ``TURN_BYTES``."""
+        """Writes what the system takes; goes on in another turn after ``TURN_BYTES``."""
         outbox, transport, sent = self.outbox, self.transport, 0
         while outbox and not self._paused and transport is not None and not transport.is_closing():
             if outbox.next_is_large or sent >= TURN_BYTES:
@@ -133,7 +134,7 @@ class Wire(asyncio.Protocol):
         self.pumped()
 
     def write_out(self) -> None:
-        """The system gets all that waits at once: nothing else follows."""
+        """Writes all that waits at once: nothing else follows."""
         while self.outbox and self.transport is not None:
             if self.outbox.next_is_large:
                 self.outbox.prepare()
@@ -141,10 +142,10 @@ class Wire(asyncio.Protocol):
                 self.transport.write(self.outbox.piece())
 
     def pumped(self) -> None:
-        """Something has left the outbox since the turn in which it gathered."""
+        """Hears that something has left the outbox since the turn in which it gathered."""
 
     def lapse(self) -> None:
-        """No lease holds any more."""
+        """Lets no lease hold any more."""
         self._leases = [(index, -inf, instead) for index, _, instead in self._leases]
 
     def _check_leases(self) -> None:
@@ -162,7 +163,7 @@ class Wire(asyncio.Protocol):
         self._leases.clear()
 
     def drop_outbox(self) -> None:
-        """Nothing leaves any more."""
+        """Drops all that waits to leave."""
         self._discard(self.frames)
         self.frames.clear()
         self.gathered_bytes = 0
@@ -172,7 +173,7 @@ class Wire(asyncio.Protocol):
     # --- what comes in -------------------------------------------------------------------------------------------
 
     def arrived(self, messages: list[Message | Later[Message]], has_later: bool, now: float) -> None:
-        """Serves these, or puts them behind what waits."""
+        """Serves the messages, or puts them behind what waits."""
         if self.backlog:
             self.backlog += messages
         elif has_later:
@@ -183,7 +184,7 @@ class Wire(asyncio.Protocol):
             self.take(messages, now)  # type: ignore[arg-type]
 
     def take(self, messages: list[Message], now: float) -> None:
-        """Serves these as far as it may; the rest is put before the backlog."""
+        """Serves the messages as far as it may, and puts the rest before the backlog."""
         done = self.host.serve(self, messages, now)
         if done < len(messages):
             self.backlog[:0] = messages[done:]
@@ -195,23 +196,24 @@ class Wire(asyncio.Protocol):
             self.hold()
 
     def may_go_on(self) -> bool:
-        """Whether more may be served."""
+        """Returns whether more may be served."""
         return True
 
     def decoded(self) -> None:
-        """A large frame has become a message."""
+        """Hears that a large frame has become a message."""
 
     def on_nonsense(self, error: WrpmeError) -> None:
-        """A large frame was malformed."""
+        """Hears that a large frame was malformed."""
 
     def hold(self) -> None:
-        """Nothing more is read for now."""
+        """Reads nothing more for now."""
         if not self._held and self.transport is not None and not self.transport.is_closing():
             self._held = True
             self.transport.pause_reading()
 
     def go_on(self) -> None:
-        """What waits is served in a later turn, then reading goes on; a large frame is decoded and served in two."""
+        """Serves what waits in a later turn, then reads on; a large frame is decoded in one turn and served in
+        another."""
         if not self._held or self._work_due or self.ended or not self.may_go_on():
             return
         self._work_due = True
@@ -254,7 +256,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def later_bytes(self) -> int:
-        """Of large frames that have arrived and are not decoded."""
+        """The bytes of large frames that have arrived and are not decoded."""
         return sum(message.size for message in self.backlog if isinstance(message, Later))
 
     # --- what asyncio calls --------------------------------------------------------------------------------------
@@ -287,23 +289,23 @@ class Host(Protocol):
         """The node's clock, in seconds."""
 
     def say(self, level: str, line: str) -> None:
-        """A line of the log."""
+        """Logs a line."""
 
     def defect(self, error: BaseException) -> None:
-        """Something happened that can't: the process ends."""
+        """Ends the process, as something happened that can't."""
 
     def opened(self, wire: Wire) -> None:
-        """Replies to the number of this wire go there from now on."""
+        """Sends replies to the number of this wire there from now on."""
 
     def closed(self, wire: Wire) -> None:
-        """The connection has ended."""
+        """Hears that the connection has ended."""
 
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
-        """Hands the messages to the node, in order, until the wire is full; how many it took, at least one."""
+        """Hands the messages to the node, in order, until the wire is full; returns how many it took, at least one."""
 
 
 def _watch(raw: socket.socket | None) -> None:
-    """The system shall notice soon when the other machine is gone. Where it can't, or there is no socket, it won't."""
+    """Lets the system notice soon when the other machine is gone, where it can."""
     if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
         return
     wanted = (
@@ -318,14 +320,14 @@ def _watch(raw: socket.socket | None) -> None:
 
 
 def watch_closely(raw: socket.socket | None) -> None:
-    """The same for a connection between nodes, on which something is sent all the time."""
+    """Lets the system notice at once when another node is gone: between nodes something is sent all the time."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if raw is not None and option is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
         raw.setsockopt(socket.IPPROTO_TCP, option, int(UNACKNOWLEDGED_SECONDS_MAX * 1000))
 
 
 def reason_of(error: BaseException | None) -> str:
-    """Why a connection ended or could not be made, in a few plain words."""
+    """Returns why a connection ended or could not be made, in a few plain words."""
     if error is None:
         return "it closed the connection"
     if isinstance(error, asyncio.TimeoutError | TimeoutError) and not getattr(error, "errno", None):

@@ -15,8 +15,8 @@ from wrpme.daemon.limits import ACCEPT_RETRY_SECONDS, ACCEPTS_PER_TURN_MAX
 
 
 class Gate:
-    """At these sockets, which stay open when it is closed. ``make`` makes what speaks on a connection; ``places`` is
-    told how many are on their way in, and says whether another one may come (see
+    """Accepts connections at these sockets, which stay open when the gate is closed. ``make`` makes what speaks on a
+    connection; ``places`` is told how many are on their way in, and says whether another one may come (see
     :meth:`wrpme.daemon.net.server.Server.places`); ``say`` is told how a lack of files begins and ends."""
 
     def __init__(
@@ -36,13 +36,13 @@ class Gate:
         self._short = False
 
     def open(self) -> None:
-        """From now on."""
+        """Accepts connections from now on."""
         self._retry = None
         for listening in self._sockets:
             self._loop.add_reader(listening, self._admit, listening)
 
     async def close(self) -> None:
-        """Who comes from now on waits in the sockets."""
+        """Accepts no more: who comes from now on waits in the sockets."""
         if self._retry is not None:
             self._retry.cancel()
         self._shut()
@@ -82,7 +82,7 @@ class Gate:
             made.close()
 
     def _wait(self) -> None:
-        """Nothing is lost: who wants in waits in the socket."""
+        """Accepts none for a moment. Nothing is lost: who wants in waits in the socket."""
         self._shut()
         if self._retry is None:
             self._retry = self._loop.call_later(ACCEPT_RETRY_SECONDS, self.open)

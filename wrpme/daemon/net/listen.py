@@ -16,7 +16,7 @@ from wrpme.protocol.address import Address
 
 
 def listen(address: Address) -> list[socket.socket]:
-    """Sockets that listen at every address that the host of ``address`` stands for; port 0 takes any free one.
+    """Returns sockets that listen at every address that the host of ``address`` stands for; port 0 takes any free one.
 
     Raises:
         StartError: the name can't be resolved, or the port can't be had.
@@ -69,7 +69,11 @@ def _sentence(address: Address, trouble: OSError | None) -> str:
 
 
 def check_peers(peers: tuple[Address, ...], sockets: list[socket.socket]) -> None:
-    """Raises UsageError if a peer is this node under another name, as far as can be told before anything is sent."""
+    """Checks the peers, as far as that can be done before anything is sent.
+
+    Raises:
+        UsageError: a peer is this node under another name.
+    """
     own = [made.getsockname()[:2] for made in sockets]
     for peer in peers:
         if peer.port not in [port for _, port in own]:
@@ -84,7 +88,7 @@ def check_peers(peers: tuple[Address, ...], sockets: list[socket.socket]) -> Non
 
 
 def _is_local(family: int, host: str) -> bool:
-    """Only an address of this machine can be bound."""
+    """Returns whether the address is one of this machine: no other can be bound."""
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((host, 0))
@@ -101,7 +105,8 @@ class Room(Struct, frozen=True):
 
 
 def room(wanted: int) -> Room:
-    """Lets the process open as many files as ``wanted`` clients and all other nodes need; what it may have."""
+    """Lets the process open as many files as ``wanted`` clients and all other nodes need, and returns what it may
+    have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + NODE_SESSIONS_MAX + FILES_RESERVED
     if soft != resource.RLIM_INFINITY and soft < needed:

@@ -19,13 +19,13 @@ Lookup = Callable[[str], list[str]]
 
 
 def look_up(name: str) -> list[str]:
-    """Asks the system, for as long as it takes."""
+    """Returns the addresses that the system finds for a name, for as long as it takes."""
     found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(where[0]) for *_, where in found))
 
 
 class Names:
-    """Of the hosts that links go to."""
+    """Finds the addresses of the hosts that links go to."""
 
     def __init__(self, lookup: Lookup = look_up) -> None:
         self._lookup = lookup
@@ -34,10 +34,11 @@ class Names:
         self._running: dict[str, asyncio.Future[list[str]]] = {}
 
     async def addresses(self, name: str) -> list[str]:
-        """Numbers of that host, at least one.
+        """Returns the addresses of that host, at least one.
 
         Raises:
-            OSError: there are none; TimeoutError: nobody says so in time.
+            OSError: it has none.
+            TimeoutError: nobody answered in time.
         """
         if is_number(name):
             return [name]

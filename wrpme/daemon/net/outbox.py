@@ -57,7 +57,7 @@ class Outbox:
         return bool(self._frames or self._leaving)
 
     def note(self, large: Large) -> None:
-        """It will be put here at the end of the turn; from now on it counts."""
+        """Counts a message that will be put here at the end of the turn."""
         last, self._last = self._last, large
         if last is not None and last.content is not None and last.content is large.content and last.counted:
             large.counted, last.counted = last.counted, 0
@@ -66,14 +66,14 @@ class Outbox:
             self._count(large.size)
 
     def forget(self, large: Large) -> None:
-        """It leaves, or something else leaves in its place."""
+        """Counts a message no more: it leaves, or something else leaves in its place."""
         self._count(-large.counted)
         large.counted = 0
         if self._last is large:
             self._last = None
 
     def put(self, frames: list[Frame]) -> None:
-        """Adds them at the end; those that are large were noted before."""
+        """Adds frames at the end; those that are large were noted before."""
         for frame in frames:
             if isinstance(frame, Large):
                 self.bytes += frame.size
@@ -88,7 +88,7 @@ class Outbox:
         return not self._leaving and bool(self._frames) and isinstance(self._frames[0], Large)
 
     def prepare(self) -> None:
-        """The large message that is next becomes a frame."""
+        """Makes a frame of the large message that is next."""
         large = self._frames.popleft()
         assert isinstance(large, Large)
         try:
@@ -112,8 +112,8 @@ class Outbox:
         self.bytes += len(self._leaving[0])
 
     def piece(self) -> bytes | memoryview:
-        """What leaves next, at most ``WIRE_WRITE_BYTES`` or one frame that is not large; :meth:`prepare` comes first
-        where it is due."""
+        """Returns what leaves next, at most ``WIRE_WRITE_BYTES`` or one frame that is not large; :meth:`prepare` comes
+        first where it is due."""
         if self._leaving:
             piece = self._leaving[0][:WIRE_WRITE_BYTES]
             if len(piece) < len(self._leaving[0]):
@@ -139,7 +139,7 @@ class Outbox:
         return gathered[0] if len(gathered) == 1 else b"".join(gathered)
 
     def clear(self) -> None:
-        """The connection has ended."""
+        """Drops everything: the connection has ended."""
         for frame in self._frames:
             if isinstance(frame, Large):
                 self.forget(frame)

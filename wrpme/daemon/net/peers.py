@@ -33,10 +33,10 @@ class LinkHost(Host, Protocol):
     """What links need of the runner beyond what every connection needs."""
 
     def link_event(self, event: LinkUp | LinkDown) -> None:
-        """For the node."""
+        """Tells the node."""
 
     def not_sent(self, address: str, envelope: Envelope) -> None:
-        """For the node, in a later turn: the message will not arrive."""
+        """Tells the node, in a later turn, that the message will not arrive."""
 
 
 class Links:
@@ -49,8 +49,8 @@ class Links:
         self._links: dict[str, Link] = {}
 
     def send(self, message: Send, now: float) -> None:
-        """Leaves at the end of the turn, or when the link is up for the first time, or never: then the node is told, by
-        the end of the link or of the message."""
+        """Sends the message at the end of the turn, or when the link is up for the first time. Where it never leaves,
+        the node is told by the end of the link or of the message."""
         link = self._links.get(message.address)
         if link is None:
             link = self._links[message.address] = Link(message.address, self)
@@ -59,13 +59,13 @@ class Links:
         link.send(message)
 
     def tick(self, now: float) -> None:
-        """Once a second or so: closes what nobody needs."""
+        """Closes what nobody needs; is called about once a second."""
         for link in list(self._links.values()):
             if now - link.wanted_at > LINK_IDLE_SECONDS:
                 self.forget(link)
 
     def forget(self, link: Link) -> None:
-        """The link is closed, and nothing is said about it."""
+        """Closes the link without a word."""
         self._links.pop(link.address, None)
         link.close()
 
@@ -78,7 +78,7 @@ class Links:
 
 
 class Link:
-    """To one address."""
+    """The link to one address."""
 
     def __init__(self, address: str, links: Links) -> None:
         self.address = address
@@ -131,7 +131,7 @@ class Link:
         return b""
 
     def _hurry(self) -> None:
-        """Somebody is wanted who was not there a moment ago: he is looked for now rather than after the pause."""
+        """Dials now rather than after the pause: a node is wanted that was not there a moment ago."""
         if self._retry is not None and self.host.clock() - self._down_at >= LINK_RETRY_SECONDS_MIN:
             self._retry.cancel()
             self.dial()
@@ -142,7 +142,7 @@ class Link:
         self.attempt = asyncio.get_running_loop().create_task(self._dial())
 
     def close(self) -> None:
-        """Ends it for good."""
+        """Ends the link for good."""
         self._closed = True
         self._up = False
         if self.attempt is not None:
@@ -170,7 +170,7 @@ class Link:
         self.host.link_event(LinkUp(self.address))
 
     async def _connect(self) -> str:
-        """Both lanes are open and answered; or why not."""
+        """Opens both lanes and hears them answer; returns why not, or an empty text."""
         try:
             host, port = addresses.parse(self.address)
         except UsageError as error:
@@ -189,7 +189,8 @@ class Link:
         return reason
 
     async def _open_lanes(self, number: str, port: int) -> str:
-        """Both are open, or why not. Each has its time: the network may be slow, or have lost the first packet."""
+        """Opens both lanes; returns why not, or an empty text. Each has its time: the network may be slow, or have lost
+        the first packet."""
         loop = asyncio.get_running_loop()
         try:
             for _ in LANES:
@@ -201,7 +202,7 @@ class Link:
         return ""
 
     async def _hear_lanes(self) -> str:
-        """The other side has answered on both."""
+        """Waits until the other side has answered on both; returns why not, or an empty text."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
                 for lane in list(self._lanes):
@@ -216,12 +217,13 @@ class Link:
         return lane
 
     def lane_ended(self, reason: str) -> None:
-        """One of the lanes ended by itself; while dialling, the attempt learns of it by itself too."""
+        """Hears that a lane ended by itself; while dialling, the attempt learns of it by itself too."""
         if self._up:
             self.down(reason)
 
     def down(self, reason: str) -> None:
-        """The link has no use any more, or an attempt failed: says so, and tries again if it is still wanted."""
+        """Hangs up a link that has broken, or an attempt that failed; says so, and tries again if it is still
+        wanted."""
         now = self.host.clock()
         if self._up and now - self._up_since > LINK_RETRY_SECONDS_MAX:
             self._pause = LINK_RETRY_SECONDS_MIN
@@ -253,7 +255,7 @@ class Lane(Wire):
         self.reason = ""
 
     def put_bounded(self, frame: Frame) -> bool:
-        """False where too much waits already: then it is not sent."""
+        """Puts the frame; returns False where too much waits already, and the frame is not sent."""
         size = frame.size if isinstance(frame, Large) else len(frame)
         if self.unsent_bytes + size > LINK_OUTBOX_BYTES_MAX:
             return False
@@ -264,7 +266,8 @@ class Lane(Wire):
         return True
 
     def hang_up(self, for_good: bool) -> None:
-        """Ends it; what was handed to the system leaves first if it can, ``for_good`` all that waits."""
+        """Ends the connection; what was handed to the system leaves first if it can, and ``for_good`` all that
+        waits."""
         self.flush()
         if for_good and not self.ended:
             self.write_out()
@@ -303,7 +306,7 @@ class Lane(Wire):
             self.arrived(messages, self._decoder.has_later, self.host.clock())  # type: ignore[arg-type]
 
     def take(self, messages: list[Message], now: float) -> None:
-        """All: what comes is the answer to what was sent."""
+        """Serves all messages: what comes is the answer to what was sent."""
         while messages and not self.ended:
             messages = messages[self.host.serve(self, messages, now) :]
 

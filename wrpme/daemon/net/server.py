@@ -41,11 +41,11 @@ class Server:
         self._empty: asyncio.Future[None] | None = None
 
     def accept(self) -> Session:
-        """For each connection that is accepted: its protocol."""
+        """Returns the protocol of a connection that is accepted."""
         return Session(next(self._numbers), self)
 
     def tick(self, now: float) -> None:
-        """Once a second or so: closes what makes no progress."""
+        """Closes what makes no progress; is called about once a second."""
         self.throttle.settle(now)
         if now - self._swept_at >= SESSION_SWEEP_SECONDS:
             self._swept_at = now
@@ -64,9 +64,9 @@ class Server:
             session.abort()
 
     def places(self, entering: int) -> int:
-        """Whether another connection may come in while so many are about to: how many may; 0 if one may soon; negative
-        if none may for now. Where all places are taken, who has said nothing for longest gives his away: other nodes
-        get in however many connections are opened only to be held."""
+        """Returns how many connections may come in while ``entering`` are about to: 0 if one may soon, a negative
+        number if none may for now. Where all places are taken, the connection that has said nothing for longest loses
+        its own: other nodes get in however many connections are opened only to be held."""
         free = self.sessions_max - len(self.sessions) - entering
         if free > 0:
             return free
@@ -84,13 +84,13 @@ class Server:
         return 0
 
     def came(self, session: Session) -> None:
-        """A connection was accepted."""
+        """Takes up a connection that was accepted."""
         self.sessions[session] = self.strangers[session] = None
         if len(self.sessions) > self.sessions_max:
             session.turn_away()
 
     def gone(self, session: Session) -> None:
-        """The session has ended."""
+        """Forgets a session that has ended."""
         self.sessions.pop(session, None)
         self.strangers.pop(session, None)
         self._leaving.discard(session)
@@ -212,19 +212,19 @@ class Session(Wire):
             self.transport.abort()
 
     def end(self, farewell: bytes) -> None:
-        """What was written leaves, then the connection ends, at the latest when the server aborts it."""
+        """Lets what was written leave, then ends the connection, at the latest when the server aborts it."""
         if not self.ended:
             self.waiting -= len(self.frames)
             super().flush()
             self._last_word(farewell if self._is_client and not self.waiting else b"")
 
     def turn_away(self) -> None:
-        """There is no room for it."""
+        """Refuses the connection, as there is no room for it."""
         self._greet()
         self._refuse(self._busy())
 
     def abort(self) -> None:
-        """The connection ends now."""
+        """Ends the connection now."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -234,7 +234,7 @@ class Session(Wire):
             self.transport.write(PREFACE)
 
     def _admit(self, first: Message) -> bool:
-        """Whether there is room for a connection that begins so."""
+        """Returns whether there is room for a connection that begins with this message."""
         if not isinstance(first, Envelope):
             if self.host.process.sessions >= self._server.clients_max:
                 self._refuse(self._busy())
@@ -272,7 +272,7 @@ class Session(Wire):
         self._refuse(error)
 
     def _refuse(self, error: WrpmeError, last_word: bytes | None = None) -> None:
-        """The last word on this connection, to it and to the log; what it still sends is not looked at."""
+        """Tells the connection and the log why it is closed; what it still sends is not looked at."""
         transport = self.transport
         if transport is None or self.ended:
             return
@@ -284,7 +284,7 @@ class Session(Wire):
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
 
     def _last_word(self, word: bytes) -> None:
-        """It comes behind what waits."""
+        """Says it behind what waits."""
         self.ended = True
         self._forget_partial()
         self.backlog.clear()

@@ -26,13 +26,13 @@ class Watched(Protocol):
 
     @property
     def happenings(self) -> Sequence[Happening]:
-        """What it remembers, the oldest first."""
+        """The events that it remembers, the oldest first."""
 
     def figures(self, now: float) -> str:
-        """As JSON."""
+        """Returns its figures as JSON."""
 
     def view_for(self, number: int) -> ViewIs | None:
-        """Its view, as the answer to the request of that id."""
+        """Returns its view, as the answer to the request of that id."""
 
 
 class WatcherHost(Protocol):
@@ -42,10 +42,10 @@ class WatcherHost(Protocol):
         """The node's clock, in seconds."""
 
     def flush(self) -> None:
-        """What was put on wires leaves."""
+        """Writes what was put on wires."""
 
     def defect(self, error: BaseException) -> None:
-        """Something happened that can't: the process ends."""
+        """Ends the process, as something happened that can't."""
 
 
 class Watcher:
@@ -64,7 +64,7 @@ class Watcher:
         return self._wire.unsent_bytes > WATCH_BEHIND_BYTES_MAX
 
     def remember(self, happening: Happening) -> None:
-        """To be told as soon as may be."""
+        """Keeps an event until it can be told."""
         if happening.hive and not self.request.hive:
             return
         if len(self.happenings) >= WATCH_HAPPENINGS_MAX:
@@ -73,7 +73,7 @@ class Watcher:
         self.happenings.append(happening)
 
     def tell(self, node: Watched, figures: str = "") -> None:
-        """All that it lacks, if it takes that now."""
+        """Tells all that the watcher lacks, if it takes that now."""
         if self.behind:
             return
         if self.wants_view:
@@ -104,7 +104,7 @@ class Watchers:
         self._alarm: asyncio.TimerHandle | None = None
 
     def add(self, wire: Wire, request: Watch) -> None:
-        """From now on the connection is told; one that watches already is told so from now on."""
+        """Tells the connection from now on; the request takes the place of a former one of that connection."""
         if wire.number not in self._watchers and len(self._watchers) >= WATCHERS_MAX:
             busy = BusyError(f"this node is watched by {WATCHERS_MAX} already, its limit; watch another one")
             wire.put(encode(Failed(request.id, busy.code, busy.sentence)))
@@ -118,29 +118,29 @@ class Watchers:
             self._set_alarm()
 
     def forget(self, number: int) -> None:
-        """The connection has ended."""
+        """Forgets a connection that has ended."""
         self._watchers.pop(number, None)
 
     def happened(self, happening: Happening) -> None:
-        """Told at the end of the turn."""
+        """Tells the event at the end of the turn."""
         self.news = bool(self._watchers)
         for watcher in self._watchers.values():
             watcher.remember(happening)
 
     def adopted(self) -> None:
-        """The node has a new view; the same."""
+        """Tells the new view of the node at the end of the turn."""
         self.news = bool(self._watchers)
         for watcher in self._watchers.values():
             watcher.wants_view = watcher.request.hive
 
     def end_turn(self) -> None:
-        """What happened in it is told in one message."""
+        """Tells what happened in the turn in one message."""
         self.news = False
         for watcher in self._watchers.values():
             watcher.tell(self._node)
 
     def close(self) -> None:
-        """Nobody is told anything any more."""
+        """Tells nobody anything any more."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._watchers.clear()

@@ -21,17 +21,18 @@ class Compactable(Protocol):
     """A store on a disk."""
 
     def slices(self) -> Sequence[Range]:
-        """All that there is, in parts that take little time."""
+        """Returns all ranges of keys, in parts that take little time."""
 
     def has_room(self) -> bool:
-        """Whether the disk has room for a slice that is written anew before the old one goes."""
+        """Returns whether the disk has room for a slice that is written anew before the old one goes."""
 
     def compact(self, low: bytes, high: bytes) -> None:
         """Writes one slice anew."""
 
 
 class Compaction:
-    """Works when it is asked; what is asked while it works is one more time afterwards."""
+    """Compacts the whole store when it is asked to; however often it is asked while it works, it goes through once
+    more."""
 
     def __init__(self, store: Compactable, clock: Callable[[], float] = monotonic) -> None:
         self._store = store
@@ -41,15 +42,15 @@ class Compaction:
         self._thread: threading.Thread | None = None
 
     def ask(self) -> None:
-        """Soon; on the loop."""
+        """Begins soon. Call it on the loop."""
         self._asked.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="compaction", daemon=True)
             self._thread.start()
 
     def close(self, seconds: float) -> bool:
-        """Waits for the slice that is written; whether it came to an end in that time. The store must not be closed
-        before."""
+        """Waits for the slice that is written; returns whether it came to an end in that time. The store must not be
+        closed before."""
         self._closing.set()
         self._asked.set()
         if self._thread is not None:

@@ -35,9 +35,9 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def next_life(store: Store, random_bytes: Callable[[int], bytes]) -> Identity:
-    """The identity for the start that is going on, on disk when this returns.
+    """Returns the identity for the start that is going on; it is on the disk by then.
 
-    ``random_bytes`` gives so many random bytes, such as ``os.urandom``.
+    ``random_bytes`` gives so many random bytes, as ``os.urandom`` does.
 
     Raises:
         StorageError: the store can't be read or written, or holds something else there.

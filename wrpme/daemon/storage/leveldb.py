@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from wrpme.core.io import Operation
 from wrpme.core.layout import ENTRIES, HINTS
-from wrpme.daemon import disk_full
+from wrpme.daemon import resources
 from wrpme.daemon.limits import BLOCK_CACHE_BYTES, SLICE_BYTES, SLICES_MAX
 from wrpme.daemon.storage import _plyvel, rejoin, torn
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
@@ -37,8 +37,8 @@ _FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
 
 
 class LevelStore:
-    """Made by :func:`open_store`. Reads may run beside one write in another thread; ``close`` may not. ``repaired`` is
-    a line about what had to be done to open it, or empty."""
+    """Keeps keys and values in one LevelDB; :func:`open_store` makes it. Reads may run beside one write in another
+    thread; ``close`` may not. ``repaired`` is a line about what had to be done to open it, or empty."""
 
     def __init__(self, database: _plyvel.Database, directory: str, repaired: str = "") -> None:
         self.repaired = repaired
@@ -48,7 +48,7 @@ class LevelStore:
         self._refusal: StorageError | None = None
 
     def get(self, key: bytes) -> bytes | None:
-        """The value, or None.
+        """Returns the value, or None.
 
         Raises:
             StorageError: the disk can't be read, or what it holds is damaged.
@@ -59,7 +59,7 @@ class LevelStore:
             raise _explained(error, self._directory) from None
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values with ``low <= key < high``, in order; raises as ``get`` does."""
+        """Yields keys and values with ``low <= key < high``, in order; raises as ``get`` does."""
         if self._database is None:
             raise StorageError(f"the data directory {self._directory} is closed")
         try:
@@ -93,25 +93,25 @@ class LevelStore:
     # --- what was removed ----------------------------------------------------------------------------------------
 
     def slices(self) -> list[tuple[bytes, bytes]]:
-        """See :class:`wrpme.daemon.storage.compaction.Compactable`: the index, the hints, and parts of the entries,
-        which lie evenly."""
+        """Returns the index, the hints, and parts of the entries, which lie evenly; see
+        :class:`wrpme.daemon.storage.compaction.Compactable`."""
         low, high = ENTRIES
         parts = min(SLICES_MAX, 1 + self._size(low, high) // SLICE_BYTES)
         bounds = [low, *(low + struct.pack(">Q", (at << 64) // parts) for at in range(1, parts)), high]
         return [(b"a", b"b"), HINTS, *pairwise(bounds)]
 
     def has_room(self) -> bool:
-        """Whether there is more free space than the log and a slice may take."""
-        return disk_full.has_space(self._directory)
+        """Returns whether there is more free space than the log and a slice may take."""
+        return resources.has_space(self._directory)
 
     def compact(self, low: bytes, high: bytes) -> None:
-        """Writes anew what lies between, without what was removed; beside reads and writes, but not beside ``close``.
-        A failure is told by the next write."""
+        """Writes anew what lies between, without what was removed. This may run beside reads and writes, but not beside
+        ``close``. The next write tells of a failure."""
         if self._database is not None:
             self._database.compact_range(start=low, stop=high)
 
     def excess_bytes(self, bytes_used: int) -> int:
-        """How much more the files of all entries take than so many bytes would."""
+        """Returns how many bytes more the files of all entries take than ``bytes_used``."""
         return max(0, self._size(b"", b"\xff") - bytes_used)
 
     def _size(self, low: bytes, high: bytes) -> int:
@@ -125,7 +125,7 @@ class LevelStore:
 
 
 def open_store(directory: str) -> LevelStore:
-    """The store in ``directory``, which is made where it is missing.
+    """Returns the store in ``directory``, which is made where it is missing.
 
     Raises:
         StorageError: the directory can't be used; the sentence says why, and nothing in it was changed.
@@ -147,7 +147,7 @@ def open_store(directory: str) -> LevelStore:
 
 
 def _opened(directory: str) -> LevelStore:
-    """What LevelDB opens, once nothing is wrong with its logs; a write that was under way when the power went is no
+    """Opens the LevelDB once nothing is wrong with its logs; a write that was under way when the power went is no
     damage."""
     try:
         with locked(directory):
@@ -196,15 +196,15 @@ def _check_names(directory: str, names: list[str]) -> None:
     tables = any(_TABLE_FILE.match(name) for name in names)
     if "CURRENT" in names:
         return
-    home = rejoin.read(directory)
-    ours = {rejoin.NAME, rejoin.NAME + ".new"} if home else set()
+    info = rejoin.read(directory)
+    ours = {rejoin.NAME, rejoin.NAME + ".new"} if info else set()
     strange = sorted(name for name in names if not _EXPECTED_FILE.match(name) and name not in ours)
     if strange:
         raise StorageError(
             f"the directory {directory} holds other things ({strange[0][:80]}) and no data of wrpme; nothing was "
             "changed there, give an empty or a new directory with --root"
         )
-    if log or tables or (home is not None and home.had_data):
+    if log or tables or (info is not None and info.had_data):
         raise damaged(directory, "its file CURRENT is missing")
 
 
@@ -287,14 +287,14 @@ _TROUBLES: dict[int | None, tuple[type[StorageError], str]] = {
 
 
 def unusable(directory: str, error: OSError) -> StorageError:
-    """What the system said of the directory, as a sentence."""
+    """Returns what the system said of the directory, as an error for the operator."""
     usual = (StorageError, _UNUSABLE + "dmesg may tell more, and another directory is given with --root")
     kind, sentence = _TROUBLES.get(error.errno, usual)
     return kind(sentence.format(directory=directory, reason=error.strerror or str(error)))
 
 
 def damaged(directory: str, reason: str) -> DamagedError:
-    """The data directory is not what it was; what becomes of it is for others to say."""
+    """Returns the error of a directory that is not what it was; what becomes of it is for others to say."""
     return DamagedError(f"the data directory {directory} is damaged ({reason})")
 
 
@@ -303,7 +303,7 @@ def _in_use(directory: str, holder: str) -> StorageError:
 
 
 def _holder(directory: str) -> str:
-    """Who has the lock, as far as the system tells."""
+    """Returns who has the lock, as far as the system tells."""
     if _FLOCK is None:
         return "another process"
     try:

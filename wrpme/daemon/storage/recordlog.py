@@ -50,12 +50,12 @@ class Whole(Struct, frozen=True):
         return b"".join(log[part.start + _HEADER.size : part.end] for part in self.parts)
 
     def is_right(self, log: bytes) -> bool:
-        """Whether all checksums are."""
+        """Returns whether all checksums are right."""
         return all(_is_right(log, part) for part in self.parts)
 
 
 def records(log: bytes) -> tuple[list[Whole], int]:
-    """The records from the beginning, by their headers alone, and where the first thing begins that is none."""
+    """Returns the records from the beginning, by their headers alone, and where the first thing begins that is none."""
     found: list[Whole] = []
     parts: list[Part] = []
     at = 0
@@ -71,8 +71,8 @@ def records(log: bytes) -> tuple[list[Whole], int]:
 
 
 def a_record_begins(log: bytes, after: int, newest: int) -> bool:
-    """Whether a whole record, or the first part of one, is anywhere behind ``after``, with a write in it that is newer
-    than the one of that number."""
+    """Returns whether a whole record, or the first part of one, is anywhere behind ``after``, with a write in it that
+    is newer than the one of number ``newest``."""
     for match in _BEGINNING.finditer(log, after):
         start = match.start()
         end = start + _HEADER.size + int.from_bytes(match[1], "little")
@@ -84,12 +84,12 @@ def a_record_begins(log: bytes, after: int, newest: int) -> bool:
 
 
 def follows(number: int, newest: int) -> bool:
-    """Whether that may well be the number of a write that came after the newest one."""
+    """Returns whether that may well be the number of a write that came after the newest one."""
     return newest < number <= newest + _ALL
 
 
 def number_of(content: bytes) -> int:
-    """Of the last write in a record of a log of writes."""
+    """Returns the number of the last write in a record of a log of writes."""
     if len(content) < _BATCH.size:
         return 0
     first, count = _BATCH.unpack_from(content)
@@ -97,7 +97,7 @@ def number_of(content: bytes) -> int:
 
 
 def _part(log: bytes, at: int) -> Part | None:
-    """What the header says that is due at ``at``; None if it can't be one."""
+    """Returns what the header says that is due at ``at``, or None if it can't be one."""
     at = _next_header(at)
     if at + _HEADER.size > len(log):
         return None
@@ -124,7 +124,7 @@ def _is_right(log: bytes, part: Part) -> bool:
 
 @cache
 def _tables() -> tuple[list[int], list[int]]:
-    """For one byte, and for two at a time."""
+    """Returns the tables for one byte, and for two at a time."""
     single: list[int] = []
     for value in range(256):
         for _ in range(8):
@@ -134,7 +134,8 @@ def _tables() -> tuple[list[int], list[int]]:
 
 
 def crc32c(content: bytes) -> int:
-    """The checksum of RFC 3720. Some megabytes a second: for logs that LevelDB refuses."""
+    """Returns the checksum of RFC 3720. It makes some megabytes a second, which is enough for logs that LevelDB
+    refuses."""
     single, double = _tables()
     pairs = len(content) // 2
     value = _ALL

@@ -1,9 +1,9 @@
-"""The way back to the hive that needs no database: a small text file in the data directory.
+"""How a node rejoins its hive without its database: a small text file in the data directory.
 
 ``DIR/hive`` has the id of the hive in its first line, and in each further one the address of another member. A node
 whose database is damaged, or that the hive has fenced, begins anew in an empty directory that has this file: it joins
-that hive, and never founds one. There the file has one more line, which names the directory that was set aside; without
-that line it is beside the data of a member, or that data was lost.
+that hive, and never founds one. There the file has one more line, which names the directory that was put in quarantine;
+a file without that line stands beside the data of a member, or that data was lost.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ _FIRST_LINE = re.compile(r"hive ([0-9a-f]*)\Z")
 _FORMER = "former "
 
 
-class Home(Struct, frozen=True):
-    """``hive`` in hex, empty if it is not known; ``others`` are the addresses of its other members. ``former`` is where
-    the data of this directory was set aside, until the node is a member anew; else empty."""
+class RejoinInfo(Struct, frozen=True):
+    """What the file says. ``hive`` is in hex, and empty if it is not known; ``others`` are the addresses of its other
+    members. ``former`` is where the quarantined data of this directory is, until the node is a member anew; else it is
+    empty."""
 
     hive: str
     others: tuple[str, ...]
@@ -35,19 +36,23 @@ class Home(Struct, frozen=True):
 
     @property
     def had_data(self) -> bool:
-        """Whether a node that was a member wrote this, once the view that made it one was on the disk."""
+        """Whether a member wrote this, after the view that made it one was on the disk."""
         return bool(self.hive) and not self.former
 
 
-def home_in(view: View, me: NodeId) -> Home:
-    """What a member of the hive needs to find it again."""
+def info_in(view: View, me: NodeId) -> RejoinInfo:
+    """Returns what the member ``me`` needs to find its hive again."""
     others = sorted(member.address for member in view.members if member.id != me)
     own = next((member.address for member in view.members if member.id == me), "")
-    return Home(view.hive.hex(), tuple(dict.fromkeys(address for address in others if address != own)))
+    return RejoinInfo(view.hive.hex(), tuple(dict.fromkeys(address for address in others if address != own)))
 
 
-def read(directory: str) -> Home | None:
-    """What the file says; None where there is none, or it is not one of ours. Raises OSError where nobody knows."""
+def read(directory: str) -> RejoinInfo | None:
+    """Returns what the file in the directory says, or None where there is none or it is not one of ours.
+
+    Raises:
+        OSError: the file can't be read.
+    """
     try:
         with open(os.path.join(directory, NAME), encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().split("\n")
@@ -63,18 +68,22 @@ def read(directory: str) -> Home | None:
             former = line.removeprefix(_FORMER)
         with suppress(UsageError):
             others.append(str(addresses.parse(line)))
-    return Home(first[1], tuple(others), former)
+    return RejoinInfo(first[1], tuple(others), former)
 
 
-def write(directory: str, home: Home) -> None:
-    """Puts the file in the place of the former one, whole and on the disk, or raises OSError and leaves that one."""
-    former = (_FORMER + home.former,) if home.former else ()
-    lines = (f"hive {home.hive}", *home.others, *former, "")
+def write(directory: str, info: RejoinInfo) -> None:
+    """Replaces the file as :func:`write_file` does."""
+    former = (_FORMER + info.former,) if info.former else ()
+    lines = (f"hive {info.hive}", *info.others, *former, "")
     write_file(os.path.join(directory, NAME), "\n".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def write_file(path: str, content: bytes) -> None:
-    """The same for any file."""
+    """Replaces a file by a whole one that is on the disk when this returns.
+
+    Raises:
+        OSError: it can't be done; the former file is still there.
+    """
     fresh = f"{path}.new"
     with open(fresh, "wb") as file:
         file.write(content)
@@ -85,7 +94,7 @@ def write_file(path: str, content: bytes) -> None:
 
 
 def sync_directory(directory: str) -> None:
-    """The names in the directory are on the disk."""
+    """Waits until the names in the directory are on the disk."""
     opened = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -93,33 +102,34 @@ def sync_directory(directory: str) -> None:
         os.close(opened)
 
 
-class Keeper:
-    """Keeps the file up to date without holding up the loop. What fails is said; the former file is still there."""
+class RejoinFile:
+    """Keeps the file up to date without holding up the loop. A write that fails is logged, and leaves the former
+    file."""
 
     def __init__(self, directory: str, say: Callable[[str, str], None]) -> None:
         self._directory = directory
         self._say = say
-        self._wanted: Home | None = None
+        self._wanted: RejoinInfo | None = None
         with suppress(OSError):
             self._wanted = read(directory)
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, home: Home) -> None:
-        """The file says so soon, if it does not already."""
-        if home == self._wanted:
+    def note(self, info: RejoinInfo) -> None:
+        """Writes this to the file soon, unless it says so already."""
+        if info == self._wanted:
             return
-        self._wanted = home
+        self._wanted = info
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def close(self, seconds: float) -> bool:
-        """Waits for what was noted; whether it came to an end in that time."""
+        """Waits until what was noted is written; returns whether that came about in this time."""
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=seconds)
         return self._task is None or self._task.done()
 
     async def _work(self) -> None:
-        written: Home | None = None
+        written: RejoinInfo | None = None
         while self._wanted is not None and written != self._wanted:
             written = self._wanted
             try:

@@ -37,11 +37,11 @@ class MemoryStore:
         self._changes = 0
 
     def get(self, key: bytes) -> bytes | None:
-        """The value, or None."""
+        """Returns the value, or None."""
         return self._values.get(key)
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values with ``low <= key < high``, in order."""
+        """Yields keys and values with ``low <= key < high``, in order."""
         keys, values = self._keys, self._values
         at = bisect_left(keys, low)
         changes = self._changes
@@ -69,4 +69,4 @@ class MemoryStore:
         self._changes += 1
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Does nothing."""

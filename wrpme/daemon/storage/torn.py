@@ -25,7 +25,7 @@ _LOG_NUMBER, _NUMBERS, _TEXTS, _POINTER, _DELETED, _NEW = 2, (2, 3, 4, 9), (1,),
 
 
 def flaw(directory: str) -> str:
-    """Why the logs are not what was written, as far as LevelDB would not say so; empty if nothing is wrong.
+    """Returns why the logs are not what was written, as far as LevelDB would not say so; empty if nothing is wrong.
 
     Raises:
         OSError: they can't be read.
@@ -47,8 +47,8 @@ def flaw(directory: str) -> str:
 
 
 def cut_end(directory: str) -> str:
-    """Where the newest log ends in a write that is not whole: cuts that off, and gives a line that says so. Empty, and
-    nothing done, where it does not: then the damage is another one.
+    """Cuts off a write that is not whole at the end of the newest log, and returns a line that says so. Where the log
+    does not end so, the damage is another one: nothing is done, and the line is empty.
 
     Raises:
         OSError: it can't be done; the log is as it was.
@@ -91,8 +91,8 @@ def _read(directory: str, name: str) -> bytes:
 
 
 def _first_log(directory: str) -> int:
-    """The number of the first log that is still needed; 0 where none is, or the manifest can't be understood, which
-    LevelDB will say itself."""
+    """Returns the number of the first log that is still needed; 0 where none is, or the manifest can't be understood,
+    which LevelDB will say itself."""
     try:
         manifest = _read(directory, _read(directory, "CURRENT").decode().strip())
         found = 0
@@ -106,7 +106,7 @@ def _first_log(directory: str) -> int:
 
 
 def _edit(content: bytes) -> Iterator[tuple[int, int]]:
-    """The tags of an edit, each with its number, or with 0."""
+    """Yields the tags of an edit, each with its number, or with 0."""
     at = 0
 
     def number() -> int:

@@ -24,14 +24,14 @@ class Disk(Protocol):
         """Begins to write the batch; see :meth:`wrpme.daemon.storage.store.Store.write`."""
 
     def compact(self) -> None:
-        """Much was removed: its space is given back soon, beside whatever is written."""
+        """Gives the space of what was removed back soon, beside whatever is written."""
 
     def close(self, seconds: float) -> bool:
-        """Waits for the batch that is being written; whether it came to an end in that time."""
+        """Waits for the batch that is being written; returns whether it came to an end in that time."""
 
 
 class DirectDisk:
-    """For a store in memory: writes at once, and tells in the next turn."""
+    """Writes to a store in memory: at once, and tells in the next turn."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -42,10 +42,10 @@ class DirectDisk:
         asyncio.get_running_loop().call_soon(done, None)
 
     def compact(self) -> None:
-        """What is removed from memory is gone."""
+        """Does nothing: what is removed from memory is gone."""
 
     def close(self, seconds: float) -> bool:
-        """Nothing is ever under way."""
+        """Returns True, as nothing is ever under way."""
         return True
 
 
@@ -91,5 +91,5 @@ class ThreadDisk:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether a disk may well do that, as opposed to a defect of ours."""
+    """Returns whether a disk may well do that, as opposed to a defect of ours."""
     return isinstance(error, StorageError | OSError | MemoryError)
