@@ -52,16 +52,16 @@ class Shown:
 class Agent:
     """Stands for :class:`AgentClient`.
 
-    ``hear`` answers a request to a node, ``others`` all other requests, each with what is told or a function of the
+    ``reply`` answers a request to a node, ``others`` all other requests, each with what is told or a function of the
     arguments; ``given`` has the arguments of what was ``asked``.
     """
 
-    def __init__(self, hear: Callable[[Request], Reply], **others: Any) -> None:
+    def __init__(self, reply: Callable[[Request], Reply], **others: Any) -> None:
         self.hello: dict[str, Any] = {}
         self.host_key = "ssh-ed25519 SHA256:abc"
         self.asked: list[str] = []
         self.given: list[dict[str, Any]] = []
-        self._hear = hear
+        self._reply = reply
         self._others = others
 
     async def call(self, do: str, **arguments: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Agent:
             return told
         decoder: Decoder[Request] = Decoder(Request)
         requests = decoder.feed(base64.b64decode(arguments["frames"]))
-        data = PREFACE + b"".join(encode(cast(msgspec.Struct, self._hear(request))) for request in requests)
+        data = PREFACE + b"".join(encode(cast(msgspec.Struct, self._reply(request))) for request in requests)
         return {"data": base64.b64encode(data).decode()}
 
     async def close(self) -> None:
@@ -107,7 +107,7 @@ def figures(number: int, epoch: int = 3, serving: bool = True) -> Figures:
 def answers(now: View, told: dict[bytes, Figures], me: int = 0) -> Callable[[Request], Reply]:
     """How the node ``me`` answers in that view, when each member tells those figures."""
 
-    def hear(request: Request) -> Reply:
+    def reply(request: Request) -> Reply:
         if isinstance(request, GetView):
             return ViewIs(request.id, IDS[me], now)
         assert isinstance(request, GetStatus)
@@ -116,4 +116,4 @@ def answers(now: View, told: dict[bytes, Figures], me: int = 0) -> Callable[[Req
             return Failed(request.id, 5, "it has been down for 3 s")
         return Text(request.id, msgspec.json.encode(found).decode())
 
-    return hear
+    return reply

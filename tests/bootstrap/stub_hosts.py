@@ -98,14 +98,14 @@ class StubHosts:
         """Of that host, which has one node."""
         me = NAMES.index(host.name)
 
-        def hear(request: Request) -> Reply:
+        def reply(request: Request) -> Reply:
             if host.name not in self.running:
                 raise ConnectionError(f"{host.name}: {ADDRESSES[me]} does not answer (Connection refused)")
             if self.running != set(NAMES):
                 return Failed(request.id, 6, f"{ADDRESSES[me]} waits for the others; see them")
             return self.answer(me)(request)
 
-        agent = Agent(hear, **{do: self._action(host.name, do) for do in (*CHANGING, "look", "state", "reach")})
+        agent = Agent(reply, **{do: self._action(host.name, do) for do in (*CHANGING, "look", "state", "reach")})
         agent.hello = msgspec.to_builtins(hello())
         return agent
 

@@ -213,12 +213,12 @@ DEGRADED = answers(hive(down=[1]), {IDS[0]: figures(0)})
 LATE = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
 
 
-@pytest.mark.parametrize("hear", [DEGRADED, LATE])
+@pytest.mark.parametrize("reply", [DEGRADED, LATE])
 def test_nothing_is_stopped_while_the_hive_is_not_stable(
-    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, hear: Callable[[Request], Reply]
+    hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, reply: Callable[[Request], Reply]
 ) -> None:
     monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", 30.0)
-    hosts.answer = lambda me: hear
+    hosts.answer = lambda me: reply
     hosts.configured(release="0.0.9-bbbbbbbb")
     halted = r"hive_upgrade halted at 10\.0\.0\.1:5909 on 10\.0\.0\.1: the hive is .*; no node was upgraded"
     with pytest.raises(RemoteError, match=halted):

@@ -31,9 +31,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until_ready(
-    hear: Callable[[Request], Reply], wanted: str = "", why: str = "", state: dict[str, Any] = RUNS
+    reply: Callable[[Request], Reply], wanted: str = "", why: str = "", state: dict[str, Any] = RUNS
 ) -> list[str]:
-    agent = Agent(hear, state=state)
+    agent = Agent(reply, state=state)
 
     async def test() -> None:
         await node_control.until_ready(session(HOST, agent, Shown()), NODE, wanted, lambda: why)
@@ -49,12 +49,12 @@ def waiting(request: Request) -> Reply:
 def test_it_is_waited_for_until_it_serves() -> None:
     count = 0
 
-    def hear(request: Request) -> Reply:
+    def reply(request: Request) -> Reply:
         nonlocal count
         count += 1
         return (READY if count > 6 else waiting)(request)
 
-    assert until_ready(hear, HIVE.hex()).count("ask") == 4
+    assert until_ready(reply, HIVE.hex()).count("ask") == 4
 
 
 def test_a_node_of_another_hive_is_not_taken_for_it() -> None:
@@ -126,9 +126,9 @@ def test_one_that_ended_without_a_word_is_told_too() -> None:
 BEGINS = {"pid": None, "unit_state": "activating", "tail": "of the life before", "restarts": 4}
 
 
-def awaited(state: Callable[..., dict[str, Any]], hear: Callable[[Request], Reply] = refused) -> int:
+def awaited(state: Callable[..., dict[str, Any]], reply: Callable[[Request], Reply] = refused) -> int:
     """How often it is looked whether the node runs, until it is ready."""
-    agent = Agent(hear, state=state)
+    agent = Agent(reply, state=state)
 
     async def test() -> None:
         await node_control.until_ready(session(HOST, agent, Shown()), NODE)
@@ -151,10 +151,10 @@ def test_one_that_systemd_begins_in_vain_again_and_again_is_not_waited_for() -> 
 def test_how_long_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_control, "READY_LOOK_SECONDS", 2.0)
 
-    async def test(hear: Callable[[Request], Reply]) -> float:
+    async def test(reply: Callable[[Request], Reply]) -> float:
         begun = asyncio.get_running_loop().time()
         with pytest.raises(TimeoutError) as caught:
-            await node_control.until_ready(session(HOST, Agent(hear, state=RUNS), Shown()), NODE)
+            await node_control.until_ready(session(HOST, Agent(reply, state=RUNS), Shown()), NODE)
         assert caught.value.sentence.startswith(
             "10.0.0.1: 10.0.0.1:5909 runs, but is not ready after 60 s: 10.0.0.1:5909 does not answer (Connection "
             "refused); see hive_logs, "
@@ -171,7 +171,7 @@ def test_one_that_ended_last_is_not_said_to_run(monkeypatch: pytest.MonkeyPatch)
 
 
 def action(agent: Agent, do: str) -> Any:
-    """What that deed of ``nodes`` gives."""
+    """Returns what that function of ``node_control`` gives."""
 
     async def test() -> Any:
         return await getattr(node_control, do)(session(HOST, agent, Shown()), NODE)

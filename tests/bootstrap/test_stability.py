@@ -25,9 +25,9 @@ HOSTS = topology(2).hosts
 BOTH = {IDS[0]: figures(0), IDS[1]: figures(1)}
 
 
-def condition(hear: Callable[[Request], Reply], wanted: str = "") -> Condition:
+def condition(reply: Callable[[Request], Reply], wanted: str = "") -> Condition:
     async def test() -> Condition:
-        return await stability.condition([session(HOSTS[0], Agent(hear), Shown())], wanted)
+        return await stability.condition([session(HOSTS[0], Agent(reply), Shown())], wanted)
 
     return asyncio.run(test())
 
@@ -67,13 +67,13 @@ def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest
     asked = 0
     said: list[str] = []
 
-    def hear(request: Request) -> Reply:
+    def reply(request: Request) -> Reply:
         nonlocal asked
         asked += 1
         return (late if asked <= 6 else answers(hive(), BOTH))(request)
 
     async def test() -> Condition:
-        return await stability.until_stable([session(HOSTS[0], Agent(hear), Shown())], said.append)
+        return await stability.until_stable([session(HOSTS[0], Agent(reply), Shown())], said.append)
 
     assert asyncio.run(test()).word == "stable"
     assert len(said) == 2 and all("has not heard" in line for line in said)
@@ -81,10 +81,10 @@ def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest
 
 def test_it_halts_where_the_hive_stays_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stability, "DEGRADED_SECONDS_MAX", 0.0)
-    hear = answers(hive(down=[1]), {IDS[0]: figures(0)})
+    reply = answers(hive(down=[1]), {IDS[0]: figures(0)})
 
     async def test() -> None:
-        await stability.until_stable([session(HOSTS[0], Agent(hear), Shown())], lambda text: None)
+        await stability.until_stable([session(HOSTS[0], Agent(reply), Shown())], lambda text: None)
 
     with pytest.raises(UnavailableError, match=r"the hive is degraded: 10\.0\.0\.2:5909 down"):
         asyncio.run(test())
@@ -99,8 +99,8 @@ def gone(request: Request) -> Reply:
 
 
 def test_a_host_that_is_gone_does_not_hide_the_hive() -> None:
-    async def test(*hear: Callable[[Request], Reply]) -> Condition:
-        sessions = [session(host, Agent(one), Shown()) for host, one in zip(HOSTS, hear, strict=True)]
+    async def test(*reply: Callable[[Request], Reply]) -> Condition:
+        sessions = [session(host, Agent(one), Shown()) for host, one in zip(HOSTS, reply, strict=True)]
         return await stability.condition(sessions)
 
     assert asyncio.run(test(gone, answers(hive(), BOTH, me=1))).word == "stable"
@@ -136,7 +136,7 @@ LOOK_SECONDS = 10.0
 STABLE = answers(hive(), BOTH)
 LATE = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
 DEGRADED = answers(hive(down=[1]), {IDS[0]: figures(0)})
-Hear = Callable[[Request], Reply]
+ReplyTo = Callable[[Request], Reply]
 
 
 @pytest.fixture
@@ -148,12 +148,12 @@ def looks(seconds: float) -> int:
     return round(seconds / LOOK_SECONDS)
 
 
-def passed(*moments: tuple[Hear, int]) -> tuple[float, str]:
-    """When the gate opens or gives up (s), and what it says; each moment lasts for so many looks, the last for ever."""
-    coming = chain(*(repeat(hear, count) for hear, count in moments), repeat(moments[-1][0]))
+def passed(*moments: tuple[ReplyTo, int]) -> tuple[float, str]:
+    """Returns when the wait ends (s) and what it says; each moment lasts for so many looks, the last one for ever."""
+    coming = chain(*(repeat(reply, count) for reply, count in moments), repeat(moments[-1][0]))
     now = moments[0][0]
 
-    def hear(request: Request) -> Reply:
+    def reply(request: Request) -> Reply:
         nonlocal now
         if isinstance(request, GetView):
             now = next(coming)
@@ -162,7 +162,7 @@ def passed(*moments: tuple[Hear, int]) -> tuple[float, str]:
     async def test() -> tuple[float, str]:
         begun = asyncio.get_running_loop().time()
         try:
-            found = await stability.until_stable([session(HOSTS[0], Agent(hear), Shown())], lambda text: None)
+            found = await stability.until_stable([session(HOSTS[0], Agent(reply), Shown())], lambda text: None)
             said = found.word
         except (UnavailableError, TimeoutError) as error:
             said = f"{error.word}: {error.sentence}"
@@ -182,7 +182,7 @@ def test_trouble_that_passes_in_time_halts_nothing() -> None:
 
 @pytest.mark.usefixtures("ten_seconds")
 @pytest.mark.parametrize("trouble", [DEGRADED, gone, waits_for_a_hive])
-def test_trouble_that_stays_halts_it(trouble: Hear) -> None:
+def test_trouble_that_stays_halts_it(trouble: ReplyTo) -> None:
     seconds, said = passed((trouble, 1))
     assert said.startswith("unavailable: the hive is ")
     assert DEGRADED_SECONDS_MAX <= seconds < DEGRADED_SECONDS_MAX + LOOK_SECONDS
@@ -209,10 +209,10 @@ def test_but_not_for_ever() -> None:
 def test_the_whole_hive_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stability, "DEGRADED_SECONDS_MAX", 0.0)
 
-    async def test(hear: Hear, shown: Shown) -> Condition:
+    async def test(reply: ReplyTo, shown: Shown) -> Condition:
         async with Fleet(HOSTS, shown) as fleet:
             fleet.sessions[0].fail(RemoteError("10.0.0.1: no route"))
-            fleet.sessions[1]._agent = cast(AgentClient, Agent(hear))
+            fleet.sessions[1]._agent = cast(AgentClient, Agent(reply))
             return await stability.whole_hive(fleet)
 
     shown = Shown()

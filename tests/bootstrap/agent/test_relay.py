@@ -29,13 +29,13 @@ class Peer:
         self.address = list(self.socket.getsockname())
         self._pool = ThreadPoolExecutor(1)
 
-    def serve(self, deed: Callable[[socket.socket], None]) -> None:
+    def serve(self, behaviour: Callable[[socket.socket], None]) -> None:
         """In the background."""
 
         def work() -> None:
             connection, _ = self.socket.accept()
             with connection:
-                deed(connection)
+                behaviour(connection)
 
         self._pool.submit(work)
 
@@ -59,27 +59,27 @@ def ask(agent: Agent, address: list[object], content: bytes = PREFACE, count: in
 
 
 def test_what_is_sent_and_what_comes(agent: Agent, peer: Peer) -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
-    def deed(connection: socket.socket) -> None:
-        heard.append(connection.recv(1000))
+    def behaviour(connection: socket.socket) -> None:
+        received.append(connection.recv(1000))
         for byte in PREFACE + frame(b"one") + frame(b""):
             connection.send(bytes([byte]))
         connection.recv(1)
 
-    peer.serve(deed)
+    peer.serve(behaviour)
     assert ask(agent, peer.address, PREFACE + b"question", 2) == PREFACE + frame(b"one") + frame(b"")
-    assert heard == [PREFACE + b"question"]
+    assert received == [PREFACE + b"question"]
 
 
 def test_a_large_answer(agent: Agent, peer: Peer) -> None:
     body = bytes(range(256)) * 10_000
 
-    def deed(connection: socket.socket) -> None:
+    def behaviour(connection: socket.socket) -> None:
         connection.recv(1000)
         connection.sendall(PREFACE + frame(body))
 
-    peer.serve(deed)
+    peer.serve(behaviour)
     assert ask(agent, peer.address) == PREFACE + frame(body)
 
 
@@ -87,10 +87,10 @@ def test_more_than_is_taken(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(relay, "ANSWER_BYTES_MAX", 1000)
     request = {"address": peer.address, "frames": "", "count": 1, "seconds": 60}
 
-    def deed(connection: socket.socket) -> None:
+    def behaviour(connection: socket.socket) -> None:
         connection.sendall(PREFACE + frame(b"x" * 100_000))
 
-    peer.serve(deed)
+    peer.serve(behaviour)
     with pytest.raises(AgentError, match="answers with more than"):
         relay.ask(Session(Channel(-1, -1)), request)
     assert limits.ANSWER_BYTES_MAX >= 1 << 20

@@ -16,7 +16,7 @@ HOST = "192.168.1.1"
 
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    directory = tmp_path_factory.mktemp("trouble")
+    directory = tmp_path_factory.mktemp("failures")
     with SshHosts(directory / "hosts", 2) as hosts:
         yield Operator(hosts, directory)
 
