@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from tests.core.script_network import Message, Network, ScriptError, Way
 from tests.core.script_words import (
-    KINDS, TOPICS, about, arc_name, batch_words, body_words, name_of, pairs_words, reply_words, request_words,
+    TOPICS, about, arc_name, batch_words, body_words, name_of, pairs_words, reply_words, request_words,
     version_words, view_words,
 )  # fmt: skip
 from tests.harness import HIVE, Hive, hive_of
@@ -24,7 +24,7 @@ from wrpme.core.layout import (
 from wrpme.protocol import health, view_index
 from wrpme.protocol.events import Happening
 from wrpme.protocol.messages import (
-    Cas, Count, Envelope, Expire, Get, LeaveNode, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Text,
+    Count, Envelope, Get, LeaveNode, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Text,
     Update, VerifyArc,
 )  # fmt: skip
 from wrpme.protocol.ring import arc_at, hash_of
@@ -40,64 +40,18 @@ TOLD_OF_THE_HIVE = {"founded", "condition", "view"}
 """Of what each node tells alike: the rest follows from the view."""
 
 
-class ScriptError(AssertionError):
-    """The script says something that makes no sense."""
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A message that lies in the network until somebody delivers it."""
-
-    source: str
-    target: str
-    envelope: Envelope
-
-    @property
-    def kind(self) -> str:
-        return KINDS[type(self.envelope.body)]
-
-
-@dataclass(frozen=True)
-class Way:
-    """Some of the messages: ``n1->n2 stream``; empty parts fit all."""
-
-    source: str
-    target: str
-    kind: str
-
-    def fits(self, message: Waiting) -> bool:
-        wanted = ((self.source, message.source), (self.target, message.target), (self.kind, message.kind))
-        return all(asked in ("", found) for asked, found in wanted)
-
-
-def way_of(words: list[str]) -> Way:
-    source = target = kind = ""
-    for word in words:
-        if "->" in word:
-            source, _, target = word.partition("->")
-        elif word in KINDS.values():
-            kind = word
-        else:
-            raise ScriptError(f"{word} is no kind of message: {', '.join(dict.fromkeys(KINDS.values()))}")
-    return Way(source.strip("*"), target.strip("*"), kind)
-
-
 class Driver:
     """Runs the commands of one script; each call of :meth:`run` gives the lines that one of them made."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.by_hand = False
         self.shown: set[str] = set()
-        self.waiting: list[Waiting] = []
+        self.network = Network()
         self._zero = 0.0
         self._stamped = False
         self._happened = False
         """Since it was looked last who serves."""
         self._looked_at = 0.0
-        self._held: list[Way] = []
-        self._lost: list[Way] = []
-        self._cut: set[frozenset[str]] = set()
         self._asked: dict[int, Request] = {}
         self._asking: Request | None = None
         """What is being asked just now: the answer may come at once."""
@@ -140,16 +94,16 @@ class Driver:
         self._happened = True
         if isinstance(effect, Persist):
             ends = self._ends if self._focus is not None else None
-            written = batch_words(effect.operations, "marks" in self.shown, ends)
-            if written and (self.by_hand or "disks" in self.shown):
+            written = batch_words(effect.operations, ends)
+            if written and (self.network.by_hand or "disks" in self.shown):
                 self._line(f"{name} -> disk: {written}")
         elif isinstance(effect, Tell):
             self._tell(name, effect.happening)
         elif isinstance(effect, Adopted):
-            if self.by_hand or "views" in self.shown:
+            if self.network.by_hand:
                 self._line(f"{name} adopts view {effect.epoch}")
         elif isinstance(effect, Say):
-            if (effect.level != "info" or "log" in self.shown) and effect.line != self._last_told:
+            if effect.level != "info" and effect.line != self._last_told:
                 self._line(f"{name} says: {effect.line}")
         elif isinstance(effect, ReplyTo) and not isinstance(effect.reply, Envelope):
             asked = self._asked.get(effect.session, self._asking)
@@ -207,101 +161,88 @@ class Driver:
     # --- the network -------------------------------------------------------------------------------------------------
 
     def _keep(self, source: str, target: str, envelope: Envelope) -> bool:
-        message = Waiting(source, target, envelope)
-        topic = TOPICS.get(message.kind, "messages")
-        told = envelope.body if self._focus is None else about(envelope.body, self._ends)
-        by_hand = self.by_hand and topic == "messages"
-        if (by_hand or topic in self.shown) and told is not None:
-            self._line(f"{source} -> {target}: {body_words(told)}")
-        if frozenset((source, target)) in self._cut or any(way.fits(message) for way in self._lost):
-            return True
-        if by_hand or any(way.fits(message) for way in self._held):
-            self.waiting.append(message)
-            return True
-        return False
+        message = Message(source, target, envelope)
+        if message.topic in self.shown or (self.network.by_hand and message.topic == "messages"):
+            self._tell_of(message)
+        return self.network.keeps(message)
+
+    def _tell_of(self, message: Message) -> None:
+        body = message.envelope.body
+        told = body if self._focus is None else about(body, self._ends)
+        if told is not None:
+            self._line(f"{message.source} -> {message.target}: {body_words(told)}")
 
     def do_show(self, *topics: str) -> None:
-        """From now on these are told too: messages, heartbeats, whereabouts, disks, marks, views, log."""
+        """From now on these are told too: messages, heartbeats, whereabouts, disks."""
+        if unknown := set(topics) - {"messages", "disks", *TOPICS.values()}:
+            raise ScriptError(f"nobody tells of {', '.join(unknown)}")
         self.shown.update(topics)
 
     def do_hide(self, *topics: str) -> None:
+        """These no more."""
         self.shown.difference_update(topics)
 
     def do_by_hand(self) -> None:
         """From now on nothing but heartbeats arrives by itself, and no batch: ``deliver`` and ``sync`` say when."""
-        self.by_hand = True
+        self.network.by_hand = True
         self.hive.slow_disks.update(self.hive.nodes)
 
     def do_auto(self) -> None:
         """From now on all arrives by itself again, also what waits."""
-        self.by_hand = False
+        self.network.by_hand = False
         for name in sorted(self.hive.slow_disks):
             self.hive.disk_goes_on(name)
         self.do_deliver()
 
     def do_hold(self, *words: str) -> None:
         """From now on such messages wait until they are delivered."""
-        self._held.append(way_of(list(words)))
+        self.network.held.append(Way.of(words))
 
     def do_lose(self, *words: str) -> None:
         """From now on such messages are lost, and nobody is told."""
-        self._lost.append(way_of(list(words)))
+        self.network.lost.append(Way.of(words))
 
     def do_let(self) -> None:
         """Ends every ``hold`` and ``lose``; what is held still waits."""
-        self._held, self._lost = [], []
+        self.network.held, self.network.lost = [], []
 
     def do_deliver(self, *words: str) -> None:
         """All messages that wait now, or those of one way and kind, arrive in the order in which they were sent."""
-        way = way_of(list(words))
-        arriving = [message for message in self.waiting if way.fits(message)]
-        if words and not arriving:
-            raise ScriptError(f"no message waits for {' '.join(words)}")
-        self.waiting = [message for message in self.waiting if not way.fits(message)]
-        for message in arriving:
+        for message in self.network.take(words):
             heard = f"{message.target} hears {message.source}: {message.kind}"
-            if (self.by_hand or self._held) and self.lines[-1:] != [heard]:
+            if (self.network.by_hand or self.network.held) and self.lines[-1:] != [heard]:
                 self._line(heard)
             self.hive.arrive(message.source, message.target, message.envelope)
             self._look()
 
-    def do_drop(self, *words: str) -> None:
-        """Such messages, which wait now, are lost."""
-        way = way_of(list(words))
-        if not any(way.fits(message) for message in self.waiting):
-            raise ScriptError(f"no message waits for {' '.join(words)}")
-        self.waiting = [message for message in self.waiting if not way.fits(message)]
-
     def do_keep(self, *words: str) -> None:
         """Such messages arrive now, and once more when they are delivered."""
-        way = way_of(list(words))
-        copies = [message for message in self.waiting if way.fits(message)]
+        copies = [message for message in self.network.waiting if Way.of(words).fits(message)]
         self.do_deliver(*words)
-        self.waiting += copies
+        self.network.waiting += copies
+
+    def do_drop(self, *words: str) -> None:
+        """Such messages, which wait now, are lost."""
+        self.network.take(words)
 
     def do_no_room(self, *words: str) -> None:
         """Such messages, which wait now, find no room on their link: the sender is told."""
-        way = way_of(list(words))
-        refused = [message for message in self.waiting if way.fits(message)]
-        self.do_drop(*words)
-        for message in refused:
+        for message in self.network.take(words):
             self.hive.event(message.source, NotSent(message.target, message.envelope))
 
     def do_waiting(self) -> None:
         """What lies in the network."""
-        for message in self.waiting:
-            told = message.envelope.body if self._focus is None else about(message.envelope.body, self._ends)
-            if told is not None:
-                self._line(f"{message.source} -> {message.target}: {body_words(told)}")
+        for message in self.network.waiting:
+            self._tell_of(message)
 
     def do_cut(self, *names: str) -> None:
         """Nothing travels between two nodes, or between one and all others; nobody is told."""
         others = names[1:] or [other for other in self.hive.directories if other != names[0]]
-        self._cut.update(frozenset((names[0], other)) for other in others)
+        self.network.cut.update(frozenset((names[0], other)) for other in others)
 
     def do_heal(self) -> None:
         """Ends all cuts."""
-        self._cut.clear()
+        self.network.cut.clear()
         self.hive.heal()
 
     # --- disks -------------------------------------------------------------------------------------------------------
@@ -361,20 +302,17 @@ class Driver:
 
     def do_start(self, *words: str) -> None:
         """A process begins: ``start n2 n1`` is ``wrpmed --peer n1``; without a peer an empty directory founds a hive.
-        ``dir=`` is another directory than that of its name, ``at=`` another address to tell, ``copies=`` and
-        ``grace=`` are the options of wrpmed."""
+        ``dir=`` is another directory than that of its name, ``copies=`` is ``--replication``."""
         named, (name, *peers) = _options(words)
         directory = named.get("dir", name)
         founds = not peers and directory not in self.hive.directories
-        if self.by_hand:
+        if self.network.by_hand:
             self.hive.slow_disks.add(name)
         self._serving.pop(name, None)
         self.hive.exits.pop(name, None)
-        extra = {"grace_seconds": float(named["grace"])} if "grace" in named else {}
         self.hive.start(
-            name, *peers, hive=HIVE if founds else b"", replication=int(named.get("copies", "0")),
-            directory=directory, advertise=named.get("at", ""), **extra,
-        )  # fmt: skip
+            name, *peers, hive=HIVE if founds else b"", replication=int(named.get("copies", "0")), directory=directory
+        )
 
     def do_crash(self, *names: str) -> None:
         """Processes are killed: what is on its way to their disks is lost, and what they sent arrives."""
@@ -477,7 +415,7 @@ class Driver:
     def _ask(self, name: str, request: Request, words: tuple[str, ...]) -> None:
         """Asks a node, and waits for the answer; not with ``&`` at the end, nor by hand."""
         session = self._send(name, request)
-        if not self.by_hand and "&" not in words:
+        if not self.network.by_hand and "&" not in words:
             self._answer(name, session)
 
     def _send(self, name: str, request: Request) -> int:
@@ -511,18 +449,11 @@ class Driver:
     def do_update(self, name: str, alias: str, content: str, *words: str) -> None:
         self._ask(name, Update(1, alias, content.encode(), self._expiry(name, words)), words)
 
-    def do_cas(self, name: str, alias: str, content: str, comparand: str, *words: str) -> None:
-        self._ask(name, Cas(1, alias, content.encode(), comparand.encode()), words)
-
     def do_get(self, name: str, alias: str, *words: str) -> None:
         self._ask(name, Get(1, alias), words)
 
     def do_remove(self, name: str, alias: str, *words: str) -> None:
         self._ask(name, Remove(1, alias), words)
-
-    def do_expire(self, name: str, alias: str, seconds: str, *words: str) -> None:
-        """Sets the life span of an entry, from now on."""
-        self._ask(name, Expire(1, alias, int(1000 * float(seconds)), True), words)
 
     def do_count(self, name: str, *words: str) -> None:
         """How many entries that node owns, at its present epoch or at ``epoch=``."""
@@ -575,10 +506,11 @@ class Driver:
                 continue
             found = json.loads(reply.text)
             copies = [
-                f"{copy['node']} differs in {', '.join(copy['aliases'])}" if copy["aliases"] else f"{copy['node']} agrees"
+                f"{copy['node']} {'differs in ' + ', '.join(copy['aliases']) if copy['aliases'] else 'agrees'}"
                 for copy in found["copies"]
             ]
-            self._line(f"arc {arc_name(arc.end)}: {name} has {found['entries']}; {', '.join(copies) or 'no other copy'}")
+            said = ", ".join(copies) or "no other copy"
+            self._line(f"arc {arc_name(arc.end)}: {name} has {found['entries']}; {said}")
 
     # --- what is so --------------------------------------------------------------------------------------------------
 
@@ -604,7 +536,8 @@ class Driver:
         for alias in aliases:
             arc = view.arcs[arc_at(view, hash_of(alias))]
             node = view_index.owner(view, arc)
-            self._line(f"{alias}: arc {arc_name(arc.end)} v{arc.version}, primary {name_of(node) if node else 'nobody'}")
+            primary = name_of(node) if node else "nobody"
+            self._line(f"{alias}: arc {arc_name(arc.end)} v{arc.version}, primary {primary}")
 
 
 def _options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:

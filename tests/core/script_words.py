@@ -12,19 +12,19 @@ from msgspec.structs import replace
 
 from wrpme.core.io import Operation
 from wrpme.core.layout import (
-    ACCEPTOR_KEY, MARK_PREFIX, REMOVED, SETTLED_PREFIX, VIEW_KEY, VIEW_PATCH_PREFIX, Version, alias_in, content_in,
-    expiry_in, mark_in, settled_in, version_in,
+    ACCEPTOR_KEY, REMOVED, SETTLED_PREFIX, VIEW_KEY, VIEW_PATCH_PREFIX, Version, alias_in, content_in,
+    expiry_in, settled_in, version_in,
 )  # fmt: skip
 from wrpme.errors import BY_CODE
 from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.messages import (
     Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
-    Count, Counts, Done, Expire, Failed, Fill, Forward, Forwarded, Get, GetTail, Item, NextView, Number, Pair,
+    Count, Done, Expire, Failed, Fill, Forward, Forwarded, Get, GetTail, Item, NextView, Number, Pair,
     PrefixScan, Prepare, Promise, Put, Rejected, Remove, RemoveAll, Reply, Report, Request, Stream, StreamAck,
     StreamAcks, Streams, Tail, Text, Update, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.view import (
-    NOBODY, Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, Proposal,
+    Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, Proposal,
     State, Synced, View,
 )  # fmt: skip
 
@@ -206,9 +206,9 @@ def _said(body: Body) -> str:
     if isinstance(body, Prepare | Promise | Accept | Accepted | Rejected):
         return f"view {body.epoch}, {_vote_words(body)}"
     if isinstance(body, NextView):
-        return f"view {body.epoch}, {proposal_words(body.proposal)}"
+        return f"{body.epoch}, {proposal_words(body.proposal)}"
     if isinstance(body, WholeView):
-        return f"view {body.view.epoch}, whole"
+        return f"{body.view.epoch}, whole"
     if isinstance(body, Forward):
         return request_words(body.request)
     if isinstance(body, Forwarded):
@@ -264,7 +264,7 @@ def reply_words(reply: Reply) -> str:
 # --- disks -----------------------------------------------------------------------------------------------------------
 
 
-def operation_words(operation: Operation, marks: bool, ends: Collection[int] | None) -> str:
+def operation_words(operation: Operation, ends: Collection[int] | None) -> str:
     """What a batch writes, as far as it is worth a word: index and hints come and go with their entry. Of notes of arcs
     only those with these ends, if any are given."""
     key, value = operation
@@ -277,13 +277,10 @@ def operation_words(operation: Operation, marks: bool, ends: Collection[int] | N
     if key.startswith(SETTLED_PREFIX) and value is not None:
         _, last, version = settled_in(key, value)
         return "" if ends is not None and last not in ends else f"arc {arc_name(last)} settled v{version}"
-    if marks and key.startswith(MARK_PREFIX) and value is not None:
-        _, last, version = mark_in(key, value)
-        return f"arc {arc_name(last)} up to {version_words(version)}"
     return ""
 
 
-def batch_words(operations: Iterable[Operation], marks: bool, ends: Collection[int] | None) -> str:
-    return ", ".join(dict.fromkeys(filter(None, (operation_words(one, marks, ends) for one in operations))))
+def batch_words(operations: Iterable[Operation], ends: Collection[int] | None) -> str:
+    return ", ".join(dict.fromkeys(filter(None, (operation_words(one, ends) for one in operations))))
 
 

@@ -18,7 +18,9 @@ from tests.core import script_rules
 from tests.core.script_driver import Driver
 from tests.sim import bounds, mutations
 
-SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.txt"))
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "simulation.md"
+SCRIPTS = sorted((ROOT / "tests" / "core" / "scripts").glob("*.txt"))
 WRITE = os.environ.get("WRPME_SCRIPTS") == "write"
 FEW_ARCS = {"STRETCHES_FIRST": 1}
 SILENCE = "(nothing)"
@@ -100,3 +102,23 @@ def test_each_script_has_a_title_and_says_what_breaks_it() -> None:
         assert path.name.startswith(f"{number:02d}-"), "they are read in order"
         assert re.match(r"# \S.*[^.]\n#\n(# \S.*\n)+", text), f"{path.name} begins with a title and why it matters"
         assert words_after(text, "fails if"), f"{path.name} can't fail"
+
+
+def test_the_document_lists_all_scripts_and_commands() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    lines = [f"| [{path.stem}](../{path.relative_to(ROOT)}) | {title(path)} |" for path in SCRIPTS]
+    head = ["<!-- scripts -->", "", "| script | what it shows |", "|---|---|"]
+    table = "\n".join([*head, *lines, "", "<!-- /scripts -->"])
+    if WRITE:
+        text = re.sub(r"<!-- scripts -->.*?<!-- /scripts -->", table, text, flags=re.DOTALL)
+        DOCUMENT.write_text(text, "utf-8")
+    assert table in text, "WRPME_SCRIPTS=write writes it"
+    for name in vars(Driver):
+        if name.startswith("do_"):
+            command = "by hand" if name == "do_by_hand" else name.removeprefix("do_")
+            assert re.search(rf"`{command}[ `]", text), f"{command} is not among the commands"
+            assert any(re.search(rf"^{command}\b", path.read_text("utf-8"), re.MULTILINE) for path in SCRIPTS), command
+
+
+def title(path: Path) -> str:
+    return path.read_text("utf-8").partition("\n")[0].removeprefix("# ")
