@@ -165,12 +165,16 @@ class Hive:
         return self.replies[session]
 
     def forget(self, name: str, lost: str) -> Reply:
-        """Asks to give a dead node up, as the client does: with the copies that what it alone held starts from."""
+        """Asks to give a dead node up, as the client does."""
+        return self.ask(name, self.forgetting(name, lost)[0])
+
+    def forgetting(self, name: str, lost: str) -> tuple[ForgetNode, salvage.Loss]:
+        """What the client asks for then, with the copies that what the node alone held starts from; and what it costs."""
         told, view = self._holdings(*self.nodes), self.view(name)
         member = view_index.member(view, identity(lost))
         assert member is not None
-        choices, _ = salvage.choose(view, salvage.orphans(view, (member.id,)), told)
-        return self.ask(name, ForgetNode(2, member.id, member.incarnation, choices))
+        choices, loss = salvage.choose(view, salvage.orphans(view, (member.id,)), told)
+        return ForgetNode(2, member.id, member.incarnation, choices), loss
 
     def recovery(self, name: str, *reached: str) -> Recover:
         """What the client of an operator asks that node, who reaches only these (all that run, if none is named)."""

@@ -21,14 +21,14 @@ from wrpme.core.io import Adopted, ClockJumped, Effect, Exit, NotSent, Persist, 
 from wrpme.core.layout import (
     ENTRIES, MARK_PREFIX, expiry_in, key_of, mark_in, successor, value_of, version_in,
 )  # fmt: skip
-from wrpme.protocol import health, view_index
+from wrpme.protocol import health, salvage, view_index
 from wrpme.protocol.events import Happening
 from wrpme.protocol.messages import (
     Count, Envelope, Get, LeaveNode, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Text,
     Update, VerifyArc,
 )  # fmt: skip
 from wrpme.protocol.ring import arc_at, hash_of
-from wrpme.protocol.view import NOBODY, State, View
+from wrpme.protocol.view import NOBODY, Arc, State, View
 
 STEP_SECONDS = 0.001
 """How finely it is looked who serves, where something happened,"""
@@ -58,8 +58,6 @@ class Driver:
         self._serving: dict[str, str] = {}
         self._focus: int | None = None
         """The position of the only entry that is of interest."""
-        self._ends: set[int] = set()
-        """Of the arcs that it was in."""
         self._seen: set[tuple[str, int, str]] = set()
         self._last_told = ""
         self._use(Hive())
@@ -93,7 +91,7 @@ class Driver:
     def _watch(self, name: str, effect: Effect) -> None:
         self._happened = True
         if isinstance(effect, Persist):
-            ends = self._ends if self._focus is not None else None
+            ends = self._ends() if self._focus is not None else None
             written = batch_words(effect.operations, ends)
             if written and (self.network.by_hand or "disks" in self.shown):
                 self._line(f"{name} -> disk: {written}")
@@ -128,28 +126,27 @@ class Driver:
         """Tells who serves what now, where that has changed."""
         self._happened, self._looked_at = False, self.hive.now
         for name, node in self.hive.nodes.items():
-            arcs = node.view.arcs if node.view is not None else ()
+            arcs = self._arcs_in(node.view) if node.view is not None else ()
             now = self.hive.clock(name)
-            if self._focus is not None:
-                arcs = tuple(arc for arc in arcs if self._is_looked_at(arc.end, node.view))
             served = ", ".join(f"{arc_name(arc.end)} v{arc.version}" for arc in arcs if node.serves(arc.end, now))
             if served != self._serving.get(name, ""):
                 self._line(f"{name} serves {'arc ' + served if served else 'nothing'}")
             self._serving[name] = served
 
-    def _is_looked_at(self, end: int, view: View | None) -> bool:
-        """Whether an arc is of interest: all are, or the one that a ``focus`` is on."""
+    def _arcs_in(self, view: View) -> Sequence[Arc]:
+        """The arcs that are of interest: all, or the one that a ``focus`` is on."""
         if self._focus is None:
-            return True
-        if view is not None:
-            self._ends.add(view.arcs[arc_at(view, self._focus)].end)
-        return end in self._ends
+            return view.arcs
+        return [view.arcs[arc_at(view, self._focus)]]
+
+    def _ends(self) -> set[int]:
+        """Of these arcs in the view of any node."""
+        views = [node.view for node in self.hive.nodes.values() if node.view is not None]
+        return {arc.end for view in views for arc in self._arcs_in(view)}
 
     def do_focus(self, alias: str = "") -> None:
         """From now on nothing is told of other arcs than that of an entry; without one of all."""
-        self._focus, self._ends = hash_of(alias) if alias else None, set()
-        for node in self.hive.nodes.values():
-            self._is_looked_at(0, node.view)
+        self._focus = hash_of(alias) if alias else None
         self._forget_lines(self._look)
 
     def _forget_lines(self, then: Callable[[], None]) -> None:
@@ -168,7 +165,7 @@ class Driver:
 
     def _tell_of(self, message: Message) -> None:
         body = message.envelope.body
-        told = body if self._focus is None else about(body, self._ends)
+        told = body if self._focus is None else about(body, self._ends())
         if told is not None:
             self._line(f"{message.source} -> {message.target}: {body_words(told)}")
 
@@ -481,15 +478,14 @@ class Driver:
         self._ask(name, LeaveNode(1, NOBODY), ())
 
     def do_forget(self, name: str, lost: str) -> None:
-        """An operator says that a node which is down never returns, and has been told what that costs."""
-        self._reply(name, f"forget {lost}", self.hive.forget(name, lost))
+        """An operator is told what it costs that a node which is down never returns, and gives his word."""
+        request, loss = self.hive.forgetting(name, lost)
+        self._line(f"the operator is told: {salvage.in_words(loss, name_of)}")
+        self._ask(name, request, ())
 
     def do_recover(self, name: str) -> None:
         """An operator says that the voters which this node does not see are dead."""
-        self._reply(name, "recover", self.hive.ask(name, self.hive.recovery(name)))
-
-    def _reply(self, name: str, asked: str, reply: Reply) -> None:
-        self._line(f"{name} answers {asked}: {reply_words(reply)}")
+        self._ask(name, self.hive.recovery(name), ())
 
     def do_verify(self) -> None:
         """Compares the copies of every arc."""
@@ -517,7 +513,7 @@ class Driver:
     def do_view(self, name: str = "") -> None:
         """The view of a node, or of any."""
         view = self.hive.view(name or next(iter(self.hive.nodes)))
-        for line in view_words(view, [arc.end for arc in view.arcs if self._is_looked_at(arc.end, view)]):
+        for line in view_words(view, self._arcs_in(view)):
             self._line(line)
 
     def do_state(self, name: str) -> None:

@@ -18,8 +18,8 @@ from wrpme.core.layout import (
 from wrpme.errors import BY_CODE
 from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.messages import (
-    Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
-    Count, Done, Expire, Failed, Fill, Forward, Forwarded, Get, GetTail, Item, NextView, Number, Pair,
+    Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Committed, Compare, Complaint, Content,
+    Count, Done, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetTail, Item, NextView, Number, Pair,
     PrefixScan, Prepare, Promise, Put, Rejected, Remove, RemoveAll, Reply, Report, Request, Stream, StreamAck,
     StreamAcks, Streams, Tail, Text, Update, WholeView, Writes,
 )  # fmt: skip
@@ -126,13 +126,13 @@ def arc_words(arc: Arc) -> str:
     return "; ".join(parts)
 
 
-def view_words(view: View, ends: Collection[int]) -> list[str]:
-    """The view, and of its arcs those with these ends."""
+def view_words(view: View, arcs: Iterable[Arc]) -> list[str]:
+    """The view, and some of its arcs."""
     states = {State.UP: "", State.LEAVING: " (leaving)", State.DOWN: " (down)"}
     members = ", ".join(name_of(member.id) + states[member.state] for member in view.members)
     generation = f", generation {view.generation}" if view.generation > 1 else ""
     head = f"view {view.epoch}{generation}: {members}; voters {names_of(view.voters)}"
-    return [head, *(arc_words(arc) for arc in view.arcs if arc.end in ends)]
+    return [head, *map(arc_words, arcs)]
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------
@@ -238,10 +238,10 @@ def request_words(request: Request) -> str:
     """What a client asks."""
     if isinstance(request, Put | Update):
         return f"{type(request).__name__.lower()} {request.alias}={content_words(request.content)}"
-    if isinstance(request, Cas):
-        return f"cas {request.alias}={content_words(request.content)} if {content_words(request.comparand)}"
-    if isinstance(request, Get | Remove | Expire):
+    if isinstance(request, Get | Remove):
         return f"{type(request).__name__.lower()} {request.alias}"
+    if isinstance(request, ForgetNode):
+        return f"forget {name_of(request.member)}"
     words = {PrefixScan: "scan", Count: "count", RemoveAll: "remove_all"}
     return words.get(type(request), type(request).__name__.removesuffix("Node").removesuffix("Arc").lower())
 
