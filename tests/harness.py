@@ -169,7 +169,7 @@ class Hive:
         return self.ask(name, self.forgetting(name, lost)[0])
 
     def forgetting(self, name: str, lost: str) -> tuple[ForgetNode, salvage.Loss]:
-        """What the client asks for then, with the copies that what the node alone held starts from; and what it costs."""
+        """What the client asks for then, with the copies that what it alone held starts from; and what that costs."""
         told, view = self._holdings(*self.nodes), self.view(name)
         member = view_index.member(view, identity(lost))
         assert member is not None
