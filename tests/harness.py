@@ -51,6 +51,10 @@ class Hive:
         self.replies: dict[int, Reply] = {}
         self.drop: Callable[[str, str, Body], bool] = lambda source, target, body: False
         """Loses a message for which it says so."""
+        self.keep: Callable[[str, str, Envelope], bool] = lambda source, target, envelope: False
+        """Takes a message for which it says so off the network; :meth:`arrive` delivers it."""
+        self.watch: Callable[[str, Effect], None] = lambda name, effect: None
+        """Hears of each effect before it is carried out."""
         self.slow_disks: set[str] = set()
         """Batches of these do not arrive, until :meth:`disk_goes_on`."""
         self.disk_seconds: dict[str, float] = {}
@@ -161,12 +165,16 @@ class Hive:
         return self.replies[session]
 
     def forget(self, name: str, lost: str) -> Reply:
-        """Asks to give a dead node up, as the client does: with the copies that what it alone held starts from."""
+        """Asks to give a dead node up, as the client does."""
+        return self.ask(name, self.forgetting(name, lost)[0])
+
+    def forgetting(self, name: str, lost: str) -> tuple[ForgetNode, salvage.Loss]:
+        """What the client asks for then, with the copies that what it alone held starts from; and what that costs."""
         told, view = self._holdings(*self.nodes), self.view(name)
         member = view_index.member(view, identity(lost))
         assert member is not None
-        choices, _ = salvage.choose(view, salvage.orphans(view, (member.id,)), told)
-        return self.ask(name, ForgetNode(2, member.id, member.incarnation, choices))
+        choices, loss = salvage.choose(view, salvage.orphans(view, (member.id,)), told)
+        return ForgetNode(2, member.id, member.incarnation, choices), loss
 
     def recovery(self, name: str, *reached: str) -> Recover:
         """What the client of an operator asks that node, who reaches only these (all that run, if none is named)."""
@@ -194,6 +202,14 @@ class Hive:
         self.slow_disks.discard(name)
         if then := self._held.pop(name, None):
             then()
+
+    def hangs(self, name: str) -> bool:
+        """Whether a batch waits for a slow disk."""
+        return name in self._held
+
+    def sync(self, name: str) -> None:
+        """The batch that hung arrives, and the next one hangs again."""
+        self._held.pop(name)()
 
     def stop(self, name: str) -> None:
         """A signal."""
@@ -245,11 +261,11 @@ class Hive:
         view, former = self.view(target), self.directories[self._in[source]][1] - 1
         wish = Report((Back(identity(source), former, source, view.epoch),))
         envelope = Envelope(view.hive, view.generation, identity(source), former, NOBODY, view.epoch, wish)
-        self._receive(source, target, envelope)
+        self.arrive(source, target, envelope)
 
     def stranger(self, target: str, source: str, body: Body) -> None:
         """A message from a process that is in no hive yet."""
-        self._receive(source, target, Envelope(b"", 1, identity(source), 1, b"", 0, body))
+        self.arrive(source, target, Envelope(b"", 1, identity(source), 1, b"", 0, body))
 
     def view(self, name: str) -> View:
         """The view of a node that has one."""
@@ -277,6 +293,7 @@ class Hive:
     def _carry_out(self, name: str, effects: list[Effect]) -> None:
         node = self.nodes[name]
         for effect in effects:
+            self.watch(name, effect)
             if isinstance(effect, Persist):
                 self._begin(name, node, effect)
             elif isinstance(effect, Send):
@@ -331,12 +348,14 @@ class Hive:
         self.sent.append((source, target, body))
         if frozenset((source, target)) in self._cut or self.drop(source, target, body):
             return
+        if self.keep(source, target, send.envelope):
+            return
         if target not in self.nodes:
             self._at(self.now, lambda: self._refused(source, target))
             return
         if (source, target) in self._broken:
             self._at(self.now + NETWORK_SECONDS, lambda: self._connected(source, target))
-        self._at(self.now + NETWORK_SECONDS, lambda: self._receive(source, target, send.envelope))
+        self._at(self.now + NETWORK_SECONDS, lambda: self.arrive(source, target, send.envelope))
 
     def _connected(self, source: str, target: str) -> None:
         if source in self.nodes and (source, target) in self._broken:
@@ -348,7 +367,8 @@ class Hive:
             self._broken.add((source, target))
             self.event(source, LinkDown(target, "connection refused"))
 
-    def _receive(self, source: str, target: str, envelope: Envelope) -> None:
+    def arrive(self, source: str, target: str, envelope: Envelope) -> None:
+        """A message comes out of the network."""
         if target in self.nodes:
             session = -next(self._numbers)
             self._sessions[session] = source

@@ -317,7 +317,7 @@ def test_who_is_not_listened_to_is_told(hive: Hive) -> None:
     hive.sent.clear()
     view, context = hive.view("a"), hive.nodes["b"].context
     envelope = msgspec.structs.replace(context.outbox.envelope(identity("a"), Forward(Get(7, "x"))), incarnation=99)
-    hive._receive("b", "a", envelope)
+    hive.arrive("b", "a", envelope)
     answers = [body.reply for source, _, body in hive.sent if source == "a" and isinstance(body, Forwarded)]
     assert [(reply.id, word_of(reply)) for reply in answers] == [(7, "unstable")]
     assert hive.view("a") == view
