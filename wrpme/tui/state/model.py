@@ -1,4 +1,5 @@
-"""The model of the hive as it is now: it takes sightings, and returns scenes and events. The caller passes the time."""
+"""The model of the hive as it is now: it takes watch records, and returns scenes and events. The caller passes the
+time."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ ADDRESSES_MAX = 2 * MEMBERS_MAX
 
 
 class Model:
-    """Holds in ``observed`` and ``layout`` all that a scene is made of; ``version`` grows with each sighting."""
+    """Holds in ``observed`` and ``layout`` all that a scene is made of; ``version`` grows with each watch record."""
 
     def __init__(self) -> None:
         self.observed = Observed(began=0.0)
@@ -37,28 +38,28 @@ class Model:
         self._meters: dict[str, Meter] = {}
         self._drawn: tuple[int, float, Scene] | None = None
 
-    def take(self, sighting: Sighting) -> None:
-        """Takes the next sighting. If the clock was set back, all that was observed is dropped, because its times mean
-        nothing any more."""
-        if not self.version or sighting.at < self._at - STALE_SECONDS:
-            self.observed = Observed(began=sighting.at)
-        self._at = sighting.at
+    def take(self, record: Sighting) -> None:
+        """Takes the next watch record. If the clock was set back, all that was observed is dropped, because its times
+        mean nothing any more."""
+        if not self.version or record.at < self._at - STALE_SECONDS:
+            self.observed = Observed(began=record.at)
+        self._at = record.at
         self.version += 1
-        match sighting:
+        match record:
             case FiguresSeen():
-                self._figures(sighting.at, sighting.node, sighting.figures)
+                self._figures(record.at, record.node, record.figures)
             case ViewSeen():
-                self._view(sighting.at, sighting.view)
+                self._view(record.at, record.view)
             case Happened():
-                self._happening(sighting.at, sighting.node, sighting.happening)
+                self._happening(record.at, record.node, record.happening)
             case Reached():
-                self._reached(sighting.at, sighting.node)
+                self._reached(record.at, record.node)
             case Gone():
-                self._gone(sighting.at, sighting.node, sighting.reason)
+                self._gone(record.at, record.node, record.reason)
             case Missed():
-                self._notice(sighting.at, "missed", sighting.node, sentences.missed(sighting.count))
-        if not isinstance(sighting, Gone):
-            self.observed.word_at = sighting.at
+                self._notice(record.at, "missed", record.node, sentences.missed(record.count))
+        if not isinstance(record, Gone):
+            self.observed.word_at = record.at
 
     def scene(self, now: float) -> Scene:
         """Returns the scene at ``now``, in seconds since 1970; the same object while nothing is new."""

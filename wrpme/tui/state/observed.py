@@ -68,8 +68,9 @@ class LastEvent(Struct, array_like=True):
 
 
 class Observed(Struct):
-    """All of it, by address, or by id for memberships. ``began`` is the time of the first sighting, ``word_at`` that of
-    the last one that a node told; ``arrived`` counts the slots of copies that were moved since copying began."""
+    """All of it, by address, or by id for memberships. ``began`` is the time of the first watch record, ``word_at``
+    that of the last one that a node told; ``arrived`` counts the slots of copies that were moved since copying
+    began."""
 
     began: float
     word_at: float | None = None

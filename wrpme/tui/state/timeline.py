@@ -15,7 +15,7 @@ SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 
 class Timeline:
-    """Takes all sightings, whatever time is shown. With ``replay`` they come from a record: there is no now, but a
+    """Takes all watch records, whatever time is shown. With ``replay`` they come from a record: there is no now, but a
     position that advances while it is ``playing``."""
 
     def __init__(self, replay: bool = False) -> None:
@@ -33,13 +33,13 @@ class Timeline:
 
     # --- what is seen --------------------------------------------------------------------------------------------
 
-    def take(self, sighting: Sighting) -> None:
-        """Takes the next sighting. If the clock was set back, the history begins anew."""
-        at = max(sighting.at, self._at)
-        if at - sighting.at > STALE_SECONDS:
+    def take(self, record: Sighting) -> None:
+        """Takes the next watch record. If the clock was set back, the history begins anew."""
+        at = max(record.at, self._at)
+        if at - record.at > STALE_SECONDS:
             self.history = self._new_history()
             self._position = None
-            at = sighting.at
+            at = record.at
         elif at > self._at and self.live.version:
             quiet = at - self._at > STALE_SECONDS
             happened = self._happened_at is not None and at - self._happened_at > MOMENT_SECONDS_MIN
@@ -48,9 +48,9 @@ class Timeline:
             if quiet:
                 self._happened_at = at
         self._at = at
-        self.live.take(sighting)
+        self.live.take(record)
         self.history.passes(at)
-        if not isinstance(sighting, FiguresSeen) and self._happened_at is None:
+        if not isinstance(record, FiguresSeen) and self._happened_at is None:
             self._happened_at = at
 
     def _new_history(self) -> History:
