@@ -53,7 +53,7 @@ KEYS: tuple[Key, ...] = (
     Key("t", "theme", "t", "next theme: dark, light, high contrast"),
 )  # fmt: skip
 TIME = tuple(key for key in KEYS if key.action.startswith("app."))
-"""Those that lead through time, on whichever screen."""
+"""The keys that lead through time, on whichever screen."""
 WHERE = {
     "all": "Everywhere",
     "panes": "In the panes",

@@ -20,20 +20,20 @@ from wrpme.tui.limits import GRAPH_HOLD_SECONDS
 from wrpme.tui.state import format
 
 Points = Sequence[tuple[float, float | None]]
-"""Time (seconds since 1970, ascending) and value; None where nobody knows it."""
+"""Times (seconds since 1970, ascending) and values; None where the value is not known."""
 Part = tuple[str, str]
 Row = tuple[Part, ...]
 
 LABEL_CELLS = 8
 """The scale at the left of every graph, so that times stand under each other in all of them."""
 TIMES_MAX = 6
-"""So many stand under a graph, and the one at its end."""
+"""So many times stand under a graph, beside the one at its end."""
 UNKNOWN = "nothing is known of this time"
 _BRAILLE = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """The bits of the dots of a cell, left and right, from the bottom up."""
 _BRAILLE_BITS = [[[sum(dots[low : high + 1]) for high in range(4)] for low in range(4)] for dots in _BRAILLE]
 _PLAIN_BITS = [[sum((1, 2, 4)[low : high + 1]) for high in range(3)] for low in range(3)]
-"""By the lowest and the highest dot: all between them."""
+"""The bits of all dots between the lowest and the highest one."""
 _BARS = "▁▂▃▄▅▆▇"
 _PLAIN_BARS = "_.-=+*#"
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -156,9 +156,9 @@ class Canvas:
         self.height = height * self.down
         self._plain = plain
         self._dots = [[0] * width for _ in range(height)]
-        """From the bottom up; a bit for each dot."""
+        """The dots of each cell as bits; rows from the bottom up."""
         self._cells: list[list[Part]] = [[("", "")] * width for _ in range(height)]
-        """Who drew there: "#" an area or "*" a line, and its role."""
+        """What was drawn last in each cell ("#" an area, "*" a line), and its role."""
 
     def area(self, levels: Sequence[int | None], role: str) -> None:
         """Draws all dots up to each level (0 is the lowest dot)."""

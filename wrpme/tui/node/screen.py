@@ -40,7 +40,7 @@ PAGES = {
 }
 """The panels of each page, in the order of the keys 1 to 6."""
 TOLD = ("events", "log", "config")
-"""Of these one at a time where there is room for several panels, but not for all."""
+"""One of these is shown at a time where there is room for several panels, but not for all."""
 ROOM_MEDIUM = (100, 34)
 ROOM_LARGE = (156, 46)
 
@@ -123,11 +123,11 @@ class NodeScreen(Screen[None]):
         self._events: tuple[Sequence[EventShown], int] = ((), 0)
         self._series: dict[str, Points] = {}
         self._drawn: tuple[object, ...] = ()
-        """What the graphs are of: drawn anew only where that is something else."""
+        """What the graphs show; they are drawn anew only when it changes."""
         self._answers: dict[str, tuple[Any, str]] = {}
-        """What was answered to "log" and "config", and what is to be said of it."""
+        """The answers to "log" and "config", each with a note for the title."""
         self._answered: dict[str, tuple[object, ...]] = {}
-        """What of that is drawn, and how wide."""
+        """The answers as they are drawn, and how wide."""
         self.head = Rows(id="head")
         self.pages = Rows(self._page_at, id="pages")
         self.panels = {name: Panel(name) for names in PAGES.values() for name in names}

@@ -59,7 +59,7 @@ class Banner(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.note = ""
-        """What else is to be seen all the time, such as that a record is being made."""
+        """A remark that is shown all the time, such as that a record is being made."""
         self._scene: Scene | None = None
         self._shown: tuple[object, ...] = ()
 

@@ -32,7 +32,7 @@ class Column(Struct, frozen=True):
     right: bool = True
     fresh: bool = True
     descending: bool = True
-    """Which end of it is looked for first."""
+    """Whether its largest values come first."""
 
 
 _SEVERITY = (

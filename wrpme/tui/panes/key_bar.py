@@ -38,7 +38,7 @@ class KeyBar(Widget):
     def __init__(self) -> None:
         super().__init__()
         self.keys: list[tuple[str, str, str]] = []
-        """Of each: the key for Textual, how it is shown, and what it does in a word."""
+        """The keys that are shown: its name in Textual, its name for an operator, and what it does in a word."""
 
     def on_mount(self) -> None:
         """Subscribes to the screen, which tells whenever other keys are of use."""

@@ -70,7 +70,7 @@ class LinesView(ScrollView, can_focus=True):
         self.heading: Row = ()
         self.cursor = 0
         self.empty = ""
-        """What stands there where there are no rows."""
+        """The text that is shown if there are no rows."""
         self.scrolled_up = False
         """Whether somebody has scrolled away from the end."""
         self._styles: dict[str, Style] = {}

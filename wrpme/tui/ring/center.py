@@ -17,7 +17,7 @@ CALM = 5
 _AIR = 2
 """Cells between the ring and what is not urgent, both sides together."""
 HEIGHT_ROWS = 3
-"""Of large letters, which are five pixels high."""
+"""The height of large letters, which are five pixels high."""
 _LETTERS = {
     "A": ".#. #.# ### #.# #.#",
     "B": "##. #.# ##. #.# ##.",

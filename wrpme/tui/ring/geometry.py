@@ -24,7 +24,7 @@ from wrpme.limits import SLOTS
 LEVELS = 8
 """Coverage of a pixel at the edge of a band, from 1 to this."""
 HEIGHT_MIN, WIDTH_MIN = 7, 14
-"""Cells; in a smaller pane is no ring."""
+"""In a pane of fewer cells there is no ring."""
 HEIGHT_MARKS_MIN = 10
 """With fewer rows the marks stand only beside the ring."""
 SMALL = 16
@@ -32,7 +32,7 @@ SMALL = 16
 FEW = 3
 """More bands than this may take more of the room."""
 ROOM_MIN = 4
-"""What the bands leave free around the center at least."""
+"""The bands leave at least this radius free."""
 
 
 class Band(Struct, frozen=True):

@@ -22,14 +22,14 @@ from wrpme.tui.terminal.palette import Theme, colour_of
 
 TICK = "•"
 NAME_MIN = 3
-"""Characters that a name is not cut below."""
+"""A name keeps at least so many characters."""
 ALIAS_LENGTHS = (24, 12, 8, 5)
-"""Of an entry's alias so many characters are shown."""
+"""So many characters of an entry's alias are shown."""
 WIDE = 50
 """From this width on a pane keeps its last column free of names."""
 FAR_ROWS = 6
 FAR_COLUMNS = 48
-"""How far a name that must be shown moves away from its mark."""
+"""A name that must be shown moves at most so far away from its mark."""
 _GRAVITY = {
     NodeState.DOWN: 0,
     NodeState.SILENT: 1,

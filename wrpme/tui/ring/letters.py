@@ -18,7 +18,7 @@ from wrpme.tui.state.scene import ArcShown, Scene
 from wrpme.tui.terminal.palette import Theme, colour_of
 
 KEYLESS = "#"
-"""Stands for nodes that have no key, as there are too many."""
+"""The key of nodes that have none of their own, because there are too many."""
 
 
 class Letters:

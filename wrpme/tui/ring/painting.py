@@ -27,7 +27,7 @@ from wrpme.tui.terminal.ascii import ascii_of
 from wrpme.tui.terminal.palette import DARK, Theme, colour_of, mixed, number_of, text_of
 
 LOW_ROWS = 11
-"""With fewer, the last one is kept for the word."""
+"""With fewer rows inside the ring, the last one is kept for the condition."""
 
 Style = tuple[str, str, bool]
 """Foreground, background, and whether bold."""
@@ -59,7 +59,7 @@ class Painter:
         self._paint: Paint | Letters | None = None
         self._moving: Layer = []
         self._clear = 0.0
-        """How far from the center words stand."""
+        """How far from the center text reaches."""
         self._marks: Layer = []
         self._middle: Layer = []
         self._rows: list[tuple[Run, ...]] = []

@@ -20,12 +20,12 @@ DEPTH_MIN = 0.12
 STEEP = 0.6
 """Below 1 a line leaves the ring, and comes back, on a short way."""
 TAIL = 0.22
-"""Of a comet, in lengths of its line."""
+"""The length of a comet, in lengths of its line."""
 STEPS = 24
-"""Phases that something needs from one end of a line to the other."""
+"""A comet needs so many phases from one end of a line to the other."""
 
 Dots = dict[tuple[int, int], tuple[int, int, bool]]
-"""By column and row: the braille bits, their colour, and whether they are bright."""
+"""The braille bits of a cell (column, row), their colour, and whether they are bright."""
 
 
 @lru_cache(maxsize=256)
