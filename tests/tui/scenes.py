@@ -88,7 +88,7 @@ def changed(view: View, *changes: Change) -> View:
     return after
 
 
-def _life(view: View, node: NodeId) -> int:
+def _membership(view: View, node: NodeId) -> int:
     found = view_index.member(view, node)
     assert found is not None
     return found.incarnation
@@ -100,7 +100,7 @@ def synced(view: View, part: float = 1.0) -> View:
     reports: list[Change] = []
     for arc, node in pairs[: round(part * len(pairs))]:
         if (owner := view_index.owner(view, arc)) is not None:
-            reports.append(Synced(arc.end, arc.version, node, owner, _life(view, owner)))
+            reports.append(Synced(arc.end, arc.version, node, owner, _membership(view, owner)))
     return changed(view, *reports) if reports else view
 
 
@@ -109,7 +109,7 @@ def activated(view: View) -> View:
     reports: list[Change] = []
     for arc in view.arcs:
         if arc.prev and (owner := view_index.owner(view, arc)) is not None:
-            reports.append(Activated(arc.end, arc.version, owner, _life(view, owner)))
+            reports.append(Activated(arc.end, arc.version, owner, _membership(view, owner)))
     return changed(view, *reports) if reports else view
 
 

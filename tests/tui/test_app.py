@@ -181,7 +181,8 @@ def test_a_record_that_can_not_go_on_stops_and_nothing_else_does(
         first, *others = death(story)
         app.take(first)
         await at_rest(pilot)
-        assert "recording, " in cells(app.main.banner) and len(list(open_record(tmp_path / "record").sightings)) == 1
+        assert "recording, " in cells(app.main.banner)
+        assert len(list(open_record(tmp_path / "record").watch_records)) == 1
 
         def full(_: Sighting) -> None:
             raise errors.StorageError("recording has stopped: no space left on device")

@@ -1,4 +1,4 @@
-"""From facts to a scene: the states of nodes, what moves, and the word for the hive."""
+"""From observed to a scene: the states of nodes, what moves, and the word for the hive."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_steps_are_equal_and_each_is_drawn(size: tuple[int, int], bands: int, ha
     owner = geometry.bands[0]
     assert set(geometry.steps[owner.first : owner.end]) == set(range(count)), "an arc of one step is seen"
     for pixel, step in enumerate(geometry.steps):
-        right, up = geometry.xs[pixel] + 0.5 - geometry.centre_x, geometry.centre_y - (geometry.ys[pixel] + 0.5) * tall
+        right, up = geometry.xs[pixel] + 0.5 - geometry.center_x, geometry.center_y - (geometry.ys[pixel] + 0.5) * tall
         slot = atan2(right, up) % (2 * pi) / (2 * pi) * SLOTS
         off = abs(slot - geometry.middles[step])
         assert min(off, SLOTS - off) <= SLOTS / count / 2 + 1, "a pixel lies in the stretch of its step"
@@ -77,8 +77,8 @@ def test_it_is_round(size: tuple[int, int], halves: bool) -> None:
     assert abs(wide - high) <= tall
     for band in geometry.bands:
         for pixel in range(band.first, band.end):
-            right = geometry.xs[pixel] + 0.5 - geometry.centre_x
-            distance = hypot(right, (geometry.ys[pixel] + 0.5) * tall - geometry.centre_y)
+            right = geometry.xs[pixel] + 0.5 - geometry.center_x
+            distance = hypot(right, (geometry.ys[pixel] + 0.5) * tall - geometry.center_y)
             assert band.inner - 0.5 <= distance <= band.outer + 0.5
 
 
@@ -121,7 +121,7 @@ def test_the_middle_is_free() -> None:
     geometry = ring(60, 32)
     for row in range(32):
         wide = geometry.chord(row)
-        first = round(geometry.centre_x - wide / 2)
+        first = round(geometry.center_x - wide / 2)
         assert not any(geometry.on_ring(x, row) for x in range(first, first + wide))
 
 

@@ -143,7 +143,7 @@ def test_what_is_given_up_is_not_counted_any_more() -> None:
         story.go(1.0)
     timeline = filled(story.sightings, seconds_max=0.0)
     alone = History()
-    alone.cut(story.at, timeline.live.facts, timeline.live.places, False)
+    alone.cut(story.at, timeline.live.observed, timeline.live.layout, False)
     assert len(timeline.history.moments) == 1 and timeline.history.bytes == alone.bytes
 
 
@@ -277,7 +277,7 @@ def test_a_node_that_was_no_member_yet_has_no_values() -> None:
 
 def test_no_series_of_what_there_is_not() -> None:
     model, _ = model_of("stable", 3)
-    assert model.places is not None
+    assert model.layout is not None
     with pytest.raises(ValueError):
         History().series(None, "weather")
 

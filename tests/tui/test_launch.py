@@ -139,7 +139,7 @@ def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypatch: py
     options = Options(("a:1",), timeout=3.0, tui=True, record=str(record))
     assert launched(monkeypatch, options, recorded) == 0
     assert Watched.given == (("a:1",), 3.0)
-    assert len(list(open_record(record).sightings)) == len(Watched.sightings)
+    assert len(list(open_record(record).watch_records)) == len(Watched.sightings)
     assert record.stat().st_mode & 0o777 == 0o600
 
     async def played(app: Dashboard, pilot: Pilot[int]) -> None:

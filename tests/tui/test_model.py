@@ -82,24 +82,24 @@ def test_what_is_known_of_nodes_that_are_no_members_is_given_up() -> None:
     view = settled(views.apply(view, [Leave(id_of(2), 1)]) or view)
     view = views.apply(view, []) or view
     model.take(ViewSeen(story.at, address_of(0), view))
-    assert set(model.facts.known) == {address_of(0), address_of(1)}
+    assert set(model.observed.nodes) == {address_of(0), address_of(1)}
 
 
 def test_views_share_the_arcs_that_are_equal() -> None:
     first = stable_view(3)
     copy = view_index.unpack(view_index.pack(views.apply(first, [Join(id_of(3), 1, address_of(3))]) or first))
     model = taken([ViewSeen(START, "n", first), ViewSeen(START + 1, "n", copy)])
-    assert model.places is not None and model.places.view == copy
+    assert model.layout is not None and model.layout.view == copy
     known = set(map(id, first.arcs))
     equal = sum(arc in first.arcs for arc in copy.arcs)
-    assert sum(id(arc) in known for arc in model.places.view.arcs) == equal > 0
+    assert sum(id(arc) in known for arc in model.layout.view.arcs) == equal > 0
 
 
 def test_counters_are_not_kept_longer_than_rates_need_them() -> None:
     model, _ = model_of("stable", 3)
-    told = model.facts.known[address_of(0)].told
-    assert told is not None and not told.figures.operations and not told.figures.latency
-    assert told.rates.operations is not None and told.neighbours
+    report = model.observed.nodes[address_of(0)].report
+    assert report is not None and not report.figures.operations and not report.figures.latency
+    assert report.rates.operations is not None and report.neighbours
 
 
 @settings(max_examples=60)
@@ -112,7 +112,7 @@ def test_whatever_happens_a_scene_is_sound(sightings: list[Sighting]) -> None:
             continue
         for later in (0.0, 3.0):
             scene = model.scene(sighting.at + later)
-            assert model.places is not None or scene.mood is Mood.CONNECTING
+            assert model.layout is not None or scene.mood is Mood.CONNECTING
             assert scene.progress is None or 0 <= scene.progress <= 1
             for node in scene.nodes:
                 for value in (node.age, node.operations_per_second, node.p50_seconds, node.p99_seconds):
@@ -120,7 +120,7 @@ def test_whatever_happens_a_scene_is_sound(sightings: list[Sighting]) -> None:
                 assert node.since is None or node.since <= scene.at
                 assert node.state is NodeState.UP or node.reason
                 assert not (node.stale and node.operations_per_second is not None)
-            up = {member.address for member in model.places.view.members} if model.places else set()
+            up = {member.address for member in model.layout.view.members} if model.layout else set()
             assert scene.heard <= len(up) and (scene.silent_since is None) is (scene.mood is not Mood.DISCONNECTED)
 
 
@@ -155,8 +155,8 @@ def test_addresses_are_bounded() -> None:
         address = f"n{number}:1"
         model.take(Gone(START + number, address, "refused"))
         model.take(Happened(START + number, "n", Happening(number, number, "down", 1, address, "", -1.0, True)))
-    assert len(model.facts.known) == ADDRESSES_MAX and len(model.facts.turns) <= ADDRESSES_MAX
-    assert f"n{ADDRESSES_MAX + 99}:1" in model.facts.known
+    assert len(model.observed.nodes) == ADDRESSES_MAX and len(model.observed.last_events) <= ADDRESSES_MAX
+    assert f"n{ADDRESSES_MAX + 99}:1" in model.observed.nodes
 
 
 def test_a_node_that_told_figures_before_it_is_a_member_is_no_node_yet() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.tui.scenes import figures_of, stable_view
 from wrpme.protocol.histogram import bucket_of
 from wrpme.protocol.stats import Figures
-from wrpme.tui.state.facts import Rates
+from wrpme.tui.state.observed import Rates
 from wrpme.tui.state.rates import Meter
 
 BASE = figures_of(stable_view(3), 0, 0.0)

@@ -41,7 +41,7 @@ def written(path: Path, sightings: list[Sighting]) -> Path:
 @pytest.mark.parametrize("state", STATES)
 def test_what_is_written_is_read_again(tmp_path: Path, state: str) -> None:
     sightings = sightings_of(state, 3)
-    read = list(open_record(written(tmp_path / "record", sightings)).sightings)
+    read = list(open_record(written(tmp_path / "record", sightings)).watch_records)
     assert [to_line(one) for one in read] == [to_line(one) for one in sightings]
     assert [type(one) for one in read] == [type(one) for one in sightings]
 
@@ -85,7 +85,7 @@ def test_a_disk_that_takes_no_more_ends_the_record_with_a_sentence(tmp_path: Pat
         resource.setrlimit(resource.RLIMIT_FSIZE, former)
     recorder.close()
     replay = open_record(tmp_path / "record")
-    read = list(replay.sightings)
+    read = list(replay.watch_records)
     assert 2 < len(read) < len(sightings), "what was written whole can be read"
     assert replay.notice, "the rest of what was being written stands at the end"
 
@@ -113,7 +113,7 @@ def test_a_record_is_a_stream_of_msgpack_that_any_library_reads(tmp_path: Path) 
 def test_an_older_record_is_read_and_shows_the_same() -> None:
     replay = open_record(OLD)
     timeline = Timeline(replay=True)
-    for sighting in replay.sightings:
+    for sighting in replay.watch_records:
         timeline.take(sighting)
     timeline.finish()
     timeline.to_now()
@@ -124,9 +124,9 @@ def test_an_older_record_is_read_and_shows_the_same() -> None:
 
 
 def test_an_older_record_written_anew_is_the_same_and_smaller(tmp_path: Path) -> None:
-    sightings = list(open_record(OLD).sightings)
+    sightings = list(open_record(OLD).watch_records)
     new = written(tmp_path / "record", sightings)
-    assert list(open_record(new).sightings) == sightings
+    assert list(open_record(new).watch_records) == sightings
     assert new.stat().st_size < OLD.stat().st_size
 
 
@@ -135,7 +135,7 @@ def test_frames_are_found_wherever_a_read_ends(chunk: int, tmp_path: Path, monke
     monkeypatch.setattr(recording, "RECORD_READ_BYTES", chunk)
     sightings = sightings_of("stable", 3)[:6]
     replay = open_record(written(tmp_path / "record", sightings))
-    assert [to_line(one) for one in replay.sightings] == [to_line(one) for one in sightings]
+    assert [to_line(one) for one in replay.watch_records] == [to_line(one) for one in sightings]
     assert replay.notice == "" and replay.bytes_read == replay.path.stat().st_size
 
 
@@ -151,7 +151,7 @@ def test_wherever_it_was_cut_off_the_rest_is_read_and_it_is_told(written_as: Any
     for size in range(ends[1], len(whole) + 1):
         path.write_bytes(whole[:size])
         replay = open_record(path)
-        read = list(replay.sightings)
+        read = list(replay.watch_records)
         count = max(count for count, end in enumerate(ends) if end <= size)
         if written_as is lines and size + 1 in ends:
             assert read == SHORT[: count + 1] and not replay.notice, "only the end of the line is missing"
@@ -168,7 +168,7 @@ def test_a_damaged_line_is_named_by_its_number(tmp_path: Path, junk: bytes) -> N
     path.write_bytes(lines(some[:4]) + junk + lines(some[4:]))
     read: list[Sighting] = []
     with pytest.raises(StorageError, match=rf"damaged at line 5: .*; head -n 4 {path} > FILE makes a record"):
-        read.extend(open_record(path).sightings)
+        read.extend(open_record(path).watch_records)
 
 
 @pytest.mark.parametrize(
@@ -193,12 +193,12 @@ def test_a_damaged_frame_is_named_by_its_byte_and_all_before_it_can_be_saved(
     before = frames([HEADER, *map(to_object, SHORT)])
     path.write_bytes(before + junk + frames([to_object(SHORT[0])]))
     with pytest.raises(StorageError) as caught:
-        list(open_record(path).sightings)
+        list(open_record(path).watch_records)
     remedy = f"head -c {len(before)} {path} > FILE makes a record of all before it"
     assert f"damaged at byte {len(before)}: " in caught.value.sentence and caught.value.sentence.endswith(remedy)
     assert why in caught.value.sentence and "\n" not in caught.value.sentence
     saved.write_bytes(path.read_bytes()[: len(before)])
-    assert list(open_record(saved).sightings) == SHORT
+    assert list(open_record(saved).watch_records) == SHORT
 
 
 def test_no_frame_and_no_line_is_longer_than_it_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +211,7 @@ def test_no_frame_and_no_line_is_longer_than_it_may_be(tmp_path: Path, monkeypat
     for path in (framed, lined):
         read: list[Sighting] = []
         with pytest.raises(StorageError, match="is damaged at"):
-            read.extend(Replay(path).sightings)
+            read.extend(Replay(path).watch_records)
     assert limits.RECORD_FRAME_BYTES_MAX > 1000
 
 
@@ -250,7 +250,7 @@ def test_whatever_a_file_holds_is_read_or_refused_in_a_sentence(content: bytes, 
         path = Path(directory) / "record"
         path.write_bytes((frames([HEADER]) if framed else b"") + content)
         with suppress(StorageError):
-            list(Replay(path).sightings)
+            list(Replay(path).watch_records)
 
 
 def test_what_is_not_there_or_no_file_can_not_be_read(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Names, keys, colours and places: what follows from the view alone, and is kept."""
+"""Names, keys, colours and positions: what follows from the view alone, and is kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wrpme.limits import SLOTS
 from wrpme.protocol import ring, view_index
 from wrpme.protocol.view import Back, Down, Join, Leave, Member, State, View
 from wrpme.tui.limits import COLOURS_USUAL
-from wrpme.tui.state.ring_layout import KEYS, Places, gained, key_of, places_of, short_names
+from wrpme.tui.state.ring_layout import KEYS, RingLayout, gained, key_of, layout_of, short_names
 
 
 @pytest.mark.parametrize(
@@ -58,30 +58,30 @@ def left(view: View, number: int) -> View:
 
 
 def test_colours_are_given_in_the_order_of_coming_and_kept() -> None:
-    places = places_of(stable_view(3))
-    assert [places.colours[id_of(number)] for number in range(3)] == [0, 1, 2]
-    later = places_of(left(places.view, 1), places)
+    layout = layout_of(stable_view(3))
+    assert [layout.colours[id_of(number)] for number in range(3)] == [0, 1, 2]
+    later = layout_of(left(layout.view, 1), layout)
     assert later.colours == {id_of(0): 0, id_of(2): 2}
-    joined = places_of(changed(later.view, Join(id_of(7), 1, address_of(7))), later)
+    joined = layout_of(changed(later.view, Join(id_of(7), 1, address_of(7))), later)
     assert joined.colours[id_of(7)] == 3, "the colour of one that left is not given again without need"
 
 
 def test_a_colour_of_one_that_left_is_given_again_when_all_have_been_given() -> None:
-    places = places_of(stable_view(3))
-    view = places.view
+    layout = layout_of(stable_view(3))
+    view = layout.view
     for number in range(10, 10 + COLOURS_USUAL):
         view = settled(changed(view, Join(id_of(number), 1, address_of(number))))
-        places = places_of(view, places)
+        layout = layout_of(view, layout)
         view = left(view, number)
-        places = places_of(view, places)
+        layout = layout_of(view, layout)
     view = changed(view, Join(id_of(50), 1, address_of(50)))
-    assert places_of(view, places).colours[id_of(50)] == 3
+    assert layout_of(view, layout).colours[id_of(50)] == 3
 
 
 def test_another_hive_begins_anew() -> None:
-    places = places_of(left(stable_view(3), 0), places_of(stable_view(3)))
+    layout = layout_of(left(stable_view(3), 0), layout_of(stable_view(3)))
     other = views.found(b"o" * 16, id_of(2), 1, address_of(2), 2)
-    assert places_of(other, places).colours == {id_of(2): 0}
+    assert layout_of(other, layout).colours == {id_of(2): 0}
 
 
 # --- places ------------------------------------------------------------------------------------------------------
@@ -93,19 +93,19 @@ def owner_at(view: View, slot: int) -> bytes:
 
 def test_each_stands_on_its_own() -> None:
     for nodes in (1, 3, 50):
-        places = places_of(stable_view(nodes))
-        assert {owner_at(places.view, slot) for slot in places.slots.values()} == set(places.slots)
+        layout = layout_of(stable_view(nodes))
+        assert {owner_at(layout.view, slot) for slot in layout.slots.values()} == set(layout.slots)
 
 
 def test_few_nodes_stand_far_apart() -> None:
-    slots = sorted(places_of(stable_view(3)).slots.values())
+    slots = sorted(layout_of(stable_view(3)).slots.values())
     gaps = [(later - one) % SLOTS for one, later in zip(slots, [*slots[1:], slots[0]], strict=True)]
     assert min(gaps) >= SLOTS // 6
 
 
 def test_a_node_stays_where_it_is_while_that_is_its_own() -> None:
-    before = places_of(stable_view(3))
-    after = places_of(settled(changed(before.view, Join(id_of(3), 1, address_of(3)))), before)
+    before = layout_of(stable_view(3))
+    after = layout_of(settled(changed(before.view, Join(id_of(3), 1, address_of(3)))), before)
     for number in range(3):
         node = id_of(number)
         if owner_at(after.view, before.slots[node]) == node:
@@ -114,14 +114,14 @@ def test_a_node_stays_where_it_is_while_that_is_its_own() -> None:
 
 
 def test_a_dead_node_keeps_its_place() -> None:
-    before = places_of(stable_view(3))
-    after = places_of(changed(before.view, Down(id_of(2), 1)), before)
+    before = layout_of(stable_view(3))
+    after = layout_of(changed(before.view, Down(id_of(2), 1)), before)
     assert after.slots[id_of(2)] == before.slots[id_of(2)]
 
 
 def test_a_node_that_owns_nothing_stands_where_it_will() -> None:
     view = changed(stable_view(3), Join(id_of(3), 1, address_of(3)))
-    slot = places_of(view).slots[id_of(3)]
+    slot = layout_of(view).slots[id_of(3)]
     assert id_of(3) in view.arcs[ring.arc_at(view, slot * ring.SLOT)].incoming
 
 
@@ -129,7 +129,7 @@ def test_those_that_have_nothing_do_not_stand_on_each_other() -> None:
     alike = [bytes([7] * 15 + [number]) for number in range(3)]
     view = views.found(b"h" * 16, id_of(0), 1, address_of(0), 1)
     strangers = tuple(Member(node, 1, address_of(1 + at), 2, State.UP) for at, node in enumerate(alike))
-    slots = places_of(replace(view, members=(*view.members, *strangers))).slots
+    slots = layout_of(replace(view, members=(*view.members, *strangers))).slots
     assert len(set(slots.values())) == 4
     assert max(slots[node] for node in alike) - min(slots[node] for node in alike) == 2
 
@@ -137,17 +137,17 @@ def test_those_that_have_nothing_do_not_stand_on_each_other() -> None:
 @settings(max_examples=60)
 @given(stories())
 def test_places_are_distinct_colours_too_and_the_arcs_tile_the_ring(sightings: list[Sighting]) -> None:
-    places: Places | None = None
+    layout: RingLayout | None = None
     for sighting in sightings:
         if not isinstance(sighting, ViewSeen):
             continue
-        places = places_of(sighting.view, places)
+        layout = layout_of(sighting.view, layout)
         members = {member.id for member in sighting.view.members}
-        assert set(places.slots) == set(places.colours) == members
-        assert len(set(places.slots.values())) == len(set(places.colours.values())) == len(members)
-        assert all(0 <= slot < SLOTS for slot in places.slots.values())
-        edges = [arc.first for arc in places.arcs] + [SLOTS]
-        assert edges[0] == 0 and [arc.end for arc in places.arcs] == edges[1:]
+        assert set(layout.slots) == set(layout.colours) == members
+        assert len(set(layout.slots.values())) == len(set(layout.colours.values())) == len(members)
+        assert all(0 <= slot < SLOTS for slot in layout.slots.values())
+        edges = [arc.first for arc in layout.arcs] + [SLOTS]
+        assert edges[0] == 0 and [arc.end for arc in layout.arcs] == edges[1:]
 
 
 # --- arcs --------------------------------------------------------------------------------------------------------
@@ -155,23 +155,23 @@ def test_places_are_distinct_colours_too_and_the_arcs_tile_the_ring(sightings: l
 
 def test_arcs_say_what_the_view_says() -> None:
     view = changed(stable_view(3), Down(id_of(2), 1))
-    arcs = places_of(view).arcs
+    arcs = layout_of(view).arcs
     assert {arc.lacking for arc in arcs} == {0, 1} and all(arc.served for arc in arcs)
     view = changed(view, Down(id_of(1), 1))
-    lost = [arc for arc in places_of(view).arcs if not arc.served]
+    lost = [arc for arc in layout_of(view).arcs if not arc.served]
     assert lost and all(arc.lacking == arc.wanted and arc.holders == (1,) for arc in lost)
 
 
 def test_changing_arcs_have_former_owners() -> None:
     view = synced(changed(stable_view(3), Join(id_of(3), 1, address_of(3))))
-    assert any(arc.changing for arc in places_of(view).arcs)
-    assert not any(arc.changing for arc in places_of(activated(view)).arcs)
+    assert any(arc.changing for arc in layout_of(view).arcs)
+    assert not any(arc.changing for arc in layout_of(activated(view)).arcs)
 
 
 @given(st.sampled_from([0.2, 0.5, 1.0]))
 def test_what_was_gained_is_what_is_not_coming_any_more(part: float) -> None:
-    before = places_of(changed(stable_view(3), Join(id_of(3), 1, address_of(3))))
-    after = places_of(synced(before.view, part), before)
+    before = layout_of(changed(stable_view(3), Join(id_of(3), 1, address_of(3))))
+    after = layout_of(synced(before.view, part), before)
     still = sum(after.receiving.values())
     assert gained(before.view, after.view) == sum(before.receiving.values()) - still
 

@@ -4,33 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wrpme.protocol.events import KINDS
 from wrpme.tui.state import sentences
 from wrpme.tui.state.format import clock
 from wrpme.tui.state.scene import NodeState
-
-
-@pytest.mark.parametrize(
-    ("kind", "sentence", "gravity"),
-    [
-        ("down", "", 3),
-        ("suspected", "", 2),
-        ("view", "", 1),
-        ("joined", "", 0),
-        ("of_a_later_version", "", 1),
-        ("condition", "the hive is stable: all 3 nodes are up", 0),
-        ("condition", "the hive is stabilizing: 3 of 24 arcs are being copied", 1),
-        ("condition", "the hive is degraded: n1 down", 2),
-        ("condition", "the hive is unavailable: n1 or n2", 3),
-        ("condition", "something else", 1),
-    ],
-)
-def test_gravity(kind: str, sentence: str, gravity: int) -> None:
-    assert sentences.gravity_of(kind, sentence) == gravity
-
-
-def test_gravity_is_of_kinds_that_there_are() -> None:
-    assert set(sentences.GRAVITY) - {"reached", "gone", "missed"} <= set(KINDS)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_a_line_leads_from_place_to_place_around_the_middle(ends: tuple[int, int
         edge = geometry.at(slot, geometry.bands[-2].inner)
         assert hypot(x / 2 - edge[0], y / 2 - edge[1]) < 2
     for x, y in points:
-        distance = hypot(x / 2 - geometry.centre_x, y / 2 - geometry.centre_y)
+        distance = hypot(x / 2 - geometry.center_x, y / 2 - geometry.center_y)
         assert CLEAR - 1 < distance < geometry.bands[-2].inner, "neither over the words nor over the ring"
     for (x, y), (after_x, after_y) in pairwise(points):
         assert abs(x - after_x) <= 2 and abs(y - after_y) <= 2, "no holes"
@@ -36,7 +36,7 @@ def test_a_line_leads_from_place_to_place_around_the_middle(ends: tuple[int, int
 def test_it_goes_the_shorter_way_round() -> None:
     geometry = ring()
     points = wires.line(geometry, 60_000, 3000, CLEAR)
-    assert all(y / 2 < geometry.centre_y for _, y in points), "over the top"
+    assert all(y / 2 < geometry.center_y for _, y in points), "over the top"
 
 
 def test_a_comet_runs_from_the_source_to_the_target() -> None:

@@ -1,4 +1,4 @@
-"""What the keys do to a node: the command behind each, and its consequence in words, from what is known now. Pure."""
+"""What keys do to a node: the command behind each, and its consequence as a sentence, from what is known now. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ COMMANDS = {"stop": "stop_node", "leave": "leave", "forget": "forget"}
 
 
 def refusal(action: str, node: NodeShown) -> str:
-    """Why the action makes no sense for the node now; empty if it does."""
+    """Returns why the action makes no sense for the node now; empty if it does."""
     down = node.state is NodeState.DOWN
     if action == "forget" and not down:
         is_ = f"{node.address} is {format.word_of(node)}"
@@ -20,7 +20,7 @@ def refusal(action: str, node: NodeShown) -> str:
 
 
 def consequence(action: str, node: NodeShown, scene: Scene) -> str:
-    """What comes of it."""
+    """Returns what comes of the action."""
     index = scene.nodes.index(node)
     share = format.percent(node.share)
     if action == "stop":

@@ -48,9 +48,10 @@ Watch = Callable[[], AsyncIterator[Sighting]]
 
 
 class Dashboard(App[int]):
-    """``watch`` gives what is seen; ``client`` carries out commands (None: a replay, in which nothing is seen but what
-    ``timeline`` has); ``local`` is the hive, if this shell started it; ``recorder`` keeps what is seen. ``ascii``: the
-    terminal shows nothing else. ``notice`` is a sentence to begin with. The result is the exit code."""
+    """The application. ``watch`` yields watch records; ``client`` carries out commands, and is None in a replay, which
+    shows only what ``timeline`` has; ``local`` is the hive, if this program started it; ``recorder`` keeps the watch
+    records. ``ascii`` says that the terminal shows nothing else; ``notice`` is a sentence to begin with. The result is
+    the exit code."""
 
     TITLE = "wrpme"
     CSS_PATH = None
@@ -101,11 +102,11 @@ class Dashboard(App[int]):
         return self.ascii or self.no_color
 
     def get_default_screen(self) -> MainScreen:
-        """The dashboard itself."""
+        """Returns the main screen."""
         return MainScreen(self)
 
     def _note(self) -> str:
-        """What else is to be seen all the time."""
+        """Returns what the banner shows beside the figures: whether a record is made, or played."""
         timeline = self.timeline
         if timeline.mode is Mode.REPLAY:
             return f"playing {timeline.speed:g}x" if timeline.playing else "held"
@@ -114,7 +115,7 @@ class Dashboard(App[int]):
         return "recording stopped" if self._record_failed else ""
 
     def on_mount(self) -> None:
-        """The watch begins."""
+        """Begins the watch."""
         if self._watch is not None:
             self.run_worker(self._take_all(self._watch), name="watch", exit_on_error=False)
         self.set_interval(BEAT_SECONDS, self._beat)
@@ -124,31 +125,32 @@ class Dashboard(App[int]):
             self.notify(self._notice, severity="warning", timeout=60, markup=False)
 
     def on_resize(self) -> None:
-        """All anew, also where the size is the same as before: it may have been another one in between."""
+        """Draws everything, also if the size is as before: it may have been another one in between."""
         self.refresh()
 
     # --- what is seen --------------------------------------------------------------------------------------------
 
     async def _take_all(self, watch: Watch) -> None:
         try:
-            async for sighting in watch():
-                self.take(sighting)
+            async for record in watch():
+                self.take(record)
         except Exception as error:
             self._handle_exception(error)
 
-    def take(self, sighting: Sighting) -> None:
-        """Something was seen."""
-        self.timeline.take(sighting)
+    def take(self, record: Sighting) -> None:
+        """Takes a watch record: it goes to the timeline and to the recorder, and is shown at once or with the next
+        beat."""
+        self.timeline.take(record)
         if self.recorder is not None:
-            self._record(self.recorder, sighting)
+            self._keep(self.recorder, record)
         self._dirty = True
-        if not isinstance(sighting, FiguresSeen) and not self._due:
+        if not isinstance(record, FiguresSeen) and not self._due:
             self._due = True
             self.call_next(self._show_due)
 
-    def _record(self, recorder: Recorder, sighting: Sighting) -> None:
+    def _keep(self, recorder: Recorder, record: Sighting) -> None:
         try:
-            recorder.take(sighting)
+            recorder.take(record)
         except errors.WrpmeError as error:
             self.recorder, self._record_failed = None, True
             self.notify(str(error), severity="error", timeout=60, markup=False)
@@ -158,7 +160,7 @@ class Dashboard(App[int]):
         self.show_now()
 
     def _beat(self) -> None:
-        """Figures and ages change by themselves; a replay goes on."""
+        """Shows figures and ages that have changed, and lets a replay go on."""
         self._look_at_terminal()
         now = monotonic()
         passed, self._beat_at = now - self._beat_at, now
@@ -177,7 +179,7 @@ class Dashboard(App[int]):
 
     @property
     def main(self) -> MainScreen:
-        """The dashboard itself, below whatever else is open."""
+        """The main screen, below all others."""
         return next(screen for screen in self.screen_stack if isinstance(screen, MainScreen))
 
     def show_now(self) -> None:
@@ -192,7 +194,7 @@ class Dashboard(App[int]):
                 screen.show(self.scene)
 
     def show_way(self, command: Command) -> None:
-        """The ring shows the way of the request that a command made."""
+        """Shows on the ring the way of the request that a command made."""
         scene = self.scene
         if not command.alias or self.client is None or scene.mode is not Mode.LIVE:
             return
@@ -208,77 +210,78 @@ class Dashboard(App[int]):
     # --- time ----------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Which keys lead anywhere from the time that is shown."""
+        """Returns whether a key leads anywhere from the time that is shown; while typing none of time does."""
         if action in _THROUGH_TIME and isinstance(self.screen, MainScreen) and self.screen.typing:
             return False
         return self.of_use(action) and super().check_action(action, parameters)
 
     def of_use(self, action: str) -> bool:
-        """Whether an action leads anywhere from the time that is shown."""
+        """Returns whether an action leads anywhere from the time that is shown."""
         if action in ("now", "later", "next_event"):
             return self.timeline.mode is not Mode.LIVE
         return action != "faster" or self.timeline.mode is Mode.REPLAY
 
     def action_earlier(self) -> None:
-        """Into the past."""
+        """Goes into the past."""
         self.timeline.back(TIME_STEP_SECONDS)
         self.show_now()
 
     def action_later(self) -> None:
-        """Towards now."""
+        """Goes towards now."""
         self.timeline.forward(TIME_STEP_SECONDS)
         self.show_now()
 
     def action_previous_event(self) -> None:
-        """To the event before."""
+        """Goes to the event before."""
         self.timeline.previous_event()
         self.show_now()
 
     def action_next_event(self) -> None:
-        """To the one after."""
+        """Goes to the event after."""
         self.timeline.next_event()
         self.show_now()
 
     def action_now(self) -> None:
-        """Back to now; in a replay to its end."""
+        """Goes back to now, in a replay to its end."""
         self.timeline.to_now()
         self.show_now()
 
     def action_faster(self, step: int) -> None:
-        """The speed of a replay."""
+        """Changes the speed of a replay."""
         self.timeline.faster(step)
         self.show_now()
 
     # --- screens -------------------------------------------------------------------------------------------------
 
     def open_node(self, node: NodeId, panel: str = "") -> None:
-        """The screen of one node."""
+        """Opens the screen of a node, at the panel of that name or at its first."""
         self.push_screen(NodeScreen(node, self.source, panel))
 
     def type_command(self, line: str) -> None:
-        """Into the shell's line, from whichever screen."""
+        """Puts a line into the shell, from whichever screen."""
         while self.screen is not self.main:
             self.pop_screen()
         self.main.shell.put(line)
 
     def next_theme(self) -> None:
-        """Dark, light, high contrast."""
+        """Changes to the next theme: dark, light, high contrast."""
         names = [PREFIX + name for name in THEMES]
         at = names.index(self.theme) if self.theme in names else -1
         self.theme = names[(at + 1) % len(names)]
 
     def leave(self) -> None:
-        """The end of it."""
+        """Closes the application."""
         self.exit(0)
 
     async def action_quit(self) -> None:
-        """Ctrl+Q."""
+        """Closes the application (Ctrl+Q)."""
         self.leave()
 
     # --- when it breaks ------------------------------------------------------------------------------------------
 
     def _handle_exception(self, error: Exception) -> None:
-        """Keeps what nobody expected for a sentence, in the place of a traceback on the operator's screen."""
+        """Keeps an unexpected error, so that :func:`run` makes a sentence of it in the place of a traceback on the
+        operator's screen."""
         if self.crash is None:
             self.crash = error
         super()._handle_exception(error)
@@ -287,17 +290,17 @@ class Dashboard(App[int]):
         self._close_messages_no_wait()
 
     def panic(self, *renderables: Any) -> None:
-        """Textual's word for a crash that brings its own picture: that goes the same way."""
+        """Ends the app without the picture that Textual would print of a crash."""
         self._close_messages_no_wait()
 
 
 def crash_file() -> Path:
-    """Where the details of a crash are kept."""
+    """Returns the path of the file for the details of a crash."""
     return LineFile.of_user().path.with_name("crash.log")
 
 
 def crash_error(error: Exception) -> errors.InternalError:
-    """One sentence; the details are in a file."""
+    """Writes the details of a crash into a file, and returns the sentence about it."""
     path = crash_file()
     where = f"; the details are in {path}"
     try:
@@ -312,10 +315,10 @@ def crash_error(error: Exception) -> errors.InternalError:
 
 
 async def run(app: Dashboard) -> int:
-    """Runs the app to its end; the exit code.
+    """Runs the app to its end, and returns the exit code.
 
     Raises:
-        InternalError: it crashed; the terminal is as it was.
+        InternalError: it crashed; the terminal is as it was before.
     """
     running = asyncio.ensure_future(app.run_async())
     try:

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 
 class Confirm(ModalScreen[bool]):
-    """Asks whether to do ``what``; ``consequence`` says what that means. With ``word`` that word is to be typed."""
+    """Asks whether to do ``what``; ``consequence`` says what comes of it. With ``word``, that word is to be typed."""
 
     DEFAULT_CSS = """
     Confirm { align: center middle; background: $background 60%; }
@@ -35,7 +35,7 @@ class Confirm(ModalScreen[bool]):
         self._word = word
 
     def compose(self) -> ComposeResult:
-        """What, its consequence, and how to answer."""
+        """Yields the question, its consequence, and how to answer."""
         with Vertical():
             yield Static(self._what, classes="what", markup=False)
             yield Static(self._consequence, classes="consequence", markup=False)
@@ -45,18 +45,18 @@ class Confirm(ModalScreen[bool]):
                 yield Static("y  do it      n or Esc  leave all as it is", markup=False)
 
     def action_answer(self, yes: bool) -> None:
-        """``y`` and ``n``; where a word is asked for, only no."""
+        """Answers the question; if a word is asked for, a key can only say no."""
         if not (yes and self._word):
             self.dismiss(yes)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """The word was typed."""
+        """Answers yes if the word was typed, else no."""
         event.stop()
         self.dismiss(event.value.strip() == self._word)
 
 
 class Page(ModalScreen[None]):
-    """A text that scrolls, such as all keys; any of Esc, q, ? or Enter closes it."""
+    """Shows a text that scrolls, such as all keys; Esc, q, ?, F1 or Enter closes it."""
 
     DEFAULT_CSS = """
     Page { align: center middle; background: $background 60%; }
@@ -74,11 +74,11 @@ class Page(ModalScreen[None]):
         self._text = text
 
     def compose(self) -> ComposeResult:
-        """The text."""
+        """Yields the text."""
         with VerticalScroll() as frame:
             frame.border_title = self._title
             yield Static(self._text, markup=False)
 
     def action_close(self) -> None:
-        """Back."""
+        """Closes the page."""
         self.dismiss()

@@ -6,8 +6,9 @@ from msgspec import Struct
 
 
 class Key(Struct, frozen=True):
-    """``keys`` as Textual names them, ``shown`` as an operator does. ``footer`` is its word there, empty: not shown.
-    ``where`` it is of use: "all", "panes" (not while typing), "node", "time", "replay", "local" or "machines"."""
+    """A key of the dashboard: ``keys`` is its name in Textual, ``shown`` its name for an operator, ``footer`` its word
+    in the key bar (empty: it is not there). ``where`` says where it is of use: "all", "panes" (not while typing),
+    "node", "time", "replay", "local" or "machines"."""
 
     keys: str
     action: str
@@ -52,7 +53,7 @@ KEYS: tuple[Key, ...] = (
     Key("t", "theme", "t", "next theme: dark, light, high contrast"),
 )  # fmt: skip
 TIME = tuple(key for key in KEYS if key.action.startswith("app."))
-"""Those that lead through time, on whichever screen."""
+"""The keys that lead through time, on whichever screen."""
 WHERE = {
     "all": "Everywhere",
     "panes": "In the panes",
@@ -74,7 +75,8 @@ SHELL_KEYS = (
 
 
 def help_text(local: bool, replay: bool, plain: bool) -> str:
-    """All keys that are of use, by where they are, and the signs of the ring, which may be ``plain``."""
+    """Returns all keys that are of use, by where they are, and the signs of the ring; with ``plain`` those without
+    colours."""
     lines: list[str] = []
     for where, title in WHERE.items():
         if (where == "local" and not local) or (where == "replay" and not replay) or (where == "node" and replay):

@@ -39,8 +39,8 @@ async def _read(replay: Replay) -> Timeline:
     """Reads all of a record. How far it is stands on the terminal, because a long record takes its time."""
     timeline = Timeline(replay=True)
     shown = monotonic()
-    for number, sighting in enumerate(replay.sightings, 1):
-        timeline.take(sighting)
+    for number, record in enumerate(replay.watch_records, 1):
+        timeline.take(record)
         if number % 100 == 0 and monotonic() - shown > PROGRESS_SECONDS:
             shown = monotonic()
             sys.stderr.write(f"\r\x1b[Kreading {replay.path}: {size_text(replay.bytes_read)}")

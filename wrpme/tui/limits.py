@@ -5,27 +5,29 @@ from __future__ import annotations
 from wrpme.limits import KIB, MIB
 
 STALE_SECONDS = 1.6
-"""Figures come every half second: three were missed."""
+"""Figures that are older are stale: they come every half second, so three were missed."""
 GRAPH_SECONDS = 300.0
-"""What the graphs of a node span."""
+"""The graphs of a node span so long."""
 GRAPH_HOLD_SECONDS = 3.0
-"""How long a value that was told is drawn when none follows."""
+"""A value is drawn for so long when none follows."""
 RATE_SECONDS = 2.0
-"""Rates and quantiles are over about so long."""
+"""Rates and quantiles are computed over about so long."""
 COLOURS_USUAL = 16
 """So many nodes get a colour of their own before one of a node that has left is given again."""
 MOVES_DRAWN_MAX = 8
-"""Copies that run through the ring as comets: those that have most to go."""
+"""So many copies run through the ring as comets: those that have most to go."""
 WAY_SECONDS = 6.0
-"""How long the way of a request is shown."""
+"""The way of a request is shown for so long."""
 RING_FRAME_SECONDS = 0.125
-"""Between two phases of what moves on the ring."""
+"""What moves on the ring is drawn so often."""
 EVENTS_SHOWN_MAX = 10_000
+"""So many events are kept."""
 HISTORY_SECONDS_MAX = 1800.0
+"""The past is kept for so long, except in a replay, which has all of its record."""
 HISTORY_BYTES_MAX = 32 * MIB
-"""Of what is remembered; with a large hive its moments are further apart."""
+"""The past takes so much memory; with a large hive its moments are further apart."""
 MOMENT_SECONDS_MIN = 0.1
-"""What happens closer together than this is one moment of the history."""
+"""What happens within this time is one moment of the history."""
 RECORD_FRAME_BYTES_MAX = 64 * MIB
 """A frame of a record, or a line of JSON: far more than the view of the largest hive takes."""
 RECORD_ITEMS_MAX = 65_536
@@ -33,15 +35,16 @@ RECORD_ITEMS_MAX = 65_536
 RECORD_READ_BYTES = 256 * KIB
 """So much of a record is read at a time."""
 PANE_LINES_MAX = 5000
-"""Of answers in the shell's pane."""
+"""So many lines of output are kept in the pane of the shell."""
 PANE_LINES_WAITING_MAX = 100
-"""Commands that wait for the one that runs."""
+"""So many commands may wait for the one that runs."""
 PANE_ANSWER_BYTES_MAX = 64 * KIB
-"""Of one content so much is shown."""
+"""So much of a content is printed."""
 STRIPS_CACHED_MAX = 4096
+"""A list keeps so many lines ready to be drawn."""
 TERMINAL_CLOSE_SECONDS_MAX = 0.5
-"""At the end: how long a terminal may take what was drawn last."""
+"""At the end a terminal has so long to take what was drawn last."""
 BEAT_SECONDS = 0.25
-"""How often the dashboard looks what has changed; views and events are shown as they come."""
+"""Figures and ages are drawn so often; views and events as they come."""
 TIME_STEP_SECONDS = 5.0
-"""One key press back or forward in time."""
+"""A key press goes so far back or forward in time."""

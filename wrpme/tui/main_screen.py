@@ -1,4 +1,4 @@
-"""The dashboard itself: ring, nodes, events and shell on one screen, and the keys that lead from one to the other."""
+"""The main screen: ring, nodes, events and shell, and the keys that lead from one to the other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WHILE_TYPING = {"escape", "keys", "leave_app", "command_palette"}
 
 
 class MainScreen(Screen[None]):
-    """See the module."""
+    """The screen below all others; ``services`` is the application."""
 
     AUTO_FOCUS = None
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
@@ -78,16 +78,16 @@ class MainScreen(Screen[None]):
 
     @property
     def shell(self) -> ShellPane:
-        """The shell."""
+        """The pane of the shell."""
         return self.query_one(ShellPane)
 
     @property
     def node(self) -> NodeShown | None:
-        """The selected node."""
+        """The node that is selected."""
         return self.nodes.node
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Yields the widgets from top to bottom."""
         yield self.banner
         with Horizontal(id="upper"):
             yield self.ring
@@ -100,7 +100,7 @@ class MainScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """The keyboard goes to the shell, where there is one."""
+        """Moves the keyboard to the shell, if there is one."""
         self.ring.plain = self.nodes.plain = self.services.plain
         if self.services.client is not None:
             self.shell.focus_line()
@@ -111,7 +111,7 @@ class MainScreen(Screen[None]):
     # --- what is shown -------------------------------------------------------------------------------------------
 
     def show(self, scene: Scene) -> None:
-        """Another moment, or another state of it."""
+        """Shows another moment, or another state of it."""
         self.set_class(scene.mode is not Mode.LIVE, "-not-now")
         self.banner.show(scene)
         self.ring.show(scene)
@@ -123,7 +123,7 @@ class MainScreen(Screen[None]):
         self._renew_footer(scene)
 
     def _share_room(self) -> None:
-        """A few nodes leave the rest to the events."""
+        """Gives the table of nodes no more room than it needs, and the rest to the events."""
         count = len(self.services.scene.nodes)
         lists = self.query_one("#lists").size.height
         both = self._zoomed is None and not self.has_class("-short") and lists > 0
@@ -131,14 +131,14 @@ class MainScreen(Screen[None]):
         self.nodes.styles.height = height if height is not None else "1fr"
 
     def _renew_footer(self, scene: Scene) -> None:
-        """Only where other keys are of use than before: it is laid out anew."""
+        """Lays the key bar out anew, but only if other keys are of use than before."""
         useful = (scene.mode, self.node and self.node.state)
         if useful != self._useful:
             self._useful = useful
             self.refresh_bindings()
 
     def on_nodes_pane_lit(self, event: NodesPane.Lit) -> None:
-        """The ring lights the node at the cursor while the keyboard is there."""
+        """Lights the node at the cursor on the ring while the keyboard is in the table."""
         self._lit = True
         self._light()
         self._renew_footer(self.services.scene)
@@ -149,17 +149,17 @@ class MainScreen(Screen[None]):
         self.ring.select(node.id if shown and node is not None else None)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        """Another pane has the keyboard."""
+        """Follows the keyboard to another pane."""
         self._lit = self._lit or self._at_nodes
         self._light()
         self.refresh_bindings()
 
     def on_descendant_blur(self, event: DescendantBlur) -> None:
-        """None has it."""
+        """Follows the keyboard out of a pane."""
         self._light()
 
     def on_ring_widget_node_chosen(self, event: RingWidget.NodeChosen) -> None:
-        """A click on the ring selects."""
+        """Selects the node that was clicked on."""
         self.remove_class("-events")
         self.nodes.list.focus()
         self.nodes.select(event.node_id)
@@ -167,28 +167,28 @@ class MainScreen(Screen[None]):
         self._light()
 
     def on_lines_view_chosen(self, event: LinesView.Chosen) -> None:
-        """Two clicks are Enter; in the shell they are nothing."""
+        """Opens what was clicked twice; in the shell that does nothing."""
         if event.view in (self.nodes.list, self.events.list):
             self.action_open()
 
     def on_shell_pane_ran(self, event: ShellPane.Ran) -> None:
-        """A command has ended: the ring shows its way."""
+        """Shows the way of the request that a command made."""
         self.services.show_way(event.command)
 
     def on_shell_pane_left(self) -> None:
-        """``exit``."""
+        """Leaves, because ``exit`` was entered."""
         self.action_leave_app()
 
     # --- which keys are of use -----------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Footer and help show what is of use here and now."""
+        """Returns whether a key is of use here and now; key bar and help show no other."""
         if self.typing and action not in _WHILE_TYPING:
             return False
         return self.of_use(action)
 
     def of_use(self, action: str) -> bool:
-        """Whether an action leads anywhere now, with the keyboard where it is."""
+        """Returns whether an action leads anywhere now, with the keyboard where it is."""
         services, node = self.services, self.node
         mode = services.timeline.mode
         if action == "add_machine":
@@ -223,7 +223,7 @@ class MainScreen(Screen[None]):
     # --- from pane to pane ---------------------------------------------------------------------------------------
 
     def action_escape(self) -> None:
-        """One step back from wherever the keyboard is."""
+        """Goes one step back from wherever the keyboard is."""
         if self._zoomed is not None and not self.typing:
             self.action_zoom()
         elif self.typing:
@@ -238,24 +238,24 @@ class MainScreen(Screen[None]):
             self.shell.focus_line()
 
     def action_shell(self) -> None:
-        """To the shell."""
+        """Goes to the shell."""
         self._unzoom()
         self.shell.focus_line()
 
     def action_nodes(self) -> None:
-        """To the nodes."""
+        """Goes to the nodes."""
         self._unzoom()
         self.remove_class("-events")
         self.nodes.list.focus()
 
     def action_events(self) -> None:
-        """To the events."""
+        """Goes to the events."""
         self._unzoom()
         self.add_class("-events")
         self.call_after_refresh(self.events.list.focus)
 
     def action_zoom(self) -> None:
-        """The pane with the keyboard fills the screen; again: all panes."""
+        """Lets the pane with the keyboard fill the screen, or shows all panes again."""
         if self._zoomed is not None:
             self._unzoom()
             return
@@ -287,43 +287,43 @@ class MainScreen(Screen[None]):
         return self.events if self.events.list.has_focus else self.nodes
 
     def action_filter(self) -> None:
-        """``/``."""
+        """Opens the filter of the list with the keyboard."""
         self._list_pane.open_filter()
 
     def action_sort(self, step: int) -> None:
-        """By the next column."""
+        """Sorts the nodes by the next column."""
         self.nodes.sort_next()
 
     def action_reverse(self) -> None:
-        """The other way round."""
+        """Turns the order of the nodes round."""
         self.nodes.sort(self.nodes.sorted_by)
 
     # --- windows -------------------------------------------------------------------------------------------------
 
     def action_help(self) -> None:
-        """All keys."""
+        """Shows all keys."""
         local, replay = self.services.local is not None, self.services.client is None
         self.app.push_screen(Page("KEYS AND SIGNS", keys.help_text(local, replay, self.services.plain)))
 
     def action_keys(self) -> None:
-        """The same while typing."""
+        """Shows all keys while typing."""
         self.action_help()
 
     def action_condition(self) -> None:
-        """The whole sentence."""
+        """Shows the whole sentence about the hive."""
         scene = self.services.scene
         self.app.push_screen(Page(scene.mood.value, scene.sentence.replace("; ", ";\n")))
 
     def action_theme(self) -> None:
-        """The next theme."""
+        """Changes to the next theme."""
         self.services.next_theme()
 
     def action_leave_app(self) -> None:
-        """Leaves."""
+        """Closes the application."""
         self.services.leave()
 
     def action_open(self) -> None:
-        """Enter: the node, or the moment of the event."""
+        """Opens the node, or goes to the moment of the event."""
         if self.events.list.has_focus:
             if (event := self.events.event) is not None:
                 self.services.timeline.go_to_event(event)
@@ -332,22 +332,22 @@ class MainScreen(Screen[None]):
             self.services.open_node(node.id)
 
     def action_logs(self) -> None:
-        """The node, at its log."""
+        """Opens the node at its log."""
         if (node := self.node) is not None:
             self.services.open_node(node.id, "log")
 
     # --- actions -------------------------------------------------------------------------------------------------
 
     def action_stop(self) -> None:
-        """Planned stop."""
+        """Stops the node in a planned way."""
         self._act("stop")
 
     def action_leave(self) -> None:
-        """For good."""
+        """Lets the node leave for good."""
         self._act("leave")
 
     def action_forget(self) -> None:
-        """Gives it up."""
+        """Gives a dead node up."""
         self._act("forget")
 
     def _act(self, action: str) -> None:
@@ -355,23 +355,23 @@ class MainScreen(Screen[None]):
             self.services.runner.ask(action, node, self.services.scene)
 
     def action_kill(self) -> None:
-        """kill -9."""
+        """Kills the node (kill -9)."""
         self._local("kill")
 
     def action_pause(self) -> None:
-        """SIGSTOP, or SIGCONT."""
+        """Pauses the node (SIGSTOP), or lets it go on (SIGCONT)."""
         self._local("pause")
 
     def action_restart(self) -> None:
-        """Starts it again."""
+        """Starts the node again."""
         self._local("restart")
 
     def action_add(self) -> None:
-        """One more node."""
+        """Adds a node."""
         self._local("add")
 
     def action_add_machine(self) -> None:
-        """One more node, elsewhere: what is known of its command."""
+        """Types the beginning of the command that starts a node on another machine."""
         self._unzoom()
         self.shell.put("node_start ")
 
@@ -383,7 +383,7 @@ class MainScreen(Screen[None]):
     # --- time ----------------------------------------------------------------------------------------------------
 
     def action_pause_time(self) -> None:
-        """Space: holds the events, or the replay."""
+        """Holds the events, or the replay, or lets them go on."""
         if self.services.timeline.mode is Mode.REPLAY:
             self.services.timeline.toggle()
             self.services.show_now()

@@ -20,20 +20,20 @@ from wrpme.tui.limits import GRAPH_HOLD_SECONDS
 from wrpme.tui.state import format
 
 Points = Sequence[tuple[float, float | None]]
-"""Time (seconds since 1970, ascending) and value; None where nobody knows it."""
+"""Times (seconds since 1970, ascending) and values; None where the value is not known."""
 Part = tuple[str, str]
 Row = tuple[Part, ...]
 
 LABEL_CELLS = 8
 """The scale at the left of every graph, so that times stand under each other in all of them."""
 TIMES_MAX = 6
-"""So many stand under a graph, and the one at its end."""
+"""So many times stand under a graph, beside the one at its end."""
 UNKNOWN = "nothing is known of this time"
 _BRAILLE = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """The bits of the dots of a cell, left and right, from the bottom up."""
 _BRAILLE_BITS = [[[sum(dots[low : high + 1]) for high in range(4)] for low in range(4)] for dots in _BRAILLE]
 _PLAIN_BITS = [[sum((1, 2, 4)[low : high + 1]) for high in range(3)] for low in range(3)]
-"""By the lowest and the highest dot: all between them."""
+"""The bits of all dots between the lowest and the highest one."""
 _BARS = "▁▂▃▄▅▆▇"
 _PLAIN_BARS = "_.-=+*#"
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -43,7 +43,7 @@ _CLOCK_CELLS = len("12:00:00")
 
 
 class Unit(Struct, frozen=True):
-    """``suffixes`` by powers of ``base``, the first of ``least``; ``text`` is a value in words."""
+    """A unit of figures: ``suffixes`` by powers of ``base``, the first of ``least``; ``text`` formats a value."""
 
     base: float
     least: float
@@ -61,7 +61,7 @@ BYTES_PER_SECOND = Unit(1024, 1, (" B", " KiB", " MiB", " GiB", " TiB"), _bytes_
 
 
 class Line(Struct, frozen=True):
-    """One series. ``filled``: the area below it, else the line alone; ``role`` names its colour."""
+    """A series of a graph. ``filled`` says that the area below it is drawn; ``role`` names its colour."""
 
     name: str
     points: Points
@@ -73,7 +73,7 @@ class Line(Struct, frozen=True):
 
 
 def step_of(highest: float, unit: Unit, ticks_max: int) -> float:
-    """The smallest step of 1, 2 or 5 of a unit of which at most ``ticks_max`` (1 or more) reach ``highest``."""
+    """Returns the smallest step of 1, 2 or 5 of a unit of which at most ``ticks_max`` (1 or more) reach ``highest``."""
     size = unit.least
     while True:
         for step in _STEPS:
@@ -83,7 +83,7 @@ def step_of(highest: float, unit: Unit, ticks_max: int) -> float:
 
 
 def tick_text(value: float, unit: Unit) -> str:
-    """A round number in the unit that fits, such as ``20k``, ``5 ms`` or ``200 KiB``."""
+    """Returns a round number in the unit that fits, such as ``20k``, ``5 ms`` or ``200 KiB``."""
     if value == 0:
         return "0"
     size, at = unit.least, 0
@@ -100,8 +100,8 @@ def tick_text(value: float, unit: Unit) -> str:
 
 
 def columns(points: Points, start: float, end: float, count: int) -> list[float | None]:
-    """The largest value of each of ``count`` equal stretches of time from ``start`` to ``end``. A value holds until the
-    next point, the last one for ``GRAPH_HOLD_SECONDS``."""
+    """Returns the largest value of each of ``count`` equal stretches of time from ``start`` to ``end``. A value holds
+    until the next point, the last one for ``GRAPH_HOLD_SECONDS``."""
     found: list[float | None] = [None] * count
     if end <= start:
         return found
@@ -124,12 +124,12 @@ def columns(points: Points, start: float, end: float, count: int) -> list[float 
 
 
 def known(points: Points, start: float, end: float) -> list[float]:
-    """The values of that time."""
+    """Returns the values that are known between ``start`` and ``end``."""
     return [value for at, value in points if value is not None and start <= at <= end]
 
 
 def latest(points: Points, end: float) -> float | None:
-    """The value at ``end``; None where nobody knows it, or nobody any more."""
+    """Returns the value at ``end``; None if none is known at that time."""
     index = bisect_right(points, end, key=itemgetter(0)) - 1
     if index < 0 or (index + 1 == len(points) and end - points[index][0] > GRAPH_HOLD_SECONDS):
         return None
@@ -137,8 +137,8 @@ def latest(points: Points, end: float) -> float | None:
 
 
 def span_until(at: float, seconds: float, width: int, plain: bool) -> tuple[float, float]:
-    """About the last ``seconds`` up to ``at``, as a graph of ``width`` cells shows them: it moves by whole columns of
-    dots, so that what was drawn once keeps its shape."""
+    """Returns start and end of about the last ``seconds`` up to ``at``, as a graph of ``width`` cells shows them: it
+    moves by whole columns of dots, so that what was drawn once keeps its shape."""
     column = seconds / max(1, (width - LABEL_CELLS - 1) * (1 if plain else 2))
     end = ceil(at / column) * column
     return end - seconds, end
@@ -148,7 +148,7 @@ def span_until(at: float, seconds: float, width: int, plain: bool) -> tuple[floa
 
 
 class Canvas:
-    """Dots in cells, ``across`` x ``down`` to each; the last one who drew in a cell colours it."""
+    """Dots in cells, ``across`` x ``down`` to each. The last drawing in a cell decides its colour."""
 
     def __init__(self, width: int, height: int, plain: bool) -> None:
         self.across, self.down = (1, 3) if plain else (2, 4)
@@ -156,18 +156,18 @@ class Canvas:
         self.height = height * self.down
         self._plain = plain
         self._dots = [[0] * width for _ in range(height)]
-        """From the bottom up; a bit for each dot."""
+        """The dots of each cell as bits; rows from the bottom up."""
         self._cells: list[list[Part]] = [[("", "")] * width for _ in range(height)]
-        """Who drew there: "#" an area or "*" a line, and its role."""
+        """What was drawn last in each cell ("#" an area, "*" a line), and its role."""
 
     def area(self, levels: Sequence[int | None], role: str) -> None:
-        """All dots up to each level (0 the lowest dot)."""
+        """Draws all dots up to each level (0 is the lowest dot)."""
         for x, level in enumerate(levels):
             if level is not None:
                 self._put(x, 0, level, ("#", role))
 
     def line(self, levels: Sequence[int | None], role: str) -> None:
-        """A line from level to level, with room around it where it crosses an area."""
+        """Draws a line from level to level, with room around it where it crosses an area."""
         before: int | None = None
         for x, level in enumerate(levels):
             if level is not None:
@@ -186,14 +186,14 @@ class Canvas:
             self._cells[row][cell] = drawn
 
     def _bits(self, x: int, low: int, high: int) -> Iterator[tuple[int, int]]:
-        """The rows with those dots of a column, and which."""
+        """Yields the rows that have these dots of a column, and which dots."""
         bits = _PLAIN_BITS if self._plain else _BRAILLE_BITS[x % 2]
         down = self.down
         for row in range(low // down, high // down + 1):
             yield row, bits[max(0, low - row * down)][min(down - 1, high - row * down)]
 
     def rows(self) -> list[Row]:
-        """From the top down."""
+        """Returns the rows of cells, from the top down."""
         drawn: list[Row] = []
         for dots, cells in zip(reversed(self._dots), reversed(self._cells), strict=True):
             shown = [(self._sign(bits, cell[0]), cell[1]) for bits, cell in zip(dots, cells, strict=True)]
@@ -220,7 +220,7 @@ def graph(
     axis: str = "span",
     plain: bool = False,
 ) -> list[Row]:
-    """``height`` rows (2 or more) of ``width`` cells (24 or more): what is drawn and its figures, the graph, and with
+    """Returns ``height`` rows (2 or more) of ``width`` cells (24 or more): a legend with figures, the graph, and with
     ``axis`` the times below it: "span" (before ``end``, which is now), "clock" or "" (none)."""
     rows = height - (2 if axis else 1)
     cells = width - LABEL_CELLS - 1
@@ -255,7 +255,7 @@ def _plot(
 
 
 def _framed(plot: list[Row], unit: Unit, step: float, top: float, plain: bool) -> list[Row]:
-    """With the scale at the left."""
+    """Returns the rows with the scale at the left."""
     rows = len(plot)
     labels = {}
     for number in range(round(top / step) + 1):
@@ -270,7 +270,8 @@ def _framed(plot: list[Row], unit: Unit, step: float, top: float, plain: bool) -
 
 
 def _legend(lines: Sequence[Line], unit: Unit, start: float, end: float, width: int, plain: bool) -> Row:
-    """What is drawn: its sign, its name, the value at the end, and how low and high it was, as far as there is room."""
+    """Returns the sign and name of each line, its value at the end, and how low and high it was, as far as there is
+    room."""
     parts: list[Part] = []
     for ranges in ("{0} to {1}", "max {1}", ""):
         parts = []
@@ -297,7 +298,7 @@ def _cut(parts: Sequence[Part], width: int) -> Row:
 
 
 def time_axis(start: float, end: float, cells: int, clock: bool) -> str:
-    """The times under a graph: how long before its end, which is now, or what the clocks showed."""
+    """Returns the times under a graph: how long before its end, which is now, or what the clocks showed."""
     if end <= start:
         return " " * cells
     wide = max((_CLOCK_CELLS if clock else _SPAN_CELLS) + 3, cells / TIMES_MAX)
@@ -326,8 +327,8 @@ def _before_text(seconds: float) -> str:
 
 
 def sparkline(values: Sequence[float | None], width: int, plain: bool = False) -> str:
-    """The latest of the values as bars in ``width`` cells, the lowest that stands for 0 or what is near it; a space
-    where nobody knows. More values than cells: the largest of each few."""
+    """Returns the latest values as bars in ``width`` cells; the lowest bar stands for 0 or nearly 0, a space for a
+    value that is not known. If there are more values than cells, a bar shows the largest of a few."""
     bars = _PLAIN_BARS if plain else _BARS
     few = max(1, ceil(len(values) / width)) if width else 1
     groups = [values[max(0, at - few) : at] for at in range(len(values), 0, -few)][::-1]

@@ -28,12 +28,12 @@ LEVELS = {"DEBUG": "dim", "INFO": "text", "WARN": "warn", "ERROR": "bad"}
 
 
 def index_of(node: bytes, scene: Scene) -> int | None:
-    """The place of that node in the scene; None if it is no member at that moment."""
+    """Returns the place of that node in the scene; None if it is no member at that moment."""
     return next((at for at, other in enumerate(scene.nodes) if other.id == node), None)
 
 
 def counted(number: int, one: str, many: str) -> str:
-    """So many of something."""
+    """Returns a count with the singular or the plural of its noun."""
     return f"{number} {one if number == 1 else many}"
 
 
@@ -41,7 +41,7 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def head(node: NodeShown, scene: Scene) -> Row:
-    """Who it is, how it is, and since when."""
+    """Returns the node's address and state, and since when it is in that state."""
     role = format.ROLES[node.state]
     word = format.word_of(node)
     parts: list[Part] = [(f"{format.GLYPHS[node.state]} ", role), (node.address, f"node{node.colour}"), ("  ", "text")]
@@ -54,7 +54,7 @@ def head(node: NodeShown, scene: Scene) -> Row:
 
 
 def subhead(node: NodeShown, scene: Scene) -> Row:
-    """Its id, its version, and its part in decisions."""
+    """Returns the node's id, its version, and its part in decisions."""
     vote = "senior voter" if node.senior else "voter" if node.voter else "not a voter"
     known = [f"id {node.id.hex()[:8]}", f"wrpme {node.version}" if node.version else "", vote, f"epoch {scene.epoch}"]
     if node.key:
@@ -63,7 +63,7 @@ def subhead(node: NodeShown, scene: Scene) -> Row:
 
 
 def absent_head(address: str, scene: Scene) -> Row:
-    """There is no such node at that moment."""
+    """Returns the heading for a node that is no member at that moment."""
     if not scene.nodes:
         why = "no node has told anything yet" if scene.mode is Mode.LIVE else "nothing is known of the hive"
     else:
@@ -73,7 +73,7 @@ def absent_head(address: str, scene: Scene) -> Row:
 
 
 def time_part(scene: Scene) -> Part:
-    """Which time is shown; ``!`` in a role reverses it."""
+    """Returns which time is shown; ``!`` in a role reverses it."""
     if scene.mode is Mode.LIVE:
         if scene.mood is Mood.DISCONNECTED and scene.silent_since is not None:
             return f" NO WORD SINCE {format.clock(scene.silent_since)} ", "bad!"
@@ -85,7 +85,7 @@ def time_part(scene: Scene) -> Part:
 
 
 class Figure(Struct, frozen=True):
-    """A figure and its value in words; ``series`` is what there is of it over time and in no other graph."""
+    """A figure and its value as text; ``series`` names its series over time if no graph shows it."""
 
     label: str
     text: str
@@ -94,7 +94,7 @@ class Figure(Struct, frozen=True):
 
 
 def figures(node: NodeShown, scene: Scene) -> list[Figure]:
-    """The important ones first."""
+    """Returns the figures of a node, the important ones first."""
     rate = [node.received_bytes_per_second, node.sent_bytes_per_second]
     received, sent = (format.UNKNOWN if value is None else f"{format.bytes_text(value)}/s" for value in rate)
     told = [
@@ -124,7 +124,7 @@ def figures(node: NodeShown, scene: Scene) -> list[Figure]:
 
 
 def figures_title(node: NodeShown | None) -> str:
-    """With the age of what is stale."""
+    """Returns the title of the figures, with their age if they are stale."""
     if node is None:
         return "FIGURES"
     if node.age is None:
@@ -151,8 +151,8 @@ def _epoch(node: NodeShown, scene: Scene) -> str:
 def figure_rows(
     shown: Sequence[Figure], series: Mapping[str, Points], span: tuple[float, float], size: tuple[int, int], plain: bool
 ) -> list[Row]:
-    """Below each other with what they were like in the span of time, or in several columns where that is too high for
-    ``size`` (width and height)."""
+    """Returns the figures below each other with sparklines of the span of time, or in several columns if they would be
+    too high for ``size`` (width and height)."""
     width, height = size
     if height >= len(shown) and width >= FIGURE_CELLS:
         bars = width - FIGURE_CELLS - 2
@@ -190,12 +190,13 @@ ARCS_HEADING: Row = ((f"{'ARC':<10}  SHARE  {'ROLE':<{ROLE_CELLS}}COPIES  WITH",
 
 
 def arcs(node: int, scene: Scene) -> list[Row]:
-    """Those that it owns, holds or receives, by their place on the ring; places are the first digits of hashes."""
+    """Returns a row for each arc that the node owns, holds or receives, in the order of the ring; positions are the
+    first digits of hashes."""
     return [_arc(arc, node, scene) for arc in scene.arcs if _has(arc, node)]
 
 
 def arcs_title(node: int | None, scene: Scene) -> str:
-    """How many of each."""
+    """Returns how many arcs of each kind there are."""
     if node is None:
         return "ARCS"
     own = [arc for arc in scene.arcs if arc.holders and arc.holders[0] == node]
@@ -252,7 +253,7 @@ def _named(node: int, scene: Scene) -> Part:
 
 
 def neighbours(node: int, scene: Scene, plain: bool) -> list[Row]:
-    """What it sends and receives, then each neighbour: when it was heard, and who suspects whom."""
+    """Returns what the node sends and receives, then each neighbour: when it was heard, and who suspects whom."""
     return [*_moves(node, scene, plain), *_heard(node, scene)]
 
 
@@ -294,7 +295,7 @@ def _heard(node: int, scene: Scene) -> list[Row]:
 
 
 def bar(done: float, width: int, plain: bool) -> str:
-    """How far something is, 0 to 1."""
+    """Returns a bar that shows how far something has come, 0 to 1."""
     full = round(min(1.0, max(0.0, done)) * width)
     return ("#" if plain else "█") * full + ("-" if plain else "░") * (width - full)
 
@@ -303,7 +304,7 @@ def bar(done: float, width: int, plain: bool) -> str:
 
 
 def log_rows(lines: Sequence[str], width: int) -> list[Row]:
-    """Lines of a log, broken where they are too long; the date stands where it changes."""
+    """Returns the lines of a log, broken where they are too long; the date stands where it changes."""
     rows: list[Row] = []
     day = ""
     for line in lines:
@@ -325,7 +326,7 @@ def log_rows(lines: Sequence[str], width: int) -> list[Row]:
 
 
 def config_rows(config: Mapping[str, Any], width: int) -> list[Row]:
-    """A configuration as JSON, an option to a line."""
+    """Returns a configuration as JSON, an option to a line."""
     rows: list[Row] = []
     for line in json.dumps(config, indent=2, ensure_ascii=False).splitlines():
         name, colon, value = line.partition('": ')
@@ -340,7 +341,7 @@ def config_rows(config: Mapping[str, Any], width: int) -> list[Row]:
 
 
 def broken(text: str, width: int) -> list[str]:
-    """The text in lines of at most ``width`` characters, if it can be between words."""
+    """Returns the text in lines of at most ``width`` characters, broken between words where possible."""
     lines = [""]
     for word in text.split(" "):
         if lines[-1] and len(lines[-1]) + 1 + len(word) > width:

@@ -40,13 +40,13 @@ PAGES = {
 }
 """The panels of each page, in the order of the keys 1 to 6."""
 TOLD = ("events", "log", "config")
-"""Of these one at a time where there is room for several panels, but not for all."""
+"""One of these is shown at a time where there is room for several panels, but not for all."""
 ROOM_MEDIUM = (100, 34)
 ROOM_LARGE = (156, 46)
 
 
 class Panel(Vertical):
-    """A list with a title, or rows that stand still."""
+    """A panel with a title, which holds a list or rows without a cursor."""
 
     DEFAULT_CSS = """
     Panel Rows { height: auto; }
@@ -55,7 +55,7 @@ class Panel(Vertical):
     """
 
     class Resized(Message):
-        """Lines break elsewhere."""
+        """Sent when lines break elsewhere."""
 
     def __init__(self, name: str) -> None:
         super().__init__(id=name)
@@ -64,21 +64,21 @@ class Panel(Vertical):
         self.border_title = name.upper()
 
     def compose(self) -> ComposeResult:
-        """What there is in it."""
+        """Yields the list or the rows."""
         yield self.rows if self.id in PAGES["now"] else self.list
 
     def on_resize(self) -> None:
-        """Told to the screen."""
+        """Tells the screen."""
         self.post_message(self.Resized())
 
     def title(self, text: str) -> None:
-        """Another title, if it is another."""
+        """Changes the title if it is another one."""
         if text != self.border_title:
             self.border_title = text
 
 
 class NodeScreen(Screen[None]):
-    """``page`` is the one to begin with, the first if empty."""
+    """The screen of the node with that id; ``page`` is the one to begin with, the first if empty."""
 
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -123,17 +123,17 @@ class NodeScreen(Screen[None]):
         self._events: tuple[Sequence[EventShown], int] = ((), 0)
         self._series: dict[str, Points] = {}
         self._drawn: tuple[object, ...] = ()
-        """What the graphs are of: drawn anew only where that is something else."""
+        """What the graphs show; they are drawn anew only when it changes."""
         self._answers: dict[str, tuple[Any, str]] = {}
-        """What was answered to "log" and "config", and what is to be said of it."""
+        """The answers to "log" and "config", each with a note for the title."""
         self._answered: dict[str, tuple[object, ...]] = {}
-        """What of that is drawn, and how wide."""
+        """The answers as they are drawn, and how wide."""
         self.head = Rows(id="head")
         self.pages = Rows(self._page_at, id="pages")
         self.panels = {name: Panel(name) for names in PAGES.values() for name in names}
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
+        """Yields the widgets from top to bottom."""
         yield self.head
         yield self.pages
         with Container(id="body"):
@@ -149,27 +149,27 @@ class NodeScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """The first picture; what only the node itself knows is asked for."""
+        """Draws everything, and asks the node for what only it knows."""
         self._arrange()
         self._go_on()
         self._focus_page()
 
     def on_resize(self) -> None:
-        """Other panels may fit."""
+        """Arranges the panels anew, because others may fit."""
         self._arrange()
 
     def on_rows_resized(self) -> None:
-        """Other rows may fit."""
+        """Draws the rows anew, because others may fit."""
         self.call_next(self._draw)
 
     def on_panel_resized(self) -> None:
-        """Other rows may fit."""
+        """Draws the rows anew, because others may fit."""
         self.call_next(self._draw)
 
     # --- what is shown -------------------------------------------------------------------------------------------
 
     def show(self, scene: Scene) -> None:
-        """Another moment, or another state of it."""
+        """Shows another moment, or another state of it."""
         asked_anew = scene.mode is Mode.LIVE and self._scene.mode is not Mode.LIVE
         self._scene = scene
         self._draw()
@@ -178,7 +178,7 @@ class NodeScreen(Screen[None]):
 
     @property
     def shown(self) -> NodeShown | None:
-        """The node in what is shown; None if it is no member there."""
+        """The node in the scene that is shown; None if it is no member there."""
         index = node_rows.index_of(self.node, self._scene)
         return self._scene.nodes[index] if index is not None else None
 
@@ -238,7 +238,8 @@ class NodeScreen(Screen[None]):
         panel.rows.show(rows or [(("nothing is known of it at this moment", "dim"),)])
 
     def _points(self, node: NodeShown | None, what: str) -> Points:
-        """With the value that is shown as the last point: what is remembered may be a little older."""
+        """Returns a series with the value that is shown as its last point, because the history may be a little
+        older."""
         points = list(self._source.series(self.node, what))
         value = _value(node, what) if node is not None and not node.stale else None
         if points and points[-1][0] >= self._scene.at:
@@ -246,7 +247,7 @@ class NodeScreen(Screen[None]):
         return [*points, (self._scene.at, value)]
 
     def _graphs(self, span: tuple[float, float], size: Size) -> list[Row]:
-        """Three below each other: what happened at the same time stands at the same place."""
+        """Returns three graphs below each other, with the same time at the same column."""
         width, height = size
         series = self._series
         axis = "span" if self._scene.mode is Mode.LIVE else "clock"
@@ -282,14 +283,14 @@ class NodeScreen(Screen[None]):
     # --- what only the node knows --------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        """With a node: its figures, and what it has to be asked for."""
+        """Shows the node that was changed to, and asks it for what only it knows."""
         self._answers = {"log": (None, "asking"), "config": (None, "asking")}
         self._answered = {}
         self._draw()
         self.action_ask()
 
     def action_ask(self) -> None:
-        """Log and configuration, as they are now."""
+        """Asks the node for its log and its configuration, as they are now."""
         if self._address:
             self.run_worker(self._ask("log", self._source.log), group="log", exclusive=True, exit_on_error=False)
             self.run_worker(
@@ -326,7 +327,7 @@ class NodeScreen(Screen[None]):
     # --- which panels --------------------------------------------------------------------------------------------
 
     def room(self) -> str:
-        """``small``: one page at a time; ``medium``: several panels; ``large``: all."""
+        """Returns "small" (one page at a time), "medium" (several panels) or "large" (all panels)."""
         width, height = self.size
         if self._zoomed or width < ROOM_MEDIUM[0] or height < ROOM_MEDIUM[1]:
             return "small"
@@ -350,7 +351,7 @@ class NodeScreen(Screen[None]):
         self.pages.show([tuple(parts)])
 
     def _page_at(self, x: int) -> None:
-        """A click on the line of pages."""
+        """Goes to the page that was clicked on."""
         for page in PAGES:
             x -= len(page) + 5
             if x < 0:
@@ -371,7 +372,7 @@ class NodeScreen(Screen[None]):
             self.panels[self.page].list.focus()
 
     def action_zoom(self) -> None:
-        """The panel with the keyboard alone, or all of them."""
+        """Shows the panel with the keyboard alone, or all panels again."""
         focused = self.focused.parent if self.focused is not None else None
         if isinstance(focused, Panel) and focused.id is not None:
             self.page = focused.id
@@ -379,7 +380,7 @@ class NodeScreen(Screen[None]):
         self._arrange()
 
     def action_node(self, step: int) -> None:
-        """To the next node, or the one before."""
+        """Goes to the next node, or to the one before."""
         nodes = self._scene.nodes
         if not nodes:
             return
@@ -388,12 +389,12 @@ class NodeScreen(Screen[None]):
         self._go_on()
 
     def action_back(self) -> None:
-        """To where it was opened."""
+        """Closes the screen."""
         self.dismiss()
 
 
 def beside(row: Row, right: tuple[str, str], width: int) -> Row:
-    """The row, cut where it must be, with one part at the right end."""
+    """Returns the row, cut where it must be, with one part at its right end."""
     room = max(0, width - len(right[0]))
     parts: list[tuple[str, str]] = []
     for text, role in row:

@@ -1,4 +1,4 @@
-"""The lines at the top: how the hive is, in a word and a sentence, and which time is shown."""
+"""The banner: the condition of the hive in a word and a sentence, its main figures, and which time is shown."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MOODS = {
 
 
 def word_text(scene: Scene) -> str:
-    """The word, and how far what moves is."""
+    """Returns the condition in a word, and how far what moves has come."""
     progress = f" {100 * scene.progress:.0f} %" if scene.progress is not None else ""
     return f"{scene.mood.value}{progress if scene.mood is Mood.STABILIZING else ''}"
 
 
 def summary(scene: Scene, note: str, width: int) -> str:
-    """The figures of the hive, the most important that fit into ``width`` cells, and the note."""
+    """Returns the note and the most important figures of the hive that fit into ``width`` cells."""
     if not scene.nodes:
         return note[:width]
     up = sum(node.state is not NodeState.DOWN for node in scene.nodes)
@@ -50,7 +50,7 @@ def summary(scene: Scene, note: str, width: int) -> str:
 
 
 class Banner(Widget):
-    """See the module."""
+    """The lines at the top of the main screen."""
 
     DEFAULT_CSS = """
     Banner { height: 2; background: $panel; padding: 0 1; }
@@ -59,12 +59,12 @@ class Banner(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.note = ""
-        """What else is to be seen all the time, such as that a record is being made."""
+        """A remark that is shown all the time, such as that a record is being made."""
         self._scene: Scene | None = None
         self._shown: tuple[object, ...] = ()
 
     def show(self, scene: Scene) -> None:
-        """Another moment, or another state of it."""
+        """Shows another moment, or another state of it."""
         shown = (word_text(scene), scene.sentence, summary(scene, self.note, 999), format.mode_text(scene))
         if shown != self._shown:
             self._shown = shown
@@ -72,7 +72,7 @@ class Banner(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        """The lines."""
+        """Returns the lines."""
         scene = self._scene
         if scene is None:
             return Text("")

@@ -1,7 +1,7 @@
 """The table of nodes: its columns, which of them fit, in what order the nodes stand, and each cell. Pure.
 
 A row is made of parts, each a text and the role of its colour; roles are names of
-:class:`wrpme.tui.panes.lines_view.Ink`. What is stale stands in parentheses: it must not be taken for fresh, with or
+:func:`wrpme.tui.terminal.roles.style_of`. What is stale stands in parentheses: it must not be taken for fresh, with or
 without colour.
 """
 
@@ -21,8 +21,8 @@ Row = tuple[Part, ...]
 
 
 class Column(Struct, frozen=True):
-    """``width`` in cells, ``rank`` its importance (0 first), ``value`` what is sorted by (None comes last), ``text``
-    the cell. ``fresh``: only as good as the node's last word."""
+    """A column of the table: ``width`` is in cells, ``rank`` its importance (0 first), ``value`` what is sorted by
+    (None comes last), ``text`` formats a cell. ``fresh`` says that a cell is only as good as the node's last report."""
 
     title: str
     width: int
@@ -32,7 +32,7 @@ class Column(Struct, frozen=True):
     right: bool = True
     fresh: bool = True
     descending: bool = True
-    """Which end of it is looked for first."""
+    """Whether its largest values come first."""
 
 
 _SEVERITY = (
@@ -87,8 +87,8 @@ def _lease(node: NodeShown) -> str:
 
 
 class Layout(Struct, frozen=True):
-    """The columns that are shown, with their widths; ``short``: nodes stand by their short names, ``keys``: with the
-    character that they have on a ring without colours."""
+    """The columns that are shown, with their widths. ``short`` says that nodes stand by their short names, ``keys``
+    that each has the character beside it that it has on a ring without colours."""
 
     columns: tuple[tuple[Column, int], ...]
     short: bool
@@ -96,7 +96,8 @@ class Layout(Struct, frozen=True):
 
 
 def fit(scene: Scene, width: int, keys: bool = False) -> Layout:
-    """The most important columns that fit into ``width`` cells, in their order. COPYING only while something is."""
+    """Returns the most important columns that fit into ``width`` cells, in their order; COPYING only while copies
+    move."""
     full = max((len(node.address) for node in scene.nodes), default=8)
     brief = max((len(node.name) for node in scene.nodes), default=4)
     short = width < full + 34
@@ -118,7 +119,8 @@ def fit(scene: Scene, width: int, keys: bool = False) -> Layout:
 
 
 def ordered(scene: Scene, by: str, reverse: bool, words: str = "") -> list[int]:
-    """Indexes of the nodes that match all words, sorted by the column of that title; at equal ones by address."""
+    """Returns the indexes of the nodes that match all words, sorted by the column of that title, and by address where
+    its values are equal."""
     column = next(column for column in COLUMNS if column.title == by)
     found = [index for index, node in enumerate(scene.nodes) if _matches(node, words)]
     found.sort(key=lambda index: natural(scene.nodes[index].address))
@@ -133,7 +135,7 @@ def _matches(node: NodeShown, words: str) -> bool:
 
 
 def header(layout: Layout, by: str, reverse: bool) -> Row:
-    """Titles, with an arrow at the one that is sorted by."""
+    """Returns the titles, with an arrow at the one that is sorted by."""
     parts: list[Part] = []
     for column, width in layout.columns:
         title = column.title
@@ -145,7 +147,7 @@ def header(layout: Layout, by: str, reverse: bool) -> Row:
 
 
 def title_at(layout: Layout, x: int) -> str | None:
-    """The title of the column at a cell."""
+    """Returns the title of the column at a cell."""
     for column, width in layout.columns:
         if x <= width:
             return column.title
@@ -154,7 +156,7 @@ def title_at(layout: Layout, x: int) -> str | None:
 
 
 def row(layout: Layout, index: int, scene: Scene) -> Row:
-    """The cells of a node."""
+    """Returns the cells of a node."""
     node = scene.nodes[index]
     parts: list[Part] = []
     for column, width in layout.columns:
@@ -180,5 +182,5 @@ def row(layout: Layout, index: int, scene: Scene) -> Row:
 
 
 def rows(layout: Layout, indexes: Sequence[int], scene: Scene) -> list[Row]:
-    """The cells of all these nodes."""
+    """Returns the cells of all these nodes."""
     return [row(layout, index, scene) for index in indexes]

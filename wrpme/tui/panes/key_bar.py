@@ -29,7 +29,7 @@ def bindings_of(table: Iterable[Key]) -> list[Binding]:
 
 
 class KeyBar(Widget):
-    """Follows the active bindings of its screen; a click is as good as the key."""
+    """Shows the active bindings of its screen; a click on one is as good as its key."""
 
     DEFAULT_CSS = """
     KeyBar { height: 1; dock: bottom; background: $panel; padding: 0 1; }
@@ -38,10 +38,10 @@ class KeyBar(Widget):
     def __init__(self) -> None:
         super().__init__()
         self.keys: list[tuple[str, str, str]] = []
-        """Of each: the key for Textual, how it is shown, and what it does in a word."""
+        """The keys that are shown: its name in Textual, its name for an operator, and what it does in a word."""
 
     def on_mount(self) -> None:
-        """Told by the screen whenever other keys are of use."""
+        """Subscribes to the screen, which tells whenever other keys are of use."""
         self.screen.bindings_updated_signal.subscribe(self, self._renew)
         self._renew(self.screen)
 
@@ -59,7 +59,7 @@ class KeyBar(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        """As many as fit whole, the most important first."""
+        """Returns as many keys as fit whole, the most important first."""
         text, room = Text(no_wrap=True), self.content_size.width
         for _, shown, what in self.keys:
             if cell_len(shown) + cell_len(what) + 1 > room:
@@ -70,7 +70,7 @@ class KeyBar(Widget):
         return text
 
     def key_at(self, x: int) -> str | None:
-        """The key that is shown at a cell."""
+        """Returns the key that is shown at a cell."""
         for key, shown, what in self.keys:
             width = cell_len(shown) + cell_len(what) + 1
             if x < width:
@@ -81,7 +81,7 @@ class KeyBar(Widget):
         return None
 
     def on_click(self, event: Click) -> None:
-        """As if the key were pressed."""
+        """Presses the key that was clicked on."""
         offset = event.get_content_offset(self)
         key = self.key_at(offset.x) if offset is not None else None
         if key is not None:

@@ -15,13 +15,14 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from wrpme.tui.limits import STRIPS_CACHED_MAX
+from wrpme.tui.terminal import roles
 
 Part = tuple[str, str]
 Row = tuple[Part, ...]
 
 
 class LinesView(ScrollView, can_focus=True):
-    """Rows of parts (a text and the role of its colour) with a cursor, under an optional heading that stays."""
+    """Shows rows of parts (a text and the role of its colour) with a cursor, under an optional heading that stays."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "up", show=False),
@@ -37,7 +38,7 @@ class LinesView(ScrollView, can_focus=True):
     """
 
     class Moved(Message):
-        """The cursor is at another row."""
+        """Sent when the cursor is at another row."""
 
         def __init__(self, view: LinesView) -> None:
             super().__init__()
@@ -45,18 +46,18 @@ class LinesView(ScrollView, can_focus=True):
 
         @property
         def control(self) -> LinesView:
-            """The view that it comes from."""
+            """The view that sent it."""
             return self.view
 
     class Chosen(Message):
-        """A row was clicked twice."""
+        """Sent when a row was clicked twice."""
 
         def __init__(self, view: LinesView) -> None:
             super().__init__()
             self.view = view
 
     class HeadingClicked(Message):
-        """The heading was clicked, at that cell."""
+        """Sent when the heading was clicked, with the cell."""
 
         def __init__(self, view: LinesView, x: int) -> None:
             super().__init__()
@@ -69,7 +70,7 @@ class LinesView(ScrollView, can_focus=True):
         self.heading: Row = ()
         self.cursor = 0
         self.empty = ""
-        """What stands there where there are no rows."""
+        """The text that is shown if there are no rows."""
         self.scrolled_up = False
         """Whether somebody has scrolled away from the end."""
         self._styles: dict[str, Style] = {}
@@ -78,7 +79,7 @@ class LinesView(ScrollView, can_focus=True):
     # --- content -------------------------------------------------------------------------------------------------
 
     def show_rows(self, rows: Sequence[Row], heading: Row = (), cursor: int | None = None) -> None:
-        """Replaces all rows; draws those anew that are not as they were."""
+        """Replaces all rows; draws only those that have changed."""
         before, self.rows = self.rows, list(rows)
         moved = cursor is not None and cursor != self.cursor
         old = self.cursor
@@ -106,7 +107,7 @@ class LinesView(ScrollView, can_focus=True):
 
     @property
     def columns(self) -> int:
-        """Cells of a row: the bar at the side keeps its place also where there is none."""
+        """The cells of a row. The scroll bar keeps its room even where there is none."""
         return self.scrollable_content_region.width
 
     def _refresh_row(self, index: int) -> None:
@@ -117,22 +118,20 @@ class LinesView(ScrollView, can_focus=True):
     # --- drawing -------------------------------------------------------------------------------------------------
 
     def style_of(self, role: str) -> Style:
-        """The style of a role under the present theme: a theme colour, ``nodeN``, or one of a few words."""
+        """Returns the style of a role under the present theme: a theme colour, ``nodeN``, or one of a few words."""
         style = self._styles.get(role)
         if style is None:
-            from wrpme.tui.terminal.roles import style_of
-
-            style = self._styles[role] = style_of(self.app, role)
+            style = self._styles[role] = roles.style_of(self.app, role)
         return style
 
     def notify_style_update(self) -> None:
-        """Another theme."""
+        """Forgets the styles, because the theme has changed."""
         super().notify_style_update()
         self._styles.clear()
         self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
+        """Returns the strip of a line of the screen."""
         width = self.columns
         if y < self._top:
             return self._strip(self.heading, False, width)
@@ -158,7 +157,7 @@ class LinesView(ScrollView, can_focus=True):
     # --- the cursor ----------------------------------------------------------------------------------------------
 
     def move_to(self, index: int, follow: bool = True) -> None:
-        """The cursor to a row, which comes into sight unless it is not to be followed."""
+        """Moves the cursor to a row, and scrolls it into sight unless ``follow`` is False."""
         index = max(0, min(len(self.rows) - 1, index))
         if index != self.cursor:
             old, self.cursor = self.cursor, index
@@ -169,7 +168,7 @@ class LinesView(ScrollView, can_focus=True):
             self.follow_cursor()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Rows that come at the end leave it as it is: only who scrolls changes it."""
+        """Notes whether somebody scrolled away from the end; rows that are added there do not count."""
         super().watch_scroll_y(old_value, new_value)
         self.scrolled_up = round(new_value) < self.max_scroll_y
 
@@ -186,27 +185,27 @@ class LinesView(ScrollView, can_focus=True):
             self.scroll_to(y=self.cursor - room + 1, animate=False)
 
     def action_move(self, step: int) -> None:
-        """Up and down."""
+        """Moves the cursor up or down."""
         self.move_to(self.cursor + step)
 
     def action_page(self, step: int) -> None:
-        """A page up or down."""
+        """Moves the cursor by a page."""
         self.move_to(self.cursor + step * max(1, self.size.height - self._top - 1))
 
     def action_edge(self, last: int) -> None:
-        """To the first or the last row."""
+        """Moves the cursor to the first or the last row."""
         self.move_to(len(self.rows) - 1 if last else 0)
 
     def on_focus(self) -> None:
-        """The cursor appears."""
+        """Draws the cursor."""
         self._refresh_row(self.cursor)
 
     def on_blur(self) -> None:
-        """The cursor disappears."""
+        """Removes the cursor."""
         self._refresh_row(self.cursor)
 
     def on_click(self, event: Click) -> None:
-        """A click moves the cursor, two choose the row."""
+        """Moves the cursor; a second click chooses the row."""
         offset = event.get_content_offset(self)
         if offset is None:
             return

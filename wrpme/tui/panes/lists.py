@@ -23,15 +23,15 @@ GRAVITY = (("✓", "good"), ("·", "text"), ("▲", "warn"), ("✕", "bad"))
 
 
 class FilterInput(Input):
-    """Appears with ``/``; Enter keeps the filter, Esc drops it."""
+    """The line of a filter. It appears with ``/``; Enter keeps the filter, Esc drops it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "drop", "no filter")]
 
     class Dropped(Message):
-        """Esc was pressed."""
+        """Sent when Esc was pressed."""
 
     def action_drop(self) -> None:
-        """Esc."""
+        """Empties the filter."""
         self.value = ""
         self.post_message(self.Dropped())
 
@@ -56,45 +56,45 @@ class ListPane(Vertical):
         self.border_title = title
 
     def compose(self) -> ComposeResult:
-        """The list, and the filter below it."""
+        """Yields the list, and the filter below it."""
         yield self.list
         yield self._filter
 
     def open_filter(self) -> None:
-        """``/``."""
+        """Shows the line of the filter, with the keyboard in it."""
         self._filter.add_class("-shown")
         self._filter.focus()
 
     def drop_filter(self) -> bool:
-        """No filter any more; whether there was one."""
+        """Removes the filter; returns whether there was one."""
         was = bool(self._filter.value) or self._filter.has_class("-shown")
         self._filter.value = ""
         self._filter.remove_class("-shown")
         return was
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """The list follows what is typed."""
+        """Filters the list by what is typed."""
         event.stop()
         self.words = event.value
         self.refilter()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: back to the list, with the filter."""
+        """Goes back to the list, and keeps the filter."""
         event.stop()
         if not event.value:
             self._filter.remove_class("-shown")
         self.list.focus()
 
     def on_filter_input_dropped(self) -> None:
-        """Esc: back to the list, without one."""
+        """Goes back to the list without a filter."""
         self._filter.remove_class("-shown")
         self.list.focus()
 
     def refilter(self) -> None:
-        """The filter is another one."""
+        """Draws the list for another filter."""
 
     def title(self, *parts: str) -> None:
-        """The title, with what is to be known of the list."""
+        """Sets the title, with remarks on the list."""
         shown = [f"/{self.words}"] if self.words else []
         text = " ".join([self.name_shown, *(part for part in (*parts, *shown) if part)])
         if text != self.border_title:
@@ -105,7 +105,7 @@ class NodesPane(ListPane):
     """The table of nodes."""
 
     class Lit(Message):
-        """The cursor is at another node, or at none."""
+        """Sent when the cursor is at another node, or at none."""
 
         def __init__(self, node: NodeId | None) -> None:
             super().__init__()
@@ -131,11 +131,11 @@ class NodesPane(ListPane):
 
     @property
     def node_ids(self) -> list[NodeId]:
-        """In the order of the table."""
+        """The ids of the nodes, in the order of the table."""
         return [self._scene.nodes[index].id for index in self._order] if self._scene else []
 
     def show(self, scene: Scene) -> None:
-        """Another moment, or another state of it."""
+        """Shows another moment, or another state of it."""
         kept = self.node
         self._scene = scene
         self._order = columns.ordered(scene, self.sorted_by, self.reverse, self.words)
@@ -152,19 +152,19 @@ class NodesPane(ListPane):
             self._tell()
 
     def select(self, node: NodeId) -> None:
-        """The cursor to that node, if it is shown."""
+        """Moves the cursor to that node, if it is in the table."""
         for at, index in enumerate(self._order):
             if self._scene is not None and self._scene.nodes[index].id == node:
                 self.list.move_to(at)
 
     def sort(self, title: str) -> None:
-        """By that column; by the one that is sorted by already: the other way round."""
+        """Sorts by that column; if it is sorted by already, the other way round."""
         self.reverse = not self.reverse if title == self.sorted_by else False
         self.sorted_by = title
         self.refilter()
 
     def sort_next(self) -> None:
-        """By the next column that is shown."""
+        """Sorts by the next column that is shown."""
         shown = [column.title for column, _ in self._fitted.columns] if self._fitted else ["NODE"]
         at = shown.index(self.sorted_by) if self.sorted_by in shown else -1
         self.sort(shown[(at + 1) % len(shown)])
@@ -175,16 +175,16 @@ class NodesPane(ListPane):
             self.show(self._scene)
 
     def on_resize(self) -> None:
-        """Other columns may fit."""
+        """Chooses the columns anew, because others may fit."""
         self.call_after_refresh(self.refilter)
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
-        """The cursor is at another node."""
+        """Tells that the cursor is at another node."""
         event.stop()
         self._tell()
 
     def on_lines_view_heading_clicked(self, event: LinesView.HeadingClicked) -> None:
-        """A click on a title sorts."""
+        """Sorts by the title that was clicked on."""
         title = columns.title_at(self._fitted, event.x) if self._fitted else None
         if title is not None:
             self.sort(title)
@@ -195,7 +195,7 @@ class NodesPane(ListPane):
 
 
 def event_rows(event: EventShown, width: int) -> list[Row]:
-    """An event in lines of ``width`` cells."""
+    """Returns an event in lines of ``width`` cells."""
     sign, role = GRAVITY[event.gravity]
     text = event.sentence
     about = event.node or event.teller
@@ -214,7 +214,7 @@ def event_rows(event: EventShown, width: int) -> list[Row]:
 
 
 class EventsPane(ListPane):
-    """What happened, the latest at the bottom; follows unless it is held or scrolled up."""
+    """The list of events, the latest at the bottom. It follows new ones unless it is held or scrolled up."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("EVENTS", id=id)
@@ -230,7 +230,7 @@ class EventsPane(ListPane):
 
     @property
     def event(self) -> EventShown | None:
-        """The one at the cursor."""
+        """The event at the cursor."""
         return self._of_row[self.list.cursor] if self._of_row else None
 
     @property
@@ -244,11 +244,11 @@ class EventsPane(ListPane):
         self.show(self._events)
 
     def go_on(self) -> None:
-        """Holds nothing any more."""
+        """Lets the list go on."""
         self._held = None
 
     def show(self, events: Sequence[EventShown]) -> None:
-        """All events up to the moment that is shown, the oldest first."""
+        """Shows all events up to the moment that is shown, the oldest first."""
         self._events = events
         if self._held is not None:
             self._draw(self._held)
@@ -291,12 +291,12 @@ class EventsPane(ListPane):
         self.show(self._events)
 
     def on_resize(self) -> None:
-        """Lines break elsewhere."""
+        """Breaks the lines for the new width."""
         self.call_after_refresh(lambda: self.show(self._events))
 
 
 def matches(event: EventShown, words: str) -> bool:
-    """Whether a line of events has all the words."""
+    """Returns whether an event has all the words."""
     if not words:
         return True
     text = f"{event.kind} {event.node} {event.teller} {event.sentence}".lower()

@@ -1,4 +1,4 @@
-"""Rows of parts that just stand there, through Textual's line API: drawn again only where they changed."""
+"""Rows of parts without a cursor, through Textual's line API: only rows that have changed are drawn."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Row = tuple[tuple[str, str], ...]
 
 
 class Rows(Widget):
-    """Each part is a text and the role of its colour, see :func:`wrpme.tui.terminal.roles.style_of`; with a ``!``
-    at its end the role is reversed. ``clicked`` gets the cell of a click."""
+    """Shows rows of parts, each a text and the role of its colour, see :func:`wrpme.tui.terminal.roles.style_of`; a
+    ``!`` at the end of a role reverses it. ``clicked`` is called with the cell of a click."""
 
     class Resized(Message):
-        """Another number of cells: other rows may fit."""
+        """Sent when the number of cells has changed, so that other rows may fit."""
 
     def __init__(self, clicked: Callable[[int], None] | None = None, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -31,7 +31,7 @@ class Rows(Widget):
 
     @property
     def text(self) -> str:
-        """All of it without colours."""
+        """The text of all rows."""
         return "\n".join("".join(text for text, _ in row) for row in self._rows)
 
     def show(self, rows: Sequence[Row]) -> None:
@@ -45,15 +45,15 @@ class Rows(Widget):
                 self.refresh(Region(0, y, self.content_size.width, 1))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """All rows."""
+        """Returns the number of rows."""
         return len(self._rows)
 
     def on_resize(self) -> None:
-        """Told to whoever fills it."""
+        """Tells that the size has changed."""
         self.post_message(self.Resized())
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
+        """Returns the strip of a line of the screen."""
         base = self.rich_style
         width = self.content_size.width
         if y >= len(self._rows):
@@ -69,7 +69,7 @@ class Rows(Widget):
         return style + Style(reverse=True, bold=True) if role.endswith("!") else style
 
     def on_click(self, event: Click) -> None:
-        """Told to whoever wants to know."""
+        """Calls ``clicked``."""
         offset = event.get_content_offset(self)
         if self._clicked is not None and offset is not None:
             self._clicked(offset.x)

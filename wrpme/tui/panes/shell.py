@@ -1,5 +1,5 @@
-"""The shell in a pane: the very session of line mode, with its lines from an input and its answers in a log that
-scrolls. Nothing waits for it: a command runs beside the app, further lines wait their turn."""
+"""The shell in a pane: a session as in line mode, with its lines from an input and its output in a log that scrolls. A
+command runs beside the app; lines that are entered meanwhile wait for it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ NO_SHELL = "a replay has no hive to talk to: the shell is closed"
 
 
 class Sink(Protocol):
-    """Where the session prints to."""
+    """The place that a session prints to."""
 
     def print(self, text: str, role: str = "text") -> None:
-        """One or more lines, in the colour of that role."""
+        """Prints one or more lines in the colour of that role."""
 
 
 class PaneReporter(PlainLines):
@@ -64,13 +64,13 @@ class PaneReporter(PlainLines):
 
 
 class PaneConsole:
-    """What :class:`wrpme.shell.console.Console` is to a terminal, for a pane."""
+    """The :class:`wrpme.shell.session.Output` of a pane."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
     def answer(self, answer: Answer, line_mode: bool) -> None:
-        """Prints a result, escaped; of a long one the beginning."""
+        """Prints a result, escaped; of a long content the beginning."""
         if answer.content is not None:
             self._sink.print(_beginning(answer.content))
         elif answer.text is not None:
@@ -81,7 +81,7 @@ class PaneConsole:
         self._sink.print(escaped(" ".join(str(error).split("\n")), keep=""), "bad")
 
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
-        """Lines of the pane."""
+        """Returns a reporter that prints into the pane."""
         return PaneReporter(self._sink, confirm)
 
 
@@ -93,7 +93,8 @@ def _beginning(content: bytes) -> str:
 
 
 class PanePrompt:
-    """Lines that were entered, one after the other; a question is answered by the next one."""
+    """The :class:`wrpme.shell.session.Prompt` of a pane: a queue of lines that were entered. The next line answers a
+    question."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -101,23 +102,23 @@ class PanePrompt:
         self.asking = False
 
     def enter(self, line: str | None) -> bool:
-        """One more line, None for the end of all; whether there was room."""
+        """Adds a line, or None for the end of all; returns whether there was room."""
         if self._lines.full():
             return False
         self._lines.put_nowait(line)
         return True
 
     def forget(self) -> None:
-        """Lines that wait are not carried out."""
+        """Drops the lines that wait."""
         while not self._lines.empty():
             self._lines.get_nowait()
 
     async def line(self) -> str | None:
-        """The next line."""
+        """Returns the next line."""
         return await self._lines.get()
 
     async def confirmation(self, question: str) -> str:
-        """What is entered next."""
+        """Prints a question and returns the next line."""
         self._sink.print(question, "warn")
         self.asking = True
         try:
@@ -127,7 +128,7 @@ class PanePrompt:
 
 
 class PaneShell(Shell):
-    """A session that tells what it runs."""
+    """A session that tells its pane which command runs."""
 
     def __init__(self, client: Client, console: PaneConsole, prompt: PanePrompt, pane: ShellPane) -> None:
         super().__init__(client, console, prompt)
@@ -143,7 +144,7 @@ class PaneShell(Shell):
 
 
 class _Words(Suggester):
-    """How the line may go on, shown in grey."""
+    """Suggests how the line may go on; it is shown in grey."""
 
     def __init__(self, pane: ShellPane) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -157,7 +158,7 @@ class _Words(Suggester):
 
 
 class CommandInput(Input):
-    """The line being typed: Tab completes, up and down walk through the history."""
+    """The line that is typed: Tab completes it, up and down walk through the history."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "history(-1)", "history", key_display="↑"),
@@ -174,7 +175,8 @@ class CommandInput(Input):
         self._pane = pane
 
     async def _on_key(self, event: Key) -> None:
-        """Keys that are bound wait for their turn elsewhere, and what is typed after them would overtake them."""
+        """Handles the keys at once. As bindings they would wait for their turn, and be overtaken by what is typed after
+        them."""
         now: dict[str, Callable[[], None]] = {
             "enter": self._pane.enter_typed,
             "tab": self.action_complete,
@@ -190,31 +192,32 @@ class CommandInput(Input):
             await super()._on_key(event)
 
     def action_complete(self) -> None:
-        """Tab."""
+        """Completes the line."""
         self._pane.complete()
 
     def action_history(self, step: int) -> None:
-        """Up and down."""
+        """Walks through the history."""
         self._pane.walk(step)
 
     def action_interrupt(self) -> None:
-        """Ctrl-C copies what is selected, else it interrupts."""
+        """Copies what is selected, else interrupts."""
         if self.selected_text:
             self.action_copy()
         else:
             self._pane.interrupt()
 
     def action_clear_log(self) -> None:
-        """Ctrl-L."""
+        """Clears the log."""
         self._pane.answers.clear()
 
     def action_scroll_log(self, pages: int) -> None:
-        """Page up and down."""
+        """Scrolls the log by pages."""
         self._pane.answers.action_scroll_pages(pages)
 
 
 class Answers(LinesView):
-    """What was entered and answered; broken anew for each width. It takes no keys: the line below does."""
+    """The log of what was entered and answered, broken anew for each width. It takes no keys, because the line below it
+    does."""
 
     can_focus = False
 
@@ -224,7 +227,7 @@ class Answers(LinesView):
         self._width = 0
 
     def add(self, text: str, role: str) -> None:
-        """One or more lines, at the end, which comes into sight."""
+        """Adds one or more lines at the end, and scrolls there."""
         fresh = [(line, role) for line in text.split("\n")]
         full = len(self._lines) + len(fresh) > PANE_LINES_MAX
         self._lines += fresh
@@ -235,16 +238,16 @@ class Answers(LinesView):
         self._to_end()
 
     def action_scroll_pages(self, pages: int) -> None:
-        """Through what was said."""
+        """Scrolls by pages."""
         self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False)
 
     def clear(self) -> None:
-        """Nothing was said."""
+        """Removes all lines."""
         self._lines.clear()
         self._break()
 
     def on_resize(self) -> None:
-        """Lines break elsewhere."""
+        """Breaks the lines for the new width."""
         if self.columns != self._width:
             self._break()
         self._to_end()
@@ -262,7 +265,7 @@ class Answers(LinesView):
 
 
 class ShellPane(Vertical):
-    """The pane. Without a ``client`` (a replay) it takes no commands."""
+    """The log, the line that is typed, and help for it. Without a ``client`` (a replay) it takes no commands."""
 
     DEFAULT_CSS = """
     ShellPane { height: 1fr; }
@@ -274,14 +277,14 @@ class ShellPane(Vertical):
     """
 
     class Ran(Message):
-        """A command has ended."""
+        """Sent when a command has ended."""
 
         def __init__(self, command: Command) -> None:
             super().__init__()
             self.command = command
 
     class Left(Message):
-        """``exit`` was entered."""
+        """Sent when ``exit`` was entered."""
 
     def __init__(self, client: Client | None, history: LineFile, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -299,11 +302,11 @@ class ShellPane(Vertical):
 
     @property
     def nodes(self) -> list[str]:
-        """Addresses for completion."""
+        """The addresses for completion."""
         return self._client.known_addresses if self._client is not None else []
 
     def compose(self) -> ComposeResult:
-        """Log, line, and help for it."""
+        """Yields the log, the line, and the help for it."""
         yield self.answers
         with Horizontal():
             yield Label(PROMPT.rstrip() + " ")
@@ -311,7 +314,7 @@ class ShellPane(Vertical):
         yield self._hint
 
     def on_mount(self) -> None:
-        """The session begins."""
+        """Begins the session."""
         if self._client is None:
             self._input.disabled = True
             self._say_beside(NO_SHELL)
@@ -337,12 +340,12 @@ class ShellPane(Vertical):
         self.answers.add(text, role)
 
     def began(self, command: Command) -> None:
-        """A command runs."""
+        """Notes that a command runs."""
         self._command = command
         self._show_hint()
 
     def ended(self, command: Command) -> None:
-        """It has ended."""
+        """Notes that the command has ended."""
         self._command = None
         self._show_hint()
         self.post_message(self.Ran(command))
@@ -350,7 +353,7 @@ class ShellPane(Vertical):
     # --- what is typed -------------------------------------------------------------------------------------------
 
     def focus_line(self) -> None:
-        """The keyboard goes to the line."""
+        """Moves the keyboard to the line."""
         self._input.focus()
 
     @property
@@ -370,7 +373,7 @@ class ShellPane(Vertical):
         self.focus_line()
 
     def enter_typed(self) -> None:
-        """Enter."""
+        """Enters the line that is typed."""
         line, self._input.value = self._input.value, ""
         self.enter(line)
 
@@ -388,7 +391,7 @@ class ShellPane(Vertical):
         self._at, self._typed = 0, ""
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """What is typed has its help beside it."""
+        """Shows help for what is typed."""
         event.stop()
         self._show_hint()
 
@@ -403,7 +406,7 @@ class ShellPane(Vertical):
             self._say_beside(hint(line) or "a command, Tab completes, help lists all; Esc leaves the shell")
 
     def complete(self) -> None:
-        """Tab: as far as it is certain, else all that it may become."""
+        """Completes the line as far as it is certain, else lists all that it may become."""
         line, choices = completed(self._input.value, self.nodes)
         self._input.value = line
         self._input.cursor_position = len(line)
@@ -411,7 +414,7 @@ class ShellPane(Vertical):
             self._say_beside("  ".join(choices))
 
     def walk(self, step: int) -> None:
-        """Up and down: earlier lines that begin as the one being typed."""
+        """Replaces the line by an earlier or later one that begins as what was typed."""
         if not self._at:
             self._typed = self._input.value
         found = [line for line in self._lines if line.startswith(self._typed)]
@@ -421,7 +424,7 @@ class ShellPane(Vertical):
         self._input.cursor_position = len(line)
 
     def interrupt(self) -> None:
-        """Ctrl-C: the command that runs and the lines that wait; else the line being typed."""
+        """Interrupts the command that runs and drops the lines that wait; if none runs, empties the line."""
         if self._command is not None and self._shell is not None:
             self._prompt.forget()
             if self._prompt.asking:
@@ -431,13 +434,13 @@ class ShellPane(Vertical):
             self._input.value = ""
 
     def on_key(self, event: Key) -> None:
-        """Ctrl-D on an empty line leaves, as in line mode."""
+        """Leaves on Ctrl-D in an empty line, as line mode does."""
         if event.key == "ctrl+d" and self.is_empty and self._client is not None:
             event.stop()
             self._prompt.enter(None)
 
     def remembered(self, value: str) -> str | None:
-        """The latest line of the history that begins so."""
+        """Returns the latest line of the history that begins so."""
         if not value:
             return None
         return next((line for line in reversed(self._lines) if line.startswith(value)), None)

@@ -31,7 +31,7 @@ MARK_REACH = 2.2
 
 
 class Look(IntEnum):
-    """What a band shows of an arc. Those from ``COPYING`` on move."""
+    """The pattern that a band shows for an arc. Patterns from ``COPYING`` on move."""
 
     NOTHING = 0
     SOLID = 1
@@ -42,7 +42,8 @@ class Look(IntEnum):
 
 
 class Fill(Struct, frozen=True):
-    """What one band shows of one arc: of ``node`` (-1: nobody), and of a copy how far it is (0 to 1)."""
+    """What one band shows of one arc: a pattern, in the colour of ``node`` (-1: no node), and for a copy the part that
+    is done (0 to 1)."""
 
     look: Look
     node: int = -1
@@ -55,12 +56,12 @@ UNSERVED = Fill(Look.UNSERVED)
 
 
 def band_count(arcs: Sequence[ArcShown]) -> int:
-    """How many bands are wanted: one for each copy, and the innermost."""
+    """Returns how many bands are wanted: one for each copy, and the innermost one."""
     return 1 + max((max(arc.wanted, len(arc.holders)) for arc in arcs), default=1)
 
 
 def fills_of(arc: ArcShown, bands: int) -> list[Fill]:
-    """What each of that many bands shows of an arc; where there are too few, the last copies are left out."""
+    """Returns what each of so many bands shows of an arc. If there are too few bands, the last copies are left out."""
     copies = max(1, bands - 1)
     if not arc.served:
         wanted = max(arc.wanted, len(arc.holders), 1)
@@ -82,8 +83,8 @@ def _copying(incoming: Incoming) -> Fill:
 
 
 def gravity_of(arc: ArcShown, selected: int) -> int:
-    """How much an arc must be seen, however narrow it is: 4 not served, 3 owned by the selected node, 2 fewer copies
-    than wanted, 1 moving."""
+    """Returns how important it is that an arc is seen, however narrow it is: 4 it is not served, 3 the selected node
+    owns it, 2 it has fewer copies than wanted, 1 it moves, else 0."""
     if not arc.served:
         return 4
     if selected >= 0 and arc.holders[0] == selected:
@@ -92,14 +93,14 @@ def gravity_of(arc: ArcShown, selected: int) -> int:
 
 
 def shown_arcs(geometry: Geometry, arcs: Sequence[ArcShown], selected: int) -> list[int]:
-    """The arc that each step shows."""
+    """Returns the arc that each step shows."""
     firsts = [arc.first for arc in arcs]
     gravity = [gravity_of(arc, selected) for arc in arcs]
     return rescued(arcs_of(geometry.middles, firsts), firsts, gravity)
 
 
 def is_lit(selected: int, arc: ArcShown, fill: Fill) -> bool:
-    """Whether a band of an arc is lit: all are where no node is selected."""
+    """Returns whether a band of an arc is lit; all bands are if no node is selected."""
     return selected < 0 or selected in arc.holders[:1] or fill.node == selected
 
 
@@ -108,8 +109,8 @@ Moving = tuple[int, int, int, int]
 
 
 class Paint:
-    """The colours of all pixels of a geometry, for the arcs of one scene. ``colours`` has one more, the last: that of
-    the background; so pixel -1 has it."""
+    """Computes the colours of all pixels of a geometry for the arcs of one scene. ``colours`` has one more at its end,
+    that of the background, so that pixel -1 has it."""
 
     def __init__(self, geometry: Geometry, scene: Scene, selected: int, greyed: bool, theme: Theme) -> None:
         self.geometry = geometry
@@ -159,12 +160,13 @@ class Paint:
             colours[pixel] = colour if level == LEVELS else mixed(colours[pixel], colour, level / LEVELS)
 
     def _colour_of(self, node: NodeShown, theme: Theme) -> int:
-        """Grey for one that does not answer: nobody here knows whether it serves what the view says."""
+        """Returns the colour of a node. One that does not answer is grey, because nobody here knows whether it serves
+        what the view says."""
         colour = number_of(colour_of(node.colour, theme))
         return mixed(self._background, grey_of(colour), GREYED) if node.state is NodeState.SILENT else colour
 
     def _palette(self, arc: ArcShown, fill: Fill) -> tuple[int, int]:
-        """The colour of most of a band's pixels of an arc, and that of the others."""
+        """Returns the colour of most pixels that a band has of an arc, and that of the others."""
         lit = is_lit(self._selected, arc, fill)
         key = (fill.look, fill.node, lit)
         found = self._palettes.get(key)
@@ -207,7 +209,7 @@ class Paint:
             self.colours[pixel] = mixed(under, second, level)
 
     def mark(self, slot: int) -> None:
-        """The place of an entry: a bright line across all bands, between two dark ones."""
+        """Marks the position of an entry by a bright line across all bands, between two dark ones."""
         for pixel, off in self.geometry.near(slot, MARK_REACH):
             self.moving = [moving for moving in self.moving if moving[0] != pixel]
             bright, dark = min(1.0, max(0.0, 1.2 - off)), min(0.9, max(0.0, MARK_REACH - off))
@@ -216,14 +218,14 @@ class Paint:
             self.colours[pixel] = mixed(self._background, over, self.geometry.coverage[pixel] / LEVELS)
 
     def move(self, phase: int) -> None:
-        """Recolours what moves for the next phase."""
+        """Recolours the pixels that change from phase to phase."""
         along, colours = self.geometry.along, self.colours
         for pixel, length, first, second in self.moving:
             colours[pixel] = first if 2 * ((along[pixel] - phase) % length) < length else second
 
 
 def arc_at(arcs: Sequence[ArcShown], slot: int) -> ArcShown | None:
-    """The arc that a slot lies in."""
+    """Returns the arc that a slot lies in."""
     low, high = 0, len(arcs)
     while low < high:
         middle = (low + high) // 2
@@ -235,7 +237,7 @@ Namer = Callable[[int], str]
 
 
 def arc_text(arc: ArcShown, name: Namer) -> str:
-    """An arc in words: who owns it, who holds its copies, what is missing or on its way."""
+    """Returns a sentence about an arc: who owns it, who holds its copies, what is missing or on its way."""
     share = 100 * (arc.end - arc.first) / SLOTS
     names = [name(node) for node in arc.holders]
     if not arc.served:

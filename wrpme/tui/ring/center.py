@@ -1,4 +1,4 @@
-"""The words in the middle of the ring: how the hive is, before anything else. Pure."""
+"""The text in the center of the ring: the condition of the hive before anything else. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALM = 5
 _AIR = 2
 """Cells between the ring and what is not urgent, both sides together."""
 HEIGHT_ROWS = 3
-"""Of large letters, which are five pixels high."""
+"""The height of large letters, which are five pixels high."""
 _LETTERS = {
     "A": ".#. #.# ### #.# #.#",
     "B": "##. #.# ##. #.# ##.",
@@ -40,8 +40,8 @@ _HALVES = {"..": " ", "#.": "▀", ".#": "▄", "##": "█"}
 
 
 class Line(Struct, frozen=True):
-    """A line of the middle, with a ``short`` form; those with the lowest ``weight`` are the last to go where room is
-    short. The word is the one with weight 0."""
+    """A line of the center, with a ``short`` form. Where room is short, lines with a high ``weight`` go first; the
+    condition has weight 0."""
 
     text: str
     colour: str
@@ -62,7 +62,7 @@ class Placed(Struct, frozen=True):
 
 
 def mood_colour(mood: Mood, theme: Theme) -> str:
-    """The colour of the word."""
+    """Returns the colour of the condition."""
     return {
         Mood.STABLE: theme.good,
         Mood.STABILIZING: theme.accent,
@@ -74,21 +74,21 @@ def mood_colour(mood: Mood, theme: Theme) -> str:
 
 
 def progress_text(scene: Scene) -> str:
-    """How far all that moves is; empty where nothing does."""
+    """Returns how far all that moves has come, in percent; empty if nothing moves."""
     if scene.progress is None or scene.mood in (Mood.DISCONNECTED, Mood.CONNECTING, Mood.STABLE):
         return ""
     return f"{100 * scene.progress:.0f} %"
 
 
 def as_of(scene: Scene) -> list[str]:
-    """Since when nothing is known, in one line or two."""
+    """Returns since when nothing is known, as no line or two."""
     if scene.silent_since is None:
         return []
     return [f"as of {format.clock(scene.silent_since)}", f"{format.span(scene.at - scene.silent_since)} ago"]
 
 
 def nodes_text(scene: Scene) -> str:
-    """How many nodes there are, and how many of them are up."""
+    """Returns how many nodes there are, and how many of them are up."""
     count = len(scene.nodes)
     up = sum(node.state is not NodeState.DOWN for node in scene.nodes)
     if up < count:
@@ -97,7 +97,7 @@ def nodes_text(scene: Scene) -> str:
 
 
 def lines_of(scene: Scene, theme: Theme) -> list[Line]:
-    """All lines, in the order in which they stand."""
+    """Returns all lines of a scene, in the order in which they stand."""
     word = Line(scene.mood.value, mood_colour(scene.mood, theme), True, 0)
     lines = []
     if scene.mode is not Mode.LIVE:
@@ -127,8 +127,8 @@ def lines_of(scene: Scene, theme: Theme) -> list[Line]:
 
 
 def arranged(lines: Sequence[Line], rows: int, chord: Callable[[int], int], large: bool) -> list[Placed]:
-    """The lines that fit, from top to bottom; ``chord`` says how many cells each of the ``rows`` has. The word always
-    stays; with ``large`` it is in large letters where everything fits even so."""
+    """Returns the lines that fit, from top to bottom; ``chord`` returns how many cells each of the ``rows`` has. The
+    condition always stays; with ``large`` it has large letters if everything fits even so."""
     word = next(line for line in lines if line.weight == 0)
     letters = big(word.text) if large else None
     if letters is not None:
@@ -155,7 +155,7 @@ def _fits(placed: Sequence[Placed], rows: int, chord: Callable[[int], int]) -> b
 
 
 def _stacked(lines: Sequence[Line], rows: int, air: int, word: Sequence[str]) -> list[Placed]:
-    """In the middle of the rows; ``air`` is between what is urgent and the rest."""
+    """Places the lines in the middle of the rows, with ``air`` empty rows between what is urgent and the rest."""
     last = max(place for place, line in enumerate(lines) if line.weight < CALM)
     space = air if last + 1 < len(lines) else 0
     row = (rows - len(lines) - len(word) + 1 - space) // 2

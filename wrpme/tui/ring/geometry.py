@@ -24,7 +24,7 @@ from wrpme.limits import SLOTS
 LEVELS = 8
 """Coverage of a pixel at the edge of a band, from 1 to this."""
 HEIGHT_MIN, WIDTH_MIN = 7, 14
-"""Cells; in a smaller pane is no ring."""
+"""In a pane of fewer cells there is no ring."""
 HEIGHT_MARKS_MIN = 10
 """With fewer rows the marks stand only beside the ring."""
 SMALL = 16
@@ -32,11 +32,11 @@ SMALL = 16
 FEW = 3
 """More bands than this may take more of the room."""
 ROOM_MIN = 4
-"""What the bands leave free around the centre at least."""
+"""The bands leave at least this radius free."""
 
 
 class Band(Struct, frozen=True):
-    """One band between two radii; its pixels are those from ``first`` up to, not including, ``end``."""
+    """A band between two radii; its pixels are those from ``first`` up to, not including, ``end``."""
 
     outer: float
     inner: float
@@ -55,8 +55,8 @@ class Geometry(Struct, frozen=True, eq=False):
     width: int
     height: int
     halves: bool
-    centre_x: float
-    centre_y: float
+    center_x: float
+    center_y: float
     radius: float
     room: float
     """The radius that is free inside."""
@@ -72,27 +72,29 @@ class Geometry(Struct, frozen=True, eq=False):
     solid: bytes
 
     def at(self, slot: float, radius: float) -> tuple[float, float]:
-        """Where a slot lies at that distance from the centre: from left and from the top."""
+        """Returns where a slot lies at that distance from the center: cells from the left, and from the top."""
         angle = 2 * pi * slot / SLOTS
-        return self.centre_x + radius * sin(angle), self.centre_y - radius * cos(angle)
+        return self.center_x + radius * sin(angle), self.center_y - radius * cos(angle)
 
     def slot_at(self, x: int, y: int) -> int:
-        """The slot in whose direction a cell lies."""
-        angle = atan2(x + 0.5 - self.centre_x, self.centre_y - 2 * y - 1) % (2 * pi)
+        """Returns the slot in whose direction a cell lies."""
+        angle = atan2(x + 0.5 - self.center_x, self.center_y - 2 * y - 1) % (2 * pi)
         return int(angle * SLOTS / (2 * pi)) % SLOTS
 
     def on_ring(self, x: int, y: int) -> bool:
-        """Whether a cell is one of the ring's."""
+        """Returns whether a cell belongs to the ring."""
         return 0 <= x < self.width and 0 <= y < self.height and bool(self.solid[y * self.width + x])
 
     @property
     def _air(self) -> tuple[int, ...]:
-        """Among characters a mark needs a free cell on both sides, not to be taken for one of the ring's."""
+        """The cells of a row that must be free for a mark, by their distance from it: among characters also those on
+        both sides, or it would be taken for a part of the ring."""
         return (0,) if self.halves else (0, -1, 1)
 
     @lru_cache(maxsize=8192)
     def outside(self, slot: int, skip: int = 0) -> tuple[int, int]:
-        """The first cell (column, row) outside the ring in the direction of a slot, or so many further out."""
+        """Returns the first cell (column, row) outside the ring in the direction of a slot, or one so many cells
+        further out."""
         radius, found, last = self.radius, -1, (-1, -1)
         while found < skip:
             x, y = self.at(slot, radius)
@@ -103,48 +105,47 @@ class Geometry(Struct, frozen=True, eq=False):
         return min(max(last[0], 0), self.width - 1), min(max(last[1], 0), self.height - 1)
 
     def near(self, slot: int, reach: float) -> list[tuple[int, float]]:
-        """The pixels within so much of the line from the centre towards a slot, and how far off it they are."""
+        """Returns the pixels within a distance of the line from the center towards a slot, each with its distance."""
         angle, tall = 2 * pi * slot / SLOTS, 1 if self.halves else 2
         across, up = sin(angle), cos(angle)
         found = []
         for pixel, (x, y) in enumerate(zip(self.xs, self.ys, strict=True)):
-            right, above = x + 0.5 - self.centre_x, self.centre_y - (y + 0.5) * tall
+            right, above = x + 0.5 - self.center_x, self.center_y - (y + 0.5) * tall
             off = abs(right * up - above * across)
             if off < reach and right * across + above * up > 0:
                 found.append((pixel, off))
         return found
 
     def row_of(self, pixel: int) -> int:
-        """The row of cells that a pixel lies in."""
+        """Returns the row of cells that a pixel lies in."""
         return self.ys[pixel] // 2 if self.halves else self.ys[pixel]
 
     def chord(self, row: int) -> int:
-        """How many cells of a row, around its middle, are free inside the ring."""
-        edge = max(abs(2 * row - self.centre_y), abs(2 * row + 2 - self.centre_y))
+        """Returns how many cells of a row, around its middle, are free inside the ring."""
+        edge = max(abs(2 * row - self.center_y), abs(2 * row + 2 - self.center_y))
         return int(2 * sqrt(self.room**2 - edge**2)) if edge < self.room else 0
 
 
 @lru_cache(maxsize=16)
 def ring_in(width: int, height: int, bands: int, side: int, halves: bool) -> Geometry | None:
-    """The ring in a pane of that many cells; None where it has no room.
-
-    ``bands`` are wanted, the innermost included; where room is short there are fewer. ``side`` cells are left free at
-    the left and at the right, if it is large enough for that."""
+    """Returns the ring in a pane of so many cells, or None if there is no room for it. ``bands`` are wanted, the
+    innermost included; there are fewer where room is short. ``side`` cells stay free at the left and at the right if
+    the pane is large enough for that."""
     if width < WIDTH_MIN or height < HEIGHT_MIN:
         return None
     side = min(side, max(1, (width - 2 * (height - 2)) // 2, width // 6))
-    # The centre and all radii are whole numbers, so that the edges are sharp where the ring is flat.
+    # The center and all radii are whole numbers, so that the edges are sharp where the ring is flat.
     radius = float(min(width // 2 - side, height - 2 if height > HEIGHT_MARKS_MIN else height - 1))
-    centre_x, centre_y = float(width // 2), float(height)
+    center_x, center_y = float(width // 2), float(height)
     edges = band_edges(radius, bands, halves)
     found: list[list[_Pixel]] = [[] for _ in edges]
     tall = 1 if halves else 2
     for line in range(2 * height // tall):
-        up = centre_y - (line + 0.5) * tall
+        up = center_y - (line + 0.5) * tall
         if abs(up) > radius + 1:
             continue
         for x in range(width):
-            right = x + 0.5 - centre_x
+            right = x + 0.5 - center_x
             distance = hypot(right, up)
             if edges[-1][1] - 1 < distance < radius + 1:
                 band, level, other, rest = _covering(edges, distance, halves)
@@ -158,7 +159,7 @@ _Pixel = tuple[float, int, int, int, int, int]
 
 
 def _covering(edges: Sequence[tuple[float, float]], distance: float, halves: bool) -> tuple[int, int, int, int]:
-    """The band that covers most of a pixel, how much of it; the next one, and how much of the rest."""
+    """Returns the band that covers most of a pixel and how much of it, then the next band and how much of the rest."""
     covers: list[tuple[float, int]] = []
     for band, (outer, inner) in enumerate(edges):
         if halves:
@@ -178,7 +179,8 @@ def _covering(edges: Sequence[tuple[float, float]], distance: float, halves: boo
 
 
 def band_edges(radius: float, bands: int, halves: bool) -> list[tuple[float, float]]:
-    """Outer and inner radius of each band; fewer than wanted where they would leave no room inside."""
+    """Returns the outer and the inner radius of each band; fewer bands than wanted if they would leave no room
+    inside."""
     for count in range(bands, 1, -1):
         for squeeze in (1.0, 0.85, 0.7, 0.5, 0.0):
             if halves:
@@ -198,7 +200,7 @@ def band_edges(radius: float, bands: int, halves: bool) -> list[tuple[float, flo
 
 
 def _steps(angles: Sequence[float]) -> int:
-    """The largest number of equal steps, a multiple of 4, of which each has one of these angles (ascending)."""
+    """Returns the largest number of equal steps, a multiple of 4, of which each has one of these angles (ascending)."""
     gap = max(after - before for before, after in zip(angles, (*angles[1:], angles[0] + 2 * pi), strict=True))
     return max(4, int(2 * pi / gap - 1e-9) // 4 * 4)
 
@@ -227,8 +229,8 @@ def _numbered(
         width=width,
         height=height,
         halves=halves,
-        centre_x=float(width // 2),
-        centre_y=float(height),
+        center_x=float(width // 2),
+        center_y=float(height),
         radius=radius,
         room=edges[-1][1] - 0.5,
         bands=tuple(bands),
@@ -245,13 +247,13 @@ def _numbered(
 
 
 def arcs_of(middles: Sequence[int], firsts: Sequence[int]) -> list[int]:
-    """The arc that each step belongs to, by the first slots of the arcs, ascending from 0."""
+    """Returns the arc that each step belongs to, by the first slots of the arcs, ascending from 0."""
     return [bisect_right(firsts, middle) - 1 for middle in middles]
 
 
 def rescued(arcs: Sequence[int], firsts: Sequence[int], gravity: Sequence[int]) -> list[int]:
-    """The same with the unwell arcs (``gravity`` above 0) that are too narrow for a step of their own: each takes the
-    step that it lies in from whatever is less grave, so that nothing that is wrong is invisible."""
+    """Returns the arcs of the steps so that nothing that is wrong is invisible: an arc with a ``gravity`` above 0 that
+    is too narrow for a step of its own takes the step that it lies in from an arc that is less grave."""
     count, seen = len(arcs), set(arcs)
     result = list(arcs)
     for arc, grave in enumerate(gravity):

@@ -22,14 +22,14 @@ from wrpme.tui.terminal.palette import Theme, colour_of
 
 TICK = "•"
 NAME_MIN = 3
-"""Characters that a name is not cut below."""
+"""A name keeps at least so many characters."""
 ALIAS_LENGTHS = (24, 12, 8, 5)
-"""Of an entry's alias so many characters are shown."""
+"""So many characters of an entry's alias are shown."""
 WIDE = 50
 """From this width on a pane keeps its last column free of names."""
 FAR_ROWS = 6
 FAR_COLUMNS = 48
-"""How far a name that must be shown moves away from its mark."""
+"""A name that must be shown moves at most so far away from its mark."""
 _GRAVITY = {
     NodeState.DOWN: 0,
     NodeState.SILENT: 1,
@@ -41,7 +41,7 @@ _GRAVITY = {
 
 
 class Mark(Struct, frozen=True):
-    """A text at a column and row; ``node`` is whom it stands for, -1 for an entry."""
+    """A text at a column and row; ``node`` is the node that it stands for, -1 for an entry."""
 
     x: int
     y: int
@@ -68,13 +68,13 @@ class Wish(Struct, frozen=True):
 
 
 def side_of(scene: Scene, width: int) -> int:
-    """Cells beside the ring for the names, the same whatever the states are."""
+    """Returns how many cells beside the ring are for names; the same in all states."""
     longest = max((len(node.name) for node in scene.nodes), default=0)
     return min(longest + 4, max(3, width // 6))
 
 
 def roles_of(way: Way | None) -> dict[int, str]:
-    """What each node has to do with a request."""
+    """Returns the part that each node has in a request."""
     if way is None:
         return {}
     roles: dict[int, str] = {}
@@ -85,7 +85,7 @@ def roles_of(way: Way | None) -> dict[int, str]:
 
 
 def kin_of(scene: Scene, selected: int) -> set[int]:
-    """The nodes that hold copies of arcs of the selected one."""
+    """Returns the nodes that hold copies of arcs of the selected one."""
     if selected < 0:
         return set()
     return {holder for arc in scene.arcs if arc.holders[:1] == (selected,) for holder in arc.holders[1:]}
@@ -94,7 +94,7 @@ def kin_of(scene: Scene, selected: int) -> set[int]:
 def marks(
     geometry: Geometry, scene: Scene, selected: int, way: Way | None, theme: Theme, glyphs: Mapping[NodeState, str]
 ) -> list[Mark]:
-    """All marks and names, none over another."""
+    """Returns all marks and names; none lies over another."""
     roles, kin = roles_of(way), kin_of(scene, selected)
     few = len(scene.nodes) <= max(3, geometry.height - 4)
     board = _Board(geometry)
@@ -144,7 +144,7 @@ def _colour(node: NodeShown, theme: Theme) -> str:
 
 
 def _free(geometry: Geometry, board: _Board, slot: int, named: bool, must: bool) -> tuple[int, int] | None:
-    """A cell for a mark: at its place, else further out, else beside."""
+    """Returns a cell for a mark: at its position, else further out, else beside it."""
     aside = SLOTS // len(geometry.middles)
     for step in range(2 * FAR_ROWS if must else 1):
         shifted = slot + (step + 1) // 2 * aside * (-1 if step % 2 else 1)
@@ -156,7 +156,7 @@ def _free(geometry: Geometry, board: _Board, slot: int, named: bool, must: bool)
 
 
 def _forms(node: NodeShown, at: float, role: str) -> Iterator[tuple[str, ...]]:
-    """The texts of a node, the best first."""
+    """Yields the texts of a node, the best first."""
     name = node.name
     if node.state is not NodeState.UP:
         state, word = format.state_text(node, at), format.word_of(node)
@@ -178,7 +178,7 @@ def _cut(text: str, length: int) -> str:
 
 @lru_cache(maxsize=64)
 def narrow(alias: str) -> str:
-    """The alias with each character as wide as a cell: those that are not become ``?``."""
+    """Returns the alias with each character one cell wide; characters that are wider or have no width become ``?``."""
     return "".join(character if cell_len(character) == 1 else "?" for character in alias)
 
 
@@ -217,7 +217,7 @@ def _written(board: _Board, wish: Wish, x: int, y: int, text: str) -> Mark:
 
 
 def _places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Where a text may stand beside its mark, the nicest place first."""
+    """Yields the positions of a text beside its mark, the best first."""
     across, up = sin(2 * pi * wish.slot / SLOTS), cos(2 * pi * wish.slot / SLOTS)
     sides = _sides(wish, form)
     upper, lower = wish.y, wish.y - len(form) + 1
@@ -228,7 +228,7 @@ def _places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 
 
 def _far_places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """Where it may stand a few rows away, outwards first, else further along its row."""
+    """Yields positions a few rows away from the mark, outwards first, then positions further along its row."""
     outward = -1 if cos(2 * pi * wish.slot / SLOTS) > 0 else 1
     for direction in (outward, -outward):
         for step in range(1, FAR_ROWS + 1):
@@ -240,13 +240,13 @@ def _far_places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 
 
 def _sides(wish: Wish, form: tuple[str, ...]) -> tuple[int, int]:
-    """The columns of a text at both sides of its mark, the outward one first."""
+    """Returns the columns of a text on both sides of its mark, the outward one first."""
     right, left = wish.x + 2, wish.x - 1 - max(len(text) for text in form)
     return (right, left) if sin(2 * pi * wish.slot / SLOTS) >= 0 else (left, right)
 
 
 class _Board:
-    """Which cells are taken."""
+    """Keeps which cells are taken."""
 
     def __init__(self, geometry: Geometry) -> None:
         self._width, self._height = geometry.width, geometry.height
@@ -255,22 +255,23 @@ class _Board:
         for row in range(self._height):
             inside = geometry.chord(row)
             if inside:
-                first = int(geometry.centre_x - inside / 2)
+                first = int(geometry.center_x - inside / 2)
                 self._taken[row * self._width + first : row * self._width + first + inside] = b"\1" * inside
 
     def free(self, x: int, y: int, wide: int) -> bool:
-        """Whether these cells are in the pane, and nothing stands there."""
+        """Returns whether these cells are in the pane, and nothing stands there."""
         if x < 0 or x + wide > self._width or not 0 <= y < self._height:
             return False
         first = y * self._width + x
         return not any(self._taken[first : first + wide])
 
     def clear(self, x: int, y: int, wide: int, air: int) -> bool:
-        """The same, with so many cells of air on both sides; in a wide pane the last column stays free."""
+        """Returns whether these cells are free with so many free cells on both sides; in a wide pane the last column
+        stays free."""
         left, right = max(0, x - air), min(self._width, x + wide + air)
         return x + wide <= self.edge and self.free(x, y, wide) and self.free(left, y, right - left)
 
     def take(self, x: int, y: int, wide: int) -> None:
-        """From now on something stands there."""
+        """Takes these cells."""
         first = y * self._width + x
         self._taken[first : first + wide] = b"\1" * wide

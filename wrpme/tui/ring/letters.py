@@ -18,11 +18,11 @@ from wrpme.tui.state.scene import ArcShown, Scene
 from wrpme.tui.terminal.palette import Theme, colour_of
 
 KEYLESS = "#"
-"""Stands for nodes that have no key, as there are too many."""
+"""The key of nodes that have none of their own, because there are too many."""
 
 
 class Letters:
-    """The character, its colour and whether it is bold, for each pixel of a geometry."""
+    """Computes, for each pixel of a geometry, its character, its colour and whether it is bold."""
 
     def __init__(self, geometry: Geometry, scene: Scene, selected: int, greyed: bool, theme: Theme) -> None:
         self.geometry = geometry
@@ -61,7 +61,7 @@ class Letters:
             self.moving.append((pixel, fill.look, key, (colour, bold)))
 
     def move(self, phase: int) -> None:
-        """Changes what moves for the next phase."""
+        """Changes the pixels that differ from phase to phase."""
         for pixel, look, key, ink in self.moving:
             first = (self.geometry.along[pixel] - phase) % 4 < 2
             if look is Look.COPYING:
@@ -70,7 +70,7 @@ class Letters:
                 self.cells[pixel] = (key if first else "~", *ink)
 
     def mark(self, slot: int) -> None:
-        """The place of an entry."""
+        """Marks the position of an entry."""
         pixels = [pixel for pixel, _ in self.geometry.near(slot, 0.75)]
         self.moving = [moving for moving in self.moving if moving[0] not in pixels]
         for pixel in pixels:

@@ -27,7 +27,7 @@ from wrpme.tui.terminal.ascii import ascii_of
 from wrpme.tui.terminal.palette import DARK, Theme, colour_of, mixed, number_of, text_of
 
 LOW_ROWS = 11
-"""With fewer, the last one is kept for the word."""
+"""With fewer rows inside the ring, the last one is kept for the condition."""
 
 Style = tuple[str, str, bool]
 """Foreground, background, and whether bold."""
@@ -38,8 +38,8 @@ Layer = list[dict[int, Cell]]
 
 
 class Picture(Struct, frozen=True):
-    """``rows`` of runs, as wide as the pane; ``changed`` are those that differ from the picture before. ``moving``:
-    the next phase differs."""
+    """A picture of the ring: ``rows`` of runs, as wide as the pane. ``changed`` are the rows that differ from the
+    picture before; ``moving`` says that the next phase differs."""
 
     rows: tuple[tuple[Run, ...], ...]
     changed: frozenset[int]
@@ -47,7 +47,7 @@ class Picture(Struct, frozen=True):
 
 
 class Painter:
-    """Paints scene after scene, and remembers what it has painted."""
+    """Paints scene after scene, and keeps the layers that it has painted."""
 
     def __init__(self, theme: Theme = DARK, plain: bool = False) -> None:
         self.theme = theme
@@ -59,7 +59,7 @@ class Painter:
         self._paint: Paint | Letters | None = None
         self._moving: Layer = []
         self._clear = 0.0
-        """How far from the centre words stand."""
+        """How far from the center text reaches."""
         self._marks: Layer = []
         self._middle: Layer = []
         self._rows: list[tuple[Run, ...]] = []
@@ -71,7 +71,7 @@ class Painter:
         self, scene: Scene, width: int, height: int, selected: NodeId | None = None, way: Way | None = None,
         phase: int = 0,
     ) -> Picture:  # fmt: skip
-        """The picture at that size, in cells."""
+        """Returns the picture at that size, in cells."""
         chosen = next((index for index, node in enumerate(scene.nodes) if node.id == selected), -1)
         spare = 1 if height < LOW_ROWS else 0  # in a low pane the word may not fit into the ring
         geometry = ring_in(width, height - spare, band_count(scene.arcs), side_of(scene, width), not self.plain)
@@ -96,7 +96,7 @@ class Painter:
         return Picture(tuple(self._rows), frozenset(changed), moving)
 
     def _news(self, layer: str, key: Any) -> bool:
-        """Whether what a layer depends on has changed since it was made."""
+        """Returns whether what a layer depends on has changed since the layer was made."""
         if layer in self._keys and self._keys[layer] == key:
             return False
         self._keys[layer] = key
@@ -119,7 +119,7 @@ class Painter:
 
     def _layer_middle(self, scene: Scene, geometry: Geometry | None, width: int, height: int) -> None:
         lines = lines_of(scene, self.theme)
-        if not self._news("middle", lines):
+        if not self._news("center", lines):
             return
         if geometry is None:
             placed = arranged(lines, height, lambda row: width, False)
@@ -162,7 +162,7 @@ class Painter:
     # --- what moves ----------------------------------------------------------------------------------------------
 
     def _animate(self, geometry: Geometry, scene: Scene, way: Way | None, phase: int) -> bool:
-        """What moves, at a phase; below 0 time stands still, and no comet runs."""
+        """Draws what moves, at a phase; below 0 time stands still, and no comet runs."""
         paint, nodes, still = self._paint, scene.nodes, phase < 0
         known = [move for move in scene.moves if move.source >= 0 and move.target >= 0 and not still]
         moves = sorted(known, key=lambda move: -move.share * (1.0 - move.done))[:MOVES_DRAWN_MAX]
@@ -259,6 +259,6 @@ class Painter:
 
 
 def _reach(line: Placed, height: int) -> float:
-    """How far from the centre the end of a line of the middle is."""
+    """Returns how far from the center the end of a line of text reaches."""
     edge = max(abs(2 * line.row - height), abs(2 * line.row + 2 - height))
     return hypot(len(line.text) / 2, edge)

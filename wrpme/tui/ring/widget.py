@@ -27,7 +27,7 @@ from wrpme.tui.terminal.roles import theme_of
 
 
 class Styles(dict[painting.Style, Style]):
-    """The terminal's style for each of the painter's."""
+    """Caches the terminal's style for each of the painter's styles."""
 
     def __missing__(self, style: painting.Style) -> Style:
         fore, back, bold = style
@@ -39,7 +39,7 @@ class RingWidget(Widget):
     """Shows the last scene that it was given; see :mod:`wrpme.tui.ring.painting`."""
 
     class NodeChosen(Message):
-        """Somebody clicked on a node: its mark, its name or an arc that it owns."""
+        """Sent when a node was clicked on: its mark, its name or an arc that it owns."""
 
         def __init__(self, node_id: NodeId) -> None:
             super().__init__()
@@ -61,7 +61,7 @@ class RingWidget(Widget):
 
     @property
     def plain(self) -> bool:
-        """Whether it is drawn with characters of ASCII alone."""
+        """Whether the ring is drawn with ASCII characters."""
         return self._plain
 
     @plain.setter
@@ -93,7 +93,7 @@ class RingWidget(Widget):
 
     @property
     def way(self) -> Way | None:
-        """The way that is shown."""
+        """The way of a request that is shown, if there is one."""
         return self._way
 
     @property
@@ -104,21 +104,21 @@ class RingWidget(Widget):
     # --- from scene to strips ------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        """The colours are those of the app's theme."""
+        """Takes the colours of the app's theme, now and whenever the theme changes."""
         self.app.theme_changed_signal.subscribe(self, lambda theme: self._renew())
         self._renew()
 
     def on_resize(self, event: Resize) -> None:
-        """Draws it sharply at the new size."""
+        """Paints the ring at the new size."""
         self._paint()
 
     def on_show(self, event: Show) -> None:
-        """Goes on."""
+        """Starts moving again."""
         self._seen = True
         self._paint()
 
     def on_hide(self, event: Hide) -> None:
-        """Nothing moves where nobody sees it."""
+        """Stops moving while the widget is out of sight."""
         self._seen = False
         self._move(False)
 
@@ -145,7 +145,7 @@ class RingWidget(Widget):
             self.refresh(*_regions(picture.changed, width))
 
     def render_line(self, y: int) -> Strip:
-        """The strip of a row."""
+        """Returns the strip of a row."""
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, Style.null())
 
     # --- what moves ----------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class RingWidget(Widget):
             self._frame_timer = None
 
     def step(self) -> None:
-        """The next phase of what moves; under another screen, that is no dialog, it stands still."""
+        """Paints the next phase of what moves. Under another screen that is no dialog, nothing moves."""
         if self.app.screen is self.screen or self.app.screen.is_modal:
             self._phase += 1
             self._paint()
@@ -167,23 +167,23 @@ class RingWidget(Widget):
     # --- the mouse -----------------------------------------------------------------------------------------------
 
     def on_click(self, event: Click) -> None:
-        """Chooses the node that is there."""
+        """Tells that the node at that cell was chosen."""
         offset = event.get_content_offset(self)
         node = -1 if offset is None else self._node_at(*offset)
         if node >= 0 and self._scene is not None:
             self.post_message(self.NodeChosen(self._scene.nodes[node].id))
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Tells in a tooltip what is there."""
+        """Shows in a tooltip what is at that cell."""
         offset = event.get_content_offset(self)
         self.tooltip = None if offset is None else self._text_at(*offset)
 
     def on_leave(self, event: Leave) -> None:
-        """There is nothing any more."""
+        """Removes the tooltip."""
         self.tooltip = None
 
     def _node_at(self, x: int, y: int) -> int:
-        """The node whose mark, name or arc is in a cell, else -1."""
+        """Returns the node whose mark, name or arc is at a cell, else -1."""
         for mark in self._painter.marks:
             if mark.y == y and mark.x <= x < mark.x + len(mark.text):
                 return mark.node
@@ -206,7 +206,7 @@ class RingWidget(Widget):
 
 
 def _regions(rows: Iterable[int], width: int) -> list[Region]:
-    """Rows that follow each other are one region."""
+    """Returns the regions of rows; rows that follow each other are one region."""
     found: list[Region] = []
     for y in sorted(rows):
         if found and found[-1].bottom == y:

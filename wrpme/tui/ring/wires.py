@@ -1,6 +1,6 @@
 """Fine lines of braille dots inside the ring, from node to node: the way of a request, and copies that move. Pure.
 
-A line leaves the ring at one place, bends towards the middle and comes back at the other, so it never crosses the
+A line leaves the ring at one place, bends towards the center and comes back at the other, so it never crosses the
 texts that stand there. A cell of braille is 2 x 4 dots; dots are counted from the left and from the top.
 """
 
@@ -15,23 +15,23 @@ from wrpme.tui.ring.geometry import Geometry
 
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 DEPTH = 0.42
-"""How far a line to the other side of the ring bends towards the centre."""
+"""How far a line to the other side of the ring bends towards the center."""
 DEPTH_MIN = 0.12
 STEEP = 0.6
 """Below 1 a line leaves the ring, and comes back, on a short way."""
 TAIL = 0.22
-"""Of a comet, in lengths of its line."""
+"""The length of a comet, in lengths of its line."""
 STEPS = 24
-"""Phases that something needs from one end of a line to the other."""
+"""A comet needs so many phases from one end of a line to the other."""
 
 Dots = dict[tuple[int, int], tuple[int, int, bool]]
-"""By column and row: the braille bits, their colour, and whether they are bright."""
+"""The braille bits of a cell (column, row), their colour, and whether they are bright."""
 
 
 @lru_cache(maxsize=256)
 def line(geometry: Geometry, start: int, end: int, clear: float) -> tuple[tuple[int, int], ...]:
-    """The dots of the line from one slot to another, in their order; it stays ``clear`` of the centre, where the words
-    stand, as far as there is room."""
+    """Returns the dots of the line from one slot to another, in their order. It stays ``clear`` of the center, where
+    the text stands, as far as there is room."""
     turn = (end - start + SLOTS // 2) % SLOTS - SLOTS // 2
     edge = geometry.bands[max(0, len(geometry.bands) - 2)].inner - 0.6
     across = 1 - (geometry.room - 2) / edge  # beyond the innermost band, which may hide it
@@ -46,7 +46,7 @@ def line(geometry: Geometry, start: int, end: int, clear: float) -> tuple[tuple[
 
 
 def draw(dots: Dots, geometry: Geometry, points: Iterable[tuple[int, int]], colour: int, bright: bool = False) -> None:
-    """Adds dots; in a cell that has some already, bright ones decide the colour."""
+    """Adds dots; in a cell that has some already, bright dots decide the colour."""
     for x, y in points:
         cell = x // 2, y // 4
         if not (0 <= cell[0] < geometry.width and 0 <= cell[1] < geometry.height):
@@ -58,7 +58,7 @@ def draw(dots: Dots, geometry: Geometry, points: Iterable[tuple[int, int]], colo
 
 
 def comet(points: tuple[tuple[int, int], ...], phase: int) -> tuple[tuple[int, int], ...]:
-    """The dots of a line that shine at a phase: a tail that runs along it."""
+    """Returns the dots of a line that shine at a phase: a tail that runs along it."""
     length = len(points)
     tail = max(2, int(TAIL * length))
     head = (phase % STEPS) * (length + tail) // STEPS

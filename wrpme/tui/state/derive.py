@@ -1,4 +1,4 @@
-"""From facts to a scene: a function of what is known and the time, and of nothing else."""
+"""Derives a scene: a function of what was observed, the layout of the ring and the time, and of nothing else."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ from wrpme.protocol.view import Member, NodeId, State, View
 from wrpme.shell.format import at_risk_texts, clock_texts
 from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state import sentences
-from wrpme.tui.state.facts import Facts, Known, Life, Rates
-from wrpme.tui.state.ring_layout import Places, key_of
+from wrpme.tui.state.observed import Membership, Observed, ObservedNode, Rates
+from wrpme.tui.state.ring_layout import RingLayout, key_of
 from wrpme.tui.state.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeShown, NodeState, Scene
 
-NOTHING = Known()
-ALWAYS = Life(None)
+NOTHING = ObservedNode()
+ALWAYS = Membership(None)
 Suspicions = dict[str, list[tuple[str, float]]]
-"""By address: who suspects it, and since when."""
+"""The nodes that suspect the one at an address, each with the time since when."""
 ENDS = ("down", "stopped")
-"""Kinds of happenings that end the life of a node."""
+"""Kinds of happenings after which a node is down."""
 LATE_SECONDS = 5.0
-"""What happened so long before the view was seen that has a node as down was another death of it."""
+"""A happening that is older than this when the view has the node as down was an earlier end of it."""
 
 
 class _Seen(Struct, frozen=True):
-    """A member and what is known of it; ``figures`` None where none are its own, ``fresh`` if they are as of now."""
+    """A member and what was observed of it. ``figures`` are None if the last ones at its address are not its own;
+    ``fresh`` says that they are as of now."""
 
     member: Member
-    known: Known
-    life: Life
+    known: ObservedNode
+    membership: Membership
     figures: Figures | None
     fresh: bool
 
 
 class _Moving(Struct, frozen=True):
-    """``arrived`` are the slots that are there of those that are incoming, by who receives them."""
+    """What moves; ``arrived`` counts, for each receiver, the slots that it has of those that are incoming."""
 
     arrived: dict[NodeId, float]
     arcs: tuple[ArcShown, ...]
@@ -48,26 +49,26 @@ class _Moving(Struct, frozen=True):
     progress: float | None
 
 
-def scene(facts: Facts, places: Places | None, now: float, mode: Mode = Mode.LIVE) -> Scene:
-    """All that is shown of that moment; ``places`` None while no view is known."""
-    reasons = [(address, known.reason) for address, known in facts.known.items() if known.is_gone()]
-    if places is None:
+def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode = Mode.LIVE) -> Scene:
+    """Returns the scene at ``now``; ``layout`` is None while no view is known."""
+    reasons = [(address, known.reason) for address, known in observed.nodes.items() if known.is_gone()]
+    if layout is None:
         return Scene(mode, now, Mood.CONNECTING, sentences.connecting(reasons))
-    view = places.view
-    seen = [_seen(facts, places, member, now) for member in view.members]
+    view = layout.view
+    seen = [_seen(observed, layout, member, now) for member in view.members]
     suspicions = _suspicions(seen)
-    moving = _moving(facts, places, seen)
+    moving = _moving(observed, layout, seen)
     nodes = tuple(
-        _node(places, one, now, _state(facts, places, one, now, suspicions, moving)) for one in seen
+        _node(layout, one, now, _state(observed, layout, one, now, suspicions, moving)) for one in seen
     )
     fresh = [one for one in seen if one.fresh]
     waiting = any(node.state is NodeState.UP and node.stale for node in nodes)
     if not fresh and not waiting:
-        since = facts.word_at if facts.word_at is not None else facts.began
+        since = observed.word_at if observed.word_at is not None else observed.began
         mood, sentence = Mood.DISCONNECTED, sentences.disconnected(since, now, reasons)
     else:
         since = None
-        mood, sentence = _mood(places, seen, nodes, moving, now)
+        mood, sentence = _mood(layout, seen, nodes, moving, now)
     rates = [node.operations_per_second for node in nodes if node.operations_per_second is not None]
     entries = [node.entries for one, node in zip(seen, nodes, strict=True) if one.fresh and node.entries is not None]
     return Scene(
@@ -81,36 +82,37 @@ def scene(facts: Facts, places: Places | None, now: float, mode: Mode = Mode.LIV
         silent_since=since,
         entries=sum(entries) if entries else None,
         operations_per_second=sum(rates) if rates else None,
-        partial=any(_counts(one, places) and not (one.fresh and _agrees(one, places)) for one in seen),
+        partial=any(_counts(one, layout) and not (one.fresh and _agrees(one, layout)) for one in seen),
         nodes=nodes,
         arcs=moving.arcs,
         moves=moving.moves,
     )  # fmt: skip
 
 
-def _seen(facts: Facts, places: Places, member: Member, now: float) -> _Seen:
-    known = facts.known.get(member.address, NOTHING)
-    figures = known.told.figures if known.told else None
-    mine = figures.id == member.id.hex() if figures and figures.id else places.living_at[member.address] == member.id
+def _seen(observed: Observed, layout: RingLayout, member: Member, now: float) -> _Seen:
+    known = observed.nodes.get(member.address, NOTHING)
+    figures = known.report.figures if known.report else None
+    mine = figures.id == member.id.hex() if figures and figures.id else layout.living_at[member.address] == member.id
     if not mine:
         known, figures = NOTHING, None
     fresh = figures is not None and known.is_fresh(now)
-    return _Seen(member, known, facts.lives.get(member.id, ALWAYS), figures, fresh)
+    return _Seen(member, known, observed.memberships.get(member.id, ALWAYS), figures, fresh)
 
 
-def _counts(one: _Seen, places: Places) -> bool:
-    """Whether the sums lack something without its figures."""
-    return one.member.state is not State.DOWN or bool(places.owned.get(one.member.id))
+def _counts(one: _Seen, layout: RingLayout) -> bool:
+    """Returns whether the sums are incomplete without its figures."""
+    return one.member.state is not State.DOWN or bool(layout.owned.get(one.member.id))
 
 
 def _suspicions(seen: list[_Seen]) -> Suspicions:
-    """Whoever has no quorum, or was taken for dead, does not count: it is the lonely one."""
+    """Returns the suspicions by address. Those of a node without a quorum, or that is down in the view, are left out:
+    it is itself the one that is cut off."""
     found: Suspicions = {}
     for one in seen:
         if one.fresh and one.figures and not one.figures.quorum and one.member.state is not State.DOWN:
-            told = one.known.told
-            assert told is not None
-            for address, since in zip(one.figures.suspected, told.suspected_since, strict=True):
+            report = one.known.report
+            assert report is not None
+            for address, since in zip(one.figures.suspected, report.suspected_since, strict=True):
                 found.setdefault(address, []).append((one.member.address, since))
     return found
 
@@ -118,19 +120,19 @@ def _suspicions(seen: list[_Seen]) -> Suspicions:
 # --- what moves --------------------------------------------------------------------------------------------------
 
 
-def _moving(facts: Facts, places: Places, seen: list[_Seen]) -> _Moving:
-    if not places.moving:
-        return _Moving({}, places.arcs, (), None)
+def _moving(observed: Observed, layout: RingLayout, seen: list[_Seen]) -> _Moving:
+    if not layout.moving:
+        return _Moving({}, layout.arcs, (), None)
     done = {
         (copy.end, copy.peer): min(1.0, max(0.0, copy.done))
         for one in seen
         if one.fresh and one.figures
         for copy in one.figures.copies_out
     }
-    members, arcs = places.view.members, list(places.arcs)
+    members, arcs = layout.view.members, list(layout.arcs)
     arrived: dict[NodeId, float] = {}
     shares: dict[tuple[int, int], list[float]] = {}
-    for at, end, owner in places.moving:
+    for at, end, owner in layout.moving:
         arc = arcs[at]
         slots = arc.end - arc.first
         coming = tuple(Incoming(one.node, done.get((end, members[one.node].address), 0.0)) for one in arc.incoming)
@@ -145,8 +147,8 @@ def _moving(facts: Facts, places: Places, seen: list[_Seen]) -> _Moving:
     moves = tuple(
         CopyShown(source, target, slots / SLOTS, there / slots) for (source, target), (slots, there) in shares.items()
     )
-    total = facts.arrived + sum(places.receiving.values())
-    progress = (facts.arrived + sum(arrived.values())) / total
+    total = observed.arrived + sum(layout.receiving.values())
+    progress = (observed.arrived + sum(arrived.values())) / total
     return _Moving(arrived, tuple(arcs), moves, min(1.0, progress))
 
 
@@ -157,28 +159,28 @@ Why = tuple[NodeState, Union[float, None], str]
 """The state, since when, and why it is not up."""
 
 
-def _node(places: Places, one: _Seen, now: float, why: Why) -> NodeShown:
+def _node(layout: RingLayout, one: _Seen, now: float, why: Why) -> NodeShown:
     member, known, figures = one.member, one.known, one.figures
     state, since, reason = why
-    colour = places.colours[member.id]
-    told = known.told if figures is not None else None
-    rates = told.rates if told is not None and one.fresh else Rates()
+    colour = layout.colours[member.id]
+    report = known.report if figures is not None else None
+    rates = report.rates if report is not None and one.fresh else Rates()
     shown = NodeShown(
         id=member.id,
         address=member.address,
-        name=places.names[places.index[member.id]],
+        name=layout.names[layout.index[member.id]],
         key=key_of(colour),
         colour=colour,
-        place=places.slots[member.id],
+        place=layout.slots[member.id],
         state=state,
         since=since,
         reason=reason,
-        share=places.owned.get(member.id, 0) / SLOTS,
-        age=max(0.0, now - told.at) if told is not None else None,
+        share=layout.owned.get(member.id, 0) / SLOTS,
+        age=max(0.0, now - report.at) if report is not None else None,
         stale=not one.fresh,
-        voter=member.id in places.view.voters,
-        senior=member.id == places.view.voters[0],
-        neighbours=told.neighbours if told is not None and one.fresh else (),
+        voter=member.id in layout.view.voters,
+        senior=member.id == layout.view.voters[0],
+        neighbours=report.neighbours if report is not None and one.fresh else (),
         operations_per_second=rates.operations,
         p50_seconds=rates.p50_seconds,
         p99_seconds=rates.p99_seconds,
@@ -209,34 +211,35 @@ def _with_figures(shown: NodeShown, figures: Figures, fresh: bool) -> NodeShown:
 
 
 def _state(
-    facts: Facts, places: Places, one: _Seen, now: float, suspicions: Suspicions, moving: _Moving
+    observed: Observed, layout: RingLayout, one: _Seen, now: float, suspicions: Suspicions, moving: _Moving
 ) -> Why:
-    member, known, life = one.member, one.known, one.life
+    member, known, membership = one.member, one.known, one.membership
     suspected = suspicions.get(member.address)
     if member.state is State.DOWN:
-        turn = facts.turns.get(member.address)
-        if turn is None or turn.kind not in ENDS or (life.since is not None and turn.at < life.since - LATE_SECONDS):
-            return NodeState.DOWN, life.since, "no sign of life"
-        return NodeState.DOWN, turn.at, "stopped as planned" if turn.kind == "stopped" else "no sign of life"
+        last = observed.last_events.get(member.address)
+        since = membership.since
+        if last is None or last.kind not in ENDS or (since is not None and last.at < since - LATE_SECONDS):
+            return NodeState.DOWN, since, "no sign of life"
+        return NodeState.DOWN, last.at, "stopped as planned" if last.kind == "stopped" else "no sign of life"
     if suspected:
         names = listed(teller for teller, _ in suspected)
         return NodeState.SUSPECTED, min(since for _, since in suspected), f"{names} missed its beacons"
     if member.state is State.LEAVING:
-        return NodeState.LEAVING, life.since, "its data goes to others first"
+        return NodeState.LEAVING, membership.since, "its data goes to others first"
     if not one.fresh:
-        told = known.told.at if known.told else facts.began
-        last, gone = max(told, life.since or 0.0), known.is_gone()
-        lost = gone and (known.gone_at or 0.0) >= (life.since or 0.0)  # else that was in its life before
-        if lost or now - last > STALE_SECONDS:
-            return NodeState.SILENT, last, known.reason if gone else "does not tell its figures here"
+        heard_at = known.report.at if known.report else observed.began
+        silent_since, gone = max(heard_at, membership.since or 0.0), known.is_gone()
+        lost = gone and (known.gone_at or 0.0) >= (membership.since or 0.0)  # else it was lost before its last start
+        if lost or now - silent_since > STALE_SECONDS:
+            return NodeState.SILENT, silent_since, known.reason if gone else "does not tell its figures here"
     elif one.figures is not None and not one.figures.serving:
-        return NodeState.JOINING, life.since, "is being taken back, serves nothing yet"
-    receiving = places.receiving.get(member.id, 0)
-    if life.settling and receiving:
+        return NodeState.JOINING, membership.since, "is being taken back, serves nothing yet"
+    receiving = layout.receiving.get(member.id, 0)
+    if membership.settling and receiving:
         done = moving.arrived.get(member.id, 0.0) / receiving
-        came = "back," if life.returned else "new,"
-        return NodeState.JOINING, life.since, sentences.receives(came, receiving / SLOTS, done)
-    known_since = [at for at in (life.since, known.heard_since, known.cleared_at) if at is not None]
+        came = "back," if membership.returned else "new,"
+        return NodeState.JOINING, membership.since, sentences.receives(came, receiving / SLOTS, done)
+    known_since = [at for at in (membership.since, known.heard_since, known.cleared_at) if at is not None]
     return NodeState.UP, max(known_since, default=None), ""
 
 
@@ -244,14 +247,14 @@ def _state(
 
 
 def _mood(
-    places: Places, seen: list[_Seen], nodes: tuple[NodeShown, ...], moving: _Moving, now: float
+    layout: RingLayout, seen: list[_Seen], nodes: tuple[NodeShown, ...], moving: _Moving, now: float
 ) -> tuple[Mood, str]:
     """As hive_status has it from those who are heard; who is not is named."""
-    view = places.view
+    view = layout.view
     told = [(one.member, one.figures if one.fresh and _is_up(one) else None) for one in seen]
-    condition = condition_of(_status(view, told), places.condition)
+    condition = condition_of(_status(view, told), layout.condition)
     of_this_view = [(member, figures if figures and figures.epoch >= view.epoch else None) for member, figures in told]
-    parts = [condition.sentence, *at_risk_texts(_status(view, of_this_view)), *_moving_texts(places, moving)]
+    parts = [condition.sentence, *at_risk_texts(_status(view, of_this_view)), *_moving_texts(layout, moving)]
     parts += clock_texts(_status(view, told))
     for state in (NodeState.SUSPECTED, NodeState.SILENT, NodeState.DOWN):
         found = [node for node in nodes if node.state is state]
@@ -261,9 +264,10 @@ def _mood(
     return Mood(condition.word.upper()), "; ".join(parts)
 
 
-def _agrees(one: _Seen, places: Places) -> bool:
-    """Whether it counts by this view: while owners change, an arc is counted by two of them, or by none."""
-    return one.figures is not None and one.figures.epoch == places.view.epoch
+def _agrees(one: _Seen, layout: RingLayout) -> bool:
+    """Returns whether it counts entries by this view: while owners change, an arc is counted by two of them, or by
+    none."""
+    return one.figures is not None and one.figures.epoch == layout.view.epoch
 
 
 def _status(view: View, told: list[tuple[Member, Figures | None]]) -> HiveStatus:
@@ -274,10 +278,11 @@ def _is_up(one: _Seen) -> bool:
     return one.member.state is not State.DOWN
 
 
-def _moving_texts(places: Places, moving: _Moving) -> Iterator[str]:
-    """For each node that receives arcs how much, and how far that is, as hive_status has it; of many the sum."""
-    addresses = {member.id: member.address for member in places.view.members}
-    found = [(addresses[node], slots, moving.arrived.get(node, 0.0)) for node, slots in places.receiving.items()]
+def _moving_texts(layout: RingLayout, moving: _Moving) -> Iterator[str]:
+    """Yields for each node that receives arcs how much that is and how far it has come, as hive_status does; for many
+    nodes the sum."""
+    addresses = {member.id: member.address for member in layout.view.members}
+    found = [(addresses[node], slots, moving.arrived.get(node, 0.0)) for node, slots in layout.receiving.items()]
     if len(found) <= sentences.NAMES_MAX:
         for address, slots, arrived in found:
             yield sentences.receives(address, slots / SLOTS, arrived / slots)

@@ -8,31 +8,69 @@ from collections.abc import Sequence
 from wrpme.protocol.events import UNENDED, Happening
 from wrpme.tui.limits import EVENTS_SHOWN_MAX
 from wrpme.tui.state.scene import EventShown
-from wrpme.tui.state.sentences import gravity_of
 
 PARTS = 20
+"""Of so many parts the oldest is dropped when there are too many events."""
+GRAVITY: dict[str, int] = {
+    "founded": 0,
+    "joined": 0,
+    "back": 0,
+    "stopped": 2,
+    "down": 3,
+    "expelled": 2,
+    "forgotten": 3,
+    "recovered": 3,
+    "copied": 0,
+    "activated": 0,
+    "serving": 0,
+    "cut_off": 3,
+    "suspected": 2,
+    "heard": 0,
+    "quorum_lost": 3,
+    "quorum": 0,
+    "stopping": 2,
+    "clock": 2,
+    "late": 2,
+    "disk_hangs": 3,
+    "disk_slow": 2,
+    "disk": 0,
+    "clock_differs": 3,
+    "clock_agrees": 0,
+    "reached": 0,
+    "gone": 2,
+    "missed": 2,
+}
+"""How much a kind of event matters: 0 is good, 2 worth a look, 3 bad; all other kinds are 1."""
+CONDITION_GRAVITY = {"stable": 0, "stabilizing": 1, "degraded": 2, "unavailable": 3}
+
+
+def gravity_of(kind: str, sentence: str) -> int:
+    """Returns how much an event matters, 0 to 3. That of a new condition is in its words: "the hive is stable: ..."."""
+    if kind == "condition":
+        return CONDITION_GRAVITY.get(sentence.partition(":")[0].removeprefix("the hive is "), 1)
+    return GRAVITY.get(kind, 1)
 
 
 class Events:
-    """At most ``count_max``; of more the oldest are given up, some at a time, so that a list seldom changes at its
-    begin."""
+    """Keeps at most ``count_max`` events. Beyond it the oldest are dropped, many at a time, so that the beginning of
+    the list seldom changes."""
 
     def __init__(self, count_max: int = EVENTS_SHOWN_MAX) -> None:
         self._count_max = count_max
         self._all: list[tuple[float, int, float, EventShown]] = []
-        """When it happened, its number here, when it was seen."""
+        """When it happened, its number here, when it was seen, the event."""
         self._number = 0
         self._shown: tuple[tuple[int, float | None], tuple[EventShown, ...]] = ((0, None), ())
 
     def add(self, seen: float, event: EventShown) -> None:
-        """An event that was seen at ``seen``; what a node remembered happened long before."""
+        """Adds an event that was seen at ``seen``, which may be long after it happened: nodes remember events."""
         self._number += 1
         insort(self._all, (event.at, self._number, seen, event))
         if len(self._all) > self._count_max:
             del self._all[: max(1, self._count_max // PARTS)]
 
     def until(self, moment: float | None = None) -> Sequence[EventShown]:
-        """Those that were known at that moment, the oldest first; with None all."""
+        """Returns the events that were known at that moment, or with None all, the oldest first."""
         key = (self._number, moment)
         if self._shown[0] != key:
             known = (event for _, _, seen, event in self._all if moment is None or seen <= moment)
@@ -40,7 +78,7 @@ class Events:
         return self._shown[1]
 
     def seen_at(self, event: EventShown) -> float | None:
-        """When that event was seen; None if it was given up."""
+        """Returns when that event was seen, or None if it was dropped."""
         for at in range(bisect_left(self._all, (event.at,)), len(self._all)):
             _, _, seen, found = self._all[at]
             if found == event:
@@ -50,8 +88,8 @@ class Events:
         return None
 
 
-def told(teller: str, happening: Happening) -> EventShown:
-    """What a node told."""
+def told_by(teller: str, happening: Happening) -> EventShown:
+    """Returns the event that the node at ``teller`` told."""
     return EventShown(
         happening.at / 1000,
         happening.kind,
@@ -64,6 +102,6 @@ def told(teller: str, happening: Happening) -> EventShown:
     )
 
 
-def noticed(at: float, kind: str, epoch: int, node: str, sentence: str, seconds: float = UNENDED) -> EventShown:
-    """What was noticed here; nobody told it."""
+def noticed_here(at: float, kind: str, epoch: int, node: str, sentence: str, seconds: float = UNENDED) -> EventShown:
+    """Returns an event that no node told, because it was noticed here."""
     return EventShown(at, kind, epoch, node, "", sentence, seconds, gravity_of(kind, sentence))

@@ -1,4 +1,4 @@
-"""Figures as an operator reads them, in few characters. Pure. What nobody knows is ``?``."""
+"""Formats figures in few characters, as an operator reads them; a figure that is not known is ``?``."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ROLES = {
     NodeState.LEAVING: "accent",
     NodeState.DOWN: "bad",
 }
-"""The role of the colour of each state; its glyph and its word tell the same."""
+"""The colour role of each state; its glyph and its word tell the same."""
 WORDS = {NodeState.SILENT: "no answer"}
 
 
 def count_text(number: float | None) -> str:
-    """A count in at most 5 characters: 999, 12.3k, 4.56M."""
+    """Returns a count in at most 5 characters: 999, 12.3k, 4.56M."""
     if number is None:
         return UNKNOWN
     if number < 999.5:
@@ -44,17 +44,17 @@ def count_text(number: float | None) -> str:
 
 
 def counted(number: float, one: str, many: str) -> str:
-    """So many of something."""
+    """Returns a count with the singular or the plural of its noun."""
     return f"{count_text(number)} {one if number == 1 else many}"
 
 
 def rate_text(rate: float | None) -> str:
-    """Operations per second."""
+    """Returns operations per second; below 10 with one decimal."""
     return count_text(rate) if rate is None or rate >= 10 or rate == 0 else f"{rate:.1f}"
 
 
 def latency_text(seconds: float | None) -> str:
-    """A latency in the unit that fits, three digits."""
+    """Returns a latency with three digits, in us, ms or s."""
     if seconds is None:
         return UNKNOWN
     for unit, size in (("us", 1e-6), ("ms", 1e-3), ("s", 1.0)):
@@ -65,37 +65,37 @@ def latency_text(seconds: float | None) -> str:
 
 
 def bytes_text(size: float | None) -> str:
-    """Bytes in the unit that fits."""
+    """Returns bytes in the unit that fits."""
     return UNKNOWN if size is None else size_text(size)
 
 
 def span(seconds: float | None) -> str:
-    """A span of time in its two largest units."""
+    """Returns a span of time in its two largest units."""
     return UNKNOWN if seconds is None else span_text(max(0.0, seconds))
 
 
 def took_text(seconds: float) -> str:
-    """How long something took: tenths where they matter."""
+    """Returns how long something took; below a minute in tenths of seconds."""
     return f"{seconds:.1f} s" if seconds < 60 else span_text(seconds)
 
 
 def percent(share: float | None) -> str:
-    """A share of 0 to 1."""
+    """Returns a share of 0 to 1 in percent."""
     return UNKNOWN if share is None else f"{100 * share:.1f} %"
 
 
 def clock(at: float) -> str:
-    """The time of day, local."""
+    """Returns the local time of day of ``at``, in seconds since 1970."""
     return datetime.fromtimestamp(at).strftime("%H:%M:%S")  # noqa: DTZ006 - an operator's own time
 
 
 def word_of(node: NodeShown) -> str:
-    """The state in a word."""
+    """Returns the state in a word."""
     return WORDS.get(node.state, node.state.value)
 
 
 def state_text(node: NodeShown, at: float) -> str:
-    """The state, and for how long where that is no good news."""
+    """Returns the state, and for how long it lasts if the node is not up."""
     word = word_of(node)
     if node.state is NodeState.UP or node.since is None:
         return word
@@ -103,7 +103,7 @@ def state_text(node: NodeShown, at: float) -> str:
 
 
 def copying_text(node: int, scene: Scene) -> str:
-    """What a node sends and receives, and how far that is."""
+    """Returns what a node sends and receives, and how far that has come."""
     parts: list[str] = []
     for arrow, moves in (
         ("→", [(move.target, move) for move in scene.moves if move.source == node]),
@@ -118,14 +118,15 @@ def copying_text(node: int, scene: Scene) -> str:
 
 
 def mode_text(scene: Scene) -> str:
-    """Which time is shown."""
+    """Returns which time is shown."""
     if scene.mode is Mode.LIVE:
         return f"LIVE {clock(scene.at)}"
     return f"{scene.mode.value.upper()} {clock(scene.at)}"
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """A line in lines of at most ``width`` cells, broken at spaces where there are any; blanks of a table are kept."""
+    """Returns a line as lines of at most ``width`` cells, broken at spaces where there are any; blanks of a table
+    stay."""
     if cell_len(text) <= width:
         return [text]
     lines, line = [], ""

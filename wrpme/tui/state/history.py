@@ -1,11 +1,11 @@
 """What was known at moments of the past, in bounded memory.
 
-A moment is all that a scene is made of, packed: the facts as compressed bytes, the view by reference (views share their
-arcs). What is cut so is exact: a scene of a moment is the very scene that was shown then. Between two moments the
-earlier one holds, unless nothing was seen in between: then the facts stayed as they were, and only time went on.
+A moment is all that a scene is made of, packed: what was observed as compressed bytes, the layout of the ring by
+reference (views share their arcs). It is exact: the scene of a moment is the very scene that was shown then. Between
+two moments the earlier one holds, unless nothing was seen in between: then only the time went on.
 
 Memory is bounded by bytes: with a large hive moments are further apart, and where that does not do, those that stand
-close together are given up, the ones at which something happened last.
+close together are dropped, last of all those at which something happened.
 """
 
 from __future__ import annotations
@@ -23,58 +23,63 @@ import msgspec
 from wrpme.protocol.view import NodeId
 from wrpme.tui.limits import HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX, STALE_SECONDS
 from wrpme.tui.state import derive
-from wrpme.tui.state.facts import Facts
-from wrpme.tui.state.ring_layout import Places
+from wrpme.tui.state.observed import Observed
+from wrpme.tui.state.ring_layout import RingLayout
 from wrpme.tui.state.scene import Mode, NodeShown, Scene
 
 WHATS = ("operations", "p50", "p99", "received", "sent", "entries", "memory", "disk")
-"""Of what there are series, a second where it is a rate; of the hive as a whole its sum, of p50 and p99 the worst."""
+"""The figures that there are series of. The value of the hive is the sum over its nodes, for p50 and p99 the
+largest."""
 MOMENT_SECONDS_USUAL = 0.5
 WORST = ("p50", "p99")
 MOMENT_BYTES = 400
-"""Of a moment beside what is counted."""
+"""What a moment takes beside what is counted."""
 ARC_BYTES, MEMBER_BYTES = 400, 400
 FULL_AFTER_THINNING, FULL_AT_MOST = 0.6, 0.9
-"""Parts of the bound: what is aimed at, and what will do."""
-PLACES_KEPT = 4
-"""Views of which all that a scene needs is kept; of others it is computed again."""
+"""Parts of the bound: the aim of thinning out, and what is enough."""
+LAYOUTS_KEPT = 4
+"""So many layouts keep what was computed of them; for others it is computed again."""
 _ENCODE = msgspec.msgpack.Encoder().encode
-_DECODE = msgspec.msgpack.Decoder(Facts).decode
+_DECODE = msgspec.msgpack.Decoder(Observed).decode
 Series = list[tuple[float, Union[float, None]]]
 
 
 class _Moment:
-    """``until`` is when the last was seen that it stands for too; ``marked`` where something happened."""
+    """What was known ``at`` a time, which stands for all that was seen ``until`` another; ``marked`` if something
+    happened."""
 
-    __slots__ = ("at", "marked", "packed", "places", "samples", "until")
+    __slots__ = ("at", "layout", "marked", "packed", "samples", "until")
 
-    def __init__(self, at: float, packed: bytes, places: Places | None, samples: array[float], marked: bool) -> None:
+    def __init__(
+        self, at: float, packed: bytes, layout: RingLayout | None, samples: array[float], marked: bool
+    ) -> None:
         self.at = self.until = at
         self.packed = packed
-        self.places = places
+        self.layout = layout
         self.samples = samples
         self.marked = marked
 
     @property
     def size(self) -> int:
-        """In bytes, without the places."""
+        """The bytes that the moment takes, without the layout."""
         return MOMENT_BYTES + len(self.packed) + len(self.samples) * self.samples.itemsize
 
 
 class History:
-    """The moments of the last ``seconds_max``, or with None of all time, the further apart the longer that is."""
+    """Keeps the moments of the last ``seconds_max``; with None those of all time, the further apart the longer that
+    is."""
 
     def __init__(self, seconds_max: float | None = HISTORY_SECONDS_MAX, bytes_max: int = HISTORY_BYTES_MAX) -> None:
         self._seconds_max = seconds_max
         self._bytes_max = bytes_max
         self._moments: list[_Moment] = []
-        self._filled: OrderedDict[Places, Places] = OrderedDict()
+        self._filled: OrderedDict[RingLayout, RingLayout] = OrderedDict()
         self.bytes = 0
-        """About what all of it takes."""
+        """An estimate of the memory in use."""
 
     @property
     def moments(self) -> list[float]:
-        """Their times."""
+        """The times of all moments."""
         return [moment.at for moment in self._moments]
 
     @property
@@ -90,7 +95,7 @@ class History:
     # --- what is remembered --------------------------------------------------------------------------------------
 
     def is_due(self, at: float) -> bool:
-        """Whether what is known at that time is to be remembered even where nothing happened."""
+        """Returns whether a moment is to be kept at that time even though nothing happened."""
         if not self._moments:
             return True
         last = self._moments[-1]
@@ -98,23 +103,23 @@ class History:
         return at - last.at >= max(MOMENT_SECONDS_USUAL * 0.9, span * last.size / self._bytes_max)
 
     def passes(self, at: float) -> None:
-        """Something was seen at that time, and the last moment stands for it; not where nothing was seen before."""
+        """Lets the last moment stand for what was seen at that time, unless nothing was seen for a while before."""
         if self._moments and at - self._moments[-1].until <= STALE_SECONDS:
             self._moments[-1].until = at
 
-    def cut(self, at: float, facts: Facts, places: Places | None, marked: bool) -> None:
-        """Remembers what is known at that time; ``marked`` where something happened."""
+    def cut(self, at: float, observed: Observed, layout: RingLayout | None, marked: bool) -> None:
+        """Keeps a moment; ``marked`` says that something happened then."""
         last = self._moments[-1] if self._moments else None
         if last is not None and at <= last.at:
             return
-        shared = last.places if last is not None else None
-        if places is not None and (shared is None or shared.view is not places.view):
-            self.bytes += _places_bytes(places, shared)
-            shared = places.bare()
-        elif places is None:
+        shared = last.layout if last is not None else None
+        if layout is not None and (shared is None or shared.view is not layout.view):
+            self.bytes += _layout_bytes(layout, shared)
+            shared = layout.bare()
+        elif layout is None:
             shared = None
-        scene = derive.scene(facts, places, at, Mode.PAST)
-        moment = _Moment(at, zlib.compress(_ENCODE(facts), 1), shared, _samples(scene), marked)
+        scene = derive.scene(observed, layout, at, Mode.PAST)
+        moment = _Moment(at, zlib.compress(_ENCODE(observed), 1), shared, _samples(scene), marked)
         self._moments.append(moment)
         self.bytes += moment.size
         if self._seconds_max is not None:
@@ -126,8 +131,8 @@ class History:
     def _forget_first(self) -> None:
         first = self._moments.pop(0)
         self.bytes -= first.size
-        if first.places is not None and (not self._moments or self._moments[0].places is not first.places):
-            self.bytes -= _places_bytes(first.places, None if not self._moments else self._moments[0].places)
+        if first.layout is not None and (not self._moments or self._moments[0].layout is not first.layout):
+            self.bytes -= _layout_bytes(first.layout, None if not self._moments else self._moments[0].layout)
 
     def _thin(self) -> None:
         for marked_too in (False, True):
@@ -139,8 +144,8 @@ class History:
             self._forget_first()
 
     def _space(self, seconds: float, marked_too: bool) -> None:
-        """Gives up moments that come sooner after another one than that, but for those around which nothing was seen,
-        as that would be lost."""
+        """Drops moments that follow the one before within ``seconds``; but not those at the edge of a gap in which
+        nothing was seen, because the gap would be lost."""
         kept = self._moments[:1]
         for moment, after in pairwise(self._moments[1:]):
             close = moment.at - kept[-1].at < seconds and (marked_too or not moment.marked)
@@ -150,55 +155,55 @@ class History:
                 kept.append(moment)
         self._moments = kept + self._moments[1:][-1:]
         self.bytes = sum(moment.size for moment in self._moments)
-        before: Places | None = None
+        before: RingLayout | None = None
         for moment in self._moments:
-            if moment.places is not None and moment.places is not before:
-                self.bytes += _places_bytes(moment.places, before)
-            before = moment.places
+            if moment.layout is not None and moment.layout is not before:
+                self.bytes += _layout_bytes(moment.layout, before)
+            before = moment.layout
 
     # --- what is shown of it -------------------------------------------------------------------------------------
 
     def look(self, moment: float) -> tuple[float, float] | None:
-        """The moment that stands for that time, and the time as of which it is shown: its own, or a later one where
-        nothing was seen since. None before the first moment."""
+        """Returns the time of the moment that stands for ``moment``, and the time as of which it is shown: its own, or
+        a later one where nothing was seen since. None before the first moment."""
         found = self._find(moment)
         if found is None:
             return None
         return found.at, found.at if moment <= found.until else found.at + (moment - found.until)
 
     def scene_at(self, moment: float, mode: Mode = Mode.PAST) -> Scene | None:
-        """What was shown at that time; None before the first moment."""
+        """Returns the scene that was shown at that time; None before the first moment."""
         found, seen = self._find(moment), self.look(moment)
         if found is None or seen is None:
             return None
-        facts = _DECODE(zlib.decompress(found.packed))
-        return derive.scene(facts, self._places(found.places), seen[1], mode)
+        observed = _DECODE(zlib.decompress(found.packed))
+        return derive.scene(observed, self._layout(found.layout), seen[1], mode)
 
     def _find(self, moment: float) -> _Moment | None:
         index = bisect_right(self._moments, moment, key=_at)
         return self._moments[index - 1] if index else None
 
-    def _places(self, places: Places | None) -> Places | None:
-        if places is None:
+    def _layout(self, layout: RingLayout | None) -> RingLayout | None:
+        if layout is None:
             return None
-        self._filled[places] = filled = self._filled.pop(places, None) or places.bare()
-        if len(self._filled) > PLACES_KEPT:
+        self._filled[layout] = filled = self._filled.pop(layout, None) or layout.bare()
+        if len(self._filled) > LAYOUTS_KEPT:
             self._filled.popitem(last=False)
         return filled
 
     def marked_before(self, moment: float) -> float | None:
-        """The last moment before that time at which something happened."""
+        """Returns the last time before ``moment`` at which something happened."""
         for index in range(bisect_left(self._moments, moment, key=_at) - 1, -1, -1):
             if self._moments[index].marked:
                 return self._moments[index].at
         return None
 
     def marked_from(self, moment: float) -> float | None:
-        """The first moment from that time on at which something happened."""
+        """Returns the first time from ``moment`` on at which something happened."""
         return self._marked(bisect_left(self._moments, moment, key=_at))
 
     def marked_after(self, moment: float) -> float | None:
-        """The first moment after that time at which something happened."""
+        """Returns the first time after ``moment`` at which something happened."""
         return self._marked(bisect_right(self._moments, moment, key=_at))
 
     def _marked(self, first: int) -> float | None:
@@ -208,16 +213,17 @@ class History:
         return None
 
     def series(self, node: NodeId | None, what: str, until: float | None = None) -> Series:
-        """Times and values of one of ``WHATS`` of a node, or with None of the hive; None where it was not heard."""
+        """Returns times and values of one of ``WHATS`` for a node, or with None for the hive. The value is None where
+        the node was not heard."""
         column = WHATS.index(what)
         found: Series = []
-        places: Places | None = None
+        layout: RingLayout | None = None
         row: int | None = 0 if node is None else None
         before: _Moment | None = None
         for moment in self._moments[: None if until is None else bisect_right(self._moments, until, key=_at)]:
-            if node is not None and moment.places is not places:
-                places = moment.places
-                index = places.index.get(node) if places is not None else None
+            if node is not None and moment.layout is not layout:
+                layout = moment.layout
+                index = layout.index.get(node) if layout is not None else None
                 row = None if index is None else index + 1
             if before is not None and _is_gap(before, moment):
                 found.append((before.until + STALE_SECONDS, None))
@@ -236,7 +242,7 @@ def _is_gap(before: _Moment, after: _Moment) -> bool:
 
 
 def _samples(scene: Scene) -> array[float]:
-    """A row of ``WHATS`` for the hive, and one for each node; not a number where it is not known now."""
+    """Returns a row of ``WHATS`` for the hive, and one for each node; a figure that is not fresh is not a number."""
     rows = [_row(node) for node in scene.nodes]
     hive: list[float | None] = [nan] * len(WHATS)
     for column, what in enumerate(WHATS):
@@ -255,9 +261,9 @@ def _row(node: NodeShown) -> list[float | None]:
     ]  # fmt: skip
 
 
-def _places_bytes(places: Places, before: Places | None) -> int:
-    """What a view takes beside the arcs and members that it shares with the one before."""
-    view = places.view
+def _layout_bytes(layout: RingLayout, before: RingLayout | None) -> int:
+    """Returns the bytes that a layout takes beside the arcs that it shares with the one before."""
+    view = layout.view
     former = set(map(id, before.view.arcs)) if before is not None else set()
     own = sum(id(arc) not in former for arc in view.arcs)
     return ARC_BYTES * own + 8 * len(view.arcs) + MEMBER_BYTES * len(view.members)

@@ -11,16 +11,16 @@ from wrpme.protocol.histogram import quantile
 from wrpme.protocol.messages import Count, EntryRequest, PrefixScan, RemoveAll
 from wrpme.protocol.stats import Figures
 from wrpme.tui.limits import RATE_SECONDS
-from wrpme.tui.state.facts import Rates
+from wrpme.tui.state.observed import Rates
 
 _OPERATIONS = {kind.__name__ for kind in (*get_args(EntryRequest), PrefixScan, Count, RemoveAll)}
-"""What is asked of entries: who looks at the hive is no load on it."""
+"""Requests on entries; those about the hive are no load on it."""
 SPAN_SECONDS_MIN = 0.1
-"""Over less time nothing can be said."""
+"""Over less time no rate is computed."""
 
 
 class _Sample(Struct, frozen=True):
-    life: tuple[str, int]
+    incarnation: tuple[str, int]
     uptime: float
     operations: int
     received: int
@@ -29,14 +29,15 @@ class _Sample(Struct, frozen=True):
 
 
 class Meter:
-    """Takes the figures of one node as they come; its own uptime is the clock, so that no delay on the way counts."""
+    """Computes rates from the figures of one node. The node's uptime is the clock, so that delays on the way do not
+    count."""
 
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque()
 
     def take(self, figures: Figures) -> Rates:
-        """The rates over the last ``RATE_SECONDS`` or so; of a node that started again, or was not heard for long, they
-        are unknown at first."""
+        """Returns the rates over about the last ``RATE_SECONDS``. They are unknown at first, and when the node has
+        started again or was not heard for long."""
         new = _Sample(
             (figures.id, figures.incarnation),
             figures.uptime_seconds,
@@ -57,7 +58,7 @@ class Meter:
 
 def _is_other(old: _Sample, new: _Sample) -> bool:
     return (
-        new.life != old.life
+        new.incarnation != old.incarnation
         or new.uptime < old.uptime
         or new.operations < old.operations
         or new.received < old.received

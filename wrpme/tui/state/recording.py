@@ -1,8 +1,8 @@
 """Records: files of what a watcher saw, written by ``--record`` and read by ``--replay``.
 
-A record is a sequence of msgpack objects: a header, then a sighting after the other, with the names that ``wrpmesh
-watch`` prints. Lines of JSON, as ``wrpmesh watch > FILE`` writes them and ``--record`` once did, are read as well; the
-first byte tells which of the two a file is, because no msgpack object of a record begins with a brace.
+A record is a sequence of msgpack objects: a header, then watch records with the names that ``wrpmesh watch`` prints.
+Lines of JSON, as ``wrpmesh watch > FILE`` writes them and ``--record`` once did, are read as well; the first byte tells
+which of the two a file is, because no msgpack object of a record begins with a brace.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Recorder:
             raise StorageError(f"no record at {self.path}: {_reason(error)}") from None
         self._write(self._packer.pack(_HEADER))
 
-    def take(self, sighting: Sighting) -> None:
-        """Appends a sighting; it is in the file when this returns.
+    def take(self, record: Sighting) -> None:
+        """Appends a watch record; it is in the file when this returns.
 
         Raises:
             StorageError: it could not be written, for example because the disk is full; the record ends before it.
         """
-        self._write(self._packer.pack(to_object(sighting)))
+        self._write(self._packer.pack(to_object(record)))
 
     def _write(self, frame: bytes) -> None:
         written = 0
@@ -77,7 +77,8 @@ class Replay:
         self.bytes_read = 0
         """How far the file has been read."""
         self.cut_off_at: int | None = None
-        """The byte at which an incomplete sighting begins that ends the file; known when all others have been read."""
+        """The byte at which an incomplete watch record begins that ends the file; known when all others have been
+        read."""
 
     @property
     def notice(self) -> str:
@@ -87,8 +88,8 @@ class Replay:
         return f"{self.path} was cut off: what begins at byte {self.cut_off_at} is incomplete, all before it is shown"
 
     @property
-    def sightings(self) -> Iterator[Sighting]:
-        """Yields the sightings from the first to the last. One that is incomplete at the end of the file, as a full
+    def watch_records(self) -> Iterator[Sighting]:
+        """Yields the watch records from the first to the last. One that is incomplete at the end of the file, as a full
         disk or a killed program leaves it, is left out, and told by :attr:`notice`.
 
         Raises:
@@ -98,9 +99,9 @@ class Replay:
         found = False
         try:
             with self.path.open("rb") as file:
-                for sighting in self._lines(file) if file.peek(1)[:1] == b"{" else self._frames(file):
+                for record in self._lines(file) if file.peek(1)[:1] == b"{" else self._frames(file):
                     found = True
-                    yield sighting
+                    yield record
         except OSError as error:
             raise StorageError(f"{self.path} can't be read: {_reason(error)}") from None
         if not found:
@@ -148,7 +149,7 @@ class Replay:
         while line := file.readline(RECORD_FRAME_BYTES_MAX):
             number += 1
             try:
-                sighting = from_line(line)
+                record = from_line(line)
             except ProtocolError as error:
                 if number == 1:
                     raise self._no_record() from None
@@ -158,7 +159,7 @@ class Replay:
                 kept = f"head -n {number - 1} {self.path} > FILE makes a record of all before it"
                 raise StorageError(f"{self.path} is damaged at line {number}: {error.sentence}; {kept}") from None
             self.bytes_read += len(line)
-            yield sighting
+            yield record
 
     def _no_record(self) -> StorageError:
         return StorageError(f"{self.path} is no record: neither --record nor wrpmesh watch wrote it")
@@ -171,7 +172,7 @@ def open_record(path: str | Path) -> Replay:
         StorageError: there is no record that can be read.
     """
     replay = Replay(Path(path))
-    next(replay.sightings)
+    next(replay.watch_records)
     return replay
 
 

@@ -1,6 +1,6 @@
-"""What of a scene follows from the view alone: names, keys, colours and places of nodes, and the arcs.
+"""The layout of the ring, which follows from the view alone: the arcs, and names, keys, colours and positions of nodes.
 
-Colours and places are kept from one view to the next, so that a node is found again where it was.
+Colours and positions are kept from one view to the next, so that an operator finds a node again where it was.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from wrpme.tui.limits import COLOURS_USUAL
 from wrpme.tui.state.scene import ArcShown, Incoming
 
 APART = 2
-"""Nodes stand at least this part of their fair share from each other, where they can."""
+"""Nodes stand at least 1/APART of their fair share from each other, where there is room."""
 KEYS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Places:
-    """A view, with the colour of each member and the slot where it stands; ``given`` colours are not fresh any more.
-    Constant, as a view is."""
+class RingLayout:
+    """A view, with the colour of each member and the slot where it stands. The first ``given`` colours have been used.
+    It is immutable, as a view is; what follows from it is computed when it is first asked for."""
 
     def __init__(self, view: View, colours: dict[NodeId, int], given: int, slots: dict[NodeId, int]) -> None:
         self.view = view
@@ -32,39 +32,39 @@ class Places:
         self.given = given
         self.slots = slots
 
-    def bare(self) -> Places:
-        """The same, without what was computed of it."""
-        return Places(self.view, self.colours, self.given, self.slots)
+    def bare(self) -> RingLayout:
+        """Returns an equal layout of which nothing has been computed yet."""
+        return RingLayout(self.view, self.colours, self.given, self.slots)
 
     @cached_property
     def index(self) -> dict[NodeId, int]:
-        """Place of each node in the order of the members."""
+        """The place of each node in the order of the members."""
         return {member.id: at for at, member in enumerate(self.view.members)}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of the members, in their order."""
+        """The short names of the members, in their order."""
         return short_names([member.address for member in self.view.members])
 
     @cached_property
     def living_at(self) -> dict[str, NodeId]:
-        """The member at each address; where a dead one had it before, the living one."""
+        """The member at each address; the living one where a dead one had the address before."""
         ordered = sorted(self.view.members, key=lambda found: (found.state is not State.DOWN, found.joined))
         return {member.address: member.id for member in ordered}
 
     @cached_property
     def owned(self) -> dict[NodeId, int]:
-        """Slots by owner, as hive_status has them."""
+        """The number of slots of each owner, as hive_status has them."""
         return ring.owned(self.view.arcs)
 
     @cached_property
     def condition(self) -> health.Condition:
-        """Of the hive, by the view alone."""
+        """The condition of the hive by the view alone."""
         return health.condition(self.view)
 
     @cached_property
     def arcs(self) -> tuple[ArcShown, ...]:
-        """All arcs, with nothing done yet of what is incoming."""
+        """All arcs; of copies that are incoming nothing is done yet."""
         alive = view_index.live(self.view)
         index, shown, first = self.index, [], 0
         for arc in self.view.arcs:
@@ -104,15 +104,17 @@ class Places:
         return found
 
 
-def places_of(view: View, before: Places | None = None) -> Places:
-    """The places of the next view; with ``before`` that of another hive, or None, those of the first one seen."""
+def layout_of(view: View, before: RingLayout | None = None) -> RingLayout:
+    """Returns the layout of a view that follows the one of ``before``; that of a first view if ``before`` is None or of
+    another hive."""
     known = before if before is not None and before.view.hive == view.hive else None
     colours, given = _colours(view.members, known.colours if known else {}, known.given if known else 0)
-    return Places(view, colours, given, _slots(view, known.slots if known else {}))
+    return RingLayout(view, colours, given, _slots(view, known.slots if known else {}))
 
 
 def _colours(members: Sequence[Member], before: Mapping[NodeId, int], given: int) -> tuple[dict[NodeId, int], int]:
-    """Kept for good; a colour of a node that left is given again when there is no fresh one."""
+    """Returns the colours, and how many have been used. A node keeps its colour; that of a node that left is given
+    again only when there is no fresh one."""
     found = {member.id: before[member.id] for member in members if member.id in before}
     taken = set(found.values())
     for member in members:
@@ -126,7 +128,7 @@ def _colours(members: Sequence[Member], before: Mapping[NodeId, int], given: int
 
 
 def key_of(colour: int) -> str:
-    """One character for each of the first colours."""
+    """Returns the character for a colour, or an empty text if there are more colours than characters."""
     return KEYS[colour] if colour < len(KEYS) else ""
 
 
@@ -134,7 +136,8 @@ def key_of(colour: int) -> str:
 
 
 def _slots(view: View, before: Mapping[NodeId, int]) -> dict[NodeId, int]:
-    """Where it stood, while that is its own or shall be; else in the middle of what is its own, or of what shall be."""
+    """Returns the slot of each member: the one where it stood while that slot is its own or becomes so, else the middle
+    of what it owns or receives."""
     owners, coming = _runs(view.arcs, lambda arc: arc.holders[:1]), _runs(view.arcs, lambda arc: arc.incoming)
 
     def keeps(node: NodeId, slot: int) -> bool:
@@ -155,7 +158,7 @@ def _slots(view: View, before: Mapping[NodeId, int]) -> dict[NodeId, int]:
 
 
 def _candidates(runs: Sequence[tuple[int, int]]) -> Iterator[int]:
-    """Middles, then quarters, of the widest runs first."""
+    """Yields the middles, then the quarters, of the runs, the widest first."""
     widest = sorted(runs, key=lambda run: (-run[1], run[0]))
     for quarters in (2, 1, 3):
         for first, width in widest:
@@ -163,7 +166,8 @@ def _candidates(runs: Sequence[tuple[int, int]]) -> Iterator[int]:
 
 
 def _free(candidates: Iterable[int], taken: Sequence[int], apart: int) -> int:
-    """The first slot that is so far from all others, else the one that is furthest from them; never one of theirs."""
+    """Returns the first candidate that is ``apart`` from all taken slots, else the one that is furthest from them;
+    never a taken one."""
     best, distance_best = 0, -1
     for slot in candidates:
         at = bisect_left(taken, slot)
@@ -179,7 +183,7 @@ def _free(candidates: Iterable[int], taken: Sequence[int], apart: int) -> int:
 
 
 Runs = dict[NodeId, list[tuple[int, int]]]
-"""First slot and width of what lies together, by node."""
+"""First slot and width of the arcs of a node that lie together."""
 
 
 def _runs(arcs: Sequence[Arc], nodes_of: Callable[[Arc], Sequence[NodeId]]) -> Runs:
@@ -213,7 +217,7 @@ def _by_id(node: NodeId) -> int:
 
 
 def short_names(texts: Sequence[str]) -> tuple[str, ...]:
-    """Addresses without what all of them have in common: the host, the port, or the port and the network."""
+    """Returns the addresses without what all have in common: the host, the port, or the port and the network."""
     parts = [_split(text) for text in texts]
     hosts, ports = {host for host, _ in parts}, {port for _, port in parts}
     if len(set(texts)) < 2 or "" in ports:
@@ -241,7 +245,7 @@ def _is_ipv4(host: str) -> bool:
 
 
 def gained(before: View, after: View) -> int:
-    """Slots of copies that were incoming in the one view and are held in the next."""
+    """Returns the number of slots of copies that were incoming in the one view and are held in the next."""
     found, at, first = 0, 0, 0
     for arc in after.arcs:
         while before.arcs[at].end < arc.end:

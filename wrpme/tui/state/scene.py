@@ -1,5 +1,5 @@
-"""What is shown at one moment, with everything decided but how it is drawn. Pure; the same for now, the past and a
-replay.
+"""A scene: what is shown at one moment, with everything decided but how it is drawn. It is the same for now, the past
+and a replay.
 
 Nodes are named by their place in :attr:`Scene.nodes`, which is that of the view: seniority. Positions on the ring are
 slots, 0 to ``SLOTS``. Times are seconds since 1970; ``None`` is what nobody knows.
@@ -15,7 +15,7 @@ from wrpme.protocol.view import NodeId
 
 
 class Mode(Enum):
-    """Which time is shown."""
+    """The time that is shown."""
 
     LIVE = "live"
     PAST = "past"
@@ -23,7 +23,7 @@ class Mode(Enum):
 
 
 class Mood(Enum):
-    """The word in the middle of the ring."""
+    """The condition of the hive, the word in the center of the ring."""
 
     STABLE = "STABLE"
     STABILIZING = "STABILIZING"
@@ -36,7 +36,7 @@ class Mood(Enum):
 
 
 class NodeState(Enum):
-    """What an operator has to know of a node first."""
+    """The state of a node."""
 
     UP = "up"
     SUSPECTED = "suspected"
@@ -50,7 +50,8 @@ class NodeState(Enum):
 
 
 class CopyShown(Struct, frozen=True):
-    """What one node sends to another: ``share`` of the ring (0 to 1), and how far that is (0 to 1)."""
+    """What one node sends to another: a ``share`` of the ring (0 to 1), of which the part ``done`` (0 to 1) has
+    arrived."""
 
     source: int
     target: int
@@ -59,9 +60,10 @@ class CopyShown(Struct, frozen=True):
 
 
 class NodeShown(Struct, frozen=True):
-    """One node. ``name`` is its address without what all nodes have in common; ``key`` one character that tells it
-    from others where there is no colour, empty beyond 62 nodes; ``colour`` a small number that it keeps for good.
-    ``place`` is the slot where it stands on the ring: within the largest arc that is its own, and kept while it is."""
+    """A node. ``name`` is its address without what all nodes have in common; ``key`` is a character that tells it from
+    others where there is no colour, empty beyond 62 nodes; ``colour`` is a small number that it keeps for good;
+    ``place`` is the slot where it stands on the ring, within the largest arc that it owns, and stays while it owns
+    that."""
 
     id: NodeId
     address: str
@@ -131,8 +133,8 @@ class ArcShown(Struct, frozen=True):
 
 
 class Way(Struct, frozen=True):
-    """A request's way: the entry of ``alias`` lies at ``slot``; the node at ``asked`` was asked, ``owner`` answers,
-    ``holders`` have a copy. -1 where there is none."""
+    """The way of a request: the entry of ``alias`` lies at ``slot``; the node at ``asked`` was asked, ``owner``
+    answers, ``holders`` have a copy. -1 means that there is none."""
 
     alias: str
     slot: int
@@ -142,8 +144,8 @@ class Way(Struct, frozen=True):
 
 
 class EventShown(Struct, frozen=True):
-    """A line of events. ``gravity`` is 0 good, 1 plain, 2 worth a look, 3 bad. ``seconds`` below 0: no duration.
-    ``teller`` is the address of the node that told it, ``node`` that of the one that it is about."""
+    """An event as it is listed. ``gravity`` is 0 good, 1 plain, 2 worth a look, 3 bad. ``seconds`` below 0 means no
+    duration. ``teller`` is the address of the node that told it, ``node`` that of the node that it is about."""
 
     at: float
     kind: str
@@ -156,9 +158,9 @@ class EventShown(Struct, frozen=True):
 
 
 class Scene(Struct, frozen=True):
-    """All of one moment ``at``. ``heard`` nodes tell their figures; with none, ``silent_since`` is when the last word
-    came. ``progress`` (0 to 1) of all that moves, None where nothing does. ``entries`` and ``operations_per_second``
-    are None where no node told them; ``partial`` where some did not."""
+    """All that is shown of the moment ``at``. ``heard`` nodes tell their figures; if none does, ``silent_since`` is
+    when the last word came. ``progress`` (0 to 1) is that of all that moves, None if nothing does. ``entries`` and
+    ``operations_per_second`` are None if no node told them; ``partial`` says that some did not."""
 
     mode: Mode
     at: float

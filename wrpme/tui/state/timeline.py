@@ -1,4 +1,4 @@
-"""Which time is shown: now, a moment of the past, or one of a record that is played. All of them are asked alike."""
+"""The time that is shown: now, a moment of the past, or one of a record that is played. All three are asked alike."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 
 class Timeline:
-    """Takes all sightings, at whatever time one looks. With ``replay`` they are those of a record: there is no now, but
-    a position, that goes on while it is ``playing``."""
+    """Takes all watch records, whatever time is shown. With ``replay`` they come from a record: there is no now, but a
+    position that advances while it is ``playing``."""
 
     def __init__(self, replay: bool = False) -> None:
         self.live = Model()
@@ -27,19 +27,19 @@ class Timeline:
         self._position: float | None = None
         self._at = 0.0
         self._happened_at: float | None = None
-        """When the first happened that no moment has yet."""
+        """When something happened first that no moment of the history has yet."""
         self._now = 0.0
         self._drawn: tuple[tuple[float, float], Scene] | None = None
 
     # --- what is seen --------------------------------------------------------------------------------------------
 
-    def take(self, sighting: Sighting) -> None:
-        """The next sighting. A clock that was set back begins the history anew."""
-        at = max(sighting.at, self._at)
-        if at - sighting.at > STALE_SECONDS:
+    def take(self, record: Sighting) -> None:
+        """Takes the next watch record. If the clock was set back, the history begins anew."""
+        at = max(record.at, self._at)
+        if at - record.at > STALE_SECONDS:
             self.history = self._new_history()
             self._position = None
-            at = sighting.at
+            at = record.at
         elif at > self._at and self.live.version:
             quiet = at - self._at > STALE_SECONDS
             happened = self._happened_at is not None and at - self._happened_at > MOMENT_SECONDS_MIN
@@ -48,27 +48,27 @@ class Timeline:
             if quiet:
                 self._happened_at = at
         self._at = at
-        self.live.take(sighting)
+        self.live.take(record)
         self.history.passes(at)
-        if not isinstance(sighting, FiguresSeen) and self._happened_at is None:
+        if not isinstance(record, FiguresSeen) and self._happened_at is None:
             self._happened_at = at
 
     def _new_history(self) -> History:
         return History(None if self._replay else HISTORY_SECONDS_MAX)
 
     def _cut(self) -> None:
-        self.history.cut(self._at, self.live.facts, self.live.places, self._happened_at is not None)
+        self.history.cut(self._at, self.live.observed, self.live.layout, self._happened_at is not None)
         self._happened_at = None
 
     def finish(self) -> None:
-        """All of a record is there."""
+        """Ends the taking of a record: its last moment is kept."""
         self._cut()
 
     # --- what is shown -------------------------------------------------------------------------------------------
 
     @property
     def mode(self) -> Mode:
-        """Which time is shown."""
+        """Whether now, the past or a record is shown."""
         return Mode.REPLAY if self._replay else Mode.LIVE if self._position is None else Mode.PAST
 
     @property
@@ -86,7 +86,7 @@ class Timeline:
         return (first, max(self._at, first)) if first is not None else None
 
     def scene(self, now: float) -> Scene:
-        """What is to be shown; ``now`` is seconds since 1970."""
+        """Returns the scene to be shown; ``now`` is in seconds since 1970."""
         self._now = now
         moment = self.moment
         seen = self.history.look(moment) if moment is not None else None
@@ -99,7 +99,7 @@ class Timeline:
         return self._drawn[1]
 
     def events(self) -> Sequence[EventShown]:
-        """Those that were known at the time that is shown, the oldest first."""
+        """Returns the events that were known at the time that is shown, the oldest first."""
         moment = self.moment
         return self.live.events(None if moment is None else self._shown(moment))
 
@@ -108,28 +108,28 @@ class Timeline:
         return seen[1] if seen is not None else moment
 
     def series(self, node: NodeId | None, what: str) -> Series:
-        """Times and values up to the time that is shown, see :meth:`History.series`."""
+        """Returns times and values up to the time that is shown, see :meth:`History.series`."""
         return self.history.series(node, what, self.moment)
 
     # --- going through time --------------------------------------------------------------------------------------
 
     def back(self, seconds: float) -> None:
-        """Into the past, as far as it is remembered."""
+        """Goes into the past, as far as it is kept."""
         self._go((self.moment if self.moment is not None else self._leave_now()) - seconds)
 
     def forward(self, seconds: float) -> None:
-        """Towards now; at the end of what was seen it is now again, in a replay the end."""
+        """Goes towards now, or towards the end of a record."""
         if self.moment is not None:
             self._go(self.moment + seconds)
 
     def go_to(self, at: float) -> None:
-        """To that time."""
+        """Goes to that time."""
         if self.moment is None:
             self._leave_now()
         self._go(at)
 
     def go_to_event(self, event: EventShown) -> None:
-        """To the moment at which the event was seen."""
+        """Goes to the moment at which the event was seen."""
         if self.moment is None:
             self._leave_now()
         seen = self.live.seen_at(event)
@@ -138,24 +138,25 @@ class Timeline:
             self._go(found)
 
     def previous_event(self) -> None:
-        """To the last moment before at which something happened."""
+        """Goes back to the last moment at which something happened."""
         moment = self.moment if self.moment is not None else self._leave_now()
         found = self.history.marked_before(self._shown(moment))
         if found is not None:
             self._go(found)
 
     def next_event(self) -> None:
-        """To the next moment at which something happened; if there is none, to now or to the end."""
+        """Goes on to the next moment at which something happened; if there is none, to now or to the end of the
+        record."""
         if self.moment is not None:
             found = self.history.marked_after(self.moment)
             self._go(found if found is not None else float("inf"))
 
     def to_now(self) -> None:
-        """To now; in a replay to the end."""
+        """Goes to now, or to the end of a record."""
         self._go(float("inf"))
 
     def _leave_now(self) -> float:
-        """The time of what is shown now, which is remembered before one goes from it."""
+        """Keeps what is shown now as a moment, and returns its time."""
         if self.live.version:
             self._cut()
         return max(self._now, self._at)
@@ -173,7 +174,7 @@ class Timeline:
     # --- a record that is played ---------------------------------------------------------------------------------
 
     def advance(self, seconds: float) -> bool:
-        """So much time has passed; whether what is shown moved by that."""
+        """Lets so much time pass; returns whether what is shown moved by that."""
         if not (self._replay and self.playing) or self.moment is None or self.span is None:
             return False
         at = self.moment + seconds * self.speed
@@ -183,12 +184,12 @@ class Timeline:
         return True
 
     def toggle(self) -> None:
-        """Plays or pauses; at the end it begins again."""
+        """Plays or pauses the record; at its end it begins again."""
         self.playing = not self.playing
         if self.playing and self.span is not None and self._position == self.span[1]:
             self._position = self.span[0]
 
     def faster(self, steps: int) -> None:
-        """So many speeds up, or below 0 down."""
+        """Changes the speed by so many steps, up or (below 0) down."""
         at = SPEEDS.index(self.speed) + steps
         self.speed = SPEEDS[min(max(at, 0), len(SPEEDS) - 1)]

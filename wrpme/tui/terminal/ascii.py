@@ -1,4 +1,4 @@
-"""Terminals that can't show everything: without UTF-8 each sign becomes one of ASCII, as wide as it was."""
+"""Terminals without UTF-8: each character outside ASCII becomes one of ASCII that is as wide."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONSOLES_WITHOUT = {"linux", "vt100", "vt102", "vt220", "ansi", "dumb", "cons25"
 
 
 def knows_utf8(environment: Mapping[str, str]) -> bool:
-    """Whether the terminal shows UTF-8, as far as the environment tells: where it says nothing, it does."""
+    """Returns whether the environment says that the terminal shows UTF-8; also if it says nothing."""
     if environment.get("TERM", "") in CONSOLES_WITHOUT:
         return False
     # Python itself sets LC_CTYPE where LANG is C, so that says nothing of the terminal.
@@ -37,7 +37,7 @@ def knows_utf8(environment: Mapping[str, str]) -> bool:
 
 @lru_cache(4096)
 def ascii_of(text: str) -> str:
-    """The text in ASCII, in as many cells."""
+    """Returns the text in ASCII, in as many cells."""
     if text.isascii():
         return text
     return "".join(
@@ -46,7 +46,7 @@ def ascii_of(text: str) -> str:
 
 
 class Ascii(LineFilter):
-    """Applied to every line before it leaves, whatever drew it."""
+    """A filter that is applied to every line before it leaves, whatever drew it."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """See :class:`textual.filter.LineFilter`."""

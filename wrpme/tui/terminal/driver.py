@@ -15,14 +15,15 @@ from wrpme.tui.limits import TERMINAL_CLOSE_SECONDS_MAX
 
 
 class _Output:
-    """Writes past the buffers of Python, which would wait for the terminal once more when the process ends."""
+    """A file that writes to the terminal without the buffers of Python, which would wait for the terminal once more
+    when the process ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.gone = False
 
     def write(self, text: str) -> None:
-        """All of it, however long that takes; nothing any more once the terminal is gone."""
+        """Writes all of the text, however long that takes; nothing once the terminal is gone."""
         rest = memoryview(text.encode("utf-8", "replace"))
         while rest and not self.gone:
             try:
@@ -33,16 +34,17 @@ class _Output:
                 self.gone = True
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Does nothing, because nothing is buffered."""
 
     def fileno(self) -> int:
-        """Of the terminal."""
+        """Returns the descriptor of the terminal."""
         return self._descriptor
 
 
 class Terminal(LinuxDriver):
-    """``behind``: something was not written as the terminal takes nothing; all must be drawn anew when it does again.
-    ``gone``: it will never take anything again."""
+    """Textual's driver for Linux, with a thread that writes. ``behind`` says that something was not written because the
+    terminal took nothing: all must be drawn again when it does. ``gone`` says that it will never take anything
+    again."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -51,14 +53,14 @@ class Terminal(LinuxDriver):
         self.behind = False
 
     def _sigcont_application(self, *_: object) -> None:
-        """Resumes what Ctrl-Z has suspended, and nothing else: a terminal that is closed sends SIGCONT, too, and
-        threads that were begun twice would not end."""
+        """Resumes after Ctrl-Z, and does nothing otherwise: a terminal that is closed sends SIGCONT too, and threads
+        that were started twice would not end."""
         if self._must_signal_resume:
             super()._sigcont_application()
 
     @property
     def gone(self) -> bool:
-        """See the class."""
+        """Whether the terminal is closed."""
         return self._output.gone
 
     @property
@@ -67,7 +69,7 @@ class Terminal(LinuxDriver):
         return self._writer_thread is not None and self._writer_thread._queue.empty()
 
     def write(self, data: str) -> None:
-        """Hands over what is to be written, unless too much waits already."""
+        """Hands text over to the thread that writes, unless too much waits already."""
         try:
             assert self._writer_thread is not None, "only in application mode"
             self._writer_thread._queue.put_nowait(data)
@@ -75,7 +77,7 @@ class Terminal(LinuxDriver):
             self.behind = True
 
     def close(self) -> None:
-        """Ends the thread that writes; one that can't be ended goes with the process."""
+        """Ends the thread that writes; if it hangs, it ends with the process."""
         if self._writer_thread is not None:
             with suppress(queue.Full):
                 self._writer_thread._queue.put_nowait(None)

@@ -63,7 +63,7 @@ THEMES = {theme.name: theme for theme in (DARK, LIGHT, CONTRAST)}
 
 @lru_cache(maxsize=4096)
 def colour_of(index: int, theme: Theme) -> str:
-    """The colour of the node whose :attr:`NodeShown.colour` is ``index``, the same in every pane."""
+    """Returns the colour of the node whose :attr:`NodeShown.colour` is ``index``; it is the same in every pane."""
     if index < len(theme.hues):
         return theme.hues[index]
     further = index - len(theme.hues)
@@ -73,19 +73,19 @@ def colour_of(index: int, theme: Theme) -> str:
 
 @lru_cache(maxsize=4096)
 def number_of(colour: str) -> int:
-    """``#rrggbb`` as a number."""
+    """Returns ``#rrggbb`` as a number."""
     return int(colour[1:], 16)
 
 
 @lru_cache(maxsize=16_384)
 def text_of(colour: int) -> str:
-    """A number as ``#rrggbb``."""
+    """Returns a number as ``#rrggbb``."""
     return f"#{colour:06x}"
 
 
 @lru_cache(maxsize=65_536)
 def mixed(under: int, over: int, share: float) -> int:
-    """``over`` laid upon ``under`` with an opacity of ``share`` (0 to 1)."""
+    """Returns ``over`` laid upon ``under`` with an opacity of ``share`` (0 to 1)."""
     keep = 1.0 - share
     red = (under >> 16) * keep + (over >> 16) * share
     green = (under >> 8 & 255) * keep + (over >> 8 & 255) * share
@@ -95,13 +95,13 @@ def mixed(under: int, over: int, share: float) -> int:
 
 @lru_cache(maxsize=4096)
 def grey_of(colour: int) -> int:
-    """The colour without its hue."""
+    """Returns the grey that is as light as the colour."""
     level = round(0.3 * (colour >> 16) + 0.59 * (colour >> 8 & 255) + 0.11 * (colour & 255))
     return level << 16 | level << 8 | level
 
 
 def _oklch(lightness: float, chroma: float, hue: float) -> int:
-    """Ottosson 2020: equal lightness looks equally light, whatever the hue."""
+    """Converts from Oklch (Ottosson 2020), in which equal lightness looks equally light, whatever the hue."""
     a, b = chroma * cos(hue), chroma * sin(hue)
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3

@@ -1,4 +1,4 @@
-"""From the colours of :mod:`wrpme.tui.terminal.palette` to Textual themes, and from roles to styles."""
+"""Textual themes from the colours of :mod:`wrpme.tui.terminal.palette`, and styles for the roles of texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PREFIX = "wrpme-"
 
 
 def textual_themes() -> list[TextualTheme]:
-    """One for each theme of the palette, named ``wrpme-dark`` and so on."""
+    """Returns a Textual theme for each theme of the palette, named ``wrpme-dark`` and so on."""
     return [
         TextualTheme(
             name=PREFIX + theme.name,
@@ -34,7 +34,7 @@ def textual_themes() -> list[TextualTheme]:
 
 
 def theme_of(app: App[object]) -> Theme:
-    """The colours of the app's theme; of one that is not ours the nearest."""
+    """Returns the colours of the app's theme; for a theme that is not ours those of the nearest."""
     name = app.theme.removeprefix(PREFIX)
     if name in THEMES:
         return THEMES[name]
@@ -42,8 +42,8 @@ def theme_of(app: App[object]) -> Theme:
 
 
 def style_of(app: App[object], role: str) -> Style:
-    """The style of a role: ``text``, ``dim``, ``good``, ``warn``, ``bad``, ``accent``, ``head``, ``bold``, ``cursor``,
-    or ``nodeN`` for the node with colour N."""
+    """Returns the style of a role: ``text``, ``dim``, ``good``, ``warn``, ``bad``, ``accent``, ``head``, ``bold``,
+    ``cursor``, or ``nodeN`` for the node with colour N."""
     theme = theme_of(app)
     if role.startswith("node"):
         return Style(color=colour_of(int(role[4:]), theme), bold=True)
