@@ -20,7 +20,7 @@ from textual.command import Provider
 
 from wrpme import errors
 from wrpme.client.client import Client
-from wrpme.client.watch.records import FiguresSeen, Sighting
+from wrpme.client.watch.records import FiguresSeen, WatchRecord
 from wrpme.limits import CLOSE_SECONDS_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.view import NodeId
@@ -44,7 +44,7 @@ from wrpme.tui.terminal.palette import THEMES
 from wrpme.tui.terminal.roles import PREFIX, textual_themes
 
 _THROUGH_TIME = {key.action.removeprefix("app.").split("(")[0] for key in TIME}
-Watch = Callable[[], AsyncIterator[Sighting]]
+Watch = Callable[[], AsyncIterator[WatchRecord]]
 
 
 class Dashboard(App[int]):
@@ -136,7 +136,7 @@ class Dashboard(App[int]):
         except Exception as error:
             self._handle_exception(error)
 
-    def take(self, sighting: Sighting) -> None:
+    def take(self, sighting: WatchRecord) -> None:
         """Something was seen."""
         self.timeline.take(sighting)
         if self.recorder is not None:
@@ -146,7 +146,7 @@ class Dashboard(App[int]):
             self._due = True
             self.call_next(self._show_due)
 
-    def _record(self, recorder: Recorder, sighting: Sighting) -> None:
+    def _record(self, recorder: Recorder, sighting: WatchRecord) -> None:
         try:
             recorder.take(sighting)
         except errors.WrpmeError as error:

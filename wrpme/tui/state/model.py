@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.limits import MEMBERS_MAX
 from wrpme.protocol.events import UNENDED, Happening
 from wrpme.protocol.stats import Figures
@@ -37,7 +37,7 @@ class Model:
         self._meters: dict[str, Meter] = {}
         self._drawn: tuple[int, float, Scene] | None = None
 
-    def take(self, sighting: Sighting) -> None:
+    def take(self, sighting: WatchRecord) -> None:
         """The next sighting. With a clock that was set back all times that are known are of no use any more."""
         if not self.version or sighting.at < self._at - STALE_SECONDS:
             self.facts = Facts(began=sighting.at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrpme.client.watch.records import FiguresSeen, Sighting
+from wrpme.client.watch.records import FiguresSeen, WatchRecord
 from wrpme.protocol.view import NodeId
 from wrpme.tui.limits import HISTORY_SECONDS_MAX, MOMENT_SECONDS_MIN, STALE_SECONDS
 from wrpme.tui.state.history import History, Series
@@ -33,7 +33,7 @@ class Timeline:
 
     # --- what is seen --------------------------------------------------------------------------------------------
 
-    def take(self, sighting: Sighting) -> None:
+    def take(self, sighting: WatchRecord) -> None:
         """The next sighting. A clock that was set back begins the history anew."""
         at = max(sighting.at, self._at)
         if at - sighting.at > STALE_SECONDS:
