@@ -30,7 +30,7 @@ from bench import tui_memory, tui_ring
 from bench.hive import end_by_signal, percentile, processor_seconds, running
 from tests.system.daemons import Daemons, environment, wrpmesh
 from wrpme import Client
-from wrpme.client.watch.records import Happened, Sighting
+from wrpme.client.watch.records import Happened, WatchRecord
 
 COLUMNS, ROWS = 120, 40
 QUIET_SHARE_MAX = 0.03
@@ -207,7 +207,7 @@ async def measure_view(report: Report, daemons: Daemons, rounds: int) -> None:
     report.line("the same, the slowest", delays[-1], VIEW_SECONDS_MAX, "ms", 1000.0)
 
 
-async def _decided(watching: AsyncIterator[Sighting], epoch: int) -> float:
+async def _decided(watching: AsyncIterator[WatchRecord], epoch: int) -> float:
     """When (wall clock of the node, milliseconds) the view of that epoch was adopted by whoever told it first."""
     async for sighting in watching:
         if isinstance(sighting, Happened) and sighting.happening.kind == "view":

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.tui.scenes import Story, activated, stable_view, synced
-from wrpme.client.watch.records import FiguresSeen, Sighting, ViewSeen
+from wrpme.client.watch.records import FiguresSeen, ViewSeen, WatchRecord
 from wrpme.limits import MIB
 from wrpme.protocol.histogram import Latency, quantile
 from wrpme.protocol.view import Back, Down
@@ -34,7 +34,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-def seen_of(nodes: int) -> Iterator[tuple[float, list[Sighting]]]:
+def seen_of(nodes: int) -> Iterator[tuple[float, list[WatchRecord]]]:
     """What is seen in one stretch of time after the other, with the seconds since the start at its end."""
     story = Story(stable_view(nodes), START)
     story.start()
@@ -57,7 +57,7 @@ def seen_of(nodes: int) -> Iterator[tuple[float, list[Sighting]]]:
         yield from _peace(story, START + 60.0 * (minute + 1) - story.at)
 
 
-def _peace(story: Story, seconds: float) -> Iterator[tuple[float, list[Sighting]]]:
+def _peace(story: Story, seconds: float) -> Iterator[tuple[float, list[WatchRecord]]]:
     """So much time in short stretches: what waits to be taken is small beside what the model keeps."""
     end = story.at + seconds
     while story.at < end:

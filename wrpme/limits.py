@@ -1,4 +1,4 @@
-"""Every bound and default of wrpme, the unit last in the name.
+"""Bounds and defaults that several rooms share, the unit last in the name; each room has its own beside its code.
 
 A bound here is a promise about memory, time or size: nothing in a hive grows without one of these.
 """
@@ -195,8 +195,6 @@ REMOVE_BYTES_MAX = 2 * MIB
 TIMEOUT_SECONDS = 10.0
 RETRY_SECONDS_MIN = 0.01
 RETRY_SECONDS_MAX = 0.25
-CLIENT_REQUESTS_MAX = 65_536
-"""Requests in flight of one client; further ones wait."""
 
 # --- the daemon --------------------------------------------------------------------------------------------------
 STOP_SECONDS_MAX = 5.0
@@ -208,26 +206,7 @@ HAPPENINGS_KEPT = 1000
 CHANGES_NAMED_MAX = 8
 """Of a view so many changes are put into words, the rest is counted."""
 
-# --- the client and the shell ----------------------------------------------------------------------------------------
-CLIENT_WRITE_BYTES = 256 * 1024
-"""Frames are joined up to this size; a full system buffer makes the rest wait unencoded."""
-CLIENT_SWEEP_SECONDS = 0.01
-"""Deadlines that lie closer together than this are looked at together."""
-PING_SECONDS = 1.5
-"""A node that owes an answer and has said nothing for so long is asked for something that every live one answers at
-once..."""
-SILENT_SECONDS_MAX = 4.5
-"""...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
-RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
-"""A node that stops as planned has answered by then what it had taken."""
-STATUS_SECONDS = 3.0
-"""A node that has not told its figures by then is shown as silent."""
-COMPARE_SECONDS_MAX = 2.0
-"""A client that was given several addresses waits at most so long until each has answered, or can't be reached."""
-VIEW_SECONDS = 0.5
-"""Whoever waits for the hive asks for the view so often, should a notice get lost."""
-TEND_SECONDS = 0.2
-"""How often whoever lets a node go looks how far that is."""
+# --- the shell -------------------------------------------------------------------------------------------------------
 HISTORY_LINES_MAX = 1000
 HISTORY_LINE_CHARACTERS_MAX = 4096
 """A longer line is not kept: it is a content rather than a command."""
@@ -259,17 +238,3 @@ becomes a table, and the next one must have room too."""
 # --- watching --------------------------------------------------------------------------------------------------------
 WATCH_SECONDS = 0.5
 """How often a watcher is told figures."""
-WATCH_SILENT_SECONDS = 2.0
-"""A node that tells nothing for so long is gone, to whoever watches it."""
-WATCH_LATE_SECONDS = 1.0
-"""A view that another node has, and that does not come from where views come from, is asked for after so long."""
-WATCH_THROUGH_SECONDS = 1.0
-"""How often the figures of a node that can't be reached are asked for through another one."""
-WATCH_LOOK_SECONDS = 0.1
-"""How often a watcher looks at its deadlines."""
-WATCH_RETRY_SECONDS_MIN = 0.2
-WATCH_RETRY_SECONDS_MAX = 2.0
-WATCH_ADDRESSES_MAX = 2 * MEMBERS_MAX
-"""That a watcher remembers for the case that all nodes are gone."""
-WATCH_SIGHTINGS_MAX = 5000
-"""That wait to be read; beyond it figures are left out first, then the oldest happenings."""

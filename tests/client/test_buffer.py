@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from tests.samples import VIEW
-from wrpme.client.watch.buffer import Backlog
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
+from wrpme.client.watch.buffer import ShedBuffer
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.protocol import view_index
 from wrpme.protocol.events import Happening
 from wrpme.protocol.stats import Figures
@@ -18,33 +18,33 @@ def event(number: int) -> Happening:
     return Happening(number, 0, "heard", 1, "x", f"{number}")
 
 
-def numbers(kept: Sequence[Sighting]) -> list[int]:
+def numbers(kept: Sequence[WatchRecord]) -> list[int]:
     return [one.happening.number for one in kept if isinstance(one, Happened)]
 
 
 def test_a_backlog_leaves_out_figures_first() -> None:
-    backlog = Backlog(100)
+    buffer = ShedBuffer(100)
     figures = Figures("a", 1, "up", "0", 1.0, 0.5, 0, 0, True)
-    backlog.put(ViewSeen(0.0, "a", VIEW))
+    buffer.put(ViewSeen(0.0, "a", VIEW))
     for number in range(40):
-        backlog.put(Happened(0.0, "a", event(number)))
+        buffer.put(Happened(0.0, "a", event(number)))
     for number in range(500):
-        backlog.put(FiguresSeen(float(number), "a" if number % 2 else "b", figures))
-        assert len(backlog.sightings) <= 100
-    kept = list(backlog.sightings)
+        buffer.put(FiguresSeen(float(number), "a" if number % 2 else "b", figures))
+        assert len(buffer.records) <= 100
+    kept = list(buffer.records)
     assert numbers(kept) == list(range(40))
     assert not [one for one in kept if isinstance(one, Missed)] and isinstance(kept[0], ViewSeen)
     assert {one.node: one.at for one in kept if isinstance(one, FiguresSeen)} == {"a": 499.0, "b": 498.0}, "the latest"
 
 
 def test_a_backlog_counts_the_happenings_that_it_leaves_out() -> None:
-    backlog = Backlog(100)
+    buffer = ShedBuffer(100)
     for number in range(1000):
-        backlog.put(Happened(0.0, "a" if number % 2 else "b", event(number)))
-        backlog.put(Gone(float(number), "a", "it died") if number % 2 else Reached(float(number), "a"))
-        backlog.put(ViewSeen(0.0, "a", replace(VIEW, epoch=number)))
-        assert len(backlog.sightings) <= 100
-    kept = list(backlog.sightings)
+        buffer.put(Happened(0.0, "a" if number % 2 else "b", event(number)))
+        buffer.put(Gone(float(number), "a", "it died") if number % 2 else Reached(float(number), "a"))
+        buffer.put(ViewSeen(0.0, "a", replace(VIEW, epoch=number)))
+        assert len(buffer.records) <= 100
+    kept = list(buffer.records)
     happened = [one for one in kept if isinstance(one, Happened)]
     missed = {one.node: one.count for one in kept if isinstance(one, Missed)}
     assert len(happened) + sum(missed.values()) == 1000 and set(missed) == {"a", "b"}

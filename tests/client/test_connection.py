@@ -64,7 +64,8 @@ def test_deadlines_of_many_requests_are_each_kept() -> None:
             async def ask(seconds: float) -> None:
                 start = loop.time()
                 with pytest.raises(errors.TimeoutError):
-                    await client._courier.ask(Get(client._courier.next_id(), "x"), Content, deadline=start + seconds)
+                    request = Get(client._dispatcher.next_id(), "x")
+                    await client._dispatcher.ask(request, Content, deadline=start + seconds)
                 ends.append((seconds, loop.time() - start))
 
             await asyncio.gather(*(ask(seconds) for seconds in (5.0, 1.0, 3.0, 1.0, 0.2)))
@@ -137,7 +138,7 @@ def test_requests_beyond_the_bound_wait(monkeypatch: pytest.MonkeyPatch) -> None
             return content(request)
 
         def in_flight() -> int:
-            return client._courier._pool.ready(node.address).in_flight  # type: ignore[union-attr]
+            return client._dispatcher._pool.ready(node.address).in_flight  # type: ignore[union-attr]
 
         async with StubNode(content) as node, Client(node.address) as client:
             await client.get("first")

@@ -1,4 +1,4 @@
-"""Where requests go, what is sent again, and what is never: the courier against scripted nodes."""
+"""Where requests go, what is sent again, and what is never: the dispatcher against scripted nodes."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_write_that_had_not_left_is_sent_elsewhere() -> None:
     async def scene() -> None:
         async with StubNode(content) as one, StubNode(done) as two, Client([one.address, two.address]) as client:
             await client.get("x")
-            connection = client._courier._pool.ready(one.address)
+            connection = client._dispatcher._pool.ready(one.address)
             assert connection is not None
             writing = asyncio.create_task(client.put("y", b""))
             await asyncio.sleep(0)
@@ -322,7 +322,7 @@ def test_an_older_view_is_not_taken() -> None:
             await client.view()
             view_of([one], epoch=6)
             await client.view()
-            assert client._courier.view is not None and client._courier.view.epoch == 7
+            assert client._dispatcher.view is not None and client._dispatcher.view.epoch == 7
 
     play(scene())
 

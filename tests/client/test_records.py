@@ -1,4 +1,4 @@
-"""Sightings as lines of JSON, and back."""
+"""Watch records as lines of JSON, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.protocol.test_view_json import views
 from tests.samples import HAPPENINGS, VIEW
 from wrpme.client.watch.records import (
-    FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen, from_line, from_object, to_line, to_object,
+    FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord, from_line, from_object, to_line, to_object,
 )  # fmt: skip
 from wrpme.errors import ProtocolError
 from wrpme.protocol.events import KINDS, Happening
@@ -34,7 +34,7 @@ FIGURES = st.builds(
     lease_seconds=st.one_of(st.none(), FLOATS),
     neighbours=st.lists(st.builds(Neighbour, TEXTS, FLOATS), max_size=2).map(tuple),
 )  # fmt: skip
-SIGHTINGS: st.SearchStrategy[Sighting] = st.one_of(
+SIGHTINGS: st.SearchStrategy[WatchRecord] = st.one_of(
     st.builds(ViewSeen, TIMES, TEXTS, views()),
     st.builds(Happened, TIMES, TEXTS, HAPPENED),
     st.builds(FiguresSeen, TIMES, TEXTS, FIGURES, TEXTS),
@@ -45,12 +45,12 @@ SIGHTINGS: st.SearchStrategy[Sighting] = st.one_of(
 
 
 @given(SIGHTINGS)
-def test_what_became_a_line_becomes_the_same_again(sighting: Sighting) -> None:
-    line = to_line(sighting)
+def test_what_became_a_line_becomes_the_same_again(record: WatchRecord) -> None:
+    line = to_line(record)
     assert b"\n" not in line
-    assert from_line(line) == sighting
-    assert from_object(to_object(sighting)) == sighting
-    assert json.loads(json.dumps(to_object(sighting))) == json.loads(line)
+    assert from_line(line) == record
+    assert from_object(to_object(record)) == record
+    assert json.loads(json.dumps(to_object(record))) == json.loads(line)
 
 
 def test_lines_are_for_scripts() -> None:
@@ -78,5 +78,5 @@ def test_lines_are_for_scripts() -> None:
     ids=lambda line: repr(line[:20]),
 )  # fmt: skip
 def test_a_line_that_is_none_is_refused_in_words(line: bytes) -> None:
-    with pytest.raises(ProtocolError, match=r"the line is no sighting|a view is malformed"):
+    with pytest.raises(ProtocolError, match=r"the line is no watch record|a view is malformed"):
         from_line(line)

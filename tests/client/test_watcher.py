@@ -13,12 +13,13 @@ from msgspec.structs import replace
 from tests.samples import VIEW
 from tests.stub_node import Answer, StubNode, play, view_of
 from wrpme import Client
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, Sighting, ViewSeen
-from wrpme.client.watch.watcher import Watching
-from wrpme.errors import BusyError
-from wrpme.limits import (
-    WATCH_LATE_SECONDS, WATCH_RETRY_SECONDS_MAX, WATCH_SECONDS, WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
+from wrpme.client.limits import (
+    WATCH_LATE_SECONDS, WATCH_RETRY_SECONDS_MAX, WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
 )  # fmt: skip
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, ViewSeen, WatchRecord
+from wrpme.client.watch.watcher import Watcher
+from wrpme.errors import BusyError
+from wrpme.limits import WATCH_SECONDS
 from wrpme.protocol.codec import encode
 from wrpme.protocol.events import Happening
 from wrpme.protocol.messages import Failed, GetStatus, Request, Text, Told, ViewIs, Watch
@@ -104,27 +105,27 @@ class Seen:
     """What was seen so far."""
 
     def __init__(self, *addresses: str) -> None:
-        self.watching = Watching(addresses)
-        self.all: list[Sighting] = []
+        self.watcher = Watcher(addresses)
+        self.all: list[WatchRecord] = []
 
     async def __aenter__(self) -> Seen:
-        await self.watching.__aenter__()
+        await self.watcher.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.watching.aclose()
+        await self.watcher.aclose()
 
     async def until(self, reached: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while not reached():
-                self.all.append(await anext(self.watching))
+                self.all.append(await anext(self.watcher))
 
     async def for_(self, seconds: float) -> None:
         """All that is seen in that time."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    self.all.append(await anext(self.watching))
+                    self.all.append(await anext(self.watcher))
         except TimeoutError:
             pass
 
@@ -445,8 +446,8 @@ def test_it_ends_when_it_is_closed_and_with_its_client() -> None:
         one, two = client.watch(), client.watch()
         assert isinstance(await anext(one), Reached) and isinstance(await anext(two), Reached)
 
-        async def rest(watching: Watching) -> int:
-            return len([sighting async for sighting in watching])
+        async def rest(watcher: Watcher) -> int:
+            return len([record async for record in watcher])
 
         reading = asyncio.create_task(rest(one))
         while len(a.sessions) < 2:
@@ -466,8 +467,8 @@ def test_it_ends_when_it_is_closed_and_with_its_client() -> None:
 
 def test_a_watch_does_not_disturb_the_requests_of_its_client() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Client(a.address) as client, client.watch() as watching:
-            await anext(watching)
+        async with Client(a.address) as client, client.watch() as watcher:
+            await anext(watcher)
             assert await client.view() == a.view
             assert client.answered_by == "", "that was no entry"
 

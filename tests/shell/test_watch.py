@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.shell.test_cli import FakeClient, Session
-from wrpme.client.watch.records import Reached, Sighting
+from wrpme.client.watch.records import Reached, WatchRecord
 from wrpme.shell.commands import parse
 
 
@@ -23,7 +23,7 @@ class Watching:
     async def __aexit__(self, *_: object) -> None:
         self.closed = True
 
-    async def __aiter__(self) -> AsyncIterator[Sighting]:
+    async def __aiter__(self) -> AsyncIterator[WatchRecord]:
         yield Reached(1.5, "a:1")
         await asyncio.get_running_loop().create_future()
 

@@ -14,8 +14,8 @@ import pytest
 
 from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, wrpmesh
 from wrpme import BlockingClient, Client
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, Sighting, ViewSeen, from_line
-from wrpme.client.watch.watcher import Watching
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, ViewSeen, WatchRecord, from_line
+from wrpme.client.watch.watcher import Watcher
 from wrpme.protocol.stats import Figures
 from wrpme.protocol.view import State
 
@@ -32,20 +32,20 @@ def hive(tmp_path: Path) -> Iterator[Daemons]:
 class Seen:
     """What was seen so far."""
 
-    def __init__(self, watching: Watching) -> None:
-        self._watching = watching
-        self.all: list[Sighting] = []
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self.all: list[WatchRecord] = []
         self.figures: dict[str, Figures] = {}
 
-    async def until(self, reached: Callable[[Sighting], bool]) -> Sighting:
+    async def until(self, reached: Callable[[WatchRecord], bool]) -> WatchRecord:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                sighting = await anext(self._watching)
-                self.all.append(sighting)
-                if isinstance(sighting, FiguresSeen):
-                    self.figures[sighting.node] = sighting.figures
-                if reached(sighting):
-                    return sighting
+                record = await anext(self._watcher)
+                self.all.append(record)
+                if isinstance(record, FiguresSeen):
+                    self.figures[record.node] = record.figures
+                if reached(record):
+                    return record
 
     async def happens(self, kind: str, node: str) -> Happened:
         """The next of that kind about that node."""
@@ -64,8 +64,8 @@ class Seen:
 @asynccontextmanager
 async def watched(hive: Daemons, first: int) -> AsyncIterator[tuple[Client, Seen]]:
     """Until all tell; the one at which it begins is the home."""
-    async with Client(hive.addresses[first]) as client, client.watch() as watching:
-        seen = Seen(watching)
+    async with Client(hive.addresses[first]) as client, client.watch() as watcher:
+        seen = Seen(watcher)
         await seen.until(lambda _: set(seen.figures) == set(hive.addresses))
         yield client, seen
 
@@ -115,7 +115,7 @@ def test_all_die_and_return(hive: Daemons) -> None:
             hive.kill(0, 1, 2)
             gone: set[str] = set()
 
-            def all_gone(one: Sighting) -> bool:
+            def all_gone(one: WatchRecord) -> bool:
                 gone.update({one.node} if isinstance(one, Gone) else ())
                 return gone == set(hive.addresses)
 
@@ -160,8 +160,8 @@ def test_the_log_of_a_node(hive: Daemons) -> None:
 def test_for_programs_without_asyncio(hive: Daemons) -> None:
     with BlockingClient(hive.addresses[0]) as client:
         nodes: set[str] = set()
-        for sighting in client.watch():
-            nodes.update({sighting.node} if isinstance(sighting, FiguresSeen) else ())
+        for record in client.watch():
+            nodes.update({record.node} if isinstance(record, FiguresSeen) else ())
             if nodes == set(hive.addresses):
                 break
         assert client.log_of(hive.addresses[1])
@@ -181,7 +181,7 @@ def begin(hive: Daemons) -> subprocess.Popen[bytes]:
 def test_lines_come_at_once_and_end_with_a_signal(hive: Daemons, number: int, code: int) -> None:
     process = begin(hive)
     assert process.stdout is not None
-    seen: list[Sighting] = []
+    seen: list[WatchRecord] = []
     while {one.node for one in seen if isinstance(one, FiguresSeen)} != set(hive.addresses):
         line = process.stdout.readline()
         assert json.loads(line)["saw"], "each line is whole"

@@ -12,8 +12,8 @@ from textual.widget import Widget
 from tests.tui.scenes import timeline_of
 from tests.tui.screens import IdleClient
 from wrpme import errors
-from wrpme.client.admin import Price
-from wrpme.client.watch.records import Happened, Sighting
+from wrpme.client.admin import LossEstimate
+from wrpme.client.watch.records import Happened, WatchRecord
 from wrpme.protocol.salvage import Loss
 from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
@@ -46,10 +46,10 @@ class Client(IdleClient):
     async def forget(self, address: str) -> None:
         await self._ask(f"forget {address}")
 
-    async def price_of(self, address: str) -> Price:
+    async def price_of(self, address: str) -> LossEstimate:
         await self._ask(f"price_of {address}")
         loss = Loss(0.25, 0.0, ((b"n", 0.25, 1234),))
-        return Price(address, loss, (), "it starts again from the copy of n (1,234 entries)")
+        return LossEstimate(address, loss, (), "it starts again from the copy of n (1,234 entries)")
 
     async def get(self, alias: str) -> bytes:
         await self._ask(f"get {alias}")
@@ -121,7 +121,7 @@ def keyboard(main: MainScreen) -> str:
     return "shell" if isinstance(main.focused, CommandInput) else names.get(main.focused, "?")
 
 
-def later(sighting: Sighting, seconds: float) -> Sighting:
+def later(sighting: WatchRecord, seconds: float) -> WatchRecord:
     """The same a little later."""
     assert isinstance(sighting, Happened)
     at = sighting.at + seconds

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from functools import cache
 from itertools import islice
 
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, Sighting, ViewSeen
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, ViewSeen, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.limits import LEASE_SECONDS, SLOTS
 from wrpme.protocol import view_index
@@ -216,7 +216,7 @@ class Story:
     def __init__(self, view: View, at: float, uptime: float = 3600.0) -> None:
         self.view = view
         self.at = at
-        self.sightings: list[Sighting] = []
+        self.sightings: list[WatchRecord] = []
         self.silent: set[int] = set()
         self.suspected: tuple[int, ...] = ()
         self.done = 0.5
@@ -353,7 +353,7 @@ def _kill(story: Story, number: int) -> None:
     story.tell("down", f"{member.address} is dead; its copies elsewhere serve", number)
 
 
-def sightings_of(state: str, nodes: int, start: float = START) -> list[Sighting]:
+def sightings_of(state: str, nodes: int, start: float = START) -> list[WatchRecord]:
     """What a watcher has seen of a hive in that state."""
     return story_of(state, nodes, start).sightings
 

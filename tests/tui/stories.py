@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.tui.scenes import Story, activated, address_of, id_of, stable_view, synced
-from wrpme.client.watch.records import Missed, Sighting
+from wrpme.client.watch.records import Missed, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.protocol.view import Back, Change, Down, Expel, Join, Leave, State
 
@@ -22,7 +22,7 @@ STEPS = st.one_of(
 
 
 @st.composite
-def stories(draw: Any, steps_max: int = 14) -> list[Sighting]:
+def stories(draw: Any, steps_max: int = 14) -> list[WatchRecord]:
     """Sightings in the order of time; the first are those of a start."""
     story = Story(stable_view(draw(st.integers(1, 4))), 1_700_000_000.0)
     story.start()

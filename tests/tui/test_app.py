@@ -17,7 +17,7 @@ from tests.tui.hands import REFUSED, ROOMY, Client, cells, live, notes
 from tests.tui.scenes import Story, address_of, id_of, story_of
 from tests.tui.screens import at_rest, dashboard_of, with_app
 from wrpme import errors
-from wrpme.client.watch.records import FiguresSeen, Sighting
+from wrpme.client.watch.records import FiguresSeen, WatchRecord
 from wrpme.protocol import ring
 from wrpme.protocol.view import Down
 from wrpme.tui import app as app_module
@@ -47,7 +47,7 @@ def more(app: Dashboard) -> Story:
     return story
 
 
-def death(story: Story) -> list[Sighting]:
+def death(story: Story) -> list[WatchRecord]:
     story.lose(2)
     member = story.view.members[2]
     story.see(Down(member.id, member.incarnation))
@@ -96,7 +96,7 @@ def test_what_a_watch_sees_arrives() -> None:
     story.sightings.clear()
     seen = asyncio.Event()
 
-    async def watch() -> AsyncIterator[Sighting]:
+    async def watch() -> AsyncIterator[WatchRecord]:
         for sighting in death(story):
             yield sighting
         seen.set()
@@ -128,7 +128,7 @@ def crash_of(app: Dashboard, *keys: str) -> errors.InternalError:
     return caught.value
 
 
-async def broken_watch() -> AsyncIterator[Sighting]:
+async def broken_watch() -> AsyncIterator[WatchRecord]:
     raise ZeroDivisionError("a defect")
     yield
 
@@ -184,7 +184,7 @@ def test_a_record_that_can_not_go_on_stops_and_nothing_else_does(
         assert "recording, " in cells(app.main.banner)
         assert len(list(open_record(tmp_path / "record").watch_records)) == 1
 
-        def full(_: Sighting) -> None:
+        def full(_: WatchRecord) -> None:
             raise errors.StorageError("recording has stopped: no space left on device")
 
         monkeypatch.setattr(recorder, "take", full)

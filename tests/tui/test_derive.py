@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.scenes import START, STATES, Story, activated, address_of, id_of, model_of, stable_view, story_of, synced
-from wrpme.client.watch.records import FiguresSeen, Reached, Sighting
+from wrpme.client.watch.records import FiguresSeen, Reached, WatchRecord
 from wrpme.limits import SLOTS
 from wrpme.protocol.stats import HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Back, Down, Join, Leave, State
@@ -369,7 +369,7 @@ def test_many_receivers_are_summed_up() -> None:
 
 def test_through_is_no_other_node() -> None:
     story = begun()
-    told: list[Sighting] = [
+    told: list[WatchRecord] = [
         replace(one, through=address_of(0)) if isinstance(one, FiguresSeen) else one for one in story.sightings
     ]
     story.sightings = [one for one in told if not isinstance(one, Reached)]

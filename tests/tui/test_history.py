@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, id_of, model_of, stable_view, story_of, synced
 from tests.tui.stories import stories
-from wrpme.client.watch.records import FiguresSeen, Sighting
+from wrpme.client.watch.records import FiguresSeen, WatchRecord
 from wrpme.protocol.view import Back, Down
 from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state.history import WHATS, History
@@ -20,7 +20,7 @@ from wrpme.tui.state.timeline import Timeline
 KIB = 1024
 
 
-def filled(sightings: list[Sighting], seconds_max: float | None = None, bytes_max: int = 1 << 25) -> Timeline:
+def filled(sightings: list[WatchRecord], seconds_max: float | None = None, bytes_max: int = 1 << 25) -> Timeline:
     timeline = Timeline(replay=True)
     timeline.history = History(seconds_max, bytes_max)
     for sighting in sightings:
@@ -29,7 +29,7 @@ def filled(sightings: list[Sighting], seconds_max: float | None = None, bytes_ma
     return timeline
 
 
-def replayed(sightings: list[Sighting], until: float, now: float) -> Scene:
+def replayed(sightings: list[WatchRecord], until: float, now: float) -> Scene:
     """What the live scene showed."""
     model = Model()
     for sighting in sightings:
@@ -43,7 +43,7 @@ def replayed(sightings: list[Sighting], until: float, now: float) -> Scene:
 
 @settings(max_examples=40)
 @given(stories(), st.randoms(use_true_random=False))
-def test_a_moment_is_what_was_shown_then(sightings: list[Sighting], chance: object) -> None:
+def test_a_moment_is_what_was_shown_then(sightings: list[WatchRecord], chance: object) -> None:
     history = filled(sightings).history
     moments = history.moments
     assert moments == sorted(set(moments)) and moments[-1] == sightings[-1].at
@@ -53,7 +53,7 @@ def test_a_moment_is_what_was_shown_then(sightings: list[Sighting], chance: obje
 
 @settings(max_examples=40)
 @given(stories(), st.floats(0, 1))
-def test_any_time_is_what_was_shown_not_long_before(sightings: list[Sighting], part: float) -> None:
+def test_any_time_is_what_was_shown_not_long_before(sightings: list[WatchRecord], part: float) -> None:
     history = filled(sightings).history
     begin, end = sightings[0].at, sightings[-1].at
     at = begin + part * (end - begin)
@@ -110,7 +110,7 @@ def test_before_the_first_moment_nothing_is_known() -> None:
 # --- bounds ------------------------------------------------------------------------------------------------------
 
 
-def figures_for(nodes: int, seconds: float) -> list[Sighting]:
+def figures_for(nodes: int, seconds: float) -> list[WatchRecord]:
     story = Story(stable_view(nodes), START)
     story.start()
     story.go(seconds)
@@ -181,7 +181,7 @@ def test_events_outlast_plain_moments() -> None:
 
 @settings(max_examples=25)
 @given(stories(steps_max=25), st.integers(2, 40))
-def test_thinned_moments_are_exact_too(sightings: list[Sighting], kib: int) -> None:
+def test_thinned_moments_are_exact_too(sightings: list[WatchRecord], kib: int) -> None:
     history = filled(sightings, bytes_max=kib * KIB).history
     assert history.bytes <= kib * KIB or len(history.moments) == 1
     for moment in history.moments[:: max(1, len(history.moments) // 4)]:

@@ -20,7 +20,7 @@ from tests.tui.hands import ROOMY, Client, Hive, notes
 from tests.tui.scenes import sightings_of
 from tests.tui.screens import at_rest
 from wrpme import errors
-from wrpme.client.watch.records import Sighting
+from wrpme.client.watch.records import WatchRecord
 from wrpme.limits import LOCAL_NODES_MAX
 from wrpme.shell.arguments import Options, parse_options
 from wrpme.tui import app as app_module
@@ -82,7 +82,7 @@ class Watched(Client):
     """A client whose hive shows what it is told; it can be opened and closed."""
 
     given: tuple[Any, ...] = ()
-    sightings: list[Sighting] = []
+    sightings: list[WatchRecord] = []
 
     def __init__(self, *given: Any) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Watched(Client):
     ) -> None:
         pass
 
-    async def watch(self) -> AsyncIterator[Sighting]:
+    async def watch(self) -> AsyncIterator[WatchRecord]:
         for sighting in self.sightings:
             yield sighting
         await asyncio.Event().wait()

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, address_of, id_of, model_of, settled, stable_view
 from tests.tui.stories import stories
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.protocol import view_index
 from wrpme.protocol.events import Happening
@@ -17,7 +17,7 @@ from wrpme.tui.state.model import ADDRESSES_MAX, Model
 from wrpme.tui.state.scene import Mood, NodeState
 
 
-def taken(sightings: list[Sighting]) -> Model:
+def taken(sightings: list[WatchRecord]) -> Model:
     model = Model()
     for sighting in sightings:
         model.take(sighting)
@@ -104,7 +104,7 @@ def test_counters_are_not_kept_longer_than_rates_need_them() -> None:
 
 @settings(max_examples=60)
 @given(stories())
-def test_whatever_happens_a_scene_is_sound(sightings: list[Sighting]) -> None:
+def test_whatever_happens_a_scene_is_sound(sightings: list[WatchRecord]) -> None:
     model = Model()
     for number, sighting in enumerate(sightings):
         model.take(sighting)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.scenes import STATES, sightings_of
-from wrpme.client.watch.records import Gone, Missed, Sighting, to_line, to_object
+from wrpme.client.watch.records import Gone, Missed, WatchRecord, to_line, to_object
 from wrpme.errors import StorageError
 from wrpme.tui import limits
 from wrpme.tui.state import recording
@@ -30,7 +30,7 @@ OLD = Path(__file__).parent / "records" / "lines"
 HEADER = {"wrpme": "record", "format": 1}
 
 
-def written(path: Path, sightings: list[Sighting]) -> Path:
+def written(path: Path, sightings: list[WatchRecord]) -> Path:
     recorder = Recorder(path)
     for sighting in sightings:
         recorder.take(sighting)
@@ -97,7 +97,7 @@ def frames(objects: Sequence[Any]) -> bytes:
     return b"".join(msgpack.packb(one) for one in objects)
 
 
-def lines(sightings: Sequence[Sighting]) -> bytes:
+def lines(sightings: Sequence[WatchRecord]) -> bytes:
     return b"".join(to_line(one) + b"\n" for one in sightings)
 
 
@@ -139,7 +139,7 @@ def test_frames_are_found_wherever_a_read_ends(chunk: int, tmp_path: Path, monke
     assert replay.notice == "" and replay.bytes_read == replay.path.stat().st_size
 
 
-SHORT: list[Sighting] = [Gone(1.0, "a:1", "no answer"), Missed(2.0, "a:1", 3), Gone(3.0, "b:1", "no answer")]
+SHORT: list[WatchRecord] = [Gone(1.0, "a:1", "no answer"), Missed(2.0, "a:1", 3), Gone(3.0, "b:1", "no answer")]
 
 
 @pytest.mark.parametrize("written_as", [lambda some: frames([HEADER, *map(to_object, some)]), lines])
@@ -166,7 +166,7 @@ def test_a_damaged_line_is_named_by_its_number(tmp_path: Path, junk: bytes) -> N
     some = sightings_of("stable", 3)[:6]
     path = tmp_path / "record"
     path.write_bytes(lines(some[:4]) + junk + lines(some[4:]))
-    read: list[Sighting] = []
+    read: list[WatchRecord] = []
     with pytest.raises(StorageError, match=rf"damaged at line 5: .*; head -n 4 {path} > FILE makes a record"):
         read.extend(open_record(path).watch_records)
 
@@ -174,10 +174,10 @@ def test_a_damaged_line_is_named_by_its_number(tmp_path: Path, junk: bytes) -> N
 @pytest.mark.parametrize(
     ("junk", "why"),
     [
-        (frames([{}]), "the object is no sighting"),
-        (b"\0\0\0\0", "the object is no sighting"),
-        (frames([{"saw": "weather", "at": 1.0, "node": "a:1"}]), "the object is no sighting"),
-        (frames([{"saw": "reached", "at": "now", "node": "a:1"}]), "the object is no sighting"),
+        (frames([{}]), "the object is no watch record"),
+        (b"\0\0\0\0", "the object is no watch record"),
+        (frames([{"saw": "weather", "at": 1.0, "node": "a:1"}]), "the object is no watch record"),
+        (frames([{"saw": "reached", "at": "now", "node": "a:1"}]), "the object is no watch record"),
         (frames([{1: 2}]), "is no msgpack"),
         (b"\xc1", "is no msgpack"),
         (b"\xa2\xff\xfe", "is no msgpack"),
@@ -209,7 +209,7 @@ def test_no_frame_and_no_line_is_longer_than_it_may_be(tmp_path: Path, monkeypat
     monkeypatch.setattr(recording, "RECORD_FRAME_BYTES_MAX", 1000)
     monkeypatch.setattr(recording, "RECORD_READ_BYTES", 100)
     for path in (framed, lined):
-        read: list[Sighting] = []
+        read: list[WatchRecord] = []
         with pytest.raises(StorageError, match="is damaged at"):
             read.extend(Replay(path).watch_records)
     assert limits.RECORD_FRAME_BYTES_MAX > 1000

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import activated, address_of, changed, id_of, settled, stable_view, synced
 from tests.tui.stories import stories
-from wrpme.client.watch.records import Sighting, ViewSeen
+from wrpme.client.watch.records import ViewSeen, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.limits import SLOTS
 from wrpme.protocol import ring, view_index
@@ -136,7 +136,7 @@ def test_those_that_have_nothing_do_not_stand_on_each_other() -> None:
 
 @settings(max_examples=60)
 @given(stories())
-def test_places_are_distinct_colours_too_and_the_arcs_tile_the_ring(sightings: list[Sighting]) -> None:
+def test_places_are_distinct_colours_too_and_the_arcs_tile_the_ring(sightings: list[WatchRecord]) -> None:
     layout: RingLayout | None = None
     for sighting in sightings:
         if not isinstance(sighting, ViewSeen):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, id_of, stable_view, story_of, timeline_of
 from tests.tui.stories import stories
-from wrpme.client.watch.records import Sighting
+from wrpme.client.watch.records import WatchRecord
 from wrpme.protocol.view import Down
 from wrpme.tui.state.model import Model
 from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene
@@ -240,7 +240,7 @@ def test_a_replay_shows_what_the_live_scene_showed() -> None:
 
 @settings(max_examples=40)
 @given(stories(), st.lists(st.tuples(st.sampled_from(["back", "forward", "before", "after", "now"]), st.floats(0, 20))))
-def test_wherever_one_goes_one_sees_what_was_seen(sightings: list[Sighting], steps: list[tuple[str, float]]) -> None:
+def test_wherever_one_goes_one_sees_what_was_seen(sightings: list[WatchRecord], steps: list[tuple[str, float]]) -> None:
     timeline = Timeline()
     for sighting in sightings:
         timeline.take(sighting)
@@ -261,7 +261,7 @@ def test_wherever_one_goes_one_sees_what_was_seen(sightings: list[Sighting], ste
         assert [event for event in timeline.events() if event.teller == "" and event.at > scene.at] == []
 
 
-def _live(sightings: list[Sighting], until: float, now: float) -> Scene:
+def _live(sightings: list[WatchRecord], until: float, now: float) -> Scene:
     model = Model()
     for sighting in sightings:
         if sighting.at <= until:

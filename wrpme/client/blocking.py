@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from wrpme import errors
-from wrpme.client.admin import Price, Verified
+from wrpme.client.admin import LossEstimate, Verified
 from wrpme.client.client import Bytes, Client, Time
 from wrpme.client.cluster import Location, Removed
-from wrpme.client.watch.records import Sighting
-from wrpme.client.watch.watcher import Watching
+from wrpme.client.watch.records import WatchRecord
+from wrpme.client.watch.watcher import Watcher
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.protocol.stats import HiveStatus
 from wrpme.protocol.view import View
@@ -164,15 +164,15 @@ class BlockingClient:
         """See :meth:`Client.log_of`."""
         return self._wait(self._client.log_of(address))
 
-    def watch(self) -> Iterator[Sighting]:
+    def watch(self) -> Iterator[WatchRecord]:
         """See :meth:`Client.watch`; ends when it is closed, or the client is."""
-        watching = self._client.watch()
+        watcher = self._client.watch()
         try:
-            while (sighting := self._wait(_next(watching))) is not None:
-                yield sighting
+            while (record := self._wait(_next(watcher))) is not None:
+                yield record
         finally:
             if self._thread is not None:
-                self._wait(watching.aclose())
+                self._wait(watcher.aclose())
 
     @property
     def answered_by(self) -> str:
@@ -183,11 +183,11 @@ class BlockingClient:
         """See :meth:`Client.leave`."""
         self._wait(self._client.leave(address))
 
-    def price_of(self, address: str) -> Price:
+    def price_of(self, address: str) -> LossEstimate:
         """See :meth:`Client.price_of`."""
         return self._wait(self._client.price_of(address))
 
-    def forget(self, address: str, price: Price | None = None) -> None:
+    def forget(self, address: str, price: LossEstimate | None = None) -> None:
         """See :meth:`Client.forget`."""
         self._wait(self._client.forget(address, price))
 
@@ -204,5 +204,5 @@ class BlockingClient:
         self._wait(self._client.stop_node(address))
 
 
-async def _next(watching: Watching) -> Sighting | None:
-    return await anext(watching, None)
+async def _next(watcher: Watcher) -> WatchRecord | None:
+    return await anext(watcher, None)

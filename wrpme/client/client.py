@@ -4,8 +4,21 @@
         await client.put("entry", b"content")
         content = await client.get("entry")
 
-All methods raise :class:`wrpme.errors.WrpmeError` and nothing else, also for wrong arguments. What the hive refused
-because it was changing is sent again until the timeout; what may have been carried out never is.
+An alias is a ``str`` of 1 to 1024 bytes in UTF-8 without spaces and control characters, a content is bytes up to 64
+MiB. A moment is a ``datetime`` (without a zone in local time) or seconds since 1970, up to the year 9999; 0 is for
+ever.
+
+All methods raise :class:`wrpme.errors.WrpmeError` and nothing else, also for wrong arguments. Beside what each of them
+names, any may raise:
+
+* UsageError, TooLargeError: an argument is wrong; nothing was sent.
+* ConnectionError, ProtocolError: no node could be reached, or what answers is no daemon of wrpme.
+* AnotherHiveError: the addresses given are of different hives; nothing was sent.
+* UnavailableError: no up-to-date copy, or no quorum, can be reached; the sentence names the nodes it waits for.
+* UnstableError, BusyError: a node refused until the timeout, as the hive was changing or a bound was reached.
+* TimeoutError: the timeout has passed, and nothing was changed.
+* IndeterminateError: a change may or may not have been carried out. The client never sends it again: read the entry
+  before you repeat it.
 """
 
 from __future__ import annotations
@@ -14,13 +27,14 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from wrpme import errors
-from wrpme.client.admin import Tending
-from wrpme.client.dispatcher import Courier
-from wrpme.client.watch.watcher import Watching
+from wrpme.client.admin import AdminOps, LossEstimate, Verified
+from wrpme.client.cluster import ClusterOps, Location, Removed
+from wrpme.client.dispatcher import Dispatcher
+from wrpme.client.watch.watcher import Watcher
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, TIMEOUT_SECONDS
 from wrpme.protocol import address as addresses
 from wrpme.protocol import ring
@@ -28,23 +42,33 @@ from wrpme.protocol.messages import (
     Cas, Content, Done, EntryRequest, Expire, Get, GetExpiry, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf,
     Update,
 )  # fmt: skip
+from wrpme.protocol.stats import HiveStatus
+from wrpme.protocol.view import View
 
 R = TypeVar("R")
 Bytes = bytes | bytearray | memoryview
 Time = datetime | float
-"""A moment: with a zone, or without one in local time; or seconds since 1970. 0 is for ever."""
+"""A moment until which an entry lives: with a zone, or without one in local time; or seconds since 1970. 0 is for
+ever."""
 
 
-class Client(Tending):
+class Client:
     """A client of one hive, for one event loop; many requests may be in flight at a time.
 
-    ``addresses`` (HOST:PORT, one or more) are those of any nodes, tried in order at the first request; after that the
-    hive is known, and the death of these nodes survived. ``timeout`` in seconds is for each request, retries included.
+    Args:
+        addresses: HOST:PORT of one or more nodes, tried in order at the first request. After that the client knows the
+            hive, goes straight to the owner of each entry, and survives the death of these nodes.
+        timeout: The seconds that each request may take, its retries included; above 0.
+
+    Raises:
+        UsageError: An address or the timeout is none.
     """
 
     def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
-        super().__init__(Courier(_check_addresses(addresses), _check_timeout(timeout)))
-        self._watchings: WeakSet[Watching] = WeakSet()
+        self._dispatcher = Dispatcher(_check_addresses(addresses), _check_timeout(timeout))
+        self._cluster = ClusterOps(self._dispatcher)
+        self._admin = AdminOps(self._dispatcher, self._cluster)
+        self._watchers: WeakSet[Watcher] = WeakSet()
 
     async def __aenter__(self) -> Client:
         return self
@@ -55,83 +79,245 @@ class Client(Tending):
         await self.close()
 
     async def close(self) -> None:
-        """Ends all connections; requests in flight get an error, and whoever watches comes to the end."""
-        await asyncio.gather(*(watching.aclose() for watching in self._watchings))
-        await self._courier.close()
+        """Ends all connections; may be called twice. Requests in flight get an error, and watchers come to their
+        end."""
+        await asyncio.gather(*(watcher.aclose() for watcher in self._watchers))
+        await self._dispatcher.close()
 
-    def watch(self) -> Watching:
-        """What happens in the hive from now on, for ``async for``: views, happenings and figures of all nodes. See
-        :mod:`wrpme.client.watch.records`; it never fails, and ends with ``aclose()``."""
-        watching = Watching([*self._courier.addresses, *self.known_addresses])
-        self._watchings.add(watching)
-        return watching
+    @property
+    def known_addresses(self) -> list[str]:
+        """The addresses of all members, or those that were given while the hive is not known yet."""
+        return self._cluster.known_addresses
 
     @property
     def answered_by(self) -> str:
         """The address of the node that answered the latest request of an entry; empty before the first."""
-        return self._courier.answered_by
+        return self._dispatcher.answered_by
 
     # --- entries -------------------------------------------------------------------------------------------------
 
     async def get(self, alias: str) -> bytes:
-        """The content; NotFoundError if there is no such entry."""
-        return (await self._entry(Get(self._courier.next_id(), alias), Content)).content
+        """Returns the content of an entry.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        return (await self._entry(Get(self._dispatcher.next_id(), alias), Content)).content
 
     async def put(self, alias: str, content: Bytes, expires: Time = 0) -> None:
-        """Adds an entry; AlreadyExistsError if there is one."""
-        await self._entry(Put(self._courier.next_id(), alias, _check(content), milliseconds(expires)), Done)
+        """Adds an entry that lives until ``expires``.
+
+        Raises:
+            AlreadyExistsError: There is an entry of that alias; it stays as it is.
+        """
+        await self._entry(Put(self._dispatcher.next_id(), alias, _check(content), milliseconds(expires)), Done)
 
     async def update(self, alias: str, content: Bytes, expires: Time = 0) -> None:
-        """Adds or replaces an entry, and its life span with it."""
-        await self._entry(Update(self._courier.next_id(), alias, _check(content), milliseconds(expires)), Done)
+        """Adds an entry, or replaces the content of the one that there is, and its life span with it."""
+        await self._entry(Update(self._dispatcher.next_id(), alias, _check(content), milliseconds(expires)), Done)
 
     async def get_update(self, alias: str, content: Bytes, expires: Time = 0) -> bytes:
-        """Replaces the content and gives the former one; NotFoundError if there is no such entry."""
-        request = GetUpdate(self._courier.next_id(), alias, _check(content), milliseconds(expires))
+        """Replaces the content of an entry and its life span, and returns the former content.
+
+        Raises:
+            NotFoundError: There is no such entry, and none was added.
+        """
+        request = GetUpdate(self._dispatcher.next_id(), alias, _check(content), milliseconds(expires))
         return (await self._entry(request, Content)).content
 
     async def get_remove(self, alias: str) -> bytes:
-        """Removes the entry and gives its content; NotFoundError if there is none."""
-        return (await self._entry(GetRemove(self._courier.next_id(), alias), Content)).content
+        """Removes an entry, and returns its content.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        return (await self._entry(GetRemove(self._dispatcher.next_id(), alias), Content)).content
 
     async def cas(self, alias: str, content: Bytes, comparand: Bytes, expires: Time = 0) -> bytes:
-        """Replaces the content if it is ``comparand``, and gives the former one; MismatchError if it is not,
-        NotFoundError if there is no such entry."""
-        request = Cas(self._courier.next_id(), alias, _check(content), _check(comparand), milliseconds(expires))
+        """Replaces the content of an entry and its life span if its content is ``comparand``, and returns the former
+        content.
+
+        Raises:
+            MismatchError: The content is another one; the entry stays as it is.
+            NotFoundError: There is no such entry.
+        """
+        request = Cas(self._dispatcher.next_id(), alias, _check(content), _check(comparand), milliseconds(expires))
         return (await self._entry(request, Content)).content
 
     async def remove(self, alias: str) -> None:
-        """Removes the entry; NotFoundError if there is none."""
-        await self._entry(Remove(self._courier.next_id(), alias), Done)
+        """Removes an entry.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        await self._entry(Remove(self._dispatcher.next_id(), alias), Done)
 
     async def remove_if(self, alias: str, comparand: Bytes) -> None:
-        """Removes the entry if its content is ``comparand``; MismatchError if it is not, NotFoundError if there is
-        none."""
-        await self._entry(RemoveIf(self._courier.next_id(), alias, _check(comparand)), Done)
+        """Removes an entry if its content is ``comparand``.
+
+        Raises:
+            MismatchError: The content is another one; the entry stays as it is.
+            NotFoundError: There is no such entry.
+        """
+        await self._entry(RemoveIf(self._dispatcher.next_id(), alias, _check(comparand)), Done)
 
     async def expires_at(self, alias: str, time: Time) -> None:
-        """The entry lives until then; 0: for ever. NotFoundError if there is none."""
-        await self._entry(Expire(self._courier.next_id(), alias, milliseconds(time)), Done)
+        """Sets the moment until which an entry lives; 0 is for ever, and a moment that has passed removes the entry.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        await self._entry(Expire(self._dispatcher.next_id(), alias, milliseconds(time)), Done)
 
     async def expires_from_now(self, alias: str, span: timedelta | float) -> None:
-        """The entry lives so long (seconds) from now on; 0: for ever. NotFoundError if there is none."""
+        """Sets how long an entry lives from now on by the owner's clock: a ``timedelta`` or seconds; 0 is for ever.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
         seconds = span.total_seconds() if isinstance(span, timedelta) else span
         wanted = _to_milliseconds(seconds, "the life span")
-        await self._entry(Expire(self._courier.next_id(), alias, wanted, relative=wanted > 0), Done)
+        await self._entry(Expire(self._dispatcher.next_id(), alias, wanted, relative=wanted > 0), Done)
 
     async def get_expiry(self, alias: str) -> datetime | None:
-        """Until when the entry lives (UTC), to the millisecond; None: for ever. NotFoundError if there is none."""
-        number = (await self._entry(GetExpiry(self._courier.next_id(), alias), Number)).number
+        """Returns the moment until which an entry lives, in UTC and to the millisecond; None is for ever.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        number = (await self._entry(GetExpiry(self._dispatcher.next_id(), alias), Number)).number
         return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=number) if number else None
 
     async def _entry(self, request: EntryRequest, kind: type[R]) -> R:
         if not isinstance(request.alias, str):
             raise errors.UsageError(f"an alias is a str, not {type(request.alias).__name__}")
-        return await self._courier.ask(request, kind, position=ring.hash_of(ring.check_alias(request.alias)))
+        return await self._dispatcher.ask(request, kind, position=ring.hash_of(ring.check_alias(request.alias)))
+
+    # --- the hive ------------------------------------------------------------------------------------------------
+    # Scans have no timeout as a whole: they end when nothing has come for the timeout of the client.
+
+    async def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
+        """Returns the aliases that begin with ``prefix``, sorted, at most ``count_max`` (0 or more; None is all).
+        Entries that come or go meanwhile may be among them or not.
+
+        Raises:
+            UsageError: ``count_max`` is below 0.
+        """
+        return await self._cluster.prefix_get(prefix, count_max)
+
+    async def count(self) -> int:
+        """Returns the number of entries in the hive, all counted in one view."""
+        return await self._cluster.count()
+
+    async def remove_all(self) -> Removed:
+        """Removes every entry of the hive, and returns how many were removed. Entries that are added meanwhile may
+        stay. Where an owner was lost meanwhile, the number is a lower bound, and its ``exact`` is False."""
+        return await self._cluster.remove_all()
+
+    async def locate(self, alias: str) -> Location:
+        """Returns where the entry of that alias lives, or would live if there is none."""
+        return await self._cluster.locate(alias)
+
+    async def view(self) -> View:
+        """Returns the view of the hive that a node has now: its members, arcs and voters."""
+        return await self._cluster.view()
+
+    async def hive_status(self) -> HiveStatus:
+        """Returns the view of the hive, and the figures of each member. A member that does not answer within 3 s (or
+        the timeout of the client, if that is shorter) has an error in their place."""
+        return await self._cluster.hive_status()
+
+    async def wait_stable(self, seconds: float | None = None) -> None:
+        """Returns when the hive is stable: every node is up, every arc has its copies, and nothing moves.
+
+        Raises:
+            TimeoutError: It is not after ``seconds`` (0 or more; None is the timeout of the client); the sentence says
+                what it waits for.
+        """
+        await self._cluster.wait_stable(seconds)
+
+    def watch(self) -> Watcher:
+        """Returns an asynchronous iterator over what happens in the hive: views, events and figures of all nodes, as
+        the classes of :mod:`wrpme.client.watch.records`. It never raises an error, and ends with its ``aclose()`` or
+        with this client. It has connections of its own, made when the first record is asked for."""
+        watcher = Watcher([*self._dispatcher.addresses, *self.known_addresses])
+        self._watchers.add(watcher)
+        return watcher
+
+    # --- single nodes --------------------------------------------------------------------------------------------
+    # All raise UsageError where no member is at the address (HOST:PORT).
+
+    async def node_status(self, address: str) -> dict[str, Any]:
+        """Returns all figures of the node at that address, by name."""
+        return await self._cluster.node_status(address)
+
+    async def node_config(self, address: str) -> dict[str, Any]:
+        """Returns the configuration of the node at that address, by option."""
+        return await self._cluster.node_config(address)
+
+    async def node_topology(self, address: str) -> View:
+        """Returns the view of the hive as the very node at that address has it; no other node answers for it."""
+        return await self._cluster.node_topology(address)
+
+    async def log_of(self, address: str) -> list[str]:
+        """Returns the latest lines of the log of the very node at that address, at most 200, the oldest first."""
+        return await self._cluster.log_of(address)
+
+    async def stop_node(self, address: str) -> None:
+        """Begins the planned stop of the node at that address, and returns: others serve its arcs, it stays a member,
+        and its copies are missing until it is started again."""
+        await self._cluster.stop_node(address)
+
+    # --- for operators -------------------------------------------------------------------------------------------
+
+    async def leave(self, address: str) -> None:
+        """Lets a node move its data to others and stop for good, and returns when it is no member any more.
+
+        Raises:
+            TimeoutError: Nothing has moved for the timeout of the client; the node goes on by itself.
+            UsageError: No member is at that address, or it is the last one that is up.
+        """
+        await self._admin.leave(address)
+
+    async def price_of(self, address: str) -> LossEstimate:
+        """Returns what is given up if the member at that address, which is down, is forgotten.
+
+        Raises:
+            UsageError: No member is at that address, or it is not down.
+        """
+        return await self._admin.price_of(address)
+
+    async def forget(self, address: str, price: LossEstimate | None = None) -> None:
+        """Takes the operator's word that the member at that address, which is down, never returns; returns when it is
+        no member any more. What it alone held is given up, and starts again as ``price`` says, which ``price_of``
+        returned; without it, from the most complete copies that there are now.
+
+        Raises:
+            UsageError: No member is at that address, or it is not down.
+            TimeoutError: The hive has not decided so within the timeout of the client.
+        """
+        await self._admin.forget(address, price)
+
+    async def recover(self) -> str:
+        """Takes the operator's word that the voters that the node at the first given address does not see are dead:
+        that node starts a new generation of the hive. Returns what it says of it, and what is given up.
+
+        Raises:
+            UsageError: It sees a quorum, and there is nothing to recover.
+        """
+        return await self._admin.recover()
+
+    async def verify(self) -> Verified:
+        """Compares the copies of every arc with its owner's, while they are served, and returns what differs.
+
+        Raises:
+            UnavailableError: An arc has no holder that is up.
+        """
+        return await self._admin.verify()
 
 
 def milliseconds(time: Time) -> int:
-    """The moment as it is on the wire: milliseconds since 1970, at least 1; 0 for ever."""
+    """Returns the moment as it is on the wire: milliseconds since 1970, at least 1, or 0 for ever."""
     if isinstance(time, datetime):
         try:
             seconds = time.timestamp()

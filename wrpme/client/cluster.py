@@ -1,4 +1,7 @@
-"""The operations of a client on the hive as a whole and on its nodes: scans, whereabouts, status."""
+"""The operations on the hive as a whole and on single nodes: scans, locations, status.
+
+:class:`wrpme.client.client.Client` documents those that are public.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from wrpme import errors
-from wrpme.client.dispatcher import Courier
-from wrpme.limits import PAGE_ALIASES_MAX, STATUS_SECONDS, VIEW_SECONDS
-from wrpme.protocol import health, view_index
+from wrpme.client.dispatcher import Dispatcher
+from wrpme.client.limits import STATUS_SECONDS, VIEW_SECONDS
+from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import address as addresses
-from wrpme.protocol import ring
+from wrpme.protocol import health, ring, view_index
 from wrpme.protocol.messages import (
     Aliases, Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
 )  # fmt: skip
@@ -27,7 +30,9 @@ R = TypeVar("R")
 
 
 class Location(Struct, frozen=True):
-    """Where an entry lives: its ``position`` on the ring, the arc that it lies in (``start`` to ``arc.end``)."""
+    """Where an entry lives in the view of ``epoch``: its ``position`` on the ring (64 bits), and the arc that it lies
+    in, from ``start`` to ``arc.end``, both included. ``owner`` serves it, or is None while no holder of the arc is
+    up; ``holders`` have a complete copy, ``incoming`` are receiving one."""
 
     epoch: int
     alias: str
@@ -40,8 +45,8 @@ class Location(Struct, frozen=True):
 
 
 class Removed(int):
-    """How many entries were removed; where not ``exact``, at least so many: an owner was lost, or changed, while it
-    removed some that nobody has counted."""
+    """The number of entries that were removed. Where ``exact`` is False at least so many were: an owner was lost, or
+    changed, while it removed some that nobody has counted."""
 
     exact: bool
 
@@ -52,36 +57,36 @@ class Removed(int):
 
 
 class _Patience:
-    """A deadline that starts anew with each progress: a long scan may take its time, a stuck one not."""
+    """A deadline that starts anew with each progress: a long scan may take its time, a stuck one may not."""
 
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
         self.renew()
 
     def renew(self) -> None:
-        self.deadline = self._courier.deadline()
+        self.deadline = self._dispatcher.deadline()
 
 
-class Hive:
-    """The half of :class:`wrpme.client.client.Client` that is not about single entries."""
+class ClusterOps:
+    """What a client asks of the hive and of its nodes; nothing here changes who the members are."""
 
-    def __init__(self, courier: Courier) -> None:
-        self._courier = courier
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
 
     @property
     def known_addresses(self) -> list[str]:
-        """Of all members as far as known, else those that were given."""
-        now = self._courier.view
-        return [member.address for member in now.members] if now else list(self._courier.addresses)
+        """The addresses of all members, or those that were given while no view is known."""
+        now = self._dispatcher.view
+        return [member.address for member in now.members] if now else list(self._dispatcher.addresses)
 
     async def view(self) -> View:
-        """The picture that a node has of the hive now."""
-        return await self._courier.fresh_view()
+        """Returns the view that a node has now."""
+        return await self._dispatcher.fresh_view()
 
     async def locate(self, alias: str) -> Location:
-        """Where the entry of that alias lives, or would live."""
+        """Returns where the entry of that alias lives, or would live."""
         position = ring.hash_of(ring.check_alias(alias))
-        now = await self._courier.fresh_view()
+        now = await self._dispatcher.fresh_view()
         index = ring.arc_at(now, position)
         arc = now.arcs[index]
         of = {member.id: member for member in now.members}
@@ -98,16 +103,16 @@ class Hive:
         )
 
     async def wait_stable(self, seconds: float | None = None) -> None:
-        """Returns when the hive is stable; TimeoutError after ``seconds`` (default: the timeout of the client)."""
+        """Returns when the hive is stable, or raises TimeoutError after ``seconds``."""
         if seconds is None:
-            seconds = self._courier.timeout
-        deadline = self._courier.deadline(seconds)
-        news = self._courier.epoch_seen
+            seconds = self._dispatcher.timeout
+        deadline = self._dispatcher.deadline(seconds)
+        news = self._dispatcher.epoch_seen
         while True:
             news.clear()
-            asked = max(deadline, self._courier.deadline(VIEW_SECONDS))  # of 0 s, too, an answer is wanted
-            condition = health.condition(await self._courier.fresh_view(asked))
-            remaining = deadline - self._courier.deadline(0)
+            asked = max(deadline, self._dispatcher.deadline(VIEW_SECONDS))  # of 0 s, too, an answer is wanted
+            condition = health.condition(await self._dispatcher.fresh_view(asked))
+            remaining = deadline - self._dispatcher.deadline(0)
             if condition.word == "stable" or remaining <= 0:
                 # The nodes know what no view says: who does not answer, and how many still wait to join.
                 condition = condition_of(await self.hive_status())
@@ -124,21 +129,21 @@ class Hive:
     # --- nodes ---------------------------------------------------------------------------------------------------
 
     async def hive_status(self) -> HiveStatus:
-        """The view, and the figures of each node; a node that does not answer within 2 s has none."""
-        now = await self._courier.fresh_view()
+        """Returns the view, and the figures of each node that answers within ``STATUS_SECONDS``."""
+        now = await self._dispatcher.fresh_view()
         nodes = await asyncio.gather(*(self._status(member) for member in now.members))
-        later = await self._courier.fresh_view()
+        later = await self._dispatcher.fresh_view()
         if later.epoch != now.epoch:  # it changed meanwhile, and what was told does not go with it
             nodes = await asyncio.gather(*(self._status(member) for member in later.members))
         return HiveStatus(later, tuple(nodes))
 
     async def _status(self, member: Member) -> NodeStatus:
-        request = GetStatus(self._courier.next_id(), member.id)
-        deadline = self._courier.deadline(min(STATUS_SECONDS, self._courier.timeout))
+        request = GetStatus(self._dispatcher.next_id(), member.id)
+        deadline = self._dispatcher.deadline(min(STATUS_SECONDS, self._dispatcher.timeout))
         # Of one that is down, any other node tells how long it has been.
         address = member.address if member.state is not State.DOWN else None
         try:
-            reply = await self._courier.ask(request, Text, address=address, deadline=deadline)
+            reply = await self._dispatcher.ask(request, Text, address=address, deadline=deadline)
             return NodeStatus(member, msgspec.json.decode(reply.text, type=Figures), None)
         except errors.WrpmeError as error:
             return NodeStatus(member, None, error)
@@ -146,46 +151,47 @@ class Hive:
             return NodeStatus(member, None, errors.ProtocolError(f"{member.address} told no proper status ({error})"))
 
     async def node_status(self, address: str) -> dict[str, Any]:
-        """All figures of the node at that address, by name."""
-        member = await self._member_at(address)
-        return await self._json(GetStatus(self._courier.next_id(), member.id), member)
+        """Returns all figures of the node at that address, by name."""
+        member = await self.member_at(address)
+        return await self._json(GetStatus(self._dispatcher.next_id(), member.id), member)
 
     async def node_config(self, address: str) -> dict[str, Any]:
-        """The configuration of the node at that address, by option."""
-        member = await self._member_at(address)
-        return await self._json(GetConfig(self._courier.next_id(), member.id), member)
+        """Returns the configuration of the node at that address, by option."""
+        member = await self.member_at(address)
+        return await self._json(GetConfig(self._dispatcher.next_id(), member.id), member)
 
     async def _json(self, request: GetStatus | GetConfig, member: Member) -> dict[str, Any]:
-        text = (await self._courier.ask(request, Text, address=member.address)).text
+        text = (await self._dispatcher.ask(request, Text, address=member.address)).text
         try:
             return msgspec.json.decode(text, type=dict[str, Any])
         except msgspec.MsgspecError as error:
             raise errors.ProtocolError(f"{member.address} answered with no proper JSON ({error})") from None
 
     async def node_topology(self, address: str) -> View:
-        """The view as the very node at that address has it."""
-        member = await self._member_at(address)
-        request = GetView(self._courier.next_id())
-        return (await self._courier.ask_there(request, ViewIs, member.address, self._courier.deadline())).view
+        """Returns the view as the very node at that address has it."""
+        member = await self.member_at(address)
+        request = GetView(self._dispatcher.next_id())
+        return (await self._dispatcher.ask_there(request, ViewIs, member.address, self._dispatcher.deadline())).view
 
     async def log_of(self, address: str) -> list[str]:
-        """The latest lines of the log of the very node at that address, the oldest first."""
-        member = await self._member_at(address)
-        request = GetLog(self._courier.next_id())
-        reply = await self._courier.ask_there(request, Text, member.address, self._courier.deadline())
+        """Returns the latest lines of the log of the very node at that address, the oldest first."""
+        member = await self.member_at(address)
+        request = GetLog(self._dispatcher.next_id())
+        reply = await self._dispatcher.ask_there(request, Text, member.address, self._dispatcher.deadline())
         try:
             return msgspec.json.decode(reply.text, type=list[str])
         except msgspec.MsgspecError as error:
             raise errors.ProtocolError(f"{member.address} answered with no proper log ({error})") from None
 
     async def stop_node(self, address: str) -> None:
-        """Planned stop of the node at that address; returns when the stop has begun."""
-        member = await self._member_at(address)
-        await self._courier.ask(StopNode(self._courier.next_id(), member.id), Done, address=member.address)
+        """Begins the planned stop of the node at that address."""
+        member = await self.member_at(address)
+        await self._dispatcher.ask(StopNode(self._dispatcher.next_id(), member.id), Done, address=member.address)
 
-    async def _member_at(self, address: str) -> Member:
+    async def member_at(self, address: str) -> Member:
+        """Returns the member at that address, or raises UsageError."""
         wanted = addresses.parse(address)
-        now = await self._courier.fresh_view()
+        now = await self._dispatcher.fresh_view()
         same = next((one.address for one in now.members if addresses.parse(one.address) == wanted), address)
         found = view_index.member_at(now, same)
         if found is None:
@@ -196,26 +202,25 @@ class Hive:
     # --- scans ---------------------------------------------------------------------------------------------------
 
     async def count(self) -> int:
-        """How many entries the hive has, all counted at one epoch."""
+        """Returns how many entries the hive has, all counted at one epoch."""
 
         async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> int:
             async def one(owner: Member) -> int:
-                request = Count(self._courier.next_id(), owner.id, epoch)
-                return (await self._page(request, Number, owner, patience)).number
+                request = Count(self._dispatcher.next_id(), owner.id, epoch)
+                return (await _page(self._dispatcher, request, Number, owner, patience)).number
 
             return sum(await _all([one(owner) for owner in owners]))
 
         return await self._at_one_epoch(attempt)
 
     async def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
-        """The aliases that begin with ``prefix``, sorted, at most ``count_max``; entries that come or go meanwhile may
-        be in it or not."""
+        """Returns the aliases that begin with ``prefix``, sorted, at most ``count_max``."""
         if count_max is not None and count_max < 0:
             raise errors.UsageError(f"the number of aliases is {count_max}, which is below 0")
         found: list[str] = []
 
         async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> None:
-            pages = [_Pages(self, owner, epoch, prefix, patience) for owner in owners]
+            pages = [_Pages(self._dispatcher, owner, epoch, prefix, patience) for owner in owners]
             await _merge(pages, found, count_max)
 
         if count_max != 0:
@@ -223,7 +228,7 @@ class Hive:
         return found
 
     async def remove_all(self) -> Removed:
-        """Removes every entry of the hive, and gives how many it were; entries added meanwhile may stay."""
+        """Removes every entry of the hive, and returns how many were removed."""
         removed, exact = 0, True
 
         async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> None:
@@ -231,8 +236,8 @@ class Hive:
                 nonlocal removed
                 after = b""
                 while True:
-                    request = RemoveAll(self._courier.next_id(), owner.id, epoch, after)
-                    page = await self._page(request, Number, owner, patience)
+                    request = RemoveAll(self._dispatcher.next_id(), owner.id, epoch, after)
+                    page = await _page(self._dispatcher, request, Number, owner, patience)
                     removed += page.number
                     patience.renew()
                     if not page.cursor:
@@ -249,13 +254,6 @@ class Hive:
         await self._at_one_epoch(attempt, errors.IndeterminateError)
         return Removed(removed, exact)
 
-    async def _page(
-        self, request: PrefixScan | Count | RemoveAll, kind: type[R], owner: Member, patience: _Patience
-    ) -> R:
-        return await self._courier.ask(
-            request, kind, address=owner.address, deadline=patience.deadline, until_stable=False
-        )
-
     async def _at_one_epoch(
         self,
         attempt: Callable[[Sequence[Member], int, _Patience], Awaitable[R]],
@@ -263,21 +261,23 @@ class Hive:
     ) -> R:
         """Calls ``attempt`` with all owners and their epoch; again from the start whenever one of them is at another
         epoch, or fails in a way that is ``harmless`` here."""
-        patience = _Patience(self._courier)
+        patience = _Patience(self._dispatcher)
         pause = 0.0
         while True:
-            now = await self._courier.fresh_view(patience.deadline)
+            now = await self._dispatcher.fresh_view(patience.deadline)
             try:
                 return await attempt(owners(now), now.epoch, patience)
             except (errors.UnstableError, harmless) as error:
-                pause = await self._courier.back_off(pause, patience.deadline, error)
+                pause = await self._dispatcher.back_off(pause, patience.deadline, error)
 
 
 class _Pages:
     """The sorted aliases of one owner, fetched a page at a time."""
 
-    def __init__(self, hive: Hive, owner: Member, epoch: int, prefix: str, patience: _Patience) -> None:
-        self._hive = hive
+    def __init__(
+        self, dispatcher: Dispatcher, owner: Member, epoch: int, prefix: str, patience: _Patience
+    ) -> None:
+        self._dispatcher = dispatcher
         self._owner = owner
         self._epoch = epoch
         self._prefix = prefix
@@ -286,14 +286,20 @@ class _Pages:
         self.more = True
 
     async def fetch(self, after: str, count_max: int) -> None:
-        """The next page that is not empty; none at the end."""
+        """Fetches pages until one is not empty, or none is left."""
         while self.more and not self.aliases:
-            number = self._hive._courier.next_id()
+            number = self._dispatcher.next_id()
             page = PrefixScan(number, self._owner.id, self._epoch, self._prefix, after, count_max)
-            reply = await self._hive._page(page, Aliases, self._owner, self._patience)
+            reply = await _page(self._dispatcher, page, Aliases, self._owner, self._patience)
             self._patience.renew()
             self.aliases.extend(reply.aliases)
             self.more, after = reply.more, reply.last
+
+
+async def _page(
+    dispatcher: Dispatcher, request: PrefixScan | Count | RemoveAll, kind: type[R], owner: Member, patience: _Patience
+) -> R:
+    return await dispatcher.ask(request, kind, address=owner.address, deadline=patience.deadline, until_stable=False)
 
 
 async def _merge(pages: list[_Pages], found: list[str], count_max: int | None) -> None:
@@ -317,8 +323,8 @@ async def _merge(pages: list[_Pages], found: list[str], count_max: int | None) -
 
 
 async def _all(coroutines: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
-    """All results; if some fail, the error that says most: one that a new attempt would not heal, or one of which
-    nobody knows what it has done."""
+    """Returns all results; if some fail, raises the error that says most: one that a new attempt would not heal, or one
+    of which nobody knows what it has done."""
     outcomes = await asyncio.gather(*coroutines, return_exceptions=True)
     failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     if failures:
@@ -333,7 +339,7 @@ def _healed(failure: BaseException) -> int:
 
 
 def owners(now: View) -> list[Member]:
-    """All members that own an arc.
+    """Returns all members that own an arc.
 
     Raises:
         UnavailableError: an arc has no live holder; the sentence names the nodes that it waits for.

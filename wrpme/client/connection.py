@@ -15,10 +15,8 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from wrpme import errors
-from wrpme.limits import (
-    CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, CONNECT_SECONDS_MAX, LARGE_BYTES, LOOKUP_SECONDS_MAX, PING_SECONDS,
-    SILENT_SECONDS_MAX, TURN_BYTES,
-)  # fmt: skip
+from wrpme.client.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, PING_SECONDS, SILENT_SECONDS_MAX
+from wrpme.limits import CONNECT_SECONDS_MAX, LARGE_BYTES, LOOKUP_SECONDS_MAX, TURN_BYTES
 from wrpme.protocol import address as addresses
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.identities import GetHive
@@ -38,13 +36,13 @@ class Lost(errors.ConnectionError):
 
 
 class Owner(Protocol):
-    """Who uses connections, and is told what they learn by themselves."""
+    """The owner of a connection is told what comes unasked."""
 
     def heard(self, connection: Connection, reply: Reply) -> None:
-        """The node told what no request waits for: a Notice, or what it was asked for with :meth:`Connection.say`."""
+        """Takes what no request waits for: a Notice, or what the node was asked for with :meth:`Connection.say`."""
 
     def closed(self, connection: Connection) -> None:
-        """The connection has ended; all its futures are settled."""
+        """Takes note that the connection has ended; all its futures are settled."""
 
 
 class Connection(asyncio.Protocol):
@@ -73,21 +71,21 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether a request may be sent here."""
+        """True while requests may be sent here."""
         return self._transport is not None and self._reason is None and not self._transport.is_closing()
 
     @property
     def reason(self) -> errors.WrpmeError:
-        """Why it has ended."""
+        """Why the connection has ended."""
         return self._reason or errors.ConnectionError(f"the connection to {self.address} has ended")
 
     @property
     def in_flight(self) -> int:
-        """Requests without a reply yet."""
+        """The number of requests that have no reply yet."""
         return len(self._waiting)
 
     def send(self, request: Request, deadline: float) -> asyncio.Future[Reply]:
-        """The reply to come. ``deadline`` is on the clock of the loop.
+        """Sends a request, and returns a future for its reply. ``deadline`` is in seconds on the clock of the loop.
 
         The future raises:
             Lost: the connection ended first.
@@ -112,7 +110,7 @@ class Connection(asyncio.Protocol):
         return future
 
     def say(self, request: Request) -> None:
-        """Sends what no future waits for: all that is answered goes to the owner."""
+        """Sends a request that no future waits for: what is answered goes to the owner."""
         if self._transport is not None and self.usable:
             if self._rest:
                 self._transport.write(self._rest)
@@ -120,7 +118,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(encode(request))
 
     def close(self, reason: errors.WrpmeError | None = None) -> None:
-        """Ends it; requests without a reply get :class:`Lost`."""
+        """Ends the connection; requests without a reply get :class:`Lost`."""
         self._reason = self._reason or reason or errors.ConnectionError("the client was closed")
         if self._transport is not None:
             self._transport.abort()
@@ -275,7 +273,7 @@ class Connection(asyncio.Protocol):
 
 
 def _explain(error: BaseException) -> str:
-    """An error of the system in plain words."""
+    """Returns an error of the system in plain words."""
     if isinstance(error, TimeoutError):
         return f"no answer within {CONNECT_SECONDS_MAX:g} s"
     if isinstance(error, socket.gaierror):
@@ -286,7 +284,7 @@ def _explain(error: BaseException) -> str:
 
 
 async def _connected(host: str, port: int, factory: Callable[[], Connection]) -> Connection:
-    """A connection that the other machine has taken: each of its numbers is tried."""
+    """Returns a connection that the other machine has taken; each of the numbers that its name has is tried."""
     loop = asyncio.get_running_loop()
     numbers = [host]
     if not addresses.is_number(host):
@@ -304,10 +302,11 @@ async def _connected(host: str, port: int, factory: Callable[[], Connection]) ->
 
 
 async def dial(address: str, owner: Owner) -> Connection | errors.WrpmeError:
-    """An open connection whose other side has shown that it speaks the protocol, or why there is none.
+    """Returns an open connection whose other side has shown that it speaks the protocol, or the error that tells why
+    there is none. It is returned, not raised, as many may wait for one dial.
 
-    Finding the name, being taken, and hearing the other side have a time each. The error is given, not raised: many
-    may wait for one dial.
+    Each step has a time of its own: ``LOOKUP_SECONDS_MAX`` to find the name, ``CONNECT_SECONDS_MAX`` for each number
+    until the other machine takes the connection, and the same until the other process answers.
     """
     connection: Connection | None = None
     try:

@@ -1,4 +1,5 @@
-"""How a request reaches the hive: a pool of one connection per node, the view that says who owns what, and retries.
+"""How a request reaches the hive: the view says who owns what, the pool has a connection to each node, and what was
+refused for a moment is sent again.
 
 Any node serves any request, so the view is only a short cut: with none, or an old one, the request goes to a node
 that answers, and that one passes it on. It is fetched again, beside the requests, when a node tells of a new epoch.
@@ -18,122 +19,19 @@ from random import Random
 from typing import TypeVar
 
 from wrpme import errors
-from wrpme.client.connection import Connection, Lost, dial
-from wrpme.limits import (
-    CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX, LINK_RETRY_SECONDS_MAX, RETIRED_SECONDS_MAX, RETRY_SECONDS_MAX,
-    RETRY_SECONDS_MIN, SILENT_SECONDS_MAX,
-)  # fmt: skip
-from wrpme.protocol import view_index
-from wrpme.protocol import ring
-from wrpme.protocol.identities import GetHive
-from wrpme.protocol.messages import READS, Content, Failed, GetView, Notice, Reply, Request, ViewIs
+from wrpme.client.connection import Connection, Lost
+from wrpme.client.limits import CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX
+from wrpme.client.pool import Pool
+from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
+from wrpme.protocol import ring, view_index
+from wrpme.protocol.messages import READS, Failed, GetView, Notice, Reply, Request, ViewIs
 from wrpme.protocol.view import State, View
 
 R = TypeVar("R")
 _LOG = logging.getLogger("wrpme")
 
 
-class Pool:
-    """One connection per address; nobody waits for addresses that did not answer the last time."""
-
-    def __init__(self, owner: Courier) -> None:
-        self._owner = owner
-        self._open: dict[str, Connection] = {}
-        self._dialling: dict[str, asyncio.Task[Connection | errors.WrpmeError]] = {}
-        self._failed: dict[str, float] = {}
-        self._retired: dict[Connection, None] = {}
-
-    def ready(self, address: str) -> Connection | None:
-        """The open connection to that address, if there is one."""
-        connection = self._open.get(address)
-        return connection if connection is not None and connection.usable else None
-
-    def any_ready(self) -> Connection | None:
-        """An open connection to whomever."""
-        return next((connection for connection in self._open.values() if connection.usable), None)
-
-    def failing(self, address: str) -> bool:
-        """Whether the last connection failed or ended; then another attempt is made beside the requests, at most one
-        each ``LINK_RETRY_SECONDS_MAX``, and nobody needs to wait for it."""
-        failed = self._failed.get(address)
-        if failed is None:
-            return False
-        if asyncio.get_running_loop().time() - failed > LINK_RETRY_SECONDS_MAX and address not in self._dialling:
-            self._dialling[address] = asyncio.create_task(self._dial(address))
-        return True
-
-    async def open(self, address: str) -> Connection:
-        """The connection to that address, made if need be; raises what stood in the way."""
-        connection = self.ready(address)
-        if connection is not None:
-            return connection
-        task = self._dialling.get(address)
-        if task is None:
-            task = self._dialling[address] = asyncio.create_task(self._dial(address))
-        outcome = await asyncio.shield(task)
-        if isinstance(outcome, errors.WrpmeError):
-            raise outcome
-        return outcome
-
-    async def _dial(self, address: str) -> Connection | errors.WrpmeError:
-        try:
-            outcome = await dial(address, self._owner)
-            if isinstance(outcome, Connection):
-                outcome = await self._introduced(outcome)
-        finally:
-            del self._dialling[address]
-        if isinstance(outcome, Connection):
-            self._open[address] = outcome
-            self._failed.pop(address, None)
-        else:
-            self._failed[address] = asyncio.get_running_loop().time()
-        return outcome
-
-    async def _introduced(self, connection: Connection) -> Connection | errors.WrpmeError:
-        """The connection, if its node is of the hive that is known, or says nothing of it."""
-        deadline = asyncio.get_running_loop().time() + SILENT_SECONDS_MAX
-        try:
-            reply = await connection.send(GetHive(self._owner.next_id()), deadline)
-        except Lost as lost:
-            return lost.reason
-        except errors.WrpmeError as error:
-            connection.close(error)
-            return error
-        refusal = self._owner.meet(connection.address, reply.content) if isinstance(reply, Content) else None
-        if refusal is not None:
-            connection.close(refusal)
-        return refusal or connection
-
-    def forget(self, connection: Connection) -> None:
-        """It has ended: others are asked first for a while."""
-        self._retired.pop(connection, None)
-        if self._open.get(connection.address) is connection:
-            del self._open[connection.address]
-            self._failed[connection.address] = asyncio.get_running_loop().time()
-
-    def retire(self, connection: Connection) -> None:
-        """Its node is down. One that stops as planned answers what it has taken; one that hangs, or is cut off, would
-        never end the connection by itself."""
-        self.forget(connection)
-        gone = errors.ConnectionError(f"{connection.address} is down")
-        if not connection.in_flight:
-            connection.close(gone)
-            return
-        self._retired[connection] = None
-        asyncio.get_running_loop().call_later(RETIRED_SECONDS_MAX, connection.close, gone)
-
-    async def close(self) -> None:
-        """Ends all connections and attempts; none is left when it returns."""
-        tasks = list(self._dialling.values())
-        for task in tasks:
-            task.cancel()
-        connections = [*self._open.values(), *self._retired]
-        for connection in connections:
-            connection.close()
-        await asyncio.gather(*tasks, *(connection.ended for connection in connections), return_exceptions=True)
-
-
-class Courier:
+class Dispatcher:
     """Sends requests of one client; used from one event loop.
 
     ``addresses`` are HOST:PORT of any nodes of the hive, tried in order; ``timeout`` in seconds is for each request,
@@ -151,7 +49,7 @@ class Courier:
         self._random = random or Random()
         self._hive = b""
         self._hive_at = ""
-        """Where it was met first."""
+        """The address where that hive was met first."""
         self._warned: set[str] = set()
         self._conflict: errors.AnotherHiveError | None = None
         self._compared = len(self.addresses) < 2
@@ -168,21 +66,23 @@ class Courier:
         """Set whenever a node told of a later epoch; whoever waits for it clears it."""
 
     def next_id(self) -> int:
-        """An id for the next request."""
+        """Returns an id for the next request."""
         return next(self._ids)
 
     def deadline(self, seconds: float | None = None) -> float:
-        """On the clock of the loop: the end of a request that starts now."""
+        """Returns the end of a request that starts now, in seconds on the clock of the loop. ``seconds`` is what it may
+        take; None is the timeout of the client."""
         return asyncio.get_running_loop().time() + (self.timeout if seconds is None else seconds)
 
     async def close(self) -> None:
-        """Ends everything; requests in flight get an error."""
+        """Ends all connections; requests in flight get an error."""
         self._closed = True
         await self._pool.close()
 
     def meet(self, address: str, hive: bytes) -> errors.AnotherHiveError | None:
-        """A node says of which hive it is; the error if that is another one than is known. At an address that belongs
-        to the known hive such a node is left alone, aloud; one that was given and does not is for the user to solve."""
+        """Takes note of which hive the node at an address is, and returns the error if that is another one than is
+        known. A node at an address of the known hive is then left alone, and a warning logged; where the address was
+        given by the user, all requests fail from then on, as only the user can tell which hive is meant."""
         if not hive or hive == self._hive:
             return None
         if not self._hive:
@@ -218,8 +118,9 @@ class Courier:
         deadline: float | None = None,
         until_stable: bool = True,
     ) -> R:
-        """The reply, which is of ``kind``; sent to the owner of ``position`` or to ``address`` if that can be reached,
-        else to any node. ``until_stable``: what is refused as unstable is sent again until the deadline.
+        """Returns the reply, which is of ``kind``. The request is sent to the owner of ``position`` or to ``address``
+        if that can be reached, else to any node. With ``until_stable`` it is sent again until the deadline where a
+        node refuses it as the hive is changing.
 
         Raises:
             WrpmeError: what the node answered, or what became of the request; see the module.
@@ -253,7 +154,7 @@ class Courier:
                 pause = await self.back_off(pause, deadline, last)
 
     async def ask_there(self, request: Request, kind: type[R], address: str, deadline: float) -> R:
-        """The reply of the very node at that address, asked once: nobody else can answer for it."""
+        """Returns the reply of the very node at that address, which is asked once: no other node can answer for it."""
         try:
             async with asyncio.timeout_at(deadline):
                 connection = await self._pool.open(address)
@@ -283,7 +184,7 @@ class Courier:
     # --- choosing a connection -----------------------------------------------------------------------------------
 
     def _choose(self, position: int | None, address: str | None) -> Connection | None:
-        """An open connection to the right node, or None where one has to be made first."""
+        """Returns an open connection to the right node, or None where one has to be made first."""
         if self._stale and self._answered and not self._asking:
             self._ask_view()
         if address is None and position is not None and self._ends:
@@ -335,8 +236,8 @@ class Courier:
             raise self._conflict
 
     def _candidates(self, first: str | None) -> list[str]:
-        """Addresses to try: the right one, those that are open, the given ones, the other live members; those that
-        lately failed last."""
+        """Returns the addresses to try, in this order: the right one, those that are open, the given ones, the other
+        live members; those that lately failed come last."""
         members = self.view.members if self.view else ()
         known = [member.address for member in members if member.state is not State.DOWN]
         ordered = list(dict.fromkeys([*([first] if first else []), *self.addresses, *known]))
@@ -355,7 +256,7 @@ class Courier:
     # --- the view ------------------------------------------------------------------------------------------------
 
     async def fresh_view(self, deadline: float | None = None) -> View:
-        """The view as a node has it now."""
+        """Returns the view as a node has it now."""
         answer = await self.ask(GetView(self.next_id(), follow=True), ViewIs, deadline=deadline)
         if refusal := self.meet(self._home.address if self._home else "its daemon", answer.view.hive):
             raise refusal
@@ -402,7 +303,7 @@ class Courier:
     # --- told by connections -------------------------------------------------------------------------------------
 
     def heard(self, connection: Connection, reply: Reply) -> None:
-        """A node that is followed has adopted a view."""
+        """Takes note that the node that is followed has adopted a view."""
         if not isinstance(reply, Notice):
             return
         self._epoch_told = reply.epoch
@@ -411,7 +312,7 @@ class Courier:
         self.epoch_seen.set()
 
     def closed(self, connection: Connection) -> None:
-        """A connection ended; if it was the one that was followed, another will be."""
+        """Takes note that a connection ended; if its node was the one that is followed, another will be."""
         self._pool.forget(connection)
         self._unfollow(connection)
 

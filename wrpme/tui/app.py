@@ -20,7 +20,7 @@ from textual.command import Provider
 
 from wrpme import errors
 from wrpme.client.client import Client
-from wrpme.client.watch.records import FiguresSeen, Sighting
+from wrpme.client.watch.records import FiguresSeen, WatchRecord
 from wrpme.limits import CLOSE_SECONDS_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.view import NodeId
@@ -44,7 +44,7 @@ from wrpme.tui.terminal.palette import THEMES
 from wrpme.tui.terminal.roles import PREFIX, textual_themes
 
 _THROUGH_TIME = {key.action.removeprefix("app.").split("(")[0] for key in TIME}
-Watch = Callable[[], AsyncIterator[Sighting]]
+Watch = Callable[[], AsyncIterator[WatchRecord]]
 
 
 class Dashboard(App[int]):
@@ -137,7 +137,7 @@ class Dashboard(App[int]):
         except Exception as error:
             self._handle_exception(error)
 
-    def take(self, record: Sighting) -> None:
+    def take(self, record: WatchRecord) -> None:
         """Takes a watch record: it goes to the timeline and to the recorder, and is shown at once or with the next
         beat."""
         self.timeline.take(record)
@@ -148,7 +148,7 @@ class Dashboard(App[int]):
             self._due = True
             self.call_next(self._show_due)
 
-    def _keep(self, recorder: Recorder, record: Sighting) -> None:
+    def _keep(self, recorder: Recorder, record: WatchRecord) -> None:
         try:
             recorder.take(record)
         except errors.WrpmeError as error:

@@ -1,58 +1,58 @@
-"""What waits for whoever watches a hive and does not read: bounded, and honest about what is not in it."""
+"""Watch records that nobody has read yet, within a bound; what is left out is counted."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
-from wrpme.limits import WATCH_SIGHTINGS_MAX
+from wrpme.client.limits import WATCH_RECORDS_MAX
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
 
 
-class Backlog:
-    """Sightings that wait to be read, at most ``most``: beyond it figures are left out first, then the oldest
-    happenings, which are counted."""
+class ShedBuffer:
+    """Keeps at most ``most`` watch records until they are read. Beyond it figures are left out first, then the oldest
+    happenings, which a :class:`Missed` counts."""
 
-    def __init__(self, most: int = WATCH_SIGHTINGS_MAX) -> None:
-        self.sightings: deque[Sighting] = deque()
+    def __init__(self, most: int = WATCH_RECORDS_MAX) -> None:
+        self.records: deque[WatchRecord] = deque()
         self._most = most
 
-    def put(self, sighting: Sighting) -> None:
-        """Adds one."""
-        self.sightings.append(sighting)
-        if len(self.sightings) > self._most:
-            self._shed(sighting.at)
+    def put(self, record: WatchRecord) -> None:
+        """Adds a record, and leaves out others where there are too many."""
+        self.records.append(record)
+        if len(self.records) > self._most:
+            self._shed(record.at)
 
     def _shed(self, at: float) -> None:
-        """Keeps the last figures of each node; if that is not half of it, also the last view, the last word about each
-        node, and the later happenings."""
+        """Keeps only the last figures of each node; if more than half of the room is still taken, also only the last
+        view, whether each node was last reached or gone, and a quarter of the room of happenings, the latest."""
         self._keep((FiguresSeen,))
-        if len(self.sightings) <= self._most // 2:
+        if len(self.records) <= self._most // 2:
             return
         self._keep((FiguresSeen, ViewSeen, Reached, Gone))
         missed: dict[str, int] = {}
-        surplus = sum(isinstance(sighting, Happened) for sighting in self.sightings) - self._most // 4
-        rest: deque[Sighting] = deque()
-        for sighting in self.sightings:
-            if isinstance(sighting, Missed):
-                missed[sighting.node] = missed.get(sighting.node, 0) + sighting.count
-            elif isinstance(sighting, Happened) and surplus > 0:
+        surplus = sum(isinstance(record, Happened) for record in self.records) - self._most // 4
+        rest: deque[WatchRecord] = deque()
+        for record in self.records:
+            if isinstance(record, Missed):
+                missed[record.node] = missed.get(record.node, 0) + record.count
+            elif isinstance(record, Happened) and surplus > 0:
                 surplus -= 1
-                missed[sighting.node] = missed.get(sighting.node, 0) + 1
+                missed[record.node] = missed.get(record.node, 0) + 1
             else:
-                rest.append(sighting)
+                rest.append(record)
         rest.extendleft(Missed(at, node, number) for node, number in missed.items())
-        self.sightings = rest
+        self.records = rest
 
-    def _keep(self, kinds: tuple[type[Sighting], ...]) -> None:
-        """Of these kinds only the last one of each node, and of views only the last of all."""
+    def _keep(self, kinds: tuple[type[WatchRecord], ...]) -> None:
+        """Keeps, of these kinds, only the last record of each node, and of views only the last of all."""
         seen: set[tuple[str, str]] = set()
-        kept: deque[Sighting] = deque()
-        for sighting in reversed(self.sightings):
-            if isinstance(sighting, kinds):
-                node = "" if isinstance(sighting, ViewSeen) else sighting.node
-                key = ("life" if isinstance(sighting, Reached | Gone) else type(sighting).__name__, node)
+        kept: deque[WatchRecord] = deque()
+        for record in reversed(self.records):
+            if isinstance(record, kinds):
+                node = "" if isinstance(record, ViewSeen) else record.node
+                key = ("life" if isinstance(record, Reached | Gone) else type(record).__name__, node)
                 if key in seen:
                     continue
                 seen.add(key)
-            kept.appendleft(sighting)
-        self.sightings = kept
+            kept.appendleft(record)
+        self.records = kept

@@ -1,7 +1,7 @@
-"""What a watcher of a hive sees, in the order in which it sees it: views, happenings and figures of all nodes.
+"""Watch records: the views, happenings and figures of all nodes, in the order in which a watcher sees them.
 
 ``at`` is seconds since 1970 by the watcher's clock, ``node`` the address of the node that told it. ``wrpmesh watch``
-prints sightings as lines of JSON (:func:`to_line`, :func:`from_line`); the dashboard's ``--record`` keeps the same
+prints watch records as lines of JSON (:func:`to_line`, :func:`from_line`); the dashboard's ``--record`` keeps the same
 objects in another encoding (:func:`to_object`, :func:`from_object`).
 """
 
@@ -21,7 +21,7 @@ from wrpme.protocol.view_json import Topology, topology, view_in
 
 
 class ViewSeen(Struct, frozen=True, tag="view", tag_field="saw"):
-    """The view that a node has adopted, newer than all before (or of another hive than before)."""
+    """A node has adopted a view that is newer than all before, or of another hive than before."""
 
     at: float
     node: str
@@ -29,7 +29,7 @@ class ViewSeen(Struct, frozen=True, tag="view", tag_field="saw"):
 
 
 class Happened(Struct, frozen=True, tag="event", tag_field="saw"):
-    """Something happened. What several nodes tell alike is seen once."""
+    """Something happened in the hive. What several nodes tell alike makes one record."""
 
     at: float
     node: str
@@ -37,8 +37,8 @@ class Happened(Struct, frozen=True, tag="event", tag_field="saw"):
 
 
 class FiguresSeen(Struct, frozen=True, tag="figures", tag_field="saw"):
-    """The figures of a node; ``through`` is the address of another node that asked for them, where this one can't be
-    reached from here."""
+    """A node has told its figures. Where it can't be reached from here, ``through`` is the address of the node that
+    was asked for them instead."""
 
     at: float
     node: str
@@ -47,14 +47,15 @@ class FiguresSeen(Struct, frozen=True, tag="figures", tag_field="saw"):
 
 
 class Reached(Struct, frozen=True, tag="reached", tag_field="saw"):
-    """The node tells from now on."""
+    """The node can be reached, and tells from now on."""
 
     at: float
     node: str
 
 
 class Gone(Struct, frozen=True, tag="gone", tag_field="saw"):
-    """The node is not heard any more, or can't be reached: why, in words. Seen once until it is reached again."""
+    """The node is not heard any more, or can't be reached; ``reason`` is a sentence. There is one such record until the
+    node is reached again."""
 
     at: float
     node: str
@@ -62,14 +63,14 @@ class Gone(Struct, frozen=True, tag="gone", tag_field="saw"):
 
 
 class Missed(Struct, frozen=True, tag="missed", tag_field="saw"):
-    """So many happenings of the node were not seen: this watcher did not read in time."""
+    """``count`` happenings of the node were left out, as they were not read in time."""
 
     at: float
     node: str
     count: int
 
 
-Sighting = Union[ViewSeen, Happened, FiguresSeen, Reached, Gone, Missed]
+WatchRecord = Union[ViewSeen, Happened, FiguresSeen, Reached, Gone, Missed]
 
 # --- as plain objects, and as lines of JSON ----------------------------------------------------------------------
 
@@ -104,32 +105,32 @@ _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(_Line).decode
 
 
-def to_line(sighting: Sighting) -> bytes:
-    """Returns the sighting as one object of JSON in a line, without the line end. ``at`` is rounded to the millisecond;
-    a happening that has no ``seconds`` is written without them."""
-    return _ENCODE(_written(sighting))
+def to_line(record: WatchRecord) -> bytes:
+    """Returns the watch record as one object of JSON in a line, without the line end. ``at`` is rounded to the
+    millisecond; a happening that has no ``seconds`` is written without them."""
+    return _ENCODE(_written(record))
 
 
-def to_object(sighting: Sighting) -> dict[str, Any]:
+def to_object(record: WatchRecord) -> dict[str, Any]:
     """Returns what :func:`to_line` encodes, made of dictionaries, lists, strings and numbers."""
-    plain: dict[str, Any] = msgspec.to_builtins(_written(sighting))
+    plain: dict[str, Any] = msgspec.to_builtins(_written(record))
     return plain
 
 
-def _written(sighting: Sighting) -> _Line:
-    at = round(sighting.at, 3)
-    if isinstance(sighting, ViewSeen):
-        return _ViewLine(at, sighting.node, topology(sighting.view))
-    if isinstance(sighting, Happened):
-        fields = asdict(sighting.happening)
+def _written(record: WatchRecord) -> _Line:
+    at = round(record.at, 3)
+    if isinstance(record, ViewSeen):
+        return _ViewLine(at, record.node, topology(record.view))
+    if isinstance(record, Happened):
+        fields = asdict(record.happening)
         if fields["seconds"] < 0:
             fields["seconds"] = UNENDED  # the very object: what is a default is known by that
-        return _EventLine(at, sighting.node, _HappeningLine(**fields))
-    return replace(sighting, at=at)
+        return _EventLine(at, record.node, _HappeningLine(**fields))
+    return replace(record, at=at)
 
 
-def from_line(line: bytes) -> Sighting:
-    """Returns the sighting that :func:`to_line` made the line of.
+def from_line(line: bytes) -> WatchRecord:
+    """Returns the watch record that :func:`to_line` made the line of.
 
     Raises:
         ProtocolError: the line is none of these.
@@ -137,11 +138,11 @@ def from_line(line: bytes) -> Sighting:
     try:
         return _read(_DECODE(line))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"the line is no sighting ({error})") from None
+        raise ProtocolError(f"the line is no watch record ({error})") from None
 
 
-def from_object(plain: object) -> Sighting:
-    """Returns the sighting that :func:`to_object` made the object of.
+def from_object(plain: object) -> WatchRecord:
+    """Returns the watch record that :func:`to_object` made the object of.
 
     Raises:
         ProtocolError: the object is none of these.
@@ -149,10 +150,10 @@ def from_object(plain: object) -> Sighting:
     try:
         return _read(msgspec.convert(plain, _Line))
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise ProtocolError(f"the object is no sighting ({error})") from None
+        raise ProtocolError(f"the object is no watch record ({error})") from None
 
 
-def _read(decoded: _Line) -> Sighting:
+def _read(decoded: _Line) -> WatchRecord:
     if isinstance(decoded, _ViewLine):
         return ViewSeen(decoded.at, decoded.node, view_in(decoded.view))
     if isinstance(decoded, _EventLine):

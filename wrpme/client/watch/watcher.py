@@ -18,12 +18,12 @@ import msgspec
 
 from wrpme import errors
 from wrpme.client.connection import Connection, dial
-from wrpme.client.watch.buffer import Backlog
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
-from wrpme.limits import (
+from wrpme.client.limits import (
     WATCH_ADDRESSES_MAX, WATCH_LATE_SECONDS, WATCH_LOOK_SECONDS, WATCH_RETRY_SECONDS_MAX, WATCH_RETRY_SECONDS_MIN,
     WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
 )  # fmt: skip
+from wrpme.client.watch.buffer import ShedBuffer
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import Failed, GetStatus, Reply, Text, Told, ViewIs, Watch
 from wrpme.protocol.stats import Figures
@@ -35,7 +35,7 @@ _FIGURES = msgspec.json.Decoder(Figures)
 class _Node:
     """A node that is watched, and the connection to it. ``ways`` are the addresses under which it is dialled."""
 
-    def __init__(self, watching: Watching, address: str) -> None:
+    def __init__(self, watcher: Watcher, address: str) -> None:
         self.address = address
         self.ways = [address]
         self.connection: Connection | None = None
@@ -55,25 +55,25 @@ class _Node:
         self.watch_id = 0
         self.hurry = asyncio.Event()
         """Set where there is reason to try again at once."""
-        self._watching = watching
+        self._watcher = watcher
 
     def heard(self, connection: Connection, reply: Reply) -> None:
         """See :class:`wrpme.client.connection.Owner`."""
         if connection is self.connection:
             self.heard_at = asyncio.get_running_loop().time()
-            self._watching.heard(self, reply)
+            self._watcher.heard(self, reply)
 
     def closed(self, connection: Connection) -> None:
         """See :class:`wrpme.client.connection.Owner`."""
         if connection is self.connection:
             self.connection = None
-            self._watching.lost(self)
+            self._watcher.lost(self)
 
 
-class Watching:
-    """An asynchronous iterator over :data:`wrpme.client.watch.records.Sighting`, without an end but :meth:`aclose`.
+class Watcher:
+    """An asynchronous iterator over :data:`wrpme.client.watch.records.WatchRecord`, without an end but :meth:`aclose`.
 
-    It begins with the first sighting that is asked for. Whoever does not read for long misses some, and is told so.
+    It begins with the first record that is asked for. Whoever does not read for long misses some, and is told so.
     """
 
     def __init__(self, addresses: Iterable[str]) -> None:
@@ -85,7 +85,7 @@ class Watching:
         self._epoch_told = 0
         self._through: dict[int, tuple[_Node, str]] = {}
         self._ids = count(1)
-        self._backlog = Backlog()
+        self._buffer = ShedBuffer()
         self._news = asyncio.Event()
         self._look: asyncio.Task[None] | None = None
         self._lonely_since: float | None = None
@@ -93,11 +93,11 @@ class Watching:
 
     # --- for whoever reads ---------------------------------------------------------------------------------------
 
-    def __aiter__(self) -> Watching:
+    def __aiter__(self) -> Watcher:
         return self
 
-    async def __anext__(self) -> Sighting:
-        while not self._backlog.sightings:
+    async def __anext__(self) -> WatchRecord:
+        while not self._buffer.records:
             if self._ended:
                 raise StopAsyncIteration
             if self._look is None:
@@ -105,9 +105,9 @@ class Watching:
                 self._watch(self._given)
             self._news.clear()
             await self._news.wait()
-        return self._backlog.sightings.popleft()
+        return self._buffer.records.popleft()
 
-    async def __aenter__(self) -> Watching:
+    async def __aenter__(self) -> Watcher:
         return self
 
     async def __aexit__(
@@ -127,12 +127,12 @@ class Watching:
         if self._look is not None:
             self._look.cancel()
         await asyncio.gather(*tasks, *(one.ended for one in connections), return_exceptions=True)
-        self._backlog = Backlog()
+        self._buffer = ShedBuffer()
         self._news.set()
 
-    def _see(self, sighting: Sighting) -> None:
+    def _see(self, record: WatchRecord) -> None:
         if not self._ended:
-            self._backlog.put(sighting)
+            self._buffer.put(record)
             self._news.set()
 
     # --- connections ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, Sighting, ViewSeen
+from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.limits import MEMBERS_MAX
 from wrpme.protocol.events import UNENDED, Happening
 from wrpme.protocol.stats import Figures
@@ -38,7 +38,7 @@ class Model:
         self._meters: dict[str, Meter] = {}
         self._drawn: tuple[int, float, Scene] | None = None
 
-    def take(self, record: Sighting) -> None:
+    def take(self, record: WatchRecord) -> None:
         """Takes the next watch record. If the clock was set back, all that was observed is dropped, because its times
         mean nothing any more."""
         if not self.version or record.at < self._at - STALE_SECONDS:

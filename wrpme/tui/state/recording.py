@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgpack
 
-from wrpme.client.watch.records import Sighting, from_line, from_object, to_object
+from wrpme.client.watch.records import WatchRecord, from_line, from_object, to_object
 from wrpme.errors import ProtocolError, StorageError
 from wrpme.tui.limits import RECORD_FRAME_BYTES_MAX, RECORD_ITEMS_MAX, RECORD_READ_BYTES
 
@@ -43,7 +43,7 @@ class Recorder:
             raise StorageError(f"no record at {self.path}: {_reason(error)}") from None
         self._write(self._packer.pack(_HEADER))
 
-    def take(self, record: Sighting) -> None:
+    def take(self, record: WatchRecord) -> None:
         """Appends a watch record; it is in the file when this returns.
 
         Raises:
@@ -88,7 +88,7 @@ class Replay:
         return f"{self.path} was cut off: what begins at byte {self.cut_off_at} is incomplete, all before it is shown"
 
     @property
-    def watch_records(self) -> Iterator[Sighting]:
+    def watch_records(self) -> Iterator[WatchRecord]:
         """Yields the watch records from the first to the last. One that is incomplete at the end of the file, as a full
         disk or a killed program leaves it, is left out, and told by :attr:`notice`.
 
@@ -107,7 +107,7 @@ class Replay:
         if not found:
             raise StorageError(f"{self.path} is empty: nothing was recorded")
 
-    def _frames(self, file: BufferedReader) -> Iterator[Sighting]:
+    def _frames(self, file: BufferedReader) -> Iterator[WatchRecord]:
         unpacker = msgpack.Unpacker(
             max_buffer_size=RECORD_FRAME_BYTES_MAX, max_array_len=RECORD_ITEMS_MAX, max_map_len=RECORD_ITEMS_MAX
         )
@@ -144,7 +144,7 @@ class Replay:
                 f"format {FORMAT}: show it with the version that made it"
             )
 
-    def _lines(self, file: BufferedReader) -> Iterator[Sighting]:
+    def _lines(self, file: BufferedReader) -> Iterator[WatchRecord]:
         number = 0
         while line := file.readline(RECORD_FRAME_BYTES_MAX):
             number += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrpme.client.watch.records import FiguresSeen, Sighting
+from wrpme.client.watch.records import FiguresSeen, WatchRecord
 from wrpme.protocol.view import NodeId
 from wrpme.tui.limits import HISTORY_SECONDS_MAX, MOMENT_SECONDS_MIN, STALE_SECONDS
 from wrpme.tui.state.history import History, Series
@@ -33,7 +33,7 @@ class Timeline:
 
     # --- what is seen --------------------------------------------------------------------------------------------
 
-    def take(self, record: Sighting) -> None:
+    def take(self, record: WatchRecord) -> None:
         """Takes the next watch record. If the clock was set back, the history begins anew."""
         at = max(record.at, self._at)
         if at - record.at > STALE_SECONDS:

@@ -1,0 +1,52 @@
+"""Bounds of the client library, the unit last in the name.
+
+Those that a daemon, the shell or another room shares with it are in :mod:`wrpme.limits`.
+"""
+
+from __future__ import annotations
+
+from wrpme.limits import KIB, MEMBERS_MAX, STOP_SECONDS_MAX
+
+# --- requests --------------------------------------------------------------------------------------------------------
+CLIENT_REQUESTS_MAX = 65_536
+"""One client has so many requests in flight; further ones wait."""
+COMPARE_SECONDS_MAX = 2.0
+"""A client that was given several addresses waits at most so long until each has answered, or can't be reached."""
+STATUS_SECONDS = 3.0
+"""A node that has not told its figures, or what it has on its disk, after so long counts as silent."""
+VIEW_SECONDS = 0.5
+"""A client that waits for the hive to be stable asks for the view so often, as a notice may get lost."""
+PROGRESS_SECONDS = 0.2
+"""While a node leaves or is forgotten, the client asks so often how far that is."""
+
+# --- connections -----------------------------------------------------------------------------------------------------
+CLIENT_WRITE_BYTES = 256 * KIB
+"""Frames are joined up to this size before they are written; what the system does not take waits unencoded."""
+CLIENT_SWEEP_SECONDS = 0.01
+"""Deadlines that lie closer together than this are looked at together."""
+PING_SECONDS = 1.5
+"""A node that owes an answer and has said nothing for so long is asked for something that every live one answers at
+once..."""
+SILENT_SECONDS_MAX = 4.5
+"""...and is given up if nothing has come by then: it hangs, or the network does, and no other sign may ever come."""
+RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
+"""The connection to a node that is down is kept for so long: a node that stops as planned has answered by then what it
+had taken."""
+
+# --- watching --------------------------------------------------------------------------------------------------------
+WATCH_SILENT_SECONDS = 2.0
+"""A watcher takes a node for gone that has told nothing for so long."""
+WATCH_LATE_SECONDS = 1.0
+"""Where a node has a later view than the node that tells of the hive, the watcher turns to it after so long."""
+WATCH_THROUGH_SECONDS = 1.0
+"""A watcher asks so often, through another node, for the figures of a node that it can't reach."""
+WATCH_LOOK_SECONDS = 0.1
+"""A watcher looks at its deadlines so often."""
+WATCH_RETRY_SECONDS_MIN = 0.2
+"""After the first failure to reach a node, a watcher tries again after so long,"""
+WATCH_RETRY_SECONDS_MAX = 2.0
+"""then after pauses that double up to this."""
+WATCH_ADDRESSES_MAX = 2 * MEMBERS_MAX
+"""A watcher remembers so many addresses for the case that all nodes are gone."""
+WATCH_RECORDS_MAX = 5000
+"""So many watch records wait to be read; beyond it figures are left out first, then the oldest happenings."""
