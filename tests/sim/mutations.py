@@ -127,6 +127,8 @@ SOUGHT: dict[str, Sought] = {
     "settled_in_memory": Sought("handed_over_twice", 1),
     "hung_disks_are_borne": Sought("hung", 2, 2),
     "old_copies_are_welcome": Sought("old_directory", 4, 4),
+    "copies_do_not_know_it": Sought("forgotten_start", 1),
+    "taken_back_unseen": Sought("forgotten_start", 16, 16),
     "fenced_by_incarnation": Sought("operated", 18, 18),
     "lost_answers_are_waited_for": Sought("lost", 5, 5, long=True),
     "seniors_before_marks": Sought("given_up", 1),

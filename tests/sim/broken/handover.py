@@ -165,11 +165,11 @@ def incoming_keeps_tail() -> Broken:
     honest = Replica._freeze
 
     def freeze(self: Replica, before: Role, role: Role) -> None:
-        vars(self)["forget_received"] = lambda: None
+        vars(self.writes)["forget_received"] = lambda: None
         try:
             honest(self, before, role)
         finally:
-            del vars(self)["forget_received"]
+            del vars(self.writes)["forget_received"]
 
     return Replica, "_freeze", freeze
 

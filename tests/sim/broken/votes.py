@@ -11,7 +11,7 @@ from tests.sim.broken import Broken
 from wrpme.core.membership import draft, paxos, returns, view_sync, voter as council
 from wrpme.core.membership.paxos import NO_BALLOT, AcceptorState, Proposer
 from wrpme.protocol.messages import Accept, Accepted, Prepare, Promise, Rejected
-from wrpme.protocol.view import Activated, Arc, Back, Down, Member, NodeId, State, View
+from wrpme.protocol.view import Activated, Arc, Back, Down, Member, NodeId, Patch, State, View
 
 
 def lowest_accepted() -> Broken:
@@ -85,13 +85,13 @@ def adopted_before_disk() -> Broken:
     """A view is adopted and told before it is on disk."""
     honest = view_sync.ViewSync.learn
 
-    def learn(self: view_sync.ViewSync, view: View, tell: bool = False) -> None:
-        context: Any = self.context
-        context.commits.after_disk = lambda then: then()
+    def learn(self: view_sync.ViewSync, view: View, tell: bool = False, patch: Patch | None = None) -> None:
+        commits: Any = self.context.commits
+        commits.after_disk = lambda then: then()
         try:
-            honest(self, view, tell)
+            honest(self, view, tell, patch)
         finally:
-            vars(context).pop("after_disk", None)
+            vars(commits).pop("after_disk", None)
 
     return view_sync.ViewSync, "learn", learn
 
@@ -223,7 +223,7 @@ def told_before_disk() -> Broken:
         try:
             honest(self, source, message)
         finally:
-            vars(context).pop("after_disk", None)
+            vars(context.commits).pop("after_disk", None)
 
     return council.Voter, "on_vote", on_vote
 

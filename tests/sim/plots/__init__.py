@@ -49,6 +49,7 @@ PLOTS: dict[str, dict[str, Any]] = {
     "split_vote": staged(votes.split_vote, nodes=5, late=2, replication=1),
     "known_to_one": staged(votes.known_to_one, nodes=5, late=2, replication=1),
     "forgetful_voter": staged(votes.forgetful_voter, nodes=4, late=1, replication=1),
+    "forgotten_start": staged(votes.forgotten_start, nodes=3, replication=2),
     "old_directory": staged(votes.old_directory, nodes=5, late=2, replication=2),
     "late_heir": staged(tails.late_heir),
     "two_writes": staged(tails.two_writes_of_one_entry),

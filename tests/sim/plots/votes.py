@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tests.sim.faults import VOTES
 from tests.sim.plots.cast import QUIET_SECONDS, join_through
 from tests.sim.stage import Missed, Stage
+from wrpme.protocol import view_index
 from wrpme.protocol.messages import Accept, NextView, Prepare, WholeView
 
 if TYPE_CHECKING:
@@ -79,6 +80,38 @@ def forgetful_voter(s: Stage) -> None:
     s.until(lambda: s.has(c, epoch))
     s.heal(a, s.others(a))
     s.until(lambda: s.has(a, epoch + 1))
+
+
+def forgotten_start(s: Stage) -> None:
+    """A node starts again on a copy of its directory that lacks its last life, and all who had heard of that life are
+    started again, too: nobody but the directory itself can know that it is older."""
+    s.until(s.run.is_stable, 20.0)
+    machine = s.machines[1]
+    alias = next(one for one in s.run.workload.aliases if machine in s.holders(one))
+    s.done(alias)
+    machine.crash()
+    old = machine.disk.copy()
+    machine.start()
+    s.until(lambda: machine.node is not None and machine.node.context.lives and s.run.is_stable(), 20.0)
+    s.done(alias)
+    (second,) = (one for one in s.holders(alias) if one is not machine)
+    first = next(one for one in s.others(machine, second))
+    second.crash()
+    s.wait(0.3)
+    machine.crash(power=True)
+    machine.replace_disk(old)
+    s.world.promises.distrusted.add(machine.identity)
+    second.start()  # it is taken back before anybody misses the other one, which is preferred to it
+    s.until(lambda: second.node is not None and second.node.context.lives, 20.0)
+    s.until(lambda: machine.identity not in view_index.live(s.view()), 20.0)
+    s.wait(0.5)
+    for other in (first, second):
+        other.crash()
+        other.start()
+    machine.start()
+    machine.crash()  # its first start has the number of the life that it lacks, and is refused for that
+    machine.start()
+    s.wait(6.0)
 
 
 def old_directory(s: Stage) -> None:
