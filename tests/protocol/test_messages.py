@@ -83,7 +83,7 @@ MESSAGES = {
 """The number on the wire, the name, the fields in their order; ? is one with a default."""
 CHANGES_OF_THE_VIEW = {
     1: "Join node incarnation address replication?",
-    2: "Back node incarnation address epoch? marks?",
+    2: "Back node incarnation address epoch? marks? known?",
     3: "Down node incarnation planned? hung?",
     4: "Synced end version node reporter incarnation",
     5: "Activated end version reporter incarnation",

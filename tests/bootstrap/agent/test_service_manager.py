@@ -136,8 +136,7 @@ def test_the_whole_life_of_a_node(host: SystemdHost, agent: Agent, base: Path) -
 
     host.run("kill", "-9", str(pid))
     assert agent.call("start", name=NODE)["started"] in (True, False)
-    again = until(agent, unit_state="active")
-    assert again["pid"] != pid
+    until(agent, unit_state="active", pid=lambda found: found not in (None, pid))
     assert len([line for line in host.run("ps", "-eo", "args").splitlines() if f"{base}/nodes" in line]) == 1
 
     stopped = agent.call("stop", name=NODE, seconds=PATIENCE_SECONDS)
