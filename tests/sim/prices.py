@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from wrpme.core.io import Effect, Event, Received, ReplyTo, Send
+from wrpme.core.membership.view_sync import Adoption
 from wrpme.core.membership import transitions as views
 from wrpme.protocol import view_index
 from wrpme.core.membership.voter import Voter
@@ -208,9 +209,9 @@ def _by_members(kind: str) -> Callable[..., list[tuple[str, int, float]]]:
     return prices
 
 
-def _adopt(result: object, node: Node, before: View | None, view: View, *_: object) -> list[tuple[str, int, float]]:
-    members = len(view.members)
-    return [("adopt", members, 1), ("adopt_arc", members, changed_arcs(before, view))]
+def _adopt(result: object, node: Node, adoption: Adoption) -> list[tuple[str, int, float]]:
+    members = len(adoption.view.members)
+    return [("adopt", members, 1), ("adopt_arc", members, changed_arcs(adoption.base, adoption.view))]
 
 
 _CHANGED: OrderedDict[tuple[int, int], tuple[View, View, int]] = OrderedDict()
