@@ -83,8 +83,19 @@ class _JumpLoop(asyncio.SelectorEventLoop):
         self._jumps = _JumpSelector()
         super().__init__(self._jumps)
 
+    @property
+    def jumped(self) -> float:
+        return self._jumps.jumped
+
     def time(self) -> float:
-        return super().time() + self._jumps.jumped
+        return super().time() + self.jumped
+
+
+def jumped() -> float:
+    """Seconds that were waited for in a test that :func:`play` runs: time that jumped, whatever the machine took."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _JumpLoop)
+    return loop.jumped
 
 
 def play(scene: Coroutine[Any, Any, R]) -> R:

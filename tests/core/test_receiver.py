@@ -5,38 +5,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tests.replica_parts import END, A, B, Bench, view_of
-from wrpme.core.layout import key_of, operations_for, value_of
-from wrpme.core.replication.sender import Phase
+from tests.core.copy_parts import COPIED, bench
+from tests.replica_parts import END, A, B, view_of
+from wrpme.core.layout import key_of, value_of
 from wrpme.core.replication.stream import Outgoing
 from wrpme.limits import COPIES_IN_MAX
 from wrpme.protocol.messages import Compare, Put, Stream, StreamAck, Writes
 from wrpme.protocol.ring import hash_of
-from wrpme.protocol.view import Arc
-
-COPIED = Arc(END, 1, (A,), (B,))
-
-
-def bench(entries: int = 0, there: dict[str, bytes] | None = None) -> Bench:
-    """An owner with so many entries; the receiver has ``there`` from an earlier time."""
-    made = Bench(COPIED)
-    for number in range(entries):
-        made[A].ask(Put(1, f"k{number}", b"v"))
-    made[A].persist()
-    made[A].persist()
-    for alias, content in (there or {}).items():
-        key = key_of(hash_of(alias), alias.encode())
-        made[B].store.write(operations_for(key, value_of((0, 9), 0, content)), True)
-        made[B].context.slots.add(hash_of(alias), 1, len(alias) + len(content))
-    return made
-
-
-def phase(made: Bench) -> Phase:
-    return made[A].replica.copies[B].phase
-
-
-def items(made: Bench, kind: type) -> int:
-    return sum(isinstance(item, kind) for _, _, body in made.wire if isinstance(body, Stream) for item in body.items)
 
 
 def test_of_an_older_version_nothing_is_acknowledged_any_more() -> None:

@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 
-import pytest
-
-from tests.harness import HIVE, identity
+from tests.core.context_parts import A, persists
 from wrpme.core.context import NodeContext
-from wrpme.core.io import Persist, Settings
+from wrpme.core.io import Settings
 from wrpme.daemon.storage.store import MemoryStore
-from wrpme.protocol.view import Arc, Member, State, View
-
-A, B, C = (identity(name) for name in "abc")
-
-
-def view(epoch: int = 5, incarnation: int = 1, b: State = State.UP, a: State = State.UP) -> View:
-    members = (Member(A, incarnation, "host-a:1", 1, a), Member(B, 1, "host-b:1", 2, b))
-    return View(epoch, HIVE, 3, 1, members, (Arc((1 << 64) - 1, 1, (A,)),), (A,))
-
-
-@pytest.fixture
-def context() -> NodeContext:
-    return NodeContext(Settings(A, 1, "host-a:1"), MemoryStore(), 100.0)
-
-
-def persists(context: NodeContext) -> list[Persist]:
-    effects, context.outbox.effects = context.outbox.effects, []
-    return [effect for effect in effects if isinstance(effect, Persist)]
 
 
 def test_what_was_settled_is_known_after_a_restart_and_of_parts_of_the_arc() -> None:

@@ -7,37 +7,14 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.core.copy_parts import COPIED, bench, items, phase
 from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, view_of
-from wrpme.core.layout import Version, key_of, operations_for, value_of
+from wrpme.core.layout import Version, key_of
 from wrpme.core.replication.sender import Phase
 from wrpme.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES, LEASE_SECONDS
 from wrpme.protocol.messages import Compare, Done, Expire, Fill, Get, Put, Remove, Stream, StreamAck, Update, Writes
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Arc, Synced
-
-COPIED = Arc(END, 1, (A,), (B,))
-
-
-def bench(entries: int = 0, there: dict[str, bytes] | None = None) -> Bench:
-    """An owner with so many entries; the receiver has ``there`` from an earlier time."""
-    made = Bench(COPIED)
-    for number in range(entries):
-        made[A].ask(Put(1, f"k{number}", b"v"))
-    made[A].persist()
-    made[A].persist()
-    for alias, content in (there or {}).items():
-        key = key_of(hash_of(alias), alias.encode())
-        made[B].store.write(operations_for(key, value_of((0, 9), 0, content)), True)
-        made[B].context.slots.add(hash_of(alias), 1, len(alias) + len(content))
-    return made
-
-
-def phase(made: Bench) -> Phase:
-    return made[A].replica.copies[B].phase
-
-
-def items(made: Bench, kind: type) -> int:
-    return sum(isinstance(item, kind) for _, _, body in made.wire if isinstance(body, Stream) for item in body.items)
 
 
 def test_a_copy_of_nothing() -> None:
@@ -374,7 +351,9 @@ def test_any_loss_at_any_time(steps: list[tuple[str, int]], there: dict[str, byt
             session = made[A].ask(
                 Update(1, alias, b"%d" % number)
                 if kind == "w"
-                else Remove(1, alias) if kind == "r" else Expire(1, alias, int(WALL_MILLISECONDS) * 2)
+                else Remove(1, alias)
+                if kind == "r"
+                else Expire(1, alias, int(WALL_MILLISECONDS) * 2)
             )
             if made[A].replica.writes.sequence > before:
                 asked[session] = (alias, (1, made[A].replica.writes.sequence))

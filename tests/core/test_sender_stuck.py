@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.core.test_sender import bench, phase
+from tests.core.copy_parts import bench, phase
 from tests.harness import Hive, hive_of
 from tests.replica_parts import END, A, B, Bench, view_of
 from wrpme.core.membership.view_sync import Adoption

@@ -6,41 +6,12 @@ import pytest
 
 from tests.core.test_replica_table_properties import ALIASES, ALONE, alone, ask, split, upper_half
 from tests.harness import hive_of
-from tests.replica_parts import END, A, B, Bench, Side, view_of
-from wrpme.core.io import Compact
+from tests.replica_parts import END, A, B, Bench, view_of
 from wrpme.core.layout import key_of, operations_for, value_of
 from wrpme.core.replication import wiping
-from wrpme.limits import EXPIRE_SECONDS, STEP_SECONDS
+from wrpme.limits import STEP_SECONDS
 from wrpme.protocol.messages import Compare, Put, Stream, StreamAck, Update
 from wrpme.protocol.view import Arc
-
-
-def go(side: Side, seconds: float) -> None:
-    """Time passes, in the steps that the node asks for."""
-    end = side.bench.now + seconds
-    while side.bench.now < end:
-        side.bench.now = min(end, max(side.sweep.due, side.bench.now + 0.001))
-        for other in (A, B):
-            if side.context.me != other and other in side.bench.sides:
-                side.bench.lease(side.context.me, other)
-        side.tick()
-        side.bench.settle()
-
-
-# --- the space of what was removed -------------------------------------------------------------------------------
-
-
-def asked(side: Side, seconds: float) -> int:
-    """Time passes; how often the disk is asked to give space back."""
-    count = 0
-    end = side.bench.now + seconds
-    while side.bench.now < end:
-        side.bench.now += EXPIRE_SECONDS
-        side.context.now = side.bench.now
-        side.table.tick(False)
-        count += sum(isinstance(effect, Compact) for effect in side.context.outbox.effects)
-        side.context.outbox.effects.clear()
-    return count
 
 
 # --- what lives elsewhere ----------------------------------------------------------------------------------------
