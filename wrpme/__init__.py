@@ -7,6 +7,7 @@ The rooms, from the ground up; an import points down only, and import-linter kee
                         ring, what nodes tell of themselves and of what happens
     options             the options of all programs and commands: one table, its parser, help and completion
     core/               one node without input and output: inputs and the time in, effects out
+      health/           how fit this node is, and who of the others is alive
       membership/       views: how one becomes the next, who decides, how they spread, who is let in
       replication/      arcs: writes, copies and streams, the change of an owner, scans
     client/             the client library; watch/ for those who watch a hive

@@ -13,7 +13,6 @@ def test_what_is_answered_in_its_turn_is_counted_when_that_ends() -> None:
     times.end_turn(0.001)
     assert sum(count for _, count in times.latency.pairs()) == 2
     times.answered(7, 0.5)
-    times.end_turn(0.001)
     assert sum(count for _, count in times.latency.pairs()) == 3
 
 
@@ -22,5 +21,4 @@ def test_what_another_node_passed_on_is_counted_there() -> None:
     passed_on = (7, identity("b"), 0)
     times.put_off(passed_on)
     times.answered(passed_on, 0.5)
-    times.end_turn(0.001)
     assert not times.latency.pairs()

@@ -67,6 +67,8 @@ class NodeContext:
         self._begin_knowledge()
         self.marks = Marks(mark_in(key, value) for key, value in reader.scan(MARK_PREFIX, successor(MARK_PREFIX)))
         self.commits = GroupCommit(self.marks)
+        self.disk: DiskPace = self.commits.disk
+        """How this node's own disk takes batches."""
         self.outbox = Outbox(settings, self.routes, self.process)
         self.reconciled = Reconciled(reader, self.commits)
         self.heartbeats = HeartbeatLeases(now)
@@ -102,11 +104,6 @@ class NodeContext:
         self.down_since: dict[NodeId, float] = {}
         self._round_trips: dict[NodeId, float] = {}
         """Seconds to each node and back, as its acknowledgements of beacons show."""
-
-    @property
-    def disk(self) -> DiskPace:
-        """How this node's own disk takes batches."""
-        return self.commits.disk
 
     def wall(self) -> float:
         """Milliseconds since 1970, for expiry and for what is told."""

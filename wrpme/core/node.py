@@ -150,10 +150,10 @@ class Node:
         if now - context.heartbeats.due > LATE_SECONDS:
             self.self_check.be_late(now - context.heartbeats.due)
         if isinstance(event, TurnEnded):
-            context.responses.end_turn(context.now - event.since)
-            self.table.end_turn(
-                context.commits.disk_is_free
-            )  # before the disk: what is acknowledged was handed to every copy
+            if context.responses.at_once:
+                context.responses.end_turn(context.now - event.since)
+            # Before the disk: what is acknowledged was handed to every copy.
+            self.table.end_turn(context.commits.disk_is_free)
             context.flush_disk()
         elif isinstance(event, Persisted):
             if context.disk.quiet or context.disk.hung:

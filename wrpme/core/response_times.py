@@ -25,7 +25,6 @@ class ResponseTimes:
             self.latency.add(seconds)
 
     def end_turn(self, seconds: float) -> None:
-        """All that was not put off is answered."""
-        if self.at_once:
-            self.latency.add(seconds, self.at_once)
-            self.at_once = 0
+        """All that was not put off, one request at least, is answered."""
+        self.latency.add(seconds, self.at_once)
+        self.at_once = 0
