@@ -404,21 +404,18 @@ class Replica:
         The note of this node's own activation says nothing of its own tail: what it took over and not all holders have
         yet keeps its older version."""
         known = Tails(self.arc)
-        void = [
-            pending
-            for pending in (*self.writes.tail(), *self.writes.superseded)
-            if known.is_void(pending.key, pending.value)
-        ]
+        writes = self.writes
+        void = [write for write in (*writes.tail(), *writes.superseded) if known.is_void(write.key, write.value)]
         if void:
             self._answer_owed(void)
-            self.writes.drop(void)
-        if self.writes.superseded:  # another owner took them over; whether all holders have them, only that one knew
+            writes.drop(void)
+        if writes.superseded:
+            # Another owner took them over: whether all holders have them, only that one knew. Those that are not owed
+            # were answered above.
             self._doubtful = True
-            self._answer_owed(
-                [pending for pending in self.writes.owed if pending in self.writes.superseded]
-            )  # else answered above
-            self.writes.drop(self.writes.superseded)
-            self.writes.superseded.clear()
+            self._answer_owed([write for write in writes.owed if write in writes.superseded])
+            writes.drop(writes.superseded)
+            writes.superseded.clear()
 
     def awaits(self) -> list[NodeId]:
         """Whom activation waits for."""
