@@ -11,6 +11,8 @@ import pytest
 
 from tests.bootstrap.agent.agents import NODE, Agent, files_in
 from tests.system.daemons import PATIENCE_SECONDS
+from wrpme.bootstrap.agent import cleanup, files, lock
+from wrpme.bootstrap.agent.paths import Base
 
 AT_WORK = (
     "is at work there; wait until that is done (a connection that broke is given up after 20 s), and give the command "
@@ -167,6 +169,25 @@ def test_one_directory_under_two_names_is_one(agent: Agent, base: Path, tmp_path
 def test_a_directory_below_the_home(agent: Agent, tmp_path: Path) -> None:
     assert agent.call("look", directory="~/a", nodes={})["directory"] == f"{tmp_path.resolve()}/a"
     assert agent.call("look", directory="b", nodes={})["directory"] == f"{tmp_path.resolve()}/b"
+
+
+def test_nothing_is_made_under_the_name_of_what_is_being_removed(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same name beside the base directory is used for both: who removes would remove what another one makes."""
+    base.parent.parent.mkdir(parents=True, exist_ok=True)
+    there = Base(str(base))
+    assert lock._make_base(there)
+    made_meanwhile: list[list[str]] = []
+    honest = files.remove_tree
+
+    def remove_tree(path: str) -> None:
+        if path.endswith(lock.UNFINISHED) and not base.exists() and not made_meanwhile:
+            made_meanwhile.append(lock._make_base(there))
+        honest(path)
+
+    monkeypatch.setattr(files, "remove_tree", remove_tree)
+    cleanup.tidy(there)
+    assert made_meanwhile == [[]] and not base.parent.exists()
+    assert lock._make_base(there) and there.read_made().directories
 
 
 def test_one_of_many_that_come_at_once_has_it(tmp_path: Path, base: Path) -> None:

@@ -125,14 +125,15 @@ def _remove_base(base: Base, made: Made) -> None:
         return
     going = lock.unfinished(ours)
     try:
-        files.remove_tree(going)
-        os.rename(ours, going)
+        # Whoever makes the base directory uses the same name beside it, and would lose what it has just made there.
+        with lock.making(os.path.dirname(ours), wait=True):
+            files.remove_tree(going)
+            os.rename(ours, going)
+            files.remove_tree(going)
     except OSError:  # it is a mount point, or this user may not change the directory above
         files.remove(base.made)
         for path in above:
             files.remove_empty(path)
-        return
-    files.remove_tree(going)
 
 
 def _is_above(path: str, base: str) -> bool:

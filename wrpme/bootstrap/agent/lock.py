@@ -126,7 +126,7 @@ def _make_base(base: Base) -> list[str]:
         missing.insert(0, parent)
     fresh = unfinished(missing[0])
     try:
-        with _locked(parent):
+        with making(parent):
             if os.path.isdir(base.directory):
                 return []
             try:
@@ -148,16 +148,17 @@ def _make_base(base: Base) -> list[str]:
 
 
 @contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    """Locks that directory against others who make something in it, if its file system can lock.
+def making(directory: str, wait: bool = False) -> Iterator[None]:
+    """Locks that directory against others who make or remove something in it, if its file system can lock. With
+    ``wait`` it waits for them: who makes something waits for nobody meanwhile, so that is soon over.
 
     Raises:
-        BlockingIOError: somebody else has it locked.
+        BlockingIOError: somebody else has it locked, and nobody waits.
     """
     handle = os.open(directory, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise
         except OSError:
