@@ -23,12 +23,12 @@ from typing import Any
 
 from tests.sim.prices import FILE, OTHER, Meter, Prices, changed_arcs, kind_of, metered, sharing
 from tests.sim.storm import Hive
-from wrpme.core.io import Effect, Event
+from wrpme.core.io import Effect, Input
 from wrpme.core.membership import transitions as views
 from wrpme.core.node import Node
 from wrpme.protocol import view_index
 from wrpme.protocol.codec import Decoder, encode
-from wrpme.protocol.messages import Beacon, Envelope, Request, WholeView
+from wrpme.protocol.messages import Heartbeat, Envelope, Request, WholeView
 from wrpme.protocol.view import Activated, Back, Change, Down, Elect, Join, Synced, View
 
 SIZES = (3, 10, 30, 60, 100)
@@ -71,7 +71,7 @@ class Stopwatch(Meter):
         return call
 
     def handled(self, honest: Callable[..., list[Effect]]) -> Callable[..., list[Effect]]:
-        def handle(node: Node, event: Event, now: float) -> list[Effect]:
+        def handle(node: Node, event: Input, now: float) -> list[Effect]:
             return self._timed(kind_of(event), lambda: honest(node, event, now))
 
         return handle
@@ -187,7 +187,7 @@ def price_of_views(view: View) -> dict[str, float]:
 def price_of_a_message() -> float:
     """The processor seconds from one write of a small message to the next, on the loop that daemons run on: half of it
     for who writes, half for who reads."""
-    frame = encode(Envelope(bytes(16), 1, bytes(16), 1, bytes(16), 7, Beacon(1.0)))
+    frame = encode(Envelope(bytes(16), 1, bytes(16), 1, bytes(16), 7, Heartbeat(1.0)))
 
     class Echo(asyncio.Protocol):
         left = REPETITIONS
@@ -240,19 +240,19 @@ def grow(hive: Hive) -> None:
         hive.until_stable(600.0, started)
 
 
-def price_of_a_wish(hive: Hive) -> float:
+def price_of_a_request(hive: Hive) -> float:
     """For each change that waits, at each look of a voter that leaves it to another one."""
     voter = next(machine for machine in hive.machines if machine.identity == hive.view().voters[-1])
     node = voter.node
     assert node is not None
     council, now = node.voter, node.context.now
-    kept, council._wishes = council._wishes, {}
+    kept, council._requests = council._requests, {}
     for end in range(WISHES):
-        council._wishes[Synced(end, 1, bytes(16), bytes(16), 1)] = now
+        council._requests[Synced(end, 1, bytes(16), bytes(16), 1)] = now
     begun = process_time()
     council.consider()
     spent = process_time() - begun
-    council._wishes = kept
+    council._requests = kept
     return spent / WISHES
 
 
@@ -271,7 +271,7 @@ def price_in_hive(size: int) -> dict[str, float]:
         hive.write()
         hive.run(WATCHED_SECONDS)
         found = {kind: mean_of_most(seconds) for kind, seconds in watch.events.items()}
-        wish = price_of_a_wish(hive)
+        request = price_of_a_request(hive)
         hive.machines[-1].crash()
         hive.run(4.0)
         hive.machines[-1].start()
@@ -281,7 +281,7 @@ def price_in_hive(size: int) -> dict[str, float]:
         found.setdefault(kind, mean_of_most(seconds))
     found[OTHER] = statistics.median(found.values())
     found |= price_of_adoption(watch.adoptions)
-    return found | price_of_views(view) | {"wish": wish}
+    return found | price_of_views(view) | {"request": request}
 
 
 def price_of_adoption(adoptions: list[tuple[int, float]]) -> dict[str, float]:

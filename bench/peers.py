@@ -40,7 +40,7 @@ WARM_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
 
 
-class Figures(NamedTuple):
+class NodeStats(NamedTuple):
     """One measurement: per second, milliseconds, counts, microseconds of processor per request."""
 
     rate: float
@@ -76,7 +76,7 @@ async def hive_targets(daemons: Daemons, slices: Sequence[Sequence[bytes]]) -> l
     return targets
 
 
-async def measure(callers: Sequence[Caller], reads: float, seconds: float, servers: Sequence[int]) -> Figures:
+async def measure(callers: Sequence[Caller], reads: float, seconds: float, servers: Sequence[int]) -> NodeStats:
     """That share of gets for so long; ``servers`` are the ids of their processes."""
     tally = SlotCounts()
     client_before, servers_before = time.process_time(), processor_seconds(servers)
@@ -88,7 +88,7 @@ async def measure(callers: Sequence[Caller], reads: float, seconds: float, serve
     count = max(1, len(tally.latencies))
     if tally.said:
         print(f"the last error: {tally.said}", flush=True)
-    return Figures(
+    return NodeStats(
         len(tally.latencies) / spent,
         percentile(tally.latencies, 0.5) * 1e3,
         percentile(tally.latencies, 0.99) * 1e3,
@@ -101,7 +101,7 @@ async def measure(callers: Sequence[Caller], reads: float, seconds: float, serve
 
 async def work(
     targets: Sequence[Target], slices: Sequence[Sequence[bytes]], asked: argparse.Namespace, servers: Sequence[int]
-) -> dict[str, Figures]:
+) -> dict[str, NodeStats]:
     """Fills, warms up and measures one cluster."""
     callers = [
         Caller(target, aliases, seed) for seed, (target, aliases) in enumerate(zip(targets, slices, strict=True))
@@ -117,10 +117,10 @@ async def work(
             target.close()
 
 
-def etcd_round(directory: Path, slices: Sequence[Sequence[bytes]], asked: argparse.Namespace) -> dict[str, Figures]:
+def etcd_round(directory: Path, slices: Sequence[Sequence[bytes]], asked: argparse.Namespace) -> dict[str, NodeStats]:
     """A new etcd, measured and ended."""
 
-    async def run(etcd: Etcd) -> dict[str, Figures]:
+    async def run(etcd: Etcd) -> dict[str, NodeStats]:
         await etcd.until_healthy()
         servers = [process.pid for process in etcd.processes]
         return await work(await etcd_targets(etcd, len(slices)), slices, asked, servers)
@@ -129,10 +129,10 @@ def etcd_round(directory: Path, slices: Sequence[Sequence[bytes]], asked: argpar
         return uvloop.run(run(etcd))
 
 
-def hive_round(directory: Path, slices: Sequence[Sequence[bytes]], asked: argparse.Namespace) -> dict[str, Figures]:
+def hive_round(directory: Path, slices: Sequence[Sequence[bytes]], asked: argparse.Namespace) -> dict[str, NodeStats]:
     """A new hive, measured and ended."""
 
-    async def run(daemons: Daemons) -> dict[str, Figures]:
+    async def run(daemons: Daemons) -> dict[str, NodeStats]:
         targets = await hive_targets(daemons, slices)
         return await work(targets, slices, asked, [process.pid for process in daemons.processes.values()])
 
@@ -141,22 +141,22 @@ def hive_round(directory: Path, slices: Sequence[Sequence[bytes]], asked: argpar
         return uvloop.run(run(daemons))
 
 
-def show(name: str, what: str, figures: Figures) -> None:
+def show(name: str, what: str, stats: NodeStats) -> None:
     """One line."""
     print(
-        f"{name:14} {what:10} {figures.rate:9,.0f}/s   ms {figures.half:7.2f} {figures.most:7.2f}   "
-        f"errors {figures.errors:3} wrong {figures.wrong:3}   us {figures.client:5.0f} {figures.servers:5.0f}",
+        f"{name:14} {what:10} {stats.rate:9,.0f}/s   ms {stats.half:7.2f} {stats.most:7.2f}   "
+        f"errors {stats.errors:3} wrong {stats.wrong:3}   us {stats.client:5.0f} {stats.servers:5.0f}",
         flush=True,
     )
 
 
-def medians(measured: Sequence[Figures]) -> Figures:
+def medians(measured: Sequence[NodeStats]) -> NodeStats:
     """Of each figure; errors and wrong answers are added up."""
     rate, half, most, errors, wrong, client, servers = zip(*measured, strict=True)
-    return Figures(median(rate), median(half), median(most), sum(errors), sum(wrong), median(client), median(servers))
+    return NodeStats(median(rate), median(half), median(most), sum(errors), sum(wrong), median(client), median(servers))
 
 
-def conclude(results: dict[tuple[str, str], list[Figures]]) -> int:
+def conclude(results: dict[tuple[str, str], list[NodeStats]]) -> int:
     """Prints medians and ratios; 1 if the goal is missed, or an answer was wrong or missing."""
     print("\nmedians")
     missed = False
@@ -189,13 +189,13 @@ def main() -> int:
     print(f"{asked.clients} clients, {len(keys)} keys, {NODES} nodes, data on {file_system(asked.root)}, "
           f"{os.cpu_count()} processors")  # fmt: skip
     print(f"{'':37}   {'50 %':>10} {'99 %':>7}   {'':19}   client servers")
-    results: dict[tuple[str, str], list[Figures]] = defaultdict(list)
+    results: dict[tuple[str, str], list[NodeStats]] = defaultdict(list)
     for number in range(1, asked.rounds + 1):
         for name, measured in (("etcd", etcd_round), ("wrpme", hive_round)):
             with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.root.resolve()) as directory:
-                for what, figures in measured(Path(directory), slices, asked).items():
-                    show(f"{name}, round {number}", what, figures)
-                    results[name, what].append(figures)
+                for what, stats in measured(Path(directory), slices, asked).items():
+                    show(f"{name}, round {number}", what, stats)
+                    results[name, what].append(stats)
     return conclude(results)
 
 

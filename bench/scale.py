@@ -75,7 +75,7 @@ async def until_condition(daemons: Daemons, word: str, members: int, patience: f
         async def attempt() -> tuple[bool, str]:
             daemons.check_running()
             status = await client.hive_status()
-            now, told = status.view, [node.figures for node in status.nodes]
+            now, told = status.view, [node.stats for node in status.nodes]
             serving = sum(one is not None and one.serving and one.epoch == now.epoch for one in told)
             condition = health.condition(now)
             up = len(view_index.live(now))

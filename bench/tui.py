@@ -30,7 +30,7 @@ from bench import tui_memory, tui_ring
 from bench.hive import end_by_signal, percentile, processor_seconds, running
 from tests.system.daemons import Daemons, environment, wrpmesh
 from wrpme import Client
-from wrpme.client.watch.records import Happened, WatchRecord
+from wrpme.client.watch.records import EventSeen, WatchRecord
 
 COLUMNS, ROWS = 120, 40
 QUIET_SHARE_MAX = 0.03
@@ -210,9 +210,9 @@ async def measure_view(report: Report, daemons: Daemons, rounds: int) -> None:
 async def _decided(watching: AsyncIterator[WatchRecord], epoch: int) -> float:
     """When (wall clock of the node, milliseconds) the view of that epoch was adopted by whoever told it first."""
     async for sighting in watching:
-        if isinstance(sighting, Happened) and sighting.happening.kind == "view":
-            if sighting.happening.epoch == epoch:
-                return sighting.happening.at / 1000
+        if isinstance(sighting, EventSeen) and sighting.event.kind == "view":
+            if sighting.event.epoch == epoch:
+                return sighting.event.at / 1000
     raise AssertionError("a watch does not end")
 
 

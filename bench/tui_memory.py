@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.tui.scenes import Story, activated, stable_view, synced
-from wrpme.client.watch.records import FiguresSeen, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, ViewSeen, WatchRecord
 from wrpme.limits import MIB
 from wrpme.protocol.histogram import Latency, quantile
 from wrpme.protocol.view import Back, Down
@@ -109,7 +109,7 @@ def report(timeline: Timeline, seconds: float, grown: float) -> None:
 
 def run(nodes: int) -> bool:
     """Prints the figures; whether the goals are met."""
-    figures, views, scenes, steps, rest = Watch(), Watch(), Watch(), Watch(), Watch()
+    stats, views, scenes, steps, rest = Watch(), Watch(), Watch(), Watch(), Watch()
     timeline = Timeline()
     grown: list[float] = []
     print(f"{nodes} nodes", flush=True)
@@ -117,7 +117,7 @@ def run(nodes: int) -> bool:
     for seconds, sightings in seen_of(nodes):
         base = base or resident_bytes()
         for sighting in sightings:
-            with views if isinstance(sighting, ViewSeen) else figures if isinstance(sighting, FiguresSeen) else rest:
+            with views if isinstance(sighting, ViewSeen) else stats if isinstance(sighting, StatsSeen) else rest:
                 timeline.take(sighting)
         with scenes:
             timeline.scene(START + seconds)
@@ -131,10 +131,10 @@ def run(nodes: int) -> bool:
         with steps:
             timeline.scene(START + 60 * MINUTES)
             timeline.events()
-    print(f"  figures taken: {figures}\n  views taken: {views}\n  scenes of now: {scenes}\n  steps back: {steps}")
+    print(f"  figures taken: {stats}\n  views taken: {views}\n  scenes of now: {scenes}\n  steps back: {steps}")
     return (
         grown[-1] - grown[-3] <= GROWTH_GOAL_MIB
-        and figures.mean() <= TAKE_GOAL_MS
+        and stats.mean() <= TAKE_GOAL_MS
         and scenes.at(0.5) <= SCENE_GOAL_MS
         and steps.at(0.5) <= STEP_GOAL_MS
     )

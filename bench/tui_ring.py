@@ -2,9 +2,9 @@
 
     python -m bench.tui_ring
 
-A frame is painted while copies move (the phase advances), then again with nothing changed. Figures are processor time,
-so that it matters little what else runs: the median and the worst of many. The first frame at a size, which makes the
-geometry too, stands by itself.
+A frame is painted while copies move (the phase advances), then again with nothing changed. Figures are processor
+time, so that it matters little what else runs: the median and the worst of many. The first frame at a size, which makes
+the geometry too, stands by itself.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Self, TypeVar, Union
 
 import msgspec
 
-from wrpme.core.io import Process, Effect, Event, Exit, Received, ReplyTo, SessionClosed, TurnEnded
+from wrpme.core.io import Process, Effect, Input, Exit, Received, ReplyTo, SessionClosed, TurnEnded
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
 from wrpme.daemon.net.listen import listen
@@ -25,7 +25,7 @@ from wrpme.daemon.storage.store import MemoryStore
 from wrpme.daemon.storage.writer import DirectDisk, Disk
 from wrpme.protocol.address import Address
 from wrpme.protocol.codec import PREFACE, Decoder, encode
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Body, Content, Done, Envelope, Get, Reply, Request, ViewIs
 from wrpme.protocol.view import NOBODY, View
 
@@ -35,37 +35,37 @@ E = TypeVar("E")
 
 
 class ScriptedNode:
-    """Keeps what it hears; ``on_event`` and ``on_request`` say what it answers."""
+    """Keeps what it hears; ``on_input`` and ``on_request`` say what it answers."""
 
     def __init__(self) -> None:
         self.wake_at = inf
         self.process = Process()
-        self.happenings: list[Happening] = []
+        self.events: list[ClusterEvent] = []
         self.view: View | None = None
-        self.told_figures = 0
-        self.events: list[Event] = []
+        self.told_stats = 0
+        self.inputs: list[Input] = []
         self.requests: list[tuple[int, Request]] = []
-        self.on_event: Callable[[Event], list[Effect]] = lambda event: []
+        self.on_input: Callable[[Input], list[Effect]] = lambda event: []
         self.on_request: Callable[[int, Request], list[Effect]] = echo
         self._heard = asyncio.Event()
 
     def start(self, now: float) -> list[Effect]:
         return []
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: Input, now: float) -> list[Effect]:
         if not isinstance(event, TurnEnded):
-            self.events.append(event)
+            self.inputs.append(event)
             self._heard.set()
-        return self.on_event(event)
+        return self.on_input(event)
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
         self.requests.append((session, request))
         self._heard.set()
         return self.on_request(session, request)
 
-    def figures(self, now: float) -> str:
-        self.told_figures += 1
-        return msgspec.json.encode({"told": self.told_figures, **msgspec.structs.asdict(self.process.stats())}).decode()
+    def stats(self, now: float) -> str:
+        self.told_stats += 1
+        return msgspec.json.encode({"told": self.told_stats, **msgspec.structs.asdict(self.process.stats())}).decode()
 
     def view_for(self, number: int) -> ViewIs | None:
         return ViewIs(number, b"n" * 16, self.view) if self.view is not None else None
@@ -78,7 +78,7 @@ class ScriptedNode:
                 await self._heard.wait()
 
     def heard(self, kind: type[E]) -> list[E]:
-        return [event for event in self.events if isinstance(event, kind)]
+        return [event for event in self.inputs if isinstance(event, kind)]
 
     async def hears(self, kind: type[E], count: int = 1) -> E:
         """The ``count``-th event of that kind, once it has come."""
@@ -270,7 +270,7 @@ class ServiceManager:
 
 
 def closed(node: ScriptedNode, session: int) -> bool:
-    return SessionClosed(session) in node.events
+    return SessionClosed(session) in node.inputs
 
 
 def play(scenario: Callable[[], Awaitable[None]]) -> None:

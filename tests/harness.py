@@ -11,8 +11,8 @@ from collections.abc import Callable
 from itertools import count
 
 from wrpme.core.io import (
-    ComputeView, Effect, Event, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, Say, Send,
-    Settings, StopAsked, Tell, TurnEnded, Woken,
+    ComputeView, Effect, Input, Exit, LinkDown, LinkUp, Persist, Persisted, Received, ReplyTo, Requested, LogLine, Send,
+    Settings, StopAsked, Emit, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.core.node import Node
@@ -21,7 +21,7 @@ from wrpme.errors import BY_CODE
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import salvage
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import (
     Body, Content, Envelope, Failed, ForgetNode, Get, GetHoldings, Holding, Holdings, Recover, Reply, Report, Request,
 )  # fmt: skip
@@ -45,7 +45,7 @@ class Hive:
         self.nodes: dict[str, Node] = {}
         self.stores: dict[str, MemoryStore] = {}
         self.lines: list[tuple[str, str, str]] = []
-        self.told: list[tuple[str, Happening]] = []
+        self.told: list[tuple[str, ClusterEvent]] = []
         self.exits: dict[str, Exit] = {}
         self.sent: list[tuple[str, str, Body]] = []
         self.replies: dict[int, Reply] = {}
@@ -61,7 +61,7 @@ class Hive:
         """How long a batch takes, where it takes longer than usual."""
         self._behind: dict[str, float] = {}
         """Seconds that the clock of a node did not count."""
-        self._frozen: dict[str, tuple[float, list[Event]]] = {}
+        self._frozen: dict[str, tuple[float, list[Input]]] = {}
         self._held: dict[str, Callable[[], None]] = {}
         self._cut: set[frozenset[str]] = set()
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -215,7 +215,7 @@ class Hive:
         """A signal."""
         self.event(name, StopAsked())
 
-    def event(self, name: str, event: Event) -> None:
+    def event(self, name: str, event: Input) -> None:
         """Hands an event in, and ends the turn."""
         if name in self._frozen:
             self._frozen[name][1].append(event)
@@ -233,7 +233,7 @@ class Hive:
         """Its virtual machine is paused as a whole, and its clock stands still."""
         self._frozen[name] = self.now, []
 
-    def thaw(self, name: str, *first: Event) -> None:
+    def thaw(self, name: str, *first: Input) -> None:
         """It goes on, with ``first`` and then all that came meanwhile."""
         since, kept = self._frozen.pop(name)
         self._behind[name] = self._behind.get(name, 0.0) + self.now - since
@@ -257,10 +257,10 @@ class Hive:
         return Received(session, envelope)
 
     def said_by_former_life(self, source: str, target: str) -> None:
-        """A wish of the life before arrives late, as if it had lain in the network."""
+        """A request of the life before arrives late, as if it had lain in the network."""
         view, former = self.view(target), self.directories[self._in[source]][1] - 1
-        wish = Report((Back(identity(source), former, source, view.epoch),))
-        envelope = Envelope(view.hive, view.generation, identity(source), former, NOBODY, view.epoch, wish)
+        request = Report((Back(identity(source), former, source, view.epoch),))
+        envelope = Envelope(view.hive, view.generation, identity(source), former, NOBODY, view.epoch, request)
         self.arrive(source, target, envelope)
 
     def stranger(self, target: str, source: str, body: Body) -> None:
@@ -273,9 +273,9 @@ class Hive:
         assert view is not None
         return view
 
-    def heard(self, name: str, kind: str) -> list[Happening]:
+    def heard(self, name: str, kind: str) -> list[ClusterEvent]:
         """What a node told of that kind, in order."""
-        return [happening for teller, happening in self.told if teller == name and happening.kind == kind]
+        return [event for teller, event in self.told if teller == name and event.kind == kind]
 
     def said(self, name: str, words: str) -> bool:
         """Whether a node logged a line with these words."""
@@ -302,10 +302,10 @@ class Hive:
                 self._answer(name, effect)
             elif isinstance(effect, ComputeView):
                 self._compute(name, node, effect)
-            elif isinstance(effect, Say):
+            elif isinstance(effect, LogLine):
                 self.lines.append((name, effect.level, effect.line))
-            elif isinstance(effect, Tell):
-                self.told.append((name, effect.happening))
+            elif isinstance(effect, Emit):
+                self.told.append((name, effect.event))
             elif isinstance(effect, Exit):
                 self.exits[name] = effect
                 self.nodes.pop(name, None)

@@ -28,7 +28,7 @@ NAMED: dict[Any, str] = {
 }
 PARTS: tuple[type[msgspec.Struct], ...] = (
     view.View, view.Member, view.Arc, view.Mark, view.Choice, messages.Holding, view.Patch,
-    view.Proposal, view.Ballot, events.Happening,
+    view.Proposal, view.Ballot, events.ClusterEvent,
 )  # fmt: skip
 STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)
 

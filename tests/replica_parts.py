@@ -14,7 +14,7 @@ from wrpme.core.replication.sweep import Sweep
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
-    Body, Committed, EntryRequest, Envelope, Failed, GetTail, Reply, Stream, StreamAck, StreamAcks, Streams, Tail,
+    Body, Committed, EntryRequest, Envelope, Failed, GetSuffix, Reply, Stream, StreamAck, StreamAcks, Streams, Suffix,
 )  # fmt: skip
 from wrpme.protocol.view import Arc, Member, NodeId, State, View
 
@@ -89,16 +89,16 @@ class Side:
             self.table.on_ack(source, body)
         elif isinstance(body, StreamAcks):
             self.context.outbox.on_answered(source)
-        elif isinstance(body, Tail | Committed | GetTail):
+        elif isinstance(body, Suffix | Committed | GetSuffix):
             self._hear_of_activation(source, body)
         self.collect()
 
-    def _hear_of_activation(self, source: NodeId, body: Tail | Committed | GetTail) -> None:
+    def _hear_of_activation(self, source: NodeId, body: Suffix | Committed | GetSuffix) -> None:
         replica = self.table.ending(body.end)
         if replica is None:
             return
-        if isinstance(body, Tail):
-            replica.on_tail(source, body)
+        if isinstance(body, Suffix):
+            replica.on_suffix(source, body)
         elif isinstance(body, Committed):
             replica.on_committed(source, body)
         elif body.version == replica.arc.version:
@@ -199,10 +199,10 @@ class Bench:
 
     def lease(self, owner: NodeId, *nodes: NodeId) -> None:
         """The owner's lease is fresh."""
-        beacons = self.sides[owner].context.heartbeats
-        beacons.watch(nodes, self.now)
+        heartbeats = self.sides[owner].context.heartbeats
+        heartbeats.watch(nodes, self.now)
         for node in nodes:
-            beacons.acknowledged(node, self.now, self.now)
+            heartbeats.acknowledged(node, self.now, self.now)
 
     def settle(self) -> None:
         """Everything on the way arrives, and everything on the disks."""
@@ -236,7 +236,7 @@ THREE = Arc(END, 1, (A, B, C), wanted=(A, B, C))
 
 
 def held(arc: Arc = THREE) -> Bench:
-    """A owns and serves; the holders have told it their tails. No copy begins yet."""
+    """A owns and serves; the holders have told it their suffixes. No copy begins yet."""
     made = Bench(arc, (A, B, C))
     made[A].context.known_epochs[C] = 0
     made.settle()
@@ -257,5 +257,5 @@ def deliver_to(made: Bench, node: NodeId) -> None:
         made[node].hear(source, body)
 
 
-def tail_of(side: Side) -> set[str]:
-    return {key[9:].decode() for key, _ in side.replica.writes.tail_pairs()}
+def suffix_of(side: Side) -> set[str]:
+    return {key[9:].decode() for key, _ in side.replica.writes.suffix_pairs()}

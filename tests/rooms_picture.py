@@ -67,7 +67,7 @@ ROOMS = (
         190,
         110,
         "replication/",
-        ("replica_table, replica", "pending, activation", "sender, receiver, scans"),
+        ("replica_table, replica", "pending, takeover", "sender, receiver, scans"),
         "#d3daf3",
     ),
     Room(

@@ -6,15 +6,15 @@ from typing import Any, get_args
 
 from msgspec import Struct
 
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Refused, Where
 from wrpme.protocol.messages import (
-    Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Cas, Committed, Compare, Complaint, Content,
-    Count, Counts, Done, Envelope, Expire, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpiry,
-    GetHoldings, GetLog, GetRemove, GetStatus, GetTail, GetUpdate, GetView, Holding, Holdings, Item, LeaveNode,
-    NextView, Notice, Number, PrefixScan, Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, Reply,
-    Report, Request, StopNode, Stream, StreamAck, StreamAcks, Streams, Tail, Text, Told, Update, VerifyArc, ViewIs,
-    Watch, WholeView, Writes,
+    Accept, Accepted, Aliases, Answer, AskView, Heartbeat, HeartbeatAck, Body, Cas, Committed, Compare, FailureReport,
+    Content, Count, Counts, Done, Envelope, Expire, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetConfig,
+    GetExpiry, GetHoldings, GetLog, GetRemove, GetStatus, GetSuffix, GetUpdate, GetView, Holding, Holdings, Item,
+    LeaveNode, NextView, Notice, Number, PrefixScan, Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll,
+    RemoveIf, Reply, Report, Request, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Update,
+    VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
@@ -34,7 +34,7 @@ ITEMS = kinds(Item)
 CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
-UNTAGGED: list[type[Struct]] = [View, Member, Arc, Mark, Choice, Holding, Patch, Proposal, Ballot, Happening]
+UNTAGGED: list[type[Struct]] = [View, Member, Arc, Mark, Choice, Holding, Patch, Proposal, Ballot, ClusterEvent]
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
@@ -67,9 +67,9 @@ VIEW = View(
     (ID, OTHER),
 )
 PAIRS = ((b"e" + bytes(8) + b"alias", CONTENT), (b"", b""))
-HAPPENINGS = (
-    Happening(1, 1_700_000_000_000, "down", 9, "127.0.0.1:5910", "127.0.0.1:5910 is down", hive=True),
-    Happening(2, 1_700_000_000_001, "quorum", 9, "", "this node sees a quorum again", 1.5),
+EVENTS = (
+    ClusterEvent(1, 1_700_000_000_000, "down", 9, "127.0.0.1:5910", "127.0.0.1:5910 is down", hive=True),
+    ClusterEvent(2, 1_700_000_000_001, "quorum", 9, "", "this node sees a quorum again", 1.5),
 )
 ANSWER = Answer(3, False, ((b"key", b"version"),))
 
@@ -111,7 +111,7 @@ REPLY_SAMPLES: list[Any] = [
     ViewIs(6, ID, VIEW),
     Text(7, '{"state": "up"}'),
     Notice(0, 12),
-    Told(8, HAPPENINGS, '{"state": "up"}', 3),
+    Told(8, EVENTS, '{"state": "up"}', 3),
     Told(8),
     Holdings(9, 7, (Holding(BIG, 4, 3, 17, 12),)),
 ]
@@ -123,7 +123,7 @@ ITEM_SAMPLES: list[Any] = [
 ]
 BODY_SAMPLES: list[Any] = [
     Report(PROPOSAL.changes),
-    Complaint(((OTHER, 3), (ID, 7))),
+    FailureReport(((OTHER, 3), (ID, 7))),
     Prepare(10, BALLOT),
     Promise(10, BALLOT, None, None),
     Promise(10, BALLOT, BALLOT, PROPOSAL),
@@ -133,12 +133,12 @@ BODY_SAMPLES: list[Any] = [
     NextView(10, PROPOSAL),
     WholeView(VIEW),
     AskView(),
-    Beacon(1234.5),
-    BeaconAck(1234.5, 7, 1_700_000_000_000),
+    Heartbeat(1234.5),
+    HeartbeatAck(1234.5, 7, 1_700_000_000_000),
     *(Forward(request) for request in REQUEST_SAMPLES),
     *(Forwarded(reply) for reply in REPLY_SAMPLES),
-    GetTail(BIG, 9),
-    Tail(BIG, 9, PAIRS),
+    GetSuffix(BIG, 9),
+    Suffix(BIG, 9, PAIRS),
     Committed(BIG, 9),
     Streams((Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)), Stream(0, 10, 2, 7, (), 6))),
     StreamAcks((StreamAck(BIG, 9, 1, -1), StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))))),

@@ -35,8 +35,8 @@ LINK_RETRY_SECONDS_MAX = 0.2
 
 # --- the hive ----------------------------------------------------------------------------------------------------
 LEASE_SECONDS = 2.0
-"""L of the design: how long an acknowledged beacon lets an owner serve."""
-BEACON_SECONDS = LEASE_SECONDS / 4
+"""L of the design: how long an acknowledged heartbeat lets an owner serve."""
+HEARTBEAT_SECONDS = LEASE_SECONDS / 4
 SILENCE_SECONDS = LEASE_SECONDS * 3 / 4
 PROMISE_SECONDS = LEASE_SECONDS * 1.2
 """Clocks may drift 5 % apart: a promise outlasts the lease that it backs."""
@@ -61,7 +61,7 @@ ROUND_TRIP_SECONDS_MAX = 1.0
 VIEW_GAP_SECONDS = 0.2
 """Changes that can wait make at most one view in this time."""
 ASK_SECONDS = 0.2
-"""After so long an unanswered join, back, activation, report or question for a view is said again,"""
+"""After so long an unanswered join, back, takeover, report or question for a view is said again,"""
 ASK_SECONDS_MAX = 2.0
 """then after pauses that double up to this."""
 TICK_SECONDS = 0.05
@@ -89,9 +89,9 @@ STRETCHES_FIRST = 8
 GIVERS_MAX = 16
 """A node that joins takes from so many others that have most, a sixteenth of its share from each: so all stay within
 5 % of the fair share. The more give, the more arcs there are, and the more neighbours a node has, to which it sends
-beacons. Measured with R 3 at 100 nodes: with 16 givers 10 arcs for each node, 29 neighbours, at most 4 % off the fair
-share; with 24 14, 34 and 4 %; with 12 8, 26 and 6 %; with 8 5, 21 and 7 %. At 1,000 nodes 16 givers make 9 arcs for
-each node and 43 neighbours, and all stay within 5 % of the share of 65 slots."""
+heartbeats. Measured with R 3 at 100 nodes: with 16 givers 10 arcs for each node, 29 neighbours, at most 4 % off the
+fair share; with 24 14, 34 and 4 %; with 12 8, 26 and 6 %; with 8 5, 21 and 7 %. At 1,000 nodes 16 givers make 9 arcs
+for each node and 43 neighbours, and all stay within 5 % of the share of 65 slots."""
 ARCS_PER_MEMBER_MAX = 16
 """Beyond it neighbouring arcs that nothing tells apart become one."""
 SLOTS = 65_536
@@ -112,7 +112,7 @@ LOOK_SECONDS = 0.01
 """A voter looks at what it was asked for at most so often, however much arrives."""
 REST_SECONDS = 1.0
 """How often it looks where nothing was asked for."""
-WISHES_MAX = 65_536
+CHANGE_REQUESTS_MAX = 65_536
 """Changes of the view that a voter has been asked for and that are not decided or void yet."""
 REPLICATION_USUAL = 2
 REPLICATION_MAX = 5
@@ -182,7 +182,7 @@ EXPIRE_QUEUE_MAX = 4096
 EXPIRE_SECONDS = 0.5
 """Between two looks whether anything has expired,"""
 STEP_SECONDS = 0.01
-"""and between two steps of work that goes on, so that beacons and requests are served in between."""
+"""and between two steps of work that goes on, so that heartbeats and requests are served in between."""
 
 # --- requests ----------------------------------------------------------------------------------------------------
 PAGE_ALIASES_MAX = 1000
@@ -201,7 +201,7 @@ STOP_SECONDS_MAX = 5.0
 """A planned stop that finds no quorum gives up waiting after so long."""
 EVENTS_KEPT = 256
 """What a node remembers of its own history for ``story``."""
-HAPPENINGS_KEPT = 1000
+EVENTS_KEPT = 1000
 """What a node remembers to tell it to those who watch."""
 CHANGES_NAMED_MAX = 8
 """Of a view so many changes are put into words, the rest is counted."""

@@ -351,7 +351,6 @@ def of_command(name: str) -> Syntax:
     return COMMANDS.get(name) or Syntax(name, ())
 
 
-
 # --- parsing -----------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from wrpme.bootstrap.topology.file import Host
 from wrpme.core.membership import transitions
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import Failed, GetStatus, GetView, Reply, Request, Text, ViewIs
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import NOBODY, State, View
 
 HIVE = b"h" * 16
@@ -100,11 +100,11 @@ def hive(epoch: int = 3, down: Sequence[int] = (), hive_id: bytes = HIVE) -> Vie
     return msgspec.structs.replace(found, epoch=epoch, members=members, arcs=arcs)
 
 
-def figures(number: int, epoch: int = 3, serving: bool = True) -> Figures:
-    return Figures(ADDRESSES[number], epoch, "up", "0.1.0", 1.0, 0.5, 3, 30, True, serving=serving)
+def figures(number: int, epoch: int = 3, serving: bool = True) -> NodeStats:
+    return NodeStats(ADDRESSES[number], epoch, "up", "0.1.0", 1.0, 0.5, 3, 30, True, serving=serving)
 
 
-def answers(now: View, told: dict[bytes, Figures], me: int = 0) -> Callable[[Request], Reply]:
+def answers(now: View, told: dict[bytes, NodeStats], me: int = 0) -> Callable[[Request], Reply]:
     """How the node ``me`` answers in that view, when each member tells those figures."""
 
     def reply(request: Request) -> Reply:

@@ -13,12 +13,12 @@ from wrpme.bootstrap.hosts.probe import probe_hive, probe_node, target
 from wrpme.core.membership import transitions
 from wrpme.protocol.codec import PREFACE, encode
 from wrpme.protocol.messages import Failed, GetStatus, GetView, Text, ViewIs
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 
 ME = b"n" * 16
 ADDRESS = "10.0.0.1:5909"
 VIEW = transitions.found(b"h" * 16, ME, 1, ADDRESS, 2)
-FIGURES = Figures(ADDRESS, 1, "up", "0.1.0", 1.0, 1.0, 3, 30, True)
+FIGURES = NodeStats(ADDRESS, 1, "up", "0.1.0", 1.0, 1.0, 3, 30, True)
 
 
 class Relay:
@@ -40,7 +40,7 @@ class Relay:
 def test_a_member_tells_its_view_and_figures() -> None:
     relay = Relay(ViewIs(1, ME, VIEW), Text(2, msgspec.json.encode(FIGURES).decode()))
     answer = asyncio.run(probe_node(relay, ADDRESS))
-    assert (answer.node, answer.view, answer.figures, answer.why) == (ME, VIEW, FIGURES, "")
+    assert (answer.node, answer.view, answer.stats, answer.why) == (ME, VIEW, FIGURES, "")
     assert relay.asked == [PREFACE + encode(GetView(1)) + encode(GetStatus(2, b""))]
 
 
@@ -66,7 +66,7 @@ def test_a_foreign_program_is_told() -> None:
 def test_the_whole_hive_through_one_node() -> None:
     status = asyncio.run(probe_hive(Both(), ADDRESS))
     assert status.view == VIEW
-    assert [node.figures for node in status.nodes] == [FIGURES]
+    assert [node.stats for node in status.nodes] == [FIGURES]
 
 
 class Both:

@@ -263,7 +263,7 @@ def test_wait_stable() -> None:
     play(scene())
 
 
-def figures(stub: StubNode, **more: Any) -> dict[str, Any]:
+def stats(stub: StubNode, **more: Any) -> dict[str, Any]:
     return {
         "address": stub.address,
         "epoch": 1,
@@ -282,7 +282,7 @@ def figures(stub: StubNode, **more: Any) -> dict[str, Any]:
 
 
 def status(stub: StubNode, **more: Any) -> Any:
-    return lambda request: Text(request.id, json.dumps(figures(stub, **more)))
+    return lambda request: Text(request.id, json.dumps(stats(stub, **more)))
 
 
 def in_order(text: str, *stubs: StubNode) -> list[str]:
@@ -298,7 +298,7 @@ def test_hive_status_shows_figures_and_who_is_silent() -> None:
             one.script = status(one)
             view_of([one, two])
             found = await client.hive_status()
-            assert found.nodes[0].figures is not None and found.nodes[1].figures is None
+            assert found.nodes[0].stats is not None and found.nodes[1].stats is None
             lines = in_order(hive_text(found), one, two)
             assert lines[0].split() == ["ADDRESS", "STATE", "SHARE", "ENTRIES", "COPIES", "BYTES", "EPOCH", "UPTIME"]
             assert lines[1].split() == f"{one.address} up 50.0 % 12,345 0 3.0 MiB 1 1 h 2 min".split()
@@ -315,7 +315,7 @@ def test_hive_status_of_a_hive_with_a_dead_node() -> None:
             def script(request: Request) -> Reply:
                 assert isinstance(request, GetStatus)
                 if request.node == A:
-                    return Text(request.id, json.dumps(figures(one, suspected=["other:1"])))
+                    return Text(request.id, json.dumps(stats(one, suspected=["other:1"])))
                 return Failed(request.id, errors.UnavailableError.code, "it has been down for 12 s")
 
             one.script = script

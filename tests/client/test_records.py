@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.protocol.test_view_json import views
-from tests.samples import HAPPENINGS, VIEW
+from tests.samples import EVENTS, VIEW
 from wrpme.client.watch.records import (
-    FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord, from_line, from_object, to_line, to_object,
+    StatsSeen, Gone, EventSeen, Missed, Reached, ViewSeen, WatchRecord, from_line, from_object, to_line, to_object,
 )  # fmt: skip
 from wrpme.errors import ProtocolError
-from wrpme.protocol.events import KINDS, Happening
-from wrpme.protocol.stats import Copy, Figures, Neighbour
+from wrpme.protocol.events import KINDS, ClusterEvent
+from wrpme.protocol.stats import Copy, NodeStats, Neighbour
 
 TIMES = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
 TEXTS = st.text(max_size=20)
@@ -23,10 +23,10 @@ COUNTS = st.integers(0, 1 << 60)
 FLOATS = st.floats(0, 1e9)
 SECONDS = st.one_of(st.just(-1.0), st.integers(0, 10**9).map(lambda milliseconds: milliseconds / 1000))
 HAPPENED = st.builds(
-    Happening, COUNTS, COUNTS, st.sampled_from(sorted(KINDS)), COUNTS, TEXTS, TEXTS, SECONDS, st.booleans()
+    ClusterEvent, COUNTS, COUNTS, st.sampled_from(sorted(KINDS)), COUNTS, TEXTS, TEXTS, SECONDS, st.booleans()
 )
 FIGURES = st.builds(
-    Figures, TEXTS, COUNTS, TEXTS, TEXTS, FLOATS, FLOATS, COUNTS, COUNTS, st.booleans(),
+    NodeStats, TEXTS, COUNTS, TEXTS, TEXTS, FLOATS, FLOATS, COUNTS, COUNTS, st.booleans(),
     suspected=st.lists(TEXTS, max_size=2).map(tuple),
     copies_out=st.lists(st.builds(Copy, TEXTS, TEXTS, FLOATS), max_size=2).map(tuple),
     operations=st.dictionaries(TEXTS, COUNTS, max_size=3),
@@ -36,8 +36,8 @@ FIGURES = st.builds(
 )  # fmt: skip
 SIGHTINGS: st.SearchStrategy[WatchRecord] = st.one_of(
     st.builds(ViewSeen, TIMES, TEXTS, views()),
-    st.builds(Happened, TIMES, TEXTS, HAPPENED),
-    st.builds(FiguresSeen, TIMES, TEXTS, FIGURES, TEXTS),
+    st.builds(EventSeen, TIMES, TEXTS, HAPPENED),
+    st.builds(StatsSeen, TIMES, TEXTS, FIGURES, TEXTS),
     st.builds(Reached, TIMES, TEXTS),
     st.builds(Gone, TIMES, TEXTS, TEXTS),
     st.builds(Missed, TIMES, TEXTS, COUNTS),
@@ -54,7 +54,7 @@ def test_what_became_a_line_becomes_the_same_again(record: WatchRecord) -> None:
 
 
 def test_lines_are_for_scripts() -> None:
-    told = json.loads(to_line(Happened(1.2345678, "a:1", HAPPENINGS[0])))
+    told = json.loads(to_line(EventSeen(1.2345678, "a:1", EVENTS[0])))
     assert told == {
         "saw": "event", "at": 1.235, "node": "a:1",
         "happening": {
@@ -62,7 +62,7 @@ def test_lines_are_for_scripts() -> None:
             "sentence": "127.0.0.1:5910 is down", "hive": True,
         },
     }, "names for all, and no seconds of what did not end"  # fmt: skip
-    assert json.loads(to_line(Happened(1.0, "a:1", HAPPENINGS[1])))["happening"]["seconds"] == 1.5
+    assert json.loads(to_line(EventSeen(1.0, "a:1", EVENTS[1])))["happening"]["seconds"] == 1.5
     view = json.loads(to_line(ViewSeen(1.0, "a:1", VIEW)))["view"]
     assert view["hive"] == VIEW.hive.hex()
     assert view["arcs"][0]["wanted"] == ["127.0.0.1:5909", "127.0.0.1:5910"]

@@ -16,14 +16,14 @@ from wrpme import Client
 from wrpme.client.limits import (
     WATCH_LATE_SECONDS, WATCH_RETRY_SECONDS_MAX, WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
 )  # fmt: skip
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Reached, ViewSeen, WatchRecord
 from wrpme.client.watch.watcher import Watcher
 from wrpme.errors import BusyError
 from wrpme.limits import WATCH_SECONDS
 from wrpme.protocol.codec import encode
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Failed, GetStatus, Request, Text, Told, ViewIs, Watch
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Member, State
 
 S = TypeVar("S")
@@ -37,7 +37,7 @@ class Teller(StubNode):
     def __init__(self, name: str) -> None:
         super().__init__(self._answer, name.encode() * 16)
         self.life = 1
-        self.past: list[Happening] = []
+        self.past: list[ClusterEvent] = []
         self.silent = False
         self.refusal: Failed | None = None
         self.figures_text: str | None = None
@@ -56,23 +56,23 @@ class Teller(StubNode):
         """Whether each that watches wants the hive."""
         return [session.watch.hive for session in self.sessions if session.watch is not None]
 
-    def figures(self) -> str:
+    def stats(self) -> str:
         if self.figures_text is not None:
             return self.figures_text
         view = self.view
         hive, epoch, generation = (view.hive.hex(), view.epoch, view.generation) if view else ("", 0, 0)
-        told = Figures(
+        told = NodeStats(
             self.address, epoch, "up", "0", 1.0, 0.5, 0, 0, True, id=self.node.hex(), incarnation=self.life,
             hive=hive, generation=generation,
         )  # fmt: skip
         return msgspec.json.encode(told).decode()
 
-    def happens(self, *happenings: Happening) -> None:
+    def happens(self, *events: ClusterEvent) -> None:
         """Remembers them, and tells those who watch."""
-        self.past += happenings
+        self.past += events
         for session in self.sessions:
             if session.watch is not None:
-                told = tuple(one for one in happenings if session.watch.hive or not one.hive)
+                told = tuple(one for one in events if session.watch.hive or not one.hive)
                 session.transport.write(encode(Told(session.watch.id, told)))
 
     def adopts(self) -> None:
@@ -88,7 +88,7 @@ class Teller(StubNode):
         if self.refusal is not None:
             return replace(self.refusal, id=request.id)
         past = tuple(one for one in self.past if request.hive or not one.hive)
-        told = Told(request.id, past, self.figures())
+        told = Told(request.id, past, self.stats())
         if request.hive and self.view is not None:
             return (ViewIs(request.id, self.node, self.view), told)
         return told
@@ -98,7 +98,7 @@ class Teller(StubNode):
             await asyncio.sleep(WATCH_SECONDS)
             for session in self.sessions:
                 if session.watch is not None and not self.silent:
-                    session.transport.write(encode(Told(session.watch.id, (), self.figures())))
+                    session.transport.write(encode(Told(session.watch.id, (), self.stats())))
 
 
 class Seen:
@@ -134,20 +134,20 @@ class Seen:
             one for one in self.all if isinstance(one, kind) and (node is None or one.node == node.address)
         ]
 
-    async def figures_of(self, *nodes: StubNode) -> None:
+    async def stats_of(self, *nodes: StubNode) -> None:
         """Waits until these have told theirs, from now on."""
         begin = len(self.all)
         await self.until(lambda: {node.address for node in nodes} <= {
-            one.node for one in self.all[begin:] if isinstance(one, FiguresSeen) and not one.through
+            one.node for one in self.all[begin:] if isinstance(one, StatsSeen) and not one.through
         })  # fmt: skip
 
 
-def event(number: int, epoch: int = 1, hive: bool = False) -> Happening:
-    return Happening(number, 0, "heard", epoch, "x", f"{number}", hive=hive)
+def event(number: int, epoch: int = 1, hive: bool = False) -> ClusterEvent:
+    return ClusterEvent(number, 0, "heard", epoch, "x", f"{number}", hive=hive)
 
 
-def numbers(happened: Sequence[Happened]) -> list[int]:
-    return [one.happening.number for one in happened]
+def numbers(happened: Sequence[EventSeen]) -> list[int]:
+    return [one.event.number for one in happened]
 
 
 Scene = Callable[[Teller, Teller, Teller], "asyncio.Future[None]"]
@@ -171,10 +171,10 @@ def test_one_address_suffices_to_see_all() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         a.past, b.past = [event(1, hive=True), event(2)], [event(1, hive=True), event(2)]
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
-            assert [type(one) for one in seen.all[:5]] == [Reached, ViewSeen, Happened, Happened, FiguresSeen]
+            await seen.stats_of(a, b, c)
+            assert [type(one) for one in seen.all[:5]] == [Reached, ViewSeen, EventSeen, EventSeen, StatsSeen]
             assert [one.view for one in seen.of(ViewSeen)] == [a.view]
-            assert (numbers(seen.of(Happened, a)), numbers(seen.of(Happened, b))) == ([1, 2], [2]), "the hive's once"
+            assert (numbers(seen.of(EventSeen, a)), numbers(seen.of(EventSeen, b))) == ([1, 2], [2]), "the hive's once"
             assert {one.node for one in seen.of(Reached)} == {a.address, b.address, c.address}
             assert (a.watches, b.watches, c.watches) == ([True], [False], [False])
         assert not seen.of(Gone)
@@ -185,7 +185,7 @@ def test_one_address_suffices_to_see_all() -> None:
 def test_a_node_is_called_as_the_hive_calls_it() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         async with Seen(f"localhost:{a.address.rpartition(':')[2]}", b.address) as seen:
-            await seen.figures_of(a, b, c)
+            await seen.stats_of(a, b, c)
             await seen.for_(1.0)
             assert {one.node for one in seen.all} == {a.address, b.address, c.address}
             assert all(len(node.sessions) == 1 for node in (a, b, c)), "and has one connection"
@@ -199,15 +199,15 @@ def test_the_home_dies_and_another_one_tells_what_is_new() -> None:
         for node in (a, b, c):
             node.past = list(shared)
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
+            await seen.stats_of(a, b, c)
             a.die()
             await seen.until(lambda: any(b.watches + c.watches))
             (home,) = [node for node in (b, c) if any(node.watches)]
             view_of([a, b, c], epoch=3, down=[a])
             home.adopts()
             home.happens(event(3, 3, hive=True))
-            await seen.until(lambda: 3 in numbers(seen.of(Happened)))
-            assert numbers(seen.of(Happened)) == [1, 2, 3], "nothing twice"
+            await seen.until(lambda: 3 in numbers(seen.of(EventSeen)))
+            assert numbers(seen.of(EventSeen)) == [1, 2, 3], "nothing twice"
             assert [one.view.epoch for one in seen.of(ViewSeen)] == [1, 3]
             assert seen.of(ViewSeen)[-1].node == home.address
             assert [one.node for one in seen.of(Gone)] == [a.address]
@@ -219,16 +219,16 @@ def test_after_a_reconnection_nothing_is_repeated_but_what_a_new_life_tells() ->
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         b.past = [event(1), event(2)]
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
+            await seen.stats_of(a, b, c)
             b.past.append(event(3))
             b.sessions[0].transport.abort()
             await seen.until(lambda: len(seen.of(Reached, b)) == 2)
-            await seen.figures_of(b)
-            assert numbers(seen.of(Happened, b)) == [1, 2, 3] and len(seen.of(Gone, b)) == 1
+            await seen.stats_of(b)
+            assert numbers(seen.of(EventSeen, b)) == [1, 2, 3] and len(seen.of(Gone, b)) == 1
             b.life, b.past = 2, [event(1), event(2)]
             b.sessions[0].transport.abort()
-            await seen.figures_of(b)
-            assert numbers(seen.of(Happened, b)) == [1, 2, 3, 1, 2]
+            await seen.stats_of(b)
+            assert numbers(seen.of(EventSeen, b)) == [1, 2, 3, 1, 2]
 
     with_hive(scene)
 
@@ -236,7 +236,7 @@ def test_after_a_reconnection_nothing_is_repeated_but_what_a_new_life_tells() ->
 def test_a_view_that_the_home_does_not_bring_is_asked_for_where_it_is_known() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
+            await seen.stats_of(a, b, c)
             assert c.view is not None
             c.view = replace(c.view, epoch=7)
             await seen.until(lambda: len(seen.of(ViewSeen)) == 2)
@@ -261,10 +261,10 @@ def test_members_that_come_are_watched_and_those_that_went_are_not() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         view_of([a, b])
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b)
+            await seen.stats_of(a, b)
             view_of([a, c], epoch=2)
             a.adopts()
-            await seen.figures_of(c)
+            await seen.stats_of(c)
             while b.sessions:
                 await asyncio.sleep(0)
             await seen.for_(3 * WATCH_RETRY_SECONDS_MAX)
@@ -276,7 +276,7 @@ def test_members_that_come_are_watched_and_those_that_went_are_not() -> None:
 def test_a_member_that_is_back_is_looked_for_at_once() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
+            await seen.stats_of(a, b, c)
             b.die()
             view_of([a, b, c], epoch=2, down=[b])
             a.adopts()
@@ -299,10 +299,10 @@ def test_a_member_that_is_back_is_looked_for_at_once() -> None:
 def test_a_silent_node_is_gone_and_its_figures_come_through_another() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
+            await seen.stats_of(a, b, c)
             b.silent, b.refusal = True, Failed(0, BusyError.code, "too many watch this node")
             a.script = lambda request: (
-                Text(request.id, b.figures()) if isinstance(request, GetStatus) else a._answer(request)
+                Text(request.id, b.stats()) if isinstance(request, GetStatus) else a._answer(request)
             )
             loop = asyncio.get_running_loop()
             began = loop.time()
@@ -310,13 +310,13 @@ def test_a_silent_node_is_gone_and_its_figures_come_through_another() -> None:
             assert loop.time() - began >= WATCH_SILENT_SECONDS - WATCH_SECONDS
             assert seen.of(Gone, b)[0].reason == f"{b.address} has told nothing for {WATCH_SILENT_SECONDS:g} s"
             await seen.for_(10.0)
-            through = [one for one in seen.of(FiguresSeen, b) if one.through]
+            through = [one for one in seen.of(StatsSeen, b) if one.through]
             assert {one.through for one in through} == {a.address}
             assert 8 <= len(through) <= 10.0 / WATCH_THROUGH_SECONDS + 1
             assert {request.node for request in a.seen_of(GetStatus)} == {b.node}
             assert len(seen.of(Gone, b)) == 1, "once, however often it is tried"
             b.silent, b.refusal = False, None
-            await seen.figures_of(b)
+            await seen.stats_of(b)
             assert len(seen.of(Reached, b)) == 2
             before = len(a.seen_of(GetStatus))
             await seen.for_(5.0)
@@ -342,7 +342,7 @@ def test_who_does_not_answer_delays_nobody() -> None:
         b.greeting = b""  # takes connections, and says nothing
         async with Seen(b.address, a.address) as seen:
             began = jumped()
-            await seen.figures_of(a, c)
+            await seen.stats_of(a, c)
             assert jumped() - began < WATCH_SECONDS
             await seen.until(lambda: bool(seen.of(Gone, b)))
             assert "no answer within" in seen.of(Gone, b)[0].reason
@@ -350,18 +350,18 @@ def test_who_does_not_answer_delays_nobody() -> None:
     with_hive(scene)
 
 
-@pytest.mark.parametrize("figures", ["", "{", "[]", '{"address": 1}'])
-def test_who_tells_nonsense_is_gone_and_the_others_are_not(figures: str) -> None:
+@pytest.mark.parametrize("stats", ["", "{", "[]", '{"address": 1}'])
+def test_who_tells_nonsense_is_gone_and_the_others_are_not(stats: str) -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
-            b.figures_text = figures
-            if not figures:
+            await seen.stats_of(a, b, c)
+            b.figures_text = stats
+            if not stats:
                 b.sessions[0].transport.write(b"\0\0\0\1\xff")
             await seen.until(lambda: bool(seen.of(Gone, b)))
             reason = seen.of(Gone, b)[0].reason
-            assert "no proper figures" in reason if figures else "malformed" in reason
-            await seen.figures_of(a, c)
+            assert "no proper figures" in reason if stats else "malformed" in reason
+            await seen.stats_of(a, c)
 
     with_hive(scene)
 
@@ -370,10 +370,10 @@ def test_when_all_are_gone_every_address_that_was_ever_known_is_tried() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         view_of([a, b])
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b)
+            await seen.stats_of(a, b)
             view_of([a, c], epoch=2)
             a.adopts()
-            await seen.figures_of(c)
+            await seen.stats_of(c)
             for node in (a, b, c):
                 node.die()
             await seen.until(lambda: {one.node for one in seen.of(Gone)} >= {a.address, c.address})
@@ -381,7 +381,7 @@ def test_when_all_are_gone_every_address_that_was_ever_known_is_tried() -> None:
             assert len(seen.of(Gone, a)) == 1
             view_of([b], epoch=3)
             async with b:  # it was no member of the last view that was seen
-                await seen.figures_of(b)
+                await seen.stats_of(b)
                 assert seen.of(ViewSeen)[-1].view.epoch == 3
 
     with_hive(scene)
@@ -395,7 +395,7 @@ def test_nobody_there_is_something_to_see_too() -> None:
             assert [type(one) for one in seen.all] == [Gone]
             assert seen.of(Gone)[0].reason == f"{a.address} (connection refused)"
             async with a:
-                await seen.figures_of(a)
+                await seen.stats_of(a)
 
     with_hive(scene)
 
@@ -403,14 +403,14 @@ def test_nobody_there_is_something_to_see_too() -> None:
 def test_a_node_of_another_hive_at_that_address_is_not_ours() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
+            await seen.stats_of(a, b, c)
             b.view = replace(VIEW, hive=b"z" * 16)
             b.sessions[0].transport.abort()
             await seen.for_(10.0)
             assert len(seen.of(Gone, b)) == len(seen.of(Reached, b)) == 1
             begin = len(seen.all)
             await seen.for_(5.0)
-            assert not [one for one in seen.all[begin:] if isinstance(one, FiguresSeen) and one.node == b.address
+            assert not [one for one in seen.all[begin:] if isinstance(one, StatsSeen) and one.node == b.address
                         and not one.through]
             assert len(seen.of(ViewSeen)) == 1 and b.sessions_opened > 2, "it is tried again, as it may be put right"
 
@@ -420,7 +420,7 @@ def test_a_node_of_another_hive_at_that_address_is_not_ours() -> None:
 def test_a_hive_that_began_anew_at_the_same_addresses_is_seen() -> None:
     async def scene(a: Teller, b: Teller, c: Teller) -> None:
         async with Seen(a.address) as seen:
-            await seen.figures_of(a, b, c)
+            await seen.stats_of(a, b, c)
             fresh = view_of([a, b])
             members = tuple(Member(node.node, 2, node.address, 1, State.UP) for node in (a, b))
             for node in (a, b, c):
@@ -429,9 +429,9 @@ def test_a_hive_that_began_anew_at_the_same_addresses_is_seen() -> None:
                 a.view = b.view = replace(fresh, hive=b"z" * 16, members=members)
                 a.life = b.life = 2
                 a.past = b.past = [event(1, hive=True)]
-                await seen.figures_of(a, b)
+                await seen.stats_of(a, b)
                 assert seen.of(ViewSeen)[-1].view.hive == b"z" * 16
-                assert numbers(seen.of(Happened)) == [1], "its epochs begin anew, too"
+                assert numbers(seen.of(EventSeen)) == [1], "its epochs begin anew, too"
 
     with_hive(scene)
 

@@ -17,12 +17,12 @@ from tests.core.script_words import (
     version_words, view_words,
 )  # fmt: skip
 from tests.harness import HIVE, Hive, hive_of
-from wrpme.core.io import Adopted, ClockJumped, Effect, Exit, NotSent, Persist, ReplyTo, Say, Tell
+from wrpme.core.io import Adopted, ClockJumped, Effect, Exit, NotSent, Persist, ReplyTo, LogLine, Emit
 from wrpme.core.layout import (
     ENTRIES, MARK_PREFIX, expiry_in, key_of, mark_in, successor, value_of, version_in,
 )  # fmt: skip
 from wrpme.protocol import health, salvage, view_index
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import (
     Count, Envelope, Get, LeaveNode, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Text,
     Update, VerifyArc,
@@ -95,12 +95,12 @@ class Driver:
             written = batch_words(effect.operations, ends)
             if written and (self.network.by_hand or "disks" in self.shown):
                 self._line(f"{name} -> disk: {written}")
-        elif isinstance(effect, Tell):
-            self._tell(name, effect.happening)
+        elif isinstance(effect, Emit):
+            self._tell(name, effect.event)
         elif isinstance(effect, Adopted):
             if self.network.by_hand:
                 self._line(f"{name} adopts view {effect.epoch}")
-        elif isinstance(effect, Say):
+        elif isinstance(effect, LogLine):
             if effect.level != "info" and effect.line != self._last_told:
                 self._line(f"{name} says: {effect.line}")
         elif isinstance(effect, ReplyTo) and not isinstance(effect.reply, Envelope):
@@ -112,15 +112,15 @@ class Driver:
             sentence = f": {effect.sentence}" if effect.sentence else ""
             self._line(f"{name} exits with {effect.code}{sentence}")
 
-    def _tell(self, name: str, happening: Happening) -> None:
-        self._last_told = happening.sentence
-        if not happening.hive:
-            self._line(f"{name}: {happening.sentence}")
-        elif happening.kind in TOLD_OF_THE_HIVE:
-            key = (happening.kind, happening.epoch, happening.sentence)
+    def _tell(self, name: str, event: ClusterEvent) -> None:
+        self._last_told = event.sentence
+        if not event.hive:
+            self._line(f"{name}: {event.sentence}")
+        elif event.kind in TOLD_OF_THE_HIVE:
+            key = (event.kind, event.epoch, event.sentence)
             if key not in self._seen:
                 self._seen.add(key)
-                self._line(happening.sentence)
+                self._line(event.sentence)
 
     def _look(self) -> None:
         """Tells who serves what now, where that has changed."""

@@ -14,7 +14,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.membership import view_sync
 from wrpme.core.replication import receiver
 from wrpme.core.replication.replica import Replica
-from wrpme.protocol.messages import BeaconAck, Compare, Envelope, Fill, Pair
+from wrpme.protocol.messages import HeartbeatAck, Compare, Envelope, Fill, Pair
 from wrpme.protocol.view import NodeId, View
 
 
@@ -60,15 +60,15 @@ def nothing_is_full() -> Broken:
 def acknowledged_at_any_epoch() -> Broken:
     """A heartbeat is acknowledged whatever view its sender has."""
 
-    def answer_beacons(self: node.Node) -> None:
-        early: dict[NodeId, Any] = self._early_beacons
+    def answer_heartbeats(self: node.Node) -> None:
+        early: dict[NodeId, Any] = self._early_heartbeats
         for source, envelope in list(early.items()):
             del early[source]
             self.context.heartbeats.promise(source, self.context.now)
-            ack = BeaconAck(envelope.body.sent, envelope.incarnation, int(self.context.wall()))
+            ack = HeartbeatAck(envelope.body.sent, envelope.incarnation, int(self.context.wall()))
             self.context.outbox.send(source, ack)
 
-    return node.Node, "_answer_beacons", answer_beacons
+    return node.Node, "_answer_heartbeats", answer_heartbeats
 
 
 ALL = (

@@ -18,10 +18,10 @@ from wrpme.core.layout import (
 from wrpme.errors import BY_CODE
 from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.messages import (
-    Accept, Accepted, Aliases, Answer, AskView, Beacon, BeaconAck, Body, Committed, Compare, Complaint, Content,
-    Count, Done, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetTail, Item, NextView, Number, Pair,
+    Accept, Accepted, Aliases, Answer, AskView, Heartbeat, HeartbeatAck, Body, Committed, Compare, FailureReport,
+    Content, Count, Done, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetSuffix, Item, NextView, Number, Pair,
     PrefixScan, Prepare, Promise, Put, Rejected, Remove, RemoveAll, Reply, Report, Request, Stream, StreamAck,
-    StreamAcks, Streams, Tail, Text, Update, WholeView, Writes,
+    StreamAcks, Streams, Suffix, Text, Update, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, Proposal,
@@ -29,11 +29,11 @@ from wrpme.protocol.view import (
 )  # fmt: skip
 
 KINDS: dict[type[Body], str] = {
-    Report: "report", Complaint: "complaint", Prepare: "prepare", Promise: "promise", Accept: "accept",
+    Report: "report", FailureReport: "failure-report", Prepare: "prepare", Promise: "promise", Accept: "accept",
     Accepted: "accepted", Rejected: "reject", NextView: "view", WholeView: "view", AskView: "ask-view",
-    Beacon: "heartbeat", BeaconAck: "heartbeat-ack", Forward: "forward", Forwarded: "answer", GetTail: "get-suffix",
-    Tail: "suffix", Committed: "committed", Streams: "stream", StreamAcks: "ack", Where: "where", Here: "here",
-    Refused: "refuse",
+    Heartbeat: "heartbeat", HeartbeatAck: "heartbeat-ack", Forward: "forward", Forwarded: "answer",
+    GetSuffix: "get-suffix", Suffix: "suffix", Committed: "committed", Streams: "stream", StreamAcks: "ack",
+    Where: "where", Here: "here", Refused: "refuse",
 }  # fmt: skip
 """By the type of a message the word that a script has for it."""
 TOPICS = {"heartbeat": "heartbeats", "heartbeat-ack": "heartbeats", "where": "whereabouts", "here": "whereabouts"}
@@ -201,7 +201,7 @@ def body_words(body: Body) -> str:
 def _said(body: Body) -> str:
     if isinstance(body, Report):
         return changes_words(body.changes)
-    if isinstance(body, Complaint):
+    if isinstance(body, FailureReport):
         return f"no sign of {names_of(node for node, _ in body.lives)}"
     if isinstance(body, Prepare | Promise | Accept | Accepted | Rejected):
         return f"view {body.epoch}, {_vote_words(body)}"
@@ -213,9 +213,9 @@ def _said(body: Body) -> str:
         return request_words(body.request)
     if isinstance(body, Forwarded):
         return reply_words(body.reply)
-    if isinstance(body, GetTail | Tail | Committed):
+    if isinstance(body, GetSuffix | Suffix | Committed):
         arc = f"arc {arc_name(body.end)} v{body.version}"
-        return f"{arc}, {pairs_words(body.pairs)}" if isinstance(body, Tail) else arc
+        return f"{arc}, {pairs_words(body.pairs)}" if isinstance(body, Suffix) else arc
     if isinstance(body, Streams):
         return "; ".join(map(_stream_words, body.streams))
     if isinstance(body, StreamAcks):

@@ -1,4 +1,4 @@
-"""Whether the clocks of members agree: measured by beacons, told when they do not, and when they do again."""
+"""Whether the clocks of members agree: measured by heartbeats, told when they do not, and when they do again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 from tests.core.test_replica_table_properties import ALONE
 from tests.harness import Hive, hive_of
 from tests.replica_parts import WALL_MILLISECONDS, A, B, Bench
-from tests.shell.test_format import figures, status
+from tests.shell.test_format import stats, status
 from tests.view_parts import grown
 from wrpme.core.health.clocks import Clocks
-from wrpme.core.io import Tell
+from wrpme.core.io import Emit
 from wrpme.limits import CLOCK_DIFFERENCE_SECONDS_MAX
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.stats import ClockApart
 from wrpme.shell.format import clock_texts, condition_line
 
@@ -26,7 +26,7 @@ class Pair:
         self.context.heartbeats.watch([B], self.bench.now)
         self.clocks = Clocks(self.context)
 
-    def hear(self, ahead: float, seconds: float, part: float) -> list[Happening]:
+    def hear(self, ahead: float, seconds: float, part: float) -> list[ClusterEvent]:
         """B's clock is ``ahead``; its answer takes ``seconds`` in all, ``part`` of it after it looked at the clock."""
         sent = self.context.now
         self.context.now += seconds
@@ -34,7 +34,7 @@ class Pair:
         self.clocks.heard(B, int(WALL_MILLISECONDS + (moment + ahead) * 1000), sent)
         self.clocks.look()
         effects, self.context.outbox.effects = self.context.outbox.effects, []
-        return [effect.happening for effect in effects if isinstance(effect, Tell)]
+        return [effect.event for effect in effects if isinstance(effect, Emit)]
 
 
 @pytest.mark.parametrize("ahead", [7200.0, 1.5, -1.5, -7200.0])
@@ -92,8 +92,8 @@ def test_a_node_with_a_wrong_clock_is_named_by_all() -> None:
 
 def test_hive_status_names_the_one_that_differs_from_most() -> None:
     view = grown(4)
-    apart = {f"n{at}": figures(f"n{at}", clocks=(ClockApart("n3", 7200.04),)) for at in range(3)}
-    apart["n3"] = figures("n3", clocks=tuple(ClockApart(f"n{at}", -7200.04) for at in range(3)))
+    apart = {f"n{at}": stats(f"n{at}", clocks=(ClockApart("n3", 7200.04),)) for at in range(3)}
+    apart["n3"] = stats("n3", clocks=tuple(ClockApart(f"n{at}", -7200.04) for at in range(3)))
     found = status(view, **apart)
     (sentence,) = clock_texts(found)
     assert sentence.startswith("the clock of n3 is 7,200.0 s ahead of that of n0 and 2 more: entries expire by")

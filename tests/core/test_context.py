@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from tests.core.context_parts import A, B, C, view
 from wrpme.core.context import NodeContext
-from wrpme.core.io import Say
+from wrpme.core.io import LogLine
 from wrpme.limits import EVENTS_KEPT
 from wrpme.protocol.view import State
 
@@ -68,4 +68,4 @@ def test_a_story_is_bounded(context: NodeContext) -> None:
         context.say("info", f"line {number}")
     assert len(context.story) == EVENTS_KEPT
     assert context.story[-1] == f"100.000 line {EVENTS_KEPT + 4}"
-    assert context.outbox.effects[0] == Say("info", "line 0")
+    assert context.outbox.effects[0] == LogLine("info", "line 0")

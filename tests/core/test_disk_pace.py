@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wrpme.core.health.disk_pace import DiskPace
-from wrpme.limits import BEACON_SECONDS, DISK_LATELY_SECONDS, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN
+from wrpme.limits import HEARTBEAT_SECONDS, DISK_LATELY_SECONDS, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN
 
 
 def batches(pace: DiskPace, now: float, *seconds: float) -> float:
@@ -13,8 +13,8 @@ def batches(pace: DiskPace, now: float, *seconds: float) -> float:
     for each in seconds:
         pace.begin([(b"k", b"v")], now)
         end = now + each
-        while now + BEACON_SECONDS < end:
-            now += BEACON_SECONDS
+        while now + HEARTBEAT_SECONDS < end:
+            now += HEARTBEAT_SECONDS
             pace.look(now)
         now = end
         pace.end(now)
@@ -30,9 +30,9 @@ def test_nothing_was_written_yet() -> None:
 def test_a_batch_hangs_after_a_lease() -> None:
     pace = DiskPace()
     pace.begin([(b"k", b"v")], 10.0)
-    for beat in range(1, round(LEASE_SECONDS / BEACON_SECONDS) + 1):
+    for beat in range(1, round(LEASE_SECONDS / HEARTBEAT_SECONDS) + 1):
         assert not pace.hangs
-        pace.look(10.0 + beat * BEACON_SECONDS)
+        pace.look(10.0 + beat * HEARTBEAT_SECONDS)
     assert pace.hangs and pace.hang_text("a") == "the disk of a has taken nothing for 2 s"
     pace.end(13.0)
     assert not pace.hangs and pace.waited == 0.0 and pace.lately(13.0) == (2.75, 2.75)
@@ -42,7 +42,7 @@ def test_a_large_batch_may_take_longer() -> None:
     pace = DiskPace()
     pace.begin([(b"k", bytes(2 * STREAM_BYTES_PER_SECOND_MIN)), (b"gone", None)], 0.0)
     for beat in range(1, 8):
-        pace.look(beat * BEACON_SECONDS)
+        pace.look(beat * HEARTBEAT_SECONDS)
     assert pace.waited > LEASE_SECONDS and not pace.hangs
     pace.look(4.0)
     pace.look(4.1)

@@ -8,9 +8,9 @@ from tests.harness import HIVE, Hive, hive_of, identity
 from tests.view_parts import activate_all, back, down, grown, id_of, join, next_view, sync_all
 from wrpme.core.event_log import EventLog
 from wrpme.core.membership import transitions as views
-from wrpme.limits import GRACE_SECONDS, HAPPENINGS_KEPT, SILENCE_SECONDS, STOP_GATHER_SECONDS
+from wrpme.limits import GRACE_SECONDS, EVENTS_KEPT, SILENCE_SECONDS, STOP_GATHER_SECONDS
 from wrpme.protocol import view_index
-from wrpme.protocol.events import KINDS, UNENDED, Happening
+from wrpme.protocol.events import KINDS, UNENDED, ClusterEvent
 from wrpme.protocol.messages import LeaveNode, Put
 from wrpme.protocol.view import (
     Activated, Back, Down, Elect, Expel, Forget, Join, Leave, Patch, Proposal, State, Synced, View,
@@ -21,18 +21,20 @@ def step(before: View, after: View) -> tuple[View, View, Patch]:
     return before, after, views.difference(before, after)
 
 
-def told(before: View, after: View, *changes: object, chronicle: EventLog | None = None) -> dict[str, list[Happening]]:
+def told(
+    before: View, after: View, *changes: object, event_log: EventLog | None = None
+) -> dict[str, list[ClusterEvent]]:
     """What one view and the next say, by kind."""
     proposal = Proposal(changes, Patch(), b"", id_of(0)) if changes else None  # type: ignore[arg-type]
-    found: dict[str, list[Happening]] = {}
-    for happening in (chronicle or EventLog()).adopt(*step(before, after), proposal, 10.0, 1000.0):
-        assert happening.hive and happening.epoch == after.epoch and happening.at == 1000
-        found.setdefault(happening.kind, []).append(happening)
+    found: dict[str, list[ClusterEvent]] = {}
+    for event in (event_log or EventLog()).adopt(*step(before, after), proposal, 10.0, 1000.0):
+        assert event.hive and event.epoch == after.epoch and event.at == 1000
+        found.setdefault(event.kind, []).append(event)
     return found
 
 
-def sentences(happenings: list[Happening]) -> list[str]:
-    return [happening.sentence for happening in happenings]
+def sentences(events: list[ClusterEvent]) -> list[str]:
+    return [event.sentence for event in events]
 
 
 def alike(hive: Hive, epoch: int, *names: str) -> list[tuple[str, str, str]]:
@@ -50,11 +52,11 @@ def alike(hive: Hive, epoch: int, *names: str) -> list[tuple[str, str, str]]:
 
 
 def test_a_join_is_followed_to_its_end() -> None:
-    chronicle = EventLog()
+    event_log = EventLog()
     before = grown(2)
-    chronicle.adopt(None, before, None, None, 0.0, 0.0)
+    event_log.adopt(None, before, None, None, 0.0, 0.0)
     joined = next_view(before, join(2))
-    first = told(before, joined, join(2), chronicle=chronicle)
+    first = told(before, joined, join(2), event_log=event_log)
     assert sentences(first["joined"]) == ["n2 joined"]
     (copying,) = sentences(first["copying"])
     arcs = sum(id_of(2) in arc.incoming for arc in joined.arcs)
@@ -63,7 +65,7 @@ def test_a_join_is_followed_to_its_end() -> None:
     assert sentences(first["view"]) == [f"view {joined.epoch}: n2 joins; proposed by n0"]
 
     synced = sync_all(joined)
-    second = told(joined, synced, chronicle=chronicle)
+    second = told(joined, synced, event_log=event_log)
     assert sentences(second["copied"]) == ["n2 has all that it was to receive: 33.3 % of the ring"]
     assert second["copied"][0].seconds == 0.0, "as the clock stands"
     assert sorted(sentences(second["owners"])) == [
@@ -71,42 +73,42 @@ def test_a_join_is_followed_to_its_end() -> None:
     ]  # fmt: skip
     assert "activated" not in second and "condition" not in second, "it is still stabilizing"
 
-    third = told(synced, activate_all(synced), chronicle=chronicle)
+    third = told(synced, activate_all(synced), event_log=event_log)
     assert sentences(third["activated"]) == ["n2 serves what it took over: 33.3 % of the ring"]
     assert sentences(third["condition"])[0].startswith("the hive is stable: ")
 
 
 def test_a_copy_in_two_steps_is_done_at_the_second() -> None:
-    chronicle = EventLog()
+    event_log = EventLog()
     joined = next_view(grown(2), join(2))
-    told(grown(2), joined, chronicle=chronicle)
+    told(grown(2), joined, event_log=event_log)
     first = next(arc for arc in joined.arcs if arc.incoming)
     half = next_view(joined, Synced(first.end, first.version, id_of(2), first.holders[0], 1))
-    assert "copied" not in told(joined, half, chronicle=chronicle)
-    assert sentences(told(half, sync_all(half), chronicle=chronicle)["copied"]) == [
+    assert "copied" not in told(joined, half, event_log=event_log)
+    assert sentences(told(half, sync_all(half), event_log=event_log)["copied"]) == [
         "n2 has all that it was to receive: 33.3 % of the ring"
     ]
 
 
 def test_a_copy_to_a_node_that_died_is_not_done() -> None:
-    chronicle = EventLog()
+    event_log = EventLog()
     joined = next_view(grown(2), join(2))
-    told(grown(2), joined, chronicle=chronicle)
+    told(grown(2), joined, event_log=event_log)
     dead = next_view(joined, down(2))
-    found = told(joined, dead, down(2), chronicle=chronicle)
+    found = told(joined, dead, down(2), event_log=event_log)
     assert "copied" not in found and sentences(found["down"]) == ["n2 is down"]
     again = next_view(dead, back(2, 2))
-    assert "copied" not in told(dead, again, back(2, 2), chronicle=chronicle)
+    assert "copied" not in told(dead, again, back(2, 2), event_log=event_log)
 
 
 def test_a_death_and_a_return() -> None:
-    chronicle = EventLog()
+    event_log = EventLog()
     before = grown(3)
     dead = next_view(before, down(1))
-    assert sentences(told(before, dead, down(1), chronicle=chronicle)["down"]) == ["n1 is down"]
+    assert sentences(told(before, dead, down(1), event_log=event_log)["down"]) == ["n1 is down"]
     proposal = Proposal((back(1, 2),), Patch(), b"", id_of(0))
     risen = next_view(dead, back(1, 2))
-    again = chronicle.adopt(dead, risen, views.difference(dead, risen), proposal, 14.5, 0.0)
+    again = event_log.adopt(dead, risen, views.difference(dead, risen), proposal, 14.5, 0.0)
     (up,) = [one for one in again if one.kind == "back"]
     assert (up.sentence, up.node, up.seconds) == ("n1 is up again", "n1", 4.5)
 
@@ -132,7 +134,7 @@ def test_of_a_view_that_was_learnt_as_a_whole_it_says_so() -> None:
     assert after.epoch > before.epoch + 1
     found = told(before, after)
     assert sentences(found["joined"]) == ["n2 joined"], "what follows from the views is told all the same"
-    assert sum(happening.sentence.endswith(" to n2") for happening in found["owners"]) == 2
+    assert sum(event.sentence.endswith(" to n2") for event in found["owners"]) == 2
     (view,) = sentences(found["view"])
     assert view == f"view {after.epoch}: learnt as a whole; what was proposed, and by whom, is not known here"
 
@@ -142,14 +144,14 @@ def test_the_first_view_says_nothing_of_a_change() -> None:
 
 
 def test_the_condition_is_told_when_its_word_changes_with_how_long_it_lasted() -> None:
-    chronicle = EventLog()
+    event_log = EventLog()
     before = grown(3)
-    chronicle.adopt(None, before, None, None, 100.0, 0.0)
+    event_log.adopt(None, before, None, None, 100.0, 0.0)
     one = next_view(before, down(1))
-    (degraded,) = [x for x in chronicle.adopt(*step(before, one), None, 107.25, 0.0) if x.kind == "condition"]
+    (degraded,) = [x for x in event_log.adopt(*step(before, one), None, 107.25, 0.0) if x.kind == "condition"]
     assert degraded.seconds == 7.25 and degraded.node == ""
     two = next_view(one, down(2))
-    assert not [x for x in chronicle.adopt(*step(one, two), None, 108.0, 0.0) if x.kind == "condition"], "the same word"
+    assert not [x for x in event_log.adopt(*step(one, two), None, 108.0, 0.0) if x.kind == "condition"], "the same word"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_all_nodes_tell_the_same_of_a_view_and_remember_it() -> None:
     assert ("down", "c", "c is down") in shared
     assert {kind for kind, _, _ in shared} == {"down", "owners", "condition", "view"}
     assert shared[-1][2].startswith(f"view {epoch}: c is down; proposed by ")
-    assert list(hive.nodes["a"].happenings)[-len(shared):] == [
+    assert list(hive.nodes["a"].events)[-len(shared):] == [
         one for teller, one in hive.told if teller == "a"
     ][-len(shared):]  # fmt: skip
     hive.start("c")
@@ -319,10 +321,10 @@ def test_the_beginning() -> None:
 
 
 def test_numbers_grow_and_the_oldest_are_forgotten() -> None:
-    chronicle = EventLog()
-    for number in range(HAPPENINGS_KEPT + 10):
-        chronicle.note(0.0, "heard", 1, "a", f"{number}")
-    assert [one.number for one in chronicle.kept] == list(range(11, HAPPENINGS_KEPT + 11))
+    event_log = EventLog()
+    for number in range(EVENTS_KEPT + 10):
+        event_log.note(0.0, "heard", 1, "a", f"{number}")
+    assert [one.number for one in event_log.kept] == list(range(11, EVENTS_KEPT + 11))
 
 
 def test_every_kind_that_is_told_is_a_known_one() -> None:
@@ -333,6 +335,6 @@ def test_every_kind_that_is_told_is_a_known_one() -> None:
     hive.go(5.0)
     hive.start("b")
     hive.stable("a", "b", "c")
-    kinds = {happening.kind for _, happening in hive.told}
+    kinds = {event.kind for _, event in hive.told}
     assert kinds <= set(KINDS)
     assert {"joined", "voter", "copying", "copied", "owners", "activated", "condition", "view", "down", "back"} <= kinds

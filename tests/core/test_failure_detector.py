@@ -8,89 +8,89 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrpme.core.health.failure_detector import HeartbeatLeases
-from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
 
 A, B, C = b"a", b"b", b"c"
 
 
 def watching(*nodes: bytes, now: float = 0.0) -> HeartbeatLeases:
-    beacons = HeartbeatLeases(now)
-    beacons.watch(nodes, now)
-    return beacons
+    heartbeats = HeartbeatLeases(now)
+    heartbeats.watch(nodes, now)
+    return heartbeats
 
 
-def test_beacons_are_due_each_quarter_of_a_lease() -> None:
-    beacons = watching(B, A)
-    assert beacons.beacon(0.0) == [A, B]
-    assert beacons.beacon(BEACON_SECONDS - 0.01) == []
-    assert beacons.due == BEACON_SECONDS
-    assert beacons.beacon(BEACON_SECONDS) == [A, B]
+def test_heartbeats_are_due_each_quarter_of_a_lease() -> None:
+    heartbeats = watching(B, A)
+    assert heartbeats.heartbeat(0.0) == [A, B]
+    assert heartbeats.heartbeat(HEARTBEAT_SECONDS - 0.01) == []
+    assert heartbeats.due == HEARTBEAT_SECONDS
+    assert heartbeats.heartbeat(HEARTBEAT_SECONDS) == [A, B]
 
 
 def test_a_new_neighbour_hears_at_once() -> None:
-    beacons = watching(A)
-    beacons.beacon(0.0)
-    beacons.watch([A, B], 0.1)
-    assert beacons.beacon(0.1) == [A, B]
+    heartbeats = watching(A)
+    heartbeats.heartbeat(0.0)
+    heartbeats.watch([A, B], 0.1)
+    assert heartbeats.heartbeat(0.1) == [A, B]
 
 
 def test_a_lease_runs_from_the_sending_of_what_was_acknowledged() -> None:
-    beacons = watching(A, B)
-    assert beacons.lease_until([]) == inf, "a node that is the only holder needs none"
-    assert beacons.lease_until([A]) == -inf
-    beacons.acknowledged(A, 1.0, 1.4)
-    assert beacons.lease_until([A]) == 1.0 + LEASE_SECONDS
-    assert beacons.lease_until([A, B]) == -inf, "everyone's lease is needed"
-    beacons.acknowledged(B, 2.0, 2.0)
-    assert beacons.lease_until([A, B]) == 1.0 + LEASE_SECONDS
-    beacons.acknowledged(A, 0.5, 2.5)
-    assert beacons.lease_until([A]) == 1.0 + LEASE_SECONDS, "a late acknowledgement takes nothing back"
+    heartbeats = watching(A, B)
+    assert heartbeats.lease_until([]) == inf, "a node that is the only holder needs none"
+    assert heartbeats.lease_until([A]) == -inf
+    heartbeats.acknowledged(A, 1.0, 1.4)
+    assert heartbeats.lease_until([A]) == 1.0 + LEASE_SECONDS
+    assert heartbeats.lease_until([A, B]) == -inf, "everyone's lease is needed"
+    heartbeats.acknowledged(B, 2.0, 2.0)
+    assert heartbeats.lease_until([A, B]) == 1.0 + LEASE_SECONDS
+    heartbeats.acknowledged(A, 0.5, 2.5)
+    assert heartbeats.lease_until([A]) == 1.0 + LEASE_SECONDS, "a late acknowledgement takes nothing back"
 
 
 def test_acknowledgements_that_count_for_nothing() -> None:
-    beacons = watching(A)
-    beacons.acknowledged(A, 5.0, 1.0)
-    assert beacons.lease_until([A]) == -inf, "of a beacon that was not sent yet: of another life"
-    beacons.acknowledged(C, 0.5, 1.0)
-    assert beacons.lease_until([C]) == -inf, "of no neighbour"
+    heartbeats = watching(A)
+    heartbeats.acknowledged(A, 5.0, 1.0)
+    assert heartbeats.lease_until([A]) == -inf, "of a heartbeat that was not sent yet: of another life"
+    heartbeats.acknowledged(C, 0.5, 1.0)
+    assert heartbeats.lease_until([C]) == -inf, "of no neighbour"
 
 
 def test_who_is_no_neighbour_any_more_has_granted_nothing() -> None:
-    beacons = watching(A, B)
-    beacons.acknowledged(A, 1.0, 1.0)
-    beacons.watch([B], 1.0)
-    beacons.watch([A, B], 1.1)
-    assert beacons.lease_until([A]) == -inf
+    heartbeats = watching(A, B)
+    heartbeats.acknowledged(A, 1.0, 1.0)
+    heartbeats.watch([B], 1.0)
+    heartbeats.watch([A, B], 1.1)
+    assert heartbeats.lease_until([A]) == -inf
 
 
 def test_a_new_life_voids_the_lease_of_the_former() -> None:
-    beacons = watching(A)
-    beacons.acknowledged(A, 1.0, 1.0)
-    beacons.forget(A, 9.0)
-    assert beacons.lease_until([A]) == -inf
-    assert beacons.silent(9.0) == [], "and the silence of the former is not held against it"
+    heartbeats = watching(A)
+    heartbeats.acknowledged(A, 1.0, 1.0)
+    heartbeats.forget(A, 9.0)
+    assert heartbeats.lease_until([A]) == -inf
+    assert heartbeats.silent(9.0) == [], "and the silence of the former is not held against it"
 
 
 def test_a_start_is_a_promise_to_everyone() -> None:
-    beacons = HeartbeatLeases(50.0)
-    assert beacons.promised_until(A) == 50.0 + PROMISE_SECONDS
-    assert beacons.promised_until(b"never heard of") == 50.0 + PROMISE_SECONDS
+    heartbeats = HeartbeatLeases(50.0)
+    assert heartbeats.promised_until(A) == 50.0 + PROMISE_SECONDS
+    assert heartbeats.promised_until(b"never heard of") == 50.0 + PROMISE_SECONDS
 
 
 def test_a_promise_that_has_run_out_is_forgotten() -> None:
-    beacons = watching(B)
-    beacons.promise(A, 10.0)
-    beacons.beacon(10.0 + PROMISE_SECONDS - 0.1)
-    assert beacons.promised_until(A) == 10.0 + PROMISE_SECONDS
-    beacons.beacon(10.0 + PROMISE_SECONDS + BEACON_SECONDS)
-    assert not beacons._promises, "also of a node that is no member any more"
+    heartbeats = watching(B)
+    heartbeats.promise(A, 10.0)
+    heartbeats.heartbeat(10.0 + PROMISE_SECONDS - 0.1)
+    assert heartbeats.promised_until(A) == 10.0 + PROMISE_SECONDS
+    heartbeats.heartbeat(10.0 + PROMISE_SECONDS + HEARTBEAT_SECONDS)
+    assert not heartbeats._promises, "also of a node that is no member any more"
 
 
 def test_a_promise_runs_from_the_acknowledgement() -> None:
-    beacons = watching(A)
-    beacons.promise(A, 7.0)
-    assert beacons.promised_until(A) == 7.0 + PROMISE_SECONDS
-    assert beacons.promised_until(B) == PROMISE_SECONDS
+    heartbeats = watching(A)
+    heartbeats.promise(A, 7.0)
+    assert heartbeats.promised_until(A) == 7.0 + PROMISE_SECONDS
+    assert heartbeats.promised_until(B) == PROMISE_SECONDS
 
 
 @given(
@@ -116,49 +116,49 @@ def test_a_promise_outlasts_the_lease_that_it_backs(
 
 
 def test_silence() -> None:
-    beacons = watching(A, B, now=10.0)
-    assert beacons.silent(10.0 + SILENCE_SECONDS - 0.01) == []
-    assert beacons.silent(10.0 + SILENCE_SECONDS) == [A, B], "also who never answered at all"
-    beacons.acknowledged(A, 11.0, 11.2)
-    assert beacons.silent(10.0 + SILENCE_SECONDS) == [B]
-    assert beacons.silent(11.2 + SILENCE_SECONDS) == [A, B]
-    assert beacons.age(A, 12.2) == 1.0
-    assert beacons.age(C, 12.0) == inf
+    heartbeats = watching(A, B, now=10.0)
+    assert heartbeats.silent(10.0 + SILENCE_SECONDS - 0.01) == []
+    assert heartbeats.silent(10.0 + SILENCE_SECONDS) == [A, B], "also who never answered at all"
+    heartbeats.acknowledged(A, 11.0, 11.2)
+    assert heartbeats.silent(10.0 + SILENCE_SECONDS) == [B]
+    assert heartbeats.silent(11.2 + SILENCE_SECONDS) == [A, B]
+    assert heartbeats.age(A, 12.2) == 1.0
+    assert heartbeats.age(C, 12.0) == inf
 
 
 def test_after_a_cut_silence_counts_from_now_on() -> None:
-    beacons = watching(A, B)
-    beacons.acknowledged(A, 1.0, 1.0)
-    beacons.trust_again(20.0)
-    assert beacons.silent(20.0) == []
-    assert beacons.lease_until([A]) == 1.0 + LEASE_SECONDS, "but it is no lease"
+    heartbeats = watching(A, B)
+    heartbeats.acknowledged(A, 1.0, 1.0)
+    heartbeats.trust_again(20.0)
+    assert heartbeats.silent(20.0) == []
+    assert heartbeats.lease_until([A]) == 1.0 + LEASE_SECONDS, "but it is no lease"
 
 
 def test_reaches_says_only_what_is_known() -> None:
-    beacons = watching(A)
-    assert beacons.reaches(C, 0.0) is None
-    assert beacons.reaches(A, 0.1) is None, "not asked for long enough"
-    beacons.acknowledged(A, 0.2, 0.2)
-    assert beacons.reaches(A, 0.3) is True
-    assert beacons.reaches(A, 0.2 + SILENCE_SECONDS) is False
+    heartbeats = watching(A)
+    assert heartbeats.reaches(C, 0.0) is None
+    assert heartbeats.reaches(A, 0.1) is None, "not asked for long enough"
+    heartbeats.acknowledged(A, 0.2, 0.2)
+    assert heartbeats.reaches(A, 0.3) is True
+    assert heartbeats.reaches(A, 0.2 + SILENCE_SECONDS) is False
 
 
 def test_who_answers_with_a_view_lives_but_gives_no_lease() -> None:
-    beacons = HeartbeatLeases(0.0)
-    beacons.watch([B], 0.0)
-    beacons.answered(B, 1.0)
-    assert beacons.silent(1.0 + SILENCE_SECONDS - 0.01) == [] and beacons.silent(1.0 + SILENCE_SECONDS) == [B]
-    assert beacons.lease_until([B]) < 0.0
-    beacons.answered(C, 1.0)
-    assert beacons.reaches(C, 1.0) is None, "it is no neighbour"
+    heartbeats = HeartbeatLeases(0.0)
+    heartbeats.watch([B], 0.0)
+    heartbeats.answered(B, 1.0)
+    assert heartbeats.silent(1.0 + SILENCE_SECONDS - 0.01) == [] and heartbeats.silent(1.0 + SILENCE_SECONDS) == [B]
+    assert heartbeats.lease_until([B]) < 0.0
+    heartbeats.answered(C, 1.0)
+    assert heartbeats.reaches(C, 1.0) is None, "it is no neighbour"
 
 
 def test_when_the_next_one_will_be_silent_is_known() -> None:
-    beacons = HeartbeatLeases(10.0)
-    assert beacons.silent_at(10.0) == inf
-    beacons.watch([A, B], 10.0)
-    beacons.acknowledged(B, 10.9, 11.0)
-    assert beacons.silent_at(11.0) == 10.0 + SILENCE_SECONDS
-    assert beacons.silent_at(12.0) == 12.0, "one is already"
-    beacons.acknowledged(A, 11.9, 12.0)
-    assert beacons.silent_at(12.0) == 11.0 + SILENCE_SECONDS
+    heartbeats = HeartbeatLeases(10.0)
+    assert heartbeats.silent_at(10.0) == inf
+    heartbeats.watch([A, B], 10.0)
+    heartbeats.acknowledged(B, 10.9, 11.0)
+    assert heartbeats.silent_at(11.0) == 10.0 + SILENCE_SECONDS
+    assert heartbeats.silent_at(12.0) == 12.0, "one is already"
+    heartbeats.acknowledged(A, 11.9, 12.0)
+    assert heartbeats.silent_at(12.0) == 11.0 + SILENCE_SECONDS

@@ -10,8 +10,8 @@ import pytest
 from tests.harness import HIVE, identity
 from tests.samples import ENVELOPE_SAMPLES
 from wrpme.core.io import (
-    Adopted, ClockJumped, Effect, Event, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted, PersistFailed, Received,
-    ReplyTo, Requested, Say, Send, SessionClosed, Settings, StopAsked, TurnEnded, ViewComputed, Woken,
+    Adopted, ClockJumped, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted, PersistFailed, Received,
+    ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, StopAsked, TurnEnded, ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.node import Node
 from wrpme.daemon.storage.store import MemoryStore
@@ -39,11 +39,11 @@ def founder() -> Node:
 
 
 def test_the_list_of_events_is_whole() -> None:
-    assert {type(event) for event in EVENTS} == set(get_args(Event))
+    assert {type(event) for event in EVENTS} == set(get_args(Input))
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_a_node_takes_every_event_at_any_time(event: Event) -> None:
+def test_a_node_takes_every_event_at_any_time(event: Input) -> None:
     """Also before its own first view is on disk."""
     for node in (founder(), Node(Settings(identity("b"), 1, "b", ("a",)), MemoryStore(), 100.0)):
         node.start(100.0)
@@ -53,7 +53,7 @@ def test_a_node_takes_every_event_at_any_time(event: Event) -> None:
 
 
 def test_what_is_no_event_is_a_defect() -> None:
-    with pytest.raises(AssertionError, match="unknown event"):
+    with pytest.raises(AssertionError, match="unknown input"):
         founder().handle(Exit(0), 100.0)  # type: ignore[arg-type]
 
 
@@ -86,7 +86,7 @@ def test_the_view_goes_to_the_disk_under_no_sync_too_and_an_entry_does_not() -> 
     assert [effect.must_sync for effect in effects if isinstance(effect, Persist)] == [False]
 
 
-@pytest.mark.parametrize("kind", [*get_args(Event), *get_args(Effect), Settings], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*get_args(Input), *get_args(Effect), Settings], ids=lambda kind: kind.__name__)
 def test_nobody_changes_what_was_said(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.frozen
 
@@ -94,5 +94,5 @@ def test_nobody_changes_what_was_said(kind: type[msgspec.Struct]) -> None:
 def test_levels_of_the_log() -> None:
     node = founder()
     effects = node.start(100.0) + node.handle(TurnEnded(), 100.0) + node.handle(Persisted(1), 100.0)
-    said = [effect for effect in effects if isinstance(effect, Say)]
+    said = [effect for effect in effects if isinstance(effect, LogLine)]
     assert said and {effect.level for effect in said} <= {"debug", "info", "warning", "error"}

@@ -1,4 +1,5 @@
-"""A wish to join that arrives when its node has long left again: it must not bring it back as a member that is none."""
+"""A request to join that arrives when its node has long left again: it must not bring it back as a member that is
+none."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from wrpme.protocol.view import NOBODY, Join
 
 
 def left_again() -> tuple[Hive, Report]:
-    """C has joined and left; one of its wishes to join is still on its way to B."""
+    """C has joined and left; one of its requests to join is still on its way to B."""
     hive = hive_of("a", "b", replication=2)
     late: list[Report] = []
 
@@ -31,7 +32,7 @@ def left_again() -> tuple[Hive, Report]:
 
 
 @pytest.mark.parametrize("target", ["a", "b"])
-def test_a_late_wish_to_join_brings_nobody_back(target: str) -> None:
+def test_a_late_request_to_join_brings_nobody_back(target: str) -> None:
     """Also at the node that has taken it in, and knew where it was."""
     hive, late = left_again()
     epoch = hive.view("a").epoch

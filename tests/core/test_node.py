@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
-from wrpme.core.io import Event, Exit, PersistFailed, Received, ReplyTo, Woken
+from wrpme.core.io import Input, Exit, PersistFailed, Received, ReplyTo, Woken
 from wrpme.core.membership.whereabouts import UNPROVEN
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol import health, view_index
@@ -96,14 +96,14 @@ def test_a_disk_that_refuses_ends_the_node() -> None:
 def test_figures_and_configuration() -> None:
     hive = hive_of("a", "b")
     fill(hive, "a")
-    figures = {}
+    stats = {}
     for name in ("a", "b"):
         reply = hive.ask("a", GetStatus(4, identity(name)))
         assert isinstance(reply, Text) and reply.id == 4
-        figures[name] = json.loads(reply.text)
-        assert figures[name]["address"] == name and figures[name]["state"] == "up"
-    assert figures["a"]["entries"] + figures["b"]["entries"] == 60
-    assert figures["a"]["share"] + figures["b"]["share"] == 1
+        stats[name] = json.loads(reply.text)
+        assert stats[name]["address"] == name and stats[name]["state"] == "up"
+    assert stats["a"]["entries"] + stats["b"]["entries"] == 60
+    assert stats["a"]["share"] + stats["b"]["share"] == 1
     assert hive.ask("b", GetConfig(5, NOBODY)) == Text(5, '{"a": 1}')
     reply = hive.ask("b", GetView(6))
     assert isinstance(reply, ViewIs) and reply.node == identity("b") and reply.view == hive.view("b")
@@ -385,7 +385,7 @@ def test_a_node_at_rest_is_woken_by_what_is_due_alone(monkeypatch: pytest.Monkey
     woken = 0
     event = hive.event
 
-    def counted(name: str, happens: Event) -> None:
+    def counted(name: str, happens: Input) -> None:
         nonlocal woken
         woken += isinstance(happens, Woken)
         event(name, happens)

@@ -11,7 +11,7 @@ from tests.core.test_router import owned_by
 from tests.harness import DISK_SECONDS, HIVE, NETWORK_SECONDS, Hive, hive_of, identity
 from wrpme import __version__
 from wrpme.core.io import ProcessStats, TurnEnded
-from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, SILENCE_SECONDS
+from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, SILENCE_SECONDS
 from wrpme.protocol.histogram import middle
 from wrpme.protocol.messages import Body, Get, Put, Stream
 
@@ -29,7 +29,7 @@ FIELDS = {
 
 
 def status(hive: Hive, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(hive.nodes[name].figures(hive.now))
+    found: dict[str, Any] = json.loads(hive.nodes[name].stats(hive.now))
     return found
 
 
@@ -44,25 +44,25 @@ def test_a_node_that_serves_alone() -> None:
     hive.start("a", hive=HIVE)
     hive.go(2.0)
     filled(hive, 3)
-    figures = status(hive, "a")
-    assert {name: type(value) for name, value in figures.items()} == FIELDS, "names and kinds that scripts rely on"
-    assert figures["address"] == "a" and figures["version"] == __version__
-    assert figures["id"] == identity("a").hex() and figures["hive"] == HIVE.hex()
-    assert (figures["generation"], figures["epoch"], figures["state"], figures["serving"]) == (1, 1, "up", True)
-    assert (figures["share"], figures["entries"], figures["bytes"]) == (1.0, 3, 3 * (2 + 5))
-    assert figures["voter"] is True and figures["quorum"] == "" and figures["suspected"] == []
-    assert 2.0 <= figures["uptime_seconds"] < 2.5
+    stats = status(hive, "a")
+    assert {name: type(value) for name, value in stats.items()} == FIELDS, "names and kinds that scripts rely on"
+    assert stats["address"] == "a" and stats["version"] == __version__
+    assert stats["id"] == identity("a").hex() and stats["hive"] == HIVE.hex()
+    assert (stats["generation"], stats["epoch"], stats["state"], stats["serving"]) == (1, 1, "up", True)
+    assert (stats["share"], stats["entries"], stats["bytes"]) == (1.0, 3, 3 * (2 + 5))
+    assert stats["voter"] is True and stats["quorum"] == "" and stats["suspected"] == []
+    assert 2.0 <= stats["uptime_seconds"] < 2.5
 
 
 def test_a_node_without_a_hive() -> None:
     hive = Hive()
     hive.start("b", "a")
-    figures = status(hive, "b")
-    assert {name: type(value) for name, value in figures.items() if name != "share"} == {
+    stats = status(hive, "b")
+    assert {name: type(value) for name, value in stats.items() if name != "share"} == {
         name: kind for name, kind in FIELDS.items() if name != "share"
     }
-    assert (figures["state"], figures["hive"], figures["epoch"], figures["share"]) == ("joining", "", 0, 0)
-    assert not figures["serving"] and not figures["voter"]
+    assert (stats["state"], stats["hive"], stats["epoch"], stats["share"]) == ("joining", "", 0, 0)
+    assert not stats["serving"] and not stats["voter"]
 
 
 def test_what_was_asked_here_is_counted_by_kind() -> None:
@@ -75,10 +75,10 @@ def test_what_was_asked_here_is_counted_by_kind() -> None:
 
 def test_shares_entries_and_bytes_add_up() -> None:
     hive = filled(hive_of("a", "b", "c"), 50)
-    figures = [status(hive, name) for name in "abc"]
-    assert sum(figure["share"] for figure in figures) == pytest.approx(1.0)
-    assert sum(figure["entries"] for figure in figures) == 50
-    assert sum(figure["bytes"] for figure in figures) == sum(len(f"k{number}") + 5 for number in range(50))
+    stats = [status(hive, name) for name in "abc"]
+    assert sum(figure["share"] for figure in stats) == pytest.approx(1.0)
+    assert sum(figure["entries"] for figure in stats) == 50
+    assert sum(figure["bytes"] for figure in stats) == sum(len(f"k{number}") + 5 for number in range(50))
 
 
 def test_a_copy_is_seen_from_both_ends() -> None:
@@ -126,8 +126,8 @@ def test_a_node_that_is_not_back_yet_tells_what_it_has() -> None:
     hive.kill("b")
     hive.start("b")
     hive.go(1.0)
-    figures = status(hive, "b")
-    assert not figures["serving"] and figures["entries"] == entries["b"]
+    stats = status(hive, "b")
+    assert not stats["serving"] and stats["entries"] == entries["b"]
 
 
 def waited(hive: Hive, name: str) -> list[float]:
@@ -178,7 +178,7 @@ def test_a_turn_counts_what_it_answered_at_once_from_its_beginning() -> None:
 def test_the_lease_runs_out_where_nobody_answers() -> None:
     hive = hive_of("a", "b", replication=2)
     lease = status(hive, "a")["lease_seconds"]
-    assert LEASE_SECONDS - BEACON_SECONDS - 0.1 <= lease <= LEASE_SECONDS
+    assert LEASE_SECONDS - HEARTBEAT_SECONDS - 0.1 <= lease <= LEASE_SECONDS
     hive.cut("a", "b")
     hive.go(1.0)
     assert 0 < status(hive, "a")["lease_seconds"] <= LEASE_SECONDS - 1.0
@@ -192,7 +192,7 @@ def test_neighbours_and_their_last_sign_of_life() -> None:
     hive.cut("a", "c")
     hive.go(1.0)
     ages = dict(status(hive, "a")["neighbours"])
-    assert ages["b"] <= BEACON_SECONDS + 0.01 and ages["c"] >= 1.0
+    assert ages["b"] <= HEARTBEAT_SECONDS + 0.01 and ages["c"] >= 1.0
 
 
 def test_what_only_the_process_knows_comes_from_there() -> None:

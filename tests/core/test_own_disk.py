@@ -10,7 +10,7 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.limits import LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import (
-    AskView, Beacon, BeaconAck, Complaint, Done, Failed, Get, GetView, Update, ViewIs, WholeView,
+    AskView, Heartbeat, HeartbeatAck, FailureReport, Done, Failed, Get, GetView, Update, ViewIs, WholeView,
 )  # fmt: skip
 from wrpme.protocol.view import State
 
@@ -74,18 +74,19 @@ def test_what_one_sees_of_it() -> None:
     assert "disk" in cut_off.sentence, "nobody took it for dead"
 
 
-def test_it_is_silent_in_the_sense_of_the_beacons() -> None:
-    """No acknowledgement, none of its own beacons (its lease would go on), and no other sign that is taken for life."""
+def test_it_is_silent_in_the_sense_of_the_heartbeats() -> None:
+    """No acknowledgement, none of its own heartbeats (its lease would go on), and no other sign that is taken for
+    life."""
     hive = hive_of("a", "b", "c", replication=3)
-    hive.drop = lambda source, target, body: source == "c" and not isinstance(body, Beacon | BeaconAck | AskView)
+    hive.drop = lambda source, target, body: source == "c" and not isinstance(body, Heartbeat | HeartbeatAck | AskView)
     hang(hive, "c")
     hive.go(LEASE_SECONDS + 0.6)
     hive.sent.clear()
     hive.until(lambda: state_of(hive, "a", "c") is State.DOWN, SILENCE_SECONDS + 1.0)  # its own words do not arrive
     hive.go(2.0)
     said = [body for source, _, body in hive.sent if source == "c"]
-    assert not [body for body in said if isinstance(body, Beacon | BeaconAck | AskView | WholeView)]
-    assert not [body for body in said if isinstance(body, Complaint)], "that it hears nobody is its own doing"
+    assert not [body for body in said if isinstance(body, Heartbeat | HeartbeatAck | AskView | WholeView)]
+    assert not [body for body in said if isinstance(body, FailureReport)], "that it hears nobody is its own doing"
 
 
 def test_it_comes_back_as_any_flapped_node_and_nothing_is_lost() -> None:
@@ -125,7 +126,7 @@ def test_where_the_others_can_decide_nothing_it_goes_on() -> None:
     hive.disk_goes_on("a")
     hive.go(3.0)
     assert hive.ask("b", Update(2, alias, b"2")) == Done(2)
-    assert not hive.heard("b", "down") and not hive.heard("a", "cut_off"), "and no late wish takes it down then"
+    assert not hive.heard("b", "down") and not hive.heard("a", "cut_off"), "and no late request takes it down then"
 
 
 def test_alone_it_says_so() -> None:
@@ -150,9 +151,9 @@ def test_a_disk_that_is_slow_again_and_again_is_named() -> None:
     (event,) = hive.heard("b", "disk_slow")
     assert event.node == "b" and event.sentence.startswith("the disk of b is slow: 0.80 s for each of its last ")
     assert hive.said("b", event.sentence)
-    figures = status(hive, "b")
-    assert 0.1 < figures["disk_seconds"] < 0.8 and figures["disk_seconds_max"] == pytest.approx(0.8, abs=0.01)
-    assert figures["troubles"][0].startswith("the disk of b is slow")
+    stats = status(hive, "b")
+    assert 0.1 < stats["disk_seconds"] < 0.8 and stats["disk_seconds_max"] == pytest.approx(0.8, abs=0.01)
+    assert stats["troubles"][0].startswith("the disk of b is slow")
     assert not status(hive, "a")["troubles"] and not hive.heard("a", "disk_slow")
     assert state_of(hive, "a", "b") is State.UP, "slow is not dead"
     del hive.disk_seconds["b"]

@@ -1,4 +1,4 @@
-"""What a node has of an arc: what readers see, what is on its way to the disk, and the tail in its four parts."""
+"""What a node has of an arc: what readers see, what is on its way to the disk, and the suffix in its four parts."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def seen(contents: PendingWrites) -> dict[str, bytes]:
     return {found[9:].decode(): content_in(value) for found, value in contents.pairs(contents.low, contents.high)}
 
 
-def tail(contents: PendingWrites) -> list[str]:
-    return [pending.key[9:].decode() for pending in contents.tail()]
+def suffix(contents: PendingWrites) -> list[str]:
+    return [pending.key[9:].decode() for pending in contents.suffix()]
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -85,17 +85,17 @@ def test_a_write_shadows_the_store_until_a_reader_may_take_it(disk: Disk) -> Non
     assert seen(contents) == {"x": b"3"} and contents.current(key("y")) is None
     assert disk.store.get(key("x")) == put("x", 1)[1], "the store does not have it yet"
     disk.arrive()
-    assert contents.shadow == {key("x"): later, key("y"): removed}, "on disk is not acknowledged"
-    contents.unshadow(later)
-    contents.unshadow(removed)
-    assert not contents.shadow and seen(contents) == {"x": b"3"} and contents.current(key("y")) is None
+    assert contents.overlay == {key("x"): later, key("y"): removed}, "on disk is not acknowledged"
+    contents.drop_overlay(later)
+    contents.drop_overlay(removed)
+    assert not contents.overlay and seen(contents) == {"x": b"3"} and contents.current(key("y")) is None
 
 
 def test_an_earlier_write_does_not_take_the_shadow_of_a_later_one_away(disk: Disk) -> None:
     contents = whole(disk)
     earlier, later = write(contents, put("x", 1)), write(contents, put("x", 2))
-    contents.unshadow(earlier)
-    assert contents.shadow == {key("x"): later} and seen(contents) == {"x": b"2"}
+    contents.drop_overlay(earlier)
+    assert contents.overlay == {key("x"): later} and seen(contents) == {"x": b"2"}
 
 
 NAMES = st.sampled_from("abcdefgh")
@@ -136,24 +136,24 @@ def test_counts_follow_every_write(disk: Disk) -> None:
     assert disk.context.slots.between(0, LAST) == (0, 0)
 
 
-def test_a_removal_of_nothing_costs_no_batch_but_is_in_the_tail(disk: Disk) -> None:
+def test_a_removal_of_nothing_costs_no_batch_but_is_in_the_suffix(disk: Disk) -> None:
     """A holder that has not seen the entry still tells the next owner that it is removed."""
     contents = whole(disk)
     contents.receive(1, [gone("x", 5)])
-    assert disk.context.commits.idle and contents.tail_pairs() == (gone("x", 5),)
+    assert disk.context.commits.idle and contents.suffix_pairs() == (gone("x", 5),)
 
 
 def test_what_is_received_shadows_the_store_until_it_is_on_disk(disk: Disk) -> None:
     contents = whole(disk)
     contents.receive(1, [put("x", 1), put("x", 2), put("y", 3)])
-    assert seen(contents) == {"x": b"2", "y": b"3"} and len(contents.landing) == 3
+    assert seen(contents) == {"x": b"2", "y": b"3"} and len(contents.unflushed) == 3
     contents.land(disk.context.commits.persisted)
-    assert len(contents.landing) == 3, "nothing of it is on disk"
+    assert len(contents.unflushed) == 3, "nothing of it is on disk"
     disk.arrive()
     contents.land(disk.context.commits.persisted)
-    assert not contents.landing and not contents.shadow, "nobody waits for a holder"
+    assert not contents.unflushed and not contents.overlay, "nobody waits for a holder"
     assert seen(contents) == {"x": b"2", "y": b"3"}
-    assert tail(contents) == ["x", "x", "y"], "on disk here is not on disk everywhere"
+    assert suffix(contents) == ["x", "x", "y"], "on disk here is not on disk everywhere"
 
 
 def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
@@ -162,7 +162,7 @@ def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
     disk.context.flush_disk()
     contents.receive(2, [put("x", 2), put("y", 3)])
     contents.land(1)
-    assert set(contents.shadow) == {key("x"), key("y")} and seen(contents) == {"x": b"2", "y": b"3"}
+    assert set(contents.overlay) == {key("x"), key("y")} and seen(contents) == {"x": b"2", "y": b"3"}
 
 
 def test_nothing_outside_of_the_arc_is_received(disk: Disk) -> None:
@@ -170,14 +170,14 @@ def test_nothing_outside_of_the_arc_is_received(disk: Disk) -> None:
     upper = PendingWrites(disk.context, HALF, LAST)
     upper.receive(1, [put(alias, 1) for alias in aliases])
     assert set(seen(upper)) == {alias for alias in aliases if hash_of(alias) >= HALF} != set(aliases)
-    assert len(upper.received) == len(upper.landing) == len(seen(upper))
+    assert len(upper.received) == len(upper.unflushed) == len(seen(upper))
 
 
-# --- the tail ----------------------------------------------------------------------------------------------------
+# --- the suffix ----------------------------------------------------------------------------------------------------
 
 
 def in_all_parts(disk: Disk) -> PendingWrites:
-    """A write in each part of the tail, made in this order."""
+    """A write in each part of the suffix, made in this order."""
     contents = whole(disk)
     contents.owed.append(contents.apply(*put(OWED, 1), None))
     contents.receive(1, [put(INHERITED, 2)])
@@ -187,35 +187,35 @@ def in_all_parts(disk: Disk) -> PendingWrites:
     return contents
 
 
-def test_the_tail_has_its_parts_in_the_order_in_which_they_came(disk: Disk) -> None:
+def test_the_suffix_has_its_parts_in_the_order_in_which_they_came(disk: Disk) -> None:
     contents = in_all_parts(disk)
-    assert tail(contents) == [OWED, INHERITED, RECEIVED, QUEUED]
+    assert suffix(contents) == [OWED, INHERITED, RECEIVED, QUEUED]
     assert [pending.key for pending in contents.inherited] == [key(INHERITED)]
     assert [pending.key for _, pending in contents.received] == [key(RECEIVED)]
     contents.owed.append(contents.queue[0])
-    assert tail(contents) == [OWED, INHERITED, RECEIVED, QUEUED], "each write once"
+    assert suffix(contents) == [OWED, INHERITED, RECEIVED, QUEUED], "each write once"
 
 
-def test_of_each_entry_the_tail_hands_over_the_latest_write(disk: Disk) -> None:
+def test_of_each_entry_the_suffix_hands_over_the_latest_write(disk: Disk) -> None:
     contents = whole(disk)
     contents.receive(1, [put("x", 1), put("y", 2)])
     contents.inherit_received()
     contents.receive(1, [gone("x", 3)])
-    assert dict(contents.tail_pairs()) == dict([gone("x", 3), put("y", 2)])
+    assert dict(contents.suffix_pairs()) == dict([gone("x", 3), put("y", 2)])
 
 
-def test_the_tail_shrinks_by_what_all_holders_have(disk: Disk) -> None:
+def test_the_suffix_shrinks_by_what_all_holders_have(disk: Disk) -> None:
     contents = whole(disk)
     for item, alias in enumerate("abc", 1):
         contents.receive(item, [put(alias, item), put(alias * 2, item)])
-    contents.forget_settled_tail(0)
-    assert tail(contents) == ["a", "aa", "b", "bb", "c", "cc"]
-    contents.forget_settled_tail(2)
-    assert tail(contents) == ["c", "cc"]
-    contents.forget_settled_tail(1)
-    assert tail(contents) == ["c", "cc"]
-    contents.forget_settled_tail(3)
-    assert tail(contents) == []
+    contents.forget_settled_suffix(0)
+    assert suffix(contents) == ["a", "aa", "b", "bb", "c", "cc"]
+    contents.forget_settled_suffix(2)
+    assert suffix(contents) == ["c", "cc"]
+    contents.forget_settled_suffix(1)
+    assert suffix(contents) == ["c", "cc"]
+    contents.forget_settled_suffix(3)
+    assert suffix(contents) == []
 
 
 def test_what_is_settled_at_this_version_says_nothing_of_earlier_ones(disk: Disk) -> None:
@@ -224,36 +224,36 @@ def test_what_is_settled_at_this_version_says_nothing_of_earlier_ones(disk: Disk
     contents.receive(1, [put("x", 1)])
     contents.inherit_received()
     contents.receive(1, [put("y", 2)])
-    contents.forget_settled_tail(9)
-    assert tail(contents) == ["x"]
+    contents.forget_settled_suffix(9)
+    assert suffix(contents) == ["x"]
 
 
 def test_a_node_that_is_no_holder_owes_its_clients_but_has_received_nothing(disk: Disk) -> None:
     contents = in_all_parts(disk)
     contents.forget_received()
-    assert tail(contents) == [OWED, QUEUED]
+    assert suffix(contents) == [OWED, QUEUED]
 
 
-def test_who_becomes_the_owner_has_the_whole_tail_acknowledged(disk: Disk) -> None:
+def test_who_becomes_the_owner_has_the_whole_suffix_acknowledged(disk: Disk) -> None:
     """Also what is on its disk already: a reader must not see it before all others have it."""
     contents = in_all_parts(disk)
     disk.arrive()
     contents.land(disk.context.commits.persisted)
-    assert set(contents.shadow) == {key(OWED), key(QUEUED)}
-    contents.queue_tail()
+    assert set(contents.overlay) == {key(OWED), key(QUEUED)}
+    contents.queue_suffix()
     assert [pending.key[9:].decode() for pending in contents.queue] == [OWED, INHERITED, RECEIVED, QUEUED]
-    assert set(contents.shadow) == {key(alias) for alias in (OWED, INHERITED, RECEIVED, QUEUED)}
-    assert not (contents.owed or contents.inherited or contents.received or contents.landing)
+    assert set(contents.overlay) == {key(alias) for alias in (OWED, INHERITED, RECEIVED, QUEUED)}
+    assert not (contents.owed or contents.inherited or contents.received or contents.unflushed)
 
 
-def test_the_shadow_of_a_queued_tail_is_the_latest_write(disk: Disk) -> None:
+def test_the_shadow_of_a_queued_suffix_is_the_latest_write(disk: Disk) -> None:
     contents = whole(disk)
     contents.receive(1, [put("x", 1), put("x", 2)])
     disk.arrive()
     contents.land(disk.context.commits.persisted)
-    assert not contents.shadow
-    contents.queue_tail()
-    assert contents.shadow[key("x")].value == put("x", 2)[1]
+    assert not contents.overlay
+    contents.queue_suffix()
+    assert contents.overlay[key("x")].value == put("x", 2)[1]
 
 
 def test_what_was_pending_lands_in_the_order_of_its_batches(disk: Disk) -> None:
@@ -262,11 +262,11 @@ def test_what_was_pending_lands_in_the_order_of_its_batches(disk: Disk) -> None:
     disk.context.flush_disk()
     contents.receive(1, [put("y", 2)])
     contents.land_queue()
-    assert [pending.batch for pending in contents.landing] == [1, 2] and not contents.queue
-    assert set(contents.shadow) == {key("x"), key("y")}, "still shadows the store"
+    assert [pending.batch for pending in contents.unflushed] == [1, 2] and not contents.queue
+    assert set(contents.overlay) == {key("x"), key("y")}, "still overlays the store"
     disk.arrive()
     contents.land(2)
-    assert not contents.landing and not contents.shadow
+    assert not contents.unflushed and not contents.overlay
 
 
 @pytest.mark.parametrize("first_half", [True, False])
@@ -291,8 +291,8 @@ def test_each_part_of_a_divided_arc_takes_what_lies_in_it(disk: Disk, first_half
     assert {pending.key for pending in part.queue} == {pending.key for pending in part.owed} == set(map(key, mine))
     everything = [*before.inherited, *(pending for _, pending in before.received)]
     assert {pending.key for pending in part.inherited} == inside(everything)
-    assert {pending.key for pending in part.landing} == inside(list(before.landing))
-    assert set(part.shadow) == inside(list(before.shadow.values()))
+    assert {pending.key for pending in part.unflushed} == inside(list(before.unflushed))
+    assert set(part.overlay) == inside(list(before.overlay.values()))
     assert not part.received, "numbers of another arc's stream mean nothing here"
     assert part.pending_bytes == sum(pending.held_bytes for pending in part.queue)
-    assert {pending.key for pending in part.tail()} == inside(before.tail())
+    assert {pending.key for pending in part.suffix()} == inside(before.suffix())

@@ -120,7 +120,7 @@ def large() -> tuple[ArcTable, tuple[Member, ...]]:
         Placement(table, members, 3).settle(members[-1].id)
         check_balance(table, count, 3)
         if count == 100:
-            assert sum(neighbours(table.arcs)) <= 32 * count, "few beacons"
+            assert sum(neighbours(table.arcs)) <= 32 * count, "few heartbeats"
         assert len(table.arcs) <= 13 * count, "a small view"
     return table, tuple(members)
 

@@ -59,7 +59,7 @@ def test_a_voter_that_gives_any_answer_is_not_called_dead(answer: str) -> None:
 
 
 def test_voters_that_restarted_are_seen_though_nobody_is_back_yet() -> None:
-    """After a power loss of all: they acknowledge no beacon, and vote."""
+    """After a power loss of all: they acknowledge no heartbeat, and vote."""
     hive = hive_of("a", "b", "c")
     for name in "abc":
         hive.kill(name)
@@ -127,6 +127,6 @@ def test_a_recovery_on_both_sides_of_a_cut_is_noticed_and_one_of_them_gives_way(
     loser, winner = (first, other) if view_index.era(one) < view_index.era(two) else (other, first)
     hive.until(lambda: loser in hive.exits, seconds=20)
     end = hive.exits[loser]
-    assert "generation 2 was begun twice" in end.sentence and winner in end.aside and winner in hive.nodes
+    assert "generation 2 was begun twice" in end.sentence and winner in end.rejoin and winner in hive.nodes
     assert any("was begun twice" in one for one in hive.nodes[winner].status().troubles)
     assert hive.ask(winner, Put(1, "after", b"1")) in (Done(1),) or hive.view(winner).hive == HIVE

@@ -17,13 +17,13 @@ def test_a_hint_that_is_on_disk_is_not_overlooked() -> None:
     made.left()
     made.wrote(LATE)
     assert made.cursor == LATE
-    made.landed()
+    made.flushed()
     assert made.cursor == EARLY
     made.cursor = LATE + b"x"
     made.left()
-    made.landed()
+    made.flushed()
     assert made.cursor == LATE
     made.cursor = HINTS[1]
     made.left()
-    made.landed()
+    made.flushed()
     assert made.cursor == HINTS[1], "nothing was written"

@@ -1,4 +1,4 @@
-"""One arc on its nodes: pending writes, activation with tails, handing over, refusing."""
+"""One arc on its nodes: pending writes, takeover with suffixes, handing over, refusing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wrpme.core.layout import key_of, operations_for, removal, value_of
 from wrpme.core.replication import replica as replicas
 from wrpme.core.replication.replica import Role
 from wrpme.limits import LEASE_SECONDS, PROMISE_SECONDS
-from wrpme.protocol.messages import Cas, Committed, Content, Done, Get, GetTail, Pair, Put, Remove, Tail, Update
+from wrpme.protocol.messages import Cas, Committed, Content, Done, Get, GetSuffix, Pair, Put, Remove, Suffix, Update
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Activated, Arc, NodeId, View
 
@@ -176,7 +176,7 @@ def test_the_next_owner_waits_for_the_former() -> None:
     made[B].adopt(view_of(MOVED, 2))
     session = made[B].ask(Get(1, "x"))
     assert word_of(made[B].replies[session]) == "unstable" and "waits for a before it serves" in made[B].fails(session)
-    assert sent(made, GetTail) == [(B, A)]
+    assert sent(made, GetSuffix) == [(B, A)]
     made[A].adopt(view_of(MOVED, 2))
     made.settle()
     assert made[B].replica.serving and not made[A].replica.serving
@@ -237,24 +237,24 @@ def test_the_next_owner_outwaits_the_dead() -> None:
 
 
 @pytest.mark.parametrize("kind", ["stranger", "version", "twice"])
-def test_tails_that_count_for_nothing(kind: str) -> None:
+def test_suffix_that_count_for_nothing(kind: str) -> None:
     made = counted()
     made[B].adopt(view_of(MOVED, 2))
     lie = (pair("lie", value_of((9, 9), 0, b"")),)
     if kind == "stranger":
-        made[B].hear(C, Tail(END, 2, lie))
+        made[B].hear(C, Suffix(END, 2, lie))
     elif kind == "version":
-        made[B].hear(A, Tail(END, 1, lie))
+        made[B].hear(A, Suffix(END, 1, lie))
     else:
-        made[B].hear(A, Tail(END, 2, ()))
-        made[B].hear(A, Tail(END, 2, lie))
+        made[B].hear(A, Suffix(END, 2, ()))
+        made[B].hear(A, Suffix(END, 2, lie))
     assert made[B].replica.serving == (kind == "twice")
     made[B].persist()
     assert "lie" not in made[B].stored()
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-def test_what_an_activation_settled_no_later_tail_brings_back(restarts: bool) -> None:
+def test_what_an_activation_settled_no_later_suffix_brings_back(restarts: bool) -> None:
     """The former owner did not hear that its write was committed, and hands it over again at the next version."""
     made = counted()
     write = made[A].ask(Put(7, "x", b"1"))
@@ -272,17 +272,17 @@ def test_what_an_activation_settled_no_later_tail_brings_back(restarts: bool) ->
         made.restart(B, view_of(replace(MOVED, version=3), 3))
     made.adopt(view_of(replace(MOVED, version=3), 3), A, B)
     made.now += PROMISE_SECONDS
-    assert any(isinstance(body, Tail) and body.pairs for _, _, body in made.wire)
+    assert any(isinstance(body, Suffix) and body.pairs for _, _, body in made.wire)
     made.settle()
     assert made[B].replica.serving and made[B].stored() == {}
     assert made[A].replies[write] == Done(7)
 
 
-def test_what_a_copy_brought_no_tail_of_an_earlier_owner_undoes() -> None:
+def test_what_a_copy_brought_no_suffix_of_an_earlier_owner_undoes() -> None:
     """C, then A, then B own the arc; C still hands over what A had committed and a client removed since."""
     arc = Arc(END, 5, (A,), (B,), (C,))
     made = Bench(arc, (A, B), view_of(arc, 5))
-    made[A].hear(C, Tail(END, 5, (pair("x", value_of((1, 1), 0, b"1")),)))
+    made[A].hear(C, Suffix(END, 5, (pair("x", value_of((1, 1), 0, b"1")),)))
     made.settle()
     removal_ = made[A].ask(Remove(8, "x"))
     made[A].drain()
@@ -290,7 +290,7 @@ def test_what_a_copy_brought_no_tail_of_an_earlier_owner_undoes() -> None:
     made.quiet(A, 5)
     assert made[A].replica.copies[B].counts
     made.adopt(view_of(Arc(END, 6, (B,), (), (C, A)), 6), A, B)
-    made[B].hear(C, Tail(END, 6, (pair("x", value_of((1, 1), 0, b"1")),)))
+    made[B].hear(C, Suffix(END, 6, (pair("x", value_of((1, 1), 0, b"1")),)))
     made.settle()
     assert made[B].replica.serving and made[B].stored() == {}
 
@@ -307,8 +307,8 @@ def test_only_the_owner_says_that_something_is_committed(source: NodeId, version
 
 def test_who_has_not_adopted_the_version_hands_nothing_over() -> None:
     made = counted()
-    made[A].hear(B, GetTail(END, 2))
-    assert not sent(made, Tail)
+    made[A].hear(B, GetSuffix(END, 2))
+    assert not sent(made, Suffix)
 
 
 def test_pending_writes_of_an_owner_that_stays_go_on_at_the_new_version() -> None:
@@ -340,25 +340,25 @@ def test_a_new_version_starts_the_copies_anew() -> None:
     assert made[A].replica.copies[B].counts
 
 
-# --- tails -------------------------------------------------------------------------------------------------------
+# --- suffixes -------------------------------------------------------------------------------------------------------
 
 THREE = Arc(END, 2, (B, A, C))
 
 
-def owner_with_tails(held: dict[str, bytes], *tails: tuple[NodeId, tuple[Pair, ...]]) -> Bench:
+def owner_with_suffixes(held: dict[str, bytes], *suffixes: tuple[NodeId, tuple[Pair, ...]]) -> Bench:
     """B becomes the owner of an arc that A and C hold as well."""
     made = Bench(THREE, (B,), view_of(replace(THREE, version=1), 1))
     for alias, value in held.items():
         made[B].store.write(operations_for(*pair(alias, value)), True)
     made[B].adopt(view_of(THREE, 2))
-    for source, pairs in tails:
-        made[B].hear(source, Tail(END, 2, pairs))
+    for source, pairs in suffixes:
+        made[B].hear(source, Suffix(END, 2, pairs))
     made[B].drain()
     return made
 
 
 def test_of_each_entry_the_highest_version_wins() -> None:
-    made = owner_with_tails(
+    made = owner_with_suffixes(
         {"x": value_of((1, 5), 0, b"mine"), "y": value_of((1, 5), 0, b"mine"), "z": value_of((1, 5), 0, b"mine")},
         (A, (pair("x", value_of((1, 6), 0, b"later")), pair("y", value_of((1, 4), 0, b"earlier")))),
         (C, (pair("x", value_of((1, 7), 0, b"latest")), pair("z", removal((1, 6))), pair("n", removal((1, 9))))),
@@ -368,29 +368,29 @@ def test_of_each_entry_the_highest_version_wins() -> None:
 
 
 def test_every_holder_has_to_tell() -> None:
-    assert not owner_with_tails({}, (A, ()))[B].replica.serving
-    assert owner_with_tails({}, (A, ()), (C, ()))[B].replica.serving
+    assert not owner_with_suffixes({}, (A, ()))[B].replica.serving
+    assert owner_with_suffixes({}, (A, ()), (C, ()))[B].replica.serving
 
 
 VALUES = st.tuples(st.integers(1, 9), st.booleans())
 
 
 @given(st.lists(st.tuples(st.sampled_from((A, C)), st.sampled_from("xyz"), VALUES), max_size=12))
-def test_any_order_of_tails_ends_the_same(writes: list[tuple[NodeId, str, tuple[int, bool]]]) -> None:
+def test_any_order_of_suffix_ends_the_same(writes: list[tuple[NodeId, str, tuple[int, bool]]]) -> None:
     held = {"x": value_of((1, 3), 0, b"3")}
-    tails: dict[NodeId, dict[str, Pair]] = {A: {}, C: {}}
+    suffixes: dict[NodeId, dict[str, Pair]] = {A: {}, C: {}}
     best = {"x": (3, False)}
     for node, alias, (number, removed) in writes:
-        removed = number % 2 == 0  # a version is one write, the same in every tail
+        removed = number % 2 == 0  # a version is one write, the same in every suffix
         value = removal((1, number)) if removed else value_of((1, number), 0, b"%d" % number)
-        tails[node][alias] = pair(alias, value)
+        suffixes[node][alias] = pair(alias, value)
     for node in (A, C):
-        for alias, (_, value) in tails[node].items():
+        for alias, (_, value) in suffixes[node].items():
             number = int.from_bytes(value[8:16], "big")
             best[alias] = max(best.get(alias, (0, False)), (number, number % 2 == 0))
     expected = {alias: b"%d" % number for alias, (number, removed) in best.items() if not removed}
     for order in ((A, C), (C, A)):
-        made = owner_with_tails(held, *((node, tuple(tails[node].values())) for node in order))
+        made = owner_with_suffixes(held, *((node, tuple(suffixes[node].values())) for node in order))
         assert made[B].replica.serving
         assert {alias: content for alias, (_, content) in made[B].stored().items()} == expected
 

@@ -1,4 +1,5 @@
-"""One arc that two or three nodes hold: who must have a write before it is answered, and the tails of all of them."""
+"""One arc that two or three nodes hold: who must have a write before it is answered, and the suffixes of all of
+them."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ import pytest
 from msgspec.structs import replace
 
 from tests.harness import word_of
-from tests.replica_parts import END, THREE, TWO, A, B, Bench, C, deliver_to, held, tail_of, view_of, waiting
+from tests.replica_parts import END, THREE, TWO, A, B, Bench, C, deliver_to, held, suffix_of, view_of, waiting
 from wrpme.core.layout import key_of, operations_for, value_of
 from wrpme.core.replication import sender
 from wrpme.core.replication import stream as streams
 from wrpme.core.replication.replica import Role
 from wrpme.limits import COPY_SILENCE_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
 from wrpme.protocol.messages import (
-    Committed, Content, Counts, Done, Get, GetTail, Item, Pair, Put, Remove, Stream, StreamAck, Tail, Update, Writes,
+    Committed, Content, Counts, Done, Get, GetSuffix, Item, Pair, Put, Remove, Stream, StreamAck, Suffix, Update,
+    Writes,
 )  # fmt: skip
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Activated, Arc, NodeId
@@ -76,11 +78,11 @@ def test_the_lease_needs_every_other_holder(silent: NodeId) -> None:
     made = held()
     made.now += LEASE_SECONDS - 0.01
     assert word_of(made[A].replies[made[A].ask(Get(1, "x"))]) == "not_found"
-    beacons = made[A].context.heartbeats
-    beacons.acknowledged(B if silent == C else C, made.now, made.now)
+    heartbeats = made[A].context.heartbeats
+    heartbeats.acknowledged(B if silent == C else C, made.now, made.now)
     made.now += 0.01
     assert "lost sight of b, c" in made[A].fails(made[A].ask(Get(1, "x")))
-    beacons.acknowledged(silent, made.now, made.now)
+    heartbeats.acknowledged(silent, made.now, made.now)
     assert word_of(made[A].replies[made[A].ask(Get(1, "x"))]) == "not_found"
 
 
@@ -114,7 +116,7 @@ def test_a_holder_takes_nothing_else(source: NodeId, message: Stream) -> None:
     made = held()
     made[B].hear(source, message)
     made[B].drain()
-    assert "lie" not in made[B].stored() and tail_of(made[B]) == set()
+    assert "lie" not in made[B].stored() and suffix_of(made[B]) == set()
     made.settle()
     session = made[A].ask(Put(1, "x", b"1"))
     made.settle()
@@ -146,21 +148,21 @@ def test_a_holder_does_not_acknowledge_what_it_had_not_on_disk_before_the_versio
     assert session not in made[A].replies
 
 
-# --- the tail of a holder ----------------------------------------------------------------------------------------
+# --- the suffix of a holder ----------------------------------------------------------------------------------------
 
 
-def test_the_tail_of_a_holder_is_what_it_does_not_know_to_be_acknowledged_by_all() -> None:
+def test_the_suffix_of_a_holder_is_what_it_does_not_know_to_be_acknowledged_by_all() -> None:
     made = held()
     made[A].ask(Put(1, "x", b"1"))
     deliver_to(made, B)
-    assert tail_of(made[B]) == {"x"}, "not on its disk yet"
+    assert suffix_of(made[B]) == {"x"}, "not on its disk yet"
     made[B].drain()
-    assert tail_of(made[B]) == {"x"}, "on its own disk is not on all"
+    assert suffix_of(made[B]) == {"x"}, "on its own disk is not on all"
     made.settle()
-    assert tail_of(made[B]) == {"x"}, "nobody told it"
+    assert suffix_of(made[B]) == {"x"}, "nobody told it"
     made[A].ask(Put(1, "y", b"1"))
     made.settle()
-    assert tail_of(made[B]) == tail_of(made[C]) == {"y"}, "the next write tells of the one before"
+    assert suffix_of(made[B]) == suffix_of(made[C]) == {"y"}, "the next write tells of the one before"
 
 
 def test_where_nothing_more_is_written_the_owner_tells_by_itself_and_once() -> None:
@@ -168,15 +170,15 @@ def test_where_nothing_more_is_written_the_owner_tells_by_itself_and_once() -> N
     for alias in "xyz":
         made[A].ask(Put(1, alias, b"1"))
     made.settle()
-    assert tail_of(made[B]) and made[A].table.busy, "it has to be woken for it"
+    assert suffix_of(made[B]) and made[A].table.busy, "it has to be woken for it"
     made[A].tick(again=True)
     made.settle()
-    assert tail_of(made[B]) == tail_of(made[C]) == set()
+    assert suffix_of(made[B]) == suffix_of(made[C]) == set()
     made[A].tick(again=True)
     assert not made.wire and not made[A].table.busy, "once is enough"
 
 
-def test_the_tail_does_not_shrink_while_one_holder_has_not_acknowledged() -> None:
+def test_the_suffix_does_not_shrink_while_one_holder_has_not_acknowledged() -> None:
     made = held()
     made[A].ask(Put(1, "x", b"1"))
     deliver_to(made, B)
@@ -186,7 +188,7 @@ def test_the_tail_does_not_shrink_while_one_holder_has_not_acknowledged() -> Non
     made[A].ask(Put(1, "y", b"1"))
     made[A].tick(again=True)
     deliver_to(made, B)
-    assert tail_of(made[B]) == {"x", "y"}
+    assert suffix_of(made[B]) == {"x", "y"}
 
 
 def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
@@ -206,10 +208,10 @@ def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
     deliver_to(made, A)
     made[A].ask(Put(3, "z", b"1"))
     deliver_to(made, B)
-    assert tail_of(made[B]) == {"y", "z"}
+    assert suffix_of(made[B]) == {"y", "z"}
 
 
-# --- a new owner, and the tails of all ---------------------------------------------------------------------------
+# --- a new owner, and the suffixes of all ---------------------------------------------------------------------------
 
 
 def test_a_write_that_one_holder_alone_received_is_on_all_after_the_owner_died() -> None:
@@ -230,7 +232,7 @@ def test_a_write_that_one_holder_alone_received_is_on_all_after_the_owner_died()
     assert made[B].stored() == made[C].stored() == {"x": ((1, 1), b"1")}
 
 
-def test_the_new_owner_waits_for_the_tail_of_every_live_holder() -> None:
+def test_the_new_owner_waits_for_the_suffix_of_every_live_holder() -> None:
     made = held()
     dead = view_of(Arc(END, 2, (B, C), (), (A,), wanted=(A, B, C)), 2, down=(A,))
     made[B].adopt(dead)
@@ -244,7 +246,7 @@ def test_the_new_owner_waits_for_the_tail_of_every_live_holder() -> None:
     assert made[B].replica.serving
 
 
-def test_the_highest_version_of_all_tails_is_put_on_every_holder() -> None:
+def test_the_highest_version_of_all_suffix_is_put_on_every_holder() -> None:
     made = held()
     for node, pairs in {
         A: (pair("p", 1, b"a"), pair("q", 4, b"latest")), B: (pair("p", 2, b"b"),), C: (pair("p", 3, b"latest"),)
@@ -278,7 +280,7 @@ def test_a_removal_that_the_new_owner_never_had_goes_to_the_others() -> None:
     assert [made[node].replica.counts() for node in (A, B, C)] == [(0, 0)] * 3
 
 
-def test_what_the_tails_brought_is_read_only_when_all_have_it() -> None:
+def test_what_the_suffix_brought_is_read_only_when_all_have_it() -> None:
     made = held()
     made[A].ask(Put(1, "x", b"1"))
     deliver_to(made, B)
@@ -296,7 +298,7 @@ def test_what_the_tails_brought_is_read_only_when_all_have_it() -> None:
     assert made[B].context.outbox.reports == [Activated(END, 2, B, 1)]
 
 
-def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the_tails(
+def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the_suffix(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in (sender, streams):
@@ -320,27 +322,27 @@ def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the
     assert versions == sorted(versions) and made[C].stored()["x"][1] == b"2"
 
 
-def test_a_holder_that_has_all_tails_hands_over_nothing_of_before() -> None:
+def test_a_holder_that_has_all_suffix_hands_over_nothing_of_before() -> None:
     made = held()
     made[A].ask(Put(1, "x", b"1"))
     deliver_to(made, B)
     made.wire.clear()
     made.adopt(view_of(replace(THREE, version=2), 2))
-    assert tail_of(made[B]) == {"x"}
+    assert suffix_of(made[B]) == {"x"}
     made.settle()
     made[A].tick(again=True)
     made.settle()
-    assert [tail_of(made[node]) for node in (A, B, C)] == [set()] * 3
+    assert [suffix_of(made[node]) for node in (A, B, C)] == [set()] * 3
 
 
-def test_what_the_owner_knows_to_be_settled_no_tail_of_a_holder_brings_back() -> None:
-    """A copy of the stream is late: a holder still has in its tail what was removed since, at a settled version."""
+def test_what_the_owner_knows_to_be_settled_no_suffix_of_a_holder_brings_back() -> None:
+    """A copy of the stream is late: a holder still has in its suffix what was removed since, at a settled version."""
     made = held()
     made.adopt(view_of(Arc(END, 3, (B, C, A), (), (A,), wanted=(B, C, A)), 3))
     made.settle()
     assert made[B].replica.serving
     made.adopt(view_of(Arc(END, 4, (C, B, A), (), (A, B), wanted=(C, B, A)), 4))
-    made[C].hear(A, Tail(END, 4, (pair("x", 1),)))
+    made[C].hear(A, Suffix(END, 4, (pair("x", 1),)))
     made.settle()
     assert made[C].replica.serving and made[C].stored() == {}, "c learnt from b's stream that 3 was settled"
 
@@ -366,7 +368,7 @@ def test_what_the_view_calls_settled_no_former_owner_hands_over() -> None:
     made = _removed_behind_the_back_of_a_former_owner()
     made.wire.clear()
     made.adopt(view_of(Arc(END, 5, (B, A), (), (), (B, A), ((END, 3),)), 5))
-    assert [body.pairs for source, _, body in made.wire if source == A and isinstance(body, Tail)] == [()]
+    assert [body.pairs for source, _, body in made.wire if source == A and isinstance(body, Suffix)] == [()]
     made.settle()
     assert made[B].replica.serving and made[B].stored() == made[A].stored() == {}
 
@@ -375,7 +377,7 @@ def test_what_the_view_calls_settled_an_owner_takes_from_nobody() -> None:
     made = _removed_behind_the_back_of_a_former_owner()
     made.adopt(view_of(Arc(END, 5, (B, C), (), (), (B, C), ((END, 3),)), 5), B, C)
     made.wire.clear()
-    made[B].hear(C, Tail(END, 5, (pair("x", 1),)))
+    made[B].hear(C, Suffix(END, 5, (pair("x", 1),)))
     made.settle()
     assert made[B].replica.serving and made[B].stored() == {}
 
@@ -385,7 +387,7 @@ def test_what_the_view_calls_settled_a_former_owner_does_not_put_on_others_itsel
     made.adopt(view_of(Arc(END, 5, (A, C), (), (B,), (A, C, B), ((END, 3),)), 5))
     made.settle()
     assert made[A].replica.serving and "x" not in made[C].stored()
-    assert made[A].replies[1] == Done(1), "B had its tail"
+    assert made[A].replies[1] == Done(1), "B had its suffix"
     made.lease(A, C)
     asked = made[A].ask(Get(9, "x"))
     made.settle()
@@ -402,7 +404,7 @@ def test_a_planned_stop_has_its_pending_writes_answered_by_the_next_owner() -> N
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (B, C), (), (A,), wanted=(A, B, C)), 2, down=(A,)))
     assert made.role(A) is Role.FORMER and not made[A].replica.settled
-    assert sorted(waiting(made, Tail)) == [(A, B), (C, B)], "it need not be outwaited"
+    assert sorted(waiting(made, Suffix)) == [(A, B), (C, B)], "it need not be outwaited"
     made[A].drain()
     deliver_to(made, B)
     assert made[B].replica.serving and not any(session in made[A].replies for session in sessions)
@@ -439,12 +441,12 @@ def test_a_committed_of_another_version_or_node_ends_nothing() -> None:
     made.adopt(view_of(Arc(END, 2, (B, C), (), (A,), wanted=(A, B, C)), 2, down=(A,)))
     for source, version in ((C, 2), (B, 1), (B, 3)):
         made[A].hear(source, Committed(END, version))
-    assert session not in made[A].replies and GetTail in {type(body) for _, _, body in made.wire}
+    assert session not in made[A].replies and GetSuffix in {type(body) for _, _, body in made.wire}
     made[A].hear(B, Committed(END, 2))
     assert made[A].replies[session] == Done(7)
 
 
-def test_the_stream_of_a_holder_begins_with_what_the_tails_held_and_says_when_that_is_all() -> None:
+def test_the_stream_of_a_holder_begins_with_what_the_suffix_held_and_says_when_that_is_all() -> None:
     made = held()
     made[A].ask(Put(1, "x", b"1"))
     made.wire.clear()
@@ -456,8 +458,8 @@ def test_the_stream_of_a_holder_begins_with_what_the_tails_held_and_says_when_th
     assert (kinds, firsts) == ([[Writes, Counts]] * 2, [1, 1])
 
 
-def test_a_large_tail_is_acknowledged_write_by_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first of the tail's writes is overwritten by the last one: a part that arrived says nothing of the rest."""
+def test_a_large_suffix_is_acknowledged_write_by_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of the suffix's writes is overwritten by the last one: a part that arrived says nothing of the rest."""
     made = held(TWO)
     monkeypatch.setattr(sender, "STREAM_BYTES_USUAL", 1000)
     made[A].ask(Update(1, "x", b"1"))

@@ -77,7 +77,7 @@ def test_pending_writes_follow_their_arc_through_division_and_union(parts: list[
     assert stored["k3"][1] == b"%d" % (len(parts) + 1), "the last one wins"
     assert sum(replica.counts()[0] for replica in side.table.mine) == len(stored)
     left = [replica.writes for replica in side.table.mine]
-    assert not any(writes.tail() or writes.shadow or writes.queue or writes.landing for writes in left)
+    assert not any(writes.suffix() or writes.overlay or writes.queue or writes.unflushed for writes in left)
 
 
 def test_a_part_that_goes_elsewhere_takes_its_pending_writes_along() -> None:

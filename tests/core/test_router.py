@@ -7,7 +7,7 @@ import pytest
 
 from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core import router as routers
-from wrpme.core.io import LinkDown, NotSent, Persisted, ReplyTo, Requested, ToRunner
+from wrpme.core.io import LinkDown, NotSent, Persisted, ReplyTo, Requested, HostRequest
 from wrpme.errors import UnavailableError
 from wrpme.limits import ALIAS_BYTES_MAX, ANSWER_BYTES_USUAL, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
 from wrpme.protocol import health, view_index
@@ -298,7 +298,7 @@ def test_a_survivor_without_a_quorum_does_not_pretend_that_all_will_be_well() ->
 @pytest.mark.parametrize("request_", [Watch(7, hive=True), GetLog(7)], ids=lambda one: type(one).__name__)
 def test_what_only_the_process_can_answer_goes_there_and_is_passed_on_by_nobody(request_: Watch | GetLog) -> None:
     hive = hive_of("a", "b")
-    assert hive.nodes["a"].request(5, request_, hive.now) == [ToRunner(5, request_)]
+    assert hive.nodes["a"].request(5, request_, hive.now) == [HostRequest(5, request_)]
     hive.hear("a", "b", Forward(request_))
     (refused,) = [body.reply for source, _, body in hive.sent if source == "a" and isinstance(body, Forwarded)]
     assert isinstance(refused, Failed) and refused.id == 7 and word_of(refused) == "usage"
@@ -309,7 +309,7 @@ def test_who_follows_is_known_to_the_process() -> None:
     view = ViewIs(1, identity("a"), hive.view("a"))
     assert hive.nodes["a"].request(5, GetView(1), hive.now) == [ReplyTo(5, view)]
     followed = GetView(1, follow=True)
-    assert hive.nodes["a"].request(5, followed, hive.now) == [ToRunner(5, followed), ReplyTo(5, view)]
+    assert hive.nodes["a"].request(5, followed, hive.now) == [HostRequest(5, followed), ReplyTo(5, view)]
 
 
 def test_who_is_not_listened_to_is_told(hive: Hive) -> None:

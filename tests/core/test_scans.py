@@ -146,7 +146,7 @@ def test_remove_all_looks_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> N
     after = b""
     for page in range(20):
         scan(made, RemoveAll(page, A, 1, after))
-        after = max(made[A].replica.writes.shadow) + b"\0"
+        after = max(made[A].replica.writes.overlay) + b"\0"
     assert len(seen) == 200 and len(made[A].replica.writes.queue) == 200
     made.settle()
     assert made[A].stored() == {}
@@ -210,7 +210,7 @@ def test_the_whole_hive_is_counted_node_by_node() -> None:
         assert isinstance(reply, Number) and reply.number > 0
         total += reply.number
     assert total == 90
-    hive.nodes["a"].voter.wish(Down(identity("c"), 1, planned=True))
+    hive.nodes["a"].voter.request(Down(identity("c"), 1, planned=True))
     hive.until(lambda: hive.view("a").epoch > epoch)
     reply = hive.ask("a", Count(1, identity("a"), epoch))
     assert isinstance(reply, Failed) and word_of(reply) == "unstable"

@@ -8,9 +8,9 @@ from tests.core.test_node_stats import status
 from tests.core.test_router import owned_by
 from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core.io import ClockJumped, Requested, Woken
-from wrpme.limits import BEACON_SECONDS, LATE_SECONDS, LEASE_SECONDS, SILENCE_SECONDS
+from wrpme.limits import HEARTBEAT_SECONDS, LATE_SECONDS, LEASE_SECONDS, SILENCE_SECONDS
 from wrpme.protocol import view_index
-from wrpme.protocol.messages import BeaconAck, Body, Complaint, Content, Failed, Get, Update
+from wrpme.protocol.messages import HeartbeatAck, Body, FailureReport, Content, Failed, Get, Update
 from wrpme.protocol.view import Down, State
 
 
@@ -48,10 +48,10 @@ def test_an_acknowledgement_from_before_the_pause_is_no_lease_after_it() -> None
     hive = hive_of("a", "b", "c", replication=3)
     alias = owned_by(hive, "c")
     hive.ask("c", Update(1, alias, b"1"))
-    on_its_way: list[tuple[str, BeaconAck]] = []
+    on_its_way: list[tuple[str, HeartbeatAck]] = []
 
     def later(source: str, target: str, body: Body) -> bool:
-        if target != "c" or not isinstance(body, BeaconAck):
+        if target != "c" or not isinstance(body, HeartbeatAck):
             return False
         on_its_way.append((source, body))
         return True
@@ -90,17 +90,17 @@ def test_one_that_needs_no_lease_goes_on() -> None:
 
 
 
-def test_who_was_late_complains_of_nobody_until_it_was_on_time_for_a_lease() -> None:
+def test_who_was_late_reports_nobody_until_it_was_on_time_for_a_lease() -> None:
     hive = hive_of("a", "b", "c", "d", replication=2)
-    hive.drop = lambda source, target, body: isinstance(body, BeaconAck) and target == "d"
+    hive.drop = lambda source, target, body: isinstance(body, HeartbeatAck) and target == "d"
     hive.go(LATE_SECONDS)
     node = hive.nodes["d"]
     hive.sent.clear()
     for _ in range(20):  # each turn comes so late that it would miss everybody
-        hive.now += BEACON_SECONDS + LATE_SECONDS + 0.1
+        hive.now += HEARTBEAT_SECONDS + LATE_SECONDS + 0.1
         hive._carry_out("d", node.handle(Woken(), hive.now))
     said = [body for source, _, body in hive.sent if source == "d"]
-    assert not [body for body in said if isinstance(body, Complaint)]
+    assert not [body for body in said if isinstance(body, FailureReport)]
     assert len(hive.heard("d", "late")) == 1, "said once"
     assert "d was 0.6 s late" in hive.heard("d", "late")[0].sentence
     assert status(hive, "d")["late_seconds"] == pytest.approx(0.6, abs=0.01)
@@ -112,12 +112,12 @@ def test_a_proposer_that_was_late_marks_nobody_down() -> None:
     context.now = hive.now = hive.now + SILENCE_SECONDS + LATE_SECONDS + 1.0
     member = view_index.member(hive.view("a"), identity("c"))
     assert member is not None and member.state is State.UP
-    council.report_failure(identity("b"), Complaint(((identity("c"), member.incarnation),)))
+    council.report_failure(identity("b"), FailureReport(((identity("c"), member.incarnation),)))
     council._began[identity("c"), member.incarnation] -= 10.0
     assert council.suspicions() == [Down(identity("c"), member.incarnation)]
     hive.nodes["a"].self_check.be_late(3.0)
     assert council.suspicions() == []
     context.now += LEASE_SECONDS
-    council.report_failure(identity("b"), Complaint(((identity("c"), member.incarnation),)))
+    council.report_failure(identity("b"), FailureReport(((identity("c"), member.incarnation),)))
     context.heartbeats._heard[identity("c")] -= 10.0
     assert council.suspicions() == [Down(identity("c"), member.incarnation)]

@@ -6,7 +6,7 @@ from tests.harness import word_of
 from tests.replica_parts import END, A, B, Bench, C, deliver_to, held, view_of
 from wrpme.core.replication.replica import Role
 from wrpme.limits import ASK_SECONDS, COPY_SILENCE_SECONDS, LEASE_SECONDS
-from wrpme.protocol.messages import Done, Get, Put, Tail
+from wrpme.protocol.messages import Done, Get, Put, Suffix
 from wrpme.protocol.view import Arc, Synced
 
 GROWING = Arc(END, 1, (A, B), (C,), wanted=(A, B, C))
@@ -76,6 +76,6 @@ def test_a_copy_that_has_become_a_holder_hands_over_what_it_received() -> None:
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (A, B, C), wanted=(A, B, C)), 2))
     assert made.role(C) is Role.HOLDER
-    assert any(isinstance(body, Tail) and body.pairs for source, _, body in made.wire if source == C)
+    assert any(isinstance(body, Suffix) and body.pairs for source, _, body in made.wire if source == C)
     made.settle()
     assert made[B].stored() == made[C].stored() == made[A].stored()

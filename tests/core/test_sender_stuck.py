@@ -12,7 +12,7 @@ from wrpme.core.replication.replica import Role
 from wrpme.core.replication.sender import Phase
 from wrpme.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS
 from wrpme.protocol.messages import (
-    AskView, Body, Fill, GetTail, Put, Remove, Stream, StreamAck, StreamAcks, Tail, Update,
+    AskView, Body, Fill, GetSuffix, Put, Remove, Stream, StreamAck, StreamAcks, Suffix, Update,
 )  # fmt: skip
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Arc, Synced
@@ -199,7 +199,7 @@ def test_a_write_that_the_owner_forgets_is_none_of_the_copy() -> None:
 
 
 def test_news_of_what_is_settled_that_were_lost_are_told_again() -> None:
-    """Else the receiver would keep its tail until the next write, which may never come."""
+    """Else the receiver would keep its suffix until the next write, which may never come."""
     made = Bench(Arc(END, 1, (A, B)))
     made.settle()
     made.lease(A, B)
@@ -258,12 +258,12 @@ def test_what_nobody_answered_is_said_again_also_while_one_view_follows_the_othe
     node = hive.nodes["a"]
     (replica, *_) = [replica for replica in node.table.mine if replica.role is Role.OWNER]
     replica.serving = False
-    replica._tails.told.clear()
-    hive.drop = lambda source, target, body: isinstance(body, Tail | AskView)
+    replica._suffixes.told.clear()
+    hive.drop = lambda source, target, body: isinstance(body, Suffix | AskView)
     for _ in range(20):
         before = hive.view("a")
         node.view_sync.latest = msgspec.structs.replace(before, epoch=before.epoch + 1)
         node._adopt(Adoption(node.view_sync.latest, base=before))
         hive.go(0.15)
-    asked = [body for source, _, body in hive.sent if source == "a" and isinstance(body, GetTail)]
+    asked = [body for source, _, body in hive.sent if source == "a" and isinstance(body, GetSuffix)]
     assert len(asked) >= 3, "in three seconds, after pauses that double"

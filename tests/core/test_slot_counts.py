@@ -20,21 +20,21 @@ def test_the_size_of_an_entry_is_what_its_user_gave() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 50)), max_size=30), st.integers(0, 99), st.integers(1, 50))
 def test_a_range_has_the_sum_of_its_slots(entries: list[tuple[int, int]], begin: int, count: int) -> None:
-    tally = SlotCounts()
+    slot_counts = SlotCounts()
     for slot, size in entries:
-        tally.add(slot * SLOT + size, 1, size)
+        slot_counts.add(slot * SLOT + size, 1, size)
     inside = [size for slot, size in entries if begin <= slot < begin + count]
-    assert tally.between(begin * SLOT, end_of_slot(begin + count)) == (len(inside), sum(inside))
+    assert slot_counts.between(begin * SLOT, end_of_slot(begin + count)) == (len(inside), sum(inside))
 
 
 def test_what_is_there_and_what_has_gone() -> None:
-    tally = SlotCounts()
-    tally.add(0, 1, 10)
-    tally.add(RING - 1, 1, 20)
-    assert (tally.entries, tally.bytes, tally.removed, tally.removed_bytes) == (2, 30, 0, 0)
-    tally.add(0, 0, -5)
-    tally.add(RING - 1, -1, -20)
-    assert (tally.entries, tally.bytes, tally.removed, tally.removed_bytes) == (1, 5, 1, 25)
+    slot_counts = SlotCounts()
+    slot_counts.add(0, 1, 10)
+    slot_counts.add(RING - 1, 1, 20)
+    assert (slot_counts.entries, slot_counts.bytes, slot_counts.removed, slot_counts.removed_bytes) == (2, 30, 0, 0)
+    slot_counts.add(0, 0, -5)
+    slot_counts.add(RING - 1, -1, -20)
+    assert (slot_counts.entries, slot_counts.bytes, slot_counts.removed, slot_counts.removed_bytes) == (1, 5, 1, 25)
 
 
 def test_the_tally_of_a_store() -> None:
@@ -46,10 +46,10 @@ def test_the_tally_of_a_store() -> None:
 
 
 def test_the_ends_of_the_ring() -> None:
-    tally = SlotCounts()
-    tally.add(0, 1, 10)
-    tally.add(RING - 1, 1, 20)
-    assert tally.between(0, RING - 1) == (2, 30)
-    assert tally.between(end_of_slot(SLOTS - 1) + 1, RING - 1) == (1, 20)
-    tally.add(0, -1, -10)
-    assert tally.between(0, end_of_slot(1)) == (0, 0)
+    slot_counts = SlotCounts()
+    slot_counts.add(0, 1, 10)
+    slot_counts.add(RING - 1, 1, 20)
+    assert slot_counts.between(0, RING - 1) == (2, 30)
+    assert slot_counts.between(end_of_slot(SLOTS - 1) + 1, RING - 1) == (1, 20)
+    slot_counts.add(0, -1, -10)
+    assert slot_counts.between(0, end_of_slot(1)) == (0, 0)

@@ -43,8 +43,8 @@ def begin(made: Bench, epoch: int = 1, end: int = END) -> int:
 def found(made: Bench, session: int) -> dict[str, Any]:
     reply = made[A].replies[session]
     assert isinstance(reply, Text) and reply.id == 7, reply
-    figures: dict[str, Any] = json.loads(reply.text)
-    return figures
+    stats: dict[str, Any] = json.loads(reply.text)
+    return stats
 
 
 def verified(made: Bench) -> dict[str, Any]:
@@ -216,10 +216,10 @@ def verify_all(hive: Hive, through: str) -> dict[str, list[str]]:
     for arc in view.arcs:
         reply = hive.ask(through, VerifyArc(1, arc.holders[0], view.epoch, arc.end))
         assert isinstance(reply, Text), reply
-        figures = json.loads(reply.text)
-        entries += figures["entries"]
-        assert len(figures["copies"]) == figures["wanted"] - 1
-        for copy in figures["copies"]:
+        stats = json.loads(reply.text)
+        entries += stats["entries"]
+        assert len(stats["copies"]) == stats["wanted"] - 1
+        for copy in stats["copies"]:
             differing[copy["node"]] += copy["aliases"]
     assert entries == COUNT
     return differing

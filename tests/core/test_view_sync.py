@@ -52,7 +52,7 @@ class Seat:
         self.context = NodeContext(Settings(me, life, "n0", ("peer",)), self.store, 100.0)
         self.adopted: list[tuple[int, bool]] = []
         self.lifecycle = Lifecycle(self.context)
-        whereabouts = Whereabouts(self.context, lambda wish: None, lambda node, former: None)
+        whereabouts = Whereabouts(self.context, lambda request: None, lambda node, former: None)
         self.view_sync = ViewSync(self.context, self.lifecycle, whereabouts)
         if view is not None:
             self.store.write([(VIEW_KEY, view_index.pack(view))], True)
@@ -224,7 +224,7 @@ def test_a_lower_epoch_is_told_once_in_a_while() -> None:
 
 
 def test_who_is_not_there_yet_is_told_at_once() -> None:
-    """Nobody sends beacons to a member that is down, or has just started again: it hears of nothing."""
+    """Nobody sends heartbeats to a member that is down, or has just started again: it hears of nothing."""
     down_in_it = next_view(THIRD, down(1))
     seat = Seat(down_in_it)
     seat.view_sync.compare_epochs(OTHER, 2)
@@ -389,7 +389,7 @@ def test_whoever_a_new_generation_leaves_behind_is_fenced(case: str) -> None:
     for _ in range(2):
         seat.view_sync.on_view(OTHER, WholeView(view))
     exits = [effect for effect in seat.effects() if isinstance(effect, Exit)]
-    assert len(exits) == 1 and exits[0].aside == tuple(member.address for member in view.members)
+    assert len(exits) == 1 and exits[0].rejoin == tuple(member.address for member in view.members)
     assert "generation 2" in exits[0].sentence and "set aside" in exits[0].sentence
     assert seat.adopted == [] and not any(isinstance(effect, Persist) for effect in seat.effects())
 
@@ -435,7 +435,7 @@ def test_a_view_that_names_a_life_which_the_directory_has_not_lived(lives: tuple
     assert seat.lifecycle.exited is not taken
     assert (seat.view_sync.latest == named) is taken
     ends = [effect for effect in seat.effects() if isinstance(effect, Exit)]
-    assert [bool(end.aside) and "older copy" in end.sentence for end in ends] == [True] * (not taken)
+    assert [bool(end.rejoin) and "older copy" in end.sentence for end in ends] == [True] * (not taken)
 
 
 def test_a_node_that_missed_the_recovery_is_fenced_on_contact() -> None:
@@ -443,7 +443,7 @@ def test_a_node_that_missed_the_recovery_is_fenced_on_contact() -> None:
     hive.stable("c", "d")
     hive.start("a")
     hive.until(lambda: "a" in hive.exits)
-    assert hive.exits["a"].aside == ("c", "d") and hive.exits["a"].code == 1
+    assert hive.exits["a"].rejoin == ("c", "d") and hive.exits["a"].code == 1
     hive.start("e", "c", replication=2)  # what the process does then: another id, another directory
     hive.stable("c", "d", "e")
     assert not {"c", "d"} & set(hive.exits)

@@ -16,12 +16,12 @@ from wrpme.core.membership.paxos import AcceptorState
 from wrpme.core.membership.voter import Voter
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.limits import (
-    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, MOVES_PER_VIEW_MAX, RANK_SECONDS,
+    HEARTBEAT_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, MOVES_PER_VIEW_MAX, RANK_SECONDS,
     ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
-    STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
+    STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, CHANGE_REQUESTS_MAX,
 )  # fmt: skip
 from wrpme.protocol import view_index
-from wrpme.protocol.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
+from wrpme.protocol.messages import Accept, Accepted, Body, FailureReport, Prepare, Promise, Rejected
 from wrpme.protocol.view import (
     Arc, Back, Ballot, Change, Down, Elect, Expel, Join, Mark, Member, NodeId, Proposal, State, Synced, View,
 )  # fmt: skip
@@ -62,13 +62,13 @@ class Seat:
         self.context.now += seconds
 
     def see(self, *nodes: NodeId) -> None:
-        """These have just answered a beacon."""
+        """These have just answered a heartbeat."""
         for node in nodes:
             self.context.heartbeats.acknowledged(node, self.context.now, self.context.now)
         self.context.returning = dict.fromkeys(self.returning, self.context.now)
 
     def report_failure(self, source: NodeId, about: NodeId, incarnation: int = 1) -> None:
-        self.voter.report_failure(source, Complaint(((about, incarnation),)))
+        self.voter.report_failure(source, FailureReport(((about, incarnation),)))
 
     def consider(self) -> list[tuple[str, Body]]:
         """Gives what is sent at once, and lets the disk follow; what comes then is for ``said``."""
@@ -145,14 +145,14 @@ def test_nobody_is_suspected_soon_after_the_own_start() -> None:
 
 
 @pytest.mark.parametrize("incarnation", [0, 2])
-def test_a_complaint_is_about_one_life(incarnation: int) -> None:
+def test_a_failure_report_is_about_one_life(incarnation: int) -> None:
     seat = Seat("a", view_of())
     seat.go(SILENCE_SECONDS)
     seat.report_failure(B, C, incarnation)
     assert seat.voter.suspicions() == []
 
 
-def test_a_complaint_does_not_last() -> None:
+def test_a_failure_report_does_not_last() -> None:
     seat = Seat("a", view_of("abcd", "abc"))
     seat.report_failure(B, D)
     seat.go(SILENCE_SECONDS)
@@ -174,13 +174,13 @@ def test_who_was_never_asked_is_asked_first() -> None:
     seat.report_failure(C, D)
     assert seat.voter.suspicions() == []
     assert seat.voter.looks_at == {D}
-    seat.go(BEACON_SECONDS)
+    seat.go(HEARTBEAT_SECONDS)
     seat.report_failure(C, D)
     assert seat.voter.suspicions() == [Down(D, 1)]
 
 
 def test_two_that_do_not_see_each_other() -> None:
-    """The proposer sees both. The one with more complaints goes; here it is that of the two who do not see c."""
+    """The proposer sees both. The one with more failure reports goes; here it is that of the two who do not see c."""
     seat = Seat("a", view_of("abcd", "abc"))
     for quarter in range(5):
         seat.report_failure(B, C)
@@ -231,10 +231,10 @@ def test_what_nobody_wants_is_not_proposed() -> None:
     assert not Seat("a", view_of()).proposes(3.0)
 
 
-def test_a_void_wish_is_passed_over() -> None:
+def test_a_void_request_is_passed_over() -> None:
     seat = Seat("a", view_of())
-    seat.voter.wish(Synced((1 << 64) - 1, 999, B, A, 1))
-    seat.voter.wish(Down(B, 99))
+    seat.voter.request(Synced((1 << 64) - 1, 999, B, A, 1))
+    seat.voter.request(Down(B, 99))
     assert not seat.proposes(1.0)
     assert not seat.voter.waiting, "and forgotten"
 
@@ -243,14 +243,14 @@ def test_what_is_said_again_and_again_is_checked_once() -> None:
     """Nothing is considered meanwhile, and what is to be checked is no more than what waits."""
     seat = Seat("a", view_of(down="b"))
     for number in range(100):
-        seat.voter.wish(Back(B, 2 + number // 10, "b", number))
-        seat.voter.wish(Synced((1 << 64) - 1, 999, B, A, 1))
+        seat.voter.request(Back(B, 2 + number // 10, "b", number))
+        seat.voter.request(Synced((1 << 64) - 1, 999, B, A, 1))
     assert seat.voter.waiting == len(seat.voter._unchecked) == 2
 
 
 def test_who_is_no_voter_proposes_nothing() -> None:
     seat = Seat("c", view_of(voters="ab"))
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     assert not seat.voter.is_voter and not seat.proposes(3.0)
 
 
@@ -258,7 +258,7 @@ def test_rank_is_a_delay() -> None:
     for me, rank in (("a", 0), ("b", 1), ("c", 2)):
         seat = Seat(me, view_of())
         seat.go(VIEW_GAP_SECONDS)
-        seat.voter.wish(JOIN)
+        seat.voter.request(JOIN)
         if rank:
             assert not seat.proposes(rank * RANK_SECONDS - 0.1)
         assert seat.proposes(0.2), "and no more than that"
@@ -268,21 +268,21 @@ def test_the_rank_of_the_silent_is_nobodys() -> None:
     seat = Seat("b", view_of())
     seat.go(SILENCE_SECONDS)
     seat.see(C)
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     assert seat.proposes()
 
 
 def test_what_can_wait_waits_for_the_gap_and_a_death_does_not() -> None:
     seat = Seat("a", view_of())
     seat.voter.adopt(view_of())
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     assert not seat.proposes()
-    seat.voter.wish(Down(C, 1))
+    seat.voter.request(Down(C, 1))
     (prepare, *_) = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     assert prepare.epoch == 6
     seat = Seat("a", view_of())
     seat.voter.adopt(view_of())
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     assert seat.proposes(VIEW_GAP_SECONDS + 0.05)
 
 
@@ -290,8 +290,8 @@ def test_changes_that_wait_make_one_view() -> None:
     seat = Seat("a", view_of())
     wanted: list[Change] = [JOIN, Join(E, 1, "e"), Down(C, 1)]
     for change in wanted:
-        seat.voter.wish(change)
-        seat.voter.wish(change)
+        seat.voter.request(change)
+        seat.voter.request(change)
     (accept,) = opened(seat)
     assert set(accept.value.changes) == set(wanted) and len(accept.value.changes) == len(wanted)
     following = views.apply(view_of(), wanted)
@@ -303,7 +303,7 @@ def test_a_planned_stop_waits_for_others_that_stop_too() -> None:
     seat = Seat("a", view_of("abcde", "abc"))
     stops: list[Change] = [Down(node, 1, planned=True) for node in (D, E)]
     for stop in stops:
-        seat.voter.wish(stop)
+        seat.voter.request(stop)
         assert not seat.consider()
     seat.go(STOP_GATHER_SECONDS / 2)
     assert not seat.consider()
@@ -354,8 +354,8 @@ def cold(**heard: int) -> Seat:
 def test_nobody_returns_before_it_is_known_who_else_is_there() -> None:
     """All lost their power and the view calls all of them up: an arc must not go to one that never comes."""
     seat = cold(b=2)
-    seat.voter.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
-    seat.voter.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
+    seat.voter.request(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.request(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
     assert seat.voter.looks_at == {A, B, C}
     seat.others.remove(C)
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1)
@@ -369,23 +369,23 @@ def test_nobody_returns_before_it_is_known_who_else_is_there() -> None:
 
 def test_who_is_heard_in_a_newer_life_is_waited_for_to_say_how_complete_its_copy_is() -> None:
     seat = cold(b=2, c=2)
-    seat.voter.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.request(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     assert not seat.proposes(1.0)
     for node, name in ((B, "b"), (C, "c")):
-        seat.voter.wish(Back(node, 2, name, 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+        seat.voter.request(Back(node, 2, name, 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     assert seat.proposes(1.0)
 
 
 def test_who_is_heard_and_never_asks_is_not_waited_for_for_ever() -> None:
     seat = cold(b=2, c=1)
-    seat.voter.wish(Back(A, 2, "a", 5))
+    seat.voter.request(Back(A, 2, "a", 5))
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1), "b votes, and is to come back in the same view"
     assert seat.proposes(0.2)
     seat = cold(b=1, c=1)
-    seat.voter.wish(Back(A, 2, "a", 5))
+    seat.voter.request(Back(A, 2, "a", 5))
     assert seat.proposes(), "b and c have not restarted, and hold the arc"
     seat = cold(b=2, c=2)
-    seat.voter.wish(Back(A, 2, "a", 5))
+    seat.voter.request(Back(A, 2, "a", 5))
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1)
     assert seat.proposes(0.2)
 
@@ -394,9 +394,9 @@ def test_a_voter_that_has_restarted_is_not_marked_down_for_the_return_of_another
     """It would have no vote then; with a third that never comes, nobody could decide anything for ever."""
     seat = cold(b=2)
     seat.others.remove(C)
-    seat.voter.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.request(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.5), "a has not asked yet"
-    seat.voter.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.request(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     assert seat.proposes(1.0)
     assert seat.voter._proposer is not None and seat.voter._proposer.value is not None
     following = views.apply(seat.view, seat.voter._proposer.value.changes)
@@ -407,26 +407,26 @@ def test_no_view_is_proposed_after_which_nothing_could_be_decided() -> None:
     seat = Seat("a", view_of(voters="cab"))
     seat.go(SILENCE_SECONDS)
     seat.see(B)
-    seat.voter.wish(Down(A, 1, planned=True))
+    seat.voter.request(Down(A, 1, planned=True))
     seat.others.remove(C)
     assert not seat.proposes(1.0), "b and c would be left, and the senior of them is silent"
-    seat.voter.wish(Down(C, 1))
+    seat.voter.request(Down(C, 1))
     assert seat.proposes(1.0), "without c, b decides alone"
 
 
 def test_the_last_word_of_a_node_that_returns_counts() -> None:
     seat = cold(b=1, c=1)
     for epoch in (3, 4, 5):
-        seat.voter.wish(Back(A, 2, "a", epoch))
-        seat.voter.wish(Back(A, 1, "a", epoch))
+        seat.voter.request(Back(A, 2, "a", epoch))
+        seat.voter.request(Back(A, 1, "a", epoch))
     assert [back for back, _ in seat.voter._backs.values()] == [Back(A, 2, "a", 5)]
 
 
-def test_wishes_are_bounded() -> None:
+def test_requests_for_changes_are_bounded() -> None:
     seat = Seat("c", view_of())
-    for number in range(WISHES_MAX + 10):
-        seat.voter.wish(Elect(b"%016d" % number))
-    assert len(seat.voter._wishes) == WISHES_MAX
+    for number in range(CHANGE_REQUESTS_MAX + 10):
+        seat.voter.request(Elect(b"%016d" % number))
+    assert len(seat.voter._requests) == CHANGE_REQUESTS_MAX
 
 
 def test_one_voter_comes_in_at_a_time_and_only_one_that_has_the_view() -> None:
@@ -448,7 +448,7 @@ def test_the_last_voters_elect_others_before_they_go() -> None:
     """a is the only voter and stops: else the hive would wait for a to come back before it could decide anything."""
     seat = Seat("a", view_of("ab", "a"))
     seat.context.known_epochs[B] = 5
-    seat.voter.wish(Down(A, 1, planned=True))
+    seat.voter.request(Down(A, 1, planned=True))
     prepares = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     assert not prepares, "there is nobody else to ask"
     seat.disk()
@@ -525,7 +525,7 @@ def test_what_was_accepted_and_not_decided_is_finished() -> None:
     seat.voter.on_vote(C, Accept(6, SECOND, value))
     seat.disk()
     assert not seat.proposes()
-    seat.voter.wish(Down(C, 1, planned=True))
+    seat.voter.request(Down(C, 1, planned=True))
     seat.go(RANK_SECONDS)
     (accept,) = opened(seat)
     assert accept.value == value and accept.ballot > SECOND
@@ -537,7 +537,7 @@ def test_what_was_accepted_and_not_decided_is_finished() -> None:
 def test_a_refused_ballot_is_followed_by_a_higher_one() -> None:
     seat = Seat("a", view_of())
     seat.go(VIEW_GAP_SECONDS)
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     (first, *_) = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     seat.disk()
     seat.voter.on_answer(B, Rejected(6, first.ballot, Ballot(9, C, 1)))
@@ -549,7 +549,7 @@ def test_a_refused_ballot_is_followed_by_a_higher_one() -> None:
 def test_an_answer_to_an_earlier_ballot_or_epoch_counts_for_nothing() -> None:
     seat = Seat("a", view_of())
     seat.go(VIEW_GAP_SECONDS)
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     (prepare, *_) = [body for _, body in seat.consider() if isinstance(body, Prepare)]
     seat.disk()
     seat.voter.on_answer(B, Promise(5, prepare.ballot, None, None))
@@ -648,8 +648,8 @@ def test_who_is_heard_again_before_it_is_this_voters_time_is_not_marked_down() -
 def test_who_was_late_itself_takes_nobody_for_gone() -> None:
     """It may have missed the word of the one that it has not heard since its start."""
     seat = cold(b=2)
-    seat.voter.wish(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
-    seat.voter.wish(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
+    seat.voter.request(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
+    seat.voter.request(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
     seat.others.remove(C)
     seat.go(SUSPECT_NOBODY_SECONDS)
     seat.context.lateness.until = seat.context.now + LEASE_SECONDS
@@ -663,7 +663,7 @@ def test_who_was_late_itself_takes_nobody_for_gone() -> None:
 def test_of_many_that_want_to_join_the_first_eight_do_and_the_rest_waits() -> None:
     seat = Seat("a", view_of())
     for number in range(30):
-        seat.voter.wish(Join(b"%02d" % number + bytes(14), 1, f"x{number}"))
+        seat.voter.request(Join(b"%02d" % number + bytes(14), 1, f"x{number}"))
     (accept,) = opened(seat)
     assert [change.address for change in accept.value.changes if isinstance(change, Join)] == [
         f"x{number}" for number in range(MOVES_PER_VIEW_MAX)
@@ -674,7 +674,7 @@ def test_of_many_that_want_to_join_the_first_eight_do_and_the_rest_waits() -> No
 def test_nobody_joins_while_very_many_arcs_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     seat = Seat("a", view_of())
     monkeypatch.setattr(voter, "MOVING_ARCS_MAX", 0)
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     assert not seat.proposes(2.0) and JOIN in [join for join, _ in seat.voter._joins.values()]
     monkeypatch.undo()
     assert seat.proposes(2.0)
@@ -682,7 +682,7 @@ def test_nobody_joins_while_very_many_arcs_are_copied(monkeypatch: pytest.Monkey
 
 def test_the_same_proposal_is_computed_once() -> None:
     seat = Seat("a", view_of())
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     computed = 0
     for _ in range(40):
         seat.voter.consider()
@@ -700,7 +700,7 @@ def test_the_same_proposal_is_computed_once() -> None:
 
 def asked_to_compute(seat: Seat) -> ComputeView:
     """It wants F to join, and has it computed what comes of that."""
-    seat.voter.wish(JOIN)
+    seat.voter.request(JOIN)
     seat.voter.consider()
     (asked,) = [effect for effect in seat.context.outbox.effects if isinstance(effect, ComputeView)]
     seat.context.outbox.effects.clear()
@@ -752,8 +752,8 @@ def test_outcomes_that_can_not_be_proposed_are_not_computed_again_in_turn() -> N
     """All voters die and nobody can be elected yet: both what was wanted and what is left of it are known."""
     seat = Seat("a", view_of("abcdef", voters="ab"))
     for node in (A, B):
-        seat.voter.wish(Down(node, 1, planned=True))
-    seat.voter.wish(JOIN_G)
+        seat.voter.request(Down(node, 1, planned=True))
+    seat.voter.request(JOIN_G)
     seat.go(STOP_GATHER_SECONDS)
     computed = []
     for _ in range(20):

@@ -139,8 +139,8 @@ def test_a_directory_from_before_an_earlier_start_is_set_aside() -> None:
     hive.start("b", directory="old")
     hive.until(lambda: "b" in hive.exits, seconds=5)
     end = hive.exits["b"]
-    assert "older copy" in end.sentence and set(end.aside) == {"a", "c"} and end.code == 1
-    hive.start("b", *end.aside, directory="fresh")
+    assert "older copy" in end.sentence and set(end.rejoin) == {"a", "c"} and end.code == 1
+    hive.start("b", *end.rejoin, directory="fresh")
     hive.until(lambda: hive.nodes["b"].context.lives, seconds=30)
     assert contents(hive, "b") == {True}
 
@@ -154,8 +154,8 @@ def test_a_directory_from_before_views_that_its_node_told_of_is_set_aside() -> N
     hive.kill("c")
     hive.start("c", directory="old")
     hive.until(lambda: "c" in hive.exits, seconds=5)
-    assert "older copy" in hive.exits["c"].sentence and hive.exits["c"].aside
-    assert any("copy" in happening.sentence for happening in hive.heard("a", "copy"))
+    assert "older copy" in hive.exits["c"].sentence and hive.exits["c"].rejoin
+    assert any("copy" in event.sentence for event in hive.heard("a", "copy"))
 
 
 def test_an_old_directory_is_known_also_where_nobody_remembers_its_node() -> None:
@@ -172,7 +172,7 @@ def test_an_old_directory_is_known_also_where_nobody_remembers_its_node() -> Non
         hive.start(name)
     hive.start("c", directory="old")
     hive.until(lambda: "c" in hive.exits, seconds=20)
-    assert "older copy" in hive.exits["c"].sentence and hive.exits["c"].aside
+    assert "older copy" in hive.exits["c"].sentence and hive.exits["c"].rejoin
 
 
 @pytest.mark.parametrize("at", ["x", "b"], ids=["elsewhere", "with its address to tell"])
@@ -188,7 +188,7 @@ def test_a_clone_beside_its_original_is_refused(at: str) -> None:
     assert hive.view("a") == before and "b" in hive.nodes and hive.nodes["b"].context.lives
     assert contents(hive, "b") == {True} and hive.get("a", "later") == b"1"
     if at == "x":
-        assert "older copy" in hive.exits["x"].sentence and hive.exits["x"].aside
+        assert "older copy" in hive.exits["x"].sentence and hive.exits["x"].rejoin
 
 
 def test_the_original_restarts_beside_its_clone_and_is_not_taken_for_it() -> None:

@@ -12,7 +12,7 @@ from wrpme.core.io import ClockJumped, Effect, ReplyTo
 from wrpme.daemon.clock import Clock
 from wrpme.daemon.limits import CLOCK_JUMP_SECONDS
 from wrpme.errors import UnstableError
-from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
+from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
 from wrpme.protocol.messages import Content, Failed, Get, Request
 
 
@@ -145,7 +145,7 @@ def test_the_node_hears_of_it_before_what_came_meanwhile() -> None:
 
             def on_request(session: int, request: Request) -> list[Effect]:
                 heard.append(f"get with {len(d.node.heard(ClockJumped))} jumps")
-                return [ReplyTo(session, Content(request.id, b"x"), now + BEACON_SECONDS)]
+                return [ReplyTo(session, Content(request.id, b"x"), now + HEARTBEAT_SECONDS)]
 
             d.node.on_request = on_request
             client.say(Get(1, "x"), preface=True)

@@ -10,14 +10,14 @@ import pytest
 
 from tests.daemon_parts import envelope
 from wrpme.core.io import (
-    Event, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, ToRunner, TurnEnded, Woken,
+    Input, Exit, LinkDown, Received, ReplyTo, Requested, SessionClosed, StopAsked, HostRequest, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.daemon import disk_full, resources
 from wrpme.daemon.disk_full import UnavailableNode
 from wrpme.errors import DiskFullError, ShortageError
 from wrpme.limits import DISK_FREE_BYTES_MIN
 from wrpme.protocol.messages import (
-    AskView, Beacon, Failed, Get, GetLog, GetStatus, GetView, Put, Request, StopNode, Watch,
+    AskView, Heartbeat, Failed, Get, GetLog, GetStatus, GetView, Put, Request, StopNode, Watch,
 )  # fmt: skip
 
 
@@ -42,14 +42,15 @@ def test_what_else_may_be_lacking() -> None:
 
 def test_the_log_may_still_be_read() -> None:
     node = UnavailableNode("the disk is full")
-    assert node.request(3, GetLog(7), 0.0) == [ToRunner(3, GetLog(7))]
-    assert (node.figures(0.0), list(node.happenings), node.view_for(1)) == ("", [], None)
+    assert node.request(3, GetLog(7), 0.0) == [HostRequest(3, GetLog(7))]
+    assert (node.stats(0.0), list(node.events), node.view_for(1)) == ("", [], None)
 
 
 def test_it_takes_part_in_nothing() -> None:
     node = UnavailableNode("the disk is full")
     assert node.start(0.0) == []
-    heard: list[Event] = [Received(1, envelope(Beacon(1.0))), Received(1, envelope(AskView())), LinkDown("h:1", "gone")]
+    heartbeat = Received(1, envelope(Heartbeat(1.0)))
+    heard: list[Input] = [heartbeat, Received(1, envelope(AskView())), LinkDown("h:1", "gone")]
     for event in (*heard, SessionClosed(1), Woken(), TurnEnded()):
         assert node.handle(event, 1.0) == []
     assert node.wake_at == inf

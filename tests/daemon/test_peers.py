@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, daemon, envelope, play
-from wrpme.core.io import Effect, Event, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, StopAsked, TurnEnded
+from wrpme.core.io import Effect, Input, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, StopAsked, TurnEnded
 from wrpme.daemon.limits import LINK_IDLE_SECONDS
 from wrpme.daemon.net import peers
 from wrpme.daemon.net.names import Names
@@ -17,19 +17,19 @@ from wrpme.errors import BusyError
 from wrpme.limits import FRAME_BYTES_MAX
 from wrpme.protocol.codec import PREFACE, encode
 from wrpme.protocol.identities import Refused
-from wrpme.protocol.messages import AskView, Body, Failed, Forward, GetTail, Put
+from wrpme.protocol.messages import AskView, Body, Failed, Forward, GetSuffix, Put
 
 
 def tell(d: Daemon, address: str, *bodies: Body) -> None:
     """The node of ``d`` sends these now."""
 
-    def answer(event: Event) -> list[Effect]:
+    def answer(event: Input) -> list[Effect]:
         if isinstance(event, StopAsked):
-            d.node.on_event = lambda event: []
+            d.node.on_input = lambda event: []
             return [Send(address, envelope(body)) for body in bodies]
         return []
 
-    d.node.on_event = answer
+    d.node.on_input = answer
     d.runner._handle(StopAsked())  # any event will do
 
 
@@ -40,7 +40,7 @@ def large(number: int, size: int = 10) -> Forward:
 def test_the_first_messages_wait_for_the_link() -> None:
     async def scenario() -> None:
         async with daemon() as a, daemon() as b:
-            tell(a, b.address, AskView(), large(1), GetTail(1, 2), large(2))
+            tell(a, b.address, AskView(), large(1), GetSuffix(1, 2), large(2))
             await b.node.until(lambda: len(b.node.bodies()) == 4)
             assert await a.node.hears(LinkUp) == LinkUp(b.address)
             heard = b.node.heard(Received)
@@ -49,7 +49,7 @@ def test_the_first_messages_wait_for_the_link() -> None:
             bulk = [event for event in heard if isinstance(event.envelope.body, Forward)]
             assert len({event.session for event in bulk}) == 1
             assert [event.envelope.body for event in bulk] == [large(1), large(2)], "in order within a lane"
-            tell(a, b.address, GetTail(3, 4))
+            tell(a, b.address, GetSuffix(3, 4))
             await b.node.until(lambda: len(b.node.bodies()) == 5)
             assert len({event.session for event in b.node.heard(Received)}) == 2, "the link is kept"
 
@@ -59,14 +59,14 @@ def test_the_first_messages_wait_for_the_link() -> None:
 def test_an_answer_comes_back_on_the_same_connection() -> None:
     async def scenario() -> None:
         async with daemon() as a, daemon() as b:
-            b.node.on_event = lambda event: (
+            b.node.on_input = lambda event: (
                 [ReplyTo(event.session, envelope(Refused(1, "no")))] if isinstance(event, Received) else []
             )
             tell(a, b.address, AskView())
             event = await a.node.hears(Received)
             assert event.envelope.body == Refused(1, "no")
-            b.node.on_event = lambda event: []
-            a.node.on_event = lambda event: []
+            b.node.on_input = lambda event: []
+            a.node.on_input = lambda event: []
             a.runner._carry_out(ReplyTo(event.session, envelope(AskView())), 0.0)
             tell(a, b.address)
             await b.node.until(lambda: len(b.node.bodies()) == 2)
@@ -88,14 +88,14 @@ def test_who_is_not_there_yet_is_dialled_again() -> None:
             address = f"127.0.0.1:{port}"
             tell(a, address, AskView())
             assert await a.node.hears(LinkDown) == LinkDown(address, "connection refused")
-            tell(a, address, GetTail(1, 1))  # dropped: nobody knows when it could leave
-            assert (await a.node.hears(NotSent)).envelope.body == GetTail(1, 1)
+            tell(a, address, GetSuffix(1, 1))  # dropped: nobody knows when it could leave
+            assert (await a.node.hears(NotSent)).envelope.body == GetSuffix(1, 1)
             assert await a.node.hears(LinkDown, 3) == LinkDown(address, "connection refused")
             await b.listen(port)
             assert await a.node.hears(LinkUp) == LinkUp(address)
-            tell(a, address, GetTail(2, 2))
+            tell(a, address, GetSuffix(2, 2))
             await b.node.hears(Received)
-            assert b.node.bodies() == [GetTail(2, 2)]
+            assert b.node.bodies() == [GetSuffix(2, 2)]
             await b.stop_listening()
 
     play(scenario)
@@ -113,8 +113,8 @@ def test_a_link_that_breaks_is_told_and_made_again() -> None:
                 assert down.address == b.address
                 assert down.reason in ("the connection was reset", "it closed the connection")
                 await a.node.hears(LinkUp, number + 2)
-            tell(a, b.address, GetTail(2, 2), large(2))
-            await b.node.until(lambda: GetTail(2, 2) in b.node.bodies() and large(2) in b.node.bodies())
+            tell(a, b.address, GetSuffix(2, 2), large(2))
+            await b.node.until(lambda: GetSuffix(2, 2) in b.node.bodies() and large(2) in b.node.bodies())
 
     play(scenario)
 
@@ -190,7 +190,7 @@ def test_a_name_server_that_is_slow_delays_only_those_whom_it_keeps_waiting(monk
             a.runner.links.names = Names(look_up)
             named = f"b.example:{b.port}"
             tell(a, named, AskView())
-            tell(a, b.address, GetTail(1, 1))
+            tell(a, b.address, GetSuffix(1, 1))
             assert await a.node.hears(LinkUp) == LinkUp(b.address)
             assert a.node.heard(LinkDown) == []
             answers.set()
@@ -235,7 +235,7 @@ def test_what_waits_for_a_slow_node_is_bounded(monkeypatch: pytest.MonkeyPatch) 
             told = [event.envelope.body for event in a.node.heard(NotSent)]
             assert large(0, 3 << 20) in told, "of what found no room the node is told, also before the link was up"
             assert large(199, 100_000) in told and large(0, 100_000) not in told
-            tell(a, address, GetTail(1, 1))
+            tell(a, address, GetSuffix(1, 1))
             assert link._lanes[0].gathered_bytes > 0, "the other lane is free"
             stalled.set()
         slow.close()
@@ -271,8 +271,8 @@ def test_a_link_that_nobody_needs_is_closed() -> None:
             a.runner.links.tick(a.now)
             await b.node.until(lambda: not b.runner.server.sessions)
             assert a.node.heard(LinkDown) == []
-            tell(a, b.address, GetTail(1, 1))
-            await b.node.until(lambda: GetTail(1, 1) in b.node.bodies())
+            tell(a, b.address, GetSuffix(1, 1))
+            await b.node.until(lambda: GetSuffix(1, 1) in b.node.bodies())
 
     play(scenario)
 
@@ -298,13 +298,13 @@ def test_a_turn_of_messages_is_one_write() -> None:
             await b.node.hears(Received)
             turns: list[int] = []
 
-            def count(event: Event) -> list[Effect]:
+            def count(event: Input) -> list[Effect]:
                 if isinstance(event, TurnEnded):
                     turns.append(len(b.node.bodies()))
                 return []
 
-            b.node.on_event = count
-            tell(a, b.address, *(GetTail(number, number) for number in range(100)))
+            b.node.on_input = count
+            tell(a, b.address, *(GetSuffix(number, number) for number in range(100)))
             await b.node.until(lambda: len(b.node.bodies()) == 101)
             await asyncio.sleep(0)
             assert next(heard for heard in turns if heard > 1) == 101

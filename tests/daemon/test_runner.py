@@ -9,8 +9,8 @@ import pytest
 
 from tests.daemon_parts import Daemon, Raw, daemon, echo, envelope, play
 from wrpme.core.io import (
-    Adopted, Compact, Effect, Event, Exit, Operation, Persist, Persisted, PersistFailed, Received, ReplyTo, Say,
-    StopAsked, ToRunner, TurnEnded, Woken,
+    Adopted, Compact, Effect, Input, Exit, Operation, Persist, Persisted, PersistFailed, Received, ReplyTo, LogLine,
+    StopAsked, HostRequest, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.daemon import runner as runners
 from wrpme.daemon.storage.writer import Done
@@ -53,7 +53,7 @@ def in_batches(d: Daemon) -> None:
         gathered.append((session, request))
         return []
 
-    def on_event(event: Event) -> list[Effect]:
+    def on_input(event: Input) -> list[Effect]:
         if isinstance(event, TurnEnded) and gathered and not written:
             written.extend(gathered)
             gathered.clear()
@@ -64,7 +64,7 @@ def in_batches(d: Daemon) -> None:
             return answers
         return []
 
-    d.node.on_request, d.node.on_event = on_request, on_event
+    d.node.on_request, d.node.on_input = on_request, on_input
 
 
 def test_the_disk_is_told_that_much_was_removed() -> None:
@@ -106,7 +106,7 @@ def test_whether_the_disk_is_waited_for(sync: bool, must_sync: bool, expected: b
     async def scenario() -> None:
         disk = HeldDisk()
         async with daemon(disk=disk, sync=bool(sync)) as d:
-            d.node.on_event = lambda event: [Persist(1, [], bool(must_sync))] if isinstance(event, Woken) else []
+            d.node.on_input = lambda event: [Persist(1, [], bool(must_sync))] if isinstance(event, Woken) else []
             d.runner._handle(Woken())
             assert [asked for _, asked, _ in disk.tasks] == [expected]
             disk.finish()
@@ -118,7 +118,7 @@ def test_a_disk_that_refuses_is_told_to_the_node() -> None:
     async def scenario() -> None:
         disk = HeldDisk()
         async with daemon(disk=disk) as d:
-            d.node.on_event = lambda event: (
+            d.node.on_input = lambda event: (
                 [Persist(1, [], False)]
                 if isinstance(event, Woken)
                 else [Exit(1, event.reason)]
@@ -139,7 +139,7 @@ def test_trouble_that_can_be_mended_is_kept(failure: DiskFullError | DamagedErro
     async def written(error: StorageError) -> StorageError | None:
         disk = HeldDisk()
         async with daemon(disk=disk) as d:
-            d.node.on_event = lambda event: (
+            d.node.on_input = lambda event: (
                 [Persist(1, [], False)]
                 if isinstance(event, Woken)
                 else [Exit(1, event.reason)]
@@ -168,7 +168,7 @@ def test_the_process_hears_of_each_new_view() -> None:
         heard: list[int] = []
         async with daemon() as d:
             d.runner._adopted = lambda: heard.append(1)
-            d.node.on_event = lambda event: [Adopted(2), Adopted(3)] if isinstance(event, Woken) else []
+            d.node.on_input = lambda event: [Adopted(2), Adopted(3)] if isinstance(event, Woken) else []
             d.runner._handle(Woken())
             assert heard == [1, 1]
 
@@ -183,13 +183,13 @@ def test_the_node_is_woken_at_its_time() -> None:
             d.runner._handle(StopAsked())
             woken: list[float] = []
 
-            def on_event(event: Event) -> list[Effect]:
+            def on_input(event: Input) -> list[Effect]:
                 if isinstance(event, Woken):
                     woken.append(d.runner.clock())
                     d.node.wake_at = woken[-1] + (0.02 if len(woken) < 3 else 1000.0)
                 return []
 
-            d.node.on_event = on_event
+            d.node.on_input = on_input
             await d.node.hears(Woken, 3)
             assert woken[0] >= begin + 0.02
             assert all(later - sooner >= 0.02 for sooner, later in pairwise(woken))
@@ -210,12 +210,12 @@ def test_after_the_sleep_of_the_machine_the_node_is_woken_late_rather_than_never
             await asyncio.sleep(0)
             d.now = 3000.0  # the clock of the loop knows nothing of it
 
-            def on_event(event: Event) -> list[Effect]:
+            def on_input(event: Input) -> list[Effect]:
                 if isinstance(event, Woken):
                     d.node.wake_at = 10_000.0
                 return []
 
-            d.node.on_event = on_event
+            d.node.on_input = on_input
             await d.node.hears(Woken)
             assert d.node.process.wall_offset_milliseconds == 1000.0 * (1_000_000.0 - 3000.0)
 
@@ -225,7 +225,7 @@ def test_after_the_sleep_of_the_machine_the_node_is_woken_late_rather_than_never
 def test_lines_of_the_node_reach_the_log() -> None:
     async def scenario() -> None:
         async with daemon() as d:
-            d.node.on_event = lambda event: [Say("warning", "watch out")] if isinstance(event, Woken) else []
+            d.node.on_input = lambda event: [LogLine("warning", "watch out")] if isinstance(event, Woken) else []
             d.runner._handle(Woken())
             assert d.log.lines == ["warning watch out"]
 
@@ -255,7 +255,7 @@ def test_an_answer_that_is_too_large_for_a_node_fails_too() -> None:
         async with daemon() as d, Raw(d.port) as peer:
             for answer in (Aliases(7, ("x" * 1000,) * 140_000, False, ""), Content(7, bytes(FRAME_BYTES_MAX))):
                 too_large = envelope(Forwarded(answer))
-                d.node.on_event = lambda event: (
+                d.node.on_input = lambda event: (
                     [ReplyTo(event.session, too_large)] if isinstance(event, Received) else []  # noqa: B023
                 )
                 peer.say(envelope(Forward(Get(7, "x"))), preface=isinstance(answer, Aliases))
@@ -300,7 +300,7 @@ def test_a_planned_stop_answers_what_it_still_can() -> None:
             client.say(Get(1, "x"), preface=True)
             await client.reply()
             session = d.node.requests[0][0]
-            d.node.on_event = lambda event: (
+            d.node.on_input = lambda event: (
                 [ReplyTo(session, Content(2, b"last")), Exit(0)] if isinstance(event, StopAsked) else []
             )
             d.runner.stop()
@@ -316,7 +316,7 @@ def test_while_it_ends_it_says_so_to_whoever_asks() -> None:
         async with daemon() as d, Raw(d.port) as client:
             client.say(Get(1, "x"), preface=True)
             await client.reply()
-            d.node.on_event = lambda event: [Exit(0)] if isinstance(event, StopAsked) else []
+            d.node.on_input = lambda event: [Exit(0)] if isinstance(event, StopAsked) else []
             d.runner.stop()
             client.say(Put(2, "x", b""), envelope(AskView()), Put(3, "x", b""))
             await client.writer.drain()
@@ -372,7 +372,7 @@ def test_a_defect_ends_the_process(where: str) -> None:
             if where == "request":
                 d.node.on_request = fail
             else:
-                d.node.on_event = lambda event: fail() if isinstance(event, TurnEnded) == (where == "turn") else []
+                d.node.on_input = lambda event: fail() if isinstance(event, TurnEnded) == (where == "turn") else []
             if where == "event":
                 d.runner._handle(Woken())
             client.say(Get(1, "x"), preface=True)
@@ -381,11 +381,11 @@ def test_a_defect_ends_the_process(where: str) -> None:
             assert "defect" in end.sentence
             assert "KeyError" in end.sentence
             assert any("Traceback" in line for line in d.log.lines)
-            heard = len(d.node.requests), len(d.node.events)
+            heard = len(d.node.requests), len(d.node.inputs)
             other.say(Get(2, "x"))
             await other.writer.drain()
             await d.runner.close()
-            assert (len(d.node.requests), len(d.node.events)) == heard, "a node that is wrong is not asked again"
+            assert (len(d.node.requests), len(d.node.inputs)) == heard, "a node that is wrong is not asked again"
 
     play(scenario)
 
@@ -408,7 +408,7 @@ def test_a_disk_that_can_not_be_read_is_no_defect() -> None:
 def test_the_log_is_told_by_the_process() -> None:
     async def scenario() -> None:
         async with daemon() as d, Raw(d.port) as client:
-            d.node.on_request = lambda session, request: [ToRunner(session, request)]  # type: ignore[arg-type]
+            d.node.on_request = lambda session, request: [HostRequest(session, request)]  # type: ignore[arg-type]
             d.log.kept.extend(["first", 'the "second"'])
             client.say(GetLog(3), preface=True)
             assert await client.reply() == Text(3, '["first","the \\"second\\""]')
@@ -438,7 +438,7 @@ def test_a_turn_is_told_when_it_began() -> None:
         async with daemon() as d, Raw(d.port) as client:
             ends: list[TurnEnded] = []
 
-            def on_event(event: Event) -> list[Effect]:
+            def on_input(event: Input) -> list[Effect]:
                 if isinstance(event, TurnEnded):
                     ends.append(event)
                 return []
@@ -448,7 +448,7 @@ def test_a_turn_is_told_when_it_began() -> None:
                 return echo(session, request)
 
             d.now = 100.0
-            d.node.on_event, d.node.on_request = on_event, on_request
+            d.node.on_input, d.node.on_request = on_input, on_request
             client.say(Get(1, "x"), Get(2, "x"), preface=True)
             await client.replies(2)
             assert ends == [TurnEnded(100.0)]

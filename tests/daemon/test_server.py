@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, closed, daemon, echo, envelope, play, silence
-from wrpme.core.io import Adopted, Effect, Received, ReplyTo, ToRunner, TurnEnded
+from wrpme.core.io import Adopted, Effect, Received, ReplyTo, HostRequest, TurnEnded
 from wrpme.daemon import limits
 from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
 from wrpme.daemon.net import server
@@ -61,7 +61,7 @@ def test_answers_of_one_turn_leave_in_one_write(monkeypatch: pytest.MonkeyPatch)
                     turns.append(len(d.node.requests))
                 return []
 
-            d.node.on_event = count_turns
+            d.node.on_input = count_turns
             client.say(*(Get(number, "x") for number in range(100)), preface=True)
             assert len(await client.replies(100)) == 100
             assert turns[0] == 100, "one TurnEnded after all that came in together"
@@ -89,7 +89,7 @@ def test_the_end_of_a_session_is_told() -> None:
 def test_envelopes_are_answered_on_their_session() -> None:
     async def scenario() -> None:
         async with daemon() as d, Raw(d.port) as peer:
-            d.node.on_event = lambda event: (
+            d.node.on_input = lambda event: (
                 [ReplyTo(event.session, event.envelope)] if isinstance(event, Received) else []
             )
             peer.say(envelope(AskView()), preface=True)
@@ -100,8 +100,8 @@ def test_envelopes_are_answered_on_their_session() -> None:
 
 def test_large_frames_are_read_one_in_a_turn_and_what_is_small_does_not_wait_for_them() -> None:
     async def scenario() -> None:
-        async with daemon() as d, Raw(d.port) as beacons, Raw(d.port) as other:
-            beacons.say(envelope(AskView()), preface=True)
+        async with daemon() as d, Raw(d.port) as heartbeats, Raw(d.port) as other:
+            heartbeats.say(envelope(AskView()), preface=True)
             other.say(Get(1, "x"), preface=True)
             await other.reply()
             await d.node.hears(Received)
@@ -113,7 +113,7 @@ def test_large_frames_are_read_one_in_a_turn_and_what_is_small_does_not_wait_for
                 turns[-1] += len(request.content) if isinstance(request, Put) else 0
                 return echo(session, request)
 
-            def on_event(event: object) -> list[Effect]:
+            def on_input(event: object) -> list[Effect]:
                 if isinstance(event, Received):
                     heard.append(len(turns))
                 elif isinstance(event, TurnEnded):
@@ -121,7 +121,7 @@ def test_large_frames_are_read_one_in_a_turn_and_what_is_small_does_not_wait_for
                 return []
 
             turns.append(0)
-            d.node.on_request, d.node.on_event = on_request, on_event
+            d.node.on_request, d.node.on_input = on_request, on_input
             clients = [Raw(d.port) for _ in range(4)]
             for client in clients:
                 await client.__aenter__()
@@ -129,7 +129,7 @@ def test_large_frames_are_read_one_in_a_turn_and_what_is_small_does_not_wait_for
             for client in clients:
                 client.writer.write(large[1000:])
             for _ in range(20):
-                beacons.say(envelope(AskView()))
+                heartbeats.say(envelope(AskView()))
             for client in clients:
                 assert await client.replies(2) == [Done(1), Done(1)]
             await d.node.until(lambda: len(heard) == 20)
@@ -160,7 +160,7 @@ def test_followers_are_told_of_epochs() -> None:
 
         def answer(session: int, request: Request) -> list[Effect]:
             if isinstance(request, GetView):
-                follows: list[Effect] = [ToRunner(session, request)] if request.follow else []
+                follows: list[Effect] = [HostRequest(session, request)] if request.follow else []
                 return [*follows, ReplyTo(session, ViewIs(request.id, b"n" * 16, view))]
             return [Adopted(7), *echo(session, request)]
 
@@ -259,7 +259,7 @@ def test_only_so_many_requests_of_a_session_wait() -> None:
             d.node.on_request = echo
             session = waiting()[0][0]
             answers = [effect for session, request in waiting() for effect in echo(session, request)]
-            d.node.on_event = lambda event: [answers.pop(0)] if answers and isinstance(event, TurnEnded) else []
+            d.node.on_input = lambda event: [answers.pop(0)] if answers and isinstance(event, TurnEnded) else []
             client.say(Get(total, "y"))  # and all goes on, one answer a turn at first
             for _ in range(SESSION_REQUESTS_MAX):
                 await round_trips(d, 1)

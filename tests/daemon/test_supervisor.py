@@ -16,7 +16,7 @@ import pytest
 from tests.daemon_parts import PATIENCE_SECONDS, KeptLog
 from tests.system.daemons import Daemons, free_port, until, until_stable
 from wrpme import Client
-from wrpme.core.io import Effect, Event, Exit
+from wrpme.core.io import Effect, Input, Exit
 from wrpme.core.node import Node
 from wrpme.daemon import config, supervisor
 from wrpme.daemon.log import Log
@@ -35,10 +35,10 @@ FENCE: dict[bytes, tuple[str, ...]] = {}
 class Fenced(Node):
     """Ends as the hive has gone on without it."""
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: Input, now: float) -> list[Effect]:
         effects = super().handle(event, now)
         if where := FENCE.pop(self.settings.id, None):
-            effects.append(Exit(1, "the hive went on without this node", aside=where))
+            effects.append(Exit(1, "the hive went on without this node", rejoin=where))
         return effects
 
 

@@ -10,33 +10,33 @@ import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, daemon, echo, play
 from tests.samples import VIEW
-from wrpme.core.io import Adopted, Effect, Exit, ReplyTo, Tell, ToRunner
-from wrpme.daemon.limits import WATCH_BEHIND_BYTES_MAX, WATCH_HAPPENINGS_MAX
+from wrpme.core.io import Adopted, Effect, Exit, ReplyTo, Emit, HostRequest
+from wrpme.daemon.limits import WATCH_BEHIND_BYTES_MAX, WATCH_EVENTS_MAX
 from wrpme.daemon.net import watchers
 from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.watchers import Watcher
 from wrpme.errors import BusyError
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Content, Done, Failed, Get, Put, Reply, Request, Told, ViewIs, Watch
 
 NEVER = 1e6
 
 
-def happening(number: int, hive: bool = False, sentence: str = "") -> Happening:
-    return Happening(number, 0, "heard", 1, "a", sentence or f"{number}", hive=hive)
+def event(number: int, hive: bool = False, sentence: str = "") -> ClusterEvent:
+    return ClusterEvent(number, 0, "heard", 1, "a", sentence or f"{number}", hive=hive)
 
 
-def watched(d: Daemon, *past: Happening) -> None:
+def watched(d: Daemon, *past: ClusterEvent) -> None:
     """The node remembers that; a put makes happen what it is an alias of, by number."""
 
     def on_request(session: int, request: Request) -> list[Effect]:
         if isinstance(request, Watch):
-            return [ToRunner(session, request)]
+            return [HostRequest(session, request)]
         if isinstance(request, Put):
-            return [Tell(happening(int(request.alias), hive=request.content == b"hive")), ReplyTo(session, Done(1))]
+            return [Emit(event(int(request.alias), hive=request.content == b"hive")), ReplyTo(session, Done(1))]
         return echo(session, request)
 
-    d.node.happenings = list(past)
+    d.node.events = list(past)
     d.node.on_request = on_request
 
 
@@ -47,24 +47,24 @@ async def told(client: Raw) -> Told:
 
 
 def numbers(told: Told) -> list[int]:
-    return [happening.number for happening in told.happenings]
+    return [event.number for event in told.events]
 
 
 @pytest.fixture(autouse=True)
 def rarely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures come when a test wants them."""
+    """NodeStats come when a test wants them."""
     monkeypatch.setattr(watchers, "WATCH_SECONDS", NEVER)
 
 
 def test_a_watcher_of_the_hive_is_told_the_view_and_all_that_is_remembered_at_once() -> None:
     async def scenario() -> None:
         async with daemon() as d, Raw(d.port) as client:
-            watched(d, happening(1, hive=True), happening(2))
+            watched(d, event(1, hive=True), event(2))
             d.node.view = VIEW
             client.say(Watch(5, hive=True), preface=True)
             assert await client.reply() == ViewIs(5, b"n" * 16, VIEW)
             first = await told(client)
-            assert first.id == 5 and numbers(first) == [1, 2] and json.loads(first.figures)["told"] == 1
+            assert first.id == 5 and numbers(first) == [1, 2] and json.loads(first.stats)["told"] == 1
 
     play(scenario)
 
@@ -72,7 +72,7 @@ def test_a_watcher_of_the_hive_is_told_the_view_and_all_that_is_remembered_at_on
 def test_another_one_is_told_of_the_node_alone() -> None:
     async def scenario() -> None:
         async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
-            watched(d, happening(1, hive=True), happening(2))
+            watched(d, event(1, hive=True), event(2))
             d.node.view = VIEW
             client.say(Watch(5), preface=True)
             assert numbers(await told(client)) == [2]
@@ -90,7 +90,7 @@ def test_what_happens_in_a_turn_is_told_at_its_end_in_one_message() -> None:
             await told(client)
             other.say(Put(1, "1", b"hive"), Put(1, "2", b""), preface=True)
             later = await told(client)
-            assert numbers(later) == [1, 2] and not later.figures
+            assert numbers(later) == [1, 2] and not later.stats
 
     play(scenario)
 
@@ -101,13 +101,13 @@ def test_views_come_as_they_are_adopted_and_the_first_one_when_there_is_one() ->
             watched(d)
             client.say(Watch(5, hive=True), preface=True)
             plain.say(Watch(6), preface=True)
-            assert (await told(client)).figures and (await told(plain)).figures, "figures there are without a view"
+            assert (await told(client)).stats and (await told(plain)).stats, "figures there are without a view"
             d.node.view = VIEW
-            d.node.on_event = lambda event: [Adopted(9), Tell(happening(1, hive=True)), Tell(happening(2))]
+            d.node.on_input = lambda given: [Adopted(9), Emit(event(1, hive=True)), Emit(event(2))]
             async with Raw(d.port) as other:
                 other.say(Get(1, "x"), preface=True)
                 await other.reply()
-            d.node.on_event = lambda event: []
+            d.node.on_input = lambda given: []
             assert isinstance(await client.reply(), ViewIs), "the view, then what it means"
             assert numbers(await told(client))[:2] == [1, 2]
             assert numbers(await told(plain))[0] == 2
@@ -123,7 +123,7 @@ def test_figures_are_made_once_for_all_and_not_at_all_for_nobody(monkeypatch: py
             async with Raw(d.port) as one, Raw(d.port) as two:
                 one.say(Watch(5), preface=True)
                 two.say(Watch(6), preface=True)
-                seen = [[json.loads((await told(client)).figures)["told"] for _ in range(6)] for client in (one, two)]
+                seen = [[json.loads((await told(client)).stats)["told"] for _ in range(6)] for client in (one, two)]
                 assert len(set(seen[0][2:]) & set(seen[1])) >= 3, "the very same"
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while d.runner._watchers._alarm is not None:
@@ -149,7 +149,7 @@ def test_requests_on_the_same_connection_are_answered_meanwhile() -> None:
 def test_who_watches_again_on_the_same_connection_is_told_so_from_then_on() -> None:
     async def scenario() -> None:
         async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
-            watched(d, happening(1, hive=True))
+            watched(d, event(1, hive=True))
             client.say(Watch(5), preface=True)
             assert numbers(await told(client)) == []
             client.say(Watch(6, hive=True))
@@ -179,7 +179,7 @@ def test_there_are_no_more_watchers_than_the_limit(monkeypatch: pytest.MonkeyPat
 
 
 def test_who_does_not_read_costs_nothing_and_is_told_what_it_missed() -> None:
-    """It is told nothing more as soon as it is behind; when it has read, the latest view, and how many happenings are
+    """It is told nothing more as soon as it is behind; when it has read, the latest view, and how many events are
     not among those that are left."""
 
     async def scenario() -> None:
@@ -193,19 +193,19 @@ def test_who_does_not_read_costs_nothing_and_is_told_what_it_missed() -> None:
             sent = 0
             while not watcher.behind:  # nobody reads, until the system's buffers are full, and ours
                 sent += 1
-                d.runner._watchers.happened(happening(sent, sentence="x" * 10_000))
+                d.runner._watchers.happened(event(sent, sentence="x" * 10_000))
                 d.runner._watchers.end_turn()
                 d.runner.flush()
                 await asyncio.sleep(0)
-            more = 3 * WATCH_HAPPENINGS_MAX
+            more = 3 * WATCH_EVENTS_MAX
             for number in range(sent + 1, sent + more + 1):
-                d.runner._watchers.happened(happening(number))
+                d.runner._watchers.happened(event(number))
                 d.runner._watchers.adopted()
             d.runner._watchers.end_turn()
             transport = watcher._wire.transport
             assert transport is not None
             assert transport.get_write_buffer_size() < WATCH_BEHIND_BYTES_MAX + 20_000, "nothing more was written"
-            assert len(watcher.happenings) == WATCH_HAPPENINGS_MAX
+            assert len(watcher.events) == WATCH_EVENTS_MAX
             other.say(Get(1, "x"), preface=True)
             assert await other.reply() == Content(1, b"x"), "others are served"
             seen: list[int] = []
@@ -218,7 +218,7 @@ def test_who_does_not_read_costs_nothing_and_is_told_what_it_missed() -> None:
             d.runner._watchers._tick()
             assert isinstance(await client.reply(), ViewIs), "the latest view, once"
             last = await told(client)
-            assert last.missed == more - WATCH_HAPPENINGS_MAX and last.figures
+            assert last.missed == more - WATCH_EVENTS_MAX and last.stats
             assert numbers(last) == list(range(sent + last.missed + 1, sent + more + 1))
 
     play(scenario)
@@ -230,7 +230,7 @@ def test_a_stop_ends_the_watch_with_a_sentence() -> None:
             watched(d)
             client.say(Watch(5), preface=True)
             await told(client)
-            d.node.on_event = lambda event: [Tell(happening(9)), Exit(0)]
+            d.node.on_input = lambda given: [Emit(event(9)), Exit(0)]
             other.say(Get(1, "x"), preface=True)
             assert numbers(await told(client)) == [9], "the last word too"
             await d.finished()
@@ -253,9 +253,9 @@ class _Full:
 
 
 class _Node:
-    happenings: Sequence[Happening] = ()
+    events: Sequence[ClusterEvent] = ()
 
-    def figures(self, now: float) -> str:
+    def stats(self, now: float) -> str:
         return "{}"
 
     def view_for(self, number: int) -> ViewIs | None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.samples import HAPPENINGS
-from wrpme.protocol.events import KINDS, UNENDED, Happening
+from tests.samples import EVENTS
+from wrpme.protocol.events import KINDS, UNENDED, ClusterEvent
 
 
 def test_it_is_the_same_after_a_journey() -> None:
-    sent = msgspec.msgpack.encode(HAPPENINGS)
-    assert msgspec.msgpack.decode(sent, type=tuple[Happening, ...]) == HAPPENINGS
+    sent = msgspec.msgpack.encode(EVENTS)
+    assert msgspec.msgpack.decode(sent, type=tuple[ClusterEvent, ...]) == EVENTS
 
 
 def test_what_ends_nothing_has_no_seconds() -> None:
-    assert HAPPENINGS[0].seconds == UNENDED < 0 <= HAPPENINGS[1].seconds
+    assert EVENTS[0].seconds == UNENDED < 0 <= EVENTS[1].seconds
 
 
 def test_kinds_are_words_with_a_meaning() -> None:

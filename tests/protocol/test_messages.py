@@ -47,11 +47,11 @@ MESSAGES = {
     69: "ViewIs id node view",
     70: "Text id text",
     71: "Notice id epoch",
-    72: "Told id happenings? figures? missed?",
+    72: "Told id events? stats? missed?",
     73: "Holdings id epoch holdings",
     100: "Envelope hive generation source incarnation destination epoch body",
     101: "Report changes",
-    102: "Complaint lives",
+    102: "FailureReport lives",
     103: "Prepare epoch ballot",
     104: "Promise epoch ballot accepted value",
     105: "Accept epoch ballot value",
@@ -60,12 +60,12 @@ MESSAGES = {
     108: "NextView epoch proposal",
     109: "WholeView view",
     110: "AskView whole?",
-    111: "Beacon sent",
-    112: "BeaconAck sent incarnation wall?",
+    111: "Heartbeat sent",
+    112: "HeartbeatAck sent incarnation wall?",
     113: "Forward request room?",
     114: "Forwarded reply wanted?",
-    115: "GetTail end version after?",
-    116: "Tail end version pairs after? more?",
+    115: "GetSuffix end version after?",
+    116: "Suffix end version pairs after? more?",
     117: "Committed end version settled?",
     118: "Compare low high digest",
     119: "Fill low high pairs digest",
@@ -103,7 +103,7 @@ PARTS = [
     "Patch members? left? arcs? ends? voters?",
     "Proposal changes patch digest proposer?",
     "Ballot round node incarnation",
-    "Happening number at kind epoch node sentence seconds? hive?",
+    "ClusterEvent number at kind epoch node sentence seconds? hive?",
 ]
 """Arrays without a number: their place says what they are."""
 
@@ -169,7 +169,7 @@ def test_what_changes_nothing() -> None:
         "Get", "GetExpiry", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView", "VerifyArc",
         "Watch", "GetLog", "GetHoldings", "GetHive",
     ]  # fmt: skip
-    assert not {kind.__name__ for kind in BULK} & {"Beacon", "BeaconAck"}, "a beacon waits behind nothing large"
+    assert not {kind.__name__ for kind in BULK} & {"Heartbeat", "HeartbeatAck"}, "heartbeats wait for nothing large"
 
 
 def test_a_view_is_the_same_after_a_journey() -> None:

@@ -75,10 +75,10 @@ def test_a_time_goes_on_as_it_was_meant() -> None:
 
 @pytest.mark.parametrize("name", ["node_status", "node_config"])
 def test_json_is_shown_indented_and_otherwise_as_it_is(name: str) -> None:
-    figures = {"address": "a:1", "share": 0.25, "copies_out": [], "zähler": {"Get": 3}}
-    given, calls = answer(f"{name} a:1", figures)
+    stats = {"address": "a:1", "share": 0.25, "copies_out": [], "zähler": {"Get": 3}}
+    given, calls = answer(f"{name} a:1", stats)
     assert calls == [(name, "a:1")]
-    assert given.text is not None and json.loads(given.text) == figures
+    assert given.text is not None and json.loads(given.text) == stats
     assert given.text.splitlines()[1] == '  "address": "a:1",'
 
 

@@ -16,7 +16,7 @@ from wrpme.client.admin import Difference, Verified
 from wrpme.client.cluster import Location
 from wrpme.protocol import view_index
 from wrpme.protocol import ring
-from wrpme.protocol.stats import Copy, Figures, HiveStatus, NodeStatus
+from wrpme.protocol.stats import Copy, NodeStats, HiveStatus, NodeStatus
 from wrpme.protocol.view import Member, State, View
 from wrpme.protocol.view_json import topology
 from wrpme.shell import format
@@ -73,20 +73,20 @@ def test_an_entry_that_nobody_serves() -> None:
 # --- the hive ----------------------------------------------------------------------------------------------------
 
 
-def figures(address: str, **more: Any) -> Figures:
+def stats(address: str, **more: Any) -> NodeStats:
     values: dict[str, Any] = {
         "epoch": 7, "state": "up", "version": "1", "uptime_seconds": 3725.0, "share": 0.5, "entries": 12345,
         "copies": 12340, "bytes": 1536, "voter": True, **more,
     }  # fmt: skip
-    return Figures(address, **values)
+    return NodeStats(address, **values)
 
 
-def status(view: View, **told: Figures | errors.WrpmeError) -> HiveStatus:
+def status(view: View, **told: NodeStats | errors.WrpmeError) -> HiveStatus:
     """What each member told; the others tell the usual."""
 
     def one(member: Member) -> NodeStatus:
-        word = told.get(member.address, figures(member.address))
-        return NodeStatus(member, word, None) if isinstance(word, Figures) else NodeStatus(member, None, word)
+        word = told.get(member.address, stats(member.address))
+        return NodeStatus(member, word, None) if isinstance(word, NodeStats) else NodeStatus(member, None, word)
 
     return HiveStatus(view, tuple(one(member) for member in view.members))
 
@@ -109,7 +109,7 @@ def states(text: str) -> dict[str, str]:
 
 def test_a_slow_disk_is_named_though_the_hive_is_stable() -> None:
     slow = "the disk of n1 is slow: 0.80 s for each of its last 9 slow writes"
-    text = hive_text(status(grown(2), n1=figures("n1", troubles=(slow,))))
+    text = hive_text(status(grown(2), n1=stats("n1", troubles=(slow,))))
     assert text.splitlines()[-1] == f"stable: all 2 nodes are up and every arc has its copies; {slow}"
 
 
@@ -118,9 +118,9 @@ def test_who_is_down_who_starts_who_is_suspected_and_who_is_silent() -> None:
     told = status(
         view,
         n1=errors.UnavailableError("n1 has been down for 12 s"),
-        n2=figures("n2", serving=False),
+        n2=stats("n2", serving=False),
         n3=errors.ConnectionError("no answer in 2 s"),
-        n0=figures("n0", suspected=("n4",)),
+        n0=stats("n0", suspected=("n4",)),
     )
     text = hive_text(told)
     assert states(text) == {"n0": "up", "n1": "down", "n2": "starting", "n3": "no answer", "n4": "suspected"}
@@ -141,7 +141,7 @@ def test_entries_with_fewer_copies_are_counted_and_what_becomes_of_them() -> Non
     arcs = tuple(replace(arc, holders=(one,), wanted=(one, gone.id)) for arc in three.arcs)
     view = replace(three, members=members, arcs=arcs)
     down = errors.UnavailableError("n1 has been down for 12 s")
-    last = hive_text(status(view, n1=down, n0=figures("n0", **copies))).splitlines()[-1]
+    last = hive_text(status(view, n1=down, n0=stats("n0", **copies))).splitlines()[-1]
     assert last.startswith("degraded: n1 down; all data is served")
     assert "4,210 entries have fewer copies than wanted" in last
     assert "copies are made elsewhere once that has lasted for 1 min 0 s, unless it returns" in last
@@ -160,13 +160,13 @@ def test_copies_that_agree_and_copies_that_differ() -> None:
 
 def test_a_node_that_sees_no_quorum_is_quoted() -> None:
     sentence = "this node sees 1 of 2 voters; it waits for n1"
-    last = hive_text(status(grown(2), n0=figures("n0", quorum=sentence))).splitlines()[-1]
+    last = hive_text(status(grown(2), n0=stats("n0", quorum=sentence))).splitlines()[-1]
     assert last == "unavailable: n0 sees 1 of 2 voters; it waits for n1", "what the view says may be long past"
 
 
 def test_what_an_operator_should_look_at_is_said_once() -> None:
     trouble = "at n2, the address of node 0a, a node of another hive (ff) answers"
-    last = hive_text(status(grown(2), n0=figures("n0", troubles=(trouble,)), n1=figures("n1", troubles=(trouble,))))
+    last = hive_text(status(grown(2), n0=stats("n0", troubles=(trouble,)), n1=stats("n1", troubles=(trouble,))))
     assert last.splitlines()[-1].endswith(f"; {trouble}") and last.count(trouble) == 1
 
 
@@ -180,7 +180,7 @@ def test_what_moves_and_how_far() -> None:
     arcs = [arc for arc in view.arcs if arc.incoming]
     assert moving_texts(status(view)) == ["n1 receives 50.0 % of the ring, 0 % done"]
     half = tuple(Copy(f"{arc.end:016x}", "n1", 0.5) for arc in arcs)
-    assert moving_texts(status(view, n0=figures("n0", copies_out=half))) == [
+    assert moving_texts(status(view, n0=stats("n0", copies_out=half))) == [
         "n1 receives 50.0 % of the ring, 50 % done"
     ]
     assert "n1 receives 50.0 % of the ring" in hive_text(status(view)).splitlines()[-1]

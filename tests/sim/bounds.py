@@ -1,6 +1,6 @@
 """Small bounds: what in a real hive takes thousands of entries and megabytes happens here with a handful.
 
-Comparisons have many ranges, streams and tails come in parts, scans in pages, sweeps stop before their end; and the
+Comparisons have many ranges, streams and suffixes come in parts, scans in pages, sweeps stop before their end; and the
 ring is cut into few arcs, so that the same ones are written and moved again and again.
 """
 

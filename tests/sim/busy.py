@@ -17,7 +17,7 @@ from tests.sim.clock import Clock
 from tests.sim.machine import Machine
 from tests.sim.prices import Meter
 from tests.sim.world import World
-from wrpme.core.io import ComputeView, Effect, Event, Woken
+from wrpme.core.io import ComputeView, Effect, Input, Woken
 from wrpme.core.membership.compute import compute
 from wrpme.limits import COMPUTED_HERE_MEMBERS_MAX, LATE_SECONDS, LEASE_SECONDS
 from wrpme.protocol.messages import Envelope, Request
@@ -56,11 +56,11 @@ class BusyMachine(Machine):
             super().start()
             self._pay()
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Input) -> None:
         if self.node is not None:
             self._queue(lambda: self._feed(event))
 
-    def _feed(self, event: Event) -> None:
+    def _feed(self, event: Input) -> None:
         self._note_lateness()
         super().feed(event)
 

@@ -117,17 +117,17 @@ class Checks:
         self.world.agenda.after(WATCH_SECONDS, self.watch_copies)
 
     def _compare_holders(self, owner: Machine, replica: Replica) -> None:
-        waiting = {*replica.writes.shadow, *(pending.key for pending in replica.writes.queue)}
+        waiting = {*replica.writes.overlay, *(pending.key for pending in replica.writes.queue)}
         mine = dict(owner.disk.seen.scan(replica.writes.low, replica.writes.high))
         for other in self.world.machines:
             copy = replica.copies.get(other.identity) if other.node is not None else None
             if other.node is None or copy is None or not copy.is_complete:
                 continue
             there = other.node.table.ending(replica.arc.end)
-            if there is None or there.arc != replica.arc or there.sink is None:
+            if there is None or there.arc != replica.arc or there.receiver is None:
                 continue
             if there.role in (Role.HOLDER, Role.INCOMING):
-                out = {*waiting, *there.writes.shadow, *(pending.key for pending in there.writes.landing)}
+                out = {*waiting, *there.writes.overlay, *(pending.key for pending in there.writes.unflushed)}
                 here = {key: value for key, value in mine.items() if key not in out}
                 theirs = other.disk.seen.scan(replica.writes.low, replica.writes.high)
                 assert_same(owner, here, other, {key: value for key, value in theirs if key not in out})

@@ -8,7 +8,7 @@ from tests.sim.disk import Disk
 from wrpme.core.membership.paxos import is_quorum
 from wrpme.core.membership.view_log import ViewLog
 from wrpme.protocol.messages import (
-    Accepted, BeaconAck, Committed, Forwarded, NextView, Promise, Report, StreamAcks, Tail, WholeView,
+    Accepted, HeartbeatAck, Committed, Forwarded, NextView, Promise, Report, StreamAcks, Suffix, WholeView,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STALL_SECONDS = (0.4, 3.0)
 HUNG_SECONDS = (3.0, 30.0)
 LOST_KINDS = (
-    StreamAcks, StreamAcks, Forwarded, Tail, Committed, NextView, WholeView, Report, Promise, Accepted, BeaconAck,
+    StreamAcks, StreamAcks, Forwarded, Suffix, Committed, NextView, WholeView, Report, Promise, Accepted, HeartbeatAck,
 )  # fmt: skip
 SOON_SECONDS = 4.0
 """Who has a complete copy is back by then where another one's disk lied: longer nobody is waited for."""

@@ -10,8 +10,8 @@ from tests.sim.dances import Dances
 from tests.sim.disasters import Disasters
 from wrpme.core.io import Persist, Received
 from wrpme.protocol.messages import (
-    Accept, Accepted, BeaconAck, Committed, Envelope, GetTail, NextView, Prepare, Promise, Rejected, Report,
-    StreamAcks, Streams, Tail, WholeView, Writes,
+    Accept, Accepted, HeartbeatAck, Committed, Envelope, GetSuffix, NextView, Prepare, Promise, Rejected, Report,
+    StreamAcks, Streams, Suffix, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.view import NodeId, Synced
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VOTES = (Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView)
 
-WORDS = (Report, BeaconAck, GetTail, Tail, Committed)
+WORDS = (Report, HeartbeatAck, GetSuffix, Suffix, Committed)
 
 
 def _writes(body: Streams) -> bool:
@@ -64,7 +64,7 @@ class Mixture:
     revive: float = 0.0
     """Faults in a row, see :mod:`tests.sim.dances`."""
     echo_activated: bool = False
-    """What an owner reported of its activation arrives once more when it could be taken for a later one."""
+    """What an owner reported of its takeover arrives once more when it could be taken for a later one."""
     squeeze: float = 0.0
     """Writes of a node reach one other first late, then none, and then it stops, dies or is cut off."""
     stop_many: float = 0.0
@@ -76,7 +76,7 @@ class Mixture:
     crash_after_synced: float = 0.0
     """An owner is killed just after it has reported a copy to be complete."""
     late_words: float = 0.0
-    """A report, an acknowledgement of a beacon, or what a former owner and a new one say to each other arrives once
+    """A report, an acknowledgement of a heartbeat, or what a former owner and a new one say to each other arrives once
     more, seconds later."""
     crash_mid_write: float = 0.0
     """An owner is killed when a write has left for some holders, and not for this one."""

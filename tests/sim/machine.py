@@ -12,8 +12,8 @@ from tests.sim.clock import Clock
 from tests.sim.disk import Disk
 from tests.sim.network import Link
 from wrpme.core.io import (
-    Adopted, ClockJumped, ComputeView, Effect, Event, Exit, LinkDown, Persist, Persisted, ReplyTo, Say, Send, Settings,
-    StopAsked, TurnEnded, Woken,
+    Adopted, ClockJumped, ComputeView, Effect, Input, Exit, LinkDown, Persist, Persisted, ReplyTo, LogLine, Send,
+    Settings, StopAsked, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.membership.compute import compute
@@ -239,7 +239,7 @@ class Machine:
 
     # --- events --------------------------------------------------------------------------------------------------
 
-    def feed(self, event: Event) -> None:
+    def feed(self, event: Input) -> None:
         """Handles an event, or keeps it while the process hangs."""
         if self.node is None:
             return
@@ -352,7 +352,7 @@ class Machine:
             self._outbox.append(effect)
         elif isinstance(effect, Persist):
             self._persist(effect)
-        elif isinstance(effect, Say):
+        elif isinstance(effect, LogLine):
             if effect.level == "error":
                 raise AssertionError(f"{self} says: {effect.line}")
             self.world.say(self, effect.line)
@@ -389,7 +389,7 @@ class Machine:
         self.world.faults.persisting(self, batch)
 
     def _exit(self, effect: Exit) -> None:
-        if effect.aside:
+        if effect.rejoin:
             self._set_aside(effect)
             return
         if (effect.code or not self.stopping) and not self.world.operator.expects(self, effect):
@@ -408,7 +408,7 @@ class Machine:
         self.world.say(self, f"sets its directory aside: {effect.sentence}")
         self.world.checks.set_aside(self)
         self._end_gently()
-        self.replace_disk(Disk(self.disk.sync), effect.aside)
+        self.replace_disk(Disk(self.disk.sync), effect.rejoin)
         self.world.agenda.after(0.01, self.start)
 
 

@@ -39,8 +39,8 @@ SOUGHT: dict[str, Sought] = {
     "same_incarnation": Sought("usurping", 1),
     "small_quorum": Sought("usurping", 1),
     "no_lease": Sought("usurping", 1),
-    "no_tails": Sought("late_heir", 1),
-    "lost_tail": Sought("late_heir", 1),
+    "no_suffixes": Sought("late_heir", 1),
+    "lost_suffix": Sought("late_heir", 1),
     "down_beside_live": Sought("usurping", 2, 2),
     "acknowledged_before_sync": Sought("scanning", 1),
     "acknowledged_after_freeze": Sought("halfway", 9, 9),
@@ -77,7 +77,7 @@ SOUGHT: dict[str, Sought] = {
     "keeps_what_it_owes": Sought("two_writes", 2, 2),
     "answers_what_it_owes": Sought("halfway", 2, 2),
     "never_doubts": Sought("untaken", 1),
-    "tails_over_newer": Sought("halfway", 3, 3),
+    "suffixes_over_newer": Sought("halfway", 3, 3),
     "divided_arcs_forget_writes": Sought("moving", 14, 14),
     "tail_without_present": Sought("late_heir", 1),
     "reported_too_early": Sought("dancing", 9, 9),
@@ -103,13 +103,13 @@ SOUGHT: dict[str, Sought] = {
     "decides_alone": Sought("split_vote", 1),
     "own_value": Sought("known_to_one", 1),
     "forgotten_votes": Sought("forgetful_voter", 1),
-    "first_part_of_a_tail": Sought("late_heir", 1),
+    "first_part_of_a_suffix": Sought("late_heir", 1),
     "settled_too_early": Sought("late_heir", 3, 3),
-    "lowest_of_tails": Sought("two_writes", 2, 2),
+    "lowest_of_suffixes": Sought("two_writes", 2, 2),
     "removals_end_here": Sought("two_writes", 2, 2),
     "divided_arcs_forget": Sought("divided", 2, 2),
     "complete_at_once": Sought("first_message", 1),
-    "any_part_of_a_tail": Sought("late_question", 1),
+    "any_part_of_a_suffix": Sought("late_question", 1),
     "any_version": Sought("returned_owner", 1),
     "late_back": Sought("revived", 1),
     "committed_without_settling": Sought("untaken", 1),
@@ -139,7 +139,7 @@ SOUGHT: dict[str, Sought] = {
     "what_others_reach_may_go": Sought("reached_by_the_operator", 1),
     "former_lives_count": Sought("copied", 2, 2, long=True),
     "computes_at_every_member": Sought(STORM, 1, long=True),
-    "complains_while_late": Sought(STORM, 1, long=True),
+    "reports_failures_while_late": Sought(STORM, 1, long=True),
     "unbounded_joins": Sought(STORM, 1, long=True),
 }
 
@@ -160,13 +160,13 @@ ALL: dict[str, Callable[[], Broken]] = {
 
 
 HARMLESS: dict[str, str] = {
-    "incoming_keeps_tail": (
-        "Nobody asks an incoming node for its tail but where it is a former owner too, and an owner has forgotten what "
-        "it received. Who was to be the owner and never heard of it was a holder until then: nothing was acknowledged "
-        "without it. When its copy begins it forgets its tail anyway."
+    "incoming_keeps_suffix": (
+        "Nobody asks an incoming node for its suffix but where it is a former owner too, and an owner has forgotten "
+        "what it received. Who was to be the owner and never heard of it was a holder until then: nothing was "
+        "acknowledged without it. When its copy begins it forgets its suffix anyway."
     ),
     "acknowledged_late": (
-        "What is acknowledged late was received before the holder handed over its tail, and is in it: the new owner "
+        "What is acknowledged late was received before the holder handed over its suffix, and is in it: the new owner "
         "has taken it, or the holder is asleep and has it on its own disk. Where that holder is none any more, each "
         "one that still is has acknowledged it too, or it is not committed."
     ),
@@ -175,11 +175,11 @@ HARMLESS: dict[str, str] = {
         "the scan may have come before it."
     ),
     "settled_in_view_ignored": (
-        "Whoever hands over a tail was a holder or an owner throughout. What it hands over was settled at a version of "
-        "which it acknowledges nothing before the owner's stream has told it that it is complete, and then it forgets "
-        "its tail; who was no holder in between forgot it with the view that said so. Until a view calls it settled "
-        "the notes on disk say so, see settled_in_memory. The view keeps it all the same: by it voters know an "
-        "old copy of a directory."
+        "Whoever hands over a suffix was a holder or an owner throughout. What it hands over was settled at a version "
+        "of which it acknowledges nothing before the owner's stream has told it that it is complete, and then it "
+        "forgets its suffix; who was no holder in between forgot it with the view that said so. Until a view calls it "
+        "settled the notes on disk say so, see settled_in_memory. The view keeps it all the same: by it voters know "
+        "an old copy of a directory."
     ),
     "late_answers": (
         "What is read under a lease is true at that moment, which lies between the question and the answer, whenever "

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from wrpme.core.io import Effect, Event, Received, ReplyTo, Send
+from wrpme.core.io import Effect, Input, Received, ReplyTo, Send
 from wrpme.core.membership.view_sync import Adoption
 from wrpme.core.membership import transitions as views
 from wrpme.protocol import view_index
@@ -66,7 +66,7 @@ def _between(points: Points, size: float) -> float:
     return price if size >= low else cheap * size / low
 
 
-def kind_of(event: Event) -> str:
+def kind_of(event: Input) -> str:
     """Under which name its price is known."""
     return type(event.envelope.body).__name__ if isinstance(event, Received) else type(event).__name__
 
@@ -115,7 +115,7 @@ class Meter:
     def handled(self, honest: Callable[..., list[Effect]]) -> Callable[..., list[Effect]]:
         """:meth:`Node.handle` with its price, and that of what it heard and says."""
 
-        def handle(node: Node, event: Event, now: float) -> list[Effect]:
+        def handle(node: Node, event: Input, now: float) -> list[Effect]:
             members = len(node.context.members)
             if isinstance(event, Received):
                 self._message("read", "decode", event.envelope.body, members)
@@ -140,7 +140,7 @@ class Meter:
 
         def consider(voter: Voter) -> None:
             if voter.is_voter:
-                self.charge("wish", len(voter.context.members), len(voter._wishes) + len(voter._backs))
+                self.charge("request", len(voter.context.members), len(voter._requests) + len(voter._backs))
             honest(voter)
 
         return consider
@@ -367,4 +367,4 @@ def metered(meter: Any) -> Iterator[None]:
 def priced_functions() -> list[str]:
     """The kinds that calls of functions are charged as."""
     return ["next_view", "Join_in_view", "Back_in_view", "Down_in_view", "patched", "digest", "difference", "pack",
-            "adopt", "adopt_arc", "wish"]  # fmt: skip
+            "adopt", "adopt_arc", "request"]  # fmt: skip

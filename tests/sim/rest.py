@@ -1,7 +1,7 @@
 """At rest nothing is left: of a stable hive that nobody asks anything, no node keeps anything of what is over.
 
-Whatever is kept for ever costs memory without an end, and some of it lies: a tail that was settled long ago, a hint of
-an entry that is gone, an entry that a former copy left behind.
+Whatever is kept for ever costs memory without an end, and some of it lies: a suffix that was settled long ago, a hint
+of an entry that is gone, an entry that a former copy left behind.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def _of_ground(node: Node) -> Iterator[str]:
         yield "a batch on its way to the disk"
     if context.known_epochs.keys() - context.members.keys():
         yield "epochs of who is no member"
-    tally = context.slots
-    if tally.removed > max(limits.REMOVED_ENTRIES_AT_REST_MAX, tally.entries // 2):
-        yield f"the space of {tally.removed} removed entries, which nobody asked for"
+    slot_counts = context.slots
+    if slot_counts.removed > max(limits.REMOVED_ENTRIES_AT_REST_MAX, slot_counts.entries // 2):
+        yield f"the space of {slot_counts.removed} removed entries, which nobody asked for"
     addresses = {member.address for member in context.members.values()} | set(node.settings.peers)
     if len(context.linked) > 2 * len(addresses) + 8:
         yield f"{len(context.linked)} addresses of links"
@@ -52,9 +52,9 @@ def _of_parts(node: Node) -> Iterator[str]:
     members = node.context.members.keys()
     council, router, spread = node.voter, node.router, node.view_sync
     kept: dict[str, Collection[object]] = {
-        "wishes": council._wishes, "joins": council._joins, "returns": council._backs,
-        "complaints": council._complaints, "beginnings of complaints": council._began,
-        "forwards": router._forwards, "who stops": router._stopping, "early beacons": node._early_beacons,
+        "requests": council._requests, "joins": council._joins, "returns": council._backs,
+        "failure reports": council._failure_reports, "beginnings of failure reports": council._began,
+        "forwards": router._forwards, "who stops": router._stopping, "early heartbeats": node._early_heartbeats,
         "suspects": node.self_check.suspected,
     }  # fmt: skip
     yield from (f"{what} ({len(these)})" for what, these in kept.items() if these)
@@ -73,8 +73,8 @@ def _of_replica(replica: Replica) -> Iterator[str]:
     writes = replica.writes
     kept = {
         "writes owed": writes.owed, "inherited writes": writes.inherited, "received writes": writes.received,
-        "writes in the queue": writes.queue, "writes that land": writes.landing, "a shadow": writes.shadow,
-        "who wants to know of a change": replica.on_change, "what tails held": replica._tails.best,
+        "writes in the queue": writes.queue, "writes that land": writes.unflushed, "an overlay": writes.overlay,
+        "who wants to know of a change": replica.on_change, "what suffixes held": replica._suffixes.best,
         "bytes that are pending": writes.pending_bytes,
     }  # fmt: skip
     yield from (what for what, these in kept.items() if these)
@@ -84,7 +84,7 @@ def _of_replica(replica: Replica) -> Iterator[str]:
     others = set(arc.holders) - {replica.context.me} if owner else set()
     if replica.copies.keys() != others:
         yield "copies for others than the holders"
-    if owner == (replica.sink is not None) or (replica.sink is not None and not replica.sink.complete):
+    if owner == (replica.receiver is not None) or (replica.receiver is not None and not replica.receiver.complete):
         yield "a stream that it should not have, or not the one that it should"
     for copy in replica.copies.values():
         yield from _of_copy(copy)

@@ -230,7 +230,7 @@ class Stage:
     def received(self, machine: Machine, alias: str) -> bool:
         """Whether the machine has a write of the entry that is not known to be settled."""
         key_end = alias.encode()
-        return any(key[9:] == key_end for key, _ in self.replica(machine, alias).writes.tail_pairs())
+        return any(key[9:] == key_end for key, _ in self.replica(machine, alias).writes.suffix_pairs())
 
 
 def carries(alias: str, of: Callable[[Stream, Item], bool] = lambda stream, item: True) -> Callable[[Any], bool]:

@@ -48,9 +48,9 @@ def test_a_machine_that_computes_for_longer_than_a_lease_is_missed() -> None:
         assert isinstance(busy, BusyMachine) and busy.node is not None
         epoch = hive.view().epoch
         busy.factor = 1e4
-        free.prices = Prices({OTHER: [(1, 0.0)], "BeaconAck": [(1, 0.0002)]})
+        free.prices = Prices({OTHER: [(1, 0.0)], "HeartbeatAck": [(1, 0.0002)]})
         hive.run(9.0)
-        assert hive.view().epoch > epoch, "its beacons were late, and others took it for dead"
+        assert hive.view().epoch > epoch, "its heartbeats were late, and others took it for dead"
         busy.factor = 1.0
         hive.until_stable(60.0)
 

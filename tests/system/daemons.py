@@ -102,8 +102,8 @@ async def until_stable(client: Client, count: int, check: Callable[[], None] = l
         check()
         status = await client.hive_status()
         now = status.view
-        told = [node.figures for node in status.nodes]
-        serving = all(figures is not None and figures.serving and figures.epoch == now.epoch for figures in told)
+        told = [node.stats for node in status.nodes]
+        serving = all(stats is not None and stats.serving and stats.epoch == now.epoch for stats in told)
         return now if len(now.members) == count and serving and health.condition(now).word == "stable" else None
 
     return await until(f"a stable hive of {count}", attempt)

@@ -78,7 +78,7 @@ def test_whoever_dies_nothing_is_lost_and_it_comes_back(tmp_path: Path, victim: 
             print(f"served again {monotonic() - begun:.2f} s after the kill")
             status = await client.hive_status()
             assert health.condition(status.view).word == "degraded"
-            assert sum(node.figures.at_risk_entries for node in status.nodes if node.figures) > 0
+            assert sum(node.stats.at_risk_entries for node in status.nodes if node.stats) > 0
             await fill(client, b"second")
             daemons.start(victim)
             await daemons.until_stable()

@@ -39,13 +39,13 @@ async def check_shares(client: Client, count: int) -> None:
     status = await client.hive_status()
     total = 0
     for node in status.nodes:
-        figures = node.figures
-        assert figures is not None, node.error
-        assert abs(figures.share * count - 1) <= FAIR, f"{figures.address} has {figures.share:.4f} of the ring"
-        expected = ENTRIES * figures.share
-        spread = sqrt(expected * (1 - figures.share))
-        assert abs(figures.entries - expected) <= SIGMAS * spread, f"{figures.address} has {figures.entries} entries"
-        total += figures.entries
+        stats = node.stats
+        assert stats is not None, node.error
+        assert abs(stats.share * count - 1) <= FAIR, f"{stats.address} has {stats.share:.4f} of the ring"
+        expected = ENTRIES * stats.share
+        spread = sqrt(expected * (1 - stats.share))
+        assert abs(stats.entries - expected) <= SIGMAS * spread, f"{stats.address} has {stats.entries} entries"
+        total += stats.entries
     assert total == ENTRIES
 
 

@@ -115,7 +115,7 @@ def test_a_founder_that_lost_its_directory_is_no_trap(tmp_path: Path) -> None:
 
                 async def noticed() -> bool:
                     status = await client.hive_status()
-                    troubles = [one for node in status.nodes if node.figures for one in node.figures.troubles]
+                    troubles = [one for node in status.nodes if node.stats for one in node.stats.troubles]
                     return any(f"at {hive.addresses[0]}, the address of node" in one for one in troubles)
 
                 await until("the others notice it", noticed)

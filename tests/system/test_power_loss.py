@@ -32,7 +32,7 @@ async def _all_is_served(addresses: list[str]) -> None:
 
         async def served() -> bool:
             status = await client.hive_status()
-            serving = [node.figures.serving for node in status.nodes if node.figures is not None]
+            serving = [node.stats.serving for node in status.nodes if node.stats is not None]
             enough = serving.count(True) >= min(2, len(addresses))
             return enough and health.condition(status.view).word == "degraded"
 

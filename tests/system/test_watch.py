@@ -14,9 +14,9 @@ import pytest
 
 from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, wrpmesh
 from wrpme import BlockingClient, Client
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, ViewSeen, WatchRecord, from_line
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Reached, ViewSeen, WatchRecord, from_line
 from wrpme.client.watch.watcher import Watcher
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import State
 
 
@@ -35,29 +35,29 @@ class Seen:
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
         self.all: list[WatchRecord] = []
-        self.figures: dict[str, Figures] = {}
+        self.stats: dict[str, NodeStats] = {}
 
     async def until(self, reached: Callable[[WatchRecord], bool]) -> WatchRecord:
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 record = await anext(self._watcher)
                 self.all.append(record)
-                if isinstance(record, FiguresSeen):
-                    self.figures[record.node] = record.figures
+                if isinstance(record, StatsSeen):
+                    self.stats[record.node] = record.stats
                 if reached(record):
                     return record
 
-    async def happens(self, kind: str, node: str) -> Happened:
+    async def happens(self, kind: str, node: str) -> EventSeen:
         """The next of that kind about that node."""
         found = await self.until(
-            lambda one: isinstance(one, Happened) and (one.happening.kind, one.happening.node) == (kind, node)
+            lambda one: isinstance(one, EventSeen) and (one.event.kind, one.event.node) == (kind, node)
         )
-        assert isinstance(found, Happened)
+        assert isinstance(found, EventSeen)
         return found
 
     def count(self, kind: str, node: str) -> int:
         return sum(
-            isinstance(one, Happened) and (one.happening.kind, one.happening.node) == (kind, node) for one in self.all
+            isinstance(one, EventSeen) and (one.event.kind, one.event.node) == (kind, node) for one in self.all
         )
 
 
@@ -66,7 +66,7 @@ async def watched(hive: Daemons, first: int) -> AsyncIterator[tuple[Client, Seen
     """Until all tell; the one at which it begins is the home."""
     async with Client(hive.addresses[first]) as client, client.watch() as watcher:
         seen = Seen(watcher)
-        await seen.until(lambda _: set(seen.figures) == set(hive.addresses))
+        await seen.until(lambda _: set(seen.stats) == set(hive.addresses))
         yield client, seen
 
 
@@ -79,12 +79,12 @@ def test_the_home_is_killed_and_returns(hive: Daemons) -> None:
             hive.kill(1)
             await seen.until(lambda one: isinstance(one, Gone) and one.node == dead)
             down = await seen.happens("down", dead)
-            assert down.node != dead and down.happening.hive
+            assert down.node != dead and down.event.hive
             view = [one for one in seen.all if isinstance(one, ViewSeen)][-1].view
             assert {member.address for member in view.members if member.state is State.DOWN} == {dead}
             hive.start(1)
             back = await seen.happens("back", dead)
-            assert back.happening.seconds > 0
+            assert back.event.seconds > 0
             await seen.until(lambda one: isinstance(one, Reached) and one.node == dead)
             await seen.happens("serving", dead)
             assert [seen.count(kind, dead) for kind in ("down", "back")] == [1, 1], "nothing twice"
@@ -121,8 +121,8 @@ def test_all_die_and_return(hive: Daemons) -> None:
 
             await seen.until(all_gone)
             hive.start_all(range(3))
-            seen.figures.clear()
-            await seen.until(lambda _: set(seen.figures) == set(hive.addresses))
+            seen.stats.clear()
+            await seen.until(lambda _: set(seen.stats) == set(hive.addresses))
 
     asyncio.run(scene())
 
@@ -134,14 +134,14 @@ def test_figures_are_those_of_the_machine(hive: Daemons) -> None:
                 await client.put(f"k{number}", bytes(1000))
                 await client.get(f"k{number}")
             await seen.until(
-                lambda _: sum(sum(count for _, count in one.latency) for one in seen.figures.values()) >= 200
+                lambda _: sum(sum(count for _, count in one.latency) for one in seen.stats.values()) >= 200
             )
-            for address, figures in seen.figures.items():
-                assert figures.memory_bytes > 10_000_000 and figures.disk_free_bytes > 0, address
-                assert figures.sent_bytes > 10_000 and figures.received_bytes > 10_000 and figures.sessions >= 1
-                assert len(figures.neighbours) == 2 and figures.lease_seconds is not None
-            assert sum(figures.operations.get("Put", 0) for figures in seen.figures.values()) == 100
-            assert sum(figures.entries for figures in seen.figures.values()) == 100
+            for address, stats in seen.stats.items():
+                assert stats.memory_bytes > 10_000_000 and stats.disk_free_bytes > 0, address
+                assert stats.sent_bytes > 10_000 and stats.received_bytes > 10_000 and stats.sessions >= 1
+                assert len(stats.neighbours) == 2 and stats.lease_seconds is not None
+            assert sum(stats.operations.get("Put", 0) for stats in seen.stats.values()) == 100
+            assert sum(stats.entries for stats in seen.stats.values()) == 100
 
     asyncio.run(scene())
 
@@ -161,7 +161,7 @@ def test_for_programs_without_asyncio(hive: Daemons) -> None:
     with BlockingClient(hive.addresses[0]) as client:
         nodes: set[str] = set()
         for record in client.watch():
-            nodes.update({record.node} if isinstance(record, FiguresSeen) else ())
+            nodes.update({record.node} if isinstance(record, StatsSeen) else ())
             if nodes == set(hive.addresses):
                 break
         assert client.log_of(hive.addresses[1])
@@ -182,7 +182,7 @@ def test_lines_come_at_once_and_end_with_a_signal(hive: Daemons, number: int, co
     process = begin(hive)
     assert process.stdout is not None
     seen: list[WatchRecord] = []
-    while {one.node for one in seen if isinstance(one, FiguresSeen)} != set(hive.addresses):
+    while {one.node for one in seen if isinstance(one, StatsSeen)} != set(hive.addresses):
         line = process.stdout.readline()
         assert json.loads(line)["saw"], "each line is whole"
         seen.append(from_line(line))
@@ -207,15 +207,15 @@ def test_who_is_frozen_while_it_watches_costs_the_hive_nothing(hive: Daemons) ->
             assert frozen.stdout is not None
             await asyncio.to_thread(frozen.stdout.readline)
             frozen.send_signal(signal.SIGSTOP)
-            memory = {address: figures.memory_bytes for address, figures in seen.figures.items()}
+            memory = {address: stats.memory_bytes for address, stats in seen.stats.items()}
             for number in range(50):
                 await client.update("x", b"%d" % number)
                 begin = len(seen.all)
                 await seen.until(
-                    lambda _, begin=begin: {one.node for one in seen.all[begin:] if isinstance(one, FiguresSeen)}  # type: ignore[misc]
+                    lambda _, begin=begin: {one.node for one in seen.all[begin:] if isinstance(one, StatsSeen)}  # type: ignore[misc]
                     == set(hive.addresses)
                 )
-            grown = {address: seen.figures[address].memory_bytes - memory[address] for address in memory}
+            grown = {address: seen.stats[address].memory_bytes - memory[address] for address in memory}
             assert max(grown.values()) < 8_000_000, grown
             frozen.send_signal(signal.SIGCONT)
 

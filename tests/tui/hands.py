@@ -13,7 +13,7 @@ from tests.tui.scenes import timeline_of
 from tests.tui.screens import IdleClient
 from wrpme import errors
 from wrpme.client.admin import LossEstimate
-from wrpme.client.watch.records import Happened, WatchRecord
+from wrpme.client.watch.records import EventSeen, WatchRecord
 from wrpme.protocol.salvage import Loss
 from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
@@ -123,10 +123,10 @@ def keyboard(main: MainScreen) -> str:
 
 def later(sighting: WatchRecord, seconds: float) -> WatchRecord:
     """The same a little later."""
-    assert isinstance(sighting, Happened)
+    assert isinstance(sighting, EventSeen)
     at = sighting.at + seconds
-    told = replace(sighting.happening, number=sighting.happening.number + 1000, at=int(at * 1000))
-    return replace(sighting, at=at, happening=told)
+    told = replace(sighting.event, number=sighting.event.number + 1000, at=int(at * 1000))
+    return replace(sighting, at=at, event=told)
 
 
 class Hive:

@@ -11,15 +11,15 @@ from collections.abc import Collection
 from functools import cache
 from itertools import islice
 
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Reached, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Reached, ViewSeen, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.limits import LEASE_SECONDS, SLOTS
 from wrpme.protocol import view_index
 from wrpme.protocol import ring
 from wrpme.protocol.arc_table import lacks_copies
-from wrpme.protocol.events import UNENDED, Happening
+from wrpme.protocol.events import UNENDED, ClusterEvent
 from wrpme.protocol.histogram import bucket_of
-from wrpme.protocol.stats import Copy, Figures, Neighbour
+from wrpme.protocol.stats import Copy, NodeStats, Neighbour
 from wrpme.protocol.view import (
     Activated, Arc, Back, Change, Down, Elect, Join, Leave, Member, NodeId, State, Synced, View,
 )  # fmt: skip
@@ -37,7 +37,7 @@ GROWN_MAX = 12
 """A larger hive takes long to grow: its first view is made up, and a valid one."""
 STRETCHES = 16
 REPLICATION = 2
-FIGURES_SECONDS = 0.5
+STATS_SECONDS = 0.5
 REFUSED = "{} (connection refused)"
 CUT = "the connection to {} ended (connection reset by peer)"
 
@@ -162,16 +162,16 @@ def _sums(view: View) -> _Sums:
     return _last[0]
 
 
-def figures_of(
+def stats_of(
     view: View, place: int, uptime: float, suspected: Collection[int] = (), done: float = 0.5, serving: bool = True
-) -> Figures:
+) -> NodeStats:
     """What the member at that place tells after so much uptime (seconds); ``done`` is how far its copies are."""
     member, number, sums = view.members[place], place, _sums(view)
     share, held, risky = (slots[member.id] / SLOTS for slots in (sums.owned, sums.held, sums.risky))
     count = int((200 + 40 * (number % 7)) * uptime)
     copies = tuple(Copy(end, sums.addresses[node], done) for end, node in sums.sent.get(member.id, ()))
     neighbours = sums.neighbours(place)
-    return Figures(
+    return NodeStats(
         address=member.address,
         epoch=view.epoch,
         state=member.state.name.lower(),
@@ -235,10 +235,10 @@ class Story:
         """Something happens."""
         self._told += 1
         about = address_of(number) if number is not None else ""
-        happening = Happening(
+        event = ClusterEvent(
             self._told, int(self.at * 1000), kind, self.view.epoch, about, sentence, seconds, kind != "suspected"
         )
-        self.sightings.append(Happened(self.at, address_of(teller), happening))
+        self.sightings.append(EventSeen(self.at, address_of(teller), event))
 
     def see(self, *changes: Change) -> None:
         """The next view."""
@@ -269,16 +269,16 @@ class Story:
     def go(self, seconds: float) -> None:
         """Time passes, in which all that are not silent tell their figures, one after the other."""
         nodes = len(self.view.members)
-        for turn in range(round(seconds / FIGURES_SECONDS)):
+        for turn in range(round(seconds / STATS_SECONDS)):
             for place, member in enumerate(self.view.members):
                 number = self.numbers[member.id]
                 if number in self.silent or member.state is State.DOWN:
                     continue
-                at = self.at + FIGURES_SECONDS * (turn + (place + 1) / (nodes + 1))
+                at = self.at + STATS_SECONDS * (turn + (place + 1) / (nodes + 1))
                 suspected = [one for one in self.suspected if one != number]
                 uptime = at - self._started.get(number, self._uptime_began)
-                figures = figures_of(self.view, place, uptime, suspected, self.done)
-                self.sightings.append(FiguresSeen(at, member.address, figures))
+                stats = stats_of(self.view, place, uptime, suspected, self.done)
+                self.sightings.append(StatsSeen(at, member.address, stats))
         self.at += seconds
 
 

@@ -17,7 +17,7 @@ from tests.tui.hands import REFUSED, ROOMY, Client, cells, live, notes
 from tests.tui.scenes import Story, address_of, id_of, story_of
 from tests.tui.screens import at_rest, dashboard_of, with_app
 from wrpme import errors
-from wrpme.client.watch.records import FiguresSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, WatchRecord
 from wrpme.protocol import ring
 from wrpme.protocol.view import Down
 from wrpme.tui import app as app_module
@@ -81,8 +81,8 @@ def test_views_and_events_show_at_once_and_figures_with_the_beat(monkeypatch: py
         story.go(1.0)
         before = app.scene
         for sighting in story.sightings:
-            assert isinstance(sighting, FiguresSeen)
-            app.take(replace(sighting, figures=replace(sighting.figures, entries=777_777)))
+            assert isinstance(sighting, StatsSeen)
+            app.take(replace(sighting, stats=replace(sighting.stats, entries=777_777)))
         await at_rest(pilot)
         assert app.scene is before
         app._beat()

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.scenes import START, STATES, Story, activated, address_of, id_of, model_of, stable_view, story_of, synced
-from wrpme.client.watch.records import FiguresSeen, Reached, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Reached, WatchRecord
 from wrpme.limits import SLOTS
 from wrpme.protocol.stats import HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Back, Down, Join, Leave, State
@@ -37,7 +37,7 @@ def begun(nodes: int = 3) -> Story:
 def stripped(story: Story, **changes: object) -> Story:
     """All figures told with these."""
     story.sightings = [
-        replace(one, figures=replace(one.figures, **changes)) if isinstance(one, FiguresSeen) else one
+        replace(one, stats=replace(one.stats, **changes)) if isinstance(one, StatsSeen) else one
         for one in story.sightings
     ]
     return story
@@ -78,7 +78,7 @@ def test_a_scene_is_whole(state: str, nodes: int) -> None:
     assert sum(node.senior for node in scene.nodes) == 1 and scene.nodes[0].voter
     assert sum(node.share for node in scene.nodes) == pytest.approx(1.0)
     for node in scene.nodes:
-        fleeting = (node.operations_per_second, node.p99_seconds, node.lease_seconds, node.beacon_age_seconds)
+        fleeting = (node.operations_per_second, node.p99_seconds, node.lease_seconds, node.heartbeat_age_seconds)
         if node.stale:
             assert set(fleeting) == {None} and node.neighbours == () and node.suspects == ()
         elif scene.heard > 1:
@@ -91,7 +91,7 @@ def test_a_scene_is_whole(state: str, nodes: int) -> None:
 @pytest.mark.parametrize("state", ["stable", "joining", "copying", "degraded", "leaving"])
 def test_the_word_is_that_of_hive_status(state: str) -> None:
     story = story_of(state, 3)
-    told = {one.node: one.figures for one in story.sightings if isinstance(one, FiguresSeen)}
+    told = {one.node: one.stats for one in story.sightings if isinstance(one, StatsSeen)}
     nodes = tuple(
         NodeStatus(member, None if member.state is State.DOWN else told[member.address], None)
         for member in story.view.members
@@ -235,7 +235,7 @@ def test_what_a_silent_node_suspected_counts_no_more() -> None:
 def test_the_lonely_one_suspects_in_vain() -> None:
     story = stripped(begun(), suspected=(address_of(0), address_of(1)), quorum="this node sees 1 of 3 voters")
     story.sightings = [
-        one for one in story.sightings if not isinstance(one, FiguresSeen) or one.node == address_of(2)
+        one for one in story.sightings if not isinstance(one, StatsSeen) or one.node == address_of(2)
     ]
     assert {node(story, number).state for number in (0, 1)} == {NodeState.SILENT}
 
@@ -259,7 +259,7 @@ def test_a_node_that_is_lost_is_silent_at_once_and_told_through_another_is_not()
     story = begun()
     story.lose(1)
     assert (node(story, 1).state, node(story, 1).reason) == (NodeState.SILENT, "connection refused")
-    told = [one for one in story.sightings if isinstance(one, FiguresSeen) and one.node == address_of(1)][-1]
+    told = [one for one in story.sightings if isinstance(one, StatsSeen) and one.node == address_of(1)][-1]
     story.sightings.append(replace(told, at=story.at + 0.5, through=address_of(0)))
     assert node(story, 1, 0.6).state is UP
 
@@ -370,7 +370,7 @@ def test_many_receivers_are_summed_up() -> None:
 def test_through_is_no_other_node() -> None:
     story = begun()
     told: list[WatchRecord] = [
-        replace(one, through=address_of(0)) if isinstance(one, FiguresSeen) else one for one in story.sightings
+        replace(one, through=address_of(0)) if isinstance(one, StatsSeen) else one for one in story.sightings
     ]
     story.sightings = [one for one in told if not isinstance(one, Reached)]
     assert shown(story).heard == 3

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.protocol.events import KINDS, Happening
+from wrpme.protocol.events import KINDS, ClusterEvent
 from wrpme.tui.state.events import GRAVITY, Events, gravity_of, noticed_here, told_by
 
 
 def test_what_a_node_told_keeps_its_time_and_names_the_teller() -> None:
-    event = told_by("n0", Happening(3, 5_250, "back", 9, "n1", "n1 is up again", 12.5, True))
+    event = told_by("n0", ClusterEvent(3, 5_250, "back", 9, "n1", "n1 is up again", 12.5, True))
     assert (event.at, event.kind, event.epoch, event.node, event.teller) == (5.25, "back", 9, "n1", "n0")
     assert (event.sentence, event.seconds, event.gravity) == ("n1 is up again", 12.5, 0)
 
@@ -24,7 +24,7 @@ def test_nobody_told_what_was_noticed_here() -> None:
 def test_what_is_remembered_of_before_comes_before() -> None:
     events = Events()
     events.add(10.0, noticed_here(10.0, "reached", 0, "n0", ""))
-    events.add(10.1, told_by("n0", Happening(1, 3_000, "joined", 2, "n1", "")))
+    events.add(10.1, told_by("n0", ClusterEvent(1, 3_000, "joined", 2, "n1", "")))
     assert [event.kind for event in events.until()] == ["joined", "reached"]
     assert [event.kind for event in events.until(10.0)] == ["reached"], "it was not known yet"
     assert list(events.until(9.0)) == []

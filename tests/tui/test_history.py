@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, id_of, model_of, stable_view, story_of, synced
 from tests.tui.stories import stories
-from wrpme.client.watch.records import FiguresSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, WatchRecord
 from wrpme.protocol.view import Back, Down
 from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state.history import WHATS, History
@@ -283,6 +283,6 @@ def test_no_series_of_what_there_is_not() -> None:
 
 
 def test_where_no_view_was_seen_there_is_a_scene_too() -> None:
-    history = filled([one for one in figures_for(3, 3.0) if isinstance(one, FiguresSeen)]).history
+    history = filled([one for one in figures_for(3, 3.0) if isinstance(one, StatsSeen)]).history
     scene = history.scene_at(history.moments[-1])
     assert scene is not None and scene.mood is Mood.CONNECTING

@@ -24,7 +24,7 @@ from wrpme.tui.terminal.roles import PREFIX, textual_themes
 
 def event(number: int, sentence: str = "", **fields: Any) -> EventShown:
     known = {"kind": "heard", "epoch": 7, "node": "", "teller": "", "seconds": -1.0, "gravity": 1, **fields}
-    return EventShown(at=1000.0 + number, sentence=sentence or f"happening {number}", **known)
+    return EventShown(at=1000.0 + number, sentence=sentence or f"event {number}", **known)
 
 
 class Panes(App[None]):
@@ -237,12 +237,12 @@ def test_one_more_event_converts_that_one(monkeypatch: pytest.MonkeyPatch) -> No
         converted.clear()
         app.events.show(many)
         app.events.show((*many, event(10_001)))
-        assert converted == [event(10_001)] and app.said[-1] == "happening 10001"
+        assert converted == [event(10_001)] and app.said[-1] == "event 10001"
         assert str(app.events.border_title) == "EVENTS 10001"
         converted.clear()
         between = (*many[:-1], event(5000, "told late"), many[-1])
         app.events.show(between)
-        assert app.said[-2:] == ["told late", "happening 9999"], "what is told late stands where it belongs"
+        assert app.said[-2:] == ["told late", "event 9999"], "what is told late stands where it belongs"
 
     in_panes(test)
 
@@ -258,7 +258,7 @@ def test_the_end_is_followed_unless_one_has_moved_or_scrolled_up() -> None:
             pane.show(tuple(events))
             await rest(pilot)
             last = pane.list.render_line(pane.list.size.height - 1).text
-            return f"happening {len(events) - 1} " in f"{last} "
+            return f"event {len(events) - 1} " in f"{last} "
 
         pane.list.focus()
         assert await more() and await more()
@@ -284,7 +284,7 @@ def test_held_events_wait_and_the_filter_works_on_what_is_held() -> None:
         pane.show((event(1), event(2, "a death")))
         pane.hold()
         pane.show((event(1), event(2, "a death"), event(3), event(4, "a death")))
-        assert app.said == ["happening 1", "a death"]
+        assert app.said == ["event 1", "a death"]
         assert str(pane.border_title) == "EVENTS held, 2 more since; Space goes on"
         pane.open_filter()
         await rest(pilot)
@@ -292,7 +292,7 @@ def test_held_events_wait_and_the_filter_works_on_what_is_held() -> None:
         assert app.said == ["a death"] and "held, 2 more since" in str(pane.border_title)
         await pilot.press("escape")
         await rest(pilot)
-        assert app.said == ["happening 1", "a death"]
+        assert app.said == ["event 1", "a death"]
         pane.hold()
         assert app.said[-1] == "a death" and len(app.said) == 4 and str(pane.border_title) == "EVENTS 4"
 

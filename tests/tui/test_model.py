@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, address_of, id_of, model_of, settled, stable_view
 from tests.tui.stories import stories
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.protocol import view_index
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.view import Down, Join, Leave
 from wrpme.tui.limits import EVENTS_SHOWN_MAX
 from wrpme.tui.state.model import ADDRESSES_MAX, Model
@@ -98,7 +98,7 @@ def test_views_share_the_arcs_that_are_equal() -> None:
 def test_counters_are_not_kept_longer_than_rates_need_them() -> None:
     model, _ = model_of("stable", 3)
     report = model.observed.nodes[address_of(0)].report
-    assert report is not None and not report.figures.operations and not report.figures.latency
+    assert report is not None and not report.stats.operations and not report.stats.latency
     assert report.rates.operations is not None and report.neighbours
 
 
@@ -143,8 +143,8 @@ def test_what_is_told_after_the_clock_was_set_back_is_as_fresh_as_ever() -> None
 def test_events_are_bounded() -> None:
     model = Model()
     for number in range(EVENTS_SHOWN_MAX + 500):
-        happening = Happening(number, int(START * 1000) + number, "view", number, "", f"view {number}", -1.0, True)
-        model.take(Happened(START + number / 1000, "n", happening))
+        event = ClusterEvent(number, int(START * 1000) + number, "view", number, "", f"view {number}", -1.0, True)
+        model.take(EventSeen(START + number / 1000, "n", event))
     events = model.events()
     assert 0.9 * EVENTS_SHOWN_MAX < len(events) <= EVENTS_SHOWN_MAX and events[-1].epoch == EVENTS_SHOWN_MAX + 499
 
@@ -154,7 +154,7 @@ def test_addresses_are_bounded() -> None:
     for number in range(ADDRESSES_MAX + 100):
         address = f"n{number}:1"
         model.take(Gone(START + number, address, "refused"))
-        model.take(Happened(START + number, "n", Happening(number, number, "down", 1, address, "", -1.0, True)))
+        model.take(EventSeen(START + number, "n", ClusterEvent(number, number, "down", 1, address, "", -1.0, True)))
     assert len(model.observed.nodes) == ADDRESSES_MAX and len(model.observed.last_events) <= ADDRESSES_MAX
     assert f"n{ADDRESSES_MAX + 99}:1" in model.observed.nodes
 
@@ -164,8 +164,8 @@ def test_a_node_that_told_figures_before_it_is_a_member_is_no_node_yet() -> None
     story.start()
     story.go(1.0)
     model = taken(story.sightings)
-    told = next(one for one in story.sightings if isinstance(one, FiguresSeen))
-    stranger = replace(told, at=story.at, node=address_of(9), figures=replace(told.figures, id=id_of(9).hex()))
+    told = next(one for one in story.sightings if isinstance(one, StatsSeen))
+    stranger = replace(told, at=story.at, node=address_of(9), stats=replace(told.stats, id=id_of(9).hex()))
     model.take(stranger)
     assert len(model.scene(story.at).nodes) == 3
 

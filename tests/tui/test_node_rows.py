@@ -31,9 +31,9 @@ def with_nodes(*nodes: Any, **fields: Any) -> Scene:
 
 
 def test_the_head_tells_the_state_in_words_with_since_when() -> None:
-    one = node(1, state=NodeState.SUSPECTED, since=AT - 3, reason="n2 misses its beacons")
+    one = node(1, state=NodeState.SUSPECTED, since=AT - 3, reason="n2 misses its heartbeats")
     row = node_rows.head(one, with_nodes(one))
-    assert text(row) == f"◐ 192.168.1.1:5909  suspected for 3 s, since {format.clock(AT - 3)}: n2 misses its beacons"
+    assert text(row) == f"◐ 192.168.1.1:5909  suspected for 3 s, since {format.clock(AT - 3)}: n2 misses its heartbeats"
     assert role_of(row, "suspected") == "warn"
     assert text(node_rows.head(node(2), scene(2))) == "● 192.168.1.2:5909  up"
 
@@ -67,17 +67,17 @@ def test_the_time_that_is_shown() -> None:
 
 
 def test_figures_and_what_is_not_known() -> None:
-    told = {one.label: one for one in node_rows.figures(node(2, memory_bytes=0), scene(3))}
+    told = {one.label: one for one in node_rows.stats(node(2, memory_bytes=0), scene(3))}
     assert told["share"].text == "25.0 %" and told["entries"].text == "20" and told["p99"].text == "20.0 ms"
     assert told["received"].text == "?" and told["memory"].text == "?" and told["lease"].text == "needs none"
     assert told["epoch"].text == "7" and told["epoch"].role == "text"
-    behind = {one.label: one for one in node_rows.figures(node(2, epoch=5, lease_seconds=-1.0), scene(3))}
+    behind = {one.label: one for one in node_rows.stats(node(2, epoch=5, lease_seconds=-1.0), scene(3))}
     assert behind["epoch"].text == "5 of 7" and behind["epoch"].role == "warn" and behind["lease"].text == "run out"
 
 
 def test_what_is_old_is_marked_without_colour() -> None:
     old = node(2, stale=True, age=75.0)
-    told = node_rows.figures(old, scene(3))
+    told = node_rows.stats(old, scene(3))
     assert told[0].text == "25.0 %", "the share is of the view"
     assert next(one.text for one in told if one.label == "lease") == "?"
     assert all(one.text == "?" or (one.text[0], one.text[-1]) == ("(", ")") for one in told[1:])
@@ -88,7 +88,7 @@ def test_what_is_old_is_marked_without_colour() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(44, 19), (52, 30), (79, 6), (50, 9), (24, 30), (10, 2)])
 def test_all_figures_stand_whatever_the_room(width: int, height: int) -> None:
-    shown = node_rows.figures(node(2), scene(3))
+    shown = node_rows.stats(node(2), scene(3))
     series = {"entries": [(AT - 1, 5.0), (AT, 10.0)]}
     rows = node_rows.figure_rows(shown, series, (AT - 10, AT), (width, height), plain=False)
     all_of_it = "\n".join(map(text, rows))

@@ -43,7 +43,7 @@ class Source:
         return [(self.shown.at - GRAPH_SECONDS + at / 2, 5.0) for at in range(round(GRAPH_SECONDS * 2))]
 
     def events(self, address: str) -> Sequence[EventShown]:
-        return [EventShown(AT - 9 + at, "heard", 7, address, "", f"happening {at}", -1.0, at % 4) for at in range(4)]
+        return [EventShown(AT - 9 + at, "heard", 7, address, "", f"event {at}", -1.0, at % 4) for at in range(4)]
 
     async def config(self, address: str) -> dict[str, Any]:
         return {"address": await self._answer(address), "replication": 2}
@@ -113,7 +113,7 @@ def test_all_panels_where_there_is_room() -> None:
         shown = text_of(screen)
         for word in (
             "● 192.168.1.2:5909  up", "2 of 3 nodes", "sessions", "operations/s", "p50", "received", "-5 min", "now",
-            "owner", "happening 3", "192.168.1.2:5909 serves", '"replication": 2', "Esc back",
+            "owner", "event 3", "192.168.1.2:5909 serves", '"replication": 2', "Esc back",
         ):  # fmt: skip
             assert word in shown, word
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.scenes import figures_of, stable_view
+from tests.tui.scenes import stats_of, stable_view
 from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state.observed import ObservedNode, Rates, Report
 
-TOLD = Report(100.0, figures_of(stable_view(3), 0, 1.0), Rates())
+TOLD = Report(100.0, stats_of(stable_view(3), 0, 1.0), Rates())
 
 
 @pytest.mark.parametrize(

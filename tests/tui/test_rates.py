@@ -7,25 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.tui.scenes import figures_of, stable_view
+from tests.tui.scenes import stats_of, stable_view
 from wrpme.protocol.histogram import bucket_of
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.tui.state.observed import Rates
 from wrpme.tui.state.rates import Meter
 
-BASE = figures_of(stable_view(3), 0, 0.0)
+BASE = stats_of(stable_view(3), 0, 0.0)
 
 
-def at(uptime: float, count: int, life: int = 1, seconds: float = 0.001) -> Figures:
+def at(uptime: float, count: int, life: int = 1, seconds: float = 0.001) -> NodeStats:
     return replace(
         BASE, uptime_seconds=uptime, incarnation=life, operations={"Get": count - count // 2, "Put": count // 2},
         latency=((bucket_of(seconds), count),), received_bytes=10 * count, sent_bytes=20 * count,
     )  # fmt: skip
 
 
-def after(*told: Figures) -> Rates:
+def after(*told: NodeStats) -> Rates:
     meter = Meter()
-    return [meter.take(figures) for figures in told][-1]
+    return [meter.take(stats) for stats in told][-1]
 
 
 def test_nothing_is_known_of_one_moment() -> None:
@@ -60,7 +60,7 @@ def test_quantiles_are_of_the_last_seconds_alone() -> None:
      replace(at(6.0, 1100), latency=()), at(60.0, 1100)],
     ids=["restarted", "uptime back", "counter back", "another life", "bytes back", "latency back", "silence"],
 )  # fmt: skip
-def test_what_does_not_go_on_begins_anew(then: Figures) -> None:
+def test_what_does_not_go_on_begins_anew(then: NodeStats) -> None:
     meter = Meter()
     meter.take(at(5.0, 1000))
     meter.take(at(5.5, 1000))

@@ -39,7 +39,7 @@ def test_disconnected_says_since_when() -> None:
     [
         (NodeState.DOWN, ["a"], "a has been down for 12 s"),
         (NodeState.DOWN, ["a", "b"], "a, b have been down for up to 12 s"),
-        (NodeState.SUSPECTED, ["a"], f"a is suspected since {clock(88.0)}: beacons are missing"),
+        (NodeState.SUSPECTED, ["a"], f"a is suspected since {clock(88.0)}: heartbeats are missing"),
         (NodeState.SILENT, ["a", "b"], f"a, b do not answer here since {clock(88.0)}"),
     ],
 )

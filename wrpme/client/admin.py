@@ -85,7 +85,7 @@ class AdminOps:
             if view_index.member(now, member.id) is None:
                 return
             status = await self._cluster.hive_status()
-            seen = (now.epoch, [node.figures.copies_out for node in status.nodes if node.figures])
+            seen = (now.epoch, [node.stats.copies_out for node in status.nodes if node.stats])
             if seen != before:
                 deadline, before = self._dispatcher.deadline(), seen
             elif deadline <= self._dispatcher.deadline(0):

@@ -23,7 +23,7 @@ from wrpme.protocol import health, ring, view_index
 from wrpme.protocol.messages import (
     Aliases, Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
 )  # fmt: skip
-from wrpme.protocol.stats import Figures, HiveStatus, NodeStatus, condition_of
+from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Arc, Member, State, View
 
 R = TypeVar("R")
@@ -144,7 +144,7 @@ class ClusterOps:
         address = member.address if member.state is not State.DOWN else None
         try:
             reply = await self._dispatcher.ask(request, Text, address=address, deadline=deadline)
-            return NodeStatus(member, msgspec.json.decode(reply.text, type=Figures), None)
+            return NodeStatus(member, msgspec.json.decode(reply.text, type=NodeStats), None)
         except errors.WrpmeError as error:
             return NodeStatus(member, None, error)
         except msgspec.MsgspecError as error:
@@ -274,9 +274,7 @@ class ClusterOps:
 class _Pages:
     """The sorted aliases of one owner, fetched a page at a time."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, owner: Member, epoch: int, prefix: str, patience: _Patience
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, owner: Member, epoch: int, prefix: str, patience: _Patience) -> None:
         self._dispatcher = dispatcher
         self._owner = owner
         self._epoch = epoch

@@ -49,4 +49,4 @@ WATCH_RETRY_SECONDS_MAX = 2.0
 WATCH_ADDRESSES_MAX = 2 * MEMBERS_MAX
 """A watcher remembers so many addresses for the case that all nodes are gone."""
 WATCH_RECORDS_MAX = 5000
-"""So many watch records wait to be read; beyond it figures are left out first, then the oldest happenings."""
+"""So many watch records wait to be read; beyond it figures are left out first, then the oldest events."""

@@ -18,7 +18,7 @@ from wrpme.limits import SILENCE_SECONDS, TROUBLE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.address import listed
 from wrpme.protocol.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import NOBODY, Forget, Member, NodeId, State, View
 
 
@@ -31,7 +31,7 @@ class Admin:
         lifecycle: Lifecycle,
         voter: Voter,
         view_sync: ViewSync,
-        status: Callable[[], Figures],
+        status: Callable[[], NodeStats],
     ) -> None:
         self.context = context
         self.lifecycle = lifecycle

@@ -14,7 +14,7 @@ from wrpme.core.health.disk_pace import DiskPace
 from wrpme.core.event_log import EventLog
 from wrpme.core.health.failure_detector import HeartbeatLeases
 from wrpme.core.group_commit import GroupCommit
-from wrpme.core.io import Process, Reader, Say, Settings, Tell
+from wrpme.core.io import Process, Reader, LogLine, Settings, Emit
 from wrpme.core.layout import MARK_PREFIX, mark_in, successor
 from wrpme.core.outbox import Outbox
 from wrpme.core.replication.marks import Marks
@@ -103,7 +103,7 @@ class NodeContext:
         """When a member was heard last in a newer life than the view has: it votes, and does nothing else yet."""
         self.down_since: dict[NodeId, float] = {}
         self._round_trips: dict[NodeId, float] = {}
-        """Seconds to each node and back, as its acknowledgements of beacons show."""
+        """Seconds to each node and back, as its acknowledgements of heartbeats show."""
 
     def wall(self) -> float:
         """Milliseconds since 1970, for expiry and for what is told."""
@@ -195,11 +195,11 @@ class NodeContext:
     def say(self, level: str, line: str) -> None:
         """A line of the log."""
         self.story.append(f"{self.now:.3f} {line}")
-        self.outbox.effects.append(Say(level, line))
+        self.outbox.effects.append(LogLine(level, line))
 
     def tell(self, kind: str, sentence: str, node: str = "", seconds: float = UNENDED, level: str = "") -> None:
         """Something happened here, see :mod:`wrpme.protocol.events`; with a ``level`` it is a line of the log too."""
         epoch = self.view.epoch if self.view is not None else 0
-        self.outbox.effects.append(Tell(self.event_log.note(self.wall(), kind, epoch, node, sentence, seconds)))
+        self.outbox.effects.append(Emit(self.event_log.note(self.wall(), kind, epoch, node, sentence, seconds)))
         if level:
             self.say(level, sentence)

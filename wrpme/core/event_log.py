@@ -11,11 +11,11 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Container, Iterable
 
-from wrpme.limits import CHANGES_NAMED_MAX, HAPPENINGS_KEPT, SLOTS
+from wrpme.limits import CHANGES_NAMED_MAX, EVENTS_KEPT, SLOTS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.address import listed
-from wrpme.protocol.events import UNENDED, Happening
+from wrpme.protocol.events import UNENDED, ClusterEvent
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import (
     Activated, Back, Change, Down, Elect, Expel, Forget, Join, Leave, Member, NodeId, Patch, Proposal, State, Synced,
@@ -36,7 +36,7 @@ class EventLog:
     """The memory of one node. ``now`` is its own clock in seconds, ``at`` milliseconds since 1970."""
 
     def __init__(self) -> None:
-        self.kept: deque[Happening] = deque(maxlen=HAPPENINGS_KEPT)
+        self.kept: deque[ClusterEvent] = deque(maxlen=EVENTS_KEPT)
         self.condition = health.Condition("", "")
         """Of the last view."""
         self._condition_since = 0.0
@@ -47,17 +47,17 @@ class EventLog:
 
     def note(
         self, at: float, kind: str, epoch: int, node: str, sentence: str, seconds: float = UNENDED, hive: bool = False
-    ) -> Happening:
+    ) -> ClusterEvent:
         """Remembers one more; gives it."""
         self._number += 1
         ended = round(seconds, 3) if seconds >= 0 else UNENDED
-        happening = Happening(self._number, int(at), kind, epoch, node, sentence, ended, hive)
-        self.kept.append(happening)
-        return happening
+        event = ClusterEvent(self._number, int(at), kind, epoch, node, sentence, ended, hive)
+        self.kept.append(event)
+        return event
 
     def adopt(
         self, before: View | None, after: View, patch: Patch | None, proposal: Proposal | None, now: float, at: float
-    ) -> list[Happening]:
+    ) -> list[ClusterEvent]:
         """A view was adopted, which differs from the one before by ``patch``, and which ``proposal`` made where this
         node knows: what that means."""
         former, self.condition = self.condition, health.condition(after)

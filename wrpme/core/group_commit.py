@@ -87,6 +87,6 @@ class GroupCommit:
         self.disk.end(now)
         self.persisted = batch
         self._in_flight = False
-        self.reminders.landed()
+        self.reminders.flushed()
         while self._held and self._held[0][0] <= batch:
             self._held.popleft()[1]()

@@ -1,6 +1,6 @@
 """What the node hears and what it asks of the world: no I/O here.
 
-Events and the time go into :class:`wrpme.core.node.Node`, effects come out as a list and are carried out in its order.
+Inputs and the time go into :class:`wrpme.core.node.Node`, effects come out as a list and are carried out in its order.
 
 - ``Persist``: the operations are written as one batch, and together with all batches before it, in order; when they
   are on disk the runner reports ``Persisted(batch)``. ``must_sync`` asks for the disk also under ``--no-sync``.
@@ -11,9 +11,9 @@ Events and the time go into :class:`wrpme.core.node.Node`, effects come out as a
 - ``ReplyTo``: to the session (a number that the runner gave to a connection); an answer to a request that another
   node passed on goes back in an envelope, on the connection that it came by. If ``valid_until`` has passed on the
   runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
-- ``Say``: a line of the log.
-- ``Tell``: something happened that watchers want to know.
-- ``ToRunner``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
+- ``LogLine``: a line of the log.
+- ``Emit``: something happened that watchers want to know.
+- ``HostRequest``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
   the node answers, but whoever asked follows the views from now on.
 - ``Adopted``: followers are told of the new epoch.
 - ``ComputeView``: the next view is computed, beside the loop where that takes long; ``ViewComputed`` tells the outcome.
@@ -30,14 +30,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wrpme.limits import ANSWERS_BYTES_MAX, GRACE_SECONDS
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Envelope, GetLog, GetView, Reply, Request, Watch
 from wrpme.protocol.view import Change, Patch, View
 
 HANGING = "it takes the connection but says nothing"
 """Why a connection was given up whose other side is there, and does not answer."""
 
-# --- events ------------------------------------------------------------------------------------------------------
+# --- inputs ------------------------------------------------------------------------------------------------------
 
 
 class Requested(Struct, frozen=True):
@@ -106,7 +106,7 @@ class ClockJumped(Struct, frozen=True):
 
 class TurnEnded(Struct, frozen=True):
     """All that arrived in this turn of the loop has been handed in: writes gathered so far leave as one batch. The
-    runner says so after any event. ``since`` is when the first of it arrived."""
+    runner says so after any input. ``since`` is when the first of it arrived."""
 
     since: float = inf
 
@@ -131,7 +131,7 @@ class StopAsked(Struct, frozen=True):
     """A signal asks for a planned stop."""
 
 
-Event = Union[
+Input = Union[
     Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, NotSent, Woken, TurnEnded,
     StopAsked, ClockJumped, ViewComputed,
 ]  # fmt: skip
@@ -170,20 +170,20 @@ class ReplyTo(Struct, frozen=True):
     valid_until: float = inf
 
 
-class Say(Struct, frozen=True):
+class LogLine(Struct, frozen=True):
     """``level`` is one of debug, info, warning, error."""
 
     level: str
     line: str
 
 
-class Tell(Struct, frozen=True):
+class Emit(Struct, frozen=True):
     """Something happened; the node remembers it too."""
 
-    happening: Happening
+    event: ClusterEvent
 
 
-class ToRunner(Struct, frozen=True):
+class HostRequest(Struct, frozen=True):
     """A request for the process of this very node."""
 
     session: int
@@ -204,15 +204,15 @@ class ComputeView(Struct, frozen=True):
 
 
 class Exit(Struct, frozen=True):
-    """The process ends. With ``aside`` it sets its data directory aside instead, and joins the hive of these addresses
+    """The process ends. With ``rejoin`` it sets its data directory aside instead, and joins the hive of these addresses
     as a new node."""
 
     code: int
     sentence: str = ""
-    aside: tuple[str, ...] = ()
+    rejoin: tuple[str, ...] = ()
 
 
-Effect = Union[Persist, Compact, Send, ReplyTo, Say, Tell, ToRunner, Adopted, ComputeView, Exit]
+Effect = Union[Persist, Compact, Send, ReplyTo, LogLine, Emit, HostRequest, Adopted, ComputeView, Exit]
 
 # --- what the node reads -----------------------------------------------------------------------------------------
 
@@ -229,7 +229,7 @@ class Reader(Protocol):
 
 
 class ProcessStats(Struct, frozen=True):
-    """What only the process knows, for the figures of its node; see :class:`wrpme.protocol.stats.Figures`."""
+    """What only the process knows, for the figures of its node; see :class:`wrpme.protocol.stats.NodeStats`."""
 
     received_bytes: int = 0
     sent_bytes: int = 0

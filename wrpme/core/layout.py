@@ -2,7 +2,7 @@
 
 An entry's key is ``e`` + hash (8 bytes, big endian) + alias, so an arc is one contiguous range of keys. Its value is
 a header of 24 bytes (the two halves of its version, its expiry) and the content. A removal is a value as well, for
-tails and streams only; the store holds no removals.
+suffixes and streams only; the store holds no removals.
 
 Beside each entry stands ``a`` + alias, so that a prefix can be scanned in order; its value is the expiry, so that this
 needs no content (nothing where there is none). And where there is one, ``x`` + expiry (8 bytes) + hash + alias: a hint.
@@ -153,7 +153,7 @@ def successor(prefix: bytes) -> bytes:
 
 
 def settled_key(first: int, last: int) -> bytes:
-    """Where it is kept at which version an arc was settled; see :mod:`wrpme.core.replication.activation`."""
+    """Where it is kept at which version an arc was settled; see :mod:`wrpme.core.replication.takeover`."""
     return SETTLED_PREFIX + _HASH.pack(first) + _HASH.pack(last)
 
 

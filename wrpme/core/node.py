@@ -1,4 +1,4 @@
-"""One node, whole: events and the time in, effects out. It ties the parts together and knows no I/O.
+"""One node, whole: inputs and the time go in, effects come out. It ties the parts together and knows no I/O.
 
 The order of effects is the order in which the runner carries them out. Nothing here says a word to another node or a
 client that depends on something that is not on disk yet: that waits in :class:`wrpme.core.context.NodeContext`.
@@ -18,8 +18,8 @@ from wrpme.core.health.clocks import Clocks
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin
 from wrpme.core.io import (
-    Adopted, ClockJumped, Effect, Event, Exit, Process, LinkDown, LinkUp, NotSent, Persisted, PersistFailed, Reader,
-    Received, Requested, SessionClosed, Settings, StopAsked, Tell, TurnEnded, ViewComputed, Woken,
+    Adopted, ClockJumped, Effect, Input, Exit, Process, LinkDown, LinkUp, NotSent, Persisted, PersistFailed, Reader,
+    Received, Requested, SessionClosed, Settings, StopAsked, Emit, TurnEnded, ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.layout import content_in, hash_in, key_of, version_in
 from wrpme.core.membership import transitions as views
@@ -28,7 +28,7 @@ from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
-from wrpme.core.node_stats import figures
+from wrpme.core.node_stats import stats
 from wrpme.core.health.own_disk import OwnDisk
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.scans import Scans
@@ -39,25 +39,25 @@ from wrpme.core.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
 from wrpme.limits import ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
 from wrpme.protocol import ring
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.messages import (
-    AskView, Beacon, BeaconAck, Committed, Complaint, Count, Envelope, ForgetNode, Forward, Forwarded, GetConfig,
-    GetHoldings, GetStatus, GetTail, LeaveNode, NextView, PrefixScan, Recover, RemoveAll, Report, Request, StopNode,
-    StreamAcks, Streams, Tail, VerifyArc, ViewIs, WholeView,
+    AskView, Heartbeat, HeartbeatAck, Committed, FailureReport, Count, Envelope, ForgetNode, Forward, Forwarded,
+    GetConfig, GetHoldings, GetStatus, GetSuffix, LeaveNode, NextView, PrefixScan, Recover, RemoveAll, Report, Request,
+    StopNode, StreamAcks, Streams, Suffix, VerifyArc, ViewIs, WholeView,
 )  # fmt: skip
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 
 _HOT = {Forward, Forwarded, Streams, StreamAcks}
-_BEATS = {Beacon, BeaconAck}
+_BEATS = {Heartbeat, HeartbeatAck}
 """What comes from each neighbour all the time, and gives nothing to do."""
 _OF_ANY_HIVE = {Where, Here, Refused}
 _LOGGED = {
     "joined", "back", "restarted", "stopped", "down", "leaving", "left", "expelled", "forgotten", "recovered",
 }  # fmt: skip
 """What happens to the hive and is worth a line of the log."""
-_OF_THIS_LIFE = (Beacon, BeaconAck, GetTail, Tail, Committed, Streams, StreamAcks, Complaint)
+_OF_THIS_LIFE = (Heartbeat, HeartbeatAck, GetSuffix, Suffix, Committed, Streams, StreamAcks, FailureReport)
 """Bodies that count only from the very incarnation that the view has."""
 
 
@@ -102,7 +102,7 @@ class Node:
         self.wake_at = now
         self._again_at = now
         self._clocks = Clocks(self.context)
-        self._early_beacons: dict[NodeId, Envelope] = {}
+        self._early_heartbeats: dict[NodeId, Envelope] = {}
         self._neighbours: set[NodeId] = set()
 
     @property
@@ -110,10 +110,10 @@ class Node:
         """The view that this node has adopted."""
         return self.context.view
 
-    # --- events --------------------------------------------------------------------------------------------------
+    # --- inputs --------------------------------------------------------------------------------------------------
 
     def start(self, now: float) -> list[Effect]:
-        """Before any event: takes up the view on disk, or founds a hive."""
+        """Before any input: takes up the view on disk, or founds a hive."""
         self.context.now = now
         if self.view_sync.start():
             self._follow_views()
@@ -131,7 +131,7 @@ class Node:
             words = f"{settings.address} founds the hive, which keeps {copies} of each entry"
             wall, address = self.context.wall(), settings.address
             founded = self.context.event_log.note(wall, "founded", view.epoch, address, words, hive=True)
-            self.context.outbox.effects.append(Tell(founded))
+            self.context.outbox.effects.append(Emit(founded))
         self._tick()
         return self._finish()
 
@@ -143,66 +143,66 @@ class Node:
         effects, context.outbox.effects = context.outbox.effects, []
         return effects
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
-        """One event at the time ``now``, which never goes back; gives the effects in order."""
+    def handle(self, given: Input, now: float) -> list[Effect]:
+        """One input at the time ``now``, which never goes back; gives the effects in order."""
         context, view = self.context, self.view
         context.now = now
         if now - context.heartbeats.due > LATE_SECONDS:
             self.self_check.be_late(now - context.heartbeats.due)
-        if isinstance(event, TurnEnded):
+        if isinstance(given, TurnEnded):
             if context.responses.at_once:
-                context.responses.end_turn(context.now - event.since)
+                context.responses.end_turn(context.now - given.since)
             # Before the disk: what is acknowledged was handed to every copy.
             self.table.end_turn(context.commits.disk_is_free)
             context.flush_disk()
-        elif isinstance(event, Persisted):
+        elif isinstance(given, Persisted):
             if context.disk.quiet or context.disk.hung:
                 self.own_disk.goes_on()
-            context.commits.on_persisted(event.batch, context.now)
+            context.commits.on_persisted(given.batch, context.now)
             self.table.settle()
-        elif isinstance(event, Received):
-            self._receive(event.session, event.envelope)
-        elif isinstance(event, Requested):
-            self.router.request(event.session, event.request)
-        elif isinstance(event, Woken):
+        elif isinstance(given, Received):
+            self._receive(given.session, given.envelope)
+        elif isinstance(given, Requested):
+            self.router.request(given.session, given.request)
+        elif isinstance(given, Woken):
             self._tick()
-        elif isinstance(event, LinkUp):
-            context.linked[event.address] = True
-            context.link_troubles.pop(event.address, None)
+        elif isinstance(given, LinkUp):
+            context.linked[given.address] = True
+            context.link_troubles.pop(given.address, None)
             self.lifecycle.on_link_up()
-            self._on_link(event.address)
-            self.whereabouts.on_link(event.address, True)
-        elif isinstance(event, LinkDown):
-            was_up = context.linked.get(event.address, False)
-            context.linked[event.address] = False
-            context.link_troubles[event.address] = event.reason
-            self.router.on_link_down(event.address, was_up)
-            self.lifecycle.on_link_down(event.address, event.reason)
-            self._on_link(event.address)
-            self.whereabouts.on_link(event.address, False)
-        elif isinstance(event, ViewComputed):
-            self.voter.on_computed(event)
-        elif isinstance(event, NotSent):
-            self.router.on_not_sent(event.envelope)
-        elif isinstance(event, StopAsked):
+            self._on_link(given.address)
+            self.whereabouts.on_link(given.address, True)
+        elif isinstance(given, LinkDown):
+            was_up = context.linked.get(given.address, False)
+            context.linked[given.address] = False
+            context.link_troubles[given.address] = given.reason
+            self.router.on_link_down(given.address, was_up)
+            self.lifecycle.on_link_down(given.address, given.reason)
+            self._on_link(given.address)
+            self.whereabouts.on_link(given.address, False)
+        elif isinstance(given, ViewComputed):
+            self.voter.on_computed(given)
+        elif isinstance(given, NotSent):
+            self.router.on_not_sent(given.envelope)
+        elif isinstance(given, StopAsked):
             self.lifecycle.stop()
             self._tick()
-        elif isinstance(event, ClockJumped):
-            self.self_check.void_leases(event.seconds)
-        elif isinstance(event, PersistFailed):
+        elif isinstance(given, ClockJumped):
+            self.self_check.void_leases(given.seconds)
+        elif isinstance(given, PersistFailed):
             if context.lives:  # the others need not find out
                 context.outbox.reports.append(Down(context.me, self.settings.incarnation, planned=True))
                 self._send_reports()
-            refused = f"the disk refused to take a write ({event.reason}); this node stops"
+            refused = f"the disk refused to take a write ({given.reason}); this node stops"
             context.outbox.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
-        elif not isinstance(event, SessionClosed):
-            raise AssertionError(f"unknown event {event!r}")
+        elif not isinstance(given, SessionClosed):
+            raise AssertionError(f"unknown input {given!r}")
         if self.voter.decided is not None or self.view_sync.on_disk:
             self._follow_views()
         if context.outbox.reports or self.view is not view:
             return self._finish()
-        said = type(event.envelope.body) if isinstance(event, Received) else None
-        if said in _HOT or isinstance(event, TurnEnded | Persisted):
+        said = type(given.envelope.body) if isinstance(given, Received) else None
+        if said in _HOT or isinstance(given, TurnEnded | Persisted):
             is_at_rest = said not in _HOT and context.commits.idle and not self.table.dirty and not self.router.waits
             return self._finish_hot(inf if is_at_rest else context.now + TICK_SECONDS)
         return self._finish_hot(context.heartbeats.due) if said in _BEATS else self._finish()
@@ -239,7 +239,7 @@ class Node:
         for voter in context.view.voters if context.view else ():
             if voter == context.me:
                 for change in reports:
-                    self.voter.wish(change)
+                    self.voter.request(change)
             else:
                 context.outbox.send(voter, Report(reports))
 
@@ -257,10 +257,10 @@ class Node:
         now = self.context.address_of(node)
         self.context.say("info", f"node {node.hex()[:8]}, which was at {former}, is at {now} now")
 
-    def _on_proven(self, wish: Join | Back) -> None:
+    def _on_proven(self, request: Join | Back) -> None:
         """A life that asked to be taken in is proven."""
         if self.voter.is_voter:
-            self.voter.wish(wish)
+            self.voter.request(request)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -272,13 +272,13 @@ class Node:
         if context.view is not None:
             self._watch()
             self.own_disk.tick(again)
-            for node in context.heartbeats.beacon(now):
+            for node in context.heartbeats.heartbeat(now):
                 if not context.disk.quiet:
-                    context.outbox.send(node, Beacon(now))
+                    context.outbox.send(node, Heartbeat(now))
             if again and not context.disk.quiet and now >= context.lateness.until:
                 self.self_check.note_silence()
                 if context.lives:
-                    self._complain()
+                    self._report_failure()
             if again:
                 self._clocks.look()
         self.table.tick(again)
@@ -315,19 +315,19 @@ class Node:
         found |= {ids[at - 1], ids[(at + 1) % len(ids)]}
         return found - {context.me}
 
-    def _complain(self) -> None:
+    def _report_failure(self) -> None:
         context, view = self.context, self.context.view
         assert view is not None
         silent = set(context.heartbeats.silent(context.now))
         silent |= {copy.node for copy in self.table.copies() if copy.stalled()}
-        complaint = Complaint(
+        failure_report = FailureReport(
             tuple((node, context.members[node].incarnation) for node in sorted(silent & context.alive))
         )
-        for voter in view.voters if complaint.lives else ():
+        for voter in view.voters if failure_report.lives else ():
             if voter == context.me:
-                self.voter.report_failure(context.me, complaint)
+                self.voter.report_failure(context.me, failure_report)
             else:
-                context.outbox.send(voter, complaint)
+                context.outbox.send(voter, failure_report)
 
     # --- messages of other nodes ---------------------------------------------------------------------------------
 
@@ -397,10 +397,10 @@ class Node:
             context.outbox.acknowledged_at[source] = context.now
             for ack in body.acks:
                 self.table.on_ack(source, ack)
-        elif isinstance(body, Beacon):
-            self._early_beacons[source] = envelope
-            self._answer_beacons()
-        elif isinstance(body, BeaconAck):
+        elif isinstance(body, Heartbeat):
+            self._early_heartbeats[source] = envelope
+            self._answer_heartbeats()
+        elif isinstance(body, HeartbeatAck):
             if body.incarnation == self.settings.incarnation:
                 context.heartbeats.acknowledged(source, body.sent, context.now)
                 context.note_round_trip(source, context.now - body.sent)
@@ -410,31 +410,31 @@ class Node:
                 self.view_sync.tell(source, 0 if body.whole else envelope.epoch)
         elif isinstance(body, Report):
             self.admission.on_report(session, envelope, body)
-        elif isinstance(body, GetTail | Tail | Committed):
-            self._on_activation(source, body)
+        elif isinstance(body, GetSuffix | Suffix | Committed):
+            self._on_takeover(source, body)
         else:
             self.voter.on_message(source, body)
 
-    def _answer_beacons(self) -> None:
+    def _answer_heartbeats(self) -> None:
         """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
         context, view = self.context, self.view
         assert view is not None
         if context.disk.silent:
             return
-        for source, envelope in list(self._early_beacons.items()):
+        for source, envelope in list(self._early_heartbeats.items()):
             if envelope.epoch > view.epoch:
                 continue
-            del self._early_beacons[source]
-            if envelope.epoch == view.epoch and isinstance(envelope.body, Beacon):
+            del self._early_heartbeats[source]
+            if envelope.epoch == view.epoch and isinstance(envelope.body, Heartbeat):
                 context.heartbeats.promise(source, context.now)
-                context.outbox.send(source, BeaconAck(envelope.body.sent, envelope.incarnation, int(context.wall())))
+                context.outbox.send(source, HeartbeatAck(envelope.body.sent, envelope.incarnation, int(context.wall())))
 
-    def _on_activation(self, source: NodeId, body: GetTail | Tail | Committed) -> None:
+    def _on_takeover(self, source: NodeId, body: GetSuffix | Suffix | Committed) -> None:
         replica = self.table.ending(body.end)
         if replica is None:
             return
-        if isinstance(body, Tail):
-            replica.on_tail(source, body)
+        if isinstance(body, Suffix):
+            replica.on_suffix(source, body)
         elif isinstance(body, Committed):
             replica.on_committed(source, body)
         else:
@@ -468,8 +468,8 @@ class Node:
         self._watch()
         context.heartbeats.due = context.now
         for node in patch.left if patch is not None else ():
-            self._early_beacons.pop(node, None)
-        self._answer_beacons()
+            self._early_heartbeats.pop(node, None)
+        self._answer_heartbeats()
         if adoption.is_news:
             self.view_sync.tell_all(before, view)
         self.lifecycle.adopt(view)
@@ -480,10 +480,10 @@ class Node:
         """To those who watch, and the log."""
         context, event_log = self.context, self.context.event_log
         former, proposal = event_log.condition, self.view_sync.proposal_of(view)
-        for happening in event_log.adopt(before, view, self.view_sync.patch, proposal, context.now, context.wall()):
-            context.outbox.effects.append(Tell(happening))
-            if happening.kind in _LOGGED:
-                context.say("info", f"view {view.epoch}: {happening.sentence}")
+        for event in event_log.adopt(before, view, self.view_sync.patch, proposal, context.now, context.wall()):
+            context.outbox.effects.append(Emit(event))
+            if event.kind in _LOGGED:
+                context.say("info", f"view {view.epoch}: {event.sentence}")
         condition = event_log.condition
         if before is None and not context.lives:  # the view on its disk: what has become of the hive since, it asks now
             context.say("info", f"view {view.epoch}, of {len(view.members)} nodes, is the last that this node knew")
@@ -498,14 +498,14 @@ class Node:
 
     # --- about this node -----------------------------------------------------------------------------------------
 
-    def status(self) -> Figures:
+    def status(self) -> NodeStats:
         """Figures of this node; see :mod:`wrpme.core.node_stats`."""
-        told = figures(self.context, self.table, self.voter, self.lifecycle, self.router, self.context.process.stats())
+        told = stats(self.context, self.table, self.voter, self.lifecycle, self.router, self.context.process.stats())
         joining = len(self.voter.joining() | self.whereabouts.joining())
         troubles = (*self.whereabouts.troubles, *self.own_disk.troubles)
         return msgspec.structs.replace(told, troubles=troubles, joining=joining, clocks=self._clocks.apart)
 
-    def figures(self, now: float) -> str:
+    def stats(self, now: float) -> str:
         """The same at the time ``now``, as JSON."""
         self.context.now = now
         return msgspec.json.encode(self.status()).decode()
@@ -515,7 +515,7 @@ class Node:
         return ViewIs(number, self.context.me, self.view) if self.view is not None else None
 
     @property
-    def happenings(self) -> Sequence[Happening]:
+    def events(self) -> Sequence[ClusterEvent]:
         """What this node remembers, the oldest first."""
         return self.context.event_log.kept
 
@@ -531,7 +531,7 @@ class Node:
         lines = list(self.context.story)
         if replica is not None:
             key = key_of(position, alias.encode())
-            held, pending = replica.writes.current(key), replica.writes.shadow.get(key)
+            held, pending = replica.writes.current(key), replica.writes.overlay.get(key)
             lines.append(f"arc {replica.arc} role {replica.role.value} serving {replica.serving}")
             shown = (version_in(held), bytes(content_in(held)[:40])) if held else None
             lines.append(f"held {shown}, pending {pending is not None}")

@@ -14,7 +14,7 @@ from wrpme.core.router import Router
 from wrpme.limits import SLOTS
 from wrpme.protocol.arc_table import lacks_copies
 from wrpme.protocol.ring import SLOT
-from wrpme.protocol.stats import Copy, Figures, Neighbour
+from wrpme.protocol.stats import Copy, NodeStats, Neighbour
 from wrpme.version import VERSION
 
 
@@ -32,9 +32,9 @@ class _Sums:
                 self._add_owned(context, replica)
             elif role is Role.HOLDER:
                 self.copies += replica.counts()[0]
-            sink = replica.sink
-            if sink is not None and role is Role.INCOMING:
-                self.received.append(_copy(replica, context.address_of(sink.source), sink.done()))
+            receiver = replica.receiver
+            if receiver is not None and role is Role.INCOMING:
+                self.received.append(_copy(replica, context.address_of(receiver.source), receiver.done()))
             for copy in replica.copies.values():
                 if copy.node in replica.arc.incoming:
                     self.sent.append(_copy(replica, context.address_of(copy.node), copy.done()))
@@ -56,15 +56,15 @@ def _copy(replica: Replica, peer: str, done: float) -> Copy:
     return Copy(f"{replica.arc.end:016x}", peer, round(done, 4))
 
 
-def figures(
+def stats(
     context: NodeContext, table: ReplicaTable, voter: Voter, lifecycle: Lifecycle, router: Router, process: ProcessStats
-) -> Figures:
+) -> NodeStats:
     """As of this moment, but for what is known of others alone. Entries and bytes are those of the arcs owned here."""
-    view, now, beacons = context.view, context.now, context.heartbeats
+    view, now, heartbeats = context.view, context.now, context.heartbeats
     mine = context.members.get(context.me)
     sums = _Sums(context, table)
     disk_mean, disk_max = context.disk.lately(now)
-    return Figures(
+    return NodeStats(
         address=context.settings.address,
         id=context.me.hex(),
         incarnation=context.settings.incarnation,
@@ -84,7 +84,7 @@ def figures(
         at_risk_entries=sums.at_risk,
         grace_seconds=context.settings.grace_seconds,
         voter=voter.is_voter,
-        suspected=tuple(context.address_of(node) for node in beacons.silent(now) if not context.disk.quiet),
+        suspected=tuple(context.address_of(node) for node in heartbeats.silent(now) if not context.disk.quiet),
         quorum=lifecycle.quorum(),
         copies_out=tuple(sums.sent),
         copies_in=tuple(sums.received),
@@ -102,6 +102,6 @@ def figures(
         late_seconds=round(context.lateness.seconds, 3) if now < context.lateness.until else 0.0,
         lease_seconds=None if sums.lease == inf else round(max(0.0, sums.lease - now), 3),
         neighbours=tuple(
-            Neighbour(context.address_of(node), round(beacons.age(node, now), 3)) for node in beacons.neighbours
+            Neighbour(context.address_of(node), round(heartbeats.age(node, now), 3)) for node in heartbeats.neighbours
         ),
     )

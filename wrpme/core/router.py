@@ -13,7 +13,7 @@ import msgspec
 
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import NO_ROOM, Origin
-from wrpme.core.io import ToRunner
+from wrpme.core.io import HostRequest
 from wrpme.core.layout import key_of
 from wrpme.core.replication.replica import Role
 from wrpme.core.replication.replica_table import ReplicaTable
@@ -27,9 +27,9 @@ from wrpme.limits import (
 from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.messages import (
-    READS, Beacon, Cas, Content, Count, EntryRequest, Envelope, Expire, ForgetNode, Forward, Forwarded, Get, GetConfig,
-    GetExpiry, GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover,
-    Remove, RemoveAll, RemoveIf, Request, StopNode, Update, VerifyArc, ViewIs,
+    READS, Heartbeat, Cas, Content, Count, EntryRequest, Envelope, Expire, ForgetNode, Forward, Forwarded, Get,
+    GetConfig, GetExpiry, GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan,
+    Put, Recover, Remove, RemoveAll, RemoveIf, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.protocol.ring import arc_at, check_alias, check_content, hash_of, owner_among
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
@@ -157,7 +157,7 @@ class Router:
         elif isinstance(request, ForgetNode | Recover):
             self._local[kind](origin, request)
         elif isinstance(origin, int):
-            self.context.outbox.effects.append(ToRunner(origin, request))
+            self.context.outbox.effects.append(HostRequest(origin, request))
         else:
             own = UsageError("a watch, and the log, are asked for at the very node: nobody passes that on")
             self.context.outbox.fail(origin, request.id, own)
@@ -226,7 +226,7 @@ class Router:
     def _get_view(self, origin: Origin, request: GetView) -> None:
         context = self.context
         if request.follow and isinstance(origin, int):
-            context.outbox.effects.append(ToRunner(origin, request))
+            context.outbox.effects.append(HostRequest(origin, request))
         if context.view is None:
             refusal = self._not_serving() or UnstableError("this node starts; try again")
             context.outbox.fail(origin, request.id, refusal)
@@ -240,7 +240,7 @@ class Router:
         address = context.address_of(node)
         route = context.routes.get(node)
         if route is None or context.linked.get(route) is False:
-            context.outbox.send(node, Beacon(context.now))  # so that the link is tried again
+            context.outbox.send(node, Heartbeat(context.now))  # so that the link is tried again
             context.outbox.fail(origin, request.id, self._unreachable(address))
             return
         size = _size_of(request)

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from wrpme.daemon.limits import CLOCK_JUMP_SECONDS
 
 
-
 class Clock:
     """Calling it gives the seconds of ``monotonic``. ``jumped`` is called, with the seconds that passed unseen, before
     a call returns that saw ``wall`` gain ``CLOCK_JUMP_SECONDS``, or ``disrupted`` tell something else than before: 0

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-from wrpme.core.io import Effect, Event, Exit, ReplyTo, Requested, StopAsked, ToRunner
+from wrpme.core.io import Effect, Input, Exit, ReplyTo, Requested, StopAsked, HostRequest
 from wrpme.daemon.resources import free_bytes
 from wrpme.errors import DiskFullError, StorageError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Failed, GetLog, Request, ViewIs
 
 
@@ -23,7 +23,7 @@ class UnavailableNode:
 
     def __init__(self, sentence: str, code: int = DiskFullError.code) -> None:
         self.wake_at = inf
-        self.happenings: Sequence[Happening] = ()
+        self.events: Sequence[ClusterEvent] = ()
         self._sentence = sentence
         self._code = code
 
@@ -31,21 +31,21 @@ class UnavailableNode:
         """Has nothing to do."""
         return []
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, given: Input, now: float) -> list[Effect]:
         """Grants a stop at once, and leaves unanswered what other nodes say."""
-        if isinstance(event, StopAsked):
+        if isinstance(given, StopAsked):
             return [Exit(0)]
-        if isinstance(event, Requested):
-            return self.request(event.session, event.request, now)
+        if isinstance(given, Requested):
+            return self.request(given.session, given.request, now)
         return []
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
         """Declines; only the log is answered, which an operator may need now."""
         if isinstance(request, GetLog):
-            return [ToRunner(session, request)]
+            return [HostRequest(session, request)]
         return [ReplyTo(session, Failed(request.id, self._code, self._sentence))]
 
-    def figures(self, now: float) -> str:
+    def stats(self, now: float) -> str:
         """Returns no figures: a request to watch is declined too."""
         return ""
 

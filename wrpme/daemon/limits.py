@@ -55,7 +55,7 @@ WATCHERS_MAX = 64
 """One node has so many watchers; further ones are refused as busy."""
 WATCH_BEHIND_BYTES_MAX = 256 * KIB
 """A watcher that has not taken so much yet is told nothing more until it has."""
-WATCH_HAPPENINGS_MAX = 1000
+WATCH_EVENTS_MAX = 1000
 """So many events are kept for a watcher that is behind; the oldest beyond it are counted as missed."""
 
 # --- the process -----------------------------------------------------------------------------------------------------

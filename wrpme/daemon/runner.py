@@ -1,4 +1,4 @@
-"""The only executor of effects: gives events and the time to the node, and carries out what it answers.
+"""The only executor of effects: gives inputs and the time to the node, and carries out what it answers.
 
 All that arrives in one turn of the loop is handed in at once; then ``TurnEnded`` lets the node send its batch to the
 disk, and each connection gets what gathered for it in one write. A request costs no task, lock or timer.
@@ -19,8 +19,9 @@ import msgspec
 
 from wrpme.core.io import (
     Process,
-    Adopted, ClockJumped, Compact, ComputeView, Effect, Event, Exit, LinkDown, LinkUp, NotSent, Persist,
-    Persisted, PersistFailed, Received, ReplyTo, Say, Send, SessionClosed, StopAsked, Tell, ToRunner, TurnEnded, Woken,
+    Adopted, ClockJumped, Compact, ComputeView, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist,
+    Persisted, PersistFailed, Received, ReplyTo, LogLine, Send, SessionClosed, StopAsked, Emit, HostRequest, TurnEnded,
+    Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
@@ -55,7 +56,7 @@ class NodeLike(Watched, Protocol):
 
     def start(self, now: float) -> list[Effect]: ...
 
-    def handle(self, event: Event, now: float) -> list[Effect]: ...
+    def handle(self, given: Input, now: float) -> list[Effect]: ...
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]: ...
 
@@ -218,10 +219,10 @@ class Runner:
             self.flush()
         return len(messages)
 
-    # --- events --------------------------------------------------------------------------------------------------
+    # --- inputs --------------------------------------------------------------------------------------------------
 
-    def _handle(self, event: Event) -> None:
-        self._run(lambda now: self._node.handle(event, now))
+    def _handle(self, given: Input) -> None:
+        self._run(lambda now: self._node.handle(given, now))
 
     def _run(self, call: Callable[[float], list[Effect]]) -> None:
         """Calls the node and carries out what it answers; ends the turn soon."""
@@ -325,11 +326,11 @@ class Runner:
             self._disk.write(effect.operations, sync, lambda failure: self._written(batch, failure))
         elif isinstance(effect, Compact):
             self._disk.compact()
-        elif isinstance(effect, Say):
+        elif isinstance(effect, LogLine):
             self.say(effect.level, effect.line)
-        elif isinstance(effect, Tell):
-            self._watchers.happened(effect.happening)
-        elif isinstance(effect, ToRunner):
+        elif isinstance(effect, Emit):
+            self._watchers.happened(effect.event)
+        elif isinstance(effect, HostRequest):
             self._answer(effect)
         elif isinstance(effect, ComputeView):
             self._compute(effect)
@@ -389,7 +390,7 @@ class Runner:
         failed = Failed(reply.body.reply.id, error.code, error.sentence)
         return msgspec.structs.replace(reply, body=Forwarded(failed))
 
-    def _answer(self, effect: ToRunner) -> None:
+    def _answer(self, effect: HostRequest) -> None:
         """Answers what is asked of the process rather than of its node."""
         wire, request = self._wires.get(effect.session), effect.request
         if wire is None:

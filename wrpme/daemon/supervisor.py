@@ -62,7 +62,7 @@ class Opened(Struct, frozen=True):
     store: MemoryStore | LevelStore
     identity: Identity
     peers: tuple[str, ...]
-    tally: SlotCounts
+    slot_counts: SlotCounts
     former: str = ""
 
 
@@ -179,12 +179,12 @@ class Supervisor:
             elif store.get(identity.KEY) is None:
                 raise leveldb.damaged(config.root, "the identity of the node is missing")
             next_identity = identity.next_life(store, os.urandom)
-            tally = counts_of(store)
-            tally.removed_bytes = store.excess_bytes(tally.bytes)
+            slot_counts = counts_of(store)
+            slot_counts.removed_bytes = store.excess_bytes(slot_counts.bytes)
         except StorageError:
             store.close()
             raise
-        return Opened(store, next_identity, peers, tally, "" if has_view else info.former)
+        return Opened(store, next_identity, peers, slot_counts, "" if has_view else info.former)
 
     def _check_that_nothing_was_lost(self, info: RejoinInfo, peers: tuple[str, ...]) -> None:
         """Refuses to found a hive, or to join one, in a directory that has lost what it held.
@@ -220,7 +220,7 @@ class Supervisor:
             at_rest = await rejoin_file.close(CLOSE_SECONDS_MAX) and at_rest
         if not at_rest:  # the disk's thread is still inside of the store
             return end, Next.END
-        if trouble is None and not end.aside:
+        if trouble is None and not end.rejoin:
             await asyncio.wait({asyncio.ensure_future(self._in_thread(store.close))}, timeout=CLOSE_SECONDS_MAX)
             return end, Next.END
         await self._unless_stopped(store.close)
@@ -244,7 +244,7 @@ class Supervisor:
         store = opened.store
         try:
             process = Process(self._machine.stats)
-            node = Node(self._settings(opened), store, self._clock(), opened.tally, process)
+            node = Node(self._settings(opened), store, self._clock(), opened.slot_counts, process)
         except (DiskFullError, ShortageError, DamagedError) as error:
             return Exit(1, error.sentence), True, error
 
@@ -375,14 +375,14 @@ class Supervisor:
         )
 
     def _replace_fenced(self, end: Exit, rejoin_file: RejoinFile | None) -> None:
-        self._fenced_to = end.aside
+        self._fenced_to = end.rejoin
         told = end.sentence or "the hive has fenced this node"
-        where = ", ".join(end.aside)
+        where = ", ".join(end.rejoin)
         if rejoin_file is None:
             self._log.say("warning", f"{told}; its data is given up, and it joins the hive as another node at {where}")
             return
         info = self._rejoin_info()
-        kept = quarantine.isolate(self._config.root, quarantine.FORMER, RejoinInfo(info.hive, end.aside))
+        kept = quarantine.isolate(self._config.root, quarantine.FORMER, RejoinInfo(info.hive, end.rejoin))
         line = f"{told}; its data was set aside as {kept}, and it joins the hive as another node at {where}"
         self._log.say("warning", line)
 

@@ -47,8 +47,8 @@ def _add(counts: dict[_Key, int], key: _Key, amount: int) -> None:
 
 
 class ArcTable:
-    """``arcs`` in the order of the ring, ``ends`` their ends; everything else follows from these and from who is alive.
-    """
+    """``arcs`` in the order of the ring, ``ends`` their ends; everything else follows from these and from who is
+    alive."""
 
     def __init__(self, arcs: Iterable[Arc], alive: frozenset[NodeId]) -> None:
         self.arcs: list[Arc] = list(arcs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 UNENDED = -1.0
-"""``seconds`` of a happening that ended nothing."""
+"""``seconds`` of an event that ended nothing."""
 
 KINDS: dict[str, str] = {
     # of the hive as a whole: from one view to the next
@@ -53,7 +53,7 @@ KINDS: dict[str, str] = {
 """Every kind, with what it says; a node of a later version may tell others."""
 
 
-class Happening(Struct, frozen=True, array_like=True, gc=False):
+class ClusterEvent(Struct, frozen=True, array_like=True, gc=False):
     """``number`` grows within one life of the node that tells it; ``at`` is milliseconds since 1970 by its clock;
     ``kind`` is one of :data:`KINDS`; ``epoch`` that of its view then; ``node`` the address of the node it is about,
     empty for the hive as a whole; ``sentence`` is for the operator; ``seconds`` how long that lasted which ended here,

@@ -13,7 +13,7 @@ from typing import Union
 
 from msgspec import Struct
 
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Refused, Where
 from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
 
@@ -278,11 +278,11 @@ class Notice(Struct, frozen=True, array_like=True, tag=71, gc=False):
 
 class Told(Struct, frozen=True, array_like=True, tag=72):
     """To a watcher: what happened (the remembered past at once), and every half second the node's figures as GetStatus
-    has them. ``missed`` happenings were left out before these, as the watcher did not read in time."""
+    has them. ``missed`` events were left out before these, as the watcher did not read in time."""
 
     id: int
-    happenings: tuple[Happening, ...] = ()
-    figures: str = ""
+    events: tuple[ClusterEvent, ...] = ()
+    stats: str = ""
     missed: int = 0
 
 
@@ -319,7 +319,7 @@ class Report(Struct, frozen=True, array_like=True, tag=101):
     changes: tuple[Change, ...]
 
 
-class Complaint(Struct, frozen=True, array_like=True, tag=102):
+class FailureReport(Struct, frozen=True, array_like=True, tag=102):
     """The sender has had no sign of these members, each in that incarnation, for too long."""
 
     lives: tuple[tuple[NodeId, int], ...]
@@ -382,14 +382,14 @@ class AskView(Struct, frozen=True, array_like=True, tag=110):
     whole: bool = False
 
 
-class Beacon(Struct, frozen=True, array_like=True, tag=111):
+class Heartbeat(Struct, frozen=True, array_like=True, tag=111):
     """``sent`` is the sender's own clock; only the sender reads it."""
 
     sent: float
 
 
-class BeaconAck(Struct, frozen=True, array_like=True, tag=112):
-    """A promise for 1.2 L: see docs/how-it-works.md, Leases. ``incarnation`` is that of the beacon; ``wall`` is what
+class HeartbeatAck(Struct, frozen=True, array_like=True, tag=112):
+    """A promise for 1.2 L: see docs/how-it-works.md, Leases. ``incarnation`` is that of the heartbeat; ``wall`` is what
     the wall clock of this node shows, in milliseconds since 1970."""
 
     sent: float
@@ -409,7 +409,7 @@ class Forwarded(Struct, frozen=True, array_like=True, tag=114):
     wanted: int = 0  # unless 0: so large a content had no room, and nothing was carried out
 
 
-class GetTail(Struct, frozen=True, array_like=True, tag=115):
+class GetSuffix(Struct, frozen=True, array_like=True, tag=115):
     """The new owner asks former owners and holders for what they received and do not know to be acknowledged: the part
     with keys above ``after``."""
 
@@ -418,8 +418,8 @@ class GetTail(Struct, frozen=True, array_like=True, tag=115):
     after: bytes = b""
 
 
-class Tail(Struct, frozen=True, array_like=True, tag=116):
-    """The sender has adopted the version, serves and acknowledges nothing of older ones, and hands over its tail: the
+class Suffix(Struct, frozen=True, array_like=True, tag=116):
+    """The sender has adopted the version, serves and acknowledges nothing of older ones, and hands over its suffix: the
     part that follows ``after``, in order of keys. While there is ``more``, it counts for nothing by itself."""
 
     end: int
@@ -430,8 +430,8 @@ class Tail(Struct, frozen=True, array_like=True, tag=116):
 
 
 class Committed(Struct, frozen=True, array_like=True, tag=117):
-    """The new owner serves at this version: what your tail held of versions from ``settled`` on is committed, tell
-    your clients so. What is older was settled before, with your tail or without it."""
+    """The new owner serves at this version: what your suffix held of versions from ``settled`` on is committed, tell
+    your clients so. What is older was settled before, with your suffix or without it."""
 
     end: int
     version: int
@@ -462,8 +462,8 @@ class Writes(Struct, frozen=True, array_like=True, tag=120):
 
 
 class Counts(Struct, frozen=True, array_like=True, tag=125):
-    """The receiver has all that any tail held, and if it was incoming all of the arc: from here on every write and the
-    lease need it too."""
+    """The receiver has all that any suffix held, and if it was incoming all of the arc: from here on every write and
+    the lease need it too."""
 
 
 Item = Union[Compare, Fill, Writes, Counts]
@@ -515,8 +515,8 @@ class StreamAcks(Struct, frozen=True, array_like=True, tag=127):
 
 
 Body = Union[
-    Report, Complaint, Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView, AskView, Beacon, BeaconAck,
-    Forward, Forwarded, GetTail, Tail, Committed, Streams, StreamAcks, Refused, Where, Here,
+    Report, FailureReport, Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView, AskView, Heartbeat,
+    HeartbeatAck, Forward, Forwarded, GetSuffix, Suffix, Committed, Streams, StreamAcks, Refused, Where, Here,
 ]  # fmt: skip
 
 
@@ -537,4 +537,4 @@ class Envelope(Struct, frozen=True, array_like=True, tag=100):
 Inbound = Union[Request, Envelope]
 """What a daemon may hear on a connection that it accepted."""
 
-BULK = (Forward, Forwarded, Tail, Streams, StreamAcks)  # may be large: no beacon waits behind them
+BULK = (Forward, Forwarded, Suffix, Streams, StreamAcks)  # may be large: no heartbeat waits behind them

@@ -83,7 +83,7 @@ def first_in(arcs: Sequence[Arc], index: int) -> int:
 
 
 def settled_at(arc: Arc, position: int) -> int:
-    """The version from which on a write of a tail at that position of the arc may still count; see :class:`Arc`."""
+    """The version from which on a write of a suffix at that position of the arc may still count; see :class:`Arc`."""
     return next((version for end, version in arc.settled if position <= end), 0)
 
 

@@ -19,7 +19,7 @@ class Copy(Struct, frozen=True):
 
 
 class Neighbour(Struct, frozen=True, array_like=True):
-    """A node that this one sends beacons to, and the seconds since its last sign of life."""
+    """A node that this one sends heartbeats to, and the seconds since its last sign of life."""
 
     address: str
     age: float
@@ -41,7 +41,7 @@ def clock_sentence(address: str, ahead: float, others: str) -> str:
     )
 
 
-class Figures(Struct, frozen=True):
+class NodeStats(Struct, frozen=True):
     """What a node tells of itself; see the reference of ``node_status``. Counters begin at 0 with each start."""
 
     address: str
@@ -104,10 +104,10 @@ class Figures(Struct, frozen=True):
 
 
 class NodeStatus(Struct, frozen=True):
-    """A member and its figures; where it did not tell them, ``figures`` is None and ``error`` says why."""
+    """A member and its figures; where it did not tell them, ``stats`` is None and ``error`` says why."""
 
     member: Member
-    figures: Figures | None
+    stats: NodeStats | None
     error: errors.WrpmeError | None
 
 
@@ -125,8 +125,8 @@ def condition_of(status: HiveStatus, by_view: health.Condition | None = None) ->
     if condition.word == "unavailable":
         return condition
     for node in status.nodes:
-        if node.figures is not None and node.figures.quorum:
-            sentence = node.figures.quorum.replace("this node", node.member.address, 1)
+        if node.stats is not None and node.stats.quorum:
+            sentence = node.stats.quorum.replace("this node", node.member.address, 1)
             return health.Condition("unavailable", sentence)
     silent = [node.member.address for node in status.nodes if node.error and node.member.state is not State.DOWN]
     if silent:
@@ -135,14 +135,14 @@ def condition_of(status: HiveStatus, by_view: health.Condition | None = None) ->
         if len(silent) > 1:
             answers = "do not answer; what lives there is served when they do"
         return health.Condition("unavailable", f"{names} {answers}")
-    joining = max((node.figures.joining for node in status.nodes if node.figures), default=0)
+    joining = max((node.stats.joining for node in status.nodes if node.stats), default=0)
     if joining and condition.word in ("stable", "stabilizing"):
         there = len(status.view.members)
         sentence = f"{there} of {there + joining} nodes have joined"
         if condition.word == "stabilizing":
             sentence = f"{sentence}; {condition.sentence}"
         return health.Condition("stabilizing", sentence)
-    starting = [node.member.address for node in status.nodes if node.figures and not node.figures.serving]
+    starting = [node.member.address for node in status.nodes if node.stats and not node.stats.serving]
     if starting and condition.word == "stable":
         are = "is" if len(starting) == 1 else "are"
         return health.Condition("stabilizing", f"{addresses.listed(starting)} {are} being taken back")

@@ -37,7 +37,7 @@ class Member(Struct, frozen=True, array_like=True):
 class Arc(Struct, frozen=True, array_like=True):
     """The stretch of the ring after the end of the arc before, up to ``end`` itself; see docs/how-it-works.md.
     ``wanted`` are the nodes that shall hold it, in their order, those included that are down and waited for.
-    ``settled`` are pairs (end of a stretch, version): a write of a tail that is older than the version of the stretch
+    ``settled`` are pairs (end of a stretch, version): a write of a suffix that is older than the version of the stretch
     that its hash lies in is void, everywhere and for ever. Stretches are in the order of the ring; one that ends beyond
     the arc, or before it begins, stems from a time when the arc was larger."""
 

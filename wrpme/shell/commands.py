@@ -246,7 +246,7 @@ COMMANDS: tuple[Spec, ...] = (
         "watch",
         (),
         "prints what happens in the hive as it happens, as lines of JSON",
-        "Views, happenings, and the figures of each node twice a second, until Ctrl-C.",
+        "Views, events, and the figures of each node twice a second, until Ctrl-C.",
     ),
     _remote(
         "node_start",
@@ -450,9 +450,7 @@ def help_text(topic: str = "") -> str:
         lines.append(f"    the same: {', '.join(spec.synonyms)}")
     if spec.detail:
         lines.append(f"    {spec.detail}")
-    lines += [
-        f"    {'' if one.kind is Kind.WORDS else f'{one.name}: '}{one.kind.value}" for one in spec.parameters
-    ]
+    lines += [f"    {'' if one.kind is Kind.WORDS else f'{one.name}: '}{one.kind.value}" for one in spec.parameters]
     lines += [f"    {line}" for line in options.help_lines(spec.options)]
     if spec.fails_with:
         lines.append(f"    fails with: {', '.join(spec.fails_with)}")

@@ -53,13 +53,11 @@ def _names(members: Sequence[Any]) -> str:
 
 def hive_text(status: HiveStatus) -> str:
     """Returns the table of all nodes, and the line that says how the hive is."""
-    suspected = {address for node in status.nodes if node.figures for address in node.figures.suspected}
+    suspected = {address for node in status.nodes if node.stats for address in node.stats.suspected}
     rows: list[tuple[str, ...]] = [("ADDRESS", "STATE", "SHARE", "ENTRIES", "COPIES", "BYTES", "EPOCH", "UPTIME")]
     nodes = sorted(status.nodes, key=lambda node: natural(node.member.address))
     slots = ring.owned(status.view.arcs)
-    rows += [
-        _row(node, slots.get(node.member.id, 0) / SLOTS, node.member.address in suspected) for node in nodes
-    ]
+    rows += [_row(node, slots.get(node.member.id, 0) / SLOTS, node.member.address in suspected) for node in nodes]
     return f"{table(rows)}\n{condition_line(status)}"
 
 
@@ -87,20 +85,20 @@ def natural(address: str) -> list[tuple[int, str]]:
 
 
 def _row(node: NodeStatus, share: float, suspected: bool) -> tuple[str, ...]:
-    figures = node.figures
-    if figures is None:
+    stats = node.stats
+    if stats is None:
         state = "down" if node.member.state is State.DOWN else "no answer"
         return (node.member.address, state, percent_text(share), *[UNKNOWN] * 5)
-    state = node.member.state.name.lower() if figures.serving else "starting"
+    state = node.member.state.name.lower() if stats.serving else "starting"
     return (
         node.member.address,
         "suspected" if suspected else state,
         percent_text(share),
-        f"{figures.entries:,}",
-        f"{figures.copies:,}",
-        size_text(figures.bytes),
-        str(figures.epoch),
-        span_text(figures.uptime_seconds),
+        f"{stats.entries:,}",
+        f"{stats.copies:,}",
+        size_text(stats.bytes),
+        str(stats.epoch),
+        span_text(stats.uptime_seconds),
     )
 
 
@@ -114,18 +112,18 @@ def condition_line(status: HiveStatus) -> str:
             parts.append(node.error.sentence)
         elif node.error is not None and node.member.address not in condition.sentence:
             parts.append(f"{node.member.address} does not answer")
-    troubles = [trouble for node in status.nodes if node.figures for trouble in node.figures.troubles]
+    troubles = [trouble for node in status.nodes if node.stats for trouble in node.stats.troubles]
     return "; ".join([*parts, *dict.fromkeys(troubles)])
 
 
 def at_risk_texts(status: HiveStatus) -> list[str]:
     """Returns how many entries have fewer copies than they should, and what the hive or the operator does next."""
-    figures = [node.figures for node in status.nodes if node.figures]
-    entries = sum(found.at_risk_entries for found in figures)
-    if not sum(found.at_risk_share for found in figures):
+    stats = [node.stats for node in status.nodes if node.stats]
+    entries = sum(found.at_risk_entries for found in stats)
+    if not sum(found.at_risk_share for found in stats):
         return []
     down = [node.member for node in status.nodes if node.member.state is State.DOWN]
-    grace = max((found.grace_seconds for found in figures), default=0.0)
+    grace = max((found.grace_seconds for found in stats), default=0.0)
     verb = "has" if entries == 1 else "have"
     told = [f"{entries_text(entries)} {verb} fewer copies than wanted"] if entries else []
     last = {holder for arc in status.view.arcs for holder in arc.holders}
@@ -142,7 +140,7 @@ def clock_texts(status: HiveStatus) -> list[str]:
     """Returns a sentence for each node whose clock differs, first the one that differs from most others."""
     apart: dict[str, dict[str, float]] = {}
     for node in status.nodes:
-        for found in node.figures.clocks if node.figures else ():
+        for found in node.stats.clocks if node.stats else ():
             apart.setdefault(node.member.address, {})[found.address] = -found.ahead
             apart.setdefault(found.address, {})[node.member.address] = found.ahead
     told = []
@@ -163,9 +161,7 @@ def moving_texts(status: HiveStatus) -> list[str]:
     """Returns a sentence for each node that receives arcs: how much of the ring, and how much of that is done."""
     now = status.view
     addresses = {member.id: member.address for member in now.members}
-    done = {
-        (copy.end, copy.peer): copy.done for node in status.nodes if node.figures for copy in node.figures.copies_out
-    }
+    done = {(copy.end, copy.peer): copy.done for node in status.nodes if node.stats for copy in node.stats.copies_out}
     wanted: dict[str, float] = {}
     arrived: dict[str, float] = {}
     for index, arc in enumerate(now.arcs):

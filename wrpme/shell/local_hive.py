@@ -130,7 +130,7 @@ class LocalHive:
                     pass
                 else:
                     now = status.view
-                    up = sum(node.figures is not None and node.figures.epoch == now.epoch for node in status.nodes)
+                    up = sum(node.stats is not None and node.stats.epoch == now.epoch for node in status.nodes)
                     condition = health.condition(now)
                     if up == wanted and condition.word == "stable":
                         self._remember()

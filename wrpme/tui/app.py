@@ -20,7 +20,7 @@ from textual.command import Provider
 
 from wrpme import errors
 from wrpme.client.client import Client
-from wrpme.client.watch.records import FiguresSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, WatchRecord
 from wrpme.limits import CLOSE_SECONDS_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.view import NodeId
@@ -144,7 +144,7 @@ class Dashboard(App[int]):
         if self.recorder is not None:
             self._keep(self.recorder, record)
         self._dirty = True
-        if not isinstance(record, FiguresSeen) and not self._due:
+        if not isinstance(record, StatsSeen) and not self._due:
             self._due = True
             self.call_next(self._show_due)
 

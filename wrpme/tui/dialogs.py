@@ -11,7 +11,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 
-
 class Confirm(ModalScreen[bool]):
     """Asks whether to do ``what``; ``consequence`` says what comes of it. With ``word``, that word is to be typed."""
 

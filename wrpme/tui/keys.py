@@ -112,7 +112,7 @@ The ring
   *    the entry that was asked for"""
 NODE_SIGNS = """\
 The nodes
-  ● up   ◐ suspected: another node misses its beacons   ◌ no answer here, though the hive has it
+  ● up   ◐ suspected: another node misses its heartbeats   ◌ no answer here, though the hive has it
   as up   ◔ joining: it does not hold yet what it shall   ◕ leaving   ✕ down
   In the table: + takes part in decisions (a voter), * the senior voter; (in parentheses) figures
   that are old"""

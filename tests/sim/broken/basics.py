@@ -11,12 +11,12 @@ from tests.sim import workload
 from tests.sim.broken import Broken
 from wrpme.core import router
 from wrpme.core.membership import draft, paxos
-from wrpme.core.replication import activation, receiver, replica, replica_table, sender
+from wrpme.core.replication import takeover, receiver, replica, replica_table, sender
 from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.daemon.storage import identity
 from wrpme.daemon.storage.store import Store
 from wrpme.errors import NotFoundError
-from wrpme.protocol.messages import Answer, EntryRequest, Fill, Item, Stream, StreamAck, Tail, Writes
+from wrpme.protocol.messages import Answer, EntryRequest, Fill, Item, Stream, StreamAck, Suffix, Writes
 from wrpme.protocol.view import Arc, Back, Elect, NodeId, Patch, State, Synced, View
 
 
@@ -82,22 +82,22 @@ def no_lease() -> Broken:
     return replica.Replica, "lease_until", lease_until
 
 
-def no_tails() -> Broken:
-    """The new owner waits for the tails, and makes nothing of them."""
+def no_suffixes() -> Broken:
+    """The new owner waits for the suffixes, and makes nothing of them."""
 
-    def take(self: activation.Tails, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
+    def take(self: takeover.Suffixes, source: NodeId, message: Suffix, low: bytes, high: bytes) -> None:
         self.told.add(source)
 
-    return activation.Tails, "take", take
+    return takeover.Suffixes, "take", take
 
 
-def lost_tail() -> Broken:
+def lost_suffix() -> Broken:
     """A holder hands over nothing of what it received."""
 
-    def tail(self: PendingWrites) -> list[Pending]:
+    def suffix(self: PendingWrites) -> list[Pending]:
         return [*self.owed, *self.queue]
 
-    return PendingWrites, "tail", tail
+    return PendingWrites, "suffix", suffix
 
 
 def down_beside_live() -> Broken:
@@ -130,7 +130,7 @@ def acknowledged_before_sync() -> Broken:
 
 
 def acknowledged_after_freeze() -> Broken:
-    """A holder that has handed over its tail still acknowledges writes of the version before."""
+    """A holder that has handed over its suffix still acknowledges writes of the version before."""
 
     honest = replica.Replica.on_stream
 

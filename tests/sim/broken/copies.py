@@ -46,7 +46,7 @@ def reported_before_it_arrived() -> Broken:
 
 
 def first_part_is_all() -> Broken:
-    """The first part of a tail that a holder acknowledges counts for all of it."""
+    """The first part of a suffix that a holder acknowledges counts for all of it."""
     honest = Sender._push_writes
 
     def push_writes(self: Sender, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
@@ -101,7 +101,7 @@ def writes_behind_the_cursor() -> Broken:
 
 
 def holders_start_empty() -> Broken:
-    """The other holders do not get what the tails held."""
+    """The other holders do not get what the suffixes held."""
 
     def begin_to_holder(self: Sender) -> None:
         queue, self.writes.queue = self.writes.queue, type(self.writes.queue)()
@@ -147,7 +147,7 @@ def last_of_the_stream() -> Broken:
 
 
 def complete_at_once() -> Broken:
-    """A holder takes itself for complete, and forgets its tail, with the first message of the owner."""
+    """A holder takes itself for complete, and forgets its suffix, with the first message of the owner."""
     honest = Receiver.take
 
     def take(self: Receiver, message: Stream) -> None:

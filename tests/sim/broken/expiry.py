@@ -32,7 +32,7 @@ def copies_expire_by_themselves() -> Broken:
                 writes = held_here.writes
                 for key, value in list(writes.pairs(writes.low, writes.high)):
                     if 0 < expiry_in(value) <= context.wall():
-                        writes.landing.append(writes.apply(key, removal(version_in(value)), value))
+                        writes.unflushed.append(writes.apply(key, removal(version_in(value)), value))
         return honest(self)
 
     return Sweep, "_expire", expire
@@ -51,7 +51,7 @@ def expires_here_only() -> Broken:
     """An owner that removes what has expired tells the other holders nothing of it."""
 
     def remove(self: Replica, key: bytes, held: bytes) -> None:
-        self.writes.landing.append(self.writes.apply(key, removal(version_in(held)), held))
+        self.writes.unflushed.append(self.writes.apply(key, removal(version_in(held)), held))
         self._dirty[self] = None
 
     return Replica, "remove", remove

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from tests.sim.broken import Broken
 from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.layout import REMOVED, expiry_in, version_in
-from wrpme.core.replication import activation, pending as contents, replica, sender
+from wrpme.core.replication import takeover, pending as contents, replica, sender
 from wrpme.core.replication.pending import Pending
 from wrpme.core.replication.replica import Replica, Role
-from wrpme.protocol.messages import Committed, Tail
+from wrpme.protocol.messages import Committed, Suffix
 from wrpme.protocol.view import Arc, NodeId
 
 
@@ -50,11 +50,11 @@ def one_holder_is_enough() -> Broken:
 def keeps_what_it_owes() -> Broken:
     """A former owner hands over what it received, and nothing of what it wrote itself."""
 
-    def tail(self: contents.PendingWrites) -> list[Pending]:
+    def suffix(self: contents.PendingWrites) -> list[Pending]:
         received = [pending for _, pending in self.received]
         return [*self.inherited, *received, *self.queue]
 
-    return contents.PendingWrites, "tail", tail
+    return contents.PendingWrites, "suffix", suffix
 
 
 def answers_what_it_owes() -> Broken:
@@ -80,60 +80,60 @@ def never_doubts() -> Broken:
     return Replica, "resolve", resolve
 
 
-def lowest_of_tails() -> Broken:
-    """Of what the tails hold of an entry the first write wins, not the latest."""
+def lowest_of_suffixes() -> Broken:
+    """Of what the suffixes hold of an entry the first write wins, not the latest."""
 
-    honest = activation.Tails.take
+    honest = takeover.Suffixes.take
 
-    def take(self: activation.Tails, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
+    def take(self: takeover.Suffixes, source: NodeId, message: Suffix, low: bytes, high: bytes) -> None:
         before = dict(self.best)
         honest(self, source, message, low, high)
         for key, value in message.pairs:
             if key in before:
                 self.best[key] = min(before[key], value, key=version_in)
 
-    return activation.Tails, "take", take
+    return takeover.Suffixes, "take", take
 
 
-def first_part_of_a_tail() -> Broken:
-    """A new owner takes the first part of a tail for all of it."""
-    honest = activation.Tails.take
+def first_part_of_a_suffix() -> Broken:
+    """A new owner takes the first part of a suffix for all of it."""
+    honest = takeover.Suffixes.take
 
-    def take(self: activation.Tails, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
+    def take(self: takeover.Suffixes, source: NodeId, message: Suffix, low: bytes, high: bytes) -> None:
         honest(self, source, replace(message, more=False), low, high)
 
-    return activation.Tails, "take", take
+    return takeover.Suffixes, "take", take
 
 
-def any_part_of_a_tail() -> Broken:
-    """A new owner takes a part of a tail that does not follow on what it has."""
-    honest = activation.Tails.take
+def any_part_of_a_suffix() -> Broken:
+    """A new owner takes a part of a suffix that does not follow on what it has."""
+    honest = takeover.Suffixes.take
 
-    def take(self: activation.Tails, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
+    def take(self: takeover.Suffixes, source: NodeId, message: Suffix, low: bytes, high: bytes) -> None:
         honest(self, source, replace(message, after=self.cursor(source)), low, high)
 
-    return activation.Tails, "take", take
+    return takeover.Suffixes, "take", take
 
 
-def tails_over_newer() -> Broken:
-    """What a tail holds is put over what the new owner has, also where that is newer."""
+def suffixes_over_newer() -> Broken:
+    """What a suffix holds is put over what the new owner has, also where that is newer."""
     honest = Replica._take_over
 
     def take_over(self: Replica) -> None:
-        for key, value in self._tails.best.items():
+        for key, value in self._suffixes.best.items():
             self.writes.queue.append(self.writes.apply(key, value, self.writes.current(key)))
-        self._tails.best = {}
+        self._suffixes.best = {}
         honest(self)
 
     return Replica, "_take_over", take_over
 
 
 def removals_end_here() -> Broken:
-    """A removal in a tail is not passed on where the new owner has nothing to remove."""
+    """A removal in a suffix is not passed on where the new owner has nothing to remove."""
     honest = Replica._take_over
 
     def take_over(self: Replica) -> None:
-        best = self._tails.best
+        best = self._suffixes.best
         gone = [key for key, value in best.items() if expiry_in(value) == REMOVED and self.writes.current(key) is None]
         for key in gone:
             del best[key]
@@ -160,8 +160,8 @@ def committed_without_settling() -> Broken:
     return Replica, "on_committed", on_committed
 
 
-def incoming_keeps_tail() -> Broken:
-    """Who becomes incoming keeps its tail."""
+def incoming_keeps_suffix() -> Broken:
+    """Who becomes incoming keeps its suffix."""
     honest = Replica._freeze
 
     def freeze(self: Replica, before: Role, role: Role) -> None:
@@ -228,22 +228,22 @@ def acknowledged_late() -> Broken:
     """An acknowledgement that waited for the disk leaves under a later version of the arc."""
 
     def close_sink(self: Replica) -> None:
-        self.sink = None
+        self.receiver = None
 
-    return Replica, "_close_sink", close_sink
+    return Replica, "_close_receiver", close_sink
 
 
 def settled_in_view_ignored() -> Broken:
-    """What the view has settled counts as a tail all the same, if a former owner hands it over."""
+    """What the view has settled counts as a suffix all the same, if a former owner hands it over."""
 
     def settled_at(arc: Arc, position: int) -> int:
         return 0
 
-    return activation, "settled_at", settled_at
+    return takeover, "settled_at", settled_at
 
 
 def settled_in_memory() -> Broken:
-    """What was settled at an activation is not on disk, and is forgotten by a node that starts again."""
+    """What was settled at a takeover is not on disk, and is forgotten by a node that starts again."""
     honest = Reconciled.note
 
     def note(self: Reconciled, first: int, last: int, version: int) -> None:

@@ -12,7 +12,7 @@ from wrpme.core import node
 from wrpme.core.health import failure_detector
 from wrpme.core.outbox import Origin, Outbox
 from wrpme.core.io import ReplyTo
-from wrpme.core.replication import activation, replica
+from wrpme.core.replication import takeover, replica
 from wrpme.core.replication.sender import Sender
 from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import Envelope, Forwarded, Reply
@@ -31,7 +31,7 @@ def restarted_promised_nothing() -> Broken:
 
 
 def no_promise() -> Broken:
-    """Who acknowledges a beacon promises nothing."""
+    """Who acknowledges a heartbeat promises nothing."""
 
     def promise(self: failure_detector.HeartbeatLeases, node: NodeId, now: float) -> None:
         """Nothing."""
@@ -41,7 +41,7 @@ def no_promise() -> Broken:
 
 def dead_owners_are_not_outwaited() -> Broken:
     """The new owner does not wait until the lease of a dead one has run out."""
-    honest = activation.awaited
+    honest = takeover.awaited
 
     def awaited(
         arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Over
@@ -52,7 +52,7 @@ def dead_owners_are_not_outwaited() -> Broken:
 
 
 def lease_from_arrival() -> Broken:
-    """A lease runs from the arrival of the acknowledgement, not from the sending of the beacon."""
+    """A lease runs from the arrival of the acknowledgement, not from the sending of the heartbeat."""
     honest = failure_detector.HeartbeatLeases.acknowledged
 
     def acknowledged(self: failure_detector.HeartbeatLeases, node: NodeId, sent: float, now: float) -> None:
@@ -71,7 +71,7 @@ def lease_without_incoming() -> Broken:
 
 
 def lease_of_any_holder() -> Broken:
-    """It is enough for the lease that one of the holders has acknowledged a beacon."""
+    """It is enough for the lease that one of the holders has acknowledged a heartbeat."""
 
     def lease_until(self: failure_detector.HeartbeatLeases, nodes: Collection[NodeId]) -> float:
         return max((self._acknowledged.get(node, -inf) + LEASE_SECONDS for node in nodes), default=inf)

@@ -23,7 +23,7 @@ from wrpme.protocol.view import NOBODY, Arc, Back, Choice, Member, NodeId, View
 
 
 def hung_disks_are_borne() -> Broken:
-    """A node whose disk hangs goes on acknowledging beacons, and does not ask to be marked down."""
+    """A node whose disk hangs goes on acknowledging heartbeats, and does not ask to be marked down."""
 
     def others_decide(self: own_disk.OwnDisk) -> bool:
         return False

@@ -21,7 +21,7 @@ def computes_at_every_member() -> Broken:
     return view_sync.ViewSync, "_follow", follow
 
 
-def complains_while_late() -> Broken:
+def reports_failures_while_late() -> Broken:
     """A node that was late itself holds against others what it did not hear meanwhile."""
 
     def be_late(self: self_check.SelfCheck, seconds: float) -> None:

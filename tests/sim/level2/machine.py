@@ -140,7 +140,7 @@ class Machine:
         run.net.listeners[self.host] = (life, copy_context(), runner.server.accept)
         end: Exit = await runner.finished
         run.net.listeners.pop(self.host, None)
-        if end.code or end.aside:
+        if end.code or end.rejoin:
             run.fail(f"{self} exits: {end.sentence}")
         await runner.close()
         run.say(self, "has stopped")

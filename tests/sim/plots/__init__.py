@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.network import Habits
-from tests.sim.plots import copies, leases, operators, owners, tails, votes
+from tests.sim.plots import copies, leases, operators, owners, suffixes, votes
 from tests.sim.stage import Missed, Stage
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ PLOTS: dict[str, dict[str, Any]] = {
     "forgetful_voter": staged(votes.forgetful_voter, nodes=4, late=1, replication=1),
     "forgotten_start": staged(votes.forgotten_start, nodes=3, replication=2),
     "old_directory": staged(votes.old_directory, nodes=5, late=2, replication=2),
-    "late_heir": staged(tails.late_heir),
-    "two_writes": staged(tails.two_writes_of_one_entry),
-    "divided": staged(tails.divided, nodes=4, late=1),
-    "first_message": staged(tails.first_message_only, nodes=4, late=1),
+    "late_heir": staged(suffixes.late_heir),
+    "two_writes": staged(suffixes.two_writes_of_one_entry),
+    "divided": staged(suffixes.divided, nodes=4, late=1),
+    "first_message": staged(suffixes.first_message_only, nodes=4, late=1),
     "returned_owner": staged(owners.returned_owner),
     "late_question": staged(owners.late_question),
     "revived": staged(owners.revived),

@@ -117,7 +117,7 @@ def swept_and_copied(s: Stage) -> None:
 
 def handed_over_twice(s: Stage) -> None:
     """A former owner still owes a write, which the new one has taken and whose entry is removed since; that is not in a
-    view when the new owner starts again, and asks for the tail once more."""
+    view when the new owner starts again, and asks for the suffix once more."""
     all_written(s)
     newcomer = newly_joined(s)
     others = s.others(newcomer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.sim.plots.cast import all_written, cast, join_through, newly_joined, reports, told
 from tests.sim.stage import Missed, Stage
-from wrpme.protocol.messages import BeaconAck, Report
+from wrpme.protocol.messages import HeartbeatAck, Report
 from wrpme.protocol.view import Activated, Synced
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def late_acknowledgement(s: Stage) -> None:
     """What the others acknowledged arrives when they have not heard of the owner for long."""
     _, owner, _, _ = cast(s)
     others = s.others(owner)
-    late = s.lose_between(others, [owner], BeaconAck)
+    late = s.lose_between(others, [owner], HeartbeatAck)
     s.wait(0.6)
     s.cut(owner, others)
     s.wait(1.4)
@@ -86,7 +86,7 @@ def _reports_of(s: Stage, node: Machine) -> Callable[[], object]:
 
 
 def old_word(s: Stage) -> None:
-    """...and what it reported of its first activation arrives once more."""
+    """...and what it reported of its first takeover arrives once more."""
     said = s.hear_of(s.machines, s.machines, Report, told(Activated))
 
     def say_again(end: int, owner: Machine) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.sim.plots.cast import cast, served_anew, told
 from tests.sim.stage import Missed, Stage
 from wrpme.core.replication.replica import Role
-from wrpme.protocol.messages import Accept, GetTail, Prepare, Report, Streams, Tail
+from wrpme.protocol.messages import Accept, GetSuffix, Prepare, Report, Streams, Suffix
 from wrpme.protocol.view import Activated, Back, Synced
 
 if TYPE_CHECKING:
@@ -19,11 +19,11 @@ def returned_owner(s: Stage) -> None:
     """An owner has started again and gets its arc back; who was it meanwhile hears nothing of that, and what it once
     handed over arrives once more."""
     alias, owner, heir, _ = cast(s)
-    tails = s.hear_of([heir], [owner], Tail)
+    suffixes = s.hear_of([heir], [owner], Suffix)
     _start_again(s, owner, heir, alias)
     s.until(lambda: s.owner(alias) is owner and s.replica(owner, alias).serving, 10.0)
     s.wait(0.5)
-    said = list(tails.kept)
+    said = list(suffixes.kept)
     _start_again(s, owner, heir, alias)
     s.wait(3 * s.world.habits.latency)
     s.cut(heir, s.others(heir))
@@ -51,11 +51,11 @@ def _start_again(s: Stage, owner: Machine, heir: Machine, alias: str) -> None:
 
 
 def late_question(s: Stage) -> None:
-    """An owner has asked for the second part of a tail, and has become the owner once more since, when that question
-    arrives again; what is answered is at the end of another tail."""
+    """An owner has asked for the second part of a suffix, and has become the owner once more since, when that question
+    arrives again; what is answered is at the end of another suffix."""
     alias, owner, heir, other = cast(s)
     aliases = s.of_arc(alias)
-    questions = s.hear_of([heir], [other], GetTail, lambda body: bool(body.after))
+    questions = s.hear_of([heir], [other], GetSuffix, lambda body: bool(body.after))
     version = _dies_with_writes(s, owner, heir, other, aliases)
     served_anew(s, alias, version)
     asked = [envelope for _, envelope in questions.kept]
@@ -64,7 +64,7 @@ def late_question(s: Stage) -> None:
     s.until(s.run.is_stable, 20.0)
     if s.holders(alias) != [owner, heir, other]:
         raise Missed
-    first = s.lose_between([other], [heir], Tail, lambda body: body.end == s.arc(alias).end and not body.after)
+    first = s.lose_between([other], [heir], Suffix, lambda body: body.end == s.arc(alias).end and not body.after)
     version = _dies_with_writes(s, owner, heir, other, aliases)
     s.until(lambda: s.replica(other, alias).arc.version == s.replica(heir, alias).arc.version > version)
     for envelope in asked:
@@ -118,7 +118,7 @@ def revived(s: Stage) -> None:
 
 def untaken(s: Stage) -> None:
     """An owner falls silent with a write that nobody has; who serves after it is not known to do so when the former
-    owner is back, so that it is asked for its tail after all."""
+    owner is back, so that it is asked for its suffix after all."""
     alias, owner, heir, _ = cast(s)
     others = s.others(owner)
     lost = s.lose_between([owner], others, Streams)

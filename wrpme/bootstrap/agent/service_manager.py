@@ -88,9 +88,7 @@ def detect() -> Ways:
         return Ways("process", f"systemd does not answer ({said or 'nothing'})", linger)
     said = run(["systemctl", "--user", "is-system-running"], ANSWER_SECONDS_MAX)[1]
     if said not in ANSWERS:
-        return Ways(
-            "process", f"systemd has no manager for user {errors.user()} ({_short(said)})", linger, _survives()
-        )
+        return Ways("process", f"systemd has no manager for user {errors.user()} ({_short(said)})", linger, _survives())
     if linger:
         return Ways("user", f"systemd keeps the services of user {errors.user()} running without a session", linger)
     if run(["pkcheck", "--action-id", LINGER_ACTION, "--process", str(os.getpid())], ANSWER_SECONDS_MAX)[0] == 0:

@@ -75,10 +75,10 @@ async def until_ready(
     session.step(f"waiting for {node.address}")
     while loop.time() < end:
         answer = await probe_node(session.agent, node.address)
-        figures, view = answer.figures, answer.view
-        if figures is not None and figures.address != node.told:
+        stats, view = answer.stats, answer.view
+        if stats is not None and stats.address != node.told:
             raise RemoteError(
-                f"{session.name}: at {node.address} answers the node {figures.address}, not {node.told}; give one of "
+                f"{session.name}: at {node.address} answers the node {stats.address}, not {node.told}; give one of "
                 "them another address"
             )
         if view is not None and hive and view.hive.hex() != hive:
@@ -86,7 +86,7 @@ async def until_ready(
                 f"{session.name}: {node.address} is in another hive ({view.hive.hex()[:8]}) than the other nodes "
                 f"({hive[:8]}); if its data is not needed, hive_destroy it alone, else take it out of the file"
             )
-        if view is not None and figures is not None and figures.serving:
+        if view is not None and stats is not None and stats.serving:
             return answer
         if loop.time() >= look_at:
             look_at = loop.time() + LOOK_AGAIN_SECONDS
@@ -120,4 +120,3 @@ async def _check_runs(session: HostSession, node: Node, before: int | None) -> i
     tail = str(state.get("tail", "")).strip().splitlines()
     said = tail[-1].removeprefix("wrpmed: ") if tail else "it left no word"
     raise RemoteError(f"{session.name}: {node.address} does not run: {said}")
-

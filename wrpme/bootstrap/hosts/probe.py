@@ -13,7 +13,7 @@ from wrpme.bootstrap.limits import ASK_NODE_SECONDS
 from wrpme.protocol import address as addresses
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import Failed, GetStatus, GetView, Reply, Text, ViewIs
-from wrpme.protocol.stats import Figures, HiveStatus, NodeStatus
+from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus
 from wrpme.protocol.view import NOBODY, State, View
 
 
@@ -25,12 +25,12 @@ class Relay(Protocol):
 
 
 class NodeAnswer(Struct, frozen=True):
-    """What a node says of itself. ``view`` and ``figures`` are None where it is in no hive (yet), or does not answer;
+    """What a node says of itself. ``view`` and ``stats`` are None where it is in no hive (yet), or does not answer;
     ``why`` says which."""
 
     node: bytes = NOBODY
     view: View | None = None
-    figures: Figures | None = None
+    stats: NodeStats | None = None
     why: str = ""
 
 
@@ -62,7 +62,7 @@ def _node_answer(replies: list[Reply], address: str) -> NodeAnswer:
         if isinstance(reply, ViewIs):
             found = msgspec.structs.replace(found, node=reply.node, view=reply.view)
         elif isinstance(reply, Text):
-            found = msgspec.structs.replace(found, figures=_figures(reply, address))
+            found = msgspec.structs.replace(found, stats=_stats(reply, address))
         elif isinstance(reply, Failed) and not found.why:
             found = msgspec.structs.replace(found, why=reply.sentence)
     return found
@@ -85,16 +85,16 @@ async def probe_hive(relay: Relay, address: str) -> HiveStatus:
     for number, member in enumerate(members):
         reply = told.get(number)
         if isinstance(reply, Text):
-            nodes.append(NodeStatus(member, _figures(reply, member.address), None))
+            nodes.append(NodeStatus(member, _stats(reply, member.address), None))
         else:
             why = reply.sentence if isinstance(reply, Failed) else f"{member.address} does not answer"
             nodes.append(NodeStatus(member, None, errors.UnavailableError(why)))
     return HiveStatus(answer.view, tuple(nodes))
 
 
-def _figures(reply: Text, address: str) -> Figures:
+def _stats(reply: Text, address: str) -> NodeStats:
     try:
-        return msgspec.json.decode(reply.text, type=Figures)
+        return msgspec.json.decode(reply.text, type=NodeStats)
     except msgspec.MsgspecError as error:
         raise errors.ProtocolError(
             f"{address} tells figures that this version does not understand ({error}); use the wrpmesh of its release"

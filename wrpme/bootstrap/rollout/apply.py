@@ -236,4 +236,3 @@ def _outcome(plan: HostPlan) -> str:
 
 def _names(found: Sequence[Node]) -> str:
     return ", ".join(node.address for node in found)
-

@@ -37,7 +37,7 @@ async def condition(sessions: list[HostSession], hive: str = "") -> Condition:
     if isinstance(found, str):
         return Condition("unavailable", found)
     now = condition_of(found)
-    late = [node.member.address for node in found.nodes if node.figures and node.figures.epoch != found.view.epoch]
+    late = [node.member.address for node in found.nodes if node.stats and node.stats.epoch != found.view.epoch]
     if now.word == "stable" and late:
         have = "has" if len(late) == 1 else "have"
         return Condition("stabilizing", f"{listed(late)} {have} not heard of the last change yet")

@@ -109,7 +109,7 @@ async def _loss(fleet: Fleet) -> str:
     found = await stability.status(running) if running else "no node runs"
     entries = ""
     if isinstance(found, HiveStatus):
-        number = sum(node.figures.entries for node in found.nodes if node.figures)
+        number = sum(node.stats.entries for node in found.nodes if node.stats)
         entries = ", 1 entry" if number == 1 else f", {number:,} entries"
     hosts = len(fleet.sound)
     broken = listed(host.name for host in fleet.broken)
@@ -130,5 +130,3 @@ def _idle(session: HostSession) -> list[Node]:
 
 def _names(found: list[Node]) -> str:
     return ", ".join(node.address for node in found)
-
-

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 
 from wrpme.client.limits import WATCH_RECORDS_MAX
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Missed, Reached, ViewSeen, WatchRecord
 
 
 class ShedBuffer:
     """Keeps at most ``most`` watch records until they are read. Beyond it figures are left out first, then the oldest
-    happenings, which a :class:`Missed` counts."""
+    events, which a :class:`Missed` counts."""
 
     def __init__(self, most: int = WATCH_RECORDS_MAX) -> None:
         self.records: deque[WatchRecord] = deque()
@@ -24,18 +24,18 @@ class ShedBuffer:
 
     def _shed(self, at: float) -> None:
         """Keeps only the last figures of each node; if more than half of the room is still taken, also only the last
-        view, whether each node was last reached or gone, and a quarter of the room of happenings, the latest."""
-        self._keep((FiguresSeen,))
+        view, whether each node was last reached or gone, and a quarter of the room of events, the latest."""
+        self._keep((StatsSeen,))
         if len(self.records) <= self._most // 2:
             return
-        self._keep((FiguresSeen, ViewSeen, Reached, Gone))
+        self._keep((StatsSeen, ViewSeen, Reached, Gone))
         missed: dict[str, int] = {}
-        surplus = sum(isinstance(record, Happened) for record in self.records) - self._most // 4
+        surplus = sum(isinstance(record, EventSeen) for record in self.records) - self._most // 4
         rest: deque[WatchRecord] = deque()
         for record in self.records:
             if isinstance(record, Missed):
                 missed[record.node] = missed.get(record.node, 0) + record.count
-            elif isinstance(record, Happened) and surplus > 0:
+            elif isinstance(record, EventSeen) and surplus > 0:
                 surplus -= 1
                 missed[record.node] = missed.get(record.node, 0) + 1
             else:

@@ -1,4 +1,4 @@
-"""Watch records: the views, happenings and figures of all nodes, in the order in which a watcher sees them.
+"""Watch records: the views, events and figures of all nodes, in the order in which a watcher sees them.
 
 ``at`` is seconds since 1970 by the watcher's clock, ``node`` the address of the node that told it. ``wrpmesh watch``
 prints watch records as lines of JSON (:func:`to_line`, :func:`from_line`); the dashboard's ``--record`` keeps the same
@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from wrpme.errors import ProtocolError
-from wrpme.protocol.events import UNENDED, Happening
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.events import UNENDED, ClusterEvent
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import View
 from wrpme.protocol.view_json import Topology, topology, view_in
 
@@ -28,21 +28,21 @@ class ViewSeen(Struct, frozen=True, tag="view", tag_field="saw"):
     view: View
 
 
-class Happened(Struct, frozen=True, tag="event", tag_field="saw"):
+class EventSeen(Struct, frozen=True, tag="event", tag_field="saw"):
     """Something happened in the hive. What several nodes tell alike makes one record."""
 
     at: float
     node: str
-    happening: Happening
+    event: ClusterEvent
 
 
-class FiguresSeen(Struct, frozen=True, tag="figures", tag_field="saw"):
+class StatsSeen(Struct, frozen=True, tag="figures", tag_field="saw"):
     """A node has told its figures. Where it can't be reached from here, ``through`` is the address of the node that
     was asked for them instead."""
 
     at: float
     node: str
-    figures: Figures
+    stats: NodeStats = msgspec.field(name="figures")
     through: str = ""
 
 
@@ -63,14 +63,14 @@ class Gone(Struct, frozen=True, tag="gone", tag_field="saw"):
 
 
 class Missed(Struct, frozen=True, tag="missed", tag_field="saw"):
-    """``count`` happenings of the node were left out, as they were not read in time."""
+    """``count`` events of the node were left out, as they were not read in time."""
 
     at: float
     node: str
     count: int
 
 
-WatchRecord = Union[ViewSeen, Happened, FiguresSeen, Reached, Gone, Missed]
+WatchRecord = Union[ViewSeen, EventSeen, StatsSeen, Reached, Gone, Missed]
 
 # --- as plain objects, and as lines of JSON ----------------------------------------------------------------------
 
@@ -81,8 +81,8 @@ class _ViewLine(Struct, frozen=True, tag="view", tag_field="saw"):
     view: Topology
 
 
-class _HappeningLine(Struct, frozen=True, omit_defaults=True):
-    """A :class:`Happening`, by the names of its fields."""
+class _EventFields(Struct, frozen=True, omit_defaults=True):
+    """A :class:`ClusterEvent`, by the names of its fields."""
 
     number: int
     at: int
@@ -97,17 +97,17 @@ class _HappeningLine(Struct, frozen=True, omit_defaults=True):
 class _EventLine(Struct, frozen=True, tag="event", tag_field="saw"):
     at: float
     node: str
-    happening: _HappeningLine
+    event: _EventFields = msgspec.field(name="happening")
 
 
-_Line = Union[_ViewLine, _EventLine, FiguresSeen, Reached, Gone, Missed]
+_Line = Union[_ViewLine, _EventLine, StatsSeen, Reached, Gone, Missed]
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(_Line).decode
 
 
 def to_line(record: WatchRecord) -> bytes:
     """Returns the watch record as one object of JSON in a line, without the line end. ``at`` is rounded to the
-    millisecond; a happening that has no ``seconds`` is written without them."""
+    millisecond; an event that has no ``seconds`` is written without them."""
     return _ENCODE(_written(record))
 
 
@@ -121,11 +121,11 @@ def _written(record: WatchRecord) -> _Line:
     at = round(record.at, 3)
     if isinstance(record, ViewSeen):
         return _ViewLine(at, record.node, topology(record.view))
-    if isinstance(record, Happened):
-        fields = asdict(record.happening)
+    if isinstance(record, EventSeen):
+        fields = asdict(record.event)
         if fields["seconds"] < 0:
             fields["seconds"] = UNENDED  # the very object: what is a default is known by that
-        return _EventLine(at, record.node, _HappeningLine(**fields))
+        return _EventLine(at, record.node, _EventFields(**fields))
     return replace(record, at=at)
 
 
@@ -157,5 +157,5 @@ def _read(decoded: _Line) -> WatchRecord:
     if isinstance(decoded, _ViewLine):
         return ViewSeen(decoded.at, decoded.node, view_in(decoded.view))
     if isinstance(decoded, _EventLine):
-        return Happened(decoded.at, decoded.node, Happening(**asdict(decoded.happening)))
+        return EventSeen(decoded.at, decoded.node, ClusterEvent(**asdict(decoded.event)))
     return decoded

@@ -1,4 +1,4 @@
-"""Watching a hive: one connection to every node, from which views, happenings and figures come by themselves.
+"""Watching a hive: one connection to every node, from which views, events and figures come by themselves.
 
 One of the nodes, the *home*, tells what all of them could tell; when it is gone another one does, and nothing is told
 twice. Who can't be reached is tried again and again; what such a node has to say is asked for through the home. It
@@ -23,13 +23,13 @@ from wrpme.client.limits import (
     WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
 )  # fmt: skip
 from wrpme.client.watch.buffer import ShedBuffer
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import Failed, GetStatus, Reply, Text, Told, ViewIs, Watch
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import State, View
 
-_FIGURES = msgspec.json.Decoder(Figures)
+_FIGURES = msgspec.json.Decoder(NodeStats)
 
 
 class _Node:
@@ -43,13 +43,13 @@ class _Node:
         self.heard_at = 0.0
         self.reached: bool | None = None
         """None until it was reached or given up for the first time."""
-        self.figures: Figures | None = None
+        self.stats: NodeStats | None = None
         self.ahead_since: float | None = None
         """Since when it has a later view than is known here."""
         self.floor = 0
         """What happened to the hive up to this epoch is known already."""
         self.number = 0
-        """Of the last happening that it told in this life."""
+        """Of the last event that it told in this life."""
         self.asked_at = 0.0
         """When its figures were asked for through another node."""
         self.watch_id = 0
@@ -209,8 +209,8 @@ class Watcher:
         hive = self._view.hive.hex() if self._view is not None else ""
 
         def knows(node: _Node) -> tuple[bool, bool, int]:
-            figures = node.figures
-            return (figures.hive == hive, figures.serving, figures.epoch) if figures else (False, False, 0)
+            stats = node.stats
+            return (stats.hive == hive, stats.serving, stats.epoch) if stats else (False, False, 0)
 
         there = [node for node in self._nodes.values() if node.connection is not None]
         if there and self._home is None:
@@ -227,16 +227,16 @@ class Watcher:
                 self._on_view(node, reply.view)
         elif isinstance(reply, Told):
             try:
-                figures = _FIGURES.decode(reply.figures) if reply.figures else None
+                stats = _FIGURES.decode(reply.stats) if reply.stats else None
             except msgspec.MsgspecError as error:
                 self._refuse(node, f"{node.address} told no proper figures ({error})")
                 return
-            if figures is not None and self._is_foreign(node, figures):
+            if stats is not None and self._is_foreign(node, stats):
                 self._refuse(node, f"{node.address} is a node of another hive now")
-            elif self._is_at(node, figures.address if figures is not None else node.address):
-                self._on_told(node, reply, figures)
+            elif self._is_at(node, stats.address if stats is not None else node.address):
+                self._on_told(node, reply, stats)
         elif isinstance(reply, Text):
-            self._on_figures_through(node, reply)
+            self._on_stats_through(node, reply)
         elif isinstance(reply, Failed):
             if self._through.pop(reply.id, None) is None and reply.id == node.watch_id:
                 self._refuse(node, reply.sentence)
@@ -284,48 +284,48 @@ class Watcher:
             if member.state is not State.DOWN and member.incarnation not in lives:
                 self._nodes[member.address].hurry.set()
 
-    def _on_told(self, node: _Node, told: Told, figures: Figures | None) -> None:
-        if figures is not None:
-            before = node.figures
-            if before is None or (before.id, before.incarnation) != (figures.id, figures.incarnation):
+    def _on_told(self, node: _Node, told: Told, stats: NodeStats | None) -> None:
+        if stats is not None:
+            before = node.stats
+            if before is None or (before.id, before.incarnation) != (stats.id, stats.incarnation):
                 node.number = 0
         now = _now()
         if told.missed:
             self._see(Missed(now, node.address, told.missed))
-        for happening in told.happenings:
-            if happening.hive:
-                if node is self._home and happening.epoch > node.floor:
-                    self._epoch_told = max(self._epoch_told, happening.epoch)
-                    self._see(Happened(now, node.address, happening))
-            elif happening.number > node.number:
-                node.number = happening.number
-                self._see(Happened(now, node.address, happening))
-        if figures is not None:
-            node.figures = figures
-            self._compare(node, figures)
-            self._see(FiguresSeen(now, node.address, figures))
+        for event in told.events:
+            if event.hive:
+                if node is self._home and event.epoch > node.floor:
+                    self._epoch_told = max(self._epoch_told, event.epoch)
+                    self._see(EventSeen(now, node.address, event))
+            elif event.number > node.number:
+                node.number = event.number
+                self._see(EventSeen(now, node.address, event))
+        if stats is not None:
+            node.stats = stats
+            self._compare(node, stats)
+            self._see(StatsSeen(now, node.address, stats))
 
-    def _is_foreign(self, node: _Node, figures: Figures) -> bool:
+    def _is_foreign(self, node: _Node, stats: NodeStats) -> bool:
         hive = self._view.hive.hex() if self._view is not None else ""
-        return node is not self._home and bool(hive and figures.hive) and figures.hive != hive
+        return node is not self._home and bool(hive and stats.hive) and stats.hive != hive
 
-    def _compare(self, node: _Node, figures: Figures) -> None:
+    def _compare(self, node: _Node, stats: NodeStats) -> None:
         """Whether the node has a later view than is known here."""
         known = view_index.age(self._view) if self._view is not None else (0, 0, 0)
-        if (figures.generation, figures.branch, figures.epoch) <= known:
+        if (stats.generation, stats.branch, stats.epoch) <= known:
             node.ahead_since = None
         elif node.ahead_since is None:
             node.ahead_since = node.heard_at
 
-    def _on_figures_through(self, node: _Node, reply: Text) -> None:
+    def _on_stats_through(self, node: _Node, reply: Text) -> None:
         target, address = self._through.pop(reply.id, (None, ""))
         if target is None or target.connection is not None or self._nodes.get(address) is not target:
             return
         try:
-            figures = _FIGURES.decode(reply.text)
+            stats = _FIGURES.decode(reply.text)
         except msgspec.MsgspecError:
             return
-        self._see(FiguresSeen(_now(), address, figures, through=node.address))
+        self._see(StatsSeen(_now(), address, stats, through=node.address))
 
     # --- time ----------------------------------------------------------------------------------------------------
 

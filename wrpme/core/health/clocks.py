@@ -1,5 +1,5 @@
-"""Whether the wall clocks of members agree: each acknowledgement of a beacon tells what the other one's shows, and was
-made between the sending of the beacon and its own arrival. So half of that time is all that is uncertain.
+"""Whether the wall clocks of members agree: each acknowledgement of a heartbeat tells what the other one's shows, and
+was made between the sending of the heartbeat and its own arrival. So half of that time is all that is uncertain.
 
 Nothing is decided by it: an entry expires by the clock of its owner; a clock that is wrong is for an operator to set.
 """
@@ -27,7 +27,7 @@ class Clocks:
         """Those that were told to differ, and since when."""
 
     def heard(self, node: NodeId, wall: int, sent: float) -> None:
-        """``node`` has answered a beacon that left at ``sent``, and its clock showed ``wall`` milliseconds."""
+        """``node`` has answered a heartbeat that left at ``sent``, and its clock showed ``wall`` milliseconds."""
         context = self._context
         if wall and sent <= context.now:
             uncertain = (context.now - sent) / 2

@@ -8,11 +8,11 @@ from math import inf
 
 from wrpme.core.io import Operation
 from wrpme.limits import (
-    BEACON_SECONDS, DISK_LATELY_SECONDS, DISK_SLOW_BATCHES, DISK_SLOW_SECONDS, LEASE_SECONDS,
+    HEARTBEAT_SECONDS, DISK_LATELY_SECONDS, DISK_SLOW_BATCHES, DISK_SLOW_SECONDS, LEASE_SECONDS,
     STREAM_BYTES_PER_SECOND_MIN,
 )  # fmt: skip
 
-_STEP_SECONDS_MAX = 1.5 * BEACON_SECONDS
+_STEP_SECONDS_MAX = 1.5 * HEARTBEAT_SECONDS
 
 
 class _Second:
@@ -33,9 +33,10 @@ class DiskPace:
 
     def __init__(self) -> None:
         self.quiet = False
-        """A batch has waited for half of L: no beacons are sent."""
+        """A batch has waited for half of L: no heartbeats are sent."""
         self.silent = False
-        """It has waited for L: no beacon is acknowledged, and nothing is said that others take for a sign of life."""
+        """It has waited for L: no heartbeat is acknowledged, and nothing is said that others take for a sign of
+        life."""
         self.hung = False
         """The same, also where it can't be silent: no write begins, and no vote is given."""
         self.hung_until = -inf

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf, nextafter
 
-from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
 from wrpme.protocol.view import NodeId
 
 
@@ -22,7 +22,7 @@ class HeartbeatLeases:
         self._acknowledged: dict[NodeId, float] = {}
         self._heard: dict[NodeId, float] = {}
         self._void_until = -inf
-        """Acknowledgements of beacons that left up to then count for nothing."""
+        """Acknowledgements of heartbeats that left up to then count for nothing."""
         self.neighbours: list[NodeId] = []
         self.due = now
 
@@ -36,23 +36,23 @@ class HeartbeatLeases:
             self._acknowledged.pop(node, None)
         self.due = now
 
-    def beacon(self, now: float) -> list[NodeId]:
-        """Whom to send a beacon now, if one is due."""
+    def heartbeat(self, now: float) -> list[NodeId]:
+        """Whom to send a heartbeat now, if one is due."""
         if now < self.due or now <= self._void_until:
             return []
-        self.due = now + BEACON_SECONDS
+        self.due = now + HEARTBEAT_SECONDS
         self._promises = {node: until for node, until in self._promises.items() if until > now}
         return self.neighbours
 
     def acknowledged(self, node: NodeId, sent: float, now: float) -> None:
-        """``node`` has acknowledged the beacon that left at ``sent``: the lease runs from its sending."""
+        """``node`` has acknowledged the heartbeat that left at ``sent``: the lease runs from its sending."""
         if node in self._heard and sent <= now:
             if sent > self._void_until:
                 self._acknowledged[node] = max(sent, self._acknowledged.get(node, -inf))
             self._heard[node] = now
 
     def answered(self, node: NodeId, now: float) -> None:
-        """``node`` has answered a beacon with a view, or the wish for one: it lives, but that is no lease."""
+        """``node`` has answered a heartbeat with a view, or the request for one: it lives, but that is no lease."""
         if node in self._heard:
             self._heard[node] = now
 
@@ -74,7 +74,7 @@ class HeartbeatLeases:
         self._heard = dict.fromkeys(self._heard, now)
 
     def promise(self, node: NodeId, now: float) -> None:
-        """This node acknowledges a beacon of ``node`` now."""
+        """This node acknowledges a heartbeat of ``node`` now."""
         self._promises[node] = now + PROMISE_SECONDS
 
     def promised_until(self, node: NodeId) -> float:

@@ -1,9 +1,10 @@
 """What a node does about its own disk: one that hangs takes it out of service, and one that is slow is named.
 
 A node whose oldest batch has not reached its disk for L is of no use as an owner or as a holder, and only it knows why.
-It is silent then in the sense of the beacons, so that no lease depends on it, and asks the voters to mark it down. Its
-own vote needs its disk, so the others decide; where they can't, its silence would only end the reads that are left, and
-it goes on. From half of L on it sends no beacons: so what it was promised as an owner has mostly run out when it asks.
+It is silent then in the sense of the heartbeats, so that no lease depends on it, and asks the voters to mark it down.
+Its own vote needs its disk, so the others decide; where they can't, its silence would only end the reads that are left,
+and it goes on. From half of L on it sends no heartbeats: so what it was promised as an owner has mostly run out when it
+asks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from wrpme.core.membership.view_sync import ViewSync
 from wrpme.core.replication.replica import Replica
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.errors import IndeterminateError, WrpmeError
-from wrpme.limits import ASK_SECONDS, BEACON_SECONDS, LEASE_SECONDS
+from wrpme.limits import ASK_SECONDS, HEARTBEAT_SECONDS, LEASE_SECONDS
 from wrpme.protocol.events import UNENDED
 from wrpme.protocol.messages import Report
 from wrpme.protocol.view import Down, State, View
@@ -37,7 +38,7 @@ class OwnDisk:
     @property
     def busy(self) -> bool:
         """It is looked at more closely: a batch has waited for a while."""
-        return self.context.disk.waited >= BEACON_SECONDS
+        return self.context.disk.waited >= HEARTBEAT_SECONDS
 
     def tick(self, again: bool) -> None:
         """Time has passed; ``again``: things may be said again."""

@@ -40,7 +40,9 @@ class SelfCheck:
         passed = f"{seconds:.1f} s passed that the clock of this node" if seconds else "the clock of this node"
         what = f"{passed} did not count" if seconds else f"{passed} was disrupted"
         why = "its machine was paused or moved, or its wall clock was set"
-        self._tell("clock", f"{what} ({why}); it serves again when the others have acknowledged its beacons", seconds)
+        self._tell(
+            "clock", f"{what} ({why}); it serves again when the others have acknowledged its heartbeats", seconds
+        )
 
     def note_silence(self) -> None:
         """Tells whom this node misses, and who is heard again; one that died or is no neighbour now is let be."""

@@ -70,7 +70,7 @@ class Admission:
         if self.voter.is_voter:
             for change in known:
                 if _may_ask(source, change):
-                    self.voter.wish(change)
+                    self.voter.request(change)
         elif all(isinstance(change, Join | Back) and change.node == source for change in report.changes):
             self.context.outbox.reports += report.changes
 

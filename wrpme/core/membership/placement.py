@@ -7,8 +7,8 @@ those that give are looked at.
 - Each arc wants min(R, nodes) holders, on different hosts where the addresses allow it.
 - Who has too little takes from the ``GIVERS_MAX`` that have most, down to one level: ownership first, then copies.
 - Whole arcs are taken before parts of arcs, and of those alike the ones of nodes that share arcs with the taker
-  already: the fewer nodes one shares arcs with, the fewer beacons it sends, and the rarer three nodes that die at once
-  are all holders of one arc ("Copysets", Cidon and others 2013).
+  already: the fewer nodes one shares arcs with, the fewer heartbeats it sends, and the rarer three nodes that die at
+  once are all holders of one arc ("Copysets", Cidon and others 2013).
 - Only what must move moves: whoever has enough keeps what it has.
 """
 

@@ -11,7 +11,7 @@ from math import inf
 from wrpme.core.context import NodeContext
 from wrpme.core.io import HANGING
 from wrpme.core.membership.paxos import is_quorum
-from wrpme.limits import BEACON_SECONDS, LEASE_SECONDS, SILENCE_SECONDS, SLOTS, TROUBLE_SECONDS
+from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, SILENCE_SECONDS, SLOTS, TROUBLE_SECONDS
 from wrpme.protocol import ring
 from wrpme.protocol.view import NodeId, View
 
@@ -41,7 +41,7 @@ class Quorum:
         return lost if not is_quorum(view.voters, set(view.voters).difference(lost)) else []
 
     def _seen(self, voter: NodeId) -> bool:
-        """Acknowledged beacons tell; between lives that the view does not name there are none, but votes."""
+        """Acknowledged heartbeats tell; between lives that the view does not name there are none, but votes."""
         context = self.context
         if voter == context.me or context.heartbeats.reaches(voter, context.now) is not False:
             return True
@@ -53,7 +53,7 @@ class Quorum:
     def _heard_of_late(self, node: NodeId) -> bool:
         """Whether it has said anything since a cut that is noticed now can have begun: what came before is no
         answer."""
-        return self.context.now - self.context.heard_at.get(node, -inf) < SILENCE_SECONDS - BEACON_SECONDS
+        return self.context.now - self.context.heard_at.get(node, -inf) < SILENCE_SECONDS - HEARTBEAT_SECONDS
 
     def answer_of(self, voter: NodeId) -> str:
         """How a voter that is not seen answers nevertheless, in words; empty if it gives no answer of any kind."""

@@ -24,7 +24,7 @@ from wrpme.core.retry import Retry
 from wrpme.limits import ASK_SECONDS, LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.identities import Here, Where
-from wrpme.protocol.messages import AskView, Beacon, BeaconAck, Envelope, NextView, Report, WholeView
+from wrpme.protocol.messages import AskView, Heartbeat, HeartbeatAck, Envelope, NextView, Report, WholeView
 from wrpme.protocol.view import NOBODY, Down, NodeId, Patch, Proposal, View
 
 
@@ -225,8 +225,8 @@ class ViewSync:
     def answer_stranger(self, session: int, envelope: Envelope) -> None:
         """Who has a view of this hive and is no member any more hears so."""
         view, now, body = self.context.view, self.context.now, envelope.body
-        if view is not None and envelope.epoch == view.epoch and isinstance(body, Beacon):
-            ack = BeaconAck(body.sent, envelope.incarnation)  # no promise: it only wants to know who has the view
+        if view is not None and envelope.epoch == view.epoch and isinstance(body, Heartbeat):
+            ack = HeartbeatAck(body.sent, envelope.incarnation)  # no promise: it only wants to know who has the view
             self.context.outbox.answer(session, envelope.source, ack)
         if view is None or not 0 < envelope.epoch < view.epoch:
             return

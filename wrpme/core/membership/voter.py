@@ -18,13 +18,13 @@ from wrpme.core.membership import batches, paxos, returns
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.paxos import AcceptorState, Proposer, is_quorum
 from wrpme.limits import (
-    BEACON_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX,
+    HEARTBEAT_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX,
     OUTCOMES_KEPT, RANK_SECONDS,
     REST_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS, STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, TICK_SECONDS,
-    VIEW_GAP_SECONDS, VOTERS_MAX, WISHES_MAX,
+    VIEW_GAP_SECONDS, VOTERS_MAX, CHANGE_REQUESTS_MAX,
 )  # fmt: skip
 from wrpme.protocol import view_index
-from wrpme.protocol.messages import Accept, Accepted, Body, Complaint, Prepare, Promise, Rejected
+from wrpme.protocol.messages import Accept, Accepted, Body, FailureReport, Prepare, Promise, Rejected
 from wrpme.protocol.view import (
     Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Member, NodeId, Proposal, State, View,
 )  # fmt: skip
@@ -60,7 +60,7 @@ class Voter:
         self.state = paxos.unpack(raw) if raw is not None else AcceptorState(0)
         self.due = context.now
         """When to look again."""
-        self._wishes: dict[Change, float] = {}
+        self._requests: dict[Change, float] = {}
         """When each was asked for; the last word of each node that wants to join or return is in a place of its own."""
         self._suspects: dict[Change, float] = {}
         """Deaths that are sure enough now, and since when; not of whoever is heard again, nor while this node is late
@@ -77,7 +77,7 @@ class Voter:
         """The outcomes that are known of this epoch: none is computed twice."""
         self._rests_until = -inf
         """A proposer that is slow proposes less often: it rests three times as long as it computed."""
-        self._complaints: dict[tuple[NodeId, int], dict[NodeId, float]] = {}
+        self._failure_reports: dict[tuple[NodeId, int], dict[NodeId, float]] = {}
         self._began: dict[tuple[NodeId, int], float] = {}
         self._proposer: Proposer | None = None
         self._proposer_until = 0.0
@@ -98,21 +98,21 @@ class Voter:
 
     # --- what is wanted ------------------------------------------------------------------------------------------
 
-    def wish(self, change: Change) -> None:
+    def request(self, change: Change) -> None:
         """Somebody asks for a change; void ones are passed over when their time comes."""
         self._look_soon()
         if isinstance(change, Join):
             self._note_last_word(self._joins, change)
         elif isinstance(change, Back):
             self._note_last_word(self._backs, change)
-        elif len(self._wishes) < WISHES_MAX and change not in self._wishes:
-            self._wishes[change] = self.context.now
+        elif len(self._requests) < CHANGE_REQUESTS_MAX and change not in self._requests:
+            self._requests[change] = self.context.now
             self._unchecked[change] = None
 
     def _note_last_word(self, words: dict[NodeId, tuple[Moving, float]], change: Moving) -> None:
         """In the place of what the node said before, in this life or a former one."""
         known, since = words.get(change.node, (change, self.context.now))
-        if known.incarnation <= change.incarnation and (change.node in words or len(words) < WISHES_MAX):
+        if known.incarnation <= change.incarnation and (change.node in words or len(words) < CHANGE_REQUESTS_MAX):
             words[change.node] = change, since if known.incarnation == change.incarnation else self.context.now
             if isinstance(change, Back):
                 self._unchecked.pop(known, None)
@@ -125,24 +125,24 @@ class Voter:
     @property
     def waiting(self) -> int:
         """How many changes were asked for and are neither decided nor void."""
-        return len(self._wishes) + len(self._joins) + len(self._backs)
+        return len(self._requests) + len(self._joins) + len(self._backs)
 
     def joining(self) -> set[NodeId]:
         """Nodes that wait to become members."""
         return {node for node in self._joins if node not in self.context.members}
 
-    def report_failure(self, source: NodeId, complaint: Complaint) -> None:
+    def report_failure(self, source: NodeId, failure_report: FailureReport) -> None:
         """``source`` has had no sign of some members."""
-        for life in complaint.lives:
+        for life in failure_report.lives:
             if life[0] in self.context.members:
                 self._look_soon()
                 self._began.setdefault(life, self.context.now)
-                self._complaints.setdefault(life, {})[source] = self.context.now
+                self._failure_reports.setdefault(life, {})[source] = self.context.now
 
     @property
     def looks_at(self) -> set[NodeId]:
         """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
-        found = {node for node, _ in self._complaints}
+        found = {node for node, _ in self._failure_reports}
         view = self.context.view
         for node in self._backs:
             for arc in arcs_of(view, node) if view is not None else ():
@@ -151,38 +151,38 @@ class Voter:
         return found
 
     def suspicions(self) -> list[Change]:
-        """Deaths that the complaints, and what this node sees itself, make sure enough to propose."""
+        """Deaths that the failure reports, and what this node sees itself, make sure enough to propose."""
         context, now = self.context, self.context.now
-        for key, by in list(self._complaints.items()):
+        for key, by in list(self._failure_reports.items()):
             fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS and node in context.alive}
             if context.heartbeats.reaches(key[0], now):
                 fresh.pop(context.me, None)
             if fresh:
-                self._complaints[key] = fresh
+                self._failure_reports[key] = fresh
             else:
-                del self._complaints[key]
+                del self._failure_reports[key]
                 self._began.pop(key, None)
         if now - self._start < SUSPECT_NOBODY_SECONDS or now < context.lateness.until or context.view is None:
             return []
         found: list[Change] = []
-        for (node, incarnation), by in self._complaints.items():
+        for (node, incarnation), by in self._failure_reports.items():
             member = context.members.get(node)
             if member is None or member.state is State.DOWN or member.incarnation != incarnation or node == context.me:
                 continue
             reached = context.heartbeats.reaches(node, now)
             age = now - self._began[node, incarnation]
-            if reached is False or (reached is None and age >= BEACON_SECONDS):
+            if reached is False or (reached is None and age >= HEARTBEAT_SECONDS):
                 found.append(Down(node, incarnation))
             elif reached and age >= LEASE_SECONDS:
                 found.append(self._worse(context.view, member, by))
         return found
 
     def _worse(self, view: View, accused: Member, by: dict[NodeId, float]) -> Change:
-        """Of nodes that do not see each other the one with more complaints, at a tie the junior."""
+        """Of nodes that do not see each other the one with more failure reports, at a tie the junior."""
         pair = [accused, *(member for member in view.members if member.id in by)]
 
         def weight(member: Member) -> tuple[int, int, NodeId]:
-            return len(self._complaints.get((member.id, member.incarnation), ())), member.joined, member.id
+            return len(self._failure_reports.get((member.id, member.incarnation), ())), member.joined, member.id
 
         worst = max(pair, key=weight)
         return Down(worst.id, worst.incarnation)
@@ -227,7 +227,7 @@ class Voter:
         if view is None or not self.is_voter:
             return
         self._consider(view)
-        if self._wishes or self._joins or self._backs or self._complaints or self._proposer or self._undecided():
+        if self._requests or self._joins or self._backs or self._failure_reports or self._proposer or self._undecided():
             self.due = min(self.due, now + TICK_SECONDS)
 
     def _consider(self, view: View) -> None:
@@ -242,7 +242,7 @@ class Voter:
             return
         self._suspects = {change: self._suspects.get(change, now) for change in self.suspicions()}
         for change in self._expulsions(view):
-            self.wish(change)
+            self.request(change)
         if self._computing:
             return
         changes = self._ripe(view)
@@ -264,10 +264,10 @@ class Voter:
         """What goes into the next view, if it is this voter's time for anything; what is void is dropped."""
         delay = self._patience(view) * self._rank(view)
         self._drop_void(view)
-        wanted = {**self._wishes, **self._suspects}
+        wanted = {**self._requests, **self._suspects}
         ripe = [change for change, since in wanted.items() if self._is_ripe(since, delay + _gathering(change))]
         if any(_gathering(change) for change in ripe):
-            ripe += [change for change in self._wishes if _gathering(change) and change not in ripe]
+            ripe += [change for change in self._requests if _gathering(change) and change not in ripe]
         backs = [back for back, since in self._backs.values() if self._is_ripe(since, delay)]
         going = self._with_returns(view, ripe, backs) if backs else ripe
         if self._has_gap():
@@ -279,10 +279,10 @@ class Voter:
         unchecked, self._unchecked = self._unchecked, {}
         if self._checked is not view:
             self._checked = view
-            unchecked = dict.fromkeys([*self._wishes, *(back for back, _ in self._backs.values())])
+            unchecked = dict.fromkeys([*self._requests, *(back for back, _ in self._backs.values())])
         for change in unchecked:
             if not views.fits(view, change):
-                self._wishes.pop(change, None)
+                self._requests.pop(change, None)
                 if isinstance(change, Back) and self._backs.get(change.node, (None, 0.0))[0] == change:
                     del self._backs[change.node]
 
@@ -469,7 +469,7 @@ class Voter:
             self.on_vote(source, body)
         elif isinstance(body, Promise | Accepted | Rejected):
             self.on_answer(source, body)
-        elif isinstance(body, Complaint):
+        elif isinstance(body, FailureReport):
             self.report_failure(source, body)
         else:
             return False
@@ -478,22 +478,22 @@ class Voter:
     # --- views ---------------------------------------------------------------------------------------------------
 
     def adopt(self, view: View) -> None:
-        """A new view: wishes that it fulfilled are gone, and the instance of its epoch with them."""
+        """A new view: requests that it fulfilled are gone, and the instance of its epoch with them."""
         self._proposer = None
         self._computing = ()
         self._computed.clear()
         self.due = self.context.now
         self._round = self._fruitless = 0
         self._last_view_at = self.context.now
-        self._complaints = {
+        self._failure_reports = {
             key: by
-            for key, by in self._complaints.items()
+            for key, by in self._failure_reports.items()
             if key[0] in self.context.alive and self.context.members[key[0]].incarnation == key[1]
         }
-        self._began = {key: at for key, at in self._began.items() if key in self._complaints}
+        self._began = {key: at for key, at in self._began.items() if key in self._failure_reports}
         self._suspects.clear()
         if not self.is_voter:
-            self._wishes.clear()
+            self._requests.clear()
             self._joins.clear()
             self._backs.clear()
             self._unchecked.clear()
@@ -501,7 +501,7 @@ class Voter:
         elif self._voter_since is None:
             self._voter_since = self.context.now
         if not self.context.lives:  # what it saw while it was cut off is held against nobody
-            self._complaints.clear()
+            self._failure_reports.clear()
             self._began.clear()
 
     def sees_quorum(self, epoch: int) -> bool:

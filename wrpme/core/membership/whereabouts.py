@@ -17,8 +17,7 @@ nothing from the former address,        the former life is gone
 or its connection ends
 a life before one that is known,        an older copy of a directory, or a former life's late message: refused by
 or a view before one that it told of    the number of that life, so that nobody else heeds it
-======================================  =======================================================================
-"""
+======================================  ======================================================================="""
 
 from __future__ import annotations
 
@@ -56,7 +55,7 @@ class Claim:
         self.former = former
         """The address where its former life may still be; empty if that is known to be gone."""
         self.floor = floor
-        self.wish: Join | Back | None = None
+        self.request: Join | Back | None = None
         self.reached = False
         self.twin = False
         """It is a copy: its former life answers, or had seen more."""
@@ -73,8 +72,8 @@ class Trouble(Struct):
 
 
 class Whereabouts:
-    """``proven`` is called with a wish of a life that is proven now, ``moved`` with a node whose messages go elsewhere
-    from now on."""
+    """``proven`` is called with a request of a life that is proven now, ``moved`` with a node whose messages go
+    elsewhere from now on."""
 
     def __init__(
         self, context: NodeContext, proven: Callable[[Join | Back], None], moved: Callable[[NodeId, str], None]
@@ -105,7 +104,7 @@ class Whereabouts:
 
     def joining(self) -> set[NodeId]:
         """Nodes that wait to become members, and will as far as is known."""
-        waiting = ((node, claim) for node, claim in self._claims.items() if isinstance(claim.wish, Join))
+        waiting = ((node, claim) for node, claim in self._claims.items() if isinstance(claim.request, Join))
         return {node for node, claim in waiting if not claim.twin and not self._why_not(claim)}
 
     # --- lives that the view does not name -----------------------------------------------------------------------
@@ -120,7 +119,7 @@ class Whereabouts:
             self.refuse_old(session, envelope, "its hive knows a later start of this node")
             return False
         if isinstance(envelope.body, Report):
-            return False  # what it wishes is looked at all the same
+            return False  # what it requests is looked at all the same
         claim = self._claims.get(source)
         if claim is None or claim.incarnation < life:
             context.outbox.answer(session, source, Where(UNPROVEN, context.settings.address))
@@ -129,27 +128,27 @@ class Whereabouts:
             self._is_copy(session, envelope, claim)
         return False
 
-    def wants_in(self, session: int, envelope: Envelope, wish: Join | Back) -> bool:
+    def wants_in(self, session: int, envelope: Envelope, request: Join | Back) -> bool:
         """Whether a node that asks to be taken in, or back, is the one at its address as far as is known; where that
-        has to be found out first, the wish is kept until it is."""
-        context, member = self.context, self.context.members.get(wish.node)
-        known = max(member.incarnation if member else 0, context.proven.get(wish.node, (0, ""))[0])
-        if wish.incarnation <= known or wish.node == context.me:
-            return wish.incarnation == known or wish.node == context.me
-        claim = self._claim(wish.node, wish.incarnation, wish.address)
+        has to be found out first, the request is kept until it is."""
+        context, member = self.context, self.context.members.get(request.node)
+        known = max(member.incarnation if member else 0, context.proven.get(request.node, (0, ""))[0])
+        if request.incarnation <= known or request.node == context.me:
+            return request.incarnation == known or request.node == context.me
+        claim = self._claim(request.node, request.incarnation, request.address)
         if claim is None:
             return False
         claim.heard_at = context.now
-        if envelope.source == wish.node:
+        if envelope.source == request.node:
             if self._is_copy(session, envelope, claim):
                 return False
             if context.now - claim.refused_at >= 5 * ASK_SECONDS and (why := self._why_not(claim)):
                 claim.refused_at = context.now
-                refused = Refused(UnstableError.code, why, wish.incarnation)
-                context.outbox.answer(session, wish.node, refused)
-                self._note("address", wish.address, f"node {wish.node.hex()[:8]} is not taken in: {why}")
-        claim.wish = wish
-        self._look(wish.node, claim)
+                refused = Refused(UnstableError.code, why, request.incarnation)
+                context.outbox.answer(session, request.node, refused)
+                self._note("address", request.address, f"node {request.node.hex()[:8]} is not taken in: {why}")
+        claim.request = request
+        self._look(request.node, claim)
         return False
 
     def _is_copy(self, session: int, envelope: Envelope, claim: Claim) -> bool:
@@ -231,8 +230,8 @@ class Whereabouts:
         context.reroute(node)
         if node in context.members and before != context.routes.get(node, ""):
             self._on_moved(node, before)
-        if claim.wish is not None:
-            self._on_proven(claim.wish)
+        if claim.request is not None:
+            self._on_proven(claim.request)
 
     def refuse_old(self, session: int, envelope: Envelope, words: str) -> None:
         context, node = self.context, envelope.source.hex()[:8]

@@ -1,17 +1,16 @@
-"""What one node has of one arc: the store, what is on its way there, and the tail.
+"""What one node has of one arc: the store, what is on its way there, and the suffix.
 
-``shadow`` is by key the latest write that a reader must not take from the store: one that is not on disk yet, or, at
-the owner, not acknowledged by all. The *tail* is what this node received and does not know to be acknowledged by all;
-whoever becomes the owner gets it, see :mod:`wrpme.core.replication.activation`. Its parts, in the order in which they
+``overlay`` is by key the latest write that a reader must not take from the store: one that is not on disk yet, or, at
+the owner, not acknowledged by all. The *suffix* is what this node received and does not know to be acknowledged by all;
+whoever becomes the owner gets it, see :mod:`wrpme.core.replication.takeover`. Its parts, in the order in which they
 came:
 
 =============  ======================================================================================================
 ``owed``       writes of a former ownership, with the clients that wait for them
-``inherited``  received at earlier versions of the arc, until the present owner has put all tails on every holder
+``inherited``  received at earlier versions of the arc, until the present owner has put all suffixes on every holder
 ``received``   received at the present version, until the owner says that all holders have it
 ``queue``      writes of the present ownership, in order
-=============  ======================================================================================================
-"""
+=============  ======================================================================================================"""
 
 from __future__ import annotations
 
@@ -68,13 +67,13 @@ class PendingWrites:
         self.first = first
         self.stretch = (first, last)
         self.low, self.high = key_range(first, last)
-        self.shadow: dict[bytes, Pending] = {}
-        self.order = Order(self.shadow)
-        self.landing: deque[Pending] = deque()
+        self.overlay: dict[bytes, Pending] = {}
+        self.order = Order(self.overlay)
+        self.unflushed: deque[Pending] = deque()
         """Received, and not on disk yet."""
         self.owed: list[Pending] = []
         self.superseded: set[Pending] = set()
-        """Owed, and no part of the tail any more: the copy that was completed since has what became of them."""
+        """Owed, and no part of the suffix any more: the copy that was completed since has what became of them."""
         self.inherited: list[Pending] = []
         self.received: deque[tuple[int, Pending]] = deque()
         """With the number of the item of the stream that brought it."""
@@ -107,26 +106,26 @@ class PendingWrites:
 
     def current(self, key: bytes) -> bytes | None:
         """The value as the latest write left it, acknowledged or not; None if there is none."""
-        pending = self.shadow.get(key)
+        pending = self.overlay.get(key)
         if pending is None:
             return self.context.reader.get(key)
         return None if expiry_in(pending.value) == REMOVED else pending.value
 
     def pairs(self, low: bytes, high: bytes) -> Iterator[Pair]:
         """The entries in ``[low, high)`` in order, as the latest writes left them."""
-        shadow = self.shadow
+        overlay = self.overlay
         unwritten = self.order.between(low, high)
         first = next(unwritten, None)
         for key, value in self.context.reader.scan(low, high):
             while first is not None and first <= key:
-                latest = shadow[first].value
+                latest = overlay[first].value
                 if expiry_in(latest) != REMOVED:
                     yield first, latest
                 first = next(unwritten, None)
-            if key not in shadow:
+            if key not in overlay:
                 yield key, value
         while first is not None:
-            latest = shadow[first].value
+            latest = overlay[first].value
             if expiry_in(latest) != REMOVED:
                 yield first, latest
             first = next(unwritten, None)
@@ -149,7 +148,7 @@ class PendingWrites:
     # --- writing -------------------------------------------------------------------------------------------------
 
     def apply(self, key: bytes, value: bytes, held: bytes | None) -> Pending:
-        """Into the gathering batch and the shadow; ``held`` is what the entry was before."""
+        """Into the gathering batch and the overlay; ``held`` is what the entry was before."""
         context = self.context
         context.commits.serial += 1
         expiry = expiry_in(value)
@@ -157,7 +156,7 @@ class PendingWrites:
         if not expiry and held is not None and len(held) == len(value) and held[16:24] == NO_EXPIRY:
             # nothing to count, it is in the index, and no hint comes or goes
             context.commits.write([(key, value)])
-            pending = self.shadow[key] = Pending(key, value, context.commits.batch, context.commits.serial)
+            pending = self.overlay[key] = Pending(key, value, context.commits.batch, context.commits.serial)
             self.order.added(key)
             return pending
         if held is not None or not removal:
@@ -168,7 +167,7 @@ class PendingWrites:
             after = (0, 0) if removal else (1, size_of(key, value))
             context.slots.add(hash_in(key), after[0] - before[0], after[1] - before[1])
         pending = Pending(key, value, context.commits.last_batch, context.commits.serial)
-        self.shadow[key] = pending
+        self.overlay[key] = pending
         self.order.added(key)
         return pending
 
@@ -178,64 +177,65 @@ class PendingWrites:
         for key, value in pairs:
             if low <= key < high:
                 pending = self.apply(key, value, self.current(key))
-                self.landing.append(pending)
+                self.unflushed.append(pending)
                 self.received.append((item, pending))
 
-    def unshadow(self, pending: Pending) -> None:
+    def drop_overlay(self, pending: Pending) -> None:
         """A reader may take it from the store."""
-        if self.shadow.get(pending.key) is pending:
-            del self.shadow[pending.key]
+        if self.overlay.get(pending.key) is pending:
+            del self.overlay[pending.key]
 
     def land(self, persisted: int) -> None:
         """What was received is on disk up to this batch: nobody waits for it, as only an owner answers."""
-        while self.landing and self.landing[0].batch <= persisted:
-            self.unshadow(self.landing.popleft())
+        while self.unflushed and self.unflushed[0].batch <= persisted:
+            self.drop_overlay(self.unflushed.popleft())
 
     def count_pending(self) -> None:
         """The queue was made anew."""
         self.pending_bytes = sum(pending.held_bytes for pending in self.queue)
 
     def land_queue(self) -> None:
-        """What is pending here goes on to the disk, and shadows the store until then."""
-        together = dict.fromkeys([*self.landing, *self.queue])
-        self.landing = deque(sorted(together, key=_batch))
+        """What is pending here goes on to the disk, and overlays the store until then."""
+        together = dict.fromkeys([*self.unflushed, *self.queue])
+        self.unflushed = deque(sorted(together, key=_batch))
         self.queue.clear()
         self.pending_bytes = 0
 
-    # --- the tail ------------------------------------------------------------------------------------------------
+    # --- the suffix ------------------------------------------------------------------------------------------------
 
-    def tail(self) -> list[Pending]:
+    def suffix(self) -> list[Pending]:
         """In the order in which it came."""
         received = (pending for _, pending in self.received)
         owed = (pending for pending in self.owed if pending not in self.superseded)
         together = dict.fromkeys(chain(owed, self.inherited, received, self.queue))
         return sorted(together, key=_serial)
 
-    def tail_pairs(self) -> tuple[Pair, ...]:
-        """By key the latest write of the tail."""
-        return tuple({pending.key: pending.value for pending in self.tail()}.items())
+    def suffix_pairs(self) -> tuple[Pair, ...]:
+        """By key the latest write of the suffix."""
+        return tuple({pending.key: pending.value for pending in self.suffix()}.items())
 
     def drop(self, void: Iterable[Pending]) -> None:
-        """These are no part of the tail any more; those that are on their way to the disk shadow it until then."""
+        """These are no part of the suffix any more; those that are on their way to the disk overlay it until then."""
         gone = set(void)
         self.owed = [pending for pending in self.owed if pending not in gone]
         self.inherited = [pending for pending in self.inherited if pending not in gone]
         self.received = deque((item, pending) for item, pending in self.received if pending not in gone)
         self.queue = deque(pending for pending in self.queue if pending not in gone)
         self.pending_bytes = sum(len(pending.value) for pending in self.queue)
-        landing = dict.fromkeys(
-            [*self.landing, *(each for each in gone if each.batch > self.context.commits.persisted)]
+        unflushed = dict.fromkeys(
+            [*self.unflushed, *(each for each in gone if each.batch > self.context.commits.persisted)]
         )
-        self.landing = deque(sorted(landing, key=_batch))
+        self.unflushed = deque(sorted(unflushed, key=_batch))
         for pending in gone:
             if pending.batch <= self.context.commits.persisted:
-                self.unshadow(pending)
+                self.drop_overlay(pending)
 
-    def tail_part(self, after: bytes, is_void: Callable[[bytes, bytes], bool]) -> tuple[list[Pair], bool]:
-        """Of the tail, in order of keys, what follows that key and goes into one message; and whether there is more."""
+    def suffix_part(self, after: bytes, is_void: Callable[[bytes, bytes], bool]) -> tuple[list[Pair], bool]:
+        """Of the suffix, in order of keys, what follows that key and goes into one message; and whether there is
+        more."""
         part: list[Pair] = []
         size = 0
-        for pair in sorted(pair for pair in self.tail_pairs() if pair[0] > after and not is_void(*pair)):
+        for pair in sorted(pair for pair in self.suffix_pairs() if pair[0] > after and not is_void(*pair)):
             if size >= STREAM_BYTES_USUAL:
                 return part, True
             part.append(pair)
@@ -243,32 +243,32 @@ class PendingWrites:
         return part, False
 
     def inherit_received(self) -> None:
-        """The version of the arc changes: what was received stays in the tail."""
+        """The version of the arc changes: what was received stays in the suffix."""
         self.inherited += (pending for _, pending in self.received)
         self.received.clear()
 
     def forget_received(self) -> None:
-        """This node is no holder: its copy will be made anew, and nobody asks for its tail."""
+        """This node is no holder: its copy will be made anew, and nobody asks for its suffix."""
         self.inherited.clear()
         self.received.clear()
 
-    def forget_settled_tail(self, item: int) -> None:
+    def forget_settled_suffix(self, item: int) -> None:
         """All holders have what came with the items up to this one."""
         received = self.received
         while received and received[0][0] <= item:
             received.popleft()
 
-    def queue_tail(self) -> None:
-        """This node becomes the owner: the whole tail is to be acknowledged by all, and readers wait for it."""
-        self.queue = deque(self.tail())
+    def queue_suffix(self) -> None:
+        """This node becomes the owner: the whole suffix is to be acknowledged by all, and readers wait for it."""
+        self.queue = deque(self.suffix())
         self.owed.clear()
         self.forget_received()
         of_queue = set(self.queue)
-        self.landing = deque(pending for pending in self.landing if pending not in of_queue)
+        self.unflushed = deque(pending for pending in self.unflushed if pending not in of_queue)
         for pending in self.queue:
-            known = self.shadow.get(pending.key)
+            known = self.overlay.get(pending.key)
             if known is None or known.serial <= pending.serial:
-                self.shadow[pending.key] = pending
+                self.overlay[pending.key] = pending
                 self.order.added(pending.key)
 
     def inherit(self, other: PendingWrites) -> None:
@@ -282,9 +282,9 @@ class PendingWrites:
         self.inherited += mine(other.inherited)
         self.inherited += mine(pending for _, pending in other.received)
         self.queue.extend(mine(other.queue))
-        self.landing = deque(sorted([*self.landing, *mine(other.landing)], key=_batch))
-        self.shadow.update((key, pending) for key, pending in other.shadow.items() if self.low <= key < self.high)
-        self.order = Order(self.shadow)
+        self.unflushed = deque(sorted([*self.unflushed, *mine(other.unflushed)], key=_batch))
+        self.overlay.update((key, pending) for key, pending in other.overlay.items() if self.low <= key < self.high)
+        self.order = Order(self.overlay)
         self.count_pending()
 
 

@@ -74,7 +74,7 @@ class Receiver:
                 self.complete = True
                 self._completed()
         if message.version == version and message.run == self.run:
-            writes.forget_settled_tail(message.settled)
+            writes.forget_settled_suffix(message.settled)
         if not message.items:
             return
         ack = StreamAck(message.end, version, self.run, self._taken, tuple(answers))

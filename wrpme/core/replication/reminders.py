@@ -26,7 +26,7 @@ class Reminders:
         """The batch that gathered is on its way."""
         self._under_way, self._gathering = self._gathering, HINTS[1]
 
-    def landed(self) -> None:
+    def flushed(self) -> None:
         """The batch that was on its way is on disk."""
         self.cursor = min(self.cursor, self._under_way)
         self._under_way = HINTS[1]

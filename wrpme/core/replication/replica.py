@@ -1,8 +1,9 @@
-"""One arc on one node: its requests, its activation, what it hands over when its owner changes.
+"""One arc on one node: its requests, its takeover, what it hands over when its owner changes.
 
 The rules are in docs/how-it-works.md, "A write" and "Changing the owner". Life of a write at the owner: it gets the
 next number under the arc's version, joins the gathering batch and ``queue``, and is answered when it is on disk here
-and acknowledged by every counted copy; until then ``tail`` shadows the store for its key, and whoever reads it waits.
+and acknowledged by every counted copy; until then ``suffix`` overlays the store for its key, and whoever reads it
+waits.
 
 ==========  =========================================================================================================
 role        what this node is to the arc in the present view
@@ -10,10 +11,9 @@ role        what this node is to the arc in the present view
 OWNER       the first live holder: activates, then serves
 HOLDER      another live holder: receives every write, acknowledges it once it is on disk
 INCOMING    receives a copy
-FORMER      in ``prev``: handed its tail to the owner, owes its clients answers until the owner says Committed
+FORMER      in ``prev``: handed its suffix to the owner, owes its clients answers until the owner says Committed
 ASLEEP      a holder that the view calls down (or not back yet): it ends what was begun, and begins nothing
-==========  =========================================================================================================
-"""
+==========  ========================================================================================================="""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from math import inf
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import REMOVED, expiry_in, removal, value_of, version_in
-from wrpme.core.replication.activation import Tails, accepts, awaited
+from wrpme.core.replication.takeover import Suffixes, accepts, awaited
 from wrpme.core.replication.operations import Outcome, Write, decide
 from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.core.replication.receiver import Receiver
@@ -36,7 +36,7 @@ from wrpme.limits import (
 )  # fmt: skip
 from wrpme.protocol import ring
 from wrpme.protocol.address import listed
-from wrpme.protocol.messages import Committed, Content, EntryRequest, Get, GetTail, Reply, Stream, Tail
+from wrpme.protocol.messages import Committed, Content, EntryRequest, Get, GetSuffix, Reply, Stream, Suffix
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Activated, Arc, NodeId
 
@@ -76,19 +76,19 @@ class Replica:
         self.serving = False
         self.copies: dict[NodeId, Sender] = {}
         """One for each other holder, and for each node that receives a copy."""
-        self.sink: Receiver | None = None
+        self.receiver: Receiver | None = None
         self.on_change: list[Callable[[], None]] = []
         """Called once, when this ownership ends or begins anew: who compares copies has to stop."""
         self.retry = Retry(context.me)
-        """Of what its activation asks for and tells."""
+        """Of what its takeover asks for and tells."""
         self.announced = False
         self.swept = False
         """No entry of this ownership is left whose hint was passed over."""
         self._needed: tuple[NodeId, ...] = ()
-        self._tails = Tails(arc)
+        self._suffixes = Suffixes(arc)
         self._announce_after: int | None = None
         self._handed: tuple[int, NodeId, bytes] | None = None
-        """The part of the tail that was sent last: for which version, to whom, after which key."""
+        """The part of the suffix that was sent last: for which version, to whom, after which key."""
         self._handed_until = 0.0
         """As long as that may be on its way, it is not sent again."""
         self._doubtful = False
@@ -113,7 +113,7 @@ class Replica:
         if context.now >= lease:
             context.outbox.fail(origin, request.id, self.refusal())
             return
-        pending = self.writes.shadow.get(key)
+        pending = self.writes.overlay.get(key)
         held = pending.value if pending is not None else context.reader.get(key)
         known = held is not None
         wall = 0.0
@@ -125,7 +125,7 @@ class Replica:
                     held, known = None, False
                 elif expiry <= wall:
                     self._write(None, None, key, None, 0, held)
-                    pending, held, known = self.writes.shadow[key], None, False
+                    pending, held, known = self.writes.overlay[key], None, False
         outcome: Outcome
         if pending is not None and known and type(request) is Get:
             outcome = Content(request.id, pending.content())
@@ -250,7 +250,7 @@ class Replica:
             mark = self._announce_after
             if self.serving and mark is not None and self.writes.committed >= mark:
                 self._announce()
-        return bool(self.writes.queue or self.writes.landing)
+        return bool(self.writes.queue or self.writes.unflushed)
 
     def _ends_what_was_begun(self) -> bool:
         """All holders were marked down at once, and nothing else was decided: a write may still come to its end."""
@@ -263,7 +263,7 @@ class Replica:
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
             self.writes.pending_bytes -= pending.held_bytes
-            self.writes.unshadow(pending)
+            self.writes.drop_overlay(pending)
             if pending.reply is not None and pending.origin is not None:
                 if type(pending.origin) is int:
                     context.responses.latency.add(context.now - pending.since)
@@ -282,7 +282,7 @@ class Replica:
         self.writes.inherit(other.writes)
         self.role = other.role
         self._doubtful = self._doubtful or other._doubtful
-        if self.writes.queue or self.writes.landing:
+        if self.writes.queue or self.writes.unflushed:
             self._dirty[self] = None
 
     def enter(self, arc: Arc, role: Role, fresh: bool) -> None:
@@ -298,12 +298,12 @@ class Replica:
             context.reconciled.forget(self.first, arc.end)
         if role is Role.OWNER:
             if changed or before is not Role.OWNER:
-                self._activate()
+                self._begin_takeover()
             else:
-                self.check_activation()
+                self.check_takeover()
             return
         self.serving = False
-        self._tails.best.clear()
+        self._suffixes.best.clear()
         self._end_ownership()
         if changed:
             self._freeze(before, role)
@@ -312,9 +312,9 @@ class Replica:
         self._dirty[self] = None
 
     def _freeze(self, before: Role, role: Role) -> None:
-        """Another version: nothing of the former one is acknowledged from here on, and the tail is handed over."""
+        """Another version: nothing of the former one is acknowledged from here on, and the suffix is handed over."""
         self.copies = {}
-        self._close_sink()
+        self._close_receiver()
         self.writes.inherit_received()
         if role is Role.INCOMING:
             self.writes.forget_received()
@@ -337,7 +337,7 @@ class Replica:
         self._doubtful = self._doubtful or not self.context.lives
         self.resolve()
         self.copies = {}
-        self._close_sink()
+        self._close_receiver()
         self.writes.forget_received()
 
     def _end_ownership(self) -> None:
@@ -351,7 +351,7 @@ class Replica:
             stop()
 
     def resolve(self, taken_from: int | None = None) -> None:
-        """What this node owes is committed, if it was there all along: then the next owner had its tail. Else nobody
+        """What this node owes is committed, if it was there all along: then the next owner had its suffix. Else nobody
         here knows, but for writes of versions from ``taken_from`` on, of which the owner says so."""
         self._answer_owed([*self.writes.owed, *self.writes.queue], taken_from)
         self._end_ownership()
@@ -378,34 +378,34 @@ class Replica:
         """Nobody waits for an answer of a former ownership, or of one that ended with the node's own planned stop."""
         return not self.writes.owed and not self.writes.queue
 
-    # --- activation ----------------------------------------------------------------------------------------------
+    # --- takeover ----------------------------------------------------------------------------------------------
 
-    def _activate(self) -> None:
+    def _begin_takeover(self) -> None:
         self.serving = self.swept = False
         self.copies = {}
-        self._close_sink()
+        self._close_receiver()
         self._needed = ()
-        self._tails = Tails(self.arc, self.context.reconciled.version(self.first, self.arc.end))
+        self._suffixes = Suffixes(self.arc, self.context.reconciled.version(self.first, self.arc.end))
         self.announced = False
         self._end_ownership()
         self._drop_void()
         self._doubtful = False
-        self.writes.queue_tail()
-        self.check_activation()
+        self.writes.queue_suffix()
+        self.check_takeover()
         if not self.serving:
-            self.ask_tails()
+            self.ask_suffixes()
             self._begin_retry()
 
     def _begin_retry(self) -> None:
         self.retry.begin(self.context.now, self.context.round_trip((*self.arc.prev, *self.arc.holders)))
 
     def _drop_void(self) -> None:
-        """What the view calls settled is no part of the own tail either: the store has what became of these entries.
-        The note of this node's own activation says nothing of its own tail: what it took over and not all holders have
+        """What the view calls settled is no part of the own suffix either: the store has what became of these entries.
+        The note of this node's own takeover says nothing of its own suffix: what it took over and not all holders have
         yet keeps its older version."""
-        known = Tails(self.arc)
+        known = Suffixes(self.arc)
         writes = self.writes
-        void = [write for write in (*writes.tail(), *writes.superseded) if known.is_void(write.key, write.value)]
+        void = [write for write in (*writes.suffix(), *writes.superseded) if known.is_void(write.key, write.value)]
         if void:
             self._answer_owed(void)
             writes.drop(void)
@@ -418,31 +418,31 @@ class Replica:
             writes.superseded.clear()
 
     def awaits(self) -> list[NodeId]:
-        """Whom activation waits for."""
+        """Whom takeover waits for."""
         context = self.context
 
         def promise_is_over(node: NodeId) -> bool:
             return context.now >= context.heartbeats.promised_until(node)
 
-        return awaited(self.arc, context.me, context.alive, self._tails.told, promise_is_over)
+        return awaited(self.arc, context.me, context.alive, self._suffixes.told, promise_is_over)
 
-    def ask_tails(self) -> None:
-        """Asks former owners and holders for their tails."""
+    def ask_suffixes(self) -> None:
+        """Asks former owners and holders for their suffixes."""
         for node in self.awaits():
-            self._ask_tail(node)
+            self._ask_suffix(node)
 
-    def _ask_tail(self, node: NodeId) -> None:
-        self.context.outbox.send(node, GetTail(self.arc.end, self.arc.version, self._tails.cursor(node)))
+    def _ask_suffix(self, node: NodeId) -> None:
+        self.context.outbox.send(node, GetSuffix(self.arc.end, self.arc.version, self._suffixes.cursor(node)))
 
-    def check_activation(self) -> None:
+    def check_takeover(self) -> None:
         """Serves if nobody is to be waited for any more."""
         if self.serving or self.awaits():
             return
         self._take_over()
-        self._tails.best.clear()
+        self._suffixes.best.clear()
         self.serving = True
         self.writes.sequence = 0
-        self.note_mark(0)  # with what the tails held: this copy has all that any of the holders had
+        self.note_mark(0)  # with what the suffixes held: this copy has all that any of the holders had
         for pending in self.writes.queue:
             self.writes.sequence += 1
             pending.number = self.writes.sequence
@@ -457,11 +457,11 @@ class Replica:
         self.settle()
 
     def _take_over(self) -> None:
-        """What the tails hold and this node has not. A removal goes on to the others also where there is nothing to
+        """What the suffixes hold and this node has not. A removal goes on to the others also where there is nothing to
         remove here: one of them may have what it removes."""
-        for key, value in self._tails.best.items():
-            shadowing, held = self.writes.shadow.get(key), self.writes.current(key)
-            newest = shadowing.value if shadowing else held
+        for key, value in self._suffixes.best.items():
+            overlaying, held = self.writes.overlay.get(key), self.writes.current(key)
+            newest = overlaying.value if overlaying else held
             if newest is None or version_in(value) > version_in(newest):
                 self.writes.queue.append(self.writes.apply(key, value, held))
         self._note_settled()
@@ -482,13 +482,13 @@ class Replica:
         """Tells former owners that their writes are committed, and the voters that they can be forgotten."""
         arc, context = self.arc, self.context
         for node in arc.prev:
-            if node in self._tails.told:
-                context.outbox.send(node, Committed(arc.end, arc.version, self._tails.settled))
+            if node in self._suffixes.told:
+                context.outbox.send(node, Committed(arc.end, arc.version, self._suffixes.settled))
         if arc.prev:
             context.outbox.reports.append(Activated(arc.end, arc.version, context.me, context.settings.incarnation))
 
     def hand_over(self, after: bytes = b"") -> None:
-        """Sends the tail to the owner, or the part of it after that key: from here on nothing of an older version is
+        """Sends the suffix to the owner, or the part of it after that key: from here on nothing of an older version is
         served or acknowledged here. The owner asks often; a large part is sent again only when it should be there."""
         context, arc = self.context, self.arc
         owner = owner_among(context.alive, arc)
@@ -499,11 +499,11 @@ class Replica:
         handed = (arc.version, owner, after)
         if self._handed == handed and context.now < self._handed_until:
             return
-        known = Tails(arc)
-        pairs, more = self.writes.tail_part(after, known.is_void)
+        known = Suffixes(arc)
+        pairs, more = self.writes.suffix_part(after, known.is_void)
         size = sum(len(key) + len(value) for key, value in pairs)
         self._handed, self._handed_until = handed, context.now + size // STREAM_BYTES_PER_SECOND_MIN
-        context.outbox.send(owner, Tail(arc.end, arc.version, tuple(pairs), after, more), size)
+        context.outbox.send(owner, Suffix(arc.end, arc.version, tuple(pairs), after, more), size)
 
     def on_link(self, node: NodeId) -> None:
         """A connection to a node came up, or is lost: what was on its way may have got lost."""
@@ -512,17 +512,17 @@ class Replica:
         if self.role is Role.OWNER and node in (*self.arc.prev, *self.arc.holders):
             self._begin_retry()
 
-    def on_tail(self, source: NodeId, message: Tail) -> None:
+    def on_suffix(self, source: NodeId, message: Suffix) -> None:
         """A former owner or holder hands over; of each entry the highest version wins."""
         if self.role is not Role.OWNER or self.serving or not accepts(self.arc, message.version):
             return
         if source in (*self.arc.prev, *self.arc.holders):
-            before = self._tails.cursor(source)
-            self._tails.take(source, message, self.writes.low, self.writes.high)
-            if self._tails.cursor(source) != before:
-                self._ask_tail(source)
+            before = self._suffixes.cursor(source)
+            self._suffixes.take(source, message, self.writes.low, self.writes.high)
+            if self._suffixes.cursor(source) != before:
+                self._ask_suffix(source)
                 self._begin_retry()
-            self.check_activation()
+            self.check_takeover()
 
     def on_committed(self, source: NodeId, message: Committed) -> None:
         """The new owner serves: what this node owes is done."""
@@ -538,13 +538,13 @@ class Replica:
     def on_stream(self, source: NodeId, message: Stream, may_begin: Callable[[Replica], bool]) -> None:
         """Items from the owner."""
         if self.role is Role.ASLEEP:
-            if self.sink is not None and source == self.sink.source:
-                self.sink.take(message)
+            if self.receiver is not None and source == self.receiver.source:
+                self.receiver.take(message)
                 self._dirty[self] = None
             return
         if self.role not in (Role.INCOMING, Role.HOLDER) or source != owner_among(self.context.alive, self.arc):
             return
-        begins = message.first == 1 and (self.sink is None or message.run > self.sink.run)
+        begins = message.first == 1 and (self.receiver is None or message.run > self.receiver.run)
         if begins and accepts(self.arc, message.version):
             if self.role is Role.INCOMING:
                 if not may_begin(self):
@@ -552,26 +552,26 @@ class Replica:
                     return
                 self.writes.forget_received()
                 self._note_settled()  # who sends a copy serves, and the copy will have all that was settled
-            self._close_sink()
-            self.sink = Receiver(self.context, self.arc, self.writes, source, message.run, self.on_complete)
-        if self.sink is not None:
-            self.sink.take(message)
+            self._close_receiver()
+            self.receiver = Receiver(self.context, self.arc, self.writes, source, message.run, self.on_complete)
+        if self.receiver is not None:
+            self.receiver.take(message)
             self._dirty[self] = None
 
     def _sender(self, node: NodeId) -> Sender:
         return Sender(self.context, self.arc, self.writes, node, self.need_counted, self.note_dirty)
 
-    def _close_sink(self) -> None:
-        if self.sink is not None:
-            self.sink.closed = True
-            self.sink = None
+    def _close_receiver(self) -> None:
+        if self.receiver is not None:
+            self.receiver.closed = True
+            self.receiver = None
 
     def note_mark(self, sequence: int) -> None:
         """This copy has all writes up to this one of the present version, see :mod:`wrpme.core.replication.marks`."""
         self.context.marks.note(self.writes.stretch, (self.arc.version, sequence))
 
     def on_complete(self) -> None:
-        """This node has all that any tail held: what it received before counts for nothing any more. Who says so
+        """This node has all that any suffix held: what it received before counts for nothing any more. Who says so
         serves, and has settled all of former owners."""
         self.writes.inherited.clear()
         self.writes.superseded.update(self.writes.owed)
@@ -585,8 +585,10 @@ class Replica:
     def validate(self) -> None:
         """Raises AssertionError where the state contradicts itself."""
         assert not self.serving or self.role is Role.OWNER, "only an owner serves"
-        assert all(self.writes.low <= key < self.writes.high for key in self.writes.shadow), "a shadow keeps to its arc"
-        batches = [pending.batch for pending in self.writes.landing]
+        assert all(self.writes.low <= key < self.writes.high for key in self.writes.overlay), (
+            "the overlay keeps to its arc"
+        )
+        batches = [pending.batch for pending in self.writes.unflushed]
         assert batches == sorted(batches), "what lands is in order of its batches"
         numbers = [pending.number for pending in self.writes.queue]
         assert not self.serving or numbers == sorted(numbers), "writes are committed in order"

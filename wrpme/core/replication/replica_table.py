@@ -97,7 +97,7 @@ class ReplicaTable:
         self._ends = [replica.arc.end for replica in self.mine]
         for replica in self.mine:  # who is waited for may have died in this view
             if replica.role is Role.OWNER and not replica.serving and replica not in kept:
-                replica.check_activation()
+                replica.check_takeover()
         context.reconciled.keep([(replica.first, replica.arc.end) for replica in self.mine if replica.arc.prev])
 
     def _changed(self, view: View, patch: Patch) -> list[int]:
@@ -171,10 +171,10 @@ class ReplicaTable:
             )
         for replica in self.mine:
             if replica.role is Role.OWNER:
-                replica.check_activation()
+                replica.check_takeover()
                 unanswered = not replica.serving or (replica.announced and replica.arc.prev)
                 if unanswered and replica.retry.is_due(context.now):
-                    (replica.announce_again if replica.serving else replica.ask_tails)()
+                    (replica.announce_again if replica.serving else replica.ask_suffixes)()
             for copy in replica.copies.values():
                 copy.tick()
                 if again and copy.counts:
@@ -211,7 +211,7 @@ class ReplicaTable:
         for replica in list(dirty):
             if replica.copies:
                 replica.end_turn(disk_is_free)
-            if not (replica.writes.queue or replica.writes.landing):
+            if not (replica.writes.queue or replica.writes.unflushed):
                 del dirty[replica]
 
     @property
@@ -238,7 +238,7 @@ class ReplicaTable:
     def _may_begin(self, replica: Replica) -> bool:
         """Whether this node can take one more copy."""
         now = self.context.now
-        active = sum(other.sink.active(now) for other in self.mine if other.sink and other is not replica)
+        active = sum(other.receiver.active(now) for other in self.mine if other.receiver and other is not replica)
         return active < COPIES_IN_MAX and self.context.commits.persisted >= self.wiping.wiped
 
     def on_ack(self, source: NodeId, message: StreamAck) -> None:

@@ -115,18 +115,18 @@ class Scans:
         low, high = index_range(prefix, after)
         unwritten: dict[bytes, int] = {}
         for replica in owned:
-            for key, pending in replica.writes.shadow.items():
+            for key, pending in replica.writes.overlay.items():
                 if key.startswith(prefix, 9) and (index := b"a" + key[9:]) >= low:
                     unwritten[index] = expiry_in(pending.value)
-        shadow = nsmallest(PAGE_ENTRIES_SCANNED_MAX + 1, unwritten)
-        shadow.reverse()
+        overlay = nsmallest(PAGE_ENTRIES_SCANNED_MAX + 1, unwritten)
+        overlay.reverse()
         for key, value in self.context.reader.scan(low, high):
-            while shadow and shadow[-1] <= key:
-                before = shadow.pop()
+            while overlay and overlay[-1] <= key:
+                before = overlay.pop()
                 yield before[1:], unwritten[before]
             if key not in unwritten:
                 yield key[1:], indexed_expiry(value)
-        for key in reversed(shadow):
+        for key in reversed(overlay):
             yield key[1:], unwritten[key]
 
     def remove_all(self, origin: Origin, request: RemoveAll) -> None:

@@ -123,7 +123,7 @@ class Sender:
         self._pump()
 
     def begin_to_holder(self) -> None:
-        """From here on every write goes to this holder, and needs it; first of all what the tails held."""
+        """From here on every write goes to this holder, and needs it; first of all what the suffixes held."""
         self._open_stream()
         self.cursor = self.writes.high
         self.phase = Phase.COUNTS
@@ -236,7 +236,7 @@ class Sender:
             self.context.outbox.send_stream(self.node, message, self.context.now)
 
     def tell_settled(self) -> None:
-        """Where nothing else is to be said: the holder's tail need not be kept for ever."""
+        """Where nothing else is to be said: the holder's suffix need not be kept for ever."""
         if self.counts and self._settled_told < self._settled and self._stream.all_acknowledged:
             self._settled_told = self._settled
             self._stream.settle(self._settled)

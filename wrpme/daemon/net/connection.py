@@ -63,8 +63,7 @@ class Wire(asyncio.Protocol):
     def full(self) -> bool:
         """Whether it has as many requests in flight, or answers that have not left, as it may."""
         return (
-            self.waiting >= SESSION_REQUESTS_MAX
-            or self.gathered_bytes + self.outbox.bytes >= SESSION_OUTBOX_BYTES_MAX
+            self.waiting >= SESSION_REQUESTS_MAX or self.gathered_bytes + self.outbox.bytes >= SESSION_OUTBOX_BYTES_MAX
         )
 
     def put(self, frame: bytes) -> None:

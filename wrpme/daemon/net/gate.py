@@ -13,7 +13,6 @@ from collections.abc import Callable
 from wrpme.daemon.limits import ACCEPT_RETRY_SECONDS, ACCEPTS_PER_TURN_MAX
 
 
-
 class Gate:
     """Accepts connections at these sockets, which stay open when the gate is closed. ``make`` makes what speaks on a
     connection; ``places`` is told how many are on their way in, and says whether another one may come (see

@@ -1,8 +1,8 @@
 """Connections to other nodes, by address: dialled when the first message wants to leave, and kept.
 
-A link is two connections ("lanes"): large bodies travel on one, the rest on the other, so that no beacon waits behind
-a copy. They are dialled, reported up and given up together. While nobody has sent anything for ``LINK_IDLE_SECONDS``, a
-link is closed without a word: the next message dials it again.
+A link is two connections ("lanes"): large bodies travel on one, the rest on the other, so that no heartbeat waits
+behind a copy. They are dialled, reported up and given up together. While nobody has sent anything for
+``LINK_IDLE_SECONDS``, a link is closed without a word: the next message dials it again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Those who watch this node: what happens, and figures twice a second, to each as fast as it takes it.
 
 Figures are made once for all, and not at all where nobody watches. A watcher that is behind is told nothing more until
-it has taken what it got: of figures and views then only the latest counts, happenings wait up to a bound, and those
+it has taken what it got: of figures and views then only the latest counts, events wait up to a bound, and those
 beyond it are counted. So a slow one costs the node nothing, and knows that it missed something.
 """
 
@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from wrpme.daemon.limits import WATCH_BEHIND_BYTES_MAX, WATCH_HAPPENINGS_MAX, WATCHERS_MAX
+from wrpme.daemon.limits import WATCH_BEHIND_BYTES_MAX, WATCH_EVENTS_MAX, WATCHERS_MAX
 from wrpme.daemon.net.connection import Wire
 from wrpme.errors import BusyError
 from wrpme.limits import WATCH_SECONDS
 from wrpme.protocol.codec import encode
-from wrpme.protocol.events import Happening
+from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Failed, Reply, Told, ViewIs, Watch
 
 
@@ -25,10 +25,10 @@ class Watched(Protocol):
     """What a node tells: :class:`wrpme.core.node.Node`."""
 
     @property
-    def happenings(self) -> Sequence[Happening]:
+    def events(self) -> Sequence[ClusterEvent]:
         """The events that it remembers, the oldest first."""
 
-    def figures(self, now: float) -> str:
+    def stats(self, now: float) -> str:
         """Returns its figures as JSON."""
 
     def view_for(self, number: int) -> ViewIs | None:
@@ -49,12 +49,12 @@ class WatcherHost(Protocol):
 
 
 class Watcher:
-    """One of them. ``missed`` happenings were left out before those in ``happenings``."""
+    """One of them. ``missed`` events were left out before those in ``events``."""
 
     def __init__(self, wire: Wire, request: Watch) -> None:
         self.request = request
         self.wants_view = request.hive
-        self.happenings: deque[Happening] = deque()
+        self.events: deque[ClusterEvent] = deque()
         self.missed = 0
         self._wire = wire
 
@@ -63,16 +63,16 @@ class Watcher:
         """Whether it has yet to take what it was told."""
         return self._wire.unsent_bytes > WATCH_BEHIND_BYTES_MAX
 
-    def remember(self, happening: Happening) -> None:
+    def remember(self, event: ClusterEvent) -> None:
         """Keeps an event until it can be told."""
-        if happening.hive and not self.request.hive:
+        if event.hive and not self.request.hive:
             return
-        if len(self.happenings) >= WATCH_HAPPENINGS_MAX:
-            self.happenings.popleft()
+        if len(self.events) >= WATCH_EVENTS_MAX:
+            self.events.popleft()
             self.missed += 1
-        self.happenings.append(happening)
+        self.events.append(event)
 
-    def tell(self, node: Watched, figures: str = "") -> None:
+    def tell(self, node: Watched, stats: str = "") -> None:
         """Tells all that the watcher lacks, if it takes that now."""
         if self.behind:
             return
@@ -81,9 +81,9 @@ class Watcher:
             if view is not None:
                 self.wants_view = False
                 self._put(view)
-        if self.happenings or figures or self.missed:
-            told = Told(self.request.id, tuple(self.happenings), figures, self.missed)
-            self.happenings.clear()
+        if self.events or stats or self.missed:
+            told = Told(self.request.id, tuple(self.events), stats, self.missed)
+            self.events.clear()
             self.missed = 0
             self._put(told)
 
@@ -111,9 +111,9 @@ class Watchers:
             return
         wire.waiting -= 1  # what it is told answers no request, and there is no end to it
         watcher = self._watchers[wire.number] = Watcher(wire, request)
-        for happening in self._node.happenings:
-            watcher.remember(happening)
-        watcher.tell(self._node, self._node.figures(self._host.clock()))
+        for event in self._node.events:
+            watcher.remember(event)
+        watcher.tell(self._node, self._node.stats(self._host.clock()))
         if self._alarm is None:
             self._set_alarm()
 
@@ -121,11 +121,11 @@ class Watchers:
         """Forgets a connection that has ended."""
         self._watchers.pop(number, None)
 
-    def happened(self, happening: Happening) -> None:
+    def happened(self, event: ClusterEvent) -> None:
         """Tells the event at the end of the turn."""
         self.news = bool(self._watchers)
         for watcher in self._watchers.values():
-            watcher.remember(happening)
+            watcher.remember(event)
 
     def adopted(self) -> None:
         """Tells the new view of the node at the end of the turn."""
@@ -153,9 +153,9 @@ class Watchers:
         if not self._watchers:
             return
         try:
-            figures = self._node.figures(self._host.clock())
+            stats = self._node.stats(self._host.clock())
             for watcher in self._watchers.values():
-                watcher.tell(self._node, figures)
+                watcher.tell(self._node, stats)
         except Exception as error:
             self._host.defect(error)
             return

@@ -238,9 +238,7 @@ def graph(
     return drawn[:height]
 
 
-def _plot(
-    lines: Sequence[Line], start: float, end: float, top: float, cells: int, rows: int, plain: bool
-) -> list[Row]:
+def _plot(lines: Sequence[Line], start: float, end: float, top: float, cells: int, rows: int, plain: bool) -> list[Row]:
     canvas = Canvas(cells, rows, plain)
     for line in sorted(lines, key=lambda line: not line.filled):
         levels = [

@@ -93,7 +93,7 @@ class Figure(Struct, frozen=True):
     series: str = ""
 
 
-def figures(node: NodeShown, scene: Scene) -> list[Figure]:
+def stats(node: NodeShown, scene: Scene) -> list[Figure]:
     """Returns the figures of a node, the important ones first."""
     rate = [node.received_bytes_per_second, node.sent_bytes_per_second]
     received, sent = (format.UNKNOWN if value is None else f"{format.bytes_text(value)}/s" for value in rate)
@@ -112,7 +112,7 @@ def figures(node: NodeShown, scene: Scene) -> list[Figure]:
         Figure("sessions", format.count_text(node.sessions)),
         Figure("uptime", format.span(node.uptime_seconds)),
         Figure("lease", _lease(node)),
-        Figure("beacons", _ago(node.beacon_age_seconds)),
+        Figure("heartbeats", _ago(node.heartbeat_age_seconds)),
         Figure("epoch", _epoch(node, scene), "warn" if node.epoch and node.epoch != scene.epoch else "text"),
     ]
     if node.stale:
@@ -263,11 +263,16 @@ def _moves(node: int, scene: Scene, plain: bool) -> list[Row]:
         if node not in (move.source, move.target):
             continue
         sends = move.source == node
-        rows.append((
-            (f"{bar(move.done, BAR_CELLS, plain)} {100 * move.done:3.0f} %  ", "accent"),
-            (f"{'sends' if sends else 'receives'} {format.percent(move.share)} {'to' if sends else 'from'} ", "text"),
-            _named(move.target if sends else move.source, scene),
-        ))
+        rows.append(
+            (
+                (f"{bar(move.done, BAR_CELLS, plain)} {100 * move.done:3.0f} %  ", "accent"),
+                (
+                    f"{'sends' if sends else 'receives'} {format.percent(move.share)} {'to' if sends else 'from'} ",
+                    "text",
+                ),
+                _named(move.target if sends else move.source, scene),
+            )
+        )
     return rows
 
 

@@ -210,10 +210,12 @@ class NodeScreen(Screen[None]):
         count = node_rows.counted(len(scene.nodes), "node", "nodes")
         if place is not None:
             count = f"{place + 1} of {count}"
-        self.head.show([
-            beside(first, node_rows.time_part(scene), width),
-            beside(below, (f" {count} ", "dim"), width),
-        ])
+        self.head.show(
+            [
+                beside(first, node_rows.time_part(scene), width),
+                beside(below, (f" {count} ", "dim"), width),
+            ]
+        )
 
     def _draw_figures(self, node: NodeShown | None) -> None:
         scene = self._scene
@@ -231,7 +233,7 @@ class NodeScreen(Screen[None]):
                 panel.rows.show(self._graphs(span, graphed))
         panel = self.panels["figures"]
         panel.title(node_rows.figures_title(node))
-        shown = node_rows.figures(node, scene) if node is not None else []
+        shown = node_rows.stats(node, scene) if node is not None else []
         size = panel.content_size
         height = size.height if self.room() != "small" else 0
         rows = node_rows.figure_rows(shown, self._series, span, (size.width, height), self._source.plain)
@@ -253,14 +255,19 @@ class NodeScreen(Screen[None]):
         axis = "span" if self._scene.mode is Mode.LIVE else "clock"
         each, more = divmod(height - 1, 3)
         rows: list[Row] = []
-        for at, (unit, lines) in enumerate((
-            (RATE, [Line("operations/s", series["operations"], "accent")]),
-            (SECONDS, [Line("p50", series["p50"], "accent"), Line("p99", series["p99"], "bold", filled=False)]),
+        for at, (unit, lines) in enumerate(
             (
-                BYTES_PER_SECOND,
-                [Line("received", series["received"], "accent"), Line("sent", series["sent"], "bold", filled=False)],
-            ),
-        )):
+                (RATE, [Line("operations/s", series["operations"], "accent")]),
+                (SECONDS, [Line("p50", series["p50"], "accent"), Line("p99", series["p99"], "bold", filled=False)]),
+                (
+                    BYTES_PER_SECOND,
+                    [
+                        Line("received", series["received"], "accent"),
+                        Line("sent", series["sent"], "bold", filled=False),
+                    ],
+                ),
+            )
+        ):
             high = each + (at < more) + (at == 2)
             if width >= 24 and each >= 2:
                 here = axis if at == 2 else ""

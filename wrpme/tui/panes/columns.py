@@ -63,7 +63,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("MEMORY", 9, 10, lambda n: n.memory_bytes, lambda n, i, s: format.bytes_text(n.memory_bytes)),
     Column("UPTIME", 10, 11, lambda n: n.uptime_seconds, lambda n, i, s: format.span(n.uptime_seconds)),
     Column("LEASE", 6, 14, lambda n: n.lease_seconds, lambda n, i, s: _lease(n)),
-    Column("BEACON", 6, 15, lambda n: n.beacon_age_seconds, lambda n, i, s: _seconds(n.beacon_age_seconds)),
+    Column("BEAT", 6, 15, lambda n: n.heartbeat_age_seconds, lambda n, i, s: _seconds(n.heartbeat_age_seconds)),
     Column("COPIES", 7, 12, lambda n: n.copies, lambda n, i, s: format.count_text(n.copies)),
     Column("IN/S", 9, 16, lambda n: n.received_bytes_per_second, lambda n, i, s: _rate(n.received_bytes_per_second)),
     Column("OUT/S", 9, 17, lambda n: n.sent_bytes_per_second, lambda n, i, s: _rate(n.sent_bytes_per_second)),

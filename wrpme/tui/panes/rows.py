@@ -58,9 +58,9 @@ class Rows(Widget):
         width = self.content_size.width
         if y >= len(self._rows):
             return Strip.blank(width, base)
-        return Strip(
-            [Segment(text, base + self._style(role)) for text, role in self._rows[y]]
-        ).adjust_cell_length(width, base)
+        return Strip([Segment(text, base + self._style(role)) for text, role in self._rows[y]]).adjust_cell_length(
+            width, base
+        )
 
     def _style(self, role: str) -> Style:
         if not role:

@@ -143,9 +143,7 @@ class Paint:
             self.colours[pixel] = self._under[pixel] = mixed(self._background, colour, level / LEVELS)
         for number, band in enumerate(geometry.bands):
             textured = {
-                step
-                for step, index in enumerate(shown)
-                if fills[index][number].look not in (Look.SOLID, Look.NOTHING)
+                step for step, index in enumerate(shown) if fills[index][number].look not in (Look.SOLID, Look.NOTHING)
             }
             self._put(band.first, band.end, palettes[number])
             for pixel in range(band.first, band.end) if textured else ():

@@ -189,9 +189,7 @@ class Painter:
         self._replace(self._moving, layer)
         return moving
 
-    def _draw_way(
-        self, dots: wires.Dots, geometry: Geometry, way: Way, places: Sequence[int], phase: int
-    ) -> None:
+    def _draw_way(self, dots: wires.Dots, geometry: Geometry, way: Way, places: Sequence[int], phase: int) -> None:
         accent = number_of(self.theme.accent)
         faint = mixed(number_of(self.theme.background), accent, 0.6)
         hops = [(way.asked, way.owner), *((way.owner, holder) for holder in way.holders)]

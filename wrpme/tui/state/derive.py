@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from wrpme.limits import SLOTS
 from wrpme.protocol.address import listed
-from wrpme.protocol.stats import Figures, HiveStatus, NodeStatus, condition_of
+from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Member, NodeId, State, View
 from wrpme.shell.format import at_risk_texts, clock_texts
 from wrpme.tui.limits import STALE_SECONDS
@@ -24,19 +24,19 @@ ALWAYS = Membership(None)
 Suspicions = dict[str, list[tuple[str, float]]]
 """The nodes that suspect the one at an address, each with the time since when."""
 ENDS = ("down", "stopped")
-"""Kinds of happenings after which a node is down."""
+"""Kinds of events after which a node is down."""
 LATE_SECONDS = 5.0
-"""A happening that is older than this when the view has the node as down was an earlier end of it."""
+"""An event that is older than this when the view has the node as down was an earlier end of it."""
 
 
 class _Seen(Struct, frozen=True):
-    """A member and what was observed of it. ``figures`` are None if the last ones at its address are not its own;
+    """A member and what was observed of it. ``stats`` are None if the last ones at its address are not its own;
     ``fresh`` says that they are as of now."""
 
     member: Member
     known: ObservedNode
     membership: Membership
-    figures: Figures | None
+    stats: NodeStats | None
     fresh: bool
 
 
@@ -58,9 +58,7 @@ def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode 
     seen = [_seen(observed, layout, member, now) for member in view.members]
     suspicions = _suspicions(seen)
     moving = _moving(observed, layout, seen)
-    nodes = tuple(
-        _node(layout, one, now, _state(observed, layout, one, now, suspicions, moving)) for one in seen
-    )
+    nodes = tuple(_node(layout, one, now, _state(observed, layout, one, now, suspicions, moving)) for one in seen)
     fresh = [one for one in seen if one.fresh]
     waiting = any(node.state is NodeState.UP and node.stale for node in nodes)
     if not fresh and not waiting:
@@ -91,12 +89,12 @@ def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode 
 
 def _seen(observed: Observed, layout: RingLayout, member: Member, now: float) -> _Seen:
     known = observed.nodes.get(member.address, NOTHING)
-    figures = known.report.figures if known.report else None
-    mine = figures.id == member.id.hex() if figures and figures.id else layout.living_at[member.address] == member.id
+    stats = known.report.stats if known.report else None
+    mine = stats.id == member.id.hex() if stats and stats.id else layout.living_at[member.address] == member.id
     if not mine:
-        known, figures = NOTHING, None
-    fresh = figures is not None and known.is_fresh(now)
-    return _Seen(member, known, observed.memberships.get(member.id, ALWAYS), figures, fresh)
+        known, stats = NOTHING, None
+    fresh = stats is not None and known.is_fresh(now)
+    return _Seen(member, known, observed.memberships.get(member.id, ALWAYS), stats, fresh)
 
 
 def _counts(one: _Seen, layout: RingLayout) -> bool:
@@ -109,10 +107,10 @@ def _suspicions(seen: list[_Seen]) -> Suspicions:
     it is itself the one that is cut off."""
     found: Suspicions = {}
     for one in seen:
-        if one.fresh and one.figures and not one.figures.quorum and one.member.state is not State.DOWN:
+        if one.fresh and one.stats and not one.stats.quorum and one.member.state is not State.DOWN:
             report = one.known.report
             assert report is not None
-            for address, since in zip(one.figures.suspected, report.suspected_since, strict=True):
+            for address, since in zip(one.stats.suspected, report.suspected_since, strict=True):
                 found.setdefault(address, []).append((one.member.address, since))
     return found
 
@@ -126,8 +124,8 @@ def _moving(observed: Observed, layout: RingLayout, seen: list[_Seen]) -> _Movin
     done = {
         (copy.end, copy.peer): min(1.0, max(0.0, copy.done))
         for one in seen
-        if one.fresh and one.figures
-        for copy in one.figures.copies_out
+        if one.fresh and one.stats
+        for copy in one.stats.copies_out
     }
     members, arcs = layout.view.members, list(layout.arcs)
     arrived: dict[NodeId, float] = {}
@@ -160,10 +158,10 @@ Why = tuple[NodeState, Union[float, None], str]
 
 
 def _node(layout: RingLayout, one: _Seen, now: float, why: Why) -> NodeShown:
-    member, known, figures = one.member, one.known, one.figures
+    member, known, stats = one.member, one.known, one.stats
     state, since, reason = why
     colour = layout.colours[member.id]
-    report = known.report if figures is not None else None
+    report = known.report if stats is not None else None
     rates = report.rates if report is not None and one.fresh else Rates()
     shown = NodeShown(
         id=member.id,
@@ -187,26 +185,26 @@ def _node(layout: RingLayout, one: _Seen, now: float, why: Why) -> NodeShown:
         received_bytes_per_second=rates.received_bytes,
         sent_bytes_per_second=rates.sent_bytes,
     )
-    return shown if figures is None else _with_figures(shown, figures, one.fresh)
+    return shown if stats is None else _with_stats(shown, stats, one.fresh)
 
 
-def _with_figures(shown: NodeShown, figures: Figures, fresh: bool) -> NodeShown:
+def _with_stats(shown: NodeShown, stats: NodeStats, fresh: bool) -> NodeShown:
     """What changes from moment to moment is not shown once it is stale."""
     return replace(
         shown,
-        entries=figures.entries,
-        copies=figures.copies,
-        bytes=figures.bytes,
-        memory_bytes=figures.memory_bytes or None,
-        disk_bytes=figures.disk_bytes if figures.disk_bytes or figures.disk_free_bytes else None,
-        disk_free_bytes=figures.disk_free_bytes or None,
-        sessions=figures.sessions if fresh else None,
-        uptime_seconds=figures.uptime_seconds,
-        lease_seconds=figures.lease_seconds if fresh else None,
-        beacon_age_seconds=max((age for _, age in shown.neighbours), default=None),
-        suspects=figures.suspected if fresh else (),
-        epoch=figures.epoch,
-        version=figures.version,
+        entries=stats.entries,
+        copies=stats.copies,
+        bytes=stats.bytes,
+        memory_bytes=stats.memory_bytes or None,
+        disk_bytes=stats.disk_bytes if stats.disk_bytes or stats.disk_free_bytes else None,
+        disk_free_bytes=stats.disk_free_bytes or None,
+        sessions=stats.sessions if fresh else None,
+        uptime_seconds=stats.uptime_seconds,
+        lease_seconds=stats.lease_seconds if fresh else None,
+        heartbeat_age_seconds=max((age for _, age in shown.neighbours), default=None),
+        suspects=stats.suspected if fresh else (),
+        epoch=stats.epoch,
+        version=stats.version,
     )
 
 
@@ -223,7 +221,7 @@ def _state(
         return NodeState.DOWN, last.at, "stopped as planned" if last.kind == "stopped" else "no sign of life"
     if suspected:
         names = listed(teller for teller, _ in suspected)
-        return NodeState.SUSPECTED, min(since for _, since in suspected), f"{names} missed its beacons"
+        return NodeState.SUSPECTED, min(since for _, since in suspected), f"{names} missed its heartbeats"
     if member.state is State.LEAVING:
         return NodeState.LEAVING, membership.since, "its data goes to others first"
     if not one.fresh:
@@ -232,7 +230,7 @@ def _state(
         lost = gone and (known.gone_at or 0.0) >= (membership.since or 0.0)  # else it was lost before its last start
         if lost or now - silent_since > STALE_SECONDS:
             return NodeState.SILENT, silent_since, known.reason if gone else "does not tell its figures here"
-    elif one.figures is not None and not one.figures.serving:
+    elif one.stats is not None and not one.stats.serving:
         return NodeState.JOINING, membership.since, "is being taken back, serves nothing yet"
     receiving = layout.receiving.get(member.id, 0)
     if membership.settling and receiving:
@@ -251,9 +249,9 @@ def _mood(
 ) -> tuple[Mood, str]:
     """As hive_status has it from those who are heard; who is not is named."""
     view = layout.view
-    told = [(one.member, one.figures if one.fresh and _is_up(one) else None) for one in seen]
+    told = [(one.member, one.stats if one.fresh and _is_up(one) else None) for one in seen]
     condition = condition_of(_status(view, told), layout.condition)
-    of_this_view = [(member, figures if figures and figures.epoch >= view.epoch else None) for member, figures in told]
+    of_this_view = [(member, stats if stats and stats.epoch >= view.epoch else None) for member, stats in told]
     parts = [condition.sentence, *at_risk_texts(_status(view, of_this_view)), *_moving_texts(layout, moving)]
     parts += clock_texts(_status(view, told))
     for state in (NodeState.SUSPECTED, NodeState.SILENT, NodeState.DOWN):
@@ -267,11 +265,11 @@ def _mood(
 def _agrees(one: _Seen, layout: RingLayout) -> bool:
     """Returns whether it counts entries by this view: while owners change, an arc is counted by two of them, or by
     none."""
-    return one.figures is not None and one.figures.epoch == layout.view.epoch
+    return one.stats is not None and one.stats.epoch == layout.view.epoch
 
 
-def _status(view: View, told: list[tuple[Member, Figures | None]]) -> HiveStatus:
-    return HiveStatus(view, tuple(NodeStatus(member, figures, None) for member, figures in told))
+def _status(view: View, told: list[tuple[Member, NodeStats | None]]) -> HiveStatus:
+    return HiveStatus(view, tuple(NodeStatus(member, stats, None) for member, stats in told))
 
 
 def _is_up(one: _Seen) -> bool:

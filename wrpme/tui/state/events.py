@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
-from wrpme.protocol.events import UNENDED, Happening
+from wrpme.protocol.events import UNENDED, ClusterEvent
 from wrpme.tui.limits import EVENTS_SHOWN_MAX
 from wrpme.tui.state.scene import EventShown
 
@@ -88,17 +88,17 @@ class Events:
         return None
 
 
-def told_by(teller: str, happening: Happening) -> EventShown:
+def told_by(teller: str, event: ClusterEvent) -> EventShown:
     """Returns the event that the node at ``teller`` told."""
     return EventShown(
-        happening.at / 1000,
-        happening.kind,
-        happening.epoch,
-        happening.node,
+        event.at / 1000,
+        event.kind,
+        event.epoch,
+        event.node,
         teller,
-        happening.sentence,
-        happening.seconds,
-        gravity_of(happening.kind, happening.sentence),
+        event.sentence,
+        event.seconds,
+        gravity_of(event.kind, event.sentence),
     )
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from wrpme.client.watch.records import FiguresSeen, Gone, Happened, Missed, Reached, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.limits import MEMBERS_MAX
-from wrpme.protocol.events import UNENDED, Happening
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.events import UNENDED, ClusterEvent
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Arc, Member, NodeId, State, View
 from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state import derive, events, sentences
@@ -20,7 +20,7 @@ from wrpme.tui.state.ring_layout import RingLayout, gained, layout_of
 from wrpme.tui.state.scene import EventShown, Scene
 
 MEMBERSHIP_KINDS = ("founded", "joined", "back", "restarted", "stopped", "down", "left", "expelled", "forgotten")
-"""Kinds of happenings that begin or end the membership of a node."""
+"""Kinds of events that begin or end the membership of a node."""
 FRESH_SHARE = 0.5
 """A member that holds less than this of what it shall when it is first seen is taken for a new one."""
 ADDRESSES_MAX = 2 * MEMBERS_MAX
@@ -46,12 +46,12 @@ class Model:
         self._at = record.at
         self.version += 1
         match record:
-            case FiguresSeen():
-                self._figures(record.at, record.node, record.figures)
+            case StatsSeen():
+                self._stats(record.at, record.node, record.stats)
             case ViewSeen():
                 self._view(record.at, record.view)
-            case Happened():
-                self._happening(record.at, record.node, record.happening)
+            case EventSeen():
+                self._event(record.at, record.node, record.event)
             case Reached():
                 self._reached(record.at, record.node)
             case Gone():
@@ -87,35 +87,35 @@ class Model:
             known = self.observed.nodes[address] = ObservedNode()
         return known
 
-    def _figures(self, at: float, address: str, figures: Figures) -> None:
+    def _stats(self, at: float, address: str, stats: NodeStats) -> None:
         known = self._known(address)
         before = known.report
         if before is not None and not known.is_fresh(at):
             known.heard_since = at
-        rates = self._meters.setdefault(address, Meter()).take(figures)
+        rates = self._meters.setdefault(address, Meter()).take(stats)
         since: tuple[float, ...] = ()
-        if figures.suspected or (before is not None and before.suspected_since):
-            since = self._suspicions(at, figures, before)
-        neighbours = tuple((one.address, one.age) for one in figures.neighbours)
-        kept = replace(figures, operations={}, latency=(), neighbours=())
+        if stats.suspected or (before is not None and before.suspected_since):
+            since = self._suspicions(at, stats, before)
+        neighbours = tuple((one.address, one.age) for one in stats.neighbours)
+        kept = replace(stats, operations={}, latency=(), neighbours=())
         known.report = Report(at, kept, rates, neighbours, since)
 
-    def _suspicions(self, at: float, figures: Figures, before: Report | None) -> tuple[float, ...]:
-        former = dict(zip(before.figures.suspected, before.suspected_since, strict=True)) if before else {}
-        for address in former.keys() - set(figures.suspected):
+    def _suspicions(self, at: float, stats: NodeStats, before: Report | None) -> tuple[float, ...]:
+        former = dict(zip(before.stats.suspected, before.suspected_since, strict=True)) if before else {}
+        for address in former.keys() - set(stats.suspected):
             self._known(address).cleared_at = at
-        return tuple(former.get(address, at) for address in figures.suspected)
+        return tuple(former.get(address, at) for address in stats.suspected)
 
-    def _happening(self, at: float, teller: str, happening: Happening) -> None:
-        if happening.hive and happening.kind in MEMBERSHIP_KINDS and happening.node:
+    def _event(self, at: float, teller: str, event: ClusterEvent) -> None:
+        if event.hive and event.kind in MEMBERSHIP_KINDS and event.node:
             latest = self.observed.last_events
-            last = latest.get(happening.node)
-            if last is None or last.at <= happening.at / 1000:
-                latest.pop(happening.node, None)
-                latest[happening.node] = LastEvent(happening.at / 1000, happening.kind)
+            last = latest.get(event.node)
+            if last is None or last.at <= event.at / 1000:
+                latest.pop(event.node, None)
+                latest[event.node] = LastEvent(event.at / 1000, event.kind)
             if len(latest) > ADDRESSES_MAX:
                 del latest[next(iter(latest))]
-        self._events.add(at, events.told_by(teller, happening))
+        self._events.add(at, events.told_by(teller, event))
 
     def _reached(self, at: float, address: str) -> None:
         known = self._known(address)

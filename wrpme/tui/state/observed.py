@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import NodeId
 from wrpme.tui.limits import STALE_SECONDS
 
@@ -22,10 +22,10 @@ class Rates(Struct, frozen=True, array_like=True):
 
 class Report(Struct, frozen=True, array_like=True):
     """The figures that a node reported ``at`` a time. Its counters have become ``rates``; ``neighbours`` are addresses,
-    each with the seconds since it was heard; ``suspected_since`` has the order of ``figures.suspected``."""
+    each with the seconds since it was heard; ``suspected_since`` has the order of ``stats.suspected``."""
 
     at: float
-    figures: Figures
+    stats: NodeStats
     rates: Rates
     neighbours: tuple[tuple[str, float], ...] = ()
     suspected_since: tuple[float, ...] = ()
@@ -61,7 +61,7 @@ class Membership(Struct, array_like=True):
 
 
 class LastEvent(Struct, array_like=True):
-    """The latest happening by which the node at an address began or ended."""
+    """The latest event by which the node at an address began or ended."""
 
     at: float
     kind: str

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from wrpme.protocol.histogram import quantile
 from wrpme.protocol.messages import Count, EntryRequest, PrefixScan, RemoveAll
-from wrpme.protocol.stats import Figures
+from wrpme.protocol.stats import NodeStats
 from wrpme.tui.limits import RATE_SECONDS
 from wrpme.tui.state.observed import Rates
 
@@ -35,16 +35,16 @@ class Meter:
     def __init__(self) -> None:
         self._samples: deque[_Sample] = deque()
 
-    def take(self, figures: Figures) -> Rates:
+    def take(self, stats: NodeStats) -> Rates:
         """Returns the rates over about the last ``RATE_SECONDS``. They are unknown at first, and when the node has
         started again or was not heard for long."""
         new = _Sample(
-            (figures.id, figures.incarnation),
-            figures.uptime_seconds,
-            sum(count for kind, count in figures.operations.items() if kind in _OPERATIONS),
-            figures.received_bytes,
-            figures.sent_bytes,
-            dict(figures.latency),
+            (stats.id, stats.incarnation),
+            stats.uptime_seconds,
+            sum(count for kind, count in stats.operations.items() if kind in _OPERATIONS),
+            stats.received_bytes,
+            stats.sent_bytes,
+            dict(stats.latency),
         )
         samples = self._samples
         if samples and (_is_other(samples[-1], new) or new.uptime - samples[-1].uptime > 2 * RATE_SECONDS):

@@ -40,7 +40,7 @@ class NodeState(Enum):
 
     UP = "up"
     SUSPECTED = "suspected"
-    """Another node misses its beacons."""
+    """Another node misses its heartbeats."""
     SILENT = "silent"
     """The hive has it as up, but it does not tell its figures here."""
     JOINING = "joining"
@@ -98,7 +98,7 @@ class NodeShown(Struct, frozen=True):
     sessions: int | None = None
     uptime_seconds: float | None = None
     lease_seconds: float | None = None
-    beacon_age_seconds: float | None = None
+    heartbeat_age_seconds: float | None = None
     """Of the neighbour that was not heard for longest."""
     neighbours: tuple[tuple[str, float], ...] = ()
     """Address, and seconds since it was heard."""

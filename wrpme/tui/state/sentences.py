@@ -49,7 +49,7 @@ def unwell(state: NodeState, addresses: Sequence[str], since: float | None, now:
         return f"{listed(addresses)} {verb} {span_text(max(0.0, now - since)) if since is not None else '?'}"
     if state is NodeState.SUSPECTED:
         verb = "is" if one else "are"
-        return f"{listed(addresses)} {verb} suspected{_since(since)}: beacons are missing"
+        return f"{listed(addresses)} {verb} suspected{_since(since)}: heartbeats are missing"
     verb = "does" if one else "do"
     return f"{listed(addresses)} {verb} not answer here{_since(since)}"
 

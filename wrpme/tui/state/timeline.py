@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrpme.client.watch.records import FiguresSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, WatchRecord
 from wrpme.protocol.view import NodeId
 from wrpme.tui.limits import HISTORY_SECONDS_MAX, MOMENT_SECONDS_MIN, STALE_SECONDS
 from wrpme.tui.state.history import History, Series
@@ -50,7 +50,7 @@ class Timeline:
         self._at = at
         self.live.take(record)
         self.history.passes(at)
-        if not isinstance(record, FiguresSeen) and self._happened_at is None:
+        if not isinstance(record, StatsSeen) and self._happened_at is None:
             self._happened_at = at
 
     def _new_history(self) -> History:

@@ -1,15 +1,15 @@
 """What an owner waits for, and what it takes over, before it serves: see docs/how-it-works.md, "Changing the owner".
 
 A former owner does not know which of its last writes were acknowledged, and hands them over until it is told. So it
-may hand over a write that an earlier activation has settled long ago, and whose entry was removed since: nothing but
-the tail of that removal's own owner would say so, and that is gone. Therefore the view keeps the version at which each
-stretch of the ring was settled (``Arc.settled``, since the former owners were forgotten); of tails, what is older than
-that counts for nothing. From an activation until ``activated`` is in a view each node that serves or holds the arc
-remembers it by itself, on disk, before it acknowledges a write; a holder learns it from the owner's stream, once that
-has brought all that the tails held.
+may hand over a write that an earlier takeover has settled long ago, and whose entry was removed since: nothing but
+the suffix of that removal's own owner would say so, and that is gone. Therefore the view keeps the version at which
+each stretch of the ring was settled (``Arc.settled``, since the former owners were forgotten); of suffixes, what is
+older than that counts for nothing. From a takeover until ``activated`` is in a view each node that serves or holds the
+arc remembers it by itself, on disk, before it acknowledges a write; a holder learns it from the owner's stream, once
+that has brought all that the suffixes held.
 
-A node that is down need not be outwaited where it hands over its tail itself: a planned stop, or one that the hive was
-wrong about.
+A node that is down need not be outwaited where it hands over its suffix itself: a planned stop, or one that the hive
+was wrong about.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from wrpme.core.layout import hash_in, version_in
-from wrpme.protocol.messages import Tail
+from wrpme.protocol.messages import Suffix
 from wrpme.protocol.ring import settled_at
 from wrpme.protocol.view import Arc, NodeId
 
@@ -38,8 +38,8 @@ def accepts(arc: Arc, version: int) -> bool:
     return arc.version == version
 
 
-class Tails:
-    """What was handed over for one activation. ``settled`` is the version from which on a write of the arc counts, at
+class Suffixes:
+    """What was handed over for one takeover. ``settled`` is the version from which on a write of the arc counts, at
     most: of some stretches older ones may count, too."""
 
     def __init__(self, arc: Arc, noted: int = 0) -> None:
@@ -52,11 +52,11 @@ class Tails:
         self._cursors: dict[NodeId, bytes] = {}
 
     def cursor(self, source: NodeId) -> bytes:
-        """The key up to which a node has handed over its tail."""
+        """The key up to which a node has handed over its suffix."""
         return self._cursors.get(source, b"")
 
-    def take(self, source: NodeId, message: Tail, low: bytes, high: bytes) -> None:
-        """A node hands over the next part of its tail, and has told all with the last one; what lies outside of
+    def take(self, source: NodeId, message: Suffix, low: bytes, high: bytes) -> None:
+        """A node hands over the next part of its suffix, and has told all with the last one; what lies outside of
         ``[low, high)`` is none of this arc. A part that is not the next one was doubled, or asked for twice."""
         if source in self.told or message.after != self.cursor(source):
             return
@@ -73,5 +73,5 @@ class Tails:
                 self.best[key] = value
 
     def is_void(self, key: bytes, value: bytes) -> bool:
-        """Whether a write of a tail was settled before, with its tail or without it."""
+        """Whether a write of a suffix was settled before, with its suffix or without it."""
         return version_in(value)[0] < max(self._noted, settled_at(self._arc, hash_in(key)))

@@ -1,4 +1,4 @@
-"""A tail of any size is handed over: in parts that fit into a message, of which only all together count."""
+"""A suffix of any size is handed over: in parts that fit into a message, of which only all together count."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from math import ceil
 
 import pytest
 
-from tests.replica_parts import A, B, Bench, C, held, tail_of, view_of, waiting
+from tests.replica_parts import A, B, Bench, C, held, suffix_of, view_of, waiting
 from wrpme.core.layout import key_of, value_of
 from wrpme.core.replication import pending, replica
 from wrpme.core.replication.replica import Role
 from wrpme.limits import CONTENT_BYTES_MAX, FRAME_BYTES_MAX, MIB, STREAM_BYTES_PER_SECOND_MIN
 from wrpme.protocol.codec import encode
-from wrpme.protocol.messages import Done, Envelope, GetTail, Put, Stream, Tail
+from wrpme.protocol.messages import Done, Envelope, GetSuffix, Put, Stream, Suffix
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Arc
 
 BY_B = Arc(2**64 - 1, 2, (B, C), prev=(A,), wanted=(B, C, A))
-"""What the arc of three becomes when A is taken for dead: B owns it, and needs the tail of C, and of A."""
+"""What the arc of three becomes when A is taken for dead: B owns it, and needs the suffix of C, and of A."""
 
 
-def tails(made: Bench) -> list[Tail]:
-    return [body for _, _, body in made.wire if isinstance(body, Tail)]
+def suffixes(made: Bench) -> list[Suffix]:
+    return [body for _, _, body in made.wire if isinstance(body, Suffix)]
 
 
-def with_tail(monkeypatch: pytest.MonkeyPatch, part_bytes: int = 300) -> Bench:
+def with_suffix(monkeypatch: pytest.MonkeyPatch, part_bytes: int = 300) -> Bench:
     """C has received what nobody else has."""
     monkeypatch.setattr(pending, "STREAM_BYTES_USUAL", part_bytes)
     made = held()
@@ -34,22 +34,22 @@ def with_tail(monkeypatch: pytest.MonkeyPatch, part_bytes: int = 300) -> Bench:
         made[C].replica.writes.receive(number + 2, [pair])
     made[C].collect()
     made[C].drain()
-    assert len(tail_of(made[C])) == 20 and not tail_of(made[B])
+    assert len(suffix_of(made[C])) == 20 and not suffix_of(made[B])
     return made
 
 
 def hand_over(made: Bench) -> None:
-    """A is down, and outwaited: only C's tail is missing."""
+    """A is down, and outwaited: only C's suffix is missing."""
     made.now += 10.0
     made.adopt(view_of(BY_B, 2, down=(A,)), B, C)
 
 
-def test_a_tail_goes_in_parts_and_only_the_whole_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = with_tail(monkeypatch)
+def test_a_suffix_goes_in_parts_and_only_the_whole_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = with_suffix(monkeypatch)
     hand_over(made)
     parts = 0
     while not made[B].replica.serving:
-        for part in tails(made):
+        for part in suffixes(made):
             parts += 1
             assert len(part.pairs) <= 3
         made.deliver()
@@ -64,7 +64,7 @@ def test_a_tail_goes_in_parts_and_only_the_whole_counts(monkeypatch: pytest.Monk
 
 
 def test_parts_that_are_lost_or_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = with_tail(monkeypatch)
+    made = with_suffix(monkeypatch)
     hand_over(made)
     for round_ in range(2000):
         if made[B].replica.serving:
@@ -82,21 +82,21 @@ def test_parts_that_are_lost_or_doubled(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_large_part_is_not_sent_again_while_it_may_be_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = with_tail(monkeypatch, STREAM_BYTES_PER_SECOND_MIN)
+    made = with_suffix(monkeypatch, STREAM_BYTES_PER_SECOND_MIN)
     monkeypatch.setattr(replica, "STREAM_BYTES_PER_SECOND_MIN", 300)  # so that 20 x 100 bytes take a while
     hand_over(made)
-    assert len(tails(made)) == 1
-    made[C].hear(B, GetTail(BY_B.end, 2))
-    assert len(tails(made)) == 1, "that one may still arrive"
+    assert len(suffixes(made)) == 1
+    made[C].hear(B, GetSuffix(BY_B.end, 2))
+    assert len(suffixes(made)) == 1, "that one may still arrive"
     made[C].table.on_link(B)
-    made[C].hear(B, GetTail(BY_B.end, 2))
-    assert len(tails(made)) == 2, "it was lost with the connection"
+    made[C].hear(B, GetSuffix(BY_B.end, 2))
+    assert len(suffixes(made)) == 2, "it was lost with the connection"
     made.now += 60.0
-    made[C].hear(B, GetTail(BY_B.end, 2))
-    assert len(tails(made)) == 3
+    made[C].hear(B, GetSuffix(BY_B.end, 2))
+    assert len(suffixes(made)) == 3
 
 
-def test_each_part_of_the_largest_tail_fits_into_a_frame() -> None:
+def test_each_part_of_the_largest_suffix_fits_into_a_frame() -> None:
     """Three of the largest contents, and keys of the largest size."""
     made = held()
     value = value_of((1, 1), 0, bytes(CONTENT_BYTES_MAX))
@@ -109,9 +109,9 @@ def test_each_part_of_the_largest_tail_fits_into_a_frame() -> None:
     assert made.role(C) is Role.HOLDER
     after, parts, found = b"", 0, 0
     while True:
-        pairs, more = made[C].replica.writes.tail_part(after, lambda key, value: False)
+        pairs, more = made[C].replica.writes.suffix_part(after, lambda key, value: False)
         parts, found = parts + 1, found + len(pairs)
-        frame = encode(Envelope(b"h" * 16, 1, C, 1, A, 2, Tail(BY_B.end, 2, tuple(pairs), after, more)))
+        frame = encode(Envelope(b"h" * 16, 1, C, 1, A, 2, Suffix(BY_B.end, 2, tuple(pairs), after, more)))
         assert len(frame) < CONTENT_BYTES_MAX + 8 * MIB < FRAME_BYTES_MAX
         if not more:
             break

@@ -1,4 +1,4 @@
-"""Plots of tails: what former owners and holders hand over."""
+"""Plots of suffixes: what former owners and holders hand over."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def first_message_only(s: Stage) -> None:
     def has_begun() -> bool:
         for written in aliases:
             replica = s.replica(other, written)
-            if replica.arc.version > version and replica.sink is not None and replica.sink._taken:
+            if replica.arc.version > version and replica.receiver is not None and replica.receiver._taken:
                 return True
         return False
 
