@@ -434,6 +434,23 @@ def test_all_stop_at_once_and_what_was_begun_is_answered() -> None:
     assert word_of(made[A].replies[refused]) == "unstable", "nothing new is begun"
 
 
+def test_who_stops_before_it_has_taken_over_ends_nothing() -> None:
+    """A owned the arc, was to hand it over to B, and is alone again before it did; B has an older write of the entry,
+    which it is asked for by whoever serves next, and which A's own removal must then outrank or never have been."""
+    made = held(TWO)
+    session = made[A].ask(Put(7, "x", b"1"))
+    made.settle()
+    session = made[A].ask(Remove(8, "x"))
+    made.wire.clear()
+    made.adopt(view_of(Arc(END, 2, (B, A), (), (A,), wanted=(B, A)), 2))
+    made.wire.clear()
+    made.adopt(view_of(Arc(END, 3, (A,), (), (B,), wanted=(B, A)), 3, down=(B,)), A)
+    assert made.role(A) is Role.OWNER and not made[A].replica.serving, "B's suffix is missing"
+    made.adopt(view_of(Arc(END, 3, (A,), (), (B,), wanted=(B, A)), 4, down=(A, B)), A)
+    made[A].drain()
+    assert made.role(A) is Role.ASLEEP and session not in made[A].replies
+
+
 def test_a_committed_of_another_version_or_node_ends_nothing() -> None:
     made = held()
     session = made[A].ask(Put(7, "x", b"1"))

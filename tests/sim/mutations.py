@@ -111,6 +111,7 @@ SOUGHT: dict[str, Sought] = {
     "complete_at_once": Sought("first_message", 1),
     "any_part_of_a_suffix": Sought("late_question", 1),
     "any_version": Sought("returned_owner", 1),
+    "sleeper_ends_unserved": Sought("stopped_in_takeover", 1),
     "late_back": Sought("revived", 1),
     "committed_without_settling": Sought("untaken", 1),
     "lease_of_any_holder": Sought("seen_by_one", 1),

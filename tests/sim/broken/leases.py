@@ -125,6 +125,16 @@ def sleeper_ends_writes() -> Broken:
     return replica.Replica, "_ends_what_was_begun", ends
 
 
+def sleeper_ends_unserved() -> Broken:
+    """A node that is marked down with all others ends its writes, also where it has not served at that version."""
+
+    def ends(self: replica.Replica) -> bool:
+        others = set(self.arc.holders) - {self.context.me}
+        return self.role is replica.Role.ASLEEP and self.context.this_life and others <= set(self.copies)
+
+    return replica.Replica, "_ends_what_was_begun", ends
+
+
 def counted_without_lease() -> Broken:
     """A copy counts for writes, and nobody tells the lease."""
     honest = Sender._count

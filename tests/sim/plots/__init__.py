@@ -59,6 +59,7 @@ PLOTS: dict[str, dict[str, Any]] = {
     "late_question": staged(owners.late_question),
     "revived": staged(owners.revived),
     "untaken": staged(owners.untaken, nodes=5),
+    "stopped_in_takeover": staged(owners.stopped_in_takeover),
     "seen_by_one": staged(leases.seen_by_one),
     "late_acknowledgement": staged(leases.late_acknowledgement),
     "silent_giver": staged(leases.silent_giver, nodes=4, late=1, replication=1),

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.plots.cast import cast, served_anew, told
-from tests.sim.stage import Missed, Stage
+from tests.sim.stage import Missed, Rule, Stage
 from wrpme.core.replication.replica import Role
 from wrpme.protocol.messages import Accept, GetSuffix, Prepare, Report, Streams, Suffix
 from wrpme.protocol.view import Activated, Back, Synced
@@ -135,4 +135,39 @@ def untaken(s: Stage) -> None:
     s.until(lambda: s.replica(heir, alias).serving and owner.identity in s.arc(alias).incoming)
     s.let(lost, *unsaid)
     s.wait(2.0)
+    s.read(alias)
+
+
+def stopped_in_takeover(s: Stage) -> None:
+    """The heir has removed an entry, of which the owner, who is to take over again, has an older write and not that
+    removal; the owner falls silent, and the heir stops as planned while it waits for what the owner has, and takes
+    back another node meanwhile."""
+    alias, owner, heir, other = cast(s, lambda owner, heir: heir is s.machines[0])
+    other.stop()
+    s.until(lambda: s.is_down(other))
+    _start_again(s, owner, heir, alias)
+    written = s.ask(alias, at=heir)
+    s.until(lambda: s.received(owner, alias))
+    lost = s.lose_between([heir], [owner], (Streams, Suffix))
+    s.until(lambda: written.result == "ok")
+    s.ask(alias, "remove", at=heir)
+    s.until(lambda: len(s.replica(heir, alias).writes.queue) >= 1)
+    s.until(lambda: s.arc(alias).holders[0] == owner.identity and s.replica(heir, alias).role is not Role.OWNER)
+    s.cut(heir, [owner])
+    s.until(lambda: s.is_down(owner))
+    if s.replica(heir, alias).serving:
+        raise Missed
+    heir.stop()
+    s.until(lambda: s.is_down(heir))
+    other.start()  # so that one more view is decided, and the heir's disk has something to do
+    s.until(lambda: heir.node is None, 10.0)
+    s.heal(heir, [owner])
+    s.let(lost)
+    s.wait(1.0)  # so that the connections of before are given up
+    unsaid = Rule(lambda machine, envelope: machine is owner and isinstance(envelope.body, Report))
+    s.faults.rules.append(unsaid)  # or it is taken back first, and asked for nothing
+    heir.start()
+    s.until(lambda: s.replica_or_none(heir, alias) is not None and s.replica(heir, alias).serving, 10.0)
+    s.let(unsaid)
+    s.until(s.run.is_stable, 30.0)
     s.read(alias)

@@ -74,6 +74,8 @@ class Replica:
         self.arc = arc
         self.role = Role.ASLEEP
         self.serving = False
+        self._served_version = 0
+        """The last version of the arc at which this node has served it."""
         self.copies: dict[NodeId, Sender] = {}
         """One for each other holder, and for each node that receives a copy."""
         self.receiver: Receiver | None = None
@@ -253,9 +255,12 @@ class Replica:
         return bool(self.writes.queue or self.writes.unflushed)
 
     def _ends_what_was_begun(self) -> bool:
-        """All holders were marked down at once, and nothing else was decided: a write may still come to its end."""
+        """All holders were marked down at once, and nothing else was decided: a write may still come to its end. Not
+        where this node has not served at this version: it may lack what a former owner has, which is asked for it by
+        whoever serves next, and may hold an older write of the same entry."""
         others = set(self.arc.holders) - {self.context.me}
-        return self.role is Role.ASLEEP and self.context.this_life and others <= set(self.copies)
+        served = self._served_version == self.arc.version
+        return self.role is Role.ASLEEP and self.context.this_life and served and others <= set(self.copies)
 
     def _commit(self, persisted: int, through: int | None) -> None:
         queue, context = self.writes.queue, self.context
@@ -441,6 +446,7 @@ class Replica:
         self._take_over()
         self._suffixes.best.clear()
         self.serving = True
+        self._served_version = self.arc.version
         self.writes.sequence = 0
         self.note_mark(0)  # with what the suffixes held: this copy has all that any of the holders had
         for pending in self.writes.queue:
