@@ -25,7 +25,7 @@ from bench.hive import end_by_signal, file_system, percentile
 from bench.probe import Aliases, Probes
 from tests.system.daemons import Daemons, until_stable
 from wrpme import Client
-from wrpme.limits import SUSPECT_NOBODY_SECONDS
+from wrpme.core.limits import SUSPECT_NOBODY_SECONDS
 from wrpme.protocol.view_index import member_at
 
 GOAL_SECONDS = 3.0

@@ -26,7 +26,8 @@ from pathlib import Path
 from bench.hive import end_by_signal, file_system, processor_seconds
 from tests.system.daemons import Daemons
 from wrpme import Client, WrpmeError
-from wrpme.limits import REPLICATION_MAX, SUSPECT_NOBODY_SECONDS
+from wrpme.core.limits import SUSPECT_NOBODY_SECONDS
+from wrpme.limits import REPLICATION_MAX
 from wrpme.protocol import health, view_index
 
 ENTRIES = 1000

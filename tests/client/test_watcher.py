@@ -19,7 +19,7 @@ from wrpme.client.limits import (
 from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Reached, ViewSeen, WatchRecord
 from wrpme.client.watch.watcher import Watcher
 from wrpme.errors import BusyError
-from wrpme.limits import WATCH_SECONDS
+from wrpme.daemon.limits import WATCH_SECONDS
 from wrpme.protocol.codec import encode
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Failed, GetStatus, Request, Text, Told, ViewIs, Watch

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tests.view_parts import grown, id_of
 from wrpme.core.membership import batches
 from wrpme.core.membership.batches import first_returns
-from wrpme.limits import MOVES_PER_VIEW_MAX
+from wrpme.core.limits import MOVES_PER_VIEW_MAX
 from wrpme.protocol import view_index
 from wrpme.protocol.view import Arc, Back, Mark, NodeId, View
 

@@ -11,7 +11,7 @@ from tests.shell.test_format import stats, status
 from tests.view_parts import grown
 from wrpme.core.health.clocks import Clocks
 from wrpme.core.io import Emit
-from wrpme.limits import CLOCK_DIFFERENCE_SECONDS_MAX
+from wrpme.core.limits import CLOCK_DIFFERENCE_SECONDS_MAX
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.stats import ClockApart
 from wrpme.shell.format import clock_texts, condition_line

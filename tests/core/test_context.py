@@ -6,7 +6,7 @@ from __future__ import annotations
 from tests.core.context_parts import A, B, C, view
 from wrpme.core.context import NodeContext
 from wrpme.core.io import LogLine
-from wrpme.limits import EVENTS_KEPT
+from wrpme.core.limits import STORY_LINES_MAX
 from wrpme.protocol.view import State
 
 
@@ -64,8 +64,8 @@ def test_the_wall_clock_is_the_runners(context: NodeContext) -> None:
 
 
 def test_a_story_is_bounded(context: NodeContext) -> None:
-    for number in range(EVENTS_KEPT + 5):
+    for number in range(STORY_LINES_MAX + 5):
         context.say("info", f"line {number}")
-    assert len(context.story) == EVENTS_KEPT
-    assert context.story[-1] == f"100.000 line {EVENTS_KEPT + 4}"
+    assert len(context.story) == STORY_LINES_MAX
+    assert context.story[-1] == f"100.000 line {STORY_LINES_MAX + 4}"
     assert context.outbox.effects[0] == LogLine("info", "line 0")

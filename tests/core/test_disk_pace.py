@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wrpme.core.health.disk_pace import DiskPace
-from wrpme.limits import HEARTBEAT_SECONDS, DISK_LATELY_SECONDS, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN
+from wrpme.core.limits import HEARTBEAT_SECONDS, DISK_LATELY_SECONDS, STREAM_BYTES_PER_SECOND_MIN
+from wrpme.limits import LEASE_SECONDS
 
 
 def batches(pace: DiskPace, now: float, *seconds: float) -> float:

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from tests.view_parts import any_changes, any_life
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.draft import Draft
-from wrpme.limits import ARCS_PER_MEMBER_MAX, SLOTS
+from wrpme.core.limits import ARCS_PER_MEMBER_MAX
+from wrpme.limits import SLOTS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.view import (

@@ -8,7 +8,8 @@ from tests.harness import HIVE, Hive, hive_of, identity
 from tests.view_parts import activate_all, back, down, grown, id_of, join, next_view, sync_all
 from wrpme.core.event_log import EventLog
 from wrpme.core.membership import transitions as views
-from wrpme.limits import GRACE_SECONDS, EVENTS_KEPT, SILENCE_SECONDS, STOP_GATHER_SECONDS
+from wrpme.core.limits import CLUSTER_EVENTS_KEPT, SILENCE_SECONDS, STOP_GATHER_SECONDS
+from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.events import KINDS, UNENDED, ClusterEvent
 from wrpme.protocol.messages import LeaveNode, Put
@@ -322,9 +323,9 @@ def test_the_beginning() -> None:
 
 def test_numbers_grow_and_the_oldest_are_forgotten() -> None:
     event_log = EventLog()
-    for number in range(EVENTS_KEPT + 10):
+    for number in range(CLUSTER_EVENTS_KEPT + 10):
         event_log.note(0.0, "heard", 1, "a", f"{number}")
-    assert [one.number for one in event_log.kept] == list(range(11, EVENTS_KEPT + 11))
+    assert [one.number for one in event_log.kept] == list(range(11, CLUSTER_EVENTS_KEPT + 11))
 
 
 def test_every_kind_that_is_told_is_a_known_one() -> None:

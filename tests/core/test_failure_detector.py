@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrpme.core.health.failure_detector import HeartbeatLeases
-from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.core.limits import HEARTBEAT_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.limits import LEASE_SECONDS
 
 A, B, C = b"a", b"b", b"c"
 

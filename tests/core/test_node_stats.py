@@ -11,7 +11,8 @@ from tests.core.test_router import owned_by
 from tests.harness import DISK_SECONDS, HIVE, NETWORK_SECONDS, Hive, hive_of, identity
 from wrpme import __version__
 from wrpme.core.io import ProcessStats, TurnEnded
-from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, SILENCE_SECONDS
+from wrpme.core.limits import HEARTBEAT_SECONDS, SILENCE_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.histogram import middle
 from wrpme.protocol.messages import Body, Get, Put, Stream
 

@@ -11,7 +11,7 @@ from tests.harness import HIVE
 from wrpme.core.context import NodeContext
 from wrpme.core.io import ReplyTo, Send
 from wrpme.errors import UnstableError
-from wrpme.limits import STREAM_BYTES_USUAL
+from wrpme.core.limits import STREAM_BYTES_USUAL
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
     Answer, AskView, Body, Done, Envelope, Failed, Forwarded, Stream, StreamAck, StreamAcks, Streams, Writes,

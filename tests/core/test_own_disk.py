@@ -7,7 +7,8 @@ import pytest
 from tests.core.test_node_stats import status
 from tests.core.test_router import owned_by
 from tests.harness import Hive, hive_of, identity, word_of
-from wrpme.limits import LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.core.limits import PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import (
     AskView, Heartbeat, HeartbeatAck, FailureReport, Done, Failed, Get, GetView, Update, ViewIs, WholeView,

@@ -9,7 +9,7 @@ from tests.core.copy_parts import COPIED, bench
 from tests.replica_parts import END, A, B, view_of
 from wrpme.core.layout import key_of, value_of
 from wrpme.core.replication.stream import Outgoing
-from wrpme.limits import COPIES_IN_MAX
+from wrpme.core.limits import COPIES_IN_MAX
 from wrpme.protocol.messages import Compare, Put, Stream, StreamAck, Writes
 from wrpme.protocol.ring import hash_of
 

@@ -12,7 +12,8 @@ from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, C, view_of
 from wrpme.core.layout import key_of, operations_for, removal, value_of
 from wrpme.core.replication import replica as replicas
 from wrpme.core.replication.replica import Role
-from wrpme.limits import LEASE_SECONDS, PROMISE_SECONDS
+from wrpme.core.limits import PROMISE_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import Cas, Committed, Content, Done, Get, GetSuffix, Pair, Put, Remove, Suffix, Update
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Activated, Arc, NodeId, View

@@ -12,7 +12,8 @@ from wrpme.core.layout import key_of, operations_for, value_of
 from wrpme.core.replication import sender
 from wrpme.core.replication import stream as streams
 from wrpme.core.replication.replica import Role
-from wrpme.limits import COPY_SILENCE_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
+from wrpme.core.limits import COPY_SILENCE_SECONDS, PROMISE_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import (
     Committed, Content, Counts, Done, Get, GetSuffix, Item, Pair, Put, Remove, Stream, StreamAck, Suffix, Update,
     Writes,

@@ -9,7 +9,7 @@ import pytest
 from tests.replica_parts import END, A, B, Bench, C, view_of
 from wrpme.core.layout import Version, version_in
 from wrpme.core.replication.replica import Role
-from wrpme.limits import PROMISE_SECONDS
+from wrpme.core.limits import PROMISE_SECONDS
 from wrpme.protocol.messages import Done, Put, Remove, Update
 from wrpme.protocol.view import Arc, NodeId, Synced, View
 

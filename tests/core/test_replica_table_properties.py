@@ -9,7 +9,7 @@ from tests.harness import HIVE, Hive, hive_of, identity, word_of
 from tests.replica_parts import END, A, B, Bench, C, Side, view_of
 from wrpme.core.layout import ENTRIES, hash_in, key_of, operations_for, value_of
 from wrpme.core.replication.sender import Phase
-from wrpme.limits import COPIES_IN_MAX, COPIES_OUT_MAX, COPY_SILENCE_SECONDS
+from wrpme.core.limits import COPIES_IN_MAX, COPIES_OUT_MAX, COPY_SILENCE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (

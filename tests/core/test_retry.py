@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wrpme.core.retry import Retry
-from wrpme.limits import ASK_SECONDS, ASK_SECONDS_MAX
+from wrpme.core.limits import ASK_SECONDS, ASK_SECONDS_MAX
 
 
 def attempts(node: bytes, seconds: float) -> list[float]:

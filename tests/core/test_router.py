@@ -9,7 +9,8 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core import router as routers
 from wrpme.core.io import LinkDown, NotSent, Persisted, ReplyTo, Requested, HostRequest
 from wrpme.errors import UnavailableError
-from wrpme.limits import ALIAS_BYTES_MAX, ANSWER_BYTES_USUAL, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
+from wrpme.core.limits import ANSWER_BYTES_USUAL
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (

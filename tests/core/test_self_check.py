@@ -8,7 +8,8 @@ from tests.core.test_node_stats import status
 from tests.core.test_router import owned_by
 from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core.io import ClockJumped, Requested, Woken
-from wrpme.limits import HEARTBEAT_SECONDS, LATE_SECONDS, LEASE_SECONDS, SILENCE_SECONDS
+from wrpme.core.limits import HEARTBEAT_SECONDS, SILENCE_SECONDS
+from wrpme.limits import LATE_SECONDS, LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import HeartbeatAck, Body, FailureReport, Content, Failed, Get, Update
 from wrpme.protocol.view import Down, State

@@ -11,7 +11,8 @@ from tests.core.copy_parts import COPIED, bench, items, phase
 from tests.replica_parts import END, WALL_MILLISECONDS, A, B, Bench, view_of
 from wrpme.core.layout import Version, key_of
 from wrpme.core.replication.sender import Phase
-from wrpme.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES, LEASE_SECONDS
+from wrpme.core.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import Compare, Done, Expire, Fill, Get, Put, Remove, Stream, StreamAck, Update, Writes
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Arc, Synced

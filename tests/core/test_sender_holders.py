@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.harness import word_of
 from tests.replica_parts import END, A, B, Bench, C, deliver_to, held, view_of
 from wrpme.core.replication.replica import Role
-from wrpme.limits import ASK_SECONDS, COPY_SILENCE_SECONDS, LEASE_SECONDS
+from wrpme.core.limits import ASK_SECONDS, COPY_SILENCE_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import Done, Get, Put, Suffix
 from wrpme.protocol.view import Arc, Synced
 

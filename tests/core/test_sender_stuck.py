@@ -10,7 +10,7 @@ from tests.replica_parts import END, A, B, Bench, view_of
 from wrpme.core.membership.view_sync import Adoption
 from wrpme.core.replication.replica import Role
 from wrpme.core.replication.sender import Phase
-from wrpme.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS
+from wrpme.core.limits import COPY_RANGE_ENTRIES_MAX, COPY_SILENCE_SECONDS
 from wrpme.protocol.messages import (
     AskView, Body, Fill, GetSuffix, Put, Remove, Stream, StreamAck, StreamAcks, Suffix, Update,
 )  # fmt: skip

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wrpme.core.replication.stream import Outgoing, bytes_of, take
-from wrpme.limits import STREAM_BYTES_USUAL
+from wrpme.core.limits import STREAM_BYTES_USUAL
 from wrpme.protocol.messages import Counts, Item, Stream, Writes
 
 

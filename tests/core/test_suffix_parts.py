@@ -10,7 +10,8 @@ from tests.replica_parts import A, B, Bench, C, held, suffix_of, view_of, waitin
 from wrpme.core.layout import key_of, value_of
 from wrpme.core.replication import pending, replica
 from wrpme.core.replication.replica import Role
-from wrpme.limits import CONTENT_BYTES_MAX, FRAME_BYTES_MAX, MIB, STREAM_BYTES_PER_SECOND_MIN
+from wrpme.core.limits import STREAM_BYTES_PER_SECOND_MIN
+from wrpme.limits import CONTENT_BYTES_MAX, FRAME_BYTES_MAX, MIB
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import Done, Envelope, GetSuffix, Put, Stream, Suffix
 from wrpme.protocol.ring import hash_of

@@ -13,7 +13,8 @@ from tests.replica_parts import END, TWO, WALL_MILLISECONDS, A, B, Bench, Side, 
 from wrpme.core.io import Compact
 from wrpme.core.layout import ENTRIES, HINTS, expiry_in, hint_of, indexed_expiry, key_of, operations_for, value_of
 from wrpme.core.replication import sweep
-from wrpme.limits import EXPIRE_SECONDS, REMOVED_BYTES_MAX, SLOTS, STEP_SECONDS
+from wrpme.core.limits import EXPIRE_SECONDS, REMOVED_BYTES_MAX, STEP_SECONDS
+from wrpme.limits import SLOTS
 from wrpme.protocol import ring
 from wrpme.protocol.messages import Count, Expire, GetExpiry, Number, Put, Remove, Update
 from wrpme.protocol.view import NOBODY, Arc, NodeId, View

@@ -11,7 +11,7 @@ from tests.view_parts import (
     HIVE, activate_all, back, down, grown, id_of, join, live_owner, next_view, settle, sync_all, touched,
 )  # fmt: skip
 from wrpme.core.membership import transitions as views
-from wrpme.limits import ARCS_PER_MEMBER_MAX, VOTERS_MAX
+from wrpme.core.limits import ARCS_PER_MEMBER_MAX, VOTERS_MAX
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.view import Activated, Arc, Change, Down, Elect, State, Synced, View

@@ -12,7 +12,8 @@ from tests.harness import Hive, hive_of, identity, word_of
 from tests.replica_parts import END, A, B, Bench, C, view_of
 from wrpme.core.layout import key_of, operations_for, removal, value_of
 from wrpme.core.replication import pending
-from wrpme.limits import COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES, LEASE_SECONDS, VERIFY_ALIASES_MAX
+from wrpme.core.limits import COPY_SILENCE_SECONDS, COPY_WINDOW_RANGES, VERIFY_ALIASES_MAX
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import Compare, Done, Failed, Get, Put, Stream, StreamAck, Text, Update, VerifyArc
 from wrpme.protocol.ring import arc_at, hash_of
 from wrpme.protocol.view import Arc, NodeId

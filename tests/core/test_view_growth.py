@@ -10,7 +10,8 @@ import pytest
 
 from tests.view_parts import HIVE, back, id_of, join, next_view, settle, shares
 from wrpme.core.membership import transitions as views
-from wrpme.limits import ARCS_PER_MEMBER_MAX, GIVERS_MAX, SLOTS
+from wrpme.core.limits import ARCS_PER_MEMBER_MAX, GIVERS_MAX
+from wrpme.limits import SLOTS
 from wrpme.protocol import ring
 from wrpme.protocol.view import Down, View
 

@@ -12,7 +12,7 @@ from wrpme.core.membership import transitions as views
 from wrpme.core.membership.view_log import ViewLog
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.errors import DamagedError
-from wrpme.limits import VIEW_PATCHES_BYTES_MIN
+from wrpme.core.limits import VIEW_PATCHES_BYTES_MIN
 from wrpme.protocol import view_index
 from wrpme.protocol.view import Patch
 

@@ -16,7 +16,8 @@ from wrpme.core.membership.view_log import ViewLog
 from wrpme.core.membership.view_sync import ViewSync
 from wrpme.core.membership.whereabouts import UNPROVEN, Whereabouts
 from wrpme.daemon.storage.store import MemoryStore
-from wrpme.limits import ASK_SECONDS, LEASE_SECONDS
+from wrpme.core.limits import ASK_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.identities import Here
 from wrpme.protocol.messages import (

@@ -15,11 +15,11 @@ from wrpme.core.membership.compute import compute
 from wrpme.core.membership.paxos import AcceptorState
 from wrpme.core.membership.voter import Voter
 from wrpme.daemon.storage.store import MemoryStore
-from wrpme.limits import (
-    HEARTBEAT_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, MOVES_PER_VIEW_MAX, RANK_SECONDS,
-    ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS,
-    STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, CHANGE_REQUESTS_MAX,
+from wrpme.core.limits import (
+    HEARTBEAT_SECONDS, EXPEL_LOOK_SECONDS, MOVES_PER_VIEW_MAX, RANK_SECONDS, ROUND_TRIP_SECONDS_MAX,
+    SILENCE_SECONDS, STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, CHANGE_REQUESTS_MAX,
 )  # fmt: skip
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import Accept, Accepted, Body, FailureReport, Prepare, Promise, Rejected
 from wrpme.protocol.view import (

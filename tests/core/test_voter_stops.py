@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.core.test_voter import D, E, Seat, opened, view_of
-from wrpme.limits import STOP_GATHER_SECONDS
+from wrpme.core.limits import STOP_GATHER_SECONDS
 from wrpme.protocol.view import Change, Down
 
 

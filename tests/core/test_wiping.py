@@ -9,7 +9,7 @@ from tests.harness import hive_of
 from tests.replica_parts import END, A, B, Bench, view_of
 from wrpme.core.layout import key_of, operations_for, value_of
 from wrpme.core.replication import wiping
-from wrpme.limits import STEP_SECONDS
+from wrpme.core.limits import STEP_SECONDS
 from wrpme.protocol.messages import Compare, Put, Stream, StreamAck, Update
 from wrpme.protocol.view import Arc
 

@@ -12,7 +12,8 @@ from wrpme.core.io import ClockJumped, Effect, ReplyTo
 from wrpme.daemon.clock import Clock
 from wrpme.daemon.limits import CLOCK_JUMP_SECONDS
 from wrpme.errors import UnstableError
-from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, PROMISE_SECONDS
+from wrpme.core.limits import HEARTBEAT_SECONDS, PROMISE_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import Content, Failed, Get, Request
 
 

@@ -13,7 +13,8 @@ from wrpme.daemon import limits
 from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
 from wrpme.daemon.net import server
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnstableError
-from wrpme.limits import ANSWERS_BYTES_MAX, FRAME_BYTES_MAX
+from wrpme.core.limits import ANSWERS_BYTES_MAX
+from wrpme.limits import FRAME_BYTES_MAX
 from wrpme.protocol.codec import PREFACE, encode
 from wrpme.protocol.messages import AskView, Content, Done, Failed, Get, GetView, Notice, Put, Request, ViewIs
 from wrpme.protocol.view import View

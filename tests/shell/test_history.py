@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wrpme.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
+from wrpme.shell.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
 from wrpme.shell.history import LineFile
 
 

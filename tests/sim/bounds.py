@@ -12,7 +12,11 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
-from wrpme import limits
+from wrpme import limits as shared
+from wrpme.core import limits as of_core
+from wrpme.protocol import limits as of_protocol
+
+PLACES = (shared, of_core, of_protocol)
 
 SMALL = {
     "STRETCHES_FIRST": 2,
@@ -34,7 +38,7 @@ SMALL = {
 def check(names: Iterable[str]) -> None:
     """Raises KeyError where one of them is no bound of the product any more."""
     for name in names:
-        if not hasattr(limits, name):
+        if not any(hasattr(place, name) for place in PLACES):
             raise KeyError(f"there is no bound {name} any more")
 
 

@@ -19,7 +19,8 @@ from tests.sim.prices import Meter
 from tests.sim.world import World
 from wrpme.core.io import ComputeView, Effect, Input, Woken
 from wrpme.core.membership.compute import compute
-from wrpme.limits import COMPUTED_HERE_MEMBERS_MAX, LATE_SECONDS, LEASE_SECONDS
+from wrpme.daemon.limits import COMPUTED_HERE_MEMBERS_MAX
+from wrpme.limits import LATE_SECONDS, LEASE_SECONDS
 from wrpme.protocol.messages import Envelope, Request
 from wrpme.protocol.view import Change, Down
 

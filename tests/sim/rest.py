@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from wrpme import limits
+from wrpme.core import limits
 from wrpme.core.io import Reader
 from wrpme.core.layout import ENTRIES, SETTLED_PREFIX, alias_in, hash_in, settled_in, successor
 from wrpme.core.node import Node
@@ -50,18 +50,18 @@ def _of_ground(node: Node) -> Iterator[str]:
 
 def _of_parts(node: Node) -> Iterator[str]:
     members = node.context.members.keys()
-    council, router, spread = node.voter, node.router, node.view_sync
+    voter, router, view_sync = node.voter, node.router, node.view_sync
     kept: dict[str, Collection[object]] = {
-        "requests": council._requests, "joins": council._joins, "returns": council._backs,
-        "failure reports": council._failure_reports, "beginnings of failure reports": council._began,
+        "requests": voter._requests, "joins": voter._joins, "returns": voter._backs,
+        "failure reports": voter._failure_reports, "beginnings of failure reports": voter._began,
         "forwards": router._forwards, "who stops": router._stopping, "early heartbeats": node._early_heartbeats,
         "suspects": node.self_check.suspected,
     }  # fmt: skip
     yield from (f"{what} ({len(these)})" for what, these in kept.items() if these)
-    if council._proposer is not None:
+    if voter._proposer is not None:
         yield "a proposal"
     bounded: dict[str, Collection[bytes]] = {
-        "who was told a view": spread._told,
+        "who was told a view": view_sync._told,
         "promises": node.context.heartbeats._promises,
     }  # fmt: skip
     yield from (f"{what}: also others than members" for what, these in bounded.items() if set(these) - members)

@@ -21,7 +21,7 @@ from tests.sim.machine import Machine
 from tests.sim.prices import Meter, Prices, metered, sharing
 from tests.sim.run import SimulationError
 from tests.sim.workload import Asked, Client, Workload
-from wrpme.limits import MOVES_PER_VIEW_MAX
+from wrpme.core.limits import MOVES_PER_VIEW_MAX
 from wrpme.protocol import health, view_index
 from wrpme.protocol.view import View
 

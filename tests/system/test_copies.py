@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.daemons import Daemons, until
 from wrpme import BlockingClient, Client, WrpmeError, errors
-from wrpme.limits import SUSPECT_NOBODY_SECONDS
+from wrpme.core.limits import SUSPECT_NOBODY_SECONDS
 from wrpme.protocol import health
 
 ENTRIES = 200

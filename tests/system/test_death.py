@@ -13,7 +13,7 @@ from time import monotonic
 from tests.system.daemons import Daemons, until, until_stable
 from tests.system.raw import Wire
 from wrpme import Client, errors
-from wrpme.limits import SUSPECT_NOBODY_SECONDS
+from wrpme.core.limits import SUSPECT_NOBODY_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol import ring
 from wrpme.protocol.messages import Content, Failed, Get, Reply

@@ -9,7 +9,8 @@ from tests.system.daemons import Daemons, until
 from tests.system.raw import Wire
 from wrpme import Client
 from wrpme.errors import BusyError
-from wrpme.limits import MIB, SUSPECT_NOBODY_SECONDS
+from wrpme.core.limits import SUSPECT_NOBODY_SECONDS
+from wrpme.limits import MIB
 from wrpme.protocol import view_index
 from wrpme.protocol import codec, ring
 from wrpme.protocol.messages import Content, Failed, Get, Reply, Request, Update

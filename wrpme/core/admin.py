@@ -14,7 +14,7 @@ from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.view_sync import ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.errors import UsageError
-from wrpme.limits import SILENCE_SECONDS, TROUBLE_SECONDS
+from wrpme.core.limits import SILENCE_SECONDS, TROUBLE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.address import listed
 from wrpme.protocol.messages import Done, ForgetNode, GetConfig, GetStatus, LeaveNode, Recover, StopNode, Text

@@ -21,7 +21,7 @@ from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.response_times import ResponseTimes
 from wrpme.core.slot_counts import SlotCounts, counts_of
-from wrpme.limits import EVENTS_KEPT, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS
+from wrpme.core.limits import STORY_LINES_MAX, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.events import UNENDED
 from wrpme.protocol.view import Member, NodeId, Patch, View
@@ -76,7 +76,7 @@ class NodeContext:
         self.slots = slots or counts_of(reader)
         self.responses = ResponseTimes()
         self.event_log = EventLog()
-        self.story: deque[str] = deque(maxlen=EVENTS_KEPT)
+        self.story: deque[str] = deque(maxlen=STORY_LINES_MAX)
         """The last lines of the log."""
 
     def _begin_knowledge(self) -> None:

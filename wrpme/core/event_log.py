@@ -11,7 +11,8 @@ from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Container, Iterable
 
-from wrpme.limits import CHANGES_NAMED_MAX, EVENTS_KEPT, SLOTS
+from wrpme.core.limits import CHANGES_NAMED_MAX, CLUSTER_EVENTS_KEPT
+from wrpme.limits import SLOTS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.address import listed
@@ -36,7 +37,7 @@ class EventLog:
     """The memory of one node. ``now`` is its own clock in seconds, ``at`` milliseconds since 1970."""
 
     def __init__(self) -> None:
-        self.kept: deque[ClusterEvent] = deque(maxlen=EVENTS_KEPT)
+        self.kept: deque[ClusterEvent] = deque(maxlen=CLUSTER_EVENTS_KEPT)
         self.condition = health.Condition("", "")
         """Of the last view."""
         self._condition_since = 0.0

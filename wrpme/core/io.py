@@ -29,7 +29,8 @@ from typing import Protocol, Union
 from msgspec import Struct
 from msgspec.structs import replace
 
-from wrpme.limits import ANSWERS_BYTES_MAX, GRACE_SECONDS
+from wrpme.core.limits import ANSWERS_BYTES_MAX
+from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Envelope, GetLog, GetView, Reply, Request, Watch
 from wrpme.protocol.view import Change, Patch, View

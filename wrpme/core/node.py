@@ -37,7 +37,8 @@ from wrpme.core.router import Router
 from wrpme.core.health.self_check import SelfCheck
 from wrpme.core.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
-from wrpme.limits import ASK_SECONDS, LATE_SECONDS, REPLICATION_USUAL, TICK_SECONDS
+from wrpme.core.limits import ASK_SECONDS, TICK_SECONDS
+from wrpme.limits import LATE_SECONDS, REPLICATION_USUAL
 from wrpme.protocol import ring
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import Here, Refused, Where

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from wrpme.core.io import Effect, Process, ReplyTo, Send, Settings
 from wrpme.core.replication.stream import acks_in_parts, size_of_stream
 from wrpme.errors import BusyError, WrpmeError
-from wrpme.limits import ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL
+from wrpme.core.limits import ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
 from wrpme.protocol.view import NOBODY, Change, NodeId, View

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from zlib import crc32
 
-from wrpme.limits import ASK_SECONDS, ASK_SECONDS_MAX
+from wrpme.core.limits import ASK_SECONDS, ASK_SECONDS_MAX
 from wrpme.protocol.view import NodeId
 
 

@@ -20,10 +20,11 @@ from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.errors import (
     BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError,
 )  # fmt: skip
-from wrpme.limits import (
-    ANSWER_BYTES_USUAL, EXPIRY_MILLISECONDS_MAX, FORWARD_BYTES_MAX, FORWARDS_BYTES_MAX, FORWARDS_MAX,
-    LARGE_ALIASES_MAX, SESSION_ANSWERS_BYTES_MAX, STOP_SECONDS_MAX,
+from wrpme.core.limits import (
+    ANSWER_BYTES_USUAL, FORWARD_BYTES_MAX, FORWARDS_BYTES_MAX, FORWARDS_MAX, LARGE_ALIASES_MAX,
+    SESSION_ANSWERS_BYTES_MAX,
 )  # fmt: skip
+from wrpme.limits import EXPIRY_MILLISECONDS_MAX, STOP_SECONDS_MAX
 from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.messages import (

@@ -106,3 +106,8 @@ THROTTLE_LINES_MAX = 10
 """Of lines that others cause, so many are logged..."""
 THROTTLE_SECONDS = 10.0
 """...within so long; the rest is counted."""
+
+COMPUTED_HERE_MEMBERS_MAX = 64
+"""The next view of a larger hive is computed beside the loop: it may take more than 5 ms."""
+WATCH_SECONDS = 0.5
+"""How often a watcher is told figures."""

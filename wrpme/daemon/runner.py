@@ -35,9 +35,10 @@ from wrpme.daemon.net.watchers import Watched, Watchers
 from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.work import Work
 from wrpme.errors import BusyError, DamagedError, DiskFullError, ShortageError, StorageError, UnstableError, WrpmeError
+from wrpme.daemon.limits import COMPUTED_HERE_MEMBERS_MAX
 from wrpme.limits import (
-    CLOSE_SECONDS_MAX, COMPUTED_HERE_MEMBERS_MAX, LARGE_BYTES, NODE_SESSIONS_MAX, SESSIONS_MAX,
-    STOP_SECONDS_MAX, TURN_BYTES, WALL_CLOCK_SECONDS,
+    CLOSE_SECONDS_MAX, LARGE_BYTES, NODE_SESSIONS_MAX, SESSIONS_MAX, STOP_SECONDS_MAX, TURN_BYTES,
+    WALL_CLOCK_SECONDS,
 )  # fmt: skip
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from wrpme.errors import TooLargeError, UsageError
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS, STRETCHES_FIRST
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS
+from wrpme.protocol.limits import STRETCHES_FIRST
 from wrpme.protocol.view import Arc, NodeId, View
 
 RING = 1 << 64

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wrpme.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
+from wrpme.shell.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
 
 
 class LineFile:

@@ -20,13 +20,8 @@ from time import monotonic
 
 from wrpme import errors
 from wrpme.client.client import Client
-from wrpme.limits import (
-    LOCAL_ASK_SECONDS,
-    LOCAL_NODES_MAX,
-    LOCAL_START_SECONDS_MAX,
-    PORTS_TRIED_MAX,
-    STOP_SECONDS_MAX,
-)
+from wrpme.limits import LOCAL_NODES_MAX, STOP_SECONDS_MAX
+from wrpme.shell.limits import LOCAL_ASK_SECONDS, LOCAL_START_SECONDS_MAX, PORTS_TRIED_MAX
 from wrpme.protocol import health
 
 HOST = "127.0.0.1"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme import limits
+from wrpme.core import limits
 from wrpme.core import admin
 from wrpme.core.health import clocks, own_disk
 from wrpme.core.layout import HINTS, expiry_and_key_in, hash_in, hints_end

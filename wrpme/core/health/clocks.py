@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wrpme.limits import CLOCK_DIFFERENCE_SECONDS_MAX
+from wrpme.core.limits import CLOCK_DIFFERENCE_SECONDS_MAX
 from wrpme.protocol.stats import ClockApart, clock_sentence
 from wrpme.protocol.view import NodeId
 

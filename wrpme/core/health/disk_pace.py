@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from math import inf
 
 from wrpme.core.io import Operation
-from wrpme.limits import (
-    HEARTBEAT_SECONDS, DISK_LATELY_SECONDS, DISK_SLOW_BATCHES, DISK_SLOW_SECONDS, LEASE_SECONDS,
-    STREAM_BYTES_PER_SECOND_MIN,
+from wrpme.core.limits import (
+    HEARTBEAT_SECONDS, DISK_LATELY_SECONDS, DISK_SLOW_BATCHES, DISK_SLOW_SECONDS, STREAM_BYTES_PER_SECOND_MIN,
 )  # fmt: skip
+from wrpme.limits import LEASE_SECONDS
 
 _STEP_SECONDS_MAX = 1.5 * HEARTBEAT_SECONDS
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import inf, nextafter
 
-from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.core.limits import HEARTBEAT_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.view import NodeId
 
 

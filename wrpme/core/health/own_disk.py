@@ -18,7 +18,8 @@ from wrpme.core.membership.view_sync import ViewSync
 from wrpme.core.replication.replica import Replica
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.errors import IndeterminateError, WrpmeError
-from wrpme.limits import ASK_SECONDS, HEARTBEAT_SECONDS, LEASE_SECONDS
+from wrpme.core.limits import ASK_SECONDS, HEARTBEAT_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.events import UNENDED
 from wrpme.protocol.messages import Report
 from wrpme.protocol.view import Down, State, View

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from wrpme.core.membership.draft import completeness
-from wrpme.limits import MOVES_PER_VIEW_MAX
+from wrpme.core.limits import MOVES_PER_VIEW_MAX
 from wrpme.protocol.view import Back, NodeId, View
 from wrpme.protocol.view_index import arcs_of, index_of
 

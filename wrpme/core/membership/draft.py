@@ -13,7 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from wrpme.core.membership.placement import Placement
-from wrpme.limits import ARCS_PER_MEMBER_MAX, MEMBERS_MAX, VOTERS_MAX
+from wrpme.core.limits import ARCS_PER_MEMBER_MAX, VOTERS_MAX
+from wrpme.limits import MEMBERS_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.ring import owner_among

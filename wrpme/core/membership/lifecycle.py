@@ -11,9 +11,8 @@ from wrpme.core.membership.paxos import is_quorum
 from wrpme.core.membership.quorum import Quorum
 from wrpme.core.retry import Retry
 from wrpme.errors import OldCopyError, StartError, UnavailableError, UnstableError, WrpmeError
-from wrpme.limits import (
-    ASK_SECONDS, FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX, SUSPECT_NOBODY_SECONDS, WAITING_LINE_SECONDS,
-)  # fmt: skip
+from wrpme.core.limits import ASK_SECONDS, SUSPECT_NOBODY_SECONDS, WAITING_LINE_SECONDS
+from wrpme.limits import FLAP_SECONDS_MAX, LEASE_SECONDS, STOP_SECONDS_MAX
 from wrpme.protocol.address import listed
 from wrpme.protocol.events import UNENDED
 from wrpme.protocol.identities import Here, Refused

@@ -19,7 +19,8 @@ from heapq import heapify, heappop, heappush, nsmallest
 
 from msgspec.structs import replace
 
-from wrpme.limits import GIVERS_MAX, SLOTS
+from wrpme.core.limits import GIVERS_MAX
+from wrpme.limits import SLOTS
 from wrpme.protocol import ring
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.view import NOBODY, Arc, Member, NodeId

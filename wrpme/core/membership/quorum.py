@@ -11,7 +11,8 @@ from math import inf
 from wrpme.core.context import NodeContext
 from wrpme.core.io import HANGING
 from wrpme.core.membership.paxos import is_quorum
-from wrpme.limits import HEARTBEAT_SECONDS, LEASE_SECONDS, SILENCE_SECONDS, SLOTS, TROUBLE_SECONDS
+from wrpme.core.limits import HEARTBEAT_SECONDS, SILENCE_SECONDS, TROUBLE_SECONDS
+from wrpme.limits import LEASE_SECONDS, SLOTS
 from wrpme.protocol import ring
 from wrpme.protocol.view import NodeId, View
 

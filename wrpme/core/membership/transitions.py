@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from wrpme.core.membership.draft import Draft
 from wrpme.core.membership.placement import Placement
-from wrpme.limits import VOTERS_MAX
+from wrpme.core.limits import VOTERS_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.arc_table import ArcTable
 from wrpme.protocol.view import (

@@ -11,7 +11,7 @@ import msgspec
 from wrpme.core.io import Operation, Reader
 from wrpme.core.layout import VIEW_KEY, VIEW_PATCH_PREFIX, successor, view_patch_key
 from wrpme.errors import DamagedError
-from wrpme.limits import VIEW_PATCHES_BYTES_MIN
+from wrpme.core.limits import VIEW_PATCHES_BYTES_MIN
 from wrpme.protocol import view_index
 from wrpme.protocol.view import Patch, View
 

@@ -21,7 +21,8 @@ from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.view_log import ViewLog
 from wrpme.core.membership.whereabouts import UNPROVEN, Whereabouts
 from wrpme.core.retry import Retry
-from wrpme.limits import ASK_SECONDS, LEASE_SECONDS
+from wrpme.core.limits import ASK_SECONDS
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.identities import Here, Where
 from wrpme.protocol.messages import AskView, Heartbeat, HeartbeatAck, Envelope, NextView, Report, WholeView

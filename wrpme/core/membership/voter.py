@@ -17,12 +17,12 @@ from wrpme.core.layout import ACCEPTOR_KEY
 from wrpme.core.membership import batches, paxos, returns
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.paxos import AcceptorState, Proposer, is_quorum
-from wrpme.limits import (
-    HEARTBEAT_SECONDS, EXPEL_LOOK_SECONDS, LEASE_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX,
-    OUTCOMES_KEPT, RANK_SECONDS,
-    REST_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS, STOP_GATHER_SECONDS, SUSPECT_NOBODY_SECONDS, TICK_SECONDS,
-    VIEW_GAP_SECONDS, VOTERS_MAX, CHANGE_REQUESTS_MAX,
+from wrpme.core.limits import (
+    HEARTBEAT_SECONDS, EXPEL_LOOK_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX, OUTCOMES_KEPT,
+    RANK_SECONDS, REST_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS, STOP_GATHER_SECONDS,
+    SUSPECT_NOBODY_SECONDS, TICK_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, CHANGE_REQUESTS_MAX,
 )  # fmt: skip
+from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.messages import Accept, Accepted, Body, FailureReport, Prepare, Promise, Rejected
 from wrpme.protocol.view import (

@@ -30,9 +30,9 @@ from wrpme.core.context import NodeContext
 from wrpme.core.io import Send
 from wrpme.core.layout import LEFT_OUT_KEY
 from wrpme.errors import OldCopyError, UnstableError
-from wrpme.limits import (
-    ASK_SECONDS, CLAIM_SECONDS_MAX, OTHERS_TOLD_MAX, PROBES_MAX, SEEK_SECONDS_MAX, SEEK_SECONDS_MIN, SILENCE_SECONDS,
-    TROUBLE_SECONDS,
+from wrpme.core.limits import (
+    ASK_SECONDS, CLAIM_SECONDS_MAX, OTHERS_TOLD_MAX, PROBES_MAX, SEEK_SECONDS_MAX, SEEK_SECONDS_MIN,
+    SILENCE_SECONDS, TROUBLE_SECONDS,
 )  # fmt: skip
 from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.view_index import arcs_of

@@ -24,7 +24,7 @@ from wrpme.core.outbox import Origin
 from wrpme.core.layout import NO_EXPIRY, REMOVED, content_in, expiry_in, hash_in, hint_of, key_range, operations_for
 from wrpme.core.replication.key_order import Order
 from wrpme.core.slot_counts import size_of
-from wrpme.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
+from wrpme.core.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
 from wrpme.protocol.messages import Pair, Reply
 
 

@@ -12,7 +12,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.layout import digest_of, version_in
 from wrpme.core.replication.pending import PendingWrites
 from wrpme.core.replication.stream import take
-from wrpme.limits import COPY_SILENCE_SECONDS
+from wrpme.core.limits import COPY_SILENCE_SECONDS
 from wrpme.protocol.messages import Answer, Compare, Fill, Pair, Stream, StreamAck, Writes
 from wrpme.protocol.view import Arc, NodeId
 

@@ -31,7 +31,7 @@ from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
 from wrpme.core.retry import Retry
 from wrpme.errors import BusyError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
-from wrpme.limits import (
+from wrpme.core.limits import (
     ANSWER_BYTES_USUAL, NODE_PENDING_BYTES_MAX, PENDING_BYTES_MAX, PENDING_WRITES_MAX, STREAM_BYTES_PER_SECOND_MIN,
 )  # fmt: skip
 from wrpme.protocol import ring

@@ -9,9 +9,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.sender import Sender, schedule
 from wrpme.core.replication.wiping import Wiping
-from wrpme.limits import (
-    COPIES_IN_MAX,
-)  # fmt: skip
+from wrpme.core.limits import COPIES_IN_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
     Stream, StreamAck,

@@ -16,9 +16,8 @@ from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.verification import Verification
 from wrpme.errors import IndeterminateError, UnstableError
-from wrpme.limits import (
-    EXPIRE_ENTRIES_MAX, PAGE_ALIASES_MAX, PAGE_ENTRIES_SCANNED_MAX, REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX,
-)  # fmt: skip
+from wrpme.core.limits import EXPIRE_ENTRIES_MAX, PAGE_ENTRIES_SCANNED_MAX, REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX
+from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
     Aliases, Count, GetHoldings, Holding, Holdings, Number, PrefixScan, RemoveAll, Reply, VerifyArc,

@@ -22,11 +22,11 @@ from wrpme.core.layout import digest_of, hash_in, removal
 from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.core.replication.stream import Outgoing
 from wrpme.core.retry import Retry
-from wrpme.limits import (
+from wrpme.core.limits import (
     COPIES_OUT_MAX, COPY_OUTBOX_BYTES_MAX, COPY_RETRY_SECONDS_MAX, COPY_RETRY_SECONDS_MIN, COPY_SILENCE_SECONDS,
-    COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, LEASE_SECONDS, STREAM_BYTES_PER_SECOND_MIN, STREAM_BYTES_USUAL,
-    STUCK_SECONDS, TURN_BYTES,
+    COPY_WINDOW_BYTES, COPY_WINDOW_RANGES, STREAM_BYTES_PER_SECOND_MIN, STREAM_BYTES_USUAL, STUCK_SECONDS,
 )  # fmt: skip
+from wrpme.limits import LEASE_SECONDS, TURN_BYTES
 from wrpme.protocol.messages import Answer, Compare, Counts, Fill, Item, Pair, StreamAck, Writes
 from wrpme.protocol.view import Arc, NodeId, Synced
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from wrpme.limits import STREAM_BYTES_USUAL
+from wrpme.core.limits import STREAM_BYTES_USUAL
 from wrpme.protocol.messages import Fill, Item, Stream, StreamAck, Writes
 
 

@@ -16,7 +16,7 @@ from wrpme.core.layout import (
 )  # fmt: skip
 from wrpme.core.replication.replica import Role
 from wrpme.core.replication.replica_table import ReplicaTable
-from wrpme.limits import (
+from wrpme.core.limits import (
     EXPIRE_ENTRIES_MAX, EXPIRE_HINTS_MAX, EXPIRE_QUEUE_MAX, EXPIRE_SECONDS, REMOVED_BYTES_AT_REST_MAX,
     REMOVED_BYTES_MAX, REMOVED_ENTRIES_AT_REST_MAX, REMOVED_ENTRIES_MAX, STEP_SECONDS,
 )  # fmt: skip

@@ -12,7 +12,7 @@ from wrpme.core.layout import alias_in, digest_of
 from wrpme.core.replication.replica import Replica
 from wrpme.core.replication.sender import Sender
 from wrpme.errors import UnstableError
-from wrpme.limits import COPY_WINDOW_RANGES, VERIFY_ALIASES_MAX
+from wrpme.core.limits import COPY_WINDOW_RANGES, VERIFY_ALIASES_MAX
 from wrpme.protocol.messages import Answer, Text, VerifyArc
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from wrpme.daemon.limits import WATCH_BEHIND_BYTES_MAX, WATCH_EVENTS_MAX, WATCHERS_MAX
 from wrpme.daemon.net.connection import Wire
 from wrpme.errors import BusyError
-from wrpme.limits import WATCH_SECONDS
+from wrpme.daemon.limits import WATCH_SECONDS
 from wrpme.protocol.codec import encode
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Failed, Reply, Told, ViewIs, Watch
