@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tests.tui.pieces import node, scene
 from wrpme.tui.node import rows as node_rows
+from wrpme.tui.panes import columns
 from wrpme.tui.state import format
 from wrpme.tui.state.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeState, Scene
 
@@ -67,17 +68,24 @@ def test_the_time_that_is_shown() -> None:
 
 
 def test_figures_and_what_is_not_known() -> None:
-    told = {one.label: one for one in node_rows.stats(node(2, memory_bytes=0), scene(3))}
+    told = {one.label: one for one in node_rows.figures(node(2, memory_bytes=0), scene(3))}
     assert told["share"].text == "25.0 %" and told["entries"].text == "20" and told["p99"].text == "20.0 ms"
-    assert told["received"].text == "?" and told["memory"].text == "?" and told["lease"].text == "needs none"
+    assert told["in/s"].text == "?" and told["memory"].text == "?" and told["lease"].text == "alone"
     assert told["epoch"].text == "7" and told["epoch"].role == "text"
-    behind = {one.label: one for one in node_rows.stats(node(2, epoch=5, lease_seconds=-1.0), scene(3))}
-    assert behind["epoch"].text == "5 of 7" and behind["epoch"].role == "warn" and behind["lease"].text == "run out"
+    behind = {one.label: one for one in node_rows.figures(node(2, epoch=5, lease_seconds=-1.0), scene(3))}
+    assert behind["epoch"].text == "5 of 7" and behind["epoch"].role == "warn" and behind["lease"].text == "ended"
+
+
+def test_the_table_shows_each_figure_as_the_screen_of_its_node_does() -> None:
+    """One declaration: what has a column has the very text that stands on the screen of the node."""
+    shown = {one.text for one in node_rows.figures(node(2, epoch=5), scene(3))}
+    own = [column for column in columns.COLUMNS if column.title not in ("NODE", "STATE", "COPYING")]
+    assert len(own) == 16 and {column.text(node(2, epoch=5), 2, scene(3)) for column in own} <= shown
 
 
 def test_what_is_old_is_marked_without_colour() -> None:
     old = node(2, stale=True, age=75.0)
-    told = node_rows.stats(old, scene(3))
+    told = node_rows.figures(old, scene(3))
     assert told[0].text == "25.0 %", "the share is of the view"
     assert next(one.text for one in told if one.label == "lease") == "?"
     assert all(one.text == "?" or (one.text[0], one.text[-1]) == ("(", ")") for one in told[1:])
@@ -88,7 +96,7 @@ def test_what_is_old_is_marked_without_colour() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(44, 19), (52, 30), (79, 6), (50, 9), (24, 30), (10, 2)])
 def test_all_figures_stand_whatever_the_room(width: int, height: int) -> None:
-    shown = node_rows.stats(node(2), scene(3))
+    shown = node_rows.figures(node(2), scene(3))
     series = {"entries": [(AT - 1, 5.0), (AT, 10.0)]}
     rows = node_rows.figure_rows(shown, series, (AT - 10, AT), (width, height), plain=False)
     all_of_it = "\n".join(map(text, rows))

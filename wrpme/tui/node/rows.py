@@ -16,6 +16,7 @@ from wrpme.shell.format import escaped
 from wrpme.shell.format import natural
 from wrpme.tui.node.graph import Points, columns, sparkline
 from wrpme.tui.state import format
+from wrpme.tui.state.figures import FIGURES, Figure
 from wrpme.tui.state.scene import ArcShown, Mode, Mood, NodeShown, NodeState, Scene
 
 Part = tuple[str, str]
@@ -84,8 +85,8 @@ def time_part(scene: Scene) -> Part:
 # --- figures -----------------------------------------------------------------------------------------------------
 
 
-class Figure(Struct, frozen=True):
-    """A figure and its value as text; ``series`` names its series over time if no graph shows it."""
+class FigureShown(Struct, frozen=True):
+    """A figure of one node as it is shown; ``series`` names its series over time if no graph shows it."""
 
     label: str
     text: str
@@ -93,34 +94,16 @@ class Figure(Struct, frozen=True):
     series: str = ""
 
 
-def stats(node: NodeShown, scene: Scene) -> list[Figure]:
+def figures(node: NodeShown, scene: Scene) -> list[FigureShown]:
     """Returns the figures of a node, the important ones first."""
-    rate = [node.received_bytes_per_second, node.sent_bytes_per_second]
-    received, sent = (format.UNKNOWN if value is None else f"{format.bytes_text(value)}/s" for value in rate)
-    told = [
-        Figure("entries", format.count_text(node.entries), series="entries"),
-        Figure("copies", format.count_text(node.copies)),
-        Figure("bytes", format.bytes_text(node.bytes)),
-        Figure("op/s", format.rate_text(node.operations_per_second)),
-        Figure("p50", format.latency_text(node.p50_seconds)),
-        Figure("p99", format.latency_text(node.p99_seconds)),
-        Figure("received", received),
-        Figure("sent", sent),
-        Figure("memory", format.bytes_text(node.memory_bytes or None), series="memory"),
-        Figure("disk", format.bytes_text(node.disk_bytes or None), series="disk"),
-        Figure("disk free", format.bytes_text(node.disk_free_bytes or None)),
-        Figure("sessions", format.count_text(node.sessions)),
-        Figure("uptime", format.span(node.uptime_seconds)),
-        Figure("lease", _lease(node)),
-        Figure("heartbeats", _ago(node.heartbeat_age_seconds)),
-        Figure("epoch", _epoch(node, scene), "warn" if node.epoch and node.epoch != scene.epoch else "text"),
-    ]
-    if node.stale:
-        told = [
-            Figure(one.label, one.text if one.text == format.UNKNOWN else f"({one.text})", "dim", one.series)
-            for one in told
-        ]
-    return [Figure("share", format.percent(node.share)), *told]
+    return [_shown(label, figure, node, scene) for label, figure in FIGURES.items()]
+
+
+def _shown(label: str, figure: Figure, node: NodeShown, scene: Scene) -> FigureShown:
+    text = figure.text(node, scene)
+    if figure.told and node.stale:
+        return FigureShown(label, text if text == format.UNKNOWN else f"({text})", "dim", figure.series)
+    return FigureShown(label, text, "warn" if figure.warns(node, scene) else "text", figure.series)
 
 
 def figures_title(node: NodeShown | None) -> str:
@@ -132,24 +115,12 @@ def figures_title(node: NodeShown | None) -> str:
     return f"FIGURES OLD: as of {format.span(node.age)} ago" if node.stale else "FIGURES"
 
 
-def _lease(node: NodeShown) -> str:
-    if node.lease_seconds is None:
-        return "needs none" if node.age is not None and not node.stale else format.UNKNOWN
-    return "run out" if node.lease_seconds <= 0 else f"{node.lease_seconds:.1f} s"
-
-
-def _ago(seconds: float | None) -> str:
-    return format.UNKNOWN if seconds is None else f"{format.took_text(seconds)} ago"
-
-
-def _epoch(node: NodeShown, scene: Scene) -> str:
-    if not node.epoch:
-        return format.UNKNOWN
-    return str(node.epoch) if node.epoch == scene.epoch else f"{node.epoch} of {scene.epoch}"
-
-
 def figure_rows(
-    shown: Sequence[Figure], series: Mapping[str, Points], span: tuple[float, float], size: tuple[int, int], plain: bool
+    shown: Sequence[FigureShown],
+    series: Mapping[str, Points],
+    span: tuple[float, float],
+    size: tuple[int, int],
+    plain: bool,
 ) -> list[Row]:
     """Returns the figures below each other with sparklines of the span of time, or in several columns if they would be
     too high for ``size`` (width and height)."""
@@ -173,12 +144,14 @@ def figure_rows(
     return rows
 
 
-def _figure(figure: Figure, width: int) -> Row:
+def _figure(figure: FigureShown, width: int) -> Row:
     text = figure.text[: width - 10]
     return (f"{figure.label:<10}", "dim"), (f"{text:<{width - 10}}", figure.role)
 
 
-def _spark(figure: Figure, series: Mapping[str, Points], span: tuple[float, float], width: int, plain: bool) -> str:
+def _spark(
+    figure: FigureShown, series: Mapping[str, Points], span: tuple[float, float], width: int, plain: bool
+) -> str:
     points = series.get(figure.series)
     return sparkline(columns(points, *span, width), width, plain) if points else " " * width
 

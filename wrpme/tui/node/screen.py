@@ -233,7 +233,7 @@ class NodeScreen(Screen[None]):
                 panel.rows.show(self._graphs(span, graphed))
         panel = self.panels["figures"]
         panel.title(node_rows.figures_title(node))
-        shown = node_rows.stats(node, scene) if node is not None else []
+        shown = node_rows.figures(node, scene) if node is not None else []
         size = panel.content_size
         height = size.height if self.room() != "small" else 0
         rows = node_rows.figure_rows(shown, self._series, span, (size.width, height), self._source.plain)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from wrpme.shell.format import natural
 from wrpme.tui.state import format
+from wrpme.tui.state.figures import FIGURES
 from wrpme.tui.state.scene import NodeShown, NodeState, Scene
 
 Part = tuple[str, str]
@@ -35,6 +36,12 @@ class Column(Struct, frozen=True):
     """Whether its largest values come first."""
 
 
+def _of(label: str, title: str, width: int, rank: int) -> Column:
+    """Returns the column of a figure."""
+    figure = FIGURES[label]
+    return Column(title, width, rank, figure.value, lambda n, i, s: figure.text(n, s), fresh=figure.told)
+
+
 _SEVERITY = (
     NodeState.DOWN, NodeState.SILENT, NodeState.SUSPECTED, NodeState.LEAVING, NodeState.JOINING, NodeState.UP,
 )  # fmt: skip
@@ -47,43 +54,24 @@ def _severity(node: NodeShown) -> int:
 COLUMNS: tuple[Column, ...] = (
     Column("NODE", 22, 0, lambda n: natural(n.address), lambda n, i, s: n.address, False, False, False),
     Column("STATE", 15, 1, _severity, lambda n, i, s: format.state_text(n, s.at), False, False, False),
-    Column("SHARE", 7, 3, lambda n: n.share, lambda n, i, s: format.percent(n.share), fresh=False),
-    Column("ENTRIES", 7, 4, lambda n: n.entries, lambda n, i, s: format.count_text(n.entries)),
-    Column("BYTES", 9, 8, lambda n: n.bytes, lambda n, i, s: format.bytes_text(n.bytes)),
-    Column(
-        "OPS/S", 6, 2, lambda n: n.operations_per_second, lambda n, i, s: format.rate_text(n.operations_per_second)
-    ),
-    Column("P50", 7, 7, lambda n: n.p50_seconds, lambda n, i, s: format.latency_text(n.p50_seconds)),
-    Column("P99", 7, 6, lambda n: n.p99_seconds, lambda n, i, s: format.latency_text(n.p99_seconds)),
-    Column(
-        "DISK FREE", 9, 9, lambda n: n.disk_free_bytes and -n.disk_free_bytes,
-        lambda n, i, s: format.bytes_text(n.disk_free_bytes or None),
-    ),
-    Column("DISK", 9, 13, lambda n: n.disk_bytes, lambda n, i, s: format.bytes_text(n.disk_bytes)),
-    Column("MEMORY", 9, 10, lambda n: n.memory_bytes, lambda n, i, s: format.bytes_text(n.memory_bytes)),
-    Column("UPTIME", 10, 11, lambda n: n.uptime_seconds, lambda n, i, s: format.span(n.uptime_seconds)),
-    Column("LEASE", 6, 14, lambda n: n.lease_seconds, lambda n, i, s: _lease(n)),
-    Column("BEAT", 6, 15, lambda n: n.heartbeat_age_seconds, lambda n, i, s: _seconds(n.heartbeat_age_seconds)),
-    Column("COPIES", 7, 12, lambda n: n.copies, lambda n, i, s: format.count_text(n.copies)),
-    Column("IN/S", 9, 16, lambda n: n.received_bytes_per_second, lambda n, i, s: _rate(n.received_bytes_per_second)),
-    Column("OUT/S", 9, 17, lambda n: n.sent_bytes_per_second, lambda n, i, s: _rate(n.sent_bytes_per_second)),
-    Column("EPOCH", 6, 18, lambda n: n.epoch or None, lambda n, i, s: str(n.epoch) if n.epoch else format.UNKNOWN),
+    _of("share", "SHARE", 7, 3),
+    _of("entries", "ENTRIES", 7, 4),
+    _of("bytes", "BYTES", 9, 8),
+    _of("op/s", "OPS/S", 6, 2),
+    _of("p50", "P50", 7, 7),
+    _of("p99", "P99", 7, 6),
+    _of("disk free", "DISK FREE", 9, 9),
+    _of("disk", "DISK", 9, 13),
+    _of("memory", "MEMORY", 9, 10),
+    _of("uptime", "UPTIME", 10, 11),
+    _of("lease", "LEASE", 6, 14),
+    _of("heartbeat", "BEAT", 6, 15),
+    _of("copies", "COPIES", 7, 12),
+    _of("in/s", "IN/S", 9, 16),
+    _of("out/s", "OUT/S", 9, 17),
+    _of("epoch", "EPOCH", 6, 18),
     Column("COPYING", 18, 5, lambda n: None, lambda n, i, s: format.copying_text(i, s), False, False),
-)  # fmt: skip
-
-
-def _rate(bytes_per_second: float | None) -> str:
-    return format.bytes_text(bytes_per_second)
-
-
-def _seconds(seconds: float | None) -> str:
-    return format.UNKNOWN if seconds is None else f"{seconds:.1f} s"
-
-
-def _lease(node: NodeShown) -> str:
-    if node.lease_seconds is None:
-        return "alone" if node.age is not None else format.UNKNOWN
-    return _seconds(node.lease_seconds)
+)
 
 
 class Layout(Struct, frozen=True):
