@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from tests.tui.pieces import node, scene
 from wrpme.tui.node import rows as node_rows
-from wrpme.tui.panes import columns
 from wrpme.tui.state import format
 from wrpme.tui.state.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeState, Scene
 
@@ -74,13 +73,6 @@ def test_figures_and_what_is_not_known() -> None:
     assert told["epoch"].text == "7" and told["epoch"].role == "text"
     behind = {one.label: one for one in node_rows.figures(node(2, epoch=5, lease_seconds=-1.0), scene(3))}
     assert behind["epoch"].text == "5 of 7" and behind["epoch"].role == "warn" and behind["lease"].text == "ended"
-
-
-def test_the_table_shows_each_figure_as_the_screen_of_its_node_does() -> None:
-    """One declaration: what has a column has the very text that stands on the screen of the node."""
-    shown = {one.text for one in node_rows.figures(node(2, epoch=5), scene(3))}
-    own = [column for column in columns.COLUMNS if column.title not in ("NODE", "STATE", "COPYING")]
-    assert len(own) == 16 and {column.text(node(2, epoch=5), 2, scene(3)) for column in own} <= shown
 
 
 def test_what_is_old_is_marked_without_colour() -> None:
