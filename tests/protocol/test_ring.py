@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrpme.errors import TooLargeError, UsageError
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, SLOTS
+from wrpme.limits import SLOTS
 from wrpme.protocol import ring
 from wrpme.protocol.view import Arc, View
 
@@ -23,32 +21,6 @@ def arcs_of(*parts: tuple[int, bytes]) -> tuple[Arc, ...]:
         arcs.append(Arc(ring.end_of_slot(slots), 1, (owner,), wanted=(owner,)))
     assert slots == SLOTS
     return tuple(arcs)
-
-
-# --- aliases -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("alias", ["a", "été", "a/b:c", "x" * ALIAS_BYTES_MAX, "é" * (ALIAS_BYTES_MAX // 2), "😀"])
-def test_an_alias_is_its_utf_8(alias: str) -> None:
-    assert ring.check_alias(alias) == alias.encode()
-
-
-@pytest.mark.parametrize("alias", ["", "a b", " ", "a\n", "a\t", "\0", "\x7f", "\x85", "a\u2003b", "\ud800"])
-def test_no_alias(alias: str) -> None:
-    with pytest.raises(UsageError):
-        ring.check_alias(alias)
-
-
-@pytest.mark.parametrize("alias", ["x" * (ALIAS_BYTES_MAX + 1), "é" * (ALIAS_BYTES_MAX // 2 + 1)])
-def test_an_alias_is_measured_in_bytes(alias: str) -> None:
-    with pytest.raises(TooLargeError):
-        ring.check_alias(alias)
-
-
-def test_a_content_has_its_limit() -> None:
-    ring.check_content(bytes(CONTENT_BYTES_MAX))
-    with pytest.raises(TooLargeError):
-        ring.check_content(bytes(CONTENT_BYTES_MAX + 1))
 
 
 def test_the_hash_never_changes() -> None:

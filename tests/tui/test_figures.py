@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.tui.pieces import node, scene
@@ -19,10 +21,14 @@ def test_the_table_shows_each_figure_as_the_screen_of_its_node_does() -> None:
 @pytest.mark.parametrize("label", FIGURES)
 def test_what_nobody_told_is_no_value(label: str) -> None:
     """It is sorted behind everything else, and is no 0."""
-    silent = node(2, **dict.fromkeys(("entries", "copies", "bytes", "operations_per_second", "p50_seconds"), None),
-                  **dict.fromkeys(("p99_seconds", "received_bytes_per_second", "sent_bytes_per_second"), None),
-                  **dict.fromkeys(("memory_bytes", "disk_bytes", "disk_free_bytes", "sessions", "uptime_seconds"), None),
-                  lease_seconds=None, heartbeat_age_seconds=None, epoch=0, age=None, stale=True)  # fmt: skip
+    unknown: dict[str, Any] = dict.fromkeys(
+        (
+            "entries", "copies", "bytes", "operations_per_second", "p50_seconds", "p99_seconds", "sessions",
+            "received_bytes_per_second", "sent_bytes_per_second", "memory_bytes", "disk_bytes", "disk_free_bytes",
+            "uptime_seconds", "lease_seconds", "heartbeat_age_seconds", "age",
+        )
+    )  # fmt: skip
+    silent = node(2, epoch=0, stale=True, **unknown)
     figure = FIGURES[label]
     assert (figure.value(silent) is None and figure.text(silent, scene(3)) == "?") or not figure.told
 

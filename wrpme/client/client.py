@@ -37,7 +37,7 @@ from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.watch.watcher import Watcher
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, TIMEOUT_SECONDS
 from wrpme.protocol import address as addresses
-from wrpme.protocol import ring
+from wrpme.protocol import ring, validation
 from wrpme.protocol.messages import (
     Cas, Content, Done, EntryRequest, Expire, Get, GetExpiry, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf,
     Update,
@@ -191,7 +191,7 @@ class Client:
     async def _entry(self, request: EntryRequest, kind: type[R]) -> R:
         if not isinstance(request.alias, str):
             raise errors.UsageError(f"an alias is a str, not {type(request.alias).__name__}")
-        return await self._dispatcher.ask(request, kind, position=ring.hash_of(ring.check_alias(request.alias)))
+        return await self._dispatcher.ask(request, kind, position=ring.hash_of(validation.check_alias(request.alias)))
 
     # --- the hive ------------------------------------------------------------------------------------------------
     # Scans have no timeout as a whole: they end when nothing has come for the timeout of the client.
@@ -341,7 +341,7 @@ def _check(content: Bytes) -> bytes:
         if not isinstance(content, (bytearray, memoryview)):
             raise errors.UsageError(f"a content is bytes, not {type(content).__name__}")
         content = bytes(content)
-    ring.check_content(content)
+    validation.check_content(content)
     return content
 
 

@@ -19,7 +19,7 @@ from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.limits import STATUS_SECONDS, VIEW_SECONDS
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import address as addresses
-from wrpme.protocol import health, ring, view_index
+from wrpme.protocol import health, ring, view_index, validation
 from wrpme.protocol.messages import (
     Aliases, Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
 )  # fmt: skip
@@ -85,7 +85,7 @@ class ClusterOps:
 
     async def locate(self, alias: str) -> Location:
         """Returns where the entry of that alias lives, or would live."""
-        position = ring.hash_of(ring.check_alias(alias))
+        position = ring.hash_of(validation.check_alias(alias))
         now = await self._dispatcher.fresh_view()
         index = ring.arc_at(now, position)
         arc = now.arcs[index]

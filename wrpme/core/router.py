@@ -32,7 +32,8 @@ from wrpme.protocol.messages import (
     GetConfig, GetExpiry, GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan,
     Put, Recover, Remove, RemoveAll, RemoveIf, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
-from wrpme.protocol.ring import arc_at, check_alias, check_content, hash_of, owner_among
+from wrpme.protocol.ring import arc_at, hash_of, owner_among
+from wrpme.protocol.validation import check_alias, check_content
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
 
 _WITH_CONTENT = (Put, Update, GetUpdate, Cas)

@@ -19,7 +19,7 @@ from wrpme import options
 from wrpme.errors import NoSuchCommandError, UsageError
 from wrpme.options import Syntax, nearest
 from wrpme.protocol import address as addresses
-from wrpme.protocol import ring
+from wrpme.protocol import validation
 
 SEPARATORS = " \t"
 SYNTAX_WIDTH_MAX = 40
@@ -113,7 +113,7 @@ class Command(Struct, frozen=True):
         Raises:
             TooLargeError: the content is over the limit.
         """
-        ring.check_content(content)
+        validation.check_content(content)
         return replace(self, content=content)
 
 
@@ -401,15 +401,15 @@ def _build(spec: Spec, words: Sequence[str]) -> Command:
 def _value(parameter: Parameter, word: str) -> object:
     kind = parameter.kind
     if kind is Kind.ALIAS:
-        ring.check_alias(word)
+        validation.check_alias(word)
         return word
     if kind in (Kind.REST, Kind.WORD):
         content = word.encode("utf-8", "surrogateescape")
-        ring.check_content(content)
+        validation.check_content(content)
         return content
     if kind is Kind.PREFIX:
         if word:
-            ring.check_alias(word)
+            validation.check_alias(word)
         return word
     if kind is Kind.ADDRESS:
         addresses.parse(word)
