@@ -73,6 +73,10 @@ def test_round_trip(kinds: Any, message: Any) -> None:
     assert Decoder[Any](kinds).feed(PREFACE + data + data) == [message, message]
 
 
+CUT_EACH_BYTES = 100
+"""From either end of a message it is cut after each byte."""
+
+
 @pytest.mark.parametrize(("kinds", "message"), [one for one in EACH if "70000" not in str(one.values)])
 def test_byte_by_byte(kinds: Any, message: Any) -> None:
     data = PREFACE + encode(message)
@@ -195,10 +199,16 @@ def test_what_came_before_a_malformed_message_is_lost_with_the_connection() -> N
         decoder.feed(encode(Get(1, "a")) + frame(b"\xc1"))
 
 
+CUT_EACH_BYTES = 100
+"""From either end of a message it is cut after each byte."""
+
+
 @pytest.mark.parametrize(("kinds", "message"), [one for one in EACH if "70000" not in str(one.values)])
 def test_a_frame_cut_short_in_itself(kinds: Any, message: Any) -> None:
     payload = encode(message)[codec.HEADER_BYTES :]
-    for size in range(len(payload)):
+    length = len(payload)
+    within = range(CUT_EACH_BYTES, length - CUT_EACH_BYTES, 101)  # of a long content: one place is like the next
+    for size in sorted({*range(min(length, CUT_EACH_BYTES)), *within, *range(max(0, length - CUT_EACH_BYTES), length)}):
         with pytest.raises(ProtocolError):
             Decoder[Any](kinds, preface=False).feed(frame(payload[:size]))
 

@@ -98,12 +98,11 @@ class Checks:
         if not self._countdown:
             self._countdown = VALIDATED_ONE_IN
             node.validate()
-        served = [position for position in self.positions if machine.serves(position)]
+        served = machine.serving(self.positions)
         for other in self.world.machines if served else ():
-            if other is not machine and other.node is not None:
-                for position in served:
-                    both = other.serves(position)
-                    assert not both, f"{machine} and {other} both serve {position:016x}"
+            if other is not machine:
+                both = other.serving(served)
+                assert not both, f"{machine} and {other} both serve {both[0]:016x}"
 
     # --- copies --------------------------------------------------------------------------------------------------
 

@@ -70,13 +70,13 @@ class Machine:
         """What its clock shows now."""
         return self.clock.local(self.world.agenda.now)
 
-    def serves(self, position: int) -> bool:
-        """Whether it would answer a ``get`` for that position now, from its own copy. A machine that is frozen answers
-        nothing, and one that was looks at its wall clock first."""
-        if self.node is None or self.clock.stopped is not None:
-            return False
-        stood_still = self.wall() / 1000.0 - self.local() > self._read._high
-        return not stood_still and self.node.serves(position, self.local())
+    def serving(self, positions: list[int]) -> list[int]:
+        """For which of these positions it would answer a ``get`` now, from its own copy. A machine that is frozen
+        answers nothing, and one that was looks at its wall clock first."""
+        node, now = self.node, self.local()
+        if node is None or self.clock.stopped is not None or self.wall() / 1000.0 - now > self._read._high:
+            return []
+        return [position for position in positions if node.serves(position, now)]
 
     def _on_jump(self, seconds: float) -> None:
         """As the runner does it: what waits to leave under a lease will not, and the node hears of it first."""

@@ -23,7 +23,7 @@ from math import inf
 
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin
-from wrpme.core.layout import REMOVED, expiry_in, removal, value_of, version_in
+from wrpme.core.layout import REMOVED, expiry_in, hash_in, removal, value_of, version_in
 from wrpme.core.replication.takeover import Suffixes, accepts, awaited
 from wrpme.core.replication.operations import Outcome, Write, decide
 from wrpme.core.replication.pending import Pending, PendingWrites
@@ -591,11 +591,13 @@ class Replica:
     def validate(self) -> None:
         """Raises AssertionError where the state contradicts itself."""
         assert not self.serving or self.role is Role.OWNER, "only an owner serves"
-        assert all(self.writes.low <= key < self.writes.high for key in self.writes.overlay), (
-            "the overlay keeps to its arc"
-        )
-        batches = [pending.batch for pending in self.writes.unflushed]
-        assert batches == sorted(batches), "what lands is in order of its batches"
-        numbers = [pending.number for pending in self.writes.queue]
-        assert not self.serving or numbers == sorted(numbers), "writes are committed in order"
         assert self.first <= self.arc.end and (self.first % ring.SLOT == 0), "arcs are bounded by slots"
+        writes = self.writes
+        if not (writes.overlay or writes.unflushed or writes.queue):
+            return
+        assert hash_in(writes.low) == self.first, "an arc begins where the one before ends"
+        assert all(writes.low <= key < writes.high for key in writes.overlay), "the overlay keeps to its arc"
+        batches = [pending.batch for pending in writes.unflushed]
+        assert batches == sorted(batches), "what is flushed is in order of its batches"
+        numbers = [pending.number for pending in writes.queue]
+        assert not self.serving or numbers == sorted(numbers), "writes are committed in order"
