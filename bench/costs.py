@@ -245,14 +245,14 @@ def price_of_a_request(hive: Hive) -> float:
     voter = next(machine for machine in hive.machines if machine.identity == hive.view().voters[-1])
     node = voter.node
     assert node is not None
-    council, now = node.voter, node.context.now
-    kept, council._requests = council._requests, {}
+    voter, now = node.voter, node.context.now
+    kept, voter._requests = voter._requests, {}
     for end in range(WISHES):
-        council._requests[Synced(end, 1, bytes(16), bytes(16), 1)] = now
+        voter._requests[Synced(end, 1, bytes(16), bytes(16), 1)] = now
     begun = process_time()
-    council.consider()
+    voter.consider()
     spent = process_time() - begun
-    council._requests = kept
+    voter._requests = kept
     return spent / WISHES
 
 

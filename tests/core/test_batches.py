@@ -84,7 +84,7 @@ def test_where_somebody_still_holds_the_arc_nobody_is_waited_for() -> None:
 
 
 def test_all_voters_return_together_whoever_else_has_to() -> None:
-    """One that stays down has no vote, and the council takes nobody back without it: it would wait for ever."""
+    """One that stays down has no vote, and the voters take nobody back without it: it would wait for ever."""
     view = view_of(*((number, (number + 1) % COUNT) for number in range(COUNT)))
     voters = (id_of(0), id_of(11))
     view = replace(view, voters=voters)

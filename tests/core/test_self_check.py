@@ -109,16 +109,16 @@ def test_who_was_late_reports_nobody_until_it_was_on_time_for_a_lease() -> None:
 
 def test_a_proposer_that_was_late_marks_nobody_down() -> None:
     hive = hive_of("a", "b", "c", replication=3)
-    council, context = hive.nodes["a"].voter, hive.nodes["a"].context
+    voter, context = hive.nodes["a"].voter, hive.nodes["a"].context
     context.now = hive.now = hive.now + SILENCE_SECONDS + LATE_SECONDS + 1.0
     member = view_index.member(hive.view("a"), identity("c"))
     assert member is not None and member.state is State.UP
-    council.report_failure(identity("b"), FailureReport(((identity("c"), member.incarnation),)))
-    council._began[identity("c"), member.incarnation] -= 10.0
-    assert council.suspicions() == [Down(identity("c"), member.incarnation)]
+    voter.report_failure(identity("b"), FailureReport(((identity("c"), member.incarnation),)))
+    voter._began[identity("c"), member.incarnation] -= 10.0
+    assert voter.suspicions() == [Down(identity("c"), member.incarnation)]
     hive.nodes["a"].self_check.be_late(3.0)
-    assert council.suspicions() == []
+    assert voter.suspicions() == []
     context.now += LEASE_SECONDS
-    council.report_failure(identity("b"), FailureReport(((identity("c"), member.incarnation),)))
+    voter.report_failure(identity("b"), FailureReport(((identity("c"), member.incarnation),)))
     context.heartbeats._heard[identity("c")] -= 10.0
-    assert council.suspicions() == [Down(identity("c"), member.incarnation)]
+    assert voter.suspicions() == [Down(identity("c"), member.incarnation)]

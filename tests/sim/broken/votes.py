@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme.core.membership import draft, paxos, returns, view_sync, voter as council
+from wrpme.core.membership import draft, paxos, returns, view_sync, voter
 from wrpme.core.membership.paxos import NO_BALLOT, AcceptorState, Proposer
 from wrpme.protocol.messages import Accept, Accepted, Prepare, Promise, Rejected
 from wrpme.protocol.view import Activated, Arc, Back, Down, Member, NodeId, Patch, State, View
@@ -214,9 +214,9 @@ def answers_of_any_ballot() -> Broken:
 
 def told_before_disk() -> Broken:
     """A promise or acceptance is told before it is on disk."""
-    honest = council.Voter.on_vote
+    honest = voter.Voter.on_vote
 
-    def on_vote(self: council.Voter, source: NodeId, message: Prepare | Accept) -> None:
+    def on_vote(self: voter.Voter, source: NodeId, message: Prepare | Accept) -> None:
         context: Any = self.context
         if source != context.me:
             context.commits.after_disk = lambda then: then()
@@ -225,7 +225,7 @@ def told_before_disk() -> Broken:
         finally:
             vars(context.commits).pop("after_disk", None)
 
-    return council.Voter, "on_vote", on_vote
+    return voter.Voter, "on_vote", on_vote
 
 
 def cold_start_ignored() -> Broken:
