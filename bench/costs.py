@@ -245,14 +245,14 @@ def price_of_a_request(hive: Hive) -> float:
     voter = next(machine for machine in hive.machines if machine.identity == hive.view().voters[-1])
     node = voter.node
     assert node is not None
-    voter, now = node.voter, node.context.now
-    kept, voter._requests = voter._requests, {}
+    asked, now = node.voter, node.context.now
+    kept, asked._requests = asked._requests, {}
     for end in range(WISHES):
-        voter._requests[Synced(end, 1, bytes(16), bytes(16), 1)] = now
+        asked._requests[Synced(end, 1, bytes(16), bytes(16), 1)] = now
     begun = process_time()
-    voter.consider()
+    asked.consider()
     spent = process_time() - begun
-    voter._requests = kept
+    asked._requests = kept
     return spent / WISHES
 
 
