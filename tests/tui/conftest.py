@@ -1,11 +1,27 @@
-"""Screens show the time of day: that of one zone in all tests."""
+"""Screens show the time of day: that of one zone in all tests; and nobody waits for their timers."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+
+from tests.tui.jumping import SkippingLoop, textual_time
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"loop": asyncio.SelectorEventLoop if item.path.name == "test_launch.py" else SkippingLoop}
+
+
+@pytest.fixture(autouse=True)
+def timers(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.node.get_closest_marker("asyncio") is None:
+        yield
+        return
+    with textual_time():
+        yield
 
 
 @pytest.fixture(autouse=True)

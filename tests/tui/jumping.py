@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from textual import _time
-
-R = TypeVar("R")
 
 
 class _Selector(selectors.DefaultSelector):
@@ -29,7 +27,9 @@ class _Selector(selectors.DefaultSelector):
         return ready
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """Not for what waits for a thread or another process."""
+
     def __init__(self) -> None:
         self._skipping = _Selector()
         super().__init__(self._skipping)
@@ -38,9 +38,9 @@ class _Loop(asyncio.SelectorEventLoop):
         return super().time() + self._skipping.skipped
 
 
-def run(main: Coroutine[Any, Any, R]) -> R:
-    """As ``asyncio.run``, without the waiting; Textual's timers go by the same clock. Not for what waits for a thread
-    or another process."""
-    with asyncio.Runner(loop_factory=_Loop) as runner, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_time, "get_time", runner.get_loop().time)
-        return runner.run(main)
+@contextmanager
+def textual_time() -> Iterator[None]:
+    """Textual's timers go by the clock of the loop that runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_time, "get_time", lambda: asyncio.get_running_loop().time())
+        yield

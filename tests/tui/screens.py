@@ -6,15 +6,17 @@ of them is looked at as a picture: ``python -m tests.tui.screens DIRECTORY`` dra
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import blake2b
 from pathlib import Path
 
 from textual.pilot import Pilot
 
-from tests.tui import jumping
+from tests.tui.jumping import SkippingLoop, textual_time
 from tests.tui.scenes import timeline_of
 from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
@@ -26,7 +28,6 @@ NODES = (3, 200)
 STATES = (
     "stable", "joining", "copying", "suspected", "degraded", "unavailable", "disconnected", "past", "replay",
 )  # fmt: skip
-Keys = Callable[[Dashboard, "Pilot[int]"], Awaitable[None]]
 
 
 class IdleClient:
@@ -59,19 +60,16 @@ async def at_rest(pilot: Pilot[int]) -> None:
         await pilot.pause()
 
 
-def with_app(app: Dashboard, size: tuple[int, int], test: Keys) -> None:
-    """Runs the app without a terminal, and the test in it; what broke the app breaks the test."""
-
-    async def go() -> None:
-        async with app.run_test(size=size) as pilot:
-            for line in app.screen.query(CommandInput):
-                line.cursor_blink = False
-            await at_rest(pilot)
-            await test(app, pilot)
-        if app.crash is not None:
-            raise app.crash
-
-    jumping.run(go())
+@asynccontextmanager
+async def running(app: Dashboard, size: tuple[int, int]) -> AsyncIterator[tuple[Dashboard, Pilot[int]]]:
+    """Runs the app without a terminal; what broke the app breaks the test."""
+    async with app.run_test(size=size) as pilot:
+        for line in app.screen.query(CommandInput):
+            line.cursor_blink = False
+        await at_rest(pilot)
+        yield app, pilot
+    if app.crash is not None:
+        raise app.crash
 
 
 def text_of(app: Dashboard) -> str:
@@ -105,18 +103,17 @@ def check(app: Dashboard, name: str) -> None:
         raise AssertionError(f"the screen {name} is another one than is kept:\n" + "\n".join(wrong[:30]))
 
 
-def main(directory: Path) -> None:
+async def main(directory: Path) -> None:
     """Draws all screens."""
     directory.mkdir(exist_ok=True)
     for state in STATES:
         for nodes in NODES:
             for size in SIZES:
-
-                async def draw(app: Dashboard, pilot: Pilot[int], name: str = f"{state}-{nodes}-{size[0]}") -> None:
+                name = f"{state}-{nodes}-{size[0]}"
+                async with running(dashboard_of(state, nodes), size) as (app, _):
                     (directory / f"{name}.svg").write_text(app.export_screenshot(title=name), "utf-8")
-
-                with_app(dashboard_of(state, nodes), size, draw)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    with textual_time(), asyncio.Runner(loop_factory=SkippingLoop) as runner:
+        runner.run(main(Path(sys.argv[1])))

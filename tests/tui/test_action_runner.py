@@ -7,11 +7,13 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from tests.tui.hands import REFUSED, ROOMY, Client, Hive, live, notes
-from tests.tui.screens import at_rest, dashboard_of, with_app
+from tests.tui.screens import at_rest, dashboard_of, running
 from wrpme import errors
 from wrpme.tui.actions import consequence
 from wrpme.tui.app import Dashboard
 from wrpme.tui.dialogs import Confirm
+
+pytestmark = pytest.mark.asyncio
 
 UP, OTHER, DOWN = "127.0.0.1:5909", "127.0.0.1:5910", "127.0.0.1:5911"
 
@@ -27,10 +29,10 @@ def asked(app: Dashboard) -> str:
     return "\n".join(str(part.render()) for part in app.screen.query(Static))
 
 
-def test_stop_and_leave_tell_their_consequence_and_take_a_y() -> None:
+async def test_stop_and_leave_tell_their_consequence_and_take_a_y() -> None:
     client = Client()
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live(client=client), ROOMY) as (app, pilot):
         node = app.scene.nodes[0]
         await press(pilot, "escape")
         for key, action, name in (("S", "stop", "stop_node"), ("L", "leave", "leave")):
@@ -46,13 +48,11 @@ def test_stop_and_leave_tell_their_consequence_and_take_a_y() -> None:
             assert app.screen is app.main and client.asked == [f"{name} {UP}"], "a second y is not another deed"
         assert f"stop_node {UP}: done" in notes(app) and any("has left" in note for note in notes(app))
 
-    with_app(live(client=client), ROOMY, test)
 
-
-def test_forget_tells_the_price_and_takes_the_word_alone() -> None:
+async def test_forget_tells_the_price_and_takes_the_word_alone() -> None:
     client = Client()
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live("degraded", client=client), ROOMY) as (app, pilot):
         await press(pilot, "escape", "home")
         for answer in (("escape",), ("y", "enter"), ("enter",), (*"no", "enter")):
             await press(pilot, "F")
@@ -65,8 +65,6 @@ def test_forget_tells_the_price_and_takes_the_word_alone() -> None:
         await press(pilot, *"yes", "enter")
         assert client.asked[-1] == f"forget {DOWN}" and f"forget {DOWN}: done" in notes(app)
 
-    with_app(live("degraded", client=client), ROOMY, test)
-
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
@@ -76,34 +74,30 @@ def test_forget_tells_the_price_and_takes_the_word_alone() -> None:
         (errors.UsageError("[bold]no markup[/nonsense]"), "[bold]no markup[/nonsense]"),
     ],
 )
-def test_what_goes_wrong_is_a_sentence(error: Exception, sentence: str) -> None:
+async def test_what_goes_wrong_is_a_sentence(error: Exception, sentence: str) -> None:
     client = Client()
     client.error = error
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live(client=client), ROOMY) as (app, pilot):
         await press(pilot, "escape", "S", "y")
         assert any(sentence in note for note in notes(app))
         assert not any(note.markup for note in app._notifications), "it may be of any text"
         assert app.is_running and app.crash is None
 
-    with_app(live(client=client), ROOMY, test)
 
-
-def test_a_price_that_can_not_be_had_is_a_sentence_and_no_question() -> None:
+async def test_a_price_that_can_not_be_had_is_a_sentence_and_no_question() -> None:
     client = Client()
     client.error = REFUSED
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live("degraded", client=client), ROOMY) as (app, pilot):
         await press(pilot, "escape", "home", "F")
         assert app.screen is app.main and notes(app) == [str(REFUSED)]
 
-    with_app(live("degraded", client=client), ROOMY, test)
 
-
-def test_what_makes_no_sense_is_refused_in_words() -> None:
+async def test_what_makes_no_sense_is_refused_in_words() -> None:
     client = Client()
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live("degraded", client=client), ROOMY) as (app, pilot):
         nodes = app.scene.nodes
         app.runner.ask("forget", nodes[0], app.scene)
         app.runner.ask("stop", nodes[2], app.scene)
@@ -112,12 +106,10 @@ def test_what_makes_no_sense_is_refused_in_words() -> None:
         await press(pilot, "escape", "S", "L", "end", "F")
         assert app.screen is app.main and len(notes(app)) == 2 and client.asked == [], "the keys are off there"
 
-    with_app(live("degraded", client=client), ROOMY, test)
-
 
 @pytest.mark.parametrize("state", ["past", "replay"])
-def test_nothing_is_done_to_a_hive_of_another_time(state: str) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_nothing_is_done_to_a_hive_of_another_time(state: str) -> None:
+    async with running(dashboard_of(state, 3), ROOMY) as (app, pilot):
         app.local = Hive()  # type: ignore[assignment]
         if state == "past":
             await press(pilot, "escape")
@@ -126,13 +118,11 @@ def test_nothing_is_done_to_a_hive_of_another_time(state: str) -> None:
             assert app.screen is app.main and notes(app) == []
         assert app.local.done == []  # type: ignore[union-attr]
 
-    with_app(dashboard_of(state, 3), ROOMY, test)
 
-
-def test_nodes_of_this_shell() -> None:
+async def test_nodes_of_this_shell() -> None:
     hive = Hive()
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live(local=hive), ROOMY) as (app, pilot):
         await press(pilot, "K", "P", "R", "A", *["backspace"] * 4)
         assert hive.done == [], "in the shell they are letters"
         await press(pilot, "escape", "down", "K", "P", "P", "R", "A")
@@ -150,5 +140,3 @@ def test_nodes_of_this_shell() -> None:
         hive.addresses = []
         await press(pilot, "K")
         assert f"{OTHER} was not started by this shell" in notes(app)
-
-    with_app(live(local=hive), ROOMY, test)

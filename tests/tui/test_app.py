@@ -12,10 +12,9 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from tests.tui import jumping
 from tests.tui.hands import REFUSED, ROOMY, Client, cells, live, notes
 from tests.tui.scenes import Story, address_of, id_of, story_of
-from tests.tui.screens import at_rest, dashboard_of, with_app
+from tests.tui.screens import at_rest, dashboard_of, running
 from wrpme import errors
 from wrpme.client.watch.records import StatsSeen, WatchRecord
 from wrpme.protocol import ring
@@ -59,9 +58,10 @@ def death(story: Story) -> list[WatchRecord]:
 # --- what is seen ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asyncio
 @pytest.mark.usefixtures("no_beat")
-def test_views_and_events_show_at_once_and_figures_with_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_views_and_events_show_at_once_and_figures_with_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         shown: list[int] = []
         show = app.main.show
 
@@ -88,10 +88,9 @@ def test_views_and_events_show_at_once_and_figures_with_the_beat(monkeypatch: py
         app._beat()
         assert app.scene.nodes[0].entries == 777_777 and "778k" in cells(app.main.nodes)
 
-    with_app(live(), ROOMY, test)
 
-
-def test_what_a_watch_sees_arrives() -> None:
+@pytest.mark.asyncio
+async def test_what_a_watch_sees_arrives() -> None:
     story = story_of("stable", 3)
     story.sightings.clear()
     seen = asyncio.Event()
@@ -102,29 +101,24 @@ def test_what_a_watch_sees_arrives() -> None:
         seen.set()
         await asyncio.Event().wait()
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live(watch=watch), ROOMY) as (app, pilot):
         await seen.wait()
         await at_rest(pilot)
         assert app.scene.nodes[2].state is NodeState.DOWN
-
-    with_app(live(watch=watch), ROOMY, test)
 
 
 # --- when it breaks --------------------------------------------------------------------------------------------------
 
 
-def crash_of(app: Dashboard, *keys: str) -> errors.InternalError:
+async def crash_of(app: Dashboard, *keys: str) -> errors.InternalError:
     """Runs it as the command line does, without a terminal; the error that it ends in."""
 
     async def pilot(pilot: Pilot[Any]) -> None:
         await pilot.press(*keys)
 
-    async def go() -> None:
+    with pytest.raises(errors.InternalError) as caught:
         app.run_async = partial(app.run_async, headless=True, size=ROOMY, auto_pilot=pilot)  # type: ignore[method-assign]
         await run(app)
-
-    with pytest.raises(errors.InternalError) as caught:
-        jumping.run(go())
     return caught.value
 
 
@@ -133,11 +127,12 @@ async def broken_watch() -> AsyncIterator[WatchRecord]:
     yield
 
 
-def test_a_watch_that_breaks_is_one_sentence_and_a_file(
+@pytest.mark.asyncio
+async def test_a_watch_that_breaks_is_one_sentence_and_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    error = crash_of(live(watch=broken_watch))
+    error = await crash_of(live(watch=broken_watch))
     log = tmp_path / "wrpme" / "crash.log"
     assert "\n" not in str(error) and "ZeroDivisionError: a defect" in str(error) and str(log) in str(error)
     assert "without --tui goes on working" in str(error)
@@ -145,8 +140,9 @@ def test_a_watch_that_breaks_is_one_sentence_and_a_file(
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("broken", ["events", "main", "key"])
-def test_whatever_else_breaks_too(
+async def test_whatever_else_breaks_too(
     broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -161,7 +157,7 @@ def test_whatever_else_breaks_too(
         monkeypatch.setattr(MainScreen, "on_mount", defect)
     else:
         monkeypatch.setattr(MainScreen, "action_keys", defect)
-    error = crash_of(app, *(["f1"] if broken == "key" else []))
+    error = await crash_of(app, *(["f1"] if broken == "key" else []))
     assert "ZeroDivisionError: a defect" in str(error) and "Traceback" not in "".join(capfd.readouterr())
 
 
@@ -171,12 +167,13 @@ def test_details_that_can_not_be_kept_are_not_promised(tmp_path: Path, monkeypat
     assert "details" not in str(crash_error(ZeroDivisionError("a defect")))
 
 
-def test_a_record_that_can_not_go_on_stops_and_nothing_else_does(
+@pytest.mark.asyncio
+async def test_a_record_that_can_not_go_on_stops_and_nothing_else_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder(tmp_path / "record")
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live(recorder=recorder), ROOMY) as (app, pilot):
         story = more(app)
         first, *others = death(story)
         app.take(first)
@@ -195,15 +192,14 @@ def test_a_record_that_can_not_go_on_stops_and_nothing_else_does(
         assert app.scene.nodes[2].state is NodeState.DOWN and app.recorder is None
         assert "recording stopped" in cells(app.main.banner)
 
-    with_app(live(recorder=recorder), ROOMY, test)
-
 
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.asyncio
 @pytest.mark.usefixtures("no_beat")
-def test_the_past_stands_still_and_now_is_a_key_away() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_the_past_stands_still_and_now_is_a_key_away() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         main, now = app.main, app.scene
         await press(pilot, "escape", "left_square_bracket")
         past = app.scene
@@ -225,12 +221,11 @@ def test_the_past_stands_still_and_now_is_a_key_away() -> None:
         await press(pilot, "0", "right_square_bracket", "plus", "minus")
         assert app.scene.mode is Mode.LIVE, "there is nothing later"
 
-    with_app(live(), ROOMY, test)
 
-
+@pytest.mark.asyncio
 @pytest.mark.usefixtures("no_beat")
-def test_from_event_to_event() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_from_event_to_event() -> None:
+    async with running(live("degraded"), ROOMY) as (app, pilot):
         await press(pilot, "escape", "left_curly_bracket")
         at, counts = app.scene.at, [len(app.timeline.events())]
         while not counts[1:] or counts[-1] < counts[-2]:
@@ -248,12 +243,11 @@ def test_from_event_to_event() -> None:
         await press(pilot, "right_square_bracket")
         assert app.timeline.mode is Mode.LIVE
 
-    with_app(live("degraded"), ROOMY, test)
 
-
+@pytest.mark.asyncio
 @pytest.mark.usefixtures("no_beat")
-def test_a_replay_goes_on_with_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_a_replay_goes_on_with_the_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(dashboard_of("replay", 3), ROOMY) as (app, pilot):
         span = app.timeline.span
         assert span is not None
         app.timeline.go_to(span[0])
@@ -269,20 +263,19 @@ def test_a_replay_goes_on_with_the_beat(monkeypatch: pytest.MonkeyPatch) -> None
         await press(pilot, "0")
         assert app.timeline.moment == span[1] and app.scene.mode is Mode.REPLAY
 
-    with_app(dashboard_of("replay", 3), ROOMY, test)
-
 
 # --- the way of a request --------------------------------------------------------------------------------------------
 
 
-def test_the_ring_shows_the_way_of_a_request_of_now() -> None:
+@pytest.mark.asyncio
+async def test_the_ring_shows_the_way_of_a_request_of_now() -> None:
     class Asked(Client):
         async def locate(self, alias: str) -> object:
             raise REFUSED
 
     client = Asked()
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live(client=client), ROOMY) as (app, pilot):
         client.answered_by = address_of(1)
         app.main.shell.enter("get entry")
         await at_rest(pilot)
@@ -309,11 +302,10 @@ def test_the_ring_shows_the_way_of_a_request_of_now() -> None:
         await at_rest(pilot)
         assert client.asked[-1] == "get other" and app.main.ring.way is None
 
-    with_app(live(client=client), ROOMY, test)
 
-
-def test_an_arc_without_a_live_holder_has_no_owner() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+@pytest.mark.asyncio
+async def test_an_arc_without_a_live_holder_has_no_owner() -> None:
+    async with running(live("unavailable"), ROOMY) as (app, pilot):
         unserved = [arc for arc in app.scene.arcs if not arc.served]
         assert unserved
         alias = next(
@@ -324,14 +316,13 @@ def test_an_arc_without_a_live_holder_has_no_owner() -> None:
         await at_rest(pilot)
         assert app.main.ring.way is not None and app.main.ring.way.owner == -1
 
-    with_app(live("unavailable"), ROOMY, test)
-
 
 # --- the selected node's screen follows ------------------------------------------------------------------------------
 
 
-def test_an_open_node_follows_what_is_seen() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+@pytest.mark.asyncio
+async def test_an_open_node_follows_what_is_seen() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         app.open_node(id_of(2))
         await at_rest(pilot)
         for sighting in death(more(app)):
@@ -342,5 +333,3 @@ def test_an_open_node_follows_what_is_seen() -> None:
         assert app.screen.has_class("-not-now") and app.main.has_class("-not-now")
         await press(pilot, "0")
         assert not app.screen.has_class("-not-now") and not app.main.has_class("-not-now")
-
-    with_app(live(), ROOMY, test)

@@ -7,7 +7,6 @@ import pytest
 from msgspec.structs import replace
 from textual.app import App, ComposeResult
 
-from tests.tui import jumping
 from tests.tui.hands import cells
 from tests.tui.pieces import node, scene
 from wrpme.tui.panes.banner import MOODS, Banner, summary, word_text
@@ -28,16 +27,13 @@ class OneBanner(App[None]):
         yield self.banner
 
 
-def shown(what: Scene, width: int = 120, note: str = "") -> str:
-    async def go() -> str:
-        app = OneBanner()
-        async with app.run_test(size=(width, 10)) as pilot:
-            app.banner.note = note
-            app.banner.show(what)
-            await pilot.pause()
-            return cells(app.banner)
-
-    return jumping.run(go())
+async def shown(what: Scene, width: int = 120, note: str = "") -> str:
+    app = OneBanner()
+    async with app.run_test(size=(width, 10)) as pilot:
+        app.banner.note = note
+        app.banner.show(what)
+        await pilot.pause()
+        return cells(app.banner)
 
 
 def test_every_mood_has_a_sign_of_its_own_word() -> None:
@@ -65,41 +61,43 @@ def test_what_is_not_whole_or_not_up_is_said() -> None:
     assert summary(Scene(Mode.LIVE, 0.0, Mood.CONNECTING, ""), "recording", 50) == "recording"
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("mode", list(Mode))
-def test_another_time_can_not_be_taken_for_now(mode: Mode) -> None:
-    text = shown(scene(3, mode=mode), 80)
+async def test_another_time_can_not_be_taken_for_now(mode: Mode) -> None:
+    text = await shown(scene(3, mode=mode), 80)
     assert ("NOT NOW" in text) is (mode is not Mode.LIVE)
     assert f"{mode.value.upper()} 00:16:40" in text
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_a_long_sentence_is_cut_and_says_where_the_rest_is(width: int) -> None:
-    text = shown(scene(3, sentence="one word after the other " * 20), width, "recording, 1 KiB")
+async def test_a_long_sentence_is_cut_and_says_where_the_rest_is(width: int) -> None:
+    text = await shown(scene(3, sentence="one word after the other " * 20), width, "recording, 1 KiB")
     assert text.splitlines()[-1].rstrip().endswith("(i)") and "✓ STABLE" in text
-    assert "(i)" not in shown(scene(3, sentence="short"), width)
+    assert "(i)" not in await shown(scene(3, sentence="short"), width)
 
 
-def test_it_is_drawn_only_where_it_changes_and_in_the_colours_of_the_theme(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_it_is_drawn_only_where_it_changes_and_in_the_colours_of_the_theme(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     drawn: list[int] = []
 
-    async def go() -> None:
-        app = OneBanner()
-        async with app.run_test(size=(120, 10)) as pilot:
-            app.banner.show(scene(3))
+    app = OneBanner()
+    async with app.run_test(size=(120, 10)) as pilot:
+        app.banner.show(scene(3))
+        await pilot.pause()
+        monkeypatch.setattr(app.banner, "refresh", lambda: drawn.append(1))
+        app.banner.show(scene(3))
+        app.banner.show(replace(scene(3), at=1000.2))
+        assert drawn == []
+        app.banner.show(replace(scene(3), at=1001.0))
+        app.banner.show(replace(scene(3), at=1001.0, mood=Mood.DEGRADED))
+        assert len(drawn) == 2
+        monkeypatch.undo()
+        for name, theme in reversed(THEMES.items()):
+            app.theme = PREFIX + name
             await pilot.pause()
-            monkeypatch.setattr(app.banner, "refresh", lambda: drawn.append(1))
-            app.banner.show(scene(3))
-            app.banner.show(replace(scene(3), at=1000.2))
-            assert drawn == []
-            app.banner.show(replace(scene(3), at=1001.0))
-            app.banner.show(replace(scene(3), at=1001.0, mood=Mood.DEGRADED))
-            assert len(drawn) == 2
-            monkeypatch.undo()
-            for name, theme in reversed(THEMES.items()):
-                app.theme = PREFIX + name
-                await pilot.pause()
-                segments = [part for strip in app.screen._compositor.render_strips()[:1] for part in strip]
-                inks = [str(part.style) for part in segments if "DEGRADED" in part.text]
-                assert len(inks) == 1 and theme.warn in inks[0]
-
-    jumping.run(go())
+            segments = [part for strip in app.screen._compositor.render_strips()[:1] for part in strip]
+            inks = [str(part.style) for part in segments if "DEGRADED" in part.text]
+            assert len(inks) == 1 and theme.warn in inks[0]

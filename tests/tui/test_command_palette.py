@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from tests.tui.hands import ROOMY, Hive, keyboard, live, typed
 from tests.tui.scenes import id_of
-from tests.tui.screens import at_rest, dashboard_of, with_app
+from tests.tui.screens import at_rest, dashboard_of, running
 from wrpme.shell.commands import COMMANDS
 from wrpme.tui.app import Dashboard
 from wrpme.tui.command_palette import PaletteProvider
@@ -18,6 +18,8 @@ from wrpme.tui.keys import KEYS
 from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.state.scene import Mode
 from wrpme.tui.terminal.palette import THEMES
+
+pytestmark = pytest.mark.asyncio
 
 
 async def press(pilot: Pilot[int], *keys: str) -> None:
@@ -59,8 +61,8 @@ async def choose(app: Dashboard, pilot: Pilot[int], words: str) -> None:
         await press(pilot, "enter")
 
 
-def test_it_lists_all_that_can_be_done() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_it_lists_all_that_can_be_done() -> None:
+    async with running(live(local=Hive()), ROOMY) as (app, pilot):
         found = await listed(app)
         assert {f"node {node.address}" for node in app.scene.nodes} <= set(found)
         assert {spec.syntax for spec in COMMANDS} <= set(found)
@@ -76,20 +78,16 @@ def test_it_lists_all_that_can_be_done() -> None:
         offered = set(keys_of(await listed(app)))
         assert {"now", "later"} <= offered and not {"stop", "kill", "faster(1)"} & offered
 
-    with_app(live(local=Hive()), ROOMY, test)
 
-
-def test_a_replay_has_no_commands() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_a_replay_has_no_commands() -> None:
+    async with running(dashboard_of("replay", 3), ROOMY) as (app, _pilot):
         found = set(await listed(app))
         assert {"faster (+)", "hold/go (Space)"} <= found
         assert not found & {spec.syntax for spec in COMMANDS} and "shell (:)" not in found
 
-    with_app(dashboard_of("replay", 3), ROOMY, test)
 
-
-def test_what_is_chosen_is_done() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_what_is_chosen_is_done() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         await choose(app, pilot, "stop_node")
         assert typed(app) == "stop_node " and keyboard(app.main) == "shell"
         await choose(app, pilot, "5910")
@@ -100,12 +98,10 @@ def test_what_is_chosen_is_done() -> None:
         assert opened(app) is None, "the line that is typed can be seen"
         assert typed(app) == "hive_status" and keyboard(app.main) == "shell"
 
-    with_app(live(), ROOMY, test)
-
 
 @pytest.mark.parametrize("start", [(), ("escape",)])
-def test_keys_by_their_words(start: tuple[str, ...]) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_keys_by_their_words(start: tuple[str, ...]) -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         for key in start:
             await press(pilot, key)
         await choose(app, pilot, "theme wrpme-light")
@@ -120,5 +116,3 @@ def test_keys_by_their_words(start: tuple[str, ...]) -> None:
         keys_of(await listed(app))["events"]()
         await at_rest(pilot)
         assert keyboard(app.main) == "events"
-
-    with_app(live(), ROOMY, test)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 
-from textual.pilot import Pilot
+import pytest
 
-from tests.tui.screens import at_rest, dashboard_of, with_app
+from tests.tui.screens import at_rest, dashboard_of, running
 from wrpme.tui.app import Dashboard
 from wrpme.tui.dialogs import Page
 from wrpme.tui.keys import KEYS, Key
@@ -17,8 +17,9 @@ def words(app: Dashboard) -> dict[str, str]:
     return {shown: what for _, shown, what in app.screen.query_one(KeyBar).keys}
 
 
-def test_it_shows_what_is_of_use_where_the_keyboard_is() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+@pytest.mark.asyncio
+async def test_it_shows_what_is_of_use_where_the_keyboard_is() -> None:
+    async with running(dashboard_of("degraded", 3), (120, 40)) as (app, pilot):
         assert words(app)["Tab"] == "complete" and "S" not in words(app)
         await pilot.press("escape")
         await at_rest(pilot)
@@ -27,11 +28,10 @@ def test_it_shows_what_is_of_use_where_the_keyboard_is() -> None:
         await at_rest(pilot)
         assert words(app)["S"] == "stop" and "F" not in words(app)
 
-    with_app(dashboard_of("degraded", 3), (120, 40), test)
 
-
-def test_a_click_is_as_good_as_the_key_and_what_does_not_fit_is_left_out() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+@pytest.mark.asyncio
+async def test_a_click_is_as_good_as_the_key_and_what_does_not_fit_is_left_out() -> None:
+    async with running(dashboard_of("stable", 3), (80, 24)) as (app, pilot):
         await pilot.press("escape")
         await at_rest(pilot)
         bar = app.screen.query_one(KeyBar)
@@ -46,11 +46,11 @@ def test_a_click_is_as_good_as_the_key_and_what_does_not_fit_is_left_out() -> No
         await at_rest(pilot)
         assert isinstance(app.screen, Page)
 
-    with_app(dashboard_of("stable", 3), (80, 24), test)
 
+@pytest.mark.asyncio
+async def test_nothing_is_kept_of_what_was_shown_before() -> None:
+    async with running(dashboard_of("stable", 3), (120, 40)) as (_app, pilot):
 
-def test_nothing_is_kept_of_what_was_shown_before() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
         async def turn(times: int) -> int:
             for _ in range(times):
                 await pilot.press("escape", "colon")
@@ -60,8 +60,6 @@ def test_nothing_is_kept_of_what_was_shown_before() -> None:
 
         before = await turn(5)
         assert await turn(30) - before < 30 * 10, "a day of it would fill the memory"
-
-    with_app(dashboard_of("stable", 3), (120, 40), test)
 
 
 # --- from the table of keys to bindings -------------------------------------------------------------------------

@@ -105,7 +105,7 @@ class Watched(Client):
 Test = Callable[[Dashboard, "Pilot[int]"], Awaitable[None]]
 
 
-def launched(monkeypatch: pytest.MonkeyPatch, options: Options, test: Test) -> int:
+async def launched(monkeypatch: pytest.MonkeyPatch, options: Options, test: Test) -> int:
     """Opens the dashboard as the command line does, but without a terminal; the exit code."""
 
     async def run(app: Dashboard) -> int:
@@ -121,10 +121,11 @@ def launched(monkeypatch: pytest.MonkeyPatch, options: Options, test: Test) -> i
 
     monkeypatch.setattr(launch, "run", run)
     monkeypatch.setattr(launch, "Client", Watched)
-    return asyncio.run(launch.serve(options))
+    return await launch.serve(options)
 
 
-def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     record = tmp_path / "record"
     Watched.sightings = sightings_of("degraded", 3)
@@ -137,7 +138,7 @@ def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypatch: py
         sentences.append([event.sentence for event in app.timeline.events()])
 
     options = Options(("a:1",), timeout=3.0, tui=True, record=str(record))
-    assert launched(monkeypatch, options, recorded) == 0
+    assert await launched(monkeypatch, options, recorded) == 0
     assert Watched.given == (("a:1",), 3.0)
     assert len(list(open_record(record).watch_records)) == len(Watched.sightings)
     assert record.stat().st_mode & 0o777 == 0o600
@@ -149,12 +150,15 @@ def test_a_record_that_a_run_makes_can_be_played(tmp_path: Path, monkeypatch: py
         states.append([node.state for node in app.scene.nodes])
         sentences.append([event.sentence for event in app.timeline.events()])
 
-    assert launched(monkeypatch, Options(tui=True, replay=str(record)), played) == 0
+    assert await launched(monkeypatch, Options(tui=True, replay=str(record)), played) == 0
     assert states[0] == states[1] and NodeState.DOWN in states[0]
     assert sentences[0] == sentences[1] and sentences[0]
 
 
-def test_a_record_that_was_cut_off_is_shown_and_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_a_record_that_was_cut_off_is_shown_and_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     record = tmp_path / "record"
     recorder = Recorder(record)
@@ -167,9 +171,10 @@ def test_a_record_that_was_cut_off_is_shown_and_it_is_told(tmp_path: Path, monke
         (note,) = notes(app)
         assert note.startswith(f"{record} was cut off: what begins at byte ")
 
-    assert launched(monkeypatch, Options(tui=True, replay=str(record)), played) == 0
+    assert await launched(monkeypatch, Options(tui=True, replay=str(record)), played) == 0
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -180,7 +185,7 @@ def test_a_record_that_was_cut_off_is_shown_and_it_is_told(tmp_path: Path, monke
         (b'{"saw":"reached","at":1.0,"node":"a:1"}\nnonsense\nmore\n', "is damaged at line 2"),
     ],
 )
-def test_what_can_not_be_played(
+async def test_what_can_not_be_played(
     content: bytes | None, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(app: Dashboard, pilot: Pilot[int]) -> None:
@@ -190,23 +195,25 @@ def test_what_can_not_be_played(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(errors.StorageError) as caught:
-        launched(monkeypatch, Options(tui=True, replay=str(path)), never)
+        await launched(monkeypatch, Options(tui=True, replay=str(path)), never)
     assert sentence in caught.value.sentence and str(path) in caught.value.sentence
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("where", ["there", "no-directory/record", "."])
-def test_what_can_not_be_recorded(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_can_not_be_recorded(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "there").write_text("precious")
 
     async def never(app: Dashboard, pilot: Pilot[int]) -> None:
         raise AssertionError("it must be known before that nothing is recorded")
 
     with pytest.raises(errors.StorageError):
-        launched(monkeypatch, Options(tui=True, record=str(tmp_path / where)), never)
+        await launched(monkeypatch, Options(tui=True, record=str(tmp_path / where)), never)
     assert (tmp_path / "there").read_text() == "precious"
 
 
-def test_the_record_is_closed_when_the_dashboard_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_the_record_is_closed_when_the_dashboard_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     Watched.sightings = sightings_of("stable", 3)
     recorders = []
@@ -216,11 +223,12 @@ def test_the_record_is_closed_when_the_dashboard_breaks(tmp_path: Path, monkeypa
         app._handle_exception(ZeroDivisionError("a defect"))
 
     with pytest.raises(errors.InternalError):
-        launched(monkeypatch, Options(tui=True, record=str(tmp_path / "record")), breaks)
+        await launched(monkeypatch, Options(tui=True, record=str(tmp_path / "record")), breaks)
     assert recorders[0] is not None and recorders[0]._file == -1
 
 
-def test_a_hive_of_its_own_is_started_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_a_hive_of_its_own_is_started_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     Watched.sightings = sightings_of("stable", 3)
     hive, counts = Hive(), []
@@ -237,7 +245,7 @@ def test_a_hive_of_its_own_is_started_first(tmp_path: Path, monkeypatch: pytest.
         await at_rest(pilot)
 
     monkeypatch.setattr(launch, "serve_local", serve_local)
-    assert launched(monkeypatch, Options(hive=3, tui=True), test) == 0
+    assert await launched(monkeypatch, Options(hive=3, tui=True), test) == 0
     assert counts == [3] and hive.done == ["kill 1"] and Watched.given[0] == tuple(Hive.addresses)
 
 

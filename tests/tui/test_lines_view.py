@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from textual.app import App, ComposeResult
@@ -11,12 +12,13 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.strip import Strip
 
-from tests.tui import jumping
 from tests.tui.screens import at_rest
 from wrpme.tui.limits import STRIPS_CACHED_MAX
 from wrpme.tui.panes.lines_view import LinesView, Row
 from wrpme.tui.terminal.palette import THEMES
 from wrpme.tui.terminal.roles import PREFIX, textual_themes
+
+pytestmark = pytest.mark.asyncio
 
 HEADING: Row = (("TITLE", "head"),)
 HEIGHT = 12
@@ -52,18 +54,13 @@ class OneView(App[None]):
         return [self.view.render_line(y).text.rstrip() for y in range(self.view.size.height)]
 
 
-Test = Callable[[OneView, "Pilot[None]"], Awaitable[None]]
-
-
-def in_view(test: Test) -> None:
-    async def go() -> None:
-        app = OneView()
-        async with app.run_test(size=(40, HEIGHT)) as pilot:
-            app.view.focus()
-            await rest(pilot)
-            await test(app, pilot)
-
-    jumping.run(go())
+@asynccontextmanager
+async def in_view() -> AsyncIterator[tuple[OneView, Pilot[None]]]:
+    app = OneView()
+    async with app.run_test(size=(40, HEIGHT)) as pilot:
+        app.view.focus()
+        await rest(pilot)
+        yield app, pilot
 
 
 async def rest(pilot: Pilot[None]) -> None:
@@ -84,8 +81,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Region | None]:
     return found
 
 
-def test_the_heading_stays_and_what_is_empty_says_so() -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_the_heading_stays_and_what_is_empty_says_so() -> None:
+    async with in_view() as (app, pilot):
         app.view.empty = "nothing is known"
         app.view.show_rows([], HEADING)
         assert app.shown[:3] == ["TITLE", "nothing is known", ""]
@@ -99,11 +96,9 @@ def test_the_heading_stays_and_what_is_empty_says_so() -> None:
         await rest(pilot)
         assert app.shown[:5] == ["TITLE", "row 0", "row 1", "row 2", ""] and app.view.cursor == 2
 
-    in_view(test)
 
-
-def test_only_rows_that_are_others_than_before_are_drawn(drawn: list[Region | None]) -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_only_rows_that_are_others_than_before_are_drawn(drawn: list[Region | None]) -> None:
+    async with in_view() as (app, pilot):
         app.view.show_rows(lines(200), HEADING)
         await rest(pilot)
         drawn.clear()
@@ -121,11 +116,9 @@ def test_only_rows_that_are_others_than_before_are_drawn(drawn: list[Region | No
         app.view.show_rows(changed, (("OTHER", "head"),))
         assert drawn == [None]
 
-    in_view(test)
 
-
-def test_what_is_drawn_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_what_is_drawn_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with in_view() as (app, pilot):
         made: list[Row] = []
         strip = app.view._strip
 
@@ -151,11 +144,9 @@ def test_what_is_drawn_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPat
             app.shown  # noqa: B018
         assert len(app.view._strips) <= STRIPS_CACHED_MAX
 
-    in_view(test)
 
-
-def test_keys_move_the_cursor_which_stays_in_sight() -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_keys_move_the_cursor_which_stays_in_sight() -> None:
+    async with in_view() as (app, pilot):
         view = app.view
         view.show_rows(lines(50), HEADING)
         await rest(pilot)
@@ -170,19 +161,15 @@ def test_keys_move_the_cursor_which_stays_in_sight() -> None:
             assert view.cursor == row and any(line == f"row {row}" for line in app.shown), key
             assert len(app.told) == (row != before), "it is told once, and only if it moved"
 
-    in_view(test)
 
-
-def test_an_empty_list_takes_all_keys() -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_an_empty_list_takes_all_keys() -> None:
+    async with in_view() as (app, pilot):
         await pilot.press("down", "end", "pagedown", "home", "up")
         assert app.view.cursor == 0 and app.told == []
 
-    in_view(test)
 
-
-def test_the_cursor_is_seen_only_with_the_keyboard() -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_the_cursor_is_seen_only_with_the_keyboard() -> None:
+    async with in_view() as (app, pilot):
         app.view.show_rows(lines(3))
         background = THEMES["dark"].trough
         assert background in str(app.view.render_line(0)._segments[0].style)
@@ -190,11 +177,9 @@ def test_the_cursor_is_seen_only_with_the_keyboard() -> None:
         await rest(pilot)
         assert background not in str(app.view.render_line(0)._segments[0].style)
 
-    in_view(test)
 
-
-def test_each_theme_has_its_colours() -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_each_theme_has_its_colours() -> None:
+    async with in_view() as (app, pilot):
         app.view.show_rows(lines(3))
         for name in (*THEMES, *THEMES):
             app.theme = PREFIX + name
@@ -203,11 +188,9 @@ def test_each_theme_has_its_colours() -> None:
             assert THEMES[name].good in str(strip._segments[0].style), name
             assert THEMES[name].background in str(strip._segments[-1].style), name
 
-    in_view(test)
 
-
-def test_the_mouse() -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_the_mouse() -> None:
+    async with in_view() as (app, pilot):
         view = app.view
         view.show_rows(lines(50), HEADING)
         await rest(pilot)
@@ -229,11 +212,9 @@ def test_the_mouse() -> None:
         await pilot.double_click(LinesView, offset=(3, 8))
         assert app.told == [], "there is no row"
 
-    in_view(test)
 
-
-def test_who_scrolls_away_from_the_end_is_known_until_the_end_is_seen_again() -> None:
-    async def test(app: OneView, pilot: Pilot[None]) -> None:
+async def test_who_scrolls_away_from_the_end_is_known_until_the_end_is_seen_again() -> None:
+    async with in_view() as (app, pilot):
         view = app.view
         view.show_rows(lines(50))
         await pilot.press("end")
@@ -248,5 +229,3 @@ def test_who_scrolls_away_from_the_end_is_known_until_the_end_is_seen_again() ->
         view.scroll_end(animate=False)
         await rest(pilot)
         assert not view.scrolled_up
-
-    in_view(test)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from textual.app import App, ComposeResult
 from textual.geometry import Size
 from textual.pilot import Pilot
 
-from tests.tui import jumping
 from tests.tui.pieces import node, scene
 from tests.tui.screens import at_rest
 from wrpme.tui.limits import EVENTS_SHOWN_MAX
@@ -53,18 +53,13 @@ class Panes(App[None]):
         return ["".join(text for text, _ in row)[11:] for row in self.events.list.rows]
 
 
-Test = Callable[[Panes, "Pilot[None]"], Awaitable[None]]
-
-
-def in_panes(test: Test, size: tuple[int, int] = (100, 30)) -> None:
-    async def go() -> None:
-        app = Panes()
-        async with app.run_test(size=size) as pilot:
-            app.nodes.list.focus()
-            await rest(pilot)
-            await test(app, pilot)
-
-    jumping.run(go())
+@asynccontextmanager
+async def in_panes(size: tuple[int, int] = (100, 30)) -> AsyncIterator[tuple[Panes, Pilot[None]]]:
+    app = Panes()
+    async with app.run_test(size=size) as pilot:
+        app.nodes.list.focus()
+        await rest(pilot)
+        yield app, pilot
 
 
 async def rest(pilot: Pilot[None]) -> None:
@@ -83,8 +78,9 @@ def number_of(app: Panes) -> int:
 # --- nodes -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_cursor_stays_on_its_node() -> None:
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_the_cursor_stays_on_its_node() -> None:
+    async with in_panes() as (app, pilot):
         app.nodes.show(scene(12))
         await pilot.press("down", "down")
         await rest(pilot)
@@ -110,11 +106,10 @@ def test_the_cursor_stays_on_its_node() -> None:
         app.nodes.select(b"unknown")
         assert number_of(app) == 7
 
-    in_panes(test)
 
-
-def test_sorting_by_keys_turns_and_goes_through_what_is_shown() -> None:
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_sorting_by_keys_turns_and_goes_through_what_is_shown() -> None:
+    async with in_panes() as (app, _pilot):
         app.nodes.show(scene(12))
         assert app.addresses == list(range(1, 13)), "as numbers, not as text"
         app.nodes.sort("NODE")
@@ -131,11 +126,10 @@ def test_sorting_by_keys_turns_and_goes_through_what_is_shown() -> None:
             assert f"{app.nodes.sorted_by}▼" in head or f"{app.nodes.sorted_by}▲" in head
         assert found == [*shown[1:], "NODE"]
 
-    in_panes(test)
 
-
-def test_a_click_on_a_title_sorts_by_it() -> None:
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_a_click_on_a_title_sorts_by_it() -> None:
+    async with in_panes() as (app, pilot):
         app.nodes.show(scene(12))
         await rest(pilot)
         head = "".join(text for text, _ in app.nodes.list.heading)
@@ -145,11 +139,10 @@ def test_a_click_on_a_title_sorts_by_it() -> None:
         await pilot.click("#nodes LinesView", offset=(at, 0))
         assert (app.nodes.sorted_by, app.nodes.reverse, app.addresses[0]) == ("OPS/S", True, 1)
 
-    in_panes(test)
 
-
-def test_the_filter_of_nodes() -> None:
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_the_filter_of_nodes() -> None:
+    async with in_panes() as (app, pilot):
         shown = scene(12)
         nodes = (*shown.nodes[:11], node(12, state=NodeState.DOWN, reason="connection refused"))
         app.nodes.show(replace(shown, nodes=nodes))
@@ -179,11 +172,10 @@ def test_the_filter_of_nodes() -> None:
         await rest(pilot)
         assert not app.nodes.query_one(FilterInput).display, "an empty filter is none"
 
-    in_panes(test)
 
-
-def test_other_columns_fit_another_width() -> None:
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_other_columns_fit_another_width() -> None:
+    async with in_panes((160, 30)) as (app, pilot):
         app.nodes.show(scene(3))
         await rest(pilot)
         wide = len(app.nodes.list.rows[0])
@@ -191,8 +183,6 @@ def test_other_columns_fit_another_width() -> None:
         await rest(pilot)
         assert len(app.nodes.list.rows[0]) < wide
         assert all(sum(len(text) for text, _ in row) <= 50 for row in app.nodes.list.rows)
-
-    in_panes(test, (160, 30))
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -219,7 +209,8 @@ def test_what_an_event_is_about_is_said_once() -> None:
     assert text(event(1, "in no time", seconds=0.01)) == "in no time"
 
 
-def test_one_more_event_converts_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_one_more_event_converts_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
     converted: list[EventShown] = []
     convert = lists.event_rows
 
@@ -229,7 +220,7 @@ def test_one_more_event_converts_that_one(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(lists, "event_rows", counted)
 
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+    async with in_panes() as (app, pilot):
         many = tuple(event(number) for number in range(EVENTS_SHOWN_MAX))
         app.events.show(many)
         await rest(pilot)
@@ -244,11 +235,10 @@ def test_one_more_event_converts_that_one(monkeypatch: pytest.MonkeyPatch) -> No
         app.events.show(between)
         assert app.said[-2:] == ["told late", "event 9999"], "what is told late stands where it belongs"
 
-    in_panes(test)
 
-
-def test_the_end_is_followed_unless_one_has_moved_or_scrolled_up() -> None:
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_the_end_is_followed_unless_one_has_moved_or_scrolled_up() -> None:
+    async with in_panes() as (app, pilot):
         pane = app.events
         events = [event(number) for number in range(40)]
 
@@ -275,11 +265,10 @@ def test_the_end_is_followed_unless_one_has_moved_or_scrolled_up() -> None:
         await pilot.press("end")
         assert await more()
 
-    in_panes(test)
 
-
-def test_held_events_wait_and_the_filter_works_on_what_is_held() -> None:
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_held_events_wait_and_the_filter_works_on_what_is_held() -> None:
+    async with in_panes() as (app, pilot):
         pane = app.events
         pane.show((event(1), event(2, "a death")))
         pane.hold()
@@ -296,16 +285,15 @@ def test_held_events_wait_and_the_filter_works_on_what_is_held() -> None:
         pane.hold()
         assert app.said[-1] == "a death" and len(app.said) == 4 and str(pane.border_title) == "EVENTS 4"
 
-    in_panes(test)
 
-
-def test_the_filter_of_events() -> None:
+@pytest.mark.asyncio
+async def test_the_filter_of_events() -> None:
     one = event(1, "Node x is dead", node="192.168.1.2:5909", kind="down")
     for words in ("", "dead", "DEAD node", "down", "192.168.1.2", "  "):
         assert matches(one, words), words
     assert not matches(one, "dead alive")
 
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+    async with in_panes() as (app, pilot):
         app.events.show((event(1), one))
         app.events.open_filter()
         await rest(pilot)
@@ -319,11 +307,10 @@ def test_the_filter_of_events() -> None:
         await rest(pilot)
         assert len(app.said) == 4
 
-    in_panes(test)
 
-
-def test_lines_break_anew_at_another_width() -> None:
-    async def test(app: Panes, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_lines_break_anew_at_another_width() -> None:
+    async with in_panes() as (app, pilot):
         app.events.show((event(1, "word " * 30),))
         await rest(pilot)
         few = len(app.said)
@@ -331,5 +318,3 @@ def test_lines_break_anew_at_another_width() -> None:
         await rest(pilot)
         assert len(app.said) > few and app.events.list.size == Size(40, app.events.list.size.height)
         assert app.events.event == event(1, "word " * 30)
-
-    in_panes(test)

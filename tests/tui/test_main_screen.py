@@ -8,7 +8,7 @@ from textual.widgets import Static
 
 from tests.tui.hands import ROOMY, SMALL, Client, Hive, cells, footer, keyboard, live, typed
 from tests.tui.scenes import id_of
-from tests.tui.screens import at_rest, dashboard_of, with_app
+from tests.tui.screens import at_rest, dashboard_of, running
 from wrpme.tui.app import Dashboard
 from wrpme.tui.dialogs import Page
 from wrpme.tui.keys import KEYS, SHELL_KEYS
@@ -16,6 +16,8 @@ from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.state.scene import Mode
 from wrpme.tui.terminal.palette import THEMES, colour_of
+
+pytestmark = pytest.mark.asyncio
 
 ALWAYS = {"open", "filter", "help", "leave_app", "escape"}
 TYPING = {"history(-1)", "complete", "interrupt", "escape", "keys"}
@@ -45,8 +47,8 @@ def at_main(app: Dashboard) -> bool:
 # --- where the keyboard is -------------------------------------------------------------------------------------------
 
 
-def test_letters_go_to_the_shell_while_one_types() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_letters_go_to_the_shell_while_one_types() -> None:
+    async with running(live(local=Hive()), ROOMY) as (app, pilot):
         letters = [name for key in KEYS for name in key.keys.split(",") if key.where != "all" and name != "ctrl+q"]
         assert keyboard(app.main) == "shell"
         await pilot.press(*(letter for letter in letters if letter != "enter"))
@@ -58,12 +60,10 @@ def test_letters_go_to_the_shell_while_one_types() -> None:
         await press(pilot, "escape")
         assert at_main(app) and keyboard(app.main) == "shell"
 
-    with_app(live(local=Hive()), ROOMY, test)
-
 
 @pytest.mark.parametrize("size", [ROOMY, SMALL])
-def test_from_pane_to_pane(size: tuple[int, int]) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_from_pane_to_pane(size: tuple[int, int]) -> None:
+    async with running(live(), size) as (app, pilot):
         for key, at in (
             ("escape", "nodes"), ("e", "events"), ("n", "nodes"), ("s", "shell"), ("escape", "nodes"),
             ("e", "events"), ("colon", "shell"), ("escape", "nodes"), ("escape", "nodes"), ("escape", "shell"),
@@ -75,11 +75,9 @@ def test_from_pane_to_pane(size: tuple[int, int]) -> None:
             if size == SMALL and at in ("nodes", "events"):
                 assert (app.main.nodes.display, app.main.events.display) == (at == "nodes", at == "events")
 
-    with_app(live(), size, test)
 
-
-def test_escape_goes_back_one_step_at_a_time() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_escape_goes_back_one_step_at_a_time() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         main = app.main
         await press(pilot, "escape", "slash", *"5910", "enter", "e", "slash", *"join", "enter", "z")
         assert main.has_class("-zoomed") and main.nodes.words == "5910" and main.events.words == "join"
@@ -94,12 +92,10 @@ def test_escape_goes_back_one_step_at_a_time() -> None:
         await press(pilot, "escape")
         assert keyboard(main) == "shell"
 
-    with_app(live(), ROOMY, test)
-
 
 @pytest.mark.parametrize("size", [ROOMY, SMALL])
-def test_a_pane_fills_the_screen_and_gives_it_back(size: tuple[int, int]) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_a_pane_fills_the_screen_and_gives_it_back(size: tuple[int, int]) -> None:
+    async with running(live(), size) as (app, pilot):
         main = app.main
         await press(pilot, "escape")
         for key, pane in (("n", main.nodes), ("e", main.events)):
@@ -115,11 +111,9 @@ def test_a_pane_fills_the_screen_and_gives_it_back(size: tuple[int, int]) -> Non
         await press(pilot, "z", "s")
         assert not main.has_class("-zoomed") and keyboard(main) == "shell" and main.shell.region.height
 
-    with_app(live(), size, test)
 
-
-def test_the_filter_takes_every_letter() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_the_filter_takes_every_letter() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         await press(pilot, "escape", "slash")
         assert footer(app) == {"drop", "keys"}
         await press(pilot, *"sn5911", "f1")
@@ -131,14 +125,12 @@ def test_the_filter_takes_every_letter() -> None:
         await press(pilot, "slash", *"5911", "enter", "enter")
         assert (shown := opened(app)) is not None and shown.node == id_of(2)
 
-    with_app(live(), ROOMY, test)
-
 
 # --- what is of use --------------------------------------------------------------------------------------------------
 
 
-def test_the_foot_names_what_is_of_use_now() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_the_foot_names_what_is_of_use_now() -> None:
+    async with running(live("degraded"), ROOMY) as (app, pilot):
         assert footer(app) == TYPING
         await press(pilot, "escape")
         down_first = {"forget", "logs", "shell", "events", "earlier", "add_machine"}
@@ -157,20 +149,16 @@ def test_the_foot_names_what_is_of_use_now() -> None:
         await press(pilot, "escape", "0")
         assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier", "add_machine"}
 
-    with_app(live("degraded"), ROOMY, test)
 
-
-def test_a_node_on_another_machine_is_begun_in_the_shell() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_a_node_on_another_machine_is_begun_in_the_shell() -> None:
+    async with running(live("degraded"), ROOMY) as (app, pilot):
         await press(pilot, "escape", "M", *"ops")
         assert app.main.shell.has_focus_line
         assert typed(app) == "node_start ops"
 
-    with_app(live("degraded"), ROOMY, test)
 
-
-def test_the_foot_of_a_hive_of_this_shell() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_the_foot_of_a_hive_of_this_shell() -> None:
+    async with running(live(local=Hive()), ROOMY) as (app, pilot):
         await press(pilot, "escape")
         here = {"kill", "pause", "restart", "add"}
         assert footer(app) == ALWAYS | here | {"stop", "leave", "logs", "shell", "events", "earlier"}
@@ -179,11 +167,9 @@ def test_the_foot_of_a_hive_of_this_shell() -> None:
         await press(pilot, "n", "left_square_bracket")
         assert not footer(app) & here
 
-    with_app(live(local=Hive()), ROOMY, test)
 
-
-def test_a_replay() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_a_replay() -> None:
+    async with running(dashboard_of("replay", 3), ROOMY) as (app, pilot):
         main, timeline = app.main, app.timeline
         assert keyboard(main) == "nodes" and not main.shell.display
         assert footer(app) == ALWAYS | {"pause_time", "faster(1)", "faster(-1)", "now", "earlier", "later", "events"}
@@ -199,16 +185,14 @@ def test_a_replay() -> None:
         await press(pilot, "left_curly_bracket", "question_mark")
         assert "In a replay" in page(app) and "In the shell" not in page(app)
 
-    with_app(dashboard_of("replay", 3), ROOMY, test)
-
 
 # --- windows ---------------------------------------------------------------------------------------------------------
 
 
-def test_help_condition_node_and_log() -> None:
+async def test_help_condition_node_and_log() -> None:
     client = Client()
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live("degraded", client=client), ROOMY) as (app, pilot):
         await press(pilot, "escape", "question_mark")
         assert all(key.what in page(app) for key in KEYS if key.where in ("all", "panes", "node", "time"))
         assert "kill -9" not in page(app)
@@ -228,23 +212,19 @@ def test_help_condition_node_and_log() -> None:
         await press(pilot, "q")
         assert at_main(app)
 
-    with_app(live("degraded", client=client), ROOMY, test)
-
 
 @pytest.mark.parametrize("way", [("escape", "q"), ("ctrl+q",), (*"exit", "enter"), ("ctrl+d",)])
-def test_it_is_left(way: tuple[str, ...]) -> None:
+async def test_it_is_left(way: tuple[str, ...]) -> None:
     app = live()
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(app, ROOMY) as (app, pilot):
         for key in way:
             await press(pilot, key)
         assert app.return_value == 0 and app.return_code == 0
 
-    with_app(app, ROOMY, test)
 
-
-def test_themes_change_the_colours_of_every_pane() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_themes_change_the_colours_of_every_pane() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         await press(pilot, "escape")
         main = app.main
         names = list(THEMES)
@@ -267,14 +247,12 @@ def test_themes_change_the_colours_of_every_pane() -> None:
                 assert colour_of(colour, theme) in inks[main.nodes.list]
                 assert colour_of(colour, theme) in inks[main.ring]
 
-    with_app(live(), ROOMY, test)
-
 
 # --- selection -------------------------------------------------------------------------------------------------------
 
 
-def test_the_cursor_lights_its_node_while_the_table_has_the_keyboard() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_the_cursor_lights_its_node_while_the_table_has_the_keyboard() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         main = app.main
         assert main.ring._selected is None
         await press(pilot, "escape", "down")
@@ -292,11 +270,9 @@ def test_the_cursor_lights_its_node_while_the_table_has_the_keyboard() -> None:
         await press(pilot, "escape", "escape", "escape")
         assert keyboard(main) == "nodes" and main.ring._selected is not None
 
-    with_app(live(), ROOMY, test)
 
-
-def test_the_mouse_selects_opens_and_scrolls() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_the_mouse_selects_opens_and_scrolls() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         main = app.main
         await pilot.click("#nodes LinesView", offset=(5, 3))
         await at_rest(pilot)
@@ -314,11 +290,9 @@ def test_the_mouse_selects_opens_and_scrolls() -> None:
         await at_rest(pilot)
         assert at_main(app), "the shell's answers are no nodes"
 
-    with_app(live(), ROOMY, test)
 
-
-def test_a_click_on_the_ring_shows_the_table_where_there_is_little_room() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_a_click_on_the_ring_shows_the_table_where_there_is_little_room() -> None:
+    async with running(live(), SMALL) as (app, pilot):
         main = app.main
         await press(pilot, "escape", "e")
         mark = next(mark for mark in main.ring._painter.marks if mark.node == 2)
@@ -326,11 +300,9 @@ def test_a_click_on_the_ring_shows_the_table_where_there_is_little_room() -> Non
         await at_rest(pilot)
         assert keyboard(main) == "nodes" and main.nodes.region.height and main.ring._selected == id_of(2)
 
-    with_app(live(), SMALL, test)
 
-
-def test_many_nodes_scroll_under_their_heading() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_many_nodes_scroll_under_their_heading() -> None:
+    async with running(live("stable", 200), ROOMY) as (app, pilot):
         nodes = app.main.nodes.list
         assert isinstance(nodes, LinesView)
         head = cells(nodes).splitlines()[0]
@@ -344,14 +316,12 @@ def test_many_nodes_scroll_under_their_heading() -> None:
         await at_rest(pilot)
         assert nodes.scroll_offset.y == 0, "who scrolls is left alone by what comes"
 
-    with_app(live("stable", 200), ROOMY, test)
-
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-def test_enter_on_an_event_goes_to_its_moment_and_space_holds() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_enter_on_an_event_goes_to_its_moment_and_space_holds() -> None:
+    async with running(live("degraded"), ROOMY) as (app, pilot):
         main = app.main
         await press(pilot, "escape", "e", "space")
         assert main.events.held and "held" in str(main.events.border_title)
@@ -366,5 +336,3 @@ def test_enter_on_an_event_goes_to_its_moment_and_space_holds() -> None:
         await press(pilot, "0")
         assert app.timeline.mode is Mode.LIVE and not main.has_class("-not-now")
         assert "NOT NOW" not in cells(main.banner)
-
-    with_app(live("degraded"), ROOMY, test)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from msgspec.structs import replace
 from textual.app import App
 from textual.pilot import Pilot
 
-from tests.tui import jumping
 from tests.tui.pieces import node, scene
 from wrpme import errors
 from wrpme.tui.limits import GRAPH_SECONDS
@@ -19,6 +19,8 @@ from wrpme.tui.node.graph import Points
 from wrpme.tui.node.screen import PAGES, NodeScreen
 from wrpme.tui.state.scene import EventShown, Mode, Mood, NodeState, Scene
 from wrpme.tui.terminal.roles import PREFIX, textual_themes
+
+pytestmark = pytest.mark.asyncio
 
 AT = 1000.0
 SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)
@@ -72,19 +74,15 @@ class OneNode(App[None]):
         self.push_screen(self.opened)
 
 
-Keys = Callable[[NodeScreen, "Pilot[None]"], Awaitable[None]]
-
-
-def opened(source: Source, test: Keys, size: tuple[int, int] = LARGE, number: int = 2, page: str = "") -> None:
-    """Runs a test on the screen of that node."""
-
-    async def go() -> None:
-        app = OneNode(source, number.to_bytes(16, "big"), page)
-        async with app.run_test(size=size) as pilot:
-            await at_rest(pilot)
-            await test(app.opened, pilot)
-
-    jumping.run(go())
+@asynccontextmanager
+async def opened(
+    source: Source, size: tuple[int, int] = LARGE, number: int = 2, page: str = ""
+) -> AsyncIterator[tuple[NodeScreen, Pilot[None]]]:
+    """The screen of that node, open."""
+    app = OneNode(source, number.to_bytes(16, "big"), page)
+    async with app.run_test(size=size) as pilot:
+        await at_rest(pilot)
+        yield app.opened, pilot
 
 
 async def at_rest(pilot: Pilot[None]) -> None:
@@ -107,8 +105,8 @@ def list_of(screen: NodeScreen, name: str) -> str:
 # --- which panels ------------------------------------------------------------------------------------------------
 
 
-def test_all_panels_where_there_is_room() -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_all_panels_where_there_is_room() -> None:
+    async with opened(Source(scene(3))) as (screen, _pilot):
         assert screen.room() == "large" and seen(screen) == set(screen.panels)
         shown = text_of(screen)
         for word in (
@@ -117,11 +115,9 @@ def test_all_panels_where_there_is_room() -> None:
         ):  # fmt: skip
             assert word in shown, word
 
-    opened(Source(scene(3)), test)
 
-
-def test_one_page_at_a_time_where_there_is_little() -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_one_page_at_a_time_where_there_is_little() -> None:
+    async with opened(Source(scene(3)), SMALL) as (screen, pilot):
         assert screen.room() == "small"
         for number, (page, names) in enumerate(PAGES.items(), 1):
             await pilot.press(str(number))
@@ -130,11 +126,9 @@ def test_one_page_at_a_time_where_there_is_little() -> None:
             assert names[0].upper() in text_of(screen)
             assert (screen.focused is screen.panels[names[0]].list) == (page != "now")
 
-    opened(Source(scene(3)), test, SMALL)
 
-
-def test_several_panels_and_one_of_what_is_told() -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_several_panels_and_one_of_what_is_told() -> None:
+    async with opened(Source(scene(3)), MEDIUM) as (screen, pilot):
         assert screen.room() == "medium"
         always = {"figures", "graphs", "arcs", "neighbours"}
         assert seen(screen) == always | {"events"}
@@ -143,11 +137,9 @@ def test_several_panels_and_one_of_what_is_told() -> None:
             await at_rest(pilot)
             assert seen(screen) == always | {panel}
 
-    opened(Source(scene(3)), test, MEDIUM)
 
-
-def test_a_panel_fills_the_screen_and_shrinks_again() -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_a_panel_fills_the_screen_and_shrinks_again() -> None:
+    async with opened(Source(scene(3))) as (screen, pilot):
         screen.panels["neighbours"].list.focus()
         await pilot.press("z")
         await at_rest(pilot)
@@ -156,28 +148,22 @@ def test_a_panel_fills_the_screen_and_shrinks_again() -> None:
         await at_rest(pilot)
         assert seen(screen) == set(screen.panels)
 
-    opened(Source(scene(3)), test)
 
-
-def test_a_click_on_a_page_opens_it() -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_a_click_on_a_page_opens_it() -> None:
+    async with opened(Source(scene(3)), SMALL) as (screen, pilot):
         line = screen.pages.text
         for page in reversed(PAGES):
             await pilot.click(screen.pages, offset=(1 + line.index(f" {page} ") + 1, 0))
             assert screen.page == page
 
-    opened(Source(scene(3)), test, SMALL)
 
-
-def test_it_opens_on_a_page() -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_it_opens_on_a_page() -> None:
+    async with opened(Source(scene(3)), SMALL, page="log") as (screen, _pilot):
         assert seen(screen) == {"log"} and screen.focused is screen.panels["log"].list
 
-    opened(Source(scene(3)), test, SMALL, page="log")
 
-
-def test_another_size_of_the_terminal() -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_another_size_of_the_terminal() -> None:
+    async with opened(Source(scene(3))) as (screen, pilot):
         await pilot.resize_terminal(*SMALL)
         await at_rest(pilot)
         assert screen.room() == "small" and seen(screen) == {"figures", "graphs"}
@@ -186,26 +172,22 @@ def test_another_size_of_the_terminal() -> None:
         await at_rest(pilot)
         assert seen(screen) == set(screen.panels) and "now" in text_of(screen)
 
-    opened(Source(scene(3)), test)
-
 
 # --- keys --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["escape", "q"])
-def test_back(key: str) -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_back(key: str) -> None:
+    async with opened(Source(scene(3))) as (screen, pilot):
         await pilot.press("4", key)
         assert pilot.app.screen is not screen
 
-    opened(Source(scene(3)), test)
-
 
 @pytest.mark.parametrize(("before", "after"), [("left", "right")])
-def test_the_nodes_before_and_after(before: str, after: str) -> None:
+async def test_the_nodes_before_and_after(before: str, after: str) -> None:
     source = Source(scene(3))
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, pilot):
         screen.panels["log"].list.focus()
         for key, number in ((after, 3), (after, 1), (before, 3), (before, 2)):
             await pilot.press(key)
@@ -214,21 +196,17 @@ def test_the_nodes_before_and_after(before: str, after: str) -> None:
             assert f"192.168.1.{number}:5909 serves" in list_of(screen, "log")
             assert f'"address": "192.168.1.{number}:5909"' in list_of(screen, "config")
 
-    opened(source, test)
 
-
-def test_asking_again() -> None:
+async def test_asking_again() -> None:
     source = Source(scene(3))
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, pilot):
         assert source.asked == ["192.168.1.2:5909"] * 2
         source.shown = replace(source.shown, at=AT + 60)
         screen.show(source.shown)
         await pilot.press("r")
         await at_rest(pilot)
         assert len(source.asked) == 4 and "00:17:40" in str(screen.panels["log"].border_title)
-
-    opened(source, test)
 
 
 # --- what can't be had -------------------------------------------------------------------------------------------
@@ -242,11 +220,11 @@ def test_asking_again() -> None:
         (KeyError("what"), "internal: KeyError: 'what'; this is a defect of wrpmesh, please report it"),
     ],
 )
-def test_what_a_node_does_not_tell_is_a_sentence(error: Exception, sentence: str) -> None:
+async def test_what_a_node_does_not_tell_is_a_sentence(error: Exception, sentence: str) -> None:
     source = Source(scene(3))
     source.refused = error
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, pilot):
         for name in ("log", "config"):
             assert list_of(screen, name).replace("\n", " ") == sentence
         source.refused = None
@@ -258,14 +236,12 @@ def test_what_a_node_does_not_tell_is_a_sentence(error: Exception, sentence: str
         await at_rest(pilot)
         assert "serves" in list_of(screen, "log") and sentence in str(screen.panels["log"].border_title)
 
-    opened(source, test)
 
-
-def test_a_node_that_does_not_answer_blocks_nothing() -> None:
+async def test_a_node_that_does_not_answer_blocks_nothing() -> None:
     source = Source(scene(3))
     source.hold = True
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, pilot):
         assert "asking" in list_of(screen, "log")
         source.hold = False
         await pilot.press("right")
@@ -275,16 +251,14 @@ def test_a_node_that_does_not_answer_blocks_nothing() -> None:
         await pilot.press("r", "escape")
         assert pilot.app.screen is not screen
 
-    opened(source, test)
-
 
 # --- another moment ----------------------------------------------------------------------------------------------
 
 
-def test_a_change_is_shown() -> None:
+async def test_a_change_is_shown() -> None:
     source = Source(scene(3))
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, pilot):
         silent = node(2, state=NodeState.SILENT, since=AT, reason="timed out", stale=True, age=4.0, entries=777)
         nodes = (node(1), silent, node(3))
         screen.show(replace(source.shown, at=AT + 4, nodes=nodes))
@@ -294,13 +268,11 @@ def test_a_change_is_shown() -> None:
         assert "FIGURES OLD: as of 4 s ago" in shown and "(777)" in shown
         assert "operations/s ?" in shown, "what it was is not what it is"
 
-    opened(source, test)
 
-
-def test_only_what_changed_is_computed_anew() -> None:
+async def test_only_what_changed_is_computed_anew() -> None:
     source = Source(scene(3))
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, _pilot):
         lists = {name: screen.panels[name].list.rows for name in ("log", "config", "events")}
         source.read.clear()
         screen.show(replace(source.shown, entries=9999))
@@ -309,15 +281,13 @@ def test_only_what_changed_is_computed_anew() -> None:
         screen.show(replace(source.shown, at=AT + 10))
         assert source.read
 
-    opened(source, test)
-
 
 @pytest.mark.parametrize("mode", [Mode.PAST, Mode.REPLAY])
-def test_the_past_is_marked_and_the_node_asked_again_at_its_end(mode: Mode) -> None:
+async def test_the_past_is_marked_and_the_node_asked_again_at_its_end(mode: Mode) -> None:
     source = Source(scene(3, mode=mode))
     source.refused = errors.UsageError("only a node of now can be asked")
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, pilot):
         shown = text_of(screen)
         assert f"{mode.value.upper()} 00:16:40 - NOT NOW" in shown and screen.has_class("-not-now")
         assert "5 MIN UNTIL 00:16:40" in shown and "LAST 5 MIN" not in shown and "00:15:00" in shown
@@ -328,13 +298,11 @@ def test_the_past_is_marked_and_the_node_asked_again_at_its_end(mode: Mode) -> N
         assert "LIVE" in text_of(screen) and not screen.has_class("-not-now")
         assert "serves" in list_of(screen, "log")
 
-    opened(source, test)
 
-
-def test_a_node_that_is_no_member_at_that_moment() -> None:
+async def test_a_node_that_is_no_member_at_that_moment() -> None:
     source = Source(scene(3))
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, pilot):
         screen.show(scene(1))
         await at_rest(pilot)
         shown = text_of(screen)
@@ -345,42 +313,32 @@ def test_a_node_that_is_no_member_at_that_moment() -> None:
         await at_rest(pilot)
         assert "● 192.168.1.2:5909  up" in text_of(screen)
 
-    opened(source, test)
 
-
-def test_nothing_is_known_at_all() -> None:
+async def test_nothing_is_known_at_all() -> None:
     empty = Scene(Mode.LIVE, AT, Mood.CONNECTING, "no node has told anything yet")
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(Source(empty)) as (screen, pilot):
         await pilot.press("right", "r", "z", "z")
         assert "no node has told anything yet" in text_of(screen)
 
-    opened(Source(empty), test)
 
-
-def test_all_nodes_are_silent() -> None:
+async def test_all_nodes_are_silent() -> None:
     silent = scene(3, mood=Mood.DISCONNECTED, silent_since=940.0)
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(Source(silent), SMALL) as (screen, _pilot):
         assert "NO WORD SINCE 00:15:40" in text_of(screen)
-
-    opened(Source(silent), test, SMALL)
 
 
 @pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
-def test_a_plain_terminal_has_graphs_of_letters(size: tuple[int, int]) -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_a_plain_terminal_has_graphs_of_letters(size: tuple[int, int]) -> None:
+    async with opened(Source(scene(3), plain=True), size) as (screen, _pilot):
         graphs = screen.panels["graphs"].rows.text
         assert graphs.isascii() and "###" in graphs and "operations/s" in graphs
 
-    opened(Source(scene(3), plain=True), test, size)
-
 
 @pytest.mark.parametrize("size", [(40, 10), (20, 5), (300, 20), (60, 80)])
-def test_a_terminal_of_any_size(size: tuple[int, int]) -> None:
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+async def test_a_terminal_of_any_size(size: tuple[int, int]) -> None:
+    async with opened(Source(scene(3)), size) as (screen, pilot):
         for key in "123456":
             await pilot.press(key)
         assert "●" in text_of(screen)
-
-    opened(Source(scene(3)), test, size)

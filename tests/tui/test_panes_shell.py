@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from tests.tui import jumping
 from wrpme import errors
 from wrpme.client.cluster import Removed
 from wrpme.shell.history import LineFile
@@ -73,17 +74,14 @@ class PaneApp(App[None]):
         return self.pane.query_one(CommandInput).value
 
 
-Test = Callable[[PaneApp, "Pilot[None]"], Awaitable[None]]
-
-
-def in_pane(test: Test, directory: Path, client: object | None = None, replay: bool = False) -> None:
-    async def go() -> None:
-        app = PaneApp(None if replay else client or FakeClient(), directory / "history")
-        async with app.run_test(size=(80, 20)) as pilot:
-            app.pane.focus_line()
-            await test(app, pilot)
-
-    jumping.run(go())
+@asynccontextmanager
+async def in_pane(
+    directory: Path, client: object | None = None, replay: bool = False
+) -> AsyncIterator[tuple[PaneApp, Pilot[None]]]:
+    app = PaneApp(None if replay else client or FakeClient(), directory / "history")
+    async with app.run_test(size=(80, 20)) as pilot:
+        app.pane.focus_line()
+        yield app, pilot
 
 
 async def enter(pilot: Pilot[None], *lines: str) -> None:
@@ -94,8 +92,9 @@ async def enter(pilot: Pilot[None], *lines: str) -> None:
         await pilot.pause()
 
 
-def test_the_transcript(tmp_path: Path) -> None:
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_the_transcript(tmp_path: Path) -> None:
+    async with in_pane(tmp_path) as (app, pilot):
         await enter(pilot, "put entry this is my entry", "get entry", "get other")
         assert app.printed == [
             "> put entry this is my entry", "> get entry", "> get other",
@@ -106,23 +105,21 @@ def test_the_transcript(tmp_path: Path) -> None:
         ]  # fmt: skip
         assert app.ran == ["put", "get", "get"]
 
-    in_pane(test, tmp_path)
 
-
-def test_wrong_lines_are_one_sentence_and_a_defect_too(tmp_path: Path) -> None:
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_wrong_lines_are_one_sentence_and_a_defect_too(tmp_path: Path) -> None:
+    async with in_pane(tmp_path) as (app, pilot):
         await enter(pilot, "nonsense", "get", "count", "version")
         printed = "\n".join(app.printed)
         assert "no_such_command: there is no command" in printed and "usage: get needs ALIAS" in printed
         assert "internal: ZeroDivisionError: a defect" in printed and "wrpme 0." in printed, "it goes on after all"
 
-    in_pane(test, tmp_path)
 
-
-def test_a_command_that_waits_holds_nothing_up_but_the_lines_after_it(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_command_that_waits_holds_nothing_up_but_the_lines_after_it(tmp_path: Path) -> None:
     client = FakeClient()
 
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+    async with in_pane(tmp_path, client) as (app, pilot):
         client.entries["slow"] = b"at last"
         await enter(pilot, "get slow", "put a 1")
         assert "a" not in client.entries
@@ -132,13 +129,12 @@ def test_a_command_that_waits_holds_nothing_up_but_the_lines_after_it(tmp_path: 
         await enter(pilot)
         assert "at last" in app.printed and client.entries["a"] == b"1"
 
-    in_pane(test, tmp_path, client)
 
-
-def test_ctrl_c_interrupts_and_drops_what_waits(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_ctrl_c_interrupts_and_drops_what_waits(tmp_path: Path) -> None:
     client = FakeClient()
 
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+    async with in_pane(tmp_path, client) as (app, pilot):
         await enter(pilot, "get slow", "put a 1")
         await pilot.press("ctrl+c")
         await enter(pilot, "put b 2")
@@ -146,13 +142,12 @@ def test_ctrl_c_interrupts_and_drops_what_waits(tmp_path: Path) -> None:
         await pilot.press("h", "i", "ctrl+c")
         assert app.typed == ""
 
-    in_pane(test, tmp_path, client)
 
-
-def test_a_question_takes_the_next_line(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_question_takes_the_next_line(tmp_path: Path) -> None:
     client = FakeClient()
 
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+    async with in_pane(tmp_path, client) as (app, pilot):
         await enter(pilot, "put a 1", "remove_all")
         assert any("type yes" in line for line in app.printed)
         await enter(pilot, "no")
@@ -166,11 +161,10 @@ def test_a_question_takes_the_next_line(tmp_path: Path) -> None:
         await pilot.press("up", "up")
         assert app.typed == "remove_all", "answers are no history"
 
-    in_pane(test, tmp_path, client)
 
-
-def test_tab_completes_commands_and_addresses(tmp_path: Path) -> None:
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_tab_completes_commands_and_addresses(tmp_path: Path) -> None:
+    async with in_pane(tmp_path) as (app, pilot):
         await pilot.press(*"stop", "tab")
         assert app.typed == "stop_node "
         await pilot.press("tab")
@@ -178,14 +172,12 @@ def test_tab_completes_commands_and_addresses(tmp_path: Path) -> None:
         await pilot.press("2", "tab")
         assert app.typed == "stop_node 192.168.1.2:5909 "
 
-    in_pane(test, tmp_path)
 
-
-def test_history_is_walked_by_what_is_typed_and_kept(tmp_path: Path) -> None:
-    async def first(app: PaneApp, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_history_is_walked_by_what_is_typed_and_kept(tmp_path: Path) -> None:
+    async with in_pane(tmp_path) as (_app, pilot):
         await enter(pilot, "put a 1", "get a", "put b 2")
-
-    async def second(app: PaneApp, pilot: Pilot[None]) -> None:
+    async with in_pane(tmp_path) as (app, pilot):
         await pilot.press("up")
         assert app.typed == "put b 2"
         await pilot.press("down")
@@ -195,23 +187,20 @@ def test_history_is_walked_by_what_is_typed_and_kept(tmp_path: Path) -> None:
         await pilot.press("up")
         assert app.typed == "get a", "there is no earlier one"
 
-    in_pane(first, tmp_path)
-    in_pane(second, tmp_path)
 
-
-def test_help_stands_beside_what_is_typed(tmp_path: Path) -> None:
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_help_stands_beside_what_is_typed(tmp_path: Path) -> None:
+    async with in_pane(tmp_path) as (app, pilot):
         await pilot.press(*"cas ")
         await pilot.pause()
         assert "COMPARAND" in str(app.pane.query_one("#hint").render())
 
-    in_pane(test, tmp_path)
 
-
-def test_a_long_content_is_shown_from_its_beginning_and_codes_are_escaped(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_long_content_is_shown_from_its_beginning_and_codes_are_escaped(tmp_path: Path) -> None:
     client = FakeClient()
 
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+    async with in_pane(tmp_path, client) as (app, pilot):
         client.entries["long"] = b"x" * (3 * PANE_ANSWER_BYTES_MAX)
         client.entries["code"] = b"\x1b[2J[bold]"
         await enter(pilot, "get code", "get long")
@@ -219,15 +208,13 @@ def test_a_long_content_is_shown_from_its_beginning_and_codes_are_escaped(tmp_pa
         assert sum(line.count("x" * 70) for line in app.printed) <= PANE_ANSWER_BYTES_MAX // 70
         assert app.printed[-1].startswith("... 192.0 KiB in all")
 
-    in_pane(test, tmp_path, client)
 
-
-def test_exit_and_ctrl_d_leave(tmp_path: Path) -> None:
-    async def by_word(app: PaneApp, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_exit_and_ctrl_d_leave(tmp_path: Path) -> None:
+    async with in_pane(tmp_path) as (app, pilot):
         await enter(pilot, "exit")
         assert app.left == 1
-
-    async def by_key(app: PaneApp, pilot: Pilot[None]) -> None:
+    async with in_pane(tmp_path) as (app, pilot):
         await pilot.press("x", "ctrl+d")
         await pilot.pause()
         assert app.left == 0, "only on an empty line"
@@ -235,16 +222,12 @@ def test_exit_and_ctrl_d_leave(tmp_path: Path) -> None:
         await pilot.pause()
         assert app.left == 1
 
-    in_pane(by_word, tmp_path)
-    in_pane(by_key, tmp_path)
 
-
-def test_a_replay_has_no_shell(tmp_path: Path) -> None:
-    async def test(app: PaneApp, pilot: Pilot[None]) -> None:
+@pytest.mark.asyncio
+async def test_a_replay_has_no_shell(tmp_path: Path) -> None:
+    async with in_pane(tmp_path, replay=True) as (app, _pilot):
         assert app.pane.query_one(CommandInput).disabled
         assert NO_SHELL in str(app.pane.query_one("#hint").render())
-
-    in_pane(test, tmp_path, replay=True)
 
 
 # --- what goes on on other machines -----------------------------------------------------------------------------
@@ -282,7 +265,8 @@ def test_steps_results_and_logs_have_their_colours() -> None:
     ]
 
 
-def test_somebody_is_there_to_answer() -> None:
+@pytest.mark.asyncio
+async def test_somebody_is_there_to_answer() -> None:
     shown = PaneReporter(Sink(), _yes)
     assert shown.can_ask
-    assert asyncio.run(shown.ask("trust it? ")) == "trust it? yes"
+    assert await shown.ask("trust it? ") == "trust it? yes"

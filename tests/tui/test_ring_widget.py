@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import wraps
-from typing import ParamSpec
-
 import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 from textual.screen import Screen
 
-from tests.tui import jumping
 from tests.tui.ring_scenes import joining, scene_of, stable, way, without
 from wrpme.protocol.view import NodeId
 from wrpme.tui.ring import widget
@@ -18,21 +13,10 @@ from wrpme.tui.ring.widget import RingWidget
 from wrpme.tui.terminal.palette import DARK, LIGHT, colour_of
 from wrpme.tui.terminal.roles import textual_themes
 
+pytestmark = pytest.mark.asyncio
+
 SIZE = (60, 32)
 STABLE, JOINING, DEGRADED = scene_of(stable(3)), scene_of(joining(3)), scene_of(without(3, 1))
-
-
-Parameters = ParamSpec("Parameters")
-
-
-def in_loop(test: Callable[Parameters, Coroutine[None, None, None]]) -> Callable[Parameters, None]:
-    """Runs a test in a loop of its own."""
-
-    @wraps(test)
-    def run(*given: Parameters.args, **more: Parameters.kwargs) -> None:
-        jumping.run(test(*given, **more))
-
-    return run
 
 
 class RingApp(App[None]):
@@ -85,7 +69,6 @@ def regions(monkeypatch: pytest.MonkeyPatch) -> list[Region]:
     return found
 
 
-@in_loop
 async def test_it_shows_what_is_painted() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
@@ -99,7 +82,6 @@ async def test_it_shows_what_is_painted() -> None:
         assert lines(app.ring) == painted()
 
 
-@in_loop
 async def test_it_is_drawn_anew_at_another_size() -> None:
     app = RingApp()
     async with app.run_test(size=(38, 16)) as pilot:
@@ -109,7 +91,6 @@ async def test_it_is_drawn_anew_at_another_size() -> None:
         assert lines(app.ring) == painted()
 
 
-@in_loop
 async def test_only_rows_that_changed_are_refreshed(regions: list[Region]) -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
@@ -128,7 +109,6 @@ async def test_only_rows_that_changed_are_refreshed(regions: list[Region]) -> No
         assert not regions, "nothing changed"
 
 
-@in_loop
 async def test_the_timer_runs_only_while_something_moves_and_is_seen() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
@@ -149,7 +129,6 @@ async def test_the_timer_runs_only_while_something_moves_and_is_seen() -> None:
         assert not app.ring.moving
 
 
-@in_loop
 async def test_nothing_runs_where_the_operator_wants_no_animations() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE):
@@ -158,7 +137,6 @@ async def test_nothing_runs_where_the_operator_wants_no_animations() -> None:
         assert not app.ring.moving
 
 
-@in_loop
 async def test_under_another_screen_it_stands_still() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
@@ -173,7 +151,6 @@ async def test_under_another_screen_it_stands_still() -> None:
         assert lines(app.ring) != before
 
 
-@in_loop
 async def test_a_way_is_shown_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(widget, "WAY_SECONDS", 0.05)
     app = RingApp()
@@ -187,7 +164,6 @@ async def test_a_way_is_shown_for_a_while(monkeypatch: pytest.MonkeyPatch) -> No
         assert not app.ring.moving and lines(app.ring) == painted()
 
 
-@in_loop
 async def test_the_next_way_takes_the_place_of_the_last() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
@@ -201,7 +177,6 @@ async def test_the_next_way_takes_the_place_of_the_last() -> None:
         assert lines(app.ring) == painted()
 
 
-@in_loop
 async def test_colours_follow_the_theme() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
@@ -213,7 +188,6 @@ async def test_colours_follow_the_theme() -> None:
         assert colour_of(0, LIGHT) in colours(app.ring) and colour_of(0, DARK) not in colours(app.ring)
 
 
-@in_loop
 async def test_plain_is_ascii() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
@@ -224,7 +198,6 @@ async def test_plain_is_ascii() -> None:
         assert "".join(lines(app.ring)).isascii()
 
 
-@in_loop
 async def test_a_click_on_mark_name_or_arc_chooses_the_node() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:
@@ -240,7 +213,6 @@ async def test_a_click_on_mark_name_or_arc_chooses_the_node() -> None:
         assert app.chosen == [STABLE.nodes[2].id] * 2 + [STABLE.nodes[STABLE.arcs[0].holders[0]].id]
 
 
-@in_loop
 async def test_what_the_mouse_is_over_is_told() -> None:
     app = RingApp()
     async with app.run_test(size=SIZE) as pilot:

@@ -6,10 +6,11 @@ from __future__ import annotations
 import pytest
 from textual.app import App
 
-from tests.tui import jumping
 from wrpme.tui.state.format import ROLES
 from wrpme.tui.terminal.palette import THEMES, colour_of
 from wrpme.tui.terminal.roles import PREFIX, style_of, textual_themes, theme_of
+
+pytestmark = pytest.mark.asyncio
 
 
 def app_with(theme: str) -> App[object]:
@@ -21,36 +22,27 @@ def app_with(theme: str) -> App[object]:
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_each_theme_has_each_role(name: str) -> None:
-    async def go() -> None:
-        app, theme = app_with(PREFIX + name), THEMES[name]
-        assert theme_of(app) is theme
-        for role in ("text", "dim", "good", "warn", "bad", "accent", "bold", *ROLES.values()):
-            colour = style_of(app, role).color
-            assert colour is not None and colour.name in vars_of(theme)
-        assert style_of(app, "bad").bold and style_of(app, "bad").color.name == theme.bad  # type: ignore[union-attr]
-        assert style_of(app, "node7").color.name == colour_of(7, theme)  # type: ignore[union-attr]
-        assert style_of(app, "cursor").bgcolor.name == theme.trough  # type: ignore[union-attr]
-
-    jumping.run(go())
+async def test_each_theme_has_each_role(name: str) -> None:
+    app, theme = app_with(PREFIX + name), THEMES[name]
+    assert theme_of(app) is theme
+    for role in ("text", "dim", "good", "warn", "bad", "accent", "bold", *ROLES.values()):
+        colour = style_of(app, role).color
+        assert colour is not None and colour.name in vars_of(theme)
+    assert style_of(app, "bad").bold and style_of(app, "bad").color.name == theme.bad  # type: ignore[union-attr]
+    assert style_of(app, "node7").color.name == colour_of(7, theme)  # type: ignore[union-attr]
+    assert style_of(app, "cursor").bgcolor.name == theme.trough  # type: ignore[union-attr]
 
 
 def vars_of(theme: object) -> set[str]:
     return {getattr(theme, field) for field in ("foreground", "dim", "good", "warn", "bad", "accent")}
 
 
-def test_a_foreign_theme_gets_the_nearest_of_ours() -> None:
-    async def go() -> None:
-        assert theme_of(app_with("textual-light")) is THEMES["light"]
-        assert theme_of(app_with("nord")) is THEMES["dark"]
-
-    jumping.run(go())
+async def test_a_foreign_theme_gets_the_nearest_of_ours() -> None:
+    assert theme_of(app_with("textual-light")) is THEMES["light"]
+    assert theme_of(app_with("nord")) is THEMES["dark"]
 
 
-def test_without_colours_the_cursor_is_seen_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_colours_the_cursor_is_seen_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
 
-    async def go() -> None:
-        assert style_of(app_with(PREFIX + "dark"), "cursor").reverse
-
-    jumping.run(go())
+    assert style_of(app_with(PREFIX + "dark"), "cursor").reverse
