@@ -139,23 +139,25 @@ class Session:
         self.prompt = Lines(*lines)
         self.shell = Shell(client, self.console, self.prompt)  # type: ignore[arg-type]
 
-    def run(self) -> tuple[bytes, str]:
-        asyncio.run(self.shell.lines())
+    async def run(self) -> tuple[bytes, str]:
+        await self.shell.lines()
         out, err = (os.pread(descriptor, 1 << 20, 0) for descriptor in self._descriptors)
         return out, err.decode()
 
 
-def test_a_session_prints_each_result_with_a_line_end(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_session_prints_each_result_with_a_line_end(tmp_path: Path) -> None:
     client = FakeClient(b"one", b"two\n", b"\xff")
     session = Session(tmp_path, client, "get x", "", "  ", "get y", "get z", "exit", "get q")
-    assert session.run() == (b"one\ntwo\n\n\xff\n", "")
+    assert await session.run() == (b"one\ntwo\n\n\xff\n", "")
     assert session.shell.failed is None
 
 
-def test_a_session_goes_on_after_errors(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_session_goes_on_after_errors(tmp_path: Path) -> None:
     client = FakeClient(errors.NotFoundError("there is none,\nreally\x1b[1m"), ValueError("surprise"), b"fine")
     session = Session(tmp_path, client, "gte x", "get", "put x", "get x", "get x", "get x")
-    out, err = session.run()
+    out, err = await session.run()
     assert out == b"fine\n"
     lines = err.splitlines()
     assert lines[0] == 'no_such_command: there is no command "gte"; did you mean get?'
@@ -166,49 +168,49 @@ def test_a_session_goes_on_after_errors(tmp_path: Path) -> None:
     assert len(lines) == 5 and session.shell.failed is not None
 
 
-def test_help_and_version_need_no_hive(tmp_path: Path) -> None:
-    out, err = Session(tmp_path, FakeClient(), "help", "help get", "version").run()
+@pytest.mark.asyncio
+async def test_help_and_version_need_no_hive(tmp_path: Path) -> None:
+    out, err = await Session(tmp_path, FakeClient(), "help", "help get", "version").run()
     assert b"hive_status" in out and b"not_found" in out and out.endswith(b"wrpme 0.1.0\n") and not err
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("word", "removed"), [("yes", True), (" yes ", True), ("y", False), ("", False)])
-def test_remove_all_asks(tmp_path: Path, word: str, removed: bool) -> None:
+async def test_remove_all_asks(tmp_path: Path, word: str, removed: bool) -> None:
     client = FakeClient()
     session = Session(tmp_path, client, "remove_all", word)
-    out, err = session.run()
+    out, err = await session.run()
     assert client.removed is removed
     assert len(session.prompt.questions) == 1
     assert out == (b"2 entries removed\n" if removed else b"")
     assert ("it takes the word yes, or --yes" in err) is not removed
 
 
-def test_remove_all_is_not_asked_twice(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_remove_all_is_not_asked_twice(tmp_path: Path) -> None:
     session = Session(tmp_path, FakeClient(), "remove_all --yes")
-    assert session.run() == (b"2 entries removed\n", "")
+    assert await session.run() == (b"2 entries removed\n", "")
     assert not session.prompt.questions
 
 
-def test_an_interrupt_ends_the_command_and_not_the_session(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_an_interrupt_ends_the_command_and_not_the_session(tmp_path: Path) -> None:
     client = FakeClient(b"after")
     session = Session(tmp_path, client)
-
-    async def scene() -> None:
-        command, later = parse("put x 1"), parse("get x")
-        assert command is not None and later is not None
-        running = asyncio.create_task(session.shell.run(command, line_mode=True))
-        await asyncio.sleep(0)
-        session.shell.interrupt()
-        await running
-        await session.shell.run(later, line_mode=True)
-        cancelled = asyncio.create_task(session.shell.run(command, line_mode=True))
-        await asyncio.sleep(0)
-        cancelled.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await cancelled
-        session.shell.interrupt()  # nothing runs: nothing happens
-
-    asyncio.run(scene())
-    out, err = session.run()
+    command, later = parse("put x 1"), parse("get x")
+    assert command is not None and later is not None
+    running = asyncio.create_task(session.shell.run(command, line_mode=True))
+    await asyncio.sleep(0)
+    session.shell.interrupt()
+    await running
+    await session.shell.run(later, line_mode=True)
+    cancelled = asyncio.create_task(session.shell.run(command, line_mode=True))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    session.shell.interrupt()  # nothing runs: nothing happens
+    out, err = await session.run()
     assert out == b"after\n"
     assert err == 2 * "indeterminate: put was interrupted; it may or may not have been carried out\n"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -13,6 +12,8 @@ from wrpme.client.admin import Verified
 from wrpme.client.cluster import Removed
 from wrpme.shell.commands import COMMANDS, parse
 from wrpme.shell.execute import Answer, carry_out
+
+pytestmark = pytest.mark.asyncio
 
 
 class Recorder:
@@ -30,11 +31,11 @@ class Recorder:
         return call
 
 
-def answer(line: str, result: object = None) -> tuple[Answer, list[tuple[Any, ...]]]:
+async def answer(line: str, result: object = None) -> tuple[Answer, list[tuple[Any, ...]]]:
     command = parse(line)
     assert command is not None
     client = Recorder(result)
-    return asyncio.run(carry_out(client, command)), client.calls  # type: ignore[arg-type]
+    return await carry_out(client, command), client.calls  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -64,35 +65,35 @@ def answer(line: str, result: object = None) -> tuple[Answer, list[tuple[Any, ..
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_commands_are_calls(line: str, result: object, call: tuple[object, ...], expected: Answer) -> None:
-    assert answer(line, result) == (expected, [call])
+async def test_commands_are_calls(line: str, result: object, call: tuple[object, ...], expected: Answer) -> None:
+    assert await answer(line, result) == (expected, [call])
 
 
-def test_a_time_goes_on_as_it_was_meant() -> None:
-    given, calls = answer("expires_at x 0")
+async def test_a_time_goes_on_as_it_was_meant() -> None:
+    given, calls = await answer("expires_at x 0")
     assert given == Answer() and calls[0][:2] == ("expires_at", "x") and calls[0][2] == 0
 
 
 @pytest.mark.parametrize("name", ["node_status", "node_config"])
-def test_json_is_shown_indented_and_otherwise_as_it_is(name: str) -> None:
+async def test_json_is_shown_indented_and_otherwise_as_it_is(name: str) -> None:
     stats = {"address": "a:1", "share": 0.25, "copies_out": [], "zähler": {"Get": 3}}
-    given, calls = answer(f"{name} a:1", stats)
+    given, calls = await answer(f"{name} a:1", stats)
     assert calls == [(name, "a:1")]
     assert given.text is not None and json.loads(given.text) == stats
     assert given.text.splitlines()[1] == '  "address": "a:1",'
 
 
-def test_help_and_version_need_no_daemon() -> None:
+async def test_help_and_version_need_no_daemon() -> None:
     for line in ("help", "help get", "version"):
-        given, calls = answer(line)
+        given, calls = await answer(line)
         assert calls == [] and given.text
-    assert answer("version")[0].text == f"wrpme {__version__}"
+    assert (await answer("version"))[0].text == f"wrpme {__version__}"
 
 
 RESULTS = {"prefix_get": [], "remove_all": Removed(0), "recover": "it begins", "verify": Verified(1, 2, 3, ())}
 
 
-def test_every_command_is_carried_out() -> None:
+async def test_every_command_is_carried_out() -> None:
     """A new line of the table that nobody carries out would answer nothing, in silence."""
     silent = {"exit"}
     endless = {"watch"}  # for whoever can interrupt it
@@ -102,15 +103,15 @@ def test_every_command_is_carried_out() -> None:
             continue  # below
         if spec.name in endless:
             with pytest.raises(errors.UsageError, match="until it is interrupted"):
-                answer(spec.name)
+                await answer(spec.name)
             continue
         words = [sample.get(one.name, "a:1") for one in spec.parameters if not one.optional]
         words += [option.written for option in spec.options.all if option.is_required and not spec.remote]
-        given, calls = answer(" ".join([spec.name, *words]), RESULTS.get(spec.name))
+        given, calls = await answer(" ".join([spec.name, *words]), RESULTS.get(spec.name))
         assert calls or given.text or spec.remote or spec.name in silent, spec.name
 
 
-def test_an_error_of_the_client_goes_through() -> None:
+async def test_an_error_of_the_client_goes_through() -> None:
     class Failing(Recorder):
         def __getattr__(self, name: str) -> Any:
             raise errors.NotFoundError(f"{name}: there is none")
@@ -118,4 +119,4 @@ def test_an_error_of_the_client_goes_through() -> None:
     command = parse("get x")
     assert command is not None
     with pytest.raises(errors.NotFoundError, match="there is none"):
-        asyncio.run(carry_out(Failing(), command))  # type: ignore[arg-type]
+        await carry_out(Failing(), command)  # type: ignore[arg-type]

@@ -39,7 +39,8 @@ def location(view: View, alias: str) -> Location:
     )  # fmt: skip
 
 
-def test_where_an_entry_lives() -> None:
+@pytest.mark.asyncio
+async def test_where_an_entry_lives() -> None:
     view = grown(1)
     found = location(view, "entry")
     text = location_text(found)
@@ -52,7 +53,7 @@ def test_where_an_entry_lives() -> None:
             f"epoch     {view.epoch}",
         ]
     )
-    assert answer("locate entry", location(view, "entry")) == (Answer(text=text), [("locate", "entry")])
+    assert await answer("locate entry", location(view, "entry")) == (Answer(text=text), [("locate", "entry")])
 
 
 def test_where_an_entry_is_on_its_way_to() -> None:
@@ -91,7 +92,8 @@ def status(view: View, **told: NodeStats | errors.WrpmeError) -> HiveStatus:
     return HiveStatus(view, tuple(one(member) for member in view.members))
 
 
-def test_a_stable_hive_is_a_table_and_a_line() -> None:
+@pytest.mark.asyncio
+async def test_a_stable_hive_is_a_table_and_a_line() -> None:
     text = hive_text(status(grown(2)))
     assert text.splitlines() == [
         "ADDRESS  STATE   SHARE  ENTRIES  COPIES    BYTES  EPOCH     UPTIME",
@@ -99,7 +101,7 @@ def test_a_stable_hive_is_a_table_and_a_line() -> None:
         "n1       up     50.0 %   12,345  12,340  1.5 KiB      7  1 h 2 min",
         "stable: all 2 nodes are up and every arc has its copies",
     ]
-    assert answer("hive_status", status(grown(2)))[0] == Answer(text=text)
+    assert (await answer("hive_status", status(grown(2))))[0] == Answer(text=text)
 
 
 def states(text: str) -> dict[str, str]:
@@ -187,7 +189,8 @@ def test_what_moves_and_how_far() -> None:
     assert moving_texts(status(grown(2))) == []
 
 
-def test_a_topology_is_plain_data() -> None:
+@pytest.mark.asyncio
+async def test_a_topology_is_plain_data() -> None:
     view = next_view(next_view(grown(2), down(1)), back(1, 2))
     plain = json.loads(msgspec.json.encode(topology(view)))
     assert plain["hive"] == HIVE.hex() and plain["epoch"] == view.epoch and plain["replication"] == 1
@@ -199,7 +202,7 @@ def test_a_topology_is_plain_data() -> None:
     assert {holder for arc in plain["arcs"] for holder in arc["holders"]} == {"n0", "n1"}
     starts, ends = ([int(arc[edge], 16) for arc in plain["arcs"]] for edge in ("start", "end"))
     assert starts == [0, *(end + 1 for end in ends[:-1])] and ends[-1] == ring.RING - 1
-    given, calls = answer("node_topology a:1", view)
+    given, calls = await answer("node_topology a:1", view)
     assert calls == [("node_topology", "a:1")] and given.text is not None and json.loads(given.text) == plain
 
 

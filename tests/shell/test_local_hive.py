@@ -66,14 +66,15 @@ def interrupts() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def test_a_hive_that_is_started_again_has_its_entries(tmp_path: Path, port: int) -> None:
+@pytest.mark.asyncio
+async def test_a_hive_that_is_started_again_has_its_entries(tmp_path: Path, port: int) -> None:
     said: list[str] = []
     first = LocalHive(tmp_path / "hive", 2, said.append)
     assert first.addresses[0] == f"127.0.0.1:{port}"
-    assert asyncio.run(run(first, "x", b"kept")) == b"kept"
+    assert await run(first, "x", b"kept") == b"kept"
     again = LocalHive(tmp_path / "hive", 1, said.append)  # the second node holds data, too
     assert again.addresses == first.addresses
-    assert asyncio.run(run(again, "x", None)) == b"kept"
+    assert await run(again, "x", None) == b"kept"
     assert said[-1:] == [f"{tmp_path}/hive holds the data of 2 nodes, so all of them are started"]
 
 
@@ -104,12 +105,13 @@ def test_a_directory_that_can_not_be_used(tmp_path: Path, port: int) -> None:
         LocalHive(tmp_path / "hive", 1, print)
 
 
-def test_a_node_that_does_not_start_is_quoted(tmp_path: Path, port: int) -> None:
+@pytest.mark.asyncio
+async def test_a_node_that_does_not_start_is_quoted(tmp_path: Path, port: int) -> None:
     (tmp_path / "hive" / "node-1").mkdir(parents=True)
     (tmp_path / "hive" / "node-1" / "CURRENT").write_text("nonsense")
     hive = LocalHive(tmp_path / "hive", 1, print)
     with pytest.raises(errors.StartError, match=f"node 1 at 127.0.0.1:{port} does not run: .*node-1"):
-        asyncio.run(run(hive, "x", None))
+        await run(hive, "x", None)
 
 
 # --- one node ----------------------------------------------------------------------------------------------------
@@ -157,24 +159,26 @@ async def keys(hive: LocalHive) -> None:
         assert set(await lives()) == set(hive.addresses)
 
 
-def test_kill_pause_resume_restart_add(tmp_path: Path, port: int) -> None:
+@pytest.mark.asyncio
+async def test_kill_pause_resume_restart_add(tmp_path: Path, port: int) -> None:
     hive = LocalHive(tmp_path / "hive", 3, print)
     addresses = hive.addresses
     try:
-        asyncio.run(keys(hive))
+        await keys(hive)
         hive.kill(2)
         hive.pause(3)
     finally:
         hive.stop()
     assert not any(hive.is_running(number) for number in range(1, 5)), "killed and paused ones have ended, too"
     with pytest.raises(errors.StartError, match="has been stopped"):
-        asyncio.run(hive.restart(2))
+        await hive.restart(2)
     again = LocalHive(tmp_path / "hive", 1, print)
     assert again.addresses[:3] == addresses and len(again.addresses) == 4, "the added one belongs to it"
     again.stop()
 
 
-def test_what_is_asked_of_a_node_that_is_not_there(tmp_path: Path, port: int) -> None:
+@pytest.mark.asyncio
+async def test_what_is_asked_of_a_node_that_is_not_there(tmp_path: Path, port: int) -> None:
     hive = LocalHive(tmp_path / "hive", 1, print)
     try:
         assert hive.number_at(f"127.0.0.1:{port - 1}") is None and hive.number_at(hive.addresses[0]) == 1
@@ -183,19 +187,20 @@ def test_what_is_asked_of_a_node_that_is_not_there(tmp_path: Path, port: int) ->
             with pytest.raises(errors.UsageError, match="there is no node 2"):
                 key(2)
         with pytest.raises(errors.UsageError, match="there is no node 2"):
-            asyncio.run(hive.restart(2))
+            await hive.restart(2)
     finally:
         hive.stop()
 
 
-def test_a_port_that_was_taken_meanwhile(tmp_path: Path, port: int) -> None:
+@pytest.mark.asyncio
+async def test_a_port_that_was_taken_meanwhile(tmp_path: Path, port: int) -> None:
     hive = LocalHive(tmp_path / "hive", 1, print)
     try:
         with socket.socket() as other:
             other.bind(("127.0.0.1", port))
             other.listen()
             with pytest.raises(errors.StartError, match=f"node 1 can't be started: port {port} is taken"):
-                asyncio.run(hive.restart(1))
+                await hive.restart(1)
             assert not hive.is_running(1)
     finally:
         hive.stop()

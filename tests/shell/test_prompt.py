@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from prompt_toolkit.output import DummyOutput
 
 from wrpme.shell.history import LineFile
 from wrpme.shell.prompt import Terminal
+
+pytestmark = pytest.mark.asyncio
 
 
 class Nodes:
@@ -27,10 +28,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def typed(keys: str, ask: Callable[[Terminal], Awaitable[str | None]] = Terminal.line) -> list[str | None]:
+async def typed(keys: str, ask: Callable[[Terminal], Awaitable[str | None]] = Terminal.line) -> list[str | None]:
     """What the terminal gives for these keys, line by line, to the end of the input."""
-
-    async def session(terminal: Terminal) -> list[str | None]:
+    with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
+        keyboard.send_text(keys)
+        terminal = Terminal(Nodes())  # type: ignore[arg-type]
         found: list[str | None] = []
         while not found or found[-1] is not None:
             found.append(await ask(terminal))
@@ -38,32 +40,28 @@ def typed(keys: str, ask: Callable[[Terminal], Awaitable[str | None]] = Terminal
                 break
         return found
 
-    with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
-        keyboard.send_text(keys)
-        return asyncio.run(session(Terminal(Nodes())))  # type: ignore[arg-type]
-
 
 CTRL_C, CTRL_D, TAB = "\x03", "\x04", "\t"
 
 
-def test_lines_and_the_end() -> None:
-    assert typed(f"get x\rput y  two words \r{CTRL_D}") == ["get x", "put y  two words ", None]
+async def test_lines_and_the_end() -> None:
+    assert await typed(f"get x\rput y  two words \r{CTRL_D}") == ["get x", "put y  two words ", None]
 
 
-def test_ctrl_c_gives_up_the_line_and_not_the_shell() -> None:
-    assert typed(f"remove_all{CTRL_C}count\r{CTRL_D}") == ["count", None]
+async def test_ctrl_c_gives_up_the_line_and_not_the_shell() -> None:
+    assert await typed(f"remove_all{CTRL_C}count\r{CTRL_D}") == ["count", None]
 
 
-def test_a_line_can_be_edited() -> None:
-    assert typed(f"get y\x7fx\r{CTRL_D}") == ["get x", None]
+async def test_a_line_can_be_edited() -> None:
+    assert await typed(f"get y\x7fx\r{CTRL_D}") == ["get x", None]
 
 
-def test_history_is_kept_between_sessions(home: Path) -> None:
-    typed(f"get x\rget y\r{CTRL_D}")
-    typed(f"count\r{CTRL_D}")
+async def test_history_is_kept_between_sessions(home: Path) -> None:
+    await typed(f"get x\rget y\r{CTRL_D}")
+    await typed(f"count\r{CTRL_D}")
     assert LineFile.of_user().path.is_relative_to(home)
     assert LineFile.of_user().load() == ["get x", "get y", "count"]
-    assert typed(f"\x1b[A\x1b[A\x1b[A\r{CTRL_D}") == ["get x", None], "three lines up"
+    assert await typed(f"\x1b[A\x1b[A\x1b[A\r{CTRL_D}") == ["get x", None], "three lines up"
 
 
 @pytest.mark.parametrize(
@@ -73,24 +71,24 @@ def test_history_is_kept_between_sessions(home: Path) -> None:
         (f"node_status 127{TAB}09", "node_status 127.0.0.1:5909"),
     ],
 )
-def test_completion(keys: str, line: str) -> None:
-    assert (typed(f"{keys}\r{CTRL_D}")[0] or "").strip() == line
+async def test_completion(keys: str, line: str) -> None:
+    assert ((await typed(f"{keys}\r{CTRL_D}"))[0] or "").strip() == line
 
 
-def test_completion_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_completion_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "hive.toml").touch()
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "other.toml").touch()
-    assert typed(f"hive_apply hi{TAB}\r{CTRL_D}")[0] == "hive_apply hive.toml"
-    assert typed(f"hive_logs deep/{TAB} --si{TAB}\r{CTRL_D}")[0] == "hive_logs deep/other.toml --since"
-    assert typed(f"get hi{TAB}\r{CTRL_D}")[0] == "get hi"
+    assert (await typed(f"hive_apply hi{TAB}\r{CTRL_D}"))[0] == "hive_apply hive.toml"
+    assert (await typed(f"hive_logs deep/{TAB} --si{TAB}\r{CTRL_D}"))[0] == "hive_logs deep/other.toml --since"
+    assert (await typed(f"get hi{TAB}\r{CTRL_D}"))[0] == "get hi"
 
 
 @pytest.mark.parametrize(("keys", "answer"), [("yes\r", "yes"), (CTRL_C, ""), (CTRL_D, "")])
-def test_a_confirmation_is_in_no_history(keys: str, answer: str) -> None:
+async def test_a_confirmation_is_in_no_history(keys: str, answer: str) -> None:
     async def confirm(terminal: Terminal) -> str | None:
         return await terminal.confirmation("sure? ")
 
-    assert typed(keys, confirm) == [answer]
+    assert await typed(keys, confirm) == [answer]
     assert not LineFile.of_user().path.exists()

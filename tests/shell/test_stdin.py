@@ -14,6 +14,8 @@ from wrpme.errors import TooLargeError
 from wrpme.shell import stdin
 from wrpme.shell.stdin import CHUNK_BYTES, InputLines
 
+pytestmark = pytest.mark.asyncio
+
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[InputLines, int]]:
@@ -25,15 +27,12 @@ def pipe() -> Iterator[tuple[InputLines, int]]:
     os.close(reading)
 
 
-def all_lines(source: InputLines) -> list[str]:
-    async def read() -> list[str]:
-        found: list[str] = []
-        while (line := await source.line()) is not None:
-            found.append(line)
-        assert await source.line() is None, "the end stays the end"
-        return found
-
-    return asyncio.run(read())
+async def all_lines(source: InputLines) -> list[str]:
+    found: list[str] = []
+    while (line := await source.line()) is not None:
+        found.append(line)
+    assert await source.line() is None, "the end stays the end"
+    return found
 
 
 @pytest.mark.parametrize(
@@ -49,92 +48,79 @@ def all_lines(source: InputLines) -> list[str]:
         (b"put \xff\xfe \xc3\xa9\n", ["put \udcff\udcfe \u00e9"]),
     ],
 )
-def test_lines(pipe: tuple[InputLines, int], raw: bytes, expected: list[str]) -> None:
+async def test_lines(pipe: tuple[InputLines, int], raw: bytes, expected: list[str]) -> None:
     source, writing = pipe
     os.write(writing, raw)
     os.close(writing)
-    assert all_lines(source) == expected
+    assert await all_lines(source) == expected
 
 
-def test_lines_longer_than_a_piece_and_cut_within_a_character(tmp_path: Path) -> None:
+async def test_lines_longer_than_a_piece_and_cut_within_a_character(tmp_path: Path) -> None:
     long = "é" * CHUNK_BYTES
     path = tmp_path / "input"
     path.write_bytes(f"a{long}\n{long}\nend".encode())
     descriptor = os.open(path, os.O_RDONLY)
-    assert all_lines(InputLines(descriptor)) == [f"a{long}", long, "end"]
+    assert await all_lines(InputLines(descriptor)) == [f"a{long}", long, "end"]
     os.close(descriptor)
 
 
-def test_a_line_comes_as_soon_as_it_ends_and_the_loop_runs_meanwhile(pipe: tuple[InputLines, int]) -> None:
+async def test_a_line_comes_as_soon_as_it_ends_and_the_loop_runs_meanwhile(pipe: tuple[InputLines, int]) -> None:
     source, writing = pipe
-
-    async def talk() -> None:
-        first = asyncio.ensure_future(source.line())
-        os.write(writing, b"get")
-        await asyncio.sleep(0)
-        assert not first.done()
-        os.write(writing, b" x\nget")
-        assert await first == "get x"
-        second = asyncio.ensure_future(source.line())
-        await asyncio.sleep(0)
-        assert not second.done()
-        os.close(writing)
-        assert await second == "get"
-        assert await source.line() is None
-
-    asyncio.run(talk())
+    first = asyncio.ensure_future(source.line())
+    os.write(writing, b"get")
+    await asyncio.sleep(0)
+    assert not first.done()
+    os.write(writing, b" x\nget")
+    assert await first == "get x"
+    second = asyncio.ensure_future(source.line())
+    await asyncio.sleep(0)
+    assert not second.done()
+    os.close(writing)
+    assert await second == "get"
+    assert await source.line() is None
 
 
-def test_a_line_that_nobody_waits_for_any_more(pipe: tuple[InputLines, int]) -> None:
+async def test_a_line_that_nobody_waits_for_any_more(pipe: tuple[InputLines, int]) -> None:
     """Ctrl-C while the reading thread hangs: the program ends, whatever the pipe does."""
     source, writing = pipe
-
-    async def given_up() -> None:
-        waiting = asyncio.ensure_future(source.line())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-
-    asyncio.run(given_up())
+    waiting = asyncio.ensure_future(source.line())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     os.close(writing)
 
 
-def test_a_line_longer_than_any_command(pipe: tuple[InputLines, int], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_longer_than_any_command(pipe: tuple[InputLines, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stdin, "FRAME_BYTES_MAX", 1000)
     source, writing = pipe
     os.write(writing, b"x" * 1001)
     os.close(writing)
     with pytest.raises(TooLargeError, match="a line of the input has more than 1000 bytes"):
-        all_lines(source)
+        await all_lines(source)
 
 
-def test_what_can_not_be_read_has_ended(tmp_path: Path) -> None:
+async def test_what_can_not_be_read_has_ended(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
-    assert all_lines(InputLines(descriptor)) == [], "a directory is no input"
+    assert await all_lines(InputLines(descriptor)) == [], "a directory is no input"
     os.close(descriptor)
 
 
-def test_a_pipe_confirms_without_a_question(pipe: tuple[InputLines, int], capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_pipe_confirms_without_a_question(
+    pipe: tuple[InputLines, int], capfd: pytest.CaptureFixture[str]
+) -> None:
     source, writing = pipe
     os.write(writing, b"yes\n")
     os.close(writing)
-
-    async def ask() -> list[str]:
-        return [await source.confirmation("sure? "), await source.confirmation("sure? ")]
-
-    assert asyncio.run(ask()) == ["yes", ""]
+    assert await source.confirmation("sure? ") == "yes"
+    assert await source.confirmation("sure? ") == ""
     assert capfd.readouterr().err == ""
 
 
-def test_a_terminal_is_asked(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_terminal_is_asked(capfd: pytest.CaptureFixture[str]) -> None:
     ours, theirs = os.openpty()
     os.write(ours, b"yes\n")
-
-    async def ask() -> str:
-        return await InputLines(theirs).confirmation("sure? ")
-
-    assert asyncio.run(ask()) == "yes"
+    assert await InputLines(theirs).confirmation("sure? ") == "yes"
     assert capfd.readouterr().err == "sure? "
     os.close(ours)
     os.close(theirs)

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from tests.shell.test_cli import FakeClient, Session
 from wrpme.client.watch.records import Reached, WatchRecord
 from wrpme.shell.commands import parse
@@ -37,21 +39,18 @@ class WatchingClient(FakeClient):
         return self.watching
 
 
-def test_a_watch_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_watch_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
     client = WatchingClient(b"after")
     session = Session(tmp_path, client)
-
-    async def scene() -> None:
-        watch, later = parse("watch"), parse("get x")
-        assert watch is not None and later is not None
-        running = asyncio.create_task(session.shell.run(watch, line_mode=True))
-        while not (tmp_path / "out").read_bytes():
-            await asyncio.sleep(0)
-        assert not client.watching.closed
-        session.shell.interrupt()
-        await running
-        await session.shell.run(later, line_mode=True)
-
-    asyncio.run(scene())
-    assert session.run() == (b'{"saw":"reached","at":1.5,"node":"a:1"}\nafter\n', "")
+    watch, later = parse("watch"), parse("get x")
+    assert watch is not None and later is not None
+    running = asyncio.create_task(session.shell.run(watch, line_mode=True))
+    while not (tmp_path / "out").read_bytes():
+        await asyncio.sleep(0)
+    assert not client.watching.closed
+    session.shell.interrupt()
+    await running
+    await session.shell.run(later, line_mode=True)
+    assert await session.run() == (b'{"saw":"reached","at":1.5,"node":"a:1"}\nafter\n', "")
     assert session.shell.failed is None and client.watching.closed
