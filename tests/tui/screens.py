@@ -21,6 +21,8 @@ from tests.tui.scenes import timeline_of
 from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
 from wrpme.tui.panes.shell import CommandInput
+from wrpme.tui.state.scene import Mode
+from wrpme.tui.state.timeline import Timeline
 
 KEPT = Path(__file__).parent / "kept"
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -37,8 +39,8 @@ class IdleClient:
     answered_by = ""
 
 
-def dashboard_of(state: str, nodes: int, ascii: bool = False) -> Dashboard:
-    """The app as it stands when the hive is in that state; its clock stands."""
+def timeline_in(state: str, nodes: int) -> tuple[Timeline, float]:
+    """What is known of a hive in that state, and now."""
     replay = state == "replay"
     of = {"past": "degraded", "replay": "copying"}.get(state, state)
     timeline, now = timeline_of(of, nodes, replay=replay)
@@ -46,7 +48,17 @@ def dashboard_of(state: str, nodes: int, ascii: bool = False) -> Dashboard:
         timeline.toggle()
     if state == "past":
         timeline.back(5.0)
-    client = None if replay else IdleClient()
+    return timeline, now
+
+
+def dashboard_of(state: str, nodes: int, ascii: bool = False) -> Dashboard:
+    """The app as it stands when the hive is in that state; its clock stands."""
+    return dashboard_on(*timeline_in(state, nodes), ascii)
+
+
+def dashboard_on(timeline: Timeline, now: float, ascii: bool = False) -> Dashboard:
+    """The app as it shows what is known."""
+    client = None if timeline.mode is Mode.REPLAY else IdleClient()
     app = Dashboard(
         timeline, client=client, history=LineFile(Path(os.devnull)), ascii=ascii, clock=lambda: now  # type: ignore[arg-type]
     )
@@ -56,7 +68,7 @@ def dashboard_of(state: str, nodes: int, ascii: bool = False) -> Dashboard:
 
 async def at_rest(pilot: Pilot[int]) -> None:
     """All that is to be drawn is drawn."""
-    for _ in range(4):
+    for _ in range(2):
         await pilot.pause()
 
 

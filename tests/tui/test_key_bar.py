@@ -59,7 +59,7 @@ async def test_nothing_is_kept_of_what_was_shown_before() -> None:
             return len(gc.get_objects())
 
         before = await turn(5)
-        assert await turn(30) - before < 30 * 10, "a day of it would fill the memory"
+        assert await turn(10) - before < 10 * 10, "a day of it would fill the memory"
 
 
 # --- from the table of keys to bindings -------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from wrpme.tui.terminal.roles import PREFIX, textual_themes
 pytestmark = pytest.mark.asyncio
 
 AT = 1000.0
-SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (200, 60)
+SMALL, MEDIUM, LARGE = (80, 24), (120, 40), (160, 48)
 
 
 class Source:
@@ -86,7 +86,7 @@ async def opened(
 
 
 async def at_rest(pilot: Pilot[None]) -> None:
-    for _ in range(4):
+    for _ in range(2):
         await pilot.pause()
 
 
