@@ -7,7 +7,7 @@ import select
 import socket
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
@@ -271,12 +271,3 @@ class ServiceManager:
 
 def closed(node: ScriptedNode, session: int) -> bool:
     return SessionClosed(session) in node.inputs
-
-
-def play(scenario: Callable[[], Awaitable[None]]) -> None:
-    """Runs a scenario on a loop of its own."""
-
-    async def whole() -> None:
-        await scenario()
-
-    asyncio.run(whole())

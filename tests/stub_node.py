@@ -78,7 +78,9 @@ class _JumpSelector(selectors.DefaultSelector):
         return events
 
 
-class _JumpLoop(asyncio.SelectorEventLoop):
+class JumpLoop(asyncio.SelectorEventLoop):
+    """Its time jumps to the next timer wherever nothing else is to come."""
+
     def __init__(self) -> None:
         self._jumps = _JumpSelector()
         super().__init__(self._jumps)
@@ -92,16 +94,16 @@ class _JumpLoop(asyncio.SelectorEventLoop):
 
 
 def jumped() -> float:
-    """Seconds that were waited for in a test that :func:`play` runs: time that jumped, whatever the machine took."""
+    """Seconds that were waited for in a test on a :class:`JumpLoop`: time that jumped, whatever the machine took."""
     loop = asyncio.get_running_loop()
-    assert isinstance(loop, _JumpLoop)
+    assert isinstance(loop, JumpLoop)
     return loop.jumped
 
 
 def play(scene: Coroutine[Any, Any, R]) -> R:
     """Runs a test in time that jumps."""
     complaints: list[dict[str, Any]] = []
-    with asyncio.Runner(loop_factory=_JumpLoop) as runner:
+    with asyncio.Runner(loop_factory=JumpLoop) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: complaints.append(context))
         outcome = runner.run(scene)
     assert not complaints, complaints

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,23 +13,21 @@ from tests.system.daemons import Daemons, free_port, until
 from wrpme import Client, errors
 from wrpme.protocol.view import State
 
+pytestmark = pytest.mark.asyncio
 
-def play(directory: Path, count: int, scene: Any, *options: str) -> None:
-    """A scene with real daemons on loopback."""
 
-    async def whole(daemons: Daemons) -> None:
+@asynccontextmanager
+async def a_hive(directory: Path, count: int, *options: str) -> AsyncIterator[tuple[Daemons, Client]]:
+    """So many real daemons on loopback, and a client of theirs."""
+    with Daemons(directory, count, *options) as daemons:
         daemons.start_all(range(count))
         await daemons.until_stable()
         async with Client(daemons.addresses, timeout=15.0) as client:
-            acted: Coroutine[Any, Any, None] = scene(daemons, client)
-            await acted
-
-    with Daemons(directory, count, *options) as daemons:
-        asyncio.run(whole(daemons))
+            yield daemons, client
 
 
-def test_what_is_refused(tmp_path: Path) -> None:
-    async def scene(daemons: Daemons, client: Client) -> None:
+async def test_what_is_refused(tmp_path: Path) -> None:
+    async with a_hive(tmp_path, 2) as (daemons, client):
         with pytest.raises(errors.UsageError, match="no node of this hive"):
             await client.leave("127.0.0.1:1")
         with pytest.raises(errors.UsageError, match="is not down"):
@@ -40,11 +37,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
         with pytest.raises(errors.UsageError, match="nothing to recover"):
             await client.recover()
 
-    play(tmp_path, 2, scene)
 
-
-def test_what_is_given_up_with_a_last_holder(tmp_path: Path) -> None:
-    async def scene(daemons: Daemons, client: Client) -> None:
+async def test_what_is_given_up_with_a_last_holder(tmp_path: Path) -> None:
+    async with a_hive(tmp_path, 2, "--replication", "1") as (daemons, client):
         for number in range(60):
             await client.put(f"entry/{number}", b"1")
         daemons.terminate(1)
@@ -59,14 +54,12 @@ def test_what_is_given_up_with_a_last_holder(tmp_path: Path) -> None:
         left = await client.count()
         assert 0 < left < 60 and left == (await client.verify()).entries
 
-    play(tmp_path, 2, scene, "--replication", "1")
 
-
-def test_what_a_node_has_that_was_stopped_itself_is_not_given_up(tmp_path: Path) -> None:
+async def test_what_a_node_has_that_was_stopped_itself_is_not_given_up(tmp_path: Path) -> None:
     """All were stopped as planned, so the last view has all of them down, also the one that goes on; where it was the
     first to go, it is told that its copy is taken."""
 
-    async def scene(daemons: Daemons, client: Client) -> None:
+    async with a_hive(tmp_path, 3, "--replication", "3") as (daemons, client):
         for number in range(20):
             await client.put(f"entry/{number}", b"1")
         daemons.terminate(0, 1, 2)
@@ -77,11 +70,9 @@ def test_what_a_node_has_that_was_stopped_itself_is_not_given_up(tmp_path: Path)
             assert "empty" not in sentence
             assert await until("it serves", alone.count) == 20
 
-    play(tmp_path, 3, scene, "--replication", "3")
 
-
-def test_copies_are_compared_while_a_node_joins(tmp_path: Path) -> None:
-    async def scene(daemons: Daemons, client: Client) -> None:
+async def test_copies_are_compared_while_a_node_joins(tmp_path: Path) -> None:
+    async with a_hive(tmp_path, 3) as (daemons, client):
         for number in range(200):
             await client.put(f"entry/{number}", b"1")
         await client.view()
@@ -96,13 +87,11 @@ def test_copies_are_compared_while_a_node_joins(tmp_path: Path) -> None:
         found = await client.verify()
         assert (found.entries, found.differences) == (200, ()) and found.copies == found.arcs
 
-    play(tmp_path, 3, scene)
 
-
-def test_the_dead_node_is_forgotten_where_a_new_one_runs_at_its_address(tmp_path: Path) -> None:
+async def test_the_dead_node_is_forgotten_where_a_new_one_runs_at_its_address(tmp_path: Path) -> None:
     """As after its disk was lost: the id of the lost directory is down, beside the node that took its place."""
 
-    async def scene(daemons: Daemons, client: Client) -> None:
+    async with a_hive(tmp_path, 3) as (daemons, client):
         address = daemons.addresses[2]
         former = next(one.id for one in (await client.view()).members if one.address == address)
         daemons.kill(2)
@@ -119,5 +108,3 @@ def test_the_dead_node_is_forgotten_where_a_new_one_runs_at_its_address(tmp_path
         (left,) = (one for one in (await client.view()).members if one.address == address)
         assert left.id != former and left.state is State.UP
         await client.wait_stable()
-
-    play(tmp_path, 3, scene)

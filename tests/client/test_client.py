@@ -8,33 +8,30 @@ from typing import Any
 
 import pytest
 
-from tests.stub_node import StubNode, done, failed, in_turn, play
+from tests.stub_node import StubNode, done, failed, in_turn
 from wrpme import Client, errors
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.protocol.messages import Expire, Number, Update
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("kind", [kind for kind in errors.BY_CODE.values() if not kind.retry])
-def test_every_error_of_a_node_becomes_its_class(kind: type[errors.WrpmeError]) -> None:
-    async def scene() -> None:
-        async with StubNode(failed(kind("so it is"))) as node, Client(node.address) as client:
-            with pytest.raises(kind) as caught:
-                await client.put("x", b"1")
-            assert type(caught.value) is kind and caught.value.sentence == "so it is"
-            assert len(node.seen) == 1
-
-    play(scene())
+async def test_every_error_of_a_node_becomes_its_class(kind: type[errors.WrpmeError]) -> None:
+    async with StubNode(failed(kind("so it is"))) as node, Client(node.address) as client:
+        with pytest.raises(kind) as caught:
+            await client.put("x", b"1")
+        assert type(caught.value) is kind and caught.value.sentence == "so it is"
+        assert len(node.seen) == 1
 
 
-def test_an_answer_of_the_wrong_kind_is_told() -> None:
-    async def scene() -> None:
-        async with StubNode(done) as node, Client(node.address) as client:
-            with pytest.raises(errors.ProtocolError, match="wrong kind"):
-                await client.get("x")
-
-    play(scene())
+@pytest.mark.asyncio
+async def test_an_answer_of_the_wrong_kind_is_told() -> None:
+    async with StubNode(done) as node, Client(node.address) as client:
+        with pytest.raises(errors.ProtocolError, match="wrong kind"):
+            await client.get("x")
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("call", "kind"),
     [
@@ -55,14 +52,11 @@ def test_an_answer_of_the_wrong_kind_is_told() -> None:
         (lambda client: client.prefix_get("x", -1), errors.UsageError),
     ],
 )
-def test_wrong_arguments_are_refused_here(call: Callable[[Any], Any], kind: type[errors.WrpmeError]) -> None:
-    async def scene() -> None:
-        async with StubNode(done) as node, Client(node.address) as client:
-            with pytest.raises(kind):
-                await call(client)
-            assert not node.seen
-
-    play(scene())
+async def test_wrong_arguments_are_refused_here(call: Callable[[Any], Any], kind: type[errors.WrpmeError]) -> None:
+    async with StubNode(done) as node, Client(node.address) as client:
+        with pytest.raises(kind):
+            await call(client)
+        assert not node.seen
 
 
 @pytest.mark.parametrize(
@@ -73,17 +67,16 @@ def test_wrong_addresses_and_timeouts_are_refused(addresses: Any, timeout: Any) 
         Client(addresses, timeout)
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("given", [b"abc", bytearray(b"abc"), memoryview(b"abc")])
-def test_any_bytes_are_a_content(given: Any) -> None:
-    async def scene() -> None:
-        async with StubNode(done) as node, Client(node.address) as client:
-            await client.update("x", given, expires=12.5)
-            (request,) = node.seen_of(Update)
-            assert (request.content, request.expiry) == (b"abc", 12_500)
-
-    play(scene())
+async def test_any_bytes_are_a_content(given: Any) -> None:
+    async with StubNode(done) as node, Client(node.address) as client:
+        await client.update("x", given, expires=12.5)
+        (request,) = node.seen_of(Update)
+        assert (request.content, request.expiry) == (b"abc", 12_500)
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("call", "milliseconds", "relative"),
     [
@@ -94,22 +87,17 @@ def test_any_bytes_are_a_content(given: Any) -> None:
         (lambda client: client.expires_from_now("x", 0), 0, False),
     ],
 )
-def test_life_spans(call: Callable[[Any], Any], milliseconds: int, relative: bool) -> None:
-    async def scene() -> None:
-        async with StubNode(done) as node, Client(node.address) as client:
-            await call(client)
-            (request,) = node.seen_of(Expire)
-            assert (request.milliseconds, request.relative) == (milliseconds, relative)
-
-    play(scene())
+async def test_life_spans(call: Callable[[Any], Any], milliseconds: int, relative: bool) -> None:
+    async with StubNode(done) as node, Client(node.address) as client:
+        await call(client)
+        (request,) = node.seen_of(Expire)
+        assert (request.milliseconds, request.relative) == (milliseconds, relative)
 
 
-def test_expiry_is_a_time_or_none() -> None:
-    async def scene() -> None:
-        script = in_turn(lambda request: Number(request.id, 0), lambda request: Number(request.id, 1_893_456_000_001))
-        async with StubNode(script) as node, Client(node.address) as client:
-            assert await client.get_expiry("x") is None
-            expected = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(milliseconds=1)
-            assert await client.get_expiry("x") == expected
-
-    play(scene())
+@pytest.mark.asyncio
+async def test_expiry_is_a_time_or_none() -> None:
+    script = in_turn(lambda request: Number(request.id, 0), lambda request: Number(request.id, 1_893_456_000_001))
+    async with StubNode(script) as node, Client(node.address) as client:
+        assert await client.get_expiry("x") is None
+        expected = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(milliseconds=1)
+        assert await client.get_expiry("x") == expected

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.samples import VIEW
-from tests.stub_node import jumped, Answer, StubNode, play, view_of
+from tests.stub_node import Answer, StubNode, jumped, view_of
 from wrpme import Client
 from wrpme.client.limits import (
     WATCH_LATE_SECONDS, WATCH_RETRY_SECONDS_MAX, WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
@@ -25,6 +26,8 @@ from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.messages import Failed, GetStatus, Request, Text, Told, ViewIs, Watch
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Member, State
+
+pytestmark = pytest.mark.asyncio
 
 S = TypeVar("S")
 PATIENCE_SECONDS = 60.0
@@ -150,25 +153,19 @@ def numbers(happened: Sequence[EventSeen]) -> list[int]:
     return [one.event.number for one in happened]
 
 
-Scene = Callable[[Teller, Teller, Teller], "asyncio.Future[None]"]
-
-
-def with_hive(scene: Callable[[Teller, Teller, Teller], object]) -> None:
+@asynccontextmanager
+async def a_hive() -> AsyncIterator[tuple[Teller, Teller, Teller]]:
     """A hive of three."""
-
-    async def whole() -> None:
-        async with Teller("a") as a, Teller("b") as b, Teller("c") as c:
-            view_of([a, b, c])
-            await scene(a, b, c)  # type: ignore[misc]
-
-    play(whole())
+    async with Teller("a") as a, Teller("b") as b, Teller("c") as c:
+        view_of([a, b, c])
+        yield a, b, c
 
 
 # --- what is seen ------------------------------------------------------------------------------------------------
 
 
-def test_one_address_suffices_to_see_all() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_one_address_suffices_to_see_all() -> None:
+    async with a_hive() as (a, b, c):
         a.past, b.past = [event(1, hive=True), event(2)], [event(1, hive=True), event(2)]
         async with Seen(a.address) as seen:
             await seen.stats_of(a, b, c)
@@ -179,22 +176,17 @@ def test_one_address_suffices_to_see_all() -> None:
             assert (a.watches, b.watches, c.watches) == ([True], [False], [False])
         assert not seen.of(Gone)
 
-    with_hive(scene)
+
+async def test_a_node_is_called_as_the_hive_calls_it() -> None:
+    async with a_hive() as (a, b, c), Seen(f"localhost:{a.address.rpartition(':')[2]}", b.address) as seen:
+        await seen.stats_of(a, b, c)
+        await seen.for_(1.0)
+        assert {one.node for one in seen.all} == {a.address, b.address, c.address}
+        assert all(len(node.sessions) == 1 for node in (a, b, c)), "and has one connection"
 
 
-def test_a_node_is_called_as_the_hive_calls_it() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Seen(f"localhost:{a.address.rpartition(':')[2]}", b.address) as seen:
-            await seen.stats_of(a, b, c)
-            await seen.for_(1.0)
-            assert {one.node for one in seen.all} == {a.address, b.address, c.address}
-            assert all(len(node.sessions) == 1 for node in (a, b, c)), "and has one connection"
-
-    with_hive(scene)
-
-
-def test_the_home_dies_and_another_one_tells_what_is_new() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_the_home_dies_and_another_one_tells_what_is_new() -> None:
+    async with a_hive() as (a, b, c):
         shared = [event(1, 1, hive=True), event(2, 2, hive=True)]
         for node in (a, b, c):
             node.past = list(shared)
@@ -212,11 +204,9 @@ def test_the_home_dies_and_another_one_tells_what_is_new() -> None:
             assert seen.of(ViewSeen)[-1].node == home.address
             assert [one.node for one in seen.of(Gone)] == [a.address]
 
-    with_hive(scene)
 
-
-def test_after_a_reconnection_nothing_is_repeated_but_what_a_new_life_tells() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_after_a_reconnection_nothing_is_repeated_but_what_a_new_life_tells() -> None:
+    async with a_hive() as (a, b, c):
         b.past = [event(1), event(2)]
         async with Seen(a.address) as seen:
             await seen.stats_of(a, b, c)
@@ -230,35 +220,28 @@ def test_after_a_reconnection_nothing_is_repeated_but_what_a_new_life_tells() ->
             await seen.stats_of(b)
             assert numbers(seen.of(EventSeen, b)) == [1, 2, 3, 1, 2]
 
-    with_hive(scene)
+
+async def test_a_view_that_the_home_does_not_bring_is_asked_for_where_it_is_known() -> None:
+    async with a_hive() as (a, b, c), Seen(a.address) as seen:
+        await seen.stats_of(a, b, c)
+        assert c.view is not None
+        c.view = replace(c.view, epoch=7)
+        await seen.until(lambda: len(seen.of(ViewSeen)) == 2)
+        assert seen.of(ViewSeen)[-1].node == c.address and seen.of(ViewSeen)[-1].view.epoch == 7
+        await seen.for_(WATCH_LATE_SECONDS)
+        assert (a.watches, c.watches) == ([False], [True]), "from there views come from now on"
 
 
-def test_a_view_that_the_home_does_not_bring_is_asked_for_where_it_is_known() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Seen(a.address) as seen:
-            await seen.stats_of(a, b, c)
-            assert c.view is not None
-            c.view = replace(c.view, epoch=7)
-            await seen.until(lambda: len(seen.of(ViewSeen)) == 2)
-            assert seen.of(ViewSeen)[-1].node == c.address and seen.of(ViewSeen)[-1].view.epoch == 7
-            await seen.for_(WATCH_LATE_SECONDS)
-            assert (a.watches, c.watches) == ([False], [True]), "from there views come from now on"
-
-    with_hive(scene)
-
-
-def test_who_has_no_view_is_no_home_for_long() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_who_has_no_view_is_no_home_for_long() -> None:
+    async with a_hive() as (a, b, c):
         a.view = None
         async with Seen(a.address, b.address) as seen:
             await seen.until(lambda: bool(seen.of(ViewSeen)))
             assert seen.of(ViewSeen)[0].node in (b.address, c.address)
 
-    with_hive(scene)
 
-
-def test_members_that_come_are_watched_and_those_that_went_are_not() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_members_that_come_are_watched_and_those_that_went_are_not() -> None:
+    async with a_hive() as (a, b, c):
         view_of([a, b])
         async with Seen(a.address) as seen:
             await seen.stats_of(a, b)
@@ -270,63 +253,55 @@ def test_members_that_come_are_watched_and_those_that_went_are_not() -> None:
             await seen.for_(3 * WATCH_RETRY_SECONDS_MAX)
             assert b.sessions_opened == 1 and not seen.of(Gone, b), "it is none of ours any more"
 
-    with_hive(scene)
 
-
-def test_a_member_that_is_back_is_looked_for_at_once() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Seen(a.address) as seen:
-            await seen.stats_of(a, b, c)
-            b.die()
-            view_of([a, b, c], epoch=2, down=[b])
+async def test_a_member_that_is_back_is_looked_for_at_once() -> None:
+    async with a_hive() as (a, b, c), Seen(a.address) as seen:
+        await seen.stats_of(a, b, c)
+        b.die()
+        view_of([a, b, c], epoch=2, down=[b])
+        a.adopts()
+        await seen.for_(20.0)  # the pause between two attempts has grown
+        async with b:
+            began = jumped()
+            back = view_of([a, b, c], epoch=3)
+            members = [replace(member, incarnation=2) for member in back.members]
+            a.view = replace(back, members=tuple(members))
             a.adopts()
-            await seen.for_(20.0)  # the pause between two attempts has grown
-            async with b:
-                began = jumped()
-                back = view_of([a, b, c], epoch=3)
-                members = [replace(member, incarnation=2) for member in back.members]
-                a.view = replace(back, members=tuple(members))
-                a.adopts()
-                await seen.until(lambda: len(seen.of(Reached, b)) == 2)
-                assert jumped() - began < WATCH_RETRY_SECONDS_MAX / 2
-
-    with_hive(scene)
+            await seen.until(lambda: len(seen.of(Reached, b)) == 2)
+            assert jumped() - began < WATCH_RETRY_SECONDS_MAX / 2
 
 
 # --- who is not heard --------------------------------------------------------------------------------------------
 
 
-def test_a_silent_node_is_gone_and_its_figures_come_through_another() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Seen(a.address) as seen:
-            await seen.stats_of(a, b, c)
-            b.silent, b.refusal = True, Failed(0, BusyError.code, "too many watch this node")
-            a.script = lambda request: (
-                Text(request.id, b.stats()) if isinstance(request, GetStatus) else a._answer(request)
-            )
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            await seen.until(lambda: bool(seen.of(Gone, b)))
-            assert loop.time() - began >= WATCH_SILENT_SECONDS - WATCH_SECONDS
-            assert seen.of(Gone, b)[0].reason == f"{b.address} has told nothing for {WATCH_SILENT_SECONDS:g} s"
-            await seen.for_(10.0)
-            through = [one for one in seen.of(StatsSeen, b) if one.through]
-            assert {one.through for one in through} == {a.address}
-            assert 8 <= len(through) <= 10.0 / WATCH_THROUGH_SECONDS + 1
-            assert {request.node for request in a.seen_of(GetStatus)} == {b.node}
-            assert len(seen.of(Gone, b)) == 1, "once, however often it is tried"
-            b.silent, b.refusal = False, None
-            await seen.stats_of(b)
-            assert len(seen.of(Reached, b)) == 2
-            before = len(a.seen_of(GetStatus))
-            await seen.for_(5.0)
-            assert len(a.seen_of(GetStatus)) == before, "it tells itself"
-
-    with_hive(scene)
+async def test_a_silent_node_is_gone_and_its_figures_come_through_another() -> None:
+    async with a_hive() as (a, b, c), Seen(a.address) as seen:
+        await seen.stats_of(a, b, c)
+        b.silent, b.refusal = True, Failed(0, BusyError.code, "too many watch this node")
+        a.script = lambda request: (
+            Text(request.id, b.stats()) if isinstance(request, GetStatus) else a._answer(request)
+        )
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await seen.until(lambda: bool(seen.of(Gone, b)))
+        assert loop.time() - began >= WATCH_SILENT_SECONDS - WATCH_SECONDS
+        assert seen.of(Gone, b)[0].reason == f"{b.address} has told nothing for {WATCH_SILENT_SECONDS:g} s"
+        await seen.for_(10.0)
+        through = [one for one in seen.of(StatsSeen, b) if one.through]
+        assert {one.through for one in through} == {a.address}
+        assert 8 <= len(through) <= 10.0 / WATCH_THROUGH_SECONDS + 1
+        assert {request.node for request in a.seen_of(GetStatus)} == {b.node}
+        assert len(seen.of(Gone, b)) == 1, "once, however often it is tried"
+        b.silent, b.refusal = False, None
+        await seen.stats_of(b)
+        assert len(seen.of(Reached, b)) == 2
+        before = len(a.seen_of(GetStatus))
+        await seen.for_(5.0)
+        assert len(a.seen_of(GetStatus)) == before, "it tells itself"
 
 
-def test_nobody_is_asked_about_a_node_that_is_down() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_nobody_is_asked_about_a_node_that_is_down() -> None:
+    async with a_hive() as (a, b, c):
         b.die()
         view_of([a, b, c], down=[b])
         async with Seen(a.address) as seen:
@@ -334,11 +309,9 @@ def test_nobody_is_asked_about_a_node_that_is_down() -> None:
             await seen.for_(5.0)
             assert not a.seen_of(GetStatus)
 
-    with_hive(scene)
 
-
-def test_who_does_not_answer_delays_nobody() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_who_does_not_answer_delays_nobody() -> None:
+    async with a_hive() as (a, b, c):
         b.greeting = b""  # takes connections, and says nothing
         async with Seen(b.address, a.address) as seen:
             began = jumped()
@@ -347,27 +320,22 @@ def test_who_does_not_answer_delays_nobody() -> None:
             await seen.until(lambda: bool(seen.of(Gone, b)))
             assert "no answer within" in seen.of(Gone, b)[0].reason
 
-    with_hive(scene)
-
 
 @pytest.mark.parametrize("stats", ["", "{", "[]", '{"address": 1}'])
-def test_who_tells_nonsense_is_gone_and_the_others_are_not(stats: str) -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Seen(a.address) as seen:
-            await seen.stats_of(a, b, c)
-            b.figures_text = stats
-            if not stats:
-                b.sessions[0].transport.write(b"\0\0\0\1\xff")
-            await seen.until(lambda: bool(seen.of(Gone, b)))
-            reason = seen.of(Gone, b)[0].reason
-            assert "no proper figures" in reason if stats else "malformed" in reason
-            await seen.stats_of(a, c)
-
-    with_hive(scene)
+async def test_who_tells_nonsense_is_gone_and_the_others_are_not(stats: str) -> None:
+    async with a_hive() as (a, b, c), Seen(a.address) as seen:
+        await seen.stats_of(a, b, c)
+        b.figures_text = stats
+        if not stats:
+            b.sessions[0].transport.write(b"\0\0\0\1\xff")
+        await seen.until(lambda: bool(seen.of(Gone, b)))
+        reason = seen.of(Gone, b)[0].reason
+        assert "no proper figures" in reason if stats else "malformed" in reason
+        await seen.stats_of(a, c)
 
 
-def test_when_all_are_gone_every_address_that_was_ever_known_is_tried() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_when_all_are_gone_every_address_that_was_ever_known_is_tried() -> None:
+    async with a_hive() as (a, b, c):
         view_of([a, b])
         async with Seen(a.address) as seen:
             await seen.stats_of(a, b)
@@ -384,11 +352,9 @@ def test_when_all_are_gone_every_address_that_was_ever_known_is_tried() -> None:
                 await seen.stats_of(b)
                 assert seen.of(ViewSeen)[-1].view.epoch == 3
 
-    with_hive(scene)
 
-
-def test_nobody_there_is_something_to_see_too() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_nobody_there_is_something_to_see_too() -> None:
+    async with a_hive() as (a, _b, _c):
         a.die()
         async with Seen(a.address) as seen:
             await seen.for_(30.0)
@@ -397,50 +363,42 @@ def test_nobody_there_is_something_to_see_too() -> None:
             async with a:
                 await seen.stats_of(a)
 
-    with_hive(scene)
+
+async def test_a_node_of_another_hive_at_that_address_is_not_ours() -> None:
+    async with a_hive() as (a, b, c), Seen(a.address) as seen:
+        await seen.stats_of(a, b, c)
+        b.view = replace(VIEW, hive=b"z" * 16)
+        b.sessions[0].transport.abort()
+        await seen.for_(10.0)
+        assert len(seen.of(Gone, b)) == len(seen.of(Reached, b)) == 1
+        begin = len(seen.all)
+        await seen.for_(5.0)
+        assert not [one for one in seen.all[begin:] if isinstance(one, StatsSeen) and one.node == b.address
+                    and not one.through]
+        assert len(seen.of(ViewSeen)) == 1 and b.sessions_opened > 2, "it is tried again, as it may be put right"
 
 
-def test_a_node_of_another_hive_at_that_address_is_not_ours() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Seen(a.address) as seen:
-            await seen.stats_of(a, b, c)
-            b.view = replace(VIEW, hive=b"z" * 16)
-            b.sessions[0].transport.abort()
-            await seen.for_(10.0)
-            assert len(seen.of(Gone, b)) == len(seen.of(Reached, b)) == 1
-            begin = len(seen.all)
-            await seen.for_(5.0)
-            assert not [one for one in seen.all[begin:] if isinstance(one, StatsSeen) and one.node == b.address
-                        and not one.through]
-            assert len(seen.of(ViewSeen)) == 1 and b.sessions_opened > 2, "it is tried again, as it may be put right"
-
-    with_hive(scene)
-
-
-def test_a_hive_that_began_anew_at_the_same_addresses_is_seen() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Seen(a.address) as seen:
-            await seen.stats_of(a, b, c)
-            fresh = view_of([a, b])
-            members = tuple(Member(node.node, 2, node.address, 1, State.UP) for node in (a, b))
-            for node in (a, b, c):
-                node.die()
-            async with a, b:
-                a.view = b.view = replace(fresh, hive=b"z" * 16, members=members)
-                a.life = b.life = 2
-                a.past = b.past = [event(1, hive=True)]
-                await seen.stats_of(a, b)
-                assert seen.of(ViewSeen)[-1].view.hive == b"z" * 16
-                assert numbers(seen.of(EventSeen)) == [1], "its epochs begin anew, too"
-
-    with_hive(scene)
+async def test_a_hive_that_began_anew_at_the_same_addresses_is_seen() -> None:
+    async with a_hive() as (a, b, c), Seen(a.address) as seen:
+        await seen.stats_of(a, b, c)
+        fresh = view_of([a, b])
+        members = tuple(Member(node.node, 2, node.address, 1, State.UP) for node in (a, b))
+        for node in (a, b, c):
+            node.die()
+        async with a, b:
+            a.view = b.view = replace(fresh, hive=b"z" * 16, members=members)
+            a.life = b.life = 2
+            a.past = b.past = [event(1, hive=True)]
+            await seen.stats_of(a, b)
+            assert seen.of(ViewSeen)[-1].view.hive == b"z" * 16
+            assert numbers(seen.of(EventSeen)) == [1], "its epochs begin anew, too"
 
 
 # --- the end ------------------------------------------------------------------------------
 
 
-def test_it_ends_when_it_is_closed_and_with_its_client() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
+async def test_it_ends_when_it_is_closed_and_with_its_client() -> None:
+    async with a_hive() as (a, b, c):
         client = Client(a.address)
         one, two = client.watch(), client.watch()
         assert isinstance(await anext(one), Reached) and isinstance(await anext(two), Reached)
@@ -461,14 +419,9 @@ def test_it_ends_when_it_is_closed_and_with_its_client() -> None:
             while node.sessions:
                 await asyncio.sleep(0)
 
-    with_hive(scene)
 
-
-def test_a_watch_does_not_disturb_the_requests_of_its_client() -> None:
-    async def scene(a: Teller, b: Teller, c: Teller) -> None:
-        async with Client(a.address) as client, client.watch() as watcher:
-            await anext(watcher)
-            assert await client.view() == a.view
-            assert client.answered_by == "", "that was no entry"
-
-    with_hive(scene)
+async def test_a_watch_does_not_disturb_the_requests_of_its_client() -> None:
+    async with a_hive() as (a, _b, _c), Client(a.address) as client, client.watch() as watcher:
+        await anext(watcher)
+        assert await client.view() == a.view
+        assert client.answered_by == "", "that was no entry"

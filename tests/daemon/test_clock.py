@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 
-from tests.daemon_parts import Raw, daemon, play
+from tests.daemon_parts import Raw, daemon
 from wrpme.core.io import ClockJumped, Effect, ReplyTo
 from wrpme.daemon.clock import Clock
 from wrpme.daemon.limits import CLOCK_JUMP_SECONDS
@@ -114,49 +114,45 @@ def test_a_marker_of_the_hypervisor_that_changes_is_a_jump_of_unknown_size() -> 
     assert machine.jumps == [0.0]
 
 
-def test_an_answer_under_a_lease_does_not_leave_after_a_pause_that_the_clock_did_not_count() -> None:
+@pytest.mark.asyncio
+async def test_an_answer_under_a_lease_does_not_leave_after_a_pause_that_the_clock_did_not_count() -> None:
     """Decided, then the machine is paused, then the end of the turn comes; and an answer that needs no lease leaves."""
 
-    async def scenario() -> None:
-        async with daemon() as d, Raw(d.port) as client:
-            d.now = now = d.runner.clock()
+    async with daemon() as d, Raw(d.port) as client:
+        d.now = now = d.runner.clock()
 
-            def on_request(session: int, request: Request) -> list[Effect]:
-                if request.id == 2:
-                    d.wall_seconds += LEASE_SECONDS
-                until = inf if request.id == 3 else now + LEASE_SECONDS
-                return [ReplyTo(session, Content(request.id, b"x"), until)]
+        def on_request(session: int, request: Request) -> list[Effect]:
+            if request.id == 2:
+                d.wall_seconds += LEASE_SECONDS
+            until = inf if request.id == 3 else now + LEASE_SECONDS
+            return [ReplyTo(session, Content(request.id, b"x"), until)]
 
-            d.node.on_request = on_request
-            client.say(Get(1, "x"), Get(2, "x"), Get(3, "x"), preface=True)
-            first, second, third = await client.replies(3)
-            assert isinstance(first, Failed) and first.code == UnstableError.code
-            assert isinstance(second, Failed) and second.code == UnstableError.code
-            assert third == Content(3, b"x")
-            assert (await d.node.hears(ClockJumped)).seconds == pytest.approx(LEASE_SECONDS, abs=1.0)
-
-    play(scenario)
+        d.node.on_request = on_request
+        client.say(Get(1, "x"), Get(2, "x"), Get(3, "x"), preface=True)
+        first, second, third = await client.replies(3)
+        assert isinstance(first, Failed) and first.code == UnstableError.code
+        assert isinstance(second, Failed) and second.code == UnstableError.code
+        assert third == Content(3, b"x")
+        assert (await d.node.hears(ClockJumped)).seconds == pytest.approx(LEASE_SECONDS, abs=1.0)
 
 
-def test_the_node_hears_of_it_before_what_came_meanwhile() -> None:
-    async def scenario() -> None:
-        async with daemon() as d, Raw(d.port) as client:
-            d.now = now = d.runner.clock()
-            heard: list[str] = []
+@pytest.mark.asyncio
+async def test_the_node_hears_of_it_before_what_came_meanwhile() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        d.now = now = d.runner.clock()
+        heard: list[str] = []
 
-            def on_request(session: int, request: Request) -> list[Effect]:
-                heard.append(f"get with {len(d.node.heard(ClockJumped))} jumps")
-                return [ReplyTo(session, Content(request.id, b"x"), now + HEARTBEAT_SECONDS)]
+        def on_request(session: int, request: Request) -> list[Effect]:
+            heard.append(f"get with {len(d.node.heard(ClockJumped))} jumps")
+            return [ReplyTo(session, Content(request.id, b"x"), now + HEARTBEAT_SECONDS)]
 
-            d.node.on_request = on_request
-            client.say(Get(1, "x"), preface=True)
-            assert await client.reply() == Content(1, b"x")
-            d.wall_seconds += 5.0
-            client.say(Get(2, "x"))
-            assert await client.reply() == Content(2, b"x"), "what the node says after it, it says knowing it"
-            assert heard == ["get with 0 jumps", "get with 1 jumps"]
-            assert d.node.process.wall_offset_milliseconds == pytest.approx(1000.0 * (d.wall_seconds - now))
-            await asyncio.sleep(0)
-            assert len(d.node.heard(ClockJumped)) == 1
-
-    play(scenario)
+        d.node.on_request = on_request
+        client.say(Get(1, "x"), preface=True)
+        assert await client.reply() == Content(1, b"x")
+        d.wall_seconds += 5.0
+        client.say(Get(2, "x"))
+        assert await client.reply() == Content(2, b"x"), "what the node says after it, it says knowing it"
+        assert heard == ["get with 0 jumps", "get with 1 jumps"]
+        assert d.node.process.wall_offset_milliseconds == pytest.approx(1000.0 * (d.wall_seconds - now))
+        await asyncio.sleep(0)
+        assert len(d.node.heard(ClockJumped)) == 1

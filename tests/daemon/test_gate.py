@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.daemon_parts import PATIENCE_SECONDS, play
+from tests.daemon_parts import PATIENCE_SECONDS
 from wrpme.daemon.limits import ACCEPTS_PER_TURN_MAX
 from wrpme.daemon.net.gate import Gate
+
+pytestmark = pytest.mark.asyncio
 
 
 class Greeter(asyncio.Protocol):
@@ -69,69 +71,57 @@ async def greeting(address: tuple[str, int]) -> bytes:
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
-def test_who_finds_no_file_left_waits(number: int) -> None:
-    async def scenario() -> None:
-        listening = Short(2, number)
+async def test_who_finds_no_file_left_waits(number: int) -> None:
+    listening = Short(2, number)
 
-        async def asks(gate: Gate) -> None:
-            assert await greeting(listening.address) == b"hello\n"
+    async def asks(gate: Gate) -> None:
+        assert await greeting(listening.address) == b"hello\n"
 
-        assert await with_gate(listening, asks) == [
-            "warning the system lets this process accept no connection for now (in short supply); it waits",
-            "info connections are accepted again",
-        ]
-
-    play(scenario)
+    assert await with_gate(listening, asks) == [
+        "warning the system lets this process accept no connection for now (in short supply); it waits",
+        "info connections are accepted again",
+    ]
 
 
-def test_a_crowd_comes_in_a_few_at_a_time() -> None:
-    async def scenario() -> None:
-        listening = Short(0, 0)
-        turns: list[int] = []
+async def test_a_crowd_comes_in_a_few_at_a_time() -> None:
+    listening = Short(0, 0)
+    turns: list[int] = []
 
-        async def crowd(gate: Gate) -> None:
-            waiting = [socket.create_connection(listening.address) for _ in range(3 * ACCEPTS_PER_TURN_MAX)]
-            while len(listening.taken) < len(waiting):
-                before = len(listening.taken)
-                await asyncio.sleep(0)  # one turn
-                turns.append(len(listening.taken) - before)
-            for made in waiting:
-                made.close()
+    async def crowd(gate: Gate) -> None:
+        waiting = [socket.create_connection(listening.address) for _ in range(3 * ACCEPTS_PER_TURN_MAX)]
+        while len(listening.taken) < len(waiting):
+            before = len(listening.taken)
+            await asyncio.sleep(0)  # one turn
+            turns.append(len(listening.taken) - before)
+        for made in waiting:
+            made.close()
 
-        assert await with_gate(listening, crowd) == []
-        assert max(turns) == ACCEPTS_PER_TURN_MAX
-
-    play(scenario)
+    assert await with_gate(listening, crowd) == []
+    assert max(turns) == ACCEPTS_PER_TURN_MAX
 
 
-def test_where_there_is_no_place_who_wants_in_waits() -> None:
-    async def scenario() -> None:
-        listening = Short(0, 0)
-        answers = [0, 0, -1, 0, -1, 1]
+async def test_where_there_is_no_place_who_wants_in_waits() -> None:
+    listening = Short(0, 0)
+    answers = [0, 0, -1, 0, -1, 1]
 
-        async def asks(gate: Gate) -> None:
-            assert await greeting(listening.address) == b"hello\n"
+    async def asks(gate: Gate) -> None:
+        assert await greeting(listening.address) == b"hello\n"
 
-        assert await with_gate(listening, asks, lambda entering: answers.pop(0) if answers else 0) == []
-        assert (answers, listening.taken) == ([], [0])
-
-    play(scenario)
+    assert await with_gate(listening, asks, lambda entering: answers.pop(0) if answers else 0) == []
+    assert (answers, listening.taken) == ([], [0])
 
 
-def test_a_closed_gate_lets_nobody_in_and_leaves_the_socket() -> None:
-    async def scenario() -> None:
-        listening = Short(0, 0)
+async def test_a_closed_gate_lets_nobody_in_and_leaves_the_socket() -> None:
+    listening = Short(0, 0)
 
-        async def nobody(gate: Gate) -> None:
-            pass
+    async def nobody(gate: Gate) -> None:
+        pass
 
-        await with_gate(listening, nobody)
-        late = asyncio.ensure_future(greeting(listening.address))
+    await with_gate(listening, nobody)
+    late = asyncio.ensure_future(greeting(listening.address))
 
-        async def again(gate: Gate) -> None:
-            assert await late == b"hello\n"
+    async def again(gate: Gate) -> None:
+        assert await late == b"hello\n"
 
-        assert not late.done()
-        await with_gate(listening, again)
-
-    play(scenario)
+    assert not late.done()
+    await with_gate(listening, again)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tests.daemon_parts import PATIENCE_SECONDS, play
+from tests.daemon_parts import PATIENCE_SECONDS
 from wrpme.daemon.net import names
 from wrpme.daemon.net.names import Names
 
@@ -31,76 +31,66 @@ class Server:
         return self.answers[name]
 
 
-def test_numbers_are_not_looked_up() -> None:
-    async def scenario() -> None:
-        server = Server()
-        found = Names(server.look_up)
-        for number in ("10.0.0.9", "::1", "fe80::1%eth0"):
-            assert await found.addresses(number) == [number]
-        assert server.asked == []
-
-    play(scenario)
+@pytest.mark.asyncio
+async def test_numbers_are_not_looked_up() -> None:
+    server = Server()
+    found = Names(server.look_up)
+    for number in ("10.0.0.9", "::1", "fe80::1%eth0"):
+        assert await found.addresses(number) == [number]
+    assert server.asked == []
 
 
-def test_a_name_that_hangs_delays_no_other() -> None:
-    async def scenario() -> None:
-        server = Server("far")
-        found = Names(server.look_up)
-        slow = [asyncio.ensure_future(found.addresses("far")) for _ in range(3)]
-        assert await found.addresses("near") == ["10.0.0.1"]
-        assert not any(one.done() for one in slow)
-        server.go.set()
-        assert await asyncio.gather(*slow) == [["10.0.0.2", "10.0.0.3"]] * 3
-        assert sorted(server.asked) == ["far", "near"], "all who wait for a name ask once"
-
-    play(scenario)
+@pytest.mark.asyncio
+async def test_a_name_that_hangs_delays_no_other() -> None:
+    server = Server("far")
+    found = Names(server.look_up)
+    slow = [asyncio.ensure_future(found.addresses("far")) for _ in range(3)]
+    assert await found.addresses("near") == ["10.0.0.1"]
+    assert not any(one.done() for one in slow)
+    server.go.set()
+    assert await asyncio.gather(*slow) == [["10.0.0.2", "10.0.0.3"]] * 3
+    assert sorted(server.asked) == ["far", "near"], "all who wait for a name ask once"
 
 
-def test_the_last_good_answer_counts_while_it_is_looked_up_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_the_last_good_answer_counts_while_it_is_looked_up_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "NAME_SECONDS", 0.0)
 
-    async def scenario() -> None:
-        server = Server()
-        found = Names(server.look_up)
-        assert await found.addresses("near") == ["10.0.0.1"]
-        server.answers["near"] = ["10.0.0.7"]
-        assert await found.addresses("near") == ["10.0.0.1"]
+    server = Server()
+    found = Names(server.look_up)
+    assert await found.addresses("near") == ["10.0.0.1"]
+    server.answers["near"] = ["10.0.0.7"]
+    assert await found.addresses("near") == ["10.0.0.1"]
+    await found._running["near"]
+    del server.answers["near"]
+    assert await found.addresses("near") == ["10.0.0.7"]
+    with pytest.raises(OSError, match="no such name"):
         await found._running["near"]
-        del server.answers["near"]
-        assert await found.addresses("near") == ["10.0.0.7"]
-        with pytest.raises(OSError, match="no such name"):
-            await found._running["near"]
-        assert await found.addresses("near") == ["10.0.0.7"], "the name server is gone, the host need not be"
-
-    play(scenario)
+    assert await found.addresses("near") == ["10.0.0.7"], "the name server is gone, the host need not be"
 
 
-def test_an_answer_counts_for_a_while() -> None:
-    async def scenario() -> None:
-        server = Server()
-        found = Names(server.look_up)
-        for _ in range(3):
-            assert await found.addresses("near") == ["10.0.0.1"]
-        assert server.asked == ["near"]
-
-    play(scenario)
+@pytest.mark.asyncio
+async def test_an_answer_counts_for_a_while() -> None:
+    server = Server()
+    found = Names(server.look_up)
+    for _ in range(3):
+        assert await found.addresses("near") == ["10.0.0.1"]
+    assert server.asked == ["near"]
 
 
-def test_a_name_that_nobody_knows_or_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_a_name_that_nobody_knows_or_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "LOOKUP_SECONDS_MAX", 0.01)
 
-    async def scenario() -> None:
-        server = Server("far")
-        found = Names(server.look_up)
-        monkeypatch.setattr(names, "LOOKUP_SECONDS_MAX", PATIENCE_SECONDS)
-        with pytest.raises(socket.gaierror):
-            await found.addresses("nowhere")
-        monkeypatch.setattr(names, "LOOKUP_SECONDS_MAX", 0.01)
-        with pytest.raises(TimeoutError):
-            await found.addresses("far")
-        server.go.set()
-
-    play(scenario)
+    server = Server("far")
+    found = Names(server.look_up)
+    monkeypatch.setattr(names, "LOOKUP_SECONDS_MAX", PATIENCE_SECONDS)
+    with pytest.raises(socket.gaierror):
+        await found.addresses("nowhere")
+    monkeypatch.setattr(names, "LOOKUP_SECONDS_MAX", 0.01)
+    with pytest.raises(TimeoutError):
+        await found.addresses("far")
+    server.go.set()
 
 
 def test_the_system_is_asked() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
@@ -71,33 +70,29 @@ def test_the_others_are_all_members_at_other_addresses() -> None:
     assert rejoin.info_in(view, b"b" * 16).others == ("127.0.0.1:1", "127.0.0.1:3")
 
 
-def test_the_keeper_writes_the_last_that_was_noted(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_the_keeper_writes_the_last_that_was_noted(tmp_path: Path) -> None:
     said: list[str] = []
 
-    async def scenario() -> None:
-        rejoin_file = RejoinFile(str(tmp_path), lambda level, line: said.append(line))
-        for count in range(20):
-            rejoin_file.note(RejoinInfo("ab", tuple(f"h:{port}" for port in range(1, count + 1))))
-        rejoin_file.note(INFO)
-        assert await rejoin_file.close(20.0)
-        rejoin_file = RejoinFile(str(tmp_path), lambda level, line: said.append(line))
-        (tmp_path / "hive").unlink()
-        rejoin_file.note(INFO)
-        assert await rejoin_file.close(20.0)
-        assert not (tmp_path / "hive").exists(), "what the file says already is not written again"
-
-    asyncio.run(scenario())
+    rejoin_file = RejoinFile(str(tmp_path), lambda level, line: said.append(line))
+    for count in range(20):
+        rejoin_file.note(RejoinInfo("ab", tuple(f"h:{port}" for port in range(1, count + 1))))
+    rejoin_file.note(INFO)
+    assert await rejoin_file.close(20.0)
+    rejoin_file = RejoinFile(str(tmp_path), lambda level, line: said.append(line))
+    (tmp_path / "hive").unlink()
+    rejoin_file.note(INFO)
+    assert await rejoin_file.close(20.0)
+    assert not (tmp_path / "hive").exists(), "what the file says already is not written again"
     assert said == []
 
 
-def test_the_keeper_says_what_it_can_not_write(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_the_keeper_says_what_it_can_not_write(tmp_path: Path) -> None:
     said: list[str] = []
 
-    async def scenario() -> None:
-        rejoin_file = RejoinFile(str(tmp_path / "gone"), lambda level, line: said.append(f"{level} {line}"))
-        rejoin_file.note(INFO)
-        assert await rejoin_file.close(20.0)
-
-    asyncio.run(scenario())
+    rejoin_file = RejoinFile(str(tmp_path / "gone"), lambda level, line: said.append(f"{level} {line}"))
+    rejoin_file.note(INFO)
+    assert await rejoin_file.close(20.0)
     (line,) = said
     assert line.startswith("warning") and "can't be brought up to date (No such file" in line

@@ -28,6 +28,8 @@ from wrpme.errors import DamagedError, StorageError
 from wrpme.protocol.address import parse as address
 from wrpme.protocol.view import State
 
+pytestmark = pytest.mark.asyncio
+
 FENCE: dict[bytes, tuple[str, ...]] = {}
 """Nodes that are to hear at their next event that they are fenced, and where to go."""
 
@@ -42,31 +44,28 @@ class Fenced(Node):
         return effects
 
 
-def run(options: list[str], log: Log, founder: Daemons) -> Exit:
+async def run(options: list[str], log: Log, founder: Daemons) -> Exit:
     """A node of the founder's hive that is fenced as soon as it is a member, and stopped once it is one again."""
     settings = config.parse(options)
 
-    async def play() -> Exit:
-        running = asyncio.ensure_future(Supervisor(settings, listen(settings.address), log).run())
-        async with Client(founder.addresses) as client:
-            view = await until_stable(client, 2)
-            first = next(member for member in view.members if member.address == str(settings.advertise))
-            FENCE[first.id] = tuple(founder.addresses)
+    running = asyncio.ensure_future(Supervisor(settings, listen(settings.address), log).run())
+    async with Client(founder.addresses) as client:
+        view = await until_stable(client, 2)
+        first = next(member for member in view.members if member.address == str(settings.advertise))
+        FENCE[first.id] = tuple(founder.addresses)
 
-            async def anew() -> bool:
-                now = (await client.hive_status()).view
-                at = {member.id: member.state for member in now.members if member.address == first.address}
-                return at.get(first.id) is State.DOWN and State.UP in at.values()
+        async def anew() -> bool:
+            now = (await client.hive_status()).view
+            at = {member.id: member.state for member in now.members if member.address == first.address}
+            return at.get(first.id) is State.DOWN and State.UP in at.values()
 
-            await until("it is a member again, as another node", anew)
-        os.kill(os.getpid(), signal.SIGTERM)
-        return await running
-
-    return asyncio.run(play())
+        await until("it is a member again, as another node", anew)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return await running
 
 
 @pytest.mark.parametrize("transient", [False, True])
-def test_a_fenced_node_joins_as_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transient: bool) -> None:
+async def test_a_fenced_node_joins_as_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transient: bool) -> None:
     monkeypatch.setattr(supervisor, "Node", Fenced)
     log = KeptLog()
     root = tmp_path / "data"
@@ -74,7 +73,7 @@ def test_a_fenced_node_joins_as_another(tmp_path: Path, monkeypatch: pytest.Monk
         founder.start(0)
         own = f"127.0.0.1:{free_port()}"
         where = ["--transient"] if transient else ["-r", str(root)]
-        end = run(["-a", own, "--peer", founder.addresses[0], *where], log, founder)
+        end = await run(["-a", own, "--peer", founder.addresses[0], *where], log, founder)
         founder.check_alive()
     assert end.code == 0
     (line,) = (line for line in log.lines if "went on without" in line)
@@ -89,7 +88,7 @@ def test_a_fenced_node_joins_as_another(tmp_path: Path, monkeypatch: pytest.Monk
     assert info is not None and info.others == (founder.addresses[0],)
 
 
-def test_a_directory_that_can_not_be_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_directory_that_can_not_be_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "Node", Fenced)
     (tmp_path / "data.fresh").write_text("in the way")
     with Daemons(tmp_path, 1, "--replication", "1") as founder:
@@ -97,7 +96,7 @@ def test_a_directory_that_can_not_be_set_aside(tmp_path: Path, monkeypatch: pyte
         options = ["-a", f"127.0.0.1:{free_port()}", "--peer", founder.addresses[0], "-r", str(tmp_path / "data")]
         settings = config.parse(options)
 
-        async def play() -> Exit:
+        async def life() -> Exit:
             running = asyncio.ensure_future(Supervisor(settings, listen(settings.address), KeptLog()).run())
             async with Client(founder.addresses) as client:
                 view = await until_stable(client, 2)
@@ -106,11 +105,11 @@ def test_a_directory_that_can_not_be_set_aside(tmp_path: Path, monkeypatch: pyte
             return await running
 
         with pytest.raises(StorageError, match=rf"can't be set aside .* --peer {founder.addresses[0]}"):
-            asyncio.run(play())
+            await life()
     assert (tmp_path / "data" / "CURRENT").exists()
 
 
-def test_a_disk_that_hangs_at_the_end_keeps_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_hangs_at_the_end_keeps_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     over: list[bool] = []
     monkeypatch.setattr(LevelStore, "close", lambda store: over.append(release.wait(PATIENCE_SECONDS)))
@@ -126,7 +125,7 @@ def test_a_disk_that_hangs_at_the_end_keeps_nobody(tmp_path: Path, monkeypatch: 
         release.set()
 
     log = KeptLog()
-    assert asyncio.run(running(settings_of(tmp_path, "--replication", "1"), log, stop)).code == 0
+    assert (await running(settings_of(tmp_path, "--replication", "1"), log, stop)).code == 0
 
 
 # --- a directory that has lost what it held -------------------------------------------------------------------------
@@ -147,7 +146,7 @@ async def running(settings: config.Config, log: Log, check: Callable[[asyncio.Ta
             made.close()
 
 
-def lived(settings: config.Config) -> KeptLog:
+async def lived(settings: config.Config) -> KeptLog:
     """One life of a node, until it is a member of a hive."""
     log = KeptLog()
 
@@ -159,16 +158,16 @@ def lived(settings: config.Config) -> KeptLog:
         if not node.done():
             os.kill(os.getpid(), signal.SIGTERM)
 
-    assert asyncio.run(running(settings, log, until_member)).code == 0
+    assert (await running(settings, log, until_member)).code == 0
     return log
 
 
-def refusal(settings: config.Config) -> str:
+async def refusal(settings: config.Config) -> str:
     async def ends(node: asyncio.Task[Exit]) -> None:
         await asyncio.wait({node})
 
     with pytest.raises(DamagedError) as caught:
-        asyncio.run(running(settings, KeptLog(), ends))
+        await running(settings, KeptLog(), ends)
     return caught.value.sentence
 
 
@@ -205,25 +204,25 @@ LOSSES: list[Callable[[Path], None]] = [
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
-def test_nobody_founds_a_second_hive_where_one_was(tmp_path: Path, loss: Callable[[Path], None]) -> None:
+async def test_nobody_founds_a_second_hive_where_one_was(tmp_path: Path, loss: Callable[[Path], None]) -> None:
     settings = settings_of(tmp_path, "--replication", "1")
-    lived(settings)
+    await lived(settings)
     loss(tmp_path / "data")
     for _ in range(2):
-        sentence = refusal(settings)
+        sentence = await refusal(settings)
         assert "is damaged" in sentence
         assert "names other members of its hive and no --peer is given" in sentence
         assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_with_a_peer_it_is_set_aside_and_joins_anew(tmp_path: Path) -> None:
+async def test_with_a_peer_it_is_set_aside_and_joins_anew(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, "--replication", "1")
-    lived(settings)
+    await lived(settings)
     lose_the_log(tmp_path / "data")
     with Daemons(tmp_path, 1, "--replication", "1") as other:
         other.start(0)
-        asyncio.run(other.until_stable(1))
-        log = lived(msgspec.structs.replace(settings, peers=(address(other.addresses[0]),)))
+        await other.until_stable(1)
+        log = await lived(msgspec.structs.replace(settings, peers=(address(other.addresses[0]),)))
         other.check_alive()
     (line,) = (line for line in log.lines if "was set aside as" in line)
     assert f"{tmp_path}/data.damaged-1" in line and f"through {other.addresses[0]}" in line
@@ -231,8 +230,8 @@ def test_with_a_peer_it_is_set_aside_and_joins_anew(tmp_path: Path) -> None:
     assert info is not None and (info.former, info.others) == ("", tuple(other.addresses))
 
 
-def test_one_that_was_set_aside_joins_or_waits_and_founds_nothing(tmp_path: Path) -> None:
+async def test_one_that_was_set_aside_joins_or_waits_and_founds_nothing(tmp_path: Path) -> None:
     """Also where the file that names its hive names nobody."""
     (tmp_path / "data").mkdir()
     rejoin.write(str(tmp_path / "data"), rejoin.RejoinInfo("ab" * 16, (), f"{tmp_path}/data.damaged-1"))
-    assert "names no other node" in refusal(settings_of(tmp_path))
+    assert "names no other node" in await refusal(settings_of(tmp_path))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon_parts import PATIENCE_SECONDS, ServiceManager, play
+from tests.daemon_parts import PATIENCE_SECONDS, ServiceManager
 from tests.harness import HIVE, Hive, hive_of
 from tests.system.daemons import environment, free_port, wrpmed
 from wrpme.daemon.limits import LOG_LINE_CHARACTERS_MAX
@@ -40,123 +40,108 @@ def node(directory: Path, systemd: ServiceManager, *options: str) -> Iterator[su
 # --- the environment -------------------------------------------------------------------------------------------------
 
 
-def test_the_environment_is_read_once(systemd: ServiceManager) -> None:
+@pytest.mark.asyncio
+async def test_the_environment_is_read_once(systemd: ServiceManager) -> None:
     names = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "300000", "WATCHDOG_PID": str(os.getpid()), "HOME": "/"}
     found = manager(names)
     assert names == {"HOME": "/"}, "what is meant for this process is not passed on"
 
-    async def scenario() -> None:
-        found.start(lambda: (False, "starting"))
-        assert systemd.hears("STATUS") == "STATUS=starting"
-        assert systemd.hears("WATCHDOG=1")
-        found.close()
-
-    play(scenario)
+    found.start(lambda: (False, "starting"))
+    assert systemd.hears("STATUS") == "STATUS=starting"
+    assert systemd.hears("WATCHDOG=1")
+    found.close()
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("address", ["", "relative", "vsock:2:1234"])
-def test_where_nobody_asks_nothing_is_done(address: str) -> None:
-    async def scenario() -> None:
-        found = manager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1"} if address else {})
-        found.start(lambda: pytest.fail("nobody wants to know"))
-        found.follow(lambda: pytest.fail("nobody wants to know"))
-        found.adopted()
-        found.stopping()
-        found.close()
-        assert len(asyncio.all_tasks()) == 1
-
-    play(scenario)
+async def test_where_nobody_asks_nothing_is_done(address: str) -> None:
+    found = manager({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1"} if address else {})
+    found.start(lambda: pytest.fail("nobody wants to know"))
+    found.follow(lambda: pytest.fail("nobody wants to know"))
+    found.adopted()
+    found.stopping()
+    found.close()
+    assert len(asyncio.all_tasks()) == 1
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     "watchdog",
     [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"}, {"WATCHDOG_USEC": "1", "WATCHDOG_PID": "1"}],
     ids=["none", "0", "no number", "of another process"],
 )
-def test_no_watchdog(systemd: ServiceManager, watchdog: dict[str, str]) -> None:
-    async def scenario() -> None:
-        found = manager({"NOTIFY_SOCKET": systemd.address, **watchdog})
-        found.start(lambda: (True, "stable"))
-        for _ in range(10):
-            await asyncio.sleep(0)
-        found.stopping()
-        found.close()
-        assert systemd.heard() == ["READY=1\nSTATUS=stable", "STOPPING=1"]
-
-    play(scenario)
+async def test_no_watchdog(systemd: ServiceManager, watchdog: dict[str, str]) -> None:
+    found = manager({"NOTIFY_SOCKET": systemd.address, **watchdog})
+    found.start(lambda: (True, "stable"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    found.stopping()
+    found.close()
+    assert systemd.heard() == ["READY=1\nSTATUS=stable", "STOPPING=1"]
 
 
-def test_a_socket_without_a_file() -> None:
+@pytest.mark.asyncio
+async def test_a_socket_without_a_file() -> None:
     with ServiceManager(f"@wrpme/test/{os.getpid()}") as systemd:
-
-        async def scenario() -> None:
-            found = Manager(systemd.address)
-            found.start(lambda: (True, "stable"))
-            found.close()
-            assert systemd.heard() == ["READY=1\nSTATUS=stable"]
-
-        play(scenario)
+        found = Manager(systemd.address)
+        found.start(lambda: (True, "stable"))
+        found.close()
+        assert systemd.heard() == ["READY=1\nSTATUS=stable"]
 
 
 # --- what is told, and when ------------------------------------------------------------------------------------------
 
 
-def test_only_news_is_told(systemd: ServiceManager) -> None:
-    async def scenario() -> None:
-        now = (False, "starting")
-        found = Manager(systemd.address)
-        found.start(lambda: now)
-        for next_ in ((False, "waiting"), (False, "waiting"), (True, "stable")):
-            now = next_
-            found.adopted()
-            await asyncio.sleep(0)
-        assert systemd.heard() == ["STATUS=starting", "STATUS=waiting", "READY=1\nSTATUS=stable"]
-        now = (True, "stabilizing")
+@pytest.mark.asyncio
+async def test_only_news_is_told(systemd: ServiceManager) -> None:
+    now = (False, "starting")
+    found = Manager(systemd.address)
+    found.start(lambda: now)
+    for next_ in ((False, "waiting"), (False, "waiting"), (True, "stable")):
+        now = next_
         found.adopted()
         await asyncio.sleep(0)
-        assert systemd.heard() == [], "views may come many in a second; a line is said once in one"
-        now = (False, "waiting")
+    assert systemd.heard() == ["STATUS=starting", "STATUS=waiting", "READY=1\nSTATUS=stable"]
+    now = (True, "stabilizing")
+    found.adopted()
+    await asyncio.sleep(0)
+    assert systemd.heard() == [], "views may come many in a second; a line is said once in one"
+    now = (False, "waiting")
+    found.look()
+    now = (True, "waiting")
+    found.look()
+    assert systemd.heard() == ["STATUS=waiting"], "it is ready once"
+    found.follow(lambda: (False, "one\nREADY=1 " + "x" * 9999))
+    (line,) = systemd.heard()
+    assert "\n" not in line
+    assert len(line) <= LOG_LINE_CHARACTERS_MAX + 20
+    found.close()
+
+
+@pytest.mark.asyncio
+async def test_what_the_manager_does_not_take_is_said_again(systemd: ServiceManager) -> None:
+    now = (False, "0")
+    found = Manager(systemd.address)
+    found.start(lambda: now)
+    for number in range(1, 5000):  # more than waits in a socket
+        now = (False, str(number))
         found.look()
-        now = (True, "waiting")
-        found.look()
-        assert systemd.heard() == ["STATUS=waiting"], "it is ready once"
-        found.follow(lambda: (False, "one\nREADY=1 " + "x" * 9999))
-        (line,) = systemd.heard()
-        assert "\n" not in line
-        assert len(line) <= LOG_LINE_CHARACTERS_MAX + 20
-        found.close()
-
-    play(scenario)
+    now = (True, "stable")
+    found.look()
+    waiting = systemd.heard()
+    assert len(waiting) < 5000
+    assert "READY=1" not in waiting[-1]
+    found.look()
+    assert systemd.heard() == ["READY=1\nSTATUS=stable"]
+    found.close()
 
 
-def test_what_the_manager_does_not_take_is_said_again(systemd: ServiceManager) -> None:
-    async def scenario() -> None:
-        now = (False, "0")
-        found = Manager(systemd.address)
-        found.start(lambda: now)
-        for number in range(1, 5000):  # more than waits in a socket
-            now = (False, str(number))
-            found.look()
-        now = (True, "stable")
-        found.look()
-        waiting = systemd.heard()
-        assert len(waiting) < 5000
-        assert "READY=1" not in waiting[-1]
-        found.look()
-        assert systemd.heard() == ["READY=1\nSTATUS=stable"]
-        found.close()
-
-    play(scenario)
-
-
-def test_a_manager_that_is_gone_is_let_be(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        found = Manager(str(tmp_path / "nobody"), 60.0)
-        found.start(lambda: (True, "stable"))
-        found.stopping()
-        found.close()
-
-    play(scenario)
+@pytest.mark.asyncio
+async def test_a_manager_that_is_gone_is_let_be(tmp_path: Path) -> None:
+    found = Manager(str(tmp_path / "nobody"), 60.0)
+    found.start(lambda: (True, "stable"))
+    found.stopping()
+    found.close()
 
 
 # --- how a node is ---------------------------------------------------------------------------------------------------

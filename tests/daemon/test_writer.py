@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.daemon_parts import PATIENCE_SECONDS, play
+from tests.daemon_parts import PATIENCE_SECONDS
 from wrpme.core.io import Operation
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.daemon.storage.writer import DirectDisk, Disk, ThreadDisk, is_expected
@@ -50,57 +50,49 @@ async def written(disk: Disk, operations: list[Operation], sync: bool = True) ->
         return await outcome
 
 
-def test_in_a_thread_of_its_own() -> None:
-    async def scenario() -> None:
-        store = WatchedStore()
-        disk = ThreadDisk(store)
-        assert await written(disk, [(b"a", b"1")]) is None
-        assert store.get(b"a") == b"1"
-        assert isinstance(await written(disk, [], sync=False), StorageError)
-        assert await written(disk, [(b"a", None)], sync=False) is None
-        assert store.batches == [("disk", 1, True), ("disk", 0, False), ("disk", 1, False)]
-        assert disk.close(PATIENCE_SECONDS)
-
-    play(scenario)
+@pytest.mark.asyncio
+async def test_in_a_thread_of_its_own() -> None:
+    store = WatchedStore()
+    disk = ThreadDisk(store)
+    assert await written(disk, [(b"a", b"1")]) is None
+    assert store.get(b"a") == b"1"
+    assert isinstance(await written(disk, [], sync=False), StorageError)
+    assert await written(disk, [(b"a", None)], sync=False) is None
+    assert store.batches == [("disk", 1, True), ("disk", 0, False), ("disk", 1, False)]
+    assert disk.close(PATIENCE_SECONDS)
 
 
-def test_closing_waits_for_the_batch_that_is_written() -> None:
-    async def scenario() -> None:
-        store = WatchedStore()
-        disk = ThreadDisk(store)
-        store.gate.clear()
-        disk.write([(b"a", b"1")], True, lambda failure: None)
-        assert not disk.close(0.0), "it is not at rest"
-        store.gate.set()
-        assert disk.close(PATIENCE_SECONDS)
-        assert store.get(b"a") == b"1"
-
-    play(scenario)
+@pytest.mark.asyncio
+async def test_closing_waits_for_the_batch_that_is_written() -> None:
+    store = WatchedStore()
+    disk = ThreadDisk(store)
+    store.gate.clear()
+    disk.write([(b"a", b"1")], True, lambda failure: None)
+    assert not disk.close(0.0), "it is not at rest"
+    store.gate.set()
+    assert disk.close(PATIENCE_SECONDS)
+    assert store.get(b"a") == b"1"
 
 
-def test_what_was_removed_is_given_back_beside_writes_and_before_the_end() -> None:
-    async def scenario() -> None:
-        store = WatchedStore()
-        disk = ThreadDisk(store)
-        store.gate.clear()
-        disk.compact()
-        assert not disk.close(0.0), "it is not at rest"
-        store.gate.set()
-        assert disk.close(PATIENCE_SECONDS)
-        assert len(store.compacted) <= 1, "the end waits for one slice at most"
-
-    play(scenario)
+@pytest.mark.asyncio
+async def test_what_was_removed_is_given_back_beside_writes_and_before_the_end() -> None:
+    store = WatchedStore()
+    disk = ThreadDisk(store)
+    store.gate.clear()
+    disk.compact()
+    assert not disk.close(0.0), "it is not at rest"
+    store.gate.set()
+    assert disk.close(PATIENCE_SECONDS)
+    assert len(store.compacted) <= 1, "the end waits for one slice at most"
 
 
-def test_in_memory_at_once() -> None:
-    async def scenario() -> None:
-        store = WatchedStore()
-        disk = DirectDisk(store)
-        assert await written(disk, [(b"a", b"1")]) is None
-        assert store.batches[0][0] == threading.current_thread().name
-        assert disk.close(0.0)
-
-    play(scenario)
+@pytest.mark.asyncio
+async def test_in_memory_at_once() -> None:
+    store = WatchedStore()
+    disk = DirectDisk(store)
+    assert await written(disk, [(b"a", b"1")]) is None
+    assert store.batches[0][0] == threading.current_thread().name
+    assert disk.close(0.0)
 
 
 @pytest.mark.parametrize(
