@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Collection
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice
 
 from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Reached, ViewSeen, WatchRecord
@@ -353,9 +353,16 @@ def _kill(story: Story, number: int) -> None:
     story.tell("down", f"{member.address} is dead; its copies elsewhere serve", number)
 
 
+@lru_cache(maxsize=8)
+def _told(state: str, nodes: int, start: float) -> tuple[tuple[WatchRecord, ...], float]:
+    """All that is seen of a hive that came into that state, and now; several tests look at the same one."""
+    story = story_of(state, nodes, start)
+    return tuple(story.sightings), story.at
+
+
 def sightings_of(state: str, nodes: int, start: float = START) -> list[WatchRecord]:
     """What a watcher has seen of a hive in that state."""
-    return story_of(state, nodes, start).sightings
+    return list(_told(state, nodes, start)[0])
 
 
 def model_of(state: str, nodes: int, start: float = START) -> tuple[Model, float]:
@@ -366,11 +373,11 @@ def model_of(state: str, nodes: int, start: float = START) -> tuple[Model, float
 
 def timeline_of(state: str, nodes: int, start: float = START, replay: bool = False) -> tuple[Timeline, float]:
     """A timeline that has taken all of it, and now; a replay stands at its end."""
-    story = story_of(state, nodes, start)
+    sightings, now = _told(state, nodes, start)
     timeline = Timeline(replay)
-    for sighting in story.sightings:
+    for sighting in sightings:
         timeline.take(sighting)
     if replay:
         timeline.finish()
         timeline.to_now()
-    return timeline, story.at
+    return timeline, now

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tests.tui.hands import ROOMY, Hive, keyboard, live, typed
 from tests.tui.scenes import id_of
@@ -49,10 +50,10 @@ def mode_of(app: Dashboard) -> Mode:
 
 
 async def choose(app: Dashboard, pilot: Pilot[int], words: str) -> None:
-    """Opens the palette, types, and takes the first that is found."""
+    """Opens the palette, writes, and takes the first that is found."""
     await press(pilot, "ctrl+p")
     assert isinstance(app.screen, CommandPalette)
-    await pilot.press(*("space" if letter == " " else letter for letter in words))
+    app.screen.query_one(Input).value = words
     found = app.screen.query_one(CommandList)
     while not any(words in str(found.get_option_at_index(at).prompt) for at in range(found.option_count)):
         await pilot.pause()
