@@ -66,23 +66,24 @@ async def test_forget_tells_the_price_and_takes_the_word_alone() -> None:
         assert client.asked[-1] == f"forget {DOWN}" and f"forget {DOWN}: done" in notes(app)
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (REFUSED, f"unavailable: stop_node {UP}: no quorum can be reached"),
-        (ZeroDivisionError("a defect"), "internal: ZeroDivisionError: a defect"),
-        (errors.UsageError("[bold]no markup[/nonsense]"), "[bold]no markup[/nonsense]"),
-    ],
-)
-async def test_what_goes_wrong_is_a_sentence(error: Exception, sentence: str) -> None:
+MISTAKES: list[tuple[Exception, str]] = [
+    (REFUSED, f"unavailable: stop_node {UP}: no quorum can be reached"),
+    (ZeroDivisionError("a defect"), "internal: ZeroDivisionError: a defect"),
+    (errors.UsageError("[bold]no markup[/nonsense]"), "[bold]no markup[/nonsense]"),
+]
+
+
+async def test_what_goes_wrong_is_a_sentence() -> None:
     client = Client()
-    client.error = error
 
     async with running(live(client=client), ROOMY) as (app, pilot):
-        await press(pilot, "escape", "S", "y")
-        assert any(sentence in note for note in notes(app))
-        assert not any(note.markup for note in app._notifications), "it may be of any text"
-        assert app.is_running and app.crash is None
+        await press(pilot, "escape")
+        for number, (error, sentence) in enumerate(MISTAKES, 1):
+            client.error = error
+            await press(pilot, "S", "y")
+            assert len(client.asked) == number and any(sentence in note for note in notes(app))
+            assert not any(note.markup for note in app._notifications), "it may be of any text"
+            assert app.is_running and app.crash is None
 
 
 async def test_a_price_that_can_not_be_had_is_a_sentence_and_no_question() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +49,12 @@ def text_of(found: list[Mark], node: int) -> str:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("count", [1, 3, 5, 20, 200])
 def test_nothing_overlaps(size: tuple[int, int], count: int) -> None:
-    placed(scene_of(stable(count)), *size)
+    placed(stable_scene(count), *size)
+
+
+@cache
+def stable_scene(count: int) -> Scene:
+    return scene_of(stable(count))
 
 
 crowded = st.builds(lambda side, off: (side * SLOTS // 4 + off) % SLOTS, st.integers(0, 3), st.integers(0, 600))
@@ -64,7 +71,7 @@ crowded = st.builds(lambda side, off: (side * SLOTS // 4 + off) % SLOTS, st.inte
 def test_unwell_nodes_are_named_wherever_they_stand(
     count: int, size: tuple[int, int], states: dict[int, NodeState], slots: list[int], selected: int
 ) -> None:
-    scene = scene_of(stable(count))
+    scene = stable_scene(count)
     for number, slot in enumerate(slots[:count]):
         moved = replace(scene.nodes[number], place=slot)
         scene = replace(scene, nodes=(*scene.nodes[:number], moved, *scene.nodes[number + 1 :]))
@@ -80,7 +87,7 @@ def test_unwell_nodes_are_named_wherever_they_stand(
 
 
 def test_few_nodes_are_all_named() -> None:
-    scene = scene_of(stable(5))
+    scene = stable_scene(5)
     found = placed(scene)
     for index, node in enumerate(scene.nodes):
         assert text_of(found, index) == f"● {node.name}"

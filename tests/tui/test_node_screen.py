@@ -212,29 +212,31 @@ async def test_asking_again() -> None:
 # --- what can't be had -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (errors.ConnectionError("192.168.1.2:5909 does not answer"), "connection: 192.168.1.2:5909 does not answer"),
-        (errors.UsageError("a replay knows no log"), "usage: a replay knows no log"),
-        (KeyError("what"), "internal: KeyError: 'what'; this is a defect of wrpmesh, please report it"),
-    ],
-)
-async def test_what_a_node_does_not_tell_is_a_sentence(error: Exception, sentence: str) -> None:
-    source = Source(scene(3))
-    source.refused = error
+REFUSALS: list[tuple[Exception, str]] = [
+    (errors.ConnectionError("192.168.1.2:5909 does not answer"), "connection: 192.168.1.2:5909 does not answer"),
+    (errors.UsageError("a replay knows no log"), "usage: a replay knows no log"),
+    (KeyError("what"), "internal: KeyError: 'what'; this is a defect of wrpmesh, please report it"),
+]
+
+
+async def test_what_a_node_does_not_tell_is_a_sentence() -> None:
+    source = Source(scene(4))
 
     async with opened(source) as (screen, pilot):
-        for name in ("log", "config"):
-            assert list_of(screen, name).replace("\n", " ") == sentence
-        source.refused = None
-        await pilot.press("r")
-        await at_rest(pilot)
-        assert "serves" in list_of(screen, "log")
-        source.refused = error
-        await pilot.press("r")
-        await at_rest(pilot)
-        assert "serves" in list_of(screen, "log") and sentence in str(screen.panels["log"].border_title)
+        for error, sentence in REFUSALS:
+            source.refused = error
+            await pilot.press("right")  # each has a node of its own, of which nothing is known yet
+            await at_rest(pilot)
+            for name in ("log", "config"):
+                assert list_of(screen, name).replace("\n", " ") == sentence
+            source.refused = None
+            await pilot.press("r")
+            await at_rest(pilot)
+            assert "serves" in list_of(screen, "log")
+            source.refused = error
+            await pilot.press("r")
+            await at_rest(pilot)
+            assert "serves" in list_of(screen, "log") and sentence in str(screen.panels["log"].border_title)
 
 
 async def test_a_node_that_does_not_answer_blocks_nothing() -> None:
@@ -329,16 +331,19 @@ async def test_all_nodes_are_silent() -> None:
         assert "NO WORD SINCE 00:15:40" in text_of(screen)
 
 
-@pytest.mark.parametrize("size", [SMALL, MEDIUM, LARGE])
-async def test_a_plain_terminal_has_graphs_of_letters(size: tuple[int, int]) -> None:
-    async with opened(Source(scene(3), plain=True), size) as (screen, _pilot):
-        graphs = screen.panels["graphs"].rows.text
-        assert graphs.isascii() and "###" in graphs and "operations/s" in graphs
+async def test_a_plain_terminal_has_graphs_of_letters() -> None:
+    async with opened(Source(scene(3), plain=True), SMALL) as (screen, pilot):
+        for size in (SMALL, MEDIUM, LARGE):
+            await pilot.resize_terminal(*size)
+            await at_rest(pilot)
+            graphs = screen.panels["graphs"].rows.text
+            assert graphs.isascii() and "###" in graphs and "operations/s" in graphs, size
 
 
-@pytest.mark.parametrize("size", [(40, 10), (20, 5), (300, 20), (60, 80)])
-async def test_a_terminal_of_any_size(size: tuple[int, int]) -> None:
-    async with opened(Source(scene(3)), size) as (screen, pilot):
-        for key in "123456":
-            await pilot.press(key)
-        assert "●" in text_of(screen)
+async def test_a_terminal_of_any_size() -> None:
+    async with opened(Source(scene(3)), (20, 5)) as (screen, pilot):
+        for size in ((20, 5), (40, 10), (300, 20), (60, 80)):
+            await pilot.resize_terminal(*size)
+            for key in "123456":
+                await pilot.press(key)
+            assert "●" in text_of(screen) and screen.size == size
