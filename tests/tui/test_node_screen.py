@@ -86,7 +86,7 @@ async def opened(
 
 
 async def at_rest(pilot: Pilot[None]) -> None:
-    for _ in range(2):
+    for _ in range(4):
         await pilot.pause()
 
 
