@@ -53,7 +53,8 @@ async def choose(app: Dashboard, pilot: Pilot[int], words: str) -> None:
     """Opens the palette, writes, and takes the first that is found."""
     await press(pilot, "ctrl+p")
     assert isinstance(app.screen, CommandPalette)
-    app.screen.query_one(Input).value = words
+    app.screen.query_one(Input).value = words[:-1]
+    await press(pilot, words[-1])
     found = app.screen.query_one(CommandList)
     while not any(words in str(found.get_option_at_index(at).prompt) for at in range(found.option_count)):
         await pilot.pause()

@@ -138,7 +138,7 @@ async def test_what_is_drawn_does_not_grow_with_the_rows(monkeypatch: pytest.Mon
             assert app.shown[-1] == "one more 0"
             counts.append(len(made))
             await pilot.press("home")
-        assert counts[0] == counts[1] <= 4 * HEIGHT
+        assert max(counts) <= 4 * HEIGHT, "how often it is drawn is the turns' affair, how much is not"
         for start in range(0, 10_000, HEIGHT):
             app.view.scroll_to(y=start, animate=False)
             app.shown  # noqa: B018
