@@ -1,13 +1,31 @@
-"""Fixtures of the tests that log in to machines."""
+"""Fixtures of the tests that log in to machines, and the loops of those that talk to stubs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from tests.bootstrap.logins import Logins
 from tests.bootstrap.ssh_hosts import SshHosts
+from tests.stub_node import JumpLoop
+
+JUMPING = ("test_check.py", "test_commands.py", "test_node_control.py", "test_stability.py")
+"""The tests of these files run in time that jumps: they wait for stubs only."""
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"loop": JumpLoop if item.path.name in JUMPING else asyncio.SelectorEventLoop}
+
+
+@pytest.fixture(autouse=True)
+def no_complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What no task and no callback took care of is an error in asyncio's log, also while the loop is closed."""
+    yield
+    told = [*caplog.get_records("call"), *caplog.get_records("teardown")]
+    assert not [one for one in told if one.name == "asyncio" and one.levelno >= logging.ERROR]
 
 
 @pytest.fixture(scope="module")

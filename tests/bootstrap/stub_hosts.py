@@ -12,7 +12,6 @@ import pytest
 
 from tests.bootstrap.fleet_parts import ADDRESSES, HIVE, IDS, Agent, Shown, answers, figures, hive
 from tests.bootstrap.plan_parts import BARE, RELEASE, hello, inventory
-from tests.stub_node import play
 from wrpme.bootstrap import commands
 from wrpme.bootstrap.bundle.build import Bundle
 from wrpme.bootstrap.hosts.agent_client import AgentClient
@@ -135,15 +134,15 @@ class StubHosts:
 
         return action
 
-    def run(self, name: str, *words: str) -> str:
-        """A command on the file (or with these words, for node_start), in time that jumps; what it shows."""
+    async def run(self, name: str, *words: str) -> str:
+        """A command on the file (or with these words, for node_start); what it shows."""
 
         async def members() -> Sequence[str]:
             return self.members
 
         given = words if name == "node_start" else (str(self.file), *words)
         self.shown.clear()
-        play(commands.run(name, given, self.reporter, self.shown.append, members))
+        await commands.run(name, given, self.reporter, self.shown.append, members)
         return "\n".join(self.shown)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 import wrpme
 from tests.bootstrap.bundle_parts import PYTHON, here, skip_without_index
@@ -35,18 +36,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "wrpme" / "bundles"
 
 
-def bundle(target: Target) -> Bundle:
+async def bundle(target: Target) -> Bundle:
     try:
-        return asyncio.run(build.bundle(target, lambda line: None))
+        return await build.bundle(target, lambda line: None)
     except RemoteError as error:
         skip_without_index(error.sentence)
         raise
 
 
-def anew(target: Target) -> Bundle:
+async def anew(target: Target) -> Bundle:
     """As another process would see it."""
     build._made.clear()
-    return bundle(target)
+    return await bundle(target)
 
 
 def system_python() -> tuple[str, Target]:
@@ -62,14 +63,14 @@ def system_python() -> tuple[str, Target]:
     raise AssertionError("no Python")
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a release."""
     directory = tmp_path_factory.mktemp("host")
     system, target = system_python()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(directory / "cache"))
-        made = bundle(target)
+        made = await bundle(target)
     there = directory / "versions" / made.release
     subprocess.run([system, "-I", "-B", str(made.path), str(there)], check=True, env={"PATH": os.environ["PATH"]})
     assert (there / "complete").read_text().strip() == made.release
@@ -168,41 +169,44 @@ def test_the_records_say_what_is_there(installed: Path) -> None:
     assert all(line.endswith(" True") for line in lines)
 
 
-def test_the_name_of_a_release_says_what_is_in_it(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+@pytest.mark.asyncio
+async def test_the_name_of_a_release_says_what_is_in_it(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     name = build.release(here())
     version, _, short = name.rpartition("-")
     assert version == wrpme.__version__
     assert len(short) == 8
     assert int(short, 16) >= 0
     assert build.release(here()) == name
-    made = bundle(here())
+    made = await bundle(here())
     assert (made.release, made.path.parent, made.size_bytes) == (name, cache, made.path.stat().st_size)
     own = build._own(here())
     with monkeypatch.context() as patch:
         patch.setattr(build, "_own", lambda target: {**own, "wrpme/errors.py": b"other"})
         assert build.release(here()) != name
-        assert anew(here()).release == build.release(here())
+        assert (await anew(here())).release == build.release(here())
     newer = Target(here().python, here().machine, here().libc, (here().libc_version[0], here().libc_version[1] + 1))
     assert build.release(newer) == name, "the same files run there"
     assert build.release(ELSEWHERE) == "", "nobody knows before wheels have been fetched"
 
 
-def test_what_is_made_is_kept_and_damage_is_noticed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = bundle(here())
+@pytest.mark.asyncio
+async def test_what_is_made_is_kept_and_damage_is_noticed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await bundle(here())
     content = made.path.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(wheels, "collect", None)
-        assert bundle(here()) == made
-        assert anew(here()) == made
+        assert await bundle(here()) == made
+        assert await anew(here()) == made
     made.path.write_bytes(content[:-1] + b"x")
-    again = bundle(here())
+    again = await bundle(here())
     assert again.release == made.release
     assert [path.name for path in cache.iterdir()] == [again.path.name]
     again.path.unlink()
-    assert bundle(here()).path.exists()
+    assert (await bundle(here())).path.exists()
 
 
-def test_what_nobody_uses_is_removed(cache: Path) -> None:
+@pytest.mark.asyncio
+async def test_what_nobody_uses_is_removed(cache: Path) -> None:
     cache.mkdir(parents=True)
     old = time.time() - CACHE_LEFT_SECONDS - 10
     for number in range(BUNDLES_CACHED_MAX + 3):
@@ -212,14 +216,15 @@ def test_what_nobody_uses_is_removed(cache: Path) -> None:
     for name, seconds in ((".new-left", old), (".new-in-work", time.time()), ("used-now.zip", time.time())):
         (cache / name).touch()
         os.utime(cache / name, (seconds, seconds))
-    made = bundle(here())
+    made = await bundle(here())
     left = {path.name for path in cache.iterdir()}
     assert {made.path.name, ".new-in-work", "used-now.zip", "0.0.0-aaaaaaaa.bbbb.zip"} <= left
     assert not {".new-left", f"0.0.{BUNDLES_CACHED_MAX}-aaaaaaaa.bbbb.zip"} & left
     assert len(left) <= BUNDLES_CACHED_MAX
 
 
-def test_two_who_ask_at_once_have_it_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_two_who_ask_at_once_have_it_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     collect = wheels.collect
     asked: list[Target] = []
 
@@ -232,7 +237,7 @@ def test_two_who_ask_at_once_have_it_made_once(monkeypatch: pytest.MonkeyPatch) 
     async def several() -> list[Bundle]:
         return await asyncio.gather(*[build.bundle(here(), lambda line: None) for _ in range(8)])
 
-    first, *others = asyncio.run(several())
+    first, *others = await several()
     assert others == [first] * 7
     assert len(asked) == 1
 
@@ -252,8 +257,9 @@ def test_processes_that_make_it_at_once_do_not_break_each_other(cache: Path) -> 
     assert not list(cache.glob(".*"))
 
 
-def test_a_bundle_for_another_machine(tmp_path: Path) -> None:
-    made = bundle(ELSEWHERE)
+@pytest.mark.asyncio
+async def test_a_bundle_for_another_machine(tmp_path: Path) -> None:
+    made = await bundle(ELSEWHERE)
     assert made.release == build.release(ELSEWHERE)
     with zipfile.ZipFile(made.path) as archive:
         index = archive.read("index").decode()
@@ -269,20 +275,22 @@ def test_a_bundle_for_another_machine(tmp_path: Path) -> None:
         assert "it is made for Python 3.13, but this is Python" in done.stderr
 
 
-def test_no_wheel_for_that_machine() -> None:
+@pytest.mark.asyncio
+async def test_no_wheel_for_that_machine() -> None:
     target = Target((3, 13), "armv7l", "glibc", (2, 36))
     with pytest.raises(RemoteError) as refused:
-        bundle(target)
+        await bundle(target)
     skip_without_index(refused.value.sentence)
     assert refused.value.sentence.startswith("there is no wheel of ")
     assert f" for {target}; " in refused.value.sentence
 
 
-def test_a_cache_that_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_a_cache_that_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(StorageError) as refused:
-        bundle(here())
+        await bundle(here())
     assert refused.value.sentence == (
         f"can't write {tmp_path}/file/wrpme, where what is sent to hosts is kept (Not a directory); "
         "make room there, or set XDG_CACHE_HOME to another directory"

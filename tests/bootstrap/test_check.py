@@ -41,14 +41,15 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StubHosts:
     return StubHosts(monkeypatch, tmp_path)
 
 
-def problems(hosts: StubHosts) -> list[str]:
+async def problems(hosts: StubHosts) -> list[str]:
     """Those of the first host."""
     with suppress(RemoteError):
-        hosts.run("hive_check")
+        await hosts.run("hive_check")
     first, _, _ = hosts.shown[0].partition("\n10.0.0.2: ")
     return [line.removeprefix("  ! ") for line in first.splitlines() if line.startswith("  ! ")]
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
@@ -58,34 +59,37 @@ def problems(hosts: StubHosts) -> list[str]:
         ({"survives": False}, ENDS_AT_LOGOUT),
     ],
 )
-def test_what_is_wrong_with_a_machine(hosts: StubHosts, changes: dict[str, Any], what: str) -> None:
+async def test_what_is_wrong_with_a_machine(hosts: StubHosts, changes: dict[str, Any], what: str) -> None:
     hosts.seen = lambda found: replace(found, **changes)
-    (problem,) = problems(hosts)
+    (problem,) = await problems(hosts)
     assert what in problem
 
 
-def test_what_is_wrong_with_a_node(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_what_is_wrong_with_a_node(hosts: StubHosts) -> None:
     hosts.found["10.0.0.1"] = replace(BARE, port="taken", holder="nginx (pid 12)")
     said = "10.0.0.1:5909: its port is taken by nginx (pid 12); end that, or give the node another port"
-    assert problems(hosts) == [said]
+    assert await problems(hosts) == [said]
     hosts.found["10.0.0.1"] = replace(BARE, address_local=False)
-    assert problems(hosts) == ["10.0.0.1:5909 is no address of this machine; a node listens on one of its own"]
+    assert await problems(hosts) == ["10.0.0.1:5909 is no address of this machine; a node listens on one of its own"]
     hosts.found["10.0.0.1"] = replace(BARE, port="unbindable", holder="user me may not listen at port 80")
-    assert problems(hosts) == ["10.0.0.1:5909 can't be listened at: user me may not listen at port 80"]
+    assert await problems(hosts) == ["10.0.0.1:5909 can't be listened at: user me may not listen at port 80"]
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("how", ["timeout", "unreachable", "unresolved"])
-def test_hosts_that_do_not_reach_each_other(hosts: StubHosts, how: str) -> None:
+async def test_hosts_that_do_not_reach_each_other(hosts: StubHosts, how: str) -> None:
     hosts.reached = how
-    (problem,) = problems(hosts)
+    (problem,) = await problems(hosts)
     assert problem.startswith("from here 10.0.0.2:5909 can't be reached (")
 
 
-def test_what_is_well(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_what_is_well(hosts: StubHosts) -> None:
     hosts.configured()
     hosts.seen = lambda found: replace(found, lock="you@there, hive_upgrade (process 2)")
     hosts.reached = "refused"
-    assert problems(hosts) == []
+    assert await problems(hosts) == []
     rows = [" ".join(line.split()) for line in hosts.shown[0].splitlines()]
     assert rows[0] == "10.0.0.1: all is well"
     for row in (
@@ -101,7 +105,8 @@ def test_what_is_well(hosts: StubHosts) -> None:
         assert row in rows
 
 
-def test_a_release_that_can_not_be_had_is_a_problem_and_no_end(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_a_release_that_can_not_be_had_is_a_problem_and_no_end(hosts: StubHosts) -> None:
     hosts.refuse.add("10.0.0.1 bundle")
-    assert problems(hosts) == ["no bundle today"]
+    assert await problems(hosts) == ["no bundle today"]
     assert hosts.shown[0].count("its port is free") == 2, "the rest is looked at all the same"

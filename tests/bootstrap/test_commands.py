@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,35 +24,37 @@ from wrpme.protocol.health import Condition
 from wrpme.protocol.messages import Reply, Request
 
 
-def run(name: str, *words: str) -> list[str]:
+async def run(name: str, *words: str) -> list[str]:
     shown: list[str] = []
 
     async def members() -> Sequence[str]:
         raise ConnectionError("127.0.0.1:5909 (connection refused)")
 
-    asyncio.run(commands.run(name, words, Shown(), shown.append, members))
+    await commands.run(name, words, Shown(), shown.append, members)
     return shown
 
 
-def test_the_example_is_a_topology() -> None:
-    (text,) = run("hive_plan", "--example")
+@pytest.mark.asyncio
+async def test_the_example_is_a_topology() -> None:
+    (text,) = await run("hive_plan", "--example")
     assert parse(text, "example").nodes
 
 
-def test_files_that_are_none(tmp_path: Path) -> None:
-    def refused(content: bytes | None, what: str) -> None:
+@pytest.mark.asyncio
+async def test_files_that_are_none(tmp_path: Path) -> None:
+    async def refused(content: bytes | None, what: str) -> None:
         path = tmp_path / "hive.toml"
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(UsageError, match=what):
-            run("hive_plan", str(path))
+            await run("hive_plan", str(path))
 
-    refused(None, "can't be read .No such file or directory.; hive_plan --example prints one")
-    refused(b"\xff", "is no UTF-8 text")
-    refused(b"#" * (TOPOLOGY_BYTES_MAX + 1), "is it the right one")
-    refused(b"[[node]]\nhost = 3\n", "hive.toml")
+    await refused(None, "can't be read .No such file or directory.; hive_plan --example prints one")
+    await refused(b"\xff", "is no UTF-8 text")
+    await refused(b"#" * (TOPOLOGY_BYTES_MAX + 1), "is it the right one")
+    await refused(b"[[node]]\nhost = 3\n", "hive.toml")
     with pytest.raises(UsageError, match="Is a directory"):
-        run("hive_plan", str(tmp_path))
+        await run("hive_plan", str(tmp_path))
 
 
 def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,19 +63,22 @@ def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(commands.read_topology("~/hive.toml").nodes) == 1
 
 
-def test_logs_of_a_node_that_the_file_lacks(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_logs_of_a_node_that_the_file_lacks(tmp_path: Path) -> None:
     path = tmp_path / "hive.toml"
     path.write_text('[[node]]\nhost = "a"\naddress = "10.0.0.1:5909"\n')
     with pytest.raises(UsageError, match=r"--node 10\.0\.0\.1:5908 is not in .*; did you mean 10\.0\.0\.1:5909\?"):
-        run("hive_logs", str(path), "--node", "10.0.0.1:5908")
+        await run("hive_logs", str(path), "--node", "10.0.0.1:5908")
 
 
-def test_a_node_needs_a_hive_to_join() -> None:
+@pytest.mark.asyncio
+async def test_a_node_needs_a_hive_to_join() -> None:
     with pytest.raises(UsageError, match=r"none answers .*; name a node of it with --peer"):
-        run("node_start", "host", "-a", "10.0.0.1:5909")
+        await run("node_start", "host", "-a", "10.0.0.1:5909")
 
 
-def test_the_summary_has_all_hosts_and_how_the_hive_is() -> None:
+@pytest.mark.asyncio
+async def test_the_summary_has_all_hosts_and_how_the_hive_is() -> None:
     async def test() -> str:
         async with Fleet(topology(2).hosts, Shown()) as fleet:
             fleet.sessions[0].finish("10.0.0.1:5909 founded the hive")
@@ -83,7 +87,7 @@ def test_the_summary_has_all_hosts_and_how_the_hive_is() -> None:
             fleet.sessions[1].seconds = 10.0
             return commands.summary(fleet, Condition("stable", "1 node is up"))
 
-    assert asyncio.run(test()).splitlines() == [
+    assert (await test()).splitlines() == [
         "HOST        TIME  RESULT",
         "10.0.0.1   2.0 s  10.0.0.1:5909 founded the hive",
         "10.0.0.2  10.0 s  failed: no route",
@@ -99,11 +103,12 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StubHosts:
     return StubHosts(monkeypatch, tmp_path)
 
 
-def test_the_file_of_a_user_whom_nobody_knows() -> None:
+@pytest.mark.asyncio
+async def test_the_file_of_a_user_whom_nobody_knows() -> None:
     with pytest.raises(UsageError, match=r"the topology file ~nobody-here/hive\.toml can't be read"):
-        run("hive_plan", "~nobody-here/hive.toml")
+        await run("hive_plan", "~nobody-here/hive.toml")
     with pytest.raises(UsageError, match=r"can't be read \(embedded null byte"):
-        run("hive_plan", "hive\0.toml")
+        await run("hive_plan", "hive\0.toml")
 
 
 def test_a_lock_names_its_holder_even_where_users_have_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,72 +119,79 @@ def test_a_lock_names_its_holder_even_where_users_have_no_names(monkeypatch: pyt
     assert lock_text("hive_apply").startswith(f"user {os.getuid()}@")
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("command", ["hive_start", "hive_apply"])
-def test_all_are_started_before_any_is_waited_for(
+async def test_all_are_started_before_any_is_waited_for(
     hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     """Where more hosts are needed to serve than are worked on at a time."""
     monkeypatch.setattr(fleet, "HOSTS_AT_ONCE_MAX", 1)
     hosts.configured(run=False)
-    text = hosts.run(command)
+    text = await hosts.run(command)
     assert hosts.running == set(NAMES)
     assert text.endswith("the hive is stable: all 2 nodes are up and every arc has its copies")
 
 
-def test_a_hive_is_founded_and_joined(hosts: StubHosts) -> None:
-    text = hosts.run("hive_apply")
+@pytest.mark.asyncio
+async def test_a_hive_is_founded_and_joined(hosts: StubHosts) -> None:
+    text = await hosts.run("hive_apply")
     assert "10.0.0.1:5909 founded the hive" in text
     assert "10.0.0.2:5909 joined the hive" in text
     assert hosts.actions.count("10.0.0.1 configure") == 2
     assert hosts.records["10.0.0.1"].peers == ("10.0.0.2:5909",), "the founder never founds another one"
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("refused", ["10.0.0.1 start", "10.0.0.1 configure"])
-def test_nobody_waits_long_for_a_founder_that_failed(hosts: StubHosts, refused: str) -> None:
+async def test_nobody_waits_long_for_a_founder_that_failed(hosts: StubHosts, refused: str) -> None:
     hosts.refuse.add(refused)
     with pytest.raises(RemoteError, match=r"^remote: hive_apply failed on 2 of 2 hosts"):
-        hosts.run("hive_apply")
+        await hosts.run("hive_apply")
     (said,) = [line for line in hosts.reporter.lines if line.startswith("10.0.0.2: bad")]
     assert "10.0.0.2:5909 runs, and waits for its hive: 10.0.0.1 was to found it and failed" in said
 
 
-def test_a_plan_changes_nothing_and_tells_what_stands_in_the_way(hosts: StubHosts) -> None:
-    assert "founds the hive" in hosts.run("hive_plan")
+@pytest.mark.asyncio
+async def test_a_plan_changes_nothing_and_tells_what_stands_in_the_way(hosts: StubHosts) -> None:
+    assert "founds the hive" in await hosts.run("hive_plan")
     hosts.found["10.0.0.2"] = replace(BARE, port="taken", holder="nginx (pid 12)")
     with pytest.raises(RemoteError, match=r"hive_apply would fail on 10\.0\.0\.2; the reasons are marked with ! above"):
-        hosts.run("hive_plan")
+        await hosts.run("hive_plan")
     assert "  ! the port of 10.0.0.2:5909 is taken by nginx (pid 12)" in hosts.shown[0]
     hosts.found["10.0.0.2"] = replace(BARE, port="unbindable", holder="user me may not listen at port 80")
     with pytest.raises(RemoteError, match="hive_apply would fail"):
-        hosts.run("hive_plan")
+        await hosts.run("hive_plan")
     assert "  ! 10.0.0.2:5909 can't be listened at: user me may not listen at port 80" in hosts.shown[0]
     hosts.refuse.add("10.0.0.1 connect")
     with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.1: no connect today$"):
-        hosts.run("hive_plan")
+        await hosts.run("hive_plan")
     assert hosts.actions == []
 
 
-def test_a_check_changes_nothing_either(hosts: StubHosts) -> None:
-    assert hosts.run("hive_check").count("all is well") == 2
+@pytest.mark.asyncio
+async def test_a_check_changes_nothing_either(hosts: StubHosts) -> None:
+    assert (await hosts.run("hive_check")).count("all is well") == 2
     hosts.reached = "timeout"
     with pytest.raises(RemoteError, match=r"hive_check found problems on 10\.0\.0\.1, 10\.0\.0\.2; they are marked"):
-        hosts.run("hive_check")
+        await hosts.run("hive_check")
     assert "  ! from here 10.0.0.2:5909 can't be reached (no answer: a firewall drops it" in hosts.shown[0]
     assert hosts.actions == []
 
 
-def test_a_node_joins_by_those_that_the_shell_knows(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_a_node_joins_by_those_that_the_shell_knows(hosts: StubHosts) -> None:
     hosts.configured()
     hosts.found["10.0.0.2"] = BARE
     hosts.running = {"10.0.0.1"}
-    assert "10.0.0.2:5909 joined the hive" in hosts.run("node_start", "10.0.0.2", "-a", "10.0.0.2:5909")
+    assert "10.0.0.2:5909 joined the hive" in await hosts.run("node_start", "10.0.0.2", "-a", "10.0.0.2:5909")
     assert hosts.records["10.0.0.2"].peers == ("10.0.0.1:5909",), "itself is no peer, even if the hive knows it"
 
 
-def test_a_node_that_the_hive_consists_of_has_nobody_to_join(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_a_node_that_the_hive_consists_of_has_nobody_to_join(hosts: StubHosts) -> None:
     hosts.members = ["10.0.0.2:5909"]
     with pytest.raises(RemoteError, match=r"no hive is known that it could join; name one of its nodes with --peer"):
-        hosts.run("node_start", "10.0.0.2", "-a", "10.0.0.2:5909")
+        await hosts.run("node_start", "10.0.0.2", "-a", "10.0.0.2:5909")
     assert hosts.actions == ["10.0.0.2 lock"]
 
 
@@ -190,21 +202,23 @@ def restarts(hosts: StubHosts) -> list[str]:
 IN_TURN = [f"{name} {do}" for name in NAMES for do in ("stop", "configure", "start")]
 
 
-def test_an_upgrade_takes_one_after_the_other(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_an_upgrade_takes_one_after_the_other(hosts: StubHosts) -> None:
     hosts.configured(release="0.0.9-bbbbbbbb")
-    assert "2 nodes upgraded, one after the other" in hosts.run("hive_upgrade")
+    assert "2 nodes upgraded, one after the other" in await hosts.run("hive_upgrade")
     assert restarts(hosts) == IN_TURN
     assert {record.release for record in hosts.records.values()} == {RELEASE}
     hosts.configured()
-    assert "nothing to do: all nodes run this release" in hosts.run("hive_upgrade")
+    assert "nothing to do: all nodes run this release" in await hosts.run("hive_upgrade")
     assert restarts(hosts) == IN_TURN
 
 
-def test_an_upgrade_begins_nowhere_unless_all_are_ready_for_it(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_an_upgrade_begins_nowhere_unless_all_are_ready_for_it(hosts: StubHosts) -> None:
     hosts.configured(release="0.0.9-bbbbbbbb")
     hosts.refuse.add("10.0.0.2 bundle")
     with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.2: no bundle today$"):
-        hosts.run("hive_upgrade")
+        await hosts.run("hive_upgrade")
     assert "10.0.0.1: same: ready for the upgrade, which has not begun" in hosts.reporter.lines
     assert restarts(hosts) == []
 
@@ -213,8 +227,9 @@ DEGRADED = answers(hive(down=[1]), {IDS[0]: figures(0)})
 LATE = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("reply", [DEGRADED, LATE])
-def test_nothing_is_stopped_while_the_hive_is_not_stable(
+async def test_nothing_is_stopped_while_the_hive_is_not_stable(
     hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, reply: Callable[[Request], Reply]
 ) -> None:
     monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", 30.0)
@@ -222,18 +237,19 @@ def test_nothing_is_stopped_while_the_hive_is_not_stable(
     hosts.configured(release="0.0.9-bbbbbbbb")
     halted = r"hive_upgrade halted at 10\.0\.0\.1:5909 on 10\.0\.0\.1: the hive is .*; no node was upgraded"
     with pytest.raises(RemoteError, match=halted):
-        hosts.run("hive_upgrade")
+        await hosts.run("hive_upgrade")
     hosts.configured()
     hosts.write("options = { grace = 30 }")
     with pytest.raises(RemoteError, match="hive_apply failed on 2 of 2 hosts"):
-        hosts.run("hive_apply")
+        await hosts.run("hive_apply")
     assert any(line.startswith("10.0.0.1: bad: the hive is ") for line in hosts.reporter.lines)
     assert "10.0.0.2: bad: 10.0.0.1 was not restarted well, so the rest is left as it is" in hosts.reporter.lines
     assert restarts(hosts) == []
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("command", ["hive_upgrade", "hive_apply"])
-def test_the_next_one_is_left_alone_unless_the_hive_recovers(
+async def test_the_next_one_is_left_alone_unless_the_hive_recovers(
     hosts: StubHosts, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", 30.0)
@@ -241,46 +257,50 @@ def test_the_next_one_is_left_alone_unless_the_hive_recovers(
     hosts.write("options = { grace = 30 }")
     hosts.answer = lambda me: DEGRADED if restarts(hosts) else answers(hive(), BOTH, me)
     with pytest.raises(RemoteError):
-        hosts.run(command)
+        await hosts.run(command)
     assert any(line.startswith("10.0.0.1: bad: ") and "the hive is degraded" in line for line in hosts.reporter.lines)
     assert restarts(hosts) == IN_TURN[:3]
 
 
-def test_one_that_does_not_run_is_not_what_is_waited_for(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_one_that_does_not_run_is_not_what_is_waited_for(hosts: StubHosts) -> None:
     hosts.configured(release="0.0.9-bbbbbbbb")
     hosts.running.discard("10.0.0.2")
     hosts.found["10.0.0.2"] = replace(hosts.found["10.0.0.2"], pid=None, release_running="")
-    assert "2 nodes upgraded" in hosts.run("hive_upgrade")
+    assert "2 nodes upgraded" in await hosts.run("hive_upgrade")
     assert restarts(hosts) == ["10.0.0.2 configure", "10.0.0.2 start", *IN_TURN[:3]]
 
 
-def test_one_that_died_since_it_was_seen_is_not_what_is_waited_for_either(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_one_that_died_since_it_was_seen_is_not_what_is_waited_for_either(hosts: StubHosts) -> None:
     hosts.configured(release="0.0.9-bbbbbbbb")
     hosts.running.discard("10.0.0.1")
-    assert "2 nodes upgraded" in hosts.run("hive_upgrade")
+    assert "2 nodes upgraded" in await hosts.run("hive_upgrade")
     assert restarts(hosts) == IN_TURN[1:]
 
 
-def test_a_hive_is_stopped(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_a_hive_is_stopped(hosts: StubHosts) -> None:
     hosts.configured()
-    assert hosts.run("hive_stop").count(" stopped") == 2
+    assert (await hosts.run("hive_stop")).count(" stopped") == 2
     assert hosts.running == set()
-    assert hosts.run("hive_stop").count("no node of the file runs here") == 2
+    assert (await hosts.run("hive_stop")).count("no node of the file runs here") == 2
 
 
-def test_a_hive_is_destroyed_by_the_word_yes_alone(hosts: StubHosts) -> None:
+@pytest.mark.asyncio
+async def test_a_hive_is_destroyed_by_the_word_yes_alone(hosts: StubHosts) -> None:
     hosts.configured()
     for answer in ("", "y", "YES"):
         hosts.reporter = Asked(answer)
         with pytest.raises(UsageError, match="nothing was changed"):
-            hosts.run("hive_destroy")
+            await hosts.run("hive_destroy")
     question = "2 nodes on 2 hosts with 2.0 MiB of data, 6 entries will be gone; type yes to destroy it for good: "
     assert question in hosts.reporter.lines
     assert not any(action.endswith(("stop", "remove", "clean")) for action in hosts.actions)
     hosts.reporter = Asked(" yes ")
     hosts.refuse.add("10.0.0.2 connect")
     with pytest.raises(RemoteError, match=r"10\.0\.0\.2: no connect today"):
-        hosts.run("hive_destroy")
+        await hosts.run("hive_destroy")
     assert any(line.startswith("1 node on 1 host with 1.0 MiB of data") for line in hosts.reporter.lines)
     assert any("will be gone (nothing is done on 10.0.0.2)" in line for line in hosts.reporter.lines)
     assert hosts.actions[-4:] == [f"10.0.0.1 {do}" for do in ("lock", "stop", "remove", "clean")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,8 @@ import pytest
 from wrpme.bootstrap.ssh import config
 from wrpme.bootstrap.ssh.config import Settings, Target, jump_host, settings
 from wrpme.errors import RemoteError
+
+pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture
@@ -25,13 +26,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 WEB1 = Target("web1")
 
 
-def read(home: Path, text: str, target: Target = WEB1) -> Settings:
+async def read(home: Path, text: str, target: Target = WEB1) -> Settings:
     (home / ".ssh/config").write_text(text)
-    return asyncio.run(settings(target))
+    return await settings(target)
 
 
-def test_without_any_file(home: Path) -> None:
-    found = asyncio.run(settings(Target("web1")))
+async def test_without_any_file(home: Path) -> None:
+    found = await settings(Target("web1"))
     assert (found.host, found.port, found.user, found.address) == ("web1", 22, "me", "web1:22")
     assert (found.key_name, found.key_port) == ("web1", 22)
     assert (found.jumps, found.proxy, found.mode) == ("", "", "")
@@ -40,13 +41,13 @@ def test_without_any_file(home: Path) -> None:
     assert found.key_files[0] == home / ".ssh/id_ed25519"
     assert not found.only_key_files
     assert found.agent == "/run/agent"
-    assert asyncio.run(settings(Target("fe80::1"))).address == "[fe80::1]:22"
+    assert (await settings(Target("fe80::1"))).address == "[fe80::1]:22"
 
 
-def test_what_the_files_say(home: Path) -> None:
+async def test_what_the_files_say(home: Path) -> None:
     (home / "system").write_text("Host *\n User system\n ConnectTimeout 7\n HashKnownHosts yes\n")
     (home / ".ssh/more").write_text("Host web1\n HostKeyAlias %h-alias\n")
-    found = read(
+    found = await read(
         home,
         "Include more\n"
         "Host web1\n HostName 10.0.0.1\n Port 2022\n IdentityFile ~/.ssh/%h-key\n IdentitiesOnly yes\n"
@@ -66,31 +67,31 @@ def test_what_the_files_say(home: Path) -> None:
     assert found.own_algorithms
 
 
-def test_the_topology_has_the_last_word(home: Path) -> None:
+async def test_the_topology_has_the_last_word(home: Path) -> None:
     text = "Host *\n User other\n Port 2022\n ProxyJump gate\n ProxyCommand nc %h %p\n"
-    found = read(home, text, Target("web1", "root", 22, "a,b"))
+    found = await read(home, text, Target("web1", "root", 22, "a,b"))
     assert (found.user, found.port, found.jumps, found.proxy) == ("root", 22, "a,b", "")
-    found = read(home, text, Target("web1", jump="none"))
+    found = await read(home, text, Target("web1", jump="none"))
     assert (found.jumps, found.proxy) == ("", "")
-    found = read(home, "ProxyCommand nc %h $((%p + 1))\n")
+    found = await read(home, "ProxyCommand nc %h $((%p + 1))\n")
     assert (found.jumps, found.proxy) == ("", "nc web1 $((22 + 1))")
-    assert read(home, "ProxyCommand none\nIdentityFile none\nIdentityAgent none\n").agent == ""
+    assert (await read(home, "ProxyCommand none\nIdentityFile none\nIdentityAgent none\n")).agent == ""
 
 
-def test_a_block_that_matches_at_the_end(home: Path) -> None:
-    found = read(home, "Host web1\n HostName 10.0.0.1\nMatch final host 10.0.0.1\n User late\n")
+async def test_a_block_that_matches_at_the_end(home: Path) -> None:
+    found = await read(home, "Host web1\n HostName 10.0.0.1\nMatch final host 10.0.0.1\n User late\n")
     assert (found.host, found.user) == ("10.0.0.1", "late")
 
 
 @pytest.mark.parametrize(("word", "mode"), [("yes", "strict"), ("no", ""), ("off", ""), ("ask", "ask")])
-def test_no_file_switches_the_check_off(home: Path, word: str, mode: str) -> None:
-    assert read(home, f"StrictHostKeyChecking {word}\n").mode == mode
+async def test_no_file_switches_the_check_off(home: Path, word: str, mode: str) -> None:
+    assert (await read(home, f"StrictHostKeyChecking {word}\n")).mode == mode
 
 
-def test_agents(home: Path) -> None:
-    assert read(home, "IdentityAgent SSH_AUTH_SOCK\n").agent == "/run/agent"
-    assert read(home, "IdentityAgent $SSH_AUTH_SOCK\n").agent == "/run/agent"
-    assert read(home, "IdentityAgent $NOT_SET\n").agent == ""
+async def test_agents(home: Path) -> None:
+    assert (await read(home, "IdentityAgent SSH_AUTH_SOCK\n")).agent == "/run/agent"
+    assert (await read(home, "IdentityAgent $SSH_AUTH_SOCK\n")).agent == "/run/agent"
+    assert (await read(home, "IdentityAgent $NOT_SET\n")).agent == ""
 
 
 @pytest.mark.parametrize(
@@ -103,31 +104,31 @@ def test_agents(home: Path) -> None:
         ("CanonicalizeHostname yes\nCanonicalDomains example\n", "CanonicalizeHostname is not supported"),
     ],
 )
-def test_what_can_not_be_used(home: Path, text: str, said: str) -> None:
+async def test_what_can_not_be_used(home: Path, text: str, said: str) -> None:
     with pytest.raises(RemoteError) as raised:
-        read(home, text)
+        await read(home, text)
     assert raised.value.sentence.startswith("web1: the configuration of ssh can't be used (")
     assert said in raised.value.sentence
 
 
-def test_jump_hosts(home: Path) -> None:
-    found = read(home, "", Target("web1", jump="a:22,me@b,ssh://you@[fe80::1]:2200", mode="strict"))
+async def test_jump_hosts(home: Path) -> None:
+    found = await read(home, "", Target("web1", jump="a:22,me@b,ssh://you@[fe80::1]:2200", mode="strict"))
     last = jump_host(found)
     assert last == Target("fe80::1", "you", 2200, "a:22,me@b", "strict", (), ("web1",))
-    middle = jump_host(asyncio.run(settings(last)))
+    middle = jump_host(await settings(last))
     assert middle == Target("b", "me", 0, "a:22", "strict", (), ("web1", "fe80::1"))
-    first = jump_host(asyncio.run(settings(middle)))
+    first = jump_host(await settings(middle))
     assert first == Target("a", "", 22, "", "strict", (), ("web1", "fe80::1", "b"))
-    pinned = read(home, "", Target("web1", jump="a", mode="pin", pins=("SHA256:x",)))
+    pinned = await read(home, "", Target("web1", jump="a", mode="pin", pins=("SHA256:x",)))
     assert jump_host(pinned).mode == ""
 
 
 @pytest.mark.parametrize("jump", ["a:b", "@a", "a,", "me@", "[::1"])
-def test_jump_hosts_that_can_not_be_read(home: Path, jump: str) -> None:
+async def test_jump_hosts_that_can_not_be_read(home: Path, jump: str) -> None:
     with pytest.raises(RemoteError, match="is not of the form USER@HOST:PORT"):
-        jump_host(read(home, "", Target("web1", jump=jump)))
+        jump_host(await read(home, "", Target("web1", jump=jump)))
 
 
-def test_a_way_in_a_circle(home: Path) -> None:
+async def test_a_way_in_a_circle(home: Path) -> None:
     with pytest.raises(RemoteError, match="circle \\(web1 behind gate behind gate\\)"):
-        jump_host(read(home, "Host *\n ProxyJump gate\n", Target("gate", passed=("web1",))))
+        jump_host(await read(home, "Host *\n ProxyJump gate\n", Target("gate", passed=("web1",))))

@@ -15,6 +15,8 @@ from wrpme.bootstrap.ssh import config, identities
 from wrpme.bootstrap.ssh.config import Target, settings
 from wrpme.bootstrap.ssh.identities import LoginKeys, Offer
 
+pytestmark = pytest.mark.asyncio
+
 
 @pytest.fixture(autouse=True)
 def keys_can_be_made() -> None:
@@ -42,38 +44,35 @@ def agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         process.terminate()
 
 
-def offered(home: Path, text: str = "") -> Offer:
-    async def ask() -> Offer:
-        keys = LoginKeys()
-        try:
-            found = await settings(Target("web1"))
-            assert (await keys.offer(found)).named == (await keys.offer(found)).named
-            return await keys.offer(found)
-        finally:
-            await keys.close()
-
+async def offered(home: Path, text: str = "") -> Offer:
     (home / ".ssh/config").write_text(text)
-    return asyncio.run(ask())
+    keys = LoginKeys()
+    try:
+        found = await settings(Target("web1"))
+        assert (await keys.offer(found)).named == (await keys.offer(found)).named
+        return await keys.offer(found)
+    finally:
+        await keys.close()
 
 
 def add(path: Path) -> None:
     subprocess.run(["ssh-add", "-q", str(path)], check=True, capture_output=True)
 
 
-def test_the_usual_files(home: Path) -> None:
-    assert offered(home) == Offer()
+async def test_the_usual_files(home: Path) -> None:
+    assert await offered(home) == Offer()
     public = make_key(home / ".ssh/id_ecdsa", "ecdsa")
-    found = offered(home)
+    found = await offered(home)
     assert found.named == (f"~/.ssh/id_ecdsa ECDSA {fingerprint(public)}",)
     assert found.left_out == ()
     assert len(found.keys) == 1
 
 
-def test_files_that_can_not_be_used(home: Path) -> None:
+async def test_files_that_can_not_be_used(home: Path) -> None:
     make_key(home / ".ssh/id_ed25519", passphrase="a passphrase")
     (home / ".ssh/id_rsa").write_text("nothing")
     (home / ".ssh/id_ecdsa").mkdir()
-    found = offered(home)
+    found = await offered(home)
     assert found.keys == ()
     assert found.left_out == (
         "~/.ssh/id_ed25519 has a passphrase (run ssh-add ~/.ssh/id_ed25519 first)",
@@ -82,17 +81,17 @@ def test_files_that_can_not_be_used(home: Path) -> None:
     )
 
 
-def test_a_certificate_goes_with_its_key(home: Path) -> None:
+async def test_a_certificate_goes_with_its_key(home: Path) -> None:
     make_key(home / "authority")
     make_key(home / ".ssh/id_ed25519")
     signing = ["ssh-keygen", "-q", "-s", str(home / "authority"), "-I", "me", "-n", "root"]
     subprocess.run([*signing, str(home / ".ssh/id_ed25519.pub")], check=True, capture_output=True)
-    ((_, certificate),) = offered(home).keys
+    ((_, certificate),) = (await offered(home)).keys
     assert certificate == str(home / ".ssh/id_ed25519-cert.pub")
 
 
 @pytest.mark.usefixtures("agent")
-def test_the_order_of_openssh(home: Path) -> None:
+async def test_the_order_of_openssh(home: Path) -> None:
     prints = {}
     for name in ("configured", "unknown", "held", "file"):
         prints[name] = fingerprint(make_key(home / name))
@@ -100,31 +99,31 @@ def test_the_order_of_openssh(home: Path) -> None:
         add(home / name)
     (home / "held").unlink()
     files = "IdentityFile ~/file\nIdentityFile ~/held.pub\nIdentityFile ~/configured\n"
-    found = offered(home, files)
+    found = await offered(home, files)
     assert [name.rpartition("ED25519 ")[2] for name in found.named] == [
         f"{prints['held']} of ssh-agent",
         f"{prints['configured']} of ssh-agent",
         f"{prints['unknown']} of ssh-agent",
         prints["file"],
     ]
-    only = offered(home, f"{files}IdentitiesOnly yes\n")
+    only = await offered(home, f"{files}IdentitiesOnly yes\n")
     assert len(only.named) == 3
     assert not any(prints["unknown"] in name for name in only.named)
 
 
 @pytest.mark.usefixtures("agent")
-def test_a_key_with_a_passphrase_that_the_agent_has(home: Path) -> None:
+async def test_a_key_with_a_passphrase_that_the_agent_has(home: Path) -> None:
     public = make_key(home / ".ssh/id_ed25519")
     add(home / ".ssh/id_ed25519")
     change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "a passphrase", "-f", str(home / ".ssh/id_ed25519")]
     subprocess.run(change, check=True, capture_output=True)
-    found = offered(home)
+    found = await offered(home)
     assert (found.named, found.left_out) == ((f"ED25519 {fingerprint(public)} of ssh-agent",), ())
 
 
-def test_agents_that_do_not_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_agents_that_do_not_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", str(home / "gone"))
-    (said,) = offered(home).left_out
+    (said,) = (await offered(home)).left_out
     assert said.startswith("ssh-agent at ~/gone does not answer (")
     monkeypatch.setattr(identities, "SSH_AGENT_SECONDS_MAX", 0.05)
 
@@ -138,4 +137,4 @@ def test_agents_that_do_not_answer(home: Path, monkeypatch: pytest.MonkeyPatch) 
             await keys.close()
             server.close()
 
-    assert asyncio.run(silent()).left_out == ("ssh-agent at ~/silent does not answer (timeout)",)
+    assert (await silent()).left_out == ("ssh-agent at ~/silent does not answer (timeout)",)

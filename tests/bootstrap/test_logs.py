@@ -92,7 +92,7 @@ def never(request: Request) -> Reply:
     raise AssertionError(request)
 
 
-def show(
+async def show(
     monkeypatch: pytest.MonkeyPatch,
     *found: Log | None,
     only: tuple[str, ...] = (),
@@ -124,16 +124,13 @@ def show(
     monkeypatch.setattr(HostSession, "take_inventory", looked)
     monkeypatch.setattr(asyncio, "sleep", paused)
 
-    async def test() -> None:
-        async with Fleet(HOSTS[: len(found)], shown) as fleet:
-            await logs.show(fleet, only, since, follow)
-            fleet.raise_broken("hive_logs")
-
-    asyncio.run(test())
+    async with Fleet(HOSTS[: len(found)], shown) as fleet:
+        await logs.show(fleet, only, since, follow)
+        fleet.raise_broken("hive_logs")
     return [text for text in shown.lines if text != "closed"]
 
 
-def interrupted(*arguments: Any, **named: Any) -> list[str]:
+async def interrupted(*arguments: Any, **named: Any) -> list[str]:
     """The same, where it must not end by itself."""
     shown: list[str] = []
     with pytest.MonkeyPatch.context() as patch, pytest.raises(End):
@@ -144,13 +141,14 @@ def interrupted(*arguments: Any, **named: Any) -> list[str]:
             original(self, number, name, width, text)
 
         patch.setattr(Shown, "log", log)
-        show(*arguments, follow=True, **named)
+        await show(*arguments, follow=True, **named)
     return shown
 
 
-def test_all_logs_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_all_logs_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Log(line(1, "one") + line(3, "two")), Log(line(2, "three"))
-    assert show(monkeypatch, first, second) == [
+    assert await show(monkeypatch, first, second) == [
         f"0 10.0.0.1:5909 {line(1, 'one').strip()}",
         f"1 10.0.0.2:5909 {line(2, 'three').strip()}",
         f"0 10.0.0.1:5909 {line(3, 'two').strip()}",
@@ -159,42 +157,47 @@ def test_all_logs_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first.asked[0]["offset"] is None
 
 
-def test_the_log_of_one_node_needs_no_other_host(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_the_log_of_one_node_needs_no_other_host(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted, other = Log(line(1, "one")), Log()
-    assert len(show(monkeypatch, None, wanted, other, only=("10.0.0.2:5909",))) == 1
+    assert len(await show(monkeypatch, None, wanted, other, only=("10.0.0.2:5909",))) == 1
     assert (wanted.opened, other.opened) == (1, 0)
     with pytest.raises(RemoteError, match="no route"):
-        show(monkeypatch, None, Log(line(1, "one")))
+        await show(monkeypatch, None, Log(line(1, "one")))
 
 
-def test_following_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_following_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Log(line(1, "one"), "", line(9, "two")), Log("", line(2, "oh!"))
-    assert interrupted(monkeypatch, first, second, rounds=3) == [
+    assert await interrupted(monkeypatch, first, second, rounds=3) == [
         "10.0.0.1:5909 one", "10.0.0.2:5909 oh!", "10.0.0.1:5909 two",
     ]  # fmt: skip
     assert [asked["offset"] for asked in first.asked] == [None, len(line(1, "one")), len(line(1, "one"))]
     assert [asked["inode"] for asked in first.asked] == [None, 7, 7]
 
 
-def test_what_has_no_stamp_follows_what_it_belongs_to(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_what_has_no_stamp_follows_what_it_belongs_to(monkeypatch: pytest.MonkeyPatch) -> None:
     since = NOON + 1
     log = Log(line(1, "one"), "a traceback\n")
-    assert len(interrupted(monkeypatch, log, since=since, rounds=2)) == 2
+    assert len(await interrupted(monkeypatch, log, since=since, rounds=2)) == 2
     old = Log(line(0, "old") + "a traceback\n", "more of it\n" + line(5, "new"))
-    assert interrupted(monkeypatch, old, since=since, rounds=2) == ["10.0.0.1:5909 new"]
+    assert await interrupted(monkeypatch, old, since=since, rounds=2) == ["10.0.0.1:5909 new"]
 
 
-def test_following_outlives_a_host_but_not_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_following_outlives_a_host_but_not_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Log(line(1, "one"), line(3, "two")), Log(line(2, "oh!"), None)
-    assert interrupted(monkeypatch, first, second, rounds=3)[-1] == "10.0.0.1:5909 two"
+    assert (await interrupted(monkeypatch, first, second, rounds=3))[-1] == "10.0.0.1:5909 two"
     assert (len(first.asked), len(second.asked)) == (3, 2)
     with pytest.raises(RemoteError, match="the connection ended"):
-        show(monkeypatch, first, Log("", None), only=("10.0.0.2:5909",), follow=True, rounds=9)
+        await show(monkeypatch, first, Log("", None), only=("10.0.0.2:5909",), follow=True, rounds=9)
 
 
-def test_a_log_that_holds_more_than_is_shown_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_a_log_that_holds_more_than_is_shown_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = [line(second, "x") for second in (1, 2)]
     more = "10.0.0.1:5909: the log holds more lines since then; only the last are shown"
-    assert show(monkeypatch, Log(whole[0], cut=True), since=NOON)[0] == more
-    assert show(monkeypatch, Log(whole[0], cut=True))[0] != more, "nobody asked since when"
-    assert show(monkeypatch, Log(*whole, cut=True), since=NOON + 1.5) == [], "the first that is shown is older"
+    assert (await show(monkeypatch, Log(whole[0], cut=True), since=NOON))[0] == more
+    assert (await show(monkeypatch, Log(whole[0], cut=True)))[0] != more, "nobody asked since when"
+    assert await show(monkeypatch, Log(*whole, cut=True), since=NOON + 1.5) == [], "the first that is shown is older"

@@ -21,10 +21,10 @@ from wrpme.errors import RemoteError
 TARGET = Target((3, 13), "aarch64", "glibc", (2, 36))
 
 
-def fetch(requirement: str, directory: Path, target: Target = TARGET) -> str:
+async def fetch(requirement: str, directory: Path, target: Target = TARGET) -> str:
     """Why it failed; empty if it did not."""
     try:
-        asyncio.run(pip.fetch(requirement, target, directory))
+        await pip.fetch(requirement, target, directory)
     except RemoteError as error:
         return error.sentence
     return ""
@@ -52,8 +52,9 @@ def wheel(folder: Path, version: str, tag: str = "cp313-cp313-manylinux_2_28_aar
         archive.writestr(f"{about}/RECORD", f"{about}/RECORD,,\n")
 
 
-def test_a_real_wheel_for_another_processor_and_another_python(tmp_path: Path) -> None:
-    refusal = fetch("msgspec>=0.20", tmp_path)
+@pytest.mark.asyncio
+async def test_a_real_wheel_for_another_processor_and_another_python(tmp_path: Path) -> None:
+    refusal = await fetch("msgspec>=0.20", tmp_path)
     skip_without_index(refusal)
     assert not refusal
     (found,) = tmp_path.iterdir()
@@ -61,42 +62,46 @@ def test_a_real_wheel_for_another_processor_and_another_python(tmp_path: Path) -
     assert "aarch64" in found.name
 
 
-def test_no_such_wheel_in_a_real_index(tmp_path: Path) -> None:
-    refusal = fetch("msgspec>=0.20", tmp_path, Target((3, 13), "armv7l", "glibc", (2, 36)))
+@pytest.mark.asyncio
+async def test_no_such_wheel_in_a_real_index(tmp_path: Path) -> None:
+    refusal = await fetch("msgspec>=0.20", tmp_path, Target((3, 13), "armv7l", "glibc", (2, 36)))
     skip_without_index(refusal)
     assert refusal.startswith(
         "there is no wheel of msgspec>=0.20 for Python 3.13 on armv7l with glibc 2.36; name another Python of that host"
     )
 
 
-def test_the_best_wheel_of_those_that_run_there(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_the_best_wheel_of_those_that_run_there(folder: Path, tmp_path: Path) -> None:
     wheel(folder, "1.0")
     wheel(folder, "1.1", "cp313-cp313-manylinux_2_38_aarch64")
     wheel(folder, "1.2", "cp312-cp312-manylinux_2_28_aarch64")
     wheel(folder, "1.3", "cp313-cp313-musllinux_1_2_aarch64")
     target = tmp_path / "target"
     target.mkdir()
-    assert not fetch("demo", target)
+    assert not await fetch("demo", target)
     assert [path.name for path in target.iterdir()] == ["demo-1.0-cp313-cp313-manylinux_2_28_aarch64.whl"]
 
 
-def test_another_version_has_a_wheel(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_another_version_has_a_wheel(folder: Path, tmp_path: Path) -> None:
     wheel(folder, "1.0")
     wheel(folder, "1.1")
     with pytest.raises(pip.NoWheelError) as refused:
-        asyncio.run(pip.fetch("demo==2.0", TARGET, tmp_path))
+        await pip.fetch("demo==2.0", TARGET, tmp_path)
     assert refused.value.sentence.endswith(
         f"there is one of 1.1, which is sent after {sys.executable} -m pip install demo==1.1"
     )
 
 
-def test_no_index_is_there(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_no_index_is_there(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     with socket.socket() as taken:  # bound, and nobody listens
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/simple"
         monkeypatch.setenv("PIP_INDEX_URL", url)
-        refusal = fetch("demo==1.0", tmp_path)
+        refusal = await fetch("demo==1.0", tmp_path)
     assert refusal == (
         f"demo==1.0 must be fetched for Python 3.13 on aarch64 with glibc 2.36, but pip can't read {url}/demo/"
         " (Connection refused); bring the wheel here and set PIP_FIND_LINKS to the folder that has it, or set"
@@ -104,16 +109,18 @@ def test_no_index_is_there(folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
     )
 
 
-def test_an_index_that_says_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_an_index_that_says_nothing(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setattr(pip, "FETCH_SECONDS_MAX", 1.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
-        refusal = fetch("demo==1.0", tmp_path)
+        refusal = await fetch("demo==1.0", tmp_path)
     assert "was not fetched within 1.5 s; bring the wheel here" in refusal
 
 
-def test_an_index_that_refuses(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_an_index_that_refuses(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
 
     def serve(listener: socket.socket) -> None:
@@ -130,21 +137,23 @@ def test_an_index_that_refuses(folder: Path, tmp_path: Path, monkeypatch: pytest
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{listener.getsockname()[1]}/simple")
         thread = threading.Thread(target=serve, args=(listener,), daemon=True)
         thread.start()
-        refusal = fetch("demo==1.0", tmp_path)
+        refusal = await fetch("demo==1.0", tmp_path)
         listener.shutdown(socket.SHUT_RDWR)
     thread.join()
     assert "/simple/demo/ (401 Client Error); bring the wheel here" in refusal
 
 
-def test_a_python_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_a_python_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     python = str(tmp_path / "bare" / "bin" / "python")
     monkeypatch.setattr(sys, "executable", python)
-    refusal = fetch("demo==1.0", tmp_path)
+    refusal = await fetch("demo==1.0", tmp_path)
     assert refusal.endswith(f"but {python} has no pip; {python} -m ensurepip adds it")
 
 
-def test_who_gives_up_leaves_no_pip_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_who_gives_up_leaves_no_pip_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
 
     async def cancelled(listener: socket.socket) -> None:
@@ -160,7 +169,7 @@ def test_who_gives_up_leaves_no_pip_behind(folder: Path, tmp_path: Path, monkeyp
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{listener.getsockname()[1]}/simple")
-        asyncio.run(asyncio.wait_for(cancelled(listener), 60))
+        await asyncio.wait_for(cancelled(listener), 60)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 
 import msgspec
@@ -37,34 +36,39 @@ class Relay:
         return {"data": base64.b64encode(self._data).decode()}
 
 
-def test_a_member_tells_its_view_and_figures() -> None:
+@pytest.mark.asyncio
+async def test_a_member_tells_its_view_and_figures() -> None:
     relay = Relay(ViewIs(1, ME, VIEW), Text(2, msgspec.json.encode(FIGURES).decode()))
-    answer = asyncio.run(probe_node(relay, ADDRESS))
+    answer = await probe_node(relay, ADDRESS)
     assert (answer.node, answer.view, answer.stats, answer.why) == (ME, VIEW, FIGURES, "")
     assert relay.asked == [PREFACE + encode(GetView(1)) + encode(GetStatus(2, b""))]
 
 
-def test_a_node_without_a_hive_says_so() -> None:
+@pytest.mark.asyncio
+async def test_a_node_without_a_hive_says_so() -> None:
     relay = Relay(Failed(1, 6, "it waits for a hive"), Text(2, msgspec.json.encode(FIGURES).decode()))
-    answer = asyncio.run(probe_node(relay, ADDRESS))
+    answer = await probe_node(relay, ADDRESS)
     assert answer.view is None
     assert answer.why == "it waits for a hive"
 
 
-def test_a_port_that_does_not_answer_is_no_error_of_the_machine() -> None:
-    answer = asyncio.run(probe_node(Relay(error=errors.ConnectionError("connection refused")), ADDRESS))
+@pytest.mark.asyncio
+async def test_a_port_that_does_not_answer_is_no_error_of_the_machine() -> None:
+    answer = await probe_node(Relay(error=errors.ConnectionError("connection refused")), ADDRESS)
     assert answer.why == "connection refused"
     with pytest.raises(errors.RemoteError):
-        asyncio.run(probe_node(Relay(error=errors.RemoteError("the connection ended")), ADDRESS))
+        await probe_node(Relay(error=errors.RemoteError("the connection ended")), ADDRESS)
 
 
-def test_a_foreign_program_is_told() -> None:
-    answer = asyncio.run(probe_node(Relay(raw=b"HTTP/1.1 400 Bad Request\r\n\r\n"), ADDRESS))
+@pytest.mark.asyncio
+async def test_a_foreign_program_is_told() -> None:
+    answer = await probe_node(Relay(raw=b"HTTP/1.1 400 Bad Request\r\n\r\n"), ADDRESS)
     assert "no wrpme node" in answer.why
 
 
-def test_the_whole_hive_through_one_node() -> None:
-    status = asyncio.run(probe_hive(Both(), ADDRESS))
+@pytest.mark.asyncio
+async def test_the_whole_hive_through_one_node() -> None:
+    status = await probe_hive(Both(), ADDRESS)
     assert status.view == VIEW
     assert [node.stats for node in status.nodes] == [FIGURES]
 
@@ -85,6 +89,7 @@ def test_where_a_node_is_reached_on_its_own_machine() -> None:
     assert target("[::]:5909") == ("::1", 5909)
 
 
-def test_figures_of_another_version_are_no_defect() -> None:
+@pytest.mark.asyncio
+async def test_figures_of_another_version_are_no_defect() -> None:
     relay = Relay(ViewIs(1, ME, VIEW), Text(2, '{"address": 3}'))
-    assert "this version does not understand" in asyncio.run(probe_node(relay, ADDRESS)).why
+    assert "this version does not understand" in (await probe_node(relay, ADDRESS)).why

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pty
 import tty
@@ -108,7 +107,8 @@ def test_live_lines_are_drawn_anew_in_place(terminal: Pipe) -> None:
     assert terminal.text() == "\x1b[1A\r\x1b[J"
 
 
-def test_nothing_is_drawn_over_a_question(terminal: Pipe) -> None:
+@pytest.mark.asyncio
+async def test_nothing_is_drawn_over_a_question(terminal: Pipe) -> None:
     async def answer(question: str) -> str:
         assert question == "trust it? "
         shown.step("a", "connecting")
@@ -119,7 +119,7 @@ def test_nothing_is_drawn_over_a_question(terminal: Pipe) -> None:
     shown = LiveLines(answer, True, err=terminal.writing)
     shown.step("a", "connecting")
     terminal.text()
-    assert asyncio.run(_asked(shown)) == "yes"
+    assert await _asked(shown) == "yes"
     assert "b  done" in terminal.text()
 
 

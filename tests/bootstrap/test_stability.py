@@ -12,7 +12,6 @@ import pytest
 
 from tests.bootstrap.fleet_parts import HIVE, IDS, Agent, Shown, answers, figures, hive, session
 from tests.bootstrap.plan_parts import topology
-from tests.stub_node import play
 from wrpme.bootstrap.hosts.agent_client import AgentClient
 from wrpme.bootstrap.hosts.fleet import Fleet
 from wrpme.bootstrap.limits import DEGRADED_SECONDS_MAX, STABILIZING_SECONDS_MAX
@@ -21,36 +20,35 @@ from wrpme.errors import RemoteError, TimeoutError, UnavailableError
 from wrpme.protocol.health import Condition
 from wrpme.protocol.messages import Failed, GetView, Reply, Request
 
+pytestmark = pytest.mark.asyncio
+
 HOSTS = topology(2).hosts
 BOTH = {IDS[0]: figures(0), IDS[1]: figures(1)}
 
 
-def condition(reply: Callable[[Request], Reply], wanted: str = "") -> Condition:
-    async def test() -> Condition:
-        return await stability.condition([session(HOSTS[0], Agent(reply), Shown())], wanted)
-
-    return asyncio.run(test())
+async def condition(reply: Callable[[Request], Reply], wanted: str = "") -> Condition:
+    return await stability.condition([session(HOSTS[0], Agent(reply), Shown())], wanted)
 
 
-def test_stable_is_when_all_have_heard_of_the_last_view() -> None:
-    assert condition(answers(hive(), BOTH)).word == "stable"
-    late = condition(answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)}))
+async def test_stable_is_when_all_have_heard_of_the_last_view() -> None:
+    assert (await condition(answers(hive(), BOTH))).word == "stable"
+    late = await condition(answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)}))
     assert late.word == "stabilizing" and "10.0.0.2:5909 has not heard" in late.sentence
 
 
-def test_it_is_not_stable_while_somebody_is_down_silent_or_coming_back() -> None:
-    assert condition(answers(hive(down=[1]), {IDS[0]: figures(0)})).word == "degraded"
-    assert condition(answers(hive(), {IDS[0]: figures(0)})).word == "unavailable"
-    assert condition(answers(hive(), {**BOTH, IDS[1]: figures(1, serving=False)})).word == "stabilizing"
+async def test_it_is_not_stable_while_somebody_is_down_silent_or_coming_back() -> None:
+    assert (await condition(answers(hive(down=[1]), {IDS[0]: figures(0)}))).word == "degraded"
+    assert (await condition(answers(hive(), {IDS[0]: figures(0)}))).word == "unavailable"
+    assert (await condition(answers(hive(), {**BOTH, IDS[1]: figures(1, serving=False)}))).word == "stabilizing"
 
 
-def test_another_hive_opens_no_gate() -> None:
-    assert condition(answers(hive(), BOTH), HIVE.hex()).word == "stable"
-    other = condition(answers(hive(hive_id=b"x" * 16), BOTH), HIVE.hex())
+async def test_another_hive_opens_no_gate() -> None:
+    assert (await condition(answers(hive(), BOTH), HIVE.hex())).word == "stable"
+    other = await condition(answers(hive(hive_id=b"x" * 16), BOTH), HIVE.hex())
     assert other.word == "unavailable" and "another hive" in other.sentence
 
 
-def test_who_answers_first_is_asked() -> None:
+async def test_who_answers_first_is_asked() -> None:
     async def test() -> Condition:
         silent = Agent(lambda request: Failed(request.id, 6, "it waits for a hive"))
         sessions = [
@@ -58,10 +56,10 @@ def test_who_answers_first_is_asked() -> None:
         ]  # fmt: skip
         return await stability.condition(sessions)
 
-    assert asyncio.run(test()).word == "stable"
+    assert (await test()).word == "stable"
 
 
-def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stability, "STABILITY_LOOK_SECONDS", 0.0)
     late = answers(hive(), {**BOTH, IDS[1]: figures(1, epoch=2)})
     asked = 0
@@ -75,19 +73,16 @@ def test_it_waits_while_the_hive_stabilizes_and_then_goes_on(monkeypatch: pytest
     async def test() -> Condition:
         return await stability.until_stable([session(HOSTS[0], Agent(reply), Shown())], said.append)
 
-    assert asyncio.run(test()).word == "stable"
+    assert (await test()).word == "stable"
     assert len(said) == 2 and all("has not heard" in line for line in said)
 
 
-def test_it_halts_where_the_hive_stays_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_halts_where_the_hive_stays_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stability, "DEGRADED_SECONDS_MAX", 0.0)
     reply = answers(hive(down=[1]), {IDS[0]: figures(0)})
 
-    async def test() -> None:
-        await stability.until_stable([session(HOSTS[0], Agent(reply), Shown())], lambda text: None)
-
     with pytest.raises(UnavailableError, match=r"the hive is degraded: 10\.0\.0\.2:5909 down"):
-        asyncio.run(test())
+        await stability.until_stable([session(HOSTS[0], Agent(reply), Shown())], lambda text: None)
 
 
 def waits_for_a_hive(request: Request) -> Reply:
@@ -98,35 +93,35 @@ def gone(request: Request) -> Reply:
     raise RemoteError("10.0.0.1: the connection ended while `ask` ran there")
 
 
-def test_a_host_that_is_gone_does_not_hide_the_hive() -> None:
+async def test_a_host_that_is_gone_does_not_hide_the_hive() -> None:
     async def test(*reply: Callable[[Request], Reply]) -> Condition:
         sessions = [session(host, Agent(one), Shown()) for host, one in zip(HOSTS, reply, strict=True)]
         return await stability.condition(sessions)
 
-    assert asyncio.run(test(gone, answers(hive(), BOTH, me=1))).word == "stable"
-    nobody = asyncio.run(test(waits_for_a_hive, gone))
+    assert (await test(gone, answers(hive(), BOTH, me=1))).word == "stable"
+    nobody = await test(waits_for_a_hive, gone)
     assert nobody == Condition("unavailable", "10.0.0.1: the connection ended while `ask` ran there")
-    assert asyncio.run(stability.condition([])) == Condition("unavailable", "no node answers")
+    assert await stability.condition([]) == Condition("unavailable", "no node answers")
 
 
-def test_the_node_of_another_hive_is_passed_over_for_the_next() -> None:
+async def test_the_node_of_another_hive_is_passed_over_for_the_next() -> None:
     async def test() -> Condition:
         other = Agent(answers(hive(hive_id=b"x" * 16, down=[1]), {IDS[0]: figures(0)}))
         mine = Agent(answers(hive(), BOTH, me=1))
         sessions = [session(HOSTS[0], other, Shown()), session(HOSTS[1], mine, Shown())]
         return await stability.condition(sessions, HIVE.hex())
 
-    assert asyncio.run(test()).word == "stable"
+    assert (await test()).word == "stable"
 
 
-def test_a_node_that_is_ahead_of_the_one_that_is_asked_keeps_it_closed() -> None:
-    ahead = condition(answers(hive(epoch=3), {**BOTH, IDS[1]: figures(1, epoch=4)}))
+async def test_a_node_that_is_ahead_of_the_one_that_is_asked_keeps_it_closed() -> None:
+    ahead = await condition(answers(hive(epoch=3), {**BOTH, IDS[1]: figures(1, epoch=4)}))
     assert ahead.word == "stabilizing"
 
 
-def test_without_a_quorum_a_view_is_worth_nothing() -> None:
+async def test_without_a_quorum_a_view_is_worth_nothing() -> None:
     alone = msgspec.structs.replace(figures(1), quorum="this node reaches 1 of 3 voters")
-    found = condition(answers(hive(), {**BOTH, IDS[1]: alone}))
+    found = await condition(answers(hive(), {**BOTH, IDS[1]: alone}))
     assert found == Condition("unavailable", "10.0.0.2:5909 reaches 1 of 3 voters")
 
 
@@ -148,7 +143,7 @@ def looks(seconds: float) -> int:
     return round(seconds / LOOK_SECONDS)
 
 
-def passed(*moments: tuple[ReplyTo, int]) -> tuple[float, str]:
+async def passed(*moments: tuple[ReplyTo, int]) -> tuple[float, str]:
     """Returns when the wait ends (s) and what it says; each moment lasts for so many looks, the last one for ever."""
     coming = chain(*(repeat(reply, count) for reply, count in moments), repeat(moments[-1][0]))
     now = moments[0][0]
@@ -159,54 +154,51 @@ def passed(*moments: tuple[ReplyTo, int]) -> tuple[float, str]:
             now = next(coming)
         return now(request)
 
-    async def test() -> tuple[float, str]:
-        begun = asyncio.get_running_loop().time()
-        try:
-            found = await stability.until_stable([session(HOSTS[0], Agent(reply), Shown())], lambda text: None)
-            said = found.word
-        except (UnavailableError, TimeoutError) as error:
-            said = f"{error.word}: {error.sentence}"
-        return asyncio.get_running_loop().time() - begun, said
-
-    return play(test())
+    begun = asyncio.get_running_loop().time()
+    try:
+        found = await stability.until_stable([session(HOSTS[0], Agent(reply), Shown())], lambda text: None)
+        said = found.word
+    except (UnavailableError, TimeoutError) as error:
+        said = f"{error.word}: {error.sentence}"
+    return asyncio.get_running_loop().time() - begun, said
 
 
 @pytest.mark.usefixtures("ten_seconds")
-def test_trouble_that_passes_in_time_halts_nothing() -> None:
+async def test_trouble_that_passes_in_time_halts_nothing() -> None:
     most = looks(DEGRADED_SECONDS_MAX) - 1
-    seconds, said = passed((DEGRADED, most), (STABLE, 1))
+    seconds, said = await passed((DEGRADED, most), (STABLE, 1))
     assert said == "stable"
     assert seconds < DEGRADED_SECONDS_MAX
-    assert passed((gone, most), (STABLE, 1))[1] == "stable", "nobody may answer for a while"
+    assert (await passed((gone, most), (STABLE, 1)))[1] == "stable", "nobody may answer for a while"
 
 
 @pytest.mark.usefixtures("ten_seconds")
 @pytest.mark.parametrize("trouble", [DEGRADED, gone, waits_for_a_hive])
-def test_trouble_that_stays_halts_it(trouble: ReplyTo) -> None:
-    seconds, said = passed((trouble, 1))
+async def test_trouble_that_stays_halts_it(trouble: ReplyTo) -> None:
+    seconds, said = await passed((trouble, 1))
     assert said.startswith("unavailable: the hive is ")
     assert DEGRADED_SECONDS_MAX <= seconds < DEGRADED_SECONDS_MAX + LOOK_SECONDS
-    seconds, said = passed((LATE, 20), (trouble, 1))
+    seconds, said = await passed((LATE, 20), (trouble, 1))
     assert said.startswith("unavailable: the hive is ")
     assert seconds >= 20 * LOOK_SECONDS
 
 
 @pytest.mark.usefixtures("ten_seconds")
-def test_while_it_stabilizes_it_is_waited_for_much_longer() -> None:
+async def test_while_it_stabilizes_it_is_waited_for_much_longer() -> None:
     most = looks(STABILIZING_SECONDS_MAX) - 2
-    assert passed((LATE, most), (STABLE, 1))[1] == "stable"
+    assert (await passed((LATE, most), (STABLE, 1)))[1] == "stable"
     several = [(DEGRADED, 5), (LATE, 1), (DEGRADED, 5), (LATE, 1), (DEGRADED, 5), (STABLE, 1)]
-    assert passed(*several)[1] == "stable", "it is getting on each time"
+    assert (await passed(*several))[1] == "stable", "it is getting on each time"
 
 
 @pytest.mark.usefixtures("ten_seconds")
-def test_but_not_for_ever() -> None:
-    seconds, said = passed((LATE, 1))
+async def test_but_not_for_ever() -> None:
+    seconds, said = await passed((LATE, 1))
     assert said.startswith("timeout: the hive is still stabilizing after 60 min: 10.0.0.2:5909 has not heard of")
     assert STABILIZING_SECONDS_MAX <= seconds < STABILIZING_SECONDS_MAX + LOOK_SECONDS
 
 
-def test_the_whole_hive_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_whole_hive_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stability, "DEGRADED_SECONDS_MAX", 0.0)
 
     async def test(reply: ReplyTo, shown: Shown) -> Condition:
@@ -216,10 +208,10 @@ def test_the_whole_hive_has_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -
             return await stability.whole_hive(fleet)
 
     shown = Shown()
-    assert asyncio.run(test(answers(hive(), BOTH, me=1), shown)).word == "stable"
+    assert (await test(answers(hive(), BOTH, me=1), shown)).word == "stable"
     assert shown.lines[1] == "the hive: good: is stable: all 2 nodes are up and every arc has its copies"
     shown = Shown()
     with pytest.raises(UnavailableError):
-        asyncio.run(test(DEGRADED, shown))
+        await test(DEGRADED, shown)
     assert shown.lines[1].startswith("the hive: waiting until the hive is stable: degraded, 10.0.0.2:5909 down")
     assert shown.lines[2].startswith("the hive: bad: the hive is degraded: 10.0.0.2:5909 down")

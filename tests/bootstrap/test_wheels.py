@@ -63,9 +63,9 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Index:
     return Index(monkeypatch)
 
 
-def collect(target: Target = ELSEWHERE) -> tuple[dict[Part, Mapping[str, bytes]], list[str]]:
+async def collect(target: Target = ELSEWHERE) -> tuple[dict[Part, Mapping[str, bytes]], list[str]]:
     said: list[str] = []
-    return asyncio.run(wheels.collect(target, said.append)), said
+    return await wheels.collect(target, said.append), said
 
 
 def test_versions_are_those_that_are_installed_here_else_what_wrpme_accepts() -> None:
@@ -81,7 +81,8 @@ def test_versions_are_those_that_are_installed_here_else_what_wrpme_accepts() ->
     assert need.requirement.startswith((f"{other}>=", f"{other}==")), need
 
 
-def test_what_is_installed_here_runs_on_a_machine_like_this() -> None:
+@pytest.mark.asyncio
+async def test_what_is_installed_here_runs_on_a_machine_like_this() -> None:
     found = wheels.known(here())
     assert found is not None
     by_name = {part.name: part for part in found}
@@ -91,7 +92,7 @@ def test_what_is_installed_here_runs_on_a_machine_like_this() -> None:
     assert any(path.endswith("/METADATA") for path in files)
     assert any("LICENSE" in path for path in files)
     assert not [path for path in files if path.endswith((".pyc", ".pyx", "/INSTALLER", "/RECORD"))]
-    assert asyncio.run(wheels.collect(here(), pytest.fail)).keys() == set(found), "nothing is fetched"
+    assert (await wheels.collect(here(), pytest.fail)).keys() == set(found), "nothing is fetched"
 
 
 def test_what_is_installed_here_does_not_run_everywhere() -> None:
@@ -127,11 +128,12 @@ def test_an_installed_file_that_somebody_changed_is_not_sent(tmp_path: Path) -> 
         wheels.contents(copy)
 
 
-def test_what_is_fetched_is_fetched_once(index: Index) -> None:
+@pytest.mark.asyncio
+async def test_what_is_fetched_is_fetched_once(index: Index) -> None:
     for name in ("msgspec", "plyvel-next", "uvloop"):
         index.has(name)
     assert wheels.known(ELSEWHERE) is None
-    parts, said = collect()
+    parts, said = await collect()
     assert [part.name for part in parts] == ["msgspec", "plyvel-next", "uvloop"]
     assert {line.split("=")[0].split(">")[0] for line in said} == {
         "fetching msgspec", "fetching plyvel-next", "fetching uvloop",
@@ -141,57 +143,62 @@ def test_what_is_fetched_is_fetched_once(index: Index) -> None:
         "msgspec/__init__.py": b"x = 1\n", "msgspec-1.0.dist-info/METADATA": b"Name: msgspec\n",
     }  # fmt: skip
     assert wheels.known(ELSEWHERE) == tuple(parts)
-    assert collect() == (parts, [])
+    assert await collect() == (parts, [])
     assert len(index.asked) == 3
-    collect(Target((3, 13), "aarch64", "glibc", (2, 31)))
+    await collect(Target((3, 13), "aarch64", "glibc", (2, 31)))
     assert len(index.asked) == 6, "an older C library may need another wheel"
 
 
-def test_a_node_does_without_uvloop_where_there_is_none(index: Index) -> None:
+@pytest.mark.asyncio
+async def test_a_node_does_without_uvloop_where_there_is_none(index: Index) -> None:
     index.has("msgspec")
     index.has("plyvel-next")
-    parts, _ = collect()
+    parts, _ = await collect()
     assert [part.name for part in parts] == ["msgspec", "plyvel-next"]
     assert wheels.known(ELSEWHERE) == tuple(parts)
-    assert collect() == (parts, []), "nor is it asked for again"
+    assert await collect() == (parts, []), "nor is it asked for again"
 
 
-def test_without_an_index_a_wheel_is_not_taken_for_one_that_does_not_exist(index: Index) -> None:
+@pytest.mark.asyncio
+async def test_without_an_index_a_wheel_is_not_taken_for_one_that_does_not_exist(index: Index) -> None:
     index.unreachable = True
     with pytest.raises(RemoteError, match="no index"):
-        collect()
+        await collect()
     index.unreachable = False
     for name in ("msgspec", "plyvel-next", "uvloop"):
         index.has(name)
-    assert len(collect()[0]) == 3
+    assert len((await collect())[0]) == 3
 
 
-def test_no_wheel_of_what_is_needed(index: Index) -> None:
+@pytest.mark.asyncio
+async def test_no_wheel_of_what_is_needed(index: Index) -> None:
     index.has("msgspec")
     with pytest.raises(RemoteError, match="no wheel of plyvel-next"):
-        collect()
+        await collect()
 
 
-def test_a_damaged_wheel_in_the_cache_is_fetched_anew(index: Index, cache: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_damaged_wheel_in_the_cache_is_fetched_anew(index: Index, cache: Path) -> None:
     for name in ("msgspec", "plyvel-next", "uvloop"):
         index.has(name)
-    parts, _ = collect()
+    parts, _ = await collect()
     (first, second, third) = sorted((cache / "wheels").glob("*/*.whl"))
     content = bytearray(first.read_bytes())
     content[content.index(b"x = 1")] ^= 1
     first.write_bytes(content)
     second.write_bytes(second.read_bytes()[:100])
     third.unlink()
-    assert collect()[0] == parts
+    assert (await collect())[0] == parts
     assert len(index.asked) == 6
     assert not list((cache / "wheels").glob(".*"))
 
 
-def test_a_wheel_that_is_not_as_its_record_says(index: Index, cache: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_wheel_that_is_not_as_its_record_says(index: Index, cache: Path) -> None:
     index.has("msgspec", __init__="y = 2")
     index.has("plyvel-next")
     with pytest.raises(RemoteError, match=r"that pip fetched for Python 3\.13 on aarch64 with glibc 2\.36 is damaged"):
-        collect()
+        await collect()
 
 
 @pytest.mark.parametrize(
@@ -206,22 +213,21 @@ def test_records_of_more_than_modules_are_refused(line: str) -> None:
         wheels._listing(line)
 
 
-def test_two_processes_fetch_the_same_at_once(index: Index, cache: Path) -> None:
+@pytest.mark.asyncio
+async def test_two_processes_fetch_the_same_at_once(index: Index, cache: Path) -> None:
     index.has("msgspec")
     need = Need("msgspec", "msgspec==1.0")
     place = cache / "wheels" / "one"
 
-    async def both() -> None:
-        await asyncio.gather(*[wheels._fetch(need, ELSEWHERE, place) for _ in range(4)])
-
-    asyncio.run(both())
+    await asyncio.gather(*[wheels._fetch(need, ELSEWHERE, place) for _ in range(4)])
     assert [path.name for path in place.iterdir()] == ["msgspec-1.0-py3-none-any.whl"]
     assert [path.name for path in place.parent.iterdir()] == ["one"]
 
 
-def test_real_wheels_for_another_machine() -> None:
+@pytest.mark.asyncio
+async def test_real_wheels_for_another_machine() -> None:
     try:
-        parts, _ = collect()
+        parts, _ = await collect()
     except RemoteError as error:
         skip_without_index(error.sentence)
         raise
