@@ -31,7 +31,11 @@ SHARED_OUT = (
     "tests/sim/test_mutations.py::test_a_broken_rule",
 )  # fmt: skip
 """The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
-KEPT_TOGETHER = ("tests/system/test_bad_input.py", "tests/system/test_pipes.py")
+KEPT_TOGETHER = (
+    "tests/system/test_bad_input.py", "tests/system/test_dashboard.py", "tests/system/test_pipes.py",
+    "tests/system/test_watch.py",
+)  # fmt: skip
+"""Those of each of these share a hive."""
 VIEWS_KEPT = 100
 GARBAGE_THRESHOLDS = (50_000, 20, 100)
 

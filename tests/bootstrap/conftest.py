@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,13 @@ def no_complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     told = [*caplog.get_records("call"), *caplog.get_records("teardown")]
     assert not [one for one in told if one.name == "asyncio" and one.levelno >= logging.ERROR]
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of what is sent to hosts, one for all workers: what is made at once by several is made well."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bundles"
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bootstrap.ssh_hosts import SshHosts
+from tests.system import forked
 
 PORT = 5909
 PATIENCE_SECONDS = 120.0
@@ -39,7 +40,7 @@ class Done:
 
 class Operator:
     """Runs wrpmesh where the client of ``hosts`` is; ``directory`` holds its files, ``package`` replaces the
-    project."""
+    project (each command is then a Python of its own), ``cache`` has what was made for hosts before."""
 
     def __init__(
         self, hosts: SshHosts, directory: Path, package: Path | None = None, cache: Path | None = None
@@ -63,11 +64,15 @@ class Operator:
 
     def wrpmesh(self, *words: str, given: bytes = b"") -> Done:
         """Runs it to its end, without a terminal."""
+        values = self.environment()
+        if self._package is None:
+            space = self.hosts.client_network
+            return Done(forked.wrpmesh(*words, given=given, directory=self.directory, values=values, network=space))
         return Done(
             subprocess.run(
                 self.command(*words),
                 cwd=self.directory,
-                env=self.environment(),
+                env=values,
                 input=given,
                 capture_output=True,
                 timeout=PATIENCE_SECONDS,

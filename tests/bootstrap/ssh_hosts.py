@@ -9,7 +9,6 @@ run, however that ends.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import hashlib
 import os
 import shutil
@@ -23,7 +22,7 @@ from typing import NoReturn, TypeVar
 
 import pytest
 
-from tests.system import systemd_host
+from tests.system import forked, systemd_host
 from tests.system.daemons import PATIENCE_SECONDS, ROOT
 from tests.system.netns import Namespaces, NamespacesError, missing
 
@@ -39,7 +38,6 @@ USER_ID = 2000
 OWN = ("/root", "/home", "/var/lib", "/var/tmp", "/opt", "/srv", "/run", "/etc/ssh", "/etc/systemd", "/tmp")
 """Of each host; everything else is read-only."""
 COMPARED = tuple(path for path in OWN if path != "/etc/ssh")
-CLONE_NEWNET = 0x4000_0000
 
 R = TypeVar("R")
 
@@ -402,6 +400,11 @@ class SshHosts:
         """That command, to be run where the client is; with ``environment()``."""
         return [*self.network.inside("hub"), *words]
 
+    @property
+    def client_network(self) -> str:
+        """The file of the network namespace that the client is in."""
+        return f"/run/netns/{self.network.name('hub')}"
+
     def in_client_network(self, work: Callable[[], Awaitable[R]]) -> R:
         """Runs that on an event loop in this process, in a thread whose network is the client's."""
 
@@ -409,9 +412,7 @@ class SshHosts:
             return await work()
 
         def thread() -> R:
-            libc = ctypes.CDLL(None, use_errno=True)
-            with open(f"/run/netns/{self.network.name('hub')}", "rb") as space:
-                assert libc.setns(space.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+            forked.enter(self.client_network)
             return asyncio.run(whole())
 
         with ThreadPoolExecutor(1) as pool:

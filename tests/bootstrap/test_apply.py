@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,10 +24,10 @@ STEPS = (
 
 
 @pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Iterator[Operator]:
     directory = tmp_path_factory.mktemp("apply")
     with SshHosts(directory / "hosts", 4) as hosts:
-        yield Operator(hosts, directory)
+        yield Operator(hosts, directory, cache=bundles)
 
 
 def made(operator: Operator, number: int) -> dict[str, str]:

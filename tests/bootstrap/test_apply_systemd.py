@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +14,12 @@ UNIT_PLACES = {"root": "/etc/systemd/system", USER: f"/home/{USER}/.config/syste
 
 
 @pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Iterator[Operator]:
     directory = tmp_path_factory.mktemp("systemd")
     with SshHosts(directory / "hosts", 2, systemd=True) as hosts:
         for number in hosts.numbers:
             hosts.start_user_manager(number)
-        yield Operator(hosts, directory)
+        yield Operator(hosts, directory, cache=bundles)
 
 
 def systemctl(hosts: SshHosts, number: int, user: str, *words: str) -> str:

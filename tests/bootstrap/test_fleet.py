@@ -199,19 +199,17 @@ async def test_looking_asks_for_the_nodes_of_the_host_and_compares_clocks(monkey
     assert agent.given == [{"directory": "", "nodes": {host.nodes[0].name: {"address": ("10.0.0.1", 5909)}}}]
 
 
-def test_one_machine_under_two_names_is_told_from_another_operator() -> None:
+@pytest.mark.asyncio
+async def test_one_machine_under_two_names_is_told_from_another_operator() -> None:
     mine = "me@here, hive_apply (process 1)"
 
-    def lock(holder: str) -> None:
+    async def lock(holder: str) -> None:
         def locked(**arguments: object) -> dict[str, object]:
             raise LockedError(f"10.0.0.1: {holder} is at work there")
 
-        async def test() -> None:
-            await session_of(topology().hosts[0], Agent(silent, lock=locked), Shown()).take_lock(mine)
-
-        asyncio.run(test())
+        await session_of(topology().hosts[0], Agent(silent, lock=locked), Shown()).take_lock(mine)
 
     with pytest.raises(LockedError, match="you@there"):
-        lock("you@there, hive_upgrade (process 2)")
+        await lock("you@there, hive_upgrade (process 2)")
     with pytest.raises(RemoteError, match=r"^remote: 10\.0\.0\.1 is the same machine as another host of the file"):
-        lock(mine)
+        await lock(mine)

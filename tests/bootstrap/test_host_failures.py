@@ -15,10 +15,10 @@ HOST = "192.168.1.1"
 
 
 @pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Iterator[Operator]:
     directory = tmp_path_factory.mktemp("failures")
     with SshHosts(directory / "hosts", 2) as hosts:
-        yield Operator(hosts, directory)
+        yield Operator(hosts, directory, cache=bundles)
 
 
 @pytest.fixture(autouse=True)

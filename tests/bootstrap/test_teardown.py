@@ -12,10 +12,10 @@ from tests.bootstrap.ssh_hosts import SshHosts
 
 
 @pytest.fixture(scope="module")
-def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Iterator[Operator]:
     directory = tmp_path_factory.mktemp("teardown")
     with SshHosts(directory / "hosts", 2) as hosts:
-        yield Operator(hosts, directory)
+        yield Operator(hosts, directory, cache=bundles)
 
 
 def test_stop_start_and_destroy(operator: Operator) -> None:

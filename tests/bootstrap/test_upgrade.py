@@ -15,12 +15,14 @@ from tests.bootstrap.ssh_hosts import SshHosts
 from tests.system.daemons import ROOT
 
 THREE = (1, 2, 3)
+PAUSE_SECONDS = 0.01
+"""Between two updates of one shell: the nodes are upgraded under load, and the machine has time for other tests."""
 
 
 @pytest.fixture
-def operator(tmp_path: Path) -> Iterator[Operator]:
+def operator(tmp_path: Path, bundles: Path) -> Iterator[Operator]:
     with SshHosts(tmp_path / "hosts", 3) as hosts:
-        yield Operator(hosts, tmp_path)
+        yield Operator(hosts, tmp_path, cache=bundles)
 
 
 def release(directory: Path, change: str) -> Path:
@@ -91,7 +93,7 @@ class _Load:
     def _run(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        while not self._stopping.is_set():
+        while not self._stopping.wait(PAUSE_SECONDS):
             content = f"{self._number}-{self.count}"
             alias = f"load{self._number}-{self.count % 50}"
             self._process.stdin.write(f"update {alias} {content}\nget {alias}\n".encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.bundle_parts import here, skip_without_index
+from tests.bootstrap.bundle_parts import here
 from wrpme.bootstrap.bundle import pip, wheels
 from wrpme.bootstrap.bundle.platform import Target
 from wrpme.bootstrap.bundle.wheels import Need, Part
@@ -222,17 +222,6 @@ async def test_two_processes_fetch_the_same_at_once(index: Index, cache: Path) -
     await asyncio.gather(*[wheels._fetch(need, ELSEWHERE, place) for _ in range(4)])
     assert [path.name for path in place.iterdir()] == ["msgspec-1.0-py3-none-any.whl"]
     assert [path.name for path in place.parent.iterdir()] == ["one"]
-
-
-@pytest.mark.asyncio
-async def test_real_wheels_for_another_machine() -> None:
-    try:
-        parts, _ = await collect()
-    except RemoteError as error:
-        skip_without_index(error.sentence)
-        raise
-    libraries = [path for files in parts.values() for path in files if "-313-aarch64-" in path]
-    assert {path.split("/")[0] for path in libraries} == {"msgspec", "plyvel_next", "uvloop"}
 
 
 def test_bootstrap_does_not_load_what_it_sends() -> None:

@@ -1,7 +1,8 @@
 """The clients of the nemesis: a process that asks for entries until it is told to stop, and tells what it saw.
 
-``python -m tests.system.clients SEED RESULT ADDRESS...``. It is told ``stop`` and ``final`` by lines on its standard
-input: the first ends the load, the second makes it read everything once more and write RESULT, see :class:`Saw`.
+``python -m tests.system.clients SEED RESULT PAUSE_SECONDS ADDRESS...``. It is told ``stop`` and ``final`` by lines on
+its standard input: the first ends the load, the second makes it read everything once more and write RESULT, see
+:class:`Saw`.
 """
 
 from __future__ import annotations
@@ -54,9 +55,15 @@ class Load:
     """See the module."""
 
     def __init__(
-        self, seed: int, addresses: list[str], clock: Callable[[], float] = monotonic, callers: int = CALLERS
+        self,
+        seed: int,
+        addresses: list[str],
+        clock: Callable[[], float] = monotonic,
+        callers: int = CALLERS,
+        pause: float = THINK_SECONDS,
     ) -> None:
         self.clock = clock
+        self.pause = pause
         self.callers = callers
         self.random = random.Random(seed)
         self.addresses = addresses
@@ -138,7 +145,7 @@ class Load:
                 done = await self.entry(client, alias, kind, content, known.get(alias, b"?"))
                 if done is not None and done.result == "ok" and (done.given or done.content):
                     known[alias] = done.content or done.given or b""
-                await asyncio.sleep(self.random.random() * 2 * THINK_SECONDS)
+                await asyncio.sleep(self.random.random() * 2 * self.pause)
 
     async def call_set(self) -> None:
         """Entries that nobody else writes: each that is acknowledged must be there at the end."""
@@ -155,7 +162,7 @@ class Load:
                     self.outcomes[f"put {error.word}"] += 1
                     if isinstance(error, errors.AlreadyExistsError):  # somebody has sent it twice
                         self.wrong.append(alias)
-                await asyncio.sleep(THINK_SECONDS)
+                await asyncio.sleep(self.pause)
 
     async def call_counter(self, which: int) -> None:
         """Increments by compare-and-swap."""
@@ -175,7 +182,7 @@ class Load:
                     self.outcomes[f"cas {error.word}"] += 1
                     if not (error.not_carried_out or isinstance(error, NOTHING_DONE)):
                         self.increments[which][1] += 1
-                await asyncio.sleep(self.random.random() * 4 * THINK_SECONDS)
+                await asyncio.sleep(self.random.random() * 4 * self.pause)
 
     async def _create(self, client: Client, alias: str) -> None:
         try:
@@ -232,8 +239,8 @@ class Load:
 
 async def main() -> None:
     """The command."""
-    seed, result, addresses = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
-    load = Load(seed, addresses)
+    seed, result, pause, addresses = int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
+    load = Load(seed, addresses, pause=pause)
     tasks = load.begin()
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(None, sys.stdin.readline)

@@ -22,7 +22,7 @@ from time import monotonic, sleep
 import msgspec
 
 from tests.sim.linear import is_linearizable
-from tests.system.clients import Saw
+from tests.system.clients import THINK_SECONDS, Saw
 from tests.system.daemons import environment, wrpmed, wrpmesh
 from tests.system.netns import Namespaces, NamespacesError, missing
 
@@ -39,14 +39,16 @@ STOP_SECONDS_MAX = 20.0
 
 
 class Nemesis:
-    """``directory`` gets the logs; it is kept where something was wrong."""
+    """``directory`` gets the logs; it is kept where something was wrong. ``pause`` is what each client waits between
+    two operations (s, on average)."""
 
     def __init__(
-        self, directory: Path, net: Namespaces, seed: int, replication: int, grace: float, nodes: int
+        self, directory: Path, net: Namespaces, seed: int, replication: int, grace: float, nodes: int, pause: float
     ) -> None:
         self.directory = directory
         self.net = net
         self.seed = seed
+        self.pause = pause
         self.random = random.Random(seed)
         self.options = ["--replication", str(replication), "--grace", str(grace)]
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -323,10 +325,10 @@ class Nemesis:
         self.until_stable()
         result = self.directory / "saw"
         addresses = [self.address(node) for node in self.nodes]
-        command = [sys.executable, "-m", "tests.system.clients", str(self.seed), str(result), *addresses]
+        command = [sys.executable, "-m", "tests.system.clients", str(self.seed), str(result), str(self.pause)]
         with open(self.directory / "clients.err", "ab") as errors:
             self._clients = subprocess.Popen(
-                [*self.net.inside("hub"), *command], cwd=self.directory, env=environment(),
+                [*self.net.inside("hub"), *command, *addresses], cwd=self.directory, env=environment(),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
         sleep(YOUNG_SECONDS)
@@ -439,12 +441,14 @@ class Nemesis:
             print(f"    {line}")
 
 
-def run(seconds: float, seed: int, replication: int, grace: float, nodes: int = NODES) -> bool:
+def run(
+    seconds: float, seed: int, replication: int, grace: float, nodes: int = NODES, pause: float = THINK_SECONDS
+) -> bool:
     """A whole run; whether all was well."""
     directory = Path(tempfile.mkdtemp(prefix="wrpme-nemesis-"))
     well = False
     with Namespaces(HOSTS[:nodes], HUB) as net:
-        nemesis = Nemesis(directory, net, seed, replication, grace, nodes)
+        nemesis = Nemesis(directory, net, seed, replication, grace, nodes, pause)
         try:
             well = nemesis.run(seconds)
         finally:

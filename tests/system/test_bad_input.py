@@ -3,7 +3,6 @@ nothing is lost. What does not start for reasons of its own machine (port, direc
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import signal
@@ -11,7 +10,7 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,7 +18,9 @@ from socketserver import BaseServer, StreamRequestHandler, ThreadingTCPServer
 from time import monotonic
 
 import pytest
+import pytest_asyncio
 
+from tests.system import forked
 from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, finished, free_port, wrpmed, wrpmesh
 from tests.system.raw import Wire
 from wrpme import errors
@@ -37,22 +38,22 @@ ESTABLISHED = "01"
 linux = pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="looks into /proc")
 
 
-@pytest.fixture(scope="module")
-def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemons]:
     with Daemons(tmp_path_factory.mktemp("bad"), 3) as daemons:
         daemons.start_all(range(3))
-        asyncio.run(daemons.until_stable(3))
+        await daemons.until_stable(3)
         with Wire(daemons.addresses[0]) as wire:
             wire.ask([Put(number + 1, f"entry/{number}", b"%d" % number) for number in range(ENTRIES)])
         yield daemons
 
 
-@pytest.fixture
-def unharmed(hive: Daemons) -> Iterator[Daemons]:
+@pytest_asyncio.fixture
+async def unharmed(hive: Daemons) -> AsyncIterator[Daemons]:
     """The hive; after the test its processes run without a defect, it is stable, and every entry is there."""
     yield hive
     hive.check_alive()
-    asyncio.run(hive.until_stable(3))
+    await hive.until_stable(3)
     for address in hive.addresses:
         with Wire(address) as wire:
             replies = wire.ask([Get(number + 1, f"entry/{number}") for number in range(ENTRIES)])
@@ -61,7 +62,15 @@ def unharmed(hive: Daemons) -> Iterator[Daemons]:
 
 def one_line(arguments: list[str], directory: Path, given: bytes | None = None) -> tuple[int, str]:
     """Exit code and the one sentence on stderr of a command that fails."""
-    done = finished(arguments, given, directory)
+    return sentence_of(finished(arguments, given, directory))
+
+
+def shell_line(*words: str) -> tuple[int, str]:
+    """The same of a command of the shell."""
+    return sentence_of(forked.wrpmesh(*words))
+
+
+def sentence_of(done: subprocess.CompletedProcess[bytes]) -> tuple[int, str]:
     line = done.stderr.decode()
     assert done.stdout == b""
     assert re.fullmatch(r"[^\n]+\n", line), line
@@ -104,8 +113,8 @@ def test_a_wrong_option_of_the_daemon(line: str, part: str, tmp_path: Path) -> N
         ("node_status nowhere", 2, "usage: "),
     ],
 )
-def test_a_wrong_command_line_of_the_shell(line: str, code: int, start: str, tmp_path: Path) -> None:
-    got, sentence = one_line(wrpmesh(*line.split()), tmp_path)
+def test_a_wrong_command_line_of_the_shell(line: str, code: int, start: str) -> None:
+    got, sentence = shell_line(*line.split())
     assert (got, sentence.startswith(start)) == (code, True), sentence
 
 
@@ -174,19 +183,20 @@ def test_a_peer_that_is_no_wrpmed(kind: Callable[[int], BaseServer], tmp_path: P
 
 
 @pytest.mark.parametrize("kind", [a_web_server, a_redis_server])
-def test_the_shell_at_another_server(kind: Callable[[int], BaseServer], tmp_path: Path) -> None:
+def test_the_shell_at_another_server(kind: Callable[[int], BaseServer]) -> None:
     other = free_port()
     with serving(kind(other)):
-        code, sentence = one_line(wrpmesh("--daemon", f"127.0.0.1:{other}", "get", "x"), tmp_path)
+        code, sentence = shell_line("--daemon", f"127.0.0.1:{other}", "get", "x")
     assert code == 1
     assert sentence.startswith(f"protocol: 127.0.0.1:{other}: the other side does not speak the wrpme protocol")
 
 
-def test_a_directory_of_another_hive(unharmed: Daemons, tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_directory_of_another_hive(unharmed: Daemons, tmp_path: Path) -> None:
     """The node of another hive does not join, and its data is left as it is."""
     with Daemons(tmp_path, 1) as daemons:
         daemons.start(0)
-        asyncio.run(daemons.until_stable(1))
+        await daemons.until_stable(1)
         with Wire(daemons.addresses[0]) as wire:
             wire.ask([Put(1, "own", b"own")])
         daemons.terminate(0)
@@ -195,7 +205,7 @@ def test_a_directory_of_another_hive(unharmed: Daemons, tmp_path: Path) -> None:
         assert code == 1
         assert re.search(rf"{unharmed.addresses[1]} belongs to hive \w{{8}}, but this data directory to hive", sentence)
         daemons.start(0)
-        asyncio.run(daemons.until_stable(1))
+        await daemons.until_stable(1)
         with Wire(daemons.addresses[0]) as wire:
             assert wire.ask([Get(1, "own")])[1] == Content(1, b"own")
 
@@ -303,13 +313,13 @@ def test_a_flood_of_requests_whose_answers_nobody_reads(unharmed: Daemons) -> No
 
 
 def test_over_the_limits_through_the_shell(unharmed: Daemons, tmp_path: Path) -> None:
-    shell = wrpmesh("--daemon", unharmed.addresses[0])
-    code, sentence = one_line([*shell, "put", "a" * (ALIAS_BYTES_MAX + 1), "x"], tmp_path)
+    shell = ("--daemon", unharmed.addresses[0])
+    code, sentence = shell_line(*shell, "put", "a" * (ALIAS_BYTES_MAX + 1), "x")
     assert (code, sentence) == (1, "too_large: the alias has 1025 bytes, the limit is 1024")
-    code, sentence = one_line([*shell, "put", "large"], tmp_path, bytes(CONTENT_BYTES_MAX + 1))
+    code, sentence = one_line(wrpmesh(*shell, "put", "large"), tmp_path, bytes(CONTENT_BYTES_MAX + 1))
     assert code == 1
     assert sentence.startswith("too_large: ") and "67108864 bytes" in sentence
-    code, sentence = one_line([*shell, "get", "large"], tmp_path)
+    code, sentence = shell_line(*shell, "get", "large")
     assert (code, sentence) == (1, 'not_found: there is no entry "large"')
 
 
@@ -340,13 +350,14 @@ def test_no_daemon(tmp_path: Path) -> None:
     assert sentence.startswith(f"connection: no daemon answers at {address} (connection refused)")
 
 
+@pytest.mark.asyncio
 @linux
 @pytest.mark.parametrize("way", ["dies", "hangs"])
-def test_a_daemon_that_vanishes_in_the_middle(way: str, tmp_path: Path) -> None:
+async def test_a_daemon_that_vanishes_in_the_middle(way: str, tmp_path: Path) -> None:
     """With a write that it has and has not answered: the shell says that it may or may not have been carried out."""
     with Daemons(tmp_path, 1) as daemons:
         daemons.start(0)
-        asyncio.run(daemons.until_stable(1))
+        await daemons.until_stable(1)
         address, process = daemons.addresses[0], daemons.processes[0]
         with subprocess.Popen(
             wrpmesh("--daemon", address, "--timeout", "2"), cwd=tmp_path, env=environment(),
@@ -372,7 +383,7 @@ def test_a_daemon_that_vanishes_in_the_middle(way: str, tmp_path: Path) -> None:
             daemons.start(0)
         else:
             process.send_signal(signal.SIGCONT)
-        asyncio.run(daemons.until_stable(1))
+        await daemons.until_stable(1)
         with Wire(address) as wire:
             assert wire.ask([Get(1, "x")])[1] in (Content(1, b"first"), Content(1, b"second"))
         daemons.check_alive()

@@ -13,7 +13,11 @@ from wrpme import BlockingClient, Client, WrpmeError, errors
 from wrpme.core.limits import SUSPECT_NOBODY_SECONDS
 from wrpme.protocol import health
 
+pytestmark = pytest.mark.asyncio
+
 ENTRIES = 200
+PAUSE_SECONDS = 0.01
+"""Between two turns of one client: who stops does so under load, and the machine has time for other tests."""
 SERVED_SECONDS_MAX = 15.0
 """The goal is 3 s, and bench/failover.py measures it; more than this is no busy machine any more."""
 
@@ -57,6 +61,7 @@ class Load:
                     continue
                 assert found == content, f"{name} is {found!r} and not {content!r}"
                 self.done += 2
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def end(self) -> None:
         self._enough = True
@@ -64,8 +69,8 @@ class Load:
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_whoever_dies_nothing_is_lost_and_it_comes_back(tmp_path: Path, victim: int) -> None:
-    async def scenario(daemons: Daemons) -> None:
+async def test_whoever_dies_nothing_is_lost_and_it_comes_back(tmp_path: Path, victim: int) -> None:
+    with Daemons(tmp_path, 3) as daemons:
         daemons.start_all(range(3))
         await daemons.until_stable()
         others = [address for index, address in enumerate(daemons.addresses) if index != victim]
@@ -86,12 +91,9 @@ def test_whoever_dies_nothing_is_lost_and_it_comes_back(tmp_path: Path, victim: 
             assert not (await client.verify()).differences
         daemons.check_alive()
 
-    with Daemons(tmp_path, 3) as daemons:
-        asyncio.run(scenario(daemons))
 
-
-def test_one_after_the_other_down_to_the_last_node(tmp_path: Path) -> None:
-    async def scenario(daemons: Daemons) -> None:
+async def test_one_after_the_other_down_to_the_last_node(tmp_path: Path) -> None:
+    with Daemons(tmp_path, 3, "--grace", "1") as daemons:
         daemons.start_all(range(3))
         await daemons.until_stable()
         async with Client(daemons.addresses) as client:
@@ -108,12 +110,9 @@ def test_one_after_the_other_down_to_the_last_node(tmp_path: Path) -> None:
             await all_served(client, b"first")
             assert await client.count() == ENTRIES
 
-    with Daemons(tmp_path, 3, "--grace", "1") as daemons:
-        asyncio.run(scenario(daemons))
 
-
-def test_all_at_once_and_all_again(tmp_path: Path) -> None:
-    async def scenario(daemons: Daemons) -> None:
+async def test_all_at_once_and_all_again(tmp_path: Path) -> None:
+    with Daemons(tmp_path, 3) as daemons:
         daemons.start_all(range(3))
         await daemons.until_stable()
         async with Client(daemons.addresses, timeout=30.0) as client:
@@ -127,12 +126,9 @@ def test_all_at_once_and_all_again(tmp_path: Path) -> None:
             await daemons.until_stable()
             await all_served(client, b"first")
 
+
+async def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
     with Daemons(tmp_path, 3) as daemons:
-        asyncio.run(scenario(daemons))
-
-
-def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
-    async def scenario(daemons: Daemons) -> None:
         daemons.start_all(range(3))
         await daemons.until_stable()
         load = Load(daemons.addresses)
@@ -143,14 +139,11 @@ def test_a_rolling_restart_fails_no_request(tmp_path: Path) -> None:
         await load.end()
         assert not load.failures and load.done > 100, load.failures
 
-    with Daemons(tmp_path, 3) as daemons:
-        asyncio.run(scenario(daemons))
 
-
-def test_two_nodes_and_the_senior_is_dead_for_good(tmp_path: Path) -> None:
+async def test_two_nodes_and_the_senior_is_dead_for_good(tmp_path: Path) -> None:
     with Daemons(tmp_path, 2) as daemons:
         daemons.start_all(range(2))
-        asyncio.run(daemons.until_stable())
+        await daemons.until_stable()
         with BlockingClient(daemons.addresses[1], timeout=20.0) as client:
             client.put("x", b"1")
             daemons.kill(0)
@@ -164,21 +157,21 @@ def test_two_nodes_and_the_senior_is_dead_for_good(tmp_path: Path) -> None:
                     return False
                 return False
 
-            asyncio.run(until("it says what it lacks", says_so))
+            await until("it says what it lacks", says_so)
             assert "begins here with 1 of 2 nodes" in client.recover()
             assert client.get("x") == b"1"
             daemons.start(0)
-            asyncio.run(daemons.until_stable())
+            await daemons.until_stable()
             assert client.get("x") == b"1"
             assert not client.verify().differences
         host, port = daemons.addresses[0].split(":")
         assert (tmp_path / "db" / f"{host}-{port}.former-1").is_dir(), "its former data is set aside"
 
 
-def test_a_node_leaves_for_good_and_a_dead_one_is_forgotten(tmp_path: Path) -> None:
+async def test_a_node_leaves_for_good_and_a_dead_one_is_forgotten(tmp_path: Path) -> None:
     with Daemons(tmp_path, 3) as daemons:
         daemons.start_all(range(3))
-        asyncio.run(daemons.until_stable())
+        await daemons.until_stable()
         with BlockingClient(daemons.addresses, timeout=20.0) as client:
             for number in range(50):
                 client.put(alias(number), b"1")

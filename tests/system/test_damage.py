@@ -18,6 +18,8 @@ from wrpme.daemon.storage import rejoin
 from wrpme.errors import NotFoundError, UnavailableError
 from wrpme.protocol.view import State, View
 
+pytestmark = pytest.mark.asyncio
+
 ENTRIES = 400
 CONTENT_BYTES = 500
 
@@ -66,6 +68,13 @@ async def fill(client: Client) -> dict[str, bytes]:
     return contents
 
 
+async def filled(hive: Daemons) -> dict[str, bytes]:
+    """What is in the hive, once all that were started are in it."""
+    await hive.until_stable()
+    async with Client(hive.addresses, timeout=10.0) as client:
+        return await fill(client)
+
+
 async def until_joined_again(client: Client, address: str) -> View:
     async def attempt() -> View | None:
         view = (await client.hive_status()).view
@@ -90,24 +99,15 @@ def log_of(hive: Daemons, index: int) -> str:
     return (hive.directory / f"{index}.log").read_text()
 
 
-@pytest.mark.parametrize("index", [0, 1], ids=["the founder", "another"])
-@pytest.mark.parametrize("damage", [spoil_log, spoil_manifest, lose_current], ids=lambda damage: damage.__name__)
-def test_a_damaged_node_joins_anew(tmp_path: Path, damage: Callable[[Path], None], index: int) -> None:
-    async def before(hive: Daemons) -> dict[str, bytes]:
-        await hive.until_stable(3)
-        async with Client(hive.addresses, timeout=10.0) as client:
-            return await fill(client)
-
-    async def after(hive: Daemons, contents: dict[str, bytes]) -> None:
-        async with Client([address for at, address in enumerate(hive.addresses) if at != index]) as client:
-            view = await until_joined_again(client, hive.addresses[index])
-            assert len(view.members) == 4, "the hive is the same, and the node is another"
-            there = await check_nothing_wrong(client, contents)
-            assert ENTRIES / 3 < there < ENTRIES, "with one copy the entries of the damaged node are unavailable"
-
+@pytest.mark.parametrize(
+    ("damage", "index"),
+    [(spoil_log, 0), (spoil_log, 1), (spoil_manifest, 1), (lose_current, 0)],
+    ids=["log of the founder", "log of another", "manifest of another", "CURRENT of the founder"],
+)
+async def test_a_damaged_node_joins_anew(tmp_path: Path, damage: Callable[[Path], None], index: int) -> None:
     with Daemons(tmp_path, 3, "--replication", "1") as hive:
         hive.start_all(range(3))
-        contents = asyncio.run(before(hive))
+        contents = await filled(hive)
         directory = directory_of(hive, index)
         home = rejoin.read(str(directory))
         assert home is not None
@@ -116,7 +116,11 @@ def test_a_damaged_node_joins_anew(tmp_path: Path, damage: Callable[[Path], None
         damage(directory)
         files = sorted(os.listdir(directory))
         hive.start(index)
-        asyncio.run(after(hive, contents))
+        async with Client([address for at, address in enumerate(hive.addresses) if at != index]) as client:
+            view = await until_joined_again(client, hive.addresses[index])
+            assert len(view.members) == 4, "the hive is the same, and the node is another"
+            there = await check_nothing_wrong(client, contents)
+            assert ENTRIES / 3 < there < ENTRIES, "with one copy the entries of the damaged node are unavailable"
         hive.check_alive()
         kept = directory.with_name(directory.name + ".damaged-1")
         assert set(files) - {"LOCK", "LOG"} <= set(os.listdir(kept)), "nothing of it is lost"
@@ -125,38 +129,29 @@ def test_a_damaged_node_joins_anew(tmp_path: Path, damage: Callable[[Path], None
         assert log_of(hive, index).count("founding hive") == (1 if index == 0 else 0)
 
 
-def test_what_has_another_copy_is_served_all_the_time(tmp_path: Path) -> None:
-    async def before(hive: Daemons) -> dict[str, bytes]:
-        await hive.until_stable(3)
-        async with Client(hive.addresses, timeout=10.0) as client:
-            return await fill(client)
-
-    async def after(hive: Daemons, contents: dict[str, bytes]) -> None:
-        async with Client(hive.addresses, timeout=10.0) as client:
-            await until_joined_again(client, hive.addresses[1])
-            assert await check_nothing_wrong(client, contents) == ENTRIES
-
+async def test_what_has_another_copy_is_served_all_the_time(tmp_path: Path) -> None:
     with Daemons(tmp_path, 3, "--replication", "2") as hive:
         hive.start_all(range(3))
-        contents = asyncio.run(before(hive))
+        contents = await filled(hive)
         hive.terminate(1)
         spoil_log(directory_of(hive, 1))
         hive.start(1)
-        asyncio.run(after(hive, contents))
+        async with Client(hive.addresses, timeout=10.0) as client:
+            await until_joined_again(client, hive.addresses[1])
+            assert await check_nothing_wrong(client, contents) == ENTRIES
         hive.check_alive()
         assert "was set aside as" in log_of(hive, 1)
 
 
-def test_a_node_whose_file_is_damaged_while_it_runs(tmp_path: Path) -> None:
+async def test_a_node_whose_file_is_damaged_while_it_runs(tmp_path: Path) -> None:
     """Each block of a table is checked when it is read, so a start may well go well. The blocks at the end, filter and
     index, are checked when the table is opened, and LevelDB does not look at them again."""
 
-    async def before(hive: Daemons) -> dict[str, bytes]:
-        await hive.until_stable(2)
-        async with Client(hive.addresses, timeout=10.0) as client:
-            return await fill(client)
-
-    async def after(hive: Daemons, contents: dict[str, bytes]) -> None:
+    with Daemons(tmp_path, 2, "--replication", "1") as hive:
+        hive.start_all(range(2))
+        contents = await filled(hive)
+        hive.kill(0, 1)  # a start makes a table of the log
+        hive.start_all(range(2))
         await hive.until_stable(2)
         for table in directory_of(hive, 1).glob("*.ldb"):
             flip(table, upto=0.9)
@@ -176,25 +171,15 @@ def test_a_node_whose_file_is_damaged_while_it_runs(tmp_path: Path) -> None:
         async with Client(hive.addresses[:1], timeout=5.0) as client:
             await until_joined_again(client, hive.addresses[1])
             await check_nothing_wrong(client, contents)
-
-    with Daemons(tmp_path, 2, "--replication", "1") as hive:
-        hive.start_all(range(2))
-        contents = asyncio.run(before(hive))
-        hive.kill(0, 1)  # a start makes a table of the log
-        hive.start_all(range(2))
-        asyncio.run(after(hive, contents))
         hive.check_alive()
 
 
-def test_a_node_that_is_alone_changes_nothing(tmp_path: Path) -> None:
-    async def scenario(hive: Daemons) -> None:
+async def test_a_node_that_is_alone_changes_nothing(tmp_path: Path) -> None:
+    with Daemons(tmp_path, 1) as hive:
+        hive.start(0)
         await hive.until_stable(1)
         async with Client(hive.addresses) as client:
             await client.put("entry", b"content" * 1000)
-
-    with Daemons(tmp_path, 1) as hive:
-        hive.start(0)
-        asyncio.run(scenario(hive))
         hive.terminate(0)
         directory = directory_of(hive, 0)
         spoil_log(directory)
@@ -208,23 +193,24 @@ def test_a_node_that_is_alone_changes_nothing(tmp_path: Path) -> None:
         assert {name: (directory / name).read_bytes() for name in contents} == contents
 
 
-def test_one_that_was_set_aside_never_founds_a_hive(tmp_path: Path) -> None:
+async def until_it_waits(hive: Daemons, starts: int) -> None:
+    async def waits() -> bool:
+        return log_of(hive, 0).count(f"waiting for a hive at {hive.addresses[1]}") >= starts
+
+    await until("it waits", waits)
+
+
+async def test_one_that_was_set_aside_never_founds_a_hive(tmp_path: Path) -> None:
     """All others are down: it waits for them, also after another start."""
-
-    async def until_it_waits(hive: Daemons, starts: int) -> None:
-        async def waits() -> bool:
-            return log_of(hive, 0).count(f"waiting for a hive at {hive.addresses[1]}") >= starts
-
-        await until("it waits", waits)
 
     with Daemons(tmp_path, 2, "--replication", "1") as hive:
         hive.start_all(range(2))
-        asyncio.run(hive.until_stable(2))
+        await hive.until_stable(2)
         hive.kill(0, 1)
         lose_current(directory_of(hive, 0))
         for starts in (1, 2):
             hive.start(0)
-            asyncio.run(until_it_waits(hive, starts))
+            await until_it_waits(hive, starts)
             hive.terminate(0)
         assert log_of(hive, 0).count("founding hive") == 1
         assert log_of(hive, 0).count("was set aside as") == 1
@@ -235,19 +221,8 @@ MEND = f"import sys, {BINDING} as plyvel; plyvel.DB(sys.argv[1]).close()"
 """As docs/troubleshooting.md says."""
 
 
-def test_where_all_are_damaged(tmp_path: Path) -> None:
+async def test_where_all_are_damaged(tmp_path: Path) -> None:
     """They wait for each other, and say how to go on; that is tried."""
-
-    async def before(hive: Daemons) -> dict[str, bytes]:
-        await hive.until_stable(3)
-        async with Client(hive.addresses, timeout=10.0) as client:
-            return await fill(client)
-
-    async def until_all_wait(hive: Daemons) -> None:
-        async def wait() -> bool:
-            return all("if they all run and wait too" in log_of(hive, index) for index in range(3))
-
-        await until("all say that they wait", wait)
 
     async def after(hive: Daemons, contents: dict[str, bytes]) -> int:
         await hive.until_stable(3)
@@ -259,12 +234,16 @@ def test_where_all_are_damaged(tmp_path: Path) -> None:
 
     with Daemons(tmp_path, 3, "--replication", "3") as hive:
         hive.start_all(range(3))
-        contents = asyncio.run(before(hive))
+        contents = await filled(hive)
         hive.kill(0, 1, 2)
         for index in range(3):
             flip_one_write(directory_of(hive, index))
         hive.start_all(range(3))
-        asyncio.run(until_all_wait(hive))
+
+        async def wait() -> bool:
+            return all("if they all run and wait too" in log_of(hive, index) for index in range(3))
+
+        await until("all say that they wait", wait)
         hive.terminate(0, 1, 2)
         for index in range(3):
             directory = directory_of(hive, index)
@@ -272,5 +251,5 @@ def test_where_all_are_damaged(tmp_path: Path) -> None:
             Path(f"{directory}.damaged-1").rename(directory)
             subprocess.run([sys.executable, "-c", MEND, str(directory)], check=True)
         hive.start_all(range(3))
-        assert asyncio.run(after(hive, contents)) > ENTRIES / 2, "what the damaged part held may be lost, no more"
+        assert await after(hive, contents) > ENTRIES / 2, "what the damaged part held may be lost, no more"
         hive.check_alive()

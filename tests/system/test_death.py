@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from time import monotonic
 
+import pytest
+
 from tests.system.daemons import Daemons, until, until_stable
 from tests.system.raw import Wire
 from wrpme import Client, errors
@@ -23,7 +25,7 @@ NODES = 4
 KILLS = int(os.environ.get("WRPME_KILLS", "8"))
 SEED = 1
 WRITERS = 6
-PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.01
 """Between two writes of one writer: a node dies under writes, and the machine has time for other tests."""
 ALIASES_EACH = 25
 PROBES = 80
@@ -199,8 +201,9 @@ async def scenario(daemons: Daemons) -> list[float]:
     return times
 
 
-def test_kills_in_a_row_lose_nothing(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_kills_in_a_row_lose_nothing(tmp_path: Path) -> None:
     with Daemons(tmp_path, NODES, "--replication", "1") as daemons:
-        times = asyncio.run(scenario(daemons))
+        times = await scenario(daemons)
         print(f"seconds until noticed: {min(times):.1f} to {max(times):.1f}, median {median(times):.1f}")
         daemons.check_alive()

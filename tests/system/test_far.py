@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
+
+import pytest
 
 from tests.system.daemons import Daemons, until, until_stable
 from tests.system.far import Distance
@@ -41,7 +42,8 @@ async def scenario(daemons: Daemons) -> None:
             await way.close()
 
 
-def test_nodes_that_are_far_from_each_other(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_nodes_that_are_far_from_each_other(tmp_path: Path) -> None:
     with Daemons(tmp_path, NODES, "--replication", "2") as daemons:
-        asyncio.run(scenario(daemons))
+        await scenario(daemons)
         daemons.check_alive()

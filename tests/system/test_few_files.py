@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import resource
 import socket
@@ -17,6 +16,8 @@ from wrpme import Client, WrpmeError
 from wrpme.errors import ShortageError
 from wrpme.limits import MIB
 
+pytestmark = pytest.mark.asyncio
+
 FILES = 256
 
 
@@ -28,14 +29,16 @@ def log_of(hive: Daemons, index: int = 0) -> str:
     return (hive.directory / f"{index}.log").read_text()
 
 
-def test_silent_connections_leave_the_disk_its_files(tmp_path: Path) -> None:
+async def test_silent_connections_leave_the_disk_its_files(tmp_path: Path) -> None:
     """Far more than the system lets the node have; meanwhile LevelDB begins a log and a table, and a node joins."""
 
-    async def scenario(hive: Daemons, host: str, port: int) -> None:
+    with Daemons(tmp_path, 2, "--replication", "2") as hive:
+        hive.start(0, prepare=few)
+        host, _, port = hive.addresses[0].rpartition(":")
         await hive.until_stable(1)
         with ExitStack() as silent:
             for _ in range(2 * FILES):
-                silent.enter_context(socket.create_connection((host, port)))
+                silent.enter_context(socket.create_connection((host, int(port))))
             async with Client(hive.addresses[:1], timeout=PATIENCE_SECONDS) as client:
                 for number in range(24):
                     await client.put(f"entry-{number}", bytes(MIB))
@@ -45,17 +48,13 @@ def test_silent_connections_leave_the_disk_its_files(tmp_path: Path) -> None:
                 await client.put("last", b"content")
         hive.check_alive()
         assert "had said nothing yet" in log_of(hive)
-
-    with Daemons(tmp_path, 2, "--replication", "2") as hive:
-        hive.start(0, prepare=few)
-        host, _, port = hive.addresses[0].rpartition(":")
-        asyncio.run(scenario(hive, host, int(port)))
         hive.terminate(0, 1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system changes the limit of a process that runs")
-def test_a_node_that_gets_no_file_for_its_disk_returns(tmp_path: Path) -> None:
-    async def scenario(hive: Daemons) -> None:
+async def test_a_node_that_gets_no_file_for_its_disk_returns(tmp_path: Path) -> None:
+    with Daemons(tmp_path, 1, "--replication", "1") as hive:
+        hive.start(0)
         await hive.until_stable(1)
         acknowledged: dict[str, bytes] = {}
         process = hive.processes[0].pid
@@ -90,8 +89,4 @@ def test_a_node_that_gets_no_file_for_its_disk_returns(tmp_path: Path) -> None:
         hive.check_alive()
         assert "can be used again; the node returns" in log_of(hive)
         assert ShortageError.word not in log_of(hive), "words are for clients"
-
-    with Daemons(tmp_path, 1, "--replication", "1") as hive:
-        hive.start(0)
-        asyncio.run(scenario(hive))
         hive.terminate(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -75,9 +74,11 @@ def log_of(hive: Daemons, index: int = 0) -> str:
     return (hive.directory / f"{index}.log").read_text()
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("options", [(), ("--no-sync",)], ids=["synced", "no-sync"])
-def test_a_node_leaves_service_and_returns(tmp_path: Path, disk: SmallDisk, options: tuple[str, ...]) -> None:
-    async def scenario(hive: Daemons) -> None:
+async def test_a_node_leaves_service_and_returns(tmp_path: Path, disk: SmallDisk, options: tuple[str, ...]) -> None:
+    with Daemons(tmp_path, 1, *options) as hive:
+        hive.start(0)
         await hive.until_stable(1)
         acknowledged: dict[str, bytes] = {}
         async with Client(hive.addresses, timeout=5.0) as client:
@@ -109,10 +110,6 @@ def test_a_node_leaves_service_and_returns(tmp_path: Path, disk: SmallDisk, opti
             for alias, content in acknowledged.items():
                 assert await client.get(alias) == content, alias
             await client.update("after", b"works")
-
-    with Daemons(tmp_path, 1, *options) as hive:
-        hive.start(0)
-        asyncio.run(scenario(hive))
         hive.check_alive()
         hive.terminate(0)
         log = log_of(hive)
@@ -121,33 +118,29 @@ def test_a_node_leaves_service_and_returns(tmp_path: Path, disk: SmallDisk, opti
         assert "start 2" in log
 
 
-def test_a_node_that_is_started_on_a_full_disk(tmp_path: Path, disk: SmallDisk) -> None:
-    async def scenario(hive: Daemons) -> None:
+@pytest.mark.asyncio
+async def test_a_node_that_is_started_on_a_full_disk(tmp_path: Path, disk: SmallDisk) -> None:
+    with Daemons(tmp_path, 1) as hive:
+        disk.fill()
+        hive.start(0)
         async with Client(hive.addresses, timeout=5.0) as client:
             await until("the error of a full disk", lambda: fails(client))
             disk.empty()
             await hive.until_stable(1)
             await client.put("entry", b"content")
-
-    with Daemons(tmp_path, 1) as hive:
-        disk.fill()
-        hive.start(0)
-        asyncio.run(scenario(hive))
         hive.terminate(0)
         hive.start(0)
-        asyncio.run(hive.until_stable(1))
+        await hive.until_stable(1)
         hive.check_alive()
 
 
-def test_a_bystander_can_be_stopped(tmp_path: Path, disk: SmallDisk) -> None:
-    async def scenario(hive: Daemons) -> None:
-        async with Client(hive.addresses, timeout=5.0) as client:
-            await until("the error of a full disk", lambda: fails(client))
-
+@pytest.mark.asyncio
+async def test_a_bystander_can_be_stopped(tmp_path: Path, disk: SmallDisk) -> None:
     with Daemons(tmp_path, 1) as hive:
         disk.fill()
         hive.start(0)
-        asyncio.run(scenario(hive))
+        async with Client(hive.addresses, timeout=5.0) as client:
+            await until("the error of a full disk", lambda: fails(client))
         hive.terminate(0)
         assert log_of(hive).count("is full") == 1
 
@@ -169,22 +162,8 @@ def test_systemd_is_told_why_a_node_is_not_ready(tmp_path: Path, disk: SmallDisk
                 process.kill()
 
 
-def test_the_hive_goes_on_and_takes_it_back(tmp_path: Path) -> None:
-    async def scenario(hive: Daemons, disk: SmallDisk) -> None:
-        await hive.until_stable(2)
-        acknowledged: dict[str, bytes] = {}
-        async with Client(hive.addresses[:1], timeout=20.0) as client:
-            for number in range(200):
-                acknowledged[f"before-{number}"] = content = os.urandom(500)
-                await client.put(f"before-{number}", content)
-            disk.fill()
-            async with Client(hive.addresses[1:], timeout=5.0) as other:
-                await until("the error of a full disk", lambda: written(other))
-            disk.empty()
-            await hive.until_stable(2)
-            for alias, content in acknowledged.items():
-                assert await client.get(alias) == content, alias
-
+@pytest.mark.asyncio
+async def test_the_hive_goes_on_and_takes_it_back(tmp_path: Path) -> None:
     async def written(client: Client) -> bool:
         for number in range(100):
             try:
@@ -197,7 +176,19 @@ def test_the_hive_goes_on_and_takes_it_back(tmp_path: Path) -> None:
         disk = SmallDisk(tmp_path / "db" / hive.addresses[1].replace(":", "-"))
         try:
             hive.start_all((0, 1))
-            asyncio.run(scenario(hive, disk))
+            await hive.until_stable(2)
+            acknowledged: dict[str, bytes] = {}
+            async with Client(hive.addresses[:1], timeout=20.0) as client:
+                for number in range(200):
+                    acknowledged[f"before-{number}"] = content = os.urandom(500)
+                    await client.put(f"before-{number}", content)
+                disk.fill()
+                async with Client(hive.addresses[1:], timeout=5.0) as other:
+                    await until("the error of a full disk", lambda: written(other))
+                disk.empty()
+                await hive.until_stable(2)
+                for alias, content in acknowledged.items():
+                    assert await client.get(alias) == content, alias
             hive.check_alive()
             assert "has space again; the node returns" in log_of(hive, 1)
         finally:
@@ -205,8 +196,9 @@ def test_the_hive_goes_on_and_takes_it_back(tmp_path: Path) -> None:
             disk.unmount()
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("killed", [False, True], ids=["at once", "after a kill"])
-def test_the_space_of_what_was_removed_returns(tmp_path: Path, killed: bool) -> None:
+async def test_the_space_of_what_was_removed_returns(tmp_path: Path, killed: bool) -> None:
     """Also where the node had no time for it."""
 
     def used(hive: Daemons) -> int:
@@ -216,7 +208,8 @@ def test_the_space_of_what_was_removed_returns(tmp_path: Path, killed: bool) -> 
                 found += path.stat().st_size
         return found
 
-    async def scenario(hive: Daemons) -> None:
+    with Daemons(tmp_path, 1) as hive:
+        hive.start(0)
         await hive.until_stable(1)
         async with Client(hive.addresses, timeout=20.0) as client:
             for number in range(30):
@@ -234,8 +227,4 @@ def test_the_space_of_what_was_removed_returns(tmp_path: Path, killed: bool) -> 
 
             await until("the space returns", returned)
             assert await client.count() == 0
-
-    with Daemons(tmp_path, 1) as hive:
-        hive.start(0)
-        asyncio.run(scenario(hive))
         hive.check_alive()

@@ -6,6 +6,8 @@ import asyncio
 from math import sqrt
 from pathlib import Path
 
+import pytest
+
 from tests.system.daemons import Daemons, until_stable
 from tests.system.raw import Wire
 from wrpme import Client
@@ -117,16 +119,17 @@ async def grow(daemons: Daemons) -> None:
         await check_shares(client, 4)
 
 
-def test_a_hive_grows_and_comes_back(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_a_hive_grows_and_comes_back(tmp_path: Path) -> None:
     with Daemons(tmp_path, 4) as daemons:
-        asyncio.run(grow(daemons))
+        await grow(daemons)
         check_readable(daemons)
         daemons.terminate(0, 1, 2, 3)
         daemons.start_all([2, 0, 3, 1])
-        asyncio.run(daemons.until_stable(4))
+        await daemons.until_stable(4)
         check_readable(daemons)
         daemons.kill(0, 1, 2, 3)
         daemons.start_all([3, 1, 2, 0])
-        asyncio.run(daemons.until_stable(4))
+        await daemons.until_stable(4)
         check_readable(daemons)
         daemons.check_alive()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from tests.system.daemons import Daemons, environment, until, until_stable
 from wrpme import Client, errors
@@ -40,11 +41,12 @@ def state_of(now: View, address: str) -> State:
     return next(member.state for member in now.members if member.address == address)
 
 
-def test_the_hive_goes_on_without_a_disk_that_hangs(tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_the_hive_goes_on_without_a_disk_that_hangs(tmp_path: Path) -> None:
     daemons = HangingDaemons(tmp_path, 3, "--replication", "3")
     with daemons:
         daemons.start_all(range(3))
-        asyncio.run(scenario(daemons))
+        await scenario(daemons)
         daemons.check_alive()
 
 

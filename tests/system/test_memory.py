@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.system.daemons import Daemons, until
 from tests.system.raw import Wire
 from wrpme import Client
@@ -15,6 +17,8 @@ from wrpme.protocol import view_index
 from wrpme.protocol import codec, ring
 from wrpme.protocol.messages import Content, Failed, Get, Reply, Request, Update
 from wrpme.protocol.view import View
+
+pytestmark = pytest.mark.asyncio
 
 PEAK_MIB_MAX = 600
 """It was 3,300 where an answer was made, and kept, for each of the requests."""
@@ -75,9 +79,9 @@ async def slow_readers(daemons: Daemons) -> None:
         assert peak_mib(process.pid) < PEAK_MIB_MAX
 
 
-def test_slow_readers_do_not_cost_memory(tmp_path: Path) -> None:
+async def test_slow_readers_do_not_cost_memory(tmp_path: Path) -> None:
     with Daemons(tmp_path, 2, "--replication", "1") as daemons:
-        asyncio.run(slow_readers(daemons))
+        await slow_readers(daemons)
         daemons.check_alive()
 
 
@@ -94,7 +98,7 @@ async def large_writes(daemons: Daemons) -> None:
             assert await client.get(alias) == content
 
 
-def test_many_large_writes_at_once_kill_nobody(tmp_path: Path) -> None:
+async def test_many_large_writes_at_once_kill_nobody(tmp_path: Path) -> None:
     with Daemons(tmp_path, 3, "--replication", "3") as daemons:
-        asyncio.run(large_writes(daemons))
+        await large_writes(daemons)
         daemons.check_alive()

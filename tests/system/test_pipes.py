@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import random
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from tests.system import forked
 from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, finished, free_port, wrpmesh
 from wrpme import BlockingClient
 from wrpme.errors import IndeterminateError, NotFoundError
@@ -21,18 +22,22 @@ FILES = 10
 SEED = 1
 
 
-@pytest.fixture(scope="module")
-def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemons]:
     with Daemons(tmp_path_factory.mktemp("pipes"), 3) as daemons:
         daemons.start_all(range(3))
-        asyncio.run(daemons.until_stable(3))
+        await daemons.until_stable(3)
         yield daemons
         daemons.check_alive()
 
 
 def run(hive: Daemons, *arguments: str, given: bytes | None = None) -> tuple[int, bytes, str]:
     """Exit code, standard output, standard error; through the third node."""
-    done = finished(wrpmesh("--daemon", hive.addresses[2], *arguments), given)
+    words = ("--daemon", hive.addresses[2], *arguments)
+    if given is not None and len(given) > forked.GIVEN_BYTES_MAX:
+        done = finished(wrpmesh(*words), given)
+    else:
+        done = forked.wrpmesh(*words, given=given)
     return done.returncode, done.stdout, done.stderr.decode()
 
 

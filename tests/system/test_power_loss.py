@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import pytest
 from tests.system.daemons import Daemons, until, until_stable
 from wrpme import Client
 from wrpme.protocol import health
+
+pytestmark = pytest.mark.asyncio
 
 ENTRIES = 60
 
@@ -46,20 +47,20 @@ async def _all_is_served(addresses: list[str]) -> None:
     [(3, 3, (0, 1)), (3, 2, (2, 1)), (2, 2, (0,))],
     ids=["three copies, two return", "two copies, two return", "the senior of two returns"],
 )
-def test_those_that_return_serve_all_that_they_hold(
+async def test_those_that_return_serve_all_that_they_hold(
     tmp_path: Path, count: int, copies: int, returning: tuple[int, ...]
 ) -> None:
     with Daemons(tmp_path, count, "--replication", str(copies)) as daemons:
-        asyncio.run(_fill(daemons, count))
+        await _fill(daemons, count)
         daemons.kill(*range(count))
         daemons.start_all(returning)
-        asyncio.run(_all_is_served([daemons.addresses[index] for index in returning]))
+        await _all_is_served([daemons.addresses[index] for index in returning])
 
 
-def test_one_returns_with_an_empty_disk(tmp_path: Path) -> None:
+async def test_one_returns_with_an_empty_disk(tmp_path: Path) -> None:
     with Daemons(tmp_path, 3, "--replication", "3") as daemons:
-        asyncio.run(_fill(daemons, 3))
+        await _fill(daemons, 3)
         daemons.kill(0, 1, 2)
         shutil.rmtree(tmp_path / "db" / daemons.addresses[2].replace(":", "-"))
         daemons.start_all((2, 0, 1))
-        asyncio.run(_all_is_served(daemons.addresses))
+        await _all_is_served(daemons.addresses)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.system.daemons import ROOT, wrpmesh
 from tests.system.netns import Namespaces
 from tests.system.terminal import Session
@@ -26,13 +28,14 @@ thisismyentry
 """
 
 
-def test_the_transcript(network: Namespaces, tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_the_transcript(network: Namespaces, tmp_path: Path) -> None:
     assert SHELL in README and all(line in README for line in DAEMONS)
     arguments = {number: line.split()[1:] for number, line in enumerate(DAEMONS, 1)}
     with Machines(network, tmp_path, arguments) as machines:
         for number in arguments:
             machines.start(number)
-        machines.until_serving()
+        await machines.until_serving()
         for host, typed in (("192.168.1.2", ["put entry thisismyentry", "get entry"]), ("192.168.1.3", ["get entry"])):
             command = [*network.inside("1"), *wrpmesh(f"--daemon={host}:5909")]
             with Session(command, tmp_path) as session:

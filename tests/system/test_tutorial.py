@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import re
@@ -60,13 +59,13 @@ class Machines:
         with open(self._directory / f"{number}.log", "ab") as log:
             self._running[number] = subprocess.Popen(command, cwd=self._directory, env=environment(), stderr=log)
 
-    def until_serving(self) -> None:
+    async def until_serving(self) -> None:
         """Returns once each has said so in its log, as the tutorial has the reader wait for it."""
 
         async def said() -> bool:
             return all("serving at" in (self._directory / f"{one}.log").read_text("utf-8") for one in self._arguments)
 
-        asyncio.run(until("all three serve", said))
+        await until("all three serve", said)
 
     def kill(self, number: int) -> None:
         process = self._running.pop(number)
@@ -131,14 +130,15 @@ def play(session: Session, steps: list[list[str]]) -> None:
     assert session.leave() == 0
 
 
-def test_the_tutorial(network: Namespaces, tmp_path: Path) -> None:
+@pytest.mark.asyncio
+async def test_the_tutorial(network: Namespaces, tmp_path: Path) -> None:
     commands = re.findall(r"^    192\.168\.1\.(\d)\$ wrpmed (.*)$", TUTORIAL, re.MULTILINE)
     assert [number for number, _ in commands] == ["1", "2", "3"]
     (at_first, first_steps), (at_third, third_steps) = transcripts()
     with Machines(network, tmp_path, {int(number): words.split() for number, words in commands}) as machines:
         for number in (1, 2, 3):
             machines.start(number)
-        machines.until_serving()
+        await machines.until_serving()
         with shell(network, 1, tmp_path, at_first) as first:
             play(first, first_steps)
         with shell(network, 3, tmp_path, at_third) as third:
@@ -187,8 +187,9 @@ def the_ports() -> Iterator[None]:
         yield
 
 
+@pytest.mark.asyncio
 @pytest.mark.usefixtures("the_ports")
-def test_on_one_machine_in_any_order(tmp_path: Path) -> None:
+async def test_on_one_machine_in_any_order(tmp_path: Path) -> None:
     """Ports 5909 to 5911, all started in one directory without ``-r``."""
     if not all(map(port_is_free, LOCAL)):
         unavailable(f"something else listens on one of {', '.join(LOCAL)}")
@@ -196,7 +197,7 @@ def test_on_one_machine_in_any_order(tmp_path: Path) -> None:
         directory = tmp_path / str(number)
         directory.mkdir()
         with Daemons(directory, 3, addresses=LOCAL) as daemons:
-            asyncio.run(first_entry(daemons, order))
+            await first_entry(daemons, order)
             assert sorted(path.name for path in (directory / "db").iterdir()) == [
                 address.replace(":", "-") for address in LOCAL
             ]

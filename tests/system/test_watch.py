@@ -6,27 +6,35 @@ import asyncio
 import json
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, wrpmesh
 from wrpme import BlockingClient, Client
-from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Reached, ViewSeen, WatchRecord, from_line
+from wrpme.client.watch.records import EventSeen, Gone, Reached, StatsSeen, ViewSeen, WatchRecord, from_line
 from wrpme.client.watch.watcher import Watcher
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import State
 
 
-@pytest.fixture
-def hive(tmp_path: Path) -> Iterator[Daemons]:
-    with Daemons(tmp_path, 3, "--grace", "600") as daemons:
-        daemons.start_all(range(3))
-        asyncio.run(daemons.until_stable(3))
-        yield daemons
-        daemons.check_alive()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def daemons(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemons]:
+    with Daemons(tmp_path_factory.mktemp("watch"), 3, "--grace", "600") as made:
+        made.start_all(range(3))
+        await made.until_stable(3)
+        yield made
+
+
+@pytest_asyncio.fixture
+async def hive(daemons: Daemons) -> AsyncIterator[Daemons]:
+    """It is stable with all nodes, also if the test before failed; after the test they run without a defect."""
+    daemons.start_all(index for index in range(3) if index not in daemons.processes)
+    await daemons.until_stable(3)
+    yield daemons
+    daemons.check_alive()
 
 
 class Seen:
@@ -55,10 +63,11 @@ class Seen:
         assert isinstance(found, EventSeen)
         return found
 
+    def gone(self, node: str) -> list[Gone]:
+        return [one for one in self.all if isinstance(one, Gone) and one.node == node]
+
     def count(self, kind: str, node: str) -> int:
-        return sum(
-            isinstance(one, EventSeen) and (one.event.kind, one.event.node) == (kind, node) for one in self.all
-        )
+        return sum(isinstance(one, EventSeen) and (one.event.kind, one.event.node) == (kind, node) for one in self.all)
 
 
 @asynccontextmanager
@@ -70,91 +79,45 @@ async def watched(hive: Daemons, first: int) -> AsyncIterator[tuple[Client, Seen
         yield client, seen
 
 
-def test_the_home_is_killed_and_returns(hive: Daemons) -> None:
-    async def scene() -> None:
-        dead = hive.addresses[1]
-        async with watched(hive, 1) as (client, seen):
-            await client.put("x", b"1")
-            assert client.answered_by in hive.addresses
-            hive.kill(1)
-            await seen.until(lambda one: isinstance(one, Gone) and one.node == dead)
-            down = await seen.happens("down", dead)
-            assert down.node != dead and down.event.hive
-            view = [one for one in seen.all if isinstance(one, ViewSeen)][-1].view
-            assert {member.address for member in view.members if member.state is State.DOWN} == {dead}
-            hive.start(1)
-            back = await seen.happens("back", dead)
-            assert back.event.seconds > 0
-            await seen.until(lambda one: isinstance(one, Reached) and one.node == dead)
-            await seen.happens("serving", dead)
-            assert [seen.count(kind, dead) for kind in ("down", "back")] == [1, 1], "nothing twice"
-
-    asyncio.run(scene())
+@pytest.mark.asyncio
+async def test_the_log_of_a_node(hive: Daemons) -> None:
+    async with Client(hive.addresses) as client:
+        for index, address in enumerate(hive.addresses):
+            lines = await client.log_of(address)
+            assert lines == (hive.directory / f"{index}.log").read_text().splitlines()
+            assert "wrpmed" in lines[0] and any("serving at" in line for line in lines)
 
 
-def test_a_node_that_hangs_is_told_of_by_others(hive: Daemons) -> None:
-    async def scene() -> None:
-        hung = hive.addresses[2]
-        async with watched(hive, 0) as (_, seen):
-            hive.processes[2].send_signal(signal.SIGSTOP)
-            try:
-                gone = await seen.until(lambda one: isinstance(one, Gone) and one.node == hung)
-                assert isinstance(gone, Gone) and "has told nothing" in gone.reason
-                await seen.happens("down", hung)
-            finally:
-                hive.processes[2].send_signal(signal.SIGCONT)
-            await seen.until(lambda _: seen.count("cut_off", hung) == seen.count("back", hung) == 1)
-            assert seen.count("suspected", hung) >= 1
-
-    asyncio.run(scene())
+def answered(stats: dict[str, NodeStats]) -> int:
+    return sum(count for one in stats.values() for _, count in one.latency)
 
 
-def test_all_die_and_return(hive: Daemons) -> None:
-    async def scene() -> None:
-        async with watched(hive, 0) as (_, seen):
-            hive.kill(0, 1, 2)
-            gone: set[str] = set()
-
-            def all_gone(one: WatchRecord) -> bool:
-                gone.update({one.node} if isinstance(one, Gone) else ())
-                return gone == set(hive.addresses)
-
-            await seen.until(all_gone)
-            hive.start_all(range(3))
-            seen.stats.clear()
-            await seen.until(lambda _: set(seen.stats) == set(hive.addresses))
-
-    asyncio.run(scene())
+def put(stats: dict[str, NodeStats]) -> int:
+    return sum(one.operations.get("Put", 0) for one in stats.values())
 
 
-def test_figures_are_those_of_the_machine(hive: Daemons) -> None:
-    async def scene() -> None:
-        async with watched(hive, 0) as (client, seen):
-            for number in range(100):
-                await client.put(f"k{number}", bytes(1000))
-                await client.get(f"k{number}")
-            await seen.until(
-                lambda _: sum(sum(count for _, count in one.latency) for one in seen.stats.values()) >= 200
+def entries(stats: dict[str, NodeStats]) -> int:
+    return sum(one.entries for one in stats.values())
+
+
+@pytest.mark.asyncio
+async def test_figures_are_those_of_the_machine(hive: Daemons) -> None:
+    async with watched(hive, 0) as (client, seen):
+        before = dict(seen.stats)
+        for number in range(100):
+            await client.put(f"k{number}", bytes(1000))
+            await client.get(f"k{number}")
+        await seen.until(
+            lambda _: (
+                answered(seen.stats) >= answered(before) + 200
+                and put(seen.stats) == put(before) + 100
+                and entries(seen.stats) == entries(before) + 100
             )
-            for address, stats in seen.stats.items():
-                assert stats.memory_bytes > 10_000_000 and stats.disk_free_bytes > 0, address
-                assert stats.sent_bytes > 10_000 and stats.received_bytes > 10_000 and stats.sessions >= 1
-                assert len(stats.neighbours) == 2 and stats.lease_seconds is not None
-            assert sum(stats.operations.get("Put", 0) for stats in seen.stats.values()) == 100
-            assert sum(stats.entries for stats in seen.stats.values()) == 100
-
-    asyncio.run(scene())
-
-
-def test_the_log_of_a_node(hive: Daemons) -> None:
-    async def scene() -> None:
-        async with Client(hive.addresses) as client:
-            for index, address in enumerate(hive.addresses):
-                lines = await client.log_of(address)
-                assert lines == (hive.directory / f"{index}.log").read_text().splitlines()
-                assert "wrpmed" in lines[0] and any("serving at" in line for line in lines)
-
-    asyncio.run(scene())
+        )
+        for address, stats in seen.stats.items():
+            assert stats.memory_bytes > 10_000_000 and stats.disk_free_bytes > 0, address
+            assert stats.sent_bytes > 10_000 and stats.received_bytes > 10_000 and stats.sessions >= 1
+            assert len(stats.neighbours) == 2 and stats.lease_seconds is not None
 
 
 def test_for_programs_without_asyncio(hive: Daemons) -> None:
@@ -201,8 +164,10 @@ def test_a_reader_that_has_seen_enough(hive: Daemons) -> None:
     assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 3, b"")
 
 
-def test_who_is_frozen_while_it_watches_costs_the_hive_nothing(hive: Daemons) -> None:
-    async def scene(frozen: subprocess.Popen[bytes]) -> None:
+@pytest.mark.asyncio
+async def test_who_is_frozen_while_it_watches_costs_the_hive_nothing(hive: Daemons) -> None:
+    frozen = begin(hive)
+    try:
         async with watched(hive, 0) as (client, seen):
             assert frozen.stdout is not None
             await asyncio.to_thread(frozen.stdout.readline)
@@ -210,18 +175,69 @@ def test_who_is_frozen_while_it_watches_costs_the_hive_nothing(hive: Daemons) ->
             memory = {address: stats.memory_bytes for address, stats in seen.stats.items()}
             for number in range(50):
                 await client.update("x", b"%d" % number)
-                begin = len(seen.all)
+                first = len(seen.all)
                 await seen.until(
-                    lambda _, begin=begin: {one.node for one in seen.all[begin:] if isinstance(one, StatsSeen)}  # type: ignore[misc]
-                    == set(hive.addresses)
+                    lambda _, first=first: (
+                        {one.node for one in seen.all[first:] if isinstance(one, StatsSeen)}  # type: ignore[misc]
+                        == set(hive.addresses)
+                    )
                 )
             grown = {address: seen.stats[address].memory_bytes - memory[address] for address in memory}
             assert max(grown.values()) < 8_000_000, grown
             frozen.send_signal(signal.SIGCONT)
-
-    process = begin(hive)
-    try:
-        asyncio.run(scene(process))
     finally:
-        process.kill()
-        process.communicate()
+        frozen.kill()
+        frozen.communicate()
+
+
+# --- nodes die ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_the_home_is_killed_and_returns(hive: Daemons) -> None:
+    dead = hive.addresses[1]
+    async with watched(hive, 1) as (client, seen):
+        await client.put("home", b"1")
+        assert client.answered_by in hive.addresses
+        hive.kill(1)
+        await seen.until(lambda one: isinstance(one, Gone) and one.node == dead)
+        down = await seen.happens("down", dead)
+        assert down.node != dead and down.event.hive
+        view = [one for one in seen.all if isinstance(one, ViewSeen)][-1].view
+        assert {member.address for member in view.members if member.state is State.DOWN} == {dead}
+        hive.start(1)
+        back = await seen.happens("back", dead)
+        assert back.event.seconds > 0
+        await seen.until(lambda one: isinstance(one, Reached) and one.node == dead)
+        await seen.happens("serving", dead)
+        assert [seen.count(kind, dead) for kind in ("down", "back")] == [1, 1], "nothing twice"
+
+
+@pytest.mark.asyncio
+async def test_a_node_that_hangs_is_told_of_by_others(hive: Daemons) -> None:
+    hung = hive.addresses[2]
+    async with watched(hive, 0) as (_, seen):
+        hive.processes[2].send_signal(signal.SIGSTOP)
+        try:
+            await seen.until(lambda _: bool(seen.gone(hung)) and seen.count("down", hung) == 1)
+            assert "has told nothing" in seen.gone(hung)[0].reason
+        finally:
+            hive.processes[2].send_signal(signal.SIGCONT)
+        await seen.until(lambda _: seen.count("cut_off", hung) == seen.count("back", hung) == 1)
+        assert seen.count("suspected", hung) >= 1
+
+
+@pytest.mark.asyncio
+async def test_all_die_and_return(hive: Daemons) -> None:
+    async with watched(hive, 0) as (_, seen):
+        hive.kill(0, 1, 2)
+        gone: set[str] = set()
+
+        def all_gone(one: WatchRecord) -> bool:
+            gone.update({one.node} if isinstance(one, Gone) else ())
+            return gone == set(hive.addresses)
+
+        await seen.until(all_gone)
+        hive.start_all(range(3))
+        seen.stats.clear()
+        await seen.until(lambda _: set(seen.stats) == set(hive.addresses))
