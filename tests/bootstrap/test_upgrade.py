@@ -15,7 +15,7 @@ from tests.bootstrap.ssh_hosts import SshHosts
 from tests.system.daemons import ROOT
 
 THREE = (1, 2, 3)
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.03
 """Between two updates of one shell: the nodes are upgraded under load, and the machine has time for other tests."""
 
 

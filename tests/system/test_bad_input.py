@@ -29,8 +29,8 @@ from wrpme.protocol import codec
 from wrpme.protocol.messages import Content, Failed, Get, Put, Reply, Request, Update
 
 ENTRIES = 60
-FLOOD = 100_000
-FLOOD_CONTENT = b"x" * KIB
+FLOOD = 25_000
+FLOOD_CONTENT = b"x" * (4 * KIB)
 MEMORY_GROWTH_BYTES_MAX = 64 * MIB
 """The answers of the flood together are 100 MB."""
 ESTABLISHED = "01"

@@ -16,7 +16,7 @@ from wrpme.protocol import ring
 from wrpme.protocol.messages import Content, Get
 from wrpme.protocol.view import NodeId, View
 
-ENTRIES = 10_000
+ENTRIES = 5_000
 SIGMAS = 5
 FAIR = 0.05
 LOADERS = 8
