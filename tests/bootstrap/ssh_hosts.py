@@ -441,4 +441,4 @@ def until(what: str, reached: Callable[[], bool]) -> None:
     end = monotonic() + PATIENCE_SECONDS
     while not reached():
         assert monotonic() < end, f"it never happened that {what}"
-        sleep(0.002)
+        sleep(0.01)

@@ -28,7 +28,7 @@ WRITERS = 6
 PAUSE_SECONDS = 0.01
 """Between two writes of one writer: a node dies under writes, and the machine has time for other tests."""
 ALIASES_EACH = 25
-PROBES = 80
+PROBES = 40
 OLD_SECONDS = SUSPECT_NOBODY_SECONDS + 1
 """A node of this age may take another one for dead."""
 NOTICED_SECONDS_MAX = 15.0

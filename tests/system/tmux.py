@@ -13,7 +13,7 @@ from types import TracebackType
 
 from tests.system.daemons import PATIENCE_SECONDS, environment
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 SHELL_READY = "ready$ "
 
 

@@ -105,7 +105,7 @@ def until(agent: Agent, **wanted: Any) -> dict[str, Any]:
         if all(value(state[name]) if callable(value) else state[name] == value for name, value in wanted.items()):
             return state
         assert monotonic() < end, state
-        sleep(0.02)
+        sleep(0.1)  # each turn asks systemd
 
 
 def test_names_of_units_are_those_of_the_texts() -> None:
