@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import selectors
 import threading
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
 
 from wrpme.errors import AlreadyExistsError, NotFoundError, WrpmeError
 from wrpme.protocol import ring
@@ -18,7 +21,6 @@ from wrpme.protocol.messages import (
 )  # fmt: skip
 from wrpme.protocol.view import Arc, Member, NodeId, State, View
 
-R = TypeVar("R")
 HANG_SECONDS = 20.0
 GRACE_SECONDS = 0.004
 
@@ -100,14 +102,10 @@ def jumped() -> float:
     return loop.jumped
 
 
-def play(scene: Coroutine[Any, Any, R]) -> R:
-    """Runs a test in time that jumps."""
-    complaints: list[dict[str, Any]] = []
-    with asyncio.Runner(loop_factory=JumpLoop) as runner:
-        runner.get_loop().set_exception_handler(lambda _, context: complaints.append(context))
-        outcome = runner.run(scene)
-    assert not complaints, complaints
-    return outcome
+def complaints_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What no task and no callback took care of: errors in asyncio's log, also while the loop is closed."""
+    told = [*caplog.get_records("call"), *caplog.get_records("teardown")]
+    return [one.getMessage() for one in told if one.name == "asyncio" and one.levelno >= logging.ERROR]
 
 
 class StubNode:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from tests.bootstrap.logins import Logins
 from tests.bootstrap.ssh_hosts import SshHosts
-from tests.stub_node import JumpLoop
+from tests.stub_node import JumpLoop, complaints_of
 
 JUMPING = ("test_check.py", "test_commands.py", "test_node_control.py", "test_stability.py")
 """The tests of these files run in time that jumps: they wait for stubs only."""
@@ -24,12 +23,9 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 @pytest.fixture(autouse=True)
 def no_complaints(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """What no task and no callback took care of is an error in asyncio's log, also while the loop is closed: none of
-    those that talk to stubs passes then."""
+    """Of those that talk to stubs only."""
     yield
-    told = [*caplog.get_records("call"), *caplog.get_records("teardown")]
-    complaints = [one for one in told if one.name == "asyncio" and one.levelno >= logging.ERROR]
-    assert not complaints or request.path.name not in JUMPING
+    assert request.path.name not in JUMPING or not complaints_of(caplog)
 
 
 @pytest.fixture(scope="session")
