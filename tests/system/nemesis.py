@@ -49,6 +49,7 @@ class Nemesis:
         self.net = net
         self.seed = seed
         self.pause = pause
+        self.grace = grace
         self.random = random.Random(seed)
         self.options = ["--replication", str(replication), "--grace", str(grace)]
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -390,8 +391,10 @@ class Nemesis:
                               capture_output=True, check=False)  # fmt: skip
 
     def until_stable(self) -> None:
-        """All of them, with all copies."""
-        end = monotonic() + STABLE_SECONDS_MAX
+        """All of them, with all copies. Whoever lost its disk is another node now; what it was is waited for during
+        the grace, which every node counts from its own start."""
+        patience = self.grace + STABLE_SECONDS_MAX
+        end = monotonic() + patience
         while True:
             for node in self.nodes:  # one that was asked to leave may have left only now
                 self.start(node)
@@ -400,7 +403,7 @@ class Nemesis:
             if done.returncode == 0 and all(f"{self.net.hosts[node - 1]}:" in status for node in self.nodes):
                 return
             if monotonic() > end:
-                self.wrong.append(f"not stable after {STABLE_SECONDS_MAX:.0f} s: {status}{done.stderr.decode()}")
+                self.wrong.append(f"not stable after {patience:.0f} s: {status}{done.stderr.decode()}")
                 return
 
     def verify(self) -> None:
