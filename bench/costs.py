@@ -240,7 +240,7 @@ def grow(hive: Hive) -> None:
         hive.until_stable(600.0, started)
 
 
-def price_of_a_request(hive: Hive) -> float:
+def price_of_a_waiting_change(hive: Hive) -> float:
     """For each change that waits, at each look of a voter that leaves it to another one."""
     voter = next(machine for machine in hive.machines if machine.identity == hive.view().voters[-1])
     node = voter.node
@@ -271,7 +271,7 @@ def price_in_hive(size: int) -> dict[str, float]:
         hive.write()
         hive.run(WATCHED_SECONDS)
         found = {kind: mean_of_most(seconds) for kind, seconds in watch.events.items()}
-        request = price_of_a_request(hive)
+        waiting = price_of_a_waiting_change(hive)
         hive.machines[-1].crash()
         hive.run(4.0)
         hive.machines[-1].start()
@@ -281,7 +281,7 @@ def price_in_hive(size: int) -> dict[str, float]:
         found.setdefault(kind, mean_of_most(seconds))
     found[OTHER] = statistics.median(found.values())
     found |= price_of_adoption(watch.adoptions)
-    return found | price_of_views(view) | {"request": request}
+    return found | price_of_views(view) | {"waiting_change": waiting}
 
 
 def price_of_adoption(adoptions: list[tuple[int, float]]) -> dict[str, float]:

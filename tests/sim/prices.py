@@ -140,7 +140,7 @@ class Meter:
 
         def consider(voter: Voter) -> None:
             if voter.is_voter:
-                self.charge("request", len(voter.context.members), len(voter._requests) + len(voter._backs))
+                self.charge("waiting_change", len(voter.context.members), len(voter._requests) + len(voter._backs))
             honest(voter)
 
         return consider
@@ -367,4 +367,4 @@ def metered(meter: Any) -> Iterator[None]:
 def priced_functions() -> list[str]:
     """The kinds that calls of functions are charged as."""
     return ["next_view", "Join_in_view", "Back_in_view", "Down_in_view", "patched", "digest", "difference", "pack",
-            "adopt", "adopt_arc", "request"]  # fmt: skip
+            "adopt", "adopt_arc", "waiting_change"]  # fmt: skip

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
 from tests.sim.busy import BusyMachine
 from tests.sim.prices import OTHER, Meter, Prices, metered, priced_functions
 from tests.sim.run import SimulationError
 from tests.sim.storm import Hive, Storm, priced
+from wrpme.core.io import Input
+from wrpme.protocol.messages import Body
+from wrpme.protocol.view import Change
 
 NODES, PACE = 30, 0.3
 """More of them, and of the usual length, are for scripts/soak."""
@@ -35,6 +40,14 @@ def test_prices_lie_on_lines_between_what_was_measured() -> None:
     assert prices.of("tick", 30) == pytest.approx(5.0)
     assert prices.of("tick", 5) == pytest.approx(0.5)
     assert prices.of("what nobody measured", 7) == 0.5
+
+
+def test_each_price_is_of_something_that_there_is() -> None:
+    """What is called otherwise now would be charged as anything else, and no storm would say so."""
+    inputs, bodies, changes = ({kind.__name__ for kind in get_args(union)} for union in (Input, Body, Change))
+    parts = {f"{coding}_{what}" for coding in ("encode", "decode") for what in ("view", "arc")}
+    others = {OTHER, "Request", "read", "write", *priced_functions(), *parts}
+    assert set(Prices.read().points) <= inputs | bodies | {f"{kind}_in_view" for kind in changes} | others
 
 
 def test_a_machine_that_computes_for_longer_than_a_lease_is_missed() -> None:
