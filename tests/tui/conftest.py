@@ -1,4 +1,4 @@
-"""Screens show the time of day: that of one zone in all tests; and nobody waits for their timers."""
+"""Screens show the time of day, that of one zone in all tests, and all colours; and nobody waits for their timers."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def timers(request: pytest.FixtureRequest) -> Iterator[None]:
 def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLORTERM", "truecolor")
     time.tzset()
     yield
     monkeypatch.undo()

@@ -84,7 +84,8 @@ def scene_of(view: View, done: float = 0.4) -> Scene:
         served = ring.owner_among(alive, arc) is not None
         holders = tuple(index[node] for node in arc.holders)
         end = ring.slot_of(arc.end) + 1
-        arcs.append(ArcShown(first, end, holders, incoming, len(arc.wanted), served, bool(arc.prev)))
+        awaited = tuple(index[node] for node in arc.wanted if node not in alive)
+        arcs.append(ArcShown(first, end, holders, incoming, len(arc.wanted), served, bool(arc.prev), awaited))
     condition = health.condition(view)
     receiving = {node for arc in view.arcs for node in arc.incoming}
     nodes = tuple(_node(view, member, number, member.id in receiving) for number, member in enumerate(view.members))

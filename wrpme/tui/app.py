@@ -41,7 +41,7 @@ from wrpme.tui.state.timeline import Timeline
 from wrpme.tui.terminal.ascii import Ascii, knows_utf8
 from wrpme.tui.terminal.driver import Terminal
 from wrpme.tui.terminal.palette import THEMES
-from wrpme.tui.terminal.roles import PREFIX, textual_themes
+from wrpme.tui.terminal.roles import PREFIX, depth_of, textual_themes
 
 _THROUGH_TIME = {key.action.removeprefix("app.").split("(")[0] for key in TIME}
 Watch = Callable[[], AsyncIterator[WatchRecord]]
@@ -92,7 +92,7 @@ class Dashboard(App[int]):
         self._due = False
         self._record_failed = False
         self._beat_at = 0.0
-        for theme in textual_themes():
+        for theme in textual_themes(depth_of(self)):
             self.register_theme(theme)
         self.theme = PREFIX + next(iter(THEMES))
 

@@ -55,7 +55,7 @@ class MainScreen(Screen[None]):
     MainScreen.-short #events { display: none; }
     MainScreen.-short.-events #events { display: block; }
     MainScreen.-short.-events #nodes { display: none; }
-    MainScreen.-not-now Banner, MainScreen.-not-now KeyBar { background: $warning 35%; }
+    MainScreen.-not-now Banner, MainScreen.-not-now KeyBar { background: $past; }
     MainScreen.-not-now ListPane, MainScreen.-not-now #shell { border-top: solid $warning; }
     MainScreen.-zoomed .-folded { display: none; }
     MainScreen.-zoomed #shell.-grown { height: 1fr; }

@@ -108,7 +108,7 @@ class NodeScreen(Screen[None]):
     NodeScreen.-large #now { height: 38%; min-height: 20; }
     NodeScreen #graphs { padding: 0; }
     NodeScreen #graphs Rows { height: 1fr; }
-    NodeScreen.-not-now #head, NodeScreen.-not-now KeyBar { background: $warning 35%; }
+    NodeScreen.-not-now #head, NodeScreen.-not-now KeyBar { background: $past; }
     """
 
     def __init__(self, node: NodeId, source: Source, page: str = "") -> None:

@@ -20,8 +20,6 @@ from wrpme.tui.ring.geometry import LEVELS, Geometry, arcs_of, rescued
 from wrpme.tui.state.scene import ArcShown, Incoming, NodeShown, NodeState, Scene
 from wrpme.tui.terminal.palette import Theme, colour_of, grey_of, mixed, number_of
 
-DIMMED = 0.25
-"""Opacity of what is not selected."""
 GREYED = 0.7
 """Opacity of what is not known to be so any more."""
 
@@ -84,10 +82,10 @@ def _copying(incoming: Incoming) -> Fill:
 
 def gravity_of(arc: ArcShown, selected: int) -> int:
     """Returns how important it is that an arc is seen, however narrow it is: 4 it is not served, 3 the selected node
-    owns it, 2 it has fewer copies than wanted, 1 it moves, else 0."""
+    owns it or is missed on it, 2 it has fewer copies than wanted, 1 it moves, else 0."""
     if not arc.served:
         return 4
-    if selected >= 0 and arc.holders[0] == selected:
+    if selected >= 0 and (arc.holders[0] == selected or selected in arc.awaited):
         return 3
     return 2 if arc.lacking else 1 if arc.incoming or arc.changing else 0
 
@@ -100,8 +98,9 @@ def shown_arcs(geometry: Geometry, arcs: Sequence[ArcShown], selected: int) -> l
 
 
 def is_lit(selected: int, arc: ArcShown, fill: Fill) -> bool:
-    """Returns whether a band of an arc is lit; all bands are if no node is selected."""
-    return selected < 0 or selected in arc.holders[:1] or fill.node == selected
+    """Returns whether a band of an arc is lit; all bands are if no node is selected. Of an arc that a dead node is
+    missed on they all are: who has it now, and the copy that is missing."""
+    return selected < 0 or selected in arc.holders[:1] or selected in arc.awaited or fill.node == selected
 
 
 Moving = tuple[int, int, int, int]
@@ -114,10 +113,10 @@ class Paint:
 
     def __init__(self, geometry: Geometry, scene: Scene, selected: int, greyed: bool, theme: Theme) -> None:
         self.geometry = geometry
+        self._theme = theme
         self._background = number_of(theme.background)
         self._foreground = number_of(theme.foreground)
         self._trough = number_of(theme.trough)
-        self._bad = number_of(theme.bad)
         self._greyed = greyed
         self._selected = selected
         self._nodes = [self._colour_of(node, theme) for node in scene.nodes]
@@ -177,16 +176,18 @@ class Paint:
         if fill.look is Look.NOTHING:
             return self._background, self._background
         if fill.look is Look.LACKING:
-            return self._trough, mixed(self._trough, self._bad, 0.5)
+            return self._theme.lacking
         if fill.look is Look.UNSERVED:
-            return mixed(self._background, self._bad, 0.22), self._bad
+            return self._theme.unserved
         colour = self._nodes[fill.node]
-        return colour, mixed(colour, self._foreground, 0.45) if fill.look is Look.CHANGING else self._trough
+        if fill.look is Look.CHANGING:
+            return colour, self._theme.mixture(colour, self._foreground, 0.45, instead=self._foreground)
+        return colour, self._trough
 
     def _tone(self, colour: int, lit: bool) -> int:
         if self._greyed:
             colour = mixed(self._background, grey_of(colour), GREYED)
-        return colour if lit else mixed(self._background, colour, DIMMED)
+        return colour if lit else self._theme.dimmed(colour)
 
     def _texture(self, pixel: int, arc: ArcShown, fill: Fill, palette: tuple[int, int]) -> None:
         geometry = self.geometry
@@ -196,7 +197,7 @@ class Paint:
         if fill.look is Look.COPYING:
             if slot < arc.first + fill.done * (arc.end - arc.first):
                 return
-            first = mixed(second, first, 0.5)
+            first = self._theme.mixture(second, first, 0.5, instead=first)
         if (fill.look is Look.LACKING and across % 3) or (fill.look is Look.UNSERVED and across % 4 < 2):
             return
         under, level = self._under.get(pixel, self._background), geometry.coverage[pixel] / LEVELS
@@ -211,6 +212,8 @@ class Paint:
         for pixel, off in self.geometry.near(slot, MARK_REACH):
             self.moving = [moving for moving in self.moving if moving[0] != pixel]
             bright, dark = min(1.0, max(0.0, 1.2 - off)), min(0.9, max(0.0, MARK_REACH - off))
+            if self._theme.fixed is not None:
+                bright, dark = round(bright), round(dark)
             colour = mixed(self.colours[pixel], self._background, round(dark, 2))
             over = mixed(colour, self._foreground, round(bright, 2))
             self.colours[pixel] = mixed(self._background, over, self.geometry.coverage[pixel] / LEVELS)

@@ -127,10 +127,10 @@ class Geometry(Struct, frozen=True, eq=False):
 
 
 @lru_cache(maxsize=16)
-def ring_in(width: int, height: int, bands: int, side: int, halves: bool) -> Geometry | None:
+def ring_in(width: int, height: int, bands: int, side: int, halves: bool, sharp: bool = False) -> Geometry | None:
     """Returns the ring in a pane of so many cells, or None if there is no room for it. ``bands`` are wanted, the
     innermost included; there are fewer where room is short. ``side`` cells stay free at the left and at the right if
-    the pane is large enough for that."""
+    the pane is large enough for that. With ``sharp`` each pixel belongs to a band as a whole or to none."""
     if width < WIDTH_MIN or height < HEIGHT_MIN:
         return None
     side = min(side, max(1, (width - 2 * (height - 2)) // 2, width // 6))
@@ -149,6 +149,8 @@ def ring_in(width: int, height: int, bands: int, side: int, halves: bool) -> Geo
             distance = hypot(right, up)
             if edges[-1][1] - 1 < distance < radius + 1:
                 band, level, other, rest = _covering(edges, distance, halves)
+                if sharp:
+                    level, other, rest = (LEVELS if 2 * level >= LEVELS else 0), 0, 0
                 if level:
                     found[band].append((atan2(right, up) % (2 * pi), x, line, level, other, rest))
     return _numbered(width, height, halves, radius, edges, found)

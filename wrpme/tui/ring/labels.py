@@ -85,10 +85,11 @@ def roles_of(way: Way | None) -> dict[int, str]:
 
 
 def kin_of(scene: Scene, selected: int) -> set[int]:
-    """Returns the nodes that hold copies of arcs of the selected one."""
+    """Returns the nodes that hold copies of arcs of the selected one, or what it held before it died."""
     if selected < 0:
         return set()
-    return {holder for arc in scene.arcs if arc.holders[:1] == (selected,) for holder in arc.holders[1:]}
+    theirs = [arc for arc in scene.arcs if arc.holders[:1] == (selected,) or selected in arc.awaited]
+    return {holder for arc in theirs for holder in arc.holders if holder != selected}
 
 
 def marks(

@@ -24,7 +24,7 @@ from wrpme.tui.ring.letters import Letters
 from wrpme.tui.state import format
 from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene, Way
 from wrpme.tui.terminal.ascii import ascii_of
-from wrpme.tui.terminal.palette import DARK, Theme, colour_of, mixed, number_of, text_of
+from wrpme.tui.terminal.palette import DARK, Theme, colour_of, number_of, text_of
 
 LOW_ROWS = 11
 """With fewer rows inside the ring, the last one is kept for the condition."""
@@ -74,7 +74,9 @@ class Painter:
         """Returns the picture at that size, in cells."""
         chosen = next((index for index, node in enumerate(scene.nodes) if node.id == selected), -1)
         spare = 1 if height < LOW_ROWS else 0  # in a low pane the word may not fit into the ring
-        geometry = ring_in(width, height - spare, band_count(scene.arcs), side_of(scene, width), not self.plain)
+        geometry = ring_in(
+            width, height - spare, band_count(scene.arcs), side_of(scene, width), not self.plain, self.theme.fixed is not None
+        )
         if self._news("size", (width, height, geometry)):
             self._resize(geometry, width, height)
         greyed = scene.mood in (Mood.DISCONNECTED, Mood.CONNECTING)
@@ -175,11 +177,11 @@ class Painter:
             self._dirty.update({geometry.row_of(pixel[0]) for pixel in paint.moving})
         dots: wires.Dots = {}
         if not self.plain:
-            background = number_of(self.theme.background)
+            background, dim = number_of(self.theme.background), number_of(self.theme.dim)
             for move in moves:
                 points = wires.line(geometry, nodes[move.source].place, nodes[move.target].place, self._clear)
                 colour = number_of(colour_of(nodes[move.target].colour, self.theme))
-                wires.draw(dots, geometry, points[::3], mixed(background, colour, 0.45))
+                wires.draw(dots, geometry, points[::3], self.theme.mixture(background, colour, 0.45, instead=dim))
                 wires.draw(dots, geometry, wires.comet(points, phase), colour, True)
             if way is not None:
                 self._draw_way(dots, geometry, way, [node.place for node in nodes], phase)
@@ -191,7 +193,9 @@ class Painter:
 
     def _draw_way(self, dots: wires.Dots, geometry: Geometry, way: Way, places: Sequence[int], phase: int) -> None:
         accent = number_of(self.theme.accent)
-        faint = mixed(number_of(self.theme.background), accent, 0.6)
+        faint = self.theme.mixture(
+            number_of(self.theme.background), accent, 0.6, instead=number_of(self.theme.dim)
+        )
         hops = [(way.asked, way.owner), *((way.owner, holder) for holder in way.holders)]
         for source, target in hops:
             if source >= 0 and target >= 0 and source != target:

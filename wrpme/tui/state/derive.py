@@ -134,7 +134,7 @@ def _moving(observed: Observed, layout: RingLayout, seen: list[_Seen]) -> _Movin
         arc = arcs[at]
         slots = arc.end - arc.first
         coming = tuple(Incoming(one.node, done.get((end, members[one.node].address), 0.0)) for one in arc.incoming)
-        arcs[at] = ArcShown(arc.first, arc.end, arc.holders, coming, arc.wanted, arc.served, arc.changing)
+        arcs[at] = replace(arc, incoming=coming)
         for one in coming:
             target = members[one.node].id
             arrived[target] = arrived.get(target, 0.0) + slots * one.done

@@ -78,6 +78,7 @@ class RingLayout:
                     len(arc.wanted),
                     ring.owner_among(alive, arc) is not None,
                     bool(arc.prev),
+                    tuple(index[node] for node in arc.wanted if node in index and node not in alive),
                 )
             )
             first = end

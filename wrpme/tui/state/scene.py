@@ -116,7 +116,8 @@ class Incoming(Struct, frozen=True):
 
 class ArcShown(Struct, frozen=True):
     """The slots from ``first`` up to, not including, ``end``. ``holders`` in their order, the owner first, and
-    ``wanted`` so many there should be. ``served``: its owner lives. ``changing``: a new owner does not serve yet."""
+    ``wanted`` so many there should be. ``served``: its owner lives. ``changing``: a new owner does not serve yet.
+    ``awaited`` are the nodes that held it, or were to, and are down."""
 
     first: int
     end: int
@@ -125,6 +126,7 @@ class ArcShown(Struct, frozen=True):
     wanted: int
     served: bool
     changing: bool
+    awaited: tuple[int, ...] = ()
 
     @property
     def lacking(self) -> int:

@@ -1,21 +1,51 @@
-"""Colours: themes, one colour for each node, and how two of them mix. Pure.
+"""Colours: themes for each depth of colour, one colour for each node, and how two of them mix. Pure.
 
-Colours are ``#rrggbb`` where other modules see them, and plain numbers (0xrrggbb) where many are mixed.
+Colours are ``#rrggbb`` where other modules see them, and plain numbers (0xrrggbb) where many are mixed. Only a terminal
+that knows all colours shows mixtures. For the others every colour is chosen by hand from those that they have: a mixture
+would become the nearest of these, which may be that of another node, or a red that says that something is wrong.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from functools import lru_cache
 from math import cos, pi, sin
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 GOLDEN_ANGLE = pi * (3 - 5**0.5)
+DIMMED = 0.25
+"""Opacity of what is not selected."""
+
+
+class Depth(Enum):
+    """How many colours a terminal shows."""
+
+    TRUE = "truecolor"
+    MANY = "256"
+    FEW = "standard"
+    """16 colours."""
+    NONE = "none"
+
+
+class Fixed(Struct, frozen=True):
+    """What a terminal shows in the place of mixtures."""
+
+    shade: str
+    """What is not selected, in the place of its colour."""
+    lacking: tuple[str, str]
+    """Ground and dots of a copy that is missing."""
+    unserved: tuple[str, str]
+    """Ground and hatch of an arc that nobody serves."""
+    past: str
+    """The ground of banner and key bar while the past is shown."""
 
 
 class Theme(Struct, frozen=True):
     """The colours of a screen. ``hues`` are those of the first nodes; further ones get ``lightness`` and ``chroma``
-    (Oklch, 0 to 1) with hues that lie a golden angle apart."""
+    (Oklch, 0 to 1) with hues that lie a golden angle apart, or begin with the first one again if there are no
+    mixtures: then ``fixed`` says what stands in their place."""
 
     name: str
     background: str
@@ -31,6 +61,37 @@ class Theme(Struct, frozen=True):
     hues: tuple[str, ...]
     lightness: float
     chroma: float
+    fixed: Fixed | None = None
+
+    @property
+    def lacking(self) -> tuple[int, int]:
+        """Ground and dots of a copy that is missing."""
+        if self.fixed is not None:
+            return _pair(self.fixed.lacking)
+        return number_of(self.trough), mixed(number_of(self.trough), number_of(self.bad), 0.5)
+
+    @property
+    def unserved(self) -> tuple[int, int]:
+        """Ground and hatch of an arc that nobody serves."""
+        if self.fixed is not None:
+            return _pair(self.fixed.unserved)
+        return mixed(number_of(self.background), number_of(self.bad), 0.22), number_of(self.bad)
+
+    @property
+    def past(self) -> str:
+        """The ground of banner and key bar while the past is shown, as a stylesheet has it."""
+        return self.fixed.past if self.fixed is not None else f"{self.warn} 35%"
+
+    def mixture(self, under: int, over: int, share: float, instead: int) -> int:
+        """Returns ``over`` laid upon ``under`` with an opacity of ``share``; ``instead`` if there are no mixtures."""
+        return mixed(under, over, share) if self.fixed is None else instead
+
+    def dimmed(self, colour: int) -> int:
+        """Returns the colour of what is not selected."""
+        background = number_of(self.background)
+        if colour == background:
+            return background
+        return mixed(background, colour, DIMMED) if self.fixed is None else number_of(self.fixed.shade)
 
 
 # The hues are far apart for the three common kinds of colour blindness too, the first ones most; none is near ``bad``.
@@ -60,12 +121,78 @@ CONTRAST = Theme(
 )  # fmt: skip
 THEMES = {theme.name: theme for theme in (DARK, LIGHT, CONTRAST)}
 
+# 256 colours: those of the 6 x 6 x 6 cube, and greys. No hue of a node is near a red.
+_HUES_MANY = (
+    "#5fafff", "#ffaf00", "#5faf5f", "#ff87d7", "#ffff5f", "#875fff", "#00d7d7", "#af875f", "#afd700", "#d7afff",
+    "#008787", "#afafd7", "#0087ff", "#d7af00", "#00d75f", "#d75fd7", "#ffd7af", "#5f5fd7", "#87ffff", "#87875f",
+    "#d7ff87", "#875faf", "#5f87af", "#d7d7ff",
+)  # fmt: skip
+_HUES_MANY_LIGHT = (
+    "#005fd7", "#d78700", "#008700", "#af00af", "#878700", "#5f00d7", "#0087af", "#875f00", "#5f8700", "#8787ff",
+    "#005f5f", "#87875f", "#0000af", "#af8700", "#005f00", "#d75fd7", "#5f5f00", "#8700d7", "#00afaf", "#af875f",
+    "#5faf00", "#875faf", "#00005f", "#5f87af",
+)  # fmt: skip
+_DARK_MANY = Theme(
+    "dark", "#121212", "#ffffff", "#949494", "#303030", "#5fd787", "#ffaf5f", "#ff5f5f", "#87d7ff", _HUES_MANY,
+    0.74, 0.12, Fixed("#444444", ("#303030", "#af0000"), ("#5f0000", "#ff5f5f"), "#5f5f00"),
+)  # fmt: skip
+_LIGHT_MANY = Theme(
+    "light", "#ffffff", "#121212", "#626262", "#d7d7ff", "#005f00", "#875f00", "#d70000", "#005faf", _HUES_MANY_LIGHT,
+    0.58, 0.13, Fixed("#bcbcbc", ("#d7d7ff", "#ff8787"), ("#ffd7d7", "#d70000"), "#ffd787"),
+)  # fmt: skip
+_CONTRAST_MANY = Theme(
+    "contrast", "#000000", "#ffffff", "#d7d7ff", "#444444", "#5fff87", "#ffd700", "#ff5f5f", "#87d7ff", _HUES_MANY,
+    0.8, 0.14, Fixed("#585858", ("#444444", "#d70000"), ("#5f0000", "#ff5f5f"), "#5f5f00"),
+)  # fmt: skip
+
+# 16 colours, as most terminals have them: a terminal that was given others shows its own. Both reds mean trouble.
+_HUES_FEW = (
+    "#00aaaa", "#ff55ff", "#aa5500", "#5555ff", "#00aa00", "#ffffff", "#ffff55", "#aa00aa", "#55ffff", "#55ff55",
+    "#aaaaaa", "#0000aa",
+)  # fmt: skip
+_HUES_FEW_LIGHT = (
+    "#0000aa", "#aa5500", "#00aa00", "#aa00aa", "#00aaaa", "#5555ff", "#000000", "#ff55ff", "#55ff55", "#ffff55",
+    "#55ffff", "#555555",
+)  # fmt: skip
+_DARK_FEW = Theme(
+    "dark", "#000000", "#ffffff", "#aaaaaa", "#555555", "#55ff55", "#ffff55", "#ff5555", "#55ffff", _HUES_FEW,
+    0.74, 0.12, Fixed("#555555", ("#000000", "#aa0000"), ("#aa0000", "#ff5555"), "#aa5500"),
+)  # fmt: skip
+_LIGHT_FEW = Theme(
+    "light", "#ffffff", "#000000", "#555555", "#aaaaaa", "#00aa00", "#aa5500", "#aa0000", "#0000aa", _HUES_FEW_LIGHT,
+    0.58, 0.13, Fixed("#aaaaaa", ("#ffffff", "#ff5555"), ("#ff5555", "#aa0000"), "#ffff55"),
+)  # fmt: skip
+_CONTRAST_FEW = replace(_DARK_FEW, name="contrast")
+
+# No colours at all: what is drawn in colour elsewhere is told by characters, so there are only three greys.
+_DARK_NONE = replace(
+    _DARK_FEW, good="#ffffff", warn="#ffffff", bad="#ffffff", accent="#ffffff", hues=("#ffffff",),
+    fixed=Fixed("#555555", ("#000000", "#aaaaaa"), ("#000000", "#ffffff"), "#555555"),
+)  # fmt: skip
+_LIGHT_NONE = replace(
+    _LIGHT_FEW, good="#000000", warn="#000000", bad="#000000", accent="#000000", hues=("#000000",),
+    fixed=Fixed("#aaaaaa", ("#ffffff", "#555555"), ("#ffffff", "#000000"), "#aaaaaa"),
+)  # fmt: skip
+
+
+def _by_name(*themes: Theme) -> dict[str, Theme]:
+    return {theme.name: theme for theme in themes}
+
+
+THEMES_OF: dict[Depth, dict[str, Theme]] = {
+    Depth.TRUE: THEMES,
+    Depth.MANY: _by_name(_DARK_MANY, _LIGHT_MANY, _CONTRAST_MANY),
+    Depth.FEW: _by_name(_DARK_FEW, _LIGHT_FEW, _CONTRAST_FEW),
+    Depth.NONE: _by_name(_DARK_NONE, _LIGHT_NONE, replace(_DARK_NONE, name="contrast")),
+}
+"""The themes of each depth, by their names."""
+
 
 @lru_cache(maxsize=4096)
 def colour_of(index: int, theme: Theme) -> str:
     """Returns the colour of the node whose :attr:`NodeShown.colour` is ``index``; it is the same in every pane."""
-    if index < len(theme.hues):
-        return theme.hues[index]
+    if index < len(theme.hues) or theme.fixed is not None:
+        return theme.hues[index % len(theme.hues)]
     further = index - len(theme.hues)
     step = (further % 3 - 1) * 0.07
     return text_of(_oklch(theme.lightness + step, theme.chroma, 0.6 + further * GOLDEN_ANGLE))
@@ -75,6 +202,10 @@ def colour_of(index: int, theme: Theme) -> str:
 def number_of(colour: str) -> int:
     """Returns ``#rrggbb`` as a number."""
     return int(colour[1:], 16)
+
+
+def _pair(colours: tuple[str, str]) -> tuple[int, int]:
+    return number_of(colours[0]), number_of(colours[1])
 
 
 @lru_cache(maxsize=16_384)

@@ -6,13 +6,18 @@ from rich.style import Style
 from textual.app import App
 from textual.theme import Theme as TextualTheme
 
-from wrpme.tui.terminal.palette import THEMES, Theme, colour_of
+from wrpme.tui.terminal.palette import THEMES_OF, Depth, Theme, colour_of
 
 PREFIX = "wrpme-"
 
 
-def textual_themes() -> list[TextualTheme]:
-    """Returns a Textual theme for each theme of the palette, named ``wrpme-dark`` and so on."""
+def depth_of(app: App[object]) -> Depth:
+    """Returns how many colours the app's terminal shows."""
+    return Depth.NONE if app.no_color else Depth(app.console.color_system or Depth.NONE)
+
+
+def textual_themes(depth: Depth = Depth.TRUE) -> list[TextualTheme]:
+    """Returns a Textual theme for each theme of the palette at that depth, named ``wrpme-dark`` and so on."""
     return [
         TextualTheme(
             name=PREFIX + theme.name,
@@ -27,18 +32,23 @@ def textual_themes() -> list[TextualTheme]:
             surface=theme.background,
             panel=theme.trough,
             dark=theme.name != "light",
-            variables={"block-cursor-text-style": "bold", "footer-key-foreground": theme.accent},
+            variables={
+                "block-cursor-text-style": "bold",
+                "footer-key-foreground": theme.accent,
+                "past": theme.past,
+            },
         )
-        for theme in THEMES.values()
+        for theme in THEMES_OF[depth].values()
     ]
 
 
 def theme_of(app: App[object]) -> Theme:
-    """Returns the colours of the app's theme; for a theme that is not ours those of the nearest."""
-    name = app.theme.removeprefix(PREFIX)
-    if name in THEMES:
-        return THEMES[name]
-    return THEMES["dark" if app.current_theme.dark else "light"]
+    """Returns the colours of the app's theme at the depth of its terminal; for a theme that is not ours those of the
+    nearest."""
+    name, themes = app.theme.removeprefix(PREFIX), THEMES_OF[depth_of(app)]
+    if name in themes:
+        return themes[name]
+    return themes["dark" if app.current_theme.dark else "light"]
 
 
 def style_of(app: App[object], role: str) -> Style:
