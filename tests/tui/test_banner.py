@@ -38,9 +38,9 @@ async def shown(what: Scene, width: int = 120, note: str = "") -> str:
 
 def test_every_mood_has_a_sign_of_its_own_word() -> None:
     assert set(MOODS) == set(Mood)
-    assert word_text(scene(3, mood=Mood.STABILIZING, progress=0.417)) == "STABILIZING 42 %"
+    assert word_text(scene(3, mood=Mood.STABILIZING, progress=0.417)) == "STABILIZING  copying 42 %"
     assert word_text(scene(3, mood=Mood.STABILIZING)) == "STABILIZING"
-    assert word_text(scene(3, mood=Mood.DEGRADED, progress=0.4)) == "DEGRADED"
+    assert word_text(scene(3, mood=Mood.DEGRADED, progress=0.4)) == "DEGRADED  copying 40 %", "it says what it counts"
 
 
 def test_the_figures_fit_whole_or_not_at_all() -> None:

@@ -31,7 +31,7 @@ def seen(colour: str, depth: Depth) -> str:
 class _Standard:
     """The usual 16 colours, which Rich chooses among."""
 
-    from rich._palettes import STANDARD_PALETTE as ansi_colors  # noqa: N811
+    from rich._palettes import STANDARD_PALETTE as ansi_colors
 
 
 def is_red(colour: str) -> bool:

@@ -214,9 +214,9 @@ async def test_one_more_event_converts_that_one(monkeypatch: pytest.MonkeyPatch)
     converted: list[EventShown] = []
     convert = lists.event_rows
 
-    def counted(one: EventShown, width: int) -> list[Row]:
+    def counted(one: EventShown, width: int, names: dict[str, str]) -> list[Row]:
         converted.append(one)
-        return convert(one, width)
+        return convert(one, width, names)
 
     monkeypatch.setattr(lists, "event_rows", counted)
 

@@ -33,14 +33,14 @@ class MainScreen(Screen[None]):
 
     AUTO_FOCUS = None
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (32, "-tall"), (50, "-huge")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (22, "-short"), (32, "-tall"), (50, "-huge")]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(keys.KEYS)]
     DEFAULT_CSS = """
     MainScreen { layout: vertical; background: $background; }
     MainScreen #upper { height: 1fr; }
     MainScreen #lists { width: 1fr; }
     MainScreen RingWidget { width: 38; }
-    MainScreen #shell { height: 7; border-top: solid $panel; border-title-color: $text-muted; padding: 0;
+    MainScreen #shell { height: 6; border-top: solid $panel; border-title-color: $text-muted; padding: 0;
         border-title-style: bold; }
     MainScreen #shell:focus-within { border-top: solid $primary; border-title-color: $primary; }
     MainScreen.-medium RingWidget { width: 58; }
@@ -49,12 +49,12 @@ class MainScreen(Screen[None]):
     MainScreen.-tall #shell { height: 12; }
     MainScreen.-huge #shell { height: 16; }
     MainScreen.-replay #shell { display: none; }
-    MainScreen ToastRack { margin-bottom: 8; }
+    MainScreen ToastRack { margin-bottom: 7; }
     MainScreen.-tall ToastRack { margin-bottom: 13; }
     MainScreen.-huge ToastRack { margin-bottom: 17; }
-    MainScreen.-short #events { display: none; }
-    MainScreen.-short.-events #events { display: block; }
-    MainScreen.-short.-events #nodes { display: none; }
+    MainScreen.-low #events { display: none; }
+    MainScreen.-low.-events #events { display: block; }
+    MainScreen.-low.-events #nodes { display: none; }
     MainScreen.-not-now Banner, MainScreen.-not-now KeyBar { background: $past; }
     MainScreen.-not-now ListPane, MainScreen.-not-now #shell { border-top: solid $warning; }
     MainScreen.-zoomed .-folded { display: none; }
@@ -118,7 +118,7 @@ class MainScreen(Screen[None]):
         self.nodes.show(scene)
         if scene.mode is not Mode.LIVE:
             self.events.go_on()
-        self.events.show(self.services.timeline.events())
+        self.events.show(self.services.timeline.events(), {node.address: node.name for node in scene.nodes})
         self._share_room()
         self._renew_footer(scene)
 
@@ -126,7 +126,7 @@ class MainScreen(Screen[None]):
         """Gives the table of nodes no more room than it needs, and the rest to the events."""
         count = len(self.services.scene.nodes)
         lists = self.query_one("#lists").size.height
-        both = self._zoomed is None and not self.has_class("-short") and lists > 0
+        both = self._zoomed is None and not self.has_class("-low") and lists > 0
         height = min(count + 2, round(0.6 * lists)) if both else None
         self.nodes.styles.height = height if height is not None else "1fr"
 
@@ -297,6 +297,10 @@ class MainScreen(Screen[None]):
     def action_reverse(self) -> None:
         """Turns the order of the nodes round."""
         self.nodes.sort(self.nodes.sorted_by)
+
+    def action_bookkeeping(self) -> None:
+        """Shows the events of arcs and votes, or leaves them out."""
+        self.events.toggle_bookkeeping()
 
     # --- windows -------------------------------------------------------------------------------------------------
 

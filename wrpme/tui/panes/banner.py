@@ -22,9 +22,9 @@ MOODS = {
 
 
 def word_text(scene: Scene) -> str:
-    """Returns the condition in a word, and how far what moves has come."""
-    progress = f" {100 * scene.progress:.0f} %" if scene.progress is not None else ""
-    return f"{scene.mood.value}{progress if scene.mood is Mood.STABILIZING else ''}"
+    """Returns the condition in a word, and how far the copying has come."""
+    progress = format.progress_text(scene)
+    return f"{scene.mood.value}  {progress}" if progress else scene.mood.value
 
 
 def summary(scene: Scene, note: str, width: int) -> str:
@@ -95,7 +95,8 @@ class Banner(Widget):
         rows = max(1, self.size.height - 1)
         for at, line in enumerate(lines[:rows]):
             if at == rows - 1 and len(lines) > rows:
-                line.truncate(width - 4)
+                rest = scene.sentence[sum(len(above.plain) + 1 for above in lines[:at]) :]
+                line = Text(format.clipped(rest, width - 6), style_of(self.app, "text"))
                 line.append(" (i)", style_of(self.app, "accent"))
             text.append_text(line)
             text.append("\n" if at < rows - 1 else "")

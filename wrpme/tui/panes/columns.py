@@ -154,7 +154,7 @@ def row(layout: Layout, index: int, scene: Scene) -> Row:
             if layout.keys:
                 name = f"{node.key or '#'} {name}"
             parts.append((f"{format.GLYPHS[node.state]}{mark}", format.ROLES[node.state]))
-            parts.append((f"{name[: width - 2]:<{width - 2}} ", f"node{node.colour}"))
+            parts.append((f"{format.cut_middle(name, width - 2):<{width - 2}} ", f"node{node.colour}"))
             continue
         text = column.text(node, index, scene)
         role = "dim" if column.rank > 10 else "text"

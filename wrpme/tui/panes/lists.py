@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,12 +14,15 @@ from textual.widgets import Input
 from wrpme.protocol.view import NodeId
 from wrpme.tui.panes import columns
 from wrpme.tui.panes.lines_view import LinesView, Row
-from wrpme.tui.state import format
+from wrpme.tui.state import format, sentences
+from wrpme.tui.state.events import BOOKKEEPING
 from wrpme.tui.state.scene import EventShown, NodeShown, Scene
 
 NO_BREAK = "\u00a0"
 GRAVITY = (("✓", "good"), ("·", "text"), ("▲", "warn"), ("✕", "bad"))
 """Sign and role of each gravity of an event."""
+SHORT_CELLS = 50
+"""In fewer cells events are told in a few words."""
 
 
 class FilterInput(Input):
@@ -194,18 +197,21 @@ class NodesPane(ListPane):
         self.post_message(self.Lit(node.id if node else None))
 
 
-def event_rows(event: EventShown, width: int) -> list[Row]:
-    """Returns an event in lines of ``width`` cells."""
+def event_rows(event: EventShown, width: int, names: Mapping[str, str] | None = None) -> list[Row]:
+    """Returns an event in lines of ``width`` cells; what a view changed in one. With ``names``, the short names of the
+    nodes by their addresses, it is told in a few words where there are few cells."""
     sign, role = GRAVITY[event.gravity]
     text = event.sentence
     about = event.node or event.teller
-    if about and about not in text and event.kind not in ("condition", "view"):
+    if names is not None and width < SHORT_CELLS:
+        text = sentences.in_short(event, names)
+    elif about and about not in text and event.kind not in ("condition", "view"):
         text = f"{about}: {text}"
     if event.seconds >= 0.05 and " s" not in text:
         took = format.took_text(event.seconds).replace(" ", NO_BREAK)
         text += f" ({took})"
     room = max(12, width - 11)
-    lines = format.wrapped(text, room)
+    lines = [format.clipped(text, room)] if event.kind == "view" else format.wrapped(text, room)
     words = role if event.gravity else "text"
     if event.kind == "view":
         words = "dim"  # the others before it say the same in other words
@@ -214,7 +220,8 @@ def event_rows(event: EventShown, width: int) -> list[Row]:
 
 
 class EventsPane(ListPane):
-    """The list of events, the latest at the bottom. It follows new ones unless it is held or scrolled up."""
+    """The list of events, the latest at the bottom. It follows new ones unless it is held or scrolled up. How the hive
+    keeps its books is shown only if that was asked for."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("EVENTS", id=id)
@@ -225,7 +232,11 @@ class EventsPane(ListPane):
         self._last: EventShown | None = None
         self._of_row: list[EventShown] = []
         self._matched = 0
-        self._width = 0
+        self._folded = 0
+        self._drawn: tuple[object, ...] = ()
+        self._names: Mapping[str, str] = {}
+        self.bookkeeping = False
+        """Whether arcs and votes are shown, too."""
         self.list.empty = "nothing has happened yet"
 
     @property
@@ -247,32 +258,45 @@ class EventsPane(ListPane):
         """Lets the list go on."""
         self._held = None
 
-    def show(self, events: Sequence[EventShown]) -> None:
-        """Shows all events up to the moment that is shown, the oldest first."""
+    def show(self, events: Sequence[EventShown], names: Mapping[str, str] | None = None) -> None:
+        """Shows all events up to the moment that is shown, the oldest first; ``names`` are the short names of the nodes
+        by their addresses, None if they are as before."""
         self._events = events
+        if names is not None:
+            self._names = names
         if self._held is not None:
             self._draw(self._held)
             self.title(f"held, {max(0, len(events) - len(self._held))} more since; Space goes on")
-        else:
-            self._draw(events)
-            self.title(f"{self._matched} of {len(events)}" if self.words else f"{len(events)}")
+            return
+        self._draw(events)
+        count = len(events) - self._folded
+        folded = f"(v: {self._folded} of arcs and votes)" if self._folded else ""
+        self.title(f"{self._matched} of {count}" if self.words else f"{count}", folded)
+
+    def toggle_bookkeeping(self) -> None:
+        """Shows what happened to arcs and votes, or leaves it out."""
+        self.bookkeeping = not self.bookkeeping
+        self.refilter()
 
     def _draw(self, events: Sequence[EventShown]) -> None:
+        drawn = (self.list.columns, self.bookkeeping, self._names)
         grown = (
             0 < self._taken <= len(events)
             and events[0] == self._first
             and events[self._taken - 1] == self._last
-            and self._width == self.list.columns
+            and self._drawn == drawn
         )
         if grown and len(events) == self._taken:
             return
         follows = self.list.cursor >= len(self._of_row) - 1
         if not grown:
-            self._of_row, self._taken, self._matched, self._width = [], 0, 0, self.list.columns
+            self._of_row, self._taken, self._matched, self._folded, self._drawn = [], 0, 0, 0, drawn
         rows: list[Row] = []
         for event in events[self._taken :]:
-            if matches(event, self.words):
-                lines = event_rows(event, self._width)
+            if not self.bookkeeping and event.kind in BOOKKEEPING:
+                self._folded += 1
+            elif matches(event, self.words):
+                lines = event_rows(event, self.list.columns, self._names)
                 rows += lines
                 self._of_row += [event] * len(lines)
                 self._matched += 1

@@ -1,4 +1,4 @@
-"""The text in the center of the ring: the condition of the hive before anything else. Pure."""
+"""The text in the center of the ring: the condition of the hive, and what the banner does not say. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wrpme.tui.state import format
-from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene
+from wrpme.tui.state.scene import Mode, Mood, Scene
 from wrpme.tui.terminal.palette import Theme
 
-HIVE_CHARACTERS = 8
 CALM = 5
 """Lines from this weight on are not urgent."""
 _AIR = 2
@@ -73,27 +72,11 @@ def mood_colour(mood: Mood, theme: Theme) -> str:
     }[mood]
 
 
-def progress_text(scene: Scene) -> str:
-    """Returns how far all that moves has come, in percent; empty if nothing moves."""
-    if scene.progress is None or scene.mood in (Mood.DISCONNECTED, Mood.CONNECTING, Mood.STABLE):
-        return ""
-    return f"{100 * scene.progress:.0f} %"
-
-
 def as_of(scene: Scene) -> list[str]:
     """Returns since when nothing is known, as no line or two."""
     if scene.silent_since is None:
         return []
     return [f"as of {format.clock(scene.silent_since)}", f"{format.span(scene.at - scene.silent_since)} ago"]
-
-
-def nodes_text(scene: Scene) -> str:
-    """Returns how many nodes there are, and how many of them are up."""
-    count = len(scene.nodes)
-    up = sum(node.state is not NodeState.DOWN for node in scene.nodes)
-    if up < count:
-        return f"{up} of {count} nodes up"
-    return "1 node" if count == 1 else f"{count} nodes"
 
 
 def lines_of(scene: Scene, theme: Theme) -> list[Line]:
@@ -104,25 +87,10 @@ def lines_of(scene: Scene, theme: Theme) -> list[Line]:
         clock = format.clock(scene.at)
         lines.append(Line(f"{clock} {scene.mode.value.upper()}", theme.warn, True, 1, scene.mode.value.upper()))
     lines.append(word)
-    progress = progress_text(scene)
+    progress = format.progress_text(scene)
     if progress:
-        lines.append(Line(progress, word.colour, True, 2))
+        lines.append(Line(progress, word.colour, True, 2, progress.removeprefix("copying ")))
     lines += [Line(text, theme.foreground, False, 3 + place) for place, text in enumerate(as_of(scene))]
-    if scene.mood is Mood.CONNECTING:
-        return lines
-    about, some = ("about ", "~") if scene.partial else ("", "")
-    nodes = nodes_text(scene)
-    lines.append(Line(nodes, theme.foreground, False, 5, nodes.replace(" nodes up", " up")))
-    if scene.entries is not None:
-        entries = "1 entry" if scene.entries == 1 else f"{scene.entries:,} entries"
-        short = f"{some}{format.count_text(scene.entries)} entries"
-        lines.append(Line(about + entries, theme.foreground, False, 7, short))
-    if scene.operations_per_second is not None:
-        rate = format.rate_text(scene.operations_per_second)
-        lines.append(Line(f"{about}{rate} op/s", theme.foreground, False, 6, f"{some}{rate} op/s"))
-    lines.append(Line(f"epoch {scene.epoch}", theme.dim, False, 8))
-    if scene.hive:
-        lines.append(Line(f"hive {scene.hive[:HIVE_CHARACTERS]}", theme.dim, False, 9))
     return lines
 
 

@@ -186,7 +186,7 @@ def band_edges(radius: float, bands: int, halves: bool) -> list[tuple[float, flo
     for count in range(bands, 1, -1):
         for squeeze in (1.0, 0.85, 0.7, 0.5, 0.0):
             if halves:
-                gap = 1.0 if radius > SMALL else 0.5
+                gap = 1.0
                 owner, copy = max(2, round(0.17 * radius * squeeze)), max(1, round(0.16 * radius * squeeze) / 2)
                 moving = max(1.5 if radius > SMALL and squeeze == 1.0 else 1.0, round(0.09 * radius * squeeze) / 2)
             else:
@@ -196,7 +196,7 @@ def band_edges(radius: float, bands: int, halves: bool) -> list[tuple[float, flo
                 thick = owner if band == 0 else moving if band == count - 1 else copy
                 edges.append((outer, outer - thick))
                 outer -= thick + gap
-            if outer >= max(ROOM_MIN, (0.5 if count <= FEW and squeeze else 0.4) * radius):
+            if outer + gap >= max(ROOM_MIN, (0.5 if count <= FEW and squeeze else 0.4) * radius):
                 return edges
     return [(radius, radius - 2.0)]
 

@@ -126,7 +126,8 @@ def marks(
         board.take(*place, 1)
         if named:
             forms = tuple(_forms(node, scene.at, roles.get(index, "")))
-            cuts = tuple((_cut(node.name, length),) for length in range(len(node.name) - 1, NAME_MIN - 1, -2))
+            lengths = range(len(node.name) - 1, NAME_MIN - 1, -2)
+            cuts = tuple((format.cut_middle(node.name, length),) for length in lengths)
             bold = index == selected or unwell
             wishes.append(Wish(index, node.place, *place, glyph, forms, cuts, colour, bold, must))
     for wish in wishes:

@@ -74,9 +74,8 @@ class Painter:
         """Returns the picture at that size, in cells."""
         chosen = next((index for index, node in enumerate(scene.nodes) if node.id == selected), -1)
         spare = 1 if height < LOW_ROWS else 0  # in a low pane the word may not fit into the ring
-        geometry = ring_in(
-            width, height - spare, band_count(scene.arcs), side_of(scene, width), not self.plain, self.theme.fixed is not None
-        )
+        sharp, side = self.theme.fixed is not None, side_of(scene, width)
+        geometry = ring_in(width, height - spare, band_count(scene.arcs), side, not self.plain, sharp)
         if self._news("size", (width, height, geometry)):
             self._resize(geometry, width, height)
         greyed = scene.mood in (Mood.DISCONNECTED, Mood.CONNECTING)

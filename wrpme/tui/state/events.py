@@ -41,6 +41,8 @@ GRAVITY: dict[str, int] = {
     "missed": 2,
 }
 """How much a kind of event matters: 0 is good, 2 worth a look, 3 bad; all other kinds are 1."""
+BOOKKEEPING = frozenset(("view", "owners", "activated", "voter"))
+"""Kinds of events that tell how the hive keeps its books: which arcs went where, and who decided that."""
 CONDITION_GRAVITY = {"stable": 0, "stabilizing": 1, "degraded": 2, "unavailable": 3}
 
 

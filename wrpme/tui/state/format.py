@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from rich.cells import cell_len, chop_cells
 
 from wrpme.shell.format import size_text, span_text
-from wrpme.tui.state.scene import Mode, NodeShown, NodeState, Scene
+from wrpme.tui.state.scene import Mode, Mood, NodeShown, NodeState, Scene
 
 UNKNOWN = "?"
 GLYPHS = {
@@ -27,6 +28,7 @@ ROLES = {
     NodeState.DOWN: "bad",
 }
 """The colour role of each state; its glyph and its word tell the same."""
+_PARTS = re.compile(r"[^.:\-]*[.:\-]|[^.:\-]+")
 WORDS = {NodeState.SILENT: "no answer"}
 
 
@@ -84,6 +86,13 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{100 * share:.1f} %"
 
 
+def progress_text(scene: Scene) -> str:
+    """Returns how far the copying has come, in percent; empty if nothing is copied."""
+    if scene.progress is None or scene.mood in (Mood.DISCONNECTED, Mood.CONNECTING, Mood.STABLE):
+        return ""
+    return f"copying {100 * scene.progress:.0f} %"
+
+
 def clock(at: float) -> str:
     """Returns the local time of day of ``at``, in seconds since 1970."""
     return datetime.fromtimestamp(at).strftime("%H:%M:%S")  # noqa: DTZ006 - an operator's own time
@@ -122,6 +131,37 @@ def mode_text(scene: Scene) -> str:
     if scene.mode is Mode.LIVE:
         return f"LIVE {clock(scene.at)}"
     return f"{scene.mode.value.upper()} {clock(scene.at)}"
+
+
+def cut_middle(name: str, width: int) -> str:
+    """Returns a name or an address in at most ``width`` characters. It is cut in the middle, never within a number: of
+    an address the end tells most, so that its last part is kept first, then its beginning."""
+    if len(name) <= width:
+        return name
+    parts = _PARTS.findall(name)
+    kept = len(parts) - 1
+    while kept > 1 and sum(map(len, parts[kept - 1 :])) + 1 + len(parts[0]) <= width:
+        kept -= 1
+    tail = "".join(parts[kept:])
+    if len(tail) + 1 > width:
+        return name[: max(0, width - 1)].rstrip("0123456789.:-") + "…"[:width]
+    room = width - 1 - len(tail)
+    head = ""
+    for part in parts[:kept]:
+        if len(head) + len(part) > room:
+            letters = part.rstrip("0123456789.:-")
+            head += letters[: room - len(head)].rstrip("0123456789")
+            break
+        head += part
+    return f"{head}…{tail}"
+
+
+def clipped(text: str, width: int) -> str:
+    """Returns a sentence in at most ``width`` characters, cut between two words."""
+    if len(text) <= width:
+        return text
+    words = text[: max(0, width)].rpartition(" ")[0] if width < len(text) else text
+    return f"{words.rstrip(' ,;:')} …" if words else "…"[: max(0, width)]
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wrpme.protocol.address import listed
 from wrpme.shell.format import span_text
 from wrpme.tui.state.format import clock
-from wrpme.tui.state.scene import NodeState
+from wrpme.tui.state.scene import EventShown, NodeState
 
 NAMES_MAX = 3
 """A sentence gives at most so many reasons, and names so many nodes that receive arcs."""
+
+
+SHORT: dict[str, str] = {
+    "joined": "{} joined",
+    "back": "{} is back",
+    "restarted": "{} started again",
+    "stopped": "{} stopped as planned",
+    "down": "{} is down",
+    "leaving": "{} is leaving",
+    "left": "{} has left",
+    "expelled": "{} is given up by the hive",
+    "forgotten": "{} was given up",
+    "voter": "{} votes now",
+    "copying": "{} gets copies",
+    "copied": "{} has its copies",
+    "activated": "{} serves what it took over",
+    "serving": "{} serves",
+    "cut_off": "{} was taken for dead",
+    "suspected": "{} is suspected",
+    "heard": "{} is heard again",
+    "quorum_lost": "{} sees no quorum",
+    "quorum": "{} sees a quorum again",
+    "stopping": "{} was asked to stop",
+    "late": "{} was held up",
+    "disk_hangs": "{}: its disk hangs",
+    "disk_slow": "{}: its disk is slow",
+    "disk": "{}: its disk works again",
+    "gone": "{} does not answer here",
+    "reached": "{} answers here again",
+}
+"""What the events of a kind say where room is short; other kinds keep their sentence."""
+
+
+def in_short(event: EventShown, names: Mapping[str, str]) -> str:
+    """Returns an event in a few words; ``names`` are the short names of nodes by their addresses."""
+    if event.kind == "condition":
+        return event.sentence.partition(":")[0]
+    about = event.node or event.teller
+    if event.kind in SHORT and about:
+        return SHORT[event.kind].format(names.get(about, about))
+    text = event.sentence.partition("; proposed by ")[0] if event.kind == "view" else event.sentence
+    for address in sorted(names, key=len, reverse=True):
+        text = text.replace(address, names[address])
+    return text
 
 
 def why(address: str, reason: str) -> str:

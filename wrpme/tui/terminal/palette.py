@@ -1,8 +1,8 @@
 """Colours: themes for each depth of colour, one colour for each node, and how two of them mix. Pure.
 
 Colours are ``#rrggbb`` where other modules see them, and plain numbers (0xrrggbb) where many are mixed. Only a terminal
-that knows all colours shows mixtures. For the others every colour is chosen by hand from those that they have: a mixture
-would become the nearest of these, which may be that of another node, or a red that says that something is wrong.
+that knows all colours shows mixtures. For the others every colour is chosen by hand from those that they have, because
+a mixture would become the nearest of these, which may be that of another node, or a red.
 """
 
 from __future__ import annotations
