@@ -69,7 +69,7 @@ def test_the_time_that_is_shown() -> None:
 def test_figures_and_what_is_not_known() -> None:
     told = {one.label: one for one in node_rows.figures(node(2, memory_bytes=0), scene(3))}
     assert told["share"].text == "25.0 %" and told["entries"].text == "20" and told["p99"].text == "20.0 ms"
-    assert told["in/s"].text == "?" and told["memory"].text == "?" and told["lease"].text == "alone"
+    assert told["received"].text == "?" and told["memory"].text == "?" and told["lease"].text == "alone"
     assert told["epoch"].text == "7" and told["epoch"].role == "text"
     behind = {one.label: one for one in node_rows.figures(node(2, epoch=5, lease_seconds=-1.0), scene(3))}
     assert behind["epoch"].text == "5 of 7" and behind["epoch"].role == "warn" and behind["lease"].text == "ended"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from math import ceil, floor
+from math import ceil, floor, log10
 from operator import itemgetter
 
 from msgspec import Struct
@@ -28,6 +28,9 @@ LABEL_CELLS = 8
 """The scale at the left of every graph, so that times stand under each other in all of them."""
 TIMES_MAX = 6
 """So many times stand under a graph, beside the one at its end."""
+TREND_CELLS_MIN = 4
+"""A trend has at least so many bars."""
+STEADY = "does not change"
 UNKNOWN = "nothing is known of this time"
 _BRAILLE = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))
 """The bits of the dots of a cell, left and right, from the bottom up."""
@@ -43,21 +46,19 @@ _CLOCK_CELLS = len("12:00:00")
 
 
 class Unit(Struct, frozen=True):
-    """A unit of figures: ``suffixes`` by powers of ``base``, the first of ``least``; ``text`` formats a value."""
+    """A unit of figures: ``suffixes`` by powers of ``base``, the first of ``least``; ``text`` formats a value. With
+    ``logarithmic`` each step of a scale is ten times the one below."""
 
     base: float
     least: float
     suffixes: tuple[str, ...]
     text: Callable[[float | None], str]
-
-
-def _bytes_rate(value: float | None) -> str:
-    return format.UNKNOWN if value is None else f"{format.bytes_text(value)}/s"
+    logarithmic: bool = False
 
 
 RATE = Unit(1000, 1, ("", "k", "M", "G"), format.rate_text)
-SECONDS = Unit(1000, 1e-6, (" us", " ms", " s"), format.latency_text)
-BYTES_PER_SECOND = Unit(1024, 1, (" B", " KiB", " MiB", " GiB", " TiB"), _bytes_rate)
+SECONDS = Unit(1000, 1e-6, (" us", " ms", " s"), format.latency_text, logarithmic=True)
+BYTES_PER_SECOND = Unit(1024, 1, (" B", " KiB", " MiB", " GiB", " TiB"), format.bytes_rate_text)
 
 
 class Line(Struct, frozen=True):
@@ -80,6 +81,40 @@ def step_of(highest: float, unit: Unit, ticks_max: int) -> float:
             if step < unit.base and step * size * ticks_max >= highest * (1 - 1e-9):
                 return step * size
         size *= unit.base
+
+
+class Scale(Struct, frozen=True):
+    """From ``low`` to ``high``, with the values that are written beside it, ascending."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    logarithmic: bool
+
+    def share(self, value: float) -> float:
+        """Returns where a value lies, from 0 (the lowest) to 1; values beyond the scale lie at its end."""
+        if not self.logarithmic:
+            return min(1.0, max(0.0, value / self.high))
+        decades = log10(self.high / self.low)
+        return min(1.0, max(0.0, log10(max(value, self.low) / self.low) / decades))
+
+
+def scale_of(values: Sequence[float], unit: Unit, ticks_max: int) -> Scale:
+    """Returns the scale that has all the values, with about ``ticks_max`` (1 or more) steps. A logarithmic one is of
+    whole decades, and begins where the lowest value above 0 needs it."""
+    highest = max(values, default=0.0)
+    if not unit.logarithmic:
+        step = step_of(highest, unit, ticks_max)
+        count = max(1, ceil(highest / step - 1e-9))
+        return Scale(0.0, step * count, tuple(step * number for number in range(count + 1)), False)
+    positive = [value for value in values if value > 0]
+    first = floor(log10(max(unit.least, min(positive, default=unit.least))) + 1e-9)
+    last = max(first + 1, ceil(log10(max(unit.least, highest)) - 1e-9))
+    each = ceil((last - first) / ticks_max)
+    exponents = [*range(first, last, each), last]
+    if len(exponents) > 2 and exponents[-1] - exponents[-2] < each:
+        del exponents[-2]
+    return Scale(10.0**first, 10.0**last, tuple(10.0**exponent for exponent in exponents), True)
 
 
 def tick_text(value: float, unit: Unit) -> str:
@@ -227,9 +262,8 @@ def graph(
     values = [value for line in lines for value in known(line.points, start, end)]
     drawn = [_legend(lines, unit, start, end, width, plain)]
     if rows > 0:
-        step = step_of(max(values, default=0.0), unit, max(1, rows // 2))
-        top = step * max(1, ceil(max(values, default=0.0) / step - 1e-9))
-        drawn += _framed(_plot(lines, start, end, top, cells, rows, plain), unit, step, top, plain)
+        scale = scale_of(values, unit, max(1, rows // 2))
+        drawn += _framed(_plot(lines, start, end, scale, cells, rows, plain), unit, scale, plain)
     if not values and rows > 0:
         at = 1 + rows // 2
         drawn[at] = (*drawn[at][:1], (UNKNOWN.center(cells)[:cells], "dim"))
@@ -238,11 +272,13 @@ def graph(
     return drawn[:height]
 
 
-def _plot(lines: Sequence[Line], start: float, end: float, top: float, cells: int, rows: int, plain: bool) -> list[Row]:
+def _plot(
+    lines: Sequence[Line], start: float, end: float, scale: Scale, cells: int, rows: int, plain: bool
+) -> list[Row]:
     canvas = Canvas(cells, rows, plain)
     for line in sorted(lines, key=lambda line: not line.filled):
         levels = [
-            None if value is None else min(canvas.height - 1, round(value / top * (canvas.height - 1)))
+            None if value is None else round(scale.share(value) * (canvas.height - 1))
             for value in columns(line.points, start, end, canvas.width)
         ]
         if line.filled:
@@ -252,12 +288,10 @@ def _plot(lines: Sequence[Line], start: float, end: float, top: float, cells: in
     return canvas.rows()
 
 
-def _framed(plot: list[Row], unit: Unit, step: float, top: float, plain: bool) -> list[Row]:
+def _framed(plot: list[Row], unit: Unit, scale: Scale, plain: bool) -> list[Row]:
     """Returns the rows with the scale at the left."""
     rows = len(plot)
-    labels = {}
-    for number in range(round(top / step) + 1):
-        labels[round(number * step / top * (rows - 1))] = tick_text(number * step, unit)
+    labels = {round(scale.share(value) * (rows - 1)): tick_text(value, unit) for value in scale.ticks}
     tick, bar = "+|" if plain else "┤│"
     framed: list[Row] = []
     for at, row in enumerate(plot):
@@ -281,6 +315,8 @@ def _legend(lines: Sequence[Line], unit: Unit, start: float, end: float, width: 
             if ranges and values:
                 parts.append(("  " + ranges.format(unit.text(min(values)), unit.text(max(values))), "dim"))
             parts.append(("   ", ""))
+        if unit.logarithmic:
+            parts[-1:] = [("   log scale", "dim"), ("", "")]
         used = sum(len(text) for text, _ in parts[:-1])
         if used <= width:
             return (*parts[:-1], (" " * (width - used), ""))
@@ -327,13 +363,35 @@ def _before_text(seconds: float) -> str:
 def sparkline(values: Sequence[float | None], width: int, plain: bool = False) -> str:
     """Returns the latest values as bars in ``width`` cells; the lowest bar stands for 0 or nearly 0, a space for a
     value that is not known. If there are more values than cells, a bar shows the largest of a few."""
+    return _bars_of(values, width, plain, 0.0)
+
+
+def trendline(
+    values: Sequence[float | None], unit: Callable[[float | None], str], width: int, plain: bool
+) -> tuple[str, str]:
+    """Returns values as bars, and their scale, together in ``width`` cells: the lowest bar is the lowest value, the
+    highest bar the highest. Of values that do not change that is said rather than drawn."""
+    told = [value for value in values if value is not None]
+    if not told or width < len(STEADY):
+        return "", " " * width
+    low, high = unit(min(told)), unit(max(told))
+    if low == high:
+        return "", STEADY.ljust(width)
+    number, _, of = low.partition(" ")
+    scale = f" {number if of and high.endswith(f' {of}') else low} to {high}"
+    if width < len(scale) + TREND_CELLS_MIN:
+        return "", " " * width
+    return _bars_of(values, width - len(scale), plain, min(told)), scale
+
+
+def _bars_of(values: Sequence[float | None], width: int, plain: bool, bottom: float) -> str:
     bars = _PLAIN_BARS if plain else _BARS
     few = max(1, ceil(len(values) / width)) if width else 1
     groups = [values[max(0, at - few) : at] for at in range(len(values), 0, -few)][::-1]
     peaks = [max((value for value in group if value is not None), default=None) for group in groups]
-    top = max((value for value in peaks if value is not None), default=0.0)
+    top = max((value for value in peaks if value is not None), default=0.0) - bottom
     text = "".join(
-        " " if value is None else bars[min(len(bars) - 1, floor(value / top * len(bars)) if top else 0)]
+        " " if value is None else bars[min(len(bars) - 1, floor((value - bottom) / top * len(bars)) if top else 0)]
         for value in peaks
     )
     return text.rjust(width)[:width]

@@ -14,15 +14,16 @@ from msgspec import Struct
 from wrpme.limits import SLOTS
 from wrpme.shell.format import escaped
 from wrpme.shell.format import natural
-from wrpme.tui.node.graph import Points, columns, sparkline
+from wrpme.tui.node.graph import Points, columns, trendline
 from wrpme.tui.state import format
-from wrpme.tui.state.figures import FIGURES, Figure
+from wrpme.tui.state.figures import BY_SERIES, FIGURES, Figure
 from wrpme.tui.state.scene import ArcShown, Mode, Mood, NodeShown, NodeState, Scene
 
 Part = tuple[str, str]
 Row = tuple[Part, ...]
 
 FIGURE_CELLS = 25
+LABEL_CELLS = 10
 BAR_CELLS = 16
 LEVELS = {"DEBUG": "dim", "INFO": "text", "WARN": "warn", "ERROR": "bad"}
 """Role of each level of a log line."""
@@ -101,9 +102,10 @@ def figures(node: NodeShown, scene: Scene) -> list[FigureShown]:
 
 def _shown(label: str, figure: Figure, node: NodeShown, scene: Scene) -> FigureShown:
     text = figure.text(node, scene)
+    series = "" if figure.graphed else figure.series
     if figure.told and node.stale:
-        return FigureShown(label, text if text == format.UNKNOWN else f"({text})", "dim", figure.series)
-    return FigureShown(label, text, "warn" if figure.warns(node, scene) else "text", figure.series)
+        return FigureShown(label, format.old_text(text, FIGURE_CELLS - LABEL_CELLS), "dim", series)
+    return FigureShown(label, text, "warn" if figure.warns(node, scene) else "text", series)
 
 
 def figures_title(node: NodeShown | None) -> str:
@@ -122,13 +124,13 @@ def figure_rows(
     size: tuple[int, int],
     plain: bool,
 ) -> list[Row]:
-    """Returns the figures below each other with sparklines of the span of time, or in several columns if they would be
-    too high for ``size`` (width and height)."""
+    """Returns the figures below each other with what they were like in the span of time, or in several columns if they
+    would be too high for ``size`` (width and height)."""
     width, height = size
     if height >= len(shown) and width >= FIGURE_CELLS:
         bars = width - FIGURE_CELLS - 2
         return [
-            (*_figure(one, FIGURE_CELLS), ("  " + _spark(one, series, span, bars, plain), "accent"))
+            (*_figure(one, FIGURE_CELLS), *_trend(one, series, span, bars, plain))
             if bars >= 4
             else _figure(one, width)
             for one in shown
@@ -145,15 +147,18 @@ def figure_rows(
 
 
 def _figure(figure: FigureShown, width: int) -> Row:
-    text = figure.text[: width - 10]
-    return (f"{figure.label:<10}", "dim"), (f"{text:<{width - 10}}", figure.role)
+    room = width - LABEL_CELLS
+    return (f"{figure.label:<{LABEL_CELLS}}", "dim"), (f"{figure.text[:room]:<{room}}", figure.role)
 
 
-def _spark(
+def _trend(
     figure: FigureShown, series: Mapping[str, Points], span: tuple[float, float], width: int, plain: bool
-) -> str:
+) -> Row:
     points = series.get(figure.series)
-    return sparkline(columns(points, *span, width), width, plain) if points else " " * width
+    if not points:
+        return ((" " * (width + 2), "text"),)
+    bars, scale = trendline(columns(points, *span, width), BY_SERIES[figure.series].unit, width, plain)
+    return (f"  {bars}", "accent"), (scale, "dim")
 
 
 # --- arcs --------------------------------------------------------------------------------------------------------

@@ -22,12 +22,13 @@ from wrpme.tui.keys import TIME
 from wrpme.tui.limits import GRAPH_SECONDS
 from wrpme.tui.node import rows as node_rows
 from wrpme.tui.node.graph import BYTES_PER_SECOND, RATE, SECONDS, Line, Points, graph, span_until
-from wrpme.tui.node.source import SERIES, Source
+from wrpme.tui.node.source import Source
 from wrpme.tui.panes.key_bar import KeyBar, bindings_of
 from wrpme.tui.panes.lines_view import LinesView, Row
 from wrpme.tui.panes.lists import event_rows
 from wrpme.tui.panes.rows import Rows
 from wrpme.tui.state import format
+from wrpme.tui.state.figures import BY_SERIES
 from wrpme.tui.state.scene import EventShown, Mode, NodeShown, Scene
 
 PAGES = {
@@ -41,6 +42,8 @@ PAGES = {
 """The panels of each page, in the order of the keys 1 to 6."""
 TOLD = ("events", "log", "config")
 """One of these is shown at a time where there is room for several panels, but not for all."""
+GRAPHED = tuple(name for name, figure in BY_SERIES.items() if figure.graphed)
+"""The series that have graphs."""
 ROOM_MEDIUM = (100, 34)
 ROOM_LARGE = (156, 46)
 
@@ -102,9 +105,9 @@ class NodeScreen(Screen[None]):
     NodeScreen #now, NodeScreen #held, NodeScreen #told { layout: horizontal; }
     NodeScreen.-small #now { layout: vertical; }
     NodeScreen.-small #figures { height: auto; }
-    NodeScreen.-medium #figures { width: 44; }
+    NodeScreen.-medium #figures { width: 56; }
     NodeScreen.-medium #now { height: 20; }
-    NodeScreen.-large #figures { width: 52; }
+    NodeScreen.-large #figures { width: 64; }
     NodeScreen.-large #now { height: 38%; min-height: 20; }
     NodeScreen #graphs { padding: 0; }
     NodeScreen #graphs Rows { height: 1fr; }
@@ -223,10 +226,11 @@ class NodeScreen(Screen[None]):
         graphed = panel.display and panel.rows.content_size
         width = panel.rows.content_size.width if graphed else 0
         span = span_until(scene.at, GRAPH_SECONDS, width, self._source.plain)
-        drawn = (self.node, scene.mode, span, graphed, node is None or node.stale)
+        values = [_value(node, what) for what in GRAPHED] if node is not None and not node.stale else None
+        drawn = (self.node, scene.mode, span, graphed, values)
         if drawn != self._drawn:
             self._drawn = drawn
-            self._series = {what: self._points(node, what) for what in SERIES}
+            self._series = {what: self._points(node, what) for what in BY_SERIES}
             minutes = f"{GRAPH_SECONDS / 60:g} MIN"
             panel.title(f"LAST {minutes}" if scene.mode is Mode.LIVE else f"{minutes} UNTIL {format.clock(scene.at)}")
             if graphed:
@@ -411,13 +415,4 @@ def beside(row: Row, right: tuple[str, str], width: int) -> Row:
 
 
 def _value(node: NodeShown, what: str) -> float | None:
-    return {
-        "operations": node.operations_per_second,
-        "p50": node.p50_seconds,
-        "p99": node.p99_seconds,
-        "received": node.received_bytes_per_second,
-        "sent": node.sent_bytes_per_second,
-        "entries": node.entries,
-        "memory": node.memory_bytes,
-        "disk": node.disk_bytes,
-    }[what]
+    return BY_SERIES[what].value(node)  # type: ignore[no-any-return]

@@ -12,9 +12,6 @@ from wrpme.tui.node.graph import Points
 from wrpme.tui.services import Services
 from wrpme.tui.state.scene import EventShown, Mode, Scene
 
-SERIES = ("operations", "p50", "p99", "received", "sent", "entries", "memory", "disk")
-"""The figures that a screen asks series of."""
-
 
 class Source(Protocol):
     """What the screen of a node asks for."""
@@ -27,7 +24,7 @@ class Source(Protocol):
         """Returns the state of the hive at the moment that is shown."""
 
     def series(self, node: NodeId, what: str) -> Points:
-        """Returns one of :data:`SERIES` up to the moment that is shown."""
+        """Returns one of :data:`BY_SERIES <wrpme.tui.state.figures.BY_SERIES>` up to the moment that is shown."""
 
     def events(self, address: str) -> Sequence[EventShown]:
         """Returns the events about the node at that address, or told by it, the oldest first."""

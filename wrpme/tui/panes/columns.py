@@ -67,9 +67,9 @@ COLUMNS: tuple[Column, ...] = (
     _of("lease", "LEASE", 6, 14),
     _of("heartbeat", "BEAT", 6, 15),
     _of("copies", "COPIES", 7, 12),
-    _of("in/s", "IN/S", 9, 16),
-    _of("out/s", "OUT/S", 9, 17),
-    _of("epoch", "EPOCH", 6, 18),
+    _of("received", "IN", 10, 16),
+    _of("sent", "OUT", 10, 17),
+    _of("epoch", "EPOCH", 8, 18),
     Column("COPYING", 18, 5, lambda n: None, lambda n, i, s: format.copying_text(i, s), False, False),
 )
 
@@ -159,7 +159,7 @@ def row(layout: Layout, index: int, scene: Scene) -> Row:
         text = column.text(node, index, scene)
         role = "dim" if column.rank > 10 else "text"
         if column.fresh and node.stale:
-            text = f"({text})" if node.age is not None and text != format.UNKNOWN else format.UNKNOWN
+            text = format.old_text(text, width) if node.age is not None else format.UNKNOWN
             role = "dim"
         elif column.title == "STATE":
             role = format.ROLES[node.state]

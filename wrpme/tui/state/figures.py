@@ -12,15 +12,21 @@ from wrpme.tui.state.scene import NodeShown, Scene
 
 
 class Figure(Struct, frozen=True):
-    """``value`` is what nodes are compared by, None where it is not known; ``text`` is what an operator reads;
-    ``series`` names the series over time, if there is one that no graph of its own shows; a figure that is ``told`` is
-    only as good as the last report of its node."""
+    """``value`` is what nodes are compared by, None where it is not known; ``unit`` formats it, and ``words`` say more
+    than that where it takes more. ``series`` names the series over time, if there is one; ``graphed`` says that a graph
+    of its own shows it. A figure that is ``told`` is only as good as the last report of its node."""
 
     value: Callable[[NodeShown], Any]
-    text: Callable[[NodeShown, Scene], str]
+    unit: Callable[[Any], str]
+    words: Callable[[NodeShown, Scene], str] | None = None
     series: str = ""
+    graphed: bool = False
     told: bool = True
     warns: Callable[[NodeShown, Scene], bool] = lambda node, scene: False
+
+    def text(self, node: NodeShown, scene: Scene) -> str:
+        """Returns the figure of a node as an operator reads it."""
+        return self.words(node, scene) if self.words is not None else self.unit(self.value(node))
 
 
 def _lease(node: NodeShown, scene: Scene) -> str:
@@ -29,8 +35,12 @@ def _lease(node: NodeShown, scene: Scene) -> str:
     return "ended" if node.lease_seconds <= 0 else f"{node.lease_seconds:.1f} s"
 
 
-def _heartbeat(node: NodeShown, scene: Scene) -> str:
-    return format.UNKNOWN if node.heartbeat_age_seconds is None else format.took_text(node.heartbeat_age_seconds)
+def _took(seconds: float | None) -> str:
+    return format.UNKNOWN if seconds is None else format.took_text(seconds)
+
+
+def _lacking(size: float | None) -> str:
+    return format.bytes_text(None if size is None else -size)
 
 
 def _is_behind(node: NodeShown, scene: Scene) -> bool:
@@ -44,27 +54,27 @@ def _epoch(node: NodeShown, scene: Scene) -> str:
 
 
 FIGURES: dict[str, Figure] = {
-    "share": Figure(lambda n: n.share, lambda n, s: format.percent(n.share), told=False),
-    "entries": Figure(lambda n: n.entries, lambda n, s: format.count_text(n.entries), "entries"),
-    "copies": Figure(lambda n: n.copies, lambda n, s: format.count_text(n.copies)),
-    "bytes": Figure(lambda n: n.bytes, lambda n, s: format.bytes_text(n.bytes)),
-    "op/s": Figure(lambda n: n.operations_per_second, lambda n, s: format.rate_text(n.operations_per_second)),
-    "p50": Figure(lambda n: n.p50_seconds, lambda n, s: format.latency_text(n.p50_seconds)),
-    "p99": Figure(lambda n: n.p99_seconds, lambda n, s: format.latency_text(n.p99_seconds)),
-    "in/s": Figure(lambda n: n.received_bytes_per_second, lambda n, s: format.bytes_text(n.received_bytes_per_second)),
-    "out/s": Figure(lambda n: n.sent_bytes_per_second, lambda n, s: format.bytes_text(n.sent_bytes_per_second)),
-    "memory": Figure(
-        lambda n: n.memory_bytes or None, lambda n, s: format.bytes_text(n.memory_bytes or None), "memory"
+    "share": Figure(lambda n: n.share, format.percent, told=False),
+    "entries": Figure(lambda n: n.entries, format.count_text, series="entries"),
+    "copies": Figure(lambda n: n.copies, format.count_text),
+    "bytes": Figure(lambda n: n.bytes, format.bytes_text),
+    "op/s": Figure(lambda n: n.operations_per_second, format.rate_text, series="operations", graphed=True),
+    "p50": Figure(lambda n: n.p50_seconds, format.latency_text, series="p50", graphed=True),
+    "p99": Figure(lambda n: n.p99_seconds, format.latency_text, series="p99", graphed=True),
+    "received": Figure(
+        lambda n: n.received_bytes_per_second, format.bytes_rate_text, series="received", graphed=True
     ),
-    "disk": Figure(lambda n: n.disk_bytes or None, lambda n, s: format.bytes_text(n.disk_bytes or None), "disk"),
-    "disk free": Figure(
-        lambda n: n.disk_free_bytes and -n.disk_free_bytes, lambda n, s: format.bytes_text(n.disk_free_bytes or None)
-    ),
-    "sessions": Figure(lambda n: n.sessions, lambda n, s: format.count_text(n.sessions)),
-    "uptime": Figure(lambda n: n.uptime_seconds, lambda n, s: format.span(n.uptime_seconds)),
-    "lease": Figure(lambda n: n.lease_seconds, _lease),
-    "heartbeat": Figure(lambda n: n.heartbeat_age_seconds, _heartbeat),
-    "epoch": Figure(lambda n: n.epoch or None, _epoch, warns=_is_behind),
+    "sent": Figure(lambda n: n.sent_bytes_per_second, format.bytes_rate_text, series="sent", graphed=True),
+    "memory": Figure(lambda n: n.memory_bytes or None, format.bytes_text, series="memory"),
+    "disk": Figure(lambda n: n.disk_bytes or None, format.bytes_text, series="disk"),
+    "disk free": Figure(lambda n: -n.disk_free_bytes if n.disk_free_bytes else None, _lacking),
+    "sessions": Figure(lambda n: n.sessions, format.count_text),
+    "uptime": Figure(lambda n: n.uptime_seconds, format.span),
+    "lease": Figure(lambda n: n.lease_seconds, _took, _lease),
+    "heartbeat": Figure(lambda n: n.heartbeat_age_seconds, _took),
+    "epoch": Figure(lambda n: n.epoch or None, format.count_text, _epoch, warns=_is_behind),
 }
 """By its label, in the order of the screen of one node: the important ones first. Free space is compared by what
 lacks."""
+BY_SERIES: dict[str, Figure] = {figure.series: figure for figure in FIGURES.values() if figure.series}
+"""The figures that are kept over time, by the names of their series."""

@@ -29,6 +29,7 @@ ROLES = {
 }
 """The colour role of each state; its glyph and its word tell the same."""
 _PARTS = re.compile(r"[^.:\-]*[.:\-]|[^.:\-]+")
+_DECIMALS = re.compile(r"\.\d+")
 WORDS = {NodeState.SILENT: "no answer"}
 
 
@@ -69,6 +70,11 @@ def latency_text(seconds: float | None) -> str:
 def bytes_text(size: float | None) -> str:
     """Returns bytes in the unit that fits."""
     return UNKNOWN if size is None else size_text(size)
+
+
+def bytes_rate_text(size: float | None) -> str:
+    """Returns bytes per second in the unit that fits."""
+    return UNKNOWN if size is None else f"{size_text(size)}/s"
 
 
 def span(seconds: float | None) -> str:
@@ -131,6 +137,16 @@ def mode_text(scene: Scene) -> str:
     if scene.mode is Mode.LIVE:
         return f"LIVE {clock(scene.at)}"
     return f"{scene.mode.value.upper()} {clock(scene.at)}"
+
+
+def old_text(text: str, width: int) -> str:
+    """Returns a figure that is old in parentheses, in ``width`` cells if that is possible: it gives up blanks and
+    decimals rather than its unit."""
+    if text == UNKNOWN:
+        return UNKNOWN
+    close = text.replace(" ", "")
+    forms = [f"({form})" for form in (text, close, _DECIMALS.sub("", close))]
+    return next((form for form in forms if len(form) <= width), forms[-1])
 
 
 def cut_middle(name: str, width: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.style import Style
 from textual.app import App
 from textual.theme import Theme as TextualTheme
@@ -11,7 +13,7 @@ from wrpme.tui.terminal.palette import THEMES_OF, Depth, Theme, colour_of
 PREFIX = "wrpme-"
 
 
-def depth_of(app: App[object]) -> Depth:
+def depth_of(app: App[Any]) -> Depth:
     """Returns how many colours the app's terminal shows."""
     return Depth.NONE if app.no_color else Depth(app.console.color_system or Depth.NONE)
 
