@@ -19,6 +19,7 @@ from wrpme.tui.panes.key_bar import KeyBar, bindings_of
 from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.panes.lists import EventsPane, ListPane, NodesPane
 from wrpme.tui.panes.shell import ShellPane
+from wrpme.tui.panes.trend import Trend, title_of
 from wrpme.tui.ring.widget import RingWidget
 from wrpme.tui.services import Services
 from wrpme.tui.state.scene import Mode, NodeShown, NodeState, Scene
@@ -43,20 +44,26 @@ class MainScreen(Screen[None]):
     MainScreen #shell { height: 6; border-top: solid $panel; border-title-color: $text-muted; padding: 0;
         border-title-style: bold; }
     MainScreen #shell:focus-within { border-top: solid $primary; border-title-color: $primary; }
-    MainScreen.-medium RingWidget { width: 58; }
+    MainScreen.-medium RingWidget { width: 54; }
+    MainScreen.-low Trend, MainScreen.-zoomed Trend { display: none; }
+    MainScreen.-tall Trend { height: 4; }
+    MainScreen.-huge Trend { height: 5; }
+    MainScreen.-tall Trend, MainScreen.-huge Trend { border-top: solid $panel; border-title-color: $text-muted;
+        border-title-style: bold; }
     MainScreen.-wide RingWidget { width: 46%; }
     MainScreen.-tall Banner, MainScreen.-huge Banner { height: 3; }
-    MainScreen.-tall #shell { height: 12; }
+    MainScreen.-tall #shell { height: 10; }
     MainScreen.-huge #shell { height: 16; }
     MainScreen.-replay #shell { display: none; }
     MainScreen ToastRack { margin-bottom: 7; }
-    MainScreen.-tall ToastRack { margin-bottom: 13; }
+    MainScreen.-tall ToastRack { margin-bottom: 11; }
     MainScreen.-huge ToastRack { margin-bottom: 17; }
     MainScreen.-low #events { display: none; }
     MainScreen.-low.-events #events { display: block; }
     MainScreen.-low.-events #nodes { display: none; }
     MainScreen.-not-now Banner, MainScreen.-not-now KeyBar { background: $past; }
-    MainScreen.-not-now ListPane, MainScreen.-not-now #shell { border-top: solid $warning; }
+    MainScreen.-not-now ListPane, MainScreen.-not-now.-tall Trend, MainScreen.-not-now.-huge Trend,
+    MainScreen.-not-now #shell { border-top: solid $warning; }
     MainScreen.-zoomed .-folded { display: none; }
     MainScreen.-zoomed #shell.-grown { height: 1fr; }
     MainScreen.-zoomed #upper.-grown > * { display: none; }
@@ -72,6 +79,7 @@ class MainScreen(Screen[None]):
         self.ring = RingWidget(id="ring")
         self.nodes = NodesPane(id="nodes")
         self.events = EventsPane(id="events")
+        self.trend = Trend(lambda what, since: self.services.timeline.series(None, what, since), id="trend")
         self._lit = True
         self._zoomed: Widget | None = None
         self._useful: tuple[object, ...] = ()
@@ -94,6 +102,7 @@ class MainScreen(Screen[None]):
             with Vertical(id="lists"):
                 yield self.nodes
                 yield self.events
+        yield self.trend
         shell = ShellPane(self.services.client, self.services.history, id="shell")
         shell.border_title = "SHELL"
         yield shell
@@ -101,7 +110,7 @@ class MainScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Moves the keyboard to the shell, if there is one."""
-        self.ring.plain = self.nodes.plain = self.services.plain
+        self.ring.plain = self.nodes.plain = self.trend.plain = self.services.plain
         if self.services.client is not None:
             self.shell.focus_line()
         else:
@@ -115,6 +124,8 @@ class MainScreen(Screen[None]):
         self.set_class(scene.mode is not Mode.LIVE, "-not-now")
         self.banner.show(scene)
         self.ring.show(scene)
+        self.trend.border_title = title_of(scene)
+        self.trend.show(scene)
         self.nodes.show(scene)
         if scene.mode is not Mode.LIVE:
             self.events.go_on()

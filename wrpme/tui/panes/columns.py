@@ -54,12 +54,12 @@ def _severity(node: NodeShown) -> int:
 COLUMNS: tuple[Column, ...] = (
     Column("NODE", 22, 0, lambda n: natural(n.address), lambda n, i, s: n.address, False, False, False),
     Column("STATE", 15, 1, _severity, lambda n, i, s: format.state_text(n, s.at), False, False, False),
-    _of("share", "SHARE", 7, 3),
-    _of("entries", "ENTRIES", 7, 4),
+    _of("share", "SHARE", 7, 5),
+    _of("entries", "ENTRIES", 7, 6),
     _of("bytes", "BYTES", 9, 8),
     _of("op/s", "OPS/S", 6, 2),
-    _of("p50", "P50", 7, 7),
-    _of("p99", "P99", 7, 6),
+    _of("p50", "P50", 7, 4),
+    _of("p99", "P99", 7, 3),
     _of("disk free", "DISK FREE", 9, 9),
     _of("disk", "DISK", 9, 13),
     _of("memory", "MEMORY", 9, 10),
@@ -70,7 +70,7 @@ COLUMNS: tuple[Column, ...] = (
     _of("received", "IN", 10, 16),
     _of("sent", "OUT", 10, 17),
     _of("epoch", "EPOCH", 8, 18),
-    Column("COPYING", 18, 5, lambda n: None, lambda n, i, s: format.copying_text(i, s), False, False),
+    Column("COPYING", 18, 7, lambda n: None, lambda n, i, s: format.copying_text(i, s), False, False),
 )
 
 

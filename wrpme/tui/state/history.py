@@ -212,15 +212,18 @@ class History:
                 return self._moments[index].at
         return None
 
-    def series(self, node: NodeId | None, what: str, until: float | None = None) -> Series:
-        """Returns times and values of one of ``WHATS`` for a node, or with None for the hive. The value is None where
-        the node was not heard."""
+    def series(
+        self, node: NodeId | None, what: str, until: float | None = None, since: float | None = None
+    ) -> Series:
+        """Returns times and values of one of ``WHATS`` for a node, or with None for the hive; those ``since`` a time
+        begin with the one that held then. The value is None where the node was not heard."""
         column = WHATS.index(what)
         found: Series = []
         layout: RingLayout | None = None
         row: int | None = 0 if node is None else None
         before: _Moment | None = None
-        for moment in self._moments[: None if until is None else bisect_right(self._moments, until, key=_at)]:
+        first = 0 if since is None else max(0, bisect_right(self._moments, since, key=_at) - 1)
+        for moment in self._moments[first : None if until is None else bisect_right(self._moments, until, key=_at)]:
             if node is not None and moment.layout is not layout:
                 layout = moment.layout
                 index = layout.index.get(node) if layout is not None else None

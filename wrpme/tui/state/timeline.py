@@ -107,9 +107,9 @@ class Timeline:
         seen = self.history.look(moment)
         return seen[1] if seen is not None else moment
 
-    def series(self, node: NodeId | None, what: str) -> Series:
+    def series(self, node: NodeId | None, what: str, since: float | None = None) -> Series:
         """Returns times and values up to the time that is shown, see :meth:`History.series`."""
-        return self.history.series(node, what, self.moment)
+        return self.history.series(node, what, self.moment, since)
 
     # --- going through time --------------------------------------------------------------------------------------
 
