@@ -30,6 +30,6 @@ def test_help_names_what_is_of_use() -> None:
 
 
 def test_the_signs_are_those_of_the_terminal() -> None:
-    assert "red hatch" in help_text(False, False, False) and "!    no live node" in help_text(False, False, True)
+    assert "red hatch" in help_text(False, False, False) and "!   no live node" in help_text(False, False, True)
     for local in (False, True):
         assert max(map(len, help_text(local, False, True).split("\n"))) <= 100, "it fits into the window"

@@ -59,7 +59,7 @@ def test_every_graph_has_a_name_a_number_and_a_scale(size: tuple[int, int]) -> N
     assert all(name in rows[0] for name in ("op/s 50", "p99 200 ms", "in+out 4.0 KiB/s"))
     if size[0] >= 80:
         assert all(len(row) <= size[0] for row in rows) and set("".join(rows)) & BARS
-        ends = ("50 ", "10s ", "4KiB") if size[1] == 1 else ("0 to 60", "100 ms to 10 s", "0 to 4 KiB")
+        ends = ("50 ", "10s ", "5KiB") if size[1] == 1 else ("0 to 60", "100 ms to 10 s", "0 to 4 KiB")
         assert all(end in rows[0] for end in ends)
 
 

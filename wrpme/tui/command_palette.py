@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import cast
@@ -15,6 +16,7 @@ from wrpme.tui.services import Services
 from wrpme.tui.state import format
 
 Found = tuple[str, str, Callable[[], object]]
+_WORDS = re.compile(r"[\w.:-]+|\S")
 _NOT_HERE = {"command_palette", "keys", "escape"}
 
 
@@ -27,10 +29,10 @@ class PaletteProvider(Provider):
             yield DiscoveryHit(title, callback, help=help_text)
 
     async def search(self, query: str) -> Hits:
-        """Yields what matches the title, or less well the description."""
+        """Yields what matches, see :func:`rank`."""
         matcher = self.matcher(query)
         for title, help_text, callback in self._all():
-            score = max(matcher.match(title), 0.5 * matcher.match(help_text))
+            score = rank(query, title, help_text, matcher.match(title))
             if score > 0:
                 yield Hit(score, matcher.highlight(title), callback, help=help_text)
 
@@ -54,3 +56,23 @@ class PaletteProvider(Provider):
             for spec in COMMANDS:
                 line = spec.name + (" " if spec.parameters else "")
                 yield spec.syntax, spec.summary, partial(services.type_command, line)
+
+
+def rank(query: str, title: str, description: str, fuzzy: float) -> float:
+    """Returns how well a title matches, 0 for not at all: whole words of it come first, then what words of it begin
+    with, then what it contains; then the same for the description, and last letters that only stand in this order
+    (``fuzzy`` above 0). Of two that match alike the shorter title is the better one."""
+    asked = query.lower().split()
+    if not asked:
+        return 0.0
+    shorter = 1.0 / (1 + len(title))
+    for base, text in ((6.0, title.lower()), (2.0, description.lower())):
+        words = _WORDS.findall(text)
+        first = 0.4 if text.startswith(query.lower().strip()) else 0.0
+        if all(word in words for word in asked):
+            return base + 2 + first + shorter
+        if all(any(known.startswith(word) for known in words) for word in asked):
+            return base + 1 + first + shorter
+        if all(word in text for word in asked):
+            return base + shorter
+    return shorter if fuzzy > 0 else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -55,28 +56,45 @@ class Confirm(ModalScreen[bool]):
 
 
 class Page(ModalScreen[None]):
-    """Shows a text that scrolls, such as all keys; Esc, q, ?, F1 or Enter closes it."""
+    """Shows a text that scrolls, such as all keys; Esc, q, ?, F1 or Enter closes it. A function as its ``text`` is
+    called with the width that there is, and sets it to that."""
 
     DEFAULT_CSS = """
     Page { align: center middle; background: $background 60%; }
     Page > VerticalScroll { width: 96; max-width: 96%; height: auto; max-height: 96%; padding: 1 2;
+        scrollbar-gutter: stable;
         border: round $primary; background: $surface; scrollbar-size-vertical: 1; }
+    Page.-set > VerticalScroll { width: 96%; }
     Page Static { width: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,enter,f1", "close", "close"),
     ]
 
-    def __init__(self, title: str, text: str) -> None:
-        super().__init__()
+    def __init__(self, title: str, text: str | Callable[[int], str]) -> None:
+        super().__init__(classes="-set" if callable(text) else None)
         self._title = title
         self._text = text
 
     def compose(self) -> ComposeResult:
-        """Yields the text."""
+        """Yields the text, and how to scroll and to close it."""
         with VerticalScroll() as frame:
             frame.border_title = self._title
-            yield Static(self._text, markup=False)
+            frame.border_subtitle = "↑ ↓ PgUp PgDn scroll, Esc closes"
+            yield Static("" if callable(self._text) else self._text, markup=False)
+
+    def on_mount(self) -> None:
+        """Puts the keyboard where it scrolls."""
+        self.query_one(VerticalScroll).focus()
+
+    def on_resize(self) -> None:
+        """Sets the text to the width that there is now."""
+        self.call_after_refresh(self._set)
+
+    def _set(self) -> None:
+        text, shown = self._text, self.query_one(Static)
+        if callable(text):
+            shown.update(text(shown.content_size.width))
 
     def action_close(self) -> None:
         """Closes the page."""

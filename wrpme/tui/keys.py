@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+from textwrap import wrap
+
 from msgspec import Struct
 
 
@@ -49,6 +52,7 @@ KEYS: tuple[Key, ...] = (
     Key("o", "sort(1)", "o", "sorts the nodes by the next column (a click on its title, too)"),
     Key("O", "reverse", "O", "turns the order around"),
     Key("z", "zoom", "z", "the pane with the keyboard fills the screen; again: all panes"),
+    Key("x", "legend", "x", "hides the line below the ring that explains it; again: shows it"),
     Key("v", "bookkeeping", "v", "the events of views, arcs and votes, too; again: without them"),
     Key("i", "condition", "i", "the whole sentence about the hive"),
     Key("t", "theme", "t", "next theme: dark, light, high contrast"),
@@ -75,45 +79,99 @@ SHELL_KEYS = (
 )
 
 
-def help_text(local: bool, replay: bool, plain: bool) -> str:
-    """Returns all keys that are of use, by where they are, and the signs of the ring; with ``plain`` those without
-    colours."""
-    lines: list[str] = []
-    for where, title in WHERE.items():
-        if (where == "local" and not local) or (where == "replay" and not replay) or (where == "node" and replay):
-            continue
-        if where == "machines" and (local or replay):
-            continue
-        shown = [key for key in KEYS if key.where == where and not (replay and key.action == "shell")]
-        lines += [title, *(f"  {key.shown:<8} {key.what}" for key in shown), ""]
+Rows = tuple[tuple[str, str], ...]
+
+
+class Section(Struct, frozen=True):
+    """A part of the help: an introduction, if there is one, and signs or keys with what they mean."""
+
+    title: str
+    rows: Rows
+    intro: str = ""
+
+
+RING = Section(
+    "The ring",
+    (
+        ("a dark band with red dots", "this copy is missing; the data is served"),
+        ("a band that fills up", "this copy is being made; dashes run where it is still to come"),
+        ("moving light stripes", "the new owner does not serve yet: a moment"),
+        ("a red hatch on all bands", "no live node holds the arc: its entries are unavailable until one returns"),
+        ("bright and dark arcs", "a node is selected: bright is what it holds; of a dead one what it held"),
+    ),
+    "Each arc is a stretch of the hashes; an entry lives where its alias hashes to. The outermost band is the owner of "
+    "the arc, in its colour; each band further in is one more copy, in the colour of the node that holds it.",
+)
+PLAIN_RING = Section(
+    "The ring",
+    (
+        (".", "this copy is missing; the data is served"),
+        (">-", "this copy is being made, and is still to come"),
+        ("~", "the new owner does not serve yet: a moment"),
+        ("!", "no live node holds the arc: its entries are unavailable until one returns"),
+        ("*", "the entry that was asked for"),
+    ),
+    "Each arc is a stretch of the hashes; an entry lives where its alias hashes to. The outermost band is the owner of "
+    "the arc, each band further in one more copy: by the character of the node that holds it, which stands beside its "
+    "name in the table (# where there are too many).",
+)
+NODES = Section(
+    "The nodes",
+    (
+        ("●", "up"),
+        ("◐", "suspected: another node misses its heartbeats"),
+        ("◌", "no answer here, though the hive has it as up"),
+        ("◔", "joining: it does not hold yet what it shall"),
+        ("◕", "leaving"),
+        ("✕", "down"),
+        ("+ *", "in the table: takes part in decisions (a voter), and the senior voter"),
+        ("(5)", "in the table: a figure that is old"),
+    ),
+)
+COLUMN_MIN, COLUMN_GAP = 50, 4
+"""Two columns are made where each has so many cells; so many are between them."""
+KEY_CELLS_MAX = 26
+
+
+def help_text(local: bool, replay: bool, plain: bool, width: int = 100) -> str:
+    """Returns all keys that are of use, by where they are, and the signs of the ring, in lines of ``width`` cells; in
+    two columns where there is room. With ``plain`` the signs are those without colours."""
+    column = (width - COLUMN_GAP) // 2
+    parts = _sections(local, replay, plain)
+    if column < COLUMN_MIN:
+        return "\n".join(line for part in parts for line in _lines(part, max(20, width)))
+    blocks = [_lines(part, column) for part in parts]
+    heights = [len(block) for block in blocks]
+    cut = min(range(len(blocks)), key=lambda at: max(sum(heights[:at]), sum(heights[at:])))
+    left, right = ([line for block in half for line in block] for half in (blocks[:cut], blocks[cut:]))
+    pairs = zip_longest(left, right, fillvalue="")
+    return "\n".join(f"{one:<{column + COLUMN_GAP}}{other}".rstrip() for one, other in pairs)
+
+
+def _sections(local: bool, replay: bool, plain: bool) -> list[Section]:
+    """Returns the sections that are of use, in their order."""
+    left_out = {"local": not local, "replay": not replay, "node": replay, "machines": local or replay}
+    found = [
+        Section(
+            title,
+            tuple(
+                (key.shown, key.what) for key in KEYS if key.where == where and not (replay and key.action == "shell")
+            ),
+        )
+        for where, title in WHERE.items()
+        if not left_out.get(where, False)
+    ]
     if not replay:
-        lines += ["In the shell", *(f"  {shown:<14} {what}" for shown, what in SHELL_KEYS), ""]
-    return "\n".join([*lines, PLAIN_SIGNS if plain else SIGNS, NODE_SIGNS])
+        found.append(Section("In the shell", SHELL_KEYS))
+    return [*found, PLAIN_RING if plain else RING, NODES]
 
 
-SIGNS = """\
-The ring
-  Each arc is a stretch of the hashes; an entry lives where its alias hashes to. The outermost
-  band is the owner of the arc, in its colour; each band further in is one more copy, in the
-  colour of the node that holds it.
-  A dark band with red dots   this copy is missing; the data is served
-  A band that fills up        this copy is being made; dashes run where it is still to come
-  Moving light stripes        the new owner does not serve yet: a moment
-  A red hatch on all bands    no live node holds the arc: its entries are unavailable until one
-                              returns"""
-PLAIN_SIGNS = """\
-The ring
-  Each arc is a stretch of the hashes; an entry lives where its alias hashes to. The outermost
-  band is the owner of the arc, each band further in one more copy: by the character of the
-  node that holds it, which stands beside its name in the table (# where there are too many).
-  .    this copy is missing; the data is served
-  >-   this copy is being made, and is still to come
-  ~    the new owner does not serve yet: a moment
-  !    no live node holds the arc: its entries are unavailable until one returns
-  *    the entry that was asked for"""
-NODE_SIGNS = """\
-The nodes
-  ● up   ◐ suspected: another node misses its heartbeats   ◌ no answer here, though the hive has it
-  as up   ◔ joining: it does not hold yet what it shall   ◕ leaving   ✕ down
-  In the table: + takes part in decisions (a voter), * the senior voter; (in parentheses) figures
-  that are old"""
+def _lines(part: Section, width: int) -> list[str]:
+    """Returns a section in lines of ``width`` cells, and an empty one behind it."""
+    lines = [part.title, *(f"  {line}" for line in (wrap(part.intro, width - 2) if part.intro else []))]
+    indent = 4 + min(KEY_CELLS_MAX, max(len(shown) for shown, _ in part.rows))
+    for shown, what in part.rows:
+        first, *others = wrap(what, max(10, width - indent))
+        lines.append(f"  {shown:<{indent - 2}}{first}")
+        lines += [" " * indent + other for other in others]
+    return [*lines, ""]

@@ -16,6 +16,7 @@ from wrpme.tui import keys
 from wrpme.tui.dialogs import Page
 from wrpme.tui.panes.banner import Banner
 from wrpme.tui.panes.key_bar import KeyBar, bindings_of
+from wrpme.tui.panes.legend import Legend
 from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.panes.lists import EventsPane, ListPane, NodesPane
 from wrpme.tui.panes.shell import ShellPane
@@ -40,17 +41,19 @@ class MainScreen(Screen[None]):
     MainScreen { layout: vertical; background: $background; }
     MainScreen #upper { height: 1fr; }
     MainScreen #lists { width: 1fr; }
-    MainScreen RingWidget { width: 38; }
+    MainScreen #picture { width: 38; }
+    MainScreen RingWidget { height: 1fr; }
+    MainScreen.-low Legend { display: none; }
     MainScreen #shell { height: 6; border-top: solid $panel; border-title-color: $text-muted; padding: 0;
         border-title-style: bold; }
     MainScreen #shell:focus-within { border-top: solid $primary; border-title-color: $primary; }
-    MainScreen.-medium RingWidget { width: 54; }
+    MainScreen.-medium #picture { width: 54; }
     MainScreen.-low Trend, MainScreen.-zoomed Trend { display: none; }
     MainScreen.-tall Trend { height: 4; }
     MainScreen.-huge Trend { height: 5; }
     MainScreen.-tall Trend, MainScreen.-huge Trend { border-top: solid $panel; border-title-color: $text-muted;
         border-title-style: bold; }
-    MainScreen.-wide RingWidget { width: 46%; }
+    MainScreen.-wide #picture { width: 46%; }
     MainScreen.-tall Banner, MainScreen.-huge Banner { height: 3; }
     MainScreen.-tall #shell { height: 10; }
     MainScreen.-huge #shell { height: 16; }
@@ -77,6 +80,7 @@ class MainScreen(Screen[None]):
         self.services = services
         self.banner = Banner(id="banner")
         self.ring = RingWidget(id="ring")
+        self.legend = Legend(services.history.path.parent, id="legend")
         self.nodes = NodesPane(id="nodes")
         self.events = EventsPane(id="events")
         self.trend = Trend(lambda what, since: self.services.timeline.series(None, what, since), id="trend")
@@ -98,7 +102,9 @@ class MainScreen(Screen[None]):
         """Yields the widgets from top to bottom."""
         yield self.banner
         with Horizontal(id="upper"):
-            yield self.ring
+            with Vertical(id="picture"):
+                yield self.ring
+                yield self.legend
             with Vertical(id="lists"):
                 yield self.nodes
                 yield self.events
@@ -130,6 +136,7 @@ class MainScreen(Screen[None]):
         if scene.mode is not Mode.LIVE:
             self.events.go_on()
         self.events.show(self.services.timeline.events(), {node.address: node.name for node in scene.nodes})
+        self._light()
         self._share_room()
         self._renew_footer(scene)
 
@@ -157,7 +164,9 @@ class MainScreen(Screen[None]):
     def _light(self) -> None:
         node = self.nodes.node
         shown = self._lit and self._at_nodes and node is not None
-        self.ring.select(node.id if shown and node is not None else None)
+        lit = node if shown else None
+        self.ring.select(lit.id if lit is not None else None)
+        self.legend.show(self.services.scene, lit)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Follows the keyboard to another pane."""
@@ -309,6 +318,10 @@ class MainScreen(Screen[None]):
         """Turns the order of the nodes round."""
         self.nodes.sort(self.nodes.sorted_by)
 
+    def action_legend(self) -> None:
+        """Hides the line that explains the ring, or shows it again."""
+        self.legend.toggle()
+
     def action_bookkeeping(self) -> None:
         """Shows the events of arcs and votes, or leaves them out."""
         self.events.toggle_bookkeeping()
@@ -318,7 +331,8 @@ class MainScreen(Screen[None]):
     def action_help(self) -> None:
         """Shows all keys."""
         local, replay = self.services.local is not None, self.services.client is None
-        self.app.push_screen(Page("KEYS AND SIGNS", keys.help_text(local, replay, self.services.plain)))
+        plain = self.services.plain
+        self.app.push_screen(Page("KEYS AND SIGNS", lambda width: keys.help_text(local, replay, plain, width)))
 
     def action_keys(self) -> None:
         """Shows all keys while typing."""

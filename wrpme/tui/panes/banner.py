@@ -91,13 +91,11 @@ class Banner(Widget):
         colour = theme.dim if live else theme.warn
         text.append(mode, Style(color=colour, reverse=not live, bold=not live))
         text.append("\n")
-        lines = Text(scene.sentence, style_of(self.app, "text")).wrap(self.app.console, width)
-        rows = max(1, self.size.height - 1)
-        for at, line in enumerate(lines[:rows]):
-            if at == rows - 1 and len(lines) > rows:
-                rest = scene.sentence[sum(len(above.plain) + 1 for above in lines[:at]) :]
-                line = Text(format.clipped(rest, width - 6), style_of(self.app, "text"))
-                line.append(" (i)", style_of(self.app, "accent"))
-            text.append_text(line)
-            text.append("\n" if at < rows - 1 else "")
+        lines, rows = format.wrapped(scene.sentence, width), max(1, self.size.height - 1)
+        more = len(lines) > rows
+        if more:
+            lines[rows - 1 :] = [format.clipped(" ".join(lines[rows - 1 :]), width - 6)]
+        text.append("\n".join(lines), style_of(self.app, "text"))
+        if more:
+            text.append(" (i)", style_of(self.app, "accent"))
         return text

@@ -1,0 +1,132 @@
+"""What explains the dashboard: the line below the ring, the help, and the search among all that can be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+from textual.containers import VerticalScroll
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from tests.tui.hands import live
+from tests.tui.pieces import node, scene
+from tests.tui.screens import at_rest, with_app
+from wrpme.shell.commands import COMMANDS
+from wrpme.shell.history import LineFile
+from wrpme.tui.app import Dashboard
+from wrpme.tui.command_palette import rank
+from wrpme.tui.dialogs import Page
+from wrpme.tui.keys import KEYS, help_text
+from wrpme.tui.panes.legend import DISMISSED, explained
+from wrpme.tui.state.scene import NodeState
+
+# --- the line below the ring -----------------------------------------------------------------------------------------
+
+
+def test_the_line_says_what_the_bands_are() -> None:
+    assert "outer band" in explained(scene(3), None)[0]
+    assert "outer" not in explained(replace(scene(3), replication=1), None)[0]
+    dead = node(2, state=NodeState.DOWN)
+    assert f"what {dead.name} held" in explained(scene(3), dead)[0]
+    assert f"what {dead.name} owns" in explained(scene(3), node(2))[0]
+    for form in (explained(scene(3), None), explained(scene(3), dead), explained(scene(3), node(2))):
+        assert list(map(len, form)) == sorted(map(len, form), reverse=True) and len(form[-1]) <= 28
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_it_is_shown_until_it_is_dismissed_for_good(size: tuple[int, int], tmp_path: Path) -> None:
+    async def first(app: Dashboard, pilot: Pilot[int]) -> None:
+        legend = app.main.legend
+        assert legend.display and legend.text in explained(app.scene, None) and legend.region.height == 1
+        assert legend.region.y == app.main.ring.region.bottom
+        await pilot.press("escape", "x")
+        await at_rest(pilot)
+        assert not legend.display and (tmp_path / DISMISSED).exists()
+
+    async def second(app: Dashboard, pilot: Pilot[int]) -> None:
+        assert not app.main.legend.display
+        await pilot.press("escape", "x")
+        await at_rest(pilot)
+        assert app.main.legend.display and not (tmp_path / DISMISSED).exists()
+
+    for test in (first, second):
+        app = live()
+        app.history = LineFile(tmp_path / "history")
+        with_app(app, size, test)
+
+
+def test_it_follows_the_cursor() -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await pilot.press("escape")
+        await at_rest(pilot)
+        assert "5911 held" in app.main.legend.text
+        await pilot.press("down")
+        await at_rest(pilot)
+        assert "5909" in app.main.legend.text
+
+    with_app(live("degraded"), (120, 40), test)
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [40, 74, 103, 104, 108, 186])
+def test_help_is_set_to_the_width_it_has(width: int) -> None:
+    for plain in (False, True):
+        lines = help_text(False, False, plain, width).split("\n")
+        assert max(map(len, lines)) <= width
+        assert (len(lines) < len(help_text(False, False, plain, 103).split("\n"))) is (width >= 104)
+        words = " ".join(" ".join(lines).split()).split()
+        asked = [word for key in KEYS if key.where == "panes" for word in key.what.split()]
+        assert set(asked) <= set(words)
+
+
+@pytest.mark.parametrize(("size", "columns"), [((80, 24), 1), ((120, 40), 2), ((200, 60), 2)])
+def test_help_says_how_to_close_and_to_scroll(size: tuple[int, int], columns: int) -> None:
+    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+        await pilot.press("f1")
+        await at_rest(pilot)
+        assert isinstance(app.screen, Page)
+        frame, text = app.screen.query_one(VerticalScroll), app.screen.query_one(Static)
+        said = str(frame.border_subtitle)
+        assert "Esc closes" in said and "PgDn" in said and "scroll" in said
+        lines = str(text.render()).split("\n")
+        assert max(map(len, lines)) <= text.content_size.width
+        assert any("Everywhere" in line and "In the shell" in line for line in lines) is (columns == 2)
+        if frame.max_scroll_y:
+            await pilot.press("pagedown")
+            await at_rest(pilot)
+            assert frame.scroll_y > 0
+
+    with_app(live(), size, test)
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+
+def best(query: str, *titles: str) -> list[str]:
+    scored = [(rank(query, title, "", 0.1), title) for title in titles]
+    return [title for score, title in sorted(scored, reverse=True) if score > 0]
+
+
+def test_whole_words_come_first_then_beginnings() -> None:
+    titles = ("unlogged", "login screen", "all logs", "log (l)", "el outing")
+    assert best("log", *titles) == ["log (l)", "login screen", "all logs", "unlogged", "el outing"]
+    assert best("node 5910", "node 127.0.0.1:5910", "stop_node NODE") [:1] == ["node 127.0.0.1:5910"]
+
+
+def test_a_description_is_worth_less_than_a_title() -> None:
+    assert rank("kill", "x", "kill -9 of the node", 0.0) < rank("kill", "unkilled", "", 0.0)
+    assert rank("kill", "x", "kill -9 of the node", 0.0) > rank("kill", "keep illegal", "", 0.5) > 0
+    assert rank("kill", "x", "y", 0.0) == 0.0 and rank("", "x", "y", 1.0) == 0.0
+
+
+def test_a_command_is_found_by_its_name() -> None:
+    titles = {spec.syntax: spec.summary for spec in COMMANDS} | {
+        f"{key.footer or key.action} ({key.shown})": key.what for key in KEYS
+    }
+    for spec in COMMANDS:
+        scored = {title: rank(spec.name, title, what, 0.0) for title, what in titles.items()}
+        assert max(scored, key=lambda title: scored[title]).startswith(spec.name), spec.name
