@@ -6,11 +6,9 @@ from colorsys import rgb_to_hls
 
 import pytest
 from rich.color import Color, ColorSystem
-from textual.pilot import Pilot
 
 from tests.tui.ring_scenes import changing, joining, scene_of, stable, without
-from tests.tui.screens import SIZES, check, dashboard_of, with_app
-from wrpme.tui.app import Dashboard
+from tests.tui.screens import SIZES, check, dashboard_of, running
 from wrpme.tui.ring.painting import Painter
 from wrpme.tui.state.scene import Scene
 from wrpme.tui.terminal.palette import THEMES_OF, Depth, Theme, colour_of
@@ -101,18 +99,17 @@ def test_a_missing_copy_and_an_arc_that_nobody_serves_are_red(depth: Depth, them
         assert any(is_red(seen(colour, depth)) for colour in colours_of(scene_of(without(3, *dead)), theme))
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("depth", TERMS)
 @pytest.mark.parametrize("state", STATES)
-def test_screen(state: str, depth: Depth, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_screen(state: str, depth: Depth, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLORTERM")
     monkeypatch.setenv("TERM", TERMS[depth])
     if depth is Depth.NONE:
         monkeypatch.setenv("NO_COLOR", "1")
 
-    async def look(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(dashboard_of(state, 3), size) as (app, _pilot):
         assert depth_of(app) is depth
         assert theme_of(app) in THEMES_OF[depth].values()
         check(app, f"{state}-3-{size[0]}-{depth.value}")
-
-    with_app(dashboard_of(state, 3), size, look)

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from textual.containers import VerticalScroll
-from textual.pilot import Pilot
 from textual.widgets import Static
 
 from tests.tui.hands import live
 from tests.tui.pieces import node, scene
-from tests.tui.screens import at_rest, with_app
+from tests.tui.screens import at_rest, running
 from wrpme.shell.commands import COMMANDS
 from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
@@ -35,38 +34,37 @@ def test_the_line_says_what_the_bands_are() -> None:
         assert list(map(len, form)) == sorted(map(len, form), reverse=True) and len(form[-1]) <= 28
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-def test_it_is_shown_until_it_is_dismissed_for_good(size: tuple[int, int], tmp_path: Path) -> None:
-    async def first(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_it_is_shown_until_it_is_dismissed_for_good(size: tuple[int, int], tmp_path: Path) -> None:
+    def app_of() -> Dashboard:
+        app = live()
+        app.history = LineFile(tmp_path / "history")
+        return app
+
+    async with running(app_of(), size) as (app, pilot):
         legend = app.main.legend
         assert legend.display and legend.text in explained(app.scene, None) and legend.region.height == 1
         assert legend.region.y == app.main.ring.region.bottom
         await pilot.press("escape", "x")
         await at_rest(pilot)
         assert not legend.display and (tmp_path / DISMISSED).exists()
-
-    async def second(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(app_of(), size) as (app, pilot):
         assert not app.main.legend.display
         await pilot.press("escape", "x")
         await at_rest(pilot)
         assert app.main.legend.display and not (tmp_path / DISMISSED).exists()
 
-    for test in (first, second):
-        app = live()
-        app.history = LineFile(tmp_path / "history")
-        with_app(app, size, test)
 
-
-def test_it_follows_the_cursor() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+@pytest.mark.asyncio
+async def test_it_follows_the_cursor() -> None:
+    async with running(live("degraded"), (120, 40)) as (app, pilot):
         await pilot.press("escape")
         await at_rest(pilot)
         assert "5911 held" in app.main.legend.text
         await pilot.press("down")
         await at_rest(pilot)
         assert "5909" in app.main.legend.text
-
-    with_app(live("degraded"), (120, 40), test)
 
 
 # --- help ------------------------------------------------------------------------------------------------------------
@@ -83,9 +81,10 @@ def test_help_is_set_to_the_width_it_has(width: int) -> None:
         assert set(asked) <= set(words)
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("size", "columns"), [((80, 24), 1), ((120, 40), 2), ((200, 60), 2)])
-def test_help_says_how_to_close_and_to_scroll(size: tuple[int, int], columns: int) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_help_says_how_to_close_and_to_scroll(size: tuple[int, int], columns: int) -> None:
+    async with running(live(), size) as (app, pilot):
         await pilot.press("f1")
         await at_rest(pilot)
         assert isinstance(app.screen, Page)
@@ -99,8 +98,6 @@ def test_help_says_how_to_close_and_to_scroll(size: tuple[int, int], columns: in
             await pilot.press("pagedown")
             await at_rest(pilot)
             assert frame.scroll_y > 0
-
-    with_app(live(), size, test)
 
 
 # --- search ----------------------------------------------------------------------------------------------------------

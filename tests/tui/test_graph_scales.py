@@ -7,13 +7,11 @@ import pytest
 from tests.tui.pieces import node, scene
 from tests.tui.test_node_graph import END, START, every_half_second, plot_of, text_of
 from tests.tui.test_node_screen import AT, Source, opened
-from textual.pilot import Pilot
 from tests.tui.screens import at_rest
 from msgspec.structs import replace
 from wrpme.shell.format import size_text
 from wrpme.tui.node import rows as node_rows
 from wrpme.tui.node.graph import LABEL_CELLS, RATE, SECONDS, STEADY, Line, graph, scale_of, trendline
-from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.panes import columns
 from wrpme.tui.state import format
 from wrpme.tui.state.figures import BY_SERIES, FIGURES
@@ -72,10 +70,11 @@ def test_the_series_are_those_of_the_history() -> None:
     assert [BY_SERIES[what].value(told) for what in ("operations", "p50", "p99", "entries")] == [7.0, 0.1, 0.2, 5]
 
 
-def test_a_graph_says_the_value_that_stands_beside_it() -> None:
+@pytest.mark.asyncio
+async def test_a_graph_says_the_value_that_stands_beside_it() -> None:
     source = Source(scene(3))
 
-    async def test(screen: NodeScreen, pilot: Pilot[None]) -> None:
+    async with opened(source) as (screen, pilot):
         for rate, seconds in ((40.0, 0.002), (41.0, 0.003), (777.0, 0.2)):
             told = node(2, operations_per_second=rate, p99_seconds=seconds, received_bytes_per_second=4096.0)
             screen.show(replace(source.shown, at=AT + 0.01, nodes=(node(1), told, node(3))))
@@ -83,8 +82,6 @@ def test_a_graph_says_the_value_that_stands_beside_it() -> None:
             graphs, figures = (screen.panels[name].rows.text for name in ("graphs", "figures"))
             assert f"operations/s {format.rate_text(rate)} " in graphs
             assert f"p99 {format.latency_text(seconds)}" in graphs and "4.0 KiB/s" in graphs and "4.0 KiB/s" in figures
-
-    opened(source, test)
 
 
 # --- what is old -----------------------------------------------------------------------------------------------------

@@ -9,10 +9,8 @@ import pytest
 
 from tests.tui.hands import live
 from tests.tui.pieces import scene
-from tests.tui.screens import at_rest, with_app
-from textual.pilot import Pilot
+from tests.tui.screens import at_rest, running
 from wrpme.protocol.events import KINDS
-from wrpme.tui.app import Dashboard
 from wrpme.tui.panes.banner import word_text
 from wrpme.tui.panes.lists import SHORT_CELLS, event_rows
 from wrpme.tui.panes.lines_view import Row
@@ -98,10 +96,11 @@ def test_what_a_view_changed_takes_one_line() -> None:
         assert len(event_rows(view, width, NAMES)) == 1
 
 
-def test_the_books_of_the_hive_are_hidden_until_asked_for() -> None:
+@pytest.mark.asyncio
+async def test_the_books_of_the_hive_are_hidden_until_asked_for() -> None:
     told = [event("down", "d"), *(event(kind, kind) for kind in sorted(BOOKKEEPING)), event("back", "b")]
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live(), (120, 40)) as (app, pilot):
         events = app.main.events
         events.show(told, NAMES)
         assert len(events.list.rows) == 2 and "v: 4 of arcs and votes" in str(events.border_title)
@@ -115,8 +114,6 @@ def test_the_books_of_the_hive_are_hidden_until_asked_for() -> None:
         events.toggle_bookkeeping()
         assert len(events.list.rows) == 2
 
-    with_app(live(), (120, 40), test)
-
 
 # --- the screen ------------------------------------------------------------------------------------------------------
 
@@ -128,17 +125,16 @@ def test_there_is_a_gap_between_any_two_bands(bands: int) -> None:
         assert all(above[1] - below[0] >= 1 for above, below in pairwise(edges)), radius
 
 
-def test_an_incident_at_80_x_24() -> None:
+@pytest.mark.asyncio
+async def test_an_incident_at_80_x_24() -> None:
     """Who is down and what happened are on the screen together."""
 
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+    async with running(live("degraded"), (80, 24)) as (app, _pilot):
         nodes, events = app.main.nodes, app.main.events
         assert nodes.region.height >= 5 and events.region.height >= 4
         rows = text(nodes.list.rows), text(events.list.rows)
         assert "down" in "".join(part for part, _ in nodes.list.rows[0]), "trouble first"
         assert any("5911 is down" in row for row in rows[1])
-
-    with_app(live("degraded"), (80, 24), test)
 
 
 def test_a_figure_is_named() -> None:

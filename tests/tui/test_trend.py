@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from textual.geometry import Size
-from textual.pilot import Pilot
 
 from tests.tui.pieces import node, scene
-from tests.tui.screens import dashboard_of, with_app
+from tests.tui.screens import dashboard_of, running
 from tests.tui.hands import live
-from wrpme.tui.app import Dashboard
 from wrpme.tui.limits import GRAPH_SECONDS
 from wrpme.tui.node.graph import Points
 from wrpme.tui.panes.trend import MEASURES, strip_rows, title_of
@@ -82,9 +80,10 @@ def test_the_past_is_not_called_the_last_minutes() -> None:
     assert title_of(HIVE) == "LAST 5 MIN" and title_of(replace(HIVE, mode=Mode.PAST)) == "5 MIN BEFORE"
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-def test_it_stands_on_the_main_screen(size: tuple[int, int]) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+async def test_it_stands_on_the_main_screen(size: tuple[int, int]) -> None:
+    async with running(dashboard_of("stable", 3), size) as (app, _pilot):
         trend, scene = app.main.trend, app.scene
         assert trend.region.height and trend.region.bottom <= app.main.shell.region.y
         rate = format.rate_text(scene.operations_per_second)
@@ -92,33 +91,28 @@ def test_it_stands_on_the_main_screen(size: tuple[int, int]) -> None:
         assert f"op/s {rate}" in trend.text and (f"{rate} op/s" in banner or size[0] == 80)
         assert set(trend.text) & BARS
 
-    with_app(dashboard_of("stable", 3), size, test)
 
-
-def test_the_table_has_the_latencies_at_120_columns() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
-        heading = "".join(text for text, _ in app.main.nodes.list.heading)
-        assert "P50" in heading and "P99" in heading and "OPS/S" in heading
-
+@pytest.mark.asyncio
+async def test_the_table_has_the_latencies_at_120_columns() -> None:
     for state in ("stable", "copying", "degraded"):
-        with_app(dashboard_of(state, 3), (120, 40), test)
+        async with running(dashboard_of(state, 3), (120, 40)) as (app, _pilot):
+            heading = "".join(text for text, _ in app.main.nodes.list.heading)
+            assert "P50" in heading and "P99" in heading and "OPS/S" in heading
 
 
-def test_series_are_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+@pytest.mark.asyncio
+async def test_series_are_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(live(), (120, 40)) as (app, _pilot):
         read: list[str] = []
         monkeypatch.setattr(app.main.trend, "_read", lambda what, since: read.append(what) or [])
         for at in (0.0, 0.2, 0.4):
             app.main.trend.show(replace(app.scene, at=int(app.scene.at) + 7 + at))
         assert len(read) == len({name for measure in MEASURES for name in measure.series})
 
-    with_app(live(), (120, 40), test)
 
-
-def test_a_series_begins_with_what_held_then() -> None:
-    async def test(app: Dashboard, pilot: Pilot[int]) -> None:
+@pytest.mark.asyncio
+async def test_a_series_begins_with_what_held_then() -> None:
+    async with running(dashboard_of("stable", 3), (80, 24)) as (app, _pilot):
         whole = app.timeline.series(None, "operations")
         at = (whole[2][0] + whole[3][0]) / 2
         assert app.timeline.series(None, "operations", at) == whole[2:]
-
-    with_app(dashboard_of("stable", 3), (80, 24), test)
