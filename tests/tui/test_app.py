@@ -86,7 +86,7 @@ async def test_views_and_events_show_at_once_and_figures_with_the_beat(monkeypat
         await at_rest(pilot)
         assert app.scene is before
         app._beat()
-        assert app.scene.nodes[0].entries == 777_777 and "778k" in cells(app.main.nodes)
+        assert app.scene.nodes[0].entries == 777_777 and "1.56M entries" in cells(app.main.banner)
 
 
 @pytest.mark.asyncio

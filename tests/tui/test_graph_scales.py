@@ -6,10 +6,8 @@ import pytest
 
 from tests.tui.pieces import node, scene
 from tests.tui.test_node_graph import END, START, every_half_second, plot_of, text_of
-from tests.tui.test_node_screen import AT, Source, opened
-from tests.tui.screens import at_rest
+from tests.tui.test_node_screen import AT, Source, at_rest, opened
 from msgspec.structs import replace
-from wrpme.shell.format import size_text
 from wrpme.tui.node import rows as node_rows
 from wrpme.tui.node.graph import LABEL_CELLS, RATE, SECONDS, STEADY, Line, graph, scale_of, trendline
 from wrpme.tui.panes import columns
@@ -48,15 +46,15 @@ def test_a_fast_half_and_a_slow_hundredth_are_both_seen() -> None:
 
 
 def test_a_trend_has_a_scale_and_a_unit() -> None:
-    bars, scale = trendline([20e6, 25e6, 30e6], size_text, 40, False)
+    bars, scale = trendline([20e6, 25e6, 30e6], format.bytes_text, 40, False)
     assert len(bars + scale) == 40 and scale == " 19.1 to 28.6 MiB" and "▁" in bars and "▇" in bars
     assert trendline([64_000.0, 65_000.0], format.count_text, 30, False)[1] == " 64.0k to 65.0k"
     assert trendline([1.0, 2.0], format.count_text, 30, True)[0].isascii()
 
 
 def test_what_does_not_change_is_no_full_block() -> None:
-    assert trendline([48e6] * 9, size_text, 30, False) == ("", STEADY.ljust(30))
-    assert trendline([None] * 9, size_text, 30, False) == ("", " " * 30)
+    assert trendline([48e6] * 9, format.bytes_text, 30, False) == ("", STEADY.ljust(30))
+    assert trendline([None] * 9, format.bytes_text, 30, False) == ("", " " * 30)
     for width in range(40):
         assert sum(map(len, trendline([1.0, 2000.0], format.count_text, width, False))) == width
 

@@ -85,9 +85,9 @@ def test_a_painter_that_has_painted_much_paints_the_same_as_a_new_one() -> None:
 
 def test_figures_that_change_touch_their_row_alone() -> None:
     painter = Painter()
-    scene = SCENES["stable"]
+    scene = replace(SCENES["joining"], progress=0.3)
     painter.paint(scene, 60, 32)
-    later = replace(scene, at=NOW + 0.5, operations_per_second=99_000.0)
+    later = replace(scene, at=NOW + 0.5, progress=0.4, operations_per_second=99_000.0)
     assert len(painter.paint(later, 60, 32).changed) == 1
 
 

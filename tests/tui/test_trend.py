@@ -104,7 +104,12 @@ async def test_the_table_has_the_latencies_at_120_columns() -> None:
 async def test_series_are_read_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(live(), (120, 40)) as (app, _pilot):
         read: list[str] = []
-        monkeypatch.setattr(app.main.trend, "_read", lambda what, since: read.append(what) or [])
+
+        def noted(what: str, since: float) -> Points:
+            read.append(what)
+            return []
+
+        monkeypatch.setattr(app.main.trend, "_read", noted)
         for at in (0.0, 0.2, 0.4):
             app.main.trend.show(replace(app.scene, at=int(app.scene.at) + 7 + at))
         assert len(read) == len({name for measure in MEASURES for name in measure.series})

@@ -28,7 +28,7 @@ HEIGHT_MIN, WIDTH_MIN = 7, 14
 HEIGHT_MARKS_MIN = 10
 """With fewer rows the marks stand only beside the ring."""
 SMALL = 16
-"""Up to this radius the bands lie closer together."""
+"""Up to this radius a ring is small."""
 FEW = 3
 """More bands than this may take more of the room."""
 ROOM_MIN = 4
@@ -60,6 +60,8 @@ class Geometry(Struct, frozen=True, eq=False):
     radius: float
     room: float
     """The radius that is free inside."""
+    text_room: float
+    """The radius that texts have: in a small ring they lie over the innermost band."""
     bands: tuple[Band, ...]
     middles: tuple[int, ...]
     xs: tuple[int, ...]
@@ -121,9 +123,9 @@ class Geometry(Struct, frozen=True, eq=False):
         return self.ys[pixel] // 2 if self.halves else self.ys[pixel]
 
     def chord(self, row: int) -> int:
-        """Returns how many cells of a row, around its middle, are free inside the ring."""
+        """Returns how many cells of a row, around its middle, texts have inside the ring."""
         edge = max(abs(2 * row - self.center_y), abs(2 * row + 2 - self.center_y))
-        return int(2 * sqrt(self.room**2 - edge**2)) if edge < self.room else 0
+        return int(2 * sqrt(self.text_room**2 - edge**2)) if edge < self.text_room else 0
 
 
 @lru_cache(maxsize=16)
@@ -235,6 +237,7 @@ def _numbered(
         center_y=float(height),
         radius=radius,
         room=edges[-1][1] - 0.5,
+        text_room=edges[-2 if radius <= SMALL and len(edges) > 2 else -1][1] - 0.5,
         bands=tuple(bands),
         middles=tuple((2 * step + 1) * SLOTS // (2 * count) for step in range(count)),
         xs=tuple(pixel[1] for pixel in pixels),

@@ -25,7 +25,7 @@ NAME_MIN = 3
 """A name keeps at least so many characters."""
 ALIAS_LENGTHS = (24, 12, 8, 5)
 """So many characters of an entry's alias are shown."""
-WIDE = 50
+WIDE = 30
 """From this width on a pane keeps its last column free of names."""
 FAR_ROWS = 6
 FAR_COLUMNS = 48

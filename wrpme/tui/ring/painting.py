@@ -26,7 +26,7 @@ from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene, Way
 from wrpme.tui.terminal.ascii import ascii_of
 from wrpme.tui.terminal.palette import DARK, Theme, colour_of, number_of, text_of
 
-LOW_ROWS = 11
+LOW_ROWS = 13
 """With fewer rows inside the ring, the last one is kept for the condition."""
 
 Style = tuple[str, str, bool]

@@ -44,7 +44,7 @@ def textual_themes(depth: Depth = Depth.TRUE) -> list[TextualTheme]:
     ]
 
 
-def theme_of(app: App[object]) -> Theme:
+def theme_of(app: App[Any]) -> Theme:
     """Returns the colours of the app's theme at the depth of its terminal; for a theme that is not ours those of the
     nearest."""
     name, themes = app.theme.removeprefix(PREFIX), THEMES_OF[depth_of(app)]
