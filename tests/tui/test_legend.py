@@ -20,6 +20,7 @@ def test_the_line_says_what_the_bands_are() -> None:
     assert "outer band" in explained(scene(3), None)[0]
     assert "outer" not in explained(replace(scene(3), replication=1), None)[0]
     dead = node(2, state=NodeState.DOWN)
+    assert "red" in explained(scene(3), dead)[0] and "dots" in explained(scene(3), dead, True)[0]
     assert f"what {dead.name} held" in explained(scene(3), dead)[0]
     assert f"what {dead.name} owns" in explained(scene(3), node(2))[0]
     for form in (explained(scene(3), None), explained(scene(3), dead), explained(scene(3), node(2))):

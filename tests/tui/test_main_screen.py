@@ -59,7 +59,7 @@ async def test_letters_go_to_the_shell_while_one_types() -> None:
         assert keyboard(app.main) == "shell"
         await pilot.press(*(letter for letter in letters if letter != "enter"))
         await at_rest(pilot)
-        assert typed(app) == "SLFlKPRAM +=-0[]{}?q/:sneoOzxvit" and keyboard(app.main) == "shell"
+        assert typed(app) == "SLFlKPRAM +=-0[]{}?q/:sneoOzxvyit" and keyboard(app.main) == "shell"
         assert at_main(app) and app.timeline.mode is Mode.LIVE and app.is_running
         await press(pilot, "f1")
         assert "In the shell" in page(app) and says(app, *(what for _, what in SHELL_KEYS))
@@ -192,6 +192,17 @@ async def test_a_replay() -> None:
         assert keyboard(main) == "nodes", "there is no shell"
         await press(pilot, "left_curly_bracket", "question_mark")
         assert "In a replay" in page(app) and "In the shell" not in page(app)
+
+
+@pytest.mark.parametrize("size", [ROOMY, SMALL])
+async def test_what_the_cursor_is_at_is_copied(size: tuple[int, int]) -> None:
+    async with running(live("degraded"), size) as (app, pilot):
+        await press(pilot, "y")
+        assert app.clipboard == "" and typed(app) == "y", "in the shell it is a letter"
+        await press(pilot, "escape", "down", "y")
+        assert app.main.node is not None and app.clipboard == app.main.node.address == "127.0.0.1:5909"
+        await press(pilot, "e", "y")
+        assert app.main.events.event is not None and app.clipboard == app.main.events.event.sentence
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ KEYS: tuple[Key, ...] = (
     Key("z", "zoom", "z", "the pane with the keyboard fills the screen; again: all panes"),
     Key("x", "legend", "x", "hides the line below the ring that explains it; again: shows it"),
     Key("v", "bookkeeping", "v", "the events of views, arcs and votes, too; again: without them"),
+    Key("y", "copy", "y", "copies the node's address, or the event, to the clipboard (any text: Shift and mouse)"),
     Key("i", "condition", "i", "the whole sentence about the hive"),
     Key("t", "theme", "t", "next theme: dark, light, high contrast"),
 )  # fmt: skip

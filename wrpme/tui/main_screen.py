@@ -116,7 +116,8 @@ class MainScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Moves the keyboard to the shell, if there is one."""
-        self.ring.plain = self.nodes.plain = self.trend.plain = self.services.plain
+        plain = self.services.plain
+        self.ring.plain = self.nodes.plain = self.trend.plain = self.legend.plain = plain
         if self.services.client is not None:
             self.shell.focus_line()
         else:
@@ -317,6 +318,14 @@ class MainScreen(Screen[None]):
     def action_reverse(self) -> None:
         """Turns the order of the nodes round."""
         self.nodes.sort(self.nodes.sorted_by)
+
+    def action_copy(self) -> None:
+        """Hands what the cursor is at to the clipboard of the terminal: the event, or the address of the node."""
+        event, node = self.events.event, self.node
+        text = event.sentence if self.events.list.has_focus and event is not None else node.address if node else ""
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.app.notify(f"copied: {text}", markup=False)
 
     def action_legend(self) -> None:
         """Hides the line that explains the ring, or shows it again."""

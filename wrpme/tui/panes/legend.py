@@ -27,12 +27,14 @@ class Legend(Widget):
         super().__init__(id=id)
         self._file = directory / DISMISSED
         self.text = ""
+        self.plain = False
+        """Whether the ring is drawn with characters."""
         self.display = not self._file.exists()
 
     def show(self, scene: Scene, selected: NodeShown | None) -> None:
         """Explains the ring of a scene, on which the arcs of ``selected`` are lit."""
         width = max(0, self.size.width - len(_HIDES) - 2)
-        text = next((form for form in explained(scene, selected) if len(form) <= width), "")
+        text = next((form for form in explained(scene, selected, self.plain) if len(form) <= width), "")
         if text != self.text:
             self.text = text
             self.refresh()
@@ -56,22 +58,23 @@ class Legend(Widget):
         return text
 
 
-def explained(scene: Scene, selected: NodeShown | None) -> tuple[str, ...]:
-    """Returns what the bands of the ring are, in fewer and fewer words."""
+def explained(scene: Scene, selected: NodeShown | None, plain: bool = False) -> tuple[str, ...]:
+    """Returns what the bands of the ring are, in fewer and fewer words; with ``plain`` those of characters."""
+    bright, red, colour = ("bold", "dots", "character") if plain else ("bright", "red", "colour")
     if selected is not None and selected.state is NodeState.DOWN:
         return (
-            f"bright: what {selected.name} held, and who has it now; red: a copy is missing",
-            f"bright: what {selected.name} held; red: no copy",
-            "bright: what it held",
+            f"{bright}: what {selected.name} held, and who has it now; {red}: a copy is missing",
+            f"{bright}: what {selected.name} held; {red}: no copy",
+            f"{bright}: what it held",
         )
     if selected is not None:
         return (
-            f"bright: what {selected.name} owns and its copies, and the copies that it holds",
-            f"bright: what {selected.name} owns or holds",
-            "bright: what it holds",
+            f"{bright}: what {selected.name} owns and its copies, and the copies that it holds",
+            f"{bright}: what {selected.name} owns or holds",
+            f"{bright}: what it holds",
         )
     if scene.replication < 2:
-        return "each arc has the colour of the node that owns it", "arcs in the colours of owners"
+        return f"each arc has the {colour} of the node that owns it", f"the {colour} of who owns it"
     return (
         "outer band: who owns an arc; inner bands: who has a copy",
         "outer band: owner, inner: copy",
