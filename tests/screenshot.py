@@ -34,7 +34,8 @@ SIZE = (120, 40)
 WIDTH, HEIGHT, MARGIN = 10, 20, 12
 """Of a cell and around all, in pixels: a ring is round where cells are twice as high as wide."""
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-BLOCKS = {"█": (0, HEIGHT), "▀": (0, HEIGHT // 2), "▄": (HEIGHT // 2, HEIGHT // 2)}
+_EIGHTHS = {sign: round(HEIGHT * number / 8) for number, sign in enumerate("▁▂▃▄▅▆▇█", 1)}
+BLOCKS = {"▀": (0, HEIGHT // 2), **{sign: (HEIGHT - height, height) for sign, height in _EIGHTHS.items()}}
 """Top and height of what they fill of their cell."""
 ENTRIES, ENTRY_BYTES = 24_000, 4096
 GETS_PER_SECOND, UPDATES_PER_SECOND = 400, 60
@@ -202,7 +203,9 @@ async def show(stage: Stage) -> None:
 
 
 async def main() -> None:
-    """Takes all pictures."""
+    """Takes all pictures, in all colours whatever the terminal."""
+    os.environ["COLORTERM"] = "truecolor"
+    os.environ.pop("NO_COLOR", None)
     with (
         tempfile.TemporaryDirectory(prefix="wrpme-") as directory,
         Daemons(Path(directory), 3, addresses=ADDRESSES) as daemons,
