@@ -64,7 +64,7 @@ async def test_what_the_files_say(home: Path) -> None:
     assert found.known_files == (home / "a", home / "b-10.0.0.1")
     assert found.system_known_files == ()
     assert (found.mode, found.jumps, found.connect_seconds) == ("accept-new", "gate:2200", 7.0)
-    assert found.own_algorithms
+    assert found.host_key_algorithms == "ssh-ed25519"
 
 
 async def test_the_topology_has_the_last_word(home: Path) -> None:
@@ -97,11 +97,18 @@ async def test_agents(home: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Host web1\n Port many\n", "~/.ssh/config line 2: Invalid Port integer value: many"),
+        (
+            "Host web1\n Port many\n",
+            "~/.ssh/config line 2: Invalid Port value: many (it is a number from 1 to 65535, or",
+        ),
         ("Match something web1\n", "~/.ssh/config line 1: Invalid match condition something"),
-        ("ConnectTimeout 1m\n", "~/.ssh/config line 1: Invalid ConnectTimeout integer value: 1m"),
-        ("UserKnownHostsFile ~/%C\n", "%C in ~/%C is not supported"),
+        ("ConnectTimeout 1x\n", "~/.ssh/config line 1: Invalid ConnectTimeout value: 1x (it is a time, such as 10, 5s"),
+        ("UserKnownHostsFile ~/%Q\n", "%Q in ~/%Q is not supported"),
         ("CanonicalizeHostname yes\nCanonicalDomains example\n", "CanonicalizeHostname is not supported"),
+        ("Include ~/.ssh/config\n", "~/.ssh/config line 1: files include each other in a circle"),
+        ("Ciphers 3des-none\n", "wrpme has none of the algorithms in Ciphers 3des-none"),
+        ('User "me\n', "~/.ssh/config line 1: No closing quotation"),
+        ("Host\n", "~/.ssh/config line 1: Missing Host value"),
     ],
 )
 async def test_what_can_not_be_used(home: Path, text: str, said: str) -> None:

@@ -48,7 +48,7 @@ def test_as_ssh_config_says(logins: Logins, tmp_path: Path) -> None:
 
 
 def test_a_configuration_that_makes_no_sense(logins: Logins) -> None:
-    logins.configure("Host *\n Port ssh\n")
+    logins.configure("Host *\n Port many\n")
     said = logins.one(host(ONE)).sentence
     assert said.startswith(f"{ONE}: the configuration of ssh can't be used (~/.ssh/config line 2: Invalid Port")
 

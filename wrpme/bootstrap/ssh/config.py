@@ -1,34 +1,34 @@
-"""The settings for a login: those of the topology, then what ~/.ssh/config and the system's ssh_config say of a host.
-
-asyncssh reads the files as OpenSSH does (Host, Match, Include). This module adds what asyncssh leaves out:
-StrictHostKeyChecking, tokens in UserKnownHostsFile, and a shell for ProxyCommand.
-"""
+"""The settings for a login: those of the topology, then what ~/.ssh/config and the system's ssh_config say of it."""
 
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import asyncssh
-from asyncssh.config import SSHClientConfig
+from asyncssh.encryption import get_encryption_algs
+from asyncssh.kex import get_kex_algs
+from asyncssh.mac import get_mac_algs
+from asyncssh.public_key import get_certificate_algs, get_public_key_algs
 
+from wrpme.bootstrap.ssh import config_file
+from wrpme.bootstrap.ssh.config_file import Given, Name
 from wrpme.bootstrap.ssh.known_hosts import PORT
 from wrpme.errors import RemoteError
 
 SYSTEM = Path("/etc/ssh/ssh_config")
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk")
-STRICT_MODES = {"yes": "strict", "true": "strict", "ask": "ask", "accept-new": "accept-new"}
-"""The mode of host keys for each value of StrictHostKeyChecking. Values that trust any key count as not given."""
-
-# asyncssh ignores options that it has no handler for.
-_HANDLERS: dict[str, Any] = getattr(SSHClientConfig, "_handlers", {})
-_HANDLERS.setdefault("stricthostkeychecking", ("StrictHostKeyChecking", getattr(SSHClientConfig, "_set_string", None)))
+STRICT_MODES = {"yes": "strict", "ask": "ask", "accept-new": "accept-new"}
+"""The mode of host keys for each value of StrictHostKeyChecking. ``no``, which trusts any key, counts as not given."""
+MAX_DOTS = 1
+"""A name with more dots is not made canonical, unless CanonicalizeMaxDots says another number."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Settings:
     only_key_files: bool
     agent: str
     """The path of the socket of ssh-agent; empty if there is none."""
-    own_algorithms: bool
-    """Whether HostKeyAlgorithms is given."""
+    host_key_algorithms: str
+    """The value of HostKeyAlgorithms, of those that are known here; empty if it is not given."""
     options: asyncssh.SSHClientConnectionOptions
 
     @property
@@ -89,21 +89,12 @@ async def settings(target: Target) -> Settings:
     Raises:
         RemoteError: a file can't be used; the sentence names it and the line.
     """
-    files = [path for path in (Path.home() / ".ssh/config", SYSTEM) if path.exists()]
+    name = Name(target.name, target.user, target.port, getpass.getuser())
+    home = Path.home() / ".ssh"
+    files = [(path, path.parent) for path in (home / "config", SYSTEM) if path.exists()]
     try:
-        options = await asyncssh.SSHClientConnectionOptions.construct(
-            None,
-            config=files,
-            host=target.name,
-            port=target.port or (),
-            username=target.user or (),
-            client_keys=None,
-            **_FIXED,
-        )
-        if options.config.has_match_final():
-            again = partial(options.update, host=target.name, reload=True, final=True)
-            await asyncio.get_running_loop().run_in_executor(None, again)
-        return _settings(target, options)
+        # In a thread: a file may be on a network, and Match exec runs a program.
+        return _settings(target, await asyncio.to_thread(config_file.read, name, files))
     except (OSError, ValueError) as error:
         reason = str(error).replace(f"{Path.home()}/", "~/")
         raise RemoteError(
@@ -156,64 +147,118 @@ _FIXED: dict[str, Any] = {
 """The options of asyncssh that no file may change."""
 
 
-def _settings(target: Target, options: asyncssh.SSHClientConnectionOptions) -> Settings:
-    config = options.config
-    _check_name(target, options)
-    expand = partial(_expanded, target, options)
-    own_jump = "" if target.jump == "none" else target.jump
-    jumps = own_jump if target.jump else cast(str | None, config.get("ProxyJump")) or ""
-    identities = cast(list[str] | None, config.get("IdentityFile"))
-    if identities is None:
+def _settings(target: Target, given: Given) -> Settings:
+    """Raises ValueError or OSError if what the files say can't be used."""
+    values = given.values
+    jumps, proxy = _way(target, given)
+    _check_name(target, given, direct=not jumps and not proxy)
+    identities = [one for one in values.get("identityfile", ()) if one.lower() != "none"]
+    if "identityfile" not in values:
         identities = [str(Path.home() / ".ssh" / name) for name in DEFAULT_KEYS]
-    known = cast(Sequence[str], config.get("UserKnownHostsFile", ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")))
+    known = _unless_none(values.get("userknownhostsfile", ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")))
     etc = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+    alias = _text(values, "hostkeyalias")
     return Settings(
         target=target,
-        host=options.host,
-        port=options.port,
-        user=options.username,
-        key_name=options.host_key_alias or options.host,
-        key_port=PORT if options.host_key_alias else options.port,
+        host=given.host,
+        port=given.port,
+        user=given.user,
+        key_name=alias or given.host,
+        key_port=PORT if alias else given.port,
         jumps=jumps,
-        proxy="" if jumps or target.jump else cast(str | None, config.get("ProxyCommand")) or "",
-        mode=STRICT_MODES.get(str(config.get("StrictHostKeyChecking", "")).lower(), ""),
-        known_files=tuple(map(expand, known)),
-        system_known_files=tuple(map(expand, cast(Sequence[str], config.get("GlobalKnownHostsFile", etc)))),
-        connect_seconds=float(cast(int, config.get("ConnectTimeout", 0))),
-        key_files=tuple(Path(path).expanduser() for path in identities),
-        only_key_files=bool(config.get("IdentitiesOnly")),
-        agent=_agent(config),
-        own_algorithms=config.get("HostKeyAlgorithms") is not None,
-        options=options,
+        proxy=proxy,
+        mode=STRICT_MODES.get(values.get("stricthostkeychecking", ""), ""),
+        known_files=tuple(map(given.path, known)),
+        system_known_files=tuple(
+            Path(one).expanduser() for one in _unless_none(values.get("globalknownhostsfile", etc))
+        ),
+        connect_seconds=float(values.get("connecttimeout", 0)),
+        key_files=tuple(map(given.path, identities)),
+        only_key_files=values.get("identitiesonly", False),
+        agent=_agent(given),
+        host_key_algorithms=_known(values, "HostKeyAlgorithms", [*get_certificate_algs(), *get_public_key_algs()]),
+        options=_options(given),
     )
 
 
-def _check_name(target: Target, options: asyncssh.SSHClientConnectionOptions) -> None:
-    """Raises ValueError if the name would be made canonical: a host key is looked up under the name that was given."""
-    short = target.name.count(".") <= options.canonicalize_max_dots and ":" not in target.name
-    if options.canonicalize_hostname and options.canonical_domains and short:
+def _options(given: Given) -> asyncssh.SSHClientConnectionOptions:
+    values = given.values
+    options: dict[str, Any] = {
+        "kex_algs": _known(values, "KexAlgorithms", get_kex_algs()),
+        "encryption_algs": _known(values, "Ciphers", get_encryption_algs()),
+        "mac_algs": _known(values, "MACs", get_mac_algs()),
+        "signature_algs": _known(values, "CASignatureAlgorithms", get_public_key_algs()),
+        "family": values.get("addressfamily"),
+        "local_addr": (bound, 0) if (bound := _text(values, "bindaddress")) else None,
+        "public_key_auth": values.get("pubkeyauthentication"),
+        "host_key_alias": _text(values, "hostkeyalias"),
+        "compression_algs": _COMPRESSION.get(values.get("compression")),
+    }
+    certificates = [given.path(one) for one in values.get("certificatefile", ()) if one.lower() != "none"]
+    return asyncssh.SSHClientConnectionOptions(
+        config=None,
+        host=given.host,
+        port=given.port,
+        username=given.user,
+        client_keys=None,
+        client_certs=[str(path) for path in certificates if path.is_file()],
+        **{name: value for name, value in options.items() if value not in (None, "")},
+        **_FIXED,
+    )
+
+
+_COMPRESSION: dict[Any, str] = {True: "zlib@openssh.com,zlib,none", False: "none,zlib@openssh.com,zlib"}
+
+
+def _known(values: dict[str, Any], option: str, possible: Sequence[bytes]) -> str:
+    """Returns the algorithms that are given and that asyncssh has, or an empty text if none are given: OpenSSH has some
+    that asyncssh does not have.
+
+    Raises:
+        ValueError: none of those that are wanted is known.
+    """
+    whole: str = values.get(option.lower(), "")
+    sign = whole[:1] if whole[:1] in ("+", "-", "^") else ""
+    names = [name.decode() for name in possible]
+    patterns = whole.removeprefix(sign).split(",")
+    kept = [pattern for pattern in patterns if any(fnmatchcase(name, pattern) for name in names)]
+    if whole and not sign and not kept:
+        raise ValueError(f"wrpme has none of the algorithms in {option} {whole}")
+    return sign + ",".join(kept) if kept else ""
+
+
+def _way(target: Target, given: Given) -> tuple[str, str]:
+    """Returns the jump hosts and the command that lead to that machine; each is empty if there is none."""
+    if target.jump:
+        return ("" if target.jump == "none" else target.jump), ""
+    return given.expand(_text(given.values, "proxyjump")), given.expand(_text(given.values, "proxycommand"))
+
+
+def _check_name(target: Target, given: Given, direct: bool) -> None:
+    """Raises ValueError if the name would be made canonical: a host key is looked up under the name that is given."""
+    values, host = given.values, given.host
+    domains = _unless_none(values.get("canonicaldomains", ()))
+    short = host.count(".") <= values.get("canonicalizemaxdots", MAX_DOTS) and not host.endswith(".")
+    is_address = ":" in host or host.replace(".", "").isdigit()
+    if values.get("canonicalizehostname") and direct and domains and short and not is_address:
         raise ValueError(
-            f"CanonicalizeHostname is not supported: give the full name of {target.name}, or a HostName for it"
+            f"CanonicalizeHostname is not supported: give the full name of {target.name}, or a full HostName for it"
         )
 
 
-def _agent(config: SSHClientConfig) -> str:
-    given = cast(str | None, config.get("IdentityAgent", "SSH_AUTH_SOCK"))
-    if given is None:
+def _agent(given: Given) -> str:
+    value: str = given.values.get("identityagent", "SSH_AUTH_SOCK")
+    if value.lower() == "none":
         return ""
-    if given == "SSH_AUTH_SOCK" or given.startswith("$"):
-        return os.environ.get(given.removeprefix("$"), "")
-    return str(Path(given).expanduser())
+    if value == "SSH_AUTH_SOCK" or (value.startswith("$") and not value.startswith("${")):
+        return os.environ.get(value.removeprefix("$"), "")
+    return str(given.path(value))
 
 
-def _expanded(target: Target, options: asyncssh.SSHClientConnectionOptions, text: str) -> Path:
-    """Returns the path with the tokens of ssh_config replaced. Raises ValueError for one that is not supported."""
-    tokens = {"%": "%", "d": str(Path.home()), "h": options.host, "n": target.name, "p": str(options.port)}
-    tokens |= {"r": options.username, "k": options.host_key_alias or target.name, "i": str(os.getuid())}
+def _text(values: dict[str, Any], option: str) -> str:
+    text: str = values.get(option, "")
+    return "" if text.lower() == "none" else text
 
-    def token(found: re.Match[str]) -> str:
-        if found[1] not in tokens:
-            raise ValueError(f"{found[0]} in {text} is not supported")
-        return tokens[found[1]]
 
-    return Path(os.path.expandvars(re.sub("%(.)", token, text))).expanduser()
+def _unless_none(words: Sequence[str]) -> Sequence[str]:
+    return () if [word.lower() for word in words] == ["none"] else words

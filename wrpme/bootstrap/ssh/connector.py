@@ -205,17 +205,14 @@ class _Attempt(asyncssh.SSHClient):
         algorithms = known_hosts.algorithms(self._record, [key.kind for key in self._unfit])
         async with asyncio.timeout(seconds) as self._limit:
             return await asyncssh.connect(
-                settings.target.name,
+                settings.host,
                 options=settings.options,
                 config=None,
-                reload=False,
-                final=False,
-                canonicalize_hostname=False,
                 tunnel=via,
                 proxy_command=_proxy_command(settings),
                 client_factory=lambda: self,
                 known_hosts=([], *self._for_certificates()),
-                server_host_key_algs=() if settings.own_algorithms and not self._unfit else algorithms,
+                server_host_key_algs=algorithms if self._unfit else settings.host_key_algorithms or algorithms,
                 client_keys=list(self._progress.offer.keys) or None,
                 agent_path=None,
                 agent_identities=None,
