@@ -227,7 +227,7 @@ def test_help_of_options() -> None:
 def test_the_line_that_says_how_a_command_is_written() -> None:
     assert options.synopsis(COMMAND) == "[-x HOST:PORT] [-n DIR] [--many HOST:PORT]... [--flag]"
     assert options.synopsis(COMMANDS["node_start"]) == "-a HOST:PORT [--peer HOST:PORT]... [wrpmed options]"
-    assert options.synopsis(COMMANDS["hive_plan"]) == "or --example"
+    assert options.synopsis(COMMANDS["hive_plan"]) == "or --example [-q]"
 
 
 @pytest.mark.parametrize(

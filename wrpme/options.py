@@ -254,6 +254,7 @@ HELP = (
     Option("help", "print the options and exit", short="h", ends=True),
 )
 YES = Option("yes", "do not ask")
+QUIET = Option("quiet", "print only what is wrong, or left to do: for cron", short="q")
 
 WRPMED = Syntax(
     "wrpmed",
@@ -331,7 +332,12 @@ COMMANDS: dict[str, Syntax] = {
             (replace(ADDRESS, is_required=True, default=None), PEER),
             (ADVERTISE, *TUNING.values()),
         ),
-        Syntax("hive_plan", (Option("example", "print a topology file to begin with", replaces_words=True),)),
+        Syntax("hive_check", (QUIET,)),
+        Syntax("hive_plan", (Option("example", "print a topology file to begin with", replaces_words=True), QUIET)),
+        Syntax("hive_apply", (QUIET,)),
+        Syntax("hive_upgrade", (QUIET,)),
+        Syntax("hive_stop", (QUIET,)),
+        Syntax("hive_start", (QUIET,)),
         Syntax(
             "hive_logs",
             (
@@ -340,7 +346,7 @@ COMMANDS: dict[str, Syntax] = {
                 Option("f", "go on until Ctrl-C"),
             ),
         ),
-        Syntax("hive_destroy", (YES,)),
+        Syntax("hive_destroy", (YES, QUIET)),
     )
 }
 """The commands of wrpmesh that take options; a command that is not here takes none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -135,15 +136,18 @@ class StubHosts:
         return action
 
     async def run(self, name: str, *words: str) -> str:
-        """A command on the file (or with these words, for node_start); what it shows."""
+        """A command on the file (or with these words, for node_start); what it says of each host at the end, and what
+        it shows."""
 
         async def members() -> Sequence[str]:
             return self.members
 
         given = words if name == "node_start" else (str(self.file), *words)
         self.shown.clear()
+        before = len(self.reporter.lines)
         await commands.run(name, given, self.reporter, self.shown.append, members)
-        return "\n".join(self.shown)
+        told = [line for line in self.reporter.lines[before:] if re.match(r"\S+: (good|same|bad): ", line)]
+        return "\n".join([*told, *self.shown])
 
 
 CHANGING = ("lock", "install", "configure", "start", "stop", "prune", "remove", "clean")

@@ -120,6 +120,44 @@ def test_a_login_script_that_writes_and_ends_no_line(logins: Logins, bashrc: Cal
     on(logins, work)
 
 
+@pytest.mark.parametrize("text", ['{"hello":', '{"hello": 1}', '{"hello": [1, 2', "[1]", "\\xff\\xfe"])
+def test_a_login_script_that_writes_what_looks_like_a_hello(
+    logins: Logins, bashrc: Callable[[str], None], text: str
+) -> None:
+    bashrc(f"printf '{text}\\n'")
+
+    async def work(opened: AgentClient) -> None:
+        assert opened.hello["hostname"] == "host1"
+
+    on(logins, work)
+
+
+@pytest.mark.parametrize("script", ["read x", "read x; read y", "head -c 3 >/dev/null", "exec </dev/null"])
+def test_a_login_script_that_reads(logins: Logins, bashrc: Callable[[str], None], script: str) -> None:
+    bashrc(script)
+    assert sentence(logins) == (
+        "its login scripts read the input of the session, which is meant for wrpme; let them read nothing where no "
+        "terminal is"
+    )
+
+
+def test_a_login_script_that_leaves_a_writer_behind(logins: Logins, bashrc: Callable[[str], None]) -> None:
+    bashrc("(while test -d /root/writing; do echo '[1]'; sleep 0.01; done) &")
+    logins.hosts.path(1, "/root/writing").mkdir()
+
+    async def work(opened: AgentClient) -> None:
+        while True:
+            await look(opened)
+
+    try:
+        said = sentence(logins, work)
+    finally:
+        logins.hosts.path(1, "/root/writing").rmdir()
+    assert said == (
+        "its answer to `look` is no answer: b'[1]'; see whether a login script has left something running that writes"
+    )
+
+
 def test_a_login_script_that_never_ends_writing(logins: Logins, bashrc: Callable[[str], None]) -> None:
     bashrc("yes")
     said = sentence(logins)

@@ -57,7 +57,7 @@ def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
     files = {number: made(operator, number) for number in three}
     processes = {number: daemons(hosts, number) for number in three}
     again = operator.wrpmesh("hive_apply", file).ok()
-    assert again.out.count("nothing to do") == 3
+    assert again.err.count("nothing to do") == 3
     assert {number: made(operator, number) for number in three} == files
     assert {number: daemons(hosts, number) for number in three} == processes
 
@@ -70,7 +70,7 @@ def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
 
     changed = operator.topology((1, 2, 3, 4), "options = { grace = 30 }")
     restarted = operator.wrpmesh("hive_apply", changed).ok()
-    assert restarted.out.count("restarted with other options") == 4
+    assert restarted.err.count("restarted with other options") == 4
     config = operator.on(1, "node_config", f"{hosts.addresses[3]}:5909").ok().out
     assert json.loads(config)["grace_seconds"] == 30
     operator.wrpmesh("hive_destroy", wider, "--yes").ok()

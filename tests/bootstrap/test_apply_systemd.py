@@ -41,7 +41,7 @@ def test_a_hive_that_systemd_keeps_running(operator: Operator, user: str) -> Non
         assert systemctl(hosts, number, user, "is-active", name) == "active"
         assert systemctl(hosts, number, user, "is-enabled", name) == "enabled"
         assert hosts.path(number, f"{UNIT_PLACES[user]}/{name}").exists()
-    assert operator.wrpmesh("hive_apply", file).ok().out.count("nothing to do") == 2
+    assert operator.wrpmesh("hive_apply", file).ok().err.count("nothing to do") == 2
 
     (before,) = daemons(hosts, 2)
     hosts.kill(2, before)

@@ -10,17 +10,15 @@ import pytest
 from msgspec.structs import replace
 
 from tests.bootstrap.fleet_parts import IDS, Shown, answers, figures, hive
-from tests.bootstrap.plan_parts import BARE, RELEASE, topology
+from tests.bootstrap.plan_parts import BARE, RELEASE
 from tests.bootstrap.stub_hosts import BOTH, NAMES, Asked, StubHosts
 from wrpme.bootstrap import commands
 from wrpme.bootstrap.hosts import fleet
-from wrpme.bootstrap.hosts.fleet import Fleet
 from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.rollout import stability
 from wrpme.bootstrap.rollout.apply import lock_text
 from wrpme.bootstrap.topology.file import parse
 from wrpme.errors import ConnectionError, RemoteError, UsageError
-from wrpme.protocol.health import Condition
 from wrpme.protocol.messages import Reply, Request
 
 
@@ -75,24 +73,6 @@ async def test_logs_of_a_node_that_the_file_lacks(tmp_path: Path) -> None:
 async def test_a_node_needs_a_hive_to_join() -> None:
     with pytest.raises(UsageError, match=r"none answers .*; name a node of it with --peer"):
         await run("node_start", "host", "-a", "10.0.0.1:5909")
-
-
-@pytest.mark.asyncio
-async def test_the_summary_has_all_hosts_and_how_the_hive_is() -> None:
-    async def test() -> str:
-        async with Fleet(topology(2).hosts, Shown()) as fleet:
-            fleet.sessions[0].finish("10.0.0.1:5909 founded the hive")
-            fleet.sessions[0].seconds = 2.04
-            fleet.sessions[1].fail(RemoteError("10.0.0.2: no route"))
-            fleet.sessions[1].seconds = 10.0
-            return commands.summary(fleet, Condition("stable", "1 node is up"))
-
-    assert (await test()).splitlines() == [
-        "HOST        TIME  RESULT",
-        "10.0.0.1   2.0 s  10.0.0.1:5909 founded the hive",
-        "10.0.0.2  10.0 s  failed: no route",
-        "the hive is stable: 1 node is up",
-    ]
 
 
 # --- whole commands on two hosts ---------------------------------------------------------------------------------

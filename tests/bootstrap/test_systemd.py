@@ -15,7 +15,7 @@ from tests.system.daemons import ROOT
 from tests.system.systemd_host import USER_MANAGER_RUNS, SystemdHost
 from wrpme.bootstrap.hosts import systemd_unit
 
-AWKWARD = "it's a \"node\" at 100 % of $HOME \\ `x` ;é"
+AWKWARD = 'it\'s a "node" at 100 % of $HOME \\ `x` ;é'
 FIRST, SECOND = "127.0.0.1:5909", "127.0.0.1:5910"
 
 
@@ -224,7 +224,7 @@ def test_a_wrong_command_line_is_tried_once(nodes: Nodes) -> None:
     node.systemctl("start", "--no-block", node.unit)
     shown = node.until(ActiveState="failed")
     assert (shown["Result"], shown["ExecMainStatus"], shown["NRestarts"]) == ("exit-code", "2", "0")
-    assert 'did you mean --peer?' in nodes.host.run("systemctl", "status", "--no-pager", node.unit, check=False)
+    assert "did you mean --peer?" in nodes.host.run("systemctl", "status", "--no-pager", node.unit, check=False)
 
 
 def test_what_may_pass_is_tried_again_and_not_for_ever(nodes: Nodes) -> None:

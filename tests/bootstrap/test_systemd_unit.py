@@ -14,7 +14,7 @@ from wrpme.bootstrap.limits import NODE_STOP_SECONDS
 from wrpme.errors import UsageError
 
 DIRECTORY = "/var/lib/wrpme/nodes/10.0.0.1-5909"
-AWKWARD = "it's a \"node\" at 100 % of $HOME \\ `x` ;é"
+AWKWARD = 'it\'s a "node" at 100 % of $HOME \\ `x` ;é'
 
 
 def unit(directory: str = DIRECTORY, *, user: bool = False, address: str = "10.0.0.1:5909") -> str:

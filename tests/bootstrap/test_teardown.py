@@ -27,13 +27,13 @@ def test_stop_start_and_destroy(operator: Operator) -> None:
     operator.wrpmesh("hive_apply", file).ok()
     operator.on(1, "put", "entry", "content").ok()
 
-    assert operator.wrpmesh("hive_stop", file).ok().out.count(" stopped") == 2
+    assert operator.wrpmesh("hive_stop", file).ok().err.count(" stopped") == 2
     assert not any(daemons(hosts, number) for number in hosts.numbers)
-    assert operator.wrpmesh("hive_stop", file).ok().out.count("no node of the file runs here") == 2
+    assert operator.wrpmesh("hive_stop", file).ok().err.count("no node of the file runs here") == 2
     started = operator.wrpmesh("hive_start", file).ok()
     assert "all 2 nodes are up" in started.out, started
     assert operator.on(2, "get", "entry").ok().out == "content"
-    assert operator.wrpmesh("hive_start", file).ok().out.count("runs already") == 2
+    assert operator.wrpmesh("hive_start", file).ok().err.count("runs already") == 2
 
     files = {number: hosts.files(number) for number in hosts.numbers}
     for answer in (b"", b"no\n", b"y\n", b"YES\n"):
@@ -47,7 +47,7 @@ def test_stop_start_and_destroy(operator: Operator) -> None:
     operator.wrpmesh("hive_destroy", file, given=b"yes\n").ok()
     assert {number: hosts.files(number) for number in hosts.numbers} == bare
     hosts.until_idle()
-    assert operator.wrpmesh("hive_destroy", file, given=b"yes\n").ok().out.count("nothing of the file was there") == 2
+    assert operator.wrpmesh("hive_destroy", file, given=b"yes\n").ok().err.count("nothing of the file was there") == 2
     assert {number: hosts.files(number) for number in hosts.numbers} == bare
 
 
@@ -58,7 +58,7 @@ def test_what_is_not_ours_stays(operator: Operator) -> None:
     foreign = hosts.path(1, "/var/lib/wrpme/notes.txt")
     foreign.write_text("of the operator")
     done = operator.wrpmesh("hive_destroy", file, "--yes").ok()
-    assert "notes.txt" in done.out
+    assert "notes.txt" in done.err
     assert foreign.read_text() == "of the operator"
     assert {path.name for path in hosts.path(1, "/var/lib/wrpme").iterdir()} == {"notes.txt", "made.json"}
     foreign.unlink()

@@ -28,6 +28,7 @@ class Request(Struct, frozen=True):
     since: str = ""
     follow: bool = False
     yes: bool = False
+    quiet: bool = False
 
 
 def parse(name: str, words: Sequence[str]) -> Request:
@@ -52,6 +53,7 @@ def parse(name: str, words: Sequence[str]) -> Request:
         since=found.get("since", ""),
         follow="f" in found,
         yes="yes" in found,
+        quiet="quiet" in found,
     )
 
 

@@ -11,7 +11,7 @@ from wrpme.bootstrap import arguments as requests
 from wrpme.bootstrap.arguments import Request
 from wrpme.bootstrap.hosts.fleet import Fleet
 from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
-from wrpme.bootstrap.reporter import Reporter
+from wrpme.bootstrap.reporter import QuietLines, Reporter
 from wrpme.bootstrap.rollout import check, logs, teardown, upgrade
 from wrpme.bootstrap.rollout.apply import Applying, lock_text
 from wrpme.bootstrap.rollout.plan import plan_text
@@ -26,7 +26,7 @@ Members = Callable[[], Awaitable[Sequence[str]]]
 
 async def run(name: str, words: Sequence[str], reporter: Reporter, show: Show, members: Members) -> None:
     """Carries out one command. ``show`` takes its result; ``members`` tells the nodes of the hive that the shell talks
-    to.
+    to. What came of each host is told by the reporter alone, and once.
 
     Raises:
         UsageError: the words or the topology file are wrong.
@@ -40,24 +40,32 @@ async def run(name: str, words: Sequence[str], reporter: Reporter, show: Show, m
         show(EXAMPLE.rstrip("\n"))
         return
     topology = read_topology(request.file)
-    async with Fleet(topology.hosts, reporter) as fleet:
+    async with Fleet(topology.hosts, QuietLines(reporter) if request.quiet else reporter) as fleet:
         await _on_file(name, request, topology, fleet, show)
         fleet.raise_broken(name)
 
 
-async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet, show: Show) -> None:
+async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet, print_out: Show) -> None:
     lock = lock_text(name)
+
+    def show(text: str, matters: bool = False) -> None:
+        # What is redrawn in place would be redrawn over the result.
+        fleet.reporter.close()
+        if text and (matters or not request.quiet):
+            print_out(text)
+
     match name:
         case "hive_check":
             findings = await check.check(fleet)
-            show(check.check_text(topology.hosts, findings, fleet.broken))
             bad = [host.name for host in topology.hosts if host in findings and findings[host].problems]
+            show(check.check_text(topology.hosts, findings, fleet.broken), matters=bool(bad or fleet.broken))
             if bad and not fleet.broken:
                 raise RemoteError(f"hive_check found problems on {', '.join(bad)}; they are marked with ! above")
         case "hive_plan":
             applying = Applying(fleet, topology.hosts)
             plan = await applying.survey()
-            show(plan_text(plan, topology.hosts, fleet.broken))
+            matters = bool(fleet.broken) or not plan.empty
+            show(plan_text(plan, topology.hosts, fleet.broken), matters)
             bad = [one.host.name for one in plan.hosts if one.problems]
             if bad and not fleet.broken:
                 raise RemoteError(f"hive_apply would fail on {', '.join(bad)}; the reasons are marked with ! above")
@@ -67,22 +75,19 @@ async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet
             for note in plan.notes:
                 fleet.reporter.say(note)
             condition = await applying.carry_out(plan)
-            show(summary(fleet, condition))
+            show(summary(condition))
         case "hive_upgrade":
-            said = await upgrade.upgrade(fleet, lock)
-            show(summary(fleet, None, said))
+            show(await upgrade.upgrade(fleet, lock))
         case "hive_logs":
             _check_nodes(request, topology)
             since = requests.since(request.since, datetime.now(UTC).astimezone()) if request.since else 0.0
             await logs.show(fleet, request.nodes, since, request.follow)
         case "hive_stop":
             await teardown.stop(fleet, lock)
-            show(summary(fleet, None))
         case "hive_start":
-            show(summary(fleet, await teardown.start(fleet, lock)))
+            show(summary(await teardown.start(fleet, lock)))
         case "hive_destroy":
             await teardown.destroy(fleet, lock, request.yes)
-            show(summary(fleet, None))
 
 
 async def _node_start(words: Sequence[str], reporter: Reporter, show: Show, members: Members) -> None:
@@ -102,7 +107,9 @@ async def _node_start(words: Sequence[str], reporter: Reporter, show: Show, memb
         for note in plan.notes:
             reporter.say(note)
         condition = await applying.carry_out(plan)
-        show(summary(fleet, condition))
+        reporter.close()
+        if text := summary(condition):
+            show(text)
         fleet.raise_broken("node_start")
 
 
@@ -136,17 +143,6 @@ def _check_nodes(request: Request, topology: Topology) -> None:
             raise UsageError(f"--node {address} is not in {topology.source}; {hint}")
 
 
-def summary(fleet: Fleet, condition: Condition | None, said: str = "") -> str:
-    """The table of all hosts with their times, and how the hive is."""
-    rows = [("HOST", "TIME", "RESULT")]
-    for session in fleet.sessions:
-        result = f"failed: {session.outcome}" if session.error else session.outcome
-        rows.append((session.name, f"{session.seconds:.1f} s", result))
-    names = max(len(row[0]) for row in rows)
-    times = max(len(row[1]) for row in rows)
-    lines = [f"{name:<{names}}  {time:>{times}}  {result}" for name, time, result in rows]
-    if said:
-        lines.append(said)
-    if condition is not None:
-        lines.append(f"the hive is {condition.word}: {condition.sentence}")
-    return "\n".join(lines)
+def summary(condition: Condition | None) -> str:
+    """Returns how the hive is at the end, or an empty text if no host is left to tell."""
+    return f"the hive is {condition.word}: {condition.sentence}" if condition else ""

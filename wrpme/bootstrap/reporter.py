@@ -163,6 +163,37 @@ class LiveLines(_Lines):
             write(self._err, back + lasting + "".join(lines))
 
 
+class QuietLines:
+    """Passes on to another reporter what went wrong, and questions."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.can_ask = reporter.can_ask
+
+    def step(self, host: str, text: str) -> None:
+        """See :class:`Reporter`."""
+
+    def ended(self, host: str, text: str, how: str) -> None:
+        """See :class:`Reporter`."""
+        if how == "bad":
+            self._reporter.ended(host, text, how)
+
+    def say(self, text: str) -> None:
+        """See :class:`Reporter`."""
+
+    def log(self, number: int, name: str, width: int, line: str) -> None:
+        """See :class:`Reporter`."""
+        self._reporter.log(number, name, width, line)
+
+    async def ask(self, question: str) -> str:
+        """See :class:`Reporter`."""
+        return await self._reporter.ask(question)
+
+    def close(self) -> None:
+        """See :class:`Reporter`."""
+        self._reporter.close()
+
+
 def write(descriptor: int, text: str) -> None:
     """Writes all of the text. Raises OSError."""
     rest = memoryview(text.encode("utf-8", "replace"))

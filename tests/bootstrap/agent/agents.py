@@ -54,8 +54,7 @@ class Agent:
             cwd=home,
         )
         self._buffer = b""
-        payload = agent_client.payload()
-        self.write(b"%d\n" % len(payload) + payload)
+        self.write(agent_client.first_input())
         self.line()
         self.hello = json.loads(self.line())
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
+import msgspec
 
 from wrpme import errors
 from wrpme.bootstrap import agent
+from wrpme.bootstrap.hosts.inventory import Hello
 from wrpme.bootstrap.limits import (
     AGENT_ANSWER_BYTES_MAX,
     AGENT_BEAT_SECONDS,
@@ -38,8 +40,10 @@ if TYPE_CHECKING:
     from wrpme.bootstrap.topology.file import Host
 
 PYTHONS = ("python3", "python3.11", "python3.12", "python3.13", "python3.14", "python3.15")
-OLD, NONE = 93, 94
-"""The exit statuses of a Python that is too old, and of a search that found none."""
+OLD, NONE, EATEN = 93, 94, 95
+"""The exit statuses of a Python that is too old, of a search that found none, and of a Python whose input does not
+begin with ``MARK``: a login script has read some of it."""
+MARK = "wrpme"
 FIND = (
     'code=$1; shift; PATH=$PATH:/usr/local/bin:/usr/bin:/bin; for python in "$@"; do '
     'command -v "$python" >/dev/null 2>&1 || continue; "$python" -I -B -c "$code"; status=$?; '
@@ -50,7 +54,7 @@ the other kind, backslashes, exclamation marks or ends of line."""
 LOAD = (
     'import sys;v=sys.version_info;s=sys.executable;v<(3,11) and (sys.stderr.write("old-python %d.%d.%d %s" '
     f"% (v[0],v[1],v[2],s)+chr(10)),sys.exit({OLD}));import zlib;i=sys.stdin.buffer;"
-    "exec(zlib.decompress(i.read(int(i.readline()))))"
+    f'n=i.readline().split();n[:1]==[b"{MARK}"] or sys.exit({EATEN});exec(zlib.decompress(i.read(int(n[1]))))'
 )
 OLD_LINE = "old-python "
 LACKING = "ModuleNotFoundError: No module named "
@@ -120,14 +124,14 @@ class AgentClient:
         self._process = process
         self._tasks.append(asyncio.create_task(self._collect(process)))
         with suppress(OSError):
-            process.stdin.write(b"%d\n" % len(payload()) + payload())
+            process.stdin.write(first_input())
         noise = bytearray()
         while True:
             line = await self._line()
             if line is None:
                 raise await self._not_started(python, bytes(noise))
-            if line.startswith(b'{"hello":'):
-                self.hello = json.loads(line)
+            if hello := _hello(line):
+                self.hello = hello
                 break
             noise += line + b"\n"
             if len(noise) > AGENT_NOISE_BYTES_MAX:
@@ -151,6 +155,11 @@ class AgentClient:
                 found = ", ".join(dict.fromkeys(f"{version} ({path})" for version, path in old))
                 return RemoteError(f"{self.host}: its Python is {found}, and wrpme needs 3.11 or later: {advice}")
             return RemoteError(f"{self.host}: it has no Python 3.11 or later: {advice}")
+        if process.exit_status == EATEN:
+            return RemoteError(
+                f"{self.host}: its login scripts read the input of the session, which is meant for wrpme; let them "
+                "read nothing where no terminal is"
+            )
         last = "; ".join([*noise.decode("utf-8", "replace").strip().splitlines(), *said][-STDERR_LINES_TOLD:])
         if process.exit_status is None:
             return RemoteError(f"{self.host}: the connection ended while the agent was started ({last or self._ended})")
@@ -243,11 +252,13 @@ class AgentClient:
         finally:
             if not done and not self._ended:  # an answer that comes later would be taken for that of the next request
                 self._ended = f"`{do}` was not answered"
-        try:
-            found: dict[str, Any] = json.loads(line)
-        except ValueError:
+        found = _object(line)
+        if found is None:
             self._ended = "its answers make no sense"
-            raise RemoteError(f"{self.host}: its answer to `{do}` is no answer: {line[:200]!r}") from None
+            raise RemoteError(
+                f"{self.host}: its answer to `{do}` is no answer: {line[:200]!r}; see whether a login script has left "
+                "something running that writes"
+            )
         return found
 
     async def _lost(self, do: str) -> RemoteError:
@@ -371,6 +382,25 @@ class AgentClient:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+def _object(line: bytes) -> dict[str, Any] | None:
+    """Returns the JSON object on a line, or None if there is something else on it."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _hello(line: bytes) -> dict[str, Any] | None:
+    """Returns the agent's first line, or None if a login script wrote that line, whatever it is."""
+    found = _object(line)
+    with suppress(msgspec.ValidationError):
+        if found is not None and "hello" in found:
+            msgspec.convert(found, Hello)
+            return found
+    return None
+
+
 NO_SFTP = "has no SFTP, which files are sent by; give it one (in sshd_config: Subsystem sftp internal-sftp)"
 
 
@@ -382,6 +412,11 @@ def refused_channel(error: asyncssh.ChannelOpenError, what: str = "session") -> 
         f"opens no {what} for us ({error.reason}); two are needed at a time: see MaxSessions, ForceCommand and "
         "PermitOpen in its sshd_config"
     )
+
+
+def first_input() -> bytes:
+    """Returns what ``LOAD`` expects on its input: the mark, the length of the payload, and the payload."""
+    return f"{MARK} {len(payload())}\n".encode() + payload()
 
 
 @cache

@@ -23,16 +23,13 @@ from wrpme.protocol import address as addresses
 class HostSession:
     """One host during one command: its connection, its agent, what was found there, and how far the work has come.
 
-    ``error`` is what ended the work on this host, and ``outcome`` what the operator is told at the end.
+    ``error`` is what ended the work on this host.
     """
 
     def __init__(self, host: Host, reporter: Reporter) -> None:
         self.host = host
         self.reporter = reporter
         self.error: WrpmeError | None = None
-        self.begun = asyncio.get_running_loop().time()
-        self.seconds = 0.0
-        self.outcome = ""
         self.clock_ahead_seconds = 0.0
         """How far the host's clock is ahead of this machine's; negative if it is behind."""
         self._agent: AgentClient | None = None
@@ -100,8 +97,6 @@ class HostSession:
 
     def finish(self, text: str, how: str = "good") -> None:
         """Ends the work on this host; ``how`` is good, bad or same (nothing was to be done)."""
-        self.outcome = text
-        self.seconds = asyncio.get_running_loop().time() - self.begun
         self.reporter.ended(self.name, text, how)
 
     def fail(self, error: WrpmeError) -> None:

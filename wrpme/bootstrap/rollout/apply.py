@@ -68,7 +68,7 @@ class Applying:
                     self._meet(await probe_node(session.agent, node.address))
 
         await self._fleet.each(inspect)
-        return make(self._hosts, self._seen, self.hive, self._peers, self._may_found)
+        return make(self._hosts, self._seen, self.hive, self._peers, self._may_found, self._fleet.broken)
 
     async def _see(self, session: HostSession) -> Seen:
         try:

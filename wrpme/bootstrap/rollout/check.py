@@ -43,8 +43,6 @@ async def check(fleet: Fleet) -> dict[Host, Finding]:
         _nodes(session, finding)
         await _reach(session, [node for node in everyone if node not in session.host.nodes], finding)
         findings[session.host] = finding
-        bad = len(finding.problems)
-        session.finish(f"{bad} problem{'s' * (bad > 1)}" if bad else "all is well", "bad" if bad else "good")
 
     await fleet.each(work)
     return findings

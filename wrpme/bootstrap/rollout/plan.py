@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from types import MappingProxyType
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ ENDS_AT_LOGOUT = (
 )
 SERVICES = {"system": "systemd", "user": "systemd of the user", "process": "setsid and a pid file"}
 """What keeps nodes running, in words."""
+_NONE_BROKEN: Mapping[Host, WrpmeError] = MappingProxyType({})
 
 
 class Action(Enum):
@@ -106,17 +108,18 @@ def make(
     hive: Hive | None,
     peers: Sequence[str] = (),
     may_found: bool = True,
+    broken: Mapping[Host, WrpmeError] = _NONE_BROKEN,
 ) -> Plan:
     """Returns the plan for ``hosts``, which are in their order in the file.
 
     ``hive`` is the one that a node of theirs is in, ``peers`` are nodes of it that are not in the file. Without
-    ``may_found`` nodes only join.
+    ``may_found`` nodes only join. ``broken`` says why hosts that are not ``seen`` can't be used.
     """
     known = any(one.hive for each in seen.values() for one in each.inventory.nodes.values())
     enough = 2 * len(seen) > len(hosts)
     first = hosts[0]
     founds = may_found and hive is None and not known and enough and first in seen
-    lost = "" if founds or known or hive is not None or peers else _why_none(hosts, seen, may_found)
+    lost = "" if founds or known or hive is not None or peers else _why_none(hosts, seen, may_found, broken)
     everyone = [node.told for host in hosts for node in host.nodes]
     plans: list[HostPlan] = []
     for host in hosts:
@@ -127,15 +130,18 @@ def make(
     return Plan(tuple(plans), tuple(_notes(plans, hive if may_found else None, everyone)))
 
 
-def _why_none(hosts: Sequence[Host], seen: Mapping[Host, Seen], may_found: bool) -> str:
+def _why_none(
+    hosts: Sequence[Host], seen: Mapping[Host, Seen], may_found: bool, broken: Mapping[Host, WrpmeError]
+) -> str:
     if not may_found:
         return "no hive is known that it could join; name one of its nodes with --peer"
-    node = hosts[0].nodes[0].address
+    causes = [f"; {broken[host].sentence}" for host in hosts if host in broken]
     if hosts[0] not in seen:
-        return f"there is no hive yet, and {node}, the first node of the file, founds it: make its host reachable first"
+        node, because = hosts[0].nodes[0].address, "".join(causes[:1])
+        return f"there is no hive yet, and {node}, the first node of the file, can't found it now{because}"
     return (
-        f"there is no hive yet on the hosts that answer, but only {len(seen)} of {len(hosts)} do: one may be on the "
-        "others; make more than half reachable"
+        f"there is no hive yet on the hosts that can be used, but those are only {len(seen)} of {len(hosts)}, and one "
+        f"may be on the others{''.join(causes)}"
     )
 
 

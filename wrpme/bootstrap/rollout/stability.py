@@ -69,16 +69,9 @@ async def until_stable(sessions: list[HostSession], say: Callable[[str], None], 
 
 
 async def whole_hive(fleet: Fleet, hive: str = "") -> Condition:
-    """Waits until the hive is stable, which the operator sees as a line of its own; for ``hive`` see :func:`status`.
+    """Waits until the hive is stable, which the operator sees as a step of its own; for ``hive`` see :func:`status`.
 
     Raises:
         WrpmeError: see :func:`until_stable`.
     """
-    name, reporter = "the hive", fleet.reporter
-    try:
-        found = await until_stable(fleet.sound, lambda text: reporter.step(name, text), hive)
-    except errors.WrpmeError as error:
-        reporter.ended(name, error.sentence, "bad")
-        raise
-    reporter.ended(name, f"is {found.word}: {found.sentence}", "good")
-    return found
+    return await until_stable(fleet.sound, lambda text: fleet.reporter.step("the hive", text), hive)
