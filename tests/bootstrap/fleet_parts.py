@@ -64,6 +64,9 @@ class Agent:
         self._reply = reply
         self._others = others
 
+    async def check_sending(self) -> None:
+        """It could be sent."""
+
     async def call(self, do: str, **arguments: Any) -> dict[str, Any]:
         self.asked.append(do)
         self.given.append(arguments)

@@ -16,6 +16,8 @@ PEERS_TOLD_MAX = 8
 """A new node is told the addresses of so many others; it learns of all when it has reached one."""
 BUNDLE_ROOM_FACTOR = 6
 """A host needs free space for the bundle and for what is installed from it: so many times the bundle's size."""
+RELEASE_FILES_MAX = 1000
+"""A release has fewer files and directories, and its nodes a few more."""
 ASK_NODE_SECONDS = 3.0
 """A node that has not answered a question by then does not answer."""
 READY_LOOK_SECONDS = 0.05

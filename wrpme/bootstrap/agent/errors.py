@@ -49,9 +49,17 @@ def free_bytes(path: str) -> int:
     return found.f_bavail * found.f_frsize
 
 
+def free_files(path: str) -> int:
+    """Returns how many files and directories may still be made there, or -1 where nothing but the space counts."""
+    found = os.statvfs(existing(path))
+    return found.f_favail if found.f_files else -1
+
+
 def full(path: str, quota: bool = False) -> str:
     """Returns the sentence for a disk without space, or with ``quota`` for a user whose quota is used up."""
     try:
+        if not quota and free_files(path) == 0:
+            return f"no file can be made at {path}: the inodes of its disk are used up; remove files there"
         free = f"{free_bytes(path) / 1024 / 1024:.1f} MiB free"
     except OSError:
         free = "nothing can be told of it"

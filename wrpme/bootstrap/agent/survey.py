@@ -46,6 +46,8 @@ def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "exists": os.path.isdir(base.directory),
         "writable": _why_not_writable(base),
         "free_bytes": errors.free_bytes(base.directory),
+        "free_files": errors.free_files(base.directory),
+        "identity": _identity(base),
         "clock": time.time(),
         "utc_offset_seconds": time.localtime().tm_gmtoff,
         "service": ways.service,
@@ -57,6 +59,16 @@ def look(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         "others": {name: one for name, one in told.items() if name not in wanted},
         "lock": "" if session.hold is not None else lock.held_by(base),
     }
+
+
+def _identity(base: Base) -> str:
+    """Returns a text that no other directory has, on this machine or another one; empty if that can't be told."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            # Containers on one machine have the same boot id, and not the same mounts.
+            return f"{file.read().strip()} {os.readlink('/proc/self/ns/mnt')} {os.path.realpath(base.directory)}"
+    except OSError:
+        return ""
 
 
 def _unit_states(nodes: list[Node]) -> dict[str, dict[str, str]]:

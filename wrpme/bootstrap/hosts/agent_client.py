@@ -325,6 +325,20 @@ class AgentClient:
             ended = f"the connection ended while {remote_path} was sent ({error})"
             raise RemoteError(f"{self.host}: {ended}; the same command sends it again") from None
 
+    async def check_sending(self) -> None:
+        """Returns if a file could be sent.
+
+        Raises:
+            RemoteError: the SSH server opens no second channel, has no SFTP, or one that ends at once.
+        """
+        try:
+            async with asyncio.timeout(AGENT_START_SECONDS_MAX), await self._sftp() as sftp:
+                await sftp.realpath(".")
+        except TimeoutError:
+            raise RemoteError(f"{self.host}: its SFTP does not answer within {AGENT_START_SECONDS_MAX:g} s") from None
+        except (asyncssh.Error, OSError) as error:
+            raise RemoteError(f"{self.host}: its SFTP, which files are sent by, does not work ({error})") from None
+
     async def _sftp(self) -> asyncssh.SFTPClient:
         try:
             async with asyncio.timeout(AGENT_START_SECONDS_MAX):

@@ -78,6 +78,10 @@ class HostInventory(Struct, frozen=True):
     lock: str = ""
     survives: bool = True
     """Whether a process of this user outlives the user's last session."""
+    free_files: int = -1
+    """How many files may still be made on that disk; -1 if nothing but the space counts."""
+    identity: str = ""
+    """The same for two hosts only if they are one machine and have one directory; empty if that is not known."""
 
 
 def read_answer(kind: type[T], answer: Any, host: str) -> T:

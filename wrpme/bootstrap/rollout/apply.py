@@ -75,7 +75,10 @@ class Applying:
             bundle = await bundle_for(session)
         except WrpmeError as error:
             return Seen(session.hello, session.inventory, "", error.sentence.removeprefix(f"{session.name}: "))
-        return Seen(session.hello, session.inventory, bundle.release, "", bundle.size_bytes)
+        missing = ""
+        if bundle.release not in session.inventory.releases:
+            missing = await why_not_sent(session)
+        return Seen(session.hello, session.inventory, bundle.release, missing, bundle.size_bytes)
 
     def _meet(self, answer: NodeAnswer) -> None:
         view = answer.view
@@ -182,6 +185,15 @@ async def bundle_for(session: HostSession) -> build.Bundle:
         return await build.bundle(build.target_of(session.hello), session.step)
     except WrpmeError as error:
         raise type(error)(f"{session.name}: {error.sentence}") from None
+
+
+async def why_not_sent(session: HostSession) -> str:
+    """Returns why no file can be sent to that host; empty if one can."""
+    try:
+        await session.agent.check_sending()
+    except RemoteError as error:
+        return error.sentence.removeprefix(f"{session.name}: ")
+    return ""
 
 
 async def install(session: HostSession, release: str) -> None:

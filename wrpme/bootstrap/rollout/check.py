@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from wrpme.bootstrap.hosts import probe
 from wrpme.bootstrap.hosts.fleet import Fleet, HostSession
 from wrpme.bootstrap.limits import CLOCK_AHEAD_SECONDS_MAX, REACH_SECONDS
-from wrpme.bootstrap.rollout.apply import bundle_for
-from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT, SERVICES
+from wrpme.bootstrap.rollout.apply import bundle_for, why_not_sent
+from wrpme.bootstrap.rollout.plan import ENDS_AT_LOGOUT, SERVICES, few_files, twins
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
@@ -45,6 +45,9 @@ async def check(fleet: Fleet) -> dict[Host, Finding]:
         findings[session.host] = finding
 
     await fleet.each(work)
+    inventories = {session.host: session.inventory for session in fleet.sessions if session.host in findings}
+    for host, sentence in twins(inventories).items():
+        findings[host].problems.insert(0, sentence)
     return findings
 
 
@@ -91,12 +94,17 @@ def _host_state(session: HostSession, finding: Finding) -> None:
 
 
 async def _release(session: HostSession, finding: Finding) -> None:
+    if unsent := await why_not_sent(session):
+        finding.problems.append(unsent)
     try:
         bundle = await bundle_for(session)
     except WrpmeError as error:
         finding.problems.append(error.sentence.removeprefix(f"{session.name}: "))
         return
-    there = "is there" if bundle.release in session.inventory.releases else f"{bundle.size_bytes / MIB:.1f} MiB to send"
+    sent = bundle.release in session.inventory.releases
+    there = "is there" if sent else f"{bundle.size_bytes / MIB:.1f} MiB to send"
+    if not sent and (few := few_files(session.inventory)):
+        finding.problems.append(few)
     finding.rows.append(("wrpme", f"{bundle.release}, {there}"))
 
 

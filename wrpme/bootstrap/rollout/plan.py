@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from wrpme.bootstrap.hosts.inventory import Hello, HostInventory, NodeFound, Record
-from wrpme.bootstrap.limits import BUNDLE_ROOM_FACTOR, PEERS_TOLD_MAX
+from wrpme.bootstrap.limits import BUNDLE_ROOM_FACTOR, PEERS_TOLD_MAX, RELEASE_FILES_MAX
 from wrpme.bootstrap.topology.file import Host, Node
 from wrpme.errors import WrpmeError
 from wrpme.limits import DISK_FREE_BYTES_MIN, MIB
@@ -44,8 +44,8 @@ class Action(Enum):
 class Seen(Struct, frozen=True):
     """A host that answers.
 
-    ``release`` is the one that this wrpmesh would install there. It is empty where ``missing`` says why there is none;
-    ``size_bytes`` is 0 then.
+    ``release`` is the one that this wrpmesh would install there, empty if there is none; ``size_bytes`` is 0 then.
+    ``missing`` says why there is none, or why it can't be sent.
     """
 
     hello: Hello
@@ -121,13 +121,28 @@ def make(
     founds = may_found and hive is None and not known and enough and first in seen
     lost = "" if founds or known or hive is not None or peers else _why_none(hosts, seen, may_found, broken)
     everyone = [node.told for host in hosts for node in host.nodes]
+    doubled = twins({host: seen[host].inventory for host in hosts if host in seen})
     plans: list[HostPlan] = []
     for host in hosts:
         if host in seen:
             others = [*peers, *everyone]
             founder = host.nodes[0] if founds and host is first else None
-            plans.append(_host(host, seen[host], others, founder, hive, lost))
+            plan = _host(host, seen[host], others, founder, hive, lost)
+            if host in doubled:
+                plan = replace(plan, problems=(doubled[host], *plan.problems))
+            plans.append(plan)
     return Plan(tuple(plans), tuple(_notes(plans, hive if may_found else None, everyone)))
+
+
+def twins(found: Mapping[Host, HostInventory]) -> dict[Host, str]:
+    """Returns the hosts that are another one of them under a second name, with the sentence that says so."""
+    by_identity: dict[str, Host] = {}
+    said: dict[Host, str] = {}
+    for host, inventory in found.items():
+        other = by_identity.setdefault(inventory.identity or host.name, host)
+        if other is not host:
+            said[host] = f"it is the same machine as {other.name}; say the same host for both of its nodes"
+    return said
 
 
 def _why_none(
@@ -227,7 +242,9 @@ def _copies(node: Node) -> int:
 def _problems_of_host(plan: HostPlan) -> list[str]:
     seen, there = plan.seen, plan.seen.inventory
     problems: list[str] = []
-    if plan.install and seen.missing:
+    # Where there is no release to install, the nodes that need one name none.
+    unnamed = any(not one.record.release and one.action is not Action.NOTHING for one in plan.nodes)
+    if seen.missing and (plan.install or unnamed):
         problems.append(seen.missing)
     if there.writable:
         problems.append(there.writable)
@@ -237,9 +254,21 @@ def _problems_of_host(plan: HostPlan) -> list[str]:
             f"the disk of {there.directory} has {there.free_bytes / MIB:.0f} MiB free, and {needed / MIB:.0f} MiB are "
             "needed; make room, or name another directory in the file"
         )
+    if plan.install and (few := few_files(there)):
+        problems.append(few)
     if not there.survives and any(one.record.service == "process" for one in plan.nodes):
         problems.append(ENDS_AT_LOGOUT)
     return problems
+
+
+def few_files(there: HostInventory) -> str:
+    """Returns why a release can't be installed for want of inodes; empty if it can."""
+    if not 0 <= there.free_files < RELEASE_FILES_MAX:
+        return ""
+    return (
+        f"the disk of {there.directory} takes only {there.free_files} more files (its inodes are nearly used up), and "
+        f"a release may have {RELEASE_FILES_MAX}; remove some, or name another directory in the file"
+    )
 
 
 def _notes(plans: Sequence[HostPlan], hive: Hive | None, everyone: Sequence[str]) -> list[str]:
