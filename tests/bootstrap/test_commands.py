@@ -149,6 +149,19 @@ async def test_a_plan_changes_nothing_and_tells_what_stands_in_the_way(hosts: St
 
 
 @pytest.mark.asyncio
+async def test_wheels_that_can_not_be_had(hosts: StubHosts) -> None:
+    hosts.refuse.add("10.0.0.2 bundle")
+    with pytest.raises(RemoteError, match=r"hive_apply would fail on 10\.0\.0\.2"):
+        await hosts.run("hive_plan")
+    assert "  ! no bundle today" in hosts.shown[0]
+    assert hosts.shown[0].endswith("1 node to start, 1 host that can't be used as things are")
+    with pytest.raises(RemoteError, match="hive_apply failed"):
+        await hosts.run("hive_apply")
+    assert "10.0.0.2: bad: no bundle today" in hosts.reporter.lines
+    assert "10.0.0.2 start" not in hosts.actions and "10.0.0.1 start" in hosts.actions
+
+
+@pytest.mark.asyncio
 async def test_a_check_changes_nothing_either(hosts: StubHosts) -> None:
     assert (await hosts.run("hive_check")).count("all is well") == 2
     hosts.reached = "timeout"

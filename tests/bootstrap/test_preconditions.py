@@ -9,8 +9,6 @@ import pytest
 
 from tests.bootstrap.hives import PORT, Operator
 from tests.bootstrap.ssh_hosts import SshHosts
-from tests.bootstrap.stub_hosts import StubHosts
-from wrpme.errors import RemoteError
 
 SFTP = "its SSH server has no SFTP, which files are sent by; give it one (in sshd_config: Subsystem sftp internal-sftp)"
 
@@ -88,17 +86,3 @@ def test_two_names_of_one_machine(operator: Operator) -> None:
             f"  ! it is the same machine as {hosts.addresses[0]}; say the same host for both of its nodes"
         ]
     (hosts.home / ".ssh/config").unlink()
-
-
-@pytest.mark.asyncio
-async def test_wheels_that_can_not_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    hosts = StubHosts(monkeypatch, tmp_path)
-    hosts.refuse.add("10.0.0.2 bundle")
-    with pytest.raises(RemoteError, match=r"hive_apply would fail on 10\.0\.0\.2"):
-        await hosts.run("hive_plan")
-    assert "  ! no bundle today" in hosts.shown[0]
-    assert hosts.shown[0].endswith("1 node to start, 1 host that can't be used as things are")
-    with pytest.raises(RemoteError, match="hive_apply failed"):
-        await hosts.run("hive_apply")
-    assert "10.0.0.2: bad: no bundle today" in hosts.reporter.lines
-    assert "10.0.0.2 start" not in hosts.actions and "10.0.0.1 start" in hosts.actions

@@ -114,6 +114,11 @@ def _no_login(settings: Settings, progress: LoginProgress, error: Exception) -> 
     if not isinstance(error, asyncssh.PermissionDenied):
         return f"the connection ended during the login of {where} ({_reason(error)}); look at the log of its sshd"
     left_out = f"; not tried: {', '.join(progress.offer.left_out)}" if progress.offer.left_out else ""
+    if progress.offer.unsigned:
+        return (
+            f"the login of {where} failed on this side: its SSH server takes the key, but "
+            f"{'; '.join(dict.fromkeys(progress.offer.unsigned))}{left_out}"
+        )
     copying = f"ssh-copy-id {'' if settings.port == PORT else f'-p {settings.port} '}{settings.user}@{settings.host}"
     if not progress.offer.named:
         return (

@@ -6,7 +6,10 @@ Each file is read once for all hosts. That an RSA key is sound is not checked, a
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ class Offer:
     """Their names, for sentences."""
     left_out: tuple[str, ...] = ()
     """The other keys, which are not tried, and why."""
+    unsigned: list[str] = field(default_factory=list)
+    """The keys that the server took and that did not sign then, and why; known after the login."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,30 @@ class LoginKeys:
         if settings.only_key_files:
             from_agent = [pair for pair in from_agent if pair.key_public_data in configured]
         keys: list[Any] = list(from_agent)
+        unsigned: list[str] = []
+        for pair in from_agent:
+            _note_refusal(pair, f"ssh-agent declined to sign with {_named(pair.key_public_data)}", unsigned)
         named = [f"{_named(pair.key_public_data)} of ssh-agent" for pair in from_agent]
         held = {pair.key_public_data for pair in from_agent}
         for path, file in files.items():
             if file.public in held:
                 continue
-            if file.key is not None:
+            if file.key is not None and _is_in_hardware(file.public):
+                if not has_fido2():
+                    left_out.append(f"{tilde(path)} {NO_FIDO2}")
+                    continue
+                given = (file.key, str(file.certificate)) if file.certificate else file.key
+                pairs = asyncssh.load_keypairs([given])
+                for pair in pairs:
+                    _note_refusal(pair, f"the hardware of {tilde(path)} did not sign", unsigned)
+                keys += pairs
+                named.append(f"{tilde(path)} {_named(file.public)}")
+            elif file.key is not None:
                 keys.append((file.key, str(file.certificate)) if file.certificate else file.key)
                 named.append(f"{tilde(path)} {_named(file.public)}")
             elif file.fault:
                 left_out.append(f"{tilde(path)} {file.fault}")
-        return Offer(tuple(keys), tuple(named), tuple(left_out))
+        return Offer(tuple(keys), tuple(named), tuple(left_out), unsigned)
 
     async def close(self) -> None:
         """Ends the connections to all ssh-agents."""
@@ -89,6 +107,49 @@ class LoginKeys:
         if path not in self._files:
             self._files[path] = _read(path)
         return self._files[path]
+
+
+NO_FIDO2 = (
+    "is a key in hardware, and the package fido2, which talks to that, is not installed (pip install fido2, or let "
+    "ssh-agent have the key: ssh-add)"
+)
+
+
+def has_fido2() -> bool:
+    """Returns whether keys in hardware can be used without ssh-agent."""
+    return find_spec("fido2") is not None
+
+
+def _is_in_hardware(public: bytes) -> bool:
+    return public[4:7] == b"sk-"
+
+
+def _note_refusal(pair: asyncssh.SSHKeyPair, what: str, unsigned: list[str]) -> None:
+    """Has it noted if that key does not sign: asyncssh goes on with the next key without a word."""
+
+    @contextmanager
+    def noted() -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            unsigned.append(f"{what} ({error})")
+            raise ValueError(str(error)) from None
+
+    def signed(data: bytes) -> bytes:
+        with noted():
+            return sign(data)
+
+    async def signed_by_agent(data: bytes) -> bytes:
+        with noted():
+            signature: bytes = await sign_async(data)
+            return signature
+
+    # A key of an agent signs by the one method, any other key by the other one.
+    sign = pair.sign
+    sign_async: Any = getattr(pair, "sign_async", None)
+    setattr(pair, "sign", signed)  # noqa: B010
+    if sign_async is not None:
+        setattr(pair, "sign_async", signed_by_agent)  # noqa: B010
 
 
 def _read(path: Path) -> _File:
