@@ -101,6 +101,7 @@ async def test_quiet_says_what_is_left_to_do_and_what_is_wrong(hosts: StubHosts)
     with pytest.raises(RemoteError, match=r"hive_check found problems on 10\.0\.0\.2"):
         await quiet(hosts, "hive_check")
     assert "  ! 10.0.0.2:5909: its port is taken by nginx (pid 12)" in hosts.shown[0]
+    assert "all is well" not in hosts.shown[0], "of the others nothing is said"
     hosts.refuse |= {"10.0.0.1 connect", "10.0.0.2 connect"}
     hosts.reporter.lines.clear()
     with pytest.raises(RemoteError, match=r"hive_apply failed on 2 of 2 hosts"):

@@ -58,7 +58,9 @@ async def _on_file(name: str, request: Request, topology: Topology, fleet: Fleet
         case "hive_check":
             findings = await check.check(fleet)
             bad = [host.name for host in topology.hosts if host in findings and findings[host].problems]
-            show(check.check_text(topology.hosts, findings, fleet.broken), matters=bool(bad or fleet.broken))
+            sound = [host for host in topology.hosts if host in findings and not findings[host].problems]
+            told = [host for host in topology.hosts if not (request.quiet and host in sound)]
+            show(check.check_text(told, findings, fleet.broken), matters=bool(told))
             if bad and not fleet.broken:
                 raise RemoteError(f"hive_check found problems on {', '.join(bad)}; they are marked with ! above")
         case "hive_plan":
