@@ -67,6 +67,8 @@ def test_only_what_was_suspended_is_resumed() -> None:
     """SIGCONT comes from a terminal that is closed, too; see the driver of Textual for what Ctrl-Z leaves."""
     resumed: list[bool] = []
     running = terminal(1)
+    running.fileno = os.open(os.devnull, os.O_RDONLY)
+    running._loop = SimpleNamespace(call_soon_threadsafe=lambda call: call())  # type: ignore[assignment]
     running._auto_restart = True
     running.resume_application_mode = lambda: resumed.append(True)  # type: ignore[method-assign]
     running._must_signal_resume = False
@@ -75,3 +77,4 @@ def test_only_what_was_suspended_is_resumed() -> None:
     running._must_signal_resume = True
     running._sigcont_application()
     assert resumed
+    os.close(running.fileno)

@@ -303,8 +303,8 @@ def _free_port(wanted: int, others: set[int]) -> int:
 
 
 async def serve_local(count: int, session: Callable[[LocalHive], Awaitable[int]]) -> int:
-    """Starts a hive of ``count`` nodes in ``./hive``, runs ``session`` with it, and stops the hive however that ends.
-    Returns the exit code of the session."""
+    """Starts a hive of ``count`` nodes in ``./hive``, runs ``session`` with it, and stops the hive however that ends;
+    where a defect ended it, a line tells that the nodes have ended, too. Returns the exit code of the session."""
     terminal = sys.stderr.isatty()
 
     def write(text: str) -> None:
@@ -320,12 +320,19 @@ async def serve_local(count: int, session: Callable[[LocalHive], Awaitable[int]]
             write(f"\r\x1b[K{line}")
 
     hive = LocalHive(Path("hive"), count, say)
+    broke = False
     try:
         hive.start()
         await hive.until_stable(progress)
         nodes = ", ".join(hive.addresses)
         say(f"the hive is stable: {nodes}; data and logs are in ./hive")
-        return await session(hive)
+        try:
+            return await session(hive)
+        except Exception:
+            broke = True
+            raise
     finally:
         progress("")
         hive.stop()
+        if broke:
+            say("the nodes of the hive have been stopped, too; their data and logs are in ./hive")

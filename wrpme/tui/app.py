@@ -16,6 +16,7 @@ from time import monotonic, time
 from typing import Any, ClassVar
 
 from textual.app import App
+from textual.binding import Binding, BindingType
 from textual.command import Provider
 
 from wrpme import errors
@@ -56,6 +57,9 @@ class Dashboard(App[int]):
     TITLE = "wrpme"
     CSS_PATH = None
     ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, system=True, priority=True)
+    ]
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {PaletteProvider}
     NOTIFICATION_TIMEOUT = 6.0
 
@@ -290,7 +294,9 @@ class Dashboard(App[int]):
         self._close_messages_no_wait()
 
     def panic(self, *renderables: Any) -> None:
-        """Ends the app without the picture that Textual would print of a crash."""
+        """Ends the app without the picture that Textual would print of a crash, and keeps what it says of it."""
+        if self.crash is None:
+            self.crash = RuntimeError("; ".join(map(str, renderables)))
         self._close_messages_no_wait()
 
 
@@ -315,7 +321,8 @@ def crash_error(error: Exception) -> errors.InternalError:
 
 
 async def run(app: Dashboard) -> int:
-    """Runs the app to its end, and returns the exit code.
+    """Runs the app to its end, and returns the exit code. Whoever asks the app to end gives it one, so that an end
+    without a code is a crash, whatever brought it about.
 
     Raises:
         InternalError: it crashed; the terminal is as it was before.
@@ -328,6 +335,12 @@ async def run(app: Dashboard) -> int:
         await asyncio.wait([running], timeout=CLOSE_SECONDS_MAX)
         running.cancel()
         raise
+    except errors.WrpmeError:
+        raise
+    except Exception as error:
+        raise crash_error(app.crash or error) from None
     if app.crash is not None:
         raise crash_error(app.crash)
-    return code or 0
+    if code is None:
+        raise crash_error(RuntimeError("it has ended, and nothing tells why"))
+    return code

@@ -77,6 +77,7 @@ SHELL_KEYS = (
     ("PgUp PgDn", "scroll the answers; Ctrl+L clears them"),
     ("Ctrl+C", "interrupts the command that runs"),
     ("Ctrl+D, exit", "leaves the dashboard"),
+    ("Ctrl+Z", "suspends the dashboard; fg brings it back"),
 )
 
 

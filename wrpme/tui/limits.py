@@ -44,6 +44,10 @@ STRIPS_CACHED_MAX = 4096
 """A list keeps so many lines ready to be drawn."""
 TERMINAL_CLOSE_SECONDS_MAX = 0.5
 """At the end a terminal has so long to take what was drawn last."""
+KEYS_READ_BYTES_MAX = 4 * KIB
+"""So much of what is typed or pasted is read at a time."""
+KEYS_WAIT_SECONDS = 0.1
+"""How soon the thread that reads keys notices that it is to end, and that an Escape stands alone."""
 BEAT_SECONDS = 0.25
 """Figures and ages are drawn so often; views and events as they come."""
 TIME_STEP_SECONDS = 5.0

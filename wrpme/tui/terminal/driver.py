@@ -1,17 +1,22 @@
 """The terminal under the dashboard. One that takes nothing for a while (a slow line, Ctrl-S, a laptop that sleeps) must
-hold up nothing but itself, and one that is gone must end the app rather than keep it for ever."""
+hold up nothing but itself, one that is gone must end the app rather than keep it for ever, and one that sends bytes that
+are no keys must not end it."""
 
 from __future__ import annotations
 
 import os
 import queue
 import select
+import signal
+import termios
+from codecs import getincrementaldecoder
 from contextlib import suppress
 from typing import Any
 
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
-from wrpme.tui.limits import TERMINAL_CLOSE_SECONDS_MAX
+from wrpme.tui.limits import KEYS_READ_BYTES_MAX, KEYS_WAIT_SECONDS, TERMINAL_CLOSE_SECONDS_MAX
 
 
 class _Output:
@@ -42,9 +47,9 @@ class _Output:
 
 
 class Terminal(LinuxDriver):
-    """Textual's driver for Linux, with a thread that writes. ``behind`` says that something was not written because the
-    terminal took nothing: all must be drawn again when it does. ``gone`` says that it will never take anything
-    again."""
+    """Textual's driver for Linux, with a thread that writes and one that reads any bytes. ``behind`` says that something
+    was not written because the terminal took nothing: all must be drawn again when it does. ``gone`` says that it will
+    never take or send anything again."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -52,11 +57,66 @@ class Terminal(LinuxDriver):
         self._file: Any = self._output
         self.behind = False
 
+    # --- what comes in ---------------------------------------------------------------------------------------------
+
+    def _run_input_thread(self) -> None:
+        """Reads keys to the end; what breaks ends the app as any other defect does."""
+        try:
+            self.run_input_thread()
+        except Exception as error:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(self._app._handle_exception, error)
+
+    def run_input_thread(self) -> None:
+        """Reads keys until the app wants no more of them. Bytes that are not UTF-8 (a click beyond column 95 in the old
+        code of the mouse, a paste from elsewhere) become surrogate escapes, as in line mode."""
+        parser = XTermParser(self._debug)
+        decoder = getincrementaldecoder("utf-8")("surrogateescape")
+        while not self.exit_event.is_set() and not self.gone:
+            text = ""
+            if select.select([self.fileno], [], [], KEYS_WAIT_SECONDS)[0]:
+                data = self._read()
+                text = decoder.decode(data, final=not data)
+            for message in parser.feed(text) if text else ():
+                self.process_message(message)
+            for message in parser.tick():  # an Escape that nothing followed
+                self.process_message(message)
+
+    def _read(self) -> bytes:
+        try:
+            data = os.read(self.fileno, KEYS_READ_BYTES_MAX)
+        except OSError:
+            data = b""
+        if not data:
+            self._output.gone = True
+        return data
+
+    # --- suspended, and back ---------------------------------------------------------------------------------------
+
     def _sigcont_application(self, *_: object) -> None:
-        """Resumes after Ctrl-Z, and does nothing otherwise: a terminal that is closed sends SIGCONT too, and threads
-        that were started twice would not end."""
+        """Resumes after Ctrl-Z; after a SIGSTOP, takes the terminal back."""
         if self._must_signal_resume:
             super()._sigcont_application()
+        else:
+            self._loop.call_soon_threadsafe(self._take_back)
+
+    def _take_back(self) -> None:
+        """Sets up a terminal anew that the shell, or another program, had meanwhile. It is left first: threads that
+        were started twice would not end."""
+        if self._writer_thread is None or not self._auto_restart:
+            return
+        try:
+            termios.tcgetattr(self.fileno)
+            in_front = os.tcgetpgrp(self.fileno) == os.getpgrp()
+        except (OSError, termios.error):  # a terminal that is closed sends SIGCONT, too
+            return
+        if not in_front:
+            os.kill(os.getpid(), signal.SIGSTOP)  # goes on when it is in front again
+        else:
+            self.suspend_application_mode()
+            self.resume_application_mode()
+
+    # --- what goes out ---------------------------------------------------------------------------------------------
 
     @property
     def gone(self) -> bool:

@@ -1,0 +1,125 @@
+"""Bytes that the terminal sends, whatever they are; and ends of the app that nobody asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from textual.events import Key
+from textual.message import Message
+from textual.pilot import Pilot
+
+from tests.tui.hands import ROOMY, live
+from wrpme import errors
+from wrpme.tui.app import Dashboard, run
+from wrpme.tui.terminal.driver import Terminal, _Output
+
+
+class App:
+    """As much of an app as the thread that reads keys knows."""
+
+    def __init__(self) -> None:
+        self.broken: list[Exception] = []
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.broken.append(error)
+
+
+def keys_of(raw: bytes, broken: Callable[[Message], None] | None = None) -> tuple[list[str], Terminal, App]:
+    """The keys that the app gets for these bytes, to the end of the terminal."""
+    reading, writing = os.pipe()
+    os.write(writing, raw)
+    os.close(writing)
+    app = App()
+    driver = Terminal.__new__(Terminal)
+    driver._app = app  # type: ignore[assignment]
+    driver._loop = asyncio.new_event_loop()
+    driver._debug = False
+    driver._output = _Output(-1)
+    driver.exit_event = Event()
+    driver.fileno = reading
+    found: list[str] = []
+
+    def take(message: Message) -> None:
+        if isinstance(message, Key):
+            found.append(message.key)
+
+    driver.process_message = broken or take  # type: ignore[method-assign]
+    driver._run_input_thread()
+    driver._loop.run_until_complete(asyncio.sleep(0))
+    driver._loop.close()
+    os.close(reading)
+    return found, driver, app
+
+
+@pytest.mark.parametrize("raw", [b"\x80", b"\xff\xfe", b"\xc3(", b"\x1b[M \x80!", b"\x1b[M \xff\xff", b"\xf0\x9f"])
+def test_bytes_that_are_no_utf8_end_nothing(raw: bytes) -> None:
+    found, driver, app = keys_of(b"a" + raw + b"b")
+    assert (found[0], found[-1]) == ("a", "b") and not app.broken
+    assert driver.gone, "the end of the input is the end of the terminal"
+
+
+def test_a_click_in_the_old_code_of_the_mouse_is_no_keys() -> None:
+    assert keys_of(b"a\x1b[M \x80!b")[0] == ["a", "b"]
+
+
+def test_what_breaks_while_keys_are_read_reaches_the_app() -> None:
+    def broken(_: Message) -> None:
+        raise ZeroDivisionError("a defect")
+
+    _, _, app = keys_of(b"a", broken)
+    assert [str(error) for error in app.broken] == ["a defect"]
+
+
+async def unasked(app: Dashboard, end: Callable[[Dashboard], Any]) -> errors.InternalError:
+    async def pilot(pilot: Pilot[Any]) -> None:
+        await pilot.pause()
+        end(app)
+
+    app.run_async = partial(app.run_async, headless=True, size=ROOMY, auto_pilot=pilot)  # type: ignore[method-assign]
+    with pytest.raises(errors.InternalError) as caught:
+        await run(app)
+    return caught.value
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda app: app.panic("the screen is on fire"),
+        lambda app: app._fatal_error(),
+        lambda app: app._close_messages_no_wait(),
+        lambda app: app.exit(),
+    ],
+    ids=["panic", "fatal", "closed", "exit"],
+)
+async def test_an_end_that_nobody_asked_for_is_a_sentence_and_a_file(
+    end: Callable[[Dashboard], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    error = await unasked(live(), end)
+    log = tmp_path / "wrpme" / "crash.log"
+    assert str(log) in str(error) and "defect of the dashboard" in str(error) and "\n" not in str(error)
+    assert log.read_text()
+
+
+@pytest.mark.asyncio
+async def test_an_app_that_does_not_even_begin_is_a_sentence_and_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    app = live()
+
+    async def broken() -> int:
+        raise ZeroDivisionError("a defect")
+
+    app.run_async = broken  # type: ignore[method-assign, assignment]
+    with pytest.raises(errors.InternalError, match="ZeroDivisionError: a defect"):
+        await run(app)
+    assert "Traceback" in (tmp_path / "wrpme" / "crash.log").read_text()
