@@ -50,7 +50,11 @@ class Console:
 
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error as one line."""
-        line = escaped(" ".join(str(error).split("\n")), keep="")
+        self.note(str(error))
+
+    def note(self, text: str) -> None:
+        """Prints a sentence as one line, beside the results."""
+        line = escaped(" ".join(text.split("\n")), keep="")
         with suppress(OSError):  # standard error may be closed or full, and there is no other place to report that
             _write(self._err, f"{line}\n".encode("utf-8", "replace"))
 

@@ -28,21 +28,40 @@ class LineFile:
     def load(self) -> list[str]:
         """Returns the newest lines, the oldest of them first, and shortens a file far beyond the bound."""
         try:
-            lines = self.path.read_text("utf-8", "replace").splitlines()
+            # Bytes, and cut at line feeds alone: a content may hold any other character that Python ends a line at.
+            lines = self.path.read_bytes().decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
             if len(lines) > 2 * self.lines_max:
-                self.path.write_text("\n".join(lines[-self.lines_max :]) + "\n", "utf-8")
+                self.path.write_bytes(_encoded(lines[-self.lines_max :]))
         except OSError:
             return []
-        return lines[-self.lines_max :]
+        return [line for line in lines[-self.lines_max :] if line]
+
+    @staticmethod
+    def keeps(line: str) -> bool:
+        """Returns whether a line is kept: one that is blank, longer than ``HISTORY_LINE_CHARACTERS_MAX``, or begins
+        with a space, as secrets do, is not."""
+        return bool(line.strip()) and not line.startswith(" ") and len(line) <= HISTORY_LINE_CHARACTERS_MAX
 
     def append(self, line: str) -> None:
-        """Appends a line, unless it is blank or longer than ``HISTORY_LINE_CHARACTERS_MAX``."""
-        if not line.strip() or len(line) > HISTORY_LINE_CHARACTERS_MAX:
+        """Appends a line, if it is one to keep."""
+        if not self.keeps(line):
             return
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            with open(descriptor, "a", encoding="utf-8", errors="replace") as file:
-                file.write(line.replace("\n", " ") + "\n")
+            with open(descriptor, "ab") as file:
+                file.write(_encoded([line.replace("\n", " ")]))
         except OSError:
             pass
+
+
+def _encoded(lines: list[str]) -> bytes:
+    """The lines as they stand in the file. Bytes that are not UTF-8 stay; a lone half of a UTF-16 pair becomes ?."""
+    return b"".join(_line_bytes(line) + b"\n" for line in lines)
+
+
+def _line_bytes(line: str) -> bytes:
+    try:
+        return line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return line.encode("utf-8", "replace")

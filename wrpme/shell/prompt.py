@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import Application
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import DummyHistory, History
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
 from wrpme.shell.completion import complete, takes_file
+from wrpme.shell.format import escaped
 from wrpme.shell.history import LineFile
+from wrpme.shell.paste import pasted_lines
 
 if TYPE_CHECKING:
     from wrpme.client.client import Client
@@ -33,6 +41,11 @@ class LineHistory(History):
     def load_history_strings(self) -> Iterable[str]:
         """Yields the lines, the newest first."""
         return reversed(self._file.load())
+
+    def append_string(self, string: str) -> None:
+        """Appends a line to what up and down walk through, and to the file, if it is one to keep."""
+        if self._file.keeps(string):
+            super().append_string(string)
 
     def store_string(self, string: str) -> None:
         """Appends a line to the file."""
@@ -61,35 +74,102 @@ def _prompt(text: str) -> FormattedText:
 
 
 class Terminal:
-    """Asks the operator for lines and for answers."""
+    """Asks the operator for lines and for answers. Of a paste of several lines it holds those whose turn has not
+    come."""
 
     def __init__(self, client: Client) -> None:
         # Without this, prompt_toolkit asks the terminal for the position of its cursor, and complains to the operator
         # where the terminal does not answer; only menus below the line need the position, and there are none.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
+        self._pasted: deque[str] = deque()
+        self._suspending = False
+        keys = KeyBindings()
+        keys.add(Keys.BracketedPaste)(self._paste)
+        keys.add("c-z")(self._suspend)
         self._session: PromptSession[str] = PromptSession(
             history=LineHistory(LineFile.of_user()),
             completer=_Words(client),
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,
             enable_history_search=True,
+            key_bindings=keys,
             style=Style([("aborting", "fg:default"), ("exiting", "fg:default")]),  # not greyed
         )
 
     async def line(self) -> str | None:
         """Returns the next line, or None after Ctrl-D on an empty line; Ctrl-C gives up the line being typed."""
+        if self._pasted:
+            return self._next_pasted()
         while True:
             try:
-                return await self._session.prompt_async(_prompt(PROMPT), handle_sigint=False)
+                return await self._asked(self._session, PROMPT)
             except KeyboardInterrupt:
                 continue
             except EOFError:
                 return None
 
     async def confirmation(self, question: str) -> str:
-        """Puts a question and returns the answer, which no history keeps; Ctrl-C and Ctrl-D answer with nothing."""
+        """Puts a question and returns the answer, which no history keeps; Ctrl-C and Ctrl-D answer with nothing. It is
+        typed: pasted lines are commands, and answer no question."""
+        keys = KeyBindings()
+        keys.add("c-z")(self._suspend)
         try:
-            session: PromptSession[str] = PromptSession(history=DummyHistory())
-            return await session.prompt_async(_prompt(question), handle_sigint=False)
+            return await self._asked(PromptSession(history=DummyHistory(), key_bindings=keys), question)
         except (KeyboardInterrupt, EOFError):
             return ""
+
+    def drop_pasted(self) -> int:
+        """Drops the pasted lines that wait, and returns how many they were."""
+        count = len(self._pasted)
+        self._pasted.clear()
+        return count
+
+    async def _asked(self, session: PromptSession[str], text: str) -> str:
+        loop = asyncio.get_running_loop()
+
+        def resumed(*_: object) -> None:
+            if self._suspending:  # prompt_toolkit itself left the terminal, and takes it back
+                self._suspending = False
+            else:
+                loop.call_soon_threadsafe(_take_back, session.app)
+
+        before = signal.signal(signal.SIGCONT, resumed)
+        try:
+            return await session.prompt_async(_prompt(text), handle_sigint=False)
+        finally:
+            signal.signal(signal.SIGCONT, before)
+
+    def _paste(self, event: KeyPressEvent) -> None:
+        """Types a paste of one line; of several ones enters the first, and keeps the others for their turn."""
+        buffer = event.current_buffer
+        document = buffer.document
+        lines = pasted_lines(event.data, document.text_before_cursor, document.text_after_cursor)
+        if len(lines) == 1:
+            typed = len(lines[0]) - len(document.text_after_cursor)
+            buffer.document = Document(lines[0], typed)
+            return
+        buffer.document = Document(lines[0])
+        self._pasted.extend(lines[1:])
+        buffer.validate_and_handle()
+
+    def _next_pasted(self) -> str:
+        """The pasted line whose turn it is, shown and kept as one that was entered."""
+        line = self._pasted.popleft()
+        output = self._session.app.output
+        output.write(f"{PROMPT}{escaped(line)}\n")
+        output.flush()
+        self._session.history.append_string(line)
+        return line
+
+    def _suspend(self, event: KeyPressEvent) -> None:
+        self._suspending = True
+        event.app.suspend_to_background()
+
+
+def _take_back(app: Application[Any]) -> None:
+    """Draws the line anew after a SIGSTOP: the shell had the terminal meanwhile."""
+    if app.is_running:
+        app.input.raw_mode().__enter__()  # what was before is restored by the one that was entered first
+        app.renderer.reset()
+        app.output.write_raw("\r\x1b[K")
+        app.invalidate()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from wrpme import errors
 from wrpme.shell.commands import Command, parse
 from wrpme.shell.execute import Answer, carry_out, question
+from wrpme.shell.paste import left_text
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +30,9 @@ class Output(Protocol):
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error: one line."""
 
+    def note(self, text: str) -> None:
+        """Prints a sentence that is neither a result nor an error."""
+
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Returns what shows the progress on other machines; ``confirm`` puts a question and returns the answer."""
 
@@ -42,6 +46,9 @@ class Prompt(Protocol):
 
     async def confirmation(self, question: str) -> str:
         """Puts a question and returns the answer."""
+
+    def drop_pasted(self) -> int:
+        """Drops the lines that were pasted together with the last one, and returns how many they were."""
 
 
 class Shell:
@@ -66,6 +73,7 @@ class Shell:
             if command is None:
                 continue
             if command.name == "exit":
+                self._end_paste()
                 break
             await self.run(command, line_mode=True)
 
@@ -92,6 +100,7 @@ class Shell:
                 if command.spec.remote:
                     rest = "what is half done is finished when the command is given again"
                 self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
+            self._end_paste()
             session = asyncio.current_task()
             if session is None or session.cancelling():  # not only the command
                 raise
@@ -143,6 +152,13 @@ class Shell:
     def _fail(self, error: errors.WrpmeError) -> None:
         self.failed = error
         self._console.error(error)
+        self._end_paste()
+
+    def _end_paste(self) -> None:
+        """Gives up what was pasted after the line that did not do what it should, and says how much that was."""
+        left = self._prompt.drop_pasted()
+        if left:
+            self._console.note(left_text(left))
 
 
 def internal(error: BaseException) -> errors.InternalError:

@@ -42,6 +42,10 @@ class InputLines:
             os.write(2, question.encode())
         return await self.line() or ""
 
+    def drop_pasted(self) -> int:
+        """Drops nothing: no line of a pipe is pasted."""
+        return 0
+
     def _take(self, chunk: bytes) -> None:
         if not chunk:
             self._ended = True

@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import ClassVar, Protocol
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
@@ -24,12 +25,15 @@ from wrpme.shell.completion import complete, completed, hint
 from wrpme.shell.execute import Answer
 from wrpme.shell.format import escaped, shown, size_text
 from wrpme.shell.history import LineFile
+from wrpme.shell.paste import pasted_lines
 from wrpme.shell.session import Shell, internal
 from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
 from wrpme.tui.panes.lines_view import LinesView, Part, Row
 from wrpme.tui.state.format import wrapped
 
 PROMPT = "> "
+SPACES = "\u00a0\u3000"
+"""Spaces that are shown as they are, though they are not printable."""
 WELCOME = f"wrpme {__version__}: help lists the commands, Esc leads to the panes, F1 tells all keys"
 _REPORT_ROLES = {"good": "good", "bad": "bad", "same": "dim"}
 NO_SHELL = "a replay has no hive to talk to: the shell is closed"
@@ -80,6 +84,10 @@ class PaneConsole:
         """Prints an error: one line."""
         self._sink.print(escaped(" ".join(str(error).split("\n")), keep=""), "bad")
 
+    def note(self, text: str) -> None:
+        """Prints a sentence."""
+        self._sink.print(escaped(text), "warn")
+
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Returns a reporter that prints into the pane."""
         return PaneReporter(self._sink, confirm)
@@ -93,38 +101,57 @@ def _beginning(content: bytes) -> str:
 
 
 class PanePrompt:
-    """The :class:`wrpme.shell.session.Prompt` of a pane: a queue of lines that were entered. The next line answers a
-    question."""
+    """The :class:`wrpme.shell.session.Prompt` of a pane: a queue of lines that were entered, and of pastes of several
+    lines. The next line answers a question. ``show`` is called with a pasted line when its turn comes."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, show: Callable[[str], None]) -> None:
         self._sink = sink
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue(PANE_LINES_WAITING_MAX)
+        self._show = show
+        self._lines: asyncio.Queue[str | list[str] | None] = asyncio.Queue(PANE_LINES_WAITING_MAX)
+        self._pasted: deque[str] = deque()
         self.asking = False
 
-    def enter(self, line: str | None) -> bool:
-        """Adds a line, or None for the end of all; returns whether there was room."""
+    def enter(self, line: str | list[str] | None) -> bool:
+        """Adds a line, the lines of a paste, or None for the end of all; returns whether there was room."""
         if self._lines.full():
             return False
         self._lines.put_nowait(line)
         return True
 
     def forget(self) -> None:
-        """Drops the lines that wait."""
+        """Drops the lines that wait, but not those of the paste whose turn it is."""
         while not self._lines.empty():
             self._lines.get_nowait()
 
     async def line(self) -> str | None:
         """Returns the next line."""
-        return await self._lines.get()
+        while not self._pasted:
+            entered = await self._lines.get()
+            if not isinstance(entered, list):
+                return entered
+            self._pasted.extend(entered)
+        line = self._pasted.popleft()
+        self._show(line)
+        return line
 
     async def confirmation(self, question: str) -> str:
-        """Prints a question and returns the next line."""
+        """Prints a question and returns the next line. Pasted lines are commands, and answer no question."""
         self._sink.print(question, "warn")
         self.asking = True
         try:
-            return await self._lines.get() or ""
+            entered = await self._lines.get()
         finally:
             self.asking = False
+        if isinstance(entered, list):
+            self._pasted.extend(entered)
+            return ""
+        return entered or ""
+
+    def drop_pasted(self) -> int:
+        """Drops the pasted lines whose turn has not come, and returns how many they were."""
+        count = len(self._pasted)
+        self._pasted.clear()
+        return count
 
 
 class PaneShell(Shell):
@@ -191,6 +218,17 @@ class CommandInput(Input):
         else:
             await super()._on_key(event)
 
+    def _on_paste(self, event: Paste) -> None:
+        """Gives the paste to the pane; Textual itself would take its first line."""
+        event.stop()
+        event.prevent_default()
+        self._pane.paste(event.text)
+
+    @property
+    def _value(self) -> Text:
+        """The line as it is drawn, with a sign in the place of each character that could not be seen."""
+        return Text("".join(map(_sign, self.value)), no_wrap=True, overflow="ignore", end="")
+
     def action_complete(self) -> None:
         """Completes the line."""
         self._pane.complete()
@@ -213,6 +251,14 @@ class CommandInput(Input):
     def action_scroll_log(self, pages: int) -> None:
         """Scrolls the log by pages."""
         self._pane.answers.action_scroll_pages(pages)
+
+
+def _sign(character: str) -> str:
+    """A character of one cell in the place of one that could not be seen."""
+    if character.isprintable() or character in SPACES:
+        return character
+    code = ord(character)
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
 
 
 class Answers(LinesView):
@@ -293,7 +339,7 @@ class ShellPane(Vertical):
         self._lines = deque(history.load(), history.lines_max)
         self._at = 0
         self._typed = ""
-        self._prompt = PanePrompt(self)
+        self._prompt = PanePrompt(self, self._show_entered)
         self._shell: PaneShell | None = None
         self._command: Command | None = None
         self.answers = Answers()
@@ -384,11 +430,29 @@ class ShellPane(Vertical):
         if not self._prompt.enter(line):
             self.print(f"{PANE_LINES_WAITING_MAX} lines wait already: this one was not taken", "bad")
             return
-        self.answers.add(PROMPT + line, "bold")
-        if line.strip() and not asked:
+        self._show_entered(line, remembered=not asked)
+        self._at, self._typed = 0, ""
+
+    def _show_entered(self, line: str, remembered: bool = True) -> None:
+        """Prints a line that was entered, and keeps it in the history unless it answers a question."""
+        self.answers.add(PROMPT + escaped(line), "bold")
+        if remembered and self._history.keeps(line):
             self._history.append(line)
             self._lines.append(line)
-        self._at, self._typed = 0, ""
+
+    def paste(self, text: str) -> None:
+        """Types a paste of one line; of several ones enters all, to be carried out in their turn. A question is
+        answered by what is typed: there a paste is one line."""
+        typed = self._input
+        start, end = sorted(typed.selection)
+        lines = pasted_lines(text, typed.value[:start], typed.value[end:])
+        if len(lines) == 1 or self._prompt.asking:
+            typed.replace(" ".join(pasted_lines(text)), start, end)
+        elif self._prompt.enter(lines):
+            typed.value = ""
+            self._at, self._typed = 0, ""
+        else:
+            self.print(f"{PANE_LINES_WAITING_MAX} lines wait already: this paste was not taken", "bad")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Shows help for what is typed."""
