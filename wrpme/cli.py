@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from wrpme.client.client import Client
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+INTERRUPTED, READER_GONE, HUNG_UP, TERMINATED = 130, 141, 129, 143
+"""The exit codes after Ctrl-C, SIGPIPE, SIGHUP and SIGTERM, as shells have them."""
 
 
 async def serve(options: Options, command: Command | None, console: Console) -> int:
@@ -150,23 +150,36 @@ def _standard_input() -> bytes:
 
 def main() -> None:
     """The command ``wrpmesh``."""
-    for name in ("stdin", "stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "r+")):
         if getattr(sys, name) is None:  # the caller closed it; without this a socket would get its number
-            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115 - for as long as the process lives
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - results can't be written to it: that is told
     console = Console()
+    code = _ended(lambda: run(sys.argv[1:], console), console)
+
+    def all_written() -> int:
+        console.finish()
+        return code
+
+    if code not in (INTERRUPTED, HUNG_UP, TERMINATED):  # else nobody waits for a slow reader
+        code = _ended(all_written, console)
+    console.finish_errors()
+    sys.exit(code)
+
+
+def _ended(work: Callable[[], int], console: Console) -> int:
+    """Returns the exit code of the work, however it ends."""
     try:
-        code = run(sys.argv[1:], console)
+        return work()
     except errors.WrpmeError as error:
         console.error(error)
-        code = exit_code(error)
+        return exit_code(error)
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
-        code = 0  # the reader of the output has seen enough
+        return READER_GONE
     except Exception as error:
         console.error(internal(error))
-        code = 1
-    sys.exit(code)
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,52 +1,145 @@
-"""Standard output and standard error of wrpmesh."""
+"""Standard output and standard error of wrpmesh. What is written waits in a thread: a slow reader, or one that takes
+nothing, holds up whoever waits for it, and neither the loop nor its signals."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from codecs import getincrementaldecoder
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from wrpme import errors
 from wrpme.shell.execute import Answer
-from wrpme.shell.format import escaped, shown
+from wrpme.shell.format import escaped
+from wrpme.shell.limits import OUTPUT_END_SECONDS_MAX, OUTPUT_PIECE_BYTES, TERMINAL_PIECE_BYTES
 
 if TYPE_CHECKING:
     from wrpme.bootstrap.reporter import Reporter
 
 
+class _Writer:
+    """Writes pieces of bytes to a descriptor in the order in which they were handed over. The first error is kept, and
+    what follows it is dropped."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._piece_bytes = TERMINAL_PIECE_BYTES if os.isatty(descriptor) else OUTPUT_PIECE_BYTES
+        self._jobs: SimpleQueue[Iterable[bytes] | Callable[[], object]] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._dropping = False
+        self._error: OSError | None = None
+
+    def hand_over(self, pieces: Iterable[bytes]) -> None:
+        """Hands over what is to be written, and returns at once."""
+        if self._thread is None:
+            # A thread that the interpreter does not wait for: nothing can wake it out of a write that hangs.
+            self._thread = Thread(target=self._work, name=f"output {self._descriptor}", daemon=True)
+            self._thread.start()
+        self._jobs.put(pieces)
+
+    async def drain(self) -> None:
+        """Returns when all is written. What is not yet written when the caller is cancelled is dropped.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        if self._thread is None:
+            return
+        import asyncio  # here: help and version start sooner without
+
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        def tell() -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(settle)
+
+        self._jobs.put(tell)
+        try:
+            await done
+        except asyncio.CancelledError:
+            self._dropping = True
+            self._jobs.put(self._keep)  # what is handed over from now on
+            raise
+        self._raise_error()
+
+    def finish(self, seconds: float | None = None) -> None:
+        """Waits until all is written, at most ``seconds``. For the end of the program, when no loop runs any more.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        if self._thread is not None:
+            done = Event()
+            self._jobs.put(done.set)
+            done.wait(seconds)
+            self._raise_error()
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _keep(self) -> None:
+        self._dropping = False
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if callable(job):
+                job()
+                continue
+            try:
+                for data in job:
+                    self._write(data)
+                    if self._dropping or self._error is not None:
+                        break
+            except OSError as error:
+                self._error = error
+
+    def _write(self, data: bytes) -> None:
+        """Writes in pieces, so that one that is to be dropped ends soon."""
+        rest = memoryview(data)
+        while rest and not self._dropping and self._error is None:
+            try:
+                rest = rest[os.write(self._descriptor, rest[: self._piece_bytes]) :]
+            except BlockingIOError:  # whoever shares the terminal with us made it so
+                import select
+
+                select.select([], [self._descriptor], [])
+
+
 class Console:
-    """Prints results on standard output and errors on standard error, unbuffered."""
+    """Prints results on standard output and errors on standard error."""
 
     def __init__(self, out: int = 1, err: int = 2) -> None:
-        self._out = out
-        self._err = err
+        self._out = _Writer(out)
+        self._err = _Writer(err)
+        self._descriptors = out, err
         self.terminal = os.isatty(out)
 
     def answer(self, answer: Answer, line_mode: bool) -> None:
-        """Prints a result: a content bit for bit into a pipe, escaped on a terminal; in line mode with a line end.
-
-        Raises:
-            BrokenPipeError: nobody reads any more.
-            StorageError: the output takes no more.
-        """
+        """Prints a result: a content bit for bit into a pipe, escaped on a terminal; in line mode with a line end."""
         if answer.content is not None:
-            data = answer.content
-            if self.terminal:
-                data = shown(data).encode()
-            if line_mode or (self.terminal and data and not data.endswith(b"\n")):
-                data += b"\n"
+            self._out.hand_over(self._content(answer.content, line_mode))
         elif answer.text is not None:
-            text = escaped(answer.text) if self.terminal else answer.text
-            data = f"{text}\n".encode("utf-8", "surrogateescape")
+            data = f"{answer.text}\n".encode("utf-8", "surrogateescape")
+            self._out.hand_over(_shown(data) if self.terminal else [data])
+
+    def _content(self, content: bytes, line_mode: bool) -> Iterator[bytes]:
+        if self.terminal:
+            yield from _shown(content)
         else:
-            return
-        try:
-            _write(self._out, data)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise errors.StorageError(f"the result can't be written to the output ({error.strerror})") from None
+            yield content
+        if line_mode or (self.terminal and content and not content.endswith(b"\n")):
+            yield b"\n"
 
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error as one line."""
@@ -55,24 +148,62 @@ class Console:
     def note(self, text: str) -> None:
         """Prints a sentence as one line, beside the results."""
         line = escaped(" ".join(text.split("\n")), keep="")
+        self._err.hand_over([f"{line}\n".encode("utf-8", "replace")])
+
+    async def drain(self) -> None:
+        """Returns when all that was printed has been written. What is not yet written when the caller is cancelled is
+        dropped.
+
+        Raises:
+            BrokenPipeError: nobody reads the results any more.
+            StorageError: the output takes no more.
+        """
         with suppress(OSError):  # standard error may be closed or full, and there is no other place to report that
-            _write(self._err, f"{line}\n".encode("utf-8", "replace"))
+            await self._err.drain()
+        with _result_errors():
+            await self._out.drain()
+
+    def finish(self) -> None:
+        """Waits at the end of the program until all is written.
+
+        Raises:
+            BrokenPipeError: nobody reads the results any more.
+            StorageError: the output takes no more.
+        """
+        with suppress(OSError):
+            self._err.finish()
+        with _result_errors():
+            self._out.finish()
+
+    def finish_errors(self) -> None:
+        """Gives standard error a moment to take what was printed there last."""
+        with suppress(OSError):
+            self._err.finish(OUTPUT_END_SECONDS_MAX)
 
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Returns lines that are drawn anew on a terminal, and plain lines elsewhere."""
         from wrpme.bootstrap.reporter import LiveLines, PlainLines
 
-        seen = os.isatty(self._err)
+        out, err = self._descriptors
+        seen = os.isatty(err)
         kind = LiveLines if seen else PlainLines
-        return kind(confirm, seen and os.isatty(0), self._out, self._err)
+        return kind(confirm, seen and os.isatty(0), out, err)
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # whoever shares the terminal with us made it so
-            import select
+@contextmanager
+def _result_errors() -> Iterator[None]:
+    """Makes a sentence of what went wrong with the output; that its reader has gone needs none."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise errors.StorageError(f"the result can't be written to the output ({error.strerror})") from None
 
-            select.select([], [descriptor], [])
+
+def _shown(data: bytes) -> Iterator[bytes]:
+    """Yields bytes as a terminal shows them, piece by piece: a long content takes long to escape."""
+    decoder = getincrementaldecoder("utf-8")("surrogateescape")
+    for at in range(0, len(data), OUTPUT_PIECE_BYTES):
+        yield escaped(decoder.decode(data[at : at + OUTPUT_PIECE_BYTES])).encode()
+    yield escaped(decoder.decode(b"", True)).encode()

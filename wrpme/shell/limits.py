@@ -9,3 +9,9 @@ PORTS_TRIED_MAX = 1000
 LOCAL_START_SECONDS_MAX = 60.0
 LOCAL_ASK_SECONDS = 0.05
 """How often a starting hive is looked at."""
+OUTPUT_PIECE_BYTES = 64 * 1024
+"""So much of a result is written at a time into a pipe or file, and escaped at a time for a terminal."""
+TERMINAL_PIECE_BYTES = 4096
+"""So much is written at a time to a terminal: what it has not taken after Ctrl-C is no more than this."""
+OUTPUT_END_SECONDS_MAX = 1.0
+"""A program that was told to end waits so long for a reader that takes nothing."""

@@ -6,8 +6,8 @@ terminal, a pane of the dashboard.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wrpme import errors
 from wrpme.shell.commands import Command, parse
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from wrpme.bootstrap.reporter import Reporter
     from wrpme.client.client import Client
 
+T = TypeVar("T")
+
 
 class Output(Protocol):
-    """The place where results and errors go."""
+    """The place where results and errors go. Printing returns at once, and never waits for the reader."""
 
     def answer(self, answer: Answer, line_mode: bool) -> None:
         """Prints a result."""
@@ -32,6 +34,15 @@ class Output(Protocol):
 
     def note(self, text: str) -> None:
         """Prints a sentence that is neither a result nor an error."""
+
+    async def drain(self) -> None:
+        """Returns when all that was printed has been written. What is not yet written when the caller is cancelled is
+        dropped.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+            StorageError: the output takes no more.
+        """
 
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Returns what shows the progress on other machines; ``confirm`` puts a question and returns the answer."""
@@ -58,17 +69,22 @@ class Shell:
         self._client = client
         self._console = console
         self._prompt = prompt
-        self._running: asyncio.Task[Answer] | None = None
+        self._running: asyncio.Task[Any] | None = None
         self.failed: errors.WrpmeError | None = None
         """The last error, which decides the exit code."""
 
     async def lines(self) -> None:
         """Carries out all lines up to the last one or ``exit``; an error does not end the session."""
+        await self._lines()
+        await self._console.drain()
+
+    async def _lines(self) -> None:
         while (line := await self._prompt.line()) is not None:
             try:
                 command = parse(line)
             except errors.WrpmeError as error:
                 self._fail(error)
+                await self._console.drain()
                 continue
             if command is None:
                 continue
@@ -76,6 +92,7 @@ class Shell:
                 self._end_paste()
                 break
             await self.run(command, line_mode=True)
+            await self._console.drain()
 
     async def run(self, command: Command, line_mode: bool) -> None:
         """Carries out one command and prints its result or its error. In ``line_mode`` a content ends with a line end.
@@ -86,25 +103,26 @@ class Shell:
         """
         import asyncio
 
+        answered = False
         try:
             if command.lacks_content:
                 raise errors.UsageError(f"{command.name} needs CONTENT; it is written: {command.spec.syntax}")
             asked = await question(self._client, command)
             if asked and (await self._prompt.confirmation(asked)).strip() != "yes":
                 raise errors.UsageError(f"{command.name} was not carried out: it takes the word yes, or --yes")
-            self._running = asyncio.ensure_future(self._answer(command))
-            self._console.answer(await self._running, line_mode)
+            answer = await self._begin(self._answer(command))
+            answered = True
+            self._console.answer(answer, line_mode)
+            await self._begin(self._console.drain())
         except asyncio.CancelledError:
             if self._running is not None and command.spec.changes:
-                rest = "it may or may not have been carried out"
-                if command.spec.remote:
-                    rest = "what is half done is finished when the command is given again"
-                self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
+                self._tell_interrupted(command, answered)
             self._end_paste()
             session = asyncio.current_task()
             if session is None or session.cancelling():  # not only the command
                 raise
         except errors.WrpmeError as error:
+            await self._console.drain()  # what was printed before it
             self._fail(error)
         except (KeyboardInterrupt, BrokenPipeError):
             raise
@@ -112,6 +130,24 @@ class Shell:
             self._fail(internal(error))
         finally:
             self._running = None
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begins what Ctrl-C interrupts."""
+        import asyncio
+
+        task = asyncio.ensure_future(work)
+        self._running = task
+        return task
+
+    def _tell_interrupted(self, command: Command, answered: bool) -> None:
+        if answered:
+            self._console.note(f"{command.name} was carried out; the rest of what it prints was dropped")
+        elif command.spec.remote:
+            rest = "what is half done is finished when the command is given again"
+            self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
+        else:
+            rest = "it may or may not have been carried out"
+            self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
 
     async def _answer(self, command: Command) -> Answer:
         if command.name == "watch":
@@ -125,14 +161,17 @@ class Shell:
         except ImportError as error:
             raise errors.UsageError(f"{command.name} needs {lacking(error, 'wrpme[ssh]')}") from None
 
-        def show(text: str) -> None:
-            self._console.answer(Answer(text=text), line_mode=True)
+        shown: list[str] = []
 
         async def members() -> list[str]:
             return [node.member.address for node in (await self._client.hive_status()).nodes]
 
         reporter = self._console.reporter(self._prompt.confirmation)
-        await commands.run(command.name, command.words, reporter, show, members)
+        try:
+            await commands.run(command.name, command.words, reporter, shown.append, members)
+        finally:  # also before the error; the reporter is done with the terminal by then
+            if shown:
+                self._console.answer(Answer(text="\n".join(shown)), line_mode=True)
         return Answer()
 
     async def _watch(self) -> Answer:
@@ -142,6 +181,7 @@ class Shell:
         async with self._client.watch() as watcher:
             async for record in watcher:
                 self._console.answer(Answer(text=to_line(record).decode()), line_mode=True)
+                await self._console.drain()
         return Answer()
 
     def interrupt(self) -> None:

@@ -88,6 +88,9 @@ class PaneConsole:
         """Prints a sentence."""
         self._sink.print(escaped(text), "warn")
 
+    async def drain(self) -> None:
+        """Returns at once: the pane draws by itself."""
+
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Returns a reporter that prints into the pane."""
         return PaneReporter(self._sink, confirm)

@@ -1,0 +1,160 @@
+"""What wrpmesh prints never holds up its loop, and an output that takes nothing is told by the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.shell.test_cli import REPLY_SECONDS_MAX, Tty
+from tests.stub_node import Entries, StubNode, StubThread
+from wrpme import errors
+from wrpme.shell.console import Console
+from wrpme.shell.execute import Answer
+
+MORE = bytes(1024 * 1024)
+"""More than any pipe takes at once."""
+LARGE = bytes(20 * 1024 * 1024)
+"""What a slow terminal takes long for."""
+
+
+@pytest.fixture
+def entries() -> Entries:
+    return Entries()
+
+
+@pytest.fixture
+def node(entries: Entries) -> Iterator[StubNode]:
+    with StubThread(entries) as stub:
+        yield stub
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    yield reading, writing
+    for descriptor in (reading, writing):
+        try:
+            os.close(descriptor)
+        except OSError:
+            pass
+
+
+@pytest.mark.asyncio
+async def test_the_loop_runs_while_the_output_takes_nothing(pipe: tuple[int, int]) -> None:
+    console = Console(pipe[1], 2)
+    console.answer(Answer(content=MORE), line_mode=False)
+    waiting = asyncio.ensure_future(console.drain())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    got = bytearray()
+    while len(got) < len(MORE):
+        got += os.read(pipe[0], 1 << 20)
+    await waiting
+    assert got == MORE
+
+
+@pytest.mark.asyncio
+async def test_what_nobody_waits_for_any_more_is_dropped_and_the_next_is_not(pipe: tuple[int, int]) -> None:
+    console = Console(pipe[1], 2)
+    console.answer(Answer(content=MORE), line_mode=False)
+    waiting = asyncio.ensure_future(console.drain())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    console.answer(Answer(text="the next"), line_mode=True)
+    following = asyncio.ensure_future(console.drain())
+    got = bytearray()
+    while not got.endswith(b"the next\n"):
+        got += await asyncio.to_thread(os.read, pipe[0], 1 << 20)
+    await following
+    assert len(got) < len(MORE) // 10
+
+
+@pytest.mark.asyncio
+async def test_a_reader_that_has_gone_and_a_full_disk(pipe: tuple[int, int]) -> None:
+    os.close(pipe[0])
+    console = Console(pipe[1], 2)
+    console.answer(Answer(text="a"), line_mode=True)
+    with pytest.raises(BrokenPipeError):
+        await console.drain()
+    full = os.open("/dev/full", os.O_WRONLY)
+    console = Console(full, 2)
+    console.answer(Answer(text="a"), line_mode=True)
+    with pytest.raises(errors.StorageError, match="No space left"):
+        await console.drain()
+    await console.drain()
+    os.close(full)
+
+
+@pytest.mark.asyncio
+async def test_a_content_is_escaped_piece_by_piece_and_no_character_is_cut(tmp_path: Path) -> None:
+    console = Console(os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT), 2)
+    console.terminal = True
+    content = ("x" + 100_000 * "é\x1b").encode() + b"\xff"
+    console.answer(Answer(content=content), line_mode=False)
+    await console.drain()
+    assert (tmp_path / "out").read_text() == "x" + 100_000 * "é\\x1b" + "\\xff\n"
+
+
+# --- the program -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_are_heard_while_the_output_blocks(
+    node: StubNode, entries: Entries, number: signal.Signals, code: int
+) -> None:
+    entries.contents["x"] = LARGE
+    command = [sys.executable, "-m", "wrpme.cli", "--daemon", node.address, "get", "x"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], REPLY_SECONDS_MAX)[0], "it has begun to write"
+    process.send_signal(number)
+    assert process.wait(REPLY_SECONDS_MAX) == code
+    process.communicate()
+
+
+def test_ctrl_c_at_a_slow_terminal_leads_to_the_prompt(node: StubNode, entries: Entries, tmp_path: Path) -> None:
+    entries.contents["x"] = LARGE
+    tty = Tty(node, tmp_path)
+    tty.until("> $")
+    tty.type("get x\r")
+    tty.until("x00")
+    tty.type("\x03")
+    assert len(tty.until("\n?> $")) < len(LARGE) // 10
+    tty.type("exit\r")
+    assert tty.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("printf 'get x\\nget x\\nput y 1\\n' | {program} | head -c1 >/dev/null", 141),
+        ("{program} get x | true", 141),
+        ("{program} get x >&-", 1),
+        ("{program} get x >/dev/full", 1),
+        ("printf 'get x\\n' | {program} >&-", 1),
+        ("{program} help >&-", 1),
+        ("{program} --help >/dev/full", 1),
+        ("{program} --version >&-", 1),
+        ("{program} --help | (exec <&-; sleep 0.5)", 141),
+        ("{program} put z 1 >&-", 0),
+        ("{program} get x <&- >/dev/null", 0),
+    ],
+)
+def test_an_output_that_takes_nothing_is_told(node: StubNode, entries: Entries, script: str, code: int) -> None:
+    entries.contents["x"] = bytes(1_000_000)
+    whole = f"{script.format(program=f'{sys.executable} -m wrpme.cli --daemon {node.address}')}"
+    whole += "; for code in ${PIPESTATUS[@]}; do test $code = 0 || break; done; exit $code"
+    done = subprocess.run(["bash", "-c", whole], capture_output=True, timeout=REPLY_SECONDS_MAX, check=False)
+    assert done.returncode == code and b"Traceback" not in done.stderr
+    assert done.stderr.count(b"\n") == (code == 1), "one sentence, and none where the reader has gone"
+    assert "y" not in entries.contents
