@@ -29,6 +29,7 @@ class _Writer:
         self._piece_bytes = TERMINAL_PIECE_BYTES if os.isatty(descriptor) else OUTPUT_PIECE_BYTES
         self._jobs: SimpleQueue[Iterable[bytes] | Callable[[], object]] = SimpleQueue()
         self._thread: Thread | None = None
+        self._written = True
         self._dropping = False
         self._error: OSError | None = None
 
@@ -38,6 +39,7 @@ class _Writer:
             # A thread that the interpreter does not wait for: nothing can wake it out of a write that hangs.
             self._thread = Thread(target=self._work, name=f"output {self._descriptor}", daemon=True)
             self._thread.start()
+        self._written = False
         self._jobs.put(pieces)
 
     async def drain(self) -> None:
@@ -46,7 +48,7 @@ class _Writer:
         Raises:
             OSError: it could not be written.
         """
-        if self._thread is None:
+        if self._written:
             return
         import asyncio  # here: help and version start sooner without
 
@@ -68,6 +70,7 @@ class _Writer:
             self._dropping = True
             self._jobs.put(self._keep)  # what is handed over from now on
             raise
+        self._written = True
         self._raise_error()
 
     def finish(self, seconds: float | None = None) -> None:
@@ -76,7 +79,7 @@ class _Writer:
         Raises:
             OSError: it could not be written.
         """
-        if self._thread is not None:
+        if not self._written:
             done = Event()
             self._jobs.put(done.set)
             done.wait(seconds)
