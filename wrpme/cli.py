@@ -110,7 +110,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
         console.answer(Answer(text=options.answer), line_mode=False)
         return 0
     command = parse_words(options.words) if options.words else None
-    if command is not None and command.lacks_content and not sys.stdin.isatty():
+    if command is not None and command.lacks_content:
         command = command.with_content(_standard_input())
     import asyncio
 

@@ -113,7 +113,7 @@ def test_a_node_runs_from_it_and_writes_nothing_there(installed: Path, node: str
         return done.stdout.decode()
 
     shell("wait_stable", "20")
-    shell("put", "entry", given=b"from a pipe")
+    shell("put", "entry", "-", given=b"from a pipe")
     assert shell("get", "entry").strip() == "from a pipe"
     assert shell(given=b"get entry\nhive_status\n").count("\n") >= 4
     assert sorted((str(path), path.lstat().st_mtime_ns) for path in installed.rglob("*")) == before

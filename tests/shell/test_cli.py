@@ -239,7 +239,7 @@ def node(entries: Entries) -> Iterator[StubNode]:
 
 @pytest.mark.parametrize("content", [b"", b"text", b"line\n", bytes(range(256)) * 5000], ids=len)
 def test_a_content_goes_in_and_out_bit_for_bit(node: StubNode, entries: Entries, content: bytes) -> None:
-    done = wrpmesh("--daemon", node.address, "update", "x", input=content)
+    done = wrpmesh("--daemon", node.address, "update", "x", "-", input=content)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"") and entries.contents == {"x": content}
     done = wrpmesh("--daemon", node.address, "get", "x")
     assert (done.returncode, done.stdout, done.stderr) == (0, content, b"")
@@ -342,7 +342,7 @@ def test_a_content_that_is_too_large(tmp_path: Path) -> None:
     with open(large, "wb") as file:
         file.truncate(CONTENT_BYTES_MAX + 1)
     with open(large, "rb") as file:
-        done = wrpmesh("put", "x", stdin=file)
+        done = wrpmesh("put", "x", "-", stdin=file)
     assert done.returncode == 1 and done.stderr.startswith(b"too_large: ") and done.stderr.count(b"\n") == 1
 
 

@@ -21,10 +21,8 @@ RIGHT = [
     ("put x  two  spaces ", Command("put", alias="x", content=b" two  spaces ")),
     ('put  x "quoted"', Command("put", alias="x", content=b'"quoted"')),
     ("put x ", Command("put", alias="x", content=b"")),
-    ("put x", Command("put", alias="x")),
     ("put x \udcff\udc80", Command("put", alias="x", content=b"\xff\x80")),
     ("update x é", Command("update", alias="x", content="é".encode())),
-    ("update x", Command("update", alias="x")),
     ("get_update x new content", Command("get_update", alias="x", content=b"new content")),
     ("get_remove x", Command("get_remove", alias="x")),
     ("cas x new the old one", Command("cas", alias="x", content=b"new", comparand=b"the old one")),
@@ -137,7 +135,7 @@ def test_wrong_lines(line: str, kind: type[errors.WrpmeError], sentence: str) ->
         (["put", "x", "two", "words"], Command("put", alias="x", content=b"two words")),
         (["put", "x", ""], Command("put", alias="x", content=b"")),
         (["put", "x", "a\nb"], Command("put", alias="x", content=b"a\nb")),
-        (["put", "x"], Command("put", alias="x")),
+        (["put", "x", "-"], Command("put", alias="x")),
         (["cas", "x", "a b", "c d"], Command("cas", alias="x", content=b"a b", comparand=b"c d")),
         (["cas", "x", "", "c", "d"], Command("cas", alias="x", content=b"", comparand=b"c d")),
         (["remove_if", "x", "a", "b"], Command("remove_if", alias="x", comparand=b"a b")),
@@ -164,8 +162,8 @@ def test_content_over_the_limit() -> None:
 
 
 def test_what_lacks_content_can_be_given_it() -> None:
-    command = parse("put x")
-    assert command is not None and command.lacks_content
+    command = parse_words(["put", "x", "-"])
+    assert command.lacks_content
     assert command.with_content(b"1") == Command("put", alias="x", content=b"1")
     assert not Command("get", alias="x").lacks_content
     assert not Command("put", alias="x", content=b"").lacks_content

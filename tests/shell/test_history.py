@@ -42,7 +42,7 @@ def test_lines_that_are_no_utf_8_do_no_harm(tmp_path: Path) -> None:
     path.write_bytes(b"get \xff\nget x\n")
     assert LineFile(path).load() == ["get \udcff", "get x"]
     LineFile(path).append("put \udcff 1")
-    assert LineFile(path).load()[-1] == "put ? 1"
+    assert LineFile(path).load()[-1] == "put \udcff 1"
 
 
 def test_a_home_that_can_not_be_written_is_put_up_with(tmp_path: Path) -> None:

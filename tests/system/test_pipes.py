@@ -49,7 +49,7 @@ def test_a_tree_goes_in_and_out(hive: Daemons, tmp_path: Path) -> None:
     for number in range(FILES):
         (source / str(number)).write_bytes(chance.randbytes(TREE_BYTES // FILES))
     shell = " ".join(wrpmesh("--daemon", hive.addresses[0]))
-    for line in (f"tar c -C {source} . | {shell} update tree", f"{shell} get tree | tar x -C {target}"):
+    for line in (f"tar c -C {source} . | {shell} update tree -", f"{shell} get tree | tar x -C {target}"):
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", line], env=environment(), capture_output=True, timeout=PATIENCE_SECONDS
         )
@@ -63,13 +63,13 @@ def digests(directory: Path) -> dict[str, str]:
 
 def test_single_commands(hive: Daemons) -> None:
     content = bytes(range(256))
-    assert run(hive, "put", "bytes", given=content) == (0, b"", "")
+    assert run(hive, "put", "bytes", "-", given=content) == (0, b"", "")
     assert run(hive, "get", "bytes") == (0, content, "")
     assert run(hive, "put", "bytes", "again")[:2] == (1, b"")
     code, output, line = run(hive, "get", "nothing")
     assert (code, output, line) == (1, b"", 'not_found: there is no entry "nothing"\n')
     assert run(hive, "cas", "bytes", "new", "wrong")[0] == 1
-    assert run(hive, "put", "empty", given=b"") == (0, b"", "")
+    assert run(hive, "put", "empty", "-", given=b"") == (0, b"", "")
     assert run(hive, "get", "empty") == (0, b"", "")
     assert run(hive, "get_remove", "empty") == (0, b"", "")
     for wrong in (["put", "x y", "1"], ["foo"], ["get"], ["--timeout", "0", "get", "x"], ["--dämon", "x"]):
@@ -91,9 +91,9 @@ def test_the_largest_content(hive: Daemons) -> None:
     """In a file of its own size, and twice in one request."""
     content = bytes(CONTENT_BYTES_MAX)
     other = content[:-1] + b"1"
-    done = run(hive, "--timeout", "60", "put", "largest", given=content)
+    done = run(hive, "--timeout", "60", "put", "largest", "-", given=content)
     while done[2].startswith("indeterminate: "):
-        done = run(hive, "--timeout", "60", "update", "largest", given=content)
+        done = run(hive, "--timeout", "60", "update", "largest", "-", given=content)
     assert done == (0, b"", "")
     assert run(hive, "--timeout", "60", "get", "largest") == (0, content, "")
     with BlockingClient(hive.addresses[0], timeout=PATIENCE_SECONDS) as client:

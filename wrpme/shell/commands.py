@@ -22,6 +22,8 @@ from wrpme.protocol import address as addresses
 from wrpme.protocol import validation
 
 SEPARATORS = " \t"
+INPUT = "-"
+"""As the CONTENT of a command of the operating system's shell: standard input to its end."""
 SYNTAX_WIDTH_MAX = 40
 """What is longer has a line of its own in the help for all commands."""
 
@@ -62,6 +64,7 @@ class Spec(Struct, frozen=True):
     changes: bool = False
     """Whether it may have changed something when it is cut off."""
     content_from_input: bool = False
+    """Whether ``INPUT`` in the place of its content, the last of its words, means standard input."""
     remote: bool = False
     """Whether it is about other machines: :mod:`wrpme.bootstrap` carries it out."""
     confirm: str = ""
@@ -104,7 +107,7 @@ class Command(Struct, frozen=True):
 
     @property
     def lacks_content(self) -> bool:
-        """Whether its content is still to be read from the input."""
+        """Whether its content is still to be read from standard input."""
         return self.spec.content_from_input and self.content is None
 
     def with_content(self, content: bytes) -> Command:
@@ -121,7 +124,7 @@ _ALIAS = Parameter("ALIAS", Kind.ALIAS, "alias")
 _CONTENT = Parameter("CONTENT", Kind.REST, "content")
 _COMPARAND = Parameter("COMPARAND", Kind.REST, "comparand")
 _NODE = Parameter("HOST:PORT", Kind.ADDRESS, "address")
-_PIPE = "As a command of the operating system's shell, without CONTENT, the content is standard input to its end."
+_PIPE = "As a command of the operating system's shell, with - as CONTENT, the content is standard input to its end."
 _LIFE = "A new content has a new life span: for ever, until expires_at or expires_from_now says otherwise."
 
 
@@ -328,7 +331,8 @@ def parse(line: str) -> Command | None:
 
 
 def parse_words(words: Sequence[str]) -> Command:
-    """Returns the command that the words of a command line make; its last content may be of several words.
+    """Returns the command that the words of a command line make; its last content may be of several words, or
+    ``INPUT``: then it lacks its content.
 
     Raises:
         NoSuchCommandError: the first word is no command.
@@ -342,7 +346,9 @@ def parse_words(words: Sequence[str]) -> Command:
     at = len(spec.parameters) - 1
     if spec.parameters and spec.parameters[at].kind is Kind.REST and len(given) > at:
         given[at:] = [" ".join(given[at:])]
-    return _build(spec, given)
+    takes_input = spec.content_from_input
+    command = _build(spec, given, f"{INPUT} in its place reads it from standard input; " if takes_input else "")
+    return replace(command, content=None) if takes_input and given[at:] == [INPUT] else command
 
 
 def _split(rest: str) -> tuple[str, ...]:
@@ -378,7 +384,8 @@ def _quoted(text: str) -> str:
     return f'"{text[:60]}"'
 
 
-def _build(spec: Spec, words: Sequence[str]) -> Command:
+def _build(spec: Spec, words: Sequence[str], without_content: str = "") -> Command:
+    """Makes the command; ``without_content`` is what to say beside that its content is missing."""
     written = f"it is written: {spec.syntax}"
     fields: dict[str, object] = {}
     if spec.options.all:  # else words that begin with a dash are words as others
@@ -390,8 +397,9 @@ def _build(spec: Spec, words: Sequence[str]) -> Command:
     for index, parameter in enumerate(spec.parameters):
         if index < len(words):
             fields[parameter.field] = _value(parameter, words[index])
-        elif not parameter.optional and not (parameter.field == "content" and spec.content_from_input):
-            raise UsageError(f"{spec.name} needs {parameter.name}; {written}")
+        elif not parameter.optional:
+            told = without_content if parameter.field == "content" else ""
+            raise UsageError(f"{spec.name} needs {parameter.name}; {told}{written}")
     for option in spec.options.all:
         if option.is_required and option.name not in fields:
             raise UsageError(f"{spec.name} needs {option.written}; {written}")

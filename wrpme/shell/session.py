@@ -105,8 +105,6 @@ class Shell:
 
         answered = False
         try:
-            if command.lacks_content:
-                raise errors.UsageError(f"{command.name} needs CONTENT; it is written: {command.spec.syntax}")
             asked = await question(self._client, command)
             if asked and (await self._prompt.confirmation(asked)).strip() != "yes":
                 raise errors.UsageError(f"{command.name} was not carried out: it takes the word yes, or --yes")
