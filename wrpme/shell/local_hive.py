@@ -70,7 +70,8 @@ class LocalHive:
         """Returns the port of each node: the one of the last run, else the next free one."""
         ports: dict[int, int] = {}
         if self._record.exists():
-            ports = {int(number): int(port) for number, port in map(str.split, self._record.read_text().splitlines())}
+            lines = filter(None, self._record.read_text().split("\n"))
+            ports = {int(number): int(port) for number, port in map(str.split, lines)}
         for number in range(1, count + 1):
             others = {port for other, port in ports.items() if other != number}
             wanted = ports.get(number) or next(port for port in count_from(PORT) if port not in others)
@@ -144,8 +145,7 @@ class LocalHive:
             code = process.poll()
             if code is not None:
                 log = self._directory / f"node-{number}.log"
-                lines = log.read_text("utf-8", "replace").strip().splitlines()
-                said = lines[-1] if lines else f"it ended with code {code}"
+                said = log.read_text("utf-8", "replace").strip().split("\n")[-1] or f"it ended with code {code}"
                 raise errors.StartError(f"node {number} at {HOST}:{self._ports[number]} does not run: {said}")
 
     # --- one node ------------------------------------------------------------------------------------------------

@@ -174,10 +174,10 @@ def _tail(node: Node) -> str:
             with open(path, "rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(0, size - TAIL_BYTES_MAX))
-                lines = file.read().decode("utf-8", "replace").strip().splitlines()
+                lines = file.read().decode("utf-8", "replace").strip().split("\n")
         except OSError:
             continue
-        if lines:
+        if lines[-1]:
             return "\n".join(lines[-TAIL_LINES:])
     return ""
 
@@ -248,7 +248,7 @@ def _last_lines(node: Node, lines: int, most: int) -> dict[str, Any]:
         file.seek(start)
         got = file.read(most)
     end = got.rfind(b"\n") + 1
-    parts = got[:end].splitlines(keepends=True)
+    parts = [line + b"\n" for line in got[:end].split(b"\n")[:-1]]
     if start and parts:
         parts = parts[1:]  # this line began before ``start``
     kept = b"".join(parts[-lines:]) if lines > 0 else b""

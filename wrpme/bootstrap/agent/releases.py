@@ -75,7 +75,7 @@ def _run(bundle: str, directory: str) -> None:
     said = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode == 0 and os.path.exists(f"{directory}/complete"):
         return
-    last = said.splitlines()[-1] if said else f"can't install into {directory}: no word, status {done.returncode}"
+    last = said.split("\n")[-1] if said else f"can't install into {directory}: no word, status {done.returncode}"
     if any(sign in last for sign in SIGNS_OF_FULL):
         raise AgentError(f"{last}; make room there and give the command again", "disk_full")
     raise AgentError(last)

@@ -108,7 +108,7 @@ def _survives() -> bool:
 
 
 def _short(said: str) -> str:
-    return (said.splitlines() or ["it said nothing"])[0][:200]
+    return (said.split("\n")[0] or "it said nothing")[:200]
 
 
 def unit_path(node: Node, service: str) -> str:
@@ -147,7 +147,7 @@ def states(nodes: Iterable[Node], service: str) -> dict[str, dict[str, str]]:
     said = systemctl(service, "show", f"--property={','.join(PROPERTIES)}", "--", *units, seconds=ANSWER_SECONDS_MAX)
     found: dict[str, dict[str, str]] = {}
     for block in said.split("\n\n"):
-        told = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        told = dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
         if told.get("Id") in units:
             found[units[told["Id"]]] = told
     return found

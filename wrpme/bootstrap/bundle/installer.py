@@ -71,7 +71,7 @@ class Bundle:
         self.contents = memoryview(contents)
         self.files = []
         at = 0
-        for line in listing.splitlines():
+        for line in filter(None, listing.split("\n")):
             self.files.append(File(line, at))
             at += self.files[-1].size + self.files[-1].code_size
 

@@ -82,5 +82,5 @@ def refusal(requirement: str, target: Target, output: str) -> RemoteError:
         else:
             advice = f"name another Python of that host in the topology file, or build the wheel and {_FOLDER}"
         return NoWheelError(f"there is no wheel of {requirement} for {target}; {advice}")
-    said = next((line for line in reversed(output.splitlines()) if line.strip()), "nothing").removeprefix("ERROR: ")
+    said = next((line for line in reversed(output.split("\n")) if line.strip()), "nothing").removeprefix("ERROR: ")
     return RemoteError(f"{requirement} must be fetched for {target}, but pip says: {said[:300]}")

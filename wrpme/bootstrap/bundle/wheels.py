@@ -20,6 +20,7 @@ from contextlib import suppress
 from errno import ENOTEMPTY
 from hashlib import sha256
 from importlib import metadata
+from io import StringIO
 from pathlib import Path
 
 from msgspec import Struct
@@ -147,7 +148,7 @@ def installed(name: str, target: Target) -> Part | None:
     wheel, record = found.read_text("WHEEL"), found.read_text("RECORD")
     if not wheel or not record:
         return None
-    tags = [line.split(":", 1)[1].strip() for line in wheel.splitlines() if line.startswith("Tag:")]
+    tags = [line.split(":", 1)[1].strip() for line in wheel.split("\n") if line.startswith("Tag:")]
     if not any(map(target.accepts, tags)):
         return None
     try:
@@ -184,7 +185,7 @@ def _listing(record: str) -> tuple[tuple[str, str], ...]:
         ValueError: it is not a record of modules that lie in site-packages and nowhere else.
     """
     listing = []
-    for path, hashed, *_ in csv.reader(record.splitlines()):
+    for path, hashed, *_ in csv.reader(StringIO(record, newline="")):
         folder, _, name = path.rpartition("/")
         of_installer = name.endswith(".pyc") or (folder.endswith(".dist-info") and name in _INSTALLERS)
         if of_installer or not strip.is_read(path):

@@ -144,7 +144,7 @@ class AgentClient:
         process = self._process
         assert process is not None
         await self._wait_closed(process)
-        said = self._stderr.decode("utf-8", "replace").strip().splitlines()
+        said = _lines(self._stderr)
         old = [line.removeprefix(OLD_LINE).split(" ", 1) for line in said if line.startswith(OLD_LINE)]
         if process.exit_status == NONE and python:
             found = f"{python} is Python {old[0][0]}" if old else f"there is no {python}, or it can't be run"
@@ -160,7 +160,7 @@ class AgentClient:
                 f"{self.host}: its login scripts read the input of the session, which is meant for wrpme; let them "
                 "read nothing where no terminal is"
             )
-        last = "; ".join([*noise.decode("utf-8", "replace").strip().splitlines(), *said][-STDERR_LINES_TOLD:])
+        last = "; ".join([*_lines(noise), *said][-STDERR_LINES_TOLD:])
         if process.exit_status is None:
             return RemoteError(f"{self.host}: the connection ended while the agent was started ({last or self._ended})")
         if said and (lacking := said[-1].partition(LACKING)[2]):
@@ -273,7 +273,7 @@ class AgentClient:
                 f"{self.host}: the connection ended while `{do}` ran there{reason}; what was done stays, and the same "
                 "command goes on from there"
             )
-        said = self._stderr.decode("utf-8", "replace").strip().splitlines()[-STDERR_LINES_TOLD:]
+        said = _lines(self._stderr)[-STDERR_LINES_TOLD:]
         self._ended = f"the agent ended with status {status}"
         return RemoteError(
             f"{self.host}: the agent ended with status {status} while `{do}` ran: {'; '.join(said) or 'no word'}"
@@ -431,6 +431,11 @@ def refused_channel(error: asyncssh.ChannelOpenError, what: str = "session") -> 
 def first_input() -> bytes:
     """Returns what ``LOAD`` expects on its input: the mark, the length of the payload, and the payload."""
     return f"{MARK} {len(payload())}\n".encode() + payload()
+
+
+def _lines(raw: bytes) -> list[str]:
+    """What was said on standard error, line by line; empty where nothing was."""
+    return [line for line in raw.decode("utf-8", "replace").strip().split("\n") if line]
 
 
 @cache

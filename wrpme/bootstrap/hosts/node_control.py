@@ -117,6 +117,6 @@ async def _check_runs(session: HostSession, node: Node, before: int | None) -> i
     begins = state.get("unit_state") in ("activating", "active", "reloading") and restarts == first
     if state["pid"] is not None or begins:
         return first
-    tail = str(state.get("tail", "")).strip().splitlines()
-    said = tail[-1].removeprefix("wrpmed: ") if tail else "it left no word"
+    tail = str(state.get("tail", "")).strip().split("\n")
+    said = tail[-1].removeprefix("wrpmed: ") or "it left no word"
     raise RemoteError(f"{session.name}: {node.address} does not run: {said}")

@@ -30,7 +30,7 @@ class Line(Struct, frozen=True, order=True):
 def lines_of(text: str, number: int, utc_offset_seconds: int, at: float = 0.0) -> Iterator[Line]:
     """Yields the lines of one log, whose stamps are in the local time of its machine. It is pure."""
     zone = timezone(timedelta(seconds=utc_offset_seconds))
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n") if text else ():
         stamp = _STAMP.match(line)
         if stamp:
             with suppress(ValueError):  # digits that are no time

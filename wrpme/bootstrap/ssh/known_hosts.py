@@ -235,7 +235,7 @@ def _file_kind(key: HostKey) -> str:
 def _entries(file: Path, name: str) -> Iterator[tuple[str, Known]]:
     """Yields the marker and the key of each line that is about that name."""
     try:
-        lines = file.read_bytes().decode("utf-8", "replace").splitlines()
+        lines = file.read_bytes().decode("utf-8", "replace").split("\n")  # the lines that OpenSSH counts
     except (FileNotFoundError, NotADirectoryError):
         return
     for number, line in enumerate(lines, 1):

@@ -311,7 +311,7 @@ def log_rows(lines: Sequence[str], width: int) -> list[Row]:
 def config_rows(config: Mapping[str, Any], width: int) -> list[Row]:
     """Returns a configuration as JSON, an option to a line."""
     rows: list[Row] = []
-    for line in json.dumps(config, indent=2, ensure_ascii=False).splitlines():
+    for line in json.dumps(config, indent=2, ensure_ascii=False).split("\n"):
         name, colon, value = line.partition('": ')
         if not colon:
             value = line.lstrip()
