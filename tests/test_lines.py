@@ -1,4 +1,4 @@
-"""A line ends at a line feed: ``splitlines`` ends it at ten other characters, too, which names, contents and logs have."""
+"""A line ends at a line feed: ``splitlines`` ends it at ten other characters, too, which contents and logs have."""
 
 from __future__ import annotations
 

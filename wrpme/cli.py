@@ -105,7 +105,8 @@ def run(arguments: Sequence[str], console: Console) -> int:
     Raises:
         WrpmeError: the command line is wrong, or what it asks for can't be begun.
     """
-    options = parse_options([os.fsencode(argument).decode("utf-8", "surrogateescape") for argument in arguments])
+    words = [os.fsencode(argument).decode("utf-8", "surrogateescape") for argument in arguments]
+    options = parse_options(words, os.environ)
     if options.answer:
         console.answer(Answer(text=options.answer), line_mode=False)
         return 0

@@ -10,7 +10,7 @@ lines, completion and topology files need the table anyway.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -84,6 +84,10 @@ class Option(Struct, frozen=True):
     """Whether nothing that follows counts, as after ``--help``."""
     needs: Others | None = None
     excludes: Others | None = None
+    environment: str = ""
+    """The variable that serves in its place where it is not given."""
+    meant_by: tuple[str, ...] = ()
+    """What other programs call it: for these it is suggested."""
 
     @property
     def written(self) -> str:
@@ -213,7 +217,12 @@ TIME = Value("TIME", "a time or a span such as 10m", str)
 # --- the table ---------------------------------------------------------------------------------------------------
 
 ADDRESS = Option(
-    "address", "where to listen: IPv4, [IPv6] or a name", HOST_PORT, short="a", default=address.parse(address.DEFAULT)
+    "address",
+    "where to listen: IPv4, [IPv6] or a name",
+    HOST_PORT,
+    short="a",
+    default=address.parse(address.DEFAULT),
+    meant_by=("--port", "-p", "--host", "--bind", "--listen"),
 )
 ADVERTISE = Option("advertise", "what other nodes and clients are told", HOST_PORT, default_text="the address")
 PEER = Option("peer", "any node of the hive to join, which need not be up yet", NODE, is_repeated=True)
@@ -289,12 +298,15 @@ WRPMESH = Syntax(
             HOST_PORT,
             default_text=address.DEFAULT,
             is_repeated=True,
+            environment="WRPME_DAEMON",
+            meant_by=("--host", "--port", "-p", "--address", "-a", "--server", "--node", "--peer"),
         ),
         Option(
             "timeout",
             "how long a command may take, its retries included",
             _seconds(0.001, TIMEOUT_SECONDS_MAX),
             default=TIMEOUT_SECONDS,
+            environment="WRPME_TIMEOUT",
         ),
         Option(
             "hive",
@@ -393,19 +405,41 @@ def parse(syntax: Syntax, arguments: Sequence[str]) -> Given:
     return Given(syntax, values, tuple(words))
 
 
-def read(option: Option, given: str) -> Any:
-    """Returns the value that a text means for an option.
+def with_environment(given: Given, environment: Mapping[str, str]) -> Given:
+    """Returns what was given, with the values of variables for options that were not; one that may be repeated takes
+    several, with blanks or commas between them. A variable does not serve where what was given excludes its option.
 
     Raises:
-        UsageError: it means none; the sentence names the option, and what its value should be.
+        UsageError: a value is wrong; the sentence names the variable.
+    """
+    values = dict(given.values)
+    present = [option for option in given.syntax.all if option.name in values]
+    excluded = {name for option in present if option.excludes for name in option.excludes.names}
+    for option in given.syntax.all:
+        words = environment.get(option.environment, "").replace(",", " ").split()
+        if not words or option.name in values or option.name in excluded:
+            continue
+        if option.is_repeated:
+            values[option.name] = tuple(read(option, word, option.environment) for word in words)
+        else:
+            values[option.name] = read(option, environment[option.environment], option.environment)
+    return replace(given, values=values)
+
+
+def read(option: Option, given: str, source: str = "") -> Any:
+    """Returns the value that a text means for an option. ``source`` is where it stands, if not on the command line.
+
+    Raises:
+        UsageError: it means none; the sentence names the option or the source, and what the value should be.
     """
     assert option.value is not None, "a flag has no value to read"
+    name = source or option.written
     try:
         return option.value.read(given)
     except UsageError as error:
-        raise UsageError(f"{option.written}: {error.sentence}") from None
+        raise UsageError(f"{name}: {error.sentence}") from None
     except ValueError:
-        raise UsageError(f"{option.written} is {_quoted(given)}, but should be {option.value.must}") from None
+        raise UsageError(f"{name} is {_quoted(given)}, but should be {option.value.must}") from None
 
 
 def nearest(word: str, words: Sequence[str], likeness: float = 0.5) -> str | None:
@@ -428,8 +462,11 @@ def _recognised(syntax: Syntax, known: dict[str, Option], word: str) -> tuple[Op
     short = known.get(word[:2])
     if short is not None and short.value is not None:
         return short, word[2:]
+    meant = next((one for one in syntax.all if spelling in one.meant_by), None)
     near = nearest(spelling, list(known), LIKENESS)
-    if near:
+    if meant is not None and meant.value is not None:
+        hint = f"did you mean {meant.written} {meant.value.shown}?"
+    elif near:
         hint = f"did you mean {near}?"
     elif len(syntax.all) > NAMED_MAX:
         hint = f"{syntax.help} lists them"

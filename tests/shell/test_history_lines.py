@@ -9,7 +9,7 @@ import pytest
 from wrpme.shell.history import LineFile
 from wrpme.shell.prompt import LineHistory
 
-ENDS = "\u2028 \u2029 \x85 \x0b \x0c \x1c \x1d \x1e \r".split(" ")
+ENDS = ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r"]
 
 
 @pytest.mark.parametrize("end", ENDS)

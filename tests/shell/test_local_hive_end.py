@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from wrpme.errors import InternalError
-from wrpme.shell import local_hive
 from wrpme.shell.local_hive import LocalHive, serve_local
 
 
@@ -18,7 +18,7 @@ def no_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(LocalHive, "start", lambda hive: None)
     monkeypatch.setattr(LocalHive, "until_stable", at_once)
-    monkeypatch.setattr(local_hive.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
 @pytest.mark.asyncio
@@ -28,7 +28,8 @@ async def test_the_end_of_the_nodes_is_told_where_a_defect_brought_it(capfd: pyt
 
     with pytest.raises(InternalError):
         await serve_local(1, broken)
-    assert capfd.readouterr().err.endswith("the nodes of the hive have been stopped, too; their data and logs are in ./hive\n")
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last == "the nodes of the hive have been stopped, too; their data and logs are in ./hive"
 
 
 @pytest.mark.asyncio

@@ -50,7 +50,7 @@ def keys_of(raw: bytes, broken: Callable[[Message], None] | None = None) -> tupl
         if isinstance(message, Key):
             found.append(message.key)
 
-    driver.process_message = broken or take  # type: ignore[method-assign]
+    driver.process_message = broken or take  # type: ignore[method-assign, assignment]
     driver._run_input_thread()
     driver._loop.run_until_complete(asyncio.sleep(0))
     driver._loop.close()

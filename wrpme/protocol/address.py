@@ -53,6 +53,9 @@ def parse(text: str) -> Address:
     if text.count(":") > 1:
         raise UsageError(f"{shown} is no address: an IPv6 address is written in brackets, such as [::1]:5909")
     host, _, port = text.partition(":")
+    alone = port if not host else "" if port else host
+    if alone.isascii() and alone.isdigit() and alone == f"{int(alone[:6])}" and 1 <= int(alone) <= PORT_MAX:
+        raise UsageError(f"{shown} has no host: write it as HOST:PORT, such as 127.0.0.1:{alone}")
     if not host:
         raise UsageError(f"{shown} is no address: it is written HOST:PORT, such as {DEFAULT}")
     return Address(_ipv4_or_name(host, shown), _port(port, shown, host))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -24,6 +24,7 @@ The shell of a wrpme hive. Without COMMAND: interactive, or one command a line f
 
 {options}
 
+Where --daemon or --timeout is not given, WRPME_DAEMON or WRPME_TIMEOUT in the environment serves.
 wrpmesh help lists the commands."""
 
 
@@ -40,8 +41,8 @@ class Options(Struct, frozen=True):
     answer: str = ""
 
 
-def parse_options(arguments: Sequence[str]) -> Options:
-    """Returns the options before COMMAND, and its words.
+def parse_options(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Options:
+    """Returns the options before COMMAND, and its words; for what is not given, variables of the environment serve.
 
     Raises:
         UsageError: an option or a value is wrong.
@@ -51,6 +52,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         return Options(answer=help_text())
     if "version" in given:
         return Options(answer=f"wrpme {VERSION}")
+    given = options.with_environment(given, environment or {})
     if given["tui"] and given.words:
         raise UsageError("--tui opens the dashboard, which takes no COMMAND; type it there")
     return Options(

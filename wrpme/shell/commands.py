@@ -298,6 +298,37 @@ BY_WORD: dict[str, Spec] = {word: spec for spec in COMMANDS for word in (spec.na
 WORDS: tuple[str, ...] = tuple(sorted(BY_WORD))
 """All words that begin a command, for completion."""
 
+MEANT: dict[str, str] = {
+    "set": "put or update",
+    "setnx": "put",
+    "insert": "put",
+    "add": "put",
+    "replace": "update",
+    "getset": "get_update",
+    "getdel": "get_remove",
+    "rm": "remove",
+    "flushall": "remove_all",
+    "flushdb": "remove_all",
+    "expire": "expires_from_now",
+    "expireat": "expires_at",
+    "ttl": "get_expiry",
+    "keys": "prefix_get",
+    "list": "prefix_get",
+    "ls": "prefix_get",
+    "scan": "prefix_get",
+    "dbsize": "count",
+    "status": "hive_status",
+    "info": "hive_status",
+    "monitor": "watch",
+    "quit": "exit",
+}
+"""What other stores and shells call our commands: where a word is no command, these are suggested."""
+
+
+def meant(word: str) -> str | None:
+    """Returns the command, or the two, that a word that is none most likely means."""
+    return MEANT.get(word.lower()) or nearest(word, WORDS)
+
 
 def parse(line: str) -> Command | None:
     """Returns the command on a line, or None for a blank one. Bytes that are not UTF-8 come as surrogate escapes.
@@ -368,7 +399,7 @@ def spec_of(word: str) -> Spec:
     """
     spec = BY_WORD.get(word)
     if spec is None:
-        near = nearest(word, WORDS)
+        near = meant(word)
         hint = f"did you mean {near}?" if near else "help lists them all"
         raise NoSuchCommandError(f"there is no command {_quoted(word)}; {hint}")
     return spec

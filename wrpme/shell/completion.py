@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from wrpme import options
 from wrpme.errors import NoSuchCommandError
-from wrpme.options import nearest
-from wrpme.shell.commands import BY_WORD, SEPARATORS, WORDS, Kind, Spec, spec_of
+from wrpme.shell.commands import BY_WORD, SEPARATORS, WORDS, Kind, Spec, meant, spec_of
 
 WORDS_SHOWN_MAX = 12
 """Of the words that a line may begin with, a hint lists so many."""
@@ -35,7 +34,7 @@ def hint(line: str) -> str:
         spec = spec_of(word)
     except NoSuchCommandError:
         if rest:
-            near = nearest(word, WORDS)
+            near = meant(word)
             return f"there is no command {word}" + (f": {near}?" if near else "")
         words = complete(word)
         more = " ..." if len(words) > WORDS_SHOWN_MAX else ""

@@ -433,7 +433,7 @@ def first_input() -> bytes:
     return f"{MARK} {len(payload())}\n".encode() + payload()
 
 
-def _lines(raw: bytes) -> list[str]:
+def _lines(raw: bytes | bytearray) -> list[str]:
     """What was said on standard error, line by line; empty where nothing was."""
     return [line for line in raw.decode("utf-8", "replace").strip().split("\n") if line]
 

@@ -1,6 +1,6 @@
 """The terminal under the dashboard. One that takes nothing for a while (a slow line, Ctrl-S, a laptop that sleeps) must
-hold up nothing but itself, one that is gone must end the app rather than keep it for ever, and one that sends bytes that
-are no keys must not end it."""
+hold up nothing but itself, one that is gone must end the app rather than keep it for ever, and one that sends bytes
+that are no keys must not end it."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class _Output:
 
 
 class Terminal(LinuxDriver):
-    """Textual's driver for Linux, with a thread that writes and one that reads any bytes. ``behind`` says that something
-    was not written because the terminal took nothing: all must be drawn again when it does. ``gone`` says that it will
-    never take or send anything again."""
+    """Textual's driver for Linux, with a thread that writes and one that reads any bytes. ``behind`` says that
+    something was not written because the terminal took nothing: all must be drawn again when it does. ``gone`` says
+    that it will never take or send anything again."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

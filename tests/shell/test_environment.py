@@ -1,0 +1,93 @@
+"""Variables serve where an option is not given, and suggestions point to what was meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.shell.test_cli import wrpmesh
+from wrpme import errors, options
+from wrpme.options import WRPMED, WRPMESH
+from wrpme.shell.arguments import DAEMON, parse_options
+from wrpme.shell.commands import BY_WORD, MEANT, parse
+from wrpme.shell.completion import hint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "daemons", "timeout"),
+    [
+        ([], {}, (DAEMON,), 10.0),
+        ([], {"WRPME_DAEMON": "a:1", "WRPME_TIMEOUT": "2.5"}, ("a:1",), 2.5),
+        ([], {"WRPME_DAEMON": "a:1, b:2 [::1]:3"}, ("a:1", "b:2", "[::1]:3"), 10.0),
+        ([], {"WRPME_DAEMON": "", "WRPME_TIMEOUT": " "}, (DAEMON,), 10.0),
+        (["--daemon", "c:3", "--timeout", "1"], {"WRPME_DAEMON": "nowhere", "WRPME_TIMEOUT": "soon"}, ("c:3",), 1.0),
+        (["--hive", "3"], {"WRPME_DAEMON": "nowhere"}, (DAEMON,), 10.0),
+        (["--tui", "--replay", "x"], {"WRPME_DAEMON": "nowhere"}, (DAEMON,), 10.0),
+    ],
+)
+def test_variables(
+    arguments: list[str], environment: dict[str, str], daemons: tuple[str, ...], timeout: float
+) -> None:
+    found = parse_options(arguments, environment)
+    assert (found.daemons, found.timeout) == (daemons, timeout)
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"WRPME_DAEMON": "nowhere"}, 'WRPME_DAEMON: "nowhere" has no port: write it as nowhere:5909'),
+        (
+            {"WRPME_DAEMON": "a:1,24004"},
+            'WRPME_DAEMON: "24004" has no host: write it as HOST:PORT, such as 127.0.0.1:24004',
+        ),
+        (
+            {"WRPME_TIMEOUT": "soon"},
+            'WRPME_TIMEOUT is "soon", but should be a number of seconds from 0.001 to 86400',
+        ),
+    ],
+)
+def test_wrong_variables(environment: dict[str, str], sentence: str) -> None:
+    with pytest.raises(errors.UsageError) as caught:
+        parse_options([], environment)
+    assert caught.value.sentence == sentence
+    assert parse_options(["--help"], environment).answer, "help is there all the same"
+
+
+def test_the_program_looks_at_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WRPME_DAEMON", "127.0.0.1:1")
+    assert b"no daemon answers at 127.0.0.1:1" in wrpmesh("count").stderr
+    monkeypatch.setenv("WRPME_TIMEOUT", "0")
+    done = wrpmesh("count")
+    assert done.returncode == 2 and done.stderr.startswith(b'usage: WRPME_TIMEOUT is "0"')
+
+
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [("set x 1", "put or update"), ("SET x 1", "put or update"), ("rm x", "remove"), ("ttl x", "get_expiry")],
+)
+def test_words_of_other_stores(line: str, near: str) -> None:
+    with pytest.raises(errors.NoSuchCommandError, match=f"did you mean {near}\\?"):
+        parse(line)
+    assert hint(line).endswith(f": {near}?")
+
+
+def test_what_is_suggested_is_there_and_what_is_there_is_not_suggested_away() -> None:
+    for word, near in MEANT.items():
+        assert word not in BY_WORD and set(near.split(" or ")) <= set(BY_WORD)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "arguments", "near"),
+    [
+        (WRPMESH, ["--host", "a"], "did you mean --daemon HOST:PORT?"),
+        (WRPMESH, ["--port", "24004"], "did you mean --daemon HOST:PORT?"),
+        (WRPMESH, ["-a", "24004"], "did you mean --daemon HOST:PORT?"),
+        (WRPMED, ["--port=24004"], "did you mean --address HOST:PORT?"),
+        (WRPMED, ["--host", "a"], "did you mean --address HOST:PORT?"),
+        (WRPMED, ["-a", "24004"], '--address: "24004" has no host: write it as HOST:PORT, such as 127.0.0.1:24004'),
+        (WRPMED, ["-a", ":24004"], '--address: ":24004" has no host: write it as HOST:PORT, such as 127.0.0.1:24004'),
+    ],
+)
+def test_options_of_other_programs(syntax: options.Syntax, arguments: list[str], near: str) -> None:
+    with pytest.raises(errors.UsageError) as caught:
+        options.parse(syntax, arguments)
+    assert caught.value.sentence.endswith(near)
