@@ -113,6 +113,8 @@ class Shell:
             self._console.answer(answer, line_mode)
             await self._begin(self._console.drain())
         except asyncio.CancelledError:
+            if answered and line_mode:
+                self._console.answer(Answer(text=""), line_mode)  # what was cut off did not end its line
             if self._running is not None and command.spec.changes:
                 self._tell_interrupted(command, answered)
             self._end_paste()
