@@ -93,7 +93,7 @@ async def _interactive(client: Client, console: Console) -> int:
         needed = f"a session needs {lacking(error)}; pipes and single commands work without"
         raise errors.StartError(needed) from None
 
-    shell = Shell(client, console, Terminal(client))
+    shell = Shell(client, console, Terminal(client, console.stream))
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, shell.interrupt)
     await shell.lines()
     return 0
@@ -163,7 +163,7 @@ def main() -> None:
 
     if code not in (INTERRUPTED, HUNG_UP, TERMINATED):  # else nobody waits for a slow reader
         code = _ended(all_written, console)
-    console.finish_errors()
+    console.finish_soon()
     sys.exit(code)
 
 

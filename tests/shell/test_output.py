@@ -13,17 +13,26 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
 
 from tests.shell.test_cli import REPLY_SECONDS_MAX, Tty
 from tests.stub_node import Entries, StubNode, StubThread
 from wrpme import errors
 from wrpme.shell.console import Console
 from wrpme.shell.execute import Answer
+from wrpme.shell.prompt import Terminal
 
 MORE = bytes(1024 * 1024)
 """More than any pipe takes at once."""
 LARGE = bytes(20 * 1024 * 1024)
 """What a slow terminal takes long for."""
+
+
+class IdleClient:
+    """All of a client that completion asks for."""
+
+    known_addresses: list[str] = []
 
 
 @pytest.fixture
@@ -104,6 +113,21 @@ async def test_a_content_is_escaped_piece_by_piece_and_no_character_is_cut(tmp_p
     assert (tmp_path / "out").read_text() == "x" + 100_000 * "é\\x1b" + "\\xff\n"
 
 
+@pytest.mark.asyncio
+async def test_a_line_is_typed_while_the_output_takes_nothing(
+    pipe: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    os.set_blocking(pipe[1], False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe[1], bytes(4096))
+    os.set_blocking(pipe[1], True)
+    with create_pipe_input() as keyboard, create_app_session(input=keyboard):
+        keyboard.send_text("get x\r")
+        assert await Terminal(IdleClient(), Console(pipe[1], 2).stream).line() == "get x"  # type: ignore[arg-type]
+
+
 # --- the program -----------------------------------------------------------------------------------------------------
 
 
@@ -131,6 +155,21 @@ def test_ctrl_c_at_a_slow_terminal_leads_to_the_prompt(node: StubNode, entries: 
     assert len(tty.until("\n> $")) < len(LARGE) // 10
     tty.type("exit\r")
     assert tty.end() == 0
+
+
+@pytest.mark.parametrize("keys", ["", "\x03", "\x03half a line"])
+def test_sigterm_is_heard_at_a_terminal_that_takes_nothing(
+    node: StubNode, entries: Entries, tmp_path: Path, keys: str
+) -> None:
+    entries.contents["x"] = LARGE
+    tty = Tty(node, tmp_path)
+    tty.until("> $")
+    tty.type("get x\r")
+    tty.until("x00")
+    tty.type(keys)
+    os.kill(tty.pid, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(tty.pid, 0)[1]) == 143
+    os.close(tty.master)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,11 +147,9 @@ async def test_no_control_character_is_typed(keyboard: PipeInput, code: int) -> 
 
 @pytest.mark.asyncio
 async def test_ctrl_z_suspends(keyboard: PipeInput, monkeypatch: pytest.MonkeyPatch) -> None:
-    from prompt_toolkit.application import Application
-
-    suspended: list[bool] = []
-    monkeypatch.setattr(Application, "suspend_to_background", lambda app: suspended.append(True))
+    suspended: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *to: suspended.append(to))
     keyboard.send_text("get\x1a x\r")
-    assert await Terminal(FakeClient()).line() == "get x" and suspended  # type: ignore[arg-type]
+    assert await Terminal(FakeClient()).line() == "get x" and suspended == [(0, signal.SIGTSTP)]  # type: ignore[arg-type]
     keyboard.send_text("\x1ano\r")
     assert await Terminal(FakeClient()).confirmation("sure? ") == "no" and len(suspended) == 2  # type: ignore[arg-type]

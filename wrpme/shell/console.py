@@ -119,6 +119,37 @@ class _Writer:
                 select.select([], [self._descriptor], [])
 
 
+class Stream:
+    """Standard output as a file of text that never waits, for those who draw on it."""
+
+    encoding = "utf-8"
+
+    def __init__(self, writer: _Writer, descriptor: int) -> None:
+        self._writer = writer
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> int:
+        """Hands the text over, to be written in its turn."""
+        self._writer.hand_over([text.encode(self.encoding, "replace")])
+        return len(text)
+
+    def flush(self) -> None:
+        """Does nothing, because nothing is kept back."""
+
+    def fileno(self) -> int:
+        """Returns the descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Returns whether it is a terminal."""
+        return os.isatty(self._descriptor)
+
+    def finish(self) -> None:
+        """Gives the output a moment to take what was written last."""
+        with suppress(OSError):
+            self._writer.finish(OUTPUT_END_SECONDS_MAX)
+
+
 class Console:
     """Prints results on standard output and errors on standard error."""
 
@@ -126,6 +157,7 @@ class Console:
         self._out = _Writer(out)
         self._err = _Writer(err)
         self._descriptors = out, err
+        self.stream = Stream(self._out, out)
         self.terminal = os.isatty(out)
 
     def answer(self, answer: Answer, line_mode: bool) -> None:
@@ -178,10 +210,11 @@ class Console:
         with _result_errors():
             self._out.finish()
 
-    def finish_errors(self) -> None:
-        """Gives standard error a moment to take what was printed there last."""
-        with suppress(OSError):
-            self._err.finish(OUTPUT_END_SECONDS_MAX)
+    def finish_soon(self) -> None:
+        """Gives both a moment to take what was printed last."""
+        for writer in (self._err, self._out):
+            with suppress(OSError):
+                writer.finish(OUTPUT_END_SECONDS_MAX)
 
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Returns lines that are drawn anew on a terminal, and plain lines elsewhere."""

@@ -7,16 +7,17 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import Application
+from prompt_toolkit.application import Application, run_in_terminal
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import DummyHistory, History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
+from prompt_toolkit.output import create_output
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 
@@ -27,6 +28,7 @@ from wrpme.shell.paste import pasted_lines
 
 if TYPE_CHECKING:
     from wrpme.client.client import Client
+    from wrpme.shell.console import Stream
 
 PROMPT = "> "
 
@@ -74,13 +76,15 @@ def _prompt(text: str) -> FormattedText:
 
 
 class Terminal:
-    """Asks the operator for lines and for answers. Of a paste of several lines it holds those whose turn has not
-    come."""
+    """Asks the operator for lines and for answers, and draws on ``stream`` (else on standard output). Of a paste of
+    several lines it holds those whose turn has not come."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, stream: Stream | None = None) -> None:
         # Without this, prompt_toolkit asks the terminal for the position of its cursor, and complains to the operator
         # where the terminal does not answer; only menus below the line need the position, and there are none.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
+        self._stream = stream
+        self._output = create_output(stdout=cast(TextIO, stream)) if stream is not None else None
         self._pasted: deque[str] = deque()
         self._suspending = False
         keys = KeyBindings()
@@ -93,6 +97,7 @@ class Terminal:
             complete_style=CompleteStyle.READLINE_LIKE,
             enable_history_search=True,
             key_bindings=keys,
+            output=self._output,
             style=Style([("aborting", "fg:default"), ("exiting", "fg:default")]),  # not greyed
         )
 
@@ -114,7 +119,8 @@ class Terminal:
         keys = KeyBindings()
         keys.add("c-z")(self._suspend)
         try:
-            return await self._asked(PromptSession(history=DummyHistory(), key_bindings=keys), question)
+            session: PromptSession[str] = PromptSession(history=DummyHistory(), key_bindings=keys, output=self._output)
+            return await self._asked(session, question)
         except (KeyboardInterrupt, EOFError):
             return ""
 
@@ -162,8 +168,15 @@ class Terminal:
         return line
 
     def _suspend(self, event: KeyPressEvent) -> None:
+        """Leaves the terminal to the shell, as Ctrl-Z does elsewhere."""
+
+        def stop() -> None:
+            if self._stream is not None:
+                self._stream.finish()  # what is written while the shell has the terminal would disturb it
+            os.kill(0, signal.SIGTSTP)
+
         self._suspending = True
-        event.app.suspend_to_background()
+        run_in_terminal(stop)
 
 
 def _take_back(app: Application[Any]) -> None:
