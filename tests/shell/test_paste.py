@@ -126,6 +126,12 @@ async def test_one_line_is_typed_and_waits_for_enter(keyboard: PipeInput) -> Non
 
 
 @pytest.mark.asyncio
+async def test_a_paste_into_a_search_is_searched_for(keyboard: PipeInput) -> None:
+    entries, told = await session(keyboard, "put a 1\r\x12" + paste("put\na") + "\r\x15put c 3\r")
+    assert (entries, told) == ({"a": b"1", "c": b"3"}, [])
+
+
+@pytest.mark.asyncio
 async def test_a_pasted_line_answers_no_question(keyboard: PipeInput) -> None:
     entries, told = await session(keyboard, paste("put a 1\nremove_all\nyes\nput b 2") + "no\r")
     assert entries == {"a": b"1"} and told == ["usage", "2 more lines of the paste were not carried out"]

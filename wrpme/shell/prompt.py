@@ -150,6 +150,9 @@ class Terminal:
         buffer = event.current_buffer
         document = buffer.document
         lines = pasted_lines(event.data, document.text_before_cursor, document.text_after_cursor)
+        if buffer is not self._session.default_buffer:  # a search
+            buffer.insert_text(" ".join(pasted_lines(event.data)))
+            return
         if len(lines) == 1:
             typed = len(lines[0]) - len(document.text_after_cursor)
             buffer.document = Document(lines[0], typed)

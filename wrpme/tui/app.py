@@ -11,7 +11,7 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from signal import SIGHUP
+from signal import SIG_DFL, SIGCONT, SIGHUP, SIGTSTP, signal
 from time import monotonic, time
 from typing import Any, ClassVar
 
@@ -339,6 +339,9 @@ async def run(app: Dashboard) -> int:
         raise
     except Exception as error:
         raise crash_error(app.crash or error) from None
+    finally:
+        for number in (SIGTSTP, SIGCONT):  # Textual's handlers would set up the terminal once more
+            signal(number, SIG_DFL)
     if app.crash is not None:
         raise crash_error(app.crash)
     if code is None:
