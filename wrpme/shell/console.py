@@ -169,12 +169,15 @@ class Console:
             self._out.hand_over(_shown(data) if self.terminal else [data])
 
     def _content(self, content: bytes, line_mode: bool) -> Iterator[bytes]:
+        end = b"\n" if line_mode or (self.terminal and content and not content.endswith(b"\n")) else b""
         if self.terminal:
             yield from _shown(content)
+            yield end
+        elif len(content) < OUTPUT_PIECE_BYTES:
+            yield content + end  # in one piece, for a reader that takes a piece for a line
         else:
             yield content
-        if line_mode or (self.terminal and content and not content.endswith(b"\n")):
-            yield b"\n"
+            yield end
 
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error as one line."""
