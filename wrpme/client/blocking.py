@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import Future
 from datetime import datetime, timedelta
-from threading import Thread
+from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from wrpme import errors
 from wrpme.client.admin import LossEstimate, Verified
 from wrpme.client.client import Bytes, Client, Time
 from wrpme.client.cluster import Location, Removed
+from wrpme.client.limits import THREAD_SECONDS
 from wrpme.client.watch.records import WatchRecord
 from wrpme.client.watch.watcher import Watcher
 from wrpme.limits import TIMEOUT_SECONDS
@@ -23,24 +26,72 @@ from wrpme.protocol.view import View
 R = TypeVar("R")
 
 
+class _LoopThread:
+    """A loop in a thread of its own, which keeps no interpreter from its end."""
+
+    def __init__(self) -> None:
+        try:
+            self._loop = asyncio.new_event_loop()
+            self._thread = Thread(target=self._loop.run_forever, name="wrpme-client", daemon=True)
+            self._thread.start()
+        except RuntimeError as error:  # at its end an interpreter starts no threads
+            self._loop.close()
+            raise errors.ConnectionError(f"no thread could be started for the connections ({error})") from None
+        # In a process that is forked from now on the loop passes for one that runs: nothing of it is closed there.
+        self.wait(asyncio.sleep(0))
+
+    def wait(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        """Returns what the coroutine returns on the loop, or raises what it raises."""
+        if self._is_gone():
+            coroutine.close()
+            raise errors.ConnectionError("the interpreter is ending; nothing was sent")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            while True:
+                try:
+                    return future.result(THREAD_SECONDS)
+                except TimeoutError:
+                    if not future.done() and self._is_gone():
+                        raise errors.IndeterminateError(
+                            "the interpreter is ending; the request may or may not have been carried out"
+                        ) from None
+        except BaseException:
+            future.cancel()  # of use after Ctrl-C alone: otherwise it is done
+            raise
+
+    def _is_gone(self) -> bool:
+        return sys.is_finalizing() or not self._thread.is_alive()
+
+    def end(self, last: Coroutine[Any, Any, None]) -> None:
+        """Ends the loop and the thread after that coroutine and all others have come to their end."""
+
+        async def come_to_the_end() -> None:
+            await last
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.gather(*others, return_exceptions=True)  # they end now, with an error
+
+        self.wait(come_to_the_end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
 class BlockingClient:
     """Like :class:`wrpme.Client`, whose methods and errors it has; may be used from several threads at once.
 
-    A loop in a thread of its own keeps the connections alive between the calls.
+    A loop in a thread of its own keeps the connections alive between the calls. In a process that is forked it starts
+    afresh, with connections of its own.
 
         with BlockingClient("192.168.1.1:5909") as client:
             client.put("entry", b"content")
     """
 
     def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
-        self._loop = asyncio.new_event_loop()
-        try:
-            self._client = Client(addresses, timeout)
-        except errors.WrpmeError:
-            self._loop.close()
-            raise
-        self._thread: Thread | None = Thread(target=self._loop.run_forever, name="wrpme-client", daemon=True)
-        self._thread.start()
+        self._client = Client(addresses, timeout)
+        self._closed = False
+        self._lock = Lock()
+        self._thread: _LoopThread | None = None
+        _CLIENTS.add(self)
 
     def __enter__(self) -> BlockingClient:
         return self
@@ -52,29 +103,43 @@ class BlockingClient:
 
     def close(self) -> None:
         """Ends all connections; may be called twice."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        thread.join()
-        self._loop.close()
+        with self._lock:
+            thread, self._thread, self._closed = self._thread, None, True
+        if thread is not None and not sys.is_finalizing():
+            thread.end(self._client.close())
 
-    async def _close(self) -> None:
-        await self._client.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*others, return_exceptions=True)  # they end now, with an error
-
-    def _wait(self, coroutine: Coroutine[Any, Any, R]) -> R:
-        if self._thread is None:
-            coroutine.close()
-            raise errors.ConnectionError("this client is closed")
-        future: Future[R] = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+    def _wait(self, coroutine: Coroutine[Any, Any, R], begun: _LoopThread | None = None) -> R:
+        """Returns what the coroutine returns. ``begun`` is the thread that it must run on; None is the present one."""
         try:
-            return future.result()
-        except BaseException:
-            future.cancel()  # of use after Ctrl-C alone: otherwise it is done
+            thread = self._running()
+            if begun is not None and thread is not begun:
+                raise errors.UsageError(
+                    "what is watched here is watched by the process that this one was forked from; begin another watch"
+                )
+        except errors.WrpmeError:
+            coroutine.close()
             raise
+        return thread.wait(coroutine)
+
+    def _running(self) -> _LoopThread:
+        """Returns the thread, begun by the first request of a process."""
+        thread = self._thread
+        if thread is not None:
+            return thread
+        with self._lock:
+            if self._closed:
+                raise errors.ConnectionError("this client is closed")
+            if self._thread is None:
+                self._thread = _LoopThread()
+            return self._thread
+
+    def _start_afresh(self) -> None:
+        """Begins again in a process that was forked: it has the client, and not the thread."""
+        self._lock = Lock()  # the thread that holds it may be one that is not here
+        if self._thread is not None:
+            _ABANDONED.append(self._thread)
+            self._thread = None
+        self._client._start_afresh()
 
     def get(self, alias: str) -> bytes:
         """See :meth:`Client.get`."""
@@ -166,12 +231,12 @@ class BlockingClient:
 
     def watch(self) -> Iterator[WatchRecord]:
         """See :meth:`Client.watch`; ends when it is closed, or the client is."""
-        watcher = self._client.watch()
+        watcher, begun = self._client.watch(), self._running()
         try:
-            while (record := self._wait(_next(watcher))) is not None:
+            while (record := self._wait(_next(watcher), begun)) is not None:
                 yield record
         finally:
-            if self._thread is not None:
+            if self._thread is begun:
                 self._wait(watcher.aclose())
 
     @property
@@ -202,6 +267,20 @@ class BlockingClient:
     def stop_node(self, address: str) -> None:
         """See :meth:`Client.stop_node`."""
         self._wait(self._client.stop_node(address))
+
+
+_CLIENTS: WeakSet[BlockingClient] = WeakSet()
+_ABANDONED: list[_LoopThread] = []
+"""Of the process that this one was forked from. They are kept: their ends would be heard in the other one, whose epoll
+they share."""
+
+
+def _after_fork() -> None:
+    for client in list(_CLIENTS):
+        client._start_afresh()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 async def _next(watcher: Watcher) -> WatchRecord | None:

@@ -53,7 +53,8 @@ ever."""
 
 
 class Client:
-    """A client of one hive, for one event loop; many requests may be in flight at a time.
+    """A client of one hive, for one event loop; many requests may be in flight at a time. In another loop than that of
+    its first request all methods raise UsageError.
 
     Args:
         addresses: HOST:PORT of one or more nodes, tried in order at the first request. After that the client knows the
@@ -83,6 +84,12 @@ class Client:
         end."""
         await asyncio.gather(*(watcher.aclose() for watcher in self._watchers))
         await self._dispatcher.close()
+
+    def _start_afresh(self) -> None:
+        """Begins again for a :class:`BlockingClient` in a process that was forked: all connections are made anew.
+        Watchers stay with the process in which they began."""
+        self._dispatcher.start_afresh()
+        self._watchers = WeakSet()
 
     @property
     def known_addresses(self) -> list[str]:

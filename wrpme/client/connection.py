@@ -16,7 +16,8 @@ from typing import Protocol, cast
 
 from wrpme import errors
 from wrpme.client.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, PING_SECONDS, SILENT_SECONDS_MAX
-from wrpme.limits import CONNECT_SECONDS_MAX, LARGE_BYTES, LOOKUP_SECONDS_MAX, TURN_BYTES
+from wrpme.client.lookup import look_up
+from wrpme.limits import CONNECT_SECONDS_MAX, LARGE_BYTES, TURN_BYTES
 from wrpme.protocol import address as addresses
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.identities import GetHive
@@ -122,6 +123,16 @@ class Connection(asyncio.Protocol):
         self._reason = self._reason or reason or errors.ConnectionError("the client was closed")
         if self._transport is not None:
             self._transport.abort()
+
+    def abandon(self) -> None:
+        """Lets go of the connection in a process that was forked. The other one has the same sockets and the same epoll
+        as its own: nothing is sent, ended or unregistered here. But an end at the other one is an end to the node only
+        when no process has the socket open."""
+        if self._transport is None or (number := self._transport.get_extra_info("socket").fileno()) < 0:
+            return
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(nothing, number, inheritable=False)  # the number stays taken: the transport will close it
+        os.close(nothing)
 
     # --- what asyncio calls --------------------------------------------------------------------------------------
 
@@ -286,11 +297,7 @@ def _explain(error: BaseException) -> str:
 async def _connected(host: str, port: int, factory: Callable[[], Connection]) -> Connection:
     """Returns a connection that the other machine has taken; each of the numbers that its name has is tried."""
     loop = asyncio.get_running_loop()
-    numbers = [host]
-    if not addresses.is_number(host):
-        async with asyncio.timeout(LOOKUP_SECONDS_MAX):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        numbers = list(dict.fromkeys(str(where[0]) for *_, where in found))
+    numbers = await look_up(host)
     last: OSError = OSError("the name has no numbers")
     for number in numbers:
         try:

@@ -21,6 +21,7 @@ from typing import TypeVar
 from wrpme import errors
 from wrpme.client.connection import Connection, Lost
 from wrpme.client.limits import CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX
+from wrpme.client.one_loop import OneLoop
 from wrpme.client.pool import Pool
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from wrpme.protocol import ring, view_index
@@ -44,7 +45,6 @@ class Dispatcher:
         self.view: View | None = None
         self.answered_by = ""
         """The address of the node that answered the latest request of an entry."""
-        self._pool = Pool(self)
         self._ids = count(1)
         self._random = random or Random()
         self._hive = b""
@@ -53,17 +53,28 @@ class Dispatcher:
         self._warned: set[str] = set()
         self._conflict: errors.AnotherHiveError | None = None
         self._compared = len(self.addresses) < 2
-        self._room = asyncio.Semaphore(CLIENT_REQUESTS_MAX)
-        self._home: Connection | None = None
         self._closed = False
         self._answered = False
+        self._ends: list[int] = []
+        self._owners: list[str] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pool = Pool(self)
+        self._loop = OneLoop()
+        self._room = asyncio.Semaphore(CLIENT_REQUESTS_MAX)
+        self._home: Connection | None = None
         self._stale = True
         self._asking = False
         self._epoch_told = 0
-        self._ends: list[int] = []
-        self._owners: list[str] = []
         self.epoch_seen = asyncio.Event()
         """Set whenever a node told of a later epoch; whoever waits for it clears it."""
+
+    def start_afresh(self) -> None:
+        """Begins again in a process that was forked: the loop, the connections and the requests in flight are those of
+        the other one. What is known of the hive stays known."""
+        self._pool.abandon()
+        self._begin()
 
     def next_id(self) -> int:
         """Returns an id for the next request."""
@@ -72,10 +83,11 @@ class Dispatcher:
     def deadline(self, seconds: float | None = None) -> float:
         """Returns the end of a request that starts now, in seconds on the clock of the loop. ``seconds`` is what it may
         take; None is the timeout of the client."""
-        return asyncio.get_running_loop().time() + (self.timeout if seconds is None else seconds)
+        return self._loop.running().time() + (self.timeout if seconds is None else seconds)
 
     async def close(self) -> None:
         """Ends all connections; requests in flight get an error."""
+        self._loop.running()
         self._closed = True
         await self._pool.close()
 

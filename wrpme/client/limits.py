@@ -18,6 +18,8 @@ VIEW_SECONDS = 0.5
 """A client that waits for the hive to be stable asks for the view so often, as a notice may get lost."""
 PROGRESS_SECONDS = 0.2
 """While a node leaves or is forgotten, the client asks so often how far that is."""
+THREAD_SECONDS = 0.5
+"""A caller that waits for the thread of a blocking client looks so often whether it still runs."""
 
 # --- connections -----------------------------------------------------------------------------------------------------
 CLIENT_WRITE_BYTES = 256 * KIB

@@ -69,7 +69,12 @@ class Pool:
         task = self._dialling.get(address)
         if task is None:
             task = self._dialling[address] = asyncio.create_task(self._dial(address))
-        outcome = await asyncio.shield(task)
+        try:
+            outcome = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            raise errors.ConnectionError("this client is closed") from None  # it was closed while others waited
         if isinstance(outcome, errors.WrpmeError):
             raise outcome
         return outcome
@@ -122,6 +127,11 @@ class Pool:
             return
         self._retired[connection] = None
         asyncio.get_running_loop().call_later(RETIRED_SECONDS_MAX, connection.close, gone)
+
+    def abandon(self) -> None:
+        """Lets go of all connections in a process that was forked: they belong to the other one."""
+        for connection in (*self._open.values(), *self._retired):
+            connection.abandon()
 
     async def close(self) -> None:
         """Ends all connections and attempts, and returns when none is left."""

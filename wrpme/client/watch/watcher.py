@@ -22,6 +22,7 @@ from wrpme.client.limits import (
     WATCH_ADDRESSES_MAX, WATCH_LATE_SECONDS, WATCH_LOOK_SECONDS, WATCH_RETRY_SECONDS_MAX, WATCH_RETRY_SECONDS_MIN,
     WATCH_SILENT_SECONDS, WATCH_THROUGH_SECONDS,
 )  # fmt: skip
+from wrpme.client.one_loop import OneLoop
 from wrpme.client.watch.buffer import ShedBuffer
 from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.protocol import view_index
@@ -87,6 +88,7 @@ class Watcher:
         self._ids = count(1)
         self._buffer = ShedBuffer()
         self._news = asyncio.Event()
+        self._loop = OneLoop()
         self._look: asyncio.Task[None] | None = None
         self._lonely_since: float | None = None
         self._ended = False
@@ -97,6 +99,7 @@ class Watcher:
         return self
 
     async def __anext__(self) -> WatchRecord:
+        self._loop.running()
         while not self._buffer.records:
             if self._ended:
                 raise StopAsyncIteration
@@ -117,6 +120,7 @@ class Watcher:
 
     async def aclose(self) -> None:
         """Ends all connections, and the iteration; may be called twice."""
+        self._loop.running()
         self._ended = True
         connections = [node.connection for node in self._nodes.values() if node.connection is not None]
         tasks = [node.task for node in self._nodes.values() if node.task is not None]
