@@ -8,6 +8,7 @@ deadlines of the connection. What was handed to the system before the connection
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 from collections import deque
@@ -17,6 +18,7 @@ from typing import Protocol, cast
 from wrpme import errors
 from wrpme.client.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, PING_SECONDS, SILENT_SECONDS_MAX
 from wrpme.client.lookup import look_up
+from wrpme.client.race import first_of
 from wrpme.limits import CONNECT_SECONDS_MAX, LARGE_BYTES, TURN_BYTES
 from wrpme.protocol import address as addresses
 from wrpme.protocol.codec import PREFACE, Decoder, encode
@@ -34,6 +36,11 @@ class Lost(errors.ConnectionError):
         super().__init__(reason.sentence)
         self.reason = reason
         self.sent = sent
+
+
+class Unheard(errors.ConnectionError):
+    """Neither a connection nor a refusal came back from an address: packets were lost, and another attempt may be
+    answered."""
 
 
 class Owner(Protocol):
@@ -297,15 +304,23 @@ def _explain(error: BaseException) -> str:
 async def _connected(host: str, port: int, factory: Callable[[], Connection]) -> Connection:
     """Returns a connection that the other machine has taken; each of the numbers that its name has is tried."""
     loop = asyncio.get_running_loop()
-    numbers = await look_up(host)
-    last: OSError = OSError("the name has no numbers")
-    for number in numbers:
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS_MAX):
-                return (await loop.create_connection(factory, number, port))[1]
-        except OSError as error:  # a TimeoutError is one
-            last = error
-    raise last
+
+    async def attempt(number: str) -> Connection:
+        async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            return (await loop.create_connection(factory, number, port))[1]
+
+    failures: dict[str, Exception] = {}
+    connection = await first_of(await look_up(host), attempt, Connection.close, failures)
+    if connection is None:
+        raise min(failures.values(), key=_is_an_answer, default=OSError("the name has no numbers"))
+    return connection
+
+
+def _is_an_answer(error: Exception) -> bool:
+    """Returns whether the error says that nobody is there, so that it would not help to ask again."""
+    if isinstance(error, socket.gaierror):
+        return error.errno != socket.EAI_AGAIN
+    return isinstance(error, OSError) and error.errno in (errno.ECONNREFUSED, errno.ENETUNREACH)
 
 
 async def dial(address: str, owner: Owner) -> Connection | errors.WrpmeError:
@@ -324,7 +339,8 @@ async def dial(address: str, owner: Owner) -> Connection | errors.WrpmeError:
     except errors.WrpmeError as error:
         return error
     except (TimeoutError, OSError) as error:
-        failure = errors.ConnectionError(f"{address} ({_explain(error)})")
+        kind = errors.ConnectionError if _is_an_answer(error) else Unheard
+        failure = kind(f"{address} ({_explain(error)})")
         if connection is not None:
             connection.close(failure)
         return failure

@@ -13,16 +13,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
 from typing import TypeVar
 
 from wrpme import errors
-from wrpme.client.connection import Connection, Lost
+from wrpme.client.connection import Connection, Lost, Unheard
 from wrpme.client.limits import CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX
 from wrpme.client.one_loop import OneLoop
 from wrpme.client.pool import Pool
+from wrpme.client.race import first_of
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from wrpme.protocol import ring, view_index
 from wrpme.protocol.messages import READS, Failed, GetView, Notice, Reply, Request, ViewIs
@@ -167,13 +168,7 @@ class Dispatcher:
 
     async def ask_there(self, request: Request, kind: type[R], address: str, deadline: float) -> R:
         """Returns the reply of the very node at that address, which is asked once: no other node can answer for it."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                connection = await self._pool.open(address)
-        except TimeoutError:
-            raise errors.TimeoutError(f"{address} could not be reached in the time given") from None
-        except errors.ConnectionError as error:
-            raise self._nobody({address: error}) from None
+        connection = await self._connect(lambda: [address], deadline)
         reply = await connection.send(request, deadline)
         if isinstance(reply, kind):
             return reply
@@ -214,32 +209,41 @@ class Dispatcher:
             raise errors.ConnectionError("this client is closed")
         if address is None and position is not None and self._ends:
             address = self._owners[bisect_left(self._ends, position)]
-        reasons: dict[str, errors.WrpmeError] = {}
         if not self._compared:
-            await self._compare()
-        last = address or self.addresses[0]
-        try:
-            async with asyncio.timeout_at(deadline):
-                for candidate in self._candidates(address):
-                    last = candidate
-                    try:
-                        connection = await self._pool.open(candidate)
-                    except errors.WrpmeError as error:
-                        reasons[candidate] = error
-                        continue
-                    if self._home is None or not self._home.usable:
-                        self._home = connection
-                    return connection
-        except TimeoutError:
-            tried = ", ".join(dict.fromkeys((*reasons, last)))
-            raise errors.TimeoutError(f"no node could be reached in the time given; tried {tried}") from None
-        raise self._nobody(reasons)
+            await self._compare(deadline)
+        connection = await self._connect(lambda: self._candidates(address), deadline)
+        if self._home is None or not self._home.usable:
+            self._home = connection
+        return connection
 
-    async def _compare(self) -> None:
+    async def _connect(self, candidates: Callable[[], list[str]], deadline: float) -> Connection:
+        """Returns a connection to the first candidate that answers. Where all of them refuse, that is told at once;
+        where one does not answer, all are tried until the deadline, as a lost packet is no refusal."""
+        told: errors.WrpmeError | None = None
+        pause = 0.0
+        while True:
+            failures: dict[str, Exception] = {}
+            tried = candidates()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    connection = await first_of(tried, self._pool.open, lambda _: None, failures)
+            except TimeoutError:
+                missed = f"no node could be reached in the time given; tried {', '.join(tried)}"
+                raise told or errors.TimeoutError(missed) from None
+            if connection is not None:
+                return connection
+            told = self._nobody(failures)
+            if not isinstance(told, errors.ConnectionError) or not any(
+                isinstance(error, Unheard) for error in failures.values()
+            ):
+                raise told
+            pause = await self.back_off(pause, deadline, told)
+
+    async def _compare(self, deadline: float) -> None:
         """Looks at all given addresses once, for a moment: nothing is sent to a hive while they are of several."""
         self._compared = True
         attempts = [asyncio.ensure_future(self._pool.open(address)) for address in self.addresses]
-        done, late = await asyncio.wait(attempts, timeout=COMPARE_SECONDS_MAX)
+        done, late = await asyncio.wait(attempts, timeout=min(COMPARE_SECONDS_MAX, deadline - self.deadline(0)))
         for attempt in late:
             attempt.cancel()  # the dialling itself goes on
         for attempt in done:
@@ -257,11 +261,14 @@ class Dispatcher:
         return ordered
 
     @staticmethod
-    def _nobody(reasons: dict[str, errors.WrpmeError]) -> errors.WrpmeError:
-        for error in reasons.values():  # one that answers, but not as it should, tells more
+    def _nobody(failures: dict[str, Exception]) -> errors.WrpmeError:
+        reasons = [error for error in failures.values() if isinstance(error, errors.WrpmeError)]
+        if len(reasons) < len(failures):  # a defect: it must not pass for a node that is not there
+            raise next(error for error in failures.values() if not isinstance(error, errors.WrpmeError))
+        for error in reasons:  # one that answers, but not as it should, tells more
             if not isinstance(error, errors.ConnectionError):
                 return error
-        shown = ", ".join(error.sentence for error in list(reasons.values())[:5])
+        shown = ", ".join(error.sentence for error in reasons[:5])
         more = f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""
         return errors.ConnectionError(f"no daemon answers at {shown}{more}; start wrpmed there, or name another node")
 

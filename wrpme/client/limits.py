@@ -22,6 +22,8 @@ THREAD_SECONDS = 0.5
 """A caller that waits for the thread of a blocking client looks so often whether it still runs."""
 
 # --- connections -----------------------------------------------------------------------------------------------------
+NEXT_SECONDS = 0.3
+"""An address that has not answered after so long is not waited for alone: the next one is tried beside it."""
 CLIENT_WRITE_BYTES = 256 * KIB
 """Frames are joined up to this size before they are written; what the system does not take waits unencoded."""
 CLIENT_SWEEP_SECONDS = 0.01
