@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from wrpme.daemon.limits import LOG_RETRY_SECONDS, LOG_WAITING_BYTES_MAX
 from wrpme.daemon.log_format import OWN
+from wrpme.daemon.storage import privacy
 
 STDERR = 2
 
@@ -183,8 +184,8 @@ class LogFile(WatchedFileHandler):
 
     def _open(self) -> TextIOWrapper:
         """Also opens a pipe, without waiting for somebody who reads it."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        return _stream(os.open(self.baseFilename, flags, 0o644), closefd=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+        return _stream(privacy.create(self.baseFilename, flags), closefd=True)
 
 
 class _WholeWrites(FileIO):

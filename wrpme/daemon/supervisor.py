@@ -167,8 +167,8 @@ class Supervisor:
     def _entered(self) -> Opened:
         config = self._config
         store = leveldb.open_store(config.root)
-        if store.repaired:
-            self._log.say("warning", store.repaired)
+        for line in filter(None, (store.repaired, store.closed_to_others)):
+            self._log.say("warning", line)
         info = self._rejoin_info()
         try:
             has_view = store.get(VIEW_KEY) is not None

@@ -45,7 +45,7 @@ class LocalHive:
         self._restarting: set[int] = set()
         self._stopped = False
         try:
-            directory.mkdir(exist_ok=True)
+            directory.mkdir(mode=0o700, exist_ok=True)
             self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             kept = [int(path.name.removeprefix("node-")) for path in directory.glob("node-*") if path.is_dir()]
@@ -99,7 +99,7 @@ class LocalHive:
             if other != number:
                 command += ["--peer", self._address(other)]
         try:
-            with open(log, "ab") as file:
+            with open(log, "ab", opener=_private) as file:
                 # A session of its own: Ctrl-C in the terminal is for the shell, which stops the nodes in its time.
                 self._processes[number] = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
@@ -292,6 +292,15 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _private(path: str, flags: int) -> int:
+    """Opens a log; the mode of one that is made here is 0640 whatever the umask, as the daemon has it."""
+    made = not os.path.lexists(path)
+    file = os.open(path, flags, 0o640)
+    if made:
+        os.fchmod(file, 0o640)
+    return file
 
 
 def _free_port(wanted: int, others: set[int]) -> int:

@@ -20,7 +20,7 @@ from wrpme.core.io import Operation
 from wrpme.core.layout import ENTRIES, HINTS
 from wrpme.daemon import resources
 from wrpme.daemon.limits import BLOCK_CACHE_BYTES, SLICE_BYTES, SLICES_MAX
-from wrpme.daemon.storage import _plyvel, rejoin, torn
+from wrpme.daemon.storage import _plyvel, privacy, rejoin, torn
 from wrpme.errors import DamagedError, DiskFullError, ShortageError, StorageError
 from wrpme.limits import WRITE_BUFFER_BYTES
 
@@ -38,10 +38,12 @@ _FLOCK = struct.Struct("hhqqi4x") if sys.platform == "linux" else None
 
 class LevelStore:
     """Keeps keys and values in one LevelDB; :func:`open_store` makes it. Reads may run beside one write in another
-    thread; ``close`` may not. ``repaired`` is a line about what had to be done to open it, or empty."""
+    thread; ``close`` may not. ``repaired`` is a line about what had to be done to open it, or empty, and
+    ``closed_to_others`` one about who could look into its directory."""
 
     def __init__(self, database: _plyvel.Database, directory: str, repaired: str = "") -> None:
         self.repaired = repaired
+        self.closed_to_others = ""
         self._database: _plyvel.Database | None = database
         self._get = database.get
         self._directory = directory
@@ -131,7 +133,8 @@ def open_store(directory: str) -> LevelStore:
         StorageError: the directory can't be used; the sentence says why, and nothing in it was changed.
     """
     try:
-        os.makedirs(directory, exist_ok=True)
+        if not os.path.isdir(directory):
+            privacy.make_directory(directory)
         _check_names(directory, os.listdir(directory))
     except FileExistsError:
         raise StorageError(f"{directory} is no directory; give another one with --root") from None
@@ -140,6 +143,7 @@ def open_store(directory: str) -> LevelStore:
     store = _opened(directory)
     try:
         _check_format(store, directory)
+        store.closed_to_others = privacy.close_to_others(directory)
     except StorageError:
         store.close()
         raise

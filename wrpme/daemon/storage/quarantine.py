@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import msgspec
 
-from wrpme.daemon.storage import rejoin
+from wrpme.daemon.storage import privacy, rejoin
 from wrpme.daemon.storage.leveldb import locked, unusable
 from wrpme.daemon.storage.rejoin import RejoinInfo
 from wrpme.errors import DiskFullError, ShortageError, StorageError
@@ -32,6 +32,7 @@ def isolate(directory: str, reason: str, info: RejoinInfo) -> str:
         with locked(directory):
             kept = _free_name(directory, reason)
             _make(fresh, msgspec.structs.replace(info, former=kept))
+            privacy.close_to_others(directory)
             os.rename(directory, kept)
             os.rename(fresh, directory)
             rejoin.sync_directory(os.path.dirname(directory))
@@ -60,7 +61,7 @@ def _fresh(directory: str) -> str:
 
 def _make(fresh: str, info: RejoinInfo) -> None:
     with suppress(FileExistsError):
-        os.mkdir(fresh)
+        privacy.make_directory(fresh)
     rejoin.write(fresh, info)
 
 
