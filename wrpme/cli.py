@@ -1,7 +1,8 @@
 """The program wrpmesh: a session on a terminal, one command a line from a pipe, a single command, or the dashboard.
 
 Results go to standard output, an error goes as one line to standard error, and the exit code is 0, 1, or 2 for wrong
-usage, as the reference of wrpmesh says. An unexpected exception is reported as one line, too, not as a traceback.
+usage, or says how the hive is, as the reference of wrpmesh says. An unexpected exception is reported as one line, too,
+not as a traceback.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ async def serve(options: Options, command: Command | None, console: Console) -> 
         shell = Shell(client, console, InputLines(0))
         if command is not None:
             await shell.run(command, line_mode=False)
-            return exit_code(shell.failed)
+            return exit_code(shell.failed) or shell.code
         await shell.lines()
         return 1 if shell.failed else 0
 

@@ -264,6 +264,7 @@ HELP = (
 )
 YES = Option("yes", "do not ask")
 QUIET = Option("quiet", "print only what is wrong, or left to do: for cron", short="q")
+JSON = Option("json", "print one object of JSON")
 
 WRPMED = Syntax(
     "wrpmed",
@@ -336,6 +337,7 @@ WRPMESH = Syntax(
 COMMANDS: dict[str, Syntax] = {
     syntax.name: syntax
     for syntax in (
+        Syntax("hive_status", (JSON,)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),
         Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True),)),

@@ -59,6 +59,13 @@ def test_copies_and_grace_at_their_bounds(line: str, replication: int, grace_sec
     assert (config.replication, config.grace_seconds) == (replication, grace_seconds)
 
 
+def test_one_list_of_peers_serves_all_nodes() -> None:
+    nodes = ["--peer", "n1:1", "--peer", "n2:1", "--peer", "n3:1"]
+    assert [str(peer) for peer in parse(["-a", "N2:1", *nodes]).peers] == ["n1:1", "n3:1"]
+    behind = ["-a", "0.0.0.0:5909", "--advertise", "n3:1"]
+    assert [str(peer) for peer in parse([*behind, *nodes]).peers] == ["n1:1", "n2:1"]
+
+
 def test_transient_has_no_directory() -> None:
     config = parse(["--transient"])
     assert config.transient

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from wrpme.daemon.net.listen import Room, check_peers, listen, room
-from wrpme.errors import StartError, UsageError
+from wrpme.daemon.net.listen import Room, other_peers, listen, room
+from wrpme.errors import StartError
 from wrpme.limits import FILES_RESERVED, NODE_SESSIONS_MAX
 from wrpme.protocol.address import Address
 
@@ -56,18 +56,16 @@ def test_all_addresses_of_the_machine() -> None:
     sockets = listen(Address("0.0.0.0", 0))
     port = sockets[0].getsockname()[1]
     socket.create_connection(("127.0.0.1", port)).close()
-    with pytest.raises(UsageError, match="is this node itself"):
-        check_peers((Address("127.0.0.1", port),), sockets)
-    check_peers((Address("127.0.0.1", port % 65_535 + 1), Address("192.0.2.1", port)), sockets)
+    others = (Address("127.0.0.1", port % 65_535 + 1), Address("192.0.2.1", port))
+    assert other_peers((others[0], Address("127.0.0.1", port), others[1]), sockets) == others
     close(sockets)
 
 
 def test_a_peer_under_another_name() -> None:
     sockets = listen(Address("127.0.0.1", 0))
     port = sockets[0].getsockname()[1]
-    with pytest.raises(UsageError, match=f"localhost:{port} is this node itself"):
-        check_peers((Address("localhost", port),), sockets)
-    check_peers((Address("no-such-host.invalid", port),), sockets)  # it may be known later
+    later = Address("no-such-host.invalid", port)  # it may be known later
+    assert other_peers((Address("localhost", port), later), sockets) == (later,)
     close(sockets)
 
 

@@ -79,6 +79,12 @@ def parse(arguments: Sequence[str]) -> Config:
     return _checked(given)
 
 
+def only_itself(peer: Address) -> UsageError:
+    """Returns the error of a node whose peers are all itself: to found a hive by such a slip would lose the other one
+    from sight."""
+    return UsageError(f"--peer {peer} is this node itself; name another node of the hive, or none to found one")
+
+
 def help_text() -> str:
     """Returns what ``wrpmed --help`` prints."""
     return HELP.format(options="\n".join(f"  {line}" for line in options.help_lines(WRPMED)))
@@ -96,15 +102,16 @@ def _checked(given: Given) -> Config:
             "are told"
         )
     for peer in given["peer"]:
-        if peer in (listens, advertise):
-            raise UsageError(f"--peer {peer} is this node itself; name another node of the hive, or none to found one")
         if peer.unspecified:
             raise UsageError(f"--peer {peer} names no machine")
+    peers = tuple(peer for peer in dict.fromkeys(given["peer"]) if peer not in (listens, advertise))
+    if given["peer"] and not peers:
+        raise only_itself(given["peer"][0])
     root = given["root"] or os.path.join("db", f"{listens.host}-{listens.port}")
     return Config(
         address=listens,
         advertise=advertise,
-        peers=tuple(dict.fromkeys(given["peer"])),
+        peers=peers,
         root="" if given["transient"] else os.path.abspath(root),
         log_file=os.path.abspath(given["log-file"]) if given["log-file"] else "",
         log_console=given["log-console"] or None,

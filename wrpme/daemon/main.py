@@ -7,13 +7,15 @@ import os
 import sys
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from wrpme.core.io import Exit
 from wrpme.daemon import config as configs
 from wrpme.daemon.config import Config
 from wrpme.daemon.limits import SWITCH_SECONDS
 from wrpme.daemon.log import Log, say_where_it_crashed, stderr_is_terminal
 from wrpme.daemon.log_format import JsonFormatter
-from wrpme.daemon.net.listen import check_peers, listen
+from wrpme.daemon.net.listen import listen, other_peers
 from wrpme.daemon.supervisor import Supervisor
 from wrpme.daemon.systemd import Manager, manager
 from wrpme.errors import UsageError, WrpmeError
@@ -63,7 +65,10 @@ def _open_log(config: Config) -> Log:
 def _serve(config: Config, log: Log, starter: Manager) -> Exit:
     log.say("info", f"wrpmed {VERSION} starts at {config.address}")
     sockets = listen(config.address)
-    check_peers(config.peers, sockets)
+    peers = other_peers(config.peers, sockets)
+    if config.peers and not peers:
+        raise configs.only_itself(config.peers[0])
+    config = replace(config, peers=peers)
 
     async def supervised() -> Exit:
         return await Supervisor(config, sockets, log, starter).run()

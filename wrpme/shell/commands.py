@@ -97,6 +97,7 @@ class Command(Struct, frozen=True):
     topic: str = ""
     yes: bool = False
     force: bool = False
+    json: bool = False
     words: tuple[str, ...] = ()
     """The words and options of a command about other machines, which are checked where it is carried out."""
 
@@ -209,7 +210,12 @@ COMMANDS: tuple[Spec, ...] = (
         confirm="this removes every entry of the hive, for good; type yes to do it: ",
     ),
     Spec("locate", (_ALIAS,), "prints where the entry lives: its hash, arc, owner and holders"),
-    Spec("hive_status", (), "prints a table of all nodes, and how the hive is"),
+    Spec(
+        "hive_status",
+        (),
+        "prints a table of all nodes, and how the hive is",
+        "As a single command it ends with 0 for stable, 3 for stabilizing or degraded, 4 for unavailable.",
+    ),
     Spec(
         "wait_stable",
         (Parameter("SECONDS", Kind.SECONDS, "seconds", optional=True),),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from wrpme.errors import UsageError
+from wrpme.protocol.stats import condition_of
 from wrpme.protocol.view_json import topology
 from wrpme.shell import format
 from wrpme.shell.commands import Command, help_text
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
 
 
 class Answer(Struct, frozen=True):
-    """An answer has the ``content`` of an entry, bit for bit, or ``text`` (without the last line end), or neither."""
+    """An answer has the ``content`` of an entry, bit for bit, or ``text`` (without the last line end), or neither.
+    ``code`` is the exit code of a program that carries out this command alone."""
 
     content: bytes | None = None
     text: str | None = None
+    code: int = 0
+
+
+CODES = {"stable": 0, "stabilizing": 3, "degraded": 3, "unavailable": 4}
+"""The exit code of ``hive_status`` by how the hive is."""
 
 
 async def carry_out(client: Client, command: Command) -> Answer:
@@ -71,7 +78,9 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
         case "locate":
             return Answer(text=format.location_text(await client.locate(command.alias)))
         case "hive_status":
-            return Answer(text=format.hive_text(await client.hive_status()))
+            status = await client.hive_status()
+            text = format.json_text(format.hive_json(status)) if command.json else format.hive_text(status)
+            return Answer(text=text, code=CODES[condition_of(status).word])
         case "wait_stable":
             await client.wait_stable(command.seconds)
         case "node_status":

@@ -53,12 +53,61 @@ def _names(members: Sequence[Any]) -> str:
 
 def hive_text(status: HiveStatus) -> str:
     """Returns the table of all nodes, and the line that says how the hive is."""
-    suspected = {address for node in status.nodes if node.stats for address in node.stats.suspected}
     rows: list[tuple[str, ...]] = [("ADDRESS", "STATE", "SHARE", "ENTRIES", "COPIES", "BYTES", "EPOCH", "UPTIME")]
-    nodes = sorted(status.nodes, key=lambda node: natural(node.member.address))
-    slots = ring.owned(status.view.arcs)
-    rows += [_row(node, slots.get(node.member.id, 0) / SLOTS, node.member.address in suspected) for node in nodes]
+    rows += [_row(node, state, share) for node, state, share in _rows(status)]
     return f"{table(rows)}\n{condition_line(status)}"
+
+
+def hive_json(status: HiveStatus) -> dict[str, Any]:
+    """Returns the same as plain data, in the form that the reference of wrpmesh promises to scripts: fields are added
+    to it, and none is renamed or removed. What nobody told is None."""
+    now, condition = status.view, condition_of(status)
+    return {
+        "state": condition.word,
+        "sentence": condition.sentence,
+        "details": condition_line(status),
+        "hive": now.hive.hex(),
+        "generation": now.generation,
+        "epoch": now.epoch,
+        "replication": now.replication,
+        "nodes": [_node_json(*row) for row in _rows(status)],
+    }
+
+
+def _node_json(node: NodeStatus, state: str, share: float) -> dict[str, Any]:
+    stats = node.stats
+    return {
+        "address": node.member.address,
+        "id": node.member.id.hex(),
+        "state": state,
+        "share": round(share, 6),
+        "entries": stats and stats.entries,
+        "copies": stats and stats.copies,
+        "bytes": stats and stats.bytes,
+        "epoch": stats and stats.epoch,
+        "uptime_seconds": stats and stats.uptime_seconds,
+        "version": stats and stats.version,
+        "troubles": list(stats.troubles) if stats else [],
+        "error": node.error and node.error.sentence,
+    }
+
+
+def _rows(status: HiveStatus) -> list[tuple[NodeStatus, str, float]]:
+    """Returns the nodes in the order of their addresses, each with its state and its share of the ring (0 to 1)."""
+    suspected = {address for node in status.nodes if node.stats for address in node.stats.suspected}
+    slots = ring.owned(status.view.arcs)
+    return [
+        (node, _state(node, node.member.address in suspected), slots.get(node.member.id, 0) / SLOTS)
+        for node in sorted(status.nodes, key=lambda node: natural(node.member.address))
+    ]
+
+
+def _state(node: NodeStatus, suspected: bool) -> str:
+    if node.stats is None:
+        return "down" if node.member.state is State.DOWN else "no answer"
+    if suspected:
+        return "suspected"
+    return node.member.state.name.lower() if node.stats.serving else "starting"
 
 
 def verified_text(found: Verified) -> str:
@@ -84,15 +133,13 @@ def natural(address: str) -> list[tuple[int, str]]:
     return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", address)]
 
 
-def _row(node: NodeStatus, share: float, suspected: bool) -> tuple[str, ...]:
+def _row(node: NodeStatus, state: str, share: float) -> tuple[str, ...]:
     stats = node.stats
     if stats is None:
-        state = "down" if node.member.state is State.DOWN else "no answer"
         return (node.member.address, state, percent_text(share), *[UNKNOWN] * 5)
-    state = node.member.state.name.lower() if stats.serving else "starting"
     return (
         node.member.address,
-        "suspected" if suspected else state,
+        state,
         percent_text(share),
         f"{stats.entries:,}",
         f"{stats.copies:,}",

@@ -72,6 +72,8 @@ class Shell:
         self._running: asyncio.Task[Any] | None = None
         self.failed: errors.WrpmeError | None = None
         """The last error, which decides the exit code."""
+        self.code = 0
+        """The exit code of the last command that did not fail."""
 
     async def lines(self) -> None:
         """Carries out all lines up to the last one or ``exit``; an error does not end the session."""
@@ -110,6 +112,7 @@ class Shell:
                 raise errors.UsageError(f"{command.name} was not carried out: it takes the word yes, or --yes")
             answer = await self._begin(self._answer(command))
             answered = True
+            self.code = answer.code
             self._console.answer(answer, line_mode)
             await self._begin(self._console.drain())
         except asyncio.CancelledError:

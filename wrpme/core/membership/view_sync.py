@@ -291,6 +291,8 @@ class ViewSync:
             if context.lives:
                 words = f"the node that it is a copy of runs at {address}"
                 self.whereabouts.refuse_old(session, envelope, words)
+        elif len(context.settings.peers) > 1:
+            return  # one list of peers may serve all nodes: the others are asked too
         elif self.latest is None and envelope.destination == NOBODY and isinstance(envelope.body, Report):
             itself = f"the peer given is this node itself ({address})"
             context.outbox.effects.append(Exit(1, f"{itself}; name another node of the hive"))

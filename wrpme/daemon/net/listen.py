@@ -10,7 +10,7 @@ from contextlib import suppress
 from msgspec import Struct
 
 from wrpme.daemon.limits import BACKLOG_CONNECTIONS
-from wrpme.errors import StartError, UsageError
+from wrpme.errors import StartError
 from wrpme.limits import FILES_RESERVED, NODE_SESSIONS_MAX
 from wrpme.protocol.address import Address
 
@@ -68,23 +68,22 @@ def _sentence(address: Address, trouble: OSError | None) -> str:
     return f"listening at {address} fails ({trouble.strerror if trouble is not None else 'no such address'})"
 
 
-def check_peers(peers: tuple[Address, ...], sockets: list[socket.socket]) -> None:
-    """Checks the peers, as far as that can be done before anything is sent.
-
-    Raises:
-        UsageError: a peer is this node under another name.
-    """
+def other_peers(peers: tuple[Address, ...], sockets: list[socket.socket]) -> tuple[Address, ...]:
+    """Returns the peers that are not this node under another name, as far as that can be told before anything is sent:
+    one list of peers may serve all nodes of a hive."""
     own = [made.getsockname()[:2] for made in sockets]
-    for peer in peers:
-        if peer.port not in [port for _, port in own]:
-            continue  # so that a slow name server costs nothing in the usual case
-        with suppress(OSError, UnicodeError):
-            for family, _, _, _, where in socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM):
-                unspecified = ("0.0.0.0", peer.port) in own or ("::", peer.port) in own
-                if where[:2] in own or (unspecified and _is_local(family, str(where[0]))):
-                    raise UsageError(
-                        f"--peer {peer} is this node itself; name another node of the hive, or none to found one"
-                    )
+    return tuple(peer for peer in peers if not _is_own(peer, own))
+
+
+def _is_own(peer: Address, own: list[tuple[str, int]]) -> bool:
+    if peer.port not in [port for _, port in own]:
+        return False  # so that a slow name server costs nothing in the usual case
+    unspecified = ("0.0.0.0", peer.port) in own or ("::", peer.port) in own
+    with suppress(OSError, UnicodeError):
+        for family, _, _, _, where in socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM):
+            if where[:2] in own or (unspecified and _is_local(family, str(where[0]))):
+                return True
+    return False
 
 
 def _is_local(family: int, host: str) -> bool:
