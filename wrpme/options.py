@@ -340,7 +340,7 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("hive_status", (JSON,)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),
-        Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True),)),
+        Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True), YES)),
         Syntax(
             "node_start",
             (replace(ADDRESS, is_required=True, default=None), PEER),

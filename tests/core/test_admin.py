@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from msgspec.structs import replace
@@ -10,8 +12,10 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core.layout import ENTRIES
 from wrpme.protocol import view_index
 from wrpme.protocol import salvage
-from wrpme.protocol.messages import Done, Failed, ForgetNode, Get, LeaveNode, Put, Recover, Reply, Request, Text
-from wrpme.protocol.view import NOBODY, Choice, State
+from wrpme.protocol.messages import (
+    Done, Failed, ForgetNode, Get, LeaveNode, Put, Recover, RemoveAll, Reply, Request, StopNode, Text,
+)  # fmt: skip
+from wrpme.protocol.view import NOBODY, Choice, NodeId, State
 
 COUNT = 40
 
@@ -100,6 +104,37 @@ def test_a_node_that_is_down_can_not_be_asked_to_leave() -> None:
     hive = filled("a", "b", "c")
     dead(hive, "c")
     assert word_of(hive.ask("a", LeaveNode(1, identity("c")))) == "unavailable"
+
+
+# --- who asked ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_of", "word"),
+    [
+        (lambda node: StopNode(1, node), "stop_node: this node stops as planned"),
+        (lambda node: LeaveNode(1, node), "leave: this node moves its data away"),
+        (lambda node: RemoveAll(1, node, 0), "remove_all: every entry that this node owns is removed"),
+    ],
+    ids=["stop_node", "leave", "remove_all"],
+)
+def test_the_log_says_who_asked_for_what_an_operator_does(request_of: Callable[[NodeId], Request], word: str) -> None:
+    hive = filled("a", "b", "c")
+
+    def made(node: NodeId) -> Request:
+        request = request_of(node)
+        return replace(request, epoch=hive.view("a").epoch) if isinstance(request, RemoveAll) else request
+
+    hive.send("a", made(identity("b")))
+    hive.go(1.0)
+    name = word.partition(":")[0]
+    assert hive.said("a", f"{name} is passed on to b; asked by a client")
+    assert hive.said("b", "; asked by a client of a, whose log has its address") and hive.said("b", word)
+    hive = filled("a", "b", "c")
+    hive.nodes["a"].context.process.clients = dict.fromkeys(range(10_000), "10.0.0.9:4242")
+    hive.send("a", made(identity("a")))
+    hive.go(1.0)
+    assert hive.said("a", word) and hive.said("a", "; asked by 10.0.0.9:4242")
 
 
 # --- forgetting --------------------------------------------------------------------------------------------------

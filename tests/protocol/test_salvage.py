@@ -42,3 +42,12 @@ def test_the_most_complete_copy_is_chosen_and_told() -> None:
 
 def test_nothing_lost_nothing_said() -> None:
     assert salvage.in_words(Loss(0.0, 0.0, ()), bytes.hex) == ""
+
+
+def test_how_many_entries_are_given_up_is_told_by_what_the_rest_of_the_ring_holds() -> None:
+    view = view_of((C,), (A,), (A, B), (C,))
+    told = {A: [Holding(ENDS[1], 5, 3, 7, 100), Holding(ENDS[2], 5, 3, 7, 120)], B: [Holding(ENDS[2], 5, 3, 6, 119)]}
+    _, loss = salvage.choose(view, salvage.orphans(view, (C,)), told)
+    assert salvage.given_up(view, loss, told) == "by what lies on the rest of the ring, about 220 entries are given up"
+    assert salvage.given_up(view, loss, {}) == "how many entries are given up, nobody can tell"
+    assert salvage.given_up(view, Loss(0.5, 0.0, ((A, 0.5, 3),)), told) == ""

@@ -25,13 +25,15 @@ from wrpme.protocol.view import Arc, Choice, Member, NodeId, State, View
 
 
 class LossEstimate(Struct, frozen=True):
-    """What is given up if the dead member at ``address`` is forgotten. It is the last holder of ``loss.share`` of the
-    ring (0 to 1); ``choices`` are the copies that this part starts again from, and ``words`` say so to an operator."""
+    """What is given up if the dead member at ``address`` is forgotten, or if the node at ``address`` begins a new
+    generation without those at the addresses ``missing``. They are the last holders of ``loss.share`` of the ring (0 to
+    1); ``choices`` are the copies that this part starts again from, and ``words`` say so to an operator."""
 
     address: str
     loss: Loss
     choices: tuple[Choice, ...]
     words: str
+    missing: tuple[str, ...] = ()
 
 
 class Difference(Struct, frozen=True):
@@ -147,17 +149,24 @@ class AdminOps:
                 )
             await asyncio.sleep(PROGRESS_SECONDS)
 
-    async def recover(self) -> str:
-        """Has the node at the first given address start a new generation of the hive, and returns what it says."""
+    async def price_of_recovery(self) -> LossEstimate:
+        """Returns what is given up if the node at the first given address starts a new generation of the hive."""
         address = self._dispatcher.addresses[0]
         deadline = self._dispatcher.deadline()
         now = (await self._dispatcher.ask_there(GetView(self._dispatcher.next_id()), ViewIs, address, deadline)).view
         told = await self._holdings(now.members)  # also of those that are down in this view: they may wait to be back
-        lost = [member.id for member in now.members if not told.get(member.id)]
-        choices, loss = salvage.choose(now, salvage.orphans(now, lost), told)
-        request = Recover(self._dispatcher.next_id(), choices)
-        sentence = (await self._dispatcher.ask_there(request, Text, address, self._dispatcher.deadline())).text
-        return "; ".join(filter(None, (sentence, self._in_words(now, loss))))
+        lost = [member for member in now.members if not told.get(member.id)]
+        choices, loss = salvage.choose(now, salvage.orphans(now, [member.id for member in lost]), told)
+        words = "; ".join(filter(None, (self._in_words(now, loss), salvage.given_up(now, loss, told))))
+        return LossEstimate(address, loss, choices, words, tuple(member.address for member in lost))
+
+    async def recover(self, price: LossEstimate | None = None) -> str:
+        """Has the node at the first given address start a new generation of the hive, and returns what it says."""
+        price = price or await self.price_of_recovery()
+        request = Recover(self._dispatcher.next_id(), price.choices)
+        deadline = self._dispatcher.deadline()
+        sentence = (await self._dispatcher.ask_there(request, Text, price.address, deadline)).text
+        return "; ".join(filter(None, (sentence, price.words)))
 
     async def verify(self) -> Verified:
         """Compares the copies of every arc with its owner's, while they are served."""

@@ -256,9 +256,13 @@ class BlockingClient:
         """See :meth:`Client.forget`."""
         self._wait(self._client.forget(address, price))
 
-    def recover(self) -> str:
+    def price_of_recovery(self) -> LossEstimate:
+        """See :meth:`Client.price_of_recovery`."""
+        return self._wait(self._client.price_of_recovery())
+
+    def recover(self, price: LossEstimate | None = None) -> str:
         """See :meth:`Client.recover`."""
-        return self._wait(self._client.recover())
+        return self._wait(self._client.recover(price))
 
     def verify(self) -> Verified:
         """See :meth:`Client.verify`."""

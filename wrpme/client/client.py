@@ -305,14 +305,20 @@ class Client:
         """
         await self._admin.forget(address, price)
 
-    async def recover(self) -> str:
+    async def price_of_recovery(self) -> LossEstimate:
+        """Returns what is given up if :meth:`recover` is called, and which nodes are missing: those that do not tell
+        what they have on their disks."""
+        return await self._admin.price_of_recovery()
+
+    async def recover(self, price: LossEstimate | None = None) -> str:
         """Takes the operator's word that the voters that the node at the first given address does not see are dead:
-        that node starts a new generation of the hive. Returns what it says of it, and what is given up.
+        that node starts a new generation of the hive. Returns what it says of it, and what is given up. ``price`` is
+        what :meth:`price_of_recovery` gave, if it was asked before: so nothing is given up but what was shown.
 
         Raises:
             UsageError: It sees a quorum, and there is nothing to recover.
         """
-        return await self._admin.recover()
+        return await self._admin.recover(price)
 
     async def verify(self) -> Verified:
         """Compares the copies of every arc with its owner's, while they are served, and returns what differs.

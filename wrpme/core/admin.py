@@ -49,6 +49,7 @@ class Admin:
 
     def stop_node(self, origin: Origin, request: StopNode) -> None:
         """The planned stop begins."""
+        self.context.asked(origin, "stop_node: this node stops as planned")
         self.context.outbox.reply(origin, Done(request.id))
         self.lifecycle.stop()
 
@@ -63,6 +64,7 @@ class Admin:
             last = f"{address} is the last node that is up: nobody could take its entries; stop_node stops it"
             context.outbox.fail(origin, request.id, UsageError(last))
             return
+        context.asked(origin, "leave: this node moves its data away and stops for good")
         context.outbox.reply(origin, Done(request.id))
         self.lifecycle.leave()
 
@@ -88,7 +90,7 @@ class Admin:
                 origin, request.id, UsageError(f"{lives}; stop it first if it is to be given up all the same")
             )
             return
-        context.say("warning", f"an operator says that {member.address} never returns: the hive forgets it")
+        context.asked(origin, f"an operator says that {member.address} never returns: the hive forgets it")
         context.outbox.reports.append(Forget(request.member, request.incarnation, request.choices))
         context.outbox.reply(origin, Done(request.id))
 
@@ -126,7 +128,7 @@ class Admin:
             f"{len(view.members)} nodes; without {listed(lost) or 'none'}, which will join as new nodes if started, "
             "with the data that they have set aside"
         )
-        context.say("warning", f"an operator says that the missing voters are dead: {sentence}")
+        context.asked(origin, f"an operator says that the missing voters are dead: {sentence}")
         self.view_sync.learn(following, tell=True)
         context.commits.after_disk(lambda: context.outbox.reply(origin, Text(request.id, sentence)))
 

@@ -16,7 +16,7 @@ from wrpme.core.health.failure_detector import HeartbeatLeases
 from wrpme.core.group_commit import GroupCommit
 from wrpme.core.io import Process, Reader, LogLine, Settings, Emit
 from wrpme.core.layout import MARK_PREFIX, mark_in, successor
-from wrpme.core.outbox import Outbox
+from wrpme.core.outbox import Origin, Outbox
 from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.response_times import ResponseTimes
@@ -191,6 +191,14 @@ class NodeContext:
         return max((self._round_trips.get(node, 0.0) for node in nodes), default=0.0)
 
     # --- what is told of this node ----------------------------------------------------------------------------------
+
+    def asked(self, origin: Origin, what: str) -> None:
+        """Leaves a line in the log of an operator's request, with who made it."""
+        if isinstance(origin, int):
+            who = self.process.clients.get(origin, "a client")
+        else:
+            who = f"a client of {self.address_of(origin[1])}, whose log has its address"
+        self.say("warning", f"{what}; asked by {who}")
 
     def say(self, level: str, line: str) -> None:
         """A line of the log."""

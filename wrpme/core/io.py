@@ -250,6 +250,8 @@ class Process:
         self.received_bytes = self.sent_bytes = 0
         self.sessions = 0
         """Connections of clients."""
+        self.clients: dict[int, str] = {}
+        """By session the address of a client, for what the log says of who asked."""
         self.answers_bytes = 0
         """Of large answers that wait to leave."""
 

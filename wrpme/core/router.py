@@ -41,6 +41,8 @@ _WITH_COMPARAND = (Cas, RemoveIf)
 _ENTRIES = (Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry)
 _LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas)
 """Answered with a content."""
+_OPERATOR: dict[type[Any], str] = {StopNode: "stop_node", LeaveNode: "leave", RemoveAll: "remove_all"}
+"""Requests to nodes of which the log says who made them; of a long one only the first page."""
 _TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings)
 
 
@@ -223,6 +225,9 @@ class Router:
             down = UnavailableError(f"{member.address} has been down for {since:.0f} s")
             context.outbox.fail(origin, request.id, down)
         elif isinstance(origin, int):
+            word = _OPERATOR.get(type(request))
+            if word and not (isinstance(request, RemoveAll) and request.after):
+                context.asked(origin, f"{word} is passed on to {member.address}")
             self._forward(origin, request, member.id)
 
     def _get_view(self, origin: Origin, request: GetView) -> None:

@@ -73,6 +73,20 @@ def in_words(loss: Loss, address: Callable[[NodeId], str]) -> str:
     return "; ".join(told)
 
 
+def given_up(view: View, loss: Loss, told: Told) -> str:
+    """About how many entries lie where nobody has a copy, by what lies on the rest of the ring; empty for none."""
+    if not loss.empty:
+        return ""
+    held: dict[int, int] = {}
+    for holding in (holding for holdings in told.values() for holding in holdings):
+        held[holding.end] = max(holding.entries, held.get(holding.end, 0))
+    share = sum(ring.width(view.arcs, index) for index, arc in enumerate(view.arcs) if arc.end in held) / SLOTS
+    if not share:
+        return "how many entries are given up, nobody can tell"
+    about = _entries(round(sum(held.values()) / share * loss.empty))
+    return f"by what lies on the rest of the ring, about {about} are given up"
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share >= 0.0005 else "less than 0.1 %"
 

@@ -247,8 +247,10 @@ COMMANDS: tuple[Spec, ...] = (
         "recover",
         (),
         "lets the daemon go on without the voters that it does not see",
-        "Your word that these are dead for good: one that was only out of sight joins anew, with its data set aside.",
+        "Your word that these are dead for good: one that was only out of sight joins anew, with its data set aside. "
+        "Says who is missing and what is given up, and asks for the word yes first, unless --yes is given.",
         changes=True,
+        confirm="type yes if they are dead for good: ",
     ),
     Spec("verify", (), "compares all copies of all entries, and says which differ", "", ("differs", "unavailable")),
     Spec(

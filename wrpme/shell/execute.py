@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from wrpme.errors import UsageError
+from wrpme.protocol.address import listed
 from wrpme.protocol.stats import condition_of
 from wrpme.protocol.view_json import topology
 from wrpme.shell import format
@@ -113,12 +114,24 @@ async def question(client: Client, command: Command) -> str:
     """Returns the question to put before the command is carried out, with what the command costs; empty for none."""
     if command.yes or not command.spec.confirm:
         return ""
-    if command.name != "forget":
-        return command.spec.confirm
-    price = await client.price_of(command.address)
-    if not price.loss.share:
-        cost = f"{price.address} is the last holder of nothing: no entry is lost"
+    if command.name == "forget":
+        cost = await _cost_of_forgetting(client, command.address)
+    elif command.name == "recover":
+        cost = await _cost_of_recovery(client)
     else:
-        share = format.percent_text(price.loss.share)
-        cost = f"{price.address} is the last holder of {share} of the ring: {price.words}"
+        return command.spec.confirm
     return f"{cost}; {command.spec.confirm}"
+
+
+async def _cost_of_forgetting(client: Client, address: str) -> str:
+    price = await client.price_of(address)
+    if not price.loss.share:
+        return f"{price.address} is the last holder of nothing: no entry is lost"
+    return f"{price.address} is the last holder of {format.percent_text(price.loss.share)} of the ring: {price.words}"
+
+
+async def _cost_of_recovery(client: Client) -> str:
+    price = await client.price_of_recovery()
+    without = f"without {listed(price.missing)}" if price.missing else "all nodes answer this shell"
+    cost = price.words or "each part of the ring has an up-to-date copy, and no entry is given up"
+    return f"a new generation of the hive would begin at {price.address}, {without}: {cost}"

@@ -135,6 +135,8 @@ class Scans:
         if owned is None:
             return
         context = self.context
+        if not request.after:
+            context.asked(origin, "remove_all: every entry that this node owns is removed")
         page = self._page(owned, request.after)
         if not page:
             self._answer(owned, origin, Number(request.id, 0))

@@ -150,6 +150,7 @@ class Session(Wire):
         self._forget_partial()
         if self._is_client:
             self.host.process.sessions -= 1
+            self.host.process.clients.pop(self.number, None)
         self.backlog.clear()
         self.drop_outbox()
         self._server.gone(self)
@@ -241,6 +242,8 @@ class Session(Wire):
                 return False
             self._is_client = True
             self.host.process.sessions += 1
+            if self.transport is not None:
+                self.host.process.clients[self.number] = _peer(self.transport)
         self._admitted = True
         self._server.strangers.pop(self, None)
         return True
