@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from wrpme.errors import UsageError
 from wrpme.limits import (
+    EXPIRY_MILLISECONDS_MAX,
     GRACE_SECONDS,
     GRACE_SECONDS_MAX,
     LOCAL_NODES_MAX,
@@ -264,6 +265,9 @@ HELP = (
 )
 YES = Option("yes", "do not ask")
 QUIET = Option("quiet", "print only what is wrong, or left to do: for cron", short="q")
+TTL = Option("ttl", "how long the entry lives, from now on", _seconds(0.001, EXPIRY_MILLISECONDS_MAX // 1000))
+EXPIRES = Option("expires", "until when the entry lives", Value("TIME", "ISO 8601 or seconds since 1970", str))
+KEEP_EXPIRY = Option("keep-expiry", "the entry keeps the life span that it has")
 JSON = Option("json", "print one object of JSON")
 
 WRPMED = Syntax(
@@ -337,6 +341,10 @@ WRPMESH = Syntax(
 COMMANDS: dict[str, Syntax] = {
     syntax.name: syntax
     for syntax in (
+        Syntax("put", (TTL, EXPIRES), has_command=True),
+        Syntax("update", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
+        Syntax("get_update", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
+        Syntax("cas", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
         Syntax("hive_status", (JSON,)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),

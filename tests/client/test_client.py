@@ -71,9 +71,9 @@ def test_wrong_addresses_and_timeouts_are_refused(addresses: Any, timeout: Any) 
 @pytest.mark.parametrize("given", [b"abc", bytearray(b"abc"), memoryview(b"abc")])
 async def test_any_bytes_are_a_content(given: Any) -> None:
     async with StubNode(done) as node, Client(node.address) as client:
-        await client.update("x", given, expires=12.5)
+        await client.update("x", given, expires=946_684_800.5)
         (request,) = node.seen_of(Update)
-        assert (request.content, request.expiry) == (b"abc", 12_500)
+        assert (request.content, request.expiry) == (b"abc", 946_684_800_500)
 
 
 @pytest.mark.asyncio

@@ -15,11 +15,11 @@ from wrpme.protocol.view import Ballot, State
 
 MESSAGES = {
     1: "Get id alias",
-    2: "Put id alias content expiry?",
-    3: "Update id alias content expiry?",
-    4: "GetUpdate id alias content expiry?",
+    2: "Put id alias content expiry? ttl?",
+    3: "Update id alias content expiry? ttl?",
+    4: "GetUpdate id alias content expiry? ttl?",
     5: "GetRemove id alias",
-    6: "Cas id alias content comparand expiry?",
+    6: "Cas id alias content comparand expiry? ttl?",
     7: "Remove id alias",
     8: "RemoveIf id alias comparand",
     9: "Expire id alias milliseconds relative?",

@@ -90,7 +90,7 @@ WRONG = [
     ("get " + "x" * 1025, errors.TooLargeError, "1025 bytes"),
     ("put", errors.UsageError, "put needs ALIAS"),
     ("put  ", errors.UsageError, "put needs ALIAS"),
-    ("get_update x", errors.UsageError, "get_update needs CONTENT; it is written: get_update ALIAS CONTENT"),
+    ("get_update x", errors.UsageError, "get_update needs CONTENT; it is written: get_update [--ttl SECONDS]"),
     ("cas x new", errors.UsageError, "cas needs COMPARAND"),
     ("cas x", errors.UsageError, "cas needs CONTENT"),
     ("remove_if x", errors.UsageError, "remove_if needs COMPARAND"),
@@ -241,4 +241,4 @@ def test_options_belong_to_commands_that_take_them() -> None:
     assert set(COMMANDS) <= set(commands.BY_WORD)
     for name, syntax in COMMANDS.items():
         if not commands.spec_of(name).remote:
-            assert {option.name for option in syntax.all} <= set(Command.__struct_fields__)
+            assert {option.name.replace("-", "_") for option in syntax.all} <= set(Command.__struct_fields__)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from wrpme import errors
 from wrpme.client.admin import LossEstimate, Verified
-from wrpme.client.client import Bytes, Client, Time
+from wrpme.client.client import Bytes, Client, Span, Time
 from wrpme.client.cluster import Location, Removed
 from wrpme.client.limits import THREAD_SECONDS
 from wrpme.client.watch.records import WatchRecord
@@ -145,25 +145,37 @@ class BlockingClient:
         """See :meth:`Client.get`."""
         return self._wait(self._client.get(alias))
 
-    def put(self, alias: str, content: Bytes, expires: Time = 0) -> None:
+    def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> None:
         """See :meth:`Client.put`."""
-        self._wait(self._client.put(alias, content, expires))
+        self._wait(self._client.put(alias, content, expires, ttl))
 
-    def update(self, alias: str, content: Bytes, expires: Time = 0) -> None:
+    def update(
+        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+    ) -> None:
         """See :meth:`Client.update`."""
-        self._wait(self._client.update(alias, content, expires))
+        self._wait(self._client.update(alias, content, expires, ttl, keep_expiry))
 
-    def get_update(self, alias: str, content: Bytes, expires: Time = 0) -> bytes:
+    def get_update(
+        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+    ) -> bytes:
         """See :meth:`Client.get_update`."""
-        return self._wait(self._client.get_update(alias, content, expires))
+        return self._wait(self._client.get_update(alias, content, expires, ttl, keep_expiry))
 
     def get_remove(self, alias: str) -> bytes:
         """See :meth:`Client.get_remove`."""
         return self._wait(self._client.get_remove(alias))
 
-    def cas(self, alias: str, content: Bytes, comparand: Bytes, expires: Time = 0) -> bytes:
+    def cas(
+        self,
+        alias: str,
+        content: Bytes,
+        comparand: Bytes,
+        expires: Time = 0,
+        ttl: Span | None = None,
+        keep_expiry: bool = False,
+    ) -> bytes:
         """See :meth:`Client.cas`."""
-        return self._wait(self._client.cas(alias, content, comparand, expires))
+        return self._wait(self._client.cas(alias, content, comparand, expires, ttl, keep_expiry))
 
     def remove(self, alias: str) -> None:
         """See :meth:`Client.remove`."""
@@ -177,7 +189,7 @@ class BlockingClient:
         """See :meth:`Client.expires_at`."""
         self._wait(self._client.expires_at(alias, time))
 
-    def expires_from_now(self, alias: str, span: timedelta | float) -> None:
+    def expires_from_now(self, alias: str, span: Span) -> None:
         """See :meth:`Client.expires_from_now`."""
         self._wait(self._client.expires_from_now(alias, span))
 

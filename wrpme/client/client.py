@@ -4,9 +4,13 @@
         await client.put("entry", b"content")
         content = await client.get("entry")
 
+A life span is given as ``ttl`` (seconds or a ``timedelta``, above 0, from when the owner carries it out), or as the
+moment ``expires``; without either an entry lives for ever. With ``keep_expiry`` a new content keeps the life span of
+the former one.
+
 An alias is a ``str`` of 1 to 1024 bytes in UTF-8 without spaces and control characters, a content is bytes up to 64
-MiB. A moment is a ``datetime`` (without a zone in local time) or seconds since 1970, up to the year 9999; 0 is for
-ever.
+MiB. A moment is a ``datetime`` (without a zone in local time) or seconds since 1970, from the year 2000 to 9999; 0 is
+for ever.
 
 All methods raise :class:`wrpme.errors.WrpmeError` and nothing else, also for wrong arguments. Beside what each of them
 names, any may raise:
@@ -24,6 +28,7 @@ names, any may raise:
 from __future__ import annotations
 
 import asyncio
+import time as clock
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -35,18 +40,21 @@ from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.watch.watcher import Watcher
+from wrpme.client.limits import YEAR_2000_SECONDS
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, TIMEOUT_SECONDS
 from wrpme.protocol import address as addresses
 from wrpme.protocol import ring, validation
 from wrpme.protocol.messages import (
-    Cas, Content, Done, EntryRequest, Expire, Get, GetExpiry, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf,
-    Update,
+    KEEP_EXPIRY, Cas, Content, Done, EntryRequest, Expire, Get, GetExpiry, GetRemove, GetUpdate, Number, Put, Remove,
+    RemoveIf, Update,
 )  # fmt: skip
 from wrpme.protocol.stats import HiveStatus
 from wrpme.protocol.view import View
 
 R = TypeVar("R")
 Bytes = bytes | bytearray | memoryview
+Span = timedelta | float
+"""How long an entry lives: seconds, if it is a number."""
 Time = datetime | float
 """A moment until which an entry lives: with a zone, or without one in local time; or seconds since 1970. 0 is for
 ever."""
@@ -111,25 +119,31 @@ class Client:
         """
         return (await self._entry(Get(self._dispatcher.next_id(), alias), Content)).content
 
-    async def put(self, alias: str, content: Bytes, expires: Time = 0) -> None:
-        """Adds an entry that lives until ``expires``.
+    async def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> None:
+        """Adds an entry that lives until ``expires``, or for ``ttl``.
 
         Raises:
             AlreadyExistsError: There is an entry of that alias; it stays as it is.
         """
-        await self._entry(Put(self._dispatcher.next_id(), alias, _check(content), milliseconds(expires)), Done)
+        await self._entry(Put(self._dispatcher.next_id(), alias, _check(content), *_life(expires, ttl)), Done)
 
-    async def update(self, alias: str, content: Bytes, expires: Time = 0) -> None:
+    async def update(
+        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+    ) -> None:
         """Adds an entry, or replaces the content of the one that there is, and its life span with it."""
-        await self._entry(Update(self._dispatcher.next_id(), alias, _check(content), milliseconds(expires)), Done)
+        await self._entry(
+            Update(self._dispatcher.next_id(), alias, _check(content), *_life(expires, ttl, keep_expiry)), Done
+        )
 
-    async def get_update(self, alias: str, content: Bytes, expires: Time = 0) -> bytes:
+    async def get_update(
+        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+    ) -> bytes:
         """Replaces the content of an entry and its life span, and returns the former content.
 
         Raises:
             NotFoundError: There is no such entry, and none was added.
         """
-        request = GetUpdate(self._dispatcher.next_id(), alias, _check(content), milliseconds(expires))
+        request = GetUpdate(self._dispatcher.next_id(), alias, _check(content), *_life(expires, ttl, keep_expiry))
         return (await self._entry(request, Content)).content
 
     async def get_remove(self, alias: str) -> bytes:
@@ -140,7 +154,15 @@ class Client:
         """
         return (await self._entry(GetRemove(self._dispatcher.next_id(), alias), Content)).content
 
-    async def cas(self, alias: str, content: Bytes, comparand: Bytes, expires: Time = 0) -> bytes:
+    async def cas(
+        self,
+        alias: str,
+        content: Bytes,
+        comparand: Bytes,
+        expires: Time = 0,
+        ttl: Span | None = None,
+        keep_expiry: bool = False,
+    ) -> bytes:
         """Replaces the content of an entry and its life span if its content is ``comparand``, and returns the former
         content.
 
@@ -148,7 +170,9 @@ class Client:
             MismatchError: The content is another one; the entry stays as it is.
             NotFoundError: There is no such entry.
         """
-        request = Cas(self._dispatcher.next_id(), alias, _check(content), _check(comparand), milliseconds(expires))
+        request = Cas(
+            self._dispatcher.next_id(), alias, _check(content), _check(comparand), *_life(expires, ttl, keep_expiry)
+        )
         return (await self._entry(request, Content)).content
 
     async def remove(self, alias: str) -> None:
@@ -174,9 +198,9 @@ class Client:
         Raises:
             NotFoundError: There is no such entry.
         """
-        await self._entry(Expire(self._dispatcher.next_id(), alias, milliseconds(time)), Done)
+        await self._entry(Expire(self._dispatcher.next_id(), alias, milliseconds(time, "expires_from_now {0}")), Done)
 
-    async def expires_from_now(self, alias: str, span: timedelta | float) -> None:
+    async def expires_from_now(self, alias: str, span: Span) -> None:
         """Sets how long an entry lives from now on by the owner's clock: a ``timedelta`` or seconds; 0 is for ever.
 
         Raises:
@@ -329,17 +353,48 @@ class Client:
         return await self._admin.verify()
 
 
-def milliseconds(time: Time) -> int:
-    """Returns the moment as it is on the wire: milliseconds since 1970, at least 1, or 0 for ever."""
-    if isinstance(time, datetime):
+def _life(expires: Time, ttl: Span | None, keep: bool = False) -> tuple[int, int]:
+    """Returns a life span as it is on the wire: the expiry, and the ttl.
+
+    A node of a release that knows no ttl goes by the expiry: beside a ttl that is the moment by the clock of this
+    machine.
+    """
+    if (expires != 0) + (ttl is not None) + keep > 1:
+        raise errors.UsageError("expires, ttl and keep_expiry exclude each other; give one of them")
+    if keep:
+        return 0, KEEP_EXPIRY
+    if ttl is None:
+        return milliseconds(expires, "ttl={0} (in wrpmesh --ttl {0})"), 0
+    span = _to_milliseconds(ttl.total_seconds() if isinstance(ttl, timedelta) else ttl, "the ttl")
+    if not span:
+        raise errors.UsageError("the ttl is 0, but should be above 0; leave it out for an entry that lives for ever")
+    return min(round(clock.time() * 1000) + span, EXPIRY_MILLISECONDS_MAX), span
+
+
+def milliseconds(moment: Time, meant: str) -> int:
+    """Returns the moment as it is on the wire: milliseconds since 1970, at least 1, or 0 for ever. ``meant`` is how a
+    number is given that is a span rather than a moment.
+
+    Raises:
+        UsageError: It is none, or a number before the year 2000: a span that was taken for a moment would remove the
+            entry at once.
+    """
+    if isinstance(moment, datetime):
         try:
-            seconds = time.timestamp()
+            seconds = moment.timestamp()
         except (OverflowError, ValueError, OSError):
             seconds = -1.0
         if seconds < 0:
-            raise errors.UsageError(f"the time is {time.isoformat()}, but should be from 1970 to 9999")
+            raise errors.UsageError(f"the time is {moment.isoformat()}, but should be from 1970 to 9999")
         return max(1, _to_milliseconds(seconds, "the time"))
-    return _to_milliseconds(time, "the time")
+    number = _to_milliseconds(moment, "the time")
+    if 0 < number < 1000 * YEAR_2000_SECONDS:
+        year = datetime.fromtimestamp(moment, UTC).year
+        raise errors.UsageError(
+            f"the time is {moment} seconds since 1970, which is in the year {year} and would remove the entry at "
+            f"once; for so many seconds from now give {meant.format(moment)}"
+        )
+    return number
 
 
 def _to_milliseconds(seconds: float, what: str) -> int:

@@ -21,6 +21,10 @@ PROGRESS_SECONDS = 0.2
 THREAD_SECONDS = 0.5
 """A caller that waits for the thread of a blocking client looks so often whether it still runs."""
 
+# --- entries ---------------------------------------------------------------------------------------------------------
+YEAR_2000_SECONDS = 946_684_800
+"""A number below this is no moment until which an entry lives: a span was meant."""
+
 # --- connections -----------------------------------------------------------------------------------------------------
 NEXT_SECONDS = 0.3
 """An address that has not answered after so long is not waited for alone: the next one is tried beside it."""

@@ -28,9 +28,9 @@ from wrpme.limits import EXPIRY_MILLISECONDS_MAX, STOP_SECONDS_MAX
 from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.messages import (
-    READS, Heartbeat, Cas, Content, Count, EntryRequest, Envelope, Expire, ForgetNode, Forward, Forwarded, Get,
-    GetConfig, GetExpiry, GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan,
-    Put, Recover, Remove, RemoveAll, RemoveIf, Request, StopNode, Update, VerifyArc, ViewIs,
+    KEEP_EXPIRY, READS, Heartbeat, Cas, Content, Count, EntryRequest, Envelope, Expire, ForgetNode, Forward,
+    Forwarded, Get, GetConfig, GetExpiry, GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode,
+    NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf, Request, StopNode, Update, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.protocol.ring import arc_at, hash_of, owner_among
 from wrpme.protocol.validation import check_alias, check_content
@@ -173,6 +173,8 @@ class Router:
                 check_content(request.content)
                 if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
                     raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
+                if not KEEP_EXPIRY <= request.ttl <= EXPIRY_MILLISECONDS_MAX:
+                    raise UsageError("a ttl is in milliseconds, above 0, or -1 to keep what the entry has")
             if isinstance(request, _WITH_COMPARAND):
                 check_content(request.comparand)
         except (UsageError, TooLargeError) as error:

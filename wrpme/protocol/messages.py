@@ -25,6 +25,11 @@ class Get(Struct, frozen=True, array_like=True, tag=1, gc=False):
     alias: str
 
 
+KEEP_EXPIRY = -1
+"""As the ``ttl`` of a write: the entry keeps its life span. A ttl above 0 is in milliseconds from now by the clock of
+the owner, and counts instead of the expiry, which nodes that do not know it go by; 0 leaves it to the expiry."""
+
+
 class Put(Struct, frozen=True, array_like=True, tag=2, gc=False):
     """Adds an entry; AlreadyExistsError if there is one."""
 
@@ -32,6 +37,7 @@ class Put(Struct, frozen=True, array_like=True, tag=2, gc=False):
     alias: str
     content: bytes
     expiry: int = 0
+    ttl: int = 0
 
 
 class Update(Struct, frozen=True, array_like=True, tag=3, gc=False):
@@ -41,6 +47,7 @@ class Update(Struct, frozen=True, array_like=True, tag=3, gc=False):
     alias: str
     content: bytes
     expiry: int = 0
+    ttl: int = 0
 
 
 class GetUpdate(Struct, frozen=True, array_like=True, tag=4, gc=False):
@@ -50,6 +57,7 @@ class GetUpdate(Struct, frozen=True, array_like=True, tag=4, gc=False):
     alias: str
     content: bytes
     expiry: int = 0
+    ttl: int = 0
 
 
 class GetRemove(Struct, frozen=True, array_like=True, tag=5, gc=False):
@@ -67,6 +75,7 @@ class Cas(Struct, frozen=True, array_like=True, tag=6, gc=False):
     content: bytes
     comparand: bytes
     expiry: int = 0
+    ttl: int = 0
 
 
 class Remove(Struct, frozen=True, array_like=True, tag=7, gc=False):

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from wrpme import options
 from wrpme.errors import NoSuchCommandError, UsageError
-from wrpme.options import Syntax, nearest
+from wrpme.options import Given, Syntax, nearest
 from wrpme.protocol import address as addresses
 from wrpme.protocol import validation
 
@@ -79,7 +79,9 @@ class Spec(Struct, frozen=True):
     def syntax(self) -> str:
         """The line that says how it is written."""
         shown = [f"[{one.name}]" if one.optional else one.name for one in self.parameters]
-        return " ".join([self.name, *shown, options.synopsis(self.options)]).rstrip()
+        taken = options.synopsis(self.options)
+        words = [self.name, taken, *shown] if self.options.has_command else [self.name, *shown, taken]
+        return " ".join(filter(None, words))
 
 
 class Command(Struct, frozen=True):
@@ -98,6 +100,9 @@ class Command(Struct, frozen=True):
     yes: bool = False
     force: bool = False
     json: bool = False
+    ttl: float | None = None
+    expires: datetime | float = 0
+    keep_expiry: bool = False
     words: tuple[str, ...] = ()
     """The words and options of a command about other machines, which are checked where it is carried out."""
 
@@ -126,7 +131,7 @@ _CONTENT = Parameter("CONTENT", Kind.REST, "content")
 _COMPARAND = Parameter("COMPARAND", Kind.REST, "comparand")
 _NODE = Parameter("HOST:PORT", Kind.ADDRESS, "address")
 _PIPE = "As a command of the operating system's shell, with - as CONTENT, the content is standard input to its end."
-_LIFE = "A new content has a new life span: for ever, until expires_at or expires_from_now says otherwise."
+_LIFE = "A new content has a new life span: for ever, unless an option says otherwise."
 
 
 def _remote(name: str, words: str, summary: str, detail: str = "", changes: bool = False) -> Spec:
@@ -352,6 +357,11 @@ def parse(line: str) -> Command | None:
     word, rest = _cut(line)
     spec = spec_of(word)
     words: list[str] = []
+    if spec.options.has_command:
+        first = rest.split(None, 2 * len(spec.options.all) + 1)  # not the words of a content of many megabytes
+        for _ in range(_options_before(spec, first)):
+            word, rest = _cut(rest.lstrip(SEPARATORS))
+            words.append(word)
     for parameter in spec.parameters:
         if parameter.kind is Kind.WORDS:
             return Command(spec.name, words=_split(rest))
@@ -382,12 +392,27 @@ def parse_words(words: Sequence[str]) -> Command:
     if spec.remote:
         return Command(spec.name, words=tuple(words[1:]))
     given = list(words[1:])
-    at = len(spec.parameters) - 1
-    if spec.parameters and spec.parameters[at].kind is Kind.REST and len(given) > at:
+    at = _options_before(spec, given) + len(spec.parameters) - 1
+    if spec.parameters and spec.parameters[-1].kind is Kind.REST and len(given) > at:
         given[at:] = [" ".join(given[at:])]
     takes_input = spec.content_from_input
     command = _build(spec, given, f"{INPUT} in its place reads it from standard input; " if takes_input else "")
     return replace(command, content=None) if takes_input and given[at:] == [INPUT] else command
+
+
+def _options_before(spec: Spec, words: Sequence[str]) -> int:
+    """Returns how many of the words are options that stand before the other ones. A word that merely begins with a dash
+    is an alias, and so is any word after ``--``."""
+    known = spec.options.by_spelling() if spec.options.has_command else {}
+    at = 0
+    while at < len(words) and known:
+        if words[at] == "--":
+            return at + 1
+        option = known.get(words[at].partition("=")[0])
+        if option is None:
+            break
+        at += 1 if option.value is None or "=" in words[at] else 2
+    return min(at, len(words))
 
 
 def _split(rest: str) -> tuple[str, ...]:
@@ -427,7 +452,11 @@ def _build(spec: Spec, words: Sequence[str], without_content: str = "") -> Comma
     """Makes the command; ``without_content`` is what to say beside that its content is missing."""
     written = f"it is written: {spec.syntax}"
     fields: dict[str, object] = {}
-    if spec.options.all:  # else words that begin with a dash are words as others
+    if spec.options.has_command:
+        taken = _options_before(spec, words)
+        fields |= _life_span(options.parse(spec.options, words[:taken]))
+        words = words[taken:]
+    elif spec.options.all:  # else words that begin with a dash are words as others
         given = options.parse(spec.options, words)
         fields |= given.values
         words = given.words
@@ -443,6 +472,17 @@ def _build(spec: Spec, words: Sequence[str], without_content: str = "") -> Comma
         if option.is_required and option.name not in fields:
             raise UsageError(f"{spec.name} needs {option.written}; {written}")
     return Command(spec.name, **fields)  # type: ignore[arg-type]  # the tables say which field is of which kind
+
+
+def _life_span(given: Given) -> dict[str, object]:
+    """Returns the fields of a command that say how long an entry lives."""
+    fields: dict[str, object] = {name.replace("-", "_"): value for name, value in given.values.items()}
+    if "expires" in given:
+        fields["expires"] = _number(Parameter("TIME", Kind.TIME, "expires"), given["expires"])
+    if len(fields) > 1:
+        names = " and ".join(f"--{name}" for name in given.values)
+        raise UsageError(f"{names} exclude each other; give one of them")
+    return fields
 
 
 def _value(parameter: Parameter, word: str) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -38,19 +38,22 @@ async def carry_out(client: Client, command: Command) -> Answer:
         WrpmeError: the client raised it.
     """
     content = command.content if command.content is not None else b""
+    life: dict[str, Any] = {
+        name: value for name in ("ttl", "expires", "keep_expiry") if (value := getattr(command, name))
+    }
     match command.name:
         case "get":
             return Answer(content=await client.get(command.alias))
         case "put":
-            await client.put(command.alias, content)
+            await client.put(command.alias, content, **life)
         case "update":
-            await client.update(command.alias, content)
+            await client.update(command.alias, content, **life)
         case "get_update":
-            return Answer(content=await client.get_update(command.alias, content))
+            return Answer(content=await client.get_update(command.alias, content, **life))
         case "get_remove":
             return Answer(content=await client.get_remove(command.alias))
         case "cas":
-            return Answer(content=await client.cas(command.alias, content, command.comparand))
+            return Answer(content=await client.cas(command.alias, content, command.comparand, **life))
         case "remove":
             await client.remove(command.alias)
         case "remove_if":

@@ -15,8 +15,8 @@ from wrpme.core.layout import content_in, expiry_in
 from wrpme.errors import AlreadyExistsError, MismatchError, NotFoundError, UsageError, WrpmeError
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX
 from wrpme.protocol.messages import (
-    Cas, Content, Done, EntryRequest, Expire, Failed, Get, GetExpiry, GetRemove, GetUpdate, Number, Put, Remove,
-    RemoveIf, Reply, Update,
+    KEEP_EXPIRY, Cas, Content, Done, EntryRequest, Expire, Failed, Get, GetExpiry, GetRemove, GetUpdate, Number, Put,
+    Remove, RemoveIf, Reply, Update,
 )  # fmt: skip
 
 
@@ -43,21 +43,28 @@ def _get(request: Get, held: bytes | None, now: float) -> Outcome:
     return _missing(request) if held is None else Content(request.id, content_in(held))
 
 
+def _expiry(request: Put | Update | GetUpdate | Cas, held: bytes | None, now: float) -> int:
+    """Until when the new content lives."""
+    if request.ttl == KEEP_EXPIRY:
+        return expiry_in(held) if held is not None else 0
+    return min(int(now) + request.ttl, EXPIRY_MILLISECONDS_MAX) if request.ttl else request.expiry
+
+
 def _put(request: Put, held: bytes | None, now: float) -> Outcome:
     if held is not None:
         sentence = f'there is an entry "{request.alias}" already; update replaces it'
         return Failed(request.id, AlreadyExistsError.code, sentence)
-    return Write(request.content, request.expiry, Done(request.id))
+    return Write(request.content, _expiry(request, held, now), Done(request.id))
 
 
 def _update(request: Update, held: bytes | None, now: float) -> Outcome:
-    return Write(request.content, request.expiry, Done(request.id))
+    return Write(request.content, _expiry(request, held, now), Done(request.id))
 
 
 def _get_update(request: GetUpdate, held: bytes | None, now: float) -> Outcome:
     if held is None:
         return _missing(request)
-    return Write(request.content, request.expiry, Content(request.id, content_in(held)))
+    return Write(request.content, _expiry(request, held, now), Content(request.id, content_in(held)))
 
 
 def _get_remove(request: GetRemove, held: bytes | None, now: float) -> Outcome:
@@ -75,7 +82,7 @@ def _cas(request: Cas, held: bytes | None, now: float) -> Outcome:
     former = content_in(held)
     if former != request.comparand:
         return _mismatch(request)
-    return Write(request.content, request.expiry, Content(request.id, former))
+    return Write(request.content, _expiry(request, held, now), Content(request.id, former))
 
 
 def _remove(request: Remove, held: bytes | None, now: float) -> Outcome:
