@@ -37,7 +37,7 @@ KEPT_TOGETHER = (
 )  # fmt: skip
 """Those of each of these share a hive."""
 VIEWS_KEPT = 100
-GARBAGE_THRESHOLDS = (50_000, 20, 100)
+GARBAGE_THRESHOLDS = (10_000, 10, 10)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

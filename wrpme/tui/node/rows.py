@@ -130,9 +130,7 @@ def figure_rows(
     if height >= len(shown) and width >= FIGURE_CELLS:
         bars = width - FIGURE_CELLS - 2
         return [
-            (*_figure(one, FIGURE_CELLS), *_trend(one, series, span, bars, plain))
-            if bars >= 4
-            else _figure(one, width)
+            (*_figure(one, FIGURE_CELLS), *_trend(one, series, span, bars, plain)) if bars >= 4 else _figure(one, width)
             for one in shown
         ]
     across = max(1, (width + 2) // (FIGURE_CELLS + 1))

@@ -172,6 +172,4 @@ def _bars(points: Points, scale: Scale, at: float, cells: int, rows: int, plain:
         0 if value is None else 1 + round(scale.share(value) * (rows * full - 1))
         for value in columns(points, at - GRAPH_SECONDS, at, cells)
     ]
-    return [
-        "".join(signs[min(full, max(0, level - row * full))] for level in levels) for row in reversed(range(rows))
-    ]
+    return ["".join(signs[min(full, max(0, level - row * full))] for level in levels) for row in reversed(range(rows))]

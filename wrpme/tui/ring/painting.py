@@ -192,9 +192,7 @@ class Painter:
 
     def _draw_way(self, dots: wires.Dots, geometry: Geometry, way: Way, places: Sequence[int], phase: int) -> None:
         accent = number_of(self.theme.accent)
-        faint = self.theme.mixture(
-            number_of(self.theme.background), accent, 0.6, instead=number_of(self.theme.dim)
-        )
+        faint = self.theme.mixture(number_of(self.theme.background), accent, 0.6, instead=number_of(self.theme.dim))
         hops = [(way.asked, way.owner), *((way.owner, holder) for holder in way.holders)]
         for source, target in hops:
             if source >= 0 and target >= 0 and source != target:

@@ -61,9 +61,7 @@ FIGURES: dict[str, Figure] = {
     "op/s": Figure(lambda n: n.operations_per_second, format.rate_text, series="operations", graphed=True),
     "p50": Figure(lambda n: n.p50_seconds, format.latency_text, series="p50", graphed=True),
     "p99": Figure(lambda n: n.p99_seconds, format.latency_text, series="p99", graphed=True),
-    "received": Figure(
-        lambda n: n.received_bytes_per_second, format.bytes_rate_text, series="received", graphed=True
-    ),
+    "received": Figure(lambda n: n.received_bytes_per_second, format.bytes_rate_text, series="received", graphed=True),
     "sent": Figure(lambda n: n.sent_bytes_per_second, format.bytes_rate_text, series="sent", graphed=True),
     "memory": Figure(lambda n: n.memory_bytes or None, format.bytes_text, series="memory"),
     "disk": Figure(lambda n: n.disk_bytes or None, format.bytes_text, series="disk"),

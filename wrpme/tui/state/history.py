@@ -212,9 +212,7 @@ class History:
                 return self._moments[index].at
         return None
 
-    def series(
-        self, node: NodeId | None, what: str, until: float | None = None, since: float | None = None
-    ) -> Series:
+    def series(self, node: NodeId | None, what: str, until: float | None = None, since: float | None = None) -> Series:
         """Returns times and values of one of ``WHATS`` for a node, or with None for the hive; those ``since`` a time
         begin with the one that held then. The value is None where the node was not heard."""
         column = WHATS.index(what)
