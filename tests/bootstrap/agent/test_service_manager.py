@@ -126,7 +126,7 @@ def test_the_whole_life_of_a_node(host: SystemdHost, agent: Agent, base: Path) -
     assert configure(agent, base) == {"changed": False}
     assert host.run("systemctl", "show", "-p", "UnitsLoadFinishTimestampMonotonic") == reloads
     assert agent.call("start", name=NODE)["started"] is True
-    state = until(agent, unit_state="active")
+    state = until(agent, unit_state="active", pid=lambda pid: pid is not None)
     pid = state["pid"]
     assert agent.call("start", name=NODE) == {"pid": pid, "started": False}
     found = agent.look(base)["nodes"][NODE]
@@ -281,8 +281,7 @@ def test_a_user_that_may_turn_lingering_on(host: SystemdHost, bus: None) -> None
         assert (found["service"], found["linger"]) == ("user", True)
         assert idle(agent, base) == {"changed": False}
         agent.call("start", name=NODE)
-        state = until(agent, unit_state="active")
-        assert state["pid"] is not None
+        state = until(agent, unit_state="active", pid=lambda pid: pid is not None)
         assert agent.look(base)["nodes"][NODE]["enabled"] is True
     with agent_on(host, USER) as agent:
         agent.lock(base)
