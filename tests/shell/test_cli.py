@@ -23,7 +23,7 @@ from wrpme import errors
 from wrpme.client.cluster import Removed
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.shell.arguments import DAEMON, Options, parse_options
-from wrpme.shell.commands import parse
+from wrpme.shell.commands import parse, spec_of
 from wrpme.shell.console import Console
 from wrpme.shell.session import Shell, exit_code
 
@@ -165,7 +165,7 @@ async def test_a_session_goes_on_after_errors(tmp_path: Path) -> None:
     lines = err.splitlines()
     assert lines[0] == 'no_such_command: there is no command "gte"; did you mean get?'
     assert lines[1] == "usage: get needs ALIAS; it is written: get ALIAS"
-    assert lines[2] == "usage: put needs CONTENT; it is written: put ALIAS CONTENT"
+    assert lines[2] == f"usage: put needs CONTENT; it is written: {spec_of('put').syntax}"
     assert lines[3] == "not_found: there is none, really\\x1b[1m"
     assert lines[4].startswith("internal: ValueError: surprise; ")
     assert len(lines) == 5 and session.shell.failed is not None

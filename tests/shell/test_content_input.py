@@ -11,7 +11,7 @@ import pytest
 from tests.shell.test_cli import REPLY_SECONDS_MAX, wrpmesh
 from tests.stub_node import Entries, StubNode, StubThread
 from wrpme import errors
-from wrpme.shell.commands import Command, parse, parse_words
+from wrpme.shell.commands import Command, parse, parse_words, spec_of
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def test_no_content_and_no_dash_is_wrong_usage_that_says_so(name: str) -> None:
     with pytest.raises(errors.UsageError) as caught:
         parse_words([name, "x"])
     assert caught.value.sentence == (
-        f"{name} needs CONTENT; - in its place reads it from standard input; it is written: {name} ALIAS CONTENT"
+        f"{name} needs CONTENT; - in its place reads it from standard input; it is written: {spec_of(name).syntax}"
     )
     with pytest.raises(errors.UsageError) as caught:
         parse(f"{name} x")
-    assert caught.value.sentence == f"{name} needs CONTENT; it is written: {name} ALIAS CONTENT"
+    assert caught.value.sentence == f"{name} needs CONTENT; it is written: {spec_of(name).syntax}"
 
 
 def test_an_empty_variable_in_a_loop_takes_no_line_away(node: StubNode, entries: Entries) -> None:

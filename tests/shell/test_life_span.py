@@ -21,7 +21,6 @@ CASES = [
     ("put -5 x", Command("put", alias="-5", content=b"x")),
     ("put -- --ttl x", Command("put", alias="--ttl", content=b"x")),
     ("put --ttl 60 -- --ttl x", Command("put", alias="--ttl", content=b"x", ttl=60.0)),
-    ("update --ttl 60 x", Command("update", alias="x", ttl=60.0)),
 ]
 
 
@@ -30,6 +29,10 @@ def test_options_stand_before_the_other_words(line: str, command: Command) -> No
     assert parse(line) == command
     if "  " not in line:
         assert parse_words(line.split(" ")) == command
+
+
+def test_a_content_from_standard_input_has_a_life_span_too() -> None:
+    assert parse_words(["update", "--ttl", "60", "x", "-"]) == Command("update", alias="x", ttl=60.0)
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,7 @@ def test_over_the_limits_through_the_shell(unharmed: Daemons, tmp_path: Path) ->
     shell = ("--daemon", unharmed.addresses[0])
     code, sentence = shell_line(*shell, "put", "a" * (ALIAS_BYTES_MAX + 1), "x")
     assert (code, sentence) == (1, "too_large: the alias has 1025 bytes, the limit is 1024")
-    code, sentence = one_line(wrpmesh(*shell, "put", "large"), tmp_path, bytes(CONTENT_BYTES_MAX + 1))
+    code, sentence = one_line(wrpmesh(*shell, "put", "large", "-"), tmp_path, bytes(CONTENT_BYTES_MAX + 1))
     assert code == 1
     assert sentence.startswith("too_large: ") and "67108864 bytes" in sentence
     code, sentence = shell_line(*shell, "get", "large")
