@@ -45,9 +45,7 @@ def moving(count: int) -> Scene:
 
 def strips(picture: Picture, styles: Styles) -> list[Strip]:
     """Those of the rows that have changed."""
-    return [
-        Strip([Segment(text, styles[style]) for text, style in picture.rows[y]]) for y in sorted(picture.changed)
-    ]
+    return [Strip([Segment(text, styles[style]) for text, style in picture.rows[y]]) for y in sorted(picture.changed)]
 
 
 def timed(work: Callable[[int], Picture]) -> list[float]:

@@ -60,15 +60,18 @@ def svg(lines: Iterable[Iterable[Segment]]) -> str:
             column += width
     width, height = columns * WIDTH + 2 * MARGIN, rows * HEIGHT + 2 * MARGIN
     paths = [f'<path fill="{colour}" d="{"".join(parts)}"/>' for colour, parts in areas.items()]
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
-        f'<rect width="{width}" height="{height}" rx="{MARGIN}" fill="{DARK.background}"/>',
-        f'<g transform="translate({MARGIN} {MARGIN})" font-family="{FONT}" font-size="16" '
-        'shape-rendering="crispEdges">',
-        *paths,
-        *texts,
-        "</g></svg>\n",
-    ])
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+            f'width="{width}" height="{height}">',
+            f'<rect width="{width}" height="{height}" rx="{MARGIN}" fill="{DARK.background}"/>',
+            f'<g transform="translate({MARGIN} {MARGIN})" font-family="{FONT}" font-size="16" '
+            'shape-rendering="crispEdges">',
+            *paths,
+            *texts,
+            "</g></svg>\n",
+        ]
+    )
 
 
 def _inks(style: Style) -> tuple[str, str, bool]:

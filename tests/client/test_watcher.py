@@ -133,9 +133,7 @@ class Seen:
             pass
 
     def of(self, kind: type[S], node: StubNode | None = None) -> list[S]:
-        return [
-            one for one in self.all if isinstance(one, kind) and (node is None or one.node == node.address)
-        ]
+        return [one for one in self.all if isinstance(one, kind) and (node is None or one.node == node.address)]
 
     async def stats_of(self, *nodes: StubNode) -> None:
         """Waits until these have told theirs, from now on."""
@@ -278,9 +276,7 @@ async def test_a_silent_node_is_gone_and_its_figures_come_through_another() -> N
     async with a_hive() as (a, b, c), Seen(a.address) as seen:
         await seen.stats_of(a, b, c)
         b.silent, b.refusal = True, Failed(0, BusyError.code, "too many watch this node")
-        a.script = lambda request: (
-            Text(request.id, b.stats()) if isinstance(request, GetStatus) else a._answer(request)
-        )
+        a.script = lambda request: Text(request.id, b.stats()) if isinstance(request, GetStatus) else a._answer(request)
         loop = asyncio.get_running_loop()
         began = loop.time()
         await seen.until(lambda: bool(seen.of(Gone, b)))
@@ -373,8 +369,9 @@ async def test_a_node_of_another_hive_at_that_address_is_not_ours() -> None:
         assert len(seen.of(Gone, b)) == len(seen.of(Reached, b)) == 1
         begin = len(seen.all)
         await seen.for_(5.0)
-        assert not [one for one in seen.all[begin:] if isinstance(one, StatsSeen) and one.node == b.address
-                    and not one.through]
+        assert not [
+            one for one in seen.all[begin:] if isinstance(one, StatsSeen) and one.node == b.address and not one.through
+        ]
         assert len(seen.of(ViewSeen)) == 1 and b.sessions_opened > 2, "it is tried again, as it may be put right"
 
 

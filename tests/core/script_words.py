@@ -282,5 +282,3 @@ def operation_words(operation: Operation, ends: Collection[int] | None) -> str:
 
 def batch_words(operations: Iterable[Operation], ends: Collection[int] | None) -> str:
     return ", ".join(dict.fromkeys(filter(None, (operation_words(one, ends) for one in operations))))
-
-

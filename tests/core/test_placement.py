@@ -146,9 +146,7 @@ def test_one_that_goes_levels_nobody_else(victim: int) -> None:
     placement = Placement(table, [found for found in members if found.id != id_of(victim)], 3)
     placement.settle()
     check_balance(table, LARGE - 1, 3, 0.15)
-    moved = sum(
-        table.width(arc.end) * len(set(arc.wanted) - set(former.arc(arc.end).wanted)) for arc in table.arcs
-    )
+    moved = sum(table.width(arc.end) * len(set(arc.wanted) - set(former.arc(arc.end).wanted)) for arc in table.arcs)
     assert moved <= 1.5 * former.holding[id_of(victim)], "hardly more is copied than what it leaves"
 
 

@@ -21,6 +21,7 @@ from wrpme.protocol.messages import (
 from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Activated, Arc, NodeId
 
+
 def pair(alias: str, number: int, content: bytes = b"") -> Pair:
     return key_of(hash_of(alias), alias.encode()), value_of((1, number), 0, content)
 

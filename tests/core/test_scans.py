@@ -15,6 +15,7 @@ from wrpme.protocol.messages import (
     Aliases, Count, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll,
 )  # fmt: skip
 from wrpme.protocol.view import Arc, Down
+
 WHOLE = (Arc(END, 1, (A,)),)
 
 

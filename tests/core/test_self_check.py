@@ -89,8 +89,6 @@ def test_one_that_needs_no_lease_goes_on() -> None:
 # --- late --------------------------------------------------------------------------------------------------------
 
 
-
-
 def test_who_was_late_reports_nobody_until_it_was_on_time_for_a_lease() -> None:
     hive = hive_of("a", "b", "c", "d", replication=2)
     hive.drop = lambda source, target, body: isinstance(body, HeartbeatAck) and target == "d"

@@ -321,12 +321,15 @@ def full_pipe() -> tuple[int, int]:
 
 def test_a_stderr_that_takes_nothing_holds_up_nobody(tmp_path: Path, port: int) -> None:
     read, write = full_pipe()
-    with ServiceManager(tmp_path / "notify") as manager, subprocess.Popen(
-        command("-a", f"127.0.0.1:{port}", "-o"),
-        cwd=tmp_path,
-        env=environment() | {"NOTIFY_SOCKET": manager.address},
-        stderr=write,
-    ) as popen:
+    with (
+        ServiceManager(tmp_path / "notify") as manager,
+        subprocess.Popen(
+            command("-a", f"127.0.0.1:{port}", "-o"),
+            cwd=tmp_path,
+            env=environment() | {"NOTIFY_SOCKET": manager.address},
+            stderr=write,
+        ) as popen,
+    ):
         try:
             os.close(write)
             manager.hears("READY=1")

@@ -94,8 +94,13 @@ def test_what_is_a_number(host: str, number: bool) -> None:
 
 @pytest.mark.parametrize(
     ("names", "shown"),
-    [("", ""), ("a", "a"), ("abc", "a or b or c"), ("abcde", "a or b or c or d or e"),
-     ("abcdef", "a, b, c, d and 2 more")],
+    [
+        ("", ""),
+        ("a", "a"),
+        ("abc", "a or b or c"),
+        ("abcde", "a or b or c or d or e"),
+        ("abcdef", "a, b, c, d and 2 more"),
+    ],
 )
 def test_a_long_list_of_addresses_is_counted(names: str, shown: str) -> None:
     assert listed(names, " or ") == shown

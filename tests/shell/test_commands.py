@@ -109,7 +109,7 @@ WRONG = [
     ("node_status", errors.UsageError, "node_status needs HOST:PORT"),
     ("node_status nowhere", errors.UsageError, "nowhere"),
     ("stop_node host:99999", errors.UsageError, "99999"),
-    ("hive_plan 'a b", errors.UsageError, "a quote is open in \"'a b\"; close it"),
+    ("hive_plan 'a b", errors.UsageError, 'a quote is open in "\'a b"; close it'),
     ("hive_aply x", errors.NoSuchCommandError, "did you mean hive_apply?"),
     ("help me", errors.NoSuchCommandError, 'there is no command "me"'),
 ]

@@ -24,9 +24,7 @@ from wrpme.shell.completion import hint
         (["--tui", "--replay", "x"], {"WRPME_DAEMON": "nowhere"}, (DAEMON,), 10.0),
     ],
 )
-def test_variables(
-    arguments: list[str], environment: dict[str, str], daemons: tuple[str, ...], timeout: float
-) -> None:
+def test_variables(arguments: list[str], environment: dict[str, str], daemons: tuple[str, ...], timeout: float) -> None:
     found = parse_options(arguments, environment)
     assert (found.daemons, found.timeout) == (daemons, timeout)
 

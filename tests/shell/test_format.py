@@ -182,9 +182,7 @@ def test_what_moves_and_how_far() -> None:
     arcs = [arc for arc in view.arcs if arc.incoming]
     assert moving_texts(status(view)) == ["n1 receives 50.0 % of the ring, 0 % done"]
     half = tuple(Copy(f"{arc.end:016x}", "n1", 0.5) for arc in arcs)
-    assert moving_texts(status(view, n0=stats("n0", copies_out=half))) == [
-        "n1 receives 50.0 % of the ring, 50 % done"
-    ]
+    assert moving_texts(status(view, n0=stats("n0", copies_out=half))) == ["n1 receives 50.0 % of the ring, 50 % done"]
     assert "n1 receives 50.0 % of the ring" in hive_text(status(view)).splitlines()[-1]
     assert moving_texts(status(grown(2))) == []
 

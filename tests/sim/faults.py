@@ -353,6 +353,7 @@ class Faults:
 
     def restart(self, machine: Machine, seconds: float) -> None:
         """Its next life begins in so many seconds."""
+
         def start() -> None:
             if self.active:
                 machine.start()

@@ -415,4 +415,3 @@ class Machine:
 def identity_on(disk: Disk) -> bytes:
     """The id in a data directory; empty where there is none yet."""
     return (disk.get(identity.KEY) or b"")[:16]
-

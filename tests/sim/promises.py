@@ -81,6 +81,7 @@ class Promises:
         lost = [dict(self.destroyed[node].scan(low, high)) for node in arc.holders if node in self.destroyed]
         return any(
             dict(machine.disk.scan(low, high)) == copy
-            for machine in self.world.machines if machine.identity in self.trusted()
+            for machine in self.world.machines
+            if machine.identity in self.trusted()
             for copy in lost
         )

@@ -77,7 +77,11 @@ def draw(world: World, corner: str) -> Scenario:
 
 
 def _workload(
-    world: World, padding: int = 0, entries: int = 5, reads: int = 30, scanned: float = SCANNED_USUAL,
+    world: World,
+    padding: int = 0,
+    entries: int = 5,
+    reads: int = 30,
+    scanned: float = SCANNED_USUAL,
     mortal: float = MORTAL_USUAL,
 ) -> Workload:
     prefix, number = world.random.randrange(1000), world.random.randint(entries // 2, entries)
@@ -425,6 +429,8 @@ def _expiring(world: World) -> Scenario:
     scenario = _moving(world) if world.random.random() < 0.5 else _usurping(world)
     scenario.workload = _workload(world, entries=12, reads=20, scanned=0.1, mortal=0.6)
     return scenario
+
+
 def _after(world: World, mixture: Mixture, trial: Trial | None = None, **other: Any) -> Scenario:
     """Few entries under load, on quick disks, and outages of one kind between longer pauses."""
     random = world.random

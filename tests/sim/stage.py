@@ -135,7 +135,10 @@ class Stage:
     # --- messages ------------------------------------------------------------------------------------------------
 
     def lose_between(
-        self, sources: Sequence[Machine], targets: Sequence[Machine], kinds: Any = object,
+        self,
+        sources: Sequence[Machine],
+        targets: Sequence[Machine],
+        kinds: Any = object,
         also: Callable[[Any], bool] = lambda body: True,
     ) -> Rule:
         """From now on messages of these kinds, of which ``also`` holds, are lost from one of these machines to one of
@@ -156,7 +159,10 @@ class Stage:
         return fits
 
     def hear_of(
-        self, sources: Sequence[Machine], targets: Sequence[Machine], kinds: Any = object,
+        self,
+        sources: Sequence[Machine],
+        targets: Sequence[Machine],
+        kinds: Any = object,
         also: Callable[[Any], bool] = lambda body: True,
     ) -> Rule:
         """From now on such messages are kept, and arrive all the same."""

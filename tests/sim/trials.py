@@ -83,7 +83,9 @@ def expect_service(run: Run, aliases: list[str], machines: list[Machine]) -> Non
             told = asked.last or told
             if asked.result == "ok":
                 break
-            where = [(machine, machine.node.view.epoch if machine.node and machine.node.view else None)
-                     for machine in machines]
+            where = [
+                (machine, machine.node.view.epoch if machine.node and machine.node.view else None)
+                for machine in machines
+            ]
             assert world.agenda.now < end, f"{alias} can't be written, though it is there: {told}; {where}"
             world.agenda.run_until(world.agenda.now + 0.5)

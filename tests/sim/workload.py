@@ -39,7 +39,12 @@ class Workload:
     """What all clients share."""
 
     def __init__(
-        self, world: World, aliases: list[str], padding: int, reads: int, scanned: float = SCANNED_USUAL,
+        self,
+        world: World,
+        aliases: list[str],
+        padding: int,
+        reads: int,
+        scanned: float = SCANNED_USUAL,
         mortal: float = MORTAL_USUAL,
     ) -> None:
         self.world = world

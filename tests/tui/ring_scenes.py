@@ -113,9 +113,7 @@ def _node(view: View, member: Member, number: int, receives: bool) -> NodeShown:
     since = NOW - 12 if state is NodeState.DOWN else None
     name = str(5909 + number)
     key = KEYS[number] if len(view.members) <= len(KEYS) else ""
-    return NodeShown(
-        member.id, f"127.0.0.1:{name}", name, key, number, place, state, since, reason, share, 0.4, False
-    )
+    return NodeShown(member.id, f"127.0.0.1:{name}", name, key, number, place, state, since, reason, share, 0.4, False)
 
 
 def _moves(arcs: tuple[ArcShown, ...], done: float) -> tuple[CopyShown, ...]:

@@ -60,7 +60,11 @@ def dashboard_on(timeline: Timeline, now: float, ascii: bool = False) -> Dashboa
     """The app as it shows what is known."""
     client = None if timeline.mode is Mode.REPLAY else IdleClient()
     app = Dashboard(
-        timeline, client=client, history=LineFile(Path(os.devnull)), ascii=ascii, clock=lambda: now  # type: ignore[arg-type]
+        timeline,
+        client=client,  # type: ignore[arg-type]
+        history=LineFile(Path(os.devnull)),
+        ascii=ascii,
+        clock=lambda: now,
     )
     app.animation_level = "none"
     return app

@@ -234,9 +234,7 @@ def test_what_a_silent_node_suspected_counts_no_more() -> None:
 
 def test_the_lonely_one_suspects_in_vain() -> None:
     story = stripped(begun(), suspected=(address_of(0), address_of(1)), quorum="this node sees 1 of 3 voters")
-    story.sightings = [
-        one for one in story.sightings if not isinstance(one, StatsSeen) or one.node == address_of(2)
-    ]
+    story.sightings = [one for one in story.sightings if not isinstance(one, StatsSeen) or one.node == address_of(2)]
     assert {node(story, number).state for number in (0, 1)} == {NodeState.SILENT}
 
 

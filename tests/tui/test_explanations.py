@@ -59,7 +59,7 @@ def best(query: str, *titles: str) -> list[str]:
 def test_whole_words_come_first_then_beginnings() -> None:
     titles = ("unlogged", "login screen", "all logs", "log (l)", "el outing")
     assert best("log", *titles) == ["log (l)", "login screen", "all logs", "unlogged", "el outing"]
-    assert best("node 5910", "node 127.0.0.1:5910", "stop_node NODE") [:1] == ["node 127.0.0.1:5910"]
+    assert best("node 5910", "node 127.0.0.1:5910", "stop_node NODE")[:1] == ["node 127.0.0.1:5910"]
 
 
 def test_a_description_is_worth_less_than_a_title() -> None:

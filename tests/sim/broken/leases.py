@@ -43,9 +43,7 @@ def dead_owners_are_not_outwaited() -> Broken:
     """The new owner does not wait until the lease of a dead one has run out."""
     honest = takeover.awaited
 
-    def awaited(
-        arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Over
-    ) -> list[NodeId]:
+    def awaited(arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Over) -> list[NodeId]:
         return honest(arc, me, alive, told, lambda node: True)
 
     return replica, "awaited", awaited
@@ -108,9 +106,7 @@ def former_lives_count() -> Broken:
 def holders_need_not_confirm() -> Broken:
     """The new owner waits for former owners only, and not for the other holders."""
 
-    def awaited(
-        arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Over
-    ) -> list[NodeId]:
+    def awaited(arc: Arc, me: NodeId, alive: Collection[NodeId], told: Collection[NodeId], over: Over) -> list[NodeId]:
         return [node for node in arc.prev if node not in (me, *told) and (node in alive or not over(node))]
 
     return replica, "awaited", awaited

@@ -121,9 +121,7 @@ def forgotten_owner() -> Broken:
     """Who owned an arc before is forgotten as soon as it has another owner."""
     honest = draft.Draft._set_holders
 
-    def set_holders(
-        self: draft.Draft, end: int, holders: tuple[NodeId, ...], incoming: tuple[NodeId, ...]
-    ) -> None:
+    def set_holders(self: draft.Draft, end: int, holders: tuple[NodeId, ...], incoming: tuple[NodeId, ...]) -> None:
         honest(self, end, holders, incoming)
         self.table.put(replace(self.table.arc(end), prev=()))
 
@@ -231,9 +229,7 @@ def told_before_disk() -> Broken:
 def cold_start_ignored() -> Broken:
     """Whoever returns is taken back at once, whatever is known of the other holders of its arcs."""
 
-    def ready(
-        view: View, backs: Collection[Back], heard: object, dead: object, is_coming: object
-    ) -> list[Back]:
+    def ready(view: View, backs: Collection[Back], heard: object, dead: object, is_coming: object) -> list[Back]:
         return list(backs)
 
     return returns, "ready", ready

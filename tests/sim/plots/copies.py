@@ -22,8 +22,12 @@ def _at_the_last_answer(s: Stage, receiver: Machine) -> tuple[Machine, str]:
     def look() -> bool:
         for alias in s.run.workload.aliases:
             owner = next(
-                (one for one in s.others(receiver) if one.node and s.replica_or_none(one, alias) is not None
-                 and s.replica(one, alias).serving), None,
+                (
+                    one
+                    for one in s.others(receiver)
+                    if one.node and s.replica_or_none(one, alias) is not None and s.replica(one, alias).serving
+                ),
+                None,
             )
             copy = s.replica(owner, alias).copies.get(receiver.identity) if owner is not None else None
             if owner is not None and copy is not None and copy.phase.value == "running":
@@ -153,8 +157,11 @@ def reported_and_forgotten(s: Stage) -> None:
     aliases = s.run.workload.aliases
 
     def of_no_voter() -> list[str]:
-        return [alias for alias in aliases
-                if newcomer.identity in s.arc(alias).incoming and s.owner(alias).identity not in elect]
+        return [
+            alias
+            for alias in aliases
+            if newcomer.identity in s.arc(alias).incoming and s.owner(alias).identity not in elect
+        ]
 
     s.until(of_no_voter)
     alias = s.random.choice(of_no_voter())
@@ -165,9 +172,10 @@ def reported_and_forgotten(s: Stage) -> None:
 
     late = s.lose_between([owner], s.others(owner), Report, of_the_arc)
     s.until(lambda: late.kept)
-    version, victim = s.arc(alias).version, s.random.choice([
-        one for one in s.others(owner, newcomer) if one not in s.holders(alias)
-    ])
+    version, victim = (
+        s.arc(alias).version,
+        s.random.choice([one for one in s.others(owner, newcomer) if one not in s.holders(alias)]),
+    )
     victim.crash()
     victim.away = True
     s.until(lambda: s.is_down(victim) and s.has(owner, s.view().epoch), 12.0)

@@ -43,8 +43,6 @@ def late_acknowledgement(s: Stage) -> None:
     s.heal(owner, others)
 
 
-
-
 def silent_giver(s: Stage) -> None:
     """Who gave a node its arc falls silent as it has reported the copy to be complete."""
     all_written(s)
@@ -91,8 +89,10 @@ def old_word(s: Stage) -> None:
 
     def say_again(end: int, owner: Machine) -> bool:
         there = [
-            envelope for machine, envelope in said.kept
-            if machine is owner and isinstance(envelope.body, Report)
+            envelope
+            for machine, envelope in said.kept
+            if machine is owner
+            and isinstance(envelope.body, Report)
             and any(isinstance(change, Activated) and change.end == end for change in envelope.body.changes)
         ]
         for envelope in there:

@@ -28,7 +28,6 @@ def _has_accepted(machine: Machine, epoch: int) -> bool:
     return state is not None and state.epoch == epoch and state.accepted is not None
 
 
-
 def split_vote(s: Stage) -> None:
     """One value is accepted by its proposer alone, another one by the two others later and at a higher ballot; who has
     decided that falls silent, and the two that are left have one of each."""
