@@ -7,6 +7,7 @@ terminal, a pane of the dashboard.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wrpme import errors
@@ -65,8 +66,15 @@ class Prompt(Protocol):
 class Shell:
     """Carries out the commands of one session, one after the other."""
 
-    def __init__(self, client: Client, console: Output, prompt: Prompt) -> None:
+    def __init__(
+        self,
+        client: Client,
+        console: Output,
+        prompt: Prompt,
+        around: Callable[[Command], AbstractContextManager[None]] = nullcontext,  # type: ignore[assignment]
+    ) -> None:
         self._client = client
+        self._around = around
         self._console = console
         self._prompt = prompt
         self._running: asyncio.Task[Any] | None = None
@@ -97,6 +105,11 @@ class Shell:
             await self._console.drain()
 
     async def run(self, command: Command, line_mode: bool) -> None:
+        """See :meth:`_run`; ``around`` knows of the command as long as it runs."""
+        with self._around(command):
+            await self._run(command, line_mode)
+
+    async def _run(self, command: Command, line_mode: bool) -> None:
         """Carries out one command and prints its result or its error. In ``line_mode`` a content ends with a line end.
 
         Raises:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
 from rich.text import Text
@@ -155,22 +156,6 @@ class PanePrompt:
         count = len(self._pasted)
         self._pasted.clear()
         return count
-
-
-class PaneShell(Shell):
-    """A session that tells its pane which command runs."""
-
-    def __init__(self, client: Client, console: PaneConsole, prompt: PanePrompt, pane: ShellPane) -> None:
-        super().__init__(client, console, prompt)
-        self._pane = pane
-
-    async def run(self, command: Command, line_mode: bool) -> None:
-        """See :class:`wrpme.shell.session.Shell`."""
-        self._pane.began(command)
-        try:
-            await super().run(command, line_mode)
-        finally:
-            self._pane.ended(command)
 
 
 class _Words(Suggester):
@@ -343,7 +328,7 @@ class ShellPane(Vertical):
         self._at = 0
         self._typed = ""
         self._prompt = PanePrompt(self, self._show_entered)
-        self._shell: PaneShell | None = None
+        self._shell: Shell | None = None
         self._command: Command | None = None
         self.answers = Answers()
         self._input = CommandInput(self)
@@ -368,7 +353,7 @@ class ShellPane(Vertical):
             self._input.disabled = True
             self._say_beside(NO_SHELL)
         else:
-            self._shell = PaneShell(self._client, PaneConsole(self), self._prompt, self)
+            self._shell = Shell(self._client, PaneConsole(self), self._prompt, self._around_command)
             self.run_worker(self._session(self._shell), name="shell", exit_on_error=False)
             self._show_hint()
             self.print(WELCOME, "dim")
@@ -388,16 +373,17 @@ class ShellPane(Vertical):
         """See :class:`Sink`."""
         self.answers.add(text, role)
 
-    def began(self, command: Command) -> None:
-        """Notes that a command runs."""
+    @contextmanager
+    def _around_command(self, command: Command) -> Iterator[None]:
+        """Within it the command runs, and the pane says so."""
         self._command = command
         self._show_hint()
-
-    def ended(self, command: Command) -> None:
-        """Notes that the command has ended."""
-        self._command = None
-        self._show_hint()
-        self.post_message(self.Ran(command))
+        try:
+            yield
+        finally:
+            self._command = None
+            self._show_hint()
+            self.post_message(self.Ran(command))
 
     # --- what is typed -------------------------------------------------------------------------------------------
 
