@@ -107,16 +107,17 @@ async def test_whether_the_disk_is_waited_for(sync: bool, must_sync: bool, expec
         disk.finish()
 
 
+def writes_and_ends(given: Input) -> list[Effect]:
+    """Asks for a write when it is woken, and ends when the disk has refused it."""
+    if isinstance(given, Woken):
+        return [Persist(1, [], False)]
+    return [Exit(1, given.reason)] if isinstance(given, PersistFailed) else []
+
+
 async def test_a_disk_that_refuses_is_told_to_the_node() -> None:
     disk = HeldDisk()
     async with daemon(disk=disk) as d:
-        d.node.on_input = lambda event: (
-            [Persist(1, [], False)]
-            if isinstance(event, Woken)
-            else [Exit(1, event.reason)]
-            if isinstance(event, PersistFailed)
-            else []
-        )
+        d.node.on_input = writes_and_ends
         d.runner._handle(Woken())
         disk.finish(StorageError("the disk is full"))
         assert await d.finished() == Exit(1, "the disk is full")
@@ -129,13 +130,7 @@ async def test_trouble_that_can_be_mended_is_kept(failure: DiskFullError | Damag
     async def written(error: StorageError) -> StorageError | None:
         disk = HeldDisk()
         async with daemon(disk=disk) as d:
-            d.node.on_input = lambda event: (
-                [Persist(1, [], False)]
-                if isinstance(event, Woken)
-                else [Exit(1, event.reason)]
-                if isinstance(event, PersistFailed)
-                else []
-            )
+            d.node.on_input = writes_and_ends
             d.runner._handle(Woken())
             disk.finish(error)
             await d.finished()

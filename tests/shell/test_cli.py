@@ -12,13 +12,13 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stub_node import Entries, StubNode, StubThread
+from tests.stub_node import Entries, StubNode
 from wrpme import errors
 from wrpme.client.cluster import Removed
 from wrpme.limits import CONTENT_BYTES_MAX
@@ -224,17 +224,6 @@ async def test_an_interrupt_ends_the_command_and_not_the_session(tmp_path: Path)
 def wrpmesh(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "wrpme.cli", *arguments]
     return subprocess.run(command, capture_output=True, timeout=REPLY_SECONDS_MAX, check=False, **options)
-
-
-@pytest.fixture
-def entries() -> Entries:
-    return Entries()
-
-
-@pytest.fixture
-def node(entries: Entries) -> Iterator[StubNode]:
-    with StubThread(entries) as stub:
-        yield stub
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"line\n", bytes(range(256)) * 5000], ids=len)

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
 from tests.shell.test_cli import REPLY_SECONDS_MAX, wrpmesh
-from tests.stub_node import Entries, StubNode, StubThread
+from tests.stub_node import Entries, StubNode
 from wrpme import errors
 from wrpme.shell.commands import Command, parse, parse_words, spec_of
-
-
-@pytest.fixture
-def entries() -> Entries:
-    return Entries()
-
-
-@pytest.fixture
-def node(entries: Entries) -> Iterator[StubNode]:
-    with StubThread(entries) as stub:
-        yield stub
 
 
 def test_a_dash_lacks_its_content() -> None:

@@ -17,7 +17,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 
 from tests.shell.test_cli import REPLY_SECONDS_MAX, Tty
-from tests.stub_node import Entries, StubNode, StubThread
+from tests.stub_node import Entries, StubNode
 from wrpme import errors
 from wrpme.shell.console import Console
 from wrpme.shell.execute import Answer
@@ -33,17 +33,6 @@ class IdleClient:
     """All of a client that completion asks for."""
 
     known_addresses: list[str] = []
-
-
-@pytest.fixture
-def entries() -> Entries:
-    return Entries()
-
-
-@pytest.fixture
-def node(entries: Entries) -> Iterator[StubNode]:
-    with StubThread(entries) as stub:
-        yield stub
 
 
 @pytest.fixture

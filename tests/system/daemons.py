@@ -175,6 +175,11 @@ class Daemons:
         for index, process in self.processes.items():
             assert process.poll() is None, f"node {index} ended with {process.poll()}"
 
+    async def all_stable(self, count: int) -> None:
+        """Starts whoever does not run, also if the test before failed, and waits until all are stable."""
+        self.start_all(index for index in range(count) if index not in self.processes)
+        await self.until_stable(count)
+
     def check_alive(self) -> None:
         """All that were started run, and no log has a traceback."""
         self.check_running()

@@ -58,9 +58,8 @@ async def hive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon
 
 @pytest_asyncio.fixture
 async def daemons(hive: Daemons) -> AsyncIterator[Daemons]:
-    """It is stable with all nodes, also if the test before failed; after the test they run without a defect."""
-    hive.start_all(index for index in range(3) if index not in hive.processes)
-    await hive.until_stable(3)
+    """It is stable with all nodes; after the test they run without a defect."""
+    await hive.all_stable(3)
     yield hive
     hive.check_alive()
 

@@ -30,9 +30,8 @@ async def daemons(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dae
 
 @pytest_asyncio.fixture
 async def hive(daemons: Daemons) -> AsyncIterator[Daemons]:
-    """It is stable with all nodes, also if the test before failed; after the test they run without a defect."""
-    daemons.start_all(index for index in range(3) if index not in daemons.processes)
-    await daemons.until_stable(3)
+    """It is stable with all nodes; after the test they run without a defect."""
+    await daemons.all_stable(3)
     yield daemons
     daemons.check_alive()
 
