@@ -134,7 +134,7 @@ def test_what_was_not_given_has_its_default_and_is_not_among_the_values() -> Non
     [
         ("--nmae x", 'there is no option "--nmae" of it; did you mean --name?'),
         ("-N x", 'there is no option "-N" of it; did you mean -n?'),
-        ("--zzz=1", 'there is no option "--zzz" of it; it has -x, -n, --many, --flag'),
+        ("--zzz=1", 'there is no option "--zzz" of it; it has -x, --name, --many, --flag'),
         ("-flag", 'there is no option "-flag" of it; did you mean --flag?'),
         ("--flag=1", "--flag of it takes no value; see help it"),
         ("--name", "--name of it needs a value: the name of a directory; see help it"),
@@ -143,7 +143,7 @@ def test_what_was_not_given_has_its_default_and_is_not_among_the_values() -> Non
         ("--name=", "--name of it needs a value: the name of a directory; see help it"),
         ("-x a:1 -x b:1", "-x is given twice to it; give it once"),
         ("-x a", '-x: "a" has no port: write it as a:5909'),
-        ("--\x1b[1m", 'there is no option "--?[1m" of it; it has -x, -n, --many, --flag'),
+        ("--\x1b[1m", 'there is no option "--?[1m" of it; it has -x, --name, --many, --flag'),
     ],
 )
 def test_wrong_options(line: str, sentence: str) -> None:

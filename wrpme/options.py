@@ -481,7 +481,7 @@ def _recognised(syntax: Syntax, known: dict[str, Option], word: str) -> tuple[Op
     elif len(syntax.all) > NAMED_MAX:
         hint = f"{syntax.help} lists them"
     else:
-        hint = f"it has {', '.join(one.brief for one in syntax.all)}" if known else "it takes none"
+        hint = f"it has {', '.join(one.written for one in syntax.all)}" if known else "it takes none"
     raise UsageError(f"there is no option {_quoted(spelling)}{syntax.of}; {hint}")
 
 

@@ -29,7 +29,7 @@ RIGHT = [
 WRONG = [
     ("hive_check", "hive_check needs FILE, a topology file; hive_plan --example prints one"),
     ("hive_check a b", '"b" is too much for hive_check: it takes one topology file'),
-    ("hive_check --yes a", 'there is no option "--yes" of hive_check; it has -q'),
+    ("hive_check --yes a", 'there is no option "--yes" of hive_check; it has --quiet'),
     ("hive_plan", "hive_plan needs FILE"),
     ("hive_plan --exampel", 'there is no option "--exampel" of hive_plan; did you mean --example?'),
     ("hive_plan --example a", 'hive_plan prints an example or plans "a"; leave one of them out'),

@@ -22,7 +22,7 @@ from tests.stub_node import (
 )
 from wrpme import Client, errors
 from wrpme.limits import RETRY_SECONDS_MAX
-from wrpme.protocol.messages import Failed, Get, GetView, Put, Request
+from wrpme.protocol.messages import Failed, Get, GetView, Put, Reply, Request
 
 pytestmark = pytest.mark.asyncio
 
@@ -86,6 +86,16 @@ async def test_a_node_that_is_busy_took_nothing() -> None:
         async with Client(busy.address, timeout=1.0) as client:
             with pytest.raises(errors.BusyError, match="no sessions left"):
                 await client.put("x", b"")
+
+
+async def test_what_a_node_said_is_told_where_the_time_runs_out_on_the_way_to_it_again() -> None:
+    def busy_once(request: Request) -> Reply:
+        node.greeting = b""  # whoever connects from now on hears nothing
+        return Failed(0, errors.BusyError.code, "no sessions left")
+
+    async with StubNode(busy_once) as node, Client(node.address, timeout=1.0) as client:
+        with pytest.raises(errors.BusyError, match="no sessions left"):
+            await client.put("x", b"")
 
 
 # --- what is sent again ----------------------------------------------------------------------------------------------

@@ -141,19 +141,25 @@ class Dispatcher:
         if deadline is None:
             deadline = self.deadline()
         pause = 0.0
+        last: errors.WrpmeError | None = None
         if self._conflict is not None:
             raise self._conflict
         async with self._room:
             while True:
                 connection = self._choose(position, address)
                 if connection is None:
-                    connection = await self._reach(position, address, deadline)
+                    try:
+                        connection = await self._reach(position, address, deadline)
+                    except errors.TimeoutError:
+                        if last is None:
+                            raise
+                        raise _final(last) from None  # the time ran out on the way to one more try
                 try:
                     reply: Reply = await connection.send(request, deadline)
                 except Lost as lost:
                     if lost.sent and not isinstance(request, READS):
                         raise _unknown(lost) from None
-                    last: errors.WrpmeError = lost
+                    last = lost
                 else:
                     self._answered = True
                     if position is not None:
@@ -182,9 +188,7 @@ class Dispatcher:
         pause = min(RETRY_SECONDS_MAX, max(RETRY_SECONDS_MIN, 2 * pause))
         delay = pause * self._random.uniform(0.5, 1.0)
         if self.deadline(delay) >= deadline:
-            if isinstance(last, Lost):
-                raise last.reason
-            raise last if last.sentence else errors.TimeoutError("the hive did not become stable in the time given")
+            raise _final(last)
         await asyncio.sleep(delay)
         return pause
 
@@ -347,6 +351,13 @@ def _unknown(lost: Lost) -> errors.IndeterminateError:
         f"{lost.sentence} before the answer came; the change may or may not have been carried out, "
         "read it before you repeat it"
     )
+
+
+def _final(last: errors.WrpmeError) -> errors.WrpmeError:
+    """Returns what is told when no time is left after that error."""
+    if isinstance(last, Lost):
+        return last.reason
+    return last if last.sentence else errors.TimeoutError("the hive did not become stable in the time given")
 
 
 def _error_in(reply: Reply, address: str) -> errors.WrpmeError:
