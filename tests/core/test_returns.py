@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wrpme.core.membership import transitions as views
-from wrpme.core.membership.returns import gone, ready
+from wrpme.core.membership.returns import Returns, gone
 from wrpme.protocol.view import Arc, Back, Down, Mark, Member, NodeId, State, View
 
 A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
@@ -23,10 +23,6 @@ def view_of(holders: tuple[NodeId, ...] = (A, B, C), down: tuple[NodeId, ...] = 
 def back(node: NodeId, mark: tuple[int, int] | None = (5, 0), incarnation: int = 2, version: int = 5) -> Back:
     marks = (Mark(END, version, *mark),) if mark is not None else ()
     return Back(node, incarnation, node[:1].decode(), 7, marks)
-
-
-def nobody(node: NodeId) -> bool:
-    return False
 
 
 def test_gone_are_those_in_a_newer_life_and_later_those_that_nobody_heard() -> None:
@@ -50,24 +46,30 @@ def test_gone_are_those_in_a_newer_life_and_later_those_that_nobody_heard() -> N
 def test_every_other_holder_is_heard_or_marked_down(
     heard: dict[NodeId, int], dead: tuple[NodeId, ...], expected: bool
 ) -> None:
-    assert bool(ready(view_of(), [back(A)], heard, {A, *dead}, nobody)) is expected
+    assert bool(Returns(view_of()).ready([back(A)], heard, {A, *dead}, frozenset())) is expected
 
 
 def test_who_holds_nothing_waits_for_nobody() -> None:
-    assert ready(view_of(), [back(D)], {D: 2}, {D}, nobody) == [back(D)]
+    assert Returns(view_of()).ready([back(D)], {D: 2}, {D}, frozenset()) == [back(D)]
 
 
 def test_those_that_come_to_an_arc_that_nobody_holds_come_together() -> None:
-    heard, dead = {A: 2, B: 2, C: 2}, {A, B, C}
+    heard, dead, coming = {A: 2, B: 2, C: 2}, {A, B, C}, frozenset({A, B})
+    assert Returns(view_of()).ready([back(A)], heard, dead, coming) == []
+    assert Returns(view_of()).ready([back(A), back(B)], heard, dead, coming) == [back(A), back(B)]
+    assert Returns(view_of()).ready([back(A), back(B, None)], heard, dead, coming) == [], "how complete is B's copy?"
+    assert Returns(view_of()).ready([back(A), back(B, version=4)], heard, dead, coming) == [], (
+        "it told of a former version"
+    )
+    assert Returns(view_of()).ready([back(A), back(B), back(D)], heard, dead, frozenset({B, C, D})) == [back(D)]
 
-    def coming(node: NodeId) -> bool:
-        return node in (A, B)
 
-    assert ready(view_of(), [back(A)], heard, dead, coming) == []
-    assert ready(view_of(), [back(A), back(B)], heard, dead, coming) == [back(A), back(B)]
-    assert ready(view_of(), [back(A), back(B, None)], heard, dead, coming) == [], "how complete is B's copy?"
-    assert ready(view_of(), [back(A), back(B, version=4)], heard, dead, coming) == [], "it told of a former version"
-    assert ready(view_of(), [back(A), back(B), back(D)], heard, dead, lambda node: node != A) == [back(D)]
+def test_what_has_changed_since_the_last_question_counts() -> None:
+    returns, backs = Returns(view_of()), [back(A)]
+    assert returns.ready(backs, {A: 2}, {A}, frozenset()) == []
+    assert returns.ready(backs, {A: 2, B: 2, C: 2}, {A}, frozenset()) == backs
+    assert returns.ready(backs, {A: 2, B: 2, C: 2}, {A, B, C}, frozenset({B})) == []
+    assert returns.ready([back(A), back(B)], {A: 2, B: 2, C: 2}, {A, B, C}, frozenset({B})) == [back(A), back(B)]
 
 
 def test_the_most_complete_copy_wins() -> None:

@@ -66,8 +66,10 @@ class BusyMachine(Machine):
         super().feed(event)
 
     def _note_lateness(self) -> None:
-        if self.node is not None and self._now() - self.node.context.heartbeats.due > LATE_SECONDS:
-            self._late_until = self._now() + LEASE_SECONDS
+        if self.node is not None:
+            now = self.local()
+            if now - self.node.context.heartbeats.due > LATE_SECONDS:
+                self._late_until = now + LEASE_SECONDS
 
     def request(self, session: int, request: Request) -> None:
         if self.node is not None:
@@ -149,14 +151,15 @@ class BusyMachine(Machine):
     def _pay(self) -> None:
         """What was spent takes its time here."""
         world = self.world
-        spent = world.meter.spent
-        shared = 2 if world.agenda.now < self._shared_until else 1
-        begins = max(world.agenda.now, self._busy_until)
+        spent, now = world.meter.spent, world.agenda.now
+        shared = 2 if now < self._shared_until else 1
+        begins = max(now, self._busy_until)
         if world.processors:  # all machines are processes of one, and wait for each other
             begins = max(begins, world.processors[0])
             heapreplace(world.processors, begins + spent)
         self._busy_until = begins + spent * self.factor * shared
-        world.longest = max(world.longest, spent)
+        if spent > world.longest:
+            world.longest = spent
 
 
 class BusyWorld(World):

@@ -51,7 +51,7 @@ class Agenda:
 
     def at(self, time: float, what: Callable[[], None]) -> None:
         """Not before that time, nor before now; at equal times in the order of asking."""
-        heappush(self._heap, (max(time, self.now), next(self._numbers), what))
+        heappush(self._heap, (time if time > self.now else self.now, next(self._numbers), what))
 
     def after(self, seconds: float, what: Callable[[], None]) -> None:
         """In so many seconds."""
@@ -59,8 +59,9 @@ class Agenda:
 
     def run_until(self, end: float, enough: Callable[[], bool] | None = None) -> bool:
         """Does all that comes before ``end``, or until it is ``enough``; whether it was."""
-        while self._heap and self._heap[0][0] <= end:
-            self.now, _, what = heappop(self._heap)
+        heap = self._heap
+        while heap and heap[0][0] <= end:
+            self.now, _, what = heappop(heap)
             self.done += 1
             what()
             if enough is not None and enough():

@@ -195,7 +195,7 @@ class Faults:
     def sending(self, machine: Machine, envelope: Envelope) -> float:
         """A message leaves: a good moment to kill the node that it is about. Gives how late it shall be; never where it
         is lost."""
-        if any(rule.takes(machine, envelope) for rule in self.rules):
+        if self.rules and any(rule.takes(machine, envelope) for rule in self.rules):
             return inf
         if not self.active:
             return 0.0

@@ -41,7 +41,7 @@ class Prices:
 
     def __init__(self, points: dict[str, Points]) -> None:
         self.points = {kind: sorted((size, price) for size, price in known) for kind, known in points.items()}
-        self._known: dict[tuple[str, int], float] = {}
+        self.known: dict[tuple[str, int], float] = {}
 
     @staticmethod
     def read(path: Path = FILE) -> Prices:
@@ -50,10 +50,10 @@ class Prices:
 
     def of(self, kind: str, members: int) -> float:
         """The price of one of that kind in a hive of so many."""
-        price = self._known.get((kind, members))
+        price = self.known.get((kind, members))
         if price is None:
             points = self.points.get(kind) or self.points[OTHER]
-            price = self._known[kind, members] = max(0.0, _between(points, members))
+            price = self.known[kind, members] = max(0.0, _between(points, members))
         return price
 
 
@@ -88,8 +88,9 @@ class Meter:
         self._inside = False
 
     def charge(self, kind: str, members: int, times: float = 1) -> None:
-        """Adds to what was spent."""
-        seconds = times * self.prices.of(kind, members)
+        """Adds to what was spent. It is hot: each event is charged for several things."""
+        price = self.prices.known.get((kind, members))
+        seconds = times * (self.prices.of(kind, members) if price is None else price)
         self.spent += seconds
         self.by_kind[kind] += seconds  # type: ignore[assignment]
 

@@ -168,12 +168,12 @@ def priced(meter: Meter) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Weathered:
-    """What a storm was worth; ``seconds`` from the last slow moment to stable, at the start and afterwards."""
+    """What a storm was worth; ``seconds`` from the last slow moment to stable, at the start and after each disaster."""
 
     seed: int
     nodes: int
-    kind: str
-    seconds: tuple[float, float]
+    kinds: tuple[str, ...]
+    seconds: tuple[float, ...]
     lived: float
     views: int
     steps: int
@@ -181,15 +181,16 @@ class Weathered:
 
 
 class Storm:
-    """One seed: all start at once; then the power fails everywhere, or a third of the nodes is lost at once. With a
-    ``pace`` below 1 the machines are slow, and away, for that part of the usual time only."""
+    """One seed: all start at once; then, as often as there are ``disasters``, the power fails everywhere, or a third of
+    the nodes is lost at once. With a ``pace`` below 1 the machines are slow, and away, for that part of the usual time
+    only."""
 
-    def __init__(self, seed: int, nodes: int, trace: bool = False, pace: float = 1.0) -> None:
+    def __init__(self, seed: int, nodes: int, trace: bool = False, pace: float = 1.0, disasters: int = 1) -> None:
         self.meter = Meter(Prices.read())
         self.pace = pace
         self.hive = Hive(seed, nodes, self.meter, trace)
         self.random = self.hive.world.random
-        self.kind = self.random.choice(("third", "power"))
+        self.kinds = [self.random.choice(("third", "power")) for _ in range(disasters)]
         self.crowded = self.random.random() < 0.4
         """All nodes are processes of one machine, for good."""
         if self.crowded:
@@ -206,9 +207,11 @@ class Storm:
         try:
             with priced(self.meter):
                 first = self._start()
-                hive.write()
-                second = self._third() if self.kind == "third" else self._power()
-                hive.read()
+                seconds = [first]
+                for kind in self.kinds:
+                    hive.write()
+                    seconds.append(self._third() if kind == "third" else self._power())
+                    hive.read()
                 hive.judge()
                 hive.judge_views()
         except Exception as error:
@@ -216,7 +219,7 @@ class Storm:
         world = hive.world
         epoch = hive.view().epoch
         return Weathered(
-            world.seed, nodes, self.kind, (first, second), hive.now, epoch, world.agenda.done, world.longest
+            world.seed, nodes, tuple(self.kinds), tuple(seconds), hive.now, epoch, world.agenda.done, world.longest
         )
 
     def _start(self) -> float:

@@ -146,8 +146,8 @@ class Node:
 
     def handle(self, given: Input, now: float) -> list[Effect]:
         """One input at the time ``now``, which never goes back; gives the effects in order."""
-        context, view = self.context, self.view
-        context.now = now
+        context = self.context
+        context.now, view = now, context.view
         if now - context.heartbeats.due > LATE_SECONDS:
             self.self_check.be_late(now - context.heartbeats.due)
         if isinstance(given, TurnEnded):
@@ -200,7 +200,7 @@ class Node:
             raise AssertionError(f"unknown input {given!r}")
         if self.voter.decided is not None or self.view_sync.on_disk:
             self._follow_views()
-        if context.outbox.reports or self.view is not view:
+        if context.outbox.reports or context.view is not view:
             return self._finish()
         said = type(given.envelope.body) if isinstance(given, Received) else None
         if said in _HOT or isinstance(given, TurnEnded | Persisted):
@@ -227,12 +227,17 @@ class Node:
             due = min(due, self.voter.due)
         context.outbox.flush_messages(context.now)
         silent_at = context.heartbeats.silent_at(context.now)
-        parts = self.lifecycle, self.table, self.whereabouts, self.own_disk
-        if silent_at <= context.now or self.router.waits or any(part.busy for part in parts):
-            due = min(due, context.now + TICK_SECONDS)
+        soon = context.now + TICK_SECONDS
+        if due > soon and (silent_at <= context.now or self._is_busy()):
+            due = soon
         self.wake_at = min(due, silent_at if silent_at > context.now else inf)
         effects, context.outbox.effects = context.outbox.effects, []
         return effects
+
+    def _is_busy(self) -> bool:
+        """Something waits for time to pass."""
+        parts = self.lifecycle, self.whereabouts, self.own_disk, self.table
+        return self.router.waits or any(part.busy for part in parts)
 
     def _send_reports(self) -> None:
         context = self.context
@@ -289,8 +294,9 @@ class Node:
         self.lifecycle.voters.note()
         if self.lifecycle.voters.since < inf:
             self.whereabouts.look_around()
-        quorum_has_view = context.view is not None and self.voter.sees_quorum(context.view.epoch)
-        self.lifecycle.tick(quorum_has_view, self.table.settled and not self.router.waits)
+        going = self.lifecycle.is_going
+        quorum_has_view = going and context.view is not None and self.voter.sees_quorum(context.view.epoch)
+        self.lifecycle.tick(quorum_has_view, going and self.table.settled and not self.router.waits)
         if context.view is None:
             context.heartbeats.due = inf
 
@@ -340,7 +346,7 @@ class Node:
         if not self.view_sync.listens(session, envelope):
             self._decline(session, envelope)
             return
-        view = self.view
+        view = context.view
         member = context.members.get(source)
         late = member is not None and envelope.incarnation < member.incarnation
         if envelope.epoch and isinstance(body, WholeView | NextView) and not late:
@@ -418,7 +424,7 @@ class Node:
 
     def _answer_heartbeats(self) -> None:
         """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
-        context, view = self.context, self.view
+        context, view = self.context, self.context.view
         assert view is not None
         if context.disk.silent:
             return

@@ -46,7 +46,10 @@ def arc_at(view: View, position: int) -> int:
 
 def owner_among(alive: frozenset[NodeId], arc: Arc) -> NodeId | None:
     """The first holder that is among the living."""
-    return next((holder for holder in arc.holders if holder in alive), None)
+    for holder in arc.holders:
+        if holder in alive:
+            return holder
+    return None
 
 
 def first_in(arcs: Sequence[Arc], index: int) -> int:

@@ -229,10 +229,12 @@ def told_before_disk() -> Broken:
 def cold_start_ignored() -> Broken:
     """Whoever returns is taken back at once, whatever is known of the other holders of its arcs."""
 
-    def ready(view: View, backs: Collection[Back], heard: object, dead: object, is_coming: object) -> list[Back]:
+    def ready(
+        self: returns.Returns, backs: Collection[Back], heard: object, dead: object, coming: object
+    ) -> list[Back]:
         return list(backs)
 
-    return returns, "ready", ready
+    return returns.Returns, "ready", ready
 
 
 def still_called_up() -> Broken:

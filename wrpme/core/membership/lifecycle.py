@@ -54,7 +54,12 @@ class Lifecycle:
     @property
     def busy(self) -> bool:
         """Something here waits for time to pass."""
-        return not self.context.lives or self.stopping_since is not None or self.leaving
+        return not self.context.lives or self.is_going
+
+    @property
+    def is_going(self) -> bool:
+        """This node was asked to stop, or to leave."""
+        return self.stopping_since is not None or self.leaving
 
     def sharers(self, view: View) -> set[NodeId]:
         """The nodes that this one shares an arc with."""
@@ -67,7 +72,8 @@ class Lifecycle:
         return found - {me}
 
     def tick(self, quorum_has_view: bool, nobody_waits: bool) -> None:
-        """Asks for what this node wants to be. ``nobody_waits``: no client has an answer to expect of this node."""
+        """Asks for what this node wants to be. Of one that is going: whether a quorum has its view, and whether
+        ``nobody_waits``: no client has an answer to expect of this node."""
         context, now = self.context, self.context.now
         if context.lives:
             self._say_quorum()

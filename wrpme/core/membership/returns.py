@@ -8,11 +8,75 @@ that are on their way are waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 
 from wrpme.core.membership.draft import completeness
 from wrpme.protocol.view import Arc, Back, Down, NodeId, State, View
-from wrpme.protocol.view_index import index_of
+from wrpme.protocol.view_index import arcs_of, index_of
+
+_Question = tuple[tuple[Back, ...], Set[NodeId], Set[NodeId], Set[NodeId]]
+_NOBODY: frozenset[NodeId] = frozenset()
+
+
+class Returns:
+    """Who may return to one view. What follows from the view alone is worked out when it is asked for, once."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self._arcs: dict[NodeId, list[Arc]] = {}
+        self._companions: dict[NodeId, frozenset[NodeId]] = {}
+        self._asked: _Question | None = None
+        self._ready: list[Back] = []
+
+    def arcs(self, node: NodeId) -> list[Arc]:
+        """The arcs that the node holds."""
+        found = self._arcs.get(node)
+        if found is None:
+            found = self._arcs[node] = [arc for arc in arcs_of(self.view, node) if node in arc.holders]
+        return found
+
+    def companions(self, node: NodeId) -> frozenset[NodeId]:
+        """All who hold one of these arcs as well."""
+        found = self._companions.get(node)
+        if found is None:
+            found = self._companions[node] = _NOBODY.union(*(arc.holders for arc in self.arcs(node))) - {node}
+        return found
+
+    def ready(
+        self, backs: Collection[Back], heard: Iterable[NodeId], dead: Iterable[NodeId], coming: Set[NodeId]
+    ) -> list[Back]:
+        """Those that may be in the next view, which marks the ``dead`` down first. ``heard`` are all that gave a sign
+        of life; of those that are no up members, the return of who is ``coming`` is to be waited for.
+
+        A voter asks this again and again while it waits, and mostly nothing has changed: then the answer is the same.
+        """
+        asked = (tuple(backs), frozenset(heard), frozenset(dead), coming)
+        if asked != self._asked:
+            self._asked, self._ready = asked, self._work_out(*asked)
+        return self._ready
+
+    def _work_out(
+        self, backs: Collection[Back], heard: Set[NodeId], dead: Set[NodeId], coming: Set[NodeId]
+    ) -> list[Back]:
+        known = {back.node: back for back in backs}
+        down = index_of(self.view).down | dead
+        accounted = down | heard
+        found = dict(known)
+
+        def fits(node: NodeId) -> bool:
+            # Mostly somebody is still to be heard of: then nothing else is looked at.
+            return self.companions(node) <= accounted and all(
+                _fits(arc, node, known, found, down, coming) for arc in self.arcs(node)
+            )
+
+        looked_at = set(found)
+        while looked_at:
+            void = [node for node in looked_at if not fits(node)]
+            for node in void:
+                del found[node]
+            # Whoever is waited for with it waits, too.
+            looked_at = {other for node in void for other in self.companions(node) if other in found}
+        return list(found.values())
 
 
 def gone(view: View, heard: Mapping[NodeId, int], is_over: bool) -> list[Down]:
@@ -27,50 +91,19 @@ def gone(view: View, heard: Mapping[NodeId, int], is_over: bool) -> list[Down]:
     return found
 
 
-def ready(
-    view: View,
-    backs: Collection[Back],
-    heard: Mapping[NodeId, int],
-    dead: Collection[NodeId],
-    is_coming: Callable[[NodeId], bool],
-) -> list[Back]:
-    """Those that may be in the next view, which marks the ``dead`` down first. ``is_coming`` tells of a node that is no
-    up member whether its own return is to be waited for."""
-    known = {back.node: back for back in backs}
-    index = index_of(view)
-    down = index.down.union(dead)
-    found = dict(known)
-    held = {node: [arc for arc in map(index.table.arc, index.parts(node)) if node in arc.holders] for node in known}
-
-    def fits(node: NodeId) -> bool:
-        return all(_fits(arc, node, known, found, heard, down, is_coming) for arc in held[node])
-
-    looked_at = set(found)
-    while looked_at:
-        void = [node for node in looked_at if not fits(node)]
-        for node in void:
-            del found[node]
-        # Whoever is waited for with it waits, too.
-        looked_at = {other for node in void for arc in held[node] for other in arc.holders if other in found}
-    return list(found.values())
-
-
 def _fits(
     arc: Arc,
     node: NodeId,
     known: Mapping[NodeId, Back],
     found: Mapping[NodeId, Back],
-    heard: Mapping[NodeId, int],
-    down: Collection[NodeId],
-    is_coming: Callable[[NodeId], bool],
+    down: Set[NodeId],
+    coming: Set[NodeId],
 ) -> bool:
-    """Whether enough is known of the other holders of an arc for this one to return to it."""
+    """Whether a node may return to an arc of whose other holders it is known that they are down, or were heard."""
     others = [other for other in arc.holders if other != node]
-    if any(other not in heard and other not in down for other in others):
-        return False
     if any(other not in down for other in others):
         return True
-    rivals = [other for other in others if is_coming(other)]
+    rivals = [other for other in others if other in coming]
     if not rivals:
         return True
     return (

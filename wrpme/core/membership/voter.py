@@ -28,7 +28,7 @@ from wrpme.protocol.messages import Accept, Accepted, Body, FailureReport, Prepa
 from wrpme.protocol.view import (
     Back, Ballot, Change, Down, Elect, Expel, Forget, Join, Member, NodeId, Proposal, State, View,
 )  # fmt: skip
-from wrpme.protocol.view_index import arcs_of, index_of
+from wrpme.protocol.view_index import index_of
 
 Moving = TypeVar("Moving", Join, Back)
 URGENT = (Back, Down)
@@ -67,6 +67,7 @@ class Voter:
         itself."""
         self._joins: dict[NodeId, tuple[Join, float]] = {}
         self._backs: dict[NodeId, tuple[Back, float]] = {}
+        self._returns: returns.Returns | None = None
         self._checked: View | None = None
         self._unchecked: dict[Change, None] = {}
         """Of what waits that which came since all was checked against that view; no more than waits."""
@@ -143,12 +144,18 @@ class Voter:
     def looks_at(self) -> set[NodeId]:
         """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
         found = {node for node, _ in self._failure_reports}
-        view = self.context.view
-        for node in self._backs:
-            for arc in arcs_of(view, node) if view is not None else ():
-                if node in arc.holders:
-                    found.update(arc.holders)
+        if self.context.view is not None:
+            holding = self._returns_to(self.context.view)
+            for node in self._backs:
+                if holding.arcs(node):
+                    found.add(node)
+                    found |= holding.companions(node)
         return found
+
+    def _returns_to(self, view: View) -> returns.Returns:
+        if self._returns is None or self._returns.view is not view:
+            self._returns = returns.Returns(view)
+        return self._returns
 
     def suspicions(self) -> list[Change]:
         """Deaths that the failure reports, and what this node sees itself, make sure enough to propose."""
@@ -317,18 +324,16 @@ class Voter:
         is_over = now - since >= SUSPECT_NOBODY_SECONDS and now >= context.lateness.until
         dead = returns.gone(view, heard, is_over)
         waited = now - min(self._backs[back.node][1] for back in backs) >= SUSPECT_NOBODY_SECONDS
-
-        def is_coming(node: NodeId) -> bool:
-            member = context.members.get(node)
-            if waited or member is None:
-                return False
-            return context.is_returning(node) or bool(context.heartbeats.reaches(node, now))
-
-        ready = returns.ready(view, backs, heard, {change.node for change in dead}, is_coming)
+        coming = frozenset(
+            node
+            for node in context.members
+            if not waited and (context.is_returning(node) or context.heartbeats.reaches(node, now))
+        )
+        ready = self._returns_to(view).ready(backs, heard, [change.node for change in dead], coming)
         going = batches.first_returns(view, ready, {change.node for change in dead})
         returning = {back.node for back in going}
         if not going or any(
-            change.node in view.voters and change.node not in returning and is_coming(change.node) for change in dead
+            change.node in view.voters and change.node not in returning and change.node in coming for change in dead
         ):  # a voter that has restarted comes back in the same view: down, it has no vote, and may be all that is there
             return others
         return [*others, *going, *(change for change in dead if change.node not in returning and change not in others)]

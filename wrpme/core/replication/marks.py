@@ -39,6 +39,8 @@ class Marks:
 
     def forget(self, first: int, last: int) -> list[Operation]:
         """What lies in this stretch is about to be deleted: no mark tells of it any more."""
+        if not self._known and not self._fresh:
+            return []
         for stretch in [known for known in self._fresh if first <= known[1] and known[0] <= last]:
             del self._fresh[stretch]
         return self._carve(first, last)

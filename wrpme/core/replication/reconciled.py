@@ -34,7 +34,8 @@ class Reconciled:
 
     def forget(self, first: int, last: int) -> None:
         """No former owner can hand over anything any more."""
-        self._drop([known for known in self._known if first <= known[0] and known[1] <= last])
+        if self._known:
+            self._drop([known for known in self._known if first <= known[0] and known[1] <= last])
 
     def keep(self, open_arcs: Collection[tuple[int, int]]) -> None:
         """Only in these arcs somebody may still hand over something: what was noted of others, also of larger ones that

@@ -51,7 +51,7 @@ class ReplicaTable:
 
     def copies(self) -> list[Sender]:
         """The copies that this node sends."""
-        return [copy for replica in self.mine for copy in replica.copies.values()]
+        return [copy for replica in self.mine if replica.copies for copy in replica.copies.values()]
 
     # --- views ---------------------------------------------------------------------------------------------------
 
@@ -162,11 +162,11 @@ class ReplicaTable:
     def tick(self, again: bool) -> None:
         """Time has passed; ``again``: what nobody answered is to be said again."""
         context = self.context
-        context.outbox.on_the_way = {}
+        on_the_way: dict[NodeId, int] = {}
         for copy in self.copies():
-            context.outbox.on_the_way[copy.node] = (
-                context.outbox.on_the_way.get(copy.node, 0) + copy.unacknowledged_bytes
-            )
+            if size := copy.unacknowledged_bytes:
+                on_the_way[copy.node] = on_the_way.get(copy.node, 0) + size
+        context.outbox.on_the_way = on_the_way
         for replica in self.mine:
             if replica.role is Role.OWNER:
                 replica.check_takeover()
