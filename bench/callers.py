@@ -6,11 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from random import Random
+from typing import TypeVar
 
 from wrpme import Client
 from wrpme.errors import NotFoundError, WrpmeError
 
 PAUSE_SECONDS = 0.005
+R = TypeVar("R")
 
 
 class Entry:
@@ -56,7 +58,7 @@ class Counts:
         words = ", ".join(f"{count} {word}" for word, count in sorted(self.failed.items())) or "0"
         return f"{self.operations} operations, failed: {words}, wrong: {self.wrong}"
 
-    async def attempt(self, entry: Entry, operation: Awaitable[bytes | None]) -> tuple[bytes | None, WrpmeError | None]:
+    async def attempt(self, entry: Entry, operation: Awaitable[R]) -> tuple[R | None, WrpmeError | None]:
         """Awaits one operation and counts it; "not found" is an answer."""
         self.operations += 1
         try:

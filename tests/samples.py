@@ -9,12 +9,13 @@ from msgspec import Struct
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Refused, Where
 from wrpme.protocol.messages import (
-    Accept, Accepted, Aliases, Answer, AskView, Heartbeat, HeartbeatAck, Body, Cas, Committed, Compare, FailureReport,
-    Content, Count, Counts, Done, Envelope, Expire, Failed, Fill, ForgetNode, Forward, Forwarded, Get, GetConfig,
-    GetExpiry, GetHoldings, GetLog, GetRemove, GetStatus, GetSuffix, GetUpdate, GetView, Holding, Holdings, Item,
-    LeaveNode, NextView, Notice, Number, PrefixScan, Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll,
-    RemoveIf, Reply, Report, Request, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Update,
-    VerifyArc, ViewIs, Watch, WholeView, Writes,
+    Accept, Accepted, Add, Aliases, Answer, Append, AskView, Body, Cas, CasVersion, Committed, Compare, Content,
+    Count, Counts, Done, Envelope, Exists, Expire, Failed, FailureReport, Fill, ForgetNode, Forward, Forwarded, Get,
+    GetConfig, GetExpire, GetExpiry, GetHoldings, GetLog, GetRange, GetRemove, GetStatus, GetSuffix, GetUpdate,
+    GetView, Heartbeat, HeartbeatAck, Holding, Holdings, Item, LeaveNode, NextView, Notice, Number, PrefixScan,
+    Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Report, Request,
+    SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Update, VerifyArc, ViewIs,
+    Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
@@ -84,6 +85,15 @@ REQUEST_SAMPLES: list[Any] = [
     RemoveIf(8, "a" * 1024, CONTENT),
     Expire(9, ALIAS, 90_000, relative=True),
     GetExpiry(10, ALIAS),
+    Add(40, ALIAS, -BIG // 2, 5, 6),
+    Append(41, ALIAS, CONTENT),
+    GetRange(42, ALIAS, 0, -1),
+    SetRange(43, ALIAS, 3, CONTENT),
+    GetExpire(44, ALIAS, 90_000, relative=True),
+    Exists(45, ALIAS),
+    Touch(46, ALIAS),
+    CasVersion(47, ALIAS, CONTENT, bytes(16), ttl=7),
+    RemoveVersion(48, ALIAS, bytes(16)),
     PrefixScan(11, ID, 12, "pre", "prefix", 5),
     Count(12, ID, 1),
     RemoveAll(13, ID, BIG, b"cursor"),

@@ -36,6 +36,7 @@ STABLE = {
     24: "old_copy",
     25: "another_hive",
     26: "shortage",
+    27: "number",
 }
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WrpmeError)]
 

@@ -218,6 +218,14 @@ class ShortageError(StorageError):
     not_carried_out = True
 
 
+class NumberError(WrpmeError):
+    """The content is no whole number of 64 bits, or the sum would be none."""
+
+    word = "number"
+    code = 27
+    not_carried_out = True
+
+
 def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
     return [root] + [leaf for branch in root.__subclasses__() for leaf in _tree(branch)]
 

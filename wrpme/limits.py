@@ -11,6 +11,8 @@ MIB = 1024 * KIB
 # --- entries -----------------------------------------------------------------------------------------------------
 ALIAS_BYTES_MAX = 1024
 CONTENT_BYTES_MAX = 64 * MIB
+NUMBER_MIN, NUMBER_MAX = -(1 << 63), (1 << 63) - 1
+"""A counter has 64 bits."""
 EXPIRY_MILLISECONDS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999, counted from 1970."""
 

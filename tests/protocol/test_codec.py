@@ -214,7 +214,7 @@ def test_a_frame_cut_short_in_itself(kinds: Any, message: Any) -> None:
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:
-    assert Decoder[Any](Inbound, preface=False).feed(packed([1, 7, "alias", "new field"])) == [Get(7, "alias")]
+    assert Decoder[Any](Inbound, preface=False).feed(packed([1, 7, "alias", False, "new field"])) == [Get(7, "alias")]
 
 
 @pytest.mark.parametrize("foreign", FOREIGN, ids=repr)

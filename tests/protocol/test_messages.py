@@ -14,9 +14,9 @@ from wrpme.protocol.messages import BULK, READS, Cas, Get
 from wrpme.protocol.view import Ballot, State
 
 MESSAGES = {
-    1: "Get id alias",
-    2: "Put id alias content expiry? ttl?",
-    3: "Update id alias content expiry? ttl?",
+    1: "Get id alias versioned?",
+    2: "Put id alias content expiry? ttl? versioned?",
+    3: "Update id alias content expiry? ttl? versioned?",
     4: "GetUpdate id alias content expiry? ttl?",
     5: "GetRemove id alias",
     6: "Cas id alias content comparand expiry? ttl?",
@@ -39,8 +39,17 @@ MESSAGES = {
     23: "GetLog id",
     24: "GetHoldings id node",
     30: "GetHive id",
-    64: "Done id",
-    65: "Content id content",
+    40: "Add id alias number expiry? ttl?",
+    41: "Append id alias content expiry? ttl?",
+    42: "GetRange id alias first last",
+    43: "SetRange id alias first content",
+    44: "GetExpire id alias milliseconds relative?",
+    45: "Exists id alias",
+    46: "Touch id alias",
+    47: "CasVersion id alias content version expiry? ttl?",
+    48: "RemoveVersion id alias version",
+    64: "Done id version?",
+    65: "Content id content version?",
     66: "Failed id code sentence",
     67: "Number id number cursor?",
     68: "Aliases id aliases more last",
@@ -166,8 +175,8 @@ def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
 
 def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
-        "Get", "GetExpiry", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView", "VerifyArc",
-        "Watch", "GetLog", "GetHoldings", "GetHive",
+        "Get", "GetExpiry", "GetRange", "Exists", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView",
+        "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive",
     ]  # fmt: skip
     assert not {kind.__name__ for kind in BULK} & {"Heartbeat", "HeartbeatAck"}, "heartbeats wait for nothing large"
 

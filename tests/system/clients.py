@@ -113,7 +113,7 @@ class Load:
     async def entry(self, client: Client, alias: str, kind: str, content: bytes, comparand: bytes) -> Operation | None:
         """One operation on an entry."""
 
-        async def nothing(call: Awaitable[None]) -> None:
+        async def nothing(call: Awaitable[object]) -> None:
             await call
 
         calls: dict[str, Callable[[], Awaitable[bytes | None]]] = {

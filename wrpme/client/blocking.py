@@ -14,7 +14,8 @@ from weakref import WeakSet
 
 from wrpme import errors
 from wrpme.client.admin import LossEstimate, Verified
-from wrpme.client.client import Bytes, Client, Span, Time
+from wrpme.client.client import Bytes, Client, Entry
+from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
 from wrpme.client.limits import THREAD_SECONDS
 from wrpme.client.watch.records import WatchRecord
@@ -145,15 +146,23 @@ class BlockingClient:
         """See :meth:`Client.get`."""
         return self._wait(self._client.get(alias))
 
-    def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> None:
+    def get_entry(self, alias: str) -> Entry:
+        """See :meth:`Client.get_entry`."""
+        return self._wait(self._client.get_entry(alias))
+
+    def exists(self, alias: str) -> bool:
+        """See :meth:`Client.exists`."""
+        return self._wait(self._client.exists(alias))
+
+    def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
         """See :meth:`Client.put`."""
-        self._wait(self._client.put(alias, content, expires, ttl))
+        return self._wait(self._client.put(alias, content, expires, ttl))
 
     def update(
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
-    ) -> None:
+    ) -> int:
         """See :meth:`Client.update`."""
-        self._wait(self._client.update(alias, content, expires, ttl, keep_expiry))
+        return self._wait(self._client.update(alias, content, expires, ttl, keep_expiry))
 
     def get_update(
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
@@ -177,6 +186,42 @@ class BlockingClient:
         """See :meth:`Client.cas`."""
         return self._wait(self._client.cas(alias, content, comparand, expires, ttl, keep_expiry))
 
+    def cas_version(
+        self,
+        alias: str,
+        content: Bytes,
+        version: int,
+        expires: Time = 0,
+        ttl: Span | None = None,
+        keep_expiry: bool = False,
+    ) -> int:
+        """See :meth:`Client.cas_version`."""
+        return self._wait(self._client.cas_version(alias, content, version, expires, ttl, keep_expiry))
+
+    def add(self, alias: str, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
+        """See :meth:`Client.add`."""
+        return self._wait(self._client.add(alias, number, expires, ttl))
+
+    def append(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
+        """See :meth:`Client.append`."""
+        return self._wait(self._client.append(alias, content, expires, ttl))
+
+    def get_range(self, alias: str, first: int, last: int = -1) -> bytes:
+        """See :meth:`Client.get_range`."""
+        return self._wait(self._client.get_range(alias, first, last))
+
+    def set_range(self, alias: str, first: int, content: Bytes) -> int:
+        """See :meth:`Client.set_range`."""
+        return self._wait(self._client.set_range(alias, first, content))
+
+    def get_expire(self, alias: str, expires: Time = 0, ttl: Span | None = None) -> bytes:
+        """See :meth:`Client.get_expire`."""
+        return self._wait(self._client.get_expire(alias, expires, ttl))
+
+    def touch(self, alias: str) -> None:
+        """See :meth:`Client.touch`."""
+        self._wait(self._client.touch(alias))
+
     def remove(self, alias: str) -> None:
         """See :meth:`Client.remove`."""
         self._wait(self._client.remove(alias))
@@ -184,6 +229,10 @@ class BlockingClient:
     def remove_if(self, alias: str, comparand: Bytes) -> None:
         """See :meth:`Client.remove_if`."""
         self._wait(self._client.remove_if(alias, comparand))
+
+    def remove_version(self, alias: str, version: int) -> None:
+        """See :meth:`Client.remove_version`."""
+        self._wait(self._client.remove_version(alias, version))
 
     def expires_at(self, alias: str, time: Time) -> None:
         """See :meth:`Client.expires_at`."""

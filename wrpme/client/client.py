@@ -28,11 +28,10 @@ names, any may raise:
 from __future__ import annotations
 
 import asyncio
-import time as clock
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from wrpme import errors
@@ -40,24 +39,27 @@ from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.watch.watcher import Watcher
-from wrpme.client.limits import YEAR_2000_SECONDS
-from wrpme.limits import EXPIRY_MILLISECONDS_MAX, TIMEOUT_SECONDS
+from wrpme.client.life_span import Span, Time, life_span, milliseconds, span_milliseconds
+from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.protocol import address as addresses
 from wrpme.protocol import ring, validation
 from wrpme.protocol.messages import (
-    KEEP_EXPIRY, Cas, Content, Done, EntryRequest, Expire, Get, GetExpiry, GetRemove, GetUpdate, Number, Put, Remove,
-    RemoveIf, Update,
+    NO_VERSION, Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Get, GetExpire, GetExpiry,
+    GetRange, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf, RemoveVersion, SetRange, Touch, Update,
 )  # fmt: skip
 from wrpme.protocol.stats import HiveStatus
 from wrpme.protocol.view import View
 
 R = TypeVar("R")
 Bytes = bytes | bytearray | memoryview
-Span = timedelta | float
-"""How long an entry lives: seconds, if it is a number."""
-Time = datetime | float
-"""A moment until which an entry lives: with a zone, or without one in local time; or seconds since 1970. 0 is for
-ever."""
+
+
+class Entry(NamedTuple):
+    """What an entry was when its owner answered. The ``version`` is that of the write that made it: a number of 128
+    bits, and each later write of the entry has a greater one."""
+
+    content: bytes
+    version: int
 
 
 class Client:
@@ -119,21 +121,37 @@ class Client:
         """
         return (await self._entry(Get(self._dispatcher.next_id(), alias), Content)).content
 
-    async def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> None:
-        """Adds an entry that lives until ``expires``, or for ``ttl``.
+    async def get_entry(self, alias: str) -> Entry:
+        """Returns the content of an entry with its version.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        reply = await self._entry(Get(self._dispatcher.next_id(), alias, versioned=True), Content)
+        return Entry(reply.content, _version(reply.version))
+
+    async def exists(self, alias: str) -> bool:
+        """Returns whether there is such an entry."""
+        return (await self._entry(Exists(self._dispatcher.next_id(), alias), Number)).number > 0
+
+    async def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
+        """Adds an entry that lives until ``expires``, or for ``ttl``, and returns its version.
 
         Raises:
             AlreadyExistsError: There is an entry of that alias; it stays as it is.
         """
-        await self._entry(Put(self._dispatcher.next_id(), alias, _check(content), *_life(expires, ttl)), Done)
+        life = life_span(expires, ttl)
+        request = Put(self._dispatcher.next_id(), alias, _check(content), *life, versioned=True)
+        return _version((await self._entry(request, Done)).version)
 
     async def update(
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
-    ) -> None:
-        """Adds an entry, or replaces the content of the one that there is, and its life span with it."""
-        await self._entry(
-            Update(self._dispatcher.next_id(), alias, _check(content), *_life(expires, ttl, keep_expiry)), Done
-        )
+    ) -> int:
+        """Adds an entry, or replaces the content of the one that there is, and its life span with it; returns its
+        version."""
+        life = life_span(expires, ttl, keep_expiry)
+        request = Update(self._dispatcher.next_id(), alias, _check(content), *life, versioned=True)
+        return _version((await self._entry(request, Done)).version)
 
     async def get_update(
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
@@ -143,7 +161,7 @@ class Client:
         Raises:
             NotFoundError: There is no such entry, and none was added.
         """
-        request = GetUpdate(self._dispatcher.next_id(), alias, _check(content), *_life(expires, ttl, keep_expiry))
+        request = GetUpdate(self._dispatcher.next_id(), alias, _check(content), *life_span(expires, ttl, keep_expiry))
         return (await self._entry(request, Content)).content
 
     async def get_remove(self, alias: str) -> bytes:
@@ -171,9 +189,91 @@ class Client:
             NotFoundError: There is no such entry.
         """
         request = Cas(
-            self._dispatcher.next_id(), alias, _check(content), _check(comparand), *_life(expires, ttl, keep_expiry)
+            self._dispatcher.next_id(), alias, _check(content), _check(comparand), *life_span(expires, ttl, keep_expiry)
         )
         return (await self._entry(request, Content)).content
+
+    async def cas_version(
+        self,
+        alias: str,
+        content: Bytes,
+        version: int,
+        expires: Time = 0,
+        ttl: Span | None = None,
+        keep_expiry: bool = False,
+    ) -> int:
+        """Replaces the content of an entry and its life span if it has that version, and returns the new version. With
+        0 there must be no such entry, and one is added.
+
+        Raises:
+            MismatchError: The version is another one; the entry stays as it is.
+            NotFoundError: There is no such entry.
+        """
+        life = life_span(expires, ttl, keep_expiry)
+        request = CasVersion(self._dispatcher.next_id(), alias, _check(content), _version_bytes(version), *life)
+        return _version((await self._entry(request, Done)).version)
+
+    async def add(self, alias: str, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
+        """Adds to the counter that an entry is (its content is a whole number of 64 bits in decimal digits; where there
+        is no such entry it counts from 0), and returns the sum. The entry keeps its life span, unless one is given.
+
+        Raises:
+            NumberError: The content is no such number, or the sum would have more than 64 bits; nothing was changed.
+        """
+        if not isinstance(number, int):
+            raise errors.UsageError(f"what is added is a whole number, not {type(number).__name__}")
+        validation.check_number(number)
+        life = life_span(expires, ttl, keep=not expires and ttl is None)
+        return (await self._entry(Add(self._dispatcher.next_id(), alias, number, *life), Number)).number
+
+    async def append(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
+        """Puts bytes behind the content of an entry, or adds an entry with them, and returns the size of the content.
+        The entry keeps its life span, unless one is given.
+
+        Raises:
+            TooLargeError: The content would be over 64 MiB; nothing was changed.
+        """
+        life = life_span(expires, ttl, keep=not expires and ttl is None)
+        return (await self._entry(Append(self._dispatcher.next_id(), alias, _check(content), *life), Number)).number
+
+    async def get_range(self, alias: str, first: int, last: int = -1) -> bytes:
+        """Returns the bytes of the content from ``first`` to ``last``, both included, as far as there are any. A number
+        below 0 counts from the end: -1 is the last byte.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        return (await self._entry(GetRange(self._dispatcher.next_id(), alias, first, last), Content)).content
+
+    async def set_range(self, alias: str, first: int, content: Bytes) -> int:
+        """Writes over the content of an entry from byte ``first`` (0 or more) on, and returns the size of the content.
+        Where it is too short it grows, with zero bytes up to there; where there is no entry, one is added. The life
+        span stays.
+
+        Raises:
+            TooLargeError: The content would be over 64 MiB; nothing was changed.
+        """
+        checked = _check(content)
+        validation.check_first(first, len(checked))
+        return (await self._entry(SetRange(self._dispatcher.next_id(), alias, first, checked), Number)).number
+
+    async def get_expire(self, alias: str, expires: Time = 0, ttl: Span | None = None) -> bytes:
+        """Returns the content of an entry, and lets it live until ``expires``, or for ``ttl``; without either for ever.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        moment, span = life_span(expires, ttl)
+        request = GetExpire(self._dispatcher.next_id(), alias, span or moment, relative=span > 0)
+        return (await self._entry(request, Content)).content
+
+    async def touch(self, alias: str) -> None:
+        """Gives an entry a new version; its content and its life span stay.
+
+        Raises:
+            NotFoundError: There is no such entry.
+        """
+        await self._entry(Touch(self._dispatcher.next_id(), alias), Done)
 
     async def remove(self, alias: str) -> None:
         """Removes an entry.
@@ -192,6 +292,15 @@ class Client:
         """
         await self._entry(RemoveIf(self._dispatcher.next_id(), alias, _check(comparand)), Done)
 
+    async def remove_version(self, alias: str, version: int) -> None:
+        """Removes an entry if it has that version.
+
+        Raises:
+            MismatchError: The version is another one; the entry stays as it is.
+            NotFoundError: There is no such entry.
+        """
+        await self._entry(RemoveVersion(self._dispatcher.next_id(), alias, _version_bytes(version)), Done)
+
     async def expires_at(self, alias: str, time: Time) -> None:
         """Sets the moment until which an entry lives; 0 is for ever, and a moment that has passed removes the entry.
 
@@ -206,8 +315,7 @@ class Client:
         Raises:
             NotFoundError: There is no such entry.
         """
-        seconds = span.total_seconds() if isinstance(span, timedelta) else span
-        wanted = _to_milliseconds(seconds, "the life span")
+        wanted = span_milliseconds(span, "the life span")
         await self._entry(Expire(self._dispatcher.next_id(), alias, wanted, relative=wanted > 0), Done)
 
     async def get_expiry(self, alias: str) -> datetime | None:
@@ -353,55 +461,15 @@ class Client:
         return await self._admin.verify()
 
 
-def _life(expires: Time, ttl: Span | None, keep: bool = False) -> tuple[int, int]:
-    """Returns a life span as it is on the wire: the expiry, and the ttl.
-
-    A node of a release that knows no ttl goes by the expiry: beside a ttl that is the moment by the clock of this
-    machine.
-    """
-    if (expires != 0) + (ttl is not None) + keep > 1:
-        raise errors.UsageError("expires, ttl and keep_expiry exclude each other; give one of them")
-    if keep:
-        return 0, KEEP_EXPIRY
-    if ttl is None:
-        return milliseconds(expires, "ttl={0} (in wrpmesh --ttl {0})"), 0
-    span = _to_milliseconds(ttl.total_seconds() if isinstance(ttl, timedelta) else ttl, "the ttl")
-    if not span:
-        raise errors.UsageError("the ttl is 0, but should be above 0; leave it out for an entry that lives for ever")
-    return min(round(clock.time() * 1000) + span, EXPIRY_MILLISECONDS_MAX), span
+def _version(raw: bytes) -> int:
+    return int.from_bytes(raw, "big")
 
 
-def milliseconds(moment: Time, meant: str) -> int:
-    """Returns the moment as it is on the wire: milliseconds since 1970, at least 1, or 0 for ever. ``meant`` is how a
-    number is given that is a span rather than a moment.
-
-    Raises:
-        UsageError: It is none, or a number before the year 2000: a span that was taken for a moment would remove the
-            entry at once.
-    """
-    if isinstance(moment, datetime):
-        try:
-            seconds = moment.timestamp()
-        except (OverflowError, ValueError, OSError):
-            seconds = -1.0
-        if seconds < 0:
-            raise errors.UsageError(f"the time is {moment.isoformat()}, but should be from 1970 to 9999")
-        return max(1, _to_milliseconds(seconds, "the time"))
-    number = _to_milliseconds(moment, "the time")
-    if 0 < number < 1000 * YEAR_2000_SECONDS:
-        year = datetime.fromtimestamp(moment, UTC).year
-        raise errors.UsageError(
-            f"the time is {moment} seconds since 1970, which is in the year {year} and would remove the entry at "
-            f"once; for so many seconds from now give {meant.format(moment)}"
-        )
-    return number
-
-
-def _to_milliseconds(seconds: float, what: str) -> int:
-    if not isinstance(seconds, (int, float)) or not 0 <= seconds <= EXPIRY_MILLISECONDS_MAX / 1000:
-        most = EXPIRY_MILLISECONDS_MAX // 1000
-        raise errors.UsageError(f"{what} is {seconds}, but should be from 0 to {most} seconds")
-    return max(1, round(seconds * 1000)) if seconds else 0
+def _version_bytes(version: int) -> bytes:
+    try:
+        return version.to_bytes(len(NO_VERSION), "big")
+    except (OverflowError, AttributeError):
+        raise errors.UsageError(f"the version is {version}, but should be one that a client returned, or 0") from None
 
 
 def _check(content: Bytes) -> bytes:

@@ -20,6 +20,8 @@ from wrpme.protocol.messages import Pair
 
 _HEADER = Struct(">QQQ")
 HEADER_BYTES = _HEADER.size
+VERSION_BYTES = 16
+"""The first bytes of a value, which compare as versions do."""
 _HASH = Struct(">Q")
 REMOVED = 0xFFFF_FFFF_FFFF_FFFF
 """In the place of the expiry: the value is a removal."""
@@ -69,6 +71,11 @@ def key_range(first: int, last: int) -> tuple[bytes, bytes]:
 def value_of(version: Version, expiry: int, content: bytes) -> bytes:
     """The value of an entry; ``expiry`` in milliseconds since 1970, 0 for never."""
     return _HEADER.pack(version[0], version[1], expiry) + content
+
+
+def version_bytes(version: Version) -> bytes:
+    """How a value at this version begins."""
+    return _MARK.pack(*version)
 
 
 def removal(version: Version) -> bytes:

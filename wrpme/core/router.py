@@ -28,18 +28,23 @@ from wrpme.limits import EXPIRY_MILLISECONDS_MAX, STOP_SECONDS_MAX
 from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.messages import (
-    KEEP_EXPIRY, READS, Heartbeat, Cas, Content, Count, EntryRequest, Envelope, Expire, ForgetNode, Forward,
-    Forwarded, Get, GetConfig, GetExpiry, GetHoldings, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode,
-    NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf, Request, StopNode, Update, VerifyArc, ViewIs,
+    KEEP_EXPIRY, READS, Heartbeat, Add, Append, Cas, CasVersion, Content, Count, EntryRequest, Envelope, Exists, Expire,
+    ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange, GetRemove, GetStatus,
+    GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf, RemoveVersion,
+    Request, SetRange, StopNode, Touch, Update, VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.protocol.ring import arc_at, hash_of, owner_among
-from wrpme.protocol.validation import check_alias, check_content
+from wrpme.protocol.validation import check_alias, check_content, check_first, check_number
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
 
-_WITH_CONTENT = (Put, Update, GetUpdate, Cas)
+_WITH_LIFE = (Put, Update, GetUpdate, Cas, CasVersion, Add, Append)
+_WITH_CONTENT = (Put, Update, GetUpdate, Cas, CasVersion, Append, SetRange)
 _WITH_COMPARAND = (Cas, RemoveIf)
-_ENTRIES = (Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry)
-_LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas)
+_ENTRIES = (
+    Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry, Add, Append, GetRange, SetRange,
+    GetExpire, Exists, Touch, CasVersion, RemoveVersion,
+)  # fmt: skip
+_LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas, GetRange, GetExpire)
 """Answered with a content."""
 _OPERATOR: dict[type[Any], str] = {StopNode: "stop_node", LeaveNode: "leave", RemoveAll: "remove_all"}
 """Requests to nodes of which the log says who made them; of a long one only the first page."""
@@ -171,12 +176,17 @@ class Router:
             alias = check_alias(request.alias)
             if isinstance(request, _WITH_CONTENT):
                 check_content(request.content)
+            if isinstance(request, _WITH_LIFE):
                 if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
                     raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
                 if not KEEP_EXPIRY <= request.ttl <= EXPIRY_MILLISECONDS_MAX:
                     raise UsageError("a ttl is in milliseconds, above 0, or -1 to keep what the entry has")
             if isinstance(request, _WITH_COMPARAND):
                 check_content(request.comparand)
+            elif isinstance(request, Add):
+                check_number(request.number)
+            elif isinstance(request, SetRange):
+                check_first(request.first, len(request.content))
         except (UsageError, TooLargeError) as error:
             self.context.outbox.fail(origin, request.id, error)
             return

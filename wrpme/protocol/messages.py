@@ -4,7 +4,9 @@ Each class is an array on the wire that begins with its tag. Tags and field orde
 at the end, with a default. ``id`` of a request is chosen by the client and comes back in the reply, in any order.
 
 Node ids and hive ids are 16 bytes; an incarnation, an epoch, a generation are integers that grow; positions on the
-ring and hashes are integers of 64 bits; an expiry is milliseconds since 1970, 0 for never.
+ring and hashes are integers of 64 bits; an expiry is milliseconds since 1970, 0 for never. A version of an entry is 16
+bytes, which compare as the versions do: a later write of the entry has a greater one. Requests that are ``versioned``
+are answered with the version of the entry as it is then.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
 class Get(Struct, frozen=True, array_like=True, tag=1, gc=False):
     id: int
     alias: str
+    versioned: bool = False
 
 
 KEEP_EXPIRY = -1
@@ -38,6 +41,7 @@ class Put(Struct, frozen=True, array_like=True, tag=2, gc=False):
     content: bytes
     expiry: int = 0
     ttl: int = 0
+    versioned: bool = False
 
 
 class Update(Struct, frozen=True, array_like=True, tag=3, gc=False):
@@ -48,6 +52,7 @@ class Update(Struct, frozen=True, array_like=True, tag=3, gc=False):
     content: bytes
     expiry: int = 0
     ttl: int = 0
+    versioned: bool = False
 
 
 class GetUpdate(Struct, frozen=True, array_like=True, tag=4, gc=False):
@@ -218,11 +223,104 @@ class GetHoldings(Struct, frozen=True, array_like=True, tag=24, gc=False):
     node: NodeId
 
 
-EntryRequest = Union[Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry]
+class Add(Struct, frozen=True, array_like=True, tag=40, gc=False):
+    """Adds to the whole number of 64 bits that the content is, in decimal digits (0 where there is no entry); gives the
+    sum. NumberError where the content is none, or the sum would be none. An entry keeps its life span, unless it is
+    given a new one."""
+
+    id: int
+    alias: str
+    number: int
+    expiry: int = 0
+    ttl: int = KEEP_EXPIRY
+
+
+class Append(Struct, frozen=True, array_like=True, tag=41, gc=False):
+    """Puts bytes behind the content, or adds an entry; gives the size of the content. An entry keeps its life span,
+    unless it is given a new one."""
+
+    id: int
+    alias: str
+    content: bytes
+    expiry: int = 0
+    ttl: int = KEEP_EXPIRY
+
+
+class GetRange(Struct, frozen=True, array_like=True, tag=42, gc=False):
+    """Gives the bytes of the content from ``first`` to ``last``, both included, as far as there are any. A number below
+    0 counts from the end: -1 is the last byte."""
+
+    id: int
+    alias: str
+    first: int
+    last: int
+
+
+class SetRange(Struct, frozen=True, array_like=True, tag=43, gc=False):
+    """Writes over the content from byte ``first`` on, which grows where it is too short: with zero bytes up to there.
+    Gives the size of the content. An entry keeps its life span; where there is none, one is added."""
+
+    id: int
+    alias: str
+    first: int
+    content: bytes
+
+
+class GetExpire(Struct, frozen=True, array_like=True, tag=44, gc=False):
+    """Gives the content, and sets the life span as Expire does."""
+
+    id: int
+    alias: str
+    milliseconds: int
+    relative: bool = False
+
+
+class Exists(Struct, frozen=True, array_like=True, tag=45, gc=False):
+    """Gives 1 where there is such an entry, else 0."""
+
+    id: int
+    alias: str
+
+
+class Touch(Struct, frozen=True, array_like=True, tag=46, gc=False):
+    """The entry has a new version; its content and its life span stay."""
+
+    id: int
+    alias: str
+
+
+class CasVersion(Struct, frozen=True, array_like=True, tag=47, gc=False):
+    """Replaces the content if the entry has that ``version``, and gives the new version. With ``NO_VERSION`` there must
+    be no such entry, and one is added."""
+
+    id: int
+    alias: str
+    content: bytes
+    version: bytes
+    expiry: int = 0
+    ttl: int = 0
+
+
+class RemoveVersion(Struct, frozen=True, array_like=True, tag=48, gc=False):
+    """Removes if the entry has that ``version``."""
+
+    id: int
+    alias: str
+    version: bytes
+
+
+NO_VERSION = bytes(16)
+"""Below every version: that of an entry that there is not."""
+
+EntryRequest = Union[
+    Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry, Add, Append, GetRange, SetRange,
+    GetExpire, Exists, Touch, CasVersion, RemoveVersion,
+]  # fmt: skip
 NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings]
 Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive]
 READS = (
-    Get, GetExpiry, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog, GetHoldings, GetHive,
+    Get, GetExpiry, GetRange, Exists, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog,
+    GetHoldings, GetHive,
 )  # fmt: skip
 """Requests that change nothing, and so may be sent again whatever became of them."""
 
@@ -231,11 +329,13 @@ READS = (
 
 class Done(Struct, frozen=True, array_like=True, tag=64, gc=False):
     id: int
+    version: bytes = b""
 
 
 class Content(Struct, frozen=True, array_like=True, tag=65, gc=False):
     id: int
     content: bytes
+    version: bytes = b""
 
 
 class Failed(Struct, frozen=True, array_like=True, tag=66, gc=False):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from wrpme.errors import TooLargeError, UsageError
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, NUMBER_MAX, NUMBER_MIN
 
+_NUMBER = re.compile(rb"-?[0-9]{1,19}")
 _FORBIDDEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -34,3 +35,26 @@ def check_content(content: bytes) -> None:
     """Raises TooLargeError if the content is over ``CONTENT_BYTES_MAX`` bytes."""
     if len(content) > CONTENT_BYTES_MAX:
         raise TooLargeError(f"the content has {len(content)} bytes, the limit is {CONTENT_BYTES_MAX} (64 MiB)")
+
+
+def check_number(number: int) -> None:
+    """Raises UsageError if the number has more than 64 bits."""
+    if not NUMBER_MIN <= number <= NUMBER_MAX:
+        raise UsageError(f"{number} has more than 64 bits; a number is from {NUMBER_MIN} to {NUMBER_MAX}")
+
+
+def check_first(first: int, size: int) -> None:
+    """Raises UsageError if a content has no byte of that number, TooLargeError if it would be over
+    ``CONTENT_BYTES_MAX`` with so many bytes from there on."""
+    if first < 0:
+        raise UsageError(f"the first byte to be written is {first}, but should be 0 or more")
+    if first + size > CONTENT_BYTES_MAX:
+        raise TooLargeError(f"the content would have {first + size} bytes, the limit is {CONTENT_BYTES_MAX} (64 MiB)")
+
+
+def number_in(content: bytes) -> int | None:
+    """The whole number of 64 bits that a content is, in decimal digits without anything else; None where it is none."""
+    if not _NUMBER.fullmatch(content):
+        return None
+    number = int(bytes(content))
+    return number if NUMBER_MIN <= number <= NUMBER_MAX else None

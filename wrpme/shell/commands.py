@@ -38,6 +38,8 @@ class Kind(Enum):
     SECONDS = "a number of seconds from 0 up, such as 90 or 0.5"
     PREFIX = "the first characters of an alias"
     NUMBER = "a whole number from 0 up"
+    INTEGER = "a whole number of 64 bits, such as 1 or -5"
+    VERSION = "a whole number, as get_version prints it; 0 = there is no such entry"
     ADDRESS = "HOST:PORT of a node, as hive_status shows it"
     COMMAND = "one of the commands"
     WORDS = "words as a shell takes them: quotes keep spaces"
@@ -91,6 +93,9 @@ class Command(Struct, frozen=True):
     alias: str = ""
     content: bytes | None = None
     comparand: bytes = b""
+    number: int = 0
+    last: int = -1
+    version: int = 0
     time: datetime | float = 0
     seconds: float | None = None
     prefix: str = ""
@@ -132,6 +137,8 @@ _COMPARAND = Parameter("COMPARAND", Kind.REST, "comparand")
 _NODE = Parameter("HOST:PORT", Kind.ADDRESS, "address")
 _PIPE = "As a command of the operating system's shell, with - as CONTENT, the content is standard input to its end."
 _LIFE = "A new content has a new life span: for ever, unless an option says otherwise."
+_KEPT = "The entry keeps its life span, unless an option gives it a new one."
+_VERSION = Parameter("VERSION", Kind.VERSION, "version")
 
 
 def _remote(name: str, words: str, summary: str, detail: str = "", changes: bool = False) -> Spec:
@@ -168,11 +175,76 @@ COMMANDS: tuple[Spec, ...] = (
         ("not_found", "mismatch"),
         changes=True,
     ),
+    Spec(
+        "cas_version",
+        (_ALIAS, Parameter("CONTENT", Kind.WORD, "content"), _VERSION),
+        "replaces the content if the entry has VERSION, prints the new version",
+        f"With VERSION 0 there must be no such entry, and one is added. {_LIFE}",
+        ("not_found", "mismatch"),
+        changes=True,
+    ),
+    Spec(
+        "add",
+        (_ALIAS, Parameter("NUMBER", Kind.INTEGER, "number")),
+        "adds to the number that the content is, prints the sum",
+        f"An entry that there is not counts from 0. {_KEPT}",
+        ("number",),
+        changes=True,
+    ),
+    Spec(
+        "append",
+        (_ALIAS, _CONTENT),
+        "puts CONTENT behind the content, prints how many bytes it has",
+        f"An entry that there is not is added. {_PIPE} {_KEPT}",
+        ("too_large",),
+        changes=True,
+        content_from_input=True,
+    ),
+    Spec(
+        "get_range",
+        (_ALIAS, Parameter("FROM", Kind.INTEGER, "number"), Parameter("TO", Kind.INTEGER, "last")),
+        "prints the bytes FROM to TO of the content, both included",
+        "The first byte is 0; numbers below 0 count from the end, and -1 is the last byte.",
+        ("not_found",),
+    ),
+    Spec(
+        "set_range",
+        (_ALIAS, Parameter("FROM", Kind.NUMBER, "number"), _CONTENT),
+        "writes CONTENT over the content from byte FROM on, prints how many bytes it has",
+        f"What is too short grows, with zero bytes up to FROM. {_PIPE} The life span stays.",
+        ("too_large",),
+        changes=True,
+        content_from_input=True,
+    ),
+    Spec(
+        "get_expire",
+        (_ALIAS, Parameter("SECONDS", Kind.SECONDS, "seconds")),
+        "prints the content, and lets the entry live for SECONDS from now",
+        "0 lets it live for ever.",
+        ("not_found",),
+        changes=True,
+    ),
+    Spec(
+        "exists",
+        (_ALIAS,),
+        "prints yes or no",
+        "As a single command it ends with 0 for yes, 1 for no.",
+    ),
+    Spec("get_version", (_ALIAS,), "prints the version of the entry, which grows with each write", "", ("not_found",)),
+    Spec("touch", (_ALIAS,), "gives the entry a new version", "All else of it stays.", ("not_found",), changes=True),
     Spec("remove", (_ALIAS,), "removes the entry", "", ("not_found",), ("del", "delete"), changes=True),
     Spec(
         "remove_if",
         (_ALIAS, _COMPARAND),
         "removes the entry if its content is COMPARAND",
+        "",
+        ("not_found", "mismatch"),
+        changes=True,
+    ),
+    Spec(
+        "remove_version",
+        (_ALIAS, _VERSION),
+        "removes the entry if it has VERSION",
         "",
         ("not_found", "mismatch"),
         changes=True,
@@ -315,7 +387,14 @@ MEANT: dict[str, str] = {
     "set": "put or update",
     "setnx": "put",
     "insert": "put",
-    "add": "put",
+    "incr": "add",
+    "incrby": "add",
+    "decr": "add",
+    "strlen": "get_range",
+    "getrange": "get_range",
+    "substr": "get_range",
+    "setrange": "set_range",
+    "getex": "get_expire",
     "replace": "update",
     "getset": "get_update",
     "getdel": "get_remove",
@@ -509,8 +588,8 @@ def _value(parameter: Parameter, word: str) -> object:
 def _number(parameter: Parameter, word: str) -> datetime | float:
     kind = parameter.kind
     try:
-        number = int(word) if kind is Kind.NUMBER else float(word)
-        if number >= 0 and isfinite(number):
+        number = float(word) if kind in (Kind.TIME, Kind.SECONDS) else int(word)
+        if isfinite(number) and (number >= 0 or kind is Kind.INTEGER):
             return number
     except ValueError:
         pass

@@ -54,10 +54,16 @@ async def carry_out(client: Client, command: Command) -> Answer:
             return Answer(content=await client.get_remove(command.alias))
         case "cas":
             return Answer(content=await client.cas(command.alias, content, command.comparand, **life))
+        case "cas_version":
+            return Answer(text=str(await client.cas_version(command.alias, content, command.version, **life)))
+        case "add" | "append" | "get_range" | "set_range" | "get_expire" | "exists" | "get_version" | "touch":
+            return await _carry_out_at_owner(client, command, content, life)
         case "remove":
             await client.remove(command.alias)
         case "remove_if":
             await client.remove_if(command.alias, command.comparand)
+        case "remove_version":
+            await client.remove_version(command.alias, command.version)
         case "expires_at":
             await client.expires_at(command.alias, command.time)
         case "expires_from_now":
@@ -66,6 +72,29 @@ async def carry_out(client: Client, command: Command) -> Answer:
             return Answer(text=format.expiry_text(await client.get_expiry(command.alias)))
         case _:
             return await _carry_out_on_hive(client, command)
+    return Answer()
+
+
+async def _carry_out_at_owner(client: Client, command: Command, content: bytes, life: dict[str, Any]) -> Answer:
+    life.pop("keep_expiry", None)  # what is added to keeps it anyway
+    match command.name:
+        case "add":
+            return Answer(text=str(await client.add(command.alias, command.number, **life)))
+        case "append":
+            return Answer(text=str(await client.append(command.alias, content, **life)))
+        case "set_range":
+            return Answer(text=str(await client.set_range(command.alias, command.number, content)))
+        case "get_range":
+            return Answer(content=await client.get_range(command.alias, command.number, command.last))
+        case "get_expire":
+            return Answer(content=await client.get_expire(command.alias, ttl=command.seconds or None))
+        case "exists":
+            there = await client.exists(command.alias)
+            return Answer(text="yes" if there else "no", code=int(not there))
+        case "get_version":
+            return Answer(text=str((await client.get_entry(command.alias)).version))
+        case "touch":
+            await client.touch(command.alias)
     return Answer()
 
 

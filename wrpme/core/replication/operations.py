@@ -11,13 +11,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from wrpme.core.layout import content_in, expiry_in
-from wrpme.errors import AlreadyExistsError, MismatchError, NotFoundError, UsageError, WrpmeError
-from wrpme.limits import EXPIRY_MILLISECONDS_MAX
-from wrpme.protocol.messages import (
-    KEEP_EXPIRY, Cas, Content, Done, EntryRequest, Expire, Failed, Get, GetExpiry, GetRemove, GetUpdate, Number, Put,
-    Remove, RemoveIf, Reply, Update,
+from wrpme.core.layout import VERSION_BYTES, content_in, expiry_in
+from wrpme.errors import (
+    AlreadyExistsError, MismatchError, NotFoundError, NumberError, TooLargeError, UsageError, WrpmeError,
 )  # fmt: skip
+from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.protocol.messages import (
+    KEEP_EXPIRY, NO_VERSION, Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Failed, Get,
+    GetExpire, GetExpiry, GetRange, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf, RemoveVersion, Reply, SetRange,
+    Touch, Update,
+)  # fmt: skip
+from wrpme.protocol.validation import number_in
 
 
 class Write(Struct, frozen=True, gc=False):
@@ -40,10 +44,12 @@ def _missing(request: EntryRequest) -> Failed:
 
 
 def _get(request: Get, held: bytes | None, now: float) -> Outcome:
-    return _missing(request) if held is None else Content(request.id, content_in(held))
+    if held is None:
+        return _missing(request)
+    return Content(request.id, content_in(held), held[:VERSION_BYTES] if request.versioned else b"")
 
 
-def _expiry(request: Put | Update | GetUpdate | Cas, held: bytes | None, now: float) -> int:
+def _expiry(request: Put | Update | GetUpdate | Cas | CasVersion | Add | Append, held: bytes | None, now: float) -> int:
     """Until when the new content lives."""
     if request.ttl == KEEP_EXPIRY:
         return expiry_in(held) if held is not None else 0
@@ -97,19 +103,99 @@ def _remove_if(request: RemoveIf, held: bytes | None, now: float) -> Outcome:
     return Write(None, 0, Done(request.id))
 
 
-def _expire(request: Expire, held: bytes | None, now: float) -> Outcome:
+def _expire(request: Expire | GetExpire, held: bytes | None, now: float) -> Outcome:
     if held is None:
         return _missing(request)
     expiry = int(now) + request.milliseconds if request.relative else request.milliseconds
     if not 0 <= expiry <= EXPIRY_MILLISECONDS_MAX:
         return _failed(request, UsageError("a time is between 1970 and the year 9999, or 0 for ever"))
+    content = content_in(held)
+    reply = Done(request.id) if type(request) is Expire else Content(request.id, content)
     if expiry and expiry <= now:
-        return Write(None, 0, Done(request.id))
-    return Write(content_in(held), expiry, Done(request.id))
+        return Write(None, 0, reply)
+    return Write(content, expiry, reply)
 
 
 def _get_expiry(request: GetExpiry, held: bytes | None, now: float) -> Outcome:
     return _missing(request) if held is None else Number(request.id, expiry_in(held))
+
+
+def _add(request: Add, held: bytes | None, now: float) -> Outcome:
+    present = 0
+    if held is not None:
+        found = number_in(content_in(held))
+        if found is None:
+            error = NumberError(f'the content of "{request.alias}" is no whole number of 64 bits; nothing was changed')
+            return _failed(request, error)
+        present = found
+    total = present + request.number
+    if not NUMBER_MIN <= total <= NUMBER_MAX:
+        error = NumberError(f'"{request.alias}" is {present}, and the sum has more than 64 bits; nothing was changed')
+        return _failed(request, error)
+    return Write(b"%d" % total, _expiry(request, held, now), Number(request.id, total))
+
+
+def _joined(request: Append | SetRange, held: bytes | None, expiry: int, first: int) -> Outcome:
+    """The content with that of the request from byte ``first`` on."""
+    former = content_in(held) if held is not None else b""
+    end = first + len(request.content)
+    size = max(len(former), end)
+    if size > CONTENT_BYTES_MAX:
+        limit = f"the limit is {CONTENT_BYTES_MAX} (64 MiB)"
+        error = TooLargeError(f'the content of "{request.alias}" would have {size} bytes, {limit}; nothing was changed')
+        return _failed(request, error)
+    if not request.content:
+        return Number(request.id, len(former))
+    gap = bytes(max(0, first - len(former)))
+    return Write(b"".join((former[:first], gap, request.content, former[end:])), expiry, Number(request.id, size))
+
+
+def _append(request: Append, held: bytes | None, now: float) -> Outcome:
+    size = len(content_in(held)) if held is not None else 0
+    return _joined(request, held, _expiry(request, held, now), size)
+
+
+def _set_range(request: SetRange, held: bytes | None, now: float) -> Outcome:
+    return _joined(request, held, expiry_in(held) if held is not None else 0, request.first)
+
+
+def _get_range(request: GetRange, held: bytes | None, now: float) -> Outcome:
+    if held is None:
+        return _missing(request)
+    content = content_in(held)
+    first, last = (max(0, at + len(content)) if at < 0 else at for at in (request.first, request.last))
+    if request.last < -len(content):
+        last = -1
+    return Content(request.id, content[first : last + 1])
+
+
+def _exists(request: Exists, held: bytes | None, now: float) -> Outcome:
+    return Number(request.id, int(held is not None))
+
+
+def _touch(request: Touch, held: bytes | None, now: float) -> Outcome:
+    return _missing(request) if held is None else Write(content_in(held), expiry_in(held), Done(request.id))
+
+
+def _other_version(request: CasVersion | RemoveVersion) -> Failed:
+    error = MismatchError(f'"{request.alias}" has another version; nothing was changed')
+    return _failed(request, error)
+
+
+def _cas_version(request: CasVersion, held: bytes | None, now: float) -> Outcome:
+    if held is None and request.version != NO_VERSION:
+        return _missing(request)
+    if held is not None and request.version != held[:VERSION_BYTES]:
+        return _other_version(request)
+    return Write(request.content, _expiry(request, held, now), Done(request.id))
+
+
+def _remove_version(request: RemoveVersion, held: bytes | None, now: float) -> Outcome:
+    if held is None:
+        return _missing(request)
+    if request.version != held[:VERSION_BYTES]:
+        return _other_version(request)
+    return Write(None, 0, Done(request.id))
 
 
 _DECISIONS: dict[type[Any], Callable[[Any, bytes | None, float], Outcome]] = {
@@ -123,6 +209,15 @@ _DECISIONS: dict[type[Any], Callable[[Any, bytes | None, float], Outcome]] = {
     RemoveIf: _remove_if,
     Expire: _expire,
     GetExpiry: _get_expiry,
+    Add: _add,
+    Append: _append,
+    GetRange: _get_range,
+    SetRange: _set_range,
+    GetExpire: _expire,
+    Exists: _exists,
+    Touch: _touch,
+    CasVersion: _cas_version,
+    RemoveVersion: _remove_version,
 }
 
 
@@ -132,3 +227,8 @@ def decide(request: EntryRequest, held: bytes | None, now: float) -> Outcome:
     ``now`` is the wall clock in milliseconds since 1970.
     """
     return _DECISIONS[type(request)](request, held, now)
+
+
+def is_versioned(request: EntryRequest) -> bool:
+    """Whether the answer to a write is the version that it has."""
+    return request.versioned if isinstance(request, Put | Update) else type(request) is CasVersion

@@ -23,9 +23,11 @@ from math import inf
 
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin
-from wrpme.core.layout import REMOVED, expiry_in, hash_in, removal, value_of, version_in
+from wrpme.core.layout import (
+    REMOVED, VERSION_BYTES, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
+)  # fmt: skip
 from wrpme.core.replication.takeover import Suffixes, accepts, awaited
-from wrpme.core.replication.operations import Outcome, Write, decide
+from wrpme.core.replication.operations import Outcome, Write, decide, is_versioned
 from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
@@ -36,7 +38,7 @@ from wrpme.core.limits import (
 )  # fmt: skip
 from wrpme.protocol import ring
 from wrpme.protocol.address import listed
-from wrpme.protocol.messages import Committed, Content, EntryRequest, Get, GetSuffix, Reply, Stream, Suffix
+from wrpme.protocol.messages import Committed, Content, Done, EntryRequest, Get, GetSuffix, Reply, Stream, Suffix
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Activated, Arc, NodeId
 
@@ -130,7 +132,8 @@ class Replica:
                     pending, held, known = self.writes.overlay[key], None, False
         outcome: Outcome
         if pending is not None and known and type(request) is Get:
-            outcome = Content(request.id, pending.content())
+            version = pending.value[:VERSION_BYTES] if request.versioned else b""
+            outcome = Content(request.id, pending.content(), version)
         else:
             outcome = decide(request, held, wall or context.wall())
         answer = outcome.reply if type(outcome) is Write else outcome
@@ -144,7 +147,10 @@ class Replica:
             if self._is_full():
                 context.outbox.fail(origin, request.id, BusyError(BUSY))
                 return
-            self._write(origin, outcome.reply, key, outcome.content, outcome.expiry, held if known else None)
+            reply = outcome.reply
+            if is_versioned(request):
+                reply = Done(request.id, version_bytes((self.arc.version, self.writes.sequence + 1)))
+            self._write(origin, reply, key, outcome.content, outcome.expiry, held if known else None)
         elif pending is None:
             context.outbox.reply(origin, outcome, lease)  # type: ignore[arg-type]
         else:
