@@ -9,6 +9,7 @@ import pytest
 
 from wrpme import __version__, errors
 from wrpme.client.admin import Verified
+from wrpme.client.client import Entry
 from wrpme.client.cluster import Removed
 from wrpme.shell.commands import COMMANDS, parse
 from wrpme.shell.execute import Answer, carry_out
@@ -24,8 +25,8 @@ class Recorder:
         self._result = result
 
     def __getattr__(self, name: str) -> Any:
-        async def call(*arguments: object) -> object:
-            self.calls.append((name, *arguments))
+        async def call(*arguments: object, **named: object) -> object:
+            self.calls.append((name, *arguments, *named.items()))
             return self._result
 
         return call
@@ -48,6 +49,16 @@ async def answer(line: str, result: object = None) -> tuple[Answer, list[tuple[A
         ("get_update x 1", b"old", ("get_update", "x", b"1"), Answer(content=b"old")),
         ("get_remove x", b"old", ("get_remove", "x"), Answer(content=b"old")),
         ("cas x 2 1", b"1", ("cas", "x", b"2", b"1"), Answer(content=b"1")),
+        ("cas_version x 2 77", 78, ("cas_version", "x", b"2", 77), Answer(text="78")),
+        ("add x -5", 37, ("add", "x", -5), Answer(text="37")),
+        ("append x  more", 9, ("append", "x", b" more"), Answer(text="9")),
+        ("get_range x 0 -1", b"all", ("get_range", "x", 0, -1), Answer(content=b"all")),
+        ("set_range x 3 two words", 12, ("set_range", "x", 3, b"two words"), Answer(text="12")),
+        ("exists x", True, ("exists", "x"), Answer(text="yes")),
+        ("exists x", False, ("exists", "x"), Answer(text="no", code=1)),
+        ("get_version x", Entry(b"1", 1 << 100), ("get_entry", "x"), Answer(text=str(1 << 100))),
+        ("touch x", None, ("touch", "x"), Answer()),
+        ("remove_version x 77", None, ("remove_version", "x", 77), Answer()),
         ("remove x", None, ("remove", "x"), Answer()),
         ("del x", None, ("remove", "x"), Answer()),
         ("remove_if x 1", None, ("remove_if", "x", b"1"), Answer()),
@@ -90,14 +101,21 @@ async def test_help_and_version_need_no_daemon() -> None:
     assert (await answer("version"))[0].text == f"wrpme {__version__}"
 
 
-RESULTS = {"prefix_get": [], "remove_all": Removed(0), "recover": "it begins", "verify": Verified(1, 2, 3, ())}
+RESULTS = {
+    "get_version": Entry(b"", 1),
+    "prefix_get": [],
+    "remove_all": Removed(0),
+    "recover": "it begins",
+    "verify": Verified(1, 2, 3, ()),
+}
 
 
 async def test_every_command_is_carried_out() -> None:
     """A new line of the table that nobody carries out would answer nothing, in silence."""
     silent = {"exit"}
     endless = {"watch"}  # for whoever can interrupt it
-    sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k"}
+    sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k",
+        "NUMBER": "1", "FROM": "0", "TO": "1", "VERSION": "7"}  # fmt: skip
     for spec in COMMANDS:
         if spec.name in ("locate", "hive_status", "node_topology"):
             continue  # below

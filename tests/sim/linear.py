@@ -32,11 +32,14 @@ class Operation:
         return self.result != ""
 
 
-GIVES = {"get", "get_update", "get_remove", "cas"}
-WRITES = {"put", "update", "get_update", "cas"}
-REMOVES = {"remove", "get_remove", "remove_if"}
-"""Beside these there is ``expire``, which leaves the content and marks it, and ``deadline``, which removes only the
-very content, or mark, that it names. A mark begins with a zero byte."""
+READS = {"get", "get_entry"}
+GIVES = {"get", "get_entry", "get_update", "get_remove", "cas", "add"}
+WRITES = {"put", "update", "get_update", "cas", "cas_version"}
+REMOVES = {"remove", "get_remove", "remove_if", "remove_version"}
+COMPARES = {"cas", "remove_if", "cas_version", "remove_version"}
+"""Who compares a version names the content that it belongs to. There are also ``add``, which gives the sum and has what
+it adds as its content; ``expire``, which leaves the content and marks it; and ``deadline``, which removes only the very
+content, or mark, that it names. A mark begins with a zero byte."""
 
 
 def unmarked(held: bytes) -> bytes:
@@ -55,9 +58,11 @@ def step(held: bytes | None, operation: Operation) -> tuple[str, bytes | None]:
         return ("ok", operation.content) if held is None else ("already_exists", held)
     if kind == "update":
         return "ok", operation.content
+    if kind == "add":
+        return "ok", b"%d" % (int(held or b"0") + int(operation.content or b"0"))
     if held is None:
         return "not_found", None
-    if kind in ("cas", "remove_if") and unmarked(held) != operation.comparand:
+    if kind in COMPARES and unmarked(held) != operation.comparand:
         return "mismatch", held
     if kind == "expire":
         return "ok", unmarked(held) + (operation.content or b"")
@@ -74,13 +79,15 @@ def fits(held: bytes | None, operation: Operation, result: str) -> bool:
         return False
     if result != "ok" or operation.kind not in GIVES:
         return True
+    if operation.kind == "add":
+        return operation.given == step(held, operation)[1]
     return held is not None and operation.given == unmarked(held)
 
 
 def is_linearizable(history: list[Operation], initial: bytes | None = None) -> bool | None:
     """Whether some order explains the history; None where the search had to give up."""
     ordered = sorted(
-        (operation for operation in history if operation.known or operation.kind != "get"), key=lambda one: one.call
+        (operation for operation in history if operation.known or operation.kind not in READS), key=lambda one: one.call
     )
     everything = sum(1 << at for at, operation in enumerate(ordered) if operation.known)
     seen: set[tuple[int, bytes | None]] = set()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 
-from tests.sim.broken import Broken, answers, basics, copies, expiry, handover, leases, outages, storms, votes
+from tests.sim.broken import Broken, answers, basics, copies, entries, expiry, handover, leases, outages, storms, votes
 from tests.sim.run import Run, SimulationError
 from tests.sim.storm import Storm
 
@@ -139,6 +139,9 @@ SOUGHT: dict[str, Sought] = {
     "who_returns_is_passed_over": Sought("copied", 26, 26),
     "what_others_reach_may_go": Sought("reached_by_the_operator", 1),
     "former_lives_count": Sought("copied", 2, 2, long=True),
+    "adds_to_what_is_acknowledged": Sought("counting", 1),
+    "any_version_will_do": Sought("counting", 1),
+    "version_of_the_arc": Sought("counting", 1),
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "reports_failures_while_late": Sought(STORM, 1, long=True),
     "unbounded_joins": Sought(STORM, 1, long=True),
@@ -155,7 +158,7 @@ def _broken_in(place: ModuleType) -> dict[str, Callable[[], Broken]]:
 
 ALL: dict[str, Callable[[], Broken]] = {
     name: found
-    for place in (basics, votes, leases, handover, copies, answers, expiry, outages, storms)
+    for place in (basics, votes, leases, handover, copies, answers, entries, expiry, outages, storms)
     for name, found in _broken_in(place).items()
 }
 

@@ -195,6 +195,7 @@ class Run:
             return 0
         self.workload.deadlines.judge(self.workload.histories, self.world.skew_seconds)
         self.workload.scans.judge(self.workload.histories)
+        self.workload.versions.judge()
         for alias, history in self.workload.histories.items():
             verdict = is_linearizable(history)
             assert verdict is not False, f"the history of {alias} is not linearizable"

@@ -83,11 +83,12 @@ def _workload(
     reads: int = 30,
     scanned: float = SCANNED_USUAL,
     mortal: float = MORTAL_USUAL,
+    counts: bool = False,
 ) -> Workload:
     prefix, number = world.random.randrange(1000), world.random.randint(entries // 2, entries)
     aliases = [f"x{prefix}-{at}" for at in range(number)]
     world.checks.sample(aliases)
-    return Workload(world, aliases, padding, reads, scanned, mortal)
+    return Workload(world, aliases, padding, reads, scanned, mortal, counts)
 
 
 def _mixed(world: World) -> Scenario:
@@ -431,6 +432,13 @@ def _expiring(world: World) -> Scenario:
     return scenario
 
 
+def _counting(world: World) -> Scenario:
+    """Clients add to counters, and compare versions, while owners change with writes on their way."""
+    scenario = world.random.choice((_halfway, _moving, _usurping, _stopping, _pending, _churning))(world)
+    scenario.workload = _workload(world, entries=8, scanned=0.0, mortal=0.0, counts=True)
+    return scenario
+
+
 def _after(world: World, mixture: Mixture, trial: Trial | None = None, **other: Any) -> Scenario:
     """Few entries under load, on quick disks, and outages of one kind between longer pauses."""
     random = world.random
@@ -553,5 +561,6 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "clocks": (2, _clocks),
     "lost": (3, _lost),
     **{name: (1, _plotted(name)) for name in PLOTS},
+    "counting": (0, _counting),
 }
 """How often each is chosen, and what makes it."""

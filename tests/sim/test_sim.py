@@ -23,6 +23,14 @@ def test_the_hive_keeps_its_promises(seeds: range) -> None:
         assert not outcome.undecided, f"a history of seed {seed} is too tangled to judge"
 
 
+def test_no_step_of_a_counter_is_lost_or_doubled_and_versions_grow() -> None:
+    for seed in range(1, 7):
+        try:
+            Run(seed, corner="counting").run()
+        except SimulationError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
 @pytest.mark.parametrize("seed", [3, 7])
 def test_a_run_is_a_function_of_its_seed(seed: int) -> None:
     stories = []

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.sim.linear import GIVES, WRITES, Operation
+from tests.sim.linear import COMPARES, GIVES, READS, WRITES, Operation
 from tests.sim.machine import Machine
 from tests.sim.scans import REFUSED, Scans
 from tests.sim.spans import LIFE_SECONDS, Deadline, Deadlines
+from tests.sim.versions import Seen, Versions
 from wrpme import errors
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from wrpme.protocol.messages import (
-    Cas, Content, Done, Expire, Failed, Get, GetRemove, GetUpdate, Put, Remove, RemoveIf, Request, Update,
+    Add, Cas, CasVersion, Content, Done, Expire, Failed, Get, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf,
+    RemoveVersion, Request, Update,
 )  # fmt: skip
 from wrpme.protocol.ring import arc_at, hash_of
 from wrpme.protocol.view_index import owner
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 KINDS = ("get", "put", "update", "cas", "get_update", "remove", "remove_if", "get_remove")
 WRITE_WEIGHTS = (10, 20, 12, 8, 4, 4, 3)
+COUNTED = ("add", "add", "add", "add", "get", "get", "remove", "get_remove")
+VERSIONED = ("get_entry", "get_entry", "put", "update", "update", "cas_version", "cas_version", "cas_version",
+    "remove_version", "remove")  # fmt: skip
+STEPS = (1, 2, 7, -1, -5)
+NEVER_SEEN = Seen(0.0, 0.0, b"nothing", bytes(15) + b"\1")
 ANSWERS = {error.code: error.word for error in (errors.NotFoundError, errors.AlreadyExistsError, errors.MismatchError)}
 UNSTABLE = errors.UnstableError.code
 HISTORY_MAX = 50
@@ -35,6 +42,11 @@ CALM_THINK = 5.0
 """So much longer clients think while nothing goes wrong."""
 
 
+def is_counter(alias: str) -> bool:
+    """Whether the entry is one, where there are some."""
+    return alias[-1] in "13579"
+
+
 class Workload:
     """What all clients share."""
 
@@ -46,8 +58,12 @@ class Workload:
         reads: int,
         scanned: float = SCANNED_USUAL,
         mortal: float = MORTAL_USUAL,
+        counts: bool = False,
     ) -> None:
         self.world = world
+        self.counts = counts
+        """Every second entry is a counter, and of the others clients compare versions."""
+        self.versions = Versions()
         self.aliases: list[str] = []
         """All that there ever were."""
         self.padding = padding
@@ -130,6 +146,10 @@ class Client:
             return
         if random.random() < workload.scanned:
             workload.scans.ask(random.choice(workload.aliases))
+        if workload.counts:
+            alias = workload.choose()
+            self.ask(alias, random.choice(COUNTED if is_counter(alias) else VERSIONED))
+            return
         kind = random.choices(KINDS, workload.weights)[0]
         if random.random() < workload.mortal / 2:
             kind = "expire"
@@ -140,12 +160,19 @@ class Client:
         workload, random = self.workload, self.world.random
         workload.begun[alias] += 1
         content = workload.new_content(alias, f"{alias}-{self.name}") if kind in WRITES else None
-        comparand = None
-        if kind in ("cas", "remove_if"):
+        comparand, version = None, b""
+        if kind == "add":
+            content = b"%d" % random.choice(STEPS)
+        elif kind in ("cas_version", "remove_version"):
+            seen = random.choice(
+                workload.versions.latest(alias, 3) or [Seen(0.0, 0.0, b"nothing", b"no such version.")]
+            )
+            comparand, version = seen.content, seen.version
+        elif kind in COMPARES:
             known = workload.written[alias][-6:]
             heard = [one.given for one in workload.histories[alias][-4:] if one.given is not None]
             comparand = random.choice(heard or known or [b"nothing"])
-        self.asked = Asked(self, alias, kind, content, comparand)
+        self.asked = Asked(self, alias, kind, content, comparand, version)
         if self.span_seconds:
             self.asked.live_for(self.span_seconds)
         elif kind == "expire" or (kind in WRITES and random.random() < workload.mortal):
@@ -192,7 +219,16 @@ class Client:
 class Asked:
     """One request, over all its attempts."""
 
-    def __init__(self, client: Client, alias: str, kind: str, content: bytes | None, comparand: bytes | None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        alias: str,
+        kind: str,
+        content: bytes | None,
+        comparand: bytes | None,
+        version: bytes = b"",
+    ) -> None:
+        self.version = version
         self.client = client
         self.world = client.world
         self.alias = alias
@@ -262,10 +298,15 @@ class Asked:
 
     def _request(self) -> Request:
         number, alias, content, comparand = self.number, self.alias, self.content or b"", self.comparand or b""
+        versioned = self.client.workload.counts
         requests: dict[str, Request] = {
             "get": Get(number, alias),
-            "put": Put(number, alias, content, self._expiry),
-            "update": Update(number, alias, content, self._expiry),
+            "get_entry": Get(number, alias, versioned=True),
+            "put": Put(number, alias, content, self._expiry, versioned=versioned),
+            "update": Update(number, alias, content, self._expiry, versioned=versioned),
+            "add": Add(number, alias, int(content) if self.kind == "add" else 0),
+            "cas_version": CasVersion(number, alias, content, self.version),
+            "remove_version": RemoveVersion(number, alias, self.version),
             "cas": Cas(number, alias, content, comparand, self._expiry),
             "get_update": GetUpdate(number, alias, content, self._expiry),
             "expire": Expire(number, alias, round(1000 * self._life_seconds), relative=True),
@@ -280,9 +321,16 @@ class Asked:
         if not self.waiting or self.over:
             return
         self.waiting = False
-        if isinstance(reply, Done | Content):
+        if isinstance(reply, Done | Content | Number):
             given = reply.content if isinstance(reply, Content) else None
-            assert (self.kind in GIVES) is isinstance(reply, Content), f"{self.kind} was answered with {reply}"
+            if isinstance(reply, Number):
+                given = b"%d" % reply.number
+            assert (self.kind in GIVES) is (given is not None), f"{self.kind} was answered with {reply}"
+            if not isinstance(reply, Number) and reply.version:
+                content = given if given is not None else self.content
+                assert content is not None
+                seen = Seen(self._called, self.world.moment(), content, reply.version)
+                self.client.workload.versions.note(self.alias, seen)
             self._finish("ok", given)
         elif isinstance(reply, Failed) and reply.code in ANSWERS:
             self._finish(ANSWERS[reply.code])
@@ -293,14 +341,16 @@ class Asked:
             else:
                 self._finish("refused")
         else:
-            known = isinstance(reply, Failed) and reply.code == errors.IndeterminateError.code and self.kind != "get"
+            known = (
+                isinstance(reply, Failed) and reply.code == errors.IndeterminateError.code and self.kind not in READS
+            )
             assert known, f"{self.kind} was answered with {reply}"
             self._finish("")
 
     def lost(self) -> None:
         """The connection ended before the answer."""
         self.waiting = False
-        if self.kind == "get":
+        if self.kind in READS:
             self._again()
         else:
             self._finish("")
@@ -312,7 +362,7 @@ class Asked:
 
     def _give_up(self) -> None:
         if not self.over:
-            self._finish("" if self.waiting and self.kind != "get" else "refused")
+            self._finish("" if self.waiting and self.kind not in READS else "refused")
 
     def _finish(self, result: str, given: bytes | None = None) -> None:
         self.over = True

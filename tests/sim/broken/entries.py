@@ -1,0 +1,52 @@
+"""Broken rules of what an owner does in one step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from tests.sim.broken import Broken
+from wrpme.core.layout import VERSION_BYTES, removal
+from wrpme.core.outbox import Origin
+from wrpme.core.replication import operations, replica
+from wrpme.core.replication.replica import Replica
+from wrpme.protocol.messages import Add, CasVersion, EntryRequest
+
+
+def adds_to_what_is_acknowledged() -> Broken:
+    """A number is added to what readers see, rather than to what the writes before it will leave."""
+    honest = Replica.execute
+
+    def execute(self: Replica, origin: Origin, request: EntryRequest, key: bytes) -> None:
+        pending = self.writes.overlay.get(key)
+        if type(request) is not Add or pending is None:
+            honest(self, origin, request, key)
+            return
+        latest, pending.value = pending.value, self.context.reader.get(key) or removal((0, 0))
+        try:
+            honest(self, origin, request, key)
+        finally:
+            pending.value = latest
+
+    return Replica, "execute", execute
+
+
+def any_version_will_do() -> Broken:
+    """Who compares a version replaces whatever there is."""
+
+    def decide(request: Any, held: bytes | None, now: float) -> operations.Outcome:
+        if type(request) is CasVersion and held is not None:
+            request = replace(request, version=held[:VERSION_BYTES])
+        return operations.decide(request, held, now)
+
+    return replica, "decide", decide
+
+
+def version_of_the_arc() -> Broken:
+    """A write is told the version of its arc alone, which others of that arc have, too."""
+
+    def version_bytes(version: tuple[int, int]) -> bytes:
+        return version[0].to_bytes(8, "big") + bytes(8)
+
+    return replica, "version_bytes", version_bytes
