@@ -13,7 +13,7 @@ NODES = ["a:1", "b:2"]
 @pytest.mark.parametrize(
     ("line", "choices"),
     [
-        ("ge", ["get", "get_expiry", "get_remove", "get_update"]),
+        ("get_", ["get_expire", "get_expiry", "get_range", "get_remove", "get_update", "get_version"]),
         ("  cou", ["count"]),
         ("get x", []),
         ("help hive_st", ["hive_start", "hive_status", "hive_stop"]),
@@ -82,7 +82,7 @@ def test_a_command_is_explained_as_soon_as_it_is_there(spec: object) -> None:
 
 
 def test_the_beginning_of_a_word_lists_what_it_may_become() -> None:
-    assert hint("get_") == "get_expiry  get_remove  get_update"
+    assert hint("get_e") == "get_expire  get_expiry"
     assert hint("p").split() == ["prefix_get", "put"]
 
 
@@ -95,7 +95,7 @@ def test_a_word_that_is_none_names_the_nearest() -> None:
     ("line", "becomes", "choices"),
     [
         ("loc", "locate ", []),
-        ("get_", "get_", ["get_expiry", "get_remove", "get_update"]),
+        ("get_e", "get_expir", ["get_expire", "get_expiry"]),
         ("stop_node 192.168.1.2", "stop_node 192.168.1.2:5909 ", []),
         ("stop_node ", "stop_node 192.168.1.", ["192.168.1.1:5909", "192.168.1.2:5909"]),
         ("get alias", "get alias", []),

@@ -9,12 +9,13 @@ from collections.abc import Coroutine, Iterator, Sequence
 from datetime import datetime
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar, overload
 from weakref import WeakSet
 
 from wrpme import errors
 from wrpme.client.admin import LossEstimate, Verified
-from wrpme.client.client import Bytes, Client, Entry
+from wrpme.client import url as urls
+from wrpme.client.client import NO_DEFAULT, Bytes, Client, D, Entry
 from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
 from wrpme.client.limits import THREAD_SECONDS
@@ -94,7 +95,13 @@ class BlockingClient:
         self._thread: _LoopThread | None = None
         _CLIENTS.add(self)
 
-    def __enter__(self) -> BlockingClient:
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """See :meth:`Client.from_url`."""
+        addresses, timeout = urls.parse(url)
+        return cls(addresses, timeout)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -142,9 +149,15 @@ class BlockingClient:
             self._thread = None
         self._client._start_afresh()
 
-    def get(self, alias: str) -> bytes:
+    @overload
+    def get(self, alias: str) -> bytes: ...
+
+    @overload
+    def get(self, alias: str, *, default: D) -> bytes | D: ...
+
+    def get(self, alias: str, *, default: object = NO_DEFAULT) -> object:
         """See :meth:`Client.get`."""
-        return self._wait(self._client.get(alias))
+        return self._wait(self._client.get(alias, default=default))
 
     def get_entry(self, alias: str) -> Entry:
         """See :meth:`Client.get_entry`."""

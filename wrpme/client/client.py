@@ -31,10 +31,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar, overload
 from weakref import WeakSet
 
 from wrpme import errors
+from wrpme.client import url as urls
 from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
@@ -51,6 +52,9 @@ from wrpme.protocol.stats import HiveStatus
 from wrpme.protocol.view import View
 
 R = TypeVar("R")
+D = TypeVar("D")
+NO_DEFAULT = object()
+"""None may be a default."""
 Bytes = bytes | bytearray | memoryview
 
 
@@ -81,7 +85,17 @@ class Client:
         self._admin = AdminOps(self._dispatcher, self._cluster)
         self._watchers: WeakSet[Watcher] = WeakSet()
 
-    async def __aenter__(self) -> Client:
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Returns a client of the hive at ``wrpme://HOST:PORT,HOST:PORT/?timeout=SECONDS``.
+
+        Raises:
+            UsageError: The URL is none of that kind.
+        """
+        addresses, timeout = urls.parse(url)
+        return cls(addresses, timeout)
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -113,13 +127,24 @@ class Client:
 
     # --- entries -------------------------------------------------------------------------------------------------
 
-    async def get(self, alias: str) -> bytes:
-        """Returns the content of an entry.
+    @overload
+    async def get(self, alias: str) -> bytes: ...
+
+    @overload
+    async def get(self, alias: str, *, default: D) -> bytes | D: ...
+
+    async def get(self, alias: str, *, default: object = NO_DEFAULT) -> object:
+        """Returns the content of an entry; ``default``, if that is given, where there is no such entry.
 
         Raises:
-            NotFoundError: There is no such entry.
+            NotFoundError: There is no such entry, and no default.
         """
-        return (await self._entry(Get(self._dispatcher.next_id(), alias), Content)).content
+        try:
+            return (await self._entry(Get(self._dispatcher.next_id(), alias), Content)).content
+        except errors.NotFoundError:
+            if default is NO_DEFAULT:
+                raise
+            return default
 
     async def get_entry(self, alias: str) -> Entry:
         """Returns the content of an entry with its version.
