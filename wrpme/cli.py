@@ -1,4 +1,5 @@
-"""The program wrpmesh: a session on a terminal, one command a line from a pipe, a single command, or the dashboard.
+"""The program wrpmesh: a session on a terminal, one command a line from a pipe, a single command, or the dashboard, on
+a terminal or in a browser.
 
 Results go to standard output, an error goes as one line to standard error, and the exit code is 0, 1, or 2 for wrong
 usage, or says how the hive is, as the reference of wrpmesh says. An unexpected exception is reported as one line, too,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from wrpme.client.client import Client
+    from wrpme.protocol.address import Address
 
 INTERRUPTED, READER_GONE, HUNG_UP, TERMINATED = 130, 141, 129, 143
 """The exit codes after Ctrl-C, SIGPIPE, SIGHUP and SIGTERM, as shells have them."""
@@ -118,6 +120,8 @@ def run(arguments: Sequence[str], console: Console) -> int:
 
     if options.tui:
         return asyncio.run(_ended_by_signals(_dashboard(options, console)))
+    if options.web:
+        return asyncio.run(_ended_by_signals(_in_browsers(options, options.web, console)))
     if options.hive:
         from wrpme.shell.local_hive import LocalHive, serve_local
 
@@ -141,6 +145,19 @@ def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
     except ImportError as error:
         raise errors.UsageError(f"the dashboard needs {lacking(error, 'wrpme[tui]')}") from None
     return serve_dashboard(options)
+
+
+def _in_browsers(options: Options, address: Address, console: Console) -> Coroutine[Any, Any, int]:
+    """Returns the service that shows the dashboard in browsers.
+
+    Raises:
+        UsageError: a package is missing that only this needs.
+    """
+    try:
+        from wrpme.tui.web.server import serve as serve_web
+    except ImportError as error:
+        raise errors.UsageError(f"the dashboard in a browser needs {lacking(error, 'wrpme[web]')}") from None
+    return serve_web(options, address, console)
 
 
 def _standard_input() -> bytes:

@@ -60,7 +60,8 @@ class Value(Struct, frozen=True):
 
 
 class Others(Struct, frozen=True):
-    """Options that must, or must not, stand beside another one; ``because`` says why, with that one as its subject."""
+    """Options one of which must, or none of which may, stand beside another one; ``because`` says why, with that one as
+    its subject."""
 
     names: tuple[str, ...]
     because: str
@@ -76,6 +77,8 @@ class Option(Struct, frozen=True):
     default: Any = None
     default_text: str = ""
     """How the help shows the default, where that is not its plain text."""
+    bare: Any = None
+    """The value of the option where it is given without one; None where it needs one."""
     is_repeated: bool = False
     """Whether it may be given more than once; its value is a tuple then."""
     is_required: bool = False
@@ -104,6 +107,13 @@ class Option(Struct, frozen=True):
     def spellings(self) -> tuple[str, ...]:
         """All spellings, with their dashes."""
         return (self.brief, self.written) if self.short else (self.written,)
+
+    @property
+    def value_shown(self) -> str:
+        """How its value is written; empty for a flag."""
+        if self.value is None:
+            return ""
+        return self.value.shown if self.bare is None else f"[{self.value.shown}]"
 
     @property
     def default_shown(self) -> str:
@@ -321,6 +331,13 @@ WRPMESH = Syntax(
         ),
         Option("tui", "open the dashboard: the shell beside a live picture of the hive"),
         Option(
+            "web",
+            "show the dashboard in a browser: each tab that opens that address has one",
+            HOST_PORT,
+            bare=address.parse("127.0.0.1:8909"),
+            excludes=Others(("tui", "record"), "opens a dashboard for each tab of a browser"),
+        ),
+        Option(
             "record",
             "keep all that the dashboard sees in FILE, which must not be there yet",
             FILE,
@@ -330,7 +347,7 @@ WRPMESH = Syntax(
             "replay",
             "show what was recorded there, or printed by wrpmesh watch",
             FILE,
-            needs=Others(("tui",), "is for the dashboard"),
+            needs=Others(("tui", "web"), "is for the dashboard"),
             excludes=Others(("daemon", "hive", "record"), "shows what is past"),
         ),
         *HELP,
@@ -498,6 +515,8 @@ def _taken(syntax: Syntax, option: Option, attached: str | None, rest: list[str]
     # A word that begins with a dash is another option, except a number below 0, of which the value's reader says more.
     if given is None and rest and not (_is_option(rest[-1]) and not rest[-1][1].isdigit()):
         given = rest.pop()
+    if given is None and option.bare is not None:
+        return option.bare
     if not given:
         raise UsageError(f"{option.written}{syntax.of} needs a value: {option.value.must}; see {syntax.help}")
     return read(option, given)
@@ -507,10 +526,9 @@ def _check_together(syntax: Syntax, values: dict[str, Any]) -> None:
     for option in syntax.all:
         if option.name not in values:
             continue
-        if option.needs:
-            for name in option.needs.names:
-                if name not in values:
-                    raise UsageError(f"{option.written} {option.needs.because}: it needs --{name}")
+        if option.needs and not values.keys() & set(option.needs.names):
+            needed = " or ".join(f"--{name}" for name in option.needs.names)
+            raise UsageError(f"{option.written} {option.needs.because}: it needs {needed}")
         if option.excludes:
             for name in option.excludes.names:
                 if name in values:
@@ -533,7 +551,7 @@ def synopsis(syntax: Syntax) -> str:
     """Returns the options as they stand in the line that says how a command is written."""
     parts = []
     for option in syntax.options:
-        shown = f"{option.brief} {option.value.shown}" if option.value else option.brief
+        shown = f"{option.brief} {option.value_shown}".rstrip()
         if option.replaces_words:
             shown = f"or {shown}"
         elif not option.is_required:
@@ -548,12 +566,12 @@ def help_lines(syntax: Syntax) -> list[str]:
     rows = []
     for option in syntax.all:
         head = ", ".join(option.spellings) if len(option.brief) == 2 else f"{indent}{option.written}"
-        if option.value:
-            head = f"{head} {option.value.shown}"
+        head = f"{head} {option.value_shown}".rstrip()
         notes = [
             "may be repeated" if option.is_repeated else "",
             option.value.range if option.value else "",
             f"default {option.default_shown}" if option.default_shown else "",
+            f"without a value {text(option.bare)}" if option.bare is not None else "",
         ]
         told = "; ".join(note for note in notes if note)
         rows.append((head, f"{option.help} ({told})" if told else option.help))

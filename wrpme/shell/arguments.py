@@ -18,7 +18,8 @@ USAGE = """\
 wrpmesh [--daemon HOST:PORT]... [--timeout SECONDS] [COMMAND [ARGUMENT...]]
 wrpmesh --tui [--daemon HOST:PORT]... [--record FILE]
 wrpmesh --tui --replay FILE
-wrpmesh --hive N [--tui] [COMMAND [ARGUMENT...]]
+wrpmesh --web [HOST:PORT] [--daemon HOST:PORT]... [--replay FILE]
+wrpmesh --hive N [--tui] [--web [HOST:PORT]] [COMMAND [ARGUMENT...]]
 
 The shell of a wrpme hive. Without COMMAND: interactive, or one command a line from standard input.
 
@@ -35,6 +36,7 @@ class Options(Struct, frozen=True):
     timeout: float = TIMEOUT_SECONDS
     hive: int = 0
     tui: bool = False
+    web: address.Address | None = None
     record: str = ""
     replay: str = ""
     words: tuple[str, ...] = ()
@@ -53,13 +55,15 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str] | Non
     if "version" in given:
         return Options(answer=f"wrpme {VERSION}")
     given = options.with_environment(given, environment or {})
-    if given["tui"] and given.words:
-        raise UsageError("--tui opens the dashboard, which takes no COMMAND; type it there")
+    for name in ("tui", "web"):
+        if given[name] and given.words:
+            raise UsageError(f"--{name} opens the dashboard, which takes no COMMAND; type it there")
     return Options(
         daemons=tuple(map(str, given["daemon"])) or (DAEMON,),
         timeout=given["timeout"],
         hive=given["hive"] or 0,
         tui=given["tui"],
+        web=given["web"],
         record=given["record"] or "",
         replay=given["replay"] or "",
         words=given.words,

@@ -52,3 +52,15 @@ BEAT_SECONDS = 0.25
 """Figures and ages are drawn so often; views and events as they come."""
 TIME_STEP_SECONDS = 5.0
 """A key press goes so far back or forward in time."""
+TABS_MAX = 16
+"""So many tabs of browsers have a dashboard at a time: each is a process with some 60 MiB."""
+TAB_CELLS_MAX = 1000
+"""The terminal of a tab has at most so many columns, and so many rows."""
+TAB_READ_BYTES_MAX = 64 * KIB
+"""So much of what a dashboard draws is sent to its tab at a time."""
+TAB_KEYS_BYTES_MAX = 4 * MIB
+"""So much of what is typed or pasted in a tab waits for a dashboard that takes nothing; more is dropped."""
+TAB_SILENCE_SECONDS = 15.0
+"""A browser is asked for a sign so often, and is gone when none comes within half of that."""
+TAB_CLOSE_SECONDS_MAX = 3.0
+"""At the end a dashboard has so long before it is killed."""

@@ -93,6 +93,11 @@ class Terminal(LinuxDriver):
 
     # --- suspended, and back ---------------------------------------------------------------------------------------
 
+    @property
+    def can_suspend(self) -> bool:
+        """Whether a shell could bring the app back: the leader of a session, as in a browser, has none above it."""
+        return os.getsid(0) != os.getpid()
+
     def _sigcont_application(self, *_: object) -> None:
         """Resumes after Ctrl-Z; after a SIGSTOP, takes the terminal back."""
         if self._must_signal_resume:
