@@ -108,7 +108,7 @@ def test_errors_that_change_nothing() -> None:
     ("syntax", "text"),
     [
         (WRPMED, section(page("wrpmed.md"), "Options")),
-        (WRPMESH, page("wrpmesh.md").partition("## Four ways")[0]),
+        (WRPMESH, page("wrpmesh.md").partition("## Five ways")[0]),
     ],
     ids=["wrpmed", "wrpmesh"],
 )
@@ -116,13 +116,14 @@ def test_options_of_programs(syntax: Syntax, text: str) -> None:
     """All of them in their order, with defaults and ranges, in the words of the help, and no other."""
     table = rows(text)
     for option, (spellings, default, meaning) in zip(syntax.all, table, strict=True):
-        value = f" {option.value.shown}" if option.value else ""
+        value = f" {option.value_shown}".rstrip()
         assert spellings == ", ".join([*(f"`{one}`" for one in option.spellings[:-1]), f"`{option.written}{value}`"])
         none = "" if option.ends else "off" if option.value is None else "none"
         assert plain(default) == (option.default_shown or none), option.name
         assert plain(meaning).startswith(option.help), option.name
         assert option.value is None or option.value.range in plain(meaning), option.name
         assert ("may be repeated" in meaning.lower()) is option.is_repeated, option.name
+        assert option.bare is None or f"without a value {option.bare}" in plain(meaning), option.name
         for other in option.excludes.names if option.excludes else ():
             assert f"`--{other}`" in meaning, f"{option.name} excludes {other}"
         for other in option.needs.names if option.needs else ():

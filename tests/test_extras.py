@@ -19,7 +19,11 @@ from wrpme.shell.commands import COMMANDS
 from wrpme.shell.console import Console
 from wrpme.shell.session import lacking
 
-PACKAGES = {"tui": {"textual", "msgpack"}, "ssh": {"asyncssh", "packaging"}}
+PACKAGES = {
+    "tui": {"textual", "msgpack"},
+    "web": {"aiohttp", "textual_serve"},
+    "ssh": {"asyncssh", "packaging"},
+}
 """What each extra brings."""
 
 
@@ -100,6 +104,16 @@ def test_the_dashboard_without_its_extra(arguments: list[str], without: Without,
     assert refused.value.sentence == said
 
 
+@pytest.mark.parametrize("arguments", [["--web"], ["--hive", "3", "--web", "127.0.0.1:1"]])
+def test_the_dashboard_in_a_browser_without_its_extra(
+    arguments: list[str], without: Without, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without("web")
+    needed = "the package textual_serve, which is not installed: pip install 'wrpme[web]'"
+    line = f"usage: the dashboard in a browser needs {needed}\n"
+    assert run(capfd, monkeypatch, *arguments) == (2, "", line)
+
+
 @pytest.mark.parametrize("name", [spec.name for spec in COMMANDS if spec.remote])
 def test_commands_about_other_machines_without_their_extra(
     name: str, without: Without, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -116,8 +130,8 @@ def test_the_daemon_and_line_mode_need_no_extra() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_the_dashboard_needs_no_ssh(without: Without) -> None:
-    without("ssh")
+def test_the_dashboard_needs_no_ssh_and_no_browser(without: Without) -> None:
+    without("ssh", "web")
     assert importlib.import_module("wrpme.tui.launch").serve
 
 
@@ -136,10 +150,11 @@ def test_the_extras_bring_what_is_needed() -> None:
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 
     def names(lines: list[str]) -> set[str]:
-        return {Requirement(line).name for line in lines}
+        return {Requirement(line).name.replace("-", "_") for line in lines}
 
     extras = project["optional-dependencies"]
     for extra, packages in PACKAGES.items():
-        assert names(extras[extra]) == packages
+        assert names(extras[extra]) - {"wrpme"} == packages
         assert not packages & names(project["dependencies"])
+    assert Requirement(extras["web"][0]).extras == {"tui"}
     assert Requirement(extras["all"][0]).extras == PACKAGES.keys()

@@ -122,6 +122,14 @@ def test_options_before_a_command(line: str, values: dict[str, object], words: t
     assert (given.values, given.words) == (values, words)
 
 
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [("--web", "127.0.0.1:8909"), ("--web --hive 2", "127.0.0.1:8909"), ("--web a:1", "a:1"), ("--web=a:1", "a:1")],
+)
+def test_an_option_that_may_stand_without_a_value(line: str, where: str) -> None:
+    assert str(parse(WRPMESH, line.split())["web"]) == where
+
+
 def test_what_was_not_given_has_its_default_and_is_not_among_the_values() -> None:
     given = parse(COMMAND, ["--flag"])
     assert (given["name"], given["many"], given["x"], given["flag"]) == ("someone", (), None, True)
@@ -210,7 +218,7 @@ def test_every_option_is_explained_on_a_line_that_can_be_read(syntax: Syntax) ->
     for option, line in zip(syntax.all, lines, strict=True):
         assert all(spelling in line for spelling in option.spellings)
         assert option.help in line and option.default_shown in line
-        assert option.value is None or (f"{option.value.shown} " in line and option.value.range in line)
+        assert option.value is None or (f"{option.value_shown} " in line and option.value.range in line)
 
 
 def test_help_of_options() -> None:

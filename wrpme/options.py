@@ -332,7 +332,7 @@ WRPMESH = Syntax(
         Option("tui", "open the dashboard: the shell beside a live picture of the hive"),
         Option(
             "web",
-            "show the dashboard in a browser: each tab that opens that address has one",
+            "serve the dashboard to browsers; each tab has one of its own",
             HOST_PORT,
             bare=address.parse("127.0.0.1:8909"),
             excludes=Others(("tui", "record"), "opens a dashboard for each tab of a browser"),

@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-extensions",
     "--disable-sync",
     "--no-first-run",
-    "--window-size=1280,800",
+    "--window-size=1024,720",
     "--renderer-process-limit=1",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",  # there is no internet
     "--remote-debugging-port=0",
@@ -50,8 +50,8 @@ _LINES = """
 (() => {
   const terminal = window.shownTerminal;
   if (!terminal) return [];
-  const buffer = terminal.buffer.active;
-  return Array.from({length: terminal.rows}, (_, row) => buffer.getLine(row)?.translateToString(true) ?? "");
+  const {rows, cols, buffer} = terminal;
+  return Array.from({length: rows}, (_, row) => buffer.active.getLine(row)?.translateToString(true, 0, cols) ?? "");
 })()
 """
 
@@ -168,9 +168,7 @@ class Page:
         """Presses a letter with Ctrl."""
         code = ord(letter.upper())
         for kind in ("keyDown", "keyUp"):
-            await self.call(
-                "Input.dispatchKeyEvent", type=kind, key=letter, modifiers=2, windowsVirtualKeyCode=code
-            )
+            await self.call("Input.dispatchKeyEvent", type=kind, key=letter, modifiers=2, windowsVirtualKeyCode=code)
 
     async def resize(self, width: int, height: int) -> None:
         """Gives the window another size, in pixels."""

@@ -11,8 +11,11 @@ import pytest
 from tests.tui.jumping import SkippingLoop, textual_time
 
 
+WITH_PROCESSES = ("test_launch.py", "test_web_server.py", "test_web_tab.py")
+
+
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"loop": asyncio.SelectorEventLoop if item.path.name == "test_launch.py" else SkippingLoop}
+    return {"loop": asyncio.SelectorEventLoop if item.path.name in WITH_PROCESSES else SkippingLoop}
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,7 @@ from tests.tui.screens import at_rest
 from wrpme import errors
 from wrpme.client.watch.records import WatchRecord
 from wrpme.limits import LOCAL_NODES_MAX
+from wrpme.protocol.address import Address
 from wrpme.shell.arguments import Options, parse_options
 from wrpme.tui import app as app_module
 from wrpme.tui import launch
@@ -40,6 +41,10 @@ from wrpme.tui.state.scene import Mode, NodeState
         (["--record=f", "--tui"], Options(tui=True, record="f")),
         (["--tui", "--replay", "f"], Options(tui=True, replay="f")),
         (["--hive", "3", "--tui", "--record", "f"], Options(hive=3, tui=True, record="f")),
+        (["--web"], Options(web=Address("127.0.0.1", 8909))),
+        (["--web", "[::1]:80", "--daemon", "a:1"], Options(("a:1",), web=Address("::1", 80))),
+        (["--hive", "3", "--web=a:80"], Options(hive=3, web=Address("a", 80))),
+        (["--web", "--replay", "f"], Options(web=Address("127.0.0.1", 8909), replay="f")),
         (["get", "--tui"], Options(words=("get", "--tui"))),
     ],
 )
@@ -51,7 +56,15 @@ def test_right_options(arguments: list[str], options: Options) -> None:
     ("arguments", "sentence"),
     [
         (["--record", "f"], "--record is for the dashboard: it needs --tui"),
-        (["--replay", "f"], "--replay is for the dashboard: it needs --tui"),
+        (["--replay", "f"], "--replay is for the dashboard: it needs --tui or --web"),
+        (
+            ["--web", "--tui"],
+            "--web opens a dashboard for each tab of a browser: it can't be given together with --tui",
+        ),
+        (["--web", "--record", "f"], "it can't be given together with --record"),
+        (["--web", "a:1", "get", "x"], "--web opens the dashboard, which takes no COMMAND; type it there"),
+        (["--web", "8000"], '--web: "8000" has no host: write it as HOST:PORT, such as 127.0.0.1:8000'),
+        (["--web="], "--web needs a value: HOST:PORT"),
         (["--tui", "get", "x"], "--tui opens the dashboard, which takes no COMMAND"),
         (["--tui=yes"], "--tui takes no value"),
         (["--tu"], "did you mean --tui?"),

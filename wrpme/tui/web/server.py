@@ -17,8 +17,8 @@ from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
+import textual_serve  # before what it brings itself: who is missing it is told its name
 import msgspec
-import textual_serve
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec.structs import replace
@@ -37,7 +37,9 @@ _PAGE = Path(__file__).parent
 _TERMINAL = Path(textual_serve.__file__).parent / "static"
 _HEADERS = {
     # All that the page needs comes from here, so that it works without internet; and no page of others shows it inside.
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",  # or an older page would speak with a newer server
@@ -77,7 +79,7 @@ async def _serve(options: Options, address: Address, console: Console) -> int:
 def command_of(options: Options) -> list[str]:
     """Returns the command that opens the dashboard on a terminal with the same options."""
     if options.replay:
-        given = ["--replay", options.replay]
+        given = [f"--replay={options.replay}"]
     else:
         given = [word for daemon in options.daemons for word in ("--daemon", daemon)]
         given += ["--timeout", str(options.timeout)]
@@ -220,7 +222,7 @@ async def _hear(tab: Tab, opened: web.WebSocketResponse) -> None:
         with suppress(msgspec.DecodeError):
             match msgspec.json.decode(message.data):
                 case ["stdin", str(keys)]:
-                    tab.type(keys.encode("utf-8", "replace"))
+                    tab.type(keys.encode())
                 case ["resize", {"width": int(columns), "height": int(rows)}]:
                     tab.resize(columns, rows)
 

@@ -81,7 +81,7 @@ class Tab:
         os.close(self._terminal)
         try:
             await asyncio.wait_for(self._process.wait(), TAB_CLOSE_SECONDS_MAX)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass
         finally:
             if self._process.returncode is None:
