@@ -6,6 +6,8 @@ import os
 import queue
 from types import SimpleNamespace
 
+import pytest
+
 from wrpme.tui.terminal.driver import _Output, Terminal
 
 
@@ -78,3 +80,9 @@ def test_only_what_was_suspended_is_resumed() -> None:
     running._sigcont_application()
     assert resumed
     os.close(running.fileno)
+
+
+def test_the_leader_of_a_session_has_no_shell_that_brings_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert terminal(1).can_suspend is (os.getsid(0) != os.getpid())
+    monkeypatch.setattr(os, "getsid", lambda process: os.getpid())
+    assert not terminal(1).can_suspend
