@@ -14,7 +14,7 @@ The rooms, from the ground up; an import points down only, and import-linter kee
     daemon/             wrpmed, the process: net/ its connections, storage/ its disk
     bootstrap/          nodes on other machines, over SSH
     shell/, cli         wrpmesh in line mode
-    tui/                wrpmesh as a terminal application
+    tui/                wrpmesh as a terminal application; web/ the same in browsers
 
 Nothing in ``protocol`` and ``core`` knows a socket, a clock, a task or a random source.
 """

@@ -21,11 +21,9 @@ from wrpme.shell.arguments import Options, parse_options
 from wrpme.shell.commands import Command, parse_words
 from wrpme.shell.console import Console
 from wrpme.shell.execute import Answer
-from wrpme.shell.session import Shell, exit_code, internal, lacking
+from wrpme.shell.session import Shell, exit_code, internal, lacking, tell_defects
 
 if TYPE_CHECKING:
-    import asyncio
-
     from wrpme.client.client import Client
     from wrpme.protocol.address import Address
 
@@ -35,14 +33,9 @@ INTERRUPTED, READER_GONE, HUNG_UP, TERMINATED = 130, 141, 129, 143
 
 async def serve(options: Options, command: Command | None, console: Console) -> int:
     """Runs the command, or a session where there is none. Returns the exit code."""
-    import asyncio
-
     from wrpme.client.client import Client
 
-    def unexpected(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        console.error(internal(context.get("exception") or RuntimeError(context["message"])))
-
-    asyncio.get_running_loop().set_exception_handler(unexpected)
+    tell_defects(console)
     async with Client(options.daemons, options.timeout) as client:
         if command is None and sys.stdin.isatty() and console.terminal:
             return await _interactive(client, console)

@@ -222,6 +222,16 @@ def internal(error: BaseException) -> errors.InternalError:
     return errors.InternalError(f"{type(error).__name__}: {error}; this is a defect of wrpmesh, please report it")
 
 
+def tell_defects(console: Output) -> None:
+    """Prints as one sentence what goes wrong in the running loop and outside of what anybody waits for."""
+    import asyncio
+
+    def unexpected(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        console.error(internal(context.get("exception") or RuntimeError(context["message"])))
+
+    asyncio.get_running_loop().set_exception_handler(unexpected)
+
+
 def exit_code(error: errors.WrpmeError | None) -> int:
     """Returns 0 without an error, 2 for wrong usage, else 1."""
     if error is None:

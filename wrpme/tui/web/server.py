@@ -29,7 +29,7 @@ from wrpme.shell.arguments import Options
 from wrpme.shell.console import Console
 from wrpme.shell.execute import Answer
 from wrpme.shell.local_hive import LocalHive, serve_local
-from wrpme.shell.session import internal
+from wrpme.shell.session import internal, tell_defects
 from wrpme.tui.limits import TAB_CLOSE_SECONDS_MAX, TAB_SILENCE_SECONDS, TABS_MAX
 from wrpme.tui.web.tab import Tab, open_tab
 
@@ -64,6 +64,7 @@ async def serve(options: Options, address: Address, console: Console) -> int:
 
 
 async def _serve(options: Options, address: Address, console: Console) -> int:
+    tell_defects(console)
     async with _listening(Site(command_of(options), address.host), address, console) as loopback:
         if not loopback:
             console.note(
@@ -195,6 +196,8 @@ class Site:
             await asyncio.wait([shown])
             await tab.close()
             self._sockets.discard(opened)
+        if not shown.cancelled():
+            shown.result()  # a defect, if it is not None
         return opened
 
 
@@ -208,10 +211,12 @@ async def _refused(opened: web.WebSocketResponse, error: errors.WrpmeError) -> w
 
 async def _show(tab: Tab, opened: web.WebSocketResponse) -> None:
     """Sends a tab what its dashboard draws; a browser that takes nothing holds up its own dashboard alone."""
-    with suppress(ConnectionError):  # the tab was closed
-        while drawn := await tab.drawn():
-            await opened.send_bytes(drawn)
-    await opened.close()
+    try:
+        with suppress(ConnectionError):  # the tab was closed
+            while drawn := await tab.drawn():
+                await opened.send_bytes(drawn)
+    finally:
+        await opened.close()
 
 
 async def _hear(tab: Tab, opened: web.WebSocketResponse) -> None:
