@@ -118,6 +118,7 @@ REPLY_SAMPLES: list[Any] = [
     Number(4, BIG),
     Aliases(5, (ALIAS, "b"), True, "b"),
     Aliases(5, (), False, ""),
+    Aliases(5, (ALIAS, "b"), True, "b", (CONTENT, None), (bytes(16), b"v" * 16)),
     ViewIs(6, ID, VIEW),
     Text(7, '{"state": "up"}'),
     Notice(0, 12),

@@ -9,10 +9,12 @@ import pytest
 
 from tests.harness import hive_of, identity, word_of
 from tests.replica_parts import END, TWO, A, B, Bench, held, view_of
+from wrpme.core.layout import version_bytes
+from wrpme.core.limits import PAGE_CONTENT_BYTES_MAX
 from wrpme.core.replication import scans
 from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.messages import (
-    Aliases, Count, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll,
+    Aliases, Count, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll, Update,
 )  # fmt: skip
 from wrpme.protocol.view import Arc, Down
 
@@ -45,6 +47,42 @@ def test_scans_see_what_is_not_on_disk_yet_and_wait_for_it() -> None:
     made.settle()
     assert made[A].replies[counted] == Number(2, 3)
     assert made[A].replies[found] == Aliases(3, ("a2", "a3"), False, "a3")
+
+
+def test_a_page_has_contents_and_versions_if_they_are_asked_for() -> None:
+    made = Bench(WHOLE[0], (A,))
+    made[A].ask(Put(1, "a1", b"old"))
+    made[A].ask(Put(1, "a2", bytes(PAGE_CONTENT_BYTES_MAX + 1)))
+    made.settle()
+    made[A].ask(Update(1, "a1", b"new"))
+    made[A].ask(Put(1, "a3", b""))
+    session = scan(made, PrefixScan(3, A, 1, "a", contents=True, versions=True))
+    assert session not in made[A].replies, "what is not acknowledged may not be seen"
+    made.settle()
+    page = made[A].replies[session]
+    assert isinstance(page, Aliases) and page.aliases == ("a1", "a2", "a3")
+    assert page.contents == (b"new", None, b""), "a large one is got by itself"
+    assert page.versions == tuple(version_bytes((1, number)) for number in (3, 2, 4))
+    for asked in (PrefixScan(4, A, 1, "a", contents=True), PrefixScan(4, A, 1, "a", versions=True)):
+        page = made[A].replies[scan(made, asked)]
+        assert isinstance(page, Aliases)
+        assert bool(page.contents) is asked.contents and bool(page.versions) is asked.versions
+
+
+@pytest.mark.parametrize(("name", "value", "pages"), [("PAGE_VALUES_MAX", 2, 3), ("PAGE_BYTES_MAX", 100, 5)])
+def test_a_page_with_contents_is_small(monkeypatch: pytest.MonkeyPatch, name: str, value: int, pages: int) -> None:
+    monkeypatch.setattr(scans, name, value)
+    made = Bench(WHOLE[0], (A,))
+    for number in range(5):
+        made[A].ask(Put(1, f"a{number}", bytes(100)))
+    made.settle()
+    found: list[Aliases] = []
+    while not found or found[-1].more:
+        page = made[A].replies[scan(made, PrefixScan(3, A, 1, "a", found[-1].last if found else "", contents=True))]
+        assert isinstance(page, Aliases)
+        found.append(page)
+    assert len(found) == pages
+    assert [alias for page in found for alias in page.aliases] == [f"a{number}" for number in range(5)]
 
 
 def test_a_scan_that_the_hive_changes_under_is_not_answered_with_half_the_truth() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.sim.linear import REMOVES, WRITES, Operation
+from tests.sim.versions import Seen, Versions, is_counter
 from wrpme import errors
 from wrpme.protocol.messages import Aliases, Count, Failed, Number, PrefixScan
 from wrpme.protocol.ring import arc_at, hash_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 REFUSED = {error.code for error in (errors.UnstableError, errors.UnavailableError, errors.BusyError)}
 PAGE_ALIASES_MAX = 4
+MAKES = WRITES | {"add"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Listed:
     after: str
     last: str | None
     aliases: tuple[str, ...]
+    contents: tuple[bytes | None, ...] = ()
+    """In the order of the aliases, or nothing."""
 
 
 class Scans:
@@ -56,6 +60,8 @@ class Scans:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.versions: Versions | None = None
+        """Where they are judged: then pages have contents and versions."""
         self.counted: list[Counted] = []
         self.listed: list[Listed] = []
 
@@ -98,7 +104,10 @@ class Scans:
                 self._refused(reply)
                 return
             last = reply.last if reply.more else None
-            self.listed.append(Listed(call, world.moment(), view, node, prefix, after, last, reply.aliases))
+            back = world.moment()
+            self.listed.append(Listed(call, back, view, node, prefix, after, last, reply.aliases, reply.contents))
+            if self.versions is not None:
+                self._note_versions(self.versions, reply, call, back)
             if reply.more:
                 assert reply.last > after, f"a page after {after!r} ends at {reply.last!r}"
                 world.agenda.after(0.0, lambda: go_on(reply.last))
@@ -107,8 +116,17 @@ class Scans:
             if machine.life == life:
                 self.page(machine, node, view, prefix, last)
 
-        request = PrefixScan(1, node, view.epoch, prefix, after, world.random.randint(1, PAGE_ALIASES_MAX))
+        looks = self.versions is not None
+        count = world.random.randint(1, PAGE_ALIASES_MAX)
+        request = PrefixScan(1, node, view.epoch, prefix, after, count, contents=looks, versions=looks)
         machine.request(world.open_session(hear), request)
+
+    @staticmethod
+    def _note_versions(versions: Versions, page: Aliases, call: int, back: int) -> None:
+        assert len(page.aliases) == len(page.contents) == len(page.versions), f"a page is {page}"
+        for alias, content, version in zip(page.aliases, page.contents, page.versions, strict=True):
+            if content is not None and not is_counter(alias):
+                versions.note(alias, Seen(call, back, content, version))
 
     @staticmethod
     def _refused(reply: object) -> None:
@@ -144,9 +162,12 @@ class Scans:
             strange = [alias for alias in page.aliases if alias not in aliases]
             assert not strange, f"a page after {page.after!r} of {page.prefix!r} has {strange}"
             assert list(page.aliases) == sorted(set(page.aliases)), f"a page is not in order: {page.aliases}"
+            contents = dict(zip(page.aliases, page.contents, strict=False))
             for alias in aliases:
                 result = "ok" if alias in page.aliases else "not_found"
-                histories[alias].append(Operation("listed", page.call, page.back, result))
+                content = contents.get(alias)
+                kind = "listed" if content is None else "get_entry"
+                histories[alias].append(Operation(kind, page.call, page.back, result, given=content))
 
 
 def presence(history: list[Operation], call: int, back: int) -> bool | None:
@@ -156,7 +177,7 @@ def presence(history: list[Operation], call: int, back: int) -> bool | None:
     meanwhile = [one for one in history if one.call < back and one.result in ("ok", "")]
     ends = [one for one in meanwhile if one.kind in REMOVES or one.kind == "deadline"]
     taken = any(there is None or one.back > there for one in ends)
-    made = any(one.kind in WRITES and one.back > none for one in meanwhile)
+    made = any(one.kind in MAKES and one.back > none for one in meanwhile)
     if there is not None and not taken:
         return True
     return None if made else False

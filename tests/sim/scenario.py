@@ -435,7 +435,7 @@ def _expiring(world: World) -> Scenario:
 def _counting(world: World) -> Scenario:
     """Clients add to counters, and compare versions, while owners change with writes on their way."""
     scenario = world.random.choice((_halfway, _moving, _usurping, _stopping, _pending, _churning))(world)
-    scenario.workload = _workload(world, entries=8, scanned=0.0, mortal=0.0, counts=True)
+    scenario.workload = _workload(world, entries=8, scanned=0.2, mortal=0.0, counts=True)
     return scenario
 
 

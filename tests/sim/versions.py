@@ -41,3 +41,8 @@ class Versions:
             for one in seen:
                 later = [other.version for other in seen if other.call > one.back]
                 assert all(one.version <= version for version in later), f"a version of {alias} is below a former one"
+
+
+def is_counter(alias: str) -> bool:
+    """Whether the entry is one, where there are some."""
+    return alias[-1] in "13579"

@@ -9,7 +9,7 @@ from tests.sim.linear import COMPARES, GIVES, READS, WRITES, Operation
 from tests.sim.machine import Machine
 from tests.sim.scans import REFUSED, Scans
 from tests.sim.spans import LIFE_SECONDS, Deadline, Deadlines
-from tests.sim.versions import Seen, Versions
+from tests.sim.versions import Seen, Versions, is_counter
 from wrpme import errors
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from wrpme.protocol.messages import (
@@ -42,11 +42,6 @@ CALM_THINK = 5.0
 """So much longer clients think while nothing goes wrong."""
 
 
-def is_counter(alias: str) -> bool:
-    """Whether the entry is one, where there are some."""
-    return alias[-1] in "13579"
-
-
 class Workload:
     """What all clients share."""
 
@@ -72,6 +67,7 @@ class Workload:
         self.begun: dict[str, int] = {}
         self.written: dict[str, list[bytes]] = {}
         self.scans = Scans(world)
+        self.scans.versions = self.versions if counts else None
         self.mortal = mortal
         """How often what is written has a life span."""
         self.deadlines = Deadlines(world)

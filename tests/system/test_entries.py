@@ -96,6 +96,19 @@ async def test_what_is_added_to_keeps_its_life_span(hive: Daemons) -> None:
         assert await client.get_expire("hits") == b"20" and await client.get_expiry("hits") is None
 
 
+async def test_a_scan_gives_all_of_all_owners_in_order(hive: Daemons) -> None:
+    async with Client(hive.addresses[0]) as client, Client(hive.addresses[1]) as other:
+        wanted = {f"scan/{number:04}": b"%d" % number for number in range(700)} | {"scan/large": bytes(100_000)}
+        versions = await asyncio.gather(*(client.put(alias, content) for alias, content in wanted.items()))
+        found = [one async for one in other.scan("scan/", contents=True, versions=True)]
+        assert {one.alias: one.content for one in found} == wanted
+        assert [one.version for one in found] == versions
+        assert [one.alias for one in found] == sorted(wanted)
+        assert [one.alias async for one in other.scan("scan/", after="scan/0698")] == ["scan/0699", "scan/large"]
+        with BlockingClient(hive.addresses[0]) as blocking:
+            assert await asyncio.to_thread(lambda: list(blocking.scan("scan/", contents=True, versions=True))) == found
+
+
 async def test_the_shell_and_the_blocking_client_do_the_same(hive: Daemons) -> None:
     def run(*words: str) -> tuple[int, str, str]:
         done = finished(wrpmesh("--daemon", hive.addresses[0], *words))

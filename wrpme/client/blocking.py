@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from datetime import datetime
 from threading import Lock, Thread
 from types import TracebackType
@@ -18,7 +18,8 @@ from wrpme.client import url as urls
 from wrpme.client.client import NO_DEFAULT, Bytes, Client, D, Entry
 from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
-from wrpme.client.limits import THREAD_SECONDS
+from wrpme.client.limits import SCANNED_MAX, THREAD_SECONDS
+from wrpme.client.scan import Scanned
 from wrpme.client.watch.records import WatchRecord
 from wrpme.client.watch.watcher import Watcher
 from wrpme.limits import TIMEOUT_SECONDS
@@ -259,6 +260,25 @@ class BlockingClient:
         """See :meth:`Client.get_expiry`."""
         return self._wait(self._client.get_expiry(alias))
 
+    def scan(
+        self,
+        prefix: str = "",
+        *,
+        contents: bool = False,
+        versions: bool = False,
+        after: str = "",
+        limit: int | None = None,
+    ) -> Iterator[Scanned]:
+        """See :meth:`Client.scan`."""
+        found, begun = self._client.scan(prefix, contents=contents, versions=versions, after=after, limit=limit), None
+        try:
+            while entries := self._wait(_some(found), begun):
+                begun = self._thread
+                yield from entries
+        finally:
+            if begun is not None and self._thread is begun:
+                self._wait(found.aclose())
+
     def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
         """See :meth:`Client.prefix_get`."""
         return self._wait(self._client.prefix_get(prefix, count_max))
@@ -345,6 +365,14 @@ class BlockingClient:
     def stop_node(self, address: str) -> None:
         """See :meth:`Client.stop_node`."""
         self._wait(self._client.stop_node(address))
+
+
+async def _some(found: AsyncGenerator[Scanned]) -> list[Scanned]:
+    """Returns the next ones, so that not each of them waits for the other thread."""
+    entries: list[Scanned] = []
+    while len(entries) < SCANNED_MAX and (entry := await anext(found, None)) is not None:
+        entries.append(entry)
+    return entries
 
 
 _CLIENTS: WeakSet[BlockingClient] = WeakSet()

@@ -28,7 +28,7 @@ names, any may raise:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar, overload
@@ -39,6 +39,7 @@ from wrpme.client import url as urls
 from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
+from wrpme.client.scan import Scan, Scanned, number_of, scanned
 from wrpme.client.watch.watcher import Watcher
 from wrpme.client.life_span import Span, Time, life_span, milliseconds, span_milliseconds
 from wrpme.limits import TIMEOUT_SECONDS
@@ -153,7 +154,7 @@ class Client:
             NotFoundError: There is no such entry.
         """
         reply = await self._entry(Get(self._dispatcher.next_id(), alias, versioned=True), Content)
-        return Entry(reply.content, _version(reply.version))
+        return Entry(reply.content, number_of(reply.version))
 
     async def exists(self, alias: str) -> bool:
         """Returns whether there is such an entry."""
@@ -167,7 +168,7 @@ class Client:
         """
         life = life_span(expires, ttl)
         request = Put(self._dispatcher.next_id(), alias, _check(content), *life, versioned=True)
-        return _version((await self._entry(request, Done)).version)
+        return number_of((await self._entry(request, Done)).version)
 
     async def update(
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
@@ -176,7 +177,7 @@ class Client:
         version."""
         life = life_span(expires, ttl, keep_expiry)
         request = Update(self._dispatcher.next_id(), alias, _check(content), *life, versioned=True)
-        return _version((await self._entry(request, Done)).version)
+        return number_of((await self._entry(request, Done)).version)
 
     async def get_update(
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
@@ -236,7 +237,7 @@ class Client:
         """
         life = life_span(expires, ttl, keep_expiry)
         request = CasVersion(self._dispatcher.next_id(), alias, _check(content), _version_bytes(version), *life)
-        return _version((await self._entry(request, Done)).version)
+        return number_of((await self._entry(request, Done)).version)
 
     async def add(self, alias: str, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
         """Adds to the counter that an entry is (its content is a whole number of 64 bits in decimal digits; where there
@@ -359,6 +360,29 @@ class Client:
 
     # --- the hive ------------------------------------------------------------------------------------------------
     # Scans have no timeout as a whole: they end when nothing has come for the timeout of the client.
+
+    async def scan(
+        self,
+        prefix: str = "",
+        *,
+        contents: bool = False,
+        versions: bool = False,
+        after: str = "",
+        limit: int | None = None,
+    ) -> AsyncGenerator[Scanned]:
+        """Gives the entries whose alias begins with ``prefix``, in the order of their aliases (by their bytes), after
+        ``after``, at most ``limit`` (0 or more; None is all): an asynchronous iterator, which fetches a page at a time.
+        An entry that exists all the while is given exactly once, with a content and a version that it had meanwhile;
+        one that comes or goes may be given or not. It goes on through changes of the hive; where it ended, another scan
+        goes on after the alias that was given last.
+
+        Raises:
+            UsageError: ``limit`` is below 0, or the prefix or ``after`` are none.
+        """
+        for alias in filter(None, (prefix, after)):
+            validation.check_alias(alias)
+        async for entry in scanned(self._dispatcher, Scan(prefix, contents, versions), after, limit):
+            yield entry
 
     async def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
         """Returns the aliases that begin with ``prefix``, sorted, at most ``count_max`` (0 or more; None is all).
@@ -484,10 +508,6 @@ class Client:
             UnavailableError: An arc has no holder that is up.
         """
         return await self._admin.verify()
-
-
-def _version(raw: bytes) -> int:
-    return int.from_bytes(raw, "big")
 
 
 def _version_bytes(version: int) -> bytes:

@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from heapq import heapify, heappop, heappush
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,11 +15,11 @@ from msgspec import Struct
 from wrpme import errors
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.limits import STATUS_SECONDS, VIEW_SECONDS
-from wrpme.limits import PAGE_ALIASES_MAX
+from wrpme.client.scan import Patience, Scan, all_of, owners, page_of, scanned
 from wrpme.protocol import address as addresses
 from wrpme.protocol import health, ring, view_index, validation
 from wrpme.protocol.messages import (
-    Aliases, Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, PrefixScan, RemoveAll, StopNode, Text, ViewIs,
+    Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, RemoveAll, StopNode, Text, ViewIs,
 )  # fmt: skip
 from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Arc, Member, State, View
@@ -54,17 +52,6 @@ class Removed(int):
         made = super().__new__(cls, number)
         made.exact = exact
         return made
-
-
-class _Patience:
-    """A deadline that starts anew with each progress: a long scan may take its time, a stuck one may not."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
-        self.renew()
-
-    def renew(self) -> None:
-        self.deadline = self._dispatcher.deadline()
 
 
 class ClusterOps:
@@ -204,40 +191,30 @@ class ClusterOps:
     async def count(self) -> int:
         """Returns how many entries the hive has, all counted at one epoch."""
 
-        async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> int:
+        async def attempt(owners: Sequence[Member], epoch: int, patience: Patience) -> int:
             async def one(owner: Member) -> int:
                 request = Count(self._dispatcher.next_id(), owner.id, epoch)
-                return (await _page(self._dispatcher, request, Number, owner, patience)).number
+                return (await page_of(self._dispatcher, request, Number, owner, patience)).number
 
-            return sum(await _all([one(owner) for owner in owners]))
+            return sum(await all_of([one(owner) for owner in owners]))
 
         return await self._at_one_epoch(attempt)
 
     async def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
         """Returns the aliases that begin with ``prefix``, sorted, at most ``count_max``."""
-        if count_max is not None and count_max < 0:
-            raise errors.UsageError(f"the number of aliases is {count_max}, which is below 0")
-        found: list[str] = []
-
-        async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> None:
-            pages = [_Pages(self._dispatcher, owner, epoch, prefix, patience) for owner in owners]
-            await _merge(pages, found, count_max)
-
-        if count_max != 0:
-            await self._at_one_epoch(attempt)
-        return found
+        return [entry.alias async for entry in scanned(self._dispatcher, Scan(prefix), "", count_max)]
 
     async def remove_all(self) -> Removed:
         """Removes every entry of the hive, and returns how many were removed."""
         removed, exact = 0, True
 
-        async def attempt(owners: Sequence[Member], epoch: int, patience: _Patience) -> None:
+        async def attempt(owners: Sequence[Member], epoch: int, patience: Patience) -> None:
             async def one(owner: Member) -> None:
                 nonlocal removed
                 after = b""
                 while True:
                     request = RemoveAll(self._dispatcher.next_id(), owner.id, epoch, after)
-                    page = await _page(self._dispatcher, request, Number, owner, patience)
+                    page = await page_of(self._dispatcher, request, Number, owner, patience)
                     removed += page.number
                     patience.renew()
                     if not page.cursor:
@@ -246,7 +223,7 @@ class ClusterOps:
 
             nonlocal exact
             try:
-                await _all([one(owner) for owner in owners])
+                await all_of([one(owner) for owner in owners])
             except errors.IndeterminateError:
                 exact = False  # these may have been removed, and nobody has counted them
                 raise
@@ -256,12 +233,12 @@ class ClusterOps:
 
     async def _at_one_epoch(
         self,
-        attempt: Callable[[Sequence[Member], int, _Patience], Awaitable[R]],
+        attempt: Callable[[Sequence[Member], int, Patience], Awaitable[R]],
         harmless: type[errors.WrpmeError] = errors.UnstableError,
     ) -> R:
         """Calls ``attempt`` with all owners and their epoch; again from the start whenever one of them is at another
         epoch, or fails in a way that is ``harmless`` here."""
-        patience = _Patience(self._dispatcher)
+        patience = Patience(self._dispatcher)
         pause = 0.0
         while True:
             now = await self._dispatcher.fresh_view(patience.deadline)
@@ -269,81 +246,3 @@ class ClusterOps:
                 return await attempt(owners(now), now.epoch, patience)
             except (errors.UnstableError, harmless) as error:
                 pause = await self._dispatcher.back_off(pause, patience.deadline, error)
-
-
-class _Pages:
-    """The sorted aliases of one owner, fetched a page at a time."""
-
-    def __init__(self, dispatcher: Dispatcher, owner: Member, epoch: int, prefix: str, patience: _Patience) -> None:
-        self._dispatcher = dispatcher
-        self._owner = owner
-        self._epoch = epoch
-        self._prefix = prefix
-        self._patience = patience
-        self.aliases: deque[str] = deque()
-        self.more = True
-
-    async def fetch(self, after: str, count_max: int) -> None:
-        """Fetches pages until one is not empty, or none is left."""
-        while self.more and not self.aliases:
-            number = self._dispatcher.next_id()
-            page = PrefixScan(number, self._owner.id, self._epoch, self._prefix, after, count_max)
-            reply = await _page(self._dispatcher, page, Aliases, self._owner, self._patience)
-            self._patience.renew()
-            self.aliases.extend(reply.aliases)
-            self.more, after = reply.more, reply.last
-
-
-async def _page(
-    dispatcher: Dispatcher, request: PrefixScan | Count | RemoveAll, kind: type[R], owner: Member, patience: _Patience
-) -> R:
-    return await dispatcher.ask(request, kind, address=owner.address, deadline=patience.deadline, until_stable=False)
-
-
-async def _merge(pages: list[_Pages], found: list[str], count_max: int | None) -> None:
-    """Appends to ``found`` in order what comes after its last one, until it has ``count_max``."""
-
-    def page_size() -> int:
-        return PAGE_ALIASES_MAX if count_max is None else min(PAGE_ALIASES_MAX, count_max - len(found))
-
-    after = found[-1] if found else ""
-    await _all([page.fetch(after, page_size()) for page in pages])
-    heads = [(page.aliases.popleft(), index) for index, page in enumerate(pages) if page.aliases]
-    heapify(heads)
-    while heads and (count_max is None or len(found) < count_max):
-        alias, index = heappop(heads)
-        found.append(alias)
-        page = pages[index]
-        if not page.aliases and page_size():
-            await page.fetch(alias, page_size())
-        if page.aliases:
-            heappush(heads, (page.aliases.popleft(), index))
-
-
-async def _all(coroutines: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
-    """Returns all results; if some fail, raises the error that says most: one that a new attempt would not heal, or one
-    of which nobody knows what it has done."""
-    outcomes = await asyncio.gather(*coroutines, return_exceptions=True)
-    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    if failures:
-        raise min(failures, key=_healed)
-    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-
-
-def _healed(failure: BaseException) -> int:
-    if isinstance(failure, errors.UnstableError):
-        return 2
-    return int(isinstance(failure, errors.IndeterminateError))
-
-
-def owners(now: View) -> list[Member]:
-    """Returns all members that own an arc.
-
-    Raises:
-        UnavailableError: an arc has no live holder; the sentence names the nodes that it waits for.
-    """
-    alive = view_index.live(now)
-    owned = {ring.owner_among(alive, arc) for arc in now.arcs}
-    if None in owned:
-        raise errors.UnavailableError(health.condition(now).sentence)
-    return [member for member in now.members if member.id in owned]

@@ -58,3 +58,6 @@ WATCH_ADDRESSES_MAX = 2 * MEMBERS_MAX
 """A watcher remembers so many addresses for the case that all nodes are gone."""
 WATCH_RECORDS_MAX = 5000
 """So many watch records wait to be read; beyond it figures are left out first, then the oldest events."""
+
+SCANNED_MAX = 100
+"""Entries of a scan that a blocking client takes from its other thread at a time, with contents of 64 KiB mostly."""

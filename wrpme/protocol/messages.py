@@ -112,7 +112,8 @@ class GetExpiry(Struct, frozen=True, array_like=True, tag=10, gc=False):
 
 class PrefixScan(Struct, frozen=True, array_like=True, tag=11, gc=False):
     """A page of the sorted aliases after ``after`` that begin with ``prefix``, of the arcs that ``node`` owns at
-    ``epoch``. A client asks every owner at one epoch; any other epoch there is an UnstableError."""
+    ``epoch``, with their contents or versions where these are asked for. A client asks every owner at one epoch; any
+    other epoch there is an UnstableError."""
 
     id: int
     node: NodeId
@@ -120,6 +121,8 @@ class PrefixScan(Struct, frozen=True, array_like=True, tag=11, gc=False):
     prefix: str
     after: str = ""
     count_max: int = 1000
+    contents: bool = False
+    versions: bool = False
 
 
 class Count(Struct, frozen=True, array_like=True, tag=12, gc=False):
@@ -355,12 +358,15 @@ class Number(Struct, frozen=True, array_like=True, tag=67, gc=False):
 
 
 class Aliases(Struct, frozen=True, array_like=True, tag=68):
-    """``more`` tells that the scan stopped at the size of a page; it goes on after ``last``."""
+    """``more`` tells that the scan stopped at the size of a page; it goes on after ``last``. Contents and versions, if
+    they were asked for, are in the order of the aliases; a large content is left out, and got by itself."""
 
     id: int
     aliases: tuple[str, ...]
     more: bool
     last: str
+    contents: tuple[Union[bytes, None], ...] = ()
+    versions: tuple[bytes, ...] = ()
 
 
 class ViewIs(Struct, frozen=True, array_like=True, tag=69):

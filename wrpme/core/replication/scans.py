@@ -10,13 +10,18 @@ from heapq import nsmallest
 from math import inf
 
 from wrpme.core.context import NodeContext
-from wrpme.core.layout import REMOVED, expiry_in, index_range, indexed_expiry, key_of
+from wrpme.core.layout import (
+    HEADER_BYTES, REMOVED, VERSION_BYTES, content_in, expiry_in, index_range, indexed_expiry, key_of,
+)  # fmt: skip
 from wrpme.core.outbox import Origin
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.verification import Verification
 from wrpme.errors import IndeterminateError, UnstableError
-from wrpme.core.limits import EXPIRE_ENTRIES_MAX, PAGE_ENTRIES_SCANNED_MAX, REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX
+from wrpme.core.limits import (
+    EXPIRE_ENTRIES_MAX, PAGE_BYTES_MAX, PAGE_CONTENT_BYTES_MAX, PAGE_ENTRIES_SCANNED_MAX, PAGE_VALUES_MAX,
+    REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX,
+)  # fmt: skip
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
@@ -87,12 +92,16 @@ class Scans:
         owned = self._owned(origin, request)
         if owned is None:
             return
-        wanted = max(1, min(request.count_max, PAGE_ALIASES_MAX))
+        looks = request.contents or request.versions
+        wanted = max(1, min(request.count_max, PAGE_VALUES_MAX if looks else PAGE_ALIASES_MAX))
         wall = self.context.wall()
         aliases: list[str] = []
+        values: list[bytes] = []
+        size = 0
         scanned, expired, more, last = 0, 0, False, request.after
         for alias, expiry in self._aliases(owned, request.prefix.encode(), request.after.encode()):
-            if len(aliases) >= wanted or scanned >= PAGE_ENTRIES_SCANNED_MAX or expired >= EXPIRE_ENTRIES_MAX:
+            is_full = len(aliases) >= wanted or size >= PAGE_BYTES_MAX
+            if is_full or scanned >= PAGE_ENTRIES_SCANNED_MAX or expired >= EXPIRE_ENTRIES_MAX:
                 more = True
                 break
             scanned += 1
@@ -104,9 +113,17 @@ class Scans:
             if 0 < expiry <= wall:  # who is told that it is gone must not see it again, by whatever clock
                 replica.remove_expired(key_of(position, alias), wall)
                 expired += 1
-            else:
-                aliases.append(last)
-        self._answer(owned, origin, Aliases(request.id, tuple(aliases), more, last))
+                continue
+            if looks:
+                value = replica.writes.current(key_of(position, alias))
+                if value is None:
+                    continue  # the index tells of it, and no write does: it is being wiped
+                values.append(value)
+                size += min(len(value), PAGE_CONTENT_BYTES_MAX)
+            aliases.append(last)
+        contents = tuple(_small(value) for value in values) if request.contents else ()
+        versions = tuple(value[:VERSION_BYTES] for value in values) if request.versions else ()
+        self._answer(owned, origin, Aliases(request.id, tuple(aliases), more, last, contents, versions))
 
     def _aliases(self, owned: Sequence[Replica], prefix: bytes, after: bytes) -> Iterator[tuple[bytes, int]]:
         """Aliases with their expiry, of the index and of what is not on disk yet, in order, each once; as many as a
@@ -190,3 +207,8 @@ class Scans:
                 found.append(Holding(arc.end, arc.version, written, sequence, entries))
         epoch = view.epoch if view is not None else 0
         context.outbox.reply(origin, Holdings(request.id, epoch, tuple(found)))
+
+
+def _small(value: bytes) -> bytes | None:
+    """The content of a value; None where it is too large for a page."""
+    return content_in(value) if len(value) - HEADER_BYTES <= PAGE_CONTENT_BYTES_MAX else None
