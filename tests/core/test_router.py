@@ -10,12 +10,12 @@ from wrpme.core import router as routers
 from wrpme.core.io import LinkDown, NotSent, Persisted, ReplyTo, Requested, HostRequest
 from wrpme.errors import UnavailableError
 from wrpme.core.limits import ANSWER_BYTES_USUAL
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
-    Body, Cas, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog, GetRemove, GetStatus, GetUpdate, GetView,
-    Number, Put, RemoveIf, Request, Update, ViewIs, Watch,
+    Add, Append, Body, Cas, CasVersion, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog, GetRange,
+    GetRemove, GetStatus, GetUpdate, GetView, Number, Put, RemoveIf, Request, SetRange, Update, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.protocol.view import NOBODY
 
@@ -69,6 +69,14 @@ def test_its_own_requests_stay_here(hive: Hive) -> None:
         (Update(5, "x", b"", EXPIRY_MILLISECONDS_MAX + 1), "usage"),
         (Cas(5, "x", b"", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
         (RemoveIf(5, "x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (CasVersion(5, "x", bytes(CONTENT_BYTES_MAX + 1), bytes(16)), "too_large"),
+        (Append(5, "x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (Append(5, "x", b"", -1), "usage"),
+        (SetRange(5, "x", -1, b""), "usage"),
+        (SetRange(5, "x", CONTENT_BYTES_MAX, b"x"), "too_large"),
+        (Add(5, "x", NUMBER_MAX + 1), "usage"),
+        (Add(5, "x", NUMBER_MIN - 1), "usage"),
+        (Add(5, "x", 1, 0, -2), "usage"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -176,6 +184,21 @@ def test_a_large_answer_is_asked_for_with_room_for_it(hive: Hive) -> None:
     hive.sent.clear()
     assert hive.ask("a", GetRemove(5, alias)) == Content(5, b"small")
     assert [body.room for _, _, body in hive.sent if isinstance(body, Forward)] == [ANSWER_BYTES_USUAL]
+    assert in_flight(hive, "a") == NOTHING
+
+
+def test_a_small_part_of_something_large_needs_little_room(hive: Hive) -> None:
+    alias, content = owned_by(hive, "b"), bytes(LARGE)
+    hive.ask("b", Put(1, alias, content))
+    assert hive.ask("a", Get(2, alias)) == Content(2, content)
+    hive.sent.clear()
+    vars(hive.nodes["a"].context.process)["room_for_answers"] = lambda: LARGE - 1
+    assert hive.ask("a", GetRange(3, alias, 0, 2)) == Content(3, content[:3])
+    vars(hive.nodes["a"].context.process)["room_for_answers"] = lambda: LARGE
+    assert hive.ask("a", GetRange(4, alias, 0, -1)) == Content(4, content)
+    assert [body.room for _, _, body in hive.sent if isinstance(body, Forward)] == [
+        ANSWER_BYTES_USUAL, ANSWER_BYTES_USUAL, LARGE,
+    ]  # fmt: skip
     assert in_flight(hive, "a") == NOTHING
 
 

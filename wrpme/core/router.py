@@ -44,8 +44,8 @@ _ENTRIES = (
     Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry, Add, Append, GetRange, SetRange,
     GetExpire, Exists, Touch, CasVersion, RemoveVersion,
 )  # fmt: skip
-_LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas, GetRange, GetExpire)
-"""Answered with a content."""
+_LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas, GetExpire)
+"""Answered with the whole content: how large it is, is remembered. Of a part it may be little."""
 _OPERATOR: dict[type[Any], str] = {StopNode: "stop_node", LeaveNode: "leave", RemoveAll: "remove_all"}
 """Requests to nodes of which the log says who made them; of a long one only the first page."""
 _TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings)
