@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.system.daemons import Daemons, finished, wrpmesh
+from tests.system.daemons import ROOT, Daemons, finished, wrpmesh
 from wrpme import BlockingClient, Client, errors
 
 pytestmark = pytest.mark.asyncio
@@ -133,3 +134,25 @@ async def test_the_shell_and_the_blocking_client_do_the_same(hive: Daemons) -> N
         assert client.update("n", b"1") < client.cas_version("n", b"2", client.get_entry("n").version)
         client.remove_version("n", client.get_entry("n").version)
         assert not client.exists("n")
+
+
+def examples(page: str) -> list[tuple[str, str, str]]:
+    """The heading of each section that has a program and what it prints, and the two."""
+    found = []
+    for section in (ROOT / "docs" / page).read_text("utf-8").split("\n## ")[1:]:
+        blocks = section.split("\n```")
+        programs = [at for at, block in enumerate(blocks) if block.startswith("python\n")]
+        if programs and len(blocks) > programs[0] + 2 and blocks[programs[0] + 2].startswith("\n"):
+            program, printed = (blocks[programs[0] + step].partition("\n")[2] + "\n" for step in (0, 2))
+            found.append((f"{page}: {section.splitlines()[0]}", program, printed))
+    return found
+
+
+EXAMPLES = [*examples("build-on-it.md"), *(one for one in examples("python-client.md") if "Scans" in one[0])]
+
+
+@pytest.mark.parametrize(("name", "program", "printed"), EXAMPLES, ids=[name for name, _, _ in EXAMPLES])
+async def test_what_the_documents_build_on_it(hive: Daemons, name: str, program: str, printed: str) -> None:
+    program = program.replace("127.0.0.1:5909", hive.addresses[1])
+    done = await asyncio.to_thread(finished, [sys.executable, "-c", program])
+    assert (done.stdout.decode(), done.stderr.decode()) == (printed, "")
