@@ -14,13 +14,18 @@ from tests.tui.jumping import SkippingLoop, textual_time
 WITH_PROCESSES = ("test_launch.py", "test_web_server.py", "test_web_tab.py")
 
 
+def skips(item: pytest.Item) -> bool:
+    """Whether the test needs no real time."""
+    return item.path.name not in WITH_PROCESSES
+
+
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"loop": asyncio.SelectorEventLoop if item.path.name in WITH_PROCESSES else SkippingLoop}
+    return {"loop": SkippingLoop if skips(item) else asyncio.SelectorEventLoop}
 
 
 @pytest.fixture(autouse=True)
 def timers(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.node.get_closest_marker("asyncio") is None:
+    if request.node.get_closest_marker("asyncio") is None or not skips(request.node):
         yield
         return
     with textual_time():
