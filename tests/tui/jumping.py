@@ -71,8 +71,8 @@ def quick_loop() -> SkippingLoop:
 
 
 class _Frames:
-    """Draws a screen when all are at rest, as a terminal that is slow would show it: what changes several times before
-    is drawn once."""
+    """Draws a screen when somebody waits for it and all are at rest, as a terminal that is slow would show it: what
+    changes several times before is drawn once."""
 
     def __init__(self) -> None:
         self._undrawn: set[Screen[Any]] = set()
@@ -85,7 +85,7 @@ class _Frames:
         else:
             self._draw(screen)
 
-    async def at_rest(self) -> None:
+    async def drawn(self, _pilot: Pilot[Any]) -> bool:
         loop = quick_loop()
         await loop.at_rest()
         while self._undrawn:
@@ -93,6 +93,7 @@ class _Frames:
             if screen.is_running:
                 self._draw(screen)
             await loop.at_rest()
+        return True
 
 
 @contextmanager
@@ -102,11 +103,7 @@ def textual_time() -> Iterator[None]:
     frames, parse = _Frames(), Stylesheet._parse_rules
 
     async def idle(*_seconds: float) -> None:
-        await frames.at_rest()
-
-    async def drawn(_pilot: Pilot[Any]) -> bool:
-        await frames.at_rest()
-        return True
+        await quick_loop().at_rest()
 
     def parsed(sheet: Stylesheet, css: str, *of: Any, **more: Any) -> list[RuleSet]:
         key = css, of, *more.items(), *sheet._variables.items()
@@ -118,7 +115,7 @@ def textual_time() -> Iterator[None]:
         patch.setattr(_time, "get_time", lambda: asyncio.get_running_loop().time())
         for module in (app, pilot):
             patch.setattr(module, "wait_for_idle", idle)
-        patch.setattr(Pilot, "_wait_for_screen", drawn)
+        patch.setattr(Pilot, "_wait_for_screen", lambda of: frames.drawn(of))
         patch.setattr(Screen, "_compositor_refresh", lambda screen: frames.due(screen))
         patch.setattr(Stylesheet, "_parse_rules", parsed)
         yield

@@ -72,8 +72,7 @@ def dashboard_on(timeline: Timeline, now: float, ascii: bool = False) -> Dashboa
 
 async def at_rest(pilot: Pilot[int]) -> None:
     """All that is to be drawn is drawn."""
-    for _ in range(4):
-        await pilot.pause()
+    await pilot.pause()
 
 
 @asynccontextmanager

@@ -25,9 +25,8 @@ TYPING = {"history(-1)", "complete", "interrupt", "escape", "keys"}
 
 
 async def press(pilot: Pilot[int], *keys: str) -> None:
-    for key in keys:
-        await pilot.press(key)
-        await at_rest(pilot)
+    await pilot.press(*keys)
+    await at_rest(pilot)
 
 
 def page(app: Dashboard) -> str:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import pytest
 
-from tests.tui.screens import NODES, SIZES, STATES, check, dashboard_on, running, timeline_in
+from tests.tui.screens import NODES, SIZES, STATES, check, dashboard_of, running
 
-SCREENS = [
-    (state, nodes, size)
-    for state in STATES
-    for nodes in NODES
-    for size in SIZES
-    if nodes < 200 or size == SIZES[-1] or state in ("stable", "unavailable")
-]
-"""Each state is drawn at each size of the small hive; of the large one where all of it can be seen, and at the other
-sizes as it is at best and at worst: what a small screen leaves out of 200 nodes does not hang on the state."""
-timeline_before = lru_cache(maxsize=1)(timeline_in)
-"""Drawn at one size after the other: to look at what is known changes nothing of it."""
+SCREENS = [(state, nodes) for state in STATES for nodes in NODES]
+BEST_AND_WORST = ("stable", "unavailable")
+
+
+def sizes_of(state: str, nodes: int) -> tuple[tuple[int, int], ...]:
+    """Each state is drawn at each size of the small hive; of the large one where all of it can be seen, and at the
+    other sizes as it is at best and at worst: what a small screen leaves out of 200 nodes does not hang on the
+    state."""
+    return SIZES if nodes < 200 or state in BEST_AND_WORST else SIZES[-1:]
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("state", "nodes", "size"), SCREENS, ids=[f"{state}-{nodes}-{size[0]}" for state, nodes, size in SCREENS]
-)
-async def test_screen(state: str, nodes: int, size: tuple[int, int]) -> None:
-    async with running(dashboard_on(*timeline_before(state, nodes)), size) as (app, _pilot):
-        check(app, f"{state}-{nodes}-{size[0]}")
+@pytest.mark.parametrize(("state", "nodes"), SCREENS, ids=[f"{state}-{nodes}" for state, nodes in SCREENS])
+async def test_screen(state: str, nodes: int) -> None:
+    """The terminal becomes larger from one size to the next, as the hands of an operator make it."""
+    first, *others = sizes_of(state, nodes)
+    async with running(dashboard_of(state, nodes), first) as (app, pilot):
+        check(app, f"{state}-{nodes}-{first[0]}")
+        for size in others:
+            await pilot.resize_terminal(*size)
+            check(app, f"{state}-{nodes}-{size[0]}")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", SIZES[1:])
+async def test_a_terminal_of_that_size_from_the_beginning(size: tuple[int, int]) -> None:
+    async with running(dashboard_of("stable", NODES[0]), size) as (app, _pilot):
+        check(app, f"stable-{NODES[0]}-{size[0]}")

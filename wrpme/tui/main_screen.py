@@ -124,6 +124,10 @@ class MainScreen(Screen[None]):
             self.add_class("-replay")
             self.nodes.list.focus()
 
+    def on_resize(self) -> None:
+        """Shows the scene anew: what fits, and how high the lists are, hangs on the size of the terminal."""
+        self.call_after_refresh(lambda: self.show(self.services.scene))
+
     # --- what is shown -------------------------------------------------------------------------------------------
 
     def show(self, scene: Scene) -> None:
