@@ -43,7 +43,7 @@ def test_an_empty_variable_in_a_loop_takes_no_line_away(node: StubNode, entries:
 
 
 def test_a_dash_reads_to_the_end(node: StubNode, entries: Entries) -> None:
-    assert wrpmesh("--daemon", node.address, "update", "x", "-", input=b"a\n\xff\0b").returncode == 0
-    assert wrpmesh("--daemon", node.address, "put", "y", "-", input=b"").returncode == 0
-    assert wrpmesh("--daemon", node.address, "put", "z", "-", input=b"-").returncode == 0
+    assert wrpmesh("--daemon", node.address, "update", "x", "-", given=b"a\n\xff\0b").returncode == 0
+    assert wrpmesh("--daemon", node.address, "put", "y", "-", given=b"").returncode == 0
+    assert wrpmesh("--daemon", node.address, "put", "z", "-", given=b"-").returncode == 0
     assert entries.contents == {"x": b"a\n\xff\0b", "y": b"", "z": b"-"}

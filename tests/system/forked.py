@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from tests.system.daemons import PATIENCE_SECONDS, ROOT, environment
@@ -19,7 +20,9 @@ CLONE_NEWNET = 0x4000_0000
 GIVEN_BYTES_MAX = 64 * 1024
 """What a pipe takes before anybody reads it."""
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__, "asyncio", "wrpme.client.client", "wrpme.bootstrap.commands"])
+_processes.set_forkserver_preload(
+    [__name__, "asyncio", "wrpme.client.client", "wrpme.bootstrap.commands", "wrpme.shell.prompt"]
+)
 
 
 def wrpmesh(
@@ -46,6 +49,13 @@ def wrpmesh(
         return subprocess.CompletedProcess(["wrpmesh", *words], code, out.read_bytes(), err.read_bytes())
 
 
+def wrpmesh_on(terminal: str, *words: str, values: Mapping[str, str]) -> ForkServerProcess:
+    """A command that has begun, at the terminal of that name: from there it hears Ctrl-C."""
+    process = _processes.Process(target=_run_on, args=(terminal, words, dict(values)))
+    process.start()
+    return process
+
+
 def _run(
     words: Sequence[str],
     given: bytes | None,
@@ -58,15 +68,25 @@ def _run(
     if network:
         enter(network)
     os.chdir(directory)
-    os.environ.clear()
-    os.environ.update(values)
     if given is None:
         standard_input = os.open(os.devnull, os.O_RDONLY)
     else:
         standard_input, feeding = os.pipe()
         os.write(feeding, given)
         os.close(feeding)
-    for standard, used in enumerate((standard_input, _created(out), _created(err))):
+    _main((standard_input, _created(out), _created(err)), words, values)
+
+
+def _run_on(terminal: str, words: Sequence[str], values: dict[str, str]) -> None:
+    os.setsid()
+    opened = os.open(terminal, os.O_RDWR)  # the first one that a session opens is the one that it is controlled by
+    _main((opened, os.dup(opened), os.dup(opened)), words, values)
+
+
+def _main(standards: Sequence[int], words: Sequence[str], values: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(values)
+    for standard, used in enumerate(standards):
         os.dup2(used, standard)
         os.close(used)
     sys.stdin, sys.stdout, sys.stderr = (open(number, mode, closefd=False) for number, mode in enumerate("rww"))  # noqa: SIM115
