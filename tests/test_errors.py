@@ -49,21 +49,21 @@ def test_codes_and_words_are_unique() -> None:
     assert len({kind.code for kind in KINDS}) == len({kind.word for kind in KINDS}) == len(KINDS) == len(BY_CODE)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_a_class_says_what_it_means(kind: type[WrpmeError]) -> None:
-    assert (kind.__doc__ and kind.__doc__ != WrpmeError.__doc__) or kind is WrpmeError
-    assert issubclass(kind, Exception)
-    if kind is not WrpmeError:
-        words = re.findall("[A-Z][a-z]+", kind.__name__.removesuffix("Error"))
-        assert kind.word == "_".join(words).lower(), "the word follows from the name of the class"
+def test_a_class_says_what_it_means() -> None:
+    for kind in KINDS:
+        assert (kind.__doc__ and kind.__doc__ != WrpmeError.__doc__) or kind is WrpmeError, kind
+        assert issubclass(kind, Exception)
+        if kind is not WrpmeError:
+            words = re.findall("[A-Z][a-z]+", kind.__name__.removesuffix("Error"))
+            assert kind.word == "_".join(words).lower(), "the word follows from the name of the class"
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_over_the_wire(kind: type[WrpmeError]) -> None:
-    error = from_wire(kind.code, "the sentence")
-    assert type(error) is kind
-    assert error.sentence == "the sentence"
-    assert str(error) == f"{kind.word}: the sentence"
+def test_over_the_wire() -> None:
+    for kind in KINDS:
+        error = from_wire(kind.code, "the sentence")
+        assert type(error) is kind
+        assert error.sentence == "the sentence"
+        assert str(error) == f"{kind.word}: the sentence"
 
 
 @pytest.mark.parametrize("code", [0, 200, -1, 1 << 40])

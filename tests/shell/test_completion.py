@@ -74,11 +74,10 @@ def test_nothing_typed_no_hint() -> None:
     assert hint("") == hint("   ") == ""
 
 
-@pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)
-def test_a_command_is_explained_as_soon_as_it_is_there(spec: object) -> None:
-    name, syntax, summary = spec.name, spec.syntax, spec.summary  # type: ignore[attr-defined]
-    assert hint(name).startswith(f"{syntax}: {summary}")
-    assert hint(f"{name} something").startswith(f"{syntax}: {summary}")
+def test_a_command_is_explained_as_soon_as_it_is_there() -> None:
+    for spec in COMMANDS:
+        assert hint(spec.name).startswith(f"{spec.syntax}: {spec.summary}")
+        assert hint(f"{spec.name} something").startswith(f"{spec.syntax}: {spec.summary}")
 
 
 def test_the_beginning_of_a_word_lists_what_it_may_become() -> None:
