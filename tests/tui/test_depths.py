@@ -100,16 +100,18 @@ def test_a_missing_copy_and_an_arc_that_nobody_serves_are_red(depth: Depth, them
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("depth", TERMS)
 @pytest.mark.parametrize("state", STATES)
-async def test_screen(state: str, depth: Depth, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_screen(state: str, depth: Depth, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLORTERM")
     monkeypatch.setenv("TERM", TERMS[depth])
     if depth is Depth.NONE:
         monkeypatch.setenv("NO_COLOR", "1")
 
-    async with running(dashboard_of(state, 3), size) as (app, _pilot):
+    async with running(dashboard_of(state, 3), SIZES[0]) as (app, pilot):
         assert depth_of(app) is depth
         assert theme_of(app) in THEMES_OF[depth].values()
-        check(app, f"{state}-3-{size[0]}-{depth.value}")
+        for size in SIZES:
+            if size != app.size:
+                await pilot.resize_terminal(*size)
+            check(app, f"{state}-3-{size[0]}-{depth.value}")
