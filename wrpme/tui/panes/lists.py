@@ -59,12 +59,13 @@ class ListPane(Vertical):
         self.border_title = title
 
     def compose(self) -> ComposeResult:
-        """Yields the list, and the filter below it."""
+        """Yields the list; the filter comes below it when it is opened first."""
         yield self.list
-        yield self._filter
 
     def open_filter(self) -> None:
         """Shows the line of the filter, with the keyboard in it."""
+        if not self._filter.is_attached:
+            self.mount(self._filter)
         self._filter.add_class("-shown")
         self._filter.focus()
 
