@@ -33,7 +33,7 @@ _WHILE_TYPING = {"escape", "keys", "leave_app", "command_palette"}
 class MainScreen(Screen[None]):
     """The screen below all others; ``services`` is the application."""
 
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (22, "-short"), (32, "-tall"), (50, "-huge")]
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(keys.KEYS)]
