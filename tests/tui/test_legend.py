@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.tui.hands import live
 from tests.tui.pieces import node, scene
-from tests.tui.screens import at_rest, running
+from tests.tui.screens import SIZES, at_rest, running
 from wrpme.shell.history import LineFile
 from wrpme.tui.app import Dashboard
 from wrpme.tui.panes.legend import DISMISSED, explained
@@ -28,21 +28,22 @@ def test_the_line_says_what_the_bands_are() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-async def test_it_is_shown_until_it_is_dismissed_for_good(size: tuple[int, int], tmp_path: Path) -> None:
+async def test_it_is_shown_until_it_is_dismissed_for_good(tmp_path: Path) -> None:
     def app_of() -> Dashboard:
         app = live()
         app.history = LineFile(tmp_path / "history")
         return app
 
-    async with running(app_of(), size) as (app, pilot):
+    async with running(app_of(), SIZES[-1]) as (app, pilot):
         legend = app.main.legend
-        assert legend.display and legend.text in explained(app.scene, None) and legend.region.height == 1
-        assert legend.region.y == app.main.ring.region.bottom
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            assert legend.display and legend.text in explained(app.scene, None) and legend.region.height == 1, size
+            assert legend.region.y == app.main.ring.region.bottom, size
         await pilot.press("escape", "x")
         await at_rest(pilot)
         assert not legend.display and (tmp_path / DISMISSED).exists()
-    async with running(app_of(), size) as (app, pilot):
+    async with running(app_of(), SIZES[0]) as (app, pilot):
         assert not app.main.legend.display
         await pilot.press("escape", "x")
         await at_rest(pilot)

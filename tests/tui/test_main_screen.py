@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -66,21 +68,22 @@ async def test_letters_go_to_the_shell_while_one_types() -> None:
         assert at_main(app) and keyboard(app.main) == "shell"
 
 
-@pytest.mark.parametrize("size", [ROOMY, SMALL, LOW])
-async def test_from_pane_to_pane(size: tuple[int, int]) -> None:
-    async with running(live(), size) as (app, pilot):
-        for key, at in (
-            ("escape", "nodes"), ("e", "events"), ("n", "nodes"), ("s", "shell"), ("escape", "nodes"),
-            ("e", "events"), ("colon", "shell"), ("escape", "nodes"), ("escape", "nodes"), ("escape", "shell"),
-            ("escape", "nodes"), ("e", "events"), ("escape", "shell"), ("escape", "nodes"),
-        ):  # fmt: skip
-            await press(pilot, key)
-            assert keyboard(app.main) == at, key
-            assert app.main.focused is not None and app.main.focused.region.height, "it can be seen"
-            if at in ("nodes", "events"):
-                both = size != LOW
-                shown = app.main.nodes.display, app.main.events.display
-                assert shown == (both or at == "nodes", both or at == "events")
+async def test_from_pane_to_pane() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
+        for size in (ROOMY, SMALL, LOW):
+            await pilot.resize_terminal(*size)
+            for key, at in (
+                ("escape", "nodes"), ("e", "events"), ("n", "nodes"), ("s", "shell"), ("escape", "nodes"),
+                ("e", "events"), ("colon", "shell"), ("escape", "nodes"), ("escape", "nodes"), ("escape", "shell"),
+                ("escape", "nodes"), ("e", "events"), ("escape", "shell"), ("escape", "nodes"), ("s", "shell"),
+            ):  # fmt: skip
+                await press(pilot, key)
+                assert keyboard(app.main) == at, (size, key)
+                assert app.main.focused is not None and app.main.focused.region.height, f"{size}: it can be seen"
+                if at in ("nodes", "events"):
+                    both = size != LOW
+                    shown = app.main.nodes.display, app.main.events.display
+                    assert shown == (both or at == "nodes", both or at == "events"), size
 
 
 async def test_escape_goes_back_one_step_at_a_time() -> None:
@@ -100,12 +103,12 @@ async def test_escape_goes_back_one_step_at_a_time() -> None:
         assert keyboard(main) == "shell"
 
 
-@pytest.mark.parametrize("size", [ROOMY, SMALL])
-async def test_a_pane_fills_the_screen_and_gives_it_back(size: tuple[int, int]) -> None:
-    async with running(live(), size) as (app, pilot):
+async def test_a_pane_fills_the_screen_and_gives_it_back() -> None:
+    async with running(live(), ROOMY) as (app, pilot):
         main = app.main
         await press(pilot, "escape")
-        for key, pane in (("n", main.nodes), ("e", main.events)):
+        for size, (key, pane) in product((ROOMY, SMALL), (("n", main.nodes), ("e", main.events))):
+            await pilot.resize_terminal(*size)
             await press(pilot, key)
             before = main.nodes.region, main.events.region, main.ring.region, main.shell.region
             await press(pilot, "z")
@@ -155,13 +158,9 @@ async def test_the_foot_names_what_is_of_use_now() -> None:
         assert footer(app) == TYPING
         await press(pilot, "escape", "0")
         assert footer(app) == ALWAYS | {"stop", "leave", "logs", "shell", "events", "earlier", "add_machine"}
-
-
-async def test_a_node_on_another_machine_is_begun_in_the_shell() -> None:
-    async with running(live("degraded"), ROOMY) as (app, pilot):
-        await press(pilot, "escape", "M", *"ops")
+        await press(pilot, "M", *"ops")
         assert app.main.shell.has_focus_line
-        assert typed(app) == "node_start ops"
+        assert typed(app) == "node_start ops", "a node on another machine is begun in the shell"
 
 
 async def test_the_foot_of_a_hive_of_this_shell() -> None:
@@ -193,9 +192,8 @@ async def test_a_replay() -> None:
         assert "In a replay" in page(app) and "In the shell" not in page(app)
 
 
-@pytest.mark.parametrize("size", [ROOMY, SMALL])
-async def test_what_the_cursor_is_at_is_copied(size: tuple[int, int]) -> None:
-    async with running(live("degraded"), size) as (app, pilot):
+async def test_what_the_cursor_is_at_is_copied() -> None:
+    async with running(live("degraded"), SMALL) as (app, pilot):
         await press(pilot, "y")
         assert app.clipboard == "" and typed(app) == "y", "in the shell it is a letter"
         await press(pilot, "escape", "down", "y")

@@ -86,8 +86,7 @@ async def opened(
 
 
 async def at_rest(pilot: Pilot[None]) -> None:
-    for _ in range(4):
-        await pilot.pause()
+    await pilot.pause()
 
 
 def text_of(screen: NodeScreen) -> str:
@@ -138,8 +137,15 @@ async def test_several_panels_and_one_of_what_is_told() -> None:
             assert seen(screen) == always | {panel}
 
 
-async def test_a_panel_fills_the_screen_and_shrinks_again() -> None:
+async def test_another_size_of_the_terminal_and_a_panel_that_fills_it() -> None:
     async with opened(Source(scene(3))) as (screen, pilot):
+        await pilot.resize_terminal(*SMALL)
+        await at_rest(pilot)
+        assert screen.room() == "small" and seen(screen) == {"figures", "graphs"}
+        assert all(len(line) <= 80 for line in text_of(screen).splitlines())
+        await pilot.resize_terminal(*LARGE)
+        await at_rest(pilot)
+        assert seen(screen) == set(screen.panels) and "now" in text_of(screen)
         screen.panels["neighbours"].list.focus()
         await pilot.press("z")
         await at_rest(pilot)
@@ -160,17 +166,6 @@ async def test_a_click_on_a_page_opens_it() -> None:
 async def test_it_opens_on_a_page() -> None:
     async with opened(Source(scene(3)), SMALL, page="log") as (screen, _pilot):
         assert seen(screen) == {"log"} and screen.focused is screen.panels["log"].list
-
-
-async def test_another_size_of_the_terminal() -> None:
-    async with opened(Source(scene(3))) as (screen, pilot):
-        await pilot.resize_terminal(*SMALL)
-        await at_rest(pilot)
-        assert screen.room() == "small" and seen(screen) == {"figures", "graphs"}
-        assert all(len(line) <= 80 for line in text_of(screen).splitlines())
-        await pilot.resize_terminal(*LARGE)
-        await at_rest(pilot)
-        assert seen(screen) == set(screen.panels) and "now" in text_of(screen)
 
 
 # --- keys --------------------------------------------------------------------------------------------------------
