@@ -8,6 +8,7 @@ import selectors
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from textual import _time, app, pilot
@@ -76,6 +77,7 @@ class _Frames:
 
     def __init__(self) -> None:
         self._undrawn: set[Screen[Any]] = set()
+        self._begun: WeakSet[Pilot[Any]] = WeakSet()
         self._draw = Screen._compositor_refresh
 
     def due(self, screen: Screen[Any]) -> None:
@@ -85,14 +87,16 @@ class _Frames:
         else:
             self._draw(screen)
 
-    async def drawn(self, _pilot: Pilot[Any]) -> bool:
+    async def drawn(self, pilot: Pilot[Any]) -> bool:
+        """The first to wait is the app that starts, and not yet the test."""
         loop = quick_loop()
         await loop.at_rest()
-        while self._undrawn:
+        while self._undrawn and pilot in self._begun:
             screen = self._undrawn.pop()
             if screen.is_running:
                 self._draw(screen)
             await loop.at_rest()
+        self._begun.add(pilot)
         return True
 
 

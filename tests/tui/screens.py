@@ -81,7 +81,6 @@ async def running(app: Dashboard, size: tuple[int, int]) -> AsyncIterator[tuple[
     async with app.run_test(size=size) as pilot:
         for line in app.screen.query(CommandInput):
             line.cursor_blink = False
-        await at_rest(pilot)
         yield app, pilot
     if app.crash is not None:
         raise app.crash
