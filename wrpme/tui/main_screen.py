@@ -7,7 +7,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import DescendantBlur, DescendantFocus
+from textual.events import DescendantBlur, DescendantFocus, Resize
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -86,6 +87,7 @@ class MainScreen(Screen[None]):
         self.trend = Trend(lambda what, since: self.services.timeline.series(None, what, since), id="trend")
         self._lit = True
         self._zoomed: Widget | None = None
+        self._shown_in: Size | None = None
         self._useful: tuple[object, ...] = ()
 
     @property
@@ -124,9 +126,12 @@ class MainScreen(Screen[None]):
             self.add_class("-replay")
             self.nodes.list.focus()
 
-    def on_resize(self) -> None:
-        """Shows the scene anew: what fits, and how high the lists are, hangs on the size of the terminal."""
-        self.call_after_refresh(lambda: self.show(self.services.scene))
+    def on_resize(self, event: Resize) -> None:
+        """Shows the scene anew: what fits, and how high the lists are, hangs on the size of the terminal. The size that
+        comes first was there before the scene."""
+        if self._shown_in not in (None, event.size):
+            self.call_after_refresh(lambda: self.show(self.services.scene))
+        self._shown_in = event.size
 
     # --- what is shown -------------------------------------------------------------------------------------------
 

@@ -122,6 +122,7 @@ class NodesPane(ListPane):
         self._scene: Scene | None = None
         self._order: list[int] = []
         self._fitted: columns.Layout | None = None
+        self._fitted_in = 0
         self.plain = False
         """Whether the ring is drawn with letters, so that these must stand beside the names."""
         self.list.empty = "no node is known yet"
@@ -143,7 +144,8 @@ class NodesPane(ListPane):
         kept = self.node
         self._scene = scene
         self._order = columns.ordered(scene, self.sorted_by, self.reverse, self.words)
-        self._fitted = columns.fit(scene, max(20, self.list.columns), self.plain)
+        self._fitted_in = self.list.columns
+        self._fitted = columns.fit(scene, max(20, self._fitted_in), self.plain)
         cursor = None
         if kept is not None:
             cursor = next((at for at, index in enumerate(self._order) if scene.nodes[index].id == kept.id), None)
@@ -180,7 +182,11 @@ class NodesPane(ListPane):
 
     def on_resize(self) -> None:
         """Chooses the columns anew, because others may fit."""
-        self.call_after_refresh(self.refilter)
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if self._fitted_in != self.list.columns:
+            self.refilter()
 
     def on_lines_view_moved(self, event: LinesView.Moved) -> None:
         """Tells that the cursor is at another node."""
