@@ -266,10 +266,10 @@ async def test_a_change_is_shown() -> None:
         assert "operations/s ?" in shown, "what it was is not what it is"
 
 
-async def test_only_what_changed_is_computed_anew() -> None:
+async def test_only_what_changed_is_computed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Source(scene(3))
 
-    async with opened(source) as (screen, _pilot):
+    async with opened(source) as (screen, pilot):
         lists = {name: screen.panels[name].list.rows for name in ("log", "config", "events")}
         source.read.clear()
         screen.show(replace(source.shown, entries=9999))
@@ -277,6 +277,10 @@ async def test_only_what_changed_is_computed_anew() -> None:
         assert all(screen.panels[name].list.rows is rows for name, rows in lists.items())
         screen.show(replace(source.shown, at=AT + 10))
         assert source.read
+        drawn: list[object] = []
+        monkeypatch.setattr(screen, "_draw_head", drawn.append)
+        await pilot.resize_terminal(*MEDIUM)
+        assert 0 < len(drawn) <= 4, "not once for each panel"
 
 
 @pytest.mark.parametrize("mode", [Mode.PAST, Mode.REPLAY])

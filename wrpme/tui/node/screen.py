@@ -127,6 +127,8 @@ class NodeScreen(Screen[None]):
         self._series: dict[str, Points] = {}
         self._drawn: tuple[object, ...] = ()
         """What the graphs show; they are drawn anew only when it changes."""
+        self._due = False
+        """Whether all is to be drawn anew."""
         self._answers: dict[str, tuple[Any, str]] = {}
         """The answers to "log" and "config", each with a note for the title."""
         self._answered: dict[str, tuple[object, ...]] = {}
@@ -163,11 +165,17 @@ class NodeScreen(Screen[None]):
 
     def on_rows_resized(self) -> None:
         """Draws the rows anew, because others may fit."""
-        self.call_next(self._draw)
+        self._draw_later()
 
     def on_panel_resized(self) -> None:
         """Draws the rows anew, because others may fit."""
-        self.call_next(self._draw)
+        self._draw_later()
+
+    def _draw_later(self) -> None:
+        """Draws once for all panels that are resized together."""
+        if not self._due:
+            self._due = True
+            self.call_later(self._draw)
 
     # --- what is shown -------------------------------------------------------------------------------------------
 
@@ -186,6 +194,7 @@ class NodeScreen(Screen[None]):
         return self._scene.nodes[index] if index is not None else None
 
     def _draw(self) -> None:
+        self._due = False
         scene = self._scene
         node = self.shown
         if node is not None:
