@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tests.bootstrap.ssh_hosts import SshHosts
@@ -50,12 +51,7 @@ class Operator:
         self._package = package
         self._cache = cache or directory / "cache"
 
-    def command(self, *words: str) -> list[str]:
-        """What to run for wrpmesh with these words."""
-        return self.hosts.client_command([sys.executable, "-m", "wrpme.cli", *words])
-
-    def environment(self) -> dict[str, str]:
-        """For it."""
+    def _environment(self) -> dict[str, str]:
         found = self.hosts.environment()
         found["XDG_CACHE_HOME"] = str(self._cache)
         if self._package is not None:
@@ -64,13 +60,13 @@ class Operator:
 
     def wrpmesh(self, *words: str, given: bytes = b"") -> Done:
         """Runs it to its end, without a terminal."""
-        values = self.environment()
+        values = self._environment()
         if self._package is None:
             space = self.hosts.client_network
             return Done(forked.wrpmesh(*words, given=given, directory=self.directory, values=values, network=space))
         return Done(
             subprocess.run(
-                self.command(*words),
+                self.hosts.client_command([sys.executable, "-m", "wrpme.cli", *words]),
                 cwd=self.directory,
                 env=values,
                 input=given,
@@ -79,6 +75,11 @@ class Operator:
                 check=False,
             )
         )
+
+    def start(self, words: Sequence[str], standard: Sequence[int]) -> BaseProcess:
+        """Starts it with these descriptors as its standard input, output and error; the caller waits for its end."""
+        assert self._package is None
+        return forked.start(words, standard, self.directory, self._environment(), self.hosts.client_network)
 
     def on(self, node: int, *words: str) -> Done:
         """A command to the node of host ``node``."""

@@ -4,8 +4,8 @@ on from there."""
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,30 +125,28 @@ class _Cut:
     """An application that is stopped as soon as a host is at a step."""
 
     def __init__(self, operator: Operator, file: str, host: str, step: str) -> None:
-        self._process = subprocess.Popen(
-            operator.command("hive_apply", file),
-            cwd=operator.directory,
-            env=operator.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        assert self._process.stderr is not None
+        reading, said = os.pipe()
+        with open(os.devnull, "r+b") as nothing:
+            self._process = operator.start(("hive_apply", file), (nothing.fileno(), nothing.fileno(), said))
+        os.close(said)
+        self._said = open(reading)
         seen: list[str] = []
-        for line in self._process.stderr:
-            seen.append(line.decode())
-            if seen[-1].startswith(f"{host}: {step}"):
+        for line in self._said:
+            seen.append(line)
+            if line.startswith(f"{host}: {step}"):
                 return
         raise AssertionError(f"{host} was never at {step}: {''.join(seen)}")
 
     def hold(self) -> None:
         """SIGSTOP: it holds its lock."""
-        self._process.send_signal(signal.SIGSTOP)
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
 
     def kill(self) -> None:
         """kill -9."""
         self._process.kill()
-        self._process.communicate()
+        self._process.join()
+        self._said.close()
 
 
 class _Watch:

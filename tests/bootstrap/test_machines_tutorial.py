@@ -10,7 +10,6 @@ import os
 import pty
 import re
 import shlex
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -47,16 +46,10 @@ def run(operator: Operator, command: str) -> list[str]:
     ours, theirs = pty.openpty()
     words = shlex.split(command)
     assert words[0] == "wrpmesh"
-    process = subprocess.Popen(
-        operator.command(*words[1:]),
-        cwd=operator.directory,
-        env=operator.environment(),
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        start_new_session=True,
-    )
+    results, result = os.pipe()
+    process = operator.start(words[1:], (theirs, result, theirs))
     os.close(theirs)
+    os.close(result)
     os.write(ours, b"yes\n" * 3)
     seen = bytearray()
 
@@ -69,15 +62,17 @@ def run(operator: Operator, command: str) -> list[str]:
 
     reading = threading.Thread(target=read)
     reading.start()
-    result = process.communicate(timeout=PATIENCE_SECONDS)[0].decode()
+    with open(results) as file:
+        printed = file.read()
+    process.join(PATIENCE_SECONDS)
     reading.join()
     os.close(ours)
     text = re.sub(r"\x1b\[[0-9]*[AJ]", "", seen.decode()).replace("\r", "\n")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    assert process.returncode == 0, f"{command}: {plain}{result}"
+    assert process.exitcode == 0, f"{command}: {plain}{printed}"
     done = sorted(line for line in plain.split("\n") if line[:1] in MARKS and line)
     asked = re.findall(r"^.*type yes to destroy it for good:", plain, re.MULTILINE)
-    return [line.rstrip() for line in [*asked, *done, *result.splitlines()]]
+    return [line.rstrip() for line in [*asked, *done, *printed.splitlines()]]
 
 
 def steps(text: str) -> list[tuple[str, str, list[str]]]:

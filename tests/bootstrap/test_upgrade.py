@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,13 +77,13 @@ class _Load:
 
     def __init__(self, operator: Operator, number: int) -> None:
         told = [f"--daemon={host}:{PORT}" for host in operator.hosts.addresses]
-        self._process = subprocess.Popen(
-            operator.command(*told),
-            env=operator.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        typed, typing = os.pipe()
+        reading, shown = os.pipe()
+        self._errors = tempfile.TemporaryFile("w+")
+        self._process = operator.start(told, (typed, shown, self._errors.fileno()))
+        os.close(typed)
+        os.close(shown)
+        self._typing, self._reading = open(typing, "w"), open(reading)
         self._number = number
         self._stopping = threading.Event()
         self._more = threading.Condition()
@@ -91,19 +92,17 @@ class _Load:
         self._thread.start()
 
     def _run(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         while not self._stopping.wait(PAUSE_SECONDS):
             content = f"{self._number}-{self.count}"
             alias = f"load{self._number}-{self.count % 50}"
-            self._process.stdin.write(f"update {alias} {content}\nget {alias}\n".encode())
-            self._process.stdin.flush()
-            if self._process.stdout.readline().decode().strip() != content:
+            self._typing.write(f"update {alias} {content}\nget {alias}\n")
+            self._typing.flush()
+            if self._reading.readline().strip() != content:
                 break
             with self._more:
                 self.count += 1
                 self._more.notify_all()
-        self._process.stdin.close()
+        self._typing.close()
 
     def until(self, count: int) -> None:
         """So many were carried out."""
@@ -114,9 +113,12 @@ class _Load:
         """Nothing has failed."""
         self._stopping.set()
         self._thread.join()
-        assert self._process.wait(60) == 0, self._failure()
+        self._process.join(60)
+        assert self._process.exitcode == 0, self._failure()
+        self._reading.close()
+        self._errors.close()
 
     def _failure(self) -> str:
-        assert self._process.stderr is not None
         self._process.kill()
-        return self._process.stderr.read().decode()
+        self._errors.seek(0)
+        return self._errors.read()

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from multiprocessing.context import ForkServerProcess
+from multiprocessing import reduction
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from tests.system.daemons import PATIENCE_SECONDS, ROOT, environment
 from wrpme import cli
@@ -35,46 +37,75 @@ def wrpmesh(
     """A command that has run to its end, with these bytes or nothing on its standard input; ``values`` are its whole
     environment, ``network`` is the file of the network namespace that it runs in."""
     assert given is None or len(given) <= GIVEN_BYTES_MAX
-    with tempfile.TemporaryDirectory() as outputs:
-        out, err = Path(outputs, "out"), Path(outputs, "err")
-        told = (words, given, directory, dict(values or environment()), network, out, err)
-        process = _processes.Process(target=_run, args=told)
-        process.start()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        standard_input = _input(given)
+        process = start(words, (standard_input, out.fileno(), err.fileno()), directory, values, network)
+        os.close(standard_input)
         process.join(PATIENCE_SECONDS)
         code = process.exitcode
         if code is None:
             process.kill()
             process.join()
             raise subprocess.TimeoutExpired(["wrpmesh", *words], PATIENCE_SECONDS)
-        return subprocess.CompletedProcess(["wrpmesh", *words], code, out.read_bytes(), err.read_bytes())
+        said = []
+        for output in (out, err):
+            output.seek(0)
+            said.append(output.read())
+        return subprocess.CompletedProcess(["wrpmesh", *words], code, *said)
 
 
-def wrpmesh_on(terminal: str, *words: str, values: Mapping[str, str]) -> ForkServerProcess:
+def wrpmesh_on(terminal: str, *words: str, values: Mapping[str, str]) -> BaseProcess:
     """A command that has begun, at the terminal of that name: from there it hears Ctrl-C."""
     process = _processes.Process(target=_run_on, args=(terminal, words, dict(values)))
     process.start()
     return process
 
 
-def _run(
+def start(
     words: Sequence[str],
-    given: bytes | None,
-    directory: Path,
-    values: dict[str, str],
-    network: str,
-    out: Path,
-    err: Path,
-) -> None:
+    standard: Sequence[int],
+    directory: Path = ROOT,
+    values: Mapping[str, str] | None = None,
+    network: str = "",
+) -> BaseProcess:
+    """A command that has begun, in a session of its own: no terminal is its own but one that it is given. It has these
+    descriptors as its standard input, output and error; the caller waits for its end."""
+    inherited = tuple(map(_Descriptor, standard))
+    process = _processes.Process(target=_run, args=(words, inherited, directory, dict(values or environment()), network))
+    process.start()
+    return process
+
+
+def _input(given: bytes | None) -> int:
+    if given is None:
+        return os.open(os.devnull, os.O_RDONLY)
+    reading, feeding = os.pipe()
+    os.write(feeding, given)
+    os.close(feeding)
+    return reading
+
+
+class _Descriptor:
+    """Arrives in the other process as the number that it has there."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _inherited, (reduction.DupFd(self._number),)
+
+
+def _inherited(descriptor: Any) -> int:
+    number: int = descriptor.detach()
+    return number
+
+
+def _run(words: Sequence[str], standard: Sequence[int], directory: Path, values: dict[str, str], network: str) -> None:
+    os.setsid()
     if network:
         enter(network)
     os.chdir(directory)
-    if given is None:
-        standard_input = os.open(os.devnull, os.O_RDONLY)
-    else:
-        standard_input, feeding = os.pipe()
-        os.write(feeding, given)
-        os.close(feeding)
-    _main((standard_input, _created(out), _created(err)), words, values)
+    _main(standard, words, values)
 
 
 def _run_on(terminal: str, words: Sequence[str], values: dict[str, str]) -> None:
@@ -83,19 +114,16 @@ def _run_on(terminal: str, words: Sequence[str], values: dict[str, str]) -> None
     _main((opened, os.dup(opened), os.dup(opened)), words, values)
 
 
-def _main(standards: Sequence[int], words: Sequence[str], values: dict[str, str]) -> None:
+def _main(standard: Sequence[int], words: Sequence[str], values: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(values)
-    for standard, used in enumerate(standards):
-        os.dup2(used, standard)
-        os.close(used)
+    for number, inherited in enumerate(standard):
+        os.dup2(inherited, number)
+    for inherited in standard:
+        os.close(inherited)
     sys.stdin, sys.stdout, sys.stderr = (open(number, mode, closefd=False) for number, mode in enumerate("rww"))  # noqa: SIM115
     sys.argv = ["wrpmesh", *words]
     cli.main()
-
-
-def _created(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT)
 
 
 def enter(network: str) -> None:

@@ -25,6 +25,8 @@ HIDDEN = ("/tmp/", "/var/lib/")
 """What the machine has of its own; what the tests need of it here is bound back, read-only."""
 UNITS = "/run/units"
 """Beside those in /etc/systemd/system, systemd knows these and no others."""
+NO_GENERATORS = "/run/no-generators"
+"""Is not there: programs that make units of what the machine has would all be run at each reload."""
 FROM_DEBIAN = (
     "basic.target", "multi-user.target", "shutdown.target", "umount.target", "network.target", "network-online.target",
     "sockets.target", "local-fs.target", "systemd-journald.service", "systemd-journald.socket",
@@ -101,7 +103,7 @@ for shared in /dev /proc/sys; do
     mount -o remount,bind,ro "$shared"
 done
 exec env -i container=test PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 \\
-    SYSTEMD_UNIT_PATH=/etc/systemd/system:{UNITS} \\
+    SYSTEMD_UNIT_PATH=/etc/systemd/system:{UNITS} SYSTEMD_GENERATOR_PATH={NO_GENERATORS} \\
     {SYSTEMD} --system --unit=multi-user.target --machine-id={MACHINE_ID} --log-target=journal --show-status=no \\
     < /dev/null > /dev/null
 """
