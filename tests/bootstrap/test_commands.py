@@ -283,7 +283,7 @@ async def test_a_hive_is_stopped(hosts: StubHosts) -> None:
 @pytest.mark.asyncio
 async def test_a_hive_is_destroyed_by_the_word_yes_alone(hosts: StubHosts) -> None:
     hosts.configured()
-    for answer in ("", "y", "YES"):
+    for answer in ("", "no", "y", "YES"):
         hosts.reporter = Asked(answer)
         with pytest.raises(UsageError, match="nothing was changed"):
             await hosts.run("hive_destroy")

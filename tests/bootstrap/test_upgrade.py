@@ -16,34 +16,52 @@ from tests.bootstrap.ssh_hosts import SshHosts
 from tests.system.daemons import ROOT
 
 THREE = (1, 2, 3)
+FILE = "hive.toml"
 PAUSE_SECONDS = 0.03
 """Between two updates of one shell: the nodes are upgraded under load, and the machine has time for other tests."""
 
 
-@pytest.fixture
-def operator(tmp_path: Path, bundles: Path) -> Iterator[Operator]:
-    with SshHosts(tmp_path / "hosts", 3) as hosts:
-        yield Operator(hosts, tmp_path, cache=bundles)
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Iterator[Operator]:
+    """Its hive runs, and has an entry."""
+    directory = tmp_path_factory.mktemp("upgrade")
+    with SshHosts(directory / "hosts", 3) as hosts:
+        made = Operator(hosts, directory, cache=bundles)
+        made.wrpmesh("hive_apply", made.topology(THREE)).ok()
+        made.on(1, "put", "entry", "content").ok()
+        yield made
 
 
 def release(directory: Path, change: str) -> Path:
     """A copy of the product that differs in one line."""
-    shutil.copytree(ROOT / "wrpme", directory / "wrpme", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "wrpme", directory / "wrpme")
     with open(directory / "wrpme/daemon/main.py", "a") as file:
         file.write(f"\n{change}\n")
     return directory
 
 
+def test_it_halts_at_a_node_that_does_not_come_back(operator: Operator, tmp_path: Path) -> None:
+    hosts = operator.hosts
+    broken = Operator(hosts, operator.directory, release(tmp_path, 'raise SystemExit("no such release")'))
+    before = {number: daemons(hosts, number) for number in THREE}
+    sentence = broken.wrpmesh("hive_upgrade", FILE).failed()
+    assert sentence.startswith("remote: hive_upgrade halted at 192.168.1.1:5909 on 192.168.1.1: "), sentence
+    assert "no such release" in sentence
+    assert "no node was upgraded before it, 2 after it are left as they are" in sentence
+    assert [daemons(hosts, number) for number in (2, 3)] == [before[2], before[3]]
+    assert operator.on(2, "get", "entry").ok().out == "content"
+    assert "1 node upgraded" in operator.wrpmesh("hive_upgrade", FILE).ok().out, "the release before brings it back"
+    assert "all 3 nodes are up" in operator.wrpmesh("hive_apply", FILE).ok().out
+
+
 def test_under_load_no_operation_fails(operator: Operator, tmp_path: Path) -> None:
     hosts = operator.hosts
-    file = operator.topology(THREE)
-    operator.wrpmesh("hive_apply", file).ok()
     before = {number: daemons(hosts, number) for number in THREE}
-    newer = Operator(hosts, operator.directory, release(tmp_path / "newer", "# another release"))
+    newer = Operator(hosts, operator.directory, release(tmp_path, "# another release"))
     loads = [_Load(operator, number) for number in THREE]
     for load in loads:
         load.until(20)
-    upgraded = newer.wrpmesh("hive_upgrade", file).ok()
+    upgraded = newer.wrpmesh("hive_upgrade", FILE).ok()
     assert "3 nodes upgraded" in upgraded.out, upgraded
     for load in loads:
         load.until(load.count + 20)
@@ -51,25 +69,8 @@ def test_under_load_no_operation_fails(operator: Operator, tmp_path: Path) -> No
         load.end()
     after = {number: daemons(hosts, number) for number in THREE}
     assert all(len(found) == 1 and found != before[number] for number, found in after.items())
-    assert "nothing to do" in newer.wrpmesh("hive_upgrade", file).ok().out
+    assert "nothing to do" in newer.wrpmesh("hive_upgrade", FILE).ok().out
     assert {number: daemons(hosts, number) for number in THREE} == after
-
-
-def test_it_halts_at_a_node_that_does_not_come_back(operator: Operator, tmp_path: Path) -> None:
-    hosts = operator.hosts
-    file = operator.topology(THREE)
-    operator.wrpmesh("hive_apply", file).ok()
-    operator.on(1, "put", "entry", "content").ok()
-    broken = Operator(hosts, operator.directory, release(tmp_path / "broken", 'raise SystemExit("no such release")'))
-    before = {number: daemons(hosts, number) for number in THREE}
-    sentence = broken.wrpmesh("hive_upgrade", file).failed()
-    assert sentence.startswith("remote: hive_upgrade halted at 192.168.1.1:5909 on 192.168.1.1: "), sentence
-    assert "no such release" in sentence
-    assert "no node was upgraded before it, 2 after it are left as they are" in sentence
-    assert [daemons(hosts, number) for number in (2, 3)] == [before[2], before[3]]
-    assert operator.on(2, "get", "entry").ok().out == "content"
-    assert "1 node upgraded" in operator.wrpmesh("hive_upgrade", file).ok().out, "the release before brings it back"
-    assert "all 3 nodes are up" in operator.wrpmesh("hive_apply", file).ok().out
 
 
 class _Load:
