@@ -36,6 +36,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "wrpme" / "bundles"
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release is three files: for tests of what becomes of a bundle, and not of what is in one."""
+    own = build._own
+    few = ("wrpme/errors.py", "METADATA", "entry_points.txt")
+    monkeypatch.setattr(wheels, "needs", lambda target: ())
+    monkeypatch.setattr(
+        build, "_own", lambda target: {path: text for path, text in own(target).items() if path.endswith(few)}
+    )
+
+
 async def bundle(target: Target) -> Bundle:
     try:
         return await build.bundle(target, lambda line: None)
@@ -169,7 +180,13 @@ def test_the_records_say_what_is_there(installed: Path) -> None:
     assert all(line.endswith(" True") for line in lines)
 
 
+def test_the_name_of_a_release_says_what_is_sent(installed: Path) -> None:
+    assert installed.name == build.release(system_python()[1])
+    assert build.release(ELSEWHERE) == "", "nobody knows before wheels have been fetched"
+
+
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("small")
 async def test_the_name_of_a_release_says_what_is_in_it(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     name = build.release(here())
     version, _, short = name.rpartition("-")
@@ -186,10 +203,10 @@ async def test_the_name_of_a_release_says_what_is_in_it(monkeypatch: pytest.Monk
         assert (await anew(here())).release == build.release(here())
     newer = Target(here().python, here().machine, here().libc, (here().libc_version[0], here().libc_version[1] + 1))
     assert build.release(newer) == name, "the same files run there"
-    assert build.release(ELSEWHERE) == "", "nobody knows before wheels have been fetched"
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("small")
 async def test_what_is_made_is_kept_and_damage_is_noticed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = await bundle(here())
     content = made.path.read_bytes()
@@ -206,6 +223,7 @@ async def test_what_is_made_is_kept_and_damage_is_noticed(cache: Path, monkeypat
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("small")
 async def test_what_nobody_uses_is_removed(cache: Path) -> None:
     cache.mkdir(parents=True)
     old = time.time() - CACHE_LEFT_SECONDS - 10
@@ -224,6 +242,7 @@ async def test_what_nobody_uses_is_removed(cache: Path) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("small")
 async def test_two_who_ask_at_once_have_it_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     collect = wheels.collect
     asked: list[Target] = []
@@ -242,10 +261,13 @@ async def test_two_who_ask_at_once_have_it_made_once(monkeypatch: pytest.MonkeyP
     assert len(asked) == 1
 
 
+@pytest.mark.usefixtures("small")
 def test_processes_that_make_it_at_once_do_not_break_each_other(cache: Path) -> None:
+    own = build._own(here())
     code = (
-        "import asyncio, sys\nfrom wrpme.bootstrap.bundle import build\n"
+        "import asyncio, sys\nfrom wrpme.bootstrap.bundle import build, wheels\n"
         "from wrpme.bootstrap.bundle.platform import Target\n"
+        f"wheels.needs = lambda target: ()\nbuild._own = lambda target: {own!r}\n"
         "made = asyncio.run(build.bundle(Target(*eval(sys.argv[1])), print))\nprint(made.release, made.path.exists())"
     )
     target = here()
@@ -267,7 +289,7 @@ async def test_a_bundle_for_another_machine(tmp_path: Path) -> None:
         assert index.splitlines()[1] == "python 3.13"
     assert "bin/wrpmed" in paths
     assert "lib/python3.13/site-packages/wrpme/daemon/main.py" in paths
-    libraries = [path for path in paths if path.endswith("-313-aarch64-linux-gnu.so")]
+    libraries = [path for path in paths if path.endswith(".cpython-313-aarch64-linux-gnu.so")]
     assert {path.split("/")[3] for path in libraries} == {"msgspec", "plyvel_next", "uvloop"}
     system, target = system_python()
     if target.python != ELSEWHERE.python:
@@ -293,6 +315,7 @@ async def test_no_wheel_for_that_machine(monkeypatch: pytest.MonkeyPatch, cache:
 
 
 @pytest.mark.asyncio
+@pytest.mark.usefixtures("small")
 async def test_a_cache_that_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))

@@ -1,4 +1,4 @@
-"""Wheels from pip: a real one where there is an index, and why there is none where there is not."""
+"""Wheels from pip, and why there is none; that a real index has real ones is in test_build.py."""
 
 from __future__ import annotations
 
@@ -50,16 +50,6 @@ def wheel(folder: Path, version: str, tag: str = "cp313-cp313-manylinux_2_28_aar
         archive.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: demo\nVersion: {version}\n")
         archive.writestr(f"{about}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n")
         archive.writestr(f"{about}/RECORD", f"{about}/RECORD,,\n")
-
-
-@pytest.mark.asyncio
-async def test_a_real_wheel_for_another_processor_and_another_python(tmp_path: Path) -> None:
-    refusal = await fetch("msgspec>=0.20", tmp_path)
-    skip_without_index(refusal)
-    assert not refusal
-    (found,) = tmp_path.iterdir()
-    assert "cp313" in found.name
-    assert "aarch64" in found.name
 
 
 @pytest.mark.asyncio

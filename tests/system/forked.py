@@ -1,5 +1,5 @@
-"""wrpmesh as a process of its own that is forked from one that has imported it: for tests of what a command does, and
-not of how a Python starts, which costs more than most commands."""
+"""wrpmesh, or another program, as a process of its own that is forked from one that has imported it: for tests of what a
+command does, and not of how a Python starts, which costs more than most commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from multiprocessing import reduction
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,7 +24,10 @@ GIVEN_BYTES_MAX = 64 * 1024
 """What a pipe takes before anybody reads it."""
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
-    [__name__, "asyncio", "wrpme.client.client", "wrpme.bootstrap.commands", "wrpme.shell.prompt"]
+    [
+        __name__, "asyncio", "wrpme.client.client", "wrpme.bootstrap.commands", "wrpme.bootstrap.agent.dispatch",
+        "wrpme.shell.prompt",
+    ]  # fmt: skip
 )
 
 
@@ -68,10 +72,21 @@ def start(
     values: Mapping[str, str] | None = None,
     network: str = "",
 ) -> BaseProcess:
-    """A command that has begun, in a session of its own: no terminal is its own but one that it is given. It has these
-    descriptors as its standard input, output and error; the caller waits for its end."""
+    """A command that has begun; see :func:`begin`."""
+    return begin(partial(_wrpmesh, words), standard, directory, values or environment(), network)
+
+
+def begin(
+    program: Callable[[], None],
+    standard: Sequence[int],
+    directory: Path,
+    values: Mapping[str, str],
+    network: str = "",
+) -> BaseProcess:
+    """A process that runs that program, in a session of its own: no terminal is its own but one that it is given. It
+    has these descriptors as its standard input, output and error; the caller waits for its end."""
     inherited = tuple(map(_Descriptor, standard))
-    process = _processes.Process(target=_run, args=(words, inherited, directory, dict(values or environment()), network))
+    process = _processes.Process(target=_run, args=(program, inherited, directory, dict(values), network))
     process.start()
     return process
 
@@ -100,7 +115,14 @@ def _inherited(descriptor: Any) -> int:
     return number
 
 
-def _run(words: Sequence[str], standard: Sequence[int], directory: Path, values: dict[str, str], network: str) -> None:
+def _wrpmesh(words: Sequence[str]) -> None:
+    sys.argv = ["wrpmesh", *words]
+    cli.main()
+
+
+def _run(
+    program: Callable[[], None], standard: Sequence[int], directory: Path, values: dict[str, str], network: str
+) -> None:
     os.setsid()
     if network:
         enter(network)
@@ -122,8 +144,7 @@ def _main(standard: Sequence[int], words: Sequence[str], values: dict[str, str])
     for inherited in standard:
         os.close(inherited)
     sys.stdin, sys.stdout, sys.stderr = (open(number, mode, closefd=False) for number, mode in enumerate("rww"))  # noqa: SIM115
-    sys.argv = ["wrpmesh", *words]
-    cli.main()
+    program()
 
 
 def enter(network: str) -> None:

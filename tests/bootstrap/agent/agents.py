@@ -1,4 +1,4 @@
-"""The agent as a process of this machine, with the command and the sources that a remote one gets, but without SSH."""
+"""The agent as a process of this machine, without SSH: forked, or with the command and the sources of a remote one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import select
 import subprocess
 import sys
 from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
 
+from tests.system import forked
 from tests.system.daemons import PATIENCE_SECONDS
+from wrpme.bootstrap.agent import dispatch
 from wrpme.bootstrap.hosts import agent_client
 
 PORT = 5950 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -39,22 +42,29 @@ class RefusedError(Exception):
 
 
 class Agent:
-    """One agent; ``before`` is put before its command, ``environment`` is all that it has."""
+    """One agent; its environment is ``home`` and what every machine has. It is forked from a process that has loaded
+    it, unless it is said what comes before its command: then it is one of ``pythons``, and begins as a remote one."""
 
     def __init__(
-        self, home: Path, before: Sequence[str] = (), pythons: Sequence[str] = ("/usr/bin/python3", sys.executable)
+        self,
+        home: Path,
+        before: Sequence[str] | None = None,
+        pythons: Sequence[str] = ("/usr/bin/python3", sys.executable),
     ) -> None:
-        words = [*before, "sh", "-c", agent_client.FIND, "wrpme", agent_client.LOAD, *pythons]
-        self.process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-            cwd=home,
-        )
+        (into, self._into), (self.output, out), (errors, error) = os.pipe(), os.pipe(), os.pipe()
+        self._errors = open(errors)
         self._buffer = b""
-        self.write(agent_client.first_input())
+        environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        self._child: BaseProcess | None = None
+        self._command: subprocess.Popen[bytes] | None = None
+        if before is None:
+            self._child = forked.begin(dispatch.serve, (into, out, error), home, environment)
+        else:
+            words = [*before, "sh", "-c", agent_client.FIND, "wrpme", agent_client.LOAD, *pythons]
+            self._command = subprocess.Popen(words, stdin=into, stdout=out, stderr=error, env=environment, cwd=home)
+            self.write(agent_client.first_input())
+        for descriptor in (into, out, error):
+            os.close(descriptor)
         self.line()
         self.hello = json.loads(self.line())
 
@@ -68,17 +78,15 @@ class Agent:
 
     def write(self, content: bytes) -> None:
         """To its stdin."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(content)
-        self.process.stdin.flush()
+        while content:
+            content = content[os.write(self._into, content) :]
 
     def line(self) -> str:
         """The next that it says."""
-        assert self.process.stdout is not None
         end = monotonic() + PATIENCE_SECONDS
         while b"\n" not in self._buffer:
-            assert select.select([self.process.stdout], [], [], end - monotonic())[0], "the agent says nothing"
-            part = os.read(self.process.stdout.fileno(), 1 << 20)
+            assert select.select([self.output], [], [], end - monotonic())[0], "the agent says nothing"
+            part = os.read(self.output, 1 << 20)
             assert part, f"the agent has ended: {self.stderr()}"
             self._buffer += part
         line, _, self._buffer = self._buffer.partition(b"\n")
@@ -86,8 +94,7 @@ class Agent:
 
     def stderr(self) -> str:
         """What it wrote there; it must have ended."""
-        assert self.process.stderr is not None
-        return self.process.stderr.read().decode()
+        return self._errors.read()
 
     def ask(self, do: str, **arguments: Any) -> None:
         """A request whose answer is left for ``answer``."""
@@ -134,24 +141,37 @@ class Agent:
         record = {"address": f"127.0.0.1:{PORT}", "service": "process", "release": release}
         return self.call("configure", name=name, record=record, run=run, unit=None)
 
-    def close_input(self) -> None:
-        """Nobody asks for anything any more."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(PATIENCE_SECONDS)
+    def close_input(self) -> int:
+        """Nobody asks for anything any more; the agent's exit code."""
+        if self._into >= 0:
+            os.close(self._into)
+            self._into = -1
+        return self._wait()
 
-    def close(self) -> None:
-        """The end of its input, and its own."""
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.close_input()
-        self.process.stdout.close()
-        self.process.stderr.close()
+    def _wait(self) -> int:
+        if self._command is not None:
+            return self._command.wait(PATIENCE_SECONDS)
+        assert self._child is not None
+        self._child.join(PATIENCE_SECONDS)
+        assert self._child.exitcode is not None, "it does not end"
+        return self._child.exitcode
+
+    def close(self) -> int:
+        """The end of its input, and its own; its exit code."""
+        code = self.close_input()
+        if not self._errors.closed:
+            self._errors.close()
+            os.close(self.output)
+        return code
 
     def kill(self) -> None:
         """kill -9 of the agent itself, not of the shell around it."""
-        subprocess.run(["pkill", "-KILL", "-P", str(self.process.pid)], check=True)
-        self.process.wait(PATIENCE_SECONDS)
+        if self._command is not None:
+            subprocess.run(["pkill", "-KILL", "-P", str(self._command.pid)], check=True)
+        else:
+            assert self._child is not None
+            self._child.kill()
+        self._wait()
 
 
 def wait_for(path: Path) -> str:

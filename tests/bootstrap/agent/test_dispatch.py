@@ -43,8 +43,10 @@ def test_the_table_in_words_is_the_table() -> None:
     assert told == {do: handler.__module__.rpartition(".")[2] for do, handler in dispatch.HANDLERS.items()}
 
 
-def test_hello(agent: Agent, tmp_path: Path) -> None:
-    hello = agent.hello
+@pytest.mark.parametrize("before", [None, []], ids=["forked", "as a remote one"])
+def test_hello(tmp_path: Path, before: list[str] | None) -> None:
+    with Agent(tmp_path, before) as agent:
+        hello = agent.hello
     assert hello["hello"] == 1
     assert hello["python"] >= [3, 11]
     assert hello["machine"] == os.uname().machine
@@ -67,9 +69,11 @@ def test_a_request_that_lacks_something_is_a_defect_not_the_end(agent: Agent, ba
     assert agent.look(base)["exists"] is False
 
 
-@pytest.mark.parametrize("do", sorted(set(dispatch.HANDLERS) - set(dispatch.WITHOUT_LOCK)))
-def test_what_changes_something_needs_the_lock(agent: Agent, do: str) -> None:
-    assert agent.refusal(do) == ("internal", f"{do} without the lock; this is a defect of wrpme")
+def test_what_changes_something_needs_the_lock(agent: Agent) -> None:
+    changing = set(dispatch.HANDLERS) - set(dispatch.WITHOUT_LOCK)
+    assert len(changing) == 7
+    for do in changing:
+        assert agent.refusal(do) == ("internal", f"{do} without the lock; this is a defect of wrpme")
 
 
 def test_no_directory_no_node(agent: Agent) -> None:
@@ -87,13 +91,11 @@ def test_beats_have_no_answer(agent: Agent, base: Path) -> None:
 
 
 def test_the_end_of_its_input_is_its_end(tmp_path: Path) -> None:
-    agent = Agent(tmp_path)
-    agent.close()
-    assert agent.process.returncode == 0
+    assert Agent(tmp_path, before=[]).close() == 0
 
 
 def test_an_operation_is_ended_before_the_agent_ends(tmp_path: Path, base: Path) -> None:
-    agent = Agent(tmp_path)
+    agent = Agent(tmp_path, before=[])
     agent.lock(base)
     record = {"service": "process"}
     agent.ask("configure", name=NODE, record=record, run="#!/bin/sh\n", unit=None)
@@ -104,7 +106,7 @@ def test_an_operation_is_ended_before_the_agent_ends(tmp_path: Path, base: Path)
 
 
 def test_what_is_printed_does_not_come_between(tmp_path: Path) -> None:
-    with Agent(tmp_path) as agent:
+    with Agent(tmp_path, before=[]) as agent:
         word, _ = agent.refusal("look", directory=3, nodes={})
         assert word == "internal"
         agent.close_input()

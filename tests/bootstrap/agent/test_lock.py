@@ -195,7 +195,7 @@ def test_one_of_many_that_come_at_once_has_it(tmp_path: Path, base: Path) -> Non
     for one in many:
         one.ask("lock", directory=str(base), text="x", seconds=60)
     while many:
-        outputs = {one.process.stdout.fileno(): one for one in many if one.process.stdout is not None}
+        outputs = {one.output: one for one in many}
         (answered,) = select.select(list(outputs), [], [], PATIENCE_SECONDS)[0]
         holder = outputs[answered]
         holder.answer()

@@ -22,7 +22,8 @@ def processes_of(base: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                line = (entry / "cmdline").read_bytes()
+                while not (line := (entry / "cmdline").read_bytes()) and os.readlink(entry / "exe"):
+                    pass  # it is just becoming another program
             except OSError:
                 continue
             if os.fsencode(f"{base}/nodes") in line:
