@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tests.bootstrap.ssh_hosts import SshHosts
 from tests.system import forked
+from tests.system.forked import Forked
 
 PORT = 5909
 PATIENCE_SECONDS = 120.0
@@ -76,7 +76,7 @@ class Operator:
             )
         )
 
-    def start(self, words: Sequence[str], standard: Sequence[int]) -> BaseProcess:
+    def start(self, words: Sequence[str], standard: Sequence[int]) -> Forked:
         """Starts it with these descriptors as its standard input, output and error; the caller waits for its end."""
         assert self._package is None
         return forked.start(words, standard, self.directory, self._environment(), self.hosts.client_network)

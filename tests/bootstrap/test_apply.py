@@ -134,7 +134,7 @@ class _Cut:
         with open(os.devnull, "r+b") as nothing:
             self._process = operator.start(("hive_apply", file), (nothing.fileno(), nothing.fileno(), said))
         os.close(said)
-        self._said = open(reading)
+        self._said = os.fdopen(reading)
         seen: list[str] = []
         for line in self._said:
             seen.append(line)
@@ -144,13 +144,12 @@ class _Cut:
 
     def hold(self) -> None:
         """SIGSTOP: it holds its lock."""
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
+        self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:
         """kill -9."""
         self._process.kill()
-        self._process.join()
+        self._process.wait()
         self._said.close()
 
 

@@ -30,6 +30,13 @@ def systemctl(hosts: SshHosts, number: int, user: str, *words: str) -> str:
     return hosts.run(number, *as_user, "systemctl", "--user", *words, check=False).strip()
 
 
+def kill(hosts: SshHosts, number: int) -> None:
+    """Returns once systemd has started the node again."""
+    (before,) = daemons(hosts, number)
+    hosts.kill(number, before)
+    until("systemd starts it again", lambda: daemons(hosts, number) not in ([], [before]))
+
+
 def test_a_hive_that_systemd_keeps_running(operator: Operator) -> None:
     hosts = operator.hosts
     users = {1: "root", 2: USER}
@@ -51,9 +58,7 @@ def test_a_hive_that_systemd_keeps_running(operator: Operator) -> None:
     assert operator.wrpmesh("hive_apply", file).ok().err.count("nothing to do") == 2
 
     for number in hosts.numbers:
-        (before,) = daemons(hosts, number)
-        hosts.kill(number, before)
-        until("systemd starts it again", lambda number=number, before=before: daemons(hosts, number) not in ([], [before]))
+        kill(hosts, number)
         operator.on(3 - number, "wait_stable", "60").ok()
 
     operator.wrpmesh("hive_stop", file).ok()

@@ -64,12 +64,12 @@ def run(operator: Operator, command: str) -> list[str]:
     reading.start()
     with open(results) as file:
         printed = file.read()
-    process.join(PATIENCE_SECONDS)
+    code = process.wait(PATIENCE_SECONDS)
     reading.join()
     os.close(ours)
     text = re.sub(r"\x1b\[[0-9]*[AJ]", "", seen.decode()).replace("\r", "\n")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    assert process.exitcode == 0, f"{command}: {plain}{printed}"
+    assert code == 0, f"{command}: {plain}{printed}"
     done = sorted(line for line in plain.split("\n") if line[:1] in MARKS and line)
     asked = re.findall(r"^.*type yes to destroy it for good:", plain, re.MULTILINE)
     return [line.rstrip() for line in [*asked, *done, *printed.splitlines()]]

@@ -80,11 +80,11 @@ class _Load:
         told = [f"--daemon={host}:{PORT}" for host in operator.hosts.addresses]
         typed, typing = os.pipe()
         reading, shown = os.pipe()
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed at the end
         self._process = operator.start(told, (typed, shown, self._errors.fileno()))
         os.close(typed)
         os.close(shown)
-        self._typing, self._reading = open(typing, "w"), open(reading)
+        self._typing, self._reading = os.fdopen(typing, "w"), os.fdopen(reading)
         self._number = number
         self._stopping = threading.Event()
         self._more = threading.Condition()
@@ -114,8 +114,7 @@ class _Load:
         """Nothing has failed."""
         self._stopping.set()
         self._thread.join()
-        self._process.join(60)
-        assert self._process.exitcode == 0, self._failure()
+        assert self._process.wait(60) == 0, self._failure()
         self._reading.close()
         self._errors.close()
 

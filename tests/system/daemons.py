@@ -15,6 +15,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
+from tests.system import forked
+from tests.system.forked import Forked
 from wrpme import Client, WrpmeError
 from wrpme.protocol import health
 from wrpme.protocol.view import View
@@ -110,18 +112,22 @@ async def until_stable(client: Client, count: int, check: Callable[[], None] = l
 
 
 class Daemons:
-    """Nodes in one directory; node 0 founds the hive, the others know all that were there before them."""
+    """Nodes in one directory; node 0 founds the hive, the others know all that were there before them. They are forked
+    from a process that has loaded wrpmed, unless they are ``lean``: then each has the memory of a daemon alone."""
 
-    def __init__(self, directory: Path, count: int, *options: str, addresses: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, count: int, *options: str, addresses: Sequence[str] = (), lean: bool = False
+    ) -> None:
         self.directory = directory
         self.addresses = list(addresses) or [f"127.0.0.1:{free_port()}" for _ in range(count)]
-        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.processes: dict[int, subprocess.Popen[bytes] | Forked] = {}
         self.started: dict[int, float] = {}
         self.advertised: list[str] = []
         """Where others reach these nodes, if not at their addresses."""
         self.sources: dict[int, Path] = {}
         """Where the wrpme of a node is, if it is another one than this."""
         self._options = options
+        self._lean = lean
 
     def known_to(self, index: int) -> list[str]:
         """The addresses that it is started with."""
@@ -134,17 +140,22 @@ class Daemons:
         peers = [option for peer in self.known_to(index) for option in ("--peer", peer)]
         if self.advertised:
             peers += ["--advertise", self.advertised[index]]
-        command = wrpmed("-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options)
-        with open(self.directory / f"{index}.err", "ab") as errors:
-            self.processes[index] = subprocess.Popen(
-                command,
-                cwd=self.directory,
-                env=environment(self.sources.get(index, ROOT)),
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                preexec_fn=prepare,
-            )
+        options = ["-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options]
+        source = self.sources.get(index, ROOT)
+        with open(self.directory / f"{index}.err", "ab") as errors, open(os.devnull, "rb") as nothing:
+            if self._lean or prepare or source != ROOT:
+                self.processes[index] = subprocess.Popen(
+                    wrpmed(*options),
+                    cwd=self.directory,
+                    env=environment(source),
+                    stdin=nothing,
+                    stdout=errors,
+                    stderr=errors,
+                    preexec_fn=prepare,
+                )
+            else:
+                standard = (nothing.fileno(), errors.fileno(), errors.fileno())
+                self.processes[index] = forked.wrpmed(options, standard, self.directory, environment())
         self.started[index] = monotonic()
 
     def kill(self, *indexes: int) -> None:

@@ -1,11 +1,12 @@
-"""wrpmesh, or another program, as a process of its own that is forked from one that has imported it: for tests of what a
-command does, and not of how a Python starts, which costs more than most commands."""
+"""wrpmesh, wrpmed or another program as a process of its own that is forked from one that has imported it: for tests of
+what it does, and not of how a Python starts, which costs more than most commands."""
 
 from __future__ import annotations
 
 import ctypes
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,26 +17,58 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from tests.system.daemons import PATIENCE_SECONDS, ROOT, environment
 from wrpme import cli
+from wrpme.daemon.main import main as wrpmed_main
 
 CLONE_NEWNET = 0x4000_0000
+PATIENCE_SECONDS = 60.0
 GIVEN_BYTES_MAX = 64 * 1024
 """What a pipe takes before anybody reads it."""
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
     [
-        __name__, "asyncio", "wrpme.client.client", "wrpme.bootstrap.commands", "wrpme.bootstrap.agent.dispatch",
+        __name__, "uvloop", "wrpme.client.client", "wrpme.bootstrap.commands", "wrpme.bootstrap.agent.dispatch",
         "wrpme.shell.prompt",
     ]  # fmt: skip
 )
 
 
+class Forked:
+    """A process, as :class:`subprocess.Popen` has it."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        assert process.pid is not None
+        self._process = process
+        self.pid = process.pid
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended."""
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            assert timeout is not None
+            raise subprocess.TimeoutExpired([self._process.name], timeout)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """As long as it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.send_signal(signal.SIGKILL)
+
+
 def wrpmesh(
     *words: str,
     given: bytes | None = None,
-    directory: Path = ROOT,
-    values: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    values: Mapping[str, str] = os.environ,
     network: str = "",
 ) -> subprocess.CompletedProcess[bytes]:
     """A command that has run to its end, with these bytes or nothing on its standard input; ``values`` are its whole
@@ -43,14 +76,15 @@ def wrpmesh(
     assert given is None or len(given) <= GIVEN_BYTES_MAX
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         standard_input = _input(given)
-        process = start(words, (standard_input, out.fileno(), err.fileno()), directory, values, network)
+        standard = (standard_input, out.fileno(), err.fileno())
+        process = start(words, standard, directory or Path.cwd(), values, network)
         os.close(standard_input)
-        process.join(PATIENCE_SECONDS)
-        code = process.exitcode
-        if code is None:
+        try:
+            code = process.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
             process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(["wrpmesh", *words], PATIENCE_SECONDS)
+            process.wait()
+            raise
         said = []
         for output in (out, err):
             output.seek(0)
@@ -66,14 +100,15 @@ def wrpmesh_on(terminal: str, *words: str, values: Mapping[str, str]) -> BasePro
 
 
 def start(
-    words: Sequence[str],
-    standard: Sequence[int],
-    directory: Path = ROOT,
-    values: Mapping[str, str] | None = None,
-    network: str = "",
-) -> BaseProcess:
+    words: Sequence[str], standard: Sequence[int], directory: Path, values: Mapping[str, str], network: str = ""
+) -> Forked:
     """A command that has begun; see :func:`begin`."""
-    return begin(partial(_wrpmesh, words), standard, directory, values or environment(), network)
+    return begin(partial(_wrpmesh, words), standard, directory, values, network)
+
+
+def wrpmed(options: Sequence[str], standard: Sequence[int], directory: Path, values: Mapping[str, str]) -> Forked:
+    """A daemon that has begun; see :func:`begin`."""
+    return begin(partial(_wrpmed, options), standard, directory, values)
 
 
 def begin(
@@ -82,13 +117,13 @@ def begin(
     directory: Path,
     values: Mapping[str, str],
     network: str = "",
-) -> BaseProcess:
+) -> Forked:
     """A process that runs that program, in a session of its own: no terminal is its own but one that it is given. It
     has these descriptors as its standard input, output and error; the caller waits for its end."""
     inherited = tuple(map(_Descriptor, standard))
     process = _processes.Process(target=_run, args=(program, inherited, directory, dict(values), network))
     process.start()
-    return process
+    return Forked(process)
 
 
 def _input(given: bytes | None) -> int:
@@ -118,6 +153,11 @@ def _inherited(descriptor: Any) -> int:
 def _wrpmesh(words: Sequence[str]) -> None:
     sys.argv = ["wrpmesh", *words]
     cli.main()
+
+
+def _wrpmed(options: Sequence[str]) -> None:
+    sys.argv = ["wrpmed", *options]
+    wrpmed_main()
 
 
 def _run(

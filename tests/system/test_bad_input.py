@@ -21,6 +21,7 @@ import pytest
 import pytest_asyncio
 
 from tests.system import forked
+from tests.system.forked import Forked
 from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, finished, free_port, wrpmed, wrpmesh
 from tests.system.raw import Wire
 from wrpme import errors
@@ -275,7 +276,7 @@ def test_half_a_frame_and_then_nothing(unharmed: Daemons) -> None:
         stranger.close()
 
 
-def resident_bytes(process: subprocess.Popen[bytes]) -> int:
+def resident_bytes(process: subprocess.Popen[bytes] | Forked) -> int:
     status = Path(f"/proc/{process.pid}/status").read_text("ascii")
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None

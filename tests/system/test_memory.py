@@ -83,7 +83,7 @@ async def slow_readers(daemons: Daemons) -> None:
 
 
 async def test_slow_readers_do_not_cost_memory(tmp_path: Path) -> None:
-    with Daemons(tmp_path, 2, "--replication", "1") as daemons:
+    with Daemons(tmp_path, 2, "--replication", "1", lean=True) as daemons:
         await slow_readers(daemons)
         daemons.check_alive()
 

@@ -8,7 +8,6 @@ import select
 import subprocess
 import sys
 from collections.abc import Sequence
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
@@ -16,6 +15,7 @@ from typing import Any
 
 from tests.system import forked
 from tests.system.daemons import PATIENCE_SECONDS
+from tests.system.forked import Forked
 from wrpme.bootstrap.agent import dispatch
 from wrpme.bootstrap.hosts import agent_client
 
@@ -52,16 +52,15 @@ class Agent:
         pythons: Sequence[str] = ("/usr/bin/python3", sys.executable),
     ) -> None:
         (into, self._into), (self.output, out), (errors, error) = os.pipe(), os.pipe(), os.pipe()
-        self._errors = open(errors)
+        self._errors = os.fdopen(errors)
         self._buffer = b""
         environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-        self._child: BaseProcess | None = None
-        self._command: subprocess.Popen[bytes] | None = None
+        self._process: Forked | subprocess.Popen[bytes]
         if before is None:
-            self._child = forked.begin(dispatch.serve, (into, out, error), home, environment)
+            self._process = forked.begin(dispatch.serve, (into, out, error), home, environment)
         else:
             words = [*before, "sh", "-c", agent_client.FIND, "wrpme", agent_client.LOAD, *pythons]
-            self._command = subprocess.Popen(words, stdin=into, stdout=out, stderr=error, env=environment, cwd=home)
+            self._process = subprocess.Popen(words, stdin=into, stdout=out, stderr=error, env=environment, cwd=home)
             self.write(agent_client.first_input())
         for descriptor in (into, out, error):
             os.close(descriptor)
@@ -146,15 +145,7 @@ class Agent:
         if self._into >= 0:
             os.close(self._into)
             self._into = -1
-        return self._wait()
-
-    def _wait(self) -> int:
-        if self._command is not None:
-            return self._command.wait(PATIENCE_SECONDS)
-        assert self._child is not None
-        self._child.join(PATIENCE_SECONDS)
-        assert self._child.exitcode is not None, "it does not end"
-        return self._child.exitcode
+        return self._process.wait(PATIENCE_SECONDS)
 
     def close(self) -> int:
         """The end of its input, and its own; its exit code."""
@@ -166,12 +157,11 @@ class Agent:
 
     def kill(self) -> None:
         """kill -9 of the agent itself, not of the shell around it."""
-        if self._command is not None:
-            subprocess.run(["pkill", "-KILL", "-P", str(self._command.pid)], check=True)
+        if isinstance(self._process, Forked):
+            self._process.kill()
         else:
-            assert self._child is not None
-            self._child.kill()
-        self._wait()
+            subprocess.run(["pkill", "-KILL", "-P", str(self._process.pid)], check=True)
+        self._process.wait(PATIENCE_SECONDS)
 
 
 def wait_for(path: Path) -> str:
