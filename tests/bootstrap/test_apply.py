@@ -45,55 +45,48 @@ def _is_own(path: str) -> bool:
 
 def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
     hosts = operator.hosts
-    three = (1, 2, 3)
+    two = (1, 2)
     bare = {number: hosts.files(number) for number in hosts.numbers}
-    file = operator.topology(three)
+    file = operator.topology(two)
     planned = operator.wrpmesh("hive_plan", file).ok()
     assert planned.out.count("founds the hive") == 1
-    assert planned.out.count("joins the hive") == 2
+    assert planned.out.count("joins the hive") == 1
+    fourth = f"{hosts.addresses[3]}:5909"
+    start_fourth = ("node_start", f"root@{hosts.addresses[3]}", "-a", fourth)
+    assert "none answers" in operator.on(1, *start_fourth).failed()
     assert {number: hosts.files(number) for number in hosts.numbers} == bare, "a plan changes nothing"
 
     applied = operator.wrpmesh("hive_apply", file).ok()
-    assert "the hive is stable: all 3 nodes are up" in applied.out, applied
-    operator.on(2, "put", "entry", "thisismyentry").ok()
+    assert "the hive is stable: all 2 nodes are up" in applied.out, applied
+    operator.on(1, "put", "entry", "thisismyentry").ok()
+    assert operator.on(2, "get", "entry").ok().out == "thisismyentry"
+
+    files = {number: made(operator, number) for number in two}
+    processes = {number: daemons(hosts, number) for number in two}
+    again = operator.wrpmesh("hive_apply", file).ok()
+    assert again.err.count("nothing to do") == 2
+    assert {number: made(operator, number) for number in two} == files
+    assert {number: daemons(hosts, number) for number in two} == processes
+
+    wider = operator.topology((1, 2, 3))
+    grown = operator.wrpmesh("hive_apply", wider).ok()
+    assert "all 3 nodes are up" in grown.out, grown
+    assert {number: daemons(hosts, number) for number in two} == processes, "those that were there go on"
+    assert {number: made(operator, number) for number in two} == files
     assert operator.on(3, "get", "entry").ok().out == "thisismyentry"
 
-    files = {number: made(operator, number) for number in three}
-    processes = {number: daemons(hosts, number) for number in three}
-    again = operator.wrpmesh("hive_apply", file).ok()
-    assert again.err.count("nothing to do") == 3
-    assert {number: made(operator, number) for number in three} == files
-    assert {number: daemons(hosts, number) for number in three} == processes
-
-    wider = operator.topology((1, 2, 3, 4))
-    grown = operator.wrpmesh("hive_apply", wider).ok()
-    assert "all 4 nodes are up" in grown.out, grown
-    assert {number: daemons(hosts, number) for number in three} == processes, "those that were there go on"
-    assert {number: made(operator, number) for number in three} == files
-    assert operator.on(4, "get", "entry").ok().out == "thisismyentry"
-
-    changed = operator.topology((1, 2, 3, 4), "options = { grace = 30 }")
+    changed = operator.topology((1, 2, 3), "options = { grace = 30 }")
     restarted = operator.wrpmesh("hive_apply", changed).ok()
-    assert restarted.err.count("restarted with other options") == 4
-    config = operator.on(1, "node_config", f"{hosts.addresses[3]}:5909").ok().out
+    assert restarted.err.count("restarted with other options") == 3
+    config = operator.on(1, "node_config", f"{hosts.addresses[2]}:5909").ok().out
     assert json.loads(config)["grace_seconds"] == 30
-    operator.wrpmesh("hive_destroy", wider, "--yes").ok()
+
+    added = operator.on(1, *start_fourth, "--grace", "30").ok()
+    assert "all 4 nodes are up" in added.out, added
+    assert fourth in operator.on(1, "hive_status").ok().out
+    operator.wrpmesh("hive_destroy", operator.topology((1, 2, 3, 4)), "--yes").ok()
     assert {number: hosts.files(number) for number in hosts.numbers} == bare
     hosts.until_idle()
-
-
-def test_node_start_adds_to_the_hive_of_the_shell(operator: Operator) -> None:
-    hosts = operator.hosts
-    file = operator.topology((1, 2))
-    third = hosts.addresses[2]
-    alone = operator.on(1, "node_start", f"root@{third}", "-a", f"{third}:5909")
-    assert "none answers" in alone.failed()
-    hosts.until_idle(3)
-    operator.wrpmesh("hive_apply", file).ok()
-    added = operator.on(1, "node_start", f"root@{third}", "-a", f"{third}:5909", "--grace", "30").ok()
-    assert "all 3 nodes are up" in added.out, added
-    assert f"{third}:5909" in operator.on(1, "hive_status").ok().out
-    operator.wrpmesh("hive_destroy", operator.topology((1, 2, 3)), "--yes").ok()
 
 
 def test_two_operators_are_held_apart(operator: Operator) -> None:

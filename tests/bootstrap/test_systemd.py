@@ -131,8 +131,8 @@ def test_exposure(nodes: Nodes) -> None:
 # --- from the start to the end ---------------------------------------------------------------------------------------
 
 
-def test_a_node_is_active_when_it_serves(nodes: Nodes) -> None:
-    joining = nodes.make("-a", SECOND, "--peer", FIRST)
+def test_a_node_is_active_when_it_serves_and_stays_down_when_it_leaves(nodes: Nodes) -> None:
+    joining = nodes.make("-a", SECOND, "--peer", FIRST, RestartSec="0")
     joining.systemctl("start", "--no-block", joining.unit)
     joining.until(ActiveState="activating", StatusText=f"waiting for a hive at {FIRST}")
     founder = nodes.make("-a", FIRST)
@@ -146,20 +146,18 @@ def test_a_node_is_active_when_it_serves(nodes: Nodes) -> None:
     joining.until(StatusText=f"degraded: {FIRST} down.*")
     founder.start()
     assert wrpmesh(nodes.host, "get", "a") == "content"
+    wrpmesh(nodes.host, "leave", SECOND)
+    shown = joining.until(ActiveState="inactive")
+    assert (shown["Result"], shown["NRestarts"]) == ("success", "0")
 
 
-def test_a_node_in_an_awkward_directory(nodes: Nodes) -> None:
+def test_a_node_in_an_awkward_directory_sees_what_it_needs_and_no_more(nodes: Nodes) -> None:
+    """By its own mounts: it can write to its directory, and to nothing beside it."""
     node = nodes.make("-a", FIRST, where=AWKWARD)
     node.start()
     assert (node.directory / "data").is_dir()
     assert "serving at" in (node.directory / "log").read_text()
     assert (node.directory / "data").stat().st_mode & 0o077 == 0
-
-
-def test_a_node_sees_what_it_needs_and_no_more(nodes: Nodes) -> None:
-    """By its own mounts: it can write to its directory, and to nothing beside it."""
-    node = nodes.make("-a", FIRST)
-    node.start()
     pid = node.show()["MainPID"]
     within = ("nsenter", "-t", pid, "-m", "--")
     nodes.host.run(*within, "touch", f"{node.directory}/here")
@@ -172,7 +170,7 @@ def test_a_node_sees_what_it_needs_and_no_more(nodes: Nodes) -> None:
 
 
 @pytest.mark.parametrize("user", [False, True], ids=["system", "user"])
-def test_a_node_that_is_killed_is_started_again(nodes: Nodes, user: bool) -> None:
+def test_a_node_that_is_killed_is_started_again_and_stays_down_by_request(nodes: Nodes, user: bool) -> None:
     node = nodes.make("-a", FIRST, user=user, RestartSec="0")
     node.start()
     wrpmesh(nodes.host, "put", "a", "content")
@@ -181,6 +179,9 @@ def test_a_node_that_is_killed_is_started_again(nodes: Nodes, user: bool) -> Non
     after = node.until(NRestarts="1", ActiveState="active")["MainPID"]
     assert after != before
     assert wrpmesh(nodes.host, "get", "a") == "content"
+    wrpmesh(nodes.host, "stop_node", FIRST)
+    shown = node.until(ActiveState="inactive")
+    assert (shown["Result"], shown["NRestarts"], shown["ExecMainStatus"]) == ("success", "0", "0")
 
 
 def test_a_node_that_hangs_is_started_again(nodes: Nodes) -> None:
@@ -194,29 +195,11 @@ def test_a_node_that_hangs_is_started_again(nodes: Nodes) -> None:
     assert "Watchdog timeout" in said
     assert re.search(r"wrpmed\[\d+\]: Fatal Python error: Aborted", said), "it says where it hung"
     assert "(core dumped)" not in said
-
-
-def test_a_node_that_stops_by_request_stays_down(nodes: Nodes) -> None:
-    node = nodes.make("-a", FIRST, RestartSec="0")
-    node.start()
-    wrpmesh(nodes.host, "stop_node", FIRST)
-    shown = node.until(ActiveState="inactive")
-    assert (shown["Result"], shown["NRestarts"], shown["ExecMainStatus"]) == ("success", "0", "0")
-    node.start()
+    killed = said.count("Killing process")
     node.systemctl("stop", node.unit)
     shown = node.show()
     assert (shown["ActiveState"], shown["Result"], shown["NRestarts"]) == ("inactive", "success", "0")
-    said = nodes.host.run("journalctl", "--no-pager", "-u", node.unit)
-    assert "Killing process" not in said
-
-
-def test_a_node_that_leaves_stays_down(nodes: Nodes) -> None:
-    founder, leaving = nodes.make("-a", FIRST), nodes.make("-a", SECOND, "--peer", FIRST, RestartSec="0")
-    founder.start()
-    leaving.start()
-    wrpmesh(nodes.host, "leave", SECOND)
-    shown = leaving.until(ActiveState="inactive")
-    assert (shown["Result"], shown["NRestarts"]) == ("success", "0")
+    assert nodes.host.run("journalctl", "--no-pager", "-u", node.unit).count("Killing process") == killed
 
 
 def test_a_wrong_command_line_is_tried_once(nodes: Nodes) -> None:
