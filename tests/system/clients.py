@@ -201,7 +201,7 @@ class Load:
                     pass
                 else:
                     last = self._served(last)
-                await asyncio.sleep(PROBE_SECONDS)
+                await asyncio.sleep(max(PROBE_SECONDS, self.pause / 2))
         self._served(last)  # what is still unavailable at the end counts as well
 
     def _served(self, last: float) -> float:

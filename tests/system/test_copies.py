@@ -68,28 +68,32 @@ class Load:
         await asyncio.gather(*self._tasks)
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-async def test_whoever_dies_nothing_is_lost_and_it_comes_back(tmp_path: Path, victim: int) -> None:
+async def test_whoever_dies_nothing_is_lost_and_it_comes_back(tmp_path: Path) -> None:
     with Daemons(tmp_path, 3) as daemons:
         daemons.start_all(range(3))
         await daemons.until_stable()
-        others = [address for index, address in enumerate(daemons.addresses) if index != victim]
-        async with Client(others, timeout=SERVED_SECONDS_MAX) as client:
-            await fill(client)
-            await asyncio.sleep(max(0.0, daemons.started[2] + SUSPECT_NOBODY_SECONDS + 1 - monotonic()))
-            daemons.kill(victim)
-            begun = monotonic()
-            await all_served(client, b"first")
-            print(f"served again {monotonic() - begun:.2f} s after the kill")
-            status = await client.hive_status()
-            assert health.condition(status.view).word == "degraded"
-            assert sum(node.stats.at_risk_entries for node in status.nodes if node.stats) > 0
-            await fill(client, b"second")
-            daemons.start(victim)
-            await daemons.until_stable()
-            await all_served(client, b"second")
-            assert not (await client.verify()).differences
+        for victim in (0, 1):
+            await die_and_return(daemons, victim)
         daemons.check_alive()
+
+
+async def die_and_return(daemons: Daemons, victim: int) -> None:
+    others = [address for index, address in enumerate(daemons.addresses) if index != victim]
+    async with Client(others, timeout=SERVED_SECONDS_MAX) as client:
+        await fill(client)
+        await asyncio.sleep(max(0.0, daemons.started[2] + SUSPECT_NOBODY_SECONDS + 1 - monotonic()))
+        daemons.kill(victim)
+        begun = monotonic()
+        await all_served(client, b"first")
+        print(f"served again {monotonic() - begun:.2f} s after the kill")
+        status = await client.hive_status()
+        assert health.condition(status.view).word == "degraded"
+        assert sum(node.stats.at_risk_entries for node in status.nodes if node.stats) > 0
+        await fill(client, b"second")
+        daemons.start(victim)
+        await daemons.until_stable()
+        await all_served(client, b"second")
+        assert not (await client.verify()).differences
 
 
 async def test_one_after_the_other_down_to_the_last_node(tmp_path: Path) -> None:

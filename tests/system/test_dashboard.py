@@ -64,7 +64,7 @@ async def daemons(hive: Daemons) -> AsyncIterator[Daemons]:
     hive.check_alive()
 
 
-def test_a_node_dies_and_returns(daemons: Daemons, tmp_path: Path) -> None:
+def test_a_node_dies_and_returns_then_all(daemons: Daemons, tmp_path: Path) -> None:
     name = daemons.addresses[2].split(":")[1]
     with Tmux(tmp_path) as tmux:
         opened(tmux, daemons)
@@ -84,20 +84,13 @@ def test_a_node_dies_and_returns(daemons: Daemons, tmp_path: Path) -> None:
         tmux.until("it again", lambda lines: [line.strip() for line in lines].count("thisismyentry") == 2)
         daemons.start(2)
         tmux.until_text("STABLE", "all 3 nodes are up")
-        tmux.press("exit", "Enter")
-        tmux.until("the shell's prompt", at_prompt)
-        assert tmux.modes == LEFT_CLEAN
-
-
-def test_all_nodes_die_and_return(daemons: Daemons, tmp_path: Path) -> None:
-    with Tmux(tmp_path, 80, 24) as tmux:
-        opened(tmux, daemons)
         daemons.kill(0, 1, 2)
         tmux.until_text("DISCONNECTED")
         daemons.start_all(range(3))
         tmux.until_text("STABLE")
-        tmux.press("", "C-q")
+        tmux.press("exit", "Enter")
         tmux.until("the shell's prompt", at_prompt)
+        assert tmux.modes == LEFT_CLEAN
 
 
 def test_every_size_and_plain_terminals(daemons: Daemons, tmp_path: Path) -> None:

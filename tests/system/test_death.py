@@ -29,6 +29,8 @@ PAUSE_SECONDS = 0.01
 """Between two writes of one writer: a node dies under writes, and the machine has time for other tests."""
 ALIASES_EACH = 25
 PROBES = 40
+LOOK_SECONDS = 0.2
+"""Between two looks through all living nodes at what is served, until all of them know of the death."""
 OLD_SECONDS = SUSPECT_NOBODY_SECONDS + 1
 """A node of this age may take another one for dead."""
 NOTICED_SECONDS_MAX = 15.0
@@ -168,6 +170,8 @@ async def kill_one(daemons: Daemons, victim: int, client: Client) -> float:
         for address in living:
             await asyncio.to_thread(check_served, address, left)
             noticed &= await asyncio.to_thread(names_the_dead, address, gone, dead)
+        if not noticed:
+            await asyncio.sleep(LOOK_SECONDS)
         return noticed
 
     await until(f"{dead} is known to be dead", attempt, NOTICED_SECONDS_MAX)

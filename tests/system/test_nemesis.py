@@ -10,8 +10,8 @@ from tests.system.nemesis import run
 from tests.system.netns import NamespacesError, missing
 
 SEED = 4
-PAUSE_SECONDS = 0.04
-"""Of each client between two operations: scripts/soak has four times the load; here other tests run beside it."""
+PAUSE_SECONDS = 0.06
+"""Of each client between two operations: scripts/soak has six times the load; here other tests run beside it."""
 
 
 def test_nothing_is_lost_whatever_goes_wrong() -> None:

@@ -17,7 +17,7 @@ from wrpme import BlockingClient
 from wrpme.errors import IndeterminateError, NotFoundError
 from wrpme.limits import CONTENT_BYTES_MAX
 
-TREE_BYTES = 50 * 1024 * 1024
+TREE_BYTES = 20 * 1024 * 1024
 FILES = 10
 SEED = 1
 

@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import permutations
 from pathlib import Path
 from typing import NoReturn
 
@@ -190,10 +189,11 @@ def the_ports() -> Iterator[None]:
 @pytest.mark.asyncio
 @pytest.mark.usefixtures("the_ports")
 async def test_on_one_machine_in_any_order(tmp_path: Path) -> None:
-    """Ports 5909 to 5911, all started in one directory without ``-r``."""
+    """Ports 5909 to 5911, all started in one directory without ``-r``; whoever founds the hive comes first, in the
+    middle or last."""
     if not all(map(port_is_free, LOCAL)):
         unavailable(f"something else listens on one of {', '.join(LOCAL)}")
-    for number, order in enumerate(permutations(range(3))):
+    for number, order in enumerate(((0, 1, 2), (2, 0, 1), (2, 1, 0))):
         directory = tmp_path / str(number)
         directory.mkdir()
         with Daemons(directory, 3, addresses=LOCAL) as daemons:
