@@ -403,7 +403,7 @@ class SshHosts:
     @property
     def client_network(self) -> str:
         """The file of the network namespace that the client is in."""
-        return f"/run/netns/{self.network.name('hub')}"
+        return self.network.file("hub")
 
     def in_client_network(self, work: Callable[[], Awaitable[R]]) -> R:
         """Runs that on an event loop in this process, in a thread whose network is the client's."""

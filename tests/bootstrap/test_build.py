@@ -217,6 +217,7 @@ async def test_what_is_made_is_kept_and_damage_is_noticed(cache: Path, monkeypat
     made.path.write_bytes(content[:-1] + b"x")
     again = await bundle(here())
     assert again.release == made.release
+    assert again.path.read_bytes() == content
     assert [path.name for path in cache.iterdir()] == [again.path.name]
     again.path.unlink()
     assert (await bundle(here())).path.exists()

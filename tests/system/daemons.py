@@ -142,20 +142,19 @@ class Daemons:
             peers += ["--advertise", self.advertised[index]]
         options = ["-a", self.addresses[index], "-l", f"{index}.log", *peers, *self._options]
         source = self.sources.get(index, ROOT)
-        with open(self.directory / f"{index}.err", "ab") as errors, open(os.devnull, "rb") as nothing:
+        with open(self.directory / f"{index}.err", "ab") as errors:
             if self._lean or prepare or source != ROOT:
                 self.processes[index] = subprocess.Popen(
                     wrpmed(*options),
                     cwd=self.directory,
                     env=environment(source),
-                    stdin=nothing,
+                    stdin=subprocess.DEVNULL,
                     stdout=errors,
                     stderr=errors,
                     preexec_fn=prepare,
                 )
             else:
-                standard = (nothing.fileno(), errors.fileno(), errors.fileno())
-                self.processes[index] = forked.wrpmed(options, standard, self.directory, environment())
+                self.processes[index] = forked.wrpmed(options, errors, self.directory, environment())
         self.started[index] = monotonic()
 
     def kill(self, *indexes: int) -> None:

@@ -15,7 +15,7 @@ from functools import partial
 from multiprocessing import reduction
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from wrpme import cli
 from wrpme.daemon.main import main as wrpmed_main
@@ -70,6 +70,7 @@ def wrpmesh(
     directory: Path | None = None,
     values: Mapping[str, str] = os.environ,
     network: str = "",
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> subprocess.CompletedProcess[bytes]:
     """A command that has run to its end, with these bytes or nothing on its standard input; ``values`` are its whole
     environment, ``network`` is the file of the network namespace that it runs in."""
@@ -80,7 +81,7 @@ def wrpmesh(
         process = start(words, standard, directory or Path.cwd(), values, network)
         os.close(standard_input)
         try:
-            code = process.wait(PATIENCE_SECONDS)
+            code = process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -106,9 +107,13 @@ def start(
     return begin(partial(_wrpmesh, words), standard, directory, values, network)
 
 
-def wrpmed(options: Sequence[str], standard: Sequence[int], directory: Path, values: Mapping[str, str]) -> Forked:
-    """A daemon that has begun; see :func:`begin`."""
-    return begin(partial(_wrpmed, options), standard, directory, values)
+def wrpmed(
+    options: Sequence[str], out: BinaryIO, directory: Path, values: Mapping[str, str], network: str = ""
+) -> Forked:
+    """A daemon that has begun, with that standard output and error; see :func:`begin`."""
+    with open(os.devnull, "rb") as nothing:
+        standard = (nothing.fileno(), out.fileno(), out.fileno())
+        return begin(partial(_wrpmed, options), standard, directory, values, network)
 
 
 def begin(

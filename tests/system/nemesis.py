@@ -23,7 +23,9 @@ import msgspec
 
 from tests.sim.linear import is_linearizable
 from tests.system.clients import THINK_SECONDS, Saw
-from tests.system.daemons import environment, wrpmed, wrpmesh
+from tests.system import forked
+from tests.system.daemons import environment, wrpmesh
+from tests.system.forked import Forked
 from tests.system.netns import Namespaces, NamespacesError, missing
 
 NODES, NODES_MAX = 5, 9
@@ -52,7 +54,7 @@ class Nemesis:
         self.grace = grace
         self.random = random.Random(seed)
         self.options = ["--replication", str(replication), "--grace", str(grace)]
-        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        self.processes: dict[int, Forked] = {}
         self.nodes = range(1, nodes + 1)
         self.ports = dict.fromkeys(self.nodes, PORT)
         self.frozen: set[int] = set()
@@ -81,23 +83,24 @@ class Nemesis:
 
     def start(self, node: int) -> None:
         """Starts it if it does not run."""
-        running = self.processes.get(node)
-        if running is not None and running.poll() is None:
-            return
-        if running is not None and running.returncode not in (0, -signal.SIGKILL):
-            self.wrong.append(f"node {node} ended by itself with {running.returncode}")
-        if running is not None and running.returncode == 0 and self.left(node):
-            shutil.rmtree(self.root(node) / "db")
-            (self.root(node) / "db").mkdir()
+        if node in self.processes:
+            code = self.processes[node].poll()
+            if code is None:
+                return
+            if code not in (0, -signal.SIGKILL):
+                self.wrong.append(f"node {node} ended by itself with {code}")
+            if code == 0 and self.left(node):
+                shutil.rmtree(self.root(node) / "db")
+                (self.root(node) / "db").mkdir()
         peers = [word for other in self.nodes if other != node for word in ("--peer", self.address(other))]
         founding = [] if node != 1 or (self.root(node) / "db").exists() else ["founds"]
         options = [] if founding else peers
-        command = wrpmed("-a", self.address(node), "-r", str(self.root(node) / "db"), "-l", f"{node}.log", *options)
+        own = ["-a", self.address(node), "-r", str(self.root(node) / "db"), "-l", f"{node}.log"]
+        network = self.net.file(str(node))
         with open(self.directory / f"{node}.err", "ab") as errors:
-            self.processes[node] = subprocess.Popen(
-                [*self.net.inside(str(node)), *command, *self.options],
-                cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
-            )  # fmt: skip
+            self.processes[node] = forked.wrpmed(
+                [*own, *options, *self.options], errors, self.directory, environment(), network
+            )
 
     def left(self, node: int) -> bool:
         """Whether it went for good, by its last words: it may do so long after the shell that asked has given up."""
@@ -386,9 +389,11 @@ class Nemesis:
     def shell(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         """A command of the shell, from the hub."""
         daemons = [word for node in self.nodes for word in ("--daemon", self.address(node))]
-        command = [*self.net.inside("hub"), *wrpmesh("--timeout", str(STABLE_SECONDS_MAX), *daemons, *words)]
-        return subprocess.run(command, cwd=self.directory, env=environment(), stdin=subprocess.DEVNULL,
-                              capture_output=True, check=False)  # fmt: skip
+        told = ("--timeout", str(STABLE_SECONDS_MAX), *daemons, *words)
+        return forked.wrpmesh(
+            *told, directory=self.directory, values=environment(), network=self.net.file("hub"),
+            patience_seconds=2 * STABLE_SECONDS_MAX,
+        )  # fmt: skip
 
     def until_stable(self) -> None:
         """All of them, with all copies. Whoever lost its disk is another node now; what it was is waited for during

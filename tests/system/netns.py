@@ -60,6 +60,10 @@ class Namespaces:
         """Of a namespace, as the system knows it."""
         return f"{self._name}-{part}"
 
+    def file(self, part: str) -> str:
+        """The file by which a process gets there."""
+        return f"/run/netns/{self.name(part)}"
+
     def inside(self, part: str) -> list[str]:
         """What to put before a command that shall run there."""
         return ["ip", "netns", "exec", self.name(part)]
