@@ -27,7 +27,11 @@ GIVEN_BYTES_MAX = 64 * 1024
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
     [
-        __name__, "uvloop", "wrpme.client.client", "wrpme.bootstrap.commands", "wrpme.bootstrap.agent.dispatch",
+        __name__,
+        "uvloop",
+        "wrpme.client.client",
+        "wrpme.bootstrap.commands",
+        "wrpme.bootstrap.agent.dispatch",
         "wrpme.shell.prompt",
     ]  # fmt: skip
 )
@@ -172,16 +176,16 @@ def _run(
     if network:
         enter(network)
     os.chdir(directory)
-    _main(standard, words, values)
+    _main(standard, program, values)
 
 
 def _run_on(terminal: str, words: Sequence[str], values: dict[str, str]) -> None:
     os.setsid()
     opened = os.open(terminal, os.O_RDWR)  # the first one that a session opens is the one that it is controlled by
-    _main((opened, os.dup(opened), os.dup(opened)), words, values)
+    _main((opened, os.dup(opened), os.dup(opened)), partial(_wrpmesh, words), values)
 
 
-def _main(standard: Sequence[int], words: Sequence[str], values: dict[str, str]) -> None:
+def _main(standard: Sequence[int], program: Callable[[], None], values: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(values)
     for number, inherited in enumerate(standard):
