@@ -33,7 +33,7 @@ _processes.set_forkserver_preload(
         "wrpme.bootstrap.commands",
         "wrpme.bootstrap.agent.dispatch",
         "wrpme.shell.prompt",
-    ]  # fmt: skip
+    ]
 )
 
 
