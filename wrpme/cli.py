@@ -41,7 +41,7 @@ async def serve(options: Options, command: Command | None, console: Console) -> 
             return await _interactive(client, console)
         from wrpme.shell.stdin import InputLines
 
-        shell = Shell(client, console, InputLines(0))
+        shell = Shell(client, console, InputLines(0, console.put_question))
         if command is not None:
             await shell.run(command, line_mode=False)
             return exit_code(shell.failed) or shell.code
@@ -121,7 +121,7 @@ def run(arguments: Sequence[str], console: Console) -> int:
         def session(hive: LocalHive) -> Coroutine[Any, Any, int]:
             return serve(replace(options, daemons=tuple(hive.addresses)), command, console)
 
-        return asyncio.run(_ended_by_signals(serve_local(options.hive, session)))
+        return asyncio.run(_ended_by_signals(serve_local(options.hive, session, console)))
     return asyncio.run(_ended_by_signals(serve(options, command, console)))
 
 
@@ -137,7 +137,7 @@ def _dashboard(options: Options, console: Console) -> Coroutine[Any, Any, int]:
         from wrpme.tui.launch import serve as serve_dashboard  # here: no other mode pays for it
     except ImportError as error:
         raise errors.UsageError(f"the dashboard needs {lacking(error, 'wrpme[tui]')}") from None
-    return serve_dashboard(options)
+    return serve_dashboard(options, console)
 
 
 def _in_browsers(options: Options, address: Address, console: Console) -> Coroutine[Any, Any, int]:

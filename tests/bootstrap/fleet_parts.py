@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -42,11 +42,42 @@ class Shown:
     def log(self, number: int, name: str, width: int, line: str) -> None:
         self.lines.append(f"{number} {name} {line}")
 
+    async def drain(self) -> None:
+        """All is written."""
+
     async def ask(self, question: str) -> str:
         raise AssertionError(question)
 
     def close(self) -> None:
         self.lines.append("closed")
+
+
+class Paper:
+    """An output that keeps what is printed. While it is ``stalled`` it takes, and writes nothing."""
+
+    def __init__(self, terminal: bool) -> None:
+        self.terminal = terminal
+        self.stalled = False
+        self.waiting: list[Iterable[bytes]] = []
+        self._written = b""
+
+    def hand_over(self, pieces: Iterable[bytes]) -> None:
+        self.waiting.append(pieces)
+        if not self.stalled:
+            self.write()
+
+    def write(self) -> None:
+        for pieces in self.waiting:
+            self._written += b"".join(pieces)
+        self.waiting.clear()
+
+    async def drain(self) -> None:
+        self.write()
+
+    def text(self) -> str:
+        """What was printed since the last call."""
+        text, self._written = self._written.decode(), b""
+        return text
 
 
 class Agent:

@@ -201,3 +201,15 @@ async def test_a_log_that_holds_more_than_is_shown_says_so_once(monkeypatch: pyt
     assert (await show(monkeypatch, Log(whole[0], cut=True), since=NOON))[0] == more
     assert (await show(monkeypatch, Log(whole[0], cut=True)))[0] != more, "nobody asked since when"
     assert await show(monkeypatch, Log(*whole, cut=True), since=NOON + 1.5) == [], "the first that is shown is older"
+
+
+@pytest.mark.asyncio
+async def test_no_more_is_read_than_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(self: Shown) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Shown, "drain", gone)
+    log = Log(line(1, "one"), line(2, "two"))
+    with pytest.raises(BrokenPipeError):
+        await show(monkeypatch, log, follow=True, rounds=2)
+    assert len(log.asked) == 1

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import tty
-from collections.abc import Iterator
-
 import pytest
 
+from tests.bootstrap.fleet_parts import Paper
 from wrpme.bootstrap.reporter import LiveLines, PlainLines, harmless
 
 
@@ -20,42 +16,9 @@ async def _asked(shown: LiveLines) -> str:
     return await shown.ask("trust it? ")
 
 
-class Pipe:
-    """Two ends of a pipe or a terminal; what was written to it."""
-
-    def __init__(self, terminal: bool) -> None:
-        self.reading, self.writing = pty.openpty() if terminal else os.pipe()
-        if terminal:
-            tty.setraw(self.writing)
-
-    def text(self) -> str:
-        os.write(self.writing, b"\0")
-        taken = b""
-        while not taken.endswith(b"\0"):
-            taken += os.read(self.reading, 65536)
-        return taken[:-1].decode()
-
-    def close(self) -> None:
-        os.close(self.reading)
-        os.close(self.writing)
-
-
-@pytest.fixture
-def pipe() -> Iterator[Pipe]:
-    made = Pipe(terminal=False)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def terminal() -> Iterator[Pipe]:
-    made = Pipe(terminal=True)
-    yield made
-    made.close()
-
-
-def test_plain_lines_tell_each_step_once(pipe: Pipe) -> None:
-    shown = PlainLines(_no, False, out=pipe.writing, err=pipe.writing)
+def test_plain_lines_tell_each_step_once() -> None:
+    pipe = Paper(terminal=False)
+    shown = PlainLines(_no, False, pipe, pipe)
     shown.step("a", "connecting")
     shown.step("a", "sending wrpme: 0.0 of 5.0 MiB")
     shown.step("b", "connecting")
@@ -71,13 +34,16 @@ def test_plain_lines_tell_each_step_once(pipe: Pipe) -> None:
     ]
 
 
-def test_logs_are_for_pipes_too(pipe: Pipe) -> None:
-    PlainLines(_no, False, out=pipe.writing).log(3, "10.0.0.1:1", 12, "a line")
-    assert pipe.text() == "10.0.0.1:1    a line\n"
+def test_logs_are_for_pipes_too() -> None:
+    for kind in (PlainLines, LiveLines):
+        pipe = Paper(terminal=False)
+        kind(_no, False, pipe, Paper(terminal=True)).log(3, "10.0.0.1:1", 12, "a line")
+        assert pipe.text() == "10.0.0.1:1    a line\n"
 
 
-def test_a_node_has_its_colour_on_a_terminal_and_nothing_disturbs_that(terminal: Pipe) -> None:
-    shown = LiveLines(_no, False, out=terminal.writing, err=terminal.writing)
+def test_a_node_has_its_colour_on_a_terminal_and_nothing_disturbs_that() -> None:
+    terminal = Paper(terminal=True)
+    shown = LiveLines(_no, False, terminal, terminal)
     shown.log(0, "10.0.0.1:1", 10, "evil \x1b[2J")
     shown.log(1, "10.0.0.2:1", 10, "good")
     first, second = terminal.text().splitlines()
@@ -85,17 +51,9 @@ def test_a_node_has_its_colour_on_a_terminal_and_nothing_disturbs_that(terminal:
     assert second.startswith("\x1b[33m")
 
 
-def test_a_reader_that_has_gone_ends_it() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with pytest.raises(BrokenPipeError):
-        PlainLines(_no, False, out=writing).log(0, "a", 1, "line")
-    PlainLines(_no, False, err=writing).say("nobody needs to read this")
-    os.close(writing)
-
-
-def test_live_lines_are_drawn_anew_in_place(terminal: Pipe) -> None:
-    shown = LiveLines(_no, False, err=terminal.writing)
+def test_live_lines_are_drawn_anew_in_place() -> None:
+    terminal = Paper(terminal=True)
+    shown = LiveLines(_no, False, terminal, terminal)
     shown.step("a", "connecting")
     shown.step("b", "connecting")
     assert terminal.text() == "  a  connecting\n\x1b[1A\r\x1b[J  a  connecting\n  b  connecting\n"
@@ -107,8 +65,26 @@ def test_live_lines_are_drawn_anew_in_place(terminal: Pipe) -> None:
     assert terminal.text() == "\x1b[1A\r\x1b[J"
 
 
+def test_a_terminal_that_takes_nothing_is_shown_the_newest_when_it_does() -> None:
+    terminal = Paper(terminal=True)
+    shown = LiveLines(_no, False, terminal, terminal)
+    shown.step("a", "connecting")
+    terminal.text()
+    terminal.stalled = True
+    for sent in range(100):
+        shown.step("a", f"sending wrpme: {sent} of 100 MiB")
+        shown.ended(f"b{sent}", "done", "same")
+    assert len(terminal.waiting) == 1
+    terminal.write()
+    drawn = terminal.text()
+    assert drawn.startswith("\x1b[1A\r\x1b[J") and drawn.endswith("\n  a  sending wrpme: 99 of 100 MiB\n")
+    assert drawn.count(" b") == 100 and drawn.count("sending") == 1
+
+
 @pytest.mark.asyncio
-async def test_nothing_is_drawn_over_a_question(terminal: Pipe) -> None:
+async def test_nothing_is_drawn_over_a_question() -> None:
+    terminal = Paper(terminal=True)
+
     async def answer(question: str) -> str:
         assert question == "trust it? "
         shown.step("a", "connecting")
@@ -116,10 +92,12 @@ async def test_nothing_is_drawn_over_a_question(terminal: Pipe) -> None:
         assert terminal.text() == "\x1b[1A\r\x1b[J"
         return "yes"
 
-    shown = LiveLines(answer, True, err=terminal.writing)
+    shown = LiveLines(answer, True, terminal, terminal)
     shown.step("a", "connecting")
     terminal.text()
-    assert await _asked(shown) == "yes"
+    terminal.stalled = True
+    assert await _asked(shown) == "yes", "what was drawn before is written before the question"
+    terminal.write()
     assert "b  done" in terminal.text()
 
 

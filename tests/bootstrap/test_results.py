@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import tty
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from tests.bootstrap.fleet_parts import Paper
 from tests.bootstrap.plan_parts import BARE
 from tests.bootstrap.stub_hosts import StubHosts
 from wrpme.bootstrap import commands
@@ -26,15 +24,6 @@ def hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StubHosts:
     return StubHosts(monkeypatch, tmp_path)
 
 
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
-    ours, theirs = pty.openpty()
-    tty.setraw(theirs)
-    yield ours, theirs
-    os.close(ours)
-    os.close(theirs)
-
-
 @pytest.mark.parametrize("command", ["hive_apply", "hive_upgrade", "hive_start", "hive_stop", "hive_destroy"])
 async def test_each_result_is_told_once(hosts: StubHosts, command: str) -> None:
     if command != "hive_apply":
@@ -48,9 +37,9 @@ async def test_each_result_is_told_once(hosts: StubHosts, command: str) -> None:
     assert told.count(STABLE) == (command in ("hive_apply", "hive_start"))
 
 
-async def test_nothing_is_redrawn_over_the_result(hosts: StubHosts, terminal: tuple[int, int]) -> None:
+async def test_nothing_is_redrawn_over_the_result(hosts: StubHosts) -> None:
     """What is drawn in place is taken back before the result is printed below."""
-    ours, theirs = terminal
+    terminal = Paper(terminal=True)
 
     async def nobody(question: str) -> str:
         raise AssertionError(question)
@@ -60,16 +49,13 @@ async def test_nothing_is_redrawn_over_the_result(hosts: StubHosts, terminal: tu
 
     def show(text: str) -> None:
         shown.append(text)
-        os.write(theirs, f"{text}\n".encode())
+        terminal.hand_over([f"{text}\n".encode()])
 
     shown: list[str] = []
     for command in ("hive_plan", "hive_check", "hive_apply"):
-        await commands.run(command, [str(hosts.file)], LiveLines(nobody, False, theirs, theirs), show, members)
-        os.write(theirs, b"\0")
-        seen = b""
-        while not seen.endswith(b"\0"):
-            seen += os.read(ours, 65_536)
-        assert seen.decode().endswith(f"{shown[-1]}\n\0"), command
+        reporter = LiveLines(nobody, False, terminal, terminal)
+        await commands.run(command, [str(hosts.file)], reporter, show, members)
+        assert terminal.text().endswith(f"{shown[-1]}\n"), command
 
 
 # --- quiet -------------------------------------------------------------------------------------------------------

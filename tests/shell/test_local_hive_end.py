@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from wrpme.errors import InternalError
+from wrpme.shell.console import Console
 from wrpme.shell.local_hive import LocalHive, serve_local
 
 
@@ -26,8 +27,10 @@ async def test_the_end_of_the_nodes_is_told_where_a_defect_brought_it(capfd: pyt
     async def broken(hive: LocalHive) -> int:
         raise InternalError("a defect of the dashboard")
 
+    console = Console()
     with pytest.raises(InternalError):
-        await serve_local(1, broken)
+        await serve_local(1, broken, console)
+    console.finish()
     last = capfd.readouterr().err.splitlines()[-1]
     assert last == "the nodes of the hive have been stopped, too; their data and logs are in ./hive"
 
@@ -37,5 +40,5 @@ async def test_an_end_that_was_asked_for_needs_no_word(capfd: pytest.CaptureFixt
     async def asked(hive: LocalHive) -> int:
         return 0
 
-    assert await serve_local(1, asked) == 0
+    assert await serve_local(1, asked, Console()) == 0
     assert "stopped" not in capfd.readouterr().err

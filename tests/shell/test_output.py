@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -184,3 +186,35 @@ def test_an_output_that_takes_nothing_is_told(node: StubNode, entries: Entries, 
     assert done.stderr.startswith(b"storage: ") == (code == 1)
     assert done.stderr.count(b"\n") == (code == 1), "one sentence, and none where the reader has gone"
     assert "y" not in entries.contents
+
+
+def stalled_terminal() -> tuple[int, int]:
+    """A terminal that nobody reads, and that takes no byte more."""
+    ours, theirs = pty.openpty()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, bytes(4096))
+    os.set_blocking(theirs, True)
+    return ours, theirs
+
+
+def test_sigterm_is_heard_where_steps_on_hosts_can_not_be_shown(tmp_path: Path) -> None:
+    ours, theirs = stalled_terminal()
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        host.settimeout(REPLY_SECONDS_MAX)
+        port = host.getsockname()[1]
+        (tmp_path / "hive.toml").write_text(
+            f'[[node]]\nhost = "127.0.0.1"\nport = {port}\naddress = "127.0.0.1:5909"\n'
+        )
+        command = [sys.executable, "-m", "wrpme.cli", "hive_check", "hive.toml"]
+        process = subprocess.Popen(command, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
+        try:
+            host.accept()[0].close()  # the step of connecting has been shown
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(REPLY_SECONDS_MAX) == 143
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+            os.close(theirs)

@@ -17,10 +17,14 @@ from wrpme.shell.stdin import CHUNK_BYTES, InputLines
 pytestmark = pytest.mark.asyncio
 
 
+def unasked(question: str) -> None:
+    raise AssertionError(question)
+
+
 @pytest.fixture
 def pipe() -> Iterator[tuple[InputLines, int]]:
     reading, writing = os.pipe()
-    yield InputLines(reading), writing
+    yield InputLines(reading, unasked), writing
     for thread in threading.enumerate():  # one that has not read yet would read what the next test writes
         if thread.name == "input":
             thread.join()
@@ -60,7 +64,7 @@ async def test_lines_longer_than_a_piece_and_cut_within_a_character(tmp_path: Pa
     path = tmp_path / "input"
     path.write_bytes(f"a{long}\n{long}\nend".encode())
     descriptor = os.open(path, os.O_RDONLY)
-    assert await all_lines(InputLines(descriptor)) == [f"a{long}", long, "end"]
+    assert await all_lines(InputLines(descriptor, unasked)) == [f"a{long}", long, "end"]
     os.close(descriptor)
 
 
@@ -102,25 +106,23 @@ async def test_a_line_longer_than_any_command(pipe: tuple[InputLines, int], monk
 
 async def test_what_can_not_be_read_has_ended(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
-    assert await all_lines(InputLines(descriptor)) == [], "a directory is no input"
+    assert await all_lines(InputLines(descriptor, unasked)) == [], "a directory is no input"
     os.close(descriptor)
 
 
-async def test_a_pipe_confirms_without_a_question(
-    pipe: tuple[InputLines, int], capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_pipe_confirms_without_a_question(pipe: tuple[InputLines, int]) -> None:
     source, writing = pipe
     os.write(writing, b"yes\n")
     os.close(writing)
     assert await source.confirmation("sure? ") == "yes"
     assert await source.confirmation("sure? ") == ""
-    assert capfd.readouterr().err == ""
 
 
-async def test_a_terminal_is_asked(capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_terminal_is_asked() -> None:
     ours, theirs = os.openpty()
     os.write(ours, b"yes\n")
-    assert await InputLines(theirs).confirmation("sure? ") == "yes"
-    assert capfd.readouterr().err == "sure? "
+    asked: list[str] = []
+    assert await InputLines(theirs, asked.append).confirmation("sure? ") == "yes"
+    assert asked == ["sure? "]
     os.close(ours)
     os.close(theirs)

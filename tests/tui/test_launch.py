@@ -24,6 +24,7 @@ from wrpme.client.watch.records import WatchRecord
 from wrpme.limits import LOCAL_NODES_MAX
 from wrpme.protocol.address import Address
 from wrpme.shell.arguments import Options, parse_options
+from wrpme.shell.console import Console
 from wrpme.tui import app as app_module
 from wrpme.tui import launch
 from wrpme.tui.app import Dashboard
@@ -134,7 +135,7 @@ async def launched(monkeypatch: pytest.MonkeyPatch, options: Options, test: Test
 
     monkeypatch.setattr(launch, "run", run)
     monkeypatch.setattr(launch, "Client", Watched)
-    return await launch.serve(options)
+    return await launch.serve(options, Console())
 
 
 @pytest.mark.asyncio
@@ -246,7 +247,7 @@ async def test_a_hive_of_its_own_is_started_first(tmp_path: Path, monkeypatch: p
     Watched.sightings = sightings_of("stable", 3)
     hive, counts = Hive(), []
 
-    async def serve_local(count: int, session: Callable[[Any], Awaitable[int]]) -> int:
+    async def serve_local(count: int, session: Callable[[Any], Awaitable[int]], console: Console) -> int:
         counts.append(count)
         return await session(hive)
 

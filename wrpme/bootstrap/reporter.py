@@ -1,20 +1,21 @@
 """What an operator sees while hosts are worked on: a line for each host with its step.
 
 On a terminal the lines of the hosts at work are redrawn in place, and a host that is done, or failed, leaves one line
-behind. Elsewhere each step is a plain line, which can be read in the log of a CI job and found with ``grep``.
+behind. Elsewhere each step is a plain line, which can be read in the log of a CI job and found with ``grep``. Nothing
+here waits for the terminal: the work on the hosts goes on, and signals are heard, while it takes nothing.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
+from threading import Lock
 from time import monotonic
 from typing import Protocol
 
-STDOUT = 1
-STDERR = 2
+from wrpme.errors import StorageError
+
 _COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 _MARKS = {"good": ("✓", "32"), "bad": ("✗", "31"), "same": ("·", "2")}
 
@@ -37,6 +38,14 @@ class Reporter(Protocol):
     def log(self, number: int, name: str, width: int, line: str) -> None:
         """Shows a line of a log; the ``number`` of its node (from 0) is for the colour, its name is ``width`` wide."""
 
+    async def drain(self) -> None:
+        """Returns when all lines of logs have been written.
+
+        Raises:
+            BrokenPipeError: nobody reads them any more.
+            StorageError: the output takes no more.
+        """
+
     async def ask(self, question: str) -> str:
         """Asks the operator a question and returns the answer."""
 
@@ -47,54 +56,74 @@ class Reporter(Protocol):
 Ask = Callable[[str], Awaitable[str]]
 
 
-class _Lines:
-    """What both reporters have in common: lines of logs go to ``out``, from where they may be piped on."""
+class Outlet(Protocol):
+    """An output that takes at once what is to be written, and writes it in its turn."""
 
-    def __init__(self, ask: Ask, can_ask: bool, out: int = STDOUT, err: int = STDERR) -> None:
+    terminal: bool
+    """Whether it is a terminal."""
+
+    def hand_over(self, pieces: Iterable[bytes]) -> None:
+        """Takes pieces, which are asked for when their turn comes, and not by the thread of the caller."""
+
+    async def drain(self) -> None:
+        """Returns when all is written.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+            StorageError: the output takes no more.
+        """
+
+
+class StepWords:
+    """The word that the step of each host began with. A step that begins with the word of the one before only says how
+    far that one is."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def is_new(self, host: str, text: str) -> bool:
+        """Returns whether this step of the host is another one than before."""
+        word = text.partition(" ")[0]
+        before, self._last[host] = self._last.get(host), word
+        return before != word
+
+    def forget(self, host: str) -> None:
+        """Forgets the host, which is done."""
+        self._last.pop(host, None)
+
+
+class PlainLines:
+    """Shows steps as plain lines on ``err``, and logs on ``out``. A step that only says how far the one before is, is
+    left out."""
+
+    def __init__(self, ask: Ask, can_ask: bool, out: Outlet, err: Outlet) -> None:
         self._ask = ask
         self.can_ask = can_ask
         self._out = out
         self._err = err
-        self._coloured = os.isatty(out)
-
-    def log(self, number: int, name: str, width: int, line: str) -> None:
-        """See :class:`Reporter`.
-
-        Raises:
-            BrokenPipeError: nobody reads any more.
-        """
-        shown = f"{name:<{width}}"
-        if self._coloured:
-            shown, line = f"\x1b[{_COLOURS[number % len(_COLOURS)]}m{shown}\x1b[0m", harmless(line)
-        write(self._out, f"{shown}  {line}\n")
-
-
-class PlainLines(_Lines):
-    """Shows steps as plain lines.
-
-    A step that begins with the same word as the one before only says how far that one is, and is left out.
-    """
-
-    def __init__(self, ask: Ask, can_ask: bool, out: int = STDOUT, err: int = STDERR) -> None:
-        super().__init__(ask, can_ask, out, err)
-        self._last: dict[str, str] = {}
+        self._steps = StepWords()
 
     def step(self, host: str, text: str) -> None:
         """See :class:`Reporter`."""
-        word = text.partition(" ")[0]
-        if self._last.get(host) != word:
-            self._last[host] = word
+        if self._steps.is_new(host, text):
             self.say(f"{host}: {text}")
 
     def ended(self, host: str, text: str, how: str) -> None:
         """See :class:`Reporter`."""
-        self._last.pop(host, None)
+        self._steps.forget(host)
         self.say(f"{host}: {'failed: ' if how == 'bad' else ''}{text}")
 
     def say(self, text: str) -> None:
         """See :class:`Reporter`."""
-        with suppress(OSError):
-            write(self._err, f"{text}\n")
+        self._err.hand_over([_encoded(f"{text}\n")])
+
+    def log(self, number: int, name: str, width: int, line: str) -> None:
+        """See :class:`Reporter`."""
+        self._out.hand_over([_log_line(number, f"{name:<{width}}", line, self._out.terminal)])
+
+    async def drain(self) -> None:
+        """See :class:`Reporter`."""
+        await self._out.drain()
 
     async def ask(self, question: str) -> str:
         """See :class:`Reporter`."""
@@ -104,26 +133,35 @@ class PlainLines(_Lines):
         """See :class:`Reporter`."""
 
 
-class LiveLines(_Lines):
-    """Redraws steps in place on a terminal."""
+class LiveLines:
+    """Redraws steps in place on the terminal ``err``, and shows logs on ``out``. A picture is made when the terminal
+    takes it: one that is slow shows fewer, and each is the newest."""
 
-    def __init__(self, ask: Ask, can_ask: bool, out: int = STDOUT, err: int = STDERR) -> None:
-        super().__init__(ask, can_ask, out, err)
-        self._steps: dict[str, str] = {}
+    def __init__(self, ask: Ask, can_ask: bool, out: Outlet, err: Outlet) -> None:
+        self._ask = ask
+        self.can_ask = can_ask
+        self._out = out
+        self._err = err
         self._begun: dict[str, float] = {}
+        # The thread that writes makes the picture of these:
+        self._lock = Lock()
+        self._steps: dict[str, str] = {}
+        self._lasting = ""
         self._drawn = 0
+        self._awaited = False
         self._asking = False
-        self._held = ""
 
     def step(self, host: str, text: str) -> None:
         """See :class:`Reporter`."""
         self._begun.setdefault(host, monotonic())
-        self._steps[host] = text
+        with self._lock:
+            self._steps[host] = text
         self._draw("")
 
     def ended(self, host: str, text: str, how: str) -> None:
         """See :class:`Reporter`."""
-        self._steps.pop(host, None)
+        with self._lock:
+            self._steps.pop(host, None)
         begun = self._begun.pop(host, None)
         took = f"  {monotonic() - begun:.1f} s" if begun is not None else ""
         mark, colour = _MARKS[how]
@@ -133,11 +171,21 @@ class LiveLines(_Lines):
         """See :class:`Reporter`."""
         self._draw(f"{harmless(text)}\n")
 
+    def log(self, number: int, name: str, width: int, line: str) -> None:
+        """See :class:`Reporter`."""
+        self._out.hand_over([_log_line(number, f"{name:<{width}}", line, self._out.terminal)])
+
+    async def drain(self) -> None:
+        """See :class:`Reporter`."""
+        await self._out.drain()
+
     async def ask(self, question: str) -> str:
         """See :class:`Reporter`. Nothing is drawn while the question waits for its answer."""
-        self._draw("", with_steps=False)
         self._asking = True
+        self._ask_for_picture()
         try:
+            with suppress(OSError, StorageError):
+                await self._err.drain()
             return await self._ask(question)
         finally:
             self._asking = False
@@ -145,22 +193,33 @@ class LiveLines(_Lines):
 
     def close(self) -> None:
         """See :class:`Reporter`."""
-        self._steps.clear()
+        with self._lock:
+            self._steps.clear()
         self._draw("")
 
-    def _draw(self, lasting: str, with_steps: bool = True) -> None:
-        if self._asking:
-            self._held += lasting
-            return
-        lasting, self._held = self._held + lasting, ""
+    def _draw(self, lasting: str) -> None:
+        with self._lock:
+            self._lasting += lasting
+        if not self._asking:
+            self._ask_for_picture()
+
+    def _ask_for_picture(self) -> None:
+        with self._lock:
+            before, self._awaited = self._awaited, True
+        if not before:
+            self._err.hand_over(self._picture())
+
+    def _picture(self) -> Iterator[bytes]:
         size = shutil.get_terminal_size()
-        width = max((len(host) for host in self._steps), default=0)
-        shown = list(self._steps.items())[: max(0, size.lines - 2)] if with_steps else []
-        back = f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn else ""
-        lines = [harmless(f"  {host:<{width}}  {text}")[: size.columns - 1] + "\n" for host, text in shown]
-        self._drawn = len(lines)
-        with suppress(OSError):
-            write(self._err, back + lasting + "".join(lines))
+        with self._lock:
+            self._awaited = False
+            lasting, self._lasting = self._lasting, ""
+            steps = [] if self._asking else list(self._steps.items())[: max(0, size.lines - 2)]
+            width = max(map(len, self._steps), default=0)
+            back = f"\x1b[{self._drawn}A\r\x1b[J" if self._drawn else ""
+            self._drawn = len(steps)
+        lines = [harmless(f"  {host:<{width}}  {text}")[: size.columns - 1] + "\n" for host, text in steps]
+        yield _encoded(back + lasting + "".join(lines))
 
 
 class QuietLines:
@@ -185,6 +244,10 @@ class QuietLines:
         """See :class:`Reporter`."""
         self._reporter.log(number, name, width, line)
 
+    async def drain(self) -> None:
+        """See :class:`Reporter`."""
+        await self._reporter.drain()
+
     async def ask(self, question: str) -> str:
         """See :class:`Reporter`."""
         return await self._reporter.ask(question)
@@ -194,11 +257,14 @@ class QuietLines:
         self._reporter.close()
 
 
-def write(descriptor: int, text: str) -> None:
-    """Writes all of the text. Raises OSError."""
-    rest = memoryview(text.encode("utf-8", "replace"))
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+def _log_line(number: int, name: str, line: str, coloured: bool) -> bytes:
+    if coloured:
+        name, line = f"\x1b[{_COLOURS[number % len(_COLOURS)]}m{name}\x1b[0m", harmless(line)
+    return _encoded(f"{name}  {line}\n")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 def harmless(text: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from codecs import getincrementaldecoder
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -26,7 +26,8 @@ class _Writer:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._piece_bytes = TERMINAL_PIECE_BYTES if os.isatty(descriptor) else OUTPUT_PIECE_BYTES
+        self.terminal = os.isatty(descriptor)
+        self._piece_bytes = TERMINAL_PIECE_BYTES if self.terminal else OUTPUT_PIECE_BYTES
         self._jobs: SimpleQueue[Iterable[bytes] | Callable[[], object]] = SimpleQueue()
         self._thread: Thread | None = None
         self._written = True
@@ -46,7 +47,8 @@ class _Writer:
         """Returns when all is written. What is not yet written when the caller is cancelled is dropped.
 
         Raises:
-            OSError: it could not be written.
+            BrokenPipeError: nobody reads any more.
+            StorageError: the output takes no more.
         """
         if self._written:
             return
@@ -77,7 +79,8 @@ class _Writer:
         """Waits until all is written, at most ``seconds``. For the end of the program, when no loop runs any more.
 
         Raises:
-            OSError: it could not be written.
+            BrokenPipeError: nobody reads any more.
+            StorageError: the output takes no more.
         """
         if not self._written:
             done = Event()
@@ -87,8 +90,10 @@ class _Writer:
 
     def _raise_error(self) -> None:
         error, self._error = self._error, None
-        if error is not None:
+        if isinstance(error, BrokenPipeError):
             raise error
+        if error is not None:
+            raise errors.StorageError(f"the result can't be written to the output ({error.strerror})") from None
 
     def _keep(self) -> None:
         self._dropping = False
@@ -146,7 +151,7 @@ class Stream:
 
     def finish(self) -> None:
         """Gives the output a moment to take what was written last."""
-        with suppress(OSError):
+        with suppress(OSError, errors.StorageError):
             self._writer.finish(OUTPUT_END_SECONDS_MAX)
 
 
@@ -155,10 +160,10 @@ class Console:
 
     def __init__(self, out: int = 1, err: int = 2) -> None:
         self._out = _Writer(out)
-        self._err = _Writer(err)
-        self._descriptors = out, err
+        self._err = self._out if _are_same(out, err) else _Writer(err)  # what is one file is written in order
+        self._progress_shown = False
         self.stream = Stream(self._out, out)
-        self.terminal = os.isatty(out)
+        self.terminal = self._out.terminal
 
     def answer(self, answer: Answer, line_mode: bool) -> None:
         """Prints a result: a content bit for bit into a pipe, escaped on a terminal; in line mode with a line end."""
@@ -185,8 +190,19 @@ class Console:
 
     def note(self, text: str) -> None:
         """Prints a sentence as one line, beside the results."""
+        self.progress("")
         line = escaped(" ".join(text.split("\n")), keep="")
         self._err.hand_over([f"{line}\n".encode("utf-8", "replace")])
+
+    def progress(self, text: str) -> None:
+        """Shows on a terminal how far something is, in the place of what was shown before; an empty text clears it."""
+        if self._err.terminal and (text or self._progress_shown):
+            self._progress_shown = bool(text)
+            self._err.hand_over([f"\r\x1b[K{escaped(text)}".encode("utf-8", "replace")])
+
+    def put_question(self, text: str) -> None:
+        """Prints a question, after which the answer is typed."""
+        self._err.hand_over([text.encode("utf-8", "replace")])
 
     async def drain(self) -> None:
         """Returns when all that was printed has been written. What is not yet written when the caller is cancelled is
@@ -196,10 +212,10 @@ class Console:
             BrokenPipeError: nobody reads the results any more.
             StorageError: the output takes no more.
         """
-        with suppress(OSError):  # standard error may be closed or full, and there is no other place to report that
-            await self._err.drain()
-        with _result_errors():
-            await self._out.drain()
+        if self._err is not self._out:
+            with suppress(OSError, errors.StorageError):  # it may be closed or full: there is no place to report that
+                await self._err.drain()
+        await self._out.drain()
 
     def finish(self) -> None:
         """Waits at the end of the program until all is written.
@@ -208,36 +224,30 @@ class Console:
             BrokenPipeError: nobody reads the results any more.
             StorageError: the output takes no more.
         """
-        with suppress(OSError):
-            self._err.finish()
-        with _result_errors():
-            self._out.finish()
+        if self._err is not self._out:
+            with suppress(OSError, errors.StorageError):
+                self._err.finish()
+        self._out.finish()
 
     def finish_soon(self) -> None:
         """Gives both a moment to take what was printed last."""
-        for writer in (self._err, self._out):
-            with suppress(OSError):
+        for writer in {self._err, self._out}:
+            with suppress(OSError, errors.StorageError):
                 writer.finish(OUTPUT_END_SECONDS_MAX)
 
     def reporter(self, confirm: Callable[[str], Awaitable[str]]) -> Reporter:
         """Returns lines that are drawn anew on a terminal, and plain lines elsewhere."""
         from wrpme.bootstrap.reporter import LiveLines, PlainLines
 
-        out, err = self._descriptors
-        seen = os.isatty(err)
-        kind = LiveLines if seen else PlainLines
-        return kind(confirm, seen and os.isatty(0), out, err)
+        kind = LiveLines if self._err.terminal else PlainLines
+        return kind(confirm, self._err.terminal and os.isatty(0), self._out, self._err)
 
 
-@contextmanager
-def _result_errors() -> Iterator[None]:
-    """Makes a sentence of what went wrong with the output; that its reader has gone needs none."""
+def _are_same(one: int, other: int) -> bool:
     try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise errors.StorageError(f"the result can't be written to the output ({error.strerror})") from None
+        return os.path.sameopenfile(one, other)
+    except OSError:  # one is closed
+        return False
 
 
 def _shown(data: bytes) -> Iterator[bytes]:

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from itertools import count as count_from
 from pathlib import Path
 from time import monotonic
@@ -21,6 +20,7 @@ from time import monotonic
 from wrpme import errors
 from wrpme.client.client import Client
 from wrpme.limits import LOCAL_NODES_MAX, STOP_SECONDS_MAX
+from wrpme.shell.console import Console
 from wrpme.shell.limits import LOCAL_ASK_SECONDS, LOCAL_START_SECONDS_MAX, PORTS_TRIED_MAX
 from wrpme.protocol import health
 
@@ -311,37 +311,24 @@ def _free_port(wanted: int, others: set[int]) -> int:
     raise errors.StartError(f"no port from {wanted} to {wanted + PORTS_TRIED_MAX - 1} is free on {HOST}")
 
 
-async def serve_local(count: int, session: Callable[[LocalHive], Awaitable[int]]) -> int:
+async def serve_local(count: int, session: Callable[[LocalHive], Awaitable[int]], console: Console) -> int:
     """Starts a hive of ``count`` nodes in ``./hive``, runs ``session`` with it, and stops the hive however that ends;
     where a defect ended it, a line tells that the nodes have ended, too. Returns the exit code of the session."""
-    terminal = sys.stderr.isatty()
-
-    def write(text: str) -> None:
-        with suppress(OSError):  # a terminal that is gone must leave no nodes behind
-            sys.stderr.write(text)
-            sys.stderr.flush()
-
-    def say(line: str) -> None:
-        write(f"\r\x1b[K{line}\n" if terminal else f"{line}\n")
-
-    def progress(line: str) -> None:
-        if terminal:
-            write(f"\r\x1b[K{line}")
-
-    hive = LocalHive(Path("hive"), count, say)
+    hive = LocalHive(Path("hive"), count, console.note)
     broke = False
     try:
         hive.start()
-        await hive.until_stable(progress)
+        await hive.until_stable(console.progress)
         nodes = ", ".join(hive.addresses)
-        say(f"the hive is stable: {nodes}; data and logs are in ./hive")
+        console.note(f"the hive is stable: {nodes}; data and logs are in ./hive")
+        await console.drain()
         try:
             return await session(hive)
         except Exception:
             broke = True
             raise
     finally:
-        progress("")
+        console.progress("")
         hive.stop()
         if broke:
-            say("the nodes of the hive have been stopped, too; their data and logs are in ./hive")
+            console.note("the nodes of the hive have been stopped, too; their data and logs are in ./hive")

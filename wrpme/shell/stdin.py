@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
@@ -15,10 +16,11 @@ CHUNK_BYTES = 64 * 1024
 
 
 class InputLines:
-    """The lines of a file descriptor, which is read up to ``CHUNK_BYTES`` ahead."""
+    """The lines of a file descriptor, which is read up to ``CHUNK_BYTES`` ahead. ``put_question`` prints a question."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, put_question: Callable[[str], None]) -> None:
         self._descriptor = descriptor
+        self._put_question = put_question
         self._complete: deque[bytes] = deque()
         self._tail = bytearray()
         self._ended = False
@@ -39,7 +41,7 @@ class InputLines:
     async def confirmation(self, question: str) -> str:
         """Returns the next line as the answer. The question is printed only on a terminal."""
         if os.isatty(self._descriptor):
-            os.write(2, question.encode())
+            self._put_question(question)
         return await self.line() or ""
 
     def drop_pasted(self) -> int:

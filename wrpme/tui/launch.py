@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import warnings
 from time import monotonic
 
 from wrpme.client.client import Client
 from wrpme.shell.arguments import Options
+from wrpme.shell.console import Console
 from wrpme.shell.format import size_text
 from wrpme.shell.local_hive import LocalHive, serve_local
 from wrpme.tui.app import Dashboard, run
@@ -19,7 +19,7 @@ from wrpme.tui.state.timeline import Timeline
 PROGRESS_SECONDS = 0.2
 
 
-async def serve(options: Options) -> int:
+async def serve(options: Options, console: Console) -> int:
     """Shows the dashboard of a hive, of one that is started first, or of a record; returns the exit code.
 
     Raises:
@@ -28,14 +28,14 @@ async def serve(options: Options) -> int:
     warnings.simplefilter("ignore")  # whatever they say belongs into no picture, and a stalled terminal takes no word
     if options.replay:
         replay = open_record(options.replay)
-        timeline = await _read(replay)
+        timeline = await _read(replay, console)
         return await run(Dashboard(timeline, notice=replay.notice))
     if options.hive:
-        return await serve_local(options.hive, lambda hive: _on_hive(options, tuple(hive.addresses), hive))
+        return await serve_local(options.hive, lambda hive: _on_hive(options, tuple(hive.addresses), hive), console)
     return await _on_hive(options, options.daemons, None)
 
 
-async def _read(replay: Replay) -> Timeline:
+async def _read(replay: Replay, console: Console) -> Timeline:
     """Reads all of a record. How far it is stands on the terminal, because a long record takes its time."""
     timeline = Timeline(replay=True)
     shown = monotonic()
@@ -43,8 +43,7 @@ async def _read(replay: Replay) -> Timeline:
         timeline.take(record)
         if number % 100 == 0 and monotonic() - shown > PROGRESS_SECONDS:
             shown = monotonic()
-            sys.stderr.write(f"\r\x1b[Kreading {replay.path}: {size_text(replay.bytes_read)}")
-            sys.stderr.flush()
+            console.progress(f"reading {replay.path}: {size_text(replay.bytes_read)}")
             await asyncio.sleep(0)  # for the signals
     timeline.finish()
     return timeline

@@ -83,7 +83,12 @@ class _Tail:
 
 async def show(fleet: Fleet, only: tuple[str, ...], since: float, follow: bool) -> None:
     """Shows the logs of the nodes with the addresses ``only`` (of all, if empty); with ``follow`` until it is
-    interrupted."""
+    interrupted.
+
+    Raises:
+        BrokenPipeError: nobody reads them any more.
+        StorageError: the output takes no more.
+    """
 
     async def enter(session: HostSession) -> None:
         await session.open(fleet.connector)
@@ -112,6 +117,7 @@ async def show(fleet: Fleet, only: tuple[str, ...], since: float, follow: bool) 
                 fleet.reporter.say(f"{tail.node.address}: the log holds more lines since then; only the last are shown")
         for line in merged(found.values(), since):
             fleet.reporter.log(line.number, nodes[line.number][1].address, width, line.text)
+        await fleet.reporter.drain()  # no more is read than is written
         if not follow or all(session.error for session in sessions):
             return
         await asyncio.sleep(LOG_FOLLOW_SECONDS)

@@ -19,7 +19,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Label, Static
 
 from wrpme import __version__, errors
-from wrpme.bootstrap.reporter import PlainLines, Reporter, harmless
+from wrpme.bootstrap.reporter import Ask, Reporter, StepWords, harmless
 from wrpme.client.client import Client
 from wrpme.shell.commands import Command
 from wrpme.shell.completion import complete, completed, hint
@@ -47,16 +47,25 @@ class Sink(Protocol):
         """Prints one or more lines in the colour of that role."""
 
 
-class PaneReporter(PlainLines):
+class PaneReporter:
     """Prints the progress on other machines: steps in grey, results in their colours, log lines in the colour of their
-    node."""
+    node. A step that only says how far the one before is, is left out."""
 
-    def __init__(self, sink: Sink, ask: Callable[[str], Awaitable[str]]) -> None:
-        super().__init__(ask, can_ask=True)
+    can_ask = True
+
+    def __init__(self, sink: Sink, ask: Ask) -> None:
+        self._ask = ask
         self._sink = sink
+        self._steps = StepWords()
+
+    def step(self, host: str, text: str) -> None:
+        """See :class:`wrpme.bootstrap.reporter.Reporter`."""
+        if self._steps.is_new(host, text):
+            self.say(f"{host}: {text}")
 
     def ended(self, host: str, text: str, how: str) -> None:
         """See :class:`wrpme.bootstrap.reporter.Reporter`."""
+        self._steps.forget(host)
         self._sink.print(harmless(f"{host}: {text}"), _REPORT_ROLES[how])
 
     def say(self, text: str) -> None:
@@ -66,6 +75,16 @@ class PaneReporter(PlainLines):
     def log(self, number: int, name: str, width: int, line: str) -> None:
         """See :class:`wrpme.bootstrap.reporter.Reporter`."""
         self._sink.print(harmless(f"{name:<{width}}  {line}"), f"node{number}")
+
+    async def drain(self) -> None:
+        """Returns at once: the pane draws by itself."""
+
+    async def ask(self, question: str) -> str:
+        """See :class:`wrpme.bootstrap.reporter.Reporter`."""
+        return await self._ask(question)
+
+    def close(self) -> None:
+        """See :class:`wrpme.bootstrap.reporter.Reporter`."""
 
 
 class PaneConsole:
