@@ -192,9 +192,10 @@ def stalled_terminal() -> tuple[int, int]:
     """A terminal that nobody reads, and that takes no byte more."""
     ours, theirs = pty.openpty()
     os.set_blocking(theirs, False)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(theirs, bytes(4096))
+    for size in (4096, 1):
+        with suppress(BlockingIOError):
+            while True:
+                os.write(theirs, bytes(size))
     os.set_blocking(theirs, True)
     return ours, theirs
 
