@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ def test_lines_of_a_paste(text: str, lines: list[str]) -> None:
 
 
 def test_what_was_left_is_a_sentence() -> None:
-    assert left_text(1) == "1 more line of the paste was not carried out"
-    assert left_text(1234) == "1,234 more lines of the paste were not carried out"
+    assert left_text(1) == "1 more line that waited was not carried out"
+    assert left_text(1234) == "1,234 more lines that waited were not carried out"
 
 
 class FakeClient:
@@ -65,6 +65,8 @@ class Notes:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.then: Callable[[], None] = lambda: None
+        """Called once something was left."""
 
     def answer(self, answer: Answer, line_mode: bool) -> None: ...
 
@@ -75,6 +77,7 @@ class Notes:
 
     def note(self, text: str) -> None:
         self.told.append(text)
+        self.then()
 
     def reporter(self, confirm: Any) -> Any:
         raise NotImplementedError
@@ -113,9 +116,38 @@ async def test_pasted_lines_are_commands_one_after_the_other(keyboard: PipeInput
 async def test_a_paste_stops_at_the_first_line_that_fails(keyboard: PipeInput) -> None:
     entries, told = await session(keyboard, paste("put a 1\nput a 2\nput b 3\nput c 4\n") + "put d 5\r")
     assert entries == {"a": b"1", "d": b"5"}
-    assert told == ["already_exists", "2 more lines of the paste were not carried out"]
+    assert told == ["already_exists", "2 more lines that waited were not carried out"]
     entries, told = await session(keyboard, paste("nonsense\nput b 3"))
-    assert (entries, told) == ({}, ["no_such_command", "1 more line of the paste was not carried out"])
+    assert (entries, told) == ({}, ["no_such_command", "1 more line that waited was not carried out"])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("keys", "left"),
+    [
+        ("put a 2\rput b 3\rput c 4\r", "2 more lines that waited were not carried out"),
+        ("put a 2\rput b 3\rput c", "2 more lines that waited were not carried out"),
+        ("nonsense\rput b 3\r", "1 more line that waited was not carried out"),
+    ],
+)
+async def test_lines_that_no_brackets_are_around_stop_there_too(keyboard: PipeInput, keys: str, left: str) -> None:
+    client, notes = FakeClient(), Notes()
+    keyboard.send_text("put a 1\r" + keys)
+    notes.then = lambda: keyboard.send_text("put d 5\r\x04")
+    await Shell(client, notes, Terminal(client)).lines()  # type: ignore[arg-type]
+    assert client.entries == {"a": b"1", "d": b"5"} and notes.told[1:] == [left]
+
+
+@pytest.mark.asyncio
+async def test_the_end_of_the_input_stays_the_end(keyboard: PipeInput) -> None:
+    entries, told = await session(keyboard, "nonsense\rput b 3\r")
+    assert entries == {} and told == ["no_such_command", "1 more line that waited was not carried out"]
+
+
+@pytest.mark.asyncio
+async def test_a_paste_that_waits_shows_that_the_terminal_has_brackets(keyboard: PipeInput) -> None:
+    entries, told = await session(keyboard, "nonsense\rput a 1\r" + paste("put b 2\nput c 3"))
+    assert len(entries) == 3 and told == ["no_such_command"]
 
 
 @pytest.mark.asyncio
@@ -134,13 +166,13 @@ async def test_a_paste_into_a_search_is_searched_for(keyboard: PipeInput) -> Non
 @pytest.mark.asyncio
 async def test_a_pasted_line_answers_no_question(keyboard: PipeInput) -> None:
     entries, told = await session(keyboard, paste("put a 1\nremove_all\nyes\nput b 2") + "no\r")
-    assert entries == {"a": b"1"} and told == ["usage", "2 more lines of the paste were not carried out"]
+    assert entries == {"a": b"1"} and told == ["usage", "2 more lines that waited were not carried out"]
 
 
 @pytest.mark.asyncio
 async def test_exit_leaves_the_rest(keyboard: PipeInput) -> None:
     entries, told = await session(keyboard, paste("put a 1\nexit\nput b 2"))
-    assert entries == {"a": b"1"} and told == ["1 more line of the paste was not carried out"]
+    assert entries == {"a": b"1"} and told == ["1 more line that waited was not carried out"]
 
 
 @pytest.mark.asyncio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from wrpme.shell.console import Console
 from wrpme.shell.history import LineFile
 from wrpme.shell.prompt import Terminal
 
@@ -92,3 +94,20 @@ async def test_a_confirmation_is_in_no_history(keys: str, answer: str) -> None:
 
     assert await typed(keys, confirm) == [answer]
     assert not LineFile.of_user().path.exists()
+
+
+async def test_a_dumb_terminal_is_sent_no_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    ours, theirs = os.openpty()
+    console = Console(theirs, theirs)
+    with create_pipe_input() as keyboard, create_app_session(input=keyboard, output=DummyOutput()):
+        keyboard.send_text("get x\r")
+        assert await Terminal(Nodes(), console.stream).line() == "get x"  # type: ignore[arg-type]
+    console.note("the end")
+    console.finish()
+    seen = b""
+    while not seen.endswith(b"the end\r\n"):
+        seen += os.read(ours, 65_536)
+    assert b"\x1b" not in seen
+    os.close(ours)
+    os.close(theirs)

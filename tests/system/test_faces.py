@@ -91,7 +91,7 @@ def test_line_mode(tmux: Tmux, daemons: Daemons, tmp_path: Path) -> None:
         "the first lines, the error, and what was left",
         last(
             "> put a 1", "> get a", "1", "> get b", 'not_found: there is no entry "b"',
-            "2 more lines of the paste were not carried out", ">",
+            "2 more lines that waited were not carried out", ">",
         ),
     )  # fmt: skip
     tmux.press("exit", "Enter")

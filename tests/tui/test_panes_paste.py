@@ -45,7 +45,7 @@ async def test_they_stop_at_the_first_that_fails(tmp_path: Path) -> None:
     async with opened(tmp_path, client) as (app, pilot):
         await paste(app, pilot, "put a 1\nget nothing\nput b 2\nput c 3")
         assert list(client.entries) == ["a"]
-        assert app.printed[-1] == "2 more lines of the paste were not carried out"
+        assert app.printed[-1] == "2 more lines that waited were not carried out"
         await paste(app, pilot, "put d 4\nput e 5")
         assert list(client.entries) == ["a", "d", "e"], "the next paste is another one"
 
@@ -58,7 +58,7 @@ async def test_ctrl_c_ends_a_paste_and_says_so(tmp_path: Path) -> None:
         await pilot.press("ctrl+c")
         for _ in range(5):
             await pilot.pause()
-        assert not client.entries and app.printed[-1] == "1 more line of the paste was not carried out"
+        assert not client.entries and app.printed[-1] == "1 more line that waited was not carried out"
 
 
 @pytest.mark.asyncio
@@ -73,7 +73,7 @@ async def test_no_pasted_line_answers_a_question(tmp_path: Path) -> None:
         await pilot.press("enter")
         for _ in range(5):
             await pilot.pause()
-        assert client.entries and app.printed[-1] == "1 more line of the paste was not carried out"
+        assert client.entries and app.printed[-1] == "1 more line that waited was not carried out"
 
 
 @pytest.mark.asyncio

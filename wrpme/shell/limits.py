@@ -15,3 +15,5 @@ TERMINAL_PIECE_BYTES = 4096
 """So much is written at a time to a terminal: what it has not taken after Ctrl-C is no more than this."""
 OUTPUT_END_SECONDS_MAX = 1.0
 """A program that was told to end waits so long for a reader that takes nothing."""
+PASTE_PAUSE_SECONDS = 0.1
+"""What follows a line within this time was pasted with it rather than typed, on a terminal that does not say so."""

@@ -23,6 +23,6 @@ def pasted_lines(text: str, before: str = "", after: str = "") -> list[str]:
 
 
 def left_text(count: int) -> str:
-    """Returns the sentence about so many lines of a paste that were not carried out."""
-    lines = "1 more line of the paste was" if count == 1 else f"{count:,} more lines of the paste were"
+    """Returns the sentence about so many lines that were pasted, or typed ahead, and were not carried out."""
+    lines = "1 more line that waited was" if count == 1 else f"{count:,} more lines that waited were"
     return f"{lines} not carried out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 from collections import deque
 from collections.abc import Iterable
@@ -15,15 +16,18 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion, Path
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import DummyHistory, History
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import create_output
 from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import is_dumb_terminal
 
 from wrpme.shell.completion import complete, takes_file
 from wrpme.shell.format import escaped
 from wrpme.shell.history import LineFile
+from wrpme.shell.limits import PASTE_PAUSE_SECONDS
 from wrpme.shell.paste import pasted_lines
 
 if TYPE_CHECKING:
@@ -84,8 +88,10 @@ class Terminal:
         # where the terminal does not answer; only menus below the line need the position, and there are none.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         self._stream = stream
-        self._output = create_output(stdout=cast(TextIO, stream)) if stream is not None else None
+        drawn = stream is not None and not is_dumb_terminal()  # on a dumb one prompt_toolkit only prints
+        self._output = create_output(stdout=cast(TextIO, stream)) if drawn else None
         self._pasted: deque[str] = deque()
+        self._brackets_pastes = False
         self._suspending = False
         keys = KeyBindings()
         keys.add(Keys.BracketedPaste)(self._paste)
@@ -125,10 +131,25 @@ class Terminal:
             return ""
 
     def drop_pasted(self) -> int:
-        """Drops the pasted lines that wait, and returns how many they were."""
-        count = len(self._pasted)
+        """Drops the pasted lines that wait, and returns how many they were. A terminal that has put no brackets around
+        a paste so far may not do so at all: of what waits there, nothing is carried out that was sent before the
+        operator could see what went wrong, pasted or typed ahead."""
+        count = len(self._pasted) + (0 if self._brackets_pastes else self._drop_waiting())
         self._pasted.clear()
         return count
+
+    def _drop_waiting(self) -> int:
+        source = self._session.app.input
+        keys = get_typeahead(source)
+        with source.raw_mode():
+            while select.select([source.fileno()], [], [], PASTE_PAUSE_SECONDS if keys else 0)[0] and not source.closed:
+                keys += source.read_keys()
+        if any(one.key == Keys.BracketedPaste for one in keys):
+            store_typeahead(source, keys)
+            return 0
+        store_typeahead(source, [one for one in keys if one.key == Keys.ControlD])  # the end stays the end
+        entered = [one.key in (Keys.ControlM, Keys.ControlJ) for one in keys if one.key != Keys.ControlD]
+        return sum(entered) + (entered[-1:] == [False])
 
     async def _asked(self, session: PromptSession[str], text: str) -> str:
         loop = asyncio.get_running_loop()
@@ -147,6 +168,7 @@ class Terminal:
 
     def _paste(self, event: KeyPressEvent) -> None:
         """Types a paste of one line; of several ones enters the first, and keeps the others for their turn."""
+        self._brackets_pastes = True
         buffer = event.current_buffer
         document = buffer.document
         lines = pasted_lines(event.data, document.text_before_cursor, document.text_after_cursor)

@@ -60,7 +60,8 @@ class Prompt(Protocol):
         """Puts a question and returns the answer."""
 
     def drop_pasted(self) -> int:
-        """Drops the lines that were pasted together with the last one, and returns how many they were."""
+        """Drops the lines that were pasted together with the last one, and on a terminal that does not say what is a
+        paste, all that came before its result; returns how many they were."""
 
 
 class Shell:
