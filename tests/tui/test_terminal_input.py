@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 from tests.tui.hands import ROOMY, live
 from wrpme import errors
 from wrpme.tui.app import Dashboard, run
+from wrpme.tui.limits import IGNORED_BYTES_MAX
 from wrpme.tui.terminal.driver import Terminal, _Output
 
 
@@ -42,6 +43,7 @@ def keys_of(raw: bytes, broken: Callable[[Message], None] | None = None) -> tupl
     driver._loop = asyncio.new_event_loop()
     driver._debug = False
     driver._output = _Output(-1)
+    driver._ignored = bytearray()
     driver.exit_event = Event()
     driver.fileno = reading
     found: list[str] = []
@@ -63,6 +65,40 @@ def test_bytes_that_are_no_utf8_end_nothing(raw: bytes) -> None:
     found, driver, app = keys_of(b"a" + raw + b"b")
     assert (found[0], found[-1]) == ("a", "b") and not app.broken
     assert driver.gone, "the end of the input is the end of the terminal"
+
+
+@pytest.mark.parametrize(
+    ("raw", "ignored"),
+    [(b"a\xe9b", b"\xe9"), (b"\xff\xfe", b"\xff\xfe"), ("é€".encode(), b""), (b"\x1b[M \x80!", b"")],
+)
+def test_typed_bytes_that_are_no_utf8_are_kept_to_be_told(raw: bytes, ignored: bytes) -> None:
+    _, driver, _ = keys_of(raw)
+    assert driver.take_ignored() == ignored and driver.take_ignored() == b""
+    assert len(keys_of(5000 * raw)[1].take_ignored()) <= IGNORED_BYTES_MAX
+
+
+@pytest.mark.asyncio
+async def test_what_was_ignored_is_told_and_not_too_often() -> None:
+    _, driver, _ = await asyncio.to_thread(keys_of, b"\xe9")
+    driver.behind = False
+    driver._output.gone = False
+    async with live().run_test(size=ROOMY) as pilot:
+        app = pilot.app
+        assert isinstance(app, Dashboard)
+        headless, app._driver = app._driver, driver
+        app._look_at_terminal()
+        driver._ignored += bytes(range(0x80, 0x90))
+        app._look_at_terminal()
+        told = [one.message for one in app._notifications]
+        app._tell_ignored_at = 0.0
+        app._look_at_terminal()
+        told += [one.message for one in app._notifications][1:]
+        app._driver = headless
+    shown = "".join(f"\\x{byte:02x}" for byte in range(0x80, 0x88))
+    assert told == [
+        "a byte that is no UTF-8 was ignored: \\xe9; the terminal has to send UTF-8",
+        f"16 bytes that are no UTF-8 were ignored: {shown} ...; the terminal has to send UTF-8",
+    ]
 
 
 def test_a_click_in_the_old_code_of_the_mouse_is_no_keys() -> None:

@@ -32,7 +32,7 @@ from wrpme.shell.local_hive import LocalHive
 from wrpme.tui.action_runner import ActionRunner
 from wrpme.tui.command_palette import PaletteProvider
 from wrpme.tui.keys import TIME
-from wrpme.tui.limits import BEAT_SECONDS, TIME_STEP_SECONDS
+from wrpme.tui.limits import BEAT_SECONDS, IGNORED_BYTES_SHOWN_MAX, TIME_STEP_SECONDS
 from wrpme.tui.main_screen import MainScreen
 from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.node.source import HiveSource
@@ -96,6 +96,7 @@ class Dashboard(App[int]):
         self._due = False
         self._record_failed = False
         self._beat_at = 0.0
+        self._tell_ignored_at = 0.0
         for theme in textual_themes(depth_of(self)):
             self.register_theme(theme)
         self.theme = PREFIX + next(iter(THEMES))
@@ -175,11 +176,16 @@ class Dashboard(App[int]):
 
     def _look_at_terminal(self) -> None:
         driver = self._driver
-        if isinstance(driver, Terminal) and driver.gone:
+        if not isinstance(driver, Terminal):
+            return
+        if driver.gone:
             self.exit(128 + SIGHUP)
-        elif isinstance(driver, Terminal) and driver.behind and driver.takes_again:
+        elif driver.behind and driver.takes_again:
             driver.behind = False
             self.refresh()
+        if monotonic() >= self._tell_ignored_at and (ignored := driver.take_ignored()):
+            self._tell_ignored_at = monotonic() + self.NOTIFICATION_TIMEOUT
+            self.notify(ignored_text(ignored), severity="warning", markup=False)
 
     @property
     def main(self) -> MainScreen:
@@ -298,6 +304,14 @@ class Dashboard(App[int]):
         if self.crash is None:
             self.crash = RuntimeError("; ".join(map(str, renderables)))
         self._close_messages_no_wait()
+
+
+def ignored_text(ignored: bytes) -> str:
+    """Returns the sentence about typed bytes that are no UTF-8."""
+    beginning = "".join(f"\\x{byte:02x}" for byte in ignored[:IGNORED_BYTES_SHOWN_MAX])
+    more = " ..." if len(ignored) > IGNORED_BYTES_SHOWN_MAX else ""
+    count = "a byte that is no UTF-8 was" if len(ignored) == 1 else f"{len(ignored)} bytes that are no UTF-8 were"
+    return f"{count} ignored: {beginning}{more}; the terminal has to send UTF-8"
 
 
 def crash_file() -> Path:

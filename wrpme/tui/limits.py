@@ -64,3 +64,6 @@ TAB_SILENCE_SECONDS = 15.0
 """A browser is asked for a sign so often, and is gone when none comes within half of that."""
 TAB_CLOSE_SECONDS_MAX = 3.0
 """At the end a dashboard has so long before it is killed."""
+IGNORED_BYTES_MAX = 1000
+"""So many bytes that are no UTF-8 are counted until the operator is told that they were ignored."""
+IGNORED_BYTES_SHOWN_MAX = 8

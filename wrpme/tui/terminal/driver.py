@@ -15,8 +15,10 @@ from typing import Any
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Key
+from textual.message import Message
 
-from wrpme.tui.limits import KEYS_READ_BYTES_MAX, KEYS_WAIT_SECONDS, TERMINAL_CLOSE_SECONDS_MAX
+from wrpme.tui.limits import IGNORED_BYTES_MAX, KEYS_READ_BYTES_MAX, KEYS_WAIT_SECONDS, TERMINAL_CLOSE_SECONDS_MAX
 
 
 class _Output:
@@ -56,6 +58,7 @@ class Terminal(LinuxDriver):
         self._output = _Output(self._file.fileno())
         self._file: Any = self._output
         self.behind = False
+        self._ignored = bytearray()
 
     # --- what comes in ---------------------------------------------------------------------------------------------
 
@@ -69,7 +72,8 @@ class Terminal(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Reads keys until the app wants no more of them. Bytes that are not UTF-8 (a click beyond column 95 in the old
-        code of the mouse, a paste from elsewhere) become surrogate escapes, as in line mode."""
+        code of the mouse, a paste from elsewhere) become surrogate escapes, as in line mode; as keys they are ignored.
+        """
         parser = XTermParser(self._debug)
         decoder = getincrementaldecoder("utf-8")("surrogateescape")
         while not self.exit_event.is_set() and not self.gone:
@@ -78,9 +82,24 @@ class Terminal(LinuxDriver):
                 data = self._read()
                 text = decoder.decode(data, final=not data)
             for message in parser.feed(text) if text else ():
-                self.process_message(message)
+                if not self._is_ignored(message):
+                    self.process_message(message)
             for message in parser.tick():  # an Escape that nothing followed
                 self.process_message(message)
+
+    def _is_ignored(self, message: Message) -> bool:
+        """Returns whether the message is a key that no text has; its byte is kept, to be told."""
+        character = message.character if isinstance(message, Key) else None
+        if character is None or not 0xDC80 <= ord(character) <= 0xDCFF:
+            return False
+        if len(self._ignored) < IGNORED_BYTES_MAX:
+            self._ignored += character.encode("utf-8", "surrogateescape")
+        return True
+
+    def take_ignored(self) -> bytes:
+        """Returns the typed bytes that were no UTF-8 since the last call."""
+        ignored, self._ignored = self._ignored, bytearray()
+        return bytes(ignored)
 
     def _read(self) -> bytes:
         try:
