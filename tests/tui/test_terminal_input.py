@@ -79,21 +79,20 @@ def test_typed_bytes_that_are_no_utf8_are_kept_to_be_told(raw: bytes, ignored: b
 
 @pytest.mark.asyncio
 async def test_what_was_ignored_is_told_and_not_too_often() -> None:
-    _, driver, _ = await asyncio.to_thread(keys_of, b"\xe9")
+    driver = Terminal.__new__(Terminal)
+    driver._output = _Output(-1)
     driver.behind = False
-    driver._output.gone = False
-    async with live().run_test(size=ROOMY) as pilot:
-        app = pilot.app
-        assert isinstance(app, Dashboard)
-        headless, app._driver = app._driver, driver
-        app._look_at_terminal()
-        driver._ignored += bytes(range(0x80, 0x90))
-        app._look_at_terminal()
-        told = [one.message for one in app._notifications]
-        app._tell_ignored_at = 0.0
-        app._look_at_terminal()
-        told += [one.message for one in app._notifications][1:]
-        app._driver = headless
+    driver._ignored = bytearray(b"\xe9")
+    told: list[str] = []
+    app = live()
+    app._driver = driver
+    app.notify = lambda message, **_: told.append(message)  # type: ignore[method-assign]
+    app._look_at_terminal()
+    driver._ignored += bytes(range(0x80, 0x90))
+    app._look_at_terminal()
+    assert len(told) == 1
+    app._tell_ignored_at = 0.0
+    app._look_at_terminal()
     shown = "".join(f"\\x{byte:02x}" for byte in range(0x80, 0x88))
     assert told == [
         "a byte that is no UTF-8 was ignored: \\xe9; the terminal has to send UTF-8",
