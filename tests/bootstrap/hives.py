@@ -100,3 +100,12 @@ class Operator:
 def daemons(hosts: SshHosts, number: int) -> list[int]:
     """The wrpmed processes of that host."""
     return sorted(pid for pid, line in hosts.processes(number).items() if "wrpme.daemon" in line)
+
+
+PRIVATE = {"data": "700", "log": "640"}
+
+
+def modes(hosts: SshHosts, number: int, base: str = "/var/lib/wrpme") -> dict[str, str]:
+    """The modes of what the node of that host writes."""
+    (node,) = hosts.path(number, f"{base}/nodes").iterdir()
+    return {name: f"{(node / name).stat().st_mode & 0o7777:o}" for name in PRIVATE}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.hives import Operator, daemons
+from tests.bootstrap.hives import PRIVATE, Operator, daemons, modes
 from tests.bootstrap.ssh_hosts import SshHosts
 
 OWN = ("log", "data", "out")
@@ -74,6 +74,7 @@ def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
     assert {number: daemons(hosts, number) for number in two} == processes, "those that were there go on"
     assert {number: made(operator, number) for number in two} == files
     assert operator.on(3, "get", "entry").ok().out == "thisismyentry"
+    assert modes(hosts, 1) == PRIVATE
 
     changed = operator.topology((1, 2, 3), "options = { grace = 30 }")
     restarted = operator.wrpmesh("hive_apply", changed).ok()
@@ -82,6 +83,7 @@ def test_from_bare_machines_to_a_hive_that_grows(operator: Operator) -> None:
     assert json.loads(config)["grace_seconds"] == 30
 
     added = operator.on(1, *start_fourth, "--grace", "30").ok()
+    assert modes(hosts, 4) == PRIVATE
     assert "all 4 nodes are up" in added.out, added
     assert fourth in operator.on(1, "hive_status").ok().out
     operator.wrpmesh("hive_destroy", operator.topology((1, 2, 3, 4)), "--yes").ok()

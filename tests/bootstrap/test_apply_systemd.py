@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.hives import PORT, Operator, daemons
+from tests.bootstrap.hives import PORT, PRIVATE, Operator, daemons, modes
 from tests.bootstrap.ssh_hosts import USER, USER_ID, SshHosts, until
 
 UNIT_PLACES = {"root": "/etc/systemd/system", USER: f"/home/{USER}/.config/systemd/user"}
+BASES = {"root": "/var/lib/wrpme", USER: f"/home/{USER}/.local/share/wrpme"}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,7 @@ def test_a_hive_that_systemd_keeps_running(operator: Operator) -> None:
         assert unit(number, "is-active") == "active"
         assert unit(number, "is-enabled") == "enabled"
         assert hosts.path(number, f"{UNIT_PLACES[users[number]]}/{name}").exists()
+        assert modes(hosts, number, BASES[users[number]]) == PRIVATE
     assert operator.wrpmesh("hive_apply", file).ok().err.count("nothing to do") == 2
 
     for number in hosts.numbers:
