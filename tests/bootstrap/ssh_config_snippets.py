@@ -24,6 +24,9 @@ ONE: tuple[str, ...] = (
     "connecttimeout",
 )
 ONE += ("identitiesonly", "hostkeyalias", "identityagent", "pubkeyauthentication")
+ONE += ("addressfamily", "bindaddress", "compression")
+ALGORITHMS = ("ciphers", "macs", "kexalgorithms", "casignaturealgorithms", "hostkeyalgorithms")
+"""Options whose values ssh tells also where they are not given; its defaults are no business of ours."""
 SEVERAL = ("userknownhostsfile", "globalknownhostsfile")
 REFUSED = {"refused": ["yes"]}
 """The answer where ssh takes the snippet for wrong."""
@@ -32,6 +35,8 @@ DEFAULTS = {
     "user": ["USER"],
     "port": ["22"],
     "connecttimeout": ["none"],
+    "addressfamily": ["any"],
+    "compression": ["no"],
     "identitiesonly": ["no"],
     "pubkeyauthentication": ["true"],
     "stricthostkeychecking": ["ask"],
@@ -173,6 +178,22 @@ SNIPPETS: list[str] = [
     "Host web1\n ProxyJump gate\nHost *\n ProxyJump none\n",
     "Host web1\n ProxyJump NONE\nHost *\n ProxyJump gate\n",
     'ProxyCommand sh -c "nc %h %p"\n',
+    # what connections are like
+    "AddressFamily inet6\nAddressFamily inet\n",
+    "AddressFamily=any # c\n",
+    "addressfamily INET\n",
+    "AddressFamily ipv6\n",
+    "BindAddress 10.0.0.9\nBindAddress 10.0.0.8\n",
+    "Host web1\n BindAddress ::1\n",
+    "Compression yes # c\nCompression no\n",
+    "Compression=no\n",
+    "Compression maybe\n",
+    "Ciphers aes256-ctr,aes128-ctr\nCiphers aes128-ctr\n",
+    "Host web1\n MACs hmac-sha2-512,hmac-sha2-256 # c\n",
+    "KexAlgorithms=curve25519-sha256,ecdh-sha2-nistp256\n",
+    'HostKeyAlgorithms "ssh-ed25519,rsa-sha2-512"\n',
+    "HostKeyAlgorithms rsa-sha2-512 ssh-ed25519\n",
+    "CASignatureAlgorithms ssh-ed25519,rsa-sha2-256\n",
     # other files
     "Include @DIR@/more\n",
     "Include @DIR@/more\nUser late\nPort 7\n",
@@ -219,7 +240,8 @@ def answer(snippet: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in done.stdout.decode("latin-1").split("\n"):
         option, _, value = line.partition(" ")
-        if option in ONE or option == "identityfile":
+        given = option in ALGORITHMS and option in snippet.lower()
+        if option in ONE or given or option == "identityfile":
             found.setdefault(option, []).append(plain(value, me.pw_name, me.pw_dir))
         elif option in SEVERAL:
             found[option] = [plain(value, me.pw_name, me.pw_dir)]

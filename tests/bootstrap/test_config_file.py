@@ -1,10 +1,11 @@
-"""What ssh_config files say is read as OpenSSH reads it: 130 snippets, compared with ``ssh -G``."""
+"""What ssh_config files say is read as OpenSSH reads it: some 150 snippets, compared with ``ssh -G``."""
 
 from __future__ import annotations
 
 import getpass
 import json
 import shutil
+import socket
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.bootstrap.ssh_config_snippets import DEFAULTS, KEPT, NAME, REFUSED, SNIPPETS, answer, plain, write
+from tests.bootstrap.ssh_config_snippets import (
+    ALGORITHMS,
+    DEFAULTS,
+    KEPT,
+    NAME,
+    REFUSED,
+    SNIPPETS,
+    answer,
+    plain,
+    write,
+)
 from wrpme.bootstrap.ssh import config
 from wrpme.bootstrap.ssh.config import Settings, Target, settings
 from wrpme.errors import RemoteError
 
 SPOKEN = {True: "yes", False: "no"}
+FAMILIES: dict[int, str] = {socket.AF_UNSPEC: "any", socket.AF_INET: "inet", socket.AF_INET6: "inet6"}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +72,16 @@ async def test_it_is_read_as_openssh_reads_it(
     monkeypatch.setenv("SSH_AUTH_SOCK", "SSH_AUTH_SOCK")
     found = await settings(Target(NAME))
     assert described(found, home) == expected(said, found, home)
+    assert algorithms(found, said) == {option: said[option] for option in ALGORITHMS if option in said}
+
+
+def algorithms(found: Settings, said: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Our answer for those algorithms that the snippet gives."""
+    options = found.options
+    lists = (options.encryption_algs, options.mac_algs, options.kex_algs, options.signature_algs)
+    told = [",".join(one.decode() for one in names) for names in lists]
+    whole = zip(ALGORITHMS, [*told, found.host_key_algorithms], strict=True)
+    return {option: [text] for option, text in whole if option in said}
 
 
 def described(found: Settings, home: Path) -> dict[str, list[str]]:
@@ -80,6 +102,9 @@ def described(found: Settings, home: Path) -> dict[str, list[str]]:
         "proxycommand": found.proxy,
         "identityagent": found.agent or "none",
         "hostkeyalias": found.key_name if found.key_name != found.host else "",
+        "addressfamily": FAMILIES[found.options.family],
+        "bindaddress": found.options.local_addr[0] if found.options.local_addr else "",
+        "compression": SPOKEN[found.options.compression_algs[0] != b"none"],
     }
     told = {option: [plain(value, user, str(home))] for option, value in values.items() if value}
     keys = [plain(str(path), user, str(home)) for path in found.key_files]
@@ -88,7 +113,7 @@ def described(found: Settings, home: Path) -> dict[str, list[str]]:
 
 def expected(said: dict[str, list[str]], found: Settings, home: Path) -> dict[str, list[str]]:
     """The answer of ssh, with tokens replaced as ssh does only when it connects."""
-    whole = {**DEFAULTS, **said}
+    whole = {**DEFAULTS, **{option: values for option, values in said.items() if option not in ALGORITHMS}}
     for option in ("proxycommand", "identityfile"):
         tokens = {"%h": found.host, "%p": str(found.port), "%r": found.user, "%d": "~"}
         for token, text in tokens.items():
