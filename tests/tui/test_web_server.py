@@ -275,7 +275,7 @@ async def test_a_hive_that_is_started_first_is_what_the_tabs_show(monkeypatch: p
 
     seen: list[list[str]] = []
 
-    async def serve_local(count: int, session: Any) -> int:
+    async def serve_local(count: int, session: Any, console: Console) -> int:
         assert count == 2
         return await session(Hive())  # type: ignore[no-any-return]
 

@@ -59,7 +59,7 @@ async def serve(options: Options, address: Address, console: Console) -> int:
         async def with_hive(hive: LocalHive) -> int:
             return await _serve(replace(options, hive=0, daemons=tuple(hive.addresses)), address, console)
 
-        return await serve_local(options.hive, with_hive)
+        return await serve_local(options.hive, with_hive, console)
     return await _serve(options, address, console)
 
 
