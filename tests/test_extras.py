@@ -20,7 +20,7 @@ from wrpme.shell.console import Console
 from wrpme.shell.session import lacking
 
 PACKAGES = {
-    "tui": {"textual", "msgpack"},
+    "tui": {"textual", "rich", "msgpack"},
     "web": {"aiohttp", "textual_serve"},
     "ssh": {"asyncssh", "packaging"},
 }

@@ -18,6 +18,10 @@ def test_ascii_is_as_wide_as_what_it_stands_for(text: str) -> None:
     assert shown.isascii() and len(shown) == cell_len(text)
 
 
+def test_what_takes_two_cells_together_becomes_two_characters() -> None:
+    assert ascii_of("👨\u200d👩\u200d👧e\u0301❤\ufe0f") == "?????"
+
+
 def test_every_segment_becomes_ascii() -> None:
     found = Ascii().apply([Segment("● up"), Segment("plain"), Segment("日本")], Color(0, 0, 0))
     assert [segment.text for segment in found] == ["o up", "plain", "????"]

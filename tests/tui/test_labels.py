@@ -11,12 +11,14 @@ from tests.tui.ring_scenes import NOW, disconnected, joining, scene_of, stable, 
 from wrpme.limits import SLOTS
 from wrpme.tui.ring.bands import band_count
 from wrpme.tui.ring.geometry import Geometry, ring_in
-from wrpme.tui.ring.labels import Mark, kin_of, marks, narrow, roles_of, side_of
+from wrpme.tui.ring.labels import Mark, kin_of, marks, roles_of, side_of
 from wrpme.tui.state import format
+from wrpme.tui.state.cells import clusters, width_of
 from wrpme.tui.state.scene import NodeState, Scene, Way
 from wrpme.tui.terminal.palette import DARK, colour_of
 
 SIZES = [(38, 16), (60, 32), (100, 48)]
+ALIASES = ("日本語", "用户:王小明:购物车的内容很多", "🐝", "family👨\u200d👩\u200d👧", "🇩🇪🇫🇷🇯🇵🇨🇭", "e\u0301te\u0301")
 
 
 def ring(scene: Scene, width: int, height: int) -> Geometry:
@@ -35,10 +37,10 @@ def check(found: list[Mark], scene: Scene, width: int, height: int) -> None:
     geometry = ring(scene, width, height)
     taken: set[tuple[int, int]] = set()
     for mark in found:
-        cells = {(mark.x + place, mark.y) for place in range(len(mark.text))}
+        cells = {(mark.x + place, mark.y) for place in range(width_of(mark.text))}
         assert not cells & taken, f"{mark.text} overlaps"
         assert not any(geometry.on_ring(*cell) for cell in cells), f"{mark.text} covers the ring"
-        assert mark.x >= 0 and mark.x + len(mark.text) <= width and 0 <= mark.y < height
+        assert mark.x >= 0 and mark.x + width_of(mark.text) <= width and 0 <= mark.y < height
         taken |= cells
 
 
@@ -125,8 +127,15 @@ def test_the_nodes_of_a_request_are_told_apart() -> None:
     assert "down" in text_of(placed(scene_of(without(3, 0)), shown=shown), 0), "its state is told too"
 
 
-def test_an_alias_takes_as_many_cells_as_it_has_characters() -> None:
-    assert narrow("a:日本e\u0301") == "a:??e?"
+def test_an_alias_of_wide_characters_is_shown_in_its_cells_and_cut_between_them() -> None:
+    scene = scene_of(stable(3))
+    for alias in ALIASES:
+        for width, height in SIZES:
+            for slot in range(0, SLOTS, SLOTS // 13):
+                found = placed(scene, width, height, shown=Way(alias, slot, 2, 0, (1,)))
+                text = text_of(found, -1).removeprefix("◆").lstrip("◆ ")
+                assert alias.startswith(text.removesuffix("…")) and text
+                assert "".join(part for part, _ in clusters(alias)).startswith(text.removesuffix("…"))
 
 
 def test_a_request_is_told_among_many() -> None:

@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 from msgspec.structs import replace
+from rich.cells import cell_len
 
 from tests.tui.ring_scenes import (
     NOW, changing, disconnected, joining, leaving, past, scene_of, stable, way, without,
@@ -49,6 +50,18 @@ def test_every_state_fits_every_size(plain: bool, theme: Theme) -> None:
         if width >= 20:
             told = " ".join(text(picture))
             assert scene.mood.value in told or "█" in told, "the word is there"
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["halves", "plain"])
+def test_each_row_is_as_wide_as_the_pane_whatever_an_alias_is_made_of(plain: bool) -> None:
+    scene = SCENES["stable"]
+    for alias in ("日本語の名前", "👨\u200d👩\u200d👧🐝", "🇩🇪e\u0301\x1b[2J"):
+        for width, height in SIZES:
+            picture = Painter(DARK, plain).paint(scene, width, height, way=Way(alias, 30_000, 2, 0, (1,)))
+            assert [cell_len(row) for row in text(picture)] == [width] * height
+            told = "".join(text(picture))
+            assert "\x1b" not in told
+            assert width < 60 or plain or alias[:3] in told
 
 
 def test_nothing_is_painted_where_nothing_changed() -> None:

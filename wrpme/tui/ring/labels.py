@@ -8,15 +8,14 @@ only nice to have is left out where there is no place, any other one moves along
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from math import cos, pi, sin
 
 from msgspec import Struct
-from rich.cells import cell_len
 
 from wrpme.limits import SLOTS
 from wrpme.tui.ring.geometry import Geometry
 from wrpme.tui.state import format
+from wrpme.tui.state.cells import cut, visible, width_of
 from wrpme.tui.state.scene import Mood, NodeShown, NodeState, Scene, Way
 from wrpme.tui.terminal.palette import Theme, colour_of
 
@@ -24,7 +23,7 @@ TICK = "•"
 NAME_MIN = 3
 """A name keeps at least so many characters."""
 ALIAS_LENGTHS = (24, 12, 8, 5)
-"""So many characters of an entry's alias are shown."""
+"""So many cells of an entry's alias are shown."""
 WIDE = 30
 """From this width on a pane keeps its last column free of names."""
 FAR_ROWS = 6
@@ -106,8 +105,9 @@ def marks(
         sign = "◆" if glyphs[NodeState.UP] == format.GLYPHS[NodeState.UP] else "*"
         found.append(Mark(x, y, sign, theme.accent, True, -1))
         board.take(x, y, 1)
-        cut = tuple((text,) for text in dict.fromkeys(_cut(narrow(way.alias), length) for length in ALIAS_LENGTHS))
-        wishes.append(Wish(-1, way.slot, x, y, sign, cut[:1], cut[1:], theme.accent, True, True))
+        alias = visible(way.alias)
+        forms = tuple((text,) for text in dict.fromkeys(cut(alias, length) for length in ALIAS_LENGTHS))
+        wishes.append(Wish(-1, way.slot, x, y, sign, forms[:1], forms[1:], theme.accent, True, True))
     order = sorted(range(len(scene.nodes)), key=lambda node: _rank(scene.nodes[node], node, selected, roles))
     for index in order:
         node = scene.nodes[index]
@@ -174,16 +174,6 @@ def _forms(node: NodeShown, at: float, role: str) -> Iterator[tuple[str, ...]]:
     yield (name,)
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-@lru_cache(maxsize=64)
-def narrow(alias: str) -> str:
-    """Returns the alias with each character one cell wide; characters that are wider or have no width become ``?``."""
-    return "".join(character if cell_len(character) == 1 else "?" for character in alias)
-
-
 def _placed(board: _Board, wish: Wish) -> list[Mark]:
     for forms in (wish.forms, wish.cuts):
         for form in forms:
@@ -201,20 +191,20 @@ def _placed(board: _Board, wish: Wish) -> list[Mark]:
 def _at_one_of(
     board: _Board, wish: Wish, form: tuple[str, ...], places: Iterable[tuple[int, int]], air: int
 ) -> list[Mark]:
-    wide = max(len(text) for text in form)
+    wide = max(map(width_of, form))
     for wanted, y in places:
         x = min(max(wanted, 0), board.edge - wide) if air > 1 else wanted
         if all(board.clear(x, y + line, wide, air) for line in range(len(form))):
             right = x + wide <= wish.x
             return [
-                _written(board, wish, x + (wide - len(text) if right else 0), y + line, text)
+                _written(board, wish, x + (wide - width_of(text) if right else 0), y + line, text)
                 for line, text in enumerate(form)
             ]
     return []
 
 
 def _written(board: _Board, wish: Wish, x: int, y: int, text: str) -> Mark:
-    board.take(x, y, len(text))
+    board.take(x, y, width_of(text))
     return Mark(x, y, text, wish.colour, wish.bold, wish.node)
 
 
@@ -225,7 +215,7 @@ def _places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
     upper, lower = wish.y, wish.y - len(form) + 1
     for x in sides[: 1 if abs(across) > 0.5 else 2]:
         yield from ((x, lower), (x, upper)) if up > 0.3 else ((x, upper), (x, lower))
-    for x in (wish.x - max(len(text) for text in form) // 2, *sides, wish.x):
+    for x in (wish.x - max(map(width_of, form)) // 2, *sides, wish.x):
         yield x, (wish.y - len(form) if up > 0 else wish.y + 1)
 
 
@@ -243,7 +233,7 @@ def _far_places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:
 
 def _sides(wish: Wish, form: tuple[str, ...]) -> tuple[int, int]:
     """Returns the columns of a text on both sides of its mark, the outward one first."""
-    right, left = wish.x + 2, wish.x - 1 - max(len(text) for text in form)
+    right, left = wish.x + 2, wish.x - 1 - max(map(width_of, form))
     return (right, left) if sin(2 * pi * wish.slot / SLOTS) >= 0 else (left, right)
 
 

@@ -22,6 +22,7 @@ from wrpme.tui.ring.geometry import Geometry, ring_in
 from wrpme.tui.ring.labels import Mark, marks, side_of
 from wrpme.tui.ring.letters import Letters
 from wrpme.tui.state import format
+from wrpme.tui.state.cells import clusters
 from wrpme.tui.state.scene import Mode, Mood, NodeState, Scene, Way
 from wrpme.tui.terminal.ascii import ascii_of
 from wrpme.tui.terminal.palette import DARK, Theme, colour_of, number_of, text_of
@@ -151,8 +152,11 @@ class Painter:
 
     def _write(self, layer: Layer, x: int, y: int, text: str, style: Style) -> None:
         row = layer[y]
-        for place, character in enumerate(ascii_of(text) if self.plain else text, x):
-            row[place] = (character, style)
+        for sign, cells in clusters(ascii_of(text) if self.plain else text):
+            row[x] = (sign, style)
+            for beside in range(x + 1, x + cells):  # covered by a wide character
+                row[beside] = ("", style)
+            x += cells
 
     def _replace(self, layer: Layer, fresh: Layer) -> None:
         for y, row in enumerate(fresh):

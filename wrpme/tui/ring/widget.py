@@ -22,6 +22,7 @@ from wrpme.tui.limits import RING_FRAME_SECONDS, WAY_SECONDS
 from wrpme.tui.ring import painting
 from wrpme.tui.ring.bands import arc_at, arc_text
 from wrpme.tui.ring.painting import Painter, Picture
+from wrpme.tui.state.cells import width_of
 from wrpme.tui.state.scene import ArcShown, Scene, Way
 from wrpme.tui.terminal.roles import theme_of
 
@@ -185,7 +186,7 @@ class RingWidget(Widget):
     def _node_at(self, x: int, y: int) -> int:
         """Returns the node whose mark, name or arc is at a cell, else -1."""
         for mark in self._painter.marks:
-            if mark.y == y and mark.x <= x < mark.x + len(mark.text):
+            if mark.y == y and mark.x <= x < mark.x + width_of(mark.text):
                 return mark.node
         arc = self._arc_at(x, y)
         return arc.holders[0] if arc is not None and arc.holders else -1

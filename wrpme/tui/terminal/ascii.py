@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
+
+from wrpme.tui.state.cells import clusters
 
 _SIGNS = {
     "\u00a0": " ",
@@ -40,9 +41,7 @@ def ascii_of(text: str) -> str:
     """Returns the text in ASCII, in as many cells."""
     if text.isascii():
         return text
-    return "".join(
-        character if character.isascii() else _SIGNS.get(character, "?" * cell_len(character)) for character in text
-    )
+    return "".join(sign if sign.isascii() else _SIGNS.get(sign, "?" * cells) for sign, cells in clusters(text))
 
 
 class Ascii(LineFilter):
