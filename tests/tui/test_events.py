@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wrpme.protocol.events import KINDS, ClusterEvent
 from wrpme.tui.state.events import GRAVITY, Events, gravity_of, noticed_here, told_by
+from wrpme.tui.state.scene import EventShown
 
 
 def test_what_a_node_told_keeps_its_time_and_names_the_teller() -> None:
@@ -47,6 +48,49 @@ def test_the_same_events_are_the_same_object() -> None:
     before = events.until()
     events.add(2.0, noticed_here(2.0, "gone", 0, "n0", ""))
     assert events.until() is not before
+
+
+def told(at: float, teller: str, kind: str = "suspected", node: str = "n2", seconds: float = -1.0) -> EventShown:
+    return told_by(teller, ClusterEvent(1, int(at * 1000), kind, 2, node, f"{kind} {node}", seconds))
+
+
+def after(*told: EventShown) -> Events:
+    events = Events()
+    for event in told:
+        events.add(event.at + 0.5, event)
+    return events
+
+
+def test_a_node_that_several_miss_is_one_event() -> None:
+    one, two, three = told(5.0, "n0"), told(5.2, "n1"), told(5.3, "n3")
+    between = told(5.1, "n1", "quorum_lost", "n1")
+    events = after(one, between, two, three)
+    assert [event.sentence for event in events.until()] == ["n0, n1 and n3 hear nothing of n2", between.sentence]
+    (shown, _) = events.until()
+    assert (shown.at, shown.teller, shown.others) == (5.0, "n0", ("n1", "n3"))
+    assert [event.sentence for event in events.until(5.65)] == [one.sentence, between.sentence], (
+        "nothing else was known"
+    )
+    assert events.until(5.7)[0].sentence == "n0 and n1 hear nothing of n2"
+    assert events.seen_at(shown) == 5.5
+
+
+def test_a_node_that_several_hear_again_is_one_event() -> None:
+    events = after(told(5.0, "n0", "heard", seconds=2.0), told(5.2, "n1", "heard", seconds=2.5))
+    (shown,) = events.until()
+    assert (shown.sentence, shown.seconds) == ("n0 and n1 hear n2 again", 2.5)
+
+
+def test_who_is_missed_again_is_told_again() -> None:
+    suspicions = [told(5.0, "n0"), told(5.1, "n0", "heard"), told(5.2, "n0"), told(5.3, "n1", node="n3")]
+    assert list(after(*suspicions).until()) == suspicions
+    twice = [told(5.0, "n0"), told(5.1, "n0"), told(99.0, "n1")]
+    assert list(after(*twice).until()) == twice, "it is told by the same node, or much later"
+
+
+def test_of_many_that_miss_a_node_some_are_named() -> None:
+    (shown,) = after(*(told(5.0, f"10.0.0.{number}:5909") for number in range(30))).until()
+    assert shown.sentence.endswith("more hear nothing of n2") and len(shown.sentence) < 120
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 10))

@@ -237,6 +237,17 @@ async def test_one_more_event_converts_that_one(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.asyncio
+async def test_an_event_that_others_tell_too_is_drawn_anew() -> None:
+    async with in_panes() as (app, pilot):
+        first, between = event(1, "a hears nothing"), event(2, "between")
+        app.events.show((first, between))
+        app.events.show((event(1, "a and b hear nothing", others=("b",)), between))
+        await rest(pilot)
+        assert app.said == ["a and b hear nothing", "between"]
+        assert matches(event(1, "they hear nothing", others=("10.0.0.7:5909",)), "0.7:59")
+
+
+@pytest.mark.asyncio
 async def test_the_end_is_followed_unless_one_has_moved_or_scrolled_up() -> None:
     async with in_panes() as (app, pilot):
         pane = app.events

@@ -26,6 +26,8 @@ HISTORY_SECONDS_MAX = 1800.0
 """The past is kept for so long, except in a replay, which has all of its record."""
 HISTORY_BYTES_MAX = 32 * MIB
 """The past takes so much memory; with a large hive its moments are further apart."""
+ALIKE_SECONDS = 5.0
+"""That a node is missed, or heard again, is one event, however many nodes tell it within this time."""
 MOMENT_SECONDS_MIN = 0.1
 """What happens within this time is one moment of the history."""
 RECORD_FRAME_BYTES_MAX = 64 * MIB

@@ -65,7 +65,8 @@ class HiveSource:
 
     def events(self, address: str) -> Sequence[EventShown]:
         """See :class:`Source`."""
-        return [event for event in self._services.timeline.events() if address in (event.node, event.teller)]
+        events = self._services.timeline.events()
+        return [event for event in events if address in (event.node, event.teller, *event.others)]
 
     async def config(self, address: str) -> dict[str, Any]:
         """See :class:`Source`."""

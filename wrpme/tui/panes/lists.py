@@ -234,9 +234,8 @@ class EventsPane(ListPane):
         super().__init__("EVENTS", id=id)
         self._held: Sequence[EventShown] | None = None
         self._events: Sequence[EventShown] = ()
-        self._taken = 0
-        self._first: EventShown | None = None
-        self._last: EventShown | None = None
+        self._taken: Sequence[EventShown] = ()
+        """The events that are drawn, those included that are left out."""
         self._of_row: list[EventShown] = []
         self._matched = 0
         self._folded = 0
@@ -287,19 +286,15 @@ class EventsPane(ListPane):
 
     def _draw(self, events: Sequence[EventShown]) -> None:
         drawn = (self.list.columns, self.bookkeeping, self._names)
-        grown = (
-            0 < self._taken <= len(events)
-            and events[0] == self._first
-            and events[self._taken - 1] == self._last
-            and self._drawn == drawn
-        )
-        if grown and len(events) == self._taken:
+        taken = len(self._taken)
+        grown = taken > 0 and self._drawn == drawn and (events is self._taken or events[:taken] == self._taken)
+        if grown and len(events) == taken:
             return
         follows = self.list.cursor >= len(self._of_row) - 1
         if not grown:
-            self._of_row, self._taken, self._matched, self._folded, self._drawn = [], 0, 0, 0, drawn
+            taken, self._of_row, self._matched, self._folded, self._drawn = 0, [], 0, 0, drawn
         rows: list[Row] = []
-        for event in events[self._taken :]:
+        for event in events[taken:]:
             if not self.bookkeeping and event.kind in BOOKKEEPING:
                 self._folded += 1
             elif matches(event, self.words):
@@ -307,8 +302,7 @@ class EventsPane(ListPane):
                 rows += lines
                 self._of_row += [event] * len(lines)
                 self._matched += 1
-        self._taken = len(events)
-        self._first, self._last = (events[0], events[-1]) if events else (None, None)
+        self._taken = events
         if grown:
             self.list.append_rows(rows)
         else:
@@ -318,7 +312,7 @@ class EventsPane(ListPane):
 
     def refilter(self) -> None:
         """See :class:`ListPane`."""
-        self._taken = 0
+        self._taken = ()
         self.show(self._events)
 
     def on_resize(self) -> None:
@@ -330,5 +324,6 @@ def matches(event: EventShown, words: str) -> bool:
     """Returns whether an event has all the words."""
     if not words:
         return True
-    text = f"{event.kind} {event.node} {event.teller} {event.sentence}".lower()
+    tellers = " ".join((event.teller, *event.others))
+    text = f"{event.kind} {event.node} {tellers} {event.sentence}".lower()
     return all(word in text for word in words.lower().split())

@@ -106,8 +106,8 @@ def marks(
         found.append(Mark(x, y, sign, theme.accent, True, -1))
         board.take(x, y, 1)
         alias = visible(way.alias)
-        forms = tuple((text,) for text in dict.fromkeys(cut(alias, length) for length in ALIAS_LENGTHS))
-        wishes.append(Wish(-1, way.slot, x, y, sign, forms[:1], forms[1:], theme.accent, True, True))
+        shown = [(text,) for text in dict.fromkeys(cut(alias, length) for length in ALIAS_LENGTHS)]
+        wishes.append(Wish(-1, way.slot, x, y, sign, (shown[0],), tuple(shown[1:]), theme.accent, True, True))
     order = sorted(range(len(scene.nodes)), key=lambda node: _rank(scene.nodes[node], node, selected, roles))
     for index in order:
         node = scene.nodes[index]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec.structs import replace
 
 from wrpme.protocol.events import UNENDED, ClusterEvent
-from wrpme.tui.limits import EVENTS_SHOWN_MAX
+from wrpme.tui.limits import ALIKE_SECONDS, EVENTS_SHOWN_MAX
+from wrpme.tui.state import sentences
 from wrpme.tui.state.scene import EventShown
 
 PARTS = 20
@@ -46,6 +49,13 @@ BOOKKEEPING = frozenset(("view", "owners", "activated", "voter"))
 CONDITION_GRAVITY = {"stable": 0, "stabilizing": 1, "degraded": 2, "unavailable": 3}
 
 
+_ALIKE: dict[str, Callable[[Sequence[str], str], str]] = {
+    "suspected": sentences.missed_by,
+    "heard": sentences.heard_by,
+}
+"""Kinds of events that several nodes tell of one node, with the sentence for it."""
+
+
 def gravity_of(kind: str, sentence: str) -> int:
     """Returns how much an event matters, 0 to 3. That of a new condition is in its words: "the hive is stable: ..."."""
     if kind == "condition":
@@ -72,22 +82,61 @@ class Events:
             del self._all[: max(1, self._count_max // PARTS)]
 
     def until(self, moment: float | None = None) -> Sequence[EventShown]:
-        """Returns the events that were known at that moment, or with None all, the oldest first."""
+        """Returns the events that were known at that moment, or with None all, the oldest first; see
+        :func:`folded`."""
         key = (self._number, moment)
         if self._shown[0] != key:
             known = (event for _, _, seen, event in self._all if moment is None or seen <= moment)
-            self._shown = (key, tuple(known))
+            self._shown = (key, folded(known))
         return self._shown[1]
 
     def seen_at(self, event: EventShown) -> float | None:
-        """Returns when that event was seen, or None if it was dropped."""
+        """Returns when that event was seen, or None if it was dropped; of one that several nodes told, when the first
+        did."""
         for at in range(bisect_left(self._all, (event.at,)), len(self._all)):
             _, _, seen, found = self._all[at]
-            if found == event:
+            if found == event or (event.others and _begins(event, found)):
                 return seen
             if found.at > event.at:
                 break
         return None
+
+
+def folded(events: Iterable[EventShown]) -> tuple[EventShown, ...]:
+    """Returns the events in their order; that several nodes miss one, or hear it again, is one event, at the place of
+    the first of them."""
+    found: list[EventShown] = []
+    latest: dict[str, int] = {}
+    for event in events:
+        if event.kind not in _ALIKE:
+            found.append(event)
+            continue
+        at = latest.get(event.node)
+        if at is not None and _is_same(found[at], event):
+            found[at] = _joined(found[at], event)
+        else:
+            latest[event.node] = len(found)
+            found.append(event)
+    return tuple(found)
+
+
+def _is_same(first: EventShown, event: EventShown) -> bool:
+    return (
+        first.kind == event.kind
+        and event.at - first.at <= ALIKE_SECONDS
+        and event.teller not in (first.teller, *first.others)
+    )
+
+
+def _joined(first: EventShown, event: EventShown) -> EventShown:
+    others = (*first.others, event.teller)
+    sentence = _ALIKE[event.kind]((first.teller, *others), event.node)
+    return replace(first, sentence=sentence, seconds=max(first.seconds, event.seconds), others=others)
+
+
+def _begins(event: EventShown, first: EventShown) -> bool:
+    """Returns whether ``event`` was joined from ``first`` and others."""
+    return (event.at, event.kind, event.node, event.teller) == (first.at, first.kind, first.node, first.teller)
 
 
 def told_by(teller: str, event: ClusterEvent) -> EventShown:

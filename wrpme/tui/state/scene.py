@@ -147,7 +147,8 @@ class Way(Struct, frozen=True):
 
 class EventShown(Struct, frozen=True):
     """An event as it is listed. ``gravity`` is 0 good, 1 plain, 2 worth a look, 3 bad. ``seconds`` below 0 means no
-    duration. ``teller`` is the address of the node that told it, ``node`` that of the node that it is about."""
+    duration. ``teller`` is the address of the node that told it, ``others`` are those of further nodes that told the
+    same, ``node`` is that of the node that it is about."""
 
     at: float
     kind: str
@@ -157,6 +158,7 @@ class EventShown(Struct, frozen=True):
     sentence: str
     seconds: float
     gravity: int
+    others: tuple[str, ...] = ()
 
 
 class Scene(Struct, frozen=True):

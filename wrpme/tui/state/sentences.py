@@ -57,6 +57,22 @@ def in_short(event: EventShown, names: Mapping[str, str]) -> str:
     return text
 
 
+def missed_by(tellers: Sequence[str], address: str) -> str:
+    """Returns that several nodes suspect one."""
+    return f"{_together(tellers)} hear nothing of {address}"
+
+
+def heard_by(tellers: Sequence[str], address: str) -> str:
+    """Returns that several nodes suspect one no longer."""
+    return f"{_together(tellers)} hear {address} again"
+
+
+def _together(addresses: Sequence[str]) -> str:
+    *first, last = addresses
+    named = listed(addresses)
+    return named if " and " in named else f"{', '.join(first)} and {last}"
+
+
 def why(address: str, reason: str) -> str:
     """Returns the reason without the address that it is about, because that stands beside it."""
     short = reason.replace(f" to {address}", "").removeprefix(address).lstrip(": ")
