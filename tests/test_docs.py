@@ -18,7 +18,7 @@ from wrpme.bootstrap.limits import TOPOLOGY_BYTES_MAX
 from wrpme.bootstrap.topology import file
 from wrpme.bootstrap.topology.values import MODES
 from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SESSION_REQUESTS_MAX
-from wrpme.limits import FRAME_BYTES_MAX, MEMBERS_MAX, MIB
+from wrpme.limits import FRAME_BYTES_MAX, KIB, MEMBERS_MAX, MIB
 from wrpme.options import COMMANDS as OPTIONS
 from wrpme.options import TUNING, WRPMED, WRPMESH, Syntax
 from wrpme.protocol import ring
@@ -27,7 +27,7 @@ from wrpme.protocol.messages import BULK, Content, Get, Reply, Request
 from wrpme.shell.commands import COMMANDS
 from wrpme.tui import keys
 from wrpme.tui.actions import COMMANDS as ACTIONS
-from wrpme.tui.limits import EVENTS_SHOWN_MAX, HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX, STALE_SECONDS
+from wrpme.tui.limits import COPY_BYTES_MAX, EVENTS_SHOWN_MAX, HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX, STALE_SECONDS
 from wrpme.tui.panes.columns import COLUMNS
 from wrpme.tui.panes.lists import GRAVITY
 from wrpme.tui.ring import letters
@@ -190,6 +190,8 @@ def test_keys_of_the_dashboard() -> None:
         existing = [(f"`{key.shown}`", key.what) for key in keys.KEYS if key.where == where]
         assert rows(section(text, title)) == existing, title
     assert rows(section(text, "In the shell")) == [(f"`{shown}`", what) for shown, what in keys.SHELL_KEYS]
+    assert rows(section(text, "With the mouse")) == [(f"`{shown}`", what) for shown, what in keys.MOUSE]
+    assert f"up to {COPY_BYTES_MAX // KIB} KiB" in section(text, "Terminals")
 
 
 def test_signs_of_the_dashboard() -> None:

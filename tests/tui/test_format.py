@@ -73,6 +73,6 @@ def test_which_time_is_shown() -> None:
 def test_wrapped_lines_fit_and_lose_only_spaces(text: str, width: int) -> None:
     lines = format.wrapped(text, width)
     assert all(cell_len(line) <= width for line in lines)
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert "".join(joint + line for joint, line in format.wrapped_at(text, width)) == text
     if cell_len(text) <= width:
         assert lines == [text]

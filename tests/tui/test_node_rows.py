@@ -195,12 +195,6 @@ def test_a_configuration() -> None:
     ]
 
 
-def test_lines_are_broken_between_words_if_they_can_be() -> None:
-    assert node_rows.broken("one two three", 8) == ["one two", "three"]
-    assert node_rows.broken("abcdefghij", 4) == ["abcd", "efgh", "ij"]
-    assert node_rows.broken("", 4) == [""]
-
-
 @pytest.mark.parametrize(("done", "shown"), [(-1, "----"), (0.5, "##--"), (2, "####")])
 def test_a_bar(done: float, shown: str) -> None:
     assert node_rows.bar(done, 4, plain=True) == shown

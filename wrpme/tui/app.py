@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from signal import SIG_DFL, SIGCONT, SIGHUP, SIGTSTP, signal
@@ -32,10 +33,12 @@ from wrpme.shell.local_hive import LocalHive
 from wrpme.tui.action_runner import ActionRunner
 from wrpme.tui.command_palette import PaletteProvider
 from wrpme.tui.keys import TIME
-from wrpme.tui.limits import BEAT_SECONDS, IGNORED_BYTES_SHOWN_MAX, TIME_STEP_SECONDS
+from wrpme.tui.limits import BEAT_SECONDS, COPY_BYTES_MAX, IGNORED_BYTES_SHOWN_MAX, TIME_STEP_SECONDS
 from wrpme.tui.main_screen import MainScreen
 from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.node.source import HiveSource
+from wrpme.tui.panes.key_bar import KeyBar
+from wrpme.tui.state.format import counted
 from wrpme.tui.state.recording import Recorder
 from wrpme.tui.state.scene import Mode, Scene, Way
 from wrpme.tui.state.timeline import Timeline
@@ -260,6 +263,39 @@ class Dashboard(App[int]):
         """Changes the speed of a replay."""
         self.timeline.faster(step)
         self.show_now()
+
+    # --- the clipboard -------------------------------------------------------------------------------------------
+
+    def on_text_selected(self) -> None:
+        """Copies what was selected with the mouse, as the button is let go."""
+        text = self.screen.get_selected_text()
+        if text and text.strip():
+            self.copy(text, counted(len(text), "character", "characters"))
+            self.screen.clear_selection()
+
+    def copy(self, text: str, what: str) -> None:
+        """Hands a text to the clipboard of the terminal (OSC 52), and says that ``what`` was copied."""
+        size = len(text.encode("utf-8", "surrogateescape"))
+        if size <= COPY_BYTES_MAX:
+            self.copy_to_clipboard(text)
+            self._say(f"copied {what}")
+        else:
+            most = size_text(COPY_BYTES_MAX)
+            self._say(f"not copied: {size_text(size)}, a clipboard takes {most}; wrpmesh get ALIAS > FILE")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Hands a text to the clipboard of the terminal, bit for bit also where it is no UTF-8."""
+        self._clipboard = text
+        if self._driver is not None:
+            data = b64encode(text.encode("utf-8", "surrogateescape")).decode()
+            self._driver.write(f"\x1b]52;c;{data}\a")
+
+    def _say(self, text: str) -> None:
+        bars = self.screen.query(KeyBar)
+        for bar in bars:
+            bar.say(text)
+        if not bars:
+            self.notify(text, markup=False)
 
     # --- screens -------------------------------------------------------------------------------------------------
 

@@ -48,13 +48,14 @@ KEYS: tuple[Key, ...] = (
     Key("e", "events", "e", "to the events (in a low terminal: in the place of the nodes)", "events"),
     Key("escape", "escape", "Esc", "from the shell to the nodes; ends a filter, a full pane, a light", "panes", "all"),
     Key("f1", "keys", "F1", "the same while typing", "help", "all"),
+    Key("ctrl+y", "copy_value", "Ctrl+Y", "copies the value that the shell printed last, bit for bit", where="all"),
     Key("ctrl+p", "command_palette", "Ctrl+P", "search among all commands, keys and nodes", "search", "all"),
     Key("o", "sort(1)", "o", "sorts the nodes by the next column (a click on its title, too)"),
     Key("O", "reverse", "O", "turns the order around"),
     Key("z", "zoom", "z", "the pane with the keyboard fills the screen; again: all panes"),
     Key("x", "legend", "x", "hides the line below the ring that explains it; again: shows it"),
     Key("v", "bookkeeping", "v", "the events of views, arcs and votes, too; again: without them"),
-    Key("y", "copy", "y", "copies the node's address, or the event, to the clipboard (any text: Shift and mouse)"),
+    Key("y", "copy", "y", "copies the node's address, or the event, to the clipboard"),
     Key("i", "condition", "i", "the whole sentence about the hive"),
     Key("t", "theme", "t", "next theme: dark, light, high contrast"),
 )  # fmt: skip
@@ -79,7 +80,12 @@ SHELL_KEYS = (
     ("Ctrl+D, exit", "leaves the dashboard"),
     ("Ctrl+Z", "suspends the dashboard; fg brings it back"),
 )
-
+MOUSE = (
+    ("click", "selects a node, on the ring or in the table; on a title: sorts by that column"),
+    ("two clicks", "open the node; on an event: go to that moment"),
+    ("drag", "copies text, within its pane: all of an address or event that is shown shortened"),
+    ("Shift+drag", "selects as the terminal does elsewhere, across panes (in some terminals Option or Fn)"),
+)
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -165,6 +171,7 @@ def _sections(local: bool, replay: bool, plain: bool) -> list[Section]:
     ]
     if not replay:
         found.append(Section("In the shell", SHELL_KEYS))
+    found.append(Section("With the mouse", MOUSE))
     return [*found, PLAIN_RING if plain else RING, NODES]
 
 

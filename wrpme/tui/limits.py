@@ -16,6 +16,11 @@ COLOURS_USUAL = 16
 """So many nodes get a colour of their own before one of a node that has left is given again."""
 MOVES_DRAWN_MAX = 8
 """So many copies run through the ring as comets: those that have most to go."""
+SAID_SECONDS = 4.0
+"""What was done is said in the last line for so long."""
+COPY_BYTES_MAX = 48 * KIB
+"""So much is handed to the clipboard: it becomes 64 KiB on the way, and more is refused by terminals, most of them
+silently."""
 WAY_SECONDS = 6.0
 """The way of a request is shown for so long."""
 RING_FRAME_SECONDS = 0.125

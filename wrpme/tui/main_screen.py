@@ -9,10 +9,10 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from wrpme.shell.format import size_text
 from wrpme.tui import keys
 from wrpme.tui.dialogs import Page
 from wrpme.tui.panes.banner import Banner
@@ -25,13 +25,14 @@ from wrpme.tui.panes.trend import Trend, title_of
 from wrpme.tui.ring.widget import RingWidget
 from wrpme.tui.services import Services
 from wrpme.tui.state.scene import Mode, NodeShown, NodeState, Scene
+from wrpme.tui.terminal.selection import PaneScreen
 
 _OF_NODE = {"logs", "stop", "leave", "forget"}
 _LOCAL = {"kill", "pause", "restart", "add"}
-_WHILE_TYPING = {"escape", "keys", "leave_app", "command_palette"}
+_WHILE_TYPING = {"escape", "keys", "leave_app", "command_palette", "copy_value"}
 
 
-class MainScreen(Screen[None]):
+class MainScreen(PaneScreen):
     """The screen below all others; ``services`` is the application."""
 
     AUTO_FOCUS = ""
@@ -239,6 +240,8 @@ class MainScreen(Screen[None]):
             return not self.events.list.has_focus
         if action == "shell":
             return services.client is not None
+        if action == "copy_value":
+            return self.shell.value is not None
         return True
 
     @property
@@ -329,12 +332,16 @@ class MainScreen(Screen[None]):
         self.nodes.sort(self.nodes.sorted_by)
 
     def action_copy(self) -> None:
-        """Hands what the cursor is at to the clipboard of the terminal: the event, or the address of the node."""
+        """Hands what the cursor is at to the clipboard: the event, or the address of the node."""
         event, node = self.events.event, self.node
         text = event.sentence if self.events.list.has_focus and event is not None else node.address if node else ""
         if text:
-            self.app.copy_to_clipboard(text)
-            self.app.notify(f"copied: {text}", markup=False)
+            self.services.copy(text, text)
+
+    def action_copy_value(self) -> None:
+        """Hands the value that the shell printed last to the clipboard."""
+        if (value := self.shell.value) is not None:
+            self.services.copy(value.decode("utf-8", "surrogateescape"), f"the value, {size_text(len(value))}")
 
     def action_legend(self) -> None:
         """Hides the line that explains the ring, or shows it again."""

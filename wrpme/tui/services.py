@@ -71,6 +71,9 @@ class Services(KeyTarget, Protocol):
     def type_command(self, line: str) -> None:
         """Puts a line into the shell, to be looked at before it is entered."""
 
+    def copy(self, text: str, what: str) -> None:
+        """Hands a text to the clipboard of the terminal, and says that ``what`` was copied."""
+
     def next_theme(self) -> None:
         """Changes to the next of the themes: dark, light, high contrast."""
 

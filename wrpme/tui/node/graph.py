@@ -18,12 +18,10 @@ from msgspec import Struct
 
 from wrpme.tui.limits import GRAPH_HOLD_SECONDS
 from wrpme.tui.state import format
+from wrpme.tui.state.lines import Part, Row
 
 Points = Sequence[tuple[float, float | None]]
 """Times (seconds since 1970, ascending) and values; None where the value is not known."""
-Part = tuple[str, str]
-Row = tuple[Part, ...]
-
 LABEL_CELLS = 8
 """The scale at the left of every graph, so that times stand under each other in all of them."""
 TIMES_MAX = 6

@@ -17,10 +17,8 @@ from wrpme.shell.format import natural
 from wrpme.tui.node.graph import Points, columns, trendline
 from wrpme.tui.state import format
 from wrpme.tui.state.figures import BY_SERIES, FIGURES, Figure
+from wrpme.tui.state.lines import Part, Row, broken
 from wrpme.tui.state.scene import ArcShown, Mode, Mood, NodeShown, NodeState, Scene
-
-Part = tuple[str, str]
-Row = tuple[Part, ...]
 
 FIGURE_CELLS = 25
 LABEL_CELLS = 10
@@ -293,16 +291,13 @@ def log_rows(lines: Sequence[str], width: int) -> list[Row]:
         clock, _, rest = rest.partition(" ")
         level = rest[:5].strip()
         if level not in LEVELS or date.count("-") != 2:
-            rows += [((part, "text"),) for part in broken(escaped(line, keep=""), width)]
+            rows += broken((), escaped(line, keep=""), "text", width)
             continue
         if date != day:
             day = date
             rows.append(((date, "dim"),))
         role = LEVELS[level]
-        indent = len(clock) + 7
-        first, *others = broken(rest[6:].strip(), max(12, width - indent))
-        rows.append(((f"{clock} ", "dim"), (f"{level:<6}", role), (first, role)))
-        rows += [((" " * indent, "text"), (part, role)) for part in others]
+        rows += broken(((f"{clock} ", "dim"), (f"{level:<6}", role)), rest[6:].strip(), role, width)
     return rows
 
 
@@ -314,20 +309,5 @@ def config_rows(config: Mapping[str, Any], width: int) -> list[Row]:
         if not colon:
             value = line.lstrip()
             name = line[: len(line) - len(value)]
-        indent = len(name + colon)
-        first, *others = broken(escaped(value, keep=""), max(12, width - indent))
-        rows.append(((name + colon, "dim"), (first, "text")))
-        rows += [((" " * indent + part, "text"),) for part in others]
+        rows += broken(((name + colon, "dim"),), escaped(value, keep=""), "text", width)
     return rows
-
-
-def broken(text: str, width: int) -> list[str]:
-    """Returns the text in lines of at most ``width`` characters, broken between words where possible."""
-    lines = [""]
-    for word in text.split(" "):
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word
-        while len(lines[-1]) > width:
-            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
-    return lines

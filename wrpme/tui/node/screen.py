@@ -13,7 +13,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
 
 from wrpme import errors
 from wrpme.protocol.view import NodeId
@@ -24,12 +23,14 @@ from wrpme.tui.node import rows as node_rows
 from wrpme.tui.node.graph import BYTES_PER_SECOND, RATE, SECONDS, Line, Points, graph, span_until
 from wrpme.tui.node.source import Source
 from wrpme.tui.panes.key_bar import KeyBar, bindings_of
-from wrpme.tui.panes.lines_view import LinesView, Row
-from wrpme.tui.panes.lists import event_rows
+from wrpme.tui.panes.lines_view import LinesView
+from wrpme.tui.panes.lists import event_rows, whole_events
 from wrpme.tui.panes.rows import Rows
 from wrpme.tui.state import format
 from wrpme.tui.state.figures import BY_SERIES
+from wrpme.tui.state.lines import Row, broken
 from wrpme.tui.state.scene import EventShown, Mode, NodeShown, Scene
+from wrpme.tui.terminal.selection import PaneScreen
 
 PAGES = {
     "now": ("figures", "graphs"),
@@ -80,7 +81,7 @@ class Panel(Vertical):
             self.border_title = text
 
 
-class NodeScreen(Screen[None]):
+class NodeScreen(PaneScreen):
     """The screen of the node with that id; ``page`` is the one to begin with, the first if empty."""
 
     AUTO_FOCUS = ""
@@ -295,7 +296,9 @@ class NodeScreen(Screen[None]):
             return
         self._events = (events, width)
         follows = panel.list.cursor >= len(panel.list.rows) - 1
-        rows = [row for event in events for row in event_rows(event, width)]
+        lines = [(event, row) for event in events for row in event_rows(event, width)]
+        rows = [row for _, row in lines]
+        panel.list.whole = whole_events([event for event, _ in lines], short=False)
         panel.title(f"EVENTS {len(events)}")
         panel.list.empty = "nothing is known to have happened to it"
         panel.list.show_rows(rows, cursor=len(rows) - 1 if follows else None)
@@ -339,7 +342,7 @@ class NodeScreen(Screen[None]):
         panel.list.empty = note
         panel.title(f"{name.upper()} {note}")
         if answer is None:
-            rows: list[Row] = [((part, "warn"),) for part in node_rows.broken(note, width)]
+            rows = broken((), note, "warn", width)
         else:
             rows = node_rows.log_rows(answer, width) if name == "log" else node_rows.config_rows(answer, width)
         panel.list.show_rows(rows, cursor=len(rows) - 1 if name == "log" else 0)

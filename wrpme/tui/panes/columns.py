@@ -15,10 +15,8 @@ from msgspec import Struct
 from wrpme.shell.format import natural
 from wrpme.tui.state import format
 from wrpme.tui.state.figures import FIGURES
+from wrpme.tui.state.lines import Part, Row
 from wrpme.tui.state.scene import NodeShown, NodeState, Scene
-
-Part = tuple[str, str]
-Row = tuple[Part, ...]
 
 
 class Column(Struct, frozen=True):
@@ -167,6 +165,16 @@ def row(layout: Layout, index: int, scene: Scene) -> Row:
             text = text[: width - 1] + "…"
         parts.append((f"{text.rjust(width) if column.right else text.ljust(width)} ", role))
     return tuple(parts)
+
+
+def whole(layout: Layout, index: int, scene: Scene, part: int) -> str:
+    """Returns what a part of :func:`row` stands for if it is shown shortened, else nothing: of a node its address."""
+    node = scene.nodes[index]
+    if part == 1:
+        return node.address
+    column, width = layout.columns[max(0, part - 1)]
+    text = column.text(node, index, scene) if part and not (column.fresh and node.stale) else ""
+    return text if len(text) > width else ""
 
 
 def rows(layout: Layout, indexes: Sequence[int], scene: Scene) -> list[Row]:

@@ -1,5 +1,6 @@
-"""The keys that are of use here and now, in the last line. Drawn, not composed: Textual's own Footer makes its widgets
-anew whenever the keyboard goes to another pane, and what they held is never given back."""
+"""The last line: the keys that are of use here and now, and for a moment what was just done. Drawn, not composed:
+Textual's own Footer makes its widgets anew whenever the keyboard goes to another pane, and what they held is never
+given back."""
 
 from __future__ import annotations
 
@@ -11,9 +12,12 @@ from rich.text import Text
 from textual.binding import Binding
 from textual.events import Click
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 
 from wrpme.tui.keys import Key
+from wrpme.tui.limits import SAID_SECONDS
+from wrpme.tui.state.cells import cut, width_of
 from wrpme.tui.terminal.roles import style_of
 
 GAP = 2
@@ -35,10 +39,14 @@ class KeyBar(Widget):
     KeyBar { height: 1; dock: bottom; background: $panel; padding: 0 1; }
     """
 
+    ALLOW_SELECT = False
+
     def __init__(self) -> None:
         super().__init__()
         self.keys: list[tuple[str, str, str]] = []
         """The keys that are shown: its name in Textual, its name for an operator, and what it does in a word."""
+        self._said = ""
+        self._said_timer: Timer | None = None
 
     def on_mount(self) -> None:
         """Subscribes to the screen, which tells whenever other keys are of use."""
@@ -58,15 +66,28 @@ class KeyBar(Widget):
             self.keys = keys
             self.refresh()
 
+    def say(self, text: str) -> None:
+        """Says a sentence at the right end for ``SAID_SECONDS``."""
+        if self._said_timer is not None:
+            self._said_timer.stop()
+        self._said = text
+        self._said_timer = self.set_timer(SAID_SECONDS, lambda: self.say("")) if text else None
+        self.refresh()
+
     def render(self) -> Text:
-        """Returns as many keys as fit whole, the most important first."""
-        text, room = Text(no_wrap=True), self.content_size.width
+        """Returns as many keys as fit whole, the most important first, and what is said."""
+        width = self.content_size.width
+        said = cut(self._said, width)
+        text, room = Text(no_wrap=True), width - (width_of(said) + GAP if said else 0)
         for _, shown, what in self.keys:
             if cell_len(shown) + cell_len(what) + 1 > room:
                 break
             text.append(shown, style_of(self.app, "accent") + Style(bold=True))
             text.append(f" {what}{' ' * GAP}")
             room -= cell_len(shown) + cell_len(what) + 1 + GAP
+        if said:
+            text.append(" " * (width - text.cell_len - width_of(said)))
+            text.append(said, style_of(self.app, "good"))
         return text
 
     def key_at(self, x: int) -> str | None:

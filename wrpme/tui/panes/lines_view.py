@@ -8,17 +8,17 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Click
-from textual.geometry import Region, Size
+from textual.events import Click, MouseDown
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 
 from wrpme.tui.limits import STRIPS_CACHED_MAX
+from wrpme.tui.state.lines import AFTER_NOTHING, AFTER_SPACE, Row, Whole, as_shown, copied
 from wrpme.tui.terminal import roles
-
-Part = tuple[str, str]
-Row = tuple[Part, ...]
+from wrpme.tui.terminal.selection import highlighted, spans
 
 
 class LinesView(ScrollView, can_focus=True):
@@ -73,6 +73,9 @@ class LinesView(ScrollView, can_focus=True):
         """The text that is shown if there are no rows."""
         self.scrolled_up = False
         """Whether somebody has scrolled away from the end."""
+        self.whole: Whole = as_shown
+        """Tells what is copied of parts that are shown shortened."""
+        self._pressed: Offset | None = None
         self._styles: dict[str, Style] = {}
         self._strips: dict[tuple[Row, bool, int], Strip] = {}
 
@@ -121,7 +124,8 @@ class LinesView(ScrollView, can_focus=True):
         """Returns the style of a role under the present theme: a theme colour, ``nodeN``, or one of a few words."""
         style = self._styles.get(role)
         if style is None:
-            style = self._styles[role] = roles.style_of(self.app, role)
+            known = "dim" if role in (AFTER_SPACE, AFTER_NOTHING) else role
+            style = self._styles[role] = roles.style_of(self.app, known)
         return style
 
     def notify_style_update(self) -> None:
@@ -140,19 +144,34 @@ class LinesView(ScrollView, can_focus=True):
             if self.empty and not self.rows and y == self._top:
                 return self._strip(((self.empty, "dim"),), False, width)
             return Strip.blank(width, self.rich_style)
-        return self._strip(self.rows[index], index == self.cursor and self.has_focus, width)
+        strip = self._strip(self.rows[index], index == self.cursor and self.has_focus, width)
+        return highlighted(self, strip, index)
 
     def _strip(self, row: Row, at_cursor: bool, width: int) -> Strip:
         key = (row, at_cursor, width)
         strip = self._strips.get(key)
         if strip is None:
             base, over = self.rich_style, self.style_of("cursor") if at_cursor else Style.null()
-            segments = [Segment(text, base + self.style_of(role) + over) for text, role in row]
+            segments = [Segment(text, base + self.style_of(role) + over) for text, role in row if text]
             base += over
             if len(self._strips) >= STRIPS_CACHED_MAX:
                 self._strips.clear()
             strip = self._strips[key] = Strip(segments).adjust_cell_length(width, base)
         return strip
+
+    # --- what is selected with the mouse --------------------------------------------------------------------------
+
+    def row_at(self, line: int) -> int:
+        """See :class:`wrpme.tui.terminal.selection.TextPane`."""
+        return min(max(0, line - self._top) + self.scroll_offset.y, max(0, len(self.rows) - 1))
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        """Returns the text that is selected, and a line end."""
+        return copied(self.rows, spans(selection, len(self.rows)), self.whole), "\n"
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Notes where the button was pressed."""
+        self._pressed = event.screen_offset
 
     # --- the cursor ----------------------------------------------------------------------------------------------
 
@@ -205,9 +224,9 @@ class LinesView(ScrollView, can_focus=True):
         self._refresh_row(self.cursor)
 
     def on_click(self, event: Click) -> None:
-        """Moves the cursor; a second click chooses the row."""
+        """Moves the cursor; a second click chooses the row. A drag is no click."""
         offset = event.get_content_offset(self)
-        if offset is None:
+        if offset is None or event.screen_offset != self._pressed:
             return
         if offset.y < self._top:
             self.post_message(self.HeadingClicked(self, offset.x))

@@ -13,12 +13,12 @@ from textual.widgets import Input
 
 from wrpme.protocol.view import NodeId
 from wrpme.tui.panes import columns
-from wrpme.tui.panes.lines_view import LinesView, Row
+from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.state import format, sentences
 from wrpme.tui.state.events import BOOKKEEPING
+from wrpme.tui.state.lines import Row, Whole, broken
 from wrpme.tui.state.scene import EventShown, NodeShown, Scene
 
-NO_BREAK = "\u00a0"
 GRAVITY = (("✓", "good"), ("·", "text"), ("▲", "warn"), ("✕", "bad"))
 """Sign and role of each gravity of an event."""
 SHORT_CELLS = 50
@@ -126,6 +126,7 @@ class NodesPane(ListPane):
         self.plain = False
         """Whether the ring is drawn with letters, so that these must stand beside the names."""
         self.list.empty = "no node is known yet"
+        self.list.whole = self._whole
 
     @property
     def node(self) -> NodeShown | None:
@@ -175,6 +176,11 @@ class NodesPane(ListPane):
         at = shown.index(self.sorted_by) if self.sorted_by in shown else -1
         self.sort(shown[(at + 1) % len(shown)])
 
+    def _whole(self, row: int, part: int) -> str:
+        if self._scene is None or self._fitted is None or row >= len(self._order):
+            return ""
+        return columns.whole(self._fitted, self._order[row], self._scene, part)
+
     def refilter(self) -> None:
         """See :class:`ListPane`."""
         if self._scene is not None:
@@ -204,26 +210,41 @@ class NodesPane(ListPane):
         self.post_message(self.Lit(node.id if node else None))
 
 
+NO_BREAK = "\u00a0"
+
+
+def event_text(event: EventShown) -> str:
+    """Returns all that is to be said of an event but its time, in one line."""
+    text, about = event.sentence, event.node or event.teller
+    return f"{about}: {text}" if about and about not in text and event.kind not in ("condition", "view") else text
+
+
 def event_rows(event: EventShown, width: int, names: Mapping[str, str] | None = None) -> list[Row]:
     """Returns an event in lines of ``width`` cells; what a view changed in one. With ``names``, the short names of the
     nodes by their addresses, it is told in a few words where there are few cells."""
     sign, role = GRAVITY[event.gravity]
-    text = event.sentence
-    about = event.node or event.teller
-    if names is not None and width < SHORT_CELLS:
-        text = sentences.in_short(event, names)
-    elif about and about not in text and event.kind not in ("condition", "view"):
-        text = f"{about}: {text}"
+    short = names is not None and width < SHORT_CELLS
+    text = sentences.in_short(event, names) if names is not None and short else event_text(event)
     if event.seconds >= 0.05 and " s" not in text:
         took = format.took_text(event.seconds).replace(" ", NO_BREAK)
         text += f" ({took})"
-    room = max(12, width - 11)
-    lines = [format.clipped(text, room)] if event.kind == "view" else format.wrapped(text, room)
     words = role if event.gravity else "text"
-    if event.kind == "view":
-        words = "dim"  # the others before it say the same in other words
-    first: Row = ((f"{format.clock(event.at)} ", "dim"), (f"{sign} ", role), (lines[0], words))
-    return [first, *(((" " * 11, "dim"), (line, words)) for line in lines[1:])]
+    head: Row = ((f"{format.clock(event.at)} ", "dim"), (f"{sign} ", role))
+    if event.kind == "view":  # dim, because the others before it say the same in other words
+        return [(*head, (format.clipped(text, max(12, width - 11)), "dim"))]
+    return broken(head, text, words, width)
+
+
+def whole_events(of_row: Sequence[EventShown], short: bool) -> Whole:
+    """Returns what is copied of the rows of events, each made by :func:`event_rows`; ``short`` says that they are told
+    in a few words."""
+
+    def whole(row: int, part: int) -> str:
+        event = of_row[row]
+        first = not row or of_row[row - 1] is not event
+        return event_text(event) if part == 2 and first and (short or event.kind == "view") else ""
+
+    return whole
 
 
 class EventsPane(ListPane):
@@ -303,6 +324,7 @@ class EventsPane(ListPane):
                 self._of_row += [event] * len(lines)
                 self._matched += 1
         self._taken = events
+        self.list.whole = whole_events(self._of_row, self.list.columns < SHORT_CELLS)
         if grown:
             self.list.append_rows(rows)
         else:

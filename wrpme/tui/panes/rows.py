@@ -9,12 +9,13 @@ from rich.style import Style
 from textual.events import Click
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
+from wrpme.tui.state.lines import Row, as_shown, copied
 from wrpme.tui.terminal.roles import style_of
-
-Row = tuple[tuple[str, str], ...]
+from wrpme.tui.terminal.selection import highlighted, spans
 
 
 class Rows(Widget):
@@ -58,9 +59,16 @@ class Rows(Widget):
         width = self.content_size.width
         if y >= len(self._rows):
             return Strip.blank(width, base)
-        return Strip([Segment(text, base + self._style(role)) for text, role in self._rows[y]]).adjust_cell_length(
-            width, base
-        )
+        strip = Strip([Segment(text, base + self._style(role)) for text, role in self._rows[y]])
+        return highlighted(self, strip.adjust_cell_length(width, base), y)
+
+    def row_at(self, line: int) -> int:
+        """See :class:`wrpme.tui.terminal.selection.TextPane`."""
+        return line
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        """Returns the text that is selected, and a line end."""
+        return copied(self._rows, spans(selection, len(self._rows)), as_shown), "\n"
 
     def _style(self, role: str) -> Style:
         if not role:

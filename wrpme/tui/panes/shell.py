@@ -29,8 +29,8 @@ from wrpme.shell.history import LineFile
 from wrpme.shell.paste import pasted_lines
 from wrpme.shell.session import Shell, internal
 from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
-from wrpme.tui.panes.lines_view import LinesView, Part, Row
-from wrpme.tui.state.format import wrapped
+from wrpme.tui.panes.lines_view import LinesView
+from wrpme.tui.state.lines import Part, Row, broken
 
 PROMPT = "> "
 SPACES = "\u00a0\u3000"
@@ -45,6 +45,9 @@ class Sink(Protocol):
 
     def print(self, text: str, role: str = "text") -> None:
         """Prints one or more lines in the colour of that role."""
+
+    def keep(self, value: bytes) -> None:
+        """Keeps the value of an entry, which was printed, to be copied."""
 
 
 class PaneReporter:
@@ -97,6 +100,7 @@ class PaneConsole:
         """Prints a result, escaped; of a long content the beginning."""
         if answer.content is not None:
             self._sink.print(_beginning(answer.content))
+            self._sink.keep(answer.content)
         elif answer.text is not None:
             self._sink.print(escaped(answer.text))
 
@@ -306,7 +310,7 @@ class Answers(LinesView):
         self._to_end()
 
     def _rows(self, lines: Iterable[Part]) -> list[Row]:
-        return [((part, role),) for text, role in lines for part in wrapped(text.expandtabs(), self._width)]
+        return [row for text, role in lines for row in broken((), text.expandtabs(), role, self._width)]
 
     def _break(self) -> None:
         self._width = max(0, self.columns)
@@ -350,6 +354,8 @@ class ShellPane(Vertical):
         self._shell: Shell | None = None
         self._command: Command | None = None
         self.answers = Answers()
+        self.value: bytes | None = None
+        """The value that was printed last."""
         self._input = CommandInput(self)
         self._hint = Static("", id="hint", markup=False)
 
@@ -391,6 +397,10 @@ class ShellPane(Vertical):
     def print(self, text: str, role: str = "text") -> None:
         """See :class:`Sink`."""
         self.answers.add(text, role)
+
+    def keep(self, value: bytes) -> None:
+        """See :class:`Sink`."""
+        self.value = value
 
     @contextmanager
     def _around_command(self, command: Command) -> Iterator[None]:

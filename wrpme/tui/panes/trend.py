@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from rich.segment import Segment
 from textual.geometry import Size
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
 from wrpme.tui.limits import GRAPH_SECONDS
 from wrpme.tui.node.graph import BYTES_PER_SECOND, RATE, SECONDS, Points, Scale, Unit, columns, scale_of, tick_text
+from wrpme.tui.state.lines import Part, Row, as_shown, copied
 from wrpme.tui.state.scene import Mode, NodeShown, Scene
 from wrpme.tui.terminal.roles import style_of
+from wrpme.tui.terminal.selection import highlighted, spans
 
-Part = tuple[str, str]
-Row = tuple[Part, ...]
 Read = Callable[[str, float], Points]
 """Returns a series of the hive by its name, from a time on."""
 GAP = 2
@@ -102,7 +103,15 @@ class Trend(Widget):
         if y >= len(self._rows):
             return Strip.blank(width, base)
         segments = [Segment(text, base + style_of(self.app, role)) for text, role in self._rows[y]]
-        return Strip(segments).adjust_cell_length(width, base)
+        return highlighted(self, Strip(segments).adjust_cell_length(width, base), y)
+
+    def row_at(self, line: int) -> int:
+        """See :class:`wrpme.tui.terminal.selection.TextPane`."""
+        return line
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        """Returns the text that is selected, and a line end."""
+        return copied(self._rows, spans(selection, len(self._rows)), as_shown), "\n"
 
 
 def strip_rows(scene: Scene, values: Sequence[float | None], read: Read, size: Size, plain: bool) -> list[Row]:

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.events import Click, Hide, Leave, MouseMove, Resize, Show
-from textual.geometry import Region
+from textual.events import Click, Hide, Leave, MouseDown, MouseMove, Resize, Show
+from textual.geometry import Offset, Region
 from textual.message import Message
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
@@ -21,10 +22,13 @@ from wrpme.protocol.view import NodeId
 from wrpme.tui.limits import RING_FRAME_SECONDS, WAY_SECONDS
 from wrpme.tui.ring import painting
 from wrpme.tui.ring.bands import arc_at, arc_text
+from wrpme.tui.ring.labels import Mark
 from wrpme.tui.ring.painting import Painter, Picture
-from wrpme.tui.state.cells import width_of
+from wrpme.tui.state.cells import ELLIPSIS, width_of
+from wrpme.tui.state.lines import Part, Row, copied
 from wrpme.tui.state.scene import ArcShown, Scene, Way
 from wrpme.tui.terminal.roles import theme_of
+from wrpme.tui.terminal.selection import highlighted, spans
 
 
 class Styles(dict[painting.Style, Style]):
@@ -56,6 +60,7 @@ class RingWidget(Widget):
         self._way_timer: Timer | None = None
         self._frame_timer: Timer | None = None
         self._seen = False
+        self._pressed: Offset | None = None
         self._phase = 0
         self._strips: list[Strip] = []
         self._styles = Styles()
@@ -147,7 +152,44 @@ class RingWidget(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Returns the strip of a row."""
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, Style.null())
+        strip = self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, Style.null())
+        return highlighted(self, strip, y)
+
+    # --- what is selected with the mouse ---------------------------------------------------------------------------
+
+    def row_at(self, line: int) -> int:
+        """See :class:`wrpme.tui.terminal.selection.TextPane`."""
+        return line
+
+    def get_selection(self, selection: Selection) -> tuple[str, str]:
+        """Returns the text that is selected, and a line end. In the place of a name is the address, and in that of an
+        alias that is cut all of it."""
+        rows, whole = self._text_rows()
+        return copied(rows, spans(selection, len(rows)), lambda row, part: whole.get((row, part), "")), "\n"
+
+    def _text_rows(self) -> tuple[list[Row], dict[tuple[int, int], str]]:
+        """Returns the rows with a part for each mark, and what these stand for."""
+        rows: list[Row] = []
+        whole: dict[tuple[int, int], str] = {}
+        for y, strip in enumerate(self._strips):
+            parts: list[Part] = []
+            at = 0
+            for mark in sorted((mark for mark in self._painter.marks if mark.y == y), key=lambda mark: mark.x):
+                end = mark.x + width_of(mark.text)
+                whole[y, len(parts) + 1] = self._meaning(mark)
+                parts += [(strip.crop(at, mark.x).text, ""), (strip.crop(mark.x, end).text, "")]
+                at = end
+            rows.append((*parts, (strip.crop(at).text, "")))
+        return rows, whole
+
+    def _meaning(self, mark: Mark) -> str:
+        """Returns what a mark stands for if it is shown shortened, else nothing."""
+        if mark.node < 0 or self._scene is None:
+            return self._way.alias if self._way is not None and ELLIPSIS in mark.text else ""
+        node = self._scene.nodes[mark.node]
+        if node.name in mark.text:
+            return mark.text.replace(node.name, node.address)
+        return node.address if ELLIPSIS in mark.text else ""
 
     # --- what moves ----------------------------------------------------------------------------------------------
 
@@ -167,9 +209,13 @@ class RingWidget(Widget):
 
     # --- the mouse -----------------------------------------------------------------------------------------------
 
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Notes where the button was pressed."""
+        self._pressed = event.screen_offset
+
     def on_click(self, event: Click) -> None:
-        """Tells that the node at that cell was chosen."""
-        offset = event.get_content_offset(self)
+        """Tells that the node at that cell was chosen. A drag is no click."""
+        offset = event.get_content_offset(self) if event.screen_offset == self._pressed else None
         node = -1 if offset is None else self._node_at(*offset)
         if node >= 0 and self._scene is not None:
             self.post_message(self.NodeChosen(self._scene.nodes[node].id))

@@ -183,16 +183,25 @@ def clipped(text: str, width: int) -> str:
 def wrapped(text: str, width: int) -> list[str]:
     """Returns a line as lines of at most ``width`` cells, broken at spaces where there are any; blanks of a table
     stay."""
+    return [line for _, line in wrapped_at(text, width)]
+
+
+def wrapped_at(text: str, width: int) -> list[tuple[str, str]]:
+    """Returns the lines of :func:`wrapped`, before each what was left out there: a space, or nothing."""
+    first, *words = text.split(" ")
     if cell_len(text) <= width:
-        return [text]
-    lines, line = [], ""
-    for word in text.split(" "):
+        first, words = text, []
+    found: list[tuple[str, str]] = []
+    joint, line = "", ""
+    for number, word in enumerate((first, *words)):
         if line and cell_len(line) + 1 + cell_len(word) > width:
-            lines.append(line)
-            line = word
+            found.append((joint, line))
+            joint, line = " ", word
         else:
-            line = f"{line} {word}" if line or not word else word
+            line = f"{line} {word}" if number else word
         if cell_len(line) > width:
             *whole, line = chop_cells(line, width)
-            lines += whole
-    return [*lines, line]
+            for part in whole:
+                found.append((joint, part))
+                joint = ""
+    return [*found, (joint, line)]
