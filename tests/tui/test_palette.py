@@ -65,7 +65,7 @@ def test_words_are_read(theme: Theme) -> None:
     for colour in (theme.foreground, theme.dim, theme.good, theme.warn, theme.bad, theme.accent):
         assert contrast(colour, theme.background) >= 4.5
     for index in range(60):
-        assert contrast(colour_of(index, theme), theme.background) >= 2, "a node's name"
+        assert contrast(colour_of(index, theme), theme.background) >= 2, "a node's arcs"
     assert 1.1 < contrast(theme.trough, theme.background) < 3, "a trough is seen, and is no copy"
 
 

@@ -7,7 +7,7 @@ import pytest
 from textual.app import App
 
 from wrpme.tui.state.format import ROLES
-from wrpme.tui.terminal.palette import THEMES, colour_of
+from wrpme.tui.terminal.palette import THEMES, name_colour
 from wrpme.tui.terminal.roles import PREFIX, style_of, textual_themes, theme_of
 
 pytestmark = pytest.mark.asyncio
@@ -29,8 +29,8 @@ async def test_each_theme_has_each_role(name: str) -> None:
         colour = style_of(app, role).color
         assert colour is not None and colour.name in vars_of(theme)
     assert style_of(app, "bad").bold and style_of(app, "bad").color.name == theme.bad  # type: ignore[union-attr]
-    assert style_of(app, "node7").color.name == colour_of(7, theme)  # type: ignore[union-attr]
-    assert style_of(app, "cursor").bgcolor.name == theme.trough  # type: ignore[union-attr]
+    assert style_of(app, "node7").color.name == name_colour(7, theme)  # type: ignore[union-attr]
+    assert style_of(app, "cursor").bgcolor.name == theme.cursor  # type: ignore[union-attr]
 
 
 def vars_of(theme: object) -> set[str]:

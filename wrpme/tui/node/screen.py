@@ -99,7 +99,7 @@ class NodeScreen(PaneScreen):
     ]  # fmt: skip
     DEFAULT_CSS = """
     NodeScreen { layout: vertical; background: $background; }
-    NodeScreen #head { height: 2; background: $panel; padding: 0 1; }
+    NodeScreen #head { height: 2; background: $bar; padding: 0 1; }
     NodeScreen #pages { height: 1; padding: 0 1; }
     NodeScreen.-large #pages { display: none; }
     NodeScreen #body, NodeScreen #now, NodeScreen #held, NodeScreen #told { height: 1fr; }

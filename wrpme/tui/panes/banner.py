@@ -53,7 +53,7 @@ class Banner(Widget):
     """The lines at the top of the main screen."""
 
     DEFAULT_CSS = """
-    Banner { height: 2; background: $panel; padding: 0 1; }
+    Banner { height: 2; background: $bar; padding: 0 1; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -97,5 +97,5 @@ class Banner(Widget):
             lines[rows - 1 :] = [format.clipped(" ".join(lines[rows - 1 :]), width - 6)]
         text.append("\n".join(lines), style_of(self.app, "text"))
         if more:
-            text.append(" (i)", style_of(self.app, "accent"))
+            text.append(" (i)", style_of(self.app, "accent") + Style(bold=True))
         return text

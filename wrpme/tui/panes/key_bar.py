@@ -36,7 +36,7 @@ class KeyBar(Widget):
     """Shows the active bindings of its screen; a click on one is as good as its key."""
 
     DEFAULT_CSS = """
-    KeyBar { height: 1; dock: bottom; background: $panel; padding: 0 1; }
+    KeyBar { height: 1; dock: bottom; background: $bar; padding: 0 1; }
     """
 
     ALLOW_SELECT = False
@@ -87,7 +87,7 @@ class KeyBar(Widget):
             room -= cell_len(shown) + cell_len(what) + 1 + GAP
         if said:
             text.append(" " * (width - text.cell_len - width_of(said)))
-            text.append(said, style_of(self.app, "good"))
+            text.append(said, style_of(self.app, "good") + Style(bold=True))
         return text
 
     def key_at(self, x: int) -> str | None:

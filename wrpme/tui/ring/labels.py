@@ -7,7 +7,7 @@ only nice to have is left out where there is no place, any other one moves along
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import cos, pi, sin
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from wrpme.tui.ring.geometry import Geometry
 from wrpme.tui.state import format
 from wrpme.tui.state.cells import cut, visible, width_of
 from wrpme.tui.state.scene import Mood, NodeShown, NodeState, Scene, Way
-from wrpme.tui.terminal.palette import Theme, colour_of
+from wrpme.tui.terminal.palette import Theme, colour_of, name_colour
 
 TICK = "•"
 NAME_MIN = 3
@@ -117,7 +117,9 @@ def marks(
         named = must or few or (index in kin and len(kin) <= 2 * geometry.height)
         dimmed = selected >= 0 and not must and index not in kin
         unknown = scene.mood is Mood.DISCONNECTED or (node.stale and not unwell)
-        colour = theme.dim if dimmed or unknown else _colour(node, theme)
+        grey = dimmed or unknown
+        colour = theme.dim if grey else _colour(node, theme, colour_of)
+        ink = theme.dim if grey else _colour(node, theme, name_colour)
         place = _free(geometry, board, node.place, named, must)
         if place is None:
             continue
@@ -129,7 +131,7 @@ def marks(
             lengths = range(len(node.name) - 1, NAME_MIN - 1, -2)
             cuts = tuple((format.cut_middle(node.name, length),) for length in lengths)
             bold = index == selected or unwell
-            wishes.append(Wish(index, node.place, *place, glyph, forms, cuts, colour, bold, must))
+            wishes.append(Wish(index, node.place, *place, glyph, forms, cuts, ink, bold, must))
     for wish in wishes:
         found += _placed(board, wish)
     return found
@@ -139,9 +141,10 @@ def _rank(node: NodeShown, index: int, selected: int, roles: Mapping[int, str]) 
     return (0 if index == selected or index in roles else 1, _GRAVITY[node.state], index)
 
 
-def _colour(node: NodeShown, theme: Theme) -> str:
+def _colour(node: NodeShown, theme: Theme, own: Callable[[int, Theme], str]) -> str:
+    """Returns the colour of a node that is up by ``own``, of any other that of its state."""
     if node.state is NodeState.UP:
-        return colour_of(node.colour, theme)
+        return own(node.colour, theme)
     return {"warn": theme.warn, "bad": theme.bad}.get(format.ROLES[node.state], theme.accent)
 
 

@@ -8,7 +8,7 @@ from rich.style import Style
 from textual.app import App
 from textual.theme import Theme as TextualTheme
 
-from wrpme.tui.terminal.palette import THEMES_OF, Depth, Theme, colour_of
+from wrpme.tui.terminal.palette import THEMES_OF, Depth, Theme, colour_of, name_colour
 
 PREFIX = "wrpme-"
 
@@ -36,12 +36,32 @@ def textual_themes(depth: Depth = Depth.TRUE) -> list[TextualTheme]:
             dark=theme.name != "light",
             variables={
                 "block-cursor-text-style": "bold",
+                **_blocks(theme),
                 "footer-key-foreground": theme.accent,
+                "text-muted": theme.dim,
+                "text-disabled": theme.dim,
+                "text-warning": theme.warn,
+                "bar": theme.bar,
                 "past": theme.past,
             },
         )
         for theme in THEMES_OF[depth].values()
     ]
+
+
+def _blocks(theme: Theme) -> dict[str, str]:
+    """Returns the colours of what is chosen in a list of Textual's own."""
+    flat = theme.cursor == theme.background
+    text, ground = (theme.background, theme.foreground) if flat else (theme.foreground, theme.cursor)
+    return {
+        f"block-cursor-{part}": colour
+        for part, colour in (
+            ("foreground", text),
+            ("background", ground),
+            ("blurred-foreground", text),
+            ("blurred-background", ground),
+        )
+    }
 
 
 def theme_of(app: App[Any]) -> Theme:
@@ -58,9 +78,12 @@ def style_of(app: App[object], role: str) -> Style:
     ``cursor``, or ``nodeN`` for the node with colour N."""
     theme = theme_of(app)
     if role.startswith("node"):
-        return Style(color=colour_of(int(role[4:]), theme), bold=True)
+        name, colour = name_colour(int(role[4:]), theme), colour_of(int(role[4:]), theme)
+        ground = colour if name == theme.foreground != colour else None
+        return Style(color=name, bgcolor=ground, bold=True)
     if role == "cursor":
-        return Style(bgcolor=theme.trough, bold=True, reverse=app.no_color)
+        flat = theme.cursor == theme.background
+        return Style(bgcolor=None if flat else theme.cursor, bold=True, reverse=flat)
     if role == "head":
         return Style(color=theme.dim, bold=True)
     colours = {
