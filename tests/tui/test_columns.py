@@ -10,10 +10,11 @@ from rich.cells import cell_len
 
 from tests.tui.pieces import node, scene
 from wrpme.tui.panes import columns
+from wrpme.tui.state.lines import Row
 from wrpme.tui.state.scene import CopyShown, NodeState, Scene
 
 
-def text(row: columns.Row) -> str:
+def text(row: Row) -> str:
     return "".join(part for part, _ in row)
 
 

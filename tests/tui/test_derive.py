@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.scenes import START, STATES, Story, activated, address_of, id_of, model_of, stable_view, story_of, synced
-from wrpme.client.watch.records import StatsSeen, Reached, WatchRecord
+from wrpme.client.watch.records import Reached, StatsSeen, WatchRecord
 from wrpme.limits import SLOTS
 from wrpme.protocol.stats import HiveStatus, NodeStatus, condition_of
 from wrpme.protocol.view import Back, Down, Join, Leave, State

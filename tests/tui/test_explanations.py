@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from textual.containers import VerticalScroll
 from textual.widgets import Static

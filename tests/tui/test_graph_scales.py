@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tests.tui.pieces import node, scene
 from tests.tui.test_node_graph import END, START, every_half_second, plot_of, text_of
 from tests.tui.test_node_screen import AT, Source, at_rest, opened
-from msgspec.structs import replace
 from wrpme.tui.node import rows as node_rows
 from wrpme.tui.node.graph import LABEL_CELLS, RATE, SECONDS, STEADY, Line, graph, scale_of, trendline
 from wrpme.tui.panes import columns

@@ -14,7 +14,8 @@ from textual.strip import Strip
 
 from tests.tui.screens import at_rest
 from wrpme.tui.limits import STRIPS_CACHED_MAX
-from wrpme.tui.panes.lines_view import LinesView, Row
+from wrpme.tui.panes.lines_view import LinesView
+from wrpme.tui.state.lines import Row
 from wrpme.tui.terminal.palette import THEMES
 from wrpme.tui.terminal.roles import PREFIX, textual_themes
 

@@ -16,8 +16,8 @@ from tests.tui.pieces import node, scene
 from tests.tui.screens import at_rest
 from wrpme.tui.limits import EVENTS_SHOWN_MAX
 from wrpme.tui.panes import columns, lists
-from wrpme.tui.panes.lines_view import Row
 from wrpme.tui.panes.lists import EventsPane, FilterInput, NodesPane, event_rows, matches
+from wrpme.tui.state.lines import Row
 from wrpme.tui.state.scene import EventShown, NodeState, Scene
 from wrpme.tui.terminal.roles import PREFIX, textual_themes
 

@@ -17,7 +17,6 @@ from wrpme.tui.node.graph import (
     UNKNOWN,
     Line,
     Points,
-    Row,
     Unit,
     columns,
     graph,
@@ -28,6 +27,7 @@ from wrpme.tui.node.graph import (
     tick_text,
     time_axis,
 )  # fmt: skip
+from wrpme.tui.state.lines import Row
 
 END = 1_700_000_000.0
 START = END - 300

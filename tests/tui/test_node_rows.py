@@ -10,16 +10,17 @@ from msgspec.structs import replace
 from tests.tui.pieces import node, scene
 from wrpme.tui.node import rows as node_rows
 from wrpme.tui.state import format
+from wrpme.tui.state.lines import Row
 from wrpme.tui.state.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeState, Scene
 
 AT = 1000.0
 
 
-def text(row: node_rows.Row) -> str:
+def text(row: Row) -> str:
     return "".join(part for part, _ in row)
 
 
-def role_of(row: node_rows.Row, part: str) -> str:
+def role_of(row: Row, part: str) -> str:
     return next(role for words, role in row if part in words)
 
 
@@ -101,7 +102,7 @@ def test_all_figures_stand_whatever_the_room(width: int, height: int) -> None:
 # --- arcs --------------------------------------------------------------------------------------------------------
 
 
-def arcs_of(index: int, *arcs: ArcShown, **fields: Any) -> list[node_rows.Row]:
+def arcs_of(index: int, *arcs: ArcShown, **fields: Any) -> list[Row]:
     return node_rows.arcs(index, scene(3, arcs=arcs, **fields))
 
 

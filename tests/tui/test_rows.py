@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region

@@ -13,10 +13,10 @@ from tests.tui.screens import at_rest, running
 from wrpme.protocol.events import KINDS
 from wrpme.tui.panes.banner import word_text
 from wrpme.tui.panes.lists import SHORT_CELLS, event_rows
-from wrpme.tui.panes.lines_view import Row
 from wrpme.tui.ring.geometry import band_edges
 from wrpme.tui.state.events import BOOKKEEPING
 from wrpme.tui.state.format import clipped, cut_middle
+from wrpme.tui.state.lines import Row
 from wrpme.tui.state.scene import EventShown, Mood
 from wrpme.tui.state.sentences import SHORT, in_short
 

@@ -9,7 +9,6 @@ from wrpme.limits import SLOTS
 from wrpme.tui.ring import wires
 from wrpme.tui.ring.geometry import Geometry, ring_in
 
-
 CLEAR = 14.0
 
 
