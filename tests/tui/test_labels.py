@@ -115,6 +115,18 @@ def test_each_state_is_told_by_a_sign_and_a_word(state: NodeState) -> None:
     assert "12 s" in text
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_name_stays_where_it_is_as_time_goes_on(size: tuple[int, int]) -> None:
+    scene = scene_of(without(3, 2))
+    places = set()
+    for seconds in (1, 9, 10, 59, 60, 71, 3599, 7300):
+        node = replace(scene.nodes[2], since=scene.at - seconds)
+        found = placed(replace(scene, nodes=(*scene.nodes[:2], node)), *size)
+        names = [mark for mark in found if "5911" in mark.text]
+        places.update((mark.x if mark.x > size[0] // 2 else mark.x + len(mark.text), mark.y) for mark in names)
+    assert len(places) == 1
+
+
 def test_the_nodes_of_a_request_are_told_apart() -> None:
     scene = scene_of(stable(3))
     shown = Way("some:entry", 20_000, 2, 0, (1,))

@@ -206,7 +206,12 @@ def test_what_an_event_is_about_is_said_once() -> None:
     assert text(event(1, "no quorum", teller="x:1")) == "x:1: no quorum"
     assert text(event(1, "stable", teller="x:1", kind="condition")) == "stable"
     assert text(event(1, "after 3 s", seconds=3.0)) == "after 3 s"
+    assert text(event(1, "is back", seconds=3.0)) == "is back (3.0\u00a0s)"
+    assert text(event(1, "degraded", kind="condition", seconds=48.3)) == "degraded (after\u00a048.3\u00a0s)"
     assert text(event(1, "in no time", seconds=0.01)) == "in no time"
+    for width, shown in ((36, ["it is heard again (3.0\u00a0s)"]), (30, ["it is heard again"])):
+        rows = event_rows(event(1, "", node="it", seconds=3.0), width, {})
+        assert ["".join(part for part, _ in row)[11:] for row in rows] == shown, "no line of its own for it"
 
 
 @pytest.mark.asyncio

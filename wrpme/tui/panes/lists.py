@@ -15,6 +15,7 @@ from wrpme.protocol.view import NodeId
 from wrpme.tui.panes import columns
 from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.state import format, sentences
+from wrpme.tui.state.cells import width_of
 from wrpme.tui.state.events import BOOKKEEPING
 from wrpme.tui.state.lines import Row, Whole, broken
 from wrpme.tui.state.scene import EventShown, NodeShown, Scene
@@ -225,13 +226,15 @@ def event_rows(event: EventShown, width: int, names: Mapping[str, str] | None = 
     sign, role = GRAVITY[event.gravity]
     short = names is not None and width < SHORT_CELLS
     text = sentences.in_short(event, names) if names is not None and short else event_text(event)
+    room = max(12, width - 11)
     if event.seconds >= 0.05 and " s" not in text:
         took = format.took_text(event.seconds).replace(" ", NO_BREAK)
-        text += f" ({took})"
+        ended = f" (after{NO_BREAK}{took})" if event.kind == "condition" else f" ({took})"
+        text += ended if not short or width_of(text + ended) <= room else ""
     words = role if event.gravity else "text"
     head: Row = ((f"{format.clock(event.at)} ", "dim"), (f"{sign} ", role))
     if event.kind == "view":  # dim, because the others before it say the same in other words
-        return [(*head, (format.clipped(text, max(12, width - 11)), "dim"))]
+        return [(*head, (format.clipped(text, room), "dim"))]
     return broken(head, text, words, width)
 
 

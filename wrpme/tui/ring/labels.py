@@ -26,6 +26,8 @@ ALIAS_LENGTHS = (24, 12, 8, 5)
 """So many cells of an entry's alias are shown."""
 WIDE = 30
 """From this width on a pane keeps its last column free of names."""
+SPAN_CELLS = len(" 59 min 59 s")
+"""Room that is kept for how long a node is in its state, so that its name does not move as that grows."""
 FAR_ROWS = 6
 FAR_COLUMNS = 48
 """A name that must be shown moves at most so far away from its mark."""
@@ -164,7 +166,8 @@ def _forms(node: NodeShown, at: float, role: str) -> Iterator[tuple[str, ...]]:
     """Yields the texts of a node, the best first."""
     name = node.name
     if node.state is not NodeState.UP:
-        state, word = format.state_text(node, at), format.word_of(node)
+        word = format.word_of(node)
+        state = f"{format.state_text(node, at):<{len(word) + SPAN_CELLS}}"
         if role:
             yield f"{name} {role}", state
         yield (f"{name} {state}",)
@@ -200,15 +203,17 @@ def _at_one_of(
         if all(board.clear(x, y + line, wide, air) for line in range(len(form))):
             right = x + wide <= wish.x
             return [
-                _written(board, wish, x + (wide - width_of(text) if right else 0), y + line, text)
+                _written(board, wish, x + (wide - width_of(text) if right else 0), y + line, text, right)
                 for line, text in enumerate(form)
             ]
     return []
 
 
-def _written(board: _Board, wish: Wish, x: int, y: int, text: str) -> Mark:
-    board.take(x, y, width_of(text))
-    return Mark(x, y, text, wish.colour, wish.bold, wish.node)
+def _written(board: _Board, wish: Wish, x: int, y: int, text: str, right: bool) -> Mark:
+    """Returns a text in the cells from ``x`` on; it may need fewer of them than are kept for it."""
+    wide, shown = width_of(text), text.rstrip()
+    board.take(x, y, wide)
+    return Mark(x + (wide - width_of(shown) if right else 0), y, shown, wish.colour, wish.bold, wish.node)
 
 
 def _places(wish: Wish, form: tuple[str, ...]) -> Iterator[tuple[int, int]]:

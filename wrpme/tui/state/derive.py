@@ -247,19 +247,21 @@ def _state(
 def _mood(
     layout: RingLayout, seen: list[_Seen], nodes: tuple[NodeShown, ...], moving: _Moving, now: float
 ) -> tuple[Mood, str]:
-    """As hive_status has it from those who are heard; who is not is named."""
+    """As hive_status has it from those who are heard; who is not is named, and before all else where all else is
+    well: the sentence may be cut."""
     view = layout.view
     told = [(one.member, one.stats if one.fresh and _is_up(one) else None) for one in seen]
     condition = condition_of(_status(view, told), layout.condition)
     of_this_view = [(member, stats if stats and stats.epoch >= view.epoch else None) for member, stats in told]
     parts = [condition.sentence, *at_risk_texts(_status(view, of_this_view)), *_moving_texts(layout, moving)]
     parts += clock_texts(_status(view, told))
+    mood, unwell = Mood(condition.word.upper()), []
     for state in (NodeState.SUSPECTED, NodeState.SILENT, NodeState.DOWN):
         found = [node for node in nodes if node.state is state]
         since = min((node.since for node in found if node.since is not None), default=None)
         if found and (since is not None or state is not NodeState.DOWN):
-            parts.append(sentences.unwell(state, [node.address for node in found], since, now))
-    return Mood(condition.word.upper()), "; ".join(parts)
+            unwell.append(sentences.unwell(state, [node.address for node in found], since, now))
+    return mood, "; ".join([*unwell, *parts] if mood is Mood.STABLE else [*parts, *unwell])
 
 
 def _agrees(one: _Seen, layout: RingLayout) -> bool:
