@@ -12,8 +12,8 @@ from wrpme.tui.node import rows as node_rows
 from wrpme.tui.node.graph import LABEL_CELLS, RATE, SECONDS, STEADY, Line, graph, scale_of, trendline
 from wrpme.tui.panes import columns
 from wrpme.tui.state import format
+from wrpme.tui.state.derive import WHATS
 from wrpme.tui.state.figures import BY_SERIES, FIGURES
-from wrpme.tui.state.history import WHATS
 
 # --- latency ---------------------------------------------------------------------------------------------------------
 

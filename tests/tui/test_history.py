@@ -12,7 +12,9 @@ from tests.tui.stories import stories
 from wrpme.client.watch.records import StatsSeen, WatchRecord
 from wrpme.protocol.view import Back, Down
 from wrpme.tui.limits import STALE_SECONDS
-from wrpme.tui.state.history import WHATS, History
+from wrpme.tui.state.derive import WHATS
+from wrpme.tui.state.figures import BY_SERIES
+from wrpme.tui.state.history import History
 from wrpme.tui.state.model import Model
 from wrpme.tui.state.scene import Mode, Mood, Scene
 from wrpme.tui.state.timeline import Timeline
@@ -48,7 +50,12 @@ def test_a_moment_is_what_was_shown_then(sightings: list[WatchRecord], chance: o
     moments = history.moments
     assert moments == sorted(set(moments)) and moments[-1] == sightings[-1].at
     for moment in moments[:: max(1, len(moments) // 5)]:
-        assert history.scene_at(moment) == replayed(sightings, moment, moment)
+        shown = history.scene_at(moment)
+        assert shown == replayed(sightings, moment, moment)
+        for node in shown.nodes if shown is not None else ():
+            for what, figure in BY_SERIES.items():
+                at, value = history.series(node.id, what, moment)[-1]
+                assert (at, value) == (moment, None if node.stale else figure.value(node)), what
 
 
 @settings(max_examples=40)

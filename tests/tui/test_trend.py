@@ -15,7 +15,8 @@ from wrpme.tui.limits import GRAPH_SECONDS
 from wrpme.tui.node.graph import Points
 from wrpme.tui.panes.trend import MEASURES, strip_rows, title_of
 from wrpme.tui.state import format
-from wrpme.tui.state.history import WHATS, WORST
+from wrpme.tui.state.derive import WHATS
+from wrpme.tui.state.history import WORST
 from wrpme.tui.state.scene import Mode, NodeShown, Scene
 
 BARS = set("▁▂▃▄▅▆▇█")

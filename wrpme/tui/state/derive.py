@@ -49,6 +49,13 @@ class _Moving(Struct, frozen=True):
     progress: float | None
 
 
+WHATS = ("operations", "p50", "p99", "received", "sent", "entries", "memory", "disk")
+"""The figures that there are series of."""
+Figures = tuple[Union[float, None], ...]
+"""Those of one node at one time, in the order of :data:`WHATS`; None where one is not known."""
+NO_FIGURES: Figures = (None,) * len(WHATS)
+
+
 def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode = Mode.LIVE) -> Scene:
     """Returns the scene at ``now``; ``layout`` is None while no view is known."""
     reasons = [(address, known.reason) for address, known in observed.nodes.items() if known.is_gone()]
@@ -85,6 +92,31 @@ def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode 
         arcs=moving.arcs,
         moves=moving.moves,
     )  # fmt: skip
+
+
+def figures(observed: Observed, layout: RingLayout | None, now: float) -> list[Figures]:
+    """Returns the figures of each node of :func:`scene` that are of ``now``, and in the place of others None."""
+    members = layout.view.members if layout is not None else ()
+    return [_figures(_seen(observed, layout, member, now)) for member in members if layout is not None]
+
+
+def _figures(one: _Seen) -> Figures:
+    report, stats = one.known.report, one.stats
+    if not one.fresh or report is None or stats is None:
+        return NO_FIGURES
+    rates = report.rates
+    return (
+        rates.operations, rates.p50_seconds, rates.p99_seconds, rates.received_bytes, rates.sent_bytes,
+        stats.entries, _memory_of(stats), _disk_of(stats),
+    )  # fmt: skip
+
+
+def _memory_of(stats: NodeStats) -> int | None:
+    return stats.memory_bytes or None
+
+
+def _disk_of(stats: NodeStats) -> int | None:
+    return stats.disk_bytes if stats.disk_bytes or stats.disk_free_bytes else None
 
 
 def _seen(observed: Observed, layout: RingLayout, member: Member, now: float) -> _Seen:
@@ -195,8 +227,8 @@ def _with_stats(shown: NodeShown, stats: NodeStats, fresh: bool) -> NodeShown:
         entries=stats.entries,
         copies=stats.copies,
         bytes=stats.bytes,
-        memory_bytes=stats.memory_bytes or None,
-        disk_bytes=stats.disk_bytes if stats.disk_bytes or stats.disk_free_bytes else None,
+        memory_bytes=_memory_of(stats),
+        disk_bytes=_disk_of(stats),
         disk_free_bytes=stats.disk_free_bytes or None,
         sessions=stats.sessions if fresh else None,
         uptime_seconds=stats.uptime_seconds,

@@ -23,15 +23,14 @@ import msgspec
 from wrpme.protocol.view import NodeId
 from wrpme.tui.limits import HISTORY_BYTES_MAX, HISTORY_SECONDS_MAX, STALE_SECONDS
 from wrpme.tui.state import derive
+from wrpme.tui.state.derive import WHATS, Figures
 from wrpme.tui.state.observed import Observed
 from wrpme.tui.state.ring_layout import RingLayout
-from wrpme.tui.state.scene import Mode, NodeShown, Scene
+from wrpme.tui.state.scene import Mode, Scene
 
-WHATS = ("operations", "p50", "p99", "received", "sent", "entries", "memory", "disk")
-"""The figures that there are series of. The value of the hive is the sum over its nodes, for p50 and p99 the
-largest."""
 MOMENT_SECONDS_USUAL = 0.5
 WORST = ("p50", "p99")
+"""The value of the hive is the largest of its nodes; that of other figures is the sum."""
 MOMENT_BYTES = 400
 """What a moment takes beside what is counted."""
 ARC_BYTES, MEMBER_BYTES = 400, 400
@@ -118,8 +117,8 @@ class History:
             shared = layout.bare()
         elif layout is None:
             shared = None
-        scene = derive.scene(observed, layout, at, Mode.PAST)
-        moment = _Moment(at, zlib.compress(_ENCODE(observed), 1), shared, _samples(scene), marked)
+        samples = _samples(derive.figures(observed, layout, at))
+        moment = _Moment(at, zlib.compress(_ENCODE(observed), 1), shared, samples, marked)
         self._moments.append(moment)
         self.bytes += moment.size
         if self._seconds_max is not None:
@@ -242,24 +241,14 @@ def _is_gap(before: _Moment, after: _Moment) -> bool:
     return after.at - before.until > STALE_SECONDS
 
 
-def _samples(scene: Scene) -> array[float]:
-    """Returns a row of ``WHATS`` for the hive, and one for each node; a figure that is not fresh is not a number."""
-    rows = [_row(node) for node in scene.nodes]
+def _samples(rows: list[Figures]) -> array[float]:
+    """Returns a row of ``WHATS`` for the hive, and one for each node; a figure that is not known is not a number."""
     hive: list[float | None] = [nan] * len(WHATS)
     for column, what in enumerate(WHATS):
         told = [value for row in rows if (value := row[column]) is not None]
         if told:
             hive[column] = max(told) if what in WORST else sum(told)
     return array("d", [nan if value is None else value for row in (hive, *rows) for value in row])
-
-
-def _row(node: NodeShown) -> list[float | None]:
-    if node.stale:
-        return [None] * len(WHATS)
-    return [
-        node.operations_per_second, node.p50_seconds, node.p99_seconds, node.received_bytes_per_second,
-        node.sent_bytes_per_second, node.entries, node.memory_bytes, node.disk_bytes,
-    ]  # fmt: skip
 
 
 def _layout_bytes(layout: RingLayout, before: RingLayout | None) -> int:
