@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
-from wrpme.tui.terminal.ascii import Ascii, ascii_of, knows_utf8
+from wrpme.tui.terminal.ascii import Ascii, ascii_of, knows_colours, knows_utf8
 
 
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs", "Mn", "Me", "Cf"))))
@@ -25,6 +25,20 @@ def test_what_takes_two_cells_together_becomes_two_characters() -> None:
 def test_every_segment_becomes_ascii() -> None:
     found = Ascii().apply([Segment("● up"), Segment("plain"), Segment("日本")], Color(0, 0, 0))
     assert [segment.text for segment in found] == ["o up", "plain", "????"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "knows"),
+    [
+        ({}, True),
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "linux"}, True),
+        ({"TERM": "vt100"}, False),
+        ({"TERM": "xterm-256color", "NO_COLOR": ""}, False),
+    ],
+)
+def test_whether_there_are_colours(environment: dict[str, str], knows: bool) -> None:
+    assert knows_colours(environment) is knows
 
 
 @pytest.mark.parametrize(

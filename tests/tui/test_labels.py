@@ -118,7 +118,7 @@ def test_each_state_is_told_by_a_sign_and_a_word(state: NodeState) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_name_stays_where_it_is_as_time_goes_on(size: tuple[int, int]) -> None:
     scene = scene_of(without(3, 2))
-    places = set()
+    places: set[tuple[int, int]] = set()
     for seconds in (1, 9, 10, 59, 60, 71, 3599, 7300):
         node = replace(scene.nodes[2], since=scene.at - seconds)
         found = placed(replace(scene, nodes=(*scene.nodes[:2], node)), *size)

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from tests.tui.screens import at_rest
 from wrpme.tui.limits import STRIPS_CACHED_MAX
 from wrpme.tui.panes.lines_view import LinesView
-from wrpme.tui.state.lines import Row
+from wrpme.tui.state.lines import Row, broken
 from wrpme.tui.terminal.palette import THEMES
 from wrpme.tui.terminal.roles import PREFIX, textual_themes
 
@@ -172,11 +172,32 @@ async def test_an_empty_list_takes_all_keys() -> None:
 async def test_the_cursor_is_seen_only_with_the_keyboard() -> None:
     async with in_view() as (app, pilot):
         app.view.show_rows(lines(3))
-        background = THEMES["dark"].trough
+        background = THEMES["dark"].cursor
         assert background in str(app.view.render_line(0)._segments[0].style)
         app.screen.set_focus(None)
         await rest(pilot)
         assert background not in str(app.view.render_line(0)._segments[0].style)
+
+
+async def test_the_cursor_is_at_all_rows_of_a_line_that_was_broken() -> None:
+    async with in_view() as (app, pilot):
+        rows = [row for number in range(9) for row in broken((), f"event {number} is told at length", "text", 15)]
+        assert len(rows) == 18
+        app.view.show_rows(rows)
+        await pilot.press("down")
+        await rest(pilot)
+        background = THEMES["dark"].cursor
+        lit = [y for y in range(HEIGHT) if background in str(app.view.render_line(y)._segments[0].style)]
+        assert lit == [2, 3]
+        await pilot.press("down", "up", "end")
+        await rest(pilot)
+        assert app.view.at_end
+        await pilot.press("up")
+        await rest(pilot)
+        assert not app.view.at_end and app.view.item_of(app.view.cursor) == range(14, 16)
+        await pilot.press("home", *["down"] * 6)
+        await rest(pilot)
+        assert app.shown[-2:] == ["event 6 is told", "at length"], "all of it is in sight"
 
 
 async def test_each_theme_has_its_colours() -> None:

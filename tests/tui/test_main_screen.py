@@ -17,7 +17,7 @@ from wrpme.tui.keys import KEYS, SHELL_KEYS
 from wrpme.tui.node.screen import NodeScreen
 from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.state.scene import Mode
-from wrpme.tui.terminal.palette import THEMES, colour_of
+from wrpme.tui.terminal.palette import THEMES, colour_of, name_colour
 
 pytestmark = pytest.mark.asyncio
 
@@ -257,10 +257,10 @@ async def test_themes_change_the_colours_of_every_pane() -> None:
                 )
                 for widget in (main.banner, main.ring, main.nodes.list, main.events.list, main.shell)
             }
-            assert all(theme.background in ink or theme.trough in ink for ink in inks.values())
+            assert all(theme.background in ink or theme.bar in ink for ink in inks.values())
             assert theme.good in inks[main.banner] and theme.good in inks[main.nodes.list]
             for colour in range(3):
-                assert colour_of(colour, theme) in inks[main.nodes.list]
+                assert name_colour(colour, theme) in inks[main.nodes.list]
                 assert colour_of(colour, theme) in inks[main.ring]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import warnings
 from time import monotonic
 
@@ -14,6 +15,7 @@ from wrpme.shell.local_hive import LocalHive, serve_local
 from wrpme.tui.app import Dashboard, run
 from wrpme.tui.state.recording import Recorder, Replay, open_record
 from wrpme.tui.state.timeline import Timeline
+from wrpme.tui.terminal.ascii import knows_colours
 
 
 PROGRESS_SECONDS = 0.2
@@ -26,6 +28,8 @@ async def serve(options: Options, console: Console) -> int:
         WrpmeError: there is no such record, the hive does not start, or the dashboard has a defect.
     """
     warnings.simplefilter("ignore")  # whatever they say belongs into no picture, and a stalled terminal takes no word
+    if not knows_colours(os.environ):
+        os.environ["NO_COLOR"] = "1"  # Textual asks for nothing else
     if options.replay:
         replay = open_record(options.replay)
         timeline = await _read(replay, console)

@@ -295,7 +295,7 @@ class NodeScreen(PaneScreen):
         if not panel.display or (events, width) == self._events:
             return
         self._events = (events, width)
-        follows = panel.list.cursor >= len(panel.list.rows) - 1
+        follows = panel.list.at_end
         lines = [(event, row) for event in events for row in event_rows(event, width)]
         rows = [row for _, row in lines]
         panel.list.whole = whole_events([event for event, _ in lines], short=False)

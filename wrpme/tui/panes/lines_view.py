@@ -16,7 +16,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from wrpme.tui.limits import STRIPS_CACHED_MAX
-from wrpme.tui.state.lines import AFTER_NOTHING, AFTER_SPACE, Row, Whole, as_shown, copied
+from wrpme.tui.state.lines import AFTER_NOTHING, AFTER_SPACE, Row, Whole, as_shown, copied, goes_on
 from wrpme.tui.terminal import roles
 from wrpme.tui.terminal.selection import highlighted, spans
 
@@ -113,6 +113,24 @@ class LinesView(ScrollView, can_focus=True):
         """The cells of a row. The scroll bar keeps its room even where there is none."""
         return self.scrollable_content_region.width
 
+    def item_of(self, index: int) -> range:
+        """Returns the rows of what a row belongs to: those that go on with one before are one with it."""
+        first, end = index, index + 1
+        while first > 0 and goes_on(self.rows[first]):
+            first -= 1
+        while end < len(self.rows) and goes_on(self.rows[end]):
+            end += 1
+        return range(first, end)
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the cursor is at the last of all."""
+        return not self.rows or self.item_of(self.cursor).stop >= len(self.rows)
+
+    def _refresh_item(self, index: int) -> None:
+        for row in self.item_of(index) if 0 <= index < len(self.rows) else ():
+            self._refresh_row(row)
+
     def _refresh_row(self, index: int) -> None:
         y = index + self._top - self.scroll_offset.y
         if self._top <= y < self.size.height:
@@ -144,7 +162,8 @@ class LinesView(ScrollView, can_focus=True):
             if self.empty and not self.rows and y == self._top:
                 return self._strip(((self.empty, "dim"),), False, width)
             return Strip.blank(width, self.rich_style)
-        strip = self._strip(self.rows[index], index == self.cursor and self.has_focus, width)
+        at_cursor = self.has_focus and (index == self.cursor or index in self.item_of(self.cursor))
+        strip = self._strip(self.rows[index], at_cursor, width)
         return highlighted(self, strip, index)
 
     def _strip(self, row: Row, at_cursor: bool, width: int) -> Strip:
@@ -180,8 +199,8 @@ class LinesView(ScrollView, can_focus=True):
         index = max(0, min(len(self.rows) - 1, index))
         if index != self.cursor:
             old, self.cursor = self.cursor, index
-            self._refresh_row(old)
-            self._refresh_row(index)
+            self._refresh_item(old)
+            self._refresh_item(index)
             self.post_message(self.Moved(self))
         if follow:
             self.follow_cursor()
@@ -198,14 +217,16 @@ class LinesView(ScrollView, can_focus=True):
     def _follow_cursor(self) -> None:
         room = max(1, self.size.height - self._top)
         top = self.scroll_offset.y
-        if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False)
-        elif self.cursor >= top + room:
-            self.scroll_to(y=self.cursor - room + 1, animate=False)
+        item = self.item_of(self.cursor) if self.rows else range(1)
+        if item.start < top or len(item) > room:
+            self.scroll_to(y=item.start, animate=False)
+        elif item.stop > top + room:
+            self.scroll_to(y=item.stop - room, animate=False)
 
     def action_move(self, step: int) -> None:
-        """Moves the cursor up or down."""
-        self.move_to(self.cursor + step)
+        """Moves the cursor up or down, over all rows of what it is at."""
+        item = self.item_of(self.cursor) if self.rows else range(1)
+        self.move_to(item.stop - 1 + step if step > 0 else item.start + step)
 
     def action_page(self, step: int) -> None:
         """Moves the cursor by a page."""
@@ -217,11 +238,11 @@ class LinesView(ScrollView, can_focus=True):
 
     def on_focus(self) -> None:
         """Draws the cursor."""
-        self._refresh_row(self.cursor)
+        self._refresh_item(self.cursor)
 
     def on_blur(self) -> None:
         """Removes the cursor."""
-        self._refresh_row(self.cursor)
+        self._refresh_item(self.cursor)
 
     def on_click(self, event: Click) -> None:
         """Moves the cursor; a second click chooses the row. A drag is no click."""

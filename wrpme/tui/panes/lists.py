@@ -314,7 +314,7 @@ class EventsPane(ListPane):
         grown = taken > 0 and self._drawn == drawn and (events is self._taken or events[:taken] == self._taken)
         if grown and len(events) == taken:
             return
-        follows = self.list.cursor >= len(self._of_row) - 1
+        follows = self.list.at_end
         if not grown:
             taken, self._of_row, self._matched, self._folded, self._drawn = 0, [], 0, 0, drawn
         rows: list[Row] = []

@@ -28,6 +28,11 @@ def broken(head: Row, text: str, role: str, width: int) -> list[Row]:
     return rows
 
 
+def goes_on(row: Row) -> bool:
+    """Returns whether a row goes on with the one before."""
+    return bool(row) and row[0][1] in (AFTER_SPACE, AFTER_NOTHING)
+
+
 def as_shown(row: int, part: int) -> str:
     """Is a :data:`Whole` where nothing is shortened."""
     return ""
@@ -50,11 +55,10 @@ def copied(rows: Sequence[Row], spans: Iterable[Span], whole: Whole) -> str:
     text, instead = "", False
     for count, (number, first, last) in enumerate(spans):
         row = rows[number]
-        goes_on = bool(row) and row[0][1] in (AFTER_SPACE, AFTER_NOTHING)
-        if goes_on and instead:
+        if goes_on(row) and instead:
             continue
         if count:
-            text = text.rstrip() + "\n" if not goes_on else text + (" " if row[0][1] == AFTER_SPACE else "")
+            text = text.rstrip() + "\n" if not goes_on(row) else text + (" " if row[0][1] == AFTER_SPACE else "")
         piece, instead = _copied(row, number, first, last, whole)
         text += piece
     return text.rstrip()

@@ -23,6 +23,8 @@ _SIGNS = {
 }  # fmt: skip
 CONSOLES_WITHOUT = {"linux", "vt100", "vt102", "vt220", "ansi", "dumb", "cons25", "sun"}
 """Terminals whose fonts have no braille."""
+CONSOLES_GREY = {"vt100", "vt102", "vt220", "dumb"}
+"""Terminals that have no colours."""
 
 
 def knows_utf8(environment: Mapping[str, str]) -> bool:
@@ -34,6 +36,11 @@ def knows_utf8(environment: Mapping[str, str]) -> bool:
     if not locale:
         return True
     return "utf8" in locale.lower().replace("-", "")
+
+
+def knows_colours(environment: Mapping[str, str]) -> bool:
+    """Returns whether the environment says nothing against colours."""
+    return "NO_COLOR" not in environment and environment.get("TERM", "") not in CONSOLES_GREY
 
 
 @lru_cache(4096)
