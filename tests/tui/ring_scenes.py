@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from tests.view_parts import HIVE, activate_all, down, id_of, join, next_view, sync_all
 from wrpme.core.membership import transitions as views
 from wrpme.limits import SLOTS
-from wrpme.protocol import health, ring, view_index
+from wrpme.protocol import health, view_index
+from wrpme.protocol import ring
 from wrpme.protocol.view import Arc, Leave, Member, State, View
 from wrpme.tui.state.scene import ArcShown, CopyShown, Incoming, Mode, Mood, NodeShown, NodeState, Scene, Way
 

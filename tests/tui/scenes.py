@@ -11,28 +11,17 @@ from collections.abc import Collection
 from functools import cache, lru_cache
 from itertools import islice
 
-from wrpme.client.watch.records import EventSeen, Gone, Reached, StatsSeen, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Reached, ViewSeen, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.limits import LEASE_SECONDS, SLOTS
-from wrpme.protocol import ring, view_index
+from wrpme.protocol import view_index
+from wrpme.protocol import ring
 from wrpme.protocol.arc_table import lacks_copies
 from wrpme.protocol.events import UNENDED, ClusterEvent
 from wrpme.protocol.histogram import bucket_of
-from wrpme.protocol.stats import Copy, Neighbour, NodeStats
+from wrpme.protocol.stats import Copy, NodeStats, Neighbour
 from wrpme.protocol.view import (
-    Activated,
-    Arc,
-    Back,
-    Change,
-    Down,
-    Elect,
-    Join,
-    Leave,
-    Member,
-    NodeId,
-    State,
-    Synced,
-    View,
+    Activated, Arc, Back, Change, Down, Elect, Join, Leave, Member, NodeId, State, Synced, View,
 )  # fmt: skip
 from wrpme.tui.state.model import Model
 from wrpme.tui.state.timeline import Timeline

@@ -6,17 +6,7 @@ from msgspec.structs import replace
 from tests.tui.ring_scenes import changing, disconnected, joining, scene_of, stable, without
 from wrpme.limits import SLOTS
 from wrpme.tui.ring.bands import (
-    LACKING,
-    NOTHING,
-    UNSERVED,
-    Fill,
-    Look,
-    Paint,
-    arc_at,
-    arc_text,
-    band_count,
-    fills_of,
-    shown_arcs,
+    LACKING, NOTHING, UNSERVED, Fill, Look, Paint, arc_at, arc_text, band_count, fills_of, shown_arcs,
 )  # fmt: skip
 from wrpme.tui.ring.geometry import LEVELS, Geometry, ring_in
 from wrpme.tui.state.scene import ArcShown, Incoming, Scene

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 import pytest
 from msgspec.structs import replace
 from textual.app import App, ComposeResult

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 import pytest
 from textual.app import App
 from textual.pilot import Pilot

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.tui.scenes import START, Story, address_of, id_of, model_of, settled, stable_view
 from tests.tui.stories import stories
-from wrpme.client.watch.records import EventSeen, Gone, Missed, Reached, StatsSeen, ViewSeen, WatchRecord
+from wrpme.client.watch.records import StatsSeen, Gone, EventSeen, Missed, Reached, ViewSeen, WatchRecord
 from wrpme.core.membership import transitions as views
 from wrpme.protocol import view_index
 from wrpme.protocol.events import ClusterEvent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tui.scenes import stable_view, stats_of
+from tests.tui.scenes import stats_of, stable_view
 from wrpme.tui.limits import STALE_SECONDS
 from wrpme.tui.state.observed import ObservedNode, Rates, Report
 

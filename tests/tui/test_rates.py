@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.tui.scenes import stable_view, stats_of
+from tests.tui.scenes import stats_of, stable_view
 from wrpme.protocol.histogram import bucket_of
 from wrpme.protocol.stats import NodeStats
 from wrpme.tui.state.observed import Rates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region

@@ -9,6 +9,7 @@ from wrpme.limits import SLOTS
 from wrpme.tui.ring import wires
 from wrpme.tui.ring.geometry import Geometry, ring_in
 
+
 CLEAR = 14.0
 
 
