@@ -8,16 +8,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from tests.tui.ring_scenes import (
-    NOW,
-    changing,
-    disconnected,
-    joining,
-    leaving,
-    past,
-    scene_of,
-    stable,
-    way,
-    without,
+    NOW, changing, disconnected, joining, leaving, past, scene_of, stable, way, without,
 )  # fmt: skip
 from wrpme.tui.ring.painting import Painter, Picture
 from wrpme.tui.state.scene import Mode, Mood, Scene, Way
