@@ -54,7 +54,7 @@ def test_every_state_fits_every_size(plain: bool, theme: Theme) -> None:
 
 @pytest.mark.parametrize("plain", [False, True], ids=["halves", "plain"])
 def test_each_row_is_as_wide_as_the_pane_whatever_an_alias_is_made_of(plain: bool) -> None:
-    scene = SCENES["stable"]
+    scene = scene_of(stable(3))
     for alias in ("日本語の名前", "👨\u200d👩\u200d👧🐝", "🇩🇪e\u0301\x1b[2J"):
         for width, height in SIZES:
             picture = Painter(DARK, plain).paint(scene, width, height, way=Way(alias, 30_000, 2, 0, (1,)))
