@@ -114,7 +114,7 @@ async def test_the_ring_is_seen_and_keys_are_heard(hive: Daemons, browser: Brows
     await page.press("Escape")
     await page.until("that the nodes have the keys", lambda lines: "Enter open" in lines[-1])
     await page.type("y")
-    await page.until_text("copied: ")
+    await page.until_text("copied 127.0.0.1:")
     assert await page.clipboard() in hive.addresses
     await page.resize(1000, 500)
     await page.until("all of a smaller size", lambda lines: len(lines) < 30 and "Enter open" in lines[-1])

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import sys
+from pathlib import Path
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -87,6 +88,15 @@ async def pid_in(tab: aiohttp.ClientWebSocketResponse) -> int:
     return int((await shown(tab, "\n")).split()[1])
 
 
+async def blocked(process: int) -> None:
+    """Nobody has taken what it draws for a while: all that lies between is full."""
+    sleeping = 0
+    while sleeping < 10:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        sleeping = sleeping + 1 if state == "S" else 0
+        await asyncio.sleep(0.02)
+
+
 async def gone(process: int) -> None:
     while os.path.exists(f"/proc/{process}"):
         await asyncio.sleep(0.02)
@@ -142,6 +152,8 @@ async def test_a_tab_that_takes_nothing_ends_as_any_other(monkeypatch: pytest.Mo
     async with serving(monkeypatch, endless) as (client, pipe, task):
         tab = await client.tab()
         process = await pid_in(tab)
+        tab._response.connection.transport.pause_reading()
+        await blocked(process)
         task.cancel()
         await asyncio.wait([task])
         await gone(process)

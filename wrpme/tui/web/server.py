@@ -156,7 +156,7 @@ class Site:
         response.headers.update(_HEADERS)
 
     async def _close(self, _: web.Application) -> None:
-        await asyncio.gather(*(opened.close(code=WSCloseCode.GOING_AWAY) for opened in self._sockets))
+        await asyncio.gather(*(_ended(opened, WSCloseCode.GOING_AWAY) for opened in self._sockets))
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -216,7 +216,14 @@ async def _show(tab: Tab, opened: web.WebSocketResponse) -> None:
             while drawn := await tab.drawn():
                 await opened.send_bytes(drawn)
     finally:
-        await opened.close()
+        await _ended(opened)
+
+
+async def _ended(opened: web.WebSocketResponse, code: WSCloseCode = WSCloseCode.OK) -> None:
+    """Tells a tab that nothing more comes. A browser that takes nothing can't be told, and is not waited for."""
+    with suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(TAB_CLOSE_SECONDS_MAX):
+            await opened.close(code=code)
 
 
 async def _hear(tab: Tab, opened: web.WebSocketResponse) -> None:
