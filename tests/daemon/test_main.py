@@ -230,7 +230,8 @@ def test_transient_leaves_nothing(tmp_path: Path, port: int) -> None:
 def test_while_it_waits_for_a_peer_it_can_be_stopped(tmp_path: Path, port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         peer = f"127.0.0.1:{mute.getsockname()[1]}"
-        with wrpmed(tmp_path, port, "--peer", peer) as process:
+        # One template for all nodes names each of them to itself, too.
+        with wrpmed(tmp_path, port, "--peer", f"127.0.0.1:{port}", "--peer", peer) as process:
             assert "says nothing" in process.until(f"the peer {peer} can't be reached")
             process.popen.send_signal(signal.SIGTERM)
             assert process.end() == 0
