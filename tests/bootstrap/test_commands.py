@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,10 +56,26 @@ async def test_files_that_are_none(tmp_path: Path) -> None:
         await run("hive_plan", str(tmp_path))
 
 
-def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_a_home_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "hive.toml").write_text('[[node]]\nhost = "a"\naddress = "10.0.0.1:5909"\n')
-    assert len(commands.read_topology("~/hive.toml").nodes) == 1
+    assert len((await commands.read_topology("~/hive.toml")).nodes) == 1
+
+
+@pytest.mark.asyncio
+async def test_the_loop_runs_while_a_pipe_has_nothing_to_say_yet(tmp_path: Path) -> None:
+    """As bash makes one of ``hive_plan <(slowly)``."""
+    os.mkfifo(tmp_path / "pipe")
+    writing = os.open(tmp_path / "pipe", os.O_RDWR)
+    os.write(writing, b'[[node]]\nhost = "a"\n')
+    reading = asyncio.ensure_future(commands.read_topology(str(tmp_path / "pipe")))
+    await asyncio.sleep(0)
+    assert not reading.done()
+    os.write(writing, b'address = "10.0.0.1:5909"\n')
+    await asyncio.sleep(0)
+    os.close(writing)
+    assert len((await reading).nodes) == 1
 
 
 @pytest.mark.asyncio

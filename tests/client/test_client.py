@@ -11,7 +11,7 @@ import pytest
 from tests.stub_node import StubNode, done, failed, in_turn
 from wrpme import Client, errors
 from wrpme.limits import CONTENT_BYTES_MAX
-from wrpme.protocol.messages import Expire, Number, Update
+from wrpme.protocol.messages import Content, Done, Expire, Get, Number, Update
 
 
 @pytest.mark.asyncio
@@ -101,3 +101,18 @@ async def test_expiry_is_a_time_or_none() -> None:
         assert await client.get_expiry("x") is None
         expected = datetime(2030, 1, 1, tzinfo=UTC) + timedelta(milliseconds=1)
         assert await client.get_expiry("x") == expected
+
+
+@pytest.mark.asyncio
+async def test_versions_are_asked_for_and_a_node_that_tells_none_is_named() -> None:
+    version = (7 << 64 | 8).to_bytes(16, "big")
+    told = in_turn(lambda request: Content(request.id, b"1", version), lambda request: Done(request.id, version))
+    async with StubNode(told) as node, Client(node.address) as client:
+        assert await client.get_entry("x") == (b"1", 7 << 64 | 8)
+        assert await client.update("x", b"2") == 7 << 64 | 8
+        assert node.seen_of(Get)[0].versioned and node.seen_of(Update)[0].versioned
+        node.script = lambda request: Content(request.id, b"1")
+        with pytest.raises(errors.ProtocolError, match="tells no versions; upgrade it"):
+            await client.get_entry("x")
+        node.script = done
+        assert await client.update("x", b"2") == 0

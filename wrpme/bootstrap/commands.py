@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, UTC
 from difflib import get_close_matches
@@ -39,7 +41,7 @@ async def run(name: str, words: Sequence[str], reporter: Reporter, show: Show, m
     if request.example:
         show(EXAMPLE.rstrip("\n"))
         return
-    topology = read_topology(request.file)
+    topology = await read_topology(request.file)
     async with Fleet(topology.hosts, QuietLines(reporter) if request.quiet else reporter) as fleet:
         await _on_file(name, request, topology, fleet, show)
         fleet.raise_broken(name)
@@ -115,15 +117,14 @@ async def _node_start(words: Sequence[str], reporter: Reporter, show: Show, memb
         fleet.raise_broken("node_start")
 
 
-def read_topology(path: str) -> Topology:
-    """The topology in that file.
+async def read_topology(path: str) -> Topology:
+    """Returns the topology in that file. Signals are heard while a pipe has nothing to say yet.
 
     Raises:
         UsageError: it can't be read, or is wrong.
     """
     try:
-        with open(Path(path).expanduser(), "rb") as file:
-            raw = file.read(TOPOLOGY_BYTES_MAX + 1)
+        raw = await _content_of(_opened(path), TOPOLOGY_BYTES_MAX + 1)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: ~NAME of a user whom nobody knows
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the topology file {path} can't be read ({reason}); hive_plan --example prints one") from None
@@ -134,6 +135,37 @@ def read_topology(path: str) -> Topology:
     except UnicodeDecodeError as error:
         raise UsageError(f"the topology file {path} is no UTF-8 text (byte {error.start})") from None
     return parse(text, path)
+
+
+def _opened(path: str) -> int:
+    return os.open(Path(path).expanduser(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+async def _content_of(descriptor: int, most: int) -> bytes:
+    """Returns what a file or a pipe has, up to ``most`` bytes, and closes it."""
+    content = b""
+    try:
+        while len(content) < most:
+            try:
+                piece = os.read(descriptor, most - len(content))
+            except BlockingIOError:
+                await _readable(descriptor)
+                continue
+            if not piece:
+                break
+            content += piece
+    finally:
+        os.close(descriptor)
+    return content
+
+
+async def _readable(descriptor: int) -> None:
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
 
 
 def _check_nodes(request: Request, topology: Topology) -> None:

@@ -154,6 +154,8 @@ class Client:
             NotFoundError: There is no such entry.
         """
         reply = await self._entry(Get(self._dispatcher.next_id(), alias, versioned=True), Content)
+        if not reply.version:
+            raise errors.ProtocolError("the owner of this entry is of a release that tells no versions; upgrade it")
         return Entry(reply.content, number_of(reply.version))
 
     async def exists(self, alias: str) -> bool:
@@ -161,7 +163,8 @@ class Client:
         return (await self._entry(Exists(self._dispatcher.next_id(), alias), Number)).number > 0
 
     async def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
-        """Adds an entry that lives until ``expires``, or for ``ttl``, and returns its version.
+        """Adds an entry that lives until ``expires``, or for ``ttl``, and returns its version, or 0 if its owner is of
+        a release that tells none.
 
         Raises:
             AlreadyExistsError: There is an entry of that alias; it stays as it is.
@@ -174,7 +177,7 @@ class Client:
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> int:
         """Adds an entry, or replaces the content of the one that there is, and its life span with it; returns its
-        version."""
+        version as :meth:`put` does."""
         life = life_span(expires, ttl, keep_expiry)
         request = Update(self._dispatcher.next_id(), alias, _check(content), *life, versioned=True)
         return number_of((await self._entry(request, Done)).version)

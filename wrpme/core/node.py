@@ -53,6 +53,10 @@ from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 _HOT = {Forward, Forwarded, Streams, StreamAcks}
 _BEATS = {Heartbeat, HeartbeatAck}
 """What comes from each neighbour all the time, and gives nothing to do."""
+_OF_EACH_TURN = (TurnEnded, Persisted)
+_VIEWS = (WholeView, NextView)
+_IN_PLACE_OF_AN_ACK = (AskView, WholeView)
+"""What a heartbeat of another epoch is answered with."""
 _OF_ANY_HIVE = {Where, Here, Refused}
 _LOGGED = {
     "joined", "back", "restarted", "stopped", "down", "leaving", "left", "expelled", "forgotten", "recovered",
@@ -203,7 +207,7 @@ class Node:
         if context.outbox.reports or context.view is not view:
             return self._finish()
         said = type(given.envelope.body) if isinstance(given, Received) else None
-        if said in _HOT or isinstance(given, TurnEnded | Persisted):
+        if said in _HOT or isinstance(given, _OF_EACH_TURN):
             is_at_rest = said not in _HOT and context.commits.idle and not self.table.dirty and not self.router.waits
             return self._finish_hot(inf if is_at_rest else context.now + TICK_SECONDS)
         return self._finish_hot(context.heartbeats.due) if said in _BEATS else self._finish()
@@ -349,7 +353,7 @@ class Node:
         view = context.view
         member = context.members.get(source)
         late = member is not None and envelope.incarnation < member.incarnation
-        if envelope.epoch and isinstance(body, WholeView | NextView) and not late:
+        if envelope.epoch and isinstance(body, _VIEWS) and not late:
             self.view_sync.on_view(source, body)
         if view is not None and member is not None:
             if envelope.incarnation != member.incarnation and not self.whereabouts.admits(session, envelope, member):
@@ -365,7 +369,7 @@ class Node:
             self.view_sync.compare_epochs(source, envelope.epoch)
             if isinstance(body, _OF_THIS_LIFE) and envelope.incarnation != member.incarnation:
                 return
-            if isinstance(body, AskView | WholeView) and envelope.incarnation == member.incarnation:
+            if isinstance(body, _IN_PLACE_OF_AN_ACK) and envelope.incarnation == member.incarnation:
                 context.heartbeats.answered(source, context.now)
         else:
             self.view_sync.answer_stranger(session, envelope)

@@ -229,6 +229,9 @@ def decide(request: EntryRequest, held: bytes | None, now: float) -> Outcome:
     return _DECISIONS[type(request)](request, held, now)
 
 
+_VERSIONED_IF_ASKED = (Put, Update)
+
+
 def is_versioned(request: EntryRequest) -> bool:
     """Whether the answer to a write is the version that it has."""
-    return request.versioned if isinstance(request, Put | Update) else type(request) is CasVersion
+    return request.versioned if isinstance(request, _VERSIONED_IF_ASKED) else type(request) is CasVersion

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from wrpme.core.limits import STREAM_BYTES_USUAL
 from wrpme.protocol.messages import Fill, Item, Stream, StreamAck, Writes
 
+_WITH_PAIRS = (Fill, Writes)
+
 
 def bytes_of(item: Item) -> int:
     """About how large an item is on the wire."""
-    if isinstance(item, Fill | Writes):
+    if isinstance(item, _WITH_PAIRS):
         size = 64
         for key, value in item.pairs:
             size += len(key) + len(value)
