@@ -66,7 +66,7 @@ class Stopwatch(Meter):
                 seconds = process_time() - begun
                 self._within += seconds
                 if isinstance(arguments[0], Node):
-                    self.adoptions.append((changed_arcs(arguments[1], arguments[2]), seconds))
+                    self.adoptions.append((changed_arcs(arguments[1].base, arguments[1].view), seconds))
 
         return call
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -25,9 +25,10 @@ from wrpme.core.membership import transitions as views
 from wrpme.protocol import view_index
 from wrpme.core.membership.voter import Voter
 from wrpme.core.node import Node
+from wrpme.daemon.limits import VIEWS_ENCODED_MAX
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import Envelope, NextView, Request, WholeView
-from wrpme.protocol.view import Change, Patch, View
+from wrpme.protocol.view import Change, NodeId, Patch, Proposal, View
 
 FILE = Path(__file__).with_name("prices.json")
 SHARED_MAX = 256
@@ -86,6 +87,8 @@ class Meter:
         self.calls: Counter[str] = Counter()
         """How often each function that has a price was called."""
         self._inside = False
+        self._encoded: defaultdict[NodeId, deque[object]] = defaultdict(lambda: deque(maxlen=VIEWS_ENCODED_MAX))
+        """The views and proposals that each node keeps as bytes."""
 
     def charge(self, kind: str, members: int, times: float = 1) -> None:
         """Adds to what was spent. It is hot: each event is charged for several things."""
@@ -119,9 +122,10 @@ class Meter:
         def handle(node: Node, event: Input, now: float) -> list[Effect]:
             members = len(node.context.members)
             if isinstance(event, Received):
-                self._message("read", "decode", event.envelope.body, members)
+                self.charge("read", members)
+                self._coded("decode", event.envelope.body, members)
             self.charge(kind_of(event), members)
-            return self._said(honest(node, event, now), members)
+            return self._said(node.context.me, honest(node, event, now), members)
 
         return handle
 
@@ -132,7 +136,7 @@ class Meter:
             members = len(node.context.members)
             self.charge("read", members)
             self.charge("Request", members)
-            return self._said(honest(node, session, asked, now), members)
+            return self._said(node.context.me, honest(node, session, asked, now), members)
 
         return request
 
@@ -146,10 +150,13 @@ class Meter:
 
         return consider
 
-    def _said(self, effects: list[Effect], members: int) -> list[Effect]:
+    def _said(self, me: NodeId, effects: list[Effect], members: int) -> list[Effect]:
         for effect in effects:
             if isinstance(effect, Send):
-                self._message("write", "encode", effect.envelope.body, members)
+                body = effect.envelope.body
+                self.charge("write", members)
+                if (type(body) is NextView or type(body) is WholeView) and self._is_new(me, told_by(body)):
+                    self._coded("encode", body, members)
                 self.messages += 1
                 if self._sizes is not None:
                     self.bytes += self._sizes.of(effect.envelope)
@@ -157,13 +164,25 @@ class Meter:
                 self.charge("write", members)
         return effects
 
-    def _message(self, way: str, coding: str, body: object, members: int) -> None:
-        self.charge(way, members)
+    def _is_new(self, me: NodeId, told: object) -> bool:
+        """Whether the node has to encode it: as :class:`wrpme.daemon.net.view_frames.ViewFrames`."""
+        encoded = self._encoded[me]
+        if any(one is told for one in encoded):
+            return False
+        encoded.append(told)
+        return True
+
+    def _coded(self, coding: str, body: object, members: int) -> None:
         if type(body) is WholeView:
             self.charge(f"{coding}_view", len(body.view.members))
         elif type(body) is NextView:
             patch = body.proposal.patch
             self.charge(f"{coding}_arc", members, len(patch.arcs) + len(patch.members))
+
+
+def told_by(body: NextView | WholeView) -> View | Proposal:
+    """What all messages that tell the same share."""
+    return body.view if isinstance(body, WholeView) else body.proposal
 
 
 class Sizes:
@@ -178,7 +197,7 @@ class Sizes:
         """About how many bytes it has."""
         body = envelope.body
         if type(body) is WholeView or type(body) is NextView:
-            shared = body.view if isinstance(body, WholeView) else body.proposal
+            shared = told_by(body)
             known = self._of_views.get(id(shared))
             if known is None:
                 known = self._of_views[id(shared)] = (shared, len(encode(envelope)))

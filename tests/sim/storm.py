@@ -185,10 +185,12 @@ class Storm:
     the nodes is lost at once. With a ``pace`` below 1 the machines are slow, and away, for that part of the usual time
     only."""
 
-    def __init__(self, seed: int, nodes: int, trace: bool = False, pace: float = 1.0, disasters: int = 1) -> None:
+    def __init__(
+        self, seed: int, nodes: int, trace: bool = False, *, pace: float = 1.0, disasters: int = 1, replication: int = 3
+    ) -> None:
         self.meter = Meter(Prices.read())
         self.pace = pace
-        self.hive = Hive(seed, nodes, self.meter, trace)
+        self.hive = Hive(seed, nodes, self.meter, trace, replication)
         self.random = self.hive.world.random
         self.kinds = [self.random.choice(("third", "power")) for _ in range(disasters)]
         self.crowded = self.random.random() < 0.4

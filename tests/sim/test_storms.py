@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from bench.costs import price_in_hive
 from tests.sim.busy import BusyMachine
 from tests.sim.prices import OTHER, Meter, Prices, metered, priced_functions
 from tests.sim.run import SimulationError
@@ -14,16 +15,16 @@ from wrpme.core.io import Input
 from wrpme.protocol.messages import Body
 from wrpme.protocol.view import Change
 
-NODES, PACE = 30, 0.3
-"""More of them, and of the usual length, are for scripts/soak."""
+NODES, PACE, REPLICATION = 30, 0.3, 2
+"""More of them, of the usual length and with a third copy, are for scripts/soak."""
 DISASTERS = 4
-"""After each start, as the hive of one that was survived is as good as a new one: 20 in all."""
+"""After each of the four starts, as the hive of one that was survived is as good as a new one: 20 storms in all."""
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("seed", range(1, 5))
 def test_a_hive_survives_storms(seed: int) -> None:
     try:
-        Storm(seed, NODES, pace=PACE, disasters=DISASTERS).run()
+        Storm(seed, NODES, pace=PACE, disasters=DISASTERS, replication=REPLICATION).run()
     except SimulationError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -34,6 +35,12 @@ def test_a_storm_is_a_function_of_its_seed() -> None:
         storm = Storm(1, 5)
         lived.append((storm.run(), list(storm.hive.world.lines), dict(storm.meter.by_kind)))
     assert lived[0] == lived[1]
+
+
+def test_prices_can_be_measured() -> None:
+    measured = price_in_hive(3)
+    assert measured.keys() >= {*priced_functions(), OTHER, "Heartbeat", "Persisted"}
+    assert measured["Join_in_view"] > 0
 
 
 def test_prices_lie_on_lines_between_what_was_measured() -> None:

@@ -16,12 +16,13 @@ from wrpme.daemon.limits import LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX
 from wrpme.daemon.net.connection import Host, Message, Wire, reason_of, watch_closely
 from wrpme.daemon.net.names import Names
 from wrpme.daemon.net.outbox import Frame, Large
+from wrpme.daemon.net.view_frames import ViewFrames
 from wrpme.errors import UsageError, WrpmeError
 from wrpme.limits import (
     CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN, LOOKUP_SECONDS_MAX,
 )  # fmt: skip
 from wrpme.protocol import address as addresses
-from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.codec import PREFACE, Decoder
 from wrpme.protocol.messages import BULK, Envelope, Failed
 
 _BULK = frozenset(BULK)
@@ -46,6 +47,7 @@ class Links:
         self.host = host
         self.numbers = iter(numbers)
         self.names = Names()
+        self.view_frames = ViewFrames()
         self._links: dict[str, Link] = {}
 
     def send(self, message: Send, now: float) -> None:
@@ -111,7 +113,7 @@ class Link:
             frame = Large(envelope, size, lost=lambda error: self._unsendable(envelope, error))
         else:
             try:
-                frame = encode(envelope)
+                frame = self._links.view_frames.frame(envelope)
             except WrpmeError as error:
                 self._unsendable(envelope, error)
                 return
