@@ -143,8 +143,8 @@ SOUGHT: dict[str, Sought] = {
     "any_version_will_do": Sought("counting", 1),
     "version_of_the_arc": Sought("counting", 1),
     "computes_at_every_member": Sought(STORM, 1, long=True),
-    "reports_failures_while_late": Sought(STORM, 1, long=True),
-    "unbounded_joins": Sought(STORM, 1, long=True),
+    "reports_failures_while_late": Sought(STORM, 3, long=True),
+    "unbounded_joins": Sought(STORM, 2, long=True),
 }
 
 
