@@ -53,6 +53,7 @@ class Side:
         self.valid_until: dict[int, float] = {}
         self.context = NodeContext(Settings(node, 1, node[:1].decode()), self.store, bench.now)
         self.context.process.wall_offset_milliseconds = WALL_MILLISECONDS
+        self.context.clocks_heard = 1  # its neighbours have told theirs
         self.table = ReplicaTable(self.context)
         self.sweep = Sweep(self.context, self.table)
         self.scans = Scans(self.context, self.table)

@@ -9,10 +9,13 @@ from tests.harness import Hive, hive_of
 from tests.replica_parts import WALL_MILLISECONDS, A, B, Bench
 from tests.shell.test_format import stats, status
 from tests.view_parts import grown
+from wrpme.core.context import NodeContext
 from wrpme.core.health.clocks import Clocks
 from wrpme.core.io import Emit
 from wrpme.core.limits import CLOCK_DIFFERENCE_SECONDS_MAX
+from wrpme.errors import NotFoundError, UnstableError
 from wrpme.protocol.events import ClusterEvent
+from wrpme.protocol.messages import EntryRequest, Exists, Failed, Get, Put, Update
 from wrpme.protocol.stats import ClockApart
 from wrpme.shell.format import clock_texts, condition_line
 
@@ -44,7 +47,7 @@ def test_a_difference_is_told_once_and_that_it_is_over(ahead: float, part: float
     (told,) = pair.hear(ahead, 0.1, part)
     assert (told.kind, told.node) == ("clock_differs", "b")
     way = "ahead of" if ahead > 0 else "behind"
-    assert f" s {way} that of a: entries expire by the clock of their owner" in told.sentence
+    assert f" s {way} that of a: life spans go by what most clocks show" in told.sentence
     (found,) = pair.clocks.apart
     assert found.address == "b" and abs(found.ahead - ahead) <= 0.06
     assert pair.hear(ahead, 0.1, part) == [] and pair.hear(CLOCK_DIFFERENCE_SECONDS_MAX, 0.1, part) == []
@@ -96,6 +99,86 @@ def test_hive_status_names_the_one_that_differs_from_most() -> None:
     apart["n3"] = stats("n3", clocks=tuple(ClockApart(f"n{at}", -7200.04) for at in range(3)))
     found = status(view, **apart)
     (sentence,) = clock_texts(found)
-    assert sentence.startswith("the clock of n3 is 7,200.0 s ahead of that of n0 and 2 more: entries expire by")
+    assert sentence.startswith("the clock of n3 is 7,200.0 s ahead of that of n0 and 2 more: life spans go by")
     assert condition_line(found).endswith(sentence)
     assert clock_texts(status(view)) == []
+
+
+# --- the time that life spans go by ------------------------------------------------------------------------------
+
+
+def ahead(context: NodeContext) -> list[float]:
+    """By so many seconds the early and the late time are ahead of the true one."""
+    return [round((time - WALL_MILLISECONDS) / 1000 - context.now, 3) for time in context.hive_times()]
+
+
+class Alone(Pair):
+    """A, which hears as many as it is told of."""
+
+    def compare(self, own: float, *others: float) -> list[float]:
+        nodes = [bytes((number,)) * 16 for number in range(1, len(others) + 1)]
+        self.context.heartbeats.watch(nodes, self.context.now)
+        self.context.process.wall_offset_milliseconds = WALL_MILLISECONDS + 1000 * own
+        for node, other in zip(nodes, others, strict=True):
+            self.clocks.heard(node, int(WALL_MILLISECONDS + 1000 * (self.context.now + other)), self.context.now)
+        self.clocks.look()
+        return ahead(self.context)
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "early", "late"),
+    [
+        (0.0, (), 0.0, 0.0),
+        (3600.0, (), 3600.0, 3600.0),  # nobody else knows better
+        (3600.0, (0.0, 0.1), 0.1, 0.1),
+        (-3600.0, (0.0, 0.1), 0.0, 0.0),
+        (0.0, (3600.0, 0.1), 0.0, 0.0),  # its own, as it is near to what most say
+        (0.4, (0.0, 0.1, -0.2, 0.3), 0.4, 0.4),
+        (3600.0, (0.0,), 0.0, 3600.0),  # of two nobody knows which one is wrong
+        (0.0, (-3600.0,), -3600.0, 0.0),
+        (0.0, (0.5,), 0.0, 0.0),
+        (0.0, (0.0, 7200.0, 7200.0), 0.0, 7200.0),
+    ],
+)
+def test_life_spans_go_by_what_most_clocks_say(
+    own: float, others: tuple[float, ...], early: float, late: float
+) -> None:
+    assert Alone().compare(own, *others) == [early, late]
+
+
+def test_a_clock_that_is_set_changes_nothing_before_it_was_compared() -> None:
+    alone = Alone()
+    alone.compare(0.0, 0.0, 0.0)
+    alone.context.process.wall_offset_milliseconds += 3_600_000
+    assert ahead(alone.context) == [0.0, 0.0]
+    alone.clocks.look()
+    assert ahead(alone.context) == [0.0, 0.0] and alone.clocks.apart
+
+
+def test_what_was_measured_by_a_clock_that_did_not_count_is_void() -> None:
+    alone = Alone()
+    alone.compare(0.0, 0.0)
+    assert alone.context.clock_is_checked()
+    alone.clocks.forget()
+    assert not alone.context.clock_is_checked()
+    alone.context.heartbeats.watch([], alone.context.now)
+    assert alone.context.clock_is_checked(), "there is nobody to compare it with"
+
+
+@pytest.mark.parametrize("request_", [Get(1, "x"), Put(1, "x", b"new"), Exists(1, "x")])
+def test_nothing_expires_by_a_clock_that_was_not_compared(request_: EntryRequest) -> None:
+    bench = Bench(ALONE, (A, B))
+    side = bench[A]
+    side.ask(Update(1, "x", b"old", expiry=int(WALL_MILLISECONDS) - 3_600_000))
+    bench.settle()
+    side.context.heartbeats.watch([B], bench.now)
+    side.context.clocks_heard = 0
+    session = side.ask(request_)
+    bench.settle()
+    reply = side.replies[session]
+    assert isinstance(reply, Failed) and reply.code == UnstableError.code and "compared its clock" in reply.sentence
+    side.context.clocks_heard = 1
+    session = side.ask(Get(1, "x"))
+    bench.settle()
+    gone = side.replies[session]
+    assert isinstance(gone, Failed) and gone.code == NotFoundError.code

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.harness import word_of
 from wrpme.core.layout import value_of, version_bytes
-from wrpme.core.replication.operations import Write, decide
+from wrpme.core.replication.operations import Now, Write, decide
 from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.messages import (
     NO_VERSION, READS, Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Failed, Get,
@@ -16,7 +16,7 @@ from wrpme.protocol.messages import (
     Update,
 )  # fmt: skip
 
-NOW = 1_000_000.0
+NOW = Now(1_000_000.0, 1_000_000.0)
 HELD = value_of((3, 4), 0, b"old")
 MORTAL = value_of((3, 4), 2_000_000, b"old")
 SAME, OTHER = version_bytes((3, 4)), version_bytes((3, 5))

@@ -178,7 +178,8 @@ class Disasters:
 
     def wall(self) -> None:
         """A wall clock is set, forwards or backwards, by as much as they may differ in this run."""
-        machine, random = self.world.random.choice(self.world.machines), self.world.random
+        machines, random = self.world.machines, self.world.random
+        machine = machines[1] if self.faults.mixture.one_clock else random.choice(machines)
         machine.wall_ahead = random.choice((0.01, 1.0)) * random.uniform(-1.0, 1.0) * self.faults.mixture.wall_seconds
         self.world.say(machine, f"has a wall clock that is {machine.wall_ahead:+.3f} s ahead")
 

@@ -109,6 +109,8 @@ class Mixture:
     wall: float = 0.0
     wall_seconds: float = 0.0
     """By so much wall clocks are wrong at most."""
+    one_clock: bool = False
+    """Only that of the second machine is ever set."""
     move: float = 0.0
     move_all: float = 0.0
     snapshot: float = 0.0

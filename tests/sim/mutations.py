@@ -142,6 +142,8 @@ SOUGHT: dict[str, Sought] = {
     "adds_to_what_is_acknowledged": Sought("counting", 1),
     "any_version_will_do": Sought("counting", 1),
     "version_of_the_arc": Sought("counting", 1),
+    "own_clock_is_believed": Sought("one_clock", 1),
+    "expires_before_clocks_are_compared": Sought("one_clock", 6, 6),
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "reports_failures_while_late": Sought(STORM, 3, long=True),
     "unbounded_joins": Sought(STORM, 2, long=True),

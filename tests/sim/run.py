@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.sim import bounds
 from tests.sim.checks import assert_same
 from tests.sim.linear import is_linearizable
+from tests.sim.machine import WALL_MILLISECONDS
 from tests.sim.network import Habits
 from tests.sim.rest import assert_at_rest
 from tests.sim.scenario import draw
@@ -111,7 +112,8 @@ class Run:
     def _look_for_expired(self) -> None:
         """What has expired is removed everywhere, also if nobody asks for it."""
         for machine in self.world.machines:
-            until = machine.wall() - 1000.0 * (EXPIRED_SECONDS_MAX + self.world.skew_seconds)
+            late_seconds = EXPIRED_SECONDS_MAX + self.world.skew_seconds + self.world.lag_seconds
+            until = min(machine.wall(), WALL_MILLISECONDS + 1000.0 * self.world.agenda.now) - 1000.0 * late_seconds
             expiries = {key: expiry_in(value) for key, value in machine.disk.seen.scan(*ENTRIES)}
             late = [key[9:] for key, expiry in expiries.items() if 0 < expiry < until]
             assert not late, f"{machine} still has {late[:3]}, which have expired long ago"
@@ -193,7 +195,7 @@ class Run:
         undecided = 0
         if self.world.checks.lossy:
             return 0
-        self.workload.deadlines.judge(self.workload.histories, self.world.skew_seconds)
+        self.workload.deadlines.judge(self.workload.histories, self.world.skew_seconds, self.world.lag_seconds)
         self.workload.scans.judge(self.workload.histories)
         self.workload.versions.judge()
         for alias, history in self.workload.histories.items():

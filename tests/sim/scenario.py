@@ -14,6 +14,7 @@ from tests.sim.network import Habits
 from tests.sim.plots import PLOTS, Plot
 from tests.sim.trials import Trial, a_disk_hangs, some_stay_away
 from tests.sim.workload import MORTAL_USUAL, SCANNED_USUAL, Client, Workload
+from wrpme.core.limits import CLOCK_DIFFERENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -516,6 +517,17 @@ def _clocks(world: World) -> Scenario:
     return _after(world, mixture)
 
 
+def _one_clock(world: World) -> Scenario:
+    """One wall clock is set by up to two hours, while owners change: nothing that is to live is lost."""
+    mixture = Mixture(wall=2.0, crash=0.7, hang=0.3, cut=0.3, stop=0.5, blow_seconds=2.0, wall_seconds=7200.0)
+    mixture.one_clock = True
+    world.skew_seconds += CLOCK_DIFFERENCE_SECONDS_MAX  # where a clock is no farther off, nobody takes it for wrong
+    world.lag_seconds = 2 * mixture.wall_seconds
+    scenario = _after(world, mixture, nodes=world.random.choice((2, 3, 3, 4, 5)))
+    scenario.workload = _workload(world, entries=12, reads=20, mortal=0.5)
+    return scenario
+
+
 def _lost(world: World) -> Scenario:
     """Answers are lost with their connections, each once, under load that does not end."""
     mixture = Mixture(lost=2.0, crash=1.0, reset=0.2, blow_seconds=1.0, lost_answer=0.1)
@@ -562,5 +574,6 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "lost": (3, _lost),
     **{name: (1, _plotted(name)) for name in PLOTS},
     "counting": (0, _counting),
+    "one_clock": (0, _one_clock),
 }
 """How often each is chosen, and what makes it."""

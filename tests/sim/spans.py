@@ -1,7 +1,8 @@
 """Life spans in histories: an entry vanishes by itself, at its expiry by the clock of whoever owns it then.
 
-The wall clocks of machines are at most ``skew_seconds`` away from the true time. So an entry is there until its expiry
-less that, is gone for whoever asks after its expiry and that, and never comes back. For the judge this is one more
+The wall clocks of machines are at most ``skew_seconds`` away from the true time, and what a hive makes of them may be
+``lag_seconds`` more behind. So an entry is there until its expiry less the first, is gone for whoever asks after its
+expiry and both, and never comes back. For the judge this is one more
 operation in the history of the entry, between these two moments, which removes that one content if it is still there.
 An ``expire`` that sets another expiry is an operation with a mark of its own, which its deadline looks for.
 """
@@ -64,7 +65,7 @@ class Deadlines:
         elif result:
             deadline.refused = True
 
-    def judge(self, histories: dict[str, list[Operation]], skew_seconds: float) -> None:
+    def judge(self, histories: dict[str, list[Operation]], skew_seconds: float, lag_seconds: float) -> None:
         """Into the histories."""
         times, end = self.world.moment_times, self.world.agenda.now
 
@@ -74,7 +75,7 @@ class Deadlines:
         for deadline in self.all:
             if deadline.refused or deadline.earliest - skew_seconds > end:
                 continue
-            gone = max(deadline.latest + skew_seconds, deadline.done)
+            gone = max(deadline.latest + skew_seconds + lag_seconds, deadline.done)
             operation = Operation("deadline", moment(deadline.earliest - skew_seconds), comparand=deadline.comparand)
             if gone < end:
                 operation = Operation("deadline", operation.call, moment(gone), "ok", comparand=deadline.comparand)

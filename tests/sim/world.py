@@ -43,7 +43,9 @@ class World:
         self.moment_times: list[float] = []
         """The true time of each moment so far."""
         self.skew_seconds = 0.3
-        """Wall clocks of machines are at most so far away from the true time."""
+        """The time that life spans go by is at most so far away from the true time."""
+        self.lag_seconds = 0.0
+        """It may be behind by so much more: of two wall clocks nobody knows which one is wrong."""
         self.on_end: list[Callable[[Machine], None]] = []
         """Called when a process has ended."""
         self._sessions: dict[int, Callable[[object], None]] = {}

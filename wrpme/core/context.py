@@ -65,6 +65,13 @@ class NodeContext:
         self.members: dict[NodeId, Member] = {}
         self.alive: frozenset[NodeId] = frozenset()
         self._begin_knowledge()
+        self.agreed_offset_milliseconds: float | None = None
+        """So far the time that life spans end by is ahead of this node's own clock, see
+        :mod:`wrpme.core.health.clocks`; None where this node has not compared wall clocks yet."""
+        self.disagreed_milliseconds = 0.0
+        """By so much that may be behind."""
+        self.clocks_heard = 0
+        """So many neighbours have told what their wall clocks show."""
         self.marks = Marks(mark_in(key, value) for key, value in reader.scan(MARK_PREFIX, successor(MARK_PREFIX)))
         self.commits = GroupCommit(self.marks)
         self.disk: DiskPace = self.commits.disk
@@ -106,8 +113,23 @@ class NodeContext:
         """Seconds to each node and back, as its acknowledgements of heartbeats show."""
 
     def wall(self) -> float:
-        """Milliseconds since 1970, for expiry and for what is told."""
+        """Milliseconds since 1970 as the machine of this node has them, for what is told."""
         return self.now * 1000 + self.process.wall_offset_milliseconds
+
+    def hive_time(self) -> float:
+        """Milliseconds since 1970, for life spans."""
+        agreed = self.agreed_offset_milliseconds
+        return self.now * 1000 + (self.process.wall_offset_milliseconds if agreed is None else agreed)
+
+    def hive_times(self) -> tuple[float, float]:
+        """The same at the earliest, and at the latest."""
+        early = self.hive_time()
+        return early, early + self.disagreed_milliseconds
+
+    def clock_is_checked(self) -> bool:
+        """Whether the wall clock was compared with that of a neighbour, or there is none. Before that nothing expires:
+        the clock may be hours ahead, and nothing brings back what it removes."""
+        return self.clocks_heard > 0 or not self.heartbeats.neighbours
 
     def adopt(self, view: View, patch: Patch | None = None) -> None:
         """From now on messages carry this view's epoch and go to its members. ``patch`` is what differs from the view

@@ -194,6 +194,7 @@ class Node:
             self._tick()
         elif isinstance(given, ClockJumped):
             self.self_check.void_leases(given.seconds)
+            self._clocks.forget()
         elif isinstance(given, PersistFailed):
             if context.lives:  # the others need not find out
                 context.outbox.reports.append(Down(context.me, self.settings.incarnation, planned=True))

@@ -36,8 +36,8 @@ def clock_sentence(address: str, ahead: float, others: str) -> str:
     """For the log, and for ``hive_status``."""
     way = "ahead of" if ahead > 0 else "behind"
     return (
-        f"the clock of {address} is {abs(ahead):,.1f} s {way} that of {others}: entries expire by the clock of their "
-        "owner, so let NTP set the clocks of all hosts"
+        f"the clock of {address} is {abs(ahead):,.1f} s {way} that of {others}: life spans go by what most "
+        "clocks show, so let NTP set the clocks of all hosts"
     )
 
 

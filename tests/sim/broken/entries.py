@@ -35,7 +35,7 @@ def adds_to_what_is_acknowledged() -> Broken:
 def any_version_will_do() -> Broken:
     """Who compares a version replaces whatever there is."""
 
-    def decide(request: Any, held: bytes | None, now: float) -> operations.Outcome:
+    def decide(request: Any, held: bytes | None, now: operations.Now) -> operations.Outcome:
         if type(request) is CasVersion and held is not None:
             request = replace(request, version=held[:VERSION_BYTES])
         return operations.decide(request, held, now)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.sim.broken import Broken
+from wrpme.core.context import NodeContext
+from wrpme.core.health import clocks
 from wrpme.core.io import Operation
 from wrpme.core.layout import REMOVED, expiry_in, operations_for, removal, version_in
 from wrpme.core.replication import pending, replica
@@ -55,3 +57,19 @@ def expires_here_only() -> Broken:
         self._dirty[self] = None
 
     return Replica, "remove", remove
+
+
+def own_clock_is_believed() -> Broken:
+    """An owner ends life spans by its own wall clock, whatever those of others show."""
+    honest = clocks.Clocks._agree
+
+    def agree(self: clocks.Clocks) -> None:
+        honest(self)
+        self._context.agreed_offset_milliseconds = None
+
+    return clocks.Clocks, "_agree", agree
+
+
+def expires_before_clocks_are_compared() -> Broken:
+    """An owner that has just started ends life spans before it has heard another clock."""
+    return NodeContext, "clock_is_checked", lambda self: True

@@ -1,7 +1,10 @@
 """Whether the wall clocks of members agree: each acknowledgement of a heartbeat tells what the other one's shows, and
 was made between the sending of the heartbeat and its own arrival. So half of that time is all that is uncertain.
 
-Nothing is decided by it: an entry expires by the clock of its owner; a clock that is wrong is for an operator to set.
+A life span ends by the clock of the owner. Where that differs from what most of its neighbours show, it is this node's
+own that is wrong, and what has to live would be gone for good: there the owner goes by theirs. It takes the median. Of
+two in the middle it takes the one that is behind to end a life span, and the one that is ahead to begin one, as what
+lives too long does less harm than what is lost.
 """
 
 from __future__ import annotations
@@ -22,24 +25,35 @@ class Clocks:
     def __init__(self, context: NodeContext) -> None:
         self._context = context
         self._found: dict[NodeId, tuple[float, float]] = {}
-        """How many seconds its clock is ahead of this node's, and how many that may be wrong."""
+        """How many milliseconds its wall clock is ahead of this node's own clock, which nobody sets, and how many
+        seconds that may be wrong."""
         self._apart: dict[NodeId, float] = {}
         """Those that were told to differ, and since when."""
 
     def heard(self, node: NodeId, wall: int, sent: float) -> None:
         """``node`` has answered a heartbeat that left at ``sent``, and its clock showed ``wall`` milliseconds."""
-        context = self._context
-        if wall and sent <= context.now:
-            uncertain = (context.now - sent) / 2
-            self._found[node] = (wall - context.wall()) / 1000 + uncertain, uncertain
+        now = self._context.now
+        if wall and sent <= now:
+            uncertain = (now - sent) / 2
+            is_new = node not in self._found
+            self._found[node] = wall - 1000 * (now - uncertain), uncertain
+            if is_new:  # this node may serve from here on
+                self._agree()
+
+    def forget(self) -> None:
+        """The own clock of this node did not count for a while: what was measured by it is void."""
+        self._found.clear()
+        self._agree()
 
     def look(self) -> None:
         """Tells whose clock is more than a second ahead or behind, and whose is not any more."""
         context = self._context
-        for node in [node for node in self._found if node not in context.heartbeats.neighbours]:
-            del self._found[node]
+        for node in {*self._found, *self._apart}.difference(context.heartbeats.neighbours):
+            self._found.pop(node, None)
             self._apart.pop(node, None)
-        for node, (ahead, uncertain) in self._found.items():
+        self._agree()
+        for node, (_, uncertain) in self._found.items():
+            ahead = self._ahead(node)
             if node in self._apart:
                 if abs(ahead) + uncertain < CLOCK_DIFFERENCE_SECONDS_MAX:
                     seconds = context.now - self._apart.pop(node)
@@ -52,7 +66,27 @@ class Clocks:
                 differs = clock_sentence(address, ahead, context.settings.address)
                 context.tell("clock_differs", differs, address, level="warning")
 
+    def _ahead(self, node: NodeId) -> float:
+        """By so many seconds its wall clock is ahead of this node's."""
+        return (self._found[node][0] - self._context.process.wall_offset_milliseconds) / 1000
+
+    def _agree(self) -> None:
+        """Finds the time that most agree on; that of this node, where it is not far from that. It goes on by the clock
+        that nobody sets, so that a wall clock that is set now changes nothing before it was compared."""
+        context = self._context
+        own = context.process.wall_offset_milliseconds
+        offsets = sorted([own, *(offset for offset, _ in self._found.values())])
+        early, late = offsets[(len(offsets) - 1) // 2], offsets[len(offsets) // 2]
+        near = 1000 * CLOCK_DIFFERENCE_SECONDS_MAX
+        context.agreed_offset_milliseconds = own if abs(early - own) <= near else early
+        context.disagreed_milliseconds = late - early if late - early > near else 0.0
+        context.clocks_heard = len(self._found)
+
     @property
     def apart(self) -> tuple[ClockApart, ...]:
         """Those that differ, and how many seconds they are ahead."""
-        return tuple(ClockApart(self._context.address_of(node), round(self._found[node][0], 3)) for node in self._apart)
+        return tuple(
+            ClockApart(self._context.address_of(node), round(self._ahead(node), 3))
+            for node in self._apart
+            if node in self._found
+        )

@@ -1,4 +1,4 @@
-"""What each request does to one entry: pure functions of the request, the value held and the wall clock.
+"""What each request does to one entry: pure functions of the request, the value held and the time.
 
 An outcome is either an answer alone, or a write: new content and expiry (or removal), and the answer once it is
 acknowledged.
@@ -7,7 +7,7 @@ acknowledged.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -35,6 +35,14 @@ class Write(Struct, frozen=True, gc=False):
 Outcome = Reply | Write
 
 
+class Now(NamedTuple):
+    """The time in milliseconds since 1970, at the earliest and at the latest: these differ where nobody knows which of
+    two wall clocks is wrong. What has to live has not ended before the early one, and ends after the late one."""
+
+    early: float
+    late: float
+
+
 def _failed(request: EntryRequest, error: WrpmeError) -> Failed:
     return Failed(request.id, error.code, error.sentence)
 
@@ -43,37 +51,37 @@ def _missing(request: EntryRequest) -> Failed:
     return Failed(request.id, NotFoundError.code, f'there is no entry "{request.alias}"')
 
 
-def _get(request: Get, held: bytes | None, now: float) -> Outcome:
+def _get(request: Get, held: bytes | None, now: Now) -> Outcome:
     if held is None:
         return _missing(request)
     return Content(request.id, content_in(held), held[:VERSION_BYTES] if request.versioned else b"")
 
 
-def _expiry(request: Put | Update | GetUpdate | Cas | CasVersion | Add | Append, held: bytes | None, now: float) -> int:
+def _expiry(request: Put | Update | GetUpdate | Cas | CasVersion | Add | Append, held: bytes | None, now: Now) -> int:
     """Until when the new content lives."""
     if request.ttl == KEEP_EXPIRY:
         return expiry_in(held) if held is not None else 0
-    return min(int(now) + request.ttl, EXPIRY_MILLISECONDS_MAX) if request.ttl else request.expiry
+    return min(int(now.late) + request.ttl, EXPIRY_MILLISECONDS_MAX) if request.ttl else request.expiry
 
 
-def _put(request: Put, held: bytes | None, now: float) -> Outcome:
+def _put(request: Put, held: bytes | None, now: Now) -> Outcome:
     if held is not None:
         sentence = f'there is an entry "{request.alias}" already; update replaces it'
         return Failed(request.id, AlreadyExistsError.code, sentence)
     return Write(request.content, _expiry(request, held, now), Done(request.id))
 
 
-def _update(request: Update, held: bytes | None, now: float) -> Outcome:
+def _update(request: Update, held: bytes | None, now: Now) -> Outcome:
     return Write(request.content, _expiry(request, held, now), Done(request.id))
 
 
-def _get_update(request: GetUpdate, held: bytes | None, now: float) -> Outcome:
+def _get_update(request: GetUpdate, held: bytes | None, now: Now) -> Outcome:
     if held is None:
         return _missing(request)
     return Write(request.content, _expiry(request, held, now), Content(request.id, content_in(held)))
 
 
-def _get_remove(request: GetRemove, held: bytes | None, now: float) -> Outcome:
+def _get_remove(request: GetRemove, held: bytes | None, now: Now) -> Outcome:
     return _missing(request) if held is None else Write(None, 0, Content(request.id, content_in(held)))
 
 
@@ -82,7 +90,7 @@ def _mismatch(request: Cas | RemoveIf) -> Failed:
     return _failed(request, error)
 
 
-def _cas(request: Cas, held: bytes | None, now: float) -> Outcome:
+def _cas(request: Cas, held: bytes | None, now: Now) -> Outcome:
     if held is None:
         return _missing(request)
     former = content_in(held)
@@ -91,11 +99,11 @@ def _cas(request: Cas, held: bytes | None, now: float) -> Outcome:
     return Write(request.content, _expiry(request, held, now), Content(request.id, former))
 
 
-def _remove(request: Remove, held: bytes | None, now: float) -> Outcome:
+def _remove(request: Remove, held: bytes | None, now: Now) -> Outcome:
     return _missing(request) if held is None else Write(None, 0, Done(request.id))
 
 
-def _remove_if(request: RemoveIf, held: bytes | None, now: float) -> Outcome:
+def _remove_if(request: RemoveIf, held: bytes | None, now: Now) -> Outcome:
     if held is None:
         return _missing(request)
     if content_in(held) != request.comparand:
@@ -103,24 +111,24 @@ def _remove_if(request: RemoveIf, held: bytes | None, now: float) -> Outcome:
     return Write(None, 0, Done(request.id))
 
 
-def _expire(request: Expire | GetExpire, held: bytes | None, now: float) -> Outcome:
+def _expire(request: Expire | GetExpire, held: bytes | None, now: Now) -> Outcome:
     if held is None:
         return _missing(request)
-    expiry = int(now) + request.milliseconds if request.relative else request.milliseconds
+    expiry = int(now.late) + request.milliseconds if request.relative else request.milliseconds
     if not 0 <= expiry <= EXPIRY_MILLISECONDS_MAX:
         return _failed(request, UsageError("a time is between 1970 and the year 9999, or 0 for ever"))
     content = content_in(held)
     reply = Done(request.id) if type(request) is Expire else Content(request.id, content)
-    if expiry and expiry <= now:
+    if expiry and expiry <= now.early:
         return Write(None, 0, reply)
     return Write(content, expiry, reply)
 
 
-def _get_expiry(request: GetExpiry, held: bytes | None, now: float) -> Outcome:
+def _get_expiry(request: GetExpiry, held: bytes | None, now: Now) -> Outcome:
     return _missing(request) if held is None else Number(request.id, expiry_in(held))
 
 
-def _add(request: Add, held: bytes | None, now: float) -> Outcome:
+def _add(request: Add, held: bytes | None, now: Now) -> Outcome:
     present = 0
     if held is not None:
         found = number_in(content_in(held))
@@ -150,16 +158,16 @@ def _joined(request: Append | SetRange, held: bytes | None, expiry: int, first: 
     return Write(b"".join((former[:first], gap, request.content, former[end:])), expiry, Number(request.id, size))
 
 
-def _append(request: Append, held: bytes | None, now: float) -> Outcome:
+def _append(request: Append, held: bytes | None, now: Now) -> Outcome:
     size = len(content_in(held)) if held is not None else 0
     return _joined(request, held, _expiry(request, held, now), size)
 
 
-def _set_range(request: SetRange, held: bytes | None, now: float) -> Outcome:
+def _set_range(request: SetRange, held: bytes | None, now: Now) -> Outcome:
     return _joined(request, held, expiry_in(held) if held is not None else 0, request.first)
 
 
-def _get_range(request: GetRange, held: bytes | None, now: float) -> Outcome:
+def _get_range(request: GetRange, held: bytes | None, now: Now) -> Outcome:
     if held is None:
         return _missing(request)
     content = content_in(held)
@@ -169,11 +177,11 @@ def _get_range(request: GetRange, held: bytes | None, now: float) -> Outcome:
     return Content(request.id, content[first : last + 1])
 
 
-def _exists(request: Exists, held: bytes | None, now: float) -> Outcome:
+def _exists(request: Exists, held: bytes | None, now: Now) -> Outcome:
     return Number(request.id, int(held is not None))
 
 
-def _touch(request: Touch, held: bytes | None, now: float) -> Outcome:
+def _touch(request: Touch, held: bytes | None, now: Now) -> Outcome:
     return _missing(request) if held is None else Write(content_in(held), expiry_in(held), Done(request.id))
 
 
@@ -182,7 +190,7 @@ def _other_version(request: CasVersion | RemoveVersion) -> Failed:
     return _failed(request, error)
 
 
-def _cas_version(request: CasVersion, held: bytes | None, now: float) -> Outcome:
+def _cas_version(request: CasVersion, held: bytes | None, now: Now) -> Outcome:
     if held is None and request.version != NO_VERSION:
         return _missing(request)
     if held is not None and request.version != held[:VERSION_BYTES]:
@@ -190,7 +198,7 @@ def _cas_version(request: CasVersion, held: bytes | None, now: float) -> Outcome
     return Write(request.content, _expiry(request, held, now), Done(request.id))
 
 
-def _remove_version(request: RemoveVersion, held: bytes | None, now: float) -> Outcome:
+def _remove_version(request: RemoveVersion, held: bytes | None, now: Now) -> Outcome:
     if held is None:
         return _missing(request)
     if request.version != held[:VERSION_BYTES]:
@@ -198,7 +206,7 @@ def _remove_version(request: RemoveVersion, held: bytes | None, now: float) -> O
     return Write(None, 0, Done(request.id))
 
 
-_DECISIONS: dict[type[Any], Callable[[Any, bytes | None, float], Outcome]] = {
+_DECISIONS: dict[type[Any], Callable[[Any, bytes | None, Now], Outcome]] = {
     Get: _get,
     Put: _put,
     Update: _update,
@@ -221,11 +229,8 @@ _DECISIONS: dict[type[Any], Callable[[Any, bytes | None, float], Outcome]] = {
 }
 
 
-def decide(request: EntryRequest, held: bytes | None, now: float) -> Outcome:
-    """What the request does where ``held`` is the value of the entry (None: there is none, or it has expired).
-
-    ``now`` is the wall clock in milliseconds since 1970.
-    """
+def decide(request: EntryRequest, held: bytes | None, now: Now) -> Outcome:
+    """What the request does where ``held`` is the value of the entry (None: there is none, or it has expired)."""
     return _DECISIONS[type(request)](request, held, now)
 
 

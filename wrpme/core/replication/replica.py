@@ -27,7 +27,7 @@ from wrpme.core.layout import (
     REMOVED, VERSION_BYTES, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
 )  # fmt: skip
 from wrpme.core.replication.takeover import Suffixes, accepts, awaited
-from wrpme.core.replication.operations import Outcome, Write, decide, is_versioned
+from wrpme.core.replication.operations import Now, Outcome, Write, decide, is_versioned
 from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
@@ -43,6 +43,7 @@ from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Activated, Arc, NodeId
 
 
+CLOCK = "the owner has just started, and has not compared its clock with another one; nothing was changed, try again"
 BUSY = "too many writes wait for the disks of the holders; nothing was changed, try again"
 
 
@@ -120,14 +121,15 @@ class Replica:
         pending = self.writes.overlay.get(key)
         held = pending.value if pending is not None else context.reader.get(key)
         known = held is not None
-        wall = 0.0
         if held is not None:
             expiry = expiry_in(held)
             if expiry:
-                wall = context.wall()
                 if expiry == REMOVED:
                     held, known = None, False
-                elif expiry <= wall:
+                elif expiry <= context.hive_time():
+                    if not context.clock_is_checked():
+                        context.outbox.fail(origin, request.id, UnstableError(CLOCK))
+                        return
                     self._write(None, None, key, None, 0, held)
                     pending, held, known = self.writes.overlay[key], None, False
         outcome: Outcome
@@ -135,7 +137,7 @@ class Replica:
             version = pending.value[:VERSION_BYTES] if request.versioned else b""
             outcome = Content(request.id, pending.content(), version)
         else:
-            outcome = decide(request, held, wall or context.wall())
+            outcome = decide(request, held, Now(*context.hive_times()))
         answer = outcome.reply if type(outcome) is Write else outcome
         size = len(answer.content) if type(answer) is Content else 0
         if size > ANSWER_BYTES_USUAL and not context.outbox.has_room(origin, size):

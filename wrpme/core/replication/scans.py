@@ -14,7 +14,7 @@ from wrpme.core.layout import (
     HEADER_BYTES, REMOVED, VERSION_BYTES, content_in, expiry_in, index_range, indexed_expiry, key_of,
 )  # fmt: skip
 from wrpme.core.outbox import Origin
-from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.replica import CLOCK, Replica, Role
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.verification import Verification
 from wrpme.errors import IndeterminateError, UnstableError
@@ -94,7 +94,7 @@ class Scans:
             return
         looks = request.contents or request.versions
         wanted = max(1, min(request.count_max, PAGE_VALUES_MAX if looks else PAGE_ALIASES_MAX))
-        wall = self.context.wall()
+        wall = self.context.hive_time()
         aliases: list[str] = []
         values: list[bytes] = []
         size = 0
@@ -110,6 +110,9 @@ class Scans:
             replica = self.table.at(position)
             if replica is None or not replica.serving or expiry == REMOVED:
                 continue
+            if 0 < expiry <= wall and not self.context.clock_is_checked():
+                self.context.outbox.fail(origin, request.id, UnstableError(CLOCK))
+                return
             if 0 < expiry <= wall:  # who is told that it is gone must not see it again, by whatever clock
                 replica.remove_expired(key_of(position, alias), wall)
                 expired += 1

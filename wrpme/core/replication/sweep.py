@@ -69,9 +69,11 @@ class Sweep:
     def _expire(self) -> float:
         """Removes entries whose time has come where this node owns them; gives the time until it is to go on."""
         context, reminders = self._context, self._context.commits.reminders
+        if not context.clock_is_checked():
+            return EXPIRE_SECONDS
         if not self._halfway:
             self._look_again()
-        high = hints_end(int(context.wall()))
+        high = hints_end(int(context.hive_time()))
         looked = removed = 0
         for hint, _ in context.reader.scan(reminders.cursor, high):
             expiry, key = expiry_and_key_in(hint)
