@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
 from datetime import datetime
 from threading import Lock, Thread
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 from weakref import WeakSet
@@ -19,12 +20,16 @@ from wrpme.client.client import NO_DEFAULT, Bytes, Client, D, Entry
 from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
 from wrpme.client.limits import SCANNED_MAX, THREAD_SECONDS
+from wrpme.client.requests import outcomes
+from wrpme.client.requests.direct import DirectPool
+from wrpme.client.requests.outcomes import Lost
 from wrpme.client.scan import Scanned
 from wrpme.client.watch.records import WatchRecord
 from wrpme.client.watch.watcher import Watcher
 from wrpme.limits import TIMEOUT_SECONDS
+from wrpme.protocol.messages import EntryRequest
 from wrpme.protocol.stats import HiveStatus
-from wrpme.protocol.view import View
+from wrpme.protocol.view import State, View
 
 R = TypeVar("R")
 
@@ -82,8 +87,9 @@ class _LoopThread:
 class BlockingClient:
     """Like :class:`wrpme.Client`, whose methods and errors it has; may be used from several threads at once.
 
-    A loop in a thread of its own keeps the connections alive between the calls. In a process that is forked it starts
-    afresh, with connections of its own.
+    The requests of entries go straight from the thread that makes them to the owner, over a small pool of connections;
+    all others go over a loop in a thread of its own, which also finds out about the hive. In a process that is forked
+    it starts afresh, with connections of its own.
 
         with BlockingClient("192.168.1.1:5909") as client:
             client.put("entry", b"content")
@@ -91,6 +97,11 @@ class BlockingClient:
 
     def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
         self._client = Client(addresses, timeout)
+        self._dispatcher = self._client._hand_requests_of_entries_to(self._ask)
+        self._connections = DirectPool()
+        self._kept_for: View | None = None
+        self._making: dict[str, asyncio.Task[None]] = {}
+        """The addresses to which the loop makes another connection."""
         self._closed = False
         self._lock = Lock()
         self._thread: _LoopThread | None = None
@@ -114,8 +125,14 @@ class BlockingClient:
         """Ends all connections; may be called twice."""
         with self._lock:
             thread, self._thread, self._closed = self._thread, None, True
+        self._connections.close()
         if thread is not None and not sys.is_finalizing():
-            thread.end(self._client.close())
+            thread.end(self._end())
+
+    async def _end(self) -> None:
+        for task in list(self._making.values()):
+            task.cancel()
+        await self._client.close()
 
     def _wait(self, coroutine: Coroutine[Any, Any, R], begun: _LoopThread | None = None) -> R:
         """Returns what the coroutine returns. ``begun`` is the thread that it must run on; None is the present one."""
@@ -148,7 +165,70 @@ class BlockingClient:
         if self._thread is not None:
             _ABANDONED.append(self._thread)
             self._thread = None
+        self._connections.abandon()
+        self._connections = DirectPool()
+        self._making = {}
         self._client._start_afresh()
+
+    # --- entries -------------------------------------------------------------------------------------------------
+
+    async def _ask(self, request: EntryRequest, kind: type[R], position: int | None) -> R:
+        """Returns the reply. It never suspends: the request goes over a connection of this thread to the owner, or to
+        the loop where there is none, or where it may be sent again."""
+        dispatcher = self._dispatcher
+        routes = dispatcher.routes
+        connections = self._connections
+        deadline = monotonic() + dispatcher.timeout
+        after: errors.WrpmeError | None = None
+        address = "" if routes.stale or routes.conflict is not None else routes.owner_at(position)
+        connection = connections.take(address) if address else None
+        if connection is not None:
+            try:
+                reply = connection.ask(request, deadline)
+            except Lost as lost:
+                after = outcomes.repeatable(request, lost)
+            else:
+                dispatcher.answered_by = address
+                if isinstance(reply, kind):
+                    return reply
+                after = outcomes.error_in(reply, address)
+                routes.refused(after)
+                if not after.retry:
+                    raise after
+            finally:
+                connections.give_back(connection)
+        return self._wait(self._over_the_loop(request, kind, position, deadline, after))
+
+    async def _over_the_loop(
+        self,
+        request: EntryRequest,
+        kind: type[R],
+        position: int | None,
+        deadline: float,
+        after: errors.WrpmeError | None,
+    ) -> R:
+        """Returns the reply, and sees to it that the next request like this one finds a connection."""
+        until = self._dispatcher.deadline(deadline - monotonic())
+        try:
+            return await self._dispatcher.ask(request, kind, position, deadline=until, after=after)
+        finally:
+            view = self._dispatcher.view
+            if view is not None and view is not self._kept_for:
+                self._kept_for = view
+                self._connections.keep_only({one.address for one in view.members if one.state is not State.DOWN})
+            address = self._dispatcher.answered_by
+            if address and address == self._dispatcher.routes.owner_at(position) and address not in self._making:
+                if self._connections.wanted(address):
+                    self._making[address] = asyncio.create_task(self._connect(address))
+
+    async def _connect(self, address: str) -> None:
+        connections = self._connections
+        try:
+            taken = await self._dispatcher.spare(address)
+            if taken is not None:
+                connections.add(address, taken)
+        finally:
+            self._making.pop(address, None)
 
     @overload
     def get(self, alias: str) -> bytes: ...
@@ -158,35 +238,35 @@ class BlockingClient:
 
     def get(self, alias: str, *, default: object = NO_DEFAULT) -> object:
         """See :meth:`Client.get`."""
-        return self._wait(self._client.get(alias, default=default))
+        return _finished(self._client.get(alias, default=default))
 
     def get_entry(self, alias: str) -> Entry:
         """See :meth:`Client.get_entry`."""
-        return self._wait(self._client.get_entry(alias))
+        return _finished(self._client.get_entry(alias))
 
     def exists(self, alias: str) -> bool:
         """See :meth:`Client.exists`."""
-        return self._wait(self._client.exists(alias))
+        return _finished(self._client.exists(alias))
 
     def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
         """See :meth:`Client.put`."""
-        return self._wait(self._client.put(alias, content, expires, ttl))
+        return _finished(self._client.put(alias, content, expires, ttl))
 
     def update(
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> int:
         """See :meth:`Client.update`."""
-        return self._wait(self._client.update(alias, content, expires, ttl, keep_expiry))
+        return _finished(self._client.update(alias, content, expires, ttl, keep_expiry))
 
     def get_update(
         self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> bytes:
         """See :meth:`Client.get_update`."""
-        return self._wait(self._client.get_update(alias, content, expires, ttl, keep_expiry))
+        return _finished(self._client.get_update(alias, content, expires, ttl, keep_expiry))
 
     def get_remove(self, alias: str) -> bytes:
         """See :meth:`Client.get_remove`."""
-        return self._wait(self._client.get_remove(alias))
+        return _finished(self._client.get_remove(alias))
 
     def cas(
         self,
@@ -198,7 +278,7 @@ class BlockingClient:
         keep_expiry: bool = False,
     ) -> bytes:
         """See :meth:`Client.cas`."""
-        return self._wait(self._client.cas(alias, content, comparand, expires, ttl, keep_expiry))
+        return _finished(self._client.cas(alias, content, comparand, expires, ttl, keep_expiry))
 
     def cas_version(
         self,
@@ -210,55 +290,55 @@ class BlockingClient:
         keep_expiry: bool = False,
     ) -> int:
         """See :meth:`Client.cas_version`."""
-        return self._wait(self._client.cas_version(alias, content, version, expires, ttl, keep_expiry))
+        return _finished(self._client.cas_version(alias, content, version, expires, ttl, keep_expiry))
 
     def add(self, alias: str, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
         """See :meth:`Client.add`."""
-        return self._wait(self._client.add(alias, number, expires, ttl))
+        return _finished(self._client.add(alias, number, expires, ttl))
 
     def append(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
         """See :meth:`Client.append`."""
-        return self._wait(self._client.append(alias, content, expires, ttl))
+        return _finished(self._client.append(alias, content, expires, ttl))
 
     def get_range(self, alias: str, first: int, last: int = -1) -> bytes:
         """See :meth:`Client.get_range`."""
-        return self._wait(self._client.get_range(alias, first, last))
+        return _finished(self._client.get_range(alias, first, last))
 
     def set_range(self, alias: str, first: int, content: Bytes) -> int:
         """See :meth:`Client.set_range`."""
-        return self._wait(self._client.set_range(alias, first, content))
+        return _finished(self._client.set_range(alias, first, content))
 
     def get_expire(self, alias: str, expires: Time = 0, ttl: Span | None = None) -> bytes:
         """See :meth:`Client.get_expire`."""
-        return self._wait(self._client.get_expire(alias, expires, ttl))
+        return _finished(self._client.get_expire(alias, expires, ttl))
 
     def touch(self, alias: str) -> None:
         """See :meth:`Client.touch`."""
-        self._wait(self._client.touch(alias))
+        _finished(self._client.touch(alias))
 
     def remove(self, alias: str) -> None:
         """See :meth:`Client.remove`."""
-        self._wait(self._client.remove(alias))
+        _finished(self._client.remove(alias))
 
     def remove_if(self, alias: str, comparand: Bytes) -> None:
         """See :meth:`Client.remove_if`."""
-        self._wait(self._client.remove_if(alias, comparand))
+        _finished(self._client.remove_if(alias, comparand))
 
     def remove_version(self, alias: str, version: int) -> None:
         """See :meth:`Client.remove_version`."""
-        self._wait(self._client.remove_version(alias, version))
+        _finished(self._client.remove_version(alias, version))
 
     def expires_at(self, alias: str, time: Time) -> None:
         """See :meth:`Client.expires_at`."""
-        self._wait(self._client.expires_at(alias, time))
+        _finished(self._client.expires_at(alias, time))
 
     def expires_from_now(self, alias: str, span: Span) -> None:
         """See :meth:`Client.expires_from_now`."""
-        self._wait(self._client.expires_from_now(alias, span))
+        _finished(self._client.expires_from_now(alias, span))
 
     def get_expiry(self, alias: str) -> datetime | None:
         """See :meth:`Client.get_expiry`."""
-        return self._wait(self._client.get_expiry(alias))
+        return _finished(self._client.get_expiry(alias))
 
     def scan(
         self,
@@ -365,6 +445,16 @@ class BlockingClient:
     def stop_node(self, address: str) -> None:
         """See :meth:`Client.stop_node`."""
         self._wait(self._client.stop_node(address))
+
+
+def _finished(coroutine: Coroutine[Any, Any, R]) -> R:
+    """Returns what a coroutine returns that never suspends."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        result: R = end.value
+        return result
+    raise RuntimeError("the request of an entry suspended")
 
 
 async def _some(found: AsyncGenerator[Scanned]) -> list[Scanned]:

@@ -28,10 +28,10 @@ names, any may raise:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar, overload
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, overload
 from weakref import WeakSet
 
 from wrpme import errors
@@ -57,6 +57,12 @@ D = TypeVar("D")
 NO_DEFAULT = object()
 """None may be a default."""
 Bytes = bytes | bytearray | memoryview
+
+
+class AskForEntry(Protocol):
+    """Sends the request of an entry to the owner of that position, and returns the reply, which is of that kind."""
+
+    def __call__(self, request: EntryRequest, kind: type[R], position: int | None) -> Coroutine[Any, Any, R]: ...
 
 
 class Entry(NamedTuple):
@@ -85,6 +91,7 @@ class Client:
         self._cluster = ClusterOps(self._dispatcher)
         self._admin = AdminOps(self._dispatcher, self._cluster)
         self._watchers: WeakSet[Watcher] = WeakSet()
+        self._ask_for_entry: AskForEntry = self._dispatcher.ask
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -115,6 +122,11 @@ class Client:
         Watchers stay with the process in which they began."""
         self._dispatcher.start_afresh()
         self._watchers = WeakSet()
+
+    def _hand_requests_of_entries_to(self, ask: AskForEntry) -> Dispatcher:
+        """Lets a :class:`BlockingClient` send them itself, and returns what sends all others."""
+        self._ask_for_entry = ask
+        return self._dispatcher
 
     @property
     def known_addresses(self) -> list[str]:
@@ -359,7 +371,7 @@ class Client:
     async def _entry(self, request: EntryRequest, kind: type[R]) -> R:
         if not isinstance(request.alias, str):
             raise errors.UsageError(f"an alias is a str, not {type(request.alias).__name__}")
-        return await self._dispatcher.ask(request, kind, position=ring.hash_of(validation.check_alias(request.alias)))
+        return await self._ask_for_entry(request, kind, ring.hash_of(validation.check_alias(request.alias)))
 
     # --- the hive ------------------------------------------------------------------------------------------------
     # Scans have no timeout as a whole: they end when nothing has come for the timeout of the client.

@@ -19,28 +19,15 @@ from wrpme import errors
 from wrpme.client.limits import CLIENT_SWEEP_SECONDS, CLIENT_WRITE_BYTES, PING_SECONDS, SILENT_SECONDS_MAX
 from wrpme.client.lookup import look_up
 from wrpme.client.race import first_of
+from wrpme.client.requests import outcomes
+from wrpme.client.requests.outcomes import Lost, Unheard
 from wrpme.limits import CONNECT_SECONDS_MAX, LARGE_BYTES, TURN_BYTES
 from wrpme.protocol import address as addresses
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.identities import GetHive
-from wrpme.protocol.messages import READS, Failed, GetView, Reply, Request
+from wrpme.protocol.messages import Failed, GetView, Reply, Request
 
 PING_ID = -1
-
-
-class Lost(errors.ConnectionError):
-    """The connection ended before the reply, for that ``reason``; ``sent`` tells that the request may have reached
-    the node."""
-
-    def __init__(self, reason: errors.WrpmeError, sent: bool) -> None:
-        super().__init__(reason.sentence)
-        self.reason = reason
-        self.sent = sent
-
-
-class Unheard(errors.ConnectionError):
-    """Neither a connection nor a refusal came back from an address: packets were lost, and another attempt may be
-    answered."""
 
 
 class Owner(Protocol):
@@ -141,6 +128,18 @@ class Connection(asyncio.Protocol):
         os.dup2(nothing, number, inheritable=False)  # the number stays taken: the transport will close it
         os.close(nothing)
 
+    def hand_over(self) -> socket.socket | None:
+        """Returns the socket for use outside of the loop, and ends the connection here; the node does not hear an end.
+        None where it has ended already."""
+        if self._transport is None or not self.usable:
+            return None
+        self._transport.pause_reading()
+        number = os.dup(self._transport.get_extra_info("socket").fileno())
+        self.close(errors.ConnectionError(f"the connection to {self.address} was handed over"))
+        taken = socket.socket(fileno=number)
+        taken.setblocking(False)
+        return taken
+
     # --- what asyncio calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -172,16 +171,11 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._reason is None:
-            how = f" ({_explain(exc)})" if exc is not None else ""
-            self._reason = errors.ConnectionError(f"the connection to {self.address} ended{how}")
+            self._reason = outcomes.ended(self.address, exc)
         if self._sweep is not None:
             self._sweep.cancel()
         unsent = {request.id for request in self._outbox}
-        # A node that is too busy for this connection says so before it takes anything, or between two requests: only
-        # of a single one is it sure which.
-        # One that stops says that it has answered all that it took.
-        stopped = isinstance(self._reason, errors.UnstableError)
-        refused = stopped or (self._reason.not_carried_out and self._left == 1)
+        refused = outcomes.refused_all(self._reason, self._left)
         waiting, self._waiting = self._waiting, {}
         self._outbox.clear()
         for future, _, request in waiting.values():
@@ -277,28 +271,7 @@ class Connection(asyncio.Protocol):
             for future, _, request in late:
                 del self._waiting[request.id]
                 if not future.done():
-                    future.set_exception(self._late(request, sent=request.id not in unsent))
-
-    def _late(self, request: Request, sent: bool) -> errors.WrpmeError:
-        if not sent:
-            return errors.TimeoutError(f"{self.address} took no more requests in the time given; nothing was sent")
-        if isinstance(request, READS):
-            return errors.TimeoutError(f"{self.address} did not answer in the time given")
-        return errors.IndeterminateError(
-            f"{self.address} did not answer in the time given; the change may or may not have been carried out, "
-            "read it before you repeat it"
-        )
-
-
-def _explain(error: BaseException) -> str:
-    """Returns an error of the system in plain words."""
-    if isinstance(error, TimeoutError):
-        return f"no answer within {CONNECT_SECONDS_MAX:g} s"
-    if isinstance(error, socket.gaierror):
-        return "the name can't be resolved"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno).lower()
-    return str(error) or type(error).__name__
+                    future.set_exception(outcomes.late(self.address, request, sent=request.id not in unsent))
 
 
 async def _connected(host: str, port: int, factory: Callable[[], Connection]) -> Connection:
@@ -340,7 +313,7 @@ async def dial(address: str, owner: Owner) -> Connection | errors.WrpmeError:
         return error
     except (TimeoutError, OSError) as error:
         kind = errors.ConnectionError if _is_an_answer(error) else Unheard
-        failure = kind(f"{address} ({_explain(error)})")
+        failure = kind(f"{address} ({outcomes.explain(error)})")
         if connection is not None:
             connection.close(failure)
         return failure

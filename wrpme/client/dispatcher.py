@@ -11,26 +11,26 @@ connection ended, and what changes nothing.
 from __future__ import annotations
 
 import asyncio
-import logging
-from bisect import bisect_left
+import socket
 from collections.abc import Callable, Sequence
 from itertools import count
 from random import Random
 from typing import TypeVar
 
 from wrpme import errors
-from wrpme.client.connection import Connection, Lost, Unheard
+from wrpme.client.connection import Connection
 from wrpme.client.limits import CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX
 from wrpme.client.one_loop import OneLoop
 from wrpme.client.pool import Pool
 from wrpme.client.race import first_of
-from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
-from wrpme.protocol import ring, view_index
-from wrpme.protocol.messages import READS, Failed, GetView, Notice, Reply, Request, ViewIs
-from wrpme.protocol.view import State, View
+from wrpme.client.requests import outcomes
+from wrpme.client.requests.outcomes import Lost, Unheard
+from wrpme.client.requests.routing import Routes
+from wrpme.limits import RETRY_SECONDS_MIN
+from wrpme.protocol.messages import GetView, Notice, Reply, Request, ViewIs
+from wrpme.protocol.view import View
 
 R = TypeVar("R")
-_LOG = logging.getLogger("wrpme")
 
 
 class Dispatcher:
@@ -41,33 +41,34 @@ class Dispatcher:
     """
 
     def __init__(self, addresses: Sequence[str], timeout: float, random: Random | None = None) -> None:
-        self.addresses = tuple(addresses)
+        self.routes = Routes(addresses)
         self.timeout = timeout
-        self.view: View | None = None
         self.answered_by = ""
         """The address of the node that answered the latest request of an entry."""
         self._ids = count(1)
         self._random = random or Random()
-        self._hive = b""
-        self._hive_at = ""
-        """The address where that hive was met first."""
-        self._warned: set[str] = set()
-        self._conflict: errors.AnotherHiveError | None = None
         self._compared = len(self.addresses) < 2
         self._closed = False
         self._answered = False
-        self._ends: list[int] = []
-        self._owners: list[str] = []
         self._begin()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses that were given."""
+        return self.routes.addresses
+
+    @property
+    def view(self) -> View | None:
+        """The latest view that a node told, if any has."""
+        return self.routes.view
 
     def _begin(self) -> None:
         self._pool = Pool(self)
         self._loop = OneLoop()
         self._room = asyncio.Semaphore(CLIENT_REQUESTS_MAX)
         self._home: Connection | None = None
-        self._stale = True
         self._asking = False
-        self._epoch_told = 0
+        self.routes.unfollowed()
         self.epoch_seen = asyncio.Event()
         """Set whenever a node told of a later epoch; whoever waits for it clears it."""
 
@@ -93,32 +94,8 @@ class Dispatcher:
         await self._pool.close()
 
     def meet(self, address: str, hive: bytes) -> errors.AnotherHiveError | None:
-        """Takes note of which hive the node at an address is, and returns the error if that is another one than is
-        known. A node at an address of the known hive is then left alone, and a warning logged; where the address was
-        given by the user, all requests fail from then on, as only the user can tell which hive is meant."""
-        if not hive or hive == self._hive:
-            return None
-        if not self._hive:
-            self._hive, self._hive_at = hive, address
-            return None
-        known = self.view is not None and any(member.address == address for member in self.view.members)
-        theirs, ours = hive.hex()[:8], self._hive.hex()[:8]
-        if address in self.addresses and not known:
-            error = self._conflict = errors.AnotherHiveError(
-                f"the daemons given are of different hives: {self._hive_at} of hive {ours}, {address} of hive "
-                f"{theirs}; nothing was sent to {address}. Name those of one hive; if they should be of one, the data "
-                "directory of a node was lost: hive_status of each of them tells which, and what to do"
-            )
-            return error
-        error = errors.AnotherHiveError(
-            f"{address} belongs to hive {theirs} now, and this client works with hive {ours} ({self._hive_at}); "
-            "nothing was sent there. Was the data directory of that node lost, and did it found a hive of its own? "
-            f"Then stop it, and start it with an empty directory and --peer {self._hive_at}"
-        )
-        if address not in self._warned:
-            self._warned.add(address)
-            _LOG.warning("%s", error.sentence)
-        return error
+        """See :meth:`Routes.meet`."""
+        return self.routes.meet(address, hive)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -130,10 +107,11 @@ class Dispatcher:
         address: str | None = None,
         deadline: float | None = None,
         until_stable: bool = True,
+        after: errors.WrpmeError | None = None,
     ) -> R:
         """Returns the reply, which is of ``kind``. The request is sent to the owner of ``position`` or to ``address``
         if that can be reached, else to any node. With ``until_stable`` it is sent again until the deadline where a
-        node refuses it as the hive is changing.
+        node refuses it as the hive is changing. ``after`` is what came of an attempt that was made elsewhere.
 
         Raises:
             WrpmeError: what the node answered, or what became of the request; see the module.
@@ -141,10 +119,12 @@ class Dispatcher:
         if deadline is None:
             deadline = self.deadline()
         pause = 0.0
-        last: errors.WrpmeError | None = None
-        if self._conflict is not None:
-            raise self._conflict
+        last = after
+        if self.routes.conflict is not None:
+            raise self.routes.conflict
         async with self._room:
+            if last is not None:
+                pause = await self.back_off(pause, deadline, last)
             while True:
                 connection = self._choose(position, address)
                 if connection is None:
@@ -153,21 +133,19 @@ class Dispatcher:
                     except errors.TimeoutError:
                         if last is None:
                             raise
-                        raise _final(last) from None  # the time ran out on the way to one more try
+                        raise outcomes.final(last) from None  # the time ran out on the way to one more try
                 try:
                     reply: Reply = await connection.send(request, deadline)
                 except Lost as lost:
-                    if lost.sent and not isinstance(request, READS):
-                        raise _unknown(lost) from None
-                    last = lost
+                    last = outcomes.repeatable(request, lost)
                 else:
                     self._answered = True
                     if position is not None:
                         self.answered_by = connection.address
                     if isinstance(reply, kind):
                         return reply
-                    last = _error_in(reply, connection.address)
-                    self._stale = self._stale or (last.retry and not isinstance(last, errors.BusyError))
+                    last = outcomes.error_in(reply, connection.address)
+                    self.routes.refused(last)
                     if not (last.retry and until_stable):
                         raise last
                 pause = await self.back_off(pause, deadline, last)
@@ -178,17 +156,22 @@ class Dispatcher:
         reply = await connection.send(request, deadline)
         if isinstance(reply, kind):
             return reply
-        raise _error_in(reply, connection.address)
+        raise outcomes.error_in(reply, connection.address)
+
+    async def spare(self, address: str) -> socket.socket | None:
+        """Returns the socket of one more connection to the node at that address, for who uses it outside of the loop;
+        None if it can't be made."""
+        return None if self._closed else await self._pool.spare(address)
 
     async def back_off(self, pause: float, deadline: float, last: errors.WrpmeError) -> float:
         """Waits before the next attempt, longer than the ``pause`` before, which it returned (0 at first); raises
         ``last`` if no time is left. After a lost connection the first attempt elsewhere is made at once."""
         if not pause and isinstance(last, Lost):
             return RETRY_SECONDS_MIN
-        pause = min(RETRY_SECONDS_MAX, max(RETRY_SECONDS_MIN, 2 * pause))
+        pause = outcomes.next_pause(pause)
         delay = pause * self._random.uniform(0.5, 1.0)
         if self.deadline(delay) >= deadline:
-            raise _final(last)
+            raise outcomes.final(last)
         await asyncio.sleep(delay)
         return pause
 
@@ -196,10 +179,10 @@ class Dispatcher:
 
     def _choose(self, position: int | None, address: str | None) -> Connection | None:
         """Returns an open connection to the right node, or None where one has to be made first."""
-        if self._stale and self._answered and not self._asking:
+        if self.routes.stale and self._answered and not self._asking:
             self._ask_view()
-        if address is None and position is not None and self._ends:
-            address = self._owners[bisect_left(self._ends, position)]
+        if address is None:
+            address = self.routes.owner_at(position)
         if address:
             connection = self._pool.ready(address)
             if connection is not None or not self._pool.failing(address):
@@ -211,8 +194,8 @@ class Dispatcher:
     async def _reach(self, position: int | None, address: str | None, deadline: float) -> Connection:
         if self._closed:
             raise errors.ConnectionError("this client is closed")
-        if address is None and position is not None and self._ends:
-            address = self._owners[bisect_left(self._ends, position)]
+        if address is None:
+            address = self.routes.owner_at(position)
         if not self._compared:
             await self._compare(deadline)
         connection = await self._connect(lambda: self._candidates(address), deadline)
@@ -236,7 +219,7 @@ class Dispatcher:
                 raise told or errors.TimeoutError(missed) from None
             if connection is not None:
                 return connection
-            told = self._nobody(failures)
+            told = outcomes.nobody(failures)
             if not isinstance(told, errors.ConnectionError) or not any(
                 isinstance(error, Unheard) for error in failures.values()
             ):
@@ -252,29 +235,11 @@ class Dispatcher:
             attempt.cancel()  # the dialling itself goes on
         for attempt in done:
             attempt.exception()  # why somebody can't be reached is told when he is needed
-        if self._conflict is not None:
-            raise self._conflict
+        if self.routes.conflict is not None:
+            raise self.routes.conflict
 
     def _candidates(self, first: str | None) -> list[str]:
-        """Returns the addresses to try, in this order: the right one, those that are open, the given ones, the other
-        live members; those that lately failed come last."""
-        members = self.view.members if self.view else ()
-        known = [member.address for member in members if member.state is not State.DOWN]
-        ordered = list(dict.fromkeys([*([first] if first else []), *self.addresses, *known]))
-        ordered.sort(key=lambda address: (self._pool.failing(address), address != first, not self._pool.ready(address)))
-        return ordered
-
-    @staticmethod
-    def _nobody(failures: dict[str, Exception]) -> errors.WrpmeError:
-        reasons = [error for error in failures.values() if isinstance(error, errors.WrpmeError)]
-        if len(reasons) < len(failures):  # a defect: it must not pass for a node that is not there
-            raise next(error for error in failures.values() if not isinstance(error, errors.WrpmeError))
-        for error in reasons:  # one that answers, but not as it should, tells more
-            if not isinstance(error, errors.ConnectionError):
-                return error
-        shown = ", ".join(error.sentence for error in reasons[:5])
-        more = f" and {len(reasons) - 5} more" if len(reasons) > 5 else ""
-        return errors.ConnectionError(f"no daemon answers at {shown}{more}; start wrpmed there, or name another node")
+        return self.routes.candidates(first, self._pool.failing, self._pool.ready)
 
     # --- the view ------------------------------------------------------------------------------------------------
 
@@ -292,36 +257,25 @@ class Dispatcher:
             self._home = self._pool.any_ready()
         if self._home is None:
             return
-        self._asking, self._stale = True, False
+        self._asking, self.routes.stale = True, False
         future = self._home.send(GetView(self.next_id(), follow=True), self.deadline())
         future.add_done_callback(self._view_came)
 
     def _view_came(self, future: asyncio.Future[Reply]) -> None:
         self._asking = False
         if future.cancelled() or future.exception() is not None:
-            self._stale = True
+            self.routes.stale = True
             return
         reply = future.result()
-        if isinstance(reply, ViewIs) and (not self._hive or reply.view.hive == self._hive):
+        if isinstance(reply, ViewIs) and self.routes.is_known(reply.view.hive):
             self._adopt(reply)
 
     def _adopt(self, answer: ViewIs) -> None:
-        new, old = answer.view, self.view
-        self._stale = new.epoch < self._epoch_told
-        if old and old.hive == new.hive and view_index.age(new) <= view_index.age(old):
-            return
-        self.view = new
-        self._ends = [arc.end for arc in new.arcs]
-        homes = {member.id: member.address for member in new.members}
-        alive = view_index.live(new)
-        up = {member.address for member in new.members if member.state is not State.DOWN}
-        for member in new.members:
-            connection = self._pool.ready(member.address)
-            if connection is not None and member.address not in up:
+        for address in self.routes.adopt(answer.view) or ():
+            connection = self._pool.ready(address)
+            if connection is not None:
                 self._pool.retire(connection)
                 self._unfollow(connection)
-        owners = (ring.owner_among(alive, arc) for arc in new.arcs)
-        self._owners = [homes[owner] if owner is not None else "" for owner in owners]
 
     # --- told by connections -------------------------------------------------------------------------------------
 
@@ -329,9 +283,7 @@ class Dispatcher:
         """Takes note that the node that is followed has adopted a view."""
         if not isinstance(reply, Notice):
             return
-        self._epoch_told = reply.epoch
-        if self.view is None or reply.epoch > self.view.epoch:
-            self._stale = True
+        self.routes.told(reply.epoch)
         self.epoch_seen.set()
 
     def closed(self, connection: Connection) -> None:
@@ -342,25 +294,5 @@ class Dispatcher:
     def _unfollow(self, connection: Connection) -> None:
         if connection is self._home:
             self._home = None
-            self._stale, self._epoch_told = True, 0
+            self.routes.unfollowed()
             self.epoch_seen.set()
-
-
-def _unknown(lost: Lost) -> errors.IndeterminateError:
-    return errors.IndeterminateError(
-        f"{lost.sentence} before the answer came; the change may or may not have been carried out, "
-        "read it before you repeat it"
-    )
-
-
-def _final(last: errors.WrpmeError) -> errors.WrpmeError:
-    """Returns what is told when no time is left after that error."""
-    if isinstance(last, Lost):
-        return last.reason
-    return last if last.sentence else errors.TimeoutError("the hive did not become stable in the time given")
-
-
-def _error_in(reply: Reply, address: str) -> errors.WrpmeError:
-    if isinstance(reply, Failed):
-        return errors.from_wire(reply.code, reply.sentence)
-    return errors.ProtocolError(f"{address} gave an answer of the wrong kind ({type(reply).__name__})")

@@ -20,6 +20,9 @@ PROGRESS_SECONDS = 0.2
 """While a node leaves or is forgotten, the client asks so often how far that is."""
 THREAD_SECONDS = 0.5
 """A caller that waits for the thread of a blocking client looks so often whether it still runs."""
+DIRECT_CONNECTIONS_MAX = 16
+"""A blocking client keeps so many connections to each node for its threads; the requests of more threads at a time
+share the one of its loop."""
 
 # --- entries ---------------------------------------------------------------------------------------------------------
 YEAR_2000_SECONDS = 946_684_800
