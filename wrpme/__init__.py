@@ -12,6 +12,7 @@ The rooms, from the ground up; an import points down only, and import-linter kee
       replication/      arcs: writes, copies and streams, the change of an owner, scans
     client/             the client library; watch/ for those who watch a hive
     daemon/             wrpmed, the process: net/ its connections, storage/ its disk
+    contrib/            a hive as the cache of Django, aiocache and Flask-Caching
     bootstrap/          nodes on other machines, over SSH
     shell/, cli         wrpmesh in line mode
     tui/                wrpmesh as a terminal application; web/ the same in browsers
