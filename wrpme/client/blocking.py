@@ -20,7 +20,7 @@ from wrpme.client.client import NO_DEFAULT, Bytes, Client, D, Entry
 from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
 from wrpme.client.limits import SCANNED_MAX, THREAD_SECONDS
-from wrpme.client.requests import outcomes
+from wrpme.client.requests import outcomes, tracing
 from wrpme.client.requests.direct import DirectPool
 from wrpme.client.requests.outcomes import Lost
 from wrpme.client.scan import Scanned
@@ -189,6 +189,7 @@ class BlockingClient:
                 after = outcomes.repeatable(request, lost)
             else:
                 dispatcher.answered_by = address
+                tracing.answered_by(address)
                 if isinstance(reply, kind):
                     return reply
                 after = outcomes.error_in(reply, address)

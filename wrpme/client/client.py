@@ -39,6 +39,7 @@ from wrpme.client import url as urls
 from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
+from wrpme.client.requests.tracing import traced
 from wrpme.client.scan import Scan, Scanned, number_of, scanned
 from wrpme.client.watch.watcher import Watcher
 from wrpme.client.life_span import Span, Time, life_span, milliseconds, span_milliseconds
@@ -73,6 +74,7 @@ class Entry(NamedTuple):
     version: int
 
 
+@traced
 class Client:
     """A client of one hive, for one event loop; many requests may be in flight at a time. In another loop than that of
     its first request all methods raise UsageError.

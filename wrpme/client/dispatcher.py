@@ -23,7 +23,7 @@ from wrpme.client.limits import CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX
 from wrpme.client.one_loop import OneLoop
 from wrpme.client.pool import Pool
 from wrpme.client.race import first_of
-from wrpme.client.requests import outcomes
+from wrpme.client.requests import outcomes, tracing
 from wrpme.client.requests.outcomes import Lost, Unheard
 from wrpme.client.requests.routing import Routes
 from wrpme.limits import RETRY_SECONDS_MIN
@@ -140,6 +140,7 @@ class Dispatcher:
                     last = outcomes.repeatable(request, lost)
                 else:
                     self._answered = True
+                    tracing.answered_by(connection.address)
                     if position is not None:
                         self.answered_by = connection.address
                     if isinstance(reply, kind):
