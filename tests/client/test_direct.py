@@ -57,9 +57,10 @@ def connected(client: BlockingClient, alias: str = "x") -> direct.DirectConnecti
 def direct_client(timeout: float = 10.0) -> Iterator[tuple[StubNode, Scripted, BlockingClient]]:
     """A node, its script, and a client whose next request goes over a direct connection."""
     script = Scripted()
-    script.contents["x"] = b"1"
     with StubThread(script) as node, BlockingClient(node.address, timeout) as client:
+        client.update("x", b"1")
         connected(client)
+        node.seen.clear()
         yield node, script, client
 
 

@@ -8,10 +8,11 @@ from wrpme import errors
 from wrpme.client.requests import outcomes
 from wrpme.client.requests.outcomes import Lost
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
-from wrpme.protocol.messages import Done, Failed, Get, Number, Remove
+from wrpme.protocol.identities import GetHive
+from wrpme.protocol.messages import Done, Failed, Number, StopNode
 
 ENDED = errors.ConnectionError("the connection to n1 ended")
-READ, WRITE = Get(1, "x"), Remove(1, "x")
+READ, WRITE = GetHive(1), StopNode(1, b"a" * 16)
 
 
 def test_what_may_be_sent_again() -> None:
