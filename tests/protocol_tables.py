@@ -27,7 +27,7 @@ NAMED: dict[Any, str] = {
     view.Change: "change",
 }
 PARTS: tuple[type[msgspec.Struct], ...] = (
-    view.View, view.Member, view.Arc, view.Mark, view.Choice, messages.Holding, view.Patch,
+    view.View, view.Member, view.Arc, view.Mark, view.Choice, messages.Holding, messages.EntryChange, view.Patch,
     view.Proposal, view.Ballot, events.ClusterEvent,
 )  # fmt: skip
 STREAMS: tuple[type[msgspec.Struct], ...] = (messages.Stream, messages.StreamAck, messages.Answer)

@@ -9,13 +9,14 @@ from msgspec import Struct
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Refused, Where
 from wrpme.protocol.messages import (
-    Accept, Accepted, Add, Aliases, Answer, Append, AskView, Body, Cas, CasVersion, Committed, Compare, Content,
+    Accept, Accepted, Add, Aliases, Answer, Append, AskView, Body, Cas, CasVersion, Changes, Committed, Compare,
+    ConfirmFollow, Content, EntryChange, Follow, FollowEnded, Following,
     Count, Counts, Done, Envelope, Exists, Expire, Failed, FailureReport, Fill, ForgetNode, Forward, Forwarded, Get,
     GetConfig, GetExpire, GetExpiry, GetHoldings, GetLog, GetRange, GetRemove, GetStatus, GetSuffix, GetUpdate,
     GetView, Heartbeat, HeartbeatAck, Holding, Holdings, Item, LeaveNode, NextView, Notice, Number, PrefixScan,
     Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Report, Request,
-    SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Update, VerifyArc, ViewIs,
-    Watch, WholeView, Writes,
+    SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Unfollow, Update, VerifyArc,
+    ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
@@ -35,7 +36,9 @@ ITEMS = kinds(Item)
 CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
-UNTAGGED: list[type[Struct]] = [View, Member, Arc, Mark, Choice, Holding, Patch, Proposal, Ballot, ClusterEvent]
+UNTAGGED: list[type[Struct]] = [
+    View, Member, Arc, Mark, Choice, Holding, EntryChange, Patch, Proposal, Ballot, ClusterEvent,
+]  # fmt: skip
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
@@ -106,6 +109,9 @@ REQUEST_SAMPLES: list[Any] = [
     Recover(20),
     VerifyArc(21, ID, 9, BIG),
     GetHoldings(24, ID),
+    Follow(56, ID, 7, b"with", contents=True),
+    Unfollow(57, 3),
+    ConfirmFollow(58, 3),
     Watch(22, hive=True),
     GetLog(23),
     GetHive(30),
@@ -125,6 +131,9 @@ REPLY_SAMPLES: list[Any] = [
     Told(8, EVENTS, '{"state": "up"}', 3),
     Told(8),
     Holdings(9, 7, (Holding(BIG, 4, 3, 17, 12),)),
+    Following(10, 3),
+    Changes(0, 3, (EntryChange(0, b"with", bytes(16), CONTENT), EntryChange(2, b"without", bytes(16)))),
+    FollowEnded(0, 3, behind=True),
 ]
 ITEM_SAMPLES: list[Any] = [
     Compare(b"low", b"high", b"digest"),

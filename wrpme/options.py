@@ -365,6 +365,7 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("cas_version", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
         Syntax("add", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
         Syntax("append", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
+        Syntax("follow", (Option("json", "print one object of JSON a line"),)),
         Syntax("hive_status", (JSON,)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),

@@ -10,8 +10,9 @@ import pytest
 from tests.harness import HIVE, identity
 from tests.samples import ENVELOPE_SAMPLES
 from wrpme.core.io import (
-    Adopted, ClockJumped, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted, PersistFailed, Received,
-    ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, StopAsked, TurnEnded, ViewComputed, Woken,
+    Adopted, ClockJumped, Effect, FollowersBehind, Input, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted,
+    PersistFailed, Received, ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, StopAsked, TurnEnded,
+    ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.node import Node
 from wrpme.daemon.storage.store import MemoryStore
@@ -31,6 +32,7 @@ EVENTS: list[Any] = [
     NotSent("b", ENVELOPE_SAMPLES[0]),
     ClockJumped(5.0),
     ViewComputed(1, (), None),
+    FollowersBehind(1, (1,)),
 ]
 
 

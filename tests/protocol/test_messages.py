@@ -47,6 +47,9 @@ MESSAGES = {
     46: "Touch id alias",
     47: "CasVersion id alias content version expiry? ttl?",
     48: "RemoveVersion id alias version",
+    56: "Follow id node epoch prefix contents?",
+    57: "Unfollow id channel",
+    58: "ConfirmFollow id channel",
     64: "Done id version?",
     65: "Content id content version?",
     66: "Failed id code sentence",
@@ -57,6 +60,9 @@ MESSAGES = {
     71: "Notice id epoch",
     72: "Told id events? stats? missed?",
     73: "Holdings id epoch holdings",
+    80: "Following id channel",
+    81: "Changes id channel changes",
+    82: "FollowEnded id channel behind?",
     100: "Envelope hive generation source incarnation destination epoch body",
     101: "Report changes",
     102: "FailureReport lives",
@@ -108,6 +114,7 @@ PARTS = [
     "Mark end version written sequence",
     "Choice end version node",
     "Holding end version written sequence entries",
+    "EntryChange what alias version content?",
     "Patch members? left? arcs? ends? voters?",
     "Proposal changes patch digest proposer?",
     "Ballot round node incarnation",
@@ -173,7 +180,7 @@ def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
 def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
         "Get", "GetExpiry", "GetRange", "Exists", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView",
-        "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive",
+        "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow",
     ]  # fmt: skip
     assert not {kind.__name__ for kind in BULK} & {"Heartbeat", "HeartbeatAck"}, "heartbeats wait for nothing large"
 

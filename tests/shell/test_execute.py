@@ -113,7 +113,7 @@ RESULTS = {
 async def test_every_command_is_carried_out() -> None:
     """A new line of the table that nobody carries out would answer nothing, in silence."""
     silent = {"exit"}
-    endless = {"watch"}  # for whoever can interrupt it
+    endless = {"watch", "follow"}  # for whoever can interrupt it
     sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k",
         "NUMBER": "1", "FROM": "0", "TO": "1", "VERSION": "7"}  # fmt: skip
     for spec in COMMANDS:

@@ -13,7 +13,7 @@ from tests.sim.disk import Disk
 from tests.sim.network import Link
 from wrpme.core.io import (
     Adopted, ClockJumped, ComputeView, Effect, Input, Exit, LinkDown, Persist, Persisted, ReplyTo, LogLine, Send,
-    Settings, StopAsked, TurnEnded, Woken,
+    Settings, StopAsked, TellFollowers, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.membership.compute import compute
@@ -350,6 +350,8 @@ class Machine:
             return
         if isinstance(effect, Send | ReplyTo):
             self._outbox.append(effect)
+        elif isinstance(effect, TellFollowers):
+            self._outbox += (ReplyTo(session, effect.reply) for session in effect.sessions)
         elif isinstance(effect, Persist):
             self._persist(effect)
         elif isinstance(effect, LogLine):

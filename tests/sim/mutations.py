@@ -144,6 +144,8 @@ SOUGHT: dict[str, Sought] = {
     "version_of_the_arc": Sought("counting", 1),
     "own_clock_is_believed": Sought("one_clock", 1),
     "expires_before_clocks_are_compared": Sought("one_clock", 6, 6),
+    "followers_are_not_resynchronized": Sought("following", 1),
+    "followers_hear_what_is_pending": Sought("following", 1),
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "reports_failures_while_late": Sought(STORM, 3, long=True),
     "unbounded_joins": Sought(STORM, 2, long=True),

@@ -99,6 +99,8 @@ class Run:
             assert counted == found, f"{counted} entries are counted, {found} are read"
             self._list()
             self._compare_copies()
+            if self.workload.followers is not None:
+                self.workload.followers.compare()
         world.agenda.run_until(world.agenda.now + 1.0)  # a last look finds what has expired, and has it removed
         for machine in world.machines:
             assert machine.node is not None
@@ -198,6 +200,8 @@ class Run:
         self.workload.deadlines.judge(self.workload.histories, self.world.skew_seconds, self.world.lag_seconds)
         self.workload.scans.judge(self.workload.histories)
         self.workload.versions.judge()
+        if self.workload.followers is not None:
+            self.workload.followers.judge(self.workload.histories)
         for alias, history in self.workload.histories.items():
             verdict = is_linearizable(history)
             assert verdict is not False, f"the history of {alias} is not linearizable"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.sim.faults import Mixture
+from tests.sim.follows import Followers
 from tests.sim.network import Habits
 from tests.sim.plots import PLOTS, Plot
 from tests.sim.trials import Trial, a_disk_hangs, some_stay_away
@@ -45,6 +46,8 @@ class Scenario:
     """What comes after the storm, when the hive is stable again."""
     plot: Plot | None = None
     """What comes in its place, see :mod:`tests.sim.plots`."""
+    followed: tuple[str, ...] = ()
+    """The prefixes that followers follow."""
     late: int = 0
     """So many of the nodes, the last ones, a plot starts when it needs them."""
 
@@ -72,6 +75,8 @@ def draw(world: World, corner: str) -> Scenario:
     world.habits = scenario.habits
     world.faults.mixture = scenario.mixture
     world.faults.disk_base = scenario.disk_seconds
+    if scenario.followed:
+        scenario.workload.followers = Followers(world, list(scenario.followed))
     for at in range(scenario.clients):
         Client(scenario.workload, f"c{at}", scenario.think_seconds, random.choice((2.0, 6.0, 12.0))).begin()
     return scenario
@@ -440,6 +445,16 @@ def _counting(world: World) -> Scenario:
     return scenario
 
 
+def _following(world: World) -> Scenario:
+    """Some follow the entries while owners change with writes on their way."""
+    random = world.random
+    scenario = random.choice((_halfway, _moving, _usurping, _stopping, _pending, _churning, _torn, _paused))(world)
+    scenario.workload = _workload(world, entries=8, reads=10, scanned=0.0, mortal=0.1)
+    first = scenario.workload.aliases[0]
+    scenario.followed = ("", first[: first.index("-")], random.choice((first, "")))
+    return scenario
+
+
 def _after(world: World, mixture: Mixture, trial: Trial | None = None, **other: Any) -> Scenario:
     """Few entries under load, on quick disks, and outages of one kind between longer pauses."""
     random = world.random
@@ -575,5 +590,6 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     **{name: (1, _plotted(name)) for name in PLOTS},
     "counting": (0, _counting),
     "one_clock": (0, _one_clock),
+    "following": (0, _following),
 }
 """How often each is chosen, and what makes it."""

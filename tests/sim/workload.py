@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tests.sim.follows import Followers
 from tests.sim.linear import COMPARES, GIVES, READS, WRITES, Operation
 from tests.sim.machine import Machine
 from tests.sim.scans import REFUSED, Scans
@@ -68,6 +69,7 @@ class Workload:
         self.written: dict[str, list[bytes]] = {}
         self.scans = Scans(world)
         self.scans.versions = self.versions if counts else None
+        self.followers: Followers | None = None
         self.mortal = mortal
         """How often what is written has a life span."""
         self.deadlines = Deadlines(world)

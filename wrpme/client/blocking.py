@@ -19,7 +19,8 @@ from wrpme.client import url as urls
 from wrpme.client.client import NO_DEFAULT, Bytes, Client, D, Entry
 from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
-from wrpme.client.limits import SCANNED_MAX, THREAD_SECONDS
+from wrpme.client.follow.follower import Change, Follower
+from wrpme.client.limits import FOLLOWED_MAX, SCANNED_MAX, THREAD_SECONDS
 from wrpme.client.requests import outcomes, tracing
 from wrpme.client.requests.direct import DirectPool
 from wrpme.client.requests.outcomes import Lost
@@ -360,6 +361,16 @@ class BlockingClient:
             if begun is not None and self._thread is begun:
                 self._wait(found.aclose())
 
+    def follow(self, prefix: str = "", *, contents: bool = False) -> Iterator[Change]:
+        """See :meth:`Client.follow`; ends when it is closed, or the client is."""
+        follower, begun = self._client.follow(prefix, contents=contents), self._running()
+        try:
+            while changes := self._wait(_changes(follower), begun):
+                yield from changes
+        finally:
+            if self._thread is begun:
+                self._wait(follower.aclose())
+
     def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
         """See :meth:`Client.prefix_get`."""
         return self._wait(self._client.prefix_get(prefix, count_max))
@@ -464,6 +475,12 @@ async def _some(found: AsyncGenerator[Scanned]) -> list[Scanned]:
     while len(entries) < SCANNED_MAX and (entry := await anext(found, None)) is not None:
         entries.append(entry)
     return entries
+
+
+async def _changes(follower: Follower) -> list[Change]:
+    """Returns the next ones, at least one; none at the end."""
+    first = await anext(follower, None)
+    return [first, *follower.some(FOLLOWED_MAX)] if first is not None else []
 
 
 _CLIENTS: WeakSet[BlockingClient] = WeakSet()

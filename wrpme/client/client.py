@@ -39,6 +39,7 @@ from wrpme.client import url as urls
 from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
+from wrpme.client.follow.follower import Follower
 from wrpme.client.requests.tracing import traced
 from wrpme.client.scan import Scan, Scanned, number_of, scanned
 from wrpme.client.watch.watcher import Watcher
@@ -94,6 +95,7 @@ class Client:
         self._admin = AdminOps(self._dispatcher, self._cluster)
         self._watchers: WeakSet[Watcher] = WeakSet()
         self._ask_for_entry: AskForEntry = self._dispatcher.ask
+        self._followers: WeakSet[Follower] = WeakSet()
 
     @classmethod
     def from_url(cls, url: str) -> Self:
@@ -114,9 +116,10 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Ends all connections; may be called twice. Requests in flight get an error, and watchers come to their
-        end."""
-        await asyncio.gather(*(watcher.aclose() for watcher in self._watchers))
+        """Ends all connections; may be called twice. Requests in flight get an error, watchers and
+        followers come to their end."""
+        ending: list[Watcher | Follower] = [*self._watchers, *self._followers]
+        await asyncio.gather(*(one.aclose() for one in ending))
         await self._dispatcher.close()
 
     def _start_afresh(self) -> None:
@@ -124,6 +127,7 @@ class Client:
         Watchers stay with the process in which they began."""
         self._dispatcher.start_afresh()
         self._watchers = WeakSet()
+        self._followers = WeakSet()
 
     def _hand_requests_of_entries_to(self, ask: AskForEntry) -> Dispatcher:
         """Lets a :class:`BlockingClient` send them itself, and returns what sends all others."""
@@ -400,6 +404,23 @@ class Client:
             validation.check_alias(alias)
         async for entry in scanned(self._dispatcher, Scan(prefix, contents, versions), after, limit):
             yield entry
+
+    def follow(self, prefix: str = "", *, contents: bool = False) -> Follower:
+        """Returns an asynchronous iterator over the entries whose alias begins with ``prefix`` and what becomes of
+        them, as :class:`wrpme.client.follow.follower.Change`: the present ones first, then each change once it is
+        acknowledged, of each entry in order. The last state of each is never missed, whatever happens to the hive;
+        states between may be left out where it asks anew or is read slowly. It ends with its ``aclose()`` or with this
+        client, and keeps the alias and the version of each entry that it follows.
+
+        Raises:
+            UsageError: The prefix is none. Where no owner can be followed within the timeout, the iterator raises what
+                a scan would; later it tries again for ever.
+        """
+        if prefix:
+            validation.check_alias(prefix)
+        follower = Follower(self._dispatcher, prefix, contents)
+        self._followers.add(follower)
+        return follower
 
     async def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
         """Returns the aliases that begin with ``prefix``, sorted, at most ``count_max`` (0 or more; None is all).

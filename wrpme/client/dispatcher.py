@@ -23,6 +23,7 @@ from wrpme.client.limits import CLIENT_REQUESTS_MAX, COMPARE_SECONDS_MAX
 from wrpme.client.one_loop import OneLoop
 from wrpme.client.pool import Pool
 from wrpme.client.race import first_of
+from wrpme.client.follow.tellers import Tellers
 from wrpme.client.requests import outcomes, tracing
 from wrpme.client.requests.outcomes import Lost, Unheard
 from wrpme.client.requests.routing import Routes
@@ -69,6 +70,7 @@ class Dispatcher:
         self._home: Connection | None = None
         self._asking = False
         self.routes.unfollowed()
+        self.tellers = Tellers()
         self.epoch_seen = asyncio.Event()
         """Set whenever a node told of a later epoch; whoever waits for it clears it."""
 
@@ -163,6 +165,12 @@ class Dispatcher:
         """Returns the socket of one more connection to the node at that address, for who uses it outside of the loop;
         None if it can't be made."""
         return None if self._closed else await self._pool.spare(address)
+
+    async def connection_to(self, address: str, deadline: float) -> Connection:
+        """Returns a connection to the very node at that address."""
+        if self._closed:
+            raise errors.ConnectionError("this client is closed")
+        return await self._connect(lambda: [address], deadline)
 
     async def back_off(self, pause: float, deadline: float, last: errors.WrpmeError) -> float:
         """Waits before the next attempt, longer than the ``pause`` before, which it returned (0 at first); raises
@@ -283,6 +291,7 @@ class Dispatcher:
     def heard(self, connection: Connection, reply: Reply) -> None:
         """Takes note that the node that is followed has adopted a view."""
         if not isinstance(reply, Notice):
+            self.tellers.heard(connection, reply)
             return
         self.routes.told(reply.epoch)
         self.epoch_seen.set()
@@ -291,6 +300,7 @@ class Dispatcher:
         """Takes note that a connection ended; if its node was the one that is followed, another will be."""
         self._pool.forget(connection)
         self._unfollow(connection)
+        self.tellers.closed(connection)
 
     def _unfollow(self, connection: Connection) -> None:
         if connection is self._home:

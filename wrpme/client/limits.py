@@ -44,6 +44,16 @@ RETIRED_SECONDS_MAX = STOP_SECONDS_MAX
 """The connection to a node that is down is kept for so long: a node that stops as planned has answered by then what it
 had taken."""
 
+# --- following -------------------------------------------------------------------------------------------------------
+FOLLOW_CONFIRM_SECONDS = 10.0
+"""A follower asks each owner so often whether it still serves: one that was cut off from the others does not."""
+FOLLOW_RETRY_SECONDS_MIN = 0.05
+"""After a change of owner or a lost connection a follower asks anew after so long, and a little by chance,"""
+FOLLOW_RETRY_SECONDS_MAX = 5.0
+"""then after pauses that double up to this."""
+FOLLOWED_MAX = 1000
+"""Changes that a blocking client takes from its other thread at a time."""
+
 # --- watching --------------------------------------------------------------------------------------------------------
 WATCH_SILENT_SECONDS = 2.0
 """A watcher takes a node for gone that has told nothing for so long."""

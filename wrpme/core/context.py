@@ -43,6 +43,9 @@ class NodeContext:
     """A later view that waits for a disk that hangs: clients, which promise nothing, go elsewhere by it."""
     lives = False
     """The view has this very life of this node as up: else it votes, and does nothing else."""
+    followed: dict[bytes, tuple[bytes, bool]] | None = None
+    """Where anybody follows entries: by key the latest write that was acknowledged and is still to be told, its value
+    and whether it removes what had expired."""
     this_life = False
     """The view has this very life of this node, up or down: it has been there throughout."""
 

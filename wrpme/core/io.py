@@ -16,6 +16,7 @@ Inputs and the time go into :class:`wrpme.core.node.Node`, effects come out as a
 - ``HostRequest``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
   the node answers, but whoever asked follows the views from now on.
 - ``Adopted``: followers are told of the new epoch.
+- ``TellFollowers``: what those hear who follow entries, in this order.
 - ``ComputeView``: the next view is computed, beside the loop where that takes long; ``ViewComputed`` tells the outcome.
 - ``Exit``: the process ends, with that code and, unless planned, a sentence; or it begins anew.
 """
@@ -32,7 +33,7 @@ from msgspec.structs import replace
 from wrpme.core.limits import ANSWERS_BYTES_MAX
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol.events import ClusterEvent
-from wrpme.protocol.messages import Envelope, GetLog, GetView, Reply, Request, Watch
+from wrpme.protocol.messages import Done, Envelope, FollowReply, GetLog, GetView, Reply, Request, Watch
 from wrpme.protocol.view import Change, Patch, View
 
 HANGING = "it takes the connection but says nothing"
@@ -107,9 +108,11 @@ class ClockJumped(Struct, frozen=True):
 
 class TurnEnded(Struct, frozen=True):
     """All that arrived in this turn of the loop has been handed in: writes gathered so far leave as one batch. The
-    runner says so after any input. ``since`` is when the first of it arrived."""
+    runner says so after any input. ``since`` is when the first of it arrived; ``telling``: followers of entries have
+    yet to be told what they were to be told before, so what is new for them gathers."""
 
     since: float = inf
+    telling: bool = False
 
 
 class Outcome(Struct, frozen=True):
@@ -128,13 +131,20 @@ class ViewComputed(Struct, frozen=True):
     outcome: Union[Outcome, None]
 
 
+class FollowersBehind(Struct, frozen=True):
+    """The clients of these sessions do not take in time what they are told on that channel of followed entries."""
+
+    channel: int
+    sessions: tuple[int, ...]
+
+
 class StopAsked(Struct, frozen=True):
     """A signal asks for a planned stop."""
 
 
 Input = Union[
     Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, NotSent, Woken, TurnEnded,
-    StopAsked, ClockJumped, ViewComputed,
+    StopAsked, ClockJumped, ViewComputed, FollowersBehind,
 ]  # fmt: skip
 
 # --- effects -----------------------------------------------------------------------------------------------------
@@ -191,6 +201,14 @@ class HostRequest(Struct, frozen=True):
     request: Union[Watch, GetLog, GetView]
 
 
+class TellFollowers(Struct, frozen=True):
+    """The same for each of these sessions, in the order of these effects. To a client that is behind no ``Changes``
+    are told; the node hears of it."""
+
+    sessions: tuple[int, ...]
+    reply: Union[FollowReply, Done]
+
+
 class Adopted(Struct, frozen=True):
     """The node has a new view."""
 
@@ -213,7 +231,7 @@ class Exit(Struct, frozen=True):
     rejoin: tuple[str, ...] = ()
 
 
-Effect = Union[Persist, Compact, Send, ReplyTo, LogLine, Emit, HostRequest, Adopted, ComputeView, Exit]
+Effect = Union[Persist, Compact, Send, ReplyTo, LogLine, Emit, HostRequest, Adopted, ComputeView, TellFollowers, Exit]
 
 # --- what the node reads -----------------------------------------------------------------------------------------
 

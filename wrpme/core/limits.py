@@ -153,6 +153,13 @@ PAGE_CONTENT_BYTES_MAX = 64 * KIB
 """A larger content is not in a page; whoever scans gets it by itself, as any large content."""
 PAGE_BYTES_MAX = 512 * KIB
 """Aliases that are looked at for one answer: some ten milliseconds."""
+FOLLOWERS_MAX = 20_000
+"""Followers of entries at one node; further ones are refused as busy."""
+CHANGES_WAITING_BYTES_MAX = 16 * MIB
+"""While followers are told of earlier changes so much of later ones waits, of each entry the latest; beyond it they are
+to ask again."""
+CHANGES_BYTES_USUAL = 256 * KIB
+"""Changes are told in messages of about this size."""
 REMOVE_ENTRIES_MAX = 256
 REMOVE_BYTES_MAX = 2 * MIB
 """Of one step of ``remove_all``: some milliseconds."""

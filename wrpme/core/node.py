@@ -16,10 +16,12 @@ import msgspec
 from wrpme.core.admin import Admin
 from wrpme.core.health.clocks import Clocks
 from wrpme.core.context import NodeContext
+from wrpme.core.follows import Follows
 from wrpme.core.outbox import Origin
 from wrpme.core.io import (
-    Adopted, ClockJumped, Effect, Input, Exit, Process, LinkDown, LinkUp, NotSent, Persisted, PersistFailed, Reader,
-    Received, Requested, SessionClosed, Settings, StopAsked, Emit, TurnEnded, ViewComputed, Woken,
+    Adopted, ClockJumped, Effect, FollowersBehind, Input, Exit, Process, LinkDown, LinkUp, NotSent, Persisted,
+    PersistFailed, Reader, Received, Requested, SessionClosed, Settings, StopAsked, Emit, TurnEnded, ViewComputed,
+    Woken,
 )  # fmt: skip
 from wrpme.core.layout import content_in, key_of, version_in
 from wrpme.core.membership import transitions as views
@@ -43,9 +45,9 @@ from wrpme.protocol import ring
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.messages import (
-    AskView, Heartbeat, HeartbeatAck, Committed, FailureReport, Count, Envelope, ForgetNode, Forward, Forwarded,
-    GetConfig, GetHoldings, GetStatus, GetSuffix, LeaveNode, NextView, PrefixScan, Recover, RemoveAll, Report, Request,
-    StopNode, StreamAcks, Streams, Suffix, VerifyArc, ViewIs, WholeView,
+    AskView, Heartbeat, HeartbeatAck, Committed, ConfirmFollow, FailureReport, Count, Envelope, Follow,
+    ForgetNode, Forward, Forwarded, GetConfig, GetHoldings, GetStatus, GetSuffix, LeaveNode, NextView, PrefixScan,
+    Recover, RemoveAll, Report, Request, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs, WholeView,
 )  # fmt: skip
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
@@ -83,6 +85,7 @@ class Node:
         self.table = ReplicaTable(self.context, self.lifecycle.lasting_loss)
         self.sweep = Sweep(self.context, self.table)
         self.scans = Scans(self.context, self.table)
+        self.follows = Follows(self.context, self.table, self.scans)
         self.whereabouts = Whereabouts(self.context, self._on_proven, self._on_moved)
         self.view_sync = ViewSync(self.context, self.lifecycle, self.whereabouts)
         self.self_check = SelfCheck(self.context)
@@ -102,6 +105,9 @@ class Node:
             LeaveNode: self.admin.leave_node,
             ForgetNode: self.admin.forget_node,
             Recover: self.admin.recover,
+            Follow: self.follows.follow,
+            Unfollow: self.follows.unfollow,
+            ConfirmFollow: self.follows.confirm,
         }
         self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.quorum, local)
         self.wake_at = now
@@ -160,6 +166,8 @@ class Node:
             # Before the disk: what is acknowledged was handed to every copy.
             self.table.end_turn(context.commits.disk_is_free)
             context.flush_disk()
+            if context.followed:
+                (self.follows.wait if given.telling else self.follows.tell)()
         elif isinstance(given, Persisted):
             if context.disk.quiet or context.disk.hung:
                 self.own_disk.goes_on()
@@ -189,6 +197,10 @@ class Node:
             self.voter.on_computed(given)
         elif isinstance(given, NotSent):
             self.router.on_not_sent(given.envelope)
+        elif isinstance(given, SessionClosed):
+            self.follows.forget(given.session)
+        elif isinstance(given, FollowersBehind):
+            self.follows.fall_behind(given)
         elif isinstance(given, StopAsked):
             self.lifecycle.stop()
             self._tick()
@@ -201,7 +213,7 @@ class Node:
                 self._send_reports()
             refused = f"the disk refused to take a write ({given.reason}); this node stops"
             context.outbox.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
-        elif not isinstance(given, SessionClosed):
+        else:
             raise AssertionError(f"unknown input {given!r}")
         if self.voter.decided is not None or self.view_sync.on_disk:
             self._follow_views()
@@ -486,6 +498,7 @@ class Node:
             self.view_sync.tell_all(before, view)
         self.lifecycle.adopt(view)
         self.table.adopt(view, patch)
+        self.follows.adopt(view)
         self.router.adopt(self.view_sync.stopping(view))
 
     def _tell_changes(self, before: View | None, view: View) -> None:

@@ -28,10 +28,11 @@ from wrpme.limits import EXPIRY_MILLISECONDS_MAX, STOP_SECONDS_MAX
 from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.messages import (
-    KEEP_EXPIRY, READS, Heartbeat, Add, Append, Cas, CasVersion, Content, Count, EntryRequest, Envelope, Exists, Expire,
-    ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange, GetRemove, GetStatus,
-    GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put, Recover, Remove, RemoveAll, RemoveIf, RemoveVersion,
-    Request, SetRange, StopNode, Touch, Update, VerifyArc, ViewIs,
+    KEEP_EXPIRY, READS, Heartbeat, Add, Append, Cas, CasVersion, ConfirmFollow, Content, Count,
+    EntryRequest, Envelope, Exists, Expire, Follow, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire,
+    GetExpiry, GetHoldings, GetRange, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put,
+    Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Request, SetRange, StopNode, Touch, Unfollow, Update,
+    VerifyArc, ViewIs,
 )  # fmt: skip
 from wrpme.protocol.ring import arc_at, hash_of, owner_among
 from wrpme.protocol.validation import check_alias, check_content, check_first, check_number
@@ -163,7 +164,7 @@ class Router:
         elif isinstance(request, GetHive):
             view = self.context.view
             self.context.outbox.reply(origin, Content(request.id, view.hive if view is not None else b""))
-        elif isinstance(request, ForgetNode | Recover):
+        elif isinstance(request, ForgetNode | Recover | Follow | Unfollow | ConfirmFollow):
             self._local[kind](origin, request)
         elif isinstance(origin, int):
             self.context.outbox.effects.append(HostRequest(origin, request))

@@ -61,6 +61,13 @@ WATCH_BEHIND_BYTES_MAX = 256 * KIB
 WATCH_EVENTS_MAX = 1000
 """So many events are kept for a watcher that is behind; the oldest beyond it are counted as missed."""
 
+# --- followers of entries --------------------------------------------------------------------------------------------
+FOLLOW_BEHIND_BYTES_MAX = 64 * KIB
+"""A follower that has not taken so much yet is told no changes any more, but that it was behind: it asks again when it
+has read that. 10,000 of them hold 640 MiB at most, mostly the same bytes."""
+FOLLOWERS_TOLD_MAX = 256
+"""So many followers are told of a change in one turn of the loop, each with a call of the system; the others follow."""
+
 # --- the process -----------------------------------------------------------------------------------------------------
 CLOCK_JUMP_SECONDS = LEASE_SECONDS / 40
 """So much may pass unseen by this node's clock within a second: over a lease that is less than what a promise outlasts

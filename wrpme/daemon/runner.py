@@ -20,14 +20,15 @@ import msgspec
 from wrpme.core.io import (
     Process,
     Adopted, ClockJumped, Compact, ComputeView, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist,
-    Persisted, PersistFailed, Received, ReplyTo, LogLine, Send, SessionClosed, StopAsked, Emit, HostRequest, TurnEnded,
-    Woken,
+    Persisted, PersistFailed, Received, ReplyTo, LogLine, Send, SessionClosed, StopAsked, Emit, HostRequest,
+    TellFollowers, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
 from wrpme.daemon.limits import DRAIN_SECONDS
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.connection import Wire
+from wrpme.daemon.net.followers import Followers
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.net.peers import Links
 from wrpme.daemon.net.server import Server
@@ -103,6 +104,7 @@ class Runner:
         self._adopted = adopted
         self._node = node
         self._watchers = Watchers(self, node)
+        self._tellings = Followers(self, self._wires, self._handle, self._end_turn_soon)
         self._disk = disk
         self._log = log
         self._wall = wall
@@ -257,6 +259,11 @@ class Runner:
     def _set_wall_offset(self, now: float) -> None:
         self.process.wall_offset_milliseconds = 1000.0 * (self._wall() - now)
 
+    def _end_turn_soon(self) -> None:
+        if not self._turn_due:
+            self._turn_due, self._turn_since = True, self.clock()
+            self._loop.call_soon(self._end_turn)
+
     def _end_turn(self) -> None:
         self._turn_due = False
         self._turn_bytes = 0
@@ -266,10 +273,12 @@ class Runner:
             now = self.clock()
             if self._jumped is not None:
                 self._tell_jump()
-            for effect in self._node.handle(TurnEnded(self._turn_since), now):
+            for effect in self._node.handle(TurnEnded(self._turn_since, self._tellings.busy), now):
                 self._carry_out(effect, now)
             if self._watchers.news:
                 self._watchers.end_turn()
+            if self._tellings.due:
+                self._tellings.go_on()
         except Exception as error:
             self.defect(error)
         self.flush()
@@ -333,6 +342,8 @@ class Runner:
             self._watchers.happened(effect.event)
         elif isinstance(effect, HostRequest):
             self._answer(effect)
+        elif isinstance(effect, TellFollowers):
+            self._tellings.put(effect)
         elif isinstance(effect, ComputeView):
             self._compute(effect)
         elif isinstance(effect, Adopted):

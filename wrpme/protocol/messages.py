@@ -312,6 +312,33 @@ class RemoveVersion(Struct, frozen=True, array_like=True, tag=48, gc=False):
     version: bytes
 
 
+class Follow(Struct, frozen=True, array_like=True, tag=56, gc=False):
+    """From now on the connection is told, as Changes, of each write that is acknowledged to an entry whose alias begins
+    with ``prefix``, of the arcs that ``node`` owns at ``epoch``; with the contents, if these are asked for. A client
+    asks every owner at one epoch, and scans after that."""
+
+    id: int
+    node: NodeId
+    epoch: int
+    prefix: bytes
+    contents: bool = False
+
+
+class Unfollow(Struct, frozen=True, array_like=True, tag=57, gc=False):
+    """Takes one Follow of that ``channel`` back."""
+
+    id: int
+    channel: int
+
+
+class ConfirmFollow(Struct, frozen=True, array_like=True, tag=58, gc=False):
+    """Answered when all that was acknowledged before has been told on the ``channel``; UnstableError where that has
+    ended, or the node can't tell whether it still owns what it did."""
+
+    id: int
+    channel: int
+
+
 NO_VERSION = bytes(16)
 """Below every version: that of an entry that there is not."""
 
@@ -320,10 +347,11 @@ EntryRequest = Union[
     GetExpire, Exists, Touch, CasVersion, RemoveVersion,
 ]  # fmt: skip
 NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings]
-Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive]
+FollowRequest = Union[Follow, Unfollow, ConfirmFollow]
+Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive, FollowRequest]
 READS = (
     Get, GetExpiry, GetRange, Exists, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog,
-    GetHoldings, GetHive,
+    GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow,
 )  # fmt: skip
 """Requests that change nothing, and so may be sent again whatever became of them."""
 
@@ -420,7 +448,47 @@ class Holdings(Struct, frozen=True, array_like=True, tag=73):
     holdings: tuple[Holding, ...]
 
 
-Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice, Told, Holdings]
+class Following(Struct, frozen=True, array_like=True, tag=80, gc=False):
+    """What is told comes as Changes of that ``channel``, the same one for all who follow the same."""
+
+    id: int
+    channel: int
+
+
+WRITTEN, REMOVED, EXPIRED = 0, 1, 2
+"""What became of an entry."""
+
+
+class EntryChange(Struct, frozen=True, array_like=True, gc=False):
+    """``version`` is that of the write or the removal. The content is left out where it is large or was not asked
+    for."""
+
+    what: int
+    alias: bytes
+    version: bytes
+    content: Union[bytes, None] = None
+
+
+class Changes(Struct, frozen=True, array_like=True, tag=81):
+    """To followers, unasked (id 0): what was acknowledged, of each entry in order. Where an entry was changed twice
+    between two of these, only the later change is told."""
+
+    id: int
+    channel: int
+    changes: tuple[EntryChange, ...]
+
+
+class FollowEnded(Struct, frozen=True, array_like=True, tag=82, gc=False):
+    """To followers, unasked (id 0): nothing more is told on that channel, as the node owns other arcs now, or as this
+    follower was ``behind`` with reading. It asks the owners again."""
+
+    id: int
+    channel: int
+    behind: bool = False
+
+
+FollowReply = Union[Following, Changes, FollowEnded]
+Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice, Told, Holdings, FollowReply]
 
 # --- between nodes -----------------------------------------------------------------------------------------------
 

@@ -277,6 +277,12 @@ COMMANDS: tuple[Spec, ...] = (
         (Parameter("PREFIX", Kind.PREFIX, "prefix"), Parameter("MAX", Kind.NUMBER, "count_max", optional=True)),
         "prints the aliases that begin with PREFIX, sorted, one a line, at most MAX",
     ),
+    Spec(
+        "follow",
+        (Parameter("PREFIX", Kind.PREFIX, "prefix", optional=True),),
+        "prints the entries that begin with PREFIX, then each change as it happens",
+        "A line has what happened, the alias and the version. Goes on until Ctrl-C, also through changes of the hive.",
+    ),
     Spec("count", (), "prints how many entries the hive has"),
     Spec(
         "remove_all",
@@ -412,6 +418,8 @@ MEANT: dict[str, str] = {
     "status": "hive_status",
     "info": "hive_status",
     "monitor": "watch",
+    "subscribe": "follow",
+    "psubscribe": "follow",
     "quit": "exit",
 }
 """What other stores and shells call our commands: where a word is no command, these are suggested."""

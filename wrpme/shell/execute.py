@@ -133,8 +133,8 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
             return Answer(text=await client.recover())
         case "verify":
             return Answer(text=format.verified_text(await client.verify()))
-        case "watch":
-            raise UsageError("watch goes on until it is interrupted; it is a command of wrpmesh in line mode")
+        case "watch" | "follow":
+            raise UsageError(f"{command.name} goes on until it is interrupted; it is a command of wrpmesh in line mode")
         case "help":
             return Answer(text=help_text(command.topic))
         case "version":

@@ -18,6 +18,7 @@ from wrpme.protocol.view import State
 if TYPE_CHECKING:
     from wrpme.client.admin import Verified
     from wrpme.client.cluster import Location
+    from wrpme.client.follow.follower import Change
 
 UNKNOWN = "?"
 """A figure that no node told."""
@@ -28,6 +29,20 @@ def expiry_text(expiry: datetime | None) -> str:
     if expiry is None:
         return "0"
     return expiry.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def change_text(change: Change) -> str:
+    """Returns what became of a followed entry, or of the following itself, as a line."""
+    if not change.alias:
+        return f"{change.kind}: {change.reason}" if change.reason else change.kind
+    return " ".join(filter(None, (change.kind, change.alias, str(change.version or ""))))
+
+
+def change_json(change: Change) -> str:
+    """Returns the same as one object of JSON in a line. The version is a text, as it has 128 bits."""
+    fields = {"alias": change.alias, "version": str(change.version or ""), "reason": change.reason}
+    told = {"kind": change.kind, **{name: value for name, value in fields.items() if value}}
+    return msgspec.json.encode(told).decode()
 
 
 def location_text(location: Location) -> str:

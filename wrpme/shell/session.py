@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from wrpme import errors
 from wrpme.shell.commands import Command, parse
 from wrpme.shell.execute import Answer, carry_out, question
+from wrpme.shell.format import change_json, change_text
 from wrpme.shell.paste import left_text
 
 if TYPE_CHECKING:
@@ -169,6 +170,8 @@ class Shell:
     async def _answer(self, command: Command) -> Answer:
         if command.name == "watch":
             return await self._watch()
+        if command.name == "follow":
+            return await self._follow(command)
         return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
 
     async def _on_machines(self, command: Command) -> Answer:
@@ -198,6 +201,15 @@ class Shell:
         async with self._client.watch() as watcher:
             async for record in watcher:
                 self._console.answer(Answer(text=to_line(record).decode()), line_mode=True)
+                await self._console.drain()
+        return Answer()
+
+    async def _follow(self, command: Command) -> Answer:
+        """Prints each change of the entries when it comes, until the command is interrupted."""
+        async with self._client.follow(command.prefix) as follower:
+            async for change in follower:
+                text = change_json(change) if command.json else change_text(change)
+                self._console.answer(Answer(text=text), line_mode=True)
                 await self._console.drain()
         return Answer()
 

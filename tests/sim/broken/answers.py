@@ -55,7 +55,7 @@ def scans_without_lease() -> Broken:
             return None
         return [_Unleased(replica) for replica in self.table.mine if replica.role is Role.OWNER]
 
-    return Scans, "_owned", owned
+    return Scans, "owned", owned
 
 
 def scans_miss_what_is_not_on_disk() -> Broken:
@@ -70,20 +70,20 @@ def scans_miss_what_is_not_on_disk() -> Broken:
 
 def scans_at_any_epoch() -> Broken:
     """A node scans its arcs as they are now, whatever epoch was asked for."""
-    honest = Scans._owned
+    honest = Scans.owned
 
     def owned(self: Scans, origin: Origin, request: Any) -> list[Replica] | None:
         view = self.context.view
         return honest(self, origin, replace(request, epoch=view.epoch) if view is not None else request)
 
-    return Scans, "_owned", owned
+    return Scans, "owned", owned
 
 
 def count_leaves_out() -> Broken:
     """A count leaves an arc out."""
 
     def count(self: Scans, origin: Origin, request: Count) -> None:
-        owned = self._owned(origin, request)
+        owned = self.owned(origin, request)
         if owned is not None:
             entries = sum(replica.counts()[0] for replica in owned[1:])
             self._answer(owned, origin, Number(request.id, entries))
@@ -95,7 +95,7 @@ def count_of_copies() -> Broken:
     """A count has the copies that a node holds for others too."""
 
     def count(self: Scans, origin: Origin, request: Count) -> None:
-        owned = self._owned(origin, request)
+        owned = self.owned(origin, request)
         if owned is not None:
             entries = sum(replica.counts()[0] for replica in self.table.mine)
             self._answer(owned, origin, Number(request.id, entries))

@@ -10,8 +10,12 @@ from tests.sim.broken import Broken
 from wrpme.core.layout import VERSION_BYTES, removal
 from wrpme.core.outbox import Origin
 from wrpme.core.replication import operations, replica
+from wrpme.core.follows import Follows
+from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.core.replication.replica import Replica
+from wrpme.protocol import view_index
 from wrpme.protocol.messages import Add, CasVersion, EntryRequest
+from wrpme.protocol.view import View
 
 
 def adds_to_what_is_acknowledged() -> Broken:
@@ -41,6 +45,28 @@ def any_version_will_do() -> Broken:
         return operations.decide(request, held, now)
 
     return replica, "decide", decide
+
+
+def followers_are_not_resynchronized() -> Broken:
+    """A node that owns other entries than before lets its followers believe that they hear of all."""
+
+    def adopt(self: Follows, view: View) -> None:
+        self._owned, self._age = self._stretches(), view_index.age(view)
+
+    return Follows, "adopt", adopt
+
+
+def followers_hear_what_is_pending() -> Broken:
+    """Followers are told of a write before it is acknowledged."""
+    honest = PendingWrites.apply
+
+    def apply(self: PendingWrites, key: bytes, value: bytes, held: bytes | None) -> Pending:
+        pending = honest(self, key, value, held)
+        if self.context.followed is not None:
+            self.context.followed[key] = value, False
+        return pending
+
+    return PendingWrites, "apply", apply
 
 
 def version_of_the_arc() -> Broken:

@@ -34,7 +34,8 @@ class Pending:
     waits for the ``reply`` asked."""
 
     __slots__ = (
-        "_content", "batch", "held_bytes", "key", "number", "origin", "reply", "serial", "since", "value", "waiters",
+        "_content", "batch", "by_clock", "held_bytes", "key", "number", "origin", "reply", "serial", "since", "value",
+        "waiters",
     )  # fmt: skip
 
     def __init__(self, key: bytes, value: bytes, batch: int, serial: int) -> None:
@@ -43,6 +44,8 @@ class Pending:
         self.batch = batch
         self.serial = serial
         self.number = 0
+        self.by_clock = False
+        """It is the removal of what had expired."""
         self.origin: Origin | None = None
         self.reply: Reply | None = None
         self.since = 0.0

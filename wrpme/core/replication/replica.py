@@ -130,7 +130,7 @@ class Replica:
                     if not context.clock_is_checked():
                         context.outbox.fail(origin, request.id, UnstableError(CLOCK))
                         return
-                    self._write(None, None, key, None, 0, held)
+                    self.expire(key, held)
                     pending, held, known = self.writes.overlay[key], None, False
         outcome: Outcome
         if pending is not None and known and type(request) is Get:
@@ -206,10 +206,15 @@ class Replica:
         """Removes an entry whose time has come."""
         held = self.writes.current(key)
         if held is not None and 0 < expiry_in(held) <= wall:
-            self.remove(key, held)
+            self.expire(key, held)
+
+    def expire(self, key: bytes, held: bytes) -> None:
+        """Removes an entry whose time has come; followers are told so."""
+        self.remove(key, held)
+        self.writes.overlay[key].by_clock = True
 
     def remove(self, key: bytes, held: bytes) -> None:
-        """Removes an entry whose time has come, or as part of ``remove_all``."""
+        """Removes an entry as part of ``remove_all``."""
         self._write(None, None, key, None, 0, held)
 
     def _write(
@@ -273,10 +278,13 @@ class Replica:
     def _commit(self, persisted: int, through: int | None) -> None:
         queue, context = self.writes.queue, self.context
         before = len(queue)
+        followed = context.followed if self.serving else None
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
             self.writes.pending_bytes -= pending.held_bytes
             self.writes.drop_overlay(pending)
+            if followed is not None:  # committed: whatever happens from here on, nobody takes it back
+                followed[pending.key] = pending.value, pending.by_clock
             if pending.reply is not None and pending.origin is not None:
                 if type(pending.origin) is int:
                     context.responses.latency.add(context.now - pending.since)

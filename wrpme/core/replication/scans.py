@@ -25,7 +25,7 @@ from wrpme.core.limits import (
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
-    Aliases, Count, GetHoldings, Holding, Holdings, Number, PrefixScan, RemoveAll, Reply, VerifyArc,
+    Aliases, Count, Follow, GetHoldings, Holding, Holdings, Number, PrefixScan, RemoveAll, Reply, VerifyArc,
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ class Scans:
         self.context = context
         self.table = table
 
-    def _owned(self, origin: Origin, request: Count | PrefixScan | RemoveAll) -> list[Replica] | None:
+    def owned(self, origin: Origin, request: Count | PrefixScan | RemoveAll | Follow) -> list[Replica] | None:
         """The replicas to answer for; None where the request was refused."""
         context = self.context
         view = context.view
@@ -82,14 +82,14 @@ class Scans:
 
     def count(self, origin: Origin, request: Count) -> None:
         """Entries of the arcs that this node owns."""
-        owned = self._owned(origin, request)
+        owned = self.owned(origin, request)
         if owned is not None:
             entries = sum(replica.counts()[0] for replica in owned)
             self._answer(owned, origin, Number(request.id, entries))
 
     def prefix_scan(self, origin: Origin, request: PrefixScan) -> None:
         """A page of sorted aliases."""
-        owned = self._owned(origin, request)
+        owned = self.owned(origin, request)
         if owned is None:
             return
         looks = request.contents or request.versions
@@ -151,7 +151,7 @@ class Scans:
     def remove_all(self, origin: Origin, request: RemoveAll) -> None:
         """Removes a page of entries, and tells how many, once that can't be undone. That they were removed is true
         whoever serves by then; that nothing is left, only an owner can say."""
-        owned = self._owned(origin, request)
+        owned = self.owned(origin, request)
         if owned is None:
             return
         context = self.context

@@ -92,7 +92,7 @@ class Sweep:
             removed += 1
             held = replica.writes.current(key)
             if held is not None and expiry_in(held) == expiry:
-                replica.remove(key, held)
+                replica.expire(key, held)
             else:
                 context.commits.write([(hint, None)])
         reminders.cursor = max(reminders.cursor, high)

@@ -1,0 +1,1 @@
+"""Following entries: what is told of them, by all owners, as one story."""
