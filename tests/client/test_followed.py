@@ -169,6 +169,21 @@ def test_what_could_not_be_told_is_told_next_unless_something_later_waits() -> N
     assert told(followed) == [("put", b"2"), ("put", b"1")]
 
 
+def test_news_of_the_round_is_not_held_back_by_what_comes_later() -> None:
+    followed = Followed()
+    page(followed, A, 1)
+    page(followed, B, 1)
+    followed.finish()
+    kinds = []
+    for number in range(2, 6):  # whoever reads is slower than what is written
+        change(followed, A, number)
+        change(followed, B, number)
+        seen = followed.take()
+        assert seen is not None
+        kinds.append(seen.kind)
+    assert kinds == ["put", "put", "synchronized", "replaced"]
+
+
 def test_interruptions_are_told_until_it_is_synchronized_again() -> None:
     followed = Followed()
     followed.finish()

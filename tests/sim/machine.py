@@ -351,7 +351,7 @@ class Machine:
         if isinstance(effect, Send | ReplyTo):
             self._outbox.append(effect)
         elif isinstance(effect, TellFollowers):
-            self._outbox += (ReplyTo(session, effect.reply) for session in effect.sessions)
+            self._outbox += (ReplyTo(session, effect.reply, effect.valid_until) for session in effect.sessions)
         elif isinstance(effect, Persist):
             self._persist(effect)
         elif isinstance(effect, LogLine):

@@ -36,6 +36,21 @@ class Lateness:
         self.seconds = 0.0
 
 
+class Committed:
+    """By key the latest write that was acknowledged: its value, and whether it removes what had expired. ``bytes`` are
+    those of keys and values."""
+
+    def __init__(self) -> None:
+        self.writes: dict[bytes, tuple[bytes, bool]] = {}
+        self.bytes = 0
+
+    def note(self, key: bytes, value: bytes, by_clock: bool) -> None:
+        """A write is acknowledged; it takes the place of an earlier one of that entry."""
+        before = self.writes.get(key)
+        self.bytes += len(value) - len(before[0]) if before is not None else len(key) + len(value)
+        self.writes[key] = value, by_clock
+
+
 class NodeContext:
     """``now`` is the node's monotonic clock in seconds at this call."""
 
@@ -43,9 +58,8 @@ class NodeContext:
     """A later view that waits for a disk that hangs: clients, which promise nothing, go elsewhere by it."""
     lives = False
     """The view has this very life of this node as up: else it votes, and does nothing else."""
-    followed: dict[bytes, tuple[bytes, bool]] | None = None
-    """Where anybody follows entries: by key the latest write that was acknowledged and is still to be told, its value
-    and whether it removes what had expired."""
+    followed: Committed | None = None
+    """Where anybody follows entries: what was acknowledged and is still to be told."""
     this_life = False
     """The view has this very life of this node, up or down: it has been there throughout."""
 

@@ -13,8 +13,9 @@ in the scan, and what is committed later is told.
 from __future__ import annotations
 
 from collections import Counter
+from math import inf
 
-from wrpme.core.context import NodeContext
+from wrpme.core.context import Committed, NodeContext
 from wrpme.core.io import FollowersBehind, TellFollowers
 from wrpme.core.layout import HEADER_BYTES, REMOVED as REMOVAL, VERSION_BYTES, alias_in, content_in, expiry_in
 from wrpme.core.limits import CHANGES_BYTES_USUAL, CHANGES_WAITING_BYTES_MAX, FOLLOWERS_MAX, PAGE_CONTENT_BYTES_MAX
@@ -107,7 +108,9 @@ class Follows:
             channel.count(origin, 1)
             self._of_session.setdefault(origin, set()).add(channel)
             self._followers += 1
-            context.outbox.effects.append(TellFollowers((origin,), Following(request.id, channel.number)))
+            context.outbox.effects.append(
+                TellFollowers((origin,), channel.number, Following(request.id, channel.number))
+            )
 
     def _channel(self, prefix: bytes, contents: bool) -> Channel:
         of_prefix = self._by_prefix.setdefault(prefix, {})
@@ -116,7 +119,7 @@ class Follows:
             if not self._channels:
                 assert self.context.view is not None
                 self._owned, self._age = self._stretches(), view_index.age(self.context.view)
-                self.context.followed = {}
+                self.context.followed = Committed()
             self._number += 1
             channel = of_prefix[contents] = Channel(self._number, prefix, contents)
             self._channels[self._number] = channel
@@ -138,12 +141,15 @@ class Follows:
         if channel is None or not isinstance(origin, int) or origin not in channel.followers:
             context.outbox.fail(origin, request.id, UnstableError(ENDED))
             return
+        lease = inf
         for replica in self._table.mine:
-            if replica.role is Role.OWNER and context.now >= replica.lease_until():
-                context.outbox.fail(origin, request.id, replica.refusal())
-                return
+            if replica.role is Role.OWNER:
+                if context.now >= replica.lease_until():
+                    context.outbox.fail(origin, request.id, replica.refusal())
+                    return
+                lease = min(lease, replica.lease_until())
         self.tell()
-        context.outbox.effects.append(TellFollowers((origin,), Done(request.id)))
+        context.outbox.effects.append(TellFollowers((origin,), channel.number, Done(request.id), lease))
 
     def forget(self, session: int) -> None:
         """A connection has ended."""
@@ -181,18 +187,18 @@ class Follows:
             self.context.followed = None
 
     def _say(self, sessions: tuple[int, ...], reply: FollowEnded | Changes) -> None:
-        self.context.outbox.effects.append(TellFollowers(sessions, reply))
+        self.context.outbox.effects.append(TellFollowers(sessions, reply.channel, reply))
 
     # --- what is told --------------------------------------------------------------------------------------------
 
     def tell(self) -> None:
         """What was committed since the last time: made once for each channel, and of each entry only the latest."""
         followed = self.context.followed
-        if not followed:
+        if followed is None or not followed.writes:
             return
-        self.context.followed = {}
+        self.context.followed = Committed()
         told: dict[Channel, list[EntryChange]] = {}
-        for key, (value, by_clock) in followed.items():
+        for key, (value, by_clock) in followed.writes.items():
             alias = alias_in(key)
             for length in self._lengths:
                 if length <= len(alias) and (found := self._by_prefix.get(alias[:length])) is not None:
@@ -212,8 +218,8 @@ class Follows:
 
     def wait(self) -> None:
         """What was committed is told later, as earlier changes are still on their way to many followers."""
-        waiting = self.context.followed or {}
-        if sum(len(key) + len(value) for key, (value, _) in waiting.items()) > CHANGES_WAITING_BYTES_MAX:
+        followed = self.context.followed
+        if followed is not None and followed.bytes > CHANGES_WAITING_BYTES_MAX:
             self._end(behind=True)
 
     # --- views ---------------------------------------------------------------------------------------------------

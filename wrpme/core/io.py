@@ -202,11 +202,14 @@ class HostRequest(Struct, frozen=True):
 
 
 class TellFollowers(Struct, frozen=True):
-    """The same for each of these sessions, in the order of these effects. To a client that is behind no ``Changes``
-    are told; the node hears of it."""
+    """The same for each of these sessions, in the order of these effects. To a client that is behind no ``Changes`` of
+    the channel are told from then on until it has ended, and no confirmation; the node hears of it. ``valid_until`` as
+    in ``ReplyTo``."""
 
     sessions: tuple[int, ...]
+    channel: int
     reply: Union[FollowReply, Done]
+    valid_until: float = inf
 
 
 class Adopted(Struct, frozen=True):

@@ -166,7 +166,7 @@ class Node:
             # Before the disk: what is acknowledged was handed to every copy.
             self.table.end_turn(context.commits.disk_is_free)
             context.flush_disk()
-            if context.followed:
+            if context.followed is not None and context.followed.writes:
                 (self.follows.wait if given.telling else self.follows.tell)()
         elif isinstance(given, Persisted):
             if context.disk.quiet or context.disk.hung:

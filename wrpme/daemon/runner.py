@@ -248,6 +248,7 @@ class Runner:
         self._jumped = max(seconds, self._jumped or 0.0)
         for wire in self._wires.values():
             wire.lapse()
+        self._tellings.lapse()
         self._loop.call_soon(self._tell_jump)
 
     def _tell_jump(self) -> None:

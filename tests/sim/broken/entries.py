@@ -63,7 +63,7 @@ def followers_hear_what_is_pending() -> Broken:
     def apply(self: PendingWrites, key: bytes, value: bytes, held: bytes | None) -> Pending:
         pending = honest(self, key, value, held)
         if self.context.followed is not None:
-            self.context.followed[key] = value, False
+            self.context.followed.note(key, value, False)
         return pending
 
     return PendingWrites, "apply", apply

@@ -40,16 +40,17 @@ class Seen(NamedTuple):
 
 
 class Followed:
-    """Holds the alias and the version of each entry that is followed, and once more of those that wait."""
+    """Holds the alias and the version of each entry that is followed, and of those whose change waits the content,
+    which has 64 KiB at most: larger ones are got when they are taken."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, bytes] = {}
         """The version of each entry, as it was heard."""
         self._told: set[bytes] = set()
         """Those of which whoever follows knows."""
-        self._waiting: dict[bytes, Seen] = {}
-        self._news: list[Seen] = []
-        """What is told when nothing of before waits any more."""
+        self._waiting: dict[bytes | str, Seen] = {}
+        """By alias; what happened to the follower has its kind in the place of it. In the order in which it is told: a
+        later change stands where the earlier one of that entry stood, so nothing that waits is passed over for ever."""
         self._heard: dict[bytes, bytes] | None = {}
         """The greatest version that this round has heard of each entry, as it is or removed; None once it is
         synchronized."""
@@ -107,9 +108,11 @@ class Followed:
         self._note(Seen(INTERRUPTED, reason=reason))
 
     def _note(self, news: Seen) -> None:
-        """The latest counts; that the first round was synchronized is told in any case."""
-        self._news = [one for one in self._news if one.kind == SYNCHRONIZED]
-        self._news.append(news)
+        """It is told behind all that waits now. The latest counts; that the first round was synchronized is told in any
+        case."""
+        for kind in (RESYNCHRONIZED, INTERRUPTED):
+            self._waiting.pop(kind, None)
+        self._waiting[news.kind] = news
 
     def read(self, alias: bytes, version: bytes) -> None:
         """The content of an entry was got by itself, at that version, which may be a later one than was told: then
@@ -133,13 +136,15 @@ class Followed:
             self._waiting = {seen.alias: seen, **self._waiting}
 
     def __bool__(self) -> bool:
-        return bool(self._waiting or self._news)
+        return bool(self._waiting)
 
     def take(self) -> Seen | None:
         """The next thing to tell; None where there is nothing."""
         while self._waiting:
-            alias = next(iter(self._waiting))
-            seen = self._waiting.pop(alias)
+            seen = self._waiting.pop(next(iter(self._waiting)))
+            alias = seen.alias
+            if not alias:
+                return seen
             if seen.kind in (GONE, LAPSED):
                 if alias in self._told:
                     self._told.remove(alias)
@@ -149,4 +154,4 @@ class Followed:
                 return seen._replace(kind=REPLACED)
             self._told.add(alias)
             return seen
-        return self._news.pop(0) if self._news else None
+        return None

@@ -284,7 +284,7 @@ class Replica:
             self.writes.pending_bytes -= pending.held_bytes
             self.writes.drop_overlay(pending)
             if followed is not None:  # committed: whatever happens from here on, nobody takes it back
-                followed[pending.key] = pending.value, pending.by_clock
+                followed.note(pending.key, pending.value, pending.by_clock)
             if pending.reply is not None and pending.origin is not None:
                 if type(pending.origin) is int:
                     context.responses.latency.add(context.now - pending.since)

@@ -9,13 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from wrpme.core.io import FollowersBehind, TellFollowers
 from wrpme.daemon.limits import FOLLOW_BEHIND_BYTES_MAX, FOLLOWERS_TOLD_MAX
 from wrpme.daemon.net.connection import Wire
+from wrpme.errors import UnstableError
 from wrpme.protocol.codec import encode
-from wrpme.protocol.messages import Changes, Done, Following
+from wrpme.protocol.messages import Changes, Done, Failed, FollowEnded, Following
+
+LAPSED = "this node can't say that all was told; follow again"
 
 
 class FollowersHost(Protocol):
@@ -47,6 +53,9 @@ class Followers:
         self._place = 0
         """How many have been told the first of those that wait."""
         self._later = False
+        self._missing: set[tuple[int, int]] = set()
+        """Sessions that miss something of a channel, until they have been told that it has ended for them: nothing that
+        was said behind that may reach them as if nothing were missing."""
 
     @property
     def due(self) -> bool:
@@ -88,19 +97,36 @@ class Followers:
         if not self._later:
             self._told()
 
+    def lapse(self) -> None:
+        """Lets no lease hold any more of those that wait."""
+        self._waiting = deque(
+            (replace(effect, valid_until=-inf) if effect.valid_until < inf else effect, frame)
+            for effect, frame in self._waiting
+        )
+
     def _tell(self, sessions: tuple[int, ...], effect: TellFollowers, frame: bytes) -> None:
-        reply = effect.reply
-        answers, bounded = isinstance(reply, Following | Done), isinstance(reply, Changes)
+        reply, channel = effect.reply, effect.channel
         behind: list[int] = []
         for session in sessions:
             wire = self._wires.get(session)
             if wire is None:
+                self._missing.discard((session, channel))
+            elif isinstance(reply, Done):
+                refusal = encode(Failed(reply.id, UnstableError.code, LAPSED))
+                wire.put(refusal if (session, channel) in self._missing else frame)
+                if effect.valid_until != inf:
+                    wire.valid_until(effect.valid_until, refusal)
+            elif isinstance(reply, Following):
+                wire.put(frame)
+            elif isinstance(reply, Changes) and (session, channel) in self._missing:
                 continue
-            if bounded and wire.unsent_bytes > FOLLOW_BEHIND_BYTES_MAX:
+            elif isinstance(reply, Changes) and wire.unsent_bytes > FOLLOW_BEHIND_BYTES_MAX:
+                self._missing.add((session, channel))
                 behind.append(session)
-                continue
-            if not answers:
+            else:
+                if isinstance(reply, FollowEnded):
+                    self._missing.discard((session, channel))
                 wire.waiting += 1  # it answers no request
-            wire.put(frame)
-        if behind and isinstance(reply, Changes):
-            self._behind(FollowersBehind(reply.channel, tuple(behind)))
+                wire.put(frame)
+        if behind:
+            self._behind(FollowersBehind(channel, tuple(behind)))
