@@ -120,6 +120,16 @@ async def test_whoever_was_never_synchronized_gives_up_at_the_timeout() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_defect_does_not_pass_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with StubNode(Owner()) as node, Client(node.address) as client:
+        view_of([node])
+        follower = client.follow("k")
+        monkeypatch.setattr(follower, "_synchronize", None)
+        with pytest.raises(TypeError):
+            await anext(follower)
+
+
+@pytest.mark.asyncio
 async def test_a_client_that_is_closed_ends_its_followers() -> None:
     async with StubNode(Owner()) as node:
         view_of([node])

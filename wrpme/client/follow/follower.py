@@ -89,7 +89,8 @@ class Follower:
             if self._ended:
                 raise StopAsyncIteration
             if self._task is None:
-                self._task = asyncio.create_task(self._run())
+                self._task = asyncio.create_task(self._run(self._dispatcher.deadline()))
+                self._task.add_done_callback(lambda _: self._news.set())
             seen = self._state.take()
             if seen is not None:
                 change = await self._change(seen)
@@ -98,6 +99,8 @@ class Follower:
                 continue
             if self._error is not None:
                 raise self._error
+            if self._task.done() and not self._task.cancelled():
+                self._task.result()  # a defect: it must not pass for silence
             self._news.clear()
             await self._news.wait()
 
@@ -155,8 +158,9 @@ class Follower:
 
     # --- rounds --------------------------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        began, pause, reason, complained = self._dispatcher.deadline(), 0.0, "", False
+    async def _run(self, deadline: float) -> None:
+        """``deadline`` is for the first round to be synchronized."""
+        first, pause, reason, complained = True, 0.0, "", False
         while True:
             self._state.begin(reason)
             self._broken = asyncio.get_running_loop().create_future()
@@ -164,15 +168,15 @@ class Follower:
                 lines = await self._synchronize()
                 self._state.finish()
                 self._news.set()
-                began, pause, complained = 0.0, 0.0, False
+                first, pause, complained = False, 0.0, False
                 reason = await self._stay(lines)
             except errors.WrpmeError as error:
-                if isinstance(error, _FINAL) or (began and self._is_hopeless(error, began)):
+                if isinstance(error, _FINAL) or (first and self._is_hopeless(error, deadline)):
                     self._error = error
                     self._news.set()
                     return
                 reason = error.sentence
-                if not began and pause >= FOLLOW_RETRY_SECONDS_MAX and not complained:
+                if not first and pause >= FOLLOW_RETRY_SECONDS_MAX and not complained:
                     complained = True
                     self._state.interrupt(reason)
                     self._news.set()
