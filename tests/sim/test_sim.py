@@ -31,6 +31,14 @@ def test_no_step_of_a_counter_is_lost_or_doubled_and_versions_grow() -> None:
             pytest.fail(str(error), pytrace=False)
 
 
+def test_a_follower_hears_of_all_that_is_acknowledged_in_order_and_of_nothing_else() -> None:
+    for seed in range(1, 5):
+        try:
+            Run(seed, corner="following").run()
+        except SimulationError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
 @pytest.mark.parametrize("seed", [3, 7])
 def test_a_run_is_a_function_of_its_seed(seed: int) -> None:
     stories = []
