@@ -22,7 +22,7 @@ def test_it_has_every_method_of_the_client_with_the_same_parameters() -> None:
     for name in public(Client):  # awaited there, waited for here
         here, there = (inspect.signature(getattr(kind, name)) for kind in (BlockingClient, Client))
         assert here.parameters == there.parameters, name
-        assert here.return_annotation == there.return_annotation or name in ("scan", "watch"), name
+        assert here.return_annotation == there.return_annotation or name in ("scan", "follow", "watch"), name
 
 
 def test_operations_and_errors() -> None:

@@ -116,8 +116,8 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Ends all connections; may be called twice. Requests in flight get an error, watchers and
-        followers come to their end."""
+        """Ends all connections; may be called twice. Requests in flight get an error, and watchers and followers come
+        to their end."""
         ending: list[Watcher | Follower] = [*self._watchers, *self._followers]
         await asyncio.gather(*(one.aclose() for one in ending))
         await self._dispatcher.close()
