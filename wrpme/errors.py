@@ -24,6 +24,8 @@ class WrpmeError(Exception):
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.sentence = sentence
+        self.operation: int | None = None
+        """Which operation of a transaction failed, counted from 0."""
 
     def __str__(self) -> str:
         return f"{self.word}: {self.sentence}"
@@ -233,6 +235,10 @@ def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
 BY_CODE: dict[int, type[WrpmeError]] = {kind.code: kind for kind in _tree(WrpmeError)}
 
 
-def from_wire(code: int, sentence: str) -> WrpmeError:
-    """The error that a node sent; a code from a later version becomes a plain :class:`WrpmeError`."""
-    return BY_CODE.get(code, WrpmeError)(sentence)
+def from_wire(code: int, sentence: str, operation: int = -1) -> WrpmeError:
+    """The error that a node sent; a code from a later version becomes a plain :class:`WrpmeError`. ``operation`` is
+    that of a transaction, or below 0."""
+    error = BY_CODE.get(code, WrpmeError)(sentence)
+    if operation >= 0:
+        error.operation = operation
+    return error

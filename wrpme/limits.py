@@ -11,6 +11,13 @@ MIB = 1024 * KIB
 # --- entries -----------------------------------------------------------------------------------------------------
 ALIAS_BYTES_MAX = 1024
 CONTENT_BYTES_MAX = 64 * MIB
+TRANSACTION_REQUESTS_MAX = 1000
+TRANSACTION_BYTES_MAX = 8 * MIB
+"""Of the requests of one transaction, and of what it writes and of what it answers: it is never divided."""
+MANY_REQUESTS_MAX = 250
+MANY_BYTES_MAX = MIB
+"""Of one message with requests that are carried out each by itself, and of the contents in its answer: a few
+milliseconds of the node's loop."""
 NUMBER_MIN, NUMBER_MAX = -(1 << 63), (1 << 63) - 1
 """A counter has 64 bits."""
 EXPIRY_MILLISECONDS_MAX = 253_402_300_799_999

@@ -13,6 +13,10 @@ from wrpme import BlockingClient, Client, errors
 from wrpme.client.limits import DIRECT_CONNECTIONS_MAX
 
 
+OWN = ("scan", "follow", "watch", "batch")
+"""What gives something else here."""
+
+
 def public(kind: type) -> set[str]:
     return {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
 
@@ -22,7 +26,7 @@ def test_it_has_every_method_of_the_client_with_the_same_parameters() -> None:
     for name in public(Client):  # awaited there, waited for here
         here, there = (inspect.signature(getattr(kind, name)) for kind in (BlockingClient, Client))
         assert here.parameters == there.parameters, name
-        assert here.return_annotation == there.return_annotation or name in ("scan", "follow", "watch"), name
+        assert here.return_annotation == there.return_annotation or name in OWN, name
 
 
 def test_operations_and_errors() -> None:

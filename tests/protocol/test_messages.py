@@ -9,7 +9,9 @@ from msgspec.structs import fields
 
 from tests.samples import BALLOT, CHANGES, FOR_SERVER, PROPOSAL, REPLY_SAMPLES, TAGGED, UNTAGGED, VIEW
 from wrpme.protocol import events, messages, view
-from wrpme.protocol.messages import BULK, READS, Cas, Get
+from wrpme.protocol.messages import (
+    BULK, NO_VERSION, READS, Cas, Get, IfVersion, Many, Put, Transaction, is_read,
+)  # fmt: skip
 from wrpme.protocol.view import Ballot, State
 
 MESSAGES = {
@@ -47,12 +49,16 @@ MESSAGES = {
     46: "Touch id alias",
     47: "CasVersion id alias content version expiry? ttl?",
     48: "RemoveVersion id alias version",
+    50: "IfVersion id alias version",
+    51: "IfContent id alias comparand",
+    52: "Many id node requests",
+    53: "Transaction id requests",
     56: "Follow id node epoch prefix contents?",
     57: "Unfollow id channel",
     58: "ConfirmFollow id channel",
     64: "Done id version?",
     65: "Content id content version?",
-    66: "Failed id code sentence",
+    66: "Failed id code sentence operation?",
     67: "Number id number cursor?",
     68: "Aliases id aliases more last contents? versions?",
     69: "ViewIs id node view",
@@ -60,6 +66,7 @@ MESSAGES = {
     71: "Notice id epoch",
     72: "Told id events? stats? missed?",
     73: "Holdings id epoch holdings",
+    78: "Results id replies",
     80: "Following id channel",
     81: "Changes id channel changes",
     82: "FollowEnded id channel behind?",
@@ -108,7 +115,7 @@ CHANGES_OF_THE_VIEW = {
 }
 """Numbers of their own: they travel inside messages only."""
 PARTS = [
-    "View epoch hive generation replication members arcs voters branch?",
+    "View epoch hive generation replication members arcs voters branch? tags?",
     "Member id incarnation address joined state",
     "Arc end version holders incoming? prev? wanted? settled?",
     "Mark end version written sequence",
@@ -180,8 +187,14 @@ def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
 def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
         "Get", "GetExpiry", "GetRange", "Exists", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView",
-        "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow",
+        "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow", "IfVersion",
+        "IfContent",
     ]  # fmt: skip
+    reads, writes = (Get(0, "a"), IfVersion(0, "b", NO_VERSION)), (Get(0, "a"), Put(0, "b", b""))
+    for together in (Many(1, b"", reads), Transaction(1, reads), reads[0]):
+        assert is_read(together)
+    for changing in (Many(1, b"", writes), Transaction(1, writes), writes[1]):
+        assert not is_read(changing)
     assert not {kind.__name__ for kind in BULK} & {"Heartbeat", "HeartbeatAck"}, "heartbeats wait for nothing large"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from wrpme.core.membership.transitions import found
 from wrpme.limits import SLOTS
-from wrpme.protocol import ring
-from wrpme.protocol.view import Arc, View
+from wrpme.protocol import ring, view_index
+from wrpme.protocol.view import Arc, Patch, View
 
 A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
 
@@ -21,6 +23,26 @@ def arcs_of(*parts: tuple[int, bytes]) -> tuple[Arc, ...]:
         arcs.append(Arc(ring.end_of_slot(slots), 1, (owner,), wanted=(owner,)))
     assert slots == SLOTS
     return tuple(arcs)
+
+
+def test_a_tag_is_what_stands_between_the_first_braces_if_that_is_something() -> None:
+    tags = {
+        b"{user:7}:cart": b"user:7", b"{user:7}:address": b"user:7", b"a{b}{c}": b"b", b"a{{b}c": b"{b",
+        b"a}b{c}d": b"c", b"{}x{y}": b"{}x{y}", b"a{b": b"a{b", b"a}b{": b"a}b{", b"plain": b"plain",
+        b"{\xff}": b"\xff",
+    }  # fmt: skip
+    assert {alias: ring.tag_of(alias) for alias in tags} == tags
+
+
+def test_positions_are_computed_by_the_rule_of_the_hive() -> None:
+    former = View(1, b"h", 1, 1, (), ring.whole_ring(b"a", 1), ())
+    tagged = replace(former, tags=True)
+    for view, together in ((None, False), (former, False), (tagged, True)):
+        positions = {ring.position_of(view, alias) for alias in (b"{user:7}:cart", b"{user:7}:address")}
+        assert (len(positions) == 1) is together
+    assert ring.position_of(tagged, b"plain") == ring.position_of(former, b"plain") == ring.hash_of("plain")
+    assert view_index.digest(tagged) != view_index.digest(former)
+    assert view_index.patched(tagged, Patch()).tags and found(b"h", b"a", 1, "a:1", 1).tags
 
 
 def test_the_hash_never_changes() -> None:

@@ -314,7 +314,7 @@ class Machine:
         for effect in outbox:
             if isinstance(effect, ReplyTo):
                 late = now > effect.valid_until
-                self.world.say_to(self, effect.session, lapsed(effect.reply) if late else effect.reply)
+                self.world.say_to(self, effect.session, lapsed(effect.reply, effect.leased) if late else effect.reply)
             else:
                 link = self.links.get(effect.address)
                 if link is None:

@@ -91,7 +91,11 @@ class Run:
             self.scenario.trial(self)
             self._heal(restart=False)
         self.workload.active = False
+        if self.scenario.batches is not None:
+            self.scenario.batches.active = False
         world.agenda.run_until(world.agenda.now + 13.0)
+        if self.scenario.batches is not None:
+            self.scenario.batches.end()
         self._look_for_expired()  # before they are read: whoever asks for what has expired removes it
         found = sum(self._read(alias) for alias in self.workload.aliases)
         if not world.checks.lossy:
@@ -206,6 +210,8 @@ class Run:
             verdict = is_linearizable(history)
             assert verdict is not False, f"the history of {alias} is not linearizable"
             undecided += verdict is None
+        if self.scenario.batches is not None:
+            undecided += self.scenario.batches.judge()
         return undecided
 
     # --- the story -----------------------------------------------------------------------------------------------

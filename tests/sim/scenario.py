@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.sim.batches import Batches
 from tests.sim.faults import Mixture
 from tests.sim.follows import Followers
 from tests.sim.network import Habits
@@ -44,6 +45,8 @@ class Scenario:
     bounds: dict[str, int] = field(default_factory=dict)
     trial: Trial | None = None
     """What comes after the storm, when the hive is stable again."""
+    batches: Batches | None = None
+    """Clients that change entries of one tag together."""
     plot: Plot | None = None
     """What comes in its place, see :mod:`tests.sim.plots`."""
     followed: tuple[str, ...] = ()
@@ -455,6 +458,18 @@ def _following(world: World) -> Scenario:
     return scenario
 
 
+def _batching(world: World) -> Scenario:
+    """Clients change entries of one tag together, while owners change with writes on their way."""
+    random = world.random
+    scenario = random.choice((_halfway, _halfway, _halfway, _stopping, _usurping, _moving))(world)
+    scenario.workload = _workload(world, entries=2, scanned=0.0, mortal=0.0)
+    scenario.clients, scenario.storm_seconds = 1, min(scenario.storm_seconds, 12.0)
+    # A part of a suffix, and an item of a stream, ends with any write that may end it: see tests/sim/bounds.py.
+    scenario.small, scenario.bounds = True, {"STREAM_BYTES_USUAL": 1, **scenario.bounds}
+    scenario.batches = Batches(world, scenario.padding_bytes, 5, random.choice((0.03, 0.1)))
+    return scenario
+
+
 def _after(world: World, mixture: Mixture, trial: Trial | None = None, **other: Any) -> Scenario:
     """Few entries under load, on quick disks, and outages of one kind between longer pauses."""
     random = world.random
@@ -591,5 +606,6 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "counting": (0, _counting),
     "one_clock": (0, _one_clock),
     "following": (0, _following),
+    "batching": (0, _batching),
 }
 """How often each is chosen, and what makes it."""

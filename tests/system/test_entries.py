@@ -148,7 +148,7 @@ def examples(page: str) -> list[tuple[str, str, str]]:
     return found
 
 
-OF_THE_CLIENT = ("python-client.md: Scans", "python-client.md: Following")
+OF_THE_CLIENT = ("python-client.md: Scans", "python-client.md: Following", "python-client.md: Batches")
 EXAMPLES = [*examples("build-on-it.md"), *(one for one in examples("python-client.md") if one[0] in OF_THE_CLIENT)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from threading import Lock, Thread
 from time import monotonic
@@ -16,7 +16,10 @@ from weakref import WeakSet
 from wrpme import errors
 from wrpme.client.admin import LossEstimate, Verified
 from wrpme.client import url as urls
-from wrpme.client.client import NO_DEFAULT, Bytes, Client, D, Entry
+from wrpme.client.batches.arguments import Bytes
+from wrpme.client.batches.batch import Batch
+from wrpme.client.batches.call import Call, Outcome
+from wrpme.client.client import NO_DEFAULT, Client, D, Entry
 from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
 from wrpme.client.follow.follower import Change, Follower
@@ -330,6 +333,38 @@ class BlockingClient:
         """See :meth:`Client.remove_version`."""
         _finished(self._client.remove_version(alias, version))
 
+    def get_many(self, aliases: Iterable[str]) -> list[bytes | None]:
+        """See :meth:`Client.get_many`."""
+        return self._wait(self._client.get_many(aliases))
+
+    def put_many(
+        self, entries: Mapping[str, Bytes], expires: Time = 0, ttl: Span | None = None
+    ) -> list[int | errors.WrpmeError]:
+        """See :meth:`Client.put_many`."""
+        return self._wait(self._client.put_many(entries, expires, ttl))
+
+    def update_many(
+        self, entries: Mapping[str, Bytes], expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+    ) -> list[int | errors.WrpmeError]:
+        """See :meth:`Client.update_many`."""
+        return self._wait(self._client.update_many(entries, expires, ttl, keep_expiry))
+
+    def remove_many(self, aliases: Iterable[str]) -> list[errors.WrpmeError | None]:
+        """See :meth:`Client.remove_many`."""
+        return self._wait(self._client.remove_many(aliases))
+
+    def batch(self, *, each: bool = False) -> BlockingBatch:
+        """See :meth:`Client.batch`; the batch is committed by ``commit()``, or at the end of ``with``."""
+        return BlockingBatch(self._commit, each)
+
+    def _commit(self, operations: Sequence[Call], each: bool) -> Sequence[Outcome]:
+        async def commit() -> Sequence[Outcome]:
+            batch = self._client.batch(each=each)
+            batch.calls += operations
+            return await batch.commit()
+
+        return self._wait(commit())
+
     def expires_at(self, alias: str, time: Time) -> None:
         """See :meth:`Client.expires_at`."""
         _finished(self._client.expires_at(alias, time))
@@ -467,6 +502,32 @@ def _finished(coroutine: Coroutine[Any, Any, R]) -> R:
         result: R = end.value
         return result
     raise RuntimeError("the request of an entry suspended")
+
+
+class BlockingBatch(Batch):
+    """A batch of a :class:`BlockingClient`; as ``with`` it is committed at the end, unless an error ended it, and
+    ``results`` has what the operations gave."""
+
+    def __init__(self, commit: Callable[[Sequence[Call], bool], Sequence[Outcome]], each: bool) -> None:
+        super().__init__()
+        self._commit = commit
+        self._each = each
+        self.results: Sequence[Outcome] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.commit()
+
+    def commit(self) -> Sequence[Outcome]:
+        """See :meth:`wrpme.client.batches.batch.AsyncBatch.commit`."""
+        committed, self.calls = self.calls, []
+        self.results = self._commit(committed, self._each)
+        return self.results
 
 
 async def _some(found: AsyncGenerator[Scanned]) -> list[Scanned]:

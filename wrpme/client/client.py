@@ -28,7 +28,7 @@ names, any may raise:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self, TypeVar, overload
@@ -36,9 +36,14 @@ from weakref import WeakSet
 
 from wrpme import errors
 from wrpme.client import url as urls
+from wrpme.client.batches import call as calls
+from wrpme.client.batches.arguments import Bytes, check_alias, check_content, version_bytes
 from wrpme.client.admin import AdminOps, LossEstimate, Verified
+from wrpme.client.batches.batch import AsyncBatch
+from wrpme.client.batches.call import Call, Outcome
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
+from wrpme.client.batches.many import outcomes
 from wrpme.client.follow.follower import Follower
 from wrpme.client.requests.tracing import traced
 from wrpme.client.scan import Scan, Scanned, number_of, scanned
@@ -46,9 +51,9 @@ from wrpme.client.watch.watcher import Watcher
 from wrpme.client.life_span import Span, Time, life_span, milliseconds, span_milliseconds
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.protocol import address as addresses
-from wrpme.protocol import ring, validation
+from wrpme.protocol import validation
 from wrpme.protocol.messages import (
-    NO_VERSION, Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Get, GetExpire, GetExpiry,
+    Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Get, GetExpire, GetExpiry,
     GetRange, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf, RemoveVersion, SetRange, Touch, Update,
 )  # fmt: skip
 from wrpme.protocol.stats import HiveStatus
@@ -58,7 +63,6 @@ R = TypeVar("R")
 D = TypeVar("D")
 NO_DEFAULT = object()
 """None may be a default."""
-Bytes = bytes | bytearray | memoryview
 
 
 class AskForEntry(Protocol):
@@ -188,7 +192,7 @@ class Client:
             AlreadyExistsError: There is an entry of that alias; it stays as it is.
         """
         life = life_span(expires, ttl)
-        request = Put(self._dispatcher.next_id(), alias, _check(content), *life, versioned=True)
+        request = Put(self._dispatcher.next_id(), alias, check_content(content), *life, versioned=True)
         return number_of((await self._entry(request, Done)).version)
 
     async def update(
@@ -197,7 +201,7 @@ class Client:
         """Adds an entry, or replaces the content of the one that there is, and its life span with it; returns its
         version as :meth:`put` does."""
         life = life_span(expires, ttl, keep_expiry)
-        request = Update(self._dispatcher.next_id(), alias, _check(content), *life, versioned=True)
+        request = Update(self._dispatcher.next_id(), alias, check_content(content), *life, versioned=True)
         return number_of((await self._entry(request, Done)).version)
 
     async def get_update(
@@ -208,7 +212,9 @@ class Client:
         Raises:
             NotFoundError: There is no such entry, and none was added.
         """
-        request = GetUpdate(self._dispatcher.next_id(), alias, _check(content), *life_span(expires, ttl, keep_expiry))
+        request = GetUpdate(
+            self._dispatcher.next_id(), alias, check_content(content), *life_span(expires, ttl, keep_expiry)
+        )
         return (await self._entry(request, Content)).content
 
     async def get_remove(self, alias: str) -> bytes:
@@ -236,7 +242,11 @@ class Client:
             NotFoundError: There is no such entry.
         """
         request = Cas(
-            self._dispatcher.next_id(), alias, _check(content), _check(comparand), *life_span(expires, ttl, keep_expiry)
+            self._dispatcher.next_id(),
+            alias,
+            check_content(content),
+            check_content(comparand),
+            *life_span(expires, ttl, keep_expiry),
         )
         return (await self._entry(request, Content)).content
 
@@ -257,7 +267,7 @@ class Client:
             NotFoundError: There is no such entry.
         """
         life = life_span(expires, ttl, keep_expiry)
-        request = CasVersion(self._dispatcher.next_id(), alias, _check(content), _version_bytes(version), *life)
+        request = CasVersion(self._dispatcher.next_id(), alias, check_content(content), version_bytes(version), *life)
         return number_of((await self._entry(request, Done)).version)
 
     async def add(self, alias: str, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
@@ -281,7 +291,9 @@ class Client:
             TooLargeError: The content would be over 64 MiB; nothing was changed.
         """
         life = life_span(expires, ttl, keep=not expires and ttl is None)
-        return (await self._entry(Append(self._dispatcher.next_id(), alias, _check(content), *life), Number)).number
+        return (
+            await self._entry(Append(self._dispatcher.next_id(), alias, check_content(content), *life), Number)
+        ).number
 
     async def get_range(self, alias: str, first: int, last: int = -1) -> bytes:
         """Returns the bytes of the content from ``first`` to ``last``, both included, as far as there are any. A number
@@ -300,7 +312,7 @@ class Client:
         Raises:
             TooLargeError: The content would be over 64 MiB; nothing was changed.
         """
-        checked = _check(content)
+        checked = check_content(content)
         validation.check_first(first, len(checked))
         return (await self._entry(SetRange(self._dispatcher.next_id(), alias, first, checked), Number)).number
 
@@ -337,7 +349,7 @@ class Client:
             MismatchError: The content is another one; the entry stays as it is.
             NotFoundError: There is no such entry.
         """
-        await self._entry(RemoveIf(self._dispatcher.next_id(), alias, _check(comparand)), Done)
+        await self._entry(RemoveIf(self._dispatcher.next_id(), alias, check_content(comparand)), Done)
 
     async def remove_version(self, alias: str, version: int) -> None:
         """Removes an entry if it has that version.
@@ -346,7 +358,7 @@ class Client:
             MismatchError: The version is another one; the entry stays as it is.
             NotFoundError: There is no such entry.
         """
-        await self._entry(RemoveVersion(self._dispatcher.next_id(), alias, _version_bytes(version)), Done)
+        await self._entry(RemoveVersion(self._dispatcher.next_id(), alias, version_bytes(version)), Done)
 
     async def expires_at(self, alias: str, time: Time) -> None:
         """Sets the moment until which an entry lives; 0 is for ever, and a moment that has passed removes the entry.
@@ -374,10 +386,69 @@ class Client:
         number = (await self._entry(GetExpiry(self._dispatcher.next_id(), alias), Number)).number
         return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=number) if number else None
 
+    # --- many entries --------------------------------------------------------------------------------------------
+    # Each entry by itself: they are sent to their owners in few messages, and another one may be changed in between.
+
+    async def get_many(self, aliases: Iterable[str]) -> list[bytes | None]:
+        """Returns the contents of entries in the order of their aliases; None where there is no such entry. Where one
+        could not be read, its error is raised."""
+        found: list[bytes | None] = []
+        for outcome in await self._many([calls.content(Get(0, check_alias(alias))) for alias in aliases]):
+            if isinstance(outcome, errors.WrpmeError) and not isinstance(outcome, errors.NotFoundError):
+                raise outcome
+            found.append(outcome if isinstance(outcome, bytes) else None)
+        return found
+
+    async def put_many(
+        self, entries: Mapping[str, Bytes], expires: Time = 0, ttl: Span | None = None
+    ) -> list[int | errors.WrpmeError]:
+        """Adds entries that live until ``expires``, or for ``ttl``; returns for each, in their order, its version, or
+        the error with which it was not added. No such error is raised."""
+        life = life_span(expires, ttl)
+        wanted = [(check_alias(alias), check_content(content)) for alias, content in entries.items()]
+        return await self._many(  # type: ignore[return-value]
+            [calls.version(Put(0, alias, content, *life, versioned=True)) for alias, content in wanted]
+        )
+
+    async def update_many(
+        self, entries: Mapping[str, Bytes], expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+    ) -> list[int | errors.WrpmeError]:
+        """Adds or replaces entries as :meth:`update` does; returns what :meth:`put_many` does."""
+        life = life_span(expires, ttl, keep_expiry)
+        wanted = [(check_alias(alias), check_content(content)) for alias, content in entries.items()]
+        return await self._many(  # type: ignore[return-value]
+            [calls.version(Update(0, alias, content, *life, versioned=True)) for alias, content in wanted]
+        )
+
+    async def remove_many(self, aliases: Iterable[str]) -> list[errors.WrpmeError | None]:
+        """Removes entries; returns for each, in the order of their aliases, None, or the error with which it was not
+        removed. No such error is raised."""
+        asked = [calls.nothing(Remove(0, check_alias(alias))) for alias in aliases]
+        return await self._many(asked)  # type: ignore[return-value]
+
+    async def _many(self, asked: Sequence[Call]) -> list[Outcome]:
+        return await outcomes(self._dispatcher, asked)
+
+    def batch(self, *, each: bool = False) -> AsyncBatch:
+        """Returns a batch, which collects operations and conditions until its ``commit()``, or the end of ``async
+        with``. All of them are carried out at one moment or none is, in their order, each of which sees what those
+        before it do; a commit returns what they gave. Their entries must have one tag (or be one entry), as
+        ``{user:7}:cart`` and ``{user:7}:address`` have; at most 1,000 operations and 8 MiB. With ``each``, entries may
+        be any, and each operation is carried out by itself, in no certain order: in the place of its result stands the
+        error that it got.
+
+        Raises (the commit):
+            WrpmeError: What an operation or condition raises, and nothing was changed; its ``operation`` says which,
+                counted from 0.
+            UsageError: Two entries are not together; the sentence names them.
+        """
+        return AsyncBatch(self._dispatcher, each)
+
     async def _entry(self, request: EntryRequest, kind: type[R]) -> R:
         if not isinstance(request.alias, str):
             raise errors.UsageError(f"an alias is a str, not {type(request.alias).__name__}")
-        return await self._ask_for_entry(request, kind, ring.hash_of(validation.check_alias(request.alias)))
+        position = self._dispatcher.routes.position_of(validation.check_alias(request.alias))
+        return await self._ask_for_entry(request, kind, position)
 
     # --- the hive ------------------------------------------------------------------------------------------------
     # Scans have no timeout as a whole: they end when nothing has come for the timeout of the client.
@@ -546,22 +617,6 @@ class Client:
             UnavailableError: An arc has no holder that is up.
         """
         return await self._admin.verify()
-
-
-def _version_bytes(version: int) -> bytes:
-    try:
-        return version.to_bytes(len(NO_VERSION), "big")
-    except (OverflowError, AttributeError):
-        raise errors.UsageError(f"the version is {version}, but should be one that a client returned, or 0") from None
-
-
-def _check(content: Bytes) -> bytes:
-    if not isinstance(content, bytes):
-        if not isinstance(content, (bytearray, memoryview)):
-            raise errors.UsageError(f"a content is bytes, not {type(content).__name__}")
-        content = bytes(content)
-    validation.check_content(content)
-    return content
 
 
 def _check_addresses(given: str | Sequence[str]) -> list[str]:

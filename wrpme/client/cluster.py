@@ -72,8 +72,9 @@ class ClusterOps:
 
     async def locate(self, alias: str) -> Location:
         """Returns where the entry of that alias lives, or would live."""
-        position = ring.hash_of(validation.check_alias(alias))
+        encoded = validation.check_alias(alias)
         now = await self._dispatcher.fresh_view()
+        position = ring.position_of(now, encoded)
         index = ring.arc_at(now, position)
         arc = now.arcs[index]
         of = {member.id: member for member in now.members}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from wrpme import errors
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.limits import PAGE_ALIASES_MAX
-from wrpme.protocol import health, ring, validation, view_index
+from wrpme.protocol import health, ring, view_index
 from wrpme.protocol.messages import Aliases, Content, Count, Get, PrefixScan, RemoveAll
 from wrpme.protocol.view import Member, View
 
@@ -137,10 +137,9 @@ async def _merged(pages: list[_Pages], after: str) -> AsyncGenerator[Scanned]:
 
 async def _large(dispatcher: Dispatcher, entry: Scanned) -> Scanned | None:
     """Gets by itself an entry whose content had no place in a page; None where there is none any more."""
-    position = ring.hash_of(validation.check_alias(entry.alias))
     request = Get(dispatcher.next_id(), entry.alias, versioned=True)
     try:
-        reply = await dispatcher.ask(request, Content, position=position)
+        reply = await dispatcher.ask(request, Content, position=dispatcher.routes.position_of(entry.alias.encode()))
     except errors.NotFoundError:
         return None
     version = number_of(reply.version) if entry.version is not None else None

@@ -16,7 +16,7 @@ from wrpme.core.health.failure_detector import HeartbeatLeases
 from wrpme.core.group_commit import GroupCommit
 from wrpme.core.io import Process, Reader, LogLine, Settings, Emit
 from wrpme.core.layout import MARK_PREFIX, mark_in, successor
-from wrpme.core.outbox import Origin, Outbox
+from wrpme.core.outbox import Origin, Outbox, Part
 from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reconciled import Reconciled
 from wrpme.core.response_times import ResponseTimes
@@ -233,6 +233,8 @@ class NodeContext:
 
     def asked(self, origin: Origin, what: str) -> None:
         """Leaves a line in the log of an operator's request, with who made it."""
+        if isinstance(origin, Part):
+            origin = origin.collected.origin
         if isinstance(origin, int):
             who = self.process.clients.get(origin, "a client")
         else:

@@ -11,6 +11,7 @@ Inputs and the time go into :class:`wrpme.core.node.Node`, effects come out as a
 - ``ReplyTo``: to the session (a number that the runner gave to a connection); an answer to a request that another
   node passed on goes back in an envelope, on the connection that it came by. If ``valid_until`` has passed on the
   runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
+  Of Results those lapse whose numbers are ``leased``, and the others, which were carried out, stay.
 - ``LogLine``: a line of the log.
 - ``Emit``: something happened that watchers want to know.
 - ``HostRequest``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
@@ -179,6 +180,7 @@ class ReplyTo(Struct, frozen=True):
     session: int
     reply: Union[Reply, Envelope]
     valid_until: float = inf
+    leased: tuple[int, ...] = ()
 
 
 class LogLine(Struct, frozen=True):

@@ -551,7 +551,7 @@ class Node:
 
     def story(self, alias: str) -> list[str]:
         """What this node knows of an entry, and what it lived through lately."""
-        position = ring.hash_of(alias)
+        position = ring.position_of(self.view, alias.encode())
         replica = self.table.at(position)
         lines = list(self.context.story)
         if replica is not None:

@@ -15,13 +15,47 @@ from wrpme.core.replication.stream import acks_in_parts, size_of_stream
 from wrpme.errors import BusyError, WrpmeError
 from wrpme.core.limits import ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL
 from wrpme.protocol import view_index
-from wrpme.protocol.messages import Body, Envelope, Failed, Forwarded, Reply, Stream, StreamAck, StreamAcks, Streams
+from wrpme.protocol.messages import (
+    Body, Envelope, Failed, Forwarded, Reply, Results, Stream, StreamAck, StreamAcks, Streams,
+)  # fmt: skip
 from wrpme.protocol.view import NOBODY, Change, NodeId, View
 
-Origin = int | tuple[int, NodeId, int]
+
+class Part:
+    """One of the requests of a message with many: it asks, and its answer joins those of the others."""
+
+    __slots__ = ("collected", "index")
+
+    def __init__(self, collected: Collected, index: int) -> None:
+        self.collected = collected
+        self.index = index
+
+
+class Collected:
+    """The answers to the ``count`` requests of one message, which leave together when the last one has come. Their
+    contents may have ``room`` bytes together."""
+
+    def __init__(self, origin: int | tuple[int, NodeId, int], number: int, count: int, room: int) -> None:
+        self.origin = origin
+        self.number = number
+        self.room = room
+        self.left = count
+        self.replies: list[Reply | None] = [None] * count
+        self.leased: dict[int, float] = {}
+        """The numbers of those that were read under a lease, with its end."""
+
+    def has_room(self, size: int) -> bool:
+        """Whether a further content of that size has room; then it is taken."""
+        if size > self.room:
+            return False
+        self.room -= size
+        return True
+
+
+Origin = int | tuple[int, NodeId, int] | Part
 """Who asked: the session of a client, or a node that passed a request on, the session that it came by, and how large a
 content the answer may have: the answer goes back the same way, so that whoever waits for it knows when it can't come
-any more."""
+any more. Or one of several requests in a message of either."""
 NO_ROOM = "too many large answers of this node wait to be taken; nothing was changed, try again"
 
 
@@ -145,19 +179,40 @@ class Outbox:
         """The answer to a request, to whoever asked."""
         if isinstance(origin, int):
             self.effects.append(ReplyTo(origin, reply, valid_until))
+        elif isinstance(origin, Part):
+            self._collect(origin, reply, valid_until)
         else:
             session, node, _ = origin
             self.effects.append(ReplyTo(session, self.envelope(node, Forwarded(reply)), valid_until))
 
+    def _collect(self, part: Part, reply: Reply, valid_until: float) -> None:
+        collected = part.collected
+        collected.replies[part.index] = reply
+        collected.left -= 1
+        if valid_until < inf:
+            collected.leased[part.index] = valid_until
+        if collected.left:
+            return
+        results = Results(collected.number, tuple(collected.replies))  # type: ignore[arg-type]
+        leased, until = tuple(collected.leased), min(collected.leased.values(), default=inf)
+        if isinstance(collected.origin, int):
+            self.effects.append(ReplyTo(collected.origin, results, until, leased))
+        else:
+            session, node, _ = collected.origin
+            self.effects.append(ReplyTo(session, self.envelope(node, Forwarded(results)), until, leased))
+
     def has_room(self, origin: Origin, size: int) -> bool:
-        """Whether a content of that size may be answered now; all that is usual may."""
+        """Whether a content of that size may be answered now; all that is usual may, but for a part of many, whose
+        content takes of the room that there is for all."""
+        if isinstance(origin, Part):
+            return origin.collected.has_room(size)
         if size <= ANSWER_BYTES_USUAL:
             return True
         return size <= self._process.room_for_answers() and (isinstance(origin, int) or size <= origin[2])
 
     def no_room(self, origin: Origin, number: int, size: int) -> None:
         """The answer to a request whose content there is no room for: nothing was carried out."""
-        if isinstance(origin, int) or size <= origin[2]:
+        if isinstance(origin, int | Part) or size <= origin[2]:
             self.fail(origin, number, BusyError(NO_ROOM))
         else:
             session, node, _ = origin

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from wrpme.core.context import NodeContext
-from wrpme.core.outbox import NO_ROOM, Origin
+from wrpme.core.outbox import NO_ROOM, Collected, Origin, Part
 from wrpme.core.io import HostRequest
 from wrpme.core.layout import key_of
 from wrpme.core.replication.replica import Role
@@ -24,35 +24,41 @@ from wrpme.core.limits import (
     ANSWER_BYTES_USUAL, FORWARD_BYTES_MAX, FORWARDS_BYTES_MAX, FORWARDS_MAX, LARGE_ALIASES_MAX,
     SESSION_ANSWERS_BYTES_MAX,
 )  # fmt: skip
-from wrpme.limits import EXPIRY_MILLISECONDS_MAX, STOP_SECONDS_MAX
+from wrpme.limits import (
+    EXPIRY_MILLISECONDS_MAX, MANY_BYTES_MAX, MANY_REQUESTS_MAX, STOP_SECONDS_MAX, TRANSACTION_BYTES_MAX,
+    TRANSACTION_REQUESTS_MAX,
+)  # fmt: skip
 from wrpme.protocol.address import listed
 from wrpme.protocol.identities import GetHive
 from wrpme.protocol.messages import (
-    KEEP_EXPIRY, READS, Heartbeat, Add, Append, Cas, CasVersion, ConfirmFollow, Content, Count,
-    EntryRequest, Envelope, Exists, Expire, Follow, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire,
-    GetExpiry, GetHoldings, GetRange, GetRemove, GetStatus, GetUpdate, GetView, LeaveNode, NodeRequest, PrefixScan, Put,
-    Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Request, SetRange, StopNode, Touch, Unfollow, Update,
-    VerifyArc, ViewIs,
+    KEEP_EXPIRY, Add, Append, Cas, CasVersion, ConfirmFollow, Content, Count, EntryRequest, Envelope, Exists, Expire,
+    Follow, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange, GetRemove,
+    GetStatus, GetUpdate, GetView, Heartbeat, IfContent, IfVersion, LeaveNode, Many, NodeRequest, PrefixScan, Put,
+    Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Request, SetRange, StopNode, Touch, Transaction, Unfollow,
+    Update, VerifyArc, ViewIs, is_read,
 )  # fmt: skip
-from wrpme.protocol.ring import arc_at, hash_of, owner_among
-from wrpme.protocol.validation import check_alias, check_content, check_first, check_number
+from wrpme.protocol.ring import arc_at, owner_among, position_of
+from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
 
 _WITH_LIFE = (Put, Update, GetUpdate, Cas, CasVersion, Add, Append)
 _WITH_CONTENT = (Put, Update, GetUpdate, Cas, CasVersion, Append, SetRange)
-_WITH_COMPARAND = (Cas, RemoveIf)
+_WITH_COMPARAND = (Cas, RemoveIf, IfContent)
 _ENTRIES = (
     Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry, Add, Append, GetRange, SetRange,
-    GetExpire, Exists, Touch, CasVersion, RemoveVersion,
+    GetExpire, Exists, Touch, CasVersion, RemoveVersion, IfVersion, IfContent,
 )  # fmt: skip
 _LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas, GetExpire)
 """Answered with the whole content: how large it is, is remembered. Of a part it may be little."""
 _OPERATOR: dict[type[Any], str] = {StopNode: "stop_node", LeaveNode: "leave", RemoveAll: "remove_all"}
 """Requests to nodes of which the log says who made them; of a long one only the first page."""
-_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings)
-
+_TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many)
+_MOVED = "the owner of this part of the ring is changing; nothing was changed, try again"
 
 K = TypeVar("K")
+
+
+Passable = EntryRequest | Transaction | NodeRequest
 
 
 class Passed:
@@ -61,7 +67,7 @@ class Passed:
 
     __slots__ = ("address", "life", "node", "origin", "request", "room", "since", "size")
 
-    def __init__(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId, size: int) -> None:
+    def __init__(self, origin: int, request: Passable, node: NodeId, size: int) -> None:
         self.origin = origin
         self.request = request
         self.node = node
@@ -108,13 +114,34 @@ def _add(table: dict[K, int], key: K, change: int) -> None:
         del table[key]
 
 
-def _size_of(request: EntryRequest | NodeRequest) -> int:
+def _size_of(request: Passable) -> int:
+    if isinstance(request, Many | Transaction):
+        return sum(_size_of(part) + len(part.alias) for part in request.requests)
     size = 0
     if isinstance(request, _WITH_CONTENT):
         size += len(request.content)
     if isinstance(request, _WITH_COMPARAND):
         size += len(request.comparand)
     return size
+
+
+def _checked(request: EntryRequest) -> bytes:
+    """The alias in UTF-8; raises UsageError or TooLargeError where the request is none that can be carried out."""
+    alias = check_alias(request.alias)
+    if isinstance(request, _WITH_CONTENT):
+        check_content(request.content)
+    if isinstance(request, _WITH_LIFE):
+        if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
+            raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
+        if not KEEP_EXPIRY <= request.ttl <= EXPIRY_MILLISECONDS_MAX:
+            raise UsageError("a ttl is in milliseconds, above 0, or -1 to keep what the entry has")
+    if isinstance(request, _WITH_COMPARAND):
+        check_content(request.comparand)
+    elif isinstance(request, Add):
+        check_number(request.number)
+    elif isinstance(request, SetRange):
+        check_first(request.first, len(request.content))
+    return alias
 
 
 class Router:
@@ -133,7 +160,7 @@ class Router:
         self.table = table
         self._not_serving = not_serving
         self._quorum = quorum
-        self._local = local
+        self._local: dict[type[Any], Callable[[Origin, Any], None]] = {**local, Many: self._many}
         self._forwards: dict[int, Passed] = {}
         self.room = Room()
         self._large: dict[str, int] = {}
@@ -155,6 +182,9 @@ class Router:
                 self.context.responses.at_once += 1
             self._for_entry(origin, request)
             return
+        if isinstance(request, Transaction):
+            self._for_transaction(origin, request)
+            return
         if type(origin) is int:
             self.requests[kind] = self.requests.get(kind, 0) + 1
         if isinstance(request, _TO_NODES):
@@ -174,31 +204,66 @@ class Router:
 
     def _for_entry(self, origin: Origin, request: EntryRequest) -> None:
         try:
-            alias = check_alias(request.alias)
-            if isinstance(request, _WITH_CONTENT):
-                check_content(request.content)
-            if isinstance(request, _WITH_LIFE):
-                if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
-                    raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
-                if not KEEP_EXPIRY <= request.ttl <= EXPIRY_MILLISECONDS_MAX:
-                    raise UsageError("a ttl is in milliseconds, above 0, or -1 to keep what the entry has")
-            if isinstance(request, _WITH_COMPARAND):
-                check_content(request.comparand)
-            elif isinstance(request, Add):
-                check_number(request.number)
-            elif isinstance(request, SetRange):
-                check_first(request.first, len(request.content))
+            alias = _checked(request)
         except (UsageError, TooLargeError) as error:
             self.context.outbox.fail(origin, request.id, error)
             return
-        position = hash_of(alias)
+        position = position_of(self.context.view, alias)
         replica = self.table.at(position)
         if replica is not None and replica.role is Role.OWNER:
             replica.execute(origin, request, key_of(position, alias))
         else:
             self._elsewhere(origin, request, position)
 
-    def _elsewhere(self, origin: Origin, request: EntryRequest, position: int) -> None:
+    def _for_transaction(self, origin: Origin, request: Transaction) -> None:
+        if type(origin) is int:
+            self.requests[Transaction] = self.requests.get(Transaction, 0) + 1
+            self.context.responses.at_once += 1
+        try:
+            position, keys = self._together(request)
+        except (UsageError, TooLargeError) as error:
+            self.context.outbox.fail(origin, request.id, error)
+            return
+        replica = self.table.at(position)
+        if replica is not None and replica.role is Role.OWNER:
+            replica.transact(origin, request, keys)
+        else:
+            self._elsewhere(origin, request, position)
+
+    def _together(self, request: Transaction) -> tuple[int, list[bytes]]:
+        """The position of all its entries, and their keys. That they lie on one arc now would not do: an arc may be
+        divided between them while the transaction is not settled yet, and then its halves would be handed over each by
+        itself, one of them perhaps in vain."""
+        parts = request.requests
+        if not 0 < len(parts) <= TRANSACTION_REQUESTS_MAX:
+            raise UsageError(f"a transaction has 1 to {TRANSACTION_REQUESTS_MAX} operations, not {len(parts)}")
+        if (size := _size_of(request)) > TRANSACTION_BYTES_MAX:
+            raise TooLargeError(f"the transaction has {size} bytes, the limit is {TRANSACTION_BYTES_MAX} (8 MiB)")
+        view = self.context.view
+        aliases = [_checked(part) for part in parts]
+        position = position_of(view, aliases[0])
+        for part, alias in zip(parts, aliases, strict=True):
+            if view is not None and position_of(view, alias) != position:  # without one nothing is served here
+                raise UsageError(apart(parts[0].alias, part.alias))
+        return position, [key_of(position, alias) for alias in aliases]
+
+    def _many(self, origin: Origin, request: Many) -> None:
+        assert not isinstance(origin, Part), "many are not among many"
+        count, size = len(request.requests), _size_of(request)
+        if not 0 < count <= MANY_REQUESTS_MAX or size > MANY_BYTES_MAX:
+            error = (
+                f"one message has 1 to {MANY_REQUESTS_MAX} requests and {MANY_BYTES_MAX} bytes, not {count} and {size}"
+            )
+            self.context.outbox.fail(origin, request.id, TooLargeError(error))
+            return
+        room = MANY_BYTES_MAX if isinstance(origin, int) else origin[2]
+        collected = Collected(origin, request.id, count, room)
+        for index, part in enumerate(request.requests):
+            if isinstance(origin, int):
+                self.requests[type(part)] += 1
+            self._for_entry(Part(collected, index), part)
+
+    def _elsewhere(self, origin: Origin, request: EntryRequest | Transaction, position: int) -> None:
         context, view = self.context, self.context.view
         refusal = self._not_serving()
         if view is None or refusal is not None:
@@ -207,10 +272,10 @@ class Router:
         arc = view.arcs[arc_at(view, position)]
         owner = owner_among(context.alive, arc)
         if owner is None:
-            context.outbox.fail(origin, request.id, self._unavailable(request.alias, arc))
+            first = request.requests[0] if isinstance(request, Transaction) else request
+            context.outbox.fail(origin, request.id, self._unavailable(first.alias, arc))
         elif not isinstance(origin, int):
-            moved = UnstableError("the owner of this part of the ring is changing; nothing was changed, try again")
-            context.outbox.fail(origin, request.id, moved)
+            context.outbox.fail(origin, request.id, UnstableError(_MOVED))
         else:
             self._forward(origin, request, owner)
 
@@ -229,7 +294,10 @@ class Router:
             self._local[type(request)](origin, request)
             return
         member = context.members.get(request.node)
-        if member is None:
+        if isinstance(request, Many) and (member is None or member.state is State.DOWN):
+            # Whoever asks knows an older view, or a later one: these entries have another owner.
+            context.outbox.fail(origin, request.id, UnstableError(_MOVED))
+        elif member is None:
             context.outbox.fail(
                 origin, request.id, UsageError("no such node in this hive; hive_status lists its nodes")
             )
@@ -255,7 +323,7 @@ class Router:
 
     # --- passing on ----------------------------------------------------------------------------------------------
 
-    def _forward(self, origin: int, request: EntryRequest | NodeRequest, node: NodeId) -> None:
+    def _forward(self, origin: int, request: Passable, node: NodeId) -> None:
         context = self.context
         address = context.address_of(node)
         route = context.routes.get(node)
@@ -269,7 +337,9 @@ class Router:
             context.outbox.fail(origin, request.id, BusyError(busy))
             return
         passed = Passed(origin, request, node, size)
-        if isinstance(request, _ENTRIES):
+        if isinstance(request, Many):
+            passed.room = MANY_BYTES_MAX if self._has_room(passed, MANY_BYTES_MAX) else 0
+        elif isinstance(request, (*_ENTRIES, Transaction)):
             wanted = self._large.get(request.alias, 0) if isinstance(request, _LARGE_ANSWERS) else 0
             if wanted and not self._has_room(passed, wanted):
                 context.outbox.fail(origin, request.id, BusyError(NO_ROOM))
@@ -390,7 +460,7 @@ class Router:
                 continue
             self._end(number)
             address = self.context.address_of(passed.node)
-            if isinstance(passed.request, READS) or not was_sent:
+            if is_read(passed.request) or not was_sent:
                 error: WrpmeError = UnstableError(f"the connection to {address} broke; nothing was changed, try again")
             else:
                 error = IndeterminateError(

@@ -12,6 +12,8 @@ SESSION_REQUESTS_MAX = 1024
 """When so many requests of one connection wait for an answer, the node pauses reading from it."""
 SESSION_OUTBOX_BYTES_MAX = 1 * MIB
 """When a connection has not taken so much of its answers yet, the node pauses reading from it."""
+MANY_TURN_BYTES = 4 * KIB
+"""Each request of a message with many counts like so many bytes of the work of a turn: some hundreds make one."""
 SLOW_READER_SECONDS_MAX = 30.0
 """A connection that has more than ``SESSION_OUTBOX_BYTES_MAX`` to take, and takes nothing for so long, is closed."""
 PARTIAL_FRAMES_BYTES_MAX = 1024 * MIB

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from wrpme.core.io import (
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
-from wrpme.daemon.limits import DRAIN_SECONDS
+from wrpme.daemon.limits import DRAIN_SECONDS, MANY_TURN_BYTES
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.followers import Followers
@@ -43,7 +43,8 @@ from wrpme.limits import (
 )  # fmt: skip
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
-    Content, Envelope, Failed, Forward, Forwarded, GetView, Notice, Reply, Request, Text, Watch,
+    Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text, Transaction,
+    Watch,
 )  # fmt: skip
 
 TIMER_SECONDS = 0.001
@@ -192,6 +193,8 @@ class Runner:
                 else:
                     wire.waiting += 1
                     effects = node.request(number, message, now)
+                    if type(message) is Many or type(message) is Transaction:
+                        self._turn_bytes += len(message.requests) * MANY_TURN_BYTES
                 done += 1
                 for effect in effects:
                     if isinstance(effect, ReplyTo):
@@ -393,7 +396,7 @@ class Runner:
         if isinstance(reply, Envelope):
             wire.waiting += 1  # it answers no request of this connection
         if effect.valid_until != inf:
-            wire.valid_until(effect.valid_until, encode(lapsed(reply)))
+            wire.valid_until(effect.valid_until, encode(lapsed(reply, effect.leased)))
 
     def _instead(self, reply: Reply | Envelope, error: WrpmeError) -> Reply | Envelope:
         """Returns what is answered where the answer is larger than a frame may be, so that nobody waits for it."""
@@ -475,14 +478,19 @@ def refused_size(reply: Reply | Envelope) -> int:
     return TURN_BYTES if type(reply) is Failed and reply.code == BusyError.code else 0
 
 
-def lapsed(reply: Reply | Envelope) -> Failed | Envelope:
-    """Returns what leaves in the place of an answer whose lease has run out."""
+def lapsed(reply: Reply | Envelope, leased: Collection[int] = ()) -> Reply | Envelope:
+    """Returns what leaves in the place of an answer whose lease has run out; of many, only those are ``leased``."""
     if isinstance(reply, Envelope):
         assert isinstance(reply.body, Forwarded), "only answers are under a lease"
-        return msgspec.structs.replace(reply, body=Forwarded(_lapsed_to(reply.body.reply)))
-    return _lapsed_to(reply)
+        return msgspec.structs.replace(reply, body=Forwarded(_lapsed_to(reply.body.reply, leased)))
+    return _lapsed_to(reply, leased)
 
 
-def _lapsed_to(reply: Reply) -> Failed:
-    sentence = "the node lost touch with the hive while it read; nothing was changed, try again"
-    return Failed(reply.id, UnstableError.code, sentence)
+def _lapsed_to(reply: Reply, leased: Collection[int]) -> Reply:
+    failed = Failed(
+        reply.id, UnstableError.code, "the node lost touch with the hive while it read; nothing was changed, try again"
+    )
+    if leased and isinstance(reply, Results):
+        parts = tuple(failed if at in leased else part for at, part in enumerate(reply.replies))
+        return Results(reply.id, parts)
+    return failed

@@ -312,6 +312,22 @@ class RemoveVersion(Struct, frozen=True, array_like=True, tag=48, gc=False):
     version: bytes
 
 
+class IfVersion(Struct, frozen=True, array_like=True, tag=50, gc=False):
+    """Changes nothing, and fails unless the entry has that ``version``; with ``NO_VERSION``, if there is one."""
+
+    id: int
+    alias: str
+    version: bytes
+
+
+class IfContent(Struct, frozen=True, array_like=True, tag=51, gc=False):
+    """Changes nothing, and fails unless the content is ``comparand``."""
+
+    id: int
+    alias: str
+    comparand: bytes
+
+
 class Follow(Struct, frozen=True, array_like=True, tag=56, gc=False):
     """From now on the connection is told, as Changes, of each write that is acknowledged to an entry whose alias begins
     with ``prefix``, of the arcs that ``node`` owns at ``epoch``; with the contents, if these are asked for. A client
@@ -344,16 +360,47 @@ NO_VERSION = bytes(16)
 
 EntryRequest = Union[
     Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry, Add, Append, GetRange, SetRange,
-    GetExpire, Exists, Touch, CasVersion, RemoveVersion,
+    GetExpire, Exists, Touch, CasVersion, RemoveVersion, IfVersion, IfContent,
 ]  # fmt: skip
-NodeRequest = Union[PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings]
+
+
+class Many(Struct, frozen=True, array_like=True, tag=52):
+    """Requests on entries that ``node`` owns, each of which is carried out by itself, in their order; answered by
+    Results. One whose entry has another owner by then is refused as unstable: nothing of it was carried out."""
+
+    id: int
+    node: NodeId
+    requests: tuple[EntryRequest, ...]
+
+
+class Transaction(Struct, frozen=True, array_like=True, tag=53):
+    """Requests on entries of one position, carried out together: each sees what those before it did, and if one fails
+    nothing is changed. Answered by Results, or by Failed with the number of the operation that failed."""
+
+    id: int
+    requests: tuple[EntryRequest, ...]
+
+
+NodeRequest = Union[
+    PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many
+]  # fmt: skip
 FollowRequest = Union[Follow, Unfollow, ConfirmFollow]
-Request = Union[EntryRequest, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive, FollowRequest]
+Request = Union[
+    EntryRequest, Transaction, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive, FollowRequest
+]
 READS = (
     Get, GetExpiry, GetRange, Exists, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog,
-    GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow,
+    GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent,
 )  # fmt: skip
-"""Requests that change nothing, and so may be sent again whatever became of them."""
+"""Requests that change nothing."""
+
+
+def is_read(request: Request) -> bool:
+    """Whether a request changes nothing, and so may be sent again whatever became of it."""
+    if type(request) is Many or type(request) is Transaction:
+        return all(isinstance(part, READS) for part in request.requests)
+    return isinstance(request, READS)
+
 
 # --- replies -----------------------------------------------------------------------------------------------------
 
@@ -370,11 +417,13 @@ class Content(Struct, frozen=True, array_like=True, tag=65, gc=False):
 
 
 class Failed(Struct, frozen=True, array_like=True, tag=66, gc=False):
-    """``code`` is one of :mod:`wrpme.errors`, ``sentence`` for the operator."""
+    """``code`` is one of :mod:`wrpme.errors`, ``sentence`` for the operator; ``operation`` is that of a transaction
+    which failed, counted from 0."""
 
     id: int
     code: int
     sentence: str
+    operation: int = -1
 
 
 class Number(Struct, frozen=True, array_like=True, tag=67, gc=False):
@@ -383,6 +432,16 @@ class Number(Struct, frozen=True, array_like=True, tag=67, gc=False):
     id: int
     number: int
     cursor: bytes = b""
+
+
+EntryReply = Union[Done, Content, Failed, Number]
+
+
+class Results(Struct, frozen=True, array_like=True, tag=78):
+    """The answers to the requests of Many or of a Transaction, in their order."""
+
+    id: int
+    replies: tuple[EntryReply, ...]
 
 
 class Aliases(Struct, frozen=True, array_like=True, tag=68):
@@ -488,7 +547,7 @@ class FollowEnded(Struct, frozen=True, array_like=True, tag=82, gc=False):
 
 
 FollowReply = Union[Following, Changes, FollowEnded]
-Reply = Union[Done, Content, Failed, Number, Aliases, ViewIs, Text, Notice, Told, Holdings, FollowReply]
+Reply = Union[EntryReply, Results, Aliases, ViewIs, Text, Notice, Told, Holdings, FollowReply]
 
 # --- between nodes -----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Protocol
 
 from wrpme.limits import SLOTS
 from wrpme.protocol.limits import STRETCHES_FIRST
@@ -20,9 +21,34 @@ SLOT = RING // SLOTS
 
 
 def hash_of(alias: str | bytes) -> int:
-    """The position of an alias on the ring: 64 bits of BLAKE2b over its UTF-8."""
+    """64 bits of BLAKE2b over the UTF-8 of an alias, or of its tag: a position on the ring."""
     encoded = alias.encode() if isinstance(alias, str) else alias
     return int.from_bytes(blake2b(encoded, digest_size=8).digest(), "big")
+
+
+def tag_of(alias: bytes) -> bytes:
+    """What of an alias is hashed where aliases have tags: what stands between the first ``{`` and the next ``}`` after
+    it, if that is something; else the alias."""
+    first = alias.find(b"{")
+    if first >= 0:
+        end = alias.find(b"}", first + 1)
+        if end > first + 1:
+            return alias[first + 1 : end]
+    return alias
+
+
+class Placed(Protocol):
+    """A view, or what is shown of one."""
+
+    @property
+    def tags(self) -> bool:
+        """Whether aliases have tags there."""
+
+
+def position_of(view: Placed | None, alias: bytes) -> int:
+    """The position of an entry in the hive of that view. Aliases with one tag have one position, so that their entries
+    are always together on one arc; in a hive without tags, and where no view is known yet, the whole alias counts."""
+    return hash_of(tag_of(alias) if view is not None and view.tags else alias)
 
 
 def slot_of(position: int) -> int:

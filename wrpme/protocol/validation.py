@@ -52,6 +52,14 @@ def check_first(first: int, size: int) -> None:
         raise TooLargeError(f"the content would have {first + size} bytes, the limit is {CONTENT_BYTES_MAX} (64 MiB)")
 
 
+def apart(first: str, other: str) -> str:
+    """The sentence that says that a transaction can't have both entries."""
+    return (
+        f'"{first}" and "{other}" are not together, and a transaction needs that: give their aliases one {{tag}}, '
+        "or let each be changed by itself"
+    )
+
+
 def number_in(content: bytes) -> int | None:
     """The whole number of 64 bits that a content is, in decimal digits without anything else; None where it is none."""
     if not _NUMBER.fullmatch(content):

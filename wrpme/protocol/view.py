@@ -53,8 +53,9 @@ class Arc(Struct, frozen=True, array_like=True):
 class View(Struct, frozen=True, array_like=True, dict=True):
     """The agreed, numbered picture of the whole hive. ``members`` are in order of seniority, ``arcs`` of the ring;
     the first of ``voters`` is the senior. ``branch`` tells generations of one number apart: two may have been begun on
-    both sides of a cut. What is looked up in it is worked out once and kept beside it, see
-    :mod:`wrpme.protocol.view_index`."""
+    both sides of a cut. ``tags`` says by which rule the positions of its entries are computed, for as long as the hive
+    exists, see :func:`wrpme.protocol.ring.position_of`; hives of former releases have none. What is looked up in it is
+    worked out once and kept beside it, see :mod:`wrpme.protocol.view_index`."""
 
     epoch: int
     hive: bytes
@@ -64,6 +65,7 @@ class View(Struct, frozen=True, array_like=True, dict=True):
     arcs: tuple[Arc, ...]
     voters: tuple[NodeId, ...]
     branch: int = 0
+    tags: bool = False
 
 
 # --- changes of the view -----------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ class Index:
         """The view after ``base`` that this is the index of."""
         made = View(
             base.epoch + 1, base.hive, base.generation, base.replication, tuple(self.order), tuple(self.table.arcs),
-            tuple(voters), base.branch,
+            tuple(voters), base.branch, base.tags,
         )  # fmt: skip
         made.__dict__[_KEY] = self
         return made
@@ -187,7 +187,8 @@ def digest(view: View) -> bytes:
     1997), so that the next view's costs what changed. It guards against divergence and faults of the program, not
     against enemies: who may choose many parts can find two sets with one sum."""
     about = (view.epoch, view.hive, view.generation, view.replication, view.voters, view.branch)
-    whole = (*about, index_of(view).sum.to_bytes(_SUM_BYTES, "big"))
+    rules = (view.tags,) if view.tags else ()  # so that the views on the disks of former hives have the digest they had
+    whole = (*about, *rules, index_of(view).sum.to_bytes(_SUM_BYTES, "big"))
     return blake2b(_ENCODE(whole), digest_size=16).digest()
 
 

@@ -50,6 +50,7 @@ class Topology(Struct, frozen=True):
     voters: tuple[str, ...]
     arcs: tuple[TopologyArc, ...]
     branch: int = 0
+    tags: bool = False
 
 
 def topology(now: View) -> Topology:
@@ -79,6 +80,7 @@ def topology(now: View) -> Topology:
             for index, arc in enumerate(now.arcs)
         ),
         branch=now.branch,
+        tags=now.tags,
     )  # fmt: skip
 
 
@@ -109,4 +111,4 @@ def view_in(shown: Topology) -> View:
         hive, voters = bytes.fromhex(shown.hive), ids(shown.voters)
     except (ValueError, KeyError) as error:
         raise ProtocolError(f"a view is malformed ({error})") from None
-    return View(shown.epoch, hive, shown.generation, shown.replication, members, arcs, voters, shown.branch)
+    return View(shown.epoch, hive, shown.generation, shown.replication, members, arcs, voters, shown.branch, shown.tags)

@@ -211,7 +211,7 @@ class Dashboard(App[int]):
         scene = self.scene
         if not command.alias or self.client is None or scene.mode is not Mode.LIVE:
             return
-        slot = ring.slot_of(ring.hash_of(command.alias))
+        slot = ring.slot_of(ring.position_of(scene, command.alias.encode()))
         arc = next((arc for arc in scene.arcs if arc.first <= slot < arc.end), None)
         if arc is None:
             return

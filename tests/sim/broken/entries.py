@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from tests.sim.broken import Broken
-from wrpme.core.layout import VERSION_BYTES, removal
+from wrpme.core.layout import VERSION_BYTES, removal, version_in
 from wrpme.core.outbox import Origin
 from wrpme.core.replication import operations, replica
 from wrpme.core.follows import Follows
 from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.core.replication.replica import Replica
+from wrpme.core.replication.sender import Sender
+from wrpme.core.replication.takeover import Suffixes
+from wrpme.core.transaction import Planned
 from wrpme.protocol import view_index
-from wrpme.protocol.messages import Add, CasVersion, EntryRequest
-from wrpme.protocol.view import View
+from wrpme.protocol.messages import Add, CasVersion, EntryRequest, Suffix
+from wrpme.protocol.view import NodeId, View
 
 
 def adds_to_what_is_acknowledged() -> Broken:
@@ -34,6 +38,62 @@ def adds_to_what_is_acknowledged() -> Broken:
             pending.value = latest
 
     return Replica, "execute", execute
+
+
+def batches_in_two_items() -> Broken:
+    """The writes of a transaction are sent one by one."""
+    honest = Replica._write_together
+
+    def write_together(self: Replica, origin: Origin, reply: Any, writes: Sequence[Planned], size: int) -> None:
+        honest(self, origin, reply, writes, size)
+        for pending in self.writes.since(self.writes.sequence - len(writes)):
+            pending.closes = True
+
+    return Replica, "_write_together", write_together
+
+
+def batches_acknowledged_early() -> Broken:
+    """A transaction is acknowledged with its first write, and the others are sent after it."""
+    honest = Replica._write_together
+
+    def write_together(self: Replica, origin: Origin, reply: Any, writes: Sequence[Planned], size: int) -> None:
+        honest(self, origin, reply, writes, size)
+        pendings = self.writes.since(self.writes.sequence - len(writes))
+        for pending in pendings:
+            pending.closes = True
+        first, last = pendings[0], pendings[-1]
+        first.origin, first.reply, first.since = last.origin, last.reply, last.since
+        if first is not last:
+            last.origin = last.reply = None
+
+    return Replica, "_write_together", write_together
+
+
+def half_a_suffix_counts() -> Broken:
+    """What came of a suffix is taken over, also where the rest of it never came."""
+    honest = Suffixes.take
+
+    def take(self: Suffixes, source: NodeId, message: Suffix, low: bytes, high: bytes) -> None:
+        told = set(self.told)
+        honest(self, source, message, low, high)
+        if source not in told and message.more:
+            for key, value in self._parts.pop(source, ()):
+                known = self.best.get(key)
+                if low <= key < high and not self.is_void(key, value):
+                    if known is None or version_in(value) > version_in(known):
+                        self.best[key] = value
+
+    return Suffixes, "take", take
+
+
+def batches_divided_at_takeover() -> Broken:
+    """A new owner sends what the suffixes held one by one."""
+    honest = Sender._push_writes
+
+    def push_writes(self: Sender, pendings: Sequence[Pending], last: Any = ()) -> list[tuple[int, int]]:
+        return honest(self, pendings, set(pendings) if last else ())
+
+    return Sender, "_push_writes", push_writes
 
 
 def any_version_will_do() -> Broken:

@@ -21,7 +21,6 @@ from wrpme.client.limits import FOLLOW_CONFIRM_SECONDS, FOLLOW_RETRY_SECONDS_MAX
 from wrpme.client.requests import outcomes
 from wrpme.client.scan import Patience, all_of, number_of, owners
 from wrpme.limits import PAGE_ALIASES_MAX
-from wrpme.protocol import ring
 from wrpme.protocol.messages import (
     Aliases, Changes, ConfirmFollow, Content, Done, Failed, Follow, FollowEnded, Following, Get, PrefixScan, Unfollow,
 )  # fmt: skip
@@ -139,8 +138,9 @@ class Follower:
         if not self._lacks_content(seen):
             return _told(seen)
         request = Get(self._dispatcher.next_id(), seen.alias.decode(), versioned=True)
+        position = self._dispatcher.routes.position_of(seen.alias)
         try:
-            reply = await self._dispatcher.ask(request, Content, position=ring.hash_of(seen.alias))
+            reply = await self._dispatcher.ask(request, Content, position=position)
         except errors.NotFoundError:
             self._state.missing(seen)
             return None

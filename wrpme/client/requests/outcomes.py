@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from wrpme import errors
 from wrpme.limits import CONNECT_SECONDS_MAX, RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
-from wrpme.protocol.messages import READS, Failed, Reply, Request
+from wrpme.protocol.messages import Failed, Reply, Request, is_read
 
 
 class Lost(errors.ConnectionError):
@@ -37,7 +37,7 @@ def repeatable(request: Request, lost: Lost) -> Lost:
     Raises:
         IndeterminateError: It may have been carried out.
     """
-    if lost.sent and not isinstance(request, READS):
+    if lost.sent and not is_read(request):
         raise errors.IndeterminateError(
             f"{lost.sentence} before the answer came; the change may or may not have been carried out, "
             "read it before you repeat it"
@@ -58,7 +58,7 @@ def late(address: str, request: Request, sent: bool) -> errors.WrpmeError:
     """Returns what is told of a request whose deadline has passed."""
     if not sent:
         return errors.TimeoutError(f"{address} took no more requests in the time given; nothing was sent")
-    if isinstance(request, READS):
+    if is_read(request):
         return errors.TimeoutError(f"{address} did not answer in the time given")
     return errors.IndeterminateError(
         f"{address} did not answer in the time given; the change may or may not have been carried out, "
@@ -75,7 +75,7 @@ def ended(address: str, error: BaseException | None) -> errors.ConnectionError:
 def error_in(reply: Reply, address: str) -> errors.WrpmeError:
     """Returns what a reply tells that is not of the kind that was asked for."""
     if isinstance(reply, Failed):
-        return errors.from_wire(reply.code, reply.sentence)
+        return errors.from_wire(reply.code, reply.sentence, reply.operation)
     return errors.ProtocolError(f"{address} gave an answer of the wrong kind ({type(reply).__name__})")
 
 

@@ -38,6 +38,11 @@ class Routes:
         """The address where that hive was met first."""
         self._warned: set[str] = set()
 
+    def position_of(self, alias: bytes) -> int:
+        """Returns the position of an entry by the rule of the hive, as far as that is known: without a view the request
+        goes to any node, which knows better."""
+        return ring.position_of(self.view, alias)
+
     def owner_at(self, position: int | None) -> str:
         """Returns the address of the owner of a position, empty if none is known."""
         ends, owners = self._table

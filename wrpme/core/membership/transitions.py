@@ -37,7 +37,7 @@ _ORDER: dict[type[Any], int] = {
 def found(hive: bytes, node: NodeId, incarnation: int, address: str, replication: int) -> View:
     """The first view of a new hive."""
     member = Member(node, incarnation, address, 1, State.UP)
-    return View(1, hive, 1, replication, (member,), ring.whole_ring(node, 1), (node,))
+    return View(1, hive, 1, replication, (member,), ring.whole_ring(node, 1), (node,), tags=True)
 
 
 def next_view(view: View, changes: Iterable[Change]) -> tuple[View, Patch] | None:
@@ -123,7 +123,7 @@ def recover(
     arcs = [_as_placed(arc, alive) for arc in table.arcs]
     voters = tuple(dict.fromkeys((me.id, *(node for node in view.voters if node in alive))))[:VOTERS_MAX]
     generation, branch = view.generation + 1, _branch(me)
-    return View(epoch, view.hive, generation, view.replication, members, tuple(arcs), voters, branch)
+    return View(epoch, view.hive, generation, view.replication, members, tuple(arcs), voters, branch, view.tags)
 
 
 def _branch(me: Member) -> int:

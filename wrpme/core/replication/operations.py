@@ -18,8 +18,8 @@ from wrpme.errors import (
 from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.messages import (
     KEEP_EXPIRY, NO_VERSION, Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Failed, Get,
-    GetExpire, GetExpiry, GetRange, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf, RemoveVersion, Reply, SetRange,
-    Touch, Update,
+    GetExpire, GetExpiry, GetRange, GetRemove, GetUpdate, IfContent, IfVersion, Number, Put, Remove, RemoveIf,
+    RemoveVersion, Reply, SetRange, Touch, Update,
 )  # fmt: skip
 from wrpme.protocol.validation import number_in
 
@@ -85,7 +85,7 @@ def _get_remove(request: GetRemove, held: bytes | None, now: Now) -> Outcome:
     return _missing(request) if held is None else Write(None, 0, Content(request.id, content_in(held)))
 
 
-def _mismatch(request: Cas | RemoveIf) -> Failed:
+def _mismatch(request: Cas | RemoveIf | IfContent) -> Failed:
     error = MismatchError(f'the content of "{request.alias}" is not the comparand; nothing was changed')
     return _failed(request, error)
 
@@ -185,7 +185,7 @@ def _touch(request: Touch, held: bytes | None, now: Now) -> Outcome:
     return _missing(request) if held is None else Write(content_in(held), expiry_in(held), Done(request.id))
 
 
-def _other_version(request: CasVersion | RemoveVersion) -> Failed:
+def _other_version(request: CasVersion | RemoveVersion | IfVersion) -> Failed:
     error = MismatchError(f'"{request.alias}" has another version; nothing was changed')
     return _failed(request, error)
 
@@ -204,6 +204,18 @@ def _remove_version(request: RemoveVersion, held: bytes | None, now: Now) -> Out
     if request.version != held[:VERSION_BYTES]:
         return _other_version(request)
     return Write(None, 0, Done(request.id))
+
+
+def _if_version(request: IfVersion, held: bytes | None, now: Now) -> Outcome:
+    if held is None:
+        return Done(request.id) if request.version == NO_VERSION else _missing(request)
+    return Done(request.id) if request.version == held[:VERSION_BYTES] else _other_version(request)
+
+
+def _if_content(request: IfContent, held: bytes | None, now: Now) -> Outcome:
+    if held is None:
+        return _missing(request)
+    return Done(request.id) if content_in(held) == request.comparand else _mismatch(request)
 
 
 _DECISIONS: dict[type[Any], Callable[[Any, bytes | None, Now], Outcome]] = {
@@ -226,6 +238,8 @@ _DECISIONS: dict[type[Any], Callable[[Any, bytes | None, Now], Outcome]] = {
     Touch: _touch,
     CasVersion: _cas_version,
     RemoveVersion: _remove_version,
+    IfVersion: _if_version,
+    IfContent: _if_content,
 }
 
 

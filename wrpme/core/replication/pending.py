@@ -31,10 +31,12 @@ from wrpme.protocol.messages import Pair, Reply
 class Pending:
     """A write that is not acknowledged by all, or not on disk yet. ``batch`` is that of the disk, ``number`` its place
     among the owner's writes, ``serial`` its place among all that this node made or received, ``since`` when whoever
-    waits for the ``reply`` asked."""
+    waits for the ``reply`` asked. It ``closes`` what is never divided: it is a write by itself, or the last one of a
+    transaction."""
 
     __slots__ = (
-        "_content", "batch", "by_clock", "held_bytes", "key", "number", "origin", "reply", "serial", "since", "value",
+        "_content", "batch", "by_clock", "closes", "held_bytes", "key", "number", "origin", "reply", "serial", "since",
+        "value",
         "waiters",
     )  # fmt: skip
 
@@ -46,6 +48,7 @@ class Pending:
         self.number = 0
         self.by_clock = False
         """It is the removal of what had expired."""
+        self.closes = True
         self.origin: Origin | None = None
         self.reply: Reply | None = None
         self.since = 0.0

@@ -21,16 +21,19 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from math import inf
 
+from msgspec.structs import replace
+
 from wrpme.core.context import NodeContext
-from wrpme.core.outbox import Origin
+from wrpme.core.outbox import Origin, Part
 from wrpme.core.layout import (
-    REMOVED, VERSION_BYTES, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
+    REMOVED, VERSION_BYTES, Version, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
 )  # fmt: skip
 from wrpme.core.replication.takeover import Suffixes, accepts, awaited
 from wrpme.core.replication.operations import Now, Outcome, Write, decide, is_versioned
 from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
+from wrpme.core.transaction import Planned, plan
 from wrpme.core.retry import Retry
 from wrpme.errors import BusyError, IndeterminateError, UnavailableError, UnstableError, WrpmeError
 from wrpme.core.limits import (
@@ -38,7 +41,9 @@ from wrpme.core.limits import (
 )  # fmt: skip
 from wrpme.protocol import ring
 from wrpme.protocol.address import listed
-from wrpme.protocol.messages import Committed, Content, Done, EntryRequest, Get, GetSuffix, Reply, Stream, Suffix
+from wrpme.protocol.messages import (
+    Committed, Content, Done, EntryRequest, Get, GetSuffix, Reply, Results, Stream, Suffix, Transaction,
+)  # fmt: skip
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import Activated, Arc, NodeId
 
@@ -140,7 +145,8 @@ class Replica:
             outcome = decide(request, held, Now(*context.hive_times()))
         answer = outcome.reply if type(outcome) is Write else outcome
         size = len(answer.content) if type(answer) is Content else 0
-        if size > ANSWER_BYTES_USUAL and not context.outbox.has_room(origin, size):
+        is_bounded = size > ANSWER_BYTES_USUAL or type(origin) is Part
+        if is_bounded and not context.outbox.has_room(origin, size):
             context.outbox.no_room(origin, request.id, size)
         elif type(outcome) is Write:
             if context.disk.hung:
@@ -151,7 +157,7 @@ class Replica:
                 return
             reply = outcome.reply
             if is_versioned(request):
-                reply = Done(request.id, version_bytes((self.arc.version, self.writes.sequence + 1)))
+                reply = Done(request.id, version_bytes(self.next_version(1)))
             self._write(origin, reply, key, outcome.content, outcome.expiry, held if known else None)
         elif pending is None:
             context.outbox.reply(origin, outcome, lease)  # type: ignore[arg-type]
@@ -177,8 +183,10 @@ class Replica:
 
         def answer(acknowledged: bool) -> None:
             self.context.responses.answered(origin, self.context.now - since)
-            if acknowledged and type(reply) is Content and not self.context.outbox.has_room(origin, len(reply.content)):
-                self.context.outbox.no_room(origin, reply.id, len(reply.content))
+            # The room of a part was taken when it was read.
+            size = len(reply.content) if type(reply) is Content and type(origin) is not Part else 0
+            if acknowledged and size and not self.context.outbox.has_room(origin, size):
+                self.context.outbox.no_room(origin, reply.id, size)
             elif acknowledged:
                 self.context.outbox.reply(origin, reply, self.lease_until())
             else:
@@ -226,21 +234,82 @@ class Replica:
         expiry: int,
         held: bytes | None,
     ) -> None:
-        self.writes.sequence += 1
-        version = (self.arc.version, self.writes.sequence)
-        self.context.marks.note(self.writes.stretch, version)
+        version = self.next_version(1)
         value = removal(version) if content is None else value_of(version, expiry, content)
-        pending = self.writes.apply(key, value, held)
-        pending.number = self.writes.sequence
+        pending = self._queue(key, value, held)
         if origin is not None:
             pending.origin, pending.reply, pending.since = origin, reply, self.context.now
             if type(origin) is int:
                 self.context.responses.at_once -= 1
-        self.writes.queue.append(pending)
         if type(reply) is Content:
             pending.held_bytes += len(reply.content)
+            self.writes.pending_bytes += len(reply.content)
+
+    def next_version(self, place: int) -> Version:
+        """The version of the write in that place among those that come next, counted from 1."""
+        return self.arc.version, self.writes.sequence + place
+
+    def _queue(self, key: bytes, value: bytes, held: bytes | None) -> Pending:
+        """A further write, of the next version."""
+        self.writes.sequence += 1
+        self.context.marks.note(self.writes.stretch, version_in(value))
+        pending = self.writes.apply(key, value, held)
+        pending.number = self.writes.sequence
+        self.writes.queue.append(pending)
         self.writes.pending_bytes += pending.held_bytes
         self._dirty[self] = None
+        return pending
+
+    # --- transactions --------------------------------------------------------------------------------------------
+
+    def transact(self, origin: Origin, request: Transaction, keys: Sequence[bytes]) -> None:
+        """Carries out a transaction on entries of one position of this arc, or refuses it."""
+        context = self.context
+        lease = self.lease_until()
+        if context.now >= lease:
+            context.outbox.fail(origin, request.id, self.refusal())
+            return
+        decided = plan(request.requests, keys, self.writes.current, self.next_version, Now(*context.hive_times()))
+        reply: Reply = decided.failure or Results(request.id, tuple(decided.replies))
+        size = decided.answer_bytes
+        if decided.by_clock and not context.clock_is_checked():
+            context.outbox.fail(origin, request.id, UnstableError(CLOCK))
+        elif size > ANSWER_BYTES_USUAL and not context.outbox.has_room(origin, size):
+            context.outbox.no_room(origin, request.id, size)
+        elif decided.failure is not None:
+            for key, held in decided.expired:  # who is told that they are gone must not see them again
+                self.expire(key, held)
+            self._answer_as_seen(origin, replace(decided.failure, id=request.id), keys, lease)
+        elif not decided.writes:
+            self._answer_as_seen(origin, reply, keys, lease)
+        elif context.disk.hung:
+            context.outbox.fail(origin, request.id, self.refusal())
+        elif self._is_full():
+            context.outbox.fail(origin, request.id, BusyError(BUSY))
+        else:
+            self._write_together(origin, reply, decided.writes, size)
+
+    def _answer_as_seen(self, origin: Origin, reply: Reply, keys: Sequence[bytes], lease: float) -> None:
+        """Answers once all is acknowledged that was seen of these entries."""
+        overlay = self.writes.overlay
+        seen = [overlay[key] for key in keys if key in overlay]
+        if seen:
+            self.when_acknowledged(max(seen, key=lambda pending: pending.serial), self._later(origin, reply))
+        else:
+            self.context.outbox.reply(origin, reply, lease)
+
+    def _write_together(self, origin: Origin, reply: Reply, writes: Sequence[Planned], size: int) -> None:
+        """The writes of a transaction, one after the other; the answer is that of the last one, and what it saw that is
+        not acknowledged yet comes before that."""
+        for write in writes:
+            pending = self._queue(write.key, write.value, write.held)
+            pending.closes, pending.by_clock = False, write.by_clock
+        pending.closes = True
+        pending.origin, pending.reply, pending.since = origin, reply, self.context.now
+        if type(origin) is int:
+            self.context.responses.at_once -= 1
+        pending.held_bytes += size
+        self.writes.pending_bytes += size
 
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
 

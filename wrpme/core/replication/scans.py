@@ -106,7 +106,7 @@ class Scans:
                 break
             scanned += 1
             last = alias.decode()
-            position = ring.hash_of(alias)
+            position = ring.position_of(self.context.view, alias)
             replica = self.table.at(position)
             if replica is None or not replica.serving or expiry == REMOVED:
                 continue

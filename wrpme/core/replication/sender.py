@@ -13,8 +13,9 @@ docs/how-it-works.md, "Moving data".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from enum import Enum
+from itertools import chain
 from math import inf
 
 from wrpme.core.context import NodeContext
@@ -130,7 +131,12 @@ class Sender:
         self._report_after = -1
         # Of each entry only the latest: a holder that has it must not fall back behind it, not even for a moment.
         latest = {pending.key: pending for pending in self.writes.queue}
-        items = self._push_writes(list(latest.values()))
+        # Those of one position go in one item: a transaction may be among them, also where a later write of one of its
+        # entries took its place here, and a holder that is to take over after half of it would have half of it.
+        together: dict[int, list[Pending]] = {}
+        for pending in latest.values():
+            together.setdefault(hash_in(pending.key), []).append(pending)
+        items = self._push_writes(list(chain.from_iterable(together.values())), {of[-1] for of in together.values()})
         if items:  # no part of it tells of one number that it has all up to there: only the last one does
             self._marks.append((items[-1][0], self.writes.sequence))
         self.streamed = self.writes.sequence
@@ -259,16 +265,19 @@ class Sender:
             self.streamed = writes.sequence
             self._marks += self._push_writes(fresh)
 
-    def _push_writes(self, pendings: Sequence[Pending]) -> list[tuple[int, int]]:
-        """Items of writes, each with the number of its last one."""
+    def _push_writes(self, pendings: Sequence[Pending], last: Container[Pending] = ()) -> list[tuple[int, int]]:
+        """Items of writes, each with the number of its last one. An item ends with one of ``last``, if there are any;
+        else with one that closes a transaction, or is none of one."""
         items: list[tuple[int, int]] = []
         pairs: list[Pair] = []
         size = 0
         for pending in pendings:
+            # Before the copy counts it may be sent a part of a transaction, whose rest the comparison will meet: until
+            # then it is no holder, and nobody takes over from it.
             if self.counts or pending.key < self.cursor:
                 pairs.append((pending.key, pending.value))
                 size += len(pending.key) + len(pending.value)
-                if size >= STREAM_BYTES_USUAL:
+                if size >= STREAM_BYTES_USUAL and (pending in last if last else pending.closes):
                     items.append((self._push(Writes(tuple(pairs))), pending.number))
                     pairs, size = [], 0
         if pairs:

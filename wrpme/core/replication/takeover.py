@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from wrpme.core.layout import hash_in, version_in
-from wrpme.protocol.messages import Suffix
+from wrpme.protocol.messages import Pair, Suffix
 from wrpme.protocol.ring import settled_at
 from wrpme.protocol.view import Arc, NodeId
 
@@ -50,6 +50,9 @@ class Suffixes:
         self.best: dict[bytes, bytes] = {}
         """By key the value, or removal, of the highest version."""
         self._cursors: dict[NodeId, bytes] = {}
+        self._parts: dict[NodeId, list[Pair]] = {}
+        """What came of suffixes that are not whole yet. It counts for nothing: whoever hands one over may die before
+        the rest of a transaction has come, and then is not waited for."""
 
     def cursor(self, source: NodeId) -> bytes:
         """The key up to which a node has handed over its suffix."""
@@ -62,9 +65,10 @@ class Suffixes:
             return
         if message.more and message.pairs:
             self._cursors[source] = message.pairs[-1][0]
-        else:
-            self.told.add(source)
-        for key, value in message.pairs:
+            self._parts.setdefault(source, []).extend(message.pairs)
+            return
+        self.told.add(source)
+        for key, value in (*self._parts.pop(source, ()), *message.pairs):
             if not low <= key < high or self.is_void(key, value):
                 continue
             version = version_in(value)

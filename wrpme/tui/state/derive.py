@@ -83,6 +83,7 @@ def scene(observed: Observed, layout: RingLayout | None, now: float, mode: Mode 
         epoch=view.epoch,
         generation=view.generation,
         replication=view.replication,
+        tags=view.tags,
         heard=len(fresh),
         silent_since=since,
         entries=sum(entries) if entries else None,

@@ -183,3 +183,4 @@ class Scene(Struct, frozen=True):
     nodes: tuple[NodeShown, ...] = ()
     arcs: tuple[ArcShown, ...] = ()
     moves: tuple[CopyShown, ...] = ()
+    tags: bool = False

@@ -1,0 +1,1 @@
+"""Operations on many entries at once: together, or each by itself."""
