@@ -246,7 +246,7 @@ async def test_an_owner_that_comes_back_is_found_again() -> None:
         alias = alias_owned_by(view_of([one, two]), two.node)
         await client.view()
         assert await client.get(alias) == alias.encode()
-        two.greeting = b"WRPME/1\n"
+        two.greeting = b"WRPME/2\n"
         while not two.seen:
             await client.get(alias)
             await asyncio.sleep(0.1)  # of the loop's own time, which jumps: the pause before it is tried again

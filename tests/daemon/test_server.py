@@ -15,7 +15,7 @@ from wrpme.daemon.net import server
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, UnstableError
 from wrpme.core.limits import ANSWERS_BYTES_MAX
 from wrpme.limits import FRAME_BYTES_MAX
-from wrpme.protocol.codec import PREFACE, encode
+from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import AskView, Content, Done, Failed, Get, GetView, Notice, Put, Request, ViewIs
 from wrpme.protocol.view import View
 
@@ -338,7 +338,7 @@ FOREIGNERS = [
     b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"PING\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    b"WRPME/2\n",
+    b"WRPME/3\n",
     b"WRPMX",
     b"\0",
     b"\xff" * 100_000,
@@ -352,6 +352,17 @@ async def test_another_protocol_gets_one_plain_line(said: bytes) -> None:
         assert await client.rest() == server.FOREIGN
         assert len(d.log.lines) == 1
         assert "does not speak the wrpme protocol" in d.log.lines[0]
+        await round_trips(d)
+
+
+async def test_the_former_release_hears_in_its_own_words_what_to_do() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        client.writer.write(b"WRPME/1\n")
+        said = await client.rest()
+        assert said.startswith(b"WRPME/1\n")
+        (failed,) = Decoder[Failed](Failed, preface=False).feed(said[8:])
+        assert failed == Failed(0, ProtocolError.code, server.TO_FORMER)
+        assert "an earlier release (WRPME/1)" in d.log.lines[0]
         await round_trips(d)
 
 

@@ -34,8 +34,7 @@ FOREIGN = [
     b"-ERR unknown command\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"SSH-2.0-OpenSSH_9.2\r\n",
-    b"WRPME/2\n",
-    b"WRPME/1\r\n",
+    b"WRPME/3\n",
     b"wrpme/1\n",
     b"\x00",
     b"\n",
@@ -224,6 +223,17 @@ def test_foreign_protocols_are_known_by_their_first_bytes(foreign: bytes) -> Non
         Decoder[Any](Inbound).feed(foreign)
     with pytest.raises(ProtocolError, match="does not speak the wrpme protocol"):
         fed(Decoder[Any](Inbound), [foreign[at : at + 1] for at in range(len(foreign))])
+
+
+def test_the_former_release_is_known() -> None:
+    for said in (b"WRPME/1\n", b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"):
+        check_former([said])
+        check_former([said[at : at + 1] for at in range(len(said))])
+
+
+def check_former(pieces: list[bytes]) -> None:
+    with pytest.raises(ProtocolError, match=r"an earlier release \(WRPME/1\), and this one WRPME/2: upgrade it"):
+        fed(Decoder[Any](Inbound), pieces)
 
 
 def test_what_a_foreign_protocol_said_is_shown() -> None:

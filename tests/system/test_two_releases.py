@@ -1,4 +1,4 @@
-"""The release before and this one: they form a hive, and what one wrote the other reads.
+"""The release before and this one: they refuse each other with a sentence, and what one wrote the other reads.
 
 ``WRPME_FORMER`` is the directory that has the package ``wrpme`` of the release before; scripts/soak makes one.
 """
@@ -8,71 +8,29 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.system.daemons import ROOT, Daemons, finished, wrpmesh
+from tests.system.daemons import ROOT, Daemons, finished, until, wrpmesh
 from wrpme import Client
 
 FORMER = Path(os.environ.get("WRPME_FORMER", ""))
 pytestmark = pytest.mark.skipif(not os.environ.get("WRPME_FORMER"), reason="WRPME_FORMER names no release before")
 ENTRIES = 100
-CLIENT_SECONDS = 30.0
-"""A node that was killed is taken for dead meanwhile."""
 
 
 class Hive(Daemons):
-    """Three nodes, of which ``former`` are of the release before; ``contents`` is all that was written."""
+    """Nodes, of which ``former`` are of the release before."""
 
-    def __init__(self, directory: Path, *former: int) -> None:
-        super().__init__(directory, 3)
+    def __init__(self, directory: Path, count: int, *former: int) -> None:
+        super().__init__(directory, count)
         self.sources = dict.fromkeys(former, FORMER)
-        self.contents: dict[str, bytes] = {}
-        self.start_all(range(3))
 
-    def of(self, index: int) -> Path:
-        """Where the release of that node is."""
-        return self.sources.get(index, ROOT)
-
-    def live(self) -> list[int]:
-        """The nodes that run."""
-        return sorted(self.processes)
-
-    async def write(self, name: str) -> None:
-        """New entries through each node, and changes of all entries so far."""
-        for index in self.live():
-            new = {f"{name}/{index}/{number}": b"new" for number in range(ENTRIES)}
-            changed = dict.fromkeys(self.contents, f"{name}/{index}".encode())
-            async with Client([self.addresses[index]], timeout=CLIENT_SECONDS) as client:
-                await asyncio.gather(*[client.put(alias, content) for alias, content in new.items()])
-                await asyncio.gather(*[client.update(alias, content) for alias, content in changed.items()])
-            self.contents |= {**new, **changed}
-
-    async def check(self) -> None:
-        """Each node serves all of it, and all copies are the same, for the clients of both releases."""
-        for index in self.live():
-            address = self.addresses[index]
-            async with Client([address], timeout=CLIENT_SECONDS) as client:
-                found = await asyncio.gather(*map(client.get, self.contents))
-                assert dict(zip(self.contents, found, strict=True)) == self.contents
-                assert await client.count() == len(self.contents)
-                verified = await client.verify()
-                assert (verified.entries, verified.differences) == (len(self.contents), ())
-            for source in (FORMER, ROOT):
-                self.check_with(source, address)
-        self.check_alive()
-
-    def check_with(self, source: Path, address: str) -> None:
-        """The same with the shell of that release, which changes something as well."""
-        alias = f"shell/{len(self.contents)}"
-        lines = f"put {alias} one\ncas {alias} two one\nget {alias}\nverify\nhive_status\n"
-        done = finished(wrpmesh("--daemon", address), lines.encode(), self.directory, source)
-        self.contents[alias] = b"two"
-        assert (done.returncode, done.stderr) == (0, b""), done
-        assert done.stdout.startswith(b"one\ntwo\n")
-        assert f"{len(self.contents):,} entries" in done.stdout.decode(), done.stdout
+    def shell(self, source: Path, index: int, lines: str) -> tuple[int, str, str]:
+        """What the shell of that release says with these lines, or with the one command, at that node."""
+        done = finished(wrpmesh("--daemon", self.addresses[index]), lines.encode(), self.directory, source)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 def test_the_release_before_is_another_one(tmp_path: Path) -> None:
@@ -83,50 +41,55 @@ def test_the_release_before_is_another_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("former", [(0,), (1, 2)], ids=str)
-async def test_they_form_a_hive(former: tuple[int, ...], tmp_path: Path) -> None:
-    with Hive(tmp_path, *former) as hive:
-        await hive.until_stable()
-        await hive.write("begin")
-        await hive.check()
-        for index in (former[0], next(index for index in range(3) if index not in former)):
-            hive.kill(index)
-            await hive.write(f"without-{index}")
-            hive.start(index)
-            await hive.until_stable(3)
-            await hive.check()
+@pytest.mark.parametrize("former", [0, 1])
+async def test_they_refuse_each_other_with_a_sentence(former: int, tmp_path: Path) -> None:
+    """The first node founds a hive, and the other one, of the other release, waits and says why; so do the shells."""
+    other = 1 - former
+    with Hive(tmp_path, 2, former) as hive:
+        hive.start_all(range(2))
+        theirs, ours = "this node speaks the hive protocol WRPME/2, and you WRPME/1", "an earlier release (WRPME/1)"
 
+        async def told() -> bool:
+            logs = [
+                path.read_text("utf-8") if (path := tmp_path / f"{at}.log").exists() else "" for at in (former, other)
+            ]
+            return theirs in logs[0] or ours in logs[1]
 
-@pytest.mark.asyncio
-async def test_nodes_are_upgraded_one_after_the_other(tmp_path: Path) -> None:
-    with Hive(tmp_path, 0, 1, 2) as hive:
-        await hive.until_stable()
-        await hive.write("begin")
-        for index in range(3):
-            hive.terminate(index)
-            await hive.write(f"without-{index}")
-            del hive.sources[index]
-            hive.start(index)
-            await hive.until_stable(3)
-            await hive.check()
+        await until("the one that waits says why", told)
+        source = ROOT if other == 0 else FORMER
+        code, _, error = hive.shell(ROOT, former, "get entry\n")
+        assert code == 1 and ours in error and "upgrade it" in error, error
+        code, _, error = hive.shell(FORMER, other, "get entry\n")
+        assert code == 1 and theirs in error and "upgrade what asked" in error, error
+        assert hive.shell(source, 0, "put entry here\nget entry\n") == (0, "here\n", ""), "nothing is lost by it"
+        hive.check_alive()
 
 
 @pytest.mark.asyncio
 async def test_this_release_starts_with_the_data_of_the_one_before(tmp_path: Path) -> None:
     """After a power loss, that is with all that the release before had no time to put in order."""
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
-    with Hive(tmp_path, 0, 1, 2) as hive:
-        await hive.until_stable()
-        await hive.write("begin")
-        async with Client(hive.addresses, timeout=CLIENT_SECONDS) as client:
-            await client.put("expires", b"tomorrow", until)
-        hive.contents["expires"] = b"tomorrow"
+    contents = {f"entry/{{tag}}/{number}": f"content {number}" for number in range(ENTRIES)}
+    with Hive(tmp_path, 3, 0, 1, 2) as hive:
+        hive.start_all(range(3))
+        wait = "wait_stable 60\n"
+
+        async def three() -> bool:
+            hive.shell(FORMER, 0, wait)
+            return "all 3 nodes are up" in hive.shell(FORMER, 0, "hive_status\n")[1]
+
+        await until("a hive of the release before", three)
+        lines = "".join(f"put {alias} {content}\n" for alias, content in contents.items())
+        assert hive.shell(FORMER, 0, f"{lines}put expires later\nexpires_at expires 4000000000\n") == (0, "", "")
         hive.kill(0, 1, 2)
         hive.sources.clear()
         hive.start_all(range(3))
-        await hive.until_stable()
-        await hive.check()
-        async with Client(hive.addresses, timeout=CLIENT_SECONDS) as client:
-            assert await client.get_expiry("expires") == until
-        await hive.write("after")
-        await hive.check()
+        view = await hive.until_stable(3)
+        assert not view.tags, "its entries lie where they lay"
+        async with Client(hive.addresses) as client:
+            found = await asyncio.gather(*map(client.get, contents))
+            assert found == [content.encode() for content in contents.values()]
+            expiry = await client.get_expiry("expires")
+            assert expiry is not None and expiry.timestamp() == 4_000_000_000
+            await client.update("entry/{tag}/0", b"new")
+            assert await client.count() == ENTRIES + 1 and not (await client.verify()).differences
+            assert await client.prefix_get("entry/{tag}/0") == ["entry/{tag}/0"]

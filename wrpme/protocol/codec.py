@@ -16,7 +16,15 @@ import msgspec
 from wrpme.errors import ProtocolError, TooLargeError
 from wrpme.limits import FRAME_BYTES_MAX, LARGE_BYTES
 
-PREFACE = b"WRPME/1\n"
+PREFACE = b"WRPME/2\n"
+FORMER_PREFACE = b"WRPME/1\n"
+"""What the former release begins with: it knows no tags, and would look for entries elsewhere."""
+FORMER_REFUSAL = b"wrpmed: "
+"""What its nodes say to all that begins otherwise."""
+FORMER = (
+    "the other side speaks the hive protocol of an earlier release (WRPME/1), and this one WRPME/2: upgrade it; all "
+    "nodes of a hive are upgraded together, and clients with them"
+)
 HEADER_BYTES = 4
 _HEADER = Struct(">I")
 _ENCODER = msgspec.msgpack.Encoder()
@@ -177,6 +185,10 @@ class Decoder(Generic[M]):
     def _take_preface(self) -> bool:
         got = bytes(self._buffer[: len(PREFACE)])
         if not PREFACE.startswith(got):
+            if FORMER_REFUSAL.startswith(got) and len(got) < len(FORMER_REFUSAL):
+                return False
+            if got == FORMER_REFUSAL or FORMER_PREFACE.startswith(got):
+                raise ProtocolError(FORMER)
             shown = bytes(self._buffer[:24]).decode("latin-1").split("\r")[0].split("\n")[0]
             raise ProtocolError(f"the other side does not speak the wrpme protocol, it began with {shown!r}")
         if len(got) < len(PREFACE):

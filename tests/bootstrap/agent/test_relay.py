@@ -14,7 +14,7 @@ from wrpme.bootstrap.agent import limits, relay
 from wrpme.bootstrap.agent.errors import AgentError
 from wrpme.bootstrap.agent.session import Channel, Session
 
-PREFACE = b"WRPME/1\n"
+PREFACE = b"WRPME/2\n"
 
 
 def frame(body: bytes) -> bytes:

@@ -17,9 +17,14 @@ from wrpme.daemon.limits import (
 from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
-from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.codec import FORMER, FORMER_PREFACE, PREFACE, Decoder, encode
 from wrpme.protocol.messages import Envelope, Failed, Inbound
 
+TO_FORMER = (
+    "this node speaks the hive protocol WRPME/2, and you WRPME/1 of an earlier release: upgrade what asked; all "
+    "nodes of a hive are upgraded together, and clients with them"
+)
+"""In the words of the former release, which shows it to its user."""
 FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
 
 
@@ -268,7 +273,8 @@ class Session(Wire):
     def _on_nonsense(self, error: ProtocolError | TooLargeError, data: bytes) -> None:
         due = self._preface_bytes
         if due < len(PREFACE) and not data.startswith(PREFACE[due:]):
-            self._refuse(error, FOREIGN)
+            is_former = error.sentence == FORMER
+            self._refuse(error, FORMER_PREFACE + encode(Failed(0, error.code, TO_FORMER)) if is_former else FOREIGN)
             return
         if due < len(PREFACE):
             self._greet()
