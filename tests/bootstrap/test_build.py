@@ -151,7 +151,7 @@ def test_all_that_is_sent_can_be_used(installed: Path) -> None:
         if path.name != "__main__.py"
     )
     assert {"wrpme.daemon.main", "wrpme.cli", "wrpme.shell.local_hive"} <= set(names)
-    assert not [name for name in names if name.startswith(("wrpme.tui", "wrpme.bootstrap"))]
+    assert not [name for name in names if name.startswith(("wrpme.tui", "wrpme.bootstrap", "wrpme.contrib"))]
     code = (
         "import importlib, json, sys\nfailed = {}\n"
         "for name in json.loads(sys.argv[1]):\n"

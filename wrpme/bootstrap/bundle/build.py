@@ -36,7 +36,7 @@ from wrpme.errors import StorageError
 
 __all__ = ["Bundle", "Target", "bundle", "release", "target_of"]
 
-_HERE_ONLY = {"bootstrap", "tui", "__pycache__"}
+_HERE_ONLY = {"bootstrap", "contrib", "tui", "__pycache__"}
 """A host runs the daemon, and wrpmesh in pipes and for single commands; the rest needs packages that are not sent."""
 _SCRIPTS = {"wrpmed": "wrpme.daemon.main", "wrpmesh": "wrpme.cli"}
 _SCRIPT = """\
