@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from wrpme import Client
+from wrpme import Client, WrpmeError
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import Changes, Follow, FollowEnded, Following, Reply
 from wrpme.protocol.view import View
@@ -140,7 +140,7 @@ async def run(counts: list[int], seconds: float) -> None:
                     try:
                         await client.wait_stable()
                         break
-                    except Exception:
+                    except WrpmeError:  # nobody listens there yet
                         if time.monotonic() > end:
                             raise
                         await asyncio.sleep(0.1)

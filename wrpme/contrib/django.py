@@ -24,7 +24,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from wrpme import errors
 from wrpme.client import url as urls
 from wrpme.client.blocking import BlockingClient
-from wrpme.contrib.values import alias_of, dumps, loads
+from wrpme.contrib.values import alias_of, dumps, loads, removed
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX, TIMEOUT_SECONDS
 
 SPAN_SECONDS_MAX = EXPIRY_MILLISECONDS_MAX // 2000
@@ -59,7 +59,7 @@ class Cache(BaseCache):
         """Stores a value for so many seconds; None is for ever, and 0 or less removes it."""
         alias, content, ttl = self._alias(key, version), dumps(value, self._protocol), self._ttl(timeout)
         if ttl == 0:
-            self._removed(alias)
+            removed(self._client, alias)
         else:
             self._client.update(alias, content, ttl=ttl)
 
@@ -78,7 +78,7 @@ class Cache(BaseCache):
         """Sets how long a value lives from now on; returns whether there is one."""
         alias, ttl = self._alias(key, version), self._ttl(timeout)
         if ttl == 0:
-            return self._removed(alias)
+            return removed(self._client, alias)
         try:
             self._client.expires_from_now(alias, ttl or 0)
         except errors.NotFoundError:
@@ -87,7 +87,7 @@ class Cache(BaseCache):
 
     def delete(self, key: str, version: int | None = None) -> bool:
         """Removes a value; returns whether there was one."""
-        return self._removed(self._alias(key, version))
+        return removed(self._client, self._alias(key, version))
 
     def has_key(self, key: str, version: int | None = None) -> bool:
         """Returns whether there is a value."""
@@ -127,7 +127,7 @@ class Cache(BaseCache):
     def clear(self) -> None:
         """Removes all values of all versions with the KEY_PREFIX of this cache, and nothing else of the hive."""
         for entry in self._client.scan(f"{self.key_prefix}:"):
-            self._removed(entry.alias)
+            removed(self._client, entry.alias)
 
     def _alias(self, key: str, version: int | None) -> str:
         prefix = f"{self.key_prefix}:"  # a KEY_FUNCTION may not begin with it, but clear() has to find all
@@ -149,10 +149,3 @@ class Cache(BaseCache):
         if seconds is None or seconds > SPAN_SECONDS_MAX:
             return None
         return float(max(0, seconds))
-
-    def _removed(self, alias: str) -> bool:
-        try:
-            self._client.remove(alias)
-        except errors.NotFoundError:
-            return False
-        return True

@@ -14,7 +14,7 @@ from flask_caching.backends.base import BaseCache
 
 from wrpme import errors
 from wrpme.client.blocking import BlockingClient
-from wrpme.contrib.values import alias_of, dumps, loads
+from wrpme.contrib.values import alias_of, dumps, loads, removed
 
 
 class Cache(BaseCache):
@@ -51,7 +51,7 @@ class Cache(BaseCache):
 
     def delete(self, key: str) -> bool:
         """Removes a value; returns whether there was one."""
-        return self._removed(self._alias(key))
+        return removed(self._client, self._alias(key))
 
     def has(self, key: str) -> bool:
         """Returns whether there is a value."""
@@ -60,7 +60,7 @@ class Cache(BaseCache):
     def clear(self) -> bool:
         """Removes all that begins with the prefix, and nothing else of the hive."""
         for entry in self._client.scan(self._prefix):
-            self._removed(entry.alias)
+            removed(self._client, entry.alias)
         return True
 
     def inc(self, key: str, delta: int = 1) -> int:
@@ -77,10 +77,3 @@ class Cache(BaseCache):
     def _ttl(self, timeout: Any) -> int | None:
         seconds: int = self._normalize_timeout(timeout)
         return seconds if seconds > 0 else None
-
-    def _removed(self, alias: str) -> bool:
-        try:
-            self._client.remove(alias)
-        except errors.NotFoundError:
-            return False
-        return True

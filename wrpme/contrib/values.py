@@ -6,6 +6,8 @@ import pickle
 from hashlib import blake2b
 from typing import Any
 
+from wrpme import errors
+from wrpme.client.blocking import BlockingClient
 from wrpme.limits import ALIAS_BYTES_MAX, NUMBER_MAX, NUMBER_MIN
 
 
@@ -30,3 +32,12 @@ def loads(content: bytes) -> Any:
     if content[:1] == b"\x80":  # by which a pickle begins, and no number
         return pickle.loads(content)
     return int(content)
+
+
+def removed(client: BlockingClient, alias: str) -> bool:
+    """Removes an entry, and returns whether there was one."""
+    try:
+        client.remove(alias)
+    except errors.NotFoundError:
+        return False
+    return True
