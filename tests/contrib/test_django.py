@@ -47,6 +47,7 @@ def test_numbers_are_added_to_by_the_hive(hive: str) -> None:
     assert on.incr("large") == (1 << 70) + 1 == on.get("large")
     with pytest.raises(ValueError, match="'nothing' not found"):
         on.incr("nothing")
+    assert "nothing" not in on, "what has expired meanwhile is not counted from 0"
     on.set("text", "a")
     with pytest.raises(TypeError):
         on.incr("text")
