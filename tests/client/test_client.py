@@ -116,3 +116,34 @@ async def test_versions_are_asked_for_and_a_node_that_tells_none_is_named() -> N
             await client.get_entry("x")
         node.script = done
         assert await client.update("x", b"2") == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wrong", [5, None, b"bytes", ["a"]], ids=repr)
+async def test_what_is_no_alias_is_told_before_anything_is_sent(wrong: Any) -> None:
+    async with StubNode(done) as node, Client(node.address) as client:
+        singles: list[Any] = [client.get, client.remove, client.prefix_get, client.locate]
+        for ask in singles:
+            with pytest.raises(errors.UsageError, match="an alias is a str, not"):
+                await ask(wrong)
+        for ask_many in (client.get_many, client.remove_many):
+            with pytest.raises(errors.UsageError, match="an alias is a str, not"):
+                await ask_many([wrong])
+        with pytest.raises(errors.UsageError, match="an alias is a str, not"):
+            client.follow(wrong)
+        with pytest.raises(errors.UsageError, match="an alias is a str, not"):
+            await anext(client.scan("a", after=wrong))
+        assert not node.seen
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wrong", ["abc", b"abc", 5, None], ids=repr)
+async def test_one_text_is_not_many_aliases(wrong: Any) -> None:
+    async with StubNode(done) as node, Client(node.address) as client:
+        for ask in (client.get_many, client.remove_many):
+            with pytest.raises(errors.UsageError, match="several aliases are given as a list, not as"):
+                await ask(wrong)
+        for change in (client.put_many, client.update_many):
+            with pytest.raises(errors.UsageError, match="several entries are given as a dict, not as"):
+                await change(wrong)
+        assert not node.seen

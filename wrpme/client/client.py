@@ -37,7 +37,7 @@ from weakref import WeakSet
 from wrpme import errors
 from wrpme.client import url as urls
 from wrpme.client.batches import call as calls
-from wrpme.client.batches.arguments import Bytes, check_alias, check_content, version_bytes
+from wrpme.client.batches.arguments import Bytes, check_aliases, check_content, check_entries, version_bytes
 from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.batches.batch import AsyncBatch
 from wrpme.client.batches.call import Call, Outcome
@@ -393,7 +393,7 @@ class Client:
         """Returns the contents of entries in the order of their aliases; None where there is no such entry. Where one
         could not be read, its error is raised."""
         found: list[bytes | None] = []
-        for outcome in await self._many([calls.content(Get(0, check_alias(alias))) for alias in aliases]):
+        for outcome in await self._many([calls.content(Get(0, alias)) for alias in check_aliases(aliases)]):
             if isinstance(outcome, errors.WrpmeError) and not isinstance(outcome, errors.NotFoundError):
                 raise outcome
             found.append(outcome if isinstance(outcome, bytes) else None)
@@ -405,7 +405,7 @@ class Client:
         """Adds entries that live until ``expires``, or for ``ttl``; returns for each, in their order, its version, or
         the error with which it was not added. No such error is raised."""
         life = life_span(expires, ttl)
-        wanted = [(check_alias(alias), check_content(content)) for alias, content in entries.items()]
+        wanted = check_entries(entries)
         return await self._many(  # type: ignore[return-value]
             [calls.version(Put(0, alias, content, *life, versioned=True)) for alias, content in wanted]
         )
@@ -415,7 +415,7 @@ class Client:
     ) -> list[int | errors.WrpmeError]:
         """Adds or replaces entries as :meth:`update` does; returns what :meth:`put_many` does."""
         life = life_span(expires, ttl, keep_expiry)
-        wanted = [(check_alias(alias), check_content(content)) for alias, content in entries.items()]
+        wanted = check_entries(entries)
         return await self._many(  # type: ignore[return-value]
             [calls.version(Update(0, alias, content, *life, versioned=True)) for alias, content in wanted]
         )
@@ -423,7 +423,7 @@ class Client:
     async def remove_many(self, aliases: Iterable[str]) -> list[errors.WrpmeError | None]:
         """Removes entries; returns for each, in the order of their aliases, None, or the error with which it was not
         removed. No such error is raised."""
-        asked = [calls.nothing(Remove(0, check_alias(alias))) for alias in aliases]
+        asked = [calls.nothing(Remove(0, alias)) for alias in check_aliases(aliases)]
         return await self._many(asked)  # type: ignore[return-value]
 
     async def _many(self, asked: Sequence[Call]) -> list[Outcome]:
@@ -445,8 +445,6 @@ class Client:
         return AsyncBatch(self._dispatcher, each)
 
     async def _entry(self, request: EntryRequest, kind: type[R]) -> R:
-        if not isinstance(request.alias, str):
-            raise errors.UsageError(f"an alias is a str, not {type(request.alias).__name__}")
         position = self._dispatcher.routes.position_of(validation.check_alias(request.alias))
         return await self._ask_for_entry(request, kind, position)
 
@@ -471,8 +469,6 @@ class Client:
         Raises:
             UsageError: ``limit`` is below 0, or the prefix or ``after`` are none.
         """
-        for alias in filter(None, (prefix, after)):
-            validation.check_alias(alias)
         async for entry in scanned(self._dispatcher, Scan(prefix, contents, versions), after, limit):
             yield entry
 
@@ -487,8 +483,7 @@ class Client:
             UsageError: The prefix is none. Where no owner can be followed within the timeout, the iterator raises what
                 a scan would; later it tries again for ever.
         """
-        if prefix:
-            validation.check_alias(prefix)
+        validation.check_prefix(prefix)
         follower = Follower(self._dispatcher, prefix, contents)
         self._followers.add(follower)
         return follower

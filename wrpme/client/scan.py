@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from wrpme import errors
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.limits import PAGE_ALIASES_MAX
-from wrpme.protocol import health, ring, view_index
+from wrpme.protocol import health, ring, validation, view_index
 from wrpme.protocol.messages import Aliases, Content, Count, Get, PrefixScan, RemoveAll
 from wrpme.protocol.view import Member, View
 
@@ -95,6 +95,8 @@ async def page_of(
 async def scanned(dispatcher: Dispatcher, asked: Scan, after: str, limit: int | None) -> AsyncGenerator[Scanned]:
     """Gives the entries that come after the alias ``after``, in order, at most ``limit`` of them. The pages are of one
     epoch; where the view changes, those that follow begin after the alias that was given last."""
+    validation.check_prefix(asked.prefix)
+    validation.check_prefix(after)
     if limit is not None and limit < 0:
         raise errors.UsageError(f"the number of aliases is {limit}, which is below 0")
     patience, pause, left = Patience(dispatcher), 0.0, limit

@@ -15,9 +15,11 @@ def check_alias(alias: str) -> bytes:
     """The alias in UTF-8.
 
     Raises:
-        UsageError: it is empty, or has spaces or control characters.
+        UsageError: it is no text, or empty, or has spaces or control characters.
         TooLargeError: it is over ``ALIAS_BYTES_MAX`` bytes.
     """
+    if not isinstance(alias, str):
+        raise UsageError(f"an alias is a str, not {type(alias).__name__}")
     if not alias:
         raise UsageError("an alias has at least one character")
     if _FORBIDDEN.search(alias):
@@ -29,6 +31,12 @@ def check_alias(alias: str) -> bytes:
     if len(encoded) > ALIAS_BYTES_MAX:
         raise TooLargeError(f"the alias has {len(encoded)} bytes, the limit is {ALIAS_BYTES_MAX}")
     return encoded
+
+
+def check_prefix(prefix: str) -> None:
+    """Raises UsageError or TooLargeError if no alias can begin so."""
+    if prefix != "":
+        check_alias(prefix)
 
 
 def check_content(content: bytes) -> None:

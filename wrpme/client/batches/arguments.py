@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from wrpme import errors
 from wrpme.protocol import validation
 from wrpme.protocol.messages import NO_VERSION
@@ -29,7 +31,19 @@ def check_content(content: Bytes) -> bytes:
 
 def check_alias(alias: str) -> str:
     """Returns the alias; raises UsageError or TooLargeError where it is none."""
-    if not isinstance(alias, str):
-        raise errors.UsageError(f"an alias is a str, not {type(alias).__name__}")
     validation.check_alias(alias)
     return alias
+
+
+def check_aliases(aliases: Iterable[str]) -> list[str]:
+    """Returns the aliases; raises UsageError or TooLargeError where one is none, or they are one text."""
+    if isinstance(aliases, (str, bytes)) or not isinstance(aliases, Iterable):
+        raise errors.UsageError(f"several aliases are given as a list, not as {type(aliases).__name__}")
+    return [check_alias(alias) for alias in aliases]
+
+
+def check_entries(entries: Mapping[str, Bytes]) -> list[tuple[str, bytes]]:
+    """Returns aliases and contents; raises UsageError or TooLargeError where one is none."""
+    if not isinstance(entries, Mapping):
+        raise errors.UsageError(f"several entries are given as a dict, not as {type(entries).__name__}")
+    return [(check_alias(alias), check_content(content)) for alias, content in entries.items()]
