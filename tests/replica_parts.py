@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 from wrpme.core.context import NodeContext
 from wrpme.core.io import Persist, ReplyTo, Send, Settings
@@ -40,6 +41,13 @@ def parts_of(body: Body) -> tuple[Part, ...]:
     if isinstance(body, Streams):
         return body.streams
     return body.acks if isinstance(body, StreamAcks) and body.acks else (body,)
+
+
+class Moment(NamedTuple):
+    """The time that life spans go by, in milliseconds."""
+
+    early: float
+    late: float
 
 
 class Side:

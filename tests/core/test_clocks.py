@@ -109,7 +109,9 @@ def test_hive_status_names_the_one_that_differs_from_most() -> None:
 
 def ahead(context: NodeContext) -> list[float]:
     """By so many seconds the early and the late time are ahead of the true one."""
-    return [round((time - WALL_MILLISECONDS) / 1000 - context.now, 3) for time in context.hive_times()]
+    return [
+        round((time - WALL_MILLISECONDS) / 1000 - context.now, 3) for time in (context.time.early, context.time.late)
+    ]
 
 
 class Alone(Pair):

@@ -6,12 +6,13 @@ import msgspec
 import pytest
 
 from tests.harness import hive_of, word_of
+from tests.replica_parts import Moment
 from wrpme.core.layout import value_of
-from wrpme.core.replication.operations import Now, Write, decide
+from wrpme.core.replication.operations import Write, decide
 from wrpme.limits import EXPIRY_MILLISECONDS_MAX
 from wrpme.protocol.messages import KEEP_EXPIRY, Cas, GetUpdate, Put, Update
 
-NOW = Now(1_700_000_000_000.0, 1_800_000_000_000.7)
+NOW = Moment(1_700_000_000_000.0, 1_800_000_000_000.7)
 SPAN_ENDS = 1_800_000_060_000
 MORTAL = value_of((3, 4), 1_900_000_000_000, b"old")
 FOR_EVER = value_of((3, 4), 0, b"old")

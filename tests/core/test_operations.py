@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.harness import word_of
+from tests.replica_parts import Moment
 from wrpme.core.layout import value_of, version_bytes
-from wrpme.core.replication.operations import Now, Write, decide
+from wrpme.core.replication.operations import Write, decide
 from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.messages import (
     NO_VERSION, READS, Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Failed, Get,
@@ -16,7 +17,7 @@ from wrpme.protocol.messages import (
     Update,
 )  # fmt: skip
 
-NOW = Now(1_000_000.0, 1_000_000.0)
+NOW = Moment(1_000_000.0, 1_000_000.0)
 HELD = value_of((3, 4), 0, b"old")
 MORTAL = value_of((3, 4), 2_000_000, b"old")
 SAME, OTHER = version_bytes((3, 4)), version_bytes((3, 5))

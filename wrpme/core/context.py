@@ -51,6 +51,28 @@ class Committed:
         self.writes[key] = value, by_clock
 
 
+class HiveTime:
+    """The time that life spans go by, see :class:`wrpme.core.replication.operations.Now`. It is worked out where
+    somebody asks for it, as most requests do not."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: NodeContext) -> None:
+        self._context = context
+
+    @property
+    def early(self) -> float:
+        """Milliseconds since 1970, at the earliest."""
+        context = self._context
+        agreed = context.agreed_offset_milliseconds
+        return context.now * 1000 + (context.process.wall_offset_milliseconds if agreed is None else agreed)
+
+    @property
+    def late(self) -> float:
+        """Milliseconds since 1970, at the latest."""
+        return self.early + self._context.disagreed_milliseconds
+
+
 class NodeContext:
     """``now`` is the node's monotonic clock in seconds at this call."""
 
@@ -87,6 +109,7 @@ class NodeContext:
         :mod:`wrpme.core.health.clocks`; None where this node has not compared wall clocks yet."""
         self.disagreed_milliseconds = 0.0
         """By so much that may be behind."""
+        self.time = HiveTime(self)
         self.clocks_heard = 0
         """So many neighbours have told what their wall clocks show."""
         self.marks = Marks(mark_in(key, value) for key, value in reader.scan(MARK_PREFIX, successor(MARK_PREFIX)))
@@ -132,16 +155,6 @@ class NodeContext:
     def wall(self) -> float:
         """Milliseconds since 1970 as the machine of this node has them, for what is told."""
         return self.now * 1000 + self.process.wall_offset_milliseconds
-
-    def hive_time(self) -> float:
-        """Milliseconds since 1970, for life spans."""
-        agreed = self.agreed_offset_milliseconds
-        return self.now * 1000 + (self.process.wall_offset_milliseconds if agreed is None else agreed)
-
-    def hive_times(self) -> tuple[float, float]:
-        """The same at the earliest, and at the latest."""
-        early = self.hive_time()
-        return early, early + self.disagreed_milliseconds
 
     def clock_is_checked(self) -> bool:
         """Whether the wall clock was compared with that of a neighbour, or there is none. Before that nothing expires:

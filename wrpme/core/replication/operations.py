@@ -7,7 +7,7 @@ acknowledged.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -35,12 +35,17 @@ class Write(Struct, frozen=True, gc=False):
 Outcome = Reply | Write
 
 
-class Now(NamedTuple):
+class Now(Protocol):
     """The time in milliseconds since 1970, at the earliest and at the latest: these differ where nobody knows which of
     two wall clocks is wrong. What has to live has not ended before the early one, and ends after the late one."""
 
-    early: float
-    late: float
+    @property
+    def early(self) -> float:
+        """By which life spans end."""
+
+    @property
+    def late(self) -> float:
+        """By which they begin."""
 
 
 def _failed(request: EntryRequest, error: WrpmeError) -> Failed:

@@ -29,7 +29,7 @@ from wrpme.core.layout import (
     REMOVED, VERSION_BYTES, Version, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
 )  # fmt: skip
 from wrpme.core.replication.takeover import Suffixes, accepts, awaited
-from wrpme.core.replication.operations import Now, Outcome, Write, decide, is_versioned
+from wrpme.core.replication.operations import Outcome, Write, decide, is_versioned
 from wrpme.core.replication.pending import Pending, PendingWrites
 from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
@@ -131,7 +131,7 @@ class Replica:
             if expiry:
                 if expiry == REMOVED:
                     held, known = None, False
-                elif expiry <= context.hive_time():
+                elif expiry <= context.time.early:
                     if not context.clock_is_checked():
                         context.outbox.fail(origin, request.id, UnstableError(CLOCK))
                         return
@@ -142,7 +142,7 @@ class Replica:
             version = pending.value[:VERSION_BYTES] if request.versioned else b""
             outcome = Content(request.id, pending.content(), version)
         else:
-            outcome = decide(request, held, Now(*context.hive_times()))
+            outcome = decide(request, held, context.time)
         answer = outcome.reply if type(outcome) is Write else outcome
         size = len(answer.content) if type(answer) is Content else 0
         is_bounded = size > ANSWER_BYTES_USUAL or type(origin) is Part
@@ -269,7 +269,7 @@ class Replica:
         if context.now >= lease:
             context.outbox.fail(origin, request.id, self.refusal())
             return
-        decided = plan(request.requests, keys, self.writes.current, self.next_version, Now(*context.hive_times()))
+        decided = plan(request.requests, keys, self.writes.current, self.next_version, context.time)
         reply: Reply = decided.failure or Results(request.id, tuple(decided.replies))
         size = decided.answer_bytes
         if decided.by_clock and not context.clock_is_checked():

@@ -94,7 +94,7 @@ class Scans:
             return
         looks = request.contents or request.versions
         wanted = max(1, min(request.count_max, PAGE_VALUES_MAX if looks else PAGE_ALIASES_MAX))
-        wall = self.context.hive_time()
+        wall = self.context.time.early
         aliases: list[str] = []
         values: list[bytes] = []
         size = 0

@@ -73,7 +73,7 @@ class Sweep:
             return EXPIRE_SECONDS
         if not self._halfway:
             self._look_again()
-        high = hints_end(int(context.hive_time()))
+        high = hints_end(int(context.time.early))
         looked = removed = 0
         for hint, _ in context.reader.scan(reminders.cursor, high):
             expiry, key = expiry_and_key_in(hint)
