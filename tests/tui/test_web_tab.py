@@ -103,7 +103,7 @@ open({str(tmp_path / "told")!r}, "w").close()
 while {stubborn}: signal.pause()
 """
     async with opened(program) as tab:
-        await drawn(tab, "ready")
+        await drawn(tab, "ready\r\n")  # the whole line: a terminal closed in the midst of it fails the program's print
         await tab.close()
         assert await tab._process.wait() == (-signal.SIGKILL if stubborn else 0)
         assert (tmp_path / "told").exists()
