@@ -9,7 +9,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 # --- entries -----------------------------------------------------------------------------------------------------
-ALIAS_BYTES_MAX = 1024
+ALIAS_BYTES_MAX = 4096
 CONTENT_BYTES_MAX = 64 * MIB
 TRANSACTION_REQUESTS_MAX = 1000
 TRANSACTION_BYTES_MAX = 8 * MIB

@@ -14,9 +14,9 @@ from typing import Any
 
 from wrpme import limits as shared
 from wrpme.core import limits as of_core
-from wrpme.protocol import limits as of_protocol
+from wrpme.protocol import ring
 
-PLACES = (shared, of_core, of_protocol)
+PLACES = (shared, of_core, ring)
 
 SMALL = {
     "STRETCHES_FIRST": 2,

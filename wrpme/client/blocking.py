@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import datetime
 from threading import Lock, Thread
 from time import monotonic
@@ -16,10 +16,10 @@ from weakref import WeakSet
 from wrpme import errors
 from wrpme.client.admin import LossEstimate, Verified
 from wrpme.client import url as urls
-from wrpme.client.batches.arguments import Bytes
+from wrpme.client.batches.arguments import Alias, Bytes, Entries
 from wrpme.client.batches.batch import Batch
-from wrpme.client.batches.call import Call, Outcome
-from wrpme.client.client import NO_DEFAULT, Client, D, Entry
+from wrpme.client.batches.calls import Call, Entry, Outcome, Result
+from wrpme.client.client import NO_DEFAULT, Client, D
 from wrpme.client.life_span import Span, Time
 from wrpme.client.cluster import Location, Removed
 from wrpme.client.follow.follower import Change, Follower
@@ -236,46 +236,46 @@ class BlockingClient:
             self._making.pop(address, None)
 
     @overload
-    def get(self, alias: str) -> bytes: ...
+    def get(self, alias: Alias) -> bytes: ...
 
     @overload
-    def get(self, alias: str, *, default: D) -> bytes | D: ...
+    def get(self, alias: Alias, *, default: D) -> bytes | D: ...
 
-    def get(self, alias: str, *, default: object = NO_DEFAULT) -> object:
+    def get(self, alias: Alias, *, default: object = NO_DEFAULT) -> object:
         """See :meth:`Client.get`."""
         return _finished(self._client.get(alias, default=default))
 
-    def get_entry(self, alias: str) -> Entry:
+    def get_entry(self, alias: Alias) -> Entry:
         """See :meth:`Client.get_entry`."""
         return _finished(self._client.get_entry(alias))
 
-    def exists(self, alias: str) -> bool:
+    def exists(self, alias: Alias) -> bool:
         """See :meth:`Client.exists`."""
         return _finished(self._client.exists(alias))
 
-    def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
+    def put(self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
         """See :meth:`Client.put`."""
         return _finished(self._client.put(alias, content, expires, ttl))
 
     def update(
-        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+        self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> int:
         """See :meth:`Client.update`."""
         return _finished(self._client.update(alias, content, expires, ttl, keep_expiry))
 
     def get_update(
-        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+        self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> bytes:
         """See :meth:`Client.get_update`."""
         return _finished(self._client.get_update(alias, content, expires, ttl, keep_expiry))
 
-    def get_remove(self, alias: str) -> bytes:
+    def get_remove(self, alias: Alias) -> bytes:
         """See :meth:`Client.get_remove`."""
         return _finished(self._client.get_remove(alias))
 
     def cas(
         self,
-        alias: str,
+        alias: Alias,
         content: Bytes,
         comparand: Bytes,
         expires: Time = 0,
@@ -287,7 +287,7 @@ class BlockingClient:
 
     def cas_version(
         self,
-        alias: str,
+        alias: Alias,
         content: Bytes,
         version: int,
         expires: Time = 0,
@@ -297,59 +297,57 @@ class BlockingClient:
         """See :meth:`Client.cas_version`."""
         return _finished(self._client.cas_version(alias, content, version, expires, ttl, keep_expiry))
 
-    def add(self, alias: str, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
+    def add(self, alias: Alias, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
         """See :meth:`Client.add`."""
         return _finished(self._client.add(alias, number, expires, ttl))
 
-    def append(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
+    def append(self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
         """See :meth:`Client.append`."""
         return _finished(self._client.append(alias, content, expires, ttl))
 
-    def get_range(self, alias: str, first: int, last: int = -1) -> bytes:
+    def get_range(self, alias: Alias, first: int, last: int = -1) -> bytes:
         """See :meth:`Client.get_range`."""
         return _finished(self._client.get_range(alias, first, last))
 
-    def set_range(self, alias: str, first: int, content: Bytes) -> int:
+    def set_range(self, alias: Alias, first: int, content: Bytes) -> int:
         """See :meth:`Client.set_range`."""
         return _finished(self._client.set_range(alias, first, content))
 
-    def get_expire(self, alias: str, expires: Time = 0, ttl: Span | None = None) -> bytes:
+    def get_expire(self, alias: Alias, expires: Time = 0, ttl: Span | None = None) -> bytes:
         """See :meth:`Client.get_expire`."""
         return _finished(self._client.get_expire(alias, expires, ttl))
 
-    def touch(self, alias: str) -> None:
+    def touch(self, alias: Alias) -> None:
         """See :meth:`Client.touch`."""
         _finished(self._client.touch(alias))
 
-    def remove(self, alias: str) -> None:
+    def remove(self, alias: Alias) -> None:
         """See :meth:`Client.remove`."""
         _finished(self._client.remove(alias))
 
-    def remove_if(self, alias: str, comparand: Bytes) -> None:
+    def remove_if(self, alias: Alias, comparand: Bytes) -> None:
         """See :meth:`Client.remove_if`."""
         _finished(self._client.remove_if(alias, comparand))
 
-    def remove_version(self, alias: str, version: int) -> None:
+    def remove_version(self, alias: Alias, version: int) -> None:
         """See :meth:`Client.remove_version`."""
         _finished(self._client.remove_version(alias, version))
 
-    def get_many(self, aliases: Iterable[str]) -> list[bytes | None]:
+    def get_many(self, aliases: Iterable[Alias]) -> list[bytes | None]:
         """See :meth:`Client.get_many`."""
         return self._wait(self._client.get_many(aliases))
 
-    def put_many(
-        self, entries: Mapping[str, Bytes], expires: Time = 0, ttl: Span | None = None
-    ) -> list[int | errors.WrpmeError]:
+    def put_many(self, entries: Entries, expires: Time = 0, ttl: Span | None = None) -> list[int | errors.WrpmeError]:
         """See :meth:`Client.put_many`."""
         return self._wait(self._client.put_many(entries, expires, ttl))
 
     def update_many(
-        self, entries: Mapping[str, Bytes], expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+        self, entries: Entries, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> list[int | errors.WrpmeError]:
         """See :meth:`Client.update_many`."""
         return self._wait(self._client.update_many(entries, expires, ttl, keep_expiry))
 
-    def remove_many(self, aliases: Iterable[str]) -> list[errors.WrpmeError | None]:
+    def remove_many(self, aliases: Iterable[Alias]) -> list[errors.WrpmeError | None]:
         """See :meth:`Client.remove_many`."""
         return self._wait(self._client.remove_many(aliases))
 
@@ -357,7 +355,7 @@ class BlockingClient:
         """See :meth:`Client.batch`; the batch is committed by ``commit()``, or at the end of ``with``."""
         return BlockingBatch(self._commit, each)
 
-    def _commit(self, operations: Sequence[Call], each: bool) -> Sequence[Outcome]:
+    def _commit(self, operations: Sequence[Call[Result]], each: bool) -> Sequence[Outcome]:
         async def commit() -> Sequence[Outcome]:
             batch = self._client.batch(each=each)
             batch.calls += operations
@@ -365,25 +363,25 @@ class BlockingClient:
 
         return self._wait(commit())
 
-    def expires_at(self, alias: str, time: Time) -> None:
+    def expires_at(self, alias: Alias, time: Time) -> None:
         """See :meth:`Client.expires_at`."""
         _finished(self._client.expires_at(alias, time))
 
-    def expires_from_now(self, alias: str, span: Span) -> None:
+    def expires_from_now(self, alias: Alias, span: Span) -> None:
         """See :meth:`Client.expires_from_now`."""
         _finished(self._client.expires_from_now(alias, span))
 
-    def get_expiry(self, alias: str) -> datetime | None:
+    def get_expiry(self, alias: Alias) -> datetime | None:
         """See :meth:`Client.get_expiry`."""
         return _finished(self._client.get_expiry(alias))
 
     def scan(
         self,
-        prefix: str = "",
+        prefix: Alias = b"",
         *,
         contents: bool = False,
         versions: bool = False,
-        after: str = "",
+        after: Alias = b"",
         limit: int | None = None,
     ) -> Iterator[Scanned]:
         """See :meth:`Client.scan`."""
@@ -396,7 +394,7 @@ class BlockingClient:
             if begun is not None and self._thread is begun:
                 self._wait(found.aclose())
 
-    def follow(self, prefix: str = "", *, contents: bool = False) -> Iterator[Change]:
+    def follow(self, prefix: Alias = b"", *, contents: bool = False) -> Iterator[Change]:
         """See :meth:`Client.follow`; ends when it is closed, or the client is."""
         follower, begun = self._client.follow(prefix, contents=contents), self._running()
         try:
@@ -406,7 +404,7 @@ class BlockingClient:
             if self._thread is begun:
                 self._wait(follower.aclose())
 
-    def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
+    def prefix_get(self, prefix: Alias, count_max: int | None = None) -> list[str]:
         """See :meth:`Client.prefix_get`."""
         return self._wait(self._client.prefix_get(prefix, count_max))
 
@@ -418,7 +416,7 @@ class BlockingClient:
         """See :meth:`Client.remove_all`."""
         return self._wait(self._client.remove_all())
 
-    def locate(self, alias: str) -> Location:
+    def locate(self, alias: Alias) -> Location:
         """See :meth:`Client.locate`."""
         return self._wait(self._client.locate(alias))
 
@@ -508,7 +506,7 @@ class BlockingBatch(Batch):
     """A batch of a :class:`BlockingClient`; as ``with`` it is committed at the end, unless an error ended it, and
     ``results`` has what the operations gave."""
 
-    def __init__(self, commit: Callable[[Sequence[Call], bool], Sequence[Outcome]], each: bool) -> None:
+    def __init__(self, commit: Callable[[Sequence[Call[Result]], bool], Sequence[Outcome]], each: bool) -> None:
         super().__init__()
         self._commit = commit
         self._each = each

@@ -8,9 +8,10 @@ A life span is given as ``ttl`` (seconds or a ``timedelta``, above 0, from when 
 moment ``expires``; without either an entry lives for ever. With ``keep_expiry`` a new content keeps the life span of
 the former one.
 
-An alias is a ``str`` of 1 to 1024 bytes in UTF-8 without spaces and control characters, a content is bytes up to 64
-MiB. A moment is a ``datetime`` (without a zone in local time) or seconds since 1970, from the year 2000 to 9999; 0 is
-for ever.
+An alias is ``bytes``, 1 to 4,096 of any value, or a ``str``, which stands for its UTF-8. What gives an alias gives a
+``str``, in which bytes that are no UTF-8 are surrogate escapes (PEP 383): as an alias it means the same entry. A
+content is bytes up to 64 MiB. A moment is a ``datetime`` (without a zone in local time) or seconds since 1970, from the
+year 2000 to 9999; 0 is for ever.
 
 All methods raise :class:`wrpme.errors.WrpmeError` and nothing else, also for wrong arguments. Beside what each of them
 names, any may raise:
@@ -28,34 +29,32 @@ names, any may raise:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar, overload
+from typing import Any, Protocol, Self, TypeVar, overload
 from weakref import WeakSet
 
 from wrpme import errors
 from wrpme.client import url as urls
-from wrpme.client.batches import call as calls
-from wrpme.client.batches.arguments import Bytes, check_aliases, check_content, check_entries, version_bytes
+from wrpme.client.batches import calls
+from wrpme.client.batches.arguments import (
+    Alias, Bytes, Entries, alias_bytes, check_aliases, check_entries, prefix_bytes,
+)  # fmt: skip
 from wrpme.client.admin import AdminOps, LossEstimate, Verified
 from wrpme.client.batches.batch import AsyncBatch
-from wrpme.client.batches.call import Call, Outcome
+from wrpme.client.batches.calls import Call, Entry, R as Given
 from wrpme.client.cluster import ClusterOps, Location, Removed
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.batches.many import outcomes
 from wrpme.client.follow.follower import Follower
 from wrpme.client.requests.tracing import traced
-from wrpme.client.scan import Scan, Scanned, number_of, scanned
+from wrpme.client.scan import Scan, Scanned, scanned
 from wrpme.client.watch.watcher import Watcher
-from wrpme.client.life_span import Span, Time, life_span, milliseconds, span_milliseconds
+from wrpme.client.life_span import Span, Time
 from wrpme.limits import TIMEOUT_SECONDS
 from wrpme.protocol import address as addresses
-from wrpme.protocol import validation
-from wrpme.protocol.messages import (
-    Add, Append, Cas, CasVersion, Content, Done, EntryRequest, Exists, Expire, Get, GetExpire, GetExpiry,
-    GetRange, GetRemove, GetUpdate, Number, Put, Remove, RemoveIf, RemoveVersion, SetRange, Touch, Update,
-)  # fmt: skip
+from wrpme.protocol.messages import EntryRequest
 from wrpme.protocol.stats import HiveStatus
 from wrpme.protocol.view import View
 
@@ -69,14 +68,6 @@ class AskForEntry(Protocol):
     """Sends the request of an entry to the owner of that position, and returns the reply, which is of that kind."""
 
     def __call__(self, request: EntryRequest, kind: type[R], position: int | None) -> Coroutine[Any, Any, R]: ...
-
-
-class Entry(NamedTuple):
-    """What an entry was when its owner answered. The ``version`` is that of the write that made it: a number of 128
-    bits, and each later write of the entry has a greater one."""
-
-    content: bytes
-    version: int
 
 
 @traced
@@ -95,6 +86,7 @@ class Client:
 
     def __init__(self, addresses: str | Sequence[str], timeout: float = TIMEOUT_SECONDS) -> None:
         self._dispatcher = Dispatcher(_check_addresses(addresses), _check_timeout(timeout))
+        self._next_id = self._dispatcher.next_id
         self._cluster = ClusterOps(self._dispatcher)
         self._admin = AdminOps(self._dispatcher, self._cluster)
         self._watchers: WeakSet[Watcher] = WeakSet()
@@ -151,83 +143,72 @@ class Client:
     # --- entries -------------------------------------------------------------------------------------------------
 
     @overload
-    async def get(self, alias: str) -> bytes: ...
+    async def get(self, alias: Alias) -> bytes: ...
 
     @overload
-    async def get(self, alias: str, *, default: D) -> bytes | D: ...
+    async def get(self, alias: Alias, *, default: D) -> bytes | D: ...
 
-    async def get(self, alias: str, *, default: object = NO_DEFAULT) -> object:
+    async def get(self, alias: Alias, *, default: object = NO_DEFAULT) -> object:
         """Returns the content of an entry; ``default``, if that is given, where there is no such entry.
 
         Raises:
             NotFoundError: There is no such entry, and no default.
         """
         try:
-            return (await self._entry(Get(self._dispatcher.next_id(), alias), Content)).content
+            return await self._carry_out(calls.get(self._next_id(), alias))
         except errors.NotFoundError:
             if default is NO_DEFAULT:
                 raise
             return default
 
-    async def get_entry(self, alias: str) -> Entry:
+    async def get_entry(self, alias: Alias) -> Entry:
         """Returns the content of an entry with its version.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        reply = await self._entry(Get(self._dispatcher.next_id(), alias, versioned=True), Content)
-        if not reply.version:
-            raise errors.ProtocolError("the owner of this entry is of a release that tells no versions; upgrade it")
-        return Entry(reply.content, number_of(reply.version))
+        return await self._carry_out(calls.get_entry(self._next_id(), alias))
 
-    async def exists(self, alias: str) -> bool:
+    async def exists(self, alias: Alias) -> bool:
         """Returns whether there is such an entry."""
-        return (await self._entry(Exists(self._dispatcher.next_id(), alias), Number)).number > 0
+        return await self._carry_out(calls.exists(self._next_id(), alias))
 
-    async def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
-        """Adds an entry that lives until ``expires``, or for ``ttl``, and returns its version, or 0 if its owner is of
-        a release that tells none.
+    async def put(self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
+        """Adds an entry that lives until ``expires``, or for ``ttl``, and returns its version.
 
         Raises:
             AlreadyExistsError: There is an entry of that alias; it stays as it is.
         """
-        life = life_span(expires, ttl)
-        request = Put(self._dispatcher.next_id(), alias, check_content(content), *life, versioned=True)
-        return number_of((await self._entry(request, Done)).version)
+        return await self._carry_out(calls.put(self._next_id(), alias, content, expires, ttl))
 
     async def update(
-        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+        self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> int:
         """Adds an entry, or replaces the content of the one that there is, and its life span with it; returns its
         version as :meth:`put` does."""
-        life = life_span(expires, ttl, keep_expiry)
-        request = Update(self._dispatcher.next_id(), alias, check_content(content), *life, versioned=True)
-        return number_of((await self._entry(request, Done)).version)
+        return await self._carry_out(calls.update(self._next_id(), alias, content, expires, ttl, keep_expiry))
 
     async def get_update(
-        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+        self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> bytes:
         """Replaces the content of an entry and its life span, and returns the former content.
 
         Raises:
             NotFoundError: There is no such entry, and none was added.
         """
-        request = GetUpdate(
-            self._dispatcher.next_id(), alias, check_content(content), *life_span(expires, ttl, keep_expiry)
-        )
-        return (await self._entry(request, Content)).content
+        return await self._carry_out(calls.get_update(self._next_id(), alias, content, expires, ttl, keep_expiry))
 
-    async def get_remove(self, alias: str) -> bytes:
+    async def get_remove(self, alias: Alias) -> bytes:
         """Removes an entry, and returns its content.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        return (await self._entry(GetRemove(self._dispatcher.next_id(), alias), Content)).content
+        return await self._carry_out(calls.get_remove(self._next_id(), alias))
 
     async def cas(
         self,
-        alias: str,
+        alias: Alias,
         content: Bytes,
         comparand: Bytes,
         expires: Time = 0,
@@ -241,18 +222,11 @@ class Client:
             MismatchError: The content is another one; the entry stays as it is.
             NotFoundError: There is no such entry.
         """
-        request = Cas(
-            self._dispatcher.next_id(),
-            alias,
-            check_content(content),
-            check_content(comparand),
-            *life_span(expires, ttl, keep_expiry),
-        )
-        return (await self._entry(request, Content)).content
+        return await self._carry_out(calls.cas(self._next_id(), alias, content, comparand, expires, ttl, keep_expiry))
 
     async def cas_version(
         self,
-        alias: str,
+        alias: Alias,
         content: Bytes,
         version: int,
         expires: Time = 0,
@@ -266,45 +240,38 @@ class Client:
             MismatchError: The version is another one; the entry stays as it is.
             NotFoundError: There is no such entry.
         """
-        life = life_span(expires, ttl, keep_expiry)
-        request = CasVersion(self._dispatcher.next_id(), alias, check_content(content), version_bytes(version), *life)
-        return number_of((await self._entry(request, Done)).version)
+        return await self._carry_out(
+            calls.cas_version(self._next_id(), alias, content, version, expires, ttl, keep_expiry)
+        )
 
-    async def add(self, alias: str, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
+    async def add(self, alias: Alias, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> int:
         """Adds to the counter that an entry is (its content is a whole number of 64 bits in decimal digits; where there
         is no such entry it counts from 0), and returns the sum. The entry keeps its life span, unless one is given.
 
         Raises:
             NumberError: The content is no such number, or the sum would have more than 64 bits; nothing was changed.
         """
-        if not isinstance(number, int):
-            raise errors.UsageError(f"what is added is a whole number, not {type(number).__name__}")
-        validation.check_number(number)
-        life = life_span(expires, ttl, keep=not expires and ttl is None)
-        return (await self._entry(Add(self._dispatcher.next_id(), alias, number, *life), Number)).number
+        return await self._carry_out(calls.add(self._next_id(), alias, number, expires, ttl))
 
-    async def append(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
+    async def append(self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> int:
         """Puts bytes behind the content of an entry, or adds an entry with them, and returns the size of the content.
         The entry keeps its life span, unless one is given.
 
         Raises:
             TooLargeError: The content would be over 64 MiB; nothing was changed.
         """
-        life = life_span(expires, ttl, keep=not expires and ttl is None)
-        return (
-            await self._entry(Append(self._dispatcher.next_id(), alias, check_content(content), *life), Number)
-        ).number
+        return await self._carry_out(calls.append(self._next_id(), alias, content, expires, ttl))
 
-    async def get_range(self, alias: str, first: int, last: int = -1) -> bytes:
+    async def get_range(self, alias: Alias, first: int, last: int = -1) -> bytes:
         """Returns the bytes of the content from ``first`` to ``last``, both included, as far as there are any. A number
         below 0 counts from the end: -1 is the last byte.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        return (await self._entry(GetRange(self._dispatcher.next_id(), alias, first, last), Content)).content
+        return await self._carry_out(calls.get_range(self._next_id(), alias, first, last))
 
-    async def set_range(self, alias: str, first: int, content: Bytes) -> int:
+    async def set_range(self, alias: Alias, first: int, content: Bytes) -> int:
         """Writes over the content of an entry from byte ``first`` (0 or more) on, and returns the size of the content.
         Where it is too short it grows, with zero bytes up to there; where there is no entry, one is added. The life
         span stays.
@@ -312,121 +279,113 @@ class Client:
         Raises:
             TooLargeError: The content would be over 64 MiB; nothing was changed.
         """
-        checked = check_content(content)
-        validation.check_first(first, len(checked))
-        return (await self._entry(SetRange(self._dispatcher.next_id(), alias, first, checked), Number)).number
+        return await self._carry_out(calls.set_range(self._next_id(), alias, first, content))
 
-    async def get_expire(self, alias: str, expires: Time = 0, ttl: Span | None = None) -> bytes:
+    async def get_expire(self, alias: Alias, expires: Time = 0, ttl: Span | None = None) -> bytes:
         """Returns the content of an entry, and lets it live until ``expires``, or for ``ttl``; without either for ever.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        moment, span = life_span(expires, ttl)
-        request = GetExpire(self._dispatcher.next_id(), alias, span or moment, relative=span > 0)
-        return (await self._entry(request, Content)).content
+        return await self._carry_out(calls.get_expire(self._next_id(), alias, expires, ttl))
 
-    async def touch(self, alias: str) -> None:
+    async def touch(self, alias: Alias) -> None:
         """Gives an entry a new version; its content and its life span stay.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        await self._entry(Touch(self._dispatcher.next_id(), alias), Done)
+        await self._carry_out(calls.touch(self._next_id(), alias))
 
-    async def remove(self, alias: str) -> None:
+    async def remove(self, alias: Alias) -> None:
         """Removes an entry.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        await self._entry(Remove(self._dispatcher.next_id(), alias), Done)
+        await self._carry_out(calls.remove(self._next_id(), alias))
 
-    async def remove_if(self, alias: str, comparand: Bytes) -> None:
+    async def remove_if(self, alias: Alias, comparand: Bytes) -> None:
         """Removes an entry if its content is ``comparand``.
 
         Raises:
             MismatchError: The content is another one; the entry stays as it is.
             NotFoundError: There is no such entry.
         """
-        await self._entry(RemoveIf(self._dispatcher.next_id(), alias, check_content(comparand)), Done)
+        await self._carry_out(calls.remove_if(self._next_id(), alias, comparand))
 
-    async def remove_version(self, alias: str, version: int) -> None:
+    async def remove_version(self, alias: Alias, version: int) -> None:
         """Removes an entry if it has that version.
 
         Raises:
             MismatchError: The version is another one; the entry stays as it is.
             NotFoundError: There is no such entry.
         """
-        await self._entry(RemoveVersion(self._dispatcher.next_id(), alias, version_bytes(version)), Done)
+        await self._carry_out(calls.remove_version(self._next_id(), alias, version))
 
-    async def expires_at(self, alias: str, time: Time) -> None:
+    async def expires_at(self, alias: Alias, time: Time) -> None:
         """Sets the moment until which an entry lives; 0 is for ever, and a moment that has passed removes the entry.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        await self._entry(Expire(self._dispatcher.next_id(), alias, milliseconds(time, "expires_from_now {0}")), Done)
+        await self._carry_out(calls.expires_at(self._next_id(), alias, time))
 
-    async def expires_from_now(self, alias: str, span: Span) -> None:
+    async def expires_from_now(self, alias: Alias, span: Span) -> None:
         """Sets how long an entry lives from now on by the owner's clock: a ``timedelta`` or seconds; 0 is for ever.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        wanted = span_milliseconds(span, "the life span")
-        await self._entry(Expire(self._dispatcher.next_id(), alias, wanted, relative=wanted > 0), Done)
+        await self._carry_out(calls.expires_from_now(self._next_id(), alias, span))
 
-    async def get_expiry(self, alias: str) -> datetime | None:
+    async def get_expiry(self, alias: Alias) -> datetime | None:
         """Returns the moment until which an entry lives, in UTC and to the millisecond; None is for ever.
 
         Raises:
             NotFoundError: There is no such entry.
         """
-        number = (await self._entry(GetExpiry(self._dispatcher.next_id(), alias), Number)).number
-        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=number) if number else None
+        return await self._carry_out(calls.get_expiry(self._next_id(), alias))
 
     # --- many entries --------------------------------------------------------------------------------------------
     # Each entry by itself: they are sent to their owners in few messages, and another one may be changed in between.
 
-    async def get_many(self, aliases: Iterable[str]) -> list[bytes | None]:
+    async def get_many(self, aliases: Iterable[Alias]) -> list[bytes | None]:
         """Returns the contents of entries in the order of their aliases; None where there is no such entry. Where one
         could not be read, its error is raised."""
         found: list[bytes | None] = []
-        for outcome in await self._many([calls.content(Get(0, alias)) for alias in check_aliases(aliases)]):
-            if isinstance(outcome, errors.WrpmeError) and not isinstance(outcome, errors.NotFoundError):
-                raise outcome
-            found.append(outcome if isinstance(outcome, bytes) else None)
+        for outcome in await self._many([calls.get(0, alias) for alias in check_aliases(aliases)]):
+            if isinstance(outcome, errors.WrpmeError):
+                if not isinstance(outcome, errors.NotFoundError):
+                    raise outcome
+                found.append(None)
+            else:
+                found.append(outcome)
         return found
 
     async def put_many(
-        self, entries: Mapping[str, Bytes], expires: Time = 0, ttl: Span | None = None
+        self, entries: Entries, expires: Time = 0, ttl: Span | None = None
     ) -> list[int | errors.WrpmeError]:
         """Adds entries that live until ``expires``, or for ``ttl``; returns for each, in their order, its version, or
         the error with which it was not added. No such error is raised."""
-        life = life_span(expires, ttl)
-        wanted = check_entries(entries)
-        return await self._many(  # type: ignore[return-value]
-            [calls.version(Put(0, alias, content, *life, versioned=True)) for alias, content in wanted]
-        )
+        wanted = check_entries(entries).items()
+        return await self._many([calls.put(0, alias, content, expires, ttl) for alias, content in wanted])
 
     async def update_many(
-        self, entries: Mapping[str, Bytes], expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+        self, entries: Entries, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> list[int | errors.WrpmeError]:
         """Adds or replaces entries as :meth:`update` does; returns what :meth:`put_many` does."""
-        life = life_span(expires, ttl, keep_expiry)
-        wanted = check_entries(entries)
-        return await self._many(  # type: ignore[return-value]
-            [calls.version(Update(0, alias, content, *life, versioned=True)) for alias, content in wanted]
+        wanted = check_entries(entries).items()
+        return await self._many(
+            [calls.update(0, alias, content, expires, ttl, keep_expiry) for alias, content in wanted]
         )
 
-    async def remove_many(self, aliases: Iterable[str]) -> list[errors.WrpmeError | None]:
+    async def remove_many(self, aliases: Iterable[Alias]) -> list[errors.WrpmeError | None]:
         """Removes entries; returns for each, in the order of their aliases, None, or the error with which it was not
         removed. No such error is raised."""
-        asked = [calls.nothing(Remove(0, alias)) for alias in check_aliases(aliases)]
-        return await self._many(asked)  # type: ignore[return-value]
+        return await self._many([calls.remove(0, alias) for alias in check_aliases(aliases)])
 
-    async def _many(self, asked: Sequence[Call]) -> list[Outcome]:
+    async def _many(self, asked: Sequence[Call[Given]]) -> list[Given | errors.WrpmeError]:
         return await outcomes(self._dispatcher, asked)
 
     def batch(self, *, each: bool = False) -> AsyncBatch:
@@ -444,20 +403,21 @@ class Client:
         """
         return AsyncBatch(self._dispatcher, each)
 
-    async def _entry(self, request: EntryRequest, kind: type[R]) -> R:
-        position = self._dispatcher.routes.position_of(validation.check_alias(request.alias))
-        return await self._ask_for_entry(request, kind, position)
+    async def _carry_out(self, call: Call[Given]) -> Given:
+        request = call.request
+        position = self._dispatcher.routes.position_of(request.alias)
+        return call.result(await self._ask_for_entry(request, call.kind, position))
 
     # --- the hive ------------------------------------------------------------------------------------------------
     # Scans have no timeout as a whole: they end when nothing has come for the timeout of the client.
 
     async def scan(
         self,
-        prefix: str = "",
+        prefix: Alias = b"",
         *,
         contents: bool = False,
         versions: bool = False,
-        after: str = "",
+        after: Alias = b"",
         limit: int | None = None,
     ) -> AsyncGenerator[Scanned]:
         """Gives the entries whose alias begins with ``prefix``, in the order of their aliases (by their bytes), after
@@ -469,10 +429,11 @@ class Client:
         Raises:
             UsageError: ``limit`` is below 0, or the prefix or ``after`` are none.
         """
-        async for entry in scanned(self._dispatcher, Scan(prefix, contents, versions), after, limit):
+        asked = Scan(prefix_bytes(prefix), contents, versions)
+        async for entry in scanned(self._dispatcher, asked, prefix_bytes(after), limit):
             yield entry
 
-    def follow(self, prefix: str = "", *, contents: bool = False) -> Follower:
+    def follow(self, prefix: Alias = b"", *, contents: bool = False) -> Follower:
         """Returns an asynchronous iterator over the entries whose alias begins with ``prefix`` and what becomes of
         them, as :class:`wrpme.client.follow.follower.Change`: the present ones first, then each change once it is
         acknowledged, of each entry in order. The last state of each is never missed, whatever happens to the hive;
@@ -483,19 +444,18 @@ class Client:
             UsageError: The prefix is none. Where no owner can be followed within the timeout, the iterator raises what
                 a scan would; later it tries again for ever.
         """
-        validation.check_prefix(prefix)
-        follower = Follower(self._dispatcher, prefix, contents)
+        follower = Follower(self._dispatcher, prefix_bytes(prefix), contents)
         self._followers.add(follower)
         return follower
 
-    async def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
+    async def prefix_get(self, prefix: Alias, count_max: int | None = None) -> list[str]:
         """Returns the aliases that begin with ``prefix``, sorted, at most ``count_max`` (0 or more; None is all).
         Entries that come or go meanwhile may be among them or not.
 
         Raises:
             UsageError: ``count_max`` is below 0.
         """
-        return await self._cluster.prefix_get(prefix, count_max)
+        return await self._cluster.prefix_get(prefix_bytes(prefix), count_max)
 
     async def count(self) -> int:
         """Returns the number of entries in the hive, all counted in one view."""
@@ -506,9 +466,9 @@ class Client:
         stay. Where an owner was lost meanwhile, the number is a lower bound, and its ``exact`` is False."""
         return await self._cluster.remove_all()
 
-    async def locate(self, alias: str) -> Location:
+    async def locate(self, alias: Alias) -> Location:
         """Returns where the entry of that alias lives, or would live if there is none."""
-        return await self._cluster.locate(alias)
+        return await self._cluster.locate(alias_bytes(alias))
 
     async def view(self) -> View:
         """Returns the view of the hive that a node has now: its members, arcs and voters."""

@@ -17,11 +17,12 @@ from wrpme.client.dispatcher import Dispatcher
 from wrpme.client.limits import STATUS_SECONDS, VIEW_SECONDS
 from wrpme.client.scan import Patience, Scan, all_of, owners, page_of, scanned
 from wrpme.protocol import address as addresses
-from wrpme.protocol import health, ring, view_index, validation
+from wrpme.protocol import health, ring, view_index
 from wrpme.protocol.messages import (
     Count, Done, GetConfig, GetLog, GetStatus, GetView, Number, RemoveAll, StopNode, Text, ViewIs,
 )  # fmt: skip
 from wrpme.protocol.stats import NodeStats, HiveStatus, NodeStatus, condition_of
+from wrpme.protocol.quoting import text_of
 from wrpme.protocol.view import Arc, Member, State, View
 
 R = TypeVar("R")
@@ -70,18 +71,17 @@ class ClusterOps:
         """Returns the view that a node has now."""
         return await self._dispatcher.fresh_view()
 
-    async def locate(self, alias: str) -> Location:
+    async def locate(self, alias: bytes) -> Location:
         """Returns where the entry of that alias lives, or would live."""
-        encoded = validation.check_alias(alias)
         now = await self._dispatcher.fresh_view()
-        position = ring.position_of(now, encoded)
+        position = ring.position_of(now, alias)
         index = ring.arc_at(now, position)
         arc = now.arcs[index]
         of = {member.id: member for member in now.members}
         owner = view_index.owner(now, arc)
         return Location(
             epoch=now.epoch,
-            alias=alias,
+            alias=text_of(alias),
             position=position,
             start=ring.arc_start(now, index),
             arc=arc,
@@ -201,9 +201,9 @@ class ClusterOps:
 
         return await self._at_one_epoch(attempt)
 
-    async def prefix_get(self, prefix: str, count_max: int | None = None) -> list[str]:
+    async def prefix_get(self, prefix: bytes, count_max: int | None = None) -> list[str]:
         """Returns the aliases that begin with ``prefix``, sorted, at most ``count_max``."""
-        return [entry.alias async for entry in scanned(self._dispatcher, Scan(prefix), "", count_max)]
+        return [entry.alias async for entry in scanned(self._dispatcher, Scan(prefix), b"", count_max)]
 
     async def remove_all(self) -> Removed:
         """Removes every entry of the hive, and returns how many were removed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time as clock
 from datetime import UTC, datetime, timedelta
 
 from wrpme import errors
@@ -18,11 +17,7 @@ ever."""
 
 
 def life_span(expires: Time, ttl: Span | None, keep: bool = False) -> tuple[int, int]:
-    """Returns a life span as it is on the wire: the expiry, and the ttl.
-
-    A node of a release that knows no ttl goes by the expiry: beside a ttl that is the moment by the clock of this
-    machine.
-    """
+    """Returns a life span as it is on the wire: the expiry, and the ttl."""
     if (expires != 0) + (ttl is not None) + keep > 1:
         raise errors.UsageError("expires, ttl and keep_expiry exclude each other; give one of them")
     if keep:
@@ -32,7 +27,7 @@ def life_span(expires: Time, ttl: Span | None, keep: bool = False) -> tuple[int,
     span = span_milliseconds(ttl, "the ttl")
     if not span:
         raise errors.UsageError("the ttl is 0, but should be above 0; leave it out for an entry that lives for ever")
-    return min(round(clock.time() * 1000) + span, EXPIRY_MILLISECONDS_MAX), span
+    return 0, span
 
 
 def span_milliseconds(span: Span, what: str) -> int:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 from wrpme import errors
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.limits import PAGE_ALIASES_MAX
-from wrpme.protocol import health, ring, validation, view_index
+from wrpme.protocol import health, ring, view_index
 from wrpme.protocol.messages import Aliases, Content, Count, Get, PrefixScan, RemoveAll
+from wrpme.protocol.quoting import text_of
 from wrpme.protocol.view import Member, View
 
 R = TypeVar("R")
@@ -37,15 +38,24 @@ class Patience:
 class Scan(NamedTuple):
     """A scan gives the entries whose alias begins with ``prefix``, with their ``contents`` or ``versions`` if asked."""
 
-    prefix: str
+    prefix: bytes
     contents: bool = False
     versions: bool = False
 
 
 class Scanned(NamedTuple):
-    """An entry that a scan met; what was not asked for is None."""
+    """An entry that a scan met; what was not asked for is None. The alias is a text, in which bytes that are no UTF-8
+    are surrogate escapes: ``alias.encode("utf-8", "surrogateescape")`` gives the bytes."""
 
     alias: str
+    content: bytes | None
+    version: int | None
+
+
+class _Found(NamedTuple):
+    """The same, with the alias in bytes: their order is that of the scan."""
+
+    alias: bytes
     content: bytes | None
     version: int | None
 
@@ -62,10 +72,10 @@ class _Pages:
         self._asked = asked
         self._patience = patience
         self._size = size
-        self.entries: deque[Scanned] = deque()
+        self.entries: deque[_Found] = deque()
         self.more = True
 
-    async def fetch(self, after: str) -> None:
+    async def fetch(self, after: bytes) -> None:
         """Fetches pages until one is not empty, or none is left."""
         asked = self._asked
         while self.more and not self.entries:
@@ -79,9 +89,9 @@ class _Pages:
             contents = reply.contents if asked.contents else nothing
             versions = reply.versions if asked.versions else nothing
             if not len(contents) == len(versions) == len(reply.aliases):
-                raise errors.ProtocolError(f"{self._owner.address} is of a release that scans aliases only")
+                raise errors.ProtocolError(f"{self._owner.address} left a part of a page out")
             for alias, content, version in zip(reply.aliases, contents, versions, strict=True):
-                self.entries.append(Scanned(alias, content, number_of(version) if version is not None else None))
+                self.entries.append(_Found(alias, content, number_of(version) if version is not None else None))
             self.more, after = reply.more, reply.last
 
 
@@ -92,11 +102,9 @@ async def page_of(
     return await dispatcher.ask(request, kind, address=owner.address, deadline=patience.deadline, until_stable=False)
 
 
-async def scanned(dispatcher: Dispatcher, asked: Scan, after: str, limit: int | None) -> AsyncGenerator[Scanned]:
+async def scanned(dispatcher: Dispatcher, asked: Scan, after: bytes, limit: int | None) -> AsyncGenerator[Scanned]:
     """Gives the entries that come after the alias ``after``, in order, at most ``limit`` of them. The pages are of one
     epoch; where the view changes, those that follow begin after the alias that was given last."""
-    validation.check_prefix(asked.prefix)
-    validation.check_prefix(after)
     if limit is not None and limit < 0:
         raise errors.UsageError(f"the number of aliases is {limit}, which is below 0")
     patience, pause, left = Patience(dispatcher), 0.0, limit
@@ -112,7 +120,7 @@ async def scanned(dispatcher: Dispatcher, asked: Scan, after: str, limit: int | 
                     if whole is None:
                         continue  # it has gone meanwhile
                     entry = whole
-                yield entry
+                yield Scanned(text_of(entry.alias), entry.content, entry.version)
                 patience.renew()  # whoever asks for the next one may have taken its time
                 if left is not None:
                     left -= 1
@@ -123,7 +131,7 @@ async def scanned(dispatcher: Dispatcher, asked: Scan, after: str, limit: int | 
             pause = await dispatcher.back_off(pause, patience.deadline, error)
 
 
-async def _merged(pages: list[_Pages], after: str) -> AsyncGenerator[Scanned]:
+async def _merged(pages: list[_Pages], after: bytes) -> AsyncGenerator[_Found]:
     await all_of([page.fetch(after) for page in pages])
     heads = [(page.entries.popleft(), index) for index, page in enumerate(pages) if page.entries]
     heapify(heads)
@@ -137,15 +145,15 @@ async def _merged(pages: list[_Pages], after: str) -> AsyncGenerator[Scanned]:
             heappush(heads, (page.entries.popleft(), index))
 
 
-async def _large(dispatcher: Dispatcher, entry: Scanned) -> Scanned | None:
+async def _large(dispatcher: Dispatcher, entry: _Found) -> _Found | None:
     """Gets by itself an entry whose content had no place in a page; None where there is none any more."""
     request = Get(dispatcher.next_id(), entry.alias, versioned=True)
     try:
-        reply = await dispatcher.ask(request, Content, position=dispatcher.routes.position_of(entry.alias.encode()))
+        reply = await dispatcher.ask(request, Content, position=dispatcher.routes.position_of(entry.alias))
     except errors.NotFoundError:
         return None
     version = number_of(reply.version) if entry.version is not None else None
-    return Scanned(entry.alias, reply.content, version)
+    return _Found(entry.alias, reply.content, version)
 
 
 async def all_of(coroutines: Sequence[Coroutine[Any, Any, R]]) -> list[R]:

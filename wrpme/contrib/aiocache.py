@@ -15,6 +15,7 @@ from aiocache.serializers import JsonSerializer
 
 from wrpme import errors
 from wrpme.client.client import Client
+from wrpme.client.batches.arguments import Alias
 from wrpme.contrib.values import alias_of
 
 
@@ -104,11 +105,11 @@ class Cache(BaseCache):
     async def _close(self, *args: Any, _conn: Any = None, **options: Any) -> None:
         await self._client.close()
 
-    def _alias(self, key: str) -> str:
+    def _alias(self, key: str) -> bytes:
         prefix = self.namespace or ""
         return alias_of(prefix, key.removeprefix(prefix))
 
-    async def _removed(self, alias: str) -> int:
+    async def _removed(self, alias: Alias) -> int:
         try:
             await self._client.remove(alias)
         except errors.NotFoundError:

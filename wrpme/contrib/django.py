@@ -129,11 +129,11 @@ class Cache(BaseCache):
         for entry in self._client.scan(f"{self.key_prefix}:"):
             removed(self._client, entry.alias)
 
-    def _alias(self, key: str, version: int | None) -> str:
+    def _alias(self, key: str, version: int | None) -> bytes:
         prefix = f"{self.key_prefix}:"  # a KEY_FUNCTION may not begin with it, but clear() has to find all
         return alias_of(prefix, str(self.make_and_validate_key(key, version=version)).removeprefix(prefix))
 
-    def _sum(self, alias: str, delta: int) -> int:
+    def _sum(self, alias: bytes, delta: int) -> int:
         while True:
             entry = self._client.get_entry(alias)
             both: int = loads(entry.content) + delta

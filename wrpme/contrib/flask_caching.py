@@ -71,7 +71,7 @@ class Cache(BaseCache):
         """The same with the negative of the number."""
         return self.inc(key, -delta)
 
-    def _alias(self, key: str) -> str:
+    def _alias(self, key: str) -> bytes:
         return alias_of(self._prefix, key)
 
     def _ttl(self, timeout: Any) -> int | None:

@@ -7,17 +7,17 @@ from hashlib import blake2b
 from typing import Any
 
 from wrpme import errors
+from wrpme.client.batches.arguments import Alias
 from wrpme.client.blocking import BlockingClient
 from wrpme.limits import ALIAS_BYTES_MAX, NUMBER_MAX, NUMBER_MIN
 
 
-def alias_of(prefix: str, key: str) -> str:
-    """Returns the alias of a key. One that is no alias as it is, as it is too long or has a space or control
-    characters, is replaced by its hash."""
-    alias = prefix + key
-    if len(alias.encode("utf-8", "surrogatepass")) <= ALIAS_BYTES_MAX and alias.isprintable() and " " not in alias:
-        return alias
-    return f"{prefix}#{blake2b(key.encode('utf-8', 'surrogatepass'), digest_size=20).hexdigest()}"
+def alias_of(prefix: str, key: str) -> bytes:
+    """Returns the alias of a key; of one that is too long for it, its hash."""
+    begin, rest = (text.encode("utf-8", "surrogatepass") for text in (prefix, key))
+    if 0 < len(begin + rest) <= ALIAS_BYTES_MAX:
+        return begin + rest
+    return begin + b"#" + blake2b(rest, digest_size=20).hexdigest().encode()
 
 
 def dumps(value: Any, protocol: int) -> bytes:
@@ -34,7 +34,7 @@ def loads(content: bytes) -> Any:
     return int(content)
 
 
-def removed(client: BlockingClient, alias: str) -> bool:
+def removed(client: BlockingClient, alias: Alias) -> bool:
     """Removes an entry, and returns whether there was one."""
     try:
         client.remove(alias)

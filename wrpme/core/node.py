@@ -549,13 +549,13 @@ class Node:
         replica = self.table.at(position)
         return replica is not None and now < replica.lease_until()
 
-    def story(self, alias: str) -> list[str]:
+    def story(self, alias: bytes) -> list[str]:
         """What this node knows of an entry, and what it lived through lately."""
-        position = ring.position_of(self.view, alias.encode())
+        position = ring.position_of(self.view, alias)
         replica = self.table.at(position)
         lines = list(self.context.story)
         if replica is not None:
-            key = key_of(position, alias.encode())
+            key = key_of(position, alias)
             held, pending = replica.writes.current(key), replica.writes.overlay.get(key)
             lines.append(f"arc {replica.arc} role {replica.role.value} serving {replica.serving}")
             shown = (version_in(held), bytes(content_in(held)[:40])) if held else None

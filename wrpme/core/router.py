@@ -37,6 +37,7 @@ from wrpme.protocol.messages import (
     Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Request, SetRange, StopNode, Touch, Transaction, Unfollow,
     Update, VerifyArc, ViewIs, is_read,
 )  # fmt: skip
+from wrpme.protocol.quoting import named
 from wrpme.protocol.ring import arc_at, owner_among, position_of
 from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
@@ -125,9 +126,9 @@ def _size_of(request: Passable) -> int:
     return size
 
 
-def _checked(request: EntryRequest) -> bytes:
-    """The alias in UTF-8; raises UsageError or TooLargeError where the request is none that can be carried out."""
-    alias = check_alias(request.alias)
+def _check(request: EntryRequest) -> None:
+    """Raises UsageError or TooLargeError where the request is none that can be carried out."""
+    check_alias(request.alias)
     if isinstance(request, _WITH_CONTENT):
         check_content(request.content)
     if isinstance(request, _WITH_LIFE):
@@ -141,7 +142,6 @@ def _checked(request: EntryRequest) -> bytes:
         check_number(request.number)
     elif isinstance(request, SetRange):
         check_first(request.first, len(request.content))
-    return alias
 
 
 class Router:
@@ -163,7 +163,7 @@ class Router:
         self._local: dict[type[Any], Callable[[Origin, Any], None]] = {**local, Many: self._many}
         self._forwards: dict[int, Passed] = {}
         self.room = Room()
-        self._large: dict[str, int] = {}
+        self._large: dict[bytes, int] = {}
         """How large the contents of some entries were found to be, for which no answer is begun without room for it."""
         self._stopping: dict[NodeId, float] = {}
         """Nodes that stop as planned, and until when they may still answer."""
@@ -204,14 +204,14 @@ class Router:
 
     def _for_entry(self, origin: Origin, request: EntryRequest) -> None:
         try:
-            alias = _checked(request)
+            _check(request)
         except (UsageError, TooLargeError) as error:
             self.context.outbox.fail(origin, request.id, error)
             return
-        position = position_of(self.context.view, alias)
+        position = position_of(self.context.view, request.alias)
         replica = self.table.at(position)
         if replica is not None and replica.role is Role.OWNER:
-            replica.execute(origin, request, key_of(position, alias))
+            replica.execute(origin, request, key_of(position, request.alias))
         else:
             self._elsewhere(origin, request, position)
 
@@ -240,12 +240,13 @@ class Router:
         if (size := _size_of(request)) > TRANSACTION_BYTES_MAX:
             raise TooLargeError(f"the transaction has {size} bytes, the limit is {TRANSACTION_BYTES_MAX} (8 MiB)")
         view = self.context.view
-        aliases = [_checked(part) for part in parts]
-        position = position_of(view, aliases[0])
-        for part, alias in zip(parts, aliases, strict=True):
-            if view is not None and position_of(view, alias) != position:  # without one nothing is served here
+        for part in parts:
+            _check(part)
+        position = position_of(view, parts[0].alias)
+        for part in parts:
+            if view is not None and position_of(view, part.alias) != position:  # without one nothing is served here
                 raise UsageError(apart(parts[0].alias, part.alias))
-        return position, [key_of(position, alias) for alias in aliases]
+        return position, [key_of(position, part.alias) for part in parts]
 
     def _many(self, origin: Origin, request: Many) -> None:
         assert not isinstance(origin, Part), "many are not among many"
@@ -279,12 +280,12 @@ class Router:
         else:
             self._forward(origin, request, owner)
 
-    def _unavailable(self, alias: str, arc: Arc) -> UnavailableError:
+    def _unavailable(self, alias: bytes, arc: Arc) -> UnavailableError:
         context = self.context
         names = listed((context.address_of(node) for node in arc.holders), " or ")
         since = min((context.down_since.get(node, context.now) for node in arc.holders), default=context.now)
         return UnavailableError(
-            f'"{alias}" lives on {names}, which has been down for {max(0, context.now - since):.0f} s; '
+            f"{named(alias)} lives on {names}, which has been down for {max(0, context.now - since):.0f} s; "
             "it is served again when that node returns"
         )
 

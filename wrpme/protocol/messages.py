@@ -3,10 +3,10 @@
 Each class is an array on the wire that begins with its tag. Tags and field orders are stable; a field may only be added
 at the end, with a default. ``id`` of a request is chosen by the client and comes back in the reply, in any order.
 
-Node ids and hive ids are 16 bytes; an incarnation, an epoch, a generation are integers that grow; positions on the
-ring and hashes are integers of 64 bits; an expiry is milliseconds since 1970, 0 for never. A version of an entry is 16
-bytes, which compare as the versions do: a later write of the entry has a greater one. Requests that are ``versioned``
-are answered with the version of the entry as it is then.
+An alias is 1 to 4096 bytes of any value. Node ids and hive ids are 16 bytes; an incarnation, an epoch, a generation
+are integers that grow; positions on the ring and hashes are integers of 64 bits; an expiry is milliseconds since 1970,
+0 for never. A version of an entry is 16 bytes, which compare as the versions do: a later write of the entry has a
+greater one. Requests that are ``versioned`` are answered with the version of the entry as it is then.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
 
 class Get(Struct, frozen=True, array_like=True, tag=1, gc=False):
     id: int
-    alias: str
+    alias: bytes
     versioned: bool = False
 
 
 KEEP_EXPIRY = -1
 """As the ``ttl`` of a write: the entry keeps its life span. A ttl above 0 is in milliseconds from now by the clock of
-the owner, and counts instead of the expiry, which nodes that do not know it go by; 0 leaves it to the expiry."""
+the owner, and counts instead of the expiry; 0 leaves it to the expiry."""
 
 
 class Put(Struct, frozen=True, array_like=True, tag=2, gc=False):
     """Adds an entry; AlreadyExistsError if there is one."""
 
     id: int
-    alias: str
+    alias: bytes
     content: bytes
     expiry: int = 0
     ttl: int = 0
@@ -48,7 +48,7 @@ class Update(Struct, frozen=True, array_like=True, tag=3, gc=False):
     """Adds or replaces. The life span belongs to the content: a new content has a new one."""
 
     id: int
-    alias: str
+    alias: bytes
     content: bytes
     expiry: int = 0
     ttl: int = 0
@@ -59,7 +59,7 @@ class GetUpdate(Struct, frozen=True, array_like=True, tag=4, gc=False):
     """Replaces and gives the former content."""
 
     id: int
-    alias: str
+    alias: bytes
     content: bytes
     expiry: int = 0
     ttl: int = 0
@@ -69,14 +69,14 @@ class GetRemove(Struct, frozen=True, array_like=True, tag=5, gc=False):
     """Removes and gives the former content."""
 
     id: int
-    alias: str
+    alias: bytes
 
 
 class Cas(Struct, frozen=True, array_like=True, tag=6, gc=False):
     """Replaces if the content is ``comparand``, and gives the former content."""
 
     id: int
-    alias: str
+    alias: bytes
     content: bytes
     comparand: bytes
     expiry: int = 0
@@ -85,14 +85,14 @@ class Cas(Struct, frozen=True, array_like=True, tag=6, gc=False):
 
 class Remove(Struct, frozen=True, array_like=True, tag=7, gc=False):
     id: int
-    alias: str
+    alias: bytes
 
 
 class RemoveIf(Struct, frozen=True, array_like=True, tag=8, gc=False):
     """Removes if the content is ``comparand``."""
 
     id: int
-    alias: str
+    alias: bytes
     comparand: bytes
 
 
@@ -100,14 +100,14 @@ class Expire(Struct, frozen=True, array_like=True, tag=9, gc=False):
     """Sets the life span: until ``milliseconds`` since 1970, or from now if ``relative``; else 0 is for ever."""
 
     id: int
-    alias: str
+    alias: bytes
     milliseconds: int
     relative: bool = False
 
 
 class GetExpiry(Struct, frozen=True, array_like=True, tag=10, gc=False):
     id: int
-    alias: str
+    alias: bytes
 
 
 class PrefixScan(Struct, frozen=True, array_like=True, tag=11, gc=False):
@@ -118,8 +118,8 @@ class PrefixScan(Struct, frozen=True, array_like=True, tag=11, gc=False):
     id: int
     node: NodeId
     epoch: int
-    prefix: str
-    after: str = ""
+    prefix: bytes
+    after: bytes = b""
     count_max: int = 1000
     contents: bool = False
     versions: bool = False
@@ -232,7 +232,7 @@ class Add(Struct, frozen=True, array_like=True, tag=40, gc=False):
     given a new one."""
 
     id: int
-    alias: str
+    alias: bytes
     number: int
     expiry: int = 0
     ttl: int = KEEP_EXPIRY
@@ -243,7 +243,7 @@ class Append(Struct, frozen=True, array_like=True, tag=41, gc=False):
     unless it is given a new one."""
 
     id: int
-    alias: str
+    alias: bytes
     content: bytes
     expiry: int = 0
     ttl: int = KEEP_EXPIRY
@@ -254,7 +254,7 @@ class GetRange(Struct, frozen=True, array_like=True, tag=42, gc=False):
     0 counts from the end: -1 is the last byte."""
 
     id: int
-    alias: str
+    alias: bytes
     first: int
     last: int
 
@@ -264,7 +264,7 @@ class SetRange(Struct, frozen=True, array_like=True, tag=43, gc=False):
     Gives the size of the content. An entry keeps its life span; where there is none, one is added."""
 
     id: int
-    alias: str
+    alias: bytes
     first: int
     content: bytes
 
@@ -273,7 +273,7 @@ class GetExpire(Struct, frozen=True, array_like=True, tag=44, gc=False):
     """Gives the content, and sets the life span as Expire does."""
 
     id: int
-    alias: str
+    alias: bytes
     milliseconds: int
     relative: bool = False
 
@@ -282,14 +282,14 @@ class Exists(Struct, frozen=True, array_like=True, tag=45, gc=False):
     """Gives 1 where there is such an entry, else 0."""
 
     id: int
-    alias: str
+    alias: bytes
 
 
 class Touch(Struct, frozen=True, array_like=True, tag=46, gc=False):
     """The entry has a new version; its content and its life span stay."""
 
     id: int
-    alias: str
+    alias: bytes
 
 
 class CasVersion(Struct, frozen=True, array_like=True, tag=47, gc=False):
@@ -297,7 +297,7 @@ class CasVersion(Struct, frozen=True, array_like=True, tag=47, gc=False):
     be no such entry, and one is added."""
 
     id: int
-    alias: str
+    alias: bytes
     content: bytes
     version: bytes
     expiry: int = 0
@@ -308,7 +308,7 @@ class RemoveVersion(Struct, frozen=True, array_like=True, tag=48, gc=False):
     """Removes if the entry has that ``version``."""
 
     id: int
-    alias: str
+    alias: bytes
     version: bytes
 
 
@@ -316,7 +316,7 @@ class IfVersion(Struct, frozen=True, array_like=True, tag=50, gc=False):
     """Changes nothing, and fails unless the entry has that ``version``; with ``NO_VERSION``, if there is one."""
 
     id: int
-    alias: str
+    alias: bytes
     version: bytes
 
 
@@ -324,7 +324,7 @@ class IfContent(Struct, frozen=True, array_like=True, tag=51, gc=False):
     """Changes nothing, and fails unless the content is ``comparand``."""
 
     id: int
-    alias: str
+    alias: bytes
     comparand: bytes
 
 
@@ -449,9 +449,9 @@ class Aliases(Struct, frozen=True, array_like=True, tag=68):
     they were asked for, are in the order of the aliases; a large content is left out, and got by itself."""
 
     id: int
-    aliases: tuple[str, ...]
+    aliases: tuple[bytes, ...]
     more: bool
-    last: str
+    last: bytes
     contents: tuple[Union[bytes, None], ...] = ()
     versions: tuple[bytes, ...] = ()
 

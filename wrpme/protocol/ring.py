@@ -13,17 +13,17 @@ from hashlib import blake2b
 from typing import Protocol
 
 from wrpme.limits import SLOTS
-from wrpme.protocol.limits import STRETCHES_FIRST
 from wrpme.protocol.view import Arc, NodeId, View
 
 RING = 1 << 64
 SLOT = RING // SLOTS
+STRETCHES_FIRST = 8
+"""The first node has the ring in so many arcs: wide enough that later nodes can take from them."""
 
 
-def hash_of(alias: str | bytes) -> int:
-    """64 bits of BLAKE2b over the UTF-8 of an alias, or of its tag: a position on the ring."""
-    encoded = alias.encode() if isinstance(alias, str) else alias
-    return int.from_bytes(blake2b(encoded, digest_size=8).digest(), "big")
+def hash_of(alias: bytes) -> int:
+    """64 bits of BLAKE2b over an alias, or over its tag: a position on the ring."""
+    return int.from_bytes(blake2b(alias, digest_size=8).digest(), "big")
 
 
 def tag_of(alias: bytes) -> bytes:

@@ -6,37 +6,22 @@ import re
 
 from wrpme.errors import TooLargeError, UsageError
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.protocol.quoting import named
 
 _NUMBER = re.compile(rb"-?[0-9]{1,19}")
-_FORBIDDEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f]")
 
 
-def check_alias(alias: str) -> bytes:
-    """The alias in UTF-8.
-
-    Raises:
-        UsageError: it is no text, or empty, or has spaces or control characters.
-        TooLargeError: it is over ``ALIAS_BYTES_MAX`` bytes.
-    """
-    if not isinstance(alias, str):
-        raise UsageError(f"an alias is a str, not {type(alias).__name__}")
+def check_alias(alias: bytes) -> None:
+    """Raises UsageError if the alias is empty, TooLargeError if it is over ``ALIAS_BYTES_MAX`` bytes."""
     if not alias:
-        raise UsageError("an alias has at least one character")
-    if _FORBIDDEN.search(alias):
-        raise UsageError(f"the alias {alias[:40]!r} has a space or a control character, which no alias may have")
-    try:
-        encoded = alias.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"the alias {alias[:40]!r} is not valid text, an alias is UTF-8") from None
-    if len(encoded) > ALIAS_BYTES_MAX:
-        raise TooLargeError(f"the alias has {len(encoded)} bytes, the limit is {ALIAS_BYTES_MAX}")
-    return encoded
+        raise UsageError("an alias has at least one byte")
+    check_prefix(alias)
 
 
-def check_prefix(prefix: str) -> None:
-    """Raises UsageError or TooLargeError if no alias can begin so."""
-    if prefix != "":
-        check_alias(prefix)
+def check_prefix(prefix: bytes) -> None:
+    """Raises TooLargeError if no alias can begin so."""
+    if len(prefix) > ALIAS_BYTES_MAX:
+        raise TooLargeError(f"the alias has {len(prefix)} bytes, the limit is {ALIAS_BYTES_MAX}")
 
 
 def check_content(content: bytes) -> None:
@@ -60,11 +45,11 @@ def check_first(first: int, size: int) -> None:
         raise TooLargeError(f"the content would have {first + size} bytes, the limit is {CONTENT_BYTES_MAX} (64 MiB)")
 
 
-def apart(first: str, other: str) -> str:
+def apart(first: bytes, other: bytes) -> str:
     """The sentence that says that a transaction can't have both entries."""
     return (
-        f'"{first}" and "{other}" are not together, and a transaction needs that: give their aliases one {{tag}}, '
-        "or let each be changed by itself"
+        f"{named(first)} and {named(other)} are not together, and a transaction needs that: give their aliases one "
+        "{tag}, or let each be changed by itself"
     )
 
 

@@ -20,6 +20,7 @@ from wrpme.errors import NoSuchCommandError, UsageError
 from wrpme.options import Given, Syntax, nearest
 from wrpme.protocol import address as addresses
 from wrpme.protocol import validation
+from wrpme.protocol.quoting import bytes_of
 
 SEPARATORS = " \t"
 INPUT = "-"
@@ -90,7 +91,7 @@ class Command(Struct, frozen=True):
     """A command with its arguments, checked. Only the fields that its spec names mean anything."""
 
     name: str
-    alias: str = ""
+    alias: bytes = b""
     content: bytes | None = None
     comparand: bytes = b""
     number: int = 0
@@ -98,7 +99,7 @@ class Command(Struct, frozen=True):
     version: int = 0
     time: datetime | float = 0
     seconds: float | None = None
-    prefix: str = ""
+    prefix: bytes = b""
     count_max: int | None = None
     address: str = ""
     topic: str = ""
@@ -575,16 +576,17 @@ def _life_span(given: Given) -> dict[str, object]:
 def _value(parameter: Parameter, word: str) -> object:
     kind = parameter.kind
     if kind is Kind.ALIAS:
-        validation.check_alias(word)
-        return word
+        alias = bytes_of(word)
+        validation.check_alias(alias)
+        return alias
     if kind in (Kind.REST, Kind.WORD):
         content = word.encode("utf-8", "surrogateescape")
         validation.check_content(content)
         return content
     if kind is Kind.PREFIX:
-        if word:
-            validation.check_alias(word)
-        return word
+        prefix = bytes_of(word)
+        validation.check_prefix(prefix)
+        return prefix
     if kind is Kind.ADDRESS:
         addresses.parse(word)
         return word

@@ -25,6 +25,7 @@ from wrpme.client.client import Client
 from wrpme.client.watch.records import StatsSeen, WatchRecord
 from wrpme.limits import CLOSE_SECONDS_MAX
 from wrpme.protocol import ring
+from wrpme.protocol.quoting import shown
 from wrpme.protocol.view import NodeId
 from wrpme.shell.commands import Command
 from wrpme.shell.format import size_text
@@ -211,14 +212,14 @@ class Dashboard(App[int]):
         scene = self.scene
         if not command.alias or self.client is None or scene.mode is not Mode.LIVE:
             return
-        slot = ring.slot_of(ring.position_of(scene, command.alias.encode()))
+        slot = ring.slot_of(ring.position_of(scene, command.alias))
         arc = next((arc for arc in scene.arcs if arc.first <= slot < arc.end), None)
         if arc is None:
             return
         at = {node.address: index for index, node in enumerate(scene.nodes)}
         owner = arc.holders[0] if arc.served and arc.holders else -1
         asked = at.get(self.client.answered_by, owner) if command.name != "locate" else -1
-        self.main.ring.show_way(Way(command.alias, slot, asked, owner, arc.holders[1:]))
+        self.main.ring.show_way(Way(shown(command.alias), slot, asked, owner, arc.holders[1:]))
 
     # --- time ----------------------------------------------------------------------------------------------------
 

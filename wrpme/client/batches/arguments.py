@@ -7,8 +7,12 @@ from collections.abc import Iterable, Mapping
 from wrpme import errors
 from wrpme.protocol import validation
 from wrpme.protocol.messages import NO_VERSION
+from wrpme.protocol.quoting import bytes_of
 
 Bytes = bytes | bytearray | memoryview
+Alias = str | bytes
+"""An alias is bytes; a text is taken for its UTF-8, and a surrogate escape in it for the byte that it stands for."""
+Entries = Mapping[str, Bytes] | Mapping[bytes, Bytes]
 
 
 def version_bytes(version: int) -> bytes:
@@ -29,21 +33,37 @@ def check_content(content: Bytes) -> bytes:
     return content
 
 
-def check_alias(alias: str) -> str:
-    """Returns the alias; raises UsageError or TooLargeError where it is none."""
-    validation.check_alias(alias)
+def alias_bytes(alias: Alias) -> bytes:
+    """Returns an alias as it is on the wire; raises UsageError or TooLargeError where it is none."""
+    encoded = _bytes_of(alias)
+    validation.check_alias(encoded)
+    return encoded
+
+
+def prefix_bytes(prefix: Alias) -> bytes:
+    """Returns what aliases begin with, or follow; raises UsageError or TooLargeError where none can."""
+    encoded = _bytes_of(prefix)
+    validation.check_prefix(encoded)
+    return encoded
+
+
+def _bytes_of(alias: Alias) -> bytes:
+    if isinstance(alias, str):
+        return bytes_of(alias)
+    if not isinstance(alias, bytes):
+        raise errors.UsageError(f"an alias is a str or bytes, not {type(alias).__name__}")
     return alias
 
 
-def check_aliases(aliases: Iterable[str]) -> list[str]:
-    """Returns the aliases; raises UsageError or TooLargeError where one is none, or they are one text."""
+def check_aliases(aliases: Iterable[Alias]) -> list[Alias]:
+    """Returns what should be several aliases; raises UsageError where it is one text."""
     if isinstance(aliases, (str, bytes)) or not isinstance(aliases, Iterable):
         raise errors.UsageError(f"several aliases are given as a list, not as {type(aliases).__name__}")
-    return [check_alias(alias) for alias in aliases]
+    return list(aliases)
 
 
-def check_entries(entries: Mapping[str, Bytes]) -> list[tuple[str, bytes]]:
-    """Returns aliases and contents; raises UsageError or TooLargeError where one is none."""
+def check_entries(entries: Entries) -> Entries:
+    """Returns what should be aliases with their contents; raises UsageError where it is no mapping."""
     if not isinstance(entries, Mapping):
         raise errors.UsageError(f"several entries are given as a dict, not as {type(entries).__name__}")
-    return [(check_alias(alias), check_content(content)) for alias, content in entries.items()]
+    return entries

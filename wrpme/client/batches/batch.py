@@ -7,18 +7,14 @@ from types import TracebackType
 from typing import Self
 
 from wrpme import errors
-from wrpme.client.batches import call as calls
-from wrpme.client.batches.arguments import Bytes, check_alias, check_content, version_bytes
-from wrpme.client.batches.call import Call, Outcome, Result
-from wrpme.client.dispatcher import Dispatcher
-from wrpme.client.life_span import Span, Time, life_span
+from wrpme.client.batches import calls
+from wrpme.client.batches.arguments import Alias, Bytes
+from wrpme.client.batches.calls import Call, Outcome, Result
 from wrpme.client.batches.many import outcomes
+from wrpme.client.dispatcher import Dispatcher
+from wrpme.client.life_span import Span, Time
 from wrpme.limits import TRANSACTION_REQUESTS_MAX
-from wrpme.protocol import validation
-from wrpme.protocol.messages import (
-    NO_VERSION, Add, Append, Cas, CasVersion, Exists, Get, GetRemove, GetUpdate, IfContent, IfVersion, Put, Remove,
-    RemoveIf, RemoveVersion, Results, Touch, Transaction, Update,
-)  # fmt: skip
+from wrpme.protocol.messages import Results, Transaction
 from wrpme.protocol.ring import position_of
 from wrpme.protocol.validation import apart
 
@@ -28,61 +24,69 @@ class Batch:
     results of the commit. See :meth:`wrpme.Client.batch`."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[Call[Result]] = []
 
-    def _add(self, call: Call) -> Self:
-        check_alias(call.request.alias)
+    def _add(self, call: Call[Result]) -> Self:
         self.calls.append(call)
         return self
 
     # --- conditions ----------------------------------------------------------------------------------------------
 
-    def if_version(self, alias: str, version: int) -> Self:
+    def if_version(self, alias: Alias, version: int) -> Self:
         """Goes on only if the entry has that version; gives None."""
-        return self._add(calls.nothing(IfVersion(0, alias, version_bytes(version))))
+        return self._add(calls.if_version(0, alias, version))
 
-    def if_absent(self, alias: str) -> Self:
+    def if_absent(self, alias: Alias) -> Self:
         """Goes on only if there is no such entry; gives None."""
-        return self._add(calls.nothing(IfVersion(0, alias, NO_VERSION)))
+        return self._add(calls.if_absent(0, alias))
 
-    def if_content(self, alias: str, comparand: Bytes) -> Self:
+    def if_content(self, alias: Alias, comparand: Bytes) -> Self:
         """Goes on only if the content is ``comparand``; gives None."""
-        return self._add(calls.nothing(IfContent(0, alias, check_content(comparand))))
+        return self._add(calls.if_content(0, alias, comparand))
 
     # --- reads ---------------------------------------------------------------------------------------------------
 
-    def get(self, alias: str) -> Self:
+    def get(self, alias: Alias) -> Self:
         """Gives the content."""
-        return self._add(calls.content(Get(0, alias)))
+        return self._add(calls.get(0, alias))
 
-    def exists(self, alias: str) -> Self:
+    def get_entry(self, alias: Alias) -> Self:
+        """Gives the content with its version, as an :class:`Entry`."""
+        return self._add(calls.get_entry(0, alias))
+
+    def get_range(self, alias: Alias, first: int, last: int = -1) -> Self:
+        """Gives the bytes of the content from ``first`` to ``last``, both included."""
+        return self._add(calls.get_range(0, alias, first, last))
+
+    def get_expiry(self, alias: Alias) -> Self:
+        """Gives the moment until which the entry lives; None is for ever."""
+        return self._add(calls.get_expiry(0, alias))
+
+    def exists(self, alias: Alias) -> Self:
         """Gives whether there is such an entry."""
-        return self._add(calls.truth(Exists(0, alias)))
+        return self._add(calls.exists(0, alias))
 
     # --- writes --------------------------------------------------------------------------------------------------
 
-    def put(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> Self:
+    def put(self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> Self:
         """Adds an entry; gives its version."""
-        life = life_span(expires, ttl)
-        return self._add(calls.version(Put(0, alias, check_content(content), *life, versioned=True)))
+        return self._add(calls.put(0, alias, content, expires, ttl))
 
     def update(
-        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+        self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> Self:
         """Adds or replaces an entry; gives its version."""
-        life = life_span(expires, ttl, keep_expiry)
-        return self._add(calls.version(Update(0, alias, check_content(content), *life, versioned=True)))
+        return self._add(calls.update(0, alias, content, expires, ttl, keep_expiry))
 
     def get_update(
-        self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
+        self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None, keep_expiry: bool = False
     ) -> Self:
         """Replaces the content; gives the former one."""
-        life = life_span(expires, ttl, keep_expiry)
-        return self._add(calls.content(GetUpdate(0, alias, check_content(content), *life)))
+        return self._add(calls.get_update(0, alias, content, expires, ttl, keep_expiry))
 
     def cas(
         self,
-        alias: str,
+        alias: Alias,
         content: Bytes,
         comparand: Bytes,
         expires: Time = 0,
@@ -90,12 +94,11 @@ class Batch:
         keep_expiry: bool = False,
     ) -> Self:
         """Replaces the content if it is ``comparand``; gives the former one."""
-        life = life_span(expires, ttl, keep_expiry)
-        return self._add(calls.content(Cas(0, alias, check_content(content), check_content(comparand), *life)))
+        return self._add(calls.cas(0, alias, content, comparand, expires, ttl, keep_expiry))
 
     def cas_version(
         self,
-        alias: str,
+        alias: Alias,
         content: Bytes,
         version: int,
         expires: Time = 0,
@@ -103,41 +106,51 @@ class Batch:
         keep_expiry: bool = False,
     ) -> Self:
         """Replaces the content if the entry has that version; gives the new one."""
-        life = life_span(expires, ttl, keep_expiry)
-        return self._add(calls.version(CasVersion(0, alias, check_content(content), version_bytes(version), *life)))
+        return self._add(calls.cas_version(0, alias, content, version, expires, ttl, keep_expiry))
 
-    def add(self, alias: str, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> Self:
+    def add(self, alias: Alias, number: int = 1, expires: Time = 0, ttl: Span | None = None) -> Self:
         """Adds to a counter; gives the sum."""
-        if not isinstance(number, int):
-            raise errors.UsageError(f"what is added is a whole number, not {type(number).__name__}")
-        validation.check_number(number)
-        life = life_span(expires, ttl, keep=not expires and ttl is None)
-        return self._add(calls.number(Add(0, alias, number, *life)))
+        return self._add(calls.add(0, alias, number, expires, ttl))
 
-    def append(self, alias: str, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> Self:
+    def append(self, alias: Alias, content: Bytes, expires: Time = 0, ttl: Span | None = None) -> Self:
         """Puts bytes behind the content; gives its size."""
-        life = life_span(expires, ttl, keep=not expires and ttl is None)
-        return self._add(calls.number(Append(0, alias, check_content(content), *life)))
+        return self._add(calls.append(0, alias, content, expires, ttl))
 
-    def touch(self, alias: str) -> Self:
+    def set_range(self, alias: Alias, first: int, content: Bytes) -> Self:
+        """Writes over the content from byte ``first`` on; gives its size."""
+        return self._add(calls.set_range(0, alias, first, content))
+
+    def get_expire(self, alias: Alias, expires: Time = 0, ttl: Span | None = None) -> Self:
+        """Sets the life span; gives the content."""
+        return self._add(calls.get_expire(0, alias, expires, ttl))
+
+    def expires_at(self, alias: Alias, time: Time) -> Self:
+        """Sets the moment until which the entry lives; gives None."""
+        return self._add(calls.expires_at(0, alias, time))
+
+    def expires_from_now(self, alias: Alias, span: Span) -> Self:
+        """Sets how long the entry lives from now on; gives None."""
+        return self._add(calls.expires_from_now(0, alias, span))
+
+    def touch(self, alias: Alias) -> Self:
         """Gives the entry a new version; gives None."""
-        return self._add(calls.nothing(Touch(0, alias)))
+        return self._add(calls.touch(0, alias))
 
-    def remove(self, alias: str) -> Self:
+    def remove(self, alias: Alias) -> Self:
         """Removes an entry; gives None."""
-        return self._add(calls.nothing(Remove(0, alias)))
+        return self._add(calls.remove(0, alias))
 
-    def get_remove(self, alias: str) -> Self:
+    def get_remove(self, alias: Alias) -> Self:
         """Removes an entry; gives its content."""
-        return self._add(calls.content(GetRemove(0, alias)))
+        return self._add(calls.get_remove(0, alias))
 
-    def remove_if(self, alias: str, comparand: Bytes) -> Self:
+    def remove_if(self, alias: Alias, comparand: Bytes) -> Self:
         """Removes an entry if its content is ``comparand``; gives None."""
-        return self._add(calls.nothing(RemoveIf(0, alias, check_content(comparand))))
+        return self._add(calls.remove_if(0, alias, comparand))
 
-    def remove_version(self, alias: str, version: int) -> Self:
+    def remove_version(self, alias: Alias, version: int) -> Self:
         """Removes an entry if it has that version; gives None."""
-        return self._add(calls.nothing(RemoveVersion(0, alias, version_bytes(version))))
+        return self._add(calls.remove_version(0, alias, version))
 
 
 class AsyncBatch(Batch):
@@ -169,7 +182,7 @@ class AsyncBatch(Batch):
         return self.results
 
 
-async def transaction(dispatcher: Dispatcher, committed: Sequence[Call]) -> list[Result]:
+async def transaction(dispatcher: Dispatcher, committed: Sequence[Call[Result]]) -> list[Result]:
     """Carries out the calls together, or none of them."""
     if not committed:
         return []
@@ -179,9 +192,9 @@ async def transaction(dispatcher: Dispatcher, committed: Sequence[Call]) -> list
         )
     view = dispatcher.view or await dispatcher.fresh_view()
     first = committed[0].request.alias
-    position = position_of(view, first.encode())
+    position = position_of(view, first)
     for call in committed:
-        if position_of(view, call.request.alias.encode()) != position:
+        if position_of(view, call.request.alias) != position:
             raise errors.UsageError(apart(first, call.request.alias))
     request = Transaction(dispatcher.next_id(), tuple(call.request for call in committed))
     reply = await dispatcher.ask(request, Results, position=position)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from wrpme import errors
-from wrpme.client.batches.call import Call, Outcome
+from wrpme.client.batches.calls import Call, R, Result
 from wrpme.client.dispatcher import Dispatcher
 from wrpme.limits import MANY_BYTES_MAX, MANY_REQUESTS_MAX
 from wrpme.protocol import view_index
@@ -27,18 +27,18 @@ class _Message(NamedTuple):
     places: list[int]
 
 
-async def outcomes(dispatcher: Dispatcher, calls: Sequence[Call]) -> list[Outcome]:
+async def outcomes(dispatcher: Dispatcher, calls: Sequence[Call[R]]) -> list[R | errors.WrpmeError]:
     """Returns what each call gives, in their order, or the error that it got; the timeout is for all of them."""
     deadline = dispatcher.deadline()
     if dispatcher.view is None and len(calls) > 1:
         await dispatcher.fresh_view(deadline)
-    found: list[Outcome] = [None] * len(calls)
+    found: dict[int, R | errors.WrpmeError] = {}
     messages, alone = _grouped(dispatcher, calls)
 
     async def one(place: int) -> None:
         call = calls[place]
         request = replace(call.request, id=dispatcher.next_id())
-        position = dispatcher.routes.position_of(request.alias.encode())
+        position = dispatcher.routes.position_of(request.alias)
         try:
             reply = await dispatcher.ask(request, call.kind, position=position, deadline=deadline)
         except errors.WrpmeError as error:
@@ -67,10 +67,10 @@ async def outcomes(dispatcher: Dispatcher, calls: Sequence[Call]) -> list[Outcom
         await asyncio.gather(*map(one, refused))
 
     await asyncio.gather(*map(together, messages), *map(one, alone))
-    return found
+    return [found[place] for place in range(len(calls))]
 
 
-def _grouped(dispatcher: Dispatcher, calls: Sequence[Call]) -> tuple[list[_Message], list[int]]:
+def _grouped(dispatcher: Dispatcher, calls: Sequence[Call[Result]]) -> tuple[list[_Message], list[int]]:
     """The messages, and the calls that go alone: those that are large, and those whose owner is not known."""
     view = dispatcher.view
     open_messages: dict[bytes, tuple[_Message, int]] = {}
@@ -78,7 +78,7 @@ def _grouped(dispatcher: Dispatcher, calls: Sequence[Call]) -> tuple[list[_Messa
     alone: list[int] = []
     for place, call in enumerate(calls):
         size = size_of(call.request)
-        arc = view.arcs[arc_at(view, position_of(view, call.request.alias.encode()))] if view is not None else None
+        arc = view.arcs[arc_at(view, position_of(view, call.request.alias))] if view is not None else None
         owner = view_index.owner(view, arc) if view is not None and arc is not None else None
         if view is None or owner is None or size > MANY_BYTES_MAX // 4:
             alone.append(place)
@@ -96,4 +96,4 @@ def _grouped(dispatcher: Dispatcher, calls: Sequence[Call]) -> tuple[list[_Messa
 
 def size_of(request: EntryRequest) -> int:
     """About how many bytes a request has on the wire."""
-    return len(request.alias.encode()) + len(getattr(request, "content", b"")) + len(getattr(request, "comparand", b""))
+    return len(request.alias) + len(getattr(request, "content", b"")) + len(getattr(request, "comparand", b""))

@@ -24,6 +24,7 @@ from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol.messages import (
     Aliases, Changes, ConfirmFollow, Content, Done, Failed, Follow, FollowEnded, Following, Get, PrefixScan, Unfollow,
 )  # fmt: skip
+from wrpme.protocol.quoting import text_of
 from wrpme.protocol.view import Member
 
 R = TypeVar("R")
@@ -63,7 +64,7 @@ class Follower:
     that is asked for. It keeps the alias and the version of each entry that it follows; what is not taken waits, of
     each entry the latest change alone."""
 
-    def __init__(self, dispatcher: Dispatcher, prefix: str, contents: bool, random: Random | None = None) -> None:
+    def __init__(self, dispatcher: Dispatcher, prefix: bytes, contents: bool, random: Random | None = None) -> None:
         self._dispatcher = dispatcher
         self._prefix = prefix
         self._contents = contents
@@ -137,7 +138,7 @@ class Follower:
         """Returns what is told; None where an entry is gone whose large content was to be got, or can't be got yet."""
         if not self._lacks_content(seen):
             return _told(seen)
-        request = Get(self._dispatcher.next_id(), seen.alias.decode(), versioned=True)
+        request = Get(self._dispatcher.next_id(), seen.alias, versioned=True)
         position = self._dispatcher.routes.position_of(seen.alias)
         try:
             reply = await self._dispatcher.ask(request, Content, position=position)
@@ -236,14 +237,14 @@ class Follower:
         connection = await self._dispatcher.connection_to(owner.address, patience.deadline)
         number = self._dispatcher.next_id()
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        request = Follow(number, owner.id, epoch, self._prefix.encode(), self._contents)
+        request = Follow(number, owner.id, epoch, self._prefix, self._contents)
         self._dispatcher.tellers.ask(connection, request, self)
         return _Line(connection, owner, await self._in_time(answer, patience.deadline, owner.address))
 
     async def _scan(self, line: _Line, epoch: int, patience: Patience) -> None:
         """Pages of one owner. A view that leaves it what it owns leaves its channel, too: then the scan goes on in
         that view."""
-        after, more, pause = "", True, 0.0
+        after, more, pause = b"", True, 0.0
         while more:
             self._check()
             number = self._dispatcher.next_id()
@@ -254,7 +255,7 @@ class Follower:
             if isinstance(reply, Aliases) and len(reply.versions) == len(reply.aliases):
                 contents = reply.contents or (None,) * len(reply.aliases)
                 for alias, version, content in zip(reply.aliases, reply.versions, contents, strict=True):
-                    self._state.written(alias.encode(), version, content, paged=True)
+                    self._state.written(alias, version, content, paged=True)
                 more, after, pause = reply.more, reply.last, 0.0
                 patience.renew()
                 self._news.set()
@@ -308,4 +309,4 @@ class Follower:
 
 def _told(seen: Seen) -> Change:
     version = number_of(seen.version) if seen.version else None
-    return Change(seen.kind, seen.alias.decode(), version, seen.content, seen.reason)
+    return Change(seen.kind, text_of(seen.alias), version, seen.content, seen.reason)

@@ -21,6 +21,7 @@ from wrpme.protocol.messages import (
     GetExpire, GetExpiry, GetRange, GetRemove, GetUpdate, IfContent, IfVersion, Number, Put, Remove, RemoveIf,
     RemoveVersion, Reply, SetRange, Touch, Update,
 )  # fmt: skip
+from wrpme.protocol.quoting import named
 from wrpme.protocol.validation import number_in
 
 
@@ -53,7 +54,7 @@ def _failed(request: EntryRequest, error: WrpmeError) -> Failed:
 
 
 def _missing(request: EntryRequest) -> Failed:
-    return Failed(request.id, NotFoundError.code, f'there is no entry "{request.alias}"')
+    return Failed(request.id, NotFoundError.code, f"there is no entry {named(request.alias)}")
 
 
 def _get(request: Get, held: bytes | None, now: Now) -> Outcome:
@@ -71,7 +72,7 @@ def _expiry(request: Put | Update | GetUpdate | Cas | CasVersion | Add | Append,
 
 def _put(request: Put, held: bytes | None, now: Now) -> Outcome:
     if held is not None:
-        sentence = f'there is an entry "{request.alias}" already; update replaces it'
+        sentence = f"there is an entry {named(request.alias)} already; update replaces it"
         return Failed(request.id, AlreadyExistsError.code, sentence)
     return Write(request.content, _expiry(request, held, now), Done(request.id))
 
@@ -91,7 +92,7 @@ def _get_remove(request: GetRemove, held: bytes | None, now: Now) -> Outcome:
 
 
 def _mismatch(request: Cas | RemoveIf | IfContent) -> Failed:
-    error = MismatchError(f'the content of "{request.alias}" is not the comparand; nothing was changed')
+    error = MismatchError(f"the content of {named(request.alias)} is not the comparand; nothing was changed")
     return _failed(request, error)
 
 
@@ -138,12 +139,16 @@ def _add(request: Add, held: bytes | None, now: Now) -> Outcome:
     if held is not None:
         found = number_in(content_in(held))
         if found is None:
-            error = NumberError(f'the content of "{request.alias}" is no whole number of 64 bits; nothing was changed')
+            error = NumberError(
+                f"the content of {named(request.alias)} is no whole number of 64 bits; nothing was changed"
+            )
             return _failed(request, error)
         present = found
     total = present + request.number
     if not NUMBER_MIN <= total <= NUMBER_MAX:
-        error = NumberError(f'"{request.alias}" is {present}, and the sum has more than 64 bits; nothing was changed')
+        error = NumberError(
+            f"{named(request.alias)} is {present}, and the sum has more than 64 bits; nothing was changed"
+        )
         return _failed(request, error)
     return Write(b"%d" % total, _expiry(request, held, now), Number(request.id, total))
 
@@ -155,7 +160,9 @@ def _joined(request: Append | SetRange, held: bytes | None, expiry: int, first: 
     size = max(len(former), end)
     if size > CONTENT_BYTES_MAX:
         limit = f"the limit is {CONTENT_BYTES_MAX} (64 MiB)"
-        error = TooLargeError(f'the content of "{request.alias}" would have {size} bytes, {limit}; nothing was changed')
+        error = TooLargeError(
+            f"the content of {named(request.alias)} would have {size} bytes, {limit}; nothing was changed"
+        )
         return _failed(request, error)
     if not request.content:
         return Number(request.id, len(former))
@@ -191,7 +198,7 @@ def _touch(request: Touch, held: bytes | None, now: Now) -> Outcome:
 
 
 def _other_version(request: CasVersion | RemoveVersion | IfVersion) -> Failed:
-    error = MismatchError(f'"{request.alias}" has another version; nothing was changed')
+    error = MismatchError(f"{named(request.alias)} has another version; nothing was changed")
     return _failed(request, error)
 
 

@@ -95,17 +95,17 @@ class Scans:
         looks = request.contents or request.versions
         wanted = max(1, min(request.count_max, PAGE_VALUES_MAX if looks else PAGE_ALIASES_MAX))
         wall = self.context.time.early
-        aliases: list[str] = []
+        aliases: list[bytes] = []
         values: list[bytes] = []
         size = 0
         scanned, expired, more, last = 0, 0, False, request.after
-        for alias, expiry in self._aliases(owned, request.prefix.encode(), request.after.encode()):
+        for alias, expiry in self._aliases(owned, request.prefix, request.after):
             is_full = len(aliases) >= wanted or size >= PAGE_BYTES_MAX
             if is_full or scanned >= PAGE_ENTRIES_SCANNED_MAX or expired >= EXPIRE_ENTRIES_MAX:
                 more = True
                 break
             scanned += 1
-            last = alias.decode()
+            last = alias
             position = ring.position_of(self.context.view, alias)
             replica = self.table.at(position)
             if replica is None or not replica.serving or expiry == REMOVED:
@@ -123,7 +123,8 @@ class Scans:
                     continue  # the index tells of it, and no write does: it is being wiped
                 values.append(value)
                 size += min(len(value), PAGE_CONTENT_BYTES_MAX)
-            aliases.append(last)
+            aliases.append(alias)
+            size += len(alias)
         contents = tuple(_small(value) for value in values) if request.contents else ()
         versions = tuple(value[:VERSION_BYTES] for value in values) if request.versions else ()
         self._answer(owned, origin, Aliases(request.id, tuple(aliases), more, last, contents, versions))

@@ -14,6 +14,7 @@ from wrpme.core.replication.sender import Sender
 from wrpme.errors import UnstableError
 from wrpme.core.limits import COPY_WINDOW_RANGES, VERIFY_ALIASES_MAX
 from wrpme.protocol.messages import Answer, Text, VerifyArc
+from wrpme.protocol.quoting import shown
 
 
 class Verification:
@@ -63,7 +64,7 @@ class Verification:
                 there = dict(answer.have)
                 keys = [key for key in here.keys() | there.keys() if here.get(key) != there.get(key)]
                 # Where versions agree and digests do not, any of the range may be it.
-                names = sorted(alias_in(key).decode("utf-8", "replace") for key in keys or here)
+                names = sorted(shown(alias_in(key)) for key in keys or here)
                 self._differing[copy] += names or ["?"]
             if told_until < high:
                 self._compare(copy, told_until, high)
