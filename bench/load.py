@@ -139,7 +139,7 @@ async def main() -> None:
         async with Client(two.addresses) as client:
             view = await client.view()
         near = next(found.id for found in view.members if found.address == two.addresses[0])
-        far = [alias for alias in aliases if owner(view, view.arcs[arc_at(view, hash_of(alias))]) != near]
+        far = [alias for alias in aliases if owner(view, view.arcs[arc_at(view, hash_of(alias.encode()))]) != near]
         assert member(view, near) is not None and far
         far_put = lambda number: Update(0, far[number * 7919 % len(far)], CONTENT)  # noqa: E731
         far_get = lambda number: Get(0, far[number * 7919 % len(far)])  # noqa: E731

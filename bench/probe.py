@@ -39,7 +39,7 @@ class Aliases:
             if at < len(self._sorted) and self._sorted[at][0] <= last:
                 return self._sorted[at][1]
             names = (f"probe:{len(self._sorted) + number}" for number in range(CANDIDATES))
-            self._sorted = sorted([*self._sorted, *((hash_of(name), name) for name in names)])
+            self._sorted = sorted([*self._sorted, *((hash_of(name.encode()), name) for name in names)])
 
 
 class Probes:
@@ -99,7 +99,7 @@ class Probes:
     async def _until_read(self, entry: Entry, index: int) -> None:
         while True:
             try:
-                content = await self._ask(index, Get(next(self._numbers), entry.alias))
+                content = await self._ask(index, Get(next(self._numbers), entry.alias.encode()))
             except WrpmeError:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
@@ -110,7 +110,7 @@ class Probes:
         while True:
             content = entry.following()
             try:
-                await self._ask(index, Update(next(self._numbers), entry.alias, content))
+                await self._ask(index, Update(next(self._numbers), entry.alias.encode(), content))
             except WrpmeError as error:
                 entry.wrote(content, error)
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -92,7 +92,7 @@ class ScriptedNode:
 def echo(session: int, request: Request) -> list[Effect]:
     """Every entry holds its alias."""
     if isinstance(request, Get):
-        return [ReplyTo(session, Content(request.id, request.alias.encode()))]
+        return [ReplyTo(session, Content(request.id, request.alias))]
     return [ReplyTo(session, Done(request.id))]
 
 

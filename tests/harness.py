@@ -191,7 +191,7 @@ class Hive:
             told[identity(one)] = reply.holdings
         return told
 
-    def get(self, name: str, alias: str) -> bytes:
+    def get(self, name: str, alias: bytes) -> bytes:
         """The content of an entry that has to be there."""
         reply = self.ask(name, Get(1, alias))
         assert isinstance(reply, Content), reply

@@ -84,7 +84,7 @@ class Side:
         """Gives the session, under which ``replies`` will have the answer."""
         self.context.now = self.bench.now
         self.bench.sessions += 1
-        self.replica.execute(self.bench.sessions, request, key_of(ring.hash_of(request.alias), request.alias.encode()))
+        self.replica.execute(self.bench.sessions, request, key_of(ring.hash_of(request.alias), request.alias))
         self.collect()
         return self.bench.sessions
 

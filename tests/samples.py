@@ -44,7 +44,7 @@ UNTAGGED: list[type[Struct]] = [
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
 CONTENT = bytes(range(256))
-ALIAS = "naïve-\u20ac-\U0001f41d"
+ALIAS = "naïve-\u20ac-\U0001f41d".encode()
 BALLOT = Ballot(3, ID, 7)
 PROPOSAL = Proposal(
     (
@@ -85,8 +85,8 @@ REQUEST_SAMPLES: list[Any] = [
     GetUpdate(4, ALIAS, CONTENT, 1),
     GetRemove(5, ALIAS),
     Cas(6, ALIAS, CONTENT, b"comparand", 2),
-    Remove(7, ""),
-    RemoveIf(8, "a" * 1024, CONTENT),
+    Remove(7, b""),
+    RemoveIf(8, b"a" * 1024, CONTENT),
     Expire(9, ALIAS, 90_000, relative=True),
     GetExpiry(10, ALIAS),
     Add(40, ALIAS, -BIG // 2, 5, 6),
@@ -100,9 +100,9 @@ REQUEST_SAMPLES: list[Any] = [
     RemoveVersion(48, ALIAS, bytes(16)),
     IfVersion(50, ALIAS, bytes(16)),
     IfContent(51, ALIAS, CONTENT),
-    Many(52, ID, (Get(0, ALIAS), Put(1, "{x}a", b"", ttl=5))),
-    Transaction(53, (IfVersion(0, "{x}a", bytes(16)), Put(0, "{x}a", CONTENT), Remove(0, "{x}b"))),
-    PrefixScan(11, ID, 12, "pre", "prefix", 5),
+    Many(52, ID, (Get(0, ALIAS), Put(1, b"{x}a", b"", ttl=5))),
+    Transaction(53, (IfVersion(0, b"{x}a", bytes(16)), Put(0, b"{x}a", CONTENT), Remove(0, b"{x}b"))),
+    PrefixScan(11, ID, 12, b"pre", b"prefix", 5),
     Count(12, ID, 1),
     RemoveAll(13, ID, BIG, b"cursor"),
     GetView(BIG, follow=True),
@@ -129,9 +129,9 @@ REPLY_SAMPLES: list[Any] = [
     Failed(3, 2, 'operation 2 of 3: there is no entry "x"', 1),
     Results(3, (Done(0, bytes(16)), Content(0, CONTENT), Failed(0, 2, ""), Number(0, 7))),
     Number(4, BIG),
-    Aliases(5, (ALIAS, "b"), True, "b"),
-    Aliases(5, (), False, ""),
-    Aliases(5, (ALIAS, "b"), True, "b", (CONTENT, None), (bytes(16), b"v" * 16)),
+    Aliases(5, (ALIAS, "b"), True, b"b"),
+    Aliases(5, (), False, b""),
+    Aliases(5, (ALIAS, "b"), True, b"b", (CONTENT, None), (bytes(16), b"v" * 16)),
     ViewIs(6, ID, VIEW),
     Text(7, '{"state": "up"}'),
     Notice(0, 12),

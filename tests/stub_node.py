@@ -37,7 +37,7 @@ Script = Callable[[Request], Answer]
 def content(request: Request) -> Reply:
     """The answer of a node where every entry holds its own alias."""
     assert isinstance(request, Get)
-    return Content(request.id, request.alias.encode())
+    return Content(request.id, request.alias)
 
 
 def in_turn(*answers: Script) -> Script:
@@ -201,9 +201,9 @@ def view_of(stubs: Sequence[StubNode], epoch: int = 1, arcs: int = 8, down: Sequ
     return view
 
 
-def alias_owned_by(view: View, node: NodeId) -> str:
+def alias_owned_by(view: View, node: NodeId) -> bytes:
     """An alias that lives there."""
-    numbers = (f"alias-{number}" for number in range(10_000))
+    numbers = (b"alias-%d" % number for number in range(10_000))
     return next(alias for alias in numbers if view.arcs[ring.arc_at(view, ring.hash_of(alias))].holders[0] == node)
 
 
@@ -252,5 +252,5 @@ class Entries:
             return Number(request.id, count)
         if isinstance(request, PrefixScan):
             found = sorted(alias for alias in self.contents if alias.startswith(request.prefix))
-            return Aliases(request.id, tuple(found), False, "")
+            return Aliases(request.id, tuple(found), False, b"")
         return Number(request.id, len(self.contents))

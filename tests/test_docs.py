@@ -287,12 +287,12 @@ def test_protocol_example() -> None:
     text = section(page("protocol.md"), "Example")
     dumps = re.findall(r"((?:^    (?:[0-9a-f]{2} )*[0-9a-f]{2}(?: {2,}.*)?\n)+)", text, re.MULTILINE)
     sent, received = (bytes.fromhex(" ".join(line.strip().split("  ")[0] for line in d.splitlines())) for d in dumps)
-    get, content = Get(1, "entry"), Content(1, b"this is my entry")
+    get, content = Get(1, b"entry"), Content(1, b"this is my entry")
     assert sent == PREFACE + encode(get)
     assert received == PREFACE + encode(content)
     assert Decoder[Get](Request).feed(sent) == [get]
     assert Decoder[Content](Reply).feed(received) == [content]
-    assert f"`{ring.hash_of('entry'):016x}`" in text
+    assert f"`{ring.hash_of(('entry').encode()):016x}`" in text
 
 
 def test_protocol_promises() -> None:
@@ -301,6 +301,6 @@ def test_protocol_promises() -> None:
     for number in (FRAME_BYTES_MAX, SESSION_REQUESTS_MAX, int(PARTIAL_FRAME_SECONDS_MAX)):
         assert str(number) in text
     longer = msgspec.msgpack.encode([1, 7, "entry", False, "of a later version"])
-    assert msgspec.msgpack.decode(longer, type=Get) == Get(7, "entry")
+    assert msgspec.msgpack.decode(longer, type=Get) == Get(7, b"entry")
     shorter = msgspec.msgpack.encode([14, 7])
     assert msgspec.msgpack.decode(shorter, type=Request).follow is False

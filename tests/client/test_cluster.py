@@ -51,7 +51,7 @@ class Owner:
             left = [alias for alias in self.aliases if alias.startswith(request.prefix) and alias > request.after]
             size = min(self.page, request.count_max)
             last = left[size - 1] if len(left) > size else ""
-            return Aliases(request.id, tuple(left[:size]), len(left) > size, last)
+            return Aliases(request.id, tuple(left[:size]), len(left) > size, last.encode())
         return None
 
 
@@ -129,7 +129,7 @@ async def test_prefix_get_passes_over_empty_pages() -> None:
     def script(request: Request) -> Reply:
         assert isinstance(request, PrefixScan)
         aliases, more, last = pages[len(node.seen_of(PrefixScan)) - 1]
-        return Aliases(request.id, aliases, more, last)
+        return Aliases(request.id, aliases, more, last.encode())
 
     async with StubNode(script, A) as node, Client(node.address) as client:
         view_of([node])

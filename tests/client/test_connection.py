@@ -56,7 +56,7 @@ async def test_deadlines_of_many_requests_are_each_kept() -> None:
         async def ask(seconds: float) -> None:
             start = loop.time()
             with pytest.raises(errors.TimeoutError):
-                request = Get(client._dispatcher.next_id(), "x")
+                request = Get(client._dispatcher.next_id(), b"x")
                 await client._dispatcher.ask(request, Content, deadline=start + seconds)
             ends.append((seconds, loop.time() - start))
 

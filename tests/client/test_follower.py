@@ -37,7 +37,7 @@ class Owner:
         if isinstance(request, PrefixScan):
             found = sorted(self.entries)
             return Aliases(
-                request.id, tuple(found), False, found[-1], tuple(self.entries[one][1] for one in found),
+                request.id, tuple(found), False, (found[-1]).encode(), tuple(self.entries[one][1] for one in found),
                 tuple(version(self.entries[one][0]) for one in found),
             )  # fmt: skip
         if isinstance(request, Get):

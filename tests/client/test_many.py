@@ -224,4 +224,4 @@ def test_the_blocking_client_has_it_all() -> None:
 
 
 def test_a_call_that_is_answered_with_something_else() -> None:
-    assert isinstance(call.content(Get(1, "a")).outcome(Number(1, 1)), errors.ProtocolError)
+    assert isinstance(call.content(Get(1, b"a")).outcome(Number(1, 1)), errors.ProtocolError)

@@ -87,7 +87,7 @@ async def test_a_retired_connection_still_brings_what_is_in_flight() -> None:
     async with StubNode(silent) as node:
         pool = Owner().pool
         connection = await pool.open(node.address)
-        reply = connection.send(Get(9, "x"), asyncio.get_running_loop().time() + 60)
+        reply = connection.send(Get(9, b"x"), asyncio.get_running_loop().time() + 60)
         pool.retire(connection)
         assert pool.ready(node.address) is None and connection.usable
         node.sessions[0].transport.write(encode(Content(9, b"late")))

@@ -12,15 +12,15 @@ from wrpme.protocol.view import Arc
 COPIED = Arc(END, 1, (A,), (B,))
 
 
-def bench(entries: int = 0, there: dict[str, bytes] | None = None) -> Bench:
+def bench(entries: int = 0, there: dict[bytes, bytes] | None = None) -> Bench:
     """An owner with so many entries; the receiver has ``there`` from an earlier time."""
     made = Bench(COPIED)
     for number in range(entries):
-        made[A].ask(Put(1, f"k{number}", b"v"))
+        made[A].ask(Put(1, b"k%d" % number, b"v"))
     made[A].persist()
     made[A].persist()
     for alias, content in (there or {}).items():
-        key = key_of(hash_of(alias), alias.encode())
+        key = key_of(hash_of(alias), alias)
         made[B].store.write(operations_for(key, value_of((0, 9), 0, content)), True)
         made[B].context.slots.add(hash_of(alias), 1, len(alias) + len(content))
     return made

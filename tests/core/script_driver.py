@@ -144,7 +144,7 @@ class Driver:
         views = [node.view for node in self.hive.nodes.values() if node.view is not None]
         return {arc.end for view in views for arc in self._arcs_in(view)}
 
-    def do_focus(self, alias: str = "") -> None:
+    def do_focus(self, alias: bytes = "") -> None:
         """From now on nothing is told of other arcs than that of an entry; without one of all."""
         self._focus = hash_of(alias) if alias else None
         self._forget_lines(self._look)
@@ -270,9 +270,9 @@ class Driver:
         marks = ", ".join(f"arc {arc_name(last)} {version_words(version)}" for _, last, version in found)
         self._line(f"{name} has marks: {marks or 'none'}")
 
-    def do_spoil(self, name: str, alias: str, content: str) -> None:
+    def do_spoil(self, name: str, alias: bytes, content: str) -> None:
         """A disk has something else than was written to it, and says nothing."""
-        key = key_of(hash_of(alias), alias.encode())
+        key = key_of(hash_of(alias), alias)
         value = self.hive.stores[name].get(key)
         if value is None:
             raise ScriptError(f"{name} has no {alias}")
@@ -441,16 +441,16 @@ class Driver:
         wall = 1000.0 * self.hive.now + node.context.process.wall_offset_milliseconds
         return int(wall + 1000 * float(named["expires"])) if "expires" in named else 0
 
-    def do_put(self, name: str, alias: str, content: str, *words: str) -> None:
+    def do_put(self, name: str, alias: bytes, content: str, *words: str) -> None:
         self._ask(name, Put(1, alias, content.encode(), self._expiry(name, words)), words)
 
-    def do_update(self, name: str, alias: str, content: str, *words: str) -> None:
+    def do_update(self, name: str, alias: bytes, content: str, *words: str) -> None:
         self._ask(name, Update(1, alias, content.encode(), self._expiry(name, words)), words)
 
-    def do_get(self, name: str, alias: str, *words: str) -> None:
+    def do_get(self, name: str, alias: bytes, *words: str) -> None:
         self._ask(name, Get(1, alias), words)
 
-    def do_remove(self, name: str, alias: str, *words: str) -> None:
+    def do_remove(self, name: str, alias: bytes, *words: str) -> None:
         self._ask(name, Remove(1, alias), words)
 
     def do_count(self, name: str, *words: str) -> None:
@@ -459,7 +459,7 @@ class Driver:
 
     def do_scan(self, name: str, *words: str) -> None:
         """A page of the entries that node owns, at its present epoch or at ``epoch=``."""
-        self._ask(name, PrefixScan(1, NOBODY, self._epoch(name, words), ""), words)
+        self._ask(name, PrefixScan(1, NOBODY, self._epoch(name, words), b""), words)
 
     def do_remove_all(self, name: str) -> None:
         """All that this node owns, page by page."""

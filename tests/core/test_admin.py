@@ -23,13 +23,13 @@ COUNT = 40
 def filled(*names: str, replication: int = 1) -> Hive:
     hive = hive_of(*names, replication=replication)
     for number in range(COUNT):
-        assert hive.ask(names[0], Put(1, f"k{number}", b"%d" % number)) == Done(1)
+        assert hive.ask(names[0], Put(1, b"k%d" % number, b"%d" % number)) == Done(1)
     return hive
 
 
 def words(hive: Hive, name: str) -> list[str]:
     """What reading each entry through a node ends with."""
-    return [word_of(hive.ask(name, Get(1, f"k{number}"))) for number in range(COUNT)]
+    return [word_of(hive.ask(name, Get(1, b"k%d" % number))) for number in range(COUNT)]
 
 
 def refused(hive: Hive, name: str, request: Request) -> str:
@@ -81,7 +81,7 @@ def test_while_it_leaves_everything_is_served() -> None:
     hive = filled("a", "b", "c")
     hive.send("a", LeaveNode(5, identity("a")))
     while "a" not in hive.exits:
-        reply = hive.ask("b", Get(1, "k1"))
+        reply = hive.ask("b", Get(1, b"k1"))
         assert word_of(reply) in ("", "unstable"), reply
         hive.go(0.02)
     hive.stable("b", "c")
@@ -263,7 +263,7 @@ def test_a_single_survivor_serves_all_that_it_has_copies_of() -> None:
     assert isinstance(reply, Text) and reply.id == 3
     assert "generation 2 of the hive begins here with 1 of 3 nodes; without a, b" in reply.text
     hive.stable("c")
-    assert set(words(hive, "c")) == {""} and hive.ask("c", Put(1, "new", b"1")) == Done(1)
+    assert set(words(hive, "c")) == {""} and hive.ask("c", Put(1, b"new", b"1")) == Done(1)
 
 
 def test_a_recovery_is_on_disk_before_it_is_answered() -> None:

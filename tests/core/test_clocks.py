@@ -167,11 +167,11 @@ def test_what_was_measured_by_a_clock_that_did_not_count_is_void() -> None:
     assert alone.context.clock_is_checked(), "there is nobody to compare it with"
 
 
-@pytest.mark.parametrize("request_", [Get(1, "x"), Put(1, "x", b"new"), Exists(1, "x")])
+@pytest.mark.parametrize("request_", [Get(1, b"x"), Put(1, b"x", b"new"), Exists(1, b"x")])
 def test_nothing_expires_by_a_clock_that_was_not_compared(request_: EntryRequest) -> None:
     bench = Bench(ALONE, (A, B))
     side = bench[A]
-    side.ask(Update(1, "x", b"old", expiry=int(WALL_MILLISECONDS) - 3_600_000))
+    side.ask(Update(1, b"x", b"old", expiry=int(WALL_MILLISECONDS) - 3_600_000))
     bench.settle()
     side.context.heartbeats.watch([B], bench.now)
     side.context.clocks_heard = 0
@@ -180,7 +180,7 @@ def test_nothing_expires_by_a_clock_that_was_not_compared(request_: EntryRequest
     reply = side.replies[session]
     assert isinstance(reply, Failed) and reply.code == UnstableError.code and "compared its clock" in reply.sentence
     side.context.clocks_heard = 1
-    session = side.ask(Get(1, "x"))
+    session = side.ask(Get(1, b"x"))
     bench.settle()
     gone = side.replies[session]
     assert isinstance(gone, Failed) and gone.code == NotFoundError.code

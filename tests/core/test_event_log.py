@@ -180,7 +180,7 @@ def test_many_changes_are_counted() -> None:
     before = grown(2)
     after = next_view(before, join(2))
     reports = [Synced(end, 1, id_of(1), id_of(0), 1) for end in range(30)]
-    joins = [Join(b"%d" % number, 1, f"x{number}") for number in range(20)]
+    joins = [Join(b"%d" % number, 1, b"x%d" % number) for number in range(20)]
     (view,) = sentences(told(before, after, *reports)["view"])
     assert view == f"view {after.epoch}: n1 has 30 arcs that it was to receive, says n0; proposed by n0"
     (view,) = sentences(told(before, after, *joins)["view"])
@@ -331,7 +331,7 @@ def test_numbers_grow_and_the_oldest_are_forgotten() -> None:
 def test_every_kind_that_is_told_is_a_known_one() -> None:
     hive = hive_of("a", "b", "c", replication=2)
     for number in range(50):
-        hive.ask("a", Put(1, f"k{number}", b"1"))
+        hive.ask("a", Put(1, b"k%d" % number, b"1"))
     hive.kill("b")
     hive.go(5.0)
     hive.start("b")

@@ -99,25 +99,25 @@ def side() -> Iterator[Side]:
 def test_a_follower_is_told_of_what_is_on_the_disk_and_of_nothing_else(side: Side) -> None:
     side.follow(ONE, b"a", contents=True)
     side.follow(TWO)
-    side.ask(Put(1, "a1", b"x"))
-    side.ask(Put(2, "b1", b"y"))
+    side.ask(Put(1, b"a1", b"x"))
+    side.ask(Put(2, b"b1", b"y"))
     side.end()
     assert side.changes(ONE) == side.changes(TWO) == [], "it is pending"
     side.settle()
     assert side.changes(ONE) == [(WRITTEN, b"a1", b"x")]
     assert side.changes(TWO) == [(WRITTEN, b"a1", None), (WRITTEN, b"b1", None)]
-    side.ask(Remove(3, "a1"))
+    side.ask(Remove(3, b"a1"))
     side.settle()
     assert side.changes(ONE) == [(REMOVED, b"a1", None)]
 
 
 def test_what_was_committed_before_is_not_told(side: Side) -> None:
-    side.ask(Put(1, "a1", b"x"))
+    side.ask(Put(1, b"a1", b"x"))
     side.end()
     side.follow(ONE)
     side.settle()
     assert side.changes(ONE) == [(WRITTEN, b"a1", None)], "it was committed after"
-    side.ask(Update(1, "a1", b"y"))
+    side.ask(Update(1, b"a1", b"y"))
     side.end()
     side.persist()
     side.follow(TWO)  # in the same turn
@@ -127,21 +127,21 @@ def test_what_was_committed_before_is_not_told(side: Side) -> None:
 
 def test_versions_grow_and_of_one_turn_the_last_state_is_told(side: Side) -> None:
     side.follow(ONE, contents=True)
-    side.ask(Put(1, "a1", b"1"))
-    side.ask(Update(2, "a1", b"2"))
+    side.ask(Put(1, b"a1", b"1"))
+    side.ask(Update(2, b"a1", b"2"))
     side.settle()
     assert side.changes(ONE) == [(WRITTEN, b"a1", b"2")]
 
 
 def test_expiry_is_told_as_such(side: Side) -> None:
     side.follow(ONE)
-    side.ask(Put(1, "a1", b"", ttl=500))
-    side.ask(Put(2, "a2", b""))
+    side.ask(Put(1, b"a1", b"", ttl=500))
+    side.ask(Put(2, b"a2", b""))
     side.settle()
     side.changes(ONE)
     side.now += 10
-    side.ask(Put(3, "a1", b""))  # whoever asks finds it expired
-    side.ask(Expire(4, "a2", 1))
+    side.ask(Put(3, b"a1", b""))  # whoever asks finds it expired
+    side.ask(Expire(4, b"a2", 1))
     side.settle()
     told = side.changes(ONE)
     assert (WRITTEN, b"a1", None) in told and (REMOVED, b"a2", None) in told, "who sets a moment of the past removes"
@@ -149,7 +149,7 @@ def test_expiry_is_told_as_such(side: Side) -> None:
 
 def test_the_sweep_says_what_has_expired(side: Side) -> None:
     side.follow(ONE)
-    side.ask(Put(1, "a1", b"", ttl=500))
+    side.ask(Put(1, b"a1", b"", ttl=500))
     side.settle()
     side.changes(ONE)
     side.now += 10
@@ -161,14 +161,14 @@ def test_the_sweep_says_what_has_expired(side: Side) -> None:
 
 def test_large_contents_are_left_out(side: Side) -> None:
     side.follow(ONE, contents=True)
-    side.ask(Put(1, "a1", bytes(limits.PAGE_CONTENT_BYTES_MAX + 1)))
+    side.ask(Put(1, b"a1", bytes(limits.PAGE_CONTENT_BYTES_MAX + 1)))
     side.settle()
     assert side.changes(ONE) == [(WRITTEN, b"a1", None)]
 
 
 def test_all_who_follow_the_same_have_one_channel_and_one_message(side: Side) -> None:
     assert side.follow(ONE, b"a") == side.follow(TWO, b"a") != side.follow(TWO, b"a", contents=True)
-    side.ask(Put(1, "a1", b""))
+    side.ask(Put(1, b"a1", b""))
     side.settle()
     assert side.told[ONE][0] is side.told[TWO][0]
 
@@ -177,7 +177,7 @@ def test_messages_are_of_a_bounded_size(side: Side, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(follows, "CHANGES_BYTES_USUAL", 100)
     side.follow(ONE, contents=True)
     for number in range(10):
-        side.ask(Put(number, f"a{number}", bytes(50)))
+        side.ask(Put(number, b"a%d" % number, bytes(50)))
     side.settle()
     assert len(side.told[ONE]) >= 5 and len(side.changes(ONE)) == 10
 
@@ -188,7 +188,7 @@ def test_who_unfollows_or_leaves_is_told_no_more_and_nothing_is_kept(side: Side)
     side.follow(TWO, b"a")
     side.ask(Unfollow(8, channel), ONE)
     side.handle(SessionClosed(TWO))
-    side.ask(Put(1, "a1", b""))
+    side.ask(Put(1, b"a1", b""))
     side.settle()
     assert len(side.changes(ONE)) == 1, "it had asked twice"
     assert TWO not in side.told or side.changes(TWO) == []
@@ -201,7 +201,7 @@ def test_who_unfollows_or_leaves_is_told_no_more_and_nothing_is_kept(side: Side)
 
 def test_a_confirmation_comes_behind_what_was_committed(side: Side) -> None:
     channel = side.follow(ONE)
-    side.ask(Put(1, "a1", b""))
+    side.ask(Put(1, b"a1", b""))
     side.end()
     side.persist()
     side.ask(ConfirmFollow(5, channel), ONE)
@@ -215,7 +215,7 @@ def test_who_is_behind_is_told_so_and_asks_again(side: Side) -> None:
     side.follow(TWO)
     side.handle(FollowersBehind(channel, (ONE, 77)))
     assert side.told[ONE] == [FollowEnded(0, channel, behind=True)]
-    side.ask(Put(1, "a1", b""))
+    side.ask(Put(1, b"a1", b""))
     side.settle()
     assert len(side.told[ONE]) == 1 and len(side.changes(TWO)) == 1
 
@@ -223,7 +223,7 @@ def test_who_is_behind_is_told_so_and_asks_again(side: Side) -> None:
 def test_while_many_are_told_what_is_new_gathers(side: Side) -> None:
     side.follow(ONE, contents=True)
     for number in range(5):
-        side.ask(Update(1, "a1", b"%d" % number))
+        side.ask(Update(1, b"a1", b"%d" % number))
         side.end(telling=True)
         side.persist()
         side.end(telling=True)
@@ -236,7 +236,7 @@ def test_what_gathers_is_bounded(side: Side, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(follows, "CHANGES_WAITING_BYTES_MAX", 1000)
     channel = side.follow(ONE)
     for number in range(5):
-        side.ask(Put(1, f"a{number}", bytes(300)))
+        side.ask(Put(1, b"a%d" % number, bytes(300)))
     side.end(telling=True)
     side.persist()
     side.end(telling=True)

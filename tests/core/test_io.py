@@ -19,7 +19,7 @@ from wrpme.daemon.storage.store import MemoryStore
 from wrpme.protocol.messages import Done, Get, Put
 
 EVENTS: list[Any] = [
-    Requested(1, Get(1, "x")),
+    Requested(1, Get(1, b"x")),
     Received(-1, ENVELOPE_SAMPLES[0]),
     SessionClosed(1),
     Persisted(1),
@@ -73,7 +73,7 @@ def test_what_depends_on_the_disk_comes_after_it() -> None:
     first = node.start(100.0) + node.handle(TurnEnded(), 100.0)
     assert not any(isinstance(effect, Adopted | Send) for effect in first)
     assert Adopted(1) in disk(first, 1)
-    written = node.request(7, Put(3, "x", b"1"), 100.0) + node.handle(TurnEnded(), 100.0)
+    written = node.request(7, Put(3, b"x", b"1"), 100.0) + node.handle(TurnEnded(), 100.0)
     assert not any(isinstance(effect, ReplyTo) for effect in written)
     assert ReplyTo(7, Done(3)) in disk(written, 2)
 
@@ -84,7 +84,7 @@ def test_the_view_goes_to_the_disk_under_no_sync_too_and_an_entry_does_not() -> 
     (persist,) = [effect for effect in first if isinstance(effect, Persist)]
     assert persist.must_sync
     node.handle(Persisted(1), 100.0)
-    effects = node.request(7, Put(3, "x", b"1"), 100.0) + node.handle(TurnEnded(), 100.0)
+    effects = node.request(7, Put(3, b"x", b"1"), 100.0) + node.handle(TurnEnded(), 100.0)
     assert [effect.must_sync for effect in effects if isinstance(effect, Persist)] == [False]
 
 

@@ -27,27 +27,27 @@ def written(request: Put | Update | GetUpdate | Cas, held: bytes | None) -> int:
 @pytest.mark.parametrize("held", [MORTAL, FOR_EVER])
 def test_a_span_begins_when_the_owner_carries_it_out(held: bytes) -> None:
     for request in (
-        Update(1, "x", b"", 7, 60_000),
-        GetUpdate(1, "x", b"", 7, 60_000),
-        Cas(1, "x", b"", b"old", 7, 60_000),
+        Update(1, b"x", b"", 7, 60_000),
+        GetUpdate(1, b"x", b"", 7, 60_000),
+        Cas(1, b"x", b"", b"old", 7, 60_000),
     ):
         assert written(request, held) == SPAN_ENDS
-    assert written(Put(1, "x", b"", 7, 60_000), None) == SPAN_ENDS
-    assert written(Put(1, "x", b"", 0, EXPIRY_MILLISECONDS_MAX), None) == EXPIRY_MILLISECONDS_MAX
+    assert written(Put(1, b"x", b"", 7, 60_000), None) == SPAN_ENDS
+    assert written(Put(1, b"x", b"", 0, EXPIRY_MILLISECONDS_MAX), None) == EXPIRY_MILLISECONDS_MAX
 
 
 @pytest.mark.parametrize(("held", "expiry"), [(MORTAL, 1_900_000_000_000), (FOR_EVER, 0)])
 def test_a_life_span_is_kept(held: bytes, expiry: int) -> None:
-    for request in (Update(1, "x", b"", 0, KEEP_EXPIRY), Cas(1, "x", b"", b"old", 0, KEEP_EXPIRY)):
+    for request in (Update(1, b"x", b"", 0, KEEP_EXPIRY), Cas(1, b"x", b"", b"old", 0, KEEP_EXPIRY)):
         assert written(request, held) == expiry
-    assert written(Update(1, "x", b"", 0, KEEP_EXPIRY), None) == 0
+    assert written(Update(1, b"x", b"", 0, KEEP_EXPIRY), None) == 0
 
 
 def test_a_message_of_the_release_before_has_its_expiry_and_no_ttl() -> None:
     older = msgspec.msgpack.encode([3, 1, "x", b"1", 1_900_000_000_000])
-    assert msgspec.msgpack.decode(older, type=Update) == Update(1, "x", b"1", 1_900_000_000_000)
+    assert msgspec.msgpack.decode(older, type=Update) == Update(1, b"x", b"1", 1_900_000_000_000)
 
 
 @pytest.mark.parametrize("ttl", [-2, EXPIRY_MILLISECONDS_MAX + 1])
 def test_a_span_that_is_none_is_refused(ttl: int) -> None:
-    assert word_of(hive_of("a").ask("a", Update(1, "x", b"", 0, ttl))) == "usage"
+    assert word_of(hive_of("a").ask("a", Update(1, b"x", b"", 0, ttl))) == "usage"

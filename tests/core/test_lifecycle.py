@@ -90,7 +90,7 @@ def test_what_was_taken_for_dead_says_so_and_comes_back() -> None:
     hive.stable("a", "b", "c", seconds=30)
     member = view_index.member(hive.view("a"), identity("c"))
     assert member is not None and member.incarnation == 1, "the same life"
-    assert hive.ask("c", Put(1, "x", b"1")) == Done(1)
+    assert hive.ask("c", Put(1, b"x", b"1")) == Done(1)
 
 
 def test_each_flap_doubles_the_waiting() -> None:
@@ -122,9 +122,9 @@ def test_a_node_that_finds_no_quorum_after_its_start_says_so() -> None:
         hive.kill(name)
     hive.start("b")
     hive.go(1.0)
-    assert word_of(hive.ask("b", Get(1, "x"))) == "unstable", "too early to say"
+    assert word_of(hive.ask("b", Get(1, b"x"))) == "unstable", "too early to say"
     hive.go(5.0)
-    reply = hive.ask("b", Get(1, "x"))
+    reply = hive.ask("b", Get(1, b"x"))
     assert isinstance(reply, Failed) and word_of(reply) == "unavailable"
     assert "sees 1 of 3 voters; it waits for a, c" in reply.sentence
     hive.start("a")
@@ -169,7 +169,7 @@ def test_a_stopped_node_declines() -> None:
     hive.stop("b")
     hive.until(lambda: not hive.nodes["b"].context.lives if "b" in hive.nodes else True)
     if "b" in hive.nodes:
-        reply = hive.ask("b", Get(1, "x"))
+        reply = hive.ask("b", Get(1, b"x"))
         assert isinstance(reply, Failed) and word_of(reply) == "unstable" and "stopping" in reply.sentence
 
 

@@ -30,7 +30,7 @@ def many(hive: Hive, name: str, owner: str, *requests: EntryRequest) -> tuple[En
 
 def test_each_request_is_answered_in_its_place(hive: Hive) -> None:
     mine, other = owned_by(hive, "a"), owned_by(hive, "b")
-    replies = many(hive, "a", "a", Put(1, mine, b"1"), Get(2, mine), Put(3, mine, b""), Get(4, other), Get(5, ""))
+    replies = many(hive, "a", "a", Put(1, mine, b"1"), Get(2, mine), Put(3, mine, b""), Get(4, other), Get(5, b""))
     assert replies[:2] == (Done(1), Content(2, b"1"))
     assert [word_of(reply) for reply in replies] == ["", "", "already_exists", "unstable", "usage"]
     assert not any(isinstance(body, Forward) for _, _, body in hive.sent)
@@ -55,7 +55,7 @@ def test_contents_that_have_no_room_are_refused_by_themselves(hive: Hive, monkey
 
 
 @pytest.mark.parametrize(
-    "requests", [(), (Get(1, "x"),) * (MANY_REQUESTS_MAX + 1), (Put(1, "x", bytes(MANY_BYTES_MAX)),)]
+    "requests", [(), (Get(1, b"x"),) * (MANY_REQUESTS_MAX + 1), (Put(1, b"x", bytes(MANY_BYTES_MAX)),)]
 )
 def test_a_message_has_bounds(hive: Hive, requests: tuple[EntryRequest, ...]) -> None:
     assert word_of(hive.ask("a", Many(7, identity("a"), requests))) == "too_large"
@@ -76,8 +76,8 @@ def test_writes_that_were_lost_on_the_way_are_indeterminate_and_reads_are_not(hi
     assert word_of(hive.replies[write]) == "indeterminate"
 
 
-def tagged(alias: str) -> str:
-    return f"{{{alias}}}:x"
+def tagged(alias: bytes) -> bytes:
+    return b"{%b}:x" % alias
 
 
 def test_a_transaction_goes_to_the_owner_of_its_tag(hive: Hive) -> None:
@@ -98,7 +98,7 @@ def test_a_large_answer_of_a_transaction_is_asked_for_with_room(hive: Hive) -> N
 
 
 def test_entries_that_are_not_together_are_named(hive: Hive) -> None:
-    reply = hive.ask("a", Transaction(8, (Get(1, "{x}a"), Get(2, "{x}b"), Get(3, "{y}c"))))
+    reply = hive.ask("a", Transaction(8, (Get(1, b"{x}a"), Get(2, b"{x}b"), Get(3, b"{y}c"))))
     assert isinstance(reply, Failed) and word_of(reply) == "usage"
     assert '"{x}a" and "{y}c" are not together' in reply.sentence
 
@@ -114,9 +114,9 @@ def test_a_node_that_knows_no_view_says_so_whatever_the_entries(hive: Hive) -> N
     ("requests", "word"),
     [
         ((), "usage"),
-        ((Get(1, "x"),) * (TRANSACTION_REQUESTS_MAX + 1), "usage"),
-        ((Put(1, "x", bytes(TRANSACTION_BYTES_MAX)),), "too_large"),
-        ((Get(1, "x"), Get(1, "")), "usage"),
+        ((Get(1, b"x"),) * (TRANSACTION_REQUESTS_MAX + 1), "usage"),
+        ((Put(1, b"x", bytes(TRANSACTION_BYTES_MAX)),), "too_large"),
+        ((Get(1, b"x"), Get(1, b"")), "usage"),
     ],
 )
 def test_a_transaction_has_bounds(hive: Hive, requests: tuple[EntryRequest, ...], word: str) -> None:

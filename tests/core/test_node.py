@@ -21,15 +21,15 @@ from wrpme.protocol.view import NOBODY, Down, Patch, Proposal, State
 
 
 def fill(hive: Hive, name: str, count: int = 60) -> list[str]:
-    aliases = [f"k{number}" for number in range(count)]
+    aliases = [b"k%d" % number for number in range(count)]
     for alias in aliases:
-        assert hive.ask(name, Put(1, alias, alias.encode())) == Done(1)
+        assert hive.ask(name, Put(1, alias, alias)) == Done(1)
     return aliases
 
 
-def check(hive: Hive, name: str, aliases: list[str]) -> None:
+def check(hive: Hive, name: str, aliases: list[bytes]) -> None:
     for alias in aliases:
-        assert hive.get(name, alias) == alias.encode()
+        assert hive.get(name, alias) == alias
 
 
 # --- one node ----------------------------------------------------------------------------------------------------
@@ -39,8 +39,8 @@ def test_the_first_node_serves_at_once() -> None:
     hive = Hive()
     hive.start("a", hive=HIVE)
     hive.go(0.01)
-    assert hive.ask("a", Put(1, "x", b"1")) == Done(1)
-    assert hive.ask("a", Get(2, "x")) == Content(2, b"1")
+    assert hive.ask("a", Put(1, b"x", b"1")) == Done(1)
+    assert hive.ask("a", Get(2, b"x")) == Content(2, b"1")
     assert hive.said("a", "founding hive") and hive.said("a", "serving at a as node")
 
 
@@ -49,9 +49,9 @@ def test_nothing_is_acknowledged_before_it_is_on_disk() -> None:
     hive.start("a", hive=HIVE)
     hive.go(0.1)
     hive.slow_disks.add("a")
-    put = hive.send("a", Put(1, "x", b"1"))
-    get = hive.send("a", Get(2, "x"))
-    missing = hive.send("a", Get(3, "y"))
+    put = hive.send("a", Put(1, b"x", b"1"))
+    get = hive.send("a", Get(2, b"x"))
+    missing = hive.send("a", Get(3, b"y"))
     hive.go(5)
     assert put not in hive.replies
     assert get not in hive.replies, "a read waits for the write that it would see"
@@ -63,12 +63,12 @@ def test_a_killed_node_comes_back_with_its_data() -> None:
     hive.start("a", hive=HIVE)
     hive.go(0.1)
     aliases = fill(hive, "a")
-    assert hive.ask("a", Remove(1, "k7")) == Done(1)
+    assert hive.ask("a", Remove(1, b"k7")) == Done(1)
     hive.kill("a")
     hive.start("a")
     hive.stable("a", seconds=5)
     check(hive, "a", [alias for alias in aliases if alias != "k7"])
-    assert word_of(hive.ask("a", Get(1, "k7"))) == "not_found"
+    assert word_of(hive.ask("a", Get(1, b"k7"))) == "not_found"
     assert view_index.member(hive.view("a"), identity("a")) is not None
     assert hive.view("a").members[0].incarnation == 2
 
@@ -79,7 +79,7 @@ def test_many_writes_of_a_turn_are_one_batch() -> None:
     hive.go(0.1)
     batch = node.context.commits.batch
     hive.slow_disks.add("a")
-    sessions = [hive.send("a", Put(1, f"k{number}", b"")) for number in range(50)]
+    sessions = [hive.send("a", Put(1, b"k%d" % number, b"")) for number in range(50)]
     assert node.context.commits.batch == batch + 1, "the next batch gathers while that one syncs"
     assert not any(session in hive.replies for session in sessions)
 
@@ -114,11 +114,11 @@ def test_the_story_of_an_entry() -> None:
     hive = Hive()
     node = hive.start("a", hive=HIVE)
     hive.go(0.1)
-    hive.ask("a", Put(1, "x", b"content"))
-    story = node.story("x")
+    hive.ask("a", Put(1, b"x", b"content"))
+    story = node.story(b"x")
     assert any("founding" in line for line in story)
     assert any("b'content'" in line for line in story)
-    assert node.story("nothing")[-1] == "held None, pending False"
+    assert node.story(b"nothing")[-1] == "held None, pending False"
 
 
 # --- joining -----------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_five_nodes_grow_while_somebody_writes() -> None:
         hive.start(name, "a")
         for step in range(40):
             alias = f"n{number}-{step}"
-            while word_of(reply := hive.ask("a", Update(1, alias, alias.encode()))) == "unstable":
+            while word_of(reply := hive.ask("a", Update(1, alias, alias))) == "unstable":
                 hive.go(0.01)
             assert reply == Done(1)
             aliases.append(alias)
@@ -150,7 +150,7 @@ def test_nodes_start_in_any_order() -> None:
     hive.start("c", "b")
     hive.start("b", "a")
     hive.go(3)
-    assert word_of(hive.ask("c", Get(1, "x"))) == "unstable"
+    assert word_of(hive.ask("c", Get(1, b"x"))) == "unstable"
     assert hive.said("c", "waiting for a hive at b")
     hive.start("a", hive=HIVE)
     hive.stable("a", "b", "c")
@@ -250,7 +250,7 @@ def test_with_further_copies_a_death_makes_nothing_unavailable(replication: int)
     for arc in hive.view("b").arcs:
         assert len(arc.holders) == replication
     check(hive, "b", [*aliases])
-    assert hive.get("b", "a") == hive.get("b", "c") == b"meanwhile"
+    assert hive.get("b", b"a") == hive.get("b", b"c") == b"meanwhile"
 
 
 def test_two_of_three_copies_may_go_one_after_the_other() -> None:
@@ -261,7 +261,7 @@ def test_two_of_three_copies_may_go_one_after_the_other() -> None:
         hive.until(lambda place=place: hive.view("a").members[place].state is State.DOWN)  # type: ignore[misc]
         hive.go(3.0)
     check(hive, "a", aliases)
-    assert hive.ask("a", Put(1, "alone", b"1")) == Done(1)
+    assert hive.ask("a", Put(1, b"alone", b"1")) == Done(1)
 
 
 def test_who_is_dead_for_longer_than_the_grace_has_its_copies_made_elsewhere() -> None:
@@ -298,7 +298,7 @@ def test_a_planned_stop_waits_for_nobody_to_notice() -> None:
 @pytest.mark.parametrize("replication", [1, 2, 3])
 def test_what_a_node_had_begun_when_it_stopped_is_answered(stopping: str, replication: int) -> None:
     hive = hive_of("a", "b", "c", replication=replication)
-    sessions = [hive.send("abc"[number % 3], Put(1, f"k{number}", b"%d" % number)) for number in range(90)]
+    sessions = [hive.send("abc"[number % 3], Put(1, b"k%d" % number, b"%d" % number)) for number in range(90)]
     hive.stop(stopping)
     hive.until(lambda: stopping in hive.exits)
     hive.go(5.0)
@@ -307,7 +307,7 @@ def test_what_a_node_had_begun_when_it_stopped_is_answered(stopping: str, replic
         hive.start(stopping)
         hive.stable("a", "b", "c")
     through = next(iter(hive.nodes))
-    assert [hive.get(through, f"k{number}") for number in range(90)] == [b"%d" % number for number in range(90)]
+    assert [hive.get(through, b"k%d" % number) for number in range(90)] == [b"%d" % number for number in range(90)]
 
 
 def test_stop_node_from_elsewhere() -> None:
@@ -374,7 +374,7 @@ def test_a_view_is_on_disk_before_it_is_told() -> None:
 def test_serves_says_where() -> None:
     hive = hive_of("a", "b", "c")
     for number in range(40):
-        position = ring.hash_of(f"k{number}")
+        position = ring.hash_of(b"k%d" % number)
         assert sum(node.serves(position, hive.now) for node in hive.nodes.values()) == 1
 
 

@@ -36,7 +36,7 @@ def status(hive: Hive, name: str) -> dict[str, Any]:
 
 def filled(hive: Hive, count: int) -> Hive:
     for number in range(count):
-        hive.ask("a", Put(1, f"k{number}", b"12345"))
+        hive.ask("a", Put(1, b"k%d" % number, b"12345"))
     return hive
 
 
@@ -69,7 +69,7 @@ def test_a_node_without_a_hive() -> None:
 def test_what_was_asked_here_is_counted_by_kind() -> None:
     hive = filled(hive_of("a", "b"), 20)
     for number in range(10):
-        hive.ask("a", Get(1, f"k{number}"))
+        hive.ask("a", Get(1, b"k%d" % number))
     assert status(hive, "a")["operations"] == {"Put": 20, "Get": 10}, "also what was passed on"
     assert set(status(hive, "b")["operations"]) <= {"Put", "Get"}
 
@@ -79,7 +79,7 @@ def test_shares_entries_and_bytes_add_up() -> None:
     stats = [status(hive, name) for name in "abc"]
     assert sum(figure["share"] for figure in stats) == pytest.approx(1.0)
     assert sum(figure["entries"] for figure in stats) == 50
-    assert sum(figure["bytes"] for figure in stats) == sum(len(f"k{number}") + 5 for number in range(50))
+    assert sum(figure["bytes"] for figure in stats) == sum(len(b"k%d" % number) + 5 for number in range(50))
 
 
 def test_a_copy_is_seen_from_both_ends() -> None:
@@ -138,10 +138,10 @@ def waited(hive: Hive, name: str) -> list[float]:
 
 def test_a_write_takes_until_it_is_acknowledged_and_a_read_no_time_here() -> None:
     hive = hive_of("a")
-    hive.ask("a", Put(1, "x", b"1"))
+    hive.ask("a", Put(1, b"x", b"1"))
     (write,) = waited(hive, "a")
     assert write == pytest.approx(DISK_SECONDS, rel=0.07)
-    hive.ask("a", Get(2, "x"))
+    hive.ask("a", Get(2, b"x"))
     assert sorted(waited(hive, "a")) == [middle(0), write]
 
 
@@ -158,8 +158,8 @@ def test_what_is_passed_on_is_counted_where_the_client_asked() -> None:
 
 def test_a_read_that_waits_for_a_write_is_counted_with_its_wait() -> None:
     hive = hive_of("a")
-    hive.send("a", Put(1, "x", b"1"))
-    hive.send("a", Get(2, "x"))
+    hive.send("a", Put(1, b"x", b"1"))
+    hive.send("a", Get(2, b"x"))
     assert waited(hive, "a") == [], "nobody has an answer yet"
     hive.go(0.5)
     assert waited(hive, "a") == pytest.approx([DISK_SECONDS] * 2, rel=0.07)
@@ -169,7 +169,7 @@ def test_a_turn_counts_what_it_answered_at_once_from_its_beginning() -> None:
     hive = hive_of("a")
     node = hive.nodes["a"]
     for number in range(3):
-        node.request(number, Get(number, "x"), hive.now)
+        node.request(number, Get(number, b"x"), hive.now)
     node.handle(TurnEnded(hive.now - 0.25), hive.now)
     assert waited(hive, "a") == pytest.approx([0.25] * 3, rel=0.07)
     node.handle(TurnEnded(hive.now - 9.0), hive.now)

@@ -25,7 +25,7 @@ def state_of(hive: Hive, teller: str, name: str) -> State:
     return member.state
 
 
-def hang(hive: Hive, name: str, alias: str = "") -> int:
+def hang(hive: Hive, name: str, alias: bytes = "") -> int:
     """From now on its disk takes nothing, and there is something to take: a write of ``alias``, which it owns."""
     hive.slow_disks.add(name)
     return hive.send(name, Update(7, alias or owned_by(hive, name), b"on its way"))
@@ -132,15 +132,15 @@ def test_where_the_others_can_decide_nothing_it_goes_on() -> None:
 
 def test_alone_it_says_so() -> None:
     hive = hive_of("a")
-    session = hang(hive, "a", "x")
+    session = hang(hive, "a", b"x")
     hive.go(LEASE_SECONDS + 0.6)
     assert hive.heard("a", "disk_hangs")
-    reply = hive.ask("a", Update(2, "y", b"x"))
+    reply = hive.ask("a", Update(2, b"y", b"x"))
     assert isinstance(reply, Failed) and "the disk of a has taken nothing" in reply.sentence
-    assert word_of(hive.ask("a", Get(3, "z"))) == "not_found", "reads need no disk"
+    assert word_of(hive.ask("a", Get(3, b"z"))) == "not_found", "reads need no disk"
     hive.disk_goes_on("a")
     hive.go(0.1)
-    assert hive.replies[session] == Done(7) and hive.ask("a", Update(2, "y", b"x")) == Done(2)
+    assert hive.replies[session] == Done(7) and hive.ask("a", Update(2, b"y", b"x")) == Done(2)
 
 
 def test_a_disk_that_is_slow_again_and_again_is_named() -> None:
@@ -166,10 +166,10 @@ def test_a_disk_that_is_slow_again_and_again_is_named() -> None:
 def test_one_slow_batch_is_nothing() -> None:
     hive = hive_of("a")
     hive.disk_seconds["a"] = 1.5
-    hive.ask("a", Update(1, "x", b"1"))
+    hive.ask("a", Update(1, b"x", b"1"))
     del hive.disk_seconds["a"]
     for number in range(20):
-        hive.ask("a", Update(number, "x", b"1"))
+        hive.ask("a", Update(number, b"x", b"1"))
     assert not hive.heard("a", "disk_slow") and status(hive, "a")["troubles"] == []
     assert status(hive, "a")["disk_seconds_max"] == pytest.approx(1.5, abs=0.01)
 

@@ -43,15 +43,15 @@ def disk() -> Disk:
     return Disk()
 
 
-def key(alias: str) -> bytes:
-    return key_of(hash_of(alias), alias.encode())
+def key(alias: bytes) -> bytes:
+    return key_of(hash_of(alias), alias)
 
 
-def put(alias: str, number: int, content: bytes = b"") -> Pair:
+def put(alias: bytes, number: int, content: bytes = b"") -> Pair:
     return key(alias), value_of((1, number), 0, content or b"%d" % number)
 
 
-def gone(alias: str, number: int) -> Pair:
+def gone(alias: bytes, number: int) -> Pair:
     return key(alias), removal((1, number))
 
 
@@ -78,24 +78,24 @@ def suffix(contents: PendingWrites) -> list[str]:
 
 
 def test_a_write_shadows_the_store_until_a_reader_may_take_it(disk: Disk) -> None:
-    disk.store.write(operations_for(*put("x", 1)), True)
-    disk.store.write(operations_for(*put("y", 2)), True)
+    disk.store.write(operations_for(*put(b"x", 1)), True)
+    disk.store.write(operations_for(*put(b"y", 2)), True)
     contents = whole(disk)
-    later, removed = write(contents, put("x", 3)), write(contents, gone("y", 4))
-    assert seen(contents) == {"x": b"3"} and contents.current(key("y")) is None
-    assert disk.store.get(key("x")) == put("x", 1)[1], "the store does not have it yet"
+    later, removed = write(contents, put(b"x", 3)), write(contents, gone(b"y", 4))
+    assert seen(contents) == {"x": b"3"} and contents.current(key(b"y")) is None
+    assert disk.store.get(key(b"x")) == put(b"x", 1)[1], "the store does not have it yet"
     disk.arrive()
-    assert contents.overlay == {key("x"): later, key("y"): removed}, "on disk is not acknowledged"
+    assert contents.overlay == {key(b"x"): later, key(b"y"): removed}, "on disk is not acknowledged"
     contents.drop_overlay(later)
     contents.drop_overlay(removed)
-    assert not contents.overlay and seen(contents) == {"x": b"3"} and contents.current(key("y")) is None
+    assert not contents.overlay and seen(contents) == {"x": b"3"} and contents.current(key(b"y")) is None
 
 
 def test_an_earlier_write_does_not_take_the_shadow_of_a_later_one_away(disk: Disk) -> None:
     contents = whole(disk)
-    earlier, later = write(contents, put("x", 1)), write(contents, put("x", 2))
+    earlier, later = write(contents, put(b"x", 1)), write(contents, put(b"x", 2))
     contents.drop_overlay(earlier)
-    assert contents.overlay == {key("x"): later} and seen(contents) == {"x": b"2"}
+    assert contents.overlay == {key(b"x"): later} and seen(contents) == {"x": b"2"}
 
 
 NAMES = st.sampled_from("abcdefgh")
@@ -127,25 +127,25 @@ def test_a_scan_sees_store_and_shadow_as_one(
 
 def test_counts_follow_every_write(disk: Disk) -> None:
     contents = whole(disk)
-    write(contents, put("x", 1, b"12345"))
+    write(contents, put(b"x", 1, b"12345"))
     assert disk.context.slots.between(0, LAST) == (1, 6)
-    write(contents, put("x", 2, b"1"))
+    write(contents, put(b"x", 2, b"1"))
     assert disk.context.slots.between(0, LAST) == (1, 2)
-    write(contents, gone("x", 3))
-    write(contents, gone("never", 4))
+    write(contents, gone(b"x", 3))
+    write(contents, gone(b"never", 4))
     assert disk.context.slots.between(0, LAST) == (0, 0)
 
 
 def test_a_removal_of_nothing_costs_no_batch_but_is_in_the_suffix(disk: Disk) -> None:
     """A holder that has not seen the entry still tells the next owner that it is removed."""
     contents = whole(disk)
-    contents.receive(1, [gone("x", 5)])
-    assert disk.context.commits.idle and contents.suffix_pairs() == (gone("x", 5),)
+    contents.receive(1, [gone(b"x", 5)])
+    assert disk.context.commits.idle and contents.suffix_pairs() == (gone(b"x", 5),)
 
 
 def test_what_is_received_shadows_the_store_until_it_is_on_disk(disk: Disk) -> None:
     contents = whole(disk)
-    contents.receive(1, [put("x", 1), put("x", 2), put("y", 3)])
+    contents.receive(1, [put(b"x", 1), put(b"x", 2), put(b"y", 3)])
     assert seen(contents) == {"x": b"2", "y": b"3"} and len(contents.unflushed) == 3
     contents.land(disk.context.commits.persisted)
     assert len(contents.unflushed) == 3, "nothing of it is on disk"
@@ -158,15 +158,15 @@ def test_what_is_received_shadows_the_store_until_it_is_on_disk(disk: Disk) -> N
 
 def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
     contents = whole(disk)
-    contents.receive(1, [put("x", 1)])
+    contents.receive(1, [put(b"x", 1)])
     disk.context.flush_disk()
-    contents.receive(2, [put("x", 2), put("y", 3)])
+    contents.receive(2, [put(b"x", 2), put(b"y", 3)])
     contents.land(1)
-    assert set(contents.overlay) == {key("x"), key("y")} and seen(contents) == {"x": b"2", "y": b"3"}
+    assert set(contents.overlay) == {key(b"x"), key(b"y")} and seen(contents) == {"x": b"2", "y": b"3"}
 
 
 def test_nothing_outside_of_the_arc_is_received(disk: Disk) -> None:
-    aliases = [f"k{number}" for number in range(20)]
+    aliases = [b"k%d" % number for number in range(20)]
     upper = PendingWrites(disk.context, HALF, LAST)
     upper.receive(1, [put(alias, 1) for alias in aliases])
     assert set(seen(upper)) == {alias for alias in aliases if hash_of(alias) >= HALF} != set(aliases)
@@ -198,10 +198,10 @@ def test_the_suffix_has_its_parts_in_the_order_in_which_they_came(disk: Disk) ->
 
 def test_of_each_entry_the_suffix_hands_over_the_latest_write(disk: Disk) -> None:
     contents = whole(disk)
-    contents.receive(1, [put("x", 1), put("y", 2)])
+    contents.receive(1, [put(b"x", 1), put(b"y", 2)])
     contents.inherit_received()
-    contents.receive(1, [gone("x", 3)])
-    assert dict(contents.suffix_pairs()) == dict([gone("x", 3), put("y", 2)])
+    contents.receive(1, [gone(b"x", 3)])
+    assert dict(contents.suffix_pairs()) == dict([gone(b"x", 3), put(b"y", 2)])
 
 
 def test_the_suffix_shrinks_by_what_all_holders_have(disk: Disk) -> None:
@@ -221,9 +221,9 @@ def test_the_suffix_shrinks_by_what_all_holders_have(disk: Disk) -> None:
 def test_what_is_settled_at_this_version_says_nothing_of_earlier_ones(disk: Disk) -> None:
     """Items are numbered anew with each stream."""
     contents = whole(disk)
-    contents.receive(1, [put("x", 1)])
+    contents.receive(1, [put(b"x", 1)])
     contents.inherit_received()
-    contents.receive(1, [put("y", 2)])
+    contents.receive(1, [put(b"y", 2)])
     contents.forget_settled_suffix(9)
     assert suffix(contents) == ["x"]
 
@@ -248,22 +248,22 @@ def test_who_becomes_the_owner_has_the_whole_suffix_acknowledged(disk: Disk) -> 
 
 def test_the_shadow_of_a_queued_suffix_is_the_latest_write(disk: Disk) -> None:
     contents = whole(disk)
-    contents.receive(1, [put("x", 1), put("x", 2)])
+    contents.receive(1, [put(b"x", 1), put(b"x", 2)])
     disk.arrive()
     contents.land(disk.context.commits.persisted)
     assert not contents.overlay
     contents.queue_suffix()
-    assert contents.overlay[key("x")].value == put("x", 2)[1]
+    assert contents.overlay[key(b"x")].value == put(b"x", 2)[1]
 
 
 def test_what_was_pending_lands_in_the_order_of_its_batches(disk: Disk) -> None:
     contents = whole(disk)
-    write(contents, put("x", 1))
+    write(contents, put(b"x", 1))
     disk.context.flush_disk()
-    contents.receive(1, [put("y", 2)])
+    contents.receive(1, [put(b"y", 2)])
     contents.land_queue()
     assert [pending.batch for pending in contents.unflushed] == [1, 2] and not contents.queue
-    assert set(contents.overlay) == {key("x"), key("y")}, "still overlays the store"
+    assert set(contents.overlay) == {key(b"x"), key(b"y")}, "still overlays the store"
     disk.arrive()
     contents.land(2)
     assert not contents.unflushed and not contents.overlay
@@ -271,7 +271,7 @@ def test_what_was_pending_lands_in_the_order_of_its_batches(disk: Disk) -> None:
 
 @pytest.mark.parametrize("first_half", [True, False])
 def test_each_part_of_a_divided_arc_takes_what_lies_in_it(disk: Disk, first_half: bool) -> None:
-    aliases = [f"k{number}" for number in range(12)]
+    aliases = [b"k%d" % number for number in range(12)]
     mine = {alias for alias in aliases if (hash_of(alias) < HALF) == first_half}
     assert mine and mine != set(aliases)
     before = whole(disk)

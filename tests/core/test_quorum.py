@@ -129,4 +129,4 @@ def test_a_recovery_on_both_sides_of_a_cut_is_noticed_and_one_of_them_gives_way(
     end = hive.exits[loser]
     assert "generation 2 was begun twice" in end.sentence and winner in end.rejoin and winner in hive.nodes
     assert any("was begun twice" in one for one in hive.nodes[winner].status().troubles)
-    assert hive.ask(winner, Put(1, "after", b"1")) in (Done(1),) or hive.view(winner).hive == HIVE
+    assert hive.ask(winner, Put(1, b"after", b"1")) in (Done(1),) or hive.view(winner).hive == HIVE

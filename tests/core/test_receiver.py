@@ -19,7 +19,7 @@ def test_of_an_older_version_nothing_is_acknowledged_any_more() -> None:
     made[A].tick()
     made.settle()
     made.lease(A, B)
-    made[A].ask(Put(1, "new", b"1"))
+    made[A].ask(Put(1, b"new", b"1"))
     made.deliver()
     made[B].adopt(view_of(replace(COPIED, version=2), 2))
     made[B].persist()
@@ -37,7 +37,7 @@ def test_a_receiver_takes_part_in_two_copies_at_most() -> None:
 
 def test_a_receiver_takes_nothing_from_anyone_but_the_owner() -> None:
     made = bench()
-    item = Writes(((key_of(hash_of("lie"), b"lie"), value_of((1, 1), 0, b"")),))
+    item = Writes(((key_of(hash_of(b"lie"), b"lie"), value_of((1, 1), 0, b"")),))
     made[B].hear(b"c" * 16, Stream(END, 1, 1, 1, (item,)))
     made[B].hear(A, Stream(END, 2, 1, 1, (item,)))
     made[B].persist()

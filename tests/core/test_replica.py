@@ -22,8 +22,8 @@ ALONE = Arc(END, 1, (A,))
 COPIED = Arc(END, 1, (A,), (B,))
 
 
-def pair(alias: str, value: bytes) -> Pair:
-    return key_of(hash_of(alias), alias.encode()), value
+def pair(alias: bytes, value: bytes) -> Pair:
+    return key_of(hash_of(alias), alias), value
 
 
 def counted() -> Bench:
@@ -44,7 +44,7 @@ def sent(made: Bench, kind: type) -> list[tuple[NodeId, NodeId]]:
 
 def test_a_write_is_answered_once_it_is_on_disk() -> None:
     made = Bench(ALONE)
-    session = made[A].ask(Put(5, "x", b"1"))
+    session = made[A].ask(Put(5, b"x", b"1"))
     assert session not in made[A].replies
     made[A].persist()
     assert made[A].replies[session] == Done(5)
@@ -54,19 +54,19 @@ def test_a_write_is_answered_once_it_is_on_disk() -> None:
 def test_versions_are_the_version_of_the_arc_and_a_number() -> None:
     made = Bench(replace(ALONE, version=1))
     for alias in "xyx":
-        made[A].ask(Update(5, alias, alias.encode()))
+        made[A].ask(Update(5, alias, alias))
     made.settle()
     assert {alias: version for alias, (version, _) in made[A].stored().items()} == {"x": (1, 3), "y": (1, 2)}
 
 
 def test_whoever_reads_an_unacknowledged_write_waits_for_it() -> None:
     made = counted()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     made[A].persist()
     waiting = [
-        made[A].ask(Get(2, "x")), made[A].ask(Put(3, "x", b"")), made[A].ask(Cas(4, "x", b"", b"wrong")),
+        made[A].ask(Get(2, b"x")), made[A].ask(Put(3, b"x", b"")), made[A].ask(Cas(4, b"x", b"", b"wrong")),
     ]  # fmt: skip
-    other = made[A].ask(Get(5, "y"))
+    other = made[A].ask(Get(5, b"y"))
     assert word_of(made[A].replies[other]) == "not_found"
     assert not any(session in made[A].replies for session in waiting), "B does not have it yet"
     made.settle()
@@ -77,10 +77,10 @@ def test_whoever_reads_an_unacknowledged_write_waits_for_it() -> None:
 
 def test_not_found_after_a_removal_waits_too() -> None:
     made = Bench(ALONE)
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     made.settle()
-    made[A].ask(Remove(2, "x"))
-    session = made[A].ask(Get(3, "x"))
+    made[A].ask(Remove(2, b"x"))
+    session = made[A].ask(Get(3, b"x"))
     assert session not in made[A].replies
     made.settle()
     assert word_of(made[A].replies[session]) == "not_found"
@@ -90,8 +90,8 @@ def test_operations_on_one_entry_follow_each_other() -> None:
     made = Bench(ALONE)
     sessions = [
         made[A].ask(request)
-        for request in (Put(1, "x", b"1"), Cas(2, "x", b"2", b"1"), Cas(3, "x", b"3", b"1"), Remove(4, "x"),
-                        Put(5, "x", b"5"), Get(6, "x"))
+        for request in (Put(1, b"x", b"1"), Cas(2, b"x", b"2", b"1"), Cas(3, b"x", b"3", b"1"), Remove(4, b"x"),
+                        Put(5, b"x", b"5"), Get(6, b"x"))
     ]  # fmt: skip
     made.settle()
     replies = [made[A].replies[session] for session in sessions]
@@ -102,12 +102,12 @@ def test_operations_on_one_entry_follow_each_other() -> None:
 
 def test_an_expired_entry_is_none() -> None:
     made = Bench(ALONE)
-    made[A].ask(Put(1, "x", b"1", int(made.now * 1000 + WALL_MILLISECONDS) + 2000))
+    made[A].ask(Put(1, b"x", b"1", int(made.now * 1000 + WALL_MILLISECONDS) + 2000))
     made.settle()
     made.now += 1.9
-    assert made[A].replies[made[A].ask(Get(2, "x"))] == Content(2, b"1")
+    assert made[A].replies[made[A].ask(Get(2, b"x"))] == Content(2, b"1")
     made.now += 0.2
-    session, put = made[A].ask(Get(3, "x")), made[A].ask(Put(4, "x", b"2"))
+    session, put = made[A].ask(Get(3, b"x")), made[A].ask(Put(4, b"x", b"2"))
     made.settle()
     assert word_of(made[A].replies[session]) == "not_found"
     assert made[A].replies[put] == Done(4)
@@ -118,13 +118,13 @@ def test_pending_writes_have_their_limits(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(replicas, "PENDING_WRITES_MAX", 3)
     made = Bench(ALONE)
     for number in range(3):
-        made[A].ask(Put(1, f"k{number}", b""))
-    refused = made[A].ask(Put(1, "k3", b""))
+        made[A].ask(Put(1, b"k%d" % number, b""))
+    refused = made[A].ask(Put(1, b"k3", b""))
     assert word_of(made[A].replies[refused]) == "busy" and "nothing was changed" in made[A].fails(refused)
-    read = made[A].ask(Get(1, "k3"))
+    read = made[A].ask(Get(1, b"k3"))
     assert word_of(made[A].replies[read]) == "not_found", "reads go on"
     made.settle()
-    taken = made[A].ask(Put(1, "k3", b""))
+    taken = made[A].ask(Put(1, b"k3", b""))
     made.settle()
     assert made[A].replies[taken] == Done(1)
 
@@ -132,12 +132,12 @@ def test_pending_writes_have_their_limits(monkeypatch: pytest.MonkeyPatch) -> No
 def test_pending_bytes_have_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replicas, "PENDING_BYTES_MAX", 1000)
     made = Bench(ALONE)
-    made[A].ask(Put(1, "k0", bytes(2000)))
-    refused = made[A].ask(Put(1, "k1", b""))
+    made[A].ask(Put(1, b"k0", bytes(2000)))
+    refused = made[A].ask(Put(1, b"k1", b""))
     assert word_of(made[A].replies[refused]) == "busy"
     made.settle()
     assert made[A].replica.writes.pending_bytes == 0
-    made[A].ask(Put(1, "k1", b""))
+    made[A].ask(Put(1, b"k1", b""))
     made.settle()
     assert "k1" in made[A].stored()
 
@@ -147,22 +147,22 @@ def test_pending_bytes_have_their_limit(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_without_a_lease_nothing_is_served() -> None:
     made = counted()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     made.settle()
     made.now += LEASE_SECONDS - 0.01
-    assert made[A].replies[made[A].ask(Get(2, "x"))] == Content(2, b"1")
+    assert made[A].replies[made[A].ask(Get(2, b"x"))] == Content(2, b"1")
     made.now += 0.01
-    for request in (Get(2, "x"), Put(3, "y", b""), Put(4, "x", b"")):
+    for request in (Get(2, b"x"), Put(3, b"y", b""), Put(4, b"x", b"")):
         session = made[A].ask(request)
         assert word_of(made[A].replies[session]) == "unstable"
         assert "lost sight of b" in made[A].fails(session)
     made.lease(A, B)
-    assert made[A].replies[made[A].ask(Get(5, "x"))] == Content(5, b"1")
+    assert made[A].replies[made[A].ask(Get(5, b"x"))] == Content(5, b"1")
 
 
 def test_a_node_that_only_receives_has_no_say() -> None:
     made = Bench(COPIED)
-    session = made[A].ask(Put(1, "x", b"1"))
+    session = made[A].ask(Put(1, b"x", b"1"))
     made[A].persist()
     assert made[A].replies[session] == Done(1), "it does not count yet"
 
@@ -175,7 +175,7 @@ MOVED = Arc(END, 2, (B,), (), (A,))
 def test_the_next_owner_waits_for_the_former() -> None:
     made = counted()
     made[B].adopt(view_of(MOVED, 2))
-    session = made[B].ask(Get(1, "x"))
+    session = made[B].ask(Get(1, b"x"))
     assert word_of(made[B].replies[session]) == "unstable" and "waits for a before it serves" in made[B].fails(session)
     assert sent(made, GetSuffix) == [(B, A)]
     made[A].adopt(view_of(MOVED, 2))
@@ -187,7 +187,7 @@ def test_the_next_owner_waits_for_the_former() -> None:
 def test_a_planned_change_fails_no_request() -> None:
     """The writes that the former owner has pending are committed by the next one."""
     made = counted()
-    write, read = made[A].ask(Put(7, "x", b"1")), made[A].ask(Get(8, "x"))
+    write, read = made[A].ask(Put(7, b"x", b"1")), made[A].ask(Get(8, b"x"))
     made.wire.clear()  # the write never reaches B on the stream
     made.adopt(view_of(MOVED, 2), A, B)
     assert write not in made[A].replies
@@ -195,13 +195,13 @@ def test_a_planned_change_fails_no_request() -> None:
     made.settle()
     assert made[A].replies[write] == Done(7)
     assert made[B].stored()["x"][1] == b"1"
-    after = made[B].ask(Get(9, "x"))
+    after = made[B].ask(Get(9, b"x"))
     assert made[B].replies[after] == Content(9, b"1")
 
 
 def test_a_pending_write_is_not_answered_before_the_next_owner_has_it_on_disk() -> None:
     made = counted()
-    write = made[A].ask(Put(7, "x", b"1"))
+    write = made[A].ask(Put(7, b"x", b"1"))
     made.wire.clear()
     made.adopt(view_of(MOVED, 2), A, B)
     made[A].persist()
@@ -216,7 +216,7 @@ def test_a_pending_write_is_not_answered_before_the_next_owner_has_it_on_disk() 
 
 def test_a_cut_off_owner_does_not_know_how_its_writes_ended() -> None:
     made = counted()
-    write = made[A].ask(Put(7, "x", b"1"))
+    write = made[A].ask(Put(7, b"x", b"1"))
     without = view_of(Arc(END, 2, (B,), (), (A,)), 2, down=(A,))
     made[A].adopt(without)
     made[A].adopt(view_of(Arc(END, 3, (B,)), 3, down=(A,)))
@@ -241,7 +241,7 @@ def test_the_next_owner_outwaits_the_dead() -> None:
 def test_suffix_that_count_for_nothing(kind: str) -> None:
     made = counted()
     made[B].adopt(view_of(MOVED, 2))
-    lie = (pair("lie", value_of((9, 9), 0, b"")),)
+    lie = (pair(b"lie", value_of((9, 9), 0, b"")),)
     if kind == "stranger":
         made[B].hear(C, Suffix(END, 2, lie))
     elif kind == "version":
@@ -258,7 +258,7 @@ def test_suffix_that_count_for_nothing(kind: str) -> None:
 def test_what_an_activation_settled_no_later_suffix_brings_back(restarts: bool) -> None:
     """The former owner did not hear that its write was committed, and hands it over again at the next version."""
     made = counted()
-    write = made[A].ask(Put(7, "x", b"1"))
+    write = made[A].ask(Put(7, b"x", b"1"))
     made.wire.clear()
     made.adopt(view_of(MOVED, 2), A, B)
     while not made[B].replica.serving:
@@ -266,7 +266,7 @@ def test_what_an_activation_settled_no_later_suffix_brings_back(restarts: bool) 
     made[B].drain()
     assert sent(made, Committed) == [(B, A)]
     made.wire.clear()
-    removal_ = made[B].ask(Remove(8, "x"))
+    removal_ = made[B].ask(Remove(8, b"x"))
     made[B].drain()
     assert made[B].replies[removal_] == Done(8)
     if restarts:
@@ -283,15 +283,15 @@ def test_what_a_copy_brought_no_suffix_of_an_earlier_owner_undoes() -> None:
     """C, then A, then B own the arc; C still hands over what A had committed and a client removed since."""
     arc = Arc(END, 5, (A,), (B,), (C,))
     made = Bench(arc, (A, B), view_of(arc, 5))
-    made[A].hear(C, Suffix(END, 5, (pair("x", value_of((1, 1), 0, b"1")),)))
+    made[A].hear(C, Suffix(END, 5, (pair(b"x", value_of((1, 1), 0, b"1")),)))
     made.settle()
-    removal_ = made[A].ask(Remove(8, "x"))
+    removal_ = made[A].ask(Remove(8, b"x"))
     made[A].drain()
     assert made[A].replies[removal_] == Done(8)
     made.quiet(A, 5)
     assert made[A].replica.copies[B].counts
     made.adopt(view_of(Arc(END, 6, (B,), (), (C, A)), 6), A, B)
-    made[B].hear(C, Suffix(END, 6, (pair("x", value_of((1, 1), 0, b"1")),)))
+    made[B].hear(C, Suffix(END, 6, (pair(b"x", value_of((1, 1), 0, b"1")),)))
     made.settle()
     assert made[B].replica.serving and made[B].stored() == {}
 
@@ -299,7 +299,7 @@ def test_what_a_copy_brought_no_suffix_of_an_earlier_owner_undoes() -> None:
 @pytest.mark.parametrize(("source", "version"), [(C, 2), (B, 1), (B, 3)])
 def test_only_the_owner_says_that_something_is_committed(source: NodeId, version: int) -> None:
     made = counted()
-    write = made[A].ask(Put(7, "x", b"1"))
+    write = made[A].ask(Put(7, b"x", b"1"))
     made.adopt(view_of(MOVED, 2), A, B)
     made[A].persist()
     made[A].hear(source, Committed(END, version))
@@ -314,7 +314,7 @@ def test_who_has_not_adopted_the_version_hands_nothing_over() -> None:
 
 def test_pending_writes_of_an_owner_that_stays_go_on_at_the_new_version() -> None:
     made = Bench(ALONE)
-    write, read = made[A].ask(Put(7, "x", b"1")), made[A].ask(Get(8, "x"))
+    write, read = made[A].ask(Put(7, b"x", b"1")), made[A].ask(Get(8, b"x"))
     made[A].adopt(view_of(replace(ALONE, version=2, incoming=(B,)), 2))
     made[A].persist()
     assert made[A].replies[write] == Done(7)
@@ -326,7 +326,7 @@ def test_pending_writes_of_an_owner_that_stays_go_on_at_the_new_version() -> Non
 def test_a_view_that_does_not_touch_the_arc_changes_nothing() -> None:
     made = counted()
     copy = made[A].replica.copies[B]
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     made.adopt(view_of(COPIED, 2), A, B)
     assert made[A].replica.copies[B] is copy and copy.counts, "once counted, a node counts until the version changes"
     made.settle()
@@ -361,8 +361,8 @@ def owner_with_suffixes(held: dict[str, bytes], *suffixes: tuple[NodeId, tuple[P
 def test_of_each_entry_the_highest_version_wins() -> None:
     made = owner_with_suffixes(
         {"x": value_of((1, 5), 0, b"mine"), "y": value_of((1, 5), 0, b"mine"), "z": value_of((1, 5), 0, b"mine")},
-        (A, (pair("x", value_of((1, 6), 0, b"later")), pair("y", value_of((1, 4), 0, b"earlier")))),
-        (C, (pair("x", value_of((1, 7), 0, b"latest")), pair("z", removal((1, 6))), pair("n", removal((1, 9))))),
+        (A, (pair(b"x", value_of((1, 6), 0, b"later")), pair(b"y", value_of((1, 4), 0, b"earlier")))),
+        (C, (pair(b"x", value_of((1, 7), 0, b"latest")), pair(b"z", removal((1, 6))), pair(b"n", removal((1, 9))))),
     )
     assert made[B].replica.serving
     assert {alias: content for alias, (_, content) in made[B].stored().items()} == {"x": b"latest", "y": b"mine"}
@@ -414,5 +414,5 @@ def test_roles(view: View, node: NodeId, role: Role) -> None:
     assert made.role(node) is role
     assert made[node].replica.serving == (role is Role.OWNER and view.arcs[0].holders == (node,))
     if role is not Role.OWNER:
-        session = made[node].ask(Get(1, "x"))
+        session = made[node].ask(Get(1, b"x"))
         assert word_of(made[node].replies[session]) == "unstable"

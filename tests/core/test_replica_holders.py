@@ -22,8 +22,8 @@ from wrpme.protocol.ring import hash_of
 from wrpme.protocol.view import Activated, Arc, NodeId
 
 
-def pair(alias: str, number: int, content: bytes = b"") -> Pair:
-    return key_of(hash_of(alias), alias.encode()), value_of((1, number), 0, content)
+def pair(alias: bytes, number: int, content: bytes = b"") -> Pair:
+    return key_of(hash_of(alias), alias), value_of((1, number), 0, content)
 
 
 def stream(version: int, run: int, first: int, *items: Item, settled: int = 0) -> Stream:
@@ -36,7 +36,7 @@ def stream(version: int, run: int, first: int, *items: Item, settled: int = 0) -
 @pytest.mark.parametrize("last", [A, B, C])
 def test_a_write_is_answered_when_every_holder_has_it_on_disk(last: NodeId) -> None:
     made = held()
-    session = made[A].ask(Put(7, "x", b"1"))
+    session = made[A].ask(Put(7, b"x", b"1"))
     for node in (B, C):
         deliver_to(made, node)
     for node in (A, B, C):
@@ -52,7 +52,7 @@ def test_a_write_is_answered_when_every_holder_has_it_on_disk(last: NodeId) -> N
 
 def test_a_holder_that_has_not_answered_holds_up_every_write() -> None:
     made = held()
-    session = made[A].ask(Put(7, "x", b"1"))
+    session = made[A].ask(Put(7, b"x", b"1"))
     deliver_to(made, B)
     for node in (A, B):
         made[node].drain()
@@ -64,8 +64,8 @@ def test_a_holder_that_has_not_answered_holds_up_every_write() -> None:
 
 def test_a_reader_waits_for_all_holders_too() -> None:
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
-    read = made[A].ask(Get(2, "x"))
+    made[A].ask(Put(1, b"x", b"1"))
+    read = made[A].ask(Get(2, b"x"))
     made[A].drain()
     deliver_to(made, B)
     made[B].drain()
@@ -79,18 +79,18 @@ def test_a_reader_waits_for_all_holders_too() -> None:
 def test_the_lease_needs_every_other_holder(silent: NodeId) -> None:
     made = held()
     made.now += LEASE_SECONDS - 0.01
-    assert word_of(made[A].replies[made[A].ask(Get(1, "x"))]) == "not_found"
+    assert word_of(made[A].replies[made[A].ask(Get(1, b"x"))]) == "not_found"
     heartbeats = made[A].context.heartbeats
     heartbeats.acknowledged(B if silent == C else C, made.now, made.now)
     made.now += 0.01
-    assert "lost sight of b, c" in made[A].fails(made[A].ask(Get(1, "x")))
+    assert "lost sight of b, c" in made[A].fails(made[A].ask(Get(1, b"x")))
     heartbeats.acknowledged(silent, made.now, made.now)
-    assert word_of(made[A].replies[made[A].ask(Get(1, "x"))]) == "not_found"
+    assert word_of(made[A].replies[made[A].ask(Get(1, b"x"))]) == "not_found"
 
 
 def test_what_is_lost_on_the_way_to_a_holder_is_sent_again() -> None:
     made = held()
-    session = made[A].ask(Put(7, "x", b"1"))
+    session = made[A].ask(Put(7, b"x", b"1"))
     made.wire.clear()
     made.settle()
     assert session not in made[A].replies
@@ -106,11 +106,11 @@ def test_what_is_lost_on_the_way_to_a_holder_is_sent_again() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (C, stream(1, 9, 1, Writes((pair("lie", 1),)))),
-        (A, stream(2, 9, 1, Writes((pair("lie", 1),)))),
-        (A, stream(0, 9, 1, Writes((pair("lie", 1),)))),
-        (A, stream(1, 9, 2, Writes((pair("lie", 1),)))),
-        (A, stream(1, 0, 1, Writes((pair("lie", 1),)))),
+        (C, stream(1, 9, 1, Writes((pair(b"lie", 1),)))),
+        (A, stream(2, 9, 1, Writes((pair(b"lie", 1),)))),
+        (A, stream(0, 9, 1, Writes((pair(b"lie", 1),)))),
+        (A, stream(1, 9, 2, Writes((pair(b"lie", 1),)))),
+        (A, stream(1, 0, 1, Writes((pair(b"lie", 1),)))),
     ],
     ids=["another node", "a later version", "an earlier version", "not from its beginning", "an earlier run"],
 )
@@ -120,7 +120,7 @@ def test_a_holder_takes_nothing_else(source: NodeId, message: Stream) -> None:
     made[B].drain()
     assert "lie" not in made[B].stored() and suffix_of(made[B]) == set()
     made.settle()
-    session = made[A].ask(Put(1, "x", b"1"))
+    session = made[A].ask(Put(1, b"x", b"1"))
     made.settle()
     assert made[A].replies[session] == Done(1), "the honest stream goes on"
 
@@ -128,11 +128,11 @@ def test_a_holder_takes_nothing_else(source: NodeId, message: Stream) -> None:
 def test_a_holder_acknowledges_only_the_next_items_and_only_once_they_are_on_its_disk() -> None:
     made = held()
     run = made[A].replica.copies[B]._stream.run
-    made[B].hear(A, stream(1, run, 3, Writes((pair("later", 2),))))
+    made[B].hear(A, stream(1, run, 3, Writes((pair(b"later", 2),))))
     made[B].drain()
     assert [body.upto for _, _, body in made.wire if isinstance(body, StreamAck)] == [1], "a gap"
     made.wire.clear()
-    made[B].hear(A, stream(1, run, 2, Writes((pair("x", 1),)), Writes((pair("y", 2),))))
+    made[B].hear(A, stream(1, run, 2, Writes((pair(b"x", 1),)), Writes((pair(b"y", 2),))))
     assert not waiting(made, StreamAck), "it is not on disk"
     made[B].drain()
     assert [body.upto for _, _, body in made.wire if isinstance(body, StreamAck)] == [3]
@@ -141,7 +141,7 @@ def test_a_holder_acknowledges_only_the_next_items_and_only_once_they_are_on_its
 
 def test_a_holder_does_not_acknowledge_what_it_had_not_on_disk_before_the_version_changed() -> None:
     made = held(TWO)
-    session = made[A].ask(Put(7, "x", b"1"))
+    session = made[A].ask(Put(7, b"x", b"1"))
     deliver_to(made, B)
     made[B].adopt(view_of(replace(TWO, version=2), 2))
     made[B].drain()
@@ -155,14 +155,14 @@ def test_a_holder_does_not_acknowledge_what_it_had_not_on_disk_before_the_versio
 
 def test_the_suffix_of_a_holder_is_what_it_does_not_know_to_be_acknowledged_by_all() -> None:
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, B)
     assert suffix_of(made[B]) == {"x"}, "not on its disk yet"
     made[B].drain()
     assert suffix_of(made[B]) == {"x"}, "on its own disk is not on all"
     made.settle()
     assert suffix_of(made[B]) == {"x"}, "nobody told it"
-    made[A].ask(Put(1, "y", b"1"))
+    made[A].ask(Put(1, b"y", b"1"))
     made.settle()
     assert suffix_of(made[B]) == suffix_of(made[C]) == {"y"}, "the next write tells of the one before"
 
@@ -182,12 +182,12 @@ def test_where_nothing_more_is_written_the_owner_tells_by_itself_and_once() -> N
 
 def test_the_suffix_does_not_shrink_while_one_holder_has_not_acknowledged() -> None:
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, B)
     made[A].drain()
     made[B].drain()
     deliver_to(made, A)
-    made[A].ask(Put(1, "y", b"1"))
+    made[A].ask(Put(1, b"y", b"1"))
     made[A].tick(again=True)
     deliver_to(made, B)
     assert suffix_of(made[B]) == {"x", "y"}
@@ -195,12 +195,12 @@ def test_the_suffix_does_not_shrink_while_one_holder_has_not_acknowledged() -> N
 
 def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, B)
     deliver_to(made, C)
     made[B].drain()
     deliver_to(made, A)
-    made[A].ask(Put(2, "y", b"1"))
+    made[A].ask(Put(2, b"y", b"1"))
     deliver_to(made, B)
     for node in (C, A):
         made[node].drain()
@@ -208,7 +208,7 @@ def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
     assert made[A].replica.writes.committed == 1, "x is acknowledged by all, y not by c"
     made[B].drain()
     deliver_to(made, A)
-    made[A].ask(Put(3, "z", b"1"))
+    made[A].ask(Put(3, b"z", b"1"))
     deliver_to(made, B)
     assert suffix_of(made[B]) == {"y", "z"}
 
@@ -219,7 +219,7 @@ def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
 def test_a_write_that_one_holder_alone_received_is_on_all_after_the_owner_died() -> None:
     """Nobody knows whether it was answered: so it was."""
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, C)
     made.wire.clear()
     del made.sides[A]
@@ -230,7 +230,7 @@ def test_a_write_that_one_holder_alone_received_is_on_all_after_the_owner_died()
     made.settle()
     made.lease(B, C)
     assert made[B].replica.serving
-    assert made[B].replies[made[B].ask(Get(2, "x"))] == Content(2, b"1")
+    assert made[B].replies[made[B].ask(Get(2, b"x"))] == Content(2, b"1")
     assert made[B].stored() == made[C].stored() == {"x": ((1, 1), b"1")}
 
 
@@ -240,7 +240,7 @@ def test_the_new_owner_waits_for_the_suffix_of_every_live_holder() -> None:
     made[B].adopt(dead)
     made.now += PROMISE_SECONDS
     made[B].tick(again=True)
-    assert "waits for c before it serves" in made[B].fails(made[B].ask(Get(1, "x")))
+    assert "waits for c before it serves" in made[B].fails(made[B].ask(Get(1, b"x")))
     made.settle()
     assert not made[B].replica.serving, "c has not adopted the view"
     made.adopt(dead, C)
@@ -251,7 +251,7 @@ def test_the_new_owner_waits_for_the_suffix_of_every_live_holder() -> None:
 def test_the_highest_version_of_all_suffix_is_put_on_every_holder() -> None:
     made = held()
     for node, pairs in {
-        A: (pair("p", 1, b"a"), pair("q", 4, b"latest")), B: (pair("p", 2, b"b"),), C: (pair("p", 3, b"latest"),)
+        A: (pair(b"p", 1, b"a"), pair(b"q", 4, b"latest")), B: (pair(b"p", 2, b"b"),), C: (pair("p", 3, b"latest"),)
     }.items():  # fmt: skip
         made[node].replica.writes.receive(9, pairs)
         made[node].collect()
@@ -269,11 +269,11 @@ def test_the_highest_version_of_all_suffix_is_put_on_every_holder() -> None:
 def test_a_removal_that_the_new_owner_never_had_goes_to_the_others() -> None:
     """The owner has neither the entry nor its removal; a holder that has the entry must hear of it all the same."""
     made = held()
-    made[A].store.write(operations_for(*pair("x", 1)), True)
-    made[C].store.write(operations_for(*pair("x", 1)), True)
+    made[A].store.write(operations_for(*pair(b"x", 1)), True)
+    made[C].store.write(operations_for(*pair(b"x", 1)), True)
     for node in (A, C):
-        made[node].context.slots.add(hash_of("x"), 1, 1)
-    made[A].ask(Remove(1, "x"))
+        made[node].context.slots.add(hash_of(b"x"), 1, 1)
+    made[A].ask(Remove(1, b"x"))
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (B, C, A), (), (A,), wanted=(B, C, A)), 2))
     made.settle()
@@ -284,7 +284,7 @@ def test_a_removal_that_the_new_owner_never_had_goes_to_the_others() -> None:
 
 def test_what_the_suffix_brought_is_read_only_when_all_have_it() -> None:
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, B)
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (B, C, A), (), (A,), wanted=(B, C, A)), 2))
@@ -292,7 +292,7 @@ def test_what_the_suffix_brought_is_read_only_when_all_have_it() -> None:
         made.deliver()
     made.lease(B, A, C)
     made[B].drain()
-    read = made[B].ask(Get(2, "x"))
+    read = made[B].ask(Get(2, b"x"))
     assert read not in made[B].replies, "the others could still come up without it"
     assert made[B].context.outbox.reports == [], "and nobody is told to forget the former owner"
     made.settle()
@@ -307,7 +307,7 @@ def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the
         monkeypatch.setattr(module, "STREAM_BYTES_USUAL", 1)  # each write a message of its own
     made = held()
     for number in range(3):
-        made[A].ask(Update(1, "x", b"%d" % number))
+        made[A].ask(Update(1, b"x", b"%d" % number))
         deliver_to(made, C)
         made[C].drain()
         deliver_to(made, A)
@@ -319,14 +319,14 @@ def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the
         made.deliver()
         for node in (A, B, C):
             made[node].persist()
-        contents.append(made[C].replica.writes.current(pair("x", 1)[0]))
+        contents.append(made[C].replica.writes.current(pair(b"x", 1)[0]))
     versions = [value[:16] for value in contents if value is not None]
     assert versions == sorted(versions) and made[C].stored()["x"][1] == b"2"
 
 
 def test_a_holder_that_has_all_suffix_hands_over_nothing_of_before() -> None:
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, B)
     made.wire.clear()
     made.adopt(view_of(replace(THREE, version=2), 2))
@@ -344,7 +344,7 @@ def test_what_the_owner_knows_to_be_settled_no_suffix_of_a_holder_brings_back() 
     made.settle()
     assert made[B].replica.serving
     made.adopt(view_of(Arc(END, 4, (C, B, A), (), (A, B), wanted=(C, B, A)), 4))
-    made[C].hear(A, Suffix(END, 4, (pair("x", 1),)))
+    made[C].hear(A, Suffix(END, 4, (pair(b"x", 1),)))
     made.settle()
     assert made[C].replica.serving and made[C].stored() == {}, "c learnt from b's stream that 3 was settled"
 
@@ -352,13 +352,13 @@ def test_what_the_owner_knows_to_be_settled_no_suffix_of_a_holder_brings_back() 
 def _removed_behind_the_back_of_a_former_owner() -> Bench:
     """A wrote x, B took it over and removed it since, and all of that is settled; A heard of none of it."""
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     made.wire.clear()
     made.lost = (Committed,)
     made.adopt(view_of(Arc(END, 3, (B, C), (A,), (A,), wanted=(B, C, A)), 3))
     made.settle()
     made.lease(B, C, A)
-    removed = made[B].ask(Remove(2, "x"))
+    removed = made[B].ask(Remove(2, b"x"))
     made.quiet(B)
     assert made[B].replies[removed] == Done(2) and made[A].stored() == {}, "the copy is complete"
     assert not made[A].replica.settled, "its client still waits"
@@ -379,7 +379,7 @@ def test_what_the_view_calls_settled_an_owner_takes_from_nobody() -> None:
     made = _removed_behind_the_back_of_a_former_owner()
     made.adopt(view_of(Arc(END, 5, (B, C), (), (), (B, C), ((END, 3),)), 5), B, C)
     made.wire.clear()
-    made[B].hear(C, Suffix(END, 5, (pair("x", 1),)))
+    made[B].hear(C, Suffix(END, 5, (pair(b"x", 1),)))
     made.settle()
     assert made[B].replica.serving and made[B].stored() == {}
 
@@ -391,7 +391,7 @@ def test_what_the_view_calls_settled_a_former_owner_does_not_put_on_others_itsel
     assert made[A].replica.serving and "x" not in made[C].stored()
     assert made[A].replies[1] == Done(1), "B had its suffix"
     made.lease(A, C)
-    asked = made[A].ask(Get(9, "x"))
+    asked = made[A].ask(Get(9, b"x"))
     made.settle()
     assert "no entry" in made[A].fails(asked)
 
@@ -401,7 +401,7 @@ def test_what_the_view_calls_settled_a_former_owner_does_not_put_on_others_itsel
 
 def test_a_planned_stop_has_its_pending_writes_answered_by_the_next_owner() -> None:
     made = held()
-    sessions = [made[A].ask(Put(number, f"k{number}", b"1")) for number in range(1, 4)]
+    sessions = [made[A].ask(Put(number, b"k%d" % number, b"1")) for number in range(1, 4)]
     deliver_to(made, C)
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (B, C), (), (A,), wanted=(A, B, C)), 2, down=(A,)))
@@ -422,7 +422,7 @@ def test_a_planned_stop_has_its_pending_writes_answered_by_the_next_owner() -> N
 
 def test_all_stop_at_once_and_what_was_begun_is_answered() -> None:
     made = held(TWO)
-    session = made[A].ask(Put(7, "x", b"1"))
+    session = made[A].ask(Put(7, b"x", b"1"))
     made.adopt(view_of(TWO, 2, down=(A, B)), A, B)
     assert made.role(A) is made.role(B) is Role.ASLEEP
     deliver_to(made, B)
@@ -432,7 +432,7 @@ def test_all_stop_at_once_and_what_was_begun_is_answered() -> None:
     made.settle()
     assert made[A].replies[session] == Done(7)
     assert made[B].stored() == made[A].stored() == {"x": ((1, 1), b"1")}
-    refused = made[A].ask(Put(8, "y", b"1"))
+    refused = made[A].ask(Put(8, b"y", b"1"))
     assert word_of(made[A].replies[refused]) == "unstable", "nothing new is begun"
 
 
@@ -440,9 +440,9 @@ def test_who_stops_before_it_has_taken_over_ends_nothing() -> None:
     """A owned the arc, was to hand it over to B, and is alone again before it did; B has an older write of the entry,
     which it is asked for by whoever serves next, and which A's own removal must then outrank or never have been."""
     made = held(TWO)
-    session = made[A].ask(Put(7, "x", b"1"))
+    session = made[A].ask(Put(7, b"x", b"1"))
     made.settle()
-    session = made[A].ask(Remove(8, "x"))
+    session = made[A].ask(Remove(8, b"x"))
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (B, A), (), (A,), wanted=(B, A)), 2))
     made.wire.clear()
@@ -455,7 +455,7 @@ def test_who_stops_before_it_has_taken_over_ends_nothing() -> None:
 
 def test_a_committed_of_another_version_or_node_ends_nothing() -> None:
     made = held()
-    session = made[A].ask(Put(7, "x", b"1"))
+    session = made[A].ask(Put(7, b"x", b"1"))
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (B, C), (), (A,), wanted=(A, B, C)), 2, down=(A,)))
     for source, version in ((C, 2), (B, 1), (B, 3)):
@@ -467,7 +467,7 @@ def test_a_committed_of_another_version_or_node_ends_nothing() -> None:
 
 def test_the_stream_of_a_holder_begins_with_what_the_suffix_held_and_says_when_that_is_all() -> None:
     made = held()
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     made.wire.clear()
     made.adopt(view_of(replace(THREE, version=2), 2))
     while not made[A].replica.serving:
@@ -481,9 +481,9 @@ def test_a_large_suffix_is_acknowledged_write_by_write(monkeypatch: pytest.Monke
     """The first of the suffix's writes is overwritten by the last one: a part that arrived says nothing of the rest."""
     made = held(TWO)
     monkeypatch.setattr(sender, "STREAM_BYTES_USUAL", 1000)
-    made[A].ask(Update(1, "x", b"1"))
-    second = made[A].ask(Update(2, "y", bytes(1500)))
-    made[A].ask(Update(3, "x", bytes(1500)))
+    made[A].ask(Update(1, b"x", b"1"))
+    second = made[A].ask(Update(2, b"y", bytes(1500)))
+    made[A].ask(Update(3, b"x", bytes(1500)))
     made.wire.clear()
     made.adopt(view_of(replace(TWO, version=2), 2))
     while not made[A].replica.serving:

@@ -13,7 +13,7 @@ from wrpme.core.limits import PROMISE_SECONDS
 from wrpme.protocol.messages import Done, Put, Remove, Update
 from wrpme.protocol.view import Arc, NodeId, Synced, View
 
-ALIASES = [f"k{number}" for number in range(12)]
+ALIASES = [b"k%d" % number for number in range(12)]
 FIRST = Arc(END, 1, (A, B), (C,), wanted=(A, B, C))
 SEEDS, STEPS = 300, 200
 WEIGHTS = {"w": 60, "r": 15, "d": 140, "p": 60, "a": 25, "l": 3, "t": 10, "s": 15, "o": 3, "K": 0.5, "R": 4}
@@ -165,7 +165,7 @@ def test_what_was_answered_is_never_lost(seed: int) -> None:
     course.check()
     made, owner = course.made, course.owner
     made.lease(owner, *(node for node in (A, B, C) if node != owner))
-    session = made[owner].ask(Put(9, "last", b""))
+    session = made[owner].ask(Put(9, b"last", b""))
     made.settle()
     assert made[owner].replies[session] == Done(9), "and it goes on"
     for node in course.arc.holders:

@@ -24,8 +24,8 @@ def with_arcs(view: View, *arcs: Arc) -> View:
     return replace(view, arcs=arcs)
 
 
-def alias_in(first: int, last: int) -> str:
-    return next(f"k{number}" for number in numbers() if first <= ring.hash_of(f"k{number}") <= last)
+def alias_in(first: int, last: int) -> bytes:
+    return next(b"k%d" % number for number in numbers() if first <= ring.hash_of(b"k%d" % number) <= last)
 
 
 # --- arcs that are divided, and joined again ----------------------------------------------------------------------
@@ -76,10 +76,10 @@ def test_each_position_has_the_replica_of_its_arc() -> None:
 def test_counts_are_taken_from_the_disk_at_the_start() -> None:
     hive = hive_of("a")
     for number in range(30):
-        hive.ask("a", Put(1, f"k{number}", b"12345"))
+        hive.ask("a", Put(1, b"k%d" % number, b"12345"))
     hive.kill("a")
     hive.start("a")
     hive.stable("a")
-    entries = sum(len(f"k{number}") + 5 for number in range(30))
+    entries = sum(len(b"k%d" % number) + 5 for number in range(30))
     told = hive.nodes["a"].status()
     assert (told.share, told.entries, told.bytes) == (1.0, 30, entries)

@@ -18,7 +18,7 @@ from wrpme.protocol.messages import (
 from wrpme.protocol.view import Arc, NodeId, View
 
 ALONE = Arc(END, 1, (A,))
-ALIASES = [f"k{number}" for number in range(40)]
+ALIASES = [b"k%d" % number for number in range(40)]
 
 
 def split(version: int, *owners: NodeId, incoming: tuple[NodeId, ...] = (), prev: tuple[NodeId, ...] = ()) -> View:
@@ -38,7 +38,7 @@ def ask(side: Side, request: EntryRequest) -> int:
     position = ring.hash_of(request.alias)
     replica = side.table.at(position)
     assert replica is not None
-    replica.execute(side.bench.sessions, request, key_of(position, request.alias.encode()))
+    replica.execute(side.bench.sessions, request, key_of(position, request.alias))
     side.collect()
     return side.bench.sessions
 
@@ -47,12 +47,12 @@ def alone(*aliases: str) -> Side:
     """One node that owns the ring, with these entries."""
     side = Bench(ALONE, (A,))[A]
     for alias in aliases:
-        ask(side, Put(1, alias, alias.encode()))
+        ask(side, Put(1, alias, alias))
     side.bench.settle()
     return side
 
 
-def upper_half(names: list[str]) -> set[str]:
+def upper_half(names: list[bytes]) -> set[bytes]:
     return {alias for alias in names if ring.hash_of(alias) >= ring.RING // 2}
 
 
@@ -63,11 +63,11 @@ def upper_half(names: list[str]) -> set[str]:
 def test_pending_writes_follow_their_arc_through_division_and_union(parts: list[int], disk_at: int) -> None:
     """Every write is answered once and is on disk then; the counts agree with the store."""
     side = alone()
-    sessions = {alias: ask(side, Put(1, alias, alias.encode())) for alias in ALIASES[:20]}
+    sessions = {alias: ask(side, Put(1, alias, alias)) for alias in ALIASES[:20]}
     for epoch, count in enumerate(parts, 2):
         side.adopt(split(epoch, *[A] * count))
         sessions[ALIASES[18 + epoch]] = ask(side, Update(1, ALIASES[18 + epoch], b"later"))
-        sessions["k3"] = ask(side, Update(1, "k3", b"%d" % epoch))
+        sessions["k3"] = ask(side, Update(1, b"k3", b"%d" % epoch))
         if epoch == disk_at:
             side.persist()
     side.bench.settle()
@@ -83,7 +83,7 @@ def test_pending_writes_follow_their_arc_through_division_and_union(parts: list[
 def test_a_part_that_goes_elsewhere_takes_its_pending_writes_along() -> None:
     made = Bench(ALONE, (A, B))
     side = made[A]
-    sessions = {alias: ask(side, Put(1, alias, alias.encode())) for alias in ALIASES}
+    sessions = {alias: ask(side, Put(1, alias, alias)) for alias in ALIASES}
     made.adopt(split(2, B, A, prev=(A,)))
     side.persist()
     side.persist()
@@ -161,7 +161,7 @@ def test_nobody_keeps_what_it_has_no_part_in() -> None:
     hive.start("a", hive=HIVE)
     hive.go(0.1)
     for alias in ALIASES:
-        hive.ask("a", Put(1, alias, alias.encode()))
+        hive.ask("a", Put(1, alias, alias))
     hive.start("b", "a")
     hive.start("c", "a")
     hive.stable("a", "b", "c")
@@ -182,12 +182,12 @@ def test_what_a_node_that_joins_has_of_old_comes_to_nothing() -> None:
     hive.kill("b")
     for alias in ALIASES:
         ghost = value_of((999, 9), 0, b"ghost")
-        hive.stores["b"].write(operations_for(key_of(ring.hash_of(alias), alias.encode()), ghost), True)
-    hive.ask("a", Put(1, "k1", b"1"))
+        hive.stores["b"].write(operations_for(key_of(ring.hash_of(alias), alias), ghost), True)
+    hive.ask("a", Put(1, b"k1", b"1"))
     hive.start("b", "a")
     hive.stable("a", "b")
     hive.go(1.0)
     for name in "ab":
-        assert hive.ask(name, Get(1, "k1")) == Content(1, b"1")
+        assert hive.ask(name, Get(1, b"k1")) == Content(1, b"1")
         assert {word_of(hive.ask(name, Get(1, alias))) for alias in ALIASES[2:]} == {"not_found"}
     assert [key[9:] for name in "ab" for key, _ in hive.stores[name].scan(*ENTRIES)] == [b"k1"]

@@ -26,11 +26,11 @@ def in_flight(hive: Hive, name: str) -> tuple[int, int, int]:
     return len(router._forwards), router.room.requests_bytes, router.room.answers_bytes
 
 
-def owned_by(hive: Hive, name: str) -> str:
+def owned_by(hive: Hive, name: str) -> bytes:
     """An alias that this node owns."""
     view = hive.view(name)
     for number in range(1000):
-        alias = f"k{number}"
+        alias = b"k%d" % number
         if view_index.owner(view, view.arcs[ring.arc_at(view, ring.hash_of(alias))]) == identity(name):
             return alias
     raise AssertionError("a node of a stable hive owns something")
@@ -61,22 +61,22 @@ def test_its_own_requests_stay_here(hive: Hive) -> None:
 @pytest.mark.parametrize(
     ("request_", "word"),
     [
-        (Get(5, ""), "usage"),
-        (Get(5, "a b"), "usage"),
-        (Get(5, "x" * (ALIAS_BYTES_MAX + 1)), "too_large"),
-        (Put(5, "x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
-        (Put(5, "x", b"", -1), "usage"),
-        (Update(5, "x", b"", EXPIRY_MILLISECONDS_MAX + 1), "usage"),
-        (Cas(5, "x", b"", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
-        (RemoveIf(5, "x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
-        (CasVersion(5, "x", bytes(CONTENT_BYTES_MAX + 1), bytes(16)), "too_large"),
-        (Append(5, "x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
-        (Append(5, "x", b"", -1), "usage"),
-        (SetRange(5, "x", -1, b""), "usage"),
-        (SetRange(5, "x", CONTENT_BYTES_MAX, b"x"), "too_large"),
-        (Add(5, "x", NUMBER_MAX + 1), "usage"),
-        (Add(5, "x", NUMBER_MIN - 1), "usage"),
-        (Add(5, "x", 1, 0, -2), "usage"),
+        (Get(5, b""), "usage"),
+        (Get(5, b"a b"), "usage"),
+        (Get(5, b"x" * (ALIAS_BYTES_MAX + 1)), "too_large"),
+        (Put(5, b"x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (Put(5, b"x", b"", -1), "usage"),
+        (Update(5, b"x", b"", EXPIRY_MILLISECONDS_MAX + 1), "usage"),
+        (Cas(5, b"x", b"", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (RemoveIf(5, b"x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (CasVersion(5, b"x", bytes(CONTENT_BYTES_MAX + 1), bytes(16)), "too_large"),
+        (Append(5, b"x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (Append(5, b"x", b"", -1), "usage"),
+        (SetRange(5, b"x", -1, b""), "usage"),
+        (SetRange(5, b"x", CONTENT_BYTES_MAX, b"x"), "too_large"),
+        (Add(5, b"x", NUMBER_MAX + 1), "usage"),
+        (Add(5, b"x", NUMBER_MIN - 1), "usage"),
+        (Add(5, b"x", 1, 0, -2), "usage"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -296,7 +296,7 @@ def test_requests_to_nodes(hive: Hive) -> None:
 def test_a_node_that_is_no_member_yet_refuses_in_words() -> None:
     hive = Hive()
     hive.start("a", "b")
-    reply = hive.ask("a", Get(1, "x"))
+    reply = hive.ask("a", Get(1, b"x"))
     assert isinstance(reply, Failed) and word_of(reply) == "unstable" and "waits for a hive at b" in reply.sentence
 
 
@@ -340,7 +340,7 @@ def test_who_is_not_listened_to_is_told(hive: Hive) -> None:
     """A node that passes a request on right after its start may be a view ahead of the one that it asks."""
     hive.sent.clear()
     view, context = hive.view("a"), hive.nodes["b"].context
-    envelope = msgspec.structs.replace(context.outbox.envelope(identity("a"), Forward(Get(7, "x"))), incarnation=99)
+    envelope = msgspec.structs.replace(context.outbox.envelope(identity("a"), Forward(Get(7, b"x"))), incarnation=99)
     hive.arrive("b", "a", envelope)
     answers = [body.reply for source, _, body in hive.sent if source == "a" and isinstance(body, Forwarded)]
     assert [(reply.id, word_of(reply)) for reply in answers] == [(7, "unstable")]

@@ -40,30 +40,30 @@ def test_scans_see_what_is_not_on_disk_yet_and_wait_for_it() -> None:
     for alias in ("a1", "a2", "b1"):
         made[A].ask(Put(1, alias, b""))
     made.settle()
-    made[A].ask(Remove(1, "a1"))
-    made[A].ask(Put(1, "a3", b""))
-    counted, found = scan(made, Count(2, A, 1)), scan(made, PrefixScan(3, A, 1, "a"))
+    made[A].ask(Remove(1, b"a1"))
+    made[A].ask(Put(1, b"a3", b""))
+    counted, found = scan(made, Count(2, A, 1)), scan(made, PrefixScan(3, A, 1, b"a"))
     assert counted not in made[A].replies and found not in made[A].replies
     made.settle()
     assert made[A].replies[counted] == Number(2, 3)
-    assert made[A].replies[found] == Aliases(3, ("a2", "a3"), False, "a3")
+    assert made[A].replies[found] == Aliases(3, ("a2", "a3"), False, b"a3")
 
 
 def test_a_page_has_contents_and_versions_if_they_are_asked_for() -> None:
     made = Bench(WHOLE[0], (A,))
-    made[A].ask(Put(1, "a1", b"old"))
-    made[A].ask(Put(1, "a2", bytes(PAGE_CONTENT_BYTES_MAX + 1)))
+    made[A].ask(Put(1, b"a1", b"old"))
+    made[A].ask(Put(1, b"a2", bytes(PAGE_CONTENT_BYTES_MAX + 1)))
     made.settle()
-    made[A].ask(Update(1, "a1", b"new"))
-    made[A].ask(Put(1, "a3", b""))
-    session = scan(made, PrefixScan(3, A, 1, "a", contents=True, versions=True))
+    made[A].ask(Update(1, b"a1", b"new"))
+    made[A].ask(Put(1, b"a3", b""))
+    session = scan(made, PrefixScan(3, A, 1, b"a", contents=True, versions=True))
     assert session not in made[A].replies, "what is not acknowledged may not be seen"
     made.settle()
     page = made[A].replies[session]
     assert isinstance(page, Aliases) and page.aliases == ("a1", "a2", "a3")
     assert page.contents == (b"new", None, b""), "a large one is got by itself"
     assert page.versions == tuple(version_bytes((1, number)) for number in (3, 2, 4))
-    for asked in (PrefixScan(4, A, 1, "a", contents=True), PrefixScan(4, A, 1, "a", versions=True)):
+    for asked in (PrefixScan(4, A, 1, b"a", contents=True), PrefixScan(4, A, 1, b"a", versions=True)):
         page = made[A].replies[scan(made, asked)]
         assert isinstance(page, Aliases)
         assert bool(page.contents) is asked.contents and bool(page.versions) is asked.versions
@@ -74,20 +74,20 @@ def test_a_page_with_contents_is_small(monkeypatch: pytest.MonkeyPatch, name: st
     monkeypatch.setattr(scans, name, value)
     made = Bench(WHOLE[0], (A,))
     for number in range(5):
-        made[A].ask(Put(1, f"a{number}", bytes(100)))
+        made[A].ask(Put(1, b"a%d" % number, bytes(100)))
     made.settle()
     found: list[Aliases] = []
     while not found or found[-1].more:
-        page = made[A].replies[scan(made, PrefixScan(3, A, 1, "a", found[-1].last if found else "", contents=True))]
+        page = made[A].replies[scan(made, PrefixScan(3, A, 1, b"a", found[-1].last if found else "", contents=True))]
         assert isinstance(page, Aliases)
         found.append(page)
     assert len(found) == pages
-    assert [alias for page in found for alias in page.aliases] == [f"a{number}" for number in range(5)]
+    assert [alias for page in found for alias in page.aliases] == [b"a%d" % number for number in range(5)]
 
 
 def test_a_scan_that_the_hive_changes_under_is_not_answered_with_half_the_truth() -> None:
     made = Bench(WHOLE[0], (A,))
-    made[A].ask(Put(1, "a", b""))
+    made[A].ask(Put(1, b"a", b""))
     session = scan(made, Count(2, A, 1))
     made[A].adopt(view_of(Arc(END, 2, (B,), (), (A,)), 2))
     made.settle()
@@ -96,14 +96,14 @@ def test_a_scan_that_the_hive_changes_under_is_not_answered_with_half_the_truth(
 
 def test_pages_of_a_prefix() -> None:
     made = Bench(WHOLE[0], (A,))
-    aliases = sorted(f"p{number}" for number in range(25))
+    aliases = sorted(b"p%d" % number for number in range(25))
     for alias in [*aliases, "o", "q"]:
         made[A].ask(Put(1, alias, b""))
     made.settle()
     found: list[str] = []
     after, more, pages = "", True, 0
     while more:
-        page = made[A].replies[scan(made, PrefixScan(3, A, 1, "p", after, 10))]
+        page = made[A].replies[scan(made, PrefixScan(3, A, 1, b"p", after, 10))]
         assert isinstance(page, Aliases)
         found += page.aliases
         after, more, pages = page.last, page.more, pages + 1
@@ -114,32 +114,32 @@ def test_a_scan_stops_at_what_it_may_look_at(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(scans, "PAGE_ENTRIES_SCANNED_MAX", 4)
     made = Bench(WHOLE[0], (A,))
     for number in range(6):
-        made[A].ask(Put(1, f"p{number}", b""))
+        made[A].ask(Put(1, b"p%d" % number, b""))
     made.settle()
-    assert made[A].replies[scan(made, PrefixScan(3, A, 1, ""))] == Aliases(3, ("p0", "p1", "p2", "p3"), True, "p3")
+    assert made[A].replies[scan(made, PrefixScan(3, A, 1, b""))] == Aliases(3, ("p0", "p1", "p2", "p3"), True, b"p3")
 
 
 def test_expired_entries_are_not_found_by_a_scan() -> None:
     made = Bench(WHOLE[0], (A,))
     for number in range(3):
-        made[A].ask(Put(1, f"p{number}", b""))
-    made[A].ask(Expire(1, "p1", 500, relative=True))
+        made[A].ask(Put(1, b"p%d" % number, b""))
+    made[A].ask(Expire(1, b"p1", 500, relative=True))
     made.settle()
     made.now += 1
-    session = scan(made, PrefixScan(3, A, 1, "p"))
+    session = scan(made, PrefixScan(3, A, 1, b"p"))
     assert session not in made[A].replies, "who is told that it is gone must not see it again, by whatever clock"
     made.settle()
     page = made[A].replies[session]
     assert isinstance(page, Aliases) and page.aliases == ("p0", "p2")
     made[A].context.process.wall_offset_milliseconds -= 3_600_000
-    assert made[A].replies[scan(made, PrefixScan(3, A, 1, "p"))] == page
+    assert made[A].replies[scan(made, PrefixScan(3, A, 1, b"p"))] == page
 
 
 def test_remove_all_goes_on_until_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scans, "REMOVE_ENTRIES_MAX", 4)
     made = Bench(WHOLE[0], (A,))
     for number in range(9):
-        made[A].ask(Put(1, f"p{number}", b""))
+        made[A].ask(Put(1, b"p%d" % number, b""))
     removed: list[int] = []
     after = b""
     while not removed or after:
@@ -158,7 +158,7 @@ def test_remove_all_takes_little_at_a_time_where_contents_are_large(monkeypatch:
     monkeypatch.setattr(scans, "REMOVE_BYTES_MAX", 1000)
     made = Bench(WHOLE[0], (A,))
     for number in range(5):
-        made[A].ask(Put(1, f"p{number}", bytes(600)))
+        made[A].ask(Put(1, b"p%d" % number, bytes(600)))
     made.settle()
     session = scan(made, RemoveAll(3, A, 1))
     made.settle()
@@ -171,7 +171,7 @@ def test_remove_all_looks_at_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(scans, "REMOVE_ENTRIES_MAX", 10)
     made = Bench(WHOLE[0], (A,))
     for number in range(200):
-        made[A].ask(Put(1, f"p{number}", b""))
+        made[A].ask(Put(1, b"p%d" % number, b""))
     made.settle()
     seen: list[bytes] = []
     scan_ = made[A].store.scan
@@ -196,7 +196,7 @@ def test_who_was_told_that_entries_are_removed_was_told_the_truth() -> None:
     left, only who has a lease can say."""
     made = held(TWO)
     for number in range(5):
-        made[A].ask(Put(1, f"p{number}", b""))
+        made[A].ask(Put(1, b"p%d" % number, b""))
     made.settle()
     session = scan(made, RemoveAll(3, A, 1))
     made.now += LEASE_SECONDS
@@ -212,7 +212,7 @@ def test_who_was_told_that_entries_are_removed_was_told_the_truth() -> None:
 def test_removals_that_nobody_has_counted_are_said_to_be_unknown() -> None:
     made = held(TWO)
     for number in range(5):
-        made[A].ask(Put(1, f"p{number}", b""))
+        made[A].ask(Put(1, b"p%d" % number, b""))
     made.settle()
     session = scan(made, RemoveAll(3, A, 1))
     made[A].adopt(view_of(Arc(END, 2, (B,), (), (A,)), 2))
@@ -224,7 +224,7 @@ def test_removals_that_nobody_has_counted_are_said_to_be_unknown() -> None:
 @pytest.mark.parametrize("epoch", [0, 2, 99])
 def test_a_scan_of_another_epoch_is_refused(epoch: int) -> None:
     made = Bench(WHOLE[0], (A,))
-    for request in (Count(3, A, epoch), PrefixScan(3, A, epoch, ""), RemoveAll(3, A, epoch)):
+    for request in (Count(3, A, epoch), PrefixScan(3, A, epoch, b""), RemoveAll(3, A, epoch)):
         assert word_of(made[A].replies[scan(made, request)]) == "unstable"
 
 
@@ -241,7 +241,7 @@ def test_a_scan_needs_every_lease() -> None:
 def test_the_whole_hive_is_counted_node_by_node() -> None:
     hive = hive_of("a", "b", "c")
     for number in range(90):
-        hive.ask("a", Put(1, f"k{number}", b""))
+        hive.ask("a", Put(1, b"k%d" % number, b""))
     epoch = hive.view("a").epoch
     total = 0
     for name in "abc":
@@ -253,4 +253,4 @@ def test_the_whole_hive_is_counted_node_by_node() -> None:
     hive.until(lambda: hive.view("a").epoch > epoch)
     reply = hive.ask("a", Count(1, identity("a"), epoch))
     assert isinstance(reply, Failed) and word_of(reply) == "unstable"
-    assert word_of(hive.ask("a", Get(1, "k1"))) in ("", "unavailable")
+    assert word_of(hive.ask("a", Get(1, b"k1"))) in ("", "unavailable")

@@ -15,7 +15,7 @@ from wrpme.protocol.messages import HeartbeatAck, Body, FailureReport, Content, 
 from wrpme.protocol.view import Down, State
 
 
-def paused(hive: Hive, alias: str) -> None:
+def paused(hive: Hive, alias: bytes) -> None:
     """The machine of c, which owns the entry, is paused until another node serves it, and has written to it."""
     assert hive.ask("c", Update(1, alias, b"old")).id == 1
     hive.freeze("c")
@@ -81,9 +81,9 @@ def test_a_wall_clock_that_is_set_costs_a_moment_of_service() -> None:
 
 def test_one_that_needs_no_lease_goes_on() -> None:
     hive = hive_of("a")
-    hive.ask("a", Update(1, "x", b"1"))
+    hive.ask("a", Update(1, b"x", b"1"))
     hive.event("a", ClockJumped(10.0))
-    assert hive.get("a", "x") == b"1"
+    assert hive.get("a", b"x") == b"1"
 
 
 # --- late --------------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_where_nothing_differs_only_digests_travel() -> None:
 
 def test_what_the_owner_does_not_have_is_removed_there() -> None:
     """A node that comes back must not bring removed entries to life."""
-    made = bench(20, there={"gone": b"old", "k3": b"other", **{f"x{number}": b"" for number in range(300)}})
+    made = bench(20, there={"gone": b"old", "k3": b"other", **{b"x%d" % number: b"" for number in range(300)}})
     made[A].tick()
     made.settle()
     assert phase(made) is Phase.COUNTS
@@ -74,7 +74,7 @@ def test_writes_before_the_cursor_travel_along_and_those_behind_wait_for_it() ->
     made = bench(COPY_RANGE_ENTRIES_MAX * COPY_WINDOW_RANGES * 2)
     made[A].tick()
     cursor = made[A].replica.copies[B].cursor
-    aliases = sorted((f"w{number}" for number in range(100)), key=hash_of)
+    aliases = sorted((b"w%d" % number for number in range(100)), key=hash_of)
     for alias in (aliases[0], aliases[-1]):
         made[A].ask(Put(1, alias, b"new"))
     assert key_of(hash_of(aliases[0]), b"") < cursor <= key_of(hash_of(aliases[-1]), b"")
@@ -85,7 +85,7 @@ def test_writes_before_the_cursor_travel_along_and_those_behind_wait_for_it() ->
 
 def test_an_expiry_travels_with_its_entry() -> None:
     made = bench(5)
-    made[A].ask(Expire(1, "k2", int(WALL_MILLISECONDS) + 10_000_000))
+    made[A].ask(Expire(1, b"k2", int(WALL_MILLISECONDS) + 10_000_000))
     made[A].tick()
     made.settle()
     hints = [list(made[node].store.scan(b"x", b"y")) for node in (A, B)]
@@ -107,7 +107,7 @@ def test_a_write_that_got_lost_on_the_way_does_not_count() -> None:
     made[A].tick()
     made.deliver()
     made[B].persist()
-    made[A].ask(Put(1, "new", b"1"))
+    made[A].ask(Put(1, b"new", b"1"))
     made.wire = [sent for sent in made.wire if not isinstance(sent[2], Stream)]
     made.settle()
     assert phase(made) is Phase.RUNNING, "the comparison is over, but that write has not arrived"
@@ -120,8 +120,8 @@ def test_an_acknowledgement_is_for_what_it_names() -> None:
     made[A].tick()
     made.settle()
     made.lease(A, B)
-    first = made[A].ask(Put(1, "one", b"1"))
-    second = made[A].ask(Put(2, "two", b"2"))
+    first = made[A].ask(Put(1, b"one", b"1"))
+    second = made[A].ask(Put(2, b"two", b"2"))
     made.deliver()
     for _ in range(2):
         made[B].persist()
@@ -138,7 +138,7 @@ def test_what_is_written_before_a_holder_has_answered_is_one_message_then() -> N
     made[A].tick()
     made.settle()
     made.lease(A, B)
-    sessions = [made[A].ask(Put(number, f"new{number}", b"")) for number in range(10)]
+    sessions = [made[A].ask(Put(number, b"new%d" % number, b"")) for number in range(10)]
     made[A].drain()
     (only,) = [item for _, _, body in made.wire if isinstance(body, Stream) for item in body.items]
     assert isinstance(only, Writes) and len(only.pairs) == 1
@@ -158,9 +158,9 @@ def test_a_holder_that_does_not_answer_is_sent_more_after_a_while() -> None:
     made[A].tick()
     made.settle()
     made.lease(A, B)
-    made[A].ask(Put(1, "one", b"1"))
+    made[A].ask(Put(1, b"one", b"1"))
     made.wire.clear()
-    second = made[A].ask(Put(2, "two", b"2"))
+    second = made[A].ask(Put(2, b"two", b"2"))
     assert not made.wire
     made.now += COPY_SILENCE_SECONDS
     made[A].tick()
@@ -173,12 +173,12 @@ def test_an_answer_that_was_lost_with_nothing_else_on_the_way_holds_nothing_up_f
     made = Bench(Arc(END, 1, (A, B)))
     made.settle()
     made.lease(A, B)
-    made[A].ask(Put(1, "one", b"1"))
+    made[A].ask(Put(1, b"one", b"1"))
     made.settle()
     made[A].tick(again=True)
     assert [body.items for _, _, body in made.wire if isinstance(body, Stream)] == [()]
     made.wire.clear()
-    session = made[A].ask(Put(2, "two", b"2"))
+    session = made[A].ask(Put(2, b"two", b"2"))
     made.settle()
     assert session not in made[A].replies
     made.now += COPY_SILENCE_SECONDS
@@ -192,7 +192,7 @@ def test_once_it_counts_every_write_needs_it() -> None:
     made[A].tick()
     made.settle()
     made.lease(A, B)
-    session = made[A].ask(Put(1, "new", b"1"))
+    session = made[A].ask(Put(1, b"new", b"1"))
     made[A].persist()
     assert session not in made[A].replies, "on disk here is not enough any more"
     made.deliver()
@@ -209,7 +209,7 @@ def test_writes_that_count_are_sent_until_they_arrive() -> None:
     made[A].tick()
     made.settle()
     made.lease(A, B)
-    session = made[A].ask(Put(1, "new", b"1"))
+    session = made[A].ask(Put(1, b"new", b"1"))
     made.lose(0)
     made[A].persist()
     made.now += COPY_SILENCE_SECONDS
@@ -223,7 +223,7 @@ def test_who_makes_no_progress_is_noticed() -> None:
     made[A].tick()
     made.settle()
     made.lease(A, B)
-    made[A].ask(Put(1, "new", b"1"))
+    made[A].ask(Put(1, b"new", b"1"))
     copy = made[A].replica.copies[B]
     assert not copy.stalled()
     made.now += LEASE_SECONDS
@@ -278,7 +278,7 @@ def test_over_a_new_link_what_was_on_its_way_is_sent_again() -> None:
     made.settle()
     assert phase(made) is Phase.COUNTS
     made.lease(A, B)
-    session = made[A].ask(Put(1, "new", b"1"))
+    session = made[A].ask(Put(1, b"new", b"1"))
     made.wire.clear()
     made[A].table.on_link(B)
     made[A].collect()
@@ -290,7 +290,7 @@ def test_same_versions_and_other_contents_are_noticed() -> None:
     """A corrupted copy: its versions can't be trusted, so the second run sends everything of that range."""
     made = bench(5)
     made[B].store.write(list(made[A].store.scan(b"", b"\xff")), True)
-    key = key_of(hash_of("k2"), b"k2")
+    key = key_of(hash_of(b"k2"), b"k2")
     good = made[A].store.get(key)
     assert good is not None
     made[B].store.write([(key, good[:-1] + b"?")], True)
@@ -309,7 +309,7 @@ def test_the_lease_needs_whoever_counts() -> None:
     made.settle()
     assert made[A].replica.lease_until() == made.now + LEASE_SECONDS
     made.now += LEASE_SECONDS
-    assert "the owner has lost sight of b" in made[A].fails(made[A].ask(Get(1, "k1")))
+    assert "the owner has lost sight of b" in made[A].fails(made[A].ask(Get(1, b"k1")))
 
 
 def test_once_counted_it_counts_until_the_version_changes() -> None:
@@ -326,7 +326,7 @@ def test_once_counted_it_counts_until_the_version_changes() -> None:
 
 # --- anything at any time ----------------------------------------------------------------------------------------
 
-ALIASES = [f"k{number}" for number in range(12)]
+ALIASES = [b"k%d" % number for number in range(12)]
 STEPS = st.lists(st.tuples(st.sampled_from("wwwrexttddddDDplppq"), st.integers(0, 100)), max_size=80)
 
 

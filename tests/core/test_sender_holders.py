@@ -23,7 +23,7 @@ def copy_to_c(made: Bench) -> None:
 
 def test_an_incoming_node_that_counts_is_needed_for_writes() -> None:
     made = held(GROWING)
-    before = made[A].ask(Put(1, "x", b"1"))
+    before = made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, B)
     made[A].drain()
     made[B].drain()
@@ -31,7 +31,7 @@ def test_an_incoming_node_that_counts_is_needed_for_writes() -> None:
     assert made[A].replies[before] == Done(1), "it does not count yet"
     copy_to_c(made)
     made.lease(A, B, C)
-    after = made[A].ask(Put(2, "y", b"1"))
+    after = made[A].ask(Put(2, b"y", b"1"))
     deliver_to(made, B)
     made[A].drain()
     made[B].drain()
@@ -45,15 +45,15 @@ def test_an_incoming_node_that_counts_is_needed_for_the_lease() -> None:
     made = held(GROWING)
     assert made[A].replica.lease_until() == made.now + LEASE_SECONDS
     copy_to_c(made)
-    assert "lost sight of b, c" in made[A].fails(made[A].ask(Get(1, "x"))), "c has not given its promise yet"
+    assert "lost sight of b, c" in made[A].fails(made[A].ask(Get(1, b"x"))), "c has not given its promise yet"
     made.lease(A, B, C)
-    assert word_of(made[A].replies[made[A].ask(Get(1, "x"))]) == "not_found"
+    assert word_of(made[A].replies[made[A].ask(Get(1, b"x"))]) == "not_found"
 
 
 def test_a_copy_is_reported_only_when_what_it_saw_is_acknowledged_by_all() -> None:
     """Else the new holder would have, as part of its copy, a write that nobody has to know of."""
     made = held(GROWING)
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     made.wire.clear()  # b does not get it
     copy_to_c(made)
     assert "x" in made[C].stored() and "x" not in made[B].stored()
@@ -72,7 +72,7 @@ def test_a_copy_that_has_become_a_holder_hands_over_what_it_received() -> None:
     made = held(GROWING)
     copy_to_c(made)
     made.lease(A, B, C)
-    made[A].ask(Put(1, "x", b"1"))
+    made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, C)
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (A, B, C), wanted=(A, B, C)), 2))

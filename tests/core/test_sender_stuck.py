@@ -65,7 +65,7 @@ def test_writes_that_never_pause_keep_no_copy_from_counting() -> None:
         if phase(made) is Phase.COUNTS:
             break
         here, made.wire = made.wire, []
-        made[A].ask(Update(1, f"k{number % 10}", b"%d" % number))
+        made[A].ask(Update(1, f"k{number % 10}".encode(), b"%d" % number))
         made[A].persist()
         assert not made[A].replica.copies[B]._stream.all_acknowledged
         for source, target, body in here:
@@ -86,7 +86,7 @@ def test_a_copy_that_counts_is_complete_only_with_what_was_on_its_way_then() -> 
         made.deliver()
         made[B].persist()
     assert isinstance(made.wire[0][2], StreamAck) and made.wire[0][2].answers[0].same, "the last answer is on its way"
-    session = made[A].ask(Update(1, "k3", b"late"))
+    session = made[A].ask(Update(1, b"k3", b"late"))
     made[A].persist()
     assert session in made[A].replies
     made.wire = [sent for sent in made.wire if not isinstance(sent[2], Stream)]
@@ -105,8 +105,8 @@ def test_a_removal_between_a_comparison_and_its_answer_is_no_corruption() -> Non
     run = made[A].context.outbox.runs
     made.deliver()
     made[B].persist()
-    made[A].ask(Put(1, "brief", b"1"))  # goes to the copy at once, and to the disk
-    made[A].ask(Remove(1, "brief"))  # waits until the disk is free
+    made[A].ask(Put(1, b"brief", b"1"))  # goes to the copy at once, and to the disk
+    made[A].ask(Remove(1, b"brief"))  # waits until the disk is free
     made.settle()
     assert phase(made) is Phase.COUNTS and made[A].context.outbox.runs == run
     assert made[B].stored() == made[A].stored()
@@ -134,7 +134,7 @@ def test_a_range_that_grew_while_it_was_compared_is_filled_bit_by_bit() -> None:
     made.deliver()
     made[B].persist()
     for number in range(5 * COPY_RANGE_ENTRIES_MAX):
-        made[A].ask(Put(1, f"n{number}", b""))
+        made[A].ask(Put(1, b"n%d" % number, b""))
     most = 0
     while made.wire or any(made[node].under_way for node in (A, B)):
         for _, _, body in made.wire:
@@ -203,7 +203,7 @@ def test_news_of_what_is_settled_that_were_lost_are_told_again() -> None:
     made = Bench(Arc(END, 1, (A, B)))
     made.settle()
     made.lease(A, B)
-    made[A].ask(Put(1, "one", b"1"))
+    made[A].ask(Put(1, b"one", b"1"))
     made.settle()
     made[A].tick(again=True)
     made.wire.clear()
@@ -223,7 +223,7 @@ def stream_of_puts(hive: Hive, name: str, seconds: float) -> None:
     number = 0
     while hive.now < end:
         number += 1
-        hive.send(name, Update(1, f"load{number % 50}", b"%d" % number))
+        hive.send(name, Update(1, f"load{number % 50}".encode(), b"%d" % number))
         hive.go(0.02)
 
 
@@ -231,7 +231,7 @@ def test_two_nodes_under_load_become_stable_though_the_answers_of_one_message_ar
     """A reset of the connection that the returning node answers on: the other one is not told."""
     hive = hive_of("a", "b", replication=2)
     for number in range(3000):
-        hive.send("a", Put(1, f"k{number}", b""))
+        hive.send("a", Put(1, b"k%d" % number, b""))
     hive.go(1.0)
     hive.kill("b")
     hive.until(lambda: hive.nodes["a"].context.alive == {hive.nodes["a"].context.me})

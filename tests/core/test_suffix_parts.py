@@ -30,8 +30,8 @@ def with_suffix(monkeypatch: pytest.MonkeyPatch, part_bytes: int = 300) -> Bench
     monkeypatch.setattr(pending, "STREAM_BYTES_USUAL", part_bytes)
     made = held()
     for number in range(20):
-        alias = f"k{number}"
-        pair = key_of(hash_of(alias), alias.encode()), value_of((1, number + 1), 0, bytes(80))
+        alias = b"k%d" % number
+        pair = key_of(hash_of(alias), alias), value_of((1, number + 1), 0, bytes(80))
         made[C].replica.writes.receive(number + 2, [pair])
     made[C].collect()
     made[C].drain()
@@ -60,7 +60,7 @@ def test_a_suffix_goes_in_parts_and_only_the_whole_counts(monkeypatch: pytest.Mo
     made.lease(B, C)
     made.settle()
     made.quiet(B, 30)
-    assert set(made[B].stored()) == {f"k{number}" for number in range(20)}
+    assert set(made[B].stored()) == {b"k%d" % number for number in range(20)}
     assert made[B].stored() == made[C].stored()
 
 
@@ -79,7 +79,7 @@ def test_parts_that_are_lost_or_doubled(monkeypatch: pytest.MonkeyPatch) -> None
     made.lease(B, C)
     made.settle()
     made.quiet(B, 30)
-    assert set(made[B].stored()) == {f"k{number}" for number in range(20)}
+    assert set(made[B].stored()) == {b"k%d" % number for number in range(20)}
 
 
 def test_a_large_part_is_not_sent_again_while_it_may_be_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_each_part_of_the_largest_suffix_fits_into_a_frame() -> None:
 def test_keys_count_for_what_may_be_pending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica, "PENDING_BYTES_MAX", 10_000)
     made = held()
-    sessions = [made[A].ask(Put(number, f"{number}".ljust(1000, "k"), b"")) for number in range(12)]
+    sessions = [made[A].ask(Put(number, (f"{number}".ljust(1000, "k")).encode(), b"")) for number in range(12)]
     refused = [session for session in sessions if session in made[A].replies]
     assert len(refused) == 2 and "too many writes" in made[A].fails(refused[0])
     made.settle()
@@ -135,9 +135,9 @@ def test_keys_count_for_what_may_be_pending(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_message_of_a_stream_counts_the_keys() -> None:
     made = held()
-    made[A].ask(Put(0, "first", b""))  # on its way; what follows gathers
+    made[A].ask(Put(0, b"first", b""))  # on its way; what follows gathers
     for number in range(5000):
-        made[A].ask(Put(number, f"{number}".ljust(1024, "k"), b""))
+        made[A].ask(Put(number, (f"{number}".ljust(1024, "k")).encode(), b""))
     made.settle()
     made.quiet(A, 2)
     assert not waiting(made, Stream)

@@ -64,7 +64,7 @@ def test_there_is_a_hint_for_each_expiry_and_no_other_at_every_copy(steps: list[
     made = held(TWO)
     owner = made[A]
     for kind, number, seconds in steps:
-        alias = f"k{number}"
+        alias = b"k%d" % number
         expiry = wall(owner, seconds) if seconds else 0
         if kind == "put":
             owner.ask(Put(1, alias, b"", expiry))
@@ -103,8 +103,8 @@ def test_expired_entries_go_without_being_asked_for() -> None:
     node = hive.start("a", hive=HIVE)
     hive.go(0.1)
     for number in range(20):
-        hive.ask("a", Put(1, f"k{number}", b"", int(hive.now * 1000) + 5000 + number))
-    hive.ask("a", Put(1, "stays", b""))
+        hive.ask("a", Put(1, b"k%d" % number, b"", int(hive.now * 1000) + 5000 + number))
+    hive.ask("a", Put(1, b"stays", b""))
     hive.go(4)
     assert hive.ask("a", Count(1, NOBODY, hive.view("a").epoch)) == Number(1, 21)
     hive.go(1.1 + EXPIRE_SECONDS * 2)
@@ -118,7 +118,7 @@ def test_ten_thousand_expire_in_a_second() -> None:
     node = hive.start("a", hive=HIVE)
     hive.go(0.1)
     at = int(hive.now * 1000) + 5000
-    entries = {key_of(ring.hash_of(f"k{n}"), b"k%d" % n): value_of((1, n + 1), at, b"") for n in range(10_000)}
+    entries = {key_of(ring.hash_of(b"k%d" % n), b"k%d" % n): value_of((1, n + 1), at, b"") for n in range(10_000)}
     hive.stores["a"].write([one for pair in entries.items() for one in operations_for(*pair)], True)
     for key in entries:
         node.context.slots.add(int.from_bytes(key[1:9]), 1, len(key) - 9)
@@ -129,10 +129,10 @@ def test_ten_thousand_expire_in_a_second() -> None:
 
 def test_a_hint_that_came_too_early_removes_nothing() -> None:
     side = alone()
-    ask(side, Put(1, "x", b"", wall(side, 1.0)))
-    ask(side, Update(1, "x", b"for ever"))
-    ask(side, Put(1, "y", b"", wall(side, 1.0)))
-    ask(side, Expire(1, "y", wall(side, 60.0)))
+    ask(side, Put(1, b"x", b"", wall(side, 1.0)))
+    ask(side, Update(1, b"x", b"for ever"))
+    ask(side, Put(1, b"y", b"", wall(side, 1.0)))
+    ask(side, Expire(1, b"y", wall(side, 60.0)))
     go(side, 3.0)
     assert set(side.stored()) == {"x", "y"} and len(hints_of(side)) == 1
 
@@ -144,8 +144,8 @@ def test_hints_of_others_do_not_hold_up_the_own_ones(monkeypatch: pytest.MonkeyP
     made.settle()
     for side in (made[A], made[B]):
         made.lease(side.context.me, A if side is made[B] else B)
-    lower = [f"k{n}" for n in range(60) if ring.hash_of(f"k{n}") <= HALF]
-    upper = [f"k{n}" for n in range(60) if ring.hash_of(f"k{n}") > HALF]
+    lower = [b"k%d" % n for n in range(60) if ring.hash_of(b"k%d" % n) <= HALF]
+    upper = [b"k%d" % n for n in range(60) if ring.hash_of(b"k%d" % n) > HALF]
     for alias in lower:
         ask(made[B], Put(1, alias, b"", wall(made[B], 1.0)))
     for alias in upper:
@@ -167,7 +167,7 @@ def test_hints_of_others_do_not_hold_up_the_own_ones(monkeypatch: pytest.MonkeyP
 
 def test_what_was_passed_over_without_a_lease_is_found_again() -> None:
     made = held(TWO)
-    made[A].ask(Put(1, "mortal", b"", wall(made[A], 5.0)))
+    made[A].ask(Put(1, b"mortal", b"", wall(made[A], 5.0)))
     made.settle()
     made.now += 6.0
     for side in (made[B], made[A]):
@@ -186,7 +186,7 @@ def test_a_life_span_that_is_over_already_is_found() -> None:
     """Its hint lies behind what the sweep has seen; and it is on its way to the disk while the sweep goes by."""
     side = alone()
     go(side, 1.0)
-    ask(side, Put(1, "late", b"", wall(side, -0.5)))
+    ask(side, Put(1, b"late", b"", wall(side, -0.5)))
     side.bench.now += 1.0
     side.tick()
     assert side.under_way and not side.stored()
@@ -200,7 +200,7 @@ def test_a_clock_that_was_set_back_leaves_nothing_behind() -> None:
     side.context.process.wall_offset_milliseconds += 3_600_000
     go(side, 1.0)
     side.context.process.wall_offset_milliseconds -= 3_600_000
-    ask(side, Put(1, "mortal", b"", wall(side, 2.0)))
+    ask(side, Put(1, b"mortal", b"", wall(side, 2.0)))
     go(side, 1.0)
     assert set(side.stored()) == {"mortal"}
     go(side, 2.0)
@@ -245,15 +245,15 @@ def test_the_sweep_waits_for_slow_disks(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_expired_entry_that_somebody_saw_gone_stays_gone() -> None:
     """Also where the clock is set back afterwards."""
     side = alone()
-    ask(side, Put(1, "mortal", b"", wall(side, 60.0)))
+    ask(side, Put(1, b"mortal", b"", wall(side, 60.0)))
     side.bench.settle()
     side.context.process.wall_offset_milliseconds += 3_600_000
-    session = ask(side, GetExpiry(1, "mortal"))
+    session = ask(side, GetExpiry(1, b"mortal"))
     assert session not in side.replies, "it waits for the removal"
     side.bench.settle()
     assert side.fails(session)
     side.context.process.wall_offset_milliseconds -= 3_600_000
-    again = ask(side, GetExpiry(1, "mortal"))
+    again = ask(side, GetExpiry(1, b"mortal"))
     assert side.fails(again) and side.stored() == {}
 
 

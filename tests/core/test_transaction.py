@@ -23,11 +23,11 @@ from wrpme.protocol.view import Arc
 ALONE = Arc(END, 1, (A,))
 BY_B = Arc(END, 2, (B, C), prev=(A,), wanted=(B, C, A))
 """What the arc of three becomes when A is taken for dead."""
-PAIR = (Update(0, "{t}a", b"1"), Update(0, "{t}b", b"1"))
+PAIR = (Update(0, b"{t}a", b"1"), Update(0, b"{t}b", b"1"))
 
 
-def key(alias: str) -> bytes:
-    return key_of(hash_of("t"), alias.encode())
+def key(alias: bytes) -> bytes:
+    return key_of(hash_of(b"t"), alias)
 
 
 def transact(side: Side, *requests: EntryRequest) -> int:
@@ -39,7 +39,7 @@ def transact(side: Side, *requests: EntryRequest) -> int:
     return side.bench.sessions
 
 
-def get(side: Side, alias: str) -> int:
+def get(side: Side, alias: bytes) -> int:
     side.context.now = side.bench.now
     side.bench.sessions += 1
     side.replica.execute(side.bench.sessions, Get(5, alias), key(alias))
@@ -57,9 +57,9 @@ def contents(side: Side) -> dict[str, bytes]:
 def test_each_operation_sees_what_those_before_it_do() -> None:
     made = Bench(ALONE)
     session = transact(
-        made[A], IfVersion(0, "{t}n", NO_VERSION), Add(0, "{t}n", 5), Add(0, "{t}n", 2), Get(0, "{t}n"),
-        Put(0, "{t}x", b"x", versioned=True), Exists(0, "{t}x"), IfContent(0, "{t}x", b"x"), Remove(0, "{t}x"),
-        Exists(0, "{t}x"),
+        made[A], IfVersion(0, b"{t}n", NO_VERSION), Add(0, b"{t}n", 5), Add(0, b"{t}n", 2), Get(0, b"{t}n"),
+        Put(0, b"{t}x", b"x", versioned=True), Exists(0, b"{t}x"), IfContent(0, b"{t}x", b"x"), Remove(0, b"{t}x"),
+        Exists(0, b"{t}x"),
     )  # fmt: skip
     assert session not in made[A].replies
     made[A].persist()
@@ -76,7 +76,7 @@ def test_each_operation_sees_what_those_before_it_do() -> None:
 
 def test_one_that_fails_changes_nothing_and_says_which() -> None:
     made = Bench(ALONE)
-    session = transact(made[A], Put(0, "{t}a", b""), Remove(0, "{t}b"), Put(0, "{t}c", b""))
+    session = transact(made[A], Put(0, b"{t}a", b""), Remove(0, b"{t}b"), Put(0, b"{t}c", b""))
     reply = made[A].replies[session]
     assert isinstance(reply, Failed) and reply.operation == 1 and reply.id == 9
     assert reply.sentence == 'operation 2 of 3: there is no entry "{t}b"; nothing was changed'
@@ -87,8 +87,8 @@ def test_one_that_fails_changes_nothing_and_says_which() -> None:
 def test_what_failed_because_of_a_pending_write_waits_for_it() -> None:
     made = held()
     first = transact(made[A], *PAIR)
-    failed = transact(made[A], Put(0, "{t}b", b""))
-    read = transact(made[A], Get(0, "{t}a"), Get(0, "{t}b"))
+    failed = transact(made[A], Put(0, b"{t}b", b""))
+    read = transact(made[A], Get(0, b"{t}a"), Get(0, b"{t}b"))
     assert not {first, failed, read} & set(made[A].replies)
     made.settle()
     assert word_of(made[A].replies[failed]) == "already_exists"
@@ -101,10 +101,10 @@ def test_an_expired_entry_is_gone_for_a_transaction_whether_it_fails_or_not() ->
         transact(made[A], Put(0, alias, b"old", ttl=1000))
     made.settle()
     made.now += 2.0
-    failed = transact(made[A], Put(0, "{t}c", b""), Get(0, "{t}a"))
+    failed = transact(made[A], Put(0, b"{t}c", b""), Get(0, b"{t}a"))
     made.settle()
     assert word_of(made[A].replies[failed]) == "not_found" and set(made[A].stored()) == {"{t}b"}
-    done = transact(made[A], Put(0, "{t}b", b"new", expiry=int(WALL_MILLISECONDS) + 10_000_000))
+    done = transact(made[A], Put(0, b"{t}b", b"new", expiry=int(WALL_MILLISECONDS) + 10_000_000))
     made.settle()
     assert made[A].replies[done] == Results(9, (Done(0),))
     assert made[A].replica.counts()[0] == 1 and contents(made[A]) == {"{t}b": b"new"}
@@ -113,9 +113,9 @@ def test_an_expired_entry_is_gone_for_a_transaction_whether_it_fails_or_not() ->
 def test_what_it_writes_and_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction, "TRANSACTION_BYTES_MAX", 500)
     made = Bench(ALONE)
-    transact(made[A], Put(0, "{t}a", bytes(300)))
+    transact(made[A], Put(0, b"{t}a", bytes(300)))
     made.settle()
-    for more in ((Append(0, "{t}a", bytes(90)),) * 2, (Get(0, "{t}a"),) * 2):
+    for more in ((Append(0, b"{t}a", bytes(90)),) * 2, (Get(0, b"{t}a"),) * 2):
         reply = made[A].replies[transact(made[A], *more)]
         assert isinstance(reply, Failed) and word_of(reply) == "too_large" and reply.operation == 1
     made.settle()
@@ -142,19 +142,19 @@ def test_its_writes_are_one_item_whatever_their_size(monkeypatch: pytest.MonkeyP
     small_items(monkeypatch)
     made = held()
     transact(made[A], *PAIR)
-    made[A].replica.execute(99, Update(1, "{t}c", b""), key("{t}c"))
+    made[A].replica.execute(99, Update(1, b"{t}c", b""), key(b"{t}c"))
     made[A].collect()
     made.deliver()  # so that the next ones leave, too
     items = [item for _, node, body in made.wire if node == B and isinstance(body, Stream) for item in body.items]
     made.settle()
-    assert all(len(item.pairs) != 1 or item.pairs[0][0] == key("{t}c") for item in items if isinstance(item, Writes))
+    assert all(len(item.pairs) != 1 or item.pairs[0][0] == key(b"{t}c") for item in items if isinstance(item, Writes))
     assert contents(made[B]) == {"{t}a": b"1", "{t}b": b"1", "{t}c": b""}
 
 
 def test_it_is_acknowledged_with_its_last_write_and_seen_by_nobody_before() -> None:
     made = held()
     session = transact(made[A], *PAIR)
-    readers = [get(made[A], "{t}a"), get(made[A], "{t}b")]
+    readers = [get(made[A], b"{t}a"), get(made[A], b"{t}b")]
     made[A].drain()
     deliver_to(made, B)
     made[B].drain()
@@ -223,8 +223,8 @@ def test_a_new_owner_passes_on_what_belongs_together_in_one_item(monkeypatch: py
     small_items(monkeypatch)
     made = held()
     transact(made[A], *PAIR)
-    made[A].ask(Update(1, "other", b""))
-    made[A].replica.execute(99, Update(1, "{t}a", b"2"), key("{t}a"))
+    made[A].ask(Update(1, b"other", b""))
+    made[A].replica.execute(99, Update(1, b"{t}a", b"2"), key(b"{t}a"))
     made[A].collect()
     for _ in range(3):
         deliver_to(made, B)
@@ -240,7 +240,7 @@ def test_a_new_owner_passes_on_what_belongs_together_in_one_item(monkeypatch: py
     items = [item for _, _, body in made.wire if isinstance(body, Stream) for item in body.items]
     assert made.role(C) is Role.HOLDER and isinstance(items[-1], Counts)
     keys = [{found for found, _ in item.pairs} for item in items if isinstance(item, Writes)]
-    assert sorted(keys, key=len) == [{key_of(hash_of("other"), b"other")}, {key("{t}a"), key("{t}b")}]
+    assert sorted(keys, key=len) == [{key_of(hash_of(b"other"), b"other")}, {key(b"{t}a"), key(b"{t}b")}]
 
 
 def test_a_waiting_client_is_told_by_the_former_owner_that_was_not_dead() -> None:

@@ -28,7 +28,7 @@ def held(count: int = COUNT, arc: Arc = THREE) -> Bench:
     made.settle()
     made.lease(A, B, C)
     for number in range(count):
-        made[A].ask(Update(1, f"k{number}", b"%d" % number))
+        made[A].ask(Update(1, b"k%d" % number, b"%d" % number))
     made.settle()
     return made
 
@@ -54,10 +54,10 @@ def verified(made: Bench) -> dict[str, Any]:
     return found(made, session)
 
 
-def spoil(made: Bench, node: NodeId, alias: str, value: bytes) -> None:
+def spoil(made: Bench, node: NodeId, alias: bytes, value: bytes) -> None:
     """Behind the back of the node."""
-    held = made[node].store.get(key_of(hash_of(alias), alias.encode()))
-    made[node].store.write(operations_for(key_of(hash_of(alias), alias.encode()), value, held), True)
+    held = made[node].store.get(key_of(hash_of(alias), alias))
+    made[node].store.write(operations_for(key_of(hash_of(alias), alias), value, held), True)
 
 
 def copies(*differing: tuple[str, list[str]]) -> list[dict[str, object]]:
@@ -82,7 +82,7 @@ def test_equal_copies_are_clean(count: int) -> None:
     ],
     ids=["a later version", "an earlier version", "missing", "one too many"],
 )
-def test_a_difference_on_one_holder_is_found_and_named(alias: str, value: bytes) -> None:
+def test_a_difference_on_one_holder_is_found_and_named(alias: bytes, value: bytes) -> None:
     made = held()
     spoil(made, B, alias, value)
     assert verified(made)["copies"] == copies(("b", [alias]), ("c", []))
@@ -90,16 +90,16 @@ def test_a_difference_on_one_holder_is_found_and_named(alias: str, value: bytes)
 
 def test_what_the_owner_itself_has_lost_differs_from_all() -> None:
     made = held()
-    spoil(made, A, "k5", removal((1, 999)))
+    spoil(made, A, b"k5", removal((1, 999)))
     assert verified(made) == {"entries": COUNT - 1, "wanted": 3, "copies": copies(("b", ["k5"]), ("c", ["k5"]))}
 
 
 def test_other_contents_under_the_same_version_are_noticed() -> None:
     """Which entry of the range it is nobody can say: all are named that it may be."""
     made = held(3)
-    value = made[A].store.get(key_of(hash_of("k1"), b"k1"))
+    value = made[A].store.get(key_of(hash_of(b"k1"), b"k1"))
     assert value is not None
-    spoil(made, C, "k1", value[:-1] + b"?")
+    spoil(made, C, b"k1", value[:-1] + b"?")
     clean, spoilt = verified(made)["copies"]
     assert clean["differing"] == 0
     assert spoilt == {"node": "c", "differing": 3, "aliases": ["k0", "k1", "k2"]}
@@ -109,7 +109,7 @@ def test_of_many_differences_some_are_named_and_all_are_counted(monkeypatch: pyt
     monkeypatch.setattr(pending, "COPY_RANGE_ENTRIES_MAX", 7)
     made = held()
     for number in range(COUNT):
-        spoil(made, B, f"k{number}", removal((1, 999)))
+        spoil(made, B, b"k%d" % number, removal((1, 999)))
     spoilt, clean = verified(made)["copies"]
     assert clean["differing"] == 0 and spoilt["differing"] == COUNT
     assert len(spoilt["aliases"]) == VERIFY_ALIASES_MAX and spoilt["aliases"] == sorted(spoilt["aliases"])
@@ -118,8 +118,8 @@ def test_of_many_differences_some_are_named_and_all_are_counted(monkeypatch: pyt
 def test_every_range_is_compared_and_only_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "COPY_RANGE_ENTRIES_MAX", 2)
     made = held()
-    spoil(made, C, "k29", value_of((1, 999), 0, b""))
-    spoil(made, C, "k0", value_of((1, 999), 0, b""))
+    spoil(made, C, b"k29", value_of((1, 999), 0, b""))
+    spoil(made, C, b"k0", value_of((1, 999), 0, b""))
     session = begin(made)
     streams = [body for _, _, body in made.wire if isinstance(body, Stream)]
     assert 0 < sum(isinstance(item, Compare) for body in streams for item in body.items) <= 2 * COPY_WINDOW_RANGES
@@ -142,11 +142,11 @@ def test_a_copy_that_is_still_made_is_no_difference() -> None:
 def test_writes_go_on_and_are_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "COPY_RANGE_ENTRIES_MAX", 2)
     made = held()
-    before = made[A].ask(Update(1, "k1", b"not sent yet"))
+    before = made[A].ask(Update(1, b"k1", b"not sent yet"))
     session = begin(made)
     sessions = [before]
     for number in range(COUNT):
-        sessions.append(made[A].ask(Update(1, f"k{number}", b"while it compares")))
+        sessions.append(made[A].ask(Update(1, b"k%d" % number, b"while it compares")))
         made.deliver()
         for node in (A, B, C):
             made[node].persist()
@@ -158,8 +158,8 @@ def test_writes_go_on_and_are_no_difference(monkeypatch: pytest.MonkeyPatch) -> 
 def test_it_sends_what_was_written_in_this_turn_before_it_compares() -> None:
     """The disk is busy: the write would be sent with the next batch, behind the comparison that has seen it."""
     made = held()
-    made[A].ask(Update(1, "k1", b"first"))
-    made[A].ask(Update(1, "k2", b"gathers"))
+    made[A].ask(Update(1, b"k1", b"first"))
+    made[A].ask(Update(1, b"k2", b"gathers"))
     session = begin(made)
     made.settle()
     assert found(made, session)["copies"] == copies(("b", []), ("c", []))
@@ -230,17 +230,17 @@ def verify_all(hive: Hive, through: str) -> dict[str, list[str]]:
 def test_a_hive_is_compared_through_any_node(replication: int) -> None:
     hive = hive_of("a", "b", "c", replication=replication)
     for number in range(COUNT):
-        assert hive.ask("a", Put(1, f"k{number}", b"1")) == Done(1)
+        assert hive.ask("a", Put(1, b"k%d" % number, b"1")) == Done(1)
     hive.go(1.0)
     for name in "abc":
         assert verify_all(hive, name) == {"a": [], "b": [], "c": []}
-    key = key_of(hash_of("k7"), b"k7")
+    key = key_of(hash_of(b"k7"), b"k7")
     view = hive.view("a")
-    arc = view.arcs[arc_at(view, hash_of("k7"))]
+    arc = view.arcs[arc_at(view, hash_of(b"k7"))]
     spoilt = next(name for name in "abc" if identity(name) == arc.holders[-1])
     hive.stores[spoilt].write([(key, None)], True)
     assert verify_all(hive, "b") == {name: ["k7"] if name == spoilt else [] for name in "abc"}
-    assert word_of(hive.ask("a", Get(1, "k7"))) == ""
+    assert word_of(hive.ask("a", Get(1, b"k7"))) == ""
 
 
 def test_who_does_not_own_the_arc_refuses() -> None:

@@ -292,7 +292,7 @@ def test_who_was_told_is_not_remembered_longer_than_it_is_a_member() -> None:
 def test_a_node_that_was_given_up_hears_so_and_joins_anew() -> None:
     """It was cut off for longer than the grace, and for all that it knew it was a member."""
     hive = hive_of("a", "b", "c", "d", replication=2)
-    assert hive.ask("a", Put(1, "x", b"1")) == Done(1)
+    assert hive.ask("a", Put(1, b"x", b"1")) == Done(1)
     for other in "abc":
         hive.cut("d", other)
     hive.until(lambda: all(identity("d") not in hive.nodes[name].context.members for name in "abc"), seconds=100)
@@ -300,7 +300,7 @@ def test_a_node_that_was_given_up_hears_so_and_joins_anew() -> None:
     hive.heal()
     hive.stable("a", "b", "c", "d", seconds=30)
     assert hive.said("d", "it joins as a new member") and hive.said("a", "d joined")
-    assert hive.ask("d", Get(1, "x")) == Content(1, b"1")
+    assert hive.ask("d", Get(1, b"x")) == Content(1, b"1")
 
 
 # --- who is listened to ------------------------------------------------------------------------------------------
@@ -401,7 +401,7 @@ def recovered() -> Hive:
     """Of four nodes a and b are gone; c starts a new generation with d."""
     hive = hive_of("a", "b", "c", "d", replication=2)
     for number in range(30):
-        assert hive.ask("a", Put(1, f"k{number}", b"%d" % number)) == Done(1)
+        assert hive.ask("a", Put(1, b"k%d" % number, b"%d" % number)) == Done(1)
     hive.kill("a")
     hive.kill("b")
     hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
@@ -416,9 +416,9 @@ def test_a_recovered_hive_serves_with_all_that_it_has() -> None:
     hive = recovered()
     hive.stable("c", "d")
     assert hive.view("d").generation == 2 and not hive.exits
-    found = [word_of(hive.ask(name, Get(1, f"k{number}"))) for name in "cd" for number in range(30)]
+    found = [word_of(hive.ask(name, Get(1, b"k%d" % number))) for name in "cd" for number in range(30)]
     assert set(found) == {"", "not_found"} and found[:30] == found[30:]
-    assert hive.ask("d", Put(1, "new", b"1")) == Done(1)
+    assert hive.ask("d", Put(1, b"new", b"1")) == Done(1)
 
 
 @pytest.mark.parametrize(
@@ -456,8 +456,8 @@ def test_a_node_that_restarts_while_the_hive_is_recovered_keeps_what_it_alone_ho
     """Its directory must not be set aside: the new generation lists it by its id."""
     hive = hive_of("a", "b", "c", "d", replication=1)
     for number in range(40):
-        assert hive.ask("a", Put(1, f"k{number}", b"%d" % number)) == Done(1)
-    kept = [f"k{number}" for number in range(40) if owner_of(hive, f"k{number}") == "d"]
+        assert hive.ask("a", Put(1, b"k%d" % number, b"%d" % number)) == Done(1)
+    kept = [b"k%d" % number for number in range(40) if owner_of(hive, b"k%d" % number) == "d"]
     hive.kill("a")
     hive.kill("b")
     hive.until(lambda: bool(hive.nodes["c"].lifecycle.quorum()))
@@ -476,10 +476,10 @@ def test_a_recovery_takes_along_who_is_there_and_not_back_yet() -> None:
     """A node that restarted without a quorum can't be back; the new generation has it all the same."""
     hive = hive_of("a", "b", "c", "d", "e", "f", replication=1)
     for number in range(60):
-        assert hive.ask("a", Put(1, f"k{number}", b"%d" % number)) == Done(1)
+        assert hive.ask("a", Put(1, b"k%d" % number, b"%d" % number)) == Done(1)
     voters = [name for name in "abcdef" if identity(name) in hive.view("a").voters]
     other = next(name for name in "abcdef" if name not in voters)
-    kept = [f"k{number}" for number in range(60) if owner_of(hive, f"k{number}") == other]
+    kept = [b"k%d" % number for number in range(60) if owner_of(hive, b"k%d" % number) == other]
     survivor, *dead = voters
     for name in (*dead, other):
         hive.kill(name)
@@ -493,7 +493,7 @@ def test_a_recovery_takes_along_who_is_there_and_not_back_yet() -> None:
     assert [hive.get(survivor, alias) for alias in kept] == [alias[1:].encode() for alias in kept]
 
 
-def owner_of(hive: Hive, alias: str) -> str:
+def owner_of(hive: Hive, alias: bytes) -> str:
     view = hive.view("a")
     owner = view_index.owner(view, view.arcs[arc_at(view, hash_of(alias))])
     return next(member.address for member in view.members if member.id == owner)

@@ -15,7 +15,7 @@ COUNT = 30
 def filled(*names: str, replication: int = 2) -> Hive:
     hive = hive_of(*names, replication=replication)
     for number in range(COUNT):
-        assert hive.ask(names[0], Put(1, f"k{number}", b"%d" % number)) == Done(1)
+        assert hive.ask(names[0], Put(1, b"k%d" % number, b"%d" % number)) == Done(1)
     return hive
 
 
@@ -23,7 +23,7 @@ def contents(hive: Hive, name: str) -> set[bool]:
     """Whether each entry is what was written; what is refused for the moment is asked for again."""
     found = set()
     for number in range(COUNT):
-        while word_of(reply := hive.ask(name, Get(1, f"k{number}"))) == "unstable":
+        while word_of(reply := hive.ask(name, Get(1, b"k%d" % number))) == "unstable":
             hive.go(0.1)
         found.add(reply == Content(1, b"%d" % number))
     return found
@@ -181,12 +181,12 @@ def test_a_clone_beside_its_original_is_refused(at: str) -> None:
     hive = filled("a", "b", "c", replication=1)
     hive.copy("b", "clone")
     before = hive.view("a")
-    assert hive.ask("a", Put(1, "later", b"1")) == Done(1)
+    assert hive.ask("a", Put(1, b"later", b"1")) == Done(1)
     hive.start("x", directory="clone", advertise=at)
     hive.until(lambda: "x" in hive.exits or at == "b", seconds=5)
     hive.go(3.0)
     assert hive.view("a") == before and "b" in hive.nodes and hive.nodes["b"].context.lives
-    assert contents(hive, "b") == {True} and hive.get("a", "later") == b"1"
+    assert contents(hive, "b") == {True} and hive.get("a", b"later") == b"1"
     if at == "x":
         assert "older copy" in hive.exits["x"].sentence and hive.exits["x"].rejoin
 

@@ -20,7 +20,7 @@ from wrpme.protocol.view import Arc
 def test_what_went_elsewhere_is_wiped_here() -> None:
     hive = hive_of("a")
     for number in range(200):
-        hive.ask("a", Put(1, f"k{number}", b"v"))
+        hive.ask("a", Put(1, b"k%d" % number, b"v"))
     hive.start("b", "a")
     hive.stable("a", "b")
     hive.go(2)
@@ -70,7 +70,7 @@ def test_what_went_elsewhere_is_wiped_a_little_at_a_time(monkeypatch: pytest.Mon
 def test_nothing_is_wiped_while_the_disk_has_something_to_do() -> None:
     """What is on its way there may belong to the range: it would be on disk after the wiping."""
     side = alone(*ALIASES)
-    ask(side, Put(1, "fresh", b"on its way"))
+    ask(side, Put(1, b"fresh", b"on its way"))
     side.adopt(split(2, B))
     side.tick()
     assert len(side.under_way) == 1 and all(value is not None for _, value in side.under_way[0].operations)

@@ -128,7 +128,7 @@ async def test_an_answer_under_a_lease_does_not_leave_after_a_pause_that_the_clo
             return [ReplyTo(session, Content(request.id, b"x"), until)]
 
         d.node.on_request = on_request
-        client.say(Get(1, "x"), Get(2, "x"), Get(3, "x"), preface=True)
+        client.say(Get(1, b"x"), Get(2, b"x"), Get(3, b"x"), preface=True)
         first, second, third = await client.replies(3)
         assert isinstance(first, Failed) and first.code == UnstableError.code
         assert isinstance(second, Failed) and second.code == UnstableError.code
@@ -147,10 +147,10 @@ async def test_the_node_hears_of_it_before_what_came_meanwhile() -> None:
             return [ReplyTo(session, Content(request.id, b"x"), now + HEARTBEAT_SECONDS)]
 
         d.node.on_request = on_request
-        client.say(Get(1, "x"), preface=True)
+        client.say(Get(1, b"x"), preface=True)
         assert await client.reply() == Content(1, b"x")
         d.wall_seconds += 5.0
-        client.say(Get(2, "x"))
+        client.say(Get(2, b"x"))
         assert await client.reply() == Content(2, b"x"), "what the node says after it, it says knowing it"
         assert heard == ["get with 0 jumps", "get with 1 jumps"]
         assert d.node.process.wall_offset_milliseconds == pytest.approx(1000.0 * (d.wall_seconds - now))

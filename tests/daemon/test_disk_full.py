@@ -23,7 +23,7 @@ from wrpme.protocol.messages import (
 
 @pytest.mark.parametrize(
     "request_",
-    [Get(7, "a"), Put(7, "a", b"b"), GetView(7, True), GetStatus(7, b""), StopNode(7, b"n" * 16), Watch(7, True)],
+    [Get(7, b"a"), Put(7, b"a", b"b"), GetView(7, True), GetStatus(7, b""), StopNode(7, b"n" * 16), Watch(7, True)],
     ids=lambda request: type(request).__name__,
 )
 def test_every_request_is_answered_at_once(request_: Request) -> None:
@@ -36,7 +36,7 @@ def test_every_request_is_answered_at_once(request_: Request) -> None:
 def test_what_else_may_be_lacking() -> None:
     sentence = disk_full.sentence(ShortageError("no open file is left"), "127.0.0.1:1", "/data")
     assert sentence.startswith("no open file is left; until then the node 127.0.0.1:1 serves nothing")
-    answer = UnavailableNode(sentence, ShortageError.code).request(3, Get(7, "a"), 0.0)
+    answer = UnavailableNode(sentence, ShortageError.code).request(3, Get(7, b"a"), 0.0)
     assert answer == [ReplyTo(3, Failed(7, ShortageError.code, sentence))]
 
 

@@ -333,7 +333,7 @@ def test_the_space_of_what_was_removed_returns(tmp_path: Path) -> None:
         return sum(path.stat().st_size for path in tmp_path.iterdir())
 
     store = open_store(str(tmp_path))
-    keys = [key_of(ring.hash_of(f"k{number}"), b"k%d" % number) for number in range(2000)]
+    keys = [key_of(ring.hash_of(b"k%d" % number), b"k%d" % number) for number in range(2000)]
     values = {key: value_of((1, 1), 0, os.urandom(10_000)) for key in keys}
     for key in keys:
         store.write(operations_for(key, values[key]), sync=False)

@@ -36,7 +36,7 @@ def tell(d: Daemon, address: str, *bodies: Body) -> None:
 
 
 def large(number: int, size: int = 10) -> Forward:
-    return Forward(Put(number, "x", bytes(size)))
+    return Forward(Put(number, b"x", bytes(size)))
 
 
 async def test_the_first_messages_wait_for_the_link() -> None:
@@ -223,7 +223,7 @@ async def test_of_what_is_too_large_for_a_frame_the_node_is_told() -> None:
         await b.node.hears(Received)
         content = bytes(FRAME_BYTES_MAX)
         for size in (0, len(content)):  # also where it is found out only when it is its turn
-            a.runner._carry_out(Send(b.address, envelope(Forward(Put(7, "x", content))), size), 0.0)
+            a.runner._carry_out(Send(b.address, envelope(Forward(Put(7, b"x", content))), size), 0.0)
             tell(a, b.address, large(2))
             event = await a.node.hears(NotSent, 2 if size else 1)
             assert isinstance(event.envelope.body, Forward) and event.envelope.body.request.id == 7

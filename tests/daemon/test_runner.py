@@ -59,7 +59,7 @@ def in_batches(d: Daemon) -> None:
         if isinstance(event, TurnEnded) and gathered and not written:
             written.extend(gathered)
             gathered.clear()
-            return [Persist(1, [(put.alias.encode(), put.content) for _, put in written], must_sync=False)]
+            return [Persist(1, [(put.alias, put.content) for _, put in written], must_sync=False)]
         if isinstance(event, Persisted):
             answers: list[Effect] = [ReplyTo(session, DoneReply(put.id)) for session, put in written]
             written.clear()
@@ -73,7 +73,7 @@ async def test_the_disk_is_told_that_much_was_removed() -> None:
     disk = HeldDisk()
     async with daemon(disk=disk) as d, Raw(d.port) as client:
         d.node.on_request = lambda session, request: [Compact(), ReplyTo(session, DoneReply(request.id))]
-        client.say(Put(1, "a", b""), preface=True)
+        client.say(Put(1, b"a", b""), preface=True)
         assert await client.replies(1) == [DoneReply(1)]
         assert disk.compacted == 1
 
@@ -82,11 +82,11 @@ async def test_writes_of_a_turn_make_one_batch_and_the_next_gathers_meanwhile() 
     disk = HeldDisk()
     async with daemon(disk=disk) as d, Raw(d.port) as client:
         in_batches(d)
-        client.say(*(Put(number, f"a{number}", b"x") for number in range(10)), preface=True)
+        client.say(*(Put(number, b"a%d" % number, b"x") for number in range(10)), preface=True)
         await d.node.until(lambda: len(d.node.requests) == 10)
         await asyncio.sleep(0)
         assert [len(operations) for operations, _, _ in disk.tasks] == [10]
-        client.say(*(Put(number, f"b{number}", b"x") for number in range(20)))
+        client.say(*(Put(number, b"b%d" % number, b"x") for number in range(20)))
         await d.node.until(lambda: len(d.node.requests) == 30)
         await asyncio.sleep(0)
         assert len(disk.tasks) == 1
@@ -208,7 +208,7 @@ async def test_an_answer_that_is_too_large_fails_alone() -> None:
         d.node.on_request = lambda session, request: (
             [ReplyTo(session, Content(request.id, content))] if request.id == 1 else echo(session, request)
         )
-        client.say(Get(1, "x"), Get(2, "y"), preface=True)
+        client.say(Get(1, b"x"), Get(2, b"y"), preface=True)
         first, second = await client.replies(2)
         assert isinstance(first, Failed)
         assert (first.id, first.code) == (1, TooLargeError.code)
@@ -219,12 +219,12 @@ async def test_an_answer_that_is_too_large_for_a_node_fails_too() -> None:
     """Whoever passed the request on must not wait for it for ever."""
 
     async with daemon() as d, Raw(d.port) as peer:
-        for answer in (Aliases(7, ("x" * 1000,) * 140_000, False, ""), Content(7, bytes(FRAME_BYTES_MAX))):
+        for answer in (Aliases(7, ("x" * 1000,) * 140_000, False, b""), Content(7, bytes(FRAME_BYTES_MAX))):
             too_large = envelope(Forwarded(answer))
             d.node.on_input = lambda event: (
                 [ReplyTo(event.session, too_large)] if isinstance(event, Received) else []  # noqa: B023
             )
-            peer.say(envelope(Forward(Get(7, "x"))), preface=isinstance(answer, Aliases))
+            peer.say(envelope(Forward(Get(7, b"x"))), preface=isinstance(answer, Aliases))
             reply = await peer.reply()
             assert isinstance(reply, Envelope) and isinstance(reply.body, Forwarded)
             failed = reply.body.reply
@@ -233,7 +233,7 @@ async def test_an_answer_that_is_too_large_for_a_node_fails_too() -> None:
 
 async def test_after_a_large_content_whoever_else_waits_comes_first() -> None:
     async with daemon() as d, Raw(d.port) as greedy, Raw(d.port) as other:
-        other.say(Get(1, "x"), preface=True)
+        other.say(Get(1, b"x"), preface=True)
         await other.reply()
         order: list[str] = []
 
@@ -241,12 +241,12 @@ async def test_after_a_large_content_whoever_else_waits_comes_first() -> None:
             assert isinstance(request, Get)
             order.append(request.alias)
             if len(order) == 1:
-                other.say(Get(2, "small"))
+                other.say(Get(2, b"small"))
             busy = Failed(request.id, BusyError.code, "no room")
             return [ReplyTo(session, busy)] if request.alias == "large" else echo(session, request)
 
         d.node.on_request = on_request
-        greedy.say(*(Get(number, "large") for number in range(300)), preface=True)
+        greedy.say(*(Get(number, b"large") for number in range(300)), preface=True)
         assert await other.reply() == Content(2, b"small")
         assert order.index("small") < 200, "what is refused was read, which takes its time"
         assert len(await greedy.replies(300)) == 300
@@ -257,7 +257,7 @@ async def test_after_a_large_content_whoever_else_waits_comes_first() -> None:
 
 async def test_a_planned_stop_answers_what_it_still_can() -> None:
     async with daemon() as d, Raw(d.port) as client:
-        client.say(Get(1, "x"), preface=True)
+        client.say(Get(1, b"x"), preface=True)
         await client.reply()
         session = d.node.requests[0][0]
         d.node.on_input = lambda event: (
@@ -271,11 +271,11 @@ async def test_a_planned_stop_answers_what_it_still_can() -> None:
 
 async def test_while_it_ends_it_says_so_to_whoever_asks() -> None:
     async with daemon() as d, Raw(d.port) as client:
-        client.say(Get(1, "x"), preface=True)
+        client.say(Get(1, b"x"), preface=True)
         await client.reply()
         d.node.on_input = lambda event: [Exit(0)] if isinstance(event, StopAsked) else []
         d.runner.stop()
-        client.say(Put(2, "x", b""), envelope(AskView()), Put(3, "x", b""))
+        client.say(Put(2, b"x", b""), envelope(AskView()), Put(3, b"x", b""))
         await client.writer.drain()
         closing = asyncio.ensure_future(d.runner.close())
         for reply, number in zip(await client.replies(2), (2, 3), strict=True):
@@ -311,7 +311,7 @@ async def test_a_stop_that_finds_no_end_is_bounded(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("where", ["event", "request", "turn"])
 async def test_a_defect_ends_the_process(where: str) -> None:
     async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
-        other.say(Get(1, "x"), preface=True)
+        other.say(Get(1, b"x"), preface=True)
         await other.reply()
 
         def fail(*_: object) -> list[Effect]:
@@ -323,14 +323,14 @@ async def test_a_defect_ends_the_process(where: str) -> None:
             d.node.on_input = lambda event: fail() if isinstance(event, TurnEnded) == (where == "turn") else []
         if where == "event":
             d.runner._handle(Woken())
-        client.say(Get(1, "x"), preface=True)
+        client.say(Get(1, b"x"), preface=True)
         end = await d.finished()
         assert end.code == 1
         assert "defect" in end.sentence
         assert "KeyError" in end.sentence
         assert any("Traceback" in line for line in d.log.lines)
         heard = len(d.node.requests), len(d.node.inputs)
-        other.say(Get(2, "x"))
+        other.say(Get(2, b"x"))
         await other.writer.drain()
         await d.runner.close()
         assert (len(d.node.requests), len(d.node.inputs)) == heard, "a node that is wrong is not asked again"
@@ -343,7 +343,7 @@ async def test_a_disk_that_can_not_be_read_is_no_defect() -> None:
             raise StorageError("the data directory is damaged")
 
         d.node.on_request = fail
-        client.say(Get(1, "x"), preface=True)
+        client.say(Get(1, b"x"), preface=True)
         assert await d.finished() == Exit(1, "the data directory is damaged; the node stops")
         assert not any("Traceback" in line for line in d.log.lines)
 
@@ -358,14 +358,14 @@ async def test_the_log_is_told_by_the_process() -> None:
 
 async def test_the_node_is_told_what_only_the_process_knows() -> None:
     async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
-        sent = encode(Get(1, "x" * 1000))
-        client.say(Get(1, "x" * 1000), preface=True)
-        other.say(Get(1, "x"), preface=True)
+        sent = encode(Get(1, b"x" * 1000))
+        client.say(Get(1, b"x" * 1000), preface=True)
+        other.say(Get(1, b"x"), preface=True)
         await client.reply()
         await other.reply()
         facts = d.node.process.stats()
         assert facts.sessions == 2 and facts.disk_bytes == 0
-        assert facts.received_bytes == 2 * len(PREFACE) + len(sent) + len(encode(Get(1, "x")))
+        assert facts.received_bytes == 2 * len(PREFACE) + len(sent) + len(encode(Get(1, b"x")))
         answers = Content(1, b"x" * 1000), Content(1, b"x")
         assert facts.sent_bytes == sum(len(encode(answer)) for answer in answers)
 
@@ -385,6 +385,6 @@ async def test_a_turn_is_told_when_it_began() -> None:
 
         d.now = 100.0
         d.node.on_input, d.node.on_request = on_input, on_request
-        client.say(Get(1, "x"), Get(2, "x"), preface=True)
+        client.say(Get(1, b"x"), Get(2, b"x"), preface=True)
         await client.replies(2)
         assert ends == [TurnEnded(100.0)]

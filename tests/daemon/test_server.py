@@ -34,15 +34,15 @@ def failure(reply: object) -> Failed:
 
 async def test_requests_are_answered() -> None:
     async with daemon() as d, Raw(d.port) as client:
-        client.say(Get(1, "one"), Put(2, "two", b"2"), preface=True)
+        client.say(Get(1, b"one"), Put(2, b"two", b"2"), preface=True)
         assert await client.replies(2) == [Content(1, b"one"), Done(2)]
-        client.say(Get(3, "three"))
+        client.say(Get(3, b"three"))
         assert await client.reply() == Content(3, b"three")
 
 
 async def test_byte_by_byte() -> None:
     async with daemon() as d, Raw(d.port) as client:
-        for byte in PREFACE + encode(Get(1, "one")):
+        for byte in PREFACE + encode(Get(1, b"one")):
             client.writer.write(bytes([byte]))
             await client.writer.drain()
         assert await client.reply() == Content(1, b"one")
@@ -58,7 +58,7 @@ async def test_answers_of_one_turn_leave_in_one_write(monkeypatch: pytest.Monkey
             return []
 
         d.node.on_input = count_turns
-        client.say(*(Get(number, "x") for number in range(100)), preface=True)
+        client.say(*(Get(number, b"x") for number in range(100)), preface=True)
         assert len(await client.replies(100)) == 100
         assert turns[0] == 100, "one TurnEnded after all that came in together"
 
@@ -66,12 +66,12 @@ async def test_answers_of_one_turn_leave_in_one_write(monkeypatch: pytest.Monkey
 async def test_the_end_of_a_session_is_told() -> None:
     async with daemon() as d:
         async with Raw(d.port) as client:
-            client.say(Get(1, "one"), preface=True)
+            client.say(Get(1, b"one"), preface=True)
             await client.reply()
             session = d.node.requests[0][0]
         await d.node.until(lambda: closed(d.node, session))
         async with Raw(d.port) as other:
-            other.say(Get(1, "one"), preface=True)
+            other.say(Get(1, b"one"), preface=True)
             await other.reply()
             assert d.node.requests[1][0] != session, "no number is used twice"
             assert d.runner.process.sessions == 1
@@ -87,12 +87,12 @@ async def test_envelopes_are_answered_on_their_session() -> None:
 async def test_large_frames_are_read_one_in_a_turn_and_what_is_small_does_not_wait_for_them() -> None:
     async with daemon() as d, Raw(d.port) as heartbeats, Raw(d.port) as other:
         heartbeats.say(envelope(AskView()), preface=True)
-        other.say(Get(1, "x"), preface=True)
+        other.say(Get(1, b"x"), preface=True)
         await other.reply()
         await d.node.hears(Received)
         turns: list[int] = []
         heard: list[int] = []
-        large = encode(Put(1, "x", bytes(4 << 20)))
+        large = encode(Put(1, b"x", bytes(4 << 20)))
 
         def on_request(session: int, request: Request) -> list[Effect]:
             turns[-1] += len(request.content) if isinstance(request, Put) else 0
@@ -126,9 +126,9 @@ async def test_large_frames_are_read_one_in_a_turn_and_what_is_small_does_not_wa
 
 async def test_a_large_frame_that_is_malformed_gets_one_answer() -> None:
     async with daemon() as d, Raw(d.port) as client:
-        client.say(Get(1, "one"), preface=True)
+        client.say(Get(1, b"one"), preface=True)
         await client.reply()
-        client.writer.write(frame(b"\x93\x7f\x05" + bytes(1 << 20)) + encode(Get(2, "two")))
+        client.writer.write(frame(b"\x93\x7f\x05" + bytes(1 << 20)) + encode(Get(2, b"two")))
         refusal = failure(await client.reply())
         assert (refusal.id, refusal.code) == (0, ProtocolError.code)
         assert await client.rest() == b"" and d.runner.server.partial_bytes == 0
@@ -149,7 +149,7 @@ async def test_followers_are_told_of_epochs() -> None:
         assert isinstance(await follower.reply(), ViewIs)
         other.say(GetView(1), preface=True)
         assert isinstance(await other.reply(), ViewIs)
-        other.say(Get(2, "two"))
+        other.say(Get(2, b"two"))
         assert await other.reply() == Content(2, b"two")
         assert await follower.reply() == Notice(0, 7)
 
@@ -165,7 +165,7 @@ async def test_an_answer_under_a_lapsed_lease_does_not_leave() -> None:
         d.now = 100.0
         await round_trips(d)  # so that it has got over the jump of its clock
         d.node.on_request = answer
-        client.say(Get(1, "early"), Get(2, "late"), Get(3, "early"), preface=True)
+        client.say(Get(1, b"early"), Get(2, b"late"), Get(3, b"early"), preface=True)
         first, second, third = await client.replies(3)
         assert first == Content(1, b"")
         assert failure(second).id == 2
@@ -181,7 +181,7 @@ async def round_trips(d: Daemon, count: int = 5) -> None:
     async with Raw(d.port) as other:
         other.say(preface=True)
         for number in range(count):
-            other.say(Put(number, "round-trip", b""))
+            other.say(Put(number, b"round-trip", b""))
             await other.reply()
 
 
@@ -193,12 +193,12 @@ async def test_who_takes_nothing_of_a_large_answer_is_let_go() -> None:
             [ReplyTo(session, Content(request.id, content))] if request.id == 7 else echo(session, request)
         )
         slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        slow.say(Get(7, "large"), preface=True)
+        slow.say(Get(7, b"large"), preface=True)
         await d.node.until(lambda: bool(d.node.requests))
         await round_trips(d, 20)
         assert d.runner.process.answers_bytes >= len(content)
         assert d.node.process.room_for_answers() == ANSWERS_BYTES_MAX - d.runner.process.answers_bytes
-        other.say(Get(1, "one"), preface=True)
+        other.say(Get(1, b"one"), preface=True)
         assert await other.reply() == Content(1, b"one")
         d.now += limits.SLOW_READER_SECONDS_MAX - 1
         d.runner.server.tick(d.now)
@@ -208,7 +208,7 @@ async def test_who_takes_nothing_of_a_large_answer_is_let_go() -> None:
         d.runner.server.tick(d.now)
         await d.node.until(lambda: closed(d.node, d.node.requests[0][0]))
         assert d.runner.process.answers_bytes == 0 and "has taken nothing" in d.log.lines[-1]
-        other.say(Get(2, "two"))
+        other.say(Get(2, b"two"))
         assert await other.reply() == Content(2, b"two"), "a quiet connection may stay"
 
 
@@ -218,7 +218,7 @@ async def test_only_so_many_requests_of_a_session_wait() -> None:
             echo(session, request) if isinstance(request, Put) else silence(session, request)
         )
         total = 3 * SESSION_REQUESTS_MAX
-        client.say(*(Get(number, "x") for number in range(total)), preface=True)
+        client.say(*(Get(number, b"x") for number in range(total)), preface=True)
 
         def waiting() -> list[tuple[int, Request]]:
             return [(session, request) for session, request in d.node.requests if isinstance(request, Get)]
@@ -230,7 +230,7 @@ async def test_only_so_many_requests_of_a_session_wait() -> None:
         session = waiting()[0][0]
         answers = [effect for session, request in waiting() for effect in echo(session, request)]
         d.node.on_input = lambda event: [answers.pop(0)] if answers and isinstance(event, TurnEnded) else []
-        client.say(Get(total, "y"))  # and all goes on, one answer a turn at first
+        client.say(Get(total, b"y"))  # and all goes on, one answer a turn at first
         for _ in range(SESSION_REQUESTS_MAX):
             await round_trips(d, 1)
             if not answers:
@@ -254,7 +254,7 @@ async def test_answers_that_nobody_reads_are_bounded() -> None:
 
         d.node.on_request = answer
         total = 10_000
-        client.say(*(Get(number, "x") for number in range(total)), preface=True)
+        client.say(*(Get(number, b"x") for number in range(total)), preface=True)
         await client.writer.drain()
         await round_trips(d)
         assert len(d.node.requests) < total, "the rest waits until answers are taken"
@@ -267,20 +267,20 @@ async def test_too_many_clients() -> None:
     async with daemon(clients_max=2) as d:
         async with Raw(d.port) as one, Raw(d.port) as two, Raw(d.port) as three, Raw(d.port) as node:
             for client in (one, two):
-                client.say(Get(1, "x"), preface=True)
+                client.say(Get(1, b"x"), preface=True)
                 assert await client.reply() == Content(1, b"x")
-            three.say(Get(1, "x"), preface=True)
+            three.say(Get(1, b"x"), preface=True)
             refusal = failure(await three.reply())
             assert (refusal.id, refusal.code) == (0, BusyError.code)
             assert "--sessions" in refusal.sentence
             assert await three.rest() == b""
             node.say(envelope(AskView()), preface=True)
             await d.node.hears(Received)  # other nodes are not shut out by clients
-            one.say(Get(2, "x"))
+            one.say(Get(2, b"x"))
             assert await one.reply() == Content(2, b"x")
         await d.node.until(lambda: d.runner.process.sessions == 0)
         async with Raw(d.port) as again:
-            again.say(Get(1, "x"), preface=True)
+            again.say(Get(1, b"x"), preface=True)
             assert await again.reply() == Content(1, b"x")
 
 
@@ -288,7 +288,7 @@ async def test_where_all_places_are_taken_the_oldest_that_said_nothing_goes() ->
     async with (
         daemon(sessions_max=3) as d, Raw(d.port) as client, Raw(d.port) as greeted, Raw(d.port) as silent,
     ):  # fmt: skip
-        client.say(Get(1, "x"), preface=True)
+        client.say(Get(1, b"x"), preface=True)
         assert await client.reply() == Content(1, b"x")
         greeted.say(preface=True)
         assert await greeted.reader.readexactly(len(PREFACE)) == PREFACE
@@ -301,7 +301,7 @@ async def test_where_all_places_are_taken_the_oldest_that_said_nothing_goes() ->
                 await d.node.hears(Received, 2)
                 await first_end(greeted)
                 await first_end(silent)
-                client.say(Get(2, "x"))
+                client.say(Get(2, b"x"))
                 assert await client.reply() == Content(2, b"x")
         assert any("said nothing yet" in line for line in d.log.lines)
 
@@ -322,13 +322,13 @@ async def test_where_all_have_spoken_who_comes_last_is_turned_away(monkeypatch: 
 
     async with daemon(sessions_max=2) as d, Raw(d.port) as one, Raw(d.port) as two:
         for client in (one, two):
-            client.say(Get(1, "x"), preface=True)
+            client.say(Get(1, b"x"), preface=True)
             assert await client.reply() == Content(1, b"x")
         async with Raw(d.port) as three:
             assert failure(await three.reply()).code == BusyError.code
             async with Raw(d.port) as four, Raw(d.port):
                 await first_end(four)
-        one.say(Get(2, "x"))
+        one.say(Get(2, b"x"))
         assert await one.reply() == Content(2, b"x")
 
 
@@ -398,39 +398,39 @@ async def test_a_malformed_message_gets_one_answer(
     said: bytes, error: type[ProtocolError | TooLargeError], apart: bool
 ) -> None:
     async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
-        other.say(Get(1, "before"), preface=True)
+        other.say(Get(1, b"before"), preface=True)
         assert await other.reply() == Content(1, b"before")
         if apart:
-            client.say(Get(1, "one"), preface=True)
+            client.say(Get(1, b"one"), preface=True)
             assert await client.reply() == Content(1, b"one")
             client.writer.write(said)
         else:
             client.writer.write(PREFACE + said)
         refusal = failure(await client.reply())
         assert (refusal.id, refusal.code) == (0, error.code)
-        client.say(Get(2, "more"))
+        client.say(Get(2, b"more"))
         assert await client.rest() == b""
         assert len(d.log.lines) == 1
         assert d.log.lines[0].startswith("info closed the connection from 127.0.0.1:")
-        other.say(Get(2, "after"))
+        other.say(Get(2, b"after"))
         assert await other.reply() == Content(2, b"after")
         assert d.runner.server.partial_bytes == 0
 
 
 async def test_half_a_frame_and_then_nothing() -> None:
     async with daemon() as d, Raw(d.port) as half, Raw(d.port) as mute, Raw(d.port) as idle:
-        idle.say(Get(1, "one"), preface=True)
+        idle.say(Get(1, b"one"), preface=True)
         assert await idle.reply() == Content(1, b"one")
-        half.say(Get(1, "one"), preface=True)
+        half.say(Get(1, b"one"), preface=True)
         assert await half.reply() == Content(1, b"one")
-        half.writer.write(encode(Put(2, "two", bytes(1000)))[:500])
+        half.writer.write(encode(Put(2, b"two", bytes(1000)))[:500])
         await half.writer.drain()
         await round_trips(d)
         assert d.runner.server.partial_bytes == 500
         begin = d.now = d.runner.clock()
         d.now = begin + PARTIAL_FRAME_SECONDS_MAX - 1
         d.runner.server.tick(d.now)
-        half.writer.write(encode(Put(2, "two", bytes(1000)))[500:600])
+        half.writer.write(encode(Put(2, b"two", bytes(1000)))[500:600])
         await half.writer.drain()
         await round_trips(d)
         assert d.runner.server.partial_bytes == 600
@@ -443,7 +443,7 @@ async def test_half_a_frame_and_then_nothing() -> None:
         assert "has not gone on" in refusal.sentence
         assert await half.rest() == b""
         assert d.runner.server.partial_bytes == 0
-        idle.say(Get(2, "two"))
+        idle.say(Get(2, b"two"))
         assert await idle.reply() == Content(2, b"two"), "a quiet connection may stay"
 
 
@@ -451,15 +451,15 @@ async def test_partial_frames_of_all_connections_are_bounded(monkeypatch: pytest
     monkeypatch.setattr(server, "PARTIAL_FRAMES_BYTES_MAX", 100_000)
 
     async with daemon() as d, Raw(d.port) as one, Raw(d.port) as two:
-        one.writer.write(PREFACE + encode(Put(1, "one", bytes(80_000)))[:60_000])
+        one.writer.write(PREFACE + encode(Put(1, b"one", bytes(80_000)))[:60_000])
         await d.node.until(lambda: True)
         await round_trips(d, 20)
         assert d.runner.server.partial_bytes == 60_000
-        two.writer.write(PREFACE + encode(Put(1, "two", bytes(80_000)))[:60_000])
+        two.writer.write(PREFACE + encode(Put(1, b"two", bytes(80_000)))[:60_000])
         assert failure(await two.reply()).code == BusyError.code
         assert await two.rest() == b""
         assert d.runner.server.partial_bytes == 60_000
-        one.writer.write(encode(Put(1, "one", bytes(80_000)))[60_000:])
+        one.writer.write(encode(Put(1, b"one", bytes(80_000)))[60_000:])
         assert await one.reply() == Done(1)
         assert d.runner.server.partial_bytes == 0
 
@@ -467,7 +467,7 @@ async def test_partial_frames_of_all_connections_are_bounded(monkeypatch: pytest
 async def test_a_client_that_vanishes_in_the_middle() -> None:
     async with daemon() as d:
         async with Raw(d.port) as client:
-            client.writer.write(PREFACE + encode(Put(1, "one", bytes(1000)))[:500])
+            client.writer.write(PREFACE + encode(Put(1, b"one", bytes(1000)))[:500])
             await client.writer.drain()
             await round_trips(d)
             assert d.runner.server.partial_bytes == 500

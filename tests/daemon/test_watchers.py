@@ -74,7 +74,7 @@ async def test_another_one_is_told_of_the_node_alone() -> None:
         d.node.view = VIEW
         client.say(Watch(5), preface=True)
         assert numbers(await told(client)) == [2]
-        other.say(Put(1, "3", b"hive"), Put(1, "4", b""), preface=True)
+        other.say(Put(1, b"3", b"hive"), Put(1, b"4", b""), preface=True)
         assert numbers(await told(client)) == [4]
 
 
@@ -84,7 +84,7 @@ async def test_what_happens_in_a_turn_is_told_at_its_end_in_one_message() -> Non
         watched(d)
         client.say(Watch(5, hive=True), preface=True)
         await told(client)
-        other.say(Put(1, "1", b"hive"), Put(1, "2", b""), preface=True)
+        other.say(Put(1, b"1", b"hive"), Put(1, b"2", b""), preface=True)
         later = await told(client)
         assert numbers(later) == [1, 2] and not later.stats
 
@@ -99,7 +99,7 @@ async def test_views_come_as_they_are_adopted_and_the_first_one_when_there_is_on
         d.node.view = VIEW
         d.node.on_input = lambda given: [Adopted(9), Emit(event(1, hive=True)), Emit(event(2))]
         async with Raw(d.port) as other:
-            other.say(Get(1, "x"), preface=True)
+            other.say(Get(1, b"x"), preface=True)
             await other.reply()
         d.node.on_input = lambda given: []
         assert isinstance(await client.reply(), ViewIs), "the view, then what it means"
@@ -127,7 +127,7 @@ async def test_figures_are_made_once_for_all_and_not_at_all_for_nobody(monkeypat
 async def test_requests_on_the_same_connection_are_answered_meanwhile() -> None:
     async with daemon() as d, Raw(d.port) as client:
         watched(d)
-        client.say(Watch(5), Get(6, "x"), preface=True)
+        client.say(Watch(5), Get(6, b"x"), preface=True)
         replies = await client.replies(2)
         assert Content(6, b"x") in replies and any(isinstance(reply, Told) for reply in replies)
         (session,) = d.runner.server.sessions
@@ -143,7 +143,7 @@ async def test_who_watches_again_on_the_same_connection_is_told_so_from_then_on(
         client.say(Watch(6, hive=True))
         again = await told(client)
         assert (again.id, numbers(again)) == (6, [1])
-        other.say(Put(1, "2", b"hive"), preface=True)
+        other.say(Put(1, b"2", b"hive"), preface=True)
         once = await told(client)
         assert (once.id, numbers(once)) == (6, [2])
 
@@ -155,7 +155,7 @@ async def test_there_are_no_more_watchers_than_the_limit(monkeypatch: pytest.Mon
         watched(d)
         client.say(Watch(5), preface=True)
         await told(client)
-        other.say(Watch(6), Get(7, "x"), preface=True)
+        other.say(Watch(6), Get(7, b"x"), preface=True)
         refused = await other.reply()
         assert isinstance(refused, Failed) and (refused.id, refused.code) == (6, BusyError.code)
         assert "watched by 1 already" in refused.sentence
@@ -190,7 +190,7 @@ async def test_who_does_not_read_costs_nothing_and_is_told_what_it_missed() -> N
         assert transport is not None
         assert transport.get_write_buffer_size() < WATCH_BEHIND_BYTES_MAX + 20_000, "nothing more was written"
         assert len(watcher.events) == WATCH_EVENTS_MAX
-        other.say(Get(1, "x"), preface=True)
+        other.say(Get(1, b"x"), preface=True)
         assert await other.reply() == Content(1, b"x"), "others are served"
         seen: list[int] = []
         while len(seen) < sent:
@@ -213,7 +213,7 @@ async def test_a_stop_ends_the_watch_with_a_sentence() -> None:
         client.say(Watch(5), preface=True)
         await told(client)
         d.node.on_input = lambda given: [Emit(event(9)), Exit(0)]
-        other.say(Get(1, "x"), preface=True)
+        other.say(Get(1, b"x"), preface=True)
         assert numbers(await told(client)) == [9], "the last word too"
         await d.finished()
         closing = asyncio.ensure_future(d.runner.close())

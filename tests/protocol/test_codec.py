@@ -103,7 +103,7 @@ def test_any_order_in_any_pieces(kinds: Any, samples: list[Any], data: st.DataOb
     expiry=st.integers(-(1 << 63), (1 << 63) - 1),
 )
 def test_any_values(number: int, alias: str, content: bytes, expiry: int) -> None:
-    put = Put(number, alias, content, expiry)
+    put = Put(number, alias.encode(), content, expiry)
     assert Decoder[Any](Inbound, preface=False).feed(encode(put)) == [put]
 
 
@@ -192,7 +192,7 @@ def test_malformed_messages(payload: bytes) -> None:
 def test_what_came_before_a_malformed_message_is_lost_with_the_connection() -> None:
     decoder = Decoder[Any](Inbound, preface=False)
     with pytest.raises(ProtocolError):
-        decoder.feed(encode(Get(1, "a")) + frame(b"\xc1"))
+        decoder.feed(encode(Get(1, b"a")) + frame(b"\xc1"))
 
 
 CUT_EACH_BYTES = 100
@@ -214,7 +214,7 @@ def test_a_frame_cut_short_in_itself() -> None:
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:
-    assert Decoder[Any](Inbound, preface=False).feed(packed([1, 7, "alias", False, "new field"])) == [Get(7, "alias")]
+    assert Decoder[Any](Inbound, preface=False).feed(packed([1, 7, "alias", False, "new field"])) == [Get(7, b"alias")]
 
 
 @pytest.mark.parametrize("foreign", FOREIGN, ids=repr)

@@ -190,7 +190,7 @@ def test_what_changes_nothing() -> None:
         "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow", "IfVersion",
         "IfContent",
     ]  # fmt: skip
-    reads, writes = (Get(0, "a"), IfVersion(0, "b", NO_VERSION)), (Get(0, "a"), Put(0, "b", b""))
+    reads, writes = (Get(0, b"a"), IfVersion(0, b"b", NO_VERSION)), (Get(0, b"a"), Put(0, b"b", b""))
     for together in (Many(1, b"", reads), Transaction(1, reads), reads[0]):
         assert is_read(together)
     for changing in (Many(1, b"", writes), Transaction(1, writes), writes[1]):
@@ -209,5 +209,5 @@ def test_ballots_are_in_order_of_their_rounds() -> None:
 
 
 def test_messages_are_compared_by_value() -> None:
-    assert Get(1, "a") == Get(1, "a") != Get(2, "a")
-    assert Cas(1, "a", b"", b"").expiry == 0
+    assert Get(1, b"a") == Get(1, b"a") != Get(2, b"a")
+    assert Cas(1, b"a", b"", b"").expiry == 0

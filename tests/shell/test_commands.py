@@ -13,39 +13,39 @@ from wrpme.shell import commands, format
 from wrpme.shell.commands import Command, help_text, parse, parse_words
 
 RIGHT = [
-    ("get x", Command("get", alias="x")),
-    ("  get   x  ", Command("get", alias="x")),
-    ("\tget\tx", Command("get", alias="x")),
-    ("get é", Command("get", alias="é")),
-    ("put x content", Command("put", alias="x", content=b"content")),
-    ("put x  two  spaces ", Command("put", alias="x", content=b" two  spaces ")),
-    ('put  x "quoted"', Command("put", alias="x", content=b'"quoted"')),
-    ("put x ", Command("put", alias="x", content=b"")),
-    ("put x \udcff\udc80", Command("put", alias="x", content=b"\xff\x80")),
-    ("update x é", Command("update", alias="x", content="é".encode())),
-    ("get_update x new content", Command("get_update", alias="x", content=b"new content")),
-    ("get_remove x", Command("get_remove", alias="x")),
-    ("cas x new the old one", Command("cas", alias="x", content=b"new", comparand=b"the old one")),
-    ("cas x new ", Command("cas", alias="x", content=b"new", comparand=b"")),
-    ("remove x", Command("remove", alias="x")),
-    ("del x", Command("remove", alias="x")),
-    ("delete x", Command("remove", alias="x")),
-    ("remove_if x this and that", Command("remove_if", alias="x", comparand=b"this and that")),
-    ("expires_at x 0", Command("expires_at", alias="x", time=0)),
-    ("expires_at x 1893456000.5", Command("expires_at", alias="x", time=1893456000.5)),
+    ("get x", Command("get", alias=b"x")),
+    ("  get   x  ", Command("get", alias=b"x")),
+    ("\tget\tx", Command("get", alias=b"x")),
+    ("get é", Command("get", alias="é".encode())),
+    ("put x content", Command("put", alias=b"x", content=b"content")),
+    ("put x  two  spaces ", Command("put", alias=b"x", content=b" two  spaces ")),
+    ('put  x "quoted"', Command("put", alias=b"x", content=b'"quoted"')),
+    ("put x ", Command("put", alias=b"x", content=b"")),
+    ("put x \udcff\udc80", Command("put", alias=b"x", content=b"\xff\x80")),
+    ("update x é", Command("update", alias=b"x", content="é".encode())),
+    ("get_update x new content", Command("get_update", alias=b"x", content=b"new content")),
+    ("get_remove x", Command("get_remove", alias=b"x")),
+    ("cas x new the old one", Command("cas", alias=b"x", content=b"new", comparand=b"the old one")),
+    ("cas x new ", Command("cas", alias=b"x", content=b"new", comparand=b"")),
+    ("remove x", Command("remove", alias=b"x")),
+    ("del x", Command("remove", alias=b"x")),
+    ("delete x", Command("remove", alias=b"x")),
+    ("remove_if x this and that", Command("remove_if", alias=b"x", comparand=b"this and that")),
+    ("expires_at x 0", Command("expires_at", alias=b"x", time=0)),
+    ("expires_at x 1893456000.5", Command("expires_at", alias=b"x", time=1893456000.5)),
     (
         "expires_at x 2030-01-31T12:00:00Z",
-        Command("expires_at", alias="x", time=datetime(2030, 1, 31, 12, tzinfo=UTC)),
+        Command("expires_at", alias=b"x", time=datetime(2030, 1, 31, 12, tzinfo=UTC)),
     ),
-    ("expires_at x 2030-01-31", Command("expires_at", alias="x", time=datetime(2030, 1, 31))),
-    ("expires_from_now x 1.5", Command("expires_from_now", alias="x", seconds=1.5)),
-    ("get_expiry x", Command("get_expiry", alias="x")),
-    ("prefix_get user-", Command("prefix_get", prefix="user-")),
-    ("prefix_get user- 10", Command("prefix_get", prefix="user-", count_max=10)),
+    ("expires_at x 2030-01-31", Command("expires_at", alias=b"x", time=datetime(2030, 1, 31))),
+    ("expires_from_now x 1.5", Command("expires_from_now", alias=b"x", seconds=1.5)),
+    ("get_expiry x", Command("get_expiry", alias=b"x")),
+    ("prefix_get user-", Command("prefix_get", prefix=b"user-")),
+    ("prefix_get user- 10", Command("prefix_get", prefix=b"user-", count_max=10)),
     ("count", Command("count")),
     ("remove_all", Command("remove_all")),
     ("remove_all --yes", Command("remove_all", yes=True)),
-    ("locate x", Command("locate", alias="x")),
+    ("locate x", Command("locate", alias=b"x")),
     ("hive_status", Command("hive_status")),
     ("wait_stable", Command("wait_stable")),
     ("wait_stable 20", Command("wait_stable", seconds=20)),
@@ -57,7 +57,7 @@ RIGHT = [
     ("forget a:1", Command("forget", address="a:1")),
     ("forget a:1 --yes", Command("forget", address="a:1", yes=True)),
     ("forget --yes a:1", Command("forget", address="a:1", yes=True)),
-    ("put --yes --force", Command("put", alias="--yes", content=b"--force")),
+    ("put --yes --force", Command("put", alias=b"--yes", content=b"--force")),
     ("recover --force", Command("recover", force=True)),
     ("verify", Command("verify")),
     ("node_start root@web1 -a w:1", Command("node_start", words=("root@web1", "-a", "w:1"))),
@@ -130,18 +130,18 @@ def test_wrong_lines(line: str, kind: type[errors.WrpmeError], sentence: str) ->
 @pytest.mark.parametrize(
     ("given", "command"),
     [
-        (["get", "x"], Command("get", alias="x")),
-        (["put", "x", "two  words"], Command("put", alias="x", content=b"two  words")),
-        (["put", "x", "two", "words"], Command("put", alias="x", content=b"two words")),
-        (["put", "x", ""], Command("put", alias="x", content=b"")),
-        (["put", "x", "a\nb"], Command("put", alias="x", content=b"a\nb")),
-        (["put", "x", "-"], Command("put", alias="x")),
-        (["cas", "x", "a b", "c d"], Command("cas", alias="x", content=b"a b", comparand=b"c d")),
-        (["cas", "x", "", "c", "d"], Command("cas", alias="x", content=b"", comparand=b"c d")),
-        (["remove_if", "x", "a", "b"], Command("remove_if", alias="x", comparand=b"a b")),
+        (["get", "x"], Command("get", alias=b"x")),
+        (["put", "x", "two  words"], Command("put", alias=b"x", content=b"two  words")),
+        (["put", "x", "two", "words"], Command("put", alias=b"x", content=b"two words")),
+        (["put", "x", ""], Command("put", alias=b"x", content=b"")),
+        (["put", "x", "a\nb"], Command("put", alias=b"x", content=b"a\nb")),
+        (["put", "x", "-"], Command("put", alias=b"x")),
+        (["cas", "x", "a b", "c d"], Command("cas", alias=b"x", content=b"a b", comparand=b"c d")),
+        (["cas", "x", "", "c", "d"], Command("cas", alias=b"x", content=b"", comparand=b"c d")),
+        (["remove_if", "x", "a", "b"], Command("remove_if", alias=b"x", comparand=b"a b")),
         (["remove_all", "--yes"], Command("remove_all", yes=True)),
         (["hive_logs", "a b", "-f"], Command("hive_logs", words=("a b", "-f"))),
-        (["prefix_get", ""], Command("prefix_get", prefix="")),
+        (["prefix_get", ""], Command("prefix_get", prefix=b"")),
     ],
 )
 def test_words_of_a_command_line(given: list[str], command: Command) -> None:
@@ -158,15 +158,15 @@ def test_content_over_the_limit() -> None:
     with pytest.raises(errors.TooLargeError):
         parse("put x " + "y" * (CONTENT_BYTES_MAX + 1))
     with pytest.raises(errors.TooLargeError):
-        Command("put", alias="x").with_content(bytes(CONTENT_BYTES_MAX + 1))
+        Command("put", alias=b"x").with_content(bytes(CONTENT_BYTES_MAX + 1))
 
 
 def test_what_lacks_content_can_be_given_it() -> None:
     command = parse_words(["put", "x", "-"])
     assert command.lacks_content
-    assert command.with_content(b"1") == Command("put", alias="x", content=b"1")
-    assert not Command("get", alias="x").lacks_content
-    assert not Command("put", alias="x", content=b"").lacks_content
+    assert command.with_content(b"1") == Command("put", alias=b"x", content=b"1")
+    assert not Command("get", alias=b"x").lacks_content
+    assert not Command("put", alias=b"x", content=b"").lacks_content
 
 
 def test_help_of_every_command() -> None:

@@ -14,12 +14,12 @@ from wrpme.shell.commands import Command, parse, parse_words, spec_of
 
 
 def test_a_dash_lacks_its_content() -> None:
-    assert parse_words(["update", "x", "-"]) == Command("update", alias="x") and Command("update").lacks_content
-    assert parse_words(["put", "x", ""]) == Command("put", alias="x", content=b"")
-    assert parse_words(["put", "x", "-", "-"]) == Command("put", alias="x", content=b"- -")
-    assert parse_words(["put", "x", "--"]) == Command("put", alias="x", content=b"--")
+    assert parse_words(["update", "x", "-"]) == Command("update", alias=b"x") and Command("update").lacks_content
+    assert parse_words(["put", "x", ""]) == Command("put", alias=b"x", content=b"")
+    assert parse_words(["put", "x", "-", "-"]) == Command("put", alias=b"x", content=b"- -")
+    assert parse_words(["put", "x", "--"]) == Command("put", alias=b"x", content=b"--")
     assert parse_words(["get_update", "x", "-"]).content == b"-"
-    assert parse("put x -") == Command("put", alias="x", content=b"-"), "on a line it is a content"
+    assert parse("put x -") == Command("put", alias=b"x", content=b"-"), "on a line it is a content"
 
 
 @pytest.mark.parametrize("name", ["put", "update"])

@@ -28,7 +28,7 @@ from wrpme.shell.format import hive_text, location_text, moving_texts, verified_
 
 
 def location(view: View, alias: str) -> Location:
-    position = ring.hash_of(alias)
+    position = ring.hash_of(alias.encode())
     index = ring.arc_at(view, position)
     arc = view.arcs[index]
     of = {member.id: member for member in view.members}
@@ -46,7 +46,7 @@ async def test_where_an_entry_lives() -> None:
     text = location_text(found)
     assert text == "\n".join(
         [
-            f"hash      {ring.hash_of('entry'):016x}",
+            f"hash      {ring.hash_of(('entry').encode()):016x}",
             f"arc       {found.start:016x} to {found.arc.end:016x}, 12.5 % of the ring, version {found.arc.version}",
             "owner     n0",
             "holders   n0",
@@ -59,7 +59,7 @@ async def test_where_an_entry_lives() -> None:
 def test_where_an_entry_is_on_its_way_to() -> None:
     view = next_view(grown(1), join(1))
     aliases = [f"k{number}" for number in range(100)]
-    alias = next(one for one in aliases if view.arcs[ring.arc_at(view, ring.hash_of(one))].incoming)
+    alias = next(one for one in aliases if view.arcs[ring.arc_at(view, ring.hash_of(one.encode()))].incoming)
     assert "\nincoming  n1\n" in location_text(location(view, alias))
 
 

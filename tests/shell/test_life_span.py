@@ -10,21 +10,21 @@ from wrpme import errors
 from wrpme.shell.commands import Command, parse, parse_words
 
 CASES = [
-    ("put --ttl 60 x 1", Command("put", alias="x", content=b"1", ttl=60.0)),
-    ("put --ttl=0.5 x two  words ", Command("put", alias="x", content=b"two  words ", ttl=0.5)),
-    ("update  --expires 2030-01-31 x 1", Command("update", alias="x", content=b"1", expires=datetime(2030, 1, 31))),
-    ("update --expires 1893456000 x 1", Command("update", alias="x", content=b"1", expires=1893456000.0)),
-    ("update --keep-expiry x 1", Command("update", alias="x", content=b"1", keep_expiry=True)),
-    ("get_update --ttl 60 x 1", Command("get_update", alias="x", content=b"1", ttl=60.0)),
-    ("cas --keep-expiry x 2 1", Command("cas", alias="x", content=b"2", comparand=b"1", keep_expiry=True)),
-    ("add --ttl 60 x 5", Command("add", alias="x", number=5, ttl=60.0)),
-    ("append --expires 1893456000 x 1", Command("append", alias="x", content=b"1", expires=1893456000.0)),
-    ("cas_version --keep-expiry x 2 7", Command("cas_version", alias="x", content=b"2", version=7, keep_expiry=True)),
-    ("add x -5", Command("add", alias="x", number=-5)),
-    ("put x --ttl 60", Command("put", alias="x", content=b"--ttl 60")),
-    ("put -5 x", Command("put", alias="-5", content=b"x")),
-    ("put -- --ttl x", Command("put", alias="--ttl", content=b"x")),
-    ("put --ttl 60 -- --ttl x", Command("put", alias="--ttl", content=b"x", ttl=60.0)),
+    ("put --ttl 60 x 1", Command("put", alias=b"x", content=b"1", ttl=60.0)),
+    ("put --ttl=0.5 x two  words ", Command("put", alias=b"x", content=b"two  words ", ttl=0.5)),
+    ("update  --expires 2030-01-31 x 1", Command("update", alias=b"x", content=b"1", expires=datetime(2030, 1, 31))),
+    ("update --expires 1893456000 x 1", Command("update", alias=b"x", content=b"1", expires=1893456000.0)),
+    ("update --keep-expiry x 1", Command("update", alias=b"x", content=b"1", keep_expiry=True)),
+    ("get_update --ttl 60 x 1", Command("get_update", alias=b"x", content=b"1", ttl=60.0)),
+    ("cas --keep-expiry x 2 1", Command("cas", alias=b"x", content=b"2", comparand=b"1", keep_expiry=True)),
+    ("add --ttl 60 x 5", Command("add", alias=b"x", number=5, ttl=60.0)),
+    ("append --expires 1893456000 x 1", Command("append", alias=b"x", content=b"1", expires=1893456000.0)),
+    ("cas_version --keep-expiry x 2 7", Command("cas_version", alias=b"x", content=b"2", version=7, keep_expiry=True)),
+    ("add x -5", Command("add", alias=b"x", number=-5)),
+    ("put x --ttl 60", Command("put", alias=b"x", content=b"--ttl 60")),
+    ("put -5 x", Command("put", alias=b"-5", content=b"x")),
+    ("put -- --ttl x", Command("put", alias=b"--ttl", content=b"x")),
+    ("put --ttl 60 -- --ttl x", Command("put", alias=b"--ttl", content=b"x", ttl=60.0)),
 ]
 
 
@@ -36,7 +36,7 @@ def test_options_stand_before_the_other_words(line: str, command: Command) -> No
 
 
 def test_a_content_from_standard_input_has_a_life_span_too() -> None:
-    assert parse_words(["update", "--ttl", "60", "x", "-"]) == Command("update", alias="x", ttl=60.0)
+    assert parse_words(["update", "--ttl", "60", "x", "-"]) == Command("update", alias=b"x", ttl=60.0)
 
 
 @pytest.mark.parametrize(

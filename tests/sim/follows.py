@@ -218,7 +218,7 @@ class SimFollower:
         view = line.machine.node.view if line.machine.node is not None else None
         if view is not None and line.machine.life == line.life:
             node = line.machine.identity
-            self._send(line, PrefixScan(2, node, view.epoch, self.prefix, after, 3, contents=True, versions=True))
+            self._send(line, PrefixScan(2, node, view.epoch, self.prefix.encode(), after.encode(), 3, contents=True, versions=True))
 
     def _confirm_later(self) -> None:
         number = self.round

@@ -227,7 +227,7 @@ class Run:
                 lines += [_told(operation) for operation in self.workload.histories[alias]]
                 for machine in world.machines:
                     if machine.node is not None:
-                        lines += ["", f"{machine} on {alias}:", *machine.node.story(alias)[-30:]]
+                        lines += ["", f"{machine} on {alias}:", *machine.node.story(alias.encode())[-30:]]
         corner = f" --corner {self.corner}" if self.corner else ""
         lines += ["", f"replay it: python -m tests.sim --seed {world.seed}{corner} --trace"]
         return "\n".join(lines)

@@ -118,7 +118,7 @@ class Scans:
 
         looks = self.versions is not None
         count = world.random.randint(1, PAGE_ALIASES_MAX)
-        request = PrefixScan(1, node, view.epoch, prefix, after, count, contents=looks, versions=looks)
+        request = PrefixScan(1, node, view.epoch, prefix.encode(), after.encode(), count, contents=looks, versions=looks)
         machine.request(world.open_session(hear), request)
 
     @staticmethod

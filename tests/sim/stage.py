@@ -54,7 +54,7 @@ class Stage:
         self.random = run.world.random
         self.machines = run.world.machines
         self.faults = run.world.faults
-        run.world.checks.positions = [hash_of(alias) for alias in run.workload.aliases]
+        run.world.checks.positions = [hash_of(alias.encode()) for alias in run.workload.aliases]
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ class Stage:
     def arc(self, alias: str) -> Arc:
         """Where it lives, in the newest view."""
         view = self.view()
-        return view.arcs[arc_at(view, hash_of(alias))]
+        return view.arcs[arc_at(view, hash_of(alias.encode()))]
 
     def owner(self, alias: str) -> Machine:
         """Whose it is, in the newest view."""
@@ -114,7 +114,7 @@ class Stage:
 
     def replica_or_none(self, machine: Machine, alias: str) -> Replica | None:
         """The same, where there may be none."""
-        return machine.node.table.at(hash_of(alias)) if machine.node is not None else None
+        return machine.node.table.at(hash_of(alias.encode())) if machine.node is not None else None
 
     def of_arc(self, alias: str, others: Sequence[str] = ()) -> list[str]:
         """Aliases of the same arc, this one first."""
@@ -230,7 +230,7 @@ class Stage:
     def reached(self, owner: Machine, machine: Machine, alias: str) -> bool:
         """Whether the machine has of the entry what its owner has."""
         mine, theirs = self.replica(owner, alias), self.replica(machine, alias)
-        key = key_of(hash_of(alias), alias.encode())
+        key = key_of(hash_of(alias.encode()), alias.encode())
         return mine.writes.current(key) == theirs.writes.current(key)
 
     def received(self, machine: Machine, alias: str) -> bool:

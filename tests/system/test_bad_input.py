@@ -45,7 +45,7 @@ async def hive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon
         daemons.start_all(range(3))
         await daemons.until_stable(3)
         with Wire(daemons.addresses[0]) as wire:
-            wire.ask([Put(number + 1, f"entry/{number}", b"%d" % number) for number in range(ENTRIES)])
+            wire.ask([Put(number + 1, b"entry/%d" % number, b"%d" % number) for number in range(ENTRIES)])
         yield daemons
 
 
@@ -57,7 +57,7 @@ async def unharmed(hive: Daemons) -> AsyncIterator[Daemons]:
     await hive.until_stable(3)
     for address in hive.addresses:
         with Wire(address) as wire:
-            replies = wire.ask([Get(number + 1, f"entry/{number}") for number in range(ENTRIES)])
+            replies = wire.ask([Get(number + 1, b"entry/%d" % number) for number in range(ENTRIES)])
         assert replies == {number + 1: Content(number + 1, b"%d" % number) for number in range(ENTRIES)}
 
 
@@ -199,7 +199,7 @@ async def test_a_directory_of_another_hive(unharmed: Daemons, tmp_path: Path) ->
         daemons.start(0)
         await daemons.until_stable(1)
         with Wire(daemons.addresses[0]) as wire:
-            wire.ask([Put(1, "own", b"own")])
+            wire.ask([Put(1, b"own", b"own")])
         daemons.terminate(0)
         command = wrpmed("-a", daemons.addresses[0], "--peer", unharmed.addresses[1])
         code, sentence = one_line(command, tmp_path)
@@ -208,7 +208,7 @@ async def test_a_directory_of_another_hive(unharmed: Daemons, tmp_path: Path) ->
         daemons.start(0)
         await daemons.until_stable(1)
         with Wire(daemons.addresses[0]) as wire:
-            assert wire.ask([Get(1, "own")])[1] == Content(1, b"own")
+            assert wire.ask([Get(1, b"own")])[1] == Content(1, b"own")
 
 
 def test_a_peer_that_is_itself(tmp_path: Path) -> None:
@@ -266,12 +266,12 @@ def test_a_frame_of_4_gib(unharmed: Daemons) -> None:
 
 def test_half_a_frame_and_then_nothing(unharmed: Daemons) -> None:
     """Fifty such clients, all held open, keep nobody from being served; how they end is tested in tests/daemon."""
-    frame = codec.encode(Update(1, "entry/0", b"never"))
+    frame = codec.encode(Update(1, b"entry/0", b"never"))
     strangers = [connect(unharmed.addresses[number % 3]) for number in range(50)]
     for stranger in strangers:
         stranger.sendall(codec.PREFACE + frame[: len(frame) // 2])
     with Wire(unharmed.addresses[0]) as wire:
-        assert wire.ask([Get(1, "entry/0")])[1] == Content(1, b"0")
+        assert wire.ask([Get(1, b"entry/0")])[1] == Content(1, b"0")
     for stranger in strangers:
         stranger.close()
 
@@ -287,15 +287,15 @@ def resident_bytes(process: subprocess.Popen[bytes] | Forked) -> int:
 def test_a_flood_of_requests_whose_answers_nobody_reads(unharmed: Daemons) -> None:
     address = unharmed.addresses[0]
     with Wire(address) as wire:
-        wire.ask([Update(1, "flood", FLOOD_CONTENT)])
+        wire.ask([Update(1, b"flood", FLOOD_CONTENT)])
     before = [resident_bytes(unharmed.processes[index]) for index in range(3)]
-    frames = b"".join(codec.encode(Get(number, "flood")) for number in range(1, FLOOD + 1))
+    frames = b"".join(codec.encode(Get(number, b"flood")) for number in range(1, FLOOD + 1))
     with connect(address) as greedy:
         sender = threading.Thread(target=greedy.sendall, args=(codec.PREFACE + frames,))
         sender.start()
         with Wire(address) as wire:  # others are served; as many in flight as one connection may have
             for _ in range(20):
-                requests: list[Request] = [Get(number + 1, f"entry/{number}") for number in range(ENTRIES)]
+                requests: list[Request] = [Get(number + 1, b"entry/%d" % number) for number in range(ENTRIES)]
                 assert wire.ask(requests)[1] == Content(1, b"0")
         after = [resident_bytes(unharmed.processes[index]) for index in range(3)]
         assert max(b - a for a, b in zip(before, after, strict=True)) < MEMORY_GROWTH_BYTES_MAX
@@ -329,11 +329,11 @@ def test_over_the_limits_past_the_client(unharmed: Daemons) -> None:
     with Wire(unharmed.addresses[0]) as wire:
         replies = wire.ask(
             [
-                Put(1, "a" * (ALIAS_BYTES_MAX + 1), b""),
-                Put(2, "large", bytes(CONTENT_BYTES_MAX + 1)),
-                Put(3, "two words", b""),
-                Put(4, "", b""),
-                Get(5, "large"),
+                Put(1, b"a" * (ALIAS_BYTES_MAX + 1), b""),
+                Put(2, b"large", bytes(CONTENT_BYTES_MAX + 1)),
+                Put(3, b"two words", b""),
+                Put(4, b"", b""),
+                Get(5, b"large"),
             ]
         )
     codes = [reply.code for _, reply in sorted(replies.items()) if isinstance(reply, Failed)]
@@ -386,7 +386,7 @@ async def test_a_daemon_that_vanishes_in_the_middle(way: str, tmp_path: Path) ->
             process.send_signal(signal.SIGCONT)
         await daemons.until_stable(1)
         with Wire(address) as wire:
-            assert wire.ask([Get(1, "x")])[1] in (Content(1, b"first"), Content(1, b"second"))
+            assert wire.ask([Get(1, b"x")])[1] in (Content(1, b"first"), Content(1, b"second"))
         daemons.check_alive()
 
 

@@ -105,7 +105,7 @@ class Writers:
 def ask(address: str, numbers: list[int]) -> list[Reply]:
     """The answers of exactly this node."""
     with Wire(address) as wire:
-        replies = wire.ask([Get(number + 1, probe(number)) for number in numbers])
+        replies = wire.ask([Get(number + 1, probe(number).encode()) for number in numbers])
     return [replies[number + 1] for number in numbers]
 
 
@@ -142,7 +142,7 @@ def probes_of(now: View, address: str) -> tuple[list[int], list[int]]:
     there = [
         number
         for number in range(PROBES)
-        if now.arcs[ring.arc_at(now, ring.hash_of(probe(number)))].holders[0] == member.id
+        if now.arcs[ring.arc_at(now, ring.hash_of(probe(number).encode()))].holders[0] == member.id
     ]
     return there, [number for number in range(PROBES) if number not in there]
 

@@ -100,7 +100,7 @@ def check_readable(daemons: Daemons, times: int) -> None:
     for index, address in enumerate(daemons.addresses):
         asked = [number for number in range(ENTRIES) if (number + index) % count < times]
         with Wire(address) as wire:
-            replies = wire.ask([Get(number, f"entry/{number}") for number in asked])
+            replies = wire.ask([Get(number, b"entry/%d" % number) for number in asked])
         assert len(replies) == len(asked)
         wrong = [reply for number, reply in replies.items() if reply != Content(number, content_of(number))]
         assert not wrong, f"{len(wrong)} wrong answers through {address}, such as {wrong[0]}"

@@ -280,7 +280,7 @@ async def test_the_ring_shows_the_way_of_a_request_of_now() -> None:
         app.main.shell.enter("get entry")
         await at_rest(pilot)
         way = app.main.ring.way
-        slot = ring.slot_of(ring.hash_of("entry"))
+        slot = ring.slot_of(ring.hash_of(b"entry"))
         arc = next(arc for arc in app.scene.arcs if arc.first <= slot < arc.end)
         assert way is not None and (way.alias, way.slot, way.asked) == ("entry", slot, 1)
         assert (way.owner, *way.holders) == arc.holders and len(arc.holders) == 2
@@ -310,7 +310,7 @@ async def test_an_arc_without_a_live_holder_has_no_owner() -> None:
         assert unserved
         alias = next(
             f"entry{number}" for number in range(1000)
-            if any(arc.first <= ring.slot_of(ring.hash_of(f"entry{number}")) < arc.end for arc in unserved)
+            if any(arc.first <= ring.slot_of(ring.hash_of(b"entry%d" % number)) < arc.end for arc in unserved)
         )  # fmt: skip
         app.main.shell.enter(f"get {alias}")
         await at_rest(pilot)

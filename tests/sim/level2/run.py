@@ -255,7 +255,7 @@ class Run:
             if not machine.life or not machine.life.hangs:
                 node.validate()
         for alias in list(self.load.histories)[-4:]:
-            position = hash_of(alias)
+            position = hash_of(alias.encode())
             serving = [machine for machine, node in running if node.serves(position, machine.local())]
             assert len(serving) <= 1, f"{serving} serve {alias} at once"
 
