@@ -96,7 +96,7 @@ async def measure(
     return rate
 
 
-async def library(address: str, aliases: list[str], seconds: float) -> None:
+async def library(address: str, aliases: list[bytes], seconds: float) -> None:
     """The same through the client library: 50 callers of one client."""
     async with Client([address]) as client:
         until, count = time.perf_counter() + seconds, 0
@@ -123,7 +123,7 @@ async def main() -> None:
     parser.add_argument("--library", action="store_true")
     asked = parser.parse_args()
     os.sched_setaffinity(0, {os.cpu_count() - 1 if os.cpu_count() else 0})  # type: ignore[operator]
-    aliases = [f"entry:{number}" for number in range(20_000)]
+    aliases = [b"entry:%d" % number for number in range(20_000)]
     async with running(1, core=0) as one:
         address = one.addresses[0]
         put = lambda number: Update(0, aliases[number * 7919 % len(aliases)], CONTENT)  # noqa: E731
@@ -139,7 +139,7 @@ async def main() -> None:
         async with Client(two.addresses) as client:
             view = await client.view()
         near = next(found.id for found in view.members if found.address == two.addresses[0])
-        far = [alias for alias in aliases if owner(view, view.arcs[arc_at(view, hash_of(alias.encode()))]) != near]
+        far = [alias for alias in aliases if owner(view, view.arcs[arc_at(view, hash_of(alias))]) != near]
         assert member(view, near) is not None and far
         far_put = lambda number: Update(0, far[number * 7919 % len(far)], CONTENT)  # noqa: E731
         far_get = lambda number: Get(0, far[number * 7919 % len(far)])  # noqa: E731

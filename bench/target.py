@@ -86,11 +86,11 @@ class HiveTarget:
         self._routes = routes
         self._connections: dict[str, HiveConnection] = {}
         self._pending = (b"", b"")
-        self._gets = {alias: codec.encode(Get(1, (alias.decode()).encode())) for alias in aliases}
+        self._gets = {alias: codec.encode(Get(1, alias)) for alias in aliases}
         self._puts: dict[bytes, tuple[bytes, bytes]] = {}
         placeholder = b"\xa5" * CONTENT_BYTES
         for alias in aliases:
-            head, _, tail = codec.encode(Update(1, (alias.decode()).encode(), placeholder)).partition(placeholder)
+            head, _, tail = codec.encode(Update(1, alias, placeholder)).partition(placeholder)
             self._puts[alias] = (head, tail)
 
     async def open(self, addresses: Sequence[str]) -> None:

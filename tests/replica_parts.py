@@ -159,9 +159,9 @@ class Side:
         assert isinstance(reply, Failed), reply
         return reply.sentence
 
-    def stored(self) -> dict[str, tuple[Version, bytes]]:
+    def stored(self) -> dict[bytes, tuple[Version, bytes]]:
         """What is on the disk, by alias."""
-        return {key[9:].decode(): (version_in(value), content_in(value)) for key, value in self.store.scan(*ENTRIES)}
+        return {key[9:]: (version_in(value), content_in(value)) for key, value in self.store.scan(*ENTRIES)}
 
 
 class Bench:
@@ -266,5 +266,5 @@ def deliver_to(made: Bench, node: NodeId) -> None:
         made[node].hear(source, body)
 
 
-def suffix_of(side: Side) -> set[str]:
-    return {key[9:].decode() for key, _ in side.replica.writes.suffix_pairs()}
+def suffix_of(side: Side) -> set[bytes]:
+    return {key[9:] for key, _ in side.replica.writes.suffix_pairs()}

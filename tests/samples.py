@@ -44,7 +44,7 @@ UNTAGGED: list[type[Struct]] = [
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
 BIG = (1 << 64) - 1
 CONTENT = bytes(range(256))
-ALIAS = "naïve-\u20ac-\U0001f41d".encode()
+ALIAS = "naïve-\u20ac-\U0001f41d".encode() + b" \0\xff"
 BALLOT = Ballot(3, ID, 7)
 PROPOSAL = Proposal(
     (
@@ -86,7 +86,7 @@ REQUEST_SAMPLES: list[Any] = [
     GetRemove(5, ALIAS),
     Cas(6, ALIAS, CONTENT, b"comparand", 2),
     Remove(7, b""),
-    RemoveIf(8, b"a" * 1024, CONTENT),
+    RemoveIf(8, b"a" * 4096, CONTENT),
     Expire(9, ALIAS, 90_000, relative=True),
     GetExpiry(10, ALIAS),
     Add(40, ALIAS, -BIG // 2, 5, 6),
@@ -129,9 +129,9 @@ REPLY_SAMPLES: list[Any] = [
     Failed(3, 2, 'operation 2 of 3: there is no entry "x"', 1),
     Results(3, (Done(0, bytes(16)), Content(0, CONTENT), Failed(0, 2, ""), Number(0, 7))),
     Number(4, BIG),
-    Aliases(5, (ALIAS, "b"), True, b"b"),
+    Aliases(5, (ALIAS, b"b"), True, b"b"),
     Aliases(5, (), False, b""),
-    Aliases(5, (ALIAS, "b"), True, b"b", (CONTENT, None), (bytes(16), b"v" * 16)),
+    Aliases(5, (ALIAS, b"b"), True, b"b", (CONTENT, None), (bytes(16), b"v" * 16)),
     ViewIs(6, ID, VIEW),
     Text(7, '{"state": "up"}'),
     Notice(0, 12),

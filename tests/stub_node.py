@@ -19,6 +19,7 @@ from wrpme.protocol.messages import (
     Aliases, Content, Done, Failed, Get, GetView, Notice, Number, PrefixScan, Put, Remove, RemoveAll, Reply, Request,
     Update, ViewIs, Watch,
 )  # fmt: skip
+from wrpme.protocol.quoting import bytes_of, named, text_of
 from wrpme.protocol.view import Arc, Member, NodeId, State, View
 
 HANG_SECONDS = 20.0
@@ -229,20 +230,22 @@ class StubThread:
 
 
 class Entries:
-    """A script: a node that keeps entries, well enough for a shell to be tried on."""
+    """A script: a node that keeps entries, by the text of their aliases, well enough for a shell to be tried on."""
 
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
 
     def __call__(self, request: Request) -> Answer:
         if isinstance(request, Get):
-            if request.alias not in self.contents:
-                return Failed(request.id, NotFoundError.code, f'there is no entry "{request.alias}"')
-            return Content(request.id, self.contents[request.alias])
+            content = self.contents.get(text_of(request.alias))
+            if content is None:
+                return Failed(request.id, NotFoundError.code, f"there is no entry {named(request.alias)}")
+            return Content(request.id, content)
         if isinstance(request, Put | Update):
-            if isinstance(request, Put) and request.alias in self.contents:
-                return Failed(request.id, AlreadyExistsError.code, f'there is an entry "{request.alias}" already')
-            self.contents[request.alias] = request.content
+            alias = text_of(request.alias)
+            if isinstance(request, Put) and alias in self.contents:
+                return Failed(request.id, AlreadyExistsError.code, f"there is an entry {named(request.alias)} already")
+            self.contents[alias] = request.content
             return Done(request.id)
         if isinstance(request, Remove):
             return None  # never answered
@@ -251,6 +254,6 @@ class Entries:
             self.contents.clear()
             return Number(request.id, count)
         if isinstance(request, PrefixScan):
-            found = sorted(alias for alias in self.contents if alias.startswith(request.prefix))
-            return Aliases(request.id, tuple(found), False, b"")
+            aliases = sorted(map(bytes_of, self.contents))
+            return Aliases(request.id, tuple(one for one in aliases if one.startswith(request.prefix)), False, b"")
         return Number(request.id, len(self.contents))

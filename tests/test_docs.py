@@ -292,7 +292,7 @@ def test_protocol_example() -> None:
     assert received == PREFACE + encode(content)
     assert Decoder[Get](Request).feed(sent) == [get]
     assert Decoder[Content](Reply).feed(received) == [content]
-    assert f"`{ring.hash_of(('entry').encode()):016x}`" in text
+    assert f"`{ring.hash_of(b'entry'):016x}`" in text
 
 
 def test_protocol_promises() -> None:
@@ -300,7 +300,7 @@ def test_protocol_promises() -> None:
     text = section(page("protocol.md"), "Connection and frames")
     for number in (FRAME_BYTES_MAX, SESSION_REQUESTS_MAX, int(PARTIAL_FRAME_SECONDS_MAX)):
         assert str(number) in text
-    longer = msgspec.msgpack.encode([1, 7, "entry", False, "of a later version"])
+    longer = msgspec.msgpack.encode([1, 7, b"entry", False, "of a later version"])
     assert msgspec.msgpack.decode(longer, type=Get) == Get(7, b"entry")
     shorter = msgspec.msgpack.encode([14, 7])
     assert msgspec.msgpack.decode(shorter, type=Request).follow is False

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.stub_node import StubNode, done, failed, in_turn
+from tests.stub_node import Entries, StubNode, done, failed, in_turn, view_of
 from wrpme import Client, errors
 from wrpme.limits import CONTENT_BYTES_MAX
-from wrpme.protocol.messages import Content, Done, Expire, Get, Number, Update
+from wrpme.protocol.messages import Content, Done, Expire, Get, Number, Put, Update
 
 
 @pytest.mark.asyncio
@@ -36,11 +36,13 @@ async def test_an_answer_of_the_wrong_kind_is_told() -> None:
     ("call", "kind"),
     [
         (lambda client: client.get(""), errors.UsageError),
-        (lambda client: client.get("a b"), errors.UsageError),
-        (lambda client: client.get("a\x7f"), errors.UsageError),
-        (lambda client: client.get("\udc80"), errors.UsageError),
-        (lambda client: client.get(b"x"), errors.UsageError),
-        (lambda client: client.get("x" * 1025), errors.TooLargeError),
+        (lambda client: client.get(b""), errors.UsageError),
+        (lambda client: client.get("\ud800"), errors.UsageError),
+        (lambda client: client.get(bytearray(b"x")), errors.UsageError),
+        (lambda client: client.get("x" * 4097), errors.TooLargeError),
+        (lambda client: client.get(b"x" * 4097), errors.TooLargeError),
+        (lambda client: client.get("é" * 2049), errors.TooLargeError),
+        (lambda client: client.prefix_get("é" * 2049), errors.TooLargeError),
         (lambda client: client.put("x", "text"), errors.UsageError),
         (lambda client: client.put("x", 5), errors.UsageError),
         (lambda client: client.put("x", bytes(CONTENT_BYTES_MAX + 1)), errors.TooLargeError),
@@ -104,35 +106,75 @@ async def test_expiry_is_a_time_or_none() -> None:
 
 
 @pytest.mark.asyncio
-async def test_versions_are_asked_for_and_a_node_that_tells_none_is_named() -> None:
+async def test_versions_are_asked_for() -> None:
     version = (7 << 64 | 8).to_bytes(16, "big")
     told = in_turn(lambda request: Content(request.id, b"1", version), lambda request: Done(request.id, version))
     async with StubNode(told) as node, Client(node.address) as client:
         assert await client.get_entry("x") == (b"1", 7 << 64 | 8)
         assert await client.update("x", b"2") == 7 << 64 | 8
         assert node.seen_of(Get)[0].versioned and node.seen_of(Update)[0].versioned
-        node.script = lambda request: Content(request.id, b"1")
-        with pytest.raises(errors.ProtocolError, match="tells no versions; upgrade it"):
-            await client.get_entry("x")
-        node.script = done
-        assert await client.update("x", b"2") == 0
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("wrong", [5, None, b"bytes", ["a"]], ids=repr)
+@pytest.mark.parametrize(
+    ("text", "alias"),
+    [
+        ("entry", b"entry"),
+        ("é", "é".encode()),
+        (" two\nwords\0", b" two\nwords\0"),
+        ("k\udcff", b"k\xff"),
+        ("\udced\udca0\udc80", b"\xed\xa0\x80"),
+        ("x" * 4096, b"x" * 4096),
+    ],
+    ids=range(6),
+)
+async def test_an_alias_is_given_as_text_or_as_bytes(text: str, alias: bytes) -> None:
+    entries = Entries()
+    async with StubNode(entries) as node, Client(node.address) as client:
+        view_of([node])
+        await client.put(text, b"1")
+        assert await client.get(alias) == await client.get(text) == b"1"
+        assert [one.alias for one in (*node.seen_of(Put), *node.seen_of(Get))] == [alias] * 3
+        for given in (text, alias):
+            assert await client.prefix_get(given) == [text]
+            assert (await client.locate(given)).alias == text
+            assert [one.alias async for one in client.scan(given)] == [text]
+        with pytest.raises(errors.AlreadyExistsError):
+            await client.put(alias, b"2")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("wrong", [5, None, bytearray(b"bytes"), memoryview(b"bytes"), ["a"]], ids=repr)
 async def test_what_is_no_alias_is_told_before_anything_is_sent(wrong: Any) -> None:
     async with StubNode(done) as node, Client(node.address) as client:
         singles: list[Any] = [client.get, client.remove, client.prefix_get, client.locate]
         for ask in singles:
-            with pytest.raises(errors.UsageError, match="an alias is a str, not"):
+            with pytest.raises(errors.UsageError, match="an alias is a str or bytes, not"):
                 await ask(wrong)
         for ask_many in (client.get_many, client.remove_many):
-            with pytest.raises(errors.UsageError, match="an alias is a str, not"):
+            with pytest.raises(errors.UsageError, match="an alias is a str or bytes, not"):
                 await ask_many([wrong])
-        with pytest.raises(errors.UsageError, match="an alias is a str, not"):
+        with pytest.raises(errors.UsageError, match="an alias is a str or bytes, not"):
             client.follow(wrong)
-        with pytest.raises(errors.UsageError, match="an alias is a str, not"):
+        with pytest.raises(errors.UsageError, match="an alias is a str or bytes, not"):
             await anext(client.scan("a", after=wrong))
+        assert not node.seen
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("half", ["\ud800", "a\udbff", "\ud800\udfff"], ids=ascii)
+async def test_half_a_character_is_no_text(half: str) -> None:
+    async with StubNode(done) as node, Client(node.address) as client:
+        singles: list[Any] = [client.get, client.remove, client.prefix_get, client.locate]
+        for ask in singles:
+            with pytest.raises(errors.UsageError, match="half a character; give it as bytes"):
+                await ask(half)
+        with pytest.raises(errors.UsageError, match="half a character"):
+            await client.update_many({half: b""})
+        with pytest.raises(errors.UsageError, match="half a character"):
+            client.batch().get(half)
+        with pytest.raises(errors.UsageError, match="half a character"):
+            await anext(client.scan("a", after=half))
         assert not node.seen
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -34,8 +34,8 @@ def unstable(request: Request) -> Reply:
 class Owner:
     """A script: the entries of one owner, which answers scans at its epoch alone."""
 
-    def __init__(self, aliases: Sequence[str], epoch: int = 1, page: int = PAGE_ALIASES_MAX) -> None:
-        self.aliases = sorted(aliases)
+    def __init__(self, aliases: Iterable[str], epoch: int = 1, page: int = PAGE_ALIASES_MAX) -> None:
+        self.aliases = sorted(alias.encode() for alias in aliases)
         self.epoch = epoch
         self.page = page
 
@@ -46,12 +46,12 @@ class Owner:
             return Number(request.id, len(self.aliases))
         if isinstance(request, RemoveAll):
             removed, self.aliases = self.aliases[: self.page], self.aliases[self.page :]
-            return Number(request.id, len(removed), removed[-1].encode() if removed else b"")
+            return Number(request.id, len(removed), removed[-1] if removed else b"")
         if isinstance(request, PrefixScan):
             left = [alias for alias in self.aliases if alias.startswith(request.prefix) and alias > request.after]
             size = min(self.page, request.count_max)
-            last = left[size - 1] if len(left) > size else ""
-            return Aliases(request.id, tuple(left[:size]), len(left) > size, last.encode())
+            last = left[size - 1] if len(left) > size else b""
+            return Aliases(request.id, tuple(left[:size]), len(left) > size, last)
         return None
 
 
@@ -124,12 +124,12 @@ async def test_prefix_get_merges_pages(page: int, most: int | None) -> None:
 
 
 async def test_prefix_get_passes_over_empty_pages() -> None:
-    pages = [((), True, "b"), ((), True, "m"), (("x1",), True, "x1"), ((), False, "")]
+    pages = [((), True, b"b"), ((), True, b"m"), ((b"x1",), True, b"x1"), ((), False, b"")]
 
     def script(request: Request) -> Reply:
         assert isinstance(request, PrefixScan)
         aliases, more, last = pages[len(node.seen_of(PrefixScan)) - 1]
-        return Aliases(request.id, aliases, more, last.encode())
+        return Aliases(request.id, aliases, more, last)
 
     async with StubNode(script, A) as node, Client(node.address) as client:
         view_of([node])

@@ -190,7 +190,7 @@ async def test_another_hive_at_the_address_of_a_member_gets_nothing_and_the_othe
     ):
         alias = alias_owned_by(view_of([one, two]), two.node)
         await client.view()
-        assert await client.get(alias) == alias.encode() and two.seen_of(Get)
+        assert await client.get(alias) == alias and two.seen_of(Get)
         two.die()
         while await client.get(alias) and not one.seen_of(Get):
             await asyncio.sleep(0.1)
@@ -198,9 +198,9 @@ async def test_another_hive_at_the_address_of_a_member_gets_nothing_and_the_othe
         two.seen.clear()
         async with two:
             while not caplog.records:
-                assert await client.get(alias) == alias.encode()
+                assert await client.get(alias) == alias
                 await asyncio.sleep(0.1)
-            assert await client.get(alias) == alias.encode() and two.seen == []
+            assert await client.get(alias) == alias and two.seen == []
     assert {record.levelname for record in caplog.records} == {"WARNING"} and len(caplog.records) == 1
     assert "and this client works with hive 68686868" in caplog.text and "--peer" in caplog.text
 
@@ -226,7 +226,7 @@ async def test_requests_go_straight_to_the_owner() -> None:
         await client.get(alias)
         await client.view()
         two.seen.clear()
-        assert await client.get(alias) == alias.encode()
+        assert await client.get(alias) == alias
         assert [type(request) for request in two.seen] == [Get]
 
 
@@ -236,7 +236,7 @@ async def test_an_owner_out_of_reach_is_passed_by() -> None:
         await client.view()
         two.die()
         for _ in range(3):
-            assert await client.get(alias) == alias.encode()
+            assert await client.get(alias) == alias
         assert len(one.seen_of(Get)) == 3
 
 
@@ -245,7 +245,7 @@ async def test_an_owner_that_comes_back_is_found_again() -> None:
         two.greeting = b""
         alias = alias_owned_by(view_of([one, two]), two.node)
         await client.view()
-        assert await client.get(alias) == alias.encode()
+        assert await client.get(alias) == alias
         two.greeting = b"WRPME/2\n"
         while not two.seen:
             await client.get(alias)
@@ -294,7 +294,7 @@ async def test_requests_at_a_node_that_is_found_dead_go_elsewhere() -> None:
             await asyncio.sleep(0)
         view_of([one, two], epoch=2, down=[two])
         await client.view()
-        assert await reading == alias.encode()
+        assert await reading == alias
         with pytest.raises(errors.IndeterminateError, match=f"{two.address} is down"):
             await writing
 

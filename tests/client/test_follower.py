@@ -9,8 +9,8 @@ from wrpme import BlockingClient, Client, errors
 from wrpme.client.follow.follower import Change, Follower
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
-    WRITTEN, Aliases, Changes, ConfirmFollow, Content, Done, EntryChange, Failed, Follow, FollowEnded, Following, Get,
-    PrefixScan, Reply, Request, Unfollow,
+    REMOVED, WRITTEN, Aliases, Changes, ConfirmFollow, Content, Done, EntryChange, Failed, Follow, FollowEnded,
+    Following, Get, PrefixScan, Reply, Request, Unfollow,
 )  # fmt: skip
 
 
@@ -22,7 +22,7 @@ class Owner:
     """Of all entries, with its versions; a content that is None is too large for a page."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, tuple[int, bytes | None]] = {"k1": (1, b"one"), "k2": (2, b"two")}
+        self.entries: dict[bytes, tuple[int, bytes | None]] = {b"k1": (1, b"one"), b"k2": (2, b"two")}
         self.channel = 3
         self.refusals = 0
         self.busy = False
@@ -37,7 +37,7 @@ class Owner:
         if isinstance(request, PrefixScan):
             found = sorted(self.entries)
             return Aliases(
-                request.id, tuple(found), False, (found[-1]).encode(), tuple(self.entries[one][1] for one in found),
+                request.id, tuple(found), False, found[-1], tuple(self.entries[one][1] for one in found),
                 tuple(version(self.entries[one][0]) for one in found),
             )  # fmt: skip
         if isinstance(request, Get):
@@ -79,12 +79,31 @@ async def test_when_a_channel_ends_it_asks_anew_and_says_so(behind: bool) -> Non
         view_of([node])
         follower = client.follow("k", contents=True)
         await some(follower, 3)
-        owner.entries = {"k1": (5, b"later")}
+        owner.entries = {b"k1": (5, b"later")}
         owner.refusals = 2
         owner.say(node, FollowEnded(0, owner.channel, behind))
         assert await some(follower, 2) == [Change("replaced", "k1", 5, b"later"), Change("removed", "k2")]
         last = await anext(follower)
         assert last.kind == "resynchronized" and ("slow" in last.reason) is behind
+
+
+@pytest.mark.asyncio
+async def test_an_alias_that_is_no_utf_8_is_told_as_text_and_means_the_same_entry() -> None:
+    owner = Owner()
+    owner.entries = {b"k\xff": (1, None), b"k\xff\0": (2, b"two")}
+    async with StubNode(owner) as node, Client(node.address) as client:
+        view_of([node])
+        follower = client.follow(b"k\xff", contents=True)
+        assert await some(follower, 3) == [
+            Change("present", "k\udcff", 9, b"large"), Change("present", "k\udcff\0", 2, b"two"),
+            Change("synchronized", ""),
+        ]  # fmt: skip
+        owner.say(node, Changes(0, owner.channel, (EntryChange(REMOVED, b"k\xff\0", version(3), None),)))
+        change = await anext(follower)
+        assert change.kind == "removed" and change.alias == "k\udcff\0"
+        assert await client.get(change.alias) == b"large"
+        assert [one.prefix for one in node.seen_of(Follow)] == [b"k\xff"]
+        assert [one.alias for one in node.seen_of(Get)] == [b"k\xff", b"k\xff\0"]
 
 
 @pytest.mark.asyncio
@@ -102,7 +121,7 @@ async def test_a_lost_connection_is_made_again() -> None:
 @pytest.mark.asyncio
 async def test_a_large_content_is_got_by_itself() -> None:
     owner = Owner()
-    owner.entries = {"k1": (1, None)}
+    owner.entries = {b"k1": (1, None)}
     async with StubNode(owner) as node, Client(node.address) as client:
         view_of([node])
         follower = client.follow("k", contents=True)

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from tests.stub_node import Answer, Close, Entries, StubNode, StubThread, view_of
 from wrpme import BlockingClient, Client, errors
-from wrpme.client.batches import call
+from wrpme.client.batches import calls
 from wrpme.limits import MANY_BYTES_MAX, MANY_REQUESTS_MAX
 from wrpme.protocol.messages import (
     Done, Failed, Get, IfVersion, Many, Number, Put, Remove, Reply, Request, Results, Transaction, Update,
 )  # fmt: skip
+from wrpme.protocol.quoting import text_of
 
 
 class Together(Entries):
@@ -21,7 +22,7 @@ class Together(Entries):
 
     def __init__(self) -> None:
         super().__init__()
-        self.refused: set[str] = set()
+        self.refused: set[bytes] = set()
 
     def __call__(self, request: Request) -> Answer:
         if isinstance(request, Many):
@@ -33,17 +34,17 @@ class Together(Entries):
                 return replace(parts[failed], id=request.id, operation=failed)
             return Results(request.id, parts)  # type: ignore[arg-type]
         if isinstance(request, Remove):
-            del self.contents[request.alias]
+            del self.contents[text_of(request.alias)]
             return Done(request.id)
         return super().__call__(request)
 
     def part(self, request: Request) -> Reply:
-        alias = getattr(request, "alias", "")
+        alias = getattr(request, "alias", b"")
         if alias in self.refused:
             self.refused.remove(alias)
             return Failed(request.id, errors.UnstableError.code, "the owner changes")
         if isinstance(request, IfVersion):
-            known = alias in self.contents
+            known = text_of(alias) in self.contents
             return Failed(request.id, errors.MismatchError.code, "there is one") if known else Done(request.id)
         reply = self(request)
         assert not isinstance(reply, tuple | type) and reply is not None
@@ -92,9 +93,9 @@ async def test_what_was_refused_for_certain_is_asked_again_by_itself() -> None:
     script = Together()
     async with StubNode(script) as node, Client(node.address) as client:
         view_of([node])
-        script.refused = {"alias-3", "alias-4"}
+        script.refused = {b"alias-3", b"alias-4"}
         assert await client.put_many(dict.fromkeys(ALIASES[:8], b"x")) == [0] * 8
-        assert [one.alias for one in node.seen_of(Put)] == ["alias-3", "alias-4"]
+        assert [one.alias for one in node.seen_of(Put)] == [b"alias-3", b"alias-4"]
         assert len(node.seen_of(Many)) == 1
 
 
@@ -197,7 +198,7 @@ async def test_wrong_arguments_are_told_when_they_are_collected() -> None:
     client = Client("127.0.0.1:1")
     calls: tuple[Callable[[], object], ...] = (
         lambda: client.batch().put("", b""),
-        lambda: client.batch().get(b"x"),  # type: ignore[arg-type]
+        lambda: client.batch().get(bytearray(b"x")),  # type: ignore[arg-type]
         lambda: client.batch().put("x", "text"),  # type: ignore[arg-type]
         lambda: client.batch().add("x", "1"),  # type: ignore[arg-type]
         lambda: client.batch().if_version("x", -1),
@@ -224,4 +225,4 @@ def test_the_blocking_client_has_it_all() -> None:
 
 
 def test_a_call_that_is_answered_with_something_else() -> None:
-    assert isinstance(call.content(Get(1, b"a")).outcome(Number(1, 1)), errors.ProtocolError)
+    assert isinstance(calls.get(1, "a").outcome(Number(1, 1)), errors.ProtocolError)

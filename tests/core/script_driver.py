@@ -27,6 +27,7 @@ from wrpme.protocol.messages import (
     Count, Envelope, Get, LeaveNode, PrefixScan, Put, Remove, RemoveAll, Reply, Request, Text,
     Update, VerifyArc,
 )  # fmt: skip
+from wrpme.protocol.quoting import bytes_of
 from wrpme.protocol.ring import arc_at, hash_of
 from wrpme.protocol.view import NOBODY, Arc, State, View
 
@@ -144,9 +145,9 @@ class Driver:
         views = [node.view for node in self.hive.nodes.values() if node.view is not None]
         return {arc.end for view in views for arc in self._arcs_in(view)}
 
-    def do_focus(self, alias: bytes = "") -> None:
+    def do_focus(self, alias: str = "") -> None:
         """From now on nothing is told of other arcs than that of an entry; without one of all."""
-        self._focus = hash_of(alias) if alias else None
+        self._focus = hash_of(bytes_of(alias)) if alias else None
         self._forget_lines(self._look)
 
     def _forget_lines(self, then: Callable[[], None]) -> None:
@@ -270,9 +271,10 @@ class Driver:
         marks = ", ".join(f"arc {arc_name(last)} {version_words(version)}" for _, last, version in found)
         self._line(f"{name} has marks: {marks or 'none'}")
 
-    def do_spoil(self, name: str, alias: bytes, content: str) -> None:
+    def do_spoil(self, name: str, alias: str, content: str) -> None:
         """A disk has something else than was written to it, and says nothing."""
-        key = key_of(hash_of(alias), alias)
+        encoded = bytes_of(alias)
+        key = key_of(hash_of(encoded), encoded)
         value = self.hive.stores[name].get(key)
         if value is None:
             raise ScriptError(f"{name} has no {alias}")
@@ -381,7 +383,7 @@ class Driver:
             case ["view", epoch]:
                 return lambda: any(n.view is not None and n.view.epoch >= int(epoch) for n in self.hive.nodes.values())
             case [name, "serves", alias]:
-                return lambda: self.hive.nodes[name].serves(hash_of(alias), self.hive.clock(name))
+                return lambda: self.hive.nodes[name].serves(hash_of(bytes_of(alias)), self.hive.clock(name))
             case [name, "exits"]:
                 return lambda: name in self.hive.exits
             case [name, "is", state]:
@@ -441,17 +443,17 @@ class Driver:
         wall = 1000.0 * self.hive.now + node.context.process.wall_offset_milliseconds
         return int(wall + 1000 * float(named["expires"])) if "expires" in named else 0
 
-    def do_put(self, name: str, alias: bytes, content: str, *words: str) -> None:
-        self._ask(name, Put(1, alias, content.encode(), self._expiry(name, words)), words)
+    def do_put(self, name: str, alias: str, content: str, *words: str) -> None:
+        self._ask(name, Put(1, bytes_of(alias), content.encode(), self._expiry(name, words)), words)
 
-    def do_update(self, name: str, alias: bytes, content: str, *words: str) -> None:
-        self._ask(name, Update(1, alias, content.encode(), self._expiry(name, words)), words)
+    def do_update(self, name: str, alias: str, content: str, *words: str) -> None:
+        self._ask(name, Update(1, bytes_of(alias), content.encode(), self._expiry(name, words)), words)
 
-    def do_get(self, name: str, alias: bytes, *words: str) -> None:
-        self._ask(name, Get(1, alias), words)
+    def do_get(self, name: str, alias: str, *words: str) -> None:
+        self._ask(name, Get(1, bytes_of(alias)), words)
 
-    def do_remove(self, name: str, alias: bytes, *words: str) -> None:
-        self._ask(name, Remove(1, alias), words)
+    def do_remove(self, name: str, alias: str, *words: str) -> None:
+        self._ask(name, Remove(1, bytes_of(alias)), words)
 
     def do_count(self, name: str, *words: str) -> None:
         """How many entries that node owns, at its present epoch or at ``epoch=``."""
@@ -531,7 +533,7 @@ class Driver:
         """In which arcs entries lie, and who owns them."""
         view = self.hive.view(next(iter(self.hive.nodes)))
         for alias in aliases:
-            arc = view.arcs[arc_at(view, hash_of(alias))]
+            arc = view.arcs[arc_at(view, hash_of(bytes_of(alias)))]
             node = view_index.owner(view, arc)
             primary = name_of(node) if node else "nobody"
             self._line(f"{alias}: arc {arc_name(arc.end)} v{arc.version}, primary {primary}")

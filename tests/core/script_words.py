@@ -23,6 +23,7 @@ from wrpme.protocol.messages import (
     PrefixScan, Prepare, Promise, Put, Rejected, Remove, RemoveAll, Reply, Report, Request, Stream, StreamAck,
     StreamAcks, Streams, Suffix, Text, Update, WholeView, Writes,
 )  # fmt: skip
+from wrpme.protocol.quoting import shown
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, NodeId, Proposal,
     State, Synced, View,
@@ -64,7 +65,7 @@ def content_words(content: bytes) -> str:
 
 def entry_words(key: bytes, value: bytes) -> str:
     """An entry with its version; a removal is one, too."""
-    alias, version, expiry = alias_in(key).decode(), version_words(version_in(value)), expiry_in(value)
+    alias, version, expiry = shown(alias_in(key)), version_words(version_in(value)), expiry_in(value)
     if expiry == REMOVED:
         return f"remove {alias} {version}"
     return f"{alias}={content_words(content_in(value))} {version}{' expires' if expiry else ''}"
@@ -158,7 +159,7 @@ def _answer_words(answer: Answer) -> str:
     if answer.same:
         return f"#{answer.number} is the same"
     have = ", ".join(
-        f"{alias_in(key).decode()} {version_words(version_in(head + bytes(8)))}" for key, head in answer.have
+        f"{shown(alias_in(key))} {version_words(version_in(head + bytes(8)))}" for key, head in answer.have
     )
     return f"#{answer.number} differs, here is {have or 'nothing'}"
 
@@ -237,9 +238,9 @@ def _vote_words(body: Prepare | Promise | Accept | Accepted | Rejected) -> str:
 def request_words(request: Request) -> str:
     """What a client asks."""
     if isinstance(request, Put | Update):
-        return f"{type(request).__name__.lower()} {request.alias}={content_words(request.content)}"
+        return f"{type(request).__name__.lower()} {shown(request.alias)}={content_words(request.content)}"
     if isinstance(request, Get | Remove):
-        return f"{type(request).__name__.lower()} {request.alias}"
+        return f"{type(request).__name__.lower()} {shown(request.alias)}"
     if isinstance(request, ForgetNode):
         return f"forget {name_of(request.member)}"
     words = {PrefixScan: "scan", Count: "count", RemoveAll: "remove_all"}
@@ -257,7 +258,7 @@ def reply_words(reply: Reply) -> str:
     if isinstance(reply, Number):
         return f"{reply.number}{', and there is more' if reply.cursor else ''}"
     if isinstance(reply, Aliases):
-        return f"{', '.join(reply.aliases) or 'nothing'}{', and there is more' if reply.more else ''}"
+        return f"{', '.join(map(shown, reply.aliases)) or 'nothing'}{', and there is more' if reply.more else ''}"
     return reply.text if isinstance(reply, Text) else type(reply).__name__
 
 
@@ -269,7 +270,7 @@ def operation_words(operation: Operation, ends: Collection[int] | None) -> str:
     only those with these ends, if any are given."""
     key, value = operation
     if key.startswith(b"e"):
-        return entry_words(key, value) if value is not None else f"remove {alias_in(key).decode()}"
+        return entry_words(key, value) if value is not None else f"remove {shown(alias_in(key))}"
     if key == VIEW_KEY or key.startswith(VIEW_PATCH_PREFIX):
         return "view" if value is not None else ""
     if key == ACCEPTOR_KEY:

@@ -180,7 +180,7 @@ def test_many_changes_are_counted() -> None:
     before = grown(2)
     after = next_view(before, join(2))
     reports = [Synced(end, 1, id_of(1), id_of(0), 1) for end in range(30)]
-    joins = [Join(b"%d" % number, 1, b"x%d" % number) for number in range(20)]
+    joins = [Join(b"%d" % number, 1, f"x{number}") for number in range(20)]
     (view,) = sentences(told(before, after, *reports)["view"])
     assert view == f"view {after.epoch}: n1 has 30 arcs that it was to receive, says n0; proposed by n0"
     (view,) = sentences(told(before, after, *joins)["view"])

@@ -43,9 +43,9 @@ def test_a_life_span_is_kept(held: bytes, expiry: int) -> None:
     assert written(Update(1, b"x", b"", 0, KEEP_EXPIRY), None) == 0
 
 
-def test_a_message_of_the_release_before_has_its_expiry_and_no_ttl() -> None:
-    older = msgspec.msgpack.encode([3, 1, "x", b"1", 1_900_000_000_000])
-    assert msgspec.msgpack.decode(older, type=Update) == Update(1, b"x", b"1", 1_900_000_000_000)
+def test_a_message_without_a_ttl_has_its_expiry() -> None:
+    shorter = msgspec.msgpack.encode([3, 1, b"x", b"1", 1_900_000_000_000])
+    assert msgspec.msgpack.decode(shorter, type=Update) == Update(1, b"x", b"1", 1_900_000_000_000)
 
 
 @pytest.mark.parametrize("ttl", [-2, EXPIRY_MILLISECONDS_MAX + 1])

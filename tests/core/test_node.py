@@ -20,7 +20,7 @@ from wrpme.protocol.messages import (
 from wrpme.protocol.view import NOBODY, Down, Patch, Proposal, State
 
 
-def fill(hive: Hive, name: str, count: int = 60) -> list[str]:
+def fill(hive: Hive, name: str, count: int = 60) -> list[bytes]:
     aliases = [b"k%d" % number for number in range(count)]
     for alias in aliases:
         assert hive.ask(name, Put(1, alias, alias)) == Done(1)
@@ -67,7 +67,7 @@ def test_a_killed_node_comes_back_with_its_data() -> None:
     hive.kill("a")
     hive.start("a")
     hive.stable("a", seconds=5)
-    check(hive, "a", [alias for alias in aliases if alias != "k7"])
+    check(hive, "a", [alias for alias in aliases if alias != b"k7"])
     assert word_of(hive.ask("a", Get(1, b"k7"))) == "not_found"
     assert view_index.member(hive.view("a"), identity("a")) is not None
     assert hive.view("a").members[0].incarnation == 2
@@ -132,7 +132,7 @@ def test_five_nodes_grow_while_somebody_writes() -> None:
     for number, name in enumerate("bcde"):
         hive.start(name, "a")
         for step in range(40):
-            alias = f"n{number}-{step}"
+            alias = b"n%d-%d" % (number, step)
             while word_of(reply := hive.ask("a", Update(1, alias, alias))) == "unstable":
                 hive.go(0.01)
             assert reply == Done(1)
@@ -199,7 +199,7 @@ def test_a_death_is_noticed_and_named() -> None:
         reply = hive.ask("a", Get(1, alias))
         words.append(word_of(reply))
         if words[-1]:
-            assert f'"{alias}" lives on c, which has been down for 5 s' in reply.sentence  # type: ignore[union-attr]
+            assert f'"{alias.decode()}" lives on c, which has been down for 5 s' in reply.sentence  # type: ignore[union-attr]
             assert word_of(hive.ask("b", Put(1, alias, b""))) == "unavailable", "never: there is none"
     assert set(words) == {"", "unavailable"}
     assert 10 < words.count("unavailable") < 30
@@ -244,7 +244,7 @@ def test_with_further_copies_a_death_makes_nothing_unavailable(replication: int)
     hive.go(3.0)
     for name in "ac":
         check(hive, name, aliases)
-        assert hive.ask(name, Update(1, name, b"meanwhile")) == Done(1)
+        assert hive.ask(name, Update(1, name.encode(), b"meanwhile")) == Done(1)
     hive.start("b", replication=replication)
     hive.stable("a", "b", "c")
     for arc in hive.view("b").arcs:

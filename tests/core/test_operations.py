@@ -165,7 +165,9 @@ def test_a_new_content_has_a_new_life_span() -> None:
 
 def test_the_life_span_of_an_entry() -> None:
     assert decide(GetExpiry(7, b"x"), MORTAL, NOW) == Number(7, 2_000_000)
-    assert decide(Expire(7, b"x", EXPIRY_MILLISECONDS_MAX), HELD, NOW) == Write(b"old", EXPIRY_MILLISECONDS_MAX, Done(7))
+    assert decide(Expire(7, b"x", EXPIRY_MILLISECONDS_MAX), HELD, NOW) == Write(
+        b"old", EXPIRY_MILLISECONDS_MAX, Done(7)
+    )
 
 
 @pytest.mark.parametrize("milliseconds", [1, 999_999, 1_000_000])
@@ -179,25 +181,25 @@ def test_no_time_from_now_is_no_eternity() -> None:
 
 
 REQUESTS: st.SearchStrategy[EntryRequest] = st.one_of(
-    st.builds(Get, st.just(7), st.just("x")),
-    st.builds(Put, st.just(7), st.just("x"), st.binary(max_size=2)),
-    st.builds(Update, st.just(7), st.just("x"), st.binary(max_size=2)),
-    st.builds(GetUpdate, st.just(7), st.just("x"), st.binary(max_size=2)),
-    st.builds(GetRemove, st.just(7), st.just("x")),
-    st.builds(Cas, st.just(7), st.just("x"), st.binary(max_size=2), st.binary(max_size=1)),
-    st.builds(Remove, st.just(7), st.just("x")),
-    st.builds(RemoveIf, st.just(7), st.just("x"), st.binary(max_size=1)),
-    st.builds(Expire, st.just(7), st.just("x"), st.integers(-5, 5), st.booleans()),
-    st.builds(GetExpiry, st.just(7), st.just("x")),
-    st.builds(Add, st.just(7), st.just("x"), st.integers(-2, 2)),
-    st.builds(Append, st.just(7), st.just("x"), st.binary(max_size=2)),
-    st.builds(GetRange, st.just(7), st.just("x"), st.integers(-2, 2), st.integers(-2, 2)),
-    st.builds(SetRange, st.just(7), st.just("x"), st.integers(0, 2), st.binary(max_size=2)),
-    st.builds(GetExpire, st.just(7), st.just("x"), st.integers(-5, 5), st.booleans()),
-    st.builds(Exists, st.just(7), st.just("x")),
-    st.builds(Touch, st.just(7), st.just("x")),
-    st.builds(CasVersion, st.just(7), st.just("x"), st.binary(max_size=2), st.sampled_from((NO_VERSION, OTHER))),
-    st.builds(RemoveVersion, st.just(7), st.just("x"), st.sampled_from((NO_VERSION, OTHER))),
+    st.builds(Get, st.just(7), st.just(b"x")),
+    st.builds(Put, st.just(7), st.just(b"x"), st.binary(max_size=2)),
+    st.builds(Update, st.just(7), st.just(b"x"), st.binary(max_size=2)),
+    st.builds(GetUpdate, st.just(7), st.just(b"x"), st.binary(max_size=2)),
+    st.builds(GetRemove, st.just(7), st.just(b"x")),
+    st.builds(Cas, st.just(7), st.just(b"x"), st.binary(max_size=2), st.binary(max_size=1)),
+    st.builds(Remove, st.just(7), st.just(b"x")),
+    st.builds(RemoveIf, st.just(7), st.just(b"x"), st.binary(max_size=1)),
+    st.builds(Expire, st.just(7), st.just(b"x"), st.integers(-5, 5), st.booleans()),
+    st.builds(GetExpiry, st.just(7), st.just(b"x")),
+    st.builds(Add, st.just(7), st.just(b"x"), st.integers(-2, 2)),
+    st.builds(Append, st.just(7), st.just(b"x"), st.binary(max_size=2)),
+    st.builds(GetRange, st.just(7), st.just(b"x"), st.integers(-2, 2), st.integers(-2, 2)),
+    st.builds(SetRange, st.just(7), st.just(b"x"), st.integers(0, 2), st.binary(max_size=2)),
+    st.builds(GetExpire, st.just(7), st.just(b"x"), st.integers(-5, 5), st.booleans()),
+    st.builds(Exists, st.just(7), st.just(b"x")),
+    st.builds(Touch, st.just(7), st.just(b"x")),
+    st.builds(CasVersion, st.just(7), st.just(b"x"), st.binary(max_size=2), st.sampled_from((NO_VERSION, OTHER))),
+    st.builds(RemoveVersion, st.just(7), st.just(b"x"), st.sampled_from((NO_VERSION, OTHER))),
 )
 
 

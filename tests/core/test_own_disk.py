@@ -25,7 +25,7 @@ def state_of(hive: Hive, teller: str, name: str) -> State:
     return member.state
 
 
-def hang(hive: Hive, name: str, alias: bytes = "") -> int:
+def hang(hive: Hive, name: str, alias: bytes = b"") -> int:
     """From now on its disk takes nothing, and there is something to take: a write of ``alias``, which it owns."""
     hive.slow_disks.add(name)
     return hive.send(name, Update(7, alias or owned_by(hive, name), b"on its way"))

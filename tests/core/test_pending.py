@@ -18,7 +18,7 @@ from wrpme.protocol.ring import hash_of
 
 LAST = ring.RING - 1
 HALF = ring.RING // 2
-OWED, INHERITED, RECEIVED, QUEUED = "kept", "known", "heard", "made"
+OWED, INHERITED, RECEIVED, QUEUED = b"kept", b"known", b"heard", b"made"
 
 
 class Disk:
@@ -66,12 +66,12 @@ def write(contents: PendingWrites, pair: Pair) -> Pending:
     return pending
 
 
-def seen(contents: PendingWrites) -> dict[str, bytes]:
-    return {found[9:].decode(): content_in(value) for found, value in contents.pairs(contents.low, contents.high)}
+def seen(contents: PendingWrites) -> dict[bytes, bytes]:
+    return {found[9:]: content_in(value) for found, value in contents.pairs(contents.low, contents.high)}
 
 
-def suffix(contents: PendingWrites) -> list[str]:
-    return [pending.key[9:].decode() for pending in contents.suffix()]
+def suffix(contents: PendingWrites) -> list[bytes]:
+    return [pending.key[9:] for pending in contents.suffix()]
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -82,28 +82,28 @@ def test_a_write_shadows_the_store_until_a_reader_may_take_it(disk: Disk) -> Non
     disk.store.write(operations_for(*put(b"y", 2)), True)
     contents = whole(disk)
     later, removed = write(contents, put(b"x", 3)), write(contents, gone(b"y", 4))
-    assert seen(contents) == {"x": b"3"} and contents.current(key(b"y")) is None
+    assert seen(contents) == {b"x": b"3"} and contents.current(key(b"y")) is None
     assert disk.store.get(key(b"x")) == put(b"x", 1)[1], "the store does not have it yet"
     disk.arrive()
     assert contents.overlay == {key(b"x"): later, key(b"y"): removed}, "on disk is not acknowledged"
     contents.drop_overlay(later)
     contents.drop_overlay(removed)
-    assert not contents.overlay and seen(contents) == {"x": b"3"} and contents.current(key(b"y")) is None
+    assert not contents.overlay and seen(contents) == {b"x": b"3"} and contents.current(key(b"y")) is None
 
 
 def test_an_earlier_write_does_not_take_the_shadow_of_a_later_one_away(disk: Disk) -> None:
     contents = whole(disk)
     earlier, later = write(contents, put(b"x", 1)), write(contents, put(b"x", 2))
     contents.drop_overlay(earlier)
-    assert contents.overlay == {key(b"x"): later} and seen(contents) == {"x": b"2"}
+    assert contents.overlay == {key(b"x"): later} and seen(contents) == {b"x": b"2"}
 
 
-NAMES = st.sampled_from("abcdefgh")
+NAMES = st.sampled_from([b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"])
 
 
 @given(st.dictionaries(NAMES, st.integers(1, 9)), st.dictionaries(NAMES, st.integers(0, 9)), NAMES, NAMES)
 def test_a_scan_sees_store_and_shadow_as_one(
-    stored: dict[str, int], fresh: dict[str, int], low: str, high: str
+    stored: dict[bytes, int], fresh: dict[bytes, int], low: bytes, high: bytes
 ) -> None:
     disk = Disk()
     for alias, number in stored.items():
@@ -146,14 +146,14 @@ def test_a_removal_of_nothing_costs_no_batch_but_is_in_the_suffix(disk: Disk) ->
 def test_what_is_received_shadows_the_store_until_it_is_on_disk(disk: Disk) -> None:
     contents = whole(disk)
     contents.receive(1, [put(b"x", 1), put(b"x", 2), put(b"y", 3)])
-    assert seen(contents) == {"x": b"2", "y": b"3"} and len(contents.unflushed) == 3
+    assert seen(contents) == {b"x": b"2", b"y": b"3"} and len(contents.unflushed) == 3
     contents.land(disk.context.commits.persisted)
     assert len(contents.unflushed) == 3, "nothing of it is on disk"
     disk.arrive()
     contents.land(disk.context.commits.persisted)
     assert not contents.unflushed and not contents.overlay, "nobody waits for a holder"
-    assert seen(contents) == {"x": b"2", "y": b"3"}
-    assert suffix(contents) == ["x", "x", "y"], "on disk here is not on disk everywhere"
+    assert seen(contents) == {b"x": b"2", b"y": b"3"}
+    assert suffix(contents) == [b"x", b"x", b"y"], "on disk here is not on disk everywhere"
 
 
 def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
@@ -162,7 +162,7 @@ def test_what_lands_later_stays_in_the_shadow(disk: Disk) -> None:
     disk.context.flush_disk()
     contents.receive(2, [put(b"x", 2), put(b"y", 3)])
     contents.land(1)
-    assert set(contents.overlay) == {key(b"x"), key(b"y")} and seen(contents) == {"x": b"2", "y": b"3"}
+    assert set(contents.overlay) == {key(b"x"), key(b"y")} and seen(contents) == {b"x": b"2", b"y": b"3"}
 
 
 def test_nothing_outside_of_the_arc_is_received(disk: Disk) -> None:
@@ -206,14 +206,14 @@ def test_of_each_entry_the_suffix_hands_over_the_latest_write(disk: Disk) -> Non
 
 def test_the_suffix_shrinks_by_what_all_holders_have(disk: Disk) -> None:
     contents = whole(disk)
-    for item, alias in enumerate("abc", 1):
+    for item, alias in enumerate((b"a", b"b", b"c"), 1):
         contents.receive(item, [put(alias, item), put(alias * 2, item)])
     contents.forget_settled_suffix(0)
-    assert suffix(contents) == ["a", "aa", "b", "bb", "c", "cc"]
+    assert suffix(contents) == [b"a", b"aa", b"b", b"bb", b"c", b"cc"]
     contents.forget_settled_suffix(2)
-    assert suffix(contents) == ["c", "cc"]
+    assert suffix(contents) == [b"c", b"cc"]
     contents.forget_settled_suffix(1)
-    assert suffix(contents) == ["c", "cc"]
+    assert suffix(contents) == [b"c", b"cc"]
     contents.forget_settled_suffix(3)
     assert suffix(contents) == []
 
@@ -225,7 +225,7 @@ def test_what_is_settled_at_this_version_says_nothing_of_earlier_ones(disk: Disk
     contents.inherit_received()
     contents.receive(1, [put(b"y", 2)])
     contents.forget_settled_suffix(9)
-    assert suffix(contents) == ["x"]
+    assert suffix(contents) == [b"x"]
 
 
 def test_a_node_that_is_no_holder_owes_its_clients_but_has_received_nothing(disk: Disk) -> None:
@@ -241,7 +241,7 @@ def test_who_becomes_the_owner_has_the_whole_suffix_acknowledged(disk: Disk) -> 
     contents.land(disk.context.commits.persisted)
     assert set(contents.overlay) == {key(OWED), key(QUEUED)}
     contents.queue_suffix()
-    assert [pending.key[9:].decode() for pending in contents.queue] == [OWED, INHERITED, RECEIVED, QUEUED]
+    assert [pending.key[9:] for pending in contents.queue] == [OWED, INHERITED, RECEIVED, QUEUED]
     assert set(contents.overlay) == {key(alias) for alias in (OWED, INHERITED, RECEIVED, QUEUED)}
     assert not (contents.owed or contents.inherited or contents.received or contents.unflushed)
 
@@ -276,12 +276,12 @@ def test_each_part_of_a_divided_arc_takes_what_lies_in_it(disk: Disk, first_half
     assert mine and mine != set(aliases)
     before = whole(disk)
     for number, alias in enumerate(aliases, 1):
-        before.receive(1, [put(alias + "r", number)])
+        before.receive(1, [put(alias + b"r", number)])
         write(before, put(alias, number, bytes(10)))
     before.inherit_received()
     for number, alias in enumerate(aliases, 1):
         before.owed.append(before.apply(*put(alias, 20 + number), before.current(key(alias))))
-        before.receive(1, [put(alias + "n", number)])
+        before.receive(1, [put(alias + b"n", number)])
     part = PendingWrites(disk.context, 0, HALF - 1) if first_half else PendingWrites(disk.context, HALF, LAST)
     part.inherit(before)
 

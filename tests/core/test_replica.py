@@ -48,15 +48,15 @@ def test_a_write_is_answered_once_it_is_on_disk() -> None:
     assert session not in made[A].replies
     made[A].persist()
     assert made[A].replies[session] == Done(5)
-    assert made[A].stored() == {"x": ((1, 1), b"1")}
+    assert made[A].stored() == {b"x": ((1, 1), b"1")}
 
 
 def test_versions_are_the_version_of_the_arc_and_a_number() -> None:
     made = Bench(replace(ALONE, version=1))
-    for alias in "xyx":
+    for alias in (b"x", b"y", b"x"):
         made[A].ask(Update(5, alias, alias))
     made.settle()
-    assert {alias: version for alias, (version, _) in made[A].stored().items()} == {"x": (1, 3), "y": (1, 2)}
+    assert {alias: version for alias, (version, _) in made[A].stored().items()} == {b"x": (1, 3), b"y": (1, 2)}
 
 
 def test_whoever_reads_an_unacknowledged_write_waits_for_it() -> None:
@@ -111,7 +111,7 @@ def test_an_expired_entry_is_none() -> None:
     made.settle()
     assert word_of(made[A].replies[session]) == "not_found"
     assert made[A].replies[put] == Done(4)
-    assert made[A].stored()["x"][1] == b"2" and made[A].replica.counts() == (1, 2)
+    assert made[A].stored()[b"x"][1] == b"2" and made[A].replica.counts() == (1, 2)
 
 
 def test_pending_writes_have_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_pending_bytes_have_their_limit(monkeypatch: pytest.MonkeyPatch) -> None
     assert made[A].replica.writes.pending_bytes == 0
     made[A].ask(Put(1, b"k1", b""))
     made.settle()
-    assert "k1" in made[A].stored()
+    assert b"k1" in made[A].stored()
 
 
 # --- the lease ---------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_a_planned_change_fails_no_request() -> None:
     assert word_of(made[A].replies[read]) == "unstable", "a read asks the next owner"
     made.settle()
     assert made[A].replies[write] == Done(7)
-    assert made[B].stored()["x"][1] == b"1"
+    assert made[B].stored()[b"x"][1] == b"1"
     after = made[B].ask(Get(9, b"x"))
     assert made[B].replies[after] == Content(9, b"1")
 
@@ -251,7 +251,7 @@ def test_suffix_that_count_for_nothing(kind: str) -> None:
         made[B].hear(A, Suffix(END, 2, lie))
     assert made[B].replica.serving == (kind == "twice")
     made[B].persist()
-    assert "lie" not in made[B].stored()
+    assert b"lie" not in made[B].stored()
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -320,7 +320,7 @@ def test_pending_writes_of_an_owner_that_stays_go_on_at_the_new_version() -> Non
     assert made[A].replies[write] == Done(7)
     assert word_of(made[A].replies[read]) in ("", "unstable")
     made.settle()
-    assert made[A].stored()["x"] == ((1, 1), b"1")
+    assert made[A].stored()[b"x"] == ((1, 1), b"1")
 
 
 def test_a_view_that_does_not_touch_the_arc_changes_nothing() -> None:
@@ -330,7 +330,7 @@ def test_a_view_that_does_not_touch_the_arc_changes_nothing() -> None:
     made.adopt(view_of(COPIED, 2), A, B)
     assert made[A].replica.copies[B] is copy and copy.counts, "once counted, a node counts until the version changes"
     made.settle()
-    assert made[B].stored()["x"][1] == b"1"
+    assert made[B].stored()[b"x"][1] == b"1"
 
 
 def test_a_new_version_starts_the_copies_anew() -> None:
@@ -346,7 +346,7 @@ def test_a_new_version_starts_the_copies_anew() -> None:
 THREE = Arc(END, 2, (B, A, C))
 
 
-def owner_with_suffixes(held: dict[str, bytes], *suffixes: tuple[NodeId, tuple[Pair, ...]]) -> Bench:
+def owner_with_suffixes(held: dict[bytes, bytes], *suffixes: tuple[NodeId, tuple[Pair, ...]]) -> Bench:
     """B becomes the owner of an arc that A and C hold as well."""
     made = Bench(THREE, (B,), view_of(replace(THREE, version=1), 1))
     for alias, value in held.items():
@@ -360,12 +360,12 @@ def owner_with_suffixes(held: dict[str, bytes], *suffixes: tuple[NodeId, tuple[P
 
 def test_of_each_entry_the_highest_version_wins() -> None:
     made = owner_with_suffixes(
-        {"x": value_of((1, 5), 0, b"mine"), "y": value_of((1, 5), 0, b"mine"), "z": value_of((1, 5), 0, b"mine")},
+        {alias: value_of((1, 5), 0, b"mine") for alias in (b"x", b"y", b"z")},
         (A, (pair(b"x", value_of((1, 6), 0, b"later")), pair(b"y", value_of((1, 4), 0, b"earlier")))),
         (C, (pair(b"x", value_of((1, 7), 0, b"latest")), pair(b"z", removal((1, 6))), pair(b"n", removal((1, 9))))),
     )
     assert made[B].replica.serving
-    assert {alias: content for alias, (_, content) in made[B].stored().items()} == {"x": b"latest", "y": b"mine"}
+    assert {alias: content for alias, (_, content) in made[B].stored().items()} == {b"x": b"latest", b"y": b"mine"}
 
 
 def test_every_holder_has_to_tell() -> None:
@@ -376,11 +376,11 @@ def test_every_holder_has_to_tell() -> None:
 VALUES = st.tuples(st.integers(1, 9), st.booleans())
 
 
-@given(st.lists(st.tuples(st.sampled_from((A, C)), st.sampled_from("xyz"), VALUES), max_size=12))
-def test_any_order_of_suffix_ends_the_same(writes: list[tuple[NodeId, str, tuple[int, bool]]]) -> None:
-    held = {"x": value_of((1, 3), 0, b"3")}
-    suffixes: dict[NodeId, dict[str, Pair]] = {A: {}, C: {}}
-    best = {"x": (3, False)}
+@given(st.lists(st.tuples(st.sampled_from((A, C)), st.sampled_from((b"x", b"y", b"z")), VALUES), max_size=12))
+def test_any_order_of_suffix_ends_the_same(writes: list[tuple[NodeId, bytes, tuple[int, bool]]]) -> None:
+    held = {b"x": value_of((1, 3), 0, b"3")}
+    suffixes: dict[NodeId, dict[bytes, Pair]] = {A: {}, C: {}}
+    best = {b"x": (3, False)}
     for node, alias, (number, removed) in writes:
         removed = number % 2 == 0  # a version is one write, the same in every suffix
         value = removal((1, number)) if removed else value_of((1, number), 0, b"%d" % number)

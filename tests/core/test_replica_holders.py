@@ -47,7 +47,7 @@ def test_a_write_is_answered_when_every_holder_has_it_on_disk(last: NodeId) -> N
     made[last].drain()
     deliver_to(made, A)
     assert made[A].replies[session] == Done(7)
-    assert [made[node].stored() for node in (A, B, C)] == [{"x": ((1, 1), b"1")}] * 3
+    assert [made[node].stored() for node in (A, B, C)] == [{b"x": ((1, 1), b"1")}] * 3
 
 
 def test_a_holder_that_has_not_answered_holds_up_every_write() -> None:
@@ -118,7 +118,7 @@ def test_a_holder_takes_nothing_else(source: NodeId, message: Stream) -> None:
     made = held()
     made[B].hear(source, message)
     made[B].drain()
-    assert "lie" not in made[B].stored() and suffix_of(made[B]) == set()
+    assert b"lie" not in made[B].stored() and suffix_of(made[B]) == set()
     made.settle()
     session = made[A].ask(Put(1, b"x", b"1"))
     made.settle()
@@ -136,7 +136,7 @@ def test_a_holder_acknowledges_only_the_next_items_and_only_once_they_are_on_its
     assert not waiting(made, StreamAck), "it is not on disk"
     made[B].drain()
     assert [body.upto for _, _, body in made.wire if isinstance(body, StreamAck)] == [3]
-    assert set(made[B].stored()) == {"x", "y"}
+    assert set(made[B].stored()) == {b"x", b"y"}
 
 
 def test_a_holder_does_not_acknowledge_what_it_had_not_on_disk_before_the_version_changed() -> None:
@@ -145,7 +145,7 @@ def test_a_holder_does_not_acknowledge_what_it_had_not_on_disk_before_the_versio
     deliver_to(made, B)
     made[B].adopt(view_of(replace(TWO, version=2), 2))
     made[B].drain()
-    assert not waiting(made, StreamAck) and "x" in made[B].stored()
+    assert not waiting(made, StreamAck) and b"x" in made[B].stored()
     made[A].drain()
     assert session not in made[A].replies
 
@@ -157,19 +157,19 @@ def test_the_suffix_of_a_holder_is_what_it_does_not_know_to_be_acknowledged_by_a
     made = held()
     made[A].ask(Put(1, b"x", b"1"))
     deliver_to(made, B)
-    assert suffix_of(made[B]) == {"x"}, "not on its disk yet"
+    assert suffix_of(made[B]) == {b"x"}, "not on its disk yet"
     made[B].drain()
-    assert suffix_of(made[B]) == {"x"}, "on its own disk is not on all"
+    assert suffix_of(made[B]) == {b"x"}, "on its own disk is not on all"
     made.settle()
-    assert suffix_of(made[B]) == {"x"}, "nobody told it"
+    assert suffix_of(made[B]) == {b"x"}, "nobody told it"
     made[A].ask(Put(1, b"y", b"1"))
     made.settle()
-    assert suffix_of(made[B]) == suffix_of(made[C]) == {"y"}, "the next write tells of the one before"
+    assert suffix_of(made[B]) == suffix_of(made[C]) == {b"y"}, "the next write tells of the one before"
 
 
 def test_where_nothing_more_is_written_the_owner_tells_by_itself_and_once() -> None:
     made = held()
-    for alias in "xyz":
+    for alias in (b"x", b"y", b"z"):
         made[A].ask(Put(1, alias, b"1"))
     made.settle()
     assert suffix_of(made[B]) and made[A].table.busy, "it has to be woken for it"
@@ -190,7 +190,7 @@ def test_the_suffix_does_not_shrink_while_one_holder_has_not_acknowledged() -> N
     made[A].ask(Put(1, b"y", b"1"))
     made[A].tick(again=True)
     deliver_to(made, B)
-    assert suffix_of(made[B]) == {"x", "y"}
+    assert suffix_of(made[B]) == {b"x", b"y"}
 
 
 def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
@@ -210,7 +210,7 @@ def test_what_one_write_settles_says_nothing_of_those_after_it() -> None:
     deliver_to(made, A)
     made[A].ask(Put(3, b"z", b"1"))
     deliver_to(made, B)
-    assert suffix_of(made[B]) == {"y", "z"}
+    assert suffix_of(made[B]) == {b"y", b"z"}
 
 
 # --- a new owner, and the suffixes of all ---------------------------------------------------------------------------
@@ -231,7 +231,7 @@ def test_a_write_that_one_holder_alone_received_is_on_all_after_the_owner_died()
     made.lease(B, C)
     assert made[B].replica.serving
     assert made[B].replies[made[B].ask(Get(2, b"x"))] == Content(2, b"1")
-    assert made[B].stored() == made[C].stored() == {"x": ((1, 1), b"1")}
+    assert made[B].stored() == made[C].stored() == {b"x": ((1, 1), b"1")}
 
 
 def test_the_new_owner_waits_for_the_suffix_of_every_live_holder() -> None:
@@ -251,7 +251,7 @@ def test_the_new_owner_waits_for_the_suffix_of_every_live_holder() -> None:
 def test_the_highest_version_of_all_suffix_is_put_on_every_holder() -> None:
     made = held()
     for node, pairs in {
-        A: (pair(b"p", 1, b"a"), pair(b"q", 4, b"latest")), B: (pair(b"p", 2, b"b"),), C: (pair("p", 3, b"latest"),)
+        A: (pair(b"p", 1, b"a"), pair(b"q", 4, b"latest")), B: (pair(b"p", 2, b"b"),), C: (pair(b"p", 3, b"latest"),)
     }.items():  # fmt: skip
         made[node].replica.writes.receive(9, pairs)
         made[node].collect()
@@ -262,7 +262,7 @@ def test_the_highest_version_of_all_suffix_is_put_on_every_holder() -> None:
     assert made[B].replica.serving
     for node in (A, B, C):
         assert {alias: content for alias, (_, content) in made[node].stored().items()} == {
-            "p": b"latest", "q": b"latest"
+            b"p": b"latest", b"q": b"latest"
         }  # fmt: skip
 
 
@@ -311,7 +311,7 @@ def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the
         deliver_to(made, C)
         made[C].drain()
         deliver_to(made, A)
-    assert made[C].stored()["x"][1] == b"2"
+    assert made[C].stored()[b"x"][1] == b"2"
     made.wire.clear()
     made.adopt(view_of(Arc(END, 2, (A, B, C), wanted=(A, B, C)), 2))
     contents = []
@@ -321,7 +321,7 @@ def test_a_later_write_of_an_entry_never_falls_back_behind_an_earlier_one_of_the
             made[node].persist()
         contents.append(made[C].replica.writes.current(pair(b"x", 1)[0]))
     versions = [value[:16] for value in contents if value is not None]
-    assert versions == sorted(versions) and made[C].stored()["x"][1] == b"2"
+    assert versions == sorted(versions) and made[C].stored()[b"x"][1] == b"2"
 
 
 def test_a_holder_that_has_all_suffix_hands_over_nothing_of_before() -> None:
@@ -330,7 +330,7 @@ def test_a_holder_that_has_all_suffix_hands_over_nothing_of_before() -> None:
     deliver_to(made, B)
     made.wire.clear()
     made.adopt(view_of(replace(THREE, version=2), 2))
-    assert suffix_of(made[B]) == {"x"}
+    assert suffix_of(made[B]) == {b"x"}
     made.settle()
     made[A].tick(again=True)
     made.settle()
@@ -388,7 +388,7 @@ def test_what_the_view_calls_settled_a_former_owner_does_not_put_on_others_itsel
     made = _removed_behind_the_back_of_a_former_owner()
     made.adopt(view_of(Arc(END, 5, (A, C), (), (B,), (A, C, B), ((END, 3),)), 5))
     made.settle()
-    assert made[A].replica.serving and "x" not in made[C].stored()
+    assert made[A].replica.serving and b"x" not in made[C].stored()
     assert made[A].replies[1] == Done(1), "B had its suffix"
     made.lease(A, C)
     asked = made[A].ask(Get(9, b"x"))
@@ -417,7 +417,7 @@ def test_a_planned_stop_has_its_pending_writes_answered_by_the_next_owner() -> N
     made.settle()
     assert [made[A].replies[session] for session in sessions] == [Done(1), Done(2), Done(3)]
     assert made[A].replica.settled, "now it may go"
-    assert set(made[B].stored()) == set(made[C].stored()) == {"k1", "k2", "k3"}
+    assert set(made[B].stored()) == set(made[C].stored()) == {b"k1", b"k2", b"k3"}
 
 
 def test_all_stop_at_once_and_what_was_begun_is_answered() -> None:
@@ -431,7 +431,7 @@ def test_all_stop_at_once_and_what_was_begun_is_answered() -> None:
     assert session not in made[A].replies, "b's disk does not have it"
     made.settle()
     assert made[A].replies[session] == Done(7)
-    assert made[B].stored() == made[A].stored() == {"x": ((1, 1), b"1")}
+    assert made[B].stored() == made[A].stored() == {b"x": ((1, 1), b"1")}
     refused = made[A].ask(Put(8, b"y", b"1"))
     assert word_of(made[A].replies[refused]) == "unstable", "nothing new is begun"
 
@@ -496,5 +496,5 @@ def test_a_large_suffix_is_acknowledged_write_by_write(monkeypatch: pytest.Monke
     made[B].hear(A, replace(first[2], items=first[2].items[:1]))  # the second part is late
     made[B].drain()
     deliver_to(made, A)
-    assert "y" not in made[B].stored()
+    assert b"y" not in made[B].stored()
     assert second not in made[A].replies, items

@@ -26,7 +26,7 @@ class Course:
     def __init__(self) -> None:
         self.made = Bench(FIRST, (A, B, C))
         self.view: View = view_of(FIRST)
-        self.asked: list[tuple[NodeId, int, str, Version, bool]] = []
+        self.asked: list[tuple[NodeId, int, bytes, Version, bool]] = []
         self.dead: set[NodeId] = set()
         self.answered: set[tuple[NodeId, int]] = set()
 
@@ -145,9 +145,9 @@ class Course:
             held = side.stored().get(alias)
             later = any(gone and name == alias and version > latest for _, _, name, version, gone in self.asked)
             if held is None:
-                assert removed or later, f"{alias} {latest} was answered and is lost"
+                assert removed or later, f"{alias!r} {latest} was answered and is lost"
             else:
-                assert held[0] > latest or (held[0] == latest and not removed), f"{alias} {latest}: found {held[0]}"
+                assert held[0] > latest or (held[0] == latest and not removed), f"{alias!r} {latest}: found {held[0]}"
         for node in self.arc.holders:
             assert self.made[node].stored() == side.stored()
             assert self.made[node].replica.counts() == side.replica.counts()

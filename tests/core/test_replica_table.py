@@ -47,7 +47,7 @@ def test_a_divided_arc_keeps_its_pending_writes() -> None:
     joined = with_arcs(view_of(WHOLE[0], 3), Arc(END, 3, (A,)))
     third = made[A].table.at(0)
     assert third is not None
-    third.execute(99, Put(3, alias_in(0, HALF) + "x", b""), key_of(5, b"a"))
+    third.execute(99, Put(3, alias_in(0, HALF) + b"x", b""), key_of(5, b"a"))
     made[A].collect()
     made[A].adopt(joined)
     assert len(made[A].table.mine) == 1 and len(made[A].replica.writes.queue) == 1

@@ -14,8 +14,9 @@ from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
-    Add, Append, Body, Cas, CasVersion, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog, GetRange,
-    GetRemove, GetStatus, GetUpdate, GetView, Number, Put, RemoveIf, Request, SetRange, Update, ViewIs, Watch,
+    Add, Aliases, Append, Body, Cas, CasVersion, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog,
+    GetRange, GetRemove, GetStatus, GetUpdate, GetView, Number, PrefixScan, Put, Remove, RemoveIf, Request,
+    SetRange, Update, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.protocol.view import NOBODY
 
@@ -62,7 +63,6 @@ def test_its_own_requests_stay_here(hive: Hive) -> None:
     ("request_", "word"),
     [
         (Get(5, b""), "usage"),
-        (Get(5, b"a b"), "usage"),
         (Get(5, b"x" * (ALIAS_BYTES_MAX + 1)), "too_large"),
         (Put(5, b"x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
         (Put(5, b"x", b"", -1), "usage"),
@@ -84,6 +84,18 @@ def test_wrong_requests_are_refused_where_they_arrive(hive: Hive, request_: Requ
     reply = hive.ask("a", request_)
     assert (reply.id, word_of(reply)) == (5, word)
     assert not any(isinstance(body, Forward) for _, _, body in hive.sent)
+
+
+@pytest.mark.parametrize("alias", [b" ", b"a\n", b"\0", b"\xff", b"\xc3", bytes(range(256)), bytes(ALIAS_BYTES_MAX)])
+def test_an_alias_is_any_bytes(hive: Hive, alias: bytes) -> None:
+    for through, content in (("a", b"1"), ("b", b"2")):
+        assert hive.ask(through, Update(1, alias, content)) == Done(1)
+        assert [hive.get(name, alias) for name in "ab"] == [content, content]
+    page = [hive.ask(name, PrefixScan(2, NOBODY, hive.view(name).epoch, alias)) for name in "ab"]
+    assert [one.aliases for one in page if isinstance(one, Aliases) and one.aliases] == [(alias,)]
+    assert hive.ask("a", Remove(3, alias)) == Done(3)
+    reply = hive.ask("b", Get(4, alias))
+    assert isinstance(reply, Failed) and word_of(reply) == "not_found" and reply.sentence.isprintable()
 
 
 def test_a_broken_link_leaves_a_write_indeterminate_and_a_read_to_be_repeated(hive: Hive) -> None:

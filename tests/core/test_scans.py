@@ -10,9 +10,10 @@ import pytest
 from tests.harness import hive_of, identity, word_of
 from tests.replica_parts import END, TWO, A, B, Bench, held, view_of
 from wrpme.core.layout import version_bytes
-from wrpme.core.limits import PAGE_CONTENT_BYTES_MAX
+from wrpme.core.limits import PAGE_BYTES_MAX, PAGE_CONTENT_BYTES_MAX
 from wrpme.core.replication import scans
-from wrpme.limits import LEASE_SECONDS
+from wrpme.limits import ALIAS_BYTES_MAX, LEASE_SECONDS
+from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
     Aliases, Count, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll, Update,
 )  # fmt: skip
@@ -37,7 +38,7 @@ def scan(made: Bench, request: Count | PrefixScan | RemoveAll) -> int:
 
 def test_scans_see_what_is_not_on_disk_yet_and_wait_for_it() -> None:
     made = Bench(WHOLE[0], (A,))
-    for alias in ("a1", "a2", "b1"):
+    for alias in (b"a1", b"a2", b"b1"):
         made[A].ask(Put(1, alias, b""))
     made.settle()
     made[A].ask(Remove(1, b"a1"))
@@ -46,7 +47,7 @@ def test_scans_see_what_is_not_on_disk_yet_and_wait_for_it() -> None:
     assert counted not in made[A].replies and found not in made[A].replies
     made.settle()
     assert made[A].replies[counted] == Number(2, 3)
-    assert made[A].replies[found] == Aliases(3, ("a2", "a3"), False, b"a3")
+    assert made[A].replies[found] == Aliases(3, (b"a2", b"a3"), False, b"a3")
 
 
 def test_a_page_has_contents_and_versions_if_they_are_asked_for() -> None:
@@ -60,7 +61,7 @@ def test_a_page_has_contents_and_versions_if_they_are_asked_for() -> None:
     assert session not in made[A].replies, "what is not acknowledged may not be seen"
     made.settle()
     page = made[A].replies[session]
-    assert isinstance(page, Aliases) and page.aliases == ("a1", "a2", "a3")
+    assert isinstance(page, Aliases) and page.aliases == (b"a1", b"a2", b"a3")
     assert page.contents == (b"new", None, b""), "a large one is got by itself"
     assert page.versions == tuple(version_bytes((1, number)) for number in (3, 2, 4))
     for asked in (PrefixScan(4, A, 1, b"a", contents=True), PrefixScan(4, A, 1, b"a", versions=True)):
@@ -78,11 +79,28 @@ def test_a_page_with_contents_is_small(monkeypatch: pytest.MonkeyPatch, name: st
     made.settle()
     found: list[Aliases] = []
     while not found or found[-1].more:
-        page = made[A].replies[scan(made, PrefixScan(3, A, 1, b"a", found[-1].last if found else "", contents=True))]
+        page = made[A].replies[scan(made, PrefixScan(3, A, 1, b"a", found[-1].last if found else b"", contents=True))]
         assert isinstance(page, Aliases)
         found.append(page)
     assert len(found) == pages
     assert [alias for page in found for alias in page.aliases] == [b"a%d" % number for number in range(5)]
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_a_page_of_long_aliases_is_bounded_in_bytes(looks: bool) -> None:
+    made = Bench(WHOLE[0], (A,))
+    aliases = [b"%04d" % number + bytes(ALIAS_BYTES_MAX - 4) for number in range(300)]
+    for alias in aliases:
+        made[A].ask(Put(1, alias, b""))
+    made.settle()
+    found: list[Aliases] = []
+    while not found or found[-1].more:
+        after = found[-1].last if found else b""
+        page = made[A].replies[scan(made, PrefixScan(3, A, 1, b"", after, contents=looks, versions=looks))]
+        assert isinstance(page, Aliases)
+        assert PAGE_BYTES_MAX // 2 < len(encode(page)) < PAGE_BYTES_MAX + 2 * ALIAS_BYTES_MAX or not page.more
+        found.append(page)
+    assert [alias for page in found for alias in page.aliases] == aliases
 
 
 def test_a_scan_that_the_hive_changes_under_is_not_answered_with_half_the_truth() -> None:
@@ -97,11 +115,11 @@ def test_a_scan_that_the_hive_changes_under_is_not_answered_with_half_the_truth(
 def test_pages_of_a_prefix() -> None:
     made = Bench(WHOLE[0], (A,))
     aliases = sorted(b"p%d" % number for number in range(25))
-    for alias in [*aliases, "o", "q"]:
+    for alias in [*aliases, b"o", b"q"]:
         made[A].ask(Put(1, alias, b""))
     made.settle()
-    found: list[str] = []
-    after, more, pages = "", True, 0
+    found: list[bytes] = []
+    after, more, pages = b"", True, 0
     while more:
         page = made[A].replies[scan(made, PrefixScan(3, A, 1, b"p", after, 10))]
         assert isinstance(page, Aliases)
@@ -116,7 +134,9 @@ def test_a_scan_stops_at_what_it_may_look_at(monkeypatch: pytest.MonkeyPatch) ->
     for number in range(6):
         made[A].ask(Put(1, b"p%d" % number, b""))
     made.settle()
-    assert made[A].replies[scan(made, PrefixScan(3, A, 1, b""))] == Aliases(3, ("p0", "p1", "p2", "p3"), True, b"p3")
+    assert made[A].replies[scan(made, PrefixScan(3, A, 1, b""))] == Aliases(
+        3, (b"p0", b"p1", b"p2", b"p3"), True, b"p3"
+    )
 
 
 def test_expired_entries_are_not_found_by_a_scan() -> None:
@@ -130,7 +150,7 @@ def test_expired_entries_are_not_found_by_a_scan() -> None:
     assert session not in made[A].replies, "who is told that it is gone must not see it again, by whatever clock"
     made.settle()
     page = made[A].replies[session]
-    assert isinstance(page, Aliases) and page.aliases == ("p0", "p2")
+    assert isinstance(page, Aliases) and page.aliases == (b"p0", b"p2")
     made[A].context.process.wall_offset_milliseconds -= 3_600_000
     assert made[A].replies[scan(made, PrefixScan(3, A, 1, b"p"))] == page
 

@@ -61,7 +61,7 @@ def test_where_nothing_differs_only_digests_travel() -> None:
 
 def test_what_the_owner_does_not_have_is_removed_there() -> None:
     """A node that comes back must not bring removed entries to life."""
-    made = bench(20, there={"gone": b"old", "k3": b"other", **{b"x%d" % number: b"" for number in range(300)}})
+    made = bench(20, there={b"gone": b"old", b"k3": b"other", **{b"x%d" % number: b"" for number in range(300)}})
     made[A].tick()
     made.settle()
     assert phase(made) is Phase.COUNTS
@@ -112,7 +112,7 @@ def test_a_write_that_got_lost_on_the_way_does_not_count() -> None:
     made.settle()
     assert phase(made) is Phase.RUNNING, "the comparison is over, but that write has not arrived"
     made.quiet(A)
-    assert phase(made) is Phase.COUNTS and "new" in made[B].stored()
+    assert phase(made) is Phase.COUNTS and b"new" in made[B].stored()
 
 
 def test_an_acknowledgement_is_for_what_it_names() -> None:
@@ -165,7 +165,7 @@ def test_a_holder_that_does_not_answer_is_sent_more_after_a_while() -> None:
     made.now += COPY_SILENCE_SECONDS
     made[A].tick()
     made.settle()
-    assert second in made[A].replies and {"one", "two"} < set(made[B].stored())
+    assert second in made[A].replies and {b"one", b"two"} < set(made[B].stored())
 
 
 def test_an_answer_that_was_lost_with_nothing_else_on_the_way_holds_nothing_up_for_ever() -> None:
@@ -201,7 +201,7 @@ def test_once_it_counts_every_write_needs_it() -> None:
     assert session not in made[A].replies
     made.deliver()
     assert made[A].replies[session] == Done(1)
-    assert "new" in made[B].stored()
+    assert b"new" in made[B].stored()
 
 
 def test_writes_that_count_are_sent_until_they_arrive() -> None:
@@ -330,9 +330,9 @@ ALIASES = [b"k%d" % number for number in range(12)]
 STEPS = st.lists(st.tuples(st.sampled_from("wwwrexttddddDDplppq"), st.integers(0, 100)), max_size=80)
 
 
-def acknowledged(made: Bench, asked: dict[int, tuple[str, Version]]) -> dict[str, Version]:
+def acknowledged(made: Bench, asked: dict[int, tuple[bytes, Version]]) -> dict[bytes, Version]:
     """By alias: the version that its latest acknowledged write made."""
-    found: dict[str, Version] = {}
+    found: dict[bytes, Version] = {}
     for session, (alias, version) in asked.items():
         if isinstance(made[A].replies.get(session), Done):
             found[alias] = max(version, found.get(alias, version))
@@ -341,9 +341,9 @@ def acknowledged(made: Bench, asked: dict[int, tuple[str, Version]]) -> dict[str
 
 @settings(max_examples=250)
 @given(STEPS, st.dictionaries(st.sampled_from(ALIASES), st.binary(max_size=1), max_size=6))
-def test_any_loss_at_any_time(steps: list[tuple[str, int]], there: dict[str, bytes]) -> None:
+def test_any_loss_at_any_time(steps: list[tuple[str, int]], there: dict[bytes, bytes]) -> None:
     made = bench(0, there)
-    asked: dict[int, tuple[str, Version]] = {}
+    asked: dict[int, tuple[bytes, Version]] = {}
     for number, (kind, pick) in enumerate(steps):
         alias = ALIASES[pick % len(ALIASES)]
         made.lease(A, B)
@@ -378,7 +378,7 @@ def test_any_loss_at_any_time(steps: list[tuple[str, int]], there: dict[str, byt
                 if written in stored:
                     assert stored[written][0] >= version
                 else:
-                    assert written not in owners or owners[written][0] != version, f"{written} would be lost"
+                    assert written not in owners or owners[written][0] != version, f"{written!r} would be lost"
     made.quiet(A)
     assert made[A].replica.copies[B].is_complete
     assert made[B].stored() == made[A].stored()

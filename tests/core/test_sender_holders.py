@@ -38,7 +38,7 @@ def test_an_incoming_node_that_counts_is_needed_for_writes() -> None:
     deliver_to(made, A)
     assert after not in made[A].replies
     made.settle()
-    assert made[A].replies[after] == Done(2) and set(made[C].stored()) == {"x", "y"}
+    assert made[A].replies[after] == Done(2) and set(made[C].stored()) == {b"x", b"y"}
 
 
 def test_an_incoming_node_that_counts_is_needed_for_the_lease() -> None:
@@ -56,7 +56,7 @@ def test_a_copy_is_reported_only_when_what_it_saw_is_acknowledged_by_all() -> No
     made[A].ask(Put(1, b"x", b"1"))
     made.wire.clear()  # b does not get it
     copy_to_c(made)
-    assert "x" in made[C].stored() and "x" not in made[B].stored()
+    assert b"x" in made[C].stored() and b"x" not in made[B].stored()
     made[A].tick(again=True)
     assert made[A].context.outbox.reports == []
     made.now += COPY_SILENCE_SECONDS

@@ -21,7 +21,7 @@ from wrpme.protocol.view import Arc, Synced
 def write(made: Bench, number: int) -> None:
     """One more write, before the cursor of the copy, which the receiver acknowledges."""
     made.now += 0.05
-    alias = min((f"w{number}-{salt}" for salt in range(8)), key=hash_of)
+    alias = min((b"w%d-%d" % (number, salt) for salt in range(8)), key=hash_of)
     made[A].ask(Update(1, alias, b"%d" % number))
     made[A].tick()
     made.settle()
@@ -65,7 +65,7 @@ def test_writes_that_never_pause_keep_no_copy_from_counting() -> None:
         if phase(made) is Phase.COUNTS:
             break
         here, made.wire = made.wire, []
-        made[A].ask(Update(1, f"k{number % 10}".encode(), b"%d" % number))
+        made[A].ask(Update(1, b"k%d" % (number % 10), b"%d" % number))
         made[A].persist()
         assert not made[A].replica.copies[B]._stream.all_acknowledged
         for source, target, body in here:
@@ -91,16 +91,16 @@ def test_a_copy_that_counts_is_complete_only_with_what_was_on_its_way_then() -> 
     assert session in made[A].replies
     made.wire = [sent for sent in made.wire if not isinstance(sent[2], Stream)]
     made.settle()
-    assert phase(made) is Phase.COUNTS and made[B].stored()["k3"][1] != b"late"
+    assert phase(made) is Phase.COUNTS and made[B].stored()[b"k3"][1] != b"late"
     made[A].tick(again=True)
     assert made[A].context.outbox.reports == []
     made.quiet(A)
-    assert made[B].stored()["k3"][1] == b"late" and made[A].context.outbox.reports[0] == Synced(END, 1, B, A, 1)
+    assert made[B].stored()[b"k3"][1] == b"late" and made[A].context.outbox.reports[0] == Synced(END, 1, B, A, 1)
 
 
 def test_a_removal_between_a_comparison_and_its_answer_is_no_corruption() -> None:
     """The receiver has a write that the owner has removed meanwhile: the removal goes before what is filled in."""
-    made = bench(5, there={"gone": b"old"})
+    made = bench(5, there={b"gone": b"old"})
     made[A].tick()
     run = made[A].context.outbox.runs
     made.deliver()
@@ -114,7 +114,7 @@ def test_a_removal_between_a_comparison_and_its_answer_is_no_corruption() -> Non
 
 def test_a_receiver_that_has_far_more_than_the_owner_tells_it_bit_by_bit() -> None:
     """All of a large arc may be one range of an owner that has little of it."""
-    made = bench(3, there={f"old{number}": b"" for number in range(10 * COPY_RANGE_ENTRIES_MAX)})
+    made = bench(3, there={b"old%d" % number: b"" for number in range(10 * COPY_RANGE_ENTRIES_MAX)})
     made[A].tick()
     most = 0
     while made.wire or any(made[node].under_way for node in (A, B)):
@@ -129,7 +129,7 @@ def test_a_receiver_that_has_far_more_than_the_owner_tells_it_bit_by_bit() -> No
 
 
 def test_a_range_that_grew_while_it_was_compared_is_filled_bit_by_bit() -> None:
-    made = bench(3, there={"other": b"old"})
+    made = bench(3, there={b"other": b"old"})
     made[A].tick()
     made.deliver()
     made[B].persist()
@@ -223,7 +223,7 @@ def stream_of_puts(hive: Hive, name: str, seconds: float) -> None:
     number = 0
     while hive.now < end:
         number += 1
-        hive.send(name, Update(1, f"load{number % 50}".encode(), b"%d" % number))
+        hive.send(name, Update(1, b"load%d" % (number % 50), b"%d" % number))
         hive.go(0.02)
 
 

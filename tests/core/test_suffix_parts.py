@@ -11,7 +11,7 @@ from wrpme.core.layout import key_of, value_of
 from wrpme.core.replication import pending, replica
 from wrpme.core.replication.replica import Role
 from wrpme.core.limits import STREAM_BYTES_PER_SECOND_MIN
-from wrpme.limits import CONTENT_BYTES_MAX, FRAME_BYTES_MAX, MIB
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, FRAME_BYTES_MAX, MIB
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import Done, Envelope, GetSuffix, Put, Stream, Suffix
 from wrpme.protocol.ring import hash_of
@@ -102,10 +102,10 @@ def test_each_part_of_the_largest_suffix_fits_into_a_frame() -> None:
     made = held()
     value = value_of((1, 1), 0, bytes(CONTENT_BYTES_MAX))
     for number in range(3):
-        alias = f"{number}".ljust(1024, "k").encode()
+        alias = (b"%d" % number).ljust(ALIAS_BYTES_MAX, b"k")
         made[C].replica.writes.receive(number + 1, [(key_of(hash_of(alias), alias), value)])
     small = value_of((1, 2), 0, b"")
-    keys = [f"{number}".ljust(1024, "s").encode() for number in range(6000)]
+    keys = [(b"%d" % number).ljust(ALIAS_BYTES_MAX, b"s") for number in range(6000)]
     made[C].replica.writes.receive(9, [(key_of(hash_of(alias), alias), small) for alias in keys])
     assert made.role(C) is Role.HOLDER
     after, parts, found = b"", 0, 0
@@ -124,7 +124,7 @@ def test_each_part_of_the_largest_suffix_fits_into_a_frame() -> None:
 def test_keys_count_for_what_may_be_pending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replica, "PENDING_BYTES_MAX", 10_000)
     made = held()
-    sessions = [made[A].ask(Put(number, (f"{number}".ljust(1000, "k")).encode(), b"")) for number in range(12)]
+    sessions = [made[A].ask(Put(number, (b"%d" % number).ljust(1000, b"k"), b"")) for number in range(12)]
     refused = [session for session in sessions if session in made[A].replies]
     assert len(refused) == 2 and "too many writes" in made[A].fails(refused[0])
     made.settle()
@@ -137,7 +137,7 @@ def test_a_message_of_a_stream_counts_the_keys() -> None:
     made = held()
     made[A].ask(Put(0, b"first", b""))  # on its way; what follows gathers
     for number in range(5000):
-        made[A].ask(Put(number, (f"{number}".ljust(1024, "k")).encode(), b""))
+        made[A].ask(Put(number, (b"%d" % number).ljust(ALIAS_BYTES_MAX, b"k"), b""))
     made.settle()
     made.quiet(A, 2)
     assert not waiting(made, Stream)

@@ -134,7 +134,7 @@ def test_a_hint_that_came_too_early_removes_nothing() -> None:
     ask(side, Put(1, b"y", b"", wall(side, 1.0)))
     ask(side, Expire(1, b"y", wall(side, 60.0)))
     go(side, 3.0)
-    assert set(side.stored()) == {"x", "y"} and len(hints_of(side)) == 1
+    assert set(side.stored()) == {b"x", b"y"} and len(hints_of(side)) == 1
 
 
 def test_hints_of_others_do_not_hold_up_the_own_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_what_was_passed_over_without_a_lease_is_found_again() -> None:
     for side in (made[B], made[A]):
         side.tick()
     made.settle()
-    assert set(made[B].stored()) == set(made[A].stored()) == {"mortal"}, "A has lost sight of B"
+    assert set(made[B].stored()) == set(made[A].stored()) == {b"mortal"}, "A has lost sight of B"
     made.now += EXPIRE_SECONDS
     made.lease(A, B)
     made[A].tick()
@@ -202,7 +202,7 @@ def test_a_clock_that_was_set_back_leaves_nothing_behind() -> None:
     side.context.process.wall_offset_milliseconds -= 3_600_000
     ask(side, Put(1, b"mortal", b"", wall(side, 2.0)))
     go(side, 1.0)
-    assert set(side.stored()) == {"mortal"}
+    assert set(side.stored()) == {b"mortal"}
     go(side, 2.0)
     assert side.stored() == {} and hints_of(side) == []
 

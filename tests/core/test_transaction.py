@@ -47,7 +47,7 @@ def get(side: Side, alias: bytes) -> int:
     return side.bench.sessions
 
 
-def contents(side: Side) -> dict[str, bytes]:
+def contents(side: Side) -> dict[bytes, bytes]:
     return {alias: content for alias, (_, content) in side.stored().items()}
 
 
@@ -71,7 +71,7 @@ def test_each_operation_sees_what_those_before_it_do() -> None:
             Number(0, 0),
         ),
     )  # fmt: skip
-    assert made[A].stored() == {"{t}n": ((1, 2), b"7")}
+    assert made[A].stored() == {b"{t}n": ((1, 2), b"7")}
 
 
 def test_one_that_fails_changes_nothing_and_says_which() -> None:
@@ -97,17 +97,17 @@ def test_what_failed_because_of_a_pending_write_waits_for_it() -> None:
 
 def test_an_expired_entry_is_gone_for_a_transaction_whether_it_fails_or_not() -> None:
     made = Bench(ALONE)
-    for alias in ("{t}a", "{t}b"):
+    for alias in (b"{t}a", b"{t}b"):
         transact(made[A], Put(0, alias, b"old", ttl=1000))
     made.settle()
     made.now += 2.0
     failed = transact(made[A], Put(0, b"{t}c", b""), Get(0, b"{t}a"))
     made.settle()
-    assert word_of(made[A].replies[failed]) == "not_found" and set(made[A].stored()) == {"{t}b"}
+    assert word_of(made[A].replies[failed]) == "not_found" and set(made[A].stored()) == {b"{t}b"}
     done = transact(made[A], Put(0, b"{t}b", b"new", expiry=int(WALL_MILLISECONDS) + 10_000_000))
     made.settle()
     assert made[A].replies[done] == Results(9, (Done(0),))
-    assert made[A].replica.counts()[0] == 1 and contents(made[A]) == {"{t}b": b"new"}
+    assert made[A].replica.counts()[0] == 1 and contents(made[A]) == {b"{t}b": b"new"}
 
 
 def test_what_it_writes_and_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_what_it_writes_and_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) 
         reply = made[A].replies[transact(made[A], *more)]
         assert isinstance(reply, Failed) and word_of(reply) == "too_large" and reply.operation == 1
     made.settle()
-    assert contents(made[A]) == {"{t}a": bytes(300)}
+    assert contents(made[A]) == {b"{t}a": bytes(300)}
 
 
 def test_a_full_arc_refuses_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_its_writes_are_one_item_whatever_their_size(monkeypatch: pytest.MonkeyP
     items = [item for _, node, body in made.wire if node == B and isinstance(body, Stream) for item in body.items]
     made.settle()
     assert all(len(item.pairs) != 1 or item.pairs[0][0] == key(b"{t}c") for item in items if isinstance(item, Writes))
-    assert contents(made[B]) == {"{t}a": b"1", "{t}b": b"1", "{t}c": b""}
+    assert contents(made[B]) == {b"{t}a": b"1", b"{t}b": b"1", b"{t}c": b""}
 
 
 def test_it_is_acknowledged_with_its_last_write_and_seen_by_nobody_before() -> None:
@@ -177,7 +177,7 @@ def test_a_holder_that_took_it_hands_over_all_of_it(monkeypatch: pytest.MonkeyPa
     made.settle()
     made.lease(B, C)
     made.quiet(B, 10)
-    assert contents(made[B]) == contents(made[C]) == {"{t}a": b"1", "{t}b": b"1"}
+    assert contents(made[B]) == contents(made[C]) == {b"{t}a": b"1", b"{t}b": b"1"}
 
 
 def test_who_dies_after_half_of_its_suffix_has_handed_over_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_a_part_of_a_suffix_counts_for_nothing_once_its_sender_is_not_waited_for
     """The former owner hands over the first half, and is not waited for any longer when its promise has run out."""
     made = held()
     made.adopt(view_of(replace(BY_B, holders=(B,)), 2, down=(A,)), B)
-    first, second = ((key(alias), value_of((1, 1), 0, b"half")) for alias in ("{t}a", "{t}b"))
+    first, second = ((key(alias), value_of((1, 1), 0, b"half")) for alias in (b"{t}a", b"{t}b"))
     made[B].hear(A, Suffix(END, 2, (first,), b"", True))
     made.now += 10.0
     made[B].tick()
@@ -231,7 +231,7 @@ def test_a_new_owner_passes_on_what_belongs_together_in_one_item(monkeypatch: py
         made[B].drain()
         made[A].context.outbox.on_answered(B)
         made[A].collect()
-    assert suffix_of(made[B]) == {"{t}a", "{t}b", "other"}
+    assert suffix_of(made[B]) == {b"{t}a", b"{t}b", b"other"}
     made.wire.clear()
     made.now += 10.0
     made.adopt(view_of(BY_B, 2, down=(A,)), B, C)
@@ -255,4 +255,4 @@ def test_a_waiting_client_is_told_by_the_former_owner_that_was_not_dead() -> Non
     made.lease(B, A, C)
     made.quiet(B, 10)
     assert isinstance(made[A].replies[session], Results) and not waiting(made, Stream)
-    assert contents(made[B]) == {"{t}a": b"1", "{t}b": b"1"}
+    assert contents(made[B]) == {b"{t}a": b"1", b"{t}b": b"1"}

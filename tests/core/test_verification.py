@@ -75,17 +75,17 @@ def test_equal_copies_are_clean(count: int) -> None:
 @pytest.mark.parametrize(
     ("alias", "value"),
     [
-        ("k5", value_of((1, 999), 0, b"later")),
-        ("k5", value_of((0, 1), 0, b"earlier")),
-        ("k5", removal((1, 999))),
-        ("new", value_of((1, 1), 0, b"here alone")),
+        (b"k5", value_of((1, 999), 0, b"later")),
+        (b"k5", value_of((0, 1), 0, b"earlier")),
+        (b"k5", removal((1, 999))),
+        (b"new", value_of((1, 1), 0, b"here alone")),
     ],
     ids=["a later version", "an earlier version", "missing", "one too many"],
 )
 def test_a_difference_on_one_holder_is_found_and_named(alias: bytes, value: bytes) -> None:
     made = held()
     spoil(made, B, alias, value)
-    assert verified(made)["copies"] == copies(("b", [alias]), ("c", []))
+    assert verified(made)["copies"] == copies(("b", [alias.decode()]), ("c", []))
 
 
 def test_what_the_owner_itself_has_lost_differs_from_all() -> None:

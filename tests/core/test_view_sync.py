@@ -469,7 +469,7 @@ def test_a_node_that_restarts_while_the_hive_is_recovered_keeps_what_it_alone_ho
     hive.start("d")
     hive.stable("c", "d", seconds=30)
     assert not hive.exits and kept
-    assert [hive.get("c", alias) for alias in kept] == [alias[1:].encode() for alias in kept]
+    assert [hive.get("c", alias) for alias in kept] == [alias[1:] for alias in kept]
 
 
 def test_a_recovery_takes_along_who_is_there_and_not_back_yet() -> None:
@@ -490,7 +490,7 @@ def test_a_recovery_takes_along_who_is_there_and_not_back_yet() -> None:
     assert isinstance(reply, Text) and "begins here with 2 of 6 nodes" in reply.text
     hive.stable(survivor, other, seconds=30)
     assert not hive.exits and kept
-    assert [hive.get(survivor, alias) for alias in kept] == [alias[1:].encode() for alias in kept]
+    assert [hive.get(survivor, alias) for alias in kept] == [alias[1:] for alias in kept]
 
 
 def owner_of(hive: Hive, alias: bytes) -> str:

@@ -663,10 +663,10 @@ def test_who_was_late_itself_takes_nobody_for_gone() -> None:
 def test_of_many_that_want_to_join_the_first_eight_do_and_the_rest_waits() -> None:
     seat = Seat("a", view_of())
     for number in range(30):
-        seat.voter.request(Join(b"%02d" % number + bytes(14), 1, b"x%d" % number))
+        seat.voter.request(Join(b"%02d" % number + bytes(14), 1, f"x{number}"))
     (accept,) = opened(seat)
     assert [change.address for change in accept.value.changes if isinstance(change, Join)] == [
-        b"x%d" % number for number in range(MOVES_PER_VIEW_MAX)
+        f"x{number}" for number in range(MOVES_PER_VIEW_MAX)
     ]
     assert len(accept.value.patch.members) == MOVES_PER_VIEW_MAX and len(seat.voter._joins) == 30
 

@@ -219,7 +219,7 @@ async def test_an_answer_that_is_too_large_for_a_node_fails_too() -> None:
     """Whoever passed the request on must not wait for it for ever."""
 
     async with daemon() as d, Raw(d.port) as peer:
-        for answer in (Aliases(7, ("x" * 1000,) * 140_000, False, b""), Content(7, bytes(FRAME_BYTES_MAX))):
+        for answer in (Aliases(7, (b"x" * 1000,) * 140_000, False, b""), Content(7, bytes(FRAME_BYTES_MAX))):
             too_large = envelope(Forwarded(answer))
             d.node.on_input = lambda event: (
                 [ReplyTo(event.session, too_large)] if isinstance(event, Received) else []  # noqa: B023
@@ -235,7 +235,7 @@ async def test_after_a_large_content_whoever_else_waits_comes_first() -> None:
     async with daemon() as d, Raw(d.port) as greedy, Raw(d.port) as other:
         other.say(Get(1, b"x"), preface=True)
         await other.reply()
-        order: list[str] = []
+        order: list[bytes] = []
 
         def on_request(session: int, request: Request) -> list[Effect]:
             assert isinstance(request, Get)
@@ -243,12 +243,12 @@ async def test_after_a_large_content_whoever_else_waits_comes_first() -> None:
             if len(order) == 1:
                 other.say(Get(2, b"small"))
             busy = Failed(request.id, BusyError.code, "no room")
-            return [ReplyTo(session, busy)] if request.alias == "large" else echo(session, request)
+            return [ReplyTo(session, busy)] if request.alias == b"large" else echo(session, request)
 
         d.node.on_request = on_request
         greedy.say(*(Get(number, b"large") for number in range(300)), preface=True)
         assert await other.reply() == Content(2, b"small")
-        assert order.index("small") < 200, "what is refused was read, which takes its time"
+        assert order.index(b"small") < 200, "what is refused was read, which takes its time"
         assert len(await greedy.replies(300)) == 300
 
 

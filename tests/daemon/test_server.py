@@ -160,7 +160,7 @@ async def test_an_answer_under_a_lapsed_lease_does_not_leave() -> None:
         def answer(session: int, request: Request) -> list[Effect]:
             assert isinstance(request, Get)
             reply = Content(request.id, b"")
-            return [ReplyTo(session, reply, valid_until=99.0 if request.alias == "late" else 101.0)]
+            return [ReplyTo(session, reply, valid_until=99.0 if request.alias == b"late" else 101.0)]
 
         d.now = 100.0
         await round_trips(d)  # so that it has got over the jump of its clock

@@ -20,7 +20,8 @@ from wrpme.errors import ProtocolError, TooLargeError
 from wrpme.limits import FRAME_BYTES_MAX
 from wrpme.protocol import codec
 from wrpme.protocol.codec import PREFACE, Decoder, encode
-from wrpme.protocol.messages import Content, Get, Inbound, Put, Reply
+from wrpme.protocol.identities import Where
+from wrpme.protocol.messages import Content, Envelope, Get, Inbound, Put, Reply
 
 untimed = settings()
 """A busy machine is no error."""
@@ -163,24 +164,24 @@ def test_well_formed_nonsense(kinds: Any, tag: int, fields: list[object]) -> Non
         b"\x90",
         b"\xc0",
         b"\x93\x01\x01",
-        b"\x93\x01\x01\xa2\xff\xfe",
-        b"\x93\x01\x01\xdb\xff\xff\xff\xff",
+        encode(Envelope(ID, 1, ID, 1, ID, 1, Where(0.5, "ab")))[codec.HEADER_BYTES :].replace(b"ab", b"\xff\xfe"),
+        b"\x93\x01\x01\xc6\xff\xff\xff\xff",
         b"\xdd\xff\xff\xff\xff\x01",
         b"\xdf\xff\xff\xff\xff",
-        msgspec.msgpack.encode([1, "1", "alias"]),
-        msgspec.msgpack.encode([1, 1, b"alias"]),
-        msgspec.msgpack.encode([1, -1.5, "alias"]),
+        msgspec.msgpack.encode([1, "1", b"alias"]),
+        msgspec.msgpack.encode([1, 1, "alias"]),
+        msgspec.msgpack.encode([1, -1.5, b"alias"]),
         msgspec.msgpack.encode([1, 1]),
-        msgspec.msgpack.encode([999, 1, "alias"]),
-        msgspec.msgpack.encode(["Get", 1, "alias"]),
+        msgspec.msgpack.encode([999, 1, b"alias"]),
+        msgspec.msgpack.encode(["Get", 1, b"alias"]),
         msgspec.msgpack.encode({"id": 1}),
         msgspec.msgpack.encode([64, 1]),
-        msgspec.msgpack.encode([1, 1, "alias"]) + b"\x00",
+        msgspec.msgpack.encode([1, 1, b"alias"]) + b"\x00",
         msgspec.msgpack.encode([100, ID, 1, ID, 1, ID, 1, [999]]),
         b"\x91" * 200_000,
         b"\x93\x01\x01" + b"\x91" * 200_000,
-        b"\x93\x01\x01\xa1a" + b"\x91" * 200_000,
-        b"\x94\x01\x01\xa1a" + b"\x91" * 200_000 + b"\xc0",
+        b"\x93\x01\x01\xc4\x01a" + b"\x91" * 200_000,
+        b"\x94\x01\x01\xc4\x01a" + b"\x91" * 200_000 + b"\xc0",
     ],
     ids=lambda payload: payload[:12].hex(),
 )
@@ -214,7 +215,7 @@ def test_a_frame_cut_short_in_itself() -> None:
 
 
 def test_fields_of_a_later_version_are_passed_over() -> None:
-    assert Decoder[Any](Inbound, preface=False).feed(packed([1, 7, "alias", False, "new field"])) == [Get(7, b"alias")]
+    assert Decoder[Any](Inbound, preface=False).feed(packed([1, 7, b"alias", False, "new field"])) == [Get(7, b"alias")]
 
 
 @pytest.mark.parametrize("foreign", FOREIGN, ids=repr)

@@ -9,7 +9,7 @@ import pytest
 
 from wrpme import __version__, errors
 from wrpme.client.admin import Verified
-from wrpme.client.client import Entry
+from wrpme.client.batches.calls import Entry
 from wrpme.client.cluster import Removed
 from wrpme.shell.commands import COMMANDS, parse
 from wrpme.shell.execute import Answer, carry_out

@@ -34,12 +34,12 @@ UNKNOWN = {errors.IndeterminateError.code}
 
 def request_of(step: Step) -> EntryRequest:
     """What is asked for a step."""
-    alias, content = step.alias, step.content
+    alias, content = step.alias.encode(), step.content
     number = int(content) if step.kind == "add" else 0
     return {
-        "get": Get(0, alias.encode()), "exists": Exists(0, alias.encode()), "update": Update(0, alias.encode(), content),
-        "put": Put(0, alias.encode(), content), "add": Add(0, alias.encode(), number), "remove": Remove(0, alias.encode()),
-        "absent": IfVersion(0, alias.encode(), NO_VERSION), "same": IfContent(0, alias.encode(), content),
+        "get": Get(0, alias), "exists": Exists(0, alias), "update": Update(0, alias, content),
+        "put": Put(0, alias, content), "add": Add(0, alias, number), "remove": Remove(0, alias),
+        "absent": IfVersion(0, alias, NO_VERSION), "same": IfContent(0, alias, content),
     }[step.kind]  # type: ignore[return-value]  # fmt: skip
 
 

@@ -80,7 +80,7 @@ class Line:
     channel: int = 0
     scanned: bool = False
     confirmed: bool = False
-    after: str = ""
+    after: bytes = b""
     """Behind which alias the page begins that was asked for last."""
 
 
@@ -180,14 +180,14 @@ class SimFollower:
             line.channel = reply.channel
             if all(one.channel for one in self.lines):
                 for one in self.lines:
-                    self._page(one, "")
+                    self._page(one, b"")
         elif isinstance(reply, Changes):
             if line.channel == reply.channel:
                 for change in reply.changes:
                     self.followed.changed(change.what, change.alias, change.version, change.content)
         elif isinstance(reply, Aliases):
             for alias, version, content in zip(reply.aliases, reply.versions, reply.contents, strict=True):
-                self.followed.written(alias.encode(), version, content, paged=True)
+                self.followed.written(alias, version, content, paged=True)
             if reply.more:
                 self._page(line, reply.last)
                 return
@@ -213,12 +213,12 @@ class SimFollower:
         if self.round == number:
             self._page(line, line.after)
 
-    def _page(self, line: Line, after: str) -> None:
+    def _page(self, line: Line, after: bytes) -> None:
         line.after = after
         view = line.machine.node.view if line.machine.node is not None else None
         if view is not None and line.machine.life == line.life:
-            node = line.machine.identity
-            self._send(line, PrefixScan(2, node, view.epoch, self.prefix.encode(), after.encode(), 3, contents=True, versions=True))
+            node, prefix = line.machine.identity, self.prefix.encode()
+            self._send(line, PrefixScan(2, node, view.epoch, prefix, after, 3, contents=True, versions=True))
 
     def _confirm_later(self) -> None:
         number = self.round

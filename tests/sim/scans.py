@@ -103,14 +103,14 @@ class Scans:
             if not isinstance(reply, Aliases):
                 self._refused(reply)
                 return
-            last = reply.last if reply.more else None
-            back = world.moment()
-            self.listed.append(Listed(call, back, view, node, prefix, after, last, reply.aliases, reply.contents))
+            last, aliases = reply.last.decode(), tuple(alias.decode() for alias in reply.aliases)
+            back, end = world.moment(), last if reply.more else None
+            self.listed.append(Listed(call, back, view, node, prefix, after, end, aliases, reply.contents))
             if self.versions is not None:
                 self._note_versions(self.versions, reply, call, back)
             if reply.more:
-                assert reply.last > after, f"a page after {after!r} ends at {reply.last!r}"
-                world.agenda.after(0.0, lambda: go_on(reply.last))
+                assert last > after, f"a page after {after!r} ends at {last!r}"
+                world.agenda.after(0.0, lambda: go_on(last))
 
         def go_on(last: str) -> None:
             if machine.life == life:
@@ -118,13 +118,15 @@ class Scans:
 
         looks = self.versions is not None
         count = world.random.randint(1, PAGE_ALIASES_MAX)
-        request = PrefixScan(1, node, view.epoch, prefix.encode(), after.encode(), count, contents=looks, versions=looks)
+        begin, behind = prefix.encode(), after.encode()
+        request = PrefixScan(1, node, view.epoch, begin, behind, count, contents=looks, versions=looks)
         machine.request(world.open_session(hear), request)
 
     @staticmethod
     def _note_versions(versions: Versions, page: Aliases, call: int, back: int) -> None:
         assert len(page.aliases) == len(page.contents) == len(page.versions), f"a page is {page}"
-        for alias, content, version in zip(page.aliases, page.contents, page.versions, strict=True):
+        for name, content, version in zip(page.aliases, page.contents, page.versions, strict=True):
+            alias = name.decode()
             if content is not None and not is_counter(alias):
                 versions.note(alias, Seen(call, back, content, version))
 

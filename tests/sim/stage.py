@@ -230,7 +230,8 @@ class Stage:
     def reached(self, owner: Machine, machine: Machine, alias: str) -> bool:
         """Whether the machine has of the entry what its owner has."""
         mine, theirs = self.replica(owner, alias), self.replica(machine, alias)
-        key = key_of(hash_of(alias.encode()), alias.encode())
+        encoded = alias.encode()
+        key = key_of(hash_of(encoded), encoded)
         return mine.writes.current(key) == theirs.writes.current(key)
 
     def received(self, machine: Machine, alias: str) -> bool:

@@ -295,22 +295,23 @@ class Asked:
         return world.random.choice(world.machines)
 
     def _request(self) -> Request:
-        number, alias, content, comparand = self.number, self.alias, self.content or b"", self.comparand or b""
+        number, alias = self.number, self.alias.encode()
+        content, comparand = self.content or b"", self.comparand or b""
         versioned = self.client.workload.counts
         requests: dict[str, Request] = {
-            "get": Get(number, alias.encode()),
-            "get_entry": Get(number, alias.encode(), versioned=True),
-            "put": Put(number, alias.encode(), content, self._expiry, versioned=versioned),
-            "update": Update(number, alias.encode(), content, self._expiry, versioned=versioned),
-            "add": Add(number, alias.encode(), int(content) if self.kind == "add" else 0),
-            "cas_version": CasVersion(number, alias.encode(), content, self.version),
-            "remove_version": RemoveVersion(number, alias.encode(), self.version),
-            "cas": Cas(number, alias.encode(), content, comparand, self._expiry),
-            "get_update": GetUpdate(number, alias.encode(), content, self._expiry),
-            "expire": Expire(number, alias.encode(), round(1000 * self._life_seconds), relative=True),
-            "remove": Remove(number, alias.encode()),
-            "remove_if": RemoveIf(number, alias.encode(), comparand),
-            "get_remove": GetRemove(number, alias.encode()),
+            "get": Get(number, alias),
+            "get_entry": Get(number, alias, versioned=True),
+            "put": Put(number, alias, content, self._expiry, versioned=versioned),
+            "update": Update(number, alias, content, self._expiry, versioned=versioned),
+            "add": Add(number, alias, int(content) if self.kind == "add" else 0),
+            "cas_version": CasVersion(number, alias, content, self.version),
+            "remove_version": RemoveVersion(number, alias, self.version),
+            "cas": Cas(number, alias, content, comparand, self._expiry),
+            "get_update": GetUpdate(number, alias, content, self._expiry),
+            "expire": Expire(number, alias, round(1000 * self._life_seconds), relative=True),
+            "remove": Remove(number, alias),
+            "remove_if": RemoveIf(number, alias, comparand),
+            "get_remove": GetRemove(number, alias),
         }
         return requests[self.kind]
 

@@ -33,11 +33,11 @@ def peak_mib(process: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
 
 
-def owned_by(now: View, address: str) -> str:
+def owned_by(now: View, address: str) -> bytes:
     """An alias that this node owns."""
     member = view_index.member_at(now, address)
-    aliases = (f"k{number}" for number in range(10_000))
-    owners = ((alias, view_index.owner(now, now.arcs[ring.arc_at(now, ring.hash_of(alias.encode()))])) for alias in aliases)
+    aliases = (b"k%d" % number for number in range(10_000))
+    owners = ((alias, view_index.owner(now, now.arcs[ring.arc_at(now, ring.hash_of(alias))])) for alias in aliases)
     return next(alias for alias, owner in owners if member is not None and owner == member.id)
 
 
@@ -62,9 +62,9 @@ async def slow_readers(daemons: Daemons) -> None:
         content = bytes(8 * MIB)
         await client.put(far, content)
         with Wire(daemons.addresses[0]) as slow, Wire(daemons.addresses[0]) as waiting:
-            say(slow, *(Get(number, far.encode()) for number in range(1, FAR_REQUESTS + 1)))
-            reads = (Get(number, near.encode()) for number in range(2, NEAR_REQUESTS + 1))
-            say(waiting, Update(1, near.encode(), bytes(2 * MIB)), *reads)
+            say(slow, *(Get(number, far) for number in range(1, FAR_REQUESTS + 1)))
+            reads = (Get(number, near) for number in range(2, NEAR_REQUESTS + 1))
+            say(waiting, Update(1, near, bytes(2 * MIB)), *reads)
 
             async def far_is_asked() -> bool:
                 return (await client.get(near)) == bytes(2 * MIB) and (await client.get(far)) == content

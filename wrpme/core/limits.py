@@ -147,12 +147,13 @@ STEP_SECONDS = 0.01
 
 # --- requests ----------------------------------------------------------------------------------------------------
 PAGE_ENTRIES_SCANNED_MAX = 3000
+"""Aliases that are looked at for one answer: some ten milliseconds."""
 PAGE_VALUES_MAX = 250
 """Of a page with contents or versions, each of which is read by itself: a few milliseconds of the loop."""
 PAGE_CONTENT_BYTES_MAX = 64 * KIB
 """A larger content is not in a page; whoever scans gets it by itself, as any large content."""
 PAGE_BYTES_MAX = 512 * KIB
-"""Aliases that are looked at for one answer: some ten milliseconds."""
+"""A page with so many bytes of aliases and values ends."""
 FOLLOWERS_MAX = 20_000
 """Followers of entries at one node; further ones are refused as busy."""
 CHANGES_WAITING_BYTES_MAX = 16 * MIB
