@@ -23,7 +23,7 @@ ELSEWHERE = {
     "bootstrap/ssh/failures": "test_connector.py",
     "client/batches/arguments": "test_client.py",
     "client/batches/batch": "test_many.py",
-    "client/batches/call": "test_many.py",
+    "client/batches/calls": "test_client.py, and in batches test_many.py",
     "shell/arguments": "test_cli.py",
     "shell/console": "test_cli.py",
     "shell/session": "test_cli.py",

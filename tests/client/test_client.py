@@ -144,7 +144,7 @@ async def test_an_alias_is_given_as_text_or_as_bytes(text: str, alias: bytes) ->
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("wrong", [5, None, bytearray(b"bytes"), memoryview(b"bytes"), ["a"]], ids=repr)
+@pytest.mark.parametrize("wrong", [5, None, bytearray(b"bytes"), memoryview(b"bytes"), ["a"]], ids=range(5))
 async def test_what_is_no_alias_is_told_before_anything_is_sent(wrong: Any) -> None:
     async with StubNode(done) as node, Client(node.address) as client:
         singles: list[Any] = [client.get, client.remove, client.prefix_get, client.locate]

@@ -134,7 +134,7 @@ async def test_prefix_get_passes_over_empty_pages() -> None:
     async with StubNode(script, A) as node, Client(node.address) as client:
         view_of([node])
         assert await client.prefix_get("x") == ["x1"]
-        assert [request.after for request in node.seen_of(PrefixScan)] == ["", "b", "m", "x1"]
+        assert [request.after for request in node.seen_of(PrefixScan)] == [b"", b"b", b"m", b"x1"]
 
 
 async def test_prefix_get_goes_on_where_it_was_when_the_epoch_changed() -> None:

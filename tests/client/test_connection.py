@@ -137,7 +137,7 @@ async def test_a_cancelled_request_leaves_no_trace() -> None:
         assert not node.seen_of(Put)
         node.script = silent
         sent = asyncio.create_task(client.get("z"))
-        while not any(request.alias == "z" for request in node.seen_of(Get)):
+        while not any(request.alias == b"z" for request in node.seen_of(Get)):
             await asyncio.sleep(0)
         sent.cancel()
         node.script = content

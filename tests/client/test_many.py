@@ -85,7 +85,7 @@ async def test_messages_are_bounded_in_bytes() -> None:
         assert await client.update_many(contents) == [0] * 13
         sent = node.seen_of(Many)
         assert all(sum(len(part.content) for part in one.requests) <= MANY_BYTES_MAX for one in sent)
-        assert len(sent) == 3 and [one.alias for one in node.seen_of(Update)] == ["large"]
+        assert len(sent) == 3 and [one.alias for one in node.seen_of(Update)] == [b"large"]
 
 
 @pytest.mark.asyncio
@@ -155,7 +155,7 @@ async def test_a_batch_is_one_transaction_and_gives_results_in_order() -> None:
             batch.if_absent("{t}a").put("{t}a", b"1").get("{t}a").exists("{t}b")
         assert batch.results == [None, 0, b"1", True]
         [sent] = node.seen_of(Transaction)
-        assert [one.alias for one in sent.requests] == ["{t}a", "{t}a", "{t}a", "{t}b"]
+        assert [one.alias for one in sent.requests] == [b"{t}a", b"{t}a", b"{t}a", b"{t}b"]
         with pytest.raises(errors.MismatchError) as caught:
             await client.batch().get("{t}a").if_absent("{t}a").put("{t}b", b"").commit()
         assert caught.value.operation == 1

@@ -51,8 +51,8 @@ class Client(IdleClient):
         loss = Loss(0.25, 0.0, ((b"n", 0.25, 1234),))
         return LossEstimate(address, loss, (), "it starts again from the copy of n (1,234 entries)")
 
-    async def get(self, alias: str) -> bytes:
-        await self._ask(f"get {alias}")
+    async def get(self, alias: bytes) -> bytes:
+        await self._ask(f"get {alias.decode()}")
         return b"content"
 
     async def log_of(self, address: str) -> list[str]:

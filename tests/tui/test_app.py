@@ -270,7 +270,7 @@ async def test_a_replay_goes_on_with_the_beat(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.asyncio
 async def test_the_ring_shows_the_way_of_a_request_of_now() -> None:
     class Asked(Client):
-        async def locate(self, alias: str) -> object:
+        async def locate(self, alias: bytes) -> object:
             raise REFUSED
 
     client = Asked()

@@ -34,7 +34,7 @@ async def test_lines_are_commands_one_after_the_other(tmp_path: Path) -> None:
     client = FakeClient()
     async with opened(tmp_path, client) as (app, pilot):
         await paste(app, pilot, "put a 1\nput b two words\n")
-        assert client.entries == {"a": b"1", "b": b"two words"} and app.typed == ""
+        assert client.entries == {b"a": b"1", b"b": b"two words"} and app.typed == ""
         assert app.printed == ["> put a 1", "> put b two words"]
         assert LineFile(tmp_path / "history").load() == ["put a 1", "put b two words"]
 
@@ -44,10 +44,10 @@ async def test_they_stop_at_the_first_that_fails(tmp_path: Path) -> None:
     client = FakeClient()
     async with opened(tmp_path, client) as (app, pilot):
         await paste(app, pilot, "put a 1\nget nothing\nput b 2\nput c 3")
-        assert list(client.entries) == ["a"]
+        assert list(client.entries) == [b"a"]
         assert app.printed[-1] == "2 more lines that waited were not carried out"
         await paste(app, pilot, "put d 4\nput e 5")
-        assert list(client.entries) == ["a", "d", "e"], "the next paste is another one"
+        assert list(client.entries) == [b"a", b"d", b"e"], "the next paste is another one"
 
 
 @pytest.mark.asyncio
@@ -64,7 +64,7 @@ async def test_ctrl_c_ends_a_paste_and_says_so(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_no_pasted_line_answers_a_question(tmp_path: Path) -> None:
     client = FakeClient()
-    client.entries["a"] = b"1"
+    client.entries[b"a"] = b"1"
     async with opened(tmp_path, client) as (app, pilot):
         await paste(app, pilot, "remove_all\nyes\n")
         assert client.entries and app.pane._prompt.asking
@@ -87,5 +87,5 @@ async def test_one_line_is_typed_and_nothing_in_it_is_unseen(tmp_path: Path) -> 
         await pilot.press("enter")
         for _ in range(5):
             await pilot.pause()
-        assert client.entries == {"a": b"\x1a\x07\xe2\x80\xa8\xff."}
+        assert client.entries == {b"a": b"\x1a\x07\xe2\x80\xa8\xff."}
         assert app.printed[-1] == "> put a \\x1a\\x07\\u2028\\xff."

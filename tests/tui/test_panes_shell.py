@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from wrpme import errors
 from wrpme.client.cluster import Removed
+from wrpme.protocol.quoting import named
 from wrpme.shell.history import LineFile
 from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX
 from wrpme.tui.panes.shell import NO_SHELL, Answers, CommandInput, PaneReporter, ShellPane
@@ -25,17 +26,17 @@ class FakeClient:
     known_addresses: list[str] = ["192.168.1.1:5909", "192.168.1.2:5909"]
 
     def __init__(self) -> None:
-        self.entries: dict[str, bytes] = {}
+        self.entries: dict[bytes, bytes] = {}
         self.let_go = asyncio.Event()
 
-    async def get(self, alias: str) -> bytes:
-        if alias == "slow":
+    async def get(self, alias: bytes) -> bytes:
+        if alias == b"slow":
             await self.let_go.wait()
         if alias not in self.entries:
-            raise errors.NotFoundError(f'there is no entry "{alias}"')
+            raise errors.NotFoundError(f"there is no entry {named(alias)}")
         return self.entries[alias]
 
-    async def put(self, alias: str, content: bytes) -> None:
+    async def put(self, alias: bytes, content: bytes) -> None:
         self.entries[alias] = content
 
     async def remove_all(self) -> Removed:
@@ -120,14 +121,14 @@ async def test_a_command_that_waits_holds_nothing_up_but_the_lines_after_it(tmp_
     client = FakeClient()
 
     async with in_pane(tmp_path, client) as (app, pilot):
-        client.entries["slow"] = b"at last"
+        client.entries[b"slow"] = b"at last"
         await enter(pilot, "get slow", "put a 1")
-        assert "a" not in client.entries
+        assert b"a" not in client.entries
         await pilot.press("x")
         assert app.typed == "x", "typing goes on"
         client.let_go.set()
         await enter(pilot)
-        assert "at last" in app.printed and client.entries["a"] == b"1"
+        assert "at last" in app.printed and client.entries[b"a"] == b"1"
 
 
 @pytest.mark.asyncio
@@ -138,7 +139,7 @@ async def test_ctrl_c_interrupts_and_drops_what_waits(tmp_path: Path) -> None:
         await enter(pilot, "get slow", "put a 1")
         await pilot.press("ctrl+c")
         await enter(pilot, "put b 2")
-        assert list(client.entries) == ["b"]
+        assert list(client.entries) == [b"b"]
         await pilot.press("h", "i", "ctrl+c")
         assert app.typed == ""
 
@@ -201,8 +202,8 @@ async def test_a_long_content_is_shown_from_its_beginning_and_codes_are_escaped(
     client = FakeClient()
 
     async with in_pane(tmp_path, client) as (app, pilot):
-        client.entries["long"] = b"x" * (3 * PANE_ANSWER_BYTES_MAX)
-        client.entries["code"] = b"\x1b[2J[bold]"
+        client.entries[b"long"] = b"x" * (3 * PANE_ANSWER_BYTES_MAX)
+        client.entries[b"code"] = b"\x1b[2J[bold]"
         await enter(pilot, "get code", "get long")
         assert "\\x1b[2J[bold]" in app.printed
         assert sum(line.count("x" * 70) for line in app.printed) <= PANE_ANSWER_BYTES_MAX // 70

@@ -111,7 +111,7 @@ async def test_the_value_that_was_printed_last_is_copied() -> None:
     client = Client()
     values = [b"first", b"a\tb\n\xff\x00", b"x" * (COPY_BYTES_MAX + 1)]
 
-    async def get(alias: str) -> bytes:
+    async def get(alias: bytes) -> bytes:
         return values.pop(0)
 
     client.get = get  # type: ignore[method-assign]
