@@ -12,6 +12,7 @@ from tests.view_parts import grown
 from wrpme.core.context import NodeContext
 from wrpme.core.health.clocks import Clocks
 from wrpme.core.io import Emit
+from wrpme.core.layout import CLOCK_KEY
 from wrpme.core.limits import CLOCK_DIFFERENCE_SECONDS_MAX
 from wrpme.errors import NotFoundError, UnstableError
 from wrpme.protocol.events import ClusterEvent
@@ -155,6 +156,30 @@ def test_a_clock_that_is_set_changes_nothing_before_it_was_compared() -> None:
     assert ahead(alone.context) == [0.0, 0.0]
     alone.clocks.look()
     assert ahead(alone.context) == [0.0, 0.0] and alone.clocks.apart
+
+
+def test_a_node_that_is_left_alone_goes_on_by_what_was_agreed_on() -> None:
+    alone = Alone()
+    alone.compare(3600.0, 0.0, 0.0)
+    assert alone.compare(3600.0) == [0.0, 3600.0]
+    assert alone.compare(7200.0) == [0.0, 7200.0], "its clock was set once more"
+    assert alone.compare(-60.0) == [-60.0, 0.0]
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(3600.0, [0.0, 3600.0]), (0.5, [0.5, 0.5]), (-3600.0, [-3600.0, 0.0])])
+def test_a_node_that_starts_again_alone_knows_how_wrong_its_clock_is(apart: float, expected: list[float]) -> None:
+    before, after = Alone(), Alone()
+    before.compare(apart, 0.0, 0.0)
+    before.bench[A].collect()
+    before.bench.settle()
+    noted = before.bench[A].store.get(CLOCK_KEY)
+    assert (noted is None) == (apart == 0.5), "a small difference is nothing to write down"
+    after.bench[A].store.write([(CLOCK_KEY, noted)], True)
+    after.context.clocks_heard = 0
+    after.clocks = Clocks(after.context)
+    after.context.heartbeats.watch([], after.context.now)
+    assert not after.context.clock_is_checked()
+    assert after.compare(apart) == expected and after.context.clock_is_checked()
 
 
 def test_what_was_measured_by_a_clock_that_did_not_count_is_void() -> None:

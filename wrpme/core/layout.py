@@ -31,6 +31,7 @@ VIEW_KEY = b"m:view"
 VIEW_PATCH_PREFIX = b"m:view+"
 ACCEPTOR_KEY = b"m:acceptor"
 LEFT_OUT_KEY = b"m:left-out"
+CLOCK_KEY = b"m:clock"
 SETTLED_PREFIX = b"m:settled:"
 MARK_PREFIX = b"m:mark:"
 _MARK = Struct(">QQ")

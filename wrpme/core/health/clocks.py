@@ -4,19 +4,24 @@ was made between the sending of the heartbeat and its own arrival. So half of th
 A life span ends by the clock of the owner. Where that differs from what most of its neighbours show, it is this node's
 own that is wrong, and what has to live would be gone for good: there the owner goes by theirs. It takes the median. Of
 two in the middle it takes the one that is behind to end a life span, and the one that is ahead to begin one, as what
-lives too long does less harm than what is lost.
+lives too long does less harm than what is lost. Where nobody is left to compare with, what was agreed on last stands for
+the other one; the disk has by how much it differed from the own clock, for a node that starts again alone.
 """
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING
 
+from wrpme.core.layout import CLOCK_KEY
 from wrpme.core.limits import CLOCK_DIFFERENCE_SECONDS_MAX
 from wrpme.protocol.stats import ClockApart, clock_sentence
 from wrpme.protocol.view import NodeId
 
 if TYPE_CHECKING:
     from wrpme.core.context import NodeContext
+
+_DIFFERENCE = Struct(">q")
 
 
 class Clocks:
@@ -29,6 +34,11 @@ class Clocks:
         seconds that may be wrong."""
         self._apart: dict[NodeId, float] = {}
         """Those that were told to differ, and since when."""
+        raw = context.reader.get(CLOCK_KEY)
+        self._noted = _DIFFERENCE.unpack(raw)[0] if raw else 0
+        """So many milliseconds the time that was agreed on is ahead of the own clock, as the disk has it."""
+        self._kept: float | None = None
+        """How far the time that was last agreed on with others is ahead of this node's own clock."""
 
     def heard(self, node: NodeId, wall: int, sent: float) -> None:
         """``node`` has answered a heartbeat that left at ``sent``, and its clock showed ``wall`` milliseconds."""
@@ -75,12 +85,26 @@ class Clocks:
         that nobody sets, so that a wall clock that is set now changes nothing before it was compared."""
         context = self._context
         own = context.process.wall_offset_milliseconds
-        offsets = sorted([own, *(offset for offset, _ in self._found.values())])
+        others = [offset for offset, _ in self._found.values()]
+        if not others:
+            if self._kept is None:
+                self._kept = own + self._noted
+            others = [self._kept]
+        offsets = sorted([own, *others])
         early, late = offsets[(len(offsets) - 1) // 2], offsets[len(offsets) // 2]
         near = 1000 * CLOCK_DIFFERENCE_SECONDS_MAX
         context.agreed_offset_milliseconds = own if abs(early - own) <= near else early
         context.disagreed_milliseconds = late - early if late - early > near else 0.0
         context.clocks_heard = len(self._found)
+        if self._found:
+            self._keep(context.agreed_offset_milliseconds)
+
+    def _keep(self, agreed: float) -> None:
+        self._kept = agreed
+        difference = round(agreed - self._context.process.wall_offset_milliseconds)
+        if abs(difference - self._noted) > 1000 * CLOCK_DIFFERENCE_SECONDS_MAX:
+            self._noted = difference
+            self._context.commits.write([(CLOCK_KEY, _DIFFERENCE.pack(difference))])
 
     @property
     def apart(self) -> tuple[ClockApart, ...]:
