@@ -160,7 +160,7 @@ class Run:
         there = [machine for machine in self.world.machines if not machine.away]
         views = [machine.node.view if machine.node is not None else None for machine in there]
         first = views[0]
-        if first is None or any(view != first for view in views):
+        if first is None or any(view != first for view in views) or any(machine.paused for machine in there):
             return False
         return condition(first).word == "stable" and len(first.members) == len(views)
 

@@ -549,8 +549,8 @@ def _clocks(world: World) -> Scenario:
 
 def _one_clock(world: World) -> Scenario:
     """One wall clock is set by up to two hours, while owners change: nothing that is to live is lost."""
-    mixture = Mixture(wall=2.0, crash=0.7, hang=0.3, cut=0.3, stop=0.5, blow_seconds=2.0, wall_seconds=7200.0)
-    mixture.one_clock = True
+    mixture = Mixture(wall=2.0, crash=0.7, hang=0.3, cut=0.3, blow_seconds=2.0, wall_seconds=7200.0, one_clock=True)
+    mixture.stop = world.random.choice((0.0, 0.5))
     world.skew_seconds += CLOCK_DIFFERENCE_SECONDS_MAX  # where a clock is no farther off, nobody takes it for wrong
     world.lag_seconds = 2 * mixture.wall_seconds
     scenario = _after(world, mixture, nodes=world.random.choice((2, 3, 3, 4, 5)))
@@ -603,9 +603,9 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "clocks": (2, _clocks),
     "lost": (3, _lost),
     **{name: (1, _plotted(name)) for name in PLOTS},
-    "counting": (0, _counting),
-    "one_clock": (0, _one_clock),
-    "following": (0, _following),
-    "batching": (0, _batching),
+    "counting": (5, _counting),
+    "one_clock": (3, _one_clock),
+    "following": (6, _following),
+    "batching": (6, _batching),
 }
 """How often each is chosen, and what makes it."""

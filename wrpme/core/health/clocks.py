@@ -4,8 +4,11 @@ was made between the sending of the heartbeat and its own arrival. So half of th
 A life span ends by the clock of the owner. Where that differs from what most of its neighbours show, it is this node's
 own that is wrong, and what has to live would be gone for good: there the owner goes by theirs. It takes the median. Of
 two in the middle it takes the one that is behind to end a life span, and the one that is ahead to begin one, as what
-lives too long does less harm than what is lost. Where nobody is left to compare with, what was agreed on last stands for
-the other one; the disk has by how much it differed from the own clock, for a node that starts again alone.
+lives too long does less harm than what is lost.
+
+A node whose neighbours are all away can't know whether it was its own clock that was set meanwhile. It goes by what was
+agreed on last as well: a life span ends by whichever is behind, and begins by whichever is ahead. The disk has by how
+much that differed from the own clock, for a node that starts again alone.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from wrpme.protocol.view import NodeId
 if TYPE_CHECKING:
     from wrpme.core.context import NodeContext
 
-_DIFFERENCE = Struct(">q")
+_DIFFERENCES = Struct(">qq")
 
 
 class Clocks:
@@ -35,10 +38,10 @@ class Clocks:
         self._apart: dict[NodeId, float] = {}
         """Those that were told to differ, and since when."""
         raw = context.reader.get(CLOCK_KEY)
-        self._noted = _DIFFERENCE.unpack(raw)[0] if raw else 0
-        """So many milliseconds the time that was agreed on is ahead of the own clock, as the disk has it."""
-        self._kept: float | None = None
-        """How far the time that was last agreed on with others is ahead of this node's own clock."""
+        self._noted: tuple[int, int] = _DIFFERENCES.unpack(raw) if raw else (0, 0)
+        """So many milliseconds what was agreed on, early and late, is ahead of the wall clock, as the disk has it."""
+        self._kept: tuple[float, float] | None = None
+        """How far the two are ahead of this node's own clock, which nobody sets."""
 
     def heard(self, node: NodeId, wall: int, sent: float) -> None:
         """``node`` has answered a heartbeat that left at ``sent``, and its clock showed ``wall`` milliseconds."""
@@ -85,26 +88,27 @@ class Clocks:
         that nobody sets, so that a wall clock that is set now changes nothing before it was compared."""
         context = self._context
         own = context.process.wall_offset_milliseconds
-        others = [offset for offset, _ in self._found.values()]
-        if not others:
-            if self._kept is None:
-                self._kept = own + self._noted
-            others = [self._kept]
-        offsets = sorted([own, *others])
+        offsets = sorted([own, *(offset for offset, _ in self._found.values())])
         early, late = offsets[(len(offsets) - 1) // 2], offsets[len(offsets) // 2]
+        if not self._found and len(context.members) > 1:
+            if self._kept is None:
+                self._kept = own + self._noted[0], own + self._noted[1]
+            early, late = min(own, *self._kept), max(own, *self._kept)
         near = 1000 * CLOCK_DIFFERENCE_SECONDS_MAX
-        context.agreed_offset_milliseconds = own if abs(early - own) <= near else early
+        agreed = context.agreed_offset_milliseconds = own if abs(early - own) <= near else early
         context.disagreed_milliseconds = late - early if late - early > near else 0.0
         context.clocks_heard = len(self._found)
         if self._found:
-            self._keep(context.agreed_offset_milliseconds)
+            self._keep((agreed, agreed + context.disagreed_milliseconds))
 
-    def _keep(self, agreed: float) -> None:
+    def _keep(self, agreed: tuple[float, float]) -> None:
+        own = self._context.process.wall_offset_milliseconds
         self._kept = agreed
-        difference = round(agreed - self._context.process.wall_offset_milliseconds)
-        if abs(difference - self._noted) > 1000 * CLOCK_DIFFERENCE_SECONDS_MAX:
-            self._noted = difference
-            self._context.commits.write([(CLOCK_KEY, _DIFFERENCE.pack(difference))])
+        differences = round(agreed[0] - own), round(agreed[1] - own)
+        far = 1000 * CLOCK_DIFFERENCE_SECONDS_MAX
+        if any(abs(now - noted) > far for now, noted in zip(differences, self._noted, strict=True)):
+            self._noted = differences
+            self._context.commits.write([(CLOCK_KEY, _DIFFERENCES.pack(*differences))])
 
     @property
     def apart(self) -> tuple[ClockApart, ...]:
