@@ -158,6 +158,16 @@ def test_a_clock_that_is_set_changes_nothing_before_it_was_compared() -> None:
     assert ahead(alone.context) == [0.0, 0.0] and alone.clocks.apart
 
 
+def test_an_answer_that_comes_again_much_later_tells_nothing_of_a_clock() -> None:
+    alone = Alone()
+    alone.compare(0.0, 0.0, 0.0)
+    sent, alone.context.now = alone.context.now, alone.context.now + 8.0
+    for node in alone.context.heartbeats.neighbours:
+        alone.clocks.heard(node, int(WALL_MILLISECONDS + 1000 * sent), sent)
+    alone.clocks.look()
+    assert ahead(alone.context) == [0.0, 0.0] and not alone.clocks.apart
+
+
 def test_a_node_that_is_left_alone_goes_on_by_what_was_agreed_on() -> None:
     alone = Alone()
     alone.compare(3600.0, 0.0, 0.0)

@@ -181,7 +181,7 @@ class Disasters:
         machines, random = self.world.machines, self.world.random
         machine = machines[1] if self.faults.mixture.one_clock else random.choice(machines)
         if self.faults.mixture.one_clock and self.faults.mixture.stop and machine.node is None:
-            return  # one that comes back alone, as the others were stopped, with another clock than before can't know it
+            return  # one whose clock was set then can't know it if it comes back alone, as the others were stopped
         machine.wall_ahead = random.choice((0.01, 1.0)) * random.uniform(-1.0, 1.0) * self.faults.mixture.wall_seconds
         self.world.say(machine, f"has a wall clock that is {machine.wall_ahead:+.3f} s ahead")
 

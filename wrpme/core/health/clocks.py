@@ -46,8 +46,9 @@ class Clocks:
     def heard(self, node: NodeId, wall: int, sent: float) -> None:
         """``node`` has answered a heartbeat that left at ``sent``, and its clock showed ``wall`` milliseconds."""
         now = self._context.now
-        if wall and sent <= now:
-            uncertain = (now - sent) / 2
+        uncertain = (now - sent) / 2
+        # One that was late, or came again, tells less than one before it did.
+        if wall and 0 <= uncertain <= CLOCK_DIFFERENCE_SECONDS_MAX / 2:
             is_new = node not in self._found
             self._found[node] = wall - 1000 * (now - uncertain), uncertain
             if is_new:  # this node may serve from here on
