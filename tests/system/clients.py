@@ -20,6 +20,7 @@ from time import monotonic
 import msgspec
 
 from tests.sim.linear import Operation
+from tests.system.callers import Followers, Mortals, Scanner, Transactions
 from wrpme import Client, errors
 
 CALLERS = 8
@@ -47,6 +48,8 @@ class Saw(msgspec.Struct):
     """Entries of the set that hold another content, or were there although only this load writes them, and once."""
     counters: list[tuple[int, int, int]]
     """For each: acknowledged increments, unknown ones, and the value at the end."""
+    wrong: list[str]
+    """What transactions, scans, followers and life spans were not as they should be."""
     longest_seconds: float
     longest_at: float
 
@@ -77,6 +80,10 @@ class Load:
         self.begun = clock()
         self.longest, self.longest_at = 0.0, 0.0
         self._written = count(1)
+        self.transactions = Transactions(self)
+        self.scanner = Scanner(self)
+        self.followers = Followers(self)
+        self.mortals = Mortals(self)
 
     def client(self) -> Client:
         """Each begins with another node."""
@@ -87,9 +94,20 @@ class Load:
 
     def begin(self) -> list[asyncio.Task[None]]:
         """All callers."""
+        self.followers.begin()
         tasks = [asyncio.create_task(self.call_entries()) for _ in range(self.callers)]
         tasks += [asyncio.create_task(self.call_counter(at % COUNTERS)) for at in range(2 * COUNTERS)]
+        others = (self.transactions, self.transactions, self.scanner, self.mortals)
+        tasks += [asyncio.create_task(other.call()) for other in others]
         return [*tasks, asyncio.create_task(self.call_set()), asyncio.create_task(self.probe())]
+
+    def generation(self) -> int:
+        """Which set of keys is written to now."""
+        return int((self.clock() - self.begun) / KEYS_LIVE_SECONDS)
+
+    def next_number(self) -> int:
+        """For a content that nobody else writes."""
+        return next(self._written)
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -138,9 +156,8 @@ class Load:
         known: dict[str, bytes] = {}
         async with self.client() as client:
             while not self.stopped.is_set():
-                generation = int((self.clock() - self.begun) / KEYS_LIVE_SECONDS)
-                alias = f"key-{generation}-{self.random.randrange(KEYS)}"
-                content = f"{alias}:{next(self._written)}".encode()
+                alias = f"key-{self.generation()}-{self.random.randrange(KEYS)}"
+                content = f"{alias}:{self.next_number()}".encode()
                 kind = self.random.choice(KINDS)
                 done = await self.entry(client, alias, kind, content, known.get(alias, b"?"))
                 if done is not None and done.result == "ok" and (done.given or done.content):
@@ -165,21 +182,24 @@ class Load:
                 await asyncio.sleep(self.pause)
 
     async def call_counter(self, which: int) -> None:
-        """Increments by compare-and-swap."""
-        alias = f"counter-{which}"
+        """Increments: the last of the counters by ``add``, the others by compare-and-swap."""
+        alias, kind = f"counter-{which}", "add" if which == COUNTERS - 1 else "cas"
         async with self.client() as client:
             while not self.stopped.is_set():
                 try:
-                    value = await client.get(alias)
-                    await client.cas(alias, str(int(value) + 1).encode(), value)
+                    if kind == "add":
+                        await client.add(alias)
+                    else:
+                        value = await client.get(alias)
+                        await client.cas(alias, str(int(value) + 1).encode(), value)
                     self.increments[which][0] += 1
-                    self.outcomes["cas ok"] += 1
+                    self.outcomes[f"{kind} ok"] += 1
                 except errors.NotFoundError:
                     await self._create(client, alias)
                 except errors.MismatchError:
                     self.outcomes["cas mismatch"] += 1
                 except errors.WrpmeError as error:
-                    self.outcomes[f"cas {error.word}"] += 1
+                    self.outcomes[f"{kind} {error.word}"] += 1
                     if not (error.not_carried_out or isinstance(error, NOTHING_DONE)):
                         self.increments[which][1] += 1
                 await asyncio.sleep(self.random.random() * 4 * self.pause)
@@ -231,8 +251,11 @@ class Load:
                 except errors.NotFoundError:
                     value = 0
                 counters.append((sure, unsure, value))
+            await self.followers.end(client)
+            wrong = await self.transactions.wrong(client)
+        wrong += [*self.scanner.wrong, *self.followers.wrong, *self.mortals.wrong]
         return Saw(
-            self.histories, dict(self.outcomes), len(self.acknowledged), lost, self.wrong, counters,
+            self.histories, dict(self.outcomes), len(self.acknowledged), lost, self.wrong, counters, wrong,
             self.longest, self.longest_at,
         )  # fmt: skip
 

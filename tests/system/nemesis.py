@@ -434,6 +434,7 @@ class Nemesis:
                 (self.directory / f"history-{alias}").write_text("\n".join(map(str, history)), "utf-8")
         self.wrong += [f"the acknowledged entry {alias} is lost" for alias in saw.set_lost]
         self.wrong += [f"the entry {alias} was put twice, or holds what is not its own" for alias in saw.set_wrong]
+        self.wrong += saw.wrong
         for which, (sure, unsure, value) in enumerate(saw.counters):
             if not sure <= value <= sure + unsure:
                 self.wrong.append(f"counter {which} is {value} after {sure} increments and {unsure} unknown ones")

@@ -13,9 +13,11 @@ from tests.sim.level2.machine import Machine
 from tests.sim.level2.net import Net
 from tests.sim.linear import is_linearizable
 from tests.sim.rest import assert_at_rest
+from tests.system.callers import LIFE_SECONDS
 from tests.system.clients import Load
 from wrpme import Client, WrpmeError
 from wrpme.core.layout import key_range
+from wrpme.core.limits import EXPIRE_SECONDS
 from wrpme.protocol.health import condition
 from wrpme.protocol.ring import arc_start, hash_of
 from wrpme.protocol.view import View
@@ -23,6 +25,8 @@ from wrpme.protocol.view import View
 STORM_SECONDS = 14.0
 YOUNG_SECONDS = 11.0
 STABLE_SECONDS_MAX = 150.0
+EXPIRED_SECONDS = LIFE_SECONDS[1] + 3 * EXPIRE_SECONDS
+"""Then all has expired that is to, and its space has been given back."""
 LOOK_SECONDS = 0.02
 LINES_KEPT = 300
 
@@ -120,7 +124,7 @@ class Run:
         await self._until_stable()
         self.load.stopped.set()
         await asyncio.gather(*tasks)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(EXPIRED_SECONDS)
         saw = await self.load.final()
         looking.cancel()
         self._judge_copies()
@@ -132,6 +136,7 @@ class Run:
             assert is_linearizable(history) is not False, f"the history of {alias} is not linearizable: {history}"
         assert not saw.set_lost, f"acknowledged entries are lost: {saw.set_lost}"
         assert not saw.set_wrong, f"entries were put twice, or hold what is not their own: {saw.set_wrong}"
+        assert not saw.wrong, "\n".join(saw.wrong[:5])
         for sure, unsure, value in saw.counters:
             assert sure <= value <= sure + unsure, f"a counter is {value} after {sure} and {unsure} unknown increments"
 
