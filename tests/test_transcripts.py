@@ -13,7 +13,7 @@ from wrpme import errors
 from wrpme.daemon import config
 from wrpme.errors import BY_CODE, WrpmeError
 from wrpme.shell.arguments import parse_options
-from wrpme.shell.commands import parse
+from wrpme.shell.parsing import parse
 
 WORDS = {kind.word for kind in BY_CODE.values()}
 BEFORE_A_COLON = WORDS | {"stable", "stabilizing", "degraded", "unavailable", "wrpmed"}

@@ -18,9 +18,10 @@ from msgspec.structs import replace
 from wrpme import errors
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.shell.arguments import Options, parse_options
-from wrpme.shell.commands import Command, parse_words
+from wrpme.shell.commands import Command
 from wrpme.shell.console import Console
 from wrpme.shell.execute import Answer
+from wrpme.shell.parsing import parse_words
 from wrpme.shell.session import Shell, exit_code, internal, lacking, tell_defects
 
 if TYPE_CHECKING:

@@ -30,6 +30,7 @@ from wrpme.limits import (
     TIMEOUT_SECONDS_MAX,
 )
 from wrpme.protocol import address
+from wrpme.protocol.quoting import Quoted
 
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -405,8 +406,8 @@ def of_command(name: str) -> Syntax:
 
 def parse(syntax: Syntax, arguments: Sequence[str]) -> Given:
     """Tells options from other words and reads their values. ``--option VALUE`` and ``--option=VALUE`` are the same, as
-    are ``-o VALUE``, ``-o=VALUE`` and ``-oVALUE``; all that follows ``--`` is words. Whether what is required is there
-    is left to the caller, who can say more about it.
+    are ``-o VALUE``, ``-o=VALUE`` and ``-oVALUE``; all that follows ``--`` is words, and so is what was quoted.
+    Whether what is required is there is left to the caller, who can say more about it.
 
     Raises:
         UsageError: there is no such option, its value is missing or wrong, or it doesn't go together with another one.
@@ -417,9 +418,10 @@ def parse(syntax: Syntax, arguments: Sequence[str]) -> Given:
     rest = list(reversed(arguments))
     while rest:
         word = rest.pop()
-        if word == "--" or not _is_option(word):
-            words += [] if word == "--" else [word]
-            if word == "--" or syntax.has_command:
+        ends = ends_options(word)
+        if ends or not _is_option(word):
+            words += [] if ends else [word]
+            if ends or syntax.has_command:
                 words += reversed(rest)
                 break
             continue
@@ -481,8 +483,13 @@ def nearest(word: str, words: Sequence[str], likeness: float = 0.5) -> str | Non
     return found[0] if found else None
 
 
+def ends_options(word: str) -> bool:
+    """Returns whether a word says that no option follows it."""
+    return word == "--" and not isinstance(word, Quoted)
+
+
 def _is_option(word: str) -> bool:
-    return word.startswith("-") and word != "-"
+    return word.startswith("-") and word != "-" and not isinstance(word, Quoted)
 
 
 def _recognised(syntax: Syntax, known: dict[str, Option], word: str) -> tuple[Option, str | None]:

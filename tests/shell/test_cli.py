@@ -24,7 +24,8 @@ from wrpme import errors
 from wrpme.client.cluster import Removed
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.shell.arguments import DAEMON, Options, parse_options
-from wrpme.shell.commands import parse, spec_of
+from wrpme.shell.commands import spec_of
+from wrpme.shell.parsing import parse
 from wrpme.shell.console import Console
 from wrpme.shell.session import Shell, exit_code
 
@@ -95,19 +96,19 @@ class FakeClient:
 
     def __init__(self, *contents: bytes | BaseException) -> None:
         self.contents = list(contents)
-        self.updated: list[tuple[str, bytes]] = []
+        self.updated: list[tuple[bytes, bytes]] = []
         self.removed = False
 
-    async def get(self, alias: str) -> bytes:
+    async def get(self, alias: bytes) -> bytes:
         content = self.contents.pop(0)
         if isinstance(content, BaseException):
             raise content
         return content
 
-    async def update(self, alias: str, content: bytes) -> None:
+    async def update(self, alias: bytes, content: bytes) -> None:
         self.updated.append((alias, content))
 
-    async def put(self, alias: str, content: bytes) -> None:
+    async def put(self, alias: bytes, content: bytes) -> None:
         await asyncio.get_running_loop().create_future()
 
     async def remove_all(self) -> Removed:
@@ -251,8 +252,10 @@ def test_arguments_need_not_be_text(node: StubNode, entries: Entries) -> None:
     raw = os.fsdecode(b"\xff\xfe")
     assert wrpmesh("--daemon", node.address, "put", "x", raw).returncode == 0
     assert entries.contents == {"x": b"\xff\xfe"}
-    done = wrpmesh("--daemon", node.address, "get", raw)
-    assert done.returncode == 2 and done.stderr.startswith(b"usage: ") and b"UTF-8" in done.stderr
+    assert wrpmesh("--daemon", node.address, "put", raw, "raw alias").returncode == 0
+    for alias in (raw, r"\xff\xfe", r'"\xff\xfe"'):
+        assert wrpmesh("--daemon", node.address, "get", alias).stdout == b"raw alias"
+    assert wrpmesh("--daemon", node.address, "prefix_get", raw).stdout == b'"\\xff\\xfe"\n'
 
 
 @pytest.mark.parametrize(
@@ -294,7 +297,7 @@ def test_yes_may_come_from_a_pipe(node: StubNode, entries: Entries) -> None:
 
 
 def test_lines_from_a_pipe(node: StubNode, entries: Entries) -> None:
-    lines = b"put x  two  spaces\n\nget x\nput y \xff\nget y\nprefix_get \x20x\nprefix_get z\ncount"
+    lines = b"put x  two  spaces\n\nget x\nput y \xff\nget y\nprefix_get  x\nprefix_get z\ncount"
     done = wrpmesh("--daemon", node.address, given=lines)
     assert (done.returncode, done.stdout, done.stderr) == (0, b" two  spaces\n\xff\nx\n2\n", b"")
     assert entries.contents == {"x": b" two  spaces", "y": b"\xff"}
@@ -418,7 +421,7 @@ def test_an_interactive_session(node: StubNode, entries: Entries, tmp_path: Path
     assert 'not_found: there is no entry "nothing"\n' in tty.until("\n> $")
     entries.contents["bell"] = b"\x1b]0;title\x07"
     tty.type("get bell\r")
-    assert "\\x1b]0;title\\x07\n" in tty.until("\n> $")
+    assert '"\\x1b]0;title\\x07"\n' in tty.until("\n> $")
     tty.type("remove entry\r")  # is never answered
     while not any(type(request).__name__ == "Remove" for request in node.seen):
         select.select([], [], [], 0.005)
@@ -478,7 +481,7 @@ def test_a_home_that_can_not_be_written_is_put_up_with(node: StubNode, tmp_path:
 def test_a_single_command_on_a_terminal_ends_its_line(node: StubNode, entries: Entries, tmp_path: Path) -> None:
     entries.contents["x"] = b"\x1bno line end"
     tty = Tty(node, tmp_path, ["get", "x"])
-    assert tty.until("end\n") == "\\x1bno line end\n"
+    assert tty.until('end"\n') == '"\\x1bno line end"\n'
     assert tty.end() == 0
     tty = Tty(node, tmp_path, ["put", "y"])
     assert "usage: put needs CONTENT" in tty.until("\n")

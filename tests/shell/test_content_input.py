@@ -10,7 +10,8 @@ import pytest
 from tests.shell.test_cli import REPLY_SECONDS_MAX, wrpmesh
 from tests.stub_node import Entries, StubNode
 from wrpme import errors
-from wrpme.shell.commands import Command, parse, parse_words, spec_of
+from wrpme.shell.commands import Command, spec_of
+from wrpme.shell.parsing import parse, parse_words
 
 
 def test_a_dash_lacks_its_content() -> None:

@@ -8,7 +8,8 @@ from tests.shell.test_cli import wrpmesh
 from wrpme import errors, options
 from wrpme.options import WRPMED, WRPMESH
 from wrpme.shell.arguments import DAEMON, parse_options
-from wrpme.shell.commands import BY_WORD, MEANT, parse
+from wrpme.shell.commands import BY_WORD, MEANT
+from wrpme.shell.parsing import parse
 from wrpme.shell.completion import hint
 
 

@@ -11,8 +11,9 @@ from wrpme import __version__, errors
 from wrpme.client.admin import Verified
 from wrpme.client.batches.calls import Entry
 from wrpme.client.cluster import Removed
-from wrpme.shell.commands import COMMANDS, parse
-from wrpme.shell.execute import Answer, carry_out
+from wrpme.shell.commands import COMMANDS
+from wrpme.shell.parsing import parse
+from wrpme.shell.execute import Answer, Line, carry_out
 
 pytestmark = pytest.mark.asyncio
 
@@ -42,30 +43,35 @@ async def answer(line: str, result: object = None) -> tuple[Answer, list[tuple[A
 @pytest.mark.parametrize(
     ("line", "result", "call", "expected"),
     [
-        ("get x", b"\xff1", ("get", "x"), Answer(content=b"\xff1")),
-        ("get x", b"", ("get", "x"), Answer(content=b"")),
-        ("put x two words ", None, ("put", "x", b"two words "), Answer()),
-        ("update x 1", None, ("update", "x", b"1"), Answer()),
-        ("get_update x 1", b"old", ("get_update", "x", b"1"), Answer(content=b"old")),
-        ("get_remove x", b"old", ("get_remove", "x"), Answer(content=b"old")),
-        ("cas x 2 1", b"1", ("cas", "x", b"2", b"1"), Answer(content=b"1")),
-        ("cas_version x 2 77", 78, ("cas_version", "x", b"2", 77), Answer(text="78")),
-        ("add x -5", 37, ("add", "x", -5), Answer(text="37")),
-        ("append x  more", 9, ("append", "x", b" more"), Answer(text="9")),
-        ("get_range x 0 -1", b"all", ("get_range", "x", 0, -1), Answer(content=b"all")),
-        ("set_range x 3 two words", 12, ("set_range", "x", 3, b"two words"), Answer(text="12")),
-        ("exists x", True, ("exists", "x"), Answer(text="yes")),
-        ("exists x", False, ("exists", "x"), Answer(text="no", code=1)),
-        ("get_version x", Entry(b"1", 1 << 100), ("get_entry", "x"), Answer(text=str(1 << 100))),
-        ("touch x", None, ("touch", "x"), Answer()),
-        ("remove_version x 77", None, ("remove_version", "x", 77), Answer()),
-        ("remove x", None, ("remove", "x"), Answer()),
-        ("del x", None, ("remove", "x"), Answer()),
-        ("remove_if x 1", None, ("remove_if", "x", b"1"), Answer()),
-        ("expires_from_now x 90.5", None, ("expires_from_now", "x", 90.5), Answer()),
-        ("get_expiry x", None, ("get_expiry", "x"), Answer(text="0")),
-        ("prefix_get k 10", ["k1", "k2"], ("prefix_get", "k", 10), Answer(text="k1\nk2")),
-        ("prefix_get k", [], ("prefix_get", "k", None), Answer()),
+        ("get x", b"\xff1", ("get", b"x"), Answer(content=b"\xff1")),
+        ("get x", b"", ("get", b"x"), Answer(content=b"")),
+        ("put x two words ", None, ("put", b"x", b"two words "), Answer()),
+        ("update x 1", None, ("update", b"x", b"1"), Answer()),
+        ("get_update x 1", b"old", ("get_update", b"x", b"1"), Answer(content=b"old")),
+        ("get_remove x", b"old", ("get_remove", b"x"), Answer(content=b"old")),
+        ("cas x 2 1", b"1", ("cas", b"x", b"2", b"1"), Answer(content=b"1")),
+        ("cas_version x 2 77", 78, ("cas_version", b"x", b"2", 77), Answer(text="78")),
+        ("add x -5", 37, ("add", b"x", -5), Answer(text="37")),
+        ("append x  more", 9, ("append", b"x", b" more"), Answer(text="9")),
+        ("get_range x 0 -1", b"all", ("get_range", b"x", 0, -1), Answer(content=b"all")),
+        ("set_range x 3 two words", 12, ("set_range", b"x", 3, b"two words"), Answer(text="12")),
+        ("exists x", True, ("exists", b"x"), Answer(text="yes")),
+        ("exists x", False, ("exists", b"x"), Answer(text="no", code=1)),
+        ("get_version x", Entry(b"1", 1 << 100), ("get_entry", b"x"), Answer(text=str(1 << 100))),
+        ("touch x", None, ("touch", b"x"), Answer()),
+        ("remove_version x 77", None, ("remove_version", b"x", 77), Answer()),
+        ("remove x", None, ("remove", b"x"), Answer()),
+        ("del x", None, ("remove", b"x"), Answer()),
+        ("remove_if x 1", None, ("remove_if", b"x", b"1"), Answer()),
+        ("expires_from_now x 90.5", None, ("expires_from_now", b"x", 90.5), Answer()),
+        ("get_expiry x", None, ("get_expiry", b"x"), Answer(text="0")),
+        (
+            "prefix_get k 10",
+            ["k1", "k 2\udcff"],
+            ("prefix_get", b"k", 10),
+            Answer(lines=(Line("k1"), Line('"k 2\\xff"'))),
+        ),
+        ("prefix_get k", [], ("prefix_get", b"k", None), Answer()),
         ("count", 12345, ("count",), Answer(text="12345")),
         ("remove_all --yes", Removed(1), ("remove_all",), Answer(text="1 entry removed")),
         ("remove_all --yes", Removed(54321), ("remove_all",), Answer(text="54,321 entries removed")),
@@ -82,7 +88,7 @@ async def test_commands_are_calls(line: str, result: object, call: tuple[object,
 
 async def test_a_time_goes_on_as_it_was_meant() -> None:
     given, calls = await answer("expires_at x 0")
-    assert given == Answer() and calls[0][:2] == ("expires_at", "x") and calls[0][2] == 0
+    assert given == Answer() and calls[0][:2] == ("expires_at", b"x") and calls[0][2] == 0
 
 
 @pytest.mark.parametrize("name", ["node_status", "node_config"])

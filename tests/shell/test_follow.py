@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
@@ -13,11 +14,12 @@ import pytest
 
 from tests.shell.test_cli import FakeClient, Session
 from wrpme.client.follow.follower import Change
-from wrpme.shell.commands import parse
+from wrpme.shell.parsing import parse
 
 CHANGES = (
     Change("present", "a1", 1 << 64),
     Change("synchronized", ""),
+    Change("put", "two words\udcff", 7),
     Change("removed", "a1"),
     Change("resynchronized", "", reason="an owner died"),
 )
@@ -45,9 +47,9 @@ class FollowingClient(FakeClient):
     def __init__(self) -> None:
         super().__init__()
         self.followed = Followed()
-        self.prefix = ""
+        self.prefix = b""
 
-    def follow(self, prefix: str = "") -> Followed:
+    def follow(self, prefix: bytes = b"") -> Followed:
         self.prefix = prefix
         return self.followed
 
@@ -70,8 +72,14 @@ async def printed(directory: Path, client: FollowingClient, line: str) -> list[s
 async def test_each_change_is_a_line(tmp_path: Path) -> None:
     client = FollowingClient()
     lines = await printed(tmp_path, client, "follow a")
-    assert lines == ["present a1 18446744073709551616", "synchronized", "removed a1", "resynchronized: an owner died"]
-    assert client.prefix == "a"
+    assert lines == [
+        "present a1 18446744073709551616",
+        "synchronized",
+        'put "two words\\xff" 7',
+        "removed a1",
+        "resynchronized: an owner died",
+    ]
+    assert client.prefix == b"a"
 
 
 @pytest.mark.asyncio
@@ -80,6 +88,7 @@ async def test_or_an_object_of_json(tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == [
         {"kind": "present", "alias": "a1", "version": "18446744073709551616"},
         {"kind": "synchronized"},
+        {"kind": "put", "alias_base64": b64encode(b"two words\xff").decode(), "version": "7"},
         {"kind": "removed", "alias": "a1"},
         {"kind": "resynchronized", "reason": "an owner died"},
     ]

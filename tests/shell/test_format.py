@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from wrpme.protocol.view_json import topology
 from wrpme.shell import format
 from wrpme.shell.execute import Answer
 from wrpme.shell.format import hive_text, location_text, moving_texts, verified_text
+from wrpme.shell.parsing import parse
 
 
 # --- where an entry lives ----------------------------------------------------------------------------------------
@@ -46,14 +48,14 @@ async def test_where_an_entry_lives() -> None:
     text = location_text(found)
     assert text == "\n".join(
         [
-            f"hash      {ring.hash_of(('entry').encode()):016x}",
+            f"hash      {ring.hash_of(b'entry'):016x}",
             f"arc       {found.start:016x} to {found.arc.end:016x}, 12.5 % of the ring, version {found.arc.version}",
             "owner     n0",
             "holders   n0",
             f"epoch     {view.epoch}",
         ]
     )
-    assert await answer("locate entry", location(view, "entry")) == (Answer(text=text), [("locate", "entry")])
+    assert await answer("locate entry", location(view, "entry")) == (Answer(text=text), [("locate", b"entry")])
 
 
 def test_where_an_entry_is_on_its_way_to() -> None:
@@ -207,3 +209,31 @@ async def test_a_topology_is_plain_data() -> None:
 @pytest.mark.parametrize(("address", "later"), [("10.0.0.9:5909", "10.0.0.10:5909"), ("a:9", "a:10"), ("a", "b")])
 def test_natural_order(address: str, later: str) -> None:
     assert format.natural(address) < format.natural(later)
+
+
+# --- numbers and moments -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536 * 1024, "1.5 MiB"), (3 * 1024**4, "3.0 TiB")],
+)
+def test_sizes(size: int, text: str) -> None:
+    assert format.size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.9, "0 s"), (59, "59 s"), (60, "1 min 0 s"), (3725, "1 h 2 min"), (90_000, "1 d 1 h")],
+)
+def test_spans(seconds: float, text: str) -> None:
+    assert format.span_text(seconds) == text
+
+
+def test_expiry_reads_back() -> None:
+    moment = datetime(2030, 1, 31, 12, 0, 0, 5000, tzinfo=UTC)
+    text = format.expiry_text(moment)
+    assert text == "2030-01-31T12:00:00.005Z"
+    command = parse(f"expires_at x {text}")
+    assert command is not None and command.time == moment
+    assert format.expiry_text(None) == "0"

@@ -13,7 +13,7 @@ from tests.view_parts import grown
 from wrpme import errors
 from wrpme.protocol.stats import HiveStatus
 from wrpme.protocol.view import State, View
-from wrpme.shell.commands import parse
+from wrpme.shell.parsing import parse
 from wrpme.shell.execute import carry_out
 
 pytestmark = pytest.mark.asyncio

@@ -7,7 +7,8 @@ from datetime import datetime
 import pytest
 
 from wrpme import errors
-from wrpme.shell.commands import Command, parse, parse_words
+from wrpme.shell.commands import Command
+from wrpme.shell.parsing import parse, parse_words
 
 CASES = [
     ("put --ttl 60 x 1", Command("put", alias=b"x", content=b"1", ttl=60.0)),

@@ -23,6 +23,7 @@ from tests.stub_node import Entries, StubNode
 from wrpme import errors
 from wrpme.shell.console import Console
 from wrpme.shell.execute import Answer
+from wrpme.shell.parsing import parse
 from wrpme.shell.prompt import Terminal
 
 MORE = bytes(1024 * 1024)
@@ -96,12 +97,42 @@ async def test_a_reader_that_has_gone_and_a_full_disk(pipe: tuple[int, int]) -> 
 
 @pytest.mark.asyncio
 async def test_a_content_is_escaped_piece_by_piece_and_no_character_is_cut(tmp_path: Path) -> None:
-    console = Console(os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT), 2)
-    console.terminal = True
     content = ("x" + 100_000 * "é\x1b").encode() + b"\xff"
+    assert await on_terminal(tmp_path, content) == '"x' + 100_000 * "é\\x1b" + '\\xff"\n'
+    assert await on_terminal(tmp_path, 50_001 * "\u3000é".encode()) == 50_001 * "\u3000é" + "\n"
+    assert await on_terminal(tmp_path, 70_000 * b"y" + b"\n") == '"' + 70_000 * "y" + '\\n"\n', "what is last decides"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", ""),
+        (b"plain text ", "plain text \n"),
+        (b" C:\\new", " C:\\new\n"),
+        (b'say "hello"', 'say "hello"\n'),
+        (b'"quoted"', '"\\"quoted\\""\n'),
+        (b"two\n\tlines", '"two\\n\\tlines"\n'),
+        (b"a line\n", '"a line\\n"\n'),
+        ("é \u3000 漢".encode(), "é \u3000 漢\n"),
+        (b"\x1b[31mred", '"\\x1b[31mred"\n'),
+        ("\u009b\u202e\u2028".encode(), '"\\xc2\\x9b\\xe2\\x80\\xae\\xe2\\x80\\xa8"\n'),
+        (b"\xff\xc3", '"\\xff\\xc3"\n'),
+    ],
+)
+async def test_on_a_terminal_a_content_is_what_can_be_typed(tmp_path: Path, content: bytes, text: str) -> None:
+    assert await on_terminal(tmp_path, content) == text
+    command = parse(f"put x {text.removesuffix(chr(10))}")
+    assert command is not None and command.content == content
+
+
+async def on_terminal(directory: Path, content: bytes) -> str:
+    """What a terminal is sent of a content."""
+    console = Console(os.open(directory / "out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    console.terminal = True
     console.answer(Answer(content=content), line_mode=False)
     await console.drain()
-    assert (tmp_path / "out").read_text() == "x" + 100_000 * "é\\x1b" + "\\xff\n"
+    return (directory / "out").read_text()
 
 
 @pytest.mark.asyncio

@@ -51,10 +51,10 @@ class FakeClient:
     def __init__(self) -> None:
         self.entries: dict[str, bytes] = {}
 
-    async def put(self, alias: str, content: bytes) -> None:
-        if alias in self.entries:
-            raise errors.AlreadyExistsError(f'there is an entry "{alias}"')
-        self.entries[alias] = content
+    async def put(self, alias: bytes, content: bytes) -> None:
+        if (name := alias.decode()) in self.entries:
+            raise errors.AlreadyExistsError(f'there is an entry "{name}"')
+        self.entries[name] = content
 
     async def remove_all(self) -> Any:
         raise AssertionError("nobody said yes")
@@ -107,9 +107,9 @@ def paste(text: str) -> str:
 
 @pytest.mark.asyncio
 async def test_pasted_lines_are_commands_one_after_the_other(keyboard: PipeInput) -> None:
-    entries, told = await session(keyboard, paste("put a 1\nput b two words\nput c 3"))
-    assert (entries, told) == ({"a": b"1", "b": b"two words", "c": b"3"}, [])
-    assert LineFile.of_user().load() == ["put a 1", "put b two words", "put c 3"]
+    entries, told = await session(keyboard, paste('put a 1\nput b two words\nput "c d" "3\\n"'))
+    assert (entries, told) == ({"a": b"1", "b": b"two words", "c d": b"3\n"}, [])
+    assert LineFile.of_user().load() == ["put a 1", "put b two words", 'put "c d" "3\\n"']
 
 
 @pytest.mark.asyncio

@@ -6,7 +6,7 @@ import pytest
 
 from wrpme.client.admin import LossEstimate
 from wrpme.protocol.salvage import Loss
-from wrpme.shell.commands import parse
+from wrpme.shell.parsing import parse
 from wrpme.shell.execute import question
 
 pytestmark = pytest.mark.asyncio

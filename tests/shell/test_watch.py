@@ -10,7 +10,7 @@ import pytest
 
 from tests.shell.test_cli import FakeClient, Session
 from wrpme.client.watch.records import Reached, WatchRecord
-from wrpme.shell.commands import parse
+from wrpme.shell.parsing import parse
 
 
 class Watching:

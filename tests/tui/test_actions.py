@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.tui.pieces import node, scene
-from wrpme.shell.commands import parse
+from wrpme.shell.parsing import parse
 from wrpme.tui.actions import COMMANDS, consequence, refusal
 from wrpme.tui.state.scene import NodeState
 

@@ -1,5 +1,4 @@
-"""The commands of wrpmesh: a line, or the words of a command line, becomes a command or a sentence that says what is
-wrong. Pure, and shared by everything that takes commands.
+"""The commands of wrpmesh. Pure, and shared by everything that takes commands.
 
 ``COMMANDS`` is the one table of commands, and :mod:`wrpme.options` that of their options: parsing, help, completion and
 the reference follow from the two.
@@ -7,22 +6,17 @@ the reference follow from the two.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
-from math import isfinite
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from wrpme import options
-from wrpme.errors import NoSuchCommandError, UsageError
-from wrpme.options import Given, Syntax, nearest
-from wrpme.protocol import address as addresses
+from wrpme.errors import NoSuchCommandError
+from wrpme.options import Syntax, nearest
 from wrpme.protocol import validation
-from wrpme.protocol.quoting import bytes_of
 
-SEPARATORS = " \t"
 INPUT = "-"
 """As the CONTENT of a command of the operating system's shell: standard input to its end."""
 SYNTAX_WIDTH_MAX = 40
@@ -32,12 +26,12 @@ SYNTAX_WIDTH_MAX = 40
 class Kind(Enum):
     """What a parameter may be. A content is taken as it is: a ``REST`` goes on to the end of the line."""
 
-    ALIAS = "1 to 1024 bytes of UTF-8 without spaces or control characters"
-    WORD = "any bytes; on a line without spaces"
-    REST = "any bytes up to the end of the line, spaces included, up to 64 MiB"
+    ALIAS = '1 to 4,096 bytes; blanks and the like in quotes, with escapes: "two words", "k\\xff"'
+    WORD = "any bytes; on a line one word, or in quotes"
+    REST = "any bytes up to 64 MiB: the rest of the line, spaces included, or all of it in quotes"
     TIME = "ISO 8601 (2030-01-31T12:00:00Z, without a zone in local time), or seconds since 1970; 0 = for ever"
     SECONDS = "a number of seconds from 0 up, such as 90 or 0.5"
-    PREFIX = "the first characters of an alias"
+    PREFIX = 'the first bytes of an alias, written as one; "" is none'
     NUMBER = "a whole number from 0 up"
     INTEGER = "a whole number of 64 bits, such as 1 or -5"
     VERSION = "a whole number, as get_version prints it; 0 = there is no such entry"
@@ -68,6 +62,8 @@ class Spec(Struct, frozen=True):
     """Whether it may have changed something when it is cut off."""
     content_from_input: bool = False
     """Whether ``INPUT`` in the place of its content, the last of its words, means standard input."""
+    in_batch: bool = False
+    """Whether it is an operation on an entry, and so may be a part of a batch."""
     remote: bool = False
     """Whether it is about other machines: :mod:`wrpme.bootstrap` carries it out."""
     confirm: str = ""
@@ -149,8 +145,17 @@ def _remote(name: str, words: str, summary: str, detail: str = "", changes: bool
 
 
 COMMANDS: tuple[Spec, ...] = (
-    Spec("get", (_ALIAS,), "prints the content", "Into a pipe or a file: bit for bit.", ("not_found",)),
-    Spec("put", (_ALIAS, _CONTENT), "adds an entry", _PIPE, ("already_exists",), changes=True, content_from_input=True),
+    Spec("get", (_ALIAS,), "prints the content", "Into a pipe or a file: bit for bit.", ("not_found",), in_batch=True),
+    Spec(
+        "put",
+        (_ALIAS, _CONTENT),
+        "adds an entry",
+        _PIPE,
+        ("already_exists",),
+        changes=True,
+        content_from_input=True,
+        in_batch=True,
+    ),
     Spec(
         "update",
         (_ALIAS, _CONTENT),
@@ -158,6 +163,7 @@ COMMANDS: tuple[Spec, ...] = (
         f"{_PIPE} {_LIFE}",
         changes=True,
         content_from_input=True,
+        in_batch=True,
     ),
     Spec(
         "get_update",
@@ -166,8 +172,17 @@ COMMANDS: tuple[Spec, ...] = (
         _LIFE,
         ("not_found",),
         changes=True,
+        in_batch=True,
     ),
-    Spec("get_remove", (_ALIAS,), "removes the entry, prints its content", "", ("not_found",), changes=True),
+    Spec(
+        "get_remove",
+        (_ALIAS,),
+        "removes the entry, prints its content",
+        "",
+        ("not_found",),
+        changes=True,
+        in_batch=True,
+    ),
     Spec(
         "cas",
         (_ALIAS, Parameter("CONTENT", Kind.WORD, "content"), _COMPARAND),
@@ -175,6 +190,7 @@ COMMANDS: tuple[Spec, ...] = (
         _LIFE,
         ("not_found", "mismatch"),
         changes=True,
+        in_batch=True,
     ),
     Spec(
         "cas_version",
@@ -183,6 +199,7 @@ COMMANDS: tuple[Spec, ...] = (
         f"With VERSION 0 there must be no such entry, and one is added. {_LIFE}",
         ("not_found", "mismatch"),
         changes=True,
+        in_batch=True,
     ),
     Spec(
         "add",
@@ -191,6 +208,7 @@ COMMANDS: tuple[Spec, ...] = (
         f"An entry that there is not counts from 0. {_KEPT}",
         ("number",),
         changes=True,
+        in_batch=True,
     ),
     Spec(
         "append",
@@ -200,6 +218,7 @@ COMMANDS: tuple[Spec, ...] = (
         ("too_large",),
         changes=True,
         content_from_input=True,
+        in_batch=True,
     ),
     Spec(
         "get_range",
@@ -207,6 +226,7 @@ COMMANDS: tuple[Spec, ...] = (
         "prints the bytes FROM to TO of the content, both included",
         "The first byte is 0; numbers below 0 count from the end, and -1 is the last byte.",
         ("not_found",),
+        in_batch=True,
     ),
     Spec(
         "set_range",
@@ -216,6 +236,7 @@ COMMANDS: tuple[Spec, ...] = (
         ("too_large",),
         changes=True,
         content_from_input=True,
+        in_batch=True,
     ),
     Spec(
         "get_expire",
@@ -224,16 +245,29 @@ COMMANDS: tuple[Spec, ...] = (
         "0 lets it live for ever.",
         ("not_found",),
         changes=True,
+        in_batch=True,
     ),
     Spec(
-        "exists",
-        (_ALIAS,),
-        "prints yes or no",
-        "As a single command it ends with 0 for yes, 1 for no.",
+        "exists", (_ALIAS,), "prints yes or no", "As a single command it ends with 0 for yes, 1 for no.", in_batch=True
     ),
-    Spec("get_version", (_ALIAS,), "prints the version of the entry, which grows with each write", "", ("not_found",)),
-    Spec("touch", (_ALIAS,), "gives the entry a new version", "All else of it stays.", ("not_found",), changes=True),
-    Spec("remove", (_ALIAS,), "removes the entry", "", ("not_found",), ("del", "delete"), changes=True),
+    Spec(
+        "get_version",
+        (_ALIAS,),
+        "prints the version of the entry, which grows with each write",
+        "",
+        ("not_found",),
+        in_batch=True,
+    ),
+    Spec(
+        "touch",
+        (_ALIAS,),
+        "gives the entry a new version",
+        "All else of it stays.",
+        ("not_found",),
+        changes=True,
+        in_batch=True,
+    ),
+    Spec("remove", (_ALIAS,), "removes the entry", "", ("not_found",), ("del", "delete"), changes=True, in_batch=True),
     Spec(
         "remove_if",
         (_ALIAS, _COMPARAND),
@@ -241,6 +275,7 @@ COMMANDS: tuple[Spec, ...] = (
         "",
         ("not_found", "mismatch"),
         changes=True,
+        in_batch=True,
     ),
     Spec(
         "remove_version",
@@ -249,6 +284,7 @@ COMMANDS: tuple[Spec, ...] = (
         "",
         ("not_found", "mismatch"),
         changes=True,
+        in_batch=True,
     ),
     Spec(
         "expires_at",
@@ -257,6 +293,7 @@ COMMANDS: tuple[Spec, ...] = (
         "0 lets it live for ever.",
         ("not_found",),
         changes=True,
+        in_batch=True,
     ),
     Spec(
         "expires_from_now",
@@ -265,6 +302,7 @@ COMMANDS: tuple[Spec, ...] = (
         "0 lets it live for ever.",
         ("not_found",),
         changes=True,
+        in_batch=True,
     ),
     Spec(
         "get_expiry",
@@ -272,6 +310,7 @@ COMMANDS: tuple[Spec, ...] = (
         "prints until when the entry lives",
         "In UTC, or 0 for an entry that lives for ever: expires_at takes both.",
         ("not_found",),
+        in_batch=True,
     ),
     Spec(
         "prefix_get",
@@ -431,87 +470,6 @@ def meant(word: str) -> str | None:
     return MEANT.get(word.lower()) or nearest(word, WORDS)
 
 
-def parse(line: str) -> Command | None:
-    """Returns the command on a line, or None for a blank one. Bytes that are not UTF-8 come as surrogate escapes.
-
-    Raises:
-        NoSuchCommandError: its first word is no command.
-        UsageError: the words after it are wrong.
-        TooLargeError: an alias or a content is over its limit.
-    """
-    line = line.lstrip(SEPARATORS)
-    if not line:
-        return None
-    word, rest = _cut(line)
-    spec = spec_of(word)
-    words: list[str] = []
-    if spec.options.has_command:
-        first = rest.split(None, 2 * len(spec.options.all) + 1)  # not the words of a content of many megabytes
-        for _ in range(_options_before(spec, first)):
-            word, rest = _cut(rest.lstrip(SEPARATORS))
-            words.append(word)
-    for parameter in spec.parameters:
-        if parameter.kind is Kind.WORDS:
-            return Command(spec.name, words=_split(rest))
-        if parameter.kind is Kind.REST:
-            if rest:
-                words.append(rest[1:])
-            rest = ""
-            break
-        rest = rest.lstrip(SEPARATORS)
-        if not rest:
-            break
-        word, rest = _cut(rest)
-        words.append(word)
-    words += rest.split()
-    return _build(spec, words)
-
-
-def parse_words(words: Sequence[str]) -> Command:
-    """Returns the command that the words of a command line make; its last content may be of several words, or
-    ``INPUT``: then it lacks its content.
-
-    Raises:
-        NoSuchCommandError: the first word is no command.
-        UsageError: the words after it are wrong.
-        TooLargeError: an alias or a content is over its limit.
-    """
-    spec = spec_of(words[0])
-    if spec.remote:
-        return Command(spec.name, words=tuple(words[1:]))
-    given = list(words[1:])
-    at = _options_before(spec, given) + len(spec.parameters) - 1
-    if spec.parameters and spec.parameters[-1].kind is Kind.REST and len(given) > at:
-        given[at:] = [" ".join(given[at:])]
-    takes_input = spec.content_from_input
-    command = _build(spec, given, f"{INPUT} in its place reads it from standard input; " if takes_input else "")
-    return replace(command, content=None) if takes_input and given[at:] == [INPUT] else command
-
-
-def _options_before(spec: Spec, words: Sequence[str]) -> int:
-    """Returns how many of the words are options that stand before the other ones. A word that merely begins with a dash
-    is an alias, and so is any word after ``--``."""
-    known = spec.options.by_spelling() if spec.options.has_command else {}
-    at = 0
-    while at < len(words) and known:
-        if words[at] == "--":
-            return at + 1
-        option = known.get(words[at].partition("=")[0])
-        if option is None:
-            break
-        at += 1 if option.value is None or "=" in words[at] else 2
-    return min(at, len(words))
-
-
-def _split(rest: str) -> tuple[str, ...]:
-    from shlex import split
-
-    try:
-        return tuple(split(rest))
-    except ValueError:
-        raise UsageError(f"a quote is open in {_quoted(rest.strip())}; close it") from None
-
-
 def spec_of(word: str) -> Spec:
     """Returns the command of that name.
 
@@ -522,93 +480,13 @@ def spec_of(word: str) -> Spec:
     if spec is None:
         near = meant(word)
         hint = f"did you mean {near}?" if near else "help lists them all"
-        raise NoSuchCommandError(f"there is no command {_quoted(word)}; {hint}")
+        raise NoSuchCommandError(f"there is no command {quoted(word)}; {hint}")
     return spec
 
 
-def _cut(text: str) -> tuple[str, str]:
-    """Returns the first word, and what follows it from the separator on."""
-    at = next((index for index, character in enumerate(text) if character in SEPARATORS), len(text))
-    return text[:at], text[at:]
-
-
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Returns a word of the operator in a sentence."""
     return f'"{text[:60]}"'
-
-
-def _build(spec: Spec, words: Sequence[str], without_content: str = "") -> Command:
-    """Makes the command; ``without_content`` is what to say beside that its content is missing."""
-    written = f"it is written: {spec.syntax}"
-    fields: dict[str, object] = {}
-    if spec.options.has_command:
-        taken = _options_before(spec, words)
-        fields |= _life_span(options.parse(spec.options, words[:taken]))
-        words = words[taken:]
-    elif spec.options.all:  # else words that begin with a dash are words as others
-        given = options.parse(spec.options, words)
-        fields |= given.values
-        words = given.words
-    if len(words) > len(spec.parameters):
-        raise UsageError(f"{_quoted(words[len(spec.parameters)])} is too much for {spec.name}; {written}")
-    for index, parameter in enumerate(spec.parameters):
-        if index < len(words):
-            fields[parameter.field] = _value(parameter, words[index])
-        elif not parameter.optional:
-            told = without_content if parameter.field == "content" else ""
-            raise UsageError(f"{spec.name} needs {parameter.name}; {told}{written}")
-    for option in spec.options.all:
-        if option.is_required and option.name not in fields:
-            raise UsageError(f"{spec.name} needs {option.written}; {written}")
-    return Command(spec.name, **fields)  # type: ignore[arg-type]  # the tables say which field is of which kind
-
-
-def _life_span(given: Given) -> dict[str, object]:
-    """Returns the fields of a command that say how long an entry lives."""
-    fields: dict[str, object] = {name.replace("-", "_"): value for name, value in given.values.items()}
-    if "expires" in given:
-        fields["expires"] = _number(Parameter("TIME", Kind.TIME, "expires"), given["expires"])
-    if len(fields) > 1:
-        names = " and ".join(f"--{name}" for name in given.values)
-        raise UsageError(f"{names} exclude each other; give one of them")
-    return fields
-
-
-def _value(parameter: Parameter, word: str) -> object:
-    kind = parameter.kind
-    if kind is Kind.ALIAS:
-        alias = bytes_of(word)
-        validation.check_alias(alias)
-        return alias
-    if kind in (Kind.REST, Kind.WORD):
-        content = word.encode("utf-8", "surrogateescape")
-        validation.check_content(content)
-        return content
-    if kind is Kind.PREFIX:
-        prefix = bytes_of(word)
-        validation.check_prefix(prefix)
-        return prefix
-    if kind is Kind.ADDRESS:
-        addresses.parse(word)
-        return word
-    if kind is Kind.COMMAND:
-        return spec_of(word).name
-    return _number(parameter, word)
-
-
-def _number(parameter: Parameter, word: str) -> datetime | float:
-    kind = parameter.kind
-    try:
-        number = float(word) if kind in (Kind.TIME, Kind.SECONDS) else int(word)
-        if isfinite(number) and (number >= 0 or kind is Kind.INTEGER):
-            return number
-    except ValueError:
-        pass
-    if kind is Kind.TIME:
-        try:
-            return datetime.fromisoformat(word)
-        except ValueError:
-            pass
-    raise UsageError(f"{parameter.name} is {_quoted(word)}, but should be {kind.value}")
 
 
 def help_text(topic: str = "") -> str:

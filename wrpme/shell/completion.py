@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from wrpme import options
 from wrpme.errors import NoSuchCommandError
-from wrpme.shell.commands import BY_WORD, SEPARATORS, WORDS, Kind, Spec, meant, spec_of
+from wrpme.protocol.quoting import SEPARATORS
+from wrpme.shell.commands import BY_WORD, WORDS, Kind, Spec, meant, spec_of
 
 WORDS_SHOWN_MAX = 12
 """Of the words that a line may begin with, a hint lists so many."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import os
 from codecs import getincrementaldecoder
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from wrpme import errors
-from wrpme.shell.execute import Answer
+from wrpme.protocol.quoting import is_shown_as_it_is, within_quotes
+from wrpme.shell.execute import Answer, Line
 from wrpme.shell.format import escaped
 from wrpme.shell.limits import OUTPUT_END_SECONDS_MAX, OUTPUT_PIECE_BYTES, TERMINAL_PIECE_BYTES
 
@@ -166,19 +167,23 @@ class Console:
         self.terminal = self._out.terminal
 
     def answer(self, answer: Answer, line_mode: bool) -> None:
-        """Prints a result: a content bit for bit into a pipe, escaped on a terminal; in line mode with a line end."""
+        """Prints a result: a content bit for bit into a pipe, on a terminal so that it can be typed; in line mode with
+        a line end."""
         if answer.content is not None:
             self._out.hand_over(self._content(answer.content, line_mode))
         elif answer.text is not None:
             data = f"{answer.text}\n".encode("utf-8", "surrogateescape")
             self._out.hand_over(_shown(data) if self.terminal else [data])
+        elif answer.lines:
+            self._out.hand_over(_lines(answer.lines))
 
     def _content(self, content: bytes, line_mode: bool) -> Iterator[bytes]:
-        end = b"\n" if line_mode or (self.terminal and content and not content.endswith(b"\n")) else b""
         if self.terminal:
-            yield from _shown(content)
-            yield end
-        elif len(content) < OUTPUT_PIECE_BYTES:
+            yield from content_pieces(content)
+            yield b"\n" if line_mode or content else b""
+            return
+        end = b"\n" if line_mode else b""
+        if len(content) < OUTPUT_PIECE_BYTES:
             yield content + end  # in one piece, for a reader that takes a piece for a line
         else:
             yield content
@@ -250,9 +255,54 @@ def _are_same(one: int, other: int) -> bool:
         return False
 
 
-def _shown(data: bytes) -> Iterator[bytes]:
-    """Yields bytes as a terminal shows them, piece by piece: a long content takes long to escape."""
+def _texts(data: bytes) -> Iterator[str]:
+    """Yields bytes as text, piece by piece: a long content takes long to escape."""
     decoder = getincrementaldecoder("utf-8")("surrogateescape")
     for at in range(0, len(data), OUTPUT_PIECE_BYTES):
-        yield escaped(decoder.decode(data[at : at + OUTPUT_PIECE_BYTES])).encode()
-    yield escaped(decoder.decode(b"", True)).encode()
+        yield decoder.decode(data[at : at + OUTPUT_PIECE_BYTES])
+    yield decoder.decode(b"", True)
+
+
+def _shown(data: bytes) -> Iterator[bytes]:
+    """Yields bytes as a terminal shows them."""
+    for text in _texts(data):
+        yield escaped(text).encode()
+
+
+def content_pieces(content: bytes, in_quotes: bool = False) -> Iterator[bytes]:
+    """Yields a content so that it can be typed, as :func:`wrpme.protocol.quoting.content_shown` gives it, or in any
+    case in quotes."""
+    as_it_is = not in_quotes and not content.startswith(b'"')
+    if as_it_is:
+        for text in _texts(content):
+            as_it_is = is_shown_as_it_is(text)
+            if not as_it_is:
+                break
+            yield b""  # whoever writes may stop here
+    if as_it_is:
+        yield content
+        return
+    yield b'"'
+    for text in _texts(content):
+        yield within_quotes(text).encode()
+    yield b'"'
+
+
+def _lines(lines: Sequence[Line]) -> Iterator[bytes]:
+    """Yields lines as they are printed, together as far as they are short. An empty content is seen."""
+    data = bytearray()
+    for line in lines:
+        data += line.text.encode("utf-8", "surrogateescape")
+        if line.content is not None:
+            data += b" " if line.text else b""
+            for piece in content_pieces(line.content, line.in_quotes or not line.content):
+                if len(data) + len(piece) >= OUTPUT_PIECE_BYTES:
+                    yield bytes(data)
+                    data.clear()
+                    yield piece
+                else:
+                    data += piece
+                    if not piece:
+                        yield b""
+        data += b"\n"
+    yield bytes(data)

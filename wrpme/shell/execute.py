@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
-from wrpme.errors import UsageError
+from wrpme.errors import UsageError, WrpmeError
 from wrpme.protocol.address import listed
+from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.protocol.stats import condition_of
 from wrpme.protocol.view_json import topology
 from wrpme.shell import format
@@ -15,16 +17,29 @@ from wrpme.shell.commands import Command, help_text
 from wrpme.version import VERSION
 
 if TYPE_CHECKING:
+    from wrpme.client.batches.calls import Entry
     from wrpme.client.client import Client
 
 
+class Line(Struct, frozen=True):
+    """A line of an answer: ``text``, or a ``content``, or both; the content is printed so that it can be typed, with
+    ``in_quotes`` in any case in quotes."""
+
+    text: str = ""
+    content: bytes | None = None
+    in_quotes: bool = False
+
+
 class Answer(Struct, frozen=True):
-    """An answer has the ``content`` of an entry, bit for bit, or ``text`` (without the last line end), or neither.
-    ``code`` is the exit code of a program that carries out this command alone."""
+    """An answer has the ``content`` of an entry, bit for bit, or ``text`` (without the last line end), or ``lines``, or
+    nothing. ``failures`` are errors beside it. ``code`` is the exit code of a program that carries out this command
+    alone."""
 
     content: bytes | None = None
     text: str | None = None
     code: int = 0
+    lines: tuple[Line, ...] = ()
+    failures: tuple[WrpmeError, ...] = ()
 
 
 CODES = {"stable": 0, "stabilizing": 3, "degraded": 3, "unavailable": 4}
@@ -37,72 +52,68 @@ async def carry_out(client: Client, command: Command) -> Answer:
     Raises:
         WrpmeError: the client raised it.
     """
+    if command.spec.in_batch:
+        return answer_of(command, await asked_of(client, command))
+    return await _carry_out_on_hive(client, command)
+
+
+def asked_of(asked: Any, command: Command) -> Any:
+    """Calls the method of a client or a batch that an operation on an entry is, and returns what that returns."""
     content = command.content if command.content is not None else b""
-    life: dict[str, Any] = {
-        name: value for name in ("ttl", "expires", "keep_expiry") if (value := getattr(command, name))
-    }
-    match command.name:
-        case "get":
-            return Answer(content=await client.get(command.alias))
-        case "put":
-            await client.put(command.alias, content, **life)
-        case "update":
-            await client.update(command.alias, content, **life)
-        case "get_update":
-            return Answer(content=await client.get_update(command.alias, content, **life))
-        case "get_remove":
-            return Answer(content=await client.get_remove(command.alias))
+    life = {name: value for name in ("ttl", "expires", "keep_expiry") if (value := getattr(command, name))}
+    if command.name in ("add", "append"):
+        life.pop("keep_expiry", None)  # what is added to keeps it anyway
+    name, alias = command.name, command.alias
+    match name:
+        case "put" | "update" | "get_update" | "append":
+            return getattr(asked, name)(alias, content, **life)
         case "cas":
-            return Answer(content=await client.cas(command.alias, content, command.comparand, **life))
+            return asked.cas(alias, content, command.comparand, **life)
         case "cas_version":
-            return Answer(text=str(await client.cas_version(command.alias, content, command.version, **life)))
-        case "add" | "append" | "get_range" | "set_range" | "get_expire" | "exists" | "get_version" | "touch":
-            return await _carry_out_at_owner(client, command, content, life)
-        case "remove":
-            await client.remove(command.alias)
-        case "remove_if":
-            await client.remove_if(command.alias, command.comparand)
-        case "remove_version":
-            await client.remove_version(command.alias, command.version)
-        case "expires_at":
-            await client.expires_at(command.alias, command.time)
-        case "expires_from_now":
-            await client.expires_from_now(command.alias, command.seconds or 0)
-        case "get_expiry":
-            return Answer(text=format.expiry_text(await client.get_expiry(command.alias)))
-        case _:
-            return await _carry_out_on_hive(client, command)
-    return Answer()
-
-
-async def _carry_out_at_owner(client: Client, command: Command, content: bytes, life: dict[str, Any]) -> Answer:
-    life.pop("keep_expiry", None)  # what is added to keeps it anyway
-    match command.name:
+            return asked.cas_version(alias, content, command.version, **life)
         case "add":
-            return Answer(text=str(await client.add(command.alias, command.number, **life)))
-        case "append":
-            return Answer(text=str(await client.append(command.alias, content, **life)))
+            return asked.add(alias, command.number, **life)
         case "set_range":
-            return Answer(text=str(await client.set_range(command.alias, command.number, content)))
+            return asked.set_range(alias, command.number, content)
         case "get_range":
-            return Answer(content=await client.get_range(command.alias, command.number, command.last))
+            return asked.get_range(alias, command.number, command.last)
         case "get_expire":
-            return Answer(content=await client.get_expire(command.alias, ttl=command.seconds or None))
-        case "exists":
-            there = await client.exists(command.alias)
-            return Answer(text="yes" if there else "no", code=int(not there))
+            return asked.get_expire(alias, ttl=command.seconds or None)
         case "get_version":
-            return Answer(text=str((await client.get_entry(command.alias)).version))
-        case "touch":
-            await client.touch(command.alias)
-    return Answer()
+            return asked.get_entry(alias)
+        case "remove_if" | "if_content":
+            return getattr(asked, name)(alias, command.comparand)
+        case "remove_version" | "if_version":
+            return getattr(asked, name)(alias, command.version)
+        case "expires_at":
+            return asked.expires_at(alias, command.time)
+        case "expires_from_now":
+            return asked.expires_from_now(alias, command.seconds or 0)
+        case _:  # it takes the alias alone
+            return getattr(asked, name)(alias)
+
+
+def answer_of(command: Command, result: object) -> Answer:
+    """Returns what is printed of the result of an operation on an entry."""
+    match command.name:
+        case "put" | "update":
+            return Answer()
+        case "get_expiry":
+            return Answer(text=format.expiry_text(cast(datetime | None, result)))
+        case "get_version":
+            return Answer(text=str(cast("Entry", result).version))
+        case "exists":
+            return Answer(text="yes" if result else "no", code=int(not result))
+    if isinstance(result, bytes):
+        return Answer(content=result)
+    return Answer() if result is None else Answer(text=str(result))
 
 
 async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
     match command.name:
         case "prefix_get":
             aliases = await client.prefix_get(command.prefix, command.count_max)
-            return Answer(text="\n".join(aliases)) if aliases else Answer()
+            return Answer(lines=tuple(Line(shown(bytes_of(alias))) for alias in aliases))
         case "count":
             return Answer(text=str(await client.count()))
         case "remove_all":

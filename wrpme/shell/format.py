@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from binascii import b2a_base64
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import msgspec
 from wrpme.errors import DiffersError
 from wrpme.limits import SLOTS
 from wrpme.protocol import ring
+from wrpme.protocol.quoting import SPACES, bytes_of, shown
 from wrpme.protocol.stats import HiveStatus, NodeStatus, clock_sentence, condition_of
 from wrpme.protocol.view import State
 
@@ -35,14 +37,28 @@ def change_text(change: Change) -> str:
     """Returns what became of a followed entry, or of the following itself, as a line."""
     if not change.alias:
         return f"{change.kind}: {change.reason}" if change.reason else change.kind
-    return " ".join(filter(None, (change.kind, change.alias, str(change.version or ""))))
+    return " ".join(filter(None, (change.kind, shown(bytes_of(change.alias)), str(change.version or ""))))
 
 
 def change_json(change: Change) -> str:
     """Returns the same as one object of JSON in a line. The version is a text, as it has 128 bits."""
-    fields = {"alias": change.alias, "version": str(change.version or ""), "reason": change.reason}
-    told = {"kind": change.kind, **{name: value for name, value in fields.items() if value}}
+    told = {"kind": change.kind}
+    if change.alias:
+        told |= bytes_json("alias", bytes_of(change.alias))
+    if change.version:
+        told["version"] = str(change.version)
+    if change.reason:
+        told["reason"] = change.reason
     return msgspec.json.encode(told).decode()
+
+
+def bytes_json(name: str, data: bytes) -> dict[str, str]:
+    """Returns an alias or a content as a field of JSON: the text of that name where it is UTF-8, else its Base64 as
+    NAME_base64."""
+    try:
+        return {name: data.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": b2a_base64(data, newline=False).decode()}
 
 
 def location_text(location: Location) -> str:
@@ -285,7 +301,7 @@ def span_text(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
-def escaped(text: str, keep: str = "\n\t\u00a0\u3000") -> str:
+def escaped(text: str, keep: str = f"\n\t{SPACES}") -> str:
     """Returns the text with all that would disturb a terminal as \\xNN or \\uNNNN; characters of ``keep`` stay."""
     if text.isprintable():
         return text
@@ -301,8 +317,3 @@ def _escape(character: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def shown(content: bytes) -> str:
-    """Returns a content with all that would disturb a terminal escaped."""
-    return escaped(content.decode("utf-8", "surrogateescape"))

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wrpme import errors
-from wrpme.shell.commands import Command, parse
+from wrpme.shell.commands import Command
+from wrpme.shell.parsing import parse
 from wrpme.shell.execute import Answer, carry_out, question
 from wrpme.shell.format import change_json, change_text
 from wrpme.shell.paste import left_text

@@ -9,7 +9,8 @@ from textual.app import App
 
 from wrpme import errors
 from wrpme.client.client import Client
-from wrpme.shell.commands import Command, parse
+from wrpme.shell.commands import Command
+from wrpme.shell.parsing import parse
 from wrpme.shell.execute import Answer, carry_out, question
 from wrpme.shell.local_hive import LocalHive
 from wrpme.shell.session import internal

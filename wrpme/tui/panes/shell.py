@@ -4,6 +4,7 @@ command runs beside the app; lines that are entered meanwhile wait for it."""
 from __future__ import annotations
 
 import asyncio
+from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,10 +22,11 @@ from textual.widgets import Input, Label, Static
 from wrpme import __version__, errors
 from wrpme.bootstrap.reporter import Ask, Reporter, StepWords, harmless
 from wrpme.client.client import Client
+from wrpme.protocol.quoting import SPACES, bytes_of, content_shown, quoted
 from wrpme.shell.commands import Command
 from wrpme.shell.completion import complete, completed, hint
-from wrpme.shell.execute import Answer
-from wrpme.shell.format import escaped, shown, size_text
+from wrpme.shell.execute import Answer, Line
+from wrpme.shell.format import escaped, size_text
 from wrpme.shell.history import LineFile
 from wrpme.shell.paste import pasted_lines
 from wrpme.shell.session import Shell, internal
@@ -33,8 +35,6 @@ from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.state.lines import Part, Row, broken
 
 PROMPT = "> "
-SPACES = "\u00a0\u3000"
-"""Spaces that are shown as they are, though they are not printable."""
 WELCOME = f"wrpme {__version__}: help lists the commands, Esc leads to the panes, F1 tells all keys"
 _REPORT_ROLES = {"good": "good", "bad": "bad", "same": "dim"}
 NO_SHELL = "a replay has no hive to talk to: the shell is closed"
@@ -103,6 +103,8 @@ class PaneConsole:
             self._sink.keep(answer.content)
         elif answer.text is not None:
             self._sink.print(escaped(answer.text))
+        elif answer.lines:
+            self._sink.print("\n".join(map(_line, answer.lines)))
 
     def error(self, error: errors.WrpmeError) -> None:
         """Prints an error: one line."""
@@ -122,9 +124,26 @@ class PaneConsole:
 
 def _beginning(content: bytes) -> str:
     if len(content) <= PANE_ANSWER_BYTES_MAX:
-        return shown(content)
+        return content_shown(content)
     rest = f"... {size_text(len(content))} in all; wrpmesh get ALIAS > FILE writes the whole of it"
-    return f"{shown(content[:PANE_ANSWER_BYTES_MAX])}\n{rest}"
+    return f"{content_shown(_cut(content))}\n{rest}"
+
+
+def _line(line: Line) -> str:
+    if line.content is None:
+        return line.text
+    content = _cut(line.content)
+    told = quoted(content) if line.in_quotes or not content else content_shown(content)
+    more = f"... {size_text(len(line.content))} in all" if len(content) < len(line.content) else ""
+    return " ".join(filter(None, (line.text, told, more)))
+
+
+def _cut(content: bytes) -> bytes:
+    """As much of a content as is shown, without a part of a character at its end."""
+    if len(content) <= PANE_ANSWER_BYTES_MAX:
+        return content
+    text = getincrementaldecoder("utf-8")("surrogateescape").decode(content[:PANE_ANSWER_BYTES_MAX])
+    return bytes_of(text)
 
 
 class PanePrompt:
