@@ -29,8 +29,8 @@ from wrpme.limits import (
     TIMEOUT_SECONDS,
     TIMEOUT_SECONDS_MAX,
 )
-from wrpme.protocol import address
-from wrpme.protocol.quoting import Quoted
+from wrpme.protocol import address, validation
+from wrpme.protocol.quoting import Quoted, typed_alias
 
 LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
@@ -209,6 +209,18 @@ def _one_of(shown: str, choices: tuple[str, ...]) -> Value:
     return Value(shown, f"one of {', '.join(choices)}", read, span, choices)
 
 
+def _count(given: str) -> int:
+    if given.isascii() and given.isdigit() and len(given) <= NUMBER_CHARACTERS_MAX and int(given) > 0:
+        return int(given)
+    raise ValueError(given)
+
+
+def _alias(given: str) -> bytes:
+    alias = typed_alias(given)
+    validation.check_alias(alias)
+    return alias
+
+
 def _path(given: str) -> str:
     if "\0" in given:
         raise ValueError(given)
@@ -224,6 +236,7 @@ HOST_PORT = Value("HOST:PORT", "HOST:PORT", address.parse)
 NODE = replace(HOST_PORT, is_node=True)
 FILE = Value("FILE", "the name of a file", _path)
 DIRECTORY = Value("DIR", "the name of a directory", _path)
+ALIAS = Value("ALIAS", "an alias", _alias)
 TIME = Value("TIME", "a time or a span such as 10m", str)
 
 # --- the table ---------------------------------------------------------------------------------------------------
@@ -280,6 +293,7 @@ TTL = Option("ttl", "how long the entry lives, from now on", _seconds(0.001, EXP
 EXPIRES = Option("expires", "until when the entry lives", Value("TIME", "ISO 8601 or seconds since 1970", str))
 KEEP_EXPIRY = Option("keep-expiry", "the entry keeps the life span that it has")
 JSON = Option("json", "print one object of JSON")
+JSON_LINES = Option("json", "print one object of JSON a line")
 
 WRPMED = Syntax(
     "wrpmed",
@@ -366,7 +380,18 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("cas_version", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
         Syntax("add", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
         Syntax("append", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
-        Syntax("follow", (Option("json", "print one object of JSON a line"),)),
+        Syntax("get_many", (JSON_LINES,)),
+        Syntax(
+            "scan",
+            (
+                Option("contents", "print the contents too"),
+                Option("versions", "print the versions too"),
+                Option("after", "begin after this alias", ALIAS),
+                Option("limit", "so many entries at most", Value("N", "a whole number from 1 up", _count)),
+                JSON_LINES,
+            ),
+        ),
+        Syntax("follow", (JSON_LINES,)),
         Syntax("hive_status", (JSON,)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),

@@ -13,7 +13,7 @@ NODES = ["a:1", "b:2"]
 @pytest.mark.parametrize(
     ("line", "choices"),
     [
-        ("get_", ["get_expire", "get_expiry", "get_range", "get_remove", "get_update", "get_version"]),
+        ("get_", ["get_expire", "get_expiry", "get_many", "get_range", "get_remove", "get_update", "get_version"]),
         ("  cou", ["count"]),
         ("get x", []),
         ("help hive_st", ["hive_start", "hive_status", "hive_stop"]),
@@ -25,6 +25,11 @@ NODES = ["a:1", "b:2"]
         ("forget ", NODES),
         ("forget a:1 ", ["--yes"]),
         ("recover --f", ["--force"]),
+        ("scan --", ["--contents", "--versions", "--after", "--limit", "--json"]),
+        ("scan user/ --l", ["--limit"]),
+        ("put --", ["--ttl", "--expires"]),
+        ("put --ttl 5 --e", ["--expires"]),
+        ("put x --", []),
         ("xyzzy ", []),
         ("hive_check x --", []),
         ("hive_plan ", []),

@@ -110,6 +110,8 @@ async def test_help_and_version_need_no_daemon() -> None:
 RESULTS = {
     "get_version": Entry(b"", 1),
     "prefix_get": [],
+    "get_many": [b"1"],
+    "remove_many": [None],
     "remove_all": Removed(0),
     "recover": "it begins",
     "verify": Verified(1, 2, 3, ()),
@@ -119,14 +121,14 @@ RESULTS = {
 async def test_every_command_is_carried_out() -> None:
     """A new line of the table that nobody carries out would answer nothing, in silence."""
     silent = {"exit"}
-    endless = {"watch", "follow"}  # for whoever can interrupt it
+    endless = {"watch", "follow", "scan"}  # for whoever can interrupt it
     sample = {"ALIAS": "x", "CONTENT": "1", "COMPARAND": "2", "TIME": "0", "SECONDS": "1", "PREFIX": "k",
         "NUMBER": "1", "FROM": "0", "TO": "1", "VERSION": "7"}  # fmt: skip
     for spec in COMMANDS:
         if spec.name in ("locate", "hive_status", "node_topology"):
             continue  # below
         if spec.name in endless:
-            with pytest.raises(errors.UsageError, match="until it is interrupted"):
+            with pytest.raises(errors.UsageError, match="prints as it goes on"):
                 await answer(spec.name)
             continue
         words = [sample.get(one.name, "a:1") for one in spec.parameters if not one.optional]

@@ -242,7 +242,9 @@ def test_what_is_printed_can_be_typed(data: bytes) -> None:
     assert parse(f"get {shown(data)}") == parse_words(["get", shown(data)]) == Command("get", alias=data)
     assert parse(f"put {shown(data)} {content_shown(data)}") == Command("put", alias=data, content=data)
     assert parse(f"remove_if x {content_shown(data)}") == Command("remove_if", alias=b"x", comparand=data)
-    assert parse(f"cas {shown(data)} {quoted(data)} {quoted(data)}") == Command("cas", data, data, data)
+    assert parse(f"cas {shown(data)} {quoted(data)} {quoted(data)}") == Command(
+        "cas", alias=data, content=data, comparand=data
+    )
 
 
 @pytest.mark.parametrize("line", ["put x ", 'put x "'])

@@ -63,6 +63,8 @@ class FakeClient:
 class Notes:
     """What was printed."""
 
+    entries_max = None
+
     def __init__(self) -> None:
         self.told: list[str] = []
         self.then: Callable[[], None] = lambda: None

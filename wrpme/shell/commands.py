@@ -47,6 +47,14 @@ class Parameter(Struct, frozen=True):
     kind: Kind
     field: str
     optional: bool = False
+    repeated: bool = False
+    """Whether it is all words from there on, at least one; the field has a tuple then."""
+
+    @property
+    def shown(self) -> str:
+        """How it is written in the help."""
+        name = f"{self.name}..." if self.repeated else self.name
+        return f"[{name}]" if self.optional else name
 
 
 class Spec(Struct, frozen=True):
@@ -77,9 +85,9 @@ class Spec(Struct, frozen=True):
     @property
     def syntax(self) -> str:
         """The line that says how it is written."""
-        shown = [f"[{one.name}]" if one.optional else one.name for one in self.parameters]
+        shown = [one.shown for one in self.parameters]
         taken = options.synopsis(self.options)
-        words = [self.name, taken, *shown] if self.options.has_command else [self.name, *shown, taken]
+        words = [self.name, *shown, taken] if self.remote else [self.name, taken, *shown]
         return " ".join(filter(None, words))
 
 
@@ -88,6 +96,7 @@ class Command(Struct, frozen=True):
 
     name: str
     alias: bytes = b""
+    aliases: tuple[bytes, ...] = ()
     content: bytes | None = None
     comparand: bytes = b""
     number: int = 0
@@ -102,6 +111,10 @@ class Command(Struct, frozen=True):
     yes: bool = False
     force: bool = False
     json: bool = False
+    contents: bool = False
+    versions: bool = False
+    after: bytes = b""
+    limit: int | None = None
     ttl: float | None = None
     expires: datetime | float = 0
     keep_expiry: bool = False
@@ -129,6 +142,7 @@ class Command(Struct, frozen=True):
 
 
 _ALIAS = Parameter("ALIAS", Kind.ALIAS, "alias")
+_ALIASES = Parameter("ALIAS", Kind.ALIAS, "aliases", repeated=True)
 _CONTENT = Parameter("CONTENT", Kind.REST, "content")
 _COMPARAND = Parameter("COMPARAND", Kind.REST, "comparand")
 _NODE = Parameter("HOST:PORT", Kind.ADDRESS, "address")
@@ -313,9 +327,29 @@ COMMANDS: tuple[Spec, ...] = (
         in_batch=True,
     ),
     Spec(
+        "get_many",
+        (_ALIASES,),
+        "prints a line for each entry: its alias and its content",
+        "Where there is no such entry the line has the alias alone, and as a single command it ends with 1.",
+    ),
+    Spec(
+        "remove_many",
+        (_ALIASES,),
+        "removes entries, each by itself",
+        "Those that were not removed are errors.",
+        ("not_found",),
+        changes=True,
+    ),
+    Spec(
         "prefix_get",
         (Parameter("PREFIX", Kind.PREFIX, "prefix"), Parameter("MAX", Kind.NUMBER, "count_max", optional=True)),
         "prints the aliases that begin with PREFIX, sorted, one a line, at most MAX",
+    ),
+    Spec(
+        "scan",
+        (Parameter("PREFIX", Kind.PREFIX, "prefix", optional=True),),
+        "prints the entries that begin with PREFIX in order, one a line",
+        "A line has the alias, then the version, then the content, as far as they are asked for.",
     ),
     Spec(
         "follow",
@@ -431,6 +465,7 @@ WORDS: tuple[str, ...] = tuple(sorted(BY_WORD))
 
 MEANT: dict[str, str] = {
     "set": "put or update",
+    "mget": "get_many",
     "setnx": "put",
     "insert": "put",
     "incr": "add",
@@ -453,7 +488,6 @@ MEANT: dict[str, str] = {
     "keys": "prefix_get",
     "list": "prefix_get",
     "ls": "prefix_get",
-    "scan": "prefix_get",
     "dbsize": "count",
     "status": "hive_status",
     "info": "hive_status",

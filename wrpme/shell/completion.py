@@ -8,6 +8,7 @@ from wrpme import options
 from wrpme.errors import NoSuchCommandError
 from wrpme.protocol.quoting import SEPARATORS
 from wrpme.shell.commands import BY_WORD, WORDS, Kind, Spec, meant, spec_of
+from wrpme.shell.parsing import options_before
 
 WORDS_SHOWN_MAX = 12
 """Of the words that a line may begin with, a hint lists so many."""
@@ -74,6 +75,8 @@ def _choices(spec: Spec, words: Sequence[str], nodes: Sequence[str]) -> Sequence
     is_first = not before and not last
     if spec.remote:
         return () if is_first else options.completions(spec.options, before, nodes)
+    if last.startswith("-") and (not spec.options.has_command or options_before(spec, before) == len(before)):
+        return options.completions(spec.options, before, nodes)
     if len(before) < len(spec.parameters):
         return {Kind.ADDRESS: nodes, Kind.COMMAND: WORDS}.get(spec.parameters[len(before)].kind, ())
     return options.completions(spec.options, before, nodes)

@@ -159,6 +159,8 @@ class Stream:
 class Console:
     """Prints results on standard output and errors on standard error."""
 
+    entries_max: int | None = None
+
     def __init__(self, out: int = 1, err: int = 2) -> None:
         self._out = _Writer(out)
         self._err = self._out if _are_same(out, err) else _Writer(err)  # what is one file is written in order

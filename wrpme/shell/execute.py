@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,7 @@ from wrpme.version import VERSION
 if TYPE_CHECKING:
     from wrpme.client.batches.calls import Entry
     from wrpme.client.client import Client
+    from wrpme.client.scan import Scanned
 
 
 class Line(Struct, frozen=True):
@@ -114,6 +116,11 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
         case "prefix_get":
             aliases = await client.prefix_get(command.prefix, command.count_max)
             return Answer(lines=tuple(Line(shown(bytes_of(alias))) for alias in aliases))
+        case "get_many":
+            return _many(command, await client.get_many(command.aliases))
+        case "remove_many":
+            outcomes = await client.remove_many(command.aliases)
+            return Answer(failures=tuple(outcome for outcome in outcomes if outcome is not None))
         case "count":
             return Answer(text=str(await client.count()))
         case "remove_all":
@@ -144,13 +151,32 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
             return Answer(text=await client.recover())
         case "verify":
             return Answer(text=format.verified_text(await client.verify()))
-        case "watch" | "follow":
-            raise UsageError(f"{command.name} goes on until it is interrupted; it is a command of wrpmesh in line mode")
+        case "watch" | "follow" | "scan":
+            raise UsageError(f"{command.name} prints as it goes on; it is a command of wrpmesh in line mode")
         case "help":
             return Answer(text=help_text(command.topic))
         case "version":
             return Answer(text=f"wrpme {VERSION}")
     return Answer()
+
+
+def _many(command: Command, contents: Sequence[bytes | None]) -> Answer:
+    pairs = list(zip(command.aliases, contents, strict=True))
+    if command.json:
+        lines = [Line(format.entry_json(alias, content=content)) for alias, content in pairs]
+    else:
+        lines = [Line(shown(alias), content) for alias, content in pairs]
+    return Answer(lines=tuple(lines), code=int(None in contents))
+
+
+def entry_line(command: Command, entry: Scanned) -> Line:
+    """Returns what is printed of an entry that a scan met."""
+    alias = bytes_of(entry.alias)
+    if not command.json:
+        told = (shown(alias), str(entry.version) if command.versions else "")
+        return Line(" ".join(filter(None, told)), entry.content)
+    fields: dict[str, object] = {"version": str(entry.version)} if command.versions else {}
+    return Line(format.entry_json(alias, **fields, **({"content": entry.content} if command.contents else {})))
 
 
 async def question(client: Client, command: Command) -> str:

@@ -52,6 +52,14 @@ def change_json(change: Change) -> str:
     return msgspec.json.encode(told).decode()
 
 
+def entry_json(alias: bytes, **fields: object) -> str:
+    """Returns an entry as one object of JSON in a line; ``fields`` are further ones."""
+    told: dict[str, object] = {**bytes_json("alias", alias)}
+    for name, value in fields.items():
+        told |= bytes_json(name, value) if isinstance(value, bytes) else {name: value}
+    return msgspec.json.encode(told).decode()
+
+
 def bytes_json(name: str, data: bytes) -> dict[str, str]:
     """Returns an alias or a content as a field of JSON: the text of that name where it is UTF-8, else its Base64 as
     NAME_base64."""

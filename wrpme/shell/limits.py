@@ -17,3 +17,5 @@ OUTPUT_END_SECONDS_MAX = 1.0
 """A program that was told to end waits so long for a reader that takes nothing."""
 PASTE_PAUSE_SECONDS = 0.1
 """What follows a line within this time was pasted with it rather than typed, on a terminal that does not say so."""
+SCAN_LINES_MAX = 250
+"""So many entries of a scan are printed at a time."""

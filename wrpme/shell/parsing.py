@@ -138,10 +138,12 @@ def _build(spec: Spec, words: Sequence[str], without_content: str = "") -> Comma
         given = options.parse(spec.options, words)
         fields |= given.values
         words = given.words
-    if len(words) > len(spec.parameters):
+    if len(words) > len(spec.parameters) and not (spec.parameters and spec.parameters[-1].repeated):
         raise UsageError(f"{quoted(words[len(spec.parameters)])} is too much for {spec.name}; {written}")
     for index, parameter in enumerate(spec.parameters):
-        if index < len(words):
+        if index < len(words) and parameter.repeated:
+            fields[parameter.field] = tuple(_value(parameter, word) for word in words[index:])
+        elif index < len(words):
             fields[parameter.field] = _value(parameter, words[index])
         elif not parameter.optional:
             told = without_content if parameter.field == "content" else ""

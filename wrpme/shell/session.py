@@ -7,14 +7,16 @@ terminal, a pane of the dashboard.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wrpme import errors
+from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.shell.commands import Command
 from wrpme.shell.parsing import parse
-from wrpme.shell.execute import Answer, carry_out, question
+from wrpme.shell.execute import Answer, Line, carry_out, entry_line, question
 from wrpme.shell.format import change_json, change_text
+from wrpme.shell.limits import OUTPUT_PIECE_BYTES, SCAN_LINES_MAX
 from wrpme.shell.paste import left_text
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ T = TypeVar("T")
 
 class Output(Protocol):
     """The place where results and errors go. Printing returns at once, and never waits for the reader."""
+
+    entries_max: int | None
+    """So many entries of a scan are printed; None where there is no bound."""
 
     def answer(self, answer: Answer, line_mode: bool) -> None:
         """Prints a result."""
@@ -131,6 +136,8 @@ class Shell:
             self.code = answer.code
             self._console.answer(answer, line_mode)
             await self._begin(self._console.drain())
+            for failure in answer.failures:
+                self._fail(failure)
         except asyncio.CancelledError:
             if answered and line_mode:
                 self._console.answer(Answer(text=""), line_mode)  # what was cut off did not end its line
@@ -173,6 +180,8 @@ class Shell:
             return await self._watch()
         if command.name == "follow":
             return await self._follow(command)
+        if command.name == "scan":
+            return await self._scan(command)
         return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
 
     async def _on_machines(self, command: Command) -> Answer:
@@ -213,6 +222,46 @@ class Shell:
                 self._console.answer(Answer(text=text), line_mode=True)
                 await self._console.drain()
         return Answer()
+
+    async def _scan(self, command: Command) -> Answer:
+        """Prints entries as they come, some at a time."""
+        limit, bound = command.limit, self._console.entries_max
+        is_cut = bound is not None and (limit is None or limit > bound)
+        found = self._client.scan(
+            command.prefix,
+            contents=command.contents,
+            versions=command.versions,
+            after=command.after,
+            limit=bound if is_cut else limit,
+        )
+        count, last, lines, size = 0, "", list[Line](), 0
+        async with aclosing(found) as entries:
+            try:
+                async for entry in entries:
+                    count, last = count + 1, entry.alias
+                    lines.append(entry_line(command, entry))
+                    size += len(entry.content or b"")
+                    if len(lines) >= SCAN_LINES_MAX or size >= OUTPUT_PIECE_BYTES:
+                        await self._print_lines(lines)
+                        lines, size = [], 0
+            except errors.WrpmeError:
+                await self._print_lines(lines)
+                raise
+        await self._print_lines(lines)
+        if is_cut and count == bound:
+            self._console.note(f"{count:,} entries; scan --after {shown(bytes_of(last))} goes on")
+        return Answer()
+
+    async def _print_lines(self, lines: list[Line]) -> None:
+        """Prints a part of a result, and returns when it is written."""
+        import asyncio
+
+        self._console.answer(Answer(lines=tuple(lines)), line_mode=True)
+        try:
+            await self._console.drain()
+        except asyncio.CancelledError:
+            self._console.answer(Answer(text=""), line_mode=True)  # what was cut off did not end its line
+            raise
 
     def interrupt(self) -> None:
         """Cancels the command that runs, if there is one; the session goes on."""

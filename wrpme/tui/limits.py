@@ -47,6 +47,10 @@ PANE_LINES_WAITING_MAX = 100
 """So many commands may wait for the one that runs."""
 PANE_ANSWER_BYTES_MAX = 64 * KIB
 """So much of a content is printed."""
+PANE_LINE_BYTES_MAX = 4 * KIB
+"""So much of a content is printed that is one of several."""
+PANE_ENTRIES_MAX = 1000
+"""So many entries of a scan are printed."""
 STRIPS_CACHED_MAX = 4096
 """A list keeps so many lines ready to be drawn."""
 TERMINAL_CLOSE_SECONDS_MAX = 0.5

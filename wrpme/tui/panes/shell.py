@@ -30,7 +30,13 @@ from wrpme.shell.format import escaped, size_text
 from wrpme.shell.history import LineFile
 from wrpme.shell.paste import pasted_lines
 from wrpme.shell.session import Shell, internal
-from wrpme.tui.limits import PANE_ANSWER_BYTES_MAX, PANE_LINES_MAX, PANE_LINES_WAITING_MAX
+from wrpme.tui.limits import (
+    PANE_ANSWER_BYTES_MAX,
+    PANE_ENTRIES_MAX,
+    PANE_LINE_BYTES_MAX,
+    PANE_LINES_MAX,
+    PANE_LINES_WAITING_MAX,
+)
 from wrpme.tui.panes.lines_view import LinesView
 from wrpme.tui.state.lines import Part, Row, broken
 
@@ -93,6 +99,8 @@ class PaneReporter:
 class PaneConsole:
     """The :class:`wrpme.shell.session.Output` of a pane."""
 
+    entries_max: int | None = PANE_ENTRIES_MAX
+
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
@@ -126,23 +134,23 @@ def _beginning(content: bytes) -> str:
     if len(content) <= PANE_ANSWER_BYTES_MAX:
         return content_shown(content)
     rest = f"... {size_text(len(content))} in all; wrpmesh get ALIAS > FILE writes the whole of it"
-    return f"{content_shown(_cut(content))}\n{rest}"
+    return f"{content_shown(_cut(content, PANE_ANSWER_BYTES_MAX))}\n{rest}"
 
 
 def _line(line: Line) -> str:
     if line.content is None:
         return line.text
-    content = _cut(line.content)
+    content = _cut(line.content, PANE_LINE_BYTES_MAX)
     told = quoted(content) if line.in_quotes or not content else content_shown(content)
     more = f"... {size_text(len(line.content))} in all" if len(content) < len(line.content) else ""
     return " ".join(filter(None, (line.text, told, more)))
 
 
-def _cut(content: bytes) -> bytes:
-    """As much of a content as is shown, without a part of a character at its end."""
-    if len(content) <= PANE_ANSWER_BYTES_MAX:
+def _cut(content: bytes, size: int) -> bytes:
+    """At most so many bytes of a content, without a part of a character at the end."""
+    if len(content) <= size:
         return content
-    text = getincrementaldecoder("utf-8")("surrogateescape").decode(content[:PANE_ANSWER_BYTES_MAX])
+    text = getincrementaldecoder("utf-8")("surrogateescape").decode(content[:size])
     return bytes_of(text)
 
 
