@@ -381,6 +381,7 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("add", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
         Syntax("append", (TTL, EXPIRES, KEEP_EXPIRY), has_command=True),
         Syntax("get_many", (JSON_LINES,)),
+        Syntax("batch", (Option("each", "each operation is carried out by itself, on any entries"),)),
         Syntax(
             "scan",
             (

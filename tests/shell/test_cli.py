@@ -122,8 +122,11 @@ class Lines:
     def __init__(self, *lines: str) -> None:
         self.lines = list(lines)
         self.questions: list[str] = []
+        self.signs: list[str] = []
+        self.is_corrected = False
 
-    async def line(self) -> str | None:
+    async def line(self, sign: str = "") -> str | None:
+        self.signs.append(sign)
         return self.lines.pop(0) if self.lines else None
 
     async def confirmation(self, question: str) -> str:

@@ -22,7 +22,7 @@ from tests.shell.test_cli import REPLY_SECONDS_MAX, Tty
 from tests.stub_node import Entries, StubNode
 from wrpme import errors
 from wrpme.shell.console import Console
-from wrpme.shell.execute import Answer
+from wrpme.shell.execute import Answer, Line
 from wrpme.shell.parsing import parse
 from wrpme.shell.prompt import Terminal
 
@@ -124,6 +124,28 @@ async def test_on_a_terminal_a_content_is_what_can_be_typed(tmp_path: Path, cont
     assert await on_terminal(tmp_path, content) == text
     command = parse(f"put x {text.removesuffix(chr(10))}")
     assert command is not None and command.content == content
+
+
+@pytest.mark.asyncio
+async def test_lines_are_told_apart_whatever_is_in_them(tmp_path: Path) -> None:
+    lines = (
+        Line("a", b"plain"),
+        Line("b", b""),
+        Line(content=b"quoted", in_quotes=True),
+        Line('{"\u009b": 1}'),
+        Line("c", 70_000 * b"\n"),
+        Line("d", 70_000 * b"x"),
+        Line("e"),
+    )
+    large = ['c "' + 70_000 * "\\n" + '"', "d " + 70_000 * "x"]
+    shown = ["a plain", 'b ""', '"quoted"', '{"\u009b": 1}', *large, "e"]
+    for terminal in (False, True):
+        console = Console(os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        console.terminal = terminal
+        console.answer(Answer(lines=lines), line_mode=False)
+        await console.drain()
+        assert (tmp_path / "out").read_text().split("\n") == [*shown, ""]
+        shown[3] = '{"\\u009b": 1}'
 
 
 async def on_terminal(directory: Path, content: bytes) -> str:

@@ -14,6 +14,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from wrpme import errors
+from wrpme.shell.batch import GivenUp
 from wrpme.shell.execute import Answer
 from wrpme.shell.history import LineFile
 from wrpme.shell.paste import left_text, pasted_lines
@@ -193,3 +194,15 @@ async def test_ctrl_z_suspends(keyboard: PipeInput, monkeypatch: pytest.MonkeyPa
     assert await Terminal(FakeClient()).line() == "get x" and suspended == [(0, signal.SIGTSTP)]  # type: ignore[arg-type]
     keyboard.send_text("\x1ano\r")
     assert await Terminal(FakeClient()).confirmation("sure? ") == "no" and len(suspended) == 2  # type: ignore[arg-type]
+
+
+@pytest.mark.asyncio
+async def test_a_batch_is_pasted_whole_and_given_up_by_a_key(keyboard: PipeInput) -> None:
+    """Its lines have a sign of their own, pasted or typed."""
+    terminal = Terminal(FakeClient())  # type: ignore[arg-type]
+    keyboard.send_text(paste("put a 1\nget a\n.") + "get b\x03")
+    assert [await terminal.line(". ") for _ in range(3)] == ["put a 1", "get a", "."]
+    with pytest.raises(GivenUp):
+        await terminal.line(". ")
+    keyboard.send_text("get c\r")
+    assert await terminal.line() == "get c" and terminal.is_corrected

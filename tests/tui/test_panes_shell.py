@@ -205,7 +205,7 @@ async def test_a_long_content_is_shown_from_its_beginning_and_codes_are_escaped(
         client.entries[b"long"] = b"x" * (3 * PANE_ANSWER_BYTES_MAX)
         client.entries[b"code"] = b"\x1b[2J[bold]"
         await enter(pilot, "get code", "get long")
-        assert "\\x1b[2J[bold]" in app.printed
+        assert '"\\x1b[2J[bold]"' in app.printed
         assert sum(line.count("x" * 70) for line in app.printed) <= PANE_ANSWER_BYTES_MAX // 70
         assert app.printed[-1].startswith("... 192.0 KiB in all")
 

@@ -72,6 +72,8 @@ class Spec(Struct, frozen=True):
     """Whether ``INPUT`` in the place of its content, the last of its words, means standard input."""
     in_batch: bool = False
     """Whether it is an operation on an entry, and so may be a part of a batch."""
+    is_condition: bool = False
+    """Whether it means something only in a batch."""
     remote: bool = False
     """Whether it is about other machines: :mod:`wrpme.bootstrap` carries it out."""
     confirm: str = ""
@@ -111,6 +113,7 @@ class Command(Struct, frozen=True):
     yes: bool = False
     force: bool = False
     json: bool = False
+    each: bool = False
     contents: bool = False
     versions: bool = False
     after: bytes = b""
@@ -156,6 +159,10 @@ def _remote(name: str, words: str, summary: str, detail: str = "", changes: bool
     """A command about other machines. One that changes nothing takes no lock there."""
     fails = ("remote", "host_key", "locked") if changes else ("remote", "host_key")
     return Spec(name, (Parameter(words, Kind.WORDS, "words"),), summary, detail, fails, changes=changes, remote=True)
+
+
+def _condition(name: str, parameters: tuple[Parameter, ...], summary: str, fails_with: tuple[str, ...]) -> Spec:
+    return Spec(name, parameters, summary, "", fails_with, in_batch=True, is_condition=True)
 
 
 COMMANDS: tuple[Spec, ...] = (
@@ -341,6 +348,23 @@ COMMANDS: tuple[Spec, ...] = (
         changes=True,
     ),
     Spec(
+        "batch",
+        (),
+        "carries out the commands on the next lines, up to . alone: all of them or none",
+        "They are operations on one entry each, and conditions; the entries have one tag, or are one entry. With "
+        "--each they may be any, and each is carried out by itself. For each operation a line is printed: what it "
+        "gives, a content in quotes; ok, if that is nothing; the code of its error. A wrong line stops a batch before "
+        "anything is sent; at a prompt it can be typed again, and Ctrl-C gives the batch up.",
+        changes=True,
+    ),
+    _condition(
+        "if_version", (_ALIAS, _VERSION), "in a batch: goes on if the entry has VERSION", ("not_found", "mismatch")
+    ),
+    _condition("if_absent", (_ALIAS,), "in a batch: goes on if there is no such entry", ("mismatch",)),
+    _condition(
+        "if_content", (_ALIAS, _COMPARAND), "in a batch: goes on if the content is COMPARAND", ("not_found", "mismatch")
+    ),
+    Spec(
         "prefix_get",
         (Parameter("PREFIX", Kind.PREFIX, "prefix"), Parameter("MAX", Kind.NUMBER, "count_max", optional=True)),
         "prints the aliases that begin with PREFIX, sorted, one a line, at most MAX",
@@ -477,6 +501,10 @@ MEANT: dict[str, str] = {
     "setrange": "set_range",
     "getex": "get_expire",
     "replace": "update",
+    "multi": "batch",
+    "exec": "batch",
+    "begin": "batch",
+    "transaction": "batch",
     "getset": "get_update",
     "getdel": "get_remove",
     "rm": "remove",

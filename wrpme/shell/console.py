@@ -7,6 +7,7 @@ import os
 from codecs import getincrementaldecoder
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -177,7 +178,7 @@ class Console:
             data = f"{answer.text}\n".encode("utf-8", "surrogateescape")
             self._out.hand_over(_shown(data) if self.terminal else [data])
         elif answer.lines:
-            self._out.hand_over(_lines(answer.lines))
+            self._out.hand_over(_lines(answer.lines, self.terminal))
 
     def _content(self, content: bytes, line_mode: bool) -> Iterator[bytes]:
         if self.terminal:
@@ -290,21 +291,30 @@ def content_pieces(content: bytes, in_quotes: bool = False) -> Iterator[bytes]:
     yield b'"'
 
 
-def _lines(lines: Sequence[Line]) -> Iterator[bytes]:
-    """Yields lines as they are printed, together as far as they are short. An empty content is seen."""
+def _lines(lines: Sequence[Line], terminal: bool) -> Iterator[bytes]:
+    """Yields lines as they are printed, together as far as they are short."""
     data = bytearray()
-    for line in lines:
-        data += line.text.encode("utf-8", "surrogateescape")
-        if line.content is not None:
-            data += b" " if line.text else b""
-            for piece in content_pieces(line.content, line.in_quotes or not line.content):
-                if len(data) + len(piece) >= OUTPUT_PIECE_BYTES:
-                    yield bytes(data)
-                    data.clear()
-                    yield piece
-                else:
-                    data += piece
-                    if not piece:
-                        yield b""
-        data += b"\n"
+    for piece in chain.from_iterable(_pieces(line, terminal) for line in lines):
+        if not piece:
+            yield piece  # whoever writes may stop here
+        elif len(data) + len(piece) < OUTPUT_PIECE_BYTES:
+            data += piece
+        else:
+            yield bytes(data)
+            data.clear()
+            yield piece
     yield bytes(data)
+
+
+def _pieces(line: Line, terminal: bool) -> Iterator[bytes]:
+    """Yields a line with its end. An empty content is seen."""
+    if terminal:
+        for at in range(0, len(line.text), OUTPUT_PIECE_BYTES):
+            yield escaped(line.text[at : at + OUTPUT_PIECE_BYTES], keep="").encode()
+    elif line.text:
+        yield line.text.encode("utf-8", "surrogateescape")
+    if line.content is not None:
+        if line.text:
+            yield b" "
+        yield from content_pieces(line.content, line.in_quotes or not line.content)
+    yield b"\n"

@@ -54,6 +54,8 @@ async def carry_out(client: Client, command: Command) -> Answer:
     Raises:
         WrpmeError: the client raised it.
     """
+    if command.spec.is_condition:
+        raise UsageError(f"{command.name} is a condition of a batch; type batch, and then the lines of it")
     if command.spec.in_batch:
         return answer_of(command, await asked_of(client, command))
     return await _carry_out_on_hive(client, command)
@@ -151,8 +153,8 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
             return Answer(text=await client.recover())
         case "verify":
             return Answer(text=format.verified_text(await client.verify()))
-        case "watch" | "follow" | "scan":
-            raise UsageError(f"{command.name} prints as it goes on; it is a command of wrpmesh in line mode")
+        case "watch" | "follow" | "scan" | "batch":
+            raise UsageError(f"{command.name} is more than one question to the hive: it needs the shell of wrpmesh")
         case "help":
             return Answer(text=help_text(command.topic))
         case "version":

@@ -24,6 +24,7 @@ from prompt_toolkit.shortcuts import CompleteStyle
 from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import is_dumb_terminal
 
+from wrpme.shell.batch import GivenUp
 from wrpme.shell.completion import complete, takes_file
 from wrpme.shell.format import escaped
 from wrpme.shell.history import LineFile
@@ -83,6 +84,8 @@ class Terminal:
     """Asks the operator for lines and for answers, and draws on ``stream`` (else on standard output). Of a paste of
     several lines it holds those whose turn has not come."""
 
+    is_corrected = True
+
     def __init__(self, client: Client, stream: Stream | None = None) -> None:
         # Without this, prompt_toolkit asks the terminal for the position of its cursor, and complains to the operator
         # where the terminal does not answer; only menus below the line need the position, and there are none.
@@ -107,14 +110,20 @@ class Terminal:
             style=Style([("aborting", "fg:default"), ("exiting", "fg:default")]),  # not greyed
         )
 
-    async def line(self) -> str | None:
-        """Returns the next line, or None after Ctrl-D on an empty line; Ctrl-C gives up the line being typed."""
+    async def line(self, sign: str = "") -> str | None:
+        """Returns the next line, or None after Ctrl-D on an empty line; Ctrl-C gives up the line being typed.
+
+        Raises:
+            GivenUp: it was a line with a sign of its own.
+        """
         if self._pasted:
-            return self._next_pasted()
+            return self._next_pasted(sign)
         while True:
             try:
-                return await self._asked(self._session, PROMPT)
+                return await self._asked(self._session, sign or PROMPT)
             except KeyboardInterrupt:
+                if sign:
+                    raise GivenUp from None
                 continue
             except EOFError:
                 return None
@@ -183,11 +192,11 @@ class Terminal:
         self._pasted.extend(lines[1:])
         buffer.validate_and_handle()
 
-    def _next_pasted(self) -> str:
+    def _next_pasted(self, sign: str) -> str:
         """The pasted line whose turn it is, shown and kept as one that was entered."""
         line = self._pasted.popleft()
         output = self._session.app.output
-        output.write(f"{PROMPT}{escaped(line)}\n")
+        output.write(f"{sign or PROMPT}{escaped(line)}\n")
         output.flush()
         self._session.history.append_string(line)
         return line

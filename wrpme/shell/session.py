@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from wrpme import errors
 from wrpme.protocol.quoting import bytes_of, shown
+from wrpme.shell.batch import END, SIGN, Collected, GivenUp
 from wrpme.shell.commands import Command
 from wrpme.shell.parsing import parse
 from wrpme.shell.execute import Answer, Line, carry_out, entry_line, question
@@ -59,9 +60,17 @@ class Output(Protocol):
 class Prompt(Protocol):
     """The source of lines."""
 
-    async def line(self) -> str | None:
+    @property
+    def is_corrected(self) -> bool:
+        """Whether what is wrong is typed again."""
+
+    async def line(self, sign: str = "") -> str | None:
         """Returns the next line without its end, or None after the last one. Bytes that are not UTF-8 become surrogate
-        escapes."""
+        escapes. ``sign`` stands before a line that belongs to a command.
+
+        Raises:
+            GivenUp: the operator gave up a line with a sign.
+        """
 
     async def confirmation(self, question: str) -> str:
         """Puts a question and returns the answer."""
@@ -138,15 +147,17 @@ class Shell:
             await self._begin(self._console.drain())
             for failure in answer.failures:
                 self._fail(failure)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GivenUp) as ended:
             if answered and line_mode:
                 self._console.answer(Answer(text=""), line_mode)  # what was cut off did not end its line
-            if self._running is not None and command.spec.changes:
+            if isinstance(ended, GivenUp):
+                self._console.note(f"{command.name} was given up; nothing was sent")
+            elif self._running is not None and command.spec.changes:
                 self._tell_interrupted(command, answered)
             self._end_paste()
             session = asyncio.current_task()
             if session is None or session.cancelling():  # not only the command
-                raise
+                raise asyncio.CancelledError from None
         except errors.WrpmeError as error:
             await self._console.drain()  # what was printed before it
             self._fail(error)
@@ -182,6 +193,8 @@ class Shell:
             return await self._follow(command)
         if command.name == "scan":
             return await self._scan(command)
+        if command.name == "batch":
+            return await (await self._collected(command)).commit()
         return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
 
     async def _on_machines(self, command: Command) -> Answer:
@@ -251,6 +264,34 @@ class Shell:
         if is_cut and count == bound:
             self._console.note(f"{count:,} entries; scan --after {shown(bytes_of(last))} goes on")
         return Answer()
+
+    async def _collected(self, command: Command) -> Collected:
+        """Reads the lines of a batch.
+
+        Raises:
+            WrpmeError: a line is wrong. All lines were read, as they are no commands by themselves.
+            GivenUp: the operator gave it up.
+        """
+        import asyncio
+
+        collected = Collected(self._client, command.each)
+        wrong: errors.WrpmeError | None = None
+        try:
+            while (line := await self._prompt.line(SIGN)) is not None and (wrong is None or line.strip() != END):
+                try:
+                    if wrong is None and not collected.take(line):
+                        break
+                except errors.WrpmeError as error:
+                    if self._prompt.is_corrected:
+                        self._fail(error)
+                        await self._console.drain()
+                    else:
+                        wrong = type(error)(f"line {collected.lines} of the batch: {error.sentence}; nothing was sent")
+        except asyncio.CancelledError:
+            raise GivenUp from None
+        if wrong is not None:
+            raise wrong
+        return collected
 
     async def _print_lines(self, lines: list[Line]) -> None:
         """Prints a part of a result, and returns when it is written."""

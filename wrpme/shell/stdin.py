@@ -25,13 +25,20 @@ class InputLines:
         self._tail = bytearray()
         self._ended = False
 
-    async def line(self) -> str | None:
+    @property
+    def is_corrected(self) -> bool:
+        """Whether what is wrong is typed again: on a terminal."""
+        return os.isatty(self._descriptor)
+
+    async def line(self, sign: str = "") -> str | None:
         """Returns the next line without its end, or None after the last one. Bytes that are not UTF-8 become surrogate
-        escapes.
+        escapes. On a terminal the ``sign`` is printed before it.
 
         Raises:
             TooLargeError: a line is longer than any command can be.
         """
+        if sign and self.is_corrected and not self._complete:
+            self._put_question(sign)
         while not self._complete:
             if self._ended:
                 return None
@@ -40,7 +47,7 @@ class InputLines:
 
     async def confirmation(self, question: str) -> str:
         """Returns the next line as the answer. The question is printed only on a terminal."""
-        if os.isatty(self._descriptor):
+        if self.is_corrected:
             self._put_question(question)
         return await self.line() or ""
 

@@ -23,6 +23,7 @@ from wrpme import __version__, errors
 from wrpme.bootstrap.reporter import Ask, Reporter, StepWords, harmless
 from wrpme.client.client import Client
 from wrpme.protocol.quoting import SPACES, bytes_of, content_shown, quoted
+from wrpme.shell.batch import END
 from wrpme.shell.commands import Command
 from wrpme.shell.completion import complete, completed, hint
 from wrpme.shell.execute import Answer, Line
@@ -138,12 +139,13 @@ def _beginning(content: bytes) -> str:
 
 
 def _line(line: Line) -> str:
+    text = escaped(line.text, keep="")
     if line.content is None:
-        return line.text
+        return text
     content = _cut(line.content, PANE_LINE_BYTES_MAX)
     told = quoted(content) if line.in_quotes or not content else content_shown(content)
     more = f"... {size_text(len(line.content))} in all" if len(content) < len(line.content) else ""
-    return " ".join(filter(None, (line.text, told, more)))
+    return " ".join(filter(None, (text, told, more)))
 
 
 def _cut(content: bytes, size: int) -> bytes:
@@ -156,11 +158,15 @@ def _cut(content: bytes, size: int) -> bytes:
 
 class PanePrompt:
     """The :class:`wrpme.shell.session.Prompt` of a pane: a queue of lines that were entered, and of pastes of several
-    lines. The next line answers a question. ``show`` is called with a pasted line when its turn comes."""
+    lines. The next line answers a question. ``show`` is called with a pasted line when its turn comes, ``sign`` with
+    what stands before the next line."""
 
-    def __init__(self, sink: Sink, show: Callable[[str], None]) -> None:
+    is_corrected = True
+
+    def __init__(self, sink: Sink, show: Callable[[str], None], sign: Callable[[str], None]) -> None:
         self._sink = sink
         self._show = show
+        self._sign = sign
         self._lines: asyncio.Queue[str | list[str] | None] = asyncio.Queue(PANE_LINES_WAITING_MAX)
         self._pasted: deque[str] = deque()
         self.asking = False
@@ -177,8 +183,9 @@ class PanePrompt:
         while not self._lines.empty():
             self._lines.get_nowait()
 
-    async def line(self) -> str | None:
+    async def line(self, sign: str = "") -> str | None:
         """Returns the next line."""
+        self._sign(sign or PROMPT)
         while not self._pasted:
             entered = await self._lines.get()
             if not isinstance(entered, list):
@@ -377,7 +384,9 @@ class ShellPane(Vertical):
         self._lines = deque(history.load(), history.lines_max)
         self._at = 0
         self._typed = ""
-        self._prompt = PanePrompt(self, self._show_entered)
+        self._prompt = PanePrompt(self, self._show_entered, self._show_sign)
+        self._sign = PROMPT
+        self._label = Label(PROMPT)
         self._shell: Shell | None = None
         self._command: Command | None = None
         self.answers = Answers()
@@ -395,7 +404,7 @@ class ShellPane(Vertical):
         """Yields the log, the line, and the help for it."""
         yield self.answers
         with Horizontal():
-            yield Label(PROMPT.rstrip() + " ")
+            yield self._label
             yield self._input
         yield self._hint
 
@@ -480,10 +489,17 @@ class ShellPane(Vertical):
 
     def _show_entered(self, line: str, remembered: bool = True) -> None:
         """Prints a line that was entered, and keeps it in the history unless it answers a question."""
-        self.answers.add(PROMPT + escaped(line), "bold")
+        self.answers.add(self._sign + escaped(line), "bold")
         if remembered and self._history.keeps(line):
             self._history.append(line)
             self._lines.append(line)
+
+    def _show_sign(self, sign: str) -> None:
+        """Shows what stands before the line that is typed."""
+        if sign != self._sign:
+            self._sign = sign
+            self._label.update(sign)
+            self._show_hint()
 
     def paste(self, text: str) -> None:
         """Types a paste of one line; of several ones enters all, to be carried out in their turn. A question is
@@ -509,7 +525,9 @@ class ShellPane(Vertical):
 
     def _show_hint(self) -> None:
         line = self._input.value
-        if self._command is not None and not line:
+        if self._sign != PROMPT and not line:
+            self._say_beside(f"an operation of the batch; {END} alone carries it out, Ctrl-C gives it up")
+        elif self._command is not None and not line:
             self._say_beside(f"{self._command.name} runs; Ctrl-C interrupts it")
         else:
             self._say_beside(hint(line) or "a command, Tab completes, help lists all; Esc leaves the shell")
