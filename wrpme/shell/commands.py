@@ -31,7 +31,7 @@ class Kind(Enum):
     REST = "any bytes up to 64 MiB: the rest of the line, spaces included, or all of it in quotes"
     TIME = "ISO 8601 (2030-01-31T12:00:00Z, without a zone in local time), or seconds since 1970; 0 = for ever"
     SECONDS = "a number of seconds from 0 up, such as 90 or 0.5"
-    PREFIX = 'the first bytes of an alias, written as one; "" is none'
+    PREFIX = 'the first bytes of an alias, written as an alias is; "" for all'
     NUMBER = "a whole number from 0 up"
     INTEGER = "a whole number of 64 bits, such as 1 or -5"
     VERSION = "a whole number, as get_version prints it; 0 = there is no such entry"
