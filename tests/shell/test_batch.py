@@ -183,6 +183,15 @@ async def test_a_wrong_line_stops_it_before_anything_is_sent(tmp_path: Path, wro
 
 
 @pytest.mark.asyncio
+async def test_lines_of_a_batch_that_is_none_are_not_carried_out(tmp_path: Path) -> None:
+    client = BatchClient()
+    out, err = await printed(tmp_path, client, "batch --eahc", "get x", "get y", " . ", "get x")
+    assert out == ["after"] and len(err) == 1 and "did you mean --each?" in err[0] and client.each is None
+    out, err = await printed(tmp_path, client, "batch now", "get x")
+    assert out == [] and len(err) == 1 and '"now" is too much for batch' in err[0]
+
+
+@pytest.mark.asyncio
 async def test_a_batch_has_so_many_operations(tmp_path: Path) -> None:
     client = BatchClient()
     await printed(tmp_path, client, "batch", *TRANSACTION_REQUESTS_MAX * ["get x"], ".")
@@ -200,7 +209,7 @@ async def test_at_a_prompt_a_wrong_line_is_told_at_once_and_typed_again(tmp_path
     session.prompt.is_corrected = True
     out, err = await session.run()
     assert out == b"ok\nok\n" and err == 'no_such_command: there is no command "gte"; did you mean get?\n'
-    assert session.prompt.signs == ["", ". ", ". ", ". ", ". ", ""]
+    assert session.prompt.signs == ["", ". ", ". ", ". ", ". ", ""] and session.shell.failed is None
 
 
 @pytest.mark.parametrize("by_key", [True, False])

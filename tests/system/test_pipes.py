@@ -72,7 +72,14 @@ def test_single_commands(hive: Daemons) -> None:
     assert run(hive, "put", "empty", "-", given=b"") == (0, b"", "")
     assert run(hive, "get", "empty") == (0, b"", "")
     assert run(hive, "get_remove", "empty") == (0, b"", "")
-    for wrong in (["put", "x y", "1"], ["foo"], ["get"], ["--timeout", "0", "get", "x"], ["--dämon", "x"]):
+    for wrong in (
+        ["put", "x\\y", "1"],
+        ["put", "", "1"],
+        ["foo"],
+        ["get"],
+        ["--timeout", "0", "get", "x"],
+        ["--dämon"],
+    ):
         code, output, line = run(hive, *wrong)
         assert (code, output, line.count("\n")) == (2, b"", 1), wrong
     assert run(hive, "wait_stable", "20") == (0, b"", "")

@@ -112,6 +112,8 @@ class Shell:
             except errors.WrpmeError as error:
                 self._fail(error)
                 await self._console.drain()
+                if line.split()[:1] == ["batch"] and not self._prompt.is_corrected:
+                    await self._drop_batch()
                 continue
             if command is None:
                 continue
@@ -269,29 +271,32 @@ class Shell:
         """Reads the lines of a batch.
 
         Raises:
-            WrpmeError: a line is wrong. All lines were read, as they are no commands by themselves.
+            WrpmeError: a line is wrong, and nobody is there to type it again.
             GivenUp: the operator gave it up.
         """
         import asyncio
 
         collected = Collected(self._client, command.each)
-        wrong: errors.WrpmeError | None = None
         try:
-            while (line := await self._prompt.line(SIGN)) is not None and (wrong is None or line.strip() != END):
+            while (line := await self._prompt.line(SIGN)) is not None:
                 try:
-                    if wrong is None and not collected.take(line):
+                    if not collected.take(line):
                         break
                 except errors.WrpmeError as error:
-                    if self._prompt.is_corrected:
-                        self._fail(error)
-                        await self._console.drain()
-                    else:
-                        wrong = type(error)(f"line {collected.lines} of the batch: {error.sentence}; nothing was sent")
+                    if not self._prompt.is_corrected:
+                        await self._drop_batch()
+                        which = f"line {collected.lines} of the batch"
+                        raise type(error)(f"{which}: {error.sentence}; nothing was sent") from None
+                    self._tell(error)
+                    await self._console.drain()
         except asyncio.CancelledError:
             raise GivenUp from None
-        if wrong is not None:
-            raise wrong
         return collected
+
+    async def _drop_batch(self) -> None:
+        """Reads the rest of a batch that is wrong: its lines are no commands by themselves."""
+        while (line := await self._prompt.line(SIGN)) is not None and line.strip() != END:
+            pass
 
     async def _print_lines(self, lines: list[Line]) -> None:
         """Prints a part of a result, and returns when it is written."""
@@ -311,6 +316,9 @@ class Shell:
 
     def _fail(self, error: errors.WrpmeError) -> None:
         self.failed = error
+        self._tell(error)
+
+    def _tell(self, error: errors.WrpmeError) -> None:
         self._console.error(error)
         self._end_paste()
 
