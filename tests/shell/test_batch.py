@@ -208,7 +208,9 @@ async def test_at_a_prompt_a_wrong_line_is_told_at_once_and_typed_again(tmp_path
     session = Session(tmp_path, client, "batch", "put x 1", "gte x", "get x", ".")
     session.prompt.is_corrected = True
     out, err = await session.run()
-    assert out == b"ok\nok\n" and err == 'no_such_command: there is no command "gte"; did you mean get?\n'
+    assert out == b"ok\nok\n" and err == (
+        'no_such_command: there is no command "gte"; did you mean get? (the batch goes on without this line)\n'
+    )
     assert session.prompt.signs == ["", ". ", ". ", ". ", ". ", ""] and session.shell.failed is None
 
 

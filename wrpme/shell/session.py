@@ -287,7 +287,7 @@ class Shell:
                         await self._drop_batch()
                         which = f"line {collected.lines} of the batch"
                         raise type(error)(f"{which}: {error.sentence}; nothing was sent") from None
-                    self._tell(error)
+                    self._tell(type(error)(f"{error.sentence} (the batch goes on without this line)"))
                     await self._console.drain()
         except asyncio.CancelledError:
             raise GivenUp from None
