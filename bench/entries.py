@@ -1,91 +1,204 @@
-"""Many entries at once beside single ones: how much faster, and at how much processor time of client and nodes.
+"""Many entries at once, followed and scanned, beside Redis: ``python -m bench.entries``.
 
-Usage: python -m bench.entries [ROUNDS]
+Redis syncs each write, as wrpme does, and is asked through redis-py. Each round does the same work on a hive of one
+node, on one of three with two copies of each entry, and on Redis, in turn, so that what else the machine does meets all
+of them; all servers run on one core, the clients on another. A rate is that of the median round; processor time is that
+of all rounds, in microseconds for each entry: of the client, and of all processes of the servers, user and system. The
+ratios are those of Redis to wrpme in the same run: in time, in processor time of the servers, and in that of both
+sides. Above 1 is in favour of wrpme. Redis keeps no copies and no order of its keys, and MSET is a transaction.
+
+The parts: ``many`` is a thousand entries together, beside a thousand single ones; ``follow`` is ``bench.follow``, and
+``scan`` is ``bench.scans``, which say what they print.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import itertools
+import os
+import resource
 import sys
-import time
-from collections.abc import Awaitable, Callable
-from statistics import median
+import tempfile
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from bench.hive import end_by_signal, processor_seconds, running
-from wrpme import Client
+from bench import follow, scans
+from bench.hive import Cost, beside, cost, each, end_by_signal, file_system, running
+from bench.redis import SYNCED, Redis, missing
+from wrpme import BlockingClient, Client, WrpmeError
 
 ENTRIES = 1000
 CONTENT = b"x" * 100
-NODES = 3
+PARTS = ("many", "follow", "scan")
+
+Work = Callable[[], Awaitable[object]]
 
 
-async def measure(
-    rounds: int, processes: list[int], ways: dict[str, Callable[[], Awaitable[object]]]
-) -> dict[str, tuple[float, float, float]]:
-    """Of each way the median seconds, and the processor seconds of the client and of the nodes, a round. In turn, so
-    that what else the machine does meets all of them."""
-    taken: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            nodes, here, begun = processor_seconds(processes), time.process_time(), time.perf_counter()
-            await way()
-            seconds, used = time.perf_counter() - begun, time.process_time() - here
-            taken[name].append((seconds, used, processor_seconds(processes) - nodes))
-    return {
-        name: (
-            median(each[0] for each in found),
-            sum(each[1] for each in found) / rounds,
-            sum(each[2] for each in found) / rounds,
-        )
-        for name, found in taken.items()
+class Way(NamedTuple):
+    """One way to do a piece of work; ``peer`` is the name of that which Redis does."""
+
+    name: str
+    servers: Sequence[int]
+    work: Work
+    peer: str = ""
+
+
+def ways_of_hive(client: Client, blocking: BlockingClient, nodes: Sequence[int]) -> list[Way]:
+    """All that is measured of one hive; those that put give each entry a new name."""
+    aliases = [f"entry-{number}" for number in range(ENTRIES)]
+    contents = dict.fromkeys(aliases, CONTENT)
+    together = [f"{{tag}}{number}" for number in range(ENTRIES)]
+    rounds = itertools.count()
+
+    def new() -> dict[str, bytes]:
+        number = next(rounds)
+        return {f"new-{number}-{alias}": CONTENT for alias in aliases}
+
+    async def one_by_one() -> None:
+        for alias in aliases:
+            await client.get(alias)
+
+    async def gets() -> None:
+        await asyncio.gather(*(client.get(alias) for alias in aliases))
+
+    async def updates() -> None:
+        await asyncio.gather(*(client.update(alias, CONTENT) for alias in aliases))
+
+    async def transaction() -> None:
+        async with client.batch() as batch:
+            for alias in together:
+                batch.update(alias, CONTENT)
+
+    async def put_many() -> None:
+        checked(await client.put_many(new()))
+
+    async def update_many() -> None:
+        checked(await client.update_many(contents))
+
+    async def blocking_gets() -> None:
+        assert blocking.get_many(aliases).count(CONTENT) == ENTRIES
+
+    async def blocking_puts() -> None:
+        checked(blocking.put_many(new()))
+
+    named = f", {len(nodes)} node" + "s" * (len(nodes) > 1)
+    return [
+        Way("get, one after the other" + named, nodes, one_by_one, "GET, one after the other"),
+        Way("get, all in flight" + named, nodes, gets, "GET, in a pipeline"),
+        Way("get_many" + named, nodes, lambda: client.get_many(aliases), "MGET"),
+        Way("get_many, blocking" + named, nodes, blocking_gets, "MGET"),
+        Way("update, all in flight" + named, nodes, updates, "SET, in a pipeline"),
+        Way("put_many" + named, nodes, put_many, "MSET"),
+        Way("put_many, blocking" + named, nodes, blocking_puts, "MSET"),
+        Way("update_many" + named, nodes, update_many, "MSET, of keys there"),
+        Way("a transaction" + named, nodes, transaction, "MSET, of keys there"),
+    ]
+
+
+def checked(outcomes: Sequence[int | WrpmeError]) -> None:
+    """All were carried out."""
+    for outcome in outcomes:
+        if isinstance(outcome, WrpmeError):
+            raise outcome
+
+
+def ways_of_redis(client: Any, server: int) -> list[Way]:
+    """The same of Redis."""
+    keys = [f"entry-{number}" for number in range(ENTRIES)]
+    contents = dict.fromkeys(keys, CONTENT)
+    rounds = itertools.count()
+
+    def one_by_one() -> None:
+        for key in keys:
+            client.get(key)
+
+    def pipelined(ask: Callable[[Any, str], object]) -> None:
+        with client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                ask(pipeline, key)
+            pipeline.execute()
+
+    def new() -> None:
+        number = next(rounds)
+        client.mset({f"new-{number}-{key}": CONTENT for key in keys})
+
+    async def awaited(call: Callable[[], object]) -> None:
+        call()
+
+    calls: dict[str, Callable[[], object]] = {
+        "GET, one after the other": one_by_one,
+        "GET, in a pipeline": lambda: pipelined(lambda pipeline, key: pipeline.get(key)),
+        "MGET": lambda: client.mget(keys),
+        "SET, in a pipeline": lambda: pipelined(lambda pipeline, key: pipeline.set(key, CONTENT)),
+        "MSET": new,
+        "MSET, of keys there": lambda: client.mset(contents),
     }
+    client.mset(contents)
+    return [Way(name, [server], partial(awaited, call)) for name, call in calls.items()]
 
 
-async def compare(rounds: int) -> None:
+async def many(rounds: int, root: Path) -> None:
     """Prints the table."""
-    async with running(NODES, "--no-sync", core=0) as daemons, Client(daemons.addresses) as client:
-        aliases = [f"entry-{number}" for number in range(ENTRIES)]
-        contents = dict.fromkeys(aliases, CONTENT)
-        batch = {f"{{tag}}{number}": CONTENT for number in range(ENTRIES)}
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="wrpme-bench-", dir=root))
+        redis = stack.enter_context(Redis(Path(directory), *SYNCED, core=0))
+        await redis.until_served()
+        ways = ways_of_redis(redis.client(), redis.pid)
+        for count in (1, 3):
+            hive = await stack.enter_async_context(running(count, core=0, root=root))
+            client = await stack.enter_async_context(Client(hive.addresses))
+            blocking = stack.enter_context(BlockingClient(hive.addresses))
+            checked(await client.update_many(dict.fromkeys((f"entry-{number}" for number in range(ENTRIES)), CONTENT)))
+            ways += ways_of_hive(client, blocking, [process.pid for process in hive.processes.values()])
+        costs: defaultdict[str, list[Cost]] = defaultdict(list)
+        for number in range(rounds + 1):
+            for way in ways:
+                found = await cost(way.servers, way.work)
+                if number:  # the first makes connections
+                    costs[way.name].append(found)
+    print(f"{ENTRIES} entries of {len(CONTENT)} bytes, synced writes, {rounds} rounds, {file_system(root)}")
+    print(f"{'':36} {'':11}  client servers    time  servers  both")
+    for way in ways:
+        ratio = beside(costs[way.name], costs[way.peer]) + f"  x {way.peer}" if way.peer else ""
+        print(f"{way.name:36} {each(costs[way.name], ENTRIES)}   {ratio}")
 
-        async def one_by_one() -> None:
-            for alias in aliases:
-                await client.get(alias)
 
-        async def in_flight() -> None:
-            await asyncio.gather(*(client.get(alias) for alias in aliases))
-
-        async def updates() -> None:
-            await asyncio.gather(*(client.update(alias, CONTENT) for alias in aliases))
-
-        async def transaction() -> None:
-            async with client.batch() as together:
-                for alias, content in batch.items():
-                    together.update(alias, content)
-
-        await client.update_many(contents)
-        ways: dict[str, Callable[[], Awaitable[object]]] = {
-            "get, one after the other": one_by_one,
-            "get, all in flight": in_flight,
-            "get_many": lambda: client.get_many(aliases),
-            "update, all in flight": updates,
-            "update_many": lambda: client.update_many(contents),
-            "a transaction": transaction,
-        }
-        found = await measure(rounds, [process.pid for process in daemons.processes.values()], ways)
-        print(f"{ENTRIES} entries of {len(CONTENT)} bytes, {NODES} nodes, {rounds} rounds")
-        for name, (seconds, here, nodes) in found.items():
-            slow = found["update, all in flight" if "get" not in name else "get, all in flight"][0]
-            each = (
-                f"{here / ENTRIES * 1e6:.0f} us of the client and {nodes / ENTRIES * 1e6:.0f} us of the nodes an entry"
-            )
-            print(f"{name:26} {seconds * 1000:8.1f} ms, {slow / seconds:5.2f} x; {each}")
+async def measure(asked: argparse.Namespace) -> None:
+    """All parts that were asked for."""
+    for part in asked.parts:
+        print(f"--- {part}", flush=True)
+        if part == "many":
+            await many(asked.rounds, asked.root)
+        elif part == "follow":
+            await follow.run([1, 100, 10_000], asked.seconds)
+        else:
+            await scans.run(asked.entries, asked.scans, asked.root)
 
 
 def main() -> int:
     """Prints the figures."""
+    parser = argparse.ArgumentParser(prog="python -m bench.entries", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="all of them")
+    parser.add_argument("--rounds", type=int, default=20, help="of a thousand entries (20)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each number of followers (5)")
+    parser.add_argument("--entries", type=int, default=500_000, help="that are scanned (500000)")
+    parser.add_argument("--scans", type=int, default=3, help="of each kind (3)")
+    parser.add_argument("--root", type=Path, default=Path(), help="where the data directories are made, and removed")
+    asked = parser.parse_args()
+    asked.root = asked.root.resolve()
     end_by_signal()
-    asyncio.run(compare(int(sys.argv[1]) if len(sys.argv) > 1 else 20))
+    if set(asked.parts) != {"follow"} and (what := missing()):
+        print(what, file=sys.stderr)
+        return 1
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
+    asyncio.run(measure(asked))
     return 0
 
 

@@ -1,22 +1,27 @@
-"""What benchmarks share: a hive that is up, percentiles, what the system says of disks and processes."""
+"""What benchmarks share: a hive that is up, percentiles, what the system says of disks and processes,
+and what work costs beside the same work of another program."""
 
 from __future__ import annotations
 
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 from tests.system.daemons import Daemons
 
 
 @asynccontextmanager
-async def running(count: int, *options: str, core: int) -> AsyncIterator[Daemons]:
-    """A stable hive of ``count`` daemons, all of them on that processor core; its data goes away with it."""
+async def running(count: int, *options: str, core: int, root: Path | None = None) -> AsyncIterator[Daemons]:
+    """A stable hive of ``count`` daemons, all of them on that processor core; its data, which is kept below ``root``,
+    goes away with it."""
     with (
-        tempfile.TemporaryDirectory(prefix="wrpme-bench-") as directory,
+        tempfile.TemporaryDirectory(prefix="wrpme-bench-", dir=root) as directory,
         Daemons(Path(directory), count, *options) as daemons,
     ):
         daemons.start_all(range(count))
@@ -44,12 +49,45 @@ def file_system(directory: Path) -> str:
 
 
 def processor_seconds(processes: Iterable[int]) -> float:
-    """The processor time that these processes have used, all their threads, user and system."""
-    ticks = 0
+    """The processor time that these processes have used, all their threads, user and system, and that of those which
+    they have started and which have ended."""
+    ended = 0
+    running = 0.0
     for process in processes:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+        ended += sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[13:15]))
+        running += time.clock_gettime(~process << 3 | 2)  # its clock, as clock_getcpuclockid(3) gives it: no ticks
+    return running + ended / os.sysconf("SC_CLK_TCK")
+
+
+class Cost(NamedTuple):
+    """Of one piece of work: its seconds, and the processor seconds of this process, the client, and of the servers."""
+
+    seconds: float
+    client: float
+    servers: float
+
+
+async def cost(servers: Sequence[int], work: Callable[[], Awaitable[object]]) -> Cost:
+    """Does it once; ``servers`` are the ids of their processes."""
+    there, here, begun = processor_seconds(servers), time.process_time(), time.perf_counter()
+    await work()
+    seconds, used = time.perf_counter() - begun, time.process_time() - here
+    return Cost(seconds, used, processor_seconds(servers) - there)
+
+
+def each(costs: Sequence[Cost], count: int) -> str:
+    """The median of their seconds, as a rate, and their mean processor time, for each of the ``count`` things that a
+    piece of work is about."""
+    client, servers = (sum(times) / len(costs) / count * 1e6 for times in list(zip(*costs, strict=True))[1:])
+    return f"{count / median(one.seconds for one in costs):9,.0f}/s  us {client:6.1f} {servers:6.1f}"
+
+
+def beside(ours: Sequence[Cost], others: Sequence[Cost]) -> str:
+    """The ratios to the same work of another program, done in turn: above 1 is in favour of ours."""
+    rate = median(other.seconds / our.seconds for our, other in zip(ours, others, strict=True))
+    servers = sum(one.servers for one in others) / max(1e-9, sum(one.servers for one in ours))
+    both = sum(one.client + one.servers for one in others) / sum(one.client + one.servers for one in ours)
+    return f"{rate:5.2f} {servers:8.2f} {both:5.2f}"
 
 
 def end_by_signal() -> None:
