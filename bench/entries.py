@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import os
-import resource
 import sys
 import tempfile
 from collections import defaultdict
@@ -28,7 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import follow, scans
-from bench.hive import Cost, beside, cost, each, end_by_signal, file_system, running
+from bench.hive import Cost, as_client, beside, cost, each, end_by_signal, file_system, running
 from bench.redis import SYNCED, Redis, missing
 from wrpme import BlockingClient, Client, WrpmeError
 
@@ -195,9 +193,7 @@ def main() -> int:
     if set(asked.parts) != {"follow"} and (what := missing()):
         print(what, file=sys.stderr)
         return 1
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
-    os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
+    as_client()
     asyncio.run(measure(asked))
     return 0
 

@@ -1,26 +1,30 @@
-"""Following entries: ``python -m bench.follow [--seconds N] [--followers N...]``.
+"""Followers of entries beside subscribers of Redis: ``python -m bench.follow [--seconds N] [--followers N...]``.
 
-One node of its own in memory, one writer that puts as fast as one connection with 64 requests in flight does, and raw
-followers of one prefix, which read frames and do nothing with them. It prints, for each number of followers: puts per
-second, changes told per second (of an entry that was written again before it was told, only the later change), the
-processor time of the node for each put, and what of it each change that was told to a follower took; and how many puts
-there are beside those without any follower.
+One node in memory and one Redis in memory, one writer with 64 requests in flight, and raw followers of one prefix,
+which read and do nothing with it. Redis has no followers: its writer sets a key and publishes its name, and nobody
+hears of what was published while he was away; ours are told the alias and the version. For each number of followers, in
+turn: puts per second, changes told per second (of an entry that was written again before it was told, only the later
+change), the processor time of the server for each put, and for each change that a follower was told; how many puts
+there are beside those without any follower; and how many followers lost their place. The last column is the processor
+time of Redis to that of wrpme for each change told: above 1 is in favour of wrpme.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
-from wrpme import Client, WrpmeError
+from bench.hive import as_client, end_by_signal, processor_seconds, running
+from bench.redis import Redis, command, missing
+from wrpme import Client
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import Changes, Follow, FollowEnded, Following, Reply
 from wrpme.protocol.view import View
@@ -28,66 +32,125 @@ from wrpme.protocol.view import View
 IN_FLIGHT = 64
 ALIASES = 1000
 CONTENT = bytes(100)
-START_SECONDS = 20.0
-
-
-class Follower(asyncio.Protocol):
-    """One connection; it decodes the first one's changes alone, as all get the same bytes."""
-
-    def __init__(self, tally: Tally, decodes: bool) -> None:
-        self.tally = tally
-        self.decodes = decodes
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._decoder: Decoder[Reply] = Decoder(Reply)
-
-    def ask(self, view: View) -> None:
-        """Follows everything."""
-        self.transport.write(encode(Follow(1, view.members[0].id, view.epoch, b"")))
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(PREFACE)
-
-    def data_received(self, data: bytes) -> None:
-        self.tally.bytes += len(data)
-        if self.ready.done() and not self.decodes:
-            return
-        for reply in self._decoder.feed(data):
-            if isinstance(reply, Following):
-                self.ready.set_result(None)
-            elif isinstance(reply, Changes):
-                self.tally.changes += len(reply.changes)
-                self.tally.messages += 1
-            elif isinstance(reply, FollowEnded):
-                self.tally.ended += 1
+CHANNEL = b"entries"
+ROOM = 100
+"""Connections beside those of the followers."""
 
 
 @dataclass
 class Tally:
-    """What followers heard; ``changes`` and ``messages`` of one of them."""
+    """What followers heard: ``changes`` and ``first_bytes`` the first of them, who speaks for all, ``bytes`` all."""
 
     changes: int = 0
-    messages: int = 0
+    first_bytes: int = 0
     bytes: int = 0
-    ended: int = 0
+    lost: int = 0
 
 
-def processor_seconds(pid: int) -> float:
-    """What the process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+class Connection(asyncio.Protocol):
+    """A follower of some kind; ``begin`` asks, and ``ready`` is done when it is told from then on."""
+
+    def __init__(self, tally: Tally, is_first: bool) -> None:
+        self.tally = tally
+        self.is_first = is_first
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.ready.done():
+            self.heard_at_first(data)
+            return
+        self.tally.bytes += len(data)
+        if self.is_first:
+            self.tally.first_bytes += len(data)
+        self.heard(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.tally.lost += 1
+
+    def heard_at_first(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def heard(self, data: bytes) -> None:
+        raise NotImplementedError
 
 
-async def write(client: Client, seconds: float) -> int:
+class Follower(Connection):
+    """Of a node. All get the same bytes, so that only the first one's are decoded; of the others it is enough to know
+    whether they end with what tells that they were too slow."""
+
+    def __init__(self, tally: Tally, is_first: bool, view: View) -> None:
+        super().__init__(tally, is_first)
+        self._view = view
+        self._decoder: Decoder[Reply] = Decoder(Reply)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.write(PREFACE + encode(Follow(1, self._view.members[0].id, self._view.epoch, b"")))
+
+    def heard_at_first(self, data: bytes) -> None:
+        for reply in self._decoder.feed(data):
+            assert isinstance(reply, Following), f"it is not told: {reply}"
+            self._slow = encode(FollowEnded(0, reply.channel, True))
+            self.ready.set_result(None)
+
+    def heard(self, data: bytes) -> None:
+        if not self.is_first:
+            self.tally.lost += data.endswith(self._slow)
+            return
+        for reply in self._decoder.feed(data):
+            if isinstance(reply, Changes):
+                self.tally.changes += len(reply.changes)
+            elif isinstance(reply, FollowEnded):
+                self.tally.lost += 1
+
+
+class Subscriber(Connection):
+    """Of Redis; each message has as many bytes."""
+
+    MESSAGE = len(command(b"message", CHANNEL, b"entry/000"))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.write(command(b"SUBSCRIBE", CHANNEL))
+
+    def heard_at_first(self, data: bytes) -> None:
+        self.ready.set_result(None)
+
+    def heard(self, data: bytes) -> None:
+        if self.is_first:
+            self.tally.changes = self.tally.first_bytes // self.MESSAGE
+
+
+@dataclass
+class Server:
+    """Who tells: how to follow it, and how to write to it for so many seconds, which gives how often."""
+
+    name: str
+    process: int
+    port: int
+    follow: Callable[[Tally, bool], Connection]
+    write: Callable[[float], Awaitable[int]]
+    without: float = 0.0
+    """Puts per second without followers."""
+    told: dict[int, float] = field(default_factory=dict)
+    """Processor seconds for each change told, by the number of followers."""
+
+
+def alias(number: int) -> str:
+    return f"entry/{number % ALIASES:03}"
+
+
+async def write_to_hive(client: Client, seconds: float) -> int:
     """How many writes were acknowledged in that time."""
     end, done = time.monotonic() + seconds, 0
 
-    async def one(first: int) -> None:
+    async def one(number: int) -> None:
         nonlocal done
-        number = first
         while time.monotonic() < end:
-            await client.update(f"entry/{number % ALIASES}", CONTENT)
+            await client.update(alias(number), CONTENT)
             number += IN_FLIGHT
             done += 1
 
@@ -95,74 +158,103 @@ async def write(client: Client, seconds: float) -> int:
     return done
 
 
-async def measured(address: str, pid: int, count: int, seconds: float, without: float) -> float:
-    """Prints a row; returns the puts per second."""
+async def write_to_redis(port: int, seconds: float) -> int:
+    """The same; each write is published."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    end, done = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        for number in range(done, done + IN_FLIGHT):
+            key = alias(number).encode()
+            writer.write(command(b"SET", key, CONTENT) + command(b"PUBLISH", CHANNEL, key))
+        for _ in range(2 * IN_FLIGHT):
+            assert not (await reader.readuntil(b"\r\n")).startswith(b"-")
+        done += IN_FLIGHT
+    writer.close()
+    return done
+
+
+async def measure(server: Server, count: int, seconds: float) -> None:
+    """Prints a row."""
     loop = asyncio.get_running_loop()
-    host, _, port = address.rpartition(":")
     tally = Tally()
-    followers: list[Follower] = []
-    async with Client(address) as client:
-        view = await client.view()
-        for number in range(count):
-            made = await loop.create_connection(lambda number=number: Follower(tally, number == 0), host, int(port))  # type: ignore[misc]
-            followers.append(made[1])
-            made[1].ask(view)
-        for follower in followers:
-            await follower.ready
-        before, begun = processor_seconds(pid), time.monotonic()
-        tally.bytes = 0
-        puts = await write(client, seconds)
-        took, used = time.monotonic() - begun, processor_seconds(pid) - before
+    followers: list[Connection] = []
+    for number in range(count):
+        made = await loop.create_connection(
+            lambda is_first=number == 0: server.follow(tally, is_first),  # type: ignore[misc]
+            "127.0.0.1",
+            server.port,
+        )
+        followers.append(made[1])
+    await asyncio.gather(*(follower.ready for follower in followers))
+    before, begun = processor_seconds([server.process]), time.monotonic()
+    puts = await server.write(seconds)
+    took, used = time.monotonic() - begun, processor_seconds([server.process]) - before
+    lost = tally.lost
     for follower in followers:
         follower.transport.abort()
     rate = puts / took
-    told = tally.changes * count
-    each = f"{used / told * 1e6:7.2f}" if told else "      -"
-    ratio = f"{rate / without:5.2f}" if without else " 1.00"
-    print(
-        f"{count:9} {rate:9.0f} {tally.changes / took:9.0f} {told / took:11.0f} {used / puts * 1e6:9.1f} {each} {ratio}"
-        f" {tally.ended:6}",
-        flush=True,
+    server.without = server.without or rate
+    told = tally.changes * tally.bytes / max(1, tally.first_bytes)
+    each = ""
+    if told:
+        server.told[count] = used / told
+        each = f"{used / told * 1e6:8.3f}"
+    rates = f"{rate:8,.0f} {tally.changes / took:9,.0f} {told / took:11,.0f}"
+    ratio = rate / server.without
+    print(f"{count:9} {server.name} {rates} {used / puts * 1e6:9.1f} {each:>8} {ratio:6.2f} {lost:5}", end="")
+    await asyncio.sleep(1.0)  # the server takes leave of them
+
+
+async def server_of_hive(stack: AsyncExitStack, most: int) -> Server:
+    """A node with room for so many followers."""
+    hive = await stack.enter_async_context(running(1, "--transient", "--sessions", str(most + ROOM), core=0))
+    client = await stack.enter_async_context(Client(hive.addresses))
+    view = await client.view()
+    return Server(
+        "wrpme",
+        hive.processes[0].pid,
+        int(hive.addresses[0].rpartition(":")[2]),
+        lambda tally, is_first: Follower(tally, is_first, view),
+        lambda seconds: write_to_hive(client, seconds),
     )
-    return rate
 
 
-async def run(counts: list[int], seconds: float) -> None:
-    """All rows, at one node."""
-    address = f"127.0.0.1:{20_000 + os.getpid() % 9000}"
-    with tempfile.TemporaryDirectory() as directory:
-        options = ["-a", address, "--transient", "-l", "log", "--sessions", str(max(counts, default=0) + 100)]
-        node = subprocess.Popen([sys.executable, "-m", "wrpme.daemon", *options], cwd=directory)
-        try:
-            async with Client(address, timeout=START_SECONDS) as client:
-                end = time.monotonic() + START_SECONDS
-                while True:
-                    try:
-                        await client.wait_stable()
-                        break
-                    except WrpmeError:  # nobody listens there yet
-                        if time.monotonic() > end:
-                            raise
-                        await asyncio.sleep(0.1)
-                await write(client, 1.0)
-            print("followers    puts/s changes/s      told/s  µs a put  µs told  ratio behind")
-            without = await measured(address, node.pid, 0, seconds, 0.0)
-            for count in counts:
-                await measured(address, node.pid, count, seconds, without)
-            await measured(address, node.pid, 0, seconds, without)
-        finally:
-            node.terminate()
-            node.wait()
+async def server_of_redis(stack: AsyncExitStack, most: int) -> Server:
+    """A Redis with as much."""
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wrpme-bench-")))
+    redis = stack.enter_context(Redis(directory, "--maxclients", str(most + ROOM), core=0))
+    await redis.until_served()
+    return Server("Redis", redis.pid, redis.port, Subscriber, lambda seconds: write_to_redis(redis.port, seconds))
+
+
+async def run(counts: Sequence[int], seconds: float) -> None:
+    """Prints the table; without Redis, if that is missing."""
+    most = max(counts, default=0)
+    async with AsyncExitStack() as stack:
+        servers = []
+        if what := missing(client=False):
+            print(what)
+        else:
+            servers.append(await server_of_redis(stack, most))
+        servers.append(await server_of_hive(stack, most))
+        for server in servers:
+            await server.write(1.0)
+        print("followers          puts/s changes/s      told/s  us a put  us told  ratio  lost  Redis/wrpme")
+        for count in (0, *counts, 0):
+            for server in servers:
+                await measure(server, count, seconds)
+                other = servers[0].told.get(count) if server is not servers[0] else None
+                print(f"  {other / server.told[count]:11.2f}" if other else "", flush=True)
 
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m bench.follow", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.follow", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=5.0, help="for each row (5)")
     parser.add_argument("--followers", type=int, nargs="*", default=[1, 100, 10_000], help="how many (1 100 10000)")
     options = parser.parse_args()
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit[1], limit[1]))
+    end_by_signal()
+    as_client()
     asyncio.run(run(options.followers, options.seconds))
     return 0
 

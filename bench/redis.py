@@ -19,11 +19,11 @@ SYNCED = ("--appendonly", "yes", "--appendfsync", "always")
 """Writes are on the disk before they are answered, as those of wrpme are."""
 
 
-def missing() -> str:
-    """What to install first; empty if all is there."""
+def missing(client: bool = True) -> str:
+    """What to install first, redis-py only if the ``client`` is wanted; empty if all is there."""
     if shutil.which(PROGRAM) is None:
         return f"the program {PROGRAM} is missing: apt-get install {PROGRAM}"
-    if importlib.util.find_spec(CLIENT) is None:
+    if client and importlib.util.find_spec(CLIENT) is None:
         return f"the package {CLIENT} is missing: pip install {CLIENT}"
     return ""
 

@@ -26,7 +26,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from bench.hive import Cost, beside, cost, each, end_by_signal, file_system, percentile, processor_seconds, running
+from bench.hive import (
+    Cost,
+    as_client,
+    beside,
+    cost,
+    each,
+    end_by_signal,
+    file_system,
+    percentile,
+    processor_seconds,
+    running,
+)
 from bench.redis import SYNCED, Redis, command, missing
 from wrpme import Client
 from wrpme.protocol.codec import PREFACE, encode
@@ -222,7 +233,7 @@ def main() -> int:
     if what := missing():
         print(what, file=sys.stderr)
         return 1
-    os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
+    as_client()
     asyncio.run(run(asked.entries, asked.rounds, asked.root.resolve()))
     return 0
 
