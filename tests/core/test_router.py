@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import pytest
 
@@ -14,9 +16,9 @@ from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
-    Add, Aliases, Append, Body, Cas, CasVersion, Content, Count, Done, Failed, Forward, Forwarded, Get, GetLog,
-    GetRange, GetRemove, GetStatus, GetUpdate, GetView, Number, PrefixScan, Put, Remove, RemoveIf, Request,
-    SetRange, Update, ViewIs, Watch,
+    Add, Aliases, Append, Body, Cas, CasVersion, Content, Count, Done, EntryRequest, Failed, Forward, Forwarded, Get,
+    GetLog, GetRange, GetRemove, GetStatus, GetUpdate, GetView, IfContent, Number, PrefixScan, Put, Remove, RemoveIf,
+    Request, SetRange, Update, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.protocol.view import NOBODY
 
@@ -66,6 +68,10 @@ def test_its_own_requests_stay_here(hive: Hive) -> None:
         (Get(5, b"x" * (ALIAS_BYTES_MAX + 1)), "too_large"),
         (Put(5, b"x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
         (Put(5, b"x", b"", -1), "usage"),
+        (GetUpdate(5, b"x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
+        (GetUpdate(5, b"x", b"", 0, -2), "usage"),
+        (Cas(5, b"x", bytes(CONTENT_BYTES_MAX + 1), b""), "too_large"),
+        (IfContent(5, b"x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
         (Update(5, b"x", b"", EXPIRY_MILLISECONDS_MAX + 1), "usage"),
         (Cas(5, b"x", b"", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
         (RemoveIf(5, b"x", bytes(CONTENT_BYTES_MAX + 1)), "too_large"),
@@ -96,6 +102,15 @@ def test_an_alias_is_any_bytes(hive: Hive, alias: bytes) -> None:
     assert hive.ask("a", Remove(3, alias)) == Done(3)
     reply = hive.ask("b", Get(4, alias))
     assert isinstance(reply, Failed) and word_of(reply) == "not_found" and reply.sentence.isprintable()
+
+
+def test_every_kind_of_request_on_an_entry_is_answered(hive: Hive) -> None:
+    alias = owned_by(hive, "a")
+    for kind in get_args(EntryRequest):
+        fields = [field for field in msgspec.structs.fields(kind) if field.required]
+        given = {field.name: bytes(16) if field.type is bytes else 5 for field in fields}
+        reply = hive.ask("a", kind(**{**given, "alias": alias}))
+        assert reply.id == 5, kind.__name__
 
 
 def test_a_broken_link_leaves_a_write_indeterminate_and_a_read_to_be_repeated(hive: Hive) -> None:

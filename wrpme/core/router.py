@@ -7,7 +7,7 @@ became of it, whoever asked hears ``indeterminate``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -42,9 +42,9 @@ from wrpme.protocol.ring import arc_at, owner_among, position_of
 from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
 
-_WITH_LIFE = (Put, Update, GetUpdate, Cas, CasVersion, Add, Append)
-_WITH_CONTENT = (Put, Update, GetUpdate, Cas, CasVersion, Append, SetRange)
-_WITH_COMPARAND = (Cas, RemoveIf, IfContent)
+_WITH_LIFE = frozenset((Put, Update, GetUpdate, Cas, CasVersion, Add, Append))
+_WITH_CONTENT = frozenset((Put, Update, GetUpdate, Cas, CasVersion, Append, SetRange))
+_WITH_COMPARAND = frozenset((Cas, RemoveIf, IfContent))
 _ENTRIES = (
     Get, Put, Update, GetUpdate, GetRemove, Cas, Remove, RemoveIf, Expire, GetExpiry, Add, Append, GetRange, SetRange,
     GetExpire, Exists, Touch, CasVersion, RemoveVersion, IfVersion, IfContent,
@@ -116,32 +116,36 @@ def _add(table: dict[K, int], key: K, change: int) -> None:
 
 
 def _size_of(request: Passable) -> int:
-    if isinstance(request, Many | Transaction):
-        return sum(_size_of(part) + len(part.alias) for part in request.requests)
-    size = 0
-    if isinstance(request, _WITH_CONTENT):
-        size += len(request.content)
-    if isinstance(request, _WITH_COMPARAND):
-        size += len(request.comparand)
-    return size
+    kind, asked = type(request), cast(Any, request)
+    if kind is Many or kind is Transaction:
+        return sum(_size_of(part) + len(part.alias) for part in asked.requests)
+    size = len(asked.content) if kind in _WITH_CONTENT else 0
+    return size + len(asked.comparand) if kind in _WITH_COMPARAND else size
+
+
+def _check_life(request: Any) -> None:
+    if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
+        raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
+    if not KEEP_EXPIRY <= request.ttl <= EXPIRY_MILLISECONDS_MAX:
+        raise UsageError("a ttl is in milliseconds, above 0, or -1 to keep what the entry has")
+
+
+_RULES: tuple[tuple[Collection[type[Any]], Callable[[Any], None]], ...] = (
+    (_WITH_CONTENT, lambda request: check_content(request.content)),
+    (_WITH_LIFE, _check_life),
+    (_WITH_COMPARAND, lambda request: check_content(request.comparand)),
+    ((Add,), lambda request: check_number(request.number)),
+    ((SetRange,), lambda request: check_first(request.first, len(request.content))),
+)
+_RULES_OF = {kind: tuple(rule for kinds, rule in _RULES if kind in kinds) for kind in _ENTRIES}
+"""By the kind of request: to find the kind out with isinstance took more than the rules."""
 
 
 def _check(request: EntryRequest) -> None:
     """Raises UsageError or TooLargeError where the request is none that can be carried out."""
     check_alias(request.alias)
-    if isinstance(request, _WITH_CONTENT):
-        check_content(request.content)
-    if isinstance(request, _WITH_LIFE):
-        if not 0 <= request.expiry <= EXPIRY_MILLISECONDS_MAX:
-            raise UsageError("an expiry is in milliseconds since 1970, at most the year 9999, or 0 for ever")
-        if not KEEP_EXPIRY <= request.ttl <= EXPIRY_MILLISECONDS_MAX:
-            raise UsageError("a ttl is in milliseconds, above 0, or -1 to keep what the entry has")
-    if isinstance(request, _WITH_COMPARAND):
-        check_content(request.comparand)
-    elif isinstance(request, Add):
-        check_number(request.number)
-    elif isinstance(request, SetRange):
-        check_first(request.first, len(request.content))
+    for rule in _RULES_OF[type(request)]:
+        rule(request)
 
 
 class Router:
