@@ -89,7 +89,7 @@ class Load:
         """Each begins with another node."""
         order = self.random.sample(self.addresses, len(self.addresses))
         client = Client(order, timeout=TIMEOUT_SECONDS)
-        client._dispatcher._random = random.Random(self.random.random())  # so that the seed alone decides
+        client._dispatcher.random = random.Random(self.random.random())  # so that the seed alone decides
         return client
 
     def begin(self) -> list[asyncio.Task[None]]:

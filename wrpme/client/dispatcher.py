@@ -47,7 +47,7 @@ class Dispatcher:
         self.answered_by = ""
         """The address of the node that answered the latest request of an entry."""
         self._ids = count(1)
-        self._random = random or Random()
+        self.random = random or Random()
         self._compared = len(self.addresses) < 2
         self._closed = False
         self._answered = False
@@ -178,7 +178,7 @@ class Dispatcher:
         if not pause and isinstance(last, Lost):
             return RETRY_SECONDS_MIN
         pause = outcomes.next_pause(pause)
-        delay = pause * self._random.uniform(0.5, 1.0)
+        delay = pause * self.random.uniform(0.5, 1.0)
         if self.deadline(delay) >= deadline:
             raise outcomes.final(last)
         await asyncio.sleep(delay)

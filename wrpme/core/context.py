@@ -159,8 +159,9 @@ class NodeContext:
     def clock_is_checked(self) -> bool:
         """Whether the wall clock was compared with that of a neighbour, or there is none. Before that nothing expires:
         the clock may be hours ahead, and nothing brings back what it removes."""
-        is_alone = not self.heartbeats.neighbours and self.agreed_offset_milliseconds is not None
-        return self.clocks_heard > 0 or is_alone
+        if self.heartbeats.neighbours or self.clocks_heard:
+            return self.clocks_heard > 0
+        return self.agreed_offset_milliseconds is not None or len(self.members) <= 1
 
     def adopt(self, view: View, patch: Patch | None = None) -> None:
         """From now on messages carry this view's epoch and go to its members. ``patch`` is what differs from the view

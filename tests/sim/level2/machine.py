@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.sim.level2.run import Run
 
 PORT = 5909
+SKEW_SECONDS = 0.3
 
 
 class Story(Log):
@@ -90,6 +91,8 @@ class Machine:
         self.identity = b""
         self.life: Life | None = None
         self.disk_hangs_until = 0.0
+        self.wall_ahead = random.uniform(-SKEW_SECONDS, SKEW_SECONDS)
+        """Seconds between its wall clock and the true time."""
         self._founder = index == 0
 
     def __repr__(self) -> str:
@@ -133,7 +136,7 @@ class Machine:
             disk=SlowDisk(self, run.loop),
             log=Story(self),
             clock=self.local,
-            wall=lambda: 1.7e9 + run.loop.now,
+            wall=lambda: 1.7e9 + run.loop.now + self.wall_ahead,
             clients_max=1000,
         )
         runner.start()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from math import inf
 from random import Random
 from typing import Any
 
 from tests.sim.checks import assert_same
 from tests.sim.level2.loop import PROCESS, VirtualLoop
-from tests.sim.level2.machine import Machine
+from tests.sim.level2.machine import SKEW_SECONDS, Machine
 from tests.sim.level2.net import Net
 from tests.sim.linear import is_linearizable
 from tests.sim.rest import assert_at_rest
@@ -17,7 +18,7 @@ from tests.system.callers import LIFE_SECONDS
 from tests.system.clients import Load
 from wrpme import Client, WrpmeError
 from wrpme.core.layout import key_range
-from wrpme.core.limits import EXPIRE_SECONDS
+from wrpme.core.limits import CLOCK_DIFFERENCE_SECONDS_MAX, EXPIRE_SECONDS
 from wrpme.protocol.health import condition
 from wrpme.protocol.ring import arc_start, hash_of
 from wrpme.protocol.view import View
@@ -27,6 +28,7 @@ YOUNG_SECONDS = 11.0
 STABLE_SECONDS_MAX = 150.0
 EXPIRED_SECONDS = LIFE_SECONDS[1] + 3 * EXPIRE_SECONDS
 """Then all has expired that is to, and its space has been given back."""
+WRONG_SECONDS = 7200.0
 LOOK_SECONDS = 0.02
 LINES_KEPT = 300
 
@@ -57,7 +59,12 @@ class Run:
         self.wiped = False
         """One machine at most gets an empty disk: two could take the only copies."""
         self.views: dict[int, View] = {}
+        self.clock_is_set = len(self.machines) > 1 and self.random.random() < 0.3
+        """Whether the wall clock of one machine is set, by hours. No node is stopped as planned then: one that had its
+        clock set and came back alone could not know it."""
         self.load = Load(seed, [machine.address for machine in self.machines], self.loop.time, callers=3)
+        self.load.mortals.slack_seconds += 2 * SKEW_SECONDS + CLOCK_DIFFERENCE_SECONDS_MAX
+        self.load.mortals.late_seconds = inf if self.clock_is_set else 0.0
         self._error: BaseException | None = None
 
     def _host_of(self, process: object) -> str:
@@ -152,6 +159,8 @@ class Run:
             "kill": 2, "power": 1, "blackout": 1, "stop": 1, "hang": 2, "hang_all": 0.3, "cut": 1, "isolate": 1,
             "reset": 1, "stall": 1, "hung_disk": 1,
         }  # fmt: skip
+        if self.clock_is_set:
+            kinds["wall"] = kinds.pop("stop")
         kind = random.choices(list(kinds), list(kinds.values()))[0]
         machine = random.choice(self.machines)
         away = random.choice((0.05, 1.0, 6.0)) * random.random()
@@ -178,6 +187,10 @@ class Run:
         elif kind == "hung_disk":
             machine.disk_hangs_until = self.loop.now + random.choice((1.0, 5.0, 12.0)) * random.random()
             self.say(machine, f"the disk hangs until {machine.disk_hangs_until:.2f}")
+        elif kind == "wall":
+            machine = self.machines[-1]
+            machine.wall_ahead = random.choice((0.01, 1.0)) * random.uniform(-WRONG_SECONDS, WRONG_SECONDS)
+            self.say(machine, f"has a wall clock that is {machine.wall_ahead:+.3f} s ahead")
         elif kind in ("cut", "isolate") and len(self.machines) > 1:
             self._cut(kind, machine)
 
@@ -214,6 +227,8 @@ class Run:
 
     def _heal(self) -> None:
         self.say(None, "everything is healed")
+        if self.clock_is_set:
+            self.machines[-1].wall_ahead = 0.0
         self.net.heal()
         for machine in self.machines:
             machine.disk_hangs_until = 0.0

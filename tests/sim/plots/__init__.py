@@ -54,6 +54,8 @@ PLOTS: dict[str, dict[str, Any]] = {
     "late_heir": staged(suffixes.late_heir),
     "two_writes": staged(suffixes.two_writes_of_one_entry),
     "divided": staged(suffixes.divided, nodes=4, late=1),
+    "divided_transaction": staged(suffixes.divided_transaction, nodes=5, bounds={"STREAM_BYTES_USUAL": 1}),
+    "half_a_suffix": staged(suffixes.half_a_suffix, nodes=5, bounds={"STREAM_BYTES_USUAL": 1}),
     "first_message": staged(suffixes.first_message_only, nodes=4, late=1),
     "returned_owner": staged(owners.returned_owner),
     "late_question": staged(owners.late_question),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.sim.plots.cast import WATCHED_SECONDS, cast, join_through, served_anew
+from tests.sim.batches import NAMES, Batches
+from tests.sim.plots.cast import WATCHED_SECONDS, all_written, cast, join_through, served_anew
+from tests.sim.serial import Step
 from tests.sim.stage import Stage
-from wrpme.protocol.messages import Streams
+from wrpme.protocol.messages import Streams, Suffix
 
 if TYPE_CHECKING:
-    pass
+    from tests.sim.machine import Machine
+
+NEVER_SECONDS = 1e9
 
 
 def late_heir(s: Stage) -> None:
@@ -67,6 +71,67 @@ def divided(s: Stage) -> None:
     s.wait(2.0 + WATCHED_SECONDS)
     s.read(*mine)
     s.heal(owner, s.others(owner))
+
+
+def _transaction_begun(s: Stage, reaches_one: bool) -> tuple[str, Machine, Machine, Machine]:
+    """A tag with its three holders, the first of which is the owner: it has begun a transaction of three entries, which
+    has reached the last one of the three, or none, and not the one between."""
+    all_written(s)
+    batches = s.run.scenario.batches = Batches(s.world, 0, 1, NEVER_SECONDS)
+    tag, client = batches.choose(), batches.clients[0]
+    owner, first, second = s.holders(tag)
+    missed, last = s.random.sample((first, second), 2)
+    s.lose_between([owner], [missed] if reaches_one else [missed, last], Streams)
+    steps = tuple(Step("update", f"{{{tag}}}{name}", b"1") for name in NAMES)
+    client.ask(tag, steps, together=True, patience=60.0)
+    s.until(lambda: s.replica(last, tag).writes.received if reaches_one else s.replica(owner, tag).writes.queue)
+    return tag, owner, missed, last
+
+
+def _dies(s: Stage, machine: Machine) -> None:
+    machine.crash()
+    machine.away = True
+
+
+def divided_transaction(s: Stage) -> None:
+    """A transaction has reached the heir and not the other holder when the owner dies. The heir sends it on, but only
+    its first message arrives before the heir dies too."""
+    tag, owner, other, heir = _transaction_begun(s, reaches_one=True)
+    version = s.arc(tag).version
+
+    def is_later_part(body: Any) -> bool:
+        return any(stream.version > version and stream.first > 1 for stream in body.streams)
+
+    def has_begun() -> bool:
+        replica = s.replica(other, tag)
+        return replica.arc.version > version and replica.receiver is not None and replica.receiver._taken > 0
+
+    s.lose_between([heir], [other], Streams, is_later_part)
+    _dies(s, owner)
+    s.until(has_begun, 20.0)
+    s.wait(0.05)
+    _dies(s, heir)
+    s.until(lambda: s.is_down(owner) and s.is_down(heir), 20.0)
+    s.wait(3.0 + WATCHED_SECONDS)
+
+
+def half_a_suffix(s: Stage) -> None:
+    """An owner is asked to stop while a transaction has reached nobody else. It hands it over in parts, and dies when the
+    first one has arrived."""
+    tag, owner, *_ = _transaction_begun(s, reaches_one=False)
+    version = s.arc(tag).version
+    s.lose_between([owner], s.others(owner), Suffix, lambda body: body.after != b"")
+    owner.stop()
+
+    def has_begun() -> bool:
+        if s.arc(tag).version == version:
+            return False
+        replica = s.replica(s.owner(tag), tag)
+        return replica.arc.version > version and replica._suffixes.cursor(owner.identity) != b""
+
+    s.until(has_begun, 20.0)
+    _dies(s, owner)
+    served_anew(s, tag, version)
 
 
 def first_message_only(s: Stage) -> None:

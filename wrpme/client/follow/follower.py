@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from random import Random
 from types import TracebackType
 from typing import NamedTuple, TypeVar
 
@@ -64,11 +63,10 @@ class Follower:
     that is asked for. It keeps the alias and the version of each entry that it follows; what is not taken waits, of
     each entry the latest change alone."""
 
-    def __init__(self, dispatcher: Dispatcher, prefix: bytes, contents: bool, random: Random | None = None) -> None:
+    def __init__(self, dispatcher: Dispatcher, prefix: bytes, contents: bool) -> None:
         self._dispatcher = dispatcher
         self._prefix = prefix
         self._contents = contents
-        self._random = random or Random()
         self._state = Followed()
         self._lines: dict[tuple[Connection, int], None] = {}
         self._answers: dict[int, asyncio.Future[int]] = {}
@@ -149,7 +147,7 @@ class Follower:
             self._state.put_back(seen)
             if isinstance(error, _FINAL):
                 raise
-            await asyncio.sleep(FOLLOW_RETRY_SECONDS_MAX * self._random.uniform(0.5, 1.0))
+            await asyncio.sleep(FOLLOW_RETRY_SECONDS_MAX * self._dispatcher.random.uniform(0.5, 1.0))
             return None
         except asyncio.CancelledError:
             self._state.put_back(seen)
@@ -184,7 +182,7 @@ class Follower:
             finally:
                 self._end_round()
             pause = min(FOLLOW_RETRY_SECONDS_MAX, max(FOLLOW_RETRY_SECONDS_MIN, 2 * pause))
-            await asyncio.sleep(pause * self._random.uniform(0.5, 1.0))
+            await asyncio.sleep(pause * self._dispatcher.random.uniform(0.5, 1.0))
 
     def _is_hopeless(self, error: errors.WrpmeError, deadline: float) -> bool:
         """Whether a follower that has told nothing yet gives up."""
@@ -207,7 +205,7 @@ class Follower:
         broken = self._broken
         assert broken is not None
         while True:
-            seconds = FOLLOW_CONFIRM_SECONDS * self._random.uniform(0.5, 1.0)
+            seconds = FOLLOW_CONFIRM_SECONDS * self._dispatcher.random.uniform(0.5, 1.0)
             await asyncio.wait([broken], timeout=seconds)
             if broken.done():
                 return broken.result()
