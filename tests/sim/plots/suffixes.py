@@ -116,8 +116,8 @@ def divided_transaction(s: Stage) -> None:
 
 
 def half_a_suffix(s: Stage) -> None:
-    """An owner is asked to stop while a transaction has reached nobody else. It hands it over in parts, and dies when the
-    first one has arrived."""
+    """An owner is asked to stop while a transaction has reached nobody else. It hands it over in parts, and dies when
+    the first one has arrived."""
     tag, owner, *_ = _transaction_begun(s, reaches_one=False)
     version = s.arc(tag).version
     s.lose_between([owner], s.others(owner), Suffix, lambda body: body.after != b"")
