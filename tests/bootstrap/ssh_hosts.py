@@ -296,7 +296,8 @@ class SshHosts:
         """Returns once it listens."""
         self.run(number, SSHD, "-E", "/etc/ssh/log")
         pid_file = self.path(number, "/etc/ssh/sshd.pid")
-        until(f"sshd of host {number} listens", pid_file.exists)
+        # It makes the file first and writes into it then, both once it listens.
+        until(f"sshd of host {number} listens", lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
 
     def stop_sshd(self, number: int) -> None:
         """No new connection is taken (refused); those that exist go on."""
