@@ -392,7 +392,6 @@ COMMANDS: dict[str, Syntax] = {
                 JSON_LINES,
             ),
         ),
-        Syntax("follow", (JSON_LINES,)),
         Syntax("hive_status", (JSON,)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),

@@ -6,10 +6,11 @@ import pytest
 
 from tests.stub_node import StubNode, StubThread, view_of
 from wrpme import BlockingClient, Client, errors
-from wrpme.client.follow.follower import Change, Follower
+from wrpme.client.follow.followed import Seen
+from wrpme.client.follow.follower import Change, Follower, _told
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
-    REMOVED, WRITTEN, Aliases, Changes, ConfirmFollow, Content, Done, EntryChange, Failed, Follow, FollowEnded,
+    NO_VERSION, REMOVED, WRITTEN, Aliases, Changes, ConfirmFollow, Content, Done, EntryChange, Failed, Follow, FollowEnded,
     Following, Get, PrefixScan, Reply, Request, Unfollow,
 )  # fmt: skip
 
@@ -104,6 +105,11 @@ async def test_an_alias_that_is_no_utf_8_is_told_as_text_and_means_the_same_entr
         assert await client.get(change.alias) == b"large"
         assert [one.prefix for one in node.seen_of(Follow)] == [b"k\xff"]
         assert [one.alias for one in node.seen_of(Get)] == [b"k\xff", b"k\xff\0"]
+
+
+def test_a_version_that_nobody_knows_is_none() -> None:
+    assert _told(Seen("removed", b"k2", NO_VERSION)) == _told(Seen("removed", b"k2")) == Change("removed", "k2")
+    assert _told(Seen("removed", b"k2", version(7))) == Change("removed", "k2", 7)
 
 
 @pytest.mark.asyncio

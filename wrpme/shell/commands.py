@@ -379,7 +379,7 @@ COMMANDS: tuple[Spec, ...] = (
         "follow",
         (Parameter("PREFIX", Kind.PREFIX, "prefix", optional=True),),
         "prints the entries that begin with PREFIX, then each change as it happens",
-        "A line has what happened, the alias and the version. Goes on until Ctrl-C, also through changes of the hive.",
+        "Lines of JSON: what happened, the alias, the version. Goes on until Ctrl-C, also through changes of the hive.",
     ),
     Spec("count", (), "prints how many entries the hive has"),
     Spec(

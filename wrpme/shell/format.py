@@ -13,7 +13,7 @@ import msgspec
 from wrpme.errors import DiffersError
 from wrpme.limits import SLOTS
 from wrpme.protocol import ring
-from wrpme.protocol.quoting import SPACES, bytes_of, shown
+from wrpme.protocol.quoting import SPACES, bytes_of
 from wrpme.protocol.stats import HiveStatus, NodeStatus, clock_sentence, condition_of
 from wrpme.protocol.view import State
 
@@ -33,15 +33,9 @@ def expiry_text(expiry: datetime | None) -> str:
     return expiry.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def change_text(change: Change) -> str:
-    """Returns what became of a followed entry, or of the following itself, as a line."""
-    if not change.alias:
-        return f"{change.kind}: {change.reason}" if change.reason else change.kind
-    return " ".join(filter(None, (change.kind, shown(bytes_of(change.alias)), str(change.version or ""))))
-
-
 def change_json(change: Change) -> str:
-    """Returns the same as one object of JSON in a line. The version is a text, as it has 128 bits."""
+    """Returns what became of a followed entry, or of the following itself, as one object of JSON in a line. The version
+    is a text, as it has 128 bits."""
     told = {"kind": change.kind}
     if change.alias:
         told |= bytes_json("alias", bytes_of(change.alias))

@@ -16,7 +16,7 @@ from wrpme.shell.batch import END, SIGN, Collected, GivenUp
 from wrpme.shell.commands import Command
 from wrpme.shell.parsing import parse
 from wrpme.shell.execute import Answer, Line, carry_out, entry_line, question
-from wrpme.shell.format import change_json, change_text
+from wrpme.shell.format import change_json
 from wrpme.shell.limits import OUTPUT_PIECE_BYTES, SCAN_LINES_MAX
 from wrpme.shell.paste import left_text
 
@@ -233,8 +233,7 @@ class Shell:
         """Prints each change of the entries when it comes, until the command is interrupted."""
         async with self._client.follow(command.prefix) as follower:
             async for change in follower:
-                text = change_json(change) if command.json else change_text(change)
-                self._console.answer(Answer(text=text), line_mode=True)
+                self._console.answer(Answer(text=change_json(change)), line_mode=True)
                 await self._console.drain()
         return Answer()
 

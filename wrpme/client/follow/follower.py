@@ -306,5 +306,5 @@ class Follower:
 
 
 def _told(seen: Seen) -> Change:
-    version = number_of(seen.version) if seen.version else None
+    version = number_of(seen.version) or None  # a copy that had an entry too many does not know at which it went
     return Change(seen.kind, text_of(seen.alias), version, seen.content, seen.reason)
