@@ -10,8 +10,8 @@ from wrpme.client.follow.followed import Seen
 from wrpme.client.follow.follower import Change, Follower, _told
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
-    NO_VERSION, REMOVED, WRITTEN, Aliases, Changes, ConfirmFollow, Content, Done, EntryChange, Failed, Follow, FollowEnded,
-    Following, Get, PrefixScan, Reply, Request, Unfollow,
+    NO_VERSION, REMOVED, WRITTEN, Aliases, Changes, ConfirmFollow, Content, Done, EntryChange, Failed, Follow,
+    FollowEnded, Following, Get, PrefixScan, Reply, Request, Unfollow,
 )  # fmt: skip
 
 

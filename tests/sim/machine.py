@@ -221,6 +221,7 @@ class Machine:
         self.world.say(self, f"{'is frozen' if frozen else 'hangs'} for {seconds:.2f} s")
         if frozen:
             self.clock.stop(self.world.agenda.now)
+            self.world.lag_seconds += seconds  # left alone, it can't know whether its wall clock was set instead
         self.world.agenda.after(seconds, lambda: self._resume(life))
 
     def _resume(self, life: int) -> None:

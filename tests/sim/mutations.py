@@ -70,7 +70,7 @@ SOUGHT: dict[str, Sought] = {
     "holders_need_not_confirm": Sought("halfway", 34, 34),
     "sleeper_ends_writes": Sought("dancing", 7, 7),
     "pauses_void_nothing": Sought("frozen", 1),
-    "promised_before_a_pause": Sought("frozen", 11, 11),
+    "promised_before_a_pause": Sought("frozen", 10, 10),
     "answered_before_disk": Sought("scanning", 1),
     "answered_before_holders": Sought("scanning", 1),
     "one_holder_is_enough": Sought("scanning", 1),
