@@ -63,7 +63,7 @@ async def test_versions_grow_and_are_compared(hive: Daemons) -> None:
     async with Client(hive.addresses[0]) as client, Client(hive.addresses[1]) as other:
         first = await client.put("lock", b"me")
         assert await other.get_entry("lock") == (b"me", first)
-        with pytest.raises(errors.MismatchError, match='"lock" has another version'):
+        with pytest.raises(errors.MismatchError, match='there is an entry "lock" already; nothing was changed'):
             await other.cas_version("lock", b"other", 0)
         second = await other.cas_version("lock", b"other", first)
         assert second > first

@@ -198,8 +198,9 @@ def _touch(request: Touch, held: bytes | None, now: Now) -> Outcome:
 
 
 def _other_version(request: CasVersion | RemoveVersion | IfVersion) -> Failed:
-    error = MismatchError(f"{named(request.alias)} has another version; nothing was changed")
-    return _failed(request, error)
+    alias, wants_none = named(request.alias), request.version == NO_VERSION
+    what = f"there is an entry {alias} already" if wants_none else f"{alias} has another version"
+    return _failed(request, MismatchError(f"{what}; nothing was changed"))
 
 
 def _cas_version(request: CasVersion, held: bytes | None, now: Now) -> Outcome:
