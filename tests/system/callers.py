@@ -251,6 +251,12 @@ class Mortals:
                         self.wrong.append(f"{looked} was gone, and is there again")
                 await asyncio.sleep(load.random.random() * 4 * load.pause)
 
+    async def end(self, client: Client) -> None:
+        """Removes those that are left, in a stable hive: where a clock was set they may live for hours."""
+        left = [entry.alias async for entry in client.scan("mortal-")]
+        failed = [error for error in await client.remove_many(left) if error is not None]
+        self.wrong += [str(error) for error in failed if not isinstance(error, errors.NotFoundError)]
+
     async def _is_there(self, client: Client, alias: str, ends: tuple[float, float]) -> bool:
         """Whether it was found; where nobody can say it is taken for what it was: there if it has an end to come."""
         asked, slack = self._load.clock(), self.slack_seconds

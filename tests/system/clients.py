@@ -251,6 +251,7 @@ class Load:
                 except errors.NotFoundError:
                     value = 0
                 counters.append((sure, unsure, value))
+            await self.mortals.end(client)
             await self.followers.end(client)
             wrong = await self.transactions.wrong(client)
         wrong += [*self.scanner.wrong, *self.followers.wrong, *self.mortals.wrong]

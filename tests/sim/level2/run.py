@@ -135,7 +135,7 @@ class Run:
         saw = await self.load.final()
         looking.cancel()
         self._judge_copies()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(3 * EXPIRE_SECONDS)
         for machine in self.machines:
             assert machine.life is not None and machine.life.node is not None
             assert_at_rest(machine, machine.life.node, machine.disk.seen)
