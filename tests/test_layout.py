@@ -21,6 +21,7 @@ ELSEWHERE = {
     "protocol/view": "test_messages.py",
     "protocol/identities": "test_messages.py",
     "bootstrap/ssh/failures": "test_connector.py",
+    "daemon/net/redis/client": "test_pipeline.py",
     "client/batches/arguments": "test_client.py",
     "client/batches/batch": "test_many.py",
     "client/batches/calls": "test_client.py, and in batches test_many.py",

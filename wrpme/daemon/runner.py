@@ -31,6 +31,7 @@ from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.followers import Followers
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.net.peers import Links
+from wrpme.daemon.net.redis.session import RedisSession
 from wrpme.daemon.net.server import Server
 from wrpme.daemon.net.watchers import Watched, Watchers
 from wrpme.daemon.storage.writer import Disk, is_expected
@@ -99,7 +100,7 @@ class Runner:
         self.work = Work()
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
-        self.server = Server(self, numbers, clients_max, sessions_max)
+        self.server = Server(self, numbers, clients_max, sessions_max, RedisSession)
         self.links = Links(self, numbers)
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted
@@ -217,7 +218,11 @@ class Runner:
             for message in messages:
                 if not isinstance(message, Envelope):
                     wire.waiting += 1
-                    wire.put(encode(Failed(message.id, UnstableError.code, STOPPED)))
+                    declined = Failed(message.id, UnstableError.code, STOPPED)
+                    if wire.takes_replies:
+                        wire.replied(declined, inf)
+                    else:
+                        wire.put(encode(declined))
                 elif isinstance(message.body, Forward):
                     for effect in self._node.handle(Received(wire.number, message), self.clock()):
                         if isinstance(effect, ReplyTo):
@@ -384,6 +389,9 @@ class Runner:
         size = large_size(reply)
         if size or type(reply) is not Content:
             self._turn_bytes += size or refused_size(reply)
+        if wire.takes_replies:
+            wire.replied(reply, effect.valid_until)
+            return
         if size:
             content = reply.body.reply.content if isinstance(reply, Envelope) else reply.content  # type: ignore[union-attr]
             wire.put_large(Large(reply, size, content, lambda error: encode(self._instead(reply, error))))

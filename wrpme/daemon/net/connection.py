@@ -18,7 +18,7 @@ from wrpme.daemon.work import Work
 from wrpme.errors import WrpmeError
 from wrpme.limits import CONNECT_SECONDS_MAX, TURN_BYTES
 from wrpme.protocol.codec import Later
-from wrpme.protocol.messages import Envelope, Request
+from wrpme.protocol.messages import Envelope, Reply, Request
 
 Message = Request | Envelope
 
@@ -31,6 +31,9 @@ class Wire(asyncio.Protocol):
     fast as the other side takes them. What comes in is served in its order; ``backlog`` is what waits, and as long as
     something does nothing more is read.
     """
+
+    takes_replies = False
+    """Whether it is handed the replies themselves, by :meth:`replied`, and says what it likes of them."""
 
     def __init__(self, number: int, host: Host) -> None:
         self.number = number
@@ -80,6 +83,9 @@ class Wire(asyncio.Protocol):
         self.frames.append(large)
         self.gathered_bytes += large.size
         self.outbox.note(large)
+
+    def replied(self, reply: Reply | Envelope, valid_until: float) -> None:
+        """Takes a reply that counts if it is looked at by that time; see ``takes_replies``."""
 
     def valid_until(self, moment: float, instead: bytes) -> None:
         """Lets the frame ``instead`` leave in the place of the one that was put last, if it leaves after that

@@ -7,7 +7,7 @@ how many they are. Who sends nonsense is told so in one answer, and the connecti
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from wrpme.daemon.limits import (
@@ -16,6 +16,7 @@ from wrpme.daemon.limits import (
 )  # fmt: skip
 from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire
+from wrpme.daemon.net.spoken import Spoken, spoken
 from wrpme.errors import BusyError, ProtocolError, TooLargeError, WrpmeError
 from wrpme.protocol.codec import FORMER, FORMER_PREFACE, PREFACE, Decoder, encode
 from wrpme.protocol.messages import Envelope, Failed, Inbound
@@ -26,13 +27,18 @@ TO_FORMER = (
 )
 """In the words of the former release, which shows it to its user."""
 FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
+Successor = Callable[[int, "Server"], "Session"]
 
 
 class Server:
-    """All sessions of a node. ``clients_max`` bounds those that are not other nodes, ``sessions_max`` all of them."""
+    """All sessions of a node. ``clients_max`` bounds those that are not other nodes, ``sessions_max`` all of them.
+    ``redis`` makes the session that takes over where a connection speaks that protocol."""
 
-    def __init__(self, host: Host, numbers: Iterable[int], clients_max: int, sessions_max: int) -> None:
+    def __init__(
+        self, host: Host, numbers: Iterable[int], clients_max: int, sessions_max: int, redis: Successor
+    ) -> None:
         self.host = host
+        self.redis = redis
         self.clients_max = clients_max
         self.sessions_max = sessions_max
         self.partial_bytes = 0
@@ -94,6 +100,11 @@ class Server:
         if len(self.sessions) > self.sessions_max:
             session.turn_away()
 
+    def succeed(self, session: Session, successor: Session) -> None:
+        """Lets another session have the connection of this one."""
+        self.sessions[successor] = self.strangers[successor] = None
+        self.gone(session)
+
     def gone(self, session: Session) -> None:
         """Forgets a session that has ended."""
         self.sessions.pop(session, None)
@@ -108,7 +119,7 @@ class Session(Wire):
 
     def __init__(self, number: int, server: Server) -> None:
         super().__init__(number, server.host)
-        self._server = server
+        self.server = server
         self._decoder: Decoder[Message] = Decoder(Inbound)
         self._preface_bytes = 0
         self._admitted = False
@@ -117,19 +128,29 @@ class Session(Wire):
         self._progress_at = self.host.clock()
         self._word: bytes | None = None
         """What is said when all that waits has left."""
+        self._first = b""
+        """What came in while nobody can tell which protocol it is."""
 
     # --- what asyncio calls --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.host.opened(self)
-        self._server.came(self)
+        self.server.came(self)
 
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return
         self.host.process.received_bytes += len(data)
         now = self.host.clock()
+        if not self._preface_bytes:
+            data = self._first + data
+            kind = spoken(data)
+            if kind is None or kind is Spoken.REDIS:
+                self._first = data
+                if kind is not None:
+                    self._hand_over(self.server.redis(self.number, self.server))
+                return
         try:
             messages = self._decoder.feed_lazily(data)
         except (ProtocolError, TooLargeError) as error:
@@ -141,7 +162,24 @@ class Session(Wire):
                 self._greet()
         if messages:
             self.arrived(messages, self._decoder.has_later, now)
-        self._count_partial(now)
+        self.count_partial(now)
+
+    def _hand_over(self, successor: Session) -> None:
+        """Gives the connection, and what came in on it, to a session that speaks its protocol."""
+        assert self.transport is not None
+        self.ended = True
+        self.server.succeed(self, successor)
+        self.transport.set_protocol(successor)
+        successor.take_over(self.transport, self._first)
+
+    def take_over(self, transport: asyncio.Transport, first: bytes) -> None:
+        """Goes on with a connection that another session accepted."""
+        self.transport = transport
+        self.took_at = self._progress_at = self.host.clock()
+        self._preface_bytes = len(PREFACE)
+        self.host.opened(self)
+        if self.enter():
+            self.data_received(first)
 
     def eof_received(self) -> None:
         self.flush()
@@ -158,7 +196,7 @@ class Session(Wire):
             self.host.process.clients.pop(self.number, None)
         self.backlog.clear()
         self.drop_outbox()
-        self._server.gone(self)
+        self.server.gone(self)
         self.host.closed(self)
 
     # --- requests ------------------------------------------------------------------------------------------------
@@ -170,9 +208,13 @@ class Session(Wire):
         super().take(messages, now)
 
     def flush(self) -> None:
-        self.waiting -= len(self.frames)
+        self.count_answered()
         super().flush()
         self.pumped()
+
+    def count_answered(self) -> None:
+        """Counts the answers that leave now; each is a frame."""
+        self.waiting -= len(self.frames)
 
     def pumped(self) -> None:
         if self.ended:
@@ -187,10 +229,10 @@ class Session(Wire):
         return not self.outbox and not self._paused and self.waiting <= SESSION_REQUESTS_MAX // 2
 
     def decoded(self) -> None:
-        self._count_partial(self.host.clock())
+        self.count_partial(self.host.clock())
 
     def on_nonsense(self, error: WrpmeError) -> None:
-        self._refuse(error)
+        self.refuse(error)
 
     def count_waiting(self, change: int) -> None:
         self.host.process.answers_bytes += change
@@ -205,29 +247,29 @@ class Session(Wire):
         if self._held or self.ended or now - self._progress_at <= PARTIAL_FRAME_SECONDS_MAX:
             return
         if self._preface_bytes < len(PREFACE):
-            self._refuse(ProtocolError(f"it said nothing for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"), FOREIGN)
+            self.refuse(ProtocolError(f"it said nothing for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"), FOREIGN)
         elif self._partial_bytes:
-            self._refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
+            self.refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
 
     def _give_up(self) -> None:
         if self.transport is not None and not self.ended:
             slow = f"it has taken nothing of its answers for {SLOW_READER_SECONDS_MAX:.0f} s"
             line = f"closed the connection from {_peer(self.transport)}: {slow}"
-            self._server.throttle.say(self.host.clock(), "info", line)
+            self.server.throttle.say(self.host.clock(), "info", line)
             self.ended = True
             self.transport.abort()
 
     def end(self, farewell: bytes) -> None:
         """Lets what was written leave, then ends the connection, at the latest when the server aborts it."""
         if not self.ended:
-            self.waiting -= len(self.frames)
+            self.count_answered()
             super().flush()
-            self._last_word(farewell if self._is_client and not self.waiting else b"")
+            self.say_last(farewell if self._is_client and not self.waiting else b"")
 
     def turn_away(self) -> None:
         """Refuses the connection, as there is no room for it."""
         self._greet()
-        self._refuse(self._busy())
+        self.refuse(self._busy())
 
     def abort(self) -> None:
         """Ends the connection now."""
@@ -241,58 +283,79 @@ class Session(Wire):
 
     def _admit(self, first: Message) -> bool:
         """Returns whether there is room for a connection that begins with this message."""
-        if not isinstance(first, Envelope):
-            if self.host.process.sessions >= self._server.clients_max:
-                self._refuse(self._busy())
+        return self.enter(is_client=not isinstance(first, Envelope))
+
+    def enter(self, is_client: bool = True) -> bool:
+        """Returns whether there is room for it; it is no stranger then."""
+        if is_client:
+            if self.host.process.sessions >= self.server.clients_max:
+                self.refuse(self._busy())
                 return False
             self._is_client = True
             self.host.process.sessions += 1
-            if self.transport is not None:
-                self.host.process.clients[self.number] = _peer(self.transport)
+            self.host.process.clients[self.number] = self.peer
         self._admitted = True
-        self._server.strangers.pop(self, None)
+        self.server.strangers.pop(self, None)
         return True
 
-    def _count_partial(self, now: float) -> None:
-        pending = self._decoder.pending_bytes + (self.later_bytes if self.backlog else 0)
+    @property
+    def peer(self) -> str:
+        """The address of the other side."""
+        return _peer(self.transport) if self.transport is not None else "somebody"
+
+    def count_partial(self, now: float) -> None:
+        pending = self.pending_bytes()
         if pending or self._partial_bytes:
-            self._server.partial_bytes += pending - self._partial_bytes
+            self.server.partial_bytes += pending - self._partial_bytes
             self._partial_bytes = pending
             self._progress_at = now
-            if self._server.partial_bytes > PARTIAL_FRAMES_BYTES_MAX:
-                self._refuse(BusyError("too many large messages arrive at this node at once; try again later"))
+            if self.server.partial_bytes > PARTIAL_FRAMES_BYTES_MAX:
+                self.refuse(BusyError("too many large messages arrive at this node at once; try again later"))
+
+    def pending_bytes(self) -> int:
+        """Returns how much has come of what is not complete."""
+        return self._decoder.pending_bytes + (self.later_bytes if self.backlog else 0)
 
     def _forget_partial(self) -> None:
-        self._server.partial_bytes -= self._partial_bytes
+        self.server.partial_bytes -= self._partial_bytes
         self._partial_bytes = 0
+        self.forget_pending()
+
+    def forget_pending(self) -> None:
+        """Drops what is not complete."""
         self._decoder = Decoder(Inbound)
+        self._first = b""
 
     def _busy(self) -> BusyError:
-        return BusyError(f"this node has {self._server.clients_max} connections of clients, its limit (--sessions)")
+        return BusyError(f"this node has {self.server.clients_max} connections of clients, its limit (--sessions)")
 
     def _on_nonsense(self, error: ProtocolError | TooLargeError, data: bytes) -> None:
         due = self._preface_bytes
         if due < len(PREFACE) and not data.startswith(PREFACE[due:]):
             is_former = error.sentence == FORMER
-            self._refuse(error, FORMER_PREFACE + encode(Failed(0, error.code, TO_FORMER)) if is_former else FOREIGN)
+            self.refuse(error, FORMER_PREFACE + encode(Failed(0, error.code, TO_FORMER)) if is_former else FOREIGN)
             return
         if due < len(PREFACE):
             self._greet()
-        self._refuse(error)
+        self.refuse(error)
 
-    def _refuse(self, error: WrpmeError, last_word: bytes | None = None) -> None:
+    def refuse(self, error: WrpmeError, last_word: bytes | None = None) -> None:
         """Tells the connection and the log why it is closed; what it still sends is not looked at."""
         transport = self.transport
         if transport is None or self.ended:
             return
         super().flush()
-        self._server.strangers[self] = None
+        self.server.strangers[self] = None
         line = f"closed the connection from {_peer(transport)}: {error.sentence}"
-        self._server.throttle.say(self.host.clock(), "info", line)
-        self._last_word(encode(Failed(0, error.code, error.sentence)) if last_word is None else last_word)
+        self.server.throttle.say(self.host.clock(), "info", line)
+        self.say_last(self.refusal(error) if last_word is None else last_word)
         asyncio.get_running_loop().call_later(LINGER_SECONDS, self.abort)
 
-    def _last_word(self, word: bytes) -> None:
+    def refusal(self, error: WrpmeError) -> bytes:
+        """Returns what the other side is told when it is refused."""
+        return encode(Failed(0, error.code, error.sentence))
+
+    def say_last(self, word: bytes) -> None:
         """Says it behind what waits."""
         self.ended = True
         self._forget_partial()

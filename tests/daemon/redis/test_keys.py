@@ -1,0 +1,137 @@
+"""What commands on keys and bits do and say."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.daemon.redis.acted import NOW, Acted
+from wrpme.daemon.net.redis.keys import fixed_beginning, matcher
+
+OK, ZERO, ONE = b"+OK\r\n", b":0\r\n", b":1\r\n"
+
+
+def test_what_is_there() -> None:
+    Acted().hears(
+        ("SET a 1", OK),
+        ("EXISTS a a b", b":2\r\n"),
+        ("TOUCH a b", ONE),
+        ("TYPE a", b"+string\r\n"),
+        ("TYPE b", b"+none\r\n"),
+    )
+
+
+def test_life_spans() -> None:
+    Acted().hears(
+        ("SET a 1", OK),
+        ("TTL none", b":-2\r\n"),
+        ("PTTL a", b":-1\r\n"),
+        ("EXPIRE none 1", ZERO),
+        ("EXPIRE a 100 XX", ZERO),
+        ("EXPIRE a 100 NX", ONE),
+        ("EXPIRE a 200 NX", ZERO),
+        ("EXPIRE a 50 GT", ZERO),
+        ("EXPIRE a 200 GT", ONE),
+        ("EXPIRE a 300 LT", ZERO),
+        ("PEXPIRE a 1500 LT", ONE),
+        ("TTL a", b":2\r\n"),
+        ("PTTL a", b":1500\r\n"),
+        ("PEXPIRETIME a", b":%d\r\n" % (NOW + 1500)),
+        ("EXPIRETIME a", b":%d\r\n" % ((NOW + 2000) // 1000)),
+        ("PERSIST a", ONE),
+        ("PERSIST a", ZERO),
+        ("EXPIREAT a 9999999999", ONE),
+        ("EXPIRETIME a", b":9999999999\r\n"),
+        ("PEXPIREAT a 1 XX", ONE),
+        ("EXISTS a", ZERO),
+        ("SET a 1", OK),
+        ("EXPIRE a -1", ONE),
+        ("EXISTS a", ZERO),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("EXPIRE a x", "value is not an integer or out of range"),
+        ("EXPIRE a 9223372036854775807", "invalid expire time in 'expire' command"),
+        ("PEXPIRE a 9223372036854775807", "invalid expire time in 'pexpire' command"),
+        ("EXPIRE a 1 ZZ", "Unsupported option ZZ"),
+        ("EXPIRE a 1 NX XX", "NX and XX, GT or LT options at the same time are not compatible"),
+        ("EXPIRE a 1 GT LT", "GT and LT options at the same time are not compatible"),
+        ("RENAME none b", "no such key"),
+        ("COPY a a", "source and destination objects are the same"),
+        ("COPY a b DB 1", "DB index is out of range"),
+        ("SETBIT a -1 1", "bit offset is not an integer or out of range"),
+        ("SETBIT a 536870912 1", "bit offset is not an integer or out of range"),
+        ("SETBIT a 1 2", "bit is not an integer or out of range"),
+        ("BITPOS a 2", "The bit argument must be 1 or 0."),
+        ("BITCOUNT a 1", "syntax error"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_redis(line: str, sentence: str) -> None:
+    assert Acted().say(line) == b"-ERR %b\r\n" % sentence.encode()
+
+
+def test_other_names() -> None:
+    Acted().hears(
+        ("SET a 1 PX 50", OK),
+        ("COPY a b", ONE),
+        ("COPY a b", ZERO),
+        ("COPY a b REPLACE", ONE),
+        ("PTTL b", b":50\r\n"),
+        ("RENAMENX a b", ZERO),
+        ("RENAME a c", OK),
+        ("EXISTS a c", ONE),
+        ("PTTL c", b":50\r\n"),
+        ("RENAME c c", OK),
+        ("RENAMENX c c", ZERO),
+        ("RENAMENX c d", ONE),
+    )
+
+
+def test_bits() -> None:
+    Acted().hears(
+        ("SETBIT a 7 1", ZERO),
+        ("SETBIT a 7 1", ONE),
+        ("GETBIT a 7", ONE),
+        ("GETBIT a 700", ZERO),
+        ("GETBIT none 7", ZERO),
+        ("SETBIT a 9 1", ZERO),
+        ("STRLEN a", b":2\r\n"),
+        ("BITCOUNT a", b":2\r\n"),
+        ("BITCOUNT a 0 0", ONE),
+        ("BITCOUNT a 8 9 BIT", ONE),
+        ("BITCOUNT none", ZERO),
+        ("BITPOS a 1", b":7\r\n"),
+        ("BITPOS a 1 1", b":9\r\n"),
+        ("BITPOS a 0 7 7 BIT", b":-1\r\n"),
+        ("BITPOS none 1", b":-1\r\n"),
+        ("BITPOS none 0", ZERO),
+        ('SET f "\\xff"', OK),
+        ("BITPOS f 0", b":8\r\n"),
+        ("BITPOS f 0 0 -1", b":-1\r\n"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "matches"),
+    [
+        (b"*", b"a\n", True),
+        (b"a*c", b"a\nbc", True),
+        (b"a?c", b"abc", True),
+        (b"a?c", b"ac", False),
+        (b"[a-c]x", b"bx", True),
+        (b"[c-a]x", b"bx", True),
+        (b"[^a]x", b"ax", False),
+        (b"[^a]x", b"bx", True),
+        (b"a\\*", b"a*", True),
+        (b"a\\*", b"ab", False),
+        (b"[\\]]", b"]", True),
+        (b"[abc", b"b", True),
+        (b"a.c", b"abc", False),
+        (b"\xff*", b"\xff\xfe", True),
+    ],
+)
+def test_patterns(pattern: bytes, key: bytes, matches: bool) -> None:
+    assert bool(matcher(pattern)(key)) is matches
+    assert not matches or key.startswith(fixed_beginning(pattern))

@@ -1,0 +1,262 @@
+"""The order of commands and answers, whatever the node does with what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+import pytest
+
+from wrpme.daemon.net.redis.client import Client
+from wrpme.daemon.net.redis.pipeline import PATIENCE_SECONDS, Pipeline
+from wrpme.daemon.net.redis.table import begin
+from wrpme.errors import IndeterminateError, MismatchError, NotFoundError, UnavailableError, UnstableError, WrpmeError
+from wrpme.protocol.messages import Content, Done, Failed, Get, Number, Remove, Request, Update
+
+
+class Way:
+    """Keeps what is handed in and answered; pauses end when the test says so."""
+
+    def __init__(self) -> None:
+        self.client = Client(1, "", lambda: 1_000_000)
+        self.pipeline = Pipeline(self.client, self, begin)
+        self.requests: list[Any] = []
+        self.said = b""
+        self.room = True
+        self.seconds = 0.0
+        self.due: list[Callable[[], None]] = []
+        self.pauses: list[float] = []
+        self.at_once: Callable[[Any], Any] | None = None
+
+    def hand_in(self, requests: list[Request]) -> None:
+        if self.at_once is None:
+            self.requests += requests
+            return
+        for request in requests:
+            self.pipeline.replied(self.at_once(request))
+
+    def answer(self, answer: bytes) -> None:
+        self.said += answer
+
+    def has_room(self) -> bool:
+        return self.room
+
+    def now(self) -> float:
+        return self.seconds
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.pauses.append(seconds)
+        self.due.append(call)
+
+    def take(self, *lines: str) -> None:
+        self.pipeline.take([line.encode().split(b" ") for line in lines])
+
+    def pause_ends(self) -> None:
+        due, self.due = self.due, []
+        for call in due:
+            call()
+
+    def reply(self, index: int, reply: Any) -> None:
+        """To the request that was handed in as that."""
+        self.pipeline.replied(type(reply)(self.requests[index].id, *_fields(reply)[1:]))
+
+    def fails(self, index: int, error: WrpmeError) -> None:
+        self.pipeline.replied(Failed(self.requests[index].id, error.code, error.sentence))
+
+    def kinds(self) -> list[tuple[type, bytes]]:
+        return [(type(request), request.alias) for request in self.requests]
+
+
+def _fields(reply: Any) -> list[Any]:
+    return [getattr(reply, name) for name in reply.__struct_fields__]
+
+
+@pytest.fixture
+def way() -> Way:
+    return Way()
+
+
+UNSTABLE = UnstableError("not now")
+
+
+def test_answers_are_in_the_order_of_the_commands(way: Way) -> None:
+    way.take("GET a", "PING", "GET b", "ECHO x")
+    assert [request.alias for request in way.requests] == [b"a", b"b"], "handed in together"
+    way.reply(1, Content(0, b"2"))
+    assert way.said == b""
+    assert way.pipeline.parked_bytes > 0
+    way.reply(0, Content(0, b"1"))
+    assert way.said == b"$1\r\n1\r\n+PONG\r\n$1\r\n2\r\n$1\r\nx\r\n"
+    assert way.pipeline.parked_bytes == 0 and not way.pipeline.waits_for_answers
+
+
+def test_several_requests_are_one_answer(way: Way) -> None:
+    way.take("MGET a b", "DEL a b", "GET c")
+    assert len(way.requests) == 5
+    for index in (4, 3, 1):
+        way.reply(index, Content(0, b"%d" % index) if index != 3 else Done(0))
+    way.fails(0, NotFoundError("no"))
+    assert way.said == b"*2\r\n$-1\r\n$1\r\n1\r\n"
+    way.fails(2, NotFoundError("no"))
+    assert way.said.endswith(b":1\r\n$1\r\n4\r\n")
+
+
+def test_a_command_of_several_steps_is_alone(way: Way) -> None:
+    way.take("GET a", "SET a 5 GET", "GET a")
+    assert way.kinds() == [(Get, b"a")]
+    way.reply(0, Content(0, b"1"))
+    assert len(way.requests) == 2, "its first step"
+    way.reply(1, Content(0, b"1", b"v" * 16))
+    assert len(way.requests) == 3
+    way.fails(2, MismatchError("another version"))
+    way.reply(3, Content(0, b"2", b"w" * 16))
+    assert way.requests[4].version == b"w" * 16
+    way.reply(4, Done(0))
+    assert way.said == b"$1\r\n1\r\n$1\r\n2\r\n"
+    assert way.kinds()[5] == (Get, b"a"), "what follows it"
+
+
+def test_what_is_refused_for_a_moment_is_asked_again(way: Way) -> None:
+    way.take("SET a 1", "GET b")
+    way.fails(0, UNSTABLE)
+    way.take("GET c")
+    assert len(way.requests) == 2, "nothing further is handed in"
+    way.reply(1, Content(0, b"b"))
+    way.pause_ends()
+    assert way.kinds()[2:] == [(Update, b"a")], "and not what was carried out"
+    way.reply(2, Done(0))
+    assert way.said == b"+OK\r\n$1\r\nb\r\n"
+    assert way.kinds()[3:] == [(Get, b"c")]
+
+
+def test_what_was_read_behind_a_refused_write_is_read_again(way: Way) -> None:
+    way.take("SET a 1", "GET a")
+    way.fails(0, UNSTABLE)
+    way.reply(1, Content(0, b"old"))
+    way.pause_ends()
+    assert way.kinds()[2:] == [(Update, b"a"), (Get, b"a")]
+    way.reply(2, Done(0))
+    way.reply(3, Content(0, b"1"))
+    assert way.said == b"+OK\r\n$1\r\n1\r\n"
+
+
+def test_a_write_is_not_carried_out_behind_a_later_one(way: Way) -> None:
+    way.take("SET a 1", "SET a 2", "GET b")
+    way.fails(0, UNSTABLE)
+    way.reply(1, Done(0))
+    way.fails(2, UNSTABLE)
+    way.pause_ends()
+    assert way.kinds()[3:] == [(Get, b"b")]
+    way.reply(3, Content(0, b"b"))
+    assert way.said.startswith(b"-TRYAGAIN not now; what you sent after it was carried out")
+    assert way.said.endswith(b"\r\n+OK\r\n$1\r\nb\r\n")
+
+
+def test_of_several_requests_only_those_that_were_refused_are_asked_again(way: Way) -> None:
+    way.take("DEL a b c")
+    way.reply(0, Done(0))
+    way.fails(1, UNSTABLE)
+    way.reply(2, Done(0))
+    way.pause_ends()
+    assert way.kinds()[3:] == [(Remove, b"b")]
+    way.reply(3, Done(0))
+    assert way.said == b":3\r\n"
+
+
+@pytest.mark.parametrize("command", ["GET a", "SET a 1", "SET a 1 GET", "MGET a a"])
+def test_patience_ends(way: Way, command: str) -> None:
+    way.at_once = lambda request: Failed(request.id, UNSTABLE.code, UNSTABLE.sentence)
+    way.take(command)
+    while not way.said:
+        way.seconds += 1.0
+        assert way.seconds <= PATIENCE_SECONDS + 2.0
+        way.pause_ends()
+    assert way.said == b"-TRYAGAIN not now\r\n"
+    assert way.pauses == sorted(way.pauses) and way.pauses[0] < way.pauses[-1]
+    way.at_once = lambda request: Content(request.id, b"x")
+    way.take("GET b")
+    assert way.said.endswith(b"\r\n$1\r\nx\r\n")
+
+
+@pytest.mark.parametrize("command", ["SET a 1", "MSET a 1", "SET a 1 GET", "INCRBYFLOAT a 1"])
+@pytest.mark.parametrize(
+    ("error", "word"), [(IndeterminateError("x"), b"INDETERMINATE"), (UnavailableError("x"), b"CLUSTERDOWN")]
+)
+def test_what_is_not_asked_again(way: Way, command: str, error: WrpmeError, word: bytes) -> None:
+    way.at_once = lambda request: (
+        Content(request.id, b"1", b"v" * 16)
+        if isinstance(request, Get)
+        else Failed(request.id, error.code, error.sentence)
+    )
+    way.take(command)
+    assert way.said == b"-%b x\r\n" % word
+    assert not way.due
+
+
+def test_a_size_is_asked_again_whatever_became_of_the_question(way: Way) -> None:
+    way.take("STRLEN a")
+    way.fails(0, IndeterminateError("the connection broke"))
+    way.pause_ends()
+    way.reply(1, Number(0, 3))
+    assert way.said == b":3\r\n"
+
+
+def test_what_was_read_under_a_lease_that_has_run_out_is_read_again(way: Way) -> None:
+    way.take("GET a")
+    way.seconds = 5.0
+    way.pipeline.replied(Content(way.requests[0].id, b"old"), 4.0)
+    assert way.said == b""
+    way.pause_ends()
+    way.pipeline.replied(Content(way.requests[1].id, b"new"), 6.0)
+    assert way.said == b"$3\r\nnew\r\n"
+
+
+def test_a_scan_begins_again_in_another_view(way: Way) -> None:
+    way.take("DBSIZE")
+    way.fails(0, UNSTABLE)
+    way.pause_ends()
+    assert len(way.requests) == 2 and type(way.requests[1]) is type(way.requests[0])
+
+
+def test_nothing_begins_where_there_is_no_room(way: Way) -> None:
+    way.room = False
+    way.take("GET a", "PING")
+    assert not way.requests and len(way.said) == 0
+    way.room = True
+    way.pipeline.go_on()
+    way.reply(0, Content(0, b"1"))
+    assert way.said == b"$1\r\n1\r\n+PONG\r\n"
+
+
+def test_what_an_exec_of_many_keys_holds_is_answered_as_one_array(way: Way) -> None:
+    way.at_once = lambda request: (
+        Done(request.id) if isinstance(request, Update) else Content(request.id, request.alias)
+    )
+    way.take("MULTI", "SET a 1", "GET b", "PING", "EXEC", "GET c")
+    assert way.said == b"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n$1\r\nb\r\n+PONG\r\n$1\r\nc\r\n"
+
+
+def test_answers_that_are_not_wanted(way: Way) -> None:
+    way.at_once = lambda request: Content(request.id, request.alias)
+    way.take("CLIENT REPLY OFF", "GET a", "PING", "CLIENT REPLY ON", "CLIENT REPLY SKIP", "GET b", "GET c")
+    assert way.said == b"+OK\r\n$1\r\nc\r\n"
+
+
+def test_after_quit_nothing_is_carried_out(way: Way) -> None:
+    way.take("QUIT", "SET a 1")
+    assert way.said == b"+OK\r\n" and not way.requests
+
+
+def test_at_the_end_only_what_was_not_begun_is_said_to_be_so(way: Way) -> None:
+    way.take("SET a 1", "SET a 1 GET", "PING")
+    way.pipeline.end("TRYAGAIN stopped")
+    assert way.said == b"", "nobody knows of the first yet"
+    other = Way()
+    other.room = False
+    other.take("PING", "GET a")
+    other.pipeline.end("TRYAGAIN stopped")
+    assert other.said == b"-TRYAGAIN stopped\r\n" * 2
+    other.pipeline.go_on()
+    assert not other.requests
+    assert other.now() < inf

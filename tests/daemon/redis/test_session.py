@@ -1,0 +1,187 @@
+"""Redis clients at a daemon over loopback, with a node that does as it is told: the bounds of every session hold."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.daemon_parts import PATIENCE_SECONDS, Raw, closed, daemon, echo, silence
+from wrpme.core.io import Effect, Exit, ReplyTo, StopAsked, TurnEnded
+from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX
+from wrpme.daemon.net.server import FOREIGN
+from wrpme.limits import CONTENT_BYTES_MAX, MIB
+from wrpme.protocol.messages import Content, Done, Get, Request, Update
+
+pytestmark = pytest.mark.asyncio
+
+
+async def answer(client: Raw, size: int) -> bytes:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return await client.reader.readexactly(size)
+
+
+async def hears(client: Raw, expected: bytes) -> None:
+    assert await answer(client, len(expected)) == expected
+
+
+async def test_commands_are_requests_of_a_session() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        client.writer.write(b"*2\r\n$3\r\nGET\r\n$1\r\na\r\nset b 1\r\nPING\r\n")
+        await hears(client, b"$1\r\na\r\n+OK\r\n+PONG\r\n")
+        assert [request for _, request in d.node.requests] == [Get(1, b"a"), Update(2, b"b", b"1")]
+        assert d.runner.process.sessions == 1
+        assert list(d.runner.process.clients) == [d.node.requests[0][0]]
+        session = d.node.requests[0][0]
+        client.writer.close()
+        await d.node.until(lambda: closed(d.node, session))
+        assert d.runner.process.sessions == 0 and not d.runner.server.sessions
+
+
+async def test_what_one_read_brought_is_one_turn() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        turns: list[int] = []
+
+        def count_turns(event: object) -> list[Effect]:
+            if isinstance(event, TurnEnded):
+                turns.append(len(d.node.requests))
+            return []
+
+        d.node.on_input = count_turns
+        client.writer.write(b"GET x\r\n" * 100)
+        await hears(client, b"$1\r\nx\r\n" * 100)
+        assert turns[0] == 100
+
+
+async def test_byte_by_byte() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        for byte in b"GET a\r\n*1\r\n$4\r\nPING\r\n":
+            client.writer.write(bytes([byte]))
+            await client.writer.drain()
+        await hears(client, b"$1\r\na\r\n+PONG\r\n")
+
+
+async def test_a_large_value_comes_and_goes() -> None:
+    content = bytes(CONTENT_BYTES_MAX)
+    async with daemon() as d, Raw(d.port) as client:
+        d.node.on_request = lambda session, request: (
+            [ReplyTo(session, Content(request.id, content))] if isinstance(request, Get) else echo(session, request)
+        )
+        client.writer.write(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$%d\r\n" % len(content) + content + b"\r\nGET a\r\n")
+        await hears(client, b"+OK\r\n$%d\r\n" % len(content) + content + b"\r\n")
+        assert d.node.requests[0][1] == Update(1, b"a", content)
+        assert d.runner.server.partial_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        (b"*1\r\n:1\r\n", b"-ERR Protocol error: expected '$', got ':'\r\n"),
+        (b"*1\r\n$3\r\nGET\r\n" + b"*x\r\n", b"-ERR wrong number of arguments for 'get' command\r\n"),
+        (b"'a\r\n", FOREIGN),
+        (b"a 'b\r\n", b"-ERR Protocol error: unbalanced quotes in request\r\n"),
+        (b"GET a\r\nPOST /\r\nSET a b\r\n", b"$1\r\na\r\n" + FOREIGN),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", FOREIGN),
+        (b"POST / HTTP/1.1\r\n\r\nSET a b\r\n", FOREIGN),
+    ],
+)
+async def test_nonsense_gets_one_sentence(said: bytes, word: bytes) -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        client.writer.write(said)
+        assert (await client.rest()).startswith(word)
+        assert not any(isinstance(request, Update) for _, request in d.node.requests)
+        assert len(d.log.lines) == 1, d.log.lines
+
+
+async def test_there_are_so_many_clients_and_no_more() -> None:
+    async with daemon(clients_max=1) as d, Raw(d.port) as one, Raw(d.port) as other:
+        one.writer.write(b"PING\r\n")
+        await hears(one, b"+PONG\r\n")
+        other.writer.write(b"PING\r\n")
+        assert (await other.rest()).startswith(b"-ERR max number of clients reached")
+
+
+async def test_a_command_that_does_not_go_on_is_given_up() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        d.now = d.runner.clock()
+        client.writer.write(b"PING\r\n*2\r\n$3\r\nGET\r\n$100\r\nabc")
+        await hears(client, b"+PONG\r\n")
+        while not d.runner.server.partial_bytes:
+            await asyncio.sleep(0)
+        d.now += 2 * PARTIAL_FRAME_SECONDS_MAX
+        d.runner.server.tick(d.now)
+        assert (await client.rest()).startswith(b"-ERR Protocol error: a message has not gone on")
+        assert d.runner.server.partial_bytes == 0
+
+
+async def test_who_does_not_read_is_read_no_further() -> None:
+    async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
+        content = bytes(MIB)
+
+        def large(session: int, request: Request) -> list[Effect]:
+            return [ReplyTo(session, Content(request.id, content))]
+
+        d.node.on_request = large
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.writer.write(b"GET a\r\n" * 200)
+        await d.node.until(lambda: bool(d.node.requests))
+        for _ in range(20):
+            other.writer.write(b"PING\r\n")
+            await hears(other, b"+PONG\r\n")
+        assert len(d.node.requests) < 50, "what was said is kept, and not carried out"
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await hears(client, (b"$%d\r\n" % len(content) + content + b"\r\n") * 200)
+
+
+async def test_answers_without_the_node_are_bounded_too() -> None:
+    async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.writer.write(b"COMMAND DOCS\r\n" * 5000)
+        for _ in range(50):
+            other.writer.write(b"PING\r\n")
+            await hears(other, b"+PONG\r\n")
+        assert d.runner.process.answers_bytes < 8 * MIB
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        client.writer.write(b"QUIT\r\n")
+        assert (await client.rest()).endswith(b"+OK\r\n")
+
+
+async def test_a_pipeline_goes_on_behind_answers_that_are_late() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        d.node.on_request = silence
+        client.writer.write(b"SET a 1\r\nGETSET a 2\r\nPING\r\n")
+        await d.node.until(lambda: len(d.node.requests) == 1)
+        session, first = d.node.requests[0]
+        d.node.on_input = lambda event: [ReplyTo(session, Done(first.id))] if isinstance(event, StopAsked) else []
+        d.node.on_request = lambda session, request: (
+            [ReplyTo(session, Content(request.id, b"1", b"v" * 16))]
+            if isinstance(request, Get)
+            else [ReplyTo(session, Done(request.id))]
+        )
+        d.runner._handle(StopAsked())
+        await hears(client, b"+OK\r\n$1\r\n1\r\n+PONG\r\n")
+
+
+async def test_an_answer_under_a_lapsed_lease_does_not_leave() -> None:
+    async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
+        d.now = 100.0
+        for _ in range(5):
+            other.writer.write(b"PING\r\n")
+            await hears(other, b"+PONG\r\n")
+        valid = [99.0, 101.0]
+        d.node.on_request = lambda session, request: [
+            ReplyTo(session, Content(request.id, b"%d" % len(valid)), valid_until=valid.pop(0))
+        ]
+        client.writer.write(b"GET a\r\n")
+        await hears(client, b"$1\r\n1\r\n")
+
+
+async def test_a_planned_stop_says_farewell() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        client.writer.write(b"PING\r\n")
+        await hears(client, b"+PONG\r\n")
+        d.runner._finish(Exit(0))
+        closing = asyncio.create_task(d.runner.close())
+        said = await client.rest()
+        await closing
+        assert said.startswith(b"-TRYAGAIN this node has stopped")

@@ -1,0 +1,61 @@
+"""The table of commands, and what COMMAND tells of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.daemon.redis.acted import Acted
+from wrpme.daemon.net.redis.table import ABSENT, ENTRIES, find
+
+
+def test_each_command_is_there_once_and_none_that_is_absent() -> None:
+    names = [entry.name for entry in ENTRIES]
+    assert len(set(names)) == len(names)
+    assert not {name.encode() for name in names} & set(ABSENT)
+    assert all(entry.handler.__doc__ and entry.summary.endswith(".") for entry in ENTRIES)
+
+
+def test_names_in_any_letters() -> None:
+    assert find(b"get") is find(b"GET") is find(b"gEt") is not None
+    assert find(b"nosuch") is None
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in ENTRIES])
+def test_whatever_follows_a_command_there_is_an_answer(name: str) -> None:
+    acted = Acted()
+    for count in range(6):
+        answer = _answer(acted, [name.encode()] + [b"1"] * count)
+        assert answer is None or answer.endswith(b"\r\n")
+
+
+def _answer(acted: Acted, words: list[bytes]) -> bytes | None:
+    try:
+        return acted.say(words)
+    except AttributeError as error:  # it asks about all entries, and there is no hive here
+        assert "alias" in str(error)
+        return None
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("COMMAND COUNT", b":%d\r\n" % len(ENTRIES)),
+        ("COMMAND GETKEYS MSET a 1 b 2", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+        ("COMMAND GETKEYS PING", b"-ERR The command has no key arguments\r\n"),
+        ("COMMAND GETKEYS NOSUCH", b"-ERR Invalid command specified\r\n"),
+        ("COMMAND GETKEYS GET", b"-ERR Invalid number of arguments specified for command\r\n"),
+        ("COMMAND INFO nosuch", b"*1\r\n*-1\r\n"),
+        ("COMMAND FOO", b"-ERR unknown subcommand 'FOO'. Try COMMAND HELP.\r\n"),
+    ],
+)
+def test_command(line: str, answer: bytes) -> None:
+    assert Acted().say(line) == answer
+
+
+def test_command_describes() -> None:
+    acted = Acted()
+    said = acted.say("COMMAND INFO get")
+    assert said.startswith(b"*1\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n") and b"+readonly\r\n" in said
+    assert acted.say("COMMAND").startswith(b"*%d\r\n*10\r\n" % len(ENTRIES))
+    assert b"$7\r\nsummary\r\n" in acted.say("COMMAND DOCS get")
+    assert b"$3\r\nget\r\n" in acted.say("COMMAND LIST")

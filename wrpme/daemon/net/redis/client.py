@@ -1,0 +1,81 @@
+"""What a connection of a Redis client remembers, and what its commands become. No socket here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from wrpme.daemon.net.redis.replies import NIL2, NIL3, NO_ARRAY2, encoded
+from wrpme.protocol.messages import EntryRequest, Request
+
+Steps = Generator[Any, Any, bytes]
+"""A command of several steps: it yields a request or a list of them, is sent the reply or the list of replies, and
+returns what is answered."""
+One = tuple[Request, Callable[[Any, "Client"], bytes]]
+"""A request, and what is answered for its reply."""
+Several = tuple[Sequence[EntryRequest], Callable[[list[Any], "Client"], bytes]]
+
+
+class InTurn(list[list[bytes]]):
+    """Commands that are carried out one after the other; their answers are an array."""
+
+
+Plan = bytes | One | Several | Steps | InTurn
+
+
+class Queued:
+    """What was said since MULTI."""
+
+    def __init__(self) -> None:
+        self.commands: list[list[bytes]] = []
+        self.is_wrong = False
+
+
+class Client:
+    """One client: ``number`` is the id of its next request, ``wall`` gives milliseconds since 1970."""
+
+    def __init__(self, ident: int, address: str, wall: Callable[[], int]) -> None:
+        self.ident = ident
+        self.address = address
+        self.wall = wall
+        self.number = 1
+        self.three = False
+        self.nil = NIL2
+        self.name = b""
+        self.library: dict[str, bytes] = {"lib-name": b"", "lib-ver": b""}
+        self.queued: Queued | None = None
+        self.watched: dict[bytes, bytes] = {}
+        """The versions of the entries that are watched."""
+        self.silent = False
+        self.skips = 0
+        """So many answers are not said."""
+        self.ends = False
+        """Nothing that follows is looked at."""
+        self.last = b""
+        self.stats: Callable[[], dict[str, dict[str, Any]]] = dict
+        """What INFO tells, by section."""
+        self.age: Callable[[], float] = float
+        self.others: Callable[[], list[Client]] = lambda: [self]
+
+    def speak(self, three: bool) -> None:
+        """Changes to RESP3 or RESP2."""
+        self.three = three
+        self.nil = NIL3 if three else NIL2
+
+    @property
+    def no_array(self) -> bytes:
+        """Null where an array would be."""
+        return NIL3 if self.three else NO_ARRAY2
+
+    def encoded(self, value: Any) -> bytes:
+        """Returns a value as this client reads it."""
+        return encoded(value, self.three)
+
+    def reset(self) -> None:
+        """Forgets what was said, as RESET wants it."""
+        self.speak(False)
+        self.name = b""
+        self.queued = None
+        self.watched = {}
+        self.silent = False
+        self.skips = 0

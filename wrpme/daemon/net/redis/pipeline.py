@@ -1,0 +1,471 @@
+"""The commands of one client on their way: handed to the node in their order, answered in their order. No socket here.
+
+A command that is one request, or one for each of its keys, is handed in at once, with those before it still on their
+way. One of several steps waits until nothing else is, and what follows waits for it.
+
+What the node refuses for a moment is asked again, and the order of what was said for each key is kept: nothing further
+is handed in, all that is on its way is waited for, and what was refused goes first, together with the reads behind
+it. A request behind which a write of the same key has been carried out already can't be asked again: it is refused.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from math import inf
+from typing import Any, Protocol
+
+import msgspec
+
+from wrpme.daemon.net.redis.client import Client, InTurn, Plan, Steps
+from wrpme.daemon.net.redis.replies import CROSS_SLOT, Refusal, error, failure
+from wrpme.errors import (
+    AlreadyExistsError, BusyError, IndeterminateError, MismatchError, NotFoundError, NumberError, UnstableError,
+    UsageError,
+)  # fmt: skip
+from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
+from wrpme.protocol.messages import Append, Failed, Request, Transaction, is_read
+
+PATIENCE_SECONDS = 10.0
+"""What is refused for a moment is asked again for so long, as the client library does."""
+_AGAIN = (UnstableError.code, BusyError.code)
+_TO_STEPS = (NotFoundError.code, AlreadyExistsError.code, MismatchError.code, NumberError.code)
+"""What a command of several steps expects and acts on; any other failure ends it."""
+_LAPSED = Failed(0, UnstableError.code, "the node lost touch with the hive while it read; try again")
+_OVERTAKEN = "; what you sent after it was carried out, so it was not tried again"
+
+
+class Way(Protocol):
+    """What a pipeline needs of its connection."""
+
+    def hand_in(self, requests: list[Request]) -> None:
+        """Gives the requests to the node, in this order; replies may come at once."""
+
+    def answer(self, answer: bytes) -> None:
+        """Says this next."""
+
+    def has_room(self) -> bool:
+        """Returns whether further commands may begin."""
+
+    def now(self) -> float:
+        """Returns the node's clock; leases that were relied on before may lapse by that."""
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Calls after so long."""
+
+
+class Slot:
+    """A command on its way. ``first`` is the id of its first request, ``left`` how many replies are due."""
+
+    __slots__ = (
+        "answer", "command", "convert", "first", "left", "replies", "requests", "several", "silent", "since", "steps",
+    )  # fmt: skip
+
+    def __init__(
+        self, requests: Sequence[Request], convert: Callable[[Any, Client], bytes] | None, since: float
+    ) -> None:
+        self.requests = requests
+        self.convert = convert
+        self.first = 0
+        self.left = len(requests)
+        self.replies: list[Any] | None = None
+        """None where it is one request."""
+        self.answer: bytes | None = None
+        self.steps: Steps | None = None
+        self.since = since
+        self.silent = False
+        self.several = False
+        self.command: list[bytes] = []
+
+    def reply_to(self, index: int) -> Any:
+        """Returns the reply to one of the requests, as far as it is needed again."""
+        return None if self.replies is None else self.replies[index]
+
+
+class Pipeline:
+    """See the module. ``begin`` makes a plan of a command, or None where that has to wait until nothing is on its
+    way."""
+
+    def __init__(self, client: Client, way: Way, begin: Callable[[Client, list[bytes], bool], Plan | None]) -> None:
+        self.client = client
+        self.queue: deque[list[bytes]] = deque()
+        self.parked_bytes = 0
+        """Of answers that wait for those before them."""
+        self._way = way
+        self._begin = begin
+        self._slots: deque[Slot] = deque()
+        self._on_way: dict[int, Slot] = {}
+        self._running: Slot | None = None
+        self._waits = False
+        """For a pause to end."""
+        self._refused = False
+        self._retries = False
+        """What was refused is on its way again."""
+        self._pause = RETRY_SECONDS_MIN
+        self._leased: list[tuple[Slot, int, float]] = []
+        self._is_at_work = False
+        self._ended = False
+
+    def take(self, commands: list[list[bytes]]) -> None:
+        """Carries out commands, behind those that came before."""
+        self.queue += commands
+        self.go_on()
+
+    @property
+    def waits_for_answers(self) -> bool:
+        """Whether a command has no answer yet."""
+        return bool(self._slots or self.queue)
+
+    def end(self, sentence: str) -> None:
+        """Answers what was not carried out with that, and does nothing more. Of what is on its way nothing is said."""
+        self._ended = True
+        while self._slots:
+            slot = self._slots.popleft()
+            if slot.answer is None:
+                break
+            self._way.answer(slot.answer)
+        else:
+            for _ in self.queue:
+                self._way.answer(error(sentence))
+        self.drop()
+
+    def drop(self) -> None:
+        """Forgets everything: there is nobody to answer."""
+        self._ended = True
+        self._slots.clear()
+        self._on_way.clear()
+        self.queue.clear()
+        self._running = None
+
+    # --- replies -------------------------------------------------------------------------------------------------
+
+    def replied(self, reply: Any, valid_until: float = inf) -> None:
+        """Takes a reply of the node; it counts if it is looked at by that time."""
+        slot = self._on_way.pop(reply.id, None)
+        if slot is None:
+            return
+        index = reply.id - slot.first if slot.replies is not None else 0
+        if valid_until != inf:
+            self._leased.append((slot, index, valid_until))
+        slot.left -= 1
+        if type(reply) is Failed and (reply.code in _AGAIN or _is_harmless(reply, slot, index)):
+            self._refused = True
+            reply = Failed(reply.id, UnstableError.code, reply.sentence)
+            if slot.replies is None:
+                slot.replies = [reply]
+            else:
+                slot.replies[index] = reply
+        elif slot.replies is not None:
+            slot.replies[index] = reply
+        else:
+            slot.answer = self._converted(slot, reply)
+            self.parked_bytes += len(slot.answer)
+        if not self._is_at_work:
+            self.go_on()
+
+    def begin_work(self) -> bool:
+        """Lets replies gather until :meth:`end_work`; returns whether they did already."""
+        before, self._is_at_work = self._is_at_work, True
+        return before
+
+    def end_work(self, before: bool) -> None:
+        """Goes on, unless replies gathered before already."""
+        self._is_at_work = before
+        if not before:
+            self.go_on()
+
+    def _check_leases(self) -> None:
+        """Takes what was read under a lease that has run out for refused."""
+        now = self._way.now()
+        for slot, index, valid_until in self._leased:
+            if now > valid_until:
+                self._refused = True
+                if slot.answer is not None:
+                    self.parked_bytes -= len(slot.answer)
+                    slot.answer = None
+                if slot.replies is None:
+                    slot.replies = [_LAPSED]
+                else:
+                    slot.replies[index] = _LAPSED
+        self._leased.clear()
+
+    # --- commands ------------------------------------------------------------------------------------------------
+
+    def go_on(self) -> None:
+        """Does what can be done now."""
+        if self._is_at_work or self._ended:
+            return
+        self._is_at_work = True
+        try:
+            while True:
+                if self._leased:
+                    self._check_leases()
+                requests = self._next()
+                if not requests:
+                    break
+                self._way.hand_in(requests)
+        finally:
+            self._is_at_work = False
+
+    def _next(self) -> list[Request]:
+        """Returns what is handed in next; what is ready is answered."""
+        requests: list[Request] = []
+        self._settle(requests)
+        while self.queue and self._running is None and not self._is_in_trouble and self._way.has_room():
+            if self.client.ends:
+                self.queue.clear()
+                break
+            command = self.queue.popleft()
+            plan = self._begin(self.client, command, not self._slots)
+            if plan is None or (self._slots and type(plan) not in (bytes, tuple)):
+                self.queue.appendleft(command)
+                break
+            self._start(plan, requests, command)
+        return requests
+
+    @property
+    def _is_in_trouble(self) -> bool:
+        return self._refused or self._waits or self._retries
+
+    def _settle(self, requests: list[Request]) -> None:
+        """Finishes what has all its replies, and answers it as far as nothing before it is still on its way."""
+        running = self._running
+        if running is not None:
+            if running.left == 0 and not self._waits:
+                self._go_on_with(running, requests)
+        elif (self._refused or self._retries) and not self._on_way and not self._waits:
+            self._retries = False
+            self._ask_again()
+        slots, ready = self._slots, self._refused or self._waits
+        while slots:
+            slot = slots[0]
+            if slot.answer is None:
+                if slot.left or slot.steps is not None or slot.replies is None or (ready and self._is_refused(slot)):
+                    return
+                slot.answer = self._converted(slot, slot.replies if slot.several else slot.replies[0])
+                self.parked_bytes += len(slot.answer)
+            slots.popleft()
+            self.parked_bytes -= len(slot.answer)
+            if not slot.silent:
+                self._way.answer(slot.answer)
+
+    @staticmethod
+    def _is_refused(slot: Slot) -> bool:
+        return any(type(reply) is Failed and reply.code in _AGAIN for reply in slot.replies or ())
+
+    def _converted(self, slot: Slot, reply: Any) -> bytes:
+        assert slot.convert is not None
+        try:
+            return slot.convert(reply, self.client)
+        except Refusal as refusal:
+            return error(str(refusal))
+
+    def _start(self, plan: Plan, requests: list[Request], command: list[bytes]) -> None:
+        client = self.client
+        silent = client.silent or client.skips > 0
+        client.skips = max(0, client.skips - 1)
+        if type(plan) is InTurn:
+            self.queue.extendleft(reversed(plan))
+            client.skips += len(plan) if silent and not client.silent else 0
+            plan = b"*%d\r\n" % len(plan)
+        if type(plan) is bytes:
+            if self._slots:
+                slot = Slot((), None, 0.0)
+                slot.answer, slot.silent = plan, silent
+                self.parked_bytes += len(plan)
+                self._slots.append(slot)
+            elif not silent:
+                self._way.answer(plan)
+            return
+        if type(plan) is tuple:
+            asked, convert = plan
+            several = type(asked) is list
+            slot = Slot(asked if several else (asked,), convert, -1.0)  # type: ignore[arg-type]
+            slot.first = client.number
+            if several:
+                slot.several = True
+                slot.replies = [None] * len(slot.requests)
+            for request in slot.requests:
+                self._on_way[client.number] = slot
+                requests.append(request)
+                client.number += 1
+        else:
+            slot = Slot((), None, self._way.now())
+            slot.steps, slot.command = plan, command  # type: ignore[assignment]
+            self._running = slot
+            self._drive(slot, None, requests)
+        slot.silent = silent
+        if slot.answer is not None and not self._slots:  # it needed no request
+            self.parked_bytes -= len(slot.answer)
+            if not silent:
+                self._way.answer(slot.answer)
+        else:
+            self._slots.append(slot)
+
+    # --- several steps -------------------------------------------------------------------------------------------
+
+    def _drive(self, slot: Slot, given: Any, requests: list[Request]) -> None:
+        assert slot.steps is not None
+        try:
+            wanted = slot.steps.send(given)
+        except StopIteration as end:
+            self._finish(slot, end.value)
+            return
+        except Refusal as refusal:
+            self._finish(slot, error(str(refusal)))
+            return
+        slot.convert = _list_of if type(wanted) is list else _only_one
+        slot.requests = wanted if type(wanted) is list else (wanted,)
+        self._ask(slot, range(len(slot.requests)), requests, fresh=True)
+
+    def _finish(self, slot: Slot, answer: bytes) -> None:
+        slot.answer, slot.steps = answer, None
+        self.parked_bytes += len(answer)
+        self._running = None
+        self._pause = RETRY_SECONDS_MIN
+
+    def _ask(self, slot: Slot, indexes: Sequence[int], requests: list[Request], fresh: bool = False) -> None:
+        """Hands in those requests of a slot, under numbers of their own."""
+        client = self.client
+        if fresh or slot.replies is None:
+            slot.replies = [None] * len(slot.requests)
+        slot.first = client.number
+        client.number += len(slot.requests)
+        slot.left = len(indexes)
+        for index in indexes:
+            number = slot.first + index
+            self._on_way[number] = slot
+            requests.append(msgspec.structs.replace(slot.requests[index], id=number))
+
+    def _go_on_with(self, slot: Slot, requests: list[Request]) -> None:
+        """The replies to a step are all there."""
+        replies = slot.replies or []
+        self._refused = False
+        refused = [at for at, reply in enumerate(replies) if type(reply) is Failed and reply.code in _AGAIN]
+        if (refused or slot.left) and self._way.now() - slot.since > PATIENCE_SECONDS:
+            assert slot.steps is not None
+            slot.steps.close()
+            self._finish(slot, failure(replies[refused[0]]))
+        elif refused and _is_long(slot):
+            self._wait(lambda more: self._begin_again(slot, more))
+        elif refused:
+            self._wait(lambda more: self._ask(slot, refused, more))
+        elif (bad := self._fatal(slot, replies)) is not None:
+            assert slot.steps is not None
+            slot.steps.close()
+            self._finish(slot, bad)
+        elif self._way.now() - slot.since > PATIENCE_SECONDS and not _is_long(slot):
+            assert slot.steps is not None
+            slot.steps.close()
+            self._finish(slot, error("TRYAGAIN others change the entry all the time; nothing was changed, try again"))
+        else:
+            self._drive(slot, replies if slot.convert is _list_of else replies[0], requests)
+
+    def _begin_again(self, slot: Slot, requests: list[Request]) -> None:
+        """What goes through all entries does so in one view of the hive."""
+        slot.steps = self._begin(self.client, slot.command, True)  # type: ignore[assignment]
+        self._drive(slot, None, requests)
+
+    @staticmethod
+    def _fatal(slot: Slot, replies: list[Any]) -> bytes | None:
+        for request, reply in zip(slot.requests, replies, strict=True):
+            if type(reply) is Failed and reply.code not in _TO_STEPS:
+                if reply.code == UsageError.code and type(request) is Transaction and "not together" in reply.sentence:
+                    return error(CROSS_SLOT)
+                return failure(reply)
+        return None
+
+    # --- again ---------------------------------------------------------------------------------------------------
+
+    def _wait(self, then: Callable[[list[Request]], None]) -> None:
+        """Asks again after a pause."""
+        self._waits = True
+
+        def go_on() -> None:
+            self._waits = False
+            if self._ended:
+                return
+            requests: list[Request] = []
+            then(requests)
+            before = self.begin_work()
+            self._way.hand_in(requests)
+            self.end_work(before)
+
+        self._way.later(self._pause, go_on)
+        self._pause = min(2 * self._pause, RETRY_SECONDS_MAX)
+
+    def _parts(self) -> Iterator[tuple[Slot, int, Any, bool]]:
+        """All requests of the slots, in order, and whether each was refused."""
+        for slot in self._slots:
+            for index, request in enumerate(slot.requests):
+                reply = slot.reply_to(index)
+                yield slot, index, request, type(reply) is Failed and reply.code in _AGAIN
+
+    def _ask_again(self) -> None:
+        """Nothing is on its way, and something was refused."""
+        self._refused = False
+        now = self._way.now()
+        written: set[bytes] = set()
+        again: dict[Slot, list[int]] = {}
+        for slot, index, request, refused in reversed(list(self._parts())):
+            if not refused:
+                if not is_read(request):
+                    written.add(request.alias)
+                continue
+            if slot.since < 0:
+                slot.since = now
+            if request.alias in written or now - slot.since > PATIENCE_SECONDS:
+                reply = slot.reply_to(index)
+                sentence = reply.sentence + (_OVERTAKEN if request.alias in written else "")
+                self._set(slot, failure(Failed(0, reply.code, sentence)))
+                again.pop(slot, None)
+            elif slot.answer is None:
+                again.setdefault(slot, []).insert(0, index)
+        changed: set[bytes] = set()
+        for slot, index, request, _ in list(self._parts()):
+            if index in again.get(slot, ()):
+                if not is_read(request):
+                    changed.add(request.alias)
+            elif request.alias in changed and is_read(request) and (slot.answer is None or slot.replies is None):
+                self._take_back(slot)
+                again.setdefault(slot, []).append(index)
+        if not again:
+            self._pause = RETRY_SECONDS_MIN
+            return
+        ordered = [slot for slot in self._slots if slot in again]
+
+        def ask(requests: list[Request]) -> None:
+            self._retries = True
+            for slot in ordered:
+                self._ask(slot, sorted(again[slot]), requests)
+
+        self._wait(ask)
+
+    def _set(self, slot: Slot, answer: bytes) -> None:
+        self._take_back(slot)
+        slot.answer = answer
+        self.parked_bytes += len(answer)
+
+    def _take_back(self, slot: Slot) -> None:
+        if slot.answer is not None:
+            self.parked_bytes -= len(slot.answer)
+            slot.answer = None
+
+
+def _only_one(replies: Any, client: Client) -> bytes:
+    raise AssertionError("a step is not converted")
+
+
+def _list_of(replies: Any, client: Client) -> bytes:
+    raise AssertionError("a step is not converted")
+
+
+def _is_harmless(reply: Failed, slot: Slot, index: int) -> bool:
+    """Whether nobody knows what became of a request that changes nothing: to append nothing is to ask for the size."""
+    request = slot.requests[index]
+    return reply.code == IndeterminateError.code and type(request) is Append and not request.content
+
+
+def _is_long(slot: Slot) -> bool:
+    """Whether it goes through all entries, which takes its time."""
+    return not all(hasattr(request, "alias") or type(request) is Transaction for request in slot.requests)

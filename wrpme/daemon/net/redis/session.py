@@ -1,0 +1,200 @@
+"""A connection that speaks the protocol of Redis: its commands go the way of a client's requests.
+
+What one read brought is handed to the node together, and the answers of a turn leave in one write. The bounds are those
+of every session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from wrpme.daemon.net.connection import Message
+from wrpme.daemon.net.redis.client import Client
+from wrpme.daemon.net.redis.parser import Foreign, Parser
+from wrpme.daemon.net.redis.pipeline import Pipeline
+from wrpme.daemon.net.redis.replies import error
+from wrpme.daemon.net.redis.table import begin
+from wrpme.daemon.net.server import FOREIGN, Server, Session
+from wrpme.errors import BusyError, ProtocolError, WrpmeError
+from wrpme.limits import LARGE_BYTES
+from wrpme.protocol.messages import Envelope, Reply, Request
+
+STOPPED = "TRYAGAIN this node has stopped; nothing was changed, try another node"
+
+
+class RedisSession(Session):
+    """One connection of a Redis client. A request is counted as waiting until its reply is there."""
+
+    takes_replies = True
+
+    def __init__(self, number: int, server: Server) -> None:
+        super().__init__(number, server)
+        self._parser = Parser()
+        self._began_at = self.host.clock()
+        self._lapsed = False
+        self._client = Client(number, "", self._wall)
+        self._client.age = lambda: self.host.clock() - self._began_at
+        self._client.others = self._all_clients
+        self._client.stats = self._stats
+        self._pipeline = Pipeline(self._client, self, begin)
+
+    # --- what comes in -------------------------------------------------------------------------------------------
+
+    def take_over(self, transport: asyncio.Transport, first: bytes) -> None:
+        self.transport = transport
+        self._client.address = self.peer
+        super().take_over(transport, first)
+
+    def data_received(self, data: bytes) -> None:
+        if self.ended:
+            return
+        now = self.host.clock()
+        self.host.process.received_bytes += len(data)
+        commands = self._parser.feed(data)
+        if commands:
+            self._pipeline.take(commands)
+        if not self._after_commands():
+            self.count_partial(now)
+
+    def _after_commands(self) -> bool:
+        """Writes what was answered without the node, and holds back where commands wait; returns whether it has
+        ended."""
+        if self.ended:
+            return True
+        if self._client.ends and not self._pipeline.waits_for_answers:
+            self.server.strangers[self] = None
+            Session.flush(self)
+            self.say_last(b"")
+            return True
+        wrong = self._parser.error
+        if wrong is not None and not self._pipeline.waits_for_answers:
+            self.on_nonsense(wrong)
+            return True
+        if self._pipeline.queue or wrong is not None:
+            self.hold()
+        if self.frames and not self.waiting:
+            self.flush()
+        return False
+
+    def take(self, messages: list[Message], now: float) -> None:
+        before = self._pipeline.begin_work()
+        try:
+            super().take(messages, now)
+        finally:
+            self._pipeline.end_work(before)
+
+    def replied(self, reply: Reply | Envelope, valid_until: float = inf) -> None:
+        self.waiting -= 1
+        self._pipeline.replied(reply, valid_until)
+        if self._held and not self.waiting:
+            self.go_on()
+
+    def lapse(self) -> None:
+        self._lapsed = True
+        super().lapse()
+
+    # --- what the pipeline needs ---------------------------------------------------------------------------------
+
+    def hand_in(self, requests: list[Request]) -> None:
+        """See :class:`Way`."""
+        if not self.ended:
+            self.arrived(requests, False, self.host.clock())  # type: ignore[arg-type]
+
+    def answer(self, answer: bytes) -> None:
+        """See :class:`Way`."""
+        if answer:
+            self.put(answer)
+
+    def has_room(self) -> bool:
+        """See :class:`Way`."""
+        return not self.ended and not self.backlog and not self.outbox and not self.full
+
+    def now(self) -> float:
+        """See :class:`Way`."""
+        self._lapsed = False
+        now = self.host.clock()
+        return inf if self._lapsed else now
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """See :class:`Way`."""
+
+        def due() -> None:
+            if not self.ended:
+                call()
+                self.flush()
+
+        asyncio.get_running_loop().call_later(seconds, due)
+
+    # --- bounds and manners --------------------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        return super().full or self._pipeline.parked_bytes >= LARGE_BYTES * 4
+
+    def count_answered(self) -> None:
+        """Replies were counted when they came."""
+
+    def flush(self) -> None:
+        super().flush()
+        if not self.ended:
+            self._pipeline.go_on()
+            self._after_commands()
+
+    def pumped(self) -> None:
+        super().pumped()
+        if not self.ended and self._pipeline.queue:
+            self._pipeline.go_on()
+            self._after_commands()
+
+    def _serve(self) -> None:
+        super()._serve()
+        if not self.ended:
+            self._pipeline.go_on()
+            self._after_commands()
+
+    def pending_bytes(self) -> int:
+        return self._parser.pending_bytes
+
+    def forget_pending(self) -> None:
+        self._parser = Parser()
+
+    def on_nonsense(self, error: WrpmeError) -> None:
+        self.refuse(error, FOREIGN if isinstance(error, Foreign) else None)
+
+    def refusal(self, error_: WrpmeError) -> bytes:
+        if isinstance(error_, ProtocolError):
+            return error(f"ERR Protocol error: {error_.sentence}")
+        if isinstance(error_, BusyError):
+            return error(f"ERR max number of clients reached: {error_.sentence}")
+        return error(f"ERR {error_.sentence}")
+
+    def end(self, farewell: bytes) -> None:
+        if not self.ended:
+            waits = self._pipeline.waits_for_answers
+            self._pipeline.end(STOPPED)
+            super().end(error(STOPPED) if farewell and not waits else b"")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._pipeline.drop()
+        super().connection_lost(exc)
+
+    # --- what commands ask ---------------------------------------------------------------------------------------
+
+    def _wall(self) -> int:
+        return int(1000 * self.host.clock() + self.host.process.wall_offset_milliseconds)
+
+    def _all_clients(self) -> list[Client]:
+        return [session._client for session in self.server.sessions if isinstance(session, RedisSession)]
+
+    def _stats(self) -> dict[str, dict[str, Any]]:
+        process = self.host.process
+        return {
+            "clients": {"connected_clients": process.sessions, "maxclients": self.server.clients_max},
+            "stats": {
+                "total_net_input_bytes": process.received_bytes,
+                "total_net_output_bytes": process.sent_bytes,
+            },
+        }

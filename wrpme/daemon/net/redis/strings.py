@@ -1,0 +1,425 @@
+"""Commands on strings: what each asks of the node, and what it answers. No socket here, and no logic of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from msgspec import Struct
+from typing import Any
+
+from wrpme.daemon.net.redis.client import Client, Plan, Steps
+from wrpme.daemon.net.redis.numbers import integer, real, rounded, shown
+from wrpme.daemon.net.redis.replies import (
+    NOT_INTEGER, OK, ONE, OVERFLOW, SYNTAX, ZERO, Refusal, array, bulk, error, failure, integer as integer_reply,
+)  # fmt: skip
+from wrpme.errors import AlreadyExistsError, MismatchError, NotFoundError, NumberError
+from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.protocol.messages import (
+    KEEP_EXPIRY, NO_VERSION, Add, Append, Cas, CasVersion, Content, Exists, Failed, Get, GetExpire, GetRange, GetRemove,
+    GetUpdate, Number, Put, Remove, RemoveVersion, SetRange, Transaction, Update,
+)  # fmt: skip
+
+NOT_FOUND, EXISTS_ALREADY, MISMATCH = NotFoundError.code, AlreadyExistsError.code, MismatchError.code
+TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+Args = list[bytes]
+
+# --- what is answered for a reply --------------------------------------------------------------------------------
+
+
+def content(reply: Any, client: Client) -> bytes:
+    """The content, or nil where there is none."""
+    if type(reply) is Content:
+        return b"$%d\r\n%b\r\n" % (len(reply.content), reply.content)
+    return client.nil if reply.code == NOT_FOUND else failure(reply)
+
+
+def content_or_empty(reply: Any, client: Client) -> bytes:
+    """The content, or an empty one where there is none."""
+    if type(reply) is Failed:
+        return b"$0\r\n\r\n" if reply.code == NOT_FOUND else failure(reply)
+    return bulk(reply.content)
+
+
+def ok(reply: Any, client: Client) -> bytes:
+    """OK, once it is done."""
+    return failure(reply) if type(reply) is Failed else OK
+
+
+def ok_or_nil(reply: Any, client: Client) -> bytes:
+    """OK, or nil where the condition did not hold."""
+    if type(reply) is not Failed:
+        return OK
+    return client.nil if reply.code in (NOT_FOUND, EXISTS_ALREADY, MISMATCH) else failure(reply)
+
+
+def one_or_zero(reply: Any, client: Client) -> bytes:
+    """1, or 0 where the condition did not hold."""
+    if type(reply) is not Failed:
+        return ONE
+    return ZERO if reply.code in (NOT_FOUND, EXISTS_ALREADY, MISMATCH) else failure(reply)
+
+
+def number(reply: Any, client: Client) -> bytes:
+    """The number."""
+    return failure(reply) if type(reply) is Failed else b":%d\r\n" % reply.number
+
+
+# --- life spans --------------------------------------------------------------------------------------------------
+
+
+class Life(Struct):
+    """Until when a value lives: milliseconds from now, or since 1970; both 0 is for ever."""
+
+    ttl: int = 0
+    expiry: int = 0
+
+
+def life(client: Client, option: bytes, text: bytes, command: str) -> Life:
+    """Returns what EX, PX, EXAT or PXAT say."""
+    value = integer(text)
+    in_seconds, absolute = option in (b"EX", b"EXAT"), option in (b"EXAT", b"PXAT")
+    wrong = f"ERR invalid expire time in '{command}' command"
+    if value <= 0 or (in_seconds and value > NUMBER_MAX // 1000):
+        raise Refusal(wrong)
+    value = value * 1000 if in_seconds else value
+    if not absolute and value > NUMBER_MAX - client.wall():
+        raise Refusal(wrong)
+    if absolute:
+        return Life(expiry=min(value, EXPIRY_MILLISECONDS_MAX))
+    return Life(ttl=min(value, EXPIRY_MILLISECONDS_MAX))
+
+
+def is_past(client: Client, life: Life) -> bool:
+    """Whether that moment has gone: an entry is not written to be gone at once."""
+    return 0 < life.expiry <= client.wall()
+
+
+# --- GET and SET -------------------------------------------------------------------------------------------------
+
+
+def get(client: Client, args: Args) -> Plan:
+    """GET key."""
+    return Get(client.number, args[1]), content
+
+
+class SetOptions(Struct):
+    """What follows the value of SET."""
+
+    life: Life
+    condition: bytes = b""
+    comparand: bytes = b""
+    gets: bool = False
+
+
+def _set_options(client: Client, args: Args) -> SetOptions:
+    found = SetOptions(Life())
+    lives, at = b"", 3
+    while at < len(args):
+        option = args[at].upper()
+        following = args[at + 1] if at + 1 < len(args) else None
+        if option in (b"NX", b"XX") and not found.condition:
+            found.condition = option
+        elif option in (b"IFEQ", b"IFNE") and not found.condition and following is not None:
+            found.condition, found.comparand = option, following
+            at += 1
+        elif option == b"GET":
+            found.gets = True
+        elif option == b"KEEPTTL" and not lives:
+            lives = option
+        elif option in (b"EX", b"PX", b"EXAT", b"PXAT") and not lives and following is not None:
+            lives = option
+            expiry = following
+            at += 1
+        elif option in (b"NX", b"XX") and option == found.condition:
+            pass
+        elif option == b"KEEPTTL" and lives == option:
+            pass
+        else:
+            raise Refusal(SYNTAX)
+        at += 1
+    if lives == b"KEEPTTL":
+        found.life = Life(ttl=KEEP_EXPIRY)
+    elif lives:
+        found.life = life(client, lives, expiry, "set")
+    return found
+
+
+def set_(client: Client, args: Args) -> Plan:
+    """SET key value, with all options."""
+    if len(args) == 3:
+        return Update(client.number, args[1], args[2]), ok
+    options = _set_options(client, args)
+    key, value, span = args[1], args[2], options.life
+    if is_past(client, span):
+        return _set_and_gone(client, key, options)
+    expiry, ttl, condition = span.expiry, span.ttl, options.condition
+    if options.gets or condition == b"IFNE":
+        return _set_get(client, key, value, options)
+    if condition == b"NX":
+        return Put(client.number, key, value, expiry, max(ttl, 0)), ok_or_nil
+    if condition == b"XX":
+        return GetUpdate(client.number, key, value, expiry, ttl), ok_or_nil
+    if condition == b"IFEQ":
+        return Cas(client.number, key, value, options.comparand, expiry, ttl), ok_or_nil
+    return Update(client.number, key, value, expiry, ttl), ok
+
+
+def _holds(options: SetOptions, held: bytes | None) -> bool:
+    condition = options.condition
+    if condition == b"NX":
+        return held is None
+    if condition == b"XX":
+        return held is not None
+    if condition == b"IFEQ":
+        return held == options.comparand
+    return condition != b"IFNE" or held != options.comparand
+
+
+def _set_get(client: Client, key: bytes, value: bytes, options: SetOptions) -> Steps:
+    """With GET, and with what no request of the node compares."""
+    while True:
+        found = yield Get(0, key, versioned=True)
+        held = found.content if type(found) is Content else None
+        former = client.nil if held is None else bulk(held)
+        if not _holds(options, held):
+            return former if options.gets else client.nil
+        version = found.version if held is not None else NO_VERSION
+        written = yield CasVersion(0, key, value, version, options.life.expiry, options.life.ttl)
+        if type(written) is not Failed:
+            return former if options.gets else OK
+
+
+def _set_and_gone(client: Client, key: bytes, options: SetOptions) -> Steps:
+    """A value whose time has come already: what was there is gone."""
+    while True:
+        found = yield Get(0, key, versioned=True)
+        held = found.content if type(found) is Content else None
+        former = client.nil if held is None else bulk(held)
+        if not _holds(options, held):
+            return former if options.gets else client.nil
+        if held is not None:
+            removed = yield RemoveVersion(0, key, found.version)
+            if type(removed) is Failed:
+                continue
+        return former if options.gets else OK
+
+
+def setnx(client: Client, args: Args) -> Plan:
+    """SETNX key value."""
+    return Put(client.number, args[1], args[2]), one_or_zero
+
+
+def _setex(client: Client, args: Args, option: bytes, command: str) -> Plan:
+    span = life(client, option, args[2], command)
+    return Update(client.number, args[1], args[3], 0, span.ttl), ok
+
+
+def setex(client: Client, args: Args) -> Plan:
+    """SETEX key seconds value."""
+    return _setex(client, args, b"EX", "setex")
+
+
+def psetex(client: Client, args: Args) -> Plan:
+    """PSETEX key milliseconds value."""
+    return _setex(client, args, b"PX", "psetex")
+
+
+def getset(client: Client, args: Args) -> Plan:
+    """GETSET key value."""
+    return _set_get(client, args[1], args[2], SetOptions(Life(), gets=True))
+
+
+def getdel(client: Client, args: Args) -> Plan:
+    """GETDEL key."""
+    return GetRemove(client.number, args[1]), content
+
+
+def getex(client: Client, args: Args) -> Plan:
+    """GETEX key, with a life span or PERSIST."""
+    if len(args) == 2:
+        return Get(client.number, args[1]), content
+    option = args[2].upper()
+    if option == b"PERSIST" and len(args) == 3:
+        return GetExpire(client.number, args[1], 0), content
+    if option not in (b"EX", b"PX", b"EXAT", b"PXAT") or len(args) != 4:
+        raise Refusal(SYNTAX)
+    try:
+        span = life(client, option, args[3], "getex")
+    except Refusal as refusal:
+        wrong = str(refusal)
+        return Exists(client.number, args[1]), lambda reply, client: _wrong_if_there(reply, client, wrong)
+    return GetExpire(client.number, args[1], span.ttl or span.expiry, bool(span.ttl)), content
+
+
+def _wrong_if_there(reply: Any, client: Client, wrong: str) -> bytes:
+    """Redis looks for the entry before it looks at the time."""
+    if type(reply) is Failed:
+        return failure(reply)
+    return error(wrong) if reply.number else client.nil
+
+
+# --- parts -------------------------------------------------------------------------------------------------------
+
+
+def append(client: Client, args: Args) -> Plan:
+    """APPEND key value."""
+    return (Append(client.number, args[1], args[2]), number) if args[2] else _append_nothing(args[1])
+
+
+def _append_nothing(key: bytes) -> Steps:
+    """An entry is added where there is none, which the node's Append does not do."""
+    added = yield Put(0, key, b"")
+    if type(added) is not Failed:
+        return ZERO
+    size = yield Append(0, key, b"")
+    return integer_reply(size.number)
+
+
+def strlen(client: Client, args: Args) -> Plan:
+    """STRLEN key: to append nothing changes nothing, and tells the size without the content."""
+    return Append(client.number, args[1], b""), number
+
+
+def getrange(client: Client, args: Args) -> Plan:
+    """GETRANGE key start end."""
+    first, last = integer(args[2]), integer(args[3])
+    if first < 0 and last < 0 and first > last:
+        return b"$0\r\n\r\n"
+    if last >= -1 or not (first == 0 or first < 0):
+        return GetRange(client.number, args[1], first, last), content_or_empty
+    return Get(client.number, args[1]), lambda reply, client: _range(reply, client, first, last)
+
+
+def _range(reply: Any, client: Client, first: int, last: int) -> bytes:
+    """An end before the first byte is the first byte, for Redis; not so for the node."""
+    if type(reply) is not Content:
+        return content_or_empty(reply, client)
+    size = len(reply.content)
+    first, last = (max(0, at + size) if at < 0 else at for at in (first, last))
+    return bulk(reply.content[first : last + 1])
+
+
+def setrange(client: Client, args: Args) -> Plan:
+    """SETRANGE key offset value."""
+    first = integer(args[2])
+    if first < 0:
+        raise Refusal("ERR offset is out of range")
+    if args[3] and first + len(args[3]) > CONTENT_BYTES_MAX:
+        raise Refusal(TOO_LONG)
+    if not args[3]:
+        return Append(client.number, args[1], b""), number
+    return SetRange(client.number, args[1], first, args[3]), number
+
+
+# --- numbers -----------------------------------------------------------------------------------------------------
+
+
+def _added(by: int) -> Callable[[Any, Client], bytes]:
+    def convert(reply: Any, client: Client) -> bytes:
+        if type(reply) is Failed:
+            if reply.code == NumberError.code:
+                return b"-%b\r\n" % (OVERFLOW if "the sum" in reply.sentence else NOT_INTEGER).encode()
+            return failure(reply)
+        return b":%d\r\n" % reply.number
+
+    return convert
+
+
+_ADDED = _added(0)
+
+
+def incr(client: Client, args: Args) -> Plan:
+    """INCR key."""
+    return Add(client.number, args[1], 1), _ADDED
+
+
+def decr(client: Client, args: Args) -> Plan:
+    """DECR key."""
+    return Add(client.number, args[1], -1), _ADDED
+
+
+def incrby(client: Client, args: Args) -> Plan:
+    """INCRBY key increment."""
+    return Add(client.number, args[1], integer(args[2])), _ADDED
+
+
+def decrby(client: Client, args: Args) -> Plan:
+    """DECRBY key decrement."""
+    by = integer(args[2])
+    if by == NUMBER_MIN:
+        raise Refusal("ERR decrement would overflow")
+    return Add(client.number, args[1], -by), _ADDED
+
+
+def incrbyfloat(client: Client, args: Args) -> Plan:
+    """INCRBYFLOAT key increment."""
+    return _incrbyfloat(args[1], args[2])
+
+
+def _incrbyfloat(key: bytes, text: bytes) -> Steps:
+    while True:
+        found = yield Get(0, key, versioned=True)
+        held = type(found) is Content
+        present, by = real(found.content if held else b"0"), real(text)
+        if present is None or by is None:
+            raise Refusal("ERR increment would produce NaN or Infinity")
+        total = shown(rounded(present + by))
+        written = yield CasVersion(0, key, total, found.version if held else NO_VERSION, 0, KEEP_EXPIRY)
+        if type(written) is not Failed:
+            return bulk(total)
+
+
+# --- several -----------------------------------------------------------------------------------------------------
+
+
+def _first_failure(replies: list[Any], expected: tuple[int, ...] = ()) -> Failed | None:
+    return next((reply for reply in replies if type(reply) is Failed and reply.code not in expected), None)
+
+
+def mget(client: Client, args: Args) -> Plan:
+    """MGET key [key ...]."""
+    return [Get(client.number + at, key) for at, key in enumerate(args[1:])], _contents
+
+
+def _contents(replies: list[Any], client: Client) -> bytes:
+    wrong = _first_failure(replies, (NOT_FOUND,))
+    return failure(wrong) if wrong else array([content(reply, client) for reply in replies])
+
+
+def mset(client: Client, args: Args) -> Plan:
+    """MSET key value [key value ...]: each key by itself."""
+    if len(args) % 2 == 0:
+        raise Refusal("ERR wrong number of arguments for 'mset' command")
+    pairs = zip(args[1::2], args[2::2], strict=True)
+    return [Update(client.number + at, key, value) for at, (key, value) in enumerate(pairs)], _all_ok
+
+
+def _all_ok(replies: list[Any], client: Client) -> bytes:
+    wrong = _first_failure(replies)
+    return failure(wrong) if wrong else OK
+
+
+def msetnx(client: Client, args: Args) -> Plan:
+    """MSETNX key value [key value ...], on keys of one tag."""
+    if len(args) % 2 == 0:
+        raise Refusal("ERR wrong number of arguments for 'msetnx' command")
+    return _msetnx(dict(zip(args[1::2], args[2::2], strict=True)))
+
+
+def _msetnx(pairs: dict[bytes, bytes]) -> Steps:
+    done = yield Transaction(0, tuple(Put(0, key, value) for key, value in pairs.items()))
+    return ZERO if type(done) is Failed else ONE
+
+
+def counted(replies: list[Any], client: Client) -> bytes:
+    """How many requests found what they were about."""
+    wrong = _first_failure(replies, (NOT_FOUND,))
+    if wrong:
+        return failure(wrong)
+    return integer_reply(sum(reply.number if type(reply) is Number else type(reply) is not Failed for reply in replies))
+
+
+def del_(client: Client, args: Args) -> Plan:
+    """DEL key [key ...]."""
+    if len(args) == 2:
+        return Remove(client.number, args[1]), one_or_zero
+    return [Remove(client.number + at, key) for at, key in enumerate(args[1:])], counted
