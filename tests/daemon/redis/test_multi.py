@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.redis.test_pipeline import Way
+from wrpme.daemon.net.redis import table
 from wrpme.errors import MismatchError
 from wrpme.protocol.messages import (
     Content, Done, Exists, Failed, Get, GetExpiry, IfVersion, Number, Remove, Transaction, Update,
@@ -118,6 +119,15 @@ def test_what_is_wrong_is_said_at_once_and_ends_it() -> None:
         b"-ERR wrong number of arguments for 'get' command\r\n-ERR WATCH inside MULTI is not allowed\r\n+QUEUED\r\n"
         b"-EXECABORT Transaction discarded because of previous errors.\r\n$1\r\n1\r\n"
     )
+
+
+def test_what_is_queued_and_watched_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "FRAME_BYTES_MAX", 1000)
+    way = made(Store())
+    way.take("MULTI", *(["SET a 1"] * 100), "EXEC")
+    assert b"-ERR more was queued since MULTI" in way.said and way.said.endswith(b"because of previous errors.\r\n")
+    way.take("WATCH " + " ".join(map(str, range(1001))))
+    assert way.said.endswith(b"-ERR at most 1000 keys are watched\r\n")
 
 
 def test_discard_forgets_what_is_watched() -> None:

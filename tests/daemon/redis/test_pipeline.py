@@ -248,6 +248,13 @@ def test_after_quit_nothing_is_carried_out(way: Way) -> None:
     assert way.said == b"+OK\r\n" and not way.requests
 
 
+def test_at_the_end_what_was_refused_is_said_to_be_so(way: Way) -> None:
+    way.take("SET a 1", "PING")
+    way.fails(0, UNSTABLE)
+    way.pipeline.end("TRYAGAIN stopped")
+    assert way.said == b"-TRYAGAIN stopped\r\n+PONG\r\n"
+
+
 def test_at_the_end_only_what_was_not_begun_is_said_to_be_so(way: Way) -> None:
     way.take("SET a 1", "SET a 1 GET", "PING")
     way.pipeline.end("TRYAGAIN stopped")

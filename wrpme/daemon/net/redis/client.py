@@ -28,6 +28,7 @@ class Queued:
 
     def __init__(self) -> None:
         self.commands: list[list[bytes]] = []
+        self.bytes = 0
         self.is_wrong = False
 
 

@@ -274,11 +274,16 @@ def _keys(pattern: bytes) -> Steps:
     prefix = fixed_beginning(pattern)
     told = yield GetView(0)
     found: list[bytes] = []
+    size = 0
     for node in _owners(told.view):
         after, more = b"", True
         while more:
             page = yield PrefixScan(0, node, told.view.epoch, prefix, after)
-            found += [bulk(alias) for alias in page.aliases if matches(alias)]
+            matching = [bulk(alias) for alias in page.aliases if matches(alias)]
+            found += matching
+            size += sum(map(len, matching))
+            if size > CONTENT_BYTES_MAX:
+                raise Refusal("ERR the keys that match are more than one answer may have (64 MiB)")
             after, more = page.last, page.more
     return array(found)
 

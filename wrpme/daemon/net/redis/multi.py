@@ -15,6 +15,7 @@ from wrpme.core.layout import content_in, expiry_in, value_of
 from wrpme.core.replication.operations import Write, decide
 from wrpme.daemon.net.redis.client import Client, InTurn, Plan, Queued, Steps
 from wrpme.daemon.net.redis.replies import CROSS_SLOT, OK, Refusal, array, error
+from wrpme.limits import TRANSACTION_REQUESTS_MAX
 from wrpme.protocol.messages import (
     NO_VERSION, Content, Failed, Get, GetExpiry, IfVersion, Remove, Transaction, Update,
 )  # fmt: skip
@@ -59,6 +60,8 @@ def watch(client: Client, args: Args) -> Plan:
 
 
 def _watch(client: Client, keys: Args) -> Steps:
+    if len(client.watched) + len(keys) > TRANSACTION_REQUESTS_MAX:
+        raise Refusal(f"ERR at most {TRANSACTION_REQUESTS_MAX} keys are watched")
     replies = yield [Get(0, key, versioned=True) for key in keys]
     for key, reply in zip(keys, replies, strict=True):
         client.watched.setdefault(key, reply.version if type(reply) is Content else NO_VERSION)

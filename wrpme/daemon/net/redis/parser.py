@@ -13,8 +13,10 @@ from wrpme.limits import CONTENT_BYTES_MAX, FRAME_BYTES_MAX
 
 INLINE_BYTES_MAX = 65_536
 """As in Redis: a line, or the head of an array or bulk string, ends within so many bytes."""
-ARGUMENTS_MAX = 1 << 20
-"""An array has so many elements at most."""
+ARGUMENTS_MAX = 1 << 17
+"""An array has so many elements at most; Redis takes eight times as many."""
+ARGUMENT_BYTES = 64
+"""An argument counts for so much more than its bytes: it is an object."""
 
 SLICED_BYTES_MAX = 64
 """What is longer is copied once where it comes out of the buffer, not twice."""
@@ -126,7 +128,7 @@ class Parser:
         self._arguments.append(
             bytes(memoryview(data)[first : first + size]) if size > 64 else bytes(data[first : first + size])
         )
-        self._size += size
+        self._size += size + ARGUMENT_BYTES
         return first + size + 2
 
     def _incomplete(self, at: int, end: int, too_long: str) -> int:

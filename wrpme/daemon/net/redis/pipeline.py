@@ -121,9 +121,9 @@ class Pipeline:
         self._ended = True
         while self._slots:
             slot = self._slots.popleft()
-            if slot.answer is None:
+            if slot.answer is None and (slot.left or slot.steps is not None or not self._is_refused(slot)):
                 break
-            self._way.answer(slot.answer)
+            self._way.answer(slot.answer or error(sentence))
         else:
             for _ in self.queue:
                 self._way.answer(error(sentence))

@@ -116,23 +116,19 @@ def _set_options(client: Client, args: Args) -> SetOptions:
     while at < len(args):
         option = args[at].upper()
         following = args[at + 1] if at + 1 < len(args) else None
-        if option in (b"NX", b"XX") and not found.condition:
+        if option in (b"NX", b"XX") and found.condition in (b"", option):
             found.condition = option
         elif option in (b"IFEQ", b"IFNE") and not found.condition and following is not None:
             found.condition, found.comparand = option, following
             at += 1
         elif option == b"GET":
             found.gets = True
-        elif option == b"KEEPTTL" and not lives:
+        elif option == b"KEEPTTL" and lives in (b"", option):
             lives = option
-        elif option in (b"EX", b"PX", b"EXAT", b"PXAT") and not lives and following is not None:
+        elif option in (b"EX", b"PX", b"EXAT", b"PXAT") and lives in (b"", option) and following is not None:
             lives = option
             expiry = following
             at += 1
-        elif option in (b"NX", b"XX") and option == found.condition:
-            pass
-        elif option == b"KEEPTTL" and lives == option:
-            pass
         else:
             raise Refusal(SYNTAX)
         at += 1

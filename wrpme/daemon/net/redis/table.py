@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from wrpme.daemon.net.redis import connection, keys, multi, strings
 from wrpme.daemon.net.redis.client import Client, Plan, Queued
+from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
 from wrpme.daemon.net.redis.replies import QUEUED, Refusal, Status, error, integer
+from wrpme.limits import FRAME_BYTES_MAX
 
 Args = list[bytes]
 Handler = Callable[[Client, Args], Plan]
@@ -284,5 +286,10 @@ _AT_ONCE = ("multi", "exec", "discard", "quit", "reset")
 def _queued(queued: Queued, entry: Entry, args: Args) -> bytes:
     if entry.name == "watch":
         return error("ERR WATCH inside MULTI is not allowed")
+    queued.bytes += sum(map(len, args)) + ARGUMENT_BYTES * len(args)
+    if queued.bytes > FRAME_BYTES_MAX:
+        queued.is_wrong = True
+        queued.commands.clear()
+        return error("ERR more was queued since MULTI than one message may have (129 MiB)")
     queued.commands.append(args)
     return QUEUED

@@ -1,0 +1,316 @@
+"""Redis clients at a hive of three: redis-py, redis-cli, and random commands beside a real redis-server.
+
+The answers to those are the same bytes. What docs/redis.md says to differ, and what releases of Redis answer
+differently (BITCOUNT and BITPOS of no key with wrong arguments), is not among what is said at random.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import redis
+import redis.asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from tests.system import redis_server
+from tests.system.daemons import PATIENCE_SECONDS, Daemons
+from tests.system.redis_server import Command, RedisServer, Said
+from tests.system.raw import Wire
+from wrpme.protocol.messages import Content, Get
+
+SEQUENCES = 150
+"""So many random sequences of commands are compared."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemons]:
+    with Daemons(tmp_path_factory.mktemp("redis"), 3) as daemons:
+        daemons.start_all(range(3))
+        await daemons.until_stable(3)
+        yield daemons
+        daemons.check_alive()
+
+
+@pytest.fixture(params=[2, 3])
+def client(hive: Daemons, request: pytest.FixtureRequest) -> Iterator[Any]:
+    with redis.Redis(host="127.0.0.1", port=port_of(hive), protocol=request.param) as made:
+        made.flushall()
+        yield made
+
+
+def port_of(hive: Daemons, index: int = 0) -> int:
+    return int(hive.addresses[index].rpartition(":")[2])
+
+
+# --- redis-py --------------------------------------------------------------------------------------------------------
+
+
+def test_a_value_is_an_entry_at_every_node(hive: Daemons, client: Any) -> None:
+    assert client.set("greeting", "hello", ex=100) is True
+    for index in range(3):
+        with redis.Redis(host="127.0.0.1", port=port_of(hive, index)) as other:
+            assert other.get("greeting") == b"hello"
+            assert 98 <= other.ttl("greeting") <= 100
+        with Wire(hive.addresses[index]) as wire:
+            assert wire.ask([Get(1, b"greeting")]) == {1: Content(1, b"hello")}
+
+
+def test_redis_py(client: Any) -> None:
+    assert client.ping() and client.get("none") is None
+    assert client.mset({f"key/{number}": number for number in range(100)})
+    assert client.mget([f"key/{number}" for number in range(100)]) == [b"%d" % number for number in range(100)]
+    assert client.dbsize() == 100 and sorted(client.keys("key/9?")) == [b"key/9%d" % number for number in range(10)]
+    assert client.delete("key/1", "key/2", "none") == 2
+    assert client.incrby("key/3", 4) == 7 and client.incrbyfloat("key/3", 0.5) == 7.5
+    assert client.set("lock", "me", nx=True, px=10_000) is True and client.set("lock", "you", nx=True) is None
+    assert client.set("lock", "you", get=True) == b"me" and client.getdel("lock") == b"you"
+    assert client.setbit("bits", 9, 1) == 0 and client.bitcount("bits") == 1
+    assert client.expire("bits", 100, nx=True) and not client.expire("bits", 50, nx=True) and client.persist("bits")
+    assert client.rename("{t}a", "{t}b") if client.set("{t}a", 1) else False
+    with pytest.raises(redis.ResponseError, match="value is not an integer or out of range"):
+        client.incr("bits")
+    with pytest.raises(redis.ResponseError, match="list, which is not there yet"):
+        client.lpush("list", 1)
+    assert client.info("server")["redis_version"] and client.info()["db0"]["keys"] == client.dbsize()
+    assert client.config_get("databases") == {"databases": "1"}
+    assert client.command_count() == len(client.command())
+    assert client.client_list()[0]["lib-name"].startswith("redis-py")
+    assert client.flushall() and client.dbsize() == 0
+
+
+@pytest.mark.parametrize("transaction", [False, True])
+def test_pipelines(client: Any, transaction: bool) -> None:
+    with client.pipeline(transaction=transaction) as pipeline:
+        for number in range(500):
+            pipeline.set(f"k{number}", number)
+            pipeline.incr(f"k{number}")
+            pipeline.get(f"k{number}")
+        answers = pipeline.execute()
+    assert answers == [part for number in range(500) for part in (True, number + 1, b"%d" % (number + 1))]
+
+
+def test_a_transaction_is_repeated_where_a_watched_key_changes(hive: Daemons, client: Any) -> None:
+    client.set("{t}from", 10)
+    attempts: list[int] = []
+
+    def move(pipeline: Any) -> None:
+        present = int(pipeline.get("{t}from"))
+        attempts.append(present)
+        if len(attempts) == 1:
+            with redis.Redis(host="127.0.0.1", port=port_of(hive, 1)) as other:
+                other.incr("{t}from")
+        pipeline.multi()
+        pipeline.set("{t}from", present - 5)
+        pipeline.incrby("{t}to", 5)
+
+    assert client.transaction(move, "{t}from") == [True, 5]
+    assert attempts == [10, 11] and client.mget("{t}from", "{t}to") == [b"6", b"5"]
+
+
+def test_keys_that_are_apart(client: Any) -> None:
+    for command in (["RENAME", "a", "b"], ["MSETNX", "a", "1", "b", "2"]):
+        client.set("a", 1)
+        with pytest.raises(redis.ResponseError, match="Keys in request don't hash to the same slot"):
+            client.execute_command(*command)
+
+
+def test_large_values(client: Any) -> None:
+    content = b"x" * (64 << 20)
+    assert client.set("large", content) and client.strlen("large") == len(content)
+    assert client.get("large") == content
+    with pytest.raises(redis.ResponseError, match="string exceeds maximum allowed size"):
+        client.append("large", "x")
+    client.delete("large")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_redis_py_with_asyncio(hive: Daemons, protocol: int) -> None:
+    made: Any = redis.asyncio.Redis(host="127.0.0.1", port=port_of(hive, 2), protocol=protocol)
+    async with made as client:
+        await client.delete("counter")
+        assert sorted(await asyncio.gather(*(client.incr("counter") for _ in range(50)))) == list(range(1, 51))
+        async with client.pipeline(transaction=True) as pipeline:
+            assert await pipeline.set("{p}a", 1).incr("{p}a").get("{p}a").execute() == [True, 2, b"2"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_node_dies_while_a_pool_works(tmp_path: Path) -> None:
+    """Whatever is answered is true: no counter is below what was acknowledged, or above what was asked for."""
+    with Daemons(tmp_path, 3) as hive:
+        hive.start_all(range(3))
+        await hive.until_stable(3)
+        # Left to itself redis-py says a command again that it has no answer to, whether it was carried out or not.
+        never, long = Retry(NoBackoff(), 0), PATIENCE_SECONDS
+        made: Any = redis.asyncio.Redis(host="127.0.0.1", port=port_of(hive), retry=never, socket_timeout=long)
+        asked, acknowledged, other = [0] * 20, [0] * 20, [0] * 20
+        killed = asyncio.Event()
+
+        async def work(client: Any, number: int) -> None:
+            while not killed.is_set() or acknowledged[number] < 200:
+                asked[number] += 1
+                try:
+                    await client.incr(f"n{number}")
+                except redis.ResponseError as error:
+                    words = ("INDETERMINATE", "TRYAGAIN", "CLUSTERDOWN")
+                    assert str(error).startswith(words), error
+                    other[number] += not str(error).startswith("INDETERMINATE")
+                else:
+                    acknowledged[number] += 1
+
+        async with made as client, asyncio.timeout(PATIENCE_SECONDS):
+            tasks = [asyncio.create_task(work(client, number)) for number in range(20)]
+            while min(acknowledged) < 20:
+                await asyncio.sleep(0.01)
+            hive.kill(2)
+            killed.set()
+            await asyncio.gather(*tasks)
+            values = [int(value) for value in await client.mget([f"n{number}" for number in range(20)])]
+        for number, value in enumerate(values):
+            assert acknowledged[number] <= value <= asked[number] - other[number]
+
+
+# --- redis-cli, and others -------------------------------------------------------------------------------------------
+
+
+def test_redis_cli(hive: Daemons) -> None:
+    redis_server.needed()
+    assert shutil.which("redis-cli")
+    lines = b"SET greeting 'two words'\nGET greeting\nHELLO 3\nGET none\n"
+    done = subprocess.run(
+        ["redis-cli", "-p", str(port_of(hive))], input=lines, capture_output=True, timeout=PATIENCE_SECONDS, check=True
+    )
+    assert done.stdout.startswith(b"OK\ntwo words\nserver") and not done.stderr
+
+
+def test_what_is_no_command(hive: Daemons) -> None:
+    with Said(port_of(hive)) as said:
+        assert said.say([b"PING"], [b"NOSUCH", b"x"]) == [
+            b"+PONG\r\n",
+            b"-ERR unknown command 'NOSUCH', with args beginning with: 'x' \r\n",
+        ]
+
+
+# --- beside a real one -----------------------------------------------------------------------------------------------
+
+KEYS = st.sampled_from([b"{t}a", b"{t}b", b"{t}c"])
+VALUES = st.sampled_from(
+    [b"1", b"-5", b"abc", b"", b"3.14", b"9223372036854775807", b"hello world", b"\x00\xff", b" 1", b"1e3", b"\r\n"]
+)
+NUMBERS = st.sampled_from(
+    [
+        b"0",
+        b"1",
+        b"-1",
+        b"2",
+        b"5",
+        b"-3",
+        b"100",
+        b"x",
+        b"-100",
+        b"9223372036854775807",
+        b"-9223372036854775808",
+        b"1.5",
+    ]
+)
+TIMES = st.sampled_from([b"100", b"1000", b"-1", b"0", b"x", b"9223372036854775807", b"5000"])
+SMALL = st.sampled_from([b"0", b"7", b"9", b"100", b"-1", b"x"])
+LIVES = st.sampled_from([b"NX", b"XX", b"GT", b"LT", b"zz"])
+
+
+def words(name: str, *parts: st.SearchStrategy[Any] | bytes) -> st.SearchStrategy[Command]:
+    made = [st.just(part) if isinstance(part, bytes) else part for part in parts]
+
+    return st.tuples(*made).map(lambda found: [name.encode(), *joined(list(found))])
+
+
+def joined(parts: list[Any]) -> list[bytes]:
+    return [word for part in parts for word in ([part] if isinstance(part, bytes) else part)]
+
+
+def several(*parts: st.SearchStrategy[Any] | bytes, most: int = 2) -> st.SearchStrategy[list[bytes]]:
+    made = [st.just(part) if isinstance(part, bytes) else part for part in parts]
+    return st.lists(st.one_of(made), max_size=most).map(joined)
+
+
+OPTION = st.one_of(
+    st.sampled_from([[b"NX"], [b"XX"], [b"GET"], [b"KEEPTTL"], [b"PX", b"100000"], [b"EXAT", b"9999999999"], [b"EX"]]),
+    TIMES.map(lambda time: [b"EX", time]),
+)
+SAID: st.SearchStrategy[Command] = st.one_of(
+    words("SET", KEYS, VALUES),
+    words("SET", KEYS, VALUES, several(OPTION, most=3)),
+    words("GET", KEYS),
+    words("SETNX", KEYS, VALUES),
+    words("SETEX", KEYS, TIMES, VALUES),
+    words("PSETEX", KEYS, TIMES, VALUES),
+    words("GETSET", KEYS, VALUES),
+    words("GETDEL", KEYS),
+    words("GETEX", KEYS, several(st.sampled_from([[b"PERSIST"], [b"EX", b"100"], [b"EX", b"x"], [b"zz"]]), most=1)),
+    words("APPEND", KEYS, VALUES),
+    words("STRLEN", KEYS),
+    words("GETRANGE", KEYS, NUMBERS, NUMBERS),
+    words("SETRANGE", KEYS, SMALL, VALUES),
+    words("INCR", KEYS),
+    words("DECR", KEYS),
+    words("INCRBY", KEYS, NUMBERS),
+    words("DECRBY", KEYS, NUMBERS),
+    words("INCRBYFLOAT", KEYS, st.sampled_from([b"1.5", b"-2", b"x", b"1e2", b"0.1", b"inf", b"nan", b"", b"3.0e-5"])),
+    words("MGET", KEYS, KEYS),
+    words("MSET", KEYS, VALUES, KEYS, VALUES),
+    words("MSETNX", KEYS, VALUES, KEYS, VALUES),
+    words("DEL", KEYS, KEYS),
+    words("EXISTS", KEYS, KEYS, KEYS),
+    words("TYPE", KEYS),
+    words("TTL", KEYS),
+    words("EXPIRE", KEYS, TIMES, several(LIVES)),
+    words("EXPIREAT", KEYS, st.sampled_from([b"9999999999", b"8888888888", b"1", b"-1", b"x"]), several(LIVES)),
+    words("EXPIRETIME", KEYS),
+    words("PERSIST", KEYS),
+    words("RENAME", KEYS, KEYS),
+    words("RENAMENX", KEYS, KEYS),
+    words("COPY", KEYS, KEYS, several(b"REPLACE", b"zz", most=1)),
+    words("SETBIT", KEYS, SMALL, SMALL),
+    words("GETBIT", KEYS, SMALL),
+    words("BITCOUNT", KEYS, st.sampled_from([[], [b"0", b"-1"], [b"-2", b"9", b"BIT"], [b"1", b"1", b"BYTE"]])),
+    words("BITPOS", KEYS, b"1", st.sampled_from([[], [b"1"], [b"0", b"-1"], [b"-2", b"9", b"BIT"], [b"1", b"1"]])),
+    words("BITPOS", KEYS, b"0", st.sampled_from([[], [b"1"], [b"0", b"-1"], [b"-2", b"9", b"BIT"], [b"1", b"1"]])),
+    words("PING", several(VALUES)),
+    words("CLIENT", st.sampled_from([[b"GETNAME"], [b"SETNAME", b"me"], [b"SETNAME", b"a b"], [b"zz"]])),
+    words("NOSUCH", VALUES),
+    st.sampled_from([[b"MULTI"], [b"EXEC"], [b"EXEC"], [b"DISCARD"], [b"UNWATCH"], [b"GET"], [b"SELECT", b"x"]]),
+    words("WATCH", KEYS),
+)
+
+
+def test_random_commands_are_answered_as_by_redis(hive: Daemons, tmp_path: Path) -> None:
+    redis_server.needed()
+    end: list[Command] = [[b"DISCARD"], [b"UNWATCH"], [b"CLIENT", b"SETNAME", b""]]
+    gone: Command = [b"DEL", b"{t}a", b"{t}b", b"{t}c"]
+    with RedisServer(tmp_path) as server, Said(server.port) as there, Said(port_of(hive)) as here:
+        assert there.say(gone) and here.say(gone)
+
+        @settings(max_examples=SEQUENCES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(st.lists(SAID, min_size=1, max_size=30), st.booleans())
+        def compare(commands: list[Command], in_one_piece: bool) -> None:
+            if in_one_piece:
+                got, expected = here.say(*commands), there.say(*commands)
+            else:
+                got = [here.say(command)[0] for command in commands]
+                expected = [there.say(command)[0] for command in commands]
+            for connection in (here, there):
+                connection.say(*end, gone)
+            assert list(zip(commands, got, strict=True)) == list(zip(commands, expected, strict=True))
+
+        compare()
