@@ -44,6 +44,11 @@ def test_life_spans() -> None:
         ("PEXPIREAT a 1 XX", ONE),
         ("EXISTS a", ZERO),
         ("SET a 1", OK),
+        ("EXPIRE a 1000000000000", ONE),
+        ("EXPIRETIME a", b":253402300800\r\n"),
+        ("GETEX a EX 1000000000000", b"$1\r\n1\r\n"),
+        ("SET a 1 EX 1000000000000", OK),
+        ("EXPIRETIME a", b":253402300800\r\n"),
         ("EXPIRE a -1", ONE),
         ("EXISTS a", ZERO),
     )

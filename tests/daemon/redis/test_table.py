@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.daemon.redis.acted import Acted
 from wrpme.daemon.net.redis.table import ABSENT, ENTRIES, find
@@ -15,6 +20,13 @@ def test_each_command_is_there_once_and_none_that_is_absent() -> None:
     assert all(entry.handler.__doc__ and entry.summary.endswith(".") for entry in ENTRIES)
 
 
+def test_the_document_lists_what_there_is() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "redis.md").read_text("utf-8")
+    table = text.partition("## What there is")[2].partition("## Several keys")[0]
+    listed = {word for line in table.splitlines() if line.startswith("|") for word in re.findall(r"`(\w+)`", line)}
+    assert listed == {entry.name.upper() for entry in ENTRIES}
+
+
 def test_names_in_any_letters() -> None:
     assert find(b"get") is find(b"GET") is find(b"gEt") is not None
     assert find(b"nosuch") is None
@@ -25,6 +37,20 @@ def test_whatever_follows_a_command_there_is_an_answer(name: str) -> None:
     acted = Acted()
     for count in range(6):
         answer = _answer(acted, [name.encode()] + [b"1"] * count)
+        assert answer is None or answer.endswith(b"\r\n")
+
+
+NASTY = st.one_of(
+    st.sampled_from([b"", b"0", b"-1", b"\xff", b"a\r\nb", b"9" * 30, b"EX", b"NX", b"GET", b"ON", b"BIT", b"[", b"*"]),
+    st.binary(max_size=12),
+)
+
+
+@given(st.sampled_from([entry.name for entry in ENTRIES]), st.lists(st.lists(NASTY, max_size=6), max_size=6))
+def test_nothing_that_is_said_is_a_defect(name: str, several: list[list[bytes]]) -> None:
+    acted = Acted()
+    for words in [[b"SET", b"0", b"\xff"], *([name.encode(), *words] for words in several)]:
+        answer = _answer(acted, words)
         assert answer is None or answer.endswith(b"\r\n")
 
 

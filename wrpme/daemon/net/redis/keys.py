@@ -94,9 +94,9 @@ def _expire(client: Client, args: Args, seconds: bool, absolute: bool) -> Plan:
         return _expire_if(client, args[1], until, conditions)
     if until <= now:
         return Remove(client.number, args[1]), one_or_zero
-    if absolute:
+    if absolute or until == EXPIRY_MILLISECONDS_MAX:
         return Expire(client.number, args[1], until), one_or_zero
-    return Expire(client.number, args[1], min(value, EXPIRY_MILLISECONDS_MAX - now), relative=True), one_or_zero
+    return Expire(client.number, args[1], value, relative=True), one_or_zero
 
 
 def _expire_if(client: Client, key: bytes, until: int, conditions: set[bytes]) -> Steps:

@@ -64,7 +64,8 @@ class Parser:
                 return commands
             data = bytes(buffer) if len(buffer) <= INLINE_BYTES_MAX else buffer  # type: ignore[assignment]
         try:
-            at = self._split(data, commands)
+            at = _usual(data, commands) if not self._left and len(data) <= INLINE_BYTES_MAX else 0
+            at = self._split(data, commands, at)
         except ProtocolError as error:
             self.error = error
             self._buffer, self._arguments, self._size = bytearray(), [], 0
@@ -76,9 +77,9 @@ class Parser:
             self._buffer = bytearray(memoryview(data)[at:])
         return commands
 
-    def _split(self, data: bytes, commands: list[Command]) -> int:
-        """Returns the end of what was taken from ``data``."""
-        at, end = 0, len(data)
+    def _split(self, data: bytes, commands: list[Command], at: int) -> int:
+        """Takes commands from ``data``, from the byte ``at`` on; returns the end of what was taken."""
+        end = len(data)
         while True:
             if self._left == 0:
                 if at >= end:
@@ -136,6 +137,30 @@ class Parser:
             raise ProtocolError(too_long)
         self._wanted = end + 1
         return at
+
+
+_HEADS = {b"*%d" % count: count for count in range(1, 33)}
+_SIZES = {b"$%d" % size: size for size in range(4097)}
+
+
+def _usual(data: bytes, commands: list[Command]) -> int:
+    """Takes whole commands of few and short words without a line end in them, as most are, with few steps of Python;
+    returns the end of what was taken. All else, and all that is wrong, is left."""
+    parts = data.split(b"\r\n")
+    at, complete = 0, len(parts) - 1
+    while at < complete:
+        count = _HEADS.get(parts[at])
+        if count is None:
+            break
+        end = at + 1 + 2 * count
+        if end > complete:
+            break
+        words = parts[at + 2 : end : 2]
+        if list(map(_SIZES.get, parts[at + 1 : end : 2])) != list(map(len, words)):
+            break
+        commands.append(words)
+        at = end
+    return sum(map(len, parts[:at])) + 2 * at
 
 
 def _number(digits: bytes, wrong: str) -> int:

@@ -243,7 +243,9 @@ def getex(client: Client, args: Args) -> Plan:
     except Refusal as refusal:
         wrong = str(refusal)
         return Exists(client.number, args[1]), lambda reply, client: _wrong_if_there(reply, client, wrong)
-    return GetExpire(client.number, args[1], span.ttl or span.expiry, bool(span.ttl)), content
+    if span.ttl and client.wall() + span.ttl < EXPIRY_MILLISECONDS_MAX:
+        return GetExpire(client.number, args[1], span.ttl, relative=True), content
+    return GetExpire(client.number, args[1], span.expiry or EXPIRY_MILLISECONDS_MAX), content
 
 
 def _wrong_if_there(reply: Any, client: Client, wrong: str) -> bytes:
