@@ -25,6 +25,7 @@ class Way:
         self.said = b""
         self.room = True
         self.seconds = 0.0
+        self.has_lapsed = False
         self.due: list[Callable[[], None]] = []
         self.pauses: list[float] = []
         self.at_once: Callable[[Any], Any] | None = None
@@ -44,6 +45,9 @@ class Way:
 
     def now(self) -> float:
         return self.seconds
+
+    def lapsed(self) -> bool:
+        return self.has_lapsed
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         self.pauses.append(seconds)
@@ -210,6 +214,17 @@ def test_what_was_read_under_a_lease_that_has_run_out_is_read_again(way: Way) ->
     way.pause_ends()
     way.pipeline.replied(Content(way.requests[1].id, b"new"), 6.0)
     assert way.said == b"$3\r\nnew\r\n"
+
+
+def test_what_was_read_before_all_leases_lapsed_is_read_again(way: Way) -> None:
+    way.take("GET a", "GET b")
+    way.has_lapsed = True
+    way.pipeline.replied(Content(way.requests[1].id, b"old"), 9.0)
+    way.has_lapsed = False
+    way.pipeline.replied(Content(way.requests[0].id, b"a"), 9.0)
+    way.pause_ends()
+    way.pipeline.replied(Content(way.requests[2].id, b"new"), 9.0)
+    assert way.said == b"$1\r\na\r\n$3\r\nnew\r\n"
 
 
 def test_a_scan_begins_again_in_another_view(way: Way) -> None:

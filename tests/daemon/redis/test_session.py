@@ -176,6 +176,24 @@ async def test_an_answer_under_a_lapsed_lease_does_not_leave() -> None:
         await hears(client, b"$1\r\n1\r\n")
 
 
+async def test_an_answer_does_not_leave_where_the_clock_jumped_after_it_was_read() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        d.now = 100.0
+        client.writer.write(b"PING\r\n")
+        await hears(client, b"+PONG\r\n")
+        answers = [b"old", b"new"]
+
+        def read(session: int, request: Request) -> list[Effect]:
+            effects: list[Effect] = [ReplyTo(session, Content(request.id, answers.pop(0)), valid_until=1000.0)]
+            if answers:
+                d.wall_seconds += 60.0  # the machine slept, and the node's clock did not count that
+            return effects
+
+        d.node.on_request = read
+        client.writer.write(b"GET a\r\n")
+        await hears(client, b"$3\r\nnew\r\n")
+
+
 async def test_a_planned_stop_says_farewell() -> None:
     async with daemon() as d, Raw(d.port) as client:
         client.writer.write(b"PING\r\n")

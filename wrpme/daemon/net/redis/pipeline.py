@@ -50,6 +50,9 @@ class Way(Protocol):
     def now(self) -> float:
         """Returns the node's clock; leases that were relied on before may lapse by that."""
 
+    def lapsed(self) -> bool:
+        """Returns whether all leases have lapsed since the first of those that are looked at now."""
+
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """Calls after so long."""
 
@@ -102,7 +105,7 @@ class Pipeline:
         self._retries = False
         """What was refused is on its way again."""
         self._pause = RETRY_SECONDS_MIN
-        self._leased: list[tuple[Slot, int, float]] = []
+        self.leased: list[tuple[Slot, int, float]] = []
         self._is_at_work = False
         self._ended = False
 
@@ -146,7 +149,7 @@ class Pipeline:
             return
         index = reply.id - slot.first if slot.replies is not None else 0
         if valid_until != inf:
-            self._leased.append((slot, index, valid_until))
+            self.leased.append((slot, index, valid_until))
         slot.left -= 1
         if type(reply) is Failed and (reply.code in _AGAIN or _is_harmless(reply, slot, index)):
             self._refused = True
@@ -177,8 +180,9 @@ class Pipeline:
     def _check_leases(self) -> None:
         """Takes what was read under a lease that has run out for refused."""
         now = self._way.now()
-        for slot, index, valid_until in self._leased:
-            if now > valid_until:
+        lapsed = self._way.lapsed()
+        for slot, index, valid_until in self.leased:
+            if lapsed or now > valid_until:
                 self._refused = True
                 if slot.answer is not None:
                     self.parked_bytes -= len(slot.answer)
@@ -187,7 +191,7 @@ class Pipeline:
                     slot.replies = [_LAPSED]
                 else:
                     slot.replies[index] = _LAPSED
-        self._leased.clear()
+        self.leased.clear()
 
     # --- commands ------------------------------------------------------------------------------------------------
 
@@ -198,7 +202,7 @@ class Pipeline:
         self._is_at_work = True
         try:
             while True:
-                if self._leased:
+                if self.leased:
                     self._check_leases()
                 requests = self._next()
                 if not requests:

@@ -88,6 +88,8 @@ class RedisSession(Session):
 
     def replied(self, reply: Reply | Envelope, valid_until: float = inf) -> None:
         self.waiting -= 1
+        if valid_until != inf and not self._pipeline.leased:
+            self._lapsed = False
         self._pipeline.replied(reply, valid_until)
         if self._held and not self.waiting:
             self.go_on()
@@ -114,9 +116,11 @@ class RedisSession(Session):
 
     def now(self) -> float:
         """See :class:`Way`."""
-        self._lapsed = False
-        now = self.host.clock()
-        return inf if self._lapsed else now
+        return self.host.clock()
+
+    def lapsed(self) -> bool:
+        """See :class:`Way`."""
+        return self._lapsed
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
         """See :class:`Way`."""
