@@ -30,6 +30,8 @@ from wrpme.protocol import codec
 from wrpme.protocol.messages import Content, Done, Failed, Get, Put, Reply, Request, Update
 
 ENTRIES = 60
+FOREIGN = bytes(byte for byte in range(256) if byte != ord("*") and not bytes([byte]).isalpha())
+"""What begins with one of these is of no protocol that a node speaks."""
 FLOOD = 25_000
 FLOOD_CONTENT = b"x" * (4 * KIB)
 MEMORY_GROWTH_BYTES_MAX = 64 * MIB
@@ -246,8 +248,12 @@ def refusal(answer: bytes) -> Failed:
 def test_random_bytes(unharmed: Daemons) -> None:
     chance = random.Random(1)
     for number in range(100):
-        said = chance.randbytes(chance.randint(8, 2000))
+        said = bytes([chance.choice(FOREIGN)]) + chance.randbytes(chance.randint(8, 2000))
         assert last_word(unharmed.addresses[number % 3], said).count(b"\n") == 1
+    for number in range(100):  # to a node these are clients of Redis
+        said = bytes([chance.choice(b"*aGP")]) + chance.randbytes(chance.randint(8, 2000)) + b"\n"
+        answer = last_word(unharmed.addresses[number % 3], said + b"\nQUIT\r\n*x\r\n")
+        assert re.fullmatch(rb"(-ERR [^\n]*\n)*(\+OK\r\n)?|wrpmed: [^\n]*\n", answer), answer
     for number in range(100):
         said = codec.PREFACE + struct.pack(">I", 500) + chance.randbytes(500)
         assert refusal(last_word(unharmed.addresses[number % 3], said)).sentence
