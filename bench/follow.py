@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from bench.hive import as_client, end_by_signal, processor_seconds, running
+from bench.hive import as_client, end_by_signal, processor_seconds, running, until_quiet
 from bench.redis import Redis, command, missing
 from wrpme import Client
 from wrpme.protocol.codec import PREFACE, Decoder, encode
@@ -202,7 +202,7 @@ async def measure(server: Server, count: int, seconds: float) -> None:
     rates = f"{rate:8,.0f} {tally.changes / took:9,.0f} {told / took:11,.0f}"
     ratio = rate / server.without
     print(f"{count:9} {server.name} {rates} {used / puts * 1e6:9.1f} {each:>8} {ratio:6.2f} {lost:5}", end="")
-    await asyncio.sleep(1.0)  # the server takes leave of them
+    await until_quiet(server.process)  # it takes leave of them
 
 
 async def server_of_hive(stack: AsyncExitStack, most: int) -> Server:

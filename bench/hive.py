@@ -3,6 +3,7 @@ and what work costs beside the same work of another program."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
@@ -101,3 +102,13 @@ def as_client() -> None:
 def end_by_signal() -> None:
     """SIGTERM ends a benchmark as Ctrl-C does: with all processes that it started."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+async def until_quiet(process: int) -> None:
+    """What was written is in its place: the process has nothing to do any more."""
+    used = processor_seconds([process])
+    while True:
+        await asyncio.sleep(1.0)
+        before, used = used, processor_seconds([process])
+        if used - before <= 0.05:
+            return

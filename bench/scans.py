@@ -37,6 +37,7 @@ from bench.hive import (
     file_system,
     percentile,
     processor_seconds,
+    until_quiet,
     running,
 )
 from bench.redis import SYNCED, Redis, command, missing
@@ -105,8 +106,9 @@ def ping(told: Connection, port: int, hello: bytes, frame: bytes, process: int) 
         os.nice(NICE)
     asked = socket.create_connection(("127.0.0.1", port))
     asked.sendall(hello + frame)
-    time.sleep(0.2)
-    asked.recv(65_536)  # the greeting and the first answer
+    heard = 0
+    while heard <= len(hello):  # a greeting as long as the own one, and the first answer, which comes in one piece
+        heard += len(asked.recv(65_536))
     told.send(None)
     while told.recv():
         waits: list[float] = []
@@ -183,16 +185,6 @@ async def scan_redis(client: Any, contents: bool) -> int:
 
 def name(number: int) -> str:
     return f"entry/{number:07}"
-
-
-async def until_quiet(process: int) -> None:
-    """What was written is in its place: the process has nothing to do any more."""
-    used = processor_seconds([process])
-    while True:
-        await asyncio.sleep(1.0)
-        before, used = used, processor_seconds([process])
-        if used - before <= 0.05:
-            return
 
 
 async def run(count: int, rounds: int, root: Path) -> None:

@@ -152,14 +152,15 @@ async def measure_processor(report: Report, daemons: Daemons, seconds: float) ->
     """Quiet, then under load; the load comes from callers of the library, at a steady rate."""
     with opened("--daemon", daemons.addresses[0]) as app:
         await app.until(rb"STABLE")
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(3.0)  # what it does once, at its start, is not what is measured
         share = await app.processor_share(seconds)
         report.line("processor, three quiet nodes", share, QUIET_SHARE_MAX, "%", 100.0)
         load = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bench.tui", "--load", *daemons.addresses, "--seconds", f"{seconds + 6:g}",
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        await asyncio.sleep(3.0)
+        assert load.stdout is not None
+        await load.stdout.readline()  # it has begun
         share = await app.processor_share(seconds)
         out, _ = await load.communicate()
         rate = float(out)
@@ -167,10 +168,12 @@ async def measure_processor(report: Report, daemons: Daemons, seconds: float) ->
 
 
 async def load(addresses: list[str], seconds: float) -> None:
-    """``OPERATIONS_PER_SECOND`` gets, or as many as there can be; prints how many it were."""
+    """Makes ``OPERATIONS_PER_SECOND`` gets, or as many as there can be; says that it has begun,
+    and then how many it were."""
     async with Client(addresses) as client:
         for number in range(100):
             await client.update(f"entry-{number}", b"x" * 100)
+        print("begun", flush=True)
         count, began = 0, time.monotonic()
         while (passed := time.monotonic() - began) < seconds:
             wanted = int(passed * OPERATIONS_PER_SECOND) - count

@@ -34,6 +34,19 @@ PATIENCE_SECONDS = 20.0
 E = TypeVar("E")
 
 
+def turns_of(node: ScriptedNode) -> list[int]:
+    """How many requests there were at the end of each turn from now on."""
+    turns: list[int] = []
+
+    def count(event: Input) -> list[Effect]:
+        if isinstance(event, TurnEnded):
+            turns.append(len(node.requests))
+        return []
+
+    node.on_input = count
+    return turns
+
+
 class ScriptedNode:
     """Keeps what it hears; ``on_input`` and ``on_request`` say what it answers."""
 

@@ -112,7 +112,9 @@ def test_a_full_disk(operator: Operator, kib: int) -> None:
 
 def test_a_busy_port(operator: Operator) -> None:
     hosts = operator.hosts
-    program = "import socket, time; s = socket.create_server(('192.168.1.1', 5909)); print(flush=True); time.sleep(600)"
+    program = (
+        "import signal, socket; s = socket.create_server(('192.168.1.1', 5909)); print(flush=True); signal.pause()"
+    )
     hosts.run(1, "sh", "-c", f'setsid python3 -c "{program}" >/tmp/began 2>&1 </dev/null & '
               "until [ -s /tmp/began ]; do :; done; rm /tmp/began")  # fmt: skip
     (pid,) = hosts.processes(1)

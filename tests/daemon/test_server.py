@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, closed, daemon, echo, envelope, silence
+from tests.daemon_parts import PATIENCE_SECONDS, Daemon, Raw, closed, daemon, echo, envelope, silence, turns_of
 from wrpme.core.io import Adopted, Effect, Received, ReplyTo, HostRequest, TurnEnded
 from wrpme.daemon import limits
 from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX
@@ -50,14 +50,7 @@ async def test_byte_by_byte() -> None:
 
 async def test_answers_of_one_turn_leave_in_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     async with daemon() as d, Raw(d.port) as client:
-        turns: list[int] = []
-
-        def count_turns(event: object) -> list[Effect]:
-            if isinstance(event, TurnEnded):
-                turns.append(len(d.node.requests))
-            return []
-
-        d.node.on_input = count_turns
+        turns = turns_of(d.node)
         client.say(*(Get(number, b"x") for number in range(100)), preface=True)
         assert len(await client.replies(100)) == 100
         assert turns[0] == 100, "one TurnEnded after all that came in together"

@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -216,3 +217,12 @@ class Daemons:
             for path in (self.directory / f"{index}.err", self.directory / f"{index}.log"):
                 if path.exists() and (lines := path.read_text("utf-8", "replace").splitlines()):
                     print(f"--- node {index}, {address}: {path.name}", *lines[-LOG_LINES_SHOWN:], sep="\n")
+
+
+@contextmanager
+def stable_hive(directory: Path, count: int) -> Iterator[Daemons]:
+    """A hive that tests share: it is stable, and after them all of it still runs, without a defect."""
+    with Daemons(directory, count) as daemons:
+        asyncio.run(daemons.all_stable(count))
+        yield daemons
+        daemons.check_alive()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.system.daemons import ROOT, Daemons, finished, wrpmesh
+from tests.system.daemons import ROOT, Daemons, finished, stable_hive, wrpmesh
 from wrpme import BlockingClient, Client, errors
 
 pytestmark = pytest.mark.asyncio
@@ -17,10 +17,8 @@ pytestmark = pytest.mark.asyncio
 
 @pytest.fixture(scope="module")
 def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
-    with Daemons(tmp_path_factory.mktemp("entries"), 2) as daemons:
-        asyncio.run(daemons.all_stable(2))
+    with stable_hive(tmp_path_factory.mktemp("entries"), 2) as daemons:
         yield daemons
-        daemons.check_alive()
 
 
 async def test_many_add_to_one_counter_through_all_nodes(hive: Daemons) -> None:

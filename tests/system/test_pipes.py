@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import random
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.system import forked
-from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, finished, free_port, wrpmesh
+from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, finished, free_port, stable_hive, wrpmesh
 from wrpme import BlockingClient
 from wrpme.errors import IndeterminateError, NotFoundError
 from wrpme.limits import CONTENT_BYTES_MAX
@@ -22,13 +21,10 @@ FILES = 10
 SEED = 1
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemons]:
-    with Daemons(tmp_path_factory.mktemp("pipes"), 3) as daemons:
-        daemons.start_all(range(3))
-        await daemons.until_stable(3)
+@pytest.fixture(scope="module")
+def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+    with stable_hive(tmp_path_factory.mktemp("pipes"), 3) as daemons:
         yield daemons
-        daemons.check_alive()
 
 
 def run(hive: Daemons, *arguments: str, given: bytes | None = None) -> tuple[int, bytes, str]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import redis
 import redis.asyncio
 from hypothesis import HealthCheck, given, settings
@@ -24,7 +23,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tests.system import redis_server
-from tests.system.daemons import PATIENCE_SECONDS, Daemons
+from tests.system.daemons import PATIENCE_SECONDS, Daemons, stable_hive
 from tests.system.redis_server import Command, RedisServer, Said
 from tests.system.raw import Wire
 from wrpme.protocol.messages import Content, Get
@@ -33,13 +32,10 @@ SEQUENCES = 150
 """So many random sequences of commands are compared."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemons]:
-    with Daemons(tmp_path_factory.mktemp("redis"), 3) as daemons:
-        daemons.start_all(range(3))
-        await daemons.until_stable(3)
+@pytest.fixture(scope="module")
+def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+    with stable_hive(tmp_path_factory.mktemp("redis"), 3) as daemons:
         yield daemons
-        daemons.check_alive()
 
 
 @pytest.fixture(params=[2, 3])

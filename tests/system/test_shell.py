@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 
 import pytest
 
-from tests.system.daemons import Daemons, finished, wrpmesh
+from tests.system.daemons import Daemons, finished, stable_hive, wrpmesh
 from wrpme import BlockingClient
 
 ENTRIES = 3000
@@ -16,10 +15,8 @@ ENTRIES = 3000
 
 @pytest.fixture(scope="module")
 def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
-    with Daemons(tmp_path_factory.mktemp("shell"), 2) as daemons:
-        asyncio.run(daemons.all_stable(2))
+    with stable_hive(tmp_path_factory.mktemp("shell"), 2) as daemons:
         yield daemons
-        daemons.check_alive()
 
 
 def run(hive: Daemons, *words: str, given: str | None = None) -> tuple[int, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,19 +12,16 @@ import pytest
 import pytest_asyncio
 
 from tests.system.browser import Browser, Page, missing
-from tests.system.daemons import Daemons, environment, free_port, until, wrpmesh
+from tests.system.daemons import Daemons, environment, free_port, stable_hive, until, wrpmesh
 from tests.system.test_tutorial import unavailable
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hive(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemons]:
-    with Daemons(tmp_path_factory.mktemp("web"), 3) as daemons:
-        daemons.start_all(range(3))
-        await daemons.until_stable()
+@pytest.fixture(scope="module")
+def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+    with stable_hive(tmp_path_factory.mktemp("web"), 3) as daemons:
         yield daemons
-        daemons.check_alive()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

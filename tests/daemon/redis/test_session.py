@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.daemon_parts import PATIENCE_SECONDS, Raw, closed, daemon, echo, silence
-from wrpme.core.io import Effect, Exit, ReplyTo, StopAsked, TurnEnded
+from tests.daemon_parts import PATIENCE_SECONDS, Raw, closed, daemon, echo, silence, turns_of
+from wrpme.core.io import Effect, Exit, ReplyTo, StopAsked
 from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX
 from wrpme.daemon.net.server import FOREIGN
 from wrpme.limits import CONTENT_BYTES_MAX, MIB
@@ -40,14 +40,7 @@ async def test_commands_are_requests_of_a_session() -> None:
 
 async def test_what_one_read_brought_is_one_turn() -> None:
     async with daemon() as d, Raw(d.port) as client:
-        turns: list[int] = []
-
-        def count_turns(event: object) -> list[Effect]:
-            if isinstance(event, TurnEnded):
-                turns.append(len(d.node.requests))
-            return []
-
-        d.node.on_input = count_turns
+        turns = turns_of(d.node)
         client.writer.write(b"GET x\r\n" * 100)
         await hears(client, b"$1\r\nx\r\n" * 100)
         assert turns[0] == 100

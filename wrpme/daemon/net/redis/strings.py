@@ -145,10 +145,8 @@ def set_(client: Client, args: Args) -> Plan:
         return Update(client.number, args[1], args[2]), ok
     options = _set_options(client, args)
     key, value, span = args[1], args[2], options.life
-    if is_past(client, span):
-        return _set_and_gone(client, key, options)
     expiry, ttl, condition = span.expiry, span.ttl, options.condition
-    if options.gets or condition == b"IFNE":
+    if options.gets or condition == b"IFNE" or is_past(client, span):
         return _set_get(client, key, value, options)
     if condition == b"NX":
         return Put(client.number, key, value, expiry, max(ttl, 0)), ok_or_nil
@@ -171,7 +169,9 @@ def _holds(options: SetOptions, held: bytes | None) -> bool:
 
 
 def _set_get(client: Client, key: bytes, value: bytes, options: SetOptions) -> Steps:
-    """With GET, and with what no request of the node compares."""
+    """With GET, with what no request of the node compares, or with a life span that has ended already: then what was
+    there is gone."""
+    life, is_over = options.life, is_past(client, options.life)
     while True:
         found = yield Get(0, key, versioned=True)
         held = found.content if type(found) is Content else None
@@ -179,24 +179,12 @@ def _set_get(client: Client, key: bytes, value: bytes, options: SetOptions) -> S
         if not _holds(options, held):
             return former if options.gets else client.nil
         version = found.version if held is not None else NO_VERSION
-        written = yield CasVersion(0, key, value, version, options.life.expiry, options.life.ttl)
-        if type(written) is not Failed:
+        if not is_over:
+            written = yield CasVersion(0, key, value, version, life.expiry, life.ttl)
+        elif held is not None:
+            written = yield RemoveVersion(0, key, version)
+        if (is_over and held is None) or type(written) is not Failed:
             return former if options.gets else OK
-
-
-def _set_and_gone(client: Client, key: bytes, options: SetOptions) -> Steps:
-    """A value whose time has come already: what was there is gone."""
-    while True:
-        found = yield Get(0, key, versioned=True)
-        held = found.content if type(found) is Content else None
-        former = client.nil if held is None else bulk(held)
-        if not _holds(options, held):
-            return former if options.gets else client.nil
-        if held is not None:
-            removed = yield RemoveVersion(0, key, found.version)
-            if type(removed) is Failed:
-                continue
-        return former if options.gets else OK
 
 
 def setnx(client: Client, args: Args) -> Plan:
