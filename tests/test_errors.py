@@ -37,6 +37,7 @@ STABLE = {
     25: "another_hive",
     26: "shortage",
     27: "number",
+    28: "apart",
 }
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, WrpmeError)]
 

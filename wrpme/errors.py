@@ -228,6 +228,13 @@ class NumberError(WrpmeError):
     not_carried_out = True
 
 
+class ApartError(UsageError):
+    """Entries that are to be changed together have no tag in common; the sentence names two of them."""
+
+    word = "apart"
+    code = 28
+
+
 def _tree(root: type[WrpmeError]) -> list[type[WrpmeError]]:
     return [root] + [leaf for branch in root.__subclasses__() for leaf in _tree(branch)]
 

@@ -294,6 +294,7 @@ EXPIRES = Option("expires", "until when the entry lives", Value("TIME", "ISO 860
 KEEP_EXPIRY = Option("keep-expiry", "the entry keeps the life span that it has")
 JSON = Option("json", "print one object of JSON")
 JSON_LINES = Option("json", "print one object of JSON a line")
+AS_EVER = Option("json", "print one object of JSON a line, as without it")
 
 WRPMED = Syntax(
     "wrpmed",
@@ -392,6 +393,8 @@ COMMANDS: dict[str, Syntax] = {
                 JSON_LINES,
             ),
         ),
+        Syntax("follow", (AS_EVER,)),
+        Syntax("watch", (AS_EVER,)),
         Syntax("hive_status", (JSON,)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),

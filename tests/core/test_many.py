@@ -99,7 +99,7 @@ def test_a_large_answer_of_a_transaction_is_asked_for_with_room(hive: Hive) -> N
 
 def test_entries_that_are_not_together_are_named(hive: Hive) -> None:
     reply = hive.ask("a", Transaction(8, (Get(1, b"{x}a"), Get(2, b"{x}b"), Get(3, b"{y}c"))))
-    assert isinstance(reply, Failed) and word_of(reply) == "usage"
+    assert isinstance(reply, Failed) and word_of(reply) == "apart"
     assert '"{x}a" and "{y}c" are not together' in reply.sentence
 
 

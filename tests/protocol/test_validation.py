@@ -37,5 +37,5 @@ def test_a_content_has_its_limit() -> None:
 
 
 def test_entries_that_are_not_together_are_named_so_that_they_can_be_read() -> None:
-    assert validation.apart(b"a\n", b"\xff").startswith(r'"a\n" and "\xff" are not together')
-    assert "{tag}" in validation.apart(b"a", b"b")
+    assert validation.apart(b"a\n", b"\xff").sentence.startswith(r'"a\n" and "\xff" are not together')
+    assert "{tag}" in validation.apart(b"a", b"b").sentence

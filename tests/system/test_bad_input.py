@@ -25,6 +25,7 @@ from tests.system.forked import Forked
 from tests.system.daemons import PATIENCE_SECONDS, Daemons, environment, finished, free_port, wrpmed, wrpmesh
 from tests.system.raw import Wire
 from wrpme import errors
+from wrpme.daemon.net import server
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, KIB, MIB
 from wrpme.protocol import codec
 from wrpme.protocol.messages import Content, Done, Failed, Get, Put, Reply, Request, Update
@@ -261,7 +262,7 @@ def test_random_bytes(unharmed: Daemons) -> None:
 
 def test_another_protocol(unharmed: Daemons) -> None:
     said = b"GET / HTTP/1.1\r\nHost: somewhere\r\n\r\n"
-    assert last_word(unharmed.addresses[0], said) == b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
+    assert last_word(unharmed.addresses[0], said) == server.FOREIGN
 
 
 def test_a_frame_of_4_gib(unharmed: Daemons) -> None:

@@ -34,7 +34,7 @@ def test_a_batch_is_carried_out_whole_or_not_at_all(hive: Daemons) -> None:
         "nothing was changed\n"
     )
     code, out, err = run(hive, "batch", given="put a 1\nput b 2\n")
-    assert (code, out) == (2, "") and err.startswith('usage: "a" and "b" are not together')
+    assert (code, out) == (2, "") and err.startswith('apart: "a" and "b" are not together')
     code, out, err = run(hive, "batch", "--each", given="put a 1\nput b 2\nget c\nput a 3\nget b\n.\nget a\n")
     assert (code, out) == (1, 'ok\nok\nnot_found\nalready_exists\n"2"\n')
     assert [line.split(" (")[0] for line in err.splitlines()] == [

@@ -399,7 +399,7 @@ class Client:
         Raises (the commit):
             WrpmeError: What an operation or condition raises, and nothing was changed; its ``operation`` says which,
                 counted from 0.
-            UsageError: Two entries are not together; the sentence names them.
+            ApartError: Two entries are not together; the sentence names them.
         """
         return AsyncBatch(self._dispatcher, each)
 

@@ -249,7 +249,7 @@ class Router:
         position = position_of(view, parts[0].alias)
         for part in parts:
             if view is not None and position_of(view, part.alias) != position:  # without one nothing is served here
-                raise UsageError(apart(parts[0].alias, part.alias))
+                raise apart(parts[0].alias, part.alias)
         return position, [key_of(position, part.alias) for part in parts]
 
     def _many(self, origin: Origin, request: Many) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wrpme.errors import TooLargeError, UsageError
+from wrpme.errors import ApartError, TooLargeError, UsageError
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.quoting import named
 
@@ -45,9 +45,9 @@ def check_first(first: int, size: int) -> None:
         raise TooLargeError(f"the content would have {first + size} bytes, the limit is {CONTENT_BYTES_MAX} (64 MiB)")
 
 
-def apart(first: bytes, other: bytes) -> str:
-    """The sentence that says that a transaction can't have both entries."""
-    return (
+def apart(first: bytes, other: bytes) -> ApartError:
+    """The error that says that a transaction can't have both entries."""
+    return ApartError(
         f"{named(first)} and {named(other)} are not together, and a transaction needs that: give their aliases one "
         "{tag}, or let each be changed by itself"
     )

@@ -195,7 +195,7 @@ async def transaction(dispatcher: Dispatcher, committed: Sequence[Call[Result]])
     position = position_of(view, first)
     for call in committed:
         if position_of(view, call.request.alias) != position:
-            raise errors.UsageError(apart(first, call.request.alias))
+            raise apart(first, call.request.alias)
     request = Transaction(dispatcher.next_id(), tuple(call.request for call in committed))
     reply = await dispatcher.ask(request, Results, position=position)
     given: list[Result] = []

@@ -26,7 +26,7 @@ TO_FORMER = (
     "nodes of a hive are upgraded together, and clients with them"
 )
 """In the words of the former release, which shows it to its user."""
-FOREIGN = b"wrpmed: this port speaks the wrpme protocol, use wrpmesh\n"
+FOREIGN = b"wrpmed: this port speaks the wrpme protocol and that of Redis, use wrpmesh or a Redis client\n"
 Successor = Callable[[int, "Server"], "Session"]
 
 

@@ -20,8 +20,8 @@ import msgspec
 from wrpme.daemon.net.redis.client import Client, InTurn, Plan, Steps
 from wrpme.daemon.net.redis.replies import CROSS_SLOT, Refusal, error, failure
 from wrpme.errors import (
-    AlreadyExistsError, BusyError, IndeterminateError, MismatchError, NotFoundError, NumberError, UnstableError,
-    UsageError,
+    AlreadyExistsError, ApartError, BusyError, IndeterminateError, MismatchError, NotFoundError, NumberError,
+    UnstableError,
 )  # fmt: skip
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
 from wrpme.protocol.messages import Append, Failed, Request, Transaction, is_read
@@ -372,11 +372,9 @@ class Pipeline:
 
     @staticmethod
     def _fatal(slot: Slot, replies: list[Any]) -> bytes | None:
-        for request, reply in zip(slot.requests, replies, strict=True):
+        for reply in replies:
             if type(reply) is Failed and reply.code not in _TO_STEPS:
-                if reply.code == UsageError.code and type(request) is Transaction and "not together" in reply.sentence:
-                    return error(CROSS_SLOT)
-                return failure(reply)
+                return error(CROSS_SLOT) if reply.code == ApartError.code else failure(reply)
         return None
 
     # --- again ---------------------------------------------------------------------------------------------------
