@@ -178,18 +178,37 @@ def test_a_node_that_is_left_alone_goes_on_by_what_was_agreed_on() -> None:
 
 @pytest.mark.parametrize(("apart", "expected"), [(3600.0, [0.0, 3600.0]), (0.5, [0.5, 0.5]), (-3600.0, [-3600.0, 0.0])])
 def test_a_node_that_starts_again_alone_knows_how_wrong_its_clock_is(apart: float, expected: list[float]) -> None:
-    before, after = Alone(), Alone()
+    before = Alone()
     before.compare(apart, 0.0, 0.0)
-    before.bench[A].collect()
-    before.bench.settle()
-    noted = before.bench[A].store.get(CLOCK_KEY)
+    noted = noted_by(before)
     assert (noted is None) == (apart == 0.5), "a small difference is nothing to write down"
+    after = started_with(noted)
+    assert after.compare(apart) == expected and after.context.clock_is_checked()
+
+
+def test_a_node_whose_clock_was_set_while_it_was_alone_starts_again_with_that_noted() -> None:
+    before = Alone()
+    before.compare(0.0, 0.0, 0.0)
+    before.compare(3600.0)
+    assert started_with(noted_by(before)).compare(3600.0) == [0.0, 3600.0]
+
+
+def noted_by(alone: Alone) -> bytes | None:
+    """What is on its disk after this."""
+    alone.bench[A].collect()
+    alone.bench.settle()
+    return alone.bench[A].store.get(CLOCK_KEY)
+
+
+def started_with(noted: bytes | None) -> Alone:
+    """A node that starts with that on its disk, and hears nobody."""
+    after = Alone()
     after.bench[A].store.write([(CLOCK_KEY, noted)], True)
     after.context.clocks_heard = 0
     after.clocks = Clocks(after.context)
     after.context.heartbeats.watch([], after.context.now)
     assert not after.context.clock_is_checked()
-    assert after.compare(apart) == expected and after.context.clock_is_checked()
+    return after
 
 
 def test_what_was_measured_by_a_clock_that_did_not_count_is_void() -> None:

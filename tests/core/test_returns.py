@@ -49,6 +49,29 @@ def test_every_other_holder_is_heard_or_marked_down(
     assert bool(Returns(view_of()).ready([back(A)], heard, {A, *dead}, frozenset())) is expected
 
 
+@pytest.mark.parametrize(
+    ("heard", "dead", "expected"),
+    [
+        ({A: 2, B: 2}, (), []),  # C shares an arc with B, and is called up though nobody heard it
+        ({A: 2, B: 2, C: 1}, (), [A]),
+        ({A: 2, B: 2}, (C,), [A]),
+        ({A: 2, B: 1}, (), [A]),  # B goes on, it does not have to come back
+    ],
+)
+def test_a_restarted_companion_is_not_passed_over_beside_a_holder_that_nobody_heard(
+    heard: dict[NodeId, int], dead: tuple[NodeId, ...], expected: list[NodeId]
+) -> None:
+    view = view_of()
+    middle = END // 2
+    arcs = (Arc(middle, 5, (A, B), wanted=(A, B)), Arc(END, 5, (B, C), wanted=(B, C)))
+    view = View(view.epoch, view.hive, 1, 2, view.members, arcs, view.voters)
+    down = {A, *dead, *(node for node, life in heard.items() if life > 1)}
+    asked = Back(A, 2, "a", 7, (Mark(middle, 5, 5, 0),))
+    returns = Returns(view)
+    assert [found.node for found in returns.ready([asked], heard, down, frozenset())] == expected
+    assert returns.is_accounted(B, heard.keys(), down) == (C in heard or C in dead)
+
+
 def test_who_holds_nothing_waits_for_nobody() -> None:
     assert Returns(view_of()).ready([back(D)], {D: 2}, {D}, frozenset()) == [back(D)]
 

@@ -138,6 +138,9 @@ class Run:
         end = world.agenda.now + STABLE_SECONDS_MAX
         while not self.is_stable():
             assert world.agenda.now < end, f"not stable {STABLE_SECONDS_MAX} s after everything was healed"
+            for machine in world.machines:
+                if machine.node is None:  # a stop that was planned before took until now
+                    machine.start()
             world.agenda.run_until(world.agenda.now + 0.25)
         world.operator.end()
         world.promises.trust_again()

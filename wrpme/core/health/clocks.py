@@ -100,12 +100,14 @@ class Clocks:
         context.disagreed_milliseconds = late - early if late - early > near else 0.0
         context.clocks_heard = len(self._found)
         if self._found:
-            self._keep((agreed, agreed + context.disagreed_milliseconds))
+            self._kept = agreed, agreed + context.disagreed_milliseconds
+        self._note()  # also where it is alone: its wall clock may have been set, and it may start again
 
-    def _keep(self, agreed: tuple[float, float]) -> None:
+    def _note(self) -> None:
+        if self._kept is None:
+            return
         own = self._context.process.wall_offset_milliseconds
-        self._kept = agreed
-        differences = round(agreed[0] - own), round(agreed[1] - own)
+        differences = round(self._kept[0] - own), round(self._kept[1] - own)
         far = 1000 * CLOCK_DIFFERENCE_SECONDS_MAX
         if any(abs(now - noted) > far for now, noted in zip(differences, self._noted, strict=True)):
             self._noted = differences

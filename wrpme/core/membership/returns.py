@@ -3,7 +3,8 @@
 A hive whose nodes all lost their power still calls all of them up. So none of them is let back before it is known of
 every other holder of its arcs whether it is there: else it would give its arcs to nodes that never come. And where
 several of them return to an arc that nobody holds any more, the one with the most complete copy has to win, so all
-that are on their way are waited for.
+that are on their way are waited for. For the same reason one that has restarted is not marked down beside a holder that
+the view calls up and nobody has heard: that one may come with a log that a lying disk has cut.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Returns:
         self.view = view
         self._arcs: dict[NodeId, list[Arc]] = {}
         self._companions: dict[NodeId, frozenset[NodeId]] = {}
+        self._down = index_of(view).down
         self._asked: _Question | None = None
         self._ready: list[Back] = []
 
@@ -41,6 +43,10 @@ class Returns:
         if found is None:
             found = self._companions[node] = _NOBODY.union(*(arc.holders for arc in self.arcs(node))) - {node}
         return found
+
+    def is_accounted(self, node: NodeId, heard: Set[NodeId], dead: Set[NodeId]) -> bool:
+        """Whether all who hold arcs of the node as well were heard, or are down."""
+        return all(other in heard or other in dead or other in self._down for other in self.companions(node))
 
     def ready(
         self, backs: Collection[Back], heard: Iterable[NodeId], dead: Iterable[NodeId], coming: Set[NodeId]
@@ -59,14 +65,15 @@ class Returns:
         self, backs: Collection[Back], heard: Set[NodeId], dead: Set[NodeId], coming: Set[NodeId]
     ) -> list[Back]:
         known = {back.node: back for back in backs}
-        down = index_of(self.view).down | dead
-        accounted = down | heard
+        down = self._down | dead
         found = dict(known)
 
         def fits(node: NodeId) -> bool:
             # Mostly somebody is still to be heard of: then nothing else is looked at.
-            return self.companions(node) <= accounted and all(
-                _fits(arc, node, known, found, down, coming) for arc in self.arcs(node)
+            return (
+                self.is_accounted(node, heard, dead)
+                and all(self.is_accounted(other, heard, dead) for other in self.companions(node) & dead & heard)
+                and all(_fits(arc, node, known, found, down, coming) for arc in self.arcs(node))
             )
 
         looked_at = set(found)

@@ -329,14 +329,22 @@ class Voter:
             for node in context.members
             if not waited and (context.is_returning(node) or context.heartbeats.reaches(node, now))
         )
-        ready = self._returns_to(view).ready(backs, heard, [change.node for change in dead], coming)
-        going = batches.first_returns(view, ready, {change.node for change in dead})
+        returns_to, down = self._returns_to(view), {change.node for change in dead}
+        ready = returns_to.ready(backs, heard, down, coming)
+        going = batches.first_returns(view, ready, down)
         returning = {back.node for back in going}
         if not going or any(
             change.node in view.voters and change.node not in returning and change.node in coming for change in dead
         ):  # a voter that has restarted comes back in the same view: down, it has no vote, and may be all that is there
             return others
-        return [*others, *going, *(change for change in dead if change.node not in returning and change not in others)]
+        sure = (
+            change
+            for change in dead
+            if change.node not in returning
+            and change not in others
+            and (change.node not in heard or returns_to.is_accounted(change.node, heard.keys(), down))
+        )
+        return [*others, *going, *sure]
 
     # --- computing what comes of it ------------------------------------------------------------------------------
 
