@@ -42,18 +42,19 @@ def _packages() -> tuple[Path | None, str]:
     cached = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wrpme-tests" / wanted
     if not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cached.parent) as made:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(PROGRAMS / name, made)
-            install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            done = subprocess.run(install, cwd=made, capture_output=True, text=True, check=False)
-            if done.returncode:
-                return None, f"npm can't install the clients: {done.stderr}"
-            try:
-                os.rename(Path(made) / "node_modules", cached)
-            except OSError:  # somebody else was faster
-                assert cached.exists()
-    return cached, ""
+        made = tempfile.mkdtemp(dir=cached.parent)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(PROGRAMS / name, made)
+        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(install, cwd=made, capture_output=True, text=True, check=False)
+        if done.returncode:
+            shutil.rmtree(made)
+            return None, f"npm can't install the clients: {done.stderr}"
+        try:
+            os.rename(made, cached)
+        except OSError:  # somebody else was faster
+            shutil.rmtree(made)
+    return cached / "node_modules", ""
 
 
 def said(program: str, *arguments: str) -> list[dict[str, Any]]:
