@@ -100,11 +100,14 @@ def test_redis_cli_with_arguments(hive: int, server: int) -> None:
     for piped in (mass, b"SET a 1\nGET\nINCR a\n"):
         here, there = (cli(port, "--pipe", given=piped) for port in (hive, server))
         assert here == there and "replies: " in here[1]
+    keys_here, keys_there = (sorted(cli(port, "--scan", "--pattern", "mass/9*")[1].split()) for port in (hive, server))
+    assert keys_here == keys_there and len(keys_here) == 111
     said: list[list[str]] = [
         ["dbsize"], ["--csv", "mget", "a", "none", "mass/3"], ["--json", "mget", "a", "none"], ["-e", "nosuch"],
         ["-r", "3", "-i", "0.01", "incr", "count"], ["-3", "--no-raw", "get", "none"], ["-x", "set", "read"],
         ["-n", "99", "get", "a"], ["-d", ",", "mget", "a", "a"], ["-u", "redis://127.0.0.1:PORT/0", "get", "a"],
         ["-X", "tag", "set", "{t}", "tag"], ["-a", "secret", "--no-auth-warning", "get", "a"], ["flushall"],
+        ["randomkey"], ["--scan"],
     ]  # fmt: skip
     for arguments in said:
         given = ([word.replace("PORT", str(port)) for word in arguments] for port in (hive, server))
@@ -150,6 +153,8 @@ def test_redis_py_that_decodes(port: int, protocol: int) -> None:
         assert client.pipeline().set("{t}x", 1).incrbyfloat("{t}x", 0.5).getdel("{t}x").execute() == [True, 1.5, "1.5"]
         with pytest.raises(redis.ResponseError, match="out of range"):
             client.incr("ä")
+        assert client.mset({f"many/{number}": number for number in range(300)})
+        assert set(client.scan_iter("many/29?", count=50)) == {f"many/29{number}" for number in range(10)}
     pool.disconnect()
 
 

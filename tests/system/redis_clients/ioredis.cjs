@@ -44,6 +44,11 @@ run(async (port) => {
   const many = redis.pipeline();
   for (let at = 0; at < 2000; at += 1) many.incr(`many:${at % 50}`);
   await say('many', async () => (await many.exec()).slice(-3));
+  await say('scan', async () => {
+    const found = new Set();
+    for await (const keys of redis.scanStream({ match: 'io:many:*', count: 7 })) keys.forEach((key) => found.add(key));
+    return [...found].sort();
+  });
   await say('multi', () => redis.multi().set('{t}x', 5).incr('{t}x').incr('greeting').get('{t}x').exec());
   await say('multi by hand', async () => {
     await redis.multi({ pipeline: false });

@@ -42,6 +42,12 @@ run(async (port) => {
 
   await say('one turn', () => Promise.all(['c', 'none', 'greeting'].map((key) => client.get(key))));
   await say('pipeline', () => client.multi().set('p', '1').incr('p').get('p').execAsPipeline());
+  await say('scan', async () => {
+    await client.mSet(Array.from({ length: 50 }, (_, at) => [`many:${at}`, String(at)]));
+    const found = new Set();
+    for await (const keys of client.scanIterator({ MATCH: 'many:*', COUNT: 7 })) keys.forEach((key) => found.add(key));
+    return [...found].sort();
+  });
   await say('multi', () => client.multi().set('{t}x', '5').incr('{t}x').get('{t}x').exec());
   await say('multi with an error', async () => {
     try {
