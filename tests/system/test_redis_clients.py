@@ -129,7 +129,7 @@ def test_redis_benchmark(hive: int) -> None:
         assert all(float(line[1].strip('"')) > 0 for line in lines[1:])
 
 
-@pytest.mark.parametrize("program", [["ioredis.cjs"], ["node_redis.cjs", "2"], ["node_redis.cjs", "3"]], ids=" ".join)
+@pytest.mark.parametrize("program", [["ioredis.cjs"], ["node_redis.cjs", "3"]], ids=" ".join)
 def test_clients_of_node(hive: int, server: int, program: list[str]) -> None:
     name, *options = program
     here, there = (node.said(name, str(port), *options) for port in (hive, server))
@@ -206,8 +206,8 @@ def test_caches_of_django(port: int, which: int) -> None:
     assert cache.get("gone") is None
     cache.set("kept", 1, timeout=None)
     with redis.Redis(port=port) as client:
-        assert client.ttl("shop:1:kept") == -1 and 95 < client.ttl("shop:1:count") <= 100
-        assert 55 < client.ttl("shop:1:made") <= 60
+        assert client.ttl("shop:1:kept") == -1 and 60 < client.ttl("shop:1:count") <= 100
+        assert 0 < client.ttl("shop:1:made") <= 60
     assert asyncio.run(cache.aget("kept")) == 1
     cache.clear()
     assert cache.get("kept") is None
@@ -217,9 +217,9 @@ def test_caches_of_django(port: int, which: int) -> None:
 def test_what_django_redis_adds(port: int) -> None:
     cache = django_cache(port, 1)
     cache.set("x", 1, timeout=100)
-    assert 95 < cache.ttl("x") <= 100 and 95_000 < cache.pttl("x") <= 100_000 and cache.ttl("none") == 0
-    assert cache.persist("x") and cache.ttl("x") is None and cache.expire("x", timeout=50) and cache.ttl("x") > 45
-    assert cache.pexpire("x", timeout=90_000) and cache.expire_at("x", int(time()) + 100) and cache.ttl("x") > 90
+    assert 50 < cache.ttl("x") <= 100 and 50_000 < cache.pttl("x") <= 100_000 and cache.ttl("none") == 0
+    assert cache.persist("x") and cache.ttl("x") is None and cache.expire("x", timeout=50) and 0 < cache.ttl("x") <= 50
+    assert cache.pexpire("x", timeout=90_000) and cache.expire_at("x", int(time()) + 150) and 90 < cache.ttl("x") <= 150
     assert not cache.set("x", 2, nx=True) and cache.set("y", 2, nx=True) and cache.get("y") == 2
     assert sorted(cache.keys("*")) == ["x", "y"]
     cache.set_many({f"many/{number}": number for number in range(100)})
@@ -276,7 +276,7 @@ async def test_fastapi(port: int) -> None:
     async with made["hive"] as client:
         await client.delete("visits/home")
         assert [await answer_of(made["app"], "/visits/home") for _ in range(3)] == [b"1", b"2", b"3"]
-        assert 3500 < await client.ttl("visits/home") <= 3600
+        assert 3000 < await client.ttl("visits/home") <= 3600
 
 
 async def answer_of(app: Any, path: str) -> bytes:
@@ -295,12 +295,12 @@ async def answer_of(app: Any, path: str) -> bytes:
     return b"".join(message.get("body", b"") for message in told)
 
 
-def test_programs_of_node(port: int, tmp_path: Path) -> None:
+def test_programs_of_node(hive: int, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(node.needed())
-    with redis.Redis(port=port) as client:
+    with redis.Redis(port=hive) as client:
         client.delete("greeting")
     printed = []
-    for program in programs("Node", port, "js"):
+    for program in programs("Node", hive, "js"):
         (tmp_path / "program.mjs").write_text(program)
         done = subprocess.run(["node", "program.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True)
         printed.append((done.stdout, done.stderr))

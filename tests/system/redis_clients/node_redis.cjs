@@ -16,13 +16,13 @@ run(async (port) => {
   const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
   await say('bytes', async () => [await client.set('bytes', Buffer.from([0, 255, 13])), await bytes.get('bytes')]);
   await say('none', () => client.get('none'));
-  await say('px nx', () => client.set('lock', 'me', { expiration: { type: 'PX', value: 10000 }, condition: 'NX' }));
+  await say('px nx', () => client.set('lock', 'me', { expiration: { type: 'PX', value: 100000 }, condition: 'NX' }));
   await say('nx again', () => client.set('lock', 'you', { condition: 'NX' }));
-  await say('pttl', async () => near(await client.pTTL('lock'), 10000));
+  await say('pttl', async () => near(await client.pTTL('lock'), 100000));
   await say('set get', () => client.set('lock', 'you', { expiration: 'KEEPTTL', GET: true }));
   await say('persist', async () => [await client.persist('lock'), await client.ttl('lock')]);
   await say('expire', async () => [await client.expire('lock', 100, 'NX'), await client.expire('lock', 50, 'GT')]);
-  await say('getex', async () => [await client.getEx('lock', { type: 'EX', value: 10 }), await client.ttl('lock')]);
+  await say('getex', async () => [await client.getEx('lock', { type: 'EX', value: 90 }), near(await client.ttl('lock'), 90)]);
   await say('getdel', async () => [await client.getDel('lock'), await client.ttl('lock')]);
 
   await say('mset', () => client.mSet({ a: '1', b: '2', c: 'three' }));

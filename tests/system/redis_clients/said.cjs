@@ -28,7 +28,7 @@ async function say(step, call) {
 
 // Prints what there is left to live, which differs by what a machine takes for a command: that it is there is enough.
 function near(left, expected) {
-  return left <= expected && left > expected * 0.9 ? 'near' : left;
+  return left <= expected && left > expected / 2 ? 'near' : left;
 }
 
 // Runs a scenario on a port; what it can't handle ends the program with a code.
