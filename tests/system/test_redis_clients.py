@@ -136,6 +136,10 @@ def test_clients_of_node(hive: int, server: int, program: list[str]) -> None:
     assert here == there and len(there) > 40
 
 
+def test_clients_of_node_take_the_address_where_a_node_lives(hive: int) -> None:
+    assert [told["reply"] for told in node.said("addresses.cjs", str(hive))] == ["PONG", "PONG"]
+
+
 # --- redis-py --------------------------------------------------------------------------------------------------------
 
 
