@@ -249,6 +249,9 @@ NUMBERS = st.sampled_from(
 TIMES = st.sampled_from([b"100", b"1000", b"-1", b"0", b"x", b"9223372036854775807", b"5000"])
 SMALL = st.sampled_from([b"0", b"7", b"9", b"100", b"-1", b"x"])
 LIVES = st.sampled_from([b"NX", b"XX", b"GT", b"LT", b"zz"])
+OF_SPANS = st.sampled_from([[], [b"NX"], [b"XX"], [b"zz"], [b"NX", b"GT"], [b"GT", b"LT"], [b"XX", b"NX"]])
+"""Whether a span from now on is longer than one that began before depends on the millisecond: GT and LT are said of
+moments alone."""
 
 
 def words(name: str, *parts: st.SearchStrategy[Any] | bytes) -> st.SearchStrategy[Command]:
@@ -296,7 +299,7 @@ SAID: st.SearchStrategy[Command] = st.one_of(
     words("EXISTS", KEYS, KEYS, KEYS),
     words("TYPE", KEYS),
     words("TTL", KEYS),
-    words("EXPIRE", KEYS, TIMES, several(LIVES)),
+    words("EXPIRE", KEYS, TIMES, OF_SPANS),
     words("EXPIREAT", KEYS, st.sampled_from([b"9999999999", b"8888888888", b"1", b"-1", b"x"]), several(LIVES)),
     words("EXPIRETIME", KEYS),
     words("PERSIST", KEYS),
