@@ -12,10 +12,11 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import time
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import redis
@@ -27,7 +28,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tests.system import redis_server
-from tests.system.daemons import PATIENCE_SECONDS, Daemons, free_port, stable_hive
+from tests.system.daemons import PATIENCE_SECONDS, Daemons, stable_hive
 from tests.system.redis_server import Command, RedisServer, Said
 from tests.system.raw import Wire
 from wrpme.protocol.messages import Content, Get
@@ -145,22 +146,58 @@ async def test_redis_py_with_asyncio(hive: Daemons, protocol: int) -> None:
             assert await pipeline.set("{p}a", 1).incr("{p}a").get("{p}a").execute() == [True, 2, b"2"]
 
 
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> Callable[[Daemons], None]:
+    """Lets the name ``hive`` have the addresses of all nodes, as a name server would; their ports differ here."""
+
+    def name(hive: Daemons) -> None:
+        resolved = socket.getaddrinfo
+
+        def resolve(host: Any, port: Any, *asked: Any, **more: Any) -> list[Any]:
+            at = hive.addresses if host == "hive" else [f"{host}:{port}"]
+            there = [address.rpartition(":") for address in at]
+            return [found for host, _, port in there for found in resolved(host, port, *asked, **more)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+    return name
+
+
+def set_and_get(key: str, ended: asyncio.Event) -> None:
+    """redis-py is left to itself: it connects anew, and says again what it has no answer to."""
+    with redis.Redis(host="hive") as client:
+        number = left = 0
+        while left < 30:
+            left += ended.is_set()
+            number += 1
+            assert client.set(key, number) and client.get(key) == b"%d" % number
+            assert client.pipeline().incr(f"{key}/sum").get(key).execute() == [ANY, b"%d" % number]
+
+
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_node_dies_while_pools_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_planned_restart_is_not_noticed(hive: Daemons, named: Callable[[Daemons], None]) -> None:
+    named(hive)
+    ended = asyncio.Event()
+    tasks = [asyncio.create_task(asyncio.to_thread(set_and_get, f"kept/{at}", ended)) for at in range(4)]
+    for index in (0, 1):
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(hive.terminate, index)
+        hive.start(index)
+        await hive.until_stable(3)
+    ended.set()
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_node_dies_while_pools_work(tmp_path: Path, named: Callable[[Daemons], None]) -> None:
     """Whatever is answered is true: no counter is below what was acknowledged, or above what was asked for. Who is
     given a name with the addresses of all nodes goes on with one that lives."""
-    hosts, port = [f"127.0.0.{number}" for number in (1, 2, 3)], free_port("0.0.0.0")
-    resolved = socket.getaddrinfo
-
-    def resolve(host: Any, *asked: Any, **more: Any) -> list[Any]:
-        return [found for one in (hosts if host == "hive" else [host]) for found in resolved(one, *asked, **more)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    with Daemons(tmp_path, 3, addresses=[f"{host}:{port}" for host in hosts]) as hive:
+    with Daemons(tmp_path, 3) as hive:
+        named(hive)
         hive.start_all(range(3))
         await hive.until_stable(3)
         # Left to itself redis-py says a command again that it has no answer to, whether it was carried out or not.
-        once: dict[str, Any] = {"port": port, "retry": Retry(NoBackoff(), 0), "socket_timeout": PATIENCE_SECONDS}
+        once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "socket_timeout": PATIENCE_SECONDS}
         asked, acknowledged, other = [0] * 20, [0] * 20, [0] * 20
         killed = asyncio.Event()
 
@@ -178,29 +215,19 @@ async def test_a_node_dies_while_pools_work(tmp_path: Path, monkeypatch: pytest.
                 else:
                     acknowledged[number] += 1
 
-        one: Any = redis.asyncio.Redis(host=hosts[1], **once)
+        one: Any = redis.asyncio.Redis(host="127.0.0.1", port=port_of(hive, 1), **once)
         all_: Any = redis.asyncio.Redis(host="hive", **once)
         async with one as client, all_ as any_client, asyncio.timeout(PATIENCE_SECONDS):
             tasks = [asyncio.create_task(work(any_client if number % 2 else client, number)) for number in range(20)]
-            setting = asyncio.create_task(asyncio.to_thread(set_and_get, port, killed))
+            tasks.append(asyncio.create_task(asyncio.to_thread(set_and_get, "kept", killed)))
             while min(acknowledged) < 20:
                 await asyncio.sleep(0.01)
             hive.kill(0)
             killed.set()
-            await asyncio.gather(*tasks, setting)
+            await asyncio.gather(*tasks)
             values = [int(value) for value in await client.mget([f"n{number}" for number in range(20)])]
         for number, value in enumerate(values):
             assert acknowledged[number] <= value <= asked[number] - other[number]
-
-
-def set_and_get(port: int, killed: asyncio.Event) -> None:
-    """Nothing of the death is seen where a command may be said twice, and redis-py is left to itself."""
-    with redis.Redis(host="hive", port=port) as client:
-        number = left = 0
-        while left < 30:
-            left += killed.is_set()
-            number += 1
-            assert client.set("kept", number) and client.get("kept") == b"%d" % number
 
 
 # --- redis-cli, and others -------------------------------------------------------------------------------------------

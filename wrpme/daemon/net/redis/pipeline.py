@@ -119,17 +119,12 @@ class Pipeline:
         """Whether a command has no answer yet."""
         return bool(self._slots or self.queue)
 
-    def end(self, sentence: str) -> None:
-        """Answers what was not carried out with that, and does nothing more. Of what is on its way nothing is said."""
+    def end(self) -> None:
+        """Gives the answers that there are, in order, and does nothing more."""
         self._ended = True
-        while self._slots:
-            slot = self._slots.popleft()
-            if slot.answer is None and (slot.left or slot.steps is not None or not self._is_refused(slot)):
-                break
-            self._way.answer(slot.answer or error(sentence))
-        else:
-            for _ in self.queue:
-                self._way.answer(error(sentence))
+        while self._slots and (answer := self._slots[0].answer) is not None:
+            if not self._slots.popleft().silent:
+                self._way.answer(answer)
         self.drop()
 
     def drop(self) -> None:

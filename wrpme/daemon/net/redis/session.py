@@ -23,8 +23,6 @@ from wrpme.errors import BusyError, ProtocolError, WrpmeError
 from wrpme.limits import LARGE_BYTES
 from wrpme.protocol.messages import Envelope, Reply, Request
 
-STOPPED = "TRYAGAIN this node has stopped; nothing was changed, try another node"
-
 
 class RedisSession(Session):
     """One connection of a Redis client. A request is counted as waiting until its reply is there."""
@@ -178,10 +176,10 @@ class RedisSession(Session):
         return error(f"ERR {error_.sentence}")
 
     def end(self, farewell: bytes) -> None:
-        """Who waits for nothing is told nothing, as by Redis: a client takes that for the answer to what it asks next,
-        or for a defect, where it connects anew after a mere end."""
+        """What has no answer gets none, as by Redis: clients connect anew and say it again. An error they would hand to
+        the application, and take it for the answer to their next command where they wait for none."""
         if not self.ended:
-            self._pipeline.end(STOPPED)
+            self._pipeline.end()
             super().end(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
