@@ -1,4 +1,4 @@
-"""What commands on keys and bits do and say."""
+"""What commands on keys do and say."""
 
 from __future__ import annotations
 
@@ -66,11 +66,6 @@ def test_life_spans() -> None:
         ("RENAME none b", "no such key"),
         ("COPY a a", "source and destination objects are the same"),
         ("COPY a b DB 1", "DB index is out of range"),
-        ("SETBIT a -1 1", "bit offset is not an integer or out of range"),
-        ("SETBIT a 536870912 1", "bit offset is not an integer or out of range"),
-        ("SETBIT a 1 2", "bit is not an integer or out of range"),
-        ("BITPOS a 2", "The bit argument must be 1 or 0."),
-        ("BITCOUNT a 1", "syntax error"),
     ],
 )
 def test_what_is_wrong_is_said_in_the_words_of_redis(line: str, sentence: str) -> None:
@@ -91,30 +86,6 @@ def test_other_names() -> None:
         ("RENAME c c", OK),
         ("RENAMENX c c", ZERO),
         ("RENAMENX c d", ONE),
-    )
-
-
-def test_bits() -> None:
-    Acted().hears(
-        ("SETBIT a 7 1", ZERO),
-        ("SETBIT a 7 1", ONE),
-        ("GETBIT a 7", ONE),
-        ("GETBIT a 700", ZERO),
-        ("GETBIT none 7", ZERO),
-        ("SETBIT a 9 1", ZERO),
-        ("STRLEN a", b":2\r\n"),
-        ("BITCOUNT a", b":2\r\n"),
-        ("BITCOUNT a 0 0", ONE),
-        ("BITCOUNT a 8 9 BIT", ONE),
-        ("BITCOUNT none", ZERO),
-        ("BITPOS a 1", b":7\r\n"),
-        ("BITPOS a 1 1", b":9\r\n"),
-        ("BITPOS a 0 7 7 BIT", b":-1\r\n"),
-        ("BITPOS none 1", b":-1\r\n"),
-        ("BITPOS none 0", ZERO),
-        ('SET f "\\xff"', OK),
-        ("BITPOS f 0", b":8\r\n"),
-        ("BITPOS f 0 0 -1", b":-1\r\n"),
     )
 
 

@@ -140,6 +140,29 @@ def test_numbers() -> None:
     )
 
 
+def test_a_key_goes_if_its_value_is_as_expected() -> None:
+    Acted().hears(
+        ("DELEX a", ZERO),
+        ("DELEX a IFEQ 1", ZERO),
+        ("DELEX a IFNE 1", ZERO),
+        ("SET a 1", OK),
+        ("DELEX a IFEQ 2", ZERO),
+        ("DELEX a IFNE 1", ZERO),
+        ("DELEX a ifne 2", ONE),
+        ("SET a 1", OK),
+        ("DELEX a IFEQ 1", ONE),
+        ("EXISTS a", ZERO),
+        ("DELEX a IFEQ", b"-ERR syntax error\r\n"),
+        ("DELEX a NX 1", b"-ERR syntax error\r\n"),
+        ("DELEX a", ZERO),
+    )
+
+
+@pytest.mark.parametrize("line", ["DELEX a IFDEQ 00", "SET a 1 IFDNE 00"])
+def test_there_are_no_digests(line: str) -> None:
+    assert Acted().say(line).startswith(b"-ERR digests of values are not there yet: compare the value itself")
+
+
 def test_resp3_has_a_null_of_its_own() -> None:
     acted = Acted()
     acted.client.speak(three=True)

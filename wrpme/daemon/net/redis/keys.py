@@ -1,4 +1,4 @@
-"""Commands on keys of whatever kind, and those on bits. No socket here, and no logic of the store."""
+"""Commands on keys of whatever kind. No socket here, and no logic of the store."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from typing import Any
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.numbers import integer, integer_in
+from wrpme.daemon.net.redis.numbers import integer
 from wrpme.daemon.net.redis.replies import (
     OK, ONE, SYNTAX, ZERO, Refusal, array, bulk, failure, integer as integer_reply,
 )  # fmt: skip
 from wrpme.daemon.net.redis.strings import NOT_FOUND, Args, counted, number, one_or_zero
 from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.messages import (
-    KEEP_EXPIRY, NO_VERSION, CasVersion, Content, Count, Exists, Expire, Failed, Get, GetExpiry, GetRange, GetView,
+    Count, Exists, Expire, Failed, Get, GetExpiry, GetView,
     IfVersion, PrefixScan, Put, Remove, RemoveAll, Transaction, Update,
 )  # fmt: skip
 from wrpme.protocol.ring import owner_among
@@ -358,119 +358,3 @@ def fixed_beginning(pattern: bytes) -> bytes:
     """Returns what every key that matches begins with."""
     found = re.match(rb"[^*?\[\\]*", pattern)
     return found[0] if found else b""
-
-
-# --- bits --------------------------------------------------------------------------------------------------------
-
-BIT_OFFSET = "ERR bit offset is not an integer or out of range"
-
-
-def _bit_offset(text: bytes) -> int:
-    offset = integer_in(text)
-    if offset is None or not 0 <= offset < 8 * CONTENT_BYTES_MAX:
-        raise Refusal(BIT_OFFSET)
-    return offset
-
-
-def getbit(client: Client, args: Args) -> Plan:
-    """GETBIT key offset."""
-    offset = _bit_offset(args[2])
-
-    def bit(reply: Any, client: Client) -> bytes:
-        if type(reply) is Failed:
-            return ZERO if reply.code == NOT_FOUND else failure(reply)
-        return ONE if reply.content and reply.content[0] >> (7 - offset % 8) & 1 else ZERO
-
-    return GetRange(client.number, args[1], offset // 8, offset // 8), bit
-
-
-def setbit(client: Client, args: Args) -> Plan:
-    """SETBIT key offset value."""
-    offset = _bit_offset(args[2])
-    if args[3] not in (b"0", b"1"):
-        raise Refusal("ERR bit is not an integer or out of range")
-    return _setbit(args[1], offset, args[3] == b"1")
-
-
-def _setbit(key: bytes, offset: int, on: bool) -> Steps:
-    at, mask = offset // 8, 0x80 >> offset % 8
-    while True:
-        found = yield Get(0, key, versioned=True)
-        held = type(found) is Content
-        content = bytearray(found.content if held else b"")
-        content += bytes(max(0, at + 1 - len(content)))
-        former = ONE if content[at] & mask else ZERO
-        content[at] = content[at] | mask if on else content[at] & ~mask
-        version = found.version if held else NO_VERSION
-        written = yield CasVersion(0, key, bytes(content), version, 0, KEEP_EXPIRY)
-        if type(written) is not Failed:
-            return former
-
-
-def _window(size: int, first: int, last: int, in_bits: bool) -> tuple[int, int]:
-    """First and last of the bits that are looked at; the last is before the first where there are none."""
-    total = size * 8 if in_bits else size
-    first, last = (max(0, at + total) if at < 0 else at for at in (first, last))
-    last = min(last, total - 1)
-    return (first, last) if in_bits else (first * 8, last * 8 + 7)
-
-
-def _unit(args: Args, at: int) -> bool:
-    if len(args) <= at:
-        return False
-    if args[at].upper() not in (b"BIT", b"BYTE"):
-        raise Refusal(SYNTAX)
-    return args[at].upper() == b"BIT"
-
-
-def _bits_of(content: bytes, first: int, last: int) -> int:
-    """The bits from ``first`` to ``last`` of a content, as a number."""
-    part = int.from_bytes(content[first // 8 : last // 8 + 1], "big")
-    return part >> (7 - last % 8) & ((1 << last - first + 1) - 1)
-
-
-def bitcount(client: Client, args: Args) -> Plan:
-    """BITCOUNT key [start end [BYTE | BIT]]."""
-    if len(args) == 3 or len(args) > 5:
-        raise Refusal(SYNTAX)
-    first, last = (integer(args[2]), integer(args[3])) if len(args) > 3 else (0, -1)
-    in_bits = _unit(args, 4)
-
-    def counted(reply: Any, client: Client) -> bytes:
-        if type(reply) is Failed:
-            return ZERO if reply.code == NOT_FOUND else failure(reply)
-        if first < 0 and last < 0 and first > last:
-            return ZERO
-        low, high = _window(len(reply.content), first, last, in_bits)
-        return integer_reply(_bits_of(reply.content, low, high).bit_count()) if low <= high else ZERO
-
-    return Get(client.number, args[1]), counted
-
-
-def bitpos(client: Client, args: Args) -> Plan:
-    """BITPOS key bit [start [end [BYTE | BIT]]]."""
-    bit = integer(args[2])
-    if bit not in (0, 1):
-        raise Refusal("ERR The bit argument must be 1 or 0.")
-    if len(args) > 6:
-        raise Refusal(SYNTAX)
-    first = integer(args[3]) if len(args) > 3 else 0
-    last = integer(args[4]) if len(args) > 4 else -1
-    in_bits = _unit(args, 5)
-
-    def position(reply: Any, client: Client) -> bytes:
-        if type(reply) is Failed and reply.code != NOT_FOUND:
-            return failure(reply)
-        if type(reply) is Failed:
-            return b":-1\r\n" if bit else ZERO
-        low, high = _window(len(reply.content), first, last, in_bits)
-        if low > high:
-            return b":-1\r\n"
-        size = high - low + 1
-        bits = _bits_of(reply.content, low, high)
-        bits = bits if bit else ~bits & ((1 << size) - 1)
-        if bits:
-            return integer_reply(low + size - bits.bit_length())
-        return integer_reply(len(reply.content) * 8) if not bit and len(args) <= 4 else b":-1\r\n"
-
-    return Get(client.number, args[1]), position

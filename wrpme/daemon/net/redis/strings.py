@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from msgspec import Struct
 from typing import Any
+
+from msgspec import Struct
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
 from wrpme.daemon.net.redis.numbers import integer, real, rounded, shown
 from wrpme.daemon.net.redis.replies import (
-    NOT_INTEGER, OK, ONE, OVERFLOW, SYNTAX, ZERO, Refusal, array, bulk, error, failure, integer as integer_reply,
+    CROSS_SLOT, NOT_INTEGER, OK, ONE, OVERFLOW, SYNTAX, ZERO, Refusal, Unexpected, array, bulk, error, failure,
+    integer as integer_reply,
 )  # fmt: skip
-from wrpme.errors import AlreadyExistsError, MismatchError, NotFoundError, NumberError
-from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.errors import AlreadyExistsError, ApartError, MismatchError, NotFoundError, NumberError, TooLargeError
+from wrpme.limits import (
+    CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN, TRANSACTION_REQUESTS_MAX,
+)  # fmt: skip
 from wrpme.protocol.messages import (
     KEEP_EXPIRY, NO_VERSION, Add, Append, Cas, CasVersion, Content, Exists, Failed, Get, GetExpire, GetRange, GetRemove,
-    GetUpdate, Number, Put, Remove, RemoveVersion, SetRange, Transaction, Update,
+    GetUpdate, Number, Put, Remove, RemoveIf, RemoveVersion, SetRange, Transaction, Update,
 )  # fmt: skip
+from wrpme.protocol.ring import tag_of
 
 NOT_FOUND, EXISTS_ALREADY, MISMATCH = NotFoundError.code, AlreadyExistsError.code, MismatchError.code
+NO_DIGESTS = "ERR digests of values are not there yet: compare the value itself, with IFEQ or IFNE"
 TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 Args = list[bytes]
 
@@ -121,6 +127,8 @@ def _set_options(client: Client, args: Args) -> SetOptions:
         elif option in (b"IFEQ", b"IFNE") and not found.condition and following is not None:
             found.condition, found.comparand = option, following
             at += 1
+        elif option in (b"IFDEQ", b"IFDNE") and not found.condition and following is not None:
+            raise Refusal(NO_DIGESTS)
         elif option == b"GET":
             found.gets = True
         elif option == b"KEEPTTL" and lives in (b"", option):
@@ -372,11 +380,29 @@ def _contents(replies: list[Any], client: Client) -> bytes:
 
 
 def mset(client: Client, args: Args) -> Plan:
-    """MSET key value [key value ...]: each key by itself."""
+    """MSET key value [key value ...]: one transaction where the keys have one tag, else each key by itself, unless the
+    node is strict."""
     if len(args) % 2 == 0:
         raise Refusal("ERR wrong number of arguments for 'mset' command")
-    pairs = zip(args[1::2], args[2::2], strict=True)
-    return [Update(client.number + at, key, value) for at, (key, value) in enumerate(pairs)], _all_ok
+    pairs = dict(zip(args[1::2], args[2::2], strict=True))
+    is_one, is_strict = len({tag_of(key) for key in pairs}) == 1, client.options.strict
+    if is_strict and not is_one:
+        raise Refusal(CROSS_SLOT)
+    if is_one and len(pairs) > 1 and (is_strict or len(pairs) <= TRANSACTION_REQUESTS_MAX):
+        return _mset(pairs, is_strict)
+    return [Update(client.number + at, key, value) for at, (key, value) in enumerate(pairs.items())], _all_ok
+
+
+def _mset(pairs: dict[bytes, bytes], is_strict: bool) -> Steps:
+    updates = tuple(Update(0, key, value) for key, value in pairs.items())
+    try:
+        yield Transaction(0, updates)
+    except Unexpected as refusal:
+        # In a hive of a former release keys of one tag are apart.
+        if is_strict or refusal.reply.code not in (ApartError.code, TooLargeError.code):
+            raise
+        yield list(updates)
+    return OK
 
 
 def _all_ok(replies: list[Any], client: Client) -> bytes:
@@ -409,3 +435,27 @@ def del_(client: Client, args: Args) -> Plan:
     if len(args) == 2:
         return Remove(client.number, args[1]), one_or_zero
     return [Remove(client.number + at, key) for at, key in enumerate(args[1:])], counted
+
+
+def delex(client: Client, args: Args) -> Plan:
+    """DELEX key [IFEQ value | IFNE value]."""
+    if len(args) == 2:
+        return Remove(client.number, args[1]), one_or_zero
+    condition = args[2].upper()
+    if condition in (b"IFDEQ", b"IFDNE") and len(args) == 4:
+        raise Refusal(NO_DIGESTS)
+    if condition not in (b"IFEQ", b"IFNE") or len(args) != 4:
+        raise Refusal(SYNTAX)
+    if condition == b"IFEQ":
+        return RemoveIf(client.number, args[1], args[3]), one_or_zero
+    return _remove_unless(args[1], args[3])
+
+
+def _remove_unless(key: bytes, comparand: bytes) -> Steps:
+    while True:
+        found = yield Get(0, key, versioned=True)
+        if type(found) is not Content or found.content == comparand:
+            return ZERO
+        done = yield RemoveVersion(0, key, found.version)
+        if type(done) is not Failed:
+            return ONE
