@@ -36,3 +36,9 @@ def test_what_nobody_told_is_no_value(label: str) -> None:
 def test_the_fullest_disk_comes_first() -> None:
     free = FIGURES["disk free"].value
     assert sorted((5, 500), key=lambda size: free(node(2, disk_free_bytes=size)), reverse=True) == [5, 500]
+
+
+def test_sessions_of_redis_clients_are_told_apart() -> None:
+    sessions = FIGURES["sessions"]
+    assert sessions.text(node(1, sessions=5), scene(3)) == "5"
+    assert sessions.text(node(1, sessions=5, redis_sessions=2), scene(3)) == "5, 2 of Redis"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from wrpme.daemon.net.redis.client import Client, Plan, Subcommand
 from wrpme.daemon.net.redis.numbers import integer, integer_in
 from wrpme.daemon.net.redis.replies import OK, PONG, SYNTAX, ZERO, Refusal, bulk, error, integer as integer_reply
@@ -235,10 +237,10 @@ def _client_kill(client: Client, args: Args) -> Plan:
         _end(client, found)
         return OK
     found, skips = client.others(), True
-    if len(args) % 2:
-        raise Refusal(SYNTAX)
-    for name, value in zip(args[2::2], args[3::2], strict=True):
+    for name, value in zip_longest(args[2::2], args[3::2]):
         option = name.upper()
+        if value is None:
+            raise Refusal(SYNTAX)
         if option == b"SKIPME":
             if value.upper() not in (b"YES", b"NO"):
                 raise Refusal(SYNTAX)

@@ -212,14 +212,15 @@ def execute(client: Client, args: Args) -> Plan:
     return multi.execute(client, begin, _keys_in)
 
 
-_OF_ALL = ("dbsize", "keys", "flushall", "flushdb", "info", "cluster", "lolwut", "wait", "waitaof")
+_OF_ALL = ("dbsize", "keys", "flushall", "flushdb", "info", "cluster|myid", "lolwut", "wait", "waitaof")
 """What asks the node about something else than the entries of a transaction."""
 
 
 def _keys_in(args: Args) -> Args | None:
     entry = find(args[0])
     assert entry is not None, "only what there is was queued"
-    return None if entry.name in _OF_ALL else entry.keys_of(args)
+    name = f"{entry.name}|{connection.text(args[1]).lower()}" if entry.subcommands and len(args) > 1 else entry.name
+    return None if name in _OF_ALL else entry.keys_of(args)
 
 
 # --- COMMAND, ACL ------------------------------------------------------------------------------------------------
