@@ -24,8 +24,8 @@ def test_what_nobody_told_is_no_value(label: str) -> None:
     unknown: dict[str, Any] = dict.fromkeys(
         (
             "entries", "copies", "bytes", "operations_per_second", "p50_seconds", "p99_seconds", "sessions",
-            "received_bytes_per_second", "sent_bytes_per_second", "memory_bytes", "disk_bytes", "disk_free_bytes",
-            "uptime_seconds", "lease_seconds", "heartbeat_age_seconds", "age",
+            "redis_sessions", "received_bytes_per_second", "sent_bytes_per_second", "memory_bytes", "disk_bytes",
+            "disk_free_bytes", "uptime_seconds", "lease_seconds", "heartbeat_age_seconds", "age",
         )
     )  # fmt: skip
     silent = node(2, epoch=0, stale=True, **unknown)
@@ -36,9 +36,3 @@ def test_what_nobody_told_is_no_value(label: str) -> None:
 def test_the_fullest_disk_comes_first() -> None:
     free = FIGURES["disk free"].value
     assert sorted((5, 500), key=lambda size: free(node(2, disk_free_bytes=size)), reverse=True) == [5, 500]
-
-
-def test_sessions_of_redis_clients_are_told_apart() -> None:
-    sessions = FIGURES["sessions"]
-    assert sessions.text(node(1, sessions=5), scene(3)) == "5"
-    assert sessions.text(node(1, sessions=5, redis_sessions=2), scene(3)) == "5, 2 of Redis"

@@ -35,11 +35,6 @@ def _lease(node: NodeShown, scene: Scene) -> str:
     return "ended" if node.lease_seconds <= 0 else f"{node.lease_seconds:.1f} s"
 
 
-def _sessions(node: NodeShown, scene: Scene) -> str:
-    count = format.count_text(node.sessions)
-    return f"{count}, {format.count_text(node.redis_sessions)} of Redis" if node.redis_sessions else count
-
-
 def _took(seconds: float | None) -> str:
     return format.UNKNOWN if seconds is None else format.took_text(seconds)
 
@@ -71,7 +66,8 @@ FIGURES: dict[str, Figure] = {
     "memory": Figure(lambda n: n.memory_bytes or None, format.bytes_text, series="memory"),
     "disk": Figure(lambda n: n.disk_bytes or None, format.bytes_text, series="disk"),
     "disk free": Figure(lambda n: -n.disk_free_bytes if n.disk_free_bytes else None, _lacking),
-    "sessions": Figure(lambda n: n.sessions, format.count_text, _sessions),
+    "sessions": Figure(lambda n: n.sessions, format.count_text),
+    "of Redis": Figure(lambda n: n.redis_sessions, format.count_text),
     "uptime": Figure(lambda n: n.uptime_seconds, format.span),
     "lease": Figure(lambda n: n.lease_seconds, _took, _lease),
     "heartbeat": Figure(lambda n: n.heartbeat_age_seconds, _took),

@@ -89,6 +89,8 @@ class Client:
         self.kill: Callable[[], None] = lambda: None
         """Ends its connection at once."""
         self.others: Callable[[], list[Client]] = lambda: [self]
+        self.chance: Callable[[int], int] = lambda numbers: 0
+        """Gives any of so many numbers, from 0 on."""
 
     def speak(self, three: bool) -> None:
         """Changes to RESP3 or RESP2."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
 
-from wrpme.daemon.net.redis import bits, connection, keys, multi, server, strings
+from wrpme.daemon.net.redis import bits, connection, keys, multi, scan, server, strings
 from wrpme.daemon.net.redis.client import Client, Plan, Queued, Subcommand
 from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
-from wrpme.daemon.net.redis.replies import QUEUED, SYNTAX, Refusal, Status, array, error, integer
+from wrpme.daemon.net.redis.replies import QUEUED, SYNTAX, Refusal, Status, array, encoded, error, integer
 from wrpme.limits import FRAME_BYTES_MAX
 
 Args = list[bytes]
@@ -145,6 +146,8 @@ def _other_rows() -> list[Entry]:
         ("unwatch", 1, slow, multi.unwatch, "Forgets about watched keys.", "transactions", False),
         ("dbsize", 1, ("readonly",), k.dbsize, "Returns the number of keys.", "server", False),
         ("keys", 2, ("readonly",), k.keys, "Returns all key names that match a pattern.", "generic", False),
+        ("scan", -2, ("readonly",), scan.scan, "Iterates over the key names.", "generic", False),
+        ("randomkey", 1, ("readonly",), scan.randomkey, "Returns a random key name.", "generic", False),
         ("flushall", -1, ("write",), k.flushall, "Removes all keys.", "server", False),
         ("flushdb", -1, ("write",), k.flushall, "Removes all keys.", "server", False),
     ]
@@ -212,7 +215,19 @@ def execute(client: Client, args: Args) -> Plan:
     return multi.execute(client, begin, _keys_in)
 
 
-_OF_ALL = ("dbsize", "keys", "flushall", "flushdb", "info", "cluster|myid", "lolwut", "wait", "waitaof")
+_OF_ALL = (
+    "dbsize",
+    "keys",
+    "scan",
+    "randomkey",
+    "flushall",
+    "flushdb",
+    "info",
+    "cluster|myid",
+    "lolwut",
+    "wait",
+    "waitaof",
+)
 """What asks the node about something else than the entries of a transaction."""
 
 
@@ -257,14 +272,27 @@ def _command_count(client: Client, args: Args) -> Plan:
 
 def _command_info(client: Client, args: Args) -> Plan:
     if len(args) <= 2:
-        return client.encoded([_described(entry) for entry in ENTRIES])
+        return _all_described(client.three)
     found = [find(name) for name in args[2:]]
     return array([client.encoded(_described(entry)) if entry else client.no_array for entry in found])
 
 
 def _command_docs(client: Client, args: Args) -> Plan:
-    asked = [find(name) for name in args[2:]] if len(args) > 2 else list(ENTRIES)
+    if len(args) <= 2:
+        return _all_documented(client.three)
+    asked = [find(name) for name in args[2:]]
     return client.encoded({entry.name: _documented(entry) for entry in asked if entry})
+
+
+@cache
+def _all_described(three: bool) -> bytes:
+    """What many clients ask first."""
+    return encoded([_described(entry) for entry in ENTRIES], three)
+
+
+@cache
+def _all_documented(three: bool) -> bytes:
+    return encoded({entry.name: _documented(entry) for entry in ENTRIES}, three)
 
 
 def _documented(entry: Entry) -> dict[str, Any]:
