@@ -87,6 +87,27 @@ def test_redis_py(client: Any) -> None:
     assert client.flushall() and client.dbsize() == 0
 
 
+def test_what_redis_py_asks_a_server(client: Any) -> None:
+    assert client.role()[:2] in ([b"master", 0], ["master", 0]) and client.wait(1, 10) == 1
+    assert client.waitaof(1, 1, 10) == [1, 1] and client.lastsave()
+    assert client.msetex({"{t}a": 1, "{t}b": 3}, ex=100) == 1 and client.ttl("{t}b") == 100
+    assert client.bitop("XOR", "{t}c", "{t}a", "{t}b") == 1 and client.get("{t}c") == b"\x02"
+    assert [client.execute_command("DELEX", "{t}a", option, 1) for option in ("IFNE", "IFEQ")] == [0, 1]
+    assert client.bitfield("{t}c").incrby("u8", 0, 5).get("u4", 4).execute() == [7, 7]
+    assert client.memory_usage("{t}c") == 9 + 4 + 24 + 1 and client.object("encoding", "{t}b") == b"int"
+    assert client.slowlog_get() == [] and client.slowlog_len() == 0 and client.latency_latest() == []
+    assert client.acl_whoami() in (b"default", "default") and "GET" in str(client.acl_cat("string")).upper()
+    assert "A  127.0.0.1:" in str(client.lolwut())
+    assert client.client_info()["cmd"] == "client|info" and client.client_list(client_id=[client.client_id()])
+    assert client.client_kill_filter(_id=str(client.client_id())) == 0 and not client.client_list(_type="pubsub")
+    assert client.info("cluster")["cluster_enabled"] == 0 and client.info()["loading"] == 0
+    assert client.command_getkeysandflags("GET", "a")[0][0] in (b"a", "a")
+    with pytest.raises(redis.ResponseError, match="can't set immutable config"):
+        client.config_set("maxmemory", "1mb")
+    with pytest.raises(redis.ResponseError, match="nothing to save"):
+        client.bgsave()
+
+
 @pytest.mark.parametrize("transaction", [False, True])
 def test_pipelines(client: Any, transaction: bool) -> None:
     with client.pipeline(transaction=transaction) as pipeline:

@@ -187,7 +187,8 @@ def test_an_mset_that_can_be_no_transaction(error: WrpmeError, is_strict: bool) 
 
 
 @pytest.mark.parametrize(
-    "lines", [["MSET a 1 b 2"], ["MULTI", "SET a 1", "INCR b", "EXEC"], ["MULTI", "DBSIZE", "EXEC"]]
+    "lines",
+    [["MSET a 1 b 2"], ["MSETEX 2 a 1 b 2 EX 5"], ["MULTI", "SET a 1", "INCR b", "EXEC"], ["MULTI", "DBSIZE", "EXEC"]],
 )
 def test_a_strict_node_does_nothing_by_halves(lines: list[str]) -> None:
     way = Way()

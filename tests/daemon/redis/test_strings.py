@@ -140,6 +140,29 @@ def test_numbers() -> None:
     )
 
 
+def test_several_keys_have_one_life_span() -> None:
+    Acted().hears(
+        ("MSETEX 2 {t}a 1 {t}b 2 EX 100", ONE),
+        ("TTL {t}a", b":100\r\n"),
+        ("MSETEX 2 {t}a 3 {t}c 2 NX", ZERO),
+        ("MSETEX 2 {t}a 3 {t}c 2 XX", ZERO),
+        ("MGET {t}a {t}c", b"*2\r\n$1\r\n1\r\n$-1\r\n"),
+        ("MSETEX 2 {t}a 3 {t}b 4 xx keepttl", ONE),
+        ("MGET {t}a {t}b", b"*2\r\n$1\r\n3\r\n$1\r\n4\r\n"),
+        ("TTL {t}b", b":100\r\n"),
+        ("MSETEX 1 {t}c 1 PXAT 1700000000500 NX", ONE),
+        ("PTTL {t}c", b":500\r\n"),
+        ("MSETEX 1 {t}c 1 EXAT 1", ONE),
+        ("PTTL {t}c", ONE),
+        ("MSETEX 0 a 1", b"-ERR invalid numkeys value\r\n"),
+        ("MSETEX 2 a 1 b", b"-ERR wrong number of key-value pairs\r\n"),
+        ("MSETEX 1 a 1 EX 0", b"-ERR invalid expire time in 'msetex' command\r\n"),
+        ("MSETEX 1 a 1 GET", b"-ERR syntax error\r\n"),
+        ("MSETEX 1 a 1 NX XX", b"-ERR syntax error\r\n"),
+        ("COMMAND GETKEYS MSETEX 2 a 1 b 2 EX 5", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+    )
+
+
 def test_a_key_goes_if_its_value_is_as_expected() -> None:
     Acted().hears(
         ("DELEX a", ZERO),

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.numbers import integer, real, rounded, shown
+from wrpme.daemon.net.redis.numbers import integer, integer_in, real, rounded, shown
 from wrpme.daemon.net.redis.replies import (
     CROSS_SLOT, NOT_INTEGER, OK, ONE, OVERFLOW, SYNTAX, ZERO, Refusal, Unexpected, array, bulk, error, failure,
     integer as integer_reply,
@@ -116,9 +116,9 @@ class SetOptions(Struct):
     gets: bool = False
 
 
-def _set_options(client: Client, args: Args) -> SetOptions:
+def _set_options(client: Client, args: Args, command: str) -> SetOptions:
     found = SetOptions(Life())
-    lives, at = b"", 3
+    lives, at = b"", 0
     while at < len(args):
         option = args[at].upper()
         following = args[at + 1] if at + 1 < len(args) else None
@@ -143,7 +143,7 @@ def _set_options(client: Client, args: Args) -> SetOptions:
     if lives == b"KEEPTTL":
         found.life = Life(ttl=KEEP_EXPIRY)
     elif lives:
-        found.life = life(client, lives, expiry, "set")
+        found.life = life(client, lives, expiry, command)
     return found
 
 
@@ -151,7 +151,7 @@ def set_(client: Client, args: Args) -> Plan:
     """SET key value, with all options."""
     if len(args) == 3:
         return Update(client.number, args[1], args[2]), ok
-    options = _set_options(client, args)
+    options = _set_options(client, args[3:], "set")
     key, value, span = args[1], args[2], options.life
     expiry, ttl, condition = span.expiry, span.ttl, options.condition
     if options.gets or condition == b"IFNE" or is_past(client, span):
@@ -384,30 +384,63 @@ def mset(client: Client, args: Args) -> Plan:
     node is strict."""
     if len(args) % 2 == 0:
         raise Refusal("ERR wrong number of arguments for 'mset' command")
-    pairs = dict(zip(args[1::2], args[2::2], strict=True))
+    return _set_several(client, dict(zip(args[1::2], args[2::2], strict=True)), Life(), OK)
+
+
+def _set_several(client: Client, pairs: dict[bytes, bytes], life: Life, done: bytes) -> Plan:
     is_one, is_strict = len({tag_of(key) for key in pairs}) == 1, client.options.strict
     if is_strict and not is_one:
         raise Refusal(CROSS_SLOT)
+    updates = [
+        Update(client.number + at, key, value, life.expiry, life.ttl) for at, (key, value) in enumerate(pairs.items())
+    ]
     if is_one and len(pairs) > 1 and (is_strict or len(pairs) <= TRANSACTION_REQUESTS_MAX):
-        return _mset(pairs, is_strict)
-    return [Update(client.number + at, key, value) for at, (key, value) in enumerate(pairs.items())], _all_ok
+        return _set_together(updates, is_strict, done)
+
+    def all_done(replies: list[Any], client: Client) -> bytes:
+        wrong = _first_failure(replies)
+        return failure(wrong) if wrong else done
+
+    return updates, all_done
 
 
-def _mset(pairs: dict[bytes, bytes], is_strict: bool) -> Steps:
-    updates = tuple(Update(0, key, value) for key, value in pairs.items())
+def _set_together(updates: list[Update], is_strict: bool, done: bytes) -> Steps:
     try:
-        yield Transaction(0, updates)
+        yield Transaction(0, tuple(updates))
     except Unexpected as refusal:
         # In a hive of a former release keys of one tag are apart.
         if is_strict or refusal.reply.code not in (ApartError.code, TooLargeError.code):
             raise
-        yield list(updates)
-    return OK
+        yield updates
+    return done
 
 
-def _all_ok(replies: list[Any], client: Client) -> bytes:
-    wrong = _first_failure(replies)
-    return failure(wrong) if wrong else OK
+def msetex(client: Client, args: Args) -> Plan:
+    """MSETEX numkeys key value [key value ...], with the life spans of SET; with NX or XX on keys of one tag."""
+    count = integer_in(args[1])
+    if count is None or count < 1:
+        raise Refusal("ERR invalid numkeys value")
+    behind = 2 + 2 * count
+    if behind > len(args):
+        raise Refusal("ERR wrong number of key-value pairs")
+    options = _set_options(client, args[behind:], "msetex")
+    if options.gets or options.condition in (b"IFEQ", b"IFNE"):
+        raise Refusal(SYNTAX)
+    # What has ended already lives for the shortest time that there is.
+    span = Life(ttl=1) if is_past(client, options.life) else options.life
+    pairs = dict(zip(args[2:behind:2], args[3:behind:2], strict=True))
+    return _set_all_if(pairs, options.condition, span) if options.condition else _set_several(client, pairs, span, ONE)
+
+
+def _set_all_if(pairs: dict[bytes, bytes], condition: bytes, span: Life) -> Steps:
+    changes = tuple(
+        Put(0, key, value, span.expiry, max(span.ttl, 0))
+        if condition == b"NX"
+        else GetUpdate(0, key, value, span.expiry, span.ttl)
+        for key, value in pairs.items()
+    )
+    done = yield Transaction(0, changes)
+    return ZERO if type(done) is Failed else ONE
 
 
 def msetnx(client: Client, args: Args) -> Plan:

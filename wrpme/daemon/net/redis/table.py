@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from wrpme.daemon.net.redis import bits, connection, keys, multi, scan, server, strings
 from wrpme.daemon.net.redis.client import Client, Plan, Queued, Subcommand
+from wrpme.daemon.net.redis.numbers import integer_in
 from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
 from wrpme.daemon.net.redis.replies import QUEUED, SYNTAX, Refusal, Status, array, encoded, error, integer
 from wrpme.limits import FRAME_BYTES_MAX
@@ -32,6 +33,8 @@ class Entry(Struct, frozen=True):
     summary: str
     group: str = "string"
     alone: bool = False
+    counted_at: int = 0
+    """The place of the number of its keys, which follow it; 0 where there is none."""
     subcommands: dict[bytes, Subcommand] = {}
     """What its second word may be; nothing where it is no container."""
 
@@ -47,6 +50,9 @@ class Entry(Struct, frozen=True):
             return args[at : at + 1] if at else []
         if not self.first:
             return []
+        if self.counted_at:
+            count = integer_in(args[self.counted_at])
+            return args[self.first : self.first + count * self.step : self.step] if count and count > 0 else []
         last = self.last if self.last >= 0 else len(args) + self.last
         return args[self.first : last + 1 : self.step]
 
@@ -105,10 +111,13 @@ def _rows() -> list[Entry]:
         ("bitpos", -3, ("readonly",), one, b.bitpos, "Finds the first set or clear bit of a value."),
     ]
     generic = {"del", "unlink", "delex", "exists", "touch", "type", "persist", "rename", "renamenx", "copy"}
-    return [
+    rows = [
         Entry(name, arity, flags, *at, handler, summary, _group(name, generic))
         for name, arity, flags, at, handler, summary in listed
     ]
+    counted = ("write", "denyoom", "movablekeys")
+    summary = "Sets the values of keys, with one expiration time."
+    return [*rows, Entry("msetex", -4, counted, 2, 2, 2, s.msetex, summary, counted_at=1)]
 
 
 def _group(name: str, generic: set[str]) -> str:
@@ -173,7 +182,7 @@ def _containers() -> list[Entry]:
         ("slowlog", -2, admin, server.SLOWLOG, "A container for slow log commands.", "server"),
     ]
     return [
-        Entry(name, arity, flags, 0, 0, 0, _container, summary, group, name == "client", subcommands)
+        Entry(name, arity, flags, 0, 0, 0, _container, summary, group, name == "client", subcommands=subcommands)
         for name, arity, flags, subcommands, summary, group in listed
     ]
 
@@ -263,7 +272,8 @@ def _described(entry: Entry) -> list[Any]:
         + [[], [], []]
         for word, one in entry.subcommands.items()
     ]
-    return [entry.name, entry.arity, flags, entry.first, entry.last, entry.step, categories, [], [], inner]
+    first, last, step = (0, 0, 0) if entry.counted_at else (entry.first, entry.last, entry.step)
+    return [entry.name, entry.arity, flags, first, last, step, categories, [], [], inner]
 
 
 def _command_count(client: Client, args: Args) -> Plan:
