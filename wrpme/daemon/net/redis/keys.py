@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.numbers import integer
+from wrpme.core.layout import HEADER_BYTES
+from wrpme.daemon.net.redis.client import Client, Plan, Steps, Subcommand
+from wrpme.daemon.net.redis.numbers import integer, integer_in
 from wrpme.daemon.net.redis.replies import (
     OK, ONE, SYNTAX, ZERO, Refusal, array, bulk, failure, integer as integer_reply,
 )  # fmt: skip
 from wrpme.daemon.net.redis.strings import NOT_FOUND, Args, counted, number, one_or_zero
 from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.messages import (
-    Count, Exists, Expire, Failed, Get, GetExpiry, GetView,
-    IfVersion, PrefixScan, Put, Remove, RemoveAll, Transaction, Update,
+    Append, Count, EntryRequest, Exists, Expire, Failed, Get, GetExpiry, GetRange, GetView, IfVersion, PrefixScan, Put,
+    Remove, RemoveAll, Transaction, Update,
 )  # fmt: skip
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import State, View
@@ -351,3 +352,97 @@ def fixed_beginning(pattern: bytes) -> bytes:
     """Returns what every key that matches begins with."""
     found = re.match(rb"[^*?\[\\]*", pattern)
     return found[0] if found else b""
+
+
+# --- keys from the inside ----------------------------------------------------------------------------------------
+
+KEY_BYTES = 9
+"""What the store has before the alias in a key."""
+
+
+def _memory_usage(client: Client, args: Args) -> Plan:
+    if len(args) not in (3, 5) or (len(args) == 5 and args[3].upper() != b"SAMPLES"):
+        raise Refusal(SYNTAX)
+    if len(args) == 5 and integer(args[4]) < 0:
+        raise Refusal(SYNTAX)
+    key = args[2]
+
+    def size(replies: list[Any], client: Client) -> bytes:
+        for reply in replies:
+            if type(reply) is Failed:
+                return failure(reply)
+        present, content = replies
+        return integer_reply(KEY_BYTES + len(key) + HEADER_BYTES + content.number) if present.number else client.nil
+
+    # To append nothing changes nothing, and tells the size without the content.
+    asked: list[EntryRequest] = [Exists(client.number, key), Append(client.number + 1, key, b"")]
+    return asked, size
+
+
+def _memory_doctor(client: Client, args: Args) -> Plan:
+    return client.text("Entries are on disk, and their caches are bounded: nothing is to be done about memory here.\n")
+
+
+def _memory_purge(client: Client, args: Args) -> Plan:
+    return OK
+
+
+MEMORY = {
+    b"DOCTOR": Subcommand(2, _memory_doctor, "", "Return memory problems reports."),
+    b"PURGE": Subcommand(2, _memory_purge, "", "Do nothing: there are no dirty pages."),
+    b"USAGE": Subcommand(
+        -3, _memory_usage, "<key> [SAMPLES <count>]", "Return the bytes that <key> and its value take in the store.", 2
+    ),
+}
+
+EMBEDDED_BYTES = 44
+"""The longest string that Redis stores beside its header."""
+
+
+def _object_encoding(client: Client, args: Args) -> Plan:
+    def encoding(reply: Any, client: Client) -> bytes:
+        if type(reply) is Failed:
+            return client.nil if reply.code == NOT_FOUND else failure(reply)
+        content = bytes(reply.content)
+        if integer_in(content) is not None:
+            return bulk(b"int")
+        return bulk(b"embstr" if len(content) <= EMBEDDED_BYTES else b"raw")
+
+    return GetRange(client.number, args[2], 0, EMBEDDED_BYTES), encoding
+
+
+def _if_there(client: Client, key: bytes, answer: bytes | Refusal) -> Plan:
+    def answered(reply: Any, client: Client) -> bytes:
+        if type(reply) is Failed:
+            return failure(reply)
+        if not reply.number:
+            return client.nil
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    return Exists(client.number, key), answered
+
+
+def _object_refcount(client: Client, args: Args) -> Plan:
+    return _if_there(client, args[2], ONE)
+
+
+def _object_idletime(client: Client, args: Args) -> Plan:
+    return _if_there(client, args[2], Refusal("ERR nothing is evicted here, so idle time is not tracked"))
+
+
+def _object_freq(client: Client, args: Args) -> Plan:
+    wrong = (
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
+        "between policies at runtime LRU and LFU data will take some time to adjust."
+    )
+    return _if_there(client, args[2], Refusal(wrong))
+
+
+OBJECT = {
+    b"ENCODING": Subcommand(3, _object_encoding, "<key>", "Return how Redis would store the value of <key>.", 2),
+    b"FREQ": Subcommand(3, _object_freq, "<key>", "Refused: how often a key is used is not tracked.", 2),
+    b"IDLETIME": Subcommand(3, _object_idletime, "<key>", "Refused: when a key was last used is not tracked.", 2),
+    b"REFCOUNT": Subcommand(3, _object_refcount, "<key>", "Return 1 for a key that exists.", 2),
+}

@@ -6,22 +6,24 @@ import fnmatch
 import os
 import platform
 from binascii import crc_hqx
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from wrpme.core.layout import HEADER_BYTES
 from wrpme.daemon.net.redis.client import Client, Plan, Steps, Subcommand
 from wrpme.daemon.net.redis.connection import REDIS_VERSION, text
 from wrpme.daemon.net.redis.keys import count_entries
 from wrpme.daemon.net.redis.numbers import integer, integer_in
 from wrpme.daemon.net.redis.replies import (
-    NOT_INTEGER, OK, ONE, SYNTAX, ZERO, Refusal, Status, bulk, failure, integer as integer_reply,
+    NOT_INTEGER, OK, SYNTAX, ZERO, Refusal, Status, bulk, integer as integer_reply,
 )  # fmt: skip
-from wrpme.daemon.net.redis.strings import NOT_FOUND, Args
+from wrpme.daemon.net.redis.strings import Args
 from wrpme.limits import CONTENT_BYTES_MAX
-from wrpme.protocol.messages import Append, EntryRequest, Exists, Failed, GetRange, GetStatus, GetView
+from wrpme.protocol.messages import GetStatus, GetView
 from wrpme.protocol.ring import RING, arc_at, owner_among, tag_of
+from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import NOBODY, State, View
 from wrpme.version import VERSION
 
@@ -100,103 +102,126 @@ CONFIG = {
 
 # --- INFO --------------------------------------------------------------------------------------------------------
 
-SECTIONS = (
-    "server", "clients", "memory", "persistence", "stats", "replication", "cpu", "cluster", "hive", "keyspace",
-)  # fmt: skip
+
+class Told(Struct, frozen=True):
+    """What a node tells of itself: its figures as ``node_status`` has them, its view, and the entries of the hive."""
+
+    client: Client
+    stats: NodeStats
+    view: View
+    entries: int
 
 
-def info(client: Client, args: Args) -> Plan:
-    """INFO [section ...]."""
-    asked = {text(section).lower() for section in args[1:]} or {"default"}
-    wanted = [section for section in SECTIONS if section in asked or asked & {"default", "all", "everything"}]
-    return _info(client, wanted)
+def _server(told: Told) -> dict[str, Any]:
+    stats, system = told.stats, platform.uname()
+    uptime = int(stats.uptime_seconds)
+    return {
+        "redis_version": REDIS_VERSION,
+        "redis_mode": "standalone",
+        "os": f"{system.system} {system.release} {system.machine}",
+        "arch_bits": 64,
+        "process_id": os.getpid(),
+        "run_id": f"{stats.id}{stats.incarnation & 0xFFFFFFFF:08x}",
+        "tcp_port": told.client.options.port,
+        "server_time_usec": told.client.wall() * 1000,
+        "uptime_in_seconds": uptime,
+        "uptime_in_days": uptime // 86400,
+        "wrpme_version": VERSION,
+    }
 
 
-def _info(client: Client, sections: list[str]) -> Steps:
-    told: dict[str, Any] = {}
-    if {"server", "clients", "memory", "stats", "hive"} & set(sections):
-        status = yield GetStatus(0, NOBODY)
-        told = msgspec.json.decode(status.text)
-    view = (yield GetView(0)).view if "hive" in sections else None
-    parts = []
-    for section in sections:
-        values = {**_section(client, section, told, view), **client.stats().get(section, {})}
-        if section == "keyspace":
-            count = yield from count_entries()
-            values = {"db0": f"keys={count},expires=0,avg_ttl=0"} if count else {}
-        lines = "".join(f"{name}:{value}\r\n" for name, value in values.items())
-        parts.append(f"# {'CPU' if section == 'cpu' else section.capitalize()}\r\n{lines}")
-    return client.text("\r\n".join(parts))
+def _clients(told: Told) -> dict[str, Any]:
+    return {"connected_clients": told.stats.redis_sessions, "blocked_clients": 0, "tracking_clients": 0}
 
 
-def _section(client: Client, section: str, told: dict[str, Any], view: View | None) -> dict[str, Any]:
-    """What a section of INFO says."""
-    options, now = client.options, client.wall() // 1000
-    if section == "server":
-        system, uptime = platform.uname(), int(told["uptime_seconds"])
-        return {
-            "redis_version": REDIS_VERSION,
-            "redis_mode": "standalone",
-            "os": f"{system.system} {system.release} {system.machine}",
-            "arch_bits": 64,
-            "process_id": os.getpid(),
-            "run_id": f"{told['id']}{told['incarnation'] & 0xFFFFFFFF:08x}",
-            "tcp_port": options.port,
-            "server_time_usec": client.wall() * 1000,
-            "uptime_in_seconds": uptime,
-            "uptime_in_days": uptime // 86400,
-            "wrpme_version": VERSION,
-        }
-    if section == "clients":
-        return {"connected_clients": told["redis_sessions"], "blocked_clients": 0, "tracking_clients": 0}
-    if section == "memory":
-        used = told["memory_bytes"]
-        return {
-            "used_memory": used,
-            "used_memory_human": f"{used / (1 << 20):.2f}M",
-            "used_memory_rss": used,
-            "maxmemory": 0,
-            "maxmemory_human": "0B",
-            "maxmemory_policy": "noeviction",
-        }
-    if section == "persistence":
-        return {
-            "loading": 0,
-            "rdb_changes_since_last_save": 0,
-            "rdb_bgsave_in_progress": 0,
-            "rdb_last_save_time": now,
-            "aof_enabled": int(not options.transient),
-            "aof_rewrite_in_progress": 0,
-        }
-    if section == "stats":
-        return {
-            "total_commands_processed": sum(told["operations"].values()),
-            "total_net_input_bytes": told["received_bytes"],
-            "total_net_output_bytes": told["sent_bytes"],
-            "evicted_keys": 0,
-        }
-    if section == "replication":
-        return {"role": "master", "connected_slaves": 0, "master_failover_state": "no-failover"}
-    if section == "cpu":
-        times = os.times()
-        return {"used_cpu_sys": f"{times.system:.6f}", "used_cpu_user": f"{times.user:.6f}"}
-    if section == "cluster":
-        return {"cluster_enabled": 0}
-    return {} if view is None else _hive(client, view, told)
+def _memory(told: Told) -> dict[str, Any]:
+    used = told.stats.memory_bytes
+    return {
+        "used_memory": used,
+        "used_memory_human": f"{used / (1 << 20):.2f}M",
+        "used_memory_rss": used,
+        "maxmemory": 0,
+        "maxmemory_human": "0B",
+        "maxmemory_policy": "noeviction",
+    }
 
 
-def _hive(client: Client, view: View, told: dict[str, Any]) -> dict[str, Any]:
-    is_strict = client.options.strict
+def _persistence(told: Told) -> dict[str, Any]:
+    return {
+        "loading": 0,
+        "rdb_changes_since_last_save": 0,
+        "rdb_bgsave_in_progress": 0,
+        "rdb_last_save_time": told.client.wall() // 1000,
+        "aof_enabled": int(not told.client.options.transient),
+        "aof_rewrite_in_progress": 0,
+    }
+
+
+def _stats(told: Told) -> dict[str, Any]:
+    return {
+        "total_commands_processed": sum(told.stats.operations.values()),
+        "total_net_input_bytes": told.stats.received_bytes,
+        "total_net_output_bytes": told.stats.sent_bytes,
+        "evicted_keys": 0,
+    }
+
+
+def _replication(told: Told) -> dict[str, Any]:
+    return {"role": "master", "connected_slaves": 0, "master_failover_state": "no-failover"}
+
+
+def _cpu(told: Told) -> dict[str, Any]:
+    times = os.times()
+    return {"used_cpu_sys": f"{times.system:.6f}", "used_cpu_user": f"{times.user:.6f}"}
+
+
+def _cluster(told: Told) -> dict[str, Any]:
+    return {"cluster_enabled": 0}
+
+
+def _hive(told: Told) -> dict[str, Any]:
+    view, is_strict = told.view, told.client.options.strict
     return {
         "hive": view.hive.hex(),
         "hive_epoch": view.epoch,
         "hive_nodes": len(view.members),
         "hive_nodes_down": sum(member.state is State.DOWN for member in view.members),
         "hive_replication": view.replication,
-        "hive_sessions": told["sessions"] - told["redis_sessions"],
+        "hive_sessions": told.stats.sessions - told.stats.redis_sessions,
         "redis_strict": int(is_strict),
         "multi_of_several_tags": "refused" if is_strict else "no transaction: each command by itself",
     }
+
+
+def _keyspace(told: Told) -> dict[str, Any]:
+    return {"db0": f"keys={told.entries},expires=0,avg_ttl=0"} if told.entries else {}
+
+
+SECTIONS: dict[str, Callable[[Told], dict[str, Any]]] = {
+    "Server": _server, "Clients": _clients, "Memory": _memory, "Persistence": _persistence, "Stats": _stats,
+    "Replication": _replication, "CPU": _cpu, "Cluster": _cluster, "Hive": _hive, "Keyspace": _keyspace,
+}  # fmt: skip
+
+
+def info(client: Client, args: Args) -> Plan:
+    """INFO [section ...]."""
+    asked = {text(section).lower() for section in args[1:]} or {"default"}
+    is_all = bool(asked & {"default", "all", "everything"})
+    return _info(client, [section for section in SECTIONS if is_all or section.lower() in asked])
+
+
+def _info(client: Client, sections: list[str]) -> Steps:
+    status = yield GetStatus(0, NOBODY)
+    view = (yield GetView(0)).view
+    entries = (yield from count_entries()) if "Keyspace" in sections else 0
+    told = Told(client, msgspec.json.decode(status.text, type=NodeStats), view, entries)
+    further = client.stats()
+    parts = []
+    for section in sections:
+        values = {**SECTIONS[section](told), **further.get(section.lower(), {})}
+        lines = "".join(f"{name}:{value}\r\n" for name, value in values.items())
+        parts.append(f"# {section}\r\n{lines}")
+    return client.text("\r\n".join(parts))
 
 
 # --- the hive ----------------------------------------------------------------------------------------------------
@@ -310,99 +335,6 @@ def _ring(client: Client) -> Steps:
     )
     return client.text(f"({ring})\n{nodes}\nwrpme ver. {VERSION}\n")
 
-
-# --- keys from the inside ----------------------------------------------------------------------------------------
-
-KEY_BYTES = 9
-"""What the store has before the alias in a key."""
-
-
-def _memory_usage(client: Client, args: Args) -> Plan:
-    if len(args) not in (3, 5) or (len(args) == 5 and args[3].upper() != b"SAMPLES"):
-        raise Refusal(SYNTAX)
-    if len(args) == 5 and integer(args[4]) < 0:
-        raise Refusal(SYNTAX)
-    key = args[2]
-
-    def size(replies: list[Any], client: Client) -> bytes:
-        for reply in replies:
-            if type(reply) is Failed:
-                return failure(reply)
-        present, content = replies
-        return integer_reply(KEY_BYTES + len(key) + HEADER_BYTES + content.number) if present.number else client.nil
-
-    # To append nothing changes nothing, and tells the size without the content.
-    asked: list[EntryRequest] = [Exists(client.number, key), Append(client.number + 1, key, b"")]
-    return asked, size
-
-
-def _memory_doctor(client: Client, args: Args) -> Plan:
-    return client.text("Entries are on disk, and their caches are bounded: nothing is to be done about memory here.\n")
-
-
-def _memory_purge(client: Client, args: Args) -> Plan:
-    return OK
-
-
-MEMORY = {
-    b"DOCTOR": Subcommand(2, _memory_doctor, "", "Return memory problems reports."),
-    b"PURGE": Subcommand(2, _memory_purge, "", "Do nothing: there are no dirty pages."),
-    b"USAGE": Subcommand(
-        -3, _memory_usage, "<key> [SAMPLES <count>]", "Return the bytes that <key> and its value take in the store.", 2
-    ),
-}
-
-EMBEDDED_BYTES = 44
-"""The longest string that Redis stores beside its header."""
-
-
-def _object_encoding(client: Client, args: Args) -> Plan:
-    def encoding(reply: Any, client: Client) -> bytes:
-        if type(reply) is Failed:
-            return client.nil if reply.code == NOT_FOUND else failure(reply)
-        content = bytes(reply.content)
-        if integer_in(content) is not None:
-            return bulk(b"int")
-        return bulk(b"embstr" if len(content) <= EMBEDDED_BYTES else b"raw")
-
-    return GetRange(client.number, args[2], 0, EMBEDDED_BYTES), encoding
-
-
-def _if_there(client: Client, key: bytes, answer: bytes | Refusal) -> Plan:
-    def answered(reply: Any, client: Client) -> bytes:
-        if type(reply) is Failed:
-            return failure(reply)
-        if not reply.number:
-            return client.nil
-        if isinstance(answer, Refusal):
-            raise answer
-        return answer
-
-    return Exists(client.number, key), answered
-
-
-def _object_refcount(client: Client, args: Args) -> Plan:
-    return _if_there(client, args[2], ONE)
-
-
-def _object_idletime(client: Client, args: Args) -> Plan:
-    return _if_there(client, args[2], Refusal("ERR nothing is evicted here, so idle time is not tracked"))
-
-
-def _object_freq(client: Client, args: Args) -> Plan:
-    wrong = (
-        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
-        "between policies at runtime LRU and LFU data will take some time to adjust."
-    )
-    return _if_there(client, args[2], Refusal(wrong))
-
-
-OBJECT = {
-    b"ENCODING": Subcommand(3, _object_encoding, "<key>", "Return how Redis would store the value of <key>.", 2),
-    b"FREQ": Subcommand(3, _object_freq, "<key>", "Refused: how often a key is used is not tracked.", 2),
-    b"IDLETIME": Subcommand(3, _object_idletime, "<key>", "Refused: when a key was last used is not tracked.", 2),
-    b"REFCOUNT": Subcommand(3, _object_refcount, "<key>", "Return 1 for a key that exists.", 2),
-}
 
 # --- what there is nothing of ------------------------------------------------------------------------------------
 

@@ -176,9 +176,9 @@ def _containers() -> list[Entry]:
         ("command", -1, ("fast",), COMMAND, "Returns information about commands.", "server"),
         ("config", -2, admin, server.CONFIG, "A container for configuration commands.", "server"),
         ("latency", -2, admin, server.LATENCY, "A container for latency diagnostics commands.", "server"),
-        ("memory", -2, ("readonly",), server.MEMORY, "A container for memory diagnostics commands.", "server"),
+        ("memory", -2, ("readonly",), keys.MEMORY, "A container for memory diagnostics commands.", "server"),
         ("module", -2, admin, server.MODULE, "A container for module commands.", "server"),
-        ("object", -2, ("readonly",), server.OBJECT, "A container for object introspection commands.", "generic"),
+        ("object", -2, ("readonly",), keys.OBJECT, "A container for object introspection commands.", "generic"),
         ("slowlog", -2, admin, server.SLOWLOG, "A container for slow log commands.", "server"),
     ]
     return [
