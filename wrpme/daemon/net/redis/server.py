@@ -20,7 +20,7 @@ from wrpme.daemon.net.redis.replies import (
     NOT_INTEGER, OK, SYNTAX, ZERO, Refusal, Status, bulk, integer as integer_reply,
 )  # fmt: skip
 from wrpme.daemon.net.redis.strings import Args
-from wrpme.limits import CONTENT_BYTES_MAX
+from wrpme.limits import CONTENT_BYTES_MAX, NUMBER_MAX
 from wrpme.protocol.messages import GetStatus, GetView
 from wrpme.protocol.ring import RING, arc_at, owner_among, tag_of
 from wrpme.protocol.stats import NodeStats
@@ -74,6 +74,11 @@ def _config_set(client: Client, args: Args) -> Plan:
     for name in args[2::2]:
         if text(name).lower() not in present:
             raise Refusal(f"ERR Unknown option or number of arguments for CONFIG SET - '{text(name)}'")
+    names = [text(name).lower() for name in args[2::2]]
+    for at, name in enumerate(args[2::2]):
+        if names[at] in names[:at]:
+            wrong = f"possibly related to argument '{text(name)}'"
+            raise Refusal(f"ERR CONFIG SET failed ({wrong}) - duplicate parameter")
     for name, value in zip(args[2::2], args[3::2], strict=True):
         if present[text(name).lower()] != text(value).lower():
             wrong = f"possibly related to argument '{text(name)}'"
@@ -273,15 +278,18 @@ def _further_holders(view: View) -> int:
     return max(0, min(len(alive.intersection(arc.holders)) for arc in view.arcs) - 1)
 
 
-def _timeout(word: bytes) -> None:
-    if integer(word, "ERR timeout is not an integer or out of range") < 0:
+def _check_timeout(client: Client, word: bytes) -> None:
+    milliseconds = integer(word, "ERR timeout is not an integer or out of range")
+    if milliseconds < 0:
         raise Refusal("ERR timeout is negative")
+    if milliseconds > NUMBER_MAX - client.wall():
+        raise Refusal("ERR timeout is out of range")
 
 
 def wait(client: Client, args: Args) -> Plan:
     """WAIT numreplicas timeout: nothing is waited for, as a write is answered once all who hold its key have it."""
     integer(args[1])
-    _timeout(args[2])
+    _check_timeout(client, args[2])
     return _waited()
 
 
@@ -297,7 +305,7 @@ def waitaof(client: Client, args: Args) -> Plan:
         raise Refusal("ERR value is out of range, value must between 0 and 1" if local is not None else NOT_INTEGER)
     if others is None or others < 0:
         raise Refusal("ERR value is out of range, must be positive" if others is not None else NOT_INTEGER)
-    _timeout(args[3])
+    _check_timeout(client, args[3])
     if local and client.options.transient:
         raise Refusal("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
     return _waited_for_disks(client)
@@ -404,7 +412,6 @@ _SAVED = "there is nothing to save: what was acknowledged is on the disk of ever
 _COPIES = "a hive keeps its copies by itself: start a node with wrpmed --peer to add one, wrpmesh leave removes one"
 _STREAMS = "nodes do not speak the replication protocol of Redis: wrpmesh follow tells what changes"
 _STOP = "a client does not stop a node: use wrpmesh stop_node HOST:PORT, or SIGTERM"
-_ONE_DATABASE = "DB index is out of range"
 REFUSED = {
     b"save": _SAVED,
     b"bgsave": _SAVED,
@@ -418,8 +425,6 @@ REFUSED = {
     b"replconf": _STREAMS,
     b"monitor": "commands are not shown to others: wrpmesh follow tells changes, and wrpmesh --tui what a node does",
     b"asking": "This instance has cluster support disabled",
-    b"move": _ONE_DATABASE,
-    b"swapdb": _ONE_DATABASE,
 }
 """Commands of Redis that have another one here in their place, and which."""
 

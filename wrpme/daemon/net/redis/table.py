@@ -264,6 +264,16 @@ def _categories(flags: tuple[str, ...], group: str) -> list[str]:
     return [category for category in found if category]
 
 
+@cache
+def _categories_by_name() -> dict[str, list[str]]:
+    """Those of commands, and of commands of two words."""
+    found: dict[str, list[str]] = {}
+    for entry in ENTRIES:
+        for name in (entry.name, *(f"{entry.name}|{word.decode().lower()}" for word in entry.subcommands)):
+            found[name] = _categories(entry.flags, entry.group)
+    return found
+
+
 def _described(entry: Entry) -> list[Any]:
     flags = frozenset(Status(flag) for flag in entry.flags)
     categories = frozenset(Status(f"@{category}") for category in _categories(entry.flags, entry.group))
@@ -317,7 +327,7 @@ def _documented(entry: Entry) -> dict[str, Any]:
 
 def _command_list(client: Client, args: Args) -> Plan:
     if len(args) == 2:
-        return client.encoded([entry.name for entry in ENTRIES])
+        return client.encoded(list(_categories_by_name()))
     if len(args) != 5 or args[2].upper() != b"FILTERBY":
         raise Refusal(SYNTAX)
     by, wanted = args[3].upper(), args[4].lower()
@@ -328,7 +338,7 @@ def _command_list(client: Client, args: Args) -> Plan:
     if by != b"PATTERN":
         raise Refusal(SYNTAX)
     matches = keys.matcher(wanted)
-    return client.encoded([entry.name for entry in ENTRIES if matches(entry.name.encode())])
+    return client.encoded([name for name in _categories_by_name() if matches(name.encode())])
 
 
 def _with_keys(args: Args) -> tuple[Entry, Args]:
@@ -369,14 +379,14 @@ COMMAND = {
 
 
 def _in_category(category: bytes) -> list[str]:
-    return [entry.name for entry in ENTRIES if category.decode("latin-1") in _categories(entry.flags, entry.group)]
+    return [name for name, found in _categories_by_name().items() if category.decode("latin-1") in found]
 
 
 def _acl_cat(client: Client, args: Args) -> Plan:
     if len(args) > 3:
         raise Refusal(SYNTAX)
     if len(args) == 2:
-        every = (name for entry in ENTRIES for name in _categories(entry.flags, entry.group))
+        every = (category for found in _categories_by_name().values() for category in found)
         return client.encoded(list(dict.fromkeys(every)))
     found = _in_category(args[2].lower())
     if not found:
