@@ -1,0 +1,117 @@
+"""Redis' own tests against a hive of three nodes: what a unit of its suite makes of the Redis door, test by test.
+
+    git clone --depth 1 --branch 7.2.5 https://github.com/redis/redis /tmp/redis
+    python -m tests.system.redis_suite /tmp/redis unit/type/string unit/expire
+
+It needs ``tclsh``. What a test that fails, or hangs, does to the others is bounded: see ``redis_suite.tcl``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from select import select
+from typing import NamedTuple
+
+from tests.system.daemons import Daemons
+
+UNITS = (
+    "unit/type/string", "unit/type/incr", "unit/expire", "unit/keyspace", "unit/scan", "unit/other", "unit/multi",
+    "unit/protocol", "unit/pubsub", "unit/querybuf", "unit/info", "unit/info-command", "unit/bitops", "unit/limits",
+    "unit/quit", "unit/auth", "unit/introspection", "unit/introspection-2", "unit/lazyfree",
+)  # fmt: skip
+SILENCE_SECONDS = 90.0
+"""A test that takes so long hangs."""
+RUNNER = Path(__file__).with_suffix(".tcl")
+
+
+class Result(NamedTuple):
+    """What became of a test: ``ok``, ``eased``, ``fail``, or ``outside`` for what stands between two tests."""
+
+    kind: str
+    name: str
+    reason: str
+
+
+def run(suite: Path, port: int, unit: str) -> list[Result]:
+    """The results of a unit's tests, in their order. A test that hangs fails, and is left out when the others are run
+    again."""
+    hung: list[str] = []
+    while True:
+        results: list[Result] = []
+        begun = ""
+        with _started([str(suite), str(port), unit, *hung]) as lines:
+            for line in lines:
+                kind, name, *rest = line.split("\t")
+                if kind == "end":
+                    return results + [Result("fail", one, "it hangs") for one in hung]
+                if kind == "begin":
+                    begun = name
+                else:
+                    results.append(Result(kind, name, rest[0] if rest else ""))
+        if begun in hung or not begun:
+            return [*results, Result("outside", begun, "the unit ended before its last test")]
+        hung.append(begun)
+
+
+@contextmanager
+def _started(arguments: list[str]) -> Iterator[Iterator[str]]:
+    """The lines of the runner, until it ends or is silent for too long."""
+    process = subprocess.Popen(["tclsh", str(RUNNER), *arguments], stdout=subprocess.PIPE, bufsize=0)
+    try:
+        yield _lines(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    assert process.stdout is not None
+    rest = b""
+    while select([process.stdout], [], [], SILENCE_SECONDS)[0]:
+        read = process.stdout.read(65536)
+        if not read:
+            return
+        *lines, rest = (rest + read).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")
+
+
+def show(unit: str, results: list[Result]) -> None:
+    """Prints how many passed, and the others."""
+    kinds = Counter(result.kind for result in results)
+    tests = sum(kinds[kind] for kind in ("ok", "eased", "fail"))
+    print(f"{unit}: {kinds['ok'] + kinds['eased']} of {tests} pass, {kinds['eased']} of them eased")
+    for kind, name, reason in results:
+        if kind != "ok":
+            print(f"  {kind:8}{name}: {reason[:300]}")
+
+
+async def main() -> None:
+    """Runs the units that are named, or all that a store of strings can be asked."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("suite", type=Path, help="a copy of Redis, of which tests/ is needed")
+    parser.add_argument("units", nargs="*", default=UNITS)
+    parser.add_argument("--port", type=int, help="of a server that runs already, rather than a hive of three nodes")
+    given = parser.parse_args()
+    if given.port:
+        for unit in given.units:
+            show(unit, run(given.suite, given.port, unit))
+        return
+    with tempfile.TemporaryDirectory() as directory, Daemons(Path(directory), 3) as daemons:
+        daemons.start_all(range(3))
+        await daemons.until_stable()
+        for unit in given.units:
+            port = int(daemons.addresses[0].rpartition(":")[2])
+            show(unit, await asyncio.to_thread(run, given.suite, port, unit))
+            daemons.check_alive()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
