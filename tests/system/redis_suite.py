@@ -13,7 +13,7 @@ import asyncio
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from select import select
@@ -24,7 +24,7 @@ from tests.system.daemons import Daemons
 UNITS = (
     "unit/type/string", "unit/type/incr", "unit/expire", "unit/keyspace", "unit/scan", "unit/other", "unit/multi",
     "unit/protocol", "unit/pubsub", "unit/querybuf", "unit/info", "unit/info-command", "unit/bitops", "unit/limits",
-    "unit/quit", "unit/auth", "unit/introspection", "unit/introspection-2", "unit/lazyfree",
+    "unit/quit", "unit/bitfield", "unit/introspection", "unit/introspection-2",
 )  # fmt: skip
 SILENCE_SECONDS = 90.0
 """A test that takes so long hangs."""
@@ -39,14 +39,14 @@ class Result(NamedTuple):
     reason: str
 
 
-def run(suite: Path, port: int, unit: str) -> list[Result]:
+def run(suite: Path, ports: Sequence[int], resp: int, unit: str) -> list[Result]:
     """The results of a unit's tests, in their order. A test that hangs fails, and is left out when the others are run
     again."""
     hung: list[str] = []
     while True:
         results: list[Result] = []
         begun = ""
-        with _started([str(suite), str(port), unit, *hung]) as lines:
+        with _started([str(suite), ",".join(map(str, ports)), str(resp), unit, *hung]) as lines:
             for line in lines:
                 kind, name, *rest = line.split("\t")
                 if kind == "end":
@@ -98,18 +98,19 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("suite", type=Path, help="a copy of Redis, of which tests/ is needed")
     parser.add_argument("units", nargs="*", default=UNITS)
-    parser.add_argument("--port", type=int, help="of a server that runs already, rather than a hive of three nodes")
+    parser.add_argument("--resp", type=int, choices=(2, 3), default=2, help="the protocol that is spoken")
+    parser.add_argument("--ports", type=int, nargs="+", help="of nodes that run already, rather than three of its own")
     given = parser.parse_args()
-    if given.port:
+    if given.ports:
         for unit in given.units:
-            show(unit, run(given.suite, given.port, unit))
+            show(unit, run(given.suite, given.ports, given.resp, unit))
         return
     with tempfile.TemporaryDirectory() as directory, Daemons(Path(directory), 3) as daemons:
         daemons.start_all(range(3))
         await daemons.until_stable()
+        ports = [int(address.rpartition(":")[2]) for address in daemons.addresses]
         for unit in given.units:
-            port = int(daemons.addresses[0].rpartition(":")[2])
-            show(unit, await asyncio.to_thread(run, given.suite, port, unit))
+            show(unit, await asyncio.to_thread(run, given.suite, ports, given.resp, unit))
             daemons.check_alive()
 
 

@@ -69,6 +69,7 @@ def _rows() -> list[Entry]:
         ("incrby", 3, write, one, s.incrby, "Increments the value of a key by a number."),
         ("decrby", 3, write, one, s.decrby, "Decrements the value of a key by a number."),
         ("incrbyfloat", 3, write, one, s.incrbyfloat, "Increments the value of a key by a floating point number."),
+        ("lcs", -3, ("readonly",), (1, 2, 1), s.lcs, "Finds the longest common substring."),
         ("mget", -2, read, every, s.mget, "Returns the values of keys."),
         ("mset", -3, ("write", "denyoom"), (1, -1, 2), s.mset, "Sets the values of keys."),
         ("msetnx", -3, ("write", "denyoom"), (1, -1, 2), s.msetnx, "Sets the values of keys when none exists."),
