@@ -7,7 +7,7 @@ from typing import Any
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
 from wrpme.daemon.net.redis.keys import count_entries
-from wrpme.daemon.net.redis.numbers import integer, integer_in
+from wrpme.daemon.net.redis.numbers import database, integer_in
 from wrpme.daemon.net.redis.replies import OK, PONG, SYNTAX, Refusal, bulk, error, integer as integer_reply
 from wrpme.version import VERSION
 
@@ -99,8 +99,7 @@ def hello(client: Client, args: Args) -> Plan:
 
 def select(client: Client, args: Args) -> Plan:
     """SELECT 0."""
-    if integer(args[1]) != 0:
-        raise Refusal("ERR DB index is out of range")
+    database(args[1])
     return OK
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.numbers import integer, integer_in
+from wrpme.daemon.net.redis.numbers import database, integer, integer_in
 from wrpme.daemon.net.redis.replies import (
     OK, ONE, SYNTAX, ZERO, Refusal, array, bulk, failure, integer as integer_reply,
 )  # fmt: skip
@@ -154,6 +154,8 @@ def _persist(key: bytes) -> Steps:
             return ONE
 
 
+SAME = "ERR source and destination objects are the same"
+
 # --- other names -------------------------------------------------------------------------------------------------
 
 
@@ -199,14 +201,13 @@ def copy(client: Client, args: Args) -> Plan:
         if option == b"REPLACE":
             replaces = True
         elif option == b"DB" and at + 1 < len(args):
-            if integer(args[at + 1]) != 0:
-                raise Refusal("ERR DB index is out of range")
+            database(args[at + 1])
             at += 1
         else:
             raise Refusal(SYNTAX)
         at += 1
     if args[1] == args[2]:
-        raise Refusal("ERR source and destination objects are the same")
+        raise Refusal(SAME)
     return _copied(args[1], args[2], replaces)
 
 
@@ -225,6 +226,19 @@ def _copied(source: bytes, target: bytes, replaces: bool) -> Steps:
             return ONE
         if not replaces and written.operation == 1:
             return ZERO
+
+
+def move(client: Client, args: Args) -> Plan:
+    """MOVE key db: there is no other database."""
+    database(args[2])
+    raise Refusal(SAME)
+
+
+def swapdb(client: Client, args: Args) -> Plan:
+    """SWAPDB index1 index2, of one database."""
+    database(args[1], "ERR invalid first DB index")
+    database(args[2], "ERR invalid second DB index")
+    return OK
 
 
 # --- all keys ----------------------------------------------------------------------------------------------------

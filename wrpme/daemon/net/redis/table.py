@@ -90,13 +90,14 @@ def _rows() -> list[Entry]:
         ("rename", 3, ("write",), (1, 2, 1), k.rename, "Renames a key and overwrites the destination."),
         ("renamenx", 3, ("write", "fast"), (1, 2, 1), k.renamenx, "Renames a key when the target doesn't exist."),
         ("copy", -3, ("write", "denyoom"), (1, 2, 1), k.copy, "Copies the value of a key to a new key."),
+        ("move", 3, ("write", "fast"), one, k.move, "Moves a key to another database."),
         ("watch", -2, ("noscript", "fast"), every, multi.watch, "Monitors changes to keys until EXEC."),
         ("setbit", 4, ("write", "denyoom"), one, k.setbit, "Sets or clears the bit at offset of the value."),
         ("getbit", 3, read, one, k.getbit, "Returns a bit value by offset."),
         ("bitcount", -2, ("readonly",), one, k.bitcount, "Counts the set bits of a value."),
         ("bitpos", -3, ("readonly",), one, k.bitpos, "Finds the first set or clear bit of a value."),
     ]
-    generic = {"del", "unlink", "exists", "touch", "type", "persist", "rename", "renamenx", "copy"}
+    generic = {"del", "unlink", "exists", "touch", "type", "persist", "rename", "renamenx", "copy", "move"}
     return [
         Entry(name, arity, flags, *at, handler, summary, _group(name, generic))
         for name, arity, flags, at, handler, summary in listed
@@ -131,6 +132,7 @@ def _other_rows() -> list[Entry]:
         ("exec", 1, slow, execute, "Executes all commands in a transaction.", "transactions", True),
         ("discard", 1, slow, multi.discard, "Discards a transaction.", "transactions", False),
         ("unwatch", 1, slow, multi.unwatch, "Forgets about watched keys.", "transactions", False),
+        ("swapdb", 3, ("write", "fast"), k.swapdb, "Swaps two databases.", "server", False),
         ("dbsize", 1, ("readonly",), k.dbsize, "Returns the number of keys.", "server", False),
         ("keys", 2, ("readonly",), k.keys, "Returns all key names that match a pattern.", "generic", False),
         ("scan", -2, ("readonly",), scan.scan, "Iterates over the key names.", "generic", False),
