@@ -115,7 +115,12 @@ proc test {name script {expected undefined} {tags {}}} {
         while {$before < $::redis::id} {
             catch {::redis::redisHandle[incr before] close}
         }
-        catch {reconnect}
+        set server [lindex $::servers end]
+        if {$server ne ""} {
+            catch {[dict get $server client] close}
+            dict set server client [redis]
+            lset ::servers end $server
+        }
     } elseif {$expected ni [list undefined $result] && ![string match $expected $result]} {
         told fail $name "expected '$expected', got '$result'"
     } elseif {$::eased ne ""} {
