@@ -340,6 +340,7 @@ SAID: st.SearchStrategy[Command] = st.one_of(
     words("INCRBY", KEYS, NUMBERS),
     words("DECRBY", KEYS, NUMBERS),
     words("INCRBYFLOAT", KEYS, st.sampled_from([b"1.5", b"-2", b"x", b"1e2", b"0.1", b"inf", b"nan", b"", b"3.0e-5"])),
+    words("LCS", KEYS, KEYS, several(b"LEN", b"IDX", b"WITHMATCHLEN", b"MINMATCHLEN", NUMBERS)),
     words("MGET", KEYS, KEYS),
     words("MSET", KEYS, VALUES, KEYS, VALUES),
     words("MSETNX", KEYS, VALUES, KEYS, VALUES),

@@ -19,6 +19,7 @@ OK = b"+OK\r\n"
         ("ECHO x", b"$1\r\nx\r\n"),
         ("SELECT 0", OK),
         ("SELECT 1", b"-ERR DB index is out of range\r\n"),
+        ("SWAPDB 0 0", OK),
         ("HELLO 4", b"-NOPROTO unsupported protocol version\r\n"),
         ("HELLO x", b"-ERR Protocol version is not an integer or out of range\r\n"),
         ("HELLO 3 FOO", b"-ERR Syntax error in HELLO option 'FOO'\r\n"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.daemon.redis.acted import NOW, Acted
 
@@ -191,3 +193,44 @@ def test_resp3_has_a_null_of_its_own() -> None:
     acted.client.speak(three=True)
     assert acted.say("GET a") == b"_\r\n"
     assert NOW
+
+
+def test_what_two_values_have_in_common() -> None:
+    Acted().hears(
+        ("MSET a ohmytext b mynewtext", OK),
+        ("LCS a b", b"$6\r\nmytext\r\n"),
+        ("LCS a b LEN", b":6\r\n"),
+        (
+            "LCS a b IDX",
+            b"*4\r\n$7\r\nmatches\r\n*2\r\n*2\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n"
+            b"*2\r\n*2\r\n:2\r\n:3\r\n*2\r\n:0\r\n:1\r\n$3\r\nlen\r\n:6\r\n",
+        ),
+        (
+            "LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
+            b"*4\r\n$7\r\nmatches\r\n*1\r\n*3\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n:4\r\n$3\r\nlen\r\n:6\r\n",
+        ),
+        ("LCS a none", b"$0\r\n\r\n"),
+        ("LCS none a LEN", b":0\r\n"),
+        ("LCS a a", b"$8\r\nohmytext\r\n"),
+        ("LCS a b LEN IDX", b"-ERR If you want both the length and indexes, please just use IDX.\r\n"),
+        ("LCS a b MINMATCHLEN", b"-ERR syntax error\r\n"),
+        ("LCS a b MINMATCHLEN x", b"-ERR value is not an integer or out of range\r\n"),
+        ("SETRANGE a 5000 x", b":5001\r\n"),
+        ("LCS a a", b"-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n"),
+    )
+
+
+@given(st.text("abc", max_size=12), st.text("abc", max_size=12))
+def test_what_they_have_in_common_is_as_long_as_it_can_be(one: str, other: str) -> None:
+    table = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i, letter in enumerate(one):
+        for j, second in enumerate(other):
+            longest = max(table[i][j + 1], table[i + 1][j])
+            table[i + 1][j + 1] = table[i][j] + 1 if letter == second else longest
+    acted = Acted()
+    acted.say([b"MSET", b"a", one.encode(), b"b", other.encode()])
+    common = acted.say("LCS a b").split(b"\r\n")[1].decode()
+    assert len(common) == table[-1][-1]
+    for whole in (one, other):
+        letters = iter(whole)
+        assert all(letter in letters for letter in common)

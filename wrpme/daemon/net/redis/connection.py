@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 
 from wrpme.daemon.net.redis.client import Client, Plan, Subcommand
-from wrpme.daemon.net.redis.numbers import integer, integer_in
+from wrpme.daemon.net.redis.numbers import database, integer, integer_in
 from wrpme.daemon.net.redis.replies import OK, PONG, SYNTAX, ZERO, Refusal, bulk, error, integer as integer_reply
 
 REDIS_VERSION = "7.4.0"
@@ -96,8 +96,7 @@ def hello(client: Client, args: Args) -> Plan:
 
 def select(client: Client, args: Args) -> Plan:
     """SELECT 0."""
-    if integer(args[1]) != 0:
-        raise Refusal("ERR DB index is out of range")
+    database(args[1])
     return OK
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from wrpme.core.layout import HEADER_BYTES
 from wrpme.daemon.net.redis.client import Client, Plan, Steps, Subcommand
-from wrpme.daemon.net.redis.numbers import integer, integer_in
+from wrpme.daemon.net.redis.numbers import database, integer, integer_in
 from wrpme.daemon.net.redis.replies import (
     OK, ONE, SYNTAX, ZERO, Refusal, array, bulk, failure, integer as integer_reply,
 )  # fmt: skip
 from wrpme.daemon.net.redis.strings import NOT_FOUND, Args, counted, number, one_or_zero
-from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.messages import (
     Append, Count, EntryRequest, Exists, Expire, Failed, Get, GetExpiry, GetRange, GetView, IfVersion, PrefixScan, Put,
     Remove, RemoveAll, Transaction, Update,
@@ -85,7 +86,7 @@ def _expire(client: Client, args: Args, seconds: bool, absolute: bool) -> Plan:
         raise Refusal("ERR GT and LT options at the same time are not compatible")
     value, now = integer(args[2]), client.wall()
     command = args[0].decode("latin-1").lower()
-    if seconds and not NUMBER_MIN // 1000 <= value <= NUMBER_MAX // 1000:
+    if seconds and not NUMBER_MIN <= value * 1000 <= NUMBER_MAX:
         raise Refusal(f"ERR invalid expire time in '{command}' command")
     value = value * 1000 if seconds else value
     if not absolute and value > NUMBER_MAX - now:
@@ -154,6 +155,8 @@ def _persist(key: bytes) -> Steps:
             return ONE
 
 
+SAME = "ERR source and destination objects are the same"
+
 # --- other names -------------------------------------------------------------------------------------------------
 
 
@@ -199,14 +202,13 @@ def copy(client: Client, args: Args) -> Plan:
         if option == b"REPLACE":
             replaces = True
         elif option == b"DB" and at + 1 < len(args):
-            if integer(args[at + 1]) != 0:
-                raise Refusal("ERR DB index is out of range")
+            database(args[at + 1])
             at += 1
         else:
             raise Refusal(SYNTAX)
         at += 1
     if args[1] == args[2]:
-        raise Refusal("ERR source and destination objects are the same")
+        raise Refusal(SAME)
     return _copied(args[1], args[2], replaces)
 
 
@@ -225,6 +227,19 @@ def _copied(source: bytes, target: bytes, replaces: bool) -> Steps:
             return ONE
         if not replaces and written.operation == 1:
             return ZERO
+
+
+def move(client: Client, args: Args) -> Plan:
+    """MOVE key db: there is no other database."""
+    database(args[2])
+    raise Refusal(SAME)
+
+
+def swapdb(client: Client, args: Args) -> Plan:
+    """SWAPDB index1 index2, of one database."""
+    database(args[1], "ERR invalid first DB index")
+    database(args[2], "ERR invalid second DB index")
+    return OK
 
 
 # --- all keys ----------------------------------------------------------------------------------------------------
@@ -301,51 +316,62 @@ def _flushed() -> Steps:
     return OK
 
 
-def matcher(pattern: bytes) -> Any:
+PATTERN_BYTES_MAX = 65_536
+
+
+def matcher(pattern: bytes) -> Callable[[bytes], Any]:
     """Returns whether a key matches a pattern of Redis: ``*``, ``?``, ``[a-c]``, ``[^a]`` and a backslash before what
-    stands for itself."""
+    stands for itself. What stands between two stars is taken where it is found first: no key takes longer than the
+    product of its length and the pattern's."""
     if pattern == b"*":
         return lambda alias: True
-    parts: list[bytes] = []
+    if len(pattern) > PATTERN_BYTES_MAX:
+        raise Refusal(f"ERR a pattern has at most {PATTERN_BYTES_MAX} bytes")
+    pieces: list[list[bytes]] = [[]]
     at, end = 0, len(pattern)
     while at < end:
         letter = pattern[at : at + 1]
         if letter == b"*":
-            if not parts or parts[-1] != b".*":
-                parts.append(b".*")
+            pieces.append([])
         elif letter == b"?":
-            parts.append(b".")
+            pieces[-1].append(b".")
         elif letter == b"\\" and at + 1 < end:
             at += 1
-            parts.append(re.escape(pattern[at : at + 1]))
+            pieces[-1].append(re.escape(pattern[at : at + 1]))
         elif letter == b"[":
             at, part = _class(pattern, at + 1)
-            parts.append(part)
+            pieces[-1].append(part)
         else:
-            parts.append(re.escape(letter))
+            pieces[-1].append(re.escape(letter))
         at += 1
-    return re.compile(b"".join(parts), re.DOTALL).fullmatch
+    if sum(map(len, pieces)) > ALIAS_BYTES_MAX:
+        return lambda alias: False
+    first, *others = map(b"".join, pieces)
+    if others:
+        last = others.pop()
+        first += b"".join(b"(?>.*?%b)" % piece for piece in others if piece) + b".*" + last
+    return re.compile(first, re.DOTALL).fullmatch
 
 
 def _class(pattern: bytes, at: int) -> tuple[int, bytes]:
     """The letters in brackets; ``at`` is the first. Brackets that are open end with the pattern."""
     negated = pattern[at : at + 1] == b"^"
     at += negated
-    letters: list[bytes] = []
+    letters: set[int] = set()
     while at < len(pattern) and pattern[at : at + 1] != b"]":
         if pattern[at : at + 1] == b"\\" and at + 1 < len(pattern):
             at += 1
-            letters.append(re.escape(pattern[at : at + 1]))
+            letters.add(pattern[at])
         elif pattern[at + 1 : at + 2] == b"-" and at + 2 < len(pattern):
             low, high = sorted((pattern[at], pattern[at + 2]))
-            letters.append(b"\\x%02x-\\x%02x" % (low, high))
+            letters.update(range(low, high + 1))
             at += 2
         else:
-            letters.append(re.escape(pattern[at : at + 1]))
+            letters.add(pattern[at])
         at += 1
     if not letters:
         return at, b"." if negated else b"(?!)"
-    return at, (b"[^" if negated else b"[") + b"".join(letters) + b"]"
+    return at, (b"[^" if negated else b"[") + b"".join(b"\\x%02x" % letter for letter in sorted(letters)) + b"]"
 
 
 def fixed_beginning(pattern: bytes) -> bytes:

@@ -304,6 +304,104 @@ def setrange(client: Client, args: Args) -> Plan:
     return SetRange(client.number, args[1], first, args[3]), number
 
 
+# --- what two values have in common ------------------------------------------------------------------------------
+
+LCS_BYTES_MAX = 65_536
+LCS_TABLE_BYTES_MAX = CONTENT_BYTES_MAX
+"""Redis takes four bytes of memory for each pair of bytes, and no more than this. A bit would do here, but what bounds
+the memory bounds the time."""
+
+
+class LcsOptions(Struct):
+    """What follows the keys of LCS."""
+
+    length: bool = False
+    places: bool = False
+    sizes: bool = False
+    least: int = 0
+
+
+def lcs(client: Client, args: Args) -> Plan:
+    """LCS key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]."""
+    options, at = LcsOptions(), 3
+    while at < len(args):
+        option = args[at].upper()
+        if option == b"LEN":
+            options.length = True
+        elif option == b"IDX":
+            options.places = True
+        elif option == b"WITHMATCHLEN":
+            options.sizes = True
+        elif option == b"MINMATCHLEN" and at + 1 < len(args):
+            options.least = integer(args[at + 1])
+            at += 1
+        else:
+            raise Refusal(SYNTAX)
+        at += 1
+    if options.length and options.places:
+        raise Refusal("ERR If you want both the length and indexes, please just use IDX.")
+    return [Get(client.number + at, key) for at, key in enumerate(args[1:3])], lambda replies, client: _lcs(
+        replies, client, options
+    )
+
+
+def _lcs(replies: list[Any], client: Client, options: LcsOptions) -> bytes:
+    wrong = _first_failure(replies, (NOT_FOUND,))
+    if wrong:
+        return failure(wrong)
+    one, other = (reply.content if type(reply) is Content else b"" for reply in replies)
+    if max(len(one), len(other)) > LCS_BYTES_MAX or 4 * (len(one) + 1) * (len(other) + 1) > LCS_TABLE_BYTES_MAX:
+        return error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
+    size, rows = _common(one, other)
+    if options.length:
+        return integer_reply(size)
+    places = _places(one, other, rows)
+    if not options.places:
+        return bulk(b"".join(one[first : last + 1] for (first, last), _ in reversed(places)))
+    found = [
+        [list(here), list(there), *([here[1] - here[0] + 1] if options.sizes else [])]
+        for here, there in places
+        if here[1] - here[0] + 1 >= options.least
+    ]
+    return client.encoded({"matches": found, "len": size})
+
+
+def _common(one: bytes, other: bytes) -> tuple[int, list[bytes]]:
+    """The size of the longest common subsequence, and a row for each byte of ``one``: the bit ``j`` of the row ``i`` is
+    0 where one byte more of ``other`` makes what ``one[: i + 1]`` has in common with ``other[:j]`` longer."""
+    masks: dict[int, int] = {}
+    for at, byte in enumerate(other):
+        masks[byte] = masks.get(byte, 0) | 1 << at
+    full = (1 << len(other)) - 1
+    row, rows, width = full, [], len(other) // 8 + 1
+    for byte in one:
+        hits = row & masks.get(byte, 0)
+        row = (row + hits | row - hits) & full
+        rows.append(row.to_bytes(width, "little"))
+    return len(other) - row.bit_count(), rows
+
+
+def _places(one: bytes, other: bytes, rows: list[bytes]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """First and last byte of each piece that is in both, in ``one`` and in ``other``; the last piece is the first, as
+    Redis finds them."""
+    found: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    i, j, size = len(one), len(other), 0
+    while i and j:
+        if one[i - 1] == other[j - 1]:
+            i, j, size = i - 1, j - 1, size + 1
+            if i and j:
+                continue
+        if size:
+            found.append(((i, i + size - 1), (j, j + size - 1)))
+            size = 0
+        if i and j:
+            if rows[i - 1][(j - 1) // 8] >> (j - 1) % 8 & 1:
+                j -= 1
+            else:
+                i -= 1
+    return found
+
+
 # --- numbers -----------------------------------------------------------------------------------------------------
 
 

@@ -80,6 +80,7 @@ def _rows() -> list[Entry]:
         ("incrby", 3, write, one, s.incrby, "Increments the value of a key by a number."),
         ("decrby", 3, write, one, s.decrby, "Decrements the value of a key by a number."),
         ("incrbyfloat", 3, write, one, s.incrbyfloat, "Increments the value of a key by a floating point number."),
+        ("lcs", -3, ("readonly",), (1, 2, 1), s.lcs, "Finds the longest common substring."),
         ("mget", -2, read, every, s.mget, "Returns the values of keys."),
         ("mset", -3, ("write", "denyoom"), (1, -1, 2), s.mset, "Sets the values of keys."),
         ("msetnx", -3, ("write", "denyoom"), (1, -1, 2), s.msetnx, "Sets the values of keys when none exists."),
@@ -101,6 +102,7 @@ def _rows() -> list[Entry]:
         ("rename", 3, ("write",), (1, 2, 1), k.rename, "Renames a key and overwrites the destination."),
         ("renamenx", 3, ("write", "fast"), (1, 2, 1), k.renamenx, "Renames a key when the target doesn't exist."),
         ("copy", -3, ("write", "denyoom"), (1, 2, 1), k.copy, "Copies the value of a key to a new key."),
+        ("move", 3, ("write", "fast"), one, k.move, "Moves a key to another database."),
         ("watch", -2, ("noscript", "fast"), every, multi.watch, "Monitors changes to keys until EXEC."),
         ("setbit", 4, ("write", "denyoom"), one, b.setbit, "Sets or clears the bit at offset of the value."),
         ("getbit", 3, read, one, b.getbit, "Returns a bit value by offset."),
@@ -110,7 +112,7 @@ def _rows() -> list[Entry]:
         ("bitfield_ro", -2, read, one, b.bitfield_ro, "Reads integers of any size in a value."),
         ("bitpos", -3, ("readonly",), one, b.bitpos, "Finds the first set or clear bit of a value."),
     ]
-    generic = {"del", "unlink", "delex", "exists", "touch", "type", "persist", "rename", "renamenx", "copy"}
+    generic = {"del", "unlink", "delex", "exists", "touch", "type", "persist", "rename", "renamenx", "copy", "move"}
     rows = [
         Entry(name, arity, flags, *at, handler, summary, _group(name, generic))
         for name, arity, flags, at, handler, summary in listed
@@ -153,6 +155,7 @@ def _other_rows() -> list[Entry]:
         ("exec", 1, slow, execute, "Executes all commands in a transaction.", "transactions", True),
         ("discard", 1, slow, multi.discard, "Discards a transaction.", "transactions", False),
         ("unwatch", 1, slow, multi.unwatch, "Forgets about watched keys.", "transactions", False),
+        ("swapdb", 3, ("write", "fast"), k.swapdb, "Swaps two databases.", "server", False),
         ("dbsize", 1, ("readonly",), k.dbsize, "Returns the number of keys.", "server", False),
         ("keys", 2, ("readonly",), k.keys, "Returns all key names that match a pattern.", "generic", False),
         ("scan", -2, ("readonly",), scan.scan, "Iterates over the key names.", "generic", False),
