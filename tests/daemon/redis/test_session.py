@@ -10,8 +10,9 @@ from tests.daemon_parts import PATIENCE_SECONDS, Raw, closed, daemon, echo, sile
 from wrpme.core.io import Effect, Exit, ReplyTo, StopAsked
 from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX
 from wrpme.daemon.net.server import FOREIGN
+from wrpme.errors import UnstableError
 from wrpme.limits import CONTENT_BYTES_MAX, MIB
-from wrpme.protocol.messages import Content, Done, Get, Request, Update
+from wrpme.protocol.messages import Content, Done, Failed, Get, Request, Update
 
 pytestmark = pytest.mark.asyncio
 
@@ -188,15 +189,23 @@ async def test_an_answer_does_not_leave_where_the_clock_jumped_after_it_was_read
         await hears(client, b"$3\r\nnew\r\n")
 
 
-async def test_a_planned_stop_says_farewell() -> None:
-    async with daemon() as d, Raw(d.port) as client:
-        client.writer.write(b"PING\r\n")
-        await hears(client, b"+PONG\r\n")
+async def test_a_planned_stop_is_told_to_who_waits_for_an_answer() -> None:
+    async with daemon() as d, Raw(d.port) as idle, Raw(d.port) as waiting:
+        idle.writer.write(b"PING\r\n")
+        await hears(idle, b"+PONG\r\n")
+        d.node.on_request = lambda session, request: [
+            ReplyTo(session, Failed(request.id, UnstableError.code, "not now"))
+        ]
+        waiting.writer.write(b"GET a\r\nPING\r\n")
+        await d.node.until(lambda: bool(d.node.requests))
         d.runner._finish(Exit(0))
         closing = asyncio.create_task(d.runner.close())
-        said = await client.rest()
+        assert await idle.rest() == b""
+        assert (
+            await waiting.rest()
+            == b"-TRYAGAIN this node has stopped; nothing was changed, try another node\r\n+PONG\r\n"
+        )
         await closing
-        assert said.startswith(b"-TRYAGAIN this node has stopped")
 
 
 async def test_a_client_ends_another_and_then_itself() -> None:

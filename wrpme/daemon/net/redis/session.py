@@ -182,10 +182,11 @@ class RedisSession(Session):
         return error(f"ERR {error_.sentence}")
 
     def end(self, farewell: bytes) -> None:
+        """Who waits for nothing is told nothing, as by Redis: a client takes that for the answer to what it asks next,
+        or for a defect, where it connects anew after a mere end."""
         if not self.ended:
-            waits = self._pipeline.waits_for_answers
             self._pipeline.end(STOPPED)
-            super().end(error(STOPPED) if farewell and not waits else b"")
+            super().end(b"")
 
     def enter(self, is_client: bool = True) -> bool:
         has_room = super().enter(is_client)
