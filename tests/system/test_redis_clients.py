@@ -19,6 +19,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.core.cache import CacheHandler
+from redis.exceptions import LockNotOwnedError
 
 from tests.system import node, redis_server
 from tests.system.daemons import PATIENCE_SECONDS, ROOT, stable_hive
@@ -159,7 +160,42 @@ def test_redis_py_that_decodes(port: int, protocol: int) -> None:
             client.incr("ä")
         assert client.mset({f"many/{number}": number for number in range(300)})
         assert set(client.scan_iter("many/29?", count=50)) == {f"many/29{number}" for number in range(10)}
+        before = client.info("stats")["total_connections_received"]
+        with redis.Redis(port=port) as other:
+            assert other.ping() and client.info("stats")["total_connections_received"] > before
     pool.disconnect()
+
+
+def test_locks(hive: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """redis-server 7 has no DELEX."""
+    made = run(programs("Locks", hive)[0])
+    assert capsys.readouterr().out == "False\n0\n"
+    own = made["HiveLock"]
+    with redis.Redis(port=hive, decode_responses=True) as client:
+        lock = client.lock("lock", timeout=100, lock_class=own)
+        assert lock.acquire() and lock.owned() and 50_000 < client.pttl("lock") <= 100_000
+        assert lock.extend(50) and 100_000 < client.pttl("lock") <= 150_000
+        assert lock.extend(5, replace_ttl=True) and 0 < client.pttl("lock") <= 5_000
+        assert lock.reacquire() and 50_000 < client.pttl("lock") <= 100_000
+        client.set("lock", "somebody else")
+        for lost in (lock.reacquire, lambda: lock.extend(5), lock.release):
+            with pytest.raises(LockNotOwnedError):
+                lost()
+        assert client.getdel("lock") == "somebody else"
+
+        def count(_: int) -> None:
+            with client.lock("lock", timeout=60, sleep=0.001, lock_class=own):
+                client.set("counted", int(client.get("counted")) + 1)
+
+        client.set("counted", 0)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(count, range(40)))
+        assert client.get("counted") == "40" and not client.exists("lock")
+        lock = client.lock("lock", timeout=10)
+        assert lock.acquire()
+        with pytest.raises(redis.ResponseError, match="unknown command 'EVALSHA'"):
+            lock.release()
+        client.delete("lock")
 
 
 # --- caches of Python's frameworks -----------------------------------------------------------------------------------

@@ -48,11 +48,14 @@ class Server:
         self._leaving: set[Session] = set()
         self.throttle = Throttle(host.say)
         self._numbers = iter(numbers)
+        self.accepted = 0
+        """Connections since it began."""
         self._swept_at = host.clock()
         self._empty: asyncio.Future[None] | None = None
 
     def accept(self) -> Session:
         """Returns the protocol of a connection that is accepted."""
+        self.accepted += 1
         return Session(next(self._numbers), self)
 
     def tick(self, now: float) -> None:

@@ -205,4 +205,7 @@ class RedisSession(Session):
         return [session._client for session in self.server.sessions if isinstance(session, RedisSession)]
 
     def _stats(self) -> dict[str, dict[str, Any]]:
-        return {"clients": {"maxclients": self.server.clients_max}}
+        return {
+            "clients": {"maxclients": self.server.clients_max},
+            "stats": {"total_connections_received": self.server.accepted},
+        }
