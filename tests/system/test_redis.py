@@ -226,12 +226,14 @@ async def test_a_planned_restart_is_not_noticed(hive: Daemons, named: Callable[[
     named(hive)
     ended = asyncio.Event()
     tasks = [asyncio.create_task(asyncio.to_thread(set_and_get, f"kept/{at}", ended)) for at in range(4)]
-    for index in (0, 1):
-        await asyncio.sleep(0.1)
-        await asyncio.to_thread(hive.terminate, index)
-        hive.start(index)
-        await hive.until_stable(3)
-    ended.set()
+    try:
+        for index in (0, 1):
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(hive.terminate, index)
+            hive.start(index)
+            await hive.until_stable(3)
+    finally:
+        ended.set()
     await asyncio.gather(*tasks)
 
 
@@ -267,10 +269,12 @@ async def test_a_node_dies_while_pools_work(tmp_path: Path, named: Callable[[Dae
         async with one as client, all_ as any_client, asyncio.timeout(PATIENCE_SECONDS):
             tasks = [asyncio.create_task(work(any_client if number % 2 else client, number)) for number in range(20)]
             tasks.append(asyncio.create_task(asyncio.to_thread(set_and_get, "kept", killed)))
-            while min(acknowledged) < 20:
-                await asyncio.sleep(0.01)
-            hive.kill(0)
-            killed.set()
+            try:
+                while min(acknowledged) < 20:
+                    await asyncio.sleep(0.01)
+                hive.kill(0)
+            finally:
+                killed.set()
             await asyncio.gather(*tasks)
             values = [int(value) for value in await client.mget([f"n{number}" for number in range(20)])]
         for number, value in enumerate(values):
