@@ -70,9 +70,9 @@ class Door:
         answers: list[Reply | errors.IndeterminateError] = []
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                writer.write(b"".join(map(_encoded, commands)))
+                writer.write(b"".join(map(encoded, commands)))
                 for _ in commands:
-                    answers.append(await _reply(reader))
+                    answers.append(await reply_of(reader))
         except (OSError, EOFError, TimeoutError) as error:
             self.close()
             missing = errors.IndeterminateError(f"{type(error).__name__} {error}")
@@ -89,8 +89,8 @@ class Door:
                 transport, _ = await loop.create_connection(lambda: protocol, address.host, address.port)
                 self._streams = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
                 if random.random() < 0.5:
-                    self._streams[1].write(_encoded((b"HELLO", b"3")))
-                    await _reply(reader)
+                    self._streams[1].write(encoded((b"HELLO", b"3")))
+                    await reply_of(reader)
         except (OSError, EOFError, TimeoutError) as error:
             self.close()
             raise errors.ConnectionError(f"{type(error).__name__} {error}") from None
@@ -103,7 +103,7 @@ class Door:
             self._streams = None
 
 
-async def _reply(reader: asyncio.StreamReader) -> Reply:
+async def reply_of(reader: asyncio.StreamReader) -> Reply:
     line = await reader.readuntil(b"\r\n")
     kind, text = line[:1], line[1:-2]
     if kind == b"$":
@@ -113,14 +113,14 @@ async def _reply(reader: asyncio.StreamReader) -> Reply:
     if kind == b":":
         return int(text)
     if kind == b"-":
-        return Said(text.decode())
+        return Said(text.decode("utf-8", "replace"))
     if kind in b"*%~":
         parts = int(text) * (2 if kind == b"%" else 1)
-        return None if parts < 0 else [await _reply(reader) for _ in range(parts)]
-    return None if kind == b"_" else text.decode()
+        return None if parts < 0 else [await reply_of(reader) for _ in range(parts)]
+    return None if kind == b"_" else text.decode("utf-8", "replace")
 
 
-def _encoded(command: Command) -> bytes:
+def encoded(command: Command) -> bytes:
     return b"*%d\r\n" % len(command) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in command)
 
 
