@@ -16,8 +16,8 @@ from wrpme.protocol.messages import (
     GetView, Heartbeat, HeartbeatAck, Holding, Holdings, IfContent, IfVersion, Item, LeaveNode, Many,
     NextView, Notice, Number, PrefixScan,
     Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Report, Request,
-    Results, SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Transaction,
-    Unfollow, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
+    Results, RingScan, SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch,
+    Transaction, Unfollow, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
@@ -117,6 +117,7 @@ REQUEST_SAMPLES: list[Any] = [
     Follow(56, ID, 7, b"with", contents=True),
     Unfollow(57, 3),
     ConfirmFollow(58, 3),
+    RingScan(59, 1 << 40, 10),
     Watch(22, hive=True),
     GetLog(23),
     GetHive(30),
@@ -128,7 +129,7 @@ REPLY_SAMPLES: list[Any] = [
     Failed(3, 5, '"entry" lives on 127.0.0.1:5910'),
     Failed(3, 2, 'operation 2 of 3: there is no entry "x"', 1),
     Results(3, (Done(0, bytes(16)), Content(0, CONTENT), Failed(0, 2, ""), Number(0, 7))),
-    Number(4, BIG),
+    Number(4, BIG, b"", bytes(16)),
     Aliases(5, (ALIAS, b"b"), True, b"b"),
     Aliases(5, (), False, b""),
     Aliases(5, (ALIAS, b"b"), True, b"b", (CONTENT, None), (bytes(16), b"v" * 16)),

@@ -47,7 +47,8 @@ from wrpme.protocol.identities import Here, Refused, Where
 from wrpme.protocol.messages import (
     AskView, Heartbeat, HeartbeatAck, Committed, ConfirmFollow, FailureReport, Count, Envelope, Follow,
     ForgetNode, Forward, Forwarded, GetConfig, GetHoldings, GetStatus, GetSuffix, LeaveNode, NextView, PrefixScan,
-    Recover, RemoveAll, Report, Request, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs, WholeView,
+    Recover, RemoveAll, Report, Request, RingScan, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs,
+    WholeView,
 )  # fmt: skip
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
@@ -96,6 +97,7 @@ class Node:
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
             Count: self.scans.count,
             PrefixScan: self.scans.prefix_scan,
+            RingScan: self.scans.ring_scan,
             RemoveAll: self.scans.remove_all,
             VerifyArc: self.scans.verify_arc,
             GetStatus: self.admin.get_status,

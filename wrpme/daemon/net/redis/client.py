@@ -57,6 +57,8 @@ class Client:
         """What INFO tells, by section."""
         self.age: Callable[[], float] = float
         self.others: Callable[[], list[Client]] = lambda: [self]
+        self.chance: Callable[[int], int] = lambda numbers: 0
+        """Gives any of so many numbers, from 0 on."""
 
     def speak(self, three: bool) -> None:
         """Changes to RESP3 or RESP2."""

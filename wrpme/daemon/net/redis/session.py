@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import inf
+from random import randrange
 from typing import Any
 
 from wrpme.daemon.net.connection import Message
@@ -38,6 +39,7 @@ class RedisSession(Session):
         self._client = Client(number, "", self._wall)
         self._client.age = lambda: self.host.clock() - self._began_at
         self._client.others = self._all_clients
+        self._client.chance = randrange
         self._client.stats = self._stats
         self._pipeline = Pipeline(self._client, self, begin)
 
