@@ -7,6 +7,7 @@ INDETERMINATE, or without an answer, nobody knows. Any other error is one that t
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
@@ -28,6 +29,8 @@ KNOWN = 8
 """A comparand is one of the contents that were last written, as far as this process knows."""
 BEGUN_ANEW = 0.02
 """The chance that a connection is left for one to another node, though nothing is wrong with it."""
+SCANNED = 0.01
+"""The chance that it is a scan."""
 PIPELINED = 3
 INCREMENTED = 2
 """Which of the counters, see :class:`tests.system.clients.Load`."""
@@ -137,7 +140,8 @@ class RedisCallers:
         while not load.stopped.is_set():
             if load.random.random() < BEGUN_ANEW:
                 door.close()
-            what = load.random.choice((self._entries, self._entries, self._entries, self._together, self._count))
+            some = self._entries, self._entries, self._entries, self._together, self._count
+            what = self._scan if load.random.random() < SCANNED else load.random.choice(some)
             try:
                 await what(door)
             except errors.WrpmeError:  # what it asked was judged where it was asked
@@ -228,6 +232,33 @@ class RedisCallers:
             raise
         load.increments[INCREMENTED][0] += 1
         load.outcomes["door incr ok"] += 1
+
+    # --- scans ---------------------------------------------------------------------------------------------------
+
+    async def _scan(self, door: Door) -> None:
+        """All entries of the set, which are written once and never removed; at another node where one has no answer."""
+        load, before, found, cursor = self._load, set(self._load.acknowledged), list[Reply](), b""
+        while cursor != b"0":
+            if load.stopped.is_set():
+                return
+            try:
+                (page,) = await door.say((b"SCAN", cursor or b"0", b"MATCH", b"set-*", b"COUNT", b"1000"))
+                self._raise_refused("SCAN", page)
+            except errors.WrpmeError as error:
+                load.outcomes[f"door scan {error.word}"] += 1
+                door.close()
+                await asyncio.sleep(load.pause)
+                continue
+            match page:
+                case [bytes() as cursor, [*keys]]:
+                    found += keys
+                case _:
+                    self.wrong.append(f"a door answers SCAN with {page!r}")
+                    return
+        load.outcomes["door scan ok"] += 1
+        times = Counter(key.decode() for key in found if isinstance(key, bytes))
+        self.wrong += [f"SCAN leaves out {alias}" for alias in sorted(before.difference(times))]
+        self.wrong += [f"SCAN gives {alias} {number} times" for alias, number in times.items() if number > 1]
 
     # --- transactions --------------------------------------------------------------------------------------------
 

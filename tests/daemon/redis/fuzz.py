@@ -60,9 +60,16 @@ async def connected(data: bytes) -> None:
     assert not any("Traceback" in line for line in daemon.log.lines), daemon.log.lines
 
 
+def once(data: bytes) -> None:
+    VirtualLoop().run_until_complete(connected(data))
+
+
 if __name__ == "__main__":
     import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, lambda data: VirtualLoop().run_until_complete(connected(data)))
+    for name in [name for name in sys.modules if name.startswith(("wrpme", "tests"))]:
+        del sys.modules[name]
+    with atheris.instrument_imports(include=["wrpme.daemon.net"]):
+        from tests.daemon.redis import fuzz
+    atheris.Setup(sys.argv, fuzz.once)
     atheris.Fuzz()
