@@ -533,6 +533,7 @@ MEANT: dict[str, str] = {
     "dbsize": "count",
     "status": "hive_status",
     "info": "hive_status",
+    "migrate": "hive_import",
     "monitor": "watch",
     "subscribe": "follow",
     "psubscribe": "follow",
