@@ -46,9 +46,10 @@ async def connected(data: bytes) -> None:
     accepted.data_received(b"PING\r\n")
     session = transport.set_protocol.call_args.args[0]
     while (kind := next(drawn, -1)) >= 0:
-        said = bytes(byte for byte, _ in zip(drawn, range(kind), strict=False))
-        if kind >= 32:  # not mere bytes
-            words = [ENTRIES[kind % len(ENTRIES)].name.encode(), *(WORDS[at % len(WORDS)] for at in said[: kind >> 6])]
+        size = kind if kind < 32 else kind % 4  # mere bytes, or a command
+        said = bytes(byte for byte, _ in zip(drawn, range(size), strict=False))
+        if kind >= 32:
+            words = [ENTRIES[kind % len(ENTRIES)].name.encode(), *(WORDS[at % len(WORDS)] for at in said)]
             said = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
         session.data_received(said[: len(said) // 2])
         session.data_received(said[len(said) // 2 :])
