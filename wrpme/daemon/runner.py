@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from math import inf
 from typing import Protocol
 
@@ -31,6 +32,7 @@ from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.followers import Followers
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.net.peers import Links
+from wrpme.daemon.net.redis.client import NO_OPTIONS, Options
 from wrpme.daemon.net.redis.session import RedisSession
 from wrpme.daemon.net.server import Server
 from wrpme.daemon.net.watchers import Watched, Watchers
@@ -90,6 +92,7 @@ class Runner:
         adopted: Callable[[], None] = lambda: None,
         process: Process,
         disrupted: Callable[[], bytes] | None = None,
+        redis_options: Options = NO_OPTIONS,
     ) -> None:
         self._jumped: float | None = None
         self._wires: dict[int, Wire] = {}
@@ -100,7 +103,8 @@ class Runner:
         self.work = Work()
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
-        self.server = Server(self, numbers, clients_max, sessions_max, RedisSession)
+        redis = partial(RedisSession, options=redis_options)
+        self.server = Server(self, numbers, clients_max, sessions_max, redis)
         self.links = Links(self, numbers)
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted

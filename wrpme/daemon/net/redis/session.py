@@ -13,7 +13,7 @@ from random import randrange
 from typing import Any
 
 from wrpme.daemon.net.connection import Message
-from wrpme.daemon.net.redis.client import Client
+from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Options
 from wrpme.daemon.net.redis.parser import Foreign, Parser
 from wrpme.daemon.net.redis.pipeline import Pipeline
 from wrpme.daemon.net.redis.replies import error
@@ -23,21 +23,21 @@ from wrpme.errors import BusyError, ProtocolError, WrpmeError
 from wrpme.limits import LARGE_BYTES
 from wrpme.protocol.messages import Envelope, Reply, Request
 
-STOPPED = "TRYAGAIN this node has stopped; nothing was changed, try another node"
-
 
 class RedisSession(Session):
     """One connection of a Redis client. A request is counted as waiting until its reply is there."""
 
     takes_replies = True
 
-    def __init__(self, number: int, server: Server) -> None:
+    def __init__(self, number: int, server: Server, options: Options = NO_OPTIONS) -> None:
         super().__init__(number, server)
         self._parser = Parser()
-        self._began_at = self.host.clock()
+        self._began_at = self._heard_at = self.host.clock()
         self._lapsed = False
-        self._client = Client(number, "", self._wall)
+        self._client = Client(number, "", self._wall, options)
         self._client.age = lambda: self.host.clock() - self._began_at
+        self._client.idle = lambda: self.host.clock() - self._heard_at
+        self._client.kill = self.abort
         self._client.others = self._all_clients
         self._client.chance = randrange
         self._client.stats = self._stats
@@ -48,12 +48,14 @@ class RedisSession(Session):
     def take_over(self, transport: asyncio.Transport, first: bytes) -> None:
         self.transport = transport
         self._client.address = self.peer
+        name: Any = transport.get_extra_info("sockname")
+        self._client.local_address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
         super().take_over(transport, first)
 
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return
-        now = self.host.clock()
+        now = self._heard_at = self.host.clock()
         self.host.process.received_bytes += len(data)
         commands = self._parser.feed(data)
         if commands:
@@ -178,12 +180,19 @@ class RedisSession(Session):
         return error(f"ERR {error_.sentence}")
 
     def end(self, farewell: bytes) -> None:
+        """What has no answer gets none, as by Redis: clients connect anew and say it again. An error they would hand to
+        the application, and take it for the answer to their next command where they wait for none."""
         if not self.ended:
-            waits = self._pipeline.waits_for_answers
-            self._pipeline.end(STOPPED)
-            super().end(error(STOPPED) if farewell and not waits else b"")
+            self._pipeline.end()
+            super().end(b"")
+
+    def enter(self, is_client: bool = True) -> bool:
+        has_room = super().enter(is_client)
+        self.host.process.redis_sessions += has_room
+        return has_room
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.host.process.redis_sessions -= self._is_client
         self._pipeline.drop()
         super().connection_lost(exc)
 
@@ -196,11 +205,7 @@ class RedisSession(Session):
         return [session._client for session in self.server.sessions if isinstance(session, RedisSession)]
 
     def _stats(self) -> dict[str, dict[str, Any]]:
-        process = self.host.process
         return {
-            "clients": {"connected_clients": process.sessions, "maxclients": self.server.clients_max},
-            "stats": {
-                "total_net_input_bytes": process.received_bytes,
-                "total_net_output_bytes": process.sent_bytes,
-            },
+            "clients": {"maxclients": self.server.clients_max},
+            "stats": {"total_connections_received": self.server.accepted},
         }
