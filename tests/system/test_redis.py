@@ -227,11 +227,10 @@ async def test_a_planned_restart_is_not_noticed(hive: Daemons, named: Callable[[
     ended = asyncio.Event()
     tasks = [asyncio.create_task(asyncio.to_thread(set_and_get, f"kept/{at}", ended)) for at in range(2)]
     try:
-        for index in (0, 1):
-            await asyncio.sleep(0.1)
-            await asyncio.to_thread(hive.terminate, index)
-            hive.start(index)
-            await hive.until_stable(3)
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(hive.terminate, 0)
+        hive.start(0)
+        await hive.until_stable(3)
     finally:
         ended.set()
     await asyncio.gather(*tasks)
