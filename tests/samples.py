@@ -15,10 +15,12 @@ from wrpme.protocol.messages import (
     GetConfig, GetExpire, GetExpiry, GetHoldings, GetLog, GetRange, GetRemove, GetStatus, GetSuffix, GetUpdate,
     GetView, Heartbeat, HeartbeatAck, Holding, Holdings, IfContent, IfVersion, Item, LeaveNode, Many,
     NextView, Notice, Number, PrefixScan,
-    Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Report, Request,
+    Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion,
+    Reply, Report, Request,
     Results, SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Transaction,
     Unfollow, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
+from wrpme.protocol.published import Publication, Published
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
     Proposal, State, Synced, View,
@@ -38,7 +40,7 @@ CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
 UNTAGGED: list[type[Struct]] = [
-    View, Member, Arc, Mark, Choice, Holding, EntryChange, Patch, Proposal, Ballot, ClusterEvent,
+    View, Member, Arc, Mark, Choice, Holding, EntryChange, Publication, Patch, Proposal, Ballot, ClusterEvent,
 ]  # fmt: skip
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
@@ -170,6 +172,7 @@ BODY_SAMPLES: list[Any] = [
     Streams((Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)), Stream(0, 10, 2, 7, (), 6))),
     StreamAcks((StreamAck(BIG, 9, 1, -1), StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))))),
     StreamAcks(()),
+    Published((Publication(b"channel", b"content"), Publication(b"", b"", True))),
     Refused(24, "this is an older copy", 7, ("n1", "n2")),
     Where(1.5, "n1"),
     Here(1.5, "n1", ((b"n" * 16, 7, "n2"),)),

@@ -19,9 +19,9 @@ import msgspec
 
 from wrpme.core.io import (
     Process,
-    Adopted, ClockJumped, Compact, ComputeView, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist,
-    Persisted, PersistFailed, Received, ReplyTo, LogLine, Send, SessionClosed, StopAsked, Emit, HostRequest,
-    TellFollowers, TurnEnded, Woken,
+    Adopted, ClockJumped, Compact, ComputeView, Deliver, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist,
+    Persisted, PersistFailed, Publish, Received, ReplyTo, LogLine, Send, SendToAll, SessionClosed, StopAsked, Emit,
+    HostRequest, TellFollowers, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
@@ -31,8 +31,9 @@ from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.followers import Followers
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.net.peers import Links
+from wrpme.daemon.net.redis.channels import Channels
 from wrpme.daemon.net.redis.session import RedisSession
-from wrpme.daemon.net.server import Server
+from wrpme.daemon.net.server import Server, Session
 from wrpme.daemon.net.watchers import Watched, Watchers
 from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.work import Work
@@ -44,9 +45,10 @@ from wrpme.limits import (
 )  # fmt: skip
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
-    Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text, Transaction,
-    Watch,
+    Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text,
+    Transaction, Watch,
 )  # fmt: skip
+from wrpme.protocol.published import Published
 
 TIMER_SECONDS = 0.001
 """What the loop's timers count in: rounded to it, and from the beginning of a turn, one may be early by as much."""
@@ -100,7 +102,8 @@ class Runner:
         self.work = Work()
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
-        self.server = Server(self, numbers, clients_max, sessions_max, RedisSession)
+        self._channels = Channels(self)
+        self.server = Server(self, numbers, clients_max, sessions_max, self._redis_session)
         self.links = Links(self, numbers)
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted
@@ -113,6 +116,7 @@ class Runner:
         self._sync = sync
         self._loop = asyncio.get_running_loop()
         self._followers: dict[int, Wire] = {}
+        self._published_to = 0
         self._turn_due = False
         self._turn_since = 0.0
         self._turn_bytes = 0
@@ -157,6 +161,29 @@ class Runner:
         """Ends a planned stop that takes too long. The node itself gives up before; this depends on nothing but the
         loop."""
         self._finish(Exit(0), f"the planned stop took longer than {STOP_SECONDS_MAX:.0f} s; stopped all the same")
+
+    # --- what clients publish ------------------------------------------------------------------------------------
+
+    def publish(self, published: Published) -> int:
+        """See :class:`wrpme.daemon.net.redis.channels.ChannelsHost`."""
+        self._published_to = 0
+        self._handle(Publish(published))
+        return self._published_to
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """See :class:`wrpme.daemon.net.redis.channels.ChannelsHost`."""
+        if seconds > 0:
+            self._loop.call_later(seconds, call)
+        else:
+            self._loop.call_soon(call)
+
+    def dropped(self) -> None:
+        """See :class:`wrpme.daemon.net.redis.channels.ChannelsHost`."""
+        line = "subscribers here are told more slowly than other nodes publish: some of it was dropped"
+        self.server.throttle.say(self.clock(), "warning", line)
+
+    def _redis_session(self, number: int, server: Server) -> Session:
+        return RedisSession(number, server, self._channels)
 
     # --- what connections ask for --------------------------------------------------------------------------------
 
@@ -339,6 +366,11 @@ class Runner:
             self._reply(effect)
         elif isinstance(effect, Send):
             self.links.send(effect, now)
+        elif isinstance(effect, SendToAll):
+            self._published_to = len(effect.addresses)
+            self.links.send_to_all(effect, now)
+        elif isinstance(effect, Deliver):
+            self._channels.deliver(effect.published)
         elif isinstance(effect, Persist):
             batch = effect.batch
             sync = self._sync or effect.must_sync

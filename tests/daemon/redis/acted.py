@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wrpme.daemon.net.redis.client import Client
+from wrpme.daemon.net.redis.client import Client, Deed
 from wrpme.daemon.net.redis.multi import Entries
 from wrpme.daemon.net.redis.parser import split_arguments
 from wrpme.daemon.net.redis.table import begin
@@ -24,7 +24,8 @@ class Acted:
         """Returns what is answered to a line as redis-cli takes it."""
         words: Any = split_arguments(line.encode()) if isinstance(line, str) else line
         assert words
-        return self.entries.carry_out(self.client, begin, words)
+        answer = self.entries.carry_out(self.client, begin, words)
+        return answer.do() if isinstance(answer, Deed) else answer
 
     def hears(self, *pairs: tuple[str, bytes]) -> None:
         """Says one line after the other, and compares."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import Any
 
+from wrpme.daemon.net.redis.channels import Kind
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
 from wrpme.daemon.net.redis.keys import count_entries
 from wrpme.daemon.net.redis.numbers import integer, integer_in
@@ -37,6 +38,8 @@ def ping(client: Client, args: Args) -> Plan:
     """PING [message]."""
     if len(args) > 2:
         raise arity("ping")
+    if client.only_listens:
+        return client.encoded(["pong", args[1] if len(args) == 2 else b""])
     return bulk(args[1]) if len(args) == 2 else PONG
 
 
@@ -134,11 +137,15 @@ def _name(name: bytes) -> bytes:
 def _described(client: Client) -> str:
     library = {key: text(value) for key, value in client.library.items()}
     multi = -1 if client.queued is None else len(client.queued.commands)
+    subscribed = {kind: len(names) for kind, names in client.subscriptions.items()}
+    flags = "x" * (client.queued is not None) + "P" * (client.subscription_count > 0)
     return (
         f"id={client.ident} addr={client.address} laddr= fd=0 name={text(client.name)} "
-        f"age={max(0, int(client.age()))} idle=0 flags={'N' if client.queued is None else 'x'} db=0 sub=0 psub=0 "
-        f"ssub=0 multi={multi} watch={len(client.watched)} cmd={text(client.last).lower()} user=default "
-        f"redir=-1 resp={3 if client.three else 2} lib-name={library['lib-name']} lib-ver={library['lib-ver']}"
+        f"age={max(0, int(client.age()))} idle=0 flags={flags or 'N'} db=0 "
+        f"sub={subscribed.get(Kind.CHANNEL, 0)} psub={subscribed.get(Kind.PATTERN, 0)} "
+        f"ssub={subscribed.get(Kind.SHARD, 0)} multi={multi} watch={len(client.watched)} "
+        f"cmd={text(client.last).lower()} user=default redir=-1 resp={3 if client.three else 2} "
+        f"lib-name={library['lib-name']} lib-ver={library['lib-ver']}"
     )
 
 
@@ -172,6 +179,9 @@ SUBCOMMANDS: dict[str, dict[bytes, int]] = {
         b"REPLY": 3,
     },
     "config": {b"GET": -3},
+    "pubsub": {
+        b"CHANNELS": -2, b"NUMSUB": -2, b"NUMPAT": 2, b"SHARDCHANNELS": -2, b"SHARDNUMSUB": -2, b"HELP": 2,
+    },
     "command": {b"COUNT": 2, b"LIST": 2, b"INFO": -2, b"DOCS": -2, b"GETKEYS": -3},
 }  # fmt: skip
 """The second words of commands that have one, with the arity of both together."""

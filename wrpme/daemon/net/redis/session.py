@@ -7,11 +7,17 @@ of every session.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Any
 
+from wrpme.daemon.limits import (
+    SESSION_OUTBOX_BYTES_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX, SUBSCRIBER_BEHIND_BYTES_MAX,
+    WIRE_WRITE_BYTES,
+)  # fmt: skip
 from wrpme.daemon.net.connection import Message
+from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.client import Client
 from wrpme.daemon.net.redis.parser import Foreign, Parser
 from wrpme.daemon.net.redis.pipeline import Pipeline
@@ -30,8 +36,12 @@ class RedisSession(Session):
 
     takes_replies = True
 
-    def __init__(self, number: int, server: Server) -> None:
+    def __init__(self, number: int, server: Server, channels: Channels) -> None:
         super().__init__(number, server)
+        self._channels = channels
+        self._pushes: deque[bytes] = deque()
+        """What was published for this client and has not been written."""
+        self._pushes_bytes = 0
         self._parser = Parser()
         self._began_at = self.host.clock()
         self._lapsed = False
@@ -39,6 +49,10 @@ class RedisSession(Session):
         self._client.age = lambda: self.host.clock() - self._began_at
         self._client.others = self._all_clients
         self._client.stats = self._stats
+        self._client.channels = channels
+        self._client.push = self._push
+        self._client.tell = self._tell
+        self._client.resume = self.go_on
         self._pipeline = Pipeline(self._client, self, begin)
 
     # --- what comes in -------------------------------------------------------------------------------------------
@@ -112,6 +126,10 @@ class RedisSession(Session):
 
     def has_room(self) -> bool:
         """See :class:`Way`."""
+        if self._pushes:
+            self._tell()
+            if self._pushes and not self._client.inside:
+                return False
         return not self.ended and not self.backlog and not self.outbox and not self.full
 
     def now(self) -> float:
@@ -132,6 +150,40 @@ class RedisSession(Session):
 
         asyncio.get_running_loop().call_later(seconds, due)
 
+    # --- what is published ---------------------------------------------------------------------------------------
+
+    def _push(self, frame: bytes) -> None:
+        if self.ended:
+            return
+        self._pushes.append(frame)
+        self._count_pushes(len(frame))
+        everybody_is_behind = self._channels.behind_bytes > SUBSCRIBERS_BEHIND_BYTES_MAX
+        if self._pushes_bytes > (SESSION_OUTBOX_BYTES_MAX if everybody_is_behind else SUBSCRIBER_BEHIND_BYTES_MAX):
+            waiting = f"{self._pushes_bytes} bytes wait" + ", and more than 1 GiB for all" * everybody_is_behind
+            self.give_up(f"it takes what is published more slowly than it comes ({waiting})")
+
+    def _count_pushes(self, change: int) -> None:
+        self._pushes_bytes += change
+        self._channels.behind_bytes += change
+
+    def _tell(self) -> None:
+        """Puts what was published, as far as it leaves at once. What waits is shared with other subscribers, and no
+        answer of this node."""
+        while self._pushes and self._may_tell:
+            self.took_at = self.host.clock()
+            frame = self._pushes.popleft()
+            self._count_pushes(-len(frame))
+            self.put(frame)
+
+    @property
+    def behind_bytes(self) -> int:
+        return super().behind_bytes + self._pushes_bytes
+
+    @property
+    def _may_tell(self) -> bool:
+        is_free = not self.outbox and not self._paused and self.gathered_bytes < WIRE_WRITE_BYTES
+        return is_free and not self.ended and not self._client.inside
+
     # --- bounds and manners --------------------------------------------------------------------------------------
 
     @property
@@ -142,6 +194,7 @@ class RedisSession(Session):
         """Replies were counted when they came."""
 
     def flush(self) -> None:
+        self._tell()
         super().flush()
         if not self.ended:
             self._pipeline.go_on()
@@ -149,6 +202,8 @@ class RedisSession(Session):
 
     def pumped(self) -> None:
         super().pumped()
+        if self._pushes and self._may_tell:
+            self._channels.tell_soon(self._client)
         if not self.ended and self._pipeline.queue:
             self._pipeline.go_on()
             self._after_commands()
@@ -179,10 +234,14 @@ class RedisSession(Session):
         if not self.ended:
             waits = self._pipeline.waits_for_answers
             self._pipeline.end(STOPPED)
-            super().end(error(STOPPED) if farewell and not waits else b"")
+            is_told = farewell and not waits and not self._client.subscription_count
+            super().end(error(STOPPED) if is_told else b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._pipeline.drop()
+        self._channels.gone(self._client)
+        self._pushes.clear()
+        self._count_pushes(-self._pushes_bytes)
         super().connection_lost(exc)
 
     # --- what commands ask ---------------------------------------------------------------------------------------
@@ -196,9 +255,15 @@ class RedisSession(Session):
     def _stats(self) -> dict[str, dict[str, Any]]:
         process = self.host.process
         return {
-            "clients": {"connected_clients": process.sessions, "maxclients": self.server.clients_max},
+            "clients": {
+                "connected_clients": process.sessions,
+                "maxclients": self.server.clients_max,
+                "pubsub_clients": sum(client.subscription_count > 0 for client in self._all_clients()),
+            },
             "stats": {
                 "total_net_input_bytes": process.received_bytes,
                 "total_net_output_bytes": process.sent_bytes,
+                "pubsub_channels": len(self._channels.names(Kind.CHANNEL)),
+                "pubsub_patterns": len(self._channels.names(Kind.PATTERN)),
             },
         }

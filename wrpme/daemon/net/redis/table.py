@@ -7,19 +7,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from wrpme.daemon.net.redis import connection, keys, multi, strings
+from wrpme.daemon.net.redis import connection, keys, multi, pubsub, strings
 from wrpme.daemon.net.redis.client import Client, Plan, Queued
 from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
 from wrpme.daemon.net.redis.replies import QUEUED, Refusal, Status, error, integer
 from wrpme.limits import FRAME_BYTES_MAX
 
 Args = list[bytes]
-Handler = Callable[[Client, Args], Plan]
+Handler = Callable[[Client, Args], Plan | None]
 
 
 class Entry(Struct, frozen=True):
     """A command: ``arity`` is its number of words, or below 0 the least; ``first``, ``last`` and ``step`` tell which
-    of them are keys. What is ``alone`` begins when nothing before it is on its way."""
+    of them are keys. What is ``alone`` begins when nothing before it is on its way; its handler may give
+    None where it has to wait for longer."""
 
     name: str
     arity: int
@@ -112,7 +113,8 @@ def _group(name: str, generic: set[str]) -> str:
 
 def _other_rows() -> list[Entry]:
     fast, slow = ("fast",), ("noscript",)
-    c, k = connection, keys
+    listen, tell = ("pubsub", "noscript", "loading", "stale"), ("pubsub", "loading", "stale", "fast")
+    c, k, p = connection, keys, pubsub
     listed: list[tuple[str, int, tuple[str, ...], Handler, str, str, bool]] = [
         ("ping", -1, fast, c.ping, "Returns the server's liveliness response.", "connection", False),
         ("echo", 2, fast, c.echo, "Returns the given string.", "connection", False),
@@ -134,6 +136,15 @@ def _other_rows() -> list[Entry]:
         ("keys", 2, ("readonly",), k.keys, "Returns all key names that match a pattern.", "generic", False),
         ("flushall", -1, ("write",), k.flushall, "Removes all keys.", "server", False),
         ("flushdb", -1, ("write",), k.flushall, "Removes all keys.", "server", False),
+        ("subscribe", -2, listen, p.subscribe, "Listens for messages published to channels.", "pubsub", True),
+        ("unsubscribe", -1, listen, p.unsubscribe, "Stops listening to channels.", "pubsub", True),
+        ("psubscribe", -2, listen, p.psubscribe, "Listens to channels that match patterns.", "pubsub", True),
+        ("punsubscribe", -1, listen, p.punsubscribe, "Stops listening to channels by patterns.", "pubsub", True),
+        ("ssubscribe", -2, listen, p.ssubscribe, "Listens to shard channels.", "pubsub", True),
+        ("sunsubscribe", -1, listen, p.sunsubscribe, "Stops listening to shard channels.", "pubsub", True),
+        ("publish", 3, tell, p.publish, "Posts a message to a channel.", "pubsub", True),
+        ("spublish", 3, tell, p.spublish, "Posts a message to a shard channel.", "pubsub", True),
+        ("pubsub", -2, ("pubsub",), p.pubsub, "A container for Pub/Sub commands.", "pubsub", False),
     ]
     return [
         Entry(name, arity, flags, 0, 0, 0, handler, summary, group, alone, c.SUBCOMMANDS.get(name, {}))
@@ -269,6 +280,8 @@ def begin(client: Client, args: Args, is_alone: bool) -> Plan | None:
             return found
         assert isinstance(found, Entry)
         entry = found
+    if client.only_listens and entry.name not in _WHILE_LISTENING and not client.inside:
+        return _only_listens(client, entry, args)
     if client.queued is not None and entry.name not in _AT_ONCE:
         return _queued(client.queued, entry, args)
     if entry.alone and not is_alone:
@@ -280,7 +293,22 @@ def begin(client: Client, args: Args, is_alone: bool) -> Plan | None:
         return error(str(refusal))
 
 
+_WHILE_LISTENING = (
+    "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping", "quit", "reset",
+)  # fmt: skip
 _AT_ONCE = ("multi", "exec", "discard", "quit", "reset")
+
+
+def _only_listens(client: Client, entry: Entry, args: Args) -> bytes:
+    name = f"{entry.name}|{connection.text(args[1]).lower()}" if entry.subcommands and len(args) > 1 else entry.name
+    allowed = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+    sentence = f"Can't execute '{name}': {allowed}"
+    if entry.name == "exec":
+        client.queued, client.watched = None, {}
+        return error(f"EXECABORT Transaction discarded because of: {sentence}")
+    if client.queued is not None:
+        client.queued.is_wrong = True
+    return error(f"ERR {sentence}")
 
 
 def _queued(queued: Queued, entry: Entry, args: Args) -> bytes:
