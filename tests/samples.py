@@ -7,7 +7,7 @@ from typing import Any, get_args
 from msgspec import Struct
 
 from wrpme.protocol.events import ClusterEvent
-from wrpme.protocol.identities import GetHive, Here, Refused, Where
+from wrpme.protocol.identities import GetHive, Here, Publication, Published, Refused, Where
 from wrpme.protocol.messages import (
     Accept, Accepted, Add, Aliases, Answer, Append, AskView, Body, Cas, CasVersion, Changes, Committed, Compare,
     ConfirmFollow, Content, EntryChange, Follow, FollowEnded, Following,
@@ -15,12 +15,10 @@ from wrpme.protocol.messages import (
     GetConfig, GetExpire, GetExpiry, GetHoldings, GetLog, GetRange, GetRemove, GetStatus, GetSuffix, GetUpdate,
     GetView, Heartbeat, HeartbeatAck, Holding, Holdings, IfContent, IfVersion, Item, LeaveNode, Many,
     NextView, Notice, Number, PrefixScan,
-    Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion,
-    Reply, Report, Request,
-    Results, SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch, Transaction,
-    Unfollow, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
+    Prepare, Promise, Put, Recover, Rejected, Remove, RemoveAll, RemoveIf, RemoveVersion, Reply, Report, Request,
+    Results, RingScan, SetRange, StopNode, Stream, StreamAck, StreamAcks, Streams, Suffix, Text, Told, Touch,
+    Transaction, Unfollow, Update, VerifyArc, ViewIs, Watch, WholeView, Writes,
 )  # fmt: skip
-from wrpme.protocol.published import Publication, Published
 from wrpme.protocol.view import (
     Activated, Arc, Back, Ballot, Change, Choice, Down, Elect, Expel, Forget, Join, Leave, Mark, Member, Patch,
     Proposal, State, Synced, View,
@@ -119,6 +117,7 @@ REQUEST_SAMPLES: list[Any] = [
     Follow(56, ID, 7, b"with", contents=True),
     Unfollow(57, 3),
     ConfirmFollow(58, 3),
+    RingScan(59, 1 << 40, 10),
     Watch(22, hive=True),
     GetLog(23),
     GetHive(30),
@@ -130,7 +129,7 @@ REPLY_SAMPLES: list[Any] = [
     Failed(3, 5, '"entry" lives on 127.0.0.1:5910'),
     Failed(3, 2, 'operation 2 of 3: there is no entry "x"', 1),
     Results(3, (Done(0, bytes(16)), Content(0, CONTENT), Failed(0, 2, ""), Number(0, 7))),
-    Number(4, BIG),
+    Number(4, BIG, b"", bytes(16)),
     Aliases(5, (ALIAS, b"b"), True, b"b"),
     Aliases(5, (), False, b""),
     Aliases(5, (ALIAS, b"b"), True, b"b", (CONTENT, None), (bytes(16), b"v" * 16)),

@@ -20,7 +20,6 @@ ELSEWHERE = {
     "limits": "numbers only",
     "protocol/view": "test_messages.py",
     "protocol/identities": "test_messages.py",
-    "protocol/published": "test_messages.py",
     "bootstrap/ssh/failures": "test_connector.py",
     "daemon/net/redis/client": "test_pipeline.py",
     "client/batches/arguments": "test_client.py",

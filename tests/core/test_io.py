@@ -16,8 +16,8 @@ from wrpme.core.io import (
 )  # fmt: skip
 from wrpme.core.node import Node
 from wrpme.daemon.storage.store import MemoryStore
+from wrpme.protocol.identities import Publication, Published
 from wrpme.protocol.messages import Done, Get, Put
-from wrpme.protocol.published import Publication, Published
 
 EVENTS: list[Any] = [
     Requested(1, Get(1, b"x")),

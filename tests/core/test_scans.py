@@ -7,27 +7,33 @@ from math import inf
 
 import pytest
 
-from tests.harness import hive_of, identity, word_of
+from tests.harness import Hive, hive_of, identity, word_of
 from tests.replica_parts import END, TWO, A, B, Bench, held, view_of
-from wrpme.core.layout import version_bytes
+from wrpme.core.layout import ENTRIES, version_bytes
 from wrpme.core.limits import PAGE_BYTES_MAX, PAGE_CONTENT_BYTES_MAX
 from wrpme.core.replication import scans
 from wrpme.limits import ALIAS_BYTES_MAX, LEASE_SECONDS
+from wrpme.protocol import ring
 from wrpme.protocol.codec import encode
 from wrpme.protocol.messages import (
-    Aliases, Count, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll, Update,
+    Aliases, Count, Expire, Failed, Get, Number, PrefixScan, Put, Remove, RemoveAll, RingScan, Update,
 )  # fmt: skip
 from wrpme.protocol.view import Arc, Down
 
 WHOLE = (Arc(END, 1, (A,)),)
 
 
-def scan(made: Bench, request: Count | PrefixScan | RemoveAll) -> int:
+def scan(made: Bench, request: Count | PrefixScan | RemoveAll | RingScan) -> int:
     """Asks A; gives the session."""
     made.sessions += 1
     side = made[A]
     side.context.now = made.now
-    call = {Count: side.scans.count, PrefixScan: side.scans.prefix_scan, RemoveAll: side.scans.remove_all}
+    call = {
+        Count: side.scans.count,
+        PrefixScan: side.scans.prefix_scan,
+        RemoveAll: side.scans.remove_all,
+        RingScan: side.scans.ring_scan,
+    }
     call[type(request)](made.sessions, request)  # type: ignore[operator]
     side.collect()
     return made.sessions
@@ -275,3 +281,102 @@ def test_the_whole_hive_is_counted_node_by_node() -> None:
     reply = hive.ask("a", Count(1, identity("a"), epoch))
     assert isinstance(reply, Failed) and word_of(reply) == "unstable"
     assert word_of(hive.ask("a", Get(1, b"k1"))) in ("", "unavailable")
+
+
+# --- in the order of the ring ------------------------------------------------------------------------------------
+
+
+def pages_of(made: Bench, count: int) -> list[tuple[bytes, ...]]:
+    """All pages in the order of the ring."""
+    found: list[tuple[bytes, ...]] = []
+    cursor, more = 0, True
+    while more:
+        page = made[A].replies[scan(made, RingScan(3, cursor, count))]
+        assert isinstance(page, Aliases), page
+        found.append(page.aliases)
+        assert int.from_bytes(page.last, "big") > cursor, "it goes on"
+        cursor, more = int.from_bytes(page.last, "big"), page.more
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 1000])
+def test_pages_in_the_order_of_the_ring_have_each_entry_once(count: int) -> None:
+    made = Bench(WHOLE[0], (A,))
+    aliases = [b"%d" % number for number in range(100)]
+    for alias in aliases[:50]:
+        made[A].ask(Put(1, alias, b""))
+    made.settle()
+    for alias in aliases[50:]:  # some are not on the disk yet
+        made[A].ask(Put(1, alias, b""))
+    session = scan(made, RingScan(3, 0, 1000))
+    assert session not in made[A].replies, "what it saw may be undone"
+    made.settle()
+    found = pages_of(made, count)
+    assert sorted(alias for page in found for alias in page) == sorted(aliases)
+    assert all(len(page) <= count for page in found)
+    assert [alias for page in found for alias in page] == sorted(aliases, key=ring.hash_of)
+
+
+@pytest.mark.parametrize("count", [3, 50])
+def test_the_entries_of_a_tag_come_in_pages_too(count: int) -> None:
+    hive = hive_of("a")
+    aliases = [b"{tag}%d" % number for number in range(300)]
+    for alias in aliases:
+        hive.ask("a", Put(1, alias, b""))
+    pages = pages_through(hive, "a", count)
+    assert sorted(alias for page in pages for alias in page) == sorted(aliases)
+    assert all(len(page) <= count + 2 for page in pages), "what has one cursor stays together"
+
+
+def test_a_tag_that_is_too_large_for_a_page_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scans, "TAG_ENTRIES_SCANNED_MAX", 5)
+    hive = hive_of("a")
+    for number in range(6):
+        hive.ask("a", Put(1, b"{tag}%d" % number, b""))
+    reply = hive.ask("a", RingScan(3, ring.cursor_at(ring.hash_of(b"tag"))))
+    assert word_of(reply) == "too_large" and isinstance(reply, Failed) and 'the tag "tag" has' in reply.sentence
+
+
+def test_a_page_in_the_order_of_the_ring_is_bounded_in_bytes() -> None:
+    made = Bench(WHOLE[0], (A,))
+    for number in range(300):
+        made[A].ask(Put(1, b"%04d" % number + bytes(ALIAS_BYTES_MAX - 4), bytes(100)))
+    made.settle()
+    pages = pages_of(made, 1000)
+    assert sum(map(len, pages)) == 300 and len(pages) == 3
+
+
+def test_what_has_expired_is_in_no_page_and_is_gone() -> None:
+    made = Bench(WHOLE[0], (A,))
+    wall = int(made[A].context.time.early)
+    made[A].ask(Put(1, b"old", b"", wall + 1000))
+    made[A].ask(Put(1, b"new", b"", wall + 9000))
+    made.settle()
+    made.now += 2.0
+    session = scan(made, RingScan(3, 0))
+    made.settle()
+    page = made[A].replies[session]
+    assert isinstance(page, Aliases) and page.aliases == (b"new",)
+    assert [key[9:] for key, _ in made[A].store.scan(*ENTRIES)] == [b"new"]
+
+
+def pages_through(hive: Hive, name: str, count: int) -> list[tuple[bytes, ...]]:
+    """All pages in the order of the ring, asked at that node."""
+    found: list[tuple[bytes, ...]] = []
+    cursor, more = 0, True
+    while more:
+        page = hive.ask(name, RingScan(2, cursor, count))
+        assert isinstance(page, Aliases)
+        found.append(page.aliases)
+        cursor, more = int.from_bytes(page.last, "big"), page.more
+    return found
+
+
+def test_who_does_not_own_the_arc_of_a_cursor_passes_it_on() -> None:
+    hive = hive_of("a", "b", "c")
+    aliases = sorted(b"%d" % number for number in range(30))
+    for alias in aliases:
+        hive.ask("a", Put(1, alias, b""))
+    for name in "abc":
+        assert sorted(alias for page in pages_through(hive, name, 4) for alias in page) == aliases
+    assert word_of(hive.ask("a", RingScan(2, 1 << ring.CURSOR_BITS))) == "usage"

@@ -24,7 +24,7 @@ MESSAGES = {
     7: "Remove id alias",
     8: "RemoveIf id alias comparand",
     9: "Expire id alias milliseconds relative?",
-    10: "GetExpiry id alias",
+    10: "GetExpiry id alias versioned?",
     11: "PrefixScan id node epoch prefix after? count_max? contents? versions?",
     12: "Count id node epoch",
     13: "RemoveAll id node epoch after?",
@@ -56,10 +56,11 @@ MESSAGES = {
     56: "Follow id node epoch prefix contents?",
     57: "Unfollow id channel",
     58: "ConfirmFollow id channel",
+    59: "RingScan id cursor count_max?",
     64: "Done id version?",
     65: "Content id content version?",
     66: "Failed id code sentence operation?",
-    67: "Number id number cursor?",
+    67: "Number id number cursor? version?",
     68: "Aliases id aliases more last contents? versions?",
     69: "ViewIs id node view",
     70: "Text id text",
@@ -188,9 +189,9 @@ def test_a_request_begins_with_its_id_and_so_does_its_reply() -> None:
 
 def test_what_changes_nothing() -> None:
     assert [kind.__name__ for kind in READS] == [
-        "Get", "GetExpiry", "GetRange", "Exists", "PrefixScan", "Count", "GetStatus", "GetConfig", "GetView",
-        "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow", "IfVersion",
-        "IfContent",
+        "Get", "GetExpiry", "GetRange", "Exists", "PrefixScan", "RingScan", "Count", "GetStatus", "GetConfig",
+        "GetView", "VerifyArc", "Watch", "GetLog", "GetHoldings", "GetHive", "Follow", "Unfollow", "ConfirmFollow",
+        "IfVersion", "IfContent",
     ]  # fmt: skip
     reads, writes = (Get(0, b"a"), IfVersion(0, b"b", NO_VERSION)), (Get(0, b"a"), Put(0, b"b", b""))
     for together in (Many(1, b"", reads), Transaction(1, reads), reads[0]):

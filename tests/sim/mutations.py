@@ -150,6 +150,8 @@ SOUGHT: dict[str, Sought] = {
     "expires_before_clocks_are_compared": Sought("one_clock", 49, 49),
     "followers_are_not_resynchronized": Sought("following", 1),
     "followers_hear_what_is_pending": Sought("following", 1),
+    "pages_of_the_ring_skip_one": Sought("walking", 1),
+    "pages_of_the_ring_without_lease": Sought("walking", 5, 5),
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "reports_failures_while_late": Sought(STORM, 3, long=True),
     "unbounded_joins": Sought(STORM, 2, long=True),

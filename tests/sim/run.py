@@ -16,7 +16,7 @@ from tests.sim.world import World
 from wrpme.core.layout import ENTRIES, HINTS, expiry_in, hint_of, indexed_expiry, key_range
 from wrpme.protocol.health import condition
 from wrpme.protocol.messages import Count, Number
-from wrpme.protocol.ring import arc_start
+from wrpme.protocol.ring import CURSOR_BITS, arc_start
 from wrpme.protocol.view import NOBODY
 
 STABLE_SECONDS_MAX = 150.0
@@ -198,7 +198,15 @@ class Run:
         for machine in world.machines:
             assert machine.node is not None and machine.node.view is not None
             self.workload.scans.page(machine, machine.identity, machine.node.view, "", "")
+        walked = len(self.workload.scans.walked)
+        self.workload.scans.walk(world.machines[0], 0, 3)
         world.agenda.run_until(world.agenda.now + 0.1)
+
+        def is_over() -> bool:
+            return any(page.last == 1 << CURSOR_BITS for page in self.workload.scans.walked[walked:])
+
+        world.agenda.run_until(world.agenda.now + READ_SECONDS_MAX, is_over)
+        assert is_over(), "who goes through a stable hive does not come to an end"
 
     def _judge(self) -> int:
         undecided = 0

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from tests.sim.linear import REMOVES, WRITES, Operation
 from tests.sim.versions import Seen, Versions, is_counter
 from wrpme import errors
-from wrpme.protocol.messages import Aliases, Count, Failed, Number, PrefixScan
-from wrpme.protocol.ring import arc_at, hash_of
+from wrpme.protocol.messages import Aliases, Count, Failed, Number, PrefixScan, RingScan
+from wrpme.protocol.ring import CURSOR_BITS, arc_at, cursor_of, hash_of
 from wrpme.protocol.view import NodeId, View
 from wrpme.protocol.view_index import owner
 
@@ -55,6 +55,17 @@ class Listed:
     """In the order of the aliases, or nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """In the order of the ring all ``aliases`` from the cursor ``first`` on, and before ``last``."""
+
+    call: int
+    back: int
+    first: int
+    last: int
+    aliases: tuple[str, ...]
+
+
 class Scans:
     """What was asked and answered."""
 
@@ -64,6 +75,7 @@ class Scans:
         """Where they are judged: then pages have contents and versions."""
         self.counted: list[Counted] = []
         self.listed: list[Listed] = []
+        self.walked: list[Walked] = []
 
     # --- asking --------------------------------------------------------------------------------------------------
 
@@ -122,6 +134,35 @@ class Scans:
         request = PrefixScan(1, node, view.epoch, begin, behind, count, contents=looks, versions=looks)
         machine.request(world.open_session(hear), request)
 
+    def walk(self, machine: Machine, cursor: int, count: int) -> None:
+        """Asks for a page in the order of the ring, of whoever owns it, and for those after it."""
+        call, world, life = self.world.moment(), self.world, machine.life
+
+        def hear(reply: object) -> None:
+            if not isinstance(reply, Aliases):
+                self._refused(reply)
+                return
+            last = int.from_bytes(reply.last, "big")
+            assert cursor < last and reply.more == (last < 1 << CURSOR_BITS), f"after {cursor} comes {last}"
+            aliases = tuple(alias.decode() for alias in reply.aliases)
+            self.walked.append(Walked(call, world.moment(), cursor, last, aliases))
+            if reply.more:
+                world.agenda.after(0.0, lambda: go_on(last))
+
+        def go_on(last: int) -> None:
+            if machine.life == life:
+                self.walk(machine, last, count)
+
+        machine.request(world.open_session(hear), RingScan(1, cursor, count))
+
+    def walk_from_any(self) -> None:
+        """Begins somewhere."""
+        random = self.world.random
+        running = [machine for machine in self.world.machines if machine.node is not None]
+        if running:
+            begin = random.choice((0, random.getrandbits(CURSOR_BITS)))
+            self.walk(random.choice(running), begin, random.randint(1, PAGE_ALIASES_MAX))
+
     @staticmethod
     def _note_versions(versions: Versions, page: Aliases, call: int, back: int) -> None:
         assert len(page.aliases) == len(page.contents) == len(page.versions), f"a page is {page}"
@@ -170,6 +211,15 @@ class Scans:
                 content = contents.get(alias)
                 kind = "listed" if content is None else "get_entry"
                 histories[alias].append(Operation(kind, page.call, page.back, result, given=content))
+        cursors = {alias: cursor_of(at, alias.encode()) for alias, at in positions.items()}
+        for walked in self.walked:
+            there = sorted((cursor, alias) for alias, cursor in cursors.items() if walked.first <= cursor < walked.last)
+            aliases = [alias for _, alias in there]
+            expected = [alias for alias in aliases if alias in walked.aliases]
+            assert list(walked.aliases) == expected, f"{walked} has aliases of elsewhere, or in another order"
+            for alias in aliases:
+                result = "ok" if alias in walked.aliases else "not_found"
+                histories[alias].append(Operation("listed", walked.call, walked.back, result))
 
 
 def presence(history: list[Operation], call: int, back: int) -> bool | None:

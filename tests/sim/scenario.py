@@ -336,6 +336,17 @@ def _scanning(world: World) -> Scenario:
     return scenario
 
 
+def _walking(world: World) -> Scenario:
+    """Some go through all entries in the order of the ring, in small pages, while owners change."""
+    random = world.random
+    scenario = random.choice((_scanning, _usurping, _moving, _stopping, _expiring, _churning))(world)
+    mortal = scenario.workload.mortal
+    scenario.workload = _workload(world, entries=12, reads=20, scanned=0.0, mortal=mortal)
+    scenario.workload.walked = 0.3
+    scenario.replication = random.choice((2, 2, 3))
+    return scenario
+
+
 def _contested(world: World) -> Scenario:
     """Most messages of votes are lost, so that each view has several proposers, which see different voters."""
     random = world.random
@@ -607,5 +618,6 @@ CORNERS: dict[str, tuple[int, Callable[[World], Scenario]]] = {
     "one_clock": (3, _one_clock),
     "following": (6, _following),
     "batching": (6, _batching),
+    "walking": (5, _walking),
 }
 """How often each is chosen, and what makes it."""

@@ -74,6 +74,8 @@ class Workload:
         """How often what is written has a life span."""
         self.deadlines = Deadlines(world)
         self.scanned = scanned
+        self.walked = 0.0
+        """How often somebody goes through all entries in the order of the ring."""
         """How often a request is preceded by a scan."""
         self.active = True
         self.served = 0
@@ -144,6 +146,8 @@ class Client:
             return
         if random.random() < workload.scanned:
             workload.scans.ask(random.choice(workload.aliases))
+        if workload.walked and random.random() < workload.walked:
+            workload.scans.walk_from_any()
         if workload.counts:
             alias = workload.choose()
             self.ask(alias, random.choice(COUNTED if is_counter(alias) else VERSIONED))

@@ -36,8 +36,8 @@ from msgspec.structs import replace
 from wrpme.core.limits import ANSWERS_BYTES_MAX
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol.events import ClusterEvent
+from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import Done, Envelope, FollowReply, GetLog, GetView, Reply, Request, Watch
-from wrpme.protocol.published import Published
 from wrpme.protocol.view import Change, Patch, View
 
 HANGING = "it takes the connection but says nothing"

@@ -154,6 +154,10 @@ PAGE_CONTENT_BYTES_MAX = 64 * KIB
 """A larger content is not in a page; whoever scans gets it by itself, as any large content."""
 PAGE_BYTES_MAX = 512 * KIB
 """A page with so many bytes of aliases and values ends."""
+TAG_ENTRIES_SCANNED_MAX = 20_000
+TAG_BYTES_SCANNED_MAX = 128 * MIB
+"""A page in the order of the ring has to look at all entries of a tag: some tens of milliseconds of the loop. There are
+no such pages of a larger tag."""
 FOLLOWERS_MAX = 20_000
 """Followers of entries at one node; further ones are refused as busy."""
 CHANGES_WAITING_BYTES_MAX = 16 * MIB

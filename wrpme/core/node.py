@@ -43,14 +43,13 @@ from wrpme.core.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.limits import LATE_SECONDS, REPLICATION_USUAL
 from wrpme.protocol import ring
 from wrpme.protocol.events import ClusterEvent
-from wrpme.protocol.identities import Here, Refused, Where
+from wrpme.protocol.identities import Here, Published, Refused, Where
 from wrpme.protocol.messages import (
     AskView, Heartbeat, HeartbeatAck, Committed, ConfirmFollow, FailureReport, Count, Envelope, Follow,
     ForgetNode, Forward, Forwarded, GetConfig, GetHoldings, GetStatus, GetSuffix, LeaveNode, NextView, PrefixScan,
-    Recover, RemoveAll, Report, Request, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs,
+    Recover, RemoveAll, Report, Request, RingScan, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs,
     WholeView,
 )  # fmt: skip
-from wrpme.protocol.published import Published
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 
@@ -98,6 +97,7 @@ class Node:
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
             Count: self.scans.count,
             PrefixScan: self.scans.prefix_scan,
+            RingScan: self.scans.ring_scan,
             RemoveAll: self.scans.remove_all,
             VerifyArc: self.scans.verify_arc,
             GetStatus: self.admin.get_status,

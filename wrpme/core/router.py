@@ -34,11 +34,11 @@ from wrpme.protocol.messages import (
     KEEP_EXPIRY, Add, Append, Cas, CasVersion, ConfirmFollow, Content, Count, EntryRequest, Envelope, Exists, Expire,
     Follow, ForgetNode, Forward, Forwarded, Get, GetConfig, GetExpire, GetExpiry, GetHoldings, GetRange, GetRemove,
     GetStatus, GetUpdate, GetView, Heartbeat, IfContent, IfVersion, LeaveNode, Many, NodeRequest, PrefixScan, Put,
-    Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Request, SetRange, StopNode, Touch, Transaction, Unfollow,
-    Update, VerifyArc, ViewIs, is_read,
+    Recover, Remove, RemoveAll, RemoveIf, RemoveVersion, Request, RingScan, SetRange, StopNode, Touch, Transaction,
+    Unfollow, Update, VerifyArc, ViewIs, is_read,
 )  # fmt: skip
 from wrpme.protocol.quoting import named
-from wrpme.protocol.ring import arc_at, owner_among, position_of
+from wrpme.protocol.ring import CURSOR_BITS, arc_at, owner_among, position_at, position_of
 from wrpme.protocol.validation import apart, check_alias, check_content, check_first, check_number
 from wrpme.protocol.view import NOBODY, Arc, NodeId, State
 
@@ -59,7 +59,7 @@ _MOVED = "the owner of this part of the ring is changing; nothing was changed, t
 K = TypeVar("K")
 
 
-Passable = EntryRequest | Transaction | NodeRequest
+Passable = EntryRequest | Transaction | RingScan | NodeRequest
 
 
 class Passed:
@@ -193,6 +193,8 @@ class Router:
             self.requests[kind] = self.requests.get(kind, 0) + 1
         if isinstance(request, _TO_NODES):
             self._for_node(origin, request)
+        elif isinstance(request, RingScan):
+            self._for_page(origin, request)
         elif isinstance(request, GetView):
             self._get_view(origin, request)
         elif isinstance(request, GetHive):
@@ -216,6 +218,17 @@ class Router:
         replica = self.table.at(position)
         if replica is not None and replica.role is Role.OWNER:
             replica.execute(origin, request, key_of(position, request.alias))
+        else:
+            self._elsewhere(origin, request, position)
+
+    def _for_page(self, origin: Origin, request: RingScan) -> None:
+        if not 0 <= request.cursor < 1 << CURSOR_BITS:
+            self.context.outbox.fail(origin, request.id, UsageError(f"a cursor is a number of {CURSOR_BITS} bits"))
+            return
+        position = position_at(request.cursor)
+        replica = self.table.at(position)
+        if replica is not None and replica.role is Role.OWNER:
+            self._local[RingScan](origin, request)
         else:
             self._elsewhere(origin, request, position)
 
@@ -268,7 +281,7 @@ class Router:
                 self.requests[type(part)] += 1
             self._for_entry(Part(collected, index), part)
 
-    def _elsewhere(self, origin: Origin, request: EntryRequest | Transaction, position: int) -> None:
+    def _elsewhere(self, origin: Origin, request: EntryRequest | Transaction | RingScan, position: int) -> None:
         context, view = self.context, self.context.view
         refusal = self._not_serving()
         if view is None or refusal is not None:
@@ -277,19 +290,20 @@ class Router:
         arc = view.arcs[arc_at(view, position)]
         owner = owner_among(context.alive, arc)
         if owner is None:
-            first = request.requests[0] if isinstance(request, Transaction) else request
-            context.outbox.fail(origin, request.id, self._unavailable(first.alias, arc))
+            context.outbox.fail(origin, request.id, self._unavailable(request, arc))
         elif not isinstance(origin, int):
             context.outbox.fail(origin, request.id, UnstableError(_MOVED))
         else:
             self._forward(origin, request, owner)
 
-    def _unavailable(self, alias: bytes, arc: Arc) -> UnavailableError:
+    def _unavailable(self, request: EntryRequest | Transaction | RingScan, arc: Arc) -> UnavailableError:
         context = self.context
+        first = request.requests[0] if isinstance(request, Transaction) else request
+        what = "a part of the entries" if isinstance(first, RingScan) else named(first.alias)
         names = listed((context.address_of(node) for node in arc.holders), " or ")
         since = min((context.down_since.get(node, context.now) for node in arc.holders), default=context.now)
         return UnavailableError(
-            f"{named(alias)} lives on {names}, which has been down for {max(0, context.now - since):.0f} s; "
+            f"{what} lives on {names}, which has been down for {max(0, context.now - since):.0f} s; "
             "it is served again when that node returns"
         )
 

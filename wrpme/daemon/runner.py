@@ -44,11 +44,11 @@ from wrpme.limits import (
     WALL_CLOCK_SECONDS,
 )  # fmt: skip
 from wrpme.protocol.codec import encode
+from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import (
     Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text,
     Transaction, Watch,
 )  # fmt: skip
-from wrpme.protocol.published import Published
 
 TIMER_SECONDS = 0.001
 """What the loop's timers count in: rounded to it, and from the beginning of a turn, one may be early by as much."""

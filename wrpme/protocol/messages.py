@@ -16,8 +16,7 @@ from typing import Union
 from msgspec import Struct
 
 from wrpme.protocol.events import ClusterEvent
-from wrpme.protocol.identities import GetHive, Here, Refused, Where
-from wrpme.protocol.published import Published
+from wrpme.protocol.identities import GetHive, Here, Published, Refused, Where
 from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -109,6 +108,7 @@ class Expire(Struct, frozen=True, array_like=True, tag=9, gc=False):
 class GetExpiry(Struct, frozen=True, array_like=True, tag=10, gc=False):
     id: int
     alias: bytes
+    versioned: bool = False
 
 
 class PrefixScan(Struct, frozen=True, array_like=True, tag=11, gc=False):
@@ -356,6 +356,17 @@ class ConfirmFollow(Struct, frozen=True, array_like=True, tag=58, gc=False):
     channel: int
 
 
+class RingScan(Struct, frozen=True, array_like=True, tag=59, gc=False):
+    """A page of aliases in the order of the ring, from ``cursor`` on, which is 0 at first and has 53 bits; see
+    :func:`wrpme.protocol.ring.cursor_of`. Whoever owns the arc that it lies in answers with Aliases: ``last`` is the
+    next cursor in 8 bytes, and where there is none, not ``more``. An entry that exists while all pages are asked for is
+    in one of them, whoever owns its arc meanwhile. A page may have none, and may have more than ``count_max``."""
+
+    id: int
+    cursor: int
+    count_max: int = 1000
+
+
 NO_VERSION = bytes(16)
 """Below every version: that of an entry that there is not."""
 
@@ -387,11 +398,12 @@ NodeRequest = Union[
 ]  # fmt: skip
 FollowRequest = Union[Follow, Unfollow, ConfirmFollow]
 Request = Union[
-    EntryRequest, Transaction, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive, FollowRequest
-]
+    EntryRequest, Transaction, RingScan, NodeRequest, GetView, ForgetNode, Recover, Watch, GetLog, GetHive,
+    FollowRequest,
+]  # fmt: skip
 READS = (
-    Get, GetExpiry, GetRange, Exists, PrefixScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch, GetLog,
-    GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent,
+    Get, GetExpiry, GetRange, Exists, PrefixScan, RingScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch,
+    GetLog, GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent,
 )  # fmt: skip
 """Requests that change nothing."""
 
@@ -433,6 +445,7 @@ class Number(Struct, frozen=True, array_like=True, tag=67, gc=False):
     id: int
     number: int
     cursor: bytes = b""
+    version: bytes = b""
 
 
 EntryReply = Union[Done, Content, Failed, Number]

@@ -51,6 +51,34 @@ def position_of(view: Placed | None, alias: bytes) -> int:
     return hash_of(tag_of(alias) if view is not None and view.tags else alias)
 
 
+CURSOR_BITS = 53
+"""Of a cursor: as many as a number has exactly in every language."""
+_IN_BUCKET_BITS = 13
+_BUCKET_BITS = 64 - (CURSOR_BITS - _IN_BUCKET_BITS)
+
+
+def cursor_of(position: int, alias: bytes) -> int:
+    """Where an entry comes in the order of the ring, for who goes through all entries and keeps nothing but a number:
+    40 bits of its position, which tell its slot and more, and 13 of the hash of its alias, so that the entries of one
+    tag, which all have one position, do not come all at once."""
+    return bucket_of(position) << _IN_BUCKET_BITS | hash_of(alias) & ((1 << _IN_BUCKET_BITS) - 1)
+
+
+def bucket_of(position: int) -> int:
+    """The first 40 bits of a position, below which the order of the ring is another one."""
+    return position >> _BUCKET_BITS
+
+
+def cursor_at(position: int) -> int:
+    """The first cursor that is of a position or behind it, where that is the first of a bucket."""
+    return bucket_of(position) << _IN_BUCKET_BITS
+
+
+def position_at(cursor: int) -> int:
+    """The first position that a cursor is of."""
+    return cursor >> _IN_BUCKET_BITS << _BUCKET_BITS
+
+
 def slot_of(position: int) -> int:
     """The slot, 0 to ``SLOTS`` - 1, of a position."""
     return position // SLOT

@@ -14,7 +14,7 @@ from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.keys import matcher
 from wrpme.errors import BusyError
 from wrpme.limits import KIB, MIB
-from wrpme.protocol.published import Publication, Published
+from wrpme.protocol.identities import Publication, Published
 
 
 class Host:

@@ -22,6 +22,8 @@ class Store:
         self.versions = dict.fromkeys(self.entries, b"%016d" % 1)
         self.transactions: list[tuple[Any, ...]] = []
         self.refuse = 0
+        self.writes_between = 0
+        """So many times another one writes after a content was read, and before the life span is."""
 
     def change(self, key: bytes, content: bytes) -> None:
         self.entries[key] = content
@@ -45,7 +47,12 @@ class Store:
         if content is None:
             return Failed(request.id, 2, "there is none")
         if isinstance(request, GetExpiry):
-            return Number(request.id, 0)
+            told = self.versions[request.alias]
+            if self.writes_between:
+                self.writes_between -= 1
+                self.change(request.alias, content)
+                told = self.versions[request.alias]
+            return Number(request.id, 0, version=told)
         return Content(request.id, content, self.versions[request.alias])
 
 
@@ -138,3 +145,12 @@ def test_discard_forgets_what_is_watched() -> None:
     way.take("MULTI", "GET a", "EXEC")
     assert way.said.endswith(b"*1\r\n$1\r\n2\r\n")
     assert type(store(Get(1, b"a"))) is Content
+
+
+def test_a_life_span_is_that_of_the_content_that_was_read() -> None:
+    store = Store(**{"{t}a": b"1"})
+    way = made(store)
+    store.writes_between = 2
+    way.take("MULTI", "APPEND {t}a 2", "SET {t}b y", "EXEC")
+    assert store.writes_between == 0 and store.entries == {b"{t}a": b"12", b"{t}b": b"y"}
+    assert len(store.transactions) == 1, "what was read is not tried before all of it is of one version"

@@ -315,7 +315,7 @@ def test_what_a_transaction_publishes_is_published_once_it_is_carried_out(way: W
             return Results(request.id, ()) if len(attempts) == 3 else Failed(request.id, MismatchError.code, "changed")
         if isinstance(request, Get):
             return Content(request.id, b"1", b"v" * 16)
-        return Number(request.id, 0)
+        return Number(request.id, 0, version=b"v" * 16)
 
     way.at_once = node
     way.take("MULTI", "INCR {t}a", "PUBLISH c changed", "GET {t}a", "EXEC")

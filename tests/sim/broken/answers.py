@@ -15,7 +15,8 @@ from wrpme.core.replication.pending import PendingWrites
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.scans import Scans
 from wrpme.errors import UnstableError
-from wrpme.protocol.messages import Count, Number, Reply
+from wrpme.protocol import ring
+from wrpme.protocol.messages import Count, Number, Reply, RingScan
 
 _Aliases = Iterator[tuple[bytes, int]]
 
@@ -114,6 +115,36 @@ def pages_skip_one() -> Broken:
         return found
 
     return Scans, "_aliases", aliases
+
+
+def pages_of_the_ring_skip_one() -> Broken:
+    """The page of the ring that follows another one begins an entry too late."""
+    honest = Scans.ring_scan
+
+    def ring_scan(self: Scans, origin: Origin, request: RingScan) -> None:
+        position = ring.position_at(request.cursor)
+        second = ring.cursor_at(position) + ring.cursor_at(1 << 24)
+        later = replace(request, cursor=second) if request.cursor and self.table.at(position) else request
+        honest(self, origin, later)
+
+    return Scans, "ring_scan", ring_scan
+
+
+def pages_of_the_ring_without_lease() -> Broken:
+    """A page of the ring needs no lease."""
+    honest = Scans.ring_scan
+
+    def ring_scan(self: Scans, origin: Origin, request: RingScan) -> None:
+        table = self.table
+        replica = table.at(ring.position_at(request.cursor))
+        assert replica is not None
+        vars(table)["at"] = lambda position: _Unleased(replica)
+        try:
+            honest(self, origin, request)
+        finally:
+            del vars(table)["at"]
+
+    return Scans, "ring_scan", ring_scan
 
 
 def uncounted_removals() -> Broken:

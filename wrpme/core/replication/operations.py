@@ -131,7 +131,9 @@ def _expire(request: Expire | GetExpire, held: bytes | None, now: Now) -> Outcom
 
 
 def _get_expiry(request: GetExpiry, held: bytes | None, now: Now) -> Outcome:
-    return _missing(request) if held is None else Number(request.id, expiry_in(held))
+    if held is None:
+        return _missing(request)
+    return Number(request.id, expiry_in(held), version=held[:VERSION_BYTES] if request.versioned else b"")
 
 
 def _add(request: Add, held: bytes | None, now: Now) -> Outcome:

@@ -7,26 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import nsmallest
+from itertools import groupby
 from math import inf
 
 from wrpme.core.context import NodeContext
 from wrpme.core.layout import (
-    HEADER_BYTES, REMOVED, VERSION_BYTES, content_in, expiry_in, index_range, indexed_expiry, key_of,
+    HEADER_BYTES, REMOVED, VERSION_BYTES, alias_in, content_in, expiry_in, hash_in, index_range, indexed_expiry, key_of,
+    key_range,
 )  # fmt: skip
 from wrpme.core.outbox import Origin
 from wrpme.core.replication.replica import CLOCK, Replica, Role
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.verification import Verification
-from wrpme.errors import IndeterminateError, UnstableError
+from wrpme.errors import IndeterminateError, TooLargeError, UnstableError
 from wrpme.core.limits import (
     EXPIRE_ENTRIES_MAX, PAGE_BYTES_MAX, PAGE_CONTENT_BYTES_MAX, PAGE_ENTRIES_SCANNED_MAX, PAGE_VALUES_MAX,
-    REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX,
+    REMOVE_BYTES_MAX, REMOVE_ENTRIES_MAX, TAG_BYTES_SCANNED_MAX, TAG_ENTRIES_SCANNED_MAX,
 )  # fmt: skip
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
-    Aliases, Count, Follow, GetHoldings, Holding, Holdings, Number, PrefixScan, RemoveAll, Reply, VerifyArc,
+    Aliases, Count, Follow, GetHoldings, Holding, Holdings, Number, Pair, PrefixScan, RemoveAll, Reply, RingScan,
+    VerifyArc,
 )  # fmt: skip
+from wrpme.protocol.quoting import named
 
 
 class Scans:
@@ -149,6 +153,46 @@ class Scans:
         for key in reversed(overlay):
             yield key[1:], unwritten[key]
 
+    def ring_scan(self, origin: Origin, request: RingScan) -> None:
+        """A page in the order of the ring, of an arc that this node owns. The arc ends where a bucket does; no epoch
+        is asked for: an entry stays where it is in this order, whoever owns it when its page is made."""
+        context, replica = self.context, self.table.at(ring.position_at(request.cursor))
+        assert replica is not None, "else it is asked elsewhere"
+        if context.now >= replica.lease_until():
+            context.outbox.fail(origin, request.id, replica.refusal())
+            return
+        wanted = max(1, min(request.count_max, PAGE_ALIASES_MAX))
+        wall = context.time.early
+        page: list[tuple[int, bytes]] = []
+        expired: list[bytes] = []
+        following = ring.cursor_at(replica.arc.end + 1)
+        size = 0
+        low = key_range(ring.position_at(request.cursor), ring.RING - 1)[0]
+        pairs = replica.writes.pairs(max(low, replica.writes.low), replica.writes.high)
+        for position, together in groupby(pairs, _first_of_bucket):
+            if len(page) + len(expired) >= wanted or size >= PAGE_BYTES_MAX or len(expired) >= EXPIRE_ENTRIES_MAX:
+                following = ring.cursor_at(position)
+                break
+            try:
+                found, looked_at = _in_bucket(together, request.cursor)
+            except TooLargeError as error:
+                context.outbox.fail(origin, request.id, error)
+                return
+            size += looked_at
+            for cursor, key, expiry in found:
+                if not 0 < expiry <= wall:
+                    page.append((cursor, alias_in(key)))
+                elif context.clock_is_checked():
+                    expired.append(key)
+                else:
+                    context.outbox.fail(origin, request.id, UnstableError(CLOCK))
+                    return
+        for key in expired[:EXPIRE_ENTRIES_MAX]:  # who is told that it is gone must not see it again, by whatever clock
+            replica.remove_expired(key, wall)
+        aliases, following = _cut(page, wanted, following)
+        more = following < 1 << ring.CURSOR_BITS
+        self._answer([replica], origin, Aliases(request.id, aliases, more, following.to_bytes(8, "big")))
+
     def remove_all(self, origin: Origin, request: RemoveAll) -> None:
         """Removes a page of entries, and tells how many, once that can't be undone. That they were removed is true
         whoever serves by then; that nothing is left, only an owner can say."""
@@ -216,3 +260,36 @@ class Scans:
 def _small(value: bytes) -> bytes | None:
     """The content of a value; None where it is too large for a page."""
     return content_in(value) if len(value) - HEADER_BYTES <= PAGE_CONTENT_BYTES_MAX else None
+
+
+def _first_of_bucket(pair: Pair) -> int:
+    """The first position of the bucket of an entry."""
+    return ring.position_at(ring.cursor_at(hash_in(pair[0])))
+
+
+def _in_bucket(pairs: Iterator[Pair], since: int) -> tuple[list[tuple[int, bytes, int]], int]:
+    """The entries of a bucket that come at ``since`` or after it: in their order, with their keys and expiries; and
+    how many bytes were looked at."""
+    found: list[tuple[int, bytes, int]] = []
+    size = 0
+    for count, (key, value) in enumerate(pairs):
+        size += len(key) + len(value)
+        if count >= TAG_ENTRIES_SCANNED_MAX or (count and size > TAG_BYTES_SCANNED_MAX):
+            tag = named(ring.tag_of(alias_in(key)))
+            raise TooLargeError(f"the tag {tag} has too many entries for a page in the order of the ring")
+        cursor = ring.cursor_of(hash_in(key), alias_in(key))
+        if cursor >= since:
+            found.append((cursor, key, expiry_in(value)))
+    return sorted(found), size
+
+
+def _cut(page: list[tuple[int, bytes]], wanted: int, following: int) -> tuple[tuple[bytes, ...], int]:
+    """The aliases of a page as far as they are wanted, and the next cursor, which is ``following`` after all of them.
+    What has one cursor stays together."""
+    size = 0
+    for index, (cursor, alias) in enumerate(page):
+        size += len(alias)
+        if index and (index >= wanted or size > PAGE_BYTES_MAX):
+            following = cursor + (cursor == page[0][0])
+            break
+    return tuple(alias for cursor, alias in page if cursor < following), following

@@ -26,7 +26,7 @@ from wrpme.daemon.limits import (
 )  # fmt: skip
 from wrpme.daemon.net.redis.replies import bulk
 from wrpme.errors import BusyError
-from wrpme.protocol.published import Publication, Published
+from wrpme.protocol.identities import Publication, Published
 
 
 TIMER_SECONDS = 0.001

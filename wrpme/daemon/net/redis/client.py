@@ -67,6 +67,8 @@ class Client:
         """What INFO tells, by section."""
         self.age: Callable[[], float] = float
         self.others: Callable[[], list[Client]] = lambda: [self]
+        self.chance: Callable[[int], int] = lambda numbers: 0
+        """Gives any of so many numbers, from 0 on."""
         self.inside = 0
         """So many answers are due until the array is complete that is said now: nothing else may be said before."""
         self.channels = Channels()

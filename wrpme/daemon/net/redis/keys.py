@@ -101,11 +101,10 @@ def _expire(client: Client, args: Args, seconds: bool, absolute: bool) -> Plan:
 
 def _expire_if(client: Client, key: bytes, until: int, conditions: set[bytes]) -> Steps:
     while True:
-        found = yield Get(0, key, versioned=True)
-        present = yield GetExpiry(0, key)
-        if type(found) is Failed or type(present) is Failed:
+        found = yield GetExpiry(0, key, versioned=True)
+        if type(found) is Failed:
             return ZERO
-        former = present.number
+        former = found.number
         if (
             (b"NX" in conditions and former)
             or (b"XX" in conditions and not former)
@@ -146,13 +145,9 @@ def persist(client: Client, args: Args) -> Plan:
 
 def _persist(key: bytes) -> Steps:
     while True:
-        present = yield GetExpiry(0, key)
-        if type(present) is Failed or not present.number:
+        found = yield GetExpiry(0, key, versioned=True)
+        if type(found) is Failed or not found.number:
             return ZERO
-        found = yield Get(0, key, versioned=True)
-        present = yield GetExpiry(0, key)
-        if type(found) is Failed or type(present) is Failed or not present.number:
-            continue
         done = yield Transaction(0, (IfVersion(0, key, found.version), Expire(0, key, 0)))
         if type(done) is not Failed:
             return ONE
@@ -173,13 +168,12 @@ def renamenx(client: Client, args: Args) -> Plan:
 
 def _moved(source: bytes, target: bytes, done: bytes, replaces: bool) -> Steps:
     while True:
-        found = yield Get(0, source, versioned=True)
+        found, present = yield [Get(0, source, versioned=True), GetExpiry(0, source, versioned=True)]
         if type(found) is Failed:
             raise Refusal("ERR no such key")
         if source == target:
             return done if replaces else ZERO
-        present = yield GetExpiry(0, source)
-        if type(present) is Failed:
+        if type(present) is Failed or present.version != found.version:
             continue
         kind = Update if replaces else Put
         written = yield Transaction(
@@ -217,11 +211,10 @@ def copy(client: Client, args: Args) -> Plan:
 
 def _copied(source: bytes, target: bytes, replaces: bool) -> Steps:
     while True:
-        found = yield Get(0, source, versioned=True)
+        found, present = yield [Get(0, source, versioned=True), GetExpiry(0, source, versioned=True)]
         if type(found) is Failed:
             return ZERO
-        present = yield GetExpiry(0, source)
-        if type(present) is Failed:
+        if type(present) is Failed or present.version != found.version:
             continue
         kind = Update if replaces else Put
         written = yield Transaction(

@@ -17,7 +17,7 @@ from wrpme.daemon.net.redis.client import Client, Deed, InTurn, Plan, Queued, St
 from wrpme.daemon.net.redis.replies import CROSS_SLOT, OK, Refusal, array, error
 from wrpme.limits import TRANSACTION_REQUESTS_MAX
 from wrpme.protocol.messages import (
-    NO_VERSION, Content, Failed, Get, GetExpiry, IfVersion, Remove, Transaction, Update,
+    NO_VERSION, Content, Failed, Get, GetExpiry, IfVersion, Number, Remove, Transaction, Update,
 )  # fmt: skip
 from wrpme.protocol.ring import tag_of
 
@@ -62,9 +62,9 @@ def watch(client: Client, args: Args) -> Plan:
 def _watch(client: Client, keys: Args) -> Steps:
     if len(client.watched) + len(keys) > TRANSACTION_REQUESTS_MAX:
         raise Refusal(f"ERR at most {TRANSACTION_REQUESTS_MAX} keys are watched")
-    replies = yield [Get(0, key, versioned=True) for key in keys]
+    replies = yield [GetExpiry(0, key, versioned=True) for key in keys]
     for key, reply in zip(keys, replies, strict=True):
-        client.watched.setdefault(key, reply.version if type(reply) is Content else NO_VERSION)
+        client.watched.setdefault(key, reply.version if type(reply) is Number else NO_VERSION)
     return OK
 
 
@@ -88,8 +88,9 @@ def execute(client: Client, begin: Begin, keys_of: Callable[[Args], Args | None]
 
 def _together(client: Client, commands: list[Args], keys: Args, watched: dict[bytes, bytes], begin: Begin) -> Steps:
     while True:
-        contents = yield [Get(0, key, versioned=True) for key in keys]
-        expiries = yield [GetExpiry(0, key) for key in keys]
+        asked = [Get(0, key, versioned=True) for key in keys], [GetExpiry(0, key, versioned=True) for key in keys]
+        replies = yield [*asked[0], *asked[1]]
+        contents, expiries = replies[: len(keys)], replies[len(keys) :]
         entries = Entries(client.wall())
         conditions = []
         for key, read, expiry in zip(keys, contents, expiries, strict=True):
@@ -97,12 +98,18 @@ def _together(client: Client, commands: list[Args], keys: Args, watched: dict[by
             if watched.get(key, version) != version:
                 return client.no_array
             conditions.append(IfVersion(0, key, version))
-            if type(read) is Content:
-                entries.hold(key, read, 0 if type(expiry) is Failed else expiry.number)
+            if type(read) is Content and type(expiry) is Number:
+                entries.hold(key, read, expiry.number)
+        if any(_version_of(read) != _version_of(expiry) for read, expiry in zip(contents, expiries, strict=True)):
+            continue  # somebody wrote in between: the life span may be that of another content
         answers = [entries.carry_out(client, begin, command) for command in commands]
         done = yield Transaction(0, (*conditions, *entries.changes()))
         if type(done) is not Failed:
             return array([answer.do() if isinstance(answer, Deed) else answer for answer in answers])
+
+
+def _version_of(reply: Content | Number | Failed) -> bytes:
+    return NO_VERSION if isinstance(reply, Failed) else reply.version
 
 
 class Entries:

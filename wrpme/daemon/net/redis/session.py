@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from math import inf
+from random import randrange
 from typing import Any
 
 from wrpme.daemon.limits import (
@@ -48,6 +49,7 @@ class RedisSession(Session):
         self._client = Client(number, "", self._wall)
         self._client.age = lambda: self.host.clock() - self._began_at
         self._client.others = self._all_clients
+        self._client.chance = randrange
         self._client.stats = self._stats
         self._client.channels = channels
         self._client.push = self._push

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from wrpme.daemon.net.redis import connection, keys, multi, pubsub, strings
+from wrpme.daemon.net.redis import connection, keys, multi, pubsub, scan, strings
 from wrpme.daemon.net.redis.client import Client, Plan, Queued
 from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
 from wrpme.daemon.net.redis.replies import QUEUED, Refusal, Status, error, integer
@@ -134,6 +134,8 @@ def _other_rows() -> list[Entry]:
         ("unwatch", 1, slow, multi.unwatch, "Forgets about watched keys.", "transactions", False),
         ("dbsize", 1, ("readonly",), k.dbsize, "Returns the number of keys.", "server", False),
         ("keys", 2, ("readonly",), k.keys, "Returns all key names that match a pattern.", "generic", False),
+        ("scan", -2, ("readonly",), scan.scan, "Iterates over the key names.", "generic", False),
+        ("randomkey", 1, ("readonly",), scan.randomkey, "Returns a random key name.", "generic", False),
         ("flushall", -1, ("write",), k.flushall, "Removes all keys.", "server", False),
         ("flushdb", -1, ("write",), k.flushall, "Removes all keys.", "server", False),
         ("subscribe", -2, listen, p.subscribe, "Listens for messages published to channels.", "pubsub", True),
@@ -177,7 +179,7 @@ def execute(client: Client, args: Args) -> Plan:
     return multi.execute(client, begin, _keys_in)
 
 
-_OF_ALL = ("dbsize", "keys", "flushall", "flushdb", "info")
+_OF_ALL = ("dbsize", "keys", "scan", "randomkey", "flushall", "flushdb", "info")
 
 
 def _keys_in(args: Args) -> Args | None:
