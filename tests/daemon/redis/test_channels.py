@@ -199,6 +199,18 @@ def test_one_turn_tells_so_many(host: Host, channels: Channels) -> None:
     assert listeners[-1].contents() == [b"0"], "nothing is said after it has unsubscribed"
 
 
+def test_to_try_patterns_takes_of_the_turn_too(host: Host, channels: Channels) -> None:
+    listener = listen(channels, *(b"%d*" % number for number in range(8000)), kind=Kind.PATTERN)
+    assert channels.publish(b"none", b"0") == 0 and not channels.waits(Listener())
+    for number in range(10):
+        channels.deliver(Published((Publication(b"7%d" % number, b"1"),)))
+    assert len(channels._matching) < 5, "the others are looked up in later turns"
+    assert channels.waits(Listener())
+    for _ in range(20):
+        host.turn()
+    assert len(listener.heard) == sum(len(b"7%d" % number) for number in range(10)) and not host.due
+
+
 def test_what_other_nodes_publish_does_not_wait_for_ever(host: Host, channels: Channels) -> None:
     listeners = [listen(channels, b"a") for _ in range(PUSHES_MAX + 1)]
     large = Published((Publication(b"a", bytes(MIB)),))

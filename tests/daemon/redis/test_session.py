@@ -291,6 +291,20 @@ async def test_a_subscriber_that_reads_slowly_hears_all_of_it_in_order() -> None
         assert d.runner._channels.behind_bytes == 0
 
 
+async def test_a_publisher_goes_on_when_what_it_published_has_been_told() -> None:
+    """More than may be told in one turn: the rest of what was said waits for it."""
+    patterns = [b"*" * count for count in range(1, 21)]
+    confirmation = b"*3\r\n$10\r\npsubscribe\r\n$%d\r\n%b\r\n:%d\r\n"
+    told = b"*4\r\n$8\r\npmessage\r\n$%d\r\n%b\r\n$1\r\nc\r\n$3\r\n%d\r\n"
+    async with daemon() as d, Raw(d.port) as client, Raw(d.port) as publisher:
+        client.writer.write(b"PSUBSCRIBE " + b" ".join(patterns) + b"\r\n")
+        await hears(client, b"".join(confirmation % (len(one), one, len(one)) for one in patterns))
+        numbers = range(100, 900)
+        publisher.writer.write(b"".join(b"PUBLISH c %d\r\n" % number for number in numbers) + b"PING\r\n")
+        await hears(publisher, b":20\r\n" * len(numbers) + b"+PONG\r\n")
+        await hears(client, b"".join(told % (len(one), one, number) for number in numbers for one in patterns))
+
+
 async def test_nothing_is_told_within_the_array_of_an_exec() -> None:
     async with daemon() as d, Raw(d.port) as client, Raw(d.port) as publisher:
         d.node.on_request = silence
@@ -301,7 +315,9 @@ async def test_nothing_is_told_within_the_array_of_an_exec() -> None:
         await hears(client, b"+OK\r\n" + b"+QUEUED\r\n" * 3 + b"*3\r\n")
         publisher.writer.write(b"PUBLISH c 2\r\n")
         await hears(publisher, b":1\r\n")
-        reply_to = [ReplyTo(session, Content(request.id, b"x")) for session, request in d.node.requests[:1]]
+        reply_to: list[Effect] = [
+            ReplyTo(session, Content(request.id, b"x")) for session, request in d.node.requests[:1]
+        ]
         d.node.on_request = echo
         d.node.on_input = lambda event: reply_to if isinstance(event, StopAsked) else []
         d.runner._handle(StopAsked())

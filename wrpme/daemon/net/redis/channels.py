@@ -33,6 +33,10 @@ TIMER_SECONDS = 0.001
 """What the loop's timers count in."""
 
 
+TRIES_OF_A_PUSH = 4
+"""To try so many patterns takes as long as to put a message before a subscriber."""
+
+
 class Kind(Enum):
     """What is subscribed to; the value is what the words of its messages begin with."""
 
@@ -224,26 +228,31 @@ class Channels:
 
     def deliver(self, published: Published) -> None:
         """Tells the subscribers here what was published at another node."""
+        if not any(self._topics.values()):
+            return
         for publication in published.messages:
-            if self._waiting_bytes <= HEARD_BYTES_MAX:
-                self._deliver(publication)
-            elif self._host is not None:
-                self._host.dropped()
-                break
+            if self._waiting_bytes > HEARD_BYTES_MAX:
+                if self._host is not None:
+                    self._host.dropped()
+                return
+            self._put(self._pushes_later(publication), publication)
 
     def _deliver(self, publication: Publication) -> int:
-        channel, content = publication.channel, publication.content
-        found = [(topic, topic.snapshot) for topic in self._topics_of(channel, publication.sharded)]
-        if not found:
-            return 0
-        size = len(content) + SUBSCRIPTION_BYTES
-        self._waiting.append((self._pushes(found, channel, content), size))
+        found = self._audience(publication)
+        if found:
+            self._put(self._pushes(found, publication), publication)
+        return sum(len(subscribers) for _, subscribers in found)
+
+    def _put(self, pushes: Iterator[None], publication: Publication) -> None:
+        size = len(publication.content) + SUBSCRIPTION_BYTES
+        self._waiting.append((pushes, size))
         self._waiting_bytes += size
         self._push()
         self._go_on_soon()
-        return sum(len(subscribers) for _, subscribers in found)
 
-    def _topics_of(self, channel: bytes, is_sharded: bool) -> list[Topic]:
+    def _audience(self, publication: Publication) -> list[tuple[Topic, tuple[Subscriber, ...]]]:
+        """Whom it is for, as of now."""
+        channel, is_sharded = publication.channel, publication.sharded
         exact = self._topics[Kind.SHARD if is_sharded else Kind.CHANNEL].get(channel)
         found = [] if exact is None else [exact]
         patterns = self._topics[Kind.PATTERN]
@@ -254,12 +263,15 @@ class Channels:
                     self._matching.clear()
                 matching = tuple(topic for topic in patterns.values() if topic.matches(channel))
                 self._matching[channel] = matching
+                self._left -= len(patterns) // TRIES_OF_A_PUSH
             found += matching
-        return found
+        return [(topic, topic.snapshot) for topic in found]
 
-    def _pushes(
-        self, found: list[tuple[Topic, tuple[Subscriber, ...]]], channel: bytes, content: bytes
-    ) -> Iterator[None]:
+    def _pushes_later(self, publication: Publication) -> Iterator[None]:
+        yield from self._pushes(self._audience(publication), publication)
+
+    def _pushes(self, found: list[tuple[Topic, tuple[Subscriber, ...]]], publication: Publication) -> Iterator[None]:
+        channel, content = publication.channel, publication.content
         for topic, subscribers in found:
             frames: dict[bool, bytes] = {}
             for subscriber in subscribers:
@@ -274,11 +286,13 @@ class Channels:
     def _push(self) -> None:
         while self._waiting and self._left > 0:
             pushes, size = self._waiting[0]
-            done = sum(1 for _ in islice(pushes, self._left))
-            if done < self._left:
+            for _ in pushes:
+                self._left -= 1
+                if self._left <= 0:
+                    break
+            else:
                 self._waiting.popleft()
                 self._waiting_bytes -= size
-            self._left -= done
 
     # --- turns ---------------------------------------------------------------------------------------------------
 
