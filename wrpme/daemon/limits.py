@@ -58,8 +58,8 @@ NAME_SECONDS = 5.0
 # --- channels of Redis clients ---------------------------------------------------------------------------------------
 CHANNEL_BYTES_MAX = 4 * KIB
 """The name of a channel, or a pattern, has so many bytes."""
-MESSAGE_BYTES_MAX = 8 * MIB
-"""A message that is published has so many bytes."""
+MESSAGE_BYTES_MAX = 1 * MIB
+"""A message that is published has so many bytes: it is copied several times, and nothing else may wait for that."""
 SUBSCRIPTIONS_MAX = 100_000
 """One connection has so many subscriptions,"""
 SUBSCRIPTIONS_BYTES_MAX = 256 * MIB
@@ -77,7 +77,7 @@ are closed when there is more for them."""
 PUSHES_MAX = 4096
 """In one turn of the loop so many messages are put before subscribers; publishers, and other nodes, wait."""
 SUBSCRIBERS_TOLD_MAX = 256
-"""In one turn of the loop so many connections of subscribers are written to for what others published."""
+"""In one turn of the loop so many connections of subscribers are written to, at most about ``TURN_BYTES`` in all."""
 HEARD_BYTES_MAX = 32 * MIB
 """Of what other nodes published so much waits to be put before subscribers; what is beyond it is dropped."""
 PUBLISHED_BYTES_MAX = 1 * MIB

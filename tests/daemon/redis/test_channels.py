@@ -13,7 +13,7 @@ from wrpme.daemon.limits import (
 from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.keys import matcher
 from wrpme.errors import BusyError
-from wrpme.limits import KIB, MIB
+from wrpme.limits import KIB, MIB, TURN_BYTES
 from wrpme.protocol.identities import Publication, Published
 
 
@@ -63,13 +63,15 @@ class Listener:
         self.subscription_count = 0
         self.heard: list[bytes] = []
         self.told = 0
+        self.takes = 0
         self.resumed = 0
         self.push: Callable[[bytes], None] = self.heard.append
-        self.tell: Callable[[], None] = self._tell
+        self.tell: Callable[[], int] = self._tell
         self.resume: Callable[[], None] = self._resume
 
-    def _tell(self) -> None:
+    def _tell(self) -> int:
         self.told += 1
+        return self.takes
 
     def _resume(self) -> None:
         self.resumed += 1
@@ -197,6 +199,19 @@ def test_one_turn_tells_so_many(host: Host, channels: Channels) -> None:
         host.turn()
     assert all(one.contents() == [b"0", b"1", b"2"] and one.told >= 1 for one in listeners[:-1])
     assert listeners[-1].contents() == [b"0"], "nothing is said after it has unsubscribed"
+
+
+def test_one_turn_writes_so_much(host: Host, channels: Channels) -> None:
+    listeners = [listen(channels, b"a") for _ in range(5)]
+    for listener in listeners:
+        listener.takes = TURN_BYTES // 2
+    channels.publish(b"a", b"0")
+    host.turn()
+    assert [one.told for one in listeners] == [1, 1, 0, 0, 0]
+    host.turn()
+    assert [one.told for one in listeners] == [1, 1, 1, 1, 0]
+    host.turn()
+    assert [one.told for one in listeners] == [1, 1, 1, 1, 1] and not host.due
 
 
 def test_to_try_patterns_takes_of_the_turn_too(host: Host, channels: Channels) -> None:

@@ -26,6 +26,7 @@ from wrpme.daemon.limits import (
 )  # fmt: skip
 from wrpme.daemon.net.redis.replies import bulk
 from wrpme.errors import BusyError
+from wrpme.limits import TURN_BYTES
 from wrpme.protocol.identities import Publication, Published
 
 
@@ -47,14 +48,14 @@ class Kind(Enum):
 
 
 class Subscriber(Protocol):
-    """A client, as far as it subscribes. ``subscriptions`` is kept up to date here; it is told by ``push``, and writes
-    what it was told when ``tell`` is called."""
+    """A client, as far as it subscribes. ``subscriptions`` is kept up to date here; it is told by ``push``; ``tell``
+    writes what it was told, as far as it takes it, and returns how many bytes."""
 
     three: bool
     subscriptions: dict[Kind, dict[bytes, None]]
     subscription_count: int
     push: Callable[[bytes], None]
-    tell: Callable[[], None]
+    tell: Callable[[], int]
     resume: Callable[[], None]
 
 
@@ -312,9 +313,11 @@ class Channels:
         self._left = PUSHES_MAX
         try:
             self._push()
+            told = 0
             for subscriber in list(islice(self._told, SUBSCRIBERS_TOLD_MAX)):
-                del self._told[subscriber]
-                subscriber.tell()
+                if told < TURN_BYTES:
+                    del self._told[subscriber]
+                    told += subscriber.tell()
             self._tell_others()
             self._resume_publishers()
         except Exception as error:

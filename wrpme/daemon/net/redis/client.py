@@ -76,7 +76,7 @@ class Client:
         self.subscription_count = 0
         self.push: Callable[[bytes], None] = lambda frame: None
         """Tells it what was published; it leaves with ``tell``."""
-        self.tell: Callable[[], None] = lambda: None
+        self.tell: Callable[[], int] = int
         self.resume: Callable[[], None] = lambda: None
         """Goes on with commands that waited for others to publish."""
 

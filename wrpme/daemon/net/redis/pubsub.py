@@ -114,7 +114,7 @@ def _publish(client: Client, args: Args, is_sharded: bool) -> Plan | None:
     if len(channel) > CHANNEL_BYTES_MAX:
         raise Refusal(f"ERR a channel has at most {CHANNEL_BYTES_MAX} bytes")
     if len(content) > MESSAGE_BYTES_MAX:
-        raise Refusal(f"ERR a message has at most {MESSAGE_BYTES_MAX} bytes (8 MiB)")
+        raise Refusal(f"ERR a message has at most {MESSAGE_BYTES_MAX} bytes (1 MiB)")
     if client.channels.waits(client):
         return None
     return Deed(lambda: integer(client.channels.publish(channel, content, is_sharded)))

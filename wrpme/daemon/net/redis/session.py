@@ -17,7 +17,7 @@ from wrpme.daemon.limits import (
     SESSION_OUTBOX_BYTES_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX, SUBSCRIBER_BEHIND_BYTES_MAX,
     WIRE_WRITE_BYTES,
 )  # fmt: skip
-from wrpme.daemon.net.connection import Message
+from wrpme.daemon.net.connection import Message, Wire
 from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.client import Client
 from wrpme.daemon.net.redis.parser import Foreign, Parser
@@ -26,7 +26,7 @@ from wrpme.daemon.net.redis.replies import error
 from wrpme.daemon.net.redis.table import begin
 from wrpme.daemon.net.server import FOREIGN, Server, Session
 from wrpme.errors import BusyError, ProtocolError, WrpmeError
-from wrpme.limits import LARGE_BYTES
+from wrpme.limits import LARGE_BYTES, TURN_BYTES
 from wrpme.protocol.messages import Envelope, Reply, Request
 
 STOPPED = "TRYAGAIN this node has stopped; nothing was changed, try another node"
@@ -168,14 +168,19 @@ class RedisSession(Session):
         self._pushes_bytes += change
         self._channels.behind_bytes += change
 
-    def _tell(self) -> None:
-        """Puts what was published, as far as it leaves at once. What waits is shared with other subscribers, and no
-        answer of this node."""
-        while self._pushes and self._may_tell:
+    def _tell(self) -> int:
+        """Puts what was published, as far as it leaves at once, and returns how many bytes. What waits is shared with
+        other subscribers, and no answer of this node."""
+        told = 0
+        while self._pushes and told < TURN_BYTES and self._may_tell:
             self.took_at = self.host.clock()
             frame = self._pushes.popleft()
             self._count_pushes(-len(frame))
             self.put(frame)
+            told += len(frame)
+            if self.gathered_bytes >= WIRE_WRITE_BYTES:
+                Wire.flush(self)
+        return told
 
     @property
     def behind_bytes(self) -> int:
@@ -183,8 +188,7 @@ class RedisSession(Session):
 
     @property
     def _may_tell(self) -> bool:
-        is_free = not self.outbox and not self._paused and self.gathered_bytes < WIRE_WRITE_BYTES
-        return is_free and not self.ended and not self._client.inside
+        return not (self.outbox or self._paused or self.ended or self._client.inside)
 
     # --- bounds and manners --------------------------------------------------------------------------------------
 
