@@ -34,8 +34,12 @@ TIMER_SECONDS = 0.001
 """What the loop's timers count in."""
 
 
+PUSHES_OF_A_MESSAGE = 4
+"""A message takes as long as to put it before so many subscribers, also if there are none."""
 TRIES_OF_A_PUSH = 4
 """To try so many patterns takes as long as to put a message before a subscriber."""
+MESSAGE_BYTES = 128
+"""So much a message counts for beside its bytes."""
 
 
 class Kind(Enum):
@@ -116,6 +120,10 @@ class Topic:
         if self.kind is Kind.PATTERN:
             words.insert(1, self.name)
         return (b">%d\r\n" if three else b"*%d\r\n") % len(words) + b"".join(map(bulk, words))
+
+
+def _size_of(publication: Publication) -> int:
+    return len(publication.channel) + len(publication.content) + MESSAGE_BYTES
 
 
 class Channels:
@@ -223,7 +231,7 @@ class Channels:
         count = self._deliver(publication)
         if self._host is not None:
             self._published.append(publication)
-            self._published_bytes += len(channel) + len(content)
+            self._published_bytes += _size_of(publication)
             self._go_on_soon()
         return count
 
@@ -245,7 +253,7 @@ class Channels:
         return sum(len(subscribers) for _, subscribers in found)
 
     def _put(self, pushes: Iterator[None], publication: Publication) -> None:
-        size = len(publication.content) + SUBSCRIPTION_BYTES
+        size = _size_of(publication)
         self._waiting.append((pushes, size))
         self._waiting_bytes += size
         self._push()
@@ -253,6 +261,7 @@ class Channels:
 
     def _audience(self, publication: Publication) -> list[tuple[Topic, tuple[Subscriber, ...]]]:
         """Whom it is for, as of now."""
+        self._left -= PUSHES_OF_A_MESSAGE
         channel, is_sharded = publication.channel, publication.sharded
         exact = self._topics[Kind.SHARD if is_sharded else Kind.CHANNEL].get(channel)
         found = [] if exact is None else [exact]
@@ -347,7 +356,7 @@ class Channels:
             while self._published and size < PUBLISHED_BATCH_BYTES:
                 publication = self._published.popleft()
                 batch.append(publication)
-                size += len(publication.channel) + len(publication.content)
+                size += _size_of(publication)
             self._published_bytes -= size
             told = self._host.publish(Published(tuple(batch)))
             self._quiet_until = now + told * PUBLISHED_TO_SECONDS
