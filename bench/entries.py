@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from bench import follow, scans
 from bench.hive import Cost, as_client, beside, cost, each, end_by_signal, file_system, running
-from bench.redis import SYNCED, Redis, missing
+from bench.redis_server import SYNCED, Redis, missing
 from wrpme import BlockingClient, Client, WrpmeError
 
 ENTRIES = 1000

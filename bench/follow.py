@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import cast
 
 from bench.hive import as_client, end_by_signal, processor_seconds, running, until_quiet
-from bench.redis import Redis, command, missing
+from bench.redis_server import Redis, command, missing
 from wrpme import Client
 from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import Changes, Follow, FollowEnded, Following, Reply

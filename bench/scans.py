@@ -40,7 +40,7 @@ from bench.hive import (
     until_quiet,
     running,
 )
-from bench.redis import SYNCED, Redis, command, missing
+from bench.redis_server import SYNCED, Redis, command, missing
 from wrpme import Client
 from wrpme.protocol.codec import PREFACE, encode
 from wrpme.protocol.messages import Get

@@ -33,7 +33,8 @@ SHARED_OUT = (
 """The tests of these files are long and go to any worker; those of any other file share what is dear to make."""
 KEPT_TOGETHER = (
     "tests/system/test_bad_input.py", "tests/system/test_dashboard.py", "tests/system/test_pipes.py",
-    "tests/system/test_watch.py", "tests/system/test_web.py",
+    "tests/system/test_redis.py", "tests/system/test_redis_clients.py", "tests/system/test_watch.py",
+    "tests/system/test_web.py",
 )  # fmt: skip
 """Those of each of these share a hive."""
 VIEWS_KEPT = 100

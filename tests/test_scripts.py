@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TOOLS = ("bash", "cat", "dirname", "env", "grep", "rm")
 """What the script uses and every machine has."""
-ALL = {"chromium", "iproute2", "iptables", "tmux"}
+ALL = {"chromium", "iproute2", "iptables", "nodejs", "npm", "tmux"}
 """Of the packages those whose programs are found by PATH: the others may be on this machine."""
 
 
@@ -50,6 +50,7 @@ def project(tmp_path: Path) -> Path:
         (["tests/bootstrap/test_platform.py"], set()),
         (["tests/bootstrap/test_connector.py::test_of_some_name"], {"iproute2"}),
         (["tests/system/test_dashboard.py"], {"tmux"}),
+        (["tests/system/test_redis_clients.py"], {"nodejs", "npm"}),
         (["tests/system/test_web.py"], {"chromium"}),
         (["tests/system/test_readme.py"], {"iproute2"}),
         (["tests/system/test_nemesis.py", "tests/core"], {"iproute2", "iptables"}),

@@ -280,6 +280,10 @@ TUNING: dict[str, Option] = {
             _whole("N", "a number", SESSIONS_OPTION_MAX),
             default=SESSIONS_MAX,
         ),
+        Option(
+            "redis-strict",
+            "refuse MULTI and MSET of Redis clients where their keys have several tags",
+        ),
     )
 }
 """What tunes a node, by name, in the order in which it is written: wrpmed takes it, node_start and topology files."""

@@ -47,7 +47,7 @@ def test_the_example_shows_every_key_and_each_parses() -> None:
         "192.168.1.2", "root", 22, "admin@gateway:22", "pin", (PRINT,), "/var/lib/wrpme", "/usr/bin/python3",
         (Node("192.168.1.2:5909", arguments=(
             "--replication", "2", "--grace", "60", "--no-sync", "--transient", "--log-level", "info",
-            "--sessions", "10000",
+            "--sessions", "10000", "--redis-strict",
         )),),
     )  # fmt: skip
     assert found.hosts[2].nodes[0].arguments[3] == "300"

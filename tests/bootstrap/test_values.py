@@ -145,7 +145,9 @@ def test_wrong_options(name: str, given: object, sentence: str) -> None:
 
 
 def test_every_option_is_tried_here() -> None:
-    assert {"replication", "grace", "no-sync", "transient", "log-level", "sessions"} == set(options.TUNING)
+    assert {"replication", "grace", "no-sync", "transient", "log-level", "sessions", "redis-strict"} == set(
+        options.TUNING
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wrpme.core.health.failure_detector import HeartbeatLeases
-from wrpme.core.limits import HEARTBEAT_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.core.limits import FAR_SECONDS_PER_MEMBER, HEARTBEAT_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
 from wrpme.limits import LEASE_SECONDS
 
 A, B, C = b"a", b"b", b"c"
@@ -163,3 +164,60 @@ def test_when_the_next_one_will_be_silent_is_known() -> None:
     assert heartbeats.silent_at(12.0) == 12.0, "one is already"
     heartbeats.acknowledged(A, 11.9, 12.0)
     assert heartbeats.silent_at(12.0) == 11.0 + SILENCE_SECONDS
+
+
+# --- those that are far ------------------------------------------------------------------------------------------
+
+
+def far_watched(count: int, turn: int = 0, members: int = 1000) -> HeartbeatLeases:
+    heartbeats = HeartbeatLeases(0.0, turn)
+    heartbeats.watch([A], 0.0, [bytes([1, number // 256, number % 256]) for number in range(count)], members)
+    return heartbeats
+
+
+@pytest.mark.parametrize("count", [1, 5, 64, 999])
+@pytest.mark.parametrize("members", [129, 400, 1000])
+def test_all_that_are_far_have_their_turn(count: int, members: int) -> None:
+    heartbeats = far_watched(count, members=members)
+    now, last = 0.0, dict.fromkeys(heartbeats.far, 0.0)
+    sent = 0
+    while now < 20.0:
+        told = heartbeats.heartbeat(now)
+        assert told[0] == A
+        for node in told[1:]:
+            assert now - last[node] <= heartbeats.far_seconds
+            last[node] = now
+        sent += len(told) - 1
+        now += HEARTBEAT_SECONDS
+    assert all(now - at <= heartbeats.far_seconds for at in last.values())
+    assert sent <= (1 / FAR_SECONDS_PER_MEMBER * count / members + 1 / HEARTBEAT_SECONDS) * 20.0
+
+
+def test_nodes_begin_with_others() -> None:
+    first = {far_watched(5, turn).heartbeat(0.0)[1] for turn in range(5)}
+    assert len(first) == 5, "or all of them speak to one voter at the same time"
+
+
+def test_a_node_that_is_far_is_missed_later_and_reported_by_nobody() -> None:
+    heartbeats = far_watched(5)
+    voter = heartbeats.far[0]
+    assert heartbeats.reaches(voter, 1.0) is None
+    heartbeats.acknowledged(voter, 1.0, 1.0)
+    assert heartbeats.reaches(voter, 1.0 + SILENCE_SECONDS) is True
+    missed_at = 1.0 + SILENCE_SECONDS + heartbeats.far_seconds
+    assert heartbeats.reaches(voter, missed_at - 0.001) is True and heartbeats.reaches(voter, missed_at) is False
+    heartbeats.acknowledged(A, missed_at, missed_at)
+    assert heartbeats.silent(missed_at) == [] and heartbeats.silent_at(missed_at) == missed_at + SILENCE_SECONDS
+
+
+def test_how_late_one_is_missed_depends_on_the_hive_and_not_on_how_many_are_looked_for() -> None:
+    few, many = far_watched(5), far_watched(999)
+    assert few.far_seconds == many.far_seconds, "or the search for the others makes those seen again that made it begin"
+
+
+def test_who_is_near_is_not_far() -> None:
+    heartbeats = HeartbeatLeases(0.0)
+    heartbeats.watch([A, B], 0.0, [B, C], 1000)
+    assert heartbeats.neighbours == [A, B] and heartbeats.far == [C]
+    assert heartbeats.watches({A, B}, {C})
+    assert not heartbeats.watches({A, B}, set()) and not heartbeats.watches({A, C}, {C})

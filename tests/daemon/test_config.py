@@ -22,7 +22,7 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.root == str(tmp_path / "db" / "127.0.0.1-5909")
     assert (config.log_file, config.log_console, config.log_level) == ("", None, "info")
     assert config.log_format == "text"
-    assert (config.sync, config.transient, config.sessions) == (True, False, 10_000)
+    assert (config.sync, config.transient, config.sessions, config.redis_strict) == (True, False, 10_000, False)
     assert (config.replication, config.grace_seconds) == (0, 60.0)
     assert json.loads(config.as_json())["replication"] is None, "that of the hive"
 
@@ -31,7 +31,7 @@ def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line = (
         "--address 0.0.0.0:7000 --advertise Node1:7000 --peer node2:1 --peer=[::1]:2 --peer node2:1 --root data "
-        "--log-file log --log-console --log-format json --log-level debug --no-sync --sessions 5 "
+        "--log-file log --log-console --log-format json --log-level debug --no-sync --sessions 5 --redis-strict "
         "--replication 3 --grace 1.5"
     )
     config = parse(line.split())
@@ -41,9 +41,10 @@ def test_every_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.root == str(tmp_path / "data")
     assert (config.log_file, config.log_console, config.log_level) == (str(tmp_path / "log"), True, "debug")
     assert config.log_format == json.loads(config.as_json())["log_format"] == "json"
-    assert (config.sync, config.sessions) == (False, 5)
+    assert (config.sync, config.sessions, config.redis_strict) == (False, 5, True)
     assert (config.replication, config.grace_seconds) == (3, 1.5)
-    assert json.loads(config.as_json())["replication"] == 3
+    told = json.loads(config.as_json())
+    assert (told["replication"], told["redis_strict"]) == (3, True)
     long = parse(["--address", "h:1", "--root", "data", "--log-file", "log", "--log-console"])
     assert parse(["-a", "h:1", "-r", "data", "-l", "log", "-o"]) == long
     assert parse(["-ah:1", "-rdata", "-l=log", "-o"]) == long

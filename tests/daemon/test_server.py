@@ -410,11 +410,12 @@ async def test_a_malformed_message_gets_one_answer(
 
 
 async def test_half_a_frame_and_then_nothing() -> None:
-    async with daemon() as d, Raw(d.port) as half, Raw(d.port) as mute, Raw(d.port) as idle:
+    async with daemon() as d, Raw(d.port) as half, Raw(d.port) as mute, Raw(d.port) as idle, Raw(d.port) as started:
         idle.say(Get(1, b"one"), preface=True)
         assert await idle.reply() == Content(1, b"one")
         half.say(Get(1, b"one"), preface=True)
         assert await half.reply() == Content(1, b"one")
+        started.writer.write(PREFACE[:1])
         half.writer.write(encode(Put(2, b"two", bytes(1000)))[:500])
         await half.writer.drain()
         await round_trips(d)
@@ -428,7 +429,7 @@ async def test_half_a_frame_and_then_nothing() -> None:
         assert d.runner.server.partial_bytes == 600
         d.now = begin + PARTIAL_FRAME_SECONDS_MAX + limits.SESSION_SWEEP_SECONDS
         d.runner.server.tick(d.now)
-        assert await mute.rest() == server.FOREIGN, "it never said a word"
+        assert await started.rest() == server.FOREIGN, "nobody can tell what it begins"
         d.now = begin + 2 * PARTIAL_FRAME_SECONDS_MAX + limits.SESSION_SWEEP_SECONDS
         d.runner.server.tick(d.now)
         refusal = failure(await half.reply())
@@ -437,6 +438,8 @@ async def test_half_a_frame_and_then_nothing() -> None:
         assert d.runner.server.partial_bytes == 0
         idle.say(Get(2, b"two"))
         assert await idle.reply() == Content(2, b"two"), "a quiet connection may stay"
+        mute.say(Get(3, b"one"), preface=True)
+        assert await mute.reply() == Content(3, b"one"), "and one that has said nothing yet: a pool opened it"
 
 
 async def test_partial_frames_of_all_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ NODES = ["a:1", "b:2"]
         ("hive_destroy x ", ["--yes", "-q"]),
         ("hive_destroy x --yes ", ["-q"]),
         ("node_start web1 -", ["-a", "--peer", "--advertise", "--replication", "--grace", "--no-sync", "--transient",
-                               "--log-level", "--sessions"]),
+                               "--log-level", "--sessions", "--redis-strict"]),
         ("node_start web1 -a ", []),
         ("node_start web1 -a w:1 --peer ", NODES),
         ("node_start web1 -a w:1 --peer a:1 --p", ["--peer"]),

@@ -1,13 +1,15 @@
 """A hive that grows to a thousand nodes: ``python -m tests.sim --nodes 1000``.
 
-A part of the nodes joins one after the other, the rest in waves; then a tenth dies at once and returns, and the network
-is cut in two for a while. Printed is for each step how long it took until the hive was stable in virtual time, with how
-many views, what each node sent, how large the view is, and the dearest event. Computing costs its price here, see
-:mod:`tests.sim.busy`; nodes share what is equal, or nothing of this would fit into one process.
+A part of the nodes joins one after the other, the rest in waves; then a tenth dies at once and returns, the network is
+cut in two for a while, and all voters are away for a while. Printed is for each step how long it took until the hive
+was stable in virtual time, with how many views, what each node sent, how large the view is, and the dearest event.
+Computing costs its price here, see :mod:`tests.sim.busy`; nodes share what is equal, or nothing of this would fit into
+one process.
 """
 
 from __future__ import annotations
 
+import gc
 import resource
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +24,7 @@ ONE_BY_ONE_MAX = 20
 WAVES = 4
 APART_SECONDS = 0.5
 CUT_SECONDS = 15.0
+VOTERS_AWAY_SECONDS = 15.0
 SECONDS_MAX = 900.0
 """For each step, in virtual time."""
 
@@ -41,6 +44,7 @@ class Growth:
         single = min(ONE_BY_ONE_MAX, count // 4)
         ends = [single + (count - single) * wave // WAVES for wave in range(WAVES + 1)]
         print(f"{'':34}{'stable':>9}{'views':>7}{'a node sent':>22}{'the view':>10}{'dearest event':>15}{'busy':>9}")
+        gc.disable()  # there are no circles, and to look for some took a third of the time
         try:
             with priced(self.meter):
                 self.step(f"{single} one after the other", single, lambda: self._start(0, single, APART_SECONDS))
@@ -48,11 +52,14 @@ class Growth:
                     self.step(f"{last - first} more at once: {last}", last, partial(self._start, first, last, 0.0))
                 self.step(f"{count // 10} killed at once, back after 8 s", count, self._lose_a_tenth)
                 self.step(f"cut in two for {CUT_SECONDS:.0f} s", count, self._cut_in_two)
+                self.step(f"no voter for {VOTERS_AWAY_SECONDS:.0f} s", count, self._lose_the_voters)
         except AssertionError as error:
             print(f"NOT STABLE: {error}")
             for kind, seconds in self.meter.by_kind.most_common(10):
                 print(f"    {kind:24}{seconds:10.1f} s computed")
             return 1
+        finally:
+            gc.enable()
         return 0
 
     def step(self, name: str, count: int, do: Callable[[], None]) -> None:
@@ -88,6 +95,15 @@ class Growth:
         for machine in hive.world.random.sample(hive.machines[1:], len(hive.machines) // 10):
             machine.crash()
         hive.run(8.0)
+        hive.start_all(0.5)
+
+    def _lose_the_voters(self) -> None:
+        hive = self.hive
+        voters = frozenset(hive.view().voters)
+        for machine in hive.machines:
+            if machine.identity in voters:
+                machine.crash()
+        hive.run(VOTERS_AWAY_SECONDS)
         hive.start_all(0.5)
 
     def _cut_in_two(self) -> None:

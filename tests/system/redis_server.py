@@ -80,7 +80,7 @@ class Said:
     def _answer(self) -> bytes:
         line = self._file.readline()
         assert line.endswith(b"\r\n"), "the connection ended"
-        if line[:1] == b"$":
+        if line[:1] in (b"$", b"=", b"!"):
             size = int(line[1:])
             return line if size < 0 else line + self._file.read(size + 2)
         parts = int(line[1:]) * (2 if line[:1] == b"%" else 1) if line[:1] in b"*~%" else 0

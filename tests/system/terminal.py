@@ -1,4 +1,5 @@
-"""wrpmesh on a real pseudo-terminal, and what its screen shows: the codes are carried out, not filtered."""
+"""wrpmesh, or another shell, on a real pseudo-terminal, and what its screen shows: the codes are carried out, not
+filtered."""
 
 from __future__ import annotations
 
@@ -83,9 +84,10 @@ class Screen:
 
 
 class Session:
-    """A program on a terminal of its own."""
+    """A program on a terminal of its own; a line that is all ``prompt``, an expression, asks for the next."""
 
-    def __init__(self, command: Sequence[str], directory: Path) -> None:
+    def __init__(self, command: Sequence[str], directory: Path, prompt: str = ">") -> None:
+        self._prompt = prompt
         values = {**environment(), "HOME": str(directory), "TERM": "xterm"}
         values.pop("XDG_STATE_HOME", None)
         self.screen = Screen()
@@ -104,15 +106,18 @@ class Session:
             self.screen.feed(os.read(self._master, 65536).decode("utf-8", "replace"))
         return self.screen.lines
 
+    def _asks(self, lines: list[str]) -> bool:
+        return re.fullmatch(self._prompt, lines[-1]) is not None
+
     def prompt(self) -> list[str]:
         """The screen with an empty prompt at its end."""
-        return self.until("a prompt", lambda lines: lines[-1] == ">")
+        return self.until("a prompt", self._asks)
 
     def enter(self, line: str) -> list[str]:
         """Types a line and Enter; gives what the screen shows from it to the next prompt."""
         before = len(self.prompt())
         os.write(self._master, line.encode() + b"\r")
-        after = self.until(f"a prompt after {line!r}", lambda lines: len(lines) > before and lines[-1] == ">")
+        after = self.until(f"a prompt after {line!r}", lambda lines: len(lines) > before and self._asks(lines))
         return after[before - 1 : -1]
 
     def leave(self) -> int:

@@ -31,7 +31,7 @@ from wrpme.protocol import codec
 from wrpme.protocol.messages import Content, Done, Failed, Get, Put, Reply, Request, Update
 
 ENTRIES = 60
-FOREIGN = bytes(byte for byte in range(256) if byte != ord("*") and not bytes([byte]).isalpha())
+FOREIGN = bytes(byte for byte in range(256) if byte not in b"*$\r\n" and not bytes([byte]).isalpha())
 """What begins with one of these is of no protocol that a node speaks."""
 FLOOD = 25_000
 FLOOD_CONTENT = b"x" * (4 * KIB)
@@ -252,7 +252,7 @@ def test_random_bytes(unharmed: Daemons) -> None:
         said = bytes([chance.choice(FOREIGN)]) + chance.randbytes(chance.randint(8, 2000))
         assert last_word(unharmed.addresses[number % 3], said).count(b"\n") == 1
     for number in range(100):  # to a node these are clients of Redis
-        said = bytes([chance.choice(b"*aGP")]) + chance.randbytes(chance.randint(8, 2000)) + b"\n"
+        said = bytes([chance.choice(b"*aGP$\r\n")]) + chance.randbytes(chance.randint(8, 2000)) + b"\n"
         answer = last_word(unharmed.addresses[number % 3], said + b"\nQUIT\r\n*x\r\n")
         assert re.fullmatch(rb"(-ERR [^\n]*\n)*(\+OK\r\n)?|wrpmed: [^\n]*\n", answer), answer
     for number in range(100):

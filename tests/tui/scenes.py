@@ -197,6 +197,7 @@ def stats_of(
         received_bytes=count * 600,
         sent_bytes=count * 900,
         sessions=3 + number % 5,
+        redis_sessions=number % 3,
         memory_bytes=(48 + number % 9) << 20,
         disk_bytes=(96 + 3 * number) << 20,
         disk_free_bytes=80 << 30,

@@ -24,8 +24,8 @@ def test_what_nobody_told_is_no_value(label: str) -> None:
     unknown: dict[str, Any] = dict.fromkeys(
         (
             "entries", "copies", "bytes", "operations_per_second", "p50_seconds", "p99_seconds", "sessions",
-            "received_bytes_per_second", "sent_bytes_per_second", "memory_bytes", "disk_bytes", "disk_free_bytes",
-            "uptime_seconds", "lease_seconds", "heartbeat_age_seconds", "age",
+            "redis_sessions", "received_bytes_per_second", "sent_bytes_per_second", "memory_bytes", "disk_bytes",
+            "disk_free_bytes", "uptime_seconds", "lease_seconds", "heartbeat_age_seconds", "age",
         )
     )  # fmt: skip
     silent = node(2, epoch=0, stale=True, **unknown)

@@ -118,7 +118,7 @@ class NodeContext:
         """How this node's own disk takes batches."""
         self.outbox = Outbox(settings, self.routes, self.process)
         self.reconciled = Reconciled(reader, self.commits)
-        self.heartbeats = HeartbeatLeases(now)
+        self.heartbeats = HeartbeatLeases(now, settings.id[0])
         self.lateness = Lateness()
         self.slots = slots or counts_of(reader)
         self.responses = ResponseTimes()

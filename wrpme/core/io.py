@@ -283,6 +283,7 @@ class ProcessStats(Struct, frozen=True):
     received_bytes: int = 0
     sent_bytes: int = 0
     sessions: int = 0
+    redis_sessions: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_free_bytes: int = 0
@@ -298,6 +299,8 @@ class Process:
         self.received_bytes = self.sent_bytes = 0
         self.sessions = 0
         """Connections of clients."""
+        self.redis_sessions = 0
+        """Of these: of Redis clients."""
         self.clients: dict[int, str] = {}
         """By session the address of a client, for what the log says of who asked."""
         self.answers_bytes = 0
@@ -306,7 +309,11 @@ class Process:
     def stats(self) -> ProcessStats:
         """As of now."""
         return replace(
-            self._measure(), received_bytes=self.received_bytes, sent_bytes=self.sent_bytes, sessions=self.sessions
+            self._measure(),
+            received_bytes=self.received_bytes,
+            sent_bytes=self.sent_bytes,
+            sessions=self.sessions,
+            redis_sessions=self.redis_sessions,
         )
 
     def room_for_answers(self) -> int:

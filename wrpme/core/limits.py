@@ -16,6 +16,10 @@ HEARTBEAT_SECONDS = LEASE_SECONDS / 4
 SILENCE_SECONDS = LEASE_SECONDS * 3 / 4
 PROMISE_SECONDS = LEASE_SECONDS * 1.2
 """Clocks may drift 5 % apart: a promise outlasts the lease that it backs."""
+NEAR_MEMBERS_MAX = 128
+FAR_SECONDS_PER_MEMBER = 0.004
+"""In a larger hive the voters, and without a quorum all others, hear a heartbeat of those that share nothing with them
+every so many seconds for each member: 250 a second, which is some 5 % of a core, however many members there are."""
 CLOCK_DIFFERENCE_SECONDS_MAX = 1.0
 """Between the wall clocks of two members, before an operator is told."""
 SUSPECT_NOBODY_SECONDS = 10.0

@@ -39,7 +39,7 @@ from wrpme.core.router import Router
 from wrpme.core.health.self_check import SelfCheck
 from wrpme.core.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
-from wrpme.core.limits import ASK_SECONDS, TICK_SECONDS
+from wrpme.core.limits import ASK_SECONDS, NEAR_MEMBERS_MAX, TICK_SECONDS
 from wrpme.limits import LATE_SECONDS, REPLICATION_USUAL
 from wrpme.protocol import ring
 from wrpme.protocol.events import ClusterEvent
@@ -326,22 +326,29 @@ class Node:
             context.heartbeats.due = inf
 
     def _watch(self) -> None:
-        """The neighbours, and whom the voter has to look at."""
-        assert self.view is not None
-        wanted = self._neighbours | self.voter.looks_at
+        """The neighbours, and whom the voter has to look at. Those that are watched for another reason are far in a
+        large hive: all of its nodes have that reason at the same time."""
+        context, view = self.context, self.context.view
+        assert view is not None
+        near = self._neighbours | self.voter.looks_at
+        far = set(view.voters)  # without them nothing can be decided
         if self.lifecycle.voters.missing():  # whoever may have to recover the hive looks for all that are left
-            wanted.update(self.context.members)
-        wanted.discard(self.context.me)
-        if sorted(wanted) != self.context.heartbeats.neighbours:
-            self.context.heartbeats.watch(wanted, self.context.now)
+            far.update(context.members)
+        if len(context.members) <= NEAR_MEMBERS_MAX:
+            near |= far
+        elif context.me in view.voters:
+            near.update(view.voters)
+        near.discard(context.me)
+        far -= near | {context.me}
+        if not context.heartbeats.watches(near, far):
+            context.heartbeats.watch(near, context.now, far, len(context.members))
 
     def neighbours(self) -> set[NodeId]:
-        """Nodes this one shares an arc with, its predecessor and successor in the order of ids, and the voters: without
-        them nothing can be decided."""
+        """Nodes this one shares an arc with, and its predecessor and successor in the order of ids."""
         context, view = self.context, self.context.view
         if view is None:
             return set()
-        found = (self.lifecycle.sharers(view) & context.alive) | set(view.voters)
+        found = self.lifecycle.sharers(view) & context.alive
         ids = sorted(context.alive | {context.me})
         at = ids.index(context.me)
         found |= {ids[at - 1], ids[(at + 1) % len(ids)]}

@@ -93,6 +93,7 @@ def stats(
         received_bytes=process.received_bytes,
         sent_bytes=process.sent_bytes,
         sessions=process.sessions,
+        redis_sessions=process.redis_sessions,
         memory_bytes=process.memory_bytes,
         disk_bytes=process.disk_bytes,
         disk_free_bytes=process.disk_free_bytes,

@@ -43,6 +43,7 @@ class Config(msgspec.Struct, frozen=True):
     sync: bool
     transient: bool
     sessions: int
+    redis_strict: bool
 
     def as_json(self) -> str:
         """Returns the configuration as GetConfig answers it."""
@@ -59,6 +60,7 @@ class Config(msgspec.Struct, frozen=True):
             "sync": self.sync,
             "transient": self.transient,
             "sessions": self.sessions,
+            "redis_strict": self.redis_strict,
             "version": VERSION,
         }
         return msgspec.json.encode(shown).decode()
@@ -122,4 +124,5 @@ def _checked(given: Given) -> Config:
         sync=not given["no-sync"],
         transient=given["transient"],
         sessions=given["sessions"],
+        redis_strict=given["redis-strict"],
     )

@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from math import inf
 from typing import Protocol
 
@@ -32,8 +33,9 @@ from wrpme.daemon.net.followers import Followers
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.net.peers import Links
 from wrpme.daemon.net.redis.channels import Channels
+from wrpme.daemon.net.redis.client import NO_OPTIONS, Options
 from wrpme.daemon.net.redis.session import RedisSession
-from wrpme.daemon.net.server import Server, Session
+from wrpme.daemon.net.server import Server
 from wrpme.daemon.net.watchers import Watched, Watchers
 from wrpme.daemon.storage.writer import Disk, is_expected
 from wrpme.daemon.work import Work
@@ -92,6 +94,7 @@ class Runner:
         adopted: Callable[[], None] = lambda: None,
         process: Process,
         disrupted: Callable[[], bytes] | None = None,
+        redis_options: Options = NO_OPTIONS,
     ) -> None:
         self._jumped: float | None = None
         self._wires: dict[int, Wire] = {}
@@ -103,7 +106,8 @@ class Runner:
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
         self._channels = Channels(self)
-        self.server = Server(self, numbers, clients_max, sessions_max, self._redis_session)
+        redis = partial(RedisSession, channels=self._channels, options=redis_options)
+        self.server = Server(self, numbers, clients_max, sessions_max, redis)
         self.links = Links(self, numbers)
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted
@@ -181,9 +185,6 @@ class Runner:
         """See :class:`wrpme.daemon.net.redis.channels.ChannelsHost`."""
         line = "subscribers here are told more slowly than other nodes publish: some of it was dropped"
         self.server.throttle.say(self.clock(), "warning", line)
-
-    def _redis_session(self, number: int, server: Server) -> Session:
-        return RedisSession(number, server, self._channels)
 
     # --- what connections ask for --------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ from wrpme.daemon.limits import DISK_CHECK_SECONDS, DISK_CHECK_SECONDS_MAX
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
 from wrpme.daemon.net.listen import room
+from wrpme.daemon.net.redis.client import Options
 from wrpme.daemon.resources import Machine
 from wrpme.daemon.runner import NodeLike, Runner
 from wrpme.daemon.storage import identity, leveldb, quarantine, rejoin
@@ -288,6 +289,12 @@ class Supervisor:
             adopted=adopted,
             process=process,
             disrupted=self._disrupted,
+            redis_options=Options(
+                strict=self._config.redis_strict,
+                sync=self._config.sync,
+                transient=self._config.transient,
+                port=self._config.address.port,
+            ),
         )
 
     def _admit(self, runner: Runner, outlook: Outlook) -> Gate:

@@ -85,6 +85,8 @@ class NodeStats(Struct, frozen=True):
     """Over all connections, those of other nodes included."""
     sessions: int = 0
     """Connections of clients."""
+    redis_sessions: int = 0
+    """Of these: of Redis clients."""
     memory_bytes: int = 0
     disk_bytes: int = 0
     """Of the data directory; with ``disk_free_bytes`` 0, nobody looked."""

@@ -8,7 +8,8 @@ import pytest
 
 from tests.daemon.redis.test_pipeline import Way
 from wrpme.daemon.net.redis import table
-from wrpme.errors import MismatchError
+from wrpme.daemon.net.redis.client import Options
+from wrpme.errors import ApartError, MismatchError, TooLargeError, WrpmeError
 from wrpme.protocol.messages import (
     Content, Done, Exists, Failed, Get, GetExpiry, IfVersion, Number, Remove, Transaction, Update,
 )  # fmt: skip
@@ -154,3 +155,45 @@ def test_a_life_span_is_that_of_the_content_that_was_read() -> None:
     way.take("MULTI", "APPEND {t}a 2", "SET {t}b y", "EXEC")
     assert store.writes_between == 0 and store.entries == {b"{t}a": b"12", b"{t}b": b"y"}
     assert len(store.transactions) == 1, "what was read is not tried before all of it is of one version"
+
+
+CROSS_SLOT = b"-CROSSSLOT Keys in request don't hash to the same slot\r\n"
+
+
+def test_an_mset_of_one_tag_is_one_transaction() -> None:
+    store = Store()
+    way = made(store)
+    way.take("MSET {t}a 1 {t}b 2 {t}a 3")
+    assert way.said == b"+OK\r\n" and store.transactions == [(Update, Update)]
+    assert store.entries == {b"{t}a": b"3", b"{t}b": b"2"}
+
+
+@pytest.mark.parametrize("error", [ApartError("apart"), TooLargeError("8 MiB")])
+@pytest.mark.parametrize("is_strict", [False, True])
+def test_an_mset_that_can_be_no_transaction(error: WrpmeError, is_strict: bool) -> None:
+    way = Way()
+    way.client.options = Options(strict=is_strict)
+    way.take("MSET {t}a 1 {t}b 2")
+    (asked,) = way.requests
+    assert type(asked) is Transaction
+    way.fails(0, error)
+    if is_strict:
+        assert way.said == (CROSS_SLOT if isinstance(error, ApartError) else b"-ERR 8 MiB\r\n")
+        return
+    assert [(type(part), part.alias) for part in way.requests[1:]] == [(Update, b"{t}a"), (Update, b"{t}b")]
+    way.reply(1, Done(0))
+    way.reply(2, Done(0))
+    assert way.said == b"+OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [["MSET a 1 b 2"], ["MSETEX 2 a 1 b 2 EX 5"], ["MULTI", "SET a 1", "INCR b", "EXEC"], ["MULTI", "DBSIZE", "EXEC"]],
+)
+def test_a_strict_node_does_nothing_by_halves(lines: list[str]) -> None:
+    way = Way()
+    way.client.options = Options(strict=True)
+    way.take(*lines)
+    assert not way.requests and way.said.endswith(CROSS_SLOT)
+    way.take("GET a", "MSET c 1")
+    assert way.kinds() == [(Get, b"a"), (Update, b"c")], "one key is never too many"

@@ -90,7 +90,7 @@ def test_pubsub_tells_of_this_node(acted: Acted) -> None:
         ("PUBSUB NONE", b"-ERR unknown subcommand 'NONE'. Try PUBSUB HELP.\r\n"),
         ("PUBLISH news.art x", b":2\r\n"),
     )
-    assert acted.say("PUBSUB HELP").startswith(b"*14\r\n+PUBSUB <subcommand> [<arg> [value] [opt] ...].")
+    assert b"+NUMSUB [<channel> ...]\r\n" in acted.say("PUBSUB HELP")
     line = acted.say("CLIENT INFO").decode()
     assert " flags=P " in line and " sub=2 psub=2 ssub=1 " in line
 

@@ -10,9 +10,10 @@ from tests.daemon_parts import PATIENCE_SECONDS, Raw, closed, daemon, echo, sile
 from wrpme.core.io import Deliver, Effect, Exit, Publish, ReplyTo, SessionClosed, StopAsked
 from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SUBSCRIBER_BEHIND_BYTES_MAX
 from wrpme.daemon.net.server import FOREIGN
+from wrpme.errors import UnstableError
 from wrpme.limits import CONTENT_BYTES_MAX, MIB
 from wrpme.protocol.identities import Publication, Published
-from wrpme.protocol.messages import Content, Done, Get, Request, Update
+from wrpme.protocol.messages import Content, Done, Failed, Get, Request, Update
 
 pytestmark = pytest.mark.asyncio
 
@@ -31,12 +32,13 @@ async def test_commands_are_requests_of_a_session() -> None:
         client.writer.write(b"*2\r\n$3\r\nGET\r\n$1\r\na\r\nset b 1\r\nPING\r\n")
         await hears(client, b"$1\r\na\r\n+OK\r\n+PONG\r\n")
         assert [request for _, request in d.node.requests] == [Get(1, b"a"), Update(2, b"b", b"1")]
-        assert d.runner.process.sessions == 1
+        assert d.runner.process.stats().sessions == d.runner.process.stats().redis_sessions == 1
         assert list(d.runner.process.clients) == [d.node.requests[0][0]]
         session = d.node.requests[0][0]
         client.writer.close()
         await d.node.until(lambda: closed(d.node, session))
-        assert d.runner.process.sessions == 0 and not d.runner.server.sessions
+        assert d.runner.process.stats().sessions == d.runner.process.stats().redis_sessions == 0
+        assert not d.runner.server.sessions
 
 
 async def test_what_one_read_brought_is_one_turn() -> None:
@@ -130,7 +132,7 @@ async def test_who_does_not_read_is_read_no_further() -> None:
 async def test_answers_without_the_node_are_bounded_too() -> None:
     async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        client.writer.write(b"COMMAND DOCS\r\n" * 5000)
+        client.writer.write(b"COMMAND DOCS\r\n" * 2000)
         for _ in range(50):
             other.writer.write(b"PING\r\n")
             await hears(other, b"+PONG\r\n")
@@ -188,15 +190,33 @@ async def test_an_answer_does_not_leave_where_the_clock_jumped_after_it_was_read
         await hears(client, b"$3\r\nnew\r\n")
 
 
-async def test_a_planned_stop_says_farewell() -> None:
-    async with daemon() as d, Raw(d.port) as client:
-        client.writer.write(b"PING\r\n")
-        await hears(client, b"+PONG\r\n")
+async def test_at_a_planned_stop_connections_end_without_a_word() -> None:
+    async with daemon() as d, Raw(d.port) as idle, Raw(d.port) as waiting:
+        idle.writer.write(b"PING\r\n")
+        await hears(idle, b"+PONG\r\n")
+        d.node.on_request = lambda session, request: (
+            [ReplyTo(session, Failed(request.id, UnstableError.code, "not now"))]
+            if request.id == 2
+            else echo(session, request)
+        )
+        waiting.writer.write(b"GET a\r\nGET b\r\nPING\r\n")
+        await d.node.until(lambda: len(d.node.requests) == 2)
         d.runner._finish(Exit(0))
         closing = asyncio.create_task(d.runner.close())
-        said = await client.rest()
+        assert await idle.rest() == b"" and await waiting.rest() == b"$1\r\na\r\n"
         await closing
-        assert said.startswith(b"-TRYAGAIN this node has stopped")
+
+
+async def test_a_client_ends_another_and_then_itself() -> None:
+    async with daemon() as d, Raw(d.port) as client, Raw(d.port) as other:
+        other.writer.write(b"PING\r\n")
+        await hears(other, b"+PONG\r\n")
+        port = other.writer.get_extra_info("sockname")[1]
+        client.writer.write(b"CLIENT KILL ADDR 127.0.0.1:%d LADDR 127.0.0.1:%d\r\n" % (port, d.port))
+        await hears(client, b":1\r\n")
+        assert await other.rest() == b""
+        client.writer.write(b"CLIENT KILL TYPE normal SKIPME no\r\nPING\r\n")
+        assert await client.rest() == b":1\r\n"
 
 
 # --- what is published -----------------------------------------------------------------------------------------------
@@ -322,12 +342,3 @@ async def test_nothing_is_told_within_the_array_of_an_exec() -> None:
         d.node.on_input = lambda event: reply_to if isinstance(event, StopAsked) else []
         d.runner._handle(StopAsked())
         await hears(client, b"$1\r\nx\r\n:1\r\n$1\r\nb\r\n" + message(b"2", b">") + message(b"1", b">"))
-
-
-async def test_a_subscriber_hears_nothing_of_a_planned_stop_but_the_end() -> None:
-    async with daemon() as d, Raw(d.port) as client:
-        await subscribe(client)
-        d.runner._finish(Exit(0))
-        closing = asyncio.create_task(d.runner.close())
-        assert await client.rest() == b""
-        await closing

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.daemon.redis.acted import NOW, Acted
 
@@ -140,8 +142,95 @@ def test_numbers() -> None:
     )
 
 
+def test_several_keys_have_one_life_span() -> None:
+    Acted().hears(
+        ("MSETEX 2 {t}a 1 {t}b 2 EX 100", ONE),
+        ("TTL {t}a", b":100\r\n"),
+        ("MSETEX 2 {t}a 3 {t}c 2 NX", ZERO),
+        ("MSETEX 2 {t}a 3 {t}c 2 XX", ZERO),
+        ("MGET {t}a {t}c", b"*2\r\n$1\r\n1\r\n$-1\r\n"),
+        ("MSETEX 2 {t}a 3 {t}b 4 xx keepttl", ONE),
+        ("MGET {t}a {t}b", b"*2\r\n$1\r\n3\r\n$1\r\n4\r\n"),
+        ("TTL {t}b", b":100\r\n"),
+        ("MSETEX 1 {t}c 1 PXAT 1700000000500 NX", ONE),
+        ("PTTL {t}c", b":500\r\n"),
+        ("MSETEX 1 {t}c 1 EXAT 1", ONE),
+        ("PTTL {t}c", ONE),
+        ("MSETEX 0 a 1", b"-ERR invalid numkeys value\r\n"),
+        ("MSETEX 2 a 1 b", b"-ERR wrong number of key-value pairs\r\n"),
+        ("MSETEX 1 a 1 EX 0", b"-ERR invalid expire time in 'msetex' command\r\n"),
+        ("MSETEX 1 a 1 GET", b"-ERR syntax error\r\n"),
+        ("MSETEX 1 a 1 NX XX", b"-ERR syntax error\r\n"),
+        ("COMMAND GETKEYS MSETEX 2 a 1 b 2 EX 5", b"*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+    )
+
+
+def test_a_key_goes_if_its_value_is_as_expected() -> None:
+    Acted().hears(
+        ("DELEX a", ZERO),
+        ("DELEX a IFEQ 1", ZERO),
+        ("DELEX a IFNE 1", ZERO),
+        ("SET a 1", OK),
+        ("DELEX a IFEQ 2", ZERO),
+        ("DELEX a IFNE 1", ZERO),
+        ("DELEX a ifne 2", ONE),
+        ("SET a 1", OK),
+        ("DELEX a IFEQ 1", ONE),
+        ("EXISTS a", ZERO),
+        ("DELEX a IFEQ", b"-ERR syntax error\r\n"),
+        ("DELEX a NX 1", b"-ERR syntax error\r\n"),
+        ("DELEX a", ZERO),
+    )
+
+
+@pytest.mark.parametrize("line", ["DELEX a IFDEQ 00", "SET a 1 IFDNE 00"])
+def test_there_are_no_digests(line: str) -> None:
+    assert Acted().say(line).startswith(b"-ERR digests of values are not there yet: compare the value itself")
+
+
 def test_resp3_has_a_null_of_its_own() -> None:
     acted = Acted()
     acted.client.speak(three=True)
     assert acted.say("GET a") == b"_\r\n"
     assert NOW
+
+
+def test_what_two_values_have_in_common() -> None:
+    Acted().hears(
+        ("MSET a ohmytext b mynewtext", OK),
+        ("LCS a b", b"$6\r\nmytext\r\n"),
+        ("LCS a b LEN", b":6\r\n"),
+        (
+            "LCS a b IDX",
+            b"*4\r\n$7\r\nmatches\r\n*2\r\n*2\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n"
+            b"*2\r\n*2\r\n:2\r\n:3\r\n*2\r\n:0\r\n:1\r\n$3\r\nlen\r\n:6\r\n",
+        ),
+        (
+            "LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
+            b"*4\r\n$7\r\nmatches\r\n*1\r\n*3\r\n*2\r\n:4\r\n:7\r\n*2\r\n:5\r\n:8\r\n:4\r\n$3\r\nlen\r\n:6\r\n",
+        ),
+        ("LCS a none", b"$0\r\n\r\n"),
+        ("LCS none a LEN", b":0\r\n"),
+        ("LCS a a", b"$8\r\nohmytext\r\n"),
+        ("LCS a b LEN IDX", b"-ERR If you want both the length and indexes, please just use IDX.\r\n"),
+        ("LCS a b MINMATCHLEN", b"-ERR syntax error\r\n"),
+        ("LCS a b MINMATCHLEN x", b"-ERR value is not an integer or out of range\r\n"),
+        ("SETRANGE a 5000 x", b":5001\r\n"),
+        ("LCS a a", b"-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n"),
+    )
+
+
+@given(st.text("abc", max_size=12), st.text("abc", max_size=12))
+def test_what_they_have_in_common_is_as_long_as_it_can_be(one: str, other: str) -> None:
+    table = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i, letter in enumerate(one):
+        for j, second in enumerate(other):
+            longest = max(table[i][j + 1], table[i + 1][j])
+            table[i + 1][j + 1] = table[i][j] + 1 if letter == second else longest
+    acted = Acted()
+    acted.say([b"MSET", b"a", one.encode(), b"b", other.encode()])
+    common = acted.say("LCS a b").split(b"\r\n")[1].decode()
+    assert len(common) == table[-1][-1]
+    for whole in (one, other):
+        letters = iter(whole)
+        assert all(letter in letters for letter in common)

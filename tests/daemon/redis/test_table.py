@@ -71,6 +71,14 @@ def _answer(acted: Acted, words: list[bytes]) -> bytes | None:
         ("COMMAND GETKEYS NOSUCH", b"-ERR Invalid command specified\r\n"),
         ("COMMAND GETKEYS GET", b"-ERR Invalid number of arguments specified for command\r\n"),
         ("COMMAND INFO nosuch", b"*1\r\n*-1\r\n"),
+        ("COMMAND GETKEYS BITOP AND a b c", b"*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n"),
+        ("COMMAND GETKEYS MEMORY USAGE a", b"*1\r\n$1\r\na\r\n"),
+        ("COMMAND GETKEYSANDFLAGS GET a", b"*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n"),
+        ("COMMAND LIST FILTERBY PATTERN mset?x", b"*2\r\n$6\r\nmsetnx\r\n$6\r\nmsetex\r\n"),
+        ("COMMAND LIST FILTERBY PATTERN config|[a-g]*", b"*1\r\n$10\r\nconfig|get\r\n"),
+        ("COMMAND LIST FILTERBY ACLCAT nosuch", b"*0\r\n"),
+        ("COMMAND LIST FILTERBY MODULE x", b"*0\r\n"),
+        ("COMMAND LIST FILTERBY x y", b"-ERR syntax error\r\n"),
         ("COMMAND FOO", b"-ERR unknown subcommand 'FOO'. Try COMMAND HELP.\r\n"),
     ],
 )
@@ -85,3 +93,8 @@ def test_command_describes() -> None:
     assert acted.say("COMMAND").startswith(b"*%d\r\n*10\r\n" % len(ENTRIES))
     assert b"$7\r\nsummary\r\n" in acted.say("COMMAND DOCS get")
     assert b"$3\r\nget\r\n" in acted.say("COMMAND LIST")
+    assert b"$12\r\nmemory|usage\r\n:-3\r\n*1\r\n+readonly\r\n:2\r\n:2\r\n:1\r\n" in acted.say("COMMAND INFO memory")
+    assert b"$11\r\nclient|kill\r\n" in acted.say("COMMAND DOCS client")
+    every = acted.say("ACL CAT")
+    assert b"$6\r\nbitmap\r\n" in every and b"$9\r\ndangerous\r\n" in every
+    assert acted.say("ACL CAT bitmap") == acted.say("COMMAND LIST FILTERBY ACLCAT bitmap")

@@ -63,6 +63,7 @@ replication = 2                # copies of each entry, 1 to 5; fixed once the hi
 # sessions = 10000             # connections of clients at a time
 # no-sync = true               # a power loss may take the last writes
 # transient = true             # memory only
+# redis-strict = true          # refuse what is no transaction to Redis clients
 
 [[node]]                       # the first node founds the hive
 host = "192.168.1.1"           # a name of ~/.ssh/config, a DNS name or an address

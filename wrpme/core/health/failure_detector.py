@@ -2,14 +2,18 @@
 
 Leases after Gray and Cheriton (1989), between the holders of an arc as in PacificA (2008): see docs/how-it-works.md.
 Times are seconds of this node's own monotonic clock.
+
+Nodes that are ``far`` hear a heartbeat more rarely, some of them with each one that the neighbours hear: each node has
+a few neighbours, but in a large hive so many nodes look after the same voters, or after all others, that their
+heartbeats would keep whoever hears them from everything else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from math import inf, nextafter
+from collections.abc import Iterable, Set
+from math import ceil, inf, nextafter
 
-from wrpme.core.limits import HEARTBEAT_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.core.limits import FAR_SECONDS_PER_MEMBER, HEARTBEAT_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
 from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.view import NodeId
 
@@ -17,7 +21,7 @@ from wrpme.protocol.view import NodeId
 class HeartbeatLeases:
     """What this node knows of the life of its neighbours."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, turn: int = 0) -> None:
         self._promise_to_all = now + PROMISE_SECONDS
         self._promises: dict[NodeId, float] = {}
         self._acknowledged: dict[NodeId, float] = {}
@@ -25,17 +29,40 @@ class HeartbeatLeases:
         self._void_until = -inf
         """Acknowledgements of heartbeats that left up to then count for nothing."""
         self.neighbours: list[NodeId] = []
+        self.far: list[NodeId] = []
+        self._is_far: frozenset[NodeId] = frozenset()
+        self._pace = 0.0
+        self._far_count = 0
+        """So many of those that are far hear a heartbeat together."""
+        self._turn = turn
+        """Whose turn it is: other nodes begin with others."""
         self.due = now
 
-    def watch(self, neighbours: Iterable[NodeId], now: float) -> None:
-        """From now on these are the neighbours; a new one has heard nothing held against it yet."""
+    def watch(self, neighbours: Iterable[NodeId], now: float, far: Iterable[NodeId] = (), members: int = 0) -> None:
+        """From now on these are the neighbours, and those that are ``far`` in a hive of so many ``members``; nothing is
+        held yet against one that was neither."""
         self.neighbours = sorted(neighbours)
-        for node in self.neighbours:
+        self._is_far = frozenset(far).difference(self.neighbours)
+        self.far = sorted(self._is_far)
+        self._pace = max(HEARTBEAT_SECONDS, members * FAR_SECONDS_PER_MEMBER)
+        self._far_count = ceil(len(self.far) * HEARTBEAT_SECONDS / self._pace)
+        watched = {*self.neighbours, *self.far}
+        for node in watched:
             self._heard.setdefault(node, now)
-        for node in [node for node in self._heard if node not in self.neighbours]:
+        for node in [node for node in self._heard if node not in watched]:
             del self._heard[node]
             self._acknowledged.pop(node, None)
         self.due = now
+
+    def watches(self, neighbours: Set[NodeId], far: Set[NodeId]) -> bool:
+        """Whether it is these that are watched."""
+        same = len(neighbours) == len(self.neighbours) and all(node in neighbours for node in self.neighbours)
+        return same and far == self._is_far
+
+    @property
+    def far_seconds(self) -> float:
+        """In this time all that are far hear a heartbeat, however many they are; 0 where nobody is."""
+        return self._pace + HEARTBEAT_SECONDS if self.far else 0.0
 
     def heartbeat(self, now: float) -> list[NodeId]:
         """Whom to send a heartbeat now, if one is due."""
@@ -43,7 +70,11 @@ class HeartbeatLeases:
             return []
         self.due = now + HEARTBEAT_SECONDS
         self._promises = {node: until for node, until in self._promises.items() if until > now}
-        return self.neighbours
+        if not self.far:
+            return self.neighbours
+        begin = self._turn % len(self.far)
+        self._turn = begin + self._far_count
+        return [*self.neighbours, *(self.far + self.far)[begin : begin + self._far_count]]
 
     def acknowledged(self, node: NodeId, sent: float, now: float) -> None:
         """``node`` has acknowledged the heartbeat that left at ``sent``: the lease runs from its sending."""
@@ -97,15 +128,16 @@ class HeartbeatLeases:
 
     def silent_at(self, now: float) -> float:
         """When the next neighbour will have been silent for too long; ``now`` if one is already, inf without any."""
-        return max(now, min(self._heard.values(), default=inf) + SILENCE_SECONDS)
+        return max(now, min((self._heard[node] for node in self.neighbours), default=inf) + SILENCE_SECONDS)
 
     def reaches(self, node: NodeId, now: float) -> bool | None:
-        """Whether a neighbour has answered lately; None where nobody can say yet."""
+        """Whether a node that is watched has answered lately; None where nobody can say yet."""
         if node not in self._heard:
             return None
-        if now - self._heard[node] >= SILENCE_SECONDS:
+        lately = SILENCE_SECONDS + (self.far_seconds if node in self._is_far else 0.0)
+        if now - self._heard[node] >= lately:
             return False
-        return True if node in self._acknowledged and now - self._acknowledged[node] < SILENCE_SECONDS else None
+        return True if node in self._acknowledged and now - self._acknowledged[node] < lately else None
 
     def age(self, node: NodeId, now: float) -> float:
         """Seconds since the last sign of a neighbour; inf for others."""

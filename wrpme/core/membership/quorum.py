@@ -83,6 +83,8 @@ class Quorum:
         names = ", ".join(self.context.address_of(voter) for voter in missing)
         there = len(view.voters) - len(missing)
         sees = f"this node sees {there} of {len(view.voters)} voters; it waits for {names}"
+        if self._looks_around():
+            return f"{sees}, and looks for the other nodes, which takes some seconds in a hive of {len(view.members)}"
         answers = [answer for voter in missing if (answer := self.answer_of(voter))]
         if answers:
             return f"{sees} ({'; '.join(answers)}; their logs say more)"
@@ -106,6 +108,11 @@ class Quorum:
             self._share = key, gives if slots else "no entry is lost by that"
         return self._share[1]
 
+    def _looks_around(self) -> bool:
+        """Whether there was no time yet to ask all nodes of a large hive."""
+        seconds = self.context.heartbeats.far_seconds
+        return seconds > 0 and self.context.now - self.since < seconds + HEARTBEAT_SECONDS
+
     def _reached(self, node: NodeId) -> bool:
         return self._heard(node) or bool(self.context.heartbeats.reaches(node, self.context.now))
 
@@ -118,6 +125,8 @@ class Quorum:
                 f"{'; '.join(answers)}: a voter that answers is not dead, and a new generation beside it would lose "
                 "what it has; its log says what it waits for, mend that first (or stop it, if it can't be mended)"
             )
+        if self._looks_around():
+            return "this node has not looked for all other nodes yet; ask again in a few seconds"
         tried = all(context.routes.get(voter) in context.link_troubles for voter in missing)
         if not tried and context.now - self.since < LEASE_SECONDS:
             return "this node has not looked for the missing voters for long enough; ask again in a few seconds"

@@ -48,11 +48,14 @@ class Server:
         self._leaving: set[Session] = set()
         self.throttle = Throttle(host.say)
         self._numbers = iter(numbers)
+        self.accepted = 0
+        """Connections since it began."""
         self._swept_at = host.clock()
         self._empty: asyncio.Future[None] | None = None
 
     def accept(self) -> Session:
         """Returns the protocol of a connection that is accepted."""
+        self.accepted += 1
         return Session(next(self._numbers), self)
 
     def tick(self, now: float) -> None:
@@ -241,13 +244,15 @@ class Session(Wire):
 
     def check_progress(self, now: float) -> None:
         """Closes the connection if a frame (or the preface) has begun and makes no progress, or if nothing of a large
-        answer is taken."""
+        answer is taken. One that has said nothing at all stays as long as there is room for others: pools of Redis
+        clients open connections before they need them."""
         if self.behind_bytes > SESSION_OUTBOX_BYTES_MAX and now - self.took_at > SLOW_READER_SECONDS_MAX:
             self.give_up(f"it has taken nothing of its answers for {SLOW_READER_SECONDS_MAX:.0f} s")
         if self._held or self.ended or now - self._progress_at <= PARTIAL_FRAME_SECONDS_MAX:
             return
         if self._preface_bytes < len(PREFACE):
-            self.refuse(ProtocolError(f"it said nothing for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"), FOREIGN)
+            if self._first or self._preface_bytes:
+                self.refuse(ProtocolError(f"it said nothing more for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"), FOREIGN)
         elif self._partial_bytes:
             self.refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
 

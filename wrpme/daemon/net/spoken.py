@@ -24,7 +24,8 @@ class Spoken(Enum):
     HIVE = 1
     """That of hives, of this release or another."""
     REDIS = 2
-    """An array, or an inline command: a word that begins with a letter."""
+    """An array, an inline command, which is a word that begins with a letter or an empty line, or a piece of an array
+    that came apart, which is answered in the words of Redis."""
     HTTP = 3
     FOREIGN = 4
 
@@ -35,7 +36,7 @@ def spoken(first: bytes) -> Spoken | None:
         return Spoken.HIVE
     if any(word.startswith(first) for word in _HIVES):
         return None
-    if first[:1] == b"*":
+    if first[:1] in (b"*", b"$", b"\r", b"\n"):
         return Spoken.REDIS
     if not first[:1].isalpha():
         return Spoken.FOREIGN

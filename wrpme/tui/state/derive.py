@@ -232,6 +232,7 @@ def _with_stats(shown: NodeShown, stats: NodeStats, fresh: bool) -> NodeShown:
         disk_bytes=_disk_of(stats),
         disk_free_bytes=stats.disk_free_bytes or None,
         sessions=stats.sessions if fresh else None,
+        redis_sessions=stats.redis_sessions if fresh else None,
         uptime_seconds=stats.uptime_seconds,
         lease_seconds=stats.lease_seconds if fresh else None,
         heartbeat_age_seconds=max((age for _, age in shown.neighbours), default=None),

@@ -67,6 +67,7 @@ FIGURES: dict[str, Figure] = {
     "disk": Figure(lambda n: n.disk_bytes or None, format.bytes_text, series="disk"),
     "disk free": Figure(lambda n: -n.disk_free_bytes if n.disk_free_bytes else None, _lacking),
     "sessions": Figure(lambda n: n.sessions, format.count_text),
+    "of Redis": Figure(lambda n: n.redis_sessions, format.count_text),
     "uptime": Figure(lambda n: n.uptime_seconds, format.span),
     "lease": Figure(lambda n: n.lease_seconds, _took, _lease),
     "heartbeat": Figure(lambda n: n.heartbeat_age_seconds, _took),

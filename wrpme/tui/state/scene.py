@@ -96,6 +96,8 @@ class NodeShown(Struct, frozen=True):
     disk_bytes: int | None = None
     disk_free_bytes: int | None = None
     sessions: int | None = None
+    redis_sessions: int | None = None
+    """Of these: of Redis clients."""
     uptime_seconds: float | None = None
     lease_seconds: float | None = None
     heartbeat_age_seconds: float | None = None

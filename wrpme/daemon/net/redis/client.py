@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from wrpme.daemon.net.redis.channels import Channels, Kind
-from wrpme.daemon.net.redis.replies import NIL2, NIL3, NO_ARRAY2, encoded
+from wrpme.daemon.net.redis.replies import NIL2, NIL3, NO_ARRAY2, bulk, encoded
 from wrpme.protocol.messages import EntryRequest, Request
 
 Steps = Generator[Any, Any, bytes]
@@ -42,12 +44,38 @@ class Queued:
         self.is_wrong = False
 
 
+class Options(Struct, frozen=True):
+    """What the operator chose for the node. ``strict``: keys of several tags are refused where the commands of Redis
+    are atomic; else they are taken each by itself."""
+
+    strict: bool = False
+    sync: bool = True
+    transient: bool = False
+    port: int = 0
+
+
+NO_OPTIONS = Options()
+
+
+class Subcommand(Struct, frozen=True):
+    """A command of two words. ``arity`` counts both; ``key`` is the place of its key, 0 where it has none; ``syntax``
+    is what follows the second word, and ``summary`` what it does, as HELP says it."""
+
+    arity: int
+    handler: Callable[[Client, list[bytes]], Plan]
+    syntax: str
+    summary: str
+    key: int = 0
+
+
 class Client:
     """One client: ``number`` is the id of its next request, ``wall`` gives milliseconds since 1970."""
 
-    def __init__(self, ident: int, address: str, wall: Callable[[], int]) -> None:
+    def __init__(self, ident: int, address: str, wall: Callable[[], int], options: Options = NO_OPTIONS) -> None:
         self.ident = ident
         self.address = address
+        self.local_address = ""
+        self.options = options
         self.wall = wall
         self.number = 1
         self.three = False
@@ -66,6 +94,10 @@ class Client:
         self.stats: Callable[[], dict[str, dict[str, Any]]] = dict
         """What INFO tells, by section."""
         self.age: Callable[[], float] = float
+        self.idle: Callable[[], float] = float
+        """Seconds since something came of it."""
+        self.kill: Callable[[], None] = lambda: None
+        """Ends its connection at once."""
         self.others: Callable[[], list[Client]] = lambda: [self]
         self.chance: Callable[[int], int] = lambda numbers: 0
         """Gives any of so many numbers, from 0 on."""
@@ -98,6 +130,11 @@ class Client:
     def encoded(self, value: Any) -> bytes:
         """Returns a value as this client reads it."""
         return encoded(value, self.three)
+
+    def text(self, text: str) -> bytes:
+        """Returns a text for people to read."""
+        content = text.encode("utf-8", "surrogateescape")
+        return b"=%d\r\ntxt:%b\r\n" % (len(content) + 4, content) if self.three else bulk(content)
 
     def reset(self) -> None:
         """Forgets what was said, as RESET wants it."""

@@ -1,16 +1,13 @@
-"""Commands about the connection and the server. No socket here."""
+"""Commands about connections. No socket here."""
 
 from __future__ import annotations
 
-import fnmatch
-from typing import Any
+from itertools import zip_longest
 
 from wrpme.daemon.net.redis.channels import Kind
-from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.keys import count_entries
-from wrpme.daemon.net.redis.numbers import integer, integer_in
-from wrpme.daemon.net.redis.replies import OK, PONG, SYNTAX, Refusal, bulk, error, integer as integer_reply
-from wrpme.version import VERSION
+from wrpme.daemon.net.redis.client import Client, Plan, Subcommand
+from wrpme.daemon.net.redis.numbers import database, integer, integer_in
+from wrpme.daemon.net.redis.replies import OK, PONG, SYNTAX, ZERO, Refusal, bulk, error, integer as integer_reply
 
 REDIS_VERSION = "7.4.0"
 """Of the Redis whose commands these are: clients decide by it what they may use."""
@@ -102,8 +99,7 @@ def hello(client: Client, args: Args) -> Plan:
 
 def select(client: Client, args: Args) -> Plan:
     """SELECT 0."""
-    if integer(args[1]) != 0:
-        raise Refusal("ERR DB index is out of range")
+    database(args[1])
     return OK
 
 
@@ -135,21 +131,35 @@ def _name(name: bytes) -> bytes:
 
 
 def _described(client: Client) -> str:
-    library = {key: text(value) for key, value in client.library.items()}
-    multi = -1 if client.queued is None else len(client.queued.commands)
-    subscribed = {kind: len(names) for kind, names in client.subscriptions.items()}
-    flags = "x" * (client.queued is not None) + "P" * (client.subscription_count > 0)
-    return (
-        f"id={client.ident} addr={client.address} laddr= fd=0 name={text(client.name)} "
-        f"age={max(0, int(client.age()))} idle=0 flags={flags or 'N'} db=0 "
-        f"sub={subscribed.get(Kind.CHANNEL, 0)} psub={subscribed.get(Kind.PATTERN, 0)} "
-        f"ssub={subscribed.get(Kind.SHARD, 0)} multi={multi} watch={len(client.watched)} "
-        f"cmd={text(client.last).lower()} user=default redir=-1 resp={3 if client.three else 2} "
-        f"lib-name={library['lib-name']} lib-ver={library['lib-ver']}"
-    )
+    queued = client.queued
+    subscribed = {kind: len(client.subscriptions.get(kind, ())) for kind in Kind}
+    flags = "x" * (queued is not None) + "P" * (client.subscription_count > 0)
+    fields = {
+        "id": client.ident,
+        "addr": client.address,
+        "laddr": client.local_address,
+        "fd": 0,
+        "name": text(client.name),
+        "age": max(0, int(client.age())),
+        "idle": max(0, int(client.idle())),
+        "flags": flags or "N",
+        "db": 0,
+        "sub": subscribed[Kind.CHANNEL],
+        "psub": subscribed[Kind.PATTERN],
+        "ssub": subscribed[Kind.SHARD],
+        "multi": -1 if queued is None else len(queued.commands),
+        "watch": len(client.watched),
+        "multi-mem": 0 if queued is None else queued.bytes,
+        "cmd": text(client.last).lower() or "NULL",
+        "user": "default",
+        "redir": -1,
+        "resp": 3 if client.three else 2,
+        **{key: text(value) for key, value in client.library.items()},
+    }
+    return " ".join(f"{name}={value}" for name, value in fields.items())
 
 
-def _reply_mode(client: Client, args: Args) -> bytes:
+def _reply_mode(client: Client, args: Args) -> Plan:
     mode = args[2].upper()
     if mode == b"ON":
         client.silent, client.skips = False, 0
@@ -163,7 +173,7 @@ def _reply_mode(client: Client, args: Args) -> bytes:
     return OK
 
 
-def _set_info(client: Client, args: Args) -> bytes:
+def _set_info(client: Client, args: Args) -> Plan:
     attribute, value = text(args[2]).lower(), args[3]
     if attribute not in client.library:
         raise Refusal(f"ERR Unrecognized option '{text(args[2])}'")
@@ -173,89 +183,187 @@ def _set_info(client: Client, args: Args) -> bytes:
     return OK
 
 
-SUBCOMMANDS: dict[str, dict[bytes, int]] = {
-    "client": {
-        b"ID": 2, b"GETNAME": 2, b"SETNAME": 3, b"SETINFO": 4, b"INFO": 2, b"LIST": -2, b"NO-EVICT": 3, b"NO-TOUCH": 3,
-        b"REPLY": 3,
-    },
-    "config": {b"GET": -3},
-    "pubsub": {
-        b"CHANNELS": -2, b"NUMSUB": -2, b"NUMPAT": 2, b"SHARDCHANNELS": -2, b"SHARDNUMSUB": -2, b"HELP": 2,
-    },
-    "command": {b"COUNT": 2, b"LIST": 2, b"INFO": -2, b"DOCS": -2, b"GETKEYS": -3},
-}  # fmt: skip
-"""The second words of commands that have one, with the arity of both together."""
+def _client_id(client: Client, args: Args) -> Plan:
+    return integer_reply(client.ident)
 
 
-def client_(client: Client, args: Args) -> Plan:
-    """CLIENT, with its subcommands."""
-    word = args[1].upper()
-    if word == b"ID":
-        return integer_reply(client.ident)
-    if word == b"GETNAME":
-        return bulk(client.name) if client.name else client.nil
-    if word == b"SETNAME":
-        client.name = _name(args[2])
+def _client_getname(client: Client, args: Args) -> Plan:
+    return bulk(client.name) if client.name else client.nil
+
+
+def _client_setname(client: Client, args: Args) -> Plan:
+    client.name = _name(args[2])
+    return OK
+
+
+def _client_info(client: Client, args: Args) -> Plan:
+    return client.text(_described(client) + "\n")
+
+
+def _on_or_off(client: Client, args: Args) -> Plan:
+    if args[2].upper() not in (b"ON", b"OFF"):
+        raise Refusal(SYNTAX)
+    return OK
+
+
+def _kind(client: Client) -> bytes:
+    """What CLIENT LIST and KILL select by."""
+    return b"pubsub" if client.subscription_count else b"normal"
+
+
+def _kind_in(word: bytes) -> bytes:
+    kind = word.lower()
+    if kind not in (b"normal", b"master", b"replica", b"slave", b"pubsub"):
+        raise Refusal(f"ERR Unknown client type '{text(word)}'")
+    return kind
+
+
+def _client_list(client: Client, args: Args) -> Plan:
+    found = client.others()
+    option = args[2].upper() if len(args) > 3 else b""
+    if option == b"TYPE" and len(args) == 4:
+        kind = _kind_in(args[3])
+        found = [one for one in found if _kind(one) == kind]
+    elif option == b"ID":
+        idents = [integer(word, "ERR Invalid client ID") for word in args[3:]]
+        by_ident = {one.ident: one for one in found}
+        found = [by_ident[ident] for ident in idents if ident in by_ident]
+    elif len(args) != 2:
+        raise Refusal(SYNTAX)
+    return client.text("".join(_described(one) + "\n" for one in found))
+
+
+def _client_kill(client: Client, args: Args) -> Plan:
+    if len(args) == 3:
+        found = [one for one in client.others() if one.address == text(args[2])]
+        if not found:
+            raise Refusal("ERR No such client")
+        _end(client, found)
         return OK
-    if word == b"SETINFO":
-        return _set_info(client, args)
-    if word == b"REPLY":
-        return _reply_mode(client, args)
-    if word in (b"NO-EVICT", b"NO-TOUCH"):
-        if args[2].upper() not in (b"ON", b"OFF"):
+    found, skips = client.others(), True
+    for name, value in zip_longest(args[2::2], args[3::2]):
+        option = name.upper()
+        if value is None:
             raise Refusal(SYNTAX)
-        return OK
-    shown = [client] if word == b"INFO" else client.others()
-    return bulk("".join(_described(one) + "\n" for one in shown).encode("utf-8", "surrogateescape"))
-
-
-# --- CONFIG, INFO ------------------------------------------------------------------------------------------------
-
-CONFIG = {
-    "appendfsync": "always",
-    "appendonly": "yes",
-    "databases": "1",
-    "maxmemory": "0",
-    "maxmemory-policy": "noeviction",
-    "notify-keyspace-events": "",
-    "proto-max-bulk-len": str(64 << 20),
-    "save": "",
-    "timeout": "0",
-}
-"""What tools ask for, and what is true of a hive."""
-
-
-def config(client: Client, args: Args) -> Plan:
-    """CONFIG GET pattern [pattern ...]."""
-    patterns = [text(pattern).lower() for pattern in args[2:]]
-    found = {name: CONFIG[name] for name in CONFIG if any(fnmatch.fnmatchcase(name, one) for one in patterns)}
-    return client.encoded(found)
-
-
-SECTIONS = ("server", "clients", "stats", "keyspace")
-
-
-def info(client: Client, args: Args) -> Plan:
-    """INFO [section ...]."""
-    asked = {text(section).lower() for section in args[1:]} or {"default"}
-    wanted = [section for section in SECTIONS if section in asked or asked & {"default", "all", "everything"}]
-    return _info(client, wanted)
-
-
-def _info(client: Client, sections: list[str]) -> Steps:
-    stats = client.stats()
-    parts = []
-    for section in sections:
-        if section == "keyspace":
-            count = yield from count_entries()
-            values: dict[str, Any] = {"db0": f"keys={count},expires=0,avg_ttl=0"} if count else {}
+        if option == b"SKIPME":
+            if value.upper() not in (b"YES", b"NO"):
+                raise Refusal(SYNTAX)
+            skips = value.upper() == b"YES"
         else:
-            values = stats.get(section, {})
-        if section == "server":
-            values = {"redis_version": REDIS_VERSION, "redis_mode": "standalone", "wrpme_version": VERSION, **values}
-        lines = "".join(f"{name}:{value}\r\n" for name, value in values.items())
-        parts.append(f"# {section.capitalize()}\r\n{lines}")
-    return bulk("\r\n".join(parts).encode())
+            _check_selection(option, value)
+            found = [one for one in found if _selected(one, option, value)]
+    found = [one for one in found if one is not client or not skips]
+    _end(client, found)
+    return integer_reply(len(found))
+
+
+def _check_selection(option: bytes, value: bytes) -> None:
+    """Says what is wrong with an option of CLIENT KILL."""
+    if option == b"ID":
+        wrong = "ERR client-id should be greater than 0"
+        if integer(value, wrong) < 1:
+            raise Refusal(wrong)
+    elif option == b"MAXAGE":
+        if integer(value, "ERR maxage is not an integer or out of range") < 1:
+            raise Refusal("ERR maxage should be greater than 0")
+    elif option == b"TYPE":
+        _kind_in(value)
+    elif option == b"USER":
+        if value != b"default":
+            raise Refusal(f"ERR No such user '{text(value)}'")
+    elif option not in (b"ADDR", b"LADDR"):
+        raise Refusal(SYNTAX)
+
+
+def _selected(one: Client, option: bytes, value: bytes) -> bool:
+    if option == b"ID":
+        return one.ident == integer_in(value)
+    if option == b"MAXAGE":
+        return one.age() >= (integer_in(value) or 0)
+    if option == b"TYPE":
+        return _kind(one) == value.lower()
+    if option in (b"ADDR", b"LADDR"):
+        return (one.address if option == b"ADDR" else one.local_address) == text(value)
+    return True
+
+
+def _end(client: Client, found: list[Client]) -> None:
+    """Ends connections; this very one after the answer."""
+    for one in found:
+        if one is client:
+            client.ends = True
+        else:
+            one.kill()
+
+
+def _client_pause(client: Client, args: Args) -> Plan:
+    wrong = "ERR timeout is not an integer or out of range"
+    if integer(args[2], wrong) < 0:
+        raise Refusal("ERR timeout is negative")
+    if len(args) > 4 or (len(args) == 4 and args[3].upper() not in (b"WRITE", b"ALL")):
+        raise Refusal("ERR CLIENT PAUSE mode must be WRITE or ALL")
+    raise Refusal("ERR clients are not paused here: where a key changes its owner, commands wait by themselves")
+
+
+def _client_unpause(client: Client, args: Args) -> Plan:
+    return OK
+
+
+def _client_unblock(client: Client, args: Args) -> Plan:
+    if len(args) > 4 or (len(args) == 4 and args[3].upper() not in (b"TIMEOUT", b"ERROR")):
+        raise Refusal("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+    integer(args[2])
+    return ZERO  # no command blocks
+
+
+def _client_tracking(client: Client, args: Args) -> Plan:
+    if args[2].upper() not in (b"ON", b"OFF"):
+        raise Refusal(SYNTAX)
+    if args[2].upper() == b"ON":
+        raise Refusal("ERR client-side caching is not there yet: no client is told which keys have changed")
+    return OK
+
+
+def _client_trackinginfo(client: Client, args: Args) -> Plan:
+    return client.encoded({"flags": frozenset({"off"}), "redirect": -1, "prefixes": []})
+
+
+def _client_getredir(client: Client, args: Args) -> Plan:
+    return integer_reply(-1)
+
+
+def _client_caching(client: Client, args: Args) -> Plan:
+    raise Refusal(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+    )
+
+
+CLIENT = {
+    b"CACHING": Subcommand(3, _client_caching, "(YES|NO)", "Refused: keys are not tracked."),
+    b"GETNAME": Subcommand(2, _client_getname, "", "Return the name of the current connection."),
+    b"GETREDIR": Subcommand(2, _client_getredir, "", "Return -1: keys are not tracked."),
+    b"ID": Subcommand(2, _client_id, "", "Return the ID of the current connection."),
+    b"INFO": Subcommand(2, _client_info, "", "Return information about the current client connection."),
+    b"KILL": Subcommand(
+        -3,
+        _client_kill,
+        "<ip:port> | <option> <value> [<option> <value> [...]]",
+        "Kill connections. Options are: ADDR, LADDR, TYPE, USER, SKIPME, ID, MAXAGE.",
+    ),
+    b"LIST": Subcommand(
+        -2, _client_list, "[TYPE <type> | ID <id> ...]", "Return information about the Redis clients of this node."
+    ),
+    b"NO-EVICT": Subcommand(3, _on_or_off, "(ON|OFF)", "Do nothing: no connection is evicted."),
+    b"NO-TOUCH": Subcommand(3, _on_or_off, "(ON|OFF)", "Do nothing: when a key is used is not tracked."),
+    b"PAUSE": Subcommand(-3, _client_pause, "<timeout> [WRITE|ALL]", "Refused: clients are not paused."),
+    b"REPLY": Subcommand(3, _reply_mode, "(ON|OFF|SKIP)", "Control the replies sent to the current connection."),
+    b"SETINFO": Subcommand(4, _set_info, "(LIB-NAME|LIB-VER) <value>", "Set what the library says of itself."),
+    b"SETNAME": Subcommand(3, _client_setname, "<name>", "Assign the name <name> to the current connection."),
+    b"TRACKING": Subcommand(-3, _client_tracking, "(ON|OFF) [...]", "Refused where it is ON: keys are not tracked."),
+    b"TRACKINGINFO": Subcommand(2, _client_trackinginfo, "", "Report tracking status for the current connection."),
+    b"UNBLOCK": Subcommand(-3, _client_unblock, "<clientid> [TIMEOUT|ERROR]", "Return 0: no command blocks."),
+    b"UNPAUSE": Subcommand(2, _client_unpause, "", "Do nothing: clients are not paused."),
+}
 
 
 def unknown(client: Client, args: Args) -> bytes:

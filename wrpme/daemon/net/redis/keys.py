@@ -1,20 +1,22 @@
-"""Commands on keys of whatever kind, and those on bits. No socket here, and no logic of the store."""
+"""Commands on keys of whatever kind. No socket here, and no logic of the store."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.numbers import integer, integer_in
+from wrpme.core.layout import HEADER_BYTES
+from wrpme.daemon.net.redis.client import Client, Plan, Steps, Subcommand
+from wrpme.daemon.net.redis.numbers import database, integer, integer_in
 from wrpme.daemon.net.redis.replies import (
     OK, ONE, SYNTAX, ZERO, Refusal, array, bulk, failure, integer as integer_reply,
 )  # fmt: skip
 from wrpme.daemon.net.redis.strings import NOT_FOUND, Args, counted, number, one_or_zero
-from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.messages import (
-    KEEP_EXPIRY, NO_VERSION, CasVersion, Content, Count, Exists, Expire, Failed, Get, GetExpiry, GetRange, GetView,
-    IfVersion, PrefixScan, Put, Remove, RemoveAll, Transaction, Update,
+    Append, Count, EntryRequest, Exists, Expire, Failed, Get, GetExpiry, GetRange, GetView, IfVersion, PrefixScan, Put,
+    Remove, RemoveAll, Transaction, Update,
 )  # fmt: skip
 from wrpme.protocol.ring import owner_among
 from wrpme.protocol.view import State, View
@@ -84,7 +86,7 @@ def _expire(client: Client, args: Args, seconds: bool, absolute: bool) -> Plan:
         raise Refusal("ERR GT and LT options at the same time are not compatible")
     value, now = integer(args[2]), client.wall()
     command = args[0].decode("latin-1").lower()
-    if seconds and not NUMBER_MIN // 1000 <= value <= NUMBER_MAX // 1000:
+    if seconds and not NUMBER_MIN <= value * 1000 <= NUMBER_MAX:
         raise Refusal(f"ERR invalid expire time in '{command}' command")
     value = value * 1000 if seconds else value
     if not absolute and value > NUMBER_MAX - now:
@@ -153,6 +155,8 @@ def _persist(key: bytes) -> Steps:
             return ONE
 
 
+SAME = "ERR source and destination objects are the same"
+
 # --- other names -------------------------------------------------------------------------------------------------
 
 
@@ -198,14 +202,13 @@ def copy(client: Client, args: Args) -> Plan:
         if option == b"REPLACE":
             replaces = True
         elif option == b"DB" and at + 1 < len(args):
-            if integer(args[at + 1]) != 0:
-                raise Refusal("ERR DB index is out of range")
+            database(args[at + 1])
             at += 1
         else:
             raise Refusal(SYNTAX)
         at += 1
     if args[1] == args[2]:
-        raise Refusal("ERR source and destination objects are the same")
+        raise Refusal(SAME)
     return _copied(args[1], args[2], replaces)
 
 
@@ -224,6 +227,19 @@ def _copied(source: bytes, target: bytes, replaces: bool) -> Steps:
             return ONE
         if not replaces and written.operation == 1:
             return ZERO
+
+
+def move(client: Client, args: Args) -> Plan:
+    """MOVE key db: there is no other database."""
+    database(args[2])
+    raise Refusal(SAME)
+
+
+def swapdb(client: Client, args: Args) -> Plan:
+    """SWAPDB index1 index2, of one database."""
+    database(args[1], "ERR invalid first DB index")
+    database(args[2], "ERR invalid second DB index")
+    return OK
 
 
 # --- all keys ----------------------------------------------------------------------------------------------------
@@ -300,51 +316,62 @@ def _flushed() -> Steps:
     return OK
 
 
-def matcher(pattern: bytes) -> Any:
+PATTERN_BYTES_MAX = 65_536
+
+
+def matcher(pattern: bytes) -> Callable[[bytes], Any]:
     """Returns whether a key matches a pattern of Redis: ``*``, ``?``, ``[a-c]``, ``[^a]`` and a backslash before what
-    stands for itself."""
+    stands for itself. What stands between two stars is taken where it is found first: no key takes longer than the
+    product of its length and the pattern's."""
     if pattern == b"*":
         return lambda alias: True
-    parts: list[bytes] = []
+    if len(pattern) > PATTERN_BYTES_MAX:
+        raise Refusal(f"ERR a pattern has at most {PATTERN_BYTES_MAX} bytes")
+    pieces: list[list[bytes]] = [[]]
     at, end = 0, len(pattern)
     while at < end:
         letter = pattern[at : at + 1]
         if letter == b"*":
-            if not parts or parts[-1] != b".*":
-                parts.append(b".*")
+            pieces.append([])
         elif letter == b"?":
-            parts.append(b".")
+            pieces[-1].append(b".")
         elif letter == b"\\" and at + 1 < end:
             at += 1
-            parts.append(re.escape(pattern[at : at + 1]))
+            pieces[-1].append(re.escape(pattern[at : at + 1]))
         elif letter == b"[":
             at, part = _class(pattern, at + 1)
-            parts.append(part)
+            pieces[-1].append(part)
         else:
-            parts.append(re.escape(letter))
+            pieces[-1].append(re.escape(letter))
         at += 1
-    return re.compile(b"".join(parts), re.DOTALL).fullmatch
+    if sum(map(len, pieces)) > ALIAS_BYTES_MAX:
+        return lambda alias: False
+    first, *others = map(b"".join, pieces)
+    if others:
+        last = others.pop()
+        first += b"".join(b"(?>.*?%b)" % piece for piece in others if piece) + b".*" + last
+    return re.compile(first, re.DOTALL).fullmatch
 
 
 def _class(pattern: bytes, at: int) -> tuple[int, bytes]:
     """The letters in brackets; ``at`` is the first. Brackets that are open end with the pattern."""
     negated = pattern[at : at + 1] == b"^"
     at += negated
-    letters: list[bytes] = []
+    letters: set[int] = set()
     while at < len(pattern) and pattern[at : at + 1] != b"]":
         if pattern[at : at + 1] == b"\\" and at + 1 < len(pattern):
             at += 1
-            letters.append(re.escape(pattern[at : at + 1]))
+            letters.add(pattern[at])
         elif pattern[at + 1 : at + 2] == b"-" and at + 2 < len(pattern):
             low, high = sorted((pattern[at], pattern[at + 2]))
-            letters.append(b"\\x%02x-\\x%02x" % (low, high))
+            letters.update(range(low, high + 1))
             at += 2
         else:
-            letters.append(re.escape(pattern[at : at + 1]))
+            letters.add(pattern[at])
         at += 1
     if not letters:
         return at, b"." if negated else b"(?!)"
-    return at, (b"[^" if negated else b"[") + b"".join(letters) + b"]"
+    return at, (b"[^" if negated else b"[") + b"".join(b"\\x%02x" % letter for letter in sorted(letters)) + b"]"
 
 
 def fixed_beginning(pattern: bytes) -> bytes:
@@ -353,117 +380,95 @@ def fixed_beginning(pattern: bytes) -> bytes:
     return found[0] if found else b""
 
 
-# --- bits --------------------------------------------------------------------------------------------------------
+# --- keys from the inside ----------------------------------------------------------------------------------------
 
-BIT_OFFSET = "ERR bit offset is not an integer or out of range"
-
-
-def _bit_offset(text: bytes) -> int:
-    offset = integer_in(text)
-    if offset is None or not 0 <= offset < 8 * CONTENT_BYTES_MAX:
-        raise Refusal(BIT_OFFSET)
-    return offset
+KEY_BYTES = 9
+"""What the store has before the alias in a key."""
 
 
-def getbit(client: Client, args: Args) -> Plan:
-    """GETBIT key offset."""
-    offset = _bit_offset(args[2])
+def _memory_usage(client: Client, args: Args) -> Plan:
+    if len(args) not in (3, 5) or (len(args) == 5 and args[3].upper() != b"SAMPLES"):
+        raise Refusal(SYNTAX)
+    if len(args) == 5 and integer(args[4]) < 0:
+        raise Refusal(SYNTAX)
+    key = args[2]
 
-    def bit(reply: Any, client: Client) -> bytes:
+    def size(replies: list[Any], client: Client) -> bytes:
+        for reply in replies:
+            if type(reply) is Failed:
+                return failure(reply)
+        present, content = replies
+        return integer_reply(KEY_BYTES + len(key) + HEADER_BYTES + content.number) if present.number else client.nil
+
+    # To append nothing changes nothing, and tells the size without the content.
+    asked: list[EntryRequest] = [Exists(client.number, key), Append(client.number + 1, key, b"")]
+    return asked, size
+
+
+def _memory_doctor(client: Client, args: Args) -> Plan:
+    return client.text("Entries are on disk, and their caches are bounded: nothing is to be done about memory here.\n")
+
+
+def _memory_purge(client: Client, args: Args) -> Plan:
+    return OK
+
+
+MEMORY = {
+    b"DOCTOR": Subcommand(2, _memory_doctor, "", "Return memory problems reports."),
+    b"PURGE": Subcommand(2, _memory_purge, "", "Do nothing: there are no dirty pages."),
+    b"USAGE": Subcommand(
+        -3, _memory_usage, "<key> [SAMPLES <count>]", "Return the bytes that <key> and its value take in the store.", 2
+    ),
+}
+
+EMBEDDED_BYTES = 44
+"""The longest string that Redis stores beside its header."""
+
+
+def _object_encoding(client: Client, args: Args) -> Plan:
+    def encoding(reply: Any, client: Client) -> bytes:
         if type(reply) is Failed:
-            return ZERO if reply.code == NOT_FOUND else failure(reply)
-        return ONE if reply.content and reply.content[0] >> (7 - offset % 8) & 1 else ZERO
+            return client.nil if reply.code == NOT_FOUND else failure(reply)
+        content = bytes(reply.content)
+        if integer_in(content) is not None:
+            return bulk(b"int")
+        return bulk(b"embstr" if len(content) <= EMBEDDED_BYTES else b"raw")
 
-    return GetRange(client.number, args[1], offset // 8, offset // 8), bit
-
-
-def setbit(client: Client, args: Args) -> Plan:
-    """SETBIT key offset value."""
-    offset = _bit_offset(args[2])
-    if args[3] not in (b"0", b"1"):
-        raise Refusal("ERR bit is not an integer or out of range")
-    return _setbit(args[1], offset, args[3] == b"1")
+    return GetRange(client.number, args[2], 0, EMBEDDED_BYTES), encoding
 
 
-def _setbit(key: bytes, offset: int, on: bool) -> Steps:
-    at, mask = offset // 8, 0x80 >> offset % 8
-    while True:
-        found = yield Get(0, key, versioned=True)
-        held = type(found) is Content
-        content = bytearray(found.content if held else b"")
-        content += bytes(max(0, at + 1 - len(content)))
-        former = ONE if content[at] & mask else ZERO
-        content[at] = content[at] | mask if on else content[at] & ~mask
-        version = found.version if held else NO_VERSION
-        written = yield CasVersion(0, key, bytes(content), version, 0, KEEP_EXPIRY)
-        if type(written) is not Failed:
-            return former
-
-
-def _window(size: int, first: int, last: int, in_bits: bool) -> tuple[int, int]:
-    """First and last of the bits that are looked at; the last is before the first where there are none."""
-    total = size * 8 if in_bits else size
-    first, last = (max(0, at + total) if at < 0 else at for at in (first, last))
-    last = min(last, total - 1)
-    return (first, last) if in_bits else (first * 8, last * 8 + 7)
-
-
-def _unit(args: Args, at: int) -> bool:
-    if len(args) <= at:
-        return False
-    if args[at].upper() not in (b"BIT", b"BYTE"):
-        raise Refusal(SYNTAX)
-    return args[at].upper() == b"BIT"
-
-
-def _bits_of(content: bytes, first: int, last: int) -> int:
-    """The bits from ``first`` to ``last`` of a content, as a number."""
-    part = int.from_bytes(content[first // 8 : last // 8 + 1], "big")
-    return part >> (7 - last % 8) & ((1 << last - first + 1) - 1)
-
-
-def bitcount(client: Client, args: Args) -> Plan:
-    """BITCOUNT key [start end [BYTE | BIT]]."""
-    if len(args) == 3 or len(args) > 5:
-        raise Refusal(SYNTAX)
-    first, last = (integer(args[2]), integer(args[3])) if len(args) > 3 else (0, -1)
-    in_bits = _unit(args, 4)
-
-    def counted(reply: Any, client: Client) -> bytes:
+def _if_there(client: Client, key: bytes, answer: bytes | Refusal) -> Plan:
+    def answered(reply: Any, client: Client) -> bytes:
         if type(reply) is Failed:
-            return ZERO if reply.code == NOT_FOUND else failure(reply)
-        if first < 0 and last < 0 and first > last:
-            return ZERO
-        low, high = _window(len(reply.content), first, last, in_bits)
-        return integer_reply(_bits_of(reply.content, low, high).bit_count()) if low <= high else ZERO
-
-    return Get(client.number, args[1]), counted
-
-
-def bitpos(client: Client, args: Args) -> Plan:
-    """BITPOS key bit [start [end [BYTE | BIT]]]."""
-    bit = integer(args[2])
-    if bit not in (0, 1):
-        raise Refusal("ERR The bit argument must be 1 or 0.")
-    if len(args) > 6:
-        raise Refusal(SYNTAX)
-    first = integer(args[3]) if len(args) > 3 else 0
-    last = integer(args[4]) if len(args) > 4 else -1
-    in_bits = _unit(args, 5)
-
-    def position(reply: Any, client: Client) -> bytes:
-        if type(reply) is Failed and reply.code != NOT_FOUND:
             return failure(reply)
-        if type(reply) is Failed:
-            return b":-1\r\n" if bit else ZERO
-        low, high = _window(len(reply.content), first, last, in_bits)
-        if low > high:
-            return b":-1\r\n"
-        size = high - low + 1
-        bits = _bits_of(reply.content, low, high)
-        bits = bits if bit else ~bits & ((1 << size) - 1)
-        if bits:
-            return integer_reply(low + size - bits.bit_length())
-        return integer_reply(len(reply.content) * 8) if not bit and len(args) <= 4 else b":-1\r\n"
+        if not reply.number:
+            return client.nil
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
 
-    return Get(client.number, args[1]), position
+    return Exists(client.number, key), answered
+
+
+def _object_refcount(client: Client, args: Args) -> Plan:
+    return _if_there(client, args[2], ONE)
+
+
+def _object_idletime(client: Client, args: Args) -> Plan:
+    return _if_there(client, args[2], Refusal("ERR nothing is evicted here, so idle time is not tracked"))
+
+
+def _object_freq(client: Client, args: Args) -> Plan:
+    wrong = (
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
+        "between policies at runtime LRU and LFU data will take some time to adjust."
+    )
+    return _if_there(client, args[2], Refusal(wrong))
+
+
+OBJECT = {
+    b"ENCODING": Subcommand(3, _object_encoding, "<key>", "Return how Redis would store the value of <key>.", 2),
+    b"FREQ": Subcommand(3, _object_freq, "<key>", "Refused: how often a key is used is not tracked.", 2),
+    b"IDLETIME": Subcommand(3, _object_idletime, "<key>", "Refused: when a key was last used is not tracked.", 2),
+    b"REFCOUNT": Subcommand(3, _object_refcount, "<key>", "Return 1 for a key that exists.", 2),
+}

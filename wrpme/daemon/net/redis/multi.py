@@ -3,7 +3,7 @@
 What was queued on keys of one tag is a transaction: the entries are read, the commands are carried out on what was
 read by the node's own rules, and what that changed is written if no entry has another version by then; else all of it
 is done again, or is null where the entry was watched. Keys of several tags lie on different nodes: then the commands
-are carried out in their order, each by itself, unless keys are watched.
+are carried out in their order, each by itself, unless keys are watched or the node is strict.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def execute(client: Client, begin: Begin, keys_of: Callable[[Args], Args | None]
     found = [keys_of(command) for command in queued.commands]
     keys = list(dict.fromkeys([*watched, *(key for some in found for key in some or ())]))
     is_one = len({tag_of(key) for key in keys}) <= 1 and None not in found
-    if watched and not is_one:
+    if (watched or client.options.strict) and not is_one:
         raise Refusal(CROSS_SLOT)
     if not keys or not is_one or (len(queued.commands) == 1 and len(keys) == 1 and not watched):
         return InTurn(queued.commands)

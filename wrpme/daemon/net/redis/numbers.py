@@ -33,6 +33,15 @@ def integer(text: bytes, wrong: str = NOT_INTEGER) -> int:
     return number
 
 
+def database(text: bytes, wrong: str = "") -> None:
+    """Raises Refusal unless it is the number of the one database, 0; ``wrong`` is said where it is none at all."""
+    number = integer(text, wrong or NOT_INTEGER)
+    if not -(1 << 31) <= number < 1 << 31:
+        raise Refusal(wrong or "ERR value is out of range, value must between -2147483648 and 2147483647")
+    if number:
+        raise Refusal("ERR DB index is out of range")
+
+
 def real(text: bytes) -> Fraction | None:
     """Returns the number that a ``long double`` has for a text; None for infinity.
 

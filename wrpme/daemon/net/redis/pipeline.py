@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import msgspec
 
 from wrpme.daemon.net.redis.client import Client, Deed, InTurn, Plan, Steps
-from wrpme.daemon.net.redis.replies import CROSS_SLOT, Refusal, error, failure
+from wrpme.daemon.net.redis.replies import Refusal, Unexpected, error, failure
 from wrpme.errors import (
-    AlreadyExistsError, ApartError, BusyError, IndeterminateError, MismatchError, NotFoundError, NumberError,
+    AlreadyExistsError, BusyError, IndeterminateError, MismatchError, NotFoundError, NumberError,
     UnstableError,
 )  # fmt: skip
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 10.0
 """What is refused for a moment is asked again for so long, as the client library does."""
 _AGAIN = (UnstableError.code, BusyError.code)
 _TO_STEPS = (NotFoundError.code, AlreadyExistsError.code, MismatchError.code, NumberError.code)
-"""What a command of several steps expects and acts on; any other failure ends it."""
+"""What a command of several steps expects and acts on; any other failure ends it, unless it catches Unexpected."""
 _LAPSED = Failed(0, UnstableError.code, "the node lost touch with the hive while it read; try again")
 _OVERTAKEN = "; what you sent after it was carried out, so it was not tried again"
 
@@ -119,17 +119,12 @@ class Pipeline:
         """Whether a command has no answer yet."""
         return bool(self._slots or self.queue)
 
-    def end(self, sentence: str) -> None:
-        """Answers what was not carried out with that, and does nothing more. Of what is on its way nothing is said."""
+    def end(self) -> None:
+        """Gives the answers that there are, in order, and does nothing more."""
         self._ended = True
-        while self._slots:
-            slot = self._slots.popleft()
-            if slot.answer is None and (slot.left or slot.steps is not None or not self._is_refused(slot)):
-                break
-            self._way.answer(slot.answer or error(sentence))
-        else:
-            for _ in self.queue:
-                self._way.answer(error(sentence))
+        while self._slots and (answer := self._slots[0].answer) is not None:
+            if not self._slots.popleft().silent:
+                self._way.answer(answer)
         self.drop()
 
     def drop(self) -> None:
@@ -322,7 +317,7 @@ class Pipeline:
     def _drive(self, slot: Slot, given: Any, requests: list[Request]) -> None:
         assert slot.steps is not None
         try:
-            wanted = slot.steps.send(given)
+            wanted = slot.steps.throw(given) if isinstance(given, Unexpected) else slot.steps.send(given)
         except StopIteration as end:
             self._finish(slot, end.value)
             return
@@ -365,10 +360,8 @@ class Pipeline:
             self._wait(lambda more: self._begin_again(slot, more))
         elif refused:
             self._wait(lambda more: self._ask(slot, refused, more))
-        elif (bad := self._fatal(slot, replies)) is not None:
-            assert slot.steps is not None
-            slot.steps.close()
-            self._finish(slot, bad)
+        elif (bad := self._unexpected(replies)) is not None:
+            self._drive(slot, Unexpected(bad), requests)
         elif self._way.now() - slot.since > PATIENCE_SECONDS and not _is_long(slot):
             assert slot.steps is not None
             slot.steps.close()
@@ -382,11 +375,8 @@ class Pipeline:
         self._drive(slot, None, requests)
 
     @staticmethod
-    def _fatal(slot: Slot, replies: list[Any]) -> bytes | None:
-        for reply in replies:
-            if type(reply) is Failed and reply.code not in _TO_STEPS:
-                return error(CROSS_SLOT) if reply.code == ApartError.code else failure(reply)
-        return None
+    def _unexpected(replies: list[Any]) -> Failed | None:
+        return next((reply for reply in replies if type(reply) is Failed and reply.code not in _TO_STEPS), None)
 
     # --- again ---------------------------------------------------------------------------------------------------
 

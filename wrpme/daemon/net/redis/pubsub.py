@@ -6,26 +6,12 @@ from collections.abc import Iterable
 
 from wrpme.daemon.limits import CHANNEL_BYTES_MAX, MESSAGE_BYTES_MAX
 from wrpme.daemon.net.redis.channels import Kind
-from wrpme.daemon.net.redis.client import Client, Deed, Plan
+from wrpme.daemon.net.redis.client import Client, Deed, Plan, Subcommand
 from wrpme.daemon.net.redis.keys import matcher
-from wrpme.daemon.net.redis.replies import Refusal, Status, bulk, integer
+from wrpme.daemon.net.redis.replies import Refusal, bulk, integer
 from wrpme.errors import BusyError
 
 Args = list[bytes]
-HELP = """PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
-CHANNELS [<pattern>]
-    Return the currently active channels matching a <pattern> (default: '*').
-NUMPAT
-    Return number of subscriptions to patterns.
-NUMSUB [<channel> ...]
-    Return the number of subscribers for the specified channels, excluding
-    pattern subscriptions(default: no channels).
-SHARDCHANNELS [<pattern>]
-    Return the currently active shard level channels matching a <pattern> (default: '*').
-SHARDNUMSUB [<shardchannel> ...]
-    Return the number of subscribers for the specified shard level channel(s)
-HELP
-    Prints this help."""
 
 
 def _is_any(name: bytes) -> bool:
@@ -120,15 +106,25 @@ def _publish(client: Client, args: Args, is_sharded: bool) -> Plan | None:
     return Deed(lambda: integer(client.channels.publish(channel, content, is_sharded)))
 
 
-def pubsub(client: Client, args: Args) -> Plan:
-    """PUBSUB, with its subcommands; all about the node that is asked."""
-    word, channels = args[1].upper(), client.channels
-    if word == b"NUMPAT":
-        return integer(len(channels.names(Kind.PATTERN)))
-    if word == b"HELP":
-        return client.encoded([Status(line) for line in HELP.split("\n")])
-    kind = Kind.SHARD if word.startswith(b"SHARD") else Kind.CHANNEL
-    if word.endswith(b"NUMSUB"):
-        return client.encoded([part for name in args[2:] for part in (name, channels.count(kind, name))])
-    matches = matcher(args[2]) if len(args) > 2 else matcher(b"*")
-    return client.encoded([name for name in channels.names(kind) if matches(name)])
+def _channels(client: Client, args: Args) -> Plan:
+    kind = Kind.SHARD if args[1].upper().startswith(b"SHARD") else Kind.CHANNEL
+    matches = matcher(args[2] if len(args) > 2 else b"*")
+    return client.encoded([name for name in client.channels.names(kind) if matches(name)])
+
+
+def _numsub(client: Client, args: Args) -> Plan:
+    kind = Kind.SHARD if args[1].upper().startswith(b"SHARD") else Kind.CHANNEL
+    return client.encoded([part for name in args[2:] for part in (name, client.channels.count(kind, name))])
+
+
+def _numpat(client: Client, args: Args) -> Plan:
+    return integer(len(client.channels.names(Kind.PATTERN)))
+
+
+PUBSUB = {
+    b"CHANNELS": Subcommand(-2, _channels, "[<pattern>]", "Return the channels with subscribers at this node."),
+    b"NUMPAT": Subcommand(2, _numpat, "", "Return the number of patterns that are subscribed to at this node."),
+    b"NUMSUB": Subcommand(-2, _numsub, "[<channel> ...]", "Return the number of subscribers at this node."),
+    b"SHARDCHANNELS": Subcommand(-2, _channels, "[<pattern>]", "Return the shard channels with subscribers here."),
+    b"SHARDNUMSUB": Subcommand(-2, _numsub, "[<channel> ...]", "Return the number of subscribers here."),
+}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wrpme.errors import (
-    BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, WrpmeError,
+    ApartError, BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, WrpmeError,
 )  # fmt: skip
 from wrpme.protocol.messages import Failed
 
@@ -69,7 +69,7 @@ def encoded(value: Any, three: bool) -> bytes:
     if isinstance(value, dict):
         parts = b"".join(encoded(part, three) for pair in value.items() for part in pair)
         return (b"%%%d\r\n" % len(value) if three else b"*%d\r\n" % (2 * len(value))) + parts
-    parts = b"".join(encoded(part, three) for part in value)
+    parts = b"".join(encoded(part, three) for part in (sorted(value) if isinstance(value, frozenset) else value))
     return (b"~%d\r\n" if three and isinstance(value, frozenset) else b"*%d\r\n") % len(value) + parts
 
 
@@ -82,11 +82,26 @@ _WORDS: dict[int, str] = {
 """What clients of Redis know of what may happen to a request; all else is ERR."""
 
 
+def words_of(reply: Failed) -> str:
+    """Returns what is said of a request that failed."""
+    if reply.code == ApartError.code:
+        return CROSS_SLOT
+    if reply.code == TooLargeError.code and "content" in reply.sentence:
+        return "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+    return f"{_WORDS.get(reply.code, 'ERR')} {reply.sentence}"
+
+
 def failure(reply: Failed) -> bytes:
     """Returns the error of a request that failed."""
-    if reply.code == TooLargeError.code and "content" in reply.sentence:
-        return error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
-    return error(f"{_WORDS.get(reply.code, 'ERR')} {reply.sentence}")
+    return error(words_of(reply))
+
+
+class Unexpected(Refusal):
+    """A request of a command of several steps failed, not by what the command asks about."""
+
+    def __init__(self, reply: Failed) -> None:
+        super().__init__(words_of(reply))
+        self.reply = reply
 
 
 def failed(cause: WrpmeError) -> bytes:

@@ -19,7 +19,7 @@ from wrpme.daemon.limits import (
 )  # fmt: skip
 from wrpme.daemon.net.connection import Message, Wire
 from wrpme.daemon.net.redis.channels import Channels, Kind
-from wrpme.daemon.net.redis.client import Client
+from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Options
 from wrpme.daemon.net.redis.parser import Foreign, Parser
 from wrpme.daemon.net.redis.pipeline import Pipeline
 from wrpme.daemon.net.redis.replies import error
@@ -29,25 +29,25 @@ from wrpme.errors import BusyError, ProtocolError, WrpmeError
 from wrpme.limits import LARGE_BYTES, TURN_BYTES
 from wrpme.protocol.messages import Envelope, Reply, Request
 
-STOPPED = "TRYAGAIN this node has stopped; nothing was changed, try another node"
-
 
 class RedisSession(Session):
     """One connection of a Redis client. A request is counted as waiting until its reply is there."""
 
     takes_replies = True
 
-    def __init__(self, number: int, server: Server, channels: Channels) -> None:
+    def __init__(self, number: int, server: Server, channels: Channels, options: Options = NO_OPTIONS) -> None:
         super().__init__(number, server)
         self._channels = channels
         self._pushes: deque[bytes] = deque()
         """What was published for this client and has not been written."""
         self._pushes_bytes = 0
         self._parser = Parser()
-        self._began_at = self.host.clock()
+        self._began_at = self._heard_at = self.host.clock()
         self._lapsed = False
-        self._client = Client(number, "", self._wall)
+        self._client = Client(number, "", self._wall, options)
         self._client.age = lambda: self.host.clock() - self._began_at
+        self._client.idle = lambda: self.host.clock() - self._heard_at
+        self._client.kill = self.abort
         self._client.others = self._all_clients
         self._client.chance = randrange
         self._client.stats = self._stats
@@ -62,12 +62,14 @@ class RedisSession(Session):
     def take_over(self, transport: asyncio.Transport, first: bytes) -> None:
         self.transport = transport
         self._client.address = self.peer
+        name: Any = transport.get_extra_info("sockname")
+        self._client.local_address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
         super().take_over(transport, first)
 
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return
-        now = self.host.clock()
+        now = self._heard_at = self.host.clock()
         self.host.process.received_bytes += len(data)
         commands = self._parser.feed(data)
         if commands:
@@ -237,13 +239,19 @@ class RedisSession(Session):
         return error(f"ERR {error_.sentence}")
 
     def end(self, farewell: bytes) -> None:
+        """What has no answer gets none, as by Redis: clients connect anew and say it again. An error they would hand to
+        the application, and take it for the answer to their next command where they wait for none."""
         if not self.ended:
-            waits = self._pipeline.waits_for_answers
-            self._pipeline.end(STOPPED)
-            is_told = farewell and not waits and not self._client.subscription_count
-            super().end(error(STOPPED) if is_told else b"")
+            self._pipeline.end()
+            super().end(b"")
+
+    def enter(self, is_client: bool = True) -> bool:
+        has_room = super().enter(is_client)
+        self.host.process.redis_sessions += has_room
+        return has_room
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.host.process.redis_sessions -= self._is_client
         self._pipeline.drop()
         self._channels.gone(self._client)
         self._pushes.clear()
@@ -259,16 +267,13 @@ class RedisSession(Session):
         return [session._client for session in self.server.sessions if isinstance(session, RedisSession)]
 
     def _stats(self) -> dict[str, dict[str, Any]]:
-        process = self.host.process
         return {
             "clients": {
-                "connected_clients": process.sessions,
                 "maxclients": self.server.clients_max,
                 "pubsub_clients": sum(client.subscription_count > 0 for client in self._all_clients()),
             },
             "stats": {
-                "total_net_input_bytes": process.received_bytes,
-                "total_net_output_bytes": process.sent_bytes,
+                "total_connections_received": self.server.accepted,
                 "pubsub_channels": len(self._channels.names(Kind.CHANNEL)),
                 "pubsub_patterns": len(self._channels.names(Kind.PATTERN)),
             },

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from msgspec import Struct
 from typing import Any
 
+from msgspec import Struct
+
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.numbers import integer, real, rounded, shown
+from wrpme.daemon.net.redis.numbers import integer, integer_in, real, rounded, shown
 from wrpme.daemon.net.redis.replies import (
-    NOT_INTEGER, OK, ONE, OVERFLOW, SYNTAX, ZERO, Refusal, array, bulk, error, failure, integer as integer_reply,
+    CROSS_SLOT, NOT_INTEGER, OK, ONE, OVERFLOW, SYNTAX, ZERO, Refusal, Unexpected, array, bulk, error, failure,
+    integer as integer_reply,
 )  # fmt: skip
-from wrpme.errors import AlreadyExistsError, MismatchError, NotFoundError, NumberError
-from wrpme.limits import CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.errors import AlreadyExistsError, ApartError, MismatchError, NotFoundError, NumberError, TooLargeError
+from wrpme.limits import (
+    CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN, TRANSACTION_REQUESTS_MAX,
+)  # fmt: skip
 from wrpme.protocol.messages import (
     KEEP_EXPIRY, NO_VERSION, Add, Append, Cas, CasVersion, Content, Exists, Failed, Get, GetExpire, GetRange, GetRemove,
-    GetUpdate, Number, Put, Remove, RemoveVersion, SetRange, Transaction, Update,
+    GetUpdate, Number, Put, Remove, RemoveIf, RemoveVersion, SetRange, Transaction, Update,
 )  # fmt: skip
+from wrpme.protocol.ring import tag_of
 
 NOT_FOUND, EXISTS_ALREADY, MISMATCH = NotFoundError.code, AlreadyExistsError.code, MismatchError.code
+NO_DIGESTS = "ERR digests of values are not there yet: compare the value itself, with IFEQ or IFNE"
 TOO_LONG = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 Args = list[bytes]
 
@@ -110,9 +116,9 @@ class SetOptions(Struct):
     gets: bool = False
 
 
-def _set_options(client: Client, args: Args) -> SetOptions:
+def _set_options(client: Client, args: Args, command: str) -> SetOptions:
     found = SetOptions(Life())
-    lives, at = b"", 3
+    lives, at = b"", 0
     while at < len(args):
         option = args[at].upper()
         following = args[at + 1] if at + 1 < len(args) else None
@@ -121,6 +127,8 @@ def _set_options(client: Client, args: Args) -> SetOptions:
         elif option in (b"IFEQ", b"IFNE") and not found.condition and following is not None:
             found.condition, found.comparand = option, following
             at += 1
+        elif option in (b"IFDEQ", b"IFDNE") and not found.condition and following is not None:
+            raise Refusal(NO_DIGESTS)
         elif option == b"GET":
             found.gets = True
         elif option == b"KEEPTTL" and lives in (b"", option):
@@ -135,7 +143,7 @@ def _set_options(client: Client, args: Args) -> SetOptions:
     if lives == b"KEEPTTL":
         found.life = Life(ttl=KEEP_EXPIRY)
     elif lives:
-        found.life = life(client, lives, expiry, "set")
+        found.life = life(client, lives, expiry, command)
     return found
 
 
@@ -143,7 +151,7 @@ def set_(client: Client, args: Args) -> Plan:
     """SET key value, with all options."""
     if len(args) == 3:
         return Update(client.number, args[1], args[2]), ok
-    options = _set_options(client, args)
+    options = _set_options(client, args[3:], "set")
     key, value, span = args[1], args[2], options.life
     expiry, ttl, condition = span.expiry, span.ttl, options.condition
     if options.gets or condition == b"IFNE" or is_past(client, span):
@@ -296,6 +304,104 @@ def setrange(client: Client, args: Args) -> Plan:
     return SetRange(client.number, args[1], first, args[3]), number
 
 
+# --- what two values have in common ------------------------------------------------------------------------------
+
+LCS_BYTES_MAX = 65_536
+LCS_TABLE_BYTES_MAX = CONTENT_BYTES_MAX
+"""Redis takes four bytes of memory for each pair of bytes, and no more than this. A bit would do here, but what bounds
+the memory bounds the time."""
+
+
+class LcsOptions(Struct):
+    """What follows the keys of LCS."""
+
+    length: bool = False
+    places: bool = False
+    sizes: bool = False
+    least: int = 0
+
+
+def lcs(client: Client, args: Args) -> Plan:
+    """LCS key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]."""
+    options, at = LcsOptions(), 3
+    while at < len(args):
+        option = args[at].upper()
+        if option == b"LEN":
+            options.length = True
+        elif option == b"IDX":
+            options.places = True
+        elif option == b"WITHMATCHLEN":
+            options.sizes = True
+        elif option == b"MINMATCHLEN" and at + 1 < len(args):
+            options.least = integer(args[at + 1])
+            at += 1
+        else:
+            raise Refusal(SYNTAX)
+        at += 1
+    if options.length and options.places:
+        raise Refusal("ERR If you want both the length and indexes, please just use IDX.")
+    return [Get(client.number + at, key) for at, key in enumerate(args[1:3])], lambda replies, client: _lcs(
+        replies, client, options
+    )
+
+
+def _lcs(replies: list[Any], client: Client, options: LcsOptions) -> bytes:
+    wrong = _first_failure(replies, (NOT_FOUND,))
+    if wrong:
+        return failure(wrong)
+    one, other = (reply.content if type(reply) is Content else b"" for reply in replies)
+    if max(len(one), len(other)) > LCS_BYTES_MAX or 4 * (len(one) + 1) * (len(other) + 1) > LCS_TABLE_BYTES_MAX:
+        return error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
+    size, rows = _common(one, other)
+    if options.length:
+        return integer_reply(size)
+    places = _places(one, other, rows)
+    if not options.places:
+        return bulk(b"".join(one[first : last + 1] for (first, last), _ in reversed(places)))
+    found = [
+        [list(here), list(there), *([here[1] - here[0] + 1] if options.sizes else [])]
+        for here, there in places
+        if here[1] - here[0] + 1 >= options.least
+    ]
+    return client.encoded({"matches": found, "len": size})
+
+
+def _common(one: bytes, other: bytes) -> tuple[int, list[bytes]]:
+    """The size of the longest common subsequence, and a row for each byte of ``one``: the bit ``j`` of the row ``i`` is
+    0 where one byte more of ``other`` makes what ``one[: i + 1]`` has in common with ``other[:j]`` longer."""
+    masks: dict[int, int] = {}
+    for at, byte in enumerate(other):
+        masks[byte] = masks.get(byte, 0) | 1 << at
+    full = (1 << len(other)) - 1
+    row, rows, width = full, [], len(other) // 8 + 1
+    for byte in one:
+        hits = row & masks.get(byte, 0)
+        row = (row + hits | row - hits) & full
+        rows.append(row.to_bytes(width, "little"))
+    return len(other) - row.bit_count(), rows
+
+
+def _places(one: bytes, other: bytes, rows: list[bytes]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """First and last byte of each piece that is in both, in ``one`` and in ``other``; the last piece is the first, as
+    Redis finds them."""
+    found: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    i, j, size = len(one), len(other), 0
+    while i and j:
+        if one[i - 1] == other[j - 1]:
+            i, j, size = i - 1, j - 1, size + 1
+            if i and j:
+                continue
+        if size:
+            found.append(((i, i + size - 1), (j, j + size - 1)))
+            size = 0
+        if i and j:
+            if rows[i - 1][(j - 1) // 8] >> (j - 1) % 8 & 1:
+                j -= 1
+            else:
+                i -= 1
+    return found
+
+
 # --- numbers -----------------------------------------------------------------------------------------------------
 
 
@@ -372,16 +478,67 @@ def _contents(replies: list[Any], client: Client) -> bytes:
 
 
 def mset(client: Client, args: Args) -> Plan:
-    """MSET key value [key value ...]: each key by itself."""
+    """MSET key value [key value ...]: one transaction where the keys have one tag, else each key by itself, unless the
+    node is strict."""
     if len(args) % 2 == 0:
         raise Refusal("ERR wrong number of arguments for 'mset' command")
-    pairs = zip(args[1::2], args[2::2], strict=True)
-    return [Update(client.number + at, key, value) for at, (key, value) in enumerate(pairs)], _all_ok
+    return _set_several(client, dict(zip(args[1::2], args[2::2], strict=True)), Life(), OK)
 
 
-def _all_ok(replies: list[Any], client: Client) -> bytes:
-    wrong = _first_failure(replies)
-    return failure(wrong) if wrong else OK
+def _set_several(client: Client, pairs: dict[bytes, bytes], life: Life, done: bytes) -> Plan:
+    is_one, is_strict = len({tag_of(key) for key in pairs}) == 1, client.options.strict
+    if is_strict and not is_one:
+        raise Refusal(CROSS_SLOT)
+    updates = [
+        Update(client.number + at, key, value, life.expiry, life.ttl) for at, (key, value) in enumerate(pairs.items())
+    ]
+    if is_one and len(pairs) > 1 and (is_strict or len(pairs) <= TRANSACTION_REQUESTS_MAX):
+        return _set_together(updates, is_strict, done)
+
+    def all_done(replies: list[Any], client: Client) -> bytes:
+        wrong = _first_failure(replies)
+        return failure(wrong) if wrong else done
+
+    return updates, all_done
+
+
+def _set_together(updates: list[Update], is_strict: bool, done: bytes) -> Steps:
+    try:
+        yield Transaction(0, tuple(updates))
+    except Unexpected as refusal:
+        # In a hive of a former release keys of one tag are apart.
+        if is_strict or refusal.reply.code not in (ApartError.code, TooLargeError.code):
+            raise
+        yield updates
+    return done
+
+
+def msetex(client: Client, args: Args) -> Plan:
+    """MSETEX numkeys key value [key value ...], with the life spans of SET; with NX or XX on keys of one tag."""
+    count = integer_in(args[1])
+    if count is None or count < 1:
+        raise Refusal("ERR invalid numkeys value")
+    behind = 2 + 2 * count
+    if behind > len(args):
+        raise Refusal("ERR wrong number of key-value pairs")
+    options = _set_options(client, args[behind:], "msetex")
+    if options.gets or options.condition in (b"IFEQ", b"IFNE"):
+        raise Refusal(SYNTAX)
+    # What has ended already lives for the shortest time that there is.
+    span = Life(ttl=1) if is_past(client, options.life) else options.life
+    pairs = dict(zip(args[2:behind:2], args[3:behind:2], strict=True))
+    return _set_all_if(pairs, options.condition, span) if options.condition else _set_several(client, pairs, span, ONE)
+
+
+def _set_all_if(pairs: dict[bytes, bytes], condition: bytes, span: Life) -> Steps:
+    changes = tuple(
+        Put(0, key, value, span.expiry, max(span.ttl, 0))
+        if condition == b"NX"
+        else GetUpdate(0, key, value, span.expiry, span.ttl)
+        for key, value in pairs.items()
+    )
+    done = yield Transaction(0, changes)
+    return ZERO if type(done) is Failed else ONE
 
 
 def msetnx(client: Client, args: Args) -> Plan:
@@ -409,3 +566,27 @@ def del_(client: Client, args: Args) -> Plan:
     if len(args) == 2:
         return Remove(client.number, args[1]), one_or_zero
     return [Remove(client.number + at, key) for at, key in enumerate(args[1:])], counted
+
+
+def delex(client: Client, args: Args) -> Plan:
+    """DELEX key [IFEQ value | IFNE value]."""
+    if len(args) == 2:
+        return Remove(client.number, args[1]), one_or_zero
+    condition = args[2].upper()
+    if condition in (b"IFDEQ", b"IFDNE") and len(args) == 4:
+        raise Refusal(NO_DIGESTS)
+    if condition not in (b"IFEQ", b"IFNE") or len(args) != 4:
+        raise Refusal(SYNTAX)
+    if condition == b"IFEQ":
+        return RemoveIf(client.number, args[1], args[3]), one_or_zero
+    return _remove_unless(args[1], args[3])
+
+
+def _remove_unless(key: bytes, comparand: bytes) -> Steps:
+    while True:
+        found = yield Get(0, key, versioned=True)
+        if type(found) is not Content or found.content == comparand:
+            return ZERO
+        done = yield RemoveVersion(0, key, found.version)
+        if type(done) is not Failed:
+            return ONE

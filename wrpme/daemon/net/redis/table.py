@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
 
-from wrpme.daemon.net.redis import connection, keys, multi, pubsub, scan, strings
-from wrpme.daemon.net.redis.client import Client, Plan, Queued
+from wrpme.daemon.net.redis import bits, connection, keys, multi, pubsub, scan, server, strings
+from wrpme.daemon.net.redis.client import Client, Plan, Queued, Subcommand
+from wrpme.daemon.net.redis.numbers import integer_in
 from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
-from wrpme.daemon.net.redis.replies import QUEUED, Refusal, Status, error, integer
+from wrpme.daemon.net.redis.replies import QUEUED, SYNTAX, Refusal, Status, array, encoded, error, integer
 from wrpme.limits import FRAME_BYTES_MAX
 
 Args = list[bytes]
@@ -32,8 +34,10 @@ class Entry(Struct, frozen=True):
     summary: str
     group: str = "string"
     alone: bool = False
-    subcommands: dict[bytes, int] = {}
-    """What its second word may be, and the arity with that; nothing where it is no container."""
+    counted_at: int = 0
+    """The place of the number of its keys, which follow it; 0 where there is none."""
+    subcommands: dict[bytes, Subcommand] = {}
+    """What its second word may be; nothing where it is no container."""
 
     def fits(self, count: int) -> bool:
         """Whether a command may have so many words."""
@@ -41,8 +45,15 @@ class Entry(Struct, frozen=True):
 
     def keys_of(self, args: Args) -> Args:
         """Returns the keys among the words."""
+        if self.subcommands and len(args) > 1:
+            subcommand = self.subcommands.get(args[1].upper())
+            at = subcommand.key if subcommand is not None else 0
+            return args[at : at + 1] if at else []
         if not self.first:
             return []
+        if self.counted_at:
+            count = integer_in(args[self.counted_at])
+            return args[self.first : self.first + count * self.step : self.step] if count and count > 0 else []
         last = self.last if self.last >= 0 else len(args) + self.last
         return args[self.first : last + 1 : self.step]
 
@@ -50,7 +61,7 @@ class Entry(Struct, frozen=True):
 def _rows() -> list[Entry]:
     read, write = ("readonly", "fast"), ("write", "denyoom", "fast")
     one, every = (1, 1, 1), (1, -1, 1)
-    s, k = strings, keys
+    s, k, b = strings, keys, bits
     listed: list[tuple[str, int, tuple[str, ...], tuple[int, int, int], Handler, str]] = [
         ("get", 2, read, one, s.get, "Returns the string value of a key."),
         ("set", -3, ("write", "denyoom"), one, s.set_, "Sets the string value of a key."),
@@ -70,11 +81,13 @@ def _rows() -> list[Entry]:
         ("incrby", 3, write, one, s.incrby, "Increments the value of a key by a number."),
         ("decrby", 3, write, one, s.decrby, "Decrements the value of a key by a number."),
         ("incrbyfloat", 3, write, one, s.incrbyfloat, "Increments the value of a key by a floating point number."),
+        ("lcs", -3, ("readonly",), (1, 2, 1), s.lcs, "Finds the longest common substring."),
         ("mget", -2, read, every, s.mget, "Returns the values of keys."),
         ("mset", -3, ("write", "denyoom"), (1, -1, 2), s.mset, "Sets the values of keys."),
         ("msetnx", -3, ("write", "denyoom"), (1, -1, 2), s.msetnx, "Sets the values of keys when none exists."),
         ("del", -2, ("write",), every, s.del_, "Deletes keys."),
         ("unlink", -2, ("write", "fast"), every, s.del_, "Deletes keys."),
+        ("delex", -2, ("write", "fast"), one, s.delex, "Deletes a key if its value is, or is not, as given."),
         ("exists", -2, read, every, k.exists, "Determines whether keys exist."),
         ("touch", -2, read, every, k.exists, "Returns the number of existing keys."),
         ("type", 2, read, one, k.type_, "Determines the type of the value of a key."),
@@ -90,17 +103,24 @@ def _rows() -> list[Entry]:
         ("rename", 3, ("write",), (1, 2, 1), k.rename, "Renames a key and overwrites the destination."),
         ("renamenx", 3, ("write", "fast"), (1, 2, 1), k.renamenx, "Renames a key when the target doesn't exist."),
         ("copy", -3, ("write", "denyoom"), (1, 2, 1), k.copy, "Copies the value of a key to a new key."),
+        ("move", 3, ("write", "fast"), one, k.move, "Moves a key to another database."),
         ("watch", -2, ("noscript", "fast"), every, multi.watch, "Monitors changes to keys until EXEC."),
-        ("setbit", 4, ("write", "denyoom"), one, k.setbit, "Sets or clears the bit at offset of the value."),
-        ("getbit", 3, read, one, k.getbit, "Returns a bit value by offset."),
-        ("bitcount", -2, ("readonly",), one, k.bitcount, "Counts the set bits of a value."),
-        ("bitpos", -3, ("readonly",), one, k.bitpos, "Finds the first set or clear bit of a value."),
+        ("setbit", 4, ("write", "denyoom"), one, b.setbit, "Sets or clears the bit at offset of the value."),
+        ("getbit", 3, read, one, b.getbit, "Returns a bit value by offset."),
+        ("bitcount", -2, ("readonly",), one, b.bitcount, "Counts the set bits of a value."),
+        ("bitop", -4, ("write", "denyoom"), (2, -1, 1), b.bitop, "Combines the bits of several values."),
+        ("bitfield", -2, ("write", "denyoom"), one, b.bitfield, "Reads and writes integers of any size in a value."),
+        ("bitfield_ro", -2, read, one, b.bitfield_ro, "Reads integers of any size in a value."),
+        ("bitpos", -3, ("readonly",), one, b.bitpos, "Finds the first set or clear bit of a value."),
     ]
-    generic = {"del", "unlink", "exists", "touch", "type", "persist", "rename", "renamenx", "copy"}
-    return [
+    generic = {"del", "unlink", "delex", "exists", "touch", "type", "persist", "rename", "renamenx", "copy", "move"}
+    rows = [
         Entry(name, arity, flags, *at, handler, summary, _group(name, generic))
         for name, arity, flags, at, handler, summary in listed
     ]
+    counted = ("write", "denyoom", "movablekeys")
+    summary = "Sets the values of keys, with one expiration time."
+    return [*rows, Entry("msetex", -4, counted, 2, 2, 2, s.msetex, summary, counted_at=1)]
 
 
 def _group(name: str, generic: set[str]) -> str:
@@ -112,9 +132,9 @@ def _group(name: str, generic: set[str]) -> str:
 
 
 def _other_rows() -> list[Entry]:
-    fast, slow = ("fast",), ("noscript",)
+    fast, slow, admin = ("fast",), ("noscript",), ("admin", "noscript")
     listen, tell = ("pubsub", "noscript", "loading", "stale"), ("pubsub", "loading", "stale", "fast")
-    c, k, p = connection, keys, pubsub
+    c, k, n, p = connection, keys, server, pubsub
     listed: list[tuple[str, int, tuple[str, ...], Handler, str, str, bool]] = [
         ("ping", -1, fast, c.ping, "Returns the server's liveliness response.", "connection", False),
         ("echo", 2, fast, c.echo, "Returns the given string.", "connection", False),
@@ -123,15 +143,21 @@ def _other_rows() -> list[Entry]:
         ("select", 2, fast, c.select, "Changes the selected database.", "connection", False),
         ("quit", -1, ("noscript", "fast"), c.quit_, "Closes the connection.", "connection", True),
         ("reset", 1, ("noscript", "fast"), c.reset, "Resets the connection.", "connection", True),
-        ("client", -2, slow, c.client_, "A container for client connection commands.", "connection", True),
-        ("config", -2, ("admin", "noscript"), c.config, "A container for configuration commands.", "server", False),
-        ("command", -1, fast, command, "Returns information about commands.", "server", False),
-        ("info", -1, slow, c.info, "Returns information about the server.", "server", False),
+        ("info", -1, slow, n.info, "Returns information about the server.", "server", False),
         ("time", 1, fast, c.time, "Returns the server time.", "server", False),
+        ("role", 1, ("noscript", "fast"), n.role, "Returns the replication role.", "server", False),
+        ("lastsave", 1, fast, n.lastsave, "Returns the Unix timestamp of the last save.", "server", False),
+        ("debug", -2, admin, n.debug, "Is refused.", "server", False),
+        ("lolwut", -1, ("readonly", "fast"), n.lolwut, "Displays the ring of the hive.", "server", False),
+        ("wait", 3, fast, n.wait, "Returns how many further nodes have what was written.", "generic", False),
+        ("waitaof", 4, slow, n.waitaof, "Returns on how many disks is what was written.", "generic", False),
+        ("readonly", 1, fast, n.fine, "Does nothing: every node serves every key.", "cluster", False),
+        ("readwrite", 1, fast, n.fine, "Does nothing: every node serves every key.", "cluster", False),
         ("multi", 1, slow, multi.multi, "Starts a transaction.", "transactions", False),
         ("exec", 1, slow, execute, "Executes all commands in a transaction.", "transactions", True),
         ("discard", 1, slow, multi.discard, "Discards a transaction.", "transactions", False),
         ("unwatch", 1, slow, multi.unwatch, "Forgets about watched keys.", "transactions", False),
+        ("swapdb", 3, ("write", "fast"), k.swapdb, "Swaps two databases.", "server", False),
         ("dbsize", 1, ("readonly",), k.dbsize, "Returns the number of keys.", "server", False),
         ("keys", 2, ("readonly",), k.keys, "Returns all key names that match a pattern.", "generic", False),
         ("scan", -2, ("readonly",), scan.scan, "Iterates over the key names.", "generic", False),
@@ -146,14 +172,47 @@ def _other_rows() -> list[Entry]:
         ("sunsubscribe", -1, listen, p.sunsubscribe, "Stops listening to shard channels.", "pubsub", True),
         ("publish", 3, tell, p.publish, "Posts a message to a channel.", "pubsub", True),
         ("spublish", 3, tell, p.spublish, "Posts a message to a shard channel.", "pubsub", True),
-        ("pubsub", -2, ("pubsub",), p.pubsub, "A container for Pub/Sub commands.", "pubsub", False),
     ]
     return [
-        Entry(name, arity, flags, 0, 0, 0, handler, summary, group, alone, c.SUBCOMMANDS.get(name, {}))
+        Entry(name, arity, flags, 0, 0, 0, handler, summary, group, alone)
         for name, arity, flags, handler, summary, group, alone in listed
     ]
 
 
+def _containers() -> list[Entry]:
+    """Commands whose second word says what they do. ``COMMAND`` alone is one too."""
+    slow, admin = ("noscript",), ("admin", "noscript")
+    listed: list[tuple[str, int, tuple[str, ...], dict[bytes, Subcommand], str, str]] = [
+        ("acl", -2, slow, ACL, "A container for commands on users.", "server"),
+        ("client", -2, slow, connection.CLIENT, "A container for client connection commands.", "connection"),
+        ("cluster", -2, slow, server.CLUSTER, "A container for cluster commands.", "cluster"),
+        ("command", -1, ("fast",), COMMAND, "Returns information about commands.", "server"),
+        ("config", -2, admin, server.CONFIG, "A container for configuration commands.", "server"),
+        ("latency", -2, admin, server.LATENCY, "A container for latency diagnostics commands.", "server"),
+        ("memory", -2, ("readonly",), keys.MEMORY, "A container for memory diagnostics commands.", "server"),
+        ("module", -2, admin, server.MODULE, "A container for module commands.", "server"),
+        ("object", -2, ("readonly",), keys.OBJECT, "A container for object introspection commands.", "generic"),
+        ("pubsub", -2, ("pubsub",), pubsub.PUBSUB, "A container for Pub/Sub commands.", "pubsub"),
+        ("slowlog", -2, admin, server.SLOWLOG, "A container for slow log commands.", "server"),
+    ]
+    return [
+        Entry(name, arity, flags, 0, 0, 0, _container, summary, group, name == "client", subcommands=subcommands)
+        for name, arity, flags, subcommands, summary, group in listed
+    ]
+
+
+def _container(client: Client, args: Args) -> Plan:
+    """Carries out what the second word says."""
+    entry = find(args[0])
+    assert entry is not None
+    if len(args) == 1:
+        return _command_info(client, args)
+    if args[1].upper() == HELP:
+        return client.encoded(server.helped(entry.name, entry.subcommands))
+    return entry.subcommands[args[1].upper()].handler(client, args)
+
+
+HELP = b"HELP"
 _ABSENT = {
     "list": "blmove blmpop blpop brpop brpoplpush lindex linsert llen lmove lmpop lpop lpos lpush lpushx lrange lrem "
     "lset ltrim rpop rpoplpush rpush rpushx sort sort_ro",
@@ -179,61 +238,185 @@ def execute(client: Client, args: Args) -> Plan:
     return multi.execute(client, begin, _keys_in)
 
 
-_OF_ALL = ("dbsize", "keys", "scan", "randomkey", "flushall", "flushdb", "info")
+_OF_ALL = (
+    "dbsize",
+    "keys",
+    "scan",
+    "randomkey",
+    "flushall",
+    "flushdb",
+    "info",
+    "cluster|myid",
+    "lolwut",
+    "wait",
+    "waitaof",
+)
+"""What asks the node about something else than the entries of a transaction."""
 
 
 def _keys_in(args: Args) -> Args | None:
     entry = find(args[0])
     assert entry is not None, "only what there is was queued"
-    return None if entry.name in _OF_ALL else entry.keys_of(args)
+    name = f"{entry.name}|{connection.text(args[1]).lower()}" if entry.subcommands and len(args) > 1 else entry.name
+    return None if name in _OF_ALL else entry.keys_of(args)
 
 
-# --- COMMAND -----------------------------------------------------------------------------------------------------
+# --- COMMAND, ACL ------------------------------------------------------------------------------------------------
+
+
+_CATEGORIES = {"generic": "keyspace", "transactions": "transaction", "server": "", "cluster": ""}
+"""Of the groups whose category has another name, or none."""
+
+
+def _categories(flags: tuple[str, ...], group: str) -> list[str]:
+    found = [
+        "read" if "readonly" in flags else "write" if "write" in flags else "",
+        _CATEGORIES.get(group, group),
+        "fast" if "fast" in flags else "slow",
+        *(("admin", "dangerous") if "admin" in flags else ()),
+    ]
+    return [category for category in found if category]
+
+
+@cache
+def _categories_by_name() -> dict[str, list[str]]:
+    """Those of commands, and of commands of two words."""
+    found: dict[str, list[str]] = {}
+    for entry in ENTRIES:
+        for name in (entry.name, *(f"{entry.name}|{word.decode().lower()}" for word in entry.subcommands)):
+            found[name] = _categories(entry.flags, entry.group)
+    return found
 
 
 def _described(entry: Entry) -> list[Any]:
     flags = frozenset(Status(flag) for flag in entry.flags)
-    kind = "read" if "readonly" in entry.flags else "write" if "write" in entry.flags else entry.group
-    pace = "fast" if "fast" in entry.flags else "slow"
-    categories = frozenset(Status(f"@{category}") for category in (kind, entry.group, pace))
-    return [entry.name, entry.arity, flags, entry.first, entry.last, entry.step, categories, [], [], []]
+    categories = frozenset(Status(f"@{category}") for category in _categories(entry.flags, entry.group))
+    inner = [
+        [f"{entry.name}|{word.decode().lower()}", one.arity, flags, one.key, one.key, int(one.key > 0), categories]
+        + [[], [], []]
+        for word, one in entry.subcommands.items()
+    ]
+    first, last, step = (0, 0, 0) if entry.counted_at else (entry.first, entry.last, entry.step)
+    return [entry.name, entry.arity, flags, first, last, step, categories, [], [], inner]
 
 
-def command(client: Client, args: Args) -> Plan:
-    """COMMAND [COUNT | INFO | DOCS | LIST | GETKEYS]."""
-    word = args[1].upper() if len(args) > 1 else b"INFO"
-    if word == b"COUNT":
-        return integer(len(ENTRIES))
-    if word == b"LIST":
-        return client.encoded([entry.name for entry in ENTRIES])
-    if word == b"INFO":
-        if len(args) <= 2:
-            return client.encoded([_described(entry) for entry in ENTRIES])
-        found = [find(name) for name in args[2:]]
-        if client.three:
-            return client.encoded([_described(entry) if entry else None for entry in found])
-        parts = [client.encoded(_described(entry)) if entry else client.no_array for entry in found]
-        return b"*%d\r\n%b" % (len(parts), b"".join(parts))
-    if word == b"DOCS":
-        asked = [find(name) for name in args[2:]] if len(args) > 2 else list(ENTRIES)
-        return client.encoded(
-            {entry.name: {"summary": entry.summary, "since": "1.0.0", "group": entry.group} for entry in asked if entry}
-        )
-    return _keys_of(client, args[2:])
+def _command_count(client: Client, args: Args) -> Plan:
+    return integer(len(ENTRIES))
 
 
-def _keys_of(client: Client, args: Args) -> bytes:
-    entry = find(args[0])
+def _command_info(client: Client, args: Args) -> Plan:
+    if len(args) <= 2:
+        return _all_described(client.three)
+    found = [find(name) for name in args[2:]]
+    return array([client.encoded(_described(entry)) if entry else client.no_array for entry in found])
+
+
+def _command_docs(client: Client, args: Args) -> Plan:
+    if len(args) <= 2:
+        return _all_documented(client.three)
+    asked = [find(name) for name in args[2:]]
+    return client.encoded({entry.name: _documented(entry) for entry in asked if entry})
+
+
+@cache
+def _all_described(three: bool) -> bytes:
+    """What many clients ask first."""
+    return encoded([_described(entry) for entry in ENTRIES], three)
+
+
+@cache
+def _all_documented(three: bool) -> bytes:
+    return encoded({entry.name: _documented(entry) for entry in ENTRIES}, three)
+
+
+def _documented(entry: Entry) -> dict[str, Any]:
+    told: dict[str, Any] = {"summary": entry.summary, "since": "1.0.0", "group": entry.group}
+    if entry.subcommands:
+        told["subcommands"] = {
+            f"{entry.name}|{word.decode().lower()}": {"summary": one.summary, "since": "1.0.0", "group": entry.group}
+            for word, one in entry.subcommands.items()
+        }
+    return told
+
+
+def _command_list(client: Client, args: Args) -> Plan:
+    if len(args) == 2:
+        return client.encoded(list(_categories_by_name()))
+    if len(args) != 5 or args[2].upper() != b"FILTERBY":
+        raise Refusal(SYNTAX)
+    by, wanted = args[3].upper(), args[4].lower()
+    if by == b"MODULE":
+        return client.encoded([])
+    if by == b"ACLCAT":
+        return client.encoded(_in_category(wanted))
+    if by != b"PATTERN":
+        raise Refusal(SYNTAX)
+    matches = keys.matcher(wanted)
+    return client.encoded([name for name in _categories_by_name() if matches(name.encode())])
+
+
+def _with_keys(args: Args) -> tuple[Entry, Args]:
+    """The command after the two first words, and its keys."""
+    entry = find(args[2])
     if entry is None:
         raise Refusal("ERR Invalid command specified")
-    if not entry.fits(len(args)):
+    if not entry.fits(len(args) - 2):
         raise Refusal("ERR Invalid number of arguments specified for command")
-    if not entry.first:
+    found = entry.keys_of(args[2:])
+    if not found:
         raise Refusal("ERR The command has no key arguments")
-    return client.encoded(entry.keys_of(args))
+    return entry, found
 
 
-ENTRIES: list[Entry] = [*_rows(), *_other_rows()]
+def _command_getkeys(client: Client, args: Args) -> Plan:
+    return client.encoded(_with_keys(args)[1])
+
+
+def _command_getkeysandflags(client: Client, args: Args) -> Plan:
+    entry, found = _with_keys(args)
+    flags = frozenset(map(Status, ("RW", "access", "update") if "write" in entry.flags else ("RO", "access")))
+    return client.encoded([[key, flags] for key in found])
+
+
+COMMAND = {
+    b"COUNT": Subcommand(2, _command_count, "", "Return the number of commands of this node."),
+    b"DOCS": Subcommand(-2, _command_docs, "[<command-name> ...]", "Return what commands do."),
+    b"GETKEYS": Subcommand(-3, _command_getkeys, "<full-command>", "Return the keys from a full command."),
+    b"GETKEYSANDFLAGS": Subcommand(
+        -3, _command_getkeysandflags, "<full-command>", "Return the keys and the access flags from a full command."
+    ),
+    b"INFO": Subcommand(-2, _command_info, "[<command-name> ...]", "Return details about commands."),
+    b"LIST": Subcommand(
+        -2, _command_list, "[FILTERBY (MODULE|ACLCAT|PATTERN) <value>]", "Return the names of commands."
+    ),
+}
+
+
+def _in_category(category: bytes) -> list[str]:
+    return [name for name, found in _categories_by_name().items() if category.decode("latin-1") in found]
+
+
+def _acl_cat(client: Client, args: Args) -> Plan:
+    if len(args) > 3:
+        raise Refusal(SYNTAX)
+    if len(args) == 2:
+        every = (category for found in _categories_by_name().values() for category in found)
+        return client.encoded(list(dict.fromkeys(every)))
+    found = _in_category(args[2].lower())
+    if not found:
+        raise Refusal(f"ERR Unknown category '{connection.text(args[2])}'")
+    return client.encoded(found)
+
+
+ACL = {
+    b"CAT": Subcommand(-2, _acl_cat, "[<category>]", "List the commands of a category, or all categories."),
+    b"LIST": Subcommand(2, server.acl_list, "", "Return the one user that there is."),
+    b"USERS": Subcommand(2, server.acl_users, "", "Return the name of the one user that there is."),
+    b"WHOAMI": Subcommand(2, server.acl_whoami, "", "Return the name of the one user that there is."),
+}
+
+
+ENTRIES: list[Entry] = [*_rows(), *_other_rows(), *_containers()]
 _BY_NAME: dict[bytes, Entry] = {}
 
 
@@ -258,13 +441,16 @@ def checked(client: Client, args: Args) -> Entry | bytes:
         if kind is not None:
             name = args[0].decode("latin-1").lower()
             return error(f"ERR '{name}' is a command of the data type {kind}, which is not there yet: strings are")
+        if (refused := server.REFUSED.get(args[0].lower())) is not None:
+            return error(f"ERR {refused}")
         return connection.unknown(client, args)
     if not entry.fits(len(args)):
         return error(f"ERR wrong number of arguments for '{entry.name}' command")
-    if entry.subcommands and len(args) > 1:
-        arity = entry.subcommands.get(args[1].upper())
-        if arity is None:
+    if entry.subcommands and len(args) > 1 and args[1].upper() != HELP:
+        subcommand = entry.subcommands.get(args[1].upper())
+        if subcommand is None:
             return error(str(connection.subcommand(args)))
+        arity = subcommand.arity
         if len(args) != arity if arity > 0 else len(args) < -arity:
             name = f"{entry.name}|{connection.text(args[1]).lower()}"
             return error(f"ERR wrong number of arguments for '{name}' command")
@@ -288,7 +474,7 @@ def begin(client: Client, args: Args, is_alone: bool) -> Plan | None:
         return _queued(client.queued, entry, args)
     if entry.alone and not is_alone:
         return None
-    client.last = args[0]
+    client.last = b"|".join(args[:2]) if entry.subcommands else args[0]
     try:
         return entry.handler(client, args)
     except Refusal as refusal:
