@@ -13,6 +13,7 @@ import asyncio
 import re
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ UNITS = (
 )  # fmt: skip
 OF_A_NODE = ("unit/pubsub", "unit/querybuf", "unit/info", "unit/limits")
 """Units that ask what one node has to tell of itself; in the others each connection is to another node."""
-SILENCE_SECONDS = 90.0
+SILENCE_SECONDS = 300.0
 """A test that takes so long hangs."""
 RUNNER = Path(__file__).with_suffix(".tcl")
 REASONS = {
@@ -121,10 +122,14 @@ def show(unit: str, results: list[Result]) -> int:
     tests = [result for result in results if result.kind != "outside"]
     failed = [result for result in tests if result.kind == "fail"]
     unknown = [result for result in failed if not reason(result)]
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, Counter[str]] = {}
     for result in failed:
-        reasons.setdefault(reason(result) or "DEFECT", []).append(result.name.replace("|", "\\|"))
-    row = "; ".join(f"**{why}**: {', '.join(reasons[why])}" for why in [*REASONS, "DEFECT"] if why in reasons)
+        reasons.setdefault(reason(result) or "DEFECT", Counter())[result.name.replace("|", "\\|")] += 1
+    row = "<br>".join(
+        f"**{why}**: " + "; ".join(f"{name} ({count})" if count > 1 else name for name, count in reasons[why].items())
+        for why in [*REASONS, "DEFECT"]
+        if why in reasons
+    )
     print(f"| `{unit}` | {len(tests) - len(failed)} of {len(tests)} | {row} |", flush=True)
     for result in unknown:
         print(f"  {result.name}: {result.reason}", flush=True)
