@@ -29,11 +29,8 @@ from wrpme.errors import BusyError
 from wrpme.limits import TURN_BYTES
 from wrpme.protocol.identities import Publication, Published
 
-
 TIMER_SECONDS = 0.001
 """What the loop's timers count in."""
-
-
 PUSHES_OF_A_MESSAGE = 4
 """A message takes as long as to put it before so many subscribers, also if there are none."""
 TRIES_OF_A_PUSH = 4
