@@ -7,7 +7,7 @@ from typing import Any, get_args
 from msgspec import Struct
 
 from wrpme.protocol.events import ClusterEvent
-from wrpme.protocol.identities import GetHive, Here, Refused, Where
+from wrpme.protocol.identities import GetHive, Here, Publication, Published, Refused, Where
 from wrpme.protocol.messages import (
     Accept, Accepted, Add, Aliases, Answer, Append, AskView, Body, Cas, CasVersion, Changes, Committed, Compare,
     ConfirmFollow, Content, EntryChange, Follow, FollowEnded, Following,
@@ -38,7 +38,7 @@ CHANGES = kinds(Change)
 TAGGED: list[type[Struct]] = [*REQUESTS, *REPLIES, Envelope, *BODIES, Stream, StreamAck, *ITEMS, Answer]
 """Everything with a tag of its own on the connection; changes of the view have a row of tags for themselves."""
 UNTAGGED: list[type[Struct]] = [
-    View, Member, Arc, Mark, Choice, Holding, EntryChange, Patch, Proposal, Ballot, ClusterEvent,
+    View, Member, Arc, Mark, Choice, Holding, EntryChange, Publication, Patch, Proposal, Ballot, ClusterEvent,
 ]  # fmt: skip
 
 ID, OTHER = bytes(range(16)), bytes(range(16, 32))
@@ -171,6 +171,7 @@ BODY_SAMPLES: list[Any] = [
     Streams((Stream(BIG, 9, 1, 0, tuple(ITEM_SAMPLES)), Stream(0, 10, 2, 7, (), 6))),
     StreamAcks((StreamAck(BIG, 9, 1, -1), StreamAck(BIG, 9, 1, 3, (ANSWER, Answer(4, True))))),
     StreamAcks(()),
+    Published((Publication(b"channel", b"content"), Publication(b"", b"", True))),
     Refused(24, "this is an older copy", 7, ("n1", "n2")),
     Where(1.5, "n1"),
     Here(1.5, "n1", ((b"n" * 16, 7, "n2"),)),

@@ -11,11 +11,12 @@ from tests.harness import HIVE, identity
 from tests.samples import ENVELOPE_SAMPLES
 from wrpme.core.io import (
     Adopted, ClockJumped, Effect, FollowersBehind, Input, Exit, LinkDown, LinkUp, NotSent, Persist, Persisted,
-    PersistFailed, Received, ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, StopAsked, TurnEnded,
+    PersistFailed, Publish, Received, ReplyTo, Requested, LogLine, Send, SessionClosed, Settings, StopAsked, TurnEnded,
     ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.node import Node
 from wrpme.daemon.storage.store import MemoryStore
+from wrpme.protocol.identities import Publication, Published
 from wrpme.protocol.messages import Done, Get, Put
 
 EVENTS: list[Any] = [
@@ -33,6 +34,7 @@ EVENTS: list[Any] = [
     ClockJumped(5.0),
     ViewComputed(1, (), None),
     FollowersBehind(1, (1,)),
+    Publish(Published((Publication(b"channel", b"content"),))),
 ]
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
-from wrpme.core.io import Input, Exit, PersistFailed, Received, ReplyTo, Woken
+from wrpme.core.io import Deliver, Input, Exit, PersistFailed, Publish, Received, ReplyTo, SendToAll, Woken
 from wrpme.core.membership.whereabouts import UNPROVEN
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
-from wrpme.protocol.identities import Here
+from wrpme.protocol.identities import Here, Publication, Published
 from wrpme.protocol.messages import (
     AskView, Content, Done, Envelope, Get, GetConfig, GetStatus, GetView, NextView, Put, Remove, StopNode, Text,
     Update, ViewIs, WholeView,
@@ -393,3 +394,40 @@ def test_a_node_at_rest_is_woken_by_what_is_due_alone(monkeypatch: pytest.Monkey
     monkeypatch.setattr(hive, "event", counted)
     hive.go(10.0)
     assert woken <= 3 * 10 * 6
+
+
+# --- what clients publish ----------------------------------------------------------------------------------------
+
+
+def test_what_is_published_is_for_all_other_nodes_that_are_up() -> None:
+    hive = hive_of("a", "b", "c")
+    published = Published((Publication(b"channel", b"content"),))
+    node = hive.nodes["a"]
+    (effect,) = node.handle(Publish(published), hive.now)
+    assert isinstance(effect, SendToAll) and sorted(effect.addresses) == ["b", "c"]
+    assert effect.envelope.body == published and effect.envelope.destination == NOBODY
+    assert hive.nodes["b"].handle(Received(-1, effect.envelope), hive.now) == [Deliver(published)]
+    hive.kill("c")
+    hive.until(lambda: any(member.state is State.DOWN for member in hive.view("a").members))
+    (effect,) = node.handle(Publish(published), hive.now)
+    assert isinstance(effect, SendToAll) and effect.addresses == ("b",)
+
+
+def test_what_others_than_the_members_of_its_hive_publish_is_for_nobody() -> None:
+    hive = hive_of("a", "b")
+    node, published = hive.nodes["a"], Published((Publication(b"channel", b"content"),))
+    (effect,) = node.handle(Publish(published), hive.now)
+    assert isinstance(effect, SendToAll)
+    replaced = msgspec.structs.replace
+    for envelope in (
+        replaced(effect.envelope, hive=bytes(16)),
+        replaced(effect.envelope, source=identity("z")),
+        replaced(effect.envelope, incarnation=0),
+    ):
+        effects = hive.nodes["b"].handle(Received(-1, envelope), hive.now)
+        assert not any(isinstance(one, Deliver) for one in effects)
+
+
+def test_who_is_alone_tells_nobody() -> None:
+    hive = hive_of("a")
+    assert hive.nodes["a"].handle(Publish(Published((Publication(b"channel", b"content"),))), hive.now) == []

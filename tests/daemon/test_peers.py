@@ -9,15 +9,17 @@ import threading
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Daemon, daemon, envelope
-from wrpme.core.io import Effect, Input, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, StopAsked, TurnEnded
-from wrpme.daemon.limits import LINK_IDLE_SECONDS
+from wrpme.core.io import (
+    Effect, Input, LinkDown, LinkUp, NotSent, Received, ReplyTo, Send, SendToAll, StopAsked, TurnEnded,
+)  # fmt: skip
+from wrpme.daemon.limits import LINK_IDLE_SECONDS, MESSAGE_BYTES_MAX
 from wrpme.daemon.net import peers
 from wrpme.daemon.net.names import Names
 from wrpme.errors import BusyError
-from wrpme.limits import FRAME_BYTES_MAX
-from wrpme.protocol.codec import PREFACE, encode
-from wrpme.protocol.identities import Refused
-from wrpme.protocol.messages import AskView, Body, Failed, Forward, GetSuffix, Put
+from wrpme.limits import FRAME_BYTES_MAX, MIB
+from wrpme.protocol.codec import PREFACE, Decoder, encode
+from wrpme.protocol.identities import Publication, Published, Refused
+from wrpme.protocol.messages import AskView, Body, Envelope, Failed, Forward, GetSuffix, Put
 
 pytestmark = pytest.mark.asyncio
 
@@ -272,3 +274,84 @@ async def test_a_turn_of_messages_is_one_write() -> None:
         await b.node.until(lambda: len(b.node.bodies()) == 101)
         await asyncio.sleep(0)
         assert next(heard for heard in turns if heard > 1) == 101
+
+
+# --- what clients published ------------------------------------------------------------------------------------------
+
+
+def publish(d: Daemon, content: bytes, *addresses: str) -> None:
+    published = Published((Publication(b"channel", content),))
+    d.runner._carry_out(SendToAll(addresses, envelope(published)), d.runner.clock())
+
+
+def contents(d: Daemon) -> list[bytes]:
+    return [one.content for body in d.node.bodies() if isinstance(body, Published) for one in body.messages]
+
+
+async def test_what_is_published_reaches_all_also_where_it_is_large() -> None:
+    async with daemon() as a, daemon() as b, daemon() as c:
+        publish(a, b"1", b.address, c.address)
+        publish(a, bytes(MESSAGE_BYTES_MAX), b.address, c.address)
+        publish(a, b"3", b.address)
+        await b.node.until(lambda: contents(b) == [b"1", bytes(MESSAGE_BYTES_MAX), b"3"])
+        await c.node.until(lambda: contents(c) == [b"1", bytes(MESSAGE_BYTES_MAX)])
+        assert not a.node.heard(NotSent) and not a.log.lines
+
+
+async def test_what_is_published_waits_for_requests_and_is_dropped_where_too_much_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peers, "LINK_PUBLISHED_BYTES_MAX", 20 * MIB)
+    reads = asyncio.Event()
+    heard: list[Body] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(PREFACE)
+        await reads.wait()
+        decoder: Decoder[Envelope] = Decoder(Envelope)
+        while data := await reader.read(1 << 20):
+            heard.extend(one.body for one in decoder.feed(data))
+        writer.close()
+
+    slow = await asyncio.start_server(answer, "127.0.0.1", 0, limit=1024)
+    address = f"127.0.0.1:{slow.sockets[0].getsockname()[1]}"
+    async with daemon() as a:
+        tell(a, address, AskView())
+        await a.node.hears(LinkUp)
+        for number in range(50):
+            publish(a, bytes([number]) * MIB, address)
+            a.runner.flush()
+            await asyncio.sleep(0)
+        tell(a, address, large(1, 2 * MIB), large(2, 2 * MIB))
+        assert len(a.log.lines) >= 1 and "takes more slowly what is published here than it comes" in a.log.lines[0]
+        assert not a.node.heard(NotSent), "what is dropped is nothing that the node waits for"
+        reads.set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while a.runner.links._links[address]._behind:
+                await asyncio.sleep(0)
+            publish(a, b"last", address)
+            a.runner.flush()
+            while not isinstance(heard[-1], Published) or heard[-1].messages[0].content != b"last":
+                await asyncio.sleep(0)
+        kinds = [type(body) for body in heard if not isinstance(body, AskView)]
+        first = kinds.index(Forward)
+        assert 0 < first < len(kinds) - 5, "the requests overtook what was published before them"
+        numbers = [body.messages[0].content[0] for body in heard if isinstance(body, Published)][:-1]
+        assert numbers == list(range(len(numbers))) and 20 < len(numbers) < 50, "the first are kept, in order"
+    slow.close()
+
+
+async def test_what_is_published_while_a_node_is_away_never_reaches_it() -> None:
+    async with daemon() as a, daemon(listening=False) as b:
+        port = unused_port()
+        address = f"127.0.0.1:{port}"
+        publish(a, b"1", address)
+        await a.node.hears(LinkDown)
+        publish(a, b"2", address)
+        await b.listen(port)
+        await a.node.hears(LinkUp)
+        publish(a, b"3", address)
+        a.runner.flush()
+        await b.node.until(lambda: contents(b) == [b"3"])
+        assert not a.node.heard(NotSent)
+        await b.stop_listening()

@@ -99,6 +99,7 @@ MESSAGES = {
     125: "Counts",
     126: "Streams streams",
     127: "StreamAcks acks",
+    128: "Published messages",
     135: "Where asked address",
     136: "Here asked address others?",
 }
@@ -123,6 +124,7 @@ PARTS = [
     "Choice end version node",
     "Holding end version written sequence entries",
     "EntryChange what alias version content?",
+    "Publication channel content sharded?",
     "Patch members? left? arcs? ends? voters?",
     "Proposal changes patch digest proposer?",
     "Ballot round node incarnation",

@@ -16,6 +16,8 @@ Inputs and the time go into :class:`wrpme.core.node.Node`, effects come out as a
 - ``Emit``: something happened that watchers want to know.
 - ``HostRequest``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
   the node answers, but whoever asked follows the views from now on.
+- ``SendToAll``: to other nodes, to each where nothing else waits to leave; may be lost, and nobody is told.
+- ``Deliver``: what clients published at another node, for the subscribers of this one.
 - ``Adopted``: followers are told of the new epoch.
 - ``TellFollowers``: what those hear who follow entries, in this order.
 - ``ComputeView``: the next view is computed, beside the loop where that takes long; ``ViewComputed`` tells the outcome.
@@ -34,6 +36,7 @@ from msgspec.structs import replace
 from wrpme.core.limits import ANSWERS_BYTES_MAX
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol.events import ClusterEvent
+from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import Done, Envelope, FollowReply, GetLog, GetView, Reply, Request, Watch
 from wrpme.protocol.view import Change, Patch, View
 
@@ -139,13 +142,19 @@ class FollowersBehind(Struct, frozen=True):
     sessions: tuple[int, ...]
 
 
+class Publish(Struct, frozen=True):
+    """Clients published this here: the other nodes of the hive are told."""
+
+    published: Published
+
+
 class StopAsked(Struct, frozen=True):
     """A signal asks for a planned stop."""
 
 
 Input = Union[
     Requested, Received, SessionClosed, Persisted, PersistFailed, LinkUp, LinkDown, NotSent, Woken, TurnEnded,
-    StopAsked, ClockJumped, ViewComputed, FollowersBehind,
+    StopAsked, ClockJumped, ViewComputed, FollowersBehind, Publish,
 ]  # fmt: skip
 
 # --- effects -----------------------------------------------------------------------------------------------------
@@ -172,6 +181,19 @@ class Send(Struct, frozen=True):
     address: str
     envelope: Envelope
     size: int = 0
+
+
+class SendToAll(Struct, frozen=True):
+    """The same message for several nodes, none of which it names."""
+
+    addresses: tuple[str, ...]
+    envelope: Envelope
+
+
+class Deliver(Struct, frozen=True):
+    """What subscribers are told."""
+
+    published: Published
 
 
 class ReplyTo(Struct, frozen=True):
@@ -236,7 +258,10 @@ class Exit(Struct, frozen=True):
     rejoin: tuple[str, ...] = ()
 
 
-Effect = Union[Persist, Compact, Send, ReplyTo, LogLine, Emit, HostRequest, Adopted, ComputeView, TellFollowers, Exit]
+Effect = Union[
+    Persist, Compact, Send, SendToAll, ReplyTo, LogLine, Emit, HostRequest, Adopted, ComputeView, TellFollowers,
+    Deliver, Exit,
+]  # fmt: skip
 
 # --- what the node reads -----------------------------------------------------------------------------------------
 

@@ -19,9 +19,9 @@ from wrpme.core.context import NodeContext
 from wrpme.core.follows import Follows
 from wrpme.core.outbox import Origin
 from wrpme.core.io import (
-    Adopted, ClockJumped, Effect, FollowersBehind, Input, Exit, Process, LinkDown, LinkUp, NotSent, Persisted,
-    PersistFailed, Reader, Received, Requested, SessionClosed, Settings, StopAsked, Emit, TurnEnded, ViewComputed,
-    Woken,
+    Adopted, ClockJumped, Deliver, Effect, FollowersBehind, Input, Exit, Process, LinkDown, LinkUp, NotSent, Persisted,
+    PersistFailed, Publish, Reader, Received, Requested, SessionClosed, Settings, StopAsked, Emit, TurnEnded,
+    ViewComputed, Woken,
 )  # fmt: skip
 from wrpme.core.layout import content_in, key_of, version_in
 from wrpme.core.membership import transitions as views
@@ -43,7 +43,7 @@ from wrpme.core.limits import ASK_SECONDS, NEAR_MEMBERS_MAX, TICK_SECONDS
 from wrpme.limits import LATE_SECONDS, REPLICATION_USUAL
 from wrpme.protocol import ring
 from wrpme.protocol.events import ClusterEvent
-from wrpme.protocol.identities import Here, Refused, Where
+from wrpme.protocol.identities import Here, Published, Refused, Where
 from wrpme.protocol.messages import (
     AskView, Heartbeat, HeartbeatAck, Committed, ConfirmFollow, FailureReport, Count, Envelope, Follow,
     ForgetNode, Forward, Forwarded, GetConfig, GetHoldings, GetStatus, GetSuffix, LeaveNode, NextView, PrefixScan,
@@ -53,10 +53,10 @@ from wrpme.protocol.messages import (
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 
-_HOT = {Forward, Forwarded, Streams, StreamAcks}
+_HOT = {Forward, Forwarded, Streams, StreamAcks, Published}
 _BEATS = {Heartbeat, HeartbeatAck}
 """What comes from each neighbour all the time, and gives nothing to do."""
-_OF_EACH_TURN = (TurnEnded, Persisted)
+_OF_EACH_TURN = (TurnEnded, Persisted, Publish)
 _VIEWS = (WholeView, NextView)
 _IN_PLACE_OF_AN_ACK = (AskView, WholeView)
 """What a heartbeat of another epoch is answered with."""
@@ -203,6 +203,8 @@ class Node:
             self.follows.forget(given.session)
         elif isinstance(given, FollowersBehind):
             self.follows.fall_behind(given)
+        elif isinstance(given, Publish):
+            context.outbox.send_to_all(context.alive, given.published)
         elif isinstance(given, StopAsked):
             self.lifecycle.stop()
             self._tick()
@@ -210,11 +212,7 @@ class Node:
             self.self_check.void_leases(given.seconds)
             self._clocks.forget()
         elif isinstance(given, PersistFailed):
-            if context.lives:  # the others need not find out
-                context.outbox.reports.append(Down(context.me, self.settings.incarnation, planned=True))
-                self._send_reports()
-            refused = f"the disk refused to take a write ({given.reason}); this node stops"
-            context.outbox.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
+            self._end_with_disk(given.reason)
         else:
             raise AssertionError(f"unknown input {given!r}")
         if self.voter.decided is not None or self.view_sync.on_disk:
@@ -226,6 +224,14 @@ class Node:
             is_at_rest = said not in _HOT and context.commits.idle and not self.table.dirty and not self.router.waits
             return self._finish_hot(inf if is_at_rest else context.now + TICK_SECONDS)
         return self._finish_hot(context.heartbeats.due) if said in _BEATS else self._finish()
+
+    def _end_with_disk(self, reason: str) -> None:
+        context = self.context
+        if context.lives:  # the others need not find out
+            context.outbox.reports.append(Down(context.me, self.settings.incarnation, planned=True))
+            self._send_reports()
+        refused = f"the disk refused to take a write ({reason}); this node stops"
+        context.outbox.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
 
     def _finish_hot(self, wake_at: float) -> list[Effect]:
         """After what happens all the time, and concerns no voter: these look at the next tick."""
@@ -438,6 +444,8 @@ class Node:
                 context.heartbeats.acknowledged(source, body.sent, context.now)
                 context.note_round_trip(source, context.now - body.sent)
                 self._clocks.heard(source, body.wall, body.sent)
+        elif isinstance(body, Published):
+            context.outbox.effects.append(Deliver(body))
         elif isinstance(body, AskView):
             if self.view is not None and not context.disk.silent:
                 self.view_sync.tell(source, 0 if body.whole else envelope.epoch)

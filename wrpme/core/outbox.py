@@ -5,12 +5,12 @@ Every message carries the view that its sender has (the stamp), so that whoever 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 
 from msgspec.structs import replace
 
-from wrpme.core.io import Effect, Process, ReplyTo, Send, Settings
+from wrpme.core.io import Effect, Process, ReplyTo, Send, SendToAll, Settings
 from wrpme.core.replication.stream import acks_in_parts, size_of_stream
 from wrpme.errors import BusyError, WrpmeError
 from wrpme.core.limits import ANSWER_BYTES_USUAL, COPY_SILENCE_SECONDS, STREAM_BYTES_USUAL
@@ -106,6 +106,12 @@ class Outbox:
     def send_to(self, address: str, body: Body) -> None:
         """To whoever is at that address."""
         self.effects.append(Send(address, self.envelope(NOBODY, body)))
+
+    def send_to_all(self, nodes: Iterable[NodeId], body: Body) -> None:
+        """To these nodes, as far as it is known where they are; see :class:`wrpme.core.io.SendToAll`."""
+        addresses = tuple(dict.fromkeys(self._routes[node] for node in nodes if node in self._routes))
+        if addresses:
+            self.effects.append(SendToAll(addresses, self.envelope(NOBODY, body)))
 
     def answer(self, session: int, node: NodeId, body: Body) -> None:
         """To a node, member or not, on the connection that it speaks on."""

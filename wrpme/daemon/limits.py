@@ -55,6 +55,41 @@ LINK_IDLE_SECONDS = 60.0
 NAME_SECONDS = 5.0
 """The node uses the numbers of a host for so long before it looks up its name again, beside the use of them."""
 
+# --- channels of Redis clients ---------------------------------------------------------------------------------------
+CHANNEL_BYTES_MAX = 4 * KIB
+"""The name of a channel, or a pattern, has so many bytes."""
+MESSAGE_BYTES_MAX = 1 * MIB
+"""A message that is published has so many bytes: it is copied several times, and nothing else may wait for that."""
+SUBSCRIPTIONS_MAX = 100_000
+"""One connection has so many subscriptions,"""
+SUBSCRIPTIONS_BYTES_MAX = 256 * MIB
+"""and all those of a node take so much, with ``SUBSCRIPTION_BYTES`` for each beside the name."""
+SUBSCRIPTION_BYTES = 512
+PATTERNS_MAX = 10_000
+"""So many different patterns are subscribed to at one node: each is tried for a channel that is new."""
+MATCHES_KEPT_MAX = 10_000
+"""Of so many channels it is remembered which patterns match."""
+SUBSCRIBER_BEHIND_BYTES_MAX = 32 * MIB
+"""A subscriber that has not taken so much is closed, as in Redis."""
+SUBSCRIBERS_BEHIND_BYTES_MAX = 1024 * MIB
+"""Where all subscribers together have not taken so much, those that have more than ``SESSION_OUTBOX_BYTES_MAX`` to take
+are closed when there is more for them."""
+PUSHES_MAX = 4096
+"""In one turn of the loop so many messages are put before subscribers; publishers, and other nodes, wait."""
+SUBSCRIBERS_TOLD_MAX = 256
+"""In one turn of the loop so many connections of subscribers are written to, at most about ``TURN_BYTES`` in all."""
+HEARD_BYTES_MAX = 32 * MIB
+"""Of what other nodes published so much waits to be put before subscribers; what is beyond it is dropped."""
+PUBLISHED_BYTES_MAX = 1 * MIB
+"""When so much waits to be told to the other nodes, further publishers wait."""
+PUBLISHED_BATCH_BYTES = 128 * KIB
+"""What one message to the other nodes usually carries."""
+PUBLISHED_TO_SECONDS = 0.0001
+"""After a batch has been told, the next one gathers for so long for each node that was told: in a hive of three that is
+nothing, in one of a thousand 0.1 s, of which telling takes a tenth."""
+LINK_PUBLISHED_BYTES_MAX = 32 * MIB
+"""Of what was published so much waits for one other node; what is beyond it is dropped."""
+
 # --- watchers --------------------------------------------------------------------------------------------------------
 WATCHERS_MAX = 64
 """One node has so many watchers; further ones are refused as busy."""

@@ -20,9 +20,9 @@ import msgspec
 
 from wrpme.core.io import (
     Process,
-    Adopted, ClockJumped, Compact, ComputeView, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist,
-    Persisted, PersistFailed, Received, ReplyTo, LogLine, Send, SessionClosed, StopAsked, Emit, HostRequest,
-    TellFollowers, TurnEnded, Woken,
+    Adopted, ClockJumped, Compact, ComputeView, Deliver, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist,
+    Persisted, PersistFailed, Publish, Received, ReplyTo, LogLine, Send, SendToAll, SessionClosed, StopAsked, Emit,
+    HostRequest, TellFollowers, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
@@ -32,6 +32,7 @@ from wrpme.daemon.net.connection import Wire
 from wrpme.daemon.net.followers import Followers
 from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.net.peers import Links
+from wrpme.daemon.net.redis.channels import Channels
 from wrpme.daemon.net.redis.client import NO_OPTIONS, Options
 from wrpme.daemon.net.redis.session import RedisSession
 from wrpme.daemon.net.server import Server
@@ -45,9 +46,10 @@ from wrpme.limits import (
     WALL_CLOCK_SECONDS,
 )  # fmt: skip
 from wrpme.protocol.codec import encode
+from wrpme.protocol.identities import Published
 from wrpme.protocol.messages import (
-    Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text, Transaction,
-    Watch,
+    Content, Envelope, Failed, Forward, Forwarded, GetView, Many, Notice, Reply, Request, Results, Text,
+    Transaction, Watch,
 )  # fmt: skip
 
 TIMER_SECONDS = 0.001
@@ -103,7 +105,8 @@ class Runner:
         self.work = Work()
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
-        redis = partial(RedisSession, options=redis_options)
+        self._channels = Channels(self)
+        redis = partial(RedisSession, channels=self._channels, options=redis_options)
         self.server = Server(self, numbers, clients_max, sessions_max, redis)
         self.links = Links(self, numbers)
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
@@ -117,6 +120,7 @@ class Runner:
         self._sync = sync
         self._loop = asyncio.get_running_loop()
         self._followers: dict[int, Wire] = {}
+        self._published_to = 0
         self._turn_due = False
         self._turn_since = 0.0
         self._turn_bytes = 0
@@ -161,6 +165,26 @@ class Runner:
         """Ends a planned stop that takes too long. The node itself gives up before; this depends on nothing but the
         loop."""
         self._finish(Exit(0), f"the planned stop took longer than {STOP_SECONDS_MAX:.0f} s; stopped all the same")
+
+    # --- what clients publish ------------------------------------------------------------------------------------
+
+    def publish(self, published: Published) -> int:
+        """See :class:`wrpme.daemon.net.redis.channels.ChannelsHost`."""
+        self._published_to = 0
+        self._handle(Publish(published))
+        return self._published_to
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """See :class:`wrpme.daemon.net.redis.channels.ChannelsHost`."""
+        if seconds > 0:
+            self._loop.call_later(seconds, call)
+        else:
+            self._loop.call_soon(call)
+
+    def dropped(self) -> None:
+        """See :class:`wrpme.daemon.net.redis.channels.ChannelsHost`."""
+        line = "subscribers here are told more slowly than other nodes publish: some of it was dropped"
+        self.server.throttle.say(self.clock(), "warning", line)
 
     # --- what connections ask for --------------------------------------------------------------------------------
 
@@ -343,6 +367,11 @@ class Runner:
             self._reply(effect)
         elif isinstance(effect, Send):
             self.links.send(effect, now)
+        elif isinstance(effect, SendToAll):
+            self._published_to = len(effect.addresses)
+            self.links.send_to_all(effect, now)
+        elif isinstance(effect, Deliver):
+            self._channels.deliver(effect.published)
         elif isinstance(effect, Persist):
             batch = effect.batch
             sync = self._sync or effect.must_sync

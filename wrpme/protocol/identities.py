@@ -1,4 +1,5 @@
-"""What nodes say about who and where they are, also to clients and to nodes of other hives."""
+"""What nodes say about who and where they are, also to clients and to nodes of other hives; and what clients published:
+the messages that stand apart from those of entries and views."""
 
 from __future__ import annotations
 
@@ -38,3 +39,17 @@ class Here(Struct, frozen=True, array_like=True, tag=136):
     asked: float
     address: str
     others: tuple[tuple[NodeId, int, str], ...] = ()
+
+
+class Publication(Struct, frozen=True, array_like=True, gc=False):
+    """A message that a client published to a channel; the channels of ``sharded`` ones are others of the same names."""
+
+    channel: bytes
+    content: bytes
+    sharded: bool = False
+
+
+class Published(Struct, frozen=True, array_like=True, tag=128):
+    """To all members: what was published at the sender, in order. Nothing answers it, and it is never said again."""
+
+    messages: tuple[Publication, ...]

@@ -16,7 +16,7 @@ from typing import Union
 from msgspec import Struct
 
 from wrpme.protocol.events import ClusterEvent
-from wrpme.protocol.identities import GetHive, Here, Refused, Where
+from wrpme.protocol.identities import GetHive, Here, Published, Refused, Where
 from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -772,7 +772,8 @@ class StreamAcks(Struct, frozen=True, array_like=True, tag=127):
 
 Body = Union[
     Report, FailureReport, Prepare, Promise, Accept, Accepted, Rejected, NextView, WholeView, AskView, Heartbeat,
-    HeartbeatAck, Forward, Forwarded, GetSuffix, Suffix, Committed, Streams, StreamAcks, Refused, Where, Here,
+    HeartbeatAck, Forward, Forwarded, GetSuffix, Suffix, Committed, Streams, StreamAcks, Published, Refused, Where,
+    Here,
 ]  # fmt: skip
 
 
@@ -793,4 +794,4 @@ class Envelope(Struct, frozen=True, array_like=True, tag=100):
 Inbound = Union[Request, Envelope]
 """What a daemon may hear on a connection that it accepted."""
 
-BULK = (Forward, Forwarded, Suffix, Streams, StreamAcks)  # may be large: no heartbeat waits behind them
+BULK = (Forward, Forwarded, Suffix, Streams, StreamAcks, Published)  # may be large: no heartbeat waits behind them

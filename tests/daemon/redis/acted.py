@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Options
+from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Deed, Options
 from wrpme.daemon.net.redis.multi import Entries
 from wrpme.daemon.net.redis.parser import split_arguments
 from wrpme.daemon.net.redis.table import begin
@@ -47,7 +47,8 @@ class Acted:
         """Returns what is answered to a line as redis-cli takes it."""
         words: Any = split_arguments(line.encode()) if isinstance(line, str) else line
         assert words
-        return self.entries.carry_out(self.client, begin, words)
+        answer = self.entries.carry_out(self.client, begin, words)
+        return answer.do() if isinstance(answer, Deed) else answer
 
     def hears(self, *pairs: tuple[str, bytes]) -> None:
         """Says one line after the other, and compares."""

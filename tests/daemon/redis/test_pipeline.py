@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from wrpme.daemon.net.redis.channels import Kind
 from wrpme.daemon.net.redis.client import Client
 from wrpme.daemon.net.redis.pipeline import PATIENCE_SECONDS, Pipeline
 from wrpme.daemon.net.redis.table import begin
 from wrpme.errors import IndeterminateError, MismatchError, NotFoundError, UnavailableError, UnstableError, WrpmeError
-from wrpme.protocol.messages import Content, Done, Failed, Get, Number, Remove, Request, Update
+from wrpme.protocol.messages import Content, Done, Failed, Get, Number, Remove, Request, Results, Transaction, Update
 
 
 class Way:
@@ -290,3 +291,71 @@ def test_at_the_end_nothing_is_said_of_what_has_no_answer(way: Way) -> None:
     other.pipeline.go_on()
     assert not other.requests
     assert other.now() < inf
+
+
+# --- what is published -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def published(way: Way) -> list[bytes]:
+    """What an observer hears of channel ``c``, as it is published."""
+    heard: list[bytes] = []
+    observer = Client(2, "", lambda: 0)
+    observer.push = lambda frame: heard.append(frame.split(b"\r\n")[-2])
+    way.client.channels.subscribe(observer, Kind.CHANNEL, b"c", bool)
+    return heard
+
+
+def test_what_is_published_waits_until_what_was_said_before_is_done(way: Way, published: list[bytes]) -> None:
+    way.take("SET a 1", "PUBLISH c changed", "PING")
+    assert len(way.requests) == 1 and way.said == b"" and not published
+    way.reply(0, Done(0))
+    assert way.said == b"+OK\r\n:1\r\n+PONG\r\n" and published == [b"changed"]
+
+
+def test_what_a_transaction_publishes_is_published_once_it_is_carried_out(way: Way, published: list[bytes]) -> None:
+    attempts: list[Transaction] = []
+
+    def node(request: Any) -> Any:
+        if isinstance(request, Transaction):
+            assert not published, "it is not carried out yet"
+            attempts.append(request)
+            return Results(request.id, ()) if len(attempts) == 3 else Failed(request.id, MismatchError.code, "changed")
+        if isinstance(request, Get):
+            return Content(request.id, b"1", b"v" * 16)
+        return Number(request.id, 0, version=b"v" * 16)
+
+    way.at_once = node
+    way.take("MULTI", "INCR {t}a", "PUBLISH c changed", "GET {t}a", "EXEC")
+    assert len(attempts) == 3
+    assert way.said.endswith(b"*3\r\n:2\r\n:1\r\n$1\r\n2\r\n") and published == [b"changed"]
+
+
+def test_confirmations_are_said_whether_answers_are_wanted_or_not(way: Way) -> None:
+    way.take("CLIENT REPLY OFF", "SUBSCRIBE a", "PING", "UNSUBSCRIBE a", "CLIENT REPLY ON")
+    assert way.said == b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n+OK\r\n"
+
+
+def test_nothing_is_told_within_the_answer_of_an_exec(way: Way) -> None:
+    way.take("HELLO 3", "SUBSCRIBE c", "MULTI", "GET a", "PUBLISH c x", "GET b", "EXEC")
+    assert way.said.endswith(b"*3\r\n")
+    said, told = len(way.said), list[bytes]()
+
+    def tell() -> int:
+        told.append(way.said[said:])
+        return 0
+
+    way.client.tell = tell
+    way.reply(0, Content(0, b"1"))
+    assert not told and way.client.inside == 1
+    way.reply(1, Content(0, b"2"))
+    assert told == [b"$1\r\n1\r\n:1\r\n$1\r\n2\r\n"] and way.client.inside == 0
+
+
+def test_a_publisher_waits_where_the_channels_are_behind(way: Way, published: list[bytes]) -> None:
+    way.client.channels.waits = lambda publisher: True  # type: ignore[method-assign]
+    way.take("PUBLISH c x", "PING")
+    assert way.said == b"" and not published
+    way.client.channels.waits = lambda publisher: False  # type: ignore[method-assign]
+    way.pipeline.go_on()
+    assert way.said == b":1\r\n+PONG\r\n" and published == [b"x"]

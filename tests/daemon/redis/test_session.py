@@ -7,11 +7,12 @@ import asyncio
 import pytest
 
 from tests.daemon_parts import PATIENCE_SECONDS, Raw, closed, daemon, echo, silence, turns_of
-from wrpme.core.io import Effect, Exit, ReplyTo, StopAsked
-from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX
+from wrpme.core.io import Deliver, Effect, Exit, Publish, ReplyTo, SessionClosed, StopAsked
+from wrpme.daemon.limits import PARTIAL_FRAME_SECONDS_MAX, SUBSCRIBER_BEHIND_BYTES_MAX
 from wrpme.daemon.net.server import FOREIGN
 from wrpme.errors import UnstableError
 from wrpme.limits import CONTENT_BYTES_MAX, MIB
+from wrpme.protocol.identities import Publication, Published
 from wrpme.protocol.messages import Content, Done, Failed, Get, Request, Update
 
 pytestmark = pytest.mark.asyncio
@@ -216,3 +217,128 @@ async def test_a_client_ends_another_and_then_itself() -> None:
         assert await other.rest() == b""
         client.writer.write(b"CLIENT KILL TYPE normal SKIPME no\r\nPING\r\n")
         assert await client.rest() == b":1\r\n"
+
+
+# --- what is published -----------------------------------------------------------------------------------------------
+
+SUBSCRIBED = b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+
+
+def message(content: bytes, sign: bytes = b"*") -> bytes:
+    return sign + b"3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$%d\r\n%b\r\n" % (len(content), content)
+
+
+def publication(content: bytes) -> bytes:
+    return b"*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$%d\r\n%b\r\n" % (len(content), content)
+
+
+async def subscribe(client: Raw) -> None:
+    client.writer.write(b"SUBSCRIBE c\r\n")
+    await hears(client, SUBSCRIBED)
+
+
+async def test_subscribers_are_told_and_the_node_is_asked_nothing_but_to_tell_others() -> None:
+    async with daemon() as d, Raw(d.port) as one, Raw(d.port) as other, Raw(d.port) as publisher:
+        await subscribe(one)
+        other.writer.write(b"HELLO 3\r\n")
+        assert (await answer(other, 4)).startswith(b"%7")
+        other.writer.write(b"PSUBSCRIBE ?\r\n")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await other.reader.readuntil(b">3\r\n$10\r\npsubscribe\r\n$1\r\n?\r\n:1\r\n")
+        publisher.writer.write(b"PUBLISH c 1\r\nPUBLISH c 2\r\nPUBLISH none 3\r\n")
+        await hears(publisher, b":2\r\n:2\r\n:0\r\n")
+        await hears(one, message(b"1") + message(b"2"))
+        pattern = b">4\r\n$8\r\npmessage\r\n$1\r\n?\r\n$1\r\nc\r\n$1\r\n%d\r\n"
+        await hears(other, pattern % 1 + pattern % 2)
+        told = await d.node.hears(Publish)
+        assert [one.content for one in told.published.messages] == [b"1", b"2", b"3"], "all of a turn together"
+        assert not d.node.requests
+
+
+async def test_what_other_nodes_published_is_told() -> None:
+    async with daemon() as d, Raw(d.port) as client:
+        await subscribe(client)
+        published = Published((Publication(b"c", b"1"), Publication(b"c", b"2", True), Publication(b"c", b"3")))
+        d.node.on_input = lambda event: [Deliver(published)] if isinstance(event, StopAsked) else []
+        d.runner._handle(StopAsked())
+        await hears(client, message(b"1") + message(b"3"))
+        assert not d.node.heard(Publish)
+
+
+async def test_who_listens_no_more_is_told_nothing_more() -> None:
+    async with daemon() as d, Raw(d.port) as client, Raw(d.port) as publisher:
+        client.writer.write(b"SUBSCRIBE c\r\nPING\r\nRESET\r\nPING\r\n")
+        await hears(client, SUBSCRIBED + b"*2\r\n$4\r\npong\r\n$0\r\n\r\n+RESET\r\n+PONG\r\n")
+        await subscribe(client)
+        client.writer.close()
+        await d.node.until(lambda: bool(d.node.heard(SessionClosed)))
+        publisher.writer.write(b"PUBLISH c x\r\nPUBSUB CHANNELS\r\n")
+        await hears(publisher, b":0\r\n*0\r\n")
+
+
+async def test_a_subscriber_that_does_not_read_is_closed_and_nobody_waits_for_it() -> None:
+    async with daemon() as d, Raw(d.port) as slow, Raw(d.port) as quick, Raw(d.port) as publisher:
+        await subscribe(slow)
+        await subscribe(quick)
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        content = bytes(MIB)
+        counts = [2]
+        while counts[-1] == 2 and len(counts) < 200:
+            publisher.writer.write(publication(content))
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                counts.append(int((await publisher.reader.readline())[1:]))
+            await hears(quick, message(content))
+        assert counts[-1] == 1
+        assert d.node.process.answers_bytes < SUBSCRIBER_BEHIND_BYTES_MAX // 2, "it takes no room of answers"
+        (line,) = d.log.lines
+        assert "closed the connection from 127.0.0.1" in line and "takes what is published more slowly" in line
+        await d.node.until(lambda: d.runner._channels.behind_bytes == 0)
+
+
+async def test_a_subscriber_that_reads_slowly_hears_all_of_it_in_order() -> None:
+    async with daemon() as d, Raw(d.port) as slow, Raw(d.port) as publisher:
+        await subscribe(slow)
+        slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        contents = [b"%d" % number * 10_000 for number in range(400)]
+        for content in contents:
+            publisher.writer.write(publication(content))
+        await hears(publisher, b":1\r\n" * len(contents))
+        assert d.runner._channels.behind_bytes > MIB
+        slow.writer.write(b"PING\r\nUNSUBSCRIBE\r\n")
+        slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await hears(slow, b"".join(map(message, contents)) + b"*2\r\n$4\r\npong\r\n$0\r\n\r\n")
+        await hears(slow, b"*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n")
+        assert d.runner._channels.behind_bytes == 0
+
+
+async def test_a_publisher_goes_on_when_what_it_published_has_been_told() -> None:
+    """More than may be told in one turn: the rest of what was said waits for it."""
+    patterns = [b"*" * count for count in range(1, 21)]
+    confirmation = b"*3\r\n$10\r\npsubscribe\r\n$%d\r\n%b\r\n:%d\r\n"
+    told = b"*4\r\n$8\r\npmessage\r\n$%d\r\n%b\r\n$1\r\nc\r\n$3\r\n%d\r\n"
+    async with daemon() as d, Raw(d.port) as client, Raw(d.port) as publisher:
+        client.writer.write(b"PSUBSCRIBE " + b" ".join(patterns) + b"\r\n")
+        await hears(client, b"".join(confirmation % (len(one), one, len(one)) for one in patterns))
+        numbers = range(100, 900)
+        publisher.writer.write(b"".join(b"PUBLISH c %d\r\n" % number for number in numbers) + b"PING\r\n")
+        await hears(publisher, b":20\r\n" * len(numbers) + b"+PONG\r\n")
+        await hears(client, b"".join(told % (len(one), one, number) for number in numbers for one in patterns))
+
+
+async def test_nothing_is_told_within_the_array_of_an_exec() -> None:
+    async with daemon() as d, Raw(d.port) as client, Raw(d.port) as publisher:
+        d.node.on_request = silence
+        client.writer.write(b"HELLO 3\r\nSUBSCRIBE c\r\n")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await client.reader.readuntil(b"$1\r\nc\r\n:1\r\n")
+        client.writer.write(b"MULTI\r\nGET a\r\nPUBLISH c 1\r\nGET b\r\nEXEC\r\n")
+        await hears(client, b"+OK\r\n" + b"+QUEUED\r\n" * 3 + b"*3\r\n")
+        publisher.writer.write(b"PUBLISH c 2\r\n")
+        await hears(publisher, b":1\r\n")
+        reply_to: list[Effect] = [
+            ReplyTo(session, Content(request.id, b"x")) for session, request in d.node.requests[:1]
+        ]
+        d.node.on_request = echo
+        d.node.on_input = lambda event: reply_to if isinstance(event, StopAsked) else []
+        d.runner._handle(StopAsked())
+        await hears(client, b"$1\r\nx\r\n:1\r\n$1\r\nb\r\n" + message(b"2", b">") + message(b"1", b">"))

@@ -3,16 +3,23 @@
 A link is two connections ("lanes"): large bodies travel on one, the rest on the other, so that no heartbeat waits
 behind a copy. They are dialled, reported up and given up together. While nobody has sent anything for
 ``LINK_IDLE_SECONDS``, a link is closed without a word: the next message dials it again.
+
+What clients publish leaves for another node only where nothing else waits for it on the lane: no request waits for more
+than one batch. What waits for too long is dropped, and what was published while a link is down never leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from typing import Protocol, Union
 
-from wrpme.core.io import HANGING, LinkDown, LinkUp, Send
-from wrpme.daemon.limits import LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX
+from wrpme.core.io import HANGING, LinkDown, LinkUp, Send, SendToAll
+from wrpme.daemon.limits import (
+    LINK_IDLE_SECONDS, LINK_OUTBOX_BYTES_MAX, LINK_PUBLISHED_BYTES_MAX, WIRE_WRITE_BYTES,
+)  # fmt: skip
+from wrpme.daemon.log import Throttle
 from wrpme.daemon.net.connection import Host, Message, Wire, reason_of, watch_closely
 from wrpme.daemon.net.names import Names
 from wrpme.daemon.net.outbox import Frame, Large
@@ -22,7 +29,7 @@ from wrpme.limits import (
     CONNECT_SECONDS_MAX, LARGE_BYTES, LINK_RETRY_SECONDS_MAX, LINK_RETRY_SECONDS_MIN, LOOKUP_SECONDS_MAX,
 )  # fmt: skip
 from wrpme.protocol import address as addresses
-from wrpme.protocol.codec import PREFACE, Decoder
+from wrpme.protocol.codec import PREFACE, Decoder, encode
 from wrpme.protocol.messages import BULK, Envelope, Failed
 
 _BULK = frozenset(BULK)
@@ -48,20 +55,33 @@ class Links:
         self.numbers = iter(numbers)
         self.names = Names()
         self.view_frames = ViewFrames()
+        self.throttle = Throttle(host.say)
         self._links: dict[str, Link] = {}
 
     def send(self, message: Send, now: float) -> None:
         """Sends the message at the end of the turn, or when the link is up for the first time. Where it never leaves,
         the node is told by the end of the link or of the message."""
-        link = self._links.get(message.address)
+        self._link(message.address, now).send(message)
+
+    def send_to_all(self, message: SendToAll, now: float) -> None:
+        """Sends the message to each where nothing else waits to leave, encoded once for all; or never, without a
+        word."""
+        frame = encode(message.envelope)
+        pieces = [frame[at : at + WIRE_WRITE_BYTES] for at in range(0, len(frame), WIRE_WRITE_BYTES)]
+        for address in message.addresses:
+            self._link(address, now).send_behind(pieces, len(frame))
+
+    def _link(self, address: str, now: float) -> Link:
+        link = self._links.get(address)
         if link is None:
-            link = self._links[message.address] = Link(message.address, self)
+            link = self._links[address] = Link(address, self)
             link.dial()
         link.wanted_at = now
-        link.send(message)
+        return link
 
     def tick(self, now: float) -> None:
         """Closes what nobody needs; is called about once a second."""
+        self.throttle.settle(now)
         for link in list(self._links.values()):
             if now - link.wanted_at > LINK_IDLE_SECONDS:
                 self.forget(link)
@@ -93,6 +113,10 @@ class Link:
         self._queue: list[tuple[int, Frame, Envelope]] | None = []
         """Frames for the first time that it is up, with their lane. None after the first attempt."""
         self._queue_bytes = 0
+        self._behind: deque[tuple[list[bytes], int]] = deque()
+        """What leaves where nothing else waits, in pieces, and the size of each."""
+        self._behind_bytes = 0
+        self._behind_due = False
         self._pause = LINK_RETRY_SECONDS_MIN
         self._up_since = 0.0
         self._down_at = 0.0
@@ -127,6 +151,40 @@ class Link:
         else:
             self.host.not_sent(self.address, envelope)
 
+    def send_behind(self, pieces: list[bytes], size: int) -> None:
+        """See :meth:`Links.send_to_all`."""
+        if not self._up and self._queue is None:
+            self._hurry()
+            return
+        if self._up and not self._behind and self._lanes[_BULK_LANE].is_free:
+            self._lanes[_BULK_LANE].put_all(pieces)
+        elif self._behind_bytes + size <= LINK_PUBLISHED_BYTES_MAX:
+            self._behind.append((pieces, size))
+            self._behind_bytes += size
+        else:
+            line = f"{self.address} takes more slowly what is published here than it comes: some of it was dropped"
+            self._links.throttle.say(self.host.clock(), "warning", line)
+
+    def go_on_behind(self) -> None:
+        """Lets what waits behind everything else leave, in a later turn."""
+        if self._behind and not self._behind_due:
+            self._behind_due = True
+            self.host.work.put(WIRE_WRITE_BYTES, self._leave_behind)
+
+    def _leave_behind(self) -> None:
+        self._behind_due = False
+        lane = self._lanes[_BULK_LANE] if self._up else None
+        if lane is None or not self._behind or not lane.is_free:
+            return
+        pieces, size = self._behind.popleft()
+        self._behind_bytes -= size
+        lane.put_all(pieces)
+        lane.flush()
+
+    def _forget_behind(self) -> None:
+        self._behind.clear()
+        self._behind_bytes = 0
+
     def _unsendable(self, envelope: Envelope, error: WrpmeError) -> bytes:
         self.host.say("error", f"a message for {self.address} was not sent: {error.sentence}")
         self.host.not_sent(self.address, envelope)
@@ -147,6 +205,7 @@ class Link:
         """Ends the link for good."""
         self._closed = True
         self._up = False
+        self._forget_behind()
         if self.attempt is not None:
             self.attempt.cancel()
         if self._retry is not None:
@@ -169,6 +228,7 @@ class Link:
         for lane, frame, envelope in queue or ():
             if not self._lanes[lane].put_bounded(frame):
                 self.host.not_sent(self.address, envelope)
+        self.go_on_behind()
         self.host.link_event(LinkUp(self.address))
 
     async def _connect(self) -> str:
@@ -232,6 +292,7 @@ class Link:
         self._up = False
         self._down_at = now
         self._queue, self._queue_bytes = None, 0
+        self._forget_behind()
         self._hang_up(for_good=False)
         if self._closed:
             return
@@ -266,6 +327,23 @@ class Lane(Wire):
         else:
             self.put(frame)
         return True
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing waits here that the system has not taken, but for what is one write of this turn."""
+        return not self._paused and not self.outbox and self.gathered_bytes < WIRE_WRITE_BYTES
+
+    def put_all(self, pieces: list[bytes]) -> None:
+        """Puts the pieces of a frame."""
+        for piece in pieces:
+            self.put(piece)
+
+    def flush(self) -> None:
+        super().flush()
+        self._link.go_on_behind()
+
+    def pumped(self) -> None:
+        self._link.go_on_behind()
 
     def hang_up(self, for_good: bool) -> None:
         """Ends the connection; what was handed to the system leaves first if it can, and ``for_good`` all that

@@ -246,8 +246,8 @@ class Session(Wire):
         """Closes the connection if a frame (or the preface) has begun and makes no progress, or if nothing of a large
         answer is taken. One that has said nothing at all stays as long as there is room for others: pools of Redis
         clients open connections before they need them."""
-        if self.outbox.bytes > SESSION_OUTBOX_BYTES_MAX and now - self.took_at > SLOW_READER_SECONDS_MAX:
-            self._give_up()
+        if self.behind_bytes > SESSION_OUTBOX_BYTES_MAX and now - self.took_at > SLOW_READER_SECONDS_MAX:
+            self.give_up(f"it has taken nothing of its answers for {SLOW_READER_SECONDS_MAX:.0f} s")
         if self._held or self.ended or now - self._progress_at <= PARTIAL_FRAME_SECONDS_MAX:
             return
         if self._preface_bytes < len(PREFACE):
@@ -256,10 +256,15 @@ class Session(Wire):
         elif self._partial_bytes:
             self.refuse(ProtocolError(f"a message has not gone on for {PARTIAL_FRAME_SECONDS_MAX:.0f} s"))
 
-    def _give_up(self) -> None:
+    @property
+    def behind_bytes(self) -> int:
+        """What waits for it to take what it was sent."""
+        return self.outbox.bytes
+
+    def give_up(self, reason: str) -> None:
+        """Closes a connection that does not take what is for it; there is no word that could reach it."""
         if self.transport is not None and not self.ended:
-            slow = f"it has taken nothing of its answers for {SLOW_READER_SECONDS_MAX:.0f} s"
-            line = f"closed the connection from {_peer(self.transport)}: {slow}"
+            line = f"closed the connection from {_peer(self.transport)}: {reason}"
             self.server.throttle.say(self.host.clock(), "info", line)
             self.ended = True
             self.transport.abort()

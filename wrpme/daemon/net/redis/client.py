@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.replies import NIL2, NIL3, NO_ARRAY2, bulk, encoded
 from wrpme.protocol.messages import EntryRequest, Request
 
@@ -22,7 +23,16 @@ class InTurn(list[list[bytes]]):
     """Commands that are carried out one after the other; their answers are an array."""
 
 
-Plan = bytes | One | Several | Steps | InTurn
+class Deed:
+    """What is carried out only when nothing before it is on its way, and of a transaction only when that is; it returns
+    the answer. One that is ``loud`` is answered whether answers are wanted or not."""
+
+    def __init__(self, do: Callable[[], bytes], is_loud: bool = False) -> None:
+        self.do = do
+        self.is_loud = is_loud
+
+
+Plan = bytes | One | Several | Steps | InTurn | Deed
 
 
 class Queued:
@@ -91,6 +101,21 @@ class Client:
         self.others: Callable[[], list[Client]] = lambda: [self]
         self.chance: Callable[[int], int] = lambda numbers: 0
         """Gives any of so many numbers, from 0 on."""
+        self.inside = 0
+        """So many answers are due until the array is complete that is said now: nothing else may be said before."""
+        self.channels = Channels()
+        self.subscriptions: dict[Kind, dict[bytes, None]] = {}
+        self.subscription_count = 0
+        self.push: Callable[[bytes], None] = lambda frame: None
+        """Tells it what was published; it leaves with ``tell``."""
+        self.tell: Callable[[], int] = int
+        self.resume: Callable[[], None] = lambda: None
+        """Goes on with commands that waited for others to publish."""
+
+    @property
+    def only_listens(self) -> bool:
+        """Whether it is only told what is published, as its protocol does not tell that from answers."""
+        return self.subscription_count > 0 and not self.three
 
     def speak(self, three: bool) -> None:
         """Changes to RESP3 or RESP2."""
@@ -113,6 +138,7 @@ class Client:
 
     def reset(self) -> None:
         """Forgets what was said, as RESET wants it."""
+        self.channels.forget(self)
         self.speak(False)
         self.name = b""
         self.queued = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
+from wrpme.daemon.net.redis.channels import Kind
 from wrpme.daemon.net.redis.client import Client, Plan, Subcommand
 from wrpme.daemon.net.redis.numbers import database, integer, integer_in
 from wrpme.daemon.net.redis.replies import OK, PONG, SYNTAX, ZERO, Refusal, bulk, error, integer as integer_reply
@@ -34,6 +35,8 @@ def ping(client: Client, args: Args) -> Plan:
     """PING [message]."""
     if len(args) > 2:
         raise arity("ping")
+    if client.only_listens:
+        return client.encoded(["pong", args[1] if len(args) == 2 else b""])
     return bulk(args[1]) if len(args) == 2 else PONG
 
 
@@ -129,6 +132,8 @@ def _name(name: bytes) -> bytes:
 
 def _described(client: Client) -> str:
     queued = client.queued
+    subscribed = {kind: len(client.subscriptions.get(kind, ())) for kind in Kind}
+    flags = "x" * (queued is not None) + "P" * (client.subscription_count > 0)
     fields = {
         "id": client.ident,
         "addr": client.address,
@@ -137,11 +142,11 @@ def _described(client: Client) -> str:
         "name": text(client.name),
         "age": max(0, int(client.age())),
         "idle": max(0, int(client.idle())),
-        "flags": "N" if queued is None else "x",
+        "flags": flags or "N",
         "db": 0,
-        "sub": 0,
-        "psub": 0,
-        "ssub": 0,
+        "sub": subscribed[Kind.CHANNEL],
+        "psub": subscribed[Kind.PATTERN],
+        "ssub": subscribed[Kind.SHARD],
         "multi": -1 if queued is None else len(queued.commands),
         "watch": len(client.watched),
         "multi-mem": 0 if queued is None else queued.bytes,
@@ -203,7 +208,7 @@ def _on_or_off(client: Client, args: Args) -> Plan:
 
 def _kind(client: Client) -> bytes:
     """What CLIENT LIST and KILL select by."""
-    return b"normal"
+    return b"pubsub" if client.subscription_count else b"normal"
 
 
 def _kind_in(word: bytes) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from wrpme.core.layout import content_in, expiry_in, value_of
 from wrpme.core.replication.operations import Write, decide
-from wrpme.daemon.net.redis.client import Client, InTurn, Plan, Queued, Steps
+from wrpme.daemon.net.redis.client import Client, Deed, InTurn, Plan, Queued, Steps
 from wrpme.daemon.net.redis.replies import CROSS_SLOT, OK, Refusal, array, error
 from wrpme.limits import TRANSACTION_REQUESTS_MAX
 from wrpme.protocol.messages import (
@@ -105,7 +105,7 @@ def _together(client: Client, commands: list[Args], keys: Args, watched: dict[by
         answers = [entries.carry_out(client, begin, command) for command in commands]
         done = yield Transaction(0, (*conditions, *entries.changes()))
         if type(done) is not Failed:
-            return array(answers)
+            return array([answer.do() if isinstance(answer, Deed) else answer for answer in answers])
 
 
 def _version_of(reply: Content | Number | Failed) -> bytes:
@@ -138,11 +138,12 @@ class Entries:
                 made.append(Remove(0, key))
         return made
 
-    def carry_out(self, client: Client, begin: Begin, command: Args) -> bytes:
-        """Returns the answer to a command, which sees what those before it did."""
+    def carry_out(self, client: Client, begin: Begin, command: Args) -> bytes | Deed:
+        """Returns the answer to a command, which sees what those before it did; or what gives it when the transaction
+        is carried out."""
         plan = begin(client, command, True)
         try:
-            if type(plan) is bytes:
+            if type(plan) is bytes or type(plan) is Deed:
                 return plan
             if type(plan) is tuple:
                 asked, convert = plan

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from wrpme.daemon.net.redis.client import Client, InTurn, Plan, Steps
+from wrpme.daemon.net.redis.client import Client, Deed, InTurn, Plan, Steps
 from wrpme.daemon.net.redis.replies import Refusal, Unexpected, error, failure
 from wrpme.errors import (
     AlreadyExistsError, BusyError, IndeterminateError, MismatchError, NotFoundError, NumberError,
@@ -245,8 +245,7 @@ class Pipeline:
                 self.parked_bytes += len(slot.answer)
             slots.popleft()
             self.parked_bytes -= len(slot.answer)
-            if not slot.silent:
-                self._way.answer(slot.answer)
+            self._say(slot.answer, slot.silent)
 
     @staticmethod
     def _is_refused(slot: Slot) -> bool:
@@ -266,15 +265,20 @@ class Pipeline:
         if type(plan) is InTurn:
             self.queue.extendleft(reversed(plan))
             client.skips += len(plan) if silent and not client.silent else 0
-            plan = b"*%d\r\n" % len(plan)
+            self._say(b"*%d\r\n" % len(plan), silent)
+            client.inside = len(plan)
+            return
+        if type(plan) is Deed:
+            silent = silent and not plan.is_loud
+            plan = plan.do()
         if type(plan) is bytes:
             if self._slots:
                 slot = Slot((), None, 0.0)
                 slot.answer, slot.silent = plan, silent
                 self.parked_bytes += len(plan)
                 self._slots.append(slot)
-            elif not silent:
-                self._way.answer(plan)
+            else:
+                self._say(plan, silent)
             return
         if type(plan) is tuple:
             asked, convert = plan
@@ -296,10 +300,17 @@ class Pipeline:
         slot.silent = silent
         if slot.answer is not None and not self._slots:  # it needed no request
             self.parked_bytes -= len(slot.answer)
-            if not silent:
-                self._way.answer(slot.answer)
+            self._say(slot.answer, silent)
         else:
             self._slots.append(slot)
+
+    def _say(self, answer: bytes, silent: bool) -> None:
+        if not silent:
+            self._way.answer(answer)
+        if self.client.inside:
+            self.client.inside -= 1
+            if not self.client.inside:
+                self.client.tell()
 
     # --- several steps -------------------------------------------------------------------------------------------
 

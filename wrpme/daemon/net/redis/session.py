@@ -7,12 +7,18 @@ of every session.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from random import randrange
 from typing import Any
 
-from wrpme.daemon.net.connection import Message
+from wrpme.daemon.limits import (
+    SESSION_OUTBOX_BYTES_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX, SUBSCRIBER_BEHIND_BYTES_MAX,
+    WIRE_WRITE_BYTES,
+)  # fmt: skip
+from wrpme.daemon.net.connection import Message, Wire
+from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Options
 from wrpme.daemon.net.redis.parser import Foreign, Parser
 from wrpme.daemon.net.redis.pipeline import Pipeline
@@ -20,7 +26,7 @@ from wrpme.daemon.net.redis.replies import error
 from wrpme.daemon.net.redis.table import begin
 from wrpme.daemon.net.server import FOREIGN, Server, Session
 from wrpme.errors import BusyError, ProtocolError, WrpmeError
-from wrpme.limits import LARGE_BYTES
+from wrpme.limits import LARGE_BYTES, TURN_BYTES
 from wrpme.protocol.messages import Envelope, Reply, Request
 
 
@@ -29,8 +35,12 @@ class RedisSession(Session):
 
     takes_replies = True
 
-    def __init__(self, number: int, server: Server, options: Options = NO_OPTIONS) -> None:
+    def __init__(self, number: int, server: Server, channels: Channels, options: Options = NO_OPTIONS) -> None:
         super().__init__(number, server)
+        self._channels = channels
+        self._pushes: deque[bytes] = deque()
+        """What was published for this client and has not been written."""
+        self._pushes_bytes = 0
         self._parser = Parser()
         self._began_at = self._heard_at = self.host.clock()
         self._lapsed = False
@@ -41,6 +51,10 @@ class RedisSession(Session):
         self._client.others = self._all_clients
         self._client.chance = randrange
         self._client.stats = self._stats
+        self._client.channels = channels
+        self._client.push = self._push
+        self._client.tell = self._tell
+        self._client.resume = self.go_on
         self._pipeline = Pipeline(self._client, self, begin)
 
     # --- what comes in -------------------------------------------------------------------------------------------
@@ -116,6 +130,10 @@ class RedisSession(Session):
 
     def has_room(self) -> bool:
         """See :class:`Way`."""
+        if self._pushes:
+            self._tell()
+            if self._pushes and not self._client.inside:
+                return False
         return not self.ended and not self.backlog and not self.outbox and not self.full
 
     def now(self) -> float:
@@ -136,6 +154,44 @@ class RedisSession(Session):
 
         asyncio.get_running_loop().call_later(seconds, due)
 
+    # --- what is published ---------------------------------------------------------------------------------------
+
+    def _push(self, frame: bytes) -> None:
+        if self.ended:
+            return
+        self._pushes.append(frame)
+        self._count_pushes(len(frame))
+        everybody_is_behind = self._channels.behind_bytes > SUBSCRIBERS_BEHIND_BYTES_MAX
+        if self._pushes_bytes > (SESSION_OUTBOX_BYTES_MAX if everybody_is_behind else SUBSCRIBER_BEHIND_BYTES_MAX):
+            waiting = f"{self._pushes_bytes} bytes wait" + ", and more than 1 GiB for all" * everybody_is_behind
+            self.give_up(f"it takes what is published more slowly than it comes ({waiting})")
+
+    def _count_pushes(self, change: int) -> None:
+        self._pushes_bytes += change
+        self._channels.behind_bytes += change
+
+    def _tell(self) -> int:
+        """Puts what was published, as far as it leaves at once, and returns how many bytes. What waits is shared with
+        other subscribers, and no answer of this node."""
+        told = 0
+        while self._pushes and told < TURN_BYTES and self._may_tell:
+            self.took_at = self.host.clock()
+            frame = self._pushes.popleft()
+            self._count_pushes(-len(frame))
+            self.put(frame)
+            told += len(frame)
+            if self.gathered_bytes >= WIRE_WRITE_BYTES:
+                Wire.flush(self)
+        return told
+
+    @property
+    def behind_bytes(self) -> int:
+        return super().behind_bytes + self._pushes_bytes
+
+    @property
+    def _may_tell(self) -> bool:
+        return not (self.outbox or self._paused or self.ended or self._client.inside)
+
     # --- bounds and manners --------------------------------------------------------------------------------------
 
     @property
@@ -146,6 +202,7 @@ class RedisSession(Session):
         """Replies were counted when they came."""
 
     def flush(self) -> None:
+        self._tell()
         super().flush()
         if not self.ended:
             self._pipeline.go_on()
@@ -153,6 +210,8 @@ class RedisSession(Session):
 
     def pumped(self) -> None:
         super().pumped()
+        if self._pushes and self._may_tell:
+            self._channels.tell_soon(self._client)
         if not self.ended and self._pipeline.queue:
             self._pipeline.go_on()
             self._after_commands()
@@ -194,6 +253,9 @@ class RedisSession(Session):
     def connection_lost(self, exc: Exception | None) -> None:
         self.host.process.redis_sessions -= self._is_client
         self._pipeline.drop()
+        self._channels.gone(self._client)
+        self._pushes.clear()
+        self._count_pushes(-self._pushes_bytes)
         super().connection_lost(exc)
 
     # --- what commands ask ---------------------------------------------------------------------------------------
@@ -206,6 +268,13 @@ class RedisSession(Session):
 
     def _stats(self) -> dict[str, dict[str, Any]]:
         return {
-            "clients": {"maxclients": self.server.clients_max},
-            "stats": {"total_connections_received": self.server.accepted},
+            "clients": {
+                "maxclients": self.server.clients_max,
+                "pubsub_clients": sum(client.subscription_count > 0 for client in self._all_clients()),
+            },
+            "stats": {
+                "total_connections_received": self.server.accepted,
+                "pubsub_channels": len(self._channels.names(Kind.CHANNEL)),
+                "pubsub_patterns": len(self._channels.names(Kind.PATTERN)),
+            },
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from wrpme.daemon.net.redis import bits, connection, keys, multi, scan, server, strings
+from wrpme.daemon.net.redis import bits, connection, keys, multi, pubsub, scan, server, strings
 from wrpme.daemon.net.redis.client import Client, Plan, Queued, Subcommand
 from wrpme.daemon.net.redis.numbers import integer_in
 from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
@@ -16,12 +16,13 @@ from wrpme.daemon.net.redis.replies import QUEUED, SYNTAX, Refusal, Status, arra
 from wrpme.limits import FRAME_BYTES_MAX
 
 Args = list[bytes]
-Handler = Callable[[Client, Args], Plan]
+Handler = Callable[[Client, Args], Plan | None]
 
 
 class Entry(Struct, frozen=True):
     """A command: ``arity`` is its number of words, or below 0 the least; ``first``, ``last`` and ``step`` tell which
-    of them are keys. What is ``alone`` begins when nothing before it is on its way."""
+    of them are keys. What is ``alone`` begins when nothing before it is on its way; its handler may give
+    None where it has to wait for longer."""
 
     name: str
     arity: int
@@ -132,7 +133,8 @@ def _group(name: str, generic: set[str]) -> str:
 
 def _other_rows() -> list[Entry]:
     fast, slow, admin = ("fast",), ("noscript",), ("admin", "noscript")
-    c, k, n = connection, keys, server
+    listen, tell = ("pubsub", "noscript", "loading", "stale"), ("pubsub", "loading", "stale", "fast")
+    c, k, n, p = connection, keys, server, pubsub
     listed: list[tuple[str, int, tuple[str, ...], Handler, str, str, bool]] = [
         ("ping", -1, fast, c.ping, "Returns the server's liveliness response.", "connection", False),
         ("echo", 2, fast, c.echo, "Returns the given string.", "connection", False),
@@ -162,6 +164,14 @@ def _other_rows() -> list[Entry]:
         ("randomkey", 1, ("readonly",), scan.randomkey, "Returns a random key name.", "generic", False),
         ("flushall", -1, ("write",), k.flushall, "Removes all keys.", "server", False),
         ("flushdb", -1, ("write",), k.flushall, "Removes all keys.", "server", False),
+        ("subscribe", -2, listen, p.subscribe, "Listens for messages published to channels.", "pubsub", True),
+        ("unsubscribe", -1, listen, p.unsubscribe, "Stops listening to channels.", "pubsub", True),
+        ("psubscribe", -2, listen, p.psubscribe, "Listens to channels that match patterns.", "pubsub", True),
+        ("punsubscribe", -1, listen, p.punsubscribe, "Stops listening to channels by patterns.", "pubsub", True),
+        ("ssubscribe", -2, listen, p.ssubscribe, "Listens to shard channels.", "pubsub", True),
+        ("sunsubscribe", -1, listen, p.sunsubscribe, "Stops listening to shard channels.", "pubsub", True),
+        ("publish", 3, tell, p.publish, "Posts a message to a channel.", "pubsub", True),
+        ("spublish", 3, tell, p.spublish, "Posts a message to a shard channel.", "pubsub", True),
     ]
     return [
         Entry(name, arity, flags, 0, 0, 0, handler, summary, group, alone)
@@ -182,6 +192,7 @@ def _containers() -> list[Entry]:
         ("memory", -2, ("readonly",), keys.MEMORY, "A container for memory diagnostics commands.", "server"),
         ("module", -2, admin, server.MODULE, "A container for module commands.", "server"),
         ("object", -2, ("readonly",), keys.OBJECT, "A container for object introspection commands.", "generic"),
+        ("pubsub", -2, ("pubsub",), pubsub.PUBSUB, "A container for Pub/Sub commands.", "pubsub"),
         ("slowlog", -2, admin, server.SLOWLOG, "A container for slow log commands.", "server"),
     ]
     return [
@@ -457,6 +468,8 @@ def begin(client: Client, args: Args, is_alone: bool) -> Plan | None:
             return found
         assert isinstance(found, Entry)
         entry = found
+    if client.only_listens and entry.name not in _WHILE_LISTENING and not client.inside:
+        return _only_listens(client, entry, args)
     if client.queued is not None and entry.name not in _AT_ONCE:
         return _queued(client.queued, entry, args)
     if entry.alone and not is_alone:
@@ -468,7 +481,22 @@ def begin(client: Client, args: Args, is_alone: bool) -> Plan | None:
         return error(str(refusal))
 
 
+_WHILE_LISTENING = (
+    "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping", "quit", "reset",
+)  # fmt: skip
 _AT_ONCE = ("multi", "exec", "discard", "quit", "reset")
+
+
+def _only_listens(client: Client, entry: Entry, args: Args) -> bytes:
+    name = f"{entry.name}|{connection.text(args[1]).lower()}" if entry.subcommands and len(args) > 1 else entry.name
+    allowed = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+    sentence = f"Can't execute '{name}': {allowed}"
+    if entry.name == "exec":
+        client.queued, client.watched = None, {}
+        return error(f"EXECABORT Transaction discarded because of: {sentence}")
+    if client.queued is not None:
+        client.queued.is_wrong = True
+    return error(f"ERR {sentence}")
 
 
 def _queued(queued: Queued, entry: Entry, args: Args) -> bytes:
