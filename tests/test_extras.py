@@ -23,8 +23,11 @@ PACKAGES = {
     "tui": {"textual", "rich", "msgpack"},
     "web": {"aiohttp", "textual_serve"},
     "ssh": {"asyncssh", "packaging"},
+    "redis": {"redis"},
 }
 """What each extra brings."""
+OURS = "wrpme.tui", "wrpme.bootstrap", "wrpme.shell.imports.redis_import"
+"""What of wrpme uses it."""
 
 
 class NotInstalled:
@@ -51,7 +54,7 @@ class Without:
 
     def __call__(self, *extras: str) -> None:
         packages = {package for extra in extras for package in PACKAGES[extra]}
-        anew = (*packages, "wrpme.tui", "wrpme.bootstrap")
+        anew = (*packages, *OURS)
         for name in [name for name in sys.modules if any(name == one or name.startswith(f"{one}.") for one in anew)]:
             self._modules[name] = sys.modules.pop(name)
         self._finder = NotInstalled(packages)
@@ -61,7 +64,7 @@ class Without:
         """Brings back what was loaded before."""
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
-        for name in [name for name in sys.modules if name.startswith(("wrpme.tui", "wrpme.bootstrap"))]:
+        for name in [name for name in sys.modules if name.startswith(OURS)]:
             del sys.modules[name]
         sys.modules.update(self._modules)
         for name, module in self._modules.items():
@@ -121,6 +124,14 @@ def test_commands_about_other_machines_without_their_extra(
     without("ssh")
     line = f"usage: {name} needs the package asyncssh, which is not installed: pip install 'wrpme[ssh]'\n"
     assert run(capfd, monkeypatch, name, "hive.toml") == (2, "", line)
+
+
+def test_an_import_without_its_extra(
+    without: Without, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without("redis")
+    line = "usage: hive_import needs the package redis, which is not installed: pip install 'wrpme[redis]'\n"
+    assert run(capfd, monkeypatch, "hive_import", "redis://127.0.0.1:1") == (2, "", line)
 
 
 def test_the_daemon_and_line_mode_need_no_extra() -> None:

@@ -400,6 +400,7 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("follow", (AS_EVER,)),
         Syntax("watch", (AS_EVER,)),
         Syntax("hive_status", (JSON,)),
+        Syntax("hive_import", (JSON,)),
         Syntax("remove_all", (YES,)),
         Syntax("forget", (YES,)),
         Syntax("recover", (Option("force", "the missing nodes are dead for good", is_required=True), YES)),

@@ -17,8 +17,8 @@ from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
     Add, Aliases, Append, Body, Cas, CasVersion, Content, Count, Done, EntryRequest, Failed, Forward, Forwarded, Get,
-    GetLog, GetRange, GetRemove, GetStatus, GetUpdate, GetView, IfContent, Number, PrefixScan, Put, Remove, RemoveIf,
-    Request, SetRange, Update, ViewIs, Watch,
+    GetLog, GetRange, GetRemove, GetStatus, GetUpdate, GetView, IfContent, Number, PrefixScan, Put, Remove, RemoveAll,
+    RemoveIf, Request, SetRange, Update, ViewIs, Watch,
 )  # fmt: skip
 from wrpme.protocol.view import NOBODY
 
@@ -312,7 +312,10 @@ def test_requests_to_nodes(hive: Hive) -> None:
     epoch = hive.view("a").epoch
     assert hive.ask("a", Count(3, identity("b"), epoch)) == Number(3, 0)
     assert hive.ask("a", Count(3, NOBODY, epoch)) == Number(3, 0)
-    assert word_of(hive.ask("a", Count(3, b"?" * 16, epoch))) == "usage"
+    gone = b"?" * 16
+    for request in (Count(3, gone, epoch), PrefixScan(3, gone, epoch, b""), RemoveAll(3, gone, epoch)):
+        assert word_of(hive.ask("a", request)) == "unstable", "whoever asks has another view"
+    assert word_of(hive.ask("a", GetStatus(3, gone))) == "usage"
     hive.kill("b")
     hive.until(lambda: health.condition(hive.view("a")).word == "unavailable")
     hive.go(2)

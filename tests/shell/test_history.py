@@ -23,7 +23,15 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_the_oldest_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "history"
     assert LineFile(path).load() == []
-    for line in ("one", "  ", "two", "x" * (HISTORY_LINE_CHARACTERS_MAX + 1), "three\nfour"):
+    for line in (
+        "one",
+        "  ",
+        "hive_import redis://me:secret@a:1",
+        "two",
+        " secret",
+        "x" * (HISTORY_LINE_CHARACTERS_MAX + 1),
+        "three\nfour",
+    ):
         LineFile(path).append(line)
     assert LineFile(path).load() == ["one", "two", "three four"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600, "contents are nobody else's business"

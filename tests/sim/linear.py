@@ -15,8 +15,8 @@ CONFIGURATIONS_MAX = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``kind`` is a command's name; ``result`` is "ok", the word of an error, or "" where it is not known; ``given`` is
-    the content that came back."""
+    """``kind`` is a command's name; ``result`` is "ok", the word of an error (or several, with "or" between them), or
+    "" where it is not known; ``given`` is the content that came back."""
 
     kind: str
     call: float
@@ -75,7 +75,7 @@ def fits(held: bytes | None, operation: Operation, result: str) -> bool:
     """Whether the client may have heard this of an entry of that content."""
     if not operation.known:
         return True
-    if result != operation.result:
+    if result not in operation.result.split(" or "):
         return False
     if result != "ok" or operation.kind not in GIVES:
         return True

@@ -22,7 +22,7 @@ Told = tuple[bytes | int | None, ...] | tuple[int, str]
 @dataclass(frozen=True, slots=True)
 class Step:
     """``kind`` is one of get, exists, update, put, add, remove, absent (nothing may be there), same (the content must
-    be ``content``)."""
+    be ``content``), and two that never fail: fetch (gives None where nothing is there) and drop (gives 1 or 0)."""
 
     kind: str
     alias: str
@@ -39,7 +39,7 @@ class Together:
     told: Told | None = None
 
 
-CHANGES = {"update", "put", "add", "remove"}
+CHANGES = {"update", "put", "add", "remove", "drop"}
 
 
 def carried_out(state: State, steps: tuple[Step, ...]) -> tuple[Told, State]:
@@ -60,11 +60,11 @@ def carried_out(state: State, steps: tuple[Step, ...]) -> tuple[Told, State]:
         elif step.kind in ("update", "put"):
             held[step.alias] = step.content
             given.append(None)
-        elif step.kind == "remove":
-            del held[step.alias]
-            given.append(None)
+        elif step.kind in ("remove", "drop"):
+            held.pop(step.alias, None)
+            given.append(int(content is not None) if step.kind == "drop" else None)
         else:
-            given.append({"get": content, "exists": int(content is not None)}.get(step.kind))
+            given.append({"get": content, "fetch": content, "exists": int(content is not None)}.get(step.kind))
     return tuple(given), tuple(sorted(held.items()))
 
 

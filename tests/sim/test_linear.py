@@ -35,6 +35,11 @@ GOOD = {
         op("get", 3, 4, given=b"a"),
         op("get", 5, 6, given=b"b"),
     ],
+    "a comparison that failed for one of two reasons": [
+        op("cas", 0, 1, "not_found or mismatch", content=b"a", comparand=b"b"),
+        op("put", 2, 3, content=b"a"),
+        op("cas", 4, 5, "not_found or mismatch", content=b"b", comparand=b"b"),
+    ],
     "of two puts one wins": [op("put", 0, 3, content=b"a"), op("put", 1, 2, "already_exists", content=b"b")],
     "what had a life span is gone after it": [
         op("put", 0, 1, content=b"a"),
@@ -96,6 +101,10 @@ GOOD = {
 }
 
 BAD = {
+    "a comparison with what is there fails": [
+        op("put", 0, 1, content=b"a"),
+        op("cas", 2, 3, "not_found or mismatch", content=b"b", comparand=b"a"),
+    ],
     "an acknowledged write is lost": [op("put", 0, 1, content=b"a"), op("get", 2, 3, "not_found")],
     "a read goes back in time": [
         op("put", 0, 1, content=b"a"),

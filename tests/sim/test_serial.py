@@ -19,6 +19,8 @@ def test_what_steps_tell_and_leave() -> None:
         assert carried_out(state, (Step("remove", "n"), Step(failing, "a"))) == ((1, word), state)
     assert carried_out(state, (Step("same", "a", b"2"),)) == ((0, "mismatch"), state)
     assert carried_out(state, (Step("absent", "x"), Step("get", "x"))) == ((1, "not_found"), state)
+    dropped = Step("fetch", "a"), Step("drop", "a"), Step("drop", "a"), Step("fetch", "a")
+    assert carried_out(state, dropped) == ((b"1", 1, 0, None), (("n", b"5"),))
 
 
 def test_a_transaction_is_seen_whole_or_not_at_all() -> None:

@@ -39,12 +39,16 @@ class Transactions:
         self._load = load
         self.histories: dict[str, list[Together]] = {}
 
+    def tag(self) -> str:
+        """One of those that are written to now."""
+        return f"{{tag-{self._load.generation()}-{self._load.random.randrange(TAGS)}}}"
+
     async def call(self) -> None:
         """One client, until the load is stopped."""
         load = self._load
         async with load.client() as client:
             while not load.stopped.is_set():
-                tag = f"{{tag-{load.generation()}-{load.random.randrange(TAGS)}}}"
+                tag = self.tag()
                 await self._ask(client, tag, self._drawn(tag))
                 await asyncio.sleep(load.random.random() * 4 * load.pause)
 

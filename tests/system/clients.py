@@ -21,9 +21,12 @@ import msgspec
 
 from tests.sim.linear import Operation
 from tests.system.callers import Followers, Mortals, Scanner, Transactions
+from tests.system.redis_callers import RedisCallers
 from wrpme import Client, errors
 
 CALLERS = 8
+DOORS = 3
+"""Redis clients beside them."""
 KEYS = 6
 KEYS_LIVE_SECONDS = 4.0
 """So long each set of keys is written to: a history that is too long can't be judged."""
@@ -63,11 +66,13 @@ class Load:
         addresses: list[str],
         clock: Callable[[], float] = monotonic,
         callers: int = CALLERS,
+        doors: int = DOORS,
         pause: float = THINK_SECONDS,
     ) -> None:
         self.clock = clock
         self.pause = pause
         self.callers = callers
+        self.doors = doors
         self.random = random.Random(seed)
         self.addresses = addresses
         self.moments = count(1)
@@ -84,6 +89,7 @@ class Load:
         self.scanner = Scanner(self)
         self.followers = Followers(self)
         self.mortals = Mortals(self)
+        self.redis_callers = RedisCallers(self)
 
     def client(self) -> Client:
         """Each begins with another node."""
@@ -99,11 +105,16 @@ class Load:
         tasks += [asyncio.create_task(self.call_counter(at % COUNTERS)) for at in range(2 * COUNTERS)]
         others = (self.transactions, self.transactions, self.scanner, self.mortals)
         tasks += [asyncio.create_task(other.call()) for other in others]
+        tasks += [asyncio.create_task(self.redis_callers.call()) for _ in range(self.doors)]
         return [*tasks, asyncio.create_task(self.call_set()), asyncio.create_task(self.probe())]
 
     def generation(self) -> int:
         """Which set of keys is written to now."""
         return int((self.clock() - self.begun) / KEYS_LIVE_SECONDS)
+
+    def key(self) -> str:
+        """One of those that are written to now."""
+        return f"key-{self.generation()}-{self.random.randrange(KEYS)}"
 
     def next_number(self) -> int:
         """For a content that nobody else writes."""
@@ -111,20 +122,23 @@ class Load:
 
     # --- asking --------------------------------------------------------------------------------------------------
 
-    async def ask(self, alias: str, asked: Operation, call: Callable[[], Awaitable[bytes | None]]) -> Operation | None:
-        """Asks and remembers; None where nothing was carried out."""
+    async def ask(
+        self, alias: str, asked: Operation, call: Callable[[], Awaitable[bytes | None]], what: str = ""
+    ) -> Operation | None:
+        """Asks and remembers; None where nothing was carried out. ``what`` it is called among the outcomes."""
+        what = what or asked.kind
         operation = replace(asked, call=next(self.moments))
         try:
             given = await call()
             operation = replace(operation, back=next(self.moments), result="ok", given=given)
         except errors.WrpmeError as error:
-            self.outcomes[f"{asked.kind} {error.word}"] += 1
+            self.outcomes[f"{what} {error.word}"] += 1
             if isinstance(error, ANSWERED):
                 operation = replace(operation, back=next(self.moments), result=error.word)
             elif error.not_carried_out or isinstance(error, NOTHING_DONE) or asked.kind == "get":
                 return None
         else:
-            self.outcomes[f"{asked.kind} ok"] += 1
+            self.outcomes[f"{what} ok"] += 1
         self.histories.setdefault(alias, []).append(operation)
         return operation
 
@@ -156,7 +170,7 @@ class Load:
         known: dict[str, bytes] = {}
         async with self.client() as client:
             while not self.stopped.is_set():
-                alias = f"key-{self.generation()}-{self.random.randrange(KEYS)}"
+                alias = self.key()
                 content = f"{alias}:{self.next_number()}".encode()
                 kind = self.random.choice(KINDS)
                 done = await self.entry(client, alias, kind, content, known.get(alias, b"?"))
@@ -254,7 +268,7 @@ class Load:
             await self.mortals.end(client)
             await self.followers.end(client)
             wrong = await self.transactions.wrong(client)
-        wrong += [*self.scanner.wrong, *self.followers.wrong, *self.mortals.wrong]
+        wrong += [*self.scanner.wrong, *self.followers.wrong, *self.mortals.wrong, *self.redis_callers.wrong]
         return Saw(
             self.histories, dict(self.outcomes), len(self.acknowledged), lost, self.wrong, counters, wrong,
             self.longest, self.longest_at,

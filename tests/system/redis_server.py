@@ -39,6 +39,11 @@ class RedisServer:
         options = ["--port", str(self.port), "--save", "", "--appendonly", "no", "--dir", str(directory)]
         self._process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
 
+    def kill(self) -> None:
+        """kill -9, and gone when it returns."""
+        self._process.kill()
+        self._process.wait()
+
     def __enter__(self) -> Self:
         end = monotonic() + PATIENCE_SECONDS
         while True:
@@ -52,8 +57,7 @@ class RedisServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        self.kill()
 
 
 class Said:

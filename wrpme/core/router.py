@@ -54,6 +54,8 @@ _LARGE_ANSWERS = (Get, GetUpdate, GetRemove, Cas, GetExpire)
 _OPERATOR: dict[type[Any], str] = {StopNode: "stop_node", LeaveNode: "leave", RemoveAll: "remove_all"}
 """Requests to nodes of which the log says who made them; of a long one only the first page."""
 _TO_NODES = (PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many)
+_OF_OWNERS = (PrefixScan, Count, RemoveAll, Many)
+"""What is asked of a node because some view has it as an owner."""
 _MOVED = "the owner of this part of the ring is changing; nothing was changed, try again"
 
 K = TypeVar("K")
@@ -313,7 +315,8 @@ class Router:
             self._local[type(request)](origin, request)
             return
         member = context.members.get(request.node)
-        if isinstance(request, Many) and (member is None or member.state is State.DOWN):
+        of_owner = _OF_OWNERS if member is None else Many
+        if isinstance(request, of_owner) and (member is None or member.state is State.DOWN):
             # Whoever asks knows an older view, or a later one: these entries have another owner.
             context.outbox.fail(origin, request.id, UnstableError(_MOVED))
         elif member is None:

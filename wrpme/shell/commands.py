@@ -16,6 +16,7 @@ from wrpme import options
 from wrpme.errors import NoSuchCommandError
 from wrpme.options import Syntax, nearest
 from wrpme.protocol import validation
+from wrpme.shell.imports.redis_url import RedisUrl
 
 INPUT = "-"
 """As the CONTENT of a command of the operating system's shell: standard input to its end."""
@@ -37,6 +38,7 @@ class Kind(Enum):
     VERSION = "a whole number, as get_version prints it; 0 = there is no such entry"
     ADDRESS = "HOST:PORT of a node, as hive_status shows it"
     COMMAND = "one of the commands"
+    REDIS = "redis://[USER:PASSWORD@]HOST[:PORT][/DB]; what is no letter or digit in a password is written %NN"
     WORDS = "words as a shell takes them: quotes keep spaces"
 
 
@@ -109,6 +111,7 @@ class Command(Struct, frozen=True):
     prefix: bytes = b""
     count_max: int | None = None
     address: str = ""
+    redis: RedisUrl | None = None
     topic: str = ""
     yes: bool = False
     force: bool = False
@@ -433,6 +436,17 @@ COMMANDS: tuple[Spec, ...] = (
         changes=True,
         confirm="type yes if they are dead for good: ",
     ),
+    Spec(
+        "hive_import",
+        (
+            Parameter("redis://HOST:PORT", Kind.REDIS, "redis"),
+            Parameter("PREFIX", Kind.PREFIX, "prefix", optional=True),
+        ),
+        "writes the strings of a Redis into the hive, with their life spans",
+        "Those whose keys begin with PREFIX; entries of the same alias are replaced. Keys of other types are left out "
+        "and told, and as a single command it ends with 1 then. Given again, it begins anew.",
+        changes=True,
+    ),
     Spec("verify", (), "compares all copies of all entries, and says which differ", "", ("differs", "unavailable")),
     Spec(
         "watch",
@@ -519,6 +533,7 @@ MEANT: dict[str, str] = {
     "dbsize": "count",
     "status": "hive_status",
     "info": "hive_status",
+    "migrate": "hive_import",
     "monitor": "watch",
     "subscribe": "follow",
     "psubscribe": "follow",

@@ -6,9 +6,13 @@ Where the home directory can't be read or written, the shell works without a his
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from wrpme.shell.limits import HISTORY_LINE_CHARACTERS_MAX, HISTORY_LINES_MAX
+
+
+_PASSWORD = re.compile(r"://[^\s/]*:[^\s/]*@")
 
 
 class LineFile:
@@ -38,9 +42,10 @@ class LineFile:
 
     @staticmethod
     def keeps(line: str) -> bool:
-        """Returns whether a line is kept: one that is blank, longer than ``HISTORY_LINE_CHARACTERS_MAX``, or begins
-        with a space, as secrets do, is not."""
-        return bool(line.strip()) and not line.startswith(" ") and len(line) <= HISTORY_LINE_CHARACTERS_MAX
+        """Returns whether a line is kept: one that is blank, longer than ``HISTORY_LINE_CHARACTERS_MAX``, begins with a
+        space, as secrets do, or has a password in a URL, is not."""
+        is_secret = line.startswith(" ") or _PASSWORD.search(line)
+        return bool(line.strip()) and not is_secret and len(line) <= HISTORY_LINE_CHARACTERS_MAX
 
     def append(self, line: str) -> None:
         """Appends a line, if it is one to keep."""

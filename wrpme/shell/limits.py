@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wrpme.limits import MIB
+
 HISTORY_LINES_MAX = 1000
 HISTORY_LINE_CHARACTERS_MAX = 4096
 """A longer line is not kept: it is a content rather than a command."""
@@ -19,3 +21,14 @@ PASTE_PAUSE_SECONDS = 0.1
 """What follows a line within this time was pasted with it rather than typed, on a terminal that does not say so."""
 SCAN_LINES_MAX = 250
 """So many entries of a scan are printed at a time."""
+IMPORT_KEYS_MAX = 500
+"""Keys of a Redis that are asked for at a time: a Redis does nothing else meanwhile."""
+IMPORT_GROUP_BYTES_MAX = 4 * MIB
+"""So much is read of a Redis before it is written, or one value that is larger."""
+IMPORT_EXAMPLES_MAX = 3
+"""So many keys that were left out a sentence names."""
+IMPORT_WRITES_MAX = 5
+"""An entry is written so often while nobody can say whether it was written: a node that dies is such a time."""
+IMPORT_CONNECT_SECONDS_MAX = 5.0
+IMPORT_SILENT_SECONDS_MAX = 60.0
+"""A Redis that has given no answer for so long is given up; one value may be 64 MiB, over a slow line."""

@@ -18,6 +18,7 @@ from wrpme.options import Given, Option
 from wrpme.protocol import address as addresses
 from wrpme.protocol import validation
 from wrpme.protocol.quoting import SEPARATORS, Quoted, bytes_of, cut, typed_alias, typed_content
+from wrpme.shell.imports import redis_url
 from wrpme.shell.commands import INPUT, Command, Kind, Parameter, Spec, quoted, spec_of
 
 
@@ -182,6 +183,8 @@ def _value(parameter: Parameter, word: str) -> object:
     if kind is Kind.ADDRESS:
         addresses.parse(word)
         return word
+    if kind is Kind.REDIS:
+        return redis_url.parse(word)
     if kind is Kind.COMMAND:
         return spec_of(word).name
     return _number(parameter, word)

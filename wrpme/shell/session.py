@@ -16,7 +16,7 @@ from wrpme.shell.batch import END, SIGN, Collected, GivenUp
 from wrpme.shell.commands import Command
 from wrpme.shell.parsing import parse
 from wrpme.shell.execute import Answer, Line, carry_out, entry_line, question
-from wrpme.shell.format import change_json
+from wrpme.shell.format import change_json, json_text
 from wrpme.shell.limits import OUTPUT_PIECE_BYTES, SCAN_LINES_MAX
 from wrpme.shell.paste import left_text
 
@@ -181,7 +181,7 @@ class Shell:
     def _tell_interrupted(self, command: Command, answered: bool) -> None:
         if answered:
             self._console.note(f"{command.name} was carried out; the rest of what it prints was dropped")
-        elif command.spec.remote:
+        elif command.spec.remote or command.name == "hive_import":
             rest = "what is half done is finished when the command is given again"
             self._fail(errors.IndeterminateError(f"{command.name} was interrupted; {rest}"))
         else:
@@ -195,6 +195,8 @@ class Shell:
             return await self._follow(command)
         if command.name == "scan":
             return await self._scan(command)
+        if command.name == "hive_import":
+            return await self._import(command)
         if command.name == "batch":
             return await (await self._collected(command)).commit()
         return await (self._on_machines(command) if command.spec.remote else carry_out(self._client, command))
@@ -218,6 +220,23 @@ class Shell:
             if shown:
                 self._console.answer(Answer(text="\n".join(shown)), line_mode=True)
         return Answer()
+
+    async def _import(self, command: Command) -> Answer:
+        """Brings entries over from a Redis. The package that speaks with it is loaded here."""
+        try:
+            from wrpme.shell.imports.redis_import import imported
+        except ImportError as error:
+            raise errors.UsageError(f"{command.name} needs {lacking(error, 'wrpme[redis]')}") from None
+
+        assert command.redis is not None, "the command needs it"
+        source, reporter = command.redis, self._console.reporter(self._prompt.confirmation)
+        try:
+            told = await imported(self._client, source, command.prefix, lambda text: reporter.step(str(source), text))
+        finally:
+            reporter.close()
+        for sentence in told.sentences:
+            self._console.note(sentence)
+        return Answer(text=json_text(told.json) if command.json else told.text, code=int(not told.is_complete))
 
     async def _watch(self) -> Answer:
         """Prints each record of a watch when it comes, until the command is interrupted."""

@@ -183,6 +183,20 @@ def test_patience_ends(way: Way, command: str) -> None:
     assert way.said.endswith(b"\r\n$1\r\nx\r\n")
 
 
+def test_a_write_that_takes_longer_than_the_patience_was_carried_out(way: Way) -> None:
+    """A disk may hang for so long."""
+    way.take("SET a 5 GET", "SET a 6 GET")
+    way.reply(0, Content(0, b"1", b"v" * 16))
+    way.seconds += 2 * PATIENCE_SECONDS
+    way.reply(1, Done(0))
+    assert way.said == b"$1\r\n1\r\n"
+    way.reply(2, Content(0, b"5", b"w" * 16))
+    way.seconds += 2 * PATIENCE_SECONDS
+    way.fails(3, MismatchError("another version"))
+    assert way.said.endswith(b"\r\n-TRYAGAIN others change the entry all the time; nothing was changed, try again\r\n")
+    assert not way.pipeline.waits_for_answers and len(way.requests) == 4
+
+
 @pytest.mark.parametrize("command", ["SET a 1", "MSET a 1", "SET a 1 GET", "INCRBYFLOAT a 1"])
 @pytest.mark.parametrize(
     ("error", "word"), [(IndeterminateError("x"), b"INDETERMINATE"), (UnavailableError("x"), b"CLUSTERDOWN")]

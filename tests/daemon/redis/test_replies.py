@@ -6,7 +6,8 @@ import pytest
 
 from wrpme.daemon.net.redis.replies import Status, encoded, error, failed
 from wrpme.errors import (
-    BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, UsageError, WrpmeError,
+    BusyError, DiskFullError, IndeterminateError, ShortageError, StorageError, TooLargeError, UnavailableError,
+    UnstableError, UsageError, WrpmeError,
 )  # fmt: skip
 
 
@@ -31,6 +32,9 @@ def test_values(value: object, two: bytes, three: bytes) -> None:
         (UnstableError("x"), b"-TRYAGAIN x\r\n"),
         (BusyError("x"), b"-TRYAGAIN x\r\n"),
         (UnavailableError("x"), b"-CLUSTERDOWN x\r\n"),
+        (DiskFullError("x"), b"-CLUSTERDOWN x\r\n"),
+        (ShortageError("x"), b"-CLUSTERDOWN x\r\n"),
+        (StorageError("x"), b"-ERR x\r\n"),
         (IndeterminateError("x"), b"-INDETERMINATE x\r\n"),
         (UsageError("x"), b"-ERR x\r\n"),
         (TooLargeError("the content has"), b"-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"),

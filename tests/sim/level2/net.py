@@ -51,6 +51,9 @@ class End(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closing or self.lost
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
     def get_write_buffer_size(self) -> int:
         return self._on_the_way
 

@@ -62,7 +62,7 @@ class Run:
         self.clock_is_set = len(self.machines) > 1 and self.random.random() < 0.3
         """Whether the wall clock of one machine is set, by hours. No node is stopped as planned then: one that had its
         clock set and came back alone could not know it."""
-        self.load = Load(seed, [machine.address for machine in self.machines], self.loop.time, callers=3)
+        self.load = Load(seed, [machine.address for machine in self.machines], self.loop.time, callers=3, doors=1)
         self.load.mortals.slack_seconds += 2 * SKEW_SECONDS + CLOCK_DIFFERENCE_SECONDS_MAX
         self.load.mortals.late_seconds = inf if self.clock_is_set else 0.0
         self._error: BaseException | None = None

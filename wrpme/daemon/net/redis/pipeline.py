@@ -315,6 +315,11 @@ class Pipeline:
             return
         slot.convert = _list_of if type(wanted) is list else _only_one
         slot.requests = wanted if type(wanted) is list else (wanted,)
+        if self._way.now() - slot.since > PATIENCE_SECONDS and not _is_long(slot):
+            # Only now: a write that took so long, on a disk that hangs, was carried out, and is answered above.
+            slot.steps.close()
+            self._finish(slot, error("TRYAGAIN others change the entry all the time; nothing was changed, try again"))
+            return
         self._ask(slot, range(len(slot.requests)), requests, fresh=True)
 
     def _finish(self, slot: Slot, answer: bytes) -> None:
@@ -351,10 +356,6 @@ class Pipeline:
             self._wait(lambda more: self._ask(slot, refused, more))
         elif (bad := self._unexpected(replies)) is not None:
             self._drive(slot, Unexpected(bad), requests)
-        elif self._way.now() - slot.since > PATIENCE_SECONDS and not _is_long(slot):
-            assert slot.steps is not None
-            slot.steps.close()
-            self._finish(slot, error("TRYAGAIN others change the entry all the time; nothing was changed, try again"))
         else:
             self._drive(slot, replies if slot.convert is _list_of else replies[0], requests)
 

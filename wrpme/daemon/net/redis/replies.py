@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from wrpme.errors import (
-    ApartError, BusyError, IndeterminateError, TooLargeError, UnavailableError, UnstableError, WrpmeError,
+    ApartError, BusyError, DiskFullError, IndeterminateError, ShortageError, TooLargeError, UnavailableError,
+    UnstableError, WrpmeError,
 )  # fmt: skip
 from wrpme.protocol.messages import Failed
 
@@ -75,6 +76,8 @@ def encoded(value: Any, three: bool) -> bytes:
 
 _WORDS: dict[int, str] = {
     UnavailableError.code: "CLUSTERDOWN",
+    DiskFullError.code: "CLUSTERDOWN",
+    ShortageError.code: "CLUSTERDOWN",
     IndeterminateError.code: "INDETERMINATE",
     UnstableError.code: "TRYAGAIN",
     BusyError.code: "TRYAGAIN",
