@@ -40,6 +40,7 @@ def test_bits() -> None:
         ("SETBIT a 536870912 1", "bit offset is not an integer or out of range"),
         ("SETBIT a 1 2", "bit is not an integer or out of range"),
         ("BITPOS a 2", "The bit argument must be 1 or 0."),
+        ("BITPOS a 0 1 x y", "syntax error"),
         ("BITCOUNT a 1", "syntax error"),
         ("BITOP FOO a b", "syntax error"),
         ("BITOP NOT a b c", "BITOP NOT must be called with a single source key."),

@@ -76,6 +76,7 @@ def _answer(acted: Acted, words: list[bytes]) -> bytes | None:
         ("COMMAND GETKEYSANDFLAGS GET a", b"*1\r\n*2\r\n$1\r\na\r\n*2\r\n+RO\r\n+access\r\n"),
         ("COMMAND LIST FILTERBY PATTERN mset?x", b"*2\r\n$6\r\nmsetnx\r\n$6\r\nmsetex\r\n"),
         ("COMMAND LIST FILTERBY PATTERN config|[a-g]*", b"*1\r\n$10\r\nconfig|get\r\n"),
+        ("COMMAND LIST FILTERBY PATTERN m*|help", b"*2\r\n$11\r\nmemory|help\r\n$11\r\nmodule|help\r\n"),
         ("COMMAND LIST FILTERBY ACLCAT nosuch", b"*0\r\n"),
         ("COMMAND LIST FILTERBY MODULE x", b"*0\r\n"),
         ("COMMAND LIST FILTERBY x y", b"-ERR syntax error\r\n"),

@@ -113,8 +113,8 @@ def bitpos(client: Client, args: Args) -> Plan:
     if len(args) > 6:
         raise Refusal(SYNTAX)
     first = integer(args[3]) if len(args) > 3 else 0
+    in_bits = _unit(args, 5)  # which Redis looks at before the end
     last = integer(args[4]) if len(args) > 4 else -1
-    in_bits = _unit(args, 5)
 
     def position(reply: Any, client: Client) -> bytes:
         if type(reply) is Failed and reply.code != NOT_FOUND:

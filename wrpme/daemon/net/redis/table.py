@@ -283,7 +283,8 @@ def _categories_by_name() -> dict[str, list[str]]:
     """Those of commands, and of commands of two words."""
     found: dict[str, list[str]] = {}
     for entry in ENTRIES:
-        for name in (entry.name, *(f"{entry.name}|{word.decode().lower()}" for word in entry.subcommands)):
+        words = [*entry.subcommands, HELP] if entry.subcommands else []
+        for name in (entry.name, *(f"{entry.name}|{word.decode().lower()}" for word in words)):
             found[name] = _categories(entry.flags, entry.group)
     return found
 
