@@ -223,10 +223,18 @@ class StubThread:
         return self.stub
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self.stub.die)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _end(self) -> None:
+        """Lets nothing stay in the loop: a connection that comes just now is taken by a task of the loop's own."""
+        self.stub.die()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 class Entries:

@@ -160,7 +160,10 @@ def test_all_that_is_sent_can_be_used(installed: Path) -> None:
         "print(json.dumps(failed))"
     )
     done = python(installed, "-c", code, json.dumps(names))
-    assert json.loads(done.stdout) == {"wrpme.shell.prompt": "prompt_toolkit"}
+    assert json.loads(done.stdout) == {
+        "wrpme.shell.prompt": "prompt_toolkit",
+        "wrpme.shell.imports.redis_import": "redis",
+    }
 
 
 def test_the_records_say_what_is_there(installed: Path) -> None:

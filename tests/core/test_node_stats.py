@@ -22,6 +22,7 @@ FIELDS = {
     "copies": int, "at_risk_share": float, "at_risk_entries": int, "grace_seconds": float,
     "suspected": list, "quorum": str, "copies_out": list, "copies_in": list, "operations": dict,
     "incarnation": int, "latency": list, "received_bytes": int, "sent_bytes": int, "sessions": int,
+    "redis_sessions": int,
     "branch": int, "joining": int, "troubles": list, "disk_seconds": float, "disk_seconds_max": float,
     "disk_waits_seconds": float, "late_seconds": float,
     "memory_bytes": int, "disk_bytes": int, "disk_free_bytes": int, "lease_seconds": type(None), "neighbours": list,
@@ -198,9 +199,17 @@ def test_neighbours_and_their_last_sign_of_life() -> None:
 
 def test_what_only_the_process_knows_comes_from_there() -> None:
     hive = hive_of("a")
-    vars(hive.nodes["a"].context.process)["stats"] = lambda: ProcessStats(1, 2, 3, 4, 5, 6)
-    names = "received_bytes", "sent_bytes", "sessions", "memory_bytes", "disk_bytes", "disk_free_bytes"
-    assert [status(hive, "a")[name] for name in names] == [1, 2, 3, 4, 5, 6]
+    vars(hive.nodes["a"].context.process)["stats"] = lambda: ProcessStats(1, 2, 3, 4, 5, 6, 7)
+    names = (
+        "received_bytes",
+        "sent_bytes",
+        "sessions",
+        "redis_sessions",
+        "memory_bytes",
+        "disk_bytes",
+        "disk_free_bytes",
+    )
+    assert [status(hive, "a")[name] for name in names] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_each_life_has_an_incarnation_of_its_own() -> None:
