@@ -23,7 +23,7 @@ from wrpme.options import COMMANDS as OPTIONS
 from wrpme.options import TUNING, WRPMED, WRPMESH, Syntax
 from wrpme.protocol import ring
 from wrpme.protocol.codec import PREFACE, Decoder, encode
-from wrpme.protocol.messages import BULK, Content, Get, Reply, Request
+from wrpme.protocol.messages import BULK, Content, Get, GetView, Reply, Request
 from wrpme.shell.commands import COMMANDS
 from wrpme.tui import keys
 from wrpme.tui.actions import COMMANDS as ACTIONS
@@ -303,4 +303,5 @@ def test_protocol_promises() -> None:
     longer = msgspec.msgpack.encode([1, 7, b"entry", False, "of a later version"])
     assert msgspec.msgpack.decode(longer, type=Get) == Get(7, b"entry")
     shorter = msgspec.msgpack.encode([14, 7])
-    assert msgspec.msgpack.decode(shorter, type=Request).follow is False
+    told = msgspec.msgpack.decode(shorter, type=Request)
+    assert isinstance(told, GetView) and told.follow is False
