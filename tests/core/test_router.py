@@ -11,8 +11,15 @@ from tests.harness import Hive, hive_of, identity, word_of
 from wrpme.core import router as routers
 from wrpme.core.io import LinkDown, NotSent, Persisted, ReplyTo, Requested, HostRequest
 from wrpme.errors import UnavailableError
-from wrpme.core.limits import ANSWER_BYTES_USUAL
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
+from wrpme.core.limits import ANSWER_BYTES_USUAL, SILENCE_SECONDS
+from wrpme.limits import (
+    ALIAS_BYTES_MAX,
+    CONTENT_BYTES_MAX,
+    EXPIRY_MILLISECONDS_MAX,
+    LEASE_SECONDS,
+    NUMBER_MAX,
+    NUMBER_MIN,
+)
 from wrpme.protocol import health, view_index
 from wrpme.protocol import ring
 from wrpme.protocol.messages import (
@@ -336,7 +343,10 @@ def test_a_survivor_without_a_quorum_does_not_pretend_that_all_will_be_well() ->
     alias = owned_by(hive, "c")
     hive.kill("b")
     hive.kill("c")
-    hive.go(4.0)
+    hive.go(SILENCE_SECONDS + 1.0)
+    assert hive.nodes["a"].status().quorum
+    assert word_of(hive.ask("a", Get(1, alias))) == "unstable", "a voter that is slow for a moment is no outage"
+    hive.go(2 * LEASE_SECONDS)
     reply = hive.ask("a", Get(1, alias))
     assert isinstance(reply, Failed) and reply.code == UnavailableError.code
     assert "c, which serves this, can't be reached" in reply.sentence and "1 of 3 voters" in reply.sentence

@@ -111,7 +111,7 @@ class Node:
             Unfollow: self.follows.unfollow,
             ConfirmFollow: self.follows.confirm,
         }
-        self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.quorum, local)
+        self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, local)
         self.wake_at = now
         self._again_at = now
         self._clocks = Clocks(self.context)

@@ -151,8 +151,8 @@ def _check(request: EntryRequest) -> None:
 
 
 class Router:
-    """``not_serving`` says why this node as a whole serves nothing now, or gives None; ``quorum`` why it sees none, or
-    gives an empty text."""
+    """``not_serving`` says why this node as a whole serves nothing now, or gives None; ``quorum`` why it has seen none
+    for longer than a moment, or gives an empty text."""
 
     def __init__(
         self,
