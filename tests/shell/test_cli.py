@@ -268,7 +268,7 @@ def test_arguments_need_not_be_text(node: StubNode, entries: Entries) -> None:
         (["get"], 2, b"usage: get needs ALIAS"),
         (["gte", "x"], 2, b"no_such_command: there is no command"),
         (["remove_all"], 2, b"usage: remove_all was not carried out"),
-        (["--timeout", "0.2", "remove", "x"], 1, b"indeterminate: 127.0.0.1:"),
+        (["--timeout", "2", "remove", "x"], 1, b"indeterminate: 127.0.0.1:"),
         (["--timeout", "x", "get", "x"], 2, b"usage: --timeout is"),
     ],
 )

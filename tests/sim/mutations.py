@@ -151,7 +151,7 @@ SOUGHT: dict[str, Sought] = {
     "followers_are_not_resynchronized": Sought("following", 1),
     "followers_hear_what_is_pending": Sought("following", 1),
     "pages_of_the_ring_skip_one": Sought("walking", 1),
-    "pages_of_the_ring_without_lease": Sought("walking", 141, 141),
+    "pages_of_the_ring_without_lease": Sought("walking", 141, 141, long=True),
     "computes_at_every_member": Sought(STORM, 1, long=True),
     "reports_failures_while_late": Sought(STORM, 3, long=True),
     "unbounded_joins": Sought(STORM, 2, long=True),

@@ -197,19 +197,20 @@ def test_the_shell_at_another_server(kind: Callable[[int], BaseServer]) -> None:
 
 @pytest.mark.asyncio
 async def test_a_directory_of_another_hive(unharmed: Daemons, tmp_path: Path) -> None:
-    """The node of another hive does not join, and its data is left as it is."""
-    with Daemons(tmp_path, 1) as daemons:
-        daemons.start(0)
-        await daemons.until_stable(1)
+    """The node of another hive does not join, and its data is left as it is. It is one of two, and alone: so it waits,
+    and does not serve before anybody has answered."""
+    with Daemons(tmp_path, 2) as daemons:
+        daemons.start_all(range(2))
+        await daemons.until_stable(2)
         with Wire(daemons.addresses[0]) as wire:
             wire.ask([Put(1, b"own", b"own")])
-        daemons.terminate(0)
+        daemons.kill(0, 1)
         command = wrpmed("-a", daemons.addresses[0], "--peer", unharmed.addresses[1])
         code, sentence = one_line(command, tmp_path)
         assert code == 1
         assert re.search(rf"{unharmed.addresses[1]} belongs to hive \w{{8}}, but this data directory to hive", sentence)
-        daemons.start(0)
-        await daemons.until_stable(1)
+        daemons.start_all(range(2))
+        await daemons.until_stable(2)
         with Wire(daemons.addresses[0]) as wire:
             assert wire.ask([Get(1, b"own")])[1] == Content(1, b"own")
 

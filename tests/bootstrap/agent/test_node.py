@@ -96,7 +96,7 @@ def test_it_lives_on_in_a_session_of_its_own_with_nothing_of_the_agent(tmp_path:
         agent.lock(base)
         agent.configure(base, program=f"print(1, flush=True); {WAITS}")
         pid = agent.call("start", name=NODE)["pid"]
-        wait_for(base / "nodes" / NODE / "out")
+        assert wait_for(base / "nodes" / NODE / "out") == "1\n"  # it has begun, and reads no module any more
     assert os.getsid(pid) == pid
     names = {name: os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
     out = f"{base}/nodes/{NODE}/out"
