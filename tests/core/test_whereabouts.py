@@ -7,7 +7,8 @@ import pytest
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
 from wrpme.core.io import Exit
 from wrpme.protocol import health
-from wrpme.protocol.messages import Content, Done, Get, Put
+from wrpme.protocol.identities import Here
+from wrpme.protocol.messages import Content, Done, Envelope, Get, Put
 
 COUNT = 30
 
@@ -253,3 +254,19 @@ def test_a_peer_of_another_hive_that_is_no_member_ends_a_start() -> None:
         f"other belongs to hive {(b'x' * 16).hex()[:8]}, but this data directory to hive {HIVE.hex()[:8]}; start with "
         "another directory (-r), or name a peer of its own hive",
     )
+
+
+def test_a_node_that_serves_already_says_that_a_peer_is_wrong_and_goes_on() -> None:
+    hive = hive_of("a", "b")
+    hive.start("other", hive=b"x" * 16)
+    hive.kill("b")
+    hive.start("b", "a", "other")
+    hive.cut("b", "other")
+    hive.until(lambda: hive.nodes["b"].context.lives, seconds=30)
+    other, late = hive.nodes["other"].context, Here(0.0, "other")
+    envelope = Envelope(b"x" * 16, 0, other.me, other.settings.incarnation, identity("b"), 1, late)
+    for _ in range(2):
+        hive.nodes["b"].lifecycle.on_here(envelope, late)
+    hive.go(1.0)
+    assert not hive.exits and hive.nodes["b"].context.lives
+    assert hive.said("b", "other belongs to hive 78787878, and this node serves hive 68686868: its --peer is wrong")

@@ -44,6 +44,8 @@ class Lifecycle:
         self._said_at = context.now - WAITING_LINE_SECONDS + 1
         self.voters = Quorum(context)
         self._peer_troubles: dict[str, str] = {}
+        self._wrong_peers: set[str] = set()
+        """Peers that were found in another hive while this node served its own."""
         self._refusal = ""
         """Why another node does not let this one in."""
         self._lost_at = context.now
@@ -286,14 +288,20 @@ class Lifecycle:
         """Who comes back to its hive, and is told to through a node of another one, was given a wrong peer; where that
         is the address of a node of its own hive it is not its own mistake."""
         context, view = self.context, self.context.view
-        if view is None or not envelope.hive or envelope.hive == view.hive or self.was_live or self.exited:
+        if view is None or not envelope.hive or envelope.hive == view.hive or self.exited:
             return
         if body.address not in context.settings.peers or body.address in context.routes.values():
             return
+        theirs, ours = f"{body.address} belongs to hive {envelope.hive.hex()[:8]}", view.hive.hex()[:8]
+        if self.was_live:  # it needed nobody to come back, and the answer came later
+            if body.address not in self._wrong_peers:
+                self._wrong_peers.add(body.address)
+                context.say("warning", f"{theirs}, and this node serves hive {ours}: its --peer is wrong")
+            return
         self.exited = True
         sentence = (
-            f"{body.address} belongs to hive {envelope.hive.hex()[:8]}, but this data directory to hive "
-            f"{view.hive.hex()[:8]}; start with another directory (-r), or name a peer of its own hive"
+            f"{theirs}, but this data directory to hive {ours}; start with another directory (-r), or name a peer of "
+            "its own hive"
         )
         context.outbox.effects.append(Exit(1, sentence))
 
