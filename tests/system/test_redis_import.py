@@ -103,3 +103,10 @@ def test_whom_a_redis_refuses_and_what_is_none(hive: Daemons, tmp_path: Path) ->
     code, _, (said,) = imported(hive, f"redis://127.0.0.1:{port}")
     assert code == 1
     assert said == f"connection: no Redis answers at 127.0.0.1:{port} (connection refused); look at host and port"
+
+
+def test_a_hive_does_not_import_itself(hive: Daemons) -> None:
+    url = f"redis://{hive.addresses[1]}"
+    code, out, said = imported(hive, url)
+    assert (code, out) == (2, "")
+    assert said == [f"usage: {hive.addresses[1]} is a node of this very hive; hive_import reads another one"]

@@ -166,6 +166,15 @@ class Redis:
         (size,) = await self._ask([(b"DBSIZE",)])
         return int(size)
 
+    async def hive(self) -> str:
+        """Returns the id of the hive that it is a node of; empty where it is none."""
+        try:
+            (told,) = await self._ask([(b"INFO", b"hive")])
+        except exceptions.ResponseError:
+            return ""
+        lines = (line.partition(b":") for line in told.splitlines())
+        return next((value.decode("latin-1") for name, _, value in lines if name == b"hive"), "")
+
     async def pages(self) -> AsyncIterator[list[bytes]]:
         """Gives all keys. Those that are there all the while are given at least once."""
         cursor = b"0"
@@ -252,6 +261,9 @@ async def imported(client: Client, url: RedisUrl, prefix: bytes, progress: Calla
     try:
         async with Redis(url) as source:
             total, begun = await source.size(), monotonic()
+            if (hive := await source.hive()) and hive == (await client.view()).hive.hex():
+                # What is written there meanwhile would be overwritten with what was read before.
+                raise errors.UsageError(f"{url} is a node of this very hive; hive_import reads another one")
             progress(progress_text(0, total, 0.0))
             async for keys in source.pages():
                 wanted = [key for key in keys if key.startswith(prefix)]
