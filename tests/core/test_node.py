@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
+from wrpme.core import node
 from wrpme.core.io import Deliver, Input, Exit, PersistFailed, Publish, Received, ReplyTo, SendToAll, Woken
 from wrpme.core.membership.whereabouts import UNPROVEN
 from wrpme.limits import GRACE_SECONDS
@@ -431,3 +432,29 @@ def test_what_others_than_the_members_of_its_hive_publish_is_for_nobody() -> Non
 def test_who_is_alone_tells_nobody() -> None:
     hive = hive_of("a")
     assert hive.nodes["a"].handle(Publish(Published((Publication(b"channel", b"content"),))), hive.now) == []
+
+
+def test_in_a_large_hive_few_are_near_and_the_others_are_found_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node, "NEAR_MEMBERS_MAX", 3)
+    names = "abcdefghi"
+    hive = hive_of(*names)
+    voters = [name for name in names if identity(name) in hive.view("a").voters]
+    others = [name for name in names if name not in voters]
+    for name in others:
+        watched = hive.nodes[name].context.heartbeats
+        assert {*watched.neighbours, *watched.far} >= set(hive.view(name).voters), "nothing is decided without them"
+    hive.go(12.0)
+    for name in voters:
+        hive.kill(name)
+
+    def looks_for_all(name: str) -> bool:
+        watched = hive.nodes[name].context.heartbeats
+        return {*watched.neighbours, *watched.far} == {identity(other) for other in names if other != name}
+
+    hive.until(lambda: all(looks_for_all(name) for name in others), seconds=20)
+    for name in others:
+        near = hive.nodes[name].context.heartbeats.neighbours
+        assert len(near) < len(names) - 1, "or all speak to all, which keeps a large hive busy"
+    for name in voters:
+        hive.start(name, others[0])
+    hive.stable(*names)
