@@ -172,7 +172,7 @@ class Redis:
             (told,) = await self._ask([(b"INFO", b"hive")])
         except exceptions.ResponseError:
             return ""
-        lines = (line.partition(b":") for line in told.splitlines())
+        lines = (line.partition(b":") for line in told.split(b"\r\n"))
         return next((value.decode("latin-1") for name, _, value in lines if name == b"hive"), "")
 
     async def pages(self) -> AsyncIterator[list[bytes]]:
