@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from tests.daemon.redis.acted import NODE, VIEW
 from wrpme.daemon.net.redis.channels import Kind
 from wrpme.daemon.net.redis.client import Client
 from wrpme.daemon.net.redis.pipeline import PATIENCE_SECONDS, Pipeline
 from wrpme.daemon.net.redis.table import begin
 from wrpme.errors import IndeterminateError, MismatchError, NotFoundError, UnavailableError, UnstableError, WrpmeError
-from wrpme.protocol.messages import Content, Done, Failed, Get, Number, Remove, Request, Results, Transaction, Update
+from wrpme.protocol.messages import (
+    Content, Done, Failed, Get, GetView, Number, Remove, RemoveAll, Request, Results, Transaction, Update, ViewIs,
+)  # fmt: skip
 
 
 class Way:
@@ -219,6 +222,17 @@ def test_a_size_is_asked_again_whatever_became_of_the_question(way: Way) -> None
     way.pause_ends()
     way.reply(1, Number(0, 3))
     assert way.said == b":3\r\n"
+
+
+def test_all_is_removed_again_whatever_became_of_it(way: Way) -> None:
+    way.take("FLUSHALL")
+    way.reply(0, ViewIs(0, NODE, VIEW))
+    way.fails(1, IndeterminateError("the connection broke"))
+    way.pause_ends()
+    way.reply(2, ViewIs(0, NODE, VIEW))
+    assert [type(request) for request in way.requests] == [GetView, RemoveAll, GetView, RemoveAll]
+    way.reply(3, Number(0, 3))
+    assert way.said == b"+OK\r\n"
 
 
 def test_what_was_read_under_a_lease_that_has_run_out_is_read_again(way: Way) -> None:

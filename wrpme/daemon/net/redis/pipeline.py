@@ -24,7 +24,7 @@ from wrpme.errors import (
     UnstableError,
 )  # fmt: skip
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
-from wrpme.protocol.messages import Append, Failed, Request, Transaction, is_read
+from wrpme.protocol.messages import Append, Failed, RemoveAll, Request, Transaction, is_read
 
 PATIENCE_SECONDS = 10.0
 """What is refused for a moment is asked again for so long, as the client library does."""
@@ -465,9 +465,12 @@ def _list_of(replies: Any, client: Client) -> bytes:
 
 
 def _is_harmless(reply: Failed, slot: Slot, index: int) -> bool:
-    """Whether nobody knows what became of a request that changes nothing: to append nothing is to ask for the size."""
+    """Whether nobody knows what became of a request that may as well be carried out twice: to append nothing is to ask
+    for the size, and what all is removed from has nothing left."""
     request = slot.requests[index]
-    return reply.code == IndeterminateError.code and type(request) is Append and not request.content
+    if reply.code != IndeterminateError.code:
+        return False
+    return type(request) is RemoveAll or (type(request) is Append and not request.content)
 
 
 def _is_long(slot: Slot) -> bool:
