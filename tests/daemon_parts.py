@@ -7,7 +7,7 @@ import select
 import socket
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
@@ -70,6 +70,12 @@ class ScriptedNode:
             self.inputs.append(event)
             self._heard.set()
         return self.on_input(event)
+
+    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+        return [], inf
+
+    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
+        return 0
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
         self.requests.append((session, request))

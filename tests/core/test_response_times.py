@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.harness import identity
-from wrpme.core.response_times import ResponseTimes
+from wrpme.core.stats.response_times import ResponseTimes
 
 
 def test_what_is_answered_in_its_turn_is_counted_when_that_ends() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wrpme.core.layout import key_of, operations_for, removal, value_of
-from wrpme.core.slot_counts import SlotCounts, size_of, counts_of
+from wrpme.core.stats.slot_counts import SlotCounts, size_of, counts_of
 from wrpme.daemon.storage.store import MemoryStore
 from wrpme.limits import SLOTS
 from wrpme.protocol.ring import RING, SLOT, end_of_slot

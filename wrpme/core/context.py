@@ -19,8 +19,8 @@ from wrpme.core.layout import MARK_PREFIX, mark_in, successor
 from wrpme.core.outbox import Origin, Outbox, Part
 from wrpme.core.replication.marks import Marks
 from wrpme.core.replication.reconciled import Reconciled
-from wrpme.core.response_times import ResponseTimes
-from wrpme.core.slot_counts import SlotCounts, counts_of
+from wrpme.core.stats.response_times import ResponseTimes
+from wrpme.core.stats.slot_counts import SlotCounts, counts_of
 from wrpme.core.limits import STORY_LINES_MAX, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS
 from wrpme.protocol import view_index
 from wrpme.protocol.events import UNENDED

@@ -12,6 +12,7 @@ Inputs and the time go into :class:`wrpme.core.node.Node`, effects come out as a
   node passed on goes back in an envelope, on the connection that it came by. If ``valid_until`` has passed on the
   runner's clock when the reply leaves, an ``UnstableError`` goes out in its place: the lease is checked after the read.
   Of Results those lapse whose numbers are ``leased``, and the others, which were carried out, stay.
+- ``BurstDone``: to the session; updates that came together, see :mod:`wrpme.core.fast_path`, are answered.
 - ``LogLine``: a line of the log.
 - ``Emit``: something happened that watchers want to know.
 - ``HostRequest``: a request that the process answers rather than its node: ``Watch``, ``GetLog``; or ``GetView``, which
@@ -37,7 +38,7 @@ from wrpme.core.limits import ANSWERS_BYTES_MAX
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import Published
-from wrpme.protocol.messages import Done, Envelope, FollowReply, GetLog, GetView, Reply, Request, Watch
+from wrpme.protocol.messages import Done, Envelope, Failed, FollowReply, GetLog, GetView, Reply, Request, Watch
 from wrpme.protocol.view import Change, Patch, View
 
 HANGING = "it takes the connection but says nothing"
@@ -205,6 +206,15 @@ class ReplyTo(Struct, frozen=True):
     leased: tuple[int, ...] = ()
 
 
+class BurstDone(Struct, frozen=True):
+    """The updates that came from a session together, under that number, are answered: all are done but those that
+    ``failed``, each with its place among them as its id."""
+
+    session: int
+    number: int
+    failed: tuple[Failed, ...] = ()
+
+
 class LogLine(Struct, frozen=True):
     """``level`` is one of debug, info, warning, error."""
 
@@ -259,8 +269,8 @@ class Exit(Struct, frozen=True):
 
 
 Effect = Union[
-    Persist, Compact, Send, SendToAll, ReplyTo, LogLine, Emit, HostRequest, Adopted, ComputeView, TellFollowers,
-    Deliver, Exit,
+    Persist, Compact, Send, SendToAll, ReplyTo, BurstDone, LogLine, Emit, HostRequest, Adopted, ComputeView,
+    TellFollowers, Deliver, Exit,
 ]  # fmt: skip
 
 # --- what the node reads -----------------------------------------------------------------------------------------

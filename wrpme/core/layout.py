@@ -53,6 +53,11 @@ def key_of(position: int, alias: bytes) -> bytes:
     return b"e" + _HASH.pack(position) + alias
 
 
+def key_from(digest: bytes, alias: bytes) -> bytes:
+    """The same, of the 8 bytes of its position."""
+    return b"e" + digest + alias
+
+
 def hash_in(key: bytes) -> int:
     """The hash that an entry's key begins with."""
     position: int = _HASH.unpack_from(key, 1)[0]

@@ -16,6 +16,7 @@ import msgspec
 from wrpme.core.admin import Admin
 from wrpme.core.health.clocks import Clocks
 from wrpme.core.context import NodeContext
+from wrpme.core.fast_path import FastPath
 from wrpme.core.follows import Follows
 from wrpme.core.outbox import Origin
 from wrpme.core.io import (
@@ -30,14 +31,14 @@ from wrpme.core.membership.lifecycle import Lifecycle
 from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
-from wrpme.core.node_stats import stats
+from wrpme.core.stats.node_stats import stats
 from wrpme.core.health.own_disk import OwnDisk
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.scans import Scans
 from wrpme.core.replication.sweep import Sweep
 from wrpme.core.router import Router
 from wrpme.core.health.self_check import SelfCheck
-from wrpme.core.slot_counts import SlotCounts
+from wrpme.core.stats.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
 from wrpme.core.limits import ASK_SECONDS, NEAR_MEMBERS_MAX, TICK_SECONDS
 from wrpme.limits import LATE_SECONDS, REPLICATION_USUAL
@@ -112,6 +113,7 @@ class Node:
             ConfirmFollow: self.follows.confirm,
         }
         self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, local)
+        self._fast_path = FastPath(self.context, self.table, self.router)
         self.wake_at = now
         self._again_at = now
         self._clocks = Clocks(self.context)
@@ -155,6 +157,16 @@ class Node:
         self.router.request(session, request)
         effects, context.outbox.effects = context.outbox.effects, []
         return effects
+
+    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+        """See :meth:`wrpme.core.fast_path.FastPath.get`."""
+        self.context.now = now
+        return self._fast_path.get(aliases)
+
+    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
+        """See :meth:`wrpme.core.fast_path.FastPath.update`."""
+        self.context.now = now
+        return self._fast_path.update(session, number, pairs)
 
     def handle(self, given: Input, now: float) -> list[Effect]:
         """One input at the time ``now``, which never goes back; gives the effects in order."""
@@ -541,7 +553,7 @@ class Node:
     # --- about this node -----------------------------------------------------------------------------------------
 
     def status(self) -> NodeStats:
-        """Figures of this node; see :mod:`wrpme.core.node_stats`."""
+        """Figures of this node; see :mod:`wrpme.core.stats.node_stats`."""
         told = stats(self.context, self.table, self.voter, self.lifecycle, self.router, self.context.process.stats())
         joining = len(self.voter.joining() | self.whereabouts.joining())
         troubles = (*self.whereabouts.troubles, *self.own_disk.troubles)

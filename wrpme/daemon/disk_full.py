@@ -45,6 +45,14 @@ class UnavailableNode:
             return [HostRequest(session, request)]
         return [ReplyTo(session, Failed(request.id, self._code, self._sentence))]
 
+    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+        """Tells nothing at once."""
+        return [], inf
+
+    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
+        """Takes nothing at once."""
+        return 0
+
     def stats(self, now: float) -> str:
         """Returns no figures: a request to watch is declined too."""
         return ""

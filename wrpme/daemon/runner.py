@@ -20,9 +20,9 @@ import msgspec
 
 from wrpme.core.io import (
     Process,
-    Adopted, ClockJumped, Compact, ComputeView, Deliver, Effect, Input, Exit, LinkDown, LinkUp, NotSent, Persist,
-    Persisted, PersistFailed, Publish, Received, ReplyTo, LogLine, Send, SendToAll, SessionClosed, StopAsked, Emit,
-    HostRequest, TellFollowers, TurnEnded, Woken,
+    Adopted, BurstDone, ClockJumped, Compact, ComputeView, Deliver, Effect, Input, Exit, LinkDown, LinkUp, NotSent,
+    Persist, Persisted, PersistFailed, Publish, Received, ReplyTo, LogLine, Send, SendToAll, SessionClosed, StopAsked,
+    Emit, HostRequest, TellFollowers, TurnEnded, Woken,
 )  # fmt: skip
 from wrpme.core.membership.compute import compute
 from wrpme.daemon.clock import Clock
@@ -67,6 +67,10 @@ class NodeLike(Watched, Protocol):
     def handle(self, given: Input, now: float) -> list[Effect]: ...
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]: ...
+
+    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]: ...
+
+    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int: ...
 
 
 class Runner:
@@ -209,10 +213,8 @@ class Runner:
 
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         """See :class:`wrpme.daemon.net.connection.Host`. The hot path."""
-        if self._over:
+        if not self._begin_turn(now):
             return self._decline(wire, messages)
-        if self._jumped is not None:
-            self._tell_jump()
         node, number = self._node, wire.number
         done = 0
         try:
@@ -234,10 +236,36 @@ class Runner:
                     break
         except Exception as error:
             self.defect(error)
+        return done or 1
+
+    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+        try:
+            if self._begin_turn(now):
+                return self._node.get(aliases, now)
+        except Exception as error:
+            self.defect(error)
+        return [], inf
+
+    def update(self, wire: Wire, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+        try:
+            if self._begin_turn(now):
+                return self._node.update(wire.number, number, pairs, now)
+        except Exception as error:
+            self.defect(error)
+        return 0
+
+    def _begin_turn(self, now: float) -> bool:
+        """Lets the turn end soon; returns whether the node may be called at all."""
+        if self._over:
+            return False
+        if self._jumped is not None:
+            self._tell_jump()
         if not self._turn_due:
             self._turn_due, self._turn_since = True, now
             self._loop.call_soon(self._end_turn)
-        return done or 1
+        return True
 
     def _decline(self, wire: Wire, messages: Sequence[Request | Envelope]) -> int:
         """Tells who asks a node that has stopped that nothing was done. After a defect nothing is sure, and nothing is
@@ -265,19 +293,14 @@ class Runner:
 
     def _run(self, call: Callable[[float], list[Effect]]) -> None:
         """Calls the node and carries out what it answers; ends the turn soon."""
-        if self._over:
-            return
         now = self.clock()
-        if self._jumped is not None:
-            self._tell_jump()
+        if not self._begin_turn(now):
+            return
         try:
             for effect in call(now):
                 self._carry_out(effect, now)
         except Exception as error:
             self.defect(error)
-        if not self._turn_due:
-            self._turn_due, self._turn_since = True, now
-            self._loop.call_soon(self._end_turn)
 
     def _on_jump(self, seconds: float) -> None:
         """Lets no answer leave that waits under a lease, and tells the node before anything else."""
@@ -297,9 +320,7 @@ class Runner:
         self.process.wall_offset_milliseconds = 1000.0 * (self._wall() - now)
 
     def _end_turn_soon(self) -> None:
-        if not self._turn_due:
-            self._turn_due, self._turn_since = True, self.clock()
-            self._loop.call_soon(self._end_turn)
+        self._begin_turn(self.clock())
 
     def _end_turn(self) -> None:
         self._turn_due = False
@@ -365,6 +386,9 @@ class Runner:
     def _carry_out(self, effect: Effect, now: float) -> None:
         if isinstance(effect, ReplyTo):
             self._reply(effect)
+        elif isinstance(effect, BurstDone):
+            if wire := self._wires.get(effect.session):
+                wire.burst_done(effect)
         elif isinstance(effect, Send):
             self.links.send(effect, now)
         elif isinstance(effect, SendToAll):

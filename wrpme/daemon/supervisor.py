@@ -23,7 +23,7 @@ from msgspec import Struct
 from wrpme.core.io import Process, Exit, Settings
 from wrpme.core.layout import VIEW_KEY
 from wrpme.core.node import Node
-from wrpme.core.slot_counts import SlotCounts, counts_of
+from wrpme.core.stats.slot_counts import SlotCounts, counts_of
 from wrpme.daemon import disk_full, hypervisor, resources, systemd
 from wrpme.daemon.config import Config
 from wrpme.daemon.disk_full import UnavailableNode

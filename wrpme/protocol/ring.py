@@ -26,6 +26,11 @@ def hash_of(alias: bytes) -> int:
     return int.from_bytes(blake2b(alias, digest_size=8).digest(), "big")
 
 
+def digest_of(alias: bytes) -> bytes:
+    """The same as its 8 bytes, big endian."""
+    return blake2b(alias, digest_size=8).digest()
+
+
 def tag_of(alias: bytes) -> bytes:
     """What of an alias is hashed where aliases have tags: what stands between the first ``{`` and the next ``}`` after
     it, if that is something; else the alias."""

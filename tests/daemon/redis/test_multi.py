@@ -11,7 +11,7 @@ from wrpme.daemon.net.redis import table
 from wrpme.daemon.net.redis.client import Options
 from wrpme.errors import ApartError, MismatchError, TooLargeError, WrpmeError
 from wrpme.protocol.messages import (
-    Content, Done, Exists, Failed, Get, GetExpiry, IfVersion, Number, Remove, Transaction, Update,
+    Append, Content, Done, Exists, Failed, Get, GetExpiry, IfVersion, Number, Remove, Transaction, Update,
 )  # fmt: skip
 
 
@@ -45,6 +45,8 @@ class Store:
         content = self.entries.get(request.alias)
         if isinstance(request, Exists):
             return Number(request.id, int(content is not None))
+        if isinstance(request, Append):
+            return Number(request.id, len(content or b""))
         if content is None:
             return Failed(request.id, 2, "there is none")
         if isinstance(request, GetExpiry):
@@ -107,6 +109,24 @@ def test_a_watched_entry_that_stays_or_is_unwatched() -> None:
     store.change(b"a", b"9")
     way.take("MULTI", "GET a", "EXEC", "WATCH none", "MULTI", "GET none", "EXEC")
     assert way.said.count(b"*-1") == 0 and way.said.endswith(b"*1\r\n$-1\r\n")
+
+
+@pytest.mark.parametrize("look", ["GET a", "MGET b a", "STRLEN a", "EXISTS a", "TTL a", "SETNX a 1", "SET a 5 NX GET"])
+def test_an_entry_that_came_and_was_seen_and_went_has_changed(look: str) -> None:
+    store = Store()
+    way = made(store)
+    way.take("WATCH a", "GET a", "EXISTS a")
+    store.change(b"a", b"2")
+    way.take(look)
+    store.entries.pop(b"a")
+    way.take("MULTI", "SET a 3", "EXEC")
+    assert way.said.endswith(b"+QUEUED\r\n*-1\r\n") and not store.transactions
+
+
+def test_an_entry_that_was_not_there_and_is_not() -> None:
+    way = made(Store())
+    way.take("WATCH a", "GET a", "EXISTS a", "STRLEN a", "MULTI", "SET a 3", "EXEC")
+    assert way.said.endswith(b"+QUEUED\r\n*1\r\n+OK\r\n")
 
 
 def test_keys_of_several_tags() -> None:

@@ -26,6 +26,10 @@ class Way:
         self.client = Client(1, "", lambda: 1_000_000)
         self.pipeline = Pipeline(self.client, self, begin)
         self.requests: list[Any] = []
+        self.entries: dict[bytes, bytes] | None = None
+        """What can be read at once, if anything can be."""
+        self.elsewhere: set[bytes] = set()
+        self.bursts: list[tuple[int, list[tuple[bytes, bytes]]]] = []
         self.said = b""
         self.room = True
         self.seconds = 0.0
@@ -40,6 +44,27 @@ class Way:
             return
         for request in requests:
             self.pipeline.replied(self.at_once(request))
+
+    def get(self, aliases: list[bytes]) -> list[bytes | None]:
+        found: list[bytes | None] = []
+        for alias in aliases:
+            if self.entries is None or alias in self.elsewhere:
+                break
+            found.append(self.entries.get(alias))
+        return found
+
+    def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
+        begun = 0
+        for alias, _ in pairs:
+            if self.entries is None or alias in self.elsewhere:
+                break
+            begun += 1
+        if begun:
+            self.bursts.append((number, pairs[:begun]))
+        return begun
+
+    def say(self, answer: bytes) -> None:
+        self.said += answer
 
     def answer(self, answer: bytes) -> None:
         self.said += answer
@@ -373,3 +398,98 @@ def test_a_publisher_waits_where_the_channels_are_behind(way: Way, published: li
     way.client.channels.waits = lambda publisher: False  # type: ignore[method-assign]
     way.pipeline.go_on()
     assert way.said == b":1\r\n+PONG\r\n" and published == [b"x"]
+
+
+# --- the fast path ---------------------------------------------------------------------------------------------------
+
+
+def at_once(way: Way, *elsewhere: bytes, **entries: bytes) -> None:
+    way.entries, way.elsewhere = {name.encode(): content for name, content in entries.items()}, set(elsewhere)
+
+
+def test_plain_reads_are_answered_at_once(way: Way) -> None:
+    at_once(way, a=b"1", b=b"")
+    way.take("GET a", "get none", "GET b")
+    assert way.said == b"$1\r\n1\r\n$-1\r\n$0\r\n\r\n" and not way.requests
+    way.client.speak(True)
+    way.take("GET none")
+    assert way.said.endswith(b"_\r\n") and way.client.last == b"GET"
+
+
+def test_what_can_not_be_read_at_once_is_asked_and_what_follows_too(way: Way) -> None:
+    at_once(way, b"far", a=b"1")
+    way.take("GET a", "GET far", "GET a", "PING")
+    assert way.said == b"$1\r\n1\r\n" and way.kinds() == [(Get, b"far"), (Get, b"a")]
+    way.reply(1, Content(0, b"2"))
+    way.reply(0, Content(0, b"x"))
+    assert way.said == b"$1\r\n1\r\n$1\r\nx\r\n$1\r\n2\r\n+PONG\r\n"
+
+
+def test_updates_are_one_burst_and_reads_behind_them_wait(way: Way) -> None:
+    at_once(way, a=b"1")
+    way.take("SET a 1", "set b 2", "GET a", "SET c 3")
+    assert way.bursts == [(1, [(b"a", b"1"), (b"b", b"2")])] and way.kinds() == [(Get, b"a"), (Update, b"c")]
+    way.take("SET d 4")
+    assert way.bursts[1:] == [(5, [(b"d", b"4")])], "numbers go on behind those of a burst"
+    way.reply(0, Content(0, b"1"))
+    way.reply(1, Done(0))
+    assert way.pipeline.burst_done(5, ()) == 1
+    assert way.said == b""
+    assert way.pipeline.burst_done(1, ()) == 2
+    assert way.said == b"+OK\r\n+OK\r\n$1\r\n1\r\n+OK\r\n+OK\r\n"
+    assert way.pipeline.parked_bytes == 0 and not way.pipeline.waits_for_answers
+
+
+@pytest.mark.parametrize(
+    "first", ["MULTI", "CLIENT REPLY OFF", "CLIENT REPLY SKIP", "SUBSCRIBE x", "WATCH a", "SET far 1 GET"]
+)
+def test_nothing_is_fast_where_more_than_a_command_counts(way: Way, first: str) -> None:
+    at_once(way, b"far", a=b"1")
+    way.take(first)
+    way.take("SET a 1", "GET a")
+    assert not way.bursts and b"$1\r\n1" not in way.said
+
+
+def test_of_a_burst_what_failed_is_said_and_the_others_are_done(way: Way) -> None:
+    at_once(way)
+    way.take("SET a 1", "SET b 2", "SET c 3")
+    error = IndeterminateError("x")
+    assert way.pipeline.burst_done(1, [Failed(1, error.code, error.sentence)]) == 3
+    assert way.said == b"+OK\r\n-INDETERMINATE x\r\n+OK\r\n" and way.pipeline.parked_bytes == 0
+
+
+def test_of_a_burst_what_was_refused_for_a_moment_is_asked_again(way: Way) -> None:
+    at_once(way)
+    way.take("SET a 1", "SET b 2")
+    error = UnstableError("x")
+    way.pipeline.burst_done(1, [Failed(1, error.code, error.sentence)])
+    assert way.said == b"+OK\r\n"
+    way.take("SET c 3")
+    assert len(way.bursts) == 1, "what follows waits for it"
+    way.pause_ends()
+    assert way.requests == [Update(3, b"b", b"2")]
+    way.reply(0, Done(0))
+    assert len(way.bursts) == 1 and way.requests[1:] == [Update(4, b"c", b"3")]
+    way.reply(1, Done(0))
+    assert way.said == b"+OK\r\n+OK\r\n+OK\r\n"
+
+
+def test_what_a_burst_overtook_is_not_asked_again(way: Way) -> None:
+    at_once(way, b"far")
+    way.take("SET far 1", "GET x")
+    way.take("SET far 2")
+    way.elsewhere.clear()
+    way.take("SET far 3", "SET b 4")
+    way.pipeline.burst_done(4, ())
+    way.fails(0, UnstableError("x"))
+    way.reply(1, Content(0, b"x"))
+    way.reply(2, Done(0))
+    assert way.said.startswith(b"-TRYAGAIN x; what you sent after it was carried out, so it was not tried again\r\n")
+    assert way.said.endswith(b"$1\r\nx\r\n+OK\r\n+OK\r\n+OK\r\n") and not way.due
+
+
+def test_a_burst_has_answers_to_the_end_of_the_connection(way: Way) -> None:
+    at_once(way)
+    way.take("SET a 1", "SET b 2")
+    way.pipeline.drop()
+    assert way.pipeline.burst_done(1, ()) == 0 and way.said == b""

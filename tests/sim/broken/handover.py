@@ -192,9 +192,7 @@ def divided_arcs_forget_writes() -> Broken:
 
     def inherit(self: contents.PendingWrites, other: contents.PendingWrites) -> None:
         for pending in other.queue:
-            if pending.reply is not None and pending.origin is not None:
-                self.context.responses.answered(pending.origin, self.context.now - pending.since)
-                self.context.outbox.reply(pending.origin, pending.reply)
+            self.answer(pending)
         other.queue = deque()
         honest(self, other)
 

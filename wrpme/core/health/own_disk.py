@@ -90,12 +90,9 @@ class OwnDisk:
 
     def _give_up(self, replica: Replica, error: WrpmeError) -> None:
         """Whoever waits for an answer here hears this: it may take long until anything is known."""
-        context = self.context
         for pending in [*replica.writes.owed, *replica.writes.queue]:
-            if pending.reply is not None and pending.origin is not None:
-                context.responses.answered(pending.origin, context.now - pending.since)
-                context.outbox.fail(pending.origin, pending.reply.id, error)
-                pending.reply = None
+            replica.writes.answer(pending, error)
+            pending.reply = None
             waiters, pending.waiters = pending.waiters, None
             for waiter in waiters or ():
                 waiter(False)

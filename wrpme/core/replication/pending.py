@@ -19,44 +19,53 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from msgspec import Struct
+
 from wrpme.core.context import NodeContext
+from wrpme.core.io import BurstDone
 from wrpme.core.outbox import Origin
 from wrpme.core.layout import NO_EXPIRY, REMOVED, content_in, expiry_in, hash_in, hint_of, key_range, operations_for
 from wrpme.core.replication.key_order import Order
-from wrpme.core.slot_counts import size_of
+from wrpme.core.stats.slot_counts import size_of
 from wrpme.core.limits import COPY_RANGE_BYTES_MAX, COPY_RANGE_ENTRIES_MAX, STREAM_BYTES_USUAL
-from wrpme.protocol.messages import Pair, Reply
+from wrpme.errors import WrpmeError
+from wrpme.protocol.messages import Failed, Pair, Reply
 
 
-class Pending:
-    """A write that is not acknowledged by all, or not on disk yet. ``batch`` is that of the disk, ``number`` its place
-    among the owner's writes, ``serial`` its place among all that this node made or received, ``since`` when whoever
-    waits for the ``reply`` asked. It ``closes`` what is never divided: it is a write by itself, or the last one of a
-    transaction."""
+class Burst:
+    """Updates of one session that came together, and are answered together when the last of them is: each asks, and the
+    id of its reply is its place. Replies of those that failed are kept."""
 
-    __slots__ = (
-        "_content", "batch", "by_clock", "closes", "held_bytes", "key", "number", "origin", "reply", "serial", "since",
-        "value",
-        "waiters",
-    )  # fmt: skip
+    __slots__ = ("count", "failed", "left", "number", "session", "since")
 
-    def __init__(self, key: bytes, value: bytes, batch: int, serial: int) -> None:
-        self.key = key
-        self.value = value
-        self.batch = batch
-        self.serial = serial
-        self.number = 0
-        self.by_clock = False
-        """It is the removal of what had expired."""
-        self.closes = True
-        self.origin: Origin | None = None
-        self.reply: Reply | None = None
-        self.since = 0.0
-        self.waiters: list[Callable[[bool], None]] | None = None
-        """Called with True once this write is acknowledged, with False where nobody here will ever know."""
-        self.held_bytes = len(key) + len(value)
-        """What it keeps in memory."""
-        self._content: bytes | None = None
+    def __init__(self, session: int, number: int, since: float) -> None:
+        self.session = session
+        self.number = number
+        self.since = since
+        self.count = self.left = 0
+        self.failed: list[Failed] = []
+
+
+class Pending(Struct, eq=False):
+    """A write that is not acknowledged by all, or not on disk yet. ``batch`` is that of the disk, ``serial`` its place
+    among all that this node made or received, ``held_bytes`` what it keeps in memory, ``number`` its place among the
+    owner's writes, ``since`` when whoever waits for the ``reply`` asked. It ``closes`` what is never divided: it is a
+    write by itself, or the last one of a transaction. It may be the removal of what had expired (``by_clock``).
+    ``waiters`` are called with True once it is acknowledged, with False where nobody here will ever know."""
+
+    key: bytes
+    value: bytes
+    batch: int
+    serial: int
+    held_bytes: int
+    number: int = 0
+    by_clock: bool = False
+    closes: bool = True
+    origin: Origin | Burst | None = None
+    reply: Reply | None = None
+    since: float = 0.0
+    waiters: list[Callable[[bool], None]] | None = None
+    _content: bytes | None = None
 
     def content(self) -> bytes:
         """The content of its value; all who ask share it."""
@@ -162,7 +171,9 @@ class PendingWrites:
         if not expiry and held is not None and len(held) == len(value) and held[16:24] == NO_EXPIRY:
             # nothing to count, it is in the index, and no hint comes or goes
             context.commits.write([(key, value)])
-            pending = self.overlay[key] = Pending(key, value, context.commits.batch, context.commits.serial)
+            pending = self.overlay[key] = Pending(
+                key, value, context.commits.batch, context.commits.serial, len(key) + len(value)
+            )
             self.order.added(key)
             return pending
         if held is not None or not removal:
@@ -172,7 +183,7 @@ class PendingWrites:
             before = (1, size_of(key, held)) if held is not None else (0, 0)
             after = (0, 0) if removal else (1, size_of(key, value))
             context.slots.add(hash_in(key), after[0] - before[0], after[1] - before[1])
-        pending = Pending(key, value, context.commits.last_batch, context.commits.serial)
+        pending = Pending(key, value, context.commits.last_batch, context.commits.serial, len(key) + len(value))
         self.overlay[key] = pending
         self.order.added(key)
         return pending
@@ -185,6 +196,25 @@ class PendingWrites:
                 pending = self.apply(key, value, self.current(key))
                 self.unflushed.append(pending)
                 self.received.append((item, pending))
+
+    def answer(self, pending: Pending, error: WrpmeError | None = None) -> None:
+        """Whoever waits for a write, if anybody does, hears what its reply is; or of the error."""
+        origin, reply, context = pending.origin, pending.reply, self.context
+        if origin is None or reply is None:
+            return
+        pending.origin = None  # it hears of it once
+        if error is not None:
+            reply = Failed(reply.id, error.code, error.sentence)
+        if type(origin) is not Burst:
+            context.responses.answered(origin, context.now - pending.since)  # type: ignore[arg-type]
+            context.outbox.reply(origin, reply)  # type: ignore[arg-type]
+            return
+        if error is not None:
+            origin.failed.append(reply)  # type: ignore[arg-type]
+        origin.left -= 1
+        if not origin.left:
+            context.responses.latency.add(context.now - origin.since, origin.count)
+            context.outbox.effects.append(BurstDone(origin.session, origin.number, tuple(origin.failed)))
 
     def drop_overlay(self, pending: Pending) -> None:
         """A reader may take it from the store."""

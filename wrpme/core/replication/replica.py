@@ -26,11 +26,11 @@ from msgspec.structs import replace
 from wrpme.core.context import NodeContext
 from wrpme.core.outbox import Origin, Part
 from wrpme.core.layout import (
-    REMOVED, VERSION_BYTES, Version, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
+    NO_EXPIRY, REMOVED, VERSION_BYTES, Version, expiry_in, hash_in, removal, value_of, version_bytes, version_in,
 )  # fmt: skip
 from wrpme.core.replication.takeover import Suffixes, accepts, awaited
 from wrpme.core.replication.operations import Outcome, Write, decide, is_versioned
-from wrpme.core.replication.pending import Pending, PendingWrites
+from wrpme.core.replication.pending import Burst, Pending, PendingWrites
 from wrpme.core.replication.receiver import Receiver
 from wrpme.core.replication.sender import Sender
 from wrpme.core.transaction import Planned, plan
@@ -163,6 +163,19 @@ class Replica:
             context.outbox.reply(origin, outcome, lease)  # type: ignore[arg-type]
         else:
             self.when_acknowledged(pending, self._later(origin, outcome))  # type: ignore[arg-type]
+
+    def update(self, key: bytes, content: bytes, origin: Burst, reply: Done) -> bool:
+        """Carries out an update without a life span, as :meth:`execute` does; whoever calls has looked at the lease and
+        the disk. Returns False, and does nothing, where that takes more than this: the entry has a life span, or is
+        being removed, or too much waits."""
+        writes = self.writes
+        pending = writes.overlay.get(key)
+        held = pending.value if pending is not None else self.context.reader.get(key)
+        if (held is not None and held[16:24] != NO_EXPIRY) or self._is_full():
+            return False
+        written = self._queue(key, value_of((self.arc.version, writes.sequence + 1), 0, content), held)
+        written.origin, written.reply = origin, reply
+        return True
 
     def _is_full(self) -> bool:
         return (
@@ -354,10 +367,8 @@ class Replica:
             self.writes.drop_overlay(pending)
             if followed is not None:  # committed: whatever happens from here on, nobody takes it back
                 followed.note(pending.key, pending.value, pending.by_clock)
-            if pending.reply is not None and pending.origin is not None:
-                if type(pending.origin) is int:
-                    context.responses.latency.add(context.now - pending.since)
-                context.outbox.reply(pending.origin, pending.reply)
+            if pending.origin is not None:
+                self.writes.answer(pending)
             if pending.waiters is not None:
                 for waiter in pending.waiters:
                     waiter(True)
@@ -452,16 +463,14 @@ class Replica:
 
     def _answer_owed(self, pendings: Sequence[Pending], taken_from: int | None = None) -> None:
         for pending in pendings:
-            if pending.reply is not None and pending.origin is not None:
-                self.context.responses.answered(pending.origin, self.context.now - pending.since)
-                taken = taken_from is not None and version_in(pending.value)[0] >= taken_from
-                if taken or not self._doubtful:
-                    self.context.outbox.reply(pending.origin, pending.reply)
-                else:
-                    error = IndeterminateError(
-                        "the node was cut off while it wrote; the write may or may not have been carried out"
-                    )
-                    self.context.outbox.fail(pending.origin, pending.reply.id, error)
+            taken = taken_from is not None and version_in(pending.value)[0] >= taken_from
+            if taken or not self._doubtful:
+                self.writes.answer(pending)
+            else:
+                error = IndeterminateError(
+                    "the node was cut off while it wrote; the write may or may not have been carried out"
+                )
+                self.writes.answer(pending, error)
 
     @property
     def settled(self) -> bool:

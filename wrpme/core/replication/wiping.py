@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from wrpme.core.context import NodeContext
 from wrpme.core.layout import hash_in, key_range, operations_for, removal
-from wrpme.core.slot_counts import size_of
+from wrpme.core.stats.slot_counts import size_of
 from wrpme.core.limits import WIPE_BYTES_MAX, WIPE_ENTRIES_MAX
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Protocol, cast
 
-from wrpme.core.io import Process
+from wrpme.core.io import BurstDone, Process
 from wrpme.daemon.limits import (
     KEEPALIVE_SECONDS, SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, UNACKNOWLEDGED_SECONDS_MAX, WIRE_WRITE_BYTES,
 )  # fmt: skip
@@ -86,6 +86,9 @@ class Wire(asyncio.Protocol):
 
     def replied(self, reply: Reply | Envelope, valid_until: float) -> None:
         """Takes a reply that counts if it is looked at by that time; see ``takes_replies``."""
+
+    def burst_done(self, done: BurstDone) -> None:
+        """Hears what became of updates that it handed in together."""
 
     def valid_until(self, moment: float, instead: bytes) -> None:
         """Lets the frame ``instead`` leave in the place of the one that was put last, if it leaves after that
@@ -307,6 +310,12 @@ class Host(Protocol):
 
     def serve(self, wire: Wire, messages: Sequence[Request | Envelope], now: float) -> int:
         """Hands the messages to the node, in order, until the wire is full; returns how many it took, at least one."""
+
+    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+        """See :meth:`wrpme.core.fast_path.FastPath.get`."""
+
+    def update(self, wire: Wire, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
+        """See :meth:`wrpme.core.fast_path.FastPath.update`; the wire hears :meth:`Wire.burst_done`."""
 
 
 def _watch(raw: socket.socket | None) -> None:

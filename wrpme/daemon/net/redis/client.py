@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.replies import NIL2, NIL3, NO_ARRAY2, bulk, encoded
-from wrpme.protocol.messages import EntryRequest, Request
+from wrpme.protocol.messages import NO_VERSION, EntryRequest, Request
 
 Steps = Generator[Any, Any, bytes]
 """A command of several steps: it yields a request or a list of them, is sent the reply or the list of replies, and
@@ -33,6 +33,10 @@ class Deed:
 
 
 Plan = bytes | One | Several | Steps | InTurn | Deed
+
+
+CHANGED = b"\xff" * len(NO_VERSION)
+"""In the place of the version of a watched entry: no entry has it."""
 
 
 class Queued:
@@ -111,6 +115,16 @@ class Client:
         self.tell: Callable[[], int] = int
         self.resume: Callable[[], None] = lambda: None
         """Goes on with commands that waited for others to publish."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether each command is carried out, and each answer said, as it comes."""
+        return (
+            self.queued is None
+            and not self.watched
+            and not (self.silent or self.skips or self.ends or self.inside)
+            and self.subscription_count == 0
+        )
 
     @property
     def only_listens(self) -> bool:

@@ -65,6 +65,8 @@ class Parser:
             data = bytes(buffer) if len(buffer) <= INLINE_BYTES_MAX else buffer  # type: ignore[assignment]
         try:
             at = _usual(data, commands) if not self._left and len(data) <= INLINE_BYTES_MAX else 0
+            if at == len(data) and not buffer:
+                return commands
             at = self._split(data, commands, at)
         except ProtocolError as error:
             self.error = error
@@ -160,6 +162,8 @@ def _usual(data: bytes, commands: list[Command]) -> int:
             break
         commands.append(words)
         at = end
+    if at == complete and not parts[at]:
+        return len(data)
     return sum(map(len, parts[:at])) + 2 * at
 
 

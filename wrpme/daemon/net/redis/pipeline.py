@@ -12,23 +12,28 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from math import inf
 from typing import Any, Protocol
 
 import msgspec
 
-from wrpme.daemon.net.redis.client import Client, Deed, InTurn, Plan, Steps
-from wrpme.daemon.net.redis.replies import Refusal, Unexpected, error, failure
+from wrpme.daemon.net.redis.client import CHANGED, Client, Deed, InTurn, Plan, Steps
+from wrpme.daemon.net.redis.replies import OK, Refusal, Unexpected, error, failure
+from wrpme.daemon.net.redis.strings import ok
 from wrpme.errors import (
     AlreadyExistsError, BusyError, IndeterminateError, MismatchError, NotFoundError, NumberError,
     UnstableError,
 )  # fmt: skip
 from wrpme.limits import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN
-from wrpme.protocol.messages import Append, Failed, RemoveAll, Request, Transaction, is_read
+from wrpme.protocol.messages import (
+    NO_VERSION, Append, Done, Exists, Failed, RemoveAll, Request, Transaction, Update, is_read,
+)  # fmt: skip
 
 PATIENCE_SECONDS = 10.0
 """What is refused for a moment is asked again for so long, as the client library does."""
 _AGAIN = (UnstableError.code, BusyError.code)
+_GETS, _SETS = frozenset((b"GET", b"get")), frozenset((b"SET", b"set"))
 _TO_STEPS = (NotFoundError.code, AlreadyExistsError.code, MismatchError.code, NumberError.code)
 """What a command of several steps expects and acts on; any other failure ends it, unless it catches Unexpected."""
 _LAPSED = Failed(0, UnstableError.code, "the node lost touch with the hive while it read; try again")
@@ -40,6 +45,17 @@ class Way(Protocol):
 
     def hand_in(self, requests: list[Request]) -> None:
         """Gives the requests to the node, in this order; replies may come at once."""
+
+    def get(self, aliases: list[bytes]) -> list[bytes | None]:
+        """Returns the contents of the first of these entries, None for what is not there, as far as they can be told
+        at once."""
+
+    def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
+        """Begins the first of these updates, as far as that can be done at once, and returns how many; what became of
+        them is told to :meth:`Pipeline.burst_done`."""
+
+    def say(self, answer: bytes) -> None:
+        """Says this at once; it is the answer to all that was asked."""
 
     def answer(self, answer: bytes) -> None:
         """Says this next."""
@@ -58,10 +74,12 @@ class Way(Protocol):
 
 
 class Slot:
-    """A command on its way. ``first`` is the id of its first request, ``left`` how many replies are due."""
+    """A command on its way, or a ``burst`` of updates. ``first`` is the id of its first request, ``left`` how many
+    replies are due."""
 
     __slots__ = (
-        "answer", "command", "convert", "first", "left", "replies", "requests", "several", "silent", "since", "steps",
+        "answer", "burst", "command", "convert", "first", "left", "replies", "requests", "several", "silent", "since",
+        "steps",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +97,7 @@ class Slot:
         self.silent = False
         self.several = False
         self.command: list[bytes] = []
+        self.burst: list[tuple[bytes, bytes]] | None = None
 
     def reply_to(self, index: int) -> Any:
         """Returns the reply to one of the requests, as far as it is needed again."""
@@ -111,8 +130,82 @@ class Pipeline:
 
     def take(self, commands: list[list[bytes]]) -> None:
         """Carries out commands, behind those that came before."""
-        self.queue += commands
-        self.go_on()
+        if self._running is None and not (self.queue or self._is_in_trouble) and self.client.is_plain:
+            commands = self._take_fast(commands)
+        if commands:
+            self.queue += commands
+            self.go_on()
+
+    # --- the fast path -------------------------------------------------------------------------------------------
+
+    def _take_fast(self, commands: list[list[bytes]]) -> list[list[bytes]]:
+        """Carries out plain GETs and SETs as far as the node does that at once; returns the commands that are left.
+        What is read here is answered here: behind a command on its way it might have to be read again."""
+        while commands and self._way.has_room():
+            word = commands[0][0]
+            if word in _GETS and not self._slots:
+                done = self._get_fast([command[1] for command in _leading(commands, _GETS, 2)])
+            elif word in _SETS:
+                done = self._set_fast([(key, value) for _, key, value in _leading(commands, _SETS, 3)])
+            else:
+                break
+            if not done:
+                break
+            self.client.last = word
+            commands = commands[done:]
+        return commands
+
+    def _get_fast(self, aliases: list[bytes]) -> int:
+        if not aliases:
+            return 0
+        nil, found = self.client.nil, self._way.get(aliases)
+        if found:
+            self._way.say(b"".join([nil if held is None else b"$%d\r\n%b\r\n" % (len(held), held) for held in found]))
+        return len(found)
+
+    def _set_fast(self, pairs: list[tuple[bytes, bytes]]) -> int:
+        client = self.client
+        begun = self._way.update(client.number, pairs) if pairs else 0
+        if begun:
+            slot = Slot((), None, -1.0)
+            slot.burst, slot.first, slot.left = pairs[:begun], client.number, begun
+            self._on_way[client.number] = slot
+            self._slots.append(slot)
+            client.number += begun
+        return begun
+
+    def burst_done(self, number: int, failed: Sequence[Failed]) -> int:
+        """Takes what became of a burst of updates, by the place of those that ``failed``; returns how many they are."""
+        slot = self._on_way.pop(number, None)
+        if slot is None or slot.burst is None:
+            return 0
+        count, slot.left = slot.left, 0
+        if failed:
+            self._divide(slot, {reply.id: reply for reply in failed})
+        else:
+            slot.answer = OK * count
+            self.parked_bytes += len(slot.answer)
+        if not self._is_at_work:
+            self.go_on()
+        return count
+
+    def _divide(self, burst: Slot, failed: dict[int, Failed]) -> None:
+        """Goes on with each update of a burst that has its replies as with a command of its own."""
+        self._take_back(burst)
+        parts: list[Slot] = []
+        for place, (alias, content) in enumerate(burst.burst or ()):
+            number = burst.first + place
+            part = Slot((Update(number, alias, content),), ok, -1.0)
+            part.first = number
+            reply = failed.get(place)
+            self._on_way[number] = part
+            parts.append(part)
+            before = self.begin_work()
+            self.replied(Done(number) if reply is None else Failed(number, reply.code, reply.sentence))
+            self._is_at_work = before
+        at = self._slots.index(burst)
+        slots = list(self._slots)
+        self._slots = deque(slots[:at] + parts + slots[at + 1 :])
 
     @property
     def waits_for_answers(self) -> bool:
@@ -146,6 +239,8 @@ class Pipeline:
         if valid_until != inf:
             self.leased.append((slot, index, valid_until))
         slot.left -= 1
+        if self.client.watched:
+            self._note_watched(slot.requests[index], reply)
         if type(reply) is Failed and (reply.code in _AGAIN or _is_harmless(reply, slot, index)):
             self._refused = True
             reply = Failed(reply.id, UnstableError.code, reply.sentence)
@@ -160,6 +255,18 @@ class Pipeline:
             self.parked_bytes += len(slot.answer)
         if not self._is_at_work:
             self.go_on()
+
+    def _note_watched(self, request: Request, reply: Any) -> None:
+        """What was not there when it was watched, and is seen to be, has changed; once it has gone again nothing would
+        show that, as what is not there has no version."""
+        watched, code = self.client.watched, reply.code if type(reply) is Failed else 0
+        is_absent = code == NotFoundError.code or (type(request) in (Exists, Append) and not code and not reply.number)
+        if is_absent or code in _AGAIN:
+            return
+        for part in request.requests if type(request) is Transaction else (request,):
+            alias = getattr(part, "alias", b"")
+            if watched.get(alias) == NO_VERSION:
+                watched[alias] = CHANGED
 
     def begin_work(self) -> bool:
         """Lets replies gather until :meth:`end_work`; returns whether they did already."""
@@ -407,6 +514,8 @@ class Pipeline:
 
     def _ask_again(self) -> None:
         """Nothing is on its way, and something was refused."""
+        for burst in [slot for slot in self._slots if slot.burst is not None]:
+            self._divide(burst, {})
         self._refused = False
         now = self._way.now()
         written: set[bytes] = set()
@@ -454,6 +563,11 @@ class Pipeline:
         if slot.answer is not None:
             self.parked_bytes -= len(slot.answer)
             slot.answer = None
+
+
+def _leading(commands: list[list[bytes]], words: frozenset[bytes], count: int) -> Iterator[list[bytes]]:
+    """The first commands that have so many words, and one of these for the first."""
+    return takewhile(lambda command: len(command) == count and command[0] in words, commands)
 
 
 def _only_one(replies: Any, client: Client) -> bytes:

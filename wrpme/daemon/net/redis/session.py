@@ -17,6 +17,7 @@ from wrpme.daemon.limits import (
     SESSION_OUTBOX_BYTES_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX, SUBSCRIBER_BEHIND_BYTES_MAX,
     WIRE_WRITE_BYTES,
 )  # fmt: skip
+from wrpme.core.io import BurstDone
 from wrpme.daemon.net.connection import Message, Wire
 from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Options
@@ -112,6 +113,11 @@ class RedisSession(Session):
         if self._held and not self.waiting:
             self.go_on()
 
+    def burst_done(self, done: BurstDone) -> None:
+        self.waiting -= self._pipeline.burst_done(done.number, done.failed)
+        if self._held and not self.waiting:
+            self.go_on()
+
     def lapse(self) -> None:
         self._lapsed = True
         super().lapse()
@@ -122,6 +128,27 @@ class RedisSession(Session):
         """See :class:`Way`."""
         if not self.ended:
             self.arrived(requests, False, self.host.clock())  # type: ignore[arg-type]
+
+    def get(self, aliases: list[bytes]) -> list[bytes | None]:
+        """See :class:`Way`."""
+        self._lapsed = False
+        found, until = self.host.get(aliases, self._heard_at)
+        # Only a lease that still holds now held while they were read.
+        return [] if until != inf and (self.host.clock() > until or self._lapsed) else found
+
+    def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
+        """See :class:`Way`."""
+        begun = self.host.update(self, number, pairs, self._heard_at)
+        self.waiting += begun
+        return begun
+
+    def say(self, answer: bytes) -> None:
+        """See :class:`Way`."""
+        if self.frames or self.outbox or self._paused or self.transport is None or len(answer) > WIRE_WRITE_BYTES:
+            self.put(answer)
+        else:
+            self.transport.write(answer)
+            self.host.process.sent_bytes += len(answer)
 
     def answer(self, answer: bytes) -> None:
         """See :class:`Way`."""

@@ -1,0 +1,98 @@
+"""The fast path: plain reads and updates that came together, of entries that this node owns and may serve now.
+
+They cost no object for a request, and the updates of a burst one answer. All else (an entry that lives elsewhere, has a
+life span or is being written, a large one, a node that does not serve) takes the way of every request, through
+:mod:`wrpme.core.router`: the fast path stops before it, and what follows goes that way too, so that the order stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from wrpme.core.context import NodeContext
+from wrpme.core.layout import HEADER_BYTES, NO_EXPIRY, key_from
+from wrpme.core.limits import ANSWER_BYTES_USUAL
+from wrpme.core.replication.pending import Burst, Pending
+from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.replica_table import ReplicaTable
+from wrpme.core.router import Router
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX
+from wrpme.protocol.messages import Done, Get, Update
+from wrpme.protocol.ring import digest_of, tag_of
+
+BURST_MAX = 1024
+"""So many updates at most are answered together."""
+_DONE = [Done(place) for place in range(BURST_MAX)]
+_NOTHING: dict[bytes, Pending] = {}
+_LARGEST = ANSWER_BYTES_USUAL + HEADER_BYTES
+
+
+class FastPath:
+    """See the module."""
+
+    def __init__(self, context: NodeContext, table: ReplicaTable, router: Router) -> None:
+        self._context = context
+        self._table = table
+        self._requests = router.requests
+
+    def get(self, aliases: Sequence[bytes]) -> tuple[list[bytes | None], float]:
+        """Returns the contents of the first of these entries, None for what is not there, as far as they can be told at
+        once; and until when on the node's clock they may be looked at."""
+        context, until = self._context, inf
+        first, last, overlay = 0, -1, _NOTHING
+        tags, get = context.view is not None and context.view.tags, context.reader.get
+        found: list[bytes | None] = []
+        for alias in aliases:
+            if not 0 < len(alias) <= ALIAS_BYTES_MAX:
+                break
+            digest = digest_of(tag_of(alias) if tags and b"{" in alias else alias)
+            position = int.from_bytes(digest, "big")
+            if not first <= position <= last:
+                replica = self._serving(position)
+                if replica is None:
+                    break
+                first, last, overlay = replica.first, replica.arc.end, replica.writes.overlay
+                until = min(until, replica.lease_until())
+            key = key_from(digest, alias)
+            if key in overlay:
+                break
+            held = get(key)
+            if held is None:
+                found.append(None)
+            elif held[16:24] == NO_EXPIRY and len(held) <= _LARGEST:
+                found.append(held[HEADER_BYTES:])
+            else:
+                break
+        self._requests[Get] += len(found)
+        context.responses.at_once += len(found)
+        return found, until
+
+    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]]) -> int:
+        """Begins the first of these updates, as far as that can be done at once, and returns how many: what became of
+        them is told with ``BurstDone`` under that number."""
+        context = self._context
+        burst = Burst(session, number, context.now)
+        if context.disk.hung:
+            return 0
+        tags, replica = context.view is not None and context.view.tags, None
+        for done, (alias, content) in zip(_DONE, pairs, strict=False):
+            if not 0 < len(alias) <= ALIAS_BYTES_MAX or len(content) > CONTENT_BYTES_MAX:
+                break
+            digest = digest_of(tag_of(alias) if tags and b"{" in alias else alias)
+            position = int.from_bytes(digest, "big")
+            if replica is None or not replica.first <= position <= replica.arc.end:
+                replica = self._serving(position)
+            if replica is None or not replica.update(key_from(digest, alias), content, burst, done):
+                break
+            burst.count += 1
+        burst.left = burst.count
+        self._requests[Update] += burst.count
+        return burst.count
+
+    def _serving(self, position: int) -> Replica | None:
+        """The replica of the arc of a position, where this node owns that and may serve it now."""
+        replica = self._table.at(position)
+        if replica is None or replica.role is not Role.OWNER or self._context.now >= replica.lease_until():
+            return None
+        return replica
