@@ -166,16 +166,16 @@ class PendingWrites:
         """Into the gathering batch and the overlay; ``held`` is what the entry was before."""
         context = self.context
         context.commits.serial += 1
-        expiry = expiry_in(value)
-        removal = expiry == REMOVED
-        if not expiry and held is not None and len(held) == len(value) and held[16:24] == NO_EXPIRY:
-            # nothing to count, it is in the index, and no hint comes or goes
+        is_like = held is not None and len(held) == len(value) and value[16:24] == NO_EXPIRY == held[16:24]
+        if is_like:  # nothing to count, it is in the index, and no hint comes or goes
             context.commits.write([(key, value)])
             pending = self.overlay[key] = Pending(
                 key, value, context.commits.batch, context.commits.serial, len(key) + len(value)
             )
             self.order.added(key)
             return pending
+        expiry = expiry_in(value)
+        removal = expiry == REMOVED
         if held is not None or not removal:
             context.commits.write(operations_for(key, value, held))
             if expiry and not removal:

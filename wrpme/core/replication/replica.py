@@ -359,11 +359,11 @@ class Replica:
 
     def _commit(self, persisted: int, through: int | None) -> None:
         queue, context = self.writes.queue, self.context
-        before = len(queue)
+        before, released = len(queue), 0
         followed = context.followed if self.serving else None
         while queue and queue[0].batch <= persisted and (through is None or queue[0].number <= through):
             pending = queue.popleft()
-            self.writes.pending_bytes -= pending.held_bytes
+            released += pending.held_bytes
             self.writes.drop_overlay(pending)
             if followed is not None:  # committed: whatever happens from here on, nobody takes it back
                 followed.note(pending.key, pending.value, pending.by_clock)
@@ -373,6 +373,7 @@ class Replica:
                 for waiter in pending.waiters:
                     waiter(True)
         if len(queue) < before:
+            self.writes.pending_bytes -= released
             for copy in self.copies.values():
                 copy.on_committed()
 

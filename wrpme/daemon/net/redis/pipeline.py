@@ -17,6 +17,7 @@ from math import inf
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from wrpme.daemon.net.redis.client import CHANGED, Client, Deed, InTurn, Plan, Steps
 from wrpme.daemon.net.redis.replies import OK, Refusal, Unexpected, error, failure
@@ -73,31 +74,22 @@ class Way(Protocol):
         """Calls after so long."""
 
 
-class Slot:
+class Slot(Struct, eq=False):
     """A command on its way, or a ``burst`` of updates. ``first`` is the id of its first request, ``left`` how many
-    replies are due."""
+    replies are due; ``replies`` is None where it is one request."""
 
-    __slots__ = (
-        "answer", "burst", "command", "convert", "first", "left", "replies", "requests", "several", "silent", "since",
-        "steps",
-    )  # fmt: skip
-
-    def __init__(
-        self, requests: Sequence[Request], convert: Callable[[Any, Client], bytes] | None, since: float
-    ) -> None:
-        self.requests = requests
-        self.convert = convert
-        self.first = 0
-        self.left = len(requests)
-        self.replies: list[Any] | None = None
-        """None where it is one request."""
-        self.answer: bytes | None = None
-        self.steps: Steps | None = None
-        self.since = since
-        self.silent = False
-        self.several = False
-        self.command: list[bytes] = []
-        self.burst: list[tuple[bytes, bytes]] | None = None
+    requests: Sequence[Request]
+    convert: Callable[[Any, Client], bytes] | None
+    since: float
+    first: int = 0
+    left: int = 0
+    replies: list[Any] | None = None
+    answer: bytes | None = None
+    steps: Steps | None = None
+    silent: bool = False
+    several: bool = False
+    command: list[bytes] = []
+    burst: list[tuple[bytes, bytes]] | None = None
 
     def reply_to(self, index: int) -> Any:
         """Returns the reply to one of the requests, as far as it is needed again."""
@@ -167,8 +159,7 @@ class Pipeline:
         client = self.client
         begun = self._way.update(client.number, pairs) if pairs else 0
         if begun:
-            slot = Slot((), None, -1.0)
-            slot.burst, slot.first, slot.left = pairs[:begun], client.number, begun
+            slot = Slot((), None, -1.0, client.number, begun, burst=pairs[:begun])
             self._on_way[client.number] = slot
             self._slots.append(slot)
             client.number += begun
@@ -182,6 +173,10 @@ class Pipeline:
         count, slot.left = slot.left, 0
         if failed:
             self._divide(slot, {reply.id: reply for reply in failed})
+        elif len(self._slots) == 1 and not (self.queue or self._is_at_work or self.client.inside):
+            self._slots.clear()
+            self._way.say(OK * count)
+            return count
         else:
             slot.answer = OK * count
             self.parked_bytes += len(slot.answer)
@@ -195,8 +190,7 @@ class Pipeline:
         parts: list[Slot] = []
         for place, (alias, content) in enumerate(burst.burst or ()):
             number = burst.first + place
-            part = Slot((Update(number, alias, content),), ok, -1.0)
-            part.first = number
+            part = Slot((Update(number, alias, content),), ok, -1.0, number, 1)
             reply = failed.get(place)
             self._on_way[number] = part
             parts.append(part)
@@ -391,7 +385,7 @@ class Pipeline:
             asked, convert = plan
             several = type(asked) is list
             slot = Slot(asked if several else (asked,), convert, -1.0)  # type: ignore[arg-type]
-            slot.first = client.number
+            slot.first, slot.left = client.number, len(slot.requests)
             if several:
                 slot.several = True
                 slot.replies = [None] * len(slot.requests)

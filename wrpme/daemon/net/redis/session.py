@@ -75,28 +75,28 @@ class RedisSession(Session):
         commands = self._parser.feed(data)
         if commands:
             self._pipeline.take(commands)
-        if not self._after_commands():
+        if self._pipeline.queue or self.frames or self._parser.error is not None or self._client.ends:
+            self._after_commands()
+        if not self.ended:
             self.count_partial(now)
 
-    def _after_commands(self) -> bool:
-        """Writes what was answered without the node, and holds back where commands wait; returns whether it has
-        ended."""
+    def _after_commands(self) -> None:
+        """Writes what was answered without the node, and holds back where commands wait."""
         if self.ended:
-            return True
+            return
         if self._client.ends and not self._pipeline.waits_for_answers:
             self.server.strangers[self] = None
             Session.flush(self)
             self.say_last(b"")
-            return True
+            return
         wrong = self._parser.error
         if wrong is not None and not self._pipeline.waits_for_answers:
             self.on_nonsense(wrong)
-            return True
+            return
         if self._pipeline.queue or wrong is not None:
             self.hold()
         if self.frames and not self.waiting:
             self.flush()
-        return False
 
     def take(self, messages: list[Message], now: float) -> None:
         before = self._pipeline.begin_work()
