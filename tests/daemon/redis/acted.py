@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Deed, Options
-from wrpme.daemon.net.redis.multi import Entries
+from wrpme.daemon.net.redis.commands.multi import Entries
 from wrpme.daemon.net.redis.parser import split_arguments
-from wrpme.daemon.net.redis.table import begin
+from wrpme.daemon.net.redis.commands.table import begin
 from wrpme.protocol.messages import GetStatus, GetView, Text, ViewIs
 from wrpme.protocol.ring import whole_ring
 from wrpme.protocol.stats import NodeStats

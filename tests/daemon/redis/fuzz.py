@@ -14,8 +14,8 @@ from tests.daemon_parts import Daemon
 from tests.sim.level2.loop import VirtualLoop
 from wrpme import errors
 from wrpme.core.io import Effect, Input, ReplyTo
-from wrpme.daemon.net.redis.multi import Entries
-from wrpme.daemon.net.redis.table import ENTRIES
+from wrpme.daemon.net.redis.commands.multi import Entries
+from wrpme.daemon.net.redis.commands.table import ENTRIES
 from wrpme.protocol.messages import Failed, Reply, Request, Results, Transaction
 
 WORDS = [*b"a {t}b {t}c 1 -1 x 99999999999999999999 100 NX XX GET EX IFEQ *".split(), b"", b"x" * 5000]

@@ -11,7 +11,7 @@ from wrpme.daemon.limits import (
     SUBSCRIBERS_TOLD_MAX, SUBSCRIPTIONS_BYTES_MAX, SUBSCRIPTIONS_MAX,
 )  # fmt: skip
 from wrpme.daemon.net.redis.channels import Channels, Kind
-from wrpme.daemon.net.redis.keys import matcher
+from wrpme.daemon.net.redis.commands.keys import matcher
 from wrpme.errors import BusyError
 from wrpme.limits import KIB, MIB, TURN_BYTES
 from wrpme.protocol.identities import Publication, Published

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.daemon.redis.acted import NOW, Acted
-from wrpme.daemon.net.redis.keys import fixed_beginning, matcher
+from wrpme.daemon.net.redis.commands.keys import fixed_beginning, matcher
 from wrpme.daemon.net.redis.replies import Refusal
 
 OK, ZERO, ONE = b"+OK\r\n", b":0\r\n", b":1\r\n"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.redis.test_pipeline import Way
-from wrpme.daemon.net.redis import table
+from wrpme.daemon.net.redis.commands import table
 from wrpme.daemon.net.redis.client import Options
 from wrpme.errors import ApartError, MismatchError, TooLargeError, WrpmeError
 from wrpme.protocol.messages import (

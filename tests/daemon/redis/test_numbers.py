@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from wrpme.daemon.net.redis.numbers import integer, integer_in, real, rounded, shown
+from wrpme.daemon.net.redis.commands.numbers import integer, integer_in, real, rounded, shown
 from wrpme.daemon.net.redis.replies import Refusal
 
 

@@ -12,7 +12,7 @@ from tests.daemon.redis.acted import NODE, VIEW
 from wrpme.daemon.net.redis.channels import Kind
 from wrpme.daemon.net.redis.client import Client
 from wrpme.daemon.net.redis.pipeline import PATIENCE_SECONDS, Pipeline
-from wrpme.daemon.net.redis.table import begin
+from wrpme.daemon.net.redis.commands.table import begin
 from wrpme.errors import IndeterminateError, MismatchError, NotFoundError, UnavailableError, UnstableError, WrpmeError
 from wrpme.protocol.messages import (
     Content, Done, Failed, Get, GetView, Number, Remove, RemoveAll, Request, Results, Transaction, Update, ViewIs,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.redis.test_pipeline import Way
-from wrpme.daemon.net.redis.scan import SCAN_PAGES_MAX
+from wrpme.daemon.net.redis.commands.scan import SCAN_PAGES_MAX
 from wrpme.errors import UnstableError
 from wrpme.protocol.messages import Aliases, Failed, RingScan
 from wrpme.protocol.ring import CURSOR_BITS
@@ -67,7 +67,7 @@ def test_a_hive_without_keys_is_scanned_at_once() -> None:
 
 
 def test_one_call_asks_a_few_arcs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wrpme.daemon.net.redis.scan.SCAN_PAGES_MAX", 3)
+    monkeypatch.setattr("wrpme.daemon.net.redis.commands.scan.SCAN_PAGES_MAX", 3)
     way, ring = made({})
     way.take("SCAN 0")
     assert way.said == b"*2\r\n$%d\r\n%d\r\n*0\r\n" % (len(str(3 * ARC)), 3 * ARC)

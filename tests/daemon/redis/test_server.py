@@ -6,8 +6,8 @@ import pytest
 
 from tests.daemon.redis.acted import NODE, NOW, VIEW, Acted
 from wrpme.daemon.net.redis.client import Options
-from wrpme.daemon.net.redis.server import REFUSED
-from wrpme.daemon.net.redis.table import ABSENT, ENTRIES
+from wrpme.daemon.net.redis.commands.server import REFUSED
+from wrpme.daemon.net.redis.commands.table import ABSENT, ENTRIES
 from wrpme.protocol.view import Arc, Member, State, View
 
 OK, ZERO, NIL = b"+OK\r\n", b":0\r\n", b"$-1\r\n"

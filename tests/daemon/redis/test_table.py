@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.daemon.redis.acted import Acted
-from wrpme.daemon.net.redis.table import ABSENT, ENTRIES, find
+from wrpme.daemon.net.redis.commands.table import ABSENT, ENTRIES, find
 
 
 def test_each_command_is_there_once_and_none_that_is_absent() -> None:

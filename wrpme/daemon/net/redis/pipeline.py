@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from wrpme.daemon.net.redis.client import CHANGED, Client, Deed, InTurn, Plan, Steps
 from wrpme.daemon.net.redis.replies import OK, Refusal, Unexpected, error, failure
-from wrpme.daemon.net.redis.strings import ok
+from wrpme.daemon.net.redis.commands.strings import ok
 from wrpme.errors import (
     AlreadyExistsError, BusyError, IndeterminateError, MismatchError, NotFoundError, NumberError,
     UnstableError,

@@ -24,7 +24,7 @@ from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Options
 from wrpme.daemon.net.redis.parser import Foreign, Parser
 from wrpme.daemon.net.redis.pipeline import Pipeline
 from wrpme.daemon.net.redis.replies import error
-from wrpme.daemon.net.redis.table import begin
+from wrpme.daemon.net.redis.commands.table import begin
 from wrpme.daemon.net.server import FOREIGN, Server, Session
 from wrpme.errors import BusyError, ProtocolError, WrpmeError
 from wrpme.limits import LARGE_BYTES, TURN_BYTES

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.numbers import integer, integer_in, real, rounded, shown
+from wrpme.daemon.net.redis.commands.numbers import integer, integer_in, real, rounded, shown
 from wrpme.daemon.net.redis.replies import (
     CROSS_SLOT, NOT_INTEGER, OK, ONE, OVERFLOW, SYNTAX, ZERO, Refusal, Unexpected, array, bulk, error, failure,
     integer as integer_reply,

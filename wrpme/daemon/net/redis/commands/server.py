@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps, Subcommand
-from wrpme.daemon.net.redis.connection import REDIS_VERSION, text
-from wrpme.daemon.net.redis.keys import count_entries
-from wrpme.daemon.net.redis.numbers import integer, integer_in
+from wrpme.daemon.net.redis.commands.connection import REDIS_VERSION, text
+from wrpme.daemon.net.redis.commands.keys import count_entries
+from wrpme.daemon.net.redis.commands.numbers import integer, integer_in
 from wrpme.daemon.net.redis.replies import (
     NOT_INTEGER, OK, SYNTAX, ZERO, Refusal, Status, bulk, integer as integer_reply,
 )  # fmt: skip
-from wrpme.daemon.net.redis.strings import Args
+from wrpme.daemon.net.redis.commands.strings import Args
 from wrpme.limits import CONTENT_BYTES_MAX, NUMBER_MAX
 from wrpme.protocol.messages import GetStatus, GetView
 from wrpme.protocol.ring import RING, arc_at, owner_among, tag_of

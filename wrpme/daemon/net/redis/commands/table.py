@@ -8,9 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from wrpme.daemon.net.redis import bits, connection, keys, multi, pubsub, scan, server, strings
+from wrpme.daemon.net.redis.commands import bits, connection, keys, multi, pubsub, scan, server, strings
 from wrpme.daemon.net.redis.client import Client, Plan, Queued, Subcommand
-from wrpme.daemon.net.redis.numbers import integer_in
+from wrpme.daemon.net.redis.commands.numbers import integer_in
 from wrpme.daemon.net.redis.parser import ARGUMENT_BYTES
 from wrpme.daemon.net.redis.replies import QUEUED, SYNTAX, Refusal, Status, array, encoded, error, integer
 from wrpme.limits import FRAME_BYTES_MAX

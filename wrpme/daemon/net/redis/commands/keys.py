@@ -8,11 +8,11 @@ from typing import Any
 
 from wrpme.core.layout import HEADER_BYTES
 from wrpme.daemon.net.redis.client import Client, Plan, Steps, Subcommand
-from wrpme.daemon.net.redis.numbers import database, integer, integer_in
+from wrpme.daemon.net.redis.commands.numbers import database, integer, integer_in
 from wrpme.daemon.net.redis.replies import (
     OK, ONE, SYNTAX, ZERO, Refusal, array, bulk, failure, integer as integer_reply,
 )  # fmt: skip
-from wrpme.daemon.net.redis.strings import NOT_FOUND, Args, counted, number, one_or_zero
+from wrpme.daemon.net.redis.commands.strings import NOT_FOUND, Args, counted, number, one_or_zero
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, EXPIRY_MILLISECONDS_MAX, NUMBER_MAX, NUMBER_MIN
 from wrpme.protocol.messages import (
     Append, Count, EntryRequest, Exists, Expire, Failed, Get, GetExpiry, GetRange, GetView, IfVersion, PrefixScan, Put,

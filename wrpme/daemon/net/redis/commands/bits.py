@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import Struct
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.numbers import integer, integer_in
+from wrpme.daemon.net.redis.commands.numbers import integer, integer_in
 from wrpme.daemon.net.redis.replies import ONE, SYNTAX, ZERO, Refusal, array, failure, integer as integer_reply
-from wrpme.daemon.net.redis.strings import NOT_FOUND, Args
+from wrpme.daemon.net.redis.commands.strings import NOT_FOUND, Args
 from wrpme.limits import CONTENT_BYTES_MAX
 from wrpme.protocol.messages import (
     KEEP_EXPIRY, NO_VERSION, CasVersion, Content, Failed, Get, GetRange, IfVersion, Remove, Transaction, Update,

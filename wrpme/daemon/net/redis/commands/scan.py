@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 
 from wrpme.daemon.net.redis.client import Client, Plan, Steps
-from wrpme.daemon.net.redis.keys import matcher
-from wrpme.daemon.net.redis.numbers import integer
+from wrpme.daemon.net.redis.commands.keys import matcher
+from wrpme.daemon.net.redis.commands.numbers import integer
 from wrpme.daemon.net.redis.replies import SYNTAX, Refusal, array, bulk
 from wrpme.limits import PAGE_ALIASES_MAX
 from wrpme.protocol.messages import RingScan

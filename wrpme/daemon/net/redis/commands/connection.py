@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from wrpme.daemon.net.redis.channels import Kind
 from wrpme.daemon.net.redis.client import Client, Plan, Subcommand
-from wrpme.daemon.net.redis.numbers import database, integer, integer_in
+from wrpme.daemon.net.redis.commands.numbers import database, integer, integer_in
 from wrpme.daemon.net.redis.replies import OK, PONG, SYNTAX, ZERO, Refusal, bulk, error, integer as integer_reply
 
 REDIS_VERSION = "7.4.0"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from wrpme.daemon.limits import CHANNEL_BYTES_MAX, MESSAGE_BYTES_MAX
 from wrpme.daemon.net.redis.channels import Kind
 from wrpme.daemon.net.redis.client import Client, Deed, Plan, Subcommand
-from wrpme.daemon.net.redis.keys import matcher
+from wrpme.daemon.net.redis.commands.keys import matcher
 from wrpme.daemon.net.redis.replies import Refusal, bulk, integer
 from wrpme.errors import BusyError
 
