@@ -33,16 +33,17 @@ SILENCE_SECONDS = 300.0
 """A test that takes so long hangs."""
 RUNNER = Path(__file__).with_suffix(".tcl")
 REASONS = {
-    "other data types": r"is a command of the data type|: expected '\*-1', got|equal to ':1'",
+    "other data types": r"is a command of the data type|: expected '\*-1', got|equal to ':1'|stats: blocking commands",
     "replication": r"replication_stream|REPLICAOF|keeps its copies by itself|replicas?\b|NOREPLICAS|slave",
     "scripts": r"'(eval|script|function)'|script timeout|within LUA|NOSCRIPT|HELP commands|\"eval\"",
     "databases": r"DB index is out of range|in different DBs|there is one database",
-    "figures": r"^(latencystats|errorstats|stats|command stats|info command|query buffer)\b",
+    "buffers": r"^query buffer",
+    "event loop": r"^stats: (eventloop|instantaneous|debug)",
     "files": r"manifest|nothing to save|AOF|appendonly|dirty|'dump'",
-    "`DEBUG`": r"DEBUG command not allowed",
+    "`DEBUG`": r"DEBUG command not allowed|measure latency",
     "the process": r"exec is not there|maxclients",
-    "`CONFIG SET`": r"can't set immutable config|OOM",
-    "users": r"'setuser'",
+    "`CONFIG SET`": r"can't set immutable config|OOM|^latencystats: (disable|configure|bad)",
+    "users": r"'setuser'|authorization error",
     "use": r"last access time",
     "notifications": r"^Keyspace notifications",
     "`MONITOR`": r"MONITOR state",

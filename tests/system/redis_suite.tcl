@@ -32,7 +32,7 @@ set ::test_server_fd none
 set ::eased {}
 
 # Server internals that tests ask for beside what they are about.
-set ::EASED {{debug set-active-expire} {debug jmap} {config set} {config resetstat} {function flush}}
+set ::EASED {{debug set-active-expire} {debug jmap} {config set} {function flush}}
 
 rename ::redis::__dispatch__ ::redis::dispatch_strictly
 proc ::redis::__dispatch__ {id method args} {

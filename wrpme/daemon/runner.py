@@ -34,6 +34,7 @@ from wrpme.daemon.net.outbox import Large
 from wrpme.daemon.net.peers import Links
 from wrpme.daemon.net.redis.channels import Channels
 from wrpme.daemon.net.redis.client import NO_OPTIONS, Options
+from wrpme.daemon.net.redis.figures import Figures
 from wrpme.daemon.net.redis.session import RedisSession
 from wrpme.daemon.net.server import Server
 from wrpme.daemon.net.watchers import Watched, Watchers
@@ -110,7 +111,7 @@ class Runner:
         self.finished: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         numbers = itertools.count(1)
         self._channels = Channels(self)
-        redis = partial(RedisSession, channels=self._channels, options=redis_options)
+        redis = partial(RedisSession, channels=self._channels, figures=Figures(), options=redis_options)
         self.server = Server(self, numbers, clients_max, sessions_max, redis)
         self.links = Links(self, numbers)
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
@@ -388,7 +389,7 @@ class Runner:
             self._reply(effect)
         elif isinstance(effect, BurstDone):
             if wire := self._wires.get(effect.session):
-                wire.burst_done(effect)
+                wire.burst_done(effect, now)
         elif isinstance(effect, Send):
             self.links.send(effect, now)
         elif isinstance(effect, SendToAll):

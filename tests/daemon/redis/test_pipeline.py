@@ -45,13 +45,17 @@ class Way:
         for request in requests:
             self.pipeline.replied(self.at_once(request))
 
-    def get(self, aliases: list[bytes]) -> list[bytes | None]:
+    @property
+    def heard_at(self) -> float:
+        return self.seconds
+
+    def get(self, aliases: list[bytes]) -> tuple[list[bytes | None], float]:
         found: list[bytes | None] = []
         for alias in aliases:
             if self.entries is None or alias in self.elsewhere:
                 break
             found.append(self.entries.get(alias))
-        return found
+        return found, 0.0
 
     def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
         begun = 0
@@ -433,9 +437,9 @@ def test_updates_are_one_burst_and_reads_behind_them_wait(way: Way) -> None:
     assert way.bursts[1:] == [(5, [(b"d", b"4")])], "numbers go on behind those of a burst"
     way.reply(0, Content(0, b"1"))
     way.reply(1, Done(0))
-    assert way.pipeline.burst_done(5, ()) == 1
+    assert way.pipeline.burst_done(5, (), 0.0) == 1
     assert way.said == b""
-    assert way.pipeline.burst_done(1, ()) == 2
+    assert way.pipeline.burst_done(1, (), 0.0) == 2
     assert way.said == b"+OK\r\n+OK\r\n$1\r\n1\r\n+OK\r\n+OK\r\n"
     assert way.pipeline.parked_bytes == 0 and not way.pipeline.waits_for_answers
 
@@ -454,7 +458,7 @@ def test_of_a_burst_what_failed_is_said_and_the_others_are_done(way: Way) -> Non
     at_once(way)
     way.take("SET a 1", "SET b 2", "SET c 3")
     error = IndeterminateError("x")
-    assert way.pipeline.burst_done(1, [Failed(1, error.code, error.sentence)]) == 3
+    assert way.pipeline.burst_done(1, [Failed(1, error.code, error.sentence)], 0.0) == 3
     assert way.said == b"+OK\r\n-INDETERMINATE x\r\n+OK\r\n" and way.pipeline.parked_bytes == 0
 
 
@@ -462,7 +466,7 @@ def test_of_a_burst_what_was_refused_for_a_moment_is_asked_again(way: Way) -> No
     at_once(way)
     way.take("SET a 1", "SET b 2")
     error = UnstableError("x")
-    way.pipeline.burst_done(1, [Failed(1, error.code, error.sentence)])
+    way.pipeline.burst_done(1, [Failed(1, error.code, error.sentence)], 0.0)
     assert way.said == b"+OK\r\n"
     way.take("SET c 3")
     assert len(way.bursts) == 1, "what follows waits for it"
@@ -480,7 +484,7 @@ def test_what_a_burst_overtook_is_not_asked_again(way: Way) -> None:
     way.take("SET far 2")
     way.elsewhere.clear()
     way.take("SET far 3", "SET b 4")
-    way.pipeline.burst_done(4, ())
+    way.pipeline.burst_done(4, (), 0.0)
     way.fails(0, UnstableError("x"))
     way.reply(1, Content(0, b"x"))
     way.reply(2, Done(0))
@@ -492,4 +496,4 @@ def test_a_burst_has_answers_to_the_end_of_the_connection(way: Way) -> None:
     at_once(way)
     way.take("SET a 1", "SET b 2")
     way.pipeline.drop()
-    assert way.pipeline.burst_done(1, ()) == 0 and way.said == b""
+    assert way.pipeline.burst_done(1, (), 0.0) == 0 and way.said == b""

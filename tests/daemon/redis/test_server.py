@@ -109,7 +109,7 @@ def test_info() -> None:
     for line in (
         "# Server", "uptime_in_seconds:90000", "uptime_in_days:1", "run_id:6e6e00000102", "connected_clients:3",
         "used_memory:1048576", "used_memory_human:1.00M", "maxmemory_policy:noeviction", "loading:0", "aof_enabled:1",
-        "total_commands_processed:5", "total_net_input_bytes:10", "role:master", "connected_slaves:0", "# CPU",
+        "total_commands_processed:0", "total_net_input_bytes:10", "role:master", "connected_slaves:0", "# CPU",
         "cluster_enabled:0", "# Hive", "hive_nodes:1", "hive_sessions:2", "redis_strict:0",
         "multi_of_several_tags:no transaction: each command by itself",
     ):  # fmt: skip

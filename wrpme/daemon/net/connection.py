@@ -87,7 +87,7 @@ class Wire(asyncio.Protocol):
     def replied(self, reply: Reply | Envelope, valid_until: float) -> None:
         """Takes a reply that counts if it is looked at by that time; see ``takes_replies``."""
 
-    def burst_done(self, done: BurstDone) -> None:
+    def burst_done(self, done: BurstDone, now: float) -> None:
         """Hears what became of updates that it handed in together."""
 
     def valid_until(self, moment: float, instead: bytes) -> None:

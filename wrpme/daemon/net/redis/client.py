@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from wrpme.daemon.net.redis.channels import Channels, Kind
+from wrpme.daemon.net.redis.figures import Figures
 from wrpme.daemon.net.redis.replies import NIL2, NIL3, NO_ARRAY2, bulk, encoded
 from wrpme.protocol.messages import NO_VERSION, EntryRequest, Request
 
@@ -95,6 +96,9 @@ class Client:
         self.ends = False
         """Nothing that follows is looked at."""
         self.last = b""
+        self.command = ""
+        """What began last, as figures name it: in lower case, and a container with its second word."""
+        self.figures = Figures()
         self.stats: Callable[[], dict[str, dict[str, Any]]] = dict
         """What INFO tells, by section."""
         self.age: Callable[[], float] = float

@@ -47,9 +47,9 @@ class Way(Protocol):
     def hand_in(self, requests: list[Request]) -> None:
         """Gives the requests to the node, in this order; replies may come at once."""
 
-    def get(self, aliases: list[bytes]) -> list[bytes | None]:
+    def get(self, aliases: list[bytes]) -> tuple[list[bytes | None], float]:
         """Returns the contents of the first of these entries, None for what is not there, as far as they can be told
-        at once."""
+        at once; and how many seconds that took."""
 
     def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
         """Begins the first of these updates, as far as that can be done at once, and returns how many; what became of
@@ -57,6 +57,10 @@ class Way(Protocol):
 
     def say(self, answer: bytes) -> None:
         """Says this at once; it is the answer to all that was asked."""
+
+    @property
+    def heard_at(self) -> float:
+        """Returns when something was read last, on the node's clock."""
 
     def answer(self, answer: bytes) -> None:
         """Says this next."""
@@ -90,6 +94,9 @@ class Slot(Struct, eq=False):
     several: bool = False
     command: list[bytes] = []
     burst: list[tuple[bytes, bytes]] | None = None
+    name: str = ""
+    """Of the command, for figures."""
+    begun: float = 0.0
 
     def reply_to(self, index: int) -> Any:
         """Returns the reply to one of the requests, as far as it is needed again."""
@@ -150,8 +157,9 @@ class Pipeline:
     def _get_fast(self, aliases: list[bytes]) -> int:
         if not aliases:
             return 0
-        nil, found = self.client.nil, self._way.get(aliases)
+        nil, (found, seconds) = self.client.nil, self._way.get(aliases)
         if found:
+            self.client.figures.answered("get", nil, seconds, len(found))
             self._way.say(b"".join([nil if held is None else b"$%d\r\n%b\r\n" % (len(held), held) for held in found]))
         return len(found)
 
@@ -159,18 +167,20 @@ class Pipeline:
         client = self.client
         begun = self._way.update(client.number, pairs) if pairs else 0
         if begun:
-            slot = Slot((), None, -1.0, client.number, begun, burst=pairs[:begun])
+            slot = Slot((), None, -1.0, client.number, begun, burst=pairs[:begun], begun=self._way.heard_at)
             self._on_way[client.number] = slot
             self._slots.append(slot)
             client.number += begun
         return begun
 
-    def burst_done(self, number: int, failed: Sequence[Failed]) -> int:
+    def burst_done(self, number: int, failed: Sequence[Failed], now: float) -> int:
         """Takes what became of a burst of updates, by the place of those that ``failed``; returns how many they are."""
         slot = self._on_way.pop(number, None)
         if slot is None or slot.burst is None:
             return 0
         count, slot.left = slot.left, 0
+        if not failed:
+            self.client.figures.answered("set", OK, now - slot.begun, count)
         if failed:
             self._divide(slot, {reply.id: reply for reply in failed})
         elif len(self._slots) == 1 and not (self.queue or self._is_at_work or self.client.inside):
@@ -186,11 +196,12 @@ class Pipeline:
 
     def _divide(self, burst: Slot, failed: dict[int, Failed]) -> None:
         """Goes on with each update of a burst that has its replies as with a command of its own."""
+        name = "set" if burst.answer is None else ""  # else they are counted
         self._take_back(burst)
         parts: list[Slot] = []
         for place, (alias, content) in enumerate(burst.burst or ()):
             number = burst.first + place
-            part = Slot((Update(number, alias, content),), ok, -1.0, number, 1)
+            part = Slot((Update(number, alias, content),), ok, -1.0, number, 1, name=name, begun=burst.begun)
             reply = failed.get(place)
             self._on_way[number] = part
             parts.append(part)
@@ -311,6 +322,7 @@ class Pipeline:
         """Returns what is handed in next; what is ready is answered."""
         requests: list[Request] = []
         self._settle(requests)
+        begun: float | None = None
         while self.queue and self._running is None and not self._is_in_trouble and self._way.has_room():
             if self.client.ends:
                 self.queue.clear()
@@ -320,7 +332,8 @@ class Pipeline:
             if plan is None or (self._slots and type(plan) not in (bytes, tuple)):
                 self.queue.appendleft(command)
                 break
-            self._start(plan, requests, command)
+            begun = self._way.now() if begun is None else begun
+            self._start(plan, requests, command, begun)
         return requests
 
     @property
@@ -336,6 +349,7 @@ class Pipeline:
         elif (self._refused or self._retries) and not self._on_way and not self._waits:
             self._retries = False
             self._ask_again()
+        now: float | None = None
         slots, ready = self._slots, self._refused or self._waits
         while slots:
             slot = slots[0]
@@ -346,6 +360,9 @@ class Pipeline:
                 self.parked_bytes += len(slot.answer)
             slots.popleft()
             self.parked_bytes -= len(slot.answer)
+            if slot.name or slot.answer[:1] == b"-":
+                now = self._way.now() if now is None else now
+                self.client.figures.answered(slot.name, slot.answer, now - slot.begun)
             self._say(slot.answer, slot.silent)
 
     @staticmethod
@@ -359,13 +376,14 @@ class Pipeline:
         except Refusal as refusal:
             return error(str(refusal))
 
-    def _start(self, plan: Plan, requests: list[Request], command: list[bytes]) -> None:
-        client = self.client
+    def _start(self, plan: Plan, requests: list[Request], command: list[bytes], begun: float) -> None:
+        client, name = self.client, self.client.command
         silent = client.silent or client.skips > 0
         client.skips = max(0, client.skips - 1)
         if type(plan) is InTurn:
             self.queue.extendleft(reversed(plan))
             client.skips += len(plan) if silent and not client.silent else 0
+            client.figures.answered(name, OK, 0.0)
             self._say(b"*%d\r\n" % len(plan), silent)
             client.inside = len(plan)
             return
@@ -373,6 +391,8 @@ class Pipeline:
             silent = silent and not plan.is_loud
             plan = plan.do()
         if type(plan) is bytes:
+            if name or plan[:1] == b"-":
+                client.figures.answered(name, plan, 0.0)
             if self._slots:
                 slot = Slot((), None, 0.0)
                 slot.answer, slot.silent = plan, silent
@@ -398,9 +418,10 @@ class Pipeline:
             slot.steps, slot.command = plan, command  # type: ignore[assignment]
             self._running = slot
             self._drive(slot, None, requests)
-        slot.silent = silent
+        slot.silent, slot.name, slot.begun = silent, name, begun
         if slot.answer is not None and not self._slots:  # it needed no request
             self.parked_bytes -= len(slot.answer)
+            client.figures.answered(name, slot.answer, 0.0)
             self._say(slot.answer, silent)
         else:
             self._slots.append(slot)

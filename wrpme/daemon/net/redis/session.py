@@ -21,6 +21,7 @@ from wrpme.core.io import BurstDone
 from wrpme.daemon.net.connection import Message, Wire
 from wrpme.daemon.net.redis.channels import Channels, Kind
 from wrpme.daemon.net.redis.client import NO_OPTIONS, Client, Options
+from wrpme.daemon.net.redis.figures import Figures
 from wrpme.daemon.net.redis.parser import Foreign, Parser
 from wrpme.daemon.net.redis.pipeline import Pipeline
 from wrpme.daemon.net.redis.replies import error
@@ -36,23 +37,26 @@ class RedisSession(Session):
 
     takes_replies = True
 
-    def __init__(self, number: int, server: Server, channels: Channels, options: Options = NO_OPTIONS) -> None:
+    def __init__(
+        self, number: int, server: Server, channels: Channels, figures: Figures, options: Options = NO_OPTIONS
+    ) -> None:
         super().__init__(number, server)
         self._channels = channels
         self._pushes: deque[bytes] = deque()
         """What was published for this client and has not been written."""
         self._pushes_bytes = 0
         self._parser = Parser()
-        self._began_at = self._heard_at = self.host.clock()
+        self._began_at = self.heard_at = self.host.clock()
         self._lapsed = False
         self._client = Client(number, "", self._wall, options)
         self._client.age = lambda: self.host.clock() - self._began_at
-        self._client.idle = lambda: self.host.clock() - self._heard_at
+        self._client.idle = lambda: self.host.clock() - self.heard_at
         self._client.kill = self.abort
         self._client.others = self._all_clients
         self._client.chance = randrange
         self._client.stats = self._stats
         self._client.channels = channels
+        self._client.figures = figures
         self._client.push = self._push
         self._client.tell = self._tell
         self._client.resume = self.go_on
@@ -70,7 +74,7 @@ class RedisSession(Session):
     def data_received(self, data: bytes) -> None:
         if self.ended:
             return
-        now = self._heard_at = self.host.clock()
+        now = self.heard_at = self.host.clock()
         self.host.process.received_bytes += len(data)
         commands = self._parser.feed(data)
         if commands:
@@ -113,8 +117,8 @@ class RedisSession(Session):
         if self._held and not self.waiting:
             self.go_on()
 
-    def burst_done(self, done: BurstDone) -> None:
-        self.waiting -= self._pipeline.burst_done(done.number, done.failed)
+    def burst_done(self, done: BurstDone, now: float) -> None:
+        self.waiting -= self._pipeline.burst_done(done.number, done.failed, now)
         if self._held and not self.waiting:
             self.go_on()
 
@@ -129,16 +133,17 @@ class RedisSession(Session):
         if not self.ended:
             self.arrived(requests, False, self.host.clock())  # type: ignore[arg-type]
 
-    def get(self, aliases: list[bytes]) -> list[bytes | None]:
+    def get(self, aliases: list[bytes]) -> tuple[list[bytes | None], float]:
         """See :class:`Way`."""
         self._lapsed = False
-        found, until = self.host.get(aliases, self._heard_at)
+        found, until = self.host.get(aliases, self.heard_at)
+        now = self.host.clock()
         # Only a lease that still holds now held while they were read.
-        return [] if until != inf and (self.host.clock() > until or self._lapsed) else found
+        return ([] if now > until or self._lapsed else found), now - self.heard_at
 
     def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
         """See :class:`Way`."""
-        begun = self.host.update(self, number, pairs, self._heard_at)
+        begun = self.host.update(self, number, pairs, self.heard_at)
         self.waiting += begun
         return begun
 

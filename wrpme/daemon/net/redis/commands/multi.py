@@ -102,10 +102,13 @@ def _together(client: Client, commands: list[Args], keys: Args, watched: dict[by
                 entries.hold(key, read, expiry.number)
         if any(_version_of(read) != _version_of(expiry) for read, expiry in zip(contents, expiries, strict=True)):
             continue  # somebody wrote in between: the life span may be that of another content
-        answers = [entries.carry_out(client, begin, command) for command in commands]
+        carried_out = [(entries.carry_out(client, begin, command), client.command) for command in commands]
         done = yield Transaction(0, (*conditions, *entries.changes()))
         if type(done) is not Failed:
-            return array([answer.do() if isinstance(answer, Deed) else answer for answer in answers])
+            answers = [answer.do() if isinstance(answer, Deed) else answer for answer, _ in carried_out]
+            for answer, (_, name) in zip(answers, carried_out, strict=True):
+                client.figures.answered(name, answer, 0.0)
+            return array(answers)
 
 
 def _version_of(reply: Content | Number | Failed) -> bytes:

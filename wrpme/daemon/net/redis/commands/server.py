@@ -87,7 +87,9 @@ def _config_set(client: Client, args: Args) -> Plan:
 
 
 def _config_resetstat(client: Client, args: Args) -> Plan:
-    raise Refusal("ERR the figures of a node begin at 0 with each start, and are not set back")
+    """Only what is counted of commands: the figures of the node itself are the operator's."""
+    client.figures.reset()
+    return OK
 
 
 def _config_rewrite(client: Client, args: Args) -> Plan:
@@ -101,7 +103,7 @@ CONFIG = {
     b"SET": Subcommand(
         -4, _config_set, "<directive> <value> [...]", "Accept what is configured so already: options of wrpmed stay."
     ),
-    b"RESETSTAT": Subcommand(2, _config_resetstat, "", "Refused: figures begin at 0 with each start of a node."),
+    b"RESETSTAT": Subcommand(2, _config_resetstat, "", "Set back what INFO tells of commands and errors."),
     b"REWRITE": Subcommand(2, _config_rewrite, "", "Refused: there is no file."),
 }
 
@@ -164,7 +166,8 @@ def _persistence(told: Told) -> dict[str, Any]:
 
 def _stats(told: Told) -> dict[str, Any]:
     return {
-        "total_commands_processed": sum(told.stats.operations.values()),
+        "total_commands_processed": told.client.figures.calls,
+        "total_error_replies": told.client.figures.errors,
         "total_net_input_bytes": told.stats.received_bytes,
         "total_net_output_bytes": told.stats.sent_bytes,
         "evicted_keys": 0,
@@ -172,7 +175,7 @@ def _stats(told: Told) -> dict[str, Any]:
 
 
 def _replication(told: Told) -> dict[str, Any]:
-    return {"role": "master", "connected_slaves": 0, "master_failover_state": "no-failover"}
+    return {"role": "master", "connected_slaves": 0, "master_failover_state": "no-failover", "master_repl_offset": 0}
 
 
 def _cpu(told: Told) -> dict[str, Any]:
@@ -182,6 +185,18 @@ def _cpu(told: Told) -> dict[str, Any]:
 
 def _cluster(told: Told) -> dict[str, Any]:
     return {"cluster_enabled": 0}
+
+
+def _commandstats(told: Told) -> dict[str, Any]:
+    return dict(told.client.figures.commandstats())
+
+
+def _errorstats(told: Told) -> dict[str, Any]:
+    return dict(told.client.figures.errorstats())
+
+
+def _latencystats(told: Told) -> dict[str, Any]:
+    return dict(told.client.figures.latencystats())
 
 
 def _hive(told: Told) -> dict[str, Any]:
@@ -204,15 +219,25 @@ def _keyspace(told: Told) -> dict[str, Any]:
 
 SECTIONS: dict[str, Callable[[Told], dict[str, Any]]] = {
     "Server": _server, "Clients": _clients, "Memory": _memory, "Persistence": _persistence, "Stats": _stats,
-    "Replication": _replication, "CPU": _cpu, "Cluster": _cluster, "Hive": _hive, "Keyspace": _keyspace,
+    "Replication": _replication, "CPU": _cpu, "Commandstats": _commandstats, "Errorstats": _errorstats,
+    "Latencystats": _latencystats, "Cluster": _cluster, "Hive": _hive, "Keyspace": _keyspace,
 }  # fmt: skip
+_ONLY_IF_ASKED = ("Commandstats", "Latencystats")
+"""Sections that are not told by default."""
 
 
 def info(client: Client, args: Args) -> Plan:
     """INFO [section ...]."""
     asked = {text(section).lower() for section in args[1:]} or {"default"}
-    is_all = bool(asked & {"default", "all", "everything"})
-    return _info(client, [section for section in SECTIONS if is_all or section.lower() in asked])
+    is_all, is_default = bool(asked & {"all", "everything"}), "default" in asked
+    return _info(
+        client,
+        [
+            section
+            for section in SECTIONS
+            if is_all or section.lower() in asked or (is_default and section not in _ONLY_IF_ASKED)
+        ],
+    )
 
 
 def _info(client: Client, sections: list[str]) -> Steps:

@@ -446,6 +446,7 @@ def checked(client: Client, args: Args) -> Entry | bytes:
             return error(f"ERR {refused}")
         return connection.unknown(client, args)
     if not entry.fits(len(args)):
+        client.figures.rejected(entry.name)
         return error(f"ERR wrong number of arguments for '{entry.name}' command")
     if entry.subcommands and len(args) > 1 and args[1].upper() != HELP:
         subcommand = entry.subcommands.get(args[1].upper())
@@ -453,7 +454,8 @@ def checked(client: Client, args: Args) -> Entry | bytes:
             return error(str(connection.subcommand(args)))
         arity = subcommand.arity
         if len(args) != arity if arity > 0 else len(args) < -arity:
-            name = f"{entry.name}|{connection.text(args[1]).lower()}"
+            name = _name_of(entry, args)
+            client.figures.rejected(name)
             return error(f"ERR wrong number of arguments for '{name}' command")
     return entry
 
@@ -464,17 +466,21 @@ def begin(client: Client, args: Args, is_alone: bool) -> Plan | None:
     if entry is None or entry.subcommands or not entry.fits(len(args)):
         found = checked(client, args)
         if type(found) is bytes:
+            client.command = ""
             if client.queued is not None:
                 client.queued.is_wrong = True
             return found
         assert isinstance(found, Entry)
         entry = found
+    client.command = ""
     if client.only_listens and entry.name not in _WHILE_LISTENING and not client.inside:
+        client.figures.rejected(_name_of(entry, args))
         return _only_listens(client, entry, args)
     if client.queued is not None and entry.name not in _AT_ONCE:
         return _queued(client.queued, entry, args)
     if entry.alone and not is_alone:
         return None
+    client.command = _name_of(entry, args) if entry.subcommands else entry.name
     client.last = b"|".join(args[:2]) if entry.subcommands else args[0]
     try:
         return entry.handler(client, args)
@@ -488,8 +494,13 @@ _WHILE_LISTENING = (
 _AT_ONCE = ("multi", "exec", "discard", "quit", "reset")
 
 
+def _name_of(entry: Entry, args: Args) -> str:
+    """A command as figures name it; ``args`` are such that it can be carried out."""
+    return f"{entry.name}|{connection.text(args[1]).lower()}" if entry.subcommands and len(args) > 1 else entry.name
+
+
 def _only_listens(client: Client, entry: Entry, args: Args) -> bytes:
-    name = f"{entry.name}|{connection.text(args[1]).lower()}" if entry.subcommands and len(args) > 1 else entry.name
+    name = _name_of(entry, args)
     allowed = "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
     sentence = f"Can't execute '{name}': {allowed}"
     if entry.name == "exec":
