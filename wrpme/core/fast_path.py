@@ -14,7 +14,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.layout import HEADER_BYTES, NO_EXPIRY, key_from
 from wrpme.core.limits import ANSWER_BYTES_USUAL
 from wrpme.core.replication.pending import Burst, Pending
-from wrpme.core.replication.replica import Replica, Role
+from wrpme.core.replication.replica import Role
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX
@@ -49,11 +49,12 @@ class FastPath:
             digest = digest_of(tag_of(alias) if tags and b"{" in alias else alias)
             position = int.from_bytes(digest, "big")
             if not first <= position <= last:
-                replica = self._serving(position)
-                if replica is None:
+                replica = self._table.at(position)
+                if replica is None or replica.role is not Role.OWNER or context.now >= (lease := replica.lease_until()):
                     break
                 first, last, overlay = replica.first, replica.arc.end, replica.writes.overlay
-                until = min(until, replica.lease_until())
+                if lease < until:
+                    until = lease
             key = key_from(digest, alias)
             if key in overlay:
                 break
@@ -82,17 +83,12 @@ class FastPath:
             digest = digest_of(tag_of(alias) if tags and b"{" in alias else alias)
             position = int.from_bytes(digest, "big")
             if replica is None or not replica.first <= position <= replica.arc.end:
-                replica = self._serving(position)
-            if replica is None or not replica.update(key_from(digest, alias), content, burst, done):
+                replica = self._table.at(position)
+                if replica is None or replica.role is not Role.OWNER or context.now >= replica.lease_until():
+                    break
+            if not replica.update(key_from(digest, alias), content, burst, done):
                 break
             burst.count += 1
         burst.left = burst.count
         self._requests[Update] += burst.count
         return burst.count
-
-    def _serving(self, position: int) -> Replica | None:
-        """The replica of the arc of a position, where this node owns that and may serve it now."""
-        replica = self._table.at(position)
-        if replica is None or replica.role is not Role.OWNER or self._context.now >= replica.lease_until():
-            return None
-        return replica

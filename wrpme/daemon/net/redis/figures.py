@@ -37,19 +37,18 @@ class Figures:
         """Begins anew."""
         self._commands: dict[str, CommandFigures] = {}
         self._errors: dict[str, int] = {}
-        self.calls = 0
 
     def answered(self, name: str, answer: bytes, seconds: float, count: int = 1) -> None:
         """So many calls of a command have this answer, each after so long; ``name`` is empty where none was begun."""
+        failed = answer.startswith(b"-")
         if name:
-            figures = self._of(name)
-            self.calls += count
+            figures = self._commands.get(name) or self._of(name)
             figures.calls += count
             figures.seconds += seconds * count
             figures.latency.add(seconds, count)
-            if answer[:1] == b"-":
+            if failed:
                 figures.failed += count
-        if answer[:1] == b"-":
+        if failed:
             word = answer[1:64].split(b" ", 1)[0].split(b"\r", 1)[0].decode("utf-8", "replace")
             if word in self._errors or len(self._errors) < ERRORS_MAX:
                 self._errors[word] = self._errors.get(word, 0) + count
@@ -63,6 +62,11 @@ class Figures:
         if figures is None:  # of those that there are, so that their number is bounded
             figures = self._commands[name] = CommandFigures()
         return figures
+
+    @property
+    def calls(self) -> int:
+        """Commands that were begun and are answered."""
+        return sum(figures.calls for figures in self._commands.values())
 
     @property
     def errors(self) -> int:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import takewhile
 from math import inf
 from typing import Any, Protocol
 
@@ -145,7 +144,7 @@ class Pipeline:
             if word in _GETS and not self._slots:
                 done = self._get_fast([command[1] for command in _leading(commands, _GETS, 2)])
             elif word in _SETS:
-                done = self._set_fast([(key, value) for _, key, value in _leading(commands, _SETS, 3)])
+                done = self._set_fast([(command[1], command[2]) for command in _leading(commands, _SETS, 3)])
             else:
                 break
             if not done:
@@ -580,9 +579,12 @@ class Pipeline:
             slot.answer = None
 
 
-def _leading(commands: list[list[bytes]], words: frozenset[bytes], count: int) -> Iterator[list[bytes]]:
+def _leading(commands: list[list[bytes]], words: frozenset[bytes], count: int) -> list[list[bytes]]:
     """The first commands that have so many words, and one of these for the first."""
-    return takewhile(lambda command: len(command) == count and command[0] in words, commands)
+    for at, command in enumerate(commands):
+        if len(command) != count or command[0] not in words:
+            return commands[:at]
+    return commands
 
 
 def _only_one(replies: Any, client: Client) -> bytes:

@@ -14,7 +14,7 @@ from random import randrange
 from typing import Any
 
 from wrpme.daemon.limits import (
-    SESSION_OUTBOX_BYTES_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX, SUBSCRIBER_BEHIND_BYTES_MAX,
+    SESSION_OUTBOX_BYTES_MAX, SESSION_REQUESTS_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX, SUBSCRIBER_BEHIND_BYTES_MAX,
     WIRE_WRITE_BYTES,
 )  # fmt: skip
 from wrpme.core.io import BurstDone
@@ -166,7 +166,7 @@ class RedisSession(Session):
             self._tell()
             if self._pushes and not self._client.inside:
                 return False
-        return not self.ended and not self.backlog and not self.outbox and not self.full
+        return not (self.ended or self.backlog or self.outbox or self.full)
 
     def now(self) -> float:
         """See :class:`Way`."""
@@ -228,7 +228,11 @@ class RedisSession(Session):
 
     @property
     def full(self) -> bool:
-        return super().full or self._pipeline.parked_bytes >= LARGE_BYTES * 4
+        return (
+            self.waiting >= SESSION_REQUESTS_MAX
+            or self.gathered_bytes + self.outbox.bytes >= SESSION_OUTBOX_BYTES_MAX
+            or self._pipeline.parked_bytes >= LARGE_BYTES * 4
+        )
 
     def count_answered(self) -> None:
         """Replies were counted when they came."""
