@@ -95,17 +95,13 @@ class PendingWrites:
         self.queue: deque[Pending] = deque()
         self.sequence = 0
         """The number of the last write of the present ownership."""
-        self._pending_bytes = 0
+        self.pending_bytes = 0
+        """Of the queue; see :meth:`hold`."""
 
-    @property
-    def pending_bytes(self) -> int:
-        """Of the queue."""
-        return self._pending_bytes
-
-    @pending_bytes.setter
-    def pending_bytes(self, number: int) -> None:
-        self.context.commits.pending_bytes += number - self._pending_bytes
-        self._pending_bytes = number
+    def hold(self, change: int) -> None:
+        """The queue keeps so many bytes more, or less."""
+        self.pending_bytes += change
+        self.context.commits.pending_bytes += change
 
     def since(self, number: int) -> Sequence[Pending]:
         """The writes of the queue after that number, which are its last ones."""
@@ -228,14 +224,14 @@ class PendingWrites:
 
     def count_pending(self) -> None:
         """The queue was made anew."""
-        self.pending_bytes = sum(pending.held_bytes for pending in self.queue)
+        self.hold(sum(pending.held_bytes for pending in self.queue) - self.pending_bytes)
 
     def land_queue(self) -> None:
         """What is pending here goes on to the disk, and overlays the store until then."""
         together = dict.fromkeys([*self.unflushed, *self.queue])
         self.unflushed = deque(sorted(together, key=_batch))
         self.queue.clear()
-        self.pending_bytes = 0
+        self.hold(-self.pending_bytes)
 
     # --- the suffix ------------------------------------------------------------------------------------------------
 
@@ -257,7 +253,7 @@ class PendingWrites:
         self.inherited = [pending for pending in self.inherited if pending not in gone]
         self.received = deque((item, pending) for item, pending in self.received if pending not in gone)
         self.queue = deque(pending for pending in self.queue if pending not in gone)
-        self.pending_bytes = sum(len(pending.value) for pending in self.queue)
+        self.hold(sum(len(pending.value) for pending in self.queue) - self.pending_bytes)
         unflushed = dict.fromkeys(
             [*self.unflushed, *(each for each in gone if each.batch > self.context.commits.persisted)]
         )

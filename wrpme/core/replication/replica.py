@@ -256,7 +256,7 @@ class Replica:
                 self.context.responses.at_once -= 1
         if type(reply) is Content:
             pending.held_bytes += len(reply.content)
-            self.writes.pending_bytes += len(reply.content)
+            self.writes.hold(len(reply.content))
 
     def next_version(self, place: int) -> Version:
         """The version of the write in that place among those that come next, counted from 1."""
@@ -264,12 +264,13 @@ class Replica:
 
     def _queue(self, key: bytes, value: bytes, held: bytes | None) -> Pending:
         """A further write, of the next version."""
-        self.writes.sequence += 1
-        self.context.marks.note(self.writes.stretch, version_in(value))
-        pending = self.writes.apply(key, value, held)
-        pending.number = self.writes.sequence
-        self.writes.queue.append(pending)
-        self.writes.pending_bytes += pending.held_bytes
+        writes = self.writes
+        writes.sequence += 1
+        self.context.marks.note(writes.stretch, (self.arc.version, writes.sequence))
+        pending = writes.apply(key, value, held)
+        pending.number = writes.sequence
+        writes.queue.append(pending)
+        writes.hold(pending.held_bytes)
         self._dirty[self] = None
         return pending
 
@@ -322,7 +323,7 @@ class Replica:
         if type(origin) is int:
             self.context.responses.at_once -= 1
         pending.held_bytes += size
-        self.writes.pending_bytes += size
+        self.writes.hold(size)
 
     # --- the end of a turn, and of a write -----------------------------------------------------------------------
 
@@ -367,13 +368,16 @@ class Replica:
             self.writes.drop_overlay(pending)
             if followed is not None:  # committed: whatever happens from here on, nobody takes it back
                 followed.note(pending.key, pending.value, pending.by_clock)
-            if pending.origin is not None:
+            origin = pending.origin
+            if type(origin) is Burst and origin.left > 1:
+                origin.left -= 1
+            elif origin is not None:
                 self.writes.answer(pending)
             if pending.waiters is not None:
                 for waiter in pending.waiters:
                     waiter(True)
         if len(queue) < before:
-            self.writes.pending_bytes -= released
+            self.writes.hold(-released)
             for copy in self.copies.values():
                 copy.on_committed()
 
@@ -429,7 +433,7 @@ class Replica:
         """This replica stands for no arc of this node any more; what was pending went to those after it."""
         self.serving = False
         self._end_ownership()
-        self.writes.pending_bytes = 0
+        self.writes.hold(-self.writes.pending_bytes)
         self._dirty.pop(self, None)
 
     def leave(self) -> None:
