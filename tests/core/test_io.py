@@ -57,7 +57,7 @@ def test_a_node_takes_every_event_at_any_time(event: Input) -> None:
 
 
 def test_what_is_no_event_is_a_defect() -> None:
-    with pytest.raises(AssertionError, match="unknown input"):
+    with pytest.raises(KeyError, match="Exit"):
         founder().handle(Exit(0), 100.0)  # type: ignore[arg-type]
 
 

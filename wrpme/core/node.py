@@ -114,6 +114,24 @@ class Node:
         }
         self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, local)
         self._fast_path = FastPath(self.context, self.table, self.router)
+        voter, follows, router, outbox = self.voter, self.follows, self.router, self.context.outbox
+        self._inputs: dict[type[Any], Callable[[Any], None]] = {
+            TurnEnded: self._on_turn_ended,
+            Persisted: self._on_persisted,
+            Received: lambda given: self._receive(given.session, given.envelope),
+            Requested: lambda given: router.request(given.session, given.request),
+            Woken: lambda given: self._tick(),
+            LinkUp: self._on_link_up,
+            LinkDown: self._on_link_down,
+            ViewComputed: voter.on_computed,
+            NotSent: lambda given: router.on_not_sent(given.envelope),
+            SessionClosed: lambda given: follows.forget(given.session),
+            FollowersBehind: follows.fall_behind,
+            Publish: lambda given: outbox.send_to_all(self.context.alive, given.published),
+            StopAsked: self._on_stop_asked,
+            ClockJumped: self._on_clock_jumped,
+            PersistFailed: lambda given: self._end_with_disk(given.reason),
+        }
         self.wake_at = now
         self._again_at = now
         self._clocks = Clocks(self.context)
@@ -174,68 +192,59 @@ class Node:
         context.now, view = now, context.view
         if now - context.heartbeats.due > LATE_SECONDS:
             self.self_check.be_late(now - context.heartbeats.due)
-        if isinstance(given, TurnEnded):
-            if context.responses.at_once:
-                context.responses.end_turn(context.now - given.since)
-            # Before the disk: what is acknowledged was handed to every copy.
-            self.table.end_turn(context.commits.disk_is_free)
-            context.flush_disk()
-            if context.followed is not None and context.followed.writes:
-                (self.follows.wait if given.telling else self.follows.tell)()
-        elif isinstance(given, Persisted):
-            if context.disk.quiet or context.disk.hung:
-                self.own_disk.goes_on()
-            context.commits.on_persisted(given.batch, context.now)
-            self.table.settle()
-        elif isinstance(given, Received):
-            self._receive(given.session, given.envelope)
-        elif isinstance(given, Requested):
-            self.router.request(given.session, given.request)
-        elif isinstance(given, Woken):
-            self._tick()
-        elif isinstance(given, LinkUp):
-            context.linked[given.address] = True
-            context.link_troubles.pop(given.address, None)
-            self.lifecycle.on_link_up()
-            self._on_link(given.address)
-            self.whereabouts.on_link(given.address, True)
-        elif isinstance(given, LinkDown):
-            was_up = context.linked.get(given.address, False)
-            context.linked[given.address] = False
-            context.link_troubles[given.address] = given.reason
-            self.router.on_link_down(given.address, was_up)
-            self.lifecycle.on_link_down(given.address, given.reason)
-            self._on_link(given.address)
-            self.whereabouts.on_link(given.address, False)
-        elif isinstance(given, ViewComputed):
-            self.voter.on_computed(given)
-        elif isinstance(given, NotSent):
-            self.router.on_not_sent(given.envelope)
-        elif isinstance(given, SessionClosed):
-            self.follows.forget(given.session)
-        elif isinstance(given, FollowersBehind):
-            self.follows.fall_behind(given)
-        elif isinstance(given, Publish):
-            context.outbox.send_to_all(context.alive, given.published)
-        elif isinstance(given, StopAsked):
-            self.lifecycle.stop()
-            self._tick()
-        elif isinstance(given, ClockJumped):
-            self.self_check.void_leases(given.seconds)
-            self._clocks.forget()
-        elif isinstance(given, PersistFailed):
-            self._end_with_disk(given.reason)
-        else:
-            raise AssertionError(f"unknown input {given!r}")
+        kind = type(given)
+        self._inputs[kind](given)
         if self.voter.decided is not None or self.view_sync.on_disk:
             self._follow_views()
         if context.outbox.reports or context.view is not view:
             return self._finish()
-        said = type(given.envelope.body) if isinstance(given, Received) else None
-        if said in _HOT or isinstance(given, _OF_EACH_TURN):
+        said = type(given.envelope.body) if kind is Received else None  # type: ignore[union-attr]
+        if said in _HOT or kind in _OF_EACH_TURN:
             is_at_rest = said not in _HOT and context.commits.idle and not self.table.dirty and not self.router.waits
             return self._finish_hot(inf if is_at_rest else context.now + TICK_SECONDS)
         return self._finish_hot(context.heartbeats.due) if said in _BEATS else self._finish()
+
+    def _on_turn_ended(self, given: TurnEnded) -> None:
+        context = self.context
+        if context.responses.at_once:
+            context.responses.end_turn(context.now - given.since)
+        # Before the disk: what is acknowledged was handed to every copy.
+        self.table.end_turn(context.commits.disk_is_free)
+        context.flush_disk()
+        if context.followed is not None and context.followed.writes:
+            (self.follows.wait if given.telling else self.follows.tell)()
+
+    def _on_persisted(self, given: Persisted) -> None:
+        context = self.context
+        if context.disk.quiet or context.disk.hung:
+            self.own_disk.goes_on()
+        context.commits.on_persisted(given.batch, context.now)
+        self.table.settle()
+
+    def _on_link_up(self, given: LinkUp) -> None:
+        self.context.linked[given.address] = True
+        self.context.link_troubles.pop(given.address, None)
+        self.lifecycle.on_link_up()
+        self._on_link(given.address)
+        self.whereabouts.on_link(given.address, True)
+
+    def _on_link_down(self, given: LinkDown) -> None:
+        context = self.context
+        was_up = context.linked.get(given.address, False)
+        context.linked[given.address] = False
+        context.link_troubles[given.address] = given.reason
+        self.router.on_link_down(given.address, was_up)
+        self.lifecycle.on_link_down(given.address, given.reason)
+        self._on_link(given.address)
+        self.whereabouts.on_link(given.address, False)
+
+    def _on_stop_asked(self, given: StopAsked) -> None:
+        self.lifecycle.stop()
+        self._tick()
+
+    def _on_clock_jumped(self, given: ClockJumped) -> None:
+        self.self_check.void_leases(given.seconds)
+        self._clocks.forget()
 
     def _end_with_disk(self, reason: str) -> None:
         context = self.context
