@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
-from wrpme.core import node
+from wrpme.core.health import failure_detector
 from wrpme.core.io import Deliver, Input, Exit, PersistFailed, Publish, Received, ReplyTo, SendToAll, Woken
 from wrpme.core.membership.whereabouts import UNPROVEN
 from wrpme.limits import GRACE_SECONDS
@@ -435,7 +435,7 @@ def test_who_is_alone_tells_nobody() -> None:
 
 
 def test_in_a_large_hive_few_are_near_and_the_others_are_found_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node, "NEAR_MEMBERS_MAX", 3)
+    monkeypatch.setattr(failure_detector, "NEAR_MEMBERS_MAX", 3)
     names = "abcdefghi"
     hive = hive_of(*names)
     voters = [name for name in names if identity(name) in hive.view("a").voters]

@@ -118,6 +118,10 @@ class Seat:
             self.see(*self.others)
 
 
+def looked_at(seat: Seat) -> set[NodeId]:
+    return seat.voter.complained_of | seat.voter.in_place
+
+
 # --- suspicion ---------------------------------------------------------------------------------------------------
 
 
@@ -127,7 +131,7 @@ def test_who_is_silent_for_all_is_dead() -> None:
     seat.see(B)
     seat.report_failure(A, C)
     assert seat.voter.suspicions() == [Down(C, 1)]
-    assert seat.voter.looks_at == {C}
+    assert looked_at(seat) == {C}
 
 
 def test_nobody_is_suspected_soon_after_the_own_start() -> None:
@@ -157,7 +161,7 @@ def test_a_failure_report_does_not_last() -> None:
     seat.report_failure(B, D)
     seat.go(SILENCE_SECONDS)
     assert seat.voter.suspicions() == []
-    assert seat.voter.looks_at == set(), "and nobody has to look any more"
+    assert looked_at(seat) == set(), "and nobody has to look any more"
 
 
 def test_the_dead_do_not_accuse() -> None:
@@ -173,7 +177,7 @@ def test_who_was_never_asked_is_asked_first() -> None:
     seat.context.heartbeats.watch([B, C], seat.context.now)
     seat.report_failure(C, D)
     assert seat.voter.suspicions() == []
-    assert seat.voter.looks_at == {D}
+    assert looked_at(seat) == {D}
     seat.go(HEARTBEAT_SECONDS)
     seat.report_failure(C, D)
     assert seat.voter.suspicions() == [Down(D, 1)]
@@ -210,7 +214,7 @@ def test_what_it_said_itself_is_taken_back_when_the_node_answers() -> None:
     assert seat.voter.suspicions() == [Down(C, 1)]
     seat.see(C)
     assert seat.voter.suspicions() == []
-    assert seat.voter.looks_at == set()
+    assert looked_at(seat) == set()
 
 
 def test_what_it_saw_while_cut_off_is_held_against_nobody() -> None:
@@ -221,7 +225,7 @@ def test_what_it_saw_while_cut_off_is_held_against_nobody() -> None:
     cut_off = view_of(epoch=6, down="c", voters="ab")
     seat.context.adopt(cut_off)
     seat.voter.adopt(cut_off)
-    assert seat.voter.looks_at == set()
+    assert looked_at(seat) == set()
 
 
 # --- when to propose ---------------------------------------------------------------------------------------------
@@ -356,7 +360,7 @@ def test_nobody_returns_before_it_is_known_who_else_is_there() -> None:
     seat = cold(b=2)
     seat.voter.request(Back(A, 2, "a", 5, (Mark((1 << 64) - 1, 1, 1, 7),)))
     seat.voter.request(Back(B, 2, "b", 5, (Mark((1 << 64) - 1, 1, 1, 9),)))
-    assert seat.voter.looks_at == {A, B, C}
+    assert looked_at(seat) == {A, B, C}
     seat.others.remove(C)
     assert not seat.proposes(SUSPECT_NOBODY_SECONDS - 0.1)
     assert seat.proposes(0.2)

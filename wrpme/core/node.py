@@ -32,6 +32,7 @@ from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
 from wrpme.core.stats.node_stats import stats
+from wrpme.core.health.failure_detector import far_pace, is_large
 from wrpme.core.health.own_disk import OwnDisk
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.scans import Scans
@@ -40,7 +41,7 @@ from wrpme.core.router import Router
 from wrpme.core.health.self_check import SelfCheck
 from wrpme.core.stats.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
-from wrpme.core.limits import ASK_SECONDS, NEAR_MEMBERS_MAX, TICK_SECONDS
+from wrpme.core.limits import ASK_SECONDS, TICK_SECONDS
 from wrpme.limits import LATE_SECONDS, REPLICATION_USUAL
 from wrpme.protocol import ring
 from wrpme.protocol.events import ClusterEvent
@@ -134,6 +135,9 @@ class Node:
         }
         self.wake_at = now
         self._again_at = now
+        self._reported: tuple[tuple[tuple[NodeId, int], ...], tuple[NodeId, ...]] = (), ()
+        """What the voters were told last of those that are missed, and which voters."""
+        self._report_due = now
         self._clocks = Clocks(self.context)
         self._early_heartbeats: dict[NodeId, Envelope] = {}
         self._neighbours: set[NodeId] = set()
@@ -351,11 +355,12 @@ class Node:
         large hive: all of its nodes have that reason at the same time."""
         context, view = self.context, self.context.view
         assert view is not None
-        near = self._neighbours | self.voter.looks_at
-        far = set(view.voters)  # without them nothing can be decided
+        near, far = set(self._neighbours), set(view.voters)  # without them nothing can be decided
+        for looked_at in (self.voter.complained_of, self.voter.in_place):
+            (far if is_large(len(looked_at)) else near).update(looked_at)
         if self.lifecycle.voters.missing():  # whoever may have to recover the hive looks for all that are left
             far.update(context.members)
-        if len(context.members) <= NEAR_MEMBERS_MAX:
+        if not is_large(len(context.members)):
             near |= far
         elif context.me in view.voters:
             near.update(view.voters)
@@ -376,14 +381,19 @@ class Node:
         return found - {context.me}
 
     def _report_failure(self) -> None:
+        """Tells the voters whom this node misses, when that changes, and again; in a large hive many neighbours of each
+        tell it, and more rarely."""
         context, view = self.context, self.context.view
         assert view is not None
         silent = set(context.heartbeats.silent(context.now))
         silent |= {copy.node for copy in self.table.copies() if copy.stalled()}
-        failure_report = FailureReport(
-            tuple((node, context.members[node].incarnation) for node in sorted(silent & context.alive))
-        )
-        for voter in view.voters if failure_report.lives else ():
+        lives = tuple((node, context.members[node].incarnation) for node in sorted(silent & context.alive))
+        news = lives, view.voters
+        if not (lives or self._reported[0]) or (news == self._reported and context.now < self._report_due):
+            return
+        self._reported, self._report_due = news, context.now + far_pace(len(context.members))
+        failure_report = FailureReport(lives)
+        for voter in view.voters:
             if voter == context.me:
                 self.voter.report_failure(context.me, failure_report)
             else:

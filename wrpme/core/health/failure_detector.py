@@ -13,9 +13,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from math import ceil, inf, nextafter
 
-from wrpme.core.limits import FAR_SECONDS_PER_MEMBER, HEARTBEAT_SECONDS, PROMISE_SECONDS, SILENCE_SECONDS
+from wrpme.core.limits import (
+    FAR_SECONDS_PER_MEMBER, HEARTBEAT_SECONDS, NEAR_MEMBERS_MAX, PROMISE_SECONDS, SILENCE_SECONDS,
+)  # fmt: skip
 from wrpme.limits import LEASE_SECONDS
 from wrpme.protocol.view import NodeId
+
+
+def is_large(members: int) -> bool:
+    """Whether a hive has so many members that not all of them can look after the same few at the usual pace."""
+    return members > NEAR_MEMBERS_MAX
+
+
+def far_pace(members: int) -> float:
+    """How many seconds pass in a large hive between two signs of what all of its nodes tell the same few, as long as
+    nothing changes; 0 in others."""
+    return members * FAR_SECONDS_PER_MEMBER if is_large(members) else 0.0
 
 
 class HeartbeatLeases:
@@ -40,7 +53,8 @@ class HeartbeatLeases:
 
     def watch(self, neighbours: Iterable[NodeId], now: float, far: Iterable[NodeId] = (), members: int = 0) -> None:
         """From now on these are the neighbours, and those that are ``far`` in a hive of so many ``members``; nothing is
-        held yet against one that was neither."""
+        held yet against one that was neither. All hear a heartbeat soon; in a large hive, where what is watched changes
+        all the time while many return, when the next one is due."""
         self.neighbours = sorted(neighbours)
         self._is_far = frozenset(far).difference(self.neighbours)
         self.far = sorted(self._is_far)
@@ -52,12 +66,17 @@ class HeartbeatLeases:
         for node in [node for node in self._heard if node not in watched]:
             del self._heard[node]
             self._acknowledged.pop(node, None)
-        self.due = now
+        if not is_large(members):
+            self.due = now
 
     def watches(self, neighbours: Set[NodeId], far: Set[NodeId]) -> bool:
         """Whether it is these that are watched."""
         same = len(neighbours) == len(self.neighbours) and all(node in neighbours for node in self.neighbours)
         return same and far == self._is_far
+
+    def patience(self, node: NodeId) -> float:
+        """How long it takes until a node that is watched from now on has heard a heartbeat, and could answer."""
+        return HEARTBEAT_SECONDS + (self.far_seconds if node in self._is_far else 0.0)
 
     @property
     def far_seconds(self) -> float:

@@ -12,13 +12,14 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from wrpme.core.context import NodeContext
+from wrpme.core.health.failure_detector import far_pace
 from wrpme.core.io import ComputeView, Outcome, ViewComputed
 from wrpme.core.layout import ACCEPTOR_KEY
 from wrpme.core.membership import batches, paxos, returns
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.paxos import AcceptorState, Proposer, is_quorum
 from wrpme.core.limits import (
-    HEARTBEAT_SECONDS, EXPEL_LOOK_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX, OUTCOMES_KEPT,
+    EXPEL_LOOK_SECONDS, LOOK_SECONDS, MOVES_PER_VIEW_MAX, MOVING_ARCS_MAX, OUTCOMES_KEPT,
     RANK_SECONDS, REST_SECONDS, ROUND_TRIP_SECONDS_MAX, SILENCE_SECONDS, STOP_GATHER_SECONDS,
     SUSPECT_NOBODY_SECONDS, TICK_SECONDS, VIEW_GAP_SECONDS, VOTERS_MAX, CHANGE_REQUESTS_MAX,
 )  # fmt: skip
@@ -133,7 +134,10 @@ class Voter:
         return {node for node in self._joins if node not in self.context.members}
 
     def report_failure(self, source: NodeId, failure_report: FailureReport) -> None:
-        """``source`` has had no sign of some members."""
+        """``source`` has had no sign of some members; those that it missed before and does not name are there again."""
+        for life, by in self._failure_reports.items():
+            if source in by and life not in failure_report.lives:
+                del by[source]
         for life in failure_report.lives:
             if life[0] in self.context.members:
                 self._look_soon()
@@ -141,9 +145,14 @@ class Voter:
                 self._failure_reports.setdefault(life, {})[source] = self.context.now
 
     @property
-    def looks_at(self) -> set[NodeId]:
-        """Whom this voter has to hear itself: those complained of, and whose place somebody who returns would take."""
-        found = {node for node, _ in self._failure_reports}
+    def complained_of(self) -> set[NodeId]:
+        """Whom this voter has to hear itself, as others miss them."""
+        return {node for node, _ in self._failure_reports}
+
+    @property
+    def in_place(self) -> set[NodeId]:
+        """Whom it has to hear as well: whose place somebody who returns would take."""
+        found: set[NodeId] = set()
         if self.context.view is not None:
             holding = self._returns_to(self.context.view)
             for node in self._backs:
@@ -160,8 +169,9 @@ class Voter:
     def suspicions(self) -> list[Change]:
         """Deaths that the failure reports, and what this node sees itself, make sure enough to propose."""
         context, now = self.context, self.context.now
+        pace = far_pace(len(context.members))
         for key, by in list(self._failure_reports.items()):
-            fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS and node in context.alive}
+            fresh = {node: at for node, at in by.items() if now - at < SILENCE_SECONDS + pace and node in context.alive}
             if context.heartbeats.reaches(key[0], now):
                 fresh.pop(context.me, None)
             if fresh:
@@ -178,9 +188,9 @@ class Voter:
                 continue
             reached = context.heartbeats.reaches(node, now)
             age = now - self._began[node, incarnation]
-            if reached is False or (reached is None and age >= HEARTBEAT_SECONDS):
+            if reached is False or (reached is None and age >= context.heartbeats.patience(node)):
                 found.append(Down(node, incarnation))
-            elif reached and age >= LEASE_SECONDS:
+            elif reached and age >= LEASE_SECONDS + pace:  # longer than a single report counts: it was repeated
                 found.append(self._worse(context.view, member, by))
         return found
 
