@@ -203,7 +203,7 @@ def _said(body: Body) -> str:
     if isinstance(body, Report):
         return changes_words(body.changes)
     if isinstance(body, FailureReport):
-        return f"no sign of {names_of(node for node, _ in body.lives)}"
+        return f"no sign of {names_of(node for node, _ in body.lives)}" if body.lives else "all are heard again"
     if isinstance(body, Prepare | Promise | Accept | Accepted | Rejected):
         return f"view {body.epoch}, {_vote_words(body)}"
     if isinstance(body, NextView):

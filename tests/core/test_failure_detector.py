@@ -215,6 +215,16 @@ def test_how_late_one_is_missed_depends_on_the_hive_and_not_on_how_many_are_look
     assert few.far_seconds == many.far_seconds, "or the search for the others makes those seen again that made it begin"
 
 
+def test_what_is_watched_may_change_all_the_time_and_costs_no_heartbeats_in_a_large_hive() -> None:
+    for members, sent in ((4, 10), (1000, 2)):
+        heartbeats = HeartbeatLeases(0.0)
+        told = 0
+        for step in range(10):
+            heartbeats.watch([A, bytes([step])], 0.1 * step, [], members)
+            told += bool(heartbeats.heartbeat(0.1 * step))
+        assert told == sent
+
+
 def test_who_is_near_is_not_far() -> None:
     heartbeats = HeartbeatLeases(0.0)
     heartbeats.watch([A, B], 0.0, [B, C], 1000)

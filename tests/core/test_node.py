@@ -9,7 +9,9 @@ import pytest
 
 from tests.harness import HIVE, Hive, hive_of, identity, word_of
 from wrpme.core.health import failure_detector
-from wrpme.core.io import Deliver, Input, Exit, PersistFailed, Publish, Received, ReplyTo, SendToAll, Woken
+from wrpme.core.io import (
+    Deliver, Effect, Input, Exit, PersistFailed, Publish, Received, ReplyTo, Send, SendToAll, Woken,
+)  # fmt: skip
 from wrpme.core.membership.whereabouts import UNPROVEN
 from wrpme.limits import GRACE_SECONDS
 from wrpme.protocol import health, view_index
@@ -17,7 +19,7 @@ from wrpme.protocol import ring
 from wrpme.protocol.identities import Here, Publication, Published
 from wrpme.protocol.messages import (
     AskView, Content, Done, Envelope, Get, GetConfig, GetStatus, GetView, NextView, Put, Remove, StopNode, Text,
-    Update, ViewIs, WholeView,
+    Update, ViewIs, WholeView, FailureReport, Heartbeat, HeartbeatAck,
 )  # fmt: skip
 from wrpme.protocol.view import NOBODY, Down, Patch, Proposal, State
 
@@ -458,3 +460,24 @@ def test_in_a_large_hive_few_are_near_and_the_others_are_found_all_the_same(monk
     for name in voters:
         hive.start(name, others[0])
     hive.stable(*names)
+
+
+def test_the_voters_hear_at_once_whom_a_node_misses_and_that_it_is_there_again_and_rarely_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(failure_detector, "NEAR_MEMBERS_MAX", 3)
+    monkeypatch.setattr(failure_detector, "FAR_SECONDS_PER_MEMBER", 0.75)
+    hive = hive_of("a", "b", "c", "d", replication=2)
+    told: list[int] = []
+
+    def note(name: str, effect: Effect) -> None:
+        if isinstance(effect, Send) and isinstance(effect.envelope.body, FailureReport):
+            if (name, effect.address) == ("b", "a"):
+                told.append(len(effect.envelope.body.lives))
+
+    hive.watch = note
+    hive.drop = lambda source, target, body: (
+        {source, target} == {"b", "d"} and isinstance(body, Heartbeat | HeartbeatAck)
+    )
+    hive.until(lambda: told[-1:] == [0])
+    assert told == [1, 0], "once each, though it took the voters a while to decide that it is down"
