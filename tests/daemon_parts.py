@@ -74,6 +74,9 @@ class ScriptedNode:
     def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         return [], inf
 
+    def answered(self, count: int, seconds: float) -> None:
+        pass
+
     def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         return 0
 

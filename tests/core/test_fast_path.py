@@ -156,7 +156,7 @@ def test_who_asked_hears_of_each_update_what_became_of_it_where_the_disk_hangs()
 def test_they_are_counted_as_requests(one: Watched) -> None:
     one.update("a", (b"x", b"1"), (b"y", b"2"))
     one.ends()
-    one.get("a", b"x", b"y", b"z")
-    one.hive.event("a", TurnEnded(one.hive.clock("a")))
-    router, responses = one.hive.nodes["a"].router, one.hive.nodes["a"].context.responses
-    assert router.requests[Update] == 2 and router.requests[Get] == 3 and responses.at_once == 0
+    node = one.hive.nodes["a"]
+    node.answered(len(one.get("a", b"x", b"y", b"z")), 0.001)
+    assert node.router.requests[Update] == 2 and node.router.requests[Get] == 3
+    assert sum(count for _, count in node.context.responses.latency.pairs()) == 5

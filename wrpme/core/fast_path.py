@@ -65,9 +65,12 @@ class FastPath:
                 found.append(held[HEADER_BYTES:])
             else:
                 break
-        self._requests[Get] += len(found)
-        context.responses.at_once += len(found)
         return found, until
+
+    def answered(self, count: int, seconds: float) -> None:
+        """So many reads were told, and took so long."""
+        self._requests[Get] += count
+        self._context.responses.latency.add(seconds, count)
 
     def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]]) -> int:
         """Begins the first of these updates, as far as that can be done at once, and returns how many: what became of

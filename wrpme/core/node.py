@@ -185,6 +185,10 @@ class Node:
         self.context.now = now
         return self._fast_path.get(aliases)
 
+    def answered(self, count: int, seconds: float) -> None:
+        """See :meth:`wrpme.core.fast_path.FastPath.answered`."""
+        self._fast_path.answered(count, seconds)
+
     def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         """See :meth:`wrpme.core.fast_path.FastPath.update`."""
         self.context.now = now

@@ -49,6 +49,9 @@ class UnavailableNode:
         """Tells nothing at once."""
         return [], inf
 
+    def answered(self, count: int, seconds: float) -> None:
+        """Hears that reads were told at once: there are none."""
+
     def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         """Takes nothing at once."""
         return 0

@@ -71,6 +71,8 @@ class NodeLike(Watched, Protocol):
 
     def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]: ...
 
+    def answered(self, count: int, seconds: float) -> None: ...
+
     def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int: ...
 
 
@@ -240,13 +242,21 @@ class Runner:
         return done or 1
 
     def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
-        """See :class:`wrpme.daemon.net.connection.Host`."""
+        """See :class:`wrpme.daemon.net.connection.Host`. Nothing gathers, so no turn has to end."""
+        if self._over:
+            return [], now
+        if self._jumped is not None:
+            self._tell_jump()
         try:
-            if self._begin_turn(now):
-                return self._node.get(aliases, now)
+            found, until = self._node.get(aliases, now)
         except Exception as error:
             self.defect(error)
-        return [], inf
+            return [], now
+        after = self.clock()
+        if after > until or self._jumped is not None:  # only a lease that holds now held while they were read
+            return [], after
+        self._node.answered(len(found), after - now)
+        return found, after
 
     def update(self, wire: Wire, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         """See :class:`wrpme.daemon.net.connection.Host`."""

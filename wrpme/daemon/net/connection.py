@@ -312,7 +312,7 @@ class Host(Protocol):
         """Hands the messages to the node, in order, until the wire is full; returns how many it took, at least one."""
 
     def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
-        """See :meth:`wrpme.core.fast_path.FastPath.get`."""
+        """See :meth:`wrpme.core.fast_path.FastPath.get`; returns only what may be looked at now, and the time."""
 
     def update(self, wire: Wire, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         """See :meth:`wrpme.core.fast_path.FastPath.update`; the wire hears :meth:`Wire.burst_done`."""

@@ -135,11 +135,8 @@ class RedisSession(Session):
 
     def get(self, aliases: list[bytes]) -> tuple[list[bytes | None], float]:
         """See :class:`Way`."""
-        self._lapsed = False
-        found, until = self.host.get(aliases, self.heard_at)
-        now = self.host.clock()
-        # Only a lease that still holds now held while they were read.
-        return ([] if now > until or self._lapsed else found), now - self.heard_at
+        found, now = self.host.get(aliases, self.heard_at)
+        return found, now - self.heard_at
 
     def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
         """See :class:`Way`."""
