@@ -7,7 +7,7 @@ import select
 import socket
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Self, TypeVar, Union
 
 import msgspec
 
+from wrpme.core.fast_path import NoFastPath
 from wrpme.core.io import Process, Effect, Input, Exit, Received, ReplyTo, SessionClosed, TurnEnded
 from wrpme.daemon.log import Log
 from wrpme.daemon.net.gate import Gate
@@ -52,6 +53,7 @@ class ScriptedNode:
 
     def __init__(self) -> None:
         self.wake_at = inf
+        self.fast_path = NoFastPath()
         self.process = Process()
         self.events: list[ClusterEvent] = []
         self.view: View | None = None
@@ -70,15 +72,6 @@ class ScriptedNode:
             self.inputs.append(event)
             self._heard.set()
         return self.on_input(event)
-
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
-        return [], inf
-
-    def answered(self, count: int, seconds: float) -> None:
-        pass
-
-    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
-        return 0
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]:
         self.requests.append((session, request))

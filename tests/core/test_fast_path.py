@@ -30,10 +30,10 @@ class Watched:
             self.done.append(effect)
 
     def get(self, name: str, *aliases: bytes) -> list[bytes | None]:
-        return self.hive.nodes[name].get(aliases, self.hive.clock(name))[0]
+        return self.hive.nodes[name].fast_path.get(aliases, self.hive.clock(name))[0]
 
     def update(self, name: str, *pairs: tuple[bytes, bytes]) -> int:
-        begun = self.hive.nodes[name].update(7, 100, pairs, self.hive.clock(name))
+        begun = self.hive.nodes[name].fast_path.update(7, 100, pairs, self.hive.clock(name))
         self.hive.event(name, TurnEnded(self.hive.clock(name)))
         return begun
 
@@ -65,7 +65,7 @@ def test_what_is_there_and_what_is_not(one: Watched) -> None:
     assert one.update("a", (b"x", b"1"), (b"y", b""), (b"x", b"2")) == 3
     assert one.ends() == BurstDone(7, 100)
     assert one.get("a", b"x", b"none", b"y") == [b"2", None, b""]
-    assert one.hive.nodes["a"].get([b"x"], one.hive.clock("a"))[1] == inf, "a hive of one needs no lease"
+    assert one.hive.nodes["a"].fast_path.get([b"x"], one.hive.clock("a"))[1] == inf, "a hive of one needs no lease"
     assert one.hive.get("a", b"x") == b"2"
 
 
@@ -133,7 +133,7 @@ def test_a_burst_is_bounded(one: Watched) -> None:
 
 def test_nothing_is_told_or_begun_after_the_lease(two: Watched) -> None:
     alias = owned_by(two.hive, "b")
-    until = two.hive.nodes["b"].get([alias], now := two.hive.clock("b"))[1]
+    until = two.hive.nodes["b"].fast_path.get([alias], now := two.hive.clock("b"))[1]
     assert now < until < inf
     two.hive.cut("a", "b")
     two.hive.go(LEASE_SECONDS + 1.0)
@@ -157,6 +157,6 @@ def test_they_are_counted_as_requests(one: Watched) -> None:
     one.update("a", (b"x", b"1"), (b"y", b"2"))
     one.ends()
     node = one.hive.nodes["a"]
-    node.answered(len(one.get("a", b"x", b"y", b"z")), 0.001)
+    node.fast_path.answered(len(one.get("a", b"x", b"y", b"z")), 0.001)
     assert node.router.requests[Update] == 2 and node.router.requests[Get] == 3
     assert sum(count for _, count in node.context.responses.latency.pairs()) == 5

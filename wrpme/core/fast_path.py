@@ -36,23 +36,24 @@ class FastPath:
         self._table = table
         self._requests = router.requests
 
-    def get(self, aliases: Sequence[bytes]) -> tuple[list[bytes | None], float]:
+    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """Returns the contents of the first of these entries, None for what is not there, as far as they can be told at
         once; and until when on the node's clock they may be looked at."""
         context, until = self._context, inf
-        first, last, overlay = 0, -1, _NOTHING
+        context.now = now
+        first, last, overlay = b"\xff", b"", _NOTHING
         tags, get = context.view is not None and context.view.tags, context.reader.get
         found: list[bytes | None] = []
         for alias in aliases:
             if not 0 < len(alias) <= ALIAS_BYTES_MAX:
                 break
             digest = digest_of(tag_of(alias) if tags and b"{" in alias else alias)
-            position = int.from_bytes(digest, "big")
-            if not first <= position <= last:
-                replica = self._table.at(position)
-                if replica is None or replica.role is not Role.OWNER or context.now >= (lease := replica.lease_until()):
+            if not first <= digest <= last:
+                replica = self._table.at(int.from_bytes(digest, "big"))
+                if replica is None or replica.role is not Role.OWNER or now >= (lease := replica.lease_until()):
                     break
-                first, last, overlay = replica.first, replica.arc.end, replica.writes.overlay
+                first, last = replica.first.to_bytes(8, "big"), replica.arc.end.to_bytes(8, "big")
+                overlay = replica.writes.overlay
                 if lease < until:
                     until = lease
             key = key_from(digest, alias)
@@ -72,26 +73,44 @@ class FastPath:
         self._requests[Get] += count
         self._context.responses.latency.add(seconds, count)
 
-    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]]) -> int:
+    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         """Begins the first of these updates, as far as that can be done at once, and returns how many: what became of
         them is told with ``BurstDone`` under that number."""
         context = self._context
-        burst = Burst(session, number, context.now)
+        context.now = now
+        burst = Burst(session, number, now)
         if context.disk.hung:
             return 0
-        tags, replica = context.view is not None and context.view.tags, None
+        first, last, replica = b"\xff", b"", None
+        tags = context.view is not None and context.view.tags
         for done, (alias, content) in zip(_DONE, pairs, strict=False):
             if not 0 < len(alias) <= ALIAS_BYTES_MAX or len(content) > CONTENT_BYTES_MAX:
                 break
             digest = digest_of(tag_of(alias) if tags and b"{" in alias else alias)
-            position = int.from_bytes(digest, "big")
-            if replica is None or not replica.first <= position <= replica.arc.end:
-                replica = self._table.at(position)
-                if replica is None or replica.role is not Role.OWNER or context.now >= replica.lease_until():
+            if not first <= digest <= last:
+                replica = self._table.at(int.from_bytes(digest, "big"))
+                if replica is None or replica.role is not Role.OWNER or now >= replica.lease_until():
                     break
+                first, last = replica.first.to_bytes(8, "big"), replica.arc.end.to_bytes(8, "big")
+            assert replica is not None
             if not replica.update(key_from(digest, alias), content, burst, done):
                 break
             burst.count += 1
         burst.left = burst.count
         self._requests[Update] += burst.count
         return burst.count
+
+
+class NoFastPath:
+    """That of what takes nothing at once."""
+
+    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
+        """See :meth:`FastPath.get`."""
+        return [], inf
+
+    def answered(self, count: int, seconds: float) -> None:
+        """See :meth:`FastPath.answered`."""
+
+    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
+        """See :meth:`FastPath.update`."""
+        return 0

@@ -114,7 +114,7 @@ class Node:
             ConfirmFollow: self.follows.confirm,
         }
         self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, local)
-        self._fast_path = FastPath(self.context, self.table, self.router)
+        self.fast_path = FastPath(self.context, self.table, self.router)
         voter, follows, router, outbox = self.voter, self.follows, self.router, self.context.outbox
         self._inputs: dict[type[Any], Callable[[Any], None]] = {
             TurnEnded: self._on_turn_ended,
@@ -179,20 +179,6 @@ class Node:
         self.router.request(session, request)
         effects, context.outbox.effects = context.outbox.effects, []
         return effects
-
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
-        """See :meth:`wrpme.core.fast_path.FastPath.get`."""
-        self.context.now = now
-        return self._fast_path.get(aliases)
-
-    def answered(self, count: int, seconds: float) -> None:
-        """See :meth:`wrpme.core.fast_path.FastPath.answered`."""
-        self._fast_path.answered(count, seconds)
-
-    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
-        """See :meth:`wrpme.core.fast_path.FastPath.update`."""
-        self.context.now = now
-        return self._fast_path.update(session, number, pairs)
 
     def handle(self, given: Input, now: float) -> list[Effect]:
         """One input at the time ``now``, which never goes back; gives the effects in order."""

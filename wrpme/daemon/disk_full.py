@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from wrpme.core.fast_path import NoFastPath
 from wrpme.core.io import Effect, Input, Exit, ReplyTo, Requested, StopAsked, HostRequest
 from wrpme.daemon.resources import free_bytes
 from wrpme.errors import DiskFullError, StorageError
@@ -26,6 +27,7 @@ class UnavailableNode:
         self.events: Sequence[ClusterEvent] = ()
         self._sentence = sentence
         self._code = code
+        self.fast_path = NoFastPath()
 
     def start(self, now: float) -> list[Effect]:
         """Has nothing to do."""
@@ -44,17 +46,6 @@ class UnavailableNode:
         if isinstance(request, GetLog):
             return [HostRequest(session, request)]
         return [ReplyTo(session, Failed(request.id, self._code, self._sentence))]
-
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
-        """Tells nothing at once."""
-        return [], inf
-
-    def answered(self, count: int, seconds: float) -> None:
-        """Hears that reads were told at once: there are none."""
-
-    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
-        """Takes nothing at once."""
-        return 0
 
     def stats(self, now: float) -> str:
         """Returns no figures: a request to watch is declined too."""

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from wrpme.core.fast_path import FastPath, NoFastPath
 from wrpme.core.io import (
     Process,
     Adopted, BurstDone, ClockJumped, Compact, ComputeView, Deliver, Effect, Input, Exit, LinkDown, LinkUp, NotSent,
@@ -63,17 +64,14 @@ class NodeLike(Watched, Protocol):
 
     wake_at: float
 
+    @property
+    def fast_path(self) -> FastPath | NoFastPath: ...
+
     def start(self, now: float) -> list[Effect]: ...
 
     def handle(self, given: Input, now: float) -> list[Effect]: ...
 
     def request(self, session: int, request: Request, now: float) -> list[Effect]: ...
-
-    def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]: ...
-
-    def answered(self, count: int, seconds: float) -> None: ...
-
-    def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int: ...
 
 
 class Runner:
@@ -119,6 +117,7 @@ class Runner:
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted
         self._node = node
+        self._fast_path = node.fast_path
         self._watchers = Watchers(self, node)
         self._tellings = Followers(self, self._wires, self._handle, self._end_turn_soon)
         self._disk = disk
@@ -248,21 +247,21 @@ class Runner:
         if self._jumped is not None:
             self._tell_jump()
         try:
-            found, until = self._node.get(aliases, now)
+            found, until = self._fast_path.get(aliases, now)
         except Exception as error:
             self.defect(error)
             return [], now
         after = self.clock()
         if after > until or self._jumped is not None:  # only a lease that holds now held while they were read
             return [], after
-        self._node.answered(len(found), after - now)
+        self._fast_path.answered(len(found), after - now)
         return found, after
 
     def update(self, wire: Wire, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         """See :class:`wrpme.daemon.net.connection.Host`."""
         try:
             if self._begin_turn(now):
-                return self._node.update(wire.number, number, pairs, now)
+                return self._fast_path.update(wire.number, number, pairs, now)
         except Exception as error:
             self.defect(error)
         return 0

@@ -32,7 +32,8 @@ class Way:
         self.bursts: list[tuple[int, list[tuple[bytes, bytes]]]] = []
         self.said = b""
         self.room = True
-        self.seconds = 0.0
+        self.seconds = self.heard_at = 0.0
+        self.host = self
         self.has_lapsed = False
         self.due: list[Callable[[], None]] = []
         self.pauses: list[float] = []
@@ -45,17 +46,13 @@ class Way:
         for request in requests:
             self.pipeline.replied(self.at_once(request))
 
-    @property
-    def heard_at(self) -> float:
-        return self.seconds
-
-    def get(self, aliases: list[bytes]) -> tuple[list[bytes | None], float]:
+    def get(self, aliases: list[bytes], now: float) -> tuple[list[bytes | None], float]:
         found: list[bytes | None] = []
         for alias in aliases:
             if self.entries is None or alias in self.elsewhere:
                 break
             found.append(self.entries.get(alias))
-        return found, 0.0
+        return found, now
 
     def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
         begun = 0

@@ -40,15 +40,24 @@ _LAPSED = Failed(0, UnstableError.code, "the node lost touch with the hive while
 _OVERTAKEN = "; what you sent after it was carried out, so it was not tried again"
 
 
+class Reads(Protocol):
+    """What can be read at once."""
+
+    def get(self, aliases: list[bytes], now: float) -> tuple[list[bytes | None], float]:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+
+
 class Way(Protocol):
-    """What a pipeline needs of its connection."""
+    """What a pipeline needs of its connection. ``heard_at`` is when something was read last, on the node's clock."""
+
+    heard_at: float
+
+    @property
+    def host(self) -> Reads:
+        """Returns what plain reads are asked of."""
 
     def hand_in(self, requests: list[Request]) -> None:
         """Gives the requests to the node, in this order; replies may come at once."""
-
-    def get(self, aliases: list[bytes]) -> tuple[list[bytes | None], float]:
-        """Returns the contents of the first of these entries, None for what is not there, as far as they can be told
-        at once; and how many seconds that took."""
 
     def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
         """Begins the first of these updates, as far as that can be done at once, and returns how many; what became of
@@ -56,10 +65,6 @@ class Way(Protocol):
 
     def say(self, answer: bytes) -> None:
         """Says this at once; it is the answer to all that was asked."""
-
-    @property
-    def heard_at(self) -> float:
-        """Returns when something was read last, on the node's clock."""
 
     def answer(self, answer: bytes) -> None:
         """Says this next."""
@@ -128,7 +133,8 @@ class Pipeline:
 
     def take(self, commands: list[list[bytes]]) -> None:
         """Carries out commands, behind those that came before."""
-        if self._running is None and not (self.queue or self._is_in_trouble) and self.client.is_plain:
+        is_behind = self.queue or self._running is not None or self._refused or self._waits or self._retries
+        if not is_behind and self.client.is_plain:
             commands = self._take_fast(commands)
         if commands:
             self.queue += commands
@@ -156,10 +162,11 @@ class Pipeline:
     def _get_fast(self, aliases: list[bytes]) -> int:
         if not aliases:
             return 0
-        nil, (found, seconds) = self.client.nil, self._way.get(aliases)
+        way, nil = self._way, self.client.nil
+        found, now = way.host.get(aliases, way.heard_at)
         if found:
-            self.client.figures.answered("get", nil, seconds, len(found))
-            self._way.say(b"".join([nil if held is None else b"$%d\r\n%b\r\n" % (len(held), held) for held in found]))
+            self.client.figures.answered("get", nil, now - way.heard_at, len(found))
+            way.say(b"".join([nil if held is None else b"$%d\r\n%b\r\n" % (len(held), held) for held in found]))
         return len(found)
 
     def _set_fast(self, pairs: list[tuple[bytes, bytes]]) -> int:

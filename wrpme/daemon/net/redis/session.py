@@ -81,7 +81,7 @@ class RedisSession(Session):
             self._pipeline.take(commands)
         if self._pipeline.queue or self.frames or self._parser.error is not None or self._client.ends:
             self._after_commands()
-        if not self.ended:
+        if (self._partial_bytes or self._parser.pending_bytes) and not self.ended:
             self.count_partial(now)
 
     def _after_commands(self) -> None:
@@ -132,11 +132,6 @@ class RedisSession(Session):
         """See :class:`Way`."""
         if not self.ended:
             self.arrived(requests, False, self.host.clock())  # type: ignore[arg-type]
-
-    def get(self, aliases: list[bytes]) -> tuple[list[bytes | None], float]:
-        """See :class:`Way`."""
-        found, now = self.host.get(aliases, self.heard_at)
-        return found, now - self.heard_at
 
     def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
         """See :class:`Way`."""
