@@ -14,7 +14,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.layout import HEADER_BYTES, NO_EXPIRY, key_from
 from wrpme.core.limits import ANSWER_BYTES_USUAL
 from wrpme.core.replication.pending import Burst, Pending
-from wrpme.core.replication.replica import Role
+from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX
@@ -41,19 +41,19 @@ class FastPath:
         once; and until when on the node's clock they may be looked at."""
         context, until = self._context, inf
         context.now = now
-        first, last, overlay = b"\xff", b"", _NOTHING
+        replica: Replica | None = None
+        overlay = _NOTHING
         tags, get = context.view is not None and context.view.tags, context.reader.get
         found: list[bytes | None] = []
         for alias in aliases:
             if not 0 < len(alias) <= ALIAS_BYTES_MAX:
                 break
             digest = digest_of(tag_of(alias) if tags and b"{" in alias else alias)
-            if not first <= digest <= last:
-                replica = self._table.at(int.from_bytes(digest, "big"))
-                if replica is None or replica.role is not Role.OWNER or now >= (lease := replica.lease_until()):
+            owner = self._table.at(int.from_bytes(digest, "big"))
+            if owner is not replica or owner is None:
+                if owner is None or owner.role is not Role.OWNER or now >= (lease := owner.lease_until()):
                     break
-                first, last = replica.first.to_bytes(8, "big"), replica.arc.end.to_bytes(8, "big")
-                overlay = replica.writes.overlay
+                replica, overlay = owner, owner.writes.overlay
                 if lease < until:
                     until = lease
             key = key_from(digest, alias)
@@ -81,19 +81,18 @@ class FastPath:
         burst = Burst(session, number, now)
         if context.disk.hung:
             return 0
-        first, last, replica = b"\xff", b"", None
+        replica: Replica | None = None
         tags = context.view is not None and context.view.tags
         for done, (alias, content) in zip(_DONE, pairs, strict=False):
             if not 0 < len(alias) <= ALIAS_BYTES_MAX or len(content) > CONTENT_BYTES_MAX:
                 break
             digest = digest_of(tag_of(alias) if tags and b"{" in alias else alias)
-            if not first <= digest <= last:
-                replica = self._table.at(int.from_bytes(digest, "big"))
-                if replica is None or replica.role is not Role.OWNER or now >= replica.lease_until():
+            owner = self._table.at(int.from_bytes(digest, "big"))
+            if owner is not replica or owner is None:
+                if owner is None or owner.role is not Role.OWNER or now >= owner.lease_until():
                     break
-                first, last = replica.first.to_bytes(8, "big"), replica.arc.end.to_bytes(8, "big")
-            assert replica is not None
-            if not replica.update(key_from(digest, alias), content, burst, done):
+                replica = owner
+            if not owner.update(key_from(digest, alias), content, burst, done):
                 break
             burst.count += 1
         burst.left = burst.count
