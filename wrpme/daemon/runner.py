@@ -127,7 +127,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._followers: dict[int, Wire] = {}
         self._published_to = 0
-        self._turn_due = False
+        self._turn_due = self._flush_due = False
         self._turn_since = 0.0
         self._turn_bytes = 0
         """Of large contents that were read in this turn, whether they are answered or refused: each takes its time."""
@@ -241,7 +241,7 @@ class Runner:
         return done or 1
 
     def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
-        """See :class:`wrpme.daemon.net.connection.Host`. Nothing gathers, so no turn has to end."""
+        """See :class:`wrpme.daemon.net.connection.Host`. The node has nothing to do at the end of the turn."""
         if self._over:
             return [], now
         if self._jumped is not None:
@@ -255,6 +255,7 @@ class Runner:
         if after > until or self._jumped is not None:  # only a lease that holds now held while they were read
             return [], after
         self._fast_path.answered(len(found), after - now)
+        self.flush_soon()
         return found, after
 
     def update(self, wire: Wire, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
@@ -351,6 +352,16 @@ class Runner:
             self.defect(error)
         self.flush()
         self._set_alarm()
+
+    def flush_soon(self) -> None:
+        """See :class:`wrpme.daemon.net.connection.Host`."""
+        if not (self._turn_due or self._flush_due):
+            self._flush_due = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_due = False
+        self.flush()
 
     def flush(self) -> None:
         """Writes what was put on wires."""

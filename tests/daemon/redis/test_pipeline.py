@@ -64,9 +64,6 @@ class Way:
             self.bursts.append((number, pairs[:begun]))
         return begun
 
-    def say(self, answer: bytes) -> None:
-        self.said += answer
-
     def answer(self, answer: bytes) -> None:
         self.said += answer
 

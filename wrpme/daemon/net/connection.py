@@ -314,6 +314,9 @@ class Host(Protocol):
     def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """See :meth:`wrpme.core.fast_path.FastPath.get`; returns only what may be looked at now, and the time."""
 
+    def flush_soon(self) -> None:
+        """Lets what was put leave when all that can be read now was: who waits for it is woken once."""
+
     def update(self, wire: Wire, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         """See :meth:`wrpme.core.fast_path.FastPath.update`; the wire hears :meth:`Wire.burst_done`."""
 

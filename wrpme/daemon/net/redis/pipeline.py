@@ -63,9 +63,6 @@ class Way(Protocol):
         """Begins the first of these updates, as far as that can be done at once, and returns how many; what became of
         them is told to :meth:`Pipeline.burst_done`."""
 
-    def say(self, answer: bytes) -> None:
-        """Says this at once; it is the answer to all that was asked."""
-
     def answer(self, answer: bytes) -> None:
         """Says this next."""
 
@@ -166,7 +163,7 @@ class Pipeline:
         found, now = way.host.get(aliases, way.heard_at)
         if found:
             self.client.figures.answered("get", nil, now - way.heard_at, len(found))
-            way.say(b"".join([nil if held is None else b"$%d\r\n%b\r\n" % (len(held), held) for held in found]))
+            way.answer(b"".join([nil if held is None else b"$%d\r\n%b\r\n" % (len(held), held) for held in found]))
         return len(found)
 
     def _set_fast(self, pairs: list[tuple[bytes, bytes]]) -> int:
@@ -191,7 +188,7 @@ class Pipeline:
             self._divide(slot, {reply.id: reply for reply in failed})
         elif len(self._slots) == 1 and not (self.queue or self._is_at_work or self.client.inside):
             self._slots.clear()
-            self._way.say(OK * count)
+            self._way.answer(OK * count)
             return count
         else:
             slot.answer = OK * count

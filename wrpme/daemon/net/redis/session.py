@@ -79,8 +79,10 @@ class RedisSession(Session):
         commands = self._parser.feed(data)
         if commands:
             self._pipeline.take(commands)
-        if self._pipeline.queue or self.frames or self._parser.error is not None or self._client.ends:
+        if self._pipeline.queue or self._parser.error is not None or self._client.ends:
             self._after_commands()
+        elif self.frames:
+            self.host.flush_soon()
         if (self._partial_bytes or self._parser.pending_bytes) and not self.ended:
             self.count_partial(now)
 
@@ -99,8 +101,8 @@ class RedisSession(Session):
             return
         if self._pipeline.queue or wrong is not None:
             self.hold()
-        if self.frames and not self.waiting:
-            self.flush()
+        if self.frames:
+            self.host.flush_soon()
 
     def take(self, messages: list[Message], now: float) -> None:
         before = self._pipeline.begin_work()
@@ -138,14 +140,6 @@ class RedisSession(Session):
         begun = self.host.update(self, number, pairs, self.heard_at)
         self.waiting += begun
         return begun
-
-    def say(self, answer: bytes) -> None:
-        """See :class:`Way`."""
-        if self.frames or self.outbox or self._paused or self.transport is None or len(answer) > WIRE_WRITE_BYTES:
-            self.put(answer)
-        else:
-            self.transport.write(answer)
-            self.host.process.sent_bytes += len(answer)
 
     def answer(self, answer: bytes) -> None:
         """See :class:`Way`."""
@@ -226,10 +220,25 @@ class RedisSession(Session):
             or self._pipeline.parked_bytes >= LARGE_BYTES * 4
         )
 
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether all that is to be done is to write what gathered."""
+        return not (
+            self.outbox.bytes or self._pushes or self._held or self._paused or self.ended or self._pipeline.queue
+            or self._parser.error is not None or self._client.ends
+        ) and 0 < self.gathered_bytes <= WIRE_WRITE_BYTES  # fmt: skip
+
     def count_answered(self) -> None:
         """Replies were counted when they came."""
 
     def flush(self) -> None:
+        if self._is_quiet:
+            frames, size = self.frames, self.gathered_bytes
+            self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))  # type: ignore[union-attr, arg-type]
+            self.host.process.sent_bytes += size
+            self.gathered_bytes = 0
+            frames.clear()
+            return
         self._tell()
         super().flush()
         if not self.ended:
