@@ -576,7 +576,8 @@ class Report(Struct, frozen=True, array_like=True, tag=101):
 
 
 class FailureReport(Struct, frozen=True, array_like=True, tag=102):
-    """The sender has had no sign of these members, each in that incarnation, for too long."""
+    """The sender has had no sign of these members, each in that incarnation, for too long; others that it named before
+    it hears again."""
 
     lives: tuple[tuple[NodeId, int], ...]
 
