@@ -8,11 +8,11 @@ import pytest
 
 from tests.core.test_router import owned_by
 from tests.harness import Hive, hive_of, identity
-from wrpme.core.fast_path import BURST_MAX
+from wrpme.core.fast_path import BURST_UPDATES_MAX
 from wrpme.core.io import BurstDone, Effect, TurnEnded
 from wrpme.core.limits import ANSWER_BYTES_USUAL
 from wrpme.errors import IndeterminateError
-from wrpme.limits import ALIAS_BYTES_MAX, LEASE_SECONDS
+from wrpme.limits import ALIAS_BYTES_MAX, LEASE_SECONDS, TURN_BYTES
 from wrpme.protocol import ring, view_index
 from wrpme.protocol.messages import Content, Done, Get, GetExpiry, Number, Put, Update
 
@@ -126,9 +126,16 @@ def test_it_stops_at_life_spans_and_at_large_contents(one: Watched) -> None:
 
 
 def test_a_burst_is_bounded(one: Watched) -> None:
-    assert one.update("a", *[(b"%d" % number, b"") for number in range(BURST_MAX + 5)]) == BURST_MAX
+    assert one.update("a", *[(b"%d" % number, b"") for number in range(BURST_UPDATES_MAX + 5)]) == BURST_UPDATES_MAX
     assert one.ends().failed == ()
     assert one.hive.nodes["a"].stats(one.hive.clock("a"))
+
+
+def test_what_is_read_at_once_is_bounded_in_bytes(one: Watched) -> None:
+    assert one.update("a", (b"x", bytes(ANSWER_BYTES_USUAL)))
+    one.ends()
+    count = len(one.get("a", *[b"x"] * 1000))
+    assert TURN_BYTES - ANSWER_BYTES_USUAL <= count * ANSWER_BYTES_USUAL <= TURN_BYTES + ANSWER_BYTES_USUAL
 
 
 def test_nothing_is_told_or_begun_after_the_lease(two: Watched) -> None:

@@ -17,13 +17,13 @@ from wrpme.core.replication.pending import Burst, Pending
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
-from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX
+from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, TURN_BYTES
 from wrpme.protocol.messages import Done, Get, Update
 from wrpme.protocol.ring import digest_of, tag_of
 
-BURST_MAX = 1024
+BURST_UPDATES_MAX = 1024
 """So many updates at most are answered together."""
-_DONE = [Done(place) for place in range(BURST_MAX)]
+_DONE = [Done(place) for place in range(BURST_UPDATES_MAX)]
 _NOTHING: dict[bytes, Pending] = {}
 _LARGEST = ANSWER_BYTES_USUAL + HEADER_BYTES
 
@@ -38,11 +38,11 @@ class FastPath:
 
     def get(self, aliases: Sequence[bytes], now: float) -> tuple[list[bytes | None], float]:
         """Returns the contents of the first of these entries, None for what is not there, as far as they can be told at
-        once; and until when on the node's clock they may be looked at."""
+        once and in one turn; and until when on the node's clock they may be looked at."""
         context, until = self._context, inf
         context.now = now
         replica: Replica | None = None
-        overlay = _NOTHING
+        overlay, size = _NOTHING, 0
         tags, get = context.view is not None and context.view.tags, context.reader.get
         found: list[bytes | None] = []
         for alias in aliases:
@@ -64,6 +64,9 @@ class FastPath:
                 found.append(None)
             elif held[16:24] == NO_EXPIRY and len(held) <= _LARGEST:
                 found.append(held[HEADER_BYTES:])
+                size += len(held)
+                if size >= TURN_BYTES:
+                    break
             else:
                 break
         return found, until

@@ -137,7 +137,7 @@ class RedisSession(Session):
 
     def update(self, number: int, pairs: list[tuple[bytes, bytes]]) -> int:
         """See :class:`Way`."""
-        begun = self.host.update(self, number, pairs, self.heard_at)
+        begun = self.host.update(self, number, pairs[: SESSION_REQUESTS_MAX - self.waiting], self.heard_at)
         self.waiting += begun
         return begun
 
