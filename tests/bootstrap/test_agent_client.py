@@ -14,7 +14,7 @@ import pytest
 from tests.bootstrap.agent.agents import FAKE_DAEMON, NODE, PORT, WAITS
 from tests.bootstrap.hives import daemons
 from tests.bootstrap.logins import ONE, Logins, host
-from tests.bootstrap.ssh_hosts import USER
+from tests.bootstrap.ssh_hosts import USER, until
 from tests.system.daemons import PATIENCE_SECONDS
 from wrpme import errors
 from wrpme.bootstrap.hosts import agent_client
@@ -81,7 +81,11 @@ def nothing_is_left(logins: Logins) -> Iterator[None]:
     yield
     hosts = logins.hosts
     hosts.run(1, "rm", "-rf", BASE, "/root/bundle", "/root/.bashrc")
-    hosts.until_idle(1)
+    try:
+        hosts.until_idle(1)
+    finally:
+        for pid in hosts.processes(1):  # of a test that failed: the others are not to wait for it
+            hosts.kill(1, pid)
 
 
 # --- the start -------------------------------------------------------------------------------------------------------
@@ -378,7 +382,7 @@ def test_a_daemon_lives_on_and_keeps_no_session(logins: Logins) -> None:
         await opened.call("start", name=NODE)
 
     on(logins, begin)
-    assert len(daemons(logins.hosts, 1)) == 1
+    until("what was started is what it becomes", lambda: len(daemons(logins.hosts, 1)) == 1)
 
     async def end(opened: AgentClient) -> None:
         await lock(opened)
