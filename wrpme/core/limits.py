@@ -20,6 +20,9 @@ NEAR_MEMBERS_MAX = 128
 FAR_SECONDS_PER_MEMBER = 0.004
 """In a larger hive the voters, and without a quorum all others, hear a heartbeat of those that share nothing with them
 every so many seconds for each member: 250 a second, which is some 5 % of a core, however many members there are."""
+REPORTS_PER_PACE = 4
+"""In that time a node of a large hive reports at most so often what can wait for the next view: with 1,000 members once
+a second. A few hundred of them have something to report while many join."""
 CLOCK_DIFFERENCE_SECONDS_MAX = 1.0
 """Between the wall clocks of two members, before an operator is told."""
 SUSPECT_NOBODY_SECONDS = 10.0

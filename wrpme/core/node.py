@@ -28,6 +28,7 @@ from wrpme.core.layout import content_in, key_of, version_in
 from wrpme.core.membership import transitions as views
 from wrpme.core.membership.admission import Admission
 from wrpme.core.membership.lifecycle import Lifecycle
+from wrpme.core.membership.reports import Reports
 from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
@@ -94,6 +95,7 @@ class Node:
         self.self_check = SelfCheck(self.context)
         self.own_disk = OwnDisk(self.context, self.view_sync, self.table)
         self.voter = Voter(self.context)
+        self.reports = Reports(self.context)
         self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
@@ -244,7 +246,7 @@ class Node:
         context = self.context
         if context.lives:  # the others need not find out
             context.outbox.reports.append(Down(context.me, self.settings.incarnation, planned=True))
-            self._send_reports()
+            self._report()
         refused = f"the disk refused to take a write ({reason}); this node stops"
         context.outbox.effects.append(Exit(1, f"{refused}, and nothing acknowledged is lost"))
 
@@ -259,9 +261,9 @@ class Node:
     def _finish(self) -> list[Effect]:
         """Reports to the voters, and when to be woken."""
         context = self.context
-        if context.outbox.reports:
-            self._send_reports()
-        due = min(context.heartbeats.due, self.sweep.due)
+        if context.outbox.reports or context.now >= self.reports.due:
+            self._report()
+        due = min(context.heartbeats.due, self.sweep.due, self.reports.due)
         if not context.disk.hung:  # a proposal needs this node's own vote, and that its disk
             self.voter.look()
             due = min(due, self.voter.due)
@@ -279,10 +281,9 @@ class Node:
         parts = self.lifecycle, self.whereabouts, self.own_disk, self.table
         return self.router.waits or any(part.busy for part in parts)
 
-    def _send_reports(self) -> None:
-        context = self.context
-        reports, context.outbox.reports = tuple(dict.fromkeys(context.outbox.reports)), []
-        for voter in context.view.voters if context.view else ():
+    def _report(self) -> None:
+        context, reports = self.context, self.reports.take()
+        for voter in context.view.voters if context.view and reports else ():
             if voter == context.me:
                 for change in reports:
                     self.voter.request(change)
@@ -459,7 +460,7 @@ class Node:
                 self.table.on_ack(source, ack)
         elif isinstance(body, Heartbeat):
             self._early_heartbeats[source] = envelope
-            self._answer_heartbeats()
+            self._answer_heartbeats((source,))
         elif isinstance(body, HeartbeatAck):
             if body.incarnation == self.settings.incarnation:
                 context.heartbeats.acknowledged(source, body.sent, context.now)
@@ -477,13 +478,14 @@ class Node:
         else:
             self.voter.on_message(source, body)
 
-    def _answer_heartbeats(self) -> None:
+    def _answer_heartbeats(self, sources: Iterable[NodeId]) -> None:
         """Only at equal epochs; one that came before this node had adopted its view is answered when it has."""
         context, view = self.context, self.context.view
         assert view is not None
         if context.disk.silent:
             return
-        for source, envelope in list(self._early_heartbeats.items()):
+        for source in sources:
+            envelope = self._early_heartbeats[source]
             if envelope.epoch > view.epoch:
                 continue
             del self._early_heartbeats[source]
@@ -531,7 +533,7 @@ class Node:
         context.heartbeats.due = context.now
         for node in patch.left if patch is not None else ():
             self._early_heartbeats.pop(node, None)
-        self._answer_heartbeats()
+        self._answer_heartbeats(list(self._early_heartbeats))
         if adoption.is_news:
             self.view_sync.tell_all(before, view)
         self.lifecycle.adopt(view)
