@@ -32,7 +32,7 @@ and what is short comes last, so that all workers end together. The largest cont
 busy that nodes may be missed: it has its turn while the next ones wait for their hives to grow up."""
 COMPUTING = ("tests/sim/", "tests/core/", "tests/protocol/")
 """The last worker begins with these, at a low priority: it has the time in which all others wait."""
-COMPUTING_NICENESS = 10
+COMPUTING_NICENESS = 5
 SHARED_OUT = (
     "tests/system/", "tests/sim/test_sim.py", "tests/sim/test_level2.py", "tests/sim/test_storms.py",
     "tests/sim/test_mutations.py::test_a_broken_rule",
