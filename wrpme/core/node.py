@@ -39,6 +39,7 @@ from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.scans import Scans
 from wrpme.core.replication.sweep import Sweep
 from wrpme.core.router import Router
+from wrpme.core.snapshots import Snapshots
 from wrpme.core.health.self_check import SelfCheck
 from wrpme.core.stats.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
@@ -53,6 +54,7 @@ from wrpme.protocol.messages import (
     Recover, RemoveAll, Report, Request, RingScan, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs,
     WholeView,
 )  # fmt: skip
+from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, SnapshotPage
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 
@@ -97,6 +99,7 @@ class Node:
         self.voter = Voter(self.context)
         self.reports = Reports(self.context)
         self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
+        self.snapshots = Snapshots(self.context, self.table, self.scans.when_settled)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
         local: dict[type[Any], Callable[[Origin, Any], None]] = {
             Count: self.scans.count,
@@ -104,6 +107,9 @@ class Node:
             RingScan: self.scans.ring_scan,
             RemoveAll: self.scans.remove_all,
             VerifyArc: self.scans.verify_arc,
+            OpenSnapshot: self.snapshots.open,
+            SnapshotPage: self.snapshots.page,
+            CloseSnapshot: self.snapshots.close,
             GetStatus: self.admin.get_status,
             GetHoldings: self.scans.holdings,
             GetConfig: self.admin.get_config,
@@ -263,7 +269,7 @@ class Node:
         context = self.context
         if context.outbox.reports or context.now >= self.reports.due:
             self._report()
-        due = min(context.heartbeats.due, self.sweep.due, self.reports.due)
+        due = min(context.heartbeats.due, self.sweep.due, self.reports.due, self.snapshots.due)
         if not context.disk.hung:  # a proposal needs this node's own vote, and that its disk
             self.voter.look()
             due = min(due, self.voter.due)
@@ -331,6 +337,7 @@ class Node:
         self.table.tick(again)
         self.sweep.step()
         self.router.tick()
+        self.snapshots.tick()
         self.whereabouts.tick()
         self.lifecycle.voters.note()
         if self.lifecycle.voters.since < inf:
