@@ -53,8 +53,7 @@ class Seat:
             for saved in page.entries:
                 assert saved.offset == len(found.get(saved.alias, b""))
                 found[saved.alias] = found.get(saved.alias, b"") + saved.part
-                after, offset = saved.key, 0 if saved.is_last else saved.offset + len(saved.part)
-            more = page.more
+            after, offset, more = page.after, page.offset, page.more
         return found
 
 
@@ -103,8 +102,7 @@ def test_a_part_may_be_asked_for_again() -> None:
     number = seat.opened().number
     first = seat.say(SnapshotPage(2, A, number))
     assert isinstance(first, SnapshotPart) and first.more
-    (saved,) = first.entries
-    second = SnapshotPage(3, A, number, saved.key, len(saved.part))
+    second = SnapshotPage(3, A, number, first.after, first.offset)
     assert seat.say(second) == seat.say(second), "the answer to the first may have got lost"
     assert seat.say(SnapshotPage(2, A, number)) == first
 
@@ -118,7 +116,7 @@ def test_what_has_expired_by_then_is_not_in_it_and_the_rest_keeps_its_life_span_
     page = seat.say(SnapshotPage(2, A, seat.opened().number))
     assert isinstance(page, SnapshotPart) and not page.more
     (saved,) = page.entries
-    assert saved == Saved(saved.key, b"long", int(WALL_MILLISECONDS) + 2_000_000, saved.version, 0, 0, b"")
+    assert saved == Saved(b"long", int(WALL_MILLISECONDS) + 2_000_000, saved.version, 0, 0, b"")
     assert len(saved.version) == 16 and saved.version > bytes(16)
 
 

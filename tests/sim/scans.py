@@ -206,16 +206,14 @@ class Scans:
             if not isinstance(reply, SnapshotPart):
                 self._refused(reply)
                 return
-            last, rest = after, 0
             for saved in reply.entries:
                 alias = saved.alias.decode()
                 assert saved.offset == len(taken.entries.get(alias, b"")), (
                     f"{saved} does not go on where the last ended"
                 )
                 taken.entries[alias] = taken.entries.get(alias, b"") + saved.part
-                last, rest = saved.key, 0 if saved.is_last else saved.offset + len(saved.part)
             if reply.more:
-                world.agenda.after(world.random.random(), lambda: go_on(last, rest))
+                world.agenda.after(world.random.random(), lambda: go_on(reply.after, reply.offset))
                 return
             self.taken.append(taken)
             machine.request(world.open_session(lambda reply: None), CloseSnapshot(1, node, began.number))
@@ -284,10 +282,10 @@ class Scans:
                 result = "ok" if alias in walked.aliases else "not_found"
                 histories[alias].append(Operation("listed", walked.call, walked.back, result))
         for taken in self.taken:
-            there = [alias for alias, at in positions.items() if taken.first <= at <= taken.end]
-            strange = taken.entries.keys() - set(there)
-            assert not strange, f"a snapshot of {taken.first:x} to {taken.end:x} has {strange}"
-            for alias in there:
+            within = [alias for alias, at in positions.items() if taken.first <= at <= taken.end]
+            others = taken.entries.keys() - set(within)
+            assert not others, f"a snapshot of {taken.first:x} to {taken.end:x} has {others}"
+            for alias in within:
                 given = taken.entries.get(alias)
                 kind, result = ("listed", "not_found") if given is None else ("get_entry", "ok")
                 histories[alias].append(Operation(kind, taken.call, taken.back, result, given=given))

@@ -8,6 +8,7 @@ was acknowledged before, and nothing that could be undone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from math import inf
 
 from wrpme.core.context import NodeContext
@@ -39,38 +40,36 @@ class Kept:
         """Lets go of what LevelDB keeps for it."""
         self._reader.close()
 
-    def page(self, after: bytes, offset: int) -> tuple[list[Saved], bool]:
-        """What follows the entry with the key ``after``, or the rest of its content from ``offset`` on and what follows
-        then; and whether there is more."""
+    def page(self, number: int, after: bytes, offset: int) -> SnapshotPart:
+        """The answer to the request of that number: what follows the entry with the key ``after``; or, with an
+        ``offset``, the rest of its content and what follows then."""
         found: list[Saved] = []
         size = 0
         if offset and after == self._large[0]:
-            found.append(_saved(after, self._large[1], offset))
-            size = len(found[0].part)
-            if not found[0].is_last:
-                return found, True
+            pairs = chain([self._large], self._reader.scan(after + b"\0", self._high))
+        else:
+            pairs = chain(self._reader.scan(after if offset else after + b"\0" if after else self._low, self._high))
         self._large = b"", b""
-        low = self._low if not after else after if offset and not found else after + b"\0"
-        for looked_at, (key, value) in enumerate(self._reader.scan(low, self._high)):
+        for looked_at, (key, value) in enumerate(pairs):
             if size >= PAGE_BYTES_MAX or looked_at >= PAGE_ENTRIES_SCANNED_MAX:
-                return found, True
-            if 0 < expiry_in(value) <= self._wall or expiry_in(value) == REMOVED:
-                continue
-            saved = _saved(key, value, offset if key == after else 0)
-            if found and size + len(saved.part) > PAGE_BYTES_MAX:
-                return found, True
-            found.append(saved)
-            size += len(key) + len(saved.part)
-            if not saved.is_last:
-                self._large = key, value
-                return found, True
-        return found, False
+                return SnapshotPart(number, tuple(found), True, after)
+            if expiry_in(value) != REMOVED and not 0 < expiry_in(value) <= self._wall:
+                saved = _saved(key, value, offset if key == after else 0)
+                if found and size + len(saved.part) > PAGE_BYTES_MAX:
+                    return SnapshotPart(number, tuple(found), True, after)
+                found.append(saved)
+                size += len(key) + len(saved.part)
+                if not saved.is_last:
+                    self._large = key, value
+                    return SnapshotPart(number, tuple(found), True, key, saved.offset + len(saved.part))
+            after = key
+        return SnapshotPart(number, tuple(found), False)
 
 
 def _saved(key: bytes, value: bytes, offset: int) -> Saved:
     content = content_in(value)
     part = bytes(content[offset : offset + PAGE_BYTES_MAX])
-    return Saved(key, alias_in(key), expiry_in(value), bytes(value[:VERSION_BYTES]), len(content), offset, part)
+    return Saved(alias_in(key), expiry_in(value), bytes(value[:VERSION_BYTES]), len(content), offset, part)
 
 
 class Snapshots:
@@ -126,8 +125,7 @@ class Snapshots:
             self._context.outbox.fail(origin, request.id, UnstableError(GONE))
             return
         kept.asked_at = self._context.now
-        entries, more = kept.page(request.after, request.offset)
-        self._context.outbox.reply(origin, SnapshotPart(request.id, tuple(entries), more))
+        self._context.outbox.reply(origin, kept.page(request.id, request.after, request.offset))
 
     def close(self, origin: Origin, request: CloseSnapshot) -> None:
         """It is not needed any more."""

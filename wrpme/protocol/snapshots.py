@@ -18,9 +18,8 @@ class OpenSnapshot(Struct, frozen=True, array_like=True, tag=60, gc=False):
 
 
 class SnapshotPage(Struct, frozen=True, array_like=True, tag=61, gc=False):
-    """What follows in a snapshot of that node: the entries after that with the key ``after``, which is empty at first;
-    with an ``offset`` the rest of the content of that very entry, and then the entries after it. Answered by
-    SnapshotPart."""
+    """What follows in a snapshot of that node: ``after`` and ``offset`` are those of the page before, nothing and 0 at
+    first. Answered by SnapshotPart."""
 
     id: int
     node: NodeId
@@ -47,10 +46,8 @@ class Snapshot(Struct, frozen=True, array_like=True, tag=74, gc=False):
 
 
 class Saved(Struct, frozen=True, array_like=True):
-    """An entry of a snapshot with its version and its ``key``, by which the entries are in order; or a ``part`` of its
-    content of ``size`` bytes, from ``offset`` on."""
+    """An entry of a snapshot with its version; or a ``part`` of its content of ``size`` bytes, from ``offset`` on."""
 
-    key: bytes
     alias: bytes
     expiry: int
     version: bytes
@@ -65,8 +62,11 @@ class Saved(Struct, frozen=True, array_like=True):
 
 
 class SnapshotPart(Struct, frozen=True, array_like=True, tag=75):
-    """A page of a snapshot; ``more`` tells that others follow it."""
+    """A page of a snapshot, which may be empty; ``more`` tells that others follow it, from ``after`` on, which only the
+    node understands, and with an ``offset`` in the content of the last entry."""
 
     id: int
     entries: tuple[Saved, ...]
     more: bool
+    after: bytes = b""
+    offset: int = 0
