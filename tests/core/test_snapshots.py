@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.replica_parts import END, TWO, WALL_MILLISECONDS, A, B, Bench
-from wrpme.core.limits import PAGE_BYTES_MAX, SNAPSHOT_IDLE_SECONDS_MAX, SNAPSHOTS_MAX
+from wrpme.core.limits import PAGE_BYTES_MAX, SNAPSHOT_IDLE_SECONDS_MAX, SNAPSHOT_IDLE_SECONDS_MIN, SNAPSHOTS_MAX
 from wrpme.core.replication.replica import Replica
 from wrpme.core.snapshots import Snapshots
 from wrpme.errors import BusyError, UnstableError
@@ -134,6 +134,11 @@ def test_snapshots_are_few_and_those_that_nobody_asks_for_are_dropped() -> None:
     numbers = [seat.opened().number for _ in range(SNAPSHOTS_MAX)]
     busy = seat.say(OpenSnapshot(1, A, 1, END))
     assert isinstance(busy, Failed) and busy.code == BusyError.code
+    seat.bench.now += SNAPSHOT_IDLE_SECONDS_MIN
+    for number in numbers[1:]:
+        seat.read(number)
+    numbers = [*numbers[1:], seat.opened().number]  # in the place of the first, which nobody asked for
+    assert isinstance(seat.say(OpenSnapshot(1, A, 1, END)), Failed)
     seat.bench.now += SNAPSHOT_IDLE_SECONDS_MAX - 1
     seat.read(numbers[0])
     assert seat.snapshots.due == seat.bench.now + 1

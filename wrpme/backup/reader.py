@@ -23,7 +23,7 @@ Part = tuple[bytes, int, bytes, int, int, bytes]
 
 class Reader:
     """Of a ``file`` that can be read twice, called ``name`` in sentences. Everything here raises BackupError where the
-    file is not a whole backup. ``told`` hears how many bytes were read, after each frame."""
+    file is not a whole backup. ``told`` hears how many bytes were checked, after each frame."""
 
     def __init__(self, file: BinaryIO, name: str, told: Callable[[int], None] = lambda _: None) -> None:
         self._file = file
@@ -104,7 +104,6 @@ class Reader:
         assert good is not None, "what was not checked is not read"
         begun: dict[int, tuple[bytes, int, bytes, int, bytearray]] = {}
         for kind, values, _ in frames_in(self._from_start(), self._name):
-            self._told(self._file.tell())
             if kind != BLOCK or values[0] not in good:
                 continue
             section = values[0]

@@ -14,7 +14,13 @@ from math import inf
 from wrpme.core.context import NodeContext
 from wrpme.core.io import ReaderSnapshot
 from wrpme.core.layout import REMOVED, VERSION_BYTES, alias_in, content_in, expiry_in
-from wrpme.core.limits import PAGE_BYTES_MAX, PAGE_ENTRIES_SCANNED_MAX, SNAPSHOT_IDLE_SECONDS_MAX, SNAPSHOTS_MAX
+from wrpme.core.limits import (
+    PAGE_BYTES_MAX,
+    PAGE_ENTRIES_SCANNED_MAX,
+    SNAPSHOT_IDLE_SECONDS_MAX,
+    SNAPSHOT_IDLE_SECONDS_MIN,
+    SNAPSHOTS_MAX,
+)
 from wrpme.core.outbox import Origin
 from wrpme.core.replication.replica import CLOCK, Replica
 from wrpme.core.replication.replica_table import ReplicaTable
@@ -99,7 +105,7 @@ class Snapshots:
         if not context.clock_is_checked():
             context.outbox.fail(origin, request.id, UnstableError(CLOCK))
             return
-        if len(self._kept) >= SNAPSHOTS_MAX:
+        if len(self._kept) >= SNAPSHOTS_MAX and not self._drop_idle():
             busy = f"this node gives {SNAPSHOTS_MAX} snapshots already, as many as it may; try again when a backup ends"
             context.outbox.fail(origin, request.id, BusyError(busy))
             return
@@ -137,6 +143,14 @@ class Snapshots:
         over = self._context.now - SNAPSHOT_IDLE_SECONDS_MAX
         for number in [number for number, kept in self._kept.items() if kept.asked_at < over]:
             self._drop(number)
+
+    def _drop_idle(self) -> bool:
+        """Lets the one go that nobody has asked for the longest, if that is long enough; returns whether it did."""
+        number, kept = min(self._kept.items(), key=lambda pair: pair[1].asked_at)
+        is_idle = self._context.now - kept.asked_at >= SNAPSHOT_IDLE_SECONDS_MIN
+        if is_idle:
+            self._drop(number)
+        return is_idle
 
     @property
     def due(self) -> float:
