@@ -401,7 +401,7 @@ COMMANDS: dict[str, Syntax] = {
         Syntax("watch", (AS_EVER,)),
         Syntax("hive_status", (JSON,)),
         Syntax("hive_import", (JSON,)),
-        Syntax("hive_backup", (Option("check", "look whether the file is a whole backup; no hive is needed"), JSON)),
+        Syntax("hive_backup", (Option("check", "look whether the file is a whole backup"), JSON)),
         Syntax(
             "hive_restore",
             (

@@ -67,11 +67,11 @@ class Backup:
     """One backup. ``told`` hears of the progress after each page."""
 
     def __init__(
-        self, dispatcher: Dispatcher, sections: Sections, told: Callable[[BackupProgress], None] = lambda _: None
+        self, dispatcher: Dispatcher, sections: Sections, told: Callable[[BackupProgress], None] | None = None
     ) -> None:
         self._dispatcher = dispatcher
         self._sections = sections
-        self._told = told
+        self._told = told or (lambda _: None)
         self._numbers = count(1)
         self._left: deque[_Range] = deque()
         self.progress = BackupProgress()

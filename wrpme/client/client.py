@@ -475,9 +475,7 @@ class Client:
         """Returns the view of the hive that a node has now: its members, arcs and voters."""
         return await self._cluster.view()
 
-    async def backup(
-        self, sections: Sections, told: Callable[[BackupProgress], None] = lambda _: None
-    ) -> BackupProgress:
+    async def backup(self, sections: Sections, told: Callable[[BackupProgress], None] | None = None) -> BackupProgress:
         """Hands all entries of the hive over, while it is used: each arc as of one moment, so that entries of one tag
         belong together. ``told`` hears how far it is.
 

@@ -101,27 +101,9 @@ class Node:
         self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
         self.snapshots = Snapshots(self.context, self.table, self.scans.when_settled)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
-        local: dict[type[Any], Callable[[Origin, Any], None]] = {
-            Count: self.scans.count,
-            PrefixScan: self.scans.prefix_scan,
-            RingScan: self.scans.ring_scan,
-            RemoveAll: self.scans.remove_all,
-            VerifyArc: self.scans.verify_arc,
-            OpenSnapshot: self.snapshots.open,
-            SnapshotPage: self.snapshots.page,
-            CloseSnapshot: self.snapshots.close,
-            GetStatus: self.admin.get_status,
-            GetHoldings: self.scans.holdings,
-            GetConfig: self.admin.get_config,
-            StopNode: self.admin.stop_node,
-            LeaveNode: self.admin.leave_node,
-            ForgetNode: self.admin.forget_node,
-            Recover: self.admin.recover,
-            Follow: self.follows.follow,
-            Unfollow: self.follows.unfollow,
-            ConfirmFollow: self.follows.confirm,
-        }
-        self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, local)
+        self.router = Router(
+            self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, self._local()
+        )
         self.fast_path = FastPath(self.context, self.table, self.router)
         voter, follows, router, outbox = self.voter, self.follows, self.router, self.context.outbox
         self._inputs: dict[type[Any], Callable[[Any], None]] = {
@@ -149,6 +131,29 @@ class Node:
         self._clocks = Clocks(self.context)
         self._early_heartbeats: dict[NodeId, Envelope] = {}
         self._neighbours: set[NodeId] = set()
+
+    def _local(self) -> dict[type[Any], Callable[[Origin, Any], None]]:
+        """Requests that the node which they are for carries out itself."""
+        return {
+            Count: self.scans.count,
+            PrefixScan: self.scans.prefix_scan,
+            RingScan: self.scans.ring_scan,
+            RemoveAll: self.scans.remove_all,
+            VerifyArc: self.scans.verify_arc,
+            OpenSnapshot: self.snapshots.open,
+            SnapshotPage: self.snapshots.page,
+            CloseSnapshot: self.snapshots.close,
+            GetStatus: self.admin.get_status,
+            GetHoldings: self.scans.holdings,
+            GetConfig: self.admin.get_config,
+            StopNode: self.admin.stop_node,
+            LeaveNode: self.admin.leave_node,
+            ForgetNode: self.admin.forget_node,
+            Recover: self.admin.recover,
+            Follow: self.follows.follow,
+            Unfollow: self.follows.unfollow,
+            ConfirmFollow: self.follows.confirm,
+        }
 
     @property
     def view(self) -> View | None:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from wrpme.protocol.events import ClusterEvent
 from wrpme.protocol.identities import GetHive, Here, Published, Refused, Where
-from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, Snapshot, SnapshotPage, SnapshotPart
+from wrpme.protocol.snapshots import SNAPSHOT_REQUESTS, Snapshot, SnapshotPart, SnapshotRequest
 from wrpme.protocol.view import Ballot, Change, Choice, NodeId, Proposal, View
 
 # --- requests ----------------------------------------------------------------------------------------------------
@@ -396,7 +396,7 @@ class Transaction(Struct, frozen=True, array_like=True, tag=53):
 
 NodeRequest = Union[
     PrefixScan, Count, RemoveAll, GetStatus, GetConfig, StopNode, LeaveNode, VerifyArc, GetHoldings, Many,
-    OpenSnapshot, SnapshotPage, CloseSnapshot,
+    SnapshotRequest,
 ]  # fmt: skip
 FollowRequest = Union[Follow, Unfollow, ConfirmFollow]
 Request = Union[
@@ -405,8 +405,7 @@ Request = Union[
 ]  # fmt: skip
 READS = (
     Get, GetExpiry, GetRange, Exists, PrefixScan, RingScan, Count, GetStatus, GetConfig, GetView, VerifyArc, Watch,
-    GetLog, GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent,
-    OpenSnapshot, SnapshotPage, CloseSnapshot,
+    GetLog, GetHoldings, GetHive, Follow, Unfollow, ConfirmFollow, IfVersion, IfContent, *SNAPSHOT_REQUESTS,
 )  # fmt: skip
 """Requests that change nothing."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Union
+
 from msgspec import Struct
 
 from wrpme.protocol.view import NodeId
@@ -34,6 +36,10 @@ class CloseSnapshot(Struct, frozen=True, array_like=True, tag=62, gc=False):
     id: int
     node: NodeId
     snapshot: int
+
+
+SnapshotRequest = Union[OpenSnapshot, SnapshotPage, CloseSnapshot]
+SNAPSHOT_REQUESTS = (OpenSnapshot, SnapshotPage, CloseSnapshot)
 
 
 class Snapshot(Struct, frozen=True, array_like=True, tag=74, gc=False):

@@ -510,7 +510,7 @@ COMMANDS: tuple[Spec, ...] = (
     _remote(
         "hive_destroy",
         "FILE",
-        "removes all nodes of a topology file, with their data, and all that was made for them",
+        "removes all nodes of a topology file, their data, and all that was made for them",
         "Says what will be gone, and asks for the word yes first, unless --yes is given.",
         changes=True,
     ),

@@ -12,7 +12,7 @@ from wrpme.errors import UsageError, WrpmeError
 from wrpme.protocol.address import listed
 from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.protocol.stats import condition_of
-from wrpme.protocol.view_json import topology
+from wrpme.client.watch.view_json import topology
 from wrpme.shell import format
 from wrpme.shell.commands import Command, help_text
 from wrpme.version import VERSION
