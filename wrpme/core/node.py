@@ -39,6 +39,7 @@ from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.replication.scans import Scans
 from wrpme.core.replication.sweep import Sweep
 from wrpme.core.router import Router
+from wrpme.core.snapshots import Snapshots
 from wrpme.core.health.self_check import SelfCheck
 from wrpme.core.stats.slot_counts import SlotCounts
 from wrpme.errors import UnstableError
@@ -53,6 +54,7 @@ from wrpme.protocol.messages import (
     Recover, RemoveAll, Report, Request, RingScan, StopNode, StreamAcks, Streams, Suffix, Unfollow, VerifyArc, ViewIs,
     WholeView,
 )  # fmt: skip
+from wrpme.protocol.snapshots import CloseSnapshot, OpenSnapshot, SnapshotPage
 from wrpme.protocol.stats import NodeStats
 from wrpme.protocol.view import Back, Down, Join, Member, NodeId, View
 
@@ -97,25 +99,11 @@ class Node:
         self.voter = Voter(self.context)
         self.reports = Reports(self.context)
         self.admission = Admission(self.context, self.lifecycle, self.view_sync, self.voter, self.whereabouts)
+        self.snapshots = Snapshots(self.context, self.table, self.scans.when_settled)
         self.admin = Admin(self.context, self.lifecycle, self.voter, self.view_sync, self.status)
-        local: dict[type[Any], Callable[[Origin, Any], None]] = {
-            Count: self.scans.count,
-            PrefixScan: self.scans.prefix_scan,
-            RingScan: self.scans.ring_scan,
-            RemoveAll: self.scans.remove_all,
-            VerifyArc: self.scans.verify_arc,
-            GetStatus: self.admin.get_status,
-            GetHoldings: self.scans.holdings,
-            GetConfig: self.admin.get_config,
-            StopNode: self.admin.stop_node,
-            LeaveNode: self.admin.leave_node,
-            ForgetNode: self.admin.forget_node,
-            Recover: self.admin.recover,
-            Follow: self.follows.follow,
-            Unfollow: self.follows.unfollow,
-            ConfirmFollow: self.follows.confirm,
-        }
-        self.router = Router(self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, local)
+        self.router = Router(
+            self.context, self.table, self.lifecycle.not_serving, self.lifecycle.lasting_loss, self._local()
+        )
         self.fast_path = FastPath(self.context, self.table, self.router)
         voter, follows, router, outbox = self.voter, self.follows, self.router, self.context.outbox
         self._inputs: dict[type[Any], Callable[[Any], None]] = {
@@ -143,6 +131,29 @@ class Node:
         self._clocks = Clocks(self.context)
         self._early_heartbeats: dict[NodeId, Envelope] = {}
         self._neighbours: set[NodeId] = set()
+
+    def _local(self) -> dict[type[Any], Callable[[Origin, Any], None]]:
+        """Requests that the node which they are for carries out itself."""
+        return {
+            Count: self.scans.count,
+            PrefixScan: self.scans.prefix_scan,
+            RingScan: self.scans.ring_scan,
+            RemoveAll: self.scans.remove_all,
+            VerifyArc: self.scans.verify_arc,
+            OpenSnapshot: self.snapshots.open,
+            SnapshotPage: self.snapshots.page,
+            CloseSnapshot: self.snapshots.close,
+            GetStatus: self.admin.get_status,
+            GetHoldings: self.scans.holdings,
+            GetConfig: self.admin.get_config,
+            StopNode: self.admin.stop_node,
+            LeaveNode: self.admin.leave_node,
+            ForgetNode: self.admin.forget_node,
+            Recover: self.admin.recover,
+            Follow: self.follows.follow,
+            Unfollow: self.follows.unfollow,
+            ConfirmFollow: self.follows.confirm,
+        }
 
     @property
     def view(self) -> View | None:
@@ -263,7 +274,7 @@ class Node:
         context = self.context
         if context.outbox.reports or context.now >= self.reports.due:
             self._report()
-        due = min(context.heartbeats.due, self.sweep.due, self.reports.due)
+        due = min(context.heartbeats.due, self.sweep.due, self.reports.due, self.snapshots.due)
         if not context.disk.hung:  # a proposal needs this node's own vote, and that its disk
             self.voter.look()
             due = min(due, self.voter.due)
@@ -331,6 +342,7 @@ class Node:
         self.table.tick(again)
         self.sweep.step()
         self.router.tick()
+        self.snapshots.tick()
         self.whereabouts.tick()
         self.lifecycle.voters.note()
         if self.lifecycle.voters.since < inf:
