@@ -24,6 +24,7 @@ ELSEWHERE = {
     "client/backup": "system/test_backup.py, and in the simulation",
     "shell/backups/save": "system/test_backup.py",
     "shell/backups/restore": "system/test_backup.py",
+    "shell/backups/text": "system/test_backup.py",
     "bootstrap/ssh/failures": "test_connector.py",
     "daemon/net/redis/client": "test_pipeline.py",
     "client/batches/arguments": "test_client.py",

@@ -94,6 +94,26 @@ def test_a_backup_goes_through_pipes(hive: Daemons) -> None:
     assert code == 0 and "standard input is whole" in out
 
 
+@pytest.mark.parametrize("form", [(), ("--csv",)])
+def test_text_goes_out_and_comes_back(hive: Daemons, tmp_path: Path, form: tuple[str, ...]) -> None:
+    file = tmp_path / "hive.txt"
+    code, out, _ = wrpmesh(hive, "hive_export", *form, str(file))
+    assert code == 0 and out.startswith(f"{ENTRIES + 4:,} entries with ") and f"written to {file} as" in out
+    before = asyncio.run(_all(hive.addresses))
+    with stable_hive(tmp_path, 1) as other:
+        code, out, _ = wrpmesh(other, "hive_import", str(file), "key:1")
+        some = sum(alias.startswith("key:1") for alias in before)
+        assert (code, out) == (0, f"{some:,} entries written; compared: all {some:,} are as in the file")
+        code, _, said = wrpmesh(other, "hive_import", str(file))
+        assert code == 2 and "with --keep" in said
+        code, out, _ = wrpmesh(other, "hive_import", "--keep", str(file))
+        assert code == 0 and f"{some:,} kept as they were" in out
+        assert asyncio.run(_all(other.addresses)) == before
+        file.write_bytes(file.read_bytes()[:-5] + b'"')
+        code, out, said = wrpmesh(other, "hive_import", "--replace", str(file))
+        assert code == 1 and not out and f"of {file} is none" in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize("change", ["cut", "altered", "foreign", "empty"])
 def test_what_is_no_whole_backup_is_not_restored(hive: Daemons, tmp_path: Path, change: str) -> None:
     file = tmp_path / "wrong"

@@ -153,7 +153,7 @@ async def _carry_out_on_hive(client: Client, command: Command) -> Answer:
             return Answer(text=await client.recover())
         case "verify":
             return Answer(text=format.verified_text(await client.verify()))
-        case "watch" | "follow" | "scan" | "batch" | "hive_import" | "hive_backup" | "hive_restore":
+        case "watch" | "follow" | "scan" | "batch" | "hive_import" | "hive_backup" | "hive_restore" | "hive_export":
             raise UsageError(f"{command.name} is more than one question to the hive: it needs the shell of wrpmesh")
         case "help":
             return Answer(text=help_text(command.topic))

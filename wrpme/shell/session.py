@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from wrpme import errors
 from wrpme.protocol.quoting import bytes_of, shown
 from wrpme.shell.batch import END, SIGN, Collected, GivenUp
@@ -196,8 +198,8 @@ class Shell:
         if command.name == "scan":
             return await self._scan(command)
         if command.name == "hive_import":
-            return await self._import(command)
-        if command.name in ("hive_backup", "hive_restore"):
+            return await (self._backup(command) if isinstance(command.source, str) else self._import(command))
+        if command.name in ("hive_backup", "hive_restore", "hive_export"):
             return await self._backup(command)
         if command.name == "batch":
             return await (await self._collected(command)).commit()
@@ -230,8 +232,8 @@ class Shell:
         except ImportError as error:
             raise errors.UsageError(f"{command.name} needs {lacking(error, 'wrpme[redis]')}") from None
 
-        assert command.redis is not None, "the command needs it"
-        source, reporter = command.redis, self._console.reporter(self._prompt.confirmation)
+        assert not isinstance(command.source, str), "a file is read elsewhere"
+        source, reporter = command.source, self._console.reporter(self._prompt.confirmation)
         try:
             told = await imported(self._client, source, command.prefix, lambda text: reporter.step(str(source), text))
         finally:
@@ -241,12 +243,15 @@ class Shell:
         return Answer(text=json_text(told.json) if command.json else told.text, code=int(not told.is_complete))
 
     async def _backup(self, command: Command) -> Answer:
-        """Saves the hive to a file, or brings one back."""
+        """Saves the hive to a file, or brings one back; as a backup, or as text."""
         import asyncio
 
         from wrpme.shell.backups.restore import restored
         from wrpme.shell.backups.save import STANDARD, backed_up, checked
+        from wrpme.shell.backups.text import exported
 
+        if isinstance(command.source, str) and command.source:
+            command = replace(command, file=command.source)
         file, reporter = command.file, self._console.reporter(self._prompt.confirmation)
 
         def progress(text: str) -> None:
@@ -258,10 +263,12 @@ class Shell:
             loop.call_soon_threadsafe(progress, text)
 
         try:
-            if command.name == "hive_restore":
-                told = await restored(self._client, file, command.replace, command.keep, progress, told_elsewhere)
+            if command.name in ("hive_restore", "hive_import"):
+                told = await restored(self._client, command, progress, told_elsewhere)
                 return Answer(text=json_text(told.json) if command.json else told.text, code=int(told.differing > 0))
-            if command.check:
+            if command.name == "hive_export":
+                counts, text = await exported(self._client, file, command.csv, progress)
+            elif command.check:
                 _, counts, text = await asyncio.to_thread(checked, file, told_elsewhere)
             else:
                 counts, text = await backed_up(self._client, file, progress)

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from time import monotonic, time
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
 from wrpme import errors
 from wrpme.backup.frames import SavedEntry
-from wrpme.backup.reader import Reader
 from wrpme.client.client import Client
 from wrpme.protocol.quoting import named
 from wrpme.shell.backups.save import checked
+from wrpme.shell.backups.text import checked_text
+from wrpme.shell.commands import Command
 from wrpme.shell.format import entries_text, span_text
 from wrpme.shell.limits import (
     IMPORT_EXAMPLES_MAX, IMPORT_WRITES_MAX, RESTORE_GROUP_BYTES_MAX, RESTORE_GROUP_ENTRIES_MAX,
@@ -63,12 +64,31 @@ class Restored(Struct):
         return {name: getattr(self, name) for name in ("written", "kept", "expired", "compared", "differing")}
 
 
-class Restore:
-    """One restore of the ``total`` entries of a file that was checked. With ``keep`` an entry that is there stays."""
+class Source(Protocol):
+    """What has entries, which may be read several times."""
 
-    def __init__(self, client: Client, reader: Reader, total: int, keep: bool, progress: Callable[[str], None]) -> None:
+    def entries(self) -> Iterator[SavedEntry]:
+        """Yields all of them."""
+
+
+class Restore:
+    """One restore of the ``total`` entries of a file that was checked, by that ``command``: those that begin with
+    ``prefix``. With ``keep`` an entry that is there stays."""
+
+    def __init__(
+        self,
+        client: Client,
+        source: Source,
+        total: int,
+        keep: bool,
+        progress: Callable[[str], None],
+        command: str,
+        prefix: bytes = b"",
+    ) -> None:
+        self._command = command
+        self._prefix = prefix
         self._client = client
-        self._reader = reader
+        self._source = source
         self._total = total
         self._keep = keep
         self._progress = progress
@@ -88,7 +108,7 @@ class Restore:
             await self._each_group("comparing", self._compare)
         except errors.WrpmeError as error:
             done = f"{entries_text(self.told.written)} had been written"
-            again = "give hive_restore again with --replace or --keep to go on"
+            again = f"give {self._command} again with --replace or --keep to go on"
             raise type(error)(f"{error.sentence}; {done}, {again}") from None
         return self.told
 
@@ -112,7 +132,9 @@ class Restore:
     def _groups(self) -> Iterator[Group]:
         group: Group = []
         size = 0
-        for entry in self._reader.entries():
+        for entry in self._source.entries():
+            if not entry.alias.startswith(self._prefix):
+                continue
             group.append(entry)
             size += len(entry.alias) + len(entry.content)
             if len(group) >= RESTORE_GROUP_ENTRIES_MAX or size >= RESTORE_GROUP_BYTES_MAX:
@@ -178,23 +200,24 @@ async def _unwrapped(work: Awaitable[None]) -> errors.WrpmeError | None:
 
 
 async def restored(
-    client: Client,
-    path: str,
-    replace: bool,
-    keep: bool,
-    progress: Callable[[str], None],
-    checking: Callable[[str], None],
+    client: Client, command: Command, progress: Callable[[str], None], checking: Callable[[str], None]
 ) -> Restored:
-    """Writes all entries of a backup file into the hive, and compares them; ``checking`` is called in another thread.
+    """Writes all entries of a backup, or of a text of entries, into the hive, and compares them; ``checking`` is called
+    in another thread.
 
     Raises:
-        WrpmeError: The file is no whole backup, and nothing was written; or the hive has entries, and nobody said what
-            is to become of them; or it does not do what is asked of it.
+        WrpmeError: The file is no whole one, and nothing was written; or the hive has entries, and nobody said what is
+            to become of them; or it does not do what is asked of it.
     """
-    reader, counts, _ = await asyncio.to_thread(checked, path, checking)
-    if not (replace or keep) and (there := await client.count()):
+    source: Source
+    if command.name == "hive_restore":
+        source, counts, _ = await asyncio.to_thread(checked, command.file, checking)
+    else:
+        source, counts = await asyncio.to_thread(checked_text, command.file, checking)
+    if not (command.replace or command.keep) and (there := await client.count()):
         raise errors.UsageError(
             f"the hive has {entries_text(there)} already; nothing was written: with --keep they stay as they are where "
             "the file has the same alias, with --replace they become as in the file"
         )
-    return await Restore(client, reader, counts.entries, keep, progress).run()
+    restore = Restore(client, source, counts.entries, command.keep, progress, command.name, command.prefix)
+    return await restore.run()

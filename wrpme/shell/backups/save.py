@@ -29,8 +29,9 @@ class Output:
     """Where a backup is written: a file that has its name only when it is whole, or standard output, or what is no
     file but has a name all the same. What is put is written in a thread, in order."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, what: str = "backup") -> None:
         self.name = "standard output" if path == STANDARD else path
+        self._what = what
         self._renames = path != STANDARD and not (os.path.exists(path) and not os.path.isfile(path))
         self._path = path
         self._part = f"{path}.part" if self._renames else path
@@ -38,7 +39,7 @@ class Output:
         self._waiting_bytes = 0
         try:
             if path == STANDARD:
-                if os.isatty(1):
+                if what == "backup" and os.isatty(1):
                     raise errors.UsageError("a backup is no text for a terminal: give a file, or lead it into one")
                 self._file: BinaryIO = os.fdopen(os.dup(1), "wb", buffering=0)
             else:
@@ -47,6 +48,14 @@ class Output:
                 self._file = open(self._part, "wb", buffering=0)  # noqa: SIM115 - it is closed when it is whole
         except OSError as error:
             raise self._unusable(error) from None
+
+    @classmethod
+    def of_file(cls, file: BinaryIO, name: str) -> Output:
+        """Returns one that writes to a file that somebody else closes."""
+        made = cls.__new__(cls)
+        made.name, made._what, made._renames, made._path, made._part = name, "text", False, STANDARD, ""
+        made._waiting, made._waiting_bytes, made._file = [], 0, file
+        return made
 
     def put(self, data: bytes) -> None:
         """Takes what is to be written next."""
@@ -92,10 +101,12 @@ class Output:
 
     def _unusable(self, error: OSError) -> errors.BackupError:
         reason = (error.strerror or str(error)).lower()
-        return errors.BackupError(f"{self.name} can't be written ({reason}); no backup was made, give another file")
+        return errors.BackupError(
+            f"{self.name} can't be written ({reason}); no {self._what} was made, give another file"
+        )
 
 
-class _Sections:
+class Sections:
     """The sections of a backup on their way to a file."""
 
     def __init__(self, writer: Writer, output: Output) -> None:
@@ -113,7 +124,7 @@ async def backed_up(client: Client, path: str, progress: Callable[[str], None]) 
     try:
         view = await client.view()
         writer = Writer(output.put, Header(VERSION, view.hive, view.replication, int(time() * 1000), True))
-        await client.backup(_Sections(writer, output), lambda told: progress(progress_text(told, monotonic() - begun)))
+        await client.backup(Sections(writer, output), lambda told: progress(progress_text(told, monotonic() - begun)))
         counts = writer.finish()
         await output.finish()
     except BaseException:
@@ -148,7 +159,7 @@ def checked(path: str, progress: Callable[[str], None]) -> tuple[Reader, Counts,
     file = opened(path)
     try:
         size = file.seek(0, os.SEEK_END)
-        name = "standard input" if path == STANDARD else path
+        name = name_of(path)
 
         def told(read: int) -> None:
             progress(f"checked {size_text(read)} of {size_text(size)}")
@@ -167,6 +178,11 @@ def checked(path: str, progress: Callable[[str], None]) -> tuple[Reader, Counts,
     return reader, counts, f"{whole}, as of {when}, written by wrpme {header.release}"
 
 
+def name_of(path: str) -> str:
+    """Returns how a sentence calls what is read."""
+    return "standard input" if path == STANDARD else path
+
+
 def opened(path: str) -> BinaryIO:
     """Returns a file that can be read twice; standard input is copied into one first."""
     import shutil
@@ -176,7 +192,7 @@ def opened(path: str) -> BinaryIO:
         if path != STANDARD:
             return open(path, "rb")
         if os.isatty(0):
-            raise errors.UsageError("a backup is not typed: lead a file into standard input, or give its name")
+            raise errors.UsageError("it is not typed: lead a file into standard input, or give its name")
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
         shutil.copyfileobj(sys.stdin.buffer, spool)
     except OSError as error:
@@ -186,5 +202,6 @@ def opened(path: str) -> BinaryIO:
 
 def unreadable(path: str, error: OSError) -> errors.BackupError:
     """Returns why a file can't be read."""
-    name = "standard input" if path == STANDARD else path
-    return errors.BackupError(f"{name} can't be read ({(error.strerror or str(error)).lower()}); give another file")
+    return errors.BackupError(
+        f"{name_of(path)} can't be read ({(error.strerror or str(error)).lower()}); give another file"
+    )
