@@ -454,8 +454,9 @@ COMMANDS: tuple[Spec, ...] = (
         "writes entries of a file of hive_export, or the strings of a Redis, into the hive",
         "Those that begin with PREFIX, with their life spans. SOURCE is a file of JSON or CSV, for which a hive with "
         "entries needs --keep or --replace; or redis://HOST:PORT, whose strings replace entries of the same alias. "
-        "Keys of other types are left out and told, and as a single command it ends with 1 then. Given again, it begins "
-        "anew.",
+        "Keys of other types are left out and told, and as a single command it ends with 1 then. Given again, it "
+        "begins anew.",
+        ("backup",),
         changes=True,
     ),
     Spec(
