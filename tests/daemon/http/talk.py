@@ -11,7 +11,7 @@ from wrpme.protocol.stats import NodeStats
 
 STATS = NodeStats(
     address="n:1", epoch=7, state="up", version="1", uptime_seconds=3.5, share=0.5, entries=10, bytes=100, voter=True,
-    operations={"Get": 4, "GetView": 2},
+    hive="11", operations={"Get": 4, "GetView": 2},
 )  # fmt: skip
 MEASURED = Measured(
     outcomes={("Get", "ok"): 3, ("Get", "not_found"): 1, ("GetUpdate", "ok"): 0},

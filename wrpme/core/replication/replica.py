@@ -258,8 +258,10 @@ class Replica:
 
     def _await(self, pending: Pending, origin: Origin, kind: type[Any], reply: Reply) -> None:
         """Somebody who made a request of that kind gets the reply once the write is acknowledged."""
-        pending.origin, pending.kind, pending.reply, pending.since = origin, kind, reply, self.context.now
-        self.context.responses.put_off(origin, kind)
+        context = self.context
+        pending.origin, pending.kind, pending.reply, pending.since = origin, kind, reply, context.now
+        if type(origin) is int:
+            context.responses.at_once[kind] -= 1
 
     def next_version(self, place: int) -> Version:
         """The version of the write in that place among those that come next, counted from 1."""

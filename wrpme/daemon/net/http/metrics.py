@@ -122,8 +122,8 @@ ROWS = (
     # --- the node and its hive
     Row("wrpme_serving", "gauge", (), "Whether the node serves, as /ready tells it.", _alone(lambda told: told.serves)),
     Row(
-        "wrpme_quorum", "gauge", (), "Whether the node sees a quorum: else no change of the hive can be decided.",
-        _stats(lambda stats: not stats.quorum),
+        "wrpme_quorum", "gauge", (), "Whether the node sees a quorum of its hive: else no change can be decided.",
+        _stats(lambda stats: not stats.quorum if stats.hive else None),
     ),
     Row("wrpme_voter", "gauge", (), "Whether the node is a voter of the hive.", _stats(lambda stats: stats.voter)),
     Row(
