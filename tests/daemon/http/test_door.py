@@ -35,6 +35,23 @@ async def test_one_that_ends_before_harms_nobody() -> None:
         assert not d.log.lines
 
 
+@pytest.mark.asyncio
+async def test_where_a_package_is_missing_whoever_asks_is_told_and_the_node_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "wrpme.daemon.net.http.session", None)
+    async with daemon() as d:
+        for _ in range(2):
+            async with Raw(d.port) as raw:
+                raw.writer.write(request("/live"))
+                told = await raw.rest()
+                assert told.startswith(b"HTTP/1.1 501 ") and b"install wrpme anew" in told
+        async with Raw(d.port) as client:
+            client.say(Get(1, b"one"), preface=True)
+            assert await client.reply() == Content(1, b"one")
+        assert "not complete" in d.log.lines[0]
+
+
 def test_a_node_that_nobody_asks_loads_none_of_it() -> None:
     program = "import wrpme.daemon.supervisor, sys; print(*sys.modules)"
     command = [sys.executable, "-c", program]

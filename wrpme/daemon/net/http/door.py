@@ -10,6 +10,7 @@ import asyncio
 from wrpme.daemon.net.http.connections import Connections
 from wrpme.daemon.net.http.told import Source
 from wrpme.daemon.net.server import Server, Session, Successor
+from wrpme.errors import UnavailableError
 
 
 class Door:
@@ -21,10 +22,16 @@ class Door:
         self._make: Successor | None = None
         self._loading: asyncio.Future[Successor] | None = None
         self._waiting: list[Session] = []
+        self._lacks = ""
+        """Why nothing can be answered."""
 
     def admit(self, session: Session) -> None:
         """Gives a connection to a session that speaks HTTP, as soon as that is loaded."""
-        if self._make is not None:
+        if self._lacks:
+            session.refuse(
+                UnavailableError(self._lacks), f"HTTP/1.1 501 Not Implemented\r\n\r\n{self._lacks}\n".encode()
+            )
+        elif self._make is not None:
             session.hand_over(self._make(session.number, self._server))
         elif session not in self._waiting:
             session.hold()
@@ -42,10 +49,15 @@ class Door:
 
     def _loaded(self, loading: asyncio.Future[Successor]) -> None:
         error = loading.exception()
-        if error is not None:
+        if isinstance(error, ImportError):
+            self._lacks = (
+                f"this node can't answer HTTP, as its installation is not complete ({error}); install wrpme anew"
+            )
+        elif error is not None:
             self._server.host.defect(error)
             return
-        self._make = loading.result()
+        else:
+            self._make = loading.result()
         waiting, self._waiting = self._waiting, []
         for session in waiting:
             if not session.ended and session.transport is not None and not session.transport.is_closing():
