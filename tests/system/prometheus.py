@@ -22,10 +22,10 @@ from tests.system.daemons import PATIENCE_SECONDS, ROOT, free_port
 DEPLOYED = ROOT / "deploy" / "prometheus"
 
 
-def needed() -> None:
+def needed(program: str = "prometheus") -> None:
     """Skips a test that needs Prometheus where there is none; fails it where all has to be run."""
-    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
-        missing = "there is no prometheus here"
+    if shutil.which(program) is None:
+        missing = f"there is no {program} here"
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.system import prometheus
-from tests.system.daemons import PATIENCE_SECONDS, ROOT, Daemons, stable_hive
+from tests.system.daemons import PATIENCE_SECONDS, ROOT, Daemons, free_port, stable_hive
 from tests.system.prometheus import Prometheus
 from wrpme.client.blocking import BlockingClient
 from wrpme.daemon.net.http.metrics import ROWS
@@ -61,9 +62,34 @@ def hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
         yield daemons
 
 
-def curl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["curl", "-sS", "--max-time", str(PATIENCE_SECONDS), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def test_the_commands_of_the_document(hive: Daemons, tmp_path: Path) -> None:
+    """One node waits for a hive that is not there."""
+    prometheus.needed("curl")
+    (block,) = re.findall(r"^```\n(\$ curl.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    nowhere = f"127.0.0.1:{free_port()}"
+    with Daemons(tmp_path, 1, "--peer", nowhere) as waiting:
+        waiting.start(0)
+        host, port = waiting.addresses[0].split(":")
+        until_open(host, int(port))
+        real = {"1": hive.addresses[0], "4": waiting.addresses[0], "5": nowhere}
+        block = re.sub(r"192\.168\.1\.(\d):5909", lambda found: real[found[1]], block)
+        steps = re.findall(r"^\$ curl (.*)\n((?:[^$].*\n)*)", block, re.MULTILINE)
+        assert len(steps) == 3
+        for command, expected in steps:
+            told = subprocess.run(["curl", "-sS", *command.split()], capture_output=True, timeout=PATIENCE_SECONDS)
+            assert told.stdout.decode().replace("\r", "").startswith(expected), told
+
+
+def until_open(host: str, port: int) -> None:
+    """Waits until something listens there."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            socket.create_connection((host, port)).close()
+            return
+        except OSError:
+            assert time.monotonic() < end, "it does not listen"
+            time.sleep(0.05)
 
 
 def test_a_thousand_half_open_connections_keep_out_neither_a_client_nor_a_scrape(hive: Daemons) -> None:

@@ -11,7 +11,7 @@ from wrpme.core.context import NodeContext
 from wrpme.core.limits import FORWARDS_BYTES_MAX, FORWARDS_MAX, NODE_PENDING_BYTES_MAX
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
-from wrpme.errors import BY_CODE
+from wrpme.errors import BY_CODE, WrpmeError
 from wrpme.protocol.histogram import Pairs
 from wrpme.protocol.view import State
 
@@ -43,7 +43,7 @@ def measured(context: NodeContext, table: ReplicaTable, router: Router) -> Measu
     members = Counter(member.state.name.lower() for member in context.view.members) if context.view is not None else {}
     return Measured(
         outcomes={
-            (kind.__name__, BY_CODE[code].word if code else "ok"): count
+            (kind.__name__, BY_CODE.get(code, WrpmeError).word if code else "ok"): count
             for (kind, code), count in responses.outcomes().items()
         },
         latencies={kind.__name__: latency.pairs() for kind, latency in responses.latencies.items()},

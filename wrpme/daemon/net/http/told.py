@@ -101,7 +101,7 @@ class Source:
             accepted=server.accepted,
             sessions_max=server.clients_max,
             fills={
-                "sessions": process.sessions / server.clients_max,
+                "sessions": process.sessions / max(1, server.clients_max),
                 "connections": len(server.sessions) / server.sessions_max,
                 "partial_messages": server.partial_bytes / PARTIAL_FRAMES_BYTES_MAX,
                 "large_answers": process.answers_bytes / ANSWERS_BYTES_MAX,
