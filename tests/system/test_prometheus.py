@@ -53,6 +53,8 @@ def test_the_alerts_fire_when_they_should_and_not_else() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = rules.read_text()
+    config = str(ROOT / "deploy" / "prometheus" / "prometheus.yml")
+    assert subprocess.run(["promtool", "check", "config", config], capture_output=True, check=False).returncode == 0
     assert all(name in told for name in re.findall(r"alert: (\w+)", ALERTS)), "each is tried"
 
 

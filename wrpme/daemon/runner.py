@@ -119,17 +119,19 @@ class Runner:
         commands, self._lag = Figures(), Latency()
         redis = partial(RedisSession, channels=self._channels, figures=commands, options=redis_options)
         self.server = Server(self, numbers, clients_max, sessions_max, redis, lambda session: self._door.admit(session))
+        self.links = Links(self, numbers)
         source = Source(
             clock=self.clock,
             outlook=outlook,
             node=node,
             process=process,
             server=self.server,
+            links=self.links,
+            channels=self._channels,
             commands=commands,
             lag=self._lag,
         )
         self._door = Door(self.server, source)
-        self.links = Links(self, numbers)
         self.trouble: DiskFullError | ShortageError | DamagedError | None = None
         self._adopted = adopted
         self._node = node

@@ -43,7 +43,8 @@ async def test_what_serves_nothing_lives_and_is_not_ready() -> None:
         sentence = "the disk of /data is full"
         source = Source(
             clock=d.runner.clock, outlook=lambda: (False, sentence), node=UnavailableNode(sentence), process=Process(),
-            server=d.runner.server, commands=Figures(), lag=Latency(),
+            server=d.runner.server, links=d.runner.links, channels=d.runner._channels, commands=Figures(),
+            lag=Latency(),
         )  # fmt: skip
         pages = Pages(source)
         assert pages.page(b"/live").status == 200

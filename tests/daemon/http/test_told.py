@@ -6,6 +6,7 @@ import pytest
 
 from tests.daemon.http.talk import MEASURED, STATS
 from tests.daemon_parts import Raw, daemon
+from wrpme.daemon.limits import SUBSCRIBERS_BEHIND_BYTES_MAX
 from wrpme.daemon.net.http.told import Command, Source
 from wrpme.daemon.net.redis.figures import Figures
 from wrpme.protocol.histogram import Latency
@@ -23,13 +24,16 @@ async def test_all_that_the_process_counts() -> None:
         commands.answered("get", b"-ERR x\r\n", 0.5)
         commands.rejected("set")
         lag.add(0.001)
+        d.runner._channels.behind_bytes = SUBSCRIBERS_BEHIND_BYTES_MAX // 4
         d.node.figures = STATS, MEASURED
         source = Source(
             clock=d.runner.clock, outlook=lambda: (True, ""), node=d.node, process=d.runner.process,
-            server=d.runner.server, commands=commands, lag=lag,
+            server=d.runner.server, links=d.runner.links, channels=d.runner._channels, commands=commands, lag=lag,
         )  # fmt: skip
         told = source.told()
         assert (told.stats, told.measured, told.serves, told.connections) == (STATS, MEASURED, True, 2)
         assert told.fills["sessions"] == 0.5 and told.fills["connections"] == 0.25
+        assert told.fills["subscribers"] == 0.25 and told.fills["link"] == 0
+        d.runner._channels.behind_bytes = 0
         assert told.commands == {"get": Command(1, 1, 0, 0.5), "set": Command(0, 0, 1, 0.0)}
         assert told.lag == lag.pairs() and told.process.sessions == 2 and told.process.redis_sessions == 1

@@ -11,7 +11,9 @@ from msgspec import Struct
 from wrpme.core.io import Process, ProcessStats
 from wrpme.core.limits import ANSWERS_BYTES_MAX
 from wrpme.core.stats.measured import Measured
-from wrpme.daemon.limits import PARTIAL_FRAMES_BYTES_MAX
+from wrpme.daemon.limits import LINK_OUTBOX_BYTES_MAX, PARTIAL_FRAMES_BYTES_MAX, SUBSCRIBERS_BEHIND_BYTES_MAX
+from wrpme.daemon.net.peers import Links
+from wrpme.daemon.net.redis.channels import Channels
 from wrpme.daemon.net.redis.figures import Figures
 from wrpme.daemon.net.server import Server
 from wrpme.daemon.systemd import Outlook
@@ -71,6 +73,8 @@ class Source:
         node: Teller,
         process: Process,
         server: Server,
+        links: Links,
+        channels: Channels,
         commands: Figures,
         lag: Latency,
     ) -> None:
@@ -79,6 +83,8 @@ class Source:
         self._node = node
         self._process = process
         self._server = server
+        self._links = links
+        self._channels = channels
         self._commands = commands
         self._lag = lag
 
@@ -105,6 +111,8 @@ class Source:
                 "connections": len(server.sessions) / server.sessions_max,
                 "partial_messages": server.partial_bytes / PARTIAL_FRAMES_BYTES_MAX,
                 "large_answers": process.answers_bytes / ANSWERS_BYTES_MAX,
+                "link": self._links.waiting_bytes / LINK_OUTBOX_BYTES_MAX,
+                "subscribers": self._channels.behind_bytes / SUBSCRIBERS_BEHIND_BYTES_MAX,
             },
             commands={
                 name: Command(found.calls, found.failed, found.rejected, found.seconds)
