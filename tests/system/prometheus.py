@@ -40,7 +40,7 @@ class Prometheus:
         config, count = re.subn(r"( +- )192\.0\.2\.1:5909\n(.*:5909\n)*", _targets(addresses), config)
         assert count == 1
         (directory / "prometheus.yml").write_text(
-            re.sub(r"(scrape|evaluation)_interval: \w+", r"\1_interval: 200ms", config)
+            re.sub(r"(scrape|evaluation)_interval: \w+", r"\1_interval: 500ms", config)
         )
         alerts = (DEPLOYED / "alerts.yml").read_text()
         (directory / "alerts.yml").write_text(re.sub(r"\bfor: \w+", "for: 0s", alerts))
