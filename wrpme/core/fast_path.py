@@ -18,6 +18,7 @@ from wrpme.core.replication.pending import Burst, Pending
 from wrpme.core.replication.replica import Replica, Role
 from wrpme.core.replication.replica_table import ReplicaTable
 from wrpme.core.router import Router
+from wrpme.errors import NotFoundError
 from wrpme.limits import ALIAS_BYTES_MAX, CONTENT_BYTES_MAX, TURN_BYTES
 from wrpme.protocol.messages import Done, Get, Update
 from wrpme.protocol.ring import digest_of, tag_of
@@ -72,10 +73,13 @@ class FastPath:
                 break
         return found, until
 
-    def answered(self, count: int, seconds: float) -> None:
-        """So many reads were told, and took so long."""
-        self._requests[Get] += count
-        self._context.responses.latency.add(seconds, count)
+    def answered(self, found: Sequence[bytes | None], seconds: float) -> None:
+        """These contents were told, None for what is not there, and took so long."""
+        responses, missing = self._context.responses, found.count(None)
+        self._requests[Get] += len(found)
+        responses.latencies[Get].add(seconds, len(found))
+        if missing:
+            responses.failures[Get, NotFoundError.code] += missing
 
     def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:
         """Begins the first of these updates, as far as that can be done at once, and returns how many: what became of
@@ -111,7 +115,7 @@ class NoFastPath:
         """See :meth:`FastPath.get`."""
         return [], inf
 
-    def answered(self, count: int, seconds: float) -> None:
+    def answered(self, found: Sequence[bytes | None], seconds: float) -> None:
         """See :meth:`FastPath.answered`."""
 
     def update(self, session: int, number: int, pairs: Sequence[tuple[bytes, bytes]], now: float) -> int:

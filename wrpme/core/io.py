@@ -310,6 +310,9 @@ class ProcessStats(Struct, frozen=True):
     memory_bytes: int = 0
     disk_bytes: int = 0
     disk_free_bytes: int = 0
+    table_bytes: int = 0
+    log_bytes: int = 0
+    """Of the files of the data directory: those of LevelDB's tables, and those of its logs."""
 
 
 class Process:

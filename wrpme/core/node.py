@@ -32,6 +32,7 @@ from wrpme.core.membership.reports import Reports
 from wrpme.core.membership.view_sync import Adoption, ViewSync
 from wrpme.core.membership.voter import Voter
 from wrpme.core.membership.whereabouts import Whereabouts
+from wrpme.core.stats.measured import Measured, measured
 from wrpme.core.stats.node_stats import stats
 from wrpme.core.health.failure_detector import far_pace, is_large
 from wrpme.core.health.own_disk import OwnDisk
@@ -466,7 +467,9 @@ class Node:
                 self.table.on_stream(source, stream)
             context.commits.after_disk(partial(context.outbox.owe_answer, source))
         elif isinstance(body, StreamAcks):
-            context.outbox.on_answered(source)
+            sent = context.outbox.on_answered(source)
+            if sent is not None:
+                context.replication.add(context.now - sent)
             context.outbox.acknowledged_at[source] = context.now
             for ack in body.acks:
                 self.table.on_ack(source, ack)
@@ -586,6 +589,16 @@ class Node:
         """The same at the time ``now``, as JSON."""
         self.context.now = now
         return msgspec.json.encode(self.status()).decode()
+
+    def measured(self, now: float) -> tuple[NodeStats, Measured]:
+        """The figures at the time ``now``, and what is counted beside them."""
+        self.context.now = now
+        return self.status(), measured(self.context, self.table, self.router)
+
+    def serves_something(self) -> bool:
+        """Whether some entries would be answered here now."""
+        now = self.context.now
+        return any(now < replica.lease_until() for replica in self.table.mine)
 
     def view_for(self, number: int) -> ViewIs | None:
         """The answer to a request of that id for the view; None where there is none yet."""
