@@ -155,16 +155,17 @@ class Placement:
         self._ownerless.clear()
 
     def _fewer(self, arc: Arc) -> tuple[NodeId, ...]:
-        """Who shall hold an arc that too many should: the next owner as before, and of the others those on further
-        hosts, that are there, and have it; of those alike the ones that have least."""
+        """Who stays of those who shall hold an arc and are too many: the next owner as before, and of the others, on
+        further hosts, those that are there and have it; of those alike the ones that have least."""
         kept = [arc.wanted[0]]
 
-        def order(node: NodeId) -> tuple[bool, bool, bool, int, int]:
+        def order(node: NodeId) -> tuple[bool, bool, int, int]:
             is_down, lacks = node not in self.table.alive, node not in arc.holders
-            return self._crowded(kept, node), is_down, lacks, self.table.holding[node], arc.wanted.index(node)
+            return is_down, lacks, self.table.holding[node], arc.wanted.index(node)
 
-        while len(kept) < self._copies:
-            kept.append(min((node for node in arc.wanted if node not in kept), key=order))
+        for node in sorted(arc.wanted[1:], key=order):
+            if len(kept) < self._copies and not self._crowded(kept, node):
+                kept.append(node)
         return tuple(sorted(kept, key=arc.wanted.index))
 
     def _further(self, wanted: tuple[NodeId, ...], slots: int) -> NodeId:
